@@ -1,0 +1,179 @@
+//! Reads and writes money: exact decimals from any number text a provider sends, plain text out again.
+
+use rust_decimal::{Decimal, RoundingStrategy};
+
+/// The most decimals a price keeps; what lies beyond is rounded half to even.
+pub const MOST_DECIMALS: u32 = 18;
+
+/// Reads a number's text exactly: digits, one point, an exponent (`1e-8`, `9.083198811E7`), any length.
+///
+/// More than [`MOST_DECIMALS`] decimals, or more than the 28 digits that fit, are rounded half to even on the text itself.
+/// `None` if it is not a number, or one too large for 96 bits. Decorations are not understood here: see [`undecorated`].
+pub fn read(text: &str) -> Option<Decimal> {
+    let (negative, unsigned) = match text.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?),
+        None => (unsigned, 0),
+    };
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let all_digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() && fraction.is_empty() || !all_digits(whole) || !all_digits(fraction) {
+        return None;
+    }
+    let digits = format!("{whole}{fraction}");
+    let digits = digits.trim_start_matches('0');
+    if digits.is_empty() {
+        return Some(Decimal::ZERO);
+    }
+    // how many of the digits stand after the point; may be negative or beyond their number
+    let decimals = i64::try_from(fraction.len()).ok()? - i64::from(exponent);
+    let value = round_digits(digits, decimals)?;
+    Some(if negative { -value } else { value })
+}
+
+/// The number `digits · 10^-decimals`, rounded half to even to what a price may hold.
+fn round_digits(digits: &str, decimals: i64) -> Option<Decimal> {
+    let length = i64::try_from(digits.len()).ok()?;
+    let whole_digits = length.saturating_sub(decimals);
+    if whole_digits > 28 {
+        return None;
+    }
+    let kept_decimals = decimals.min(i64::from(MOST_DECIMALS)).min(28 - whole_digits.max(0));
+    let dropped = decimals - kept_decimals;
+    if dropped > length {
+        return Some(Decimal::ZERO);
+    }
+    let (kept, rest) = digits.split_at(usize::try_from(length - dropped.max(0)).ok()?);
+    let mut mantissa: i128 = if kept.is_empty() { 0 } else { kept.parse().ok()? };
+    let up = match rest.as_bytes() {
+        [] => false,
+        [b'5', tail @ ..] if tail.iter().all(|digit| *digit == b'0') => mantissa % 2 == 1,
+        [first, ..] => *first >= b'5',
+    };
+    mantissa += i128::from(up);
+    match u32::try_from(kept_decimals) {
+        Ok(scale) => Decimal::try_from_i128_with_scale(mantissa, scale).ok(),
+        // a whole number with zeros to come: 12e3
+        Err(_) => {
+            let zeros = u32::try_from(-kept_decimals).ok()?;
+            Decimal::try_from_i128_with_scale(mantissa.checked_mul(10_i128.checked_pow(zeros)?)?, 0).ok()
+        }
+    }
+}
+
+/// The bare number in a decorated text: without a currency sign in front and grouping commas (`$4,098.12` → `4098.12`).
+///
+/// A comma that does not group digits stays, so that [`read`] refuses the number.
+/// `None` for the words that vendors write where there is no value: `""`, `-`, `--`, `N/A`, `NA`, `N/D`.
+pub fn undecorated(text: &str) -> Option<String> {
+    let text = text.trim();
+    if matches!(text, "" | "-" | "--" | "N/A" | "NA" | "N/D") {
+        return None;
+    }
+    let bare = text.trim_start_matches(['$', '€', '£', '¥', '₹', '₩', '₿']);
+    Some(if groups_digits(bare) { bare.replace(',', "") } else { bare.to_owned() })
+}
+
+/// Whether every comma groups digits: `4,098.12`, also `12,34,567` as in India. In `12,5` or `1.234,56` a comma is a decimal
+/// point, and to take it off would make another price.
+fn groups_digits(bare: &str) -> bool {
+    let (whole, fraction) = bare.split_once('.').unwrap_or((bare, ""));
+    let mut groups = whole.trim_start_matches(['-', '+']).split(',');
+    let first = groups.next().unwrap_or_default();
+    let rest: Vec<&str> = groups.collect();
+    !fraction.contains(',')
+        && (1..=3).contains(&first.len())
+        && rest.iter().all(|group| (2..=3).contains(&group.len()))
+        && rest.last().is_some_and(|group| group.len() == 3)
+}
+
+/// Plain notation without trailing zeros: `231.44`, `0.00000001`, `70000`.
+pub fn plain(value: Decimal) -> String {
+    value.normalize().to_string()
+}
+
+/// `part / whole` in basis points with one decimal, half to even; `None` when it cannot be said.
+pub fn basis_points(part: Decimal, whole: Decimal) -> Option<Decimal> {
+    let ratio = part.checked_div(whole)?.checked_mul(Decimal::from(10_000))?;
+    let mut points = ratio.round_dp_with_strategy(1, RoundingStrategy::MidpointNearestEven);
+    points.rescale(1);
+    // "-0.0" says nothing that "0.0" does not
+    Some(if points.is_zero() { Decimal::new(0, 1) } else { points })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(number: &str) -> Option<String> {
+        read(number).map(plain)
+    }
+
+    #[test]
+    fn numbers_keep_every_digit_the_wire_had() {
+        let numbers = [
+            ("1234.500000000000000001", "1234.500000000000000001"),
+            ("6622.57000000", "6622.57"),
+            ("1e-8", "0.00000001"),
+            ("9.083198811E7", "90831988.11"),
+            ("5.175E-5", "0.00005175"),
+            ("12e3", "12000"),
+            ("70000", "70000"),
+            ("-0.5", "-0.5"),
+            (".5", "0.5"),
+            ("0.0", "0"),
+            ("0e999999", "0"),
+        ];
+        for (number, expected) in numbers {
+            assert_eq!(text(number).as_deref(), Some(expected), "{number}");
+        }
+    }
+
+    #[test]
+    fn forty_digits_are_rounded_half_to_even_at_the_eighteenth() {
+        assert_eq!(text("9468.9000000000000000000000000000000001").unwrap(), "9468.9");
+        assert_eq!(text("0.0000000000000000015").unwrap(), "0.000000000000000002");
+        assert_eq!(text("0.0000000000000000025").unwrap(), "0.000000000000000002");
+        assert_eq!(text("0.00000000000000000250001").unwrap(), "0.000000000000000003");
+        assert_eq!(text("0.9999999999999999999").unwrap(), "1");
+        // more digits before the point leave fewer behind it
+        assert_eq!(text("123456789012345.1234567890123456789").unwrap(), "123456789012345.1234567890123");
+        assert_eq!(text("1e-400").unwrap(), "0");
+    }
+
+    #[test]
+    fn what_is_no_number_is_none() {
+        for wrong in ["", "-", "NaN", "inf", "1e999", "1.2.3", "0x10", "1_000", "12 ", "e5", "1e", "--1", "."] {
+            assert_eq!(read(wrong), None, "{wrong:?}");
+        }
+        assert_eq!(read(&"9".repeat(40)), None);
+    }
+
+    #[test]
+    fn decorations_are_taken_off_and_words_for_nothing_are_nothing() {
+        assert_eq!(undecorated("$4,098.12").as_deref(), Some("4098.12"));
+        assert_eq!(undecorated("77,555,460").as_deref(), Some("77555460"));
+        assert_eq!(undecorated("12,34,567.8").as_deref(), Some("1234567.8"));
+        for point in ["12,5", "1.234,56", "1234,567", "1,2345", ",5"] {
+            assert_eq!(undecorated(point).as_deref(), Some(point));
+            assert_eq!(read(point), None);
+        }
+        for nothing in ["", "-", "--", "N/A", "NA", "N/D", "  "] {
+            assert_eq!(undecorated(nothing), None, "{nothing:?}");
+        }
+    }
+
+    #[test]
+    fn basis_points_have_one_decimal_rounded_half_to_even() {
+        let points =
+            |part: &str, whole: &str| basis_points(read(part).unwrap(), read(whole).unwrap()).unwrap().to_string();
+        assert_eq!(points("0.01", "231.44"), "0.4");
+        assert_eq!(points("-18.44", "231.44"), "-796.8");
+        assert_eq!(points("0.000025", "1"), "0.2");
+        assert_eq!(points("-0.0000001", "1"), "0.0");
+        assert_eq!(basis_points(Decimal::ONE, Decimal::ZERO), None);
+    }
+}

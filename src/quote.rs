@@ -1,0 +1,141 @@
+//! Holds what one source said about one symbol: a quote, a failure, or a quote and the later failure of its refresh.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+
+use crate::source::error::SourceError;
+use crate::symbol::{Currency, Symbol};
+
+/// A quote as a source stated it, in major units. Whether it may be believed is the fold's business.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quote {
+    /// The last price, in whatever state the source left it.
+    pub price: Stated,
+    /// The best bid, if stated as a number.
+    pub bid: Option<Decimal>,
+    /// The best ask, if stated as a number.
+    pub ask: Option<Decimal>,
+    /// The volume of the last 24 hours or of the day, in units of the base, if stated.
+    pub volume: Option<Decimal>,
+    /// The currency the source states, or that its settings say it quotes in; `None` if neither does.
+    pub currency: Option<Currency>,
+    /// The trading session the source says the price is from.
+    pub session: Option<Session>,
+    /// When the market said it, according to the source. Never invented.
+    pub observed_at: Option<Timestamp>,
+    /// When the reply arrived here.
+    pub received_at: Timestamp,
+    /// How long the call took that brought it.
+    pub latency: Duration,
+}
+
+/// A stated price.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stated {
+    /// The source gives none (null, `N/A`), or none is asked of it (a book has only two sides).
+    Absent,
+    /// A number, not yet checked.
+    Number(Decimal),
+    /// Something that is no number, or none that a price could be: kept for the proof.
+    NotANumber(String),
+}
+
+/// The part of the trading day a price is from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Session {
+    /// Before the exchange opens.
+    Pre,
+    /// While it is open.
+    Regular,
+    /// After it has closed.
+    Post,
+    /// The market is closed; the price is the last one.
+    Closed,
+}
+
+/// What a source is good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Independent prices, asked always.
+    Primary,
+    /// Independent but scarce, asked only where the primaries fall short.
+    Reserve,
+    /// Itself an aggregate of others, or daily by design: folded only if the others fall short.
+    Reference,
+}
+
+/// What is known of a source wherever its quotes are judged; the same for all its outcomes, so they share it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The source's name.
+    pub source: String,
+    /// Sources of one vendor share an account; only the newest of one account's quotes for a symbol is folded.
+    pub account: String,
+    /// What the source is good for.
+    pub role: Role,
+    /// How much older than `usable_for` its quotes may be, in milliseconds: its `lag`, and what its own `usable_for` differs
+    /// from the class's. Negative if the source is held to a shorter age than its class.
+    pub lag_ms: i64,
+}
+
+/// The latest that one source said about one symbol. At least one of `quote` and `failure` is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// Who said it.
+    pub origin: Arc<Origin>,
+    /// About what.
+    pub symbol: Symbol,
+    /// Its last quote, however old.
+    pub quote: Option<Quote>,
+    /// Its last failure, if that came after the quote.
+    pub failure: Option<Failure>,
+}
+
+/// A failure to get a quote, as it is shown and remembered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// What went wrong.
+    pub error: SourceError,
+    /// When it was known.
+    pub at: Timestamp,
+    /// How long the call took; `None` when no call was made.
+    pub latency: Option<Duration>,
+    /// When the source may be asked again, if that is known.
+    pub retry_at: Option<Timestamp>,
+}
+
+impl Outcome {
+    /// Whether the source's latest word is that it has no such symbol (for us): then it does not cover it.
+    pub fn denies_symbol(&self) -> bool {
+        self.failure.as_ref().is_some_and(|failure| failure.error.denies_symbol())
+    }
+}
+
+impl Role {
+    /// Its name in settings and answers.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Role::Primary => "primary",
+            Role::Reserve => "reserve",
+            Role::Reference => "reference",
+        }
+    }
+}
+
+impl Session {
+    /// Its name in filters and answers.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Session::Pre => "pre",
+            Session::Regular => "regular",
+            Session::Post => "post",
+            Session::Closed => "closed",
+        }
+    }
+}

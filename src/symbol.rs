@@ -1,0 +1,245 @@
+//! Reads the name of what is priced: a share, a listing on an exchange, an index, or a pair of currencies.
+//!
+//! There is one canonical spelling (`BRK.B`, `VOD.L`, `^GSPC`, `BTC-USD`); the other spellings in common use are understood
+//! and rewritten. What a symbol *is* follows from its spelling alone, so no list of symbols is needed.
+
+mod currency;
+mod tables;
+
+use std::fmt;
+use std::sync::Arc;
+
+pub use currency::Currency;
+pub use tables::Exchange;
+
+/// The longest text that can name a symbol, in characters.
+pub const LONGEST: usize = 32;
+
+/// A symbol in its canonical spelling. Cheap to clone; two symbols are equal if they are spelled alike.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Symbol {
+    text: Arc<str>,
+    kind: Kind,
+}
+
+/// What a symbol's spelling says it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+enum Kind {
+    /// `AAPL`, `BRK.B`: no suffix of an exchange, so listed in the United States.
+    UnitedStates,
+    /// `VOD.L`: the index of its suffix in the table of exchanges.
+    Listing(usize),
+    /// `^GSPC`.
+    Index,
+    /// `BTC-USD`: where the hyphen stands.
+    Pair { hyphen: usize, money: bool },
+}
+
+/// A kind of market; ages and the rules of the fold are set per class.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Class {
+    /// Shares, and whatever else is listed on an exchange.
+    Equity,
+    /// A market index.
+    Index,
+    /// A pair with at least one leg that is not ISO 4217 money.
+    Crypto,
+    /// A pair of ISO 4217 moneys.
+    Fx,
+    /// A fund with one net asset value a day. No spelling says so: `[symbols."NAME"] class = "fund"` does.
+    Fund,
+}
+
+/// Why a text does not name a symbol.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SymbolError {
+    /// Nothing between two commas.
+    #[error("a symbol is empty; take the extra comma out, or name one such as AAPL")]
+    Empty,
+    /// More than [`LONGEST`] characters.
+    #[error("a symbol of {0} characters; at most {LONGEST} are allowed")]
+    TooLong(usize),
+    /// A character no symbol has.
+    #[error("{0:?} holds {1:?}; a symbol is made of A-Z a-z 0-9 . - _ / = ^")]
+    Character(String, char),
+    /// A colon is kept for identifiers such as `isin:US0378331005`.
+    #[error("{0:?} holds a colon, which is reserved for identifiers (isin:, figi:); they are not understood yet")]
+    Reserved(String),
+    /// The right characters in no known form.
+    #[error(
+        "{0:?} is not spelled like a symbol; write AAPL, BRK.B, VOD.L, ^GSPC, BTC-USD or EURUSD=X, one hyphen at most"
+    )]
+    Form(String),
+}
+
+impl Symbol {
+    /// Reads a symbol in any spelling that is understood.
+    ///
+    /// # Errors
+    /// Says what is wrong with the text, and which forms are right.
+    pub fn parse(text: &str) -> Result<Self, SymbolError> {
+        check_characters(text)?;
+        let upper = text.to_ascii_uppercase();
+        let form = || SymbolError::Form(text.to_owned());
+        if let Some(name) = upper.strip_prefix('^') {
+            let plain = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.');
+            return plain.then(|| Self::new(&upper, Kind::Index)).ok_or_else(form);
+        }
+        if let Some(pair) = upper.strip_suffix("=X") {
+            let (base, quote) = pair.split_at_checked(3).ok_or_else(form)?;
+            return if quote.len() == 3 { Self::pair(base, quote) } else { None }.ok_or_else(form);
+        }
+        match upper.split_once(['-', '/', '_']) {
+            // one letter after the sign is a share class: BRK-B, BF/B
+            Some((ticker, class)) if class.len() == 1 => Self::share(&format!("{ticker}.{class}")),
+            Some((base, quote)) => Self::pair(base, quote),
+            None => Self::share(&upper),
+        }
+        .ok_or_else(form)
+    }
+
+    fn new(text: &str, kind: Kind) -> Self {
+        Symbol { text: text.into(), kind }
+    }
+
+    fn share(text: &str) -> Option<Self> {
+        let (ticker, suffix) = text.split_once('.').unwrap_or((text, ""));
+        if !is_word(ticker) || (text.contains('.') && !is_word(suffix)) {
+            return None;
+        }
+        let kind = tables::exchange(suffix).map_or(Kind::UnitedStates, Kind::Listing);
+        Some(Self::new(text, kind))
+    }
+
+    fn pair(base: &str, quote: &str) -> Option<Self> {
+        let money = tables::is_money(base) && tables::is_money(quote);
+        (is_word(base) && is_word(quote) && base != quote)
+            .then(|| Self::new(&format!("{base}-{quote}"), Kind::Pair { hyphen: base.len(), money }))
+    }
+
+    /// The canonical spelling.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The class its spelling says.
+    pub fn class(&self) -> Class {
+        match self.kind {
+            Kind::UnitedStates | Kind::Listing(_) => Class::Equity,
+            Kind::Index => Class::Index,
+            Kind::Pair { money: true, .. } => Class::Fx,
+            Kind::Pair { money: false, .. } => Class::Crypto,
+        }
+    }
+
+    /// The two legs of a pair: base, then quote.
+    pub fn legs(&self) -> Option<(&str, &str)> {
+        match self.kind {
+            Kind::Pair { hyphen, .. } => Some((&self.text[..hyphen], &self.text[hyphen + 1..])),
+            _ => None,
+        }
+    }
+
+    /// A listing's ticker without its exchange, and the exchange; `None` for anything not listed outside the United States.
+    pub fn listing(&self) -> Option<(&str, &'static Exchange)> {
+        match self.kind {
+            Kind::Listing(index) => {
+                let exchange = &tables::EXCHANGES[index];
+                Some((&self.text[..self.text.len() - exchange.suffix.len() - 1], exchange))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether a quote without a currency is in dollars: true for listings in the United States only.
+    pub fn is_united_states(&self) -> bool {
+        self.kind == Kind::UnitedStates
+    }
+
+    /// The currency its spelling fixes: a pair's right-hand leg.
+    pub fn pair_currency(&self) -> Option<Currency> {
+        self.legs().map(|(_, quote)| Currency::new(quote))
+    }
+
+    /// The currency most prices of its exchange are in; the last resort when no source states one.
+    pub fn usual_currency(&self) -> Option<Currency> {
+        match self.kind {
+            Kind::UnitedStates => Some(Currency::new("USD")),
+            Kind::Listing(index) => Some(Currency::new(tables::EXCHANGES[index].currency)),
+            Kind::Pair { .. } => self.pair_currency(),
+            Kind::Index => None,
+        }
+    }
+
+    /// `BTC-USD` for `BTCUSD`: the pair that was perhaps meant. Never acted upon, only asked about.
+    pub fn did_you_mean(&self) -> Option<String> {
+        let text = self.text.as_ref();
+        if !self.is_united_states() || text.len() < 6 || text.contains('.') {
+            return None;
+        }
+        let quote = ["USDT", "USDC", "USD", "EUR", "GBP", "JPY", "CHF", "BTC", "ETH"].into_iter();
+        quote.filter_map(|quote| text.strip_suffix(quote).map(|base| format!("{base}-{quote}"))).next()
+    }
+}
+
+fn check_characters(text: &str) -> Result<(), SymbolError> {
+    let length = text.chars().count();
+    if length == 0 {
+        return Err(SymbolError::Empty);
+    }
+    if length > LONGEST {
+        return Err(SymbolError::TooLong(length));
+    }
+    let allowed = |c: &char| c.is_ascii_alphanumeric() || ".-_/=^:".contains(*c);
+    if let Some(wrong) = text.chars().find(|c| !allowed(c)) {
+        return Err(SymbolError::Character(text.to_owned(), wrong));
+    }
+    if text.contains(':') { Err(SymbolError::Reserved(text.to_owned())) } else { Ok(()) }
+}
+
+fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+impl Class {
+    /// Every class, in the order in which they are listed to people.
+    pub const ALL: [Class; 5] = [Class::Crypto, Class::Fx, Class::Equity, Class::Index, Class::Fund];
+
+    /// Its name in settings and answers.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Class::Equity => "equity",
+            Class::Index => "index",
+            Class::Crypto => "crypto",
+            Class::Fx => "fx",
+            Class::Fund => "fund",
+        }
+    }
+
+    /// Whether its market closes for nights, weekends and holidays.
+    pub fn closes(self) -> bool {
+        self != Class::Crypto
+    }
+}
+
+impl fmt::Display for Symbol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl fmt::Debug for Symbol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl fmt::Display for Class {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests;

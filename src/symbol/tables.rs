@@ -1,0 +1,126 @@
+//! The two tables a spelling is read with: exchanges by suffix, and the moneys of ISO 4217.
+
+/// An exchange outside the United States, by the suffix that portfolio trackers write.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Exchange {
+    /// What follows the dot: `L` in `VOD.L`.
+    pub suffix: &'static str,
+    /// The exchange's or its city's name.
+    pub name: &'static str,
+    /// The currency most of its listings trade in, as a major unit (London: pounds, though many prices are in pence).
+    pub currency: &'static str,
+}
+
+const fn exchange_row(suffix: &'static str, name: &'static str, currency: &'static str) -> Exchange {
+    Exchange { suffix, name, currency }
+}
+
+/// The exchanges, in the order of their suffixes.
+#[rustfmt::skip]
+pub(super) const EXCHANGES: &[Exchange] = &[
+    exchange_row("AS", "Euronext Amsterdam", "EUR"),
+    exchange_row("AT", "Athens", "EUR"),
+    exchange_row("AX", "Australia", "AUD"),
+    exchange_row("BA", "Buenos Aires", "ARS"),
+    exchange_row("BD", "Budapest", "HUF"),
+    exchange_row("BE", "Berlin", "EUR"),
+    exchange_row("BK", "Bangkok", "THB"),
+    exchange_row("BO", "Bombay", "INR"),
+    exchange_row("BR", "Euronext Brussels", "EUR"),
+    exchange_row("CA", "Cairo", "EGP"),
+    exchange_row("CN", "Canadian Securities Exchange", "CAD"),
+    exchange_row("CO", "Copenhagen", "DKK"),
+    exchange_row("DE", "Xetra", "EUR"),
+    exchange_row("DU", "Düsseldorf", "EUR"),
+    exchange_row("F", "Frankfurt", "EUR"),
+    exchange_row("HA", "Hanover", "EUR"),
+    exchange_row("HE", "Helsinki", "EUR"),
+    exchange_row("HK", "Hong Kong", "HKD"),
+    exchange_row("HM", "Hamburg", "EUR"),
+    exchange_row("IC", "Iceland", "ISK"),
+    exchange_row("IR", "Euronext Dublin", "EUR"),
+    exchange_row("IS", "Istanbul", "TRY"),
+    exchange_row("JK", "Jakarta", "IDR"),
+    exchange_row("JO", "Johannesburg", "ZAR"),
+    exchange_row("KL", "Kuala Lumpur", "MYR"),
+    exchange_row("KQ", "KOSDAQ", "KRW"),
+    exchange_row("KS", "Korea", "KRW"),
+    exchange_row("KW", "Kuwait", "KWD"),
+    exchange_row("L", "London", "GBP"),
+    exchange_row("LS", "Euronext Lisbon", "EUR"),
+    exchange_row("MC", "Madrid", "EUR"),
+    exchange_row("MI", "Milan", "EUR"),
+    exchange_row("MU", "Munich", "EUR"),
+    exchange_row("MX", "Mexico", "MXN"),
+    exchange_row("NE", "Cboe Canada", "CAD"),
+    exchange_row("NS", "National Stock Exchange of India", "INR"),
+    exchange_row("NZ", "New Zealand", "NZD"),
+    exchange_row("OL", "Oslo", "NOK"),
+    exchange_row("PA", "Euronext Paris", "EUR"),
+    exchange_row("PR", "Prague", "CZK"),
+    exchange_row("QA", "Qatar", "QAR"),
+    exchange_row("RG", "Riga", "EUR"),
+    exchange_row("SA", "São Paulo", "BRL"),
+    exchange_row("SG", "Stuttgart", "EUR"),
+    exchange_row("SI", "Singapore", "SGD"),
+    exchange_row("SN", "Santiago", "CLP"),
+    exchange_row("SR", "Saudi Arabia", "SAR"),
+    exchange_row("SS", "Shanghai", "CNY"),
+    exchange_row("ST", "Stockholm", "SEK"),
+    exchange_row("SW", "Switzerland", "CHF"),
+    exchange_row("SZ", "Shenzhen", "CNY"),
+    exchange_row("T", "Tokyo", "JPY"),
+    exchange_row("TA", "Tel Aviv", "ILS"),
+    exchange_row("TL", "Tallinn", "EUR"),
+    exchange_row("TO", "Toronto", "CAD"),
+    exchange_row("TW", "Taiwan", "TWD"),
+    exchange_row("TWO", "Taipei Exchange", "TWD"),
+    exchange_row("V", "TSX Venture", "CAD"),
+    exchange_row("VI", "Vienna", "EUR"),
+    exchange_row("VN", "Vietnam", "VND"),
+    exchange_row("VS", "Vilnius", "EUR"),
+    exchange_row("WA", "Warsaw", "PLN"),
+];
+
+/// The active codes of ISO 4217, precious metals included (gold against dollars is foreign exchange to every dealer).
+#[rustfmt::skip]
+const MONEY: &[&str] = &[
+    "AED", "AFN", "ALL", "AMD", "ANG", "AOA", "ARS", "AUD", "AWG", "AZN", "BAM", "BBD", "BDT", "BGN",
+    "BHD", "BIF", "BMD", "BND", "BOB", "BRL", "BSD", "BTN", "BWP", "BYN", "BZD", "CAD", "CDF", "CHF",
+    "CLF", "CLP", "CNY", "COP", "CRC", "CUP", "CVE", "CZK", "DJF", "DKK", "DOP", "DZD", "EGP", "ERN",
+    "ETB", "EUR", "FJD", "FKP", "GBP", "GEL", "GHS", "GIP", "GMD", "GNF", "GTQ", "GYD", "HKD", "HNL",
+    "HTG", "HUF", "IDR", "ILS", "INR", "IQD", "IRR", "ISK", "JMD", "JOD", "JPY", "KES", "KGS", "KHR",
+    "KMF", "KPW", "KRW", "KWD", "KYD", "KZT", "LAK", "LBP", "LKR", "LRD", "LSL", "LYD", "MAD", "MDL",
+    "MGA", "MKD", "MMK", "MNT", "MOP", "MRU", "MUR", "MVR", "MWK", "MXN", "MYR", "MZN", "NAD", "NGN",
+    "NIO", "NOK", "NPR", "NZD", "OMR", "PAB", "PEN", "PGK", "PHP", "PKR", "PLN", "PYG", "QAR", "RON",
+    "RSD", "RUB", "RWF", "SAR", "SBD", "SCR", "SDG", "SEK", "SGD", "SHP", "SLE", "SOS", "SRD", "SSP",
+    "STN", "SVC", "SYP", "SZL", "THB", "TJS", "TMT", "TND", "TOP", "TRY", "TTD", "TWD", "TZS", "UAH",
+    "UGX", "USD", "UYU", "UZS", "VED", "VES", "VND", "VUV", "WST", "XAF", "XAG", "XAU", "XCD", "XCG",
+    "XOF", "XPD", "XPF", "XPT", "YER", "ZAR", "ZMW", "ZWG",
+];
+
+/// Where the suffix stands in [`EXCHANGES`].
+pub(super) fn exchange(suffix: &str) -> Option<usize> {
+    EXCHANGES.binary_search_by(|exchange| exchange.suffix.cmp(suffix)).ok()
+}
+
+/// Whether the code, in capitals, is money of ISO 4217.
+pub(super) fn is_money(code: &str) -> bool {
+    MONEY.binary_search(&code).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_tables_are_sorted_or_they_could_not_be_searched() {
+        assert!(EXCHANGES.is_sorted_by(|a, b| a.suffix < b.suffix));
+        assert!(MONEY.is_sorted_by(|a, b| a < b));
+    }
+
+    #[test]
+    fn every_exchange_trades_in_money() {
+        assert!(EXCHANGES.iter().all(|exchange| is_money(exchange.currency)));
+    }
+}

@@ -1,0 +1,82 @@
+//! How names are read.
+
+use super::*;
+
+fn canonical(text: &str) -> String {
+    Symbol::parse(text).unwrap().to_string()
+}
+
+#[test]
+fn spellings_in_common_use_are_brought_to_one() {
+    let spellings = [
+        ("aapl", "AAPL"),
+        ("BRK-B", "BRK.B"),
+        ("brk/b", "BRK.B"),
+        ("btc/usd", "BTC-USD"),
+        ("BTC_USD", "BTC-USD"),
+        ("EURUSD=X", "EUR-USD"),
+        ("vod.l", "VOD.L"),
+        ("7203.T", "7203.T"),
+        ("^gspc", "^GSPC"),
+    ];
+    for (text, expected) in spellings {
+        assert_eq!(canonical(text), expected, "{text}");
+    }
+}
+
+#[test]
+fn the_spelling_says_the_class_and_the_currency() {
+    let facts = [
+        ("AAPL", Class::Equity, Some("USD")),
+        ("BRK.B", Class::Equity, Some("USD")),
+        ("VOD.L", Class::Equity, Some("GBP")),
+        ("7203.T", Class::Equity, Some("JPY")),
+        ("^GSPC", Class::Index, None),
+        ("BTC-USD", Class::Crypto, Some("USD")),
+        ("BTC-USDT", Class::Crypto, Some("USDT")),
+        ("EUR-USD", Class::Fx, Some("USD")),
+    ];
+    for (text, class, currency) in facts {
+        let symbol = Symbol::parse(text).unwrap();
+        assert_eq!(symbol.class(), class, "{text}");
+        assert_eq!(symbol.usual_currency().as_ref().map(Currency::as_str), currency, "{text}");
+    }
+}
+
+#[test]
+fn a_pair_run_together_is_asked_about_and_not_guessed_at() {
+    let symbol = Symbol::parse("BTCUSD").unwrap();
+    assert_eq!(symbol.class(), Class::Equity);
+    assert_eq!(symbol.did_you_mean().unwrap(), "BTC-USD");
+    assert_eq!(Symbol::parse("ETHUSDT").unwrap().did_you_mean().unwrap(), "ETH-USDT");
+    assert_eq!(Symbol::parse("GOOGL").unwrap().did_you_mean(), None);
+}
+
+#[test]
+fn what_is_no_symbol_is_refused_with_the_reason() {
+    assert_eq!(Symbol::parse(""), Err(SymbolError::Empty));
+    assert_eq!(Symbol::parse(&"A".repeat(33)), Err(SymbolError::TooLong(33)));
+    assert!(matches!(Symbol::parse("ÄPFEL"), Err(SymbolError::Character(_, 'Ä'))));
+    assert!(matches!(Symbol::parse("A\0B"), Err(SymbolError::Character(..))));
+    assert!(matches!(Symbol::parse("isin:US0378331005"), Err(SymbolError::Reserved(_))));
+    for text in ["-", "A-", "-USD", "BTC-USD-X", "^", "A..B", ".L", "=X", "USDX=X", "GC=F", "USD-USD", "VOD.L.L"] {
+        assert!(matches!(Symbol::parse(text), Err(SymbolError::Form(_))), "{text}");
+    }
+}
+
+#[test]
+fn a_listing_knows_its_ticker_and_exchange() {
+    let symbol = Symbol::parse("VOD.L").unwrap();
+    let (ticker, exchange) = symbol.listing().unwrap();
+    assert_eq!((ticker, exchange.suffix), ("VOD", "L"));
+    assert_eq!(Symbol::parse("BRK.B").unwrap().listing(), None);
+}
+
+#[test]
+fn sub_units_are_told_from_their_currency_by_case() {
+    assert_eq!(Currency::of_unit("GBp"), (Currency::new("GBP"), 2));
+    assert_eq!(Currency::of_unit("GBP"), (Currency::new("GBP"), 0));
+    assert_eq!(Currency::of_unit("ZAc"), (Currency::new("ZAR"), 2));
+    assert_eq!(Currency::of_unit("KWF"), (Currency::new("KWD"), 3));
+    assert_eq!(Currency::of_unit("usd"), (Currency::new("USD"), 0));
+}
