@@ -1,0 +1,250 @@
+//! Folds what the sources said about one symbol into one price, or refuses to: a disagreement is never averaged.
+//!
+//! A pure function of the outcomes, the rule and `now`: the same outcomes give the same bytes.
+
+mod admit;
+mod age;
+mod currency;
+mod detail;
+mod ladder;
+mod names;
+mod price;
+mod status;
+#[cfg(test)]
+mod testing;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+
+use crate::decimal::basis_points;
+use crate::quote::{Outcome, Session};
+use crate::symbol::{Currency, Symbol};
+
+use admit::Entry;
+use ladder::Decision;
+use status::{accounts, without_price};
+
+/// What the fold goes by, for one symbol: the settings of its class, and what this request asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// How many sources of different accounts must agree; at least 1.
+    pub required: usize,
+    /// What happens when fewer do.
+    pub below_quorum: BelowQuorum,
+    /// A quote farther than this from the median is an outlier; a fraction (0.02 is 2 %).
+    pub outlier_beyond: Decimal,
+    /// Survivors farther apart than this, relative to their median, disagree; a fraction.
+    pub disagree_beyond: Decimal,
+    /// How old a quote may be to be folded (a source's lag is added).
+    pub usable_for: Duration,
+    /// How old it may be on the last rung but one.
+    pub fallback_for: Duration,
+    /// How long a closed market's last quotes stand; `None` for a market that never closes.
+    pub closed_for: Option<Duration>,
+    /// No quote older than this may be used at all: what the caller asked for.
+    pub max_age: Option<Duration>,
+    /// The currency that settings fix for this symbol.
+    pub currency: Option<Currency>,
+}
+
+/// What to do with fewer quotes than `required`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BelowQuorum {
+    /// Give no price.
+    Refuse,
+    /// Give a price, marked `degraded / few_sources`.
+    Degrade,
+}
+
+/// One symbol's price, or why there is none, and every quote's verdict: the proof.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Price {
+    /// What was priced.
+    pub symbol: Symbol,
+    /// Whether the price may be believed.
+    pub status: Status,
+    /// What it came to; `None` unless the status is `Ok` or `Degraded`.
+    pub folded: Option<Folded>,
+    /// The currency prices of this symbol are in, if it is known.
+    pub currency: Option<Currency>,
+    /// The session the price is from, where a source or the rule for closed markets says.
+    pub session: Option<Session>,
+    /// When it was folded.
+    pub as_of: Timestamp,
+    /// How many sources cover the symbol (accounts whose latest word is not that they have no such symbol).
+    pub covering: usize,
+    /// The rule it was folded by.
+    pub rule: Rule,
+    /// Every outcome with its verdict, ordered by the source's name.
+    pub quotes: Vec<Judged>,
+    /// One plain sentence with the figures; present unless the status is `Ok`.
+    pub detail: Option<String>,
+}
+
+/// A price that a quorum (or what the rule takes for one) gave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Folded {
+    /// The median of the used quotes.
+    pub price: Decimal,
+    /// How far the used quotes' votes lie from it (the rule Pyth publishes); `None` for a single quote.
+    pub plus_minus: Option<Decimal>,
+    /// (max − min) / price of the used quotes, in basis points; `None` for a single quote.
+    pub divergence_bps: Option<Decimal>,
+    /// The oldest time that the used quotes state; `None` if none states one.
+    pub observed_at: Option<Timestamp>,
+    /// What its age counts from: the oldest of the used quotes' `observed_at`, or `received_at` where there is none.
+    pub aged_from: Timestamp,
+}
+
+/// A symbol's status, with its reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Status {
+    /// A quorum of fresh quotes agrees.
+    Ok,
+    /// A price, but not as good as asked for.
+    Degraded(Degraded),
+    /// No price.
+    Unavailable(Unavailable),
+    /// As many sources as a price needs say that there is no such symbol.
+    Unknown,
+}
+
+/// Why a price is not as good as asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Degraded {
+    /// References had to help.
+    WithReferences,
+    /// Quotes older than `usable_for` had to help.
+    StaleFallback,
+    /// Fewer sources than required.
+    FewSources,
+}
+
+/// Why there is no price.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Unavailable {
+    /// No source that is switched on covers it.
+    NotCovered,
+    /// No source gave a quote.
+    NoAnswer,
+    /// Every quote is too old.
+    AllStale,
+    /// Fresh quotes are too far apart.
+    SourcesDisagree,
+    /// Too few quotes may be believed.
+    NoQuorum,
+}
+
+/// One outcome with its verdict.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judged {
+    /// What the source said.
+    pub outcome: Outcome,
+    /// What became of it.
+    pub verdict: Verdict,
+    /// The price as the fold read it (a book's middle where only a book was given); `None` if it is no price.
+    pub price: Option<Decimal>,
+    /// The bid, unless it was not fit to be used.
+    pub bid: Option<Decimal>,
+    /// The ask, unless it was not fit to be used.
+    pub ask: Option<Decimal>,
+    /// (quote − price) / price in basis points; `None` without a price.
+    pub deviation_bps: Option<Decimal>,
+    /// One plain sentence, where the verdict alone does not say enough.
+    pub detail: Option<String>,
+}
+
+/// What became of an outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Verdict {
+    /// Folded into the price.
+    Used,
+    /// It answered, but was left out.
+    Excluded(Exclusion),
+    /// It gave no quote that could still be looked at.
+    Failed,
+}
+
+/// Why a quote was left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Exclusion {
+    /// Too far from the median.
+    Outlier,
+    /// Too old.
+    Stale,
+    /// From the future.
+    Future,
+    /// Not a number, or none that a price can be.
+    InvalidPrice,
+    /// In another currency than the symbol's.
+    CurrencyMismatch,
+    /// In nobody knows which currency.
+    CurrencyUnknown,
+    /// From before or after hours, while regular quotes decide.
+    OtherSession,
+    /// Another quote of the same vendor is newer.
+    SameAccount,
+    /// A reference, while the others suffice.
+    Reference,
+    /// Admitted, but its symbol got no price.
+    NotFolded,
+}
+
+/// Folds one symbol's outcomes, one per source that was asked for it.
+///
+/// Each quote is admitted or not: first by itself, then by its currency, then by its age, which a closed market lengthens.
+/// The ladder finds the best quotes of which there are enough; if those agree, their median is the price.
+pub fn fold(symbol: &Symbol, mut outcomes: Vec<Outcome>, rule: &Rule, now: Timestamp) -> Price {
+    // everything below meets the outcomes in this order, so the order they came in cannot matter
+    outcomes.sort_by(|one, other| one.origin.source.cmp(&other.origin.source));
+    let covering = accounts(outcomes.iter().filter(|outcome| !outcome.denies_symbol()));
+
+    let mut entries: Vec<Entry> = outcomes.into_iter().map(|outcome| admit::admit(outcome, rule, now)).collect();
+    let settled = currency::settle(symbol, &mut entries, rule);
+    let market_closed = age::judge(&mut entries, rule, covering, now);
+    let (currency, decision) = match settled {
+        Ok(currency) => (currency, ladder::climb(&mut entries, rule, covering)),
+        Err(tie) => (None, Decision::Disagreed(tie)),
+    };
+
+    let status = match &decision {
+        Decision::Agreed { status, .. } => *status,
+        Decision::Disagreed(_) | Decision::NoQuorum => without_price(&entries, &decision, rule),
+    };
+    // what does not exist is in no currency, whatever its spelling suggests
+    let currency = currency.filter(|_| status != Status::Unknown);
+    let folded = decision.folded().cloned();
+    let session = decision.session(market_closed);
+    let quotes = entries.into_iter().map(|entry| conclude(entry, &decision, currency.as_ref(), rule, now)).collect();
+    let mut price = Price {
+        symbol: symbol.clone(),
+        status,
+        folded,
+        currency,
+        session,
+        as_of: now,
+        covering,
+        rule: rule.clone(),
+        quotes,
+        detail: None,
+    };
+    price.detail = detail::of_symbol(&price, &decision);
+    price
+}
+
+/// Adds to a quote what can only be said when the price is known.
+fn conclude(entry: Entry, decision: &Decision, currency: Option<&Currency>, rule: &Rule, now: Timestamp) -> Judged {
+    let detail = detail::of_quote(&entry, decision, currency, rule, now);
+    let deviation_bps = decision.folded().zip(entry.judged.price).and_then(|(folded, price)| {
+        let difference = price.checked_sub(folded.price)?;
+        basis_points(difference, folded.price)
+    });
+    Judged { deviation_bps, detail, ..entry.judged }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,91 @@
+//! Says in one plain sentence what became of a single quote.
+
+use jiff::Timestamp;
+
+use super::words::{fraction, percent, span};
+use crate::clock;
+use crate::decimal::plain;
+use crate::fold::admit::{Entry, Standing};
+use crate::fold::ladder::Decision;
+use crate::fold::{Exclusion, Rule, Verdict, age};
+use crate::quote::{Origin, Quote, Session, Stated};
+use crate::symbol::Currency;
+
+/// The sentence for a quote's verdict, where the verdict alone does not say enough.
+pub(in crate::fold) fn of_quote(
+    entry: &Entry,
+    decision: &Decision,
+    currency: Option<&Currency>,
+    rule: &Rule,
+    now: Timestamp,
+) -> Option<String> {
+    let outcome = &entry.judged.outcome;
+    let exclusion = match entry.judged.verdict {
+        Verdict::Failed => return outcome.failure.as_ref().map(|failure| failure.error.to_string()),
+        Verdict::Used if entry.standing == Standing::Fallback => Exclusion::Stale,
+        Verdict::Used => return None,
+        Verdict::Excluded(exclusion) => exclusion,
+    };
+    let quote = outcome.quote.as_ref()?;
+    Some(match exclusion {
+        Exclusion::NotFolded => return None,
+        Exclusion::Outlier => from_the_median(entry, decision, rule)?,
+        Exclusion::Stale => aged(quote, &outcome.origin, rule, now),
+        Exclusion::Future => format!("{}, {} allowed", said(quote, now), span(age::AHEAD)),
+        Exclusion::InvalidPrice => no_price(quote),
+        Exclusion::CurrencyMismatch => format!("in {}, not in {}", quote.currency.as_ref()?, currency?),
+        Exclusion::CurrencyUnknown => "it does not say in which currency".to_owned(),
+        Exclusion::OtherSession => other_session(quote.session?),
+        Exclusion::SameAccount => format!("another quote of the account {} is newer", outcome.origin.account),
+        Exclusion::Reference => "a reference; the other sources suffice".to_owned(),
+    })
+}
+
+fn from_the_median(entry: &Entry, decision: &Decision, rule: &Rule) -> Option<String> {
+    let Decision::Agreed { agreed, .. } = decision else { return None };
+    let median = agreed.median;
+    let distance = percent(entry.judged.price?.saturating_sub(median), median);
+    let allowed = fraction(rule.outlier_beyond);
+    Some(format!("{distance} from the median {}, {allowed} allowed", plain(median)))
+}
+
+fn no_price(quote: &Quote) -> String {
+    match &quote.price {
+        Stated::Number(number) => format!("{} is no price", plain(*number)),
+        Stated::NotANumber(text) => format!("{text:?} is no price"),
+        Stated::Absent => "no price, and no book whose middle could be one".to_owned(),
+    }
+}
+
+fn other_session(session: Session) -> String {
+    match session {
+        Session::Pre => "from before hours, where regular or later quotes decide",
+        Session::Post => "from after hours, where regular or later quotes decide",
+        Session::Regular | Session::Closed => "from another session than the price",
+    }
+    .to_owned()
+}
+
+/// How old the quote is, and how old it may be.
+pub(super) fn aged(quote: &Quote, origin: &Origin, rule: &Rule, now: Timestamp) -> String {
+    let said = said(quote, now);
+    if let Some(max_age) = rule.max_age.filter(|max_age| clock::age(now, age::time_of(quote)) > *max_age) {
+        return format!("{said}, max_age is {}", span(max_age));
+    }
+    if origin.lag_ms <= 0 {
+        return format!("{said}, {} allowed", span(age::usable_for(rule, origin)));
+    }
+    let lag = std::time::Duration::from_millis(origin.lag_ms.unsigned_abs());
+    format!("{said}, {} allowed (+ {} lag)", span(rule.usable_for), span(lag))
+}
+
+/// How long ago, or how far ahead, the quote's time is.
+pub(super) fn said(quote: &Quote, now: Timestamp) -> String {
+    let verb = if quote.observed_at.is_some() { "stated" } else { "received" };
+    let time = age::time_of(quote);
+    if time > now {
+        format!("{verb} {} ahead of our clock", span(clock::age(time, now)))
+    } else {
+        format!("{verb} {} ago", span(clock::age(now, time)))
+    }
+}

@@ -1,0 +1,175 @@
+//! Climbs down from the best quotes to worse ones until there are enough to decide.
+
+use std::cmp::Reverse;
+
+use rust_decimal::Decimal;
+
+use super::admit::{Entry, Standing};
+use super::price::{Agreed, Disagreement, decide};
+use super::{BelowQuorum, Degraded, Exclusion, Folded, Rule, Status, Verdict, age};
+use crate::quote::{Origin, Quote, Role, Session};
+
+/// How the ladder ended.
+#[derive(Debug)]
+pub(super) enum Decision {
+    /// On a rung whose quotes agree.
+    Agreed { status: Status, agreed: Agreed },
+    /// On a rung whose quotes do not, or before the first: nothing older or derived may overrule that.
+    Disagreed(Disagreement),
+    /// No rung has enough quotes.
+    NoQuorum,
+}
+
+impl Decision {
+    pub(super) fn folded(&self) -> Option<&Folded> {
+        match self {
+            Decision::Agreed { agreed, .. } => Some(&agreed.folded),
+            Decision::Disagreed(_) | Decision::NoQuorum => None,
+        }
+    }
+
+    /// The session of the price, if there is one: a closed market says so where the sources say nothing.
+    pub(super) fn session(&self, market_closed: bool) -> Option<Session> {
+        match self {
+            Decision::Agreed { agreed, .. } => agreed.session.or(market_closed.then_some(Session::Closed)),
+            Decision::Disagreed(_) | Decision::NoQuorum => None,
+        }
+    }
+}
+
+/// A quote that stands on a rung: what is looked at there, and the verdict that may still change.
+pub(super) struct Member<'a> {
+    pub(super) origin: &'a Origin,
+    pub(super) quote: &'a Quote,
+    pub(super) price: Decimal,
+    pub(super) bid: Option<Decimal>,
+    pub(super) ask: Option<Decimal>,
+    pub(super) verdict: &'a mut Verdict,
+}
+
+/// Whether a quote of that role and standing stands on a rung.
+type Stands = fn(Role, Standing) -> bool;
+
+/// The rungs on which a quorum is `required`, best first.
+const RUNGS: [(Status, Stands); 3] = [
+    (Status::Ok, |role, standing| standing == Standing::Usable && role != Role::Reference),
+    (Status::Degraded(Degraded::WithReferences), any_usable),
+    (Status::Degraded(Degraded::StaleFallback), |_, standing| standing != Standing::Out),
+];
+
+fn any_usable(_: Role, standing: Standing) -> bool {
+    standing == Standing::Usable
+}
+
+/// The first rung with a quorum decides. What then was not asked for its opinion is a reference that was not needed.
+pub(super) fn climb(entries: &mut [Entry], rule: &Rule, covering: usize) -> Decision {
+    let decision = descend(entries, rule, covering);
+    if decision.folded().is_some() {
+        let left_over = Verdict::Excluded(Exclusion::NotFolded);
+        for entry in entries.iter_mut().filter(|entry| entry.judged.verdict == left_over) {
+            entry.judged.verdict = Verdict::Excluded(Exclusion::Reference);
+        }
+    }
+    decision
+}
+
+fn descend(entries: &mut [Entry], rule: &Rule, covering: usize) -> Decision {
+    let required = rule.required.max(1);
+    for (status, stands) in RUNGS {
+        let rung = Rung::of(entries, stands);
+        if rung.members.len() >= required {
+            return rung.decide(status, required, rule);
+        }
+    }
+    let rung = Rung::of(entries, any_usable);
+    // fewer than required, or they would have decided above: so these may be all there are
+    let few_will_do = rung.members.len() >= covering || rule.below_quorum == BelowQuorum::Degrade;
+    if few_will_do && !rung.members.is_empty() {
+        return rung.decide(Status::Degraded(Degraded::FewSources), 1, rule);
+    }
+    rung.leave_out();
+    Decision::NoQuorum
+}
+
+/// The quotes that stand on one rung: at most one per account, all of one session.
+struct Rung<'a> {
+    members: Vec<Member<'a>>,
+    left_out: Vec<(Member<'a>, Exclusion)>,
+}
+
+impl<'a> Rung<'a> {
+    fn of(entries: &'a mut [Entry], stands: Stands) -> Self {
+        let standing = entries.iter_mut().filter(|entry| stands(entry.judged.outcome.origin.role, entry.standing));
+        let mut rung = Rung { members: standing.filter_map(member).collect(), left_out: Vec::new() };
+        rung.keep_one_session();
+        rung.keep_one_per_account();
+        rung
+    }
+
+    /// Regular quotes win; without any, the newer of the sessions before and after hours.
+    fn keep_one_session(&mut self) {
+        let winner = if self.members.iter().any(|member| off_hours(member.quote).is_none()) {
+            None
+        } else {
+            let newest = self.members.iter().max_by_key(|member| (age::time_of(member.quote), member.quote.session));
+            newest.and_then(|member| off_hours(member.quote))
+        };
+        for member in std::mem::take(&mut self.members) {
+            if off_hours(member.quote) == winner {
+                self.members.push(member);
+            } else {
+                self.left_out.push((member, Exclusion::OtherSession));
+            }
+        }
+    }
+
+    /// The newest quote of an account wins: an older one of the same vendor is no second witness.
+    fn keep_one_per_account(&mut self) {
+        self.members
+            .sort_by_key(|member| (&member.origin.account, Reverse(age::time_of(member.quote)), &member.origin.source));
+        for member in std::mem::take(&mut self.members) {
+            match self.members.last() {
+                Some(newer) if newer.origin.account == member.origin.account => {
+                    self.left_out.push((member, Exclusion::SameAccount));
+                }
+                _ => self.members.push(member),
+            }
+        }
+    }
+
+    fn decide(mut self, status: Status, quorum: usize, rule: &Rule) -> Decision {
+        let members = std::mem::take(&mut self.members);
+        self.leave_out();
+        match decide(members, quorum, rule) {
+            Ok(agreed) => Decision::Agreed { status, agreed },
+            Err(disagreement) => Decision::Disagreed(disagreement),
+        }
+    }
+
+    /// Only the rung that ends the ladder may say why a quote had no part in it.
+    fn leave_out(self) {
+        for (member, exclusion) in self.left_out {
+            *member.verdict = Verdict::Excluded(exclusion);
+        }
+    }
+}
+
+fn member(entry: &mut Entry) -> Option<Member<'_>> {
+    let judged = &mut entry.judged;
+    Some(Member {
+        origin: &judged.outcome.origin,
+        quote: judged.outcome.quote.as_ref()?,
+        price: judged.price?,
+        bid: judged.bid,
+        ask: judged.ask,
+        verdict: &mut judged.verdict,
+    })
+}
+
+/// The session of a quote from before or after hours.
+fn off_hours(quote: &Quote) -> Option<Session> {
+    quote.session.filter(|session| matches!(session, Session::Pre | Session::Post))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,105 @@
+//! Finds the reason why a symbol has no price.
+
+use std::collections::BTreeSet;
+
+use super::admit::{Entry, Standing};
+use super::ladder::Decision;
+use super::{Exclusion, Rule, Status, Unavailable, Verdict};
+use crate::quote::Outcome;
+use crate::source::error::SourceError;
+
+/// The first reason that applies.
+pub(super) fn without_price(entries: &[Entry], decision: &Decision, rule: &Rule) -> Status {
+    let outcomes = || entries.iter().map(|entry| &entry.judged.outcome);
+    let denying = outcomes().filter(|outcome| says_unknown(outcome));
+    let answered = || entries.iter().filter(|entry| entry.judged.verdict != Verdict::Failed);
+    let too_old = |entry: &Entry| {
+        entry.standing == Standing::Fallback || entry.judged.verdict == Verdict::Excluded(Exclusion::Stale)
+    };
+    let reason = if entries.is_empty() {
+        Unavailable::NotCovered
+    } else if entries.iter().all(|entry| entry.standing != Standing::Usable)
+        && accounts(denying) >= rule.required.max(1).min(accounts(outcomes()))
+    {
+        return Status::Unknown;
+    } else if answered().next().is_none() {
+        Unavailable::NoAnswer
+    } else if answered().all(too_old) {
+        Unavailable::AllStale
+    } else if matches!(decision, Decision::Disagreed(_)) {
+        Unavailable::SourcesDisagree
+    } else {
+        Unavailable::NoQuorum
+    };
+    Status::Unavailable(reason)
+}
+
+/// Whether the source says that there is no such symbol. That our plan does not include it is not that.
+pub(super) fn says_unknown(outcome: &Outcome) -> bool {
+    outcome.failure.as_ref().is_some_and(|failure| matches!(failure.error, SourceError::UnknownSymbol(_)))
+}
+
+/// How many different accounts the outcomes are from: two sources of one vendor are one witness.
+pub(super) fn accounts<'a>(outcomes: impl Iterator<Item = &'a Outcome>) -> usize {
+    outcomes.map(|outcome| outcome.origin.account.as_str()).collect::<BTreeSet<_>>().len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fold::testing::{failed, fold, of_origin, refused, rule, says, says_at, with};
+    use crate::quote::Stated;
+    use std::time::Duration;
+
+    fn denies(source: &str) -> Outcome {
+        failed(source, SourceError::UnknownSymbol("no such symbol".into()))
+    }
+
+    fn silent(source: &str) -> Outcome {
+        failed(source, SourceError::Timeout(Duration::from_millis(700)))
+    }
+
+    fn status(outcomes: impl IntoIterator<Item = Outcome>) -> Status {
+        fold("ZZZZ", outcomes, &rule()).status
+    }
+
+    #[test]
+    fn unknown_needs_as_many_sources_as_a_price_or_all_there_are() {
+        let price = fold("ZZZZ", [denies("alpha"), denies("beta"), silent("gamma")], &rule());
+        assert_eq!((price.status, price.currency, price.covering), (Status::Unknown, None, 1));
+        assert_eq!(status([denies("alpha")]), Status::Unknown);
+        let no_answer = Status::Unavailable(Unavailable::NoAnswer);
+        assert_eq!(status([denies("alpha"), silent("beta")]), no_answer);
+        let not_in_plan = failed("beta", SourceError::NotInPlan("premium".into()));
+        assert_eq!(status([denies("alpha"), not_in_plan]), no_answer);
+    }
+
+    #[test]
+    fn a_usable_quote_outweighs_those_who_deny_the_symbol() {
+        let three = Rule { required: 3, ..rule() };
+        let deny = || ["a", "b", "c"].map(denies).into_iter();
+        let status = |outcome| fold("ZZZZ", deny().chain([outcome, silent("e")]), &three).status;
+        assert_eq!(status(says("d", "1")), Status::Unavailable(Unavailable::NoQuorum));
+        assert_eq!(status(says_at("d", "1", 90)), Status::Unknown);
+        // many vendors price what they do not know at zero
+        assert_eq!(status(says("d", "0")), Status::Unknown);
+    }
+
+    #[test]
+    fn without_a_price_the_first_reason_that_applies_is_given() {
+        assert_eq!(status([]), Status::Unavailable(Unavailable::NotCovered));
+        assert_eq!(status([silent("alpha")]), Status::Unavailable(Unavailable::NoAnswer));
+        let gone = refused(says_at("alpha", "1", 16 * 60), SourceError::Unavailable("503".into()));
+        assert_eq!(status([gone]), Status::Unavailable(Unavailable::NoAnswer));
+        assert_eq!(status([says_at("alpha", "1", 16 * 60)]), Status::Unavailable(Unavailable::AllStale));
+        // old quotes that also disagree are first of all old
+        let old = [says_at("alpha", "1", 90), says_at("beta", "2", 90)];
+        assert_eq!(status(old.clone()), Status::Unavailable(Unavailable::AllStale));
+        let [alpha, beta] = old;
+        let sister = of_origin(says_at("gamma", "1", 91), |origin| origin.account = "beta".into());
+        assert_eq!(status([alpha.clone(), beta, sister]), Status::Unavailable(Unavailable::AllStale));
+        assert_eq!(status([alpha.clone(), says("beta", "2")]), Status::Unavailable(Unavailable::SourcesDisagree));
+        let nothing = with(says("beta", "1"), |quote| quote.price = Stated::Absent);
+        assert_eq!(status([alpha, nothing]), Status::Unavailable(Unavailable::NoQuorum));
+    }
+}

@@ -1,0 +1,122 @@
+//! Makes the outcomes that the fold's tests are about.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use rust_decimal::Decimal;
+
+use super::{BelowQuorum, Price, Rule, Verdict};
+use crate::quote::{Failure, Origin, Outcome, Quote, Role, Stated};
+use crate::source::error::SourceError;
+use crate::symbol::{Currency, Symbol};
+
+pub(super) const MINUTE: i64 = 60;
+pub(super) const HOUR: i64 = 60 * MINUTE;
+
+pub(super) fn now() -> Timestamp {
+    "2026-11-20T14:31:10.412Z".parse().unwrap()
+}
+
+pub(super) fn ago(seconds: i64) -> Timestamp {
+    now().checked_sub(SignedDuration::from_secs(seconds)).unwrap()
+}
+
+pub(super) fn decimal(text: &str) -> Decimal {
+    crate::decimal::read(text).unwrap()
+}
+
+/// The rule for a market that never closes.
+pub(super) fn rule() -> Rule {
+    Rule {
+        required: 2,
+        below_quorum: BelowQuorum::Refuse,
+        outlier_beyond: decimal("0.02"),
+        disagree_beyond: decimal("0.03"),
+        usable_for: Duration::from_secs(60),
+        fallback_for: Duration::from_secs(15 * 60),
+        closed_for: None,
+        max_age: None,
+        currency: None,
+    }
+}
+
+/// The rule for shares.
+pub(super) fn equity() -> Rule {
+    Rule {
+        below_quorum: BelowQuorum::Degrade,
+        usable_for: Duration::from_secs(25 * 60),
+        fallback_for: Duration::from_secs(24 * 3600),
+        closed_for: Some(Duration::from_secs(5 * 24 * 3600)),
+        ..rule()
+    }
+}
+
+/// A primary's quote in dollars that arrived a second ago and states no time.
+pub(super) fn says(source: &str, price: &str) -> Outcome {
+    let quote = Quote {
+        price: Stated::Number(decimal(price)),
+        bid: None,
+        ask: None,
+        volume: None,
+        currency: Some(Currency::new("USD")),
+        session: None,
+        observed_at: None,
+        received_at: ago(1),
+        latency: Duration::from_millis(80),
+    };
+    Outcome { quote: Some(quote), ..silent(source) }
+}
+
+/// The same, stating that it is so many seconds old.
+pub(super) fn says_at(source: &str, price: &str, seconds: i64) -> Outcome {
+    with(says(source, price), |quote| quote.observed_at = Some(ago(seconds)))
+}
+
+/// The same with a book.
+pub(super) fn book(source: &str, price: &str, bid: &str, ask: &str) -> Outcome {
+    with(says(source, price), |quote| (quote.bid, quote.ask) = (Some(decimal(bid)), Some(decimal(ask))))
+}
+
+pub(super) fn reference(source: &str, price: &str) -> Outcome {
+    of_origin(says(source, price), |origin| origin.role = Role::Reference)
+}
+
+/// No quote at all, only a failure.
+pub(super) fn failed(source: &str, error: SourceError) -> Outcome {
+    refused(silent(source), error)
+}
+
+/// An outcome, and the later failure of its refresh.
+pub(super) fn refused(outcome: Outcome, error: SourceError) -> Outcome {
+    let failure = Failure { error, at: now(), latency: None, retry_at: None };
+    Outcome { failure: Some(failure), ..outcome }
+}
+
+pub(super) fn with(mut outcome: Outcome, change: impl FnOnce(&mut Quote)) -> Outcome {
+    change(outcome.quote.as_mut().unwrap());
+    outcome
+}
+
+pub(super) fn of_origin(mut outcome: Outcome, change: impl FnOnce(&mut Origin)) -> Outcome {
+    change(Arc::make_mut(&mut outcome.origin));
+    outcome
+}
+
+fn silent(source: &str) -> Outcome {
+    let origin = Origin { source: source.into(), account: source.into(), role: Role::Primary, lag_ms: 0 };
+    Outcome { origin: Arc::new(origin), symbol: Symbol::parse("AAPL").unwrap(), quote: None, failure: None }
+}
+
+/// Folds as of [`now`].
+pub(super) fn fold(symbol: &str, outcomes: impl IntoIterator<Item = Outcome>, rule: &Rule) -> Price {
+    let symbol = Symbol::parse(symbol).unwrap();
+    let outcomes = outcomes.into_iter().map(|outcome| Outcome { symbol: symbol.clone(), ..outcome }).collect();
+    super::fold(&symbol, outcomes, rule, now())
+}
+
+/// The sources whose quotes were used.
+pub(super) fn used(price: &Price) -> Vec<&str> {
+    let used = price.quotes.iter().filter(|judged| judged.verdict == Verdict::Used);
+    used.map(|judged| judged.outcome.origin.source.as_str()).collect()
+}

@@ -1,0 +1,316 @@
+//! What holds of every fold, whatever the sources say: tried with random outcomes.
+
+// clippy knows only functions marked as tests for test code
+#![allow(clippy::unwrap_used)]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select;
+use quotefold::fold::{BelowQuorum, Degraded, Price, Rule, Status, Verdict, fold};
+use quotefold::quote::{Failure, Origin, Outcome, Quote, Role, Session, Stated};
+use quotefold::source::error::SourceError;
+use quotefold::symbol::{Currency, Symbol};
+use rust_decimal::Decimal;
+
+fn now() -> Timestamp {
+    "2026-11-20T14:31:10.412Z".parse().unwrap()
+}
+
+fn ago(seconds: i64) -> Timestamp {
+    now().checked_sub(SignedDuration::from_secs(seconds)).unwrap()
+}
+
+fn rule(required: usize) -> Rule {
+    Rule {
+        required,
+        below_quorum: BelowQuorum::Refuse,
+        outlier_beyond: Decimal::new(2, 2),
+        disagree_beyond: Decimal::new(3, 2),
+        usable_for: Duration::from_secs(60),
+        fallback_for: Duration::from_secs(900),
+        closed_for: None,
+        max_age: None,
+        currency: None,
+    }
+}
+
+fn outcome(source: &str, price: Decimal) -> Outcome {
+    let origin = Origin { source: source.into(), account: source.into(), role: Role::Primary, lag_ms: 0 };
+    let quote = Quote {
+        price: Stated::Number(price),
+        bid: None,
+        ask: None,
+        volume: None,
+        currency: None,
+        session: None,
+        observed_at: None,
+        received_at: ago(1),
+        latency: Duration::from_millis(80),
+    };
+    Outcome { origin: Arc::new(origin), symbol: symbol(), quote: Some(quote), failure: None }
+}
+
+fn symbol() -> Symbol {
+    Symbol::parse("BTC-USD").unwrap()
+}
+
+fn fold_all(outcomes: Vec<Outcome>, rule: &Rule) -> Price {
+    fold(&symbol(), outcomes, rule, now())
+}
+
+/// Fresh quotes of as many primaries.
+fn quotes(prices: &[Decimal]) -> Vec<Outcome> {
+    prices.iter().enumerate().map(|(number, price)| outcome(&format!("s{number}"), *price)).collect()
+}
+
+fn fold_prices(prices: &[Decimal]) -> Option<Decimal> {
+    fold_all(quotes(prices), &rule(2)).folded.map(|folded| folded.price)
+}
+
+fn spread(prices: &[Decimal]) -> Decimal {
+    *prices.iter().max().unwrap() - *prices.iter().min().unwrap()
+}
+
+/// Prices around 100.00: sometimes close together, sometimes with outliers, sometimes in camps.
+fn near_prices(count: std::ops::Range<usize>) -> impl Strategy<Value = Vec<Decimal>> {
+    (20_i64..400).prop_flat_map(move |cents| {
+        vec((10_000 - cents..=10_000 + cents).prop_map(|cents| Decimal::new(cents, 2)), count.clone())
+    })
+}
+
+/// Any number that a decimal can be.
+fn any_decimal() -> impl Strategy<Value = Decimal> {
+    let any = (any::<u32>(), any::<u32>(), any::<u32>(), any::<bool>(), 0_u32..=28)
+        .prop_map(|(low, middle, high, negative, scale)| Decimal::from_parts(low, middle, high, negative, scale));
+    // many of them possible prices, and some at the very ends
+    prop_oneof![
+        4 => any,
+        4 => (1_i64..1_000_000_000, 0_u32..=18).prop_map(|(number, scale)| Decimal::new(number, scale)),
+        1 => select(vec![Decimal::MAX, Decimal::MIN, Decimal::ZERO, Decimal::new(1, 12), Decimal::new(1, 28)]),
+        1 => Just(Decimal::from(1_000_000_000_000_000_i64)),
+    ]
+}
+
+fn any_quote(price: impl Strategy<Value = Decimal> + 'static, lively: bool) -> impl Strategy<Value = Quote> {
+    let stated = prop_oneof![
+        8 => price.prop_map(Stated::Number),
+        1 => Just(Stated::Absent),
+        1 => Just(Stated::NotANumber("N/A".into())),
+    ];
+    let side = || option::weighted(0.3, if lively { near_decimal().boxed() } else { any_decimal().boxed() });
+    let session = option::weighted(0.3, select(vec![Session::Pre, Session::Regular, Session::Post, Session::Closed]));
+    let currency = option::weighted(0.5, select(vec!["USD", "USD", "USD", "EUR"]).prop_map(Currency::new));
+    let ages = || select(vec![-6_i64, -2, 0, 1, 30, 60, 61, 300, 900, 901, 90_000, 150_000, 500_000]);
+    (stated, side(), side(), session, currency, option::of(ages()), ages()).prop_map(
+        |(price, bid, ask, session, currency, observed, received)| Quote {
+            price,
+            bid,
+            ask,
+            volume: None,
+            currency,
+            session,
+            observed_at: observed.map(ago),
+            received_at: ago(received),
+            latency: Duration::from_millis(80),
+        },
+    )
+}
+
+fn near_decimal() -> impl Strategy<Value = Decimal> {
+    (9_800_i64..10_200).prop_map(|cents| Decimal::new(cents, 2))
+}
+
+fn any_failure() -> impl Strategy<Value = Failure> {
+    let error = prop_oneof![
+        Just(SourceError::Timeout(Duration::from_millis(700))),
+        Just(SourceError::UnknownSymbol("no such symbol".into())),
+        Just(SourceError::NotInPlan("premium".into())),
+        Just(SourceError::RateLimited { detail: "slow down".into(), retry_after: None }),
+    ];
+    (error, option::of(Just(ago(-30)))).prop_map(|(error, retry_at)| Failure {
+        error,
+        at: now(),
+        latency: None,
+        retry_at,
+    })
+}
+
+/// Outcomes of different sources in every state there is.
+fn any_outcomes(lively: bool) -> impl Strategy<Value = Vec<Outcome>> {
+    let price = move || if lively { near_decimal().boxed() } else { any_decimal().boxed() };
+    let role = select(vec![Role::Primary, Role::Primary, Role::Reserve, Role::Reference]);
+    let lag = prop_oneof![4 => Just(0_i64), 1 => Just(900_000), 1 => Just(-59_000), 1 => any::<i64>()];
+    let said = prop_oneof![
+        6 => any_quote(price(), lively).prop_map(|quote| (Some(quote), None)),
+        1 => any_failure().prop_map(|failure| (None, Some(failure))),
+        1 => (any_quote(price(), lively), any_failure()).prop_map(|(quote, failure)| (Some(quote), Some(failure))),
+    ];
+    let account = 0_usize..12;
+    vec((role, lag, account, said), 0..8).prop_map(|all| {
+        let outcomes = all.into_iter().enumerate().map(|(number, (role, lag_ms, account, (quote, failure)))| {
+            // some accounts hold two sources
+            let account = if account < 3 { format!("shared{account}") } else { format!("own{number}") };
+            let origin = Origin { source: format!("s{number}"), account, role, lag_ms };
+            Outcome { origin: Arc::new(origin), symbol: symbol(), quote, failure }
+        });
+        outcomes.collect()
+    })
+}
+
+fn any_rule() -> impl Strategy<Value = Rule> {
+    let below = select(vec![BelowQuorum::Refuse, BelowQuorum::Degrade]);
+    let closed_for = option::of(Just(Duration::from_secs(432_000)));
+    let max_age = option::weighted(0.2, Just(Duration::from_secs(300)));
+    (0_usize..5, below, closed_for, max_age).prop_map(|(required, below_quorum, closed_for, max_age)| Rule {
+        below_quorum,
+        closed_for,
+        max_age,
+        ..rule(required)
+    })
+}
+
+/// The symbols differ in how their currency is found.
+fn any_symbol() -> impl Strategy<Value = Symbol> {
+    select(vec!["BTC-USD", "AAPL", "VOD.L", "^GSPC"]).prop_map(|text| Symbol::parse(text).unwrap())
+}
+
+fn rank(status: Status) -> usize {
+    match status {
+        Status::Ok => 0,
+        Status::Degraded(Degraded::WithReferences) => 1,
+        Status::Degraded(Degraded::StaleFallback) => 2,
+        Status::Degraded(Degraded::FewSources) => 3,
+        Status::Unavailable(_) | Status::Unknown => 4,
+    }
+}
+
+fn used(price: &Price) -> Vec<&Outcome> {
+    price.quotes.iter().filter(|judged| judged.verdict == Verdict::Used).map(|judged| &judged.outcome).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_order_of_the_outcomes_does_not_matter(
+        (outcomes, shuffled) in any_outcomes(true).prop_flat_map(|all| (Just(all.clone()), Just(all).prop_shuffle())),
+        rule in any_rule(),
+        symbol in any_symbol(),
+    ) {
+        let price = fold(&symbol, outcomes, &rule, now());
+        prop_assert_eq!(format!("{price:?}"), format!("{:?}", fold(&symbol, shuffled, &rule, now())));
+    }
+
+    #[test]
+    fn the_same_outcomes_give_the_same_price(outcomes in any_outcomes(false), rule in any_rule()) {
+        prop_assert_eq!(fold_all(outcomes.clone(), &rule), fold_all(outcomes, &rule));
+    }
+
+    #[test]
+    fn no_decimal_makes_it_panic_and_every_outcome_has_its_verdict(
+        outcomes in any_outcomes(false),
+        rule in any_rule(),
+        symbol in any_symbol(),
+        (outlier_beyond, disagree_beyond) in (any_decimal(), any_decimal()),
+    ) {
+        let count = outcomes.len();
+        let price = fold(&symbol, outcomes, &Rule { outlier_beyond, disagree_beyond, ..rule }, now());
+        prop_assert_eq!(price.quotes.len(), count);
+        let priced = matches!(price.status, Status::Ok | Status::Degraded(_));
+        prop_assert_eq!(price.folded.is_some(), priced);
+        prop_assert_eq!(used(&price).is_empty(), !priced);
+        prop_assert_eq!(price.detail.is_some(), price.status != Status::Ok);
+    }
+
+    #[test]
+    fn the_price_lies_within_the_used_quotes(outcomes in any_outcomes(true), rule in any_rule()) {
+        let price = fold_all(outcomes, &rule);
+        if let Some(folded) = &price.folded {
+            let used = price.quotes.iter().filter(|judged| judged.verdict == Verdict::Used);
+            let prices: Vec<Decimal> = used.filter_map(|judged| judged.price).collect();
+            prop_assert!(prices.iter().min().unwrap() <= &folded.price);
+            prop_assert!(prices.iter().max().unwrap() >= &folded.price);
+            prop_assert!(spread(&prices) <= rule.disagree_beyond * folded.price);
+        }
+    }
+
+    #[test]
+    fn quotes_scaled_alike_scale_the_price(prices in near_prices(1..8), by in 1_i64..100_000, decimals in 0_u32..6) {
+        let by = Decimal::new(by, decimals);
+        let scaled: Vec<Decimal> = prices.iter().map(|price| price * by).collect();
+        let (plain, scaled) = (fold_all(quotes(&prices), &rule(2)), fold_all(quotes(&scaled), &rule(2)));
+        prop_assert_eq!(plain.status, scaled.status);
+        let figures = |price: &Price| price.folded.as_ref().map(|folded| (folded.price, folded.plus_minus));
+        let expected = figures(&plain).map(|(price, plus_minus)| (price * by, plus_minus.map(|plus| plus * by)));
+        prop_assert_eq!(figures(&scaled), expected);
+    }
+
+    #[test]
+    fn one_liar_moves_the_price_by_at_most_the_honest_spread_or_is_refused(
+        honest in near_prices(2..7),
+        lie in prop_oneof![any_decimal(), near_decimal(), (9_000_i64..11_000).prop_map(|cents| Decimal::new(cents, 2))],
+    ) {
+        let mut all = honest.clone();
+        all.push(lie);
+        if let (Some(without), Some(with)) = (fold_prices(&honest), fold_prices(&all)) {
+            prop_assert!((with - without).abs() <= spread(&honest), "{} became {}", without, with);
+        }
+    }
+
+    #[test]
+    fn one_more_quote_equal_to_the_median_does_not_move_it(prices in near_prices(2..8)) {
+        let price = fold_all(quotes(&prices), &rule(2));
+        let Some(median) = price.folded.as_ref().map(|folded| folded.price) else { return Ok(()) };
+        // where outliers were left out, the median they are measured from may move, and with it who is one
+        if used(&price).len() < prices.len() {
+            return Ok(());
+        }
+        let mut more = prices;
+        more.push(median);
+        prop_assert_eq!(fold_prices(&more), Some(median));
+    }
+
+    #[test]
+    fn a_worse_rung_never_has_a_better_status(outcomes in any_outcomes(true), rule in any_rule()) {
+        let price = fold_all(outcomes.clone(), &Rule { closed_for: None, ..rule.clone() });
+        let is_old = |outcome: &&Outcome| {
+            let quote = outcome.quote.as_ref().unwrap();
+            let time = quote.observed_at.unwrap_or(quote.received_at);
+            let lag = i128::from(outcome.origin.lag_ms);
+            now().duration_since(time).as_millis() > (60_000 + lag).max(0)
+        };
+        let used = used(&price);
+        let (references, old) = (
+            used.iter().filter(|outcome| outcome.origin.role == Role::Reference).count(),
+            used.iter().copied().filter(|outcome| is_old(outcome)).count(),
+        );
+        let enough = used.len() >= rule.required;
+        // the status is exactly as good as the worst quote that was used
+        match price.status {
+            Status::Ok => prop_assert!(enough && references == 0 && old == 0),
+            Status::Degraded(Degraded::WithReferences) => prop_assert!(enough && references > 0 && old == 0),
+            Status::Degraded(Degraded::StaleFallback) => prop_assert!(enough && old > 0),
+            Status::Degraded(Degraded::FewSources) => prop_assert!(!enough && old == 0),
+            Status::Unavailable(_) | Status::Unknown => prop_assert!(used.is_empty()),
+        }
+    }
+
+    #[test]
+    fn the_same_quotes_from_worse_sources_never_have_a_better_status(prices in near_prices(1..7), required in 1_usize..4) {
+        let with = |role: Role, seconds: i64| {
+            let mut all = quotes(&prices);
+            for outcome in &mut all {
+                Arc::make_mut(&mut outcome.origin).role = role;
+                outcome.quote.as_mut().unwrap().received_at = ago(seconds);
+            }
+            fold_all(all, &rule(required)).status
+        };
+        let ladder = [with(Role::Primary, 1), with(Role::Reference, 1), with(Role::Reference, 300), with(Role::Reference, 901)];
+        prop_assert!(ladder.map(rank).is_sorted(), "{:?}", ladder);
+    }
+}
