@@ -1,0 +1,124 @@
+//! Checks what the service itself is told: where to listen, how long to wait, how much to bear, what to log.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::Report;
+use crate::settings::units::Span;
+use crate::settings::{Settings, SymbolSettings};
+use crate::symbol::Symbol;
+
+/// The shortest wait that leaves a source any time.
+const SHORTEST: Duration = Duration::from_millis(50);
+
+/// The most of anything that is counted: connections, requests, symbols.
+const MOST: usize = 1_000_000;
+
+pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
+    let server = &settings.server;
+    report.unless(
+        is_address(&server.listen),
+        &["server", "listen"],
+        format!(
+            "{:?} is no address; write a host and a port, such as \"127.0.0.1:8080\" or \"[::]:8080\"",
+            server.listen
+        ),
+    );
+    report.unless(
+        server.timeout >= SHORTEST,
+        &["server", "timeout"],
+        format!("{} is too short to ask anybody; write {} or more", Span(server.timeout), Span(SHORTEST)),
+    );
+    if server.timeout > server.max_timeout {
+        let at = if report.states(&["server", "timeout"]) { "timeout" } else { "max_timeout" };
+        let (short, long) = (Span(server.max_timeout), Span(server.timeout));
+        report.at(
+            &["server", at],
+            format!(
+                "timeout is {long}, longer than max_timeout = {short}; make it {short} or less, or raise max_timeout"
+            ),
+        );
+    }
+    let counts = [
+        ("max_symbols", server.max_symbols),
+        ("max_connections", server.max_connections),
+        ("max_requests", server.max_requests),
+    ];
+    for (key, count) in counts {
+        report.unless(
+            (1..=MOST).contains(&count),
+            &["server", key],
+            format!("{count} is out of range; write 1 to {MOST}"),
+        );
+    }
+    report.unless(
+        !server.symbols.is_empty(),
+        &["server", "symbols"],
+        "an empty list allows no symbol at all; write [\"*\"] for all, or patterns such as \"ETH-*\"",
+    );
+    level(&settings.log.level, report);
+}
+
+/// A single word is a level. `RUST_LOG` is shared with other programs, and there a word may name one of them; in our own
+/// settings it is a slip, and the filter would take it for a program that does not exist and log nothing.
+fn level(level: &str, report: &mut Report<'_>) {
+    const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
+    let path = ["log", "level"];
+    let cure = "write error, warn, info, debug or trace, or a filter such as \"info,quotefold=debug\"";
+    let is_word = level.bytes().all(|byte| byte.is_ascii_alphabetic());
+    let is_level = LEVELS.iter().any(|known| known.eq_ignore_ascii_case(level));
+    if let Err(error) = tracing_subscriber::EnvFilter::builder().parse(level) {
+        report.at(&path, format!("{level:?} is no level: {error}; {cure}"));
+    } else if is_word && !is_level && !report.is_set_by("RUST_LOG", &path) {
+        report.at(&path, format!("{level:?} is no level; {cure}"));
+    }
+}
+
+/// Checks what is set for one symbol; `name` is how the file spells it.
+pub(crate) fn symbol(name: &str, symbol: &Symbol, set: &SymbolSettings, report: &mut Report<'_>) {
+    if let Some(currency) = &set.currency {
+        let code = currency.as_str();
+        report.unless(
+            (2..=10).contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_alphanumeric()),
+            &["symbols", name, "currency"],
+            format!("{code:?} is no currency; write its code, such as \"USD\" or \"EUR\""),
+        );
+        let fixed = symbol.pair_currency();
+        report.unless(
+            fixed.is_none() || fixed.as_ref() == Some(currency),
+            &["symbols", name, "currency"],
+            format!("{symbol} is a pair, and its right-hand side is its currency; take this line out"),
+        );
+    }
+    report.unless(
+        set.currency.is_some() || set.class.is_some(),
+        &["symbols", name],
+        "this section says nothing; write currency = \"USD\" or class = \"fund\"",
+    );
+}
+
+/// Whether a text is a host (an address or a name) and a port.
+fn is_address(text: &str) -> bool {
+    let name_and_port = || {
+        let (host, port) = text.rsplit_once(':')?;
+        port.parse::<u16>().ok()?;
+        let is_name = host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte));
+        Some(is_name && host.bytes().any(|byte| byte.is_ascii_alphabetic()))
+    };
+    text.parse::<SocketAddr>().is_ok() || name_and_port() == Some(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_address;
+
+    #[test]
+    fn an_address_has_a_host_and_a_port() {
+        for right in ["127.0.0.1:8080", "0.0.0.0:0", "[::]:8080", "localhost:80"] {
+            assert!(is_address(right), "{right}");
+        }
+        for wrong in ["", "8080", ":8080", "127.0.0.1", "127.0.0.1:99999", "256.0.0.1:80", "http://x:80", "a b:80"] {
+            assert!(!is_address(wrong), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Says what the sources that are on can price, and what would have to be switched on for the rest.
+
+use std::collections::BTreeSet;
+
+use super::source::SourceSettings;
+use super::{ClassSettings, OffSource, Settings};
+use crate::quote::Role;
+use crate::source::spelling::Spelling;
+use crate::symbol::{Class, Symbol};
+
+/// How many providers a sentence names before it says "…".
+const NAMED: usize = 3;
+
+impl SourceSettings {
+    /// Whether the source prices a symbol of this class at all, as far as its description says.
+    pub fn covers(&self, symbol: &Symbol, class: Class) -> bool {
+        Spelling::new(self).is_ok_and(|spelling| spelling.covers(symbol, class))
+    }
+}
+
+impl Settings {
+    /// What is covered, one text per class; joined with " · " they are the line that is printed at the start.
+    pub fn coverage(&self) -> Vec<String> {
+        let line = |(index, class): (usize, &Class)| {
+            let of_class = || self.sources.iter().filter(|source| source.classes.contains(class));
+            let count = of_class().count();
+            let unit = match (index, count) {
+                (0, 1) => " source",
+                (0, _) => " sources",
+                _ => "",
+            };
+            let accounts = |with_references| {
+                let counted = of_class().filter(|source| with_references || source.role != Role::Reference);
+                counted.map(|source| &source.account).collect::<BTreeSet<_>>().len()
+            };
+            let note = match count {
+                0 => format!(" ({})", self.would_price(*class)),
+                _ => shortfall(&self.of_class(*class), accounts(false), accounts(true)),
+            };
+            format!("{class} {count}{unit}{note}")
+        };
+        Class::ALL.iter().enumerate().map(line).collect()
+    }
+
+    /// Why no source that is on covers a symbol, and what would: one sentence. `None` if one does.
+    pub fn would_cover(&self, symbol: &Symbol) -> Option<String> {
+        if !self.allows(symbol) {
+            return Some(format!("{symbol} is not among the symbols that may be asked for here (server.symbols)"));
+        }
+        let class = self.class(symbol);
+        if self.sources.iter().any(|source| source.covers(symbol, class)) {
+            return None;
+        }
+        let kind = kind(symbol, class);
+        let (keyed, other): (Vec<&OffSource>, Vec<&OffSource>) = self
+            .off
+            .iter()
+            .filter(|off| off.source.covers(symbol, class))
+            .partition(|off| !off.source.key_from.is_empty());
+        let mut sentence = format!("no source that is switched on covers {kind}");
+        if let Some(first) = keyed.first() {
+            sentence += &format!("; {} would, with a free key: {}", names(&keyed), first.switch_on);
+        }
+        if let Some(first) = other.first() {
+            sentence += &format!("; {} would: {}", names(&other), first.switch_on);
+        }
+        if keyed.is_empty() && other.is_empty() {
+            sentence += ", and no provider of the catalogue would; describe a source of your own";
+        }
+        if let Some(pair) = symbol.did_you_mean() {
+            sentence += &format!("; did you mean {pair}?");
+        }
+        Some(sentence)
+    }
+
+    /// What would switch on a source for a class.
+    fn would_price(&self, class: Class) -> String {
+        let able: Vec<&OffSource> = self.off.iter().filter(|off| off.source.classes.contains(&class)).collect();
+        let mut keys: Vec<&str> = able
+            .iter()
+            .filter(|off| !off.source.unofficial)
+            .flat_map(|off| &off.source.key_from)
+            .map(String::as_str)
+            .collect();
+        keys.dedup();
+        // a file that names sources must name these too: a variable alone would not do
+        keys.retain(|_| able.iter().all(|off| off.switch_on.starts_with("set ")));
+        match (keys.is_empty(), able.first()) {
+            (false, _) => {
+                let more = if keys.len() > NAMED { " or …" } else { "" };
+                format!("set {}{more}", keys.iter().take(NAMED).copied().collect::<Vec<_>>().join(" or "))
+            }
+            (true, Some(first)) => first.switch_on.clone(),
+            (true, None) => "describe a source of your own".to_owned(),
+        }
+    }
+}
+
+/// What happens where fewer sources are on than must agree.
+fn shortfall(set: &ClassSettings, independent: usize, all: usize) -> String {
+    let reason = match set.required {
+        required if independent >= required => return String::new(),
+        required if all >= required => "with_references",
+        _ => "few_sources",
+    };
+    format!(" (required {}: degraded / {reason})", set.required)
+}
+
+/// What a symbol is one of, in words.
+fn kind(symbol: &Symbol, class: Class) -> String {
+    match (class, symbol.legs(), symbol.listing()) {
+        (Class::Fund, ..) => "funds".to_owned(),
+        (Class::Index, ..) => "indices".to_owned(),
+        (_, Some((_, quote)), _) if class == Class::Fx => format!("money pairs in {quote}"),
+        (_, Some((_, quote)), _) => format!("crypto pairs in {quote}"),
+        (_, _, Some((_, exchange))) => format!("listings of {}", exchange.name),
+        _ => "US listings".to_owned(),
+    }
+}
+
+/// "a, b and c".
+fn names(off: &[&OffSource]) -> String {
+    let names: Vec<&str> = off.iter().map(|off| off.source.name.as_str()).collect();
+    match names.split_last() {
+        Some((last, [])) => (*last).to_owned(),
+        Some((last, others)) => format!("{} and {last}", others.join(", ")),
+        None => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::settings::load::{LoadOptions, load};
+    use crate::symbol::Symbol;
+
+    fn sentence(variables: &[(&str, &str)], symbol: &str) -> Option<String> {
+        let environment = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let settings = load(&LoadOptions { environment, ..LoadOptions::default() }).unwrap();
+        settings.would_cover(&Symbol::parse(symbol).unwrap())
+    }
+
+    #[test]
+    fn what_is_not_covered_says_what_would_cover_it() {
+        let sentence_for_shares = sentence(&[], "AAPL").unwrap();
+        assert!(
+            sentence_for_shares.starts_with(
+                "no source that is switched on covers US listings; finnhub, tiingo and twelvedata would, with a free key: \
+                 set FINNHUB_API_KEY (https://"
+            ),
+            "{sentence_for_shares}"
+        );
+        assert!(sentence(&[], "BTCUSD").unwrap().ends_with("; did you mean BTC-USD?"));
+        assert_eq!(sentence(&[("FINNHUB_API_KEY", "abcdef")], "AAPL"), None);
+        assert_eq!(sentence(&[], "BTC-USD"), None);
+        let allowed = [("QUOTEFOLD_SERVER__SYMBOLS", "[\"ETH-*\"]")];
+        assert!(sentence(&allowed, "BTC-USD").unwrap().contains("server.symbols"));
+    }
+
+    #[test]
+    fn the_first_line_says_what_is_covered() {
+        let environment = [("FINNHUB_API_KEY".to_owned(), "abcdef".to_owned())].into();
+        let settings = load(&LoadOptions { environment, ..LoadOptions::default() }).unwrap();
+        let lines = settings.coverage();
+        assert_eq!(lines.len(), 5);
+        assert!(lines[0].starts_with("crypto ") && lines[0].contains(" sources"), "{lines:?}");
+        assert_eq!(lines[2], "equity 1 (required 2: degraded / few_sources)");
+        assert!(lines[4].starts_with("fund 0 ("), "{lines:?}");
+    }
+}

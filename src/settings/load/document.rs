@@ -1,0 +1,196 @@
+//! Keeps a configuration file as a tree that knows which line every key stands on, or which variable set it.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use serde::de::DeserializeOwned;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use crate::settings::error::ConfigError;
+
+/// A file's keys and values, and what variables and options laid over them.
+pub(crate) struct Document<'t> {
+    file: String,
+    text: &'t str,
+    root: Spanned<DeTable<'t>>,
+    /// Variables and options that set values. The n-th one's values have a span of their own behind the text's end.
+    setters: Vec<String>,
+}
+
+impl<'t> Document<'t> {
+    /// Reads a file's text.
+    pub(crate) fn parse(file: &str, text: &'t str) -> Result<Self, ConfigError> {
+        match DeTable::parse(text) {
+            Ok(root) => Ok(Document { file: file.to_owned(), text, root, setters: Vec::new() }),
+            Err(error) => Err(ConfigError {
+                file: file.to_owned(),
+                line: error.span().map(|span| line(text, span.start)),
+                key: String::new(),
+                // the message alone: the whole error would quote the line, and a line may hold a key
+                message: format!("this is not TOML: {}", error.message().replace('\n', "; ")),
+            }),
+        }
+    }
+
+    /// The file's name.
+    pub(crate) fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// The tree, to change.
+    pub(crate) fn root_mut(&mut self) -> &mut DeTable<'t> {
+        self.root.get_mut()
+    }
+
+    /// The names of a table's keys; none if there is no such table.
+    pub(crate) fn keys(&self, path: &[&str]) -> Vec<String> {
+        let table = path.iter().try_fold(self.root.get_ref(), |table, name| table.get(*name)?.get_ref().as_table());
+        table.map(|table| table.keys().map(|key| key.get_ref().to_string()).collect()).unwrap_or_default()
+    }
+
+    /// Whether there is a value at a path.
+    pub(crate) fn states(&self, path: &[&str]) -> bool {
+        let Some((last, tables)) = path.split_last() else { return true };
+        self.keys(tables).iter().any(|key| key == last)
+    }
+
+    /// Sets a value in the name of a variable or an option, and makes the tables it needs.
+    ///
+    /// `None` if something on the way is no table.
+    pub(crate) fn set(&mut self, setter: &str, path: &[String], value: DeValue<'t>) -> Option<()> {
+        let start = self.text.len() + 1 + self.setters.len();
+        let span = start..start + 1;
+        let (last, tables) = path.split_last()?;
+        let mut table = self.root.get_mut();
+        for name in tables {
+            let key = Spanned::new(span.clone(), Cow::Owned(name.clone()));
+            let empty = Spanned::new(span.clone(), DeValue::Table(DeTable::new()));
+            table = match table.entry(key).or_insert(empty).get_mut() {
+                DeValue::Table(table) => table,
+                _ => return None,
+            };
+        }
+        // out first: inserting over a key would keep the old key and its line
+        table.remove(last.as_str());
+        table.insert(Spanned::new(span.clone(), Cow::Owned(last.clone())), Spanned::new(span, value));
+        self.setters.push(setter.to_owned());
+        Some(())
+    }
+
+    /// Whether a variable or an option set what has this span.
+    pub(crate) fn was_set(&self, span: &Range<usize>) -> bool {
+        span.start > self.text.len()
+    }
+
+    /// Reads the tree as what it describes.
+    pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T, ConfigError> {
+        T::deserialize(toml::de::Deserializer::from(self.root.clone())).map_err(|error| {
+            let span = error.span().unwrap_or(0..0);
+            let path = path_at(self.root.get_ref(), &span).unwrap_or_default();
+            let (file, line) = self.setter_or_line(&span);
+            let message = explain(error.message(), path.last().map_or("", String::as_str));
+            ConfigError { file, line, key: joined(&path), message }
+        })
+    }
+
+    /// What is wrong with a key. The place is the key's, or else that of the nearest table around it that is written down.
+    pub(crate) fn error(&self, path: &[&str], message: impl Into<String>) -> ConfigError {
+        let mut span = None;
+        let mut table = Some(self.root.get_ref());
+        for name in path {
+            let Some((key, value)) = table.and_then(|table| table.get_key_value(*name)) else { break };
+            span = Some(key.span());
+            table = value.get_ref().as_table();
+        }
+        let (file, line) = span.map_or_else(|| (self.file.clone(), None), |span| self.setter_or_line(&span));
+        ConfigError { file, line, key: joined(path), message: message.into() }
+    }
+
+    fn setter_or_line(&self, span: &Range<usize>) -> (String, Option<usize>) {
+        match span.start.checked_sub(self.text.len() + 1).and_then(|index| self.setters.get(index)) {
+            Some(setter) => (setter.clone(), None),
+            None => (self.file.clone(), Some(line(self.text, span.start))),
+        }
+    }
+}
+
+/// A path as a file would spell it.
+pub(crate) fn joined(path: &[impl AsRef<str>]) -> String {
+    let is_bare = |key: &str| key.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c)) && !key.is_empty();
+    let quoted = |key: &str| if is_bare(key) { key.to_owned() } else { format!("{key:?}") };
+    path.iter().map(|key| quoted(key.as_ref())).collect::<Vec<_>>().join(".")
+}
+
+fn line(text: &str, at: usize) -> usize {
+    text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1
+}
+
+/// The path of the smallest key or value around a span.
+fn path_at(table: &DeTable<'_>, wanted: &Range<usize>) -> Option<Vec<String>> {
+    fn visit(
+        table: &DeTable<'_>,
+        wanted: &Range<usize>,
+        path: &mut Vec<String>,
+        best: &mut Option<(usize, Vec<String>)>,
+    ) {
+        for (key, value) in table {
+            path.push(key.get_ref().to_string());
+            for span in [key.span(), value.span()] {
+                let holds = span.start <= wanted.start && wanted.end <= span.end && !span.is_empty();
+                if holds && best.as_ref().is_none_or(|(size, _)| span.len() <= *size) {
+                    *best = Some((span.len(), path.clone()));
+                }
+            }
+            if let Some(inner) = value.get_ref().as_table() {
+                visit(inner, wanted, path, best);
+            }
+            path.pop();
+        }
+    }
+    let mut best = None;
+    visit(table, wanted, &mut Vec::new(), &mut best);
+    best.map(|(_, path)| path)
+}
+
+/// The parser's message in words that an operator can act on; a value that may be a secret is not repeated.
+fn explain(message: &str, key: &str) -> String {
+    if message.contains("untagged enum Format") {
+        return "not a spelling; write a template such as \"{base}{quote}\", or one per class: { crypto = \"{base}\" }"
+            .into();
+    }
+    if message.starts_with("invalid type") && crate::settings::secrets::is_secret_name(key) {
+        let expected = message.rsplit_once("expected ").map_or("text", |(_, expected)| expected);
+        return format!("a value of the wrong type; write {}", kind(expected));
+    }
+    match message.rsplit_once(", expected ") {
+        Some((found, expected)) if message.starts_with("invalid ") => format!("{found}; write {}", kind(expected)),
+        _ => did_you_mean_one_of(message),
+    }
+}
+
+/// serde's name of a type, for people.
+fn kind(expected: &str) -> String {
+    match expected {
+        "a string" | "a borrowed string" => "text in quotes".to_owned(),
+        "usize" | "u16" | "u32" => "a whole number, 0 or more, without quotes".to_owned(),
+        "a boolean" => "true or false, without quotes".to_owned(),
+        "a sequence" => "a list, such as [\"a\", \"b\"]".to_owned(),
+        "a map" => "a table, such as { a = \"b\" }".to_owned(),
+        struct_name if struct_name.starts_with("struct ") => "a section with keys of its own".to_owned(),
+        other => other.to_owned(),
+    }
+}
+
+/// Adds the nearest name to a message such as "unknown field `tmeout`, expected one of `timeout`, `listen`".
+fn did_you_mean_one_of(message: &str) -> String {
+    let Some((found, allowed)) = message.split_once(", expected ") else { return message.replace('\n', "; ") };
+    let names = || allowed.split('`').skip(1).step_by(2);
+    let wrong = found.split('`').nth(1).unwrap_or_default();
+    let found = found.replace("unknown field", "unknown key").replace("unknown variant", "unknown value");
+    let allowed = names().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    match crate::settings::near::nearest(wrong, names()) {
+        Some(near) => format!("{found}; did you mean `{near}`? Allowed: {allowed}"),
+        None => format!("{found}; allowed: {allowed}"),
+    }
+}

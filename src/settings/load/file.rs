@@ -1,0 +1,140 @@
+//! Describes the configuration file: every section and key, with everything optional.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::fold::BelowQuorum;
+use crate::settings::rule::RuleTable;
+use crate::settings::source::SourceTable;
+use crate::settings::units::{Glob, Percent, Span};
+use crate::settings::{LogFormat, LogSettings, RequestLog, ServerSettings, SymbolSettings};
+use crate::symbol::{Class, Currency};
+
+/// A whole file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct FileTable {
+    pub(super) server: ServerTable,
+    pub(super) freshness: FreshnessTable,
+    pub(super) fold: FoldTable,
+    pub(super) class: BTreeMap<Class, RuleTable>,
+    pub(super) symbols: BTreeMap<String, SymbolTable>,
+    pub(super) log: LogTable,
+    pub(super) sources: BTreeMap<String, SourceTable>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ServerTable {
+    listen: Option<String>,
+    timeout: Option<Span>,
+    max_timeout: Option<Span>,
+    max_symbols: Option<usize>,
+    symbols: Option<Vec<Glob>>,
+    drain_delay: Option<Span>,
+    drain_timeout: Option<Span>,
+    max_connections: Option<usize>,
+    max_requests: Option<usize>,
+}
+
+/// The ages that hold for all classes.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FreshnessTable {
+    refresh_after: Option<Span>,
+    usable_for: Option<Span>,
+    fallback_for: Option<Span>,
+    closed_for: Option<Span>,
+    refresh_floor: Option<Span>,
+    unknown_for: Option<Span>,
+}
+
+/// The fold's rule for all classes.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FoldTable {
+    required: Option<usize>,
+    below_quorum: Option<BelowQuorum>,
+    outlier_beyond: Option<Percent>,
+    disagree_beyond: Option<Percent>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SymbolTable {
+    pub(super) currency: Option<String>,
+    pub(super) class: Option<Class>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LogTable {
+    level: Option<String>,
+    format: Option<LogFormat>,
+    requests: Option<RequestLog>,
+}
+
+impl ServerTable {
+    /// With the built-in values for what the file leaves out.
+    pub(super) fn resolve(&self) -> ServerSettings {
+        let span = |stated: Option<Span>, seconds| stated.map_or(Duration::from_secs(seconds), |span| span.0);
+        ServerSettings {
+            listen: self.listen.clone().unwrap_or_else(|| "127.0.0.1:8080".to_owned()),
+            timeout: span(self.timeout, 2),
+            max_timeout: span(self.max_timeout, 10),
+            max_symbols: self.max_symbols.unwrap_or(100),
+            symbols: self.symbols.clone().unwrap_or_else(|| vec![Glob::any()]),
+            drain_delay: span(self.drain_delay, 5),
+            drain_timeout: span(self.drain_timeout, 10),
+            max_connections: self.max_connections.unwrap_or(4096),
+            max_requests: self.max_requests.unwrap_or(1024),
+        }
+    }
+}
+
+impl FreshnessTable {
+    /// The same as any class could state it.
+    pub(super) fn rule(&self) -> RuleTable {
+        RuleTable {
+            refresh_after: self.refresh_after,
+            usable_for: self.usable_for,
+            fallback_for: self.fallback_for,
+            closed_for: self.closed_for,
+            refresh_floor: self.refresh_floor,
+            unknown_for: self.unknown_for,
+            ..RuleTable::default()
+        }
+    }
+}
+
+impl FoldTable {
+    /// The same as any class could state it.
+    pub(super) fn rule(&self) -> RuleTable {
+        RuleTable {
+            required: self.required,
+            below_quorum: self.below_quorum,
+            outlier_beyond: self.outlier_beyond,
+            disagree_beyond: self.disagree_beyond,
+            ..RuleTable::default()
+        }
+    }
+}
+
+impl SymbolTable {
+    pub(super) fn resolve(&self) -> SymbolSettings {
+        SymbolSettings { currency: self.currency.as_deref().map(Currency::new), class: self.class }
+    }
+}
+
+impl LogTable {
+    /// With the built-in values for what the file leaves out.
+    pub(super) fn resolve(&self) -> LogSettings {
+        LogSettings {
+            level: self.level.clone().unwrap_or_else(|| "info".to_owned()),
+            format: self.format.unwrap_or(LogFormat::Auto),
+            requests: self.requests.unwrap_or(RequestLog::Errors),
+        }
+    }
+}

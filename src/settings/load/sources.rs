@@ -1,0 +1,196 @@
+//! Decides which sources are on, and completes their descriptions from the catalogue and the environment.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::LoadOptions;
+use crate::settings::OffSource;
+use crate::settings::catalogue::catalogue;
+use crate::settings::check::Report;
+use crate::settings::near::nearest;
+use crate::settings::secrets;
+use crate::settings::source::{SourceSettings, SourceTable};
+
+/// What the choice of sources is made from.
+pub(super) struct Choice<'a> {
+    pub(super) options: &'a LoadOptions,
+    /// The file's name; `None` for the built-in one.
+    pub(super) file: Option<&'a str>,
+    /// The sources' tables, with what the environment laid over them.
+    pub(super) stated: &'a BTreeMap<String, SourceTable>,
+    /// The sources the file itself names.
+    pub(super) named: BTreeSet<String>,
+    /// The sources that variables name.
+    pub(super) overridden: BTreeSet<String>,
+    /// What `${…}` put where.
+    pub(super) substituted: &'a [(Vec<String>, SecretString)],
+    /// What a whole call may take.
+    pub(super) longest: Duration,
+}
+
+/// Why a source cannot be described: where, and what to do.
+struct Fault {
+    source: String,
+    key: Option<&'static str>,
+    message: String,
+}
+
+impl Choice<'_> {
+    /// The sources that are on, and the providers that are off.
+    pub(super) fn resolve(&self, report: &mut Report<'_>) -> (Vec<SourceSettings>, Vec<OffSource>) {
+        let names = self.names();
+        let mut on = Vec::new();
+        for name in &names {
+            match self.source(name) {
+                Ok(source) => on.push(source),
+                Err(fault) => {
+                    let mut path = vec!["sources", &fault.source];
+                    path.extend(fault.key);
+                    report.at(&path, fault.message);
+                }
+            }
+        }
+        let off = catalogue().iter().filter(|(name, _)| !names.contains(*name));
+        let off = off.filter_map(|(name, table)| {
+            let source = table.clone().resolve(name).ok()?;
+            let switch_on = self.switch_on(&source);
+            Some(OffSource { source, switch_on })
+        });
+        (on, off.collect())
+    }
+
+    /// The variables that gave keys, for people.
+    pub(super) fn key_variables(&self, on: &[SourceSettings]) -> Vec<String> {
+        let keyed = on.iter().filter(|source| self.stated.get(&source.name).is_none_or(|table| table.key.is_none()));
+        let variables = keyed.flat_map(|source| &source.key_from).filter(|variable| self.variable(variable).is_some());
+        variables.map(|variable| format!("variable {variable}")).collect()
+    }
+
+    fn names(&self) -> BTreeSet<String> {
+        let mut names: BTreeSet<String> = self.named.union(&self.overridden).cloned().collect();
+        if self.named.is_empty() {
+            let unofficial = self.options.wants_unofficial();
+            let is_on = |table: &SourceTable| {
+                let keys = table.key_from.as_deref().unwrap_or_default();
+                keys.iter().all(|variable| self.variable(variable).is_some())
+                    && (unofficial || table.unofficial != Some(true))
+            };
+            names.extend(catalogue().iter().filter(|(_, table)| is_on(table)).map(|(name, _)| name.clone()));
+        }
+        names
+    }
+
+    /// A variable's value. An empty one counts as not set: that is how compose files pass what nobody set.
+    fn variable(&self, name: &str) -> Option<&String> {
+        self.options.environment.get(name).filter(|value| !value.is_empty())
+    }
+
+    fn source(&self, name: &str) -> Result<SourceSettings, Fault> {
+        let mut trail = vec![name.to_owned()];
+        let mut table = self.describe(&mut trail)?;
+        self.complete(name, &table)?;
+        self.find_key(name, &mut table)?;
+        let fault = |(key, message)| Fault { source: name.to_owned(), key: Some(key), message };
+        let mut source = table.resolve(name).map_err(fault)?;
+        // a longer one of the user's own is an error of its own; the catalogue's and the built-in one give way
+        source.timeout = source.timeout.min(self.longest);
+        let ours = |path: &[String]| path.len() > 2 && path[0] == "sources" && trail.contains(&path[1]);
+        let put_in = self.substituted.iter().filter(|(path, _)| ours(path)).map(|(_, text)| text.clone());
+        source.hidden.extend(put_in);
+        source.hidden.extend(secrets::in_url(&source.url));
+        let headers = source.headers.iter().flat_map(|(name, value)| secrets::in_header(name, value));
+        source.hidden.extend(headers.collect::<Vec<_>>());
+        Ok(source)
+    }
+
+    /// The last of the trail as a table of its own, laid over what it is like or over its catalogue entry.
+    fn describe(&self, trail: &mut Vec<String>) -> Result<SourceTable, Fault> {
+        let name = trail.last().cloned().unwrap_or_default();
+        let provider = catalogue().get(&name).cloned();
+        let Some(own) = self.stated.get(&name).cloned() else { return Ok(provider.unwrap_or_default()) };
+        let Some(like) = own.like.clone() else { return Ok(own.over(provider.unwrap_or_default())) };
+        let fault = |message| Fault { source: name.clone(), key: Some("like"), message };
+        if trail.contains(&like) {
+            return Err(fault(format!("{} is described by itself, in a circle; take one `like` out", quoted(&like))));
+        }
+        let known = || self.stated.keys().chain(catalogue().keys()).map(String::as_str).filter(|known| *known != name);
+        if !known().any(|known| known == like) {
+            return Err(fault(format!("there is no source {}{}", quoted(&like), suggestion(&like, known()))));
+        }
+        trail.push(like);
+        // a second source of a vendor is a second account, unless it says otherwise
+        let base = SourceTable { account: None, ..self.describe(trail)? };
+        Ok(own.over(base))
+    }
+
+    /// Whether the description can be a source at all.
+    fn complete(&self, name: &str, table: &SourceTable) -> Result<(), Fault> {
+        let has = [("url", table.url.is_some()), ("classes", table.classes.is_some()), ("jq", table.jq.is_some())];
+        let missing: Vec<&str> = has.iter().filter(|(_, has)| !has).map(|(key, _)| *key).collect();
+        let message = match missing.len() {
+            0 => return Ok(()),
+            3 => {
+                let names = catalogue().keys().map(String::as_str);
+                format!(
+                    "no provider of the catalogue is called {}; a source of your own needs url, classes and jq{}",
+                    quoted(name),
+                    suggestion(name, names)
+                )
+            }
+            _ => format!("a source of your own needs url, classes and jq; it has no {}", missing.join(" and no ")),
+        };
+        Err(Fault { source: name.to_owned(), key: None, message })
+    }
+
+    /// Takes the key and the secret from the variables that hold them, where no file gives them.
+    fn find_key(&self, name: &str, table: &mut SourceTable) -> Result<(), Fault> {
+        let variables = table.key_from.clone().unwrap_or_default();
+        for (variable, (key, slot)) in variables.iter().zip([("key", &mut table.key), ("secret", &mut table.secret)]) {
+            let given = slot.as_ref().is_some_and(|given| !given.expose_secret().is_empty());
+            if given {
+                continue;
+            }
+            let Some(value) = self.variable(variable) else {
+                let where_from = table.get_a_key.as_ref().map(|url| format!(" (get one at {url})")).unwrap_or_default();
+                let message =
+                    format!("{name} needs a {key}{where_from}: set the variable {variable}, or write {key} = \"…\"");
+                return Err(Fault { source: name.to_owned(), key: Some(key), message });
+            };
+            *slot = Some(value.clone().into());
+        }
+        Ok(())
+    }
+
+    /// What would switch a provider on, as half a sentence.
+    fn switch_on(&self, source: &SourceSettings) -> String {
+        let missing: Vec<&str> =
+            source.key_from.iter().map(String::as_str).filter(|variable| self.variable(variable).is_none()).collect();
+        let mut steps = Vec::new();
+        match self.file {
+            Some(file) if !self.named.is_empty() => steps.push(format!("add [sources.{}] to {file}", source.name)),
+            _ if source.unofficial && !self.options.wants_unofficial() => {
+                steps.push("set QUOTEFOLD_UNOFFICIAL=1".to_owned());
+            }
+            _ => {}
+        }
+        if !missing.is_empty() {
+            let where_from = source.get_a_key.as_ref().map(|url| format!(" ({url})")).unwrap_or_default();
+            steps.push(format!("set {}{where_from}", missing.join(" and ")));
+        }
+        steps.join(" and ")
+    }
+}
+
+fn quoted(name: &str) -> String {
+    format!("{name:?}")
+}
+
+/// "; did you mean kraken?", or the names there are.
+fn suggestion<'a>(wrong: &str, names: impl Iterator<Item = &'a str> + Clone) -> String {
+    match nearest(wrong, names.clone()) {
+        Some(near) => format!("; did you mean {near}?"),
+        None => format!("; there are {}", names.collect::<Vec<_>>().join(", ")),
+    }
+}

@@ -1,0 +1,110 @@
+//! Puts the values of variables and files where a configuration says `${NAME}` or `${file:/path}`.
+
+use std::borrow::Cow;
+
+use secrecy::SecretString;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::Environment;
+use super::document::Document;
+use crate::settings::error::ConfigError;
+
+/// What was put in, and what could not be.
+#[derive(Default)]
+pub(super) struct Substituted {
+    /// The paths of the values that changed, and each text that was put there.
+    pub(super) hidden: Vec<(Vec<String>, SecretString)>,
+    /// What was read, for people.
+    pub(super) read: Vec<String>,
+    /// Variables and files that are missing.
+    pub(super) errors: Vec<ConfigError>,
+    failed: Vec<(Vec<String>, String)>,
+}
+
+/// Substitutes in every text of the file. What a variable or an option set is taken as it is.
+pub(super) fn substitute(document: &mut Document<'_>, environment: &Environment) -> Substituted {
+    let mut done = Substituted::default();
+    let mut root = std::mem::take(document.root_mut());
+    done.table(&mut root, document, environment, &mut Vec::new());
+    *document.root_mut() = root;
+    let failed = std::mem::take(&mut done.failed);
+    let located = failed.into_iter().map(|(path, message)| {
+        let path: Vec<&str> = path.iter().map(String::as_str).collect();
+        document.error(&path, message)
+    });
+    done.errors = located.collect();
+    done
+}
+
+impl Substituted {
+    fn table(&mut self, table: &mut DeTable<'_>, document: &Document<'_>, from: &Environment, path: &mut Vec<String>) {
+        for (key, value) in table.iter_mut() {
+            path.push(key.get_ref().to_string());
+            self.value(value, document, from, path);
+            path.pop();
+        }
+    }
+
+    fn value(
+        &mut self,
+        value: &mut Spanned<DeValue<'_>>,
+        document: &Document<'_>,
+        from: &Environment,
+        path: &mut Vec<String>,
+    ) {
+        let was_set = document.was_set(&value.span());
+        match value.get_mut() {
+            DeValue::Table(inner) => self.table(inner, document, from, path),
+            DeValue::Array(items) => items.iter_mut().for_each(|item| self.value(item, document, from, path)),
+            DeValue::String(text) if text.contains("${") && !was_set => {
+                *text = Cow::Owned(self.text(text, from, path));
+            }
+            _ => {}
+        }
+    }
+
+    /// One text with everything put in; what is missing leaves nothing behind but its error.
+    fn text(&mut self, text: &str, from: &Environment, path: &[String]) -> String {
+        let mut parts = text.split("${");
+        let mut whole = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            let Some((name, rest)) = part.split_once('}') else {
+                self.failed.push((path.to_vec(), "a \"${\" without its \"}\"; write ${NAME} or ${file:/path}".into()));
+                continue;
+            };
+            match look_up(name, from) {
+                Ok(found) => {
+                    whole.push_str(&found);
+                    self.hidden.push((path.to_vec(), found.into()));
+                    self.read.push(match name.strip_prefix("file:") {
+                        Some(file) => format!("file {file}"),
+                        None => format!("variable {name}"),
+                    });
+                }
+                Err(message) => self.failed.push((path.to_vec(), message)),
+            }
+            whole.push_str(rest);
+        }
+        whole
+    }
+}
+
+fn look_up(name: &str, from: &Environment) -> Result<String, String> {
+    if let Some(file) = name.strip_prefix("file:") {
+        let text = std::fs::read_to_string(file)
+            .map_err(|error| format!("${{file:{file}}} cannot be read: {error}; put the value in that file"))?;
+        // editors and `echo` end a file with a line break that is no part of the value
+        let text = text.trim_end_matches(['\r', '\n']);
+        return if text.is_empty() { Err(format!("the file {file} is empty")) } else { Ok(text.to_owned()) };
+    }
+    let is_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    if !is_name {
+        return Err(format!("${{{name}}} names no variable; write ${{NAME}} or ${{file:/path}}"));
+    }
+    match from.get(name) {
+        Some(value) if !value.is_empty() => Ok(value.clone()),
+        Some(_) => Err(format!("the variable {name} is empty; give it a value, or take ${{{name}}} out")),
+        None => Err(format!("the variable {name} is not set; set it, or take ${{{name}}} out")),
+    }
+}

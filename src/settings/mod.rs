@@ -1,0 +1,178 @@
+//! Says what an operator can set, and what holds if nothing is set.
+
+pub mod catalogue;
+mod check;
+mod coverage;
+pub mod error;
+pub mod load;
+mod near;
+mod print;
+pub mod rule;
+pub mod secrets;
+pub mod source;
+pub mod units;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rust_decimal::Decimal;
+use serde::Deserialize;
+
+use crate::fold::{BelowQuorum, Rule};
+use crate::symbol::{Class, Currency, Symbol};
+use source::SourceSettings;
+use units::Glob;
+
+/// Everything that is set, checked and complete.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The service itself.
+    pub server: ServerSettings,
+    /// Ages and the fold's rule, per class.
+    pub classes: BTreeMap<Class, ClassSettings>,
+    /// Symbols where the rules guess wrong.
+    pub symbols: BTreeMap<Symbol, SymbolSettings>,
+    /// What is logged.
+    pub log: LogSettings,
+    /// The sources that are switched on, in the order of their names.
+    pub sources: Vec<SourceSettings>,
+    /// The providers of the catalogue that are not, in the order of their names.
+    pub off: Vec<OffSource>,
+    /// What was read, for people: files, variables.
+    pub read: Vec<String>,
+}
+
+/// The service itself.
+#[derive(Clone, Debug)]
+pub struct ServerSettings {
+    /// Address and port; port 0 takes any that is free.
+    pub listen: String,
+    /// How long a client waits unless it says otherwise; also what one call to a source may take in all.
+    pub timeout: Duration,
+    /// The longest a client may ask to wait.
+    pub max_timeout: Duration,
+    /// Symbols in one request.
+    pub max_symbols: usize,
+    /// What may be asked for at all.
+    pub symbols: Vec<Glob>,
+    /// After SIGTERM: how long to go on serving while load balancers notice.
+    pub drain_delay: Duration,
+    /// How long requests in flight may take to finish after that.
+    pub drain_timeout: Duration,
+    /// Connections at once.
+    pub max_connections: usize,
+    /// Requests at once; more are shed.
+    pub max_requests: usize,
+}
+
+/// Ages and the fold's rule, for one class.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClassSettings {
+    /// Since we received it; younger: answered from the board, no call is made.
+    pub refresh_after: Duration,
+    /// Since the market said it; older: not folded.
+    pub usable_for: Duration,
+    /// The same clock; the last rung but one.
+    pub fallback_for: Duration,
+    /// How long a closed market's last quotes stand.
+    pub closed_for: Duration,
+    /// A caller's `refresh_after` below it is raised to it.
+    pub refresh_floor: Duration,
+    /// How long a source's "unknown symbol" is believed.
+    pub unknown_for: Duration,
+    /// Sources that must agree.
+    pub required: usize,
+    /// What fewer give.
+    pub below_quorum: BelowQuorum,
+    /// A quote farther than this from the median is an outlier; a fraction.
+    pub outlier_beyond: Decimal,
+    /// Survivors farther apart than this disagree; a fraction.
+    pub disagree_beyond: Decimal,
+}
+
+/// What is set for one symbol.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SymbolSettings {
+    /// The currency its prices are in.
+    pub currency: Option<Currency>,
+    /// Its class.
+    pub class: Option<Class>,
+}
+
+/// What is logged.
+#[derive(Clone, Debug)]
+pub struct LogSettings {
+    /// The least level, or a filter in the notation of `RUST_LOG`.
+    pub level: String,
+    /// Text or JSON.
+    pub format: LogFormat,
+    /// Which requests get a line.
+    pub requests: RequestLog,
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// Text on a terminal, JSON elsewhere.
+    Auto,
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}
+
+/// Which requests get a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RequestLog {
+    /// None.
+    None,
+    /// Those that ended in an error of the server.
+    Errors,
+    /// All.
+    All,
+}
+
+/// A provider of the catalogue that is not switched on.
+#[derive(Clone, Debug)]
+pub struct OffSource {
+    /// The provider as it would be.
+    pub source: SourceSettings,
+    /// What would switch it on, as half a sentence: "set FINNHUB_API_KEY (<https://finnhub.io/register>)".
+    pub switch_on: String,
+}
+
+impl Settings {
+    /// A symbol's class: what is set for it, else what its spelling says.
+    pub fn class(&self, symbol: &Symbol) -> Class {
+        self.symbols.get(symbol).and_then(|set| set.class).unwrap_or_else(|| symbol.class())
+    }
+
+    /// The ages and the rule that hold for a class.
+    pub fn of_class(&self, class: Class) -> ClassSettings {
+        self.classes.get(&class).copied().unwrap_or_else(|| ClassSettings::built_in(class))
+    }
+
+    /// What the fold goes by for a symbol.
+    pub fn rule(&self, symbol: &Symbol, max_age: Option<Duration>) -> Rule {
+        let class = self.class(symbol);
+        let set = self.of_class(class);
+        Rule {
+            required: set.required,
+            below_quorum: set.below_quorum,
+            outlier_beyond: set.outlier_beyond,
+            disagree_beyond: set.disagree_beyond,
+            usable_for: set.usable_for,
+            fallback_for: set.fallback_for,
+            closed_for: class.closes().then_some(set.closed_for),
+            max_age,
+            currency: self.symbols.get(symbol).and_then(|set| set.currency.clone()),
+        }
+    }
+
+    /// Whether a symbol may be asked for at all.
+    pub fn allows(&self, symbol: &Symbol) -> bool {
+        self.server.symbols.iter().any(|glob| glob.matches(symbol.as_str()))
+    }
+}

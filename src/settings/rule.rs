@@ -1,0 +1,116 @@
+//! The ages and the rule of the fold: what a file may state, and what holds where it states nothing.
+
+use std::time::Duration;
+
+use rust_decimal::Decimal;
+use serde::Deserialize;
+
+use super::ClassSettings;
+use super::units::{Percent, Span};
+use crate::fold::BelowQuorum;
+use crate::symbol::Class;
+
+/// Any key of `[freshness]` and `[fold]`, as a file or a class states it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RuleTable {
+    /// Since we received it; younger: answered from the board.
+    pub refresh_after: Option<Span>,
+    /// Since the market said it; older: not folded.
+    pub usable_for: Option<Span>,
+    /// The last rung but one.
+    pub fallback_for: Option<Span>,
+    /// How long a closed market's last quotes stand.
+    pub closed_for: Option<Span>,
+    /// A caller's `refresh_after` below it is raised to it.
+    pub refresh_floor: Option<Span>,
+    /// How long a source's "unknown symbol" is believed.
+    pub unknown_for: Option<Span>,
+    /// Sources that must agree.
+    pub required: Option<usize>,
+    /// What fewer give.
+    pub below_quorum: Option<BelowQuorum>,
+    /// Farther than this from the median is an outlier.
+    pub outlier_beyond: Option<Percent>,
+    /// Survivors farther apart than this disagree.
+    pub disagree_beyond: Option<Percent>,
+}
+
+impl ClassSettings {
+    /// The built-in values of a class.
+    pub fn built_in(class: Class) -> Self {
+        ClassSettings::general().with(&ClassSettings::own(class))
+    }
+
+    /// The built-in values that hold for every class that has none of its own.
+    pub fn general() -> Self {
+        ClassSettings {
+            refresh_after: Duration::from_secs(5),
+            usable_for: Duration::from_secs(60),
+            fallback_for: Duration::from_secs(15 * 60),
+            closed_for: Duration::from_secs(5 * 86_400),
+            refresh_floor: Duration::ZERO,
+            unknown_for: Duration::from_secs(3_600),
+            required: 2,
+            below_quorum: BelowQuorum::Refuse,
+            outlier_beyond: Decimal::new(2, 2),
+            disagree_beyond: Decimal::new(3, 2),
+        }
+    }
+
+    /// The built-in values that a class has of its own. They hold even where the file says otherwise for all classes.
+    pub fn own(class: Class) -> RuleTable {
+        let minutes = |n: u64| Some(Span(Duration::from_secs(n * 60)));
+        let days = |n: u64| Some(Span(Duration::from_secs(n * 86_400)));
+        let nothing = RuleTable::default();
+        match class {
+            Class::Crypto => nothing,
+            // free plans are 15 to 20 minutes late
+            Class::Equity | Class::Index => RuleTable {
+                refresh_after: minutes(1),
+                usable_for: minutes(25),
+                fallback_for: days(1),
+                below_quorum: Some(BelowQuorum::Degrade),
+                ..nothing
+            },
+            Class::Fx => RuleTable {
+                refresh_after: minutes(1),
+                usable_for: minutes(10),
+                fallback_for: days(1),
+                outlier_beyond: Some(Percent(Decimal::new(5, 3))),
+                disagree_beyond: Some(Percent(Decimal::new(1, 2))),
+                ..nothing
+            },
+            // one net asset value a day
+            Class::Fund => RuleTable {
+                refresh_after: minutes(60),
+                usable_for: days(4),
+                fallback_for: days(10),
+                below_quorum: Some(BelowQuorum::Degrade),
+                ..nothing
+            },
+        }
+    }
+
+    /// These settings with what a table states laid over them.
+    pub fn with(self, table: &RuleTable) -> Self {
+        let span = |stated: Option<Span>, before: Duration| stated.map_or(before, |span| span.0);
+        ClassSettings {
+            refresh_after: span(table.refresh_after, self.refresh_after),
+            usable_for: span(table.usable_for, self.usable_for),
+            fallback_for: span(table.fallback_for, self.fallback_for),
+            closed_for: span(table.closed_for, self.closed_for),
+            refresh_floor: span(table.refresh_floor, self.refresh_floor),
+            unknown_for: span(table.unknown_for, self.unknown_for),
+            required: table.required.unwrap_or(self.required),
+            below_quorum: table.below_quorum.unwrap_or(self.below_quorum),
+            outlier_beyond: table.outlier_beyond.map_or(self.outlier_beyond, |share| share.0),
+            disagree_beyond: table.disagree_beyond.map_or(self.disagree_beyond, |share| share.0),
+        }
+    }
+
+    /// When an outcome is asked for anew: at the age a caller says, but not below the floor; else at the class's own.
+    pub fn refresh_after(&self, asked: Option<Duration>) -> Duration {
+        asked.map_or(self.refresh_after, |asked| asked.max(self.refresh_floor))
+    }
+}

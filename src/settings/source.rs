@@ -1,0 +1,156 @@
+//! Describes one source: a URL, a jq filter, and what the vendor allows.
+//!
+//! A [`SourceTable`] is what a file says, in the catalogue or a user's own, with everything optional. Tables are laid over
+//! each other (the user's over the catalogue's) and then resolved into [`SourceSettings`], where nothing is left open.
+
+mod example;
+mod table;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use serde::Deserialize;
+
+use super::units::{Glob, Limit};
+use crate::quote::Role;
+use crate::symbol::Class;
+
+pub use example::{Example, Expected};
+pub use table::SourceTable;
+
+/// One source, resolved: nothing is left open.
+#[derive(Clone, Debug)]
+pub struct SourceSettings {
+    /// Its name in `[sources.NAME]`, answers and metrics.
+    pub name: String,
+    /// One line for people.
+    pub about: String,
+    /// The classes it prices.
+    pub classes: Vec<Class>,
+    /// The right-hand legs of the pairs it trades, in capitals; empty for all.
+    pub currencies: Vec<String>,
+    /// Only symbols that fit one of these; empty for all.
+    pub symbols: Vec<Glob>,
+    /// What it is good for.
+    pub role: Role,
+    /// The account whose limits and cooldown it shares.
+    pub account: String,
+    /// Where to ask; `base_url` is already in its place.
+    pub url: String,
+    /// The method of a call.
+    pub method: Method,
+    /// The body of a `POST`.
+    pub body: Option<String>,
+    /// The headers of a call.
+    pub headers: BTreeMap<String, String>,
+    /// How it spells symbols.
+    pub format: Format,
+    /// Parts of symbols it calls otherwise.
+    pub rename: BTreeMap<String, String>,
+    /// Whole names that replies spell otherwise than requests.
+    pub aliases: BTreeMap<String, String>,
+    /// Symbols whose spelling follows no rule, ours to theirs.
+    pub spelled: BTreeMap<String, String>,
+    /// What its prices are in where replies do not say, by exchange suffix.
+    pub units: BTreeMap<String, String>,
+    /// How many symbols fit in one call; at least 1.
+    pub batch: usize,
+    /// What stands between symbols in a call.
+    pub join: String,
+    /// Whether one unknown symbol fails a whole call.
+    pub unknown_kills: bool,
+    /// What the vendor allows.
+    pub limits: Vec<Limit>,
+    /// What a limit counts.
+    pub cost: Cost,
+    /// What one attempt may take, body and filter included.
+    pub timeout: Duration,
+    /// Calls in the air at once; at least 1.
+    pub concurrency: usize,
+    /// The longest reply that is read, in bytes.
+    pub max_body: usize,
+    /// A floor under every `refresh_after`.
+    pub refresh_after: Duration,
+    /// How old its quotes may be, instead of the class's `usable_for`.
+    pub usable_for: Option<Duration>,
+    /// How old its quotes are by design.
+    pub lag: Duration,
+    /// The user's key.
+    pub key: Option<SecretString>,
+    /// The second half of the key.
+    pub secret: Option<SecretString>,
+    /// The variables that hold the key and the secret.
+    pub key_from: Vec<String>,
+    /// Where to get a key.
+    pub get_a_key: Option<String>,
+    /// Not meant by its owner for programs.
+    pub unofficial: bool,
+    /// What makes rows of a reply.
+    pub jq: String,
+    /// Bodies the provider sends, and what they mean.
+    pub examples: Vec<Example>,
+    /// Every text that must never be shown: keys, and whatever came from the environment or a file.
+    pub hidden: Vec<SecretString>,
+}
+
+/// The method of a call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Method {
+    /// Read.
+    #[default]
+    Get,
+    /// Read, with the question in a body.
+    Post,
+}
+
+impl Method {
+    /// As it stands in a request.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Method::Get => "GET",
+            Method::Post => "POST",
+        }
+    }
+}
+
+/// What a limit counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Cost {
+    /// Calls, however many symbols they ask for.
+    Call,
+    /// Symbols.
+    Symbol,
+}
+
+/// How a source spells symbols: one template for all classes, or one per class.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum Format {
+    /// One template.
+    One(String),
+    /// A template per class, and how listings are spelled.
+    PerClass(ClassFormat),
+}
+
+/// A template per class. Placeholders: `{symbol}`, `{base}`, `{quote}`, and `{symbol:lower}` and so on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClassFormat {
+    /// Shares.
+    pub equity: Option<String>,
+    /// Indices; `{symbol}` is without the `^`.
+    pub index: Option<String>,
+    /// Funds.
+    pub fund: Option<String>,
+    /// Crypto pairs.
+    pub crypto: Option<String>,
+    /// Money pairs.
+    pub fx: Option<String>,
+    /// What stands for the dot of a share class: `-` for `BRK-B`.
+    pub dot: Option<String>,
+    /// How listings abroad end, by our suffix: `L = ":LSE"`. If given, others cannot be spelled; else they keep `.L`.
+    pub suffix: Option<BTreeMap<String, String>>,
+}

@@ -1,0 +1,214 @@
+//! One source as a file describes it, and how it becomes a source with nothing left open.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use serde::Deserialize;
+
+use super::{Cost, Example, Format, Method, SourceSettings};
+use crate::quote::Role;
+use crate::settings::secrets;
+use crate::settings::units::{Bytes, Glob, Limit, Span};
+use crate::symbol::Class;
+
+/// One source as a file describes it.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourceTable {
+    /// One line for people.
+    pub about: Option<String>,
+    /// The name of the source whose description this one starts from.
+    pub like: Option<String>,
+    /// The classes it prices.
+    pub classes: Option<Vec<Class>>,
+    /// The right-hand legs of the pairs it trades; all, if left out.
+    pub currencies: Option<Vec<String>>,
+    /// Only symbols that fit one of these.
+    pub symbols: Option<Vec<Glob>>,
+    /// What it is good for.
+    pub role: Option<RoleName>,
+    /// Where to ask: a template with `{symbols}`, `{key}`, `{secret}`.
+    pub url: Option<String>,
+    /// Stands for the scheme, host and port at the front of `url`: a proxy, a mirror, a test double.
+    pub base_url: Option<String>,
+    /// `GET` or `POST`; if left out, `POST` where there is a body.
+    pub method: Option<Method>,
+    /// The body of a `POST`: a template like the URL.
+    pub body: Option<String>,
+    /// Headers, each a template like the URL.
+    pub headers: Option<BTreeMap<String, String>>,
+    /// How it spells symbols.
+    pub format: Option<Format>,
+    /// Parts of symbols it calls otherwise: `BTC = "XBT"`.
+    pub rename: Option<BTreeMap<String, String>>,
+    /// Whole names that replies spell otherwise than requests: `XXBTZUSD = "XBTUSD"`.
+    pub aliases: Option<BTreeMap<String, String>>,
+    /// Symbols whose spelling follows no rule, ours to theirs: `"BTC-USD" = "bitcoin"`.
+    pub spelled: Option<BTreeMap<String, String>>,
+    /// What its prices are in where replies do not say, by exchange suffix: `L = "GBp"`.
+    pub units: Option<BTreeMap<String, String>>,
+    /// How many symbols fit in one call.
+    pub batch: Option<usize>,
+    /// What stands between symbols in a call: a separator, or `"json"` for a JSON array of strings.
+    pub join: Option<String>,
+    /// What one unknown symbol does to a batch.
+    pub unknown: Option<Unknown>,
+    /// What the vendor allows.
+    pub limits: Option<Vec<Limit>>,
+    /// What a limit counts.
+    pub cost: Option<Cost>,
+    /// Sources of one account share limits and cooldowns.
+    pub account: Option<String>,
+    /// What one attempt may take, body and filter included.
+    pub timeout: Option<Span>,
+    /// Calls in the air at once.
+    pub concurrency: Option<usize>,
+    /// The longest reply that is read.
+    pub max_body: Option<Bytes>,
+    /// A floor under every `refresh_after`: `6h` for a file that is made once a day.
+    pub refresh_after: Option<Span>,
+    /// How old its quotes may be, instead of the class's `usable_for`.
+    pub usable_for: Option<Span>,
+    /// How old its quotes are by design; added to `usable_for`.
+    pub lag: Option<Span>,
+    /// The user's key.
+    pub key: Option<SecretString>,
+    /// The second half of the key, where a vendor has two.
+    pub secret: Option<SecretString>,
+    /// The variables that hold the key (and the secret), and switch the source on where no file names sources.
+    pub key_from: Option<Vec<String>>,
+    /// Where to get a key.
+    pub get_a_key: Option<String>,
+    /// Not meant by its owner for programs: asked only if named, or with `--unofficial`.
+    pub unofficial: Option<bool>,
+    /// What makes rows of a reply.
+    pub jq: Option<String>,
+    /// Bodies the provider sends, and what they mean.
+    pub examples: Option<Vec<Example>>,
+}
+
+/// The roles that settings can give.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RoleName {
+    /// Independent prices.
+    Primary,
+    /// Itself an aggregate of others, or daily by design.
+    Reference,
+}
+
+/// What one unknown symbol does to a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Unknown {
+    /// The others are answered.
+    Missing,
+    /// The whole call fails; so a symbol the source has never answered is asked alone.
+    Kills,
+}
+
+/// The built-in time for one attempt.
+const TIMEOUT: Duration = Duration::from_secs(1);
+
+impl SourceTable {
+    /// This table laid over another: what it says wins, what it leaves out is the other's.
+    pub fn over(self, base: SourceTable) -> SourceTable {
+        macro_rules! overlay {
+            ($($field:ident)*) => { SourceTable { $($field: self.$field.or(base.$field)),* } };
+        }
+        overlay! {
+            about like classes currencies symbols role url base_url method body headers format rename aliases spelled units
+            batch join unknown limits cost account timeout concurrency max_body refresh_after usable_for lag key secret
+            key_from get_a_key unofficial jq examples
+        }
+    }
+
+    /// The source this table describes, with the built-in values for what it leaves out.
+    ///
+    /// # Errors
+    /// The key that is missing, and why it cannot be.
+    pub fn resolve(self, name: &str) -> Result<SourceSettings, (&'static str, String)> {
+        let needed = |key: &'static str| move || (key, format!("a source needs `{key}`"));
+        let url = self.url.ok_or_else(needed("url"))?;
+        let hidden = self.key.iter().chain(&self.secret).cloned().collect();
+        Ok(SourceSettings {
+            name: name.to_owned(),
+            about: self.about.unwrap_or_default(),
+            classes: self.classes.filter(|classes| !classes.is_empty()).ok_or_else(needed("classes"))?,
+            currencies: self.currencies.unwrap_or_default().iter().map(|code| code.to_ascii_uppercase()).collect(),
+            symbols: self.symbols.unwrap_or_default(),
+            role: match self.role {
+                Some(RoleName::Reference) => Role::Reference,
+                Some(RoleName::Primary) | None => Role::Primary,
+            },
+            account: self.account.unwrap_or_else(|| name.to_owned()),
+            url: self.base_url.map_or(Ok(url.clone()), |base| replace_origin(&url, &base))?,
+            method: self.method.unwrap_or(if self.body.is_some() { Method::Post } else { Method::Get }),
+            body: self.body,
+            headers: self.headers.unwrap_or_default(),
+            format: self.format.unwrap_or_else(|| Format::One("{symbol}".to_owned())),
+            rename: self.rename.unwrap_or_default(),
+            aliases: self.aliases.unwrap_or_default(),
+            spelled: self.spelled.unwrap_or_default(),
+            units: self.units.unwrap_or_default(),
+            batch: self.batch.unwrap_or(1),
+            join: self.join.unwrap_or_else(|| ",".to_owned()),
+            unknown_kills: self.unknown == Some(Unknown::Kills),
+            limits: self.limits.unwrap_or_default(),
+            cost: self.cost.unwrap_or(Cost::Call),
+            timeout: self.timeout.map_or(TIMEOUT, |span| span.0),
+            concurrency: self.concurrency.unwrap_or(8),
+            max_body: self.max_body.map_or(256 << 10, |bytes| bytes.0),
+            refresh_after: self.refresh_after.map_or(Duration::ZERO, |span| span.0),
+            usable_for: self.usable_for.map(|span| span.0),
+            lag: self.lag.map_or(Duration::ZERO, |span| span.0),
+            key: self.key,
+            secret: self.secret,
+            key_from: self.key_from.unwrap_or_default(),
+            get_a_key: self.get_a_key,
+            unofficial: self.unofficial.unwrap_or(false),
+            jq: self.jq.ok_or_else(needed("jq"))?,
+            examples: self.examples.unwrap_or_default(),
+            hidden,
+        })
+    }
+}
+
+/// Puts another front on a URL template: `https://api.kraken.com/0/…` with base `http://127.0.0.1:9001/k` is
+/// `http://127.0.0.1:9001/k/0/…`.
+fn replace_origin(url: &str, base: &str) -> Result<String, (&'static str, String)> {
+    let is_http = base.starts_with("http://") || base.starts_with("https://");
+    if !is_http {
+        let shown = secrets::mask_url(base);
+        return Err(("base_url", format!("{shown:?} is not a URL; write one such as \"http://127.0.0.1:9001\"")));
+    }
+    let path = url.split_once("://").and_then(|(_, rest)| rest.find('/').map(|slash| &rest[slash..])).unwrap_or("/");
+    Ok(format!("{}{path}", base.trim_end_matches('/')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_base_url_stands_for_scheme_host_and_port() {
+        let replaced = |base| replace_origin("https://api.kraken.com/0/public/Ticker?pair={symbols}", base);
+        assert_eq!(
+            replaced("http://127.0.0.1:9001/k/").unwrap(),
+            "http://127.0.0.1:9001/k/0/public/Ticker?pair={symbols}"
+        );
+        assert!(replaced("127.0.0.1:9001").is_err());
+    }
+
+    #[test]
+    fn what_a_table_leaves_out_is_the_one_below() {
+        let user: SourceTable = toml::from_str("timeout = \"800ms\"\nlimits = [\"1/s\"]").unwrap();
+        let catalogue: SourceTable =
+            toml::from_str("classes = [\"crypto\"]\nurl = \"https://x/{symbols}\"\njq = \".\"\ntimeout = \"2s\"")
+                .unwrap();
+        let source = user.over(catalogue).resolve("x").unwrap();
+        assert_eq!((source.timeout, source.batch, source.limits.len()), (Duration::from_millis(800), 1, 1));
+        assert_eq!(SourceTable::default().resolve("x").unwrap_err().0, "url");
+    }
+}

@@ -1,0 +1,138 @@
+//! The annotated file: valid as it stands, complete, and true.
+
+use std::collections::BTreeMap;
+
+use quotefold::settings::load::find::DEFAULT;
+use quotefold::settings::load::{Environment, LoadOptions, load};
+
+use crate::load_text;
+
+/// A line of the annotated file that is commented out: its section's header, and what stands behind the `#`.
+struct Line {
+    header: String,
+    text: String,
+    /// Whether it stands under "What holds if they are left out".
+    left_out: bool,
+}
+
+fn annotated() -> Vec<Line> {
+    let mut lines = Vec::new();
+    let (mut header, mut left_out) = (String::new(), false);
+    for line in DEFAULT.lines() {
+        let text = line.strip_prefix('#').unwrap_or(line);
+        left_out |= text.contains("What holds if they are left out");
+        if text.is_empty() || text.starts_with(' ') {
+            continue;
+        }
+        if text.starts_with('[') {
+            (header, left_out) = (text.to_owned(), false);
+        }
+        lines.push(Line { header: header.clone(), text: text.to_owned(), left_out });
+    }
+    lines
+}
+
+/// Variables for every name in capitals that a line mentions.
+fn variables_of(text: &str) -> Environment {
+    let words = text.split(|c: char| !(c.is_ascii_uppercase() || c == '_')).filter(|word| word.contains('_'));
+    words.map(|word| (word.to_owned(), format!("value-of-{word}"))).collect()
+}
+
+/// A section with one line; a source of one's own comes with the three keys it needs.
+fn with_header(line: &Line) -> String {
+    let needed = ["classes", "url", "jq"];
+    let is_needed = |text: &str| needed.iter().any(|key| text.starts_with(&format!("{key} = ")));
+    let company = annotated().into_iter().filter(|other| {
+        line.header.starts_with("[sources.desk]")
+            && other.header == line.header
+            && is_needed(&other.text)
+            && other.text != line.text
+    });
+    let company: String = company.map(|other| format!("{}\n", other.text)).collect();
+    let own = if line.text == line.header { "" } else { &line.text };
+    format!("{}\n{company}{own}\n", line.header)
+}
+
+#[test]
+fn the_annotated_file_is_valid_and_says_nothing() {
+    let stated = load_text(DEFAULT, &[]).unwrap();
+    let built_in = load(&LoadOptions::default()).unwrap();
+    assert_eq!(stated.to_toml(), built_in.to_toml());
+    assert_eq!(stated.to_toml(), load_text("", &[]).unwrap().to_toml());
+}
+
+#[test]
+fn every_line_of_the_annotated_file_works_with_its_header() {
+    let lines = annotated();
+    assert!(lines.len() > 90, "only {} lines were found", lines.len());
+    for line in &lines {
+        // some sections have to say something; that all of them are valid as they stand is another test
+        if line.text == line.header && lines.iter().any(|other| other.header == line.header && other.text != line.text)
+        {
+            continue;
+        }
+        let text = with_header(line);
+        let mut environment = variables_of(&text);
+        environment.insert("FINNHUB_API_KEY".to_owned(), "value-of-FINNHUB_API_KEY".to_owned());
+        let loaded = load(&LoadOptions {
+            text: Some(("quotefold.toml".to_owned(), text.clone())),
+            environment,
+            ..LoadOptions::default()
+        });
+        if let Err(errors) = loaded {
+            panic!("{text}\n{errors}");
+        }
+    }
+}
+
+#[test]
+fn the_commented_values_are_the_built_in_ones() {
+    let is_example = |line: &Line| line.header.starts_with("[symbols") || line.header.starts_with("[sources");
+    let all: String =
+        annotated().iter().filter(|line| !is_example(line)).map(|line| format!("{}\n", line.text)).collect();
+    let built_in = load(&LoadOptions::default()).unwrap().to_toml();
+    assert_eq!(load_text(&all, &[]).unwrap().to_toml(), built_in);
+
+    let defaults = annotated().into_iter().filter(|line| line.left_out).collect::<Vec<_>>();
+    assert!(defaults.len() >= 13);
+    let bare =
+        with_header(&Line { text: defaults[0].header.clone(), header: defaults[0].header.clone(), left_out: false });
+    let stated: String = defaults.iter().map(|line| format!("{}\n", line.text)).collect();
+    let printed = |text: &str| load_text(text, &[]).unwrap().to_toml();
+    assert_eq!(printed(&format!("{bare}{stated}")), printed(&bare));
+}
+
+#[test]
+fn every_documented_key_stands_in_the_annotated_file() {
+    let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for line in annotated() {
+        let section = line.header.trim_start_matches('[').split(['.', ']']).next().unwrap_or_default().to_owned();
+        let key = line.text.split(" =").next().unwrap_or_default().to_owned();
+        found.entry(section).or_default().push(key);
+    }
+    let documented = [
+        (
+            "server",
+            "listen timeout max_timeout max_symbols symbols drain_delay drain_timeout max_connections max_requests",
+        ),
+        ("freshness", "refresh_after usable_for fallback_for closed_for refresh_floor unknown_for"),
+        ("fold", "required below_quorum outlier_beyond disagree_beyond"),
+        ("class", "refresh_after usable_for fallback_for below_quorum outlier_beyond disagree_beyond"),
+        ("symbols", "currency class"),
+        ("log", "level format requests"),
+        (
+            "sources",
+            "about like classes currencies symbols role url base_url method body headers format rename aliases spelled \
+             units batch join unknown limits cost account timeout concurrency max_body refresh_after usable_for lag key \
+             secret key_from get_a_key unofficial jq examples",
+        ),
+    ];
+    for (section, keys) in documented {
+        for key in keys.split_whitespace() {
+            assert!(found[section].iter().any(|known| known == key), "{section}: {key} is missing");
+        }
+    }
+    for class in ["crypto", "equity", "index", "fx", "fund"] {
+        assert!(DEFAULT.contains(&format!("\n[class.{class}]")), "{class}");
+    }
+}

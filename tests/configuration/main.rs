@@ -1,0 +1,181 @@
+//! What an operator can write, and what he is told when it is wrong.
+
+// the helpers are tests too, which clippy cannot see
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod annotated;
+mod wrong;
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use quotefold::settings::Settings;
+use quotefold::settings::error::{ConfigError, ConfigErrors};
+use quotefold::settings::load::{Environment, LoadOptions, load};
+use secrecy::ExposeSecret;
+
+/// A file that exists as long as a test needs it.
+struct TempFile(PathBuf);
+
+impl TempFile {
+    fn new(text: &str) -> Self {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("quotefold-{}-{}.toml", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let path = std::env::temp_dir().join(name);
+        std::fs::write(&path, text).unwrap();
+        TempFile(path)
+    }
+}
+
+impl Drop for TempFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+fn environment(variables: &[(&str, &str)]) -> Environment {
+    variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+fn load_text(text: &str, variables: &[(&str, &str)]) -> Result<Settings, ConfigErrors> {
+    let text = Some(("quotefold.toml".to_owned(), text.to_owned()));
+    load(&LoadOptions { text, environment: environment(variables), ..LoadOptions::default() })
+}
+
+/// The errors of a file that must have some.
+fn errors(text: &str, variables: &[(&str, &str)]) -> Vec<ConfigError> {
+    match load_text(text, variables) {
+        Ok(_) => panic!("this was taken for a configuration:\n{text}"),
+        Err(errors) => errors.0,
+    }
+}
+
+fn names(settings: &Settings) -> Vec<&str> {
+    settings.sources.iter().map(|source| source.name.as_str()).collect()
+}
+
+/// A source of one's own that still needs its URL.
+const DESK: &str = "[sources.desk]\nclasses = [\"equity\"]\njq = '.'\n";
+
+#[test]
+fn variables_are_laid_over_the_file() {
+    let text =
+        "[server]\nlisten = \"127.0.0.1:1\"\nmax_symbols = 7\n[sources.kraken]\n[sources.kraken-eu]\nlike = \"kraken\"";
+    let settings = load_text(
+        text,
+        &[
+            ("QUOTEFOLD_SERVER__LISTEN", "127.0.0.1:2"),
+            ("QUOTEFOLD_SERVER__MAX_SYMBOLS", "8"),
+            ("QUOTEFOLD_SOURCES__KRAKEN_EU__TIMEOUT", "300ms"),
+            ("QUOTEFOLD_SOURCES__KRAKEN_EU__LIMITS", "[\"5/min\"]"),
+            ("QUOTEFOLD_SOURCES__FINNHUB__KEY", "123456"),
+            ("QUOTEFOLD_PORT", "tcp://10.0.0.1:80"),
+            ("RUST_LOG", "debug"),
+        ],
+    );
+    let settings = settings.unwrap();
+    assert_eq!((settings.server.listen.as_str(), settings.server.max_symbols), ("127.0.0.1:2", 8));
+    assert_eq!(settings.log.level, "debug");
+    assert_eq!(names(&settings), ["finnhub", "kraken", "kraken-eu"]);
+    let european = &settings.sources[2];
+    assert_eq!((european.timeout.as_millis(), european.limits[0].to_string().as_str()), (300, "5/min"));
+    assert_eq!(european.account, "kraken-eu");
+    assert_eq!(settings.sources[0].key.as_ref().unwrap().expose_secret(), "123456");
+    assert!(settings.read.contains(&"variable QUOTEFOLD_SERVER__LISTEN".to_owned()), "{:?}", settings.read);
+}
+
+#[test]
+fn a_file_that_names_no_source_gets_the_keyless_official_ones_and_those_with_a_key() {
+    let bare = load_text("", &[]).unwrap();
+    assert!(
+        bare.sources.iter().all(|source| source.key_from.is_empty() && !source.unofficial) && bare.sources.len() >= 4
+    );
+    let keyed = load_text("", &[("FINNHUB_API_KEY", "abcdef"), ("TIINGO_API_KEY", "")]).unwrap();
+    assert!(names(&keyed).contains(&"finnhub") && !names(&keyed).contains(&"tiingo"));
+    let unofficial = load_text("", &[("QUOTEFOLD_UNOFFICIAL", "1")]).unwrap();
+    assert!(names(&unofficial).contains(&"yahoo"));
+    // a variable for one source does not switch the others off
+    let tuned = load_text("", &[("QUOTEFOLD_SOURCES__KRAKEN__TIMEOUT", "300ms")]).unwrap();
+    assert_eq!(names(&tuned), names(&bare));
+
+    let named = load_text("[sources.kraken]\n[sources.yahoo]", &[("FINNHUB_API_KEY", "abcdef")]).unwrap();
+    assert_eq!(names(&named), ["kraken", "yahoo"]);
+    let switch_on = |settings: &Settings, name: &str| {
+        settings.off.iter().find(|off| off.source.name == name).map(|off| off.switch_on.clone()).unwrap()
+    };
+    assert!(switch_on(&bare, "finnhub").starts_with("set FINNHUB_API_KEY (https://"));
+    assert_eq!(switch_on(&bare, "yahoo"), "set QUOTEFOLD_UNOFFICIAL=1");
+    assert!(switch_on(&named, "coinbase").starts_with("add [sources.coinbase] to "));
+    assert!(switch_on(&named, "tiingo").contains(" and set TIINGO_API_KEY ("));
+}
+
+#[test]
+fn a_classes_own_value_wins_over_the_sections_for_all() {
+    let text =
+        "[freshness]\nusable_for = \"2m\"\nclosed_for = \"6d\"\n[fold]\nrequired = 3\n[class.fx]\nusable_for = \"7m\"";
+    let settings = load_text(text, &[]).unwrap();
+    let minutes = |class| settings.of_class(class).usable_for.as_secs() / 60;
+    use quotefold::symbol::Class;
+    assert_eq!([Class::Crypto, Class::Equity, Class::Fx].map(minutes), [2, 25, 7]);
+    assert_eq!(settings.of_class(Class::Equity).required, 3);
+    assert_eq!(settings.of_class(Class::Fund).closed_for.as_secs(), 6 * 86_400);
+}
+
+#[test]
+fn a_source_can_be_like_another_and_times_give_way_to_the_whole() {
+    let text = "[server]\ntimeout = \"500ms\"\n[sources.kraken]\nbase_url = \"http://127.0.0.1:9001/k/\"\n\
+                [sources.second]\nlike = \"kraken\"\nlimits = [\"1/min\"]";
+    let settings = load_text(text, &[]).unwrap();
+    let second = &settings.sources[1];
+    assert!(second.url.starts_with("http://127.0.0.1:9001/k/"), "{}", second.url);
+    assert_eq!((second.account.as_str(), second.jq == settings.sources[0].jq), ("second", true));
+    assert!(settings.sources.iter().all(|source| source.timeout.as_millis() <= 500));
+}
+
+#[test]
+fn no_error_and_no_printed_setting_shows_a_secret() {
+    let secret = "s3cr3t-value";
+    let file = TempFile::new("from-a-file\n");
+    let text = format!(
+        "[server]\ntimeout = \"${{TOKEN}}\"\n[sources.finnhub]\nkey = \"${{TOKEN}}\"\nbase_url = \"ftp://me:{secret}@x\""
+    );
+    let shown = ConfigErrors(errors(&text, &[("TOKEN", secret)])).to_string();
+    assert!(!shown.contains(secret), "{shown}");
+    let wrong_type = ConfigErrors(errors("[sources.finnhub]\nkey = 123456789", &[])).to_string();
+    assert!(!wrong_type.contains("123456789") && wrong_type.contains("text in quotes"), "{wrong_type}");
+
+    let text = format!(
+        "{DESK}url = \"https://me:{secret}@x.test/{{symbols}}?apikey={secret}&token={{key}}\"\nkey = \"${{file:{}}}\"\n\
+         headers = {{ authorization = \"Bearer ${{TOKEN}}\", x-api-key = \"{secret}-2\" }}\n",
+        file.0.display()
+    );
+    let settings = load_text(&text, &[("TOKEN", "tok-123456")]).unwrap();
+    let source = &settings.sources[0];
+    assert_eq!(source.key.as_ref().unwrap().expose_secret(), "from-a-file");
+    assert_eq!(source.headers["authorization"], "Bearer tok-123456");
+    let printed = settings.to_toml();
+    for hidden in [secret, "tok-123456", "from-a-file"] {
+        assert!(!printed.contains(hidden), "{printed}");
+        assert!(source.hidden.iter().any(|text| text.expose_secret().contains(hidden)), "{hidden}");
+    }
+    assert!(printed.contains("apikey=***&token={key}") && printed.contains("key = \"***\""), "{printed}");
+    assert!(!format!("{settings:?}").contains("from-a-file"));
+}
+
+#[test]
+fn files_are_found_in_their_order() {
+    let [named, by_variable, in_place] =
+        ["1", "2", "3"].map(|port| TempFile::new(&format!("[server]\nlisten = \"127.0.0.1:{port}\"")));
+    let mut options =
+        LoadOptions { places: vec!["/no/where.toml".into(), in_place.0.clone()], ..LoadOptions::default() };
+    let listen = |options: &LoadOptions| load(options).unwrap().server.listen;
+    assert_eq!(listen(&options), "127.0.0.1:3");
+    options.environment = environment(&[("QUOTEFOLD_CONFIG", by_variable.0.to_str().unwrap())]);
+    assert_eq!(listen(&options), "127.0.0.1:2");
+    options.config = Some(named.0.clone());
+    assert_eq!(listen(&options), "127.0.0.1:1");
+    options.config = Some("/no/where.toml".into());
+    let error = &load(&options).unwrap_err().0[0];
+    assert_eq!((error.file.as_str(), error.line), ("/no/where.toml", None));
+    assert!(error.message.contains("cannot be read") && error.message.contains("config --default"), "{error}");
+}

@@ -1,0 +1,143 @@
+//! What an operator is told when something is wrong: where, what, and what to do.
+
+use quotefold::settings::error::ConfigErrors;
+use quotefold::settings::load::{LoadOptions, load};
+
+use crate::{DESK, errors};
+
+#[test]
+fn a_wrong_configuration_is_named_by_line_key_and_cure() {
+    let desk = |line: &str| format!("{DESK}{line}\n");
+    let url = |url: &str| desk(&format!("url = \"{url}\""));
+    let own = |line: &str| desk(&format!("url = \"https://x.test/{{symbols}}\"\n{line}"));
+    let cases: Vec<(String, usize, &str, &str)> = vec![
+        ("[server]\nlisten = ".into(), 2, "", "this is not TOML"),
+        ("[server]\ntimout = \"2s\"".into(), 2, "server.timout", "did you mean `timeout`?"),
+        ("[servr]".into(), 1, "servr", "did you mean `server`?"),
+        ("[fold]\nusable_for = \"5m\"".into(), 2, "fold.usable_for", "allowed: `required`"),
+        ("\n[server]\nmax_symbols = \"many\"".into(), 3, "server.max_symbols", "a whole number"),
+        ("[server]\nmax_symbols = -1".into(), 2, "server.max_symbols", "a whole number"),
+        ("[server]\ntimeout = 2".into(), 2, "server.timeout", "text in quotes"),
+        ("[server]\ntimeout = \"2 seconds\"".into(), 2, "server.timeout", "such as \"600ms\""),
+        ("[fold]\noutlier_beyond = \"2\"".into(), 2, "fold.outlier_beyond", "such as \"2%\""),
+        ("[fold]\nbelow_quorum = \"maybe\"".into(), 2, "fold.below_quorum", "`refuse`, `degrade`"),
+        ("[class.bonds]\nrequired = 1".into(), 1, "class.bonds", "`equity`"),
+        (own("format = 5"), 5, "sources.desk.format", "{base}{quote}"),
+        (own("limits = [\"5/week\"]"), 5, "sources.desk.limits", "\"25/day\""),
+        // what is found after parsing
+        ("[server]\nlisten = \"8080\"".into(), 2, "server.listen", "\"127.0.0.1:8080\""),
+        ("[server]\nmax_symbols = 0".into(), 2, "server.max_symbols", "write 1 to"),
+        ("[server]\nsymbols = []".into(), 2, "server.symbols", "[\"*\"]"),
+        ("[server]\ntimeout = \"20s\"".into(), 2, "server.timeout", "10s or less"),
+        ("[server]\nmax_timeout = \"1s\"".into(), 2, "server.max_timeout", "raise max_timeout"),
+        (
+            "[freshness]\nusable_for = \"1h\"".into(),
+            2,
+            "freshness.usable_for",
+            "the order is refresh_after, usable_for",
+        ),
+        ("[class.fx]\nrefresh_after = \"1h\"".into(), 2, "class.fx.refresh_after", "longer than usable_for = 10m"),
+        (
+            "[freshness]\nclosed_for = \"1m\"".into(),
+            2,
+            "freshness.closed_for",
+            "for equity, index: usable_for = 25m is longer than closed_for = 1m; for fund: ",
+        ),
+        ("[fold]\nrequired = 0".into(), 2, "fold.required", "write 1 to 100"),
+        ("[fold]\ndisagree_beyond = \"80%\"".into(), 2, "fold.disagree_beyond", "50% or less"),
+        ("[symbols.\"A B\"]\ncurrency = \"USD\"".into(), 1, "symbols.\"A B\"", "a symbol is made of"),
+        ("[symbols.BTC-USD]\ncurrency = \"EUR\"".into(), 2, "symbols.BTC-USD.currency", "take this line out"),
+        ("[log]\nlevel = \"loud\"".into(), 2, "log.level", "\"loud\" is no level; write error, warn"),
+        ("[log]\nlevel = \"\"".into(), 2, "log.level", "error, warn, info"),
+        ("[log]\nlevel = \"quotefold=loud\"".into(), 2, "log.level", "error, warn, info"),
+        ("[sources.krakn]".into(), 1, "sources.krakn", "did you mean kraken?"),
+        (
+            "[sources.kraken]\ntimeout = \"3s\"".into(),
+            2,
+            "sources.kraken.timeout",
+            "2s or less, or raise server.timeout",
+        ),
+        ("[sources.finnhub]".into(), 1, "sources.finnhub.key", "set the variable FINNHUB_API_KEY"),
+        ("[sources.finnhub]\nkey = \"${NOBODY}\"".into(), 2, "sources.finnhub.key", "the variable NOBODY is not set"),
+        ("[sources.finnhub]\nkey = \"${file:/no/where}\"".into(), 2, "sources.finnhub.key", "cannot be read"),
+        ("[sources.kraken]\nbatch = 0".into(), 2, "sources.kraken.batch", "write 1 to"),
+        (
+            "[sources.kraken]\nbase_url = \"127.0.0.1:9001\"".into(),
+            2,
+            "sources.kraken.base_url",
+            "http://127.0.0.1:9001",
+        ),
+        ("[sources.a]\nlike = \"b\"".into(), 2, "sources.a.like", "there is no source \"b\""),
+        ("[sources.a]\nlike = \"a\"".into(), 2, "sources.a.like", "in a circle"),
+        (own("[sources.Desk_2]\nlike = \"desk\""), 5, "sources.Desk_2", "small letters, digits and hyphens"),
+        (DESK.into(), 1, "sources.desk", "it has no url"),
+        (url("ftp://x.test/{symbols}"), 4, "sources.desk.url", "starts with https://"),
+        (url("x.test/{symbols}"), 4, "sources.desk.url", "starts with https://"),
+        (url("https://x.test/"), 4, "sources.desk.url", "write {symbols}"),
+        (url("https://x.test/{ticker}/{symbols}"), 4, "sources.desk.url", "there are {symbols}"),
+        (url("https://x.test/{symbols}?k={key}"), 4, "sources.desk.url", "write key ="),
+        (own("headers = { x = \"{ticker}\" }"), 5, "sources.desk.headers.x", "{key} {secret}"),
+        (own("format = \"{ticker}\""), 5, "sources.desk.format", "{symbol} {base}"),
+        ("[sources.kraken]\njq = '.result |'".into(), 2, "sources.kraken.jq", "line 1, column "),
+        ("[sources.kraken]\njq = 'env'".into(), 2, "sources.kraken.jq", "line 1, column 1"),
+        ("[symbols.vtsax]\n".into(), 1, "symbols.vtsax", "class = \"fund\""),
+        ("[sources.kraken]\nbase_url = \"ftp://me:pass@x\"".into(), 2, "sources.kraken.base_url", "\"ftp://***@x\""),
+        (own("method = \"GET\"\nbody = \"{symbols}\""), 6, "sources.desk.body", "add method = \"POST\""),
+        (own("refresh_after = \"6h\""), 5, "sources.desk.refresh_after", "(25m, lag included)"),
+    ];
+    for (text, line, key, cure) in cases {
+        let errors = errors(&text, &[]);
+        assert_eq!(errors.len(), 1, "{text}\n{errors:#?}");
+        let error = &errors[0];
+        assert_eq!(error.file, "quotefold.toml");
+        assert_eq!((error.line, error.key.as_str()), (Some(line), key), "{text}\n{error}");
+        assert!(error.message.contains(cure), "{text}\n{error}");
+        assert!(error.to_string().contains(&format!(": line {line}: ")), "{error}");
+    }
+}
+
+#[test]
+fn all_that_is_found_after_parsing_is_reported_together_in_the_order_of_the_file() {
+    let text = "[server]\nlisten = \"nowhere\"\n[fold]\nrequired = 0\n[sources.krakn]\n[sources.coinbase]\ntimeout = \"5s\"\n\
+                [sources.desk]\nclasses = [\"equity\"]\njq = '.'\nurl = \"ftp://x/{symbols}\"\nheaders = { a = \"${MISSING}\" }\n\
+                [sources.a]\nlike = \"b\"\n[sources.b]\nlike = \"a\"\n";
+    let variables = [("QUOTEFOLD_SERVER__MAX_SYMBOLS", "0"), ("QUOTEFOLD_SERVER__", "x")];
+    let errors = errors(text, &variables);
+    let keys: Vec<&str> = errors.iter().map(|error| error.key.as_str()).collect();
+    let expected = [
+        "server.listen",
+        "fold.required",
+        "sources.krakn",
+        "sources.coinbase.timeout",
+        "sources.desk.url",
+        "sources.desk.headers.a",
+        "sources.a.like",
+        "sources.b.like",
+        "server.",
+        "server.max_symbols",
+    ];
+    assert_eq!(keys, expected, "{errors:#?}");
+    assert_eq!(ConfigErrors(errors).to_string().split("\n\n").count(), expected.len());
+}
+
+#[test]
+fn a_variable_that_is_wrong_is_named() {
+    let cases = [
+        ("QUOTEFOLD_SERVER__TIMEOUT", "2", "server.timeout", "such as \"600ms\""),
+        ("QUOTEFOLD_SERVER__MAX_SYMBOLS", "many", "server.max_symbols", "a whole number"),
+        ("QUOTEFOLD_SERVER__TIMOUT", "2s", "server.timout", "did you mean `timeout`?"),
+        ("QUOTEFOLD_SERVICES__PORT", "80", "services.port", "allowed: `server`"),
+        ("QUOTEFOLD_SERVER__LISTEN__PORT", "80", "server.listen.port", "fits no key"),
+        ("QUOTEFOLD_SOURCES__KRAKN__TIMEOUT", "1s", "sources.krakn", "did you mean kraken?"),
+        ("QUOTEFOLD_UNOFFICIAL", "yes", "", "1 or 0"),
+        ("QUOTEFOLD_SOURCES__KRAKEN__TIMEOUT", "9s", "sources.kraken.timeout", "2s or less"),
+    ];
+    for (name, value, key, cure) in cases {
+        let errors = errors("[server]\nlisten = \"127.0.0.1:0\"", &[(name, value)]);
+        assert_eq!(errors.len(), 1, "{name}: {errors:#?}");
+        assert_eq!((errors[0].file.as_str(), errors[0].line, errors[0].key.as_str()), (name, None, key), "{errors:#?}");
+        assert!(errors[0].message.contains(cure), "{}", errors[0]);
+    }
+    let options = LoadOptions { listen: Some("nowhere".into()), ..LoadOptions::default() };
+    assert_eq!(load(&options).unwrap_err().0[0].file, "--listen");
+}
