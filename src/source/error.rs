@@ -1,0 +1,144 @@
+//! Names what can go wrong with one source: one variant per thing an operator would do differently.
+
+use std::time::Duration;
+
+/// Why a source gave no quote. The text is the `detail` that users read; it never holds a key (details are scrubbed).
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SourceError {
+    /// No reply in time. Look at the vendor's latency, or allow more.
+    #[error("no reply within {} ms", .0.as_millis())]
+    Timeout(Duration),
+    /// No connection, or it broke before the reply was whole. Look at the network and at DNS.
+    #[error("{0}")]
+    Connection(String),
+    /// The certificate or the handshake was refused. Look at the clock, the host name, the certificates.
+    #[error("{0}")]
+    Tls(String),
+    /// A status nobody expects here (a redirect, 400, 451). Look at the URL.
+    #[error("{0}")]
+    HttpStatus(String),
+    /// The vendor says that it is out of order (5xx). Wait.
+    #[error("{0}")]
+    Unavailable(String),
+    /// The reply is not what the filter was written for. Look at the filter, run `quotefold check`.
+    #[error("{0}")]
+    Malformed(String),
+    /// The reply is longer than `max_body`. Raise it, or ask for less.
+    #[error("the reply is longer than max_body = {limit} bytes")]
+    TooLarge {
+        /// The limit, in bytes.
+        limit: usize,
+    },
+    /// The reply was understood, but it holds nothing for this symbol.
+    #[error("{0}")]
+    Missing(String),
+    /// The key is wrong, or there is none. Set it.
+    #[error("{0}")]
+    Unauthorized(String),
+    /// The vendor's plan does not include this symbol. Ask elsewhere, or pay.
+    #[error("{0}")]
+    NotInPlan(String),
+    /// The vendor knows no such symbol.
+    #[error("{0}")]
+    UnknownSymbol(String),
+    /// The vendor says that we ask too often.
+    #[error("{detail}")]
+    RateLimited {
+        /// The vendor's words.
+        detail: String,
+        /// How long it wants to be left alone, if it said so usably.
+        retry_after: Option<Duration>,
+    },
+    /// The vendor says that the day's or the month's calls are used up.
+    #[error("{detail}")]
+    QuotaExhausted {
+        /// The vendor's words.
+        detail: String,
+        /// Until the quota is filled again, if it said so usably.
+        retry_after: Option<Duration>,
+    },
+    /// Our own limit for this source has no room within the time a call may take. No call was made.
+    #[error("our own limit of {limit} has no room for {} s", .retry_after.as_millis().div_ceil(1000))]
+    Throttled {
+        /// The limit, as configured.
+        limit: String,
+        /// Until there is room.
+        retry_after: Duration,
+    },
+    /// A fault of ours: a panic, a task that ended without a word. Report it.
+    #[error("{0}")]
+    Internal(String),
+}
+
+impl SourceError {
+    /// What a filter can name in an error row.
+    pub const NAMED_BY_FILTERS: [&str; 9] = [
+        "http_status",
+        "unavailable",
+        "malformed",
+        "missing",
+        "unauthorized",
+        "not_in_plan",
+        "unknown_symbol",
+        "rate_limited",
+        "quota_exhausted",
+    ];
+
+    /// The failure's name in answers and metrics.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            SourceError::Timeout(_) => "timeout",
+            SourceError::Connection(_) => "connection",
+            SourceError::Tls(_) => "tls",
+            SourceError::HttpStatus(_) => "http_status",
+            SourceError::Unavailable(_) => "unavailable",
+            SourceError::Malformed(_) => "malformed",
+            SourceError::TooLarge { .. } => "too_large",
+            SourceError::Missing(_) => "missing",
+            SourceError::Unauthorized(_) => "unauthorized",
+            SourceError::NotInPlan(_) => "not_in_plan",
+            SourceError::UnknownSymbol(_) => "unknown_symbol",
+            SourceError::RateLimited { .. } => "rate_limited",
+            SourceError::QuotaExhausted { .. } => "quota_exhausted",
+            SourceError::Throttled { .. } => "throttled",
+            SourceError::Internal(_) => "internal",
+        }
+    }
+
+    /// The error a filter names in an error row; `None` if there is no such reason.
+    ///
+    /// A filter may say whatever the vendor may say; that we failed ourselves it cannot know.
+    pub fn from_reason(reason: &str, detail: String, retry_after: Option<Duration>) -> Option<Self> {
+        Some(match reason {
+            "http_status" => SourceError::HttpStatus(detail),
+            "unavailable" => SourceError::Unavailable(detail),
+            "malformed" => SourceError::Malformed(detail),
+            "missing" => SourceError::Missing(detail),
+            "unauthorized" => SourceError::Unauthorized(detail),
+            "not_in_plan" => SourceError::NotInPlan(detail),
+            "unknown_symbol" => SourceError::UnknownSymbol(detail),
+            "rate_limited" => SourceError::RateLimited { detail, retry_after },
+            "quota_exhausted" => SourceError::QuotaExhausted { detail, retry_after },
+            _ => return None,
+        })
+    }
+
+    /// Whether the source answered, and its answer is that it has no such symbol (for us).
+    pub fn denies_symbol(&self) -> bool {
+        matches!(self, SourceError::UnknownSymbol(_) | SourceError::NotInPlan(_))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_can_name_what_it_is_told_that_it_can() {
+        for reason in SourceError::NAMED_BY_FILTERS {
+            let named = SourceError::from_reason(reason, String::new(), None).unwrap();
+            assert_eq!(named.reason(), reason);
+        }
+        assert!(SourceError::from_reason("timeout", String::new(), None).is_none());
+    }
+}

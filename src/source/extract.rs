@@ -1,0 +1,212 @@
+//! Turns a reply into quotes: body → JSON → jq → rows → one outcome per symbol that was asked for.
+//!
+//! What decides, in this order: a failure of the whole call that the filter names; in a reply that claims success, a body or
+//! a filter that fails; then each symbol's own row. Where a status outside 2xx came without a row that explains it, the
+//! status speaks for itself.
+
+mod number;
+mod row;
+mod time;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use self::row::{Context, Row};
+use super::error::SourceError;
+use super::filter::{Filter, MOST_ROWS, RunError};
+use super::scrub::Scrub;
+use super::spelling::{DescriptionError, Spelling};
+use crate::quote::Quote;
+use crate::settings::source::SourceSettings;
+use crate::symbol::{Class, Symbol};
+
+/// A reply as it came off the wire.
+#[derive(Clone, Debug)]
+pub struct RawReply {
+    /// The HTTP status.
+    pub status: u16,
+    /// The whole body.
+    pub body: Vec<u8>,
+    /// How long the `Retry-After` header asks us to stay away, if it says so usably.
+    pub retry_after: Option<Duration>,
+    /// When the reply was whole.
+    pub received_at: Timestamp,
+    /// How long the call took.
+    pub latency: Duration,
+}
+
+/// What a reply says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Extracted {
+    /// Exactly one outcome per symbol that was asked for, in that order.
+    pub outcomes: Vec<(Symbol, Result<Quote, SourceError>)>,
+    /// How many rows were about something nobody asked for.
+    pub ignored: usize,
+}
+
+/// Reads one source's replies. Made once per source; it keeps nothing between replies.
+pub struct Extractor {
+    filter: Filter,
+    spelling: Spelling,
+    scrub: Scrub,
+    units: BTreeMap<String, String>,
+}
+
+/// A symbol that was asked for, and what the reply has said about it so far.
+struct Asked<'a> {
+    symbol: &'a Symbol,
+    spelled: Option<String>,
+    /// Its row, with the row's time.
+    row: Option<(&'a Row<'a>, Option<Timestamp>)>,
+}
+
+impl Extractor {
+    /// Reads how a source spells symbols, is asked and answers.
+    ///
+    /// # Errors
+    /// The first key that cannot be understood; for a filter, the position within it.
+    pub fn new(source: &SourceSettings) -> Result<Self, DescriptionError> {
+        let filter = Filter::compile(&source.jq).map_err(|error| DescriptionError::new("jq", error.to_string()))?;
+        let spelling = Spelling::new(source)?;
+        let hidden = [source.hidden.clone(), spelling.credentials()].concat();
+        Ok(Extractor { filter, spelling, scrub: Scrub::new(&hidden), units: source.units.clone() })
+    }
+
+    /// The same, with the symbols whose class is set and does not follow from their spelling (funds).
+    pub fn with_classes(self, classes: BTreeMap<Symbol, Class>) -> Self {
+        Extractor { spelling: self.spelling.with_classes(classes), ..self }
+    }
+
+    /// How the source spells symbols and is asked.
+    pub fn spelling(&self) -> &Spelling {
+        &self.spelling
+    }
+
+    /// Makes the source's words fit to be shown.
+    pub fn scrub(&self) -> &Scrub {
+        &self.scrub
+    }
+
+    /// Reads a reply to a call that asked for these symbols.
+    ///
+    /// # Errors
+    /// The failure of the call as a whole.
+    pub fn read(&self, reply: &RawReply, asked: &[Symbol]) -> Result<Extracted, SourceError> {
+        let mut asked: Vec<Asked<'_>> = asked
+            .iter()
+            .map(|symbol| Asked { symbol, spelled: self.spelling.spell_as_set(symbol), row: None })
+            .collect();
+        let spelled: Vec<&str> = asked.iter().map(|one| one.spelled.as_deref().unwrap_or_default()).collect();
+        let run = self.filter.run(&reply.body, reply.status, &spelled);
+        if let Some(RunError::Panic) = run.failure {
+            return Err(SourceError::Internal(RunError::Panic.to_string()));
+        }
+        let status_error = status_error(reply, asked.len(), &self.scrub);
+        let rows = match run.rows.iter().map(Row::of).collect::<Result<Vec<_>, _>>() {
+            Ok(rows) => rows,
+            Err(why) => return Err(status_error.unwrap_or_else(|| self.malformed(&why))),
+        };
+        let context = Context { body: String::from_utf8_lossy(&reply.body), scrub: &self.scrub, reply };
+        self.call_failure(&rows, &context)?;
+        if let (Some(failure), None) = (&run.failure, &status_error) {
+            return Err(self.malformed(&failure.to_string()));
+        }
+        let mut ignored = 0;
+        // outside 2xx only failures are believed
+        for row in rows.iter().filter(|row| status_error.is_none() || row.is_error()) {
+            ignored += usize::from(!self.give(row, &mut asked)?);
+        }
+        if let Some(error) = status_error.clone().filter(|_| asked.iter().all(|one| one.row.is_none())) {
+            return Err(error);
+        }
+        let outcome = |one: Asked<'_>| {
+            let outcome = match one.row {
+                Some((row, _)) => self.outcome(row, &context, one.symbol),
+                None => Err(status_error.clone().unwrap_or_else(|| missing(one.spelled, run.cut))),
+            };
+            (one.symbol.clone(), outcome)
+        };
+        Ok(Extracted { outcomes: asked.into_iter().map(outcome).collect(), ignored })
+    }
+
+    /// The first row that names a failure and no symbol: the failure of the whole call.
+    fn call_failure(&self, rows: &[Row<'_>], context: &Context<'_>) -> Result<(), SourceError> {
+        for row in rows.iter().filter(|row| row.is_error()) {
+            let symbol = row.symbol().map_err(|why| self.malformed(&why))?;
+            if symbol.is_none() {
+                return Err(row.failure(context).unwrap_or_else(|why| self.malformed(&why)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives a row to the symbols it is about; whether there were any.
+    fn give<'a>(&self, row: &'a Row<'a>, asked: &mut [Asked<'a>]) -> Result<bool, SourceError> {
+        let named = row.symbol().map_err(|why| self.malformed(&why))?;
+        if named.is_none() && asked.len() != 1 {
+            let message = format!("the filter gave a row without a symbol, though {} were asked for", asked.len());
+            return Err(self.malformed(&message));
+        }
+        let requested = named.as_deref().map(|named| self.spelling.requested_as(named));
+        // a time that cannot be read makes the row malformed when it is read as a whole
+        let time = time::observed_at(row).unwrap_or_default();
+        let mut was_asked = false;
+        for one in asked.iter_mut().filter(|one| requested.is_none() || requested == one.spelled.as_deref()) {
+            was_asked = true;
+            // of two rows about one symbol the newer one counts, else the last
+            let older = one.row.and_then(|(_, before)| before.zip(time)).is_some_and(|(before, now)| now < before);
+            if !older {
+                one.row = Some((row, time));
+            }
+        }
+        Ok(was_asked)
+    }
+
+    fn outcome(&self, row: &Row<'_>, context: &Context<'_>, symbol: &Symbol) -> Result<Quote, SourceError> {
+        if row.is_error() {
+            return Err(row.failure(context).unwrap_or_else(|why| self.malformed(&why)));
+        }
+        let unit = symbol.listing().and_then(|(_, exchange)| self.units.get(exchange.suffix));
+        row.quote(context, unit.map(String::as_str)).map_err(|why| self.malformed(&why))
+    }
+
+    fn malformed(&self, why: &str) -> SourceError {
+        SourceError::Malformed(self.scrub.clean(why))
+    }
+}
+
+fn missing(spelled: Option<String>, cut: bool) -> SourceError {
+    let name = spelled.unwrap_or_default();
+    let rest = if cut { format!(" in its first {MOST_ROWS} rows") } else { String::new() };
+    SourceError::Missing(format!("the reply holds nothing for this symbol, asked for as {name:?}{rest}"))
+}
+
+/// What a status outside 2xx says by itself.
+fn status_error(reply: &RawReply, asked: usize, scrub: &Scrub) -> Option<SourceError> {
+    let status = reply.status;
+    if (200..300).contains(&status) {
+        return None;
+    }
+    let body = String::from_utf8_lossy(&reply.body);
+    let words = body.trim_start();
+    // a page for people would only be noise
+    let detail = if words.is_empty() || words.starts_with('<') {
+        format!("the source replied with status {status}")
+    } else {
+        scrub.clean(&format!("the source replied with status {status}: {words}"))
+    };
+    let retry_after = reply.retry_after;
+    Some(match status {
+        401 | 403 => SourceError::Unauthorized(detail),
+        402 => SourceError::QuotaExhausted { detail, retry_after },
+        418 | 429 => SourceError::RateLimited { detail, retry_after },
+        404 if asked == 1 => SourceError::UnknownSymbol(detail),
+        500..=599 => SourceError::Unavailable(detail),
+        _ => SourceError::HttpStatus(detail),
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,159 @@
+//! Reads one row that a filter made: a quote, or a failure.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use jaq_json::{Map, Num, Val};
+use rust_decimal::Decimal;
+
+use super::number::{self, Literal};
+use super::{RawReply, time};
+use crate::decimal;
+use crate::quote::{Quote, Session, Stated};
+use crate::source::error::SourceError;
+use crate::source::scrub::Scrub;
+use crate::symbol::Currency;
+
+/// The longest a vendor may ask to be left alone for asking too often; more is taken for a slip.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60);
+
+/// What a row is read against.
+pub(super) struct Context<'a> {
+    /// The body as text: a price must stand in it.
+    pub(super) body: Cow<'a, str>,
+    pub(super) scrub: &'a Scrub,
+    pub(super) reply: &'a RawReply,
+}
+
+/// A row as the filter made it. Fields it does not know are none of its business; null is the same as left out.
+pub(super) struct Row<'v> {
+    fields: &'v Map,
+}
+
+impl<'v> Row<'v> {
+    pub(super) fn of(value: &'v Val) -> Result<Self, String> {
+        match value {
+            Val::Obj(fields) => Ok(Row { fields }),
+            other => Err(format!("the filter gave {other} where a row {{symbol, price, …}} is expected")),
+        }
+    }
+
+    pub(super) fn field(&self, name: &str) -> Option<&'v Val> {
+        self.fields.get(&Val::from(name.to_owned())).filter(|value| !matches!(value, Val::Null))
+    }
+
+    /// The symbol as the provider spells it; `None` if the row does not say.
+    pub(super) fn symbol(&self) -> Result<Option<String>, String> {
+        match self.field("symbol") {
+            None => Ok(None),
+            Some(Val::Num(number)) => Ok(Some(number.to_string())),
+            Some(value) => match text(value) {
+                Some(name) => Ok(Some(name)),
+                None => Err(format!("the filter gave the symbol {value}, which is not text")),
+            },
+        }
+    }
+
+    /// Whether the row is a failure.
+    pub(super) fn is_error(&self) -> bool {
+        self.field("error").is_some()
+    }
+
+    /// The failure that the row names.
+    pub(super) fn failure(&self, context: &Context<'_>) -> Result<SourceError, String> {
+        let value = self.field("error").unwrap_or(&Val::Null);
+        let reason = text(value).unwrap_or_else(|| value.to_string());
+        let detail = self.field("detail").map(|detail| text(detail).unwrap_or_else(|| detail.to_string()));
+        let detail = detail.filter(|detail| !detail.trim().is_empty());
+        let detail = detail.map(|detail| context.scrub.clean(&detail)).unwrap_or_else(|| format!("it says {reason}"));
+        let asked = self.seconds("retry_after").or(context.reply.retry_after);
+        let retry_after = asked.map(|wait| match reason.as_str() {
+            "rate_limited" => wait.min(LONGEST_RETRY_AFTER),
+            _ => wait,
+        });
+        SourceError::from_reason(&reason, detail, retry_after).ok_or_else(|| {
+            let allowed = SourceError::NAMED_BY_FILTERS.join(", ");
+            format!("the filter names the failure {reason:?}; a filter can name {allowed}")
+        })
+    }
+
+    /// The quote in the row. `unit` is what its prices are in if it does not say so itself.
+    pub(super) fn quote(&self, context: &Context<'_>, unit: Option<&str>) -> Result<Quote, String> {
+        let number = |name: &str| match self.field(name) {
+            Some(value) => number::read(value, &context.body).map_err(|why| format!("`{name}` {why}")),
+            None => Ok(Literal::Absent),
+        };
+        let stated = self.unit()?;
+        let (currency, places) = match stated.as_deref().or(unit) {
+            Some(unit) => {
+                let (currency, places) = Currency::of_unit(unit);
+                (Some(currency), places)
+            }
+            None => (None, 0),
+        };
+        let inverse = match self.field("inverse") {
+            None | Some(Val::Bool(false)) => false,
+            Some(Val::Bool(true)) => true,
+            Some(other) => return Err(format!("`inverse` is {other}, neither true nor false")),
+        };
+        let in_major_units = |value: Decimal| {
+            let value = if inverse { number::inverse(value) } else { value };
+            number::shifted(value, places)
+        };
+        let side = |name: &str| Ok::<_, String>(number(name)?.decimal().filter(|value| !value.is_zero()));
+        let (bid, ask) = if inverse { (side("ask")?, side("bid")?) } else { (side("bid")?, side("ask")?) };
+        Ok(Quote {
+            price: match number("price")? {
+                Literal::Absent => Stated::Absent,
+                Literal::Number(value) => Stated::Number(in_major_units(value)),
+                Literal::NotANumber(text) => Stated::NotANumber(context.scrub.clean(&text)),
+            },
+            bid: bid.map(in_major_units),
+            ask: ask.map(in_major_units),
+            volume: number("volume")?.decimal(),
+            currency,
+            session: self.field("session").and_then(text).and_then(|name| session(&name)),
+            observed_at: time::observed_at(self)?,
+            received_at: context.reply.received_at,
+            latency: context.reply.latency,
+        })
+    }
+
+    /// The unit its prices are in: a currency's code, or a sub-unit such as `GBp`.
+    fn unit(&self) -> Result<Option<String>, String> {
+        let Some(value) = self.field("currency") else { return Ok(None) };
+        let unit = text(value).unwrap_or_else(|| value.to_string()).trim().to_owned();
+        match unit.as_str() {
+            "" => Ok(None),
+            code if code.len() <= 16 && code.bytes().all(|byte| byte.is_ascii_alphanumeric()) => Ok(Some(unit)),
+            other => Err(format!("`currency` is {other:?}, which is no currency's code")),
+        }
+    }
+
+    /// A length of time in seconds, as a number or as text. The filter may calculate it: it is no price.
+    fn seconds(&self, name: &str) -> Option<Duration> {
+        let value = self.field(name)?;
+        let stated = match value {
+            Val::Num(Num::Float(seconds)) if !seconds.is_finite() => return None,
+            Val::Num(number) => number.to_string(),
+            other => text(other)?,
+        };
+        let milliseconds = decimal::read(stated.trim())?.checked_mul(Decimal::ONE_THOUSAND)?.trunc();
+        let milliseconds = u64::try_from(milliseconds).ok()?;
+        (milliseconds > 0).then(|| Duration::from_millis(milliseconds))
+    }
+}
+
+/// A text's characters; `None` for anything else.
+pub(super) fn text(value: &Val) -> Option<String> {
+    match value {
+        Val::TStr(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
+        _ => None,
+    }
+}
+
+fn session(name: &str) -> Option<Session> {
+    [Session::Pre, Session::Regular, Session::Post, Session::Closed]
+        .into_iter()
+        .find(|session| session.as_str() == name)
+}

@@ -1,0 +1,137 @@
+//! Reads a row's time, exactly: the filter hands over text or a number as the body has it, and the sums are done here.
+
+use jaq_json::{Num, Val};
+use jiff::Timestamp;
+use jiff::civil::{Date, DateTime};
+use jiff::tz::TimeZone;
+use rust_decimal::Decimal;
+
+use super::row::{self, Row};
+use crate::decimal;
+
+/// The words for a time, and how many of their unit make a second.
+const WORDS: [(&str, i64); 4] = [("at", 1), ("at_ms", 1_000), ("at_us", 1_000_000), ("at_ns", 1_000_000_000)];
+
+/// The time a row states; `None` if it states none (null, zero). A time that cannot be read is an error, never left out.
+pub(super) fn observed_at(row: &Row<'_>) -> Result<Option<Timestamp>, String> {
+    let zone = match row.field("zone").and_then(row::text) {
+        Some(name) => {
+            Some(TimeZone::get(&name).map_err(|_| format!("`zone` is {name:?}, which is no IANA time zone"))?)
+        }
+        None => None,
+    };
+    let mut found: Option<(&str, Timestamp)> = None;
+    for (word, per_second) in WORDS {
+        let Some(value) = row.field(word) else { continue };
+        let text = match value {
+            Val::Num(Num::Dec(text)) => text.to_string(),
+            Val::Num(number) => {
+                return Err(format!("`{word}` is {number}: hand over the time as it stands in the body"));
+            }
+            other => row::text(other).ok_or_else(|| format!("`{word}` is {other}, neither a number nor text"))?,
+        };
+        let Some(time) = read(text.trim(), per_second, zone.as_ref()).map_err(|why| format!("`{word}` {why}"))? else {
+            continue;
+        };
+        if let Some((before, _)) = found.replace((word, time)) {
+            return Err(format!("the filter gave two times, `{before}` and `{word}`"));
+        }
+    }
+    Ok(found.map(|(_, time)| time))
+}
+
+fn read(text: &str, per_second: i64, zone: Option<&TimeZone>) -> Result<Option<Timestamp>, String> {
+    if decimal::undecorated(text).is_none() {
+        return Ok(None);
+    }
+    let unreadable = || format!("is {text:?}, which is no time");
+    match decimal::read(text) {
+        Some(number) if number.is_zero() => Ok(None),
+        Some(number) => since_1970(number, per_second).map(Some).ok_or_else(unreadable),
+        None if per_second == 1 => written(text, zone).map(Some),
+        None => Err(unreadable()),
+    }
+}
+
+/// A number of units since the beginning of 1970; what is finer than a nanosecond is cut off.
+fn since_1970(number: Decimal, per_second: i64) -> Option<Timestamp> {
+    let nanoseconds = number.checked_mul(Decimal::from(1_000_000_000 / per_second))?.trunc();
+    Timestamp::from_nanosecond(i128::try_from(nanoseconds).ok()?).ok()
+}
+
+/// A time in words: with an offset, local to the zone, or a date.
+fn written(text: &str, zone: Option<&TimeZone>) -> Result<Timestamp, String> {
+    if let Ok(time) = text.parse::<Timestamp>() {
+        return Ok(time);
+    }
+    let unreadable = |_| format!("is {text:?}, which is no time");
+    let local: DateTime = text.parse().map_err(unreadable)?;
+    let is_date = text.len() == "2026-11-20".len() && text.parse::<Date>().is_ok();
+    let zone = match zone {
+        Some(zone) => zone.clone(),
+        None if is_date => TimeZone::UTC,
+        None => return Err(format!("is {text:?}, a local time; name its `zone`, such as \"America/New_York\"")),
+    };
+    local.to_zoned(zone).map(|zoned| zoned.timestamp()).map_err(unreadable)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn utc(text: &str, per_second: i64) -> String {
+        match read(text, per_second, None) {
+            Ok(time) => time.map_or_else(|| "none".to_owned(), |time| time.to_string()),
+            Err(why) => why,
+        }
+    }
+
+    #[test]
+    fn numbers_count_from_1970_exactly() {
+        assert_eq!(utc("1643640186", 1), "2022-01-31T14:43:06Z");
+        assert_eq!(utc("1710328265.9690602", 1), "2024-03-13T11:11:05.9690602Z");
+        assert_eq!(utc("1586991278494", 1_000), "2020-04-15T22:54:38.494Z");
+        assert_eq!(utc("1605192474128571", 1_000_000), "2020-11-12T14:47:54.128571Z");
+        assert_eq!(utc("1605192474128571234", 1_000_000_000), "2020-11-12T14:47:54.128571234Z");
+        assert_eq!(utc("1.643640186E9", 1), "2022-01-31T14:43:06Z");
+        assert_eq!(utc("0", 1), "none");
+        assert_eq!(utc("0.0", 1_000), "none");
+        for wrong in ["1586991278494", "9999999999999999999999999999", "1e30"] {
+            assert!(utc(wrong, 1).contains("no time"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn texts_are_read_in_every_notation_in_use() {
+        let same = "2021-11-05T15:54:23.055122029Z";
+        for text in [
+            "2021-11-05T11:54:23.055122029-04:00",
+            "2021-11-05T11:54:23.055122029-0400",
+            "2021-11-05 15:54:23.055122029Z",
+        ] {
+            assert_eq!(utc(text, 1), same, "{text}");
+        }
+        assert_eq!(utc("2021-11-05T11:54:23-0500", 1), "2021-11-05T16:54:23Z");
+        assert_eq!(utc("2021-11-05T11:54:23+0000", 1), "2021-11-05T11:54:23Z");
+        assert_eq!(utc("2021-11-05", 1), "2021-11-05T00:00:00Z");
+        for none in ["", " ", "N/A", "--"] {
+            assert_eq!(utc(none, 1), "none");
+        }
+        for wrong in ["soon", "2021-13-05", "2021-11-05T25:00:00Z", "Nov 5, 2021", "2021-11-05x"] {
+            assert!(utc(wrong, 1).contains("no time"), "{wrong}: {}", utc(wrong, 1));
+        }
+        assert!(utc("2021-11-05T11:54:23Z", 1_000).contains("no time"));
+    }
+
+    #[test]
+    fn a_local_time_needs_its_zone() {
+        let new_york = TimeZone::get("America/New_York").unwrap();
+        let local = |text| read(text, 1, Some(&new_york)).unwrap().unwrap().to_string();
+        assert_eq!(local("2021-11-01 19:33:43"), "2021-11-01T23:33:43Z");
+        assert_eq!(local("2021-12-01T19:33:43"), "2021-12-02T00:33:43Z");
+        assert_eq!(local("2021-12-01"), "2021-12-01T05:00:00Z");
+        // an offset says more than a zone
+        assert_eq!(local("2021-12-01T19:33:43Z"), "2021-12-01T19:33:43Z");
+        assert!(utc("2021-11-01 19:33:43", 1).contains("name its `zone`"));
+    }
+}

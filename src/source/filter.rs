@@ -1,0 +1,211 @@
+//! Runs jq filters in a box: a filter sees one reply and nothing else, it always ends, and it cannot take the process down.
+//!
+//! Three walls stand around it. A filter that names anything outside the box is refused when it is compiled, with its
+//! position (`forbid`). A body that could overflow the stack or stall the reader is refused before it is parsed
+//! (`body`). And whatever still panics inside jq is caught, and is the failure of that one call.
+
+mod body;
+mod forbid;
+#[cfg(test)]
+mod tests;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use jaq_core::data::JustLut;
+use jaq_core::load::lex::{Lexer, StrPart, Tok, Token};
+use jaq_core::load::parse::{Def, Parser, Term};
+use jaq_core::load::{Arena, File, Loader};
+use jaq_core::native::{Fun, bome, run, v};
+use jaq_core::{Compiler, Ctx, Vars};
+use jaq_json::{Num, Val};
+
+/// The most rows that are taken from one reply.
+pub const MOST_ROWS: usize = 10_000;
+
+/// What a filter can name besides the reply: the HTTP status, and the symbols asked for as the provider spells them.
+const VARIABLES: [&str; 2] = ["$status", "$asked"];
+
+type Data = JustLut<Val>;
+
+/// A compiled filter. It keeps nothing between runs, so many replies may be filtered at once.
+pub struct Filter {
+    program: jaq_core::Filter<Data>,
+}
+
+/// Why a text is no filter that may run here.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}, column {column}: {message}")]
+pub struct FilterError {
+    /// The line within the filter, from 1.
+    pub line: usize,
+    /// The character within the line, from 1.
+    pub column: usize,
+    /// What stands there, why it cannot, and what to write instead.
+    pub message: String,
+}
+
+/// What a filter made of a reply.
+#[derive(Debug)]
+pub struct Rows {
+    /// The rows, in the filter's order, up to the first error.
+    pub rows: Vec<Val>,
+    /// Whether there were more than [`MOST_ROWS`].
+    pub cut: bool,
+    /// Why there are no more.
+    pub failure: Option<RunError>,
+}
+
+/// Why a filter stopped before its end.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RunError {
+    /// The body is not JSON, or none that may be read.
+    #[error("the body is no readable JSON: {0}")]
+    Body(String),
+    /// The filter met something it was not written for.
+    #[error("the filter stopped: {0}")]
+    Filter(String),
+    /// A fault in jq or in us.
+    #[error("the filter panicked; please report this reply")]
+    Panic,
+}
+
+impl Filter {
+    /// Compiles a filter, if everything it names is in the box.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with its position.
+    pub fn compile(code: &str) -> Result<Self, FilterError> {
+        let tokens = Lexer::new(code).lex().map_err(|errors| match errors.first() {
+            Some((expected, found)) => FilterError::at(code, found, unexpected(expected.as_str(), found)),
+            None => FilterError::at(code, code, "this is no jq filter".to_owned()),
+        })?;
+        let term = Parser::new(&tokens).parse(Parser::term).map_err(|errors| match errors.first() {
+            Some((expected, found)) => {
+                let found = Token::opt_as_str(*found, code);
+                FilterError::at(code, found, unexpected(expected.as_str(), found))
+            }
+            None => FilterError::at(code, code, "this is no jq filter".to_owned()),
+        })?;
+        forbid::check(&term).map_err(|refused| {
+            // `..` carries no position of its own
+            let part = if refused.part == ".." { first_recursion(&tokens).unwrap_or(code) } else { refused.part };
+            FilterError::at(code, part, refused.message)
+        })?;
+        let arena = Arena::default();
+        let modules = Loader::new(definitions()).load(&arena, File { code, path: () });
+        let modules = modules.map_err(|_| FilterError::at(code, code, "this is no jq filter".to_owned()))?;
+        let compiler = Compiler::default().with_funs(functions()).with_global_vars(VARIABLES);
+        let program = compiler.compile(modules).map_err(|errors| {
+            match errors.into_iter().flat_map(|(_, undefined)| undefined).next() {
+                Some((name, kind)) => FilterError::at(code, name, undefined_name(name, kind.as_str())),
+                None => FilterError::at(code, code, "this filter does not compile".to_owned()),
+            }
+        })?;
+        Ok(Filter { program })
+    }
+
+    /// Filters a reply's body: row by row, up to the first error or to [`MOST_ROWS`].
+    pub fn run(&self, body: &[u8], status: u16, asked: &[&str]) -> Rows {
+        let mut rows = Rows { rows: Vec::new(), cut: false, failure: None };
+        // nothing outlives the call but the rows taken so far, and each of those is whole
+        let ended = catch_unwind(AssertUnwindSafe(|| self.collect(body, status, asked, &mut rows)));
+        match ended {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => rows.failure = Some(error),
+            Err(_) => rows.failure = Some(RunError::Panic),
+        }
+        rows
+    }
+
+    fn collect(&self, body: &[u8], status: u16, asked: &[&str], rows: &mut Rows) -> Result<(), RunError> {
+        let input = body::read(body).map_err(RunError::Body)?;
+        let status = Val::Num(Num::Int(isize::try_from(status).unwrap_or_default()));
+        let asked: Val = asked.iter().map(|symbol| Val::from((*symbol).to_owned())).collect();
+        let context = Ctx::<Data>::new(&self.program.lut, Vars::new([status, asked]));
+        for row in self.program.id.run((context, input)) {
+            // jaq's own way out of an exception may end the process, so it is not used
+            let row = row.map_err(|exception| match exception.get_err() {
+                Ok(error) => RunError::Filter(words(error)),
+                Err(_) => RunError::Filter("it left by a way that is not open to it".to_owned()),
+            })?;
+            if rows.rows.len() == MOST_ROWS {
+                rows.cut = true;
+                break;
+            }
+            rows.rows.push(row);
+        }
+        Ok(())
+    }
+}
+
+impl FilterError {
+    fn at(code: &str, part: &str, message: String) -> Self {
+        let start = (part.as_ptr() as usize).checked_sub(code.as_ptr() as usize);
+        let before = start.and_then(|start| code.get(..start)).unwrap_or_default();
+        let line = before.rsplit('\n').next().unwrap_or_default();
+        FilterError { line: before.matches('\n').count() + 1, column: line.chars().count() + 1, message }
+    }
+}
+
+fn unexpected(expected: &str, found: &str) -> String {
+    let found = found.lines().next().unwrap_or_default();
+    let shown: String = found.chars().take(30).collect();
+    let expected = match expected {
+        "nothing" => "the filter to end here".to_owned(),
+        // a keyword or a sign that must stand here is shown as it is written
+        sign if sign.len() < 5 && sign != "term" && sign != "key" => format!("`{sign}`"),
+        words => words.to_owned(),
+    };
+    if shown.is_empty() {
+        return format!("the filter ends too early; expected {expected}");
+    }
+    format!("found `{shown}`, but expected {expected}")
+}
+
+fn undefined_name(name: &str, kind: &str) -> String {
+    match kind {
+        "variable" => {
+            format!("found `{name}`, which is not bound; a filter can name $status, $asked and what it binds")
+        }
+        "filter" => format!("found `{name}`, but there is no such filter with so many arguments"),
+        kind => format!("found `{name}`, but there is no such {kind}"),
+    }
+}
+
+/// An error's own words, without the quotation marks of JSON.
+fn words(error: jaq_json::Error) -> String {
+    match error.into_val() {
+        Val::TStr(text) => String::from_utf8_lossy(&text).into_owned(),
+        other => other.to_string(),
+    }
+}
+
+fn first_recursion<'s>(tokens: &[Token<&'s str>]) -> Option<&'s str> {
+    tokens.iter().find_map(|Token(text, kind)| match kind {
+        Tok::Sym if *text == ".." => Some(*text),
+        Tok::Block(inner) => first_recursion(inner),
+        Tok::Str(parts) => parts.iter().find_map(|part| match part {
+            StrPart::Term(token) => first_recursion(std::slice::from_ref(token)),
+            StrPart::Str(_) | StrPart::Char(_) => None,
+        }),
+        _ => None,
+    })
+}
+
+/// jq's own definitions, without those that lead out of the box.
+///
+/// `recurse` and `range` stay, because `flatten` and `transpose` are made of them; no filter can name them.
+fn definitions() -> impl Iterator<Item = Def<&'static str, Term<&'static str>>> {
+    let all = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
+    all.filter(|def| matches!(def.name, "recurse" | "range") || forbid::reason(def.name, def.args.len()).is_none())
+}
+
+/// jq's native functions, without those that lead out of the box, and with our own reader of JSON in a text: the built-in
+/// one overflows the stack on deep nesting and repeats an error for ever.
+fn functions() -> impl Iterator<Item = Fun<Data>> {
+    let all = jaq_core::funs().chain(jaq_std::funs()).chain(jaq_json::funs());
+    let kept = all.filter(|(name, arguments, _)| {
+        *name != "fromjson" && (*name == "range" || forbid::reason(name, arguments.len()).is_none())
+    });
+    kept.chain([run::<Data>(("fromjson", v(0), |cv| bome(body::from_json(&cv.1))))])
+}

@@ -1,0 +1,100 @@
+//! Says what a filter may not name, and why: whatever does not end, and whatever looks beyond the reply.
+
+use jaq_core::load::lex::StrPart;
+use jaq_core::load::parse::{BinaryOp, Pattern, Term};
+use jaq_core::path::Part;
+
+/// A part of a filter that is refused.
+pub(super) struct Refused<'s> {
+    /// The part, as a slice of the filter; `..` where it carries no position.
+    pub(super) part: &'s str,
+    /// What it is, why it is refused, and what to write instead.
+    pub(super) message: String,
+}
+
+const ENDLESS: &str = "which may never end; walk the reply with .[], map, to_entries or reduce";
+const OUTSIDE: &str =
+    "but a filter sees the reply and nothing else: no environment, no other input, no output, no exit";
+const CLOCK: &str =
+    "but times are read by quotefold: hand them over as at, at_ms, at_us or at_ns, with zone for a local time";
+const REGEX: &str =
+    "but there are no regular expressions here: use split, ltrimstr, rtrimstr, startswith or a lookup object";
+
+/// Why a filter of this name is not in the box; `None` if it is.
+pub(super) fn reason(name: &str, arguments: usize) -> Option<&'static str> {
+    Some(match name {
+        "range" | "repeat" | "while" | "until" | "recurse" | "combinations" => ENDLESS,
+        "env" | "input" | "inputs" | "input_line_number" | "get_search_list" => OUTSIDE,
+        "halt" | "halt_error" | "debug" | "debug_empty" | "stderr" | "stderr_empty" => OUTSIDE,
+        "now" | "localtime" | "strflocaltime" | "mktime" | "strptime" => CLOCK,
+        "test" | "match" | "capture" | "scan" | "splits" | "sub" | "gsub" => REGEX,
+        "matches" | "split_matches" | "split_" | "scan_" | "capture_of_match" => REGEX,
+        // with one argument it is the plain one
+        "split" if arguments == 2 => REGEX,
+        _ => return None,
+    })
+}
+
+/// Walks a whole filter, and refuses the first part that is not in the box.
+pub(super) fn check<'s>(term: &Term<&'s str>) -> Result<(), Refused<'s>> {
+    match term {
+        Term::Recurse => Err(Refused { part: "..", message: format!("found `..`, {ENDLESS}") }),
+        Term::Def(definitions, _) => {
+            let name = definitions.first().map_or("", |definition| definition.name);
+            let why = "but a filter cannot define filters, because they may call themselves for ever";
+            Err(Refused { part: name, message: format!("found `def {name}`, {why}") })
+        }
+        Term::Call(name, arguments) => match reason(name, arguments.len()) {
+            Some(why) => Err(Refused { part: name, message: format!("found `{name}`, {why}") }),
+            None => arguments.iter().try_for_each(check),
+        },
+        Term::Id | Term::Num(_) | Term::Var(_) | Term::Break(_) | Term::Arr(None) => Ok(()),
+        Term::Arr(Some(inner)) | Term::Neg(inner) | Term::Label(_, inner) => check(inner),
+        Term::Str(_, parts) => parts.iter().try_for_each(|part| match part {
+            StrPart::Term(inner) => check(inner),
+            StrPart::Str(_) | StrPart::Char(_) => Ok(()),
+        }),
+        Term::Obj(fields) => fields.iter().try_for_each(|(key, value)| {
+            check(key)?;
+            value.iter().try_for_each(check)
+        }),
+        Term::BinOp(left, operator, right) => {
+            check(left)?;
+            if let BinaryOp::Pipe(Some(pattern)) = operator {
+                check_pattern(pattern)?;
+            }
+            check(right)
+        }
+        Term::Fold(_, items, pattern, arguments) => {
+            check(items)?;
+            check_pattern(pattern)?;
+            arguments.iter().try_for_each(check)
+        }
+        Term::TryCatch(attempt, catch) => {
+            check(attempt)?;
+            catch.iter().try_for_each(|inner| check(inner))
+        }
+        Term::IfThenElse(branches, otherwise) => {
+            branches.iter().try_for_each(|(condition, then)| check(condition).and_then(|()| check(then)))?;
+            otherwise.iter().try_for_each(|inner| check(inner))
+        }
+        Term::Path(head, path) => {
+            check(head)?;
+            path.0.iter().try_for_each(|(part, _)| match part {
+                Part::Index(index) => check(index),
+                Part::Range(from, to) => from.iter().chain(to).try_for_each(check),
+            })
+        }
+    }
+}
+
+fn check_pattern<'s>(pattern: &Pattern<&'s str>) -> Result<(), Refused<'s>> {
+    match pattern {
+        Pattern::Var(_) => Ok(()),
+        Pattern::Arr(items) => items.iter().try_for_each(check_pattern),
+        Pattern::Obj(fields) => fields.iter().try_for_each(|(key, value)| {
+            check(key)?;
+            check_pattern(value)
+        }),
+    }
+}

@@ -1,0 +1,93 @@
+//! What the box lets in and what it keeps out.
+
+use super::*;
+
+fn refused(code: &str) -> String {
+    Filter::compile(code).err().unwrap_or_else(|| panic!("{code} must be refused")).to_string()
+}
+
+fn rows(code: &str, body: &str) -> Rows {
+    Filter::compile(code).unwrap_or_else(|error| panic!("{code}: {error}")).run(body.as_bytes(), 200, &["BTCUSD"])
+}
+
+fn texts(code: &str, body: &str) -> Vec<String> {
+    let rows = rows(code, body);
+    assert_eq!(rows.failure, None, "{code}");
+    rows.rows.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_filter_may_run_on_any_thread() {
+    fn shared<T: Send + Sync>() {}
+    shared::<Filter>();
+}
+
+#[test]
+fn what_leads_out_of_the_box_is_refused_with_its_position() {
+    assert!(refused("env").starts_with("line 1, column 1: found `env`"));
+    assert!(refused(".a\n | .b | halt").starts_with("line 2, column 9: found `halt`"));
+    assert!(refused("def f: .; f").starts_with("line 1, column 5: found `def f`"));
+    assert!(refused("{price: .p, at: (.t | strptime(\"%Y\"))}").starts_with("line 1, column 23: found `strptime`"));
+    assert!(refused("[ ..\n]").starts_with("line 1, column 3: found `..`"));
+    assert!(refused("\"a \\(now)\"").starts_with("line 1, column 6: found `now`"));
+    let names = "env halt halt_error input inputs debug stderr now localtime strflocaltime(.) mktime strptime(.) \
+        range(3) range(1;2) range(1;2;3) repeat(.) while(.;.) until(.;.) recurse recurse(.) recurse(.;.) combinations \
+        combinations(2) test(.) test(.;.) match(.) capture(.) scan(.) splits(.) split(.;.) sub(.;.) gsub(.;.) \
+        matches(.;.) split_matches(.;.) split_(.;.) scan_(.;.) capture_of_match debug_empty stderr_empty halt(1) \
+        input_line_number get_search_list";
+    for name in names.split_whitespace() {
+        assert!(refused(name).contains(name.split('(').next().unwrap()), "{name}");
+        refused(&format!("if .a then [.[] | {name}] else {{({name}): 1}} end"));
+        refused(&format!("reduce .[] as {{(\"a\" | {name}): $x}} (0; .)"));
+        refused(&format!(".a[{name}:]? // (label $out | try error catch {name})"));
+    }
+    for name in ["$ENV", "$__prog_args", "$x"] {
+        assert!(refused(name).contains("not bound"), "{name}");
+    }
+}
+
+#[test]
+fn a_forbidden_name_is_an_ordinary_key() {
+    let body = r#"{"now": 1, "env": {"range": 2}}"#;
+    assert_eq!(
+        texts(".now, .env.range, {now}, {range: 3}, .\"now\"", body),
+        ["1", "2", "{\"now\":1}", "{\"range\":3}", "1"]
+    );
+}
+
+#[test]
+fn what_cannot_be_read_is_refused_with_its_position() {
+    assert_eq!(refused(".a | if . then 1"), "line 1, column 17: the filter ends too early; expected else or end");
+    assert!(refused(".a §").starts_with("line 1, column 4: found `§`"));
+    assert!(refused(".a b").contains("column 4: found `b`, but expected the filter to end here"));
+    assert!(refused(".a | nosuch(1)").contains("column 6: found `nosuch`, but there is no such filter"));
+    assert!(refused("import \"x\" as x; .").contains("column 8"));
+    assert!(refused("").contains("ends too early"));
+}
+
+#[test]
+fn everything_else_of_jq_works() {
+    assert_eq!(texts("[.[] | flatten] | transpose | add", "[[1,[2]],[3]]"), ["[1,3,2,null]"]);
+    assert_eq!(texts("to_entries[] | \"\\(.key)=\\(.value)\"", r#"{"a":1.50}"#), ["\"a=1.50\""]);
+    assert_eq!(texts("$status, $asked[0]", "null"), ["200", "\"BTCUSD\""]);
+    assert_eq!(texts("split(\",\") | map(ltrimstr(\"x\") | tonumber)", r#""x1.10,x2""#), ["[1.10,2]"]);
+    assert_eq!(texts("walk(if . == null then 0 else . end) | [paths]", "[null]"), ["[[0]]"]);
+    assert_eq!(texts("map(select(.code == 0 and .n > 3)) | sort_by(.n) | first.n", r#"[{"code":0,"n":4.0}]"#), ["4.0"]);
+}
+
+#[test]
+fn a_text_that_is_no_number_is_one_error_not_endless_ones() {
+    let rows = rows("tonumber", "\"abc\"");
+    assert!(rows.rows.is_empty());
+    assert!(matches!(rows.failure, Some(RunError::Filter(text)) if text.contains("abc")));
+    let deep = serde_json::to_string(&"[".repeat(100_000)).unwrap();
+    assert!(matches!(self::rows("fromjson", &deep).failure, Some(RunError::Filter(_))));
+}
+
+#[test]
+fn rows_end_at_the_first_error_and_at_the_most() {
+    let taken = rows(".[] | tonumber", r#"["1", "2", "x", "3"]"#);
+    assert_eq!((taken.rows.len(), taken.failure.is_some()), (2, true));
+    let many = rows(".[] as $x | .[] as $y | $x", &serde_json::to_string(&vec![0; 200]).unwrap());
+    assert_eq!((many.rows.len(), many.cut, many.failure), (MOST_ROWS, true, None));
+}

@@ -1,0 +1,198 @@
+//! Translates symbols: ours into a provider's spelling, a provider's back into ours, and a list of them into a request.
+//!
+//! A spelling follows rules alone (`format`, `rename`, `spelled`), so the way back needs no guess: a reply is about a symbol
+//! if it names it exactly as the rules spell it, or by an alias that is written down.
+
+mod request;
+mod template;
+
+use std::collections::BTreeMap;
+
+use secrecy::SecretString;
+
+use crate::settings::source::{ClassFormat, Format, SourceSettings};
+use crate::settings::units::Glob;
+use crate::symbol::{Class, Symbol};
+pub use request::HttpRequest;
+pub(super) use request::RESERVED;
+use request::RequestTemplate;
+use template::Template;
+
+/// How one source spells symbols, which of them it covers, and how it is asked.
+pub struct Spelling {
+    classes: Vec<Class>,
+    currencies: Vec<String>,
+    symbols: Vec<Glob>,
+    formats: Formats,
+    rename: BTreeMap<String, String>,
+    aliases: BTreeMap<String, String>,
+    spelled: BTreeMap<Symbol, String>,
+    set_classes: BTreeMap<Symbol, Class>,
+    request: RequestTemplate,
+}
+
+/// Why a source cannot be asked as it is described.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{key}: {message}")]
+pub struct DescriptionError {
+    /// The key of the source's table, such as `url` or `headers.authorization`.
+    pub key: String,
+    /// What is wrong with its value, and what is allowed.
+    pub message: String,
+}
+
+/// The templates of a [`Format`].
+struct Formats {
+    /// For the classes that have none of their own.
+    general: Template,
+    per_class: BTreeMap<Class, Template>,
+    dot: Option<String>,
+    suffix: Option<BTreeMap<String, String>>,
+}
+
+/// What a format's placeholders stand for.
+struct Parts {
+    symbol: String,
+    legs: Option<(String, String)>,
+}
+
+impl Spelling {
+    /// Reads how a source spells symbols and how it is asked.
+    ///
+    /// # Errors
+    /// The first key that cannot be understood.
+    pub fn new(source: &SourceSettings) -> Result<Self, DescriptionError> {
+        let mut spelled = BTreeMap::new();
+        for (ours, theirs) in &source.spelled {
+            let symbol = Symbol::parse(ours);
+            let symbol =
+                symbol.map_err(|error| DescriptionError::new(format!("spelled.{ours:?}"), error.to_string()))?;
+            spelled.insert(symbol, theirs.clone());
+        }
+        Ok(Spelling {
+            classes: source.classes.clone(),
+            currencies: source.currencies.clone(),
+            symbols: source.symbols.clone(),
+            formats: Formats::new(&source.format)?,
+            rename: source.rename.clone(),
+            aliases: source.aliases.clone(),
+            spelled,
+            set_classes: BTreeMap::new(),
+            request: RequestTemplate::new(source)?,
+        })
+    }
+
+    /// The same, with the symbols whose class is set and does not follow from their spelling (funds).
+    pub fn with_classes(self, set_classes: BTreeMap<Symbol, Class>) -> Self {
+        Spelling { set_classes, ..self }
+    }
+
+    /// Whether the source prices this symbol, as far as its description says.
+    pub fn covers(&self, symbol: &Symbol, class: Class) -> bool {
+        let trades = |quote: &str| self.currencies.is_empty() || self.currencies.iter().any(|code| code == quote);
+        self.classes.contains(&class)
+            && symbol.legs().is_none_or(|(_, quote)| trades(quote))
+            && (self.symbols.is_empty() || self.symbols.iter().any(|glob| glob.matches(symbol.as_str())))
+            && self.spell(symbol, class).is_some()
+    }
+
+    /// The source's spelling of a symbol; `None` if it has none.
+    pub fn spell(&self, symbol: &Symbol, class: Class) -> Option<String> {
+        if let Some(theirs) = self.spelled.get(symbol) {
+            return Some(theirs.clone());
+        }
+        let parts = self.parts(symbol, class)?;
+        self.formats.of(class).fill(|name| match name {
+            "symbol" => Some(parts.symbol.clone()),
+            "base" => parts.legs.as_ref().map(|(base, _)| base.clone()),
+            "quote" => parts.legs.as_ref().map(|(_, quote)| quote.clone()),
+            _ => None,
+        })
+    }
+
+    /// The call that asks for these symbols.
+    pub fn request(&self, asked: &[Symbol]) -> HttpRequest {
+        let spelled: Vec<String> = asked.iter().filter_map(|symbol| self.spell_as_set(symbol)).collect();
+        self.request.fill(&spelled)
+    }
+
+    /// What no reply may be quoted with, besides the keys themselves: a name and password in the URL, as they travel.
+    pub(super) fn credentials(&self) -> Vec<SecretString> {
+        self.request.credentials()
+    }
+
+    /// The spelling of a symbol in the class that is set for it, else in the one its own spelling says.
+    pub(super) fn spell_as_set(&self, symbol: &Symbol) -> Option<String> {
+        let class = self.set_classes.get(symbol).copied().unwrap_or_else(|| symbol.class());
+        self.spell(symbol, class)
+    }
+
+    /// What a name in a reply would be in a request.
+    pub(super) fn requested_as<'n>(&'n self, replied: &'n str) -> &'n str {
+        self.aliases.get(replied).map_or(replied, String::as_str)
+    }
+
+    fn parts(&self, symbol: &Symbol, class: Class) -> Option<Parts> {
+        let renamed = |part: &str| self.rename.get(part).cloned().unwrap_or_else(|| part.to_owned());
+        if let Some((base, quote)) = symbol.legs() {
+            let (base, quote) = (renamed(base), renamed(quote));
+            return Some(Parts { symbol: format!("{base}-{quote}"), legs: Some((base, quote)) });
+        }
+        let name = symbol.as_str();
+        let text = if let Some((ticker, exchange)) = symbol.listing() {
+            match &self.formats.suffix {
+                Some(suffix) => format!("{}{}", renamed(ticker), suffix.get(exchange.suffix)?),
+                None => format!("{}.{}", renamed(ticker), exchange.suffix),
+            }
+        } else if self.formats.per_class.contains_key(&Class::Index) && class == Class::Index {
+            renamed(name.trim_start_matches('^'))
+        } else {
+            let dot = self.formats.dot.as_deref().unwrap_or(".");
+            renamed(name).replace('.', dot)
+        };
+        Some(Parts { symbol: text, legs: None })
+    }
+}
+
+impl Formats {
+    fn new(format: &Format) -> Result<Self, DescriptionError> {
+        const PLACEHOLDERS: &[&str] = &["symbol", "base", "quote", "symbol:lower", "base:lower", "quote:lower"];
+        let template = |key: &str, text: &str| Template::parse(key, text, PLACEHOLDERS);
+        let per_class = match format {
+            Format::One(text) => {
+                let general = template("format", text)?;
+                return Ok(Formats { general, per_class: BTreeMap::new(), dot: None, suffix: None });
+            }
+            Format::PerClass(per_class) => per_class,
+        };
+        let ClassFormat { equity, index, fund, crypto, fx, dot, suffix } = per_class;
+        let stated = [
+            (Class::Equity, equity),
+            (Class::Index, index),
+            (Class::Fund, fund),
+            (Class::Crypto, crypto),
+            (Class::Fx, fx),
+        ];
+        let mut templates = BTreeMap::new();
+        for (class, text) in stated {
+            if let Some(text) = text {
+                templates.insert(class, template(&format!("format.{class}"), text)?);
+            }
+        }
+        let general = template("format", "{symbol}")?;
+        Ok(Formats { general, per_class: templates, dot: dot.clone(), suffix: suffix.clone() })
+    }
+
+    fn of(&self, class: Class) -> &Template {
+        self.per_class.get(&class).unwrap_or(&self.general)
+    }
+}
+
+impl DescriptionError {
+    pub(super) fn new(key: impl Into<String>, message: impl Into<String>) -> Self {
+        DescriptionError { key: key.into(), message: message.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,202 @@
+//! Writes the call to a source: everything that is filled in is escaped for where it stands.
+
+use std::fmt;
+
+use base64::prelude::{BASE64_STANDARD, Engine};
+use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use reqwest::header::{HeaderName, HeaderValue};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::DescriptionError;
+use super::template::Template;
+use crate::settings::source::{Method, SourceSettings};
+
+/// What is escaped in a URL wherever it stands: everything but letters, digits and `- . _ ~`.
+pub(in crate::source) const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// What a separator cannot be in a URL. A comma, a plus sign or an escape (`%2C`) stays as it is written.
+const NOT_IN_URL: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'<')
+    .add(b'>')
+    .add(b'?')
+    .add(b'[')
+    .add(b'\\')
+    .add(b']')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
+
+/// A call, ready to be sent. Its URL and headers may hold a key, so it does not print them.
+pub struct HttpRequest {
+    /// The method.
+    pub method: Method,
+    /// The URL.
+    pub url: String,
+    /// The headers, by name.
+    pub headers: Vec<(String, SecretString)>,
+    /// The body of a `POST`.
+    pub body: Option<String>,
+}
+
+/// A call with placeholders.
+pub(super) struct RequestTemplate {
+    method: Method,
+    url: Template,
+    headers: Vec<(String, Template)>,
+    body: Option<Template>,
+    /// Where in the body something stands: in JSON, or in a form.
+    body_place: Place,
+    join: String,
+    key: Option<SecretString>,
+    secret: Option<SecretString>,
+}
+
+/// Where something stands that is filled in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Url,
+    Json,
+    Header,
+}
+
+const PLACEHOLDERS: &[&str] = &["symbols", "symbol", "key", "secret"];
+
+impl RequestTemplate {
+    pub(super) fn new(source: &SourceSettings) -> Result<Self, DescriptionError> {
+        let url = Template::parse("url", &source.url, PLACEHOLDERS)?;
+        check_url(&url)?;
+        let mut headers = Vec::new();
+        for (name, value) in &source.headers {
+            let key = format!("headers.{name}");
+            HeaderName::from_bytes(name.as_bytes())
+                .map_err(|_| DescriptionError::new(&key, format!("{name:?} is not a header's name")))?;
+            headers.push((name.clone(), Template::parse(&key, value, PLACEHOLDERS)?));
+        }
+        let body = source.body.as_deref().map(|body| Template::parse("body", body, PLACEHOLDERS)).transpose()?;
+        if body.is_some() && source.method == Method::Get {
+            return Err(DescriptionError::new("body", "a GET has no body; add method = \"POST\""));
+        }
+        let templates = || headers.iter().map(|(_, template)| template).chain([&url]).chain(&body);
+        if source.batch > 1 && templates().any(|template| template.has("symbol")) {
+            let message = format!("it is {}, but {{symbol}} holds one symbol; write {{symbols}}", source.batch);
+            return Err(DescriptionError::new("batch", message));
+        }
+        let is_form = |(name, value): (&String, &String)| {
+            name.eq_ignore_ascii_case("content-type") && value.contains("x-www-form-urlencoded")
+        };
+        let request = RequestTemplate {
+            method: source.method,
+            url,
+            headers,
+            body,
+            body_place: if source.headers.iter().any(is_form) { Place::Url } else { Place::Json },
+            join: source.join.clone(),
+            key: source.key.clone(),
+            secret: source.secret.clone(),
+        };
+        request.check_headers()?;
+        Ok(request)
+    }
+
+    /// The call for symbols that are already spelled the provider's way.
+    pub(super) fn fill(&self, symbols: &[String]) -> HttpRequest {
+        let fill = |template: &Template, place| template.fill(|name| self.value(name, symbols, place));
+        HttpRequest {
+            method: self.method,
+            url: fill(&self.url, Place::Url).unwrap_or_default(),
+            // a header that would hold a key nobody has is left out: some keys are optional
+            headers: self
+                .headers
+                .iter()
+                .filter_map(|(name, value)| Some((name.clone(), fill(value, Place::Header)?.into())))
+                .collect(),
+            body: self.body.as_ref().and_then(|body| fill(body, self.body_place)),
+        }
+    }
+
+    /// What stands in front of the URL's host, in the forms in which it travels: HTTP makes a header of name and password.
+    pub(super) fn credentials(&self) -> Vec<SecretString> {
+        let Ok(url) = reqwest::Url::parse(&self.fill(&["X".to_owned()]).url) else { return Vec::new() };
+        let plain = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+        let (name, password) = (plain(url.username()), url.password().map(plain).unwrap_or_default());
+        if name.is_empty() && password.is_empty() {
+            return Vec::new();
+        }
+        let header = BASE64_STANDARD.encode(format!("{name}:{password}"));
+        [header, if password.is_empty() { name } else { password }].map(SecretString::from).into()
+    }
+
+    fn value(&self, name: &str, symbols: &[String], place: Place) -> Option<String> {
+        let secret = |secret: &Option<SecretString>| match secret {
+            Some(secret) => Some(escape(secret.expose_secret(), place)),
+            None if place == Place::Header => None,
+            None => Some(String::new()),
+        };
+        match name {
+            "symbols" => Some(self.joined(symbols, place)),
+            "symbol" => Some(symbols.first().map(|symbol| escape(symbol, place)).unwrap_or_default()),
+            "key" => secret(&self.key),
+            "secret" => secret(&self.secret),
+            _ => None,
+        }
+    }
+
+    fn joined(&self, symbols: &[String], place: Place) -> String {
+        if self.join == "json" {
+            let list = serde_json::Value::from(symbols).to_string();
+            // in a JSON body the list is a part of it, not text in a string
+            return if place == Place::Url { escape(&list, place) } else { list };
+        }
+        let separator = match place {
+            Place::Url => utf8_percent_encode(&self.join, NOT_IN_URL).to_string(),
+            Place::Json | Place::Header => escape(&self.join, place),
+        };
+        symbols.iter().map(|symbol| escape(symbol, place)).collect::<Vec<_>>().join(&separator)
+    }
+
+    /// A header that cannot be sent is found here, not at the first call. The message shows no value: it may be a key.
+    fn check_headers(&self) -> Result<(), DescriptionError> {
+        for (name, value) in self.fill(&["X".to_owned()]).headers {
+            if HeaderValue::from_str(value.expose_secret()).is_err() {
+                let message = "its value holds a line break or another character that no header may have";
+                return Err(DescriptionError::new(format!("headers.{name}"), message));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn check_url(url: &Template) -> Result<(), DescriptionError> {
+    let sample = url.fill(|_| Some("X".to_owned())).unwrap_or_default();
+    let parsed = reqwest::Url::parse(&sample);
+    match parsed {
+        Ok(parsed) if matches!(parsed.scheme(), "http" | "https") && parsed.has_host() => Ok(()),
+        _ => {
+            let message = "it is not a URL; write one such as \"https://api.example.com/quotes?ids={symbols}\"";
+            Err(DescriptionError::new("url", message))
+        }
+    }
+}
+
+fn escape(text: &str, place: Place) -> String {
+    match place {
+        Place::Url => utf8_percent_encode(text, RESERVED).to_string(),
+        Place::Json => {
+            let quoted = serde_json::Value::from(text).to_string();
+            quoted.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or_default().to_owned()
+        }
+        Place::Header => text.to_owned(),
+    }
+}
+
+impl fmt::Debug for HttpRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let headers: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("HttpRequest").field("method", &self.method).field("headers", &headers).finish_non_exhaustive()
+    }
+}
