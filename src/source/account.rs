@@ -1,0 +1,258 @@
+//! Counts what one vendor allows us: exact sliding windows of what was spent, and whether it wants to be left alone.
+//!
+//! The sources of one vendor share an account. Counting is all it does; who waits for room waits in
+//! [`super::rate_limit`].
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::batch::Reply;
+use super::cooldown::{Cooldown, Cooldowns};
+use super::error::SourceError;
+use crate::settings::units::Limit;
+
+/// What one vendor allows us: its limits, what of them is spent, and whether it wants to be left alone.
+#[derive(Debug)]
+pub struct Account {
+    /// Whose it is, for log lines.
+    name: String,
+    limits: Vec<Limit>,
+    state: Mutex<State>,
+    cooling: watch::Sender<Option<Cooldown>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// The instants of the last units spent, never decreasing.
+    spent: VecDeque<Instant>,
+    /// The units promised and not yet spent, in the order of the promises.
+    promised: VecDeque<Promised>,
+    next_ticket: u64,
+    /// Units of batches that have departed and not yet reached the limit: they are as good as spent.
+    expected: usize,
+    cooldowns: Cooldowns,
+}
+
+#[derive(Debug)]
+struct Promised {
+    ticket: u64,
+    at: Instant,
+}
+
+/// A limit with what is left of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Left {
+    /// The limit.
+    pub limit: Limit,
+    /// Units that could be spent at once.
+    pub left: usize,
+}
+
+impl State {
+    /// Units spent and promised.
+    fn units(&self) -> usize {
+        self.spent.len() + self.promised.len()
+    }
+
+    /// When a unit was spent, or is promised to be.
+    fn instant(&self, index: usize) -> Option<Instant> {
+        let promised = || self.promised.get(index.checked_sub(self.spent.len())?).map(|unit| unit.at);
+        self.spent.get(index).copied().or_else(promised)
+    }
+}
+
+impl Account {
+    /// An account with the limits its vendor states.
+    ///
+    /// A limit over an hour or more also counts as a fifth of it over a fifth of its period, so that no five minutes eat a day.
+    pub fn new(name: &str, stated: &[Limit]) -> Self {
+        let spread = stated.iter().filter(|limit| limit.period >= Duration::from_secs(3600));
+        let spread = spread.map(|limit| Limit { calls: limit.calls.div_ceil(5), period: limit.period / 5 });
+        let limits = stated.iter().copied().chain(spread).collect();
+        Account { name: name.to_owned(), limits, state: Mutex::default(), cooling: watch::Sender::new(None) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The most units that may be spent at one instant.
+    pub(super) fn most_at_once(&self) -> usize {
+        self.limits.iter().map(|limit| limit.calls as usize).min().unwrap_or(usize::MAX)
+    }
+
+    /// The cooldown that holds now, if any.
+    pub fn cooldown(&self, now: Instant) -> Option<Cooldown> {
+        self.cooling.borrow().clone().filter(|cooldown| cooldown.until > now)
+    }
+
+    /// Hears of cooldowns that begin from now on.
+    pub(super) fn watch_cooldowns(&self) -> watch::Receiver<Option<Cooldown>> {
+        self.cooling.subscribe()
+    }
+
+    /// How many of the wanted units can be spent until an instant, and what stands in the way of the next one.
+    ///
+    /// What others are on their way to spend comes first.
+    pub fn room(&self, wanted: usize, now: Instant, until: Instant) -> (usize, Option<SourceError>) {
+        let mut state = self.lock();
+        let (length, ahead) = (state.promised.len(), state.expected);
+        let mut granted = 0;
+        let mut refusal = None;
+        while granted < ahead + wanted {
+            let (at, limit) = self.earliest(&state, state.units(), now);
+            if let (true, Some(limit)) = (at > until, limit) {
+                refusal = Some(SourceError::Throttled { limit: limit.to_string(), retry_after: at - now });
+                break;
+            }
+            state.promised.push_back(Promised { ticket: u64::MAX, at });
+            granted += 1;
+        }
+        // it was only a try
+        state.promised.truncate(length);
+        (granted.saturating_sub(ahead), refusal)
+    }
+
+    /// Says that units are on their way to be spent, for as long as the expectation is kept.
+    pub fn expect(self: &Arc<Self>, units: usize) -> Expectation {
+        self.lock().expected += units;
+        Expectation { account: Arc::clone(self), units }
+    }
+
+    /// What is left of each limit, the stated ones first.
+    pub fn left(&self, now: Instant) -> Vec<Left> {
+        let state = self.lock();
+        let in_period = |limit: &Limit| state.spent.iter().filter(|at| **at + limit.period > now).count();
+        let spent_in = |limit: &Limit| in_period(limit) + state.promised.len();
+        self.limits
+            .iter()
+            .map(|limit| Left { limit: *limit, left: (limit.calls as usize).saturating_sub(spent_in(limit)) })
+            .collect()
+    }
+
+    /// When the unit at an index may be spent at the earliest, and which limit says so if it is not now.
+    fn earliest(&self, state: &State, index: usize, now: Instant) -> (Instant, Option<Limit>) {
+        let bound = |limit: &Limit| {
+            let before = state.instant(index.checked_sub(limit.calls as usize)?)?;
+            Some((before + limit.period, *limit))
+        };
+        let latest = self.limits.iter().filter_map(bound).max_by_key(|(at, _)| *at).filter(|(at, _)| *at > now);
+        latest.map_or((now, None), |(at, limit)| (at, Some(limit)))
+    }
+
+    /// Promises units, all to be spent at one instant, or says that it would take too long.
+    ///
+    /// What was expected of them ends in the same moment, so that nobody else counts them twice or not at all.
+    pub(super) fn promise(
+        &self,
+        mut expected: Option<Expectation>,
+        units: usize,
+        now: Instant,
+        until: Instant,
+    ) -> Result<(u64, Instant), SourceError> {
+        let mut state = self.lock();
+        state.expected -= expected.as_mut().map_or(0, |expected| std::mem::take(&mut expected.units));
+        if self.limits.is_empty() {
+            return Ok((0, now));
+        }
+        self.forget_old(&mut state, now);
+        let length = state.promised.len();
+        let ticket = state.next_ticket;
+        state.next_ticket += 1;
+        let mut at = now;
+        for _ in 0..units {
+            let (earliest, limit) = self.earliest(&state, state.units(), now);
+            if let (true, Some(limit)) = (earliest > until, limit) {
+                state.promised.truncate(length);
+                return Err(SourceError::Throttled { limit: limit.to_string(), retry_after: earliest - now });
+            }
+            at = earliest.max(at);
+            state.promised.push_back(Promised { ticket, at });
+        }
+        for unit in state.promised.iter_mut().skip(length) {
+            unit.at = at;
+        }
+        Ok((ticket, at))
+    }
+
+    /// Spends what was promised, now; or says until when to wait on, because an earlier call left later than promised.
+    ///
+    /// Only what was spent counts here, never what is merely promised: so no window is exceeded, whoever wakes first.
+    pub(super) fn spend(&self, ticket: u64, now: Instant) -> Result<(), Instant> {
+        let mut state = self.lock();
+        let units = state.promised.iter().filter(|unit| unit.ticket == ticket).count();
+        let last = (state.spent.len() + units).saturating_sub(1);
+        let (at, _) = self.earliest(&state, last, now);
+        if at > now {
+            state.promised.iter_mut().filter(|unit| unit.ticket == ticket).for_each(|unit| unit.at = at);
+            return Err(at);
+        }
+        state.promised.retain(|unit| unit.ticket != ticket);
+        state.spent.extend(std::iter::repeat_n(now, units));
+        Ok(())
+    }
+
+    pub(super) fn give_back(&self, ticket: u64) {
+        self.lock().promised.retain(|unit| unit.ticket != ticket);
+    }
+
+    fn forget_old(&self, state: &mut State, now: Instant) {
+        let longest = self.limits.iter().map(|limit| limit.period).max().unwrap_or_default();
+        while state.spent.front().is_some_and(|at| *at + longest <= now) {
+            state.spent.pop_front();
+        }
+    }
+
+    /// Takes to heart what a reply says of limits, keys and quotas.
+    pub(super) fn heed(&self, result: &Result<Reply, SourceError>, now: Instant) {
+        let refusal = match result {
+            Err(error) => Some(error).filter(|error| Cooldowns::concerns(error)),
+            Ok(reply) => {
+                reply.rows.iter().filter_map(|(_, row)| row.as_ref().err()).find(|error| Cooldowns::concerns(error))
+            }
+        };
+        let mut state = self.lock();
+        let holds = self.cooldown(now);
+        match refusal {
+            // of several calls in the air that meet the same wall, the first one counts
+            Some(error) if holds.as_ref().is_some_and(|holds| holds.error.reason() == error.reason()) => {}
+            Some(error) => {
+                let cooldown = state.cooldowns.begin(error, now);
+                // and of two walls the one that stands longer
+                if holds.is_none_or(|holds| holds.until < cooldown.until) {
+                    self.report(&cooldown, now);
+                    self.cooling.send_replace(Some(cooldown));
+                }
+            }
+            None if result.is_ok() => state.cooldowns.reset(),
+            None => {}
+        }
+    }
+
+    fn report(&self, cooldown: &Cooldown, now: Instant) {
+        let (account, seconds) = (&self.name, (cooldown.until - now).as_secs());
+        match &cooldown.error {
+            error @ SourceError::Unauthorized(_) => {
+                tracing::error!(account, "key refused, not asking for {seconds} s: {error}");
+            }
+            error => tracing::warn!(account, reason = error.reason(), "not asking for {seconds} s: {error}"),
+        }
+    }
+}
+
+/// Units that a departed batch is about to spend. Dropped when they are promised, or when the batch never gets there.
+#[derive(Debug)]
+pub struct Expectation {
+    account: Arc<Account>,
+    units: usize,
+}
+
+impl Drop for Expectation {
+    fn drop(&mut self) {
+        self.account.lock().expected -= self.units;
+    }
+}

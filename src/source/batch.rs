@@ -1,0 +1,113 @@
+//! Carries symbols through a source's stack: a batch that others may board until it is sent, and the reply.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::account::Expectation;
+use super::error::SourceError;
+use crate::quote::{Outcome, Quote};
+use crate::symbol::Symbol;
+
+/// What a call asks for. Cheap to clone; all clones share one list of passengers.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    cabin: Arc<Mutex<Cabin>>,
+    /// When the call must be over.
+    pub ends_by: Instant,
+    /// When it must be sent to be over in time; a wait for the limits that would end later is not begun.
+    pub sends_by: Instant,
+    /// How many may board in all.
+    seats: usize,
+    /// Whether each symbol costs a unit of the vendor's limits, or the call as a whole.
+    per_symbol: bool,
+}
+
+#[derive(Debug, Default)]
+struct Cabin {
+    passengers: Vec<Passenger>,
+    /// Nobody boards any more.
+    sealed: bool,
+    sent: Option<Instant>,
+    expected: Option<Expectation>,
+}
+
+/// A symbol in a batch, and where its outcome is told.
+#[derive(Debug)]
+pub struct Passenger {
+    /// What is asked for.
+    pub symbol: Symbol,
+    /// Who waits for it listens here.
+    pub told: watch::Sender<Option<Outcome>>,
+}
+
+/// What a source replied, symbol by symbol. Every symbol of the batch has its row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// A quote or a failure for each symbol.
+    pub rows: Vec<(Symbol, Result<Quote, SourceError>)>,
+}
+
+impl Batch {
+    /// A batch with room for so many symbols, nobody aboard yet.
+    pub fn new(seats: usize, per_symbol: bool, ends_by: Instant, sends_by: Instant) -> Self {
+        Batch { cabin: Arc::default(), ends_by, sends_by, seats, per_symbol }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Cabin> {
+        self.cabin.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a symbol aboard and says where its outcome will be told; `None` if it is full or has left.
+    pub fn board(&self, symbol: &Symbol) -> Option<watch::Receiver<Option<Outcome>>> {
+        let mut cabin = self.lock();
+        if cabin.sealed || cabin.passengers.len() >= self.seats {
+            return None;
+        }
+        let (told, outcome) = watch::channel(None);
+        cabin.passengers.push(Passenger { symbol: symbol.clone(), told });
+        Some(outcome)
+    }
+
+    /// Lets nobody board any more.
+    pub fn seal(&self) {
+        self.lock().sealed = true;
+    }
+
+    /// Seals the batch at the moment of sending, and says what to ask for.
+    pub fn send(&self) -> Vec<Symbol> {
+        let mut cabin = self.lock();
+        cabin.sealed = true;
+        cabin.sent.get_or_insert_with(Instant::now);
+        cabin.passengers.iter().map(|passenger| passenger.symbol.clone()).collect()
+    }
+
+    /// How long ago it was sent; `None` if no call was made.
+    pub fn sent_for(&self, now: Instant) -> Option<Duration> {
+        self.lock().sent.map(|sent| now.saturating_duration_since(sent))
+    }
+
+    /// What it costs of the vendor's limits.
+    pub fn units(&self) -> usize {
+        if self.per_symbol { self.lock().passengers.len() } else { 1 }
+    }
+
+    /// Carries the word that it will spend units of the limits, until it gets there.
+    pub fn announce(&self, expected: Expectation) {
+        self.lock().expected = Some(expected);
+    }
+
+    /// Takes that word back: it has got there.
+    pub fn take_expectation(&self) -> Option<Expectation> {
+        self.lock().expected.take()
+    }
+
+    /// Empties it: whoever is aboard, nobody boarding after.
+    pub fn disembark(&self) -> Vec<Passenger> {
+        let mut cabin = self.lock();
+        cabin.sealed = true;
+        std::mem::take(&mut cabin.passengers)
+    }
+}

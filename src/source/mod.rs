@@ -1,0 +1,199 @@
+//! Asks one source: symbols in, one outcome per symbol out.
+//!
+//! ```text
+//! share       joins what is in the air, else starts a call with the source's own budget
+//!   stack     what stands between us and the vendor: see `stack` below
+//!     fetch   send → status → content type → bounded body → filter → rows
+//! ```
+
+pub mod account;
+pub mod batch;
+pub mod cooldown;
+pub mod error;
+pub mod example;
+pub mod extract;
+pub mod fetch;
+pub mod filter;
+pub mod profile;
+pub mod rate_limit;
+pub mod record;
+pub mod scrub;
+pub mod share;
+pub mod spelling;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
+use tower::limit::GlobalConcurrencyLimitLayer;
+use tower::util::BoxCloneSyncService;
+use tower::{BoxError, ServiceBuilder};
+
+use crate::board::Board;
+use crate::clock::Clock;
+use crate::settings::Settings;
+use crate::settings::source::{Cost, SourceSettings};
+use crate::settings::units::Limit;
+use crate::symbol::{Class, Symbol};
+use crate::telemetry::Metrics;
+use account::Account;
+use error::SourceError;
+use extract::Extractor;
+use fetch::Fetch;
+use profile::Profile;
+use rate_limit::RateLimitLayer;
+use record::Record;
+use share::{Batching, Parts, Share, Stack};
+use spelling::DescriptionError;
+
+/// A future that owns all it needs.
+pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// One source, ready to be asked.
+pub struct Source {
+    /// What is known of it without asking.
+    pub profile: Arc<Profile>,
+    /// Its front.
+    pub share: Share,
+    /// Its vendor's limits.
+    pub account: Arc<Account>,
+    /// How it has done.
+    pub record: Arc<Record>,
+}
+
+/// What sources share with the rest of the service.
+#[derive(Clone)]
+pub struct Surroundings {
+    /// Where outcomes land.
+    pub board: Arc<Board>,
+    /// Where the time comes from.
+    pub clock: Clock,
+    /// Where calls run.
+    pub tasks: TaskTracker,
+    /// What one call may take in all: `server.timeout`, never a caller's.
+    pub budget: Duration,
+}
+
+impl Source {
+    /// A source over the leaf that speaks to its vendor.
+    pub fn new(
+        profile: Arc<Profile>,
+        fetch: Fetch,
+        account: Arc<Account>,
+        record: Record,
+        around: &Surroundings,
+    ) -> Self {
+        let stack = stack(fetch, &account, &profile.settings);
+        Self::over(profile, stack, account, record, around)
+    }
+
+    /// A source over any stack: how tests script a vendor.
+    pub fn over(
+        profile: Arc<Profile>,
+        stack: Stack,
+        account: Arc<Account>,
+        record: Record,
+        around: &Surroundings,
+    ) -> Self {
+        let (settings, record) = (&profile.settings, Arc::new(record));
+        let share = Share::new(Parts {
+            origin: Arc::clone(profile.plain_origin()),
+            board: Arc::clone(&around.board),
+            stack,
+            account: Arc::clone(&account),
+            record: Arc::clone(&record),
+            clock: around.clock.clone(),
+            tasks: around.tasks.clone(),
+            batching: Batching {
+                seats: settings.batch,
+                cost_per_symbol: settings.cost == Cost::Symbol,
+                unknown_kills: settings.unknown_kills,
+            },
+            budget: around.budget,
+        });
+        Source { profile, share, account, record }
+    }
+}
+
+/// Why a source cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// Its description cannot be understood.
+    #[error("sources.{0}.{1}")]
+    Description(String, DescriptionError),
+    /// The HTTP client cannot be built.
+    #[error("the HTTP client cannot be built: {0}")]
+    Client(#[from] reqwest::Error),
+}
+
+/// Builds every source that is switched on. Sources of one account share its limits.
+///
+/// # Errors
+/// The first source that cannot be set up.
+pub fn set_up(settings: &Settings, around: &Surroundings, metrics: &Metrics) -> Result<Vec<Arc<Source>>, SetupError> {
+    let client = fetch::client()?;
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let large_bodies = Arc::new(Semaphore::new(cores));
+    let mut accounts: BTreeMap<String, Arc<Account>> = BTreeMap::new();
+    let mut sources = Vec::new();
+    for source in &settings.sources {
+        let extractor = Extractor::new(source).map_err(|error| SetupError::Description(source.name.clone(), error))?;
+        let extractor = extractor.with_classes(set_classes(settings));
+        let limits =
+            settings.sources.iter().filter(|other| other.account == source.account).flat_map(|other| &other.limits);
+        let limits: BTreeSet<_> = limits.map(|limit| (limit.period, limit.calls)).collect();
+        let limits: Vec<Limit> = limits.into_iter().map(|(period, calls)| Limit { calls, period }).collect();
+        let account =
+            accounts.entry(source.account.clone()).or_insert_with(|| Arc::new(Account::new(&source.account, &limits)));
+        let profile = Arc::new(Profile::new(source.clone(), extractor, settings));
+        let (clock, large_bodies) = (around.clock.clone(), Arc::clone(&large_bodies));
+        let fetch = Fetch::new(client.clone(), Arc::clone(&profile), clock, large_bodies);
+        let record = Record::new(metrics.clone());
+        sources.push(Arc::new(Source::new(profile, fetch, Arc::clone(account), record, around)));
+    }
+    Ok(sources)
+}
+
+/// The symbols whose class is set, because their spelling does not say it.
+pub(crate) fn set_classes(settings: &Settings) -> BTreeMap<Symbol, Class> {
+    settings.symbols.iter().filter_map(|(symbol, set)| Some((symbol.clone(), set.class?))).collect()
+}
+
+/// What stands between us and a vendor, outermost first. Every layer sees a call as a whole, body and filter included.
+///
+/// - A 429 comes back as an error of the leaf; the rate limit sees it pass, and until the time it names nobody calls this
+///   account and nobody waits for it. It is not sent again.
+/// - When the last caller who waits leaves, the share drops the call's future, and with it everything below: the place in the
+///   queue, the slot, the promise of the rate limit, the connection. Nobody is told, nothing lands on the board.
+/// - A panic in a filter is caught where the filter runs and comes back as `internal`; it is one failed call of one source.
+pub fn stack<S>(leaf: S, account: &Arc<Account>, settings: &SourceSettings) -> Stack
+where
+    S: tower::Service<batch::Batch, Response = batch::Reply, Error = SourceError> + Clone + Send + Sync + 'static,
+    S::Future: Send + 'static,
+{
+    let attempt = settings.timeout;
+    let stack = ServiceBuilder::new()
+        // Retry will stand here: it decides whether to send again, so everything below counts each attempt.
+        // Breaker will stand here: open, it refuses before anything is waited for.
+        // The bulkhead: calls of one slow source never take more than their own slots.
+        .layer(GlobalConcurrencyLimitLayer::new(settings.concurrency))
+        // The vendor's limits; the scarcest thing is spent last, right before the call.
+        .layer(RateLimitLayer(Arc::clone(account)))
+        // One attempt. Queueing above is not part of it: the share bounds the call in all.
+        .map_err(move |error| timed_out(error, attempt))
+        .timeout(attempt)
+        .service(leaf);
+    BoxCloneSyncService::new(stack)
+}
+
+/// The timeout layer's errors are boxed; here they are given their type back.
+fn timed_out(error: BoxError, attempt: Duration) -> SourceError {
+    match error.downcast::<SourceError>() {
+        Ok(error) => *error,
+        Err(error) if error.is::<tower::timeout::error::Elapsed>() => SourceError::Timeout(attempt),
+        Err(error) => SourceError::Internal(error.to_string()),
+    }
+}

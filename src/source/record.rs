@@ -1,0 +1,123 @@
+//! Remembers how a source has done: its calls, how long they took, and what became of its quotes.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rust_decimal::Decimal;
+
+use super::batch::Reply;
+use super::error::SourceError;
+use crate::clock::Moment;
+use crate::fold::{Judged, Verdict};
+use crate::telemetry::Metrics;
+
+/// How many calls the latencies are taken from.
+const CALLS: usize = 128;
+
+/// What is remembered of one source.
+#[derive(Debug)]
+pub struct Record {
+    metrics: Metrics,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    latencies: VecDeque<Duration>,
+    last_success: Option<Timestamp>,
+    last_error: Option<(Timestamp, SourceError)>,
+    verdicts: BTreeMap<(&'static str, &'static str), u64>,
+    deviation: Decimal,
+    deviations: u64,
+}
+
+/// A source's record, for people.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Half of the last 128 calls were at least as quick.
+    pub latency_p50: Option<Duration>,
+    /// 99 of 100 were.
+    pub latency_p99: Option<Duration>,
+    /// When a call last brought a reply that was understood.
+    pub last_success: Option<Timestamp>,
+    /// When one last failed, and why.
+    pub last_error: Option<(Timestamp, SourceError)>,
+    /// How often its quotes were used, excluded or failed, by reason.
+    pub verdicts: BTreeMap<(&'static str, &'static str), u64>,
+    /// The mean of its deviations from the price, in basis points, signs kept.
+    pub mean_deviation_bps: Option<Decimal>,
+}
+
+impl Record {
+    /// An empty record that counts into the service's metrics.
+    pub fn new(metrics: Metrics) -> Self {
+        Record { metrics, state: Mutex::default() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Remembers how a call ended. One that was never sent was no call.
+    pub fn call(&self, source: &str, result: &Result<Reply, SourceError>, sent_for: Option<Duration>, now: Moment) {
+        let Some(latency) = sent_for else { return };
+        let outcome = result.as_ref().err().map_or("ok", SourceError::reason);
+        self.metrics.call(source, outcome);
+        let mut state = self.lock();
+        if state.latencies.len() == CALLS {
+            state.latencies.pop_front();
+        }
+        state.latencies.push_back(latency);
+        match result {
+            Ok(_) => state.last_success = Some(now.wall),
+            Err(error) => {
+                tracing::debug!(source, reason = error.reason(), "call failed: {error}");
+                state.last_error = Some((now.wall, error.clone()));
+            }
+        }
+    }
+
+    /// Remembers a call that ended without an outcome: everybody left, or it panicked.
+    pub fn lost(&self, source: &str, how: &'static str) {
+        self.metrics.call(source, how);
+    }
+
+    /// Remembers what became of one of its quotes in an answer.
+    pub fn verdict(&self, judged: &Judged) {
+        let (verdict, reason) = (judged.verdict.as_str(), judged.reason().unwrap_or("none"));
+        self.metrics.quote(&judged.outcome.origin.source, verdict, reason);
+        let mut state = self.lock();
+        *state.verdicts.entry((verdict, reason)).or_default() += 1;
+        let sum = judged.deviation_bps.filter(|_| judged.verdict == Verdict::Used);
+        if let Some(sum) = sum.and_then(|deviation| state.deviation.checked_add(deviation)) {
+            state.deviation = sum;
+            state.deviations += 1;
+        }
+    }
+
+    /// How long a call usually takes: half of the last 128 were at least as quick. Zero before the first one.
+    pub fn usual_latency(&self) -> Duration {
+        self.summary().latency_p50.unwrap_or_default()
+    }
+
+    /// The record so far.
+    pub fn summary(&self) -> Summary {
+        let state = self.lock();
+        let mut latencies: Vec<Duration> = state.latencies.iter().copied().collect();
+        latencies.sort_unstable();
+        // the nearest-rank percentile
+        let percentile =
+            |percent: usize| latencies.get((latencies.len() * percent).div_ceil(100).saturating_sub(1)).copied();
+        let mean = state.deviation.checked_div(Decimal::from(state.deviations));
+        Summary {
+            latency_p50: percentile(50),
+            latency_p99: percentile(99),
+            last_success: state.last_success,
+            last_error: state.last_error.clone(),
+            verdicts: state.verdicts.clone(),
+            mean_deviation_bps: mean.map(|mean| mean.round_dp(1)),
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! Brings a call down: its outcomes land, its flights are taken out, and whoever waits is told.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+use super::Inner;
+use crate::board::Landing;
+use crate::quote::{Outcome, Quote};
+use crate::source::batch::{Batch, Passenger, Reply};
+use crate::source::cooldown::Cooldowns;
+use crate::source::error::SourceError;
+use crate::symbol::Symbol;
+
+/// One call, from its start to its landing.
+pub(super) async fn fly(mut arrival: Arrival, cancelled: CancellationToken) {
+    let batch = arrival.batch.clone();
+    let call = timeout_at(batch.ends_by, arrival.share.parts.stack.clone().oneshot(batch.clone()));
+    let result = tokio::select! {
+        biased;
+        // the last who waited has left: nothing lands
+        () = cancelled.cancelled() => return,
+        result = call => result,
+    };
+    // of a call that waited for its turn, only the time since it was sent was the vendor's
+    let waited = batch.sent_for(Instant::now()).unwrap_or(arrival.share.parts.budget);
+    arrival.land(result.unwrap_or(Err(SourceError::Timeout(waited))));
+}
+
+/// The end of a call. Whatever ends it, return, cancellation or panic, its flights are taken out.
+pub(super) struct Arrival {
+    share: Arc<Inner>,
+    batch: Batch,
+    number: u64,
+    landed: bool,
+}
+
+impl Arrival {
+    /// The end that a batch is going to have.
+    pub(super) fn of(share: Arc<Inner>, batch: Batch, number: u64) -> Self {
+        Arrival { share, batch, number, landed: false }
+    }
+
+    /// The board first, then the flights are taken out, then the waiting are told: whoever looks after that finds the board.
+    fn land(&mut self, result: Result<Reply, SourceError>) {
+        let parts = &self.share.parts;
+        let now = parts.clock.now();
+        let sent_for = self.batch.sent_for(now.monotonic);
+        parts.record.call(&parts.origin.source, &result, sent_for, now);
+        let passengers = self.batch.disembark();
+        let killed = passengers.len() > 1 && matches!(&result, Err(error) if error.denies_symbol());
+        let mut rows: HashMap<Symbol, Landing> = HashMap::new();
+        if let Ok(reply) = &result {
+            rows.extend(reply.rows.iter().map(|(symbol, row)| (symbol.clone(), landing(row.clone(), sent_for))));
+        }
+        let whole = result.err().map(|error| if killed { blame_batch(&error) } else { error });
+        let cooling = parts.account.cooldown(now.monotonic).map(|cooldown| cooldown.until);
+        let told: Vec<_> = passengers
+            .into_iter()
+            .map(|passenger| {
+                let landing = rows.remove(&passenger.symbol).unwrap_or_else(|| match &whole {
+                    Some(error) => refused_or_failed(error.clone(), sent_for, now.monotonic, cooling),
+                    None => Landing::Failure(
+                        SourceError::Missing("the reply leaves it out".to_owned()),
+                        sent_for.unwrap_or_default(),
+                    ),
+                });
+                let retry_at = retry_at(&landing, cooling);
+                let outcome = parts.board.land(&parts.origin, &passenger.symbol, landing, now, retry_at);
+                (passenger, outcome)
+            })
+            .collect();
+        self.learn(killed, &told);
+        self.take_out();
+        for (passenger, outcome) in told {
+            passenger.told.send_replace(Some(outcome));
+        }
+        self.landed = true;
+    }
+
+    /// Remembers who has to travel alone: what was in a call that one unknown symbol failed, until it answers.
+    fn learn(&self, killed: bool, told: &[(Passenger, Outcome)]) {
+        let mut flights = self.share.lock();
+        flights.unknown_kills |= killed;
+        for (passenger, outcome) in told {
+            if outcome.failure.is_none() {
+                flights.alone.remove(&passenger.symbol);
+            } else if killed && outcome.quote.is_some() {
+                // what was never quoted travels alone anyway, and callers can name any number of such symbols
+                flights.alone.insert(passenger.symbol.clone());
+            }
+        }
+    }
+
+    /// Removes this batch's flights, never those of a successor.
+    fn take_out(&self) {
+        let mut flights = self.share.lock();
+        flights.air.retain(|_, flight| flight.number != self.number);
+        if flights.open.as_ref().is_some_and(|(number, ..)| *number == self.number) {
+            flights.open = None;
+        }
+    }
+}
+
+impl Drop for Arrival {
+    fn drop(&mut self) {
+        // nobody boards a call that is over; senders dropped unused are read as a fault of ours
+        drop(self.batch.disembark());
+        self.take_out();
+        if self.landed {
+            return;
+        }
+        let (source, panicked) = (&self.share.parts.origin.source, std::thread::panicking());
+        if panicked {
+            tracing::error!(source, "a call panicked; its symbols fail as internal");
+        }
+        if self.batch.sent_for(Instant::now()).is_some() {
+            self.share.parts.record.lost(source, if panicked { "internal" } else { "cancelled" });
+        }
+    }
+}
+
+fn landing(row: Result<Quote, SourceError>, sent_for: Option<Duration>) -> Landing {
+    match row {
+        Ok(quote) => Landing::Quote(quote),
+        Err(error) => Landing::Failure(error, sent_for.unwrap_or_default()),
+    }
+}
+
+/// A failure of the whole call; if none was made, a refusal of ours that stands until there is room again.
+fn refused_or_failed(
+    error: SourceError,
+    sent_for: Option<Duration>,
+    now: Instant,
+    cooling: Option<Instant>,
+) -> Landing {
+    match (sent_for, &error) {
+        (Some(latency), _) => Landing::Failure(error, latency),
+        (None, SourceError::Throttled { retry_after, .. }) => {
+            let until = now + *retry_after;
+            Landing::Refusal(error, until)
+        }
+        (None, _) => Landing::Refusal(error, cooling.unwrap_or(now)),
+    }
+}
+
+/// When the source may be asked again, where a landing says so.
+fn retry_at(landing: &Landing, cooling: Option<Instant>) -> Option<Instant> {
+    match landing {
+        Landing::Refusal(_, until) => Some(*until),
+        Landing::Failure(error, _) if Cooldowns::concerns(error) => cooling,
+        Landing::Failure(..) | Landing::Quote(_) => None,
+    }
+}
+
+/// One of several symbols is unknown, and the provider does not say which: none of them may be called unknown for it.
+fn blame_batch(error: &SourceError) -> SourceError {
+    SourceError::Missing(format!(
+        "one of the symbols in the call failed them all ({error}); each is asked alone next time"
+    ))
+}

@@ -1,0 +1,60 @@
+//! Waits for what is in the air, and says what the source's word is where nobody told.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tokio_util::sync::DropGuard;
+
+use super::{Parts, Share};
+use crate::quote::{Failure, Outcome};
+use crate::source::error::SourceError;
+use crate::symbol::Symbol;
+
+/// A caller's claim to one outcome.
+pub enum Wait {
+    /// It is here already.
+    Here(Box<Outcome>),
+    /// It is in the air.
+    Air {
+        /// Of what.
+        symbol: Symbol,
+        /// Where it will be told.
+        outcome: watch::Receiver<Option<Outcome>>,
+        /// Keeps the call alive.
+        life: Arc<DropGuard>,
+    },
+}
+
+impl Wait {
+    /// What it is a claim to.
+    pub fn symbol(&self) -> &Symbol {
+        match self {
+            Wait::Here(outcome) => &outcome.symbol,
+            Wait::Air { symbol, .. } => symbol,
+        }
+    }
+}
+
+impl Share {
+    /// Waits for an outcome, however long it takes.
+    pub async fn arrive(&self, wait: Wait) -> Outcome {
+        match wait {
+            Wait::Here(outcome) => *outcome,
+            Wait::Air { symbol, mut outcome, life } => {
+                let told = outcome.wait_for(Option::is_some).await.ok().and_then(|told| told.clone());
+                drop(life);
+                let nobody_told = || SourceError::Internal("the call ended without an outcome".to_owned());
+                told.unwrap_or_else(|| self.failed(&symbol, nobody_told()))
+            }
+        }
+    }
+
+    /// A failure that is one caller's alone: it stands beside the last quote, and never lands on the board.
+    pub fn failed(&self, symbol: &Symbol, error: SourceError) -> Outcome {
+        let Parts { board, origin, clock, .. } = &self.0.parts;
+        let now = clock.now();
+        let quote = board.known(&origin.source, symbol, now.monotonic).and_then(|known| known.outcome.quote);
+        let failure = Failure { error, at: now.wall, latency: None, retry_at: None };
+        Outcome { origin: Arc::clone(origin), symbol: symbol.clone(), quote, failure: Some(failure) }
+    }
+}

@@ -1,0 +1,112 @@
+//! Shows what the service does: metrics for Prometheus, log lines on stderr.
+
+use std::io::IsTerminal;
+use std::sync::Arc;
+
+use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::registry::Registry;
+use tracing_subscriber::EnvFilter;
+
+use crate::settings::{LogFormat, LogSettings};
+
+/// The service's counters. Cheap to clone; all clones count together.
+#[derive(Clone, Debug)]
+pub struct Metrics(Arc<Families>);
+
+#[derive(Debug)]
+struct Families {
+    registry: Registry,
+    requests: Family<RequestLabels, Counter>,
+    calls: Family<CallLabels, Counter>,
+    quotes: Family<QuoteLabels, Counter>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    route: String,
+    code: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CallLabels {
+    source: String,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct QuoteLabels {
+    source: String,
+    verdict: &'static str,
+    reason: &'static str,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("quotefold");
+        let (requests, calls, quotes) = (Family::default(), Family::default(), Family::default());
+        registry.register("requests", "Requests answered, by route and status code", Family::clone(&requests));
+        registry.register("source_calls", "Calls to sources over the wire, by how they ended", Family::clone(&calls));
+        registry.register(
+            "source_quotes",
+            "What became of each source's quotes in answers, by verdict and reason",
+            Family::clone(&quotes),
+        );
+        Metrics(Arc::new(Families { registry, requests, calls, quotes }))
+    }
+}
+
+impl Metrics {
+    /// Counts a request that was answered.
+    pub fn request(&self, route: &str, code: u16) {
+        self.0.requests.get_or_create(&RequestLabels { route: route.to_owned(), code }).inc();
+    }
+
+    /// Counts a call to a source: `ok`, the reason of its failure, or `cancelled` if nobody waited for it any more.
+    pub fn call(&self, source: &str, outcome: &'static str) {
+        self.0.calls.get_or_create(&CallLabels { source: source.to_owned(), outcome }).inc();
+    }
+
+    /// Counts a quote's verdict.
+    pub fn quote(&self, source: &str, verdict: &'static str, reason: &'static str) {
+        self.0.quotes.get_or_create(&QuoteLabels { source: source.to_owned(), verdict, reason }).inc();
+    }
+
+    /// Everything counted, in the text format that Prometheus reads.
+    ///
+    /// # Errors
+    /// If a label cannot be written, which none of ours can cause.
+    pub fn render(&self) -> Result<String, std::fmt::Error> {
+        let mut page = String::new();
+        text::encode(&mut page, &self.0.registry)?;
+        Ok(page)
+    }
+}
+
+/// Sends log lines to stderr. `RUST_LOG` wins over the settings.
+///
+/// # Errors
+/// The filter that could not be read.
+pub fn start_logging(settings: &LogSettings) -> Result<(), String> {
+    let filter = match std::env::var("RUST_LOG") {
+        Ok(filter) if !filter.is_empty() => filter,
+        _ => settings.level.clone(),
+    };
+    let filter = EnvFilter::try_new(&filter).map_err(|error| format!("log filter {filter:?}: {error}"))?;
+    let terminal = std::io::stderr().is_terminal();
+    let json = match settings.format {
+        LogFormat::Auto => !terminal,
+        LogFormat::Json => true,
+        LogFormat::Text => false,
+    };
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(terminal)
+        // complaining on stderr that stderr is closed would panic, and take the request with it
+        .log_internal_errors(false);
+    // a second call, as in tests, changes nothing
+    let _ = if json { lines.json().flatten_event(true).with_span_list(false).try_init() } else { lines.try_init() };
+    Ok(())
+}

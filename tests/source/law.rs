@@ -1,0 +1,73 @@
+//! The law of sharing: whatever callers and vendors do, at random, for thousands of joins and leaves.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use quotefold::clock::Clock;
+use quotefold::source::error::SourceError;
+use quotefold::source::share::{Ask, Batching};
+use quotefold::symbol::Symbol;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::support::{BUDGET, FORCED, NEED, all_quoted, bench, most_in_a_window, symbol};
+
+#[tokio::test(start_paused = true)]
+async fn whatever_callers_do_no_symbol_is_twice_in_the_air_and_nothing_is_left_behind() {
+    for seed in 0..40 {
+        let mut chance = fastrand::Rng::with_seed(seed);
+        let (kills, per_symbol) = (seed % 2 == 0, seed % 5 == 0);
+        let bench = bench(&["20/s"], Batching { seats: 4, cost_per_symbol: per_symbol, unknown_kills: kills }, {
+            let chance = Arc::new(Mutex::new(chance.fork()));
+            move |symbols: Vec<Symbol>, clock: Clock| {
+                let (fate, wait) = {
+                    let mut chance = chance.lock().unwrap();
+                    (chance.u8(0..12), Duration::from_millis(chance.u64(0..900)))
+                };
+                async move {
+                    sleep(wait).await;
+                    match fate {
+                        0 => panic!("this call panics on purpose"),
+                        1 => std::future::pending().await,
+                        2 => Err(SourceError::UnknownSymbol("no".to_owned())),
+                        3 => Err(SourceError::RateLimited { detail: "no".to_owned(), retry_after: None }),
+                        _ => all_quoted(symbols, &clock),
+                    }
+                }
+            }
+        });
+        let mut callers = tokio::task::JoinSet::new();
+        for _ in 0..500 {
+            let names: Vec<String> = (0..chance.usize(1..6)).map(|_| format!("S{}-USD", chance.u8(0..12))).collect();
+            let names: BTreeSet<&str> = names.iter().map(String::as_str).collect();
+            let need = if chance.bool() { FORCED } else { NEED };
+            // some leave early, some wait to the end, which must come by itself
+            let patience = chance.bool().then(|| Duration::from_millis(chance.u64(0..1500)));
+            let riders = vec![symbol(&format!("S{}-USD", chance.u8(0..12)))];
+            let due: Vec<_> = names.into_iter().map(|name| (symbol(name), need)).collect();
+            let riders = riders.into_iter().filter(|rider| due.iter().all(|(symbol, _)| symbol != rider)).collect();
+            let waits = bench.share.ask(&Ask { arrived: Instant::now(), due, riders });
+            let share = bench.share.clone();
+            callers.spawn(async move {
+                let started = Instant::now();
+                for wait in waits {
+                    let arrival = share.arrive(wait);
+                    match patience {
+                        Some(patience) => drop(timeout(patience.saturating_sub(started.elapsed()), arrival).await),
+                        None => drop(arrival.await),
+                    }
+                }
+                assert!(started.elapsed() <= BUDGET + Duration::from_millis(50), "a wait outlived its call's time");
+            });
+            sleep(Duration::from_millis(chance.u64(0..40))).await;
+        }
+        while let Some(caller) = callers.join_next().await {
+            caller.unwrap();
+        }
+        assert_eq!(bench.log.ever_twice(), None, "seed {seed}");
+        if !per_symbol {
+            assert!(most_in_a_window(&bench.log, Duration::from_secs(1)) <= 20, "seed {seed}");
+        }
+        bench.settle().await;
+    }
+}

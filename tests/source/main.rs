@@ -1,0 +1,11 @@
+//! One source and its callers, with time that stands still until somebody waits: limits, sharing, and a whole day of both.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should stop")]
+
+mod batches;
+mod day;
+mod law;
+mod rate_limit;
+mod service;
+mod share;
+mod support;

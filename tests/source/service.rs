@@ -1,0 +1,131 @@
+//! The whole path over scripted vendors: what a caller reads when its sources misbehave.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use quotefold::Quotefold;
+use quotefold::answer::Answer;
+use quotefold::board::Board;
+use quotefold::clock::Clock;
+use quotefold::fold::{Judged, Verdict};
+use quotefold::question::Question;
+use quotefold::settings::load::{LoadOptions, load};
+use quotefold::source::account::Account;
+use quotefold::source::batch::{Batch, Reply};
+use quotefold::source::error::SourceError;
+use quotefold::source::extract::Extractor;
+use quotefold::source::profile::Profile;
+use quotefold::source::record::Record;
+use quotefold::source::{Source, Surroundings, stack};
+use quotefold::symbol::Symbol;
+use quotefold::telemetry::Metrics;
+use tokio::time::{Instant, advance, sleep};
+use tokio_util::task::TaskTracker;
+
+use crate::support::{Log, all_quoted, reason};
+
+const SETTINGS: &str = r#"
+[sources.vendor]
+classes = ["crypto", "equity"]
+url = "http://127.0.0.1:1/{symbols}"
+jq = "."
+batch = 3
+"#;
+
+/// A service whose only source behaves as `script` says.
+fn service<F>(script: impl Fn(Vec<Symbol>, Clock) -> F + Clone + Send + Sync + 'static) -> (Quotefold, Log)
+where
+    F: Future<Output = Result<Reply, SourceError>> + Send + 'static,
+{
+    let text = Some(("the settings".to_owned(), SETTINGS.to_owned()));
+    let settings = load(&LoadOptions { text, ..LoadOptions::default() }).unwrap();
+    let (clock, log) = (Clock::starting_at("2026-11-20T14:31:00Z".parse().unwrap()), Log::default());
+    let around = Surroundings {
+        board: Arc::new(Board::new(1000)),
+        clock: clock.clone(),
+        tasks: TaskTracker::new(),
+        budget: settings.server.timeout,
+    };
+    let leaf = {
+        let log = log.clone();
+        tower::service_fn(move |batch: Batch| {
+            let asked = batch.send();
+            let in_air = log.enter(&asked);
+            let reply = script(asked, clock.clone());
+            async move {
+                let reply = reply.await;
+                drop(in_air);
+                reply
+            }
+        })
+    };
+    let set = &settings.sources[0];
+    let account = Arc::new(Account::new(&set.account, &set.limits));
+    let profile = Arc::new(Profile::new(set.clone(), Extractor::new(set).unwrap(), &settings));
+    let stack = stack(leaf, &account, set);
+    let source = Source::over(profile, stack, account, Record::new(Metrics::default()), &around);
+    (Quotefold::over(settings, vec![Arc::new(source)], &around, Metrics::default()), log)
+}
+
+async fn ask(service: &Quotefold, query: &str) -> Answer {
+    let question = Question::parse(query, &service.bounds(), service.clock.now()).unwrap();
+    service.answer(&question).await
+}
+
+fn quotes(answer: &Answer) -> Vec<&Judged> {
+    answer.prices().iter().flat_map(|price| &price.quotes).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_rides_along_is_still_answered_once() {
+    let (service, log) = service(|symbols, clock| async move {
+        sleep(Duration::from_millis(100)).await;
+        all_quoted(symbols, &clock)
+    });
+    ask(&service, "symbols=A-USD").await;
+    advance(Duration::from_secs(1)).await;
+    let answer = ask(&service, "symbols=A-USD,B-USD").await;
+    assert_eq!(log.calls().last().unwrap().symbols.len(), 2, "A-USD rides along with B-USD");
+    assert!(answer.prices().iter().all(|price| price.quotes.len() == 1), "{:#?}", answer.prices());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fault_of_ours_stands_beside_the_last_quote_like_any_failure() {
+    let (service, _) = service(|symbols, clock: Clock| async move {
+        assert!(clock.now().wall < "2026-11-20T14:31:05Z".parse().unwrap(), "this call panics on purpose");
+        all_quoted(symbols, &clock)
+    });
+    ask(&service, "symbols=A-USD").await;
+    advance(Duration::from_secs(6)).await;
+    let answer = ask(&service, "symbols=A-USD").await;
+    let [judged] = quotes(&answer)[..] else { panic!("one source, one symbol") };
+    assert_eq!((reason(&judged.outcome), judged.verdict), ("internal", Verdict::Used));
+}
+
+#[tokio::test(start_paused = true)]
+async fn retry_after_is_when_the_source_is_asked_again() {
+    let (service, log) = service(|_, _| async {
+        Err(SourceError::RateLimited { detail: "slow down".to_owned(), retry_after: Some(Duration::from_secs(1)) })
+    });
+    // the 429's second is over long before a failure is asked for again
+    let answer = ask(&service, "symbols=AAPL").await;
+    assert_eq!((answer.code, answer.retry_after), (503, Some(60)));
+    sleep(Duration::from_secs(59)).await;
+    ask(&service, "symbols=AAPL").await;
+    assert_eq!(log.calls().len(), 1);
+    sleep(Duration::from_secs(1)).await;
+    ask(&service, "symbols=AAPL").await;
+    assert_eq!(log.calls().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_who_did_not_wait_long_enough_may_ask_again_at_once() {
+    let (service, _) = service(|symbols, clock| async move {
+        sleep(Duration::from_millis(500)).await;
+        all_quoted(symbols, &clock)
+    });
+    let start = Instant::now();
+    let answer = ask(&service, "symbols=AAPL&timeout=100ms").await;
+    assert_eq!((answer.code, start.elapsed()), (503, Duration::from_millis(75)));
+    assert_eq!(answer.retry_after, Some(1), "the source was not at fault, and nothing landed");
+}

@@ -1,0 +1,212 @@
+//! A scripted vendor behind a real share: what tests of one source have in common.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use quotefold::board::{Board, Need};
+use quotefold::clock::{Clock, Moment};
+use quotefold::quote::{Origin, Outcome, Quote, Role, Stated};
+use quotefold::settings::units::Limit;
+use quotefold::source::account::Account;
+use quotefold::source::batch::{Batch, Reply};
+use quotefold::source::error::SourceError;
+use quotefold::source::rate_limit::RateLimitLayer;
+use quotefold::source::record::Record;
+use quotefold::source::share::{Ask, Batching, Parts, Share, Wait};
+use quotefold::symbol::Symbol;
+use quotefold::telemetry::Metrics;
+use rust_decimal::Decimal;
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
+use tower::ServiceBuilder;
+use tower::limit::GlobalConcurrencyLimitLayer;
+use tower::util::BoxCloneSyncService;
+
+/// One call as the vendor saw it.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    pub(crate) sent: Instant,
+    pub(crate) symbols: Vec<Symbol>,
+}
+
+/// What the vendor has seen, and what is in the air right now.
+#[derive(Clone, Default)]
+pub(crate) struct Log(Arc<Mutex<Seen>>);
+
+#[derive(Default)]
+struct Seen {
+    calls: Vec<Call>,
+    in_air: HashMap<Symbol, usize>,
+    twice: Option<Symbol>,
+}
+
+/// Takes a call out of the air however it ends.
+pub(crate) struct InAir(Log, Vec<Symbol>);
+
+impl Log {
+    pub(crate) fn enter(&self, symbols: &[Symbol]) -> InAir {
+        let mut seen = self.0.lock().unwrap();
+        seen.calls.push(Call { sent: Instant::now(), symbols: symbols.to_vec() });
+        for symbol in symbols {
+            let count = seen.in_air.entry(symbol.clone()).or_default();
+            *count += 1;
+            if *count > 1 {
+                seen.twice = Some(symbol.clone());
+            }
+        }
+        InAir(self.clone(), symbols.to_vec())
+    }
+
+    pub(crate) fn calls(&self) -> Vec<Call> {
+        self.0.lock().unwrap().calls.clone()
+    }
+
+    pub(crate) fn in_air(&self) -> usize {
+        self.0.lock().unwrap().in_air.values().sum()
+    }
+
+    pub(crate) fn ever_twice(&self) -> Option<Symbol> {
+        self.0.lock().unwrap().twice.clone()
+    }
+}
+
+impl Drop for InAir {
+    fn drop(&mut self) {
+        let mut seen = self.0.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        for symbol in &self.1 {
+            *seen.in_air.get_mut(symbol).expect("it is in the air") -= 1;
+        }
+    }
+}
+
+/// A share with everything around it.
+pub(crate) struct Bench {
+    pub(crate) share: Share,
+    pub(crate) board: Arc<Board>,
+    pub(crate) log: Log,
+    pub(crate) tasks: TaskTracker,
+}
+
+pub(crate) const BUDGET: Duration = Duration::from_secs(2);
+pub(crate) const NEED: Need = Need { refresh_after: Duration::from_secs(5), unknown_for: Duration::from_secs(3600) };
+
+/// What a caller needs who takes nothing from the board.
+pub(crate) const FORCED: Need = Need { refresh_after: Duration::ZERO, ..NEED };
+
+pub(crate) fn symbol(text: &str) -> Symbol {
+    Symbol::parse(text).expect("a symbol")
+}
+
+pub(crate) fn limit(text: &str) -> Limit {
+    Limit::try_from(text.to_owned()).expect("a limit")
+}
+
+pub(crate) fn batching(seats: usize) -> Batching {
+    Batching { seats, cost_per_symbol: false, unknown_kills: false }
+}
+
+pub(crate) fn quote(now: Moment) -> Quote {
+    Quote {
+        price: Stated::Number(Decimal::ONE_HUNDRED),
+        bid: None,
+        ask: None,
+        volume: None,
+        currency: None,
+        session: None,
+        observed_at: Some(now.wall),
+        received_at: now.wall,
+        latency: Duration::ZERO,
+    }
+}
+
+/// The answer of a vendor that has every symbol.
+pub(crate) fn all_quoted(symbols: Vec<Symbol>, clock: &Clock) -> Result<Reply, SourceError> {
+    Ok(Reply { rows: symbols.into_iter().map(|symbol| (symbol, Ok(quote(clock.now())))).collect() })
+}
+
+/// A share over a vendor that behaves as `script` says.
+pub(crate) fn bench<F>(
+    limits: &[&str],
+    batching: Batching,
+    script: impl Fn(Vec<Symbol>, Clock) -> F + Clone + Send + Sync + 'static,
+) -> Bench
+where
+    F: Future<Output = Result<Reply, SourceError>> + Send + 'static,
+{
+    let clock = Clock::starting_at("2026-11-20T14:31:00Z".parse().expect("a time"));
+    let (log, tasks) = (Log::default(), TaskTracker::new());
+    let limits: Vec<Limit> = limits.iter().map(|text| limit(text)).collect();
+    let account = Arc::new(Account::new("vendor", &limits));
+    let origin = Arc::new(Origin { source: "vendor".into(), account: "vendor".into(), role: Role::Primary, lag_ms: 0 });
+    let leaf = {
+        let (log, clock) = (log.clone(), clock.clone());
+        tower::service_fn(move |batch: Batch| {
+            let asked = batch.send();
+            let in_air = log.enter(&asked);
+            let reply = script(asked, clock.clone());
+            async move {
+                let reply = reply.await;
+                drop(in_air);
+                reply
+            }
+        })
+    };
+    let stack = ServiceBuilder::new()
+        .layer(GlobalConcurrencyLimitLayer::new(8))
+        .layer(RateLimitLayer(Arc::clone(&account)))
+        .service(leaf);
+    let board = Arc::new(Board::new(1000));
+    let share = Share::new(Parts {
+        origin,
+        board: Arc::clone(&board),
+        stack: BoxCloneSyncService::new(stack),
+        account: Arc::clone(&account),
+        record: Arc::new(Record::new(Metrics::default())),
+        clock,
+        tasks: tasks.clone(),
+        batching,
+        budget: BUDGET,
+    });
+    Bench { share, board, log, tasks }
+}
+
+impl Bench {
+    /// What a request that arrives now asks for.
+    pub(crate) fn ask(&self, symbols: &[&str]) -> Vec<Wait> {
+        self.ask_with(symbols, NEED)
+    }
+
+    pub(crate) fn ask_with(&self, symbols: &[&str], need: Need) -> Vec<Wait> {
+        let due = symbols.iter().map(|text| (symbol(text), need)).collect();
+        self.share.ask(&Ask { arrived: Instant::now(), due, riders: Vec::new() })
+    }
+
+    pub(crate) async fn outcomes(&self, waits: Vec<Wait>) -> Vec<Outcome> {
+        let mut outcomes = Vec::new();
+        for wait in waits {
+            outcomes.push(self.share.arrive(wait).await);
+        }
+        outcomes
+    }
+
+    /// Asserts that nothing is left behind: no flight, no task, nothing on the wire.
+    pub(crate) async fn settle(&self) {
+        tokio::time::sleep(BUDGET * 2).await;
+        assert_eq!(self.share.in_flight(), 0, "flights");
+        assert_eq!(self.tasks.len(), 0, "tasks");
+        assert_eq!(self.log.in_air(), 0, "calls on the wire");
+    }
+}
+
+/// The reason of an outcome's failure, or `ok`.
+pub(crate) fn reason(outcome: &Outcome) -> &'static str {
+    outcome.failure.as_ref().map_or("ok", |failure| failure.error.reason())
+}
+
+/// The most calls in any window of this length.
+pub(crate) fn most_in_a_window(log: &Log, window: Duration) -> usize {
+    let sent: Vec<Instant> = log.calls().iter().map(|call| call.sent).collect();
+    let ends = |start: Instant| sent.partition_point(|at| *at < start + window);
+    sent.iter().enumerate().map(|(index, start)| ends(*start) - index).max().unwrap_or(0)
+}
