@@ -1,0 +1,189 @@
+//! Turns prices into what the caller reads: a status code, headers, JSON.
+//!
+//! The only room that knows HTTP codes for results. Body, status and header derive from one value, so they cannot disagree.
+
+mod entry;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::clock::age;
+use crate::fold::{Price, Status};
+use crate::question::{Question, Require};
+use crate::symbol::Symbol;
+use entry::Entry;
+
+/// The answer to a question.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// How much of what was asked for is there: the header `Prices-Status`, and the body's `status`.
+    pub completeness: Completeness,
+    /// The HTTP status.
+    pub code: u16,
+    /// With a 503: when it is worth asking again, in whole seconds.
+    pub retry_after: Option<u64>,
+    prices: Vec<Price>,
+    renamed: BTreeMap<String, Symbol>,
+    quotes: bool,
+    simulated: bool,
+}
+
+/// How much of what was asked for is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Completeness {
+    /// Every symbol is `ok`.
+    Complete,
+    /// Every symbol has a price, some a degraded one.
+    Degraded,
+    /// Some symbols have a price.
+    Partial,
+    /// None has.
+    None,
+}
+
+/// A price, and how old an outcome may get before it is asked for again.
+#[derive(Clone, Debug)]
+pub struct Priced {
+    /// The price.
+    pub price: Price,
+    /// What holds for its symbol in this question.
+    pub refresh_after: Duration,
+}
+
+#[derive(Serialize)]
+struct Envelope<'a> {
+    status: Completeness,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    simulated: bool,
+    prices: Vec<Entry<'a>>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    renamed: BTreeMap<&'a str, &'a str>,
+}
+
+#[derive(Serialize)]
+struct Single<'a> {
+    #[serde(flatten)]
+    entry: Entry<'a>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    simulated: bool,
+}
+
+impl Completeness {
+    /// Its name in the header and the body.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Completeness::Complete => "complete",
+            Completeness::Degraded => "degraded",
+            Completeness::Partial => "partial",
+            Completeness::None => "none",
+        }
+    }
+
+    /// What symbols with these statuses come to.
+    pub fn of(statuses: &[Status]) -> Self {
+        let priced = statuses.iter().filter(|status| matches!(status, Status::Ok | Status::Degraded(_))).count();
+        match priced {
+            0 => Completeness::None,
+            _ if priced < statuses.len() => Completeness::Partial,
+            _ if statuses.iter().all(|status| *status == Status::Ok) => Completeness::Complete,
+            _ => Completeness::Degraded,
+        }
+    }
+}
+
+/// The HTTP status for symbols with these statuses, by what the caller requires.
+///
+/// | situation | `any` | `all` | `ok` |
+/// |---|---|---|---|
+/// | every symbol `ok` | 200 | 200 | 200 |
+/// | every symbol priced, some degraded | 200 | 200 | 503 |
+/// | some priced, a missing one may heal | 200 | 503 | 503 |
+/// | some priced, no missing one may heal | 200 | 404 | 404 |
+/// | none priced, one may heal | 503 | 503 | 503 |
+/// | none priced, all unknown or not covered | 404 | 404 | 404 |
+pub fn code(statuses: &[Status], require: Require) -> u16 {
+    let may_heal = statuses.iter().any(|status| status.may_heal());
+    match (Completeness::of(statuses), require) {
+        (Completeness::Complete, _) => 200,
+        (Completeness::Degraded, Require::Any | Require::All) => 200,
+        (Completeness::Degraded, Require::Ok) => 503,
+        (Completeness::Partial, Require::Any) => 200,
+        (Completeness::Partial | Completeness::None, _) => {
+            if may_heal {
+                503
+            } else {
+                404
+            }
+        }
+    }
+}
+
+impl Answer {
+    /// The answer to a question whose symbols came to these prices, in the order of the question.
+    pub fn new(question: &Question, priced: Vec<Priced>, now: Timestamp, simulated: bool) -> Self {
+        let statuses: Vec<Status> = priced.iter().map(|priced| priced.price.status).collect();
+        let code = code(&statuses, question.require);
+        let retry_after = (code == 503).then(|| retry_after(&priced, now));
+        Answer {
+            completeness: Completeness::of(&statuses),
+            code,
+            retry_after,
+            prices: priced.into_iter().map(|priced| priced.price).collect(),
+            renamed: question.renamed.clone(),
+            quotes: question.quotes,
+            simulated,
+        }
+    }
+
+    /// The prices, in the order of the question.
+    pub fn prices(&self) -> &[Price] {
+        &self.prices
+    }
+
+    /// The body of `GET /prices`, written at `now`: only `age_ms` depends on it.
+    ///
+    /// # Errors
+    /// None that our types can cause; passed on rather than hidden.
+    pub fn body(&self, now: Timestamp) -> serde_json::Result<Vec<u8>> {
+        let envelope = Envelope {
+            status: self.completeness,
+            simulated: self.simulated,
+            prices: self.prices.iter().map(|price| Entry::new(price, self.quotes, now)).collect(),
+            renamed: self.renamed.iter().map(|(asked, symbol)| (asked.as_str(), symbol.as_str())).collect(),
+        };
+        serde_json::to_vec(&envelope)
+    }
+
+    /// The body of `GET /prices/{symbol}`: the one entry without the envelope.
+    ///
+    /// # Errors
+    /// As [`Answer::body`].
+    pub fn single_body(&self, now: Timestamp) -> serde_json::Result<Vec<u8>> {
+        let entry = self.prices.first().map(|price| Entry::new(price, self.quotes, now));
+        serde_json::to_vec(&entry.map(|entry| Single { entry, simulated: self.simulated }))
+    }
+}
+
+/// Until the first failed source may be asked again; if nothing failed, until the first outcome is asked for anew. 1 to 60.
+fn retry_after(priced: &[Priced], now: Timestamp) -> u64 {
+    let outcomes =
+        || priced.iter().flat_map(|priced| priced.price.quotes.iter().map(|quote| (quote, priced.refresh_after)));
+    let failures = outcomes().filter_map(|(quote, refresh_after)| {
+        let failure = quote.outcome.failure.as_ref().filter(|failure| !failure.error.denies_symbol())?;
+        // what a call brought stands until it is old; our own refusal, or the end of a caller's wait, does not
+        let stands = failure.latency.map(|_| refresh_after.saturating_sub(age(now, failure.at)));
+        Some(failure.retry_at.map(|at| age(at, now)).max(stands).unwrap_or_default())
+    });
+    let quotes = outcomes().filter_map(|(quote, refresh_after)| {
+        Some(refresh_after.saturating_sub(age(now, quote.outcome.quote.as_ref()?.received_at)))
+    });
+    let wait = failures.min().or_else(|| quotes.min()).unwrap_or_default();
+    u64::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(60).clamp(1, 60)
+}
+
+#[cfg(test)]
+mod tests;

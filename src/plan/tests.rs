@@ -1,0 +1,149 @@
+//! Who is asked for what, and whose turn comes first when calls are scarce.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::board::{Board, Landing};
+use crate::clock::Clock;
+use crate::question::Bounds;
+use crate::quote::Stated;
+use crate::settings::load::{LoadOptions, load};
+use crate::source::error::SourceError;
+use crate::source::extract::Extractor;
+
+const SETTINGS: &str = r#"
+[sources.alpha]
+classes = ["equity"]
+url = "http://127.0.0.1:1/{symbol}"
+jq = "."
+
+[sources.beta]
+classes = ["equity", "crypto"]
+currencies = ["USD"]
+url = "http://127.0.0.1:1/{symbol}"
+jq = "."
+refresh_after = "10m"
+"#;
+
+/// A board and sources, at a time that stands still.
+struct World {
+    settings: Settings,
+    sources: Vec<Profile>,
+    board: Board,
+    clock: Clock,
+}
+
+impl World {
+    fn new() -> Self {
+        let text = Some(("the settings".to_owned(), SETTINGS.to_owned()));
+        let settings = load(&LoadOptions { text, ..LoadOptions::default() }).unwrap();
+        let profile = |source: &crate::settings::source::SourceSettings| {
+            Profile::new(source.clone(), Extractor::new(source).unwrap(), &settings)
+        };
+        let sources = settings.sources.iter().map(profile).collect();
+        let clock = Clock::starting_at("2026-11-20T14:31:00Z".parse().unwrap());
+        World { settings, sources, board: Board::new(100), clock }
+    }
+
+    fn land(&self, source: usize, symbol: &str, landing: Landing) {
+        let origin = Arc::clone(self.sources[source].plain_origin());
+        self.board.land(&origin, &Symbol::parse(symbol).unwrap(), landing, self.clock.now(), None);
+    }
+
+    fn quote(&self, source: usize, symbol: &str) {
+        let now = self.clock.now().wall;
+        let quote = Quote {
+            price: Stated::Number(1.into()),
+            bid: None,
+            ask: None,
+            volume: None,
+            currency: None,
+            session: None,
+            observed_at: None,
+            received_at: now,
+            latency: Duration::ZERO,
+        };
+        self.land(source, symbol, Landing::Quote(quote));
+    }
+
+    fn plan(&self, query: &str) -> Plan {
+        let bounds = Bounds {
+            max_symbols: 100,
+            timeout: Duration::from_secs(2),
+            max_timeout: Duration::from_secs(10),
+            sources: vec!["alpha".to_owned(), "beta".to_owned()],
+        };
+        let now = self.clock.now();
+        let question = Question::parse(query, &bounds, now).unwrap();
+        let memory = question.symbols.iter().map(|s| (s.clone(), self.board.recall(s, now.monotonic))).collect();
+        plan(&question, &memory, &self.sources.iter().collect::<Vec<_>>(), &self.settings, now)
+    }
+}
+
+fn due(errand: &Errand) -> Vec<&str> {
+    errand.ask.due.iter().map(|(symbol, _)| symbol.as_str()).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_is_asked_for_what_it_covers_and_nothing_else() {
+    let plan = World::new().plan("symbols=AAPL,BTC-USD,BTC-EUR,EUR-USD");
+    assert_eq!(plan.errands.iter().map(due).collect::<Vec<_>>(), [vec!["AAPL"], vec!["AAPL", "BTC-USD"]]);
+    assert_eq!(World::new().plan("symbols=AAPL&sources=beta").errands.len(), 1);
+    assert!(World::new().plan("symbols=EUR-USD").errands.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_short_of_a_quorum_come_first_then_the_longest_unanswered_then_the_order_of_the_question() {
+    let world = World::new();
+    // C has a quorum; A has one quote; the others none, and D was answered long ago
+    world.land(0, "D", Landing::Failure(SourceError::Missing(String::new()), Duration::ZERO));
+    tokio::time::advance(Duration::from_secs(60)).await;
+    world.quote(0, "A");
+    world.quote(0, "C");
+    world.quote(1, "C");
+    tokio::time::advance(Duration::from_secs(61)).await;
+    let plan = world.plan("symbols=C,A,D,Z,Y");
+    assert_eq!(due(&plan.errands[0]), ["Z", "Y", "D", "A", "C"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_young_is_not_asked_again_but_may_ride_along_the_oldest_first() {
+    let world = World::new();
+    world.quote(0, "A");
+    tokio::time::advance(Duration::from_secs(1)).await;
+    world.quote(0, "B");
+    world.land(0, "NOPE", Landing::Failure(SourceError::UnknownSymbol(String::new()), Duration::ZERO));
+    let plan = world.plan("symbols=B,NOPE,A,C");
+    let errand = &plan.errands[0];
+    assert_eq!(due(errand), ["C"]);
+    // an unknown symbol never rides: it could take the others down
+    assert_eq!(errand.ask.riders.iter().map(Symbol::as_str).collect::<Vec<_>>(), ["A", "B"]);
+    assert_eq!(errand.settled.len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_caller_gets_below_a_floor_and_none_makes_a_known_unknown_asked_for_again() {
+    let world = World::new();
+    for source in [0, 1] {
+        world.quote(source, "A");
+        world.land(source, "NOPE", Landing::Failure(SourceError::UnknownSymbol(String::new()), Duration::ZERO));
+    }
+    tokio::time::advance(Duration::from_secs(1)).await;
+    let plan = world.plan("symbols=A,NOPE&refresh_after=0s");
+    // beta's own floor is ten minutes
+    assert_eq!(plan.errands.iter().map(due).collect::<Vec<_>>(), [vec!["A"], vec![]]);
+    tokio::time::advance(Duration::from_secs(3600)).await;
+    let plan = world.plan("symbols=A,NOPE&refresh_after=0s");
+    assert_eq!(due(&plan.errands[1]), ["A", "NOPE"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quote_older_than_the_caller_would_use_is_asked_for_anew() {
+    let world = World::new();
+    world.quote(0, "A");
+    world.quote(1, "A");
+    tokio::time::advance(Duration::from_secs(3)).await;
+    assert!(world.plan("symbols=A&max_age=10s").errands.iter().all(|errand| due(errand).is_empty()));
+    // beta's own floor is ten minutes
+    assert_eq!(world.plan("symbols=A&max_age=2s").errands.iter().map(due).collect::<Vec<_>>(), [vec!["A"], vec![]]);
+}
