@@ -1,0 +1,221 @@
+//! Takes connections and speaks HTTP/1.1 on them, so that no client can hold the server up, and ends in stages.
+//!
+//! The loop is our own because ready-made ones let a connection live for ever that sends half a request, or none.
+
+use std::future::poll_fn;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
+use tokio::sync::Semaphore;
+use tokio::time::{sleep, timeout};
+use tokio_util::task::TaskTracker;
+use tracing::{debug, info, warn};
+
+use super::drain::{Drain, Stage};
+use super::stall::Impatient;
+
+/// More headers than this are a 431.
+const MAX_HEADERS: usize = 64;
+
+/// What is kept per connection of an unread request; a longer head is a 431.
+const MAX_BUFFER: usize = 16 * 1024;
+
+/// Connections that the kernel keeps for us until we take them. With the usual 128, those who come too many at once are not
+/// heard, and try again only after a second.
+const BACKLOG: u32 = 4096;
+
+/// How long the loop rests when the process has no file descriptor left: trying again at once would only burn a core.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// How long a client that is still sending gets to read why it was refused.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// How long dropped connections get to be gone; only a handler that never yields needs longer.
+const LAST_WAIT: Duration = Duration::from_millis(500);
+
+/// What one client, and all of them together, may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Connections at once. More wait in the kernel's queue.
+    pub max_connections: usize,
+    /// How long the head of a request may take to arrive, counted from the connection's start or its last reply. So it
+    /// also ends silent connections and idle ones: proxies must keep theirs for a shorter time.
+    pub header_timeout: Duration,
+    /// How long a client may take nothing of a reply that waits for it.
+    pub write_timeout: Duration,
+    /// How long to go on as before once draining has begun.
+    pub drain_delay: Duration,
+    /// How long what is in flight may take to finish after the listener has closed.
+    pub drain_timeout: Duration,
+}
+
+/// How the server ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// Connections that had to be dropped because they did not finish in time.
+    pub cancelled: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            max_connections: 4096,
+            header_timeout: Duration::from_secs(5),
+            write_timeout: Duration::from_secs(30),
+            drain_delay: Duration::from_secs(5),
+            drain_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+/// What the loop shares with its connections.
+#[derive(Clone)]
+struct Server {
+    app: Router,
+    limits: Limits,
+    drain: Drain,
+    connections: TaskTracker,
+    cancelled: Arc<AtomicUsize>,
+}
+
+/// Listens at an address: a host, by number or by name, and a port.
+///
+/// # Errors
+/// Why none of the addresses that the host stands for can be had.
+pub async fn bind(address: &str) -> io::Result<TcpListener> {
+    let mut error = io::Error::new(io::ErrorKind::NotFound, "this name stands for no address");
+    for address in lookup_host(address).await? {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        // else the port could not be had again right after an end
+        socket.set_reuseaddr(true)?;
+        match socket.bind(address).and_then(|()| socket.listen(BACKLOG)) {
+            Ok(listener) => return Ok(listener),
+            Err(reason) => error = reason,
+        }
+    }
+    Err(error)
+}
+
+/// Serves `app` until `drain` says to end, and ends: in time, whatever the clients do.
+pub async fn run(listener: TcpListener, app: Router, limits: Limits, drain: Drain) -> Ended {
+    let (connections, cancelled) = (TaskTracker::new(), Arc::default());
+    let server = Server { app, limits, drain, connections, cancelled };
+    let Server { drain, connections, cancelled, .. } = &server;
+
+    tokio::select! {
+        () = server.accept(&listener) => {}
+        () = closing(drain, limits.drain_delay) => {}
+    }
+    drop(listener);
+    connections.close();
+    info!(connections = connections.len(), "no longer listening, finishing what is in flight");
+
+    tokio::select! {
+        () = connections.wait() => {}
+        () = drain.reached(Stage::Cancelling) => {}
+        () = sleep(limits.drain_timeout) => {}
+    }
+    drain.advance(Stage::Cancelling);
+    let _ = timeout(LAST_WAIT, connections.wait()).await;
+    Ended { cancelled: cancelled.load(Ordering::Relaxed) + connections.len() }
+}
+
+/// Waits for the moment to close the listener, and says so to everybody.
+async fn closing(drain: &Drain, delay: Duration) {
+    drain.reached(Stage::Draining).await;
+    info!("asked to end: no longer ready");
+    tokio::select! {
+        () = drain.reached(Stage::Closing) => {}
+        () = sleep(delay) => {}
+    }
+    drain.advance(Stage::Closing);
+}
+
+impl Server {
+    async fn accept(&self, listener: &TcpListener) {
+        let permits = Arc::new(Semaphore::new(self.limits.max_connections.min(Semaphore::MAX_PERMITS)));
+        // The permit comes before the connection: without one, clients wait in the kernel's queue, at no cost to us.
+        while let Ok(permit) = permits.clone().acquire_owned().await {
+            match listener.accept().await {
+                Ok((stream, _)) => {
+                    let server = self.clone();
+                    self.connections.spawn(async move {
+                        server.serve_or_cancel(stream).await;
+                        drop(permit);
+                    });
+                }
+                Err(error) if concerns_one_client(&error) => debug!(%error, "a client left before it was let in"),
+                Err(error) => {
+                    warn!(%error, "cannot accept connections, pausing");
+                    sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+
+    async fn serve_or_cancel(&self, stream: TcpStream) {
+        tokio::select! {
+            // In this order, a connection that has nothing in flight ends by itself and is not counted.
+            biased;
+            () = self.serve(stream) => {}
+            () = self.drain.reached(Stage::Cancelling) => { self.cancelled.fetch_add(1, Ordering::Relaxed); }
+        }
+    }
+
+    async fn serve(&self, stream: TcpStream) {
+        // Replies are written whole; waiting for more of them only makes them late.
+        let _ = stream.set_nodelay(true);
+        let stream = Impatient::new(stream, self.limits.write_timeout);
+        let mut connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.limits.header_timeout)
+            .max_headers(MAX_HEADERS)
+            .max_buf_size(MAX_BUFFER)
+            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(self.app.clone()));
+
+        let mut asked_to_close = false;
+        let ended = loop {
+            tokio::select! {
+                // In this order, a request that can be read when the listener closes is still answered.
+                biased;
+                ended = poll_fn(|context| connection.poll_without_shutdown(context)) => break ended,
+                () = self.drain.reached(Stage::Closing), if !asked_to_close => {
+                    std::pin::Pin::new(&mut connection).graceful_shutdown();
+                    asked_to_close = true;
+                }
+            }
+        };
+        match ended {
+            Err(error) if error.is_timeout() => debug!("closed: no request came"),
+            Err(error) if !error.is_parse() => debug!(%error, "the connection broke"),
+            _ => tokio::select! {
+                () = linger(connection.into_parts().io.into_inner().into_inner()) => {}
+                () = self.drain.reached(Stage::Closing) => {}
+            },
+        }
+    }
+}
+
+fn concerns_one_client(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}
+
+/// Closes our half and reads on for a moment. A connection closed with something unread is reset, and the reset would
+/// overtake the reply: the client would learn "connection reset" instead of "too large".
+async fn linger(mut stream: TcpStream) {
+    let rest = async {
+        stream.shutdown().await?;
+        tokio::io::copy(&mut stream, &mut tokio::io::sink()).await
+    };
+    // However it ends, the connection is over.
+    let _ = timeout(LINGER, rest).await;
+}

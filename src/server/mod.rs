@@ -1,0 +1,80 @@
+//! Answers clients over HTTP/1.1: takes connections, guards every request with one stack of layers, and ends in stages.
+
+pub mod access;
+pub mod drain;
+mod health;
+pub mod listen;
+mod prices;
+pub mod problem;
+pub mod request_id;
+mod sources;
+pub mod stack;
+pub mod stall;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::{HeaderName, HeaderValue};
+use axum::middleware::{Next, from_fn_with_state, map_response};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+
+use crate::Quotefold;
+use crate::telemetry::Metrics;
+use drain::Drain;
+use problem::Problem;
+use stack::{StackLimits, wrap};
+
+const DEMO: HeaderName = HeaderName::from_static("quotefold-demo");
+
+/// What the routes of health look at.
+struct Server {
+    service: Arc<Quotefold>,
+    drain: Drain,
+}
+
+/// Every route of the service, and what else is served beside it, inside the stack that guards them all.
+pub fn router(service: &Arc<Quotefold>, drain: &Drain, extra: Router) -> Router {
+    let app = Router::new()
+        .route("/prices", get(prices::many))
+        .route("/prices/{symbol}", get(prices::one))
+        .route("/sources", get(sources::overview))
+        .route("/metrics", get(metrics))
+        .with_state(Arc::clone(service))
+        .merge(extra);
+    let health = Router::new()
+        .route("/health", get(health::ready))
+        .route("/health/ready", get(health::ready))
+        .route("/health/live", get(health::live))
+        .with_state(Arc::new(Server { service: Arc::clone(service), drain: drain.clone() }));
+    let limits = StackLimits {
+        max_requests: service.settings.server.max_requests,
+        max_timeout: service.settings.server.max_timeout,
+        requests: service.settings.log.requests,
+    };
+    let router = wrap(app, health, limits, drain.clone()).layer(from_fn_with_state(service.metrics.clone(), count));
+    // nobody may take a simulation for the real thing, whatever they asked for
+    if service.simulated { router.layer(map_response(label_as_demo)) } else { router }
+}
+
+async fn label_as_demo(mut reply: Response) -> Response {
+    reply.headers_mut().insert(DEMO, HeaderValue::from_static("true"));
+    reply
+}
+
+/// `GET /metrics`, for Prometheus.
+async fn metrics(State(service): State<Arc<Quotefold>>) -> Result<Response, Problem> {
+    let page = service.metrics.render().map_err(|_| Problem::Internal)?;
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    Ok(([(CONTENT_TYPE, kind), (CACHE_CONTROL, "no-store")], page).into_response())
+}
+
+/// Counts every reply under the route's pattern, never under the path: symbols are not labels.
+async fn count(State(metrics): State<Metrics>, request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
+    let reply = next.run(request).await;
+    metrics.request(&route, reply.status().as_u16());
+    reply
+}

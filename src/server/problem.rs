@@ -1,0 +1,183 @@
+//! Says what went wrong with a request, as a document that programs can read (RFC 9457).
+
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use super::request_id::RequestId;
+
+/// The media type of every problem.
+pub const MEDIA_TYPE: &str = "application/problem+json";
+
+/// Why a request got no prices at all: one variant per situation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Problem {
+    /// The question cannot be understood, or asks for more than is allowed.
+    BadQuery {
+        /// The parameter at fault, if it is a single one.
+        field: Option<String>,
+        /// The rule that was broken, in one sentence.
+        detail: String,
+    },
+    /// Nothing lives at this path.
+    NoSuchPath,
+    /// The path exists, but not for this method; axum says in `Allow` for which.
+    WrongMethod,
+    /// The request's body is longer than any request needs.
+    BodyTooLarge,
+    /// As many requests are being answered as the server takes on.
+    Overloaded,
+    /// The request outlived every deadline that it could have had.
+    NoAnswer,
+    /// A fault of ours, such as a panic. What it was stands in the log, not in the reply.
+    Internal,
+}
+
+/// The document. Fields that do not apply are left out, as RFC 9457 has it.
+#[derive(Serialize)]
+struct Document<'a> {
+    r#type: String,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<RequestId>,
+}
+
+impl Problem {
+    /// A question that breaks a rule; `field` is the parameter at fault.
+    pub fn bad_query(field: impl Into<String>, detail: impl Into<String>) -> Self {
+        Problem::BadQuery { field: Some(field.into()), detail: detail.into() }
+    }
+
+    /// The status of the reply.
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Problem::BadQuery { .. } => StatusCode::BAD_REQUEST,
+            Problem::NoSuchPath => StatusCode::NOT_FOUND,
+            Problem::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
+            Problem::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Problem::Overloaded | Problem::NoAnswer => StatusCode::SERVICE_UNAVAILABLE,
+            Problem::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// The name under which the documentation explains it: the last part of its `type`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Problem::BadQuery { .. } => "bad-query",
+            Problem::NoSuchPath => "no-such-path",
+            Problem::WrongMethod => "wrong-method",
+            Problem::BodyTooLarge => "body-too-large",
+            Problem::Overloaded => "overloaded",
+            Problem::NoAnswer => "no-answer",
+            Problem::Internal => "internal",
+        }
+    }
+
+    fn title(&self) -> &'static str {
+        match self {
+            Problem::BadQuery { .. } => "The query is not valid",
+            Problem::NoSuchPath => "No such path",
+            Problem::WrongMethod => "Wrong method",
+            Problem::BodyTooLarge => "The request's body is too large",
+            Problem::Overloaded => "Overloaded",
+            Problem::NoAnswer => "No answer in time",
+            Problem::Internal => "Internal error",
+        }
+    }
+
+    fn detail(&self) -> &str {
+        match self {
+            Problem::BadQuery { detail, .. } => detail,
+            Problem::NoSuchPath => "nothing is served at this path; prices are at /prices and /prices/{symbol}",
+            Problem::WrongMethod => "this path does not take this method; the Allow header names those it takes",
+            Problem::BodyTooLarge => "requests here need no body, and one of more than 1 KiB is not read",
+            Problem::Overloaded => "as many requests as this server takes on at once are being answered; ask again",
+            Problem::NoAnswer => "there was no answer within the longest time a request may take; ask again",
+            Problem::Internal => "this is a fault of the server, not of the request; its log has more under this id",
+        }
+    }
+
+    /// When asking again makes sense, for what heals by itself.
+    fn retry_after(&self) -> Option<HeaderValue> {
+        matches!(self, Problem::Overloaded | Problem::NoAnswer).then(|| HeaderValue::from_static("1"))
+    }
+
+    fn field(&self) -> Option<&str> {
+        match self {
+            Problem::BadQuery { field, .. } => field.as_deref(),
+            _ => None,
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let document = Document {
+            r#type: format!("/problems/{}", self.name()),
+            title: self.title(),
+            status: self.status().as_u16(),
+            detail: self.detail(),
+            field: self.field(),
+            request_id: RequestId::current(),
+        };
+        // Strings and a number always serialize; should they ever not, status and type still tell the story.
+        let body = serde_json::to_vec(&document).unwrap_or_default();
+        let mut reply = (self.status(), body).into_response();
+        let headers = reply.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+        // Caches may keep a 404 or a 405 unless told otherwise, and what is wrong now need not be wrong tomorrow.
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(after) = self.retry_after() {
+            headers.insert(RETRY_AFTER, after);
+        }
+        reply
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn document(problem: Problem) -> serde_json::Value {
+        let body = axum::body::to_bytes(problem.into_response().into_body(), 4096).await.unwrap();
+        serde_json::from_slice(&body).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_bad_query_names_the_field_and_the_rule() {
+        let problem = Problem::bad_query("timeout", "\"soon\" is not a duration");
+        assert_eq!(
+            document(problem).await,
+            serde_json::json!({
+                "type": "/problems/bad-query",
+                "title": "The query is not valid",
+                "status": 400,
+                "detail": "\"soon\" is not a duration",
+                "field": "timeout",
+            })
+        );
+    }
+
+    #[tokio::test]
+    async fn a_problem_names_the_request_it_answers() {
+        let id = RequestId::new("order-17");
+        let document = id.scope(async { document(Problem::Internal).await }).await;
+        assert_eq!(document["request_id"], "order-17");
+        assert_eq!(document["status"], 500);
+    }
+
+    #[test]
+    fn only_what_heals_by_itself_says_when_to_ask_again() {
+        for problem in [Problem::Overloaded, Problem::NoAnswer] {
+            assert_eq!(problem.into_response().headers()[RETRY_AFTER], "1");
+        }
+        for problem in [Problem::NoSuchPath, Problem::WrongMethod, Problem::BodyTooLarge, Problem::Internal] {
+            assert!(!problem.into_response().headers().contains_key(RETRY_AFTER));
+        }
+    }
+}

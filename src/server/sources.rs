@@ -1,0 +1,141 @@
+//! Serves `/sources`: how each source does, and what would switch on those that are off.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::response::{IntoResponse, Response};
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::problem::Problem;
+use crate::Quotefold;
+use crate::clock::Moment;
+use crate::settings::OffSource;
+use crate::source::Source;
+use crate::source::record::Summary;
+use crate::symbol::Class;
+
+#[derive(Serialize)]
+struct Overview<'a> {
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    simulated: bool,
+    sources: Vec<On<'a>>,
+    off: Vec<Off<'a>>,
+}
+
+/// A source that is switched on.
+#[derive(Serialize)]
+struct On<'a> {
+    name: &'a str,
+    about: &'a str,
+    role: &'static str,
+    classes: &'a [Class],
+    account: &'a str,
+    limits: Vec<Left>,
+    cooldown: Option<Cooling>,
+    in_flight: usize,
+    latency_p50_ms: Option<u64>,
+    latency_p99_ms: Option<u64>,
+    last_success: Option<String>,
+    last_error: Option<LastError>,
+    used: u64,
+    excluded: BTreeMap<&'static str, u64>,
+    failed: BTreeMap<&'static str, u64>,
+    mean_deviation_bps: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Left {
+    limit: String,
+    left: usize,
+}
+
+#[derive(Serialize)]
+struct Cooling {
+    reason: &'static str,
+    until: String,
+    detail: String,
+}
+
+#[derive(Serialize)]
+struct LastError {
+    at: String,
+    reason: &'static str,
+    detail: String,
+}
+
+/// A provider that is not.
+#[derive(Serialize)]
+struct Off<'a> {
+    name: &'a str,
+    about: &'a str,
+    classes: &'a [Class],
+    switch_on: &'a str,
+}
+
+/// `GET /sources`
+pub(super) async fn overview(State(service): State<Arc<Quotefold>>) -> Result<Response, Problem> {
+    let now = service.clock.now();
+    let overview = Overview {
+        simulated: service.simulated,
+        sources: service.sources.iter().map(|source| on(source, now)).collect(),
+        off: service.settings.off.iter().map(off).collect(),
+    };
+    let body = serde_json::to_vec(&overview).map_err(|_| Problem::Internal)?;
+    Ok(([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")], body).into_response())
+}
+
+fn on(source: &Source, now: Moment) -> On<'_> {
+    let settings = &source.profile.settings;
+    let Summary { latency_p50, latency_p99, last_success, last_error, verdicts, mean_deviation_bps } =
+        source.record.summary();
+    let of = |verdict| {
+        verdicts.iter().filter(move |((kind, _), _)| *kind == verdict).map(|((_, reason), count)| (*reason, *count))
+    };
+    On {
+        name: &settings.name,
+        about: &settings.about,
+        role: settings.role.as_str(),
+        classes: &settings.classes,
+        account: &settings.account,
+        limits: source
+            .account
+            .left(now.monotonic)
+            .iter()
+            .map(|left| Left { limit: left.limit.to_string(), left: left.left })
+            .collect(),
+        cooldown: source.account.cooldown(now.monotonic).map(|cooldown| Cooling {
+            reason: cooldown.error.reason(),
+            until: time(now.wall_at(cooldown.until)),
+            detail: cooldown.error.to_string(),
+        }),
+        in_flight: source.share.in_flight(),
+        latency_p50_ms: latency_p50.map(milliseconds),
+        latency_p99_ms: latency_p99.map(milliseconds),
+        last_success: last_success.map(time),
+        last_error: last_error.map(|(at, error)| LastError {
+            at: time(at),
+            reason: error.reason(),
+            detail: error.to_string(),
+        }),
+        used: of("used").map(|(_, count)| count).sum(),
+        excluded: of("excluded").collect(),
+        failed: of("failed").collect(),
+        mean_deviation_bps: mean_deviation_bps.map(|mean| mean.to_string()),
+    }
+}
+
+fn off(off: &OffSource) -> Off<'_> {
+    Off { name: &off.source.name, about: &off.source.about, classes: &off.source.classes, switch_on: &off.switch_on }
+}
+
+fn time(at: Timestamp) -> String {
+    format!("{at:.3}")
+}
+
+fn milliseconds(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}

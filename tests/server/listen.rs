@@ -1,0 +1,182 @@
+//! What clients may do to connections, and what they may not.
+
+use std::fs::File;
+use std::io::{Read, Seek};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use quotefold::server::listen::Limits;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::world::{Server, limits, read_reply, read_to_end, stack_limits};
+
+const HALF_A_HEAD: &str = "GET / HTTP/1.1\r\nHost: x\r\nX-Half";
+
+async fn impatient_server() -> Server {
+    Server::with(Limits { header_timeout: Duration::from_millis(200), ..limits() }, stack_limits()).await
+}
+
+#[tokio::test]
+async fn a_connection_that_stays_silent_is_closed() {
+    let server = impatient_server().await;
+    let started = Instant::now();
+    assert_eq!(read_to_end(server.connect().await).await, "");
+    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+}
+
+#[tokio::test]
+async fn half_a_head_is_closed_though_bytes_keep_coming() {
+    let server = impatient_server().await;
+    let mut client = server.say(HALF_A_HEAD).await;
+    let drip = async {
+        while client.write_all(b"x").await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(Duration::from_secs(2), drip).await.expect("a dripping head lives on");
+}
+
+#[tokio::test]
+async fn an_idle_connection_is_closed_after_its_last_reply() {
+    let server = impatient_server().await;
+    let reply = server.ask("GET / HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    assert_eq!((reply.status, reply.body.as_str()), (200, "hello"));
+}
+
+#[tokio::test]
+async fn a_reply_may_take_longer_than_a_head() {
+    let server = impatient_server().await;
+    assert_eq!(server.get("/slow").await.body, "done");
+}
+
+#[tokio::test]
+async fn one_connection_serves_many_requests() {
+    let server = Server::start().await;
+    let mut client = server.connect().await;
+    for _ in 0..3 {
+        client.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        let mut part = [0; 1024];
+        let length = client.read(&mut part).await.unwrap();
+        assert!(part[..length].starts_with(b"HTTP/1.1 200"));
+    }
+}
+
+#[tokio::test]
+async fn five_hundred_half_sent_requests_disturb_nobody() {
+    let server = impatient_server().await;
+    let mut slow = Vec::new();
+    for _ in 0..500 {
+        slow.push(server.say(HALF_A_HEAD).await);
+    }
+    let started = Instant::now();
+    assert_eq!(server.get("/").await.body, "hello");
+    assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
+    for client in slow {
+        assert_eq!(read_to_end(client).await, "");
+    }
+}
+
+#[tokio::test]
+async fn more_connections_than_allowed_wait_for_one_to_end() {
+    let server = Server::with(Limits { max_connections: 2, ..limits() }, stack_limits()).await;
+    let (first, _second) = (server.connect().await, server.connect().await);
+    let mut third = server.say("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
+    let mut byte = [0; 1];
+    let early = timeout(Duration::from_millis(300), third.read(&mut byte)).await;
+    assert!(early.is_err(), "served beyond the cap");
+    drop(first);
+    assert!(read_to_end(third).await.ends_with("hello"));
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_takes_its_request_with_it() {
+    let server = Server::start().await;
+    let client = server.say("GET /endless HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    server.busy.becomes(1).await;
+    drop(client);
+    server.busy.becomes(0).await;
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_its_reply_is_given_up() {
+    let impatient = Limits { max_connections: 1, write_timeout: Duration::from_millis(200), ..limits() };
+    let server = Server::with(impatient, stack_limits()).await;
+    let _not_reading = server.say("GET /huge HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    assert_eq!(server.get("/").await.body, "hello", "the only place must become free");
+}
+
+#[tokio::test]
+async fn running_out_of_file_descriptors_neither_stops_nor_spins_the_server() {
+    // The limit is a process's own, so this test runs itself again in one that has few.
+    if std::env::var_os("FEW_FILE_DESCRIPTORS").is_none() {
+        let name = "listen::running_out_of_file_descriptors_neither_stops_nor_spins_the_server";
+        let script = "ulimit -n 64 && exec \"$0\" --exact \"$1\" --nocapture";
+        let itself = std::env::current_exe().unwrap();
+        let mut child = Command::new("sh");
+        child.args(["-c", script]).arg(itself).arg(name).env("FEW_FILE_DESCRIPTORS", "yes");
+        let output = child.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        return;
+    }
+    let server = Server::start().await;
+    // Opened now, as later there is no file descriptor left for it.
+    let mut statistics = File::open("/proc/self/stat").ok();
+    let mut clients = Vec::new();
+    while let Ok(client) = TcpStream::connect(server.address).await {
+        clients.push(client);
+    }
+    let before = processor_ticks(&mut statistics);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let ticks = processor_ticks(&mut statistics) - before;
+    assert!(ticks < 50, "{ticks} ticks in a second: a spin takes a hundred");
+    drop(clients);
+    assert_eq!(server.get("/").await.body, "hello");
+}
+
+/// The processor time this process has used so far, in hundredths of a second; zero where there is no `/proc` to ask.
+fn processor_ticks(statistics: &mut Option<File>) -> u64 {
+    let Some(file) = statistics else { return 0 };
+    let mut text = String::new();
+    file.rewind().and_then(|()| file.read_to_string(&mut text)).unwrap();
+    text.split(' ').skip(13).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum()
+}
+
+#[tokio::test]
+async fn sixty_four_headers_are_enough_and_sixty_five_too_many() {
+    let server = Server::start().await;
+    for (count, status) in [(64, 200), (65, 431)] {
+        let more: String = (2..count).map(|number| format!("X-{number}: y\r\n")).collect();
+        let reply = server.ask(&format!("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{more}\r\n")).await;
+        assert_eq!(reply.status, status, "{count} headers");
+    }
+}
+
+#[tokio::test]
+async fn a_url_of_sixty_kilobytes_is_refused_and_the_client_gets_to_read_it() {
+    let server = Server::start().await;
+    let reply = server.get(&format!("/{}", "x".repeat(60_000))).await;
+    assert!([414, 431].contains(&reply.status), "{reply:?}");
+}
+
+#[tokio::test]
+async fn what_is_not_http_1_ends_the_connection() {
+    let server = Server::start().await;
+    let tls = server.ask("\x16\x03\x01\x02\r\n\r\n").await;
+    assert_eq!(tls.status, 400);
+    let http2 = server.say("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
+    assert_eq!(read_to_end(http2).await, "");
+}
+
+#[tokio::test]
+async fn a_body_of_a_megabyte_is_a_413_and_the_client_gets_to_read_it() {
+    let server = Server::start().await;
+    let mut client = server.say("GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n").await;
+    // A client that reads only after it has written everything must not be reset meanwhile.
+    for _ in 0..10 {
+        client.write_all(&[b'x'; 100_000]).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(read_reply(client).await.problem()["type"], "/problems/body-too-large");
+}

@@ -1,0 +1,10 @@
+//! The server against real sockets: what it serves, refuses and survives, and how it ends.
+
+// clippy knows test functions, but not what they call.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod access;
+mod drain;
+mod listen;
+mod stack;
+mod world;
