@@ -1,0 +1,27 @@
+//! Lists the codes the program ends with. Scripts rely on them.
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// What was asked for was done; every price is complete.
+    Done = 0,
+    /// Prices are degraded or partial; a server is not ready; a source gave no price when looked at.
+    NotWhole = 1,
+    /// There is no price.
+    NoPrice = 3,
+    /// The command line is wrong (`EX_USAGE`).
+    Usage = 64,
+    /// There is no server at `--url` (`EX_UNAVAILABLE`).
+    NoServer = 69,
+    /// A fault of ours (`EX_SOFTWARE`).
+    Bug = 70,
+    /// The configuration is wrong (`EX_CONFIG`).
+    Configuration = 78,
+}
+
+impl From<Exit> for std::process::ExitCode {
+    fn from(exit: Exit) -> Self {
+        std::process::ExitCode::from(exit as u8)
+    }
+}

@@ -1,0 +1,165 @@
+//! `quotefold get`: one answer, from a running server if there is one, else from the sources themselves.
+
+use std::io;
+use std::time::Duration;
+
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::Value;
+
+use super::health::{check_url, reachable, root_cause};
+use super::print::{complain, print, table};
+use super::{Exit, Get, options, settings};
+use crate::Quotefold;
+use crate::clock::Clock;
+use crate::question::Question;
+
+/// How long a server may take whose settings are not known: longer than any sane `server.timeout`.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How much longer than `server.timeout` the server at the configured address may take.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// A server's reply, or the reason why it is none.
+enum Asked {
+    /// An answer with prices.
+    Answer(Vec<u8>),
+    /// A refusal, in the server's words.
+    Refused(String),
+    /// A server that cannot answer now, in its words.
+    Unable(String),
+    /// Nobody there, or somebody else.
+    NoServer(String),
+}
+
+pub(super) fn run(arguments: &Get) -> io::Result<Exit> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let exit = runtime.block_on(get(arguments));
+    runtime.shutdown_background();
+    exit
+}
+
+async fn get(arguments: &Get) -> io::Result<Exit> {
+    let query = format!("symbols={}", utf8_percent_encode(&arguments.symbols.join(","), NON_ALPHANUMERIC));
+    if let Some(url) = &arguments.url {
+        if let Err(why) = check_url(url) {
+            return Ok(refused(&why));
+        }
+        return match ask(url, &query, PATIENCE).await {
+            Asked::Answer(body) => show(&body, arguments.json, &format!("answered by {url}")),
+            Asked::Refused(why) => Ok(refused(&why)),
+            Asked::Unable(why) => Ok(unable(url, &why)),
+            Asked::NoServer(why) => {
+                complain(&format!("no quotefold at {url}: {why}"));
+                Ok(Exit::NoServer)
+            }
+        };
+    }
+    let settings = match settings(&options(&arguments.file)) {
+        Ok(settings) => settings,
+        Err(exit) => return Ok(exit),
+    };
+    let url = format!("http://{}", reachable(&settings.server.listen));
+    let nobody = match ask(&url, &query, settings.server.timeout + GRACE).await {
+        Asked::Answer(body) => return show(&body, arguments.json, &format!("answered by the server at {url}")),
+        Asked::Refused(why) => return Ok(refused(&why)),
+        Asked::Unable(why) => return Ok(unable(&url, &why)),
+        Asked::NoServer(why) => why,
+    };
+    let service = match Quotefold::new(settings, &Clock::system()) {
+        Ok(service) => service,
+        Err(error) => {
+            complain(&error.to_string());
+            return Ok(Exit::Configuration);
+        }
+    };
+    let question = match Question::parse(&query, &service.bounds(), service.clock.now()) {
+        Ok(question) => question,
+        Err(bad) => return Ok(refused(&bad.to_string())),
+    };
+    let answer = service.answer(&question).await;
+    let body = answer.body(service.clock.now().wall)?;
+    show(&body, arguments.json, &format!("asked directly: no quotefold is running at {url} ({nobody})"))
+}
+
+fn refused(why: &str) -> Exit {
+    complain(why);
+    Exit::Usage
+}
+
+fn unable(url: &str, why: &str) -> Exit {
+    complain(&format!("the server at {url} cannot answer now: {why}"));
+    Exit::NoServer
+}
+
+async fn ask(base: &str, query: &str, patience: Duration) -> Asked {
+    let client = match crate::source::fetch::client() {
+        Ok(client) => client,
+        Err(error) => return Asked::NoServer(root_cause(&error.without_url())),
+    };
+    let request = client.get(format!("{}/prices?{query}", base.trim_end_matches('/'))).timeout(patience);
+    let reply = match request.send().await {
+        Ok(reply) => reply,
+        Err(error) => return Asked::NoServer(root_cause(&error.without_url())),
+    };
+    let (status, is_ours) = (reply.status(), reply.headers().contains_key("prices-status"));
+    match reply.bytes().await {
+        Ok(body) if is_ours => Asked::Answer(body.to_vec()),
+        Ok(body) => match serde_json::from_slice::<Value>(&body) {
+            Ok(problem) if problem["type"].as_str().is_some_and(|kind| kind.starts_with("/problems/")) => {
+                let detail = problem["detail"].as_str().unwrap_or("the server refuses").to_owned();
+                if status.is_server_error() { Asked::Unable(detail) } else { Asked::Refused(detail) }
+            }
+            _ => Asked::NoServer(format!("something else answers there, with status {status}")),
+        },
+        Err(error) => Asked::NoServer(root_cause(&error.without_url())),
+    }
+}
+
+/// Prints an answer, says where it came from, and ends as it deserves.
+fn show(body: &[u8], json: bool, from: &str) -> io::Result<Exit> {
+    let answer: Value = serde_json::from_slice(body)?;
+    let simulated = if answer["simulated"] == true { " (simulated: every price is invented)" } else { "" };
+    complain(&format!("{from}{simulated}"));
+    let text = if json { format!("{answer:#}\n") } else { as_table(&answer) };
+    print(&text)?;
+    Ok(match answer["status"].as_str() {
+        Some("complete") => Exit::Done,
+        Some("degraded" | "partial") => Exit::NotWhole,
+        _ => Exit::NoPrice,
+    })
+}
+
+fn as_table(answer: &Value) -> String {
+    let heads = ["SYMBOL", "PRICE", "±", "CURRENCY", "STATUS", "SOURCES", "AGE", ""];
+    let mut rows = vec![heads.map(str::to_owned).to_vec()];
+    for price in answer["prices"].as_array().into_iter().flatten() {
+        let text = |field: &str| price[field].as_str().unwrap_or("-").to_owned();
+        let status = match price["reason"].as_str() {
+            Some(reason) => format!("{} / {reason}", text("status")),
+            None => text("status"),
+        };
+        let sources = &price["sources"];
+        rows.push(vec![
+            text("symbol"),
+            text("price"),
+            text("plus_minus"),
+            text("currency"),
+            status,
+            format!("{} of {}", sources["used"], sources["asked"]),
+            price["age_ms"].as_u64().map_or("-".to_owned(), age),
+            price["detail"].as_str().unwrap_or_default().to_owned(),
+        ]);
+    }
+    table(&rows)
+}
+
+/// An age as people say it.
+fn age(milliseconds: u64) -> String {
+    match milliseconds / 1000 {
+        0 => format!("{milliseconds} ms"),
+        seconds @ 1..=119 => format!("{seconds} s"),
+        seconds @ 120..=7199 => format!("{} min", seconds / 60),
+        seconds @ 7200..=172_799 => format!("{} h", seconds / 3600),
+        seconds => format!("{} days", seconds / 86_400),
+    }
+}

@@ -1,0 +1,86 @@
+//! `quotefold health`: whether a running server is ready.
+
+use std::io;
+use std::time::Duration;
+
+use super::print::{complain, print};
+use super::{Exit, Health, options, settings};
+
+/// A health check that hangs must say so before whoever runs it loses patience.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+pub(super) fn run(arguments: &Health) -> io::Result<Exit> {
+    let base = match &arguments.url {
+        Some(url) => match check_url(url) {
+            Ok(()) => url.clone(),
+            Err(why) => {
+                complain(&why);
+                return Ok(Exit::Usage);
+            }
+        },
+        None => match settings(&options(&arguments.file)) {
+            Ok(settings) => format!("http://{}", reachable(&settings.server.listen)),
+            Err(exit) => return Ok(exit),
+        },
+    };
+    let url = format!("{}/health/ready", base.trim_end_matches('/'));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    match runtime.block_on(ask(&url)) {
+        Ok((true, body)) => {
+            print(&format!("{}\n", body.trim_end()))?;
+            Ok(Exit::Done)
+        }
+        Ok((false, body)) => {
+            complain(body.trim_end());
+            Ok(Exit::NotWhole)
+        }
+        Err(error) => {
+            complain(&format!("{url} does not answer: {}", root_cause(&error.without_url())));
+            Ok(Exit::NotWhole)
+        }
+    }
+}
+
+/// Whether the reply is a 2xx, and its body.
+async fn ask(url: &str) -> Result<(bool, String), reqwest::Error> {
+    let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build()?;
+    let reply = client.get(url).send().await?;
+    Ok((reply.status().is_success(), reply.text().await?))
+}
+
+/// Whether a text names a server at all: one that does not is a slip in the command line, not a server that is down.
+pub(super) fn check_url(url: &str) -> Result<(), String> {
+    match reqwest::Url::parse(url) {
+        Ok(parsed) if matches!(parsed.scheme(), "http" | "https") && parsed.has_host() => Ok(()),
+        _ => Err(format!("{url:?} is not a server's URL; write one such as \"http://127.0.0.1:8080\"")),
+    }
+}
+
+/// Where a server can be reached that listens here: on all interfaces means on this machine too.
+pub(super) fn reachable(listen: &str) -> String {
+    listen
+        .strip_prefix("0.0.0.0:")
+        .map(|port| format!("127.0.0.1:{port}"))
+        .unwrap_or_else(|| listen.replace("[::]:", "[::1]:"))
+}
+
+/// What lies at the bottom of an error: "Connection refused (os error 111)" says more than the layers above it.
+pub(super) fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::reachable;
+
+    #[test]
+    fn a_server_on_all_interfaces_is_asked_on_this_machine() {
+        assert_eq!(reachable("0.0.0.0:8080"), "127.0.0.1:8080");
+        assert_eq!(reachable("[::]:8080"), "[::1]:8080");
+        assert_eq!(reachable("prices.internal:80"), "prices.internal:80");
+    }
+}

@@ -1,0 +1,236 @@
+//! Understands the command line: one file per command, one table of exit codes.
+
+mod check;
+mod config;
+mod exit;
+mod get;
+mod health;
+mod print;
+mod serve;
+mod sources;
+
+use std::io;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+pub use exit::Exit;
+use print::complain;
+
+use crate::settings::Settings;
+use crate::settings::load::{LoadOptions, load};
+
+/// Folds many price quotes into one price, and shows the proof.
+#[derive(Debug, Parser)]
+#[command(name = "quotefold", version, arg_required_else_help = true, after_help = EXAMPLES)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  quotefold demo                        see it work: no network, no keys
+  quotefold get BTC-USD ETH-USD         one answer, now
+  quotefold serve                       the service, at http://127.0.0.1:8080
+  quotefold sources                     what can be asked, and what it takes
+  quotefold config --default > quotefold.toml
+
+Exit codes:
+  0 done · 1 degraded, partial or not healthy · 3 no price · 64 wrong usage
+  69 no server at --url · 70 a bug of ours · 78 wrong configuration";
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the service
+    Serve(Serve),
+    /// Run the service over a simulated market that breaks while you watch; no network, no keys
+    Demo(Demo),
+    /// Get prices once: from a running server if there is one, else from the sources
+    Get(Get),
+    /// Validate the configuration and the sources' examples; with --live, show what a source really says
+    Check(Check),
+    /// List the sources: what they cover and allow, and what would switch them on
+    Sources(Sources),
+    /// Print the settings that hold, with secrets masked, and what they were read from
+    Config(Config),
+    /// Ask a running server whether it is ready; for health checks of containers
+    Health(Health),
+}
+
+/// Which configuration to read.
+#[derive(Args, Clone, Debug, Default)]
+pub struct ConfigFile {
+    /// The configuration file [default: $QUOTEFOLD_CONFIG, ./quotefold.toml, /etc/quotefold/quotefold.toml, or none]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// Run the service.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  quotefold serve
+  FINNHUB_API_KEY=… quotefold serve --listen 0.0.0.0:8080
+  quotefold serve --config /etc/quotefold/quotefold.toml")]
+pub struct Serve {
+    /// Which configuration to read.
+    #[command(flatten)]
+    pub file: ConfigFile,
+    /// Address and port, instead of server.listen; port 0 takes any that is free
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<String>,
+    /// Also ask providers whose owners did not mean them for programs (as QUOTEFOLD_UNOFFICIAL=1 does)
+    #[arg(long)]
+    pub unofficial: bool,
+}
+
+/// Run the service over a simulated market.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  quotefold demo
+  quotefold demo --listen 127.0.0.1:0 --quiet")]
+pub struct Demo {
+    /// Address and port; port 0 takes any that is free
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    pub listen: String,
+    /// Do not tell what happens in the market
+    #[arg(long)]
+    pub quiet: bool,
+}
+
+/// Get prices once.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  quotefold get AAPL MSFT
+  quotefold get BTC-USD --json
+  quotefold get EUR-USD --url http://prices.internal:8080
+
+Exit codes: 0 complete · 1 degraded or partial · 3 none · 69 no server at --url")]
+pub struct Get {
+    /// What to price: AAPL, BRK.B, VOD.L, ^GSPC, BTC-USD, EUR-USD
+    #[arg(required = true, value_name = "SYMBOL")]
+    pub symbols: Vec<String>,
+    /// Print the whole answer with its proof
+    #[arg(long)]
+    pub json: bool,
+    /// Ask this server, and nobody else
+    #[arg(long, value_name = "URL", conflicts_with = "config")]
+    pub url: Option<String>,
+    /// Which configuration to read.
+    #[command(flatten)]
+    pub file: ConfigFile,
+}
+
+/// Validate the configuration and the sources.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  quotefold check
+  quotefold check kraken
+  quotefold check kraken BTC-USD --live")]
+pub struct Check {
+    /// Only this source
+    #[arg(value_name = "SOURCE")]
+    pub source: Option<String>,
+    /// What to ask it for
+    #[arg(value_name = "SYMBOL", requires = "source")]
+    pub symbols: Vec<String>,
+    /// Make one real call, and show the request, the reply's head, what the filter made of it, and the verdict
+    #[arg(long)]
+    pub live: bool,
+    /// Which configuration to read.
+    #[command(flatten)]
+    pub file: ConfigFile,
+}
+
+/// List the sources.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  quotefold sources
+  quotefold sources --json")]
+pub struct Sources {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Which configuration to read.
+    #[command(flatten)]
+    pub file: ConfigFile,
+}
+
+/// Print the settings that hold.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  quotefold config
+  quotefold config --default > quotefold.toml     an annotated file to start from")]
+pub struct Config {
+    /// Print the annotated configuration file, whatever is configured
+    #[arg(long, conflicts_with = "config")]
+    pub default: bool,
+    /// Which configuration to read.
+    #[command(flatten)]
+    pub file: ConfigFile,
+}
+
+/// Ask a server whether it is ready.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  quotefold health
+  quotefold health http://127.0.0.1:8080
+
+Exit codes: 0 ready · 1 not ready, or nobody answers")]
+pub struct Health {
+    /// The server [default: the configured address]
+    #[arg(value_name = "URL")]
+    pub url: Option<String>,
+    /// Which configuration to read.
+    #[command(flatten)]
+    pub file: ConfigFile,
+}
+
+/// Reads the arguments and does what they say.
+///
+/// # Errors
+/// Whatever no exit code is made for: a fault of ours.
+pub fn run() -> io::Result<Exit> {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return Ok(usage(&error)),
+    };
+    match arguments.command {
+        Command::Serve(arguments) => serve::serve(&arguments),
+        Command::Demo(arguments) => serve::demo(&arguments),
+        Command::Get(arguments) => get::run(&arguments),
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Sources(arguments) => sources::run(&arguments),
+        Command::Config(arguments) => config::run(&arguments),
+        Command::Health(arguments) => health::run(&arguments),
+    }
+}
+
+/// Prints clap's help or complaint. What was asked for (`--help`, `--version`) is no mistake.
+fn usage(error: &clap::Error) -> Exit {
+    // a reader that has gone needs no help
+    let _ = error.print();
+    if error.use_stderr() { Exit::Usage } else { Exit::Done }
+}
+
+/// The options that a configuration is loaded with, for commands that change nothing else.
+fn options(file: &ConfigFile) -> LoadOptions {
+    LoadOptions { config: file.config.clone(), ..LoadOptions::of_this_process() }
+}
+
+/// The settings, or the exit code after saying on stderr what is wrong with them.
+fn settings(options: &LoadOptions) -> Result<Settings, Exit> {
+    load(options).map_err(|errors| {
+        complain(&errors.to_string());
+        Exit::Configuration
+    })
+}

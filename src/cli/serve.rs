@@ -1,0 +1,122 @@
+//! `quotefold serve` and `quotefold demo`: the service behind a server, until somebody ends it.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use tokio::net::TcpListener;
+
+use super::print::{complain, print};
+use super::{Demo, Exit, Serve, options, settings};
+use crate::Quotefold;
+use crate::clock::Clock;
+use crate::demo;
+use crate::server::drain::Drain;
+use crate::server::listen::{self, Limits};
+use crate::server::router;
+use crate::settings::Settings;
+use crate::settings::load::LoadOptions;
+use crate::telemetry::start_logging;
+
+/// What is left running when the server has ended gets so long to notice.
+const LAST_MOMENT: Duration = Duration::from_millis(200);
+
+pub(super) fn serve(arguments: &Serve) -> io::Result<Exit> {
+    let options =
+        LoadOptions { listen: arguments.listen.clone(), unofficial: arguments.unofficial, ..options(&arguments.file) };
+    let settings = match prepared(&options) {
+        Ok(settings) => settings,
+        Err(exit) => return Ok(exit),
+    };
+    complain(&settings.coverage().join(" · "));
+    let service = match Quotefold::new(settings, &Clock::system()) {
+        Ok(service) => Arc::new(service),
+        Err(error) => return Ok(wrong(&error.to_string())),
+    };
+    on_runtime(async {
+        let Some(listener) = bind(&service.settings.server.listen).await? else { return Ok(Exit::Configuration) };
+        let drain = on_signals()?;
+        print(&format!("quotefold listens on http://{}\n", listener.local_addr()?))?;
+        until_ended(&service, listener, drain, Router::new()).await
+    })
+}
+
+pub(super) fn demo(arguments: &Demo) -> io::Result<Exit> {
+    on_runtime(async {
+        let market = TcpListener::bind("127.0.0.1:0").await?;
+        let options = LoadOptions {
+            text: Some(("the demo's settings".to_owned(), demo::settings_text(market.local_addr()?))),
+            listen: Some(arguments.listen.clone()),
+            ..LoadOptions::default()
+        };
+        let settings = match prepared(&options) {
+            Ok(settings) => settings,
+            Err(exit) => return Ok(exit),
+        };
+        let venues = demo::open_venues(market, &settings);
+        let service = match demo::service(settings) {
+            Ok(service) => Arc::new(service),
+            Err(error) => return Ok(wrong(&error.to_string())),
+        };
+        let Some(listener) = bind(&service.settings.server.listen).await? else { return Ok(Exit::Configuration) };
+        let (address, drain) = (listener.local_addr()?, on_signals()?);
+        print(&format!("quotefold demo listens on http://{address} (simulated market: every price is invented)\n"))?;
+        complain(&demo::what_to_try(&address.to_string()));
+        if !arguments.quiet {
+            tokio::spawn(demo::tell(Arc::clone(&service), Arc::clone(&venues)));
+        }
+        until_ended(&service, listener, drain, demo::controls(&venues)).await
+    })
+}
+
+/// The settings, with the log started as they say.
+fn prepared(options: &LoadOptions) -> Result<Settings, Exit> {
+    let settings = settings(options)?;
+    start_logging(&settings.log).map_err(|error| wrong(&error))?;
+    Ok(settings)
+}
+
+fn wrong(what: &str) -> Exit {
+    complain(what);
+    Exit::Configuration
+}
+
+/// The listener; if the address cannot be had, that is said.
+async fn bind(address: &str) -> io::Result<Option<TcpListener>> {
+    match listen::bind(address).await {
+        Ok(listener) => Ok(Some(listener)),
+        Err(error) => {
+            complain(&format!("server.listen: cannot listen on {address}: {error}; choose another with --listen"));
+            Ok(None)
+        }
+    }
+}
+
+/// Obeys signals from here on. It comes before the line that says "ready": whoever waits for that may send one at once.
+fn on_signals() -> io::Result<Drain> {
+    let drain = Drain::new();
+    tokio::spawn(drain.follow_signals()?);
+    Ok(drain)
+}
+
+async fn until_ended(service: &Arc<Quotefold>, listener: TcpListener, drain: Drain, extra: Router) -> io::Result<Exit> {
+    let server = &service.settings.server;
+    let limits = Limits {
+        max_connections: server.max_connections,
+        drain_delay: server.drain_delay,
+        drain_timeout: server.drain_timeout,
+        ..Limits::default()
+    };
+    let ended = listen::run(listener, router(service, &drain, extra), limits, drain).await;
+    tracing::info!(cancelled = ended.cancelled, "ended; connections that did not finish in time were dropped");
+    Ok(Exit::Done)
+}
+
+/// Runs to the end. Calls that nobody waits for any more, and filters that still run, do not hold the exit.
+fn on_runtime(work: impl Future<Output = io::Result<Exit>>) -> io::Result<Exit> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let exit = runtime.block_on(work);
+    runtime.shutdown_timeout(LAST_MOMENT);
+    exit
+}

@@ -1,0 +1,93 @@
+//! `quotefold sources`: what can be asked, and what it takes.
+
+use serde_json::{Value, json};
+use std::io;
+
+use super::print::{print, table};
+use super::{Exit, Sources, options, settings};
+use crate::settings::Settings;
+use crate::settings::source::SourceSettings;
+
+pub(super) fn run(arguments: &Sources) -> io::Result<Exit> {
+    let settings = match settings(&options(&arguments.file)) {
+        Ok(settings) => settings,
+        Err(exit) => return Ok(exit),
+    };
+    let text = if arguments.json { as_json(&settings)? } else { as_table(&settings) };
+    print(&text)?;
+    Ok(Exit::Done)
+}
+
+/// Every source by name, with what would switch it on if it is off.
+fn all(settings: &Settings) -> Vec<(&SourceSettings, Option<&str>)> {
+    let on = settings.sources.iter().map(|source| (source, None));
+    let off = settings.off.iter().map(|off| (&off.source, Some(off.switch_on.as_str())));
+    let mut all: Vec<_> = on.chain(off).collect();
+    all.sort_by(|(one, _), (other, _)| one.name.cmp(&other.name));
+    all
+}
+
+/// What would switch a source on; where to get a key has a column of its own.
+fn without_address(step: &str, source: &SourceSettings) -> String {
+    let address = source.get_a_key.as_ref().map(|url| format!(" ({url})")).unwrap_or_default();
+    step.replace(&address, "")
+}
+
+/// Why a source is on.
+fn reason(source: &SourceSettings) -> &'static str {
+    match (source.key.is_some(), source.unofficial) {
+        (_, true) => "unofficial",
+        (true, false) => "has a key",
+        (false, false) if source.key_from.is_empty() => "needs no key",
+        (false, false) => "",
+    }
+}
+
+fn as_table(settings: &Settings) -> String {
+    let head = ["SOURCE", "STATE", "CLASSES", "LIMITS", "KEY", "GET A KEY", "WHY, OR WHAT TO DO"].map(str::to_owned);
+    let mut rows = vec![head.to_vec()];
+    for (source, switch_on) in all(settings) {
+        let or_dash = |text: String| if text.is_empty() { "-".to_owned() } else { text };
+        rows.push(vec![
+            source.name.clone(),
+            if switch_on.is_some() { "off" } else { "on" }.to_owned(),
+            joined(&source.classes),
+            or_dash(joined(&source.limits)),
+            or_dash(source.key_from.join(" ")),
+            or_dash(source.get_a_key.clone().unwrap_or_default()),
+            switch_on.map_or_else(|| reason(source).to_owned(), |step| without_address(step, source)),
+        ]);
+    }
+    table(&rows)
+}
+
+fn as_json(settings: &Settings) -> io::Result<String> {
+    let entry = |(source, switch_on): (&SourceSettings, Option<&str>)| -> Value {
+        json!({
+            "name": source.name,
+            "about": source.about,
+            "on": switch_on.is_none(),
+            "why": if switch_on.is_none() { Some(reason(source)) } else { None },
+            "switch_on": switch_on,
+            "role": source.role,
+            "classes": source.classes,
+            "currencies": source.currencies,
+            "symbols": texts(&source.symbols),
+            "limits": texts(&source.limits),
+            "batch": source.batch,
+            "key_from": source.key_from,
+            "get_a_key": source.get_a_key,
+            "unofficial": source.unofficial,
+        })
+    };
+    let sources: Vec<Value> = all(settings).into_iter().map(entry).collect();
+    Ok(format!("{}\n", serde_json::to_string_pretty(&json!({ "sources": sources }))?))
+}
+
+fn texts(items: &[impl ToString]) -> Vec<String> {
+    items.iter().map(ToString::to_string).collect()
+}
+
+fn joined(items: &[impl ToString]) -> String {
+    texts(items).join(" ")
+}

@@ -1,0 +1,19 @@
+//! The program: reads the command line, runs a command, and ends with its exit code.
+
+use std::process::ExitCode;
+
+use quotefold::cli::{Exit, run};
+
+fn main() -> ExitCode {
+    // the library was built without a default; clients cannot be made before one is chosen
+    let chosen = rustls::crypto::ring::default_provider().install_default();
+    let ended = match chosen {
+        Ok(()) => run().map_err(anyhow::Error::from),
+        Err(_) => Err(anyhow::anyhow!("the TLS library was set up twice")),
+    };
+    let exit = ended.unwrap_or_else(|error| {
+        eprintln!("quotefold: {error:#}");
+        Exit::Bug
+    });
+    exit.into()
+}

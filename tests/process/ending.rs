@@ -1,0 +1,163 @@
+//! How the program ends: ready no more, then no longer listening, then gone; in time, whatever clients do.
+
+use std::io::{ErrorKind, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use crate::support::{Configuration, PATIENCE, Program, Upstream, get, read, rows, send, until, write};
+
+/// How long the slow vendor takes.
+const SLOW: Duration = Duration::from_millis(600);
+
+/// Two sources after one vendor, slow where BTC-USD is asked for, and the times of the end.
+fn configuration(vendor: &Upstream, drain_delay: &str, drain_timeout: &str) -> Configuration {
+    let server =
+        format!("[server]\ntimeout = \"8s\"\ndrain_delay = \"{drain_delay}\"\ndrain_timeout = \"{drain_timeout}\"\n");
+    let patient = "timeout = \"8s\"";
+    Configuration::new(&format!("{server}{}{}", vendor.source("a", patient), vendor.source("b", patient)))
+}
+
+fn slow_vendor() -> Upstream {
+    Upstream::new(|call| {
+        let asked = call.asked();
+        if asked.iter().any(|symbol| symbol == "BTC-USD") {
+            sleep(SLOW);
+        }
+        let quotes: Vec<_> = asked.iter().map(|symbol| (symbol.as_str(), "100")).collect();
+        call.json(&rows(&quotes))
+    })
+}
+
+fn is_refused(address: SocketAddr) -> bool {
+    TcpStream::connect(address).is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
+}
+
+/// Asks as a client that would keep its connection: that it is closed is the server's doing.
+fn keep_asking(address: SocketAddr, target: &str) -> TcpStream {
+    write(address, &format!("GET {target} HTTP/1.1\r\nHost: x\r\n\r\n"))
+}
+
+#[test]
+fn readiness_fails_first_while_everybody_is_still_served_and_asked_to_connect_anew() {
+    let vendor = slow_vendor();
+    let (program, address) = Program::serve(&configuration(&vendor, "2s", "10s"), &[]);
+    assert_eq!(get(address, "/health/ready").status, 200);
+    let in_flight = keep_asking(address, "/prices?symbols=BTC-USD");
+    vendor.until_called(2);
+    program.signal("TERM");
+    until("not ready", || get(address, "/health/ready").status == 503);
+    for target in ["/prices?symbols=ETH-USD", "/health/live", "/sources"] {
+        let reply = read(keep_asking(address, target));
+        assert_eq!((reply.status, reply.header("connection")), (200, Some("close")), "{target}: {reply:?}");
+    }
+    let reply = read(in_flight);
+    assert_eq!((reply.status, reply.header("connection")), (200, Some("close")));
+    assert_eq!(reply.status("BTC-USD"), "ok", "the request in flight got all of its answer");
+    assert_eq!(program.ended().code, Some(0));
+    assert!(is_refused(address));
+}
+
+#[test]
+fn what_is_in_flight_when_the_door_closes_is_answered_whole() {
+    let vendor = slow_vendor();
+    let (mut program, address) = Program::serve(&configuration(&vendor, "0s", "10s"), &[]);
+    let in_flight = send(address, "/prices?symbols=BTC-USD");
+    vendor.until_called(2);
+    program.signal("TERM");
+    until("nobody else let in", || is_refused(address));
+    assert!(program.runs(), "it left before its last client");
+    let reply = read(in_flight);
+    assert_eq!((reply.status, reply.status("BTC-USD").as_str()), (200, "ok"));
+    assert_eq!(program.ended().code, Some(0));
+}
+
+#[test]
+fn clients_that_hold_on_do_not_hold_up_the_end() {
+    let vendor = Upstream::silent();
+    let (program, address) = Program::serve(&configuration(&vendor, "0s", "500ms"), &[]);
+    let _not_reading = not_reading(address);
+    let _waiting = send(address, "/prices?symbols=BTC-USD");
+    vendor.until_called(2);
+    // these two have 5 s to begin with
+    let _half_sent = write(address, "GET /prices HTTP/1.1\r\nHost: x\r\nX-Ha");
+    let _silent = TcpStream::connect(address).unwrap();
+    let started = Instant::now();
+    program.signal("TERM");
+    let ended = program.ended();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    // a client that does not read has 30 s to begin with, one that waits for the vendor 8 s
+    assert!(started.elapsed() < Duration::from_secs(6), "{:?}", started.elapsed());
+    assert!(ended.stderr.contains("\"cancelled\":3"), "half sent, waiting, not reading: {}", ended.stderr);
+}
+
+/// A client that asks for more than all the buffers in between can hold, and reads none of it.
+fn not_reading(address: SocketAddr) -> TcpStream {
+    let symbols: Vec<String> = (0..100).map(|number| format!("^X{number}")).collect();
+    let request = format!("GET /prices?symbols={} HTTP/1.1\r\nHost: x\r\n\r\n", symbols.join(","));
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_write_timeout(Some(Duration::from_millis(200))).unwrap();
+    while stream.write_all(request.as_bytes()).is_ok() {}
+    let mut answered = String::new();
+    until("the server is stuck, because it cannot write", || {
+        sleep(Duration::from_millis(500));
+        let before = std::mem::replace(&mut answered, answered_by(address));
+        answered == before
+    });
+    stream
+}
+
+/// How many requests for prices have been answered.
+fn answered_by(address: SocketAddr) -> String {
+    let metrics = get(address, "/metrics").body;
+    metrics.lines().find(|line| line.contains("route=\"/prices\"")).unwrap_or_default().to_owned()
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let vendor = Upstream::silent();
+    for (first, second) in [("TERM", "TERM"), ("TERM", "INT"), ("INT", "TERM")] {
+        let (program, address) = Program::serve(&configuration(&vendor, "60s", "60s"), &[]);
+        let called = vendor.calls();
+        let in_flight = send(address, "/prices?symbols=BTC-USD");
+        vendor.until_called(called + 2);
+        program.signal(first);
+        match first {
+            "TERM" => until("not ready", || get(address, "/health/ready").status == 503),
+            _ => until("closed", || is_refused(address)),
+        }
+        let started = Instant::now();
+        program.signal(second);
+        assert_eq!(program.ended().code, Some(0), "{first}, {second}");
+        // without it, the client would be waited for until its 8 s are over
+        assert!(started.elapsed() < Duration::from_secs(5), "{first}, {second}: {:?}", started.elapsed());
+        drop(in_flight);
+    }
+}
+
+#[test]
+fn ctrl_c_skips_the_time_for_load_balancers() {
+    let vendor = Upstream::quoting("100");
+    let (program, address) = Program::serve(&configuration(&vendor, "60s", "60s"), &[]);
+    assert_eq!(get(address, "/prices?symbols=BTC-USD").status, 200);
+    let idle = TcpStream::connect(address).unwrap();
+    program.signal("INT");
+    // the patience of every wait here is half of the delay
+    assert!(PATIENCE < Duration::from_secs(60));
+    assert_eq!(program.ended().code, Some(0));
+    drop(idle);
+}
+
+#[test]
+fn whoever_ends_it_as_soon_as_it_is_ready_gets_a_clean_end_that_is_in_the_log() {
+    let configuration = configuration(&Upstream::quoting("100"), "0s", "1s");
+    for _ in 0..10 {
+        let (program, _) = Program::serve(&configuration, &[]);
+        program.signal("TERM");
+        let ended = program.ended();
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        for words in ["asked to end", "\"cancelled\":0"] {
+            assert!(ended.stderr.contains(words), "{words:?} is not in {}", ended.stderr);
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Connections that break, are refused, lead elsewhere, or were closed behind our back.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::Market;
+use crate::support::{After, NOBODY, Service, Upstream, rows, until};
+
+#[test]
+fn a_reply_that_ends_before_its_announced_length_is_a_broken_connection() {
+    let market = Market::of(Upstream::new(|call| {
+        let body = r#"[{"s":"BTC-USD","p":"1"}]"#;
+        call.raw(&format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 999\r\n\r\n{body}"));
+        After::Close
+    }));
+    market.assert_failed("connection", "");
+    // at most one more try, and on a connection of its own
+    let faulty = &market.faulty;
+    assert!((1..=2).contains(&faulty.calls()) && faulty.connections() == faulty.calls(), "{} calls", faulty.calls());
+}
+
+#[test]
+fn a_connection_that_is_reset_costs_one_quote() {
+    for reply in ["", "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 999\r\n\r\n[{\"s\":"] {
+        let vendor = resetting(reply);
+        let honest = [Upstream::quoting("100"), Upstream::quoting("100")];
+        let service = Service::over(&[
+            crate::support::source("a", vendor, ""),
+            honest[0].source("b", ""),
+            honest[1].source("c", ""),
+        ]);
+        let answer = service.prices("BTC-USD");
+        assert_eq!(answer.verdict("BTC-USD", "a"), "failed / connection", "after {reply:?}");
+        assert_eq!((answer.status, answer.status("BTC-USD").as_str()), (200, "ok"));
+    }
+}
+
+/// A vendor that resets every connection after these words: closing with a byte unread is what makes a reset of it.
+fn resetting(reply: &'static str) -> std::net::SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let _ = stream.read(&mut [0; 1]);
+            let _ = stream.write_all(reply.as_bytes());
+        }
+    });
+    address
+}
+
+#[test]
+fn a_refused_connection_is_known_at_once() {
+    let honest = [Upstream::quoting("100"), Upstream::quoting("100")];
+    let started = Instant::now();
+    let refused = format!("url = \"http://{NOBODY}/{{symbols}}\"\ntimeout = \"8s\"");
+    let service =
+        Service::over(&[honest[0].source("a", &refused), honest[0].source("b", ""), honest[1].source("c", "")]);
+    let answer = service.prices("BTC-USD");
+    assert_eq!(answer.verdict("BTC-USD", "a"), "failed / connection");
+    assert!(started.elapsed() < Duration::from_secs(6), "it was waited for: {:?}", started.elapsed());
+    let detail = answer.quote("BTC-USD", "a")["detail"].to_string();
+    assert!(detail.contains("refused"), "{detail}");
+}
+
+#[test]
+fn a_redirect_is_not_followed() {
+    let internal = Upstream::quoting("1");
+    for status in [301, 302, 303, 307, 308] {
+        let location = format!("Location: http://{}/quotes?ids=BTC-USD\r\n", internal.address);
+        let market = Market::of(Upstream::new(move |call| call.reply(status, &location, "")));
+        market.assert_failed("http_status", &status.to_string());
+    }
+    assert_eq!(internal.calls(), 0, "the internal host was asked");
+}
+
+#[test]
+fn a_connection_that_the_vendor_closed_while_it_was_idle_costs_nobody_anything() {
+    let market = Market::of(Upstream::new(|call| {
+        // says that it stays, and goes
+        call.json(&rows(&[("BTC-USD", "100.05")]));
+        After::Close
+    }));
+    for _ in 0..3 {
+        let reply = market.service.prices("BTC-USD");
+        assert_eq!(reply.verdict("BTC-USD", "a"), "used");
+        assert!(reply.quote("BTC-USD", "a")["failure"].is_null(), "{reply:?}");
+        market.faulty.until_left();
+        // the news of it must have come before the next call
+        thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!((market.faulty.calls(), market.faulty.connections()), (3, 3));
+}
+
+#[test]
+fn a_connection_is_used_again_if_its_reply_was_whole() {
+    let market = Market::of(Upstream::quoting("100.05"));
+    for _ in 0..3 {
+        assert_eq!(market.service.prices("BTC-USD").verdict("BTC-USD", "a"), "used");
+    }
+    until("three calls", || market.faulty.calls() == 3);
+    assert_eq!(market.faulty.connections(), 1);
+}
+
+#[test]
+fn with_every_source_down_each_is_named_with_its_reason_and_a_time_to_ask_again() {
+    let vendors = [Upstream::saying(500, "{}"), Upstream::saying(200, "<"), Upstream::saying(429, "{}")];
+    let names = ["a", "b", "c"];
+    let mut sources: Vec<String> = vendors.iter().zip(names).map(|(vendor, name)| vendor.source(name, "")).collect();
+    sources.push(vendors[0].source("d", &format!("url = \"http://{NOBODY}/{{symbols}}\"")));
+    let service = Service::over(&sources);
+    let reply = service.prices("BTC-USD,ETH-USD");
+    assert_eq!((reply.status, reply.header("prices-status")), (503, Some("none")));
+    let wait: u64 = reply.header("retry-after").and_then(|wait| wait.parse().ok()).expect("a time in seconds");
+    assert!((1..=60).contains(&wait), "{wait}");
+    assert_eq!(reply.json()["status"], "none");
+    for symbol in ["BTC-USD", "ETH-USD"] {
+        assert_eq!(reply.status(symbol), "unavailable / no_answer");
+        for (source, reason) in [("a", "unavailable"), ("b", "malformed"), ("c", "rate_limited"), ("d", "connection")] {
+            assert_eq!(reply.verdict(symbol, source), format!("failed / {reason}"), "{symbol}");
+        }
+    }
+    assert_eq!(service.get("/health/live").status, 200);
+}

@@ -1,0 +1,106 @@
+//! What clients ask wrong: refused by the name of what is wrong, and no vendor hears of it.
+
+use super::Market;
+use crate::support::{Service, Upstream};
+
+#[test]
+fn a_symbol_that_is_asked_for_in_several_spellings_is_answered_once_where_it_was_first_mentioned() {
+    let market = Market::of(Upstream::quoting("100.05"));
+    let reply = market.service.prices("eth-usd,BTC_USD,ETH-USD,btc/usd,BTC-USD");
+    let answer = reply.json();
+    let symbols: Vec<_> =
+        answer["prices"].as_array().into_iter().flatten().map(|entry| entry["symbol"].clone()).collect();
+    assert_eq!(symbols, ["ETH-USD", "BTC-USD"]);
+    assert_eq!(answer["renamed"]["btc/usd"], "BTC-USD");
+    assert_eq!(market.faulty.heads().len(), 1);
+    assert!(market.faulty.heads()[0].starts_with("GET /quotes?ids=ETH-USD,BTC-USD HTTP/1.1\r\n"));
+    let reply = market.service.prices("AAPL,aapl,AAPL");
+    assert_eq!(reply.json()["prices"].as_array().map(Vec::len), Some(1));
+}
+
+/// A query, the field that must be named, and a word of the rule that was broken.
+fn bad_queries() -> Vec<(String, &'static str, &'static str)> {
+    let symbols = |list: &str| format!("symbols={list}");
+    let many: Vec<String> = (0..101).map(|number| format!("X{number}-USD")).collect();
+    let with = |rest: &str| format!("symbols=BTC-USD&{rest}");
+    vec![
+        (String::new(), "symbols", "missing"),
+        ("quotes=true".into(), "symbols", "missing"),
+        (symbols(""), "symbols", ""),
+        (symbols("AAPL,,MSFT"), "symbols", ""),
+        (symbols("AAPL,"), "symbols", ""),
+        (symbols(&many.join(",")), "symbols", "100"),
+        (symbols(&"A".repeat(33)), "symbols", "32"),
+        (symbols("%00"), "symbols", ""),
+        (symbols("AA%0APL"), "symbols", ""),
+        (symbols("%FF"), "symbols", "UTF-8"),
+        (symbols("%E2%82%BF-USD"), "symbols", ""),
+        (symbols("A+B"), "symbols", ""),
+        (symbols("../../etc/passwd"), "symbols", ""),
+        (symbols("isin:US0378331005"), "symbols", ""),
+        (with("symbols=ETH-USD"), "symbols", "twice"),
+        (with("timeout=1s&timeout=1s"), "timeout", "twice"),
+        (with("timout=1s"), "timout", "timeout"),
+        (with("currency=EUR"), "currency", "no parameter"),
+        (with("timeout=soon"), "timeout", "soon"),
+        (with("timeout=0s"), "timeout", "50ms"),
+        (with("timeout=1h"), "timeout", "10s"),
+        (with("timeout=99999999999999999999999s"), "timeout", ""),
+        (with("refresh_after=-1s"), "refresh_after", "-1s"),
+        (with("max_age="), "max_age", ""),
+        (with("require=most"), "require", "any, all and ok"),
+        (with("sources=nobody"), "sources", "nobody"),
+        (with("sources=a,"), "sources", ""),
+        (with("quotes=yes"), "quotes", "true and false"),
+        (with(&format!("quotes={}", "x".repeat(4096))), "query", "4096"),
+    ]
+}
+
+#[test]
+fn a_bad_query_is_a_problem_that_names_the_field_and_the_rule_and_costs_no_call() {
+    let market = Market::of(Upstream::quoting("100"));
+    for (query, field, words) in bad_queries() {
+        let reply = market.service.get(&format!("/prices?{query}"));
+        assert_eq!((reply.status, reply.header("content-type")), (400, Some("application/problem+json")), "{query}");
+        let problem = reply.json();
+        assert_eq!(problem["field"], field, "{query}: {problem:#}");
+        assert_eq!((&problem["type"], &problem["status"]), (&"/problems/bad-query".into(), &400.into()), "{query}");
+        let detail = problem["detail"].as_str().unwrap_or_default();
+        assert!(!detail.is_empty() && detail.contains(words), "{query}: {words:?} is not in {detail:?}");
+        assert_eq!(problem["request_id"].as_str(), reply.header("x-request-id"));
+        assert!(reply.body.len() < 6000, "{query}");
+    }
+    for target in ["/prices/A,B", "/prices/%00", "/prices/%FF", "/prices/BTC-USD?symbols=BTC-USD", "/prices/A%20B"] {
+        let reply = market.service.get(target);
+        assert_eq!((reply.status, reply.header("content-type")), (400, Some("application/problem+json")), "{target}");
+    }
+    let vendors = [&market.faulty, &market.honest[0], &market.honest[1]];
+    assert_eq!(vendors.map(Upstream::calls), [0, 0, 0], "a vendor was asked");
+}
+
+#[test]
+fn what_may_be_asked_at_most_is_answered_whole() {
+    let vendors = [Upstream::quoting("100"), Upstream::quoting("100")];
+    let service = Service::over(&[vendors[0].source("a", ""), vendors[1].source("b", "")]);
+    let most: Vec<String> = (0..100).map(|number| format!("X{number}-USD")).collect();
+    let reply = service.prices(&most.join(","));
+    assert_eq!((reply.status, reply.header("prices-status")), (200, Some("complete")));
+    let answer = reply.json();
+    let symbols: Vec<_> =
+        answer["prices"].as_array().into_iter().flatten().map(|entry| entry["symbol"].clone()).collect();
+    assert_eq!(symbols, most);
+    assert_eq!(vendors[0].calls(), 5, "a hundred symbols, twenty in a call");
+    let longest = "A".repeat(32);
+    assert_eq!(service.prices(&longest).status(&longest), "ok");
+}
+
+#[test]
+fn a_symbol_that_nobody_covers_costs_no_call_and_says_what_would_cover_it() {
+    let vendors = [Upstream::quoting("100"), Upstream::quoting("100")];
+    let service = Service::over(&[vendors[0].source("a", ""), vendors[1].source("b", "")]);
+    let reply = service.prices("EUR-USD");
+    assert_eq!((reply.status, reply.status("EUR-USD").as_str()), (404, "unavailable / not_covered"));
+    let detail = reply.entry("EUR-USD")["detail"].to_string();
+    assert!(detail.contains("no source that is switched on covers"), "{detail}");
+    assert_eq!(vendors.each_ref().map(Upstream::calls), [0, 0]);
+}

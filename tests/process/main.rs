@@ -1,0 +1,14 @@
+//! The service from outside: a real process with real signals and exit codes, real sockets, and vendors that misbehave.
+//!
+//! What starts the program is at the top; what vendors and clients do over the wire is in [`faults`], against the same service
+//! without a process around it, which is quicker.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "clippy knows test functions, but not what they call")]
+
+mod configuration;
+mod ending;
+mod exit_codes;
+mod faults;
+mod secrets;
+mod starting;
+mod support;

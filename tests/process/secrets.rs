@@ -1,0 +1,195 @@
+//! A key never leaves the process but for the vendor it belongs to, whatever that vendor, the network or the log does with it.
+
+use crate::support::{After, Call, Configuration, Ended, NOBODY, Program, Upstream, get, start};
+
+/// What every secret here holds; so half a secret is found too.
+const PLANTED: &str = "planted";
+
+/// A key with signs that are escaped in URLs and in JSON.
+const KEY: &str = "planted/by+the=operator&\\\"quoted";
+const VARIABLES: [(&str, &str); 3] =
+    [("DESK_TOKEN", "planted-in-the-environment"), ("DESK_KEY", KEY), ("RUST_LOG", "trace")];
+
+/// The ways in which a vendor says what it was told, and the filter that makes the most of it.
+const TELLTALES: [(&str, &str); 9] = [
+    ("a_refusal", "{error: \"unauthorized\", detail: .said}"),
+    ("an_outage", "."),
+    ("a_text", ".[]"),
+    ("a_string", ".price"),
+    ("a_price", "{price: .said}"),
+    ("a_symbol", "{symbol: .said, price: 1}"),
+    ("a_currency", "{price: 1, currency: .said}"),
+    ("a_redirect", "."),
+    ("a_long_body", ".price"),
+];
+
+/// The ways in which a secret gets into a call.
+fn carriers() -> [(&'static str, String); 4] {
+    let url = |path: &str| format!("url = \"http://ADDRESS/TELLTALE/{path}\"\n");
+    [
+        ("query", format!("{}key = \"${{DESK_KEY}}\"\n", url("?ids={symbols}&token={key}"))),
+        (
+            "header",
+            format!("{}key = \"${{DESK_KEY}}\"\nheaders = {{ x-api-key = \"{{key}}\" }}\n", url("?ids={symbols}")),
+        ),
+        ("variable", format!("{}headers = {{ authorization = \"Bearer ${{DESK_TOKEN}}\" }}\n", url("?ids={symbols}"))),
+        (
+            "written",
+            format!(
+                "{}headers = {{ x-token = \"planted-in-a-header\" }}\n",
+                url("?ids={symbols}&apikey=planted-in-the-url")
+            ),
+        ),
+    ]
+}
+
+/// A vendor that repeats the whole request in its reply, in the place that the path names.
+fn telltale(call: &mut Call<'_>) -> After {
+    let said = serde_json::Value::from(call.head.clone()).to_string();
+    let kind = call.target().split('/').nth(1).unwrap_or_default().to_owned();
+    match kind.as_str() {
+        "a_refusal" => call.reply(403, "Content-Type: application/json\r\n", &format!("{{\"said\":{said}}}")),
+        "an_outage" => call.reply(500, "Content-Type: text/plain\r\n", &call.head.clone()),
+        "a_text" => call.reply(200, "Content-Type: text/plain\r\n", &call.head.clone()),
+        "a_string" => call.json(&said),
+        "a_redirect" => {
+            let target = call.target().to_owned();
+            call.reply(302, &format!("Location: http://{NOBODY}{target}\r\n"), &said)
+        }
+        // only white space in front of it, which is not shown: the cut falls into the secret
+        "a_long_body" => call.json(&format!("{}{said}", " ".repeat(550))),
+        _ => call.json(&format!("{{\"said\":{said}}}")),
+    }
+}
+
+/// The name of a source: they have no underscores.
+fn name(carrier: &str, kind: &str) -> String {
+    format!("{carrier}-{kind}").replace('_', "-")
+}
+
+/// Every carrier to every telltale, and to nobody at all.
+fn configuration(vendor: &Upstream) -> Configuration {
+    let mut text = String::from("[server]\ntimeout = \"5s\"\ndrain_delay = \"0s\"\n");
+    for (carrier, lines) in carriers() {
+        for (kind, jq) in TELLTALES {
+            let lines = lines.replace("ADDRESS", &vendor.address.to_string()).replace("TELLTALE", kind);
+            text += &vendor.source(&name(carrier, kind), &format!("{lines}jq = '{jq}'"));
+        }
+        for (kind, address) in [("refused", NOBODY), ("unknown", "quotefold.invalid")] {
+            let lines = lines.replace("ADDRESS", address).replace("TELLTALE", kind);
+            text += &vendor.source(&name(carrier, kind), &format!("{lines}jq = '.'\ntimeout = \"2s\""));
+        }
+    }
+    Configuration::new(&text)
+}
+
+fn assert_hidden(what: &str, text: &str) {
+    let lower = text.to_lowercase();
+    if let Some(at) = lower.find(PLANTED) {
+        let around: String = lower.chars().skip(at.saturating_sub(200)).take(300).collect();
+        panic!("{what} shows a secret: …{around}…");
+    }
+}
+
+fn run(arguments: &[&str]) -> Ended {
+    Program::new(&mut start(arguments, &VARIABLES)).ended()
+}
+
+#[test]
+fn no_page_of_the_service_and_no_line_of_its_log_shows_a_secret() {
+    let vendor = Upstream::new(telltale);
+    let (program, address) = Program::serve(&configuration(&vendor), &VARIABLES);
+    let prices = get(address, "/prices?symbols=BTC-USD,ETH-USD,AAPL");
+    for target in [
+        "/prices?symbols=BTC-USD",
+        "/prices/BTC-USD?refresh_after=0s",
+        "/prices?symbols=BTC-USD&sources=none",
+        "/sources",
+        "/metrics",
+        "/health",
+        "/health/ready",
+        "/nowhere",
+    ] {
+        let reply = get(address, target);
+        assert_hidden(target, &format!("{}{}", reply.head, reply.body));
+    }
+    program.signal("TERM");
+    let ended = program.ended();
+    assert_hidden("a reply", &format!("{}{}", prices.head, prices.body));
+    assert_hidden("stdout", &ended.stdout);
+    assert_hidden("the log", &ended.stderr);
+    // else nothing would have been shown to begin with
+    let told = vendor.heads().concat();
+    for secret in
+        ["token=planted%2Fby", "planted/by+the", "Bearer planted-in-the-env", "planted-in-a-h", "apikey=planted"]
+    {
+        assert!(told.contains(secret), "{secret} did not get to the vendor");
+    }
+    assert!(
+        prices.body.contains("***") && ended.stderr.contains("TRACE"),
+        "nothing was hidden, or not much was logged"
+    );
+    for (carrier, _) in carriers() {
+        for (kind, _) in TELLTALES {
+            let verdict = prices.verdict("BTC-USD", &name(carrier, kind));
+            assert_ne!(verdict, "used", "{carrier}-{kind} was to fail");
+        }
+        for kind in ["refused", "unknown"] {
+            let verdict = prices.verdict("BTC-USD", &name(carrier, kind));
+            assert!(["failed / connection", "failed / timeout"].contains(&verdict.as_str()), "{kind}: {verdict}");
+        }
+    }
+}
+
+#[test]
+fn no_command_shows_a_secret() {
+    let vendor = Upstream::new(telltale);
+    let configuration = configuration(&vendor);
+    let file = ["--config", configuration.path()];
+    let commands: [&[&str]; 5] =
+        [&["config"], &["sources"], &["sources", "--json"], &["check"], &["get", "BTC-USD", "--json"]];
+    for command in commands {
+        let ended = run(&[command, &file].concat());
+        assert!(!ended.stdout.is_empty(), "{command:?}: {ended:?}");
+        assert_hidden(&format!("{command:?}"), &format!("{}{}", ended.stdout, ended.stderr));
+    }
+    for (carrier, _) in carriers() {
+        for kind in TELLTALES.iter().map(|(kind, _)| kind).chain(&["refused", "unknown"]) {
+            let source = name(carrier, kind);
+            let ended = run(&[&["check", &source, "BTC-USD", "--live"], &file[..]].concat());
+            assert!(ended.stdout.contains("verdict: "), "{source}: {ended:?}");
+            assert_hidden(&format!("check {source} --live"), &format!("{}{}", ended.stdout, ended.stderr));
+        }
+    }
+}
+
+#[test]
+fn a_secret_in_the_wrong_place_is_not_repeated_by_the_complaint() {
+    let wrong = [
+        "[server]\ntimeout = \"${DESK_KEY}\"\n",
+        "[server]\nlisten = \"${DESK_TOKEN}\"\n",
+        "[sources.${DESK_TOKEN}]\n",
+        "[sources.x]\nkey = \"planted\"\nkey = \"planted\"\n",
+        "[sources.x]\nkey = [\"planted-in-a-list\"]\n",
+        "[sources.x]\nclasses = [\"equity\"]\nurl = \"http://x/{symbols}?k=${DESK_KEY}{nonsense}\"\njq = \"${DESK_KEY}\"\n",
+    ];
+    for text in wrong {
+        let ended = run(&["serve", "--config", Configuration::new(text).path()]);
+        assert_eq!(ended.code, Some(78), "{text}{ended:?}");
+        assert_hidden(text, &format!("{}{}", ended.stdout, ended.stderr));
+    }
+}
+
+#[test]
+fn a_name_and_password_in_a_url_are_hidden_in_the_form_in_which_they_travel_too() {
+    let vendor = Upstream::new(telltale);
+    let url = format!("url = \"http://desk:planted-in-the-front@{}/an_outage/?ids={{symbols}}\"", vendor.address);
+    let configuration = Configuration::new(&vendor.source("desk", &url));
+    let ended = run(&["get", "BTC-USD", "--json", "--config", configuration.path()]);
+    let head = vendor.heads().concat().to_lowercase();
+    let travels = head.split("authorization: basic ").nth(1).and_then(|rest| rest.lines().next()).map(str::to_owned);
+    let shown = format!("{}{}", ended.stdout, ended.stderr).to_lowercase();
+    assert_hidden("get", &shown);
+    let travels = travels.expect("the vendor was told");
+    assert!(!shown.contains(&travels), "{shown}");
+}

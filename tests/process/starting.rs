@@ -1,0 +1,114 @@
+//! How the program starts: one line says that it is ready, and where.
+
+use std::io::Write;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::time::Duration;
+
+use crate::support::{Configuration, Program, Upstream, get, run, start, until};
+
+/// A line that a script can wait for: these words, then the address with the real port.
+fn assert_ready_line(stdout: &str, words: &str, address: SocketAddr) {
+    let lines: Vec<&str> = stdout.lines().collect();
+    assert!(matches!(lines[..], [line] if line.starts_with(&format!("{words} http://{address}"))), "{stdout:?}");
+    assert_ne!(address.port(), 0);
+}
+
+#[test]
+fn serve_says_in_one_line_where_it_listens_and_nothing_else_on_stdout() {
+    let configuration = Configuration::new(&Upstream::quoting("100").source("a", ""));
+    let (program, address) = Program::serve(&configuration, &[("RUST_LOG", "trace")]);
+    assert_eq!(get(address, "/prices?symbols=BTC-USD").status, 200, "the address in the line is one that answers");
+    program.signal("INT");
+    let ended = program.ended();
+    assert_eq!(ended.code, Some(0));
+    assert_ready_line(&ended.stdout, "quotefold listens on", address);
+}
+
+#[test]
+fn the_demo_says_where_it_listens_and_that_its_prices_are_invented() {
+    let (program, address) = Program::demo();
+    let reply = get(address, "/prices?symbols=AAPL,BTC-USD");
+    assert_eq!((reply.status, reply.header("quotefold-demo")), (200, Some("true")), "{reply:?}");
+    assert_eq!(reply.json()["simulated"], true);
+    assert_eq!(get(address, "/prices/AAPL").json()["simulated"], true);
+    program.signal("TERM");
+    let ended = program.ended();
+    assert_eq!(ended.code, Some(0));
+    assert_ready_line(&ended.stdout, "quotefold demo listens on", address);
+    assert!(ended.stdout.contains("simulated"), "{}", ended.stdout);
+}
+
+#[test]
+fn the_option_wins_over_the_variable_and_the_variable_over_the_file() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let busy = taken.local_addr().unwrap();
+    let configuration = Configuration::new(&format!("[server]\nlisten = \"{busy}\"\n"));
+    let variables = [("QUOTEFOLD_SERVER__LISTEN", "127.0.0.1:0")];
+    let by_variable = Program::new(&mut start(&["serve", "--config", configuration.path()], &variables));
+    assert_ne!(by_variable.ready(), busy);
+    let address = busy.to_string();
+    let by_option = ["serve", "--config", configuration.path(), "--listen", &address];
+    let ended = Program::new(&mut start(&by_option, &variables)).ended();
+    assert!(ended.code != Some(0) && ended.stderr.contains(&address), "{ended:?}");
+}
+
+#[test]
+fn a_port_that_is_taken_is_named_with_a_cure() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let configuration = Configuration::new(&Upstream::quoting("100").source("a", ""));
+    let serve = ["serve", "--config", configuration.path(), "--listen", &address];
+    for arguments in [&serve[..], &["demo", "--quiet", "--listen", &address]] {
+        let ended = run(arguments);
+        assert!(ended.code.is_some_and(|code| code != 0), "{ended:?}");
+        assert_eq!(ended.stdout, "", "it said that it was ready");
+        for words in [address.as_str(), "server.listen", "in use", "--listen"] {
+            assert!(ended.stderr.contains(words), "{words:?} is not in {:?}", ended.stderr);
+        }
+    }
+}
+
+#[test]
+fn a_log_that_nobody_reads_any_more_does_not_stop_the_service() {
+    let configuration = Configuration::new(&Upstream::quoting("100").source("a", ""));
+    let (reader, writer) = std::io::pipe().unwrap();
+    let mut command = start(&["serve", "--config", configuration.path(), "--listen", "127.0.0.1:0"], &[]);
+    let program = Program::new(command.env("RUST_LOG", "trace").stderr(writer));
+    let address = program.ready();
+    // the pipe is closed for good when the command's own end of it is gone
+    drop((command, reader));
+    for _ in 0..3 {
+        assert_eq!(get(address, "/prices?symbols=BTC-USD&refresh_after=0s").status, 200);
+        assert_eq!(get(address, "/health/live").status, 200);
+    }
+    program.signal("TERM");
+    assert_eq!(program.ended().code, Some(0));
+}
+
+#[test]
+fn what_is_no_http_does_not_stop_the_service() {
+    let configuration = Configuration::new(&Upstream::quoting("100").source("a", ""));
+    let (mut program, address) = Program::serve(&configuration, &[]);
+    for words in [&b"\x16\x03\x01\x02\x00\x01\x00"[..], b"\r\n\r\n\r\n", b"GET\0/ HTTP/9.9\r\n\r\n", &[0xff; 4096]] {
+        let mut stream = TcpStream::connect(address).unwrap();
+        // whether it takes all of it is its own affair
+        let _ = stream.write_all(words);
+    }
+    until("it answers again", || get(address, "/health/live").status == 200);
+    assert!(program.runs());
+}
+
+#[test]
+fn a_burst_of_connections_waits_in_the_kernels_queue_and_none_is_sent_away() {
+    let configuration = Configuration::new(&Upstream::quoting("100").source("a", ""));
+    let (program, address) = Program::serve(&configuration, &[]);
+    // a process that stands still takes no connections
+    program.signal("STOP");
+    let kernels_own_limit = std::fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap_or_default();
+    let burst = kernels_own_limit.trim().parse().map_or(100, |limit: usize| limit.min(1000));
+    let connected: Result<Vec<_>, _> =
+        (0..burst).map(|_| TcpStream::connect_timeout(&address, Duration::from_millis(900))).collect();
+    program.signal("CONT");
+    assert_eq!(connected.map(|streams| streams.len()).map_err(|error| error.kind()), Ok(burst));
+    assert_eq!(get(address, "/health/live").status, 200);
+}
