@@ -1,0 +1,147 @@
+//! A seeded walk of some thirty prices from plausible levels: the market that the demo's venues quote.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rust_decimal::{Decimal, RoundingStrategy};
+
+use crate::symbol::Symbol;
+
+/// Symbol, level in major units, decimals, and the unit in which venues abroad quote it.
+#[rustfmt::skip]
+const LEVELS: [(&str, &str, u32, &str); 31] = [
+    ("AAPL", "231.44", 2, "USD"), ("MSFT", "512.30", 2, "USD"), ("NVDA", "188.15", 2, "USD"), ("AMZN", "229.70", 2, "USD"),
+    ("GOOGL", "286.52", 2, "USD"), ("META", "611.90", 2, "USD"), ("TSLA", "402.65", 2, "USD"), ("BRK.B", "507.81", 2, "USD"),
+    ("JPM", "309.22", 2, "USD"), ("KO", "71.18", 2, "USD"),
+    ("VOD.L", "0.9184", 4, "GBp"), ("SHEL.L", "28.415", 4, "GBp"), ("SAP.DE", "218.95", 2, "EUR"), ("AIR.PA", "205.40", 2, "EUR"),
+    ("NESN.SW", "80.12", 2, "CHF"), ("7203.T", "3120", 0, "JPY"),
+    ("BTC-USD", "92350.10", 2, "USD"), ("ETH-USD", "3041.55", 2, "USD"), ("SOL-USD", "138.42", 2, "USD"),
+    ("XRP-USD", "2.1140", 4, "USD"), ("LTC-USD", "94.61", 2, "USD"), ("BTC-EUR", "79830.40", 2, "EUR"),
+    ("ETH-EUR", "2629.10", 2, "EUR"), ("BTC-USDT", "92401.70", 2, "USDT"), ("ETH-USDT", "3043.20", 2, "USDT"),
+    ("SOL-USDT", "138.49", 2, "USDT"),
+    ("EUR-USD", "1.15682", 5, "USD"), ("GBP-USD", "1.31410", 5, "USD"), ("USD-JPY", "154.622", 3, "JPY"),
+    ("USD-CHF", "0.80451", 5, "CHF"), ("EUR-GBP", "0.88031", 5, "GBP"),
+];
+
+/// The market. Every price in it is invented.
+#[derive(Debug)]
+pub struct Market(Mutex<State>);
+
+#[derive(Debug)]
+struct State {
+    chance: fastrand::Rng,
+    levels: BTreeMap<Symbol, Level>,
+}
+
+#[derive(Clone, Debug)]
+struct Level {
+    start: Decimal,
+    now: Decimal,
+    decimals: u32,
+    unit: &'static str,
+}
+
+/// What a venue would print for a symbol right now, in major units.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ticker {
+    /// The last price.
+    pub price: Decimal,
+    /// The best bid.
+    pub bid: Decimal,
+    /// The best ask.
+    pub ask: Decimal,
+    /// The day's volume.
+    pub volume: Decimal,
+    /// The unit the price is usually quoted in: `USD`, `GBp`.
+    pub unit: &'static str,
+}
+
+impl Market {
+    /// A market at its opening levels; the same seed walks the same way.
+    pub fn new(seed: u64) -> Self {
+        let level = |(name, level, decimals, unit): &(&str, &str, u32, &'static str)| {
+            let start = crate::decimal::read(level)?;
+            Some((Symbol::parse(name).ok()?, Level { start, now: start, decimals: *decimals, unit }))
+        };
+        let levels = LEVELS.iter().filter_map(level).collect();
+        Market(Mutex::new(State { chance: fastrand::Rng::with_seed(seed), levels }))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Every symbol there is.
+    pub fn symbols(&self) -> Vec<Symbol> {
+        self.lock().levels.keys().cloned().collect()
+    }
+
+    /// Moves every price by up to two basis points, and back towards its level if it has strayed by one in a hundred.
+    pub fn step(&self) {
+        let mut state = self.lock();
+        let State { chance, levels } = &mut *state;
+        for level in levels.values_mut() {
+            let strayed = level.now.saturating_sub(level.start).checked_div(level.start).unwrap_or_default();
+            let lean = if strayed > Decimal::new(1, 2) { -10 } else { i64::from(strayed < Decimal::new(-1, 2)) * 10 };
+            level.now = scaled(level.now, chance.i64(-20..=20) + lean);
+        }
+    }
+
+    /// A venue's view of a symbol: within a fraction of a basis point of the market, with a book around it.
+    pub fn ticker(&self, symbol: &Symbol) -> Option<Ticker> {
+        let mut state = self.lock();
+        let level = state.levels.get(symbol)?.clone();
+        let shade = state.chance.i64(-2..=2);
+        let volume = Decimal::new(state.chance.i64(1_000_000..90_000_000), 3);
+        let round =
+            |value: Decimal| value.round_dp_with_strategy(level.decimals, RoundingStrategy::MidpointNearestEven);
+        let tick = Decimal::new(1, level.decimals);
+        let price = round(scaled(level.now, shade));
+        let half_spread = round(scaled(level.now, 3).saturating_sub(level.now)).max(tick);
+        Some(Ticker {
+            price,
+            bid: price.saturating_sub(half_spread),
+            ask: price.saturating_add(half_spread),
+            volume,
+            unit: level.unit,
+        })
+    }
+}
+
+impl Ticker {
+    /// The same ticker from a venue that is off by 8 %.
+    pub fn lie(self) -> Self {
+        let off = |value: Decimal| {
+            let scale = value.scale();
+            value.saturating_mul(Decimal::new(108, 2)).round_dp(scale)
+        };
+        Ticker { price: off(self.price), bid: off(self.bid), ask: off(self.ask), ..self }
+    }
+}
+
+/// The value, more by so many hundred-thousandths.
+fn scaled(value: Decimal, hundred_thousandths: i64) -> Decimal {
+    value.saturating_mul(Decimal::new(100_000 + hundred_thousandths, 5)).round_dp(10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_seed_walks_the_same_way_and_never_far() {
+        let (one, two) = (Market::new(1), Market::new(1));
+        assert_eq!(one.symbols().len(), LEVELS.len());
+        for _ in 0..5000 {
+            one.step();
+            two.step();
+        }
+        for symbol in one.symbols() {
+            let ticker = one.ticker(&symbol).unwrap();
+            assert_eq!(Some(&ticker), two.ticker(&symbol).as_ref());
+            let start = one.lock().levels[&symbol].start;
+            assert!((ticker.price - start).abs() < start * Decimal::new(3, 2), "{symbol} strayed to {}", ticker.price);
+            assert!(ticker.bid < ticker.price && ticker.price < ticker.ask, "{symbol}");
+        }
+    }
+}

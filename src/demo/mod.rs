@@ -1,0 +1,149 @@
+//! A simulated market on loopback that breaks while you watch: no network, no keys.
+//!
+//! The venues have invented names and speak the formats of catalogue entries, so the demo goes through the same catalogue, the
+//! same HTTP and the same stack as the real thing. Only the prices are invented, and every answer says so.
+
+pub mod market;
+mod story;
+pub mod venue;
+pub mod wire;
+
+use std::collections::HashMap;
+use std::fmt::Write;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use tokio::net::TcpListener;
+
+use crate::Quotefold;
+use crate::server::drain::Drain;
+use crate::server::listen;
+use crate::server::problem::Problem;
+use crate::settings::Settings;
+use crate::source::spelling::Spelling;
+use crate::symbol::Symbol;
+use market::Market;
+pub use story::tell;
+use venue::{Mood, Venue, Venues};
+use wire::Wire;
+
+/// The venues: name, format, and the catalogue entry whose format it is.
+const VENUES: [(&str, Wire, &str); 8] = [
+    ("alpha", Wire::Tiingo, "tiingo"),
+    ("beta", Wire::Finnhub, "finnhub"),
+    ("gamma", Wire::Yahoo, "yahoo"),
+    ("epsilon", Wire::Coinbase, "coinbase"),
+    ("zeta", Wire::Kraken, "kraken"),
+    ("eta", Wire::Bitstamp, "bitstamp"),
+    ("theta", Wire::Binance, "binance"),
+    ("delta", Wire::Twelvedata, "twelvedata"),
+];
+
+/// The seed of the market's walk: every demo opens alike.
+const SEED: u64 = 20_261_120;
+
+/// How often prices move.
+const STEP: Duration = Duration::from_millis(250);
+
+/// Opens the venues behind a listener, and lets the market move.
+pub fn open_venues(listener: TcpListener, settings: &Settings) -> Arc<Venues> {
+    let market = Market::new(SEED);
+    let symbols = market.symbols();
+    let venue = |(name, wire, _): (&'static str, Wire, &str)| Venue::new(name, wire, names(name, settings, &symbols));
+    let venues = Arc::new(Venues::new(market, VENUES.into_iter().map(venue).collect()));
+    tokio::spawn(listen::run(listener, venues.router(), listen::Limits::default(), Drain::new()));
+    let walking = Arc::clone(&venues);
+    tokio::spawn(async move {
+        let mut steps = tokio::time::interval(STEP);
+        loop {
+            steps.tick().await;
+            walking.market().step();
+        }
+    });
+    venues
+}
+
+/// What a venue calls the symbols it has: what the source that asks it calls them.
+fn names(name: &str, settings: &Settings, symbols: &[Symbol]) -> HashMap<String, Symbol> {
+    let source = settings.sources.iter().find(|source| source.name == name);
+    let Some(spelling) = source.and_then(|source| Spelling::new(source).ok()) else { return HashMap::new() };
+    let has = |symbol: &&Symbol| spelling.covers(symbol, symbol.class());
+    let named = |symbol: &Symbol| Some((spelling.spell(symbol, symbol.class())?, symbol.clone()));
+    symbols.iter().filter(has).filter_map(named).collect()
+}
+
+/// The demo's own settings: the venues as sources, ages so short that the whole ladder of the fold is seen, and a quiet log,
+/// because the story is told on the same terminal.
+pub fn settings_text(venues: SocketAddr) -> String {
+    let mut text = String::from(
+        "[server]\ntimeout = \"800ms\"\ndrain_delay = \"0s\"\n\n[freshness]\nrefresh_after = \"1s\"\nusable_for = \"5s\"\nfallback_for = \"15m\"\n\n[log]\nlevel = \"error\"\nrequests = \"none\"\n",
+    );
+    for class in crate::symbol::Class::ALL {
+        // writing to a string cannot fail
+        let _ =
+            write!(text, "\n[class.{class}]\nrefresh_after = \"1s\"\nusable_for = \"5s\"\nfallback_for = \"15m\"\n");
+    }
+    for (name, _, like) in VENUES {
+        let _ = write!(
+            text,
+            "\n[sources.{name}]\nlike = \"{like}\"\nabout = \"a simulated venue that speaks the format of {like}\"\n\
+             base_url = \"http://{venues}/{name}\"\nkey = \"simulated\"\nlimits = [\"50/s\"]\ntimeout = \"600ms\"\n"
+        );
+    }
+    // every listing has two venues at least, so that one liar is always found out
+    text += "format = { suffix = { DE = \":XETR\", L = \":LSE\", PA = \":EPA\", SW = \":SIX\", T = \":TSE\" }, fx = \"{base}/{quote}\" }\n";
+    text
+}
+
+/// What to paste into another terminal.
+pub fn what_to_try(address: &str) -> String {
+    format!(
+        "Try, in another terminal:\n\
+         \x20 curl 'http://{address}/prices?symbols=AAPL,MSFT'\n\
+         \x20 curl 'http://{address}/prices/BTC-USD?refresh_after=0s'\n\
+         \x20 curl -X POST 'http://{address}/demo/alpha/lie'     break a venue: lie, hang, 429, die; heal mends it\n\
+         \x20 curl 'http://{address}/sources'\n\
+         Every price here is simulated. Ctrl-C ends the demo.\n"
+    )
+}
+
+/// The service over the venues.
+///
+/// # Errors
+/// As [`Quotefold::new`].
+pub fn service(settings: Settings) -> Result<Quotefold, crate::source::SetupError> {
+    // nobody can add a provider to a simulated market, so none is offered
+    let settings = Settings { off: Vec::new(), ..settings };
+    let service = Quotefold::new(settings, &crate::clock::Clock::system())?;
+    Ok(Quotefold { simulated: true, ..service })
+}
+
+/// `POST /demo/{venue}/{mood}`: what breaks a venue, and heals it.
+pub fn controls(venues: &Arc<Venues>) -> Router {
+    Router::new().route("/demo/{venue}/{mood}", post(change)).with_state(Arc::clone(venues))
+}
+
+async fn change(
+    State(venues): State<Arc<Venues>>,
+    Path((name, word)): Path<(String, String)>,
+) -> Result<Response, Problem> {
+    let names = || VENUES.map(|(name, ..)| name).join(", ");
+    let Some(venue) = venues.get(&name) else {
+        return Err(Problem::bad_query("venue", format!("there is no venue {name:?}; there are {}", names())));
+    };
+    let Some(mood) = Mood::called(&word) else {
+        return Err(Problem::bad_query(
+            "mood",
+            format!("a venue cannot {word:?}; it can lie, hang, 429, die and heal"),
+        ));
+    };
+    venue.set(mood);
+    let body = serde_json::json!({ "venue": name, "mood": word, "simulated": true });
+    Ok(([(CONTENT_TYPE, "application/json")], body.to_string()).into_response())
+}

@@ -1,0 +1,188 @@
+//! Tells what happens to a caller while the market breaks: a line every few seconds, from real answers to its own questions.
+
+use std::fmt::Write;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rust_decimal::{Decimal, RoundingStrategy};
+use tokio::time::{Instant, sleep};
+
+use super::venue::{Mood, Venues};
+use crate::Quotefold;
+use crate::decimal::plain;
+use crate::fold::{Folded, Judged, Price, Verdict};
+use crate::question::Question;
+
+/// One thing that happens.
+struct Act {
+    /// What is broken, and what callers should look for.
+    title: &'static str,
+    /// Which venues are in which mood; all others are honest.
+    moods: &'static [(&'static str, Mood)],
+    /// What is asked.
+    symbol: &'static str,
+    /// How long it takes to show.
+    shows_after: Duration,
+    /// What to say of the price.
+    tell: fn(&Price) -> String,
+}
+
+/// How long each line stands before the next thing happens.
+const PAUSE: Duration = Duration::from_secs(3);
+
+/// How long healed venues are asked before the next thing happens.
+const SETTLE: Duration = Duration::from_secs(2);
+
+const EVERY_VENUE_OF_AAPL: &[(&str, Mood)] =
+    &[("alpha", Mood::Dead), ("beta", Mood::Dead), ("gamma", Mood::Dead), ("delta", Mood::Dead)];
+
+const ACTS: [Act; 9] = [
+    act("all is well", &[], "AAPL", 2, well),
+    act("delta hangs", &[("delta", Mood::Hang)], "AAPL", 2, without_delta),
+    act("gamma lies by 8 %", &[("gamma", Mood::Lie)], "AAPL", 3, one_liar),
+    act("beta answers 429", &[("beta", Mood::Limited)], "AAPL", 3, left_alone),
+    act("gamma quotes pence, delta pounds", &[], "VOD.L", 7, pence),
+    act("two camps", &[("alpha", Mood::Lie), ("beta", Mood::Lie)], "AAPL", 3, two_camps),
+    act("every venue is down", EVERY_VENUE_OF_AAPL, "AAPL", 7, all_down),
+    act("the venues are back", &[], "AAPL", 3, well),
+    act("and from the start", &[], "BTC-USD", 2, well),
+];
+
+const fn act(
+    title: &'static str,
+    moods: &'static [(&'static str, Mood)],
+    symbol: &'static str,
+    seconds: u64,
+    tell: fn(&Price) -> String,
+) -> Act {
+    Act { title, moods, symbol, shows_after: Duration::from_secs(seconds), tell }
+}
+
+/// Tells the story over and over, on stderr.
+pub async fn tell(service: Arc<Quotefold>, venues: Arc<Venues>) {
+    loop {
+        for act in &ACTS {
+            for (name, mood) in act.moods {
+                venues.get(name).into_iter().for_each(|venue| venue.set(*mood));
+            }
+            let line = play(&service, act).await;
+            // whoever closed stderr does not want to hear the story
+            let _ = io::Write::write_all(&mut io::stderr(), format!("{line}\n").as_bytes());
+            sleep(PAUSE).await;
+            // only what the story broke: a venue that a user broke stays broken
+            for (name, _) in act.moods {
+                venues.get(name).into_iter().for_each(|venue| venue.set(Mood::Honest));
+            }
+            // what the broken ones said is forgotten before the next thing happens
+            ask_for(&service, act.symbol, SETTLE).await;
+        }
+    }
+}
+
+/// Waits until an act shows, asking now and then as a client would, and says what the last answer was.
+async fn play(service: &Quotefold, act: &Act) -> String {
+    ask_for(service, act.symbol, act.shows_after).await;
+    match ask(service, act.symbol).await {
+        Some(price) => format!("[simulated] {:<33} {}", act.title, (act.tell)(&price)),
+        None => format!("[simulated] {:<33} no answer", act.title),
+    }
+}
+
+/// Asks now and then, for so long.
+async fn ask_for(service: &Quotefold, symbol: &str, span: Duration) {
+    let until = Instant::now() + span;
+    while Instant::now() < until {
+        ask(service, symbol).await;
+        sleep(Duration::from_millis(1100)).await;
+    }
+}
+
+async fn ask(service: &Quotefold, symbol: &str) -> Option<Price> {
+    let query = format!("symbols={symbol}&timeout=800ms");
+    let question = Question::parse(&query, &service.bounds(), service.clock.now()).ok()?;
+    service.answer(&question).await.prices().first().cloned()
+}
+
+/// "AAPL 231.44 USD ok", or its status and reason.
+fn headline(price: &Price) -> String {
+    let mut text = format!("{} ", price.symbol);
+    if let Some(Folded { price: value, .. }) = &price.folded {
+        let currency = price.currency.as_ref().map_or("", |currency| currency.as_str());
+        let _ = write!(text, "{} {currency} ", plain(*value));
+    }
+    text += price.status.as_str();
+    if let Some(reason) = price.status.reason() {
+        let _ = write!(text, " / {reason}");
+    }
+    text
+}
+
+fn used(price: &Price) -> usize {
+    price.quotes.iter().filter(|quote| quote.verdict == Verdict::Used).count()
+}
+
+fn quote<'a>(price: &'a Price, source: &str) -> Option<&'a Judged> {
+    price.quotes.iter().find(|quote| quote.outcome.origin.source == source)
+}
+
+/// "beta failed / rate_limited", "gamma excluded / outlier at 249.95", "delta used, refresh failed: timeout".
+fn verdict(price: &Price, source: &str) -> String {
+    let Some(judged) = quote(price, source) else { return format!("{source} not asked") };
+    let mut text = format!("{source} {}", judged.verdict.as_str());
+    if let Some(reason) = judged.reason() {
+        let _ = write!(text, " / {reason}");
+    }
+    if let (Verdict::Excluded(_), Some(value)) = (judged.verdict, judged.price) {
+        let _ = write!(text, " at {}", plain(value));
+    }
+    if let (Verdict::Used | Verdict::Excluded(_), Some(failure)) = (judged.verdict, &judged.outcome.failure) {
+        let _ = write!(text, ", its refresh failed: {}", failure.error.reason());
+    }
+    text
+}
+
+/// What somebody who averages would publish.
+fn mean(price: &Price) -> Option<Decimal> {
+    let values: Vec<Decimal> = price.quotes.iter().filter_map(|quote| quote.price).collect();
+    let sum = values.iter().try_fold(Decimal::ZERO, |sum, value| sum.checked_add(*value))?;
+    let mean = sum.checked_div(Decimal::from(values.len()))?;
+    Some(mean.round_dp_with_strategy(2, RoundingStrategy::MidpointNearestEven))
+}
+
+fn well(price: &Price) -> String {
+    let spread = price.folded.as_ref().and_then(|folded| folded.divergence_bps);
+    let spread = spread.map_or_else(String::new, |points| format!(" within {points} bp"));
+    format!("{} · {} of {} sources used{spread}", headline(price), used(price), price.quotes.len())
+}
+
+fn without_delta(price: &Price) -> String {
+    format!("{} · price and deadline kept; {}", headline(price), verdict(price, "delta"))
+}
+
+fn one_liar(price: &Price) -> String {
+    let mean = mean(price).map_or_else(String::new, |mean| format!("; a mean would have said {}", plain(mean)));
+    format!("{} · {}{mean}", headline(price), verdict(price, "gamma"))
+}
+
+fn left_alone(price: &Price) -> String {
+    let until = quote(price, "beta").and_then(|quote| quote.outcome.failure.as_ref()?.retry_at);
+    let until =
+        until.map_or_else(String::new, |at| format!("; left alone until {}, as it asked", at.strftime("%H:%M:%S")));
+    format!("{} · {}{until}", headline(price), verdict(price, "beta"))
+}
+
+fn pence(price: &Price) -> String {
+    format!("{} · {} sources agree once pence are pounds: nobody mixes them", headline(price), used(price))
+}
+
+fn two_camps(price: &Price) -> String {
+    let middle = mean(price).map_or_else(String::new, |mean| format!("; others publish the middle, {}", plain(mean)));
+    format!("{} · two say one price, two another: refused{middle}", headline(price))
+}
+
+fn all_down(price: &Price) -> String {
+    let age = price.folded.as_ref().map(|folded| crate::clock::age(price.as_of, folded.aged_from).as_secs());
+    let age = age.map_or_else(|| "no price".to_owned(), |seconds| format!("the price says that it is {seconds} s old"));
+    format!("{} · {age}", headline(price))
+}

@@ -1,0 +1,87 @@
+//! The demo's market: it goes through the real catalogue, HTTP and stack, and breaks the way it says it does.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should stop")]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use quotefold::Quotefold;
+use quotefold::demo;
+use quotefold::demo::venue::{Mood, Venues};
+use quotefold::fold::{Price, Status, Unavailable};
+use quotefold::question::Question;
+use quotefold::settings::load::{LoadOptions, load};
+use tokio::net::TcpListener;
+
+/// The demo's service over its market, in this process.
+async fn open() -> (Quotefold, Arc<Venues>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let text = demo::settings_text(listener.local_addr().unwrap());
+    let options = LoadOptions { text: Some(("the demo's settings".to_owned(), text)), ..LoadOptions::default() };
+    let settings = load(&options).unwrap();
+    let venues = demo::open_venues(listener, &settings);
+    (demo::service(settings).unwrap(), venues)
+}
+
+async fn ask(service: &Quotefold, symbols: &str) -> Vec<Price> {
+    let query = format!("symbols={symbols}&refresh_after=0s");
+    let question = Question::parse(&query, &service.bounds(), service.clock.now()).unwrap();
+    service.answer(&question).await.prices().to_vec()
+}
+
+/// What became of each source's word on a price: its verdict's reason, or the failure beside a verdict.
+fn reasons(price: &Price) -> BTreeMap<&str, &str> {
+    let reason = |quote: &quotefold::fold::Judged| {
+        quote.reason().or_else(|| quote.outcome.failure.as_ref().map(|failure| failure.error.reason()))
+    };
+    price.quotes.iter().filter_map(|quote| Some((quote.outcome.origin.source.as_str(), reason(quote)?))).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_symbol_of_the_market_is_priced_through_the_formats_of_the_catalogue() {
+    let (service, venues) = open().await;
+    let symbols: Vec<String> = venues.market().symbols().iter().map(ToString::to_string).collect();
+    assert!(symbols.len() >= 30);
+    for price in ask(&service, &symbols.join(",")).await {
+        assert_eq!(price.status, Status::Ok, "{}: {:?} {:?}", price.symbol, price.detail, reasons(&price));
+        assert_eq!(price.currency.as_ref(), price.symbol.usual_currency().as_ref());
+        // so one liar is always found out
+        assert!(price.quotes.len() >= 2, "{}", price.symbol);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_venue_breaks_in_the_way_it_is_told_and_heals() {
+    let (service, venues) = open().await;
+    let honest = ask(&service, "AAPL").await.remove(0).folded.unwrap().price;
+    let broken = [
+        ("gamma", Mood::Lie, "outlier"),
+        ("delta", Mood::Hang, "timeout"),
+        ("alpha", Mood::Dead, "connection"),
+        ("beta", Mood::Limited, "rate_limited"),
+    ];
+    for (name, mood, reason) in broken {
+        venues.get(name).unwrap().set(mood);
+        let price = ask(&service, "AAPL").await.remove(0);
+        assert_eq!(price.status, Status::Ok, "{name}");
+        assert_eq!(reasons(&price), BTreeMap::from([(name, reason)]));
+        let moved = (price.folded.unwrap().price - honest).abs();
+        assert!(moved * rust_decimal::Decimal::ONE_HUNDRED < honest, "{name} moved the price by {moved}");
+        venues.get(name).unwrap().set(Mood::Honest);
+    }
+    tokio::time::sleep(Duration::from_secs(demo::venue::LEFT_ALONE)).await;
+    assert!(reasons(&ask(&service, "AAPL").await[0]).is_empty(), "all are healed, and the limited one is asked again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_camps_are_refused_and_a_market_in_pence_agrees_with_one_in_pounds() {
+    let (service, venues) = open().await;
+    for name in ["alpha", "beta"] {
+        venues.get(name).unwrap().set(Mood::Lie);
+    }
+    let prices = ask(&service, "AAPL,VOD.L").await;
+    assert_eq!(prices[0].status, Status::Unavailable(Unavailable::SourcesDisagree), "{:?}", prices[0].detail);
+    assert_eq!(prices[1].status, Status::Ok, "{:?}", prices[1].detail);
+    assert_eq!(prices[1].currency.as_ref().unwrap().as_str(), "GBP");
+}
