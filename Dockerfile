@@ -1,0 +1,19 @@
+# Two stages: the first builds with the whole toolchain, the second holds the program and what it needs to run.
+FROM rust:1.95-slim-bookworm AS build
+WORKDIR /build
+COPY Cargo.toml Cargo.lock ./
+COPY config config
+COPY src src
+RUN cargo build --release --locked
+
+# glibc, the certificates that calls to sources are checked against, and no shell
+FROM gcr.io/distroless/cc-debian12:nonroot
+COPY --from=build /build/target/release/quotefold /usr/local/bin/quotefold
+# also named by number, because some clusters refuse a user that they cannot tell from root
+USER 65532:65532
+ENV QUOTEFOLD_SERVER__LISTEN=0.0.0.0:8080
+EXPOSE 8080
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=6s --start-period=5s --retries=3 CMD ["quotefold", "health"]
+ENTRYPOINT ["quotefold"]
+CMD ["serve"]
