@@ -6,6 +6,7 @@
 
 mod arrival;
 mod seating;
+mod turns;
 mod wait;
 
 use std::collections::{HashMap, HashSet};
@@ -22,7 +23,7 @@ use super::account::Account;
 use super::batch::{Batch, Reply};
 use super::error::SourceError;
 use super::record::Record;
-use crate::board::{Board, Landing, Need};
+use crate::board::{Board, Need};
 use crate::clock::Clock;
 use crate::quote::{Origin, Outcome};
 use crate::symbol::Symbol;
@@ -83,6 +84,8 @@ struct Flights {
     open: Option<(u64, Batch, Weak<DropGuard>)>,
     /// Whether one unknown symbol fails a whole call: stated, or found out.
     unknown_kills: bool,
+    /// Symbols that were refused for want of room, and until when they are wanted all the same.
+    wanted: HashMap<Symbol, Instant>,
     /// Symbols that were in a batch which failed for one unknown among them: asked alone until they answer.
     alone: HashSet<Symbol>,
 }
@@ -136,7 +139,7 @@ impl Share {
                 },
             }
         }
-        waits.extend(self.0.start(&mut flights, left, &ask.riders, now));
+        waits.extend(self.0.start(&mut flights, &left, &ask.riders, now));
         waits
     }
 
@@ -158,6 +161,7 @@ impl Flights {
         let outcome = batch.board(symbol)?;
         let flight = Flight { outcome: outcome.clone(), number, life: Arc::downgrade(life) };
         self.air.insert(symbol.clone(), flight);
+        self.wanted.remove(symbol);
         Some(Wait::Air { symbol: symbol.clone(), outcome, life: Arc::clone(life) })
     }
 }
@@ -178,40 +182,52 @@ impl Inner {
     }
 
     /// Starts batches for what nobody has asked yet, in order; what the limits cannot bear is refused at once.
-    fn start(self: &Arc<Self>, flights: &mut Flights, left: Vec<Symbol>, riders: &[Symbol], now: Instant) -> Vec<Wait> {
+    fn start(self: &Arc<Self>, flights: &mut Flights, left: &[Symbol], riders: &[Symbol], now: Instant) -> Vec<Wait> {
         if left.is_empty() {
             return Vec::new();
         }
         if let Some(cooldown) = self.parts.account.cooldown(now) {
-            return self.refuse(&left, &cooldown.refusal(now), cooldown.until);
+            return self.refuse(left, &cooldown.refusal(now), cooldown.until);
         }
         let ends_by = now + self.parts.budget;
         // a call that leaves later is spent for nothing: nobody would wait for its end
         let sends_by = ends_by.checked_sub(self.parts.record.usual_latency()).map_or(now, |at| at.max(now));
-        let mut groups = self.group(flights, left, now);
         let costs_per_symbol = self.parts.batching.cost_per_symbol;
-        let wanted = if costs_per_symbol { groups.iter().map(Group::len).sum() } else { groups.len() };
-        let (granted, refusal) = self.parts.account.room(wanted, now, sends_by);
+        let units =
+            |groups: &[Group]| if costs_per_symbol { groups.iter().map(Group::len).sum() } else { groups.len() };
+        let room = |units| self.parts.account.room(units, now, sends_by);
+        let mut groups = self.group(flights, left, now);
+        if room(units(&groups) + 1).0 <= units(&groups) {
+            // this request takes the last there is: others may have waited longer
+            let line = self.line_up(flights, left, now);
+            groups = self.group(flights, &line, now);
+        }
+        let (granted, refusal) = room(units(&groups));
         let late =
             if costs_per_symbol { split_after(&mut groups, granted) } else { symbols(groups.split_off(granted)) };
         if !costs_per_symbol {
             self.seat_riders(flights, &mut groups, riders, now);
         }
-        let depart = |group| {
+        let mut waits = Vec::new();
+        for group in &groups {
             let batch = Batch::new(self.parts.batching.seats, costs_per_symbol, ends_by, sends_by);
-            self.depart(flights, group, batch)
-        };
-        let mut waits: Vec<Wait> = groups.iter().flat_map(depart).collect();
-        // whoever rides along has its outcome from the board already: one per symbol is enough
-        waits.retain(|wait| !riders.contains(wait.symbol()));
-        if let Some(SourceError::Throttled { retry_after, .. }) = &refusal {
-            waits.extend(refusal.iter().flat_map(|refusal| self.refuse(&late, refusal, now + *retry_after)));
+            waits.extend(self.depart(flights, group, batch, group.symbols.iter().any(|symbol| left.contains(symbol))));
+        }
+        // whoever rides along has its outcome from the board already, and whoever goes first is another's
+        waits.retain(|wait| left.contains(wait.symbol()));
+        if let Some(refusal @ SourceError::Throttled { retry_after, .. }) = &refusal {
+            let until = now + *retry_after;
+            let late: Vec<Symbol> = late.into_iter().filter(|symbol| left.contains(symbol)).collect();
+            late.iter().for_each(|symbol| flights.want(symbol, until));
+            waits.extend(self.refuse(&late, refusal, until));
         }
         waits
     }
 
     /// Sends a batch on its way: its flights are entered and its task is spawned, all under the lock.
-    fn depart(self: &Arc<Self>, flights: &mut Flights, group: &Group, batch: Batch) -> Vec<Wait> {
+    ///
+    /// One that nobody waits for now, because those who wanted it were refused before, is not cancelled for that.
+    fn depart(self: &Arc<Self>, flights: &mut Flights, group: &Group, batch: Batch, awaited: bool) -> Vec<Wait> {
         let batching = self.parts.batching;
         let number = flights.next_number;
         flights.next_number += 1;
@@ -224,18 +240,9 @@ impl Inner {
             flights.open = Some((number, batch.clone(), Arc::downgrade(&life)));
         }
         batch.announce(self.parts.account.expect(batch.units()));
-        let arrival = Arrival::of(Arc::clone(self), batch, number);
+        let kept = (!awaited).then(|| Arc::clone(&life));
+        let arrival = Arrival::of(Arc::clone(self), batch, number, kept);
         self.parts.tasks.spawn(fly(arrival, cancelled));
         waits
-    }
-
-    /// Refuses symbols without a call; the refusal stands until an instant.
-    fn refuse(&self, symbols: &[Symbol], error: &SourceError, until: Instant) -> Vec<Wait> {
-        let Parts { board, origin, clock, .. } = &self.parts;
-        let refuse = |symbol| {
-            let landing = Landing::Refusal(error.clone(), until);
-            Wait::Here(Box::new(board.land(origin, symbol, landing, clock.now(), Some(until))))
-        };
-        symbols.iter().map(refuse).collect()
     }
 }

@@ -9,3 +9,4 @@ mod rate_limit;
 mod service;
 mod share;
 mod support;
+mod turns;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tower::ServiceExt;
 
 use super::Inner;
@@ -37,12 +37,14 @@ pub(super) struct Arrival {
     batch: Batch,
     number: u64,
     landed: bool,
+    /// Keeps a call alive that nobody waits for.
+    _kept: Option<Arc<DropGuard>>,
 }
 
 impl Arrival {
     /// The end that a batch is going to have.
-    pub(super) fn of(share: Arc<Inner>, batch: Batch, number: u64) -> Self {
-        Arrival { share, batch, number, landed: false }
+    pub(super) fn of(share: Arc<Inner>, batch: Batch, number: u64, kept: Option<Arc<DropGuard>>) -> Self {
+        Arrival { share, batch, number, landed: false, _kept: kept }
     }
 
     /// The board first, then the flights are taken out, then the waiting are told: whoever looks after that finds the board.

@@ -28,18 +28,18 @@ impl Inner {
     }
 
     /// Puts symbols into groups that travel together, keeping their order.
-    pub(super) fn group(&self, flights: &Flights, left: Vec<Symbol>, now: Instant) -> Vec<Group> {
+    pub(super) fn group(&self, flights: &Flights, left: &[Symbol], now: Instant) -> Vec<Group> {
         let seats = self.parts.batching.seats;
         let mut groups: Vec<Group> = Vec::new();
         let mut filling: Option<usize> = None;
         for symbol in left {
-            let lonely = self.travels_alone(flights, &symbol, now);
+            let lonely = self.travels_alone(flights, symbol, now);
             let open = filling.filter(|_| !lonely).and_then(|index| groups.get_mut(index));
             match open.filter(|group| group.len() < seats) {
-                Some(group) => group.symbols.push(symbol),
+                Some(group) => group.symbols.push(symbol.clone()),
                 None => {
                     filling = if lonely { filling } else { Some(groups.len()) };
-                    groups.push(Group { symbols: vec![symbol], lonely });
+                    groups.push(Group { symbols: vec![symbol.clone()], lonely });
                 }
             }
         }

@@ -1,0 +1,61 @@
+//! Decides whose turn it is when several requests want more than the limits bear.
+//!
+//! Within a request the plan's order decides. Between requests it would be luck: whoever asks in the right second would get
+//! every call. So a symbol that was refused stays wanted for a while, and comes before one that was answered later.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{Flights, Inner, Parts, Wait};
+use crate::board::Landing;
+use crate::source::error::SourceError;
+use crate::symbol::Symbol;
+
+/// How long after the end of its refusal a symbol is still wanted: whoever polls does so more often.
+const STILL_WANTED: Duration = Duration::from_secs(120);
+
+/// So many refused symbols are remembered.
+const MOST_WANTED: usize = 1_000;
+
+impl Inner {
+    /// The symbols of a request in their order, and between them those that others were refused and that have waited longer
+    /// for an answer.
+    pub(super) fn line_up(&self, flights: &mut Flights, own: &[Symbol], now: Instant) -> Vec<Symbol> {
+        let Parts { board, origin, .. } = &self.parts;
+        let answered = |symbol: &Symbol| board.known(&origin.source, symbol, now).and_then(|known| known.answered);
+        flights.wanted.retain(|symbol, until| *until > now && !own.contains(symbol));
+        let waiting = flights.wanted.keys().filter(|symbol| flights.join(symbol).is_none());
+        let mut waiting: Vec<_> = waiting.map(|symbol| (answered(symbol), symbol.clone())).collect();
+        waiting.sort();
+        let mut waiting = waiting.into_iter().peekable();
+        let mut line = Vec::with_capacity(own.len());
+        for symbol in own {
+            let answered = answered(symbol);
+            while let Some((_, other)) = waiting.next_if(|(theirs, _)| *theirs < answered) {
+                line.push(other);
+            }
+            line.push(symbol.clone());
+        }
+        line
+    }
+
+    /// Refuses symbols without a call; the refusal stands until an instant.
+    pub(super) fn refuse(&self, symbols: &[Symbol], error: &SourceError, until: Instant) -> Vec<Wait> {
+        let Parts { board, origin, clock, .. } = &self.parts;
+        let refuse = |symbol| {
+            let landing = Landing::Refusal(error.clone(), until);
+            Wait::Here(Box::new(board.land(origin, symbol, landing, clock.now(), Some(until))))
+        };
+        symbols.iter().map(refuse).collect()
+    }
+}
+
+impl Flights {
+    /// Remembers that a symbol was refused until an instant.
+    pub(super) fn want(&mut self, symbol: &Symbol, refused_until: Instant) {
+        if self.wanted.len() < MOST_WANTED || self.wanted.contains_key(symbol) {
+            self.wanted.insert(symbol.clone(), refused_until + STILL_WANTED);
+        }
+    }
+}
