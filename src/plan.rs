@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::board::{Known, Need};
 use crate::clock::{Moment, age};
 use crate::question::Question;
-use crate::quote::{Origin, Outcome, Quote};
+use crate::quote::{Origin, Outcome, Quote, Role};
 use crate::settings::Settings;
 use crate::source::profile::Profile;
 use crate::source::share::Ask;
@@ -98,11 +98,13 @@ impl Table<'_> {
         Need { refresh_after: of_use.max(source.settings.refresh_after), unknown_for: class.unknown_for }
     }
 
-    /// Whether enough accounts have a quote on the board that is not too old to be folded.
+    /// Whether enough accounts have a quote on the board that is not too old to be folded and counts towards a quorum.
     fn has_quorum(&self, symbol: &Symbol) -> bool {
         let class = self.settings.class(symbol);
         let set = self.settings.of_class(class);
-        let fresh = self.sources.iter().filter_map(|source| {
+        let counts =
+            |source: &&&Profile| self.question.lets_in(source.name()) && source.settings.role != Role::Reference;
+        let fresh = self.sources.iter().filter(counts).filter_map(|source| {
             let quote = self.known(source, symbol)?.outcome.quote.as_ref()?;
             let origin = source.origin(class);
             is_usable(quote, &origin, set.usable_for, self.now).then(|| origin.account.clone())

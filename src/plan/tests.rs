@@ -104,6 +104,9 @@ async fn those_short_of_a_quorum_come_first_then_the_longest_unanswered_then_the
     tokio::time::advance(Duration::from_secs(61)).await;
     let plan = world.plan("symbols=C,A,D,Z,Y");
     assert_eq!(due(&plan.errands[0]), ["Z", "Y", "D", "A", "C"]);
+    // for a caller who leaves beta out, C is as short of a quorum as A
+    let plan = world.plan("symbols=C,A,D,Z,Y&sources=alpha");
+    assert_eq!(due(&plan.errands[0]), ["Z", "Y", "D", "C", "A"]);
 }
 
 #[tokio::test(start_paused = true)]
