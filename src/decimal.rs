@@ -81,10 +81,14 @@ pub fn undecorated(text: &str) -> Option<String> {
 /// point, and to take it off would make another price.
 fn groups_digits(bare: &str) -> bool {
     let (whole, fraction) = bare.split_once('.').unwrap_or((bare, ""));
-    let mut groups = whole.trim_start_matches(['-', '+']).split(',');
+    let unsigned = whole.trim_start_matches(['-', '+']);
+    let mut groups = unsigned.split(',');
     let first = groups.next().unwrap_or_default();
     let rest: Vec<&str> = groups.collect();
     !fraction.contains(',')
+        // `1,2e5` has a group of three that is none, and nobody groups `0,123`
+        && unsigned.bytes().all(|byte| byte.is_ascii_digit() || byte == b',')
+        && !first.starts_with('0')
         && (1..=3).contains(&first.len())
         && rest.iter().all(|group| (2..=3).contains(&group.len()))
         && rest.last().is_some_and(|group| group.len() == 3)
@@ -157,7 +161,7 @@ mod tests {
         assert_eq!(undecorated("$4,098.12").as_deref(), Some("4098.12"));
         assert_eq!(undecorated("77,555,460").as_deref(), Some("77555460"));
         assert_eq!(undecorated("12,34,567.8").as_deref(), Some("1234567.8"));
-        for point in ["12,5", "1.234,56", "1234,567", "1,2345", ",5"] {
+        for point in ["12,5", "1.234,56", "1234,567", "1,2345", ",5", "0,123", "-0,001", "1,2e5", "1,5E3"] {
             assert_eq!(undecorated(point).as_deref(), Some(point));
             assert_eq!(read(point), None);
         }
