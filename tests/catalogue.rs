@@ -12,7 +12,7 @@ use std::path::Path;
 use quotefold::settings::source::{SourceSettings, SourceTable};
 use quotefold::source::example;
 use quotefold::source::extract::Extractor;
-use quotefold::symbol::Symbol;
+use quotefold::symbol::{Class, Symbol};
 
 /// Every provider of the catalogue, ready to read replies.
 fn providers() -> Vec<(SourceSettings, Extractor)> {
@@ -72,4 +72,16 @@ fn dollars_are_not_asked_of_who_trades_tethers() {
     let asked = [Symbol::parse("BTC-USDT").unwrap(), Symbol::parse("ETH-BTC").unwrap()];
     let url = "https://api.binance.com/api/v3/ticker/24hr?symbols=%5B%22BTCUSDT%22%2C%22ETHBTC%22%5D";
     assert_eq!((extractor.spelling().request(&asked).url.as_str(), source.batch), (url, 20));
+}
+
+#[test]
+fn a_coin_is_never_taken_for_the_old_one_of_its_name() {
+    let providers = providers();
+    let (_, kraken) = providers.iter().find(|(source, _)| source.name == "kraken").unwrap();
+    let spelled = |symbol: &str| kraken.spelling().spell(&Symbol::parse(symbol).unwrap(), Class::Crypto).unwrap();
+    for (ours, theirs) in
+        [("LUNA-USD", "LUNA2USD"), ("LUNC-USD", "LUNAUSD"), ("REP-USD", "REPV2USD"), ("USTC-USD", "USTUSD")]
+    {
+        assert_eq!(spelled(ours), theirs);
+    }
 }
