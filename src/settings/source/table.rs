@@ -183,7 +183,7 @@ fn replace_origin(url: &str, base: &str) -> Result<String, (&'static str, String
         let shown = secrets::mask_url(base);
         return Err(("base_url", format!("{shown:?} is not a URL; write one such as \"http://127.0.0.1:9001\"")));
     }
-    let path = url.split_once("://").and_then(|(_, rest)| rest.find('/').map(|slash| &rest[slash..])).unwrap_or("/");
+    let path = url.split_once("://").and_then(|(_, rest)| rest.find(['/', '?']).map(|end| &rest[end..])).unwrap_or("/");
     Ok(format!("{}{path}", base.trim_end_matches('/')))
 }
 
@@ -199,6 +199,8 @@ mod tests {
             "http://127.0.0.1:9001/k/0/public/Ticker?pair={symbols}"
         );
         assert!(replaced("127.0.0.1:9001").is_err());
+        let without_path = replace_origin("https://x.test?day=1/2&ids={symbols}", "http://127.0.0.1:9001");
+        assert_eq!(without_path.unwrap(), "http://127.0.0.1:9001?day=1/2&ids={symbols}");
     }
 
     #[test]
