@@ -87,8 +87,9 @@ impl Filter {
             None => FilterError::at(code, code, "this is no jq filter".to_owned()),
         })?;
         forbid::check(&term).map_err(|refused| {
-            // `..` carries no position of its own
-            let part = if refused.part == ".." { first_recursion(&tokens).unwrap_or(code) } else { refused.part };
+            // a sign carries no position of its own
+            let is_sign = matches!(refused.part, ".." | "*");
+            let part = if is_sign { first_sign(&tokens, refused.part).unwrap_or(code) } else { refused.part };
             FilterError::at(code, part, refused.message)
         })?;
         let arena = Arena::default();
@@ -180,12 +181,13 @@ fn words(error: jaq_json::Error) -> String {
     }
 }
 
-fn first_recursion<'s>(tokens: &[Token<&'s str>]) -> Option<&'s str> {
+/// Where a sign first stands; `*` also as a part of `*=`.
+fn first_sign<'s>(tokens: &[Token<&'s str>], sign: &str) -> Option<&'s str> {
     tokens.iter().find_map(|Token(text, kind)| match kind {
-        Tok::Sym if *text == ".." => Some(*text),
-        Tok::Block(inner) => first_recursion(inner),
+        Tok::Sym if text.starts_with(sign) => Some(*text),
+        Tok::Block(inner) => first_sign(inner, sign),
         Tok::Str(parts) => parts.iter().find_map(|part| match part {
-            StrPart::Term(token) => first_recursion(std::slice::from_ref(token)),
+            StrPart::Term(token) => first_sign(std::slice::from_ref(token), sign),
             StrPart::Str(_) | StrPart::Char(_) => None,
         }),
         _ => None,

@@ -2,11 +2,12 @@
 
 use jaq_core::load::lex::StrPart;
 use jaq_core::load::parse::{BinaryOp, Pattern, Term};
+use jaq_core::ops::Math;
 use jaq_core::path::Part;
 
 /// A part of a filter that is refused.
 pub(super) struct Refused<'s> {
-    /// The part, as a slice of the filter; `..` where it carries no position.
+    /// The part, as a slice of the filter; a sign such as `..` carries no position.
     pub(super) part: &'s str,
     /// What it is, why it is refused, and what to write instead.
     pub(super) message: String,
@@ -19,6 +20,9 @@ const CLOCK: &str =
     "but times are read by quotefold: hand them over as at, at_ms, at_us or at_ns, with zone for a local time";
 const REGEX: &str =
     "but there are no regular expressions here: use split, ltrimstr, rtrimstr, startswith or a lookup object";
+
+const REPEATS: &str = "which repeats a text, should it meet one, until the memory is full; prices and times are handed over as they stand, \
+     and what else is multiplied has to be sure to be a number: (… | tonumber)";
 
 /// Why a filter of this name is not in the box; `None` if it is.
 pub(super) fn reason(name: &str, arguments: usize) -> Option<&'static str> {
@@ -60,8 +64,13 @@ pub(super) fn check<'s>(term: &Term<&'s str>) -> Result<(), Refused<'s>> {
         }),
         Term::BinOp(left, operator, right) => {
             check(left)?;
-            if let BinaryOp::Pipe(Some(pattern)) = operator {
-                check_pattern(pattern)?;
+            match operator {
+                BinaryOp::Pipe(Some(pattern)) => check_pattern(pattern)?,
+                BinaryOp::Math(Math::Mul) if is_number(left) && is_number(right) => {}
+                BinaryOp::Math(Math::Mul) | BinaryOp::UpdateMath(Math::Mul) => {
+                    return Err(Refused { part: "*", message: format!("found `*`, {REPEATS}") });
+                }
+                _ => {}
             }
             check(right)
         }
@@ -85,6 +94,18 @@ pub(super) fn check<'s>(term: &Term<&'s str>) -> Result<(), Refused<'s>> {
                 Part::Range(from, to) => from.iter().chain(to).try_for_each(check),
             })
         }
+    }
+}
+
+/// Whether a filter gives nothing but numbers, by its looks.
+fn is_number(term: &Term<&str>) -> bool {
+    match term {
+        Term::Num(_) => true,
+        Term::Call(name, _) => matches!(*name, "tonumber" | "length" | "floor" | "round" | "ceil"),
+        Term::Neg(inner) => is_number(inner),
+        Term::BinOp(_, BinaryOp::Pipe(_), right) => is_number(right),
+        Term::BinOp(left, BinaryOp::Math(_), right) => is_number(left) && is_number(right),
+        _ => false,
     }
 }
 

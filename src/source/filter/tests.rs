@@ -91,3 +91,13 @@ fn rows_end_at_the_first_error_and_at_the_most() {
     let many = rows(".[] as $x | .[] as $y | $x", &serde_json::to_string(&vec![0; 200]).unwrap());
     assert_eq!((many.rows.len(), many.cut, many.failure), (MOST_ROWS, true, None));
 }
+
+#[test]
+fn a_text_cannot_be_repeated_until_the_memory_is_full() {
+    for code in [".ts * 1000000000", "1000000000 * .ts", "\"x\" * 5", ".n *= 1000", "{at: (.ts | . * 2)}"] {
+        assert!(refused(code).contains("found `*`"), "{code}");
+    }
+    assert!(refused("[2 *\n.n]").starts_with("line 1, column 4"));
+    let numbers = "(.n | tonumber) * 60, 2 * 3, -2 * (.n | tonumber + 1), ($asked | length) * 1000";
+    assert_eq!(texts(numbers, r#"{"n":"2"}"#), ["120.0", "6", "-6.0", "1000"]);
+}
