@@ -141,3 +141,19 @@ fn a_variable_that_is_wrong_is_named() {
     let options = LoadOptions { listen: Some("nowhere".into()), ..LoadOptions::default() };
     assert_eq!(load(&options).unwrap_err().0[0].file, "--listen");
 }
+
+#[test]
+fn a_key_that_stands_one_level_too_high_is_not_shown() {
+    let high = [
+        ("[sources]\nfinnhub = \"s3cret-key\"", "sources.finnhub"),
+        ("[sources.x]\nheaders = \"Bearer s3cret-key\"", "sources.x.headers"),
+        ("sources = \"s3cret-key\"", "sources"),
+    ];
+    for (text, key) in high {
+        let found = errors(text, &[]);
+        assert_eq!((found.len(), found[0].key.as_str()), (1, key), "{text}");
+        assert!(!found[0].to_string().contains("s3cret"), "{}", found[0]);
+    }
+    let found = errors("", &[("QUOTEFOLD_SOURCES__FINNHUB", "s3cret-key")]);
+    assert!(!found[0].to_string().contains("s3cret"), "{}", found[0]);
+}

@@ -89,7 +89,7 @@ impl<'t> Document<'t> {
             let span = error.span().unwrap_or(0..0);
             let path = path_at(self.root.get_ref(), &span).unwrap_or_default();
             let (file, line) = self.setter_or_line(&span);
-            let message = explain(error.message(), path.last().map_or("", String::as_str));
+            let message = explain(error.message(), &path);
             ConfigError { file, line, key: joined(&path), message }
         })
     }
@@ -154,13 +154,17 @@ fn path_at(table: &DeTable<'_>, wanted: &Range<usize>) -> Option<Vec<String>> {
 }
 
 /// The parser's message in words that an operator can act on; a value that may be a secret is not repeated.
-fn explain(message: &str, key: &str) -> String {
+fn explain(message: &str, path: &[String]) -> String {
     if message.contains("untagged enum Format") {
         return "not a spelling; write a template such as \"{base}{quote}\", or one per class: { crypto = \"{base}\" }"
             .into();
     }
-    if message.starts_with("invalid type") && crate::settings::secrets::is_secret_name(key) {
-        let expected = message.rsplit_once("expected ").map_or("text", |(_, expected)| expected);
+    let expected = message.rsplit_once("expected ").map_or("text", |(_, expected)| expected);
+    let is_secret = path.last().is_some_and(|key| crate::settings::secrets::is_secret_name(key));
+    // where a source or its headers should be, a text is mostly a key
+    let is_source = path.first().is_some_and(|section| section == "sources");
+    let is_table = expected == "a map" || expected.starts_with("struct ");
+    if message.starts_with("invalid type") && (is_secret || is_source && is_table) {
         return format!("a value of the wrong type; write {}", kind(expected));
     }
     match message.rsplit_once(", expected ") {
