@@ -157,3 +157,16 @@ fn a_key_that_stands_one_level_too_high_is_not_shown() {
     let found = errors("", &[("QUOTEFOLD_SOURCES__FINNHUB", "s3cret-key")]);
     assert!(!found[0].to_string().contains("s3cret"), "{}", found[0]);
 }
+
+#[test]
+fn what_stands_in_a_variables_list_is_that_variables() {
+    let text = "[server]\ntimeout = \"2s\"\n[sources.kraken]";
+    for list in ["[\"1/s\", \"5/week\"]", "[5]", "[\"1/s\", [\"1/s\"]]"] {
+        let found = errors(text, &[("QUOTEFOLD_SOURCES__KRAKEN__LIMITS", list)]);
+        let place = (found[0].file.as_str(), found[0].line, found[0].key.as_str());
+        assert_eq!(place, ("QUOTEFOLD_SOURCES__KRAKEN__LIMITS", None, "sources.kraken.limits"), "{list}");
+    }
+    // and it is taken as it is
+    let found = errors(text, &[("QUOTEFOLD_SOURCES__KRAKEN__LIMITS", "[\"${NOT_SET}\"]")]);
+    assert!(found[0].message.contains("not a limit"), "{}", found[0]);
+}

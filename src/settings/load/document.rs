@@ -58,7 +58,7 @@ impl<'t> Document<'t> {
     /// Sets a value in the name of a variable or an option, and makes the tables it needs.
     ///
     /// `None` if something on the way is no table.
-    pub(crate) fn set(&mut self, setter: &str, path: &[String], value: DeValue<'t>) -> Option<()> {
+    pub(crate) fn set(&mut self, setter: &str, path: &[String], mut value: DeValue<'t>) -> Option<()> {
         let start = self.text.len() + 1 + self.setters.len();
         let span = start..start + 1;
         let (last, tables) = path.split_last()?;
@@ -71,6 +71,7 @@ impl<'t> Document<'t> {
                 _ => return None,
             };
         }
+        give_span(&mut value, &span);
         // out first: inserting over a key would keep the old key and its line
         table.remove(last.as_str());
         table.insert(Spanned::new(span.clone(), Cow::Owned(last.clone())), Spanned::new(span, value));
@@ -112,6 +113,16 @@ impl<'t> Document<'t> {
             Some(setter) => (setter.clone(), None),
             None => (self.file.clone(), Some(line(self.text, span.start))),
         }
+    }
+}
+
+/// Gives the parts of a variable's list the span of the whole: they stand in no file.
+fn give_span(value: &mut DeValue<'_>, span: &Range<usize>) {
+    let DeValue::Array(items) = value else { return };
+    for item in items.iter_mut() {
+        let mut part = std::mem::replace(item.get_mut(), DeValue::Boolean(false));
+        give_span(&mut part, span);
+        *item = Spanned::new(span.clone(), part);
     }
 }
 
