@@ -92,7 +92,10 @@ impl Symbol {
         }
         match upper.split_once(['-', '/', '_']) {
             // one letter after the sign is a share class: BRK-B, BF/B
-            Some((ticker, class)) if class.len() == 1 => Self::share(&format!("{ticker}.{class}")),
+            // `MKC-V` is no listing in Canada, so it must not become `MKC.V`
+            Some((ticker, class)) if class.len() == 1 => {
+                Self::share(&format!("{ticker}.{class}")).filter(Self::is_united_states)
+            }
             Some((base, quote)) => Self::pair(base, quote),
             None => Self::share(&upper),
         }

@@ -80,3 +80,11 @@ fn sub_units_are_told_from_their_currency_by_case() {
     assert_eq!(Currency::of_unit("KWF"), (Currency::new("KWD"), 3));
     assert_eq!(Currency::of_unit("usd"), (Currency::new("USD"), 0));
 }
+
+#[test]
+fn a_share_class_never_becomes_an_exchange() {
+    for class in ["MKC-V", "mkc/v", "X_L", "X-T", "X-F"] {
+        assert!(Symbol::parse(class).is_err(), "{class}");
+    }
+    assert_eq!(Symbol::parse("BRK-B").unwrap().as_str(), "BRK.B");
+}
