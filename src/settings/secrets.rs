@@ -11,7 +11,9 @@ const SHORTEST: usize = 4;
 /// Whether what is called so is usually a secret: the name of a header, a query parameter or a key.
 pub fn is_secret_name(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    ["key", "token", "secret", "pass", "sig", "auth", "cookie"].iter().any(|part| name.contains(part))
+    ["key", "token", "secret", "pass", "sig", "auth", "cookie", "app_id", "appid", "credential"]
+        .iter()
+        .any(|part| name.contains(part))
 }
 
 /// A text without the given secrets.
@@ -51,7 +53,11 @@ fn pieces(url: &str) -> Vec<(&str, bool)> {
     let (front, query) = url.split_at(url.find('?').unwrap_or(url.len()));
     let authority = front.find("://").map_or(0, |at| at + 3);
     let path = front[authority..].find('/').map_or(front.len(), |at| authority + at);
-    match front[authority..path].rfind('@') {
+    let host = &front[authority..path];
+    let has_port = host.rsplit_once(':').is_none_or(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
+    // what follows a colon and is no port is a password, even with a slash in it
+    let host = if has_port || host.contains('@') { host } else { &front[authority..] };
+    match host.rfind('@') {
         Some(at) => {
             let user = &front[authority..authority + at];
             let secret = user.split(':').any(is_secret);
@@ -80,6 +86,9 @@ mod tests {
             ("https://me:pw@x.test/@a?Sig=1&b=2", "https://***@x.test/@a?Sig=***&b=2"),
             ("https://{key}:{secret}@x.test/", "https://{key}:{secret}@x.test/"),
             ("me:pw@x", "***@x"),
+            ("https://me:p/w@x.test/{symbols}", "https://***@x.test/{symbols}"),
+            ("https://x.test:80/@a", "https://x.test:80/@a"),
+            ("https://x.test/latest.json?app_id=abc", "https://x.test/latest.json?app_id=***"),
             ("", ""),
         ];
         for (url, shown) in masked {
