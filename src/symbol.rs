@@ -90,6 +90,10 @@ impl Symbol {
             let (base, quote) = pair.split_at_checked(3).ok_or_else(form)?;
             return if quote.len() == 3 { Self::pair(base, quote) } else { None }.ok_or_else(form);
         }
+        // listings abroad keep their own sign for a share class: NOVO-B.CO
+        if let Some(listing) = Self::class_abroad(&upper) {
+            return Ok(listing);
+        }
         match upper.split_once(['-', '/', '_']) {
             // one letter after the sign is a share class: BRK-B, BF/B
             // `MKC-V` is no listing in Canada, so it must not become `MKC.V`
@@ -113,6 +117,13 @@ impl Symbol {
         }
         let kind = tables::exchange(suffix).map_or(Kind::UnitedStates, Kind::Listing);
         Some(Self::new(text, kind))
+    }
+
+    fn class_abroad(text: &str) -> Option<Self> {
+        let (ticker, suffix) = text.rsplit_once('.')?;
+        let (name, class) = ticker.split_once('-')?;
+        let exchange = tables::exchange(suffix)?;
+        (is_word(name) && is_word(class) && class.len() == 1).then(|| Self::new(text, Kind::Listing(exchange)))
     }
 
     fn pair(base: &str, quote: &str) -> Option<Self> {

@@ -155,9 +155,12 @@ impl Extractor {
         let mut was_asked = false;
         for one in asked.iter_mut().filter(|one| requested.is_none() || requested == one.spelled.as_deref()) {
             was_asked = true;
-            // of two rows about one symbol the newer one counts, else the last
-            let older = one.row.and_then(|(_, before)| before.zip(time)).is_some_and(|(before, now)| now < before);
-            if !older {
+            // of two rows about one symbol an error decides, then the newer one counts, else the last
+            let keeps = one.row.is_some_and(|(before, at)| match (before.is_error(), row.is_error()) {
+                (false, false) => at.zip(time).is_some_and(|(at, time)| time < at),
+                (is_error, _) => is_error,
+            });
+            if !keeps {
                 one.row = Some((row, time));
             }
         }

@@ -65,6 +65,14 @@ fn what_is_no_symbol_is_refused_with_the_reason() {
 }
 
 #[test]
+fn a_share_class_abroad_is_spelled_as_trackers_do() {
+    let symbol = Symbol::parse("novo-b.co").unwrap();
+    assert_eq!(symbol.as_str(), "NOVO-B.CO");
+    assert_eq!(symbol.listing().map(|(ticker, exchange)| (ticker, exchange.suffix)), Some(("NOVO-B", "CO")));
+    assert!(Symbol::parse("NOVO-BB.CO").is_err() && Symbol::parse("NOVO-B.QQ").is_err());
+}
+
+#[test]
 fn a_listing_knows_its_ticker_and_exchange() {
     let symbol = Symbol::parse("VOD.L").unwrap();
     let (ticker, exchange) = symbol.listing().unwrap();

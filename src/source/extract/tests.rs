@@ -222,3 +222,17 @@ fn what_was_not_understood_is_malformed_and_scrubbed() {
     assert!(words("", &"[".repeat(100_000)).contains("nested deeper"));
     assert!(words("jq = 'error(.[0])'", &format!("[{:?}]", "x".repeat(5000))).chars().count() <= 201);
 }
+
+#[test]
+fn of_a_price_and_an_error_about_one_symbol_the_error_decides() {
+    let error = r#"{"symbol":"BTC-USD","error":"unknown_symbol"}"#;
+    let quote = r#"{"symbol":"BTC-USD","price":"5","at":"2026-11-20T14:31:00Z"}"#;
+    for body in [format!("[{error},{quote}]"), format!("[{quote},{error}]")] {
+        assert!(matches!(one("", &body), Err(SourceError::UnknownSymbol(_))), "{body}");
+    }
+}
+
+#[test]
+fn a_byte_order_mark_in_front_of_a_body_does_no_harm() {
+    assert_eq!(price(one("", "\u{feff}[{\"symbol\":\"BTC-USD\",\"price\":\"5\"}]")), "5");
+}

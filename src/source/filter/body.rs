@@ -11,6 +11,8 @@ const LONGEST_NUMBER: usize = 256;
 /// Reads one JSON value. Its numbers come out as decimal texts, so that a number which jq calculates (an integer or a float)
 /// can be told from one that stood in the body.
 pub(super) fn read(bytes: &[u8]) -> Result<Val, String> {
+    // some servers put it there, and it says nothing
+    let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
     check(bytes)?;
     parse_single(bytes).map(keep_texts).map_err(|error| error.to_string())
 }
