@@ -20,9 +20,10 @@ pub(super) fn time_of(quote: &Quote) -> Timestamp {
     quote.observed_at.unwrap_or(quote.received_at)
 }
 
-/// Whether the quote's time lies farther ahead than clocks differ.
+/// Whether the time a source states lies farther ahead than clocks differ. When a quote arrived here is never the future,
+/// even if our own clock has been set back since.
 pub(super) fn is_future(quote: &Quote, now: Timestamp) -> bool {
-    age(time_of(quote), now) > AHEAD
+    quote.observed_at.is_some_and(|observed_at| age(observed_at, now) > AHEAD)
 }
 
 /// Whether the quote is older than the fold would look at on any rung, whatever the caller's `max_age`.

@@ -1,14 +1,17 @@
 //! The whole path over scripted vendors: what a caller reads when its sources misbehave.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use quotefold::Quotefold;
 use quotefold::answer::Answer;
 use quotefold::board::Board;
 use quotefold::clock::Clock;
 use quotefold::fold::{Judged, Verdict};
 use quotefold::question::Question;
+use quotefold::quote::Quote;
 use quotefold::settings::load::{LoadOptions, load};
 use quotefold::source::account::Account;
 use quotefold::source::batch::{Batch, Reply};
@@ -22,7 +25,7 @@ use quotefold::telemetry::Metrics;
 use tokio::time::{Instant, advance, sleep};
 use tokio_util::task::TaskTracker;
 
-use crate::support::{Log, all_quoted, reason};
+use crate::support::{Log, all_quoted, quote, reason};
 
 const SETTINGS: &str = r#"
 [sources.vendor]
@@ -37,9 +40,20 @@ fn service<F>(script: impl Fn(Vec<Symbol>, Clock) -> F + Clone + Send + Sync + '
 where
     F: Future<Output = Result<Reply, SourceError>> + Send + 'static,
 {
+    service_by(Clock::starting_at("2026-11-20T14:31:00Z".parse().unwrap()), script)
+}
+
+/// The same, by a clock of the test's making.
+fn service_by<F>(
+    clock: Clock,
+    script: impl Fn(Vec<Symbol>, Clock) -> F + Clone + Send + Sync + 'static,
+) -> (Quotefold, Log)
+where
+    F: Future<Output = Result<Reply, SourceError>> + Send + 'static,
+{
     let text = Some(("the settings".to_owned(), SETTINGS.to_owned()));
     let settings = load(&LoadOptions { text, ..LoadOptions::default() }).unwrap();
-    let (clock, log) = (Clock::starting_at("2026-11-20T14:31:00Z".parse().unwrap()), Log::default());
+    let log = Log::default();
     let around = Surroundings {
         board: Arc::new(Board::new(1000)),
         clock: clock.clone(),
@@ -128,4 +142,33 @@ async fn a_caller_who_did_not_wait_long_enough_may_ask_again_at_once() {
     let answer = ask(&service, "symbols=AAPL&timeout=100ms").await;
     assert_eq!((answer.code, start.elapsed()), (503, Duration::from_millis(75)));
     assert_eq!(answer.retry_after, Some(1), "the source was not at fault, and nothing landed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_system_clock_that_jumps_back_makes_nothing_old_late_or_from_the_future() {
+    let (jump, start) = (Arc::new(AtomicI64::new(0)), Instant::now());
+    let clock = {
+        let jump = Arc::clone(&jump);
+        let noon: Timestamp = "2026-11-20T12:00:00Z".parse().unwrap();
+        Clock::from_fn(move || {
+            let passed = SignedDuration::try_from(start.elapsed()).unwrap();
+            noon + passed + SignedDuration::from_secs(jump.load(Ordering::Relaxed))
+        })
+    };
+    // a source that states no time: the only one its quotes have is ours
+    let (service, log) = service_by(clock, |symbols, clock: Clock| async move {
+        let untimed = || Quote { observed_at: None, ..quote(clock.now()) };
+        Ok(Reply { rows: symbols.into_iter().map(|symbol| (symbol, Ok(untimed()))).collect() })
+    });
+    ask(&service, "symbols=AAPL").await;
+    jump.store(-3600, Ordering::Relaxed);
+    advance(Duration::from_secs(30)).await;
+    let answer = ask(&service, "symbols=AAPL").await;
+    assert_eq!((quotes(&answer)[0].verdict, log.calls().len()), (Verdict::Used, 1));
+    let body: serde_json::Value = serde_json::from_slice(&answer.body(service.clock.now().wall).unwrap()).unwrap();
+    assert_eq!(body["prices"][0]["age_ms"], 0);
+    // and it is asked for anew when its minute is over, not an hour later
+    advance(Duration::from_secs(30)).await;
+    ask(&service, "symbols=AAPL").await;
+    assert_eq!(log.calls().len(), 2);
 }
