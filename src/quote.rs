@@ -110,6 +110,23 @@ pub struct Failure {
     pub retry_at: Option<Timestamp>,
 }
 
+impl Quote {
+    /// A quote that states a price and nothing else, and came at once.
+    pub fn bare(price: Decimal, received_at: Timestamp) -> Self {
+        Quote {
+            price: Stated::Number(price),
+            bid: None,
+            ask: None,
+            volume: None,
+            currency: None,
+            session: None,
+            observed_at: None,
+            received_at,
+            latency: Duration::ZERO,
+        }
+    }
+}
+
 impl Outcome {
     /// Whether the source's latest word is that it has no such symbol (for us): then it does not cover it.
     pub fn denies_symbol(&self) -> bool {

@@ -41,17 +41,7 @@ fn rule(required: usize) -> Rule {
 
 fn outcome(source: &str, price: Decimal) -> Outcome {
     let origin = Origin { source: source.into(), account: source.into(), role: Role::Primary, lag_ms: 0 };
-    let quote = Quote {
-        price: Stated::Number(price),
-        bid: None,
-        ask: None,
-        volume: None,
-        currency: None,
-        session: None,
-        observed_at: None,
-        received_at: ago(1),
-        latency: Duration::from_millis(80),
-    };
+    let quote = Quote::bare(price, ago(1));
     Outcome { origin: Arc::new(origin), symbol: symbol(), quote: Some(quote), failure: None }
 }
 

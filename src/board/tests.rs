@@ -1,25 +1,17 @@
 //! What the board remembers, and what it forgets.
 
+use rust_decimal::Decimal;
+
 use super::*;
 use crate::clock::Clock;
-use crate::quote::{Role, Stated};
+use crate::quote::Role;
 
 fn origin(name: &str) -> Arc<Origin> {
     Arc::new(Origin { source: name.into(), account: name.into(), role: Role::Primary, lag_ms: 0 })
 }
 
 fn quote(now: Moment) -> Landing {
-    Landing::Quote(Quote {
-        price: Stated::Number(1.into()),
-        bid: None,
-        ask: None,
-        volume: None,
-        currency: None,
-        session: None,
-        observed_at: None,
-        received_at: now.wall,
-        latency: Duration::from_millis(10),
-    })
+    Landing::Quote(Quote::bare(Decimal::ONE, now.wall))
 }
 
 const NEED: Need = Need { refresh_after: Duration::from_secs(5), unknown_for: Duration::from_secs(3600) };

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use rust_decimal::Decimal;
 
 use super::{BelowQuorum, Price, Rule, Verdict};
-use crate::quote::{Failure, Origin, Outcome, Quote, Role, Stated};
+use crate::quote::{Failure, Origin, Outcome, Quote, Role};
 use crate::source::error::SourceError;
 use crate::symbol::{Currency, Symbol};
 
@@ -54,17 +54,7 @@ pub(super) fn equity() -> Rule {
 
 /// A primary's quote in dollars that arrived a second ago and states no time.
 pub(super) fn says(source: &str, price: &str) -> Outcome {
-    let quote = Quote {
-        price: Stated::Number(decimal(price)),
-        bid: None,
-        ask: None,
-        volume: None,
-        currency: Some(Currency::new("USD")),
-        session: None,
-        observed_at: None,
-        received_at: ago(1),
-        latency: Duration::from_millis(80),
-    };
+    let quote = Quote { currency: Some(Currency::new("USD")), ..Quote::bare(decimal(price), ago(1)) };
     Outcome { quote: Some(quote), ..silent(source) }
 }
 

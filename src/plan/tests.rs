@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use rust_decimal::Decimal;
+
 use super::*;
 use crate::board::{Board, Landing};
 use crate::clock::Clock;
 use crate::question::Bounds;
-use crate::quote::Stated;
 use crate::settings::load::{LoadOptions, load};
 use crate::source::error::SourceError;
 use crate::source::extract::Extractor;
@@ -52,17 +53,7 @@ impl World {
 
     fn quote(&self, source: usize, symbol: &str) {
         let now = self.clock.now().wall;
-        let quote = Quote {
-            price: Stated::Number(1.into()),
-            bid: None,
-            ask: None,
-            volume: None,
-            currency: None,
-            session: None,
-            observed_at: None,
-            received_at: now,
-            latency: Duration::ZERO,
-        };
+        let quote = Quote::bare(Decimal::ONE, now);
         self.land(source, symbol, Landing::Quote(quote));
     }
 

@@ -10,7 +10,7 @@ use quotefold::board::Board;
 use quotefold::clock::{Clock, age};
 use quotefold::fold::{Degraded, Price, Status, Verdict};
 use quotefold::question::Question;
-use quotefold::quote::{Quote, Session, Stated};
+use quotefold::quote::{Quote, Session};
 use quotefold::settings::load::{LoadOptions, load};
 use quotefold::settings::{ClassSettings, Settings};
 use quotefold::source::account::Account;
@@ -73,17 +73,7 @@ fn vendor(settings: &Settings, name: &str, closes: Option<Timestamp>, log: &Log,
             drop(in_air);
             let now = clock.now().wall;
             let at = closes.map_or(now, |closes| now.min(closes));
-            let quote = |symbol: &Symbol| Quote {
-                price: Stated::Number(true_price(symbol, at)),
-                bid: None,
-                ask: None,
-                volume: None,
-                currency: None,
-                session: None,
-                observed_at: Some(at),
-                received_at: now,
-                latency: Duration::from_millis(80),
-            };
+            let quote = |symbol: &Symbol| Quote { observed_at: Some(at), ..Quote::bare(true_price(symbol, at), now) };
             Ok(Reply { rows: asked.iter().map(|symbol| (symbol.clone(), Ok(quote(symbol)))).collect() })
         }
     });

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use quotefold::board::{Board, Need};
 use quotefold::clock::{Clock, Moment};
-use quotefold::quote::{Origin, Outcome, Quote, Role, Stated};
+use quotefold::quote::{Origin, Outcome, Quote, Role};
 use quotefold::settings::units::Limit;
 use quotefold::source::account::Account;
 use quotefold::source::batch::{Batch, Reply};
@@ -107,17 +107,7 @@ pub(crate) fn batching(seats: usize) -> Batching {
 }
 
 pub(crate) fn quote(now: Moment) -> Quote {
-    Quote {
-        price: Stated::Number(Decimal::ONE_HUNDRED),
-        bid: None,
-        ask: None,
-        volume: None,
-        currency: None,
-        session: None,
-        observed_at: Some(now.wall),
-        received_at: now.wall,
-        latency: Duration::ZERO,
-    }
+    Quote { observed_at: Some(now.wall), ..Quote::bare(Decimal::ONE_HUNDRED, now.wall) }
 }
 
 /// The answer of a vendor that has every symbol.
