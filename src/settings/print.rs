@@ -131,6 +131,7 @@ impl Page {
             Format::PerClass(format) => self.line("format", per_class(format)),
         }
         self.table("rename", &source.rename);
+        self.table("ids", &source.ids);
         self.table("aliases", &source.aliases);
         self.table("spelled", &source.spelled);
         self.table("units", &source.units);
@@ -152,8 +153,10 @@ impl Page {
         self.some("key", set(&source.key));
         self.some("secret", set(&source.secret));
         self.some("key_from", (!source.key_from.is_empty()).then(|| texts(&source.key_from)));
+        self.line("key_optional", source.key_optional);
         self.some("get_a_key", source.get_a_key.as_deref());
         self.line("unofficial", source.unofficial);
+        self.line("reply", source.reply.to_string().to_ascii_lowercase());
         self.line("jq", shown(&source.jq));
     }
 

@@ -7,6 +7,7 @@ mod example;
 mod table;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -48,6 +49,8 @@ pub struct SourceSettings {
     pub format: Format,
     /// Parts of symbols it calls otherwise.
     pub rename: BTreeMap<String, String>,
+    /// What it calls bases where tickers are not unique; if any is given, a base without one is not asked for.
+    pub ids: BTreeMap<String, String>,
     /// Whole names that replies spell otherwise than requests.
     pub aliases: BTreeMap<String, String>,
     /// Symbols whose spelling follows no rule, ours to theirs.
@@ -82,10 +85,14 @@ pub struct SourceSettings {
     pub secret: Option<SecretString>,
     /// The variables that hold the key and the secret.
     pub key_from: Vec<String>,
+    /// Whether it answers without a key too.
+    pub key_optional: bool,
     /// Where to get a key.
     pub get_a_key: Option<String>,
     /// Not meant by its owner for programs.
     pub unofficial: bool,
+    /// What its replies are written in.
+    pub reply: Notation,
     /// What makes rows of a reply.
     pub jq: String,
     /// Bodies the provider sends, and what they mean.
@@ -105,6 +112,16 @@ pub enum Method {
     Post,
 }
 
+impl fmt::Display for Notation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Notation::Json => "JSON",
+            Notation::Csv => "CSV",
+            Notation::Xml => "XML",
+        })
+    }
+}
+
 impl Method {
     /// As it stands in a request.
     pub fn as_str(self) -> &'static str {
@@ -113,6 +130,19 @@ impl Method {
             Method::Post => "POST",
         }
     }
+}
+
+/// What replies are written in, and what a filter sees of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Notation {
+    /// JSON, as it is.
+    #[default]
+    Json,
+    /// A table with a first line of names: an object of texts per further line. A single line is no table but a message: a text.
+    Csv,
+    /// XML: each element is `{name, attributes, text, children}`, names without their prefix.
+    Xml,
 }
 
 /// What a limit counts.
@@ -135,7 +165,7 @@ pub enum Format {
     PerClass(ClassFormat),
 }
 
-/// A template per class. Placeholders: `{symbol}`, `{base}`, `{quote}`, and `{symbol:lower}` and so on.
+/// A template per class. Placeholders: `{symbol}`, `{base}`, `{quote}`, `{id}`, and `{symbol:lower}` and so on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClassFormat {

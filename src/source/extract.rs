@@ -19,7 +19,7 @@ use super::filter::{Filter, MOST_ROWS, RunError};
 use super::scrub::Scrub;
 use super::spelling::{DescriptionError, Spelling};
 use crate::quote::Quote;
-use crate::settings::source::SourceSettings;
+use crate::settings::source::{Notation, SourceSettings};
 use crate::symbol::{Class, Symbol};
 
 /// A reply as it came off the wire.
@@ -52,6 +52,7 @@ pub struct Extractor {
     spelling: Spelling,
     scrub: Scrub,
     units: BTreeMap<String, String>,
+    notation: Notation,
 }
 
 /// A symbol that was asked for, and what the reply has said about it so far.
@@ -71,7 +72,13 @@ impl Extractor {
         let filter = Filter::compile(&source.jq).map_err(|error| DescriptionError::new("jq", error.to_string()))?;
         let spelling = Spelling::new(source)?;
         let hidden = [source.hidden.clone(), spelling.credentials()].concat();
-        Ok(Extractor { filter, spelling, scrub: Scrub::new(&hidden), units: source.units.clone() })
+        Ok(Extractor {
+            filter,
+            spelling,
+            scrub: Scrub::new(&hidden),
+            units: source.units.clone(),
+            notation: source.reply,
+        })
     }
 
     /// The same, with the symbols whose class is set and does not follow from their spelling (funds).
@@ -99,7 +106,7 @@ impl Extractor {
             .map(|symbol| Asked { symbol, spelled: self.spelling.spell_as_set(symbol), row: None })
             .collect();
         let spelled: Vec<&str> = asked.iter().map(|one| one.spelled.as_deref().unwrap_or_default()).collect();
-        let run = self.filter.run(&reply.body, reply.status, &spelled);
+        let run = self.filter.run(&reply.body, self.notation, reply.status, &spelled);
         if let Some(RunError::Panic) = run.failure {
             return Err(SourceError::Internal(RunError::Panic.to_string()));
         }

@@ -19,6 +19,8 @@ use jaq_core::native::{Fun, bome, run, v};
 use jaq_core::{Compiler, Ctx, Vars};
 use jaq_json::{Num, Val};
 
+use crate::settings::source::Notation;
+
 /// The most rows that are taken from one reply.
 pub const MOST_ROWS: usize = 10_000;
 
@@ -58,9 +60,9 @@ pub struct Rows {
 /// Why a filter stopped before its end.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RunError {
-    /// The body is not JSON, or none that may be read.
-    #[error("the body is no readable JSON: {0}")]
-    Body(String),
+    /// The body is not in its notation, or none that may be read.
+    #[error("the body is no readable {0}: {1}")]
+    Body(Notation, String),
     /// The filter met something it was not written for.
     #[error("the filter stopped: {0}")]
     Filter(String),
@@ -106,10 +108,10 @@ impl Filter {
     }
 
     /// Filters a reply's body: row by row, up to the first error or to [`MOST_ROWS`].
-    pub fn run(&self, body: &[u8], status: u16, asked: &[&str]) -> Rows {
+    pub fn run(&self, body: &[u8], notation: Notation, status: u16, asked: &[&str]) -> Rows {
         let mut rows = Rows { rows: Vec::new(), cut: false, failure: None };
         // nothing outlives the call but the rows taken so far, and each of those is whole
-        let ended = catch_unwind(AssertUnwindSafe(|| self.collect(body, status, asked, &mut rows)));
+        let ended = catch_unwind(AssertUnwindSafe(|| self.collect(body, notation, status, asked, &mut rows)));
         match ended {
             Ok(Ok(())) => {}
             Ok(Err(error)) => rows.failure = Some(error),
@@ -118,8 +120,15 @@ impl Filter {
         rows
     }
 
-    fn collect(&self, body: &[u8], status: u16, asked: &[&str], rows: &mut Rows) -> Result<(), RunError> {
-        let input = body::read(body).map_err(RunError::Body)?;
+    fn collect(
+        &self,
+        body: &[u8],
+        notation: Notation,
+        status: u16,
+        asked: &[&str],
+        rows: &mut Rows,
+    ) -> Result<(), RunError> {
+        let input = body::read(body, notation).map_err(|why| RunError::Body(notation, why))?;
         let status = Val::Num(Num::Int(isize::try_from(status).unwrap_or_default()));
         let asked: Val = asked.iter().map(|symbol| Val::from((*symbol).to_owned())).collect();
         let context = Ctx::<Data>::new(&self.program.lut, Vars::new([status, asked]));

@@ -15,7 +15,7 @@ use crate::settings::units::Glob;
 use crate::symbol::{Class, Symbol};
 pub use request::HttpRequest;
 pub(super) use request::RESERVED;
-use request::RequestTemplate;
+use request::{RequestTemplate, Spelled};
 use template::Template;
 
 /// How one source spells symbols, which of them it covers, and how it is asked.
@@ -25,6 +25,7 @@ pub struct Spelling {
     symbols: Vec<Glob>,
     formats: Formats,
     rename: BTreeMap<String, String>,
+    ids: BTreeMap<String, String>,
     aliases: BTreeMap<String, String>,
     spelled: BTreeMap<Symbol, String>,
     set_classes: BTreeMap<Symbol, Class>,
@@ -50,12 +51,6 @@ struct Formats {
     suffix: Option<BTreeMap<String, String>>,
 }
 
-/// What a format's placeholders stand for.
-struct Parts {
-    symbol: String,
-    legs: Option<(String, String)>,
-}
-
 impl Spelling {
     /// Reads how a source spells symbols and how it is asked.
     ///
@@ -75,6 +70,7 @@ impl Spelling {
             symbols: source.symbols.clone(),
             formats: Formats::new(&source.format)?,
             rename: source.rename.clone(),
+            ids: source.ids.clone(),
             aliases: source.aliases.clone(),
             spelled,
             set_classes: BTreeMap::new(),
@@ -98,21 +94,35 @@ impl Spelling {
 
     /// The source's spelling of a symbol; `None` if it has none.
     pub fn spell(&self, symbol: &Symbol, class: Class) -> Option<String> {
-        if let Some(theirs) = self.spelled.get(symbol) {
-            return Some(theirs.clone());
-        }
-        let parts = self.parts(symbol, class)?;
-        self.formats.of(class).fill(|name| match name {
-            "symbol" => Some(parts.symbol.clone()),
-            "base" => parts.legs.as_ref().map(|(base, _)| base.clone()),
-            "quote" => parts.legs.as_ref().map(|(_, quote)| quote.clone()),
-            _ => None,
-        })
+        self.spell_whole(symbol, class).map(|spelled| spelled.symbol)
+    }
+
+    /// The spelling of a symbol, whole and in parts.
+    fn spell_whole(&self, symbol: &Symbol, class: Class) -> Option<Spelled> {
+        let exception = self.spelled.get(symbol);
+        let mut spelled = match self.parts(symbol, class) {
+            Some(parts) => parts,
+            None => exception.map(|_| Spelled::default())?,
+        };
+        spelled.symbol = match exception {
+            Some(theirs) => theirs.clone(),
+            None => self.formats.of(class).fill(|name| {
+                let part = match name {
+                    "symbol" => &spelled.symbol,
+                    "base" => &spelled.base,
+                    "quote" => &spelled.quote,
+                    _ => &spelled.id,
+                };
+                (!part.is_empty()).then(|| part.clone())
+            })?,
+        };
+        Some(spelled)
     }
 
     /// The call that asks for these symbols.
     pub fn request(&self, asked: &[Symbol]) -> HttpRequest {
-        let spelled: Vec<String> = asked.iter().filter_map(|symbol| self.spell_as_set(symbol)).collect();
+        let spelled: Vec<Spelled> =
+            asked.iter().filter_map(|symbol| self.spell_whole(symbol, self.class(symbol))).collect();
         self.request.fill(&spelled)
     }
 
@@ -123,8 +133,11 @@ impl Spelling {
 
     /// The spelling of a symbol in the class that is set for it, else in the one its own spelling says.
     pub(super) fn spell_as_set(&self, symbol: &Symbol) -> Option<String> {
-        let class = self.set_classes.get(symbol).copied().unwrap_or_else(|| symbol.class());
-        self.spell(symbol, class)
+        self.spell(symbol, self.class(symbol))
+    }
+
+    fn class(&self, symbol: &Symbol) -> Class {
+        self.set_classes.get(symbol).copied().unwrap_or_else(|| symbol.class())
     }
 
     /// What a name in a reply would be in a request.
@@ -132,11 +145,14 @@ impl Spelling {
         self.aliases.get(replied).map_or(replied, String::as_str)
     }
 
-    fn parts(&self, symbol: &Symbol, class: Class) -> Option<Parts> {
+    /// What a format's placeholders stand for; `None` if the source has no name for a part.
+    fn parts(&self, symbol: &Symbol, class: Class) -> Option<Spelled> {
         let renamed = |part: &str| self.rename.get(part).cloned().unwrap_or_else(|| part.to_owned());
         if let Some((base, quote)) = symbol.legs() {
+            // tickers are not unique there: only what has an id is the coin that was meant
+            let id = if self.ids.is_empty() { String::new() } else { self.ids.get(base)?.clone() };
             let (base, quote) = (renamed(base), renamed(quote));
-            return Some(Parts { symbol: format!("{base}-{quote}"), legs: Some((base, quote)) });
+            return Some(Spelled { symbol: format!("{base}-{quote}"), base, quote, id });
         }
         let name = symbol.as_str();
         let text = if let Some((ticker, exchange)) = symbol.listing() {
@@ -150,13 +166,13 @@ impl Spelling {
             let dot = self.formats.dot.as_deref().unwrap_or(".");
             renamed(name).replace('.', dot)
         };
-        Some(Parts { symbol: text, legs: None })
+        Some(Spelled { symbol: text, ..Spelled::default() })
     }
 }
 
 impl Formats {
     fn new(format: &Format) -> Result<Self, DescriptionError> {
-        const PLACEHOLDERS: &[&str] = &["symbol", "base", "quote", "symbol:lower", "base:lower", "quote:lower"];
+        const PLACEHOLDERS: &[&str] = &["symbol", "base", "quote", "id", "symbol:lower", "base:lower", "quote:lower"];
         let template = |key: &str, text: &str| Template::parse(key, text, PLACEHOLDERS);
         let per_class = match format {
             Format::One(text) => {

@@ -12,11 +12,13 @@ use crate::source::spelling::Spelling;
 
 pub(super) fn check(settings: &Settings, stated: &BTreeMap<String, SourceTable>, report: &mut Report<'_>) {
     for (name, table) in stated {
-        let is_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        let is_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_');
         report.unless(
             !name.is_empty() && name.len() <= 64 && name.bytes().all(is_name),
             &["sources", name],
-            format!("{name:?} is no name for a source; write small letters, digits and hyphens, at most 64"),
+            format!(
+                "{name:?} is no name for a source; write small letters, digits, hyphens and underscores, at most 64"
+            ),
         );
         if let Some(timeout) = table.timeout.filter(|timeout| timeout.0 > settings.server.timeout) {
             let whole = Span(settings.server.timeout);
@@ -76,10 +78,12 @@ fn urls(source: &SourceSettings, base: Option<&str>, report: &mut OfSource<'_, '
     let uses = |placeholder: &str| {
         source.url.contains(placeholder) || source.body.iter().any(|body| body.contains(placeholder))
     };
+    let names = ["{symbol", "{first}", "{base", "{quote", "{id"];
     report.unless(
-        uses("{symbols}") || uses("{symbol}"),
+        names.into_iter().any(uses) || source.batch > 1,
         "url",
-        "neither the URL nor a body says which symbols are asked for; write {symbols}, or {symbol} for one",
+        "neither the URL nor a body says which symbols are asked for; write {symbols}, or {symbol} for one; \
+         where every reply holds all there are, say so with batch = 100",
     );
     for (key, given) in [("key", source.key.is_some()), ("secret", source.secret.is_some())] {
         let placeholder = format!("{{{key}}}");

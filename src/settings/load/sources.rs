@@ -74,7 +74,7 @@ impl Choice<'_> {
             let unofficial = self.options.wants_unofficial();
             let is_on = |table: &SourceTable| {
                 let keys = table.key_from.as_deref().unwrap_or_default();
-                keys.iter().all(|variable| self.variable(variable).is_some())
+                (table.key_optional == Some(true) || keys.iter().all(|variable| self.variable(variable).is_some()))
                     && (unofficial || table.unofficial != Some(true))
             };
             names.extend(catalogue().iter().filter(|(_, table)| is_on(table)).map(|(name, _)| name.clone()));
@@ -153,6 +153,9 @@ impl Choice<'_> {
                 continue;
             }
             let Some(value) = self.variable(variable) else {
+                if table.key_optional == Some(true) {
+                    continue;
+                }
                 let where_from = table.get_a_key.as_ref().map(|url| format!(" (get one at {url})")).unwrap_or_default();
                 let message =
                     format!("{name} needs a {key}{where_from}: set the variable {variable}, or write {key} = \"…\"");

@@ -6,7 +6,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::{Cost, Example, Format, Method, SourceSettings};
+use super::{Cost, Example, Format, Method, Notation, SourceSettings};
 use crate::quote::Role;
 use crate::settings::secrets;
 use crate::settings::units::{Bytes, Glob, Limit, Span};
@@ -42,6 +42,8 @@ pub struct SourceTable {
     pub format: Option<Format>,
     /// Parts of symbols it calls otherwise: `BTC = "XBT"`.
     pub rename: Option<BTreeMap<String, String>>,
+    /// What it calls bases where tickers are not unique: `BTC = "bitcoin"`. A base without an id is not asked for.
+    pub ids: Option<BTreeMap<String, String>>,
     /// Whole names that replies spell otherwise than requests: `XXBTZUSD = "XBTUSD"`.
     pub aliases: Option<BTreeMap<String, String>>,
     /// Symbols whose spelling follows no rule, ours to theirs: `"BTC-USD" = "bitcoin"`.
@@ -78,10 +80,14 @@ pub struct SourceTable {
     pub secret: Option<SecretString>,
     /// The variables that hold the key (and the secret), and switch the source on where no file names sources.
     pub key_from: Option<Vec<String>>,
+    /// Whether it answers without a key too, perhaps less often.
+    pub key_optional: Option<bool>,
     /// Where to get a key.
     pub get_a_key: Option<String>,
     /// Not meant by its owner for programs: asked only if named, or with `--unofficial`.
     pub unofficial: Option<bool>,
+    /// What its replies are written in; JSON, if left out.
+    pub reply: Option<Notation>,
     /// What makes rows of a reply.
     pub jq: Option<String>,
     /// Bodies the provider sends, and what they mean.
@@ -94,6 +100,8 @@ pub struct SourceTable {
 pub enum RoleName {
     /// Independent prices.
     Primary,
+    /// Independent but scarce: asked only where the primaries fall short.
+    Reserve,
     /// Itself an aggregate of others, or daily by design.
     Reference,
 }
@@ -118,9 +126,9 @@ impl SourceTable {
             ($($field:ident)*) => { SourceTable { $($field: self.$field.or(base.$field)),* } };
         }
         overlay! {
-            about like classes currencies symbols role url base_url method body headers format rename aliases spelled units
-            batch join unknown limits cost account timeout concurrency max_body refresh_after usable_for lag key secret
-            key_from get_a_key unofficial jq examples
+            about like classes currencies symbols role url base_url method body headers format rename ids aliases spelled
+            units batch join unknown limits cost account timeout concurrency max_body refresh_after usable_for lag key secret
+            key_from key_optional get_a_key unofficial reply jq examples
         }
     }
 
@@ -140,6 +148,7 @@ impl SourceTable {
             symbols: self.symbols.unwrap_or_default(),
             role: match self.role {
                 Some(RoleName::Reference) => Role::Reference,
+                Some(RoleName::Reserve) => Role::Reserve,
                 Some(RoleName::Primary) | None => Role::Primary,
             },
             account: self.account.unwrap_or_else(|| name.to_owned()),
@@ -149,6 +158,7 @@ impl SourceTable {
             headers: self.headers.unwrap_or_default(),
             format: self.format.unwrap_or_else(|| Format::One("{symbol}".to_owned())),
             rename: self.rename.unwrap_or_default(),
+            ids: self.ids.unwrap_or_default(),
             aliases: self.aliases.unwrap_or_default(),
             spelled: self.spelled.unwrap_or_default(),
             units: self.units.unwrap_or_default(),
@@ -166,8 +176,10 @@ impl SourceTable {
             key: self.key,
             secret: self.secret,
             key_from: self.key_from.unwrap_or_default(),
+            key_optional: self.key_optional.unwrap_or(false),
             get_a_key: self.get_a_key,
             unofficial: self.unofficial.unwrap_or(false),
+            reply: self.reply.unwrap_or_default(),
             jq: self.jq.ok_or_else(needed("jq"))?,
             examples: self.examples.unwrap_or_default(),
             hidden,

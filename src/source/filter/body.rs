@@ -1,6 +1,11 @@
-//! Reads a body as JSON so that no body can take the process down, and every number keeps the text it had on the wire.
+//! Reads a body so that no body can take the process down, and every number keeps the text it had on the wire.
+
+mod csv;
+mod xml;
 
 use jaq_json::{Error, Num, Rc, Val, read::parse_single};
+
+use crate::settings::source::Notation;
 
 /// The deepest nesting that is read. The reader calls itself for every level, and a stack that overflows ends the process.
 const DEEPEST: usize = 64;
@@ -8,11 +13,20 @@ const DEEPEST: usize = 64;
 /// The longest number that is read, in characters: the time to read a longer one grows with the square of its length.
 const LONGEST_NUMBER: usize = 256;
 
-/// Reads one JSON value. Its numbers come out as decimal texts, so that a number which jq calculates (an integer or a float)
-/// can be told from one that stood in the body.
-pub(super) fn read(bytes: &[u8]) -> Result<Val, String> {
+/// Reads a body in its notation.
+pub(super) fn read(bytes: &[u8], notation: Notation) -> Result<Val, String> {
     // some servers put it there, and it says nothing
     let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
+    match notation {
+        Notation::Json => json(bytes),
+        Notation::Csv => csv::read(bytes),
+        Notation::Xml => xml::read(bytes),
+    }
+}
+
+/// Reads one JSON value. Its numbers come out as decimal texts, so that a number which jq calculates (an integer or a float)
+/// can be told from one that stood in the body.
+fn json(bytes: &[u8]) -> Result<Val, String> {
     check(bytes)?;
     parse_single(bytes).map(keep_texts).map_err(|error| error.to_string())
 }
@@ -20,7 +34,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Val, String> {
 /// jq's `fromjson`: the value that a text holds.
 pub(super) fn from_json(value: &Val) -> Result<Val, Error> {
     let text = value.try_as_utf8_bytes_owned()?;
-    read(&text).map_err(|why| Error::str(format_args!("cannot parse {value} as JSON: {why}")))
+    json(&text).map_err(|why| Error::str(format_args!("cannot parse {value} as JSON: {why}")))
 }
 
 /// One pass over the bytes, before anything that could be led astray by them.
@@ -83,33 +97,33 @@ mod tests {
     #[test]
     fn numbers_keep_their_text() {
         let body = r#"[1, 1.0, 1234.500000000000000001, 1e-08, 123456789012345678901234567890, -3, {"a": 0.10}]"#;
-        let text = read(body.as_bytes()).unwrap().to_string();
+        let text = json(body.as_bytes()).unwrap().to_string();
         assert_eq!(text, body.replace(' ', ""));
     }
 
     #[test]
-    fn deep_nesting_is_refused_before_it_is_read() {
+    fn deep_nesting_is_refused_before_it_is_json() {
         let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
-        assert!(read(nested(64).as_bytes()).is_ok());
-        assert!(read(nested(65).as_bytes()).unwrap_err().contains("nested deeper"));
-        assert!(read("[".repeat(100_000).as_bytes()).unwrap_err().contains("nested deeper"));
-        assert!(read("{\"a\":".repeat(100_000).as_bytes()).unwrap_err().contains("nested deeper"));
+        assert!(json(nested(64).as_bytes()).is_ok());
+        assert!(json(nested(65).as_bytes()).unwrap_err().contains("nested deeper"));
+        assert!(json("[".repeat(100_000).as_bytes()).unwrap_err().contains("nested deeper"));
+        assert!(json("{\"a\":".repeat(100_000).as_bytes()).unwrap_err().contains("nested deeper"));
         // brackets in strings are text
-        assert!(read(format!(r#"["\"{}", "\\"]"#, "[".repeat(1000)).as_bytes()).is_ok());
-        assert!(read(format!("# \"\n{}", "[".repeat(1000)).as_bytes()).unwrap_err().contains("comment"));
+        assert!(json(format!(r#"["\"{}", "\\"]"#, "[".repeat(1000)).as_bytes()).is_ok());
+        assert!(json(format!("# \"\n{}", "[".repeat(1000)).as_bytes()).unwrap_err().contains("comment"));
     }
 
     #[test]
     fn what_is_slow_to_read_is_refused() {
-        assert!(read("9".repeat(100_000).as_bytes()).unwrap_err().contains("digits"));
-        assert!(read(b"{{} : 1}").unwrap_err().contains("key"));
-        assert!(read(b"{\"a\":[],\"b\":{}}").is_ok());
+        assert!(json("9".repeat(100_000).as_bytes()).unwrap_err().contains("digits"));
+        assert!(json(b"{{} : 1}").unwrap_err().contains("key"));
+        assert!(json(b"{\"a\":[],\"b\":{}}").is_ok());
     }
 
     #[test]
     fn what_is_not_one_value_is_refused() {
         for wrong in ["", "{", "[1,]", "1 2", "Too Many Requests", "<html>", "\"a", "{\"a\" 1}"] {
-            assert!(read(wrong.as_bytes()).is_err(), "{wrong}");
+            assert!(json(wrong.as_bytes()).is_err(), "{wrong}");
         }
     }
 }

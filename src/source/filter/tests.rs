@@ -1,13 +1,19 @@
 //! What the box lets in and what it keeps out.
 
 use super::*;
+use crate::settings::source::Notation;
 
 fn refused(code: &str) -> String {
     Filter::compile(code).err().unwrap_or_else(|| panic!("{code} must be refused")).to_string()
 }
 
 fn rows(code: &str, body: &str) -> Rows {
-    Filter::compile(code).unwrap_or_else(|error| panic!("{code}: {error}")).run(body.as_bytes(), 200, &["BTCUSD"])
+    Filter::compile(code).unwrap_or_else(|error| panic!("{code}: {error}")).run(
+        body.as_bytes(),
+        Notation::Json,
+        200,
+        &["BTCUSD"],
+    )
 }
 
 fn texts(code: &str, body: &str) -> Vec<String> {

@@ -64,7 +64,26 @@ enum Place {
     Header,
 }
 
-const PLACEHOLDERS: &[&str] = &["symbols", "symbol", "key", "secret"];
+/// One symbol as the provider spells it, whole and in parts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Spelled {
+    pub(super) symbol: String,
+    /// The legs of a pair; empty for anything else.
+    pub(super) base: String,
+    pub(super) quote: String,
+    /// What it calls the base, where it has ids; empty elsewhere.
+    pub(super) id: String,
+}
+
+/// What stands for the one symbol of a call.
+const SINGLE: [&str; 4] = ["symbol", "base", "quote", "id"];
+
+/// What can stand in a URL, a header or a body. `{first}` and `{others}` are for a list that is written in two places.
+#[rustfmt::skip]
+const PLACEHOLDERS: &[&str] = &[
+    "symbols", "symbol", "first", "others", "bases", "quotes", "ids", "base", "quote", "id",
+    "bases:lower", "quotes:lower", "base:lower", "quote:lower", "key", "secret",
+];
 
 impl RequestTemplate {
     pub(super) fn new(source: &SourceSettings) -> Result<Self, DescriptionError> {
@@ -82,8 +101,9 @@ impl RequestTemplate {
             return Err(DescriptionError::new("body", "a GET has no body; add method = \"POST\""));
         }
         let templates = || headers.iter().map(|(_, template)| template).chain([&url]).chain(&body);
-        if source.batch > 1 && templates().any(|template| template.has("symbol")) {
-            let message = format!("it is {}, but {{symbol}} holds one symbol; write {{symbols}}", source.batch);
+        let single = SINGLE.into_iter().find(|name| templates().any(|template| template.has(name)));
+        if let (Some(name), 2..) = (single, source.batch) {
+            let message = format!("it is {}, but {{{name}}} is of one symbol; write {{{name}s}}", source.batch);
             return Err(DescriptionError::new("batch", message));
         }
         let is_form = |(name, value): (&String, &String)| {
@@ -104,7 +124,7 @@ impl RequestTemplate {
     }
 
     /// The call for symbols that are already spelled the provider's way.
-    pub(super) fn fill(&self, symbols: &[String]) -> HttpRequest {
+    pub(super) fn fill(&self, symbols: &[Spelled]) -> HttpRequest {
         let fill = |template: &Template, place| template.fill(|name| self.value(name, symbols, place));
         HttpRequest {
             method: self.method,
@@ -121,7 +141,7 @@ impl RequestTemplate {
 
     /// What stands in front of the URL's host, in the forms in which it travels: HTTP makes a header of name and password.
     pub(super) fn credentials(&self) -> Vec<SecretString> {
-        let Ok(url) = reqwest::Url::parse(&self.fill(&["X".to_owned()]).url) else { return Vec::new() };
+        let Ok(url) = reqwest::Url::parse(&self.fill(&[Spelled::sample()]).url) else { return Vec::new() };
         let plain = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
         let (name, password) = (plain(url.username()), url.password().map(plain).unwrap_or_default());
         if name.is_empty() && password.is_empty() {
@@ -131,24 +151,34 @@ impl RequestTemplate {
         [header, if password.is_empty() { name } else { password }].map(SecretString::from).into()
     }
 
-    fn value(&self, name: &str, symbols: &[String], place: Place) -> Option<String> {
+    fn value(&self, name: &str, symbols: &[Spelled], place: Place) -> Option<String> {
+        let first =
+            |part: fn(&Spelled) -> &str| symbols.first().map(|one| escape(part(one), place)).unwrap_or_default();
+        let list = |part: fn(&Spelled) -> &str| self.joined(&distinct(symbols.iter().map(part)), place);
         let secret = |secret: &Option<SecretString>| match secret {
             Some(secret) => Some(escape(secret.expose_secret(), place)),
             None if place == Place::Header => None,
             None => Some(String::new()),
         };
         match name {
-            "symbols" => Some(self.joined(symbols, place)),
-            "symbol" => Some(symbols.first().map(|symbol| escape(symbol, place)).unwrap_or_default()),
+            "symbols" => Some(list(|one| &one.symbol)),
+            "symbol" | "first" => Some(first(|one| &one.symbol)),
+            "others" => Some(self.joined(&distinct(symbols.iter().skip(1).map(|one| one.symbol.as_str())), place)),
+            "bases" => Some(list(|one| &one.base)),
+            "quotes" => Some(list(|one| &one.quote)),
+            "ids" => Some(list(|one| &one.id)),
+            "base" => Some(first(|one| &one.base)),
+            "quote" => Some(first(|one| &one.quote)),
+            "id" => Some(first(|one| &one.id)),
             "key" => secret(&self.key),
             "secret" => secret(&self.secret),
             _ => None,
         }
     }
 
-    fn joined(&self, symbols: &[String], place: Place) -> String {
+    fn joined(&self, names: &[&str], place: Place) -> String {
         if self.join == "json" {
-            let list = serde_json::Value::from(symbols).to_string();
+            let list = serde_json::Value::from(names).to_string();
             // in a JSON body the list is a part of it, not text in a string
             return if place == Place::Url { escape(&list, place) } else { list };
         }
@@ -156,12 +186,12 @@ impl RequestTemplate {
             Place::Url => utf8_percent_encode(&self.join, NOT_IN_URL).to_string(),
             Place::Json | Place::Header => escape(&self.join, place),
         };
-        symbols.iter().map(|symbol| escape(symbol, place)).collect::<Vec<_>>().join(&separator)
+        names.iter().map(|name| escape(name, place)).collect::<Vec<_>>().join(&separator)
     }
 
     /// A header that cannot be sent is found here, not at the first call. The message shows no value: it may be a key.
     fn check_headers(&self) -> Result<(), DescriptionError> {
-        for (name, value) in self.fill(&["X".to_owned()]).headers {
+        for (name, value) in self.fill(&[Spelled::sample()]).headers {
             if HeaderValue::from_str(value.expose_secret()).is_err() {
                 let message = "its value holds a line break or another character that no header may have";
                 return Err(DescriptionError::new(format!("headers.{name}"), message));
@@ -169,6 +199,24 @@ impl RequestTemplate {
         }
         Ok(())
     }
+}
+
+impl Spelled {
+    /// Something to fill templates with that are only looked at.
+    fn sample() -> Self {
+        let some = || "X".to_owned();
+        Spelled { symbol: some(), base: some(), quote: some(), id: some() }
+    }
+}
+
+/// Each name once, in the order of their first mention: two pairs may share a leg.
+fn distinct<'n>(names: impl Iterator<Item = &'n str>) -> Vec<&'n str> {
+    names.fold(Vec::new(), |mut names, name| {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+        names
+    })
 }
 
 fn check_url(url: &Template) -> Result<(), DescriptionError> {

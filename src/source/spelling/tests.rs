@@ -114,3 +114,24 @@ fn what_cannot_be_asked_is_named() {
     let error = wrong("headers = { authorization = \"Token {key}\" }\nkey = \"s3c\\nret\"");
     assert_eq!((error.key.as_str(), error.message.contains("s3c")), ("headers.authorization", false));
 }
+
+#[test]
+fn a_list_may_stand_in_parts_each_of_them_once() {
+    let ids = "classes = [\"crypto\"]\nformat = \"{id}/{quote:lower}\"\nids = { BTC = \"bitcoin\", ETH = \"ethereum\" }\n\
+        url = \"https://x.test/q?ids={ids}&vs={quotes:lower}\"\nbatch = 9";
+    assert_eq!(
+        request(ids, &["BTC-USD", "ETH-USD", "BTC-EUR"]).url,
+        "https://x.test/q?ids=bitcoin,ethereum&vs=usd,eur"
+    );
+    let spelling = described(ids).unwrap();
+    let spell = |text: &str| spelling.spell(&symbol(text), Class::Crypto);
+    assert_eq!(spell("BTC-USD").as_deref(), Some("bitcoin/usd"));
+    // many coins may be called PEPE: without an id nobody is asked
+    assert_eq!(spell("PEPE-USD"), None);
+    let pair = "url = \"https://x.test/q?from={base}&to={quote:lower}\"";
+    assert_eq!(request(pair, &["BTC-USD"]).url, "https://x.test/q?from=BTC&to=usd");
+    let rest = "url = \"https://x.test/{first}?s={others}\"\nbatch = 9";
+    assert_eq!(request(rest, &["AAPL", "MSFT", "VOD.L"]).url, "https://x.test/AAPL?s=MSFT,VOD.L");
+    assert_eq!(request(rest, &["AAPL"]).url, "https://x.test/AAPL?s=");
+    assert_eq!(described("batch = 2\nurl = \"https://x.test/{quote}\"").err().unwrap().key, "batch");
+}
