@@ -3,6 +3,9 @@
 //! The only room that knows HTTP codes for results. Body, status and header derive from one value, so they cannot disagree.
 
 mod entry;
+mod figures;
+mod quote;
+mod rates;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -170,8 +173,14 @@ impl Answer {
 
 /// Until the first failed source may be asked again; if nothing failed, until the first outcome is asked for anew. 1 to 60.
 fn retry_after(priced: &[Priced], now: Timestamp) -> u64 {
+    // a rate that failed is worth asking for again as much as a price
+    let rate = |price: &Price| price.conversion.as_ref().and_then(|conversion| conversion.rate.clone());
+    let rates: Vec<_> = priced.iter().filter_map(|one| Some((rate(&one.price)?, one.refresh_after))).collect();
+    let prices = priced.iter().map(|one| (&one.price, one.refresh_after));
+    let prices: Vec<_> =
+        prices.chain(rates.iter().map(|(rate, refresh_after)| (rate.as_ref(), *refresh_after))).collect();
     let outcomes =
-        || priced.iter().flat_map(|priced| priced.price.quotes.iter().map(|quote| (quote, priced.refresh_after)));
+        || prices.iter().flat_map(|(price, refresh_after)| price.quotes.iter().map(|quote| (quote, *refresh_after)));
     let failures = outcomes().filter_map(|(quote, refresh_after)| {
         let failure = quote.outcome.failure.as_ref().filter(|failure| !failure.error.denies_symbol())?;
         // what a call brought stands until it is old; our own refusal, or the end of a caller's wait, does not

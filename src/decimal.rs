@@ -5,6 +5,9 @@ use rust_decimal::{Decimal, RoundingStrategy};
 /// The most decimals a price keeps; what lies beyond is rounded half to even.
 pub const MOST_DECIMALS: u32 = 18;
 
+/// The significant digits of a quote that was calculated: an inverse, or a product with a rate.
+pub const CALCULATED_DIGITS: u32 = 12;
+
 /// Reads a number's text exactly: digits, one point, an exponent (`1e-8`, `9.083198811E7`), any length.
 ///
 /// More than [`MOST_DECIMALS`] decimals, or more than the 28 digits that fit, are rounded half to even on the text itself.
@@ -97,6 +100,12 @@ fn groups_digits(bare: &str) -> bool {
 /// Plain notation without trailing zeros: `231.44`, `0.00000001`, `70000`.
 pub fn plain(value: Decimal) -> String {
     value.normalize().to_string()
+}
+
+/// The number with so many significant digits, half to even: how a calculated price is rounded.
+pub fn significant(value: Decimal, digits: u32) -> Decimal {
+    let rounded = value.round_sf_with_strategy(digits, RoundingStrategy::MidpointNearestEven).unwrap_or(value);
+    rounded.normalize()
 }
 
 /// `part / whole` in basis points with one decimal, half to even; `None` when it cannot be said.

@@ -11,7 +11,7 @@ mod names;
 mod price;
 mod status;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 use std::time::Duration;
 
@@ -19,6 +19,7 @@ use jiff::Timestamp;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
+use crate::convert::Conversion;
 use crate::decimal::basis_points;
 use crate::quote::{Outcome, Session};
 use crate::symbol::{Currency, Symbol};
@@ -75,7 +76,8 @@ pub struct Price {
     pub session: Option<Session>,
     /// When it was folded.
     pub as_of: Timestamp,
-    /// How many sources cover the symbol (accounts whose latest word is not that they have no such symbol).
+    /// How many sources cover the symbol: accounts whose latest word is not that they have no such symbol, nor that it is in a
+    /// currency for which nobody has a rate.
     pub covering: usize,
     /// The rule it was folded by.
     pub rule: Rule,
@@ -83,6 +85,8 @@ pub struct Price {
     pub quotes: Vec<Judged>,
     /// One plain sentence with the figures; present unless the status is `Ok`.
     pub detail: Option<String>,
+    /// How it was turned into the caller's currency, or why it could not be. The price above stays in that of its quotes.
+    pub conversion: Option<Conversion>,
 }
 
 /// A price that a quorum (or what the rule takes for one) gave.
@@ -137,6 +141,8 @@ pub enum Unavailable {
     SourcesDisagree,
     /// Too few quotes may be believed.
     NoQuorum,
+    /// There is a price, but no rate to the currency it was asked for in.
+    NoConversion,
 }
 
 /// One outcome with its verdict.
@@ -190,6 +196,10 @@ pub enum Exclusion {
     SameAccount,
     /// A reference, while the others suffice.
     Reference,
+    /// A derived quote whose rate is degraded, while the others suffice.
+    DegradedRate,
+    /// A derived quote whose rate has no price.
+    NoConversion,
     /// Admitted, but its symbol got no price.
     NotFolded,
 }
@@ -201,7 +211,7 @@ pub enum Exclusion {
 pub fn fold(symbol: &Symbol, mut outcomes: Vec<Outcome>, rule: &Rule, now: Timestamp) -> Price {
     // everything below meets the outcomes in this order, so the order they came in cannot matter
     outcomes.sort_by(|one, other| one.origin.source.cmp(&other.origin.source));
-    let covering = accounts(outcomes.iter().filter(|outcome| !outcome.denies_symbol()));
+    let covering = accounts(outcomes.iter().filter(|outcome| outcome.is_able()));
 
     let mut entries: Vec<Entry> = outcomes.into_iter().map(|outcome| admit::admit(outcome, rule, now)).collect();
     let settled = currency::settle(symbol, &mut entries, rule);
@@ -231,6 +241,7 @@ pub fn fold(symbol: &Symbol, mut outcomes: Vec<Outcome>, rule: &Rule, now: Times
         rule: rule.clone(),
         quotes,
         detail: None,
+        conversion: None,
     };
     price.detail = detail::of_symbol(&price, &decision);
     price

@@ -1,16 +1,17 @@
 //! Carries a plan out: asks every source at once, and stops waiting at the caller's deadline.
 //!
-//! There is exactly one outcome per planned source and symbol, whatever happens to the source: late, it is a timeout; panicked,
-//! it is an internal failure under its name. Dropping the future drops every wait, and calls that nobody else waits for end.
+//! There is exactly one outcome per source and symbol that was asked, whatever happens to the source: late, it is a timeout;
+//! panicked, it is an internal failure under its name. Dropping the gathering drops every wait, and calls that nobody else
+//! waits for end.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::JoinSet;
+use tokio::task::{Id, JoinSet};
 use tokio::time::{Instant, timeout_at};
 
-use crate::plan::{Errand, Plan};
+use crate::plan::Errand;
 use crate::question::Question;
 use crate::quote::Outcome;
 use crate::source::Source;
@@ -21,31 +22,62 @@ use crate::symbol::Symbol;
 /// What is kept of a caller's time for folding and answering.
 pub const RESERVE: Duration = Duration::from_millis(25);
 
-/// Asks the sources of a plan at once, and gives one outcome per source and symbol.
-pub async fn gather(plan: Plan, question: &Question, sources: &[Arc<Source>]) -> Vec<Outcome> {
-    let until = question.deadline() - RESERVE;
-    let mut outcomes = Vec::new();
-    let mut asked = HashMap::new();
-    let mut tasks = JoinSet::new();
-    for Errand { source, ask, settled } in plan.errands {
-        outcomes.extend(settled);
-        let Some(source) = sources.get(source).filter(|_| !ask.due.is_empty()) else { continue };
-        let symbols: Vec<Symbol> = ask.due.iter().map(|(symbol, _)| symbol.clone()).collect();
-        let task = tasks.spawn(wait_for(source.share.clone(), ask, until, question.timeout));
-        asked.insert(task.id(), (source, symbols));
+/// One caller's waits for any number of sources: one task group, one deadline.
+pub struct Gathering<'a> {
+    sources: &'a [Arc<Source>],
+    until: Instant,
+    /// How long the caller said it would wait.
+    timeout: Duration,
+    tasks: JoinSet<Vec<Outcome>>,
+    asked: HashMap<Id, (&'a Source, Vec<Symbol>)>,
+    outcomes: Vec<Outcome>,
+}
+
+impl<'a> Gathering<'a> {
+    /// Nobody is asked yet.
+    pub fn new(question: &Question, sources: &'a [Arc<Source>]) -> Self {
+        let until = question.deadline() - RESERVE;
+        let timeout = question.timeout;
+        Gathering { sources, until, timeout, tasks: JoinSet::new(), asked: HashMap::new(), outcomes: Vec::new() }
     }
-    while let Some(ended) = tasks.join_next_with_id().await {
-        match ended {
-            Ok((_, arrived)) => outcomes.extend(arrived),
-            Err(panicked) => {
-                let Some((source, symbols)) = asked.remove(&panicked.id()) else { continue };
-                tracing::error!(source = source.profile.name(), "asking panicked: {panicked}");
-                let error = || SourceError::Internal("asking this source failed by a fault of ours".to_owned());
-                outcomes.extend(symbols.iter().map(|symbol| source.share.failed(symbol, error())));
+
+    /// Asks sources at once, without waiting.
+    pub fn ask(&mut self, errands: Vec<Errand>) {
+        for Errand { source, ask, settled } in errands {
+            self.outcomes.extend(settled);
+            let Some(source) = self.sources.get(source).filter(|_| !ask.due.is_empty()) else { continue };
+            let symbols: Vec<Symbol> = ask.due.iter().map(|(symbol, _)| symbol.clone()).collect();
+            let task = self.tasks.spawn(wait_for(source.share.clone(), ask, self.until, self.timeout));
+            self.asked.insert(task.id(), (source, symbols));
+        }
+    }
+
+    /// Waits until everybody has answered, but no longer than until an instant.
+    pub async fn settle(&mut self, until: Instant) {
+        // joining is safe to give up: what has not been joined stays in the set
+        let _ = timeout_at(until, self.join_all()).await;
+    }
+
+    /// Waits until everybody has answered or the caller's time is over, and gives all there is.
+    pub async fn finish(mut self) -> Vec<Outcome> {
+        // each wait ends by itself at the deadline
+        self.join_all().await;
+        self.outcomes
+    }
+
+    async fn join_all(&mut self) {
+        while let Some(ended) = self.tasks.join_next_with_id().await {
+            match ended {
+                Ok((_, arrived)) => self.outcomes.extend(arrived),
+                Err(panicked) => {
+                    let Some((source, symbols)) = self.asked.remove(&panicked.id()) else { continue };
+                    tracing::error!(source = source.profile.name(), "asking panicked: {panicked}");
+                    let error = || SourceError::Internal("asking this source failed by a fault of ours".to_owned());
+                    self.outcomes.extend(symbols.iter().map(|symbol| source.share.failed(symbol, error())));
+                }
             }
         }
     }
-    outcomes
 }
 
 /// Waits for one source's outcomes, each until the deadline; `timeout` is how long the caller said it would wait.

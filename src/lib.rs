@@ -12,6 +12,9 @@
 //! 8. [`fold`] makes one price of it, or refuses to.
 //! 9. [`answer`] writes status, headers and JSON.
 //!
+//! Where a source does not quote what was asked, [`route`] finds the pair it does quote, [`derive`](mod@derive) makes its quote of that, and
+//! [`convert`] turns a price into the caller's currency; [`valuation`] puts all this around the fold.
+//!
 //! [`Quotefold::answer`] below is that path, written out. Around it: [`settings`] says what can be set, [`server`] speaks HTTP,
 //! [`cli`] is the command line, [`demo`] a simulated market, [`telemetry`] metrics and logs.
 
@@ -19,20 +22,24 @@ pub mod answer;
 pub mod board;
 pub mod cli;
 pub mod clock;
+pub mod convert;
 pub mod decimal;
 pub mod demo;
+pub mod derive;
 pub mod fold;
 pub mod gather;
 pub mod plan;
 pub mod question;
 pub mod quote;
+pub mod route;
 pub mod server;
 pub mod settings;
 pub mod source;
 pub mod symbol;
 pub mod telemetry;
+pub mod valuation;
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tokio_util::task::TaskTracker;
@@ -40,14 +47,17 @@ use tokio_util::task::TaskTracker;
 use answer::{Answer, Priced};
 use board::Board;
 use clock::{Clock, Moment};
-use fold::{Status, Unavailable};
-use plan::Plan;
+use fold::Price;
+use gather::Gathering;
+use plan::{Basis, Errand, Plan};
 use question::{Bounds, Question};
 use quote::Outcome;
 use settings::Settings;
+use source::profile::Profile;
 use source::{Source, Surroundings};
 use symbol::Symbol;
 use telemetry::Metrics;
+use valuation::Valuation;
 
 /// The service, without a server around it: questions in, answers out.
 pub struct Quotefold {
@@ -105,48 +115,66 @@ impl Quotefold {
     ///
     /// Dropping the future drops every wait for a source; calls that nobody else waits for are cancelled.
     pub async fn answer(&self, question: &Question) -> Answer {
-        let plan = self.plan(question);
-        let outcomes = gather::gather(plan, question, &self.sources).await;
+        let mut plan = self.plan(question);
+        let outcomes = self.gather(&mut plan, question).await;
         let now = self.clock.now();
-        let prices = self.fold(question, outcomes, now);
-        self.record(&prices);
-        Answer::new(question, prices, now.wall, self.simulated)
+        let valuation = self.value(&plan, outcomes, question, now);
+        self.record(&valuation);
+        let priced = valuation.prices.into_iter().map(|price| self.priced(price, question)).collect();
+        Answer::new(question, priced, now.wall, self.simulated)
     }
 
     fn plan(&self, question: &Question) -> Plan {
-        let now = self.clock.now();
-        let recall = |symbol: &Symbol| (symbol.clone(), self.board.recall(symbol, now.monotonic));
-        let memory = question.symbols.iter().map(recall).collect();
-        let profiles: Vec<_> = self.sources.iter().map(|source| source.profile.as_ref()).collect();
-        plan::plan(question, &memory, &profiles, &self.settings, now)
+        self.with_basis(question, Plan::new)
     }
 
-    /// One price per symbol, in the order of the question.
-    fn fold(&self, question: &Question, outcomes: Vec<Outcome>, now: Moment) -> Vec<Priced> {
-        let mut by_symbol: BTreeMap<Symbol, Vec<Outcome>> = BTreeMap::new();
-        for mut outcome in outcomes {
-            // how old a quote may be depends on the class, which the board does not know
-            if let Some(source) = self.source(&outcome.origin.source) {
-                outcome.origin = source.profile.origin(self.settings.class(&outcome.symbol));
-            }
-            by_symbol.entry(outcome.symbol.clone()).or_default().push(outcome);
+    /// Asks the sources of a plan, and once they are in, or half of the caller's time is gone, whoever else may help.
+    async fn gather(&self, plan: &mut Plan, question: &Question) -> Vec<Outcome> {
+        let mut gathering = Gathering::new(question, &self.sources);
+        gathering.ask(std::mem::take(&mut plan.errands));
+        if plan.may_grow(question) {
+            gathering.settle(question.arrived.monotonic + question.timeout / 2).await;
+            gathering.ask(self.second_round(plan, question));
         }
-        let price = |symbol: &Symbol| {
-            let outcomes = by_symbol.remove(symbol).unwrap_or_default();
-            let mut price = fold::fold(symbol, outcomes, &self.settings.rule(symbol, question.max_age), now.wall);
-            if price.status == Status::Unavailable(Unavailable::NotCovered) {
-                let why = self.settings.would_cover(symbol);
-                price.detail = why.or_else(|| Some(format!("none of the sources asked for covers {symbol}")));
-            }
-            let class = self.settings.of_class(self.settings.class(symbol));
-            Priced { price, refresh_after: class.refresh_after(question.refresh_after) }
-        };
-        question.symbols.iter().map(price).collect()
+        gathering.finish().await
+    }
+
+    /// Who else is asked, by what the board knows now: what has landed since the question came is on it.
+    fn second_round(&self, plan: &mut Plan, question: &Question) -> Vec<Errand> {
+        let now = self.clock.now();
+        let asked: BTreeSet<&Symbol> =
+            plan.targets.iter().flat_map(|target| target.ways.iter().map(|(_, route)| &route.asked)).collect();
+        let known = asked.into_iter().flat_map(|symbol| self.board.recall(symbol, now.monotonic).into_values());
+        let so_far = self.value(plan, known.map(|known| known.outcome).collect(), question, now);
+        let (wanting, rates) = (so_far.wanting(), so_far.missing_rates());
+        self.with_basis(question, |basis| plan.grow(&wanting, &rates, basis))
+    }
+
+    fn value(&self, plan: &Plan, outcomes: Vec<Outcome>, question: &Question, now: Moment) -> Valuation {
+        valuation::value(plan, outcomes, question, &self.profiles(), &self.settings, now.wall)
+    }
+
+    fn with_basis<T>(&self, question: &Question, make: impl FnOnce(Basis<'_>) -> T) -> T {
+        let now = self.clock.now();
+        let recall = |symbol: &Symbol| self.board.recall(symbol, now.monotonic);
+        make(Basis { question, recall: &recall, sources: &self.profiles(), settings: &self.settings, now })
+    }
+
+    fn profiles(&self) -> Vec<&Profile> {
+        self.sources.iter().map(|source| source.profile.as_ref()).collect()
+    }
+
+    fn priced(&self, price: Price, question: &Question) -> Priced {
+        let class = self.settings.of_class(self.settings.class(&price.symbol));
+        Priced { price, refresh_after: class.refresh_after(question.refresh_after) }
     }
 
     /// Counts what became of every quote.
-    fn record(&self, prices: &[Priced]) {
-        for judged in prices.iter().flat_map(|priced| &priced.price.quotes) {
+    fn record(&self, valuation: &Valuation) {
+        // a rate that was asked for itself is counted once
+        let is_asked = |rate: &&Price| valuation.prices.iter().any(|price| price.symbol == rate.symbol);
+        let rates = valuation.rates.iter().map(Arc::as_ref).filter(|rate| !is_asked(rate));
+        for judged in valuation.prices.iter().chain(rates).flat_map(|price| &price.quotes) {
             if let Some(source) = self.source(&judged.outcome.origin.source) {
                 source.record.verdict(judged);
             }

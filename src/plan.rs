@@ -3,26 +3,54 @@
 //! A pure function of the question, what the board knows, the sources and the settings. Who is asked when a limit is short
 //! follows from the order made here, never from luck.
 
+mod errands;
+mod targets;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::board::{Known, Need};
 use crate::clock::{Moment, age};
 use crate::question::Question;
-use crate::quote::{Origin, Outcome, Quote, Role};
+use crate::quote::{Origin, Outcome, Quote};
+use crate::route::Route;
 use crate::settings::Settings;
 use crate::source::profile::Profile;
 use crate::source::share::Ask;
 use crate::symbol::Symbol;
 
-/// What the board knows of the symbols of a question, by symbol and source.
-pub type Memory = BTreeMap<Symbol, BTreeMap<String, Known>>;
-
-/// Who is asked for what.
-#[derive(Clone, Debug)]
+/// What is asked of whom, and what its answers are for.
+#[derive(Clone, Debug, Default)]
 pub struct Plan {
-    /// One per source that covers any of the symbols, in the order of the sources.
+    /// What is priced: the question's symbols in its order, then the rates to the caller's currency, then the rates that
+    /// derived quotes need.
+    pub targets: Vec<Target>,
+    /// One per source that is asked, in the order of the sources.
     pub errands: Vec<Errand>,
+    /// What reserves can be asked for, should the others fall short.
+    pub spares: Vec<Spare>,
+}
+
+/// Something to be priced, and who can.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// What is priced.
+    pub symbol: Symbol,
+    /// What for.
+    pub purpose: Purpose,
+    /// The sources that can price it: their places in the list of sources, and what each is asked for.
+    pub ways: Vec<(usize, Route)>,
+}
+
+/// What a price is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Purpose {
+    /// The caller asked for it.
+    Asked,
+    /// It turns prices into the caller's currency.
+    Conversion,
+    /// It turns a quote into one of another pair. Made of quotes alone that need no rate themselves.
+    Rate,
 }
 
 /// What one source is asked for.
@@ -36,80 +64,72 @@ pub struct Errand {
     pub settled: Vec<Outcome>,
 }
 
+/// What a reserve can be asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spare {
+    /// Which source: its place in the list of sources.
+    pub source: usize,
+    /// What it would be asked.
+    pub asked: Symbol,
+    /// How fresh that must be.
+    pub need: Need,
+    /// What it would be for.
+    pub targets: BTreeSet<Symbol>,
+}
+
 /// Everything a plan is made from.
-struct Table<'a> {
-    question: &'a Question,
-    memory: &'a Memory,
-    sources: &'a [&'a Profile],
-    settings: &'a Settings,
-    now: Moment,
+#[derive(Clone, Copy)]
+pub struct Basis<'a> {
+    /// What is asked.
+    pub question: &'a Question,
+    /// What the board knows of a symbol, by source.
+    pub recall: &'a dyn Fn(&Symbol) -> BTreeMap<String, Known>,
+    /// The sources that are on.
+    pub sources: &'a [&'a Profile],
+    /// What is set.
+    pub settings: &'a Settings,
+    /// The present.
+    pub now: Moment,
 }
 
-/// Makes the plan for a question.
-pub fn plan(question: &Question, memory: &Memory, sources: &[&Profile], settings: &Settings, now: Moment) -> Plan {
-    let table = Table { question, memory, sources, settings, now };
-    let with_quorum: BTreeSet<&Symbol> = question.symbols.iter().filter(|symbol| table.has_quorum(symbol)).collect();
-    let lets_in = |(_, source): &(usize, &&Profile)| question.lets_in(source.name());
-    let errand = |(index, source): (usize, &&Profile)| table.errand(index, source, &with_quorum);
-    Plan { errands: sources.iter().enumerate().filter(lets_in).filter_map(errand).collect() }
-}
+impl Plan {
+    /// Makes the plan for a question.
+    pub fn new(basis: Basis<'_>) -> Self {
+        let targets = basis.targets();
+        let (errands, spares) = basis.errands(&targets);
+        Plan { targets, errands, spares }
+    }
 
-impl Table<'_> {
-    /// What a source is asked for; `None` if it covers nothing that the question asks for.
-    fn errand(&self, index: usize, source: &Profile, with_quorum: &BTreeSet<&Symbol>) -> Option<Errand> {
-        let (mut due, mut young, mut settled) = (Vec::new(), Vec::new(), Vec::new());
-        for (place, symbol) in self.question.symbols.iter().enumerate() {
-            if !self.settings.allows(symbol) || !source.covers(symbol, self.settings.class(symbol)) {
-                continue;
-            }
-            let known = self.known(source, symbol);
-            let need = self.need(source, symbol);
-            let answered = known.and_then(|known| known.answered);
-            match known.filter(|known| known.is_settled(need, self.now.monotonic)) {
-                Some(known) => {
-                    settled.push(known.outcome.clone());
-                    if !known.outcome.denies_symbol() {
-                        young.push((answered, symbol.clone()));
-                    }
-                }
-                None => due.push((with_quorum.contains(symbol), answered, place, symbol.clone(), need)),
+    /// Whether something may have to be asked that the first round cannot know of: a reserve, because the others fell short,
+    /// or a rate from a currency that nobody expected.
+    pub fn may_grow(&self, question: &Question) -> bool {
+        let is_open = |target: &Target| target.purpose == Purpose::Asked && target.symbol.pair_currency().is_none();
+        !self.spares.is_empty() || (question.currency.is_some() && self.targets.iter().any(is_open))
+    }
+
+    /// What else is asked, now that the first round is in: reserves for the symbols that want a quorum, and rates that turned
+    /// out to be needed.
+    pub fn grow(&mut self, wanting: &BTreeSet<Symbol>, rates: &BTreeSet<Symbol>, basis: Basis<'_>) -> Vec<Errand> {
+        let mut errands: Vec<Errand> = Vec::new();
+        for spare in self.spares.iter().filter(|spare| !spare.targets.is_disjoint(wanting)) {
+            let due = (spare.asked.clone(), spare.need);
+            match errands.iter_mut().find(|errand| errand.source == spare.source) {
+                Some(errand) => errand.ask.due.push(due),
+                None => errands.push(Errand::only(spare.source, vec![due], basis)),
             }
         }
-        due.sort_by_key(|(has_quorum, answered, place, ..)| (*has_quorum, *answered, *place));
-        young.sort();
-        let ask = Ask {
-            arrived: self.question.arrived.monotonic,
-            due: due.into_iter().map(|(_, _, _, symbol, need)| (symbol, need)).collect(),
-            riders: young.into_iter().map(|(_, symbol)| symbol).collect(),
-        };
-        (!ask.due.is_empty() || !settled.is_empty()).then_some(Errand { source: index, ask, settled })
+        let new = basis.conversions(rates, &self.targets);
+        let (more, _) = basis.errands(&new);
+        self.targets.extend(new);
+        errands.extend(more);
+        errands
     }
+}
 
-    fn known(&self, source: &Profile, symbol: &Symbol) -> Option<&Known> {
-        self.memory.get(symbol)?.get(source.name())
-    }
-
-    /// How fresh an outcome must be: what the caller or the class says, never below the floors.
-    fn need(&self, source: &Profile, symbol: &Symbol) -> Need {
-        let class = self.settings.of_class(self.settings.class(symbol));
-        let asked = class.refresh_after(self.question.refresh_after);
-        // what the caller will not use is no reason to spare the call
-        let of_use = self.question.max_age.map_or(asked, |max_age| asked.min(max_age.max(class.refresh_floor)));
-        Need { refresh_after: of_use.max(source.settings.refresh_after), unknown_for: class.unknown_for }
-    }
-
-    /// Whether enough accounts have a quote on the board that is not too old to be folded and counts towards a quorum.
-    fn has_quorum(&self, symbol: &Symbol) -> bool {
-        let class = self.settings.class(symbol);
-        let set = self.settings.of_class(class);
-        let counts =
-            |source: &&&Profile| self.question.lets_in(source.name()) && source.settings.role != Role::Reference;
-        let fresh = self.sources.iter().filter(counts).filter_map(|source| {
-            let quote = self.known(source, symbol)?.outcome.quote.as_ref()?;
-            let origin = source.origin(class);
-            is_usable(quote, &origin, set.usable_for, self.now).then(|| origin.account.clone())
-        });
-        fresh.collect::<BTreeSet<_>>().len() >= set.required
+impl Errand {
+    fn only(source: usize, due: Vec<(Symbol, Need)>, basis: Basis<'_>) -> Self {
+        let ask = Ask { arrived: basis.question.arrived.monotonic, due, riders: Vec::new() };
+        Errand { source, ask, settled: Vec::new() }
     }
 }
 

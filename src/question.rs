@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::clock::Moment;
 use crate::settings::units::Span;
-use crate::symbol::Symbol;
+use crate::symbol::{Currency, Symbol};
 
 /// The longest query that is read, in bytes.
 pub const LONGEST_QUERY: usize = 4096;
@@ -23,6 +23,8 @@ pub struct Question {
     pub symbols: Vec<Symbol>,
     /// What was rewritten: as it was asked, and as it is spelled.
     pub renamed: BTreeMap<String, Symbol>,
+    /// The currency prices are wanted in, if not in their own.
+    pub currency: Option<Currency>,
     /// When the question was asked.
     pub arrived: Moment,
     /// How long the caller waits.
@@ -75,7 +77,8 @@ pub struct BadQuestion {
 }
 
 /// The parameters that a question about several symbols takes.
-const PARAMETERS: [&str; 7] = ["symbols", "timeout", "refresh_after", "max_age", "require", "sources", "quotes"];
+const PARAMETERS: [&str; 8] =
+    ["symbols", "currency", "timeout", "refresh_after", "max_age", "require", "sources", "quotes"];
 
 impl Question {
     /// Reads the query of `GET /prices`.
@@ -131,6 +134,7 @@ impl Question {
         Ok(Question {
             symbols,
             renamed,
+            currency: get("currency").map(read_currency).transpose()?,
             arrived,
             timeout,
             refresh_after: span("refresh_after")?,
@@ -209,6 +213,20 @@ fn read_symbols(texts: &[&str], most: usize) -> Result<(Vec<Symbol>, BTreeMap<St
         }
     }
     Ok((symbols, renamed))
+}
+
+fn read_currency(text: &str) -> Result<Currency, BadQuestion> {
+    let code = text.to_ascii_uppercase();
+    let (major, places) = Currency::of_unit(text);
+    if places > 0 || matches!(code.as_str(), "GBX" | "ILA" | "ZAC") {
+        let major = if places > 0 { major } else { Currency::of_unit(&code).0 };
+        return Err(bad("currency", format!("currency is {text:?}, a part of {major}; ask for {major}")));
+    }
+    if !Currency::can_be_asked_for(&code) {
+        let allowed = "an ISO 4217 code such as EUR, or USDT, USDC, BTC, ETH";
+        return Err(bad("currency", format!("currency is {text:?}; write {allowed}")));
+    }
+    Ok(Currency::new(&code))
 }
 
 fn read_span(name: &str, text: &str) -> Result<Duration, BadQuestion> {

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
+use crate::derive::Derivation;
 use crate::source::error::SourceError;
 use crate::symbol::{Currency, Symbol};
 
@@ -31,6 +32,8 @@ pub struct Quote {
     pub received_at: Timestamp,
     /// How long the call took that brought it.
     pub latency: Duration,
+    /// How it was made, if the source did not quote the symbol itself.
+    pub derivation: Option<Arc<Derivation>>,
 }
 
 /// A stated price.
@@ -123,11 +126,18 @@ impl Quote {
             observed_at: None,
             received_at,
             latency: Duration::ZERO,
+            derivation: None,
         }
     }
 }
 
 impl Outcome {
+    /// Whether the source could give a price of the symbol, now or later.
+    pub fn is_able(&self) -> bool {
+        let derivation = self.quote.as_ref().and_then(|quote| quote.derivation.as_ref());
+        !self.denies_symbol() && !derivation.is_some_and(|derivation| derivation.never_has_rate())
+    }
+
     /// Whether the source's latest word is that it has no such symbol (for us): then it does not cover it.
     pub fn denies_symbol(&self) -> bool {
         self.failure.as_ref().is_some_and(|failure| failure.error.denies_symbol())

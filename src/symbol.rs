@@ -4,6 +4,7 @@
 //! and rewritten. What a symbol *is* follows from its spelling alone, so no list of symbols is needed.
 
 mod currency;
+mod pair;
 mod tables;
 
 use std::fmt;

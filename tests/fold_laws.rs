@@ -98,6 +98,7 @@ fn any_quote(price: impl Strategy<Value = Decimal> + 'static, lively: bool) -> i
     let ages = || select(vec![-6_i64, -2, 0, 1, 30, 60, 61, 300, 900, 901, 90_000, 150_000, 500_000]);
     (stated, side(), side(), session, currency, option::of(ages()), ages()).prop_map(
         |(price, bid, ask, session, currency, observed, received)| Quote {
+            derivation: None,
             price,
             bid,
             ask,

@@ -66,7 +66,10 @@ fn verdict(quote: &Quote, outcome: &Outcome, price: Option<Decimal>, rule: &Rule
     if outcome.denies_symbol() || too_old && outcome.failure.is_some() {
         return Verdict::Failed;
     }
-    Verdict::Excluded(if price.is_none() {
+    let derivation = quote.derivation.as_ref();
+    Verdict::Excluded(if derivation.is_some_and(|derivation| derivation.without_rate().is_some()) {
+        Exclusion::NoConversion
+    } else if price.is_none() {
         Exclusion::InvalidPrice
     } else if age::is_future(quote, now) {
         Exclusion::Future

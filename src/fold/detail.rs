@@ -32,7 +32,7 @@ pub(super) fn of_symbol(price: &Price, decision: &Decision) -> Option<String> {
             Decision::Disagreed(disagreement) => disagree(disagreement, &price.rule),
             Decision::Agreed { .. } | Decision::NoQuorum => below_quorum(price),
         },
-        Status::Unavailable(Unavailable::NoQuorum) => below_quorum(price),
+        Status::Unavailable(Unavailable::NoQuorum | Unavailable::NoConversion) => below_quorum(price),
         Status::Unknown => unknown(price),
     };
     let nothing_known =
@@ -57,6 +57,9 @@ fn with_references(price: &Price) -> String {
     let names = references.iter().map(|judged| judged.outcome.origin.source.as_str());
     let names = listed(names.map(str::to_owned).collect(), COMMA);
     let needed = price.rule.required;
+    if references.is_empty() {
+        return weak_rates(price);
+    }
     let sentence =
         format!("{} of {needed} needed independent sources answered; references helped out: {names}", own.len());
     with_reasons(sentence, failed(price))
@@ -80,6 +83,9 @@ fn below_quorum(price: &Price) -> String {
     };
     let (here, away): (Vec<_>, Vec<_>) = price.quotes.iter().partition(folded);
     let needed = price.rule.required;
+    if used(price).count() >= needed {
+        return weak_rates(price);
+    }
     if price.covering < needed && here.len() >= price.covering {
         let (vendor, covers) = if price.covering == 1 { ("vendor", "covers") } else { ("vendors", "cover") };
         return format!(
@@ -90,6 +96,17 @@ fn below_quorum(price: &Price) -> String {
     let all_failed = away.iter().all(|judged| judged.verdict == Verdict::Failed);
     let did = if all_failed { "answered" } else { "gave a price that can be used" };
     with_reasons(format!("{} of {needed} needed sources {did}", here.len()), away)
+}
+
+/// Which derived quotes make the price no better than their rates.
+fn weak_rates(price: &Price) -> String {
+    let rates = used(price).filter_map(|judged| {
+        let derivation = judged.outcome.quote.as_ref()?.derivation.as_ref()?;
+        let reason = derivation.degraded().and(derivation.rate.as_ref()?.price.status.reason())?;
+        let rate = &derivation.rate.as_ref()?.price.symbol;
+        Some(format!("{}'s rate {rate} is degraded / {reason}", judged.outcome.origin.source))
+    });
+    listed(rates.collect(), "; ")
 }
 
 fn no_answer(price: &Price) -> String {

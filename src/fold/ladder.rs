@@ -47,18 +47,42 @@ pub(super) struct Member<'a> {
     pub(super) verdict: &'a mut Verdict,
 }
 
-/// Whether a quote of that role and standing stands on a rung.
-type Stands = fn(Role, Standing) -> bool;
+/// What decides on which rungs a quote stands. A derived one stands no better than its rate.
+#[derive(Clone, Copy)]
+struct Footing {
+    role: Role,
+    standing: Standing,
+    rate: Option<Degraded>,
+}
+
+/// Whether a quote on that footing stands on a rung.
+type Stands = fn(Footing) -> bool;
 
 /// The rungs on which a quorum is `required`, best first.
-const RUNGS: [(Status, Stands); 3] = [
-    (Status::Ok, |role, standing| standing == Standing::Usable && role != Role::Reference),
-    (Status::Degraded(Degraded::WithReferences), any_usable),
-    (Status::Degraded(Degraded::StaleFallback), |_, standing| standing != Standing::Out),
+const RUNGS: [(Status, Stands); 4] = [
+    (Status::Ok, |on| on.standing == Standing::Usable && on.role != Role::Reference && on.rate.is_none()),
+    (Status::Degraded(Degraded::WithReferences), |on| on.standing == Standing::Usable && on.rate_leans_on_references()),
+    (Status::Degraded(Degraded::StaleFallback), |on| {
+        on.standing != Standing::Out && on.rate != Some(Degraded::FewSources)
+    }),
+    (Status::Degraded(Degraded::FewSources), any_usable),
 ];
 
-fn any_usable(_: Role, standing: Standing) -> bool {
-    standing == Standing::Usable
+fn any_usable(on: Footing) -> bool {
+    on.standing == Standing::Usable
+}
+
+impl Footing {
+    fn of(entry: &Entry) -> Self {
+        let outcome = &entry.judged.outcome;
+        let derivation = outcome.quote.as_ref().and_then(|quote| quote.derivation.as_ref());
+        let rate = derivation.and_then(|derivation| derivation.degraded());
+        Footing { role: outcome.origin.role, standing: entry.standing, rate }
+    }
+
+    fn rate_leans_on_references(self) -> bool {
+        matches!(self.rate, None | Some(Degraded::WithReferences))
+    }
 }
 
 /// The first rung with a quorum decides. What then was not asked for its opinion is a reference that was not needed.
@@ -67,7 +91,9 @@ pub(super) fn climb(entries: &mut [Entry], rule: &Rule, covering: usize) -> Deci
     if decision.folded().is_some() {
         let left_over = Verdict::Excluded(Exclusion::NotFolded);
         for entry in entries.iter_mut().filter(|entry| entry.judged.verdict == left_over) {
-            entry.judged.verdict = Verdict::Excluded(Exclusion::Reference);
+            let is_reference = Footing::of(entry).role == Role::Reference;
+            let exclusion = if is_reference { Exclusion::Reference } else { Exclusion::DegradedRate };
+            entry.judged.verdict = Verdict::Excluded(exclusion);
         }
     }
     decision
@@ -99,7 +125,7 @@ struct Rung<'a> {
 
 impl<'a> Rung<'a> {
     fn of(entries: &'a mut [Entry], stands: Stands) -> Self {
-        let standing = entries.iter_mut().filter(|entry| stands(entry.judged.outcome.origin.role, entry.standing));
+        let standing = entries.iter_mut().filter(|entry| stands(Footing::of(entry)));
         let mut rung = Rung { members: standing.filter_map(member).collect(), left_out: Vec::new() };
         rung.keep_one_session();
         rung.keep_one_per_account();

@@ -37,6 +37,8 @@ impl Exclusion {
             Exclusion::OtherSession => "other_session",
             Exclusion::SameAccount => "same_account",
             Exclusion::Reference => "reference",
+            Exclusion::DegradedRate => "degraded_rate",
+            Exclusion::NoConversion => "no_conversion",
             Exclusion::NotFolded => "not_folded",
         }
     }
@@ -65,6 +67,7 @@ impl Status {
             Status::Unavailable(Unavailable::AllStale) => "all_stale",
             Status::Unavailable(Unavailable::SourcesDisagree) => "sources_disagree",
             Status::Unavailable(Unavailable::NoQuorum) => "no_quorum",
+            Status::Unavailable(Unavailable::NoConversion) => "no_conversion",
             Status::Unknown => "unknown_symbol",
         })
     }

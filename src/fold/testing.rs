@@ -11,23 +11,23 @@ use crate::quote::{Failure, Origin, Outcome, Quote, Role};
 use crate::source::error::SourceError;
 use crate::symbol::{Currency, Symbol};
 
-pub(super) const MINUTE: i64 = 60;
-pub(super) const HOUR: i64 = 60 * MINUTE;
+pub(crate) const MINUTE: i64 = 60;
+pub(crate) const HOUR: i64 = 60 * MINUTE;
 
-pub(super) fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     "2026-11-20T14:31:10.412Z".parse().unwrap()
 }
 
-pub(super) fn ago(seconds: i64) -> Timestamp {
+pub(crate) fn ago(seconds: i64) -> Timestamp {
     now().checked_sub(SignedDuration::from_secs(seconds)).unwrap()
 }
 
-pub(super) fn decimal(text: &str) -> Decimal {
+pub(crate) fn decimal(text: &str) -> Decimal {
     crate::decimal::read(text).unwrap()
 }
 
 /// The rule for a market that never closes.
-pub(super) fn rule() -> Rule {
+pub(crate) fn rule() -> Rule {
     Rule {
         required: 2,
         below_quorum: BelowQuorum::Refuse,
@@ -42,7 +42,7 @@ pub(super) fn rule() -> Rule {
 }
 
 /// The rule for shares.
-pub(super) fn equity() -> Rule {
+pub(crate) fn equity() -> Rule {
     Rule {
         below_quorum: BelowQuorum::Degrade,
         usable_for: Duration::from_secs(25 * 60),
@@ -53,42 +53,42 @@ pub(super) fn equity() -> Rule {
 }
 
 /// A primary's quote in dollars that arrived a second ago and states no time.
-pub(super) fn says(source: &str, price: &str) -> Outcome {
+pub(crate) fn says(source: &str, price: &str) -> Outcome {
     let quote = Quote { currency: Some(Currency::new("USD")), ..Quote::bare(decimal(price), ago(1)) };
     Outcome { quote: Some(quote), ..silent(source) }
 }
 
 /// The same, stating that it is so many seconds old.
-pub(super) fn says_at(source: &str, price: &str, seconds: i64) -> Outcome {
+pub(crate) fn says_at(source: &str, price: &str, seconds: i64) -> Outcome {
     with(says(source, price), |quote| quote.observed_at = Some(ago(seconds)))
 }
 
 /// The same with a book.
-pub(super) fn book(source: &str, price: &str, bid: &str, ask: &str) -> Outcome {
+pub(crate) fn book(source: &str, price: &str, bid: &str, ask: &str) -> Outcome {
     with(says(source, price), |quote| (quote.bid, quote.ask) = (Some(decimal(bid)), Some(decimal(ask))))
 }
 
-pub(super) fn reference(source: &str, price: &str) -> Outcome {
+pub(crate) fn reference(source: &str, price: &str) -> Outcome {
     of_origin(says(source, price), |origin| origin.role = Role::Reference)
 }
 
 /// No quote at all, only a failure.
-pub(super) fn failed(source: &str, error: SourceError) -> Outcome {
+pub(crate) fn failed(source: &str, error: SourceError) -> Outcome {
     refused(silent(source), error)
 }
 
 /// An outcome, and the later failure of its refresh.
-pub(super) fn refused(outcome: Outcome, error: SourceError) -> Outcome {
+pub(crate) fn refused(outcome: Outcome, error: SourceError) -> Outcome {
     let failure = Failure { error, at: now(), latency: None, retry_at: None };
     Outcome { failure: Some(failure), ..outcome }
 }
 
-pub(super) fn with(mut outcome: Outcome, change: impl FnOnce(&mut Quote)) -> Outcome {
+pub(crate) fn with(mut outcome: Outcome, change: impl FnOnce(&mut Quote)) -> Outcome {
     change(outcome.quote.as_mut().unwrap());
     outcome
 }
 
-pub(super) fn of_origin(mut outcome: Outcome, change: impl FnOnce(&mut Origin)) -> Outcome {
+pub(crate) fn of_origin(mut outcome: Outcome, change: impl FnOnce(&mut Origin)) -> Outcome {
     change(Arc::make_mut(&mut outcome.origin));
     outcome
 }
@@ -99,14 +99,14 @@ fn silent(source: &str) -> Outcome {
 }
 
 /// Folds as of [`now`].
-pub(super) fn fold(symbol: &str, outcomes: impl IntoIterator<Item = Outcome>, rule: &Rule) -> Price {
+pub(crate) fn fold(symbol: &str, outcomes: impl IntoIterator<Item = Outcome>, rule: &Rule) -> Price {
     let symbol = Symbol::parse(symbol).unwrap();
     let outcomes = outcomes.into_iter().map(|outcome| Outcome { symbol: symbol.clone(), ..outcome }).collect();
     super::fold(&symbol, outcomes, rule, now())
 }
 
 /// The sources whose quotes were used.
-pub(super) fn used(price: &Price) -> Vec<&str> {
+pub(crate) fn used(price: &Price) -> Vec<&str> {
     let used = price.quotes.iter().filter(|judged| judged.verdict == Verdict::Used);
     used.map(|judged| judged.outcome.origin.source.as_str()).collect()
 }

@@ -66,8 +66,9 @@ impl World {
         };
         let now = self.clock.now();
         let question = Question::parse(query, &bounds, now).unwrap();
-        let memory = question.symbols.iter().map(|s| (s.clone(), self.board.recall(s, now.monotonic))).collect();
-        plan(&question, &memory, &self.sources.iter().collect::<Vec<_>>(), &self.settings, now)
+        let recall = |symbol: &Symbol| self.board.recall(symbol, now.monotonic);
+        let sources: Vec<&Profile> = self.sources.iter().collect();
+        Plan::new(Basis { question: &question, recall: &recall, sources: &sources, settings: &self.settings, now })
     }
 }
 

@@ -46,7 +46,7 @@ async fn a_query_is_refused_by_the_name_of_what_is_wrong() {
         ("symbols=A&sources=gamma", "sources"),
         ("symbols=A&sources=", "sources"),
         ("symbols=A&quotes=no", "quotes"),
-        ("symbols=A&currency=EUR", "currency"),
+        ("symbols=A&currency=DOLLARS", "currency"),
     ];
     for (query, field) in refused {
         assert_eq!(ask(query).unwrap_err().field, field, "{query}");
@@ -71,4 +71,18 @@ async fn one_symbol_in_the_path_leaves_no_room_for_symbols_in_the_query() {
     assert_eq!(Question::parse_one("A", "symbols=B", &bounds(), now).unwrap_err().field, "symbols");
     assert_eq!(Question::parse_one("A,B", "", &bounds(), now).unwrap_err().field, "symbol");
     assert_eq!(Question::parse_one("-", "", &bounds(), now).unwrap_err().field, "symbol");
+}
+
+#[tokio::test]
+async fn a_currency_is_money_or_what_is_used_like_it() {
+    for (text, code) in [("EUR", "EUR"), ("eur", "EUR"), ("usdt", "USDT"), ("BTC", "BTC")] {
+        let question = ask(&format!("symbols=A&currency={text}")).unwrap();
+        assert_eq!(question.currency.unwrap().as_str(), code);
+    }
+    for (wrong, says) in
+        [("GBp", "ask for GBP"), ("GBX", "ask for GBP"), ("ILA", "ask for ILS"), ("PEPE", "EUR"), ("", "EUR")]
+    {
+        let error = ask(&format!("symbols=A&currency={wrong}")).unwrap_err();
+        assert!(error.field == "currency" && error.detail.contains(says), "{wrong}: {}", error.detail);
+    }
 }

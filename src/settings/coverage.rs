@@ -42,11 +42,16 @@ impl Settings {
         Class::ALL.iter().enumerate().map(line).collect()
     }
 
-    /// Why no source that is on covers a symbol, and what would: one sentence. `None` if one does.
-    pub fn would_cover(&self, symbol: &Symbol) -> Option<String> {
+    /// Why a symbol that was asked for is not covered, and what to do: one sentence. `None` if a source that is on covers it.
+    pub fn would_allow(&self, symbol: &Symbol) -> Option<String> {
         if !self.allows(symbol) {
             return Some(format!("{symbol} is not among the symbols that may be asked for here (server.symbols)"));
         }
+        self.would_cover(symbol)
+    }
+
+    /// Why no source that is on covers a symbol, and what would: one sentence. `None` if one does.
+    pub fn would_cover(&self, symbol: &Symbol) -> Option<String> {
         let class = self.class(symbol);
         if self.sources.iter().any(|source| source.covers(symbol, class)) {
             return None;
@@ -136,7 +141,7 @@ mod tests {
     fn sentence(variables: &[(&str, &str)], symbol: &str) -> Option<String> {
         let environment = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let settings = load(&LoadOptions { environment, ..LoadOptions::default() }).unwrap();
-        settings.would_cover(&Symbol::parse(symbol).unwrap())
+        settings.would_allow(&Symbol::parse(symbol).unwrap())
     }
 
     #[test]

@@ -109,6 +109,11 @@ pub(super) fn is_money(code: &str) -> bool {
     MONEY.binary_search(&code).is_ok()
 }
 
+/// Whether the code, in capitals, is one of the precious metals among them.
+pub(super) fn is_metal(code: &str) -> bool {
+    matches!(code, "XAG" | "XAU" | "XPD" | "XPT")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -38,6 +38,8 @@ pub(in crate::fold) fn of_quote(
         Exclusion::OtherSession => other_session(quote.session?),
         Exclusion::SameAccount => format!("another quote of the account {} is newer", outcome.origin.account),
         Exclusion::Reference => "a reference; the other sources suffice".to_owned(),
+        Exclusion::DegradedRate => degraded_rate(quote)?,
+        Exclusion::NoConversion => no_rate(quote)?,
     })
 }
 
@@ -55,6 +57,20 @@ fn no_price(quote: &Quote) -> String {
         Stated::NotANumber(text) => format!("{text:?} is no price"),
         Stated::Absent => "no price, and no book whose middle could be one".to_owned(),
     }
+}
+
+fn degraded_rate(quote: &Quote) -> Option<String> {
+    let rate = &quote.derivation.as_ref()?.rate.as_ref()?.price;
+    let reason = rate.status.reason()?;
+    Some(format!("its rate {} is degraded / {reason}; the other sources suffice", rate.symbol))
+}
+
+/// Why a quote could not be turned into the symbol's currency.
+fn no_rate(quote: &Quote) -> Option<String> {
+    let derivation = quote.derivation.as_ref()?;
+    let (asked, rate) = (&derivation.asked, derivation.without_rate()?);
+    let why = rate.detail.as_deref().unwrap_or("it has no price");
+    Some(format!("it quotes {asked}, and there is no price of {}: {why}", rate.symbol))
 }
 
 fn other_session(session: Session) -> String {

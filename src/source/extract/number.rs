@@ -1,13 +1,10 @@
 //! Reads the numbers of a row. A price must stand in the body: what a filter has calculated went through binary fractions.
 
 use jaq_json::{Num, Val};
-use rust_decimal::{Decimal, RoundingStrategy};
+use rust_decimal::Decimal;
 
 use crate::decimal;
 use crate::source::extract::row;
-
-/// The digits an inverse keeps.
-const INVERSE_DIGITS: u32 = 12;
 
 /// A number as the body states it.
 pub(super) enum Literal {
@@ -74,10 +71,9 @@ fn stands_in(body: &str, number: &str) -> bool {
     })
 }
 
-/// 1/x with 12 significant digits. Zero stays zero: it is no price either way.
+/// 1/x with [`decimal::CALCULATED_DIGITS`] significant digits. Zero stays zero: it is no price either way.
 pub(super) fn inverse(value: Decimal) -> Decimal {
-    let inverse = Decimal::ONE.checked_div(value).unwrap_or_default();
-    inverse.round_sf_with_strategy(INVERSE_DIGITS, RoundingStrategy::MidpointNearestEven).unwrap_or(inverse)
+    decimal::significant(Decimal::ONE.checked_div(value).unwrap_or_default(), decimal::CALCULATED_DIGITS)
 }
 
 /// A number of pence as pounds: so many decimal places lower, exactly.

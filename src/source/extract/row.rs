@@ -116,6 +116,7 @@ impl<'v> Row<'v> {
             observed_at: time::observed_at(self)?,
             received_at: context.reply.received_at,
             latency: context.reply.latency,
+            derivation: None,
         })
     }
 

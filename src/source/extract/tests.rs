@@ -105,8 +105,8 @@ fn sub_units_become_major_units_and_inverses_are_exact() {
     assert_eq!(outcomes[1].as_ref().unwrap().currency, None);
     assert_eq!(price(outcomes[0].clone()), "0.745");
     let inverse = one("", r#"[{"price":0.92,"bid":0.91,"ask":0.93,"inverse":true}]"#).unwrap();
-    assert_eq!(inverse.bid.unwrap().to_string(), "1.07526881720");
-    assert_eq!(inverse.ask.unwrap().to_string(), "1.09890109890");
+    assert_eq!(inverse.bid.unwrap().to_string(), "1.0752688172");
+    assert_eq!(inverse.ask.unwrap().to_string(), "1.0989010989");
     assert_eq!(price(Ok(inverse)), "1.08695652174");
     assert_eq!(price(one("", r#"[{"price":0,"inverse":true}]"#)), "0");
 }

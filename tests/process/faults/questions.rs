@@ -41,7 +41,7 @@ fn bad_queries() -> Vec<(String, &'static str, &'static str)> {
         (with("symbols=ETH-USD"), "symbols", "twice"),
         (with("timeout=1s&timeout=1s"), "timeout", "twice"),
         (with("timout=1s"), "timout", "timeout"),
-        (with("currency=EUR"), "currency", "no parameter"),
+        (with("currency=EURO"), "currency", "ISO 4217"),
         (with("timeout=soon"), "timeout", "soon"),
         (with("timeout=0s"), "timeout", "50ms"),
         (with("timeout=1h"), "timeout", "10s"),

@@ -1,0 +1,111 @@
+//! Turns a price into the currency the caller asked for, by a rate that is a price itself, or says that it cannot.
+//!
+//! The quotes stay in their own currency: they are the proof of the price, and the rate is the proof of the conversion.
+
+use std::sync::Arc;
+
+use rust_decimal::Decimal;
+
+use crate::decimal::significant;
+use crate::fold::{Exclusion, Price, Status, Unavailable, Verdict};
+use crate::symbol::{Currency, Symbol};
+
+/// The significant digits of a converted price, rounded half to even.
+pub const DIGITS: u32 = 10;
+
+/// How a price was converted, or why it was not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Conversion {
+    /// The currency the quotes are in.
+    pub from: Currency,
+    /// The currency that was asked for.
+    pub to: Currency,
+    /// The rate, the way markets write it, with its own proof; `None` if nobody was asked for it.
+    pub rate: Option<Arc<Price>>,
+    /// The rate's name.
+    pub symbol: Symbol,
+    /// The converted price.
+    pub price: Option<Decimal>,
+    /// How far the used quotes' votes lie from it, converted.
+    pub plus_minus: Option<Decimal>,
+}
+
+/// The price in a currency; `rate` gives the price of a pair, if it was gathered.
+///
+/// What has no price stays as it is. A degraded rate degrades the price with its reason; without a rate there is no price.
+pub fn convert(price: Price, to: &Currency, rate: impl Fn(&Symbol) -> Option<Arc<Price>>) -> Price {
+    let Some(folded) = &price.folded else { return price };
+    let Some(from) = price.currency.clone() else { return in_no_currency(price, to) };
+    let Some((symbol, is_of_from)) = Symbol::market_pair(to.as_str(), from.as_str()) else { return price };
+    let rate = rate(&symbol);
+    let factor = rate.as_ref().and_then(|rate| rate.folded.as_ref()).map(|folded| folded.price);
+    // `EUR-USD` is the price of a euro in dollars: it divides what is in dollars
+    let worth = |value: Decimal| {
+        let exact = if is_of_from { value.checked_mul(factor?) } else { value.checked_div(factor?) };
+        exact.map(|exact| significant(exact, DIGITS))
+    };
+    let conversion = Conversion {
+        price: worth(folded.price),
+        plus_minus: folded.plus_minus.and_then(worth),
+        from,
+        to: to.clone(),
+        rate,
+        symbol,
+    };
+    match conversion.price {
+        Some(_) => converted(price, conversion),
+        None => unconverted(price, conversion),
+    }
+}
+
+fn converted(price: Price, conversion: Conversion) -> Price {
+    let rate = conversion.rate.as_ref().filter(|rate| rate.status != Status::Ok);
+    let said = rate.map(|rate| {
+        let why = rate.detail.as_deref().unwrap_or("it is degraded");
+        format!("converted with {}: {why}", rate.symbol)
+    });
+    let status = match (price.status, rate) {
+        (Status::Ok, Some(rate)) => rate.status,
+        (own, _) => own,
+    };
+    let detail = joined(price.detail.clone(), said);
+    let currency = Some(conversion.to.clone());
+    Price { status, detail, currency, conversion: Some(conversion), ..price }
+}
+
+fn unconverted(price: Price, conversion: Conversion) -> Price {
+    let Conversion { from, to, symbol, .. } = &conversion;
+    let why = match &conversion.rate {
+        Some(rate) => rate.detail.clone().unwrap_or_default(),
+        None => format!("no rate {symbol} was gathered"),
+    };
+    let detail = format!("the price is in {from}, and there is no rate to {to}: {why}");
+    let currency = Some(to.clone());
+    without_price(Price { detail: Some(detail), currency, conversion: Some(conversion), ..price })
+}
+
+fn in_no_currency(price: Price, to: &Currency) -> Price {
+    let detail = format!("no source says in which currency {} is, so it cannot be turned into {to}", price.symbol);
+    without_price(Price { detail: Some(detail), ..price })
+}
+
+/// The same without a price: what was used for it was used for nothing.
+fn without_price(mut price: Price) -> Price {
+    for judged in &mut price.quotes {
+        if judged.verdict == Verdict::Used {
+            judged.verdict = Verdict::Excluded(Exclusion::NotFolded);
+        }
+        judged.deviation_bps = None;
+    }
+    Price { status: Status::Unavailable(Unavailable::NoConversion), folded: None, session: None, ..price }
+}
+
+fn joined(own: Option<String>, more: Option<String>) -> Option<String> {
+    match (own, more) {
+        (Some(own), Some(more)) => Some(format!("{own}; {more}")),
+        (own, more) => own.or(more),
+    }
+}
+
+#[cfg(test)]
+mod tests;

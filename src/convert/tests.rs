@@ -1,0 +1,72 @@
+//! Prices in another currency.
+
+use super::*;
+use crate::fold::testing::{decimal, fold, rule, says, with};
+
+fn rate(symbol: &str, price: &str) -> Arc<Price> {
+    let unsaid = |source| with(says(source, price), |quote| quote.currency = None);
+    Arc::new(fold(symbol, [unsaid("a"), unsaid("b")], &rule()))
+}
+
+fn dollars(low: &str, high: &str) -> Price {
+    fold("AAPL", [says("alpha", low), says("beta", high)], &rule())
+}
+
+fn converted(price: Price, to: &str, rates: &[Arc<Price>]) -> Price {
+    convert(price, &Currency::new(to), |symbol| rates.iter().find(|rate| rate.symbol == *symbol).cloned())
+}
+
+#[test]
+fn a_price_and_its_uncertainty_are_converted_to_ten_digits() {
+    let price = converted(dollars("231.43", "231.45"), "EUR", &[rate("EUR-USD", "1.08")]);
+    let conversion = price.conversion.unwrap();
+    assert_eq!(conversion.price, Some(decimal("214.2962963")));
+    assert_eq!(conversion.plus_minus, Some(decimal("0.009259259259")));
+    assert_eq!((price.status, price.currency.unwrap().as_str().to_owned()), (Status::Ok, "EUR".to_owned()));
+    // what was folded stays what it was: it is what the quotes are compared with
+    assert_eq!(price.folded.unwrap().price, decimal("231.44"));
+}
+
+#[test]
+fn a_rate_multiplies_or_divides_as_markets_write_it() {
+    let one = || dollars("2", "2");
+    let price = |to, rate| converted(one(), to, &[rate]).conversion.unwrap().price.unwrap();
+    assert_eq!(price("JPY", rate("USD-JPY", "157.5")), decimal("315"));
+    assert_eq!(price("GBP", rate("GBP-USD", "1.25")), decimal("1.6"));
+    assert_eq!(price("BTC", rate("BTC-USD", "64000")), decimal("0.00003125"));
+}
+
+#[test]
+fn half_a_digit_is_rounded_to_the_even_one() {
+    let price = |low| converted(dollars(low, low), "JPY", &[rate("USD-JPY", "1")]).conversion.unwrap().price.unwrap();
+    assert_eq!(price("1.0000000005"), decimal("1"));
+    assert_eq!(price("1.0000000015"), decimal("1.000000002"));
+}
+
+#[test]
+fn without_a_rate_nothing_is_left_that_could_be_taken_for_a_price() {
+    for rates in [vec![], vec![Arc::new(fold("EUR-USD", [], &rule()))]] {
+        let price = converted(dollars("231.43", "231.45"), "EUR", &rates);
+        assert_eq!(price.status, Status::Unavailable(Unavailable::NoConversion));
+        assert!(price.folded.is_none() && price.status.may_heal());
+        assert!(price.quotes.iter().all(|judged| judged.verdict == Verdict::Excluded(Exclusion::NotFolded)));
+        assert!(price.quotes.iter().all(|judged| judged.deviation_bps.is_none()));
+        assert!(price.detail.unwrap().contains("no rate to EUR"));
+    }
+}
+
+#[test]
+fn what_has_no_price_or_is_in_that_currency_stays_as_it_is() {
+    let none = fold("AAPL", [], &rule());
+    assert_eq!(converted(none.clone(), "EUR", &[]), none);
+    let same = dollars("1", "1");
+    assert_eq!(converted(same.clone(), "USD", &[]), same);
+}
+
+#[test]
+fn points_of_an_index_are_in_no_currency_and_cannot_be_converted() {
+    let unsaid = |source| with(says(source, "6000"), |quote| quote.currency = None);
+    let price = converted(fold("^GSPC", [unsaid("a"), unsaid("b")], &rule()), "EUR", &[]);
+    assert_eq!(price.status, Status::Unavailable(Unavailable::NoConversion));
+    assert!(price.detail.unwrap().contains("in which currency"));
+}

@@ -1,0 +1,117 @@
+//! What a quote of one pair says about another.
+
+use std::time::Duration;
+
+use super::*;
+use crate::fold::testing::{ago, decimal, fold, now, rule, says, says_at, with};
+
+/// The fold of one pair's quotes, as a rate.
+fn rate(symbol: &str, outcomes: Vec<Outcome>) -> Arc<Price> {
+    Arc::new(fold(symbol, outcomes, &crate::fold::Rule { currency: None, ..rule() }))
+}
+
+fn pair(text: &str) -> Symbol {
+    Symbol::parse(text).unwrap()
+}
+
+/// A quote without a currency, as exchanges give it.
+fn unsaid(outcome: Outcome) -> Outcome {
+    with(outcome, |quote| quote.currency = None)
+}
+
+fn route(asked: &str, turned: bool, rate: Option<(&str, bool)>) -> Route {
+    let rate = rate.map(|(symbol, turned)| crate::route::Rate { symbol: pair(symbol), turned });
+    Route { asked: pair(asked), turned, rate }
+}
+
+fn derived(symbol: &str, route: &Route, outcome: Outcome, rate: Option<&Arc<Price>>) -> Quote {
+    derive(&pair(symbol), route, outcome, rate).quote.unwrap()
+}
+
+fn price(quote: &Quote) -> String {
+    match &quote.price {
+        Stated::Number(number) => number.to_string(),
+        other => format!("{other:?}"),
+    }
+}
+
+fn tether() -> Arc<Price> {
+    rate("USDT-USD", vec![unsaid(says("kraken", "0.999")), unsaid(says("coinbase", "0.999"))])
+}
+
+#[test]
+fn a_rate_multiplies_price_bid_and_ask_and_leaves_the_volume() {
+    let book = with(unsaid(says("binance", "64100")), |quote| {
+        (quote.bid, quote.ask, quote.volume) = (Some(decimal("64099")), Some(decimal("64101")), Some(decimal("7")));
+    });
+    let quote = derived("BTC-USD", &route("BTC-USDT", false, Some(("USDT-USD", false))), book, Some(&tether()));
+    assert_eq!(price(&quote), "64035.9");
+    assert_eq!((quote.bid, quote.ask), (Some(decimal("64034.901")), Some(decimal("64036.899"))));
+    assert_eq!((quote.volume, quote.currency), (Some(decimal("7")), Some(Currency::new("USD"))));
+}
+
+#[test]
+fn every_way_to_calculate_rounds_once_to_twelve_digits() {
+    let euro = rate("EUR-USD", vec![unsaid(says("a", "1.1")), unsaid(says("b", "1.1"))]);
+    let of = |turned, divides| {
+        let route = route("BTC-USD", turned, Some(("EUR-USD", divides)));
+        price(&derived("BTC-EUR", &route, unsaid(says("x", "3")), Some(&euro)))
+    };
+    assert_eq!(of(false, false), "3.3");
+    assert_eq!(of(false, true), "2.72727272727");
+    assert_eq!(of(true, false), "0.366666666667");
+    assert_eq!(of(true, true), "0.30303030303");
+}
+
+#[test]
+fn a_pair_turned_round_has_its_sides_swapped_and_no_volume() {
+    let book = with(unsaid(says("x", "0.8")), |quote| {
+        (quote.bid, quote.ask, quote.volume) = (Some(decimal("0.5")), Some(decimal("1")), Some(decimal("7")));
+    });
+    let quote = derived("EUR-USD", &route("USD-EUR", true, None), book, None);
+    assert_eq!((price(&quote).as_str(), quote.bid, quote.ask), ("1.25", Some(decimal("1")), Some(decimal("2"))));
+    assert_eq!(quote.volume, None);
+    assert_eq!(quote.derivation.unwrap().via(), [&pair("USD-EUR")]);
+    let zero = derived("EUR-USD", &route("USD-EUR", true, None), unsaid(says("x", "0")), None);
+    assert_eq!(price(&zero), "NotANumber(\"0\")");
+}
+
+#[test]
+fn the_oldest_part_gives_the_time() {
+    let times = |own: Outcome, rates: [Outcome; 2]| {
+        let rate = rate("USDT-USD", rates.map(unsaid).into());
+        let quote = derived("BTC-USD", &route("BTC-USDT", false, Some(("USDT-USD", false))), unsaid(own), Some(&rate));
+        (quote.observed_at, quote.received_at)
+    };
+    let at = |seconds| says_at("a", "1", seconds);
+    let also_at = |seconds| says_at("b", "1", seconds);
+    assert_eq!(times(says_at("x", "9", 30), [at(5), also_at(8)]), (Some(ago(30)), ago(1)));
+    assert_eq!(times(says_at("x", "9", 5), [at(20), also_at(40)]), (Some(ago(40)), ago(1)));
+    // the oldest part states no time, so neither does the whole
+    let old = with(says("b", "1"), |quote| quote.received_at = ago(50));
+    assert_eq!(times(says_at("x", "9", 5), [at(20), old.clone()]), (None, ago(50)));
+    assert_eq!(times(says("x", "9"), [says("a", "1"), says("b", "1")]), (None, ago(1)));
+    let age = crate::clock::age(now(), ago(50));
+    assert_eq!(age, Duration::from_secs(50));
+}
+
+#[test]
+fn a_rate_without_a_price_leaves_none_and_says_whether_there_can_ever_be_one() {
+    let way = route("BTC-USDT", false, Some(("USDT-USD", false)));
+    let without = |rate: Arc<Price>| {
+        let quote = derived("BTC-USD", &way, unsaid(says("binance", "64100")), Some(&rate));
+        assert_eq!(quote.price, Stated::Absent);
+        quote.derivation.unwrap().never_has_rate()
+    };
+    assert!(without(rate("USDT-USD", Vec::new())));
+    let down =
+        crate::fold::testing::failed("kraken", crate::source::error::SourceError::Unavailable("down".to_owned()));
+    assert!(!without(rate("USDT-USD", vec![down])));
+}
+
+#[test]
+fn a_failure_stays_the_failure_it_is() {
+    let down = crate::fold::testing::failed("x", crate::source::error::SourceError::Unavailable("down".to_owned()));
+    let outcome = derive(&pair("EUR-USD"), &route("USD-EUR", true, None), down.clone(), None);
+    assert_eq!((outcome.symbol, outcome.quote, outcome.failure), (pair("EUR-USD"), None, down.failure));
+}

@@ -1,0 +1,127 @@
+//! Turns targets into errands: for each source what it must be asked, the most wanted first.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Basis, Errand, Spare, Target, is_usable};
+use crate::board::{Known, Need};
+use crate::quote::Role;
+use crate::source::profile::Profile;
+use crate::source::share::Ask;
+use crate::symbol::Symbol;
+
+/// What the board knows of what the sources would be asked, by symbol and source.
+type Memory = BTreeMap<Symbol, BTreeMap<String, Known>>;
+
+/// Something a source would be asked for.
+struct Wanted<'t> {
+    asked: &'t Symbol,
+    targets: BTreeSet<&'t Symbol>,
+    /// Whether the target has a quorum on the board, or waits for one.
+    has_quorum: bool,
+    /// Whether the sources that are asked anyway are too few for a quorum.
+    needs_reserves: bool,
+}
+
+impl Basis<'_> {
+    /// What each source is asked for these targets, and what reserves could be asked.
+    pub(super) fn errands(self, targets: &[Target]) -> (Vec<Errand>, Vec<Spare>) {
+        let asked = || targets.iter().flat_map(|target| target.ways.iter().map(|(_, route)| &route.asked));
+        let memory: Memory = asked().map(|symbol| (symbol.clone(), (self.recall)(symbol))).collect();
+        let mut wanted: BTreeMap<usize, Vec<Wanted<'_>>> = BTreeMap::new();
+        for target in targets {
+            let (has_quorum, needs_reserves) = (self.has_quorum(target, &memory), self.needs_reserves(target));
+            for (source, route) in &target.ways {
+                let all = wanted.entry(*source).or_default();
+                match all.iter_mut().find(|one| *one.asked == route.asked) {
+                    Some(known) => {
+                        known.targets.insert(&target.symbol);
+                        known.has_quorum &= has_quorum;
+                        known.needs_reserves |= needs_reserves;
+                    }
+                    None => {
+                        let targets = BTreeSet::from([&target.symbol]);
+                        all.push(Wanted { asked: &route.asked, targets, has_quorum, needs_reserves });
+                    }
+                }
+            }
+        }
+        let (mut errands, mut spares) = (Vec::new(), Vec::new());
+        for (source, wanted) in wanted {
+            if let Some(profile) = self.sources.get(source) {
+                errands.extend(self.errand(source, profile, &wanted, &memory, &mut spares));
+            }
+        }
+        (errands, spares)
+    }
+
+    fn errand(
+        self,
+        index: usize,
+        source: &Profile,
+        wanted: &[Wanted<'_>],
+        memory: &Memory,
+        spares: &mut Vec<Spare>,
+    ) -> Option<Errand> {
+        let (mut due, mut young, mut settled) = (Vec::new(), Vec::new(), Vec::new());
+        for (place, one) in wanted.iter().enumerate() {
+            let known = known(memory, source, one.asked);
+            let need = self.need(source, one.asked);
+            let answered = known.and_then(|known| known.answered);
+            match known.filter(|known| known.is_settled(need, self.now.monotonic)) {
+                Some(known) => {
+                    settled.push(known.outcome.clone());
+                    if !known.outcome.denies_symbol() {
+                        young.push((answered, one.asked.clone()));
+                    }
+                }
+                None if source.settings.role == Role::Reserve && !one.needs_reserves => {
+                    let targets = one.targets.iter().map(|symbol| (*symbol).clone()).collect();
+                    spares.push(Spare { source: index, asked: one.asked.clone(), need, targets });
+                }
+                None => due.push((one.has_quorum, answered, place, one.asked.clone(), need)),
+            }
+        }
+        due.sort_by_key(|(has_quorum, answered, place, ..)| (*has_quorum, *answered, *place));
+        young.sort();
+        let ask = Ask {
+            arrived: self.question.arrived.monotonic,
+            due: due.into_iter().map(|(_, _, _, symbol, need)| (symbol, need)).collect(),
+            riders: young.into_iter().map(|(_, symbol)| symbol).collect(),
+        };
+        (!ask.due.is_empty() || !settled.is_empty()).then_some(Errand { source: index, ask, settled })
+    }
+
+    /// How fresh an outcome must be: what the caller or the class says, never below the floors.
+    fn need(self, source: &Profile, symbol: &Symbol) -> Need {
+        let class = self.settings.of_class(self.settings.class(symbol));
+        let asked = class.refresh_after(self.question.refresh_after);
+        // what the caller will not use is no reason to spare the call
+        let of_use = self.question.max_age.map_or(asked, |max_age| asked.min(max_age.max(class.refresh_floor)));
+        Need { refresh_after: of_use.max(source.settings.refresh_after), unknown_for: class.unknown_for }
+    }
+
+    /// Whether enough accounts have a quote on the board that is not too old to be folded and counts towards a quorum.
+    fn has_quorum(self, target: &Target, memory: &Memory) -> bool {
+        let class = self.settings.class(&target.symbol);
+        let set = self.settings.of_class(class);
+        let fresh = target.ways.iter().filter_map(|(source, route)| {
+            let source = self.sources.get(*source).filter(|source| source.settings.role != Role::Reference)?;
+            let quote = known(memory, source, &route.asked)?.outcome.quote.as_ref()?;
+            let origin = source.origin(class);
+            is_usable(quote, &origin, set.usable_for, self.now).then(|| origin.account.clone())
+        });
+        fresh.collect::<BTreeSet<_>>().len() >= set.required
+    }
+
+    /// Whether no quorum can come about without reserves: waiting for the others to fall short would be for nothing.
+    fn needs_reserves(self, target: &Target) -> bool {
+        let primaries = target.ways.iter().filter_map(|(source, _)| self.sources.get(*source));
+        let primaries = primaries.filter(|source| source.settings.role == Role::Primary);
+        let accounts: BTreeSet<&str> = primaries.map(|source| source.settings.account.as_str()).collect();
+        accounts.len() < self.settings.of_class(self.settings.class(&target.symbol)).required
+    }
+}
+
+fn known<'m>(memory: &'m Memory, source: &Profile, symbol: &Symbol) -> Option<&'m Known> {
+    memory.get(symbol)?.get(source.name())
+}

@@ -1,0 +1,164 @@
+//! Finds how a source can price a symbol: by the pair it quotes, by that pair turned round, or through a third currency.
+//!
+//! A source that trades against tethers can price `BTC-USD` with the price of `USDT-USD`; one that quotes dollars can price
+//! `EUR-USD` by turning `USD-EUR` round; one whose rates are all against the euro can price `GBP-USD` by crossing. At most one
+//! rate takes part, and a rate is itself only ever made of quotes that need none: so nothing goes in a circle.
+
+use crate::settings::Settings;
+use crate::source::profile::Profile;
+use crate::symbol::{Class, Currency, Symbol};
+
+/// The third currencies through which money is crossed: whoever quotes only one base, quotes it against one of these.
+const CROSSED_THROUGH: [&str; 2] = ["USD", "EUR"];
+
+/// How a source prices a symbol.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// What the source is asked for.
+    pub asked: Symbol,
+    /// Whether its quote is turned round before anything else.
+    pub turned: bool,
+    /// What turns the quote's currency into the symbol's; `None` if it is that already.
+    pub rate: Option<Rate>,
+}
+
+/// A rate that a route needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// The pair, the way markets write it.
+    pub symbol: Symbol,
+    /// Whether its price divides instead of multiplying.
+    pub turned: bool,
+}
+
+impl Route {
+    fn straight(asked: &Symbol) -> Self {
+        Route { asked: asked.clone(), turned: false, rate: None }
+    }
+
+    /// Whether the source is asked for the symbol itself.
+    pub fn is_straight(&self) -> bool {
+        !self.turned && self.rate.is_none()
+    }
+
+    /// How a source prices a symbol without any rate; `None` if it does not.
+    pub fn direct(source: &Profile, symbol: &Symbol, settings: &Settings) -> Option<Self> {
+        let covers = |symbol: &Symbol| source.covers(symbol, settings.class(symbol));
+        // who lists the currencies it trades in is a market, and has a pair in one of two ways
+        let is_market = source.settings.symbols.is_empty() && !source.settings.currencies.is_empty();
+        let turned = symbol.turned().filter(|turned| {
+            let unlikely = is_market && turned.is_turned() && !turned.has_two_ways();
+            !unlikely && covers(turned)
+        });
+        let likelier = turned.as_ref().filter(|_| is_market && symbol.is_turned() && !symbol.has_two_ways());
+        if covers(symbol) && likelier.is_none() {
+            return Some(Self::straight(symbol));
+        }
+        turned.map(|asked| Route { asked, turned: true, rate: None })
+    }
+
+    /// How a source prices a symbol at all.
+    pub fn find(source: &Profile, symbol: &Symbol, settings: &Settings) -> Option<Self> {
+        Self::direct(source, symbol, settings).or_else(|| {
+            let (base, quote) = symbol.legs()?;
+            match settings.class(symbol) {
+                Class::Crypto if symbol.is_of_coin() => Self::of_coin(source, base, quote, settings),
+                Class::Fx => Self::crossed(source, base, quote, settings),
+                _ => None,
+            }
+        })
+    }
+
+    /// A coin's price in what the source trades it against, and that currency's own price.
+    fn of_coin(source: &Profile, base: &str, quote: &str, settings: &Settings) -> Option<Self> {
+        let against = source.settings.currencies.iter().filter(|code| Currency::new(code).is_money_or_stable());
+        let route = |code: &String| {
+            let asked = Symbol::of_legs(base, code)?;
+            let route = Self::direct(source, &asked, settings).filter(Self::is_straight)?;
+            Some(route.with_rate(code, quote))
+        };
+        against.filter_map(route).find(|route| route.rate.is_some())
+    }
+
+    /// One money's price in a third, and that money's own price.
+    fn crossed(source: &Profile, base: &str, quote: &str, settings: &Settings) -> Option<Self> {
+        let route = |third: &&str| {
+            let own = Symbol::of_legs(base, third)?;
+            Some(Self::direct(source, &own, settings)?.with_rate(third, quote))
+        };
+        CROSSED_THROUGH.iter().filter_map(route).find(|route| route.rate.is_some())
+    }
+
+    fn with_rate(self, from: &str, to: &str) -> Self {
+        let rate = Symbol::market_pair(from, to).map(|(symbol, turned)| Rate { symbol, turned });
+        Route { rate, ..self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::load::{LoadOptions, load};
+    use crate::source::extract::Extractor;
+
+    /// How a source with these keys prices a symbol, in short: `BTC-USDT × USDT-USD`, `1/USD-EUR`.
+    fn found(keys: &str, symbol: &str) -> Option<String> {
+        let text = format!(
+            "[sources.x]\nclasses = [\"crypto\", \"fx\", \"equity\"]\nurl = \"http://x.test/{{symbols}}\"\njq = \".\"\n{keys}"
+        );
+        let text = Some(("the settings".to_owned(), text));
+        let settings = load(&LoadOptions { text, ..LoadOptions::default() }).unwrap();
+        let source = &settings.sources[0];
+        let profile = Profile::new(source.clone(), Extractor::new(source).unwrap(), &settings);
+        let route = Route::find(&profile, &Symbol::parse(symbol).unwrap(), &settings)?;
+        let own = if route.turned { format!("1/{}", route.asked) } else { route.asked.to_string() };
+        Some(match route.rate {
+            None => own,
+            Some(rate) if rate.turned => format!("{own} / {}", rate.symbol),
+            Some(rate) => format!("{own} × {}", rate.symbol),
+        })
+    }
+
+    const TETHERS: &str = "currencies = [\"USDT\", \"USDC\", \"BTC\", \"EUR\"]";
+
+    #[test]
+    fn what_a_source_quotes_it_is_asked_for() {
+        assert_eq!(found("", "BTC-USD").unwrap(), "BTC-USD");
+        assert_eq!(found(TETHERS, "BTC-USDT").unwrap(), "BTC-USDT");
+        assert_eq!(found(TETHERS, "BTC-EUR").unwrap(), "BTC-EUR");
+        assert_eq!(found("", "AAPL").unwrap(), "AAPL");
+    }
+
+    #[test]
+    fn a_coin_is_priced_through_what_the_source_trades_it_against() {
+        assert_eq!(found(TETHERS, "BTC-USD").unwrap(), "BTC-USDT × USDT-USD");
+        assert_eq!(found(TETHERS, "PEPE-CHF").unwrap(), "PEPE-USDT × USDT-CHF");
+        assert_eq!(found("currencies = [\"EUR\"]", "BTC-USD").unwrap(), "BTC-EUR × EUR-USD");
+        assert_eq!(found("currencies = [\"USD\"]", "BTC-EUR").unwrap(), "BTC-USD / EUR-USD");
+        assert_eq!(found("symbols = [\"ETH-*\"]\ncurrencies = [\"USDT\"]", "BTC-USD"), None);
+    }
+
+    #[test]
+    fn what_a_stable_coin_is_worth_is_never_derived() {
+        assert_eq!(found(TETHERS, "USDT-USD"), None);
+        assert_eq!(found("currencies = [\"EUR\"]", "USDT-USD"), None);
+    }
+
+    #[test]
+    fn a_pair_is_turned_round_where_the_source_has_it_the_other_way() {
+        assert_eq!(found("symbols = [\"USD-*\"]", "EUR-USD").unwrap(), "1/USD-EUR");
+        assert_eq!(found("symbols = [\"EUR-*\"]", "EUR-USD").unwrap(), "EUR-USD");
+        // markets have it one way, whichever way it is asked for
+        assert_eq!(found("currencies = [\"USD\", \"EUR\"]", "USD-EUR").unwrap(), "1/EUR-USD");
+        assert_eq!(found("currencies = [\"USD\", \"BTC\", \"ETH\"]", "BTC-ETH").unwrap(), "1/ETH-BTC");
+        assert_eq!(found("currencies = [\"USDT\", \"EUR\"]", "EUR-USDT").unwrap(), "EUR-USDT");
+    }
+
+    #[test]
+    fn one_money_is_crossed_through_the_base_of_whoever_quotes_only_one() {
+        assert_eq!(found("symbols = [\"EUR-*\"]", "GBP-USD").unwrap(), "1/EUR-GBP × EUR-USD");
+        assert_eq!(found("symbols = [\"USD-*\"]", "EUR-GBP").unwrap(), "1/USD-EUR / GBP-USD");
+        assert_eq!(found("symbols = [\"USD-*\"]", "CHF-SEK").unwrap(), "1/USD-CHF × USD-SEK");
+        assert_eq!(found("symbols = [\"BTC-*\"]", "GBP-USD"), None);
+    }
+}

@@ -1,0 +1,13 @@
+//! What a price means: which currency, which unit, which session, derived from what, independent of whom.
+//!
+//! Vendors are scripted: what each says of what it is asked for stands in a table. What they are asked for follows from
+//! their real descriptions in the catalogue, or from ones that stand in the test. The clock is paused.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod conversion;
+mod derived;
+mod reserve;
+mod sunday;
+mod units;
+mod world;
