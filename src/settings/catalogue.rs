@@ -12,8 +12,10 @@ macro_rules! embedded {
 }
 
 /// Every provider's name, and its file.
-pub const FILES: &[(&str, &str)] =
-    &embedded!("binance" "bitstamp" "coinbase" "finnhub" "kraken" "tiingo" "twelvedata" "yahoo");
+pub const FILES: &[(&str, &str)] = &embedded!(
+    "binance" "bitfinex" "bitget" "bitstamp" "bybit" "coinbase" "cryptocom" "finnhub" "gate" "gemini" "htx" "kraken"
+    "kucoin" "mexc" "okx" "tiingo" "twelvedata" "yahoo"
+);
 
 /// The providers by name. They are parsed once, when somebody first asks.
 pub fn catalogue() -> &'static BTreeMap<String, SourceTable> {
