@@ -12,8 +12,10 @@ macro_rules! embedded {
 }
 
 /// Every provider's name, and its file.
-pub const FILES: &[(&str, &str)] =
-    &embedded!("binance" "bitstamp" "coinbase" "finnhub" "kraken" "tiingo" "twelvedata" "yahoo");
+pub const FILES: &[(&str, &str)] = &embedded!(
+    "alpaca" "alpaca-crypto" "alphavantage" "alphavantage-fx" "binance" "bitstamp" "cnbc" "coinbase" "finnhub" "kraken"
+    "nasdaq" "polygon" "polygon-fx" "tiingo" "tiingo-crypto" "tiingo-fx" "twelvedata" "yahoo"
+);
 
 /// The providers by name. They are parsed once, when somebody first asks.
 pub fn catalogue() -> &'static BTreeMap<String, SourceTable> {
