@@ -9,7 +9,7 @@ mod catalogue {
 
 use std::path::Path;
 
-use quotefold::settings::source::{SourceSettings, SourceTable};
+use quotefold::settings::source::{Expected, SourceSettings, SourceTable};
 use quotefold::source::example;
 use quotefold::source::extract::Extractor;
 use quotefold::symbol::{Class, Symbol};
@@ -43,8 +43,9 @@ fn every_example_gives_exactly_what_it_says() {
                 panic!("{}: {}: {difference}", source.name, example.about);
             }
         }
-        let prices =
-            source.examples.iter().flat_map(|example| &example.expect).filter(|expected| expected.price.is_some());
+        // a book is its middle
+        let is_priced = |one: &&Expected| one.price.is_some() || one.bid.is_some() && one.ask.is_some();
+        let prices = source.examples.iter().flat_map(|example| &example.expect).filter(is_priced);
         let refusals = source.examples.iter().filter(|example| example.error.is_some());
         assert!(prices.count() >= 1 && refusals.count() >= 1, "{}: a price and a refusal must be shown", source.name);
     }
@@ -83,5 +84,42 @@ fn a_coin_is_never_taken_for_the_old_one_of_its_name() {
         [("LUNA-USD", "LUNA2USD"), ("LUNC-USD", "LUNAUSD"), ("REP-USD", "REPV2USD"), ("USTC-USD", "USTUSD")]
     {
         assert_eq!(spelled(ours), theirs);
+    }
+}
+
+#[test]
+fn cnbc_is_asked_for_those_indices_and_pairs_only_whose_names_are_known() {
+    let (_, cnbc) = providers().into_iter().find(|(source, _)| source.name == "cnbc").unwrap();
+    let covers = |text: &str| {
+        let symbol = Symbol::parse(text).unwrap();
+        cnbc.spelling().covers(&symbol, symbol.class())
+    };
+    assert!(["^GSPC", "EUR-USD", "USD-JPY", "NVDA", "BRK.B"].into_iter().all(covers));
+    assert!(!["^FTSE", "EUR-JPY", "USD-EUR", "JPY-USD", "VOD.L", "BTC-USD"].into_iter().any(covers));
+    let asked = ["^GSPC", "EUR-USD", "NVDA"].map(|symbol| Symbol::parse(symbol).unwrap());
+    assert!(cnbc.spelling().request(&asked).url.contains("?symbols=.SPX%7CEUR%3D%7CNVDA&"));
+}
+
+#[test]
+fn symbols_travel_as_each_provider_spells_them() {
+    let providers = providers();
+    let asked = |name: &str, symbols: &[&str]| {
+        let (_, extractor) = providers.iter().find(|(source, _)| source.name == name).unwrap();
+        let symbols: Vec<Symbol> = symbols.iter().map(|symbol| Symbol::parse(symbol).unwrap()).collect();
+        extractor.spelling().request(&symbols).url
+    };
+    for (name, symbols, end) in [
+        ("alpaca", &["AAPL", "BRK.B"][..], "?symbols=AAPL,BRK.B&feed=iex"),
+        ("alpaca-crypto", &["BTC-USD", "ETH-BTC"], "?symbols=BTC%2FUSD,ETH%2FBTC"),
+        ("alphavantage", &["BRK.B"], "?function=GLOBAL_QUOTE&symbol=BRK-B&apikey="),
+        ("alphavantage-fx", &["GBP-USD"], "?function=CURRENCY_EXCHANGE_RATE&from_currency=GBP&to_currency=USD&apikey="),
+        ("nasdaq", &["BRK.B"], "/BRK.B/info?assetclass=stocks"),
+        ("polygon", &["AAPL", "BRK.B"], "?tickers=AAPL,BRK.B"),
+        ("polygon-fx", &["EUR-USD"], "?tickers=C%3AEURUSD"),
+        ("tiingo-crypto", &["BTC-USD", "ETH-BTC"], "?tickers=btcusd,ethbtc"),
+        ("tiingo-fx", &["EUR-USD"], "?tickers=eurusd"),
+    ] {
+        let url = asked(name, symbols);
+        assert!(url.ends_with(end), "{name}: {url}");
     }
 }

@@ -13,8 +13,9 @@ macro_rules! embedded {
 
 /// Every provider's name, and its file.
 pub const FILES: &[(&str, &str)] = &embedded!(
-    "binance" "bitfinex" "bitget" "bitstamp" "bybit" "coinbase" "cryptocom" "finnhub" "gate" "gemini" "htx" "kraken"
-    "kucoin" "mexc" "okx" "tiingo" "twelvedata" "yahoo"
+    "alpaca" "alpaca-crypto" "alphavantage" "alphavantage-fx" "binance" "bitfinex" "bitget" "bitstamp" "bybit" "cnbc"
+    "coinbase" "cryptocom" "finnhub" "gate" "gemini" "htx" "kraken" "kucoin" "mexc" "nasdaq" "okx" "polygon"
+    "polygon-fx" "tiingo" "tiingo-crypto" "tiingo-fx" "twelvedata" "yahoo"
 );
 
 /// The providers by name. They are parsed once, when somebody first asks.

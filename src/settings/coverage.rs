@@ -149,8 +149,8 @@ mod tests {
         let sentence_for_shares = sentence(&[], "AAPL").unwrap();
         assert!(
             sentence_for_shares.starts_with(
-                "no source that is switched on covers US listings; finnhub, tiingo and twelvedata would, with a free key: \
-                 set FINNHUB_API_KEY (https://"
+                "no source that is switched on covers US listings; alpaca, alphavantage, finnhub, polygon, tiingo and \
+                 twelvedata would, with a free key: set ALPACA_API_KEY_ID and ALPACA_API_SECRET_KEY (https://"
             ),
             "{sentence_for_shares}"
         );

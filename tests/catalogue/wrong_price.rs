@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use quotefold::decimal;
 use quotefold::settings::source::{Example, Expected};
@@ -74,15 +76,25 @@ fn expected_numbers(expected: &Expected) -> Vec<Decimal> {
     stated.into_iter().flatten().filter_map(|text| decimal::read(text)).collect()
 }
 
+/// The number in a field, also in one such as `$4,098.12`.
+fn number_in(leaf: &str) -> Option<Decimal> {
+    decimal::read(&decimal::undecorated(leaf)?)
+}
+
 fn is_stated(leaf: &str, expected: Decimal) -> bool {
     let hundred = expected.checked_mul(Decimal::ONE_HUNDRED);
-    decimal::read(leaf).is_some_and(|number| number == expected || Some(number) == hundred)
+    number_in(leaf).is_some_and(|number| number == expected || Some(number) == hundred)
+}
+
+/// Whether an example expects numbers for a symbol: a price, or a side of a book.
+fn is_quoted(expected: &Expected) -> bool {
+    expected.price.is_some() || expected.bid.is_some() || expected.ask.is_some()
 }
 
 #[test]
 fn every_mutation_of_an_example_fails_it() {
     for (source, extractor) in providers() {
-        for example in source.examples.iter().filter(|example| example.expect.iter().any(|one| one.price.is_some())) {
+        for example in source.examples.iter().filter(|example| example.expect.iter().any(is_quoted)) {
             let body = &example.body;
             let passes = |body: String| {
                 let example = Example { body, ..example.clone() };
@@ -90,7 +102,7 @@ fn every_mutation_of_an_example_fails_it() {
             };
             assert!(passes(body.clone()), "{}: {}", source.name, example.about);
             let all = leaves(body);
-            for expected in example.expect.iter().filter(|one| one.price.is_some()) {
+            for expected in example.expect.iter().filter(|one| is_quoted(one)) {
                 let name = format!("{}: {}: {}", source.name, example.about, expected.symbol);
                 swap_scale_and_invert(&name, body, &all, expected, &passes);
                 shift_the_time(&name, body, &all, expected, &passes);
@@ -109,8 +121,8 @@ fn swap_scale_and_invert(name: &str, body: &str, all: &[Leaf], expected: &Expect
         assert!(!read.is_empty(), "{name}: {number} is read from no field of its own");
         for leaf in read {
             let (text, at) = (&leaf.text, leaf.place.start);
-            let stated = decimal::read(text).unwrap();
-            for other in all.iter().filter(|other| decimal::read(&other.text).is_some_and(|value| value != stated)) {
+            let stated = number_in(text).unwrap();
+            for other in all.iter().filter(|other| number_in(&other.text).is_some_and(|value| value != stated)) {
                 let swapped = with(body, &[(leaf, &other.text), (other, text)]);
                 assert!(!passes(swapped), "{name}: {text} at byte {at} and {} can be swapped", other.text);
             }
@@ -120,6 +132,18 @@ fn swap_scale_and_invert(name: &str, body: &str, all: &[Leaf], expected: &Expect
             assert!(!passes(with(body, &[(leaf, &inverse)])), "{name}: {text} at byte {at} can be inverted");
         }
     }
+}
+
+/// Whether a text is a time in words: with an offset, as a date, or as the time of some zone, whose name stands elsewhere.
+fn is_written(text: &str, time: Timestamp) -> bool {
+    if let Ok(stated) = text.parse::<Timestamp>() {
+        return stated == time;
+    }
+    let as_utc = |local: DateTime| Some(local.to_zoned(TimeZone::UTC).ok()?.timestamp());
+    text.parse().ok().and_then(as_utc).is_some_and(|stated| {
+        let offset = time.duration_since(stated).as_secs();
+        offset.abs() <= 14 * 3600 && offset % 900 == 0 && stated.subsec_nanosecond() == time.subsec_nanosecond()
+    })
 }
 
 fn shift_the_time(name: &str, body: &str, all: &[Leaf], expected: &Expected, passes: &dyn Fn(String) -> bool) {
@@ -139,7 +163,7 @@ fn shift_the_time(name: &str, body: &str, all: &[Leaf], expected: &Expected, pas
     for leaf in all {
         let text = &leaf.text;
         let numbers = then.iter().position(|notation| notation == text).map(|index| shifted[index].clone());
-        let written = || (text.parse::<Timestamp>().ok() == Some(time)).then(|| later.to_string());
+        let written = || is_written(text, time).then(|| later.to_string());
         if let Some(later) = numbers.or_else(written) {
             read += usize::from(!passes(with(body, &[(leaf, &later)])));
         }
