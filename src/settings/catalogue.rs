@@ -12,8 +12,11 @@ macro_rules! embedded {
 }
 
 /// Every provider's name, and its file.
-pub const FILES: &[(&str, &str)] =
-    &embedded!("binance" "bitstamp" "coinbase" "finnhub" "kraken" "tiingo" "twelvedata" "yahoo");
+pub const FILES: &[(&str, &str)] = &embedded!(
+    "binance" "bitstamp" "blockchain_info" "coinbase" "coincap" "coingecko" "coinmarketcap" "coinpaprika"
+    "cryptocompare" "currencyapi" "ecb" "exchangerate_host" "finnhub" "frankfurter" "kraken" "openexchangerates"
+    "tiingo" "twelvedata" "yadio" "yahoo"
+);
 
 /// The providers by name. They are parsed once, when somebody first asks.
 pub fn catalogue() -> &'static BTreeMap<String, SourceTable> {
