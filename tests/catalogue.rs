@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod catalogue {
+    mod body;
     mod hostile;
     mod wrong_price;
 }
@@ -121,5 +122,30 @@ fn symbols_travel_as_each_provider_spells_them() {
     ] {
         let url = asked(name, symbols);
         assert!(url.ends_with(end), "{name}: {url}");
+    }
+}
+
+#[test]
+fn aggregates_are_asked_for_coins_by_id_and_for_no_coin_without_one() {
+    let providers = providers();
+    let url = |name: &str, symbols: &[&str]| {
+        let (_, extractor) = providers.iter().find(|(source, _)| source.name == name).unwrap();
+        let symbols: Vec<_> = symbols.iter().map(|text| Symbol::parse(text).unwrap()).collect();
+        assert!(symbols.iter().all(|symbol| extractor.spelling().covers(symbol, Class::Crypto)), "{name}");
+        extractor.spelling().request(&symbols).url
+    };
+    assert_eq!(
+        url("coingecko", &["BTC-USD", "ETH-EUR"]),
+        "https://api.coingecko.com/api/v3/simple/price?ids=bitcoin,ethereum&vs_currencies=usd,eur\
+         &include_last_updated_at=true&precision=full"
+    );
+    assert_eq!(url("coinpaprika", &["BTC-EUR"]), "https://api.coinpaprika.com/v1/tickers/btc-bitcoin?quotes=EUR");
+    assert_eq!(url("coincap", &["BTC-USD", "BNB-USD"]), "https://rest.coincap.io/v3/assets?ids=bitcoin,binance-coin");
+    assert!(url("coinmarketcap", &["BTC-USD", "ETH-USD"]).contains("?id=1,1027&convert=USD"));
+    for (source, extractor) in providers.iter().filter(|(source, _)| !source.ids.is_empty()) {
+        let fake = Symbol::parse("NOPE-USD").unwrap();
+        assert!(!extractor.spelling().covers(&fake, Class::Crypto) && source.ids.len() >= 40, "{}", source.name);
+        let ids: std::collections::BTreeSet<_> = source.ids.values().collect();
+        assert_eq!(ids.len(), source.ids.len(), "{}: two coins have one id", source.name);
     }
 }

@@ -13,9 +13,11 @@ macro_rules! embedded {
 
 /// Every provider's name, and its file.
 pub const FILES: &[(&str, &str)] = &embedded!(
-    "alpaca" "alpaca-crypto" "alphavantage" "alphavantage-fx" "binance" "bitfinex" "bitget" "bitstamp" "bybit" "cnbc"
-    "coinbase" "cryptocom" "finnhub" "gate" "gemini" "htx" "kraken" "kucoin" "mexc" "nasdaq" "okx" "polygon"
-    "polygon-fx" "tiingo" "tiingo-crypto" "tiingo-fx" "twelvedata" "yahoo"
+    "alpaca" "alpaca-crypto" "alphavantage" "alphavantage-fx" "binance" "bitfinex" "bitget" "bitstamp"
+    "blockchain_info" "bybit" "cnbc" "coinbase" "coincap" "coingecko" "coinmarketcap" "coinpaprika" "cryptocom"
+    "cryptocompare" "currencyapi" "ecb" "exchangerate_host" "finnhub" "frankfurter" "gate" "gemini" "htx" "kraken"
+    "kucoin" "mexc" "nasdaq" "okx" "openexchangerates" "polygon" "polygon-fx" "tiingo" "tiingo-crypto" "tiingo-fx"
+    "twelvedata" "yadio" "yahoo"
 );
 
 /// The providers by name. They are parsed once, when somebody first asks.

@@ -1,7 +1,5 @@
 //! The wrong price: an example is worth something only if a description that takes the wrong field would fail it.
 
-use std::ops::Range;
-
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -10,65 +8,8 @@ use quotefold::settings::source::{Example, Expected};
 use quotefold::source::example;
 use rust_decimal::Decimal;
 
+use super::body::{Leaf, leaves, with};
 use crate::providers;
-
-/// A number or a text in a body: where it stands, and what it says.
-struct Leaf {
-    place: Range<usize>,
-    text: String,
-    is_text: bool,
-}
-
-/// Every number and every text of a body but its keys. The body stays text throughout: some providers send more digits than
-/// any number of ours would keep.
-fn leaves(body: &str) -> Vec<Leaf> {
-    let mut found = Vec::new();
-    let mut at = 0;
-    while let Some(byte) = body.as_bytes().get(at) {
-        let rest = &body[at..];
-        let length = match byte {
-            b'"' => end_of_text(rest),
-            b'-' | b'0'..=b'9' => {
-                rest.find(|c| !matches!(c, '0'..='9' | '+' | '-' | '.' | 'e' | 'E')).unwrap_or(rest.len())
-            }
-            _ => rest.chars().next().map_or(1, char::len_utf8),
-        };
-        let (written, after) = rest.split_at(length);
-        let is_text = *byte == b'"';
-        let is_key = is_text && after.trim_start().starts_with(':');
-        if (is_text || *byte == b'-' || byte.is_ascii_digit()) && !is_key {
-            let text = if is_text { serde_json::from_str(written).unwrap() } else { written.to_owned() };
-            found.push(Leaf { place: at..at + length, text, is_text });
-        }
-        at += length;
-    }
-    found
-}
-
-/// How long the quoted text is that stands in front, with both its marks.
-fn end_of_text(rest: &str) -> usize {
-    let mut escaped = false;
-    let closing = rest.bytes().skip(1).position(|byte| {
-        let closes = byte == b'"' && !escaped;
-        escaped = byte == b'\\' && !escaped;
-        closes
-    });
-    closing.map_or(rest.len(), |length| length + 2)
-}
-
-/// The body with other text in some places; a number stays a number.
-fn with(body: &str, changes: &[(&Leaf, &str)]) -> String {
-    let mut body = body.to_owned();
-    let mut changes: Vec<_> = changes.iter().collect();
-    changes.sort_by_key(|(leaf, _)| std::cmp::Reverse(leaf.place.start));
-    for (leaf, text) in changes {
-        let is_number = serde_json::from_str::<serde_json::Number>(text).is_ok();
-        let written =
-            if is_number && !leaf.is_text { (*text).to_owned() } else { serde_json::Value::from(*text).to_string() };
-        body.replace_range(leaf.place.clone(), &written);
-    }
-    body
-}
 
 /// The numbers an example expects, as the body states them (before sub-units become major ones).
 fn expected_numbers(expected: &Expected) -> Vec<Decimal> {
@@ -101,7 +42,7 @@ fn every_mutation_of_an_example_fails_it() {
                 example::check(&extractor, &source, &example).is_ok()
             };
             assert!(passes(body.clone()), "{}: {}", source.name, example.about);
-            let all = leaves(body);
+            let all = leaves(body, source.reply);
             for expected in example.expect.iter().filter(|one| is_quoted(one)) {
                 let name = format!("{}: {}: {}", source.name, example.about, expected.symbol);
                 swap_scale_and_invert(&name, body, &all, expected, &passes);

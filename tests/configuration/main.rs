@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use quotefold::settings::Settings;
 use quotefold::settings::error::{ConfigError, ConfigErrors};
 use quotefold::settings::load::{Environment, LoadOptions, load};
+use quotefold::settings::source::SourceSettings;
 use secrecy::ExposeSecret;
 
 /// A file that exists as long as a test needs it.
@@ -87,9 +88,8 @@ fn variables_are_laid_over_the_file() {
 #[test]
 fn a_file_that_names_no_source_gets_the_keyless_official_ones_and_those_with_a_key() {
     let bare = load_text("", &[]).unwrap();
-    assert!(
-        bare.sources.iter().all(|source| source.key_from.is_empty() && !source.unofficial) && bare.sources.len() >= 4
-    );
+    let is_open = |source: &SourceSettings| (source.key_from.is_empty() || source.key_optional) && !source.unofficial;
+    assert!(bare.sources.iter().all(is_open) && bare.sources.len() >= 4);
     let keyed = load_text("", &[("FINNHUB_API_KEY", "abcdef"), ("TIINGO_API_KEY", "")]).unwrap();
     assert!(names(&keyed).contains(&"finnhub") && !names(&keyed).contains(&"tiingo"));
     let unofficial = load_text("", &[("QUOTEFOLD_UNOFFICIAL", "1")]).unwrap();
