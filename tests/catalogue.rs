@@ -85,3 +85,37 @@ fn a_coin_is_never_taken_for_the_old_one_of_its_name() {
         assert_eq!(spelled(ours), theirs);
     }
 }
+
+#[test]
+fn a_call_is_written_as_its_provider_reads_it() {
+    let providers = providers();
+    let url = |name: &str, asked: &[&str]| {
+        let (_, extractor) = providers.iter().find(|(source, _)| source.name == name).unwrap();
+        let asked: Vec<Symbol> = asked.iter().map(|text| Symbol::parse(text).unwrap()).collect();
+        let covers = |symbol: &Symbol| extractor.spelling().covers(symbol, symbol.class());
+        asked.iter().all(covers).then(|| extractor.spelling().request(&asked).url)
+    };
+    for (name, asked, expected) in [
+        ("eodhd", &["BRK.B"][..], "https://eodhd.com/api/real-time/BRK-B.US?s=&fmt=json&api_token="),
+        (
+            "eodhd",
+            &["AAPL", "^GSPC", "EUR-USD"],
+            "https://eodhd.com/api/real-time/AAPL.US?s=GSPC.INDX,EURUSD.FOREX&fmt=json&api_token=",
+        ),
+        ("fmp", &["^VIX"], "https://financialmodelingprep.com/stable/quote?symbol=%5EVIX&apikey="),
+        ("fmp", &["BTC-USD"], "https://financialmodelingprep.com/stable/quote?symbol=BTCUSD&apikey="),
+        (
+            "stooq",
+            &["BRK.B", "^GSPC", "EUR-USD"],
+            "https://stooq.com/q/l/?s=brk-b.us+%5Espx+eurusd&f=sd2t2ohlcv&h&e=csv",
+        ),
+    ] {
+        assert_eq!(url(name, asked).as_deref(), Some(expected));
+    }
+    // a price whose currency nobody states would never be folded, and calls are few
+    for name in ["eodhd", "fmp", "marketstack", "stooq"] {
+        assert_eq!(url(name, &["VOD.L"]), None, "{name}");
+    }
+    // an index that has another name there is not guessed at
+    assert_eq!(url("stooq", &["^FTSE"]), None);
+}

@@ -12,8 +12,9 @@ macro_rules! embedded {
 }
 
 /// Every provider's name, and its file.
-pub const FILES: &[(&str, &str)] =
-    &embedded!("binance" "bitstamp" "coinbase" "finnhub" "kraken" "tiingo" "twelvedata" "yahoo");
+pub const FILES: &[(&str, &str)] = &embedded!(
+    "binance" "bitstamp" "coinbase" "eodhd" "finnhub" "fmp" "kraken" "marketstack" "stooq" "tiingo" "twelvedata" "yahoo"
+);
 
 /// The providers by name. They are parsed once, when somebody first asks.
 pub fn catalogue() -> &'static BTreeMap<String, SourceTable> {

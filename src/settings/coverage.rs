@@ -144,8 +144,8 @@ mod tests {
         let sentence_for_shares = sentence(&[], "AAPL").unwrap();
         assert!(
             sentence_for_shares.starts_with(
-                "no source that is switched on covers US listings; finnhub, tiingo and twelvedata would, with a free key: \
-                 set FINNHUB_API_KEY (https://"
+                "no source that is switched on covers US listings; eodhd, finnhub, fmp, marketstack, tiingo and twelvedata \
+                 would, with a free key: set EODHD_API_KEY (https://"
             ),
             "{sentence_for_shares}"
         );

@@ -1,5 +1,7 @@
 //! Replies of every kind, and the outcomes that come of them.
 
+mod wire;
+
 use super::*;
 use crate::quote::{Session, Stated};
 use crate::settings::source::SourceTable;
