@@ -182,5 +182,6 @@ pub struct ClassFormat {
     /// What stands for the dot of a share class: `-` for `BRK-B`.
     pub dot: Option<String>,
     /// How listings abroad end, by our suffix: `L = ":LSE"`. If given, others cannot be spelled; else they keep `.L`.
+    /// `US` is how listings in the United States end.
     pub suffix: Option<BTreeMap<String, String>>,
 }
