@@ -12,7 +12,7 @@ use std::path::Path;
 
 use quotefold::settings::source::{Expected, SourceSettings, SourceTable};
 use quotefold::source::example;
-use quotefold::source::extract::Extractor;
+use quotefold::source::extract::{Extractor, RawReply};
 use quotefold::symbol::{Class, Symbol};
 
 /// Every provider of the catalogue, ready to read replies.
@@ -148,4 +148,64 @@ fn aggregates_are_asked_for_coins_by_id_and_for_no_coin_without_one() {
         let ids: std::collections::BTreeSet<_> = source.ids.values().collect();
         assert_eq!(ids.len(), source.ids.len(), "{}: two coins have one id", source.name);
     }
+}
+
+#[test]
+fn a_call_is_written_as_its_provider_reads_it() {
+    let providers = providers();
+    let url = |name: &str, asked: &[&str]| {
+        let (_, extractor) = providers.iter().find(|(source, _)| source.name == name).unwrap();
+        let asked: Vec<Symbol> = asked.iter().map(|text| Symbol::parse(text).unwrap()).collect();
+        let covers = |symbol: &Symbol| extractor.spelling().covers(symbol, symbol.class());
+        asked.iter().all(covers).then(|| extractor.spelling().request(&asked).url)
+    };
+    for (name, asked, expected) in [
+        ("eodhd", &["BRK.B"][..], "https://eodhd.com/api/real-time/BRK-B.US?s=&fmt=json&api_token="),
+        (
+            "eodhd",
+            &["AAPL", "^GSPC", "EUR-USD"],
+            "https://eodhd.com/api/real-time/AAPL.US?s=GSPC.INDX,EURUSD.FOREX&fmt=json&api_token=",
+        ),
+        ("fmp", &["^VIX"], "https://financialmodelingprep.com/stable/quote?symbol=%5EVIX&apikey="),
+        ("fmp", &["BTC-USD"], "https://financialmodelingprep.com/stable/quote?symbol=BTCUSD&apikey="),
+        (
+            "stooq",
+            &["BRK.B", "SAP.DE", "^GSPC", "EUR-USD"],
+            "https://stooq.com/q/l/?s=brk-b.us+sap.de+%5Espx+eurusd&f=sd2t2ohlcv&h&e=csv",
+        ),
+    ] {
+        assert_eq!(url(name, asked).as_deref(), Some(expected));
+    }
+    // a price whose currency nobody states would never be folded, and calls are few
+    for name in ["eodhd", "fmp", "marketstack", "stooq"] {
+        assert_eq!(url(name, &["VOD.L"]), None, "{name}");
+    }
+    // an index that has another name there is not guessed at
+    assert_eq!(url("stooq", &["^FTSE"]), None);
+}
+
+#[test]
+fn a_refusal_in_words_that_the_filter_does_not_know_is_what_its_status_says() {
+    let mut wrong = Vec::new();
+    for (source, extractor) in providers() {
+        let example = source.examples.iter().find(|example| !example.expect.is_empty()).unwrap();
+        let asked: Vec<Symbol> = example.asked.iter().map(|text| Symbol::parse(text).unwrap()).collect();
+        for body in ["", "Go away", "<html><body>Go away</body></html>", "{}", "[]", "null"] {
+            for (status, reason) in [(401, "unauthorized"), (429, "rate_limited"), (503, "unavailable")] {
+                let reply = RawReply {
+                    status,
+                    body: body.as_bytes().to_vec(),
+                    retry_after: None,
+                    received_at: jiff::Timestamp::UNIX_EPOCH,
+                    latency: std::time::Duration::ZERO,
+                };
+                let read = extractor.read(&reply, &asked).map(|_| ());
+                let said = read.as_ref().map_err(quotefold::source::error::SourceError::reason);
+                if said != Err(reason) {
+                    wrong.push(format!("{}: {status} {body:?}: {read:?}", source.name));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }

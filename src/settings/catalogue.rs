@@ -15,9 +15,9 @@ macro_rules! embedded {
 pub const FILES: &[(&str, &str)] = &embedded!(
     "alpaca" "alpaca-crypto" "alphavantage" "alphavantage-fx" "binance" "bitfinex" "bitget" "bitstamp"
     "blockchain_info" "bybit" "cnbc" "coinbase" "coincap" "coingecko" "coinmarketcap" "coinpaprika" "cryptocom"
-    "cryptocompare" "currencyapi" "ecb" "exchangerate_host" "finnhub" "frankfurter" "gate" "gemini" "htx" "kraken"
-    "kucoin" "mexc" "nasdaq" "okx" "openexchangerates" "polygon" "polygon-fx" "tiingo" "tiingo-crypto" "tiingo-fx"
-    "twelvedata" "yadio" "yahoo"
+    "cryptocompare" "currencyapi" "ecb" "eodhd" "exchangerate_host" "finnhub" "fmp" "frankfurter" "gate" "gemini"
+    "htx" "kraken" "kucoin" "marketstack" "mexc" "nasdaq" "okx" "openexchangerates" "polygon" "polygon-fx" "stooq"
+    "tiingo" "tiingo-crypto" "tiingo-fx" "twelvedata" "yadio" "yahoo"
 );
 
 /// The providers by name. They are parsed once, when somebody first asks.

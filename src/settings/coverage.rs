@@ -8,7 +8,7 @@ use crate::quote::Role;
 use crate::source::spelling::Spelling;
 use crate::symbol::{Class, Symbol};
 
-/// How many providers a sentence names before it says "…".
+/// How many providers a sentence names.
 const NAMED: usize = 3;
 
 impl SourceSettings {
@@ -57,11 +57,8 @@ impl Settings {
             return None;
         }
         let kind = kind(symbol, class);
-        let (keyed, other): (Vec<&OffSource>, Vec<&OffSource>) = self
-            .off
-            .iter()
-            .filter(|off| off.source.covers(symbol, class))
-            .partition(|off| !off.source.key_from.is_empty());
+        let able = self.offered().into_iter().filter(|off| off.source.covers(symbol, class));
+        let (keyed, other): (Vec<&OffSource>, Vec<&OffSource>) = able.partition(|off| !off.source.key_from.is_empty());
         let mut sentence = format!("no source that is switched on covers {kind}");
         if let Some(first) = keyed.first() {
             sentence += &format!("; {} would, with a free key: {}", names(&keyed), first.switch_on);
@@ -78,22 +75,26 @@ impl Settings {
         Some(sentence)
     }
 
+    /// The sources that could be switched on and cost nothing, the best first: independent ones, and those with one key.
+    fn offered(&self) -> Vec<&OffSource> {
+        let mut offered: Vec<&OffSource> = self.off.iter().filter(|off| !off.source.paid).collect();
+        offered.sort_by_key(|off| (off.source.role, off.source.key_from.len(), &off.source.name));
+        offered
+    }
+
     /// What would switch on a source for a class.
     fn would_price(&self, class: Class) -> String {
-        let able: Vec<&OffSource> = self.off.iter().filter(|off| off.source.classes.contains(&class)).collect();
-        let mut keys: Vec<&str> = able
-            .iter()
-            .filter(|off| !off.source.unofficial)
-            .flat_map(|off| &off.source.key_from)
-            .map(String::as_str)
-            .collect();
+        let able: Vec<&OffSource> =
+            self.offered().into_iter().filter(|off| off.source.classes.contains(&class)).collect();
+        let with_key = able.iter().filter(|off| !off.source.unofficial && !off.source.key_from.is_empty());
+        let mut keys: Vec<String> = with_key.map(|off| off.source.key_from.join(" and ")).collect();
         keys.dedup();
         // a file that names sources must name these too: a variable alone would not do
         keys.retain(|_| able.iter().all(|off| off.switch_on.starts_with("set ")));
         match (keys.is_empty(), able.first()) {
             (false, _) => {
                 let more = if keys.len() > NAMED { " or …" } else { "" };
-                format!("set {}{more}", keys.iter().take(NAMED).copied().collect::<Vec<_>>().join(" or "))
+                format!("set {}{more}", keys.iter().take(NAMED).cloned().collect::<Vec<_>>().join(" or "))
             }
             (true, Some(first)) => first.switch_on.clone(),
             (true, None) => "describe a source of your own".to_owned(),
@@ -123,11 +124,14 @@ fn kind(symbol: &Symbol, class: Class) -> String {
     }
 }
 
-/// "a, b and c".
+/// "a, b and c", or "a, b, c and 4 more".
 fn names(off: &[&OffSource]) -> String {
-    let names: Vec<&str> = off.iter().map(|off| off.source.name.as_str()).collect();
+    let mut names: Vec<String> = off.iter().take(NAMED).map(|off| off.source.name.clone()).collect();
+    if off.len() > NAMED {
+        names.push(format!("{} more", off.len() - NAMED));
+    }
     match names.split_last() {
-        Some((last, [])) => (*last).to_owned(),
+        Some((last, [])) => last.clone(),
         Some((last, others)) => format!("{} and {last}", others.join(", ")),
         None => String::new(),
     }
@@ -149,8 +153,8 @@ mod tests {
         let sentence_for_shares = sentence(&[], "AAPL").unwrap();
         assert!(
             sentence_for_shares.starts_with(
-                "no source that is switched on covers US listings; alpaca, alphavantage, finnhub, polygon, tiingo and \
-                 twelvedata would, with a free key: set ALPACA_API_KEY_ID and ALPACA_API_SECRET_KEY (https://"
+                "no source that is switched on covers US listings; finnhub, tiingo, twelvedata and 5 more would, with a \
+                 free key: set FINNHUB_API_KEY (https://"
             ),
             "{sentence_for_shares}"
         );

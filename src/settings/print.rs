@@ -154,6 +154,7 @@ impl Page {
         self.some("secret", set(&source.secret));
         self.some("key_from", (!source.key_from.is_empty()).then(|| texts(&source.key_from)));
         self.line("key_optional", source.key_optional);
+        self.line("paid", source.paid);
         self.some("get_a_key", source.get_a_key.as_deref());
         self.line("unofficial", source.unofficial);
         self.line("reply", source.reply.to_string().to_ascii_lowercase());

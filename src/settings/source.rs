@@ -87,6 +87,8 @@ pub struct SourceSettings {
     pub key_from: Vec<String>,
     /// Whether it answers without a key too.
     pub key_optional: bool,
+    /// Whether its quotes are in no free plan.
+    pub paid: bool,
     /// Where to get a key.
     pub get_a_key: Option<String>,
     /// Not meant by its owner for programs.
@@ -182,5 +184,6 @@ pub struct ClassFormat {
     /// What stands for the dot of a share class: `-` for `BRK-B`.
     pub dot: Option<String>,
     /// How listings abroad end, by our suffix: `L = ":LSE"`. If given, others cannot be spelled; else they keep `.L`.
+    /// `US` is how listings in the United States end.
     pub suffix: Option<BTreeMap<String, String>>,
 }

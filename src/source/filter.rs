@@ -128,7 +128,12 @@ impl Filter {
         asked: &[&str],
         rows: &mut Rows,
     ) -> Result<(), RunError> {
-        let input = body::read(body, notation).map_err(|why| RunError::Body(notation, why))?;
+        let input = match body::read(body, notation) {
+            Ok(input) => input,
+            // a refusal in words: the filter may know them, else the status speaks
+            Err(_) if !(200..300).contains(&status) => Val::from(String::from_utf8_lossy(body).trim().to_owned()),
+            Err(why) => return Err(RunError::Body(notation, why)),
+        };
         let status = Val::Num(Num::Int(isize::try_from(status).unwrap_or_default()));
         let asked: Val = asked.iter().map(|symbol| Val::from((*symbol).to_owned())).collect();
         let context = Ctx::<Data>::new(&self.program.lut, Vars::new([status, asked]));

@@ -164,7 +164,10 @@ impl Spelling {
             renamed(name.trim_start_matches('^'))
         } else {
             let dot = self.formats.dot.as_deref().unwrap_or(".");
-            renamed(name).replace('.', dot)
+            // listings in the United States have no suffix with us, but may have one there
+            let here = self.formats.suffix.as_ref().and_then(|suffix| suffix.get("US"));
+            let here = here.filter(|_| symbol.is_united_states()).map_or("", String::as_str);
+            format!("{}{here}", renamed(name).replace('.', dot))
         };
         Some(Spelled { symbol: text, ..Spelled::default() })
     }

@@ -1,8 +1,8 @@
 //! The wrong price: an example is worth something only if a description that takes the wrong field would fail it.
 
-use jiff::civil::DateTime;
+use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Timestamp, ToSpan};
 use quotefold::decimal;
 use quotefold::settings::source::{Example, Expected};
 use quotefold::source::example;
@@ -105,9 +105,21 @@ fn shift_the_time(name: &str, body: &str, all: &[Leaf], expected: &Expected, pas
         let text = &leaf.text;
         let numbers = then.iter().position(|notation| notation == text).map(|index| shifted[index].clone());
         let written = || is_written(text, time).then(|| later.to_string());
-        if let Some(later) = numbers.or_else(written) {
+        if let Some(later) = numbers.or_else(written).or_else(|| shifted_in_part(text, time)) {
             read += usize::from(!passes(with(body, &[(leaf, &later)])));
         }
     }
     assert!(read > 0, "{name}: the time can be shifted by 5 hours");
+}
+
+/// A part of a time, later: the time of day of some zone by 5 hours, a date by 5 days.
+fn shifted_in_part(text: &str, time: Timestamp) -> Option<String> {
+    let utc = time.to_zoned(TimeZone::UTC);
+    if let (Ok(local), true) = (text.parse::<Time>(), text.len() == "22:00:05".len()) {
+        let is_it = (local.minute(), local.second()) == (utc.minute(), utc.second());
+        return is_it.then(|| local.wrapping_add(5.hours()).to_string());
+    }
+    let date = text.parse::<Date>().ok().filter(|_| text.len() == "2026-05-26".len())?;
+    let days_apart = (date - utc.date()).get_days();
+    (days_apart.abs() <= 1).then(|| (date + 5.days()).to_string())
 }

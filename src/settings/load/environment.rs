@@ -11,7 +11,7 @@ use crate::settings::catalogue::catalogue;
 use crate::settings::error::ConfigError;
 
 /// The keys whose values are no texts: numbers, booleans and lists, written as TOML writes them.
-const NOT_TEXT: [&str; 13] = [
+const NOT_TEXT: [&str; 14] = [
     "max_symbols",
     "max_connections",
     "max_requests",
@@ -25,6 +25,7 @@ const NOT_TEXT: [&str; 13] = [
     "limits",
     "key_from",
     "key_optional",
+    "paid",
 ];
 
 /// What variables and options changed.

@@ -82,6 +82,8 @@ pub struct SourceTable {
     pub key_from: Option<Vec<String>>,
     /// Whether it answers without a key too, perhaps less often.
     pub key_optional: Option<bool>,
+    /// Its quotes are in no free plan.
+    pub paid: Option<bool>,
     /// Where to get a key.
     pub get_a_key: Option<String>,
     /// Not meant by its owner for programs: asked only if named, or with `--unofficial`.
@@ -128,7 +130,7 @@ impl SourceTable {
         overlay! {
             about like classes currencies symbols role url base_url method body headers format rename ids aliases spelled
             units batch join unknown limits cost account timeout concurrency max_body refresh_after usable_for lag key secret
-            key_from key_optional get_a_key unofficial reply jq examples
+            key_from key_optional paid get_a_key unofficial reply jq examples
         }
     }
 
@@ -177,6 +179,7 @@ impl SourceTable {
             secret: self.secret,
             key_from: self.key_from.unwrap_or_default(),
             key_optional: self.key_optional.unwrap_or(false),
+            paid: self.paid.unwrap_or(false),
             get_a_key: self.get_a_key,
             unofficial: self.unofficial.unwrap_or(false),
             reply: self.reply.unwrap_or_default(),

@@ -1,5 +1,7 @@
 //! Replies of every kind, and the outcomes that come of them.
 
+mod wire;
+
 use super::*;
 use crate::quote::{Session, Stated};
 use crate::settings::source::SourceTable;
@@ -199,6 +201,11 @@ fn without_an_error_row_the_status_speaks() {
     let words = read("", 429, "Too Many Requests", &["AAPL"]).unwrap_err().to_string();
     assert_eq!(words, "the source replied with status 429: Too Many Requests");
     assert!(!read("", 502, "<html>Bad Gateway", &["AAPL"]).unwrap_err().to_string().contains("html"));
+    // the filter may know the words of a refusal, but never those of a success
+    let words = "jq = 'if . == \"Not for you\" then {error: \"not_in_plan\"} else empty end'";
+    for (status, reason) in [(402, "not_in_plan"), (200, "malformed")] {
+        assert_eq!(read(words, status, "Not for you\n", &["AAPL"]).unwrap_err().reason(), reason);
+    }
     // a filter that fails is ignored, one that names the failure is not
     let named = read("jq = '{error: \"unknown_symbol\"}'", 500, "[]", &["AAPL"]).unwrap_err();
     assert_eq!(named.reason(), "unknown_symbol");

@@ -42,6 +42,10 @@ fn every_kind_of_symbol_follows_its_template() {
     assert_eq!(spelled(classes, "VOD.L"), some("VOD:LSE"));
     assert_eq!(spelled(classes, "SAP.DE"), None);
     assert_eq!(spelled("format = { dot = \"-\" }", "SAP.DE"), some("SAP.DE"));
+    let everywhere = "format = { dot = \"-\", equity = \"{symbol:lower}\", suffix = { US = \".US\", DE = \".DE\" } }";
+    assert_eq!(spelled(everywhere, "BRK.B"), some("brk-b.us"));
+    assert_eq!(spelled(everywhere, "SAP.DE"), some("sap.de"));
+    assert_eq!((spelled(everywhere, "VOD.L"), spelled(everywhere, "^GSPC")), (None, some("^GSPC")));
 }
 
 #[test]

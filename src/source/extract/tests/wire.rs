@@ -1,0 +1,171 @@
+//! What providers write on the wire: numbers, units and times in every notation that is in use.
+
+use super::*;
+
+fn time(jq: &str, body: &str) -> String {
+    let quote = one(&format!("jq = '''{jq}'''"), body).unwrap_or_else(|error| panic!("{jq}: {body}: {error}"));
+    quote.observed_at.map_or_else(|| "none".to_owned(), |time| time.to_string())
+}
+
+#[test]
+fn a_number_of_seconds_or_less_is_a_time_whether_text_or_not() {
+    for (word, stated, expected) in [
+        ("at", "1636322400", "2021-11-07T22:00:00Z"),
+        ("at", "\"1643640186\"", "2022-01-31T14:43:06Z"),
+        ("at", "\"1710328265.9690602\"", "2024-03-13T11:11:05.9690602Z"),
+        ("at", "1710328265.9690602", "2024-03-13T11:11:05.9690602Z"),
+        ("at_ms", "1586991278494", "2020-04-15T22:54:38.494Z"),
+        ("at_ms", "\"1586991278494\"", "2020-04-15T22:54:38.494Z"),
+        ("at_us", "1605192474128571", "2020-11-12T14:47:54.128571Z"),
+        // more digits than a binary fraction holds
+        ("at_ns", "1605192474128571237", "2020-11-12T14:47:54.128571237Z"),
+        ("at", "null", "none"),
+    ] {
+        assert_eq!(time(&format!("{{price: .p, {word}: .t}}"), &format!("{{\"p\":1,\"t\":{stated}}}")), expected);
+    }
+}
+
+#[test]
+fn a_time_in_words_is_read_with_its_offset_its_zone_or_as_a_date() {
+    for (stated, expected) in [
+        ("2024-03-13T11:10:41.270099Z", "2024-03-13T11:10:41.270099Z"),
+        ("2021-11-05T11:54:23.055122029-04:00", "2021-11-05T15:54:23.055122029Z"),
+        ("2021-12-01T00:00:00+0000", "2021-12-01T00:00:00Z"),
+        ("2021-12-01T16:00:00.000-0500", "2021-12-01T21:00:00Z"),
+        ("2021-12-01", "2021-12-01T00:00:00Z"),
+    ] {
+        assert_eq!(time("{price: .p, at: .t}", &format!("{{\"p\":1,\"t\":\"{stated}\"}}")), expected, "{stated}");
+    }
+    let beside = r#"{"p":1,"t":"2021-11-01 19:33:43","z":"ZONE"}"#;
+    for (zone, expected) in [
+        ("UTC", "2021-11-01T19:33:43Z"),
+        ("US/Eastern", "2021-11-01T23:33:43Z"),
+        ("Europe/Warsaw", "2021-11-01T18:33:43Z"),
+    ] {
+        assert_eq!(time("{price: .p, at: .t, zone: .z}", &beside.replace("ZONE", zone)), expected, "{zone}");
+    }
+    let columns = r#"{"p":1,"day":"2021-07-01","clock":"22:00:05"}"#;
+    let warsaw = "{price: .p, at: \"\\(.day) \\(.clock)\", zone: \"Europe/Warsaw\"}";
+    assert_eq!(time(warsaw, columns), "2021-07-01T20:00:05Z");
+}
+
+#[test]
+fn a_time_may_stand_on_the_envelope_beside_the_price_or_there_twice() {
+    let envelope = r#"{"ts":1586991278494,"data":[{"symbol":"BTC-USD","price":"1"}]}"#;
+    let with_envelope = ".ts as $at_ms | .data[] | {symbol, price, $at_ms}";
+    assert_eq!(time(with_envelope, envelope), "2020-04-15T22:54:38.494Z");
+    let nested = r#"{"last":"1","volume":{"BTC":"2210.50","timestamp":1483018200000}}"#;
+    let with_nested = "{price: .last, volume: .volume.BTC, at_ms: .volume.timestamp}";
+    assert_eq!(time(with_nested, nested), "2016-12-29T13:30:00Z");
+    let two_units = r#"{"p":1,"lastQuote":{"t":1605192474128},"updated":1605192474128571237}"#;
+    assert_eq!(time("{price: .p, at_ms: .lastQuote.t}", two_units), "2020-11-12T14:47:54.128Z");
+    assert_eq!(time("{price: .p, at_ns: .updated}", two_units), "2020-11-12T14:47:54.128571237Z");
+}
+
+#[test]
+fn a_number_is_read_in_every_notation_in_use() {
+    for (stated, expected) in [
+        ("\"6705.92000000\"", "6705.92"),
+        ("23.47", "23.47"),
+        ("9468.900000000000000000000000000000000000", "9468.9"),
+        ("\"7310.37010000000000000000000000000000001\"", "7310.3701"),
+        ("1e-08", "0.00000001"),
+        ("5.175E-5", "0.00005175"),
+        ("9.083198811E7", "90831988.11"),
+        ("\"$10.40\"", "10.4"),
+        ("\"4,098.12\"", "4098.12"),
+        ("\"4.253%\"", "NotANumber(\"4.253%\")"),
+        ("\"UNCH\"", "NotANumber(\"UNCH\")"),
+        ("\"\"", "Absent"),
+        ("\"NA\"", "Absent"),
+        ("\"N/D\"", "Absent"),
+        ("\"N/A\"", "Absent"),
+        ("\"--\"", "Absent"),
+    ] {
+        assert_eq!(price(one("", &format!("[{{\"price\":{stated}}}]"))), expected, "{stated}");
+    }
+    // a sign behind a number is the filter's to take off
+    assert_eq!(price(one("jq = '{price: (.y | rtrimstr(\"%\"))}'", r#"{"y":"4.253%"}"#)), "4.253");
+    let book = |bid: &str, ask: &str| {
+        one("", &format!("[{{\"price\":1,\"bid\":{bid},\"ask\":{ask},\"volume\":\"77,555,460\"}}]")).unwrap()
+    };
+    for none in ["0", "0.0", "\"0.0\"", "\"\"", "null", "\"N/A\""] {
+        assert_eq!((book(none, "2").bid, book("2", none).ask), (None, None), "{none}");
+    }
+    // a book that is crossed is handed on as it stands
+    let crossed = book("10160.51", "8209.92");
+    assert_eq!(crossed.bid.unwrap().to_string(), "10160.51");
+    assert_eq!(crossed.ask.unwrap().to_string(), "8209.92");
+    assert_eq!(crossed.volume.unwrap().to_string(), "77555460");
+}
+
+#[test]
+fn a_unit_below_a_currency_is_told_by_its_name() {
+    for (unit, currency, expected) in [
+        ("GBp", "GBP", "75.86"),
+        ("GBX", "GBP", "75.86"),
+        ("GBP", "GBP", "7586"),
+        ("ILA", "ILS", "75.86"),
+        ("ILS", "ILS", "7586"),
+        ("ZAc", "ZAR", "75.86"),
+        ("ZAR", "ZAR", "7586"),
+        ("KWF", "KWD", "7.586"),
+    ] {
+        let quote = one("", &format!(r#"[{{"price":7586,"bid":"7586","currency":"{unit}"}}]"#)).unwrap();
+        assert_eq!(quote.currency.as_ref().unwrap().as_str(), currency, "{unit}");
+        assert_eq!(crate::decimal::plain(quote.bid.unwrap()), expected, "{unit}");
+        assert_eq!(price(Ok(quote)), expected, "{unit}");
+    }
+}
+
+#[test]
+fn a_number_may_be_wrapped_with_the_way_it_is_shown() {
+    let body = r#"{"quoteResponse":{"result":[{"symbol":"TEVA.TA","currency":"ILA",
+        "regularMarketPrice":{"raw":6543.2,"fmt":"6,543.20"},
+        "regularMarketVolume":{"raw":59096538,"fmt":"59.097M","longFmt":"59,096,538"},
+        "regularMarketTime":{"raw":1726257600,"fmt":"11:00PM IDT"}}],"error":null}}"#;
+    let toml = "jq = '.quoteResponse.result[] | {symbol, currency, price: .regularMarketPrice.raw, \
+        volume: .regularMarketVolume.raw, at: .regularMarketTime.raw}'";
+    let (outcomes, _) = read(toml, 200, body, &["TEVA.TA"]).unwrap();
+    let quote = outcomes[0].clone().unwrap();
+    assert_eq!(quote.volume.unwrap().to_string(), "59096538");
+    assert_eq!(quote.observed_at.unwrap().to_string(), "2024-09-13T20:00:00Z");
+    assert_eq!(quote.currency.as_ref().unwrap().as_str(), "ILS");
+    assert_eq!(price(Ok(quote)), "65.432");
+}
+
+#[test]
+fn of_a_table_by_days_the_last_day_of_each_currency_counts() {
+    let toml = "classes = [\"fx\"]\nreply = \"csv\"\nformat = \"{base}-{quote}\"\n\
+        jq = '.[] | {symbol: \"EUR-\\(.CURRENCY)\", price: .OBS_VALUE, at: .TIME_PERIOD}'";
+    let days =
+        ["D,JPY,2026-03-17,183.29", "D,JPY,2026-03-18,183.49", "D,USD,2026-03-17,1.1531", "D,USD,2026-03-18,1.15"];
+    let mut backwards = days;
+    backwards.reverse();
+    for days in [days, backwards] {
+        let table = format!("FREQ,CURRENCY,TIME_PERIOD,OBS_VALUE\r\n{}\r\n", days.join("\r\n"));
+        let (outcomes, ignored) = read(toml, 200, &table, &["EUR-USD", "EUR-JPY"]).unwrap();
+        let times: Vec<_> = outcomes.iter().map(|one| one.as_ref().unwrap().observed_at.unwrap()).collect();
+        assert_eq!(times, ["2026-03-18T00:00:00Z".parse().unwrap(); 2]);
+        let prices: Vec<_> = outcomes.into_iter().map(price).collect();
+        assert_eq!((prices, ignored), (vec!["1.15".to_owned(), "183.49".to_owned()], 0));
+    }
+}
+
+#[test]
+fn a_key_that_a_vendor_repeats_is_hidden_wherever_it_stands() {
+    let toml = "url = \"https://x.test/{symbols}?k={key}\"\nkey = \"0a1b2c3d\"\n\
+        jq = 'if type == \"object\" then {error: \"unauthorized\", detail: .\"Error Message\"} else .[] end'";
+    let refusals = [
+        (200, r#"{"Error Message":"Invalid API KEY 0a1b2c3d. Visit https://x.test/?k=0a1b2c3d"}"#),
+        (401, "no such key: 0a1b2c3d"),
+        (200, "no such key: 0a1b2c3d"),
+    ];
+    for (status, body) in refusals {
+        let words = read(toml, status, body, &["AAPL"]).unwrap_err().to_string();
+        assert!(!words.contains("0a1b2c3d"), "{words}");
+    }
+    let words = read(toml, 200, refusals[0].1, &["AAPL"]).unwrap_err().to_string();
+    assert_eq!(words, "Invalid API KEY ***. Visit https://x.test/?k=***");
+    assert_eq!(price(one(toml, r#"[{"price":"0a1b2c3d"}]"#)), "NotANumber(\"***\")");
+}
