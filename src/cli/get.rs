@@ -39,7 +39,9 @@ pub(super) fn run(arguments: &Get) -> io::Result<Exit> {
 }
 
 async fn get(arguments: &Get) -> io::Result<Exit> {
-    let query = format!("symbols={}", utf8_percent_encode(&arguments.symbols.join(","), NON_ALPHANUMERIC));
+    let escaped = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+    let currency = arguments.currency.as_ref().map(|code| format!("&currency={}", escaped(code))).unwrap_or_default();
+    let query = format!("symbols={}{currency}", escaped(&arguments.symbols.join(",")));
     if let Some(url) = &arguments.url {
         if let Err(why) = check_url(url) {
             return Ok(refused(&why));

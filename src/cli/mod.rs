@@ -106,7 +106,7 @@ pub struct Demo {
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
-  quotefold get AAPL MSFT
+  quotefold get AAPL MSFT --currency EUR
   quotefold get BTC-USD --json
   quotefold get EUR-USD --url http://prices.internal:8080
 
@@ -115,6 +115,9 @@ pub struct Get {
     /// What to price: AAPL, BRK.B, VOD.L, ^GSPC, BTC-USD, EUR-USD
     #[arg(required = true, value_name = "SYMBOL")]
     pub symbols: Vec<String>,
+    /// Give prices in this currency, such as EUR
+    #[arg(long, value_name = "CODE")]
+    pub currency: Option<String>,
     /// Print the whole answer with its proof
     #[arg(long)]
     pub json: bool,

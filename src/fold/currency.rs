@@ -24,7 +24,9 @@ pub(super) fn settle(symbol: &Symbol, entries: &mut [Entry], rule: &Rule) -> Res
     };
     for entry in entries {
         let Some(quote) = entry.admitted() else { continue };
-        let unsaid = || symbol.usual_currency().filter(|_| symbol.is_united_states() || symbol.legs().is_some());
+        // what is listed in the United States is in dollars, unless settings say otherwise; abroad nobody can tell
+        let usual = || rule.currency.clone().filter(|_| symbol.is_united_states()).or_else(|| symbol.usual_currency());
+        let unsaid = || usual().filter(|_| symbol.is_united_states() || symbol.legs().is_some());
         match (quote.currency.clone().or_else(unsaid), &settled) {
             (None, _) if !may_be_missing => entry.exclude(Exclusion::CurrencyUnknown),
             (Some(currency), Ok(Some(settled))) if currency != *settled => entry.exclude(Exclusion::CurrencyMismatch),

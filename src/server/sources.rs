@@ -45,6 +45,15 @@ struct On<'a> {
     excluded: BTreeMap<&'static str, u64>,
     failed: BTreeMap<&'static str, u64>,
     mean_deviation_bps: Option<String>,
+    lately: Lately,
+}
+
+/// Its latest quotes, as far as there was a price to compare them with.
+#[derive(Serialize)]
+struct Lately {
+    compared: usize,
+    outliers: usize,
+    persistent_outlier: bool,
 }
 
 #[derive(Serialize)]
@@ -90,8 +99,7 @@ pub(super) async fn overview(State(service): State<Arc<Quotefold>>) -> Result<Re
 
 fn on(source: &Source, now: Moment) -> On<'_> {
     let settings = &source.profile.settings;
-    let Summary { latency_p50, latency_p99, last_success, last_error, verdicts, mean_deviation_bps } =
-        source.record.summary();
+    let Summary { latency_p50, latency_p99, last_success, last_error, verdicts, lately } = source.record.summary();
     let of = |verdict| {
         verdicts.iter().filter(move |((kind, _), _)| *kind == verdict).map(|((_, reason), count)| (*reason, *count))
     };
@@ -124,7 +132,12 @@ fn on(source: &Source, now: Moment) -> On<'_> {
         used: of("used").map(|(_, count)| count).sum(),
         excluded: of("excluded").collect(),
         failed: of("failed").collect(),
-        mean_deviation_bps: mean_deviation_bps.map(|mean| mean.to_string()),
+        mean_deviation_bps: lately.mean_deviation_bps.map(|mean| mean.to_string()),
+        lately: Lately {
+            compared: lately.compared,
+            outliers: lately.outliers,
+            persistent_outlier: lately.is_persistent(),
+        },
     }
 }
 

@@ -4,6 +4,7 @@ pub(crate) mod document;
 mod environment;
 mod file;
 pub mod find;
+mod names;
 mod sources;
 mod variables;
 
@@ -93,14 +94,16 @@ pub fn load(options: &LoadOptions) -> Result<Settings, ConfigErrors> {
         substituted: &substituted.hidden,
         longest: server.timeout,
     };
-    let (on, off) = chosen.resolve(&mut report);
+    let (mut on, mut off) = chosen.resolve(&mut report);
+    let symbols = symbols(&file, &mut report);
+    names::apply(&symbols, &mut on, &mut off, &mut report);
     let mut read = vec![found.name.clone()];
     read.extend(overridden.read);
     read.extend(substituted.read.iter().cloned());
     read.extend(chosen.key_variables(&on));
     let settings = Settings {
         classes: classes(&file),
-        symbols: symbols(&file, &mut report),
+        symbols,
         log: file.log.resolve(),
         sources: on,
         off,

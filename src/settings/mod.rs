@@ -97,6 +97,8 @@ pub struct SymbolSettings {
     pub currency: Option<Currency>,
     /// Its class.
     pub class: Option<Class>,
+    /// What sources call it. If any is named here, it is a name of the user's own: no other source is asked for it.
+    pub spelled: BTreeMap<String, String>,
 }
 
 /// What is logged.

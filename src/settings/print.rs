@@ -29,6 +29,7 @@ impl Settings {
             page.section(&["symbols", symbol.as_str()]);
             page.some("currency", set.currency.as_ref().map(crate::symbol::Currency::as_str));
             page.some("class", set.class.map(crate::symbol::Class::as_str));
+            page.table("spelled", &set.spelled);
         }
         page.section(&["log"]);
         page.line("level", self.log.level.as_str());

@@ -6,7 +6,7 @@
 mod example;
 mod table;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use serde::Deserialize;
 
 use super::units::{Glob, Limit};
 use crate::quote::Role;
-use crate::symbol::Class;
+use crate::symbol::{Class, Symbol};
 
 pub use example::{Example, Expected};
 pub use table::SourceTable;
@@ -55,6 +55,8 @@ pub struct SourceSettings {
     pub aliases: BTreeMap<String, String>,
     /// Symbols whose spelling follows no rule, ours to theirs.
     pub spelled: BTreeMap<String, String>,
+    /// Names of the user's own that stand for nothing here.
+    pub strangers: BTreeSet<Symbol>,
     /// What its prices are in where replies do not say, by exchange suffix.
     pub units: BTreeMap<String, String>,
     /// How many symbols fit in one call; at least 1.

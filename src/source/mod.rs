@@ -7,6 +7,7 @@
 //! ```
 
 pub mod account;
+pub mod agreement;
 pub mod batch;
 pub mod cooldown;
 pub mod error;

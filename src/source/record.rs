@@ -4,14 +4,13 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use jiff::Timestamp;
-use rust_decimal::Decimal;
-
+use super::agreement::{Agreement, Lately};
 use super::batch::Reply;
 use super::error::SourceError;
 use crate::clock::Moment;
-use crate::fold::{Judged, Verdict};
+use crate::fold::Judged;
 use crate::telemetry::Metrics;
+use jiff::Timestamp;
 
 /// How many calls the latencies are taken from.
 const CALLS: usize = 128;
@@ -29,8 +28,7 @@ struct State {
     last_success: Option<Timestamp>,
     last_error: Option<(Timestamp, SourceError)>,
     verdicts: BTreeMap<(&'static str, &'static str), u64>,
-    deviation: Decimal,
-    deviations: u64,
+    agreement: Agreement,
 }
 
 /// A source's record, for people.
@@ -46,8 +44,8 @@ pub struct Summary {
     pub last_error: Option<(Timestamp, SourceError)>,
     /// How often its quotes were used, excluded or failed, by reason.
     pub verdicts: BTreeMap<(&'static str, &'static str), u64>,
-    /// The mean of its deviations from the price, in basis points, signs kept.
-    pub mean_deviation_bps: Option<Decimal>,
+    /// How its latest quotes lay to the prices they were compared with.
+    pub lately: Lately,
 }
 
 impl Record {
@@ -90,10 +88,13 @@ impl Record {
         self.metrics.quote(&judged.outcome.origin.source, verdict, reason);
         let mut state = self.lock();
         *state.verdicts.entry((verdict, reason)).or_default() += 1;
-        let sum = judged.deviation_bps.filter(|_| judged.verdict == Verdict::Used);
-        if let Some(sum) = sum.and_then(|deviation| state.deviation.checked_add(deviation)) {
-            state.deviation = sum;
-            state.deviations += 1;
+        if state.agreement.remember(judged) {
+            let Lately { compared, outliers, mean_deviation_bps } = state.agreement.lately();
+            let (source, mean) = (&judged.outcome.origin.source, mean_deviation_bps.unwrap_or_default());
+            tracing::warn!(
+                source,
+                "outlier in {outliers} of its last {compared} quotes, {mean} bps from the price on average"
+            );
         }
     }
 
@@ -110,14 +111,13 @@ impl Record {
         // the nearest-rank percentile
         let percentile =
             |percent: usize| latencies.get((latencies.len() * percent).div_ceil(100).saturating_sub(1)).copied();
-        let mean = state.deviation.checked_div(Decimal::from(state.deviations));
         Summary {
             latency_p50: percentile(50),
             latency_p99: percentile(99),
             last_success: state.last_success,
             last_error: state.last_error.clone(),
             verdicts: state.verdicts.clone(),
-            mean_deviation_bps: mean.map(|mean| mean.round_dp(1)),
+            lately: state.agreement.lately(),
         }
     }
 }

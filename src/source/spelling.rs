@@ -6,7 +6,7 @@
 mod request;
 mod template;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use secrecy::SecretString;
 
@@ -28,6 +28,7 @@ pub struct Spelling {
     ids: BTreeMap<String, String>,
     aliases: BTreeMap<String, String>,
     spelled: BTreeMap<Symbol, String>,
+    strangers: BTreeSet<Symbol>,
     set_classes: BTreeMap<Symbol, Class>,
     request: RequestTemplate,
 }
@@ -73,6 +74,7 @@ impl Spelling {
             ids: source.ids.clone(),
             aliases: source.aliases.clone(),
             spelled,
+            strangers: source.strangers.clone(),
             set_classes: BTreeMap::new(),
             request: RequestTemplate::new(source)?,
         })
@@ -87,6 +89,7 @@ impl Spelling {
     pub fn covers(&self, symbol: &Symbol, class: Class) -> bool {
         let trades = |quote: &str| self.currencies.is_empty() || self.currencies.iter().any(|code| code == quote);
         self.classes.contains(&class)
+            && !self.strangers.contains(symbol)
             && symbol.legs().is_none_or(|(_, quote)| trades(quote))
             && (self.symbols.is_empty() || self.symbols.iter().any(|glob| glob.matches(symbol.as_str())))
             && self.spell(symbol, class).is_some()

@@ -69,6 +69,7 @@ fn a_wrong_configuration_is_named_by_line_key_and_cure() {
         ),
         ("[sources.a]\nlike = \"b\"".into(), 2, "sources.a.like", "there is no source \"b\""),
         ("[sources.a]\nlike = \"a\"".into(), 2, "sources.a.like", "in a circle"),
+        (own("[symbols.WORLD]\nspelled = { yaho = \"0P\" }"), 6, "symbols.WORLD.spelled", "did you mean yahoo?"),
         (own("[sources.Desk_2]\nlike = \"desk\""), 5, "sources.Desk_2", "small letters, digits, hyphens"),
         (DESK.into(), 1, "sources.desk", "it has no url"),
         (url("ftp://x.test/{symbols}"), 4, "sources.desk.url", "starts with https://"),

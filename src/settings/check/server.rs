@@ -91,9 +91,9 @@ pub(crate) fn symbol(name: &str, symbol: &Symbol, set: &SymbolSettings, report: 
         );
     }
     report.unless(
-        set.currency.is_some() || set.class.is_some(),
+        set.currency.is_some() || set.class.is_some() || !set.spelled.is_empty(),
         &["symbols", name],
-        "this section says nothing; write currency = \"USD\" or class = \"fund\"",
+        "this section says nothing; write currency = \"USD\", class = \"fund\" or spelled = { yahoo = \"…\" }",
     );
 }
 

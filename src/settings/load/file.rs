@@ -66,6 +66,7 @@ pub(super) struct FoldTable {
 pub(super) struct SymbolTable {
     pub(super) currency: Option<String>,
     pub(super) class: Option<Class>,
+    pub(super) spelled: Option<BTreeMap<String, String>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -124,7 +125,11 @@ impl FoldTable {
 
 impl SymbolTable {
     pub(super) fn resolve(&self) -> SymbolSettings {
-        SymbolSettings { currency: self.currency.as_deref().map(Currency::new), class: self.class }
+        SymbolSettings {
+            currency: self.currency.as_deref().map(Currency::new),
+            class: self.class,
+            spelled: self.spelled.clone().unwrap_or_default(),
+        }
     }
 }
 

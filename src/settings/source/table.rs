@@ -1,6 +1,6 @@
 //! One source as a file describes it, and how it becomes a source with nothing left open.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -122,15 +122,19 @@ pub enum Unknown {
 const TIMEOUT: Duration = Duration::from_secs(1);
 
 impl SourceTable {
-    /// This table laid over another: what it says wins, what it leaves out is the other's.
+    /// This table laid over another: what it says wins, what it leaves out is the other's. Names add up: who adds one does
+    /// not mean to take the others away.
     pub fn over(self, base: SourceTable) -> SourceTable {
         macro_rules! overlay {
-            ($($field:ident)*) => { SourceTable { $($field: self.$field.or(base.$field)),* } };
+            ($($field:ident)*; $($names:ident)*) => {
+                SourceTable { $($field: self.$field.or(base.$field),)* $($names: added(self.$names, base.$names)),* }
+            };
         }
         overlay! {
-            about like classes currencies symbols role url base_url method body headers format rename ids aliases spelled
-            units batch join unknown limits cost account timeout concurrency max_body refresh_after usable_for lag key secret
-            key_from key_optional paid get_a_key unofficial reply jq examples
+            about like classes currencies symbols role url base_url method body headers format batch join unknown limits
+            cost account timeout concurrency max_body refresh_after usable_for lag key secret key_from key_optional paid
+            get_a_key unofficial reply jq examples;
+            rename ids aliases spelled units
         }
     }
 
@@ -163,6 +167,7 @@ impl SourceTable {
             ids: self.ids.unwrap_or_default(),
             aliases: self.aliases.unwrap_or_default(),
             spelled: self.spelled.unwrap_or_default(),
+            strangers: BTreeSet::new(),
             units: self.units.unwrap_or_default(),
             batch: self.batch.unwrap_or(1),
             join: self.join.unwrap_or_else(|| ",".to_owned()),
@@ -187,6 +192,15 @@ impl SourceTable {
             examples: self.examples.unwrap_or_default(),
             hidden,
         })
+    }
+}
+
+type Names = Option<BTreeMap<String, String>>;
+
+fn added(own: Names, base: Names) -> Names {
+    match (own, base) {
+        (Some(own), Some(base)) => Some(base.into_iter().chain(own).collect()),
+        (own, base) => own.or(base),
     }
 }
 
@@ -227,5 +241,13 @@ mod tests {
         let source = user.over(catalogue).resolve("x").unwrap();
         assert_eq!((source.timeout, source.batch, source.limits.len()), (Duration::from_millis(800), 1, 1));
         assert_eq!(SourceTable::default().resolve("x").unwrap_err().0, "url");
+    }
+
+    #[test]
+    fn a_name_that_is_added_takes_no_other_away() {
+        let user: SourceTable = toml::from_str("ids = { PEPE = \"pepe\", ETH = \"ether\" }").unwrap();
+        let catalogue: SourceTable = toml::from_str("ids = { BTC = \"bitcoin\", ETH = \"ethereum\" }").unwrap();
+        let ids = user.over(catalogue).ids.unwrap();
+        assert_eq!(ids.into_values().collect::<Vec<_>>(), ["bitcoin", "ether", "pepe"]);
     }
 }

@@ -1,0 +1,104 @@
+//! Remembers how a source's latest quotes lay to the prices they were compared with, and notices a persistent outlier.
+//!
+//! One quote far off is a bad second; a source that is far off most of the time is in another unit, another market, or broken.
+
+use std::collections::VecDeque;
+
+use rust_decimal::Decimal;
+
+use crate::fold::{Exclusion, Judged, Verdict};
+
+/// How many quotes are remembered.
+const REMEMBERED: usize = 128;
+/// Of fewer none can be said to be persistent.
+const ENOUGH: usize = 8;
+
+/// A source's latest quotes that were compared with a price.
+#[derive(Debug, Default)]
+pub struct Agreement {
+    quotes: VecDeque<Compared>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Compared {
+    is_outlier: bool,
+    deviation_bps: Decimal,
+}
+
+/// How a source's latest quotes lay.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lately {
+    /// How many quotes were compared with a price: at most 128.
+    pub compared: usize,
+    /// How many of them were outliers.
+    pub outliers: usize,
+    /// The mean of their deviations, outliers included, in basis points with one decimal.
+    pub mean_deviation_bps: Option<Decimal>,
+}
+
+impl Agreement {
+    /// Remembers a quote, if there was a price to compare it with. Whether the source has just become a persistent outlier.
+    pub fn remember(&mut self, judged: &Judged) -> bool {
+        let is_outlier = judged.verdict == Verdict::Excluded(Exclusion::Outlier);
+        let Some(deviation_bps) = judged.deviation_bps.filter(|_| is_outlier || judged.verdict == Verdict::Used) else {
+            return false;
+        };
+        let before = self.lately().is_persistent();
+        if self.quotes.len() == REMEMBERED {
+            self.quotes.pop_front();
+        }
+        self.quotes.push_back(Compared { is_outlier, deviation_bps });
+        !before && self.lately().is_persistent()
+    }
+
+    /// How the latest quotes lay.
+    pub fn lately(&self) -> Lately {
+        let (compared, outliers) = (self.quotes.len(), self.quotes.iter().filter(|quote| quote.is_outlier).count());
+        let sum = self.quotes.iter().try_fold(Decimal::ZERO, |sum, quote| sum.checked_add(quote.deviation_bps));
+        let mean = sum.and_then(|sum| sum.checked_div(Decimal::from(compared)));
+        Lately { compared, outliers, mean_deviation_bps: mean.map(|mean| mean.round_dp(1)) }
+    }
+}
+
+impl Lately {
+    /// Whether the source is the outlier more often than not, in enough quotes to say so.
+    pub fn is_persistent(&self) -> bool {
+        self.compared >= ENOUGH && self.outliers * 2 > self.compared
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fold::testing::{equity, fold, says};
+
+    /// What becomes of a source beside two honest ones.
+    fn judged(price: &str) -> Judged {
+        let folded = fold("AAPL", [says("alpha", price), says("beta", "100"), says("gamma", "100")], &equity());
+        folded.quotes.into_iter().next().unwrap()
+    }
+
+    #[test]
+    fn a_source_that_is_off_most_of_the_time_is_noticed_once() {
+        let mut agreement = Agreement::default();
+        let noticed = |agreement: &mut Agreement, price: &str| agreement.remember(&judged(price));
+        assert!((0..4).all(|_| !noticed(&mut agreement, "100")));
+        assert!((0..4).all(|_| !noticed(&mut agreement, "108")), "half of the time is not most of it");
+        assert!(noticed(&mut agreement, "108"));
+        assert!(!noticed(&mut agreement, "108"));
+        let lately = agreement.lately();
+        assert_eq!((lately.compared, lately.outliers, lately.is_persistent()), (10, 6, true));
+        assert_eq!(lately.mean_deviation_bps, crate::decimal::read("480.0"));
+        // it is forgiven as it was found out
+        assert!((0..128).all(|_| !noticed(&mut agreement, "100")));
+        assert_eq!(agreement.lately(), Lately { compared: 128, outliers: 0, mean_deviation_bps: Some(Decimal::ZERO) });
+    }
+
+    #[test]
+    fn what_was_compared_with_no_price_says_nothing() {
+        let mut agreement = Agreement::default();
+        let alone = fold("AAPL", [says("alpha", "0")], &equity());
+        assert!(!agreement.remember(&alone.quotes[0]));
+        assert_eq!(agreement.lately(), Lately::default());
+    }
+}

@@ -1,0 +1,32 @@
+//! Names of the user's own, and what sources call them.
+
+use crate::world::{World, of, says, status};
+
+#[tokio::test(start_paused = true)]
+async fn a_name_of_ones_own_is_asked_only_of_those_it_means_something_to() {
+    let own = |name: &str| {
+        format!("[sources.{name}]\nclasses = [\"equity\", \"fund\"]\nurl = \"http://x.test/{{symbol}}\"\njq = \".\"\n")
+    };
+    let symbols = "[symbols.WORLD]\nclass = \"fund\"\ncurrency = \"EUR\"\nspelled = { alpha = \"IE00X.EUFUND\", beta = \"0P0X\" }\n";
+    let world = World::of(&[own("alpha"), own("beta"), own("gamma"), symbols.to_owned()].concat());
+    // what is stated wins; who says nothing gives it in the currency that is set
+    world.say("alpha", "WORLD", says("101.2").in_unit("EUR")).say("beta", "WORLD", says("101.4"));
+    world.say("gamma", "WORLD", says("3"));
+    let entry = world.ask_one("symbols=WORLD").await;
+    assert_eq!(
+        (status(&entry).as_str(), entry["price"].as_str(), &entry["currency"]),
+        ("ok", Some("101.3"), &"EUR".into())
+    );
+    assert_eq!(of(&entry, "beta")["status"], "used");
+    assert!(world.asked("gamma").is_empty(), "WORLD is somebody else's share there");
+    let spelled: Vec<_> = world
+        .service
+        .sources
+        .iter()
+        .map(|source| {
+            let symbol = quotefold::symbol::Symbol::parse("WORLD").unwrap();
+            source.profile.extractor.spelling().spell(&symbol, quotefold::symbol::Class::Fund).unwrap()
+        })
+        .collect();
+    assert_eq!(spelled, ["IE00X.EUFUND", "0P0X", "WORLD"]);
+}
