@@ -116,6 +116,14 @@ pub enum Method {
     Post,
 }
 
+impl SourceSettings {
+    /// Whether a call says which symbols it is about. Where it does not, every reply holds all there is.
+    pub fn asks_by_name(&self) -> bool {
+        let texts = || self.headers.values().chain(self.body.as_ref()).chain([&self.url]);
+        ["{symbol", "{first}", "{base", "{quote", "{id"].into_iter().any(|name| texts().any(|text| text.contains(name)))
+    }
+}
+
 impl fmt::Display for Notation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -112,6 +112,7 @@ impl Source {
                 seats: settings.batch,
                 cost_per_symbol: settings.cost == Cost::Symbol,
                 unknown_kills: settings.unknown_kills,
+                holds_all: !settings.asks_by_name(),
             },
             budget: around.budget,
         });

@@ -69,6 +69,8 @@ pub struct Batching {
     pub cost_per_symbol: bool,
     /// Whether one unknown symbol fails a whole call. Then a symbol the source has never answered is asked alone.
     pub unknown_kills: bool,
+    /// Whether every reply holds all there is. Then whatever the source has ever quoted rides along with every call.
+    pub holds_all: bool,
 }
 
 struct Inner {
@@ -206,7 +208,8 @@ impl Inner {
         let late =
             if costs_per_symbol { split_after(&mut groups, granted) } else { symbols(groups.split_off(granted)) };
         if !costs_per_symbol {
-            self.seat_riders(flights, &mut groups, riders, now);
+            let quoted = self.parts.batching.holds_all.then(|| self.parts.board.quoted_by(&self.parts.origin.source));
+            self.seat_riders(flights, &mut groups, quoted.as_deref().unwrap_or(riders), now);
         }
         let mut waits = Vec::new();
         for group in &groups {

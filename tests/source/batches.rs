@@ -11,7 +11,7 @@ use tokio::time::{Instant, advance, sleep};
 
 #[tokio::test(start_paused = true)]
 async fn a_batch_never_costs_more_than_a_limit_allows_at_once() {
-    let per_symbol = Batching { seats: 8, cost_per_symbol: true, unknown_kills: false };
+    let per_symbol = Batching { seats: 8, cost_per_symbol: true, unknown_kills: false, holds_all: false };
     let bench = bench(&["5/s"], per_symbol, |symbols, clock| async move { all_quoted(symbols, &clock) });
     let start = Instant::now();
     let outcomes = bench.outcomes(bench.ask(&["A", "B", "C", "D", "E", "F", "G", "H"])).await;
@@ -50,4 +50,18 @@ async fn no_call_is_spent_that_could_not_be_over_in_time() {
     assert_eq!(outcomes.iter().map(reason).collect::<Vec<_>>(), ["ok", "ok", "throttled"]);
     assert_eq!(bench.log.calls().len(), 3);
     bench.settle().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_file_that_holds_everything_one_call_renews_all_that_was_ever_asked_for() {
+    let file = Batching { holds_all: true, ..batching(100) };
+    let bench = bench(&[], file, |symbols: Vec<Symbol>, clock: Clock| async move { all_quoted(symbols, &clock) });
+    bench.outcomes(bench.ask(&["USD-EUR"])).await;
+    advance(Duration::from_secs(3)).await;
+    bench.outcomes(bench.ask(&["USD-GBP"])).await;
+    // the first one rode along, and is young enough for three more seconds than by its own call
+    advance(Duration::from_secs(4)).await;
+    bench.outcomes(bench.ask(&["USD-EUR"])).await;
+    let calls: Vec<usize> = bench.log.calls().iter().map(|call| call.symbols.len()).collect();
+    assert_eq!(calls, [1, 2]);
 }

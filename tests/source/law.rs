@@ -17,25 +17,29 @@ async fn whatever_callers_do_no_symbol_is_twice_in_the_air_and_nothing_is_left_b
     for seed in 0..40 {
         let mut chance = fastrand::Rng::with_seed(seed);
         let (kills, per_symbol) = (seed % 2 == 0, seed % 5 == 0);
-        let bench = bench(&["20/s"], Batching { seats: 4, cost_per_symbol: per_symbol, unknown_kills: kills }, {
-            let chance = Arc::new(Mutex::new(chance.fork()));
-            move |symbols: Vec<Symbol>, clock: Clock| {
-                let (fate, wait) = {
-                    let mut chance = chance.lock().unwrap();
-                    (chance.u8(0..12), Duration::from_millis(chance.u64(0..900)))
-                };
-                async move {
-                    sleep(wait).await;
-                    match fate {
-                        0 => panic!("this call panics on purpose"),
-                        1 => std::future::pending().await,
-                        2 => Err(SourceError::UnknownSymbol("no".to_owned())),
-                        3 => Err(SourceError::RateLimited { detail: "no".to_owned(), retry_after: None }),
-                        _ => all_quoted(symbols, &clock),
+        let bench = bench(
+            &["20/s"],
+            Batching { seats: 4, cost_per_symbol: per_symbol, unknown_kills: kills, holds_all: false },
+            {
+                let chance = Arc::new(Mutex::new(chance.fork()));
+                move |symbols: Vec<Symbol>, clock: Clock| {
+                    let (fate, wait) = {
+                        let mut chance = chance.lock().unwrap();
+                        (chance.u8(0..12), Duration::from_millis(chance.u64(0..900)))
+                    };
+                    async move {
+                        sleep(wait).await;
+                        match fate {
+                            0 => panic!("this call panics on purpose"),
+                            1 => std::future::pending().await,
+                            2 => Err(SourceError::UnknownSymbol("no".to_owned())),
+                            3 => Err(SourceError::RateLimited { detail: "no".to_owned(), retry_after: None }),
+                            _ => all_quoted(symbols, &clock),
+                        }
                     }
                 }
-            }
-        });
+            },
+        );
         let mut callers = tokio::task::JoinSet::new();
         for _ in 0..500 {
             let names: Vec<String> = (0..chance.usize(1..6)).map(|_| format!("S{}-USD", chance.u8(0..12))).collect();

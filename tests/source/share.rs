@@ -123,7 +123,7 @@ async fn what_the_limits_cannot_bear_in_time_is_throttled_at_once_in_the_order_a
 
 #[tokio::test(start_paused = true)]
 async fn where_each_symbol_costs_a_batch_is_cut_to_what_is_left_and_takes_no_boarders() {
-    let per_symbol = Batching { seats: 8, cost_per_symbol: true, unknown_kills: false };
+    let per_symbol = Batching { seats: 8, cost_per_symbol: true, unknown_kills: false, holds_all: false };
     let bench = bench(&["8/min"], per_symbol, after_100_ms);
     let first = bench.ask(&["A", "B", "C", "D", "E"]);
     let second = bench.ask(&["F", "G", "H", "I", "J"]);
@@ -137,7 +137,7 @@ async fn where_each_symbol_costs_a_batch_is_cut_to_what_is_left_and_takes_no_boa
 
 #[tokio::test(start_paused = true)]
 async fn where_one_unknown_kills_a_batch_symbols_never_answered_are_asked_alone() {
-    let kills = Batching { seats: 10, cost_per_symbol: false, unknown_kills: true };
+    let kills = Batching { seats: 10, cost_per_symbol: false, unknown_kills: true, holds_all: false };
     let bench = bench(&[], kills, |symbols: Vec<Symbol>, clock: Clock| async move {
         if symbols.iter().any(|symbol| symbol.as_str().starts_with("NOSUCH")) {
             return Err(SourceError::UnknownSymbol("Unknown asset pair".to_owned()));
@@ -154,7 +154,7 @@ async fn where_one_unknown_kills_a_batch_symbols_never_answered_are_asked_alone(
 
 #[tokio::test(start_paused = true)]
 async fn a_symbol_that_is_gone_takes_its_batch_down_once_and_is_then_found_out() {
-    let kills = Batching { seats: 10, cost_per_symbol: false, unknown_kills: true };
+    let kills = Batching { seats: 10, cost_per_symbol: false, unknown_kills: true, holds_all: false };
     let bench = bench(&[], kills, |symbols: Vec<Symbol>, clock: Clock| async move {
         let gone = clock.now().wall > "2026-11-20T14:31:01Z".parse().unwrap();
         if gone && symbols.contains(&symbol("OLD-USD")) {

@@ -103,7 +103,7 @@ pub(crate) fn limit(text: &str) -> Limit {
 }
 
 pub(crate) fn batching(seats: usize) -> Batching {
-    Batching { seats, cost_per_symbol: false, unknown_kills: false }
+    Batching { seats, cost_per_symbol: false, unknown_kills: false, holds_all: false }
 }
 
 pub(crate) fn quote(now: Moment) -> Quote {

@@ -78,9 +78,8 @@ fn urls(source: &SourceSettings, base: Option<&str>, report: &mut OfSource<'_, '
     let uses = |placeholder: &str| {
         source.url.contains(placeholder) || source.body.iter().any(|body| body.contains(placeholder))
     };
-    let names = ["{symbol", "{first}", "{base", "{quote", "{id"];
     report.unless(
-        names.into_iter().any(uses) || source.batch > 1,
+        source.asks_by_name() || source.batch > 1,
         "url",
         "neither the URL nor a body says which symbols are asked for; write {symbols}, or {symbol} for one; \
          where every reply holds all there are, say so with batch = 100",
