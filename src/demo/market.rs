@@ -9,7 +9,7 @@ use crate::symbol::Symbol;
 
 /// Symbol, level in major units, decimals, and the unit in which venues abroad quote it.
 #[rustfmt::skip]
-const LEVELS: [(&str, &str, u32, &str); 31] = [
+const LEVELS: [(&str, &str, u32, &str); 32] = [
     ("AAPL", "231.44", 2, "USD"), ("MSFT", "512.30", 2, "USD"), ("NVDA", "188.15", 2, "USD"), ("AMZN", "229.70", 2, "USD"),
     ("GOOGL", "286.52", 2, "USD"), ("META", "611.90", 2, "USD"), ("TSLA", "402.65", 2, "USD"), ("BRK.B", "507.81", 2, "USD"),
     ("JPM", "309.22", 2, "USD"), ("KO", "71.18", 2, "USD"),
@@ -18,7 +18,7 @@ const LEVELS: [(&str, &str, u32, &str); 31] = [
     ("BTC-USD", "92350.10", 2, "USD"), ("ETH-USD", "3041.55", 2, "USD"), ("SOL-USD", "138.42", 2, "USD"),
     ("XRP-USD", "2.1140", 4, "USD"), ("LTC-USD", "94.61", 2, "USD"), ("BTC-EUR", "79830.40", 2, "EUR"),
     ("ETH-EUR", "2629.10", 2, "EUR"), ("BTC-USDT", "92401.70", 2, "USDT"), ("ETH-USDT", "3043.20", 2, "USDT"),
-    ("SOL-USDT", "138.49", 2, "USDT"),
+    ("SOL-USDT", "138.49", 2, "USDT"), ("USDT-USD", "0.99944", 5, "USD"),
     ("EUR-USD", "1.15682", 5, "USD"), ("GBP-USD", "1.31410", 5, "USD"), ("USD-JPY", "154.622", 3, "JPY"),
     ("USD-CHF", "0.80451", 5, "CHF"), ("EUR-GBP", "0.88031", 5, "GBP"),
 ];
@@ -56,6 +56,18 @@ pub struct Ticker {
     pub unit: &'static str,
 }
 
+impl State {
+    /// A symbol's price. What is quoted in tethers follows from the dollar price and the tether's own.
+    fn now(&self, symbol: &Symbol) -> Option<Decimal> {
+        let level = |symbol: &Symbol| self.levels.get(symbol).map(|level| level.now);
+        let in_tethers = || {
+            let (base, "USDT") = symbol.legs()? else { return None };
+            level(&Symbol::of_legs(base, "USD")?)?.checked_div(level(&Symbol::of_legs("USDT", "USD")?)?)
+        };
+        in_tethers().or_else(|| level(symbol))
+    }
+}
+
 impl Market {
     /// A market at its opening levels; the same seed walks the same way.
     pub fn new(seed: u64) -> Self {
@@ -90,7 +102,7 @@ impl Market {
     /// A venue's view of a symbol: within a fraction of a basis point of the market, with a book around it.
     pub fn ticker(&self, symbol: &Symbol) -> Option<Ticker> {
         let mut state = self.lock();
-        let level = state.levels.get(symbol)?.clone();
+        let level = Level { now: state.now(symbol)?, ..state.levels.get(symbol)?.clone() };
         let shade = state.chance.i64(-2..=2);
         let volume = Decimal::new(state.chance.i64(1_000_000..90_000_000), 3);
         let round =

@@ -133,6 +133,7 @@ fn kraken(name: &str, ticker: &Ticker) -> String {
         "EURUSD" => "ZEURZUSD",
         "GBPUSD" => "ZGBPZUSD",
         "USDJPY" => "ZUSDZJPY",
+        "USDTUSD" => "USDTZUSD",
         same => same,
     };
     let Ticker { price, bid, ask, volume, .. } = ticker;
