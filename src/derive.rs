@@ -1,8 +1,9 @@
-//! Makes the quote of one pair out of a source's quote of another: turned round, or multiplied with a rate.
+//! Makes the quote of one pair out of a source's quote of another: turned round, or multiplied with rates.
 //!
-//! The rate is a folded price like any other, shown with the quote and never counted: the witness is the source that quoted
-//! the pair it was asked for. A derived quote is as old as its oldest part, and stands no better than its rate.
+//! A rate is a folded price like any other, shown with the quote and never counted: the witness is the source that quoted
+//! the pair it was asked for. A derived quote is as old as its oldest part, and stands no better than its worst rate.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -11,7 +12,7 @@ use rust_decimal::Decimal;
 use crate::decimal::{CALCULATED_DIGITS, significant};
 use crate::fold::{Degraded, Price, Status, Unavailable};
 use crate::quote::{Outcome, Quote, Stated};
-use crate::route::Route;
+use crate::route::{Rate, Route};
 use crate::symbol::{Currency, Symbol};
 
 /// How a quote was made of another.
@@ -23,8 +24,8 @@ pub struct Derivation {
     pub stated: Quote,
     /// Whether that was turned round.
     pub turned: bool,
-    /// The rate it was multiplied with, or divided by.
-    pub rate: Option<UsedRate>,
+    /// The rates it was multiplied with, or divided by, one after the other.
+    pub rates: Vec<UsedRate>,
 }
 
 /// A rate in a derived quote.
@@ -39,21 +40,24 @@ pub struct UsedRate {
 impl Derivation {
     /// The pairs through which the quote came: its rate's, or where it was only turned round, the pair that was.
     pub fn via(&self) -> Vec<&Symbol> {
-        vec![self.rate.as_ref().map_or(&self.asked, |rate| &rate.price.symbol)]
-    }
-
-    /// What the rate lacks for a price that uses it to be in order.
-    pub fn degraded(&self) -> Option<Degraded> {
-        match self.rate.as_ref()?.price.status {
-            Status::Degraded(reason) => Some(reason),
-            _ => None,
+        if self.rates.is_empty() {
+            return vec![&self.asked];
         }
+        self.rates.iter().map(|rate| &rate.price.symbol).collect()
     }
 
-    /// The rate, if it has no price.
+    /// The worst of its rates that are degraded, and what it lacks.
+    pub fn degraded(&self) -> Option<(&Price, Degraded)> {
+        let degraded = self.rates.iter().filter_map(|rate| match rate.price.status {
+            Status::Degraded(reason) => Some((rate.price.as_ref(), reason)),
+            _ => None,
+        });
+        degraded.max_by_key(|(_, reason)| *reason)
+    }
+
+    /// The first of its rates that has no price.
     pub fn without_rate(&self) -> Option<&Price> {
-        let rate = self.rate.as_ref().map(|rate| rate.price.as_ref());
-        rate.filter(|price| price.folded.is_none())
+        self.rates.iter().map(|rate| rate.price.as_ref()).find(|price| price.folded.is_none())
     }
 
     /// Whether nobody who is asked has the rate at all: then the source cannot price the symbol, now or later.
@@ -63,22 +67,20 @@ impl Derivation {
     }
 }
 
-/// The outcome for a symbol, of the outcome for what the source was asked. `rate` is the route's rate.
-pub fn derive(symbol: &Symbol, route: &Route, outcome: Outcome, rate: Option<&Arc<Price>>) -> Outcome {
+/// The outcome for a symbol, of the outcome for what the source was asked. `rates` has a price for each of the route's.
+pub fn derive(symbol: &Symbol, route: &Route, outcome: Outcome, rates: &BTreeMap<Symbol, Arc<Price>>) -> Outcome {
     if route.is_straight() {
         return outcome;
     }
-    let quote = outcome.quote.map(|quote| of_quote(symbol, route, quote, rate));
+    let quote = outcome.quote.map(|quote| of_quote(symbol, route, quote, rates));
     Outcome { symbol: symbol.clone(), quote, ..outcome }
 }
 
-fn of_quote(symbol: &Symbol, route: &Route, stated: Quote, rate: Option<&Arc<Price>>) -> Quote {
-    let rate =
-        route.rate.as_ref().zip(rate).map(|(way, price)| UsedRate { price: Arc::clone(price), turned: way.turned });
-    let factor = match &rate {
-        None => Some((Decimal::ONE, false)),
-        Some(rate) => rate.price.folded.as_ref().map(|folded| (folded.price, rate.turned)),
-    };
+fn of_quote(symbol: &Symbol, route: &Route, stated: Quote, rates: &BTreeMap<Symbol, Arc<Price>>) -> Quote {
+    let used =
+        |rate: &Rate| rates.get(&rate.symbol).map(|price| UsedRate { price: Arc::clone(price), turned: rate.turned });
+    let rates: Vec<UsedRate> = route.rates.iter().filter_map(used).collect();
+    let factor = factor(&rates).filter(|_| rates.len() == route.rates.len());
     let worth = |value: Decimal| worth(value, route.turned, factor?);
     let (bid, ask) = if route.turned { (stated.ask, stated.bid) } else { (stated.bid, stated.ask) };
     let price = match &stated.price {
@@ -90,7 +92,7 @@ fn of_quote(symbol: &Symbol, route: &Route, stated: Quote, rate: Option<&Arc<Pri
         },
         other => other.clone(),
     };
-    let (observed_at, received_at) = oldest(&stated, rate.as_ref());
+    let (observed_at, received_at) = oldest(&stated, &rates);
     Quote {
         price,
         bid: bid.and_then(worth),
@@ -102,26 +104,36 @@ fn of_quote(symbol: &Symbol, route: &Route, stated: Quote, rate: Option<&Arc<Pri
         observed_at,
         received_at,
         latency: stated.latency,
-        derivation: Some(Arc::new(Derivation { asked: route.asked.clone(), stated, turned: route.turned, rate })),
+        derivation: Some(Arc::new(Derivation { asked: route.asked.clone(), stated, turned: route.turned, rates })),
     }
 }
 
-/// What a number of the pair asked for comes to, rounded once.
-fn worth(value: Decimal, turned: bool, (rate, divides): (Decimal, bool)) -> Option<Decimal> {
-    let exact = match (turned, divides) {
-        (false, false) => value.checked_mul(rate),
-        (false, true) => value.checked_div(rate),
-        (true, false) => rate.checked_div(value),
-        (true, true) => Decimal::ONE.checked_div(value.checked_mul(rate)?),
+/// What multiplies and what divides, of all rates together; `None` if one of them has no price.
+fn factor(rates: &[UsedRate]) -> Option<(Decimal, Decimal)> {
+    rates.iter().try_fold((Decimal::ONE, Decimal::ONE), |(multiplies, divides), rate| {
+        let price = rate.price.folded.as_ref()?.price;
+        match rate.turned {
+            false => Some((multiplies.checked_mul(price)?, divides)),
+            true => Some((multiplies, divides.checked_mul(price)?)),
+        }
+    })
+}
+
+/// What a number of the pair asked for comes to, rounded at the end.
+fn worth(value: Decimal, turned: bool, (multiplies, divides): (Decimal, Decimal)) -> Option<Decimal> {
+    let exact = if turned {
+        multiplies.checked_div(value.checked_mul(divides)?)
+    } else {
+        value.checked_mul(multiplies)?.checked_div(divides)
     };
     exact.map(|exact| significant(exact, CALCULATED_DIGITS))
 }
 
 /// The times of the part that is the oldest. Where that part states none, the quote states none.
-fn oldest(stated: &Quote, rate: Option<&UsedRate>) -> (Option<Timestamp>, Timestamp) {
+fn oldest(stated: &Quote, rates: &[UsedRate]) -> (Option<Timestamp>, Timestamp) {
     let own = stated.observed_at.unwrap_or(stated.received_at);
-    let folded = rate.and_then(|rate| rate.price.folded.as_ref());
-    match folded.filter(|folded| folded.aged_from < own) {
+    let oldest = rates.iter().filter_map(|rate| rate.price.folded.as_ref()).min_by_key(|folded| folded.aged_from);
+    match oldest.filter(|folded| folded.aged_from < own) {
         Some(folded) if folded.observed_at == Some(folded.aged_from) => (folded.observed_at, stated.received_at),
         Some(folded) => (None, folded.aged_from),
         None => (stated.observed_at, stated.received_at),

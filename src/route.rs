@@ -1,8 +1,8 @@
 //! Finds how a source can price a symbol: by the pair it quotes, by that pair turned round, or through a third currency.
 //!
 //! A source that trades against tethers can price `BTC-USD` with the price of `USDT-USD`; one that quotes dollars can price
-//! `EUR-USD` by turning `USD-EUR` round; one whose rates are all against the euro can price `GBP-USD` by crossing. At most one
-//! rate takes part, and a rate is itself only ever made of quotes that need none: so nothing goes in a circle.
+//! `EUR-USD` by turning `USD-EUR` round; one whose rates are all against the euro can price `GBP-USD` by crossing. At most two
+//! rates take part, and a rate is itself only ever made of quotes that need none: so nothing goes in a circle.
 
 use crate::settings::Settings;
 use crate::source::profile::Profile;
@@ -18,8 +18,8 @@ pub struct Route {
     pub asked: Symbol,
     /// Whether its quote is turned round before anything else.
     pub turned: bool,
-    /// What turns the quote's currency into the symbol's; `None` if it is that already.
-    pub rate: Option<Rate>,
+    /// What turns the quote's currency into the symbol's, one after the other; none if it is that already, two at most.
+    pub rates: Vec<Rate>,
 }
 
 /// A rate that a route needs.
@@ -33,12 +33,12 @@ pub struct Rate {
 
 impl Route {
     fn straight(asked: &Symbol) -> Self {
-        Route { asked: asked.clone(), turned: false, rate: None }
+        Route { asked: asked.clone(), turned: false, rates: Vec::new() }
     }
 
     /// Whether the source is asked for the symbol itself.
     pub fn is_straight(&self) -> bool {
-        !self.turned && self.rate.is_none()
+        !self.turned && self.rates.is_empty()
     }
 
     /// How a source prices a symbol without any rate; `None` if it does not.
@@ -54,19 +54,22 @@ impl Route {
         if covers(symbol) && likelier.is_none() {
             return Some(Self::straight(symbol));
         }
-        turned.map(|asked| Route { asked, turned: true, rate: None })
+        turned.map(|asked| Route { asked, turned: true, rates: Vec::new() })
     }
 
-    /// How a source prices a symbol at all.
+    /// How a source prices a symbol at all: directly if it can.
     pub fn find(source: &Profile, symbol: &Symbol, settings: &Settings) -> Option<Self> {
-        Self::direct(source, symbol, settings).or_else(|| {
-            let (base, quote) = symbol.legs()?;
-            match settings.class(symbol) {
-                Class::Crypto if symbol.is_of_coin() => Self::of_coin(source, base, quote, settings),
-                Class::Fx => Self::crossed(source, base, quote, settings),
-                _ => None,
-            }
-        })
+        Self::direct(source, symbol, settings).or_else(|| Self::derived(source, symbol, settings))
+    }
+
+    /// How a source prices a symbol through rates, whether or not it quotes the symbol itself.
+    pub fn derived(source: &Profile, symbol: &Symbol, settings: &Settings) -> Option<Self> {
+        let (base, quote) = symbol.legs()?;
+        match settings.class(symbol) {
+            Class::Crypto if symbol.is_of_coin() => Self::of_coin(source, base, quote, settings),
+            Class::Fx => Self::crossed(source, base, quote, settings),
+            _ => None,
+        }
     }
 
     /// A coin's price in what the source trades it against, and that currency's own price.
@@ -75,23 +78,31 @@ impl Route {
         let route = |code: &String| {
             let asked = Symbol::of_legs(base, code)?;
             let route = Self::direct(source, &asked, settings).filter(Self::is_straight)?;
-            Some(route.with_rate(code, quote))
+            route.with_rates(code, quote)
         };
-        against.filter_map(route).find(|route| route.rate.is_some())
+        against.filter_map(route).next()
     }
 
     /// One money's price in a third, and that money's own price.
     fn crossed(source: &Profile, base: &str, quote: &str, settings: &Settings) -> Option<Self> {
         let route = |third: &&str| {
             let own = Symbol::of_legs(base, third)?;
-            Some(Self::direct(source, &own, settings)?.with_rate(third, quote))
+            Self::direct(source, &own, settings)?.with_rates(third, quote)
         };
-        CROSSED_THROUGH.iter().filter_map(route).find(|route| route.rate.is_some())
+        CROSSED_THROUGH.iter().filter_map(route).next()
     }
 
-    fn with_rate(self, from: &str, to: &str) -> Self {
-        let rate = Symbol::market_pair(from, to).map(|(symbol, turned)| Rate { symbol, turned });
-        Route { rate, ..self }
+    /// The same with what turns one currency into another; `None` if they are one.
+    fn with_rates(self, from: &str, to: &str) -> Option<Self> {
+        let rate = |from: &str, to: &str| Symbol::market_pair(from, to).map(|(symbol, turned)| Rate { symbol, turned });
+        let rates = match (Currency::new(from).is_stable(), to) {
+            // stable coins have markets against these two; against any other money hardly anybody quotes them
+            (true, to) if Currency::new(to).is_money() && !matches!(to, "USD" | "EUR") => {
+                vec![rate(from, "USD")?, rate("USD", to)?]
+            }
+            _ => vec![rate(from, to)?],
+        };
+        Some(Route { rates, ..self })
     }
 }
 
@@ -112,11 +123,9 @@ mod tests {
         let profile = Profile::new(source.clone(), Extractor::new(source).unwrap(), &settings);
         let route = Route::find(&profile, &Symbol::parse(symbol).unwrap(), &settings)?;
         let own = if route.turned { format!("1/{}", route.asked) } else { route.asked.to_string() };
-        Some(match route.rate {
-            None => own,
-            Some(rate) if rate.turned => format!("{own} / {}", rate.symbol),
-            Some(rate) => format!("{own} × {}", rate.symbol),
-        })
+        let rates =
+            route.rates.into_iter().map(|rate| format!(" {} {}", if rate.turned { "/" } else { "×" }, rate.symbol));
+        Some(rates.fold(own, |text, rate| text + &rate))
     }
 
     const TETHERS: &str = "currencies = [\"USDT\", \"USDC\", \"BTC\", \"EUR\"]";
@@ -132,7 +141,11 @@ mod tests {
     #[test]
     fn a_coin_is_priced_through_what_the_source_trades_it_against() {
         assert_eq!(found(TETHERS, "BTC-USD").unwrap(), "BTC-USDT × USDT-USD");
-        assert_eq!(found(TETHERS, "PEPE-CHF").unwrap(), "PEPE-USDT × USDT-CHF");
+        assert_eq!(found("currencies = [\"USDT\"]", "BTC-EUR").unwrap(), "BTC-USDT × USDT-EUR");
+        assert_eq!(found("currencies = [\"USDT\"]", "BTC-USDC").unwrap(), "BTC-USDT / USDC-USDT");
+        // hardly anybody quotes tethers in francs, so it takes two
+        assert_eq!(found(TETHERS, "PEPE-CHF").unwrap(), "PEPE-USDT × USDT-USD × USD-CHF");
+        assert_eq!(found(TETHERS, "PEPE-GBP").unwrap(), "PEPE-USDT × USDT-USD / GBP-USD");
         assert_eq!(found("currencies = [\"EUR\"]", "BTC-USD").unwrap(), "BTC-EUR × EUR-USD");
         assert_eq!(found("currencies = [\"USD\"]", "BTC-EUR").unwrap(), "BTC-USD / EUR-USD");
         assert_eq!(found("symbols = [\"ETH-*\"]\ncurrencies = [\"USDT\"]", "BTC-USD"), None);

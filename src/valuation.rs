@@ -74,8 +74,7 @@ impl Table<'_> {
             let mut outcome = self.said.get(&(source.name().to_owned(), route.asked.clone()))?.clone();
             // how old a quote may be depends on the class, which the board does not know
             outcome.origin = source.origin(self.settings.class(symbol));
-            let rate = route.rate.as_ref().and_then(|rate| rates.get(&rate.symbol));
-            Some(derive(symbol, route, outcome, rate))
+            Some(derive(symbol, route, outcome, rates))
         });
         let rule = self.settings.rule(symbol, self.question.max_age);
         let mut price = fold(symbol, outcomes.collect(), &rule, self.now);

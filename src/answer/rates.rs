@@ -28,7 +28,7 @@ pub(super) struct Derivation<'a> {
     price: Option<Plain>,
     inverse: bool,
     observed_at: Option<Time>,
-    rate: Option<Rate<'a>>,
+    rates: Vec<Rate<'a>>,
 }
 
 /// The rate in a derived quote.
@@ -80,7 +80,7 @@ impl<'a> Derivation<'a> {
             price: stated,
             inverse: derivation.turned,
             observed_at: derivation.stated.observed_at.map(Time),
-            rate: derivation.rate.as_ref().map(Rate::new),
+            rates: derivation.rates.iter().map(Rate::new).collect(),
         }
     }
 }

@@ -19,13 +19,19 @@ fn unsaid(outcome: Outcome) -> Outcome {
     with(outcome, |quote| quote.currency = None)
 }
 
-fn route(asked: &str, turned: bool, rate: Option<(&str, bool)>) -> Route {
-    let rate = rate.map(|(symbol, turned)| crate::route::Rate { symbol: pair(symbol), turned });
-    Route { asked: pair(asked), turned, rate }
+fn route<'r>(asked: &str, turned: bool, rates: impl IntoIterator<Item = (&'r str, bool)>) -> Route {
+    let rates = rates.into_iter().map(|(symbol, turned)| Rate { symbol: pair(symbol), turned });
+    Route { asked: pair(asked), turned, rates: rates.collect() }
 }
 
-fn derived(symbol: &str, route: &Route, outcome: Outcome, rate: Option<&Arc<Price>>) -> Quote {
-    derive(&pair(symbol), route, outcome, rate).quote.unwrap()
+fn derived<'r>(
+    symbol: &str,
+    route: &Route,
+    outcome: Outcome,
+    rates: impl IntoIterator<Item = &'r Arc<Price>>,
+) -> Quote {
+    let rates = rates.into_iter().map(|rate| (rate.symbol.clone(), Arc::clone(rate))).collect();
+    derive(&pair(symbol), route, outcome, &rates).quote.unwrap()
 }
 
 fn price(quote: &Quote) -> String {
@@ -61,6 +67,20 @@ fn every_way_to_calculate_rounds_once_to_twelve_digits() {
     assert_eq!(of(false, true), "2.72727272727");
     assert_eq!(of(true, false), "0.366666666667");
     assert_eq!(of(true, true), "0.30303030303");
+}
+
+#[test]
+fn two_rates_are_used_one_after_the_other_and_the_worse_of_them_counts() {
+    let francs = rate("USD-CHF", vec![unsaid(says("a", "0.8"))]);
+    let way = route("BTC-USDT", false, [("USDT-USD", false), ("USD-CHF", false)]);
+    let quote = derived("BTC-CHF", &way, unsaid(says("binance", "64100")), [&tether(), &francs]);
+    assert_eq!(price(&quote), "51228.72");
+    let derivation = quote.derivation.unwrap();
+    assert_eq!(derivation.via(), [&pair("USDT-USD"), &pair("USD-CHF")]);
+    let (worst, reason) = derivation.degraded().unwrap();
+    assert_eq!((&worst.symbol, reason), (&pair("USD-CHF"), Degraded::FewSources));
+    // one of two is not enough
+    assert_eq!(derived("BTC-CHF", &way, unsaid(says("binance", "64100")), [&tether()]).price, Stated::Absent);
 }
 
 #[test]
@@ -112,6 +132,6 @@ fn a_rate_without_a_price_leaves_none_and_says_whether_there_can_ever_be_one() {
 #[test]
 fn a_failure_stays_the_failure_it_is() {
     let down = crate::fold::testing::failed("x", crate::source::error::SourceError::Unavailable("down".to_owned()));
-    let outcome = derive(&pair("EUR-USD"), &route("USD-EUR", true, None), down.clone(), None);
+    let outcome = derive(&pair("EUR-USD"), &route("USD-EUR", true, None), down.clone(), &BTreeMap::new());
     assert_eq!((outcome.symbol, outcome.quote, outcome.failure), (pair("EUR-USD"), None, down.failure));
 }

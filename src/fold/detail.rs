@@ -102,9 +102,9 @@ fn below_quorum(price: &Price) -> String {
 fn weak_rates(price: &Price) -> String {
     let rates = used(price).filter_map(|judged| {
         let derivation = judged.outcome.quote.as_ref()?.derivation.as_ref()?;
-        let reason = derivation.degraded().and(derivation.rate.as_ref()?.price.status.reason())?;
-        let rate = &derivation.rate.as_ref()?.price.symbol;
-        Some(format!("{}'s rate {rate} is degraded / {reason}", judged.outcome.origin.source))
+        let (rate, _) = derivation.degraded()?;
+        let (source, reason) = (&judged.outcome.origin.source, rate.status.reason()?);
+        Some(format!("{source}'s rate {} is degraded / {reason}", rate.symbol))
     });
     listed(rates.collect(), "; ")
 }

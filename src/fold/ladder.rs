@@ -76,7 +76,7 @@ impl Footing {
     fn of(entry: &Entry) -> Self {
         let outcome = &entry.judged.outcome;
         let derivation = outcome.quote.as_ref().and_then(|quote| quote.derivation.as_ref());
-        let rate = derivation.and_then(|derivation| derivation.degraded());
+        let rate = derivation.and_then(|derivation| derivation.degraded()).map(|(_, reason)| reason);
         Footing { role: outcome.origin.role, standing: entry.standing, rate }
     }
 

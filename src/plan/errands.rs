@@ -92,7 +92,7 @@ impl Basis<'_> {
     }
 
     /// How fresh an outcome must be: what the caller or the class says, never below the floors.
-    fn need(self, source: &Profile, symbol: &Symbol) -> Need {
+    pub(super) fn need(self, source: &Profile, symbol: &Symbol) -> Need {
         let class = self.settings.of_class(self.settings.class(symbol));
         let asked = class.refresh_after(self.question.refresh_after);
         // what the caller will not use is no reason to spare the call

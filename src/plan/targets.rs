@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use super::{Basis, Purpose, Target};
 use crate::route::Route;
-use crate::symbol::{Currency, Symbol};
+use crate::source::profile::Profile;
+use crate::symbol::{Class, Currency, Symbol};
 
 impl Basis<'_> {
     /// Everything that must be priced, as far as can be known before anybody is asked.
@@ -33,8 +34,7 @@ impl Basis<'_> {
     /// The rates that derived quotes of these targets need and that are not among them.
     fn rates(self, targets: &[Target]) -> Vec<Target> {
         let routes = targets.iter().flat_map(|target| &target.ways);
-        let needed: BTreeSet<&Symbol> =
-            routes.filter_map(|(_, route)| route.rate.as_ref()).map(|rate| &rate.symbol).collect();
+        let needed: BTreeSet<&Symbol> = routes.flat_map(|(_, route)| &route.rates).map(|rate| &rate.symbol).collect();
         let is_new = |symbol: &&Symbol| !is_among(targets, Purpose::Rate, symbol);
         needed.into_iter().filter(is_new).map(|symbol| self.target(symbol, Purpose::Rate)).collect()
     }
@@ -60,16 +60,32 @@ impl Basis<'_> {
     fn target(self, symbol: &Symbol, purpose: Purpose) -> Target {
         // what may not be asked for costs no call; a rate is bounded by the currencies that can be asked for
         let is_open = purpose != Purpose::Asked || self.settings.allows(symbol);
-        let way = |(index, source): (usize, &&crate::source::profile::Profile)| {
+        let way = |(index, source): (usize, &&Profile)| {
             let route = match purpose {
                 Purpose::Rate => Route::direct(source, symbol, self.settings),
-                Purpose::Asked | Purpose::Conversion => Route::find(source, symbol, self.settings),
+                Purpose::Asked | Purpose::Conversion => self.route(source, symbol),
             };
             route.map(|route| (index, route))
         };
         let sources = self.sources.iter().enumerate().filter(|_| is_open);
         let ways = sources.filter(|(_, source)| self.question.lets_in(source.name())).filter_map(way).collect();
         Target { symbol: symbol.clone(), purpose, ways }
+    }
+}
+
+impl Basis<'_> {
+    /// How a source prices a symbol. Money that it has just denied to quote itself may still be crossed.
+    fn route(self, source: &Profile, symbol: &Symbol) -> Option<Route> {
+        let route = Route::find(source, symbol, self.settings)?;
+        let denies = || {
+            let known = (self.recall)(&route.asked).remove(source.name())?;
+            let need = self.need(source, &route.asked);
+            Some(known.outcome.denies_symbol() && known.is_settled(need, self.now.monotonic))
+        };
+        if self.settings.class(symbol) == Class::Fx && route.rates.is_empty() && denies() == Some(true) {
+            return Route::derived(source, symbol, self.settings).or(Some(route));
+        }
+        Some(route)
     }
 }
 

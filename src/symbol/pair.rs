@@ -50,6 +50,16 @@ impl Symbol {
 }
 
 impl Currency {
+    /// Whether it is a coin that stands for a money.
+    pub fn is_stable(&self) -> bool {
+        is_stable(self.as_str())
+    }
+
+    /// Whether it is money of ISO 4217, or a precious metal.
+    pub fn is_money(&self) -> bool {
+        tables::is_money(self.as_str())
+    }
+
     /// Whether other things are quoted in it, one to one with money or as money itself.
     pub fn is_money_or_stable(&self) -> bool {
         rank(self.as_str()) >= 3

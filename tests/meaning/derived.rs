@@ -19,8 +19,8 @@ async fn a_dollar_price_is_folded_of_a_dollar_quote_and_one_in_tethers() {
         (&derived["derivation"]["symbol"], &derived["derivation"]["price"]),
         (&"BTC-USDT".into(), &"64100".into())
     );
-    assert_eq!(derived["derivation"]["rate"]["price"], "0.999");
-    assert_eq!(derived["derivation"]["rate"]["used"], serde_json::json!(["kraken"]));
+    assert_eq!(derived["derivation"]["rates"][0]["price"], "0.999");
+    assert_eq!(derived["derivation"]["rates"][0]["used"], serde_json::json!(["kraken"]));
     assert_eq!(derived["account"], "binance");
     assert_eq!((of(&entry, "kraken")["status"].as_str(), of(&entry, "kraken")["via"].is_null()), (Some("used"), true));
     assert_eq!(entry["price"], "64017.95");
@@ -144,4 +144,40 @@ async fn what_a_rate_is_made_of_needs_no_rate_itself() {
     assert_eq!(world.asked("binance"), ["BTC-USDT"]);
     let kraken = world.asked("kraken");
     assert!(kraken.len() == 2 && kraken.contains(&"USDT-USD".to_owned()), "{kraken:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_price_in_tethers_reaches_any_money_in_two_steps() {
+    let world = World::of(
+        "[sources.binance]\n[sources.okx]\n[sources.bitstamp]\n[sources.coinbase]\n[sources.fixing]\nclasses = [\"fx\"]\nurl = \"http://x.test/{symbol}\"\njq = \".\"\n",
+    );
+    world.say("binance", "BTC-USDT", says("64000")).say("okx", "BTC-USDT", says("64010"));
+    for source in ["bitstamp", "coinbase"] {
+        world.say(source, "USDT-USD", says("1"));
+    }
+    world.say("bitstamp", "USD-CHF", says("0.8")).say("fixing", "USD-CHF", says("0.8"));
+    let entry = world.ask_one("symbols=BTC-CHF").await;
+    let derived = of(&entry, "binance");
+    assert_eq!(
+        (derived["price"].as_str(), &derived["via"]),
+        (Some("51200"), &serde_json::json!(["USDT-USD", "USD-CHF"]))
+    );
+    assert!(entry["price"].is_string(), "{entry:#}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn money_that_a_source_denies_to_quote_is_crossed_the_next_time() {
+    let world = World::of(
+        "[sources.market]\nclasses = [\"fx\"]\ncurrencies = [\"USD\", \"CHF\"]\nurl = \"http://x.test/{symbol}\"\njq = \".\"\n[sources.fixing]\nclasses = [\"fx\"]\nurl = \"http://x.test/{symbol}\"\njq = \".\"\n",
+    );
+    for (symbol, price) in [("GBP-USD", "1.25"), ("USD-CHF", "0.8"), ("GBP-CHF", "1")] {
+        world.say("fixing", symbol, says(price));
+    }
+    world.say("market", "GBP-USD", says("1.25")).say("market", "USD-CHF", says("0.8"));
+    let entry = world.ask_one("symbols=GBP-CHF").await;
+    assert_eq!(of(&entry, "market")["reason"], "unknown_symbol");
+    let entry = world.ask_one("symbols=GBP-CHF").await;
+    let crossed = of(&entry, "market");
+    assert_eq!((crossed["status"].as_str(), crossed["price"].as_str()), (Some("used"), Some("1")), "{entry:#}");
+    assert_eq!((status(&entry).as_str(), &crossed["via"]), ("ok", &serde_json::json!(["USD-CHF"])));
 }

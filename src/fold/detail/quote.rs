@@ -60,7 +60,7 @@ fn no_price(quote: &Quote) -> String {
 }
 
 fn degraded_rate(quote: &Quote) -> Option<String> {
-    let rate = &quote.derivation.as_ref()?.rate.as_ref()?.price;
+    let (rate, _) = quote.derivation.as_ref()?.degraded()?;
     let reason = rate.status.reason()?;
     Some(format!("its rate {} is degraded / {reason}; the other sources suffice", rate.symbol))
 }
