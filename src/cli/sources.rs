@@ -28,9 +28,10 @@ fn all(settings: &Settings) -> Vec<(&SourceSettings, Option<&str>)> {
 }
 
 /// What would switch a source on; where to get a key has a column of its own.
-fn without_address(step: &str, source: &SourceSettings) -> String {
+fn to_do(step: &str, source: &SourceSettings) -> String {
     let address = source.get_a_key.as_ref().map(|url| format!(" ({url})")).unwrap_or_default();
-    step.replace(&address, "")
+    let plan = if source.paid { " (of a paid plan)" } else { "" };
+    step.replace(&address, plan)
 }
 
 /// Why a source is on.
@@ -39,23 +40,26 @@ fn reason(source: &SourceSettings) -> &'static str {
         (_, true) => "unofficial",
         (true, false) => "has a key",
         (false, false) if source.key_from.is_empty() => "needs no key",
+        (false, false) if source.key_optional => "needs no key, but would use one",
         (false, false) => "",
     }
 }
 
 fn as_table(settings: &Settings) -> String {
-    let head = ["SOURCE", "STATE", "CLASSES", "LIMITS", "KEY", "GET A KEY", "WHY, OR WHAT TO DO"].map(str::to_owned);
+    let head =
+        ["SOURCE", "STATE", "ROLE", "CLASSES", "LIMITS", "KEY", "GET A KEY", "WHY, OR WHAT TO DO"].map(str::to_owned);
     let mut rows = vec![head.to_vec()];
     for (source, switch_on) in all(settings) {
         let or_dash = |text: String| if text.is_empty() { "-".to_owned() } else { text };
         rows.push(vec![
             source.name.clone(),
             if switch_on.is_some() { "off" } else { "on" }.to_owned(),
+            source.role.as_str().to_owned(),
             joined(&source.classes),
             or_dash(joined(&source.limits)),
             or_dash(source.key_from.join(" ")),
             or_dash(source.get_a_key.clone().unwrap_or_default()),
-            switch_on.map_or_else(|| reason(source).to_owned(), |step| without_address(step, source)),
+            switch_on.map_or_else(|| reason(source).to_owned(), |step| to_do(step, source)),
         ]);
     }
     table(&rows)
@@ -76,6 +80,8 @@ fn as_json(settings: &Settings) -> io::Result<String> {
             "limits": texts(&source.limits),
             "batch": source.batch,
             "key_from": source.key_from,
+            "key_optional": source.key_optional,
+            "paid": source.paid,
             "get_a_key": source.get_a_key,
             "unofficial": source.unofficial,
         })
