@@ -6,6 +6,7 @@ mod admit;
 mod age;
 mod currency;
 mod detail;
+mod judged;
 mod ladder;
 mod names;
 mod price;
@@ -25,6 +26,7 @@ use crate::quote::{Outcome, Session};
 use crate::symbol::{Currency, Symbol};
 
 use admit::Entry;
+pub use judged::{Exclusion, Judged, Verdict};
 use ladder::Decision;
 use status::{accounts, without_price};
 
@@ -143,65 +145,6 @@ pub enum Unavailable {
     NoQuorum,
     /// There is a price, but no rate to the currency it was asked for in.
     NoConversion,
-}
-
-/// One outcome with its verdict.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Judged {
-    /// What the source said.
-    pub outcome: Outcome,
-    /// What became of it.
-    pub verdict: Verdict,
-    /// The price as the fold read it (a book's middle where only a book was given); `None` if it is no price.
-    pub price: Option<Decimal>,
-    /// The bid, unless it was not fit to be used.
-    pub bid: Option<Decimal>,
-    /// The ask, unless it was not fit to be used.
-    pub ask: Option<Decimal>,
-    /// (quote − price) / price in basis points; `None` without a price.
-    pub deviation_bps: Option<Decimal>,
-    /// One plain sentence, where the verdict alone does not say enough.
-    pub detail: Option<String>,
-}
-
-/// What became of an outcome.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Verdict {
-    /// Folded into the price.
-    Used,
-    /// It answered, but was left out.
-    Excluded(Exclusion),
-    /// It gave no quote that could still be looked at.
-    Failed,
-}
-
-/// Why a quote was left out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Exclusion {
-    /// Too far from the median.
-    Outlier,
-    /// Too old.
-    Stale,
-    /// From the future.
-    Future,
-    /// Not a number, or none that a price can be.
-    InvalidPrice,
-    /// In another currency than the symbol's.
-    CurrencyMismatch,
-    /// In nobody knows which currency.
-    CurrencyUnknown,
-    /// From before or after hours, while regular quotes decide.
-    OtherSession,
-    /// Another quote of the same vendor is newer.
-    SameAccount,
-    /// A reference, while the others suffice.
-    Reference,
-    /// A derived quote whose rate is degraded, while the others suffice.
-    DegradedRate,
-    /// A derived quote whose rate has no price.
-    NoConversion,
-    /// Admitted, but its symbol got no price.
-    NotFolded,
 }
 
 /// Folds one symbol's outcomes, one per source that was asked for it.

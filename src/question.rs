@@ -216,17 +216,7 @@ fn read_symbols(texts: &[&str], most: usize) -> Result<(Vec<Symbol>, BTreeMap<St
 }
 
 fn read_currency(text: &str) -> Result<Currency, BadQuestion> {
-    let code = text.to_ascii_uppercase();
-    let (major, places) = Currency::of_unit(text);
-    if places > 0 || matches!(code.as_str(), "GBX" | "ILA" | "ZAC") {
-        let major = if places > 0 { major } else { Currency::of_unit(&code).0 };
-        return Err(bad("currency", format!("currency is {text:?}, a part of {major}; ask for {major}")));
-    }
-    if !Currency::can_be_asked_for(&code) {
-        let allowed = "an ISO 4217 code such as EUR, or USDT, USDC, BTC, ETH";
-        return Err(bad("currency", format!("currency is {text:?}; write {allowed}")));
-    }
-    Ok(Currency::new(&code))
+    Currency::asked_for(text).map_err(|why| bad("currency", format!("currency is {text:?}{why}")))
 }
 
 fn read_span(name: &str, text: &str) -> Result<Duration, BadQuestion> {

@@ -4,6 +4,7 @@
 //! and rewritten. What a symbol *is* follows from its spelling alone, so no list of symbols is needed.
 
 mod currency;
+mod error;
 mod pair;
 mod tables;
 
@@ -11,6 +12,7 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use currency::Currency;
+pub use error::SymbolError;
 pub use tables::Exchange;
 
 /// The longest text that can name a symbol, in characters.
@@ -50,28 +52,6 @@ pub enum Class {
     Fx,
     /// A fund with one net asset value a day. No spelling says so: `[symbols."NAME"] class = "fund"` does.
     Fund,
-}
-
-/// Why a text does not name a symbol.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SymbolError {
-    /// Nothing between two commas.
-    #[error("a symbol is empty; take the extra comma out, or name one such as AAPL")]
-    Empty,
-    /// More than [`LONGEST`] characters.
-    #[error("a symbol of {0} characters; at most {LONGEST} are allowed")]
-    TooLong(usize),
-    /// A character no symbol has.
-    #[error("{0:?} holds {1:?}; a symbol is made of A-Z a-z 0-9 . - _ / = ^")]
-    Character(String, char),
-    /// A colon is kept for identifiers such as `isin:US0378331005`.
-    #[error("{0:?} holds a colon, which is reserved for identifiers (isin:, figi:); they are not understood yet")]
-    Reserved(String),
-    /// The right characters in no known form.
-    #[error(
-        "{0:?} is not spelled like a symbol; write AAPL, BRK.B, VOD.L, ^GSPC, BTC-USD or EURUSD=X, one hyphen at most"
-    )]
-    Form(String),
 }
 
 impl Symbol {

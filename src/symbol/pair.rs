@@ -65,9 +65,20 @@ impl Currency {
         rank(self.as_str()) >= 3
     }
 
-    /// Whether prices can be asked for in it: money of ISO 4217, the stable coins, bitcoin and ether.
-    pub fn can_be_asked_for(code: &str) -> bool {
-        tables::is_money(code) || is_stable(code) || QUOTED_IN.contains(&code)
+    /// A currency that prices can be asked for in: money of ISO 4217, the stable coins, bitcoin and ether, in any case.
+    ///
+    /// # Errors
+    /// What to ask for instead, as the end of a sentence.
+    pub fn asked_for(text: &str) -> Result<Self, String> {
+        let code = text.to_ascii_uppercase();
+        // GBp is pence, and nobody who writes gbx means anything else
+        let of_unit = [text, &code].map(Currency::of_unit).into_iter().find(|(_, places)| *places > 0);
+        if let Some((major, _)) = of_unit {
+            return Err(format!(", a part of {major}; ask for {major}"));
+        }
+        let can = tables::is_money(&code) || is_stable(&code) || QUOTED_IN.contains(&code.as_str());
+        can.then(|| Currency::new(&code))
+            .ok_or_else(|| "; write an ISO 4217 code such as EUR, or USDT, USDC, BTC, ETH".to_owned())
     }
 }
 
@@ -141,7 +152,8 @@ mod tests {
 
     #[test]
     fn prices_can_be_asked_for_in_money_and_in_what_is_used_like_it() {
-        let can = Currency::can_be_asked_for;
-        assert!(can("EUR") && can("USDT") && can("BTC") && !can("PEPE") && !can("GBX") && !can("eur"));
+        let can = |text: &str| Currency::asked_for(text).is_ok();
+        assert!(can("EUR") && can("USDT") && can("BTC") && can("eur") && !can("PEPE") && !can(""));
+        assert!(can("GBP") && can("gbp") && !can("GBp") && !can("gbx") && !can("ILA"));
     }
 }
