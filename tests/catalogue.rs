@@ -6,6 +6,7 @@ mod catalogue {
     mod body;
     mod hostile;
     mod mistakes;
+    mod patterns;
     mod wrong_price;
 }
 
