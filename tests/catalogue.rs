@@ -5,6 +5,8 @@
 mod catalogue {
     mod body;
     mod hostile;
+    mod mistakes;
+    mod patterns;
     mod wrong_price;
 }
 
@@ -30,10 +32,15 @@ fn provider(path: &Path) -> (SourceSettings, Extractor) {
         text.starts_with("# ") && text.contains("https://"),
         "{name}: a file opens with what it is and where its rules are"
     );
-    let table: SourceTable = toml::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
-    let source = table.resolve(name).unwrap_or_else(|(key, why)| panic!("{name}: {key}: {why}"));
-    let extractor = Extractor::new(&source).unwrap_or_else(|error| panic!("{name}: {error}"));
-    (source, extractor)
+    described(name, &text).unwrap_or_else(|why| panic!("{name}: {why}"))
+}
+
+/// The provider that a file's text describes.
+fn described(name: &str, text: &str) -> Result<(SourceSettings, Extractor), String> {
+    let table: SourceTable = toml::from_str(text).map_err(|error| error.to_string())?;
+    let source = table.resolve(name).map_err(|(key, why)| format!("{key}: {why}"))?;
+    let extractor = Extractor::new(&source).map_err(|error| error.to_string())?;
+    Ok((source, extractor))
 }
 
 #[test]

@@ -153,6 +153,18 @@ fn of_a_table_by_days_the_last_day_of_each_currency_counts() {
 }
 
 #[test]
+fn of_a_list_of_all_markets_only_what_was_asked_for_is_taken() {
+    let market =
+        |number: usize| format!(r#"{{"pair":"C{number}USD","ticker":{{"last":"{number}.5","vol":"1204.33"}}}}"#);
+    let body = format!("[{}]", (0..2_500).map(market).collect::<Vec<_>>().join(","));
+    let toml = "format = \"{base}{quote}\"\njq = '.[] | {symbol: .pair, price: .ticker.last, volume: .ticker.vol}'";
+    let (outcomes, ignored) = read(toml, 200, &body, &["C2499-USD", "NOPE-USD", "C7-USD"]).unwrap();
+    let prices: Vec<_> = outcomes.into_iter().map(price).collect();
+    assert_eq!((prices[0].as_str(), prices[2].as_str(), ignored), ("2499.5", "7.5", 2_498));
+    assert!(prices[1].starts_with("missing"), "{}", prices[1]);
+}
+
+#[test]
 fn a_key_that_a_vendor_repeats_is_hidden_wherever_it_stands() {
     let toml = "url = \"https://x.test/{symbols}?k={key}\"\nkey = \"0a1b2c3d\"\n\
         jq = 'if type == \"object\" then {error: \"unauthorized\", detail: .\"Error Message\"} else .[] end'";

@@ -1,0 +1,170 @@
+//! Reads a wrong reply as the real source would, and folds what it says between two sources that are right.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use quotefold::decimal;
+use quotefold::derive::derive;
+use quotefold::fold::{Exclusion, Price, Verdict, fold};
+use quotefold::quote::{Origin, Outcome, Quote, Role, Stated};
+use quotefold::route::{Rate, Route};
+use quotefold::settings::Settings;
+use quotefold::settings::load::{LoadOptions, load};
+use quotefold::settings::source::Example;
+use quotefold::source::error::SourceError;
+use quotefold::source::extract::RawReply;
+use quotefold::source::profile::Profile;
+use quotefold::symbol::Symbol;
+use rust_decimal::Decimal;
+
+use super::sent::Sent;
+use super::{SLIPS_THROUGH, changed};
+
+/// When a reply comes whose quote states no time.
+const SOME_FRIDAY: &str = "2026-11-20T14:31:00Z";
+/// How long after its quote was observed any other reply comes.
+const A_MOMENT: SignedDuration = SignedDuration::from_secs(2);
+
+/// The two that are right: one a little too low, the other as much too high.
+const HONEST: [(&str, Decimal); 2] = [
+    ("honest and low", Decimal::from_parts(9_999, 0, 0, false, 4)),
+    ("honest and high", Decimal::from_parts(10_001, 0, 0, false, 4)),
+];
+
+/// The sources of the catalogue, and what holds if nothing is set.
+pub(super) struct Company {
+    settings: Settings,
+    profiles: Vec<Profile>,
+}
+
+/// A call to a source: about what, when, and the example that shows its reply.
+struct Call<'a> {
+    source: &'a Profile,
+    symbol: Symbol,
+    route: Route,
+    example: &'a Example,
+    now: Timestamp,
+}
+
+impl Company {
+    pub(super) fn new() -> Self {
+        let text = Some(("nothing set".to_owned(), String::new()));
+        let settings = load(&LoadOptions { text, ..LoadOptions::default() }).unwrap();
+        let profile = |(source, extractor)| Profile::new(source, extractor, &settings);
+        let profiles = crate::providers().into_iter().map(profile).collect();
+        Company { settings, profiles }
+    }
+
+    /// Where a mistake is noticed: when the reply is read, when its quote is admitted to the fold, as an outlier, or
+    /// nowhere.
+    ///
+    /// # Errors
+    /// It changes nothing, or the reply would not do without it.
+    pub(super) fn noticed(&self, sent: &Sent) -> Result<String, String> {
+        let call = self.call(sent)?;
+        let right = call.read(&call.example.body).map_err(|error| format!("without the mistake: {error}"))?;
+        let wrong = match sent.changes {
+            [] => Ok(right.clone()),
+            changes => call.read(&changed(&call.example.body, changes)?),
+        };
+        if wrong.as_ref() == Ok(&right) && sent.rate.right == sent.rate.said {
+            return Err("it changes nothing".to_owned());
+        }
+        let right = self.outcome(&call, right, sent.rate.right);
+        let verdict = self.verdict(&call, &right, right.clone())?;
+        if verdict != Verdict::Used {
+            return Err(format!("without the mistake: {verdict:?}"));
+        }
+        match wrong {
+            Ok(wrong) => Ok(place(self.verdict(&call, &right, self.outcome(&call, wrong, sent.rate.said))?)),
+            Err(error) => Ok(format!("reading / {}", error.reason())),
+        }
+    }
+
+    /// The call whose reply is an example of the source's own.
+    fn call(&self, sent: &Sent) -> Result<Call<'_>, String> {
+        let symbol = Symbol::parse(sent.symbol).map_err(|error| error.to_string())?;
+        let source = self.profiles.iter().find(|source| source.name() == sent.file).ok_or("there is no such file")?;
+        let route = Route::find(source, &symbol, &self.settings).ok_or("the source does not price that")?;
+        let quoted = source.settings.examples.iter().find_map(|example| {
+            let is_it = |text: &str| Symbol::parse(text).as_ref() == Ok(&route.asked);
+            let expected = example.expect.iter().find(|one| one.error.is_none() && is_it(&one.symbol))?;
+            Some((example, expected.observed_at.as_deref().unwrap_or(SOME_FRIDAY)))
+        });
+        let (example, observed_at) = quoted.ok_or("no example quotes that")?;
+        let now = observed_at.parse::<Timestamp>().unwrap() + A_MOMENT + SignedDuration::from_hours(sent.hours_later);
+        Ok(Call { source, symbol, route, example, now })
+    }
+
+    /// What a reply says of the symbol, derived where the source quotes another pair.
+    fn outcome(&self, call: &Call<'_>, quote: Quote, rate: &str) -> Outcome {
+        let origin = call.source.origin(self.settings.class(&call.symbol));
+        let outcome = Outcome { origin, symbol: call.route.asked.clone(), quote: Some(quote), failure: None };
+        let rate = call.route.rate.as_ref().map(|way| Arc::new(self.rate(way, rate, call.now)));
+        derive(&call.symbol, &call.route, outcome, rate.as_ref())
+    }
+
+    /// A rate on which all its sources agree.
+    fn rate(&self, way: &Rate, said: &str, now: Timestamp) -> Price {
+        let quote = Quote::bare(decimal::read(said).unwrap(), now);
+        let says = |(name, _)| honest(name, &way.symbol, Role::Primary, quote.clone());
+        fold(&way.symbol, HONEST.map(says).into(), &self.settings.rule(&way.symbol, None), now)
+    }
+
+    /// What becomes of a quote between two that are right.
+    ///
+    /// # Errors
+    /// There is no price, or one that is farther off than the honest ones.
+    fn verdict(&self, call: &Call<'_>, right: &Outcome, tried: Outcome) -> Result<Verdict, String> {
+        let quote = Quote { derivation: None, ..right.quote.clone().unwrap() };
+        // where primaries suffice, no reference is looked at
+        let role = right.origin.role;
+        let says = |(name, factor)| honest(name, &call.symbol, role, times(quote.clone(), factor));
+        let [low, high] = HONEST.map(says);
+        let price = fold(&call.symbol, vec![low, tried, high], &self.settings.rule(&call.symbol, None), call.now);
+
+        let judged = |name: &str| price.quotes.iter().find(|judged| judged.outcome.origin.source == name).unwrap();
+        let [lowest, highest] = HONEST.map(|(name, _)| judged(name).price);
+        match &price.folded {
+            Some(folded) if (lowest..=highest).contains(&Some(folded.price)) => Ok(judged(call.source.name()).verdict),
+            _ => Err(format!("the price is not the honest one: {:?}: {:?}", price.status, price.detail)),
+        }
+    }
+}
+
+impl Call<'_> {
+    fn read(&self, body: &str) -> Result<Quote, SourceError> {
+        let reply = RawReply {
+            status: self.example.status,
+            body: body.as_bytes().to_vec(),
+            retry_after: None,
+            received_at: self.now,
+            latency: Duration::ZERO,
+        };
+        let asked = std::slice::from_ref(&self.route.asked);
+        self.source.extractor.read(&reply, asked)?.outcomes.remove(0).1
+    }
+}
+
+fn place(verdict: Verdict) -> String {
+    match verdict {
+        Verdict::Used => SLIPS_THROUGH.to_owned(),
+        Verdict::Excluded(Exclusion::Outlier) => "outlier".to_owned(),
+        Verdict::Excluded(reason) => format!("admission / {}", reason.as_str()),
+        Verdict::Failed => "failed".to_owned(),
+    }
+}
+
+fn honest(name: &str, symbol: &Symbol, role: Role, quote: Quote) -> Outcome {
+    let origin = Origin { source: name.to_owned(), account: name.to_owned(), role, lag_ms: 0 };
+    Outcome { origin: Arc::new(origin), symbol: symbol.clone(), quote: Some(quote), failure: None }
+}
+
+fn times(quote: Quote, factor: Decimal) -> Quote {
+    let price = match quote.price {
+        Stated::Number(price) => Stated::Number(price * factor),
+        other => other,
+    };
+    Quote { price, bid: quote.bid.map(|bid| bid * factor), ask: quote.ask.map(|ask| ask * factor), ..quote }
+}

@@ -1,0 +1,228 @@
+//! Every shape that replies of providers have been seen to have, and an example or a test in which it is met.
+//!
+//! Places are in catalogue files, by what the example is about, or in sources, by the test's name. A shape that is new gets a
+//! row here, and an example or a test.
+//!
+//! ## A. Where the price is
+//!
+//! | no. | shape | met in |
+//! |---|---|---|
+//! | A1 | a field of a flat object | `bitstamp`: "a price" |
+//! | | | `coinbase`: "a price" |
+//! | | | `finnhub`: "a price" |
+//! | A2 | at the end of a path through an envelope | `bybit`: "a price" |
+//! | | | `okx`: "a price, last sold at the bid" |
+//! | | | `yahoo`: "a price" |
+//! | A3 | in a list of objects, one field of which names the symbol | `binance`: "two prices" |
+//! | | | `gate`: "a price" |
+//! | | | `marketstack`: "two prices, one of them without a currency" |
+//! | A4 | in an object whose keys are the symbols | `kraken`: "three prices, two of them under older names" |
+//! | | | `alpaca`: "several: one with a book and no sale, and one it does not know" |
+//! | A5 | in a map by base of maps by quote | `cryptocompare`: "two coins in two currencies, and one it leaves out" |
+//! | | | `coingecko`: "two coins in several currencies: it answers every one with every other" |
+//! | | | `coinmarketcap`: "a price" |
+//! | A6 | in a column, in rows of two layouts | `bitfinex`: "a price, beside a row about funding, which has other columns" |
+//! | A7 | in another column where one symbol is asked for alone | `bitfinex`: "a price without a name, as /v2/ticker/{symbol} gives it" |
+//! | A8 | first in a list of price and size | `kraken`: "one price, under an older name" |
+//! | | | `htx`: "a price, with more digits than a float has" |
+//! | A9 | in a list within a row of a list | `tiingo-crypto`: "a price with a bid above its ask, ten days older" |
+//! | A10 | under a key that is made of currencies | `exchangerate_host`: "a rate" |
+//! | | | `gemini`: "a pair whose base comes last in the alphabet, and begins like its quote" |
+//! | A11 | under a key with digits, dots, spaces or slashes | `alphavantage`: "a price, dated by its trading day" |
+//! | | | `alpaca-crypto`: "a book" |
+//! | A12 | under keys that differ by case only | `polygon`: "a price" |
+//! | A13 | nowhere: there is a book, with its middle or without | `polygon-fx`: "a book" |
+//! | | | `alpaca-crypto`: "a book" |
+//! | | | `tiingo-fx`: "a price" |
+//! | A14 | in a table of commas with a first line of names | `stooq`: "a price, in summer time" |
+//! | | | `src/source/extract/tests/wire.rs`: `of_a_table_by_days_the_last_day_of_each_currency_counts` |
+//! | A15 | in an attribute of XML with namespaces | `ecb`: "a fixing" |
+//! | | | `src/source/filter/body/xml.rs`: `an_element_is_its_name_attributes_text_and_children` |
+//! | A16 | in an object, beside the way it is shown | `src/source/extract/tests/wire.rs`: `a_number_may_be_wrapped_with_the_way_it_is_shown` |
+//!
+//! ## B. Symbols
+//!
+//! | no. | shape | met in |
+//! |---|---|---|
+//! | B1 | answered under another name than was asked for | `kraken`: "one price, under an older name" |
+//! | | | `stooq`: "a price, in summer time" |
+//! | | | `yahoo`: "dollars on the left, answered under a shorter name" |
+//! | B2 | not named in the reply | `gemini`: "a price" |
+//! | | | `finnhub`: "a price" |
+//! | | | `bitfinex`: "a price without a name, as /v2/ticker/{symbol} gives it" |
+//! | B3 | named in two fields | `alphavantage-fx`: "a price" |
+//! | B4 | not the only one of its name | `coinpaprika`: "the other coin that is called BTC: not the one that was asked for" |
+//! | | | `tests/catalogue.rs`: `aggregates_are_asked_for_coins_by_id_and_for_no_coin_without_one` |
+//! | B5 | spelled in as many ways as there are providers | `src/source/spelling/tests.rs`: `every_kind_of_symbol_follows_its_template` |
+//! | | | `src/source/spelling/tests.rs`: `parts_are_renamed_and_whole_symbols_spelled` |
+//! | | | `tests/catalogue.rs`: `symbols_travel_as_each_provider_spells_them` |
+//! | B6 | several at once, joined by any sign, in two places or as JSON | `src/source/spelling/tests.rs`: `what_is_filled_into_a_url_is_escaped` |
+//! | | | `tests/catalogue.rs`: `a_call_is_written_as_its_provider_reads_it` |
+//! | | | `tests/catalogue.rs`: `dollars_are_not_asked_of_who_trades_tethers` |
+//! | B7 | with signs that a URL must escape | `src/source/spelling/tests.rs`: `what_is_filled_into_a_url_is_escaped` |
+//! | | | `tests/catalogue.rs`: `cnbc_is_asked_for_those_indices_and_pairs_only_whose_names_are_known` |
+//! | B8 | one at a time, or all markets in one long reply | `tests/catalogue/patterns.rs`: `no_provider_is_asked_for_all_of_its_markets` |
+//! | | | `src/source/extract/tests/wire.rs`: `of_a_list_of_all_markets_only_what_was_asked_for_is_taken` |
+//! | B9 | an object for one symbol, a list or a map for several | `twelvedata`: "several: a listing in pence, a pair, and one it does not know" |
+//! | | | `eodhd`: "a price: one symbol is an object" |
+//! | | | `cnbc`: "a pair, as a row without a list" |
+//! | | | `binance`: "one price is a list of one" |
+//! | B10 | unknown, which fails the call, or is an error of its own, or is left out | `kraken`: "a pair it does not know fails the call" |
+//! | | | `twelvedata`: "several: a listing in pence, a pair, and one it does not know" |
+//! | | | `coincap`: "two prices, and a coin it leaves out" |
+//! | | | `tests/source/share.rs`: `where_one_unknown_kills_a_batch_symbols_never_answered_are_asked_alone` |
+//!
+//! ## C. Numbers
+//!
+//! | no. | shape | met in |
+//! |---|---|---|
+//! | C1 | decimals as texts | `binance`: "two prices" |
+//! | | | `twelvedata`: "a price" |
+//! | C2 | numbers of JSON | `finnhub`: "a price" |
+//! | | | `coingecko`: "a price" |
+//! | C3 | more digits than a float has | `htx`: "a price, with more digits than a float has" |
+//! | | | `coincap`: "a price with sixteen decimals" |
+//! | | | `tests/catalogue/hostile.rs`: `numbers_of_forty_digits_and_wrong_currencies_are_read_as_said` |
+//! | C4 | exponents | `bitfinex`: "several: two names of theirs, a small price with an exponent, one that is left out, one that cannot be spelled" |
+//! | | | `htx`: "a small price with an exponent" |
+//! | | | `blockchain_info`: "a price in scientific notation, two others, and a currency it does not list" |
+//! | C5 | decorations: signs of currencies, commas, percent | `nasdaq`: "a price of more than a thousand dollars while the market is open, without a book" |
+//! | | | `cnbc`: "an index, as the only row of the list" |
+//! | | | `src/source/extract/tests/wire.rs`: `a_number_is_read_in_every_notation_in_use` |
+//! | C6 | words, zeros and nulls that say "none" | `mexc`: "a market without orders" |
+//! | | | `tiingo`: "one price is a list of one" |
+//! | | | `yadio`: "two prices, a currency without a rate, and one it does not list" |
+//! | | | `src/source/extract/tests/wire.rs`: `a_number_is_read_in_every_notation_in_use` |
+//! | C7 | the rate the other way round | `ecb`: "a fixing" |
+//! | | | `openexchangerates`: "a rate" |
+//! | | | `tests/meaning/derived.rs`: `a_pair_quoted_the_other_way_round_is_turned` |
+//! | C8 | a rate that only a third currency gives | `tests/meaning/derived.rs`: `money_is_crossed_through_the_base_of_who_quotes_only_one` |
+//! | C9 | pence, agorot, cents | `yahoo`: "a listing in pence" |
+//! | | | `tests/meaning/units.rs`: `pence_and_pounds_agree` |
+//! | | | `src/source/extract/tests/wire.rs`: `a_unit_below_a_currency_is_told_by_its_name` |
+//! | C10 | the volume of either leg, of the day or of 24 hours | `kraken`: "one price, under an older name" |
+//! | | | `gemini`: "a price" |
+//! | | | `okx`: "a pair against another coin" |
+//! | C11 | a bid above the ask | `tiingo-crypto`: "a price with a bid above its ask, ten days older" |
+//! | | | `src/fold/admit.rs`: `a_book_is_cleaned_and_the_price_beside_it_stands` |
+//!
+//! ## D. Times
+//!
+//! | no. | shape | met in |
+//! |---|---|---|
+//! | D1 | none | `gate`: "a price" |
+//! | | | `kraken`: "one price, under an older name" |
+//! | | | `src/fold/age.rs`: `a_quote_without_a_time_is_judged_by_its_arrival` |
+//! | D2 | seconds | `finnhub`: "a price" |
+//! | | | `eodhd`: "a price: one symbol is an object" |
+//! | D3 | seconds as a text, or with decimals | `bitstamp`: "a price" |
+//! | | | `src/source/extract/tests/wire.rs`: `a_number_of_seconds_or_less_is_a_time_whether_text_or_not` |
+//! | D4 | milliseconds, as a number or a text | `binance`: "two prices" |
+//! | | | `okx`: "a price, last sold at the bid" |
+//! | D5 | text with microseconds | `coinbase`: "a price" |
+//! | D6 | nanoseconds, as a number or in a text | `polygon`: "several: one with the last digits of its time, one from a plan without trades, one it does not know" |
+//! | | | `alpaca`: "a price" |
+//! | D7 | text with an offset, of any spelling | `tiingo`: "one price is a list of one" |
+//! | | | `marketstack`: "a price" |
+//! | | | `cnbc`: "an index, as the only row of the list" |
+//! | D8 | local time whose zone stands elsewhere, or nowhere | `alphavantage-fx`: "a price with the time of another zone" |
+//! | | | `stooq`: "a price, in summer time" |
+//! | D9 | a date | `ecb`: "a fixing" |
+//! | | | `alphavantage`: "a price, dated by its trading day" |
+//! | D10 | on the envelope, while the price is in a row | `bybit`: "a price" |
+//! | | | `coincap`: "two prices, and a coin it leaves out" |
+//! | | | `openexchangerates`: "a rate" |
+//! | D11 | beside the data of another field | `gemini`: "a price" |
+//! | D12 | two, in different units | `polygon-fx`: "two books, one older than its row, and a pair it does not know" |
+//!
+//! ## E. Errors
+//!
+//! | no. | shape | met in |
+//! |---|---|---|
+//! | E1 | a status that says so, with JSON | `coinbase`: "an unknown product" |
+//! | | | `gate`: "a coin it does not know" |
+//! | | | `marketstack`: "a wrong key" |
+//! | E2 | status 200 | `kraken`: "too many calls" |
+//! | | | `exchangerate_host`: "no key, or a wrong one" |
+//! | | | `coinmarketcap`: "an error that comes with status 200" |
+//! | E3 | a success that is a word or a code, as a text | `okx`: "a price, last sold at the bid" |
+//! | | | `kucoin`: "a price" |
+//! | | | `htx`: "a price, with more digits than a float has" |
+//! | | | `polygon`: "a price" |
+//! | E4 | a list where success is an object, or the other way round | `bitfinex`: "too many calls" |
+//! | | | `fmp`: "a wrong key, repeated in the text and said with status 200" |
+//! | E5 | nothing at all, or zeros, for an unknown symbol | `coingecko`: "nothing it knows: an empty reply" |
+//! | | | `finnhub`: "a symbol it does not know" |
+//! | | | `fmp`: "an empty list: a symbol it does not know" |
+//! | | | `stooq`: "a symbol it does not know" |
+//! | E6 | plain text or a page | `yahoo`: "too many calls, or a client it does not like" |
+//! | | | `stooq`: "the day's calls are used up, said with status 200" |
+//! | | | `bitstamp`: "a page where there is no such market" |
+//! | E7 | the status of a server's fault for what the caller did | `bitfinex`: "a symbol it does not know, with the status of a server's fault" |
+//! | E8 | limits with any status, and one that looks like a limit | `bybit`: "too many calls from this address, with the status of a wrong key" |
+//! | | | `binance`: "shut out for a while, after too many calls" |
+//! | | | `coinpaprika`: "the month's calls are used up" |
+//! | | | `finnhub`: "a symbol that is not in the plan" |
+//! | E9 | the caller's key, repeated | `fmp`: "a wrong key, repeated in the text and said with status 200" |
+//! | | | `src/source/extract/tests/wire.rs`: `a_key_that_a_vendor_repeats_is_hidden_wherever_it_stands` |
+
+use std::path::Path;
+
+use crate::providers;
+
+/// How many shapes there are under each letter.
+const SHAPES: [(char, usize); 5] = [('A', 16), ('B', 10), ('C', 11), ('D', 12), ('E', 9)];
+
+/// The rows of the tables above: number and place. A further place has no number of its own.
+fn rows() -> Vec<[&'static str; 2]> {
+    let rows = include_str!("patterns.rs").lines().filter_map(|line| line.strip_prefix("//! | ")?.strip_suffix(" |"));
+    let cells = rows.map(|row| row.split("| ").map(str::trim_end).collect::<Vec<_>>());
+    cells.map(|cells| [cells[0], cells[2]]).filter(|[number, _]| *number != "no.").collect()
+}
+
+/// Whether a source has a test of that name.
+fn has_test(path: &str, name: &str) -> bool {
+    let source = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap_or_default();
+    source.split_once(&format!("fn {name}(")).is_some_and(|(before, _)| {
+        let attribute = before.trim_end_matches("async ").trim_end();
+        ["#[test]", "#[tokio::test]", "#[tokio::test(start_paused = true)]"]
+            .iter()
+            .any(|test| attribute.ends_with(test))
+    })
+}
+
+#[test]
+fn every_pattern_is_met_where_the_table_says() {
+    let numbers = rows().into_iter().map(|[number, _]| number).filter(|number| !number.is_empty());
+    let shapes = SHAPES.iter().flat_map(|(letter, most)| (1..=*most).map(move |number| format!("{letter}{number}")));
+    assert_eq!(numbers.collect::<Vec<_>>(), shapes.collect::<Vec<_>>());
+    let providers = providers();
+    let has_example = |file: &str, about: &str| {
+        let examples =
+            providers.iter().filter(|(source, _)| source.name == file).flat_map(|(source, _)| &source.examples);
+        examples.into_iter().any(|example| example.about == about)
+    };
+    for [_, place] in rows() {
+        let (file, what) = place.strip_prefix('`').and_then(|place| place.split_once("`: ")).unwrap();
+        let within = |mark: char| what.strip_prefix(mark).and_then(|what| what.strip_suffix(mark));
+        let is_met = match (within('"'), within('`')) {
+            (Some(about), None) => has_example(file, about),
+            (None, Some(name)) => has_test(file, name),
+            _ => false,
+        };
+        assert!(is_met, "{place}: there is no such example or test");
+    }
+}
+
+#[test]
+fn no_provider_is_asked_for_all_of_its_markets() {
+    // a list of all markets is a megabyte and more, one of all currencies a few kilobytes
+    let placeholders = ["{symbol", "{id", "{base", "{quote", "{first"];
+    let providers = providers();
+    let asked_for_all = providers.iter().map(|(source, _)| source).filter(|source| {
+        let names = |placeholder: &&str| source.url.contains(*placeholder);
+        !placeholders.iter().any(names)
+    });
+    let of_currencies = ["blockchain_info", "currencyapi", "ecb", "exchangerate_host", "openexchangerates", "yadio"];
+    assert_eq!(asked_for_all.map(|source| source.name.as_str()).collect::<Vec<_>>(), of_currencies);
+}
