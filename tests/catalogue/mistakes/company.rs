@@ -101,8 +101,9 @@ impl Company {
     fn outcome(&self, call: &Call<'_>, quote: Quote, rate: &str) -> Outcome {
         let origin = call.source.origin(self.settings.class(&call.symbol));
         let outcome = Outcome { origin, symbol: call.route.asked.clone(), quote: Some(quote), failure: None };
-        let rate = call.route.rate.as_ref().map(|way| Arc::new(self.rate(way, rate, call.now)));
-        derive(&call.symbol, &call.route, outcome, rate.as_ref())
+        let rates = call.route.rates.iter();
+        let rates = rates.map(|way| (way.symbol.clone(), Arc::new(self.rate(way, rate, call.now)))).collect();
+        derive(&call.symbol, &call.route, outcome, &rates)
     }
 
     /// A rate on which all its sources agree.
