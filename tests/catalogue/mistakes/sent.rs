@@ -215,7 +215,7 @@ pub(super) const SENT: &[Sent] = &[
 
     sent(("gemini", "USDC-USD", Rate), RATE, SLIPS_THROUGH, &[(r#""last":"0.99990""#, r#""last":"1.0001""#)]),
     sent(("bybit", "BTC-USD", Rate), RATE, SLIPS_THROUGH, &[]).through("0.9996").taken_for("1.0004"),
-    sent(("bybit", "BTC-GBP", Rate), "tethers per pound", "outlier", &[]).through("0.7936").taken_for("1.2601"),
+    sent(("gate", "BTC-EUR", Rate), "tethers per euro", "outlier", &[]).through("0.8963").taken_for("1.1157"),
     sent(("bitstamp", "EUR-USD", Rate), "euros per dollar", "outlier", &[(r#""1.11561""#, r#""0.89637""#)]),
     sent(("exchangerate_host", "GBP-USD", Rate), "a pair that is turned anyway", "outlier", &[
         ("0.822435", "1.215902"),
