@@ -1,21 +1,28 @@
-//! `quotefold check`: whether the configuration holds together, and every source still means what its examples say.
+//! `quotefold check`: whether the configuration holds together, every source still means what its examples say, and what the
+//! sources say right now.
 
+mod compare;
 mod examples;
 mod explain;
 mod known;
 mod limits;
 mod live;
+mod page;
+mod survey;
 mod trouble;
 
 use std::io;
 
 use super::print::{complain, print};
 use super::{Check, Exit, options, settings};
+use crate::Quotefold;
+use crate::clock::Clock;
 use crate::settings::Settings;
 use crate::settings::source::SourceSettings;
 use crate::source::spelling::Spelling;
 use crate::symbol::Symbol;
-use examples::{prove, unproved};
+use examples::{Proof, prove, unproved};
+use survey::Survey;
 
 pub(super) fn run(arguments: &Check) -> io::Result<Exit> {
     let settings = match settings(&options(&arguments.file)) {
@@ -31,7 +38,7 @@ pub(super) fn run(arguments: &Check) -> io::Result<Exit> {
                 Ok(Exit::Usage)
             }
         },
-        None if arguments.live => check_live(arguments, &settings),
+        None if arguments.live => check_live(settings),
         None => {
             // what is off is checked too: its examples need no key
             let mut holds = true;
@@ -71,14 +78,21 @@ fn check_one(arguments: &Check, source: &SourceSettings, settings: &Settings) ->
     Ok(exit(proof.holds, priced))
 }
 
-/// Every source that is on, one after the other.
-fn check_live(arguments: &Check, settings: &Settings) -> io::Result<Exit> {
-    let mut exits = Vec::new();
-    for source in &settings.sources {
-        exits.push(check_one(arguments, source, settings)?);
-    }
-    let is_one = |exit| exits.contains(&exit);
-    Ok([Exit::Usage, Exit::Configuration, Exit::NotWhole].into_iter().find(|exit| is_one(*exit)).unwrap_or(Exit::Done))
+/// Every source that is on, on one screen: what does not hold, then what they all say.
+fn check_live(settings: Settings) -> io::Result<Exit> {
+    let proofs: Vec<Proof> = settings.sources.iter().map(prove).collect();
+    let wrong: Vec<&Proof> = proofs.iter().filter(|proof| !proof.holds).collect();
+    print(&wrong.iter().map(|proof| format!("{}\n", proof.text)).collect::<String>())?;
+    let service = match Quotefold::new(settings, &Clock::system()) {
+        Ok(service) => service,
+        Err(error) => {
+            complain(&error.to_string());
+            return Ok(Exit::Configuration);
+        }
+    };
+    let survey = Survey::new(service)?;
+    print(&survey.page())?;
+    Ok(exit(wrong.is_empty(), survey.is_all_priced()))
 }
 
 fn exit(holds: bool, priced: bool) -> Exit {
