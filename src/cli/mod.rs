@@ -50,7 +50,7 @@ pub enum Command {
     Demo(Demo),
     /// Get prices once: from a running server if there is one, else from the sources
     Get(Get),
-    /// Validate the configuration and the sources' examples; with --live, show what a source really says
+    /// Validate the configuration and the sources' examples; with --live, show what the sources really say
     Check(Check),
     /// List the sources: what they cover and allow, and what would switch them on
     Sources(Sources),
@@ -133,9 +133,9 @@ pub struct Get {
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
-  quotefold check
-  quotefold check kraken
-  quotefold check kraken BTC-USD --live")]
+  quotefold check                          the configuration and every example, without a call
+  quotefold check --live                   what works here: every source that is on, compared
+  quotefold check kraken BTC-USD --live    one source in detail")]
 pub struct Check {
     /// Only this source
     #[arg(value_name = "SOURCE")]
@@ -143,7 +143,8 @@ pub struct Check {
     /// What to ask it for
     #[arg(value_name = "SYMBOL", requires = "source")]
     pub symbols: Vec<String>,
-    /// Make one real call, and show the request, the reply's head, what the filter made of it, and the verdict
+    /// Make real calls: one to every source that is on, all compared; or one to SOURCE, and show the request, the reply's head,
+    /// what the filter made of it, and the verdict
     #[arg(long)]
     pub live: bool,
     /// Which configuration to read.

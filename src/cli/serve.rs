@@ -45,8 +45,9 @@ pub(super) fn serve(arguments: &Serve) -> io::Result<Exit> {
 pub(super) fn demo(arguments: &Demo) -> io::Result<Exit> {
     on_runtime(async {
         let market = TcpListener::bind("127.0.0.1:0").await?;
+        let at = market.local_addr()?;
         let options = LoadOptions {
-            text: Some(("the demo's settings".to_owned(), demo::settings_text(market.local_addr()?))),
+            text: Some(("the demo's settings".to_owned(), demo::settings_text(at))),
             listen: Some(arguments.listen.clone()),
             ..LoadOptions::default()
         };
@@ -66,7 +67,7 @@ pub(super) fn demo(arguments: &Demo) -> io::Result<Exit> {
         if !arguments.quiet {
             tokio::spawn(demo::tell(Arc::clone(&service), Arc::clone(&venues)));
         }
-        until_ended(&service, listener, drain, demo::controls(&venues)).await
+        until_ended(&service, listener, drain, demo::controls(&venues, at)).await
     })
 }
 

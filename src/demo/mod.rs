@@ -18,7 +18,7 @@ use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
+use axum::routing::{get, post};
 use tokio::net::TcpListener;
 
 use crate::Quotefold;
@@ -109,6 +109,7 @@ pub fn what_to_try(address: &str) -> String {
          \x20 curl 'http://{address}/prices/BTC-USD?refresh_after=0s'\n\
          \x20 curl -X POST 'http://{address}/demo/alpha/lie'     break a venue: lie, hang, 429, die; heal mends it\n\
          \x20 curl 'http://{address}/sources'\n\
+         \x20 curl 'http://{address}/demo/configuration' > demo.toml && quotefold check --live --config demo.toml\n\
          Every price here is simulated. Ctrl-C ends the demo.\n"
     )
 }
@@ -124,9 +125,14 @@ pub fn service(settings: Settings) -> Result<Quotefold, crate::source::SetupErro
     Ok(Quotefold { simulated: true, ..service })
 }
 
-/// `POST /demo/{venue}/{mood}`: what breaks a venue, and heals it.
-pub fn controls(venues: &Arc<Venues>) -> Router {
-    Router::new().route("/demo/{venue}/{mood}", post(change)).with_state(Arc::clone(venues))
+/// `POST /demo/{venue}/{mood}`: what breaks a venue, and heals it; and `GET /demo/configuration`: the settings with which
+/// other commands can ask the venues, as long as the demo runs.
+pub fn controls(venues: &Arc<Venues>, market: SocketAddr) -> Router {
+    let text =
+        format!("# The simulated venues of a demo that runs now; every price is invented.\n{}", settings_text(market));
+    let configuration = get(move || std::future::ready(([(CONTENT_TYPE, "application/toml")], text.clone())));
+    let moods = Router::new().route("/demo/{venue}/{mood}", post(change)).with_state(Arc::clone(venues));
+    moods.route("/demo/configuration", configuration)
 }
 
 async fn change(

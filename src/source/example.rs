@@ -17,7 +17,7 @@ use crate::symbol::Symbol;
 /// # Errors
 /// The first difference, as half a sentence: "BTC-USD: price is 1, expected 2".
 pub fn check(extractor: &Extractor, source: &SourceSettings, example: &Example) -> Result<(), String> {
-    let asked: Vec<Symbol> = example.asked.iter().map(|text| symbol(text)).collect::<Result<_, _>>()?;
+    let asked = asked(example)?;
     if asked.len() > source.batch {
         return Err(format!("it asks for {} symbols, but batch is {}", asked.len(), source.batch));
     }
@@ -26,14 +26,7 @@ pub fn check(extractor: &Extractor, source: &SourceSettings, example: &Example) 
     {
         return Err(format!("it asks for {stranger}, which the source does not cover"));
     }
-    let reply = RawReply {
-        status: example.status,
-        body: example.body.clone().into_bytes(),
-        retry_after: None,
-        received_at: Timestamp::UNIX_EPOCH,
-        latency: Duration::ZERO,
-    };
-    let outcomes = match (extractor.read(&reply, &asked), &example.error) {
+    let outcomes = match (extractor.read(&reply(example), &asked), &example.error) {
         (Ok(extracted), None) => extracted.outcomes,
         (Err(error), Some(expected)) if error.reason() == expected => return Ok(()),
         (Err(error), Some(expected)) => return Err(format!("the call is {}, expected {expected}", described(&error))),
@@ -54,6 +47,25 @@ pub fn check(extractor: &Extractor, source: &SourceSettings, example: &Example) 
         }
     }
     Ok(())
+}
+
+/// What an example asks for.
+///
+/// # Errors
+/// The first text that is no symbol.
+pub fn asked(example: &Example) -> Result<Vec<Symbol>, String> {
+    example.asked.iter().map(|text| symbol(text)).collect()
+}
+
+/// An example's body as if it had just come from the provider.
+pub fn reply(example: &Example) -> RawReply {
+    RawReply {
+        status: example.status,
+        body: example.body.clone().into_bytes(),
+        retry_after: None,
+        received_at: Timestamp::UNIX_EPOCH,
+        latency: Duration::ZERO,
+    }
 }
 
 fn symbol(text: &str) -> Result<Symbol, String> {

@@ -4,6 +4,7 @@
 //! a filter that fails; then each symbol's own row. Where a status outside 2xx came without a row that explains it, the
 //! status speaks for itself.
 
+pub mod look;
 mod number;
 mod row;
 mod time;
@@ -151,11 +152,7 @@ impl Extractor {
 
     /// Gives a row to the symbols it is about; whether there were any.
     fn give<'a>(&self, row: &'a Row<'a>, asked: &mut [Asked<'a>]) -> Result<bool, SourceError> {
-        let named = row.symbol().map_err(|why| self.malformed(&why))?;
-        if named.is_none() && asked.len() != 1 {
-            let message = format!("the filter gave a row without a symbol, though {} were asked for", asked.len());
-            return Err(self.malformed(&message));
-        }
+        let named = row.symbol_of(asked.len()).map_err(|why| self.malformed(&why))?;
         let requested = named.as_deref().map(|named| self.spelling.requested_as(named));
         // a time that cannot be read makes the row malformed when it is read as a whole
         let time = time::observed_at(row).unwrap_or_default();

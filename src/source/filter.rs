@@ -6,6 +6,7 @@
 
 mod body;
 mod forbid;
+pub mod stages;
 #[cfg(test)]
 mod tests;
 
@@ -31,6 +32,7 @@ type Data = JustLut<Val>;
 
 /// A compiled filter. It keeps nothing between runs, so many replies may be filtered at once.
 pub struct Filter {
+    code: String,
     program: jaq_core::Filter<Data>,
 }
 
@@ -104,7 +106,7 @@ impl Filter {
                 None => FilterError::at(code, code, "this filter does not compile".to_owned()),
             }
         })?;
-        Ok(Filter { program })
+        Ok(Filter { code: code.to_owned(), program })
     }
 
     /// Filters a reply's body: row by row, up to the first error or to [`MOST_ROWS`].
@@ -155,11 +157,21 @@ impl Filter {
 
 impl FilterError {
     fn at(code: &str, part: &str, message: String) -> Self {
-        let start = (part.as_ptr() as usize).checked_sub(code.as_ptr() as usize);
-        let before = start.and_then(|start| code.get(..start)).unwrap_or_default();
-        let line = before.rsplit('\n').next().unwrap_or_default();
-        FilterError { line: before.matches('\n').count() + 1, column: line.chars().count() + 1, message }
+        let (line, column) = position(code, part);
+        FilterError { line, column, message }
     }
+}
+
+/// Where a part of a filter stands: line and column, from 1.
+fn position(code: &str, part: &str) -> (usize, usize) {
+    let before = code.get(..offset(code, part)).unwrap_or_default();
+    let line = before.rsplit('\n').next().unwrap_or_default();
+    (before.matches('\n').count() + 1, line.chars().count() + 1)
+}
+
+/// How many bytes of a filter stand in front of a part of it.
+fn offset(code: &str, part: &str) -> usize {
+    (part.as_ptr() as usize).saturating_sub(code.as_ptr() as usize)
 }
 
 fn unexpected(expected: &str, found: &str) -> String {

@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "clippy knows test functions, but not what they call")]
 
+mod checking;
 mod configuration;
 mod ending;
 mod exit_codes;

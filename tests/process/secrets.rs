@@ -146,8 +146,14 @@ fn no_command_shows_a_secret() {
     let vendor = Upstream::new(telltale);
     let configuration = configuration(&vendor);
     let file = ["--config", configuration.path()];
-    let commands: [&[&str]; 5] =
-        [&["config"], &["sources"], &["sources", "--json"], &["check"], &["get", "BTC-USD", "--json"]];
+    let commands: [&[&str]; 6] = [
+        &["config"],
+        &["sources"],
+        &["sources", "--json"],
+        &["check"],
+        &["check", "--live"],
+        &["get", "BTC-USD", "--json"],
+    ];
     for command in commands {
         let ended = run(&[command, &file].concat());
         assert!(!ended.stdout.is_empty(), "{command:?}: {ended:?}");

@@ -1,12 +1,14 @@
 //! Makes one real call, and shows it: the request, the reply's head, what the filter made of it, the verdict.
 
-use std::fmt::Write;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
+use super::explain::{explain, head};
+use super::trouble::Trouble;
 use crate::cli::print::print;
 use crate::clock::Clock;
 use crate::decimal::plain;
@@ -14,14 +16,11 @@ use crate::quote::{Quote, Stated};
 use crate::settings::Settings;
 use crate::settings::source::SourceSettings;
 use crate::source::error::SourceError;
-use crate::source::extract::{Extractor, RawReply};
+use crate::source::extract::{Extracted, Extractor, RawReply};
 use crate::source::fetch::{Fetch, client};
 use crate::source::profile::Profile;
 use crate::source::set_classes;
 use crate::symbol::Symbol;
-
-/// How much of a reply is shown, in characters.
-const HEAD: usize = 600;
 
 /// Asks a source for symbols, prints what comes of it, and says whether every symbol got a price.
 pub(super) fn look(settings: &Settings, source: &SourceSettings, symbols: &[Symbol]) -> io::Result<bool> {
@@ -33,60 +32,74 @@ pub(super) fn look(settings: &Settings, source: &SourceSettings, symbols: &[Symb
     let request = extractor.spelling().request(symbols);
     print(&format!("  request: {} {}\n", request.method.as_str(), extractor.scrub().hide(&request.url)))?;
     let profile = Arc::new(Profile::new(source.clone(), extractor, settings));
-    let (text, priced) = match exchange(&profile, symbols)? {
-        Ok(reply) => (head(&profile.extractor, &reply), understood(&profile.extractor, &reply, symbols)),
-        Err(error) => (String::new(), Err(error)),
+    let (replied, took) = exchange(&profile, symbols)?;
+    let trouble = Trouble { source, settings, now: Clock::system().now().wall };
+    let read = match &replied {
+        Ok(reply) => {
+            let read = profile.extractor.read(reply, symbols);
+            print(&seen(&profile.extractor, reply, symbols, &read))?;
+            read
+        }
+        Err(error) => Err(error.clone()),
     };
-    print(&text)?;
-    match priced {
-        Ok((rows, priced)) => {
-            print(&format!("{rows}  verdict: {priced} of {} symbols priced\n", symbols.len()))?;
-            Ok(priced == symbols.len())
-        }
-        Err(error) => {
-            print(&format!("  verdict: failed / {}: {error}\n", error.reason()))?;
-            Ok(false)
-        }
-    }
+    let (verdict, priced) = verdict(read, symbols, &trouble);
+    print(&format!("  took: {} ms\n{verdict}\n{}", took.as_millis(), next_step(source)))?;
+    Ok(priced == symbols.len())
 }
 
-fn exchange(profile: &Arc<Profile>, symbols: &[Symbol]) -> io::Result<Result<RawReply, SourceError>> {
+/// One exchange with the vendor, and how long it took.
+fn exchange(profile: &Arc<Profile>, symbols: &[Symbol]) -> io::Result<(Result<RawReply, SourceError>, Duration)> {
     let client = client().map_err(io::Error::other)?;
     let fetch = Fetch::new(client, Arc::clone(profile), Clock::system(), Arc::new(Semaphore::new(1)));
     let attempt = profile.settings.timeout;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let sent = Instant::now();
     let ended = runtime.block_on(async { timeout(attempt, fetch.exchange(symbols)).await });
-    Ok(ended.unwrap_or(Err(SourceError::Timeout(attempt))))
+    Ok((ended.unwrap_or(Err(SourceError::Timeout(attempt))), sent.elapsed()))
 }
 
-fn head(extractor: &Extractor, reply: &RawReply) -> String {
-    let body = extractor.scrub().hide(&String::from_utf8_lossy(&reply.body));
-    let head: String = body.chars().take(HEAD).collect();
-    let more = if head.len() < body.len() { " …" } else { "" };
-    format!(
-        "  status: {}, {} bytes in {} ms\n  body: {head}{more}\n",
-        reply.status,
-        reply.body.len(),
-        reply.latency.as_millis()
-    )
+/// The reply's head and, if the filter was not written for it, what is wrong.
+fn seen(extractor: &Extractor, reply: &RawReply, symbols: &[Symbol], read: &Result<Extracted, SourceError>) -> String {
+    let mut lines = vec![format!("status: {}, {} bytes", reply.status, reply.body.len())];
+    lines.push(head(extractor, reply, "        "));
+    let failures: Vec<&SourceError> = match read {
+        Ok(extracted) => extracted.outcomes.iter().filter_map(|(_, outcome)| outcome.as_ref().err()).collect(),
+        Err(error) => vec![error],
+    };
+    if failures.iter().any(|error| matches!(error, SourceError::Malformed(_) | SourceError::Missing(_))) {
+        let said: String = failures.iter().map(ToString::to_string).collect();
+        lines.extend(explain(extractor, reply, symbols, &said));
+    }
+    lines.iter().map(|line| format!("  {line}\n")).collect()
 }
 
-/// What the filter made of a reply: a line per symbol, and how many got a price.
-fn understood(extractor: &Extractor, reply: &RawReply, symbols: &[Symbol]) -> Result<(String, usize), SourceError> {
-    let extracted = extractor.read(reply, symbols)?;
-    let (mut lines, mut priced) = (String::new(), 0);
-    for (symbol, outcome) in &extracted.outcomes {
-        // writing to a string cannot fail
-        let _ = match outcome {
-            Ok(quote) => writeln!(lines, "  {symbol}: {}", row(quote)),
-            Err(error) => writeln!(lines, "  {symbol}: failed / {}: {error}", error.reason()),
-        };
-        priced += usize::from(outcome.is_ok());
+/// What came of the symbols, line by line, and the verdict; and how many got a price.
+fn verdict(read: Result<Extracted, SourceError>, symbols: &[Symbol], trouble: &Trouble<'_>) -> (String, usize) {
+    let Extracted { outcomes, ignored } = match read {
+        Ok(extracted) => extracted,
+        Err(error) => {
+            let named = symbols.first().map_or("symbol".to_owned(), ToString::to_string);
+            return (format!("  verdict: failed / {}", trouble.words(&error, &named)), 0);
+        }
+    };
+    let line = |(symbol, outcome): &(Symbol, Result<Quote, SourceError>)| match outcome {
+        Ok(quote) => format!("  {symbol}: {}\n", row(quote)),
+        Err(error) => format!("  {symbol}: failed / {}\n", trouble.words(error, symbol.as_str())),
+    };
+    let mut lines: String = outcomes.iter().map(line).collect();
+    if ignored > 0 {
+        lines += &format!("  {ignored} rows were about something nobody asked for\n");
     }
-    if extracted.ignored > 0 {
-        let _ = writeln!(lines, "  {} rows were about something nobody asked for", extracted.ignored);
-    }
-    Ok((lines, priced))
+    let priced = outcomes.iter().filter(|(_, outcome)| outcome.is_ok()).count();
+    (format!("{lines}  verdict: {priced} of {} symbols priced", symbols.len()), priced)
+}
+
+/// What to do with what was shown, if nothing else proves the filter.
+fn next_step(source: &SourceSettings) -> String {
+    let name = &source.name;
+    let next =
+        format!("  nothing proves its filter yet: an example can be written from this ([[sources.{name}.examples]])\n");
+    if source.examples.is_empty() { next } else { String::new() }
 }
 
 /// A quote in one line: what it states, and nothing it does not.

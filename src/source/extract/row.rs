@@ -54,6 +54,14 @@ impl<'v> Row<'v> {
         }
     }
 
+    /// The same for a row that must be about one of so many symbols that were asked for.
+    pub(super) fn symbol_of(&self, asked: usize) -> Result<Option<String>, String> {
+        match self.symbol()? {
+            None if asked != 1 => Err(format!("the filter gave a row without a symbol, though {asked} were asked for")),
+            named => Ok(named),
+        }
+    }
+
     /// Whether the row is a failure.
     pub(super) fn is_error(&self) -> bool {
         self.field("error").is_some()

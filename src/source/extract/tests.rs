@@ -6,20 +6,20 @@ use super::*;
 use crate::quote::{Session, Stated};
 use crate::settings::source::SourceTable;
 
-fn extractor(toml: &str) -> Extractor {
+pub(super) fn extractor(toml: &str) -> Extractor {
     let base = "classes = [\"crypto\", \"equity\"]\nurl = \"https://x.test/{symbols}\"\njq = \".[]\"\nbatch = 10";
     let table: SourceTable = toml::from_str(toml).unwrap();
     let source = table.over(toml::from_str(base).unwrap()).resolve("x").unwrap();
     Extractor::new(&source).unwrap_or_else(|error| panic!("{error}"))
 }
 
-fn reply(status: u16, body: &str) -> RawReply {
+pub(super) fn reply(status: u16, body: &str) -> RawReply {
     let received_at = "2026-11-20T14:31:10Z".parse().unwrap();
     let latency = Duration::from_millis(88);
     RawReply { status, body: body.as_bytes().to_vec(), retry_after: None, received_at, latency }
 }
 
-fn symbols(asked: &[&str]) -> Vec<Symbol> {
+pub(super) fn symbols(asked: &[&str]) -> Vec<Symbol> {
     asked.iter().map(|text| Symbol::parse(text).unwrap()).collect()
 }
 

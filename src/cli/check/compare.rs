@@ -1,0 +1,223 @@
+//! Compares what each source said with the median of what the others said.
+
+use rust_decimal::{Decimal, RoundingStrategy};
+
+use crate::decimal::{basis_points, plain};
+
+const HALF: Decimal = Decimal::from_parts(5, 0, 0, false, 1);
+
+/// What one source said about a symbol.
+#[derive(Clone, Debug)]
+pub(super) struct Voice<'a> {
+    pub(super) source: &'a str,
+    pub(super) price: Decimal,
+    /// A reference is compared with the others, but nobody is compared with it while there are others.
+    pub(super) is_reference: bool,
+}
+
+/// How a source's price stands to those of the others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// There is nothing to compare it with.
+    Alone,
+    /// The others agree; this is their median, and who they are.
+    Measured {
+        /// The median of the others' prices.
+        median: Decimal,
+        /// Who they are.
+        others: Vec<String>,
+        /// Whether the price is farther from it than is allowed.
+        is_off: bool,
+    },
+    /// No majority agrees, so nobody can say who is wrong.
+    Unclear {
+        /// Who said least, and what.
+        lowest: (String, Decimal),
+        /// Who said most, and what.
+        highest: (String, Decimal),
+        /// How many there are.
+        of: usize,
+    },
+}
+
+/// How each price stands to the others', where `beyond` is the fraction of a median that a price may be away from it.
+pub(super) fn compare(voices: &[Voice<'_>], beyond: Decimal) -> Vec<Standing> {
+    let independent: Vec<&Voice<'_>> = voices.iter().filter(|voice| !voice.is_reference).collect();
+    let mut voters = if independent.is_empty() { voices.iter().collect() } else { independent };
+    voters.sort_by_key(|voice| (voice.price, voice.source));
+    let trusted = trusted(&voters, beyond);
+    let standing = |voice: &Voice<'_>| match (&trusted, &voters[..]) {
+        (Some(trusted), _) => measured(voice, trusted, beyond),
+        (None, [lowest, .., highest]) => {
+            let said = |voice: &Voice<'_>| (voice.source.to_owned(), voice.price);
+            Standing::Unclear { lowest: said(lowest), highest: said(highest), of: voters.len() }
+        }
+        (None, _) => Standing::Alone,
+    };
+    voices.iter().map(standing).collect()
+}
+
+/// Those whom the others are measured by: a majority near the median of all. Without it one liar would make liars of those
+/// whom it is compared with. Two that disagree are none.
+fn trusted<'v>(sorted: &[&'v Voice<'v>], beyond: Decimal) -> Option<Vec<&'v Voice<'v>>> {
+    let median = median(sorted);
+    let near: Vec<_> = match sorted {
+        [one, other] if is_beyond(beyond, other.price, one.price) => Vec::new(),
+        [_, _] => sorted.to_vec(),
+        _ => sorted.iter().copied().filter(|voice| !is_beyond(beyond, voice.price, median)).collect(),
+    };
+    (near.len() * 2 > sorted.len()).then_some(near)
+}
+
+fn measured(voice: &Voice<'_>, trusted: &[&Voice<'_>], beyond: Decimal) -> Standing {
+    let others: Vec<_> = trusted.iter().copied().filter(|other| other.source != voice.source).collect();
+    if others.is_empty() {
+        return Standing::Alone;
+    }
+    let median = median(&others);
+    let is_off = is_beyond(beyond, voice.price, median);
+    let mut others: Vec<String> = others.into_iter().map(|other| other.source.to_owned()).collect();
+    others.sort_unstable();
+    Standing::Measured { median, others, is_off }
+}
+
+/// The median of prices in their order; of an even number, the middle of the two in the middle.
+fn median(sorted: &[&Voice<'_>]) -> Decimal {
+    let price = |at: usize| sorted.get(at).map_or(Decimal::ZERO, |voice| voice.price);
+    let (half, upper) = (sorted.len() / 2, price(sorted.len() / 2));
+    if half == 0 || !sorted.len().is_multiple_of(2) {
+        return upper;
+    }
+    let lower = price(half - 1);
+    lower.saturating_add(upper.saturating_sub(lower).saturating_mul(HALF))
+}
+
+fn is_beyond(fraction: Decimal, price: Decimal, from: Decimal) -> bool {
+    price.saturating_sub(from).abs() > fraction.saturating_mul(from)
+}
+
+impl Standing {
+    /// How a price stands to the others, in a few words.
+    pub(super) fn words(&self, price: Decimal) -> String {
+        match self {
+            Standing::Alone => "no other price to compare with".to_owned(),
+            Standing::Measured { median, others, is_off } => {
+                let distance = distance(price, *median, *is_off);
+                match &others[..] {
+                    [only] => format!("{distance} {only}'s {}", plain(*median)),
+                    many => format!("{distance} the median {} of {} others", plain(*median), many.len()),
+                }
+            }
+            Standing::Unclear { lowest, highest, of: 2 } => {
+                format!("the two differ by {}: nobody can say who is wrong", apart(lowest.1, highest.1))
+            }
+            Standing::Unclear { lowest, highest, of } => {
+                format!("the {of} are up to {} apart: no majority agrees", apart(lowest.1, highest.1))
+            }
+        }
+    }
+}
+
+/// How far one price is from another: in percent where it is off, else in basis points.
+pub(super) fn distance(price: Decimal, from: Decimal, is_off: bool) -> String {
+    let (difference, side) = (price.saturating_sub(from).abs(), if price > from { "above" } else { "below" });
+    match basis_points(difference, from) {
+        Some(points) if points.is_zero() => "at".to_owned(),
+        Some(points) if !is_off => format!("{points} bps {side}"),
+        _ => format!("{} {side}", percent(difference, from)),
+    }
+}
+
+/// How far two prices are apart, as a share of the lower one.
+pub(super) fn apart(lowest: Decimal, highest: Decimal) -> String {
+    percent(highest.saturating_sub(lowest), lowest)
+}
+
+/// `8.0 %`.
+fn percent(part: Decimal, whole: Decimal) -> String {
+    let ratio = part.checked_div(whole).and_then(|ratio| ratio.checked_mul(Decimal::ONE_HUNDRED));
+    let rounded = ratio.map(|ratio| {
+        let mut rounded = ratio.round_dp_with_strategy(1, RoundingStrategy::MidpointNearestEven);
+        rounded.rescale(1);
+        rounded.to_string()
+    });
+    format!("{} %", rounded.as_deref().unwrap_or("endlessly many"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn voices<'a>(said: &[(&'a str, &str)]) -> Vec<Voice<'a>> {
+        let voice = |(source, price): &(&'a str, &str)| Voice {
+            source,
+            price: crate::decimal::read(price).unwrap(),
+            is_reference: source.starts_with("reference"),
+        };
+        said.iter().map(voice).collect()
+    }
+
+    /// What is said of each source where 2 % are allowed.
+    fn said(said: &[(&str, &str)]) -> Vec<String> {
+        let voices = voices(said);
+        let standings = compare(&voices, Decimal::new(2, 2));
+        voices.iter().zip(standings).map(|(voice, standing)| standing.words(voice.price)).collect()
+    }
+
+    #[test]
+    fn the_one_who_is_off_is_named_and_the_others_are_not_measured_by_it() {
+        let four = said(&[("alpha", "249.90"), ("beta", "231.39"), ("gamma", "231.40"), ("delta", "231.38")]);
+        assert_eq!(four[0], "8.0 % above the median 231.39 of 3 others");
+        assert_eq!(
+            four[1..],
+            [
+                "at the median 231.39 of 2 others",
+                "0.6 bps above the median 231.385 of 2 others",
+                "0.6 bps below the median 231.395 of 2 others"
+            ]
+        );
+        let three = said(&[("alpha", "213.00"), ("beta", "231.40"), ("gamma", "231.38")]);
+        assert_eq!(
+            three,
+            ["7.9 % below the median 231.39 of 2 others", "0.9 bps above gamma's 231.38", "0.9 bps below beta's 231.4"]
+        );
+    }
+
+    #[test]
+    fn of_an_even_number_the_median_is_the_middle_of_the_two_in_the_middle() {
+        let five = said(&[("a", "100"), ("b", "101"), ("c", "100.5"), ("d", "100.9"), ("e", "100.2")]);
+        assert_eq!(five[0], "69.5 bps below the median 100.7 of 4 others");
+        assert_eq!(five[2], "5.0 bps below the median 100.55 of 4 others");
+    }
+
+    #[test]
+    fn one_source_alone_has_nothing_to_be_compared_with() {
+        assert_eq!(said(&[("alpha", "231.40")]), ["no other price to compare with"]);
+        assert!(said(&[]).is_empty());
+    }
+
+    #[test]
+    fn of_two_that_differ_nobody_can_say_who_is_wrong() {
+        let words = "the two differ by 8.0 %: nobody can say who is wrong";
+        assert_eq!(said(&[("alpha", "249.90"), ("beta", "231.39")]), [words, words]);
+        assert_eq!(said(&[("alpha", "100.5"), ("beta", "100")])[0], "50.0 bps above beta's 100");
+    }
+
+    #[test]
+    fn two_camps_have_no_majority() {
+        let camps = said(&[("alpha", "108"), ("beta", "108"), ("gamma", "100"), ("delta", "100")]);
+        assert_eq!(camps[3], "the 4 are up to 8.0 % apart: no majority agrees");
+        assert_eq!(said(&[("a", "1"), ("b", "2"), ("c", "3")])[0], "the 3 are up to 200.0 % apart: no majority agrees");
+        // three of five are one
+        let five = said(&[("a", "108"), ("b", "108"), ("c", "100"), ("d", "100"), ("e", "100")]);
+        assert_eq!(five[0], "8.0 % above the median 100 of 3 others");
+        assert_eq!(five[4], "at the median 100 of 2 others");
+    }
+
+    #[test]
+    fn a_reference_is_compared_with_the_others_and_nobody_with_it() {
+        let fx = said(&[("kraken", "1.16"), ("reference-1", "1.10"), ("reference-2", "1.10")]);
+        assert_eq!(fx, ["no other price to compare with", "5.2 % below kraken's 1.16", "5.2 % below kraken's 1.16"]);
+        assert_eq!(said(&[("reference-1", "1.1"), ("reference-2", "1.1")])[0], "at reference-2's 1.1");
+    }
+}

@@ -1,0 +1,68 @@
+//! Tries a source on its examples, and says which of them do not hold and why.
+
+use super::explain::{explain, head};
+use super::known;
+use super::limits::bears;
+use crate::settings::Settings;
+use crate::settings::source::{Example, SourceSettings};
+use crate::source::example;
+use crate::source::extract::Extractor;
+
+/// What came of a source's examples.
+pub(super) struct Proof {
+    /// Whether all of them hold.
+    pub(super) holds: bool,
+    /// The verdict in one line, what its limits bear, and what does not hold.
+    pub(super) text: String,
+}
+
+/// Tries all examples of a source.
+pub(super) fn prove(source: &SourceSettings) -> Proof {
+    let name = &source.name;
+    let extractor = match Extractor::new(source) {
+        Ok(extractor) => extractor,
+        Err(error) => return Proof { holds: false, text: format!("{name}: sources.{name}.{error}\n") },
+    };
+    let wrong: Vec<String> =
+        source.examples.iter().filter_map(|example| difference(&extractor, source, example)).collect();
+    let holds = wrong.is_empty();
+    let verdict = match (holds, source.examples.len()) {
+        (true, 0) => "ok, no examples".to_owned(),
+        (holds, count) => {
+            let plural = if count == 1 { "" } else { "s" };
+            format!("{}, {count} example{plural}", if holds { "ok" } else { "WRONG" })
+        }
+    };
+    let limits: String = source.limits.iter().map(|limit| format!("  {}\n", bears(source, *limit))).collect();
+    Proof { holds, text: format!("{name}: {verdict}\n{limits}{}", wrong.concat()) }
+}
+
+/// What is different in an example, and where that comes from.
+fn difference(extractor: &Extractor, source: &SourceSettings, example: &Example) -> Option<String> {
+    let difference = example::check(extractor, source, example).err()?;
+    let mut lines = vec![format!("  example \"{}\": {difference}", example.about)];
+    let asked = example::asked(example).unwrap_or_default();
+    let reply = example::reply(example);
+    let outcomes = extractor.read(&reply, &asked).map(|extracted| extracted.outcomes);
+    let all_quotes = outcomes.is_ok_and(|outcomes| outcomes.iter().all(|(_, outcome)| outcome.is_ok()));
+    // of a quote that is there, the field that differs says it all
+    if example.error.is_some() || !all_quotes {
+        let explained = explain(extractor, &reply, &asked, &difference);
+        let body = head(extractor, &reply, "          ");
+        lines.extend(std::iter::once(body).chain(explained).map(|line| format!("    {line}")));
+    }
+    Some(lines.join("\n") + "\n")
+}
+
+/// What to do about a filter that nothing has proved; empty if there are examples.
+pub(super) fn unproved(source: &SourceSettings, settings: &Settings) -> String {
+    if !source.examples.is_empty() {
+        return String::new();
+    }
+    let (name, symbol) = (&source.name, known::first(source, settings));
+    let symbol = symbol.map_or("SYMBOL".to_owned(), |symbol| symbol.to_string());
+    format!(
+        "  nothing proves its filter yet: `quotefold check {name} {symbol} --live` shows a real reply, and what the filter makes \
+         of it;\n  an example can be written from that ([[sources.{name}.examples]]), and is tried from then on\n"
+    )
+}

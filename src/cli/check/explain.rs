@@ -1,0 +1,98 @@
+//! Explains what a filter made of a reply that it was not written for: the reply's head, and the place or the row that is wrong.
+
+use crate::source::extract::look::{Look, Stop};
+use crate::source::extract::{Extractor, RawReply};
+use crate::symbol::Symbol;
+
+/// How much of a reply is shown, in characters.
+const HEAD: usize = 600;
+/// How much of a row, of a stage of a filter and of what it was given is shown.
+const LONGEST: usize = 200;
+/// How many rows are shown.
+const MOST_ROWS: usize = 3;
+
+/// The head of a reply's body; lines after the first are indented.
+pub(super) fn head(extractor: &Extractor, reply: &RawReply, indent: &str) -> String {
+    // hidden first: the cut must not fall into a key
+    let body = extractor.scrub().hide(&String::from_utf8_lossy(&reply.body));
+    let lines: Vec<String> = shortened(body.trim(), HEAD).lines().map(plain).collect();
+    format!("body: {}", if lines.is_empty() { "(empty)".to_owned() } else { lines.join(&format!("\n{indent}")) })
+}
+
+/// What is wrong, line by line. What has been `said` before is not said again.
+pub(super) fn explain(extractor: &Extractor, reply: &RawReply, asked: &[Symbol], said: &str) -> Vec<String> {
+    let Look { rows, stop } = extractor.look(reply, asked);
+    if let Some(stop) = stop {
+        return stopped(&stop, said);
+    }
+    let first_wrong = rows.iter().enumerate().find_map(|(at, row)| Some((at + 1, row, row.fault.as_ref()?)));
+    if let Some((number, row, why)) = first_wrong {
+        let why = unless(said, why);
+        return vec![format!("row {number} of {} cannot be read{why}: {}", rows.len(), one_line(&row.text))];
+    }
+    let shown = rows.iter().take(MOST_ROWS).map(|row| format!("  {}", one_line(&row.text)));
+    match rows.len() {
+        0 => vec!["the filter gave no row".to_owned()],
+        1 => vec![format!("the filter gave one row: {}", one_line(&rows[0].text))],
+        all if all <= MOST_ROWS => std::iter::once(format!("the filter gave {all} rows:")).chain(shown).collect(),
+        all => std::iter::once(format!("the filter gave {all} rows; the first are:")).chain(shown).collect(),
+    }
+}
+
+fn stopped(stop: &Stop, said: &str) -> Vec<String> {
+    let why = unless(said, &stop.why);
+    let Some(place) = &stop.place else {
+        return if why.is_empty() { Vec::new() } else { vec![stop.why.clone()] };
+    };
+    let (line, column) = (place.line, place.column);
+    let mut lines =
+        vec![format!("the filter stopped at line {line}, column {column}{why}: {}", one_line(&place.stage))];
+    lines.extend(place.given.as_ref().map(|given| format!("what it was given there: {}", one_line(given))));
+    lines
+}
+
+/// A reason in parentheses, unless it stands in what has been said already.
+fn unless(said: &str, why: &str) -> String {
+    if said.contains(why) { String::new() } else { format!(" ({why})") }
+}
+
+/// A text in one line, and not too long.
+fn one_line(text: &str) -> String {
+    shortened(&plain(&text.split_whitespace().collect::<Vec<_>>().join(" ")), LONGEST)
+}
+
+/// A text's beginning, with a sign that there is more.
+pub(super) fn shortened(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{} …", text[..end].trim_end()),
+        None => text.to_owned(),
+    }
+}
+
+/// A line that a terminal takes for text: a vendor's words must not move the cursor.
+fn plain(line: &str) -> String {
+    line.trim_end().replace(|c: char| c.is_control() && c != '\t', " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_too_long_is_cut_and_says_so() {
+        assert_eq!(shortened("äöü", 3), "äöü");
+        assert_eq!(shortened("ab cd", 3), "ab …");
+        assert_eq!(one_line("a |\n  b"), "a | b");
+    }
+
+    #[test]
+    fn a_vendors_words_do_not_move_the_cursor() {
+        assert_eq!(plain("a\u{1b}[2Jb\r"), "a [2Jb");
+    }
+
+    #[test]
+    fn what_has_been_said_is_not_said_again() {
+        assert_eq!(unless("malformed (it stopped)", "it stopped"), "");
+        assert_eq!(unless("unauthorized", "it stopped"), " (it stopped)");
+    }
+}

@@ -1,0 +1,137 @@
+//! Asks every source that is on once, all at the same time, and compares what they say.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rust_decimal::Decimal;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::compare::{Standing, Voice, compare};
+use super::known;
+use crate::Quotefold;
+use crate::board::Need;
+use crate::fold::{Exclusion, Judged, Verdict, fold};
+use crate::quote::{Outcome, Role};
+use crate::settings::Settings;
+use crate::settings::source::SourceSettings;
+use crate::source::share::Ask;
+use crate::symbol::Symbol;
+
+/// What every source said.
+pub(super) struct Survey {
+    /// What was set.
+    pub(super) settings: Settings,
+    /// A line per source: those that were asked for the same stand together.
+    pub(super) lines: Vec<Line>,
+    /// When they had all answered.
+    pub(super) now: Timestamp,
+}
+
+/// What one source said.
+pub(super) struct Line {
+    /// Who.
+    pub(super) source: SourceSettings,
+    /// What it said; `None` if nothing is known that it could be asked for.
+    pub(super) said: Option<Said>,
+}
+
+/// What a source said about what it was asked for.
+pub(super) struct Said {
+    /// What the fold makes of it.
+    pub(super) judged: Judged,
+    /// The price and how it stands to the others', if it can be compared.
+    pub(super) standing: Option<(Decimal, Standing)>,
+    /// How far prices of its class may be apart.
+    pub(super) allowed: Decimal,
+}
+
+impl Survey {
+    /// Asks every source of a service.
+    ///
+    /// # Errors
+    /// When no calls can be made at all.
+    pub(super) fn new(service: Quotefold) -> io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let outcomes = runtime.block_on(ask(&service));
+        runtime.shutdown_background();
+        let now = service.clock.now().wall;
+        let mut said = judge(&service, outcomes, now);
+        let line = |source: &SourceSettings| Line { source: source.clone(), said: said.remove(&source.name) };
+        let mut lines: Vec<Line> = service.settings.sources.iter().map(line).collect();
+        // by name within a symbol, as they came; whoever was not asked comes last
+        lines.sort_by_key(|line| {
+            let symbol = line.said.as_ref().map(|said| said.judged.outcome.symbol.clone());
+            (symbol.is_none(), symbol)
+        });
+        Ok(Survey { lines, settings: service.settings, now })
+    }
+
+    /// Whether every source gave a price.
+    pub(super) fn is_all_priced(&self) -> bool {
+        self.lines.iter().all(|line| line.said.as_ref().is_some_and(|said| said.judged.price.is_some()))
+    }
+}
+
+/// Asks each source for one symbol, through the very stack that serves requests: sources of one vendor keep to its limits.
+async fn ask(service: &Quotefold) -> Vec<Outcome> {
+    let profiles: Vec<_> = service.sources.iter().map(|source| source.profile.as_ref()).collect();
+    let chosen = known::choose(&profiles, &service.settings);
+    let need = Need { refresh_after: Duration::ZERO, unknown_for: Duration::ZERO };
+    let mut calls = JoinSet::new();
+    for (source, symbol) in service.sources.iter().zip(chosen) {
+        let due = symbol.into_iter().map(|symbol| (symbol, need)).collect();
+        let ask = Ask { arrived: Instant::now(), due, riders: Vec::new() };
+        for wait in source.share.ask(&ask) {
+            let share = source.share.clone();
+            calls.spawn(async move { share.arrive(wait).await });
+        }
+    }
+    calls.join_all().await
+}
+
+/// What becomes of each outcome, by its source, and how it stands to the others about the same symbol.
+fn judge(service: &Quotefold, outcomes: Vec<Outcome>, now: Timestamp) -> BTreeMap<String, Said> {
+    let mut by_symbol: BTreeMap<Symbol, Vec<Outcome>> = BTreeMap::new();
+    for mut outcome in outcomes {
+        // how old a quote may be depends on its class
+        let class = service.settings.class(&outcome.symbol);
+        let source = service.sources.iter().find(|source| source.profile.name() == outcome.origin.source);
+        outcome.origin = source.map_or(outcome.origin, |source| source.profile.origin(class));
+        by_symbol.entry(outcome.symbol.clone()).or_default().push(outcome);
+    }
+    by_symbol.into_iter().flat_map(|(symbol, outcomes)| about(&symbol, outcomes, &service.settings, now)).collect()
+}
+
+/// What became of all outcomes about one symbol.
+fn about(symbol: &Symbol, outcomes: Vec<Outcome>, settings: &Settings, now: Timestamp) -> Vec<(String, Said)> {
+    let rule = settings.rule(symbol, None);
+    let quotes = fold(symbol, outcomes, &rule, now).quotes;
+    let voices: Vec<Voice<'_>> = quotes.iter().filter_map(voice).collect();
+    let mut standings: BTreeMap<String, (Decimal, Standing)> = voices
+        .iter()
+        .zip(compare(&voices, rule.outlier_beyond))
+        .map(|(voice, standing)| (voice.source.to_owned(), (voice.price, standing)))
+        .collect();
+    let said = |judged: Judged| {
+        let source = judged.outcome.origin.source.clone();
+        let standing = standings.remove(&source);
+        (source, Said { judged, standing, allowed: rule.outlier_beyond })
+    };
+    quotes.into_iter().map(said).collect()
+}
+
+/// A price that others can be compared with: one that the fold would look at, whether it would need it or not.
+fn voice(judged: &Judged) -> Option<Voice<'_>> {
+    use Exclusion::{NotFolded, OtherSession, Outlier, Reference, SameAccount};
+    let comparable = match judged.verdict {
+        Verdict::Used => true,
+        Verdict::Excluded(why) => matches!(why, NotFolded | OtherSession | Outlier | Reference | SameAccount),
+        Verdict::Failed => false,
+    };
+    let origin = &judged.outcome.origin;
+    let price = judged.price.filter(|_| comparable)?;
+    Some(Voice { source: &origin.source, price, is_reference: origin.role == Role::Reference })
+}

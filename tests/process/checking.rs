@@ -1,0 +1,193 @@
+//! `quotefold check`: what it says of filters that are wrong, of vendors that refuse, and of one who is off.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use crate::support::{Configuration, Ended, Program, Upstream, get, post, run, start, until};
+
+const README: &str = include_str!("../../README.md");
+
+/// The first block of code of a kind under a heading of the README, after these words.
+fn block(after: &str, kind: &str) -> &'static str {
+    let (_, rest) = README.split_once(after).unwrap_or_else(|| panic!("{after:?} is not in the README"));
+    let (_, rest) = rest.split_once(&format!("\n```{kind}\n")).unwrap_or_else(|| panic!("no {kind} after {after:?}"));
+    rest.split_once("```").expect("an end of the block").0
+}
+
+/// The README's own source.
+fn desk() -> &'static str {
+    block("\n## Your own source\n", "toml")
+}
+
+fn check(configuration: &Configuration, arguments: &[&str], variables: &[(&str, &str)]) -> Ended {
+    let arguments = [&["check"], arguments, &["--config", configuration.path()]].concat();
+    Program::new(&mut start(&arguments, variables)).ended()
+}
+
+/// `check --live` where every source gives a price; on a busy machine one may be late at first.
+fn all_priced(configuration: &Configuration) -> Ended {
+    let mut last = None;
+    until("every source in time", || last.insert(check(configuration, &["--live"], &[])).code == Some(0));
+    last.expect("it ended")
+}
+
+const TOKEN: [(&str, &str); 1] = [("DESK_TOKEN", "abcdefgh")];
+
+/// A line without its figures, which differ each time.
+fn without_figures(line: &str) -> String {
+    let figure = |c: char| c.is_ascii_digit() || ".:".contains(c);
+    let words = line.split_whitespace().map(|word| {
+        if word.starts_with(|c: char| c.is_ascii_digit()) { word.trim_start_matches(figure) } else { word }
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn a_venue_of_the_demo_that_lies_is_named_with_how_far_it_is_off() {
+    let (_program, address) = Program::demo();
+    let configuration = Configuration::new(&get(address, "/demo/configuration").body);
+    let honest = all_priced(&configuration);
+    assert!(honest.stdout.contains("Nobody is off"), "{}", honest.stdout);
+
+    assert_eq!(post(address, "/demo/alpha/lie").status, 200);
+    // a price that is off is a price
+    let ended = all_priced(&configuration);
+    let off: Vec<&str> = ended.stdout.lines().filter(|line| line.contains(" is off: ")).collect();
+    assert!(
+        matches!(off[..], [line] if line.starts_with("alpha is off: ") && line.contains(" for AAPL is 8.0 % above ")),
+        "{}",
+        ended.stdout
+    );
+
+    // and that is what the README shows
+    let shown = block("check --live --config demo.toml\n```\n", "");
+    let asked = |text: &str| {
+        text.lines()
+            .take(9)
+            .map(|line| line.split_whitespace().take(2).collect::<Vec<_>>().join(" "))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(asked(shown), asked(&ended.stdout));
+    for line in shown.lines().filter(|line| !line.contains("bps") && !line.contains(" at the median ")) {
+        let words = without_figures(line);
+        assert!(ended.stdout.lines().any(|line| without_figures(line) == words), "{line}\n{}", ended.stdout);
+    }
+}
+
+#[test]
+fn the_readmes_own_source_is_asked_as_it_stands_there() {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
+    let desk_says = Upstream::saying(
+        200,
+        format!(r#"{{"data":[{{"ticker":"AAPL","last":231.44,"bid":231.43,"ask":231.46,"ts":{now}}}]}}"#),
+    );
+    assert!(desk().lines().count() <= 10, "a source of one's own takes no more than ten lines");
+    let configuration = Configuration::new(&format!("{}base_url = \"http://{}\"\n", desk(), desk_says.address));
+    let ended = check(&configuration, &["desk", "AAPL", "--live"], &TOKEN);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    for words in [
+        "desk: ok, no examples\n  request: GET http://",
+        "/quotes?ids=AAPL\n  status: 200, ",
+        "\n  body: {\"data\":[{\"ticker\":\"AAPL\",",
+        "\n  AAPL: price 231.44, bid 231.43, ask 231.46, at ",
+        "\n  took: ",
+        "\n  verdict: 1 of 1 symbols priced\n  nothing proves its filter yet: an example can be written from this",
+    ] {
+        assert!(ended.stdout.contains(words), "{words:?} is not in {}", ended.stdout);
+    }
+    assert!(desk_says.heads()[0].contains("authorization: Bearer abcdefgh"), "{:?}", desk_says.heads());
+    let ended = check(&configuration, &["desk"], &TOKEN);
+    let hint = "desk: ok, no examples\n  nothing proves its filter yet: `quotefold check desk AAPL --live` shows";
+    assert!(ended.code == Some(0) && ended.stdout.starts_with(hint), "{ended:?}");
+    let survey = check(&configuration, &["--live"], &TOKEN);
+    assert!(survey.code == Some(0) && survey.stdout.contains("no other price to compare with"), "{survey:?}");
+}
+
+#[test]
+fn a_wrong_filter_is_explained_as_the_readme_shows() {
+    let example = block("with what it means:\n", "toml");
+    let right = Configuration::new(&format!("{}\n{example}", desk()));
+    let ended = check(&right, &["desk"], &TOKEN);
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "desk: ok, 1 example\n"), "{ended:?}");
+    let wrong = Configuration::new(&format!("{}\n{example}", desk().replace("'.data[]", "'.items[]")));
+    let ended = check(&wrong, &["desk"], &TOKEN);
+    assert_eq!(ended.code, Some(78), "{ended:?}");
+    assert_eq!(ended.stdout, block("Of a filter that begins with", ""));
+}
+
+#[test]
+fn a_wrong_filter_is_explained_on_a_real_reply_too() {
+    let vendor = Upstream::saying(200, r#"{"quotes":{"AAPL":{"p":231.44},"MSFT":null}}"#);
+    let live = |jq: &str| {
+        let configuration = Configuration::new(&vendor.source("desk", &format!("jq = '{jq}'")));
+        let ended = check(&configuration, &["desk", "AAPL", "MSFT", "--live"], &[]);
+        assert_eq!(ended.code, Some(1), "{ended:?}");
+        ended.stdout
+    };
+    let stopped = live(".quotes | to_entries[] | {symbol: .key, price: .value.p[]}");
+    assert!(stopped.contains("\n  body: {\"quotes\":{\"AAPL\":{\"p\":231.44},\"MSFT\":null}}\n"), "{stopped}");
+    assert!(
+        stopped.contains("\n  the filter stopped at line 1, column 26: {symbol: .key, price: .value.p[]}\n"),
+        "{stopped}"
+    );
+    assert!(
+        stopped.contains("\n  what it was given there: {\"key\":\"AAPL\",\"value\":{\"p\":231.44}}\n"),
+        "{stopped}"
+    );
+    assert!(stopped.contains("\n  verdict: failed / malformed: the filter stopped: "), "{stopped}");
+    let unnamed = live(".quotes[] | {price: .p}");
+    assert!(unnamed.contains("\n  row 1 of 2 cannot be read: {\"price\":231.44}\n"), "{unnamed}");
+    let other_names = live(".quotes | to_entries[] | {symbol: (.key + \".US\"), price: .value.p}");
+    assert!(
+        other_names.contains("  the filter gave 2 rows:\n    {\"symbol\":\"AAPL.US\",\"price\":231.44}\n"),
+        "{other_names}"
+    );
+}
+
+#[test]
+fn keys_and_limits_are_told_in_words() {
+    let (refusing, limiting, lost) = (
+        Upstream::saying(401, r#"{"error":"Invalid API key."}"#),
+        Upstream::new(|call| call.reply(429, "Retry-After: 40\r\n", "{}")),
+        Upstream::saying(200, r#"[{"s":"BTC-EUR","p":1}]"#),
+    );
+    let text = format!(
+        "[sources.finnhub]\nbase_url = \"http://{}\"\n{}{}",
+        refusing.address,
+        limiting.source("limiting", "classes = [\"crypto\"]"),
+        lost.source("lost", "classes = [\"crypto\"]"),
+    );
+    let ended = check(&Configuration::new(&text), &["--live"], &[("FINNHUB_API_KEY", "planted-key")]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    for words in [
+        "unauthorized: the key in FINNHUB_API_KEY was refused: ",
+        "rate_limited: it is asked too often; not to be asked until ",
+        "missing: the reply holds nothing for this symbol, asked for as \"BTC-USD\"",
+        "\n0 of 3 sources gave a price.\n",
+        "\n`quotefold check lost BTC-USD --live` shows what lost replied.\n",
+    ] {
+        assert!(ended.stdout.contains(words), "{words:?} is not in {}", ended.stdout);
+    }
+}
+
+#[test]
+fn slow_sources_are_waited_for_at_the_same_time() {
+    let silent: Vec<Upstream> = (0..6).map(|_| Upstream::silent()).collect();
+    let source = |(at, upstream): (usize, &Upstream)| upstream.source(&format!("s{at}"), "timeout = \"900ms\"");
+    let text: String = silent.iter().enumerate().map(source).collect();
+    let configuration = Configuration::new(&text);
+    let started = Instant::now();
+    let ended = check(&configuration, &["--live"], &[]);
+    assert!(ended.code == Some(1) && ended.stdout.contains("timeout: no reply within 900 ms"), "{ended:?}");
+    assert!(started.elapsed() < Duration::from_millis(6 * 900 / 2), "one after the other: {:?}", started.elapsed());
+}
+
+#[test]
+fn an_example_that_does_not_hold_is_told_before_the_sources_are_asked() {
+    let vendor = Upstream::quoting("100");
+    let example = r#"examples = [{ about = "old", asked = ["AAPL"], body = '[{"s":"AAPL","p":1}]', expect = [{ symbol = "AAPL", price = "2" }] }]"#;
+    let configuration = Configuration::new(&vendor.source("desk", example));
+    let ended = run(&["check", "--live", "--config", configuration.path()]);
+    assert_eq!(ended.code, Some(78), "{ended:?}");
+    let expected = "desk: WRONG, 1 example\n  example \"old\": AAPL: price is 1, expected 2\n\nSOURCE  SYMBOL";
+    assert!(ended.stdout.starts_with(expected), "{}", ended.stdout);
+}
