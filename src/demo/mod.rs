@@ -97,7 +97,7 @@ pub fn settings_text(venues: SocketAddr) -> String {
         );
     }
     // every listing has two venues at least, so that one liar is always found out
-    text += "format = { suffix = { DE = \":XETR\", L = \":LSE\", PA = \":EPA\", SW = \":SIX\", T = \":TSE\" }, fx = \"{base}/{quote}\" }\n";
+    text += "format = { suffix = { DE = \":XETR\", L = \":LSE\", NS = \":NSE\", PA = \":EPA\", SW = \":SIX\", T = \":TSE\" }, fx = \"{base}/{quote}\" }\n";
     text
 }
 
