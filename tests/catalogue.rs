@@ -79,7 +79,7 @@ fn dollars_are_not_asked_of_who_trades_tethers() {
     };
     assert!(covers("BTC-USDT") && covers("ETH-BTC") && !covers("BTC-USD"));
     let asked = [Symbol::parse("BTC-USDT").unwrap(), Symbol::parse("ETH-BTC").unwrap()];
-    let url = "https://api.binance.com/api/v3/ticker/24hr?symbols=%5B%22BTCUSDT%22%2C%22ETHBTC%22%5D";
+    let url = "https://data-api.binance.vision/api/v3/ticker/24hr?symbols=%5B%22BTCUSDT%22%2C%22ETHBTC%22%5D";
     assert_eq!((extractor.spelling().request(&asked).url.as_str(), source.batch), (url, 20));
 }
 
