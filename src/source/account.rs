@@ -3,6 +3,8 @@
 //! The sources of one vendor share an account. Counting is all it does; who waits for room waits in
 //! [`super::rate_limit`].
 
+mod heed;
+
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,7 +12,6 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::batch::Reply;
 use super::cooldown::{Cooldown, Cooldowns};
 use super::error::SourceError;
 use crate::settings::units::Limit;
@@ -20,6 +21,8 @@ use crate::settings::units::Limit;
 pub struct Account {
     /// Whose it is, for log lines.
     name: String,
+    /// Whether a refusal can be the key's fault.
+    has_key: bool,
     limits: Vec<Limit>,
     state: Mutex<State>,
     cooling: watch::Sender<Option<Cooldown>>,
@@ -73,7 +76,18 @@ impl Account {
         let spread = stated.iter().filter(|limit| limit.period >= Duration::from_secs(3600));
         let spread = spread.map(|limit| Limit { calls: limit.calls.div_ceil(5), period: limit.period / 5 });
         let limits = stated.iter().copied().chain(spread).collect();
-        Account { name: name.to_owned(), limits, state: Mutex::default(), cooling: watch::Sender::new(None) }
+        Account {
+            name: name.to_owned(),
+            has_key: true,
+            limits,
+            state: Mutex::default(),
+            cooling: watch::Sender::new(None),
+        }
+    }
+
+    /// The same for a vendor that is asked without a key.
+    pub fn without_key(self) -> Self {
+        Account { has_key: false, ..self }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -83,16 +97,6 @@ impl Account {
     /// The most units that may be spent at one instant.
     pub(super) fn most_at_once(&self) -> usize {
         self.limits.iter().map(|limit| limit.calls as usize).min().unwrap_or(usize::MAX)
-    }
-
-    /// The cooldown that holds now, if any.
-    pub fn cooldown(&self, now: Instant) -> Option<Cooldown> {
-        self.cooling.borrow().clone().filter(|cooldown| cooldown.until > now)
-    }
-
-    /// Hears of cooldowns that begin from now on.
-    pub(super) fn watch_cooldowns(&self) -> watch::Receiver<Option<Cooldown>> {
-        self.cooling.subscribe()
     }
 
     /// How many of the wanted units can be spent until an instant, and what stands in the way of the next one.
@@ -204,42 +208,6 @@ impl Account {
         let longest = self.limits.iter().map(|limit| limit.period).max().unwrap_or_default();
         while state.spent.front().is_some_and(|at| *at + longest <= now) {
             state.spent.pop_front();
-        }
-    }
-
-    /// Takes to heart what a reply says of limits, keys and quotas.
-    pub(super) fn heed(&self, result: &Result<Reply, SourceError>, now: Instant) {
-        let refusal = match result {
-            Err(error) => Some(error).filter(|error| Cooldowns::concerns(error)),
-            Ok(reply) => {
-                reply.rows.iter().filter_map(|(_, row)| row.as_ref().err()).find(|error| Cooldowns::concerns(error))
-            }
-        };
-        let mut state = self.lock();
-        let holds = self.cooldown(now);
-        match refusal {
-            // of several calls in the air that meet the same wall, the first one counts
-            Some(error) if holds.as_ref().is_some_and(|holds| holds.error.reason() == error.reason()) => {}
-            Some(error) => {
-                let cooldown = state.cooldowns.begin(error, now);
-                // and of two walls the one that stands longer
-                if holds.is_none_or(|holds| holds.until < cooldown.until) {
-                    self.report(&cooldown, now);
-                    self.cooling.send_replace(Some(cooldown));
-                }
-            }
-            None if result.is_ok() => state.cooldowns.reset(),
-            None => {}
-        }
-    }
-
-    fn report(&self, cooldown: &Cooldown, now: Instant) {
-        let (account, seconds) = (&self.name, (cooldown.until - now).as_secs());
-        match &cooldown.error {
-            error @ SourceError::Unauthorized(_) => {
-                tracing::error!(account, "key refused, not asking for {seconds} s: {error}");
-            }
-            error => tracing::warn!(account, reason = error.reason(), "not asking for {seconds} s: {error}"),
         }
     }
 }

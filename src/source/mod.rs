@@ -148,8 +148,11 @@ pub fn set_up(settings: &Settings, around: &Surroundings, metrics: &Metrics) -> 
             settings.sources.iter().filter(|other| other.account == source.account).flat_map(|other| &other.limits);
         let limits: BTreeSet<_> = limits.map(|limit| (limit.period, limit.calls)).collect();
         let limits: Vec<Limit> = limits.into_iter().map(|(period, calls)| Limit { calls, period }).collect();
-        let account =
-            accounts.entry(source.account.clone()).or_insert_with(|| Arc::new(Account::new(&source.account, &limits)));
+        let has_key = settings.sources.iter().any(|other| other.account == source.account && other.key.is_some());
+        let account = accounts.entry(source.account.clone()).or_insert_with(|| {
+            let account = Account::new(&source.account, &limits);
+            Arc::new(if has_key { account } else { account.without_key() })
+        });
         let profile = Arc::new(Profile::new(source.clone(), extractor, settings));
         let (clock, large_bodies) = (around.clock.clone(), Arc::clone(&large_bodies));
         let fetch = Fetch::new(client.clone(), Arc::clone(&profile), clock, large_bodies);

@@ -123,7 +123,6 @@
 //! | D6 | nanoseconds, as a number or in a text | `polygon`: "several: one with the last digits of its time, one from a plan without trades, one it does not know" |
 //! | | | `alpaca`: "a price" |
 //! | D7 | text with an offset, of any spelling | `tiingo`: "one price is a list of one" |
-//! | | | `marketstack`: "a price" |
 //! | | | `cnbc`: "an index, as the only row of the list" |
 //! | D8 | local time whose zone stands elsewhere, or nowhere | `alphavantage-fx`: "a price with the time of another zone" |
 //! | | | `stooq`: "a price, in summer time" |

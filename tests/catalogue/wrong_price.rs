@@ -119,7 +119,9 @@ fn shifted_in_part(text: &str, time: Timestamp) -> Option<String> {
         let is_it = (local.minute(), local.second()) == (utc.minute(), utc.second());
         return is_it.then(|| local.wrapping_add(5.hours()).to_string());
     }
-    let date = text.parse::<Date>().ok().filter(|_| text.len() == "2026-05-26".len())?;
+    // a date alone, or one that is written as its first second
+    let (date, rest) = text.split_at_checked("2026-05-26".len())?;
+    let date = date.parse::<Date>().ok().filter(|_| rest.is_empty() || rest.starts_with("T00:00:00"))?;
     let days_apart = (date - utc.date()).get_days();
-    (days_apart.abs() <= 1).then(|| (date + 5.days()).to_string())
+    (days_apart.abs() <= 1).then(|| format!("{}{rest}", date + 5.days()))
 }
