@@ -191,7 +191,13 @@ fn settle(
         before.map_or((None, None, None), |known| (known.outcome.quote, known.quote_landed, known.answered));
     let failure =
         |error, latency| Failure { error, latency, at: now.wall, retry_at: retry_at.map(|at| now.wall_at(at)) };
-    let outcome = |quote, failure| Outcome { origin: Arc::clone(origin), symbol: symbol.clone(), quote, failure };
+    let outcome = |quote, failure| Outcome {
+        origin: Arc::clone(origin),
+        symbol: symbol.clone(),
+        quote,
+        failure,
+        derivation: None,
+    };
     match landing {
         Landing::Quote(quote) => Known {
             outcome: outcome(Some(quote), None),

@@ -24,6 +24,8 @@ pub struct Conversion {
     pub rate: Option<Arc<Price>>,
     /// The rate's name.
     pub symbol: Symbol,
+    /// The price before it was converted.
+    pub own_price: Decimal,
     /// The converted price.
     pub price: Option<Decimal>,
     /// How far the used quotes' votes lie from it, converted.
@@ -45,6 +47,7 @@ pub fn convert(price: Price, to: &Currency, rate: impl Fn(&Symbol) -> Option<Arc
         exact.map(|exact| significant(exact, DIGITS))
     };
     let conversion = Conversion {
+        own_price: folded.price,
         price: worth(folded.price),
         plus_minus: folded.plus_minus.and_then(worth),
         from,

@@ -13,15 +13,15 @@ use crate::decimal::{CALCULATED_DIGITS, significant};
 use crate::fold::{Degraded, Price, Status, Unavailable};
 use crate::quote::{Outcome, Quote, Stated};
 use crate::route::{Rate, Route};
-use crate::symbol::{Currency, Symbol};
+use crate::symbol::Symbol;
 
 /// How a quote was made of another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Derivation {
     /// The pair the source was asked for.
     pub asked: Symbol,
-    /// What it said about that pair.
-    pub stated: Quote,
+    /// What it said about that pair, if it gave a quote.
+    pub stated: Option<Quote>,
     /// Whether that was turned round.
     pub turned: bool,
     /// The rates it was multiplied with, or divided by, one after the other.
@@ -44,6 +44,12 @@ impl Derivation {
             return vec![&self.asked];
         }
         self.rates.iter().map(|rate| &rate.price.symbol).collect()
+    }
+
+    /// Whether the source says that its quote is in another currency than that of the pair it was asked for.
+    pub fn states_other_currency(&self) -> bool {
+        let stated = self.stated.as_ref().and_then(|stated| stated.currency.as_ref());
+        stated.is_some() && stated != self.asked.pair_currency().as_ref()
     }
 
     /// The worst of its rates that are degraded, and what it lacks.
@@ -72,17 +78,24 @@ pub fn derive(symbol: &Symbol, route: &Route, outcome: Outcome, rates: &BTreeMap
     if route.is_straight() {
         return outcome;
     }
-    let quote = outcome.quote.map(|quote| of_quote(symbol, route, quote, rates));
-    Outcome { symbol: symbol.clone(), quote, ..outcome }
-}
-
-fn of_quote(symbol: &Symbol, route: &Route, stated: Quote, rates: &BTreeMap<Symbol, Arc<Price>>) -> Quote {
     let used =
         |rate: &Rate| rates.get(&rate.symbol).map(|price| UsedRate { price: Arc::clone(price), turned: rate.turned });
-    let rates: Vec<UsedRate> = route.rates.iter().filter_map(used).collect();
-    let factor = factor(&rates).filter(|_| rates.len() == route.rates.len());
-    let worth = |value: Decimal| worth(value, route.turned, factor?);
-    let (bid, ask) = if route.turned { (stated.ask, stated.bid) } else { (stated.bid, stated.ask) };
+    let derivation = Derivation {
+        asked: route.asked.clone(),
+        stated: outcome.quote.clone(),
+        turned: route.turned,
+        rates: route.rates.iter().filter_map(used).collect(),
+    };
+    let factor = factor(&derivation.rates).filter(|_| derivation.rates.len() == route.rates.len());
+    let quote = outcome.quote.map(|quote| of_quote(symbol, quote, &derivation, factor));
+    Outcome { symbol: symbol.clone(), quote, derivation: Some(Arc::new(derivation)), ..outcome }
+}
+
+/// A quote of the symbol, of one of the pair that was asked for. `factor` multiplies and divides it.
+fn of_quote(symbol: &Symbol, stated: Quote, derivation: &Derivation, factor: Option<(Decimal, Decimal)>) -> Quote {
+    let turned = derivation.turned;
+    let worth = |value: Decimal| worth(value, turned, factor?);
+    let (bid, ask) = if turned { (stated.ask, stated.bid) } else { (stated.bid, stated.ask) };
     let price = match &stated.price {
         // zero is no price, and has no inverse
         Stated::Number(number) => match worth(*number) {
@@ -92,19 +105,19 @@ fn of_quote(symbol: &Symbol, route: &Route, stated: Quote, rates: &BTreeMap<Symb
         },
         other => other.clone(),
     };
-    let (observed_at, received_at) = oldest(&stated, &rates);
+    let (observed_at, received_at) = oldest(&stated, &derivation.rates);
     Quote {
         price,
         bid: bid.and_then(worth),
         ask: ask.and_then(worth),
         // of a pair turned round it is an amount of the other leg
-        volume: stated.volume.filter(|_| !route.turned),
-        currency: currency(symbol, route, &stated),
+        volume: stated.volume.filter(|_| !turned),
+        // a wrong one stays visible
+        currency: if derivation.states_other_currency() { stated.currency } else { symbol.pair_currency() },
         session: stated.session,
         observed_at,
         received_at,
         latency: stated.latency,
-        derivation: Some(Arc::new(Derivation { asked: route.asked.clone(), stated, turned: route.turned, rates })),
     }
 }
 
@@ -138,12 +151,6 @@ fn oldest(stated: &Quote, rates: &[UsedRate]) -> (Option<Timestamp>, Timestamp) 
         Some(folded) => (None, folded.aged_from),
         None => (stated.observed_at, stated.received_at),
     }
-}
-
-/// The symbol's currency, unless the source says that its quote is in another one than the pair it was asked for.
-fn currency(symbol: &Symbol, route: &Route, stated: &Quote) -> Option<Currency> {
-    let other = stated.currency.clone().filter(|stated| Some(stated) != route.asked.pair_currency().as_ref());
-    other.or_else(|| symbol.pair_currency())
 }
 
 #[cfg(test)]

@@ -32,8 +32,6 @@ pub struct Quote {
     pub received_at: Timestamp,
     /// How long the call took that brought it.
     pub latency: Duration,
-    /// How it was made, if the source did not quote the symbol itself.
-    pub derivation: Option<Arc<Derivation>>,
 }
 
 /// A stated price.
@@ -98,6 +96,8 @@ pub struct Outcome {
     pub quote: Option<Quote>,
     /// Its last failure, if that came after the quote.
     pub failure: Option<Failure>,
+    /// How it was made, if the source was not asked for the symbol itself.
+    pub derivation: Option<Arc<Derivation>>,
 }
 
 /// A failure to get a quote, as it is shown and remembered.
@@ -126,7 +126,6 @@ impl Quote {
             observed_at: None,
             received_at,
             latency: Duration::ZERO,
-            derivation: None,
         }
     }
 }
@@ -134,8 +133,7 @@ impl Quote {
 impl Outcome {
     /// Whether the source could give a price of the symbol, now or later.
     pub fn is_able(&self) -> bool {
-        let derivation = self.quote.as_ref().and_then(|quote| quote.derivation.as_ref());
-        !self.denies_symbol() && !derivation.is_some_and(|derivation| derivation.never_has_rate())
+        !self.denies_symbol() && !self.derivation.as_ref().is_some_and(|derivation| derivation.never_has_rate())
     }
 
     /// Whether the source's latest word is that it has no such symbol (for us): then it does not cover it.

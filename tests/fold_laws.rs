@@ -42,7 +42,7 @@ fn rule(required: usize) -> Rule {
 fn outcome(source: &str, price: Decimal) -> Outcome {
     let origin = Origin { source: source.into(), account: source.into(), role: Role::Primary, lag_ms: 0 };
     let quote = Quote::bare(price, ago(1));
-    Outcome { origin: Arc::new(origin), symbol: symbol(), quote: Some(quote), failure: None }
+    Outcome { origin: Arc::new(origin), symbol: symbol(), quote: Some(quote), failure: None, derivation: None }
 }
 
 fn symbol() -> Symbol {
@@ -98,7 +98,6 @@ fn any_quote(price: impl Strategy<Value = Decimal> + 'static, lively: bool) -> i
     let ages = || select(vec![-6_i64, -2, 0, 1, 30, 60, 61, 300, 900, 901, 90_000, 150_000, 500_000]);
     (stated, side(), side(), session, currency, option::of(ages()), ages()).prop_map(
         |(price, bid, ask, session, currency, observed, received)| Quote {
-            derivation: None,
             price,
             bid,
             ask,
@@ -147,7 +146,7 @@ fn any_outcomes(lively: bool) -> impl Strategy<Value = Vec<Outcome>> {
             // some accounts hold two sources
             let account = if account < 3 { format!("shared{account}") } else { format!("own{number}") };
             let origin = Origin { source: format!("s{number}"), account, role, lag_ms };
-            Outcome { origin: Arc::new(origin), symbol: symbol(), quote, failure }
+            Outcome { origin: Arc::new(origin), symbol: symbol(), quote, failure, derivation: None }
         });
         outcomes.collect()
     })

@@ -13,6 +13,7 @@ pub(super) struct Conversion<'a> {
     from: &'a str,
     to: &'a str,
     symbol: &'a str,
+    price: Option<Plain>,
     rate: Option<Plain>,
     status: &'static str,
     reason: Option<&'static str>,
@@ -25,9 +26,12 @@ pub(super) struct Conversion<'a> {
 #[derive(Serialize)]
 pub(super) struct Derivation<'a> {
     symbol: &'a str,
-    price: Option<Plain>,
     inverse: bool,
+    price: Option<Plain>,
+    bid: Option<Plain>,
+    ask: Option<Plain>,
     observed_at: Option<Time>,
+    received_at: Option<Time>,
     rates: Vec<Rate<'a>>,
 }
 
@@ -59,6 +63,7 @@ impl<'a> Conversion<'a> {
             from: conversion.from.as_str(),
             to: conversion.to.as_str(),
             symbol: conversion.symbol.as_str(),
+            price: Some(Plain(conversion.own_price)),
             rate: folded.map(|folded| Plain(folded.price)),
             status: status.as_str(),
             reason: status.reason(),
@@ -71,15 +76,19 @@ impl<'a> Conversion<'a> {
 
 impl<'a> Derivation<'a> {
     pub(super) fn new(derivation: &'a derive::Derivation) -> Self {
-        let stated = match derivation.stated.price {
+        let stated = derivation.stated.as_ref();
+        let price = stated.and_then(|stated| match stated.price {
             Stated::Number(price) => Some(Plain(price)),
             Stated::Absent | Stated::NotANumber(_) => None,
-        };
+        });
         Derivation {
             symbol: derivation.asked.as_str(),
-            price: stated,
             inverse: derivation.turned,
-            observed_at: derivation.stated.observed_at.map(Time),
+            price,
+            bid: stated.and_then(|stated| stated.bid).map(Plain),
+            ask: stated.and_then(|stated| stated.ask).map(Plain),
+            observed_at: stated.and_then(|stated| stated.observed_at).map(Time),
+            received_at: stated.map(|stated| Time(stated.received_at)),
             rates: derivation.rates.iter().map(Rate::new).collect(),
         }
     }

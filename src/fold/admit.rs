@@ -66,12 +66,14 @@ fn verdict(quote: &Quote, outcome: &Outcome, price: Option<Decimal>, rule: &Rule
     if outcome.denies_symbol() || too_old && outcome.failure.is_some() {
         return Verdict::Failed;
     }
-    let derivation = quote.derivation.as_ref();
+    let derivation = outcome.derivation.as_ref();
+    let stated = derivation.and_then(|derivation| derivation.stated.as_ref());
     Verdict::Excluded(if derivation.is_some_and(|derivation| derivation.without_rate().is_some()) {
         Exclusion::NoConversion
     } else if price.is_none() {
         Exclusion::InvalidPrice
-    } else if age::is_future(quote, now) {
+    } else if age::is_future(quote, now) || stated.is_some_and(|stated| age::is_future(stated, now)) {
+        // an older rate does not bring a quote back from the future
         Exclusion::Future
     } else if too_old {
         Exclusion::Stale

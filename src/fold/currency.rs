@@ -27,6 +27,13 @@ pub(super) fn settle(symbol: &Symbol, entries: &mut [Entry], rule: &Rule) -> Res
         // what is listed in the United States is in dollars, unless settings say otherwise; abroad nobody can tell
         let usual = || rule.currency.clone().filter(|_| symbol.is_united_states()).or_else(|| symbol.usual_currency());
         let unsaid = || usual().filter(|_| symbol.is_united_states() || symbol.legs().is_some());
+        if let Some(derivation) = entry.judged.outcome.derivation.clone() {
+            // it was turned into the symbol's currency from that of the pair that was asked for, and must have been in that
+            if derivation.states_other_currency() {
+                entry.exclude(Exclusion::CurrencyMismatch);
+            }
+            continue;
+        }
         match (quote.currency.clone().or_else(unsaid), &settled) {
             (None, _) if !may_be_missing => entry.exclude(Exclusion::CurrencyUnknown),
             (Some(currency), Ok(Some(settled))) if currency != *settled => entry.exclude(Exclusion::CurrencyMismatch),

@@ -101,7 +101,7 @@ fn below_quorum(price: &Price) -> String {
 /// Which derived quotes make the price no better than their rates.
 fn weak_rates(price: &Price) -> String {
     let rates = used(price).filter_map(|judged| {
-        let derivation = judged.outcome.quote.as_ref()?.derivation.as_ref()?;
+        let derivation = judged.outcome.derivation.as_ref()?;
         let (rate, _) = derivation.degraded()?;
         let (source, reason) = (&judged.outcome.origin.source, rate.status.reason()?);
         Some(format!("{source}'s rate {} is degraded / {reason}", rate.symbol))

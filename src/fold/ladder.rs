@@ -75,8 +75,7 @@ fn any_usable(on: Footing) -> bool {
 impl Footing {
     fn of(entry: &Entry) -> Self {
         let outcome = &entry.judged.outcome;
-        let derivation = outcome.quote.as_ref().and_then(|quote| quote.derivation.as_ref());
-        let rate = derivation.and_then(|derivation| derivation.degraded()).map(|(_, reason)| reason);
+        let rate = outcome.derivation.as_ref().and_then(|derivation| derivation.degraded()).map(|(_, reason)| reason);
         Footing { role: outcome.origin.role, standing: entry.standing, rate }
     }
 
@@ -85,7 +84,8 @@ impl Footing {
     }
 }
 
-/// The first rung with a quorum decides. What then was not asked for its opinion is a reference that was not needed.
+/// The first rung with a quorum decides. What then was not asked for its opinion was not needed: a reference, or a quote
+/// with a degraded rate.
 pub(super) fn climb(entries: &mut [Entry], rule: &Rule, covering: usize) -> Decision {
     let decision = descend(entries, rule, covering);
     if decision.folded().is_some() {

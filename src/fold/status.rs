@@ -19,7 +19,8 @@ pub(super) fn without_price(entries: &[Entry], decision: &Decision, rule: &Rule)
     let reason = if entries.is_empty() {
         Unavailable::NotCovered
     } else if entries.iter().all(|entry| entry.standing != Standing::Usable)
-        && accounts(denying) >= rule.required.max(1).min(accounts(outcomes()))
+        && (accounts(denying) >= rule.required.max(1).min(accounts(outcomes()))
+            || outcomes().all(|outcome| is_unknown(outcome)))
     {
         return Status::Unknown;
     } else if answered().next().is_none() {
@@ -34,8 +35,15 @@ pub(super) fn without_price(entries: &[Entry], decision: &Decision, rule: &Rule)
     Status::Unavailable(reason)
 }
 
-/// Whether the source says that there is no such symbol. That our plan does not include it is not that.
+/// Whether the source says that there is no such symbol. That our plan does not include it is not that, nor that there is no
+/// such pair as the one it was asked for in order to derive the symbol's price with a rate.
 pub(super) fn says_unknown(outcome: &Outcome) -> bool {
+    let is_about_another = outcome.derivation.as_ref().is_some_and(|derivation| !derivation.rates.is_empty());
+    is_unknown(outcome) && !is_about_another
+}
+
+/// Whether the source does not know what it was asked for.
+fn is_unknown(outcome: &Outcome) -> bool {
     outcome.failure.as_ref().is_some_and(|failure| matches!(failure.error, SourceError::UnknownSymbol(_)))
 }
 

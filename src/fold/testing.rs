@@ -95,7 +95,8 @@ pub(crate) fn of_origin(mut outcome: Outcome, change: impl FnOnce(&mut Origin)) 
 
 fn silent(source: &str) -> Outcome {
     let origin = Origin { source: source.into(), account: source.into(), role: Role::Primary, lag_ms: 0 };
-    Outcome { origin: Arc::new(origin), symbol: Symbol::parse("AAPL").unwrap(), quote: None, failure: None }
+    let symbol = Symbol::parse("AAPL").unwrap();
+    Outcome { origin: Arc::new(origin), symbol, quote: None, failure: None, derivation: None }
 }
 
 /// Folds as of [`now`].

@@ -40,7 +40,7 @@ fn says(source: &str, pair: &str, price: Decimal, old: i64) -> Outcome {
     let origin = Origin { source: source.into(), account: source.into(), role: Role::Primary, lag_ms: 0 };
     let observed_at = Some(now() - SignedDuration::from_secs(old));
     let quote = Quote { observed_at, ..Quote::bare(price, now()) };
-    Outcome { origin: Arc::new(origin), symbol: symbol(pair), quote: Some(quote), failure: None }
+    Outcome { origin: Arc::new(origin), symbol: symbol(pair), quote: Some(quote), failure: None, derivation: None }
 }
 
 /// The price of a pair of which so many sources say the same.

@@ -8,7 +8,7 @@ use crate::decimal::plain;
 use crate::fold::admit::{Entry, Standing};
 use crate::fold::ladder::Decision;
 use crate::fold::{Exclusion, Rule, Verdict, age};
-use crate::quote::{Origin, Quote, Session, Stated};
+use crate::quote::{Origin, Outcome, Quote, Session, Stated};
 use crate::symbol::Currency;
 
 /// The sentence for a quote's verdict, where the verdict alone does not say enough.
@@ -33,13 +33,13 @@ pub(in crate::fold) fn of_quote(
         Exclusion::Stale => aged(quote, &outcome.origin, rule, now),
         Exclusion::Future => format!("{}, {} allowed", said(quote, now), span(age::AHEAD)),
         Exclusion::InvalidPrice => no_price(quote),
-        Exclusion::CurrencyMismatch => format!("in {}, not in {}", quote.currency.as_ref()?, currency?),
+        Exclusion::CurrencyMismatch => mismatch(outcome, currency)?,
         Exclusion::CurrencyUnknown => "it does not say in which currency".to_owned(),
         Exclusion::OtherSession => other_session(quote.session?),
         Exclusion::SameAccount => format!("another quote of the account {} is newer", outcome.origin.account),
         Exclusion::Reference => "a reference; the other sources suffice".to_owned(),
-        Exclusion::DegradedRate => degraded_rate(quote)?,
-        Exclusion::NoConversion => no_rate(quote)?,
+        Exclusion::DegradedRate => degraded_rate(outcome)?,
+        Exclusion::NoConversion => no_rate(outcome)?,
     })
 }
 
@@ -59,15 +59,25 @@ fn no_price(quote: &Quote) -> String {
     }
 }
 
-fn degraded_rate(quote: &Quote) -> Option<String> {
-    let (rate, _) = quote.derivation.as_ref()?.degraded()?;
+/// In which currency a quote is, and in which it should be; of a derived one, by the pair that was asked for.
+fn mismatch(outcome: &Outcome, currency: Option<&Currency>) -> Option<String> {
+    let stated = outcome.quote.as_ref()?.currency.as_ref()?;
+    let expected = match &outcome.derivation {
+        Some(derivation) => derivation.asked.pair_currency()?,
+        None => currency?.clone(),
+    };
+    Some(format!("in {stated}, not in {expected}"))
+}
+
+fn degraded_rate(outcome: &Outcome) -> Option<String> {
+    let (rate, _) = outcome.derivation.as_ref()?.degraded()?;
     let reason = rate.status.reason()?;
     Some(format!("its rate {} is degraded / {reason}; the other sources suffice", rate.symbol))
 }
 
 /// Why a quote could not be turned into the symbol's currency.
-fn no_rate(quote: &Quote) -> Option<String> {
-    let derivation = quote.derivation.as_ref()?;
+fn no_rate(outcome: &Outcome) -> Option<String> {
+    let derivation = outcome.derivation.as_ref()?;
     let (asked, rate) = (&derivation.asked, derivation.without_rate()?);
     let why = rate.detail.as_deref().unwrap_or("it has no price");
     Some(format!("it quotes {asked}, and there is no price of {}: {why}", rate.symbol))

@@ -124,7 +124,6 @@ impl<'v> Row<'v> {
             observed_at: time::observed_at(self)?,
             received_at: context.reply.received_at,
             latency: context.reply.latency,
-            derivation: None,
         })
     }
 

@@ -55,6 +55,6 @@ impl Share {
         let now = clock.now();
         let quote = board.known(&origin.source, symbol, now.monotonic).and_then(|known| known.outcome.quote);
         let failure = Failure { error, at: now.wall, latency: None, retry_at: None };
-        Outcome { origin: Arc::clone(origin), symbol: symbol.clone(), quote, failure: Some(failure) }
+        Outcome { origin: Arc::clone(origin), symbol: symbol.clone(), quote, failure: Some(failure), derivation: None }
     }
 }

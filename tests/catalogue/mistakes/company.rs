@@ -100,7 +100,8 @@ impl Company {
     /// What a reply says of the symbol, derived where the source quotes another pair.
     fn outcome(&self, call: &Call<'_>, quote: Quote, rate: &str) -> Outcome {
         let origin = call.source.origin(self.settings.class(&call.symbol));
-        let outcome = Outcome { origin, symbol: call.route.asked.clone(), quote: Some(quote), failure: None };
+        let outcome =
+            Outcome { origin, symbol: call.route.asked.clone(), quote: Some(quote), failure: None, derivation: None };
         let rates = call.route.rates.iter();
         let rates = rates.map(|way| (way.symbol.clone(), Arc::new(self.rate(way, rate, call.now)))).collect();
         derive(&call.symbol, &call.route, outcome, &rates)
@@ -118,7 +119,7 @@ impl Company {
     /// # Errors
     /// There is no price, or one that is farther off than the honest ones.
     fn verdict(&self, call: &Call<'_>, right: &Outcome, tried: Outcome) -> Result<Verdict, String> {
-        let quote = Quote { derivation: None, ..right.quote.clone().unwrap() };
+        let quote = right.quote.clone().unwrap();
         // where primaries suffice, no reference is looked at
         let role = right.origin.role;
         let says = |(name, factor)| honest(name, &call.symbol, role, times(quote.clone(), factor));
@@ -159,7 +160,7 @@ fn place(verdict: Verdict) -> String {
 
 fn honest(name: &str, symbol: &Symbol, role: Role, quote: Quote) -> Outcome {
     let origin = Origin { source: name.to_owned(), account: name.to_owned(), role, lag_ms: 0 };
-    Outcome { origin: Arc::new(origin), symbol: symbol.clone(), quote: Some(quote), failure: None }
+    Outcome { origin: Arc::new(origin), symbol: symbol.clone(), quote: Some(quote), failure: None, derivation: None }
 }
 
 fn times(quote: Quote, factor: Decimal) -> Quote {
