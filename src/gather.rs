@@ -20,7 +20,7 @@ use crate::source::share::{Ask, Share};
 use crate::symbol::Symbol;
 
 /// What is kept of a caller's time for folding and answering.
-pub const RESERVE: Duration = Duration::from_millis(25);
+pub const KEPT_BACK: Duration = Duration::from_millis(25);
 
 /// One caller's waits for any number of sources: one task group, one deadline.
 pub struct Gathering<'a> {
@@ -36,7 +36,7 @@ pub struct Gathering<'a> {
 impl<'a> Gathering<'a> {
     /// Nobody is asked yet.
     pub fn new(question: &Question, sources: &'a [Arc<Source>]) -> Self {
-        let until = question.deadline() - RESERVE;
+        let until = question.deadline() - KEPT_BACK;
         let timeout = question.timeout;
         Gathering { sources, until, timeout, tasks: JoinSet::new(), asked: HashMap::new(), outcomes: Vec::new() }
     }
@@ -52,10 +52,15 @@ impl<'a> Gathering<'a> {
         }
     }
 
-    /// Waits until everybody has answered, but no longer than until an instant.
+    /// Waits until everybody has answered, but no longer than until an instant or the end of the caller's time.
     pub async fn settle(&mut self, until: Instant) {
         // joining is safe to give up: what has not been joined stays in the set
-        let _ = timeout_at(until, self.join_all()).await;
+        let _ = timeout_at(until.min(self.until), self.join_all()).await;
+    }
+
+    /// How long the caller still waits.
+    pub fn time_left(&self) -> Duration {
+        self.until.saturating_duration_since(Instant::now())
     }
 
     /// Waits until everybody has answered or the caller's time is over, and gives all there is.

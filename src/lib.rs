@@ -5,7 +5,7 @@
 //! 1. [`symbol`] reads names: `AAPL`, `BRK.B`, `VOD.L`, `BTC-USD`.
 //! 2. [`question`] reads a query, and refuses it by name where it is wrong.
 //! 3. [`plan`] decides which source is asked for which symbols.
-//! 4. [`gather`] asks them all at once, until the deadline.
+//! 4. [`gather`] asks them all at once, until the deadline; and once they are in, whoever else may help: a second round.
 //! 5. [`source`] is one source: limits, one call for many callers, the wire, the filter.
 //! 6. [`quote`] is what a source said: a quote, a failure, or both.
 //! 7. [`board`] remembers the latest of that.
@@ -41,15 +41,16 @@ pub mod valuation;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio_util::task::TaskTracker;
 
 use answer::{Answer, Priced};
-use board::Board;
+use board::{Board, Known};
 use clock::{Clock, Moment};
 use fold::Price;
 use gather::Gathering;
-use plan::{Basis, Errand, Plan};
+use plan::{Basis, Errand, Plan, Spare};
 use question::{Bounds, Question};
 use quote::Outcome;
 use settings::Settings;
@@ -58,6 +59,9 @@ use source::{Source, Surroundings};
 use symbol::Symbol;
 use telemetry::Metrics;
 use valuation::Valuation;
+
+/// Less time than this is too little for a call that is not in the air yet.
+const SHORTEST_CALL: Duration = Duration::from_millis(50);
 
 /// The service, without a server around it: questions in, answers out.
 pub struct Quotefold {
@@ -133,21 +137,35 @@ impl Quotefold {
         let mut gathering = Gathering::new(question, &self.sources);
         gathering.ask(std::mem::take(&mut plan.errands));
         if plan.may_grow(question) {
-            gathering.settle(question.arrived.monotonic + question.timeout / 2).await;
-            gathering.ask(self.second_round(plan, question));
+            // a caller's haste is no reason to give up on a source that is no slower than usual
+            let early = (question.timeout / 2).max(self.settings.server.timeout / 4);
+            gathering.settle(question.arrived.monotonic + early).await;
+            let time_left = gathering.time_left();
+            gathering.ask(self.second_round(plan, question, time_left));
         }
         gathering.finish().await
     }
 
-    /// Who else is asked, by what the board knows now: what has landed since the question came is on it.
-    fn second_round(&self, plan: &mut Plan, question: &Question) -> Vec<Errand> {
+    /// Who else is asked, by what the board knows now: what has landed since the question came is on it. What reserves said
+    /// long ago is not, or they would not be asked for what the answer then lacks.
+    fn second_round(&self, plan: &mut Plan, question: &Question, time_left: Duration) -> Vec<Errand> {
         let now = self.clock.now();
+        let is_spare = |known: &Known| {
+            let outcome = &known.outcome;
+            let name = |spare: &Spare| self.sources.get(spare.source).map(|source| source.profile.name());
+            plan.spares.iter().any(|one| one.asked == outcome.symbol && name(one) == Some(&outcome.origin.source))
+        };
         let asked: BTreeSet<&Symbol> =
             plan.targets.iter().flat_map(|target| target.ways.iter().map(|(_, route)| &route.asked)).collect();
         let known = asked.into_iter().flat_map(|symbol| self.board.recall(symbol, now.monotonic).into_values());
-        let so_far = self.value(plan, known.map(|known| known.outcome).collect(), question, now);
-        let (wanting, rates) = (so_far.wanting(), so_far.missing_rates());
-        self.with_basis(question, |basis| plan.grow(&wanting, &rates, basis))
+        let known = known.filter(|known| !is_spare(known)).map(|known| known.outcome).collect();
+        let so_far = self.value(plan, known, question, now);
+        let rates = so_far.missing_rates();
+        let mut errands = self.with_basis(question, |basis| plan.grow(&so_far.wanting, &rates, basis));
+        // a call whose end nobody would see is spent for nothing
+        let usual = |errand: &Errand| self.sources.get(errand.source).map(|source| source.record.usual_latency());
+        errands.retain(|errand| usual(errand).is_some_and(|usual| usual.max(SHORTEST_CALL) <= time_left));
+        errands
     }
 
     fn value(&self, plan: &Plan, outcomes: Vec<Outcome>, question: &Question, now: Moment) -> Valuation {

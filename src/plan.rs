@@ -17,7 +17,7 @@ use crate::route::Route;
 use crate::settings::Settings;
 use crate::source::profile::Profile;
 use crate::source::share::Ask;
-use crate::symbol::Symbol;
+use crate::symbol::{Class, Symbol};
 
 /// What is asked of whom, and what its answers are for.
 #[derive(Clone, Debug, Default)]
@@ -29,6 +29,8 @@ pub struct Plan {
     pub errands: Vec<Errand>,
     /// What reserves can be asked for, should the others fall short.
     pub spares: Vec<Spare>,
+    /// What the errands are about: the sources' places, and what each is asked for.
+    asked: BTreeSet<(usize, Symbol)>,
 }
 
 /// Something to be priced, and who can.
@@ -95,33 +97,42 @@ pub struct Basis<'a> {
 impl Plan {
     /// Makes the plan for a question.
     pub fn new(basis: Basis<'_>) -> Self {
-        let targets = basis.targets();
+        let targets = basis.targets(&BTreeSet::new());
         let (errands, spares) = basis.errands(&targets);
-        Plan { targets, errands, spares }
+        let asked = errands.iter().flat_map(Errand::pairs).collect();
+        Plan { targets, errands, spares, asked }
     }
 
-    /// Whether something may have to be asked that the first round cannot know of: a reserve, because the others fell short,
-    /// or a rate from a currency that nobody expected.
+    /// Whether something may have to be asked that the first round cannot know of: a reserve, because the others fell short;
+    /// a rate from a currency that nobody expected; money that has to be crossed, because a source denies to quote it.
     pub fn may_grow(&self, question: &Question) -> bool {
-        let is_open = |target: &Target| target.purpose == Purpose::Asked && target.symbol.pair_currency().is_none();
-        !self.spares.is_empty() || (question.currency.is_some() && self.targets.iter().any(is_open))
+        let is_priced = |target: &&Target| target.purpose != Purpose::Rate;
+        let is_open = |target: &Target| match target.symbol.pair_currency() {
+            None => question.currency.is_some() && target.purpose == Purpose::Asked,
+            Some(_) => {
+                target.symbol.class() == Class::Fx && target.ways.iter().any(|(_, route)| route.rates.is_empty())
+            }
+        };
+        !self.spares.is_empty() || self.targets.iter().filter(is_priced).any(is_open)
     }
 
-    /// What else is asked, now that the first round is in: reserves for the symbols that want a quorum, and rates that turned
-    /// out to be needed.
+    /// What else is asked, now that the first round is in: the plan is made again with what the board knows now, with the
+    /// rates that turned out to be needed, and with reserves for the symbols that want a quorum.
     pub fn grow(&mut self, wanting: &BTreeSet<Symbol>, rates: &BTreeSet<Symbol>, basis: Basis<'_>) -> Vec<Errand> {
-        let mut errands: Vec<Errand> = Vec::new();
-        for spare in self.spares.iter().filter(|spare| !spare.targets.is_disjoint(wanting)) {
-            let due = (spare.asked.clone(), spare.need);
-            match errands.iter_mut().find(|errand| errand.source == spare.source) {
+        self.targets = basis.targets(rates);
+        let (mut errands, spares) = basis.errands(&self.targets);
+        for errand in &mut errands {
+            errand.leave_out(&self.asked);
+        }
+        let is_wanted =
+            |spare: &Spare| spare.targets.iter().any(|symbol| wanting.contains(symbol) || rates.contains(symbol));
+        for Spare { source, asked, need, .. } in spares.into_iter().filter(is_wanted) {
+            let due = (asked, need);
+            match errands.iter_mut().find(|errand| errand.source == source) {
                 Some(errand) => errand.ask.due.push(due),
-                None => errands.push(Errand::only(spare.source, vec![due], basis)),
+                None => errands.push(Errand::only(source, vec![due], basis)),
             }
         }
-        let new = basis.conversions(rates, &self.targets);
-        let (more, _) = basis.errands(&new);
-        self.targets.extend(new);
-        errands.extend(more);
         errands
     }
 }
@@ -130,6 +141,19 @@ impl Errand {
     fn only(source: usize, due: Vec<(Symbol, Need)>, basis: Basis<'_>) -> Self {
         let ask = Ask { arrived: basis.question.arrived.monotonic, due, riders: Vec::new() };
         Errand { source, ask, settled: Vec::new() }
+    }
+
+    /// Everything it has an answer to, or asks for.
+    fn pairs(&self) -> impl Iterator<Item = (usize, Symbol)> {
+        let settled = self.settled.iter().map(|outcome| &outcome.symbol);
+        self.ask.due.iter().map(|(symbol, _)| symbol).chain(settled).map(|symbol| (self.source, symbol.clone()))
+    }
+
+    /// Takes out what was asked before.
+    fn leave_out(&mut self, asked: &BTreeSet<(usize, Symbol)>) {
+        let is_new = |symbol: &Symbol| !asked.contains(&(self.source, symbol.clone()));
+        self.ask.due.retain(|(symbol, _)| is_new(symbol));
+        self.settled.retain(|outcome| is_new(&outcome.symbol));
     }
 }
 

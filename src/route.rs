@@ -11,6 +11,9 @@ use crate::symbol::{Class, Currency, Symbol};
 /// The third currencies through which money is crossed: whoever quotes only one base, quotes it against one of these.
 const CROSSED_THROUGH: [&str; 2] = ["USD", "EUR"];
 
+/// The moneys in which stable coins have markets. In any other hardly anybody quotes them.
+const QUOTES_STABLE_COINS: [&str; 2] = ["USD", "EUR"];
+
 /// How a source prices a symbol.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
@@ -32,7 +35,8 @@ pub struct Rate {
 }
 
 impl Route {
-    fn straight(asked: &Symbol) -> Self {
+    /// The source is asked for the symbol itself.
+    pub fn straight(asked: &Symbol) -> Self {
         Route { asked: asked.clone(), turned: false, rates: Vec::new() }
     }
 
@@ -43,18 +47,23 @@ impl Route {
 
     /// How a source prices a symbol without any rate; `None` if it does not.
     pub fn direct(source: &Profile, symbol: &Symbol, settings: &Settings) -> Option<Self> {
-        let covers = |symbol: &Symbol| source.covers(symbol, settings.class(symbol));
-        // who lists the currencies it trades in is a market, and has a pair in one of two ways
-        let is_market = source.settings.symbols.is_empty() && !source.settings.currencies.is_empty();
-        let turned = symbol.turned().filter(|turned| {
-            let unlikely = is_market && turned.is_turned() && !turned.has_two_ways();
-            !unlikely && covers(turned)
-        });
-        let likelier = turned.as_ref().filter(|_| is_market && symbol.is_turned() && !symbol.has_two_ways());
-        if covers(symbol) && likelier.is_none() {
-            return Some(Self::straight(symbol));
+        let straight = Some(Self::straight(symbol)).filter(|_| source.covers(symbol, settings.class(symbol)));
+        if settings.is_own_name(symbol) {
+            // the user says what it is called, and nothing that only looks like it is the same
+            return straight;
         }
-        turned.map(|asked| Route { asked, turned: true, rates: Vec::new() })
+        let turned = Self::turned(source, symbol, settings);
+        // markets have a pair in one of two ways
+        let is_turned = is_market(source) && symbol.is_turned() && !symbol.has_two_ways();
+        if is_turned { turned.or(straight) } else { straight.or(turned) }
+    }
+
+    /// The pair turned round, if the source may have that.
+    pub fn turned(source: &Profile, symbol: &Symbol, settings: &Settings) -> Option<Self> {
+        let asked = symbol.turned().filter(|_| !settings.is_own_name(symbol))?;
+        let is_unlikely = is_market(source) && asked.is_turned() && !asked.has_two_ways();
+        let covers = source.covers(&asked, settings.class(&asked));
+        (covers && !is_unlikely).then(|| Route { asked, turned: true, rates: Vec::new() })
     }
 
     /// How a source prices a symbol at all: directly if it can.
@@ -64,9 +73,12 @@ impl Route {
 
     /// How a source prices a symbol through rates, whether or not it quotes the symbol itself.
     pub fn derived(source: &Profile, symbol: &Symbol, settings: &Settings) -> Option<Self> {
-        let (base, quote) = symbol.legs()?;
+        let (base, quote) = symbol.legs().filter(|_| !settings.is_own_name(symbol))?;
+        // what a stable coin is worth in dollars and euros is never derived: other quotes are derived from it
+        let is_cross = |quote| Currency::new(quote).is_money() && !QUOTES_STABLE_COINS.contains(&quote);
         match settings.class(symbol) {
             Class::Crypto if symbol.is_of_coin() => Self::of_coin(source, base, quote, settings),
+            Class::Crypto if is_cross(quote) => Self::crossed(source, base, quote, settings),
             Class::Fx => Self::crossed(source, base, quote, settings),
             _ => None,
         }
@@ -96,14 +108,18 @@ impl Route {
     fn with_rates(self, from: &str, to: &str) -> Option<Self> {
         let rate = |from: &str, to: &str| Symbol::market_pair(from, to).map(|(symbol, turned)| Rate { symbol, turned });
         let rates = match (Currency::new(from).is_stable(), to) {
-            // stable coins have markets against these two; against any other money hardly anybody quotes them
-            (true, to) if Currency::new(to).is_money() && !matches!(to, "USD" | "EUR") => {
+            (true, to) if Currency::new(to).is_money() && !QUOTES_STABLE_COINS.contains(&to) => {
                 vec![rate(from, "USD")?, rate("USD", to)?]
             }
             _ => vec![rate(from, to)?],
         };
         Some(Route { rates, ..self })
     }
+}
+
+/// Whether a source is a market: it lists the currencies it trades in, and has each pair in one of two ways.
+fn is_market(source: &Profile) -> bool {
+    source.settings.symbols.is_empty() && !source.settings.currencies.is_empty()
 }
 
 #[cfg(test)]
@@ -152,7 +168,8 @@ mod tests {
     }
 
     #[test]
-    fn what_a_stable_coin_is_worth_is_never_derived() {
+    fn what_a_stable_coin_is_worth_is_never_derived_but_for_moneys_that_hardly_quote_it() {
+        assert_eq!(found("currencies = [\"USD\"]", "USDT-CHF").unwrap(), "USDT-USD × USD-CHF");
         assert_eq!(found(TETHERS, "USDT-USD"), None);
         assert_eq!(found("currencies = [\"EUR\"]", "USDT-USD"), None);
     }

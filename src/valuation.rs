@@ -13,9 +13,10 @@ use crate::fold::{Price, Status, Unavailable, fold};
 use crate::plan::{Plan, Purpose, Target};
 use crate::question::Question;
 use crate::quote::Outcome;
+use crate::route::Route;
 use crate::settings::Settings;
 use crate::source::profile::Profile;
-use crate::symbol::Symbol;
+use crate::symbol::{Currency, Symbol};
 
 /// What everything came to.
 #[derive(Clone, Debug)]
@@ -24,6 +25,8 @@ pub struct Valuation {
     pub prices: Vec<Price>,
     /// The rates that were folded on the way.
     pub rates: Vec<Arc<Price>>,
+    /// What wants a quorum which another source could help to, rates among it.
+    pub wanting: BTreeSet<Symbol>,
 }
 
 /// What prices are made from.
@@ -49,32 +52,72 @@ pub fn value(
     let said = outcomes.into_iter().map(by_name).collect();
     let table = Table { question, settings, sources, said, now };
     let of = |purpose| plan.targets.iter().filter(move |target| target.purpose == purpose);
-    let by_symbol = |rates: Vec<Price>| -> BTreeMap<Symbol, Arc<Price>> {
-        rates.into_iter().map(|rate| (rate.symbol.clone(), Arc::new(rate))).collect()
-    };
+    let by_symbol =
+        |rates: Vec<Price>| -> Rates { rates.into_iter().map(|rate| (rate.symbol.clone(), Arc::new(rate))).collect() };
     let rates = by_symbol(of(Purpose::Rate).map(|target| table.price(target, &BTreeMap::new())).collect());
     let conversions = by_symbol(of(Purpose::Conversion).map(|target| table.price(target, &rates)).collect());
-    let asked = of(Purpose::Asked).map(|target| {
-        let price = table.price(target, &rates);
-        match &question.currency {
-            Some(to) => convert(price, to, |symbol| conversions.get(symbol).cloned()),
-            None => price,
-        }
+    let asked: Vec<Price> = of(Purpose::Asked).map(|target| table.price(target, &rates)).collect();
+    let wanting = wanting(plan, &asked, &conversions, &rates, question.currency.as_ref());
+    let convert = |price: Price| match &question.currency {
+        Some(to) => convert(price, to, |symbol| conversions.get(symbol).cloned()),
+        None => price,
+    };
+    let prices = asked.into_iter().map(convert).collect();
+    // one rate may serve both purposes
+    let mut all = conversions.clone();
+    all.extend(rates);
+    Valuation { prices, rates: all.into_values().collect(), wanting }
+}
+
+type Rates = BTreeMap<Symbol, Arc<Price>>;
+
+/// What wants a quorum which another source could help to: of what was asked for, of the rates that turn a price there is
+/// into the caller's currency, and of the rates that derived quotes of all these need.
+fn wanting(
+    plan: &Plan,
+    asked: &[Price],
+    conversions: &Rates,
+    rates: &Rates,
+    to: Option<&Currency>,
+) -> BTreeSet<Symbol> {
+    let mut wanting: BTreeSet<Symbol> =
+        asked.iter().filter(|price| wants_quorum(price)).map(|price| price.symbol.clone()).collect();
+    let to_convert = asked.iter().filter(|price| price.folded.is_some());
+    let needed = to_convert.filter_map(|price| {
+        let (rate, _) = Symbol::market_pair(price.currency.as_ref()?.as_str(), to?.as_str())?;
+        conversions.get(&rate)
     });
-    let prices = asked.collect();
-    Valuation { prices, rates: rates.into_values().chain(conversions.into_values()).collect() }
+    wanting.extend(needed.filter(|rate| wants_quorum(rate)).map(|rate| rate.symbol.clone()));
+    let targets = plan.targets.iter().filter(|target| wanting.contains(&target.symbol));
+    let used: BTreeSet<&Symbol> =
+        targets.flat_map(|target| &target.ways).flat_map(|(_, route)| &route.rates).map(|rate| &rate.symbol).collect();
+    let rates = used.into_iter().filter_map(|symbol| rates.get(symbol));
+    let rates: Vec<Symbol> = rates.filter(|rate| wants_quorum(rate)).map(|rate| rate.symbol.clone()).collect();
+    wanting.extend(rates);
+    wanting
+}
+
+/// Whether another source could make the price better. A disagreement is no lack of quotes, and what does not exist has none.
+fn wants_quorum(price: &Price) -> bool {
+    match price.status {
+        Status::Ok | Status::Unknown | Status::Unavailable(Unavailable::SourcesDisagree) => false,
+        Status::Degraded(_) | Status::Unavailable(_) => true,
+    }
 }
 
 impl Table<'_> {
     /// One target's price; `rates` are there for the quotes that must be derived.
-    fn price(&self, target: &Target, rates: &BTreeMap<Symbol, Arc<Price>>) -> Price {
+    fn price(&self, target: &Target, rates: &Rates) -> Price {
         let symbol = &target.symbol;
         let outcomes = target.ways.iter().filter_map(|(source, route)| {
             let source = self.sources.get(*source)?;
-            let mut outcome = self.said.get(&(source.name().to_owned(), route.asked.clone()))?.clone();
+            let said = |asked: &Symbol| self.said.get(&(source.name().to_owned(), asked.clone())).cloned();
+            // what took another way when there was no time left for it still shows what was said at first
+            let straight = || Some((said(symbol)?, Route::straight(symbol)));
+            let (mut outcome, route) = said(&route.asked).map(|said| (said, route.clone())).or_else(straight)?;
             // how old a quote may be depends on the class, which the board does not know
             outcome.origin = source.origin(self.settings.class(symbol));
-            Some(derive(symbol, route, outcome, rates))
+            Some(derive(symbol, &route, outcome, rates))
         });
         let rule = self.settings.rule(symbol, self.question.max_age);
         let mut price = fold(symbol, outcomes.collect(), &rule, self.now);
@@ -90,17 +133,6 @@ impl Table<'_> {
 }
 
 impl Valuation {
-    /// The symbols, rates among them, that want a quorum which another source could help to.
-    pub fn wanting(&self) -> BTreeSet<Symbol> {
-        let wants = |price: &&Price| match price.status {
-            Status::Ok | Status::Unknown => false,
-            Status::Unavailable(Unavailable::SourcesDisagree) => false,
-            Status::Degraded(_) | Status::Unavailable(_) => true,
-        };
-        let all = self.prices.iter().chain(self.rates.iter().map(Arc::as_ref));
-        all.filter(wants).map(|price| price.symbol.clone()).collect()
-    }
-
     /// The rates that conversions need and that nobody was asked for.
     pub fn missing_rates(&self) -> BTreeSet<Symbol> {
         let conversions = self.prices.iter().filter_map(|price| price.conversion.as_ref());

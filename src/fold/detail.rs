@@ -68,6 +68,9 @@ fn with_references(price: &Price) -> String {
 fn stale_fallback(price: &Price) -> String {
     // of a used quote only an old one says anything
     let (old, fresh): (Vec<_>, Vec<_>) = used(price).partition(|judged| judged.detail.is_some());
+    if old.is_empty() {
+        return weak_rates(price);
+    }
     let ages = old.iter().filter_map(|judged| {
         let said = said(judged.outcome.quote.as_ref()?, price.as_of);
         Some(format!("{} {said}", judged.outcome.origin.source))

@@ -1,8 +1,9 @@
 //! Turns targets into errands: for each source what it must be asked, the most wanted first.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-use super::{Basis, Errand, Spare, Target, is_usable};
+use super::{Basis, Errand, Purpose, Spare, Target, is_usable};
 use crate::board::{Known, Need};
 use crate::quote::Role;
 use crate::source::profile::Profile;
@@ -20,6 +21,8 @@ struct Wanted<'t> {
     has_quorum: bool,
     /// Whether the sources that are asked anyway are too few for a quorum.
     needs_reserves: bool,
+    /// How long a quote may be spared at most, whatever its own class says.
+    refresh_after: Option<Duration>,
 }
 
 impl Basis<'_> {
@@ -30,6 +33,7 @@ impl Basis<'_> {
         let mut wanted: BTreeMap<usize, Vec<Wanted<'_>>> = BTreeMap::new();
         for target in targets {
             let (has_quorum, needs_reserves) = (self.has_quorum(target, &memory), self.needs_reserves(target));
+            let refresh_after = self.quickest_user(target, targets);
             for (source, route) in &target.ways {
                 let all = wanted.entry(*source).or_default();
                 match all.iter_mut().find(|one| *one.asked == route.asked) {
@@ -37,10 +41,11 @@ impl Basis<'_> {
                         known.targets.insert(&target.symbol);
                         known.has_quorum &= has_quorum;
                         known.needs_reserves |= needs_reserves;
+                        known.refresh_after = known.refresh_after.into_iter().chain(refresh_after).min();
                     }
                     None => {
                         let targets = BTreeSet::from([&target.symbol]);
-                        all.push(Wanted { asked: &route.asked, targets, has_quorum, needs_reserves });
+                        all.push(Wanted { asked: &route.asked, targets, has_quorum, needs_reserves, refresh_after });
                     }
                 }
             }
@@ -65,7 +70,7 @@ impl Basis<'_> {
         let (mut due, mut young, mut settled) = (Vec::new(), Vec::new(), Vec::new());
         for (place, one) in wanted.iter().enumerate() {
             let known = known(memory, source, one.asked);
-            let need = self.need(source, one.asked);
+            let need = self.need(source, one.asked, one.refresh_after);
             let answered = known.and_then(|known| known.answered);
             match known.filter(|known| known.is_settled(need, self.now.monotonic)) {
                 Some(known) => {
@@ -92,9 +97,10 @@ impl Basis<'_> {
     }
 
     /// How fresh an outcome must be: what the caller or the class says, never below the floors.
-    pub(super) fn need(self, source: &Profile, symbol: &Symbol) -> Need {
+    pub(super) fn need(self, source: &Profile, symbol: &Symbol, at_most: Option<Duration>) -> Need {
         let class = self.settings.of_class(self.settings.class(symbol));
         let asked = class.refresh_after(self.question.refresh_after);
+        let asked = at_most.map_or(asked, |at_most| asked.min(at_most));
         // what the caller will not use is no reason to spare the call
         let of_use = self.question.max_age.map_or(asked, |max_age| asked.min(max_age.max(class.refresh_floor)));
         Need { refresh_after: of_use.max(source.settings.refresh_after), unknown_for: class.unknown_for }
@@ -113,8 +119,23 @@ impl Basis<'_> {
         fresh.collect::<BTreeSet<_>>().len() >= set.required
     }
 
-    /// Whether no quorum can come about without reserves: waiting for the others to fall short would be for nothing.
+    /// A rate is renewed as often as the quickest of the prices that need it: a quote is as old as its oldest part.
+    fn quickest_user(self, rate: &Target, targets: &[Target]) -> Option<Duration> {
+        let uses = |target: &&Target| {
+            let rates = || target.ways.iter().flat_map(|(_, route)| &route.rates);
+            rate.purpose == Purpose::Rate && rates().any(|used| used.symbol == rate.symbol)
+        };
+        let class = |target: &Target| self.settings.of_class(self.settings.class(&target.symbol));
+        let asked = self.question.refresh_after;
+        targets.iter().filter(uses).map(|target| class(target).refresh_after(asked)).min()
+    }
+
+    /// Whether no quorum can come about without reserves: waiting for the others to fall short would be for nothing. Whether
+    /// a rate is needed is known only when the quotes are in.
     fn needs_reserves(self, target: &Target) -> bool {
+        if target.purpose == Purpose::Rate {
+            return false;
+        }
         let primaries = target.ways.iter().filter_map(|(source, _)| self.sources.get(*source));
         let primaries = primaries.filter(|source| source.settings.role == Role::Primary);
         let accounts: BTreeSet<&str> = primaries.map(|source| source.settings.account.as_str()).collect();

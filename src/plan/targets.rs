@@ -3,40 +3,26 @@
 use std::collections::BTreeSet;
 
 use super::{Basis, Purpose, Target};
+use crate::quote::Role;
 use crate::route::Route;
 use crate::source::profile::Profile;
 use crate::symbol::{Class, Currency, Symbol};
 
 impl Basis<'_> {
-    /// Everything that must be priced, as far as can be known before anybody is asked.
-    pub(super) fn targets(self) -> Vec<Target> {
+    /// Everything that must be priced: what was asked for, the rates that its conversion will need or is known to need, and
+    /// the rates that derived quotes of all these need.
+    pub(super) fn targets(self, rates: &BTreeSet<Symbol>) -> Vec<Target> {
         let asked = self.question.symbols.iter();
         let mut targets: Vec<Target> = asked.map(|symbol| self.target(symbol, Purpose::Asked)).collect();
-        let rates = self.question.symbols.iter().filter(|symbol| self.settings.allows(symbol));
-        let rates: BTreeSet<Symbol> = rates.filter_map(|symbol| self.conversion(symbol)).collect();
-        let conversions = self.conversions(&rates, &targets);
-        targets.extend(conversions);
-        let rates = self.rates(&targets);
-        targets.extend(rates);
-        targets
-    }
-
-    /// Rates to the caller's currency that are not among the targets yet, with the rates their own derived quotes need.
-    pub(super) fn conversions(self, rates: &BTreeSet<Symbol>, targets: &[Target]) -> Vec<Target> {
-        let is_new = |symbol: &&Symbol| !is_among(targets, Purpose::Conversion, symbol);
-        let mut new: Vec<Target> =
-            rates.iter().filter(is_new).map(|symbol| self.target(symbol, Purpose::Conversion)).collect();
-        let needed = self.rates(&new);
-        new.extend(needed.into_iter().filter(|rate| !is_among(targets, Purpose::Rate, &rate.symbol)));
-        new
-    }
-
-    /// The rates that derived quotes of these targets need and that are not among them.
-    fn rates(self, targets: &[Target]) -> Vec<Target> {
+        let allowed = self.question.symbols.iter().filter(|symbol| self.settings.allows(symbol));
+        let mut conversions: BTreeSet<Symbol> = allowed.filter_map(|symbol| self.conversion(symbol)).collect();
+        conversions.extend(rates.iter().cloned());
+        targets.extend(conversions.iter().map(|symbol| self.target(symbol, Purpose::Conversion)));
         let routes = targets.iter().flat_map(|target| &target.ways);
-        let needed: BTreeSet<&Symbol> = routes.flat_map(|(_, route)| &route.rates).map(|rate| &rate.symbol).collect();
-        let is_new = |symbol: &&Symbol| !is_among(targets, Purpose::Rate, symbol);
-        needed.into_iter().filter(is_new).map(|symbol| self.target(symbol, Purpose::Rate)).collect()
+        let needed: BTreeSet<Symbol> =
+            routes.flat_map(|(_, route)| &route.rates).map(|rate| rate.symbol.clone()).collect();
+        targets.extend(needed.iter().map(|symbol| self.target(symbol, Purpose::Rate)));
+        targets
     }
 
     /// What turns a symbol's price into the caller's currency, if one is asked for and the symbol is not in it already.
@@ -58,8 +44,10 @@ impl Basis<'_> {
     }
 
     fn target(self, symbol: &Symbol, purpose: Purpose) -> Target {
-        // what may not be asked for costs no call; a rate is bounded by the currencies that can be asked for
-        let is_open = purpose != Purpose::Asked || self.settings.allows(symbol);
+        // what may not be asked for costs no call. A rate to a currency does, but no scarce one
+        let is_allowed = self.settings.allows(symbol);
+        let is_open =
+            |source: &Profile| is_allowed || purpose != Purpose::Asked && source.settings.role != Role::Reserve;
         let way = |(index, source): (usize, &&Profile)| {
             let route = match purpose {
                 Purpose::Rate => Route::direct(source, symbol, self.settings),
@@ -67,28 +55,28 @@ impl Basis<'_> {
             };
             route.map(|route| (index, route))
         };
-        let sources = self.sources.iter().enumerate().filter(|_| is_open);
+        let sources = self.sources.iter().enumerate().filter(|(_, source)| is_open(source));
         let ways = sources.filter(|(_, source)| self.question.lets_in(source.name())).filter_map(way).collect();
         Target { symbol: symbol.clone(), purpose, ways }
     }
 }
 
 impl Basis<'_> {
-    /// How a source prices a symbol. Money that it has just denied to quote itself may still be crossed.
+    /// How a source prices a symbol. Money that it has just denied to quote one way it may quote another.
     fn route(self, source: &Profile, symbol: &Symbol) -> Option<Route> {
         let route = Route::find(source, symbol, self.settings)?;
-        let denies = || {
-            let known = (self.recall)(&route.asked).remove(source.name())?;
-            let need = self.need(source, &route.asked);
-            Some(known.outcome.denies_symbol() && known.is_settled(need, self.now.monotonic))
-        };
-        if self.settings.class(symbol) == Class::Fx && route.rates.is_empty() && denies() == Some(true) {
-            return Route::derived(source, symbol, self.settings).or(Some(route));
+        if self.settings.class(symbol) != Class::Fx || !self.denies(source, &route.asked) {
+            return Some(route);
         }
-        Some(route)
+        let others = [Route::turned(source, symbol, self.settings), Route::derived(source, symbol, self.settings)];
+        let other = others.into_iter().flatten().find(|other| !self.denies(source, &other.asked));
+        Some(other.unwrap_or(route))
     }
-}
 
-fn is_among(targets: &[Target], purpose: Purpose, symbol: &Symbol) -> bool {
-    targets.iter().any(|target| target.purpose == purpose && target.symbol == *symbol)
+    /// Whether a source has lately said that it has no such symbol.
+    fn denies(self, source: &Profile, symbol: &Symbol) -> bool {
+        let known = (self.recall)(symbol).remove(source.name());
+        let need = self.need(source, symbol, None);
+        known.is_some_and(|known| known.outcome.denies_symbol() && known.is_settled(need, self.now.monotonic))
+    }
 }

@@ -173,6 +173,11 @@ impl Settings {
         }
     }
 
+    /// Whether the user says what sources call this symbol: then it is nothing to the others, whatever it looks like.
+    pub fn is_own_name(&self, symbol: &Symbol) -> bool {
+        self.symbols.get(symbol).is_some_and(|set| !set.spelled.is_empty())
+    }
+
     /// Whether a symbol may be asked for at all.
     pub fn allows(&self, symbol: &Symbol) -> bool {
         self.server.symbols.iter().any(|glob| glob.matches(symbol.as_str()))

@@ -4,9 +4,11 @@
 
 use std::collections::VecDeque;
 
+use jiff::Timestamp;
 use rust_decimal::Decimal;
 
 use crate::fold::{Exclusion, Judged, Verdict};
+use crate::symbol::Symbol;
 
 /// How many quotes are remembered.
 const REMEMBERED: usize = 128;
@@ -19,8 +21,10 @@ pub struct Agreement {
     quotes: VecDeque<Compared>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Compared {
+    symbol: Symbol,
+    received_at: Timestamp,
     is_outlier: bool,
     deviation_bps: Decimal,
 }
@@ -37,17 +41,23 @@ pub struct Lately {
 }
 
 impl Agreement {
-    /// Remembers a quote, if there was a price to compare it with. Whether the source has just become a persistent outlier.
+    /// Remembers a quote, if there was a price to compare it with, and once however often it is read. Whether the source has
+    /// just become a persistent outlier.
     pub fn remember(&mut self, judged: &Judged) -> bool {
         let is_outlier = judged.verdict == Verdict::Excluded(Exclusion::Outlier);
         let Some(deviation_bps) = judged.deviation_bps.filter(|_| is_outlier || judged.verdict == Verdict::Used) else {
             return false;
         };
+        let Some(quote) = &judged.outcome.quote else { return false };
+        let (symbol, received_at) = (judged.outcome.symbol.clone(), quote.received_at);
+        if self.quotes.iter().any(|known| known.symbol == symbol && known.received_at == received_at) {
+            return false;
+        }
         let before = self.lately().is_persistent();
         if self.quotes.len() == REMEMBERED {
             self.quotes.pop_front();
         }
-        self.quotes.push_back(Compared { is_outlier, deviation_bps });
+        self.quotes.push_back(Compared { symbol, received_at, is_outlier, deviation_bps });
         !before && self.lately().is_persistent()
     }
 
@@ -70,18 +80,23 @@ impl Lately {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fold::testing::{equity, fold, says};
+    use crate::fold::testing::{ago, equity, fold, says, with};
 
-    /// What becomes of a source beside two honest ones.
-    fn judged(price: &str) -> Judged {
-        let folded = fold("AAPL", [says("alpha", price), says("beta", "100"), says("gamma", "100")], &equity());
+    /// What becomes of a quote that came so many seconds ago, beside two honest ones.
+    fn judged(price: &str, seconds: i64) -> Judged {
+        let says_then = with(says("alpha", price), |quote| quote.received_at = ago(seconds));
+        let folded = fold("AAPL", [says_then, says("beta", "100"), says("gamma", "100")], &equity());
         folded.quotes.into_iter().next().unwrap()
     }
 
     #[test]
     fn a_source_that_is_off_most_of_the_time_is_noticed_once() {
         let mut agreement = Agreement::default();
-        let noticed = |agreement: &mut Agreement, price: &str| agreement.remember(&judged(price));
+        let mut seconds = 1000;
+        let mut noticed = |agreement: &mut Agreement, price: &str| {
+            seconds -= 1;
+            agreement.remember(&judged(price, seconds))
+        };
         assert!((0..4).all(|_| !noticed(&mut agreement, "100")));
         assert!((0..4).all(|_| !noticed(&mut agreement, "108")), "half of the time is not most of it");
         assert!(noticed(&mut agreement, "108"));
@@ -92,6 +107,13 @@ mod tests {
         // it is forgiven as it was found out
         assert!((0..128).all(|_| !noticed(&mut agreement, "100")));
         assert_eq!(agreement.lately(), Lately { compared: 128, outliers: 0, mean_deviation_bps: Some(Decimal::ZERO) });
+    }
+
+    #[test]
+    fn a_quote_counts_once_however_often_it_is_read() {
+        let mut agreement = Agreement::default();
+        assert!((0..20).all(|_| !agreement.remember(&judged("108", 1))));
+        assert_eq!(agreement.lately().compared, 1);
     }
 
     #[test]

@@ -9,13 +9,30 @@ use super::DEEPEST;
 /// The most elements and texts that are read.
 const MOST_NODES: u32 = 100_000;
 
+/// The most attributes of one element, and namespaces of a document. The reader compares each with all the others.
+const MOST_ATTRIBUTES: usize = 64;
+
 /// Reads a document as its outermost element.
 pub(super) fn read(bytes: &[u8]) -> Result<Val, String> {
     let text = str::from_utf8(bytes).map_err(|error| error.to_string())?;
+    check(text)?;
     // a document type could define entities that grow without end
     let options = ParsingOptions { allow_dtd: false, nodes_limit: MOST_NODES, ..ParsingOptions::default() };
     let document = Document::parse_with_options(text, options).map_err(|error| error.to_string())?;
     element(document.root_element(), DEEPEST)
+}
+
+/// One look at the text, before anything is read that could take long.
+fn check(text: &str) -> Result<(), String> {
+    if text.matches("xmlns").count() > MOST_ATTRIBUTES {
+        return Err(format!("more than {MOST_ATTRIBUTES} namespaces"));
+    }
+    // no attribute holds this sign, so between two of them is one element at most
+    let attributes = text.split('<').map(|element| element.matches('=').count());
+    match attributes.max() {
+        Some(most) if most > MOST_ATTRIBUTES => Err(format!("an element with more than {MOST_ATTRIBUTES} attributes")),
+        _ => Ok(()),
+    }
 }
 
 fn element(node: Node<'_, '_>, levels: usize) -> Result<Val, String> {
@@ -55,6 +72,10 @@ mod tests {
         assert!(read("<a>".repeat(80_000).as_bytes()).is_err());
         assert!(read(br#"<!DOCTYPE a [<!ENTITY b "cc">]><a>&b;</a>"#).is_err());
         assert!(read(format!("<a>{}</a>", "<b/>".repeat(100_001)).as_bytes()).is_err());
+        let attributes: String = (0..65).map(|number| format!(" a{number}=''")).collect();
+        assert!(read(format!("<a{attributes}/>").as_bytes()).unwrap_err().contains("attributes"));
+        let namespaces: String = (0..3000).map(|number| format!("<a xmlns:b{number}='c'>")).collect();
+        assert!(read(namespaces.as_bytes()).unwrap_err().contains("namespaces"));
         for wrong in ["", "{}", "<a>", "<a></b>", "Too Many Requests"] {
             assert!(read(wrong.as_bytes()).is_err(), "{wrong}");
         }
