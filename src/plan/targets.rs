@@ -68,7 +68,11 @@ impl Basis<'_> {
         if self.settings.class(symbol) != Class::Fx || !self.denies(source, &route.asked) {
             return Some(route);
         }
-        let others = [Route::turned(source, symbol, self.settings), Route::derived(source, symbol, self.settings)];
+        let mut others = [Route::derived(source, symbol, self.settings), Route::turned(source, symbol, self.settings)];
+        // what is asked for the other way round than markets have it is probably there the right way round
+        if symbol.is_turned() {
+            others.reverse();
+        }
         let other = others.into_iter().flatten().find(|other| !self.denies(source, &other.asked));
         Some(other.unwrap_or(route))
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::world::{World, of, says, status};
+use crate::world::{World, of, says, source, status};
 
 const TETHERED: &str = "[sources.binance]\n[sources.kraken]\n";
 
@@ -165,19 +165,80 @@ async fn a_price_in_tethers_reaches_any_money_in_two_steps() {
     assert!(entry["price"].is_string(), "{entry:#}");
 }
 
-#[tokio::test(start_paused = true)]
-async fn money_that_a_source_denies_to_quote_is_crossed_the_next_time() {
-    let world = World::of(
-        "[sources.market]\nclasses = [\"fx\"]\ncurrencies = [\"USD\", \"CHF\"]\nurl = \"http://x.test/{symbol}\"\njq = \".\"\n[sources.fixing]\nclasses = [\"fx\"]\nurl = \"http://x.test/{symbol}\"\njq = \".\"\n",
-    );
-    for (symbol, price) in [("GBP-USD", "1.25"), ("USD-CHF", "0.8"), ("GBP-CHF", "1")] {
-        world.say("fixing", symbol, says(price));
+/// Sources that quote euros and yen against dollars, and say of any other pair that there is none.
+fn dealers() -> World {
+    let world = World::of(&[source("one", "fx", ""), source("two", "fx", "")].concat());
+    for source in ["one", "two"] {
+        world.say(source, "EUR-USD", says("1.08")).say(source, "USD-JPY", says("150"));
     }
-    world.say("market", "GBP-USD", says("1.25")).say("market", "USD-CHF", says("0.8"));
-    let entry = world.ask_one("symbols=GBP-CHF").await;
-    assert_eq!(of(&entry, "market")["reason"], "unknown_symbol");
-    let entry = world.ask_one("symbols=GBP-CHF").await;
-    let crossed = of(&entry, "market");
-    assert_eq!((crossed["status"].as_str(), crossed["price"].as_str()), (Some("used"), Some("1")), "{entry:#}");
-    assert_eq!((status(&entry).as_str(), &crossed["via"]), ("ok", &serde_json::json!(["USD-CHF"])));
+    world
+}
+
+#[tokio::test(start_paused = true)]
+async fn money_that_a_source_denies_to_quote_is_crossed_in_the_same_answer() {
+    let world = dealers();
+    for _ in 0..2 {
+        let entry = world.ask_one("symbols=EUR-JPY").await;
+        assert_eq!(
+            (status(&entry).as_str(), entry["price"].as_str()),
+            ("ok", Some("162")),
+            "{:?} {entry:#}",
+            world.asked("one")
+        );
+        assert_eq!(of(&entry, "one")["via"], serde_json::json!(["USD-JPY"]));
+        // a denial is believed for an hour, and asked again after it
+        tokio::time::advance(Duration::from_secs(3700)).await;
+    }
+    let turned = dealers().ask_one("symbols=JPY-USD").await;
+    assert_eq!((status(&turned).as_str(), turned["price"].as_str()), ("ok", Some("0.00666666666667")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn that_a_source_lacks_another_pair_does_not_mean_that_the_symbol_is_unknown() {
+    let sources = [
+        source("one", "crypto", "currencies = [\"USDT\"]"),
+        source("two", "crypto", "currencies = [\"USDT\"]"),
+        source("francs", "crypto", "currencies = [\"CHF\"]"),
+    ];
+    let world = World::of(&sources.concat());
+    world.silence("francs");
+    let entry = world.ask_one("symbols=NEW-CHF").await;
+    assert_eq!(status(&entry), "unavailable / no_answer");
+    // what was asked for is shown even where nothing came of it
+    assert_eq!(
+        (of(&entry, "one")["reason"].as_str(), &of(&entry, "one")["derivation"]["symbol"]),
+        (Some("unknown_symbol"), &"NEW-USDT".into())
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rate_is_renewed_as_often_as_the_coin_that_needs_it() {
+    let sources = [
+        source("one", "crypto", "currencies = [\"USD\"]"),
+        source("two", "crypto", "currencies = [\"USD\"]"),
+        source("money", "fx", ""),
+        source("bank", "fx", ""),
+    ];
+    let world = World::of(&sources.concat());
+    for source in ["one", "two"] {
+        world.say(source, "BTC-USD", says("64000"));
+    }
+    for source in ["money", "bank"] {
+        world.say(source, "EUR-USD", says("1.08").old(Duration::from_secs(20)));
+    }
+    for _ in 0..15 {
+        assert_eq!(status(&world.ask_one("symbols=BTC-EUR").await), "ok");
+        tokio::time::advance(Duration::from_secs(6)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_older_rate_does_not_bring_a_quote_back_from_the_future() {
+    let world = World::of("[sources.binance]\n[sources.bitstamp]\n[sources.coinbase]\n");
+    for source in ["bitstamp", "coinbase"] {
+        world.say(source, "USDT-USD", says("1").old(Duration::from_secs(3)));
+    }
+    world.say("binance", "BTC-USDT", says("64000").ahead(Duration::from_secs(3600)));
+    let entry = world.ask_one("symbols=BTC-USD").await;
+    assert_eq!((of(&entry, "binance")["reason"].as_str(), entry["price"].is_null()), (Some("future"), true));
 }

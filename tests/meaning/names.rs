@@ -1,6 +1,6 @@
 //! Names of the user's own, and what sources call them.
 
-use crate::world::{World, of, says, status};
+use crate::world::{World, of, says, source, status};
 
 #[tokio::test(start_paused = true)]
 async fn a_name_of_ones_own_is_asked_only_of_those_it_means_something_to() {
@@ -29,4 +29,23 @@ async fn a_name_of_ones_own_is_asked_only_of_those_it_means_something_to() {
         })
         .collect();
     assert_eq!(spelled, ["IE00X.EUFUND", "0P0X", "WORLD"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_coin_of_ones_own_is_not_taken_for_another_of_its_name() {
+    let sources = [
+        source("alpha", "crypto", ""),
+        source("one", "crypto", "currencies = [\"USDT\"]"),
+        source("two", "crypto", "currencies = [\"USDT\"]"),
+        source("turned", "crypto", "symbols = [\"USD-*\"]"),
+    ];
+    let own = "[symbols.\"MYC-USD\"]\nspelled = { alpha = \"mycoin\" }\n";
+    let world = World::of(&[sources.concat().as_str(), own].concat());
+    world.say("alpha", "MYC-USD", says("3")).say("alpha", "USDT-USD", says("1"));
+    for source in ["one", "two"] {
+        world.say(source, "MYC-USDT", says("0.01"));
+    }
+    let entry = world.ask_one("symbols=MYC-USD").await;
+    assert_eq!((entry["price"].as_str(), entry["quotes"].as_array().unwrap().len()), (Some("3"), 1));
+    assert!(["one", "two", "turned"].into_iter().all(|source| world.asked(source).is_empty()));
 }

@@ -4,15 +4,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::world::{World, of, says, status};
+use crate::world::{World, of, says, source, status};
+
+const SCARCE: &str = "role = \"reserve\"";
 
 fn world() -> World {
-    let own = |name: &str, more: &str| {
-        format!(
-            "[sources.{name}]\nclasses = [\"equity\"]\nurl = \"http://x.test/{{symbols}}\"\nbatch = 9\njq = \".\"\n{more}\n"
-        )
-    };
-    let world = World::of(&[own("alpha", ""), own("beta", ""), own("spare", "role = \"reserve\"")].concat());
+    let sources = [source("alpha", "equity", ""), source("beta", "equity", ""), source("spare", "equity", SCARCE)];
+    let world = World::of(&sources.concat());
     for source in ["alpha", "beta", "spare"] {
         world.say(source, "AAPL", says("231.44")).say(source, "MSFT", says("415.2"));
     }
@@ -78,4 +76,83 @@ async fn what_a_reserve_said_lately_counts_without_another_call() {
     let entry = world.ask_one("symbols=AAPL").await;
     assert_eq!((status(&entry).as_str(), world.asked("spare").len()), ("ok", 1));
     assert_eq!(of(&entry, "spare")["status"], "used");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_reserve_said_long_ago_does_not_keep_it_from_being_asked() {
+    let world = world();
+    world.say("beta", "AAPL", says("0"));
+    for _ in 0..5 {
+        assert_eq!(status(&world.ask_one("symbols=AAPL&refresh_after=0s").await), "ok");
+        tokio::time::advance(Duration::from_secs(90)).await;
+    }
+    assert_eq!(world.asked("spare").len(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_in_a_hurry_spends_no_reserve() {
+    let world = world();
+    for timeout in ["50ms", "60ms", "90ms"] {
+        world.ask(&format!("symbols=AAPL&refresh_after=0s&timeout={timeout}")).await;
+        tokio::time::advance(Duration::from_secs(61)).await;
+    }
+    assert!(world.asked("spare").is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bad_rate_is_nothing_a_share_s_reserve_can_mend() {
+    let mut sources = vec![source("money", "fx", ""), source("broken", "fx", "")];
+    sources.extend([source("alpha", "equity", ""), source("beta", "equity", ""), source("spare", "equity", SCARCE)]);
+    let world = World::of(&sources.concat());
+    for source in ["alpha", "beta", "spare"] {
+        world.say(source, "AAPL", says("231.44"));
+    }
+    world.say("money", "EUR-USD", says("1.08")).say("broken", "EUR-USD", says("0"));
+    let entry = world.ask_one("symbols=AAPL&currency=EUR").await;
+    assert_eq!((status(&entry).as_str(), world.asked("spare").len()), ("unavailable / no_conversion", 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rate_gets_a_reserve_where_a_price_needs_it_even_one_that_nobody_expected() {
+    let sources = [
+        source("desk", "equity", ""),
+        source("money", "fx", ""),
+        source("broken", "fx", ""),
+        source("spare", "fx", SCARCE),
+    ];
+    let world = World::of(&sources.concat());
+    // pounds would be expected of London
+    world.say("desk", "CSPX.L", says("540").in_unit("USD")).say("broken", "EUR-USD", says("0"));
+    world.say("money", "EUR-USD", says("1.08")).say("spare", "EUR-USD", says("1.08"));
+    let entry = world.ask_one("symbols=CSPX.L&currency=EUR").await;
+    assert_eq!((entry["price"].as_str(), &entry["conversion"]["status"]), (Some("500"), &"ok".into()), "{entry:#}");
+    assert_eq!(world.asked("spare").iter().filter(|symbol| *symbol == "EUR-USD").count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rate_that_no_price_needs_is_no_reason_to_spend_one() {
+    let sources = [
+        source("one", "crypto", "currencies = [\"CHF\"]"),
+        source("two", "crypto", "currencies = [\"CHF\"]"),
+        source("dollars", "crypto", "currencies = [\"USD\"]"),
+        source("money", "fx", ""),
+        source("spare", "fx", SCARCE),
+    ];
+    let world = World::of(&sources.concat());
+    world.say("one", "BTC-CHF", says("51200")).say("two", "BTC-CHF", says("51200"));
+    world.say("dollars", "BTC-USD", says("64000")).say("money", "USD-CHF", says("0.8"));
+    let entry = world.ask_one("symbols=BTC-CHF").await;
+    assert_eq!((status(&entry).as_str(), world.asked("spare").len()), ("ok", 0));
+    assert_eq!(of(&entry, "dollars")["reason"], "degraded_rate");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_may_ask_for_a_share_alone_spends_no_reserve_by_asking_in_every_currency() {
+    let sources = [source("desk", "equity", ""), source("money", "fx", ""), source("spare", "fx", SCARCE)];
+    let world = World::of(&format!("[server]\nsymbols = [\"AAPL\"]\n{}", sources.concat()));
+    world.say("desk", "AAPL", says("231.44")).say("money", "USD-SEK", says("9.5"));
+    for currency in ["SEK", "NOK", "XAU", "BTC"] {
+        world.ask(&format!("symbols=AAPL&currency={currency}")).await;
+    }
+    assert!(world.asked("spare").is_empty() && world.asked("money").contains(&"USD-SEK".to_owned()));
 }

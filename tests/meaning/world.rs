@@ -33,7 +33,7 @@ pub(crate) struct Says {
     price: &'static str,
     currency: Option<&'static str>,
     /// How old the price says it is; `None`: it states no time.
-    old: Option<Duration>,
+    old: Option<SignedDuration>,
     session: Option<quotefold::quote::Session>,
 }
 
@@ -54,6 +54,13 @@ pub(crate) struct World {
     script: Script,
 }
 
+/// A source of the test's own: its name, its only class, and further keys.
+pub(crate) fn source(name: &str, class: &str, more: &str) -> String {
+    format!(
+        "[sources.{name}]\nclasses = [\"{class}\"]\nurl = \"http://x.test/{{symbols}}\"\nbatch = 9\njq = \".\"\n{more}\n"
+    )
+}
+
 /// A price that states no time.
 pub(crate) fn says(price: &'static str) -> Says {
     Says { price, currency: None, old: None, session: None }
@@ -67,7 +74,12 @@ impl Says {
 
     /// The same, stating that it is so old.
     pub(crate) fn old(self, old: Duration) -> Self {
-        Says { old: Some(old), ..self }
+        Says { old: Some(old.try_into().unwrap()), ..self }
+    }
+
+    /// The same, stating that it is so far ahead.
+    pub(crate) fn ahead(self, ahead: Duration) -> Self {
+        Says { old: Some(-SignedDuration::try_from(ahead).unwrap()), ..self }
     }
 
     /// The same, stating a session.
@@ -79,7 +91,7 @@ impl Says {
         let price = quotefold::decimal::read(self.price).unwrap();
         let (currency, places) = self.currency.map(Currency::of_unit).unzip();
         let price = price * rust_decimal::Decimal::new(1, places.unwrap_or(0));
-        let observed_at = self.old.map(|old| now - SignedDuration::try_from(old).unwrap());
+        let observed_at = self.old.map(|old| now - old);
         Quote { currency, observed_at, session: self.session, ..Quote::bare(price, now) }
     }
 }
