@@ -19,8 +19,7 @@ pub(super) fn without_price(entries: &[Entry], decision: &Decision, rule: &Rule)
     let reason = if entries.is_empty() {
         Unavailable::NotCovered
     } else if entries.iter().all(|entry| entry.standing != Standing::Usable)
-        && (accounts(denying) >= rule.required.max(1).min(accounts(outcomes()))
-            || outcomes().all(is_unknown))
+        && (accounts(denying) >= rule.required.max(1).min(accounts(outcomes())) || outcomes().all(is_unknown))
     {
         return Status::Unknown;
     } else if answered().next().is_none() {
