@@ -132,14 +132,11 @@ impl Board {
 
     /// Every symbol of which there is a quote of a source.
     pub fn quoted_by(&self, source: &str) -> Vec<Symbol> {
-        let has_quote = |entries: &Entries| {
-            entries
-                .by_source
-                .get(source)
-                .is_some_and(|known| known.outcome.quote.is_some() && !known.outcome.denies_symbol())
-        };
         let state = self.lock();
-        state.symbols.iter().filter(|(_, entries)| has_quote(entries)).map(|(symbol, _)| symbol.clone()).collect()
+        let quoted = state.symbols.iter().filter(|(_, entries)| {
+            entries.by_source.get(source).is_some_and(|known| known.outcome.quote.is_some() && known.outcome.is_able())
+        });
+        quoted.map(|(symbol, _)| symbol.clone()).collect()
     }
 
     /// Writes an outcome down, and says what the source's word on the symbol is now.
