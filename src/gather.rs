@@ -1,6 +1,6 @@
 //! Carries a plan out: asks every source at once, and stops waiting at the caller's deadline.
 //!
-//! There is exactly one outcome per source and symbol that was asked, whatever happens to the source: late, it is a timeout;
+//! There is an outcome for each source and symbol that was asked, whatever happens to the source: late, it is a timeout;
 //! panicked, it is an internal failure under its name. Dropping the gathering drops every wait, and calls that nobody else
 //! waits for end.
 

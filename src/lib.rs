@@ -132,7 +132,8 @@ impl Quotefold {
         self.with_basis(question, Plan::new)
     }
 
-    /// Asks the sources of a plan, and once they are in, or half of the caller's time is gone, whoever else may help.
+    /// Asks the sources of a plan, and whoever else may help: once they are in, or have had half of the caller's time and a
+    /// quarter of what a source may take.
     async fn gather(&self, plan: &mut Plan, question: &Question) -> Vec<Outcome> {
         let mut gathering = Gathering::new(question, &self.sources);
         gathering.ask(std::mem::take(&mut plan.errands));
@@ -155,17 +156,18 @@ impl Quotefold {
             let name = |spare: &Spare| self.sources.get(spare.source).map(|source| source.profile.name());
             plan.spares.iter().any(|one| one.asked == outcome.symbol && name(one) == Some(&outcome.origin.source))
         };
-        let asked: BTreeSet<&Symbol> =
-            plan.targets.iter().flat_map(|target| target.ways.iter().map(|(_, route)| &route.asked)).collect();
+        let routes =
+            plan.targets.iter().flat_map(|target| &target.ways).flat_map(|way| way.denied.iter().chain([&way.route]));
+        let asked: BTreeSet<&Symbol> = routes.map(|route| &route.asked).collect();
         let known = asked.into_iter().flat_map(|symbol| self.board.recall(symbol, now.monotonic).into_values());
         let known = known.filter(|known| !is_spare(known)).map(|known| known.outcome).collect();
         let so_far = self.value(plan, known, question, now);
         let rates = so_far.missing_rates();
-        let mut errands = self.with_basis(question, |basis| plan.grow(&so_far.wanting, &rates, basis));
+        let errands = self.with_basis(question, |basis| plan.grow(&so_far.wanting, &rates, basis));
         // a call whose end nobody would see is spent for nothing
         let usual = |errand: &Errand| self.sources.get(errand.source).map(|source| source.record.usual_latency());
-        errands.retain(|errand| usual(errand).is_some_and(|usual| usual.max(SHORTEST_CALL) <= time_left));
-        errands
+        let in_time = |errand: &Errand| usual(errand).is_some_and(|usual| usual.max(SHORTEST_CALL) <= time_left);
+        errands.into_iter().map(|errand| if in_time(&errand) { errand } else { errand.without_calls() }).collect()
     }
 
     fn value(&self, plan: &Plan, outcomes: Vec<Outcome>, question: &Question, now: Moment) -> Valuation {

@@ -40,8 +40,19 @@ pub struct Target {
     pub symbol: Symbol,
     /// What for.
     pub purpose: Purpose,
-    /// The sources that can price it: their places in the list of sources, and what each is asked for.
-    pub ways: Vec<(usize, Route)>,
+    /// The sources that can price it, and how.
+    pub ways: Vec<Way>,
+}
+
+/// How a source prices a target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Way {
+    /// Which source: its place in the list of sources.
+    pub source: usize,
+    /// What it is asked for, and what becomes of that.
+    pub route: Route,
+    /// The route that would have been taken, had the source not denied that there is such a pair.
+    pub denied: Option<Route>,
 }
 
 /// What a price is for.
@@ -109,23 +120,25 @@ impl Plan {
         let is_priced = |target: &&Target| target.purpose != Purpose::Rate;
         let is_open = |target: &Target| match target.symbol.pair_currency() {
             None => question.currency.is_some() && target.purpose == Purpose::Asked,
-            Some(_) => {
-                target.symbol.class() == Class::Fx && target.ways.iter().any(|(_, route)| route.rates.is_empty())
-            }
+            Some(_) => target.symbol.class() == Class::Fx && target.ways.iter().any(|way| way.route.rates.is_empty()),
         };
         !self.spares.is_empty() || self.targets.iter().filter(is_priced).any(is_open)
     }
 
     /// What else is asked, now that the first round is in: the plan is made again with what the board knows now, with the
-    /// rates that turned out to be needed, and with reserves for the symbols that want a quorum.
+    /// rates that turned out to be needed beside those that were, and with reserves for the symbols that want a quorum.
     pub fn grow(&mut self, wanting: &BTreeSet<Symbol>, rates: &BTreeSet<Symbol>, basis: Basis<'_>) -> Vec<Errand> {
-        self.targets = basis.targets(rates);
+        let conversions = self.targets.iter().filter(|target| target.purpose == Purpose::Conversion);
+        let all = conversions.map(|target| target.symbol.clone()).chain(rates.iter().cloned()).collect();
+        self.targets = basis.targets(&all);
         let (mut errands, spares) = basis.errands(&self.targets);
         for errand in &mut errands {
             errand.leave_out(&self.asked);
         }
-        let is_wanted =
-            |spare: &Spare| spare.targets.iter().any(|symbol| wanting.contains(symbol) || rates.contains(symbol));
+        let is_wanted = |spare: &Spare| {
+            let is_wanted = |symbol: &Symbol| wanting.contains(symbol) || rates.contains(symbol);
+            spare.targets.iter().any(is_wanted) && !self.asked.contains(&(spare.source, spare.asked.clone()))
+        };
         for Spare { source, asked, need, .. } in spares.into_iter().filter(is_wanted) {
             let due = (asked, need);
             match errands.iter_mut().find(|errand| errand.source == source) {
@@ -153,7 +166,14 @@ impl Errand {
     fn leave_out(&mut self, asked: &BTreeSet<(usize, Symbol)>) {
         let is_new = |symbol: &Symbol| !asked.contains(&(self.source, symbol.clone()));
         self.ask.due.retain(|(symbol, _)| is_new(symbol));
+        self.ask.riders.retain(is_new);
         self.settled.retain(|outcome| is_new(&outcome.symbol));
+    }
+
+    /// Takes out what would need a call.
+    pub fn without_calls(mut self) -> Self {
+        self.ask.due.clear();
+        self
     }
 }
 

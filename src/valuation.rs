@@ -10,11 +10,12 @@ use jiff::Timestamp;
 use crate::convert::convert;
 use crate::derive::derive;
 use crate::fold::{Price, Status, Unavailable, fold};
-use crate::plan::{Plan, Purpose, Target};
+use crate::plan::{Plan, Purpose, Target, Way};
 use crate::question::Question;
-use crate::quote::Outcome;
+use crate::quote::{Failure, Outcome};
 use crate::route::Route;
 use crate::settings::Settings;
+use crate::source::error::SourceError;
 use crate::source::profile::Profile;
 use crate::symbol::{Currency, Symbol};
 
@@ -87,17 +88,23 @@ fn wanting(
         let (rate, _) = Symbol::market_pair(price.currency.as_ref()?.as_str(), to?.as_str())?;
         conversions.get(&rate)
     });
-    wanting.extend(needed.filter(|rate| wants_quorum(rate)).map(|rate| rate.symbol.clone()));
+    wanting.extend(needed.filter(|rate| rate_wants_quorum(rate)).map(|rate| rate.symbol.clone()));
     let targets = plan.targets.iter().filter(|target| wanting.contains(&target.symbol));
-    let used: BTreeSet<&Symbol> =
-        targets.flat_map(|target| &target.ways).flat_map(|(_, route)| &route.rates).map(|rate| &rate.symbol).collect();
+    let used = targets.flat_map(|target| &target.ways).flat_map(|way| &way.route.rates);
+    let used: BTreeSet<&Symbol> = used.map(|rate| &rate.symbol).collect();
     let rates = used.into_iter().filter_map(|symbol| rates.get(symbol));
-    let rates: Vec<Symbol> = rates.filter(|rate| wants_quorum(rate)).map(|rate| rate.symbol.clone()).collect();
+    let rates: Vec<Symbol> = rates.filter(|rate| rate_wants_quorum(rate)).map(|rate| rate.symbol.clone()).collect();
     wanting.extend(rates);
     wanting
 }
 
-/// Whether another source could make the price better. A disagreement is no lack of quotes, and what does not exist has none.
+/// The same of a rate: that others do not have it is no sign of a typing error, as it is where somebody asks.
+fn rate_wants_quorum(rate: &Price) -> bool {
+    rate.status == Status::Unknown || wants_quorum(rate)
+}
+
+/// Whether another source could make the price better. A disagreement is no lack of quotes, and for what enough sources do
+/// not know no scarce call is spent.
 fn wants_quorum(price: &Price) -> bool {
     match price.status {
         Status::Ok | Status::Unknown | Status::Unavailable(Unavailable::SourcesDisagree) => false,
@@ -109,16 +116,7 @@ impl Table<'_> {
     /// One target's price; `rates` are there for the quotes that must be derived.
     fn price(&self, target: &Target, rates: &Rates) -> Price {
         let symbol = &target.symbol;
-        let outcomes = target.ways.iter().filter_map(|(source, route)| {
-            let source = self.sources.get(*source)?;
-            let said = |asked: &Symbol| self.said.get(&(source.name().to_owned(), asked.clone())).cloned();
-            // what took another way when there was no time left for it still shows what was said at first
-            let straight = || Some((said(symbol)?, Route::straight(symbol)));
-            let (mut outcome, route) = said(&route.asked).map(|said| (said, route.clone())).or_else(straight)?;
-            // how old a quote may be depends on the class, which the board does not know
-            outcome.origin = source.origin(self.settings.class(symbol));
-            Some(derive(symbol, &route, outcome, rates))
-        });
+        let outcomes = target.ways.iter().filter_map(|way| self.outcome(symbol, way, rates));
         let rule = self.settings.rule(symbol, self.question.max_age);
         let mut price = fold(symbol, outcomes.collect(), &rule, self.now);
         if price.status == Status::Unavailable(Unavailable::NotCovered) {
@@ -129,6 +127,30 @@ impl Table<'_> {
             price.detail = why.or_else(|| Some(format!("none of the sources asked for covers {symbol}")));
         }
         price
+    }
+}
+
+impl Table<'_> {
+    /// What a source's word on a symbol comes to. Where it denied one way, and has nothing better the other, its denial
+    /// stands; where there was no time left to ask it the other way, it is not held against the symbol.
+    fn outcome(&self, symbol: &Symbol, way: &Way, rates: &Rates) -> Option<Outcome> {
+        let source = self.sources.get(way.source)?;
+        let by = |route: &Route| {
+            let mut outcome = self.said.get(&(source.name().to_owned(), route.asked.clone()))?.clone();
+            // how old a quote may be depends on the class, which the board does not know
+            outcome.origin = source.origin(self.settings.class(symbol));
+            Some(derive(symbol, route, outcome, rates))
+        };
+        let denied = way.denied.as_ref().and_then(by);
+        match (by(&way.route), denied) {
+            (Some(outcome), Some(denied)) if outcome.denies_symbol() => Some(denied),
+            (None, Some(denied)) => {
+                let error = SourceError::Timeout(self.question.timeout);
+                let failure = Failure { error, at: self.now, latency: None, retry_at: None };
+                Some(Outcome { quote: None, failure: Some(failure), ..denied })
+            }
+            (outcome, _) => outcome,
+        }
     }
 }
 

@@ -57,7 +57,7 @@ impl<'a> Quote<'a> {
             volume: quote.and_then(|quote| quote.volume).map(Plain),
             currency: quote.and_then(|quote| quote.currency.as_ref()).map(crate::symbol::Currency::as_str),
             via: derivation.map(|derivation| derivation.via().into_iter().map(Symbol::as_str).collect()),
-            derivation: derivation.map(Derivation::new),
+            derivation: derivation.map(|derivation| Derivation::new(derivation, !failed)),
             session: quote.and_then(|quote| quote.session),
             role: outcome.origin.role.as_str(),
             account: &outcome.origin.account,

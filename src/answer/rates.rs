@@ -75,8 +75,9 @@ impl<'a> Conversion<'a> {
 }
 
 impl<'a> Derivation<'a> {
-    pub(super) fn new(derivation: &'a derive::Derivation) -> Self {
-        let stated = derivation.stated.as_ref();
+    /// `is_shown` is whether what the source said may still be looked at.
+    pub(super) fn new(derivation: &'a derive::Derivation, is_shown: bool) -> Self {
+        let stated = derivation.stated.as_ref().filter(|_| is_shown);
         let price = stated.and_then(|stated| match stated.price {
             Stated::Number(price) => Some(Plain(price)),
             Stated::Absent | Stated::NotANumber(_) => None,

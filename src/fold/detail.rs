@@ -142,6 +142,7 @@ fn unknown(price: &Price) -> String {
     let answered = accounts(answered.map(|judged| &judged.outcome));
     let symbol = &price.symbol;
     match (saying_so, answered) {
+        (0, answered) => format!("none of {answered} sources that answered has {symbol}, or a pair to derive it from"),
         (1, 1) => format!("the only source that answered says there is no {symbol}"),
         (all, answered) if all == answered => format!("all {all} sources that answered say there is no {symbol}"),
         (some, answered) => format!("{some} of {answered} sources that answered say there is no {symbol}"),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::{Basis, Errand, Purpose, Spare, Target, is_usable};
+use super::{Basis, Errand, Purpose, Spare, Target, Way, is_usable};
 use crate::board::{Known, Need};
 use crate::quote::Role;
 use crate::source::profile::Profile;
@@ -28,13 +28,14 @@ struct Wanted<'t> {
 impl Basis<'_> {
     /// What each source is asked for these targets, and what reserves could be asked.
     pub(super) fn errands(self, targets: &[Target]) -> (Vec<Errand>, Vec<Spare>) {
-        let asked = || targets.iter().flat_map(|target| target.ways.iter().map(|(_, route)| &route.asked));
-        let memory: Memory = asked().map(|symbol| (symbol.clone(), (self.recall)(symbol))).collect();
+        let ways = || targets.iter().flat_map(|target| &target.ways);
+        let routes = ways().flat_map(|way| way.denied.iter().chain([&way.route]));
+        let memory: Memory = routes.map(|route| (route.asked.clone(), (self.recall)(&route.asked))).collect();
         let mut wanted: BTreeMap<usize, Vec<Wanted<'_>>> = BTreeMap::new();
         for target in targets {
             let (has_quorum, needs_reserves) = (self.has_quorum(target, &memory), self.needs_reserves(target));
             let refresh_after = self.quickest_user(target, targets);
-            for (source, route) in &target.ways {
+            for Way { source, route, .. } in &target.ways {
                 let all = wanted.entry(*source).or_default();
                 match all.iter_mut().find(|one| *one.asked == route.asked) {
                     Some(known) => {
@@ -52,8 +53,15 @@ impl Basis<'_> {
         }
         let (mut errands, mut spares) = (Vec::new(), Vec::new());
         for (source, wanted) in wanted {
-            if let Some(profile) = self.sources.get(source) {
-                errands.extend(self.errand(source, profile, &wanted, &memory, &mut spares));
+            let Some(profile) = self.sources.get(source) else { continue };
+            let mut errand = self.errand(source, profile, &wanted, &memory, &mut spares);
+            // what was denied is shown where nothing else comes of the source
+            let denied = ways().filter(|way| way.source == source).filter_map(|way| way.denied.as_ref());
+            for denied in denied.filter_map(|route| known(&memory, profile, &route.asked)) {
+                errand.settled.push(denied.outcome.clone());
+            }
+            if !errand.ask.due.is_empty() || !errand.settled.is_empty() {
+                errands.push(errand);
             }
         }
         (errands, spares)
@@ -66,7 +74,7 @@ impl Basis<'_> {
         wanted: &[Wanted<'_>],
         memory: &Memory,
         spares: &mut Vec<Spare>,
-    ) -> Option<Errand> {
+    ) -> Errand {
         let (mut due, mut young, mut settled) = (Vec::new(), Vec::new(), Vec::new());
         for (place, one) in wanted.iter().enumerate() {
             let known = known(memory, source, one.asked);
@@ -93,7 +101,7 @@ impl Basis<'_> {
             due: due.into_iter().map(|(_, _, _, symbol, need)| (symbol, need)).collect(),
             riders: young.into_iter().map(|(_, symbol)| symbol).collect(),
         };
-        (!ask.due.is_empty() || !settled.is_empty()).then_some(Errand { source: index, ask, settled })
+        Errand { source: index, ask, settled }
     }
 
     /// How fresh an outcome must be: what the caller or the class says, never below the floors.
@@ -110,7 +118,7 @@ impl Basis<'_> {
     fn has_quorum(self, target: &Target, memory: &Memory) -> bool {
         let class = self.settings.class(&target.symbol);
         let set = self.settings.of_class(class);
-        let fresh = target.ways.iter().filter_map(|(source, route)| {
+        let fresh = target.ways.iter().filter_map(|Way { source, route, .. }| {
             let source = self.sources.get(*source).filter(|source| source.settings.role != Role::Reference)?;
             let quote = known(memory, source, &route.asked)?.outcome.quote.as_ref()?;
             let origin = source.origin(class);
@@ -122,7 +130,7 @@ impl Basis<'_> {
     /// A rate is renewed as often as the quickest of the prices that need it: a quote is as old as its oldest part.
     fn quickest_user(self, rate: &Target, targets: &[Target]) -> Option<Duration> {
         let uses = |target: &&Target| {
-            let rates = || target.ways.iter().flat_map(|(_, route)| &route.rates);
+            let rates = || target.ways.iter().flat_map(|way| &way.route.rates);
             rate.purpose == Purpose::Rate && rates().any(|used| used.symbol == rate.symbol)
         };
         let class = |target: &Target| self.settings.of_class(self.settings.class(&target.symbol));
@@ -136,7 +144,7 @@ impl Basis<'_> {
         if target.purpose == Purpose::Rate {
             return false;
         }
-        let primaries = target.ways.iter().filter_map(|(source, _)| self.sources.get(*source));
+        let primaries = target.ways.iter().filter_map(|way| self.sources.get(way.source));
         let primaries = primaries.filter(|source| source.settings.role == Role::Primary);
         let accounts: BTreeSet<&str> = primaries.map(|source| source.settings.account.as_str()).collect();
         accounts.len() < self.settings.of_class(self.settings.class(&target.symbol)).required

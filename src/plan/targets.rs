@@ -1,8 +1,8 @@
 //! Lists what must be priced to answer a question: its symbols, and every rate that their prices need.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Basis, Purpose, Target};
+use super::{Basis, Purpose, Target, Way};
 use crate::quote::Role;
 use crate::route::Route;
 use crate::source::profile::Profile;
@@ -18,9 +18,8 @@ impl Basis<'_> {
         let mut conversions: BTreeSet<Symbol> = allowed.filter_map(|symbol| self.conversion(symbol)).collect();
         conversions.extend(rates.iter().cloned());
         targets.extend(conversions.iter().map(|symbol| self.target(symbol, Purpose::Conversion)));
-        let routes = targets.iter().flat_map(|target| &target.ways);
-        let needed: BTreeSet<Symbol> =
-            routes.flat_map(|(_, route)| &route.rates).map(|rate| rate.symbol.clone()).collect();
+        let rates = targets.iter().flat_map(|target| &target.ways).flat_map(|way| &way.route.rates);
+        let needed: BTreeSet<Symbol> = rates.map(|rate| rate.symbol.clone()).collect();
         targets.extend(needed.iter().map(|symbol| self.target(symbol, Purpose::Rate)));
         targets
     }
@@ -36,11 +35,16 @@ impl Basis<'_> {
     /// usual where it is listed. What the price is in is settled by the fold alone.
     fn expected_currency(self, symbol: &Symbol) -> Option<Currency> {
         let set = self.settings.symbols.get(symbol).and_then(|set| set.currency.clone());
-        let stated = || {
-            let known = (self.recall)(symbol);
-            known.into_values().find_map(|known| known.outcome.quote?.currency)
+        let most_stated = || {
+            let mut counts: BTreeMap<Currency, usize> = BTreeMap::new();
+            for known in (self.recall)(symbol).into_values() {
+                if let Some(currency) = known.outcome.quote.and_then(|quote| quote.currency) {
+                    *counts.entry(currency).or_default() += 1;
+                }
+            }
+            counts.into_iter().max_by_key(|(_, count)| *count).map(|(currency, _)| currency)
         };
-        set.or_else(|| symbol.pair_currency()).or_else(stated).or_else(|| symbol.usual_currency())
+        set.or_else(|| symbol.pair_currency()).or_else(most_stated).or_else(|| symbol.usual_currency())
     }
 
     fn target(self, symbol: &Symbol, purpose: Purpose) -> Target {
@@ -49,11 +53,11 @@ impl Basis<'_> {
         let is_open =
             |source: &Profile| is_allowed || purpose != Purpose::Asked && source.settings.role != Role::Reserve;
         let way = |(index, source): (usize, &&Profile)| {
-            let route = match purpose {
-                Purpose::Rate => Route::direct(source, symbol, self.settings),
-                Purpose::Asked | Purpose::Conversion => self.route(source, symbol),
+            let (route, denied) = match purpose {
+                Purpose::Rate => (Route::direct(source, symbol, self.settings)?, None),
+                Purpose::Asked | Purpose::Conversion => self.route(source, symbol)?,
             };
-            route.map(|route| (index, route))
+            Some(Way { source: index, route, denied })
         };
         let sources = self.sources.iter().enumerate().filter(|(_, source)| is_open(source));
         let ways = sources.filter(|(_, source)| self.question.lets_in(source.name())).filter_map(way).collect();
@@ -62,11 +66,12 @@ impl Basis<'_> {
 }
 
 impl Basis<'_> {
-    /// How a source prices a symbol. Money that it has just denied to quote one way it may quote another.
-    fn route(self, source: &Profile, symbol: &Symbol) -> Option<Route> {
+    /// How a source prices a symbol. Money that it has just denied to quote one way it may quote another; then the way it
+    /// denied comes second.
+    fn route(self, source: &Profile, symbol: &Symbol) -> Option<(Route, Option<Route>)> {
         let route = Route::find(source, symbol, self.settings)?;
         if self.settings.class(symbol) != Class::Fx || !self.denies(source, &route.asked) {
-            return Some(route);
+            return Some((route, None));
         }
         let mut others = [Route::derived(source, symbol, self.settings), Route::turned(source, symbol, self.settings)];
         // what is asked for the other way round than markets have it is probably there the right way round
@@ -74,7 +79,10 @@ impl Basis<'_> {
             others.reverse();
         }
         let other = others.into_iter().flatten().find(|other| !self.denies(source, &other.asked));
-        Some(other.unwrap_or(route))
+        Some(match other {
+            Some(other) => (other, Some(route)),
+            None => (route, None),
+        })
     }
 
     /// Whether a source has lately said that it has no such symbol.

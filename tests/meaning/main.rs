@@ -10,6 +10,7 @@ mod derived;
 mod laws;
 mod names;
 mod reserve;
+mod rounds;
 mod sunday;
 mod units;
 mod world;

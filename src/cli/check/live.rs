@@ -90,7 +90,13 @@ fn verdict(read: Result<Extracted, SourceError>, symbols: &[Symbol], trouble: &T
     if ignored > 0 {
         lines += &format!("  {ignored} rows were about something nobody asked for\n");
     }
-    let priced = outcomes.iter().filter(|(_, outcome)| outcome.is_ok()).count();
+    // zero, a word, or one side of a book is no price
+    let is_price = |quote: &Quote| match &quote.price {
+        Stated::Number(number) => number.is_sign_positive() && !number.is_zero(),
+        Stated::Absent => quote.bid.is_some() && quote.ask.is_some(),
+        Stated::NotANumber(_) => false,
+    };
+    let priced = outcomes.iter().filter(|(_, outcome)| outcome.as_ref().is_ok_and(is_price)).count();
     (format!("{lines}  verdict: {priced} of {} symbols priced", symbols.len()), priced)
 }
 
@@ -107,7 +113,7 @@ fn row(quote: &Quote) -> String {
     let price = match &quote.price {
         Stated::Number(number) => Some(plain(*number)),
         Stated::NotANumber(text) => Some(format!("{text:?} (no number)")),
-        Stated::Absent => None,
+        Stated::Absent => Some("none".to_owned()),
     };
     let fields = [
         ("price", price),
