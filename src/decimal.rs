@@ -2,6 +2,8 @@
 
 use rust_decimal::{Decimal, RoundingStrategy};
 
+const HALF: Decimal = Decimal::from_parts(5, 0, 0, false, 1);
+
 /// The most decimals a price keeps; what lies beyond is rounded half to even.
 pub const MOST_DECIMALS: u32 = 18;
 
@@ -108,6 +110,18 @@ pub fn significant(value: Decimal, digits: u32) -> Decimal {
     rounded.normalize()
 }
 
+/// The mean of two prices, exact wherever it can be written: their difference has room for one more digit where their
+/// sum may have none.
+pub fn middle(lower: Decimal, upper: Decimal) -> Decimal {
+    lower.saturating_add(upper.saturating_sub(lower).saturating_mul(HALF))
+}
+
+/// Whether a price is farther from another than that fraction of it.
+pub fn is_beyond(fraction: Decimal, price: Decimal, from: Decimal) -> bool {
+    // multiplied and not divided, so that the border is exact
+    price.saturating_sub(from).abs() > fraction.saturating_mul(from)
+}
+
 /// `part / whole` in basis points with one decimal, half to even; `None` when it cannot be said.
 pub fn basis_points(part: Decimal, whole: Decimal) -> Option<Decimal> {
     let ratio = part.checked_div(whole)?.checked_mul(Decimal::from(10_000))?;
@@ -115,6 +129,22 @@ pub fn basis_points(part: Decimal, whole: Decimal) -> Option<Decimal> {
     points.rescale(1);
     // "-0.0" says nothing that "0.0" does not
     Some(if points.is_zero() { Decimal::new(0, 1) } else { points })
+}
+
+/// `6.4 %`: how much one is of the other, to one decimal.
+pub fn percent(part: Decimal, whole: Decimal) -> String {
+    let ratio = part.abs().checked_div(whole).and_then(|ratio| ratio.checked_mul(Decimal::ONE_HUNDRED));
+    let rounded = ratio.map(|ratio| {
+        let mut rounded = ratio.round_dp_with_strategy(1, RoundingStrategy::MidpointNearestEven);
+        rounded.rescale(1);
+        rounded.to_string()
+    });
+    format!("{} %", rounded.as_deref().unwrap_or("endlessly many"))
+}
+
+/// `0.5 %`: a fraction as it was set.
+pub fn fraction(fraction: Decimal) -> String {
+    format!("{} %", plain(fraction.saturating_mul(Decimal::ONE_HUNDRED)))
 }
 
 #[cfg(test)]
@@ -188,5 +218,13 @@ mod tests {
         assert_eq!(points("0.000025", "1"), "0.2");
         assert_eq!(points("-0.0000001", "1"), "0.0");
         assert_eq!(basis_points(Decimal::ONE, Decimal::ZERO), None);
+    }
+
+    #[test]
+    fn shares_are_told_in_percent() {
+        let decimal = |text: &str| read(text).unwrap();
+        assert_eq!(percent(decimal("-18.44"), decimal("231.44")), "8.0 %");
+        assert_eq!(percent(Decimal::ONE, Decimal::ZERO), "endlessly many %");
+        assert_eq!(fraction(decimal("0.0050")), "0.5 %");
     }
 }

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use rust_decimal::{Decimal, RoundingStrategy};
 
-use super::{Exclusion, Judged, Rule, Verdict, age, price};
-use crate::decimal::MOST_DECIMALS;
+use super::{Exclusion, Judged, Rule, Verdict, age};
+use crate::decimal::{MOST_DECIMALS, is_beyond, middle};
 use crate::quote::{Outcome, Quote, Stated};
 
 /// What no price lies below: 1e-12.
@@ -101,11 +101,11 @@ fn read(quote: &Quote, farthest: Decimal) -> Reading {
     let only_a_book = quote.price == Stated::Absent;
     let stated = match &quote.price {
         Stated::Number(number) => possible(*number),
-        Stated::Absent => bid.zip(ask).map(|(bid, ask)| price::middle(bid, ask)),
+        Stated::Absent => bid.zip(ask).map(|(bid, ask)| middle(bid, ask)),
         Stated::NotANumber(_) => None,
     };
     let Some(price) = stated else { return Reading { price: None, bid, ask } };
-    let near = |side: &Decimal| !price::is_beyond(farthest, *side, price);
+    let near = |side: &Decimal| !is_beyond(farthest, *side, price);
     let (bid, ask) = (bid.filter(near), ask.filter(near));
     // the middle of a book so wide that its own sides are far from it is nobody's price
     let believed = !only_a_book || (bid.is_some() && ask.is_some());

@@ -7,13 +7,13 @@ use super::ladder::Decision;
 use super::price::{Disagreement, Said};
 use super::status::{accounts, says_unknown};
 use super::{Degraded, Exclusion, Judged, Price, Rule, Status, Unavailable, Verdict, age};
-use crate::decimal::plain;
+use crate::decimal::{fraction, percent, plain};
 use crate::quote::Role;
 use crate::source::error::SourceError;
 
 pub(super) use quote::of_quote;
 use quote::{aged, said};
-use words::{clock_time, fraction, listed, percent};
+use words::{clock_time, listed};
 
 const COMMA: &str = ", ";
 

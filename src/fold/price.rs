@@ -4,11 +4,10 @@ use rust_decimal::Decimal;
 
 use super::ladder::Member;
 use super::{Exclusion, Folded, Rule, Verdict, age};
-use crate::decimal::basis_points;
+use crate::decimal::{basis_points, is_beyond, middle};
 use crate::quote::Session;
 use crate::symbol::Currency;
 
-const HALF: Decimal = Decimal::from_parts(5, 0, 0, false, 1);
 /// Of fewer quotes none can be told from the rest.
 const ENOUGH_FOR_OUTLIERS: usize = 3;
 
@@ -122,18 +121,6 @@ fn median(sorted: &[Member<'_>]) -> Decimal {
 fn spread(sorted: &[Member<'_>]) -> Decimal {
     let ends = sorted.last().zip(sorted.first());
     ends.map_or(Decimal::ZERO, |(highest, lowest)| highest.price.saturating_sub(lowest.price))
-}
-
-/// The mean of two prices, exact wherever it can be written: their difference has room for one more digit where their
-/// sum may have none.
-pub(super) fn middle(lower: Decimal, upper: Decimal) -> Decimal {
-    lower.saturating_add(upper.saturating_sub(lower).saturating_mul(HALF))
-}
-
-/// Whether a price is farther from another than that fraction of it.
-pub(super) fn is_beyond(fraction: Decimal, price: Decimal, from: Decimal) -> bool {
-    // multiplied and not divided, so that the border is exact
-    price.saturating_sub(from).abs() > fraction.saturating_mul(from)
 }
 
 /// How far the middle half of the votes reaches from the price. A quote with a book votes with bid, price and ask, one

@@ -1,10 +1,8 @@
 //! Compares what each source said with the median of what the others said.
 
-use rust_decimal::{Decimal, RoundingStrategy};
+use rust_decimal::Decimal;
 
-use crate::decimal::{basis_points, plain};
-
-const HALF: Decimal = Decimal::from_parts(5, 0, 0, false, 1);
+use crate::decimal::{basis_points, is_beyond, middle, percent, plain};
 
 /// What one source said about a symbol.
 #[derive(Clone, Debug)]
@@ -88,12 +86,7 @@ fn median(sorted: &[&Voice<'_>]) -> Decimal {
     if half == 0 || !sorted.len().is_multiple_of(2) {
         return upper;
     }
-    let lower = price(half - 1);
-    lower.saturating_add(upper.saturating_sub(lower).saturating_mul(HALF))
-}
-
-fn is_beyond(fraction: Decimal, price: Decimal, from: Decimal) -> bool {
-    price.saturating_sub(from).abs() > fraction.saturating_mul(from)
+    middle(price(half - 1), upper)
 }
 
 impl Standing {
@@ -131,17 +124,6 @@ pub(super) fn distance(price: Decimal, from: Decimal, is_off: bool) -> String {
 /// How far two prices are apart, as a share of the lower one.
 pub(super) fn apart(lowest: Decimal, highest: Decimal) -> String {
     percent(highest.saturating_sub(lowest), lowest)
-}
-
-/// `8.0 %`.
-fn percent(part: Decimal, whole: Decimal) -> String {
-    let ratio = part.checked_div(whole).and_then(|ratio| ratio.checked_mul(Decimal::ONE_HUNDRED));
-    let rounded = ratio.map(|ratio| {
-        let mut rounded = ratio.round_dp_with_strategy(1, RoundingStrategy::MidpointNearestEven);
-        rounded.rescale(1);
-        rounded.to_string()
-    });
-    format!("{} %", rounded.as_deref().unwrap_or("endlessly many"))
 }
 
 #[cfg(test)]

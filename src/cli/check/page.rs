@@ -9,7 +9,7 @@ use super::explain::shortened;
 use super::survey::{Line, Said, Survey};
 use super::trouble::{Trouble, moment};
 use crate::cli::print::table;
-use crate::decimal::plain;
+use crate::decimal::{fraction, plain};
 use crate::quote::Role;
 use crate::source::error::SourceError;
 
@@ -93,7 +93,7 @@ impl Survey {
 /// Who is off by how much, and against whom. Where nobody can say who is wrong, all who disagree have the same sentence.
 fn disagreement(name: &str, said: &Said) -> Option<String> {
     let (price, standing) = said.standing.as_ref()?;
-    let (symbol, allowed) = (&said.judged.outcome.symbol, share(said.allowed));
+    let (symbol, allowed) = (&said.judged.outcome.symbol, fraction(said.allowed));
     match standing {
         Standing::Measured { median, others, is_off: true } => {
             let (distance, median) = (distance(*price, *median, true), plain(*median));
@@ -122,11 +122,6 @@ fn note(said: &Said) -> &'static str {
         Role::Reference => " (it is a reference: itself made of others, or daily by design)",
         Role::Primary | Role::Reserve => "",
     }
-}
-
-/// `0.5 %`: a fraction as it was set.
-fn share(fraction: Decimal) -> String {
-    format!("{} %", plain(fraction.saturating_mul(Decimal::ONE_HUNDRED)))
 }
 
 /// What shows more, where a reply was not what the filter was written for.

@@ -2,9 +2,9 @@
 
 use jiff::Timestamp;
 
-use super::words::{fraction, percent, span};
+use super::words::span;
 use crate::clock;
-use crate::decimal::plain;
+use crate::decimal::{fraction, percent, plain};
 use crate::fold::admit::{Entry, Standing};
 use crate::fold::ladder::Decision;
 use crate::fold::{Exclusion, Rule, Verdict, age};
