@@ -12,8 +12,8 @@
 //! 8. [`fold`] makes one price of it, or refuses to.
 //! 9. [`answer`] writes status, headers and JSON.
 //!
-//! Where a source does not quote what was asked, [`route`] finds the pair it does quote, [`derive`](mod@derive) makes its quote of that, and
-//! [`convert`] turns a price into the caller's currency; [`valuation`] puts all this around the fold.
+//! Where a source does not quote what was asked, [`route`] finds the pair it does quote, [`derive`](mod@derive) makes its
+//! quote of that, and [`convert`] turns a price into the caller's currency; [`valuation`] puts all this around the fold.
 //!
 //! [`Quotefold::answer`] below is that path, written out. Around it: [`settings`] says what can be set, [`server`] speaks HTTP,
 //! [`cli`] is the command line, [`demo`] a simulated market, [`telemetry`] metrics and logs.
@@ -39,24 +39,22 @@ pub mod symbol;
 pub mod telemetry;
 pub mod valuation;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::task::TaskTracker;
 
 use answer::{Answer, Priced};
-use board::{Board, Known};
+use board::Board;
 use clock::{Clock, Moment};
 use fold::Price;
 use gather::Gathering;
-use plan::{Basis, Errand, Plan, Spare};
+use plan::{Basis, Errand, Plan};
 use question::{Bounds, Question};
 use quote::Outcome;
 use settings::Settings;
 use source::profile::Profile;
 use source::{Source, Surroundings};
-use symbol::Symbol;
 use telemetry::Metrics;
 use valuation::Valuation;
 
@@ -147,20 +145,15 @@ impl Quotefold {
         gathering.finish().await
     }
 
-    /// Who else is asked, by what the board knows now: what has landed since the question came is on it. What reserves said
-    /// long ago is not, or they would not be asked for what the answer then lacks.
+    /// Who else is asked, by what the board knows now of what was asked at first: what has landed since the question came is
+    /// on it.
     fn second_round(&self, plan: &mut Plan, question: &Question, time_left: Duration) -> Vec<Errand> {
         let now = self.clock.now();
-        let is_spare = |known: &Known| {
-            let outcome = &known.outcome;
-            let name = |spare: &Spare| self.sources.get(spare.source).map(|source| source.profile.name());
-            plan.spares.iter().any(|one| one.asked == outcome.symbol && name(one) == Some(&outcome.origin.source))
-        };
-        let routes =
-            plan.targets.iter().flat_map(|target| &target.ways).flat_map(|way| way.denied.iter().chain([&way.route]));
-        let asked: BTreeSet<&Symbol> = routes.map(|route| &route.asked).collect();
-        let known = asked.into_iter().flat_map(|symbol| self.board.recall(symbol, now.monotonic).into_values());
-        let known = known.filter(|known| !is_spare(known)).map(|known| known.outcome).collect();
+        let known = plan.asked.iter().filter_map(|(source, symbol)| {
+            let source = self.sources.get(*source)?.profile.name();
+            Some(self.board.known(source, symbol, now.monotonic)?.outcome)
+        });
+        let known = known.collect();
         let so_far = self.value(plan, known, question, now);
         let rates = so_far.missing_rates();
         let errands = self.with_basis(question, |basis| plan.grow(&so_far.wanting, &rates, basis));
@@ -175,9 +168,8 @@ impl Quotefold {
     }
 
     fn with_basis<T>(&self, question: &Question, make: impl FnOnce(Basis<'_>) -> T) -> T {
-        let now = self.clock.now();
-        let recall = |symbol: &Symbol| self.board.recall(symbol, now.monotonic);
-        make(Basis { question, recall: &recall, sources: &self.profiles(), settings: &self.settings, now })
+        let (board, settings, now) = (self.board.as_ref(), &self.settings, self.clock.now());
+        make(Basis { question, board, sources: &self.profiles(), settings, now })
     }
 
     fn profiles(&self) -> Vec<&Profile> {

@@ -6,10 +6,10 @@
 mod errands;
 mod targets;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::board::{Known, Need};
+use crate::board::{Board, Need};
 use crate::clock::{Moment, age};
 use crate::question::Question;
 use crate::quote::{Origin, Outcome, Quote};
@@ -30,7 +30,7 @@ pub struct Plan {
     /// What reserves can be asked for, should the others fall short.
     pub spares: Vec<Spare>,
     /// What the errands are about: the sources' places, and what each is asked for.
-    asked: BTreeSet<(usize, Symbol)>,
+    pub asked: BTreeSet<(usize, Symbol)>,
 }
 
 /// Something to be priced, and who can.
@@ -95,8 +95,8 @@ pub struct Spare {
 pub struct Basis<'a> {
     /// What is asked.
     pub question: &'a Question,
-    /// What the board knows of a symbol, by source.
-    pub recall: &'a dyn Fn(&Symbol) -> BTreeMap<String, Known>,
+    /// What is remembered.
+    pub board: &'a Board,
     /// The sources that are on.
     pub sources: &'a [&'a Profile],
     /// What is set.
@@ -135,9 +135,9 @@ impl Plan {
         for errand in &mut errands {
             errand.leave_out(&self.asked);
         }
+        let lacks = |symbol: &Symbol| wanting.contains(symbol) || rates.contains(symbol);
         let is_wanted = |spare: &Spare| {
-            let is_wanted = |symbol: &Symbol| wanting.contains(symbol) || rates.contains(symbol);
-            spare.targets.iter().any(is_wanted) && !self.asked.contains(&(spare.source, spare.asked.clone()))
+            spare.targets.iter().any(lacks) && !self.asked.contains(&(spare.source, spare.asked.clone()))
         };
         for Spare { source, asked, need, .. } in spares.into_iter().filter(is_wanted) {
             let due = (asked, need);

@@ -1,4 +1,5 @@
-//! Prices what a plan is about: rates first, then the quotes derived with them, then what was asked for, in the caller's currency.
+//! Prices what a plan is about: rates first, then the quotes derived with them, then what was asked for, in the caller's
+//! currency.
 //!
 //! A pure function of the plan, the outcomes and `now`. Every price in it, a rate's too, is made by the same fold.
 

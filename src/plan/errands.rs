@@ -30,7 +30,8 @@ impl Basis<'_> {
     pub(super) fn errands(self, targets: &[Target]) -> (Vec<Errand>, Vec<Spare>) {
         let ways = || targets.iter().flat_map(|target| &target.ways);
         let routes = ways().flat_map(|way| way.denied.iter().chain([&way.route]));
-        let memory: Memory = routes.map(|route| (route.asked.clone(), (self.recall)(&route.asked))).collect();
+        let memory: Memory =
+            routes.map(|route| (route.asked.clone(), self.board.recall(&route.asked, self.now.monotonic))).collect();
         let mut wanted: BTreeMap<usize, Vec<Wanted<'_>>> = BTreeMap::new();
         for target in targets {
             let (has_quorum, needs_reserves) = (self.has_quorum(target, &memory), self.needs_reserves(target));

@@ -31,13 +31,13 @@ impl Basis<'_> {
         Some(rate)
     }
 
-    /// The currency a symbol's price will probably be in: what is set, what its spelling says, what was stated last, what is
-    /// usual where it is listed. What the price is in is settled by the fold alone.
+    /// The currency a symbol's price will probably be in: what is set, what its spelling says, what most
+    /// sources stated last, what is usual where it is listed. What the price is in is settled by the fold alone.
     fn expected_currency(self, symbol: &Symbol) -> Option<Currency> {
         let set = self.settings.symbols.get(symbol).and_then(|set| set.currency.clone());
         let most_stated = || {
             let mut counts: BTreeMap<Currency, usize> = BTreeMap::new();
-            for known in (self.recall)(symbol).into_values() {
+            for known in self.board.recall(symbol, self.now.monotonic).into_values() {
                 if let Some(currency) = known.outcome.quote.and_then(|quote| quote.currency) {
                     *counts.entry(currency).or_default() += 1;
                 }
@@ -63,9 +63,7 @@ impl Basis<'_> {
         let ways = sources.filter(|(_, source)| self.question.lets_in(source.name())).filter_map(way).collect();
         Target { symbol: symbol.clone(), purpose, ways }
     }
-}
 
-impl Basis<'_> {
     /// How a source prices a symbol. Money that it has just denied to quote one way it may quote another; then the way it
     /// denied comes second.
     fn route(self, source: &Profile, symbol: &Symbol) -> Option<(Route, Option<Route>)> {
@@ -87,7 +85,7 @@ impl Basis<'_> {
 
     /// Whether a source has lately said that it has no such symbol.
     fn denies(self, source: &Profile, symbol: &Symbol) -> bool {
-        let known = (self.recall)(symbol).remove(source.name());
+        let known = self.board.known(source.name(), symbol, self.now.monotonic);
         let need = self.need(source, symbol, None);
         known.is_some_and(|known| known.outcome.denies_symbol() && known.is_settled(need, self.now.monotonic))
     }

@@ -66,9 +66,8 @@ impl World {
         };
         let now = self.clock.now();
         let question = Question::parse(query, &bounds, now).unwrap();
-        let recall = |symbol: &Symbol| self.board.recall(symbol, now.monotonic);
         let sources: Vec<&Profile> = self.sources.iter().collect();
-        Plan::new(Basis { question: &question, recall: &recall, sources: &sources, settings: &self.settings, now })
+        Plan::new(Basis { question: &question, board: &self.board, sources: &sources, settings: &self.settings, now })
     }
 }
 

@@ -12,6 +12,11 @@ const STABLE: [&str; 8] = ["BUSD", "DAI", "FDUSD", "PYUSD", "TUSD", "USDC", "USD
 /// Coins in which other coins are quoted: an earlier one stands behind a later one (`ETH-BTC`).
 const QUOTED_IN: [&str; 2] = ["BTC", "ETH"];
 
+/// Where the stable coins stand: behind all other coins, those in which others are quoted included.
+const STABLE_RANK: usize = QUOTED_IN.len() + 1;
+/// Where the moneys begin, behind the metals.
+const MONEY_RANK: usize = STABLE_RANK + 2;
+
 impl Symbol {
     /// The pair of two currencies as it is written: base, then quote. `None` if they are no two currencies.
     pub fn of_legs(base: &str, quote: &str) -> Option<Self> {
@@ -39,13 +44,16 @@ impl Symbol {
     /// a coin that stands for dollars is quoted by nobody.
     pub(crate) fn has_two_ways(&self) -> bool {
         self.legs().is_some_and(|(base, quote)| {
-            is_stable(base) != is_stable(quote) && rank(base).min(rank(quote)) >= 3 && base != "USD" && quote != "USD"
+            is_stable(base) != is_stable(quote)
+                && rank(base).min(rank(quote)) >= STABLE_RANK
+                && base != "USD"
+                && quote != "USD"
         })
     }
 
     /// Whether this is a coin's price: of none that stands for money, and of no money.
     pub(crate) fn is_of_coin(&self) -> bool {
-        matches!(self.kind, Kind::Pair { .. }) && self.legs().is_some_and(|(base, _)| rank(base) < 3)
+        matches!(self.kind, Kind::Pair { .. }) && self.legs().is_some_and(|(base, _)| rank(base) < STABLE_RANK)
     }
 }
 
@@ -62,7 +70,7 @@ impl Currency {
 
     /// Whether other things are quoted in it, one to one with money or as money itself.
     pub fn is_money_or_stable(&self) -> bool {
-        rank(self.as_str()) >= 3
+        rank(self.as_str()) >= STABLE_RANK
     }
 
     /// A currency that prices can be asked for in: money of ISO 4217, the stable coins, bitcoin and ether, in any case.
@@ -88,13 +96,13 @@ fn is_stable(code: &str) -> bool {
 
 /// How far behind a currency stands in a pair.
 fn rank(code: &str) -> usize {
-    let major = || MAJORS.iter().position(|major| *major == code).map(|place| 5 + place);
+    let major = || MAJORS.iter().position(|major| *major == code).map(|place| MONEY_RANK + place);
     if is_stable(code) {
-        3
+        STABLE_RANK
     } else if tables::is_metal(code) {
-        4
+        STABLE_RANK + 1
     } else if tables::is_money(code) {
-        major().unwrap_or(5 + MAJORS.len())
+        major().unwrap_or(MONEY_RANK + MAJORS.len())
     } else {
         // of all other coins none is quoted in another
         QUOTED_IN.iter().rev().position(|coin| *coin == code).map_or(0, |place| place + 1)
