@@ -213,19 +213,7 @@ async fn that_a_source_lacks_another_pair_does_not_mean_that_the_symbol_is_unkno
 
 #[tokio::test(start_paused = true)]
 async fn a_rate_is_renewed_as_often_as_the_coin_that_needs_it() {
-    let sources = [
-        source("one", "crypto", "currencies = [\"USD\"]"),
-        source("two", "crypto", "currencies = [\"USD\"]"),
-        source("money", "fx", ""),
-        source("bank", "fx", ""),
-    ];
-    let world = World::of(&sources.concat());
-    for source in ["one", "two"] {
-        world.say(source, "BTC-USD", says("64000"));
-    }
-    for source in ["money", "bank"] {
-        world.say(source, "EUR-USD", says("1.08").old(Duration::from_secs(20)));
-    }
+    let world = World::of_dollars(says("64000"), says("1.08").old(Duration::from_secs(20)));
     for _ in 0..15 {
         assert_eq!(status(&world.ask_one("symbols=BTC-EUR").await), "ok");
         tokio::time::advance(Duration::from_secs(6)).await;

@@ -1,16 +1,17 @@
 //! What holds of every derived quote and every conversion, tried with random figures.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, LazyLock};
 
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use quotefold::convert::convert;
 use quotefold::derive::derive;
-use quotefold::fold::{BelowQuorum, Price, Rule, Status, fold};
+use quotefold::fold::{Price, Rule, Status, fold};
 use quotefold::quote::{Origin, Outcome, Quote, Role, Stated};
 use quotefold::route::{Rate, Route};
+use quotefold::settings::Settings;
+use quotefold::settings::load::{LoadOptions, load};
 use quotefold::symbol::{Currency, Symbol};
 use rust_decimal::Decimal;
 
@@ -18,18 +19,10 @@ fn now() -> Timestamp {
     "2026-11-20T14:31:10.412Z".parse().unwrap()
 }
 
-fn rule() -> Rule {
-    Rule {
-        required: 2,
-        below_quorum: BelowQuorum::Refuse,
-        outlier_beyond: Decimal::new(2, 2),
-        disagree_beyond: Decimal::new(3, 2),
-        usable_for: Duration::from_secs(60),
-        fallback_for: Duration::from_secs(900),
-        closed_for: None,
-        max_age: None,
-        currency: None,
-    }
+/// The built-in rule of a class.
+fn rule(symbol: &Symbol) -> Rule {
+    static SETTINGS: LazyLock<Settings> = LazyLock::new(|| load(&LoadOptions::default()).unwrap());
+    SETTINGS.rule(symbol, None)
 }
 
 fn symbol(text: &str) -> Symbol {
@@ -46,7 +39,7 @@ fn says(source: &str, pair: &str, price: Decimal, old: i64) -> Outcome {
 /// The price of a pair of which so many sources say the same.
 fn price(pair: &str, price: Decimal, sources: usize, old: i64) -> Price {
     let outcomes = (0..sources).map(|number| says(&format!("s{number}"), pair, price, old)).collect();
-    fold(&symbol(pair), outcomes, &rule(), now())
+    fold(&symbol(pair), outcomes, &rule(&symbol(pair)), now())
 }
 
 /// `BTC-USD` of a quote in tethers.
@@ -115,7 +108,10 @@ proptest! {
         // one source alone: the rate is degraded
         let one = derived(stated, 1, price("USDT-USD", Decimal::ONE, 1, 1));
         let others = (0..direct).map(|number| says(&format!("d{number}"), "BTC-USD", stated, 1));
-        let folded = fold(&symbol("BTC-USD"), others.chain([one.clone()]).collect(), &rule(), now());
+        let folded = {
+            let bitcoin = symbol("BTC-USD");
+            fold(&bitcoin, others.chain([one.clone()]).collect(), &rule(&bitcoin), now())
+        };
         prop_assert_eq!(folded.status == Status::Ok, direct >= 2 && folded.folded.is_some());
     }
 

@@ -1,6 +1,6 @@
 //! Pence and pounds, and currencies that are not the symbol's.
 
-use crate::world::{World, of, says, source, status};
+use crate::world::{World, of, says, status};
 
 fn world() -> World {
     let own = |name: &str| {
@@ -45,19 +45,7 @@ async fn a_derived_quote_in_another_currency_than_its_pair_is_a_mismatch_too() {
 
 #[tokio::test(start_paused = true)]
 async fn a_quote_that_states_the_currency_it_would_be_turned_into_is_a_mismatch() {
-    let sources = [
-        source("one", "crypto", "currencies = [\"USD\"]"),
-        source("two", "crypto", "currencies = [\"USD\"]"),
-        source("money", "fx", ""),
-        source("bank", "fx", ""),
-    ];
-    let world = World::of(&sources.concat());
-    for source in ["one", "two"] {
-        world.say(source, "BTC-USD", says("59259.26").in_unit("EUR"));
-    }
-    for source in ["money", "bank"] {
-        world.say(source, "EUR-USD", says("1.08"));
-    }
+    let world = World::of_dollars(says("59259.26").in_unit("EUR"), says("1.08"));
     let entry = world.ask_one("symbols=BTC-EUR").await;
     assert_eq!((of(&entry, "one")["reason"].as_str(), entry["price"].is_null()), (Some("currency_mismatch"), true));
     assert_eq!(

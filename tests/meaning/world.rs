@@ -28,7 +28,7 @@ use tokio_util::task::TaskTracker;
 pub(crate) const FRIDAY: &str = "2026-11-20T14:31:00Z";
 
 /// What a vendor says about one symbol.
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 pub(crate) struct Says {
     price: &'static str,
     currency: Option<&'static str>,
@@ -125,6 +125,17 @@ impl World {
     /// The sources of a configuration, on a Friday afternoon.
     pub(crate) fn of(settings: &str) -> Self {
         Self::at(FRIDAY, settings)
+    }
+
+    /// Two venues that quote bitcoin in dollars and two banks that quote the euro, each of them alike.
+    pub(crate) fn of_dollars(bitcoin: Says, euro: Says) -> Self {
+        let venue = |name| source(name, "crypto", "currencies = [\"USD\"]");
+        let sources = [venue("one"), venue("two"), source("money", "fx", ""), source("bank", "fx", "")];
+        let world = Self::of(&sources.concat());
+        for (venue, bank) in [("one", "money"), ("two", "bank")] {
+            world.say(venue, "BTC-USD", bitcoin).say(bank, "EUR-USD", euro);
+        }
+        world
     }
 
     /// The sources of a configuration, at a time.

@@ -115,6 +115,18 @@ fn a_wrong_filter_is_explained_as_the_readme_shows() {
 }
 
 #[test]
+fn what_the_fold_takes_for_no_price_is_none_for_check_either() {
+    for (stated, fault) in [("0", "invalid_price: 0 is no price"), ("\"N/A\"", "invalid_price: no price, and no book")]
+    {
+        let vendor = Upstream::saying(200, format!("{{\"price\":{stated}}}"));
+        let configuration = Configuration::new(&vendor.source("desk", "jq = '{price}'"));
+        let ended = check(&configuration, &["desk", "AAPL", "--live"], &[]);
+        assert!(ended.stdout.contains(fault), "{ended:?}");
+        assert!(ended.stdout.contains("verdict: 0 of 1 symbols priced") && ended.code == Some(1), "{ended:?}");
+    }
+}
+
+#[test]
 fn a_wrong_filter_is_explained_on_a_real_reply_too() {
     let vendor = Upstream::saying(200, r#"{"quotes":{"AAPL":{"p":231.44},"MSFT":null}}"#);
     let live = |jq: &str| {

@@ -12,7 +12,8 @@ use super::trouble::Trouble;
 use crate::cli::print::print;
 use crate::clock::Clock;
 use crate::decimal::plain;
-use crate::quote::{Quote, Stated};
+use crate::fold::fold;
+use crate::quote::{Outcome, Quote, Stated};
 use crate::settings::Settings;
 use crate::settings::source::SourceSettings;
 use crate::source::error::SourceError;
@@ -42,7 +43,7 @@ pub(super) fn look(settings: &Settings, source: &SourceSettings, symbols: &[Symb
         }
         Err(error) => Err(error.clone()),
     };
-    let (verdict, priced) = verdict(read, symbols, &trouble);
+    let (verdict, priced) = verdict(read, symbols, &profile, &trouble);
     print(&format!("  took: {} ms\n{verdict}\n{}", took.as_millis(), next_step(source)))?;
     Ok(priced == symbols.len())
 }
@@ -73,8 +74,13 @@ fn seen(extractor: &Extractor, reply: &RawReply, symbols: &[Symbol], read: &Resu
     lines.iter().map(|line| format!("  {line}\n")).collect()
 }
 
-/// What came of the symbols, line by line, and the verdict; and how many got a price.
-fn verdict(read: Result<Extracted, SourceError>, symbols: &[Symbol], trouble: &Trouble<'_>) -> (String, usize) {
+/// What came of the symbols, line by line, and the verdict; and how many got what the fold takes for a price.
+fn verdict(
+    read: Result<Extracted, SourceError>,
+    symbols: &[Symbol],
+    profile: &Profile,
+    trouble: &Trouble<'_>,
+) -> (String, usize) {
     let Extracted { outcomes, ignored } = match read {
         Ok(extracted) => extracted,
         Err(error) => {
@@ -82,22 +88,32 @@ fn verdict(read: Result<Extracted, SourceError>, symbols: &[Symbol], trouble: &T
             return (format!("  verdict: failed / {}", trouble.words(&error, &named)), 0);
         }
     };
-    let line = |(symbol, outcome): &(Symbol, Result<Quote, SourceError>)| match outcome {
-        Ok(quote) => format!("  {symbol}: {}\n", row(quote)),
-        Err(error) => format!("  {symbol}: failed / {}\n", trouble.words(error, symbol.as_str())),
-    };
-    let mut lines: String = outcomes.iter().map(line).collect();
+    let (mut lines, mut priced) = (String::new(), 0);
+    for (symbol, outcome) in outcomes {
+        match outcome {
+            Ok(quote) => {
+                let row = row(&quote);
+                let fault = fault(&symbol, quote, profile, trouble);
+                priced += usize::from(fault.is_none());
+                let fault = fault.map(|fault| format!(" ({fault})")).unwrap_or_default();
+                lines += &format!("  {symbol}: {row}{fault}\n");
+            }
+            Err(error) => lines += &format!("  {symbol}: failed / {}\n", trouble.words(&error, symbol.as_str())),
+        }
+    }
     if ignored > 0 {
         lines += &format!("  {ignored} rows were about something nobody asked for\n");
     }
-    // zero, a word, or one side of a book is no price
-    let is_price = |quote: &Quote| match &quote.price {
-        Stated::Number(number) => number.is_sign_positive() && !number.is_zero(),
-        Stated::Absent => quote.bid.is_some() && quote.ask.is_some(),
-        Stated::NotANumber(_) => false,
-    };
-    let priced = outcomes.iter().filter(|(_, outcome)| outcome.as_ref().is_ok_and(is_price)).count();
     (format!("{lines}  verdict: {priced} of {} symbols priced", symbols.len()), priced)
+}
+
+/// Why the fold would find no price in a quote; `None` if it finds one.
+fn fault(symbol: &Symbol, quote: Quote, profile: &Profile, trouble: &Trouble<'_>) -> Option<String> {
+    let origin = profile.origin(trouble.settings.class(symbol));
+    let outcome = Outcome { origin, symbol: symbol.clone(), quote: Some(quote), failure: None, derivation: None };
+    let folded = fold(symbol, vec![outcome], &trouble.settings.rule(symbol, None), trouble.now);
+    let judged = folded.quotes.into_iter().next().filter(|judged| judged.price.is_none())?;
+    Some(format!("{}: {}", judged.reason().unwrap_or_default(), judged.detail.unwrap_or_default()))
 }
 
 /// What to do with what was shown, if nothing else proves the filter.
@@ -113,7 +129,7 @@ fn row(quote: &Quote) -> String {
     let price = match &quote.price {
         Stated::Number(number) => Some(plain(*number)),
         Stated::NotANumber(text) => Some(format!("{text:?} (no number)")),
-        Stated::Absent => Some("none".to_owned()),
+        Stated::Absent => None,
     };
     let fields = [
         ("price", price),
