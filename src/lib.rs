@@ -16,7 +16,7 @@
 //! quote of that, and [`convert`] turns a price into the caller's currency; [`valuation`] puts all this around the fold.
 //!
 //! [`Quotefold::answer`] below is that path, written out. Around it: [`settings`] says what can be set, [`server`] speaks HTTP,
-//! [`cli`] is the command line, [`demo`] a simulated market, [`telemetry`] metrics and logs.
+//! [`cli`] is the command line, [`state`] what outlives a restart, [`demo`] a simulated market, [`telemetry`] metrics and logs.
 
 pub mod answer;
 pub mod board;
@@ -35,6 +35,7 @@ pub mod route;
 pub mod server;
 pub mod settings;
 pub mod source;
+pub mod state;
 pub mod symbol;
 pub mod telemetry;
 pub mod valuation;

@@ -17,6 +17,7 @@ use crate::server::listen::{self, Limits};
 use crate::server::router;
 use crate::settings::Settings;
 use crate::settings::load::LoadOptions;
+use crate::state;
 use crate::telemetry::start_logging;
 
 /// What is left running when the server has ended gets so long to notice.
@@ -35,10 +36,19 @@ pub(super) fn serve(arguments: &Serve) -> io::Result<Exit> {
         Err(error) => return Ok(wrong(&error.to_string())),
     };
     on_runtime(async {
+        let keeping = match service.settings.state.path.as_deref().map(|path| state::keep::begin(&service, path)) {
+            None => None,
+            Some(Ok(keeping)) => Some(keeping),
+            Some(Err(error)) => return Ok(wrong(&error.to_string())),
+        };
         let Some(listener) = bind(&service.settings.server.listen).await? else { return Ok(Exit::Configuration) };
         let drain = on_signals()?;
         print(&format!("quotefold listens on http://{}\n", listener.local_addr()?))?;
-        until_ended(&service, listener, drain, Router::new()).await
+        let exit = until_ended(&service, listener, drain, Router::new()).await;
+        if let Some(keeping) = keeping {
+            keeping.finish().await;
+        }
+        exit
     })
 }
 
