@@ -2,11 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should stop")]
 
+mod bad_days;
 mod batches;
 mod day;
 mod law;
 mod rate_limit;
+mod restart;
 mod service;
 mod share;
 mod support;
+mod town;
 mod turns;
