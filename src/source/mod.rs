@@ -116,6 +116,7 @@ impl Source {
                 unknown_kills: settings.unknown_kills,
                 holds_all: !settings.asks_by_name(),
             },
+            places: settings.concurrency,
             budget: around.budget,
         });
         Source { profile, share, account, record }

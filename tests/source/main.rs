@@ -13,3 +13,4 @@ mod share;
 mod support;
 mod town;
 mod turns;
+mod watch;

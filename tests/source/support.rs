@@ -156,6 +156,7 @@ where
         clock,
         tasks: tasks.clone(),
         batching,
+        places: 8,
         budget: BUDGET,
     });
     Bench { share, board, log, tasks }
