@@ -85,6 +85,11 @@ impl Batch {
         cabin.passengers.iter().map(|passenger| passenger.symbol.clone()).collect()
     }
 
+    /// Whether a call was made for it.
+    pub fn is_sent(&self) -> bool {
+        self.lock().sent.is_some()
+    }
+
     /// How long ago it was last sent; `None` if no call was made.
     pub fn sent_for(&self, now: Instant) -> Option<Duration> {
         self.lock().sent.map(|sent| now.saturating_duration_since(sent))

@@ -8,6 +8,7 @@ pub mod circuit;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tower::{Layer, Service, ServiceExt};
 
@@ -24,6 +25,8 @@ pub struct Breaker {
     source: String,
     metrics: Metrics,
     state: Mutex<State>,
+    /// Whether it is open, for those who stand in line.
+    is_open: watch::Sender<bool>,
 }
 
 #[derive(Debug, Default)]
@@ -54,7 +57,7 @@ impl Breaker {
     /// A closed one.
     pub fn new(source: &str, metrics: Metrics) -> Self {
         metrics.circuit(source, false);
-        Breaker { source: source.to_owned(), metrics, state: Mutex::default() }
+        Breaker { source: source.to_owned(), metrics, state: Mutex::default(), is_open: watch::Sender::new(false) }
     }
 
     // a panic elsewhere while the lock was held leaves at worst one call uncounted
@@ -100,6 +103,7 @@ impl Breaker {
         let Some(change) = change else { return };
         let (source, last) = (&self.source, &state.last);
         self.metrics.circuit(source, change != Change::Closed);
+        self.is_open.send_replace(change != Change::Closed);
         match change {
             Change::Opened(wait) => {
                 tracing::warn!(source, "its calls keep failing, not asking for {} ms: {last}", wait.as_millis());
@@ -121,6 +125,10 @@ impl State {
 }
 
 impl Permit {
+    fn is_probe(&self) -> bool {
+        self.ticket.is_some_and(|ticket| ticket.is_probe)
+    }
+
     fn settle(mut self, result: &Result<Reply, SourceError>) {
         if let Some(ticket) = self.ticket.take() {
             self.breaker.settle(ticket, verdict(result), result.as_ref().err());
@@ -196,10 +204,26 @@ where
     fn call(&mut self, batch: Batch) -> Self::Future {
         let (breaker, inner) = (Arc::clone(&self.breaker), self.inner.clone());
         Box::pin(async move {
+            let mut is_open = breaker.is_open.subscribe();
             let permit = breaker.admit(Instant::now())?;
-            let result = inner.oneshot(batch).await;
-            permit.settle(&result);
-            result
+            let mut call = std::pin::pin!(inner.oneshot(batch.clone()));
+            loop {
+                tokio::select! {
+                    // in this order, for the same moment may give a place in the line to whoever waits for one
+                    biased;
+                    // whoever stands in line when it opens need not wait for a call that will fail as well
+                    Ok(()) = is_open.changed(), if !permit.is_probe() => {
+                        let refusal = breaker.refusal(Instant::now()).filter(|_| !batch.is_sent());
+                        if let Some(refusal) = refusal {
+                            return Err(refusal);
+                        }
+                    }
+                    result = &mut call => {
+                        permit.settle(&result);
+                        return result;
+                    }
+                }
+            }
         })
     }
 }

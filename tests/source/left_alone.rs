@@ -63,6 +63,21 @@ async fn an_open_circuit_refuses_without_a_moments_wait_and_says_until_when() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn whoever_stands_in_line_when_the_circuit_opens_is_let_go_without_a_call() {
+    for queue in ["concurrency = 5", "limits = [\"5/s\"]"] {
+        let (service, log) = service_with(&format!("batch = 1\nretries = 0\n{queue}"), |_, _| async {
+            sleep(Duration::from_millis(300)).await;
+            Err(broken())
+        });
+        let (service, start) = (Arc::new(service), Instant::now());
+        let outcomes = burst(&service, 12).await;
+        assert_eq!(log.calls().len(), 5, "{queue}");
+        assert!(start.elapsed() < Duration::from_millis(350), "{queue}: {:?}", start.elapsed());
+        assert_eq!(outcomes.iter().filter(|outcome| **outcome == "circuit_open").count(), 7, "{queue}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn after_the_wait_one_call_probes_and_its_success_closes_the_circuit() {
     let mood = Mood::of(gateway(false));
     let (service, log) = mood.service("");
