@@ -50,6 +50,46 @@ fn a_source_that_hangs_costs_its_time_five_times_and_then_no_more() {
     assert!(answered >= 90 && started.elapsed() < Duration::from_secs(20), "{answered} of 100");
 }
 
+/// Where the breaker of `a` stands.
+fn standing(market: &Market) -> String {
+    let overview = market.service.get("/sources").json();
+    overview["sources"][0]["breaker"]["state"].as_str().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn each_kind_of_breaking_counts_once_per_call() {
+    let json = "Content-Type: application/json\r\n";
+    let kinds: [(&str, usize, Upstream); 6] = [
+        ("malformed", 5, Upstream::saying(200, r#"[{"s":"BTC-USD","p":"1"}"#)),
+        ("malformed", 5, Upstream::new(|call| call.reply(200, "Content-Type: text/html\r\n", "<html>"))),
+        ("too_large", 5, Upstream::saying(200, format!("[{}]", " ".repeat(300 << 10)))),
+        ("http_status", 5, Upstream::new(|call| call.reply(302, "Location: http://10.0.0.1/\r\n", ""))),
+        ("http_status", 5, Upstream::saying(451, "{}")),
+        // both tries count
+        ("unavailable", 3, Upstream::new(move |call| call.reply(502, json, "{}"))),
+    ];
+    for (reason, asks, vendor) in kinds {
+        let market = Market::of(vendor);
+        for _ in 0..asks {
+            assert_eq!(standing(&market), "closed", "{reason}");
+            assert_eq!(market.ask().verdict("BTC-USD", "a"), format!("failed / {reason}"));
+        }
+        assert_eq!(standing(&market), "open", "{reason}");
+    }
+}
+
+#[test]
+fn what_a_living_vendor_says_never_counts_against_it() {
+    for (status, body) in [(404, "{}"), (429, "{}"), (401, "{}"), (402, "{}"), (200, "[]")] {
+        let market = Market::of(Upstream::saying(status, body));
+        for number in 0..12 {
+            // each a symbol of its own: what is known of one is not asked again
+            market.service.prices(&format!("S{number}-USD"));
+        }
+        assert_eq!(standing(&market), "closed", "{status}");
+    }
+}
+
 #[test]
 fn a_burst_of_refusals_is_not_doubled_by_second_tries() {
     let more = "batch = 1\nconcurrency = 20";
