@@ -70,6 +70,23 @@ async fn a_caller_who_did_not_wait_long_enough_may_ask_again_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_hasty_client_who_asked_first_leaves_with_what_there_was_and_the_one_who_joined_gets_the_reply() {
+    let (service, log) = service(|symbols, clock| async move {
+        sleep(Duration::from_millis(500)).await;
+        all_quoted(symbols, &clock)
+    });
+    let start = Instant::now();
+    let hasty = async { (ask(&service, "symbols=AAPL&timeout=300ms").await, start.elapsed()) };
+    let patient = async {
+        sleep(Duration::from_millis(100)).await;
+        (ask(&service, "symbols=AAPL&timeout=3s").await, start.elapsed())
+    };
+    let ((hasty, left), (patient, answered)) = tokio::join!(hasty, patient);
+    assert_eq!((hasty.code, reason(&quotes(&hasty)[0].outcome), left), (503, "timeout", Duration::from_millis(275)));
+    assert_eq!((patient.code, answered, log.calls().len()), (200, Duration::from_millis(500), 1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_system_clock_that_jumps_back_makes_nothing_old_late_or_from_the_future() {
     let (jump, start) = (Arc::new(AtomicI64::new(0)), Instant::now());
     let clock = {
