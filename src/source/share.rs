@@ -23,6 +23,7 @@ use tower::util::BoxCloneSyncService;
 
 use super::account::Account;
 use super::batch::{Batch, Reply};
+use super::breaker::Breaker;
 use super::error::SourceError;
 use super::record::Record;
 use crate::board::{Board, Need};
@@ -61,6 +62,8 @@ pub struct Parts {
     pub batching: Batching,
     /// Calls that may be in the air at once.
     pub places: usize,
+    /// Whether it is asked at all.
+    pub breaker: Arc<Breaker>,
     /// What one call may take in all, waiting for its turn included.
     pub budget: Duration,
 }

@@ -4,10 +4,15 @@
 
 mod bad_days;
 mod batches;
+mod breaker;
 mod day;
+mod failing;
 mod law;
+mod left_alone;
 mod rate_limit;
 mod restart;
+mod retry;
+mod scripted;
 mod service;
 mod share;
 mod support;

@@ -236,8 +236,7 @@ async fn an_old_quote_is_as_stale_after_a_restart_as_before() {
     let before = Town::new(&settings, &clock, quoting);
     before.ask("symbols=BTC-USD").await;
     advance(HOUR).await;
-    let after =
-        Town::new(&settings, &clock, |_, _, _| Box::pin(async { Err(SourceError::Unavailable("503".to_owned())) }));
+    let after = Town::new(&settings, &clock, |_, _, _| Box::pin(async { Err(SourceError::unavailable("503")) }));
     restored(&after, saved(&before));
     let answer = after.ask("symbols=BTC-USD").await;
     let price = &answer.prices()[0];

@@ -15,8 +15,7 @@ use quotefold::source::batch::{Batch, Reply};
 use quotefold::source::error::SourceError;
 use quotefold::source::extract::Extractor;
 use quotefold::source::profile::Profile;
-use quotefold::source::record::Record;
-use quotefold::source::{Source, Surroundings, stack};
+use quotefold::source::{Source, Surroundings};
 use quotefold::symbol::Symbol;
 use quotefold::telemetry::Metrics;
 use tokio_util::task::TaskTracker;
@@ -57,6 +56,7 @@ impl Town {
             tasks: TaskTracker::new(),
             budget: settings.server.timeout,
         };
+        let metrics = Metrics::default();
         let mut logs = BTreeMap::new();
         let sources = settings.sources.iter().map(|set| {
             let log = Log::default();
@@ -74,11 +74,10 @@ impl Town {
             });
             let account = Arc::new(Account::new(&set.account, &set.limits));
             let profile = Arc::new(Profile::new(set.clone(), Extractor::new(set).unwrap(), &settings));
-            let stack = stack(leaf, &account, set);
-            Arc::new(Source::over(profile, stack, account, Record::new(Metrics::default()), &around))
+            Arc::new(Source::over(leaf, profile, account, &metrics, &around))
         });
         let sources = sources.collect();
-        Town { service: Arc::new(Quotefold::over(settings, sources, &around, Metrics::default())), logs }
+        Town { service: Arc::new(Quotefold::over(settings, sources, &around, metrics)), logs }
     }
 
     /// What a source was asked.

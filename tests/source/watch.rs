@@ -115,9 +115,7 @@ async fn a_reserve_is_never_asked_however_much_is_lacking() {
     let settings = watching(&["A-USD"], "5s") + &crypto("alpha", "") + &crypto("spare", "role = \"reserve\"");
     let town = Town::new(&settings, &morning(), |name: &str, symbols, clock| {
         let fails = name == "alpha";
-        Box::pin(async move {
-            if fails { Err(SourceError::Unavailable("503".to_owned())) } else { all_quoted(symbols, &clock) }
-        })
+        Box::pin(async move { if fails { Err(SourceError::unavailable("503")) } else { all_quoted(symbols, &clock) } })
     });
     let (_watch, _end) = start(&town, 1);
     sleep(Duration::from_secs(60)).await;
@@ -166,9 +164,9 @@ async fn it_says_what_is_lacking_until_there_is_a_quote_of_everything() {
         let heals = Arc::clone(&healed);
         let script = move |_: &str, symbols: Vec<Symbol>, clock: Clock| -> Said {
             let fails = !heals.load(Ordering::Relaxed);
-            Box::pin(async move {
-                if fails { Err(SourceError::Unavailable("503".to_owned())) } else { all_quoted(symbols, &clock) }
-            })
+            Box::pin(
+                async move { if fails { Err(SourceError::unavailable("503")) } else { all_quoted(symbols, &clock) } },
+            )
         };
         let settings = watching(&symbols, "10s") + &crypto("alpha", "batch = 9");
         (healed, Town::new(&settings, &morning(), script))
@@ -297,4 +295,39 @@ fn every_is_stretched_and_shortened_by_up_to_a_tenth() {
     let all: BTreeSet<Duration> = (0..200).map(|_| watch::jittered(every, &mut chance)).collect();
     assert!(all.iter().all(|one| (27_000..=33_000).contains(&one.as_millis())), "{all:?}");
     assert!(all.len() > 50 && all.first() < Some(&(every * 95 / 100)) && all.last() > Some(&(every * 105 / 100)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_is_given_up_is_tried_with_one_call_and_its_refusals_concern_nobody_else() {
+    let healed = Arc::new(AtomicBool::new(false));
+    let symbols = ["A-USD", "B-USD", "C-USD", "D-USD", "E-USD", "F-USD"];
+    let town = {
+        let healed = Arc::clone(&healed);
+        let settings = watching(&symbols, "20s") + &crypto("alpha", "retries = 0");
+        Town::new(&settings, &morning(), move |_: &str, symbols, clock: Clock| -> Said {
+            let fails = !healed.load(Ordering::Relaxed);
+            Box::pin(async move {
+                sleep(LATENCY).await;
+                if fails { Err(SourceError::Connection("refused".to_owned())) } else { all_quoted(symbols, &clock) }
+            })
+        })
+    };
+    let (_watch, _end) = start(&town, 1);
+    sleep(Duration::from_secs(15)).await;
+    assert!(!town.service.sources[0].breaker.is_closed());
+    healed.store(true, Ordering::Relaxed);
+    let before = asked(&town, "alpha").len();
+    // the next round comes when the wait of about a second is long over
+    while asked(&town, "alpha").len() == before {
+        sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(asked(&town, "alpha").len(), before + 1, "one call comes first");
+    let now = Instant::now();
+    for name in symbols {
+        let known = town.service.board.known("alpha", &symbol(name), now);
+        let failure = known.and_then(|known| known.outcome.failure);
+        assert!(failure.is_none_or(|failure| failure.error.reason() == "connection"), "{name}");
+    }
+    sleep(Duration::from_secs(45)).await;
+    assert_eq!(town.service.watched.lacking(), None);
 }

@@ -30,6 +30,9 @@ impl Inner {
         if let Some(cooldown) = self.parts.account.cooldown(now) {
             return self.decline(left.iter(), &cooldown.refusal(now), cooldown.until);
         }
+        if let Some(refusal) = self.parts.breaker.refusal(now) {
+            return self.decline(left.iter(), &refusal, now + refusal.stands_for().unwrap_or(SOON));
+        }
         let mut groups = self.group(flights, left, now);
         let (mut granted, refusal) = self.room_at_once(self.units(&groups), now);
         if granted < self.units(&groups) {
@@ -60,10 +63,11 @@ impl Inner {
         (room.saturating_sub(kept), refusal)
     }
 
-    /// How many calls could be sent at this moment, likewise without the last.
+    /// How many calls could be sent at this moment, likewise without the last. Of an open breaker only one call comes back.
     fn free_places(&self, flights: &Flights) -> usize {
         let kept = usize::from(self.parts.places > 1);
-        self.parts.places.saturating_sub(flights.batches() + kept)
+        let free = self.parts.places.saturating_sub(flights.batches() + kept);
+        if self.parts.breaker.is_closed() { free } else { free.min(1) }
     }
 
     /// Refuses symbols to one caller alone.
