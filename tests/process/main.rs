@@ -10,6 +10,7 @@ mod configuration;
 mod ending;
 mod exit_codes;
 mod faults;
+mod killed;
 mod restart;
 mod secrets;
 mod starting;

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should stop")]
 
+mod attempt;
 mod bad_days;
 mod batches;
 mod breaker;
@@ -15,6 +16,7 @@ mod retry;
 mod scripted;
 mod service;
 mod share;
+mod spent;
 mod support;
 mod town;
 mod turns;
