@@ -37,6 +37,8 @@ pub struct HttpRequest {
     pub method: Method,
     /// The URL.
     pub url: String,
+    /// The same at the vendor's other addresses, in the order in which they are tried.
+    pub mirrors: Vec<String>,
     /// The headers, by name.
     pub headers: Vec<(String, SecretString)>,
     /// The body of a `POST`.
@@ -47,6 +49,7 @@ pub struct HttpRequest {
 pub(super) struct RequestTemplate {
     method: Method,
     url: Template,
+    mirrors: Vec<Template>,
     headers: Vec<(String, Template)>,
     body: Option<Template>,
     /// Where in the body something stands: in JSON, or in a form.
@@ -85,10 +88,19 @@ const PLACEHOLDERS: &[&str] = &[
     "bases:lower", "quotes:lower", "base:lower", "quote:lower", "key", "secret",
 ];
 
+impl HttpRequest {
+    /// Every URL that it may be sent to, the first one first.
+    pub fn urls(&self) -> impl Iterator<Item = &str> {
+        [&self.url].into_iter().chain(&self.mirrors).map(String::as_str)
+    }
+}
+
 impl RequestTemplate {
     pub(super) fn new(source: &SourceSettings) -> Result<Self, DescriptionError> {
         let url = Template::parse("url", &source.url, PLACEHOLDERS)?;
         check_url(&url)?;
+        let mirrors = source.mirrors.iter().map(|url| Template::parse("base_url", url, PLACEHOLDERS));
+        let mirrors = mirrors.collect::<Result<Vec<_>, _>>()?;
         let mut headers = Vec::new();
         for (name, value) in &source.headers {
             let key = format!("headers.{name}");
@@ -112,6 +124,7 @@ impl RequestTemplate {
         let request = RequestTemplate {
             method: source.method,
             url,
+            mirrors,
             headers,
             body,
             body_place: if source.headers.iter().any(is_form) { Place::Url } else { Place::Json },
@@ -129,6 +142,7 @@ impl RequestTemplate {
         HttpRequest {
             method: self.method,
             url: fill(&self.url, Place::Url).unwrap_or_default(),
+            mirrors: self.mirrors.iter().filter_map(|url| fill(url, Place::Url)).collect(),
             // a header that would hold a key nobody has is left out: some keys are optional
             headers: self
                 .headers
@@ -139,16 +153,10 @@ impl RequestTemplate {
         }
     }
 
-    /// What stands in front of the URL's host, in the forms in which it travels: HTTP makes a header of name and password.
+    /// What stands in front of the URLs' hosts, in the forms in which it travels: HTTP makes a header of name and password.
     pub(super) fn credentials(&self) -> Vec<SecretString> {
-        let Ok(url) = reqwest::Url::parse(&self.fill(&[Spelled::sample()]).url) else { return Vec::new() };
-        let plain = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
-        let (name, password) = (plain(url.username()), url.password().map(plain).unwrap_or_default());
-        if name.is_empty() && password.is_empty() {
-            return Vec::new();
-        }
-        let header = BASE64_STANDARD.encode(format!("{name}:{password}"));
-        [header, if password.is_empty() { name } else { password }].map(SecretString::from).into()
+        let request = self.fill(&[Spelled::sample()]);
+        request.urls().filter_map(|url| reqwest::Url::parse(url).ok()).flat_map(|url| credentials(&url)).collect()
     }
 
     fn value(&self, name: &str, symbols: &[Spelled], place: Place) -> Option<String> {
@@ -217,6 +225,17 @@ fn distinct<'n>(names: impl Iterator<Item = &'n str>) -> Vec<&'n str> {
         }
         names
     })
+}
+
+/// A URL's name and password as a header, and the secret one of the two as it is.
+fn credentials(url: &reqwest::Url) -> Vec<SecretString> {
+    let plain = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+    let (name, password) = (plain(url.username()), url.password().map(plain).unwrap_or_default());
+    if name.is_empty() && password.is_empty() {
+        return Vec::new();
+    }
+    let header = BASE64_STANDARD.encode(format!("{name}:{password}"));
+    [header, if password.is_empty() { name } else { password }].map(SecretString::from).into()
 }
 
 fn check_url(url: &Template) -> Result<(), DescriptionError> {
