@@ -34,6 +34,7 @@ struct On<'a> {
     role: &'static str,
     classes: &'a [Class],
     account: &'a str,
+    hosts: Vec<String>,
     limits: Vec<Left>,
     cooldown: Option<Cooling>,
     in_flight: usize,
@@ -109,6 +110,7 @@ fn on(source: &Source, now: Moment) -> On<'_> {
         role: settings.role.as_str(),
         classes: &settings.classes,
         account: &settings.account,
+        hosts: source.profile.hosts(),
         limits: source
             .account
             .left(now.monotonic)

@@ -44,6 +44,8 @@ use account::Account;
 use error::SourceError;
 use extract::Extractor;
 use fetch::Fetch;
+use fetch::connector::Connectors;
+use fetch::names::Names;
 use profile::Profile;
 use rate_limit::RateLimitLayer;
 use record::Record;
@@ -136,7 +138,7 @@ pub enum SetupError {
 /// # Errors
 /// The first source that cannot be set up.
 pub fn set_up(settings: &Settings, around: &Surroundings, metrics: &Metrics) -> Result<Vec<Arc<Source>>, SetupError> {
-    let client = fetch::client()?;
+    let mut connectors = Connectors::new(Names::of_the_system());
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let large_bodies = Arc::new(Semaphore::new(cores));
     let mut accounts: BTreeMap<String, Arc<Account>> = BTreeMap::new();
@@ -155,7 +157,7 @@ pub fn set_up(settings: &Settings, around: &Surroundings, metrics: &Metrics) -> 
         });
         let profile = Arc::new(Profile::new(source.clone(), extractor, settings));
         let (clock, large_bodies) = (around.clock.clone(), Arc::clone(&large_bodies));
-        let fetch = Fetch::new(client.clone(), Arc::clone(&profile), clock, large_bodies);
+        let fetch = Fetch::new(connectors.of(source)?, Arc::clone(&profile), clock, large_bodies);
         let record = Record::new(metrics.clone());
         sources.push(Arc::new(Source::new(profile, fetch, Arc::clone(account), record, around)));
     }
