@@ -43,6 +43,9 @@ pub(super) fn look(settings: &Settings, source: &SourceSettings, symbols: &[Symb
     let read = match &replied {
         Ok(reply) => {
             let read = profile.extractor.read(reply, symbols);
+            if !request.mirrors.is_empty() {
+                print(&format!("  reached: {}\n", profile.hosts().first().map(String::as_str).unwrap_or_default()))?;
+            }
             print(&seen(&profile.extractor, reply, symbols, &read))?;
             read
         }

@@ -1,13 +1,11 @@
 //! Writes the call to a source: everything that is filled in is escaped for where it stands.
 
-use std::fmt;
-
-use base64::prelude::{BASE64_STANDARD, Engine};
-use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::{HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::DescriptionError;
+use super::call::HttpRequest;
 use super::template::Template;
 use crate::settings::source::{Method, SourceSettings};
 
@@ -30,20 +28,6 @@ const NOT_IN_URL: &AsciiSet = &CONTROLS
     .add(b'{')
     .add(b'|')
     .add(b'}');
-
-/// A call, ready to be sent. Its URL and headers may hold a key, so it does not print them.
-pub struct HttpRequest {
-    /// The method.
-    pub method: Method,
-    /// The URL.
-    pub url: String,
-    /// The same at the vendor's other addresses, in the order in which they are tried.
-    pub mirrors: Vec<String>,
-    /// The headers, by name.
-    pub headers: Vec<(String, SecretString)>,
-    /// The body of a `POST`.
-    pub body: Option<String>,
-}
 
 /// A call with placeholders.
 pub(super) struct RequestTemplate {
@@ -87,13 +71,6 @@ const PLACEHOLDERS: &[&str] = &[
     "symbols", "symbol", "first", "others", "bases", "quotes", "ids", "base", "quote", "id",
     "bases:lower", "quotes:lower", "base:lower", "quote:lower", "key", "secret",
 ];
-
-impl HttpRequest {
-    /// Every URL that it may be sent to, the first one first.
-    pub fn urls(&self) -> impl Iterator<Item = &str> {
-        [&self.url].into_iter().chain(&self.mirrors).map(String::as_str)
-    }
-}
 
 impl RequestTemplate {
     pub(super) fn new(source: &SourceSettings) -> Result<Self, DescriptionError> {
@@ -153,10 +130,9 @@ impl RequestTemplate {
         }
     }
 
-    /// What stands in front of the URLs' hosts, in the forms in which it travels: HTTP makes a header of name and password.
+    /// The names and passwords in its URLs, whatever is asked for.
     pub(super) fn credentials(&self) -> Vec<SecretString> {
-        let request = self.fill(&[Spelled::sample()]);
-        request.urls().filter_map(|url| reqwest::Url::parse(url).ok()).flat_map(|url| credentials(&url)).collect()
+        self.fill(&[Spelled::sample()]).credentials()
     }
 
     fn value(&self, name: &str, symbols: &[Spelled], place: Place) -> Option<String> {
@@ -227,17 +203,6 @@ fn distinct<'n>(names: impl Iterator<Item = &'n str>) -> Vec<&'n str> {
     })
 }
 
-/// A URL's name and password as a header, and the secret one of the two as it is.
-fn credentials(url: &reqwest::Url) -> Vec<SecretString> {
-    let plain = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
-    let (name, password) = (plain(url.username()), url.password().map(plain).unwrap_or_default());
-    if name.is_empty() && password.is_empty() {
-        return Vec::new();
-    }
-    let header = BASE64_STANDARD.encode(format!("{name}:{password}"));
-    [header, if password.is_empty() { name } else { password }].map(SecretString::from).into()
-}
-
 fn check_url(url: &Template) -> Result<(), DescriptionError> {
     let sample = url.fill(|_| Some("X".to_owned())).unwrap_or_default();
     let parsed = reqwest::Url::parse(&sample);
@@ -258,12 +223,5 @@ fn escape(text: &str, place: Place) -> String {
             quoted.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or_default().to_owned()
         }
         Place::Header => text.to_owned(),
-    }
-}
-
-impl fmt::Debug for HttpRequest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let headers: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
-        f.debug_struct("HttpRequest").field("method", &self.method).field("headers", &headers).finish_non_exhaustive()
     }
 }

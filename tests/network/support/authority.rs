@@ -39,17 +39,17 @@ impl Authority {
 
     /// A server with a certificate for this name or address.
     pub(crate) fn certify(&self, name: &str) -> Certified {
-        self.sign(CertificateParams::new([name.to_owned()]).unwrap())
+        self.sign(&CertificateParams::new([name.to_owned()]).unwrap())
     }
 
     /// A server with a certificate that was good for a year, long ago.
     pub(crate) fn certify_expired(&self, name: &str) -> Certified {
         let mut parameters = CertificateParams::new([name.to_owned()]).unwrap();
         (parameters.not_before, parameters.not_after) = (date_time_ymd(2001, 1, 1), date_time_ymd(2002, 1, 1));
-        self.sign(parameters)
+        self.sign(&parameters)
     }
 
-    fn sign(&self, parameters: CertificateParams) -> Certified {
+    fn sign(&self, parameters: &CertificateParams) -> Certified {
         let key = KeyPair::generate().unwrap();
         let certificate = parameters.signed_by(&key, &self.issuer).unwrap();
         let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
