@@ -121,13 +121,14 @@ impl Source {
         let (settings, name) = (&profile.settings, &profile.settings.name);
         let breaker = Arc::new(Breaker::new(name, metrics.clone()));
         let record = Arc::new(Record::new(name, metrics.clone()));
+        let attempt = longest_attempt(settings.timeout, around.budget);
         let guards = Guards {
             account: Arc::clone(&account),
             breaker: Arc::clone(&breaker),
-            retries: RetryPolicy::new(name, settings.retries, Arc::clone(&breaker), metrics.clone()),
+            retries: RetryPolicy::new(name, settings.retries, attempt, Arc::clone(&breaker), metrics.clone()),
             calls: CallLayer { record: Arc::clone(&record), clock: around.clock.clone() },
             concurrency: settings.concurrency,
-            attempt: longest_attempt(settings.timeout, around.budget),
+            attempt,
         };
         let share = Share::new(Parts {
             origin: Arc::clone(profile.plain_origin()),
