@@ -31,6 +31,13 @@ impl Settings {
             page.some("class", set.class.map(crate::symbol::Class::as_str));
             page.table("spelled", &set.spelled);
         }
+        if let Some(path) = &self.state.path {
+            page.section(&["state"]);
+            page.line("path", path.display().to_string());
+        }
+        page.section(&["watch"]);
+        page.line("symbols", texts(&self.watch.symbols));
+        page.span("every", self.watch.every);
         page.section(&["log"]);
         page.line("level", self.log.level.as_str());
         page.line(

@@ -89,7 +89,8 @@ fn every_line_of_the_annotated_file_works_with_its_header() {
 
 #[test]
 fn the_commented_values_are_the_built_in_ones() {
-    let is_example = |line: &Line| line.header.starts_with("[symbols") || line.header.starts_with("[sources");
+    let is_example =
+        |line: &Line| ["[symbols", "[sources", "[state"].iter().any(|header| line.header.starts_with(header));
     let all: String =
         annotated().iter().filter(|line| !is_example(line)).map(|line| format!("{}\n", line.text)).collect();
     let built_in = load(&LoadOptions::default()).unwrap().to_toml();
@@ -121,6 +122,8 @@ fn every_documented_key_stands_in_the_annotated_file() {
         ("fold", "required below_quorum outlier_beyond disagree_beyond"),
         ("class", "refresh_after usable_for fallback_for below_quorum outlier_beyond disagree_beyond"),
         ("symbols", "currency class"),
+        ("watch", "symbols every"),
+        ("state", "path"),
         ("log", "level format requests"),
         (
             "sources",
