@@ -56,6 +56,8 @@ use cooldown::Cooldown;
 use error::SourceError;
 use extract::Extractor;
 use fetch::Fetch;
+use fetch::connector::Connectors;
+use fetch::names::Names;
 use profile::Profile;
 use rate_limit::RateLimitLayer;
 use record::Record;
@@ -121,13 +123,14 @@ impl Source {
         let (settings, name) = (&profile.settings, &profile.settings.name);
         let breaker = Arc::new(Breaker::new(name, metrics.clone()));
         let record = Arc::new(Record::new(name, metrics.clone()));
+        let attempt = longest_attempt(settings.timeout, around.budget);
         let guards = Guards {
             account: Arc::clone(&account),
             breaker: Arc::clone(&breaker),
-            retries: RetryPolicy::new(name, settings.retries, Arc::clone(&breaker), metrics.clone()),
+            retries: RetryPolicy::new(name, settings.retries, attempt, Arc::clone(&breaker), metrics.clone()),
             calls: CallLayer { record: Arc::clone(&record), clock: around.clock.clone() },
             concurrency: settings.concurrency,
-            attempt: longest_attempt(settings.timeout, around.budget),
+            attempt,
         };
         let share = Share::new(Parts {
             origin: Arc::clone(profile.plain_origin()),
@@ -181,7 +184,7 @@ pub enum SetupError {
 /// # Errors
 /// The first source that cannot be set up.
 pub fn set_up(settings: &Settings, around: &Surroundings, metrics: &Metrics) -> Result<Vec<Arc<Source>>, SetupError> {
-    let client = fetch::client()?;
+    let mut connectors = Connectors::new(Names::of_the_system());
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let large_bodies = Arc::new(Semaphore::new(cores));
     let mut accounts: BTreeMap<String, Arc<Account>> = BTreeMap::new();
@@ -200,7 +203,7 @@ pub fn set_up(settings: &Settings, around: &Surroundings, metrics: &Metrics) -> 
         });
         let profile = Arc::new(Profile::new(source.clone(), extractor, settings));
         let (clock, large_bodies) = (around.clock.clone(), Arc::clone(&large_bodies));
-        let fetch = Fetch::new(client.clone(), Arc::clone(&profile), clock, large_bodies);
+        let fetch = Fetch::new(connectors.of(source)?, Arc::clone(&profile), clock, large_bodies);
         sources.push(Arc::new(Source::over(fetch, profile, Arc::clone(account), metrics, around)));
     }
     Ok(sources)

@@ -3,13 +3,16 @@
 use quotefold::settings::error::ConfigErrors;
 use quotefold::settings::load::{LoadOptions, load};
 
-use crate::{DESK, errors};
+use crate::{DESK, TempFile, authority, errors};
 
 #[test]
 fn a_wrong_configuration_is_named_by_line_key_and_cure() {
     let desk = |line: &str| format!("{DESK}{line}\n");
     let url = |url: &str| desk(&format!("url = \"{url}\""));
     let own = |line: &str| desk(&format!("url = \"https://x.test/{{symbols}}\"\n{line}"));
+    let pem = |body: &str| TempFile::new(&format!("-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n"));
+    let (not_pem, damaged, other) = (TempFile::new("-----BEGIN"), pem("!"), pem("AAAA"));
+    let authority = TempFile::new(&authority());
     let cases: Vec<(String, usize, &str, &str)> = vec![
         ("[server]\nlisten = ".into(), 2, "", "this is not TOML"),
         ("[server]\ntimout = \"2s\"".into(), 2, "server.timout", "did you mean `timeout`?"),
@@ -76,6 +79,43 @@ fn a_wrong_configuration_is_named_by_line_key_and_cure() {
             2,
             "sources.kraken.base_url",
             "http://127.0.0.1:9001",
+        ),
+        (own("base_url = 5"), 5, "sources.desk.base_url", "write a URL in quotes, or a list of them for mirrors"),
+        (own("base_url = [5]"), 5, "sources.desk.base_url", "text in quotes"),
+        (own("base_url = []"), 5, "sources.desk.base_url", "an empty list is no address"),
+        (
+            own("base_url = [\"https://a.test\", \"https://me:pass@\"]"),
+            5,
+            "sources.desk.base_url",
+            "\"https://***@\" is not a URL (empty host)",
+        ),
+        (
+            own("base_url = [\"https://a.test\", \"b.test\"]"),
+            5,
+            "sources.desk.base_url",
+            "\"b.test\" is not a URL; write one such as",
+        ),
+        (
+            own("base_url = [\"https://a.test\", \"https://b.test\", \"https://A.test/\"]"),
+            5,
+            "sources.desk.base_url",
+            "\"https://A.test/\" stands there twice",
+        ),
+        (
+            own("base_url = [\"https://{key}.a.test\", \"https://b.test\"]"),
+            4,
+            "sources.desk.url",
+            "{key} is filled in here, but there is none",
+        ),
+        (own("ca_file = \"/no/where.pem\""), 5, "sources.desk.ca_file", "\"/no/where.pem\" cannot be read"),
+        (own(&format!("ca_file = {:?}", not_pem.0)), 5, "sources.desk.ca_file", "no -----BEGIN CERTIFICATE-----"),
+        (own(&format!("ca_file = {:?}", damaged.0)), 5, "sources.desk.ca_file", "is damaged"),
+        (own(&format!("ca_file = {:?}", other.0)), 5, "sources.desk.ca_file", "certificate 1 in the file"),
+        (
+            own(&format!("base_url = \"http://a.test\"\nca_file = {:?}", authority.0)),
+            6,
+            "sources.desk.ca_file",
+            "it is for https",
         ),
         ("[sources.a]\nlike = \"b\"".into(), 2, "sources.a.like", "there is no source \"b\""),
         ("[sources.a]\nlike = \"a\"".into(), 2, "sources.a.like", "in a circle"),
