@@ -12,6 +12,8 @@ mod exit_codes;
 mod faults;
 mod restart;
 mod secrets;
+#[path = "../support/settled.rs"]
+mod settled;
 mod starting;
 mod support;
 mod watching;

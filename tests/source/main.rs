@@ -14,7 +14,10 @@ mod restart;
 mod retry;
 mod scripted;
 mod service;
+#[path = "../support/settled.rs"]
+mod settled;
 mod share;
+mod storm;
 mod support;
 mod town;
 mod turns;
