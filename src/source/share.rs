@@ -153,6 +153,11 @@ impl Share {
         waits
     }
 
+    /// Batches that were started so far.
+    pub fn departures(&self) -> u64 {
+        self.0.lock().next_number
+    }
+
     /// Calls in the air.
     pub fn in_flight(&self) -> usize {
         self.0.lock().batches()

@@ -13,6 +13,8 @@ mod faults;
 mod killed;
 mod restart;
 mod secrets;
+#[path = "../support/settled.rs"]
+mod settled;
 mod starting;
 mod support;
 mod watching;

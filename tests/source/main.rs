@@ -15,8 +15,11 @@ mod restart;
 mod retry;
 mod scripted;
 mod service;
+#[path = "../support/settled.rs"]
+mod settled;
 mod share;
 mod spent;
+mod storm;
 mod support;
 mod town;
 mod turns;
