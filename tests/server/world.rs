@@ -13,6 +13,7 @@ use quotefold::server::listen::{Ended, Limits, run};
 use quotefold::server::request_id::RequestId;
 use quotefold::server::stack::{StackLimits, wrap};
 use quotefold::settings::RequestLog;
+use quotefold::settings::access::AccessSettings;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -47,7 +48,7 @@ pub(crate) fn limits() -> Limits {
     Limits {
         max_connections: 1000,
         header_timeout: Duration::from_secs(5),
-        write_timeout: Duration::from_secs(30),
+        write_timeout: Duration::from_secs(5),
         drain_delay: Duration::from_millis(100),
         drain_timeout: Duration::from_secs(10),
     }
@@ -63,11 +64,15 @@ impl Server {
     }
 
     pub(crate) async fn with(limits: Limits, stack: StackLimits) -> Self {
+        Server::guarded(limits, stack, &AccessSettings::default()).await
+    }
+
+    pub(crate) async fn guarded(limits: Limits, stack: StackLimits, access: &AccessSettings) -> Self {
         let (drain, busy) = (Drain::new(), Busy::default());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let health = Router::new().route("/health/live", get(|| async { "alive" }));
-        let app = wrap(app(busy.clone()), health, stack, drain.clone());
+        let app = wrap(app(busy.clone()), health, stack, access, drain.clone());
         let ended = tokio::spawn(run(listener, app, limits, drain.clone()));
         Server { address, drain, busy, ended }
     }

@@ -11,7 +11,7 @@ use crate::settings::catalogue::catalogue;
 use crate::settings::error::ConfigError;
 
 /// The keys whose values are no texts: numbers, booleans and lists, written as TOML writes them.
-const NOT_TEXT: [&str; 14] = [
+const NOT_TEXT: [&str; 18] = [
     "max_symbols",
     "max_connections",
     "max_requests",
@@ -26,6 +26,10 @@ const NOT_TEXT: [&str; 14] = [
     "key_from",
     "key_optional",
     "paid",
+    "keys",
+    "rate",
+    "trusted_proxies",
+    "cors",
 ];
 
 /// What variables and options changed.
