@@ -52,6 +52,8 @@ pub fn wrap(app: Router, health: Router, limits: StackLimits, access: &AccessSet
     let logging = RequestLogging { lines: limits.requests, drain: drain.clone() };
 
     let around_everything = ServiceBuilder::new()
+        // Before anything is done for it, a request waits for those that others have sent meanwhile.
+        .layer(from_fn(take_turns))
         // The name comes first: every line of the log and every refusal below carries it.
         .layer(from_fn(request_id::identify))
         // Until the listener closes nobody is refused, but everybody is asked to connect anew next time.
@@ -84,6 +86,13 @@ pub fn wrap(app: Router, health: Router, limits: StackLimits, access: &AccessSet
     // Health stands outside of the inner layers: a server that sheds is busy, not dead, and must be able to say so; and
     // probes have no key. In this order of the two, what nobody serves meets the inner layers, too.
     health.merge(app.layer(around_the_service)).layer(around_everything)
+}
+
+/// A client that sends a hundred requests at once would otherwise get many of them answered in a row, on a thread that looks
+/// neither at the clock nor at other clients meanwhile.
+async fn take_turns(request: Request, next: Next) -> Response {
+    tokio::task::yield_now().await;
+    next.run(request).await
 }
 
 async fn close_while_draining(State(drain): State<Drain>, request: Request, next: Next) -> Response {

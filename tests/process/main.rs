@@ -10,6 +10,8 @@ mod configuration;
 mod ending;
 mod exit_codes;
 mod faults;
+mod operator;
 mod secrets;
 mod starting;
+mod strangers;
 mod support;
