@@ -156,8 +156,9 @@ fn neither_the_keys_of_the_service_nor_those_that_callers_show_are_told() {
         ("Bearer planted-by-a-stranger", 401),
         ("Basic planted-by-a-stranger", 401),
     ] {
-        let head =
-            format!("GET /prices?symbols=BTC-USD HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: {authorization}\r\n\r\n");
+        let head = format!(
+            "GET /prices?symbols=BTC-USD HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: {authorization}\r\n\r\n"
+        );
         let reply = read(write(address, &head));
         assert_eq!(reply.status, status, "{authorization}");
         assert_hidden("a reply", &format!("{}{}", reply.head, reply.body));
