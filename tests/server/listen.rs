@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use quotefold::server::listen::Limits;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 use crate::world::{LARGE, Server, limits, read_reply, read_to_end, stack_limits};
@@ -122,6 +122,20 @@ async fn a_client_that_reads_slowly_but_steadily_gets_everything() {
     }
     assert!(read > LARGE, "{read} bytes");
     assert!(started.elapsed() > 2 * write_timeout, "no slow client: {:?}", started.elapsed());
+}
+
+#[tokio::test]
+async fn a_client_that_takes_a_little_at_a_time_is_not_taken_for_one_that_takes_nothing() {
+    let server = Server::with(Limits { write_timeout: Duration::from_secs(1), ..limits() }, stack_limits()).await;
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(8 << 10).unwrap();
+    let mut client = socket.connect(server.address).await.unwrap();
+    client.write_all(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    // so slowly that the server's kernel does not call the connection ready for several seconds
+    for _ in 0..100 {
+        tokio::time::sleep(Duration::from_millis(40)).await;
+        assert!(client.read(&mut [0; 500]).await.expect("it was given up") > 0);
+    }
 }
 
 #[tokio::test]
