@@ -131,10 +131,10 @@ async fn a_client_that_takes_a_little_at_a_time_is_not_taken_for_one_that_takes_
     socket.set_recv_buffer_size(8 << 10).unwrap();
     let mut client = socket.connect(server.address).await.unwrap();
     client.write_all(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
-    // so slowly that the server's kernel does not call the connection ready for several seconds
-    for _ in 0..100 {
-        tokio::time::sleep(Duration::from_millis(40)).await;
-        assert!(client.read(&mut [0; 500]).await.expect("it was given up") > 0);
+    // so slowly that the server's kernel does not call the connection ready for some two seconds
+    for _ in 0..200 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        assert!(client.read(&mut [0; 800]).await.expect("it was given up") > 0);
     }
 }
 
