@@ -65,16 +65,11 @@ fn report(service: &Quotefold, draining: bool, now: Moment) -> Report {
         .insert("draining".to_owned(), [Check { status: if draining { Health::Fail } else { Health::Pass }, output }]);
     let mut able = false;
     for source in &service.sources {
-        let cooldown = source.account.cooldown(now.monotonic);
-        able |= cooldown.is_none();
-        let status = if cooldown.is_some() { Health::Warn } else { Health::Pass };
-        let output = cooldown.map(|cooldown| {
-            format!(
-                "{}, not asked until {:.0}: {}",
-                cooldown.error.reason(),
-                now.wall_at(cooldown.until),
-                cooldown.error
-            )
+        let rest = source.rest(now.monotonic);
+        able |= rest.is_none();
+        let status = if rest.is_some() { Health::Warn } else { Health::Pass };
+        let output = rest.map(|rest| {
+            format!("{}, not asked until {:.0}: {}", rest.error.reason(), now.wall_at(rest.until), rest.error)
         });
         checks.insert(format!("source:{}", source.profile.name()), [Check { status, output }]);
     }
@@ -85,6 +80,11 @@ fn report(service: &Quotefold, draining: bool, now: Moment) -> Report {
         "prices".to_owned(),
         [Check { status: if nothing_to_show { Health::Fail } else { Health::Pass }, output }],
     );
+    if !service.settings.watch.symbols.is_empty() {
+        let output = service.watched.lacking();
+        let status = if output.is_some() { Health::Warn } else { Health::Pass };
+        checks.insert("watch".to_owned(), [Check { status, output }]);
+    }
     let status = checks.values().map(|[check]| check.status).max().unwrap_or(Health::Pass);
     Report { status, version: env!("CARGO_PKG_VERSION"), checks }
 }

@@ -2,6 +2,7 @@
 //!
 //! The loop is our own because ready-made ones let a connection live for ever that sends half a request, or none.
 
+mod bind;
 mod shortage;
 
 use std::error::Error;
@@ -17,12 +18,14 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::AsyncWriteExt;
-use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 use tokio_util::task::TaskTracker;
 use tower::Layer;
 use tracing::{debug, info};
+
+pub use bind::bind;
 
 use super::client::Peer;
 use super::drain::{Drain, Stage};
@@ -35,17 +38,8 @@ const MAX_HEADERS: usize = 64;
 /// What is kept per connection of an unread request; a longer head is a 431.
 const MAX_BUFFER: usize = 16 * 1024;
 
-/// Connections that the kernel keeps for us until we take them. With the usual 128, those who come too many at once are not
-/// heard, and try again only after a second.
-const BACKLOG: u32 = 4096;
-
 /// How long the loop rests when the process has no file descriptor left: trying again at once would only burn a core.
 const PAUSE: Duration = Duration::from_millis(500);
-
-/// What the kernel keeps for a client that does not read; it doubles that for its own bookkeeping. A reply that fits gets to
-/// whoever reads it, however slowly: once the kernel has it, nobody here waits. The usual 4 MiB would hold whole conversations
-/// that nobody reads, for every connection, before we noticed.
-const SEND_BUFFER: u32 = 128 * 1024;
 
 /// How long a client that is still sending gets to read why it was refused.
 const LINGER: Duration = Duration::from_secs(1);
@@ -97,26 +91,6 @@ struct Server {
     drain: Drain,
     connections: TaskTracker,
     cancelled: Arc<AtomicUsize>,
-}
-
-/// Listens at an address: a host, by number or by name, and a port.
-///
-/// # Errors
-/// Why none of the addresses that the host stands for can be had.
-pub async fn bind(address: &str) -> io::Result<TcpListener> {
-    let mut error = io::Error::new(io::ErrorKind::NotFound, "this name stands for no address");
-    for address in lookup_host(address).await? {
-        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-        // else the port could not be had again right after an end
-        socket.set_reuseaddr(true)?;
-        // connections inherit it
-        socket.set_send_buffer_size(SEND_BUFFER)?;
-        match socket.bind(address).and_then(|()| socket.listen(BACKLOG)) {
-            Ok(listener) => return Ok(listener),
-            Err(reason) => error = reason,
-        }
-    }
-    Err(error)
 }
 
 /// Serves `app` until `drain` says to end, and ends: in time, whatever the clients do.

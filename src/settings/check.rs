@@ -4,6 +4,7 @@ mod access;
 mod rules;
 pub(super) mod server;
 mod sources;
+mod standing;
 
 use std::collections::BTreeMap;
 
@@ -27,6 +28,7 @@ pub(super) fn check(settings: &Settings, stated: &BTreeMap<String, SourceTable>,
     server::check(settings, report);
     access::check(settings, report);
     rules::check(settings, report);
+    standing::check(settings, report);
     sources::check(settings, stated, report);
 }
 

@@ -102,6 +102,17 @@ impl Extractor {
     /// # Errors
     /// The failure of the call as a whole.
     pub fn read(&self, reply: &RawReply, asked: &[Symbol]) -> Result<Extracted, SourceError> {
+        self.read_rows(reply, asked).map_err(|error| match error {
+            // whoever says it, the filter or the status: a gateway's trouble is often over with the next call
+            SourceError::Unavailable { detail, .. } => {
+                let passing = matches!(reply.status, 502..=504) && reply.retry_after.is_none();
+                SourceError::Unavailable { detail, passing }
+            }
+            other => other,
+        })
+    }
+
+    fn read_rows(&self, reply: &RawReply, asked: &[Symbol]) -> Result<Extracted, SourceError> {
         let mut asked: Vec<Asked<'_>> = asked
             .iter()
             .map(|symbol| Asked { symbol, spelled: self.spelling.spell_as_set(symbol), row: None })
@@ -210,7 +221,7 @@ fn status_error(reply: &RawReply, asked: usize, scrub: &Scrub) -> Option<SourceE
         402 => SourceError::QuotaExhausted { detail, retry_after },
         418 | 429 => SourceError::RateLimited { detail, retry_after },
         404 if asked == 1 => SourceError::UnknownSymbol(detail),
-        500..=599 => SourceError::Unavailable(detail),
+        500..=599 => SourceError::unavailable(detail),
         _ => SourceError::HttpStatus(detail),
     })
 }

@@ -9,6 +9,8 @@
 pub mod account;
 pub mod agreement;
 pub mod batch;
+pub mod breaker;
+pub mod call;
 pub mod cooldown;
 pub mod error;
 pub mod example;
@@ -18,37 +20,43 @@ pub mod filter;
 pub mod profile;
 pub mod rate_limit;
 pub mod record;
+pub mod retry;
 pub mod scrub;
+mod set_up;
 pub mod share;
 pub mod spelling;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 use tower::limit::GlobalConcurrencyLimitLayer;
+use tower::retry::RetryLayer;
 use tower::util::BoxCloneSyncService;
-use tower::{BoxError, ServiceBuilder};
+use tower::{BoxError, Service, ServiceBuilder};
 
 use crate::board::Board;
 use crate::clock::Clock;
-use crate::settings::Settings;
-use crate::settings::source::{Cost, SourceSettings};
-use crate::settings::units::Limit;
-use crate::symbol::{Class, Symbol};
+use crate::gather::KEPT_BACK;
+use crate::settings::source::Cost;
 use crate::telemetry::Metrics;
 use account::Account;
+use batch::{Batch, Reply};
+use breaker::{Breaker, BreakerLayer};
+use call::CallLayer;
+use cooldown::Cooldown;
 use error::SourceError;
-use extract::Extractor;
-use fetch::Fetch;
 use profile::Profile;
 use rate_limit::RateLimitLayer;
 use record::Record;
+use retry::RetryPolicy;
 use share::{Batching, Parts, Share, Stack};
-use spelling::DescriptionError;
+
+pub(crate) use set_up::set_classes;
+pub use set_up::{SetupError, set_up};
 
 /// A future that owns all it needs.
 pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -61,8 +69,12 @@ pub struct Source {
     pub share: Share,
     /// Its vendor's limits.
     pub account: Arc<Account>,
+    /// Whether it is asked at all.
+    pub breaker: Arc<Breaker>,
     /// How it has done.
     pub record: Arc<Record>,
+    /// Free places for calls in the air.
+    slots: Arc<Semaphore>,
 }
 
 /// What sources share with the rest of the service.
@@ -78,32 +90,48 @@ pub struct Surroundings {
     pub budget: Duration,
 }
 
-impl Source {
-    /// A source over the leaf that speaks to its vendor.
-    pub fn new(
-        profile: Arc<Profile>,
-        fetch: Fetch,
-        account: Arc<Account>,
-        record: Record,
-        around: &Surroundings,
-    ) -> Self {
-        let stack = stack(fetch, &account, &profile.settings);
-        Self::over(profile, stack, account, record, around)
-    }
+/// What every call of a source passes, and what remembers how it went.
+struct Guards {
+    account: Arc<Account>,
+    breaker: Arc<Breaker>,
+    retries: RetryPolicy,
+    calls: CallLayer,
+    /// A place for each call in the air at once.
+    slots: Arc<Semaphore>,
+    /// What one attempt may take.
+    attempt: Duration,
+}
 
-    /// A source over any stack: how tests script a vendor.
-    pub fn over(
+impl Source {
+    /// A source over the leaf that speaks to its vendor, or over one that a test scripts.
+    pub fn over<S>(
+        leaf: S,
         profile: Arc<Profile>,
-        stack: Stack,
         account: Arc<Account>,
-        record: Record,
+        metrics: &Metrics,
         around: &Surroundings,
-    ) -> Self {
-        let (settings, record) = (&profile.settings, Arc::new(record));
+    ) -> Self
+    where
+        S: Service<Batch, Response = Reply, Error = SourceError, Future: Send + 'static>,
+        S: Clone + Send + Sync + 'static,
+    {
+        let (settings, name) = (&profile.settings, &profile.settings.name);
+        let breaker = Arc::new(Breaker::new(name, metrics.clone()));
+        let record = Arc::new(Record::new(name, metrics.clone()));
+        let slots = Arc::new(Semaphore::new(settings.concurrency));
+        let attempt = longest_attempt(settings.timeout, around.budget);
+        let guards = Guards {
+            account: Arc::clone(&account),
+            breaker: Arc::clone(&breaker),
+            retries: RetryPolicy::new(name, settings.retries, attempt, Arc::clone(&breaker), metrics.clone()),
+            calls: CallLayer { record: Arc::clone(&record), clock: around.clock.clone() },
+            slots: Arc::clone(&slots),
+            attempt,
+        };
         let share = Share::new(Parts {
             origin: Arc::clone(profile.plain_origin()),
             board: Arc::clone(&around.board),
-            stack,
+            stack: stack(leaf, guards),
             account: Arc::clone(&account),
             record: Arc::clone(&record),
             clock: around.clock.clone(),
@@ -114,79 +142,59 @@ impl Source {
                 unknown_kills: settings.unknown_kills,
                 holds_all: !settings.asks_by_name(),
             },
+            places: settings.concurrency,
+            breaker: Arc::clone(&breaker),
             budget: around.budget,
         });
-        Source { profile, share, account, record }
+        Source { profile, share, account, breaker, record, slots }
+    }
+
+    /// Whether nothing is under way: no call in the air, every place free, nothing of its limits promised to anybody.
+    pub fn is_at_rest(&self) -> bool {
+        let all_free = self.slots.available_permits() == self.profile.settings.concurrency;
+        all_free && self.share.in_flight() == 0 && self.account.owes_nothing()
+    }
+
+    /// Until when it is not asked at all, and why; `None` if it is able to serve. That comes back by itself, without traffic.
+    pub fn rest(&self, now: Instant) -> Option<Cooldown> {
+        let open = || {
+            let error = self.breaker.refusal(now)?;
+            Some(Cooldown { until: now + error.stands_for()?, error })
+        };
+        self.account.cooldown(now).or_else(open)
     }
 }
 
-/// Why a source cannot be set up.
-#[derive(Debug, thiserror::Error)]
-pub enum SetupError {
-    /// Its description cannot be understood.
-    #[error("sources.{0}.{1}")]
-    Description(String, DescriptionError),
-    /// The HTTP client cannot be built.
-    #[error("the HTTP client cannot be built: {0}")]
-    Client(#[from] reqwest::Error),
-}
-
-/// Builds every source that is switched on. Sources of one account share its limits.
-///
-/// # Errors
-/// The first source that cannot be set up.
-pub fn set_up(settings: &Settings, around: &Surroundings, metrics: &Metrics) -> Result<Vec<Arc<Source>>, SetupError> {
-    let client = fetch::client()?;
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let large_bodies = Arc::new(Semaphore::new(cores));
-    let mut accounts: BTreeMap<String, Arc<Account>> = BTreeMap::new();
-    let mut sources = Vec::new();
-    for source in &settings.sources {
-        let extractor = Extractor::new(source).map_err(|error| SetupError::Description(source.name.clone(), error))?;
-        let extractor = extractor.with_classes(set_classes(settings));
-        let limits =
-            settings.sources.iter().filter(|other| other.account == source.account).flat_map(|other| &other.limits);
-        let limits: BTreeSet<_> = limits.map(|limit| (limit.period, limit.calls)).collect();
-        let limits: Vec<Limit> = limits.into_iter().map(|(period, calls)| Limit { calls, period }).collect();
-        let has_key = settings.sources.iter().any(|other| other.account == source.account && other.key.is_some());
-        let account = accounts.entry(source.account.clone()).or_insert_with(|| {
-            let account = Account::new(&source.account, &limits);
-            Arc::new(if has_key { account } else { account.without_key() })
-        });
-        let profile = Arc::new(Profile::new(source.clone(), extractor, settings));
-        let (clock, large_bodies) = (around.clock.clone(), Arc::clone(&large_bodies));
-        let fetch = Fetch::new(client.clone(), Arc::clone(&profile), clock, large_bodies);
-        let record = Record::new(metrics.clone());
-        sources.push(Arc::new(Source::new(profile, fetch, Arc::clone(account), record, around)));
-    }
-    Ok(sources)
-}
-
-/// The symbols whose class is set, because their spelling does not say it.
-pub(crate) fn set_classes(settings: &Settings) -> BTreeMap<Symbol, Class> {
-    settings.symbols.iter().filter_map(|(symbol, set)| Some((symbol.clone(), set.class?))).collect()
+/// What one attempt may take: a source that hangs must fail before the last caller leaves, or its failures would never count.
+fn longest_attempt(stated: Duration, budget: Duration) -> Duration {
+    stated.min(budget.saturating_sub(2 * KEPT_BACK).max(budget / 2))
 }
 
 /// What stands between us and a vendor, outermost first. Every layer sees a call as a whole, body and filter included.
 ///
 /// - A 429 comes back as an error of the leaf; the rate limit sees it pass, and until the time it names nobody calls this
-///   account and nobody waits for it. It is not sent again.
+///   account and nobody waits for it. It is not sent again, and says nothing of the source's health.
 /// - When the last caller who waits leaves, the share drops the call's future, and with it everything below: the place in the
-///   queue, the slot, the promise of the rate limit, the connection. Nobody is told, nothing lands on the board.
-/// - A panic in a filter is caught where the filter runs and comes back as `internal`; it is one failed call of one source.
-pub fn stack<S>(leaf: S, account: &Arc<Account>, settings: &SourceSettings) -> Stack
+///   queue, the slot, the promise of the rate limit, the connection; a probe of the breaker is up for the next caller. Nobody
+///   is told, nothing lands on the board, the breaker is not charged.
+/// - A panic in a filter is caught where the filter runs and comes back as `internal`; it is one failed call of one source,
+///   and counts for the breaker like any other.
+fn stack<S>(leaf: S, guards: Guards) -> Stack
 where
-    S: tower::Service<batch::Batch, Response = batch::Reply, Error = SourceError> + Clone + Send + Sync + 'static,
-    S::Future: Send + 'static,
+    S: Service<Batch, Response = Reply, Error = SourceError, Future: Send + 'static> + Clone + Send + Sync + 'static,
 {
-    let attempt = settings.timeout;
+    let attempt = guards.attempt;
     let stack = ServiceBuilder::new()
-        // Retry will stand here: it decides whether to send again, so everything below counts each attempt.
-        // Breaker will stand here: open, it refuses before anything is waited for.
+        // Whether to send again. Everything below sees each attempt; while it pauses, a call holds nothing.
+        .layer(RetryLayer::new(guards.retries))
+        // Open, it refuses before anything is waited for.
+        .layer(BreakerLayer(guards.breaker))
         // The bulkhead: calls of one slow source never take more than their own slots.
-        .layer(GlobalConcurrencyLimitLayer::new(settings.concurrency))
+        .layer(GlobalConcurrencyLimitLayer::with_semaphore(guards.slots))
         // The vendor's limits; the scarcest thing is spent last, right before the call.
-        .layer(RateLimitLayer(Arc::clone(account)))
+        .layer(RateLimitLayer(guards.account))
+        // What passes here goes over the wire, and is counted.
+        .layer(guards.calls)
         // One attempt. Queueing above is not part of it: the share bounds the call in all.
         .map_err(move |error| timed_out(error, attempt))
         .timeout(attempt)

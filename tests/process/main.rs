@@ -11,7 +11,11 @@ mod ending;
 mod exit_codes;
 mod faults;
 mod operator;
+mod restart;
 mod secrets;
+#[path = "../support/settled.rs"]
+mod settled;
 mod starting;
 mod strangers;
 mod support;
+mod watching;

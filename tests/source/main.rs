@@ -2,11 +2,23 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should stop")]
 
+mod bad_days;
 mod batches;
+mod breaker;
 mod day;
+mod failing;
 mod law;
+mod left_alone;
 mod rate_limit;
+mod restart;
+mod retry;
+mod scripted;
 mod service;
+#[path = "../support/settled.rs"]
+mod settled;
 mod share;
+mod storm;
 mod support;
+mod town;
 mod turns;
+mod watch;

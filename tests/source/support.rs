@@ -10,6 +10,8 @@ use quotefold::quote::{Origin, Outcome, Quote, Role};
 use quotefold::settings::units::Limit;
 use quotefold::source::account::Account;
 use quotefold::source::batch::{Batch, Reply};
+use quotefold::source::breaker::Breaker;
+use quotefold::source::call::CallLayer;
 use quotefold::source::error::SourceError;
 use quotefold::source::rate_limit::RateLimitLayer;
 use quotefold::source::record::Record;
@@ -142,9 +144,11 @@ where
             }
         })
     };
+    let record = Arc::new(Record::new("vendor", Metrics::default()));
     let stack = ServiceBuilder::new()
         .layer(GlobalConcurrencyLimitLayer::new(8))
         .layer(RateLimitLayer(Arc::clone(&account)))
+        .layer(CallLayer { record: Arc::clone(&record), clock: clock.clone() })
         .service(leaf);
     let board = Arc::new(Board::new(1000));
     let share = Share::new(Parts {
@@ -152,10 +156,12 @@ where
         board: Arc::clone(&board),
         stack: BoxCloneSyncService::new(stack),
         account: Arc::clone(&account),
-        record: Arc::new(Record::new(Metrics::default())),
+        record,
         clock,
         tasks: tasks.clone(),
         batching,
+        places: 8,
+        breaker: Arc::new(Breaker::new("vendor", Metrics::default())),
         budget: BUDGET,
     });
     Bench { share, board, log, tasks }
