@@ -98,6 +98,8 @@ async fn the_example_and_the_tables_have_the_fields_of_a_real_answer() {
 fn every_problem_has_its_heading() {
     let all = [
         Problem::BadQuery { field: None, detail: String::new() },
+        Problem::Unauthorized { wrong_key: false },
+        Problem::TooManyRequests { seconds: 1 },
         Problem::NoSuchPath,
         Problem::WrongMethod,
         Problem::BodyTooLarge,

@@ -3,7 +3,9 @@
 use std::io;
 use std::time::Duration;
 
+use axum::http::StatusCode;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
 use super::health::{check_url, reachable, root_cause};
@@ -15,6 +17,9 @@ use crate::question::Question;
 
 /// How long a server may take whose settings are not known: longer than any sane `server.timeout`.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Holds the key for a server whose settings are not known, or name none.
+const KEY_VARIABLE: &str = "QUOTEFOLD_KEY";
 
 /// How much longer than `server.timeout` the server at the configured address may take.
 const GRACE: Duration = Duration::from_secs(1);
@@ -42,11 +47,14 @@ async fn get(arguments: &Get) -> io::Result<Exit> {
     let escaped = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
     let currency = arguments.currency.as_ref().map(|code| format!("&currency={}", escaped(code))).unwrap_or_default();
     let query = format!("symbols={}{currency}", escaped(&arguments.symbols.join(",")));
+    let options = options(&arguments.file);
+    let own_key = options.environment.get(KEY_VARIABLE).filter(|key| !key.is_empty());
+    let own_key = own_key.map(|key| SecretString::from(key.clone()));
     if let Some(url) = &arguments.url {
         if let Err(why) = check_url(url) {
             return Ok(refused(&why));
         }
-        return match ask(url, &query, PATIENCE).await {
+        return match ask(url, &query, own_key.as_ref(), PATIENCE).await {
             Asked::Answer(body) => show(&body, arguments.json, &format!("answered by {url}")),
             Asked::Refused(why) => Ok(refused(&why)),
             Asked::Unable(why) => Ok(unable(url, &why)),
@@ -56,12 +64,13 @@ async fn get(arguments: &Get) -> io::Result<Exit> {
             }
         };
     }
-    let settings = match settings(&options(&arguments.file)) {
+    let settings = match settings(&options) {
         Ok(settings) => settings,
         Err(exit) => return Ok(exit),
     };
     let url = format!("http://{}", reachable(&settings.server.listen));
-    let nobody = match ask(&url, &query, settings.server.timeout + GRACE).await {
+    let key = settings.access.keys.first().or(own_key.as_ref());
+    let nobody = match ask(&url, &query, key, settings.server.timeout + GRACE).await {
         Asked::Answer(body) => return show(&body, arguments.json, &format!("answered by the server at {url}")),
         Asked::Refused(why) => return Ok(refused(&why)),
         Asked::Unable(why) => return Ok(unable(&url, &why)),
@@ -93,12 +102,16 @@ fn unable(url: &str, why: &str) -> Exit {
     Exit::NoServer
 }
 
-async fn ask(base: &str, query: &str, patience: Duration) -> Asked {
+async fn ask(base: &str, query: &str, key: Option<&SecretString>, patience: Duration) -> Asked {
     let client = match crate::source::fetch::connector::client() {
         Ok(client) => client,
         Err(error) => return Asked::NoServer(root_cause(&error.without_url())),
     };
     let request = client.get(format!("{}/prices?{query}", base.trim_end_matches('/'))).timeout(patience);
+    let request = match key {
+        Some(key) => request.bearer_auth(key.expose_secret()),
+        None => request,
+    };
     let reply = match request.send().await {
         Ok(reply) => reply,
         Err(error) => return Asked::NoServer(root_cause(&error.without_url())),
@@ -109,7 +122,12 @@ async fn ask(base: &str, query: &str, patience: Duration) -> Asked {
         Ok(body) => match serde_json::from_slice::<Value>(&body) {
             Ok(problem) if problem["type"].as_str().is_some_and(|kind| kind.starts_with("/problems/")) => {
                 let detail = problem["detail"].as_str().unwrap_or("the server refuses").to_owned();
-                if status.is_server_error() { Asked::Unable(detail) } else { Asked::Refused(detail) }
+                match status {
+                    StatusCode::UNAUTHORIZED => Asked::Refused(format!("{detail}; put it into {KEY_VARIABLE}")),
+                    StatusCode::TOO_MANY_REQUESTS => Asked::Unable(detail),
+                    _ if status.is_server_error() => Asked::Unable(detail),
+                    _ => Asked::Refused(detail),
+                }
             }
             _ => Asked::NoServer(format!("something else answers there, with status {status}")),
         },

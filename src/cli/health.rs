@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::print::{complain, print};
 use super::{Exit, Health, options, settings};
+use crate::settings::Settings;
 
 /// A health check that hangs must say so before whoever runs it loses patience.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -19,7 +20,7 @@ pub(super) fn run(arguments: &Health) -> io::Result<Exit> {
             }
         },
         None => match settings(&options(&arguments.file)) {
-            Ok(settings) => format!("http://{}", reachable(&settings.server.listen)),
+            Ok(settings) => format!("http://{}", reachable(address(&settings))),
             Err(exit) => return Ok(exit),
         },
     };
@@ -39,6 +40,12 @@ pub(super) fn run(arguments: &Health) -> io::Result<Exit> {
             Ok(Exit::NotWhole)
         }
     }
+}
+
+/// Where the server can be asked, also when strangers have taken all connections to the address for callers.
+fn address(settings: &Settings) -> &str {
+    let admin = settings.access.admin_listen.as_deref().filter(|address| !address.ends_with(":0"));
+    admin.unwrap_or(&settings.server.listen)
 }
 
 /// Whether the reply is a 2xx, and its body.

@@ -110,6 +110,8 @@ Examples:
   quotefold get BTC-USD --json
   quotefold get EUR-USD --url http://prices.internal:8080
 
+A server that wants a key gets the first of access.keys, else that in $QUOTEFOLD_KEY.
+
 Exit codes: 0 complete · 1 degraded or partial · 3 none · 69 no server at --url")]
 pub struct Get {
     /// What to price: AAPL, BRK.B, VOD.L, ^GSPC, BTC-USD, EUR-USD
@@ -191,7 +193,7 @@ Examples:
 
 Exit codes: 0 ready · 1 not ready, or nobody answers")]
 pub struct Health {
-    /// The server [default: the configured address]
+    /// The server [default: the configured address; access.admin_listen, if that is set]
     #[arg(value_name = "URL")]
     pub url: Option<String>,
     /// Which configuration to read.

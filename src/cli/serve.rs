@@ -14,7 +14,7 @@ use crate::clock::Clock;
 use crate::demo;
 use crate::server::drain::{Drain, Stage};
 use crate::server::listen::{self, Limits};
-use crate::server::router;
+use crate::server::{admin_router, router};
 use crate::settings::Settings;
 use crate::settings::load::LoadOptions;
 use crate::state;
@@ -23,6 +23,16 @@ use crate::watch;
 
 /// What is left running when the server has ended gets so long to notice.
 const LAST_MOMENT: Duration = Duration::from_millis(200);
+
+/// Connections to the operator's own address; strangers' connections to the other one are not counted here, so that health and
+/// metrics can be asked for when those are as many as they may be.
+const ADMIN_CONNECTIONS: usize = 64;
+
+/// Where the service can be asked.
+struct Doors {
+    public: TcpListener,
+    admin: Option<TcpListener>,
+}
 
 pub(super) fn serve(arguments: &Serve) -> io::Result<Exit> {
     let options =
@@ -42,13 +52,13 @@ pub(super) fn serve(arguments: &Serve) -> io::Result<Exit> {
             Some(Ok(keeping)) => Some(keeping),
             Some(Err(error)) => return Ok(wrong(&error.to_string())),
         };
-        let Some(listener) = bind(&service.settings.server.listen).await? else { return Ok(Exit::Configuration) };
+        let Some(doors) = Doors::open(&service.settings).await else { return Ok(Exit::Configuration) };
         let drain = on_signals()?;
-        print(&format!("quotefold listens on http://{}\n", listener.local_addr()?))?;
+        print(&doors.ready_line()?)?;
         let draining = drain.clone();
         let draining = async move { draining.reached(Stage::Draining).await };
         tokio::spawn(watch::run(Arc::clone(&service), fastrand::Rng::new(), draining));
-        let exit = until_ended(&service, listener, drain, Router::new()).await;
+        let exit = until_ended(&service, doors, drain, Router::new()).await;
         if let Some(keeping) = keeping {
             keeping.finish().await;
         }
@@ -74,14 +84,14 @@ pub(super) fn demo(arguments: &Demo) -> io::Result<Exit> {
             Ok(service) => Arc::new(service),
             Err(error) => return Ok(wrong(&error.to_string())),
         };
-        let Some(listener) = bind(&service.settings.server.listen).await? else { return Ok(Exit::Configuration) };
-        let (address, drain) = (listener.local_addr()?, on_signals()?);
+        let Some(doors) = Doors::open(&service.settings).await else { return Ok(Exit::Configuration) };
+        let (address, drain) = (doors.public.local_addr()?, on_signals()?);
         print(&format!("quotefold demo listens on http://{address} (simulated market: every price is invented)\n"))?;
         complain(&demo::what_to_try(&address.to_string()));
         if !arguments.quiet {
             tokio::spawn(demo::tell(Arc::clone(&service), Arc::clone(&venues)));
         }
-        until_ended(&service, listener, drain, demo::controls(&venues, at)).await
+        until_ended(&service, doors, drain, demo::controls(&venues, at)).await
     })
 }
 
@@ -97,15 +107,29 @@ fn wrong(what: &str) -> Exit {
     Exit::Configuration
 }
 
-/// The listener; if the address cannot be had, that is said.
-async fn bind(address: &str) -> io::Result<Option<TcpListener>> {
-    match listen::bind(address).await {
-        Ok(listener) => Ok(Some(listener)),
-        Err(error) => {
-            complain(&format!("server.listen: cannot listen on {address}: {error}; choose another with --listen"));
-            Ok(None)
-        }
+impl Doors {
+    /// Every listener, or none; if an address cannot be had, that is said.
+    async fn open(settings: &Settings) -> Option<Self> {
+        let public = bind("server.listen", &settings.server.listen, "choose another with --listen").await?;
+        let admin = match &settings.access.admin_listen {
+            Some(address) => Some(bind("access.admin_listen", address, "choose another").await?),
+            None => None,
+        };
+        Some(Doors { public, admin })
     }
+
+    /// The one line on stdout: the address for callers comes first, so that scripts need not know of the other.
+    fn ready_line(&self) -> io::Result<String> {
+        let public = self.public.local_addr()?;
+        let admin = self.admin.as_ref().map(TcpListener::local_addr).transpose()?;
+        let admin = admin.map(|address| format!(" and, for its operator, on http://{address}")).unwrap_or_default();
+        Ok(format!("quotefold listens on http://{public}{admin}\n"))
+    }
+}
+
+async fn bind(key: &str, address: &str, cure: &str) -> Option<TcpListener> {
+    let bound = listen::bind(address).await;
+    bound.map_err(|error| complain(&format!("{key}: cannot listen on {address}: {error}; {cure}"))).ok()
 }
 
 /// Obeys signals from here on. It comes before the line that says "ready": whoever waits for that may send one at once.
@@ -115,7 +139,7 @@ fn on_signals() -> io::Result<Drain> {
     Ok(drain)
 }
 
-async fn until_ended(service: &Arc<Quotefold>, listener: TcpListener, drain: Drain, extra: Router) -> io::Result<Exit> {
+async fn until_ended(service: &Arc<Quotefold>, doors: Doors, drain: Drain, extra: Router) -> io::Result<Exit> {
     let server = &service.settings.server;
     let limits = Limits {
         max_connections: server.max_connections,
@@ -123,8 +147,15 @@ async fn until_ended(service: &Arc<Quotefold>, listener: TcpListener, drain: Dra
         drain_timeout: server.drain_timeout,
         ..Limits::default()
     };
-    let ended = listen::run(listener, router(service, &drain, extra), limits, drain).await;
-    tracing::info!(cancelled = ended.cancelled, "ended; connections that did not finish in time were dropped");
+    let public = listen::run(doors.public, router(service, &drain, extra), limits, drain.clone());
+    let admin = async {
+        let Some(listener) = doors.admin else { return 0 };
+        let limits = Limits { max_connections: ADMIN_CONNECTIONS, ..limits };
+        listen::run(listener, admin_router(service, &drain), limits, drain.clone()).await.cancelled
+    };
+    let (public, admin) = tokio::join!(public, admin);
+    let cancelled = public.cancelled + admin;
+    tracing::info!(cancelled, "ended; connections that did not finish in time were dropped");
     Ok(Exit::Done)
 }
 

@@ -2,35 +2,41 @@
 //!
 //! The loop is our own because ready-made ones let a connection live for ever that sends half a request, or none.
 
+mod bind;
+mod shortage;
+
+use std::error::Error;
 use std::future::poll_fn;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use axum::Router;
+use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::AsyncWriteExt;
-use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
-use tokio::sync::Semaphore;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 use tokio_util::task::TaskTracker;
-use tracing::{debug, info, warn};
+use tower::Layer;
+use tracing::{debug, info};
 
+pub use bind::bind;
+
+use super::client::Peer;
 use super::drain::{Drain, Stage};
 use super::stall::Impatient;
+use shortage::Shortage;
 
 /// More headers than this are a 431.
 const MAX_HEADERS: usize = 64;
 
 /// What is kept per connection of an unread request; a longer head is a 431.
 const MAX_BUFFER: usize = 16 * 1024;
-
-/// Connections that the kernel keeps for us until we take them. With the usual 128, those who come too many at once are not
-/// heard, and try again only after a second.
-const BACKLOG: u32 = 4096;
 
 /// How long the loop rests when the process has no file descriptor left: trying again at once would only burn a core.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -49,7 +55,8 @@ pub struct Limits {
     /// How long the head of a request may take to arrive, counted from the connection's start or its last reply. So it
     /// also ends silent connections and idle ones: proxies must keep theirs for a shorter time.
     pub header_timeout: Duration,
-    /// How long a client may take nothing of a reply that waits for it.
+    /// How long a client may take nothing of a reply that waits for it. Clients that read slowly show it to us in steps of what
+    /// their own kernel keeps for them, mostly some 100 KB: a shorter time would cut them off.
     pub write_timeout: Duration,
     /// How long to go on as before once draining has begun.
     pub drain_delay: Duration,
@@ -69,7 +76,7 @@ impl Default for Limits {
         Limits {
             max_connections: 4096,
             header_timeout: Duration::from_secs(5),
-            write_timeout: Duration::from_secs(30),
+            write_timeout: Duration::from_secs(5),
             drain_delay: Duration::from_secs(5),
             drain_timeout: Duration::from_secs(10),
         }
@@ -84,24 +91,6 @@ struct Server {
     drain: Drain,
     connections: TaskTracker,
     cancelled: Arc<AtomicUsize>,
-}
-
-/// Listens at an address: a host, by number or by name, and a port.
-///
-/// # Errors
-/// Why none of the addresses that the host stands for can be had.
-pub async fn bind(address: &str) -> io::Result<TcpListener> {
-    let mut error = io::Error::new(io::ErrorKind::NotFound, "this name stands for no address");
-    for address in lookup_host(address).await? {
-        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-        // else the port could not be had again right after an end
-        socket.set_reuseaddr(true)?;
-        match socket.bind(address).and_then(|()| socket.listen(BACKLOG)) {
-            Ok(listener) => return Ok(listener),
-            Err(reason) => error = reason,
-        }
-    }
-    Err(error)
 }
 
 /// Serves `app` until `drain` says to end, and ends: in time, whatever the clients do.
@@ -142,44 +131,52 @@ async fn closing(drain: &Drain, delay: Duration) {
 impl Server {
     async fn accept(&self, listener: &TcpListener) {
         let permits = Arc::new(Semaphore::new(self.limits.max_connections.min(Semaphore::MAX_PERMITS)));
-        // The permit comes before the connection: without one, clients wait in the kernel's queue, at no cost to us.
-        while let Ok(permit) = permits.clone().acquire_owned().await {
-            match listener.accept().await {
-                Ok((stream, _)) => {
+        let mut shortage = Shortage::default();
+        loop {
+            let next = tokio::select! {
+                next = next_connection(listener, &permits) => next,
+                () = shortage.over() => {
+                    shortage.ends();
+                    continue;
+                }
+            };
+            match next {
+                Ok((stream, peer, permit)) => {
                     let server = self.clone();
                     self.connections.spawn(async move {
-                        server.serve_or_cancel(stream).await;
+                        server.serve_or_cancel(stream, peer).await;
                         drop(permit);
                     });
                 }
                 Err(error) if concerns_one_client(&error) => debug!(%error, "a client left before it was let in"),
                 Err(error) => {
-                    warn!(%error, "cannot accept connections, pausing");
+                    shortage.goes_on(&error);
                     sleep(PAUSE).await;
                 }
             }
         }
     }
 
-    async fn serve_or_cancel(&self, stream: TcpStream) {
+    async fn serve_or_cancel(&self, stream: TcpStream, peer: SocketAddr) {
         tokio::select! {
             // In this order, a connection that has nothing in flight ends by itself and is not counted.
             biased;
-            () = self.serve(stream) => {}
+            () = self.serve(stream, peer) => {}
             () = self.drain.reached(Stage::Cancelling) => { self.cancelled.fetch_add(1, Ordering::Relaxed); }
         }
     }
 
-    async fn serve(&self, stream: TcpStream) {
+    async fn serve(&self, stream: TcpStream, peer: SocketAddr) {
         // Replies are written whole; waiting for more of them only makes them late.
         let _ = stream.set_nodelay(true);
         let stream = Impatient::new(stream, self.limits.write_timeout);
+        let app = Extension(Peer(peer)).layer(self.app.clone());
         let mut connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.limits.header_timeout)
             .max_headers(MAX_HEADERS)
             .max_buf_size(MAX_BUFFER)
-            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(self.app.clone()));
+            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(app));
 
         let mut asked_to_close = false;
         let ended = loop {
@@ -195,6 +192,11 @@ impl Server {
         };
         match ended {
             Err(error) if error.is_timeout() => debug!("closed: no request came"),
+            Err(error) if has_taken_nothing(&error) => {
+                debug!("closed: the client takes nothing of its reply");
+                // What the kernel still holds for it would wait there for minutes.
+                let _ = connection.into_parts().io.into_inner().into_inner().set_zero_linger();
+            }
             Err(error) if !error.is_parse() => debug!(%error, "the connection broke"),
             _ => tokio::select! {
                 () = linger(connection.into_parts().io.into_inner().into_inner()) => {}
@@ -204,9 +206,26 @@ impl Server {
     }
 }
 
+/// The permit comes before the connection: without one, clients wait in the kernel's queue, at no cost to us.
+async fn next_connection(
+    listener: &TcpListener,
+    permits: &Arc<Semaphore>,
+) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+    // it is never closed, so this never fails
+    let permit = Arc::clone(permits).acquire_owned().await.map_err(io::Error::other)?;
+    let (stream, peer) = listener.accept().await?;
+    Ok((stream, peer, permit))
+}
+
 fn concerns_one_client(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}
+
+/// Whether a connection ended because [`Impatient`] gave up on it.
+fn has_taken_nothing(error: &hyper::Error) -> bool {
+    let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
+    cause.is_some_and(|cause| cause.kind() == io::ErrorKind::TimedOut)
 }
 
 /// Closes our half and reads on for a moment. A connection closed with something unread is reset, and the reset would

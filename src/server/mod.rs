@@ -1,12 +1,16 @@
 //! Answers clients over HTTP/1.1: takes connections, guards every request with one stack of layers, and ends in stages.
 
-pub mod access;
+pub mod admission;
+pub mod client;
+mod cors;
 pub mod drain;
+mod headers;
 mod health;
 pub mod listen;
 mod prices;
 pub mod problem;
 pub mod request_id;
+pub mod request_log;
 mod sources;
 pub mod stack;
 pub mod stall;
@@ -22,6 +26,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
 use crate::Quotefold;
+use crate::settings::access::AccessSettings;
 use crate::telemetry::Metrics;
 use drain::Drain;
 use problem::Problem;
@@ -35,15 +40,27 @@ struct Server {
     drain: Drain,
 }
 
-/// Every route of the service, and what else is served beside it, inside the stack that guards them all.
+/// Every route of the service, and what else is served beside it, inside the stack that guards them all. The operator's own
+/// pages are among them unless they have an address of their own.
 pub fn router(service: &Arc<Quotefold>, drain: &Drain, extra: Router) -> Router {
-    let app = Router::new()
-        .route("/prices", get(prices::many))
-        .route("/prices/{symbol}", get(prices::one))
-        .route("/sources", get(sources::overview))
-        .route("/metrics", get(metrics))
-        .with_state(Arc::clone(service))
-        .merge(extra);
+    let access = &service.settings.access;
+    let prices = Router::new().route("/prices", get(prices::many)).route("/prices/{symbol}", get(prices::one));
+    let app = if access.admin_listen.is_some() { prices } else { prices.merge(admin_pages()) };
+    guarded(app.with_state(Arc::clone(service)).merge(extra), service, access, drain)
+}
+
+/// The operator's own pages, for a listener of their own: whoever can reach it needs no key.
+pub fn admin_router(service: &Arc<Quotefold>, drain: &Drain) -> Router {
+    let trusted_proxies = service.settings.access.trusted_proxies.clone();
+    let open = AccessSettings { trusted_proxies, ..AccessSettings::default() };
+    guarded(admin_pages().with_state(Arc::clone(service)), service, &open, drain)
+}
+
+fn admin_pages() -> Router<Arc<Quotefold>> {
+    Router::new().route("/sources", get(sources::overview)).route("/metrics", get(metrics))
+}
+
+fn guarded(app: Router, service: &Arc<Quotefold>, access: &AccessSettings, drain: &Drain) -> Router {
     let health = Router::new()
         .route("/health", get(health::ready))
         .route("/health/ready", get(health::ready))
@@ -54,7 +71,8 @@ pub fn router(service: &Arc<Quotefold>, drain: &Drain, extra: Router) -> Router 
         max_timeout: service.settings.server.max_timeout,
         requests: service.settings.log.requests,
     };
-    let router = wrap(app, health, limits, drain.clone()).layer(from_fn_with_state(service.metrics.clone(), count));
+    let router = wrap(app, health, limits, access, drain.clone());
+    let router = router.layer(from_fn_with_state(service.metrics.clone(), count));
     // nobody may take a simulation for the real thing, whatever they asked for
     if service.simulated { router.layer(map_response(label_as_demo)) } else { router }
 }

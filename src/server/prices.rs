@@ -13,7 +13,8 @@ use crate::Quotefold;
 use crate::answer::Answer;
 use crate::question::{BadQuestion, Question};
 
-const PRICES_STATUS: HeaderName = HeaderName::from_static("prices-status");
+/// The header with an answer's completeness.
+pub(super) const PRICES_STATUS: HeaderName = HeaderName::from_static("prices-status");
 
 /// `GET /prices?symbols=AAPL,MSFT`
 pub(super) async fn many(

@@ -1,6 +1,8 @@
 //! Says what went wrong with a request, as a document that programs can read (RFC 9457).
 
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use std::time::Duration;
+
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -19,6 +21,16 @@ pub enum Problem {
         field: Option<String>,
         /// The rule that was broken, in one sentence.
         detail: String,
+    },
+    /// A key is wanted, and there is none, or not one of the right ones.
+    Unauthorized {
+        /// Whether one was shown.
+        wrong_key: bool,
+    },
+    /// The caller asks more often than the rate allows.
+    TooManyRequests {
+        /// Until a request would pass, in whole seconds, rounded up.
+        seconds: u64,
     },
     /// Nothing lives at this path.
     NoSuchPath,
@@ -53,10 +65,17 @@ impl Problem {
         Problem::BadQuery { field: Some(field.into()), detail: detail.into() }
     }
 
+    /// A caller who would pass after this time.
+    pub fn too_many_requests(wait: Duration) -> Self {
+        Problem::TooManyRequests { seconds: wait.as_secs() + u64::from(wait.subsec_nanos() > 0) }
+    }
+
     /// The status of the reply.
     pub fn status(&self) -> StatusCode {
         match self {
             Problem::BadQuery { .. } => StatusCode::BAD_REQUEST,
+            Problem::Unauthorized { .. } => StatusCode::UNAUTHORIZED,
+            Problem::TooManyRequests { .. } => StatusCode::TOO_MANY_REQUESTS,
             Problem::NoSuchPath => StatusCode::NOT_FOUND,
             Problem::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
             Problem::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -69,6 +88,8 @@ impl Problem {
     pub fn name(&self) -> &'static str {
         match self {
             Problem::BadQuery { .. } => "bad-query",
+            Problem::Unauthorized { .. } => "unauthorized",
+            Problem::TooManyRequests { .. } => "too-many-requests",
             Problem::NoSuchPath => "no-such-path",
             Problem::WrongMethod => "wrong-method",
             Problem::BodyTooLarge => "body-too-large",
@@ -81,6 +102,8 @@ impl Problem {
     fn title(&self) -> &'static str {
         match self {
             Problem::BadQuery { .. } => "The query is not valid",
+            Problem::Unauthorized { .. } => "Unauthorized",
+            Problem::TooManyRequests { .. } => "Too many requests",
             Problem::NoSuchPath => "No such path",
             Problem::WrongMethod => "Wrong method",
             Problem::BodyTooLarge => "The request's body is too large",
@@ -93,6 +116,13 @@ impl Problem {
     fn detail(&self) -> &str {
         match self {
             Problem::BadQuery { detail, .. } => detail,
+            Problem::Unauthorized { wrong_key: false } => {
+                "this server wants a key, in the header Authorization: Bearer KEY"
+            }
+            Problem::Unauthorized { wrong_key: true } => "this key is none of those that open this server",
+            Problem::TooManyRequests { .. } => {
+                "this is more than the server takes from one caller in that time; Retry-After says when to ask again"
+            }
             Problem::NoSuchPath => "nothing is served at this path; prices are at /prices and /prices/{symbol}",
             Problem::WrongMethod => "this path does not take this method; the Allow header names those it takes",
             Problem::BodyTooLarge => "requests here need no body, and one of more than 1 KiB is not read",
@@ -104,7 +134,22 @@ impl Problem {
 
     /// When asking again makes sense, for what heals by itself.
     fn retry_after(&self) -> Option<HeaderValue> {
-        matches!(self, Problem::Overloaded | Problem::NoAnswer).then(|| HeaderValue::from_static("1"))
+        match self {
+            Problem::Overloaded | Problem::NoAnswer => Some(HeaderValue::from_static("1")),
+            Problem::TooManyRequests { seconds } => Some(HeaderValue::from(*seconds)),
+            _ => None,
+        }
+    }
+
+    /// How to show a key, for those who did not (RFC 6750, section 3).
+    fn challenge(&self) -> Option<HeaderValue> {
+        match self {
+            Problem::Unauthorized { wrong_key: false } => Some(HeaderValue::from_static("Bearer")),
+            Problem::Unauthorized { wrong_key: true } => {
+                Some(HeaderValue::from_static("Bearer error=\"invalid_token\""))
+            }
+            _ => None,
+        }
     }
 
     fn field(&self) -> Option<&str> {
@@ -134,6 +179,9 @@ impl IntoResponse for Problem {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Some(after) = self.retry_after() {
             headers.insert(RETRY_AFTER, after);
+        }
+        if let Some(challenge) = self.challenge() {
+            headers.insert(WWW_AUTHENTICATE, challenge);
         }
         reply
     }
@@ -176,6 +224,9 @@ mod tests {
         for problem in [Problem::Overloaded, Problem::NoAnswer] {
             assert_eq!(problem.into_response().headers()[RETRY_AFTER], "1");
         }
+        let soon = Problem::too_many_requests(Duration::from_millis(2001));
+        assert_eq!(soon.into_response().headers()[RETRY_AFTER], "3");
+        assert_eq!(Problem::too_many_requests(Duration::from_secs(2)), Problem::TooManyRequests { seconds: 2 });
         for problem in [Problem::NoSuchPath, Problem::WrongMethod, Problem::BodyTooLarge, Problem::Internal] {
             assert!(!problem.into_response().headers().contains_key(RETRY_AFTER));
         }

@@ -1,4 +1,4 @@
-//! Guards every request with the same layers: named, logged, counted, bounded in size and time, refused in one form.
+//! Guards every request with the same layers: named, logged, let in, bounded in size and time, refused in one form.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -13,15 +13,18 @@ use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use tokio::sync::Semaphore;
 use tower::ServiceBuilder;
+use tower::util::option_layer;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::limit::RequestBodyLimitLayer;
 use tracing::error;
 
-use super::access::{self, Access};
+use super::admission::{self, Admission};
 use super::drain::Drain;
 use super::problem::Problem;
-use super::request_id;
+use super::request_log::{self, RequestLogging};
+use super::{client, cors, headers, request_id};
 use crate::settings::RequestLog;
+use crate::settings::access::{AccessSettings, Network};
 
 /// No request here needs a body, but clients that send a small one do no harm.
 const MAX_BODY: usize = 1024;
@@ -43,23 +46,35 @@ pub struct StackLimits {
 /// Wraps the routes of the service, and those of its health, in their layers. A request meets them from top to bottom.
 ///
 /// Whatever is refused on the way, by whomever, leaves as a [`Problem`]. `health` must bring no fallback of its own.
-pub fn wrap(app: Router, health: Router, limits: StackLimits, drain: Drain) -> Router {
+pub fn wrap(app: Router, health: Router, limits: StackLimits, access: &AccessSettings, drain: Drain) -> Router {
     let places = Arc::new(Semaphore::new(limits.max_requests.min(Semaphore::MAX_PERMITS)));
-    let access = Access { lines: limits.requests, drain: drain.clone() };
+    let admission = Arc::new(Admission::new(access));
+    let logging = RequestLogging { lines: limits.requests, drain: drain.clone() };
 
     let around_everything = ServiceBuilder::new()
+        // Before anything is done for it, a request waits for those that others have sent meanwhile.
+        .layer(from_fn(take_turns))
         // The name comes first: every line of the log and every refusal below carries it.
         .layer(from_fn(request_id::identify))
         // Until the listener closes nobody is refused, but everybody is asked to connect anew next time.
         .layer(from_fn_with_state(drain, close_while_draining))
+        // Whom the log names, and whom rates count.
+        .layer(from_fn_with_state(Arc::<[Network]>::from(access.trusted_proxies.clone()), client::identify))
         // Outside of all that can fail: it sees the status the client sees, and clients that leave.
-        .layer(from_fn_with_state(access, access::log))
+        .layer(from_fn_with_state(logging, request_log::log))
+        // Every reply gets them, whoever wrote it. They stand outside of CORS, since they depend on what it allows.
+        .layer(from_fn(headers::protect))
+        // A browser's question whether a page may ask brings no key and must be answered all the same, at no cost; and a
+        // page that may read prices may also read why it got none: 401, 429 and 500 pass through here.
+        .layer(option_layer(cors::layer(&access.cors)))
         // A panic costs one request, not the connection.
         .layer(CatchPanicLayer::custom(panicked))
         // axum and tower-http refuse in plain text or without a word: a 404, a 405, a path that is no UTF-8, a 413.
         .layer(from_fn(refuse_in_one_form));
 
     let around_the_service = ServiceBuilder::new()
+        // Whoever is not let in is refused before anything of his is read, and takes nobody's place below.
+        .layer(from_fn_with_state(admission, admission::admit))
         // Announced lengths are refused here; a body without one fails whoever reads too much of it.
         .layer(RequestBodyLimitLayer::new(MAX_BODY))
         .map_request(|request: axum::http::Request<_>| request.map(Body::new))
@@ -68,8 +83,16 @@ pub fn wrap(app: Router, health: Router, limits: StackLimits, drain: Drain) -> R
         // Handlers keep their own deadlines. This one is for the day a handler does not.
         .layer(from_fn_with_state(limits.max_timeout + BACKSTOP_DELAY, answer_in_time));
 
-    // Health stands outside of the inner layers: a server that sheds is busy, not dead, and must be able to say so.
-    app.layer(around_the_service).merge(health).layer(around_everything)
+    // Health stands outside of the inner layers: a server that sheds is busy, not dead, and must be able to say so; and
+    // probes have no key. In this order of the two, what nobody serves meets the inner layers, too.
+    health.merge(app.layer(around_the_service)).layer(around_everything)
+}
+
+/// A client that sends a hundred requests at once would otherwise get many of them answered in a row, on a thread that looks
+/// neither at the clock nor at other clients meanwhile.
+async fn take_turns(request: Request, next: Next) -> Response {
+    tokio::task::yield_now().await;
+    next.run(request).await
 }
 
 async fn close_while_draining(State(drain): State<Drain>, request: Request, next: Next) -> Response {

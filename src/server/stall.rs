@@ -6,8 +6,28 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Sleep, sleep};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep, sleep};
+
+/// How often within its patience a stalled stream is tried.
+const TRIES: u32 = 10;
+
+/// A stream that can be written to whether it is said to be ready or not.
+pub trait Try {
+    /// Writes what fits right now.
+    ///
+    /// # Errors
+    /// `WouldBlock` if nothing does.
+    fn try_now(&self, bytes: &[u8]) -> io::Result<usize>;
+}
+
+impl Try for TcpStream {
+    fn try_now(&self, bytes: &[u8]) -> io::Result<usize> {
+        SockRef::from(self).send(bytes)
+    }
+}
 
 /// A stream whose writes fail when the other side takes nothing for too long.
 #[derive(Debug)]
@@ -15,7 +35,13 @@ pub struct Impatient<S> {
     stream: S,
     patience: Duration,
     /// Runs while a write waits, and only then: most replies fit into the kernel's buffer and never start it.
-    stalled: Option<Pin<Box<Sleep>>>,
+    stalled: Option<Stall>,
+}
+
+#[derive(Debug)]
+struct Stall {
+    began: Instant,
+    next_try: Pin<Box<Sleep>>,
 }
 
 impl<S> Impatient<S> {
@@ -28,22 +54,47 @@ impl<S> Impatient<S> {
     pub fn into_inner(self) -> S {
         self.stream
     }
+}
 
-    fn watch<T>(&mut self, context: &mut Context<'_>, progress: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+impl<S: Try> Impatient<S> {
+    /// Gives a write's progress back, or sees to it that it does not wait for ever.
+    ///
+    /// A kernel calls a stream ready only when a third of its buffer is free, which takes a slow client longer than our
+    /// patience. So we also try by ourselves: whatever goes in proves that the client has taken something.
+    fn watch(
+        &mut self,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+        progress: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
         if progress.is_ready() {
             self.stalled = None;
             return progress;
         }
-        let patience = self.patience;
-        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(patience)));
-        stalled.as_mut().poll(context).map(|()| Err(io::ErrorKind::TimedOut.into()))
+        let pause = self.patience / TRIES;
+        let stalled =
+            self.stalled.get_or_insert_with(|| Stall { began: Instant::now(), next_try: Box::pin(sleep(pause)) });
+        while stalled.next_try.as_mut().poll(context).is_ready() {
+            match self.stream.try_now(bytes) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                progress => {
+                    self.stalled = None;
+                    return Poll::Ready(progress);
+                }
+            }
+            if stalled.began.elapsed() >= self.patience {
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
+            stalled.next_try.as_mut().reset(Instant::now() + pause);
+        }
+        Poll::Pending
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Impatient<S> {
+impl<S: AsyncWrite + Try + Unpin> AsyncWrite for Impatient<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let progress = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.watch(context, progress)
+        self.watch(context, bytes, progress)
     }
 
     fn poll_write_vectored(
@@ -52,7 +103,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Impatient<S> {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let progress = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
-        self.watch(context, progress)
+        let first = slices.iter().find(|slice| !slice.is_empty());
+        self.watch(context, first.map_or(&[], |slice| slice), progress)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -80,11 +132,17 @@ impl<S: AsyncRead + Unpin> AsyncRead for Impatient<S> {
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
     use super::*;
 
     const PATIENCE: Duration = Duration::from_secs(30);
+
+    impl Try for DuplexStream {
+        fn try_now(&self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::WouldBlock.into())
+        }
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_write_that_nobody_takes_fails() {

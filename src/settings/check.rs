@@ -1,5 +1,6 @@
 //! Checks what a configuration says after it was read, so that everything that is wrong is reported at once.
 
+mod access;
 mod rules;
 pub(super) mod server;
 mod sources;
@@ -25,6 +26,7 @@ pub(super) struct Report<'d> {
 /// Checks the whole; `stated` is what the user's file and variables say of the sources.
 pub(super) fn check(settings: &Settings, stated: &BTreeMap<String, SourceTable>, report: &mut Report<'_>) {
     server::check(settings, report);
+    access::check(settings, report);
     rules::check(settings, report);
     standing::check(settings, report);
     sources::check(settings, stated, report);

@@ -102,6 +102,7 @@ pub fn load(options: &LoadOptions) -> Result<Settings, ConfigErrors> {
     read.extend(substituted.read.iter().cloned());
     read.extend(chosen.key_variables(&on));
     let settings = Settings {
+        access: file.access.resolve(),
         classes: classes(&file),
         symbols,
         state: file.state.resolve(),
@@ -114,6 +115,7 @@ pub fn load(options: &LoadOptions) -> Result<Settings, ConfigErrors> {
     };
     check::check(&settings, &file.sources, &mut report);
     let mut secrets = hidden(&substituted);
+    secrets.extend(settings.access.keys.iter().cloned());
     secrets.extend(settings.sources.iter().flat_map(|source| source.hidden.iter().cloned()));
     match report.errors(&secrets) {
         Some(errors) => Err(errors),

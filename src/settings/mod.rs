@@ -1,5 +1,6 @@
 //! Says what an operator can set, and what holds if nothing is set.
 
+pub mod access;
 pub mod catalogue;
 mod check;
 mod coverage;
@@ -21,6 +22,7 @@ use serde::Deserialize;
 
 use crate::fold::{BelowQuorum, Rule};
 use crate::symbol::{Class, Currency, Symbol};
+use access::AccessSettings;
 use source::SourceSettings;
 use units::Glob;
 
@@ -29,6 +31,8 @@ use units::Glob;
 pub struct Settings {
     /// The service itself.
     pub server: ServerSettings,
+    /// Who may ask, how often, and from where.
+    pub access: AccessSettings,
     /// Ages and the fold's rule, per class.
     pub classes: BTreeMap<Class, ClassSettings>,
     /// Symbols where the rules guess wrong.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use secrecy::ExposeSecret;
 use toml::Value;
 
+use super::access::AccessSettings;
 use super::secrets::{MASK, mask_url, scrub};
 use super::source::{Bases, ClassFormat, Cost, Format, SourceSettings};
 use super::units::{Bytes, Percent, Span};
@@ -21,6 +22,7 @@ impl Settings {
     pub fn to_toml(&self) -> String {
         let mut page = Page(String::new());
         page.server(self);
+        page.access(&self.access);
         for (class, set) in &self.classes {
             page.section(&["class", class.as_str()]);
             page.class(set);
@@ -101,6 +103,21 @@ impl Page {
         self.span("drain_timeout", server.drain_timeout);
         self.count("max_connections", server.max_connections);
         self.count("max_requests", server.max_requests);
+    }
+
+    /// What is not set is left out. A masked key is refused when it is read again: it would be one that everybody knows.
+    fn access(&mut self, access: &AccessSettings) {
+        let AccessSettings { keys, rate, trusted_proxies, cors, admin_listen } = access;
+        if keys.is_empty() && rate.is_empty() && trusted_proxies.is_empty() && cors.is_empty() && admin_listen.is_none()
+        {
+            return;
+        }
+        self.section(&["access"]);
+        self.some("keys", (!keys.is_empty()).then(|| texts(&vec![MASK; keys.len()])));
+        self.some("rate", (!rate.is_empty()).then(|| texts(rate)));
+        self.some("trusted_proxies", (!trusted_proxies.is_empty()).then(|| texts(trusted_proxies)));
+        self.some("cors", (!cors.is_empty()).then(|| texts(cors)));
+        self.some("admin_listen", admin_listen.as_deref());
     }
 
     fn class(&mut self, set: &ClassSettings) {

@@ -86,6 +86,31 @@ fn variables_are_laid_over_the_file() {
 }
 
 #[test]
+fn access_is_open_unless_set_and_can_be_set_by_variables() {
+    let open = load_text("", &[]).unwrap().access;
+    assert!(open.keys.is_empty() && open.rate.is_empty() && open.trusted_proxies.is_empty() && open.cors.is_empty());
+    assert_eq!(open.admin_listen, None);
+    let settings = load_text(
+        "[access]\nrate = \"1/s\"\nadmin_listen = \"127.0.0.1:9090\"",
+        &[
+            ("QUOTEFOLD_ACCESS__KEYS", "[\"a-key-out-of-a-variable\"]"),
+            ("QUOTEFOLD_ACCESS__RATE", "20/s"),
+            ("QUOTEFOLD_ACCESS__TRUSTED_PROXIES", "[\"10.0.0.0/8\", \"::1\"]"),
+            ("QUOTEFOLD_ACCESS__CORS", "[\"*\"]"),
+            ("QUOTEFOLD_ACCESS__ADMIN_LISTEN", ""),
+        ],
+    )
+    .unwrap();
+    let printed = settings.to_toml();
+    let expected = "[access]\nkeys = [\"***\"]\nrate = [\"20/s\"]\ntrusted_proxies = [\"10.0.0.0/8\", \"::1\"]\ncors = [\"*\"]\n\n";
+    assert!(printed.contains(expected), "{printed}");
+    assert_eq!(settings.access.keys[0].expose_secret(), "a-key-out-of-a-variable");
+    assert!(!format!("{settings:?}").contains("a-key-out"));
+    let several = load_text("[access]\n", &[("QUOTEFOLD_ACCESS__RATE", "[\"20/s\", \"1000/h\"]")]).unwrap();
+    assert_eq!(several.access.rate.len(), 2);
+}
+
+#[test]
 fn a_file_that_names_no_source_gets_the_keyless_official_ones_and_those_with_a_key() {
     let bare = load_text("", &[]).unwrap();
     let is_open = |source: &SourceSettings| (source.key_from.is_empty() || source.key_optional) && !source.unofficial;

@@ -79,15 +79,14 @@ fn clients_that_hold_on_do_not_hold_up_the_end() {
     let _not_reading = not_reading(address);
     let _waiting = send(address, "/prices?symbols=BTC-USD");
     vendor.until_called(2);
-    // these two have 5 s to begin with
+    // each of these has 5 s to begin with, the one that waits for the vendor 8 s
     let _half_sent = write(address, "GET /prices HTTP/1.1\r\nHost: x\r\nX-Ha");
     let _silent = TcpStream::connect(address).unwrap();
     let started = Instant::now();
     program.signal("TERM");
     let ended = program.ended();
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    // a client that does not read has 30 s to begin with, one that waits for the vendor 8 s
-    assert!(started.elapsed() < Duration::from_secs(6), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
     assert!(ended.stderr.contains("\"cancelled\":3"), "half sent, waiting, not reading: {}", ended.stderr);
 }
 

@@ -11,10 +11,12 @@ mod ending;
 mod exit_codes;
 mod faults;
 mod killed;
+mod operator;
 mod restart;
 mod secrets;
 #[path = "../support/settled.rs"]
 mod settled;
 mod starting;
+mod strangers;
 mod support;
 mod watching;

@@ -1,6 +1,6 @@
 //! A key never leaves the process but for the vendor it belongs to, whatever that vendor, the network or the log does with it.
 
-use crate::support::{After, Call, Configuration, Ended, NOBODY, Program, Upstream, get, start};
+use crate::support::{After, Call, Configuration, Ended, NOBODY, Program, Upstream, get, read, start, write};
 
 /// What every secret here holds; so half a secret is found too.
 const PLANTED: &str = "planted";
@@ -142,6 +142,37 @@ fn no_page_of_the_service_and_no_line_of_its_log_shows_a_secret() {
 }
 
 #[test]
+fn neither_the_keys_of_the_service_nor_those_that_callers_show_are_told() {
+    let vendor = Upstream::quoting("100");
+    let text = format!(
+        "[server]\ndrain_delay = \"0s\"\n[log]\nrequests = \"all\"\n[access]\nkeys = [\"${{DESK_TOKEN}}\", \"planted-in-the-file\"]\n{}",
+        vendor.source("a", "")
+    );
+    let configuration = Configuration::new(&text);
+    let (program, address) = Program::serve(&configuration, &VARIABLES);
+    for (authorization, status) in [
+        ("Bearer planted-in-the-environment", 200),
+        ("bearer planted-in-the-file", 200),
+        ("Bearer planted-by-a-stranger", 401),
+        ("Basic planted-by-a-stranger", 401),
+    ] {
+        let head = format!(
+            "GET /prices?symbols=BTC-USD HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: {authorization}\r\n\r\n"
+        );
+        let reply = read(write(address, &head));
+        assert_eq!(reply.status, status, "{authorization}");
+        assert_hidden("a reply", &format!("{}{}", reply.head, reply.body));
+    }
+    program.signal("INT");
+    let ended = program.ended();
+    assert_hidden("the log", &format!("{}{}", ended.stdout, ended.stderr));
+    assert!(ended.stderr.contains("TRACE") && ended.stderr.contains("\"client\":\"127.0.0.1\""), "not much was logged");
+    let shown = run(&["config", "--config", configuration.path()]);
+    assert_hidden("config", &format!("{}{}", shown.stdout, shown.stderr));
+    assert!(shown.stdout.contains("keys = [\"***\", \"***\"]"), "{shown:?}");
+}
+
+#[test]
 fn no_command_shows_a_secret() {
     let vendor = Upstream::new(telltale);
     let configuration = configuration(&vendor);
@@ -175,6 +206,10 @@ fn a_secret_in_the_wrong_place_is_not_repeated_by_the_complaint() {
         "[server]\ntimeout = \"${DESK_KEY}\"\n",
         "[server]\nlisten = \"${DESK_TOKEN}\"\n",
         "[sources.${DESK_TOKEN}]\n",
+        "[access]\nkeys = [\"planted\"]\n",
+        "[access]\nkeys = \"planted-without-its-list\"\n",
+        "[access]\nkeys = [\"planted with a space in it\"]\n",
+        "[access]\ncors = [\"${DESK_TOKEN}\"]\n",
         "[sources.x]\nkey = \"planted\"\nkey = \"planted\"\n",
         "[sources.x]\nkey = [\"planted-in-a-list\"]\n",
         "[sources.x]\nclasses = [\"equity\"]\nurl = \"http://x/{symbols}?k=${DESK_KEY}{nonsense}\"\njq = \"${DESK_KEY}\"\n",

@@ -1,117 +1,237 @@
-//! What the log says about requests.
+//! Who is let in: with which key, how often, from which address, and from which web page.
 
-use std::io;
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use quotefold::server::drain::Stage;
 use quotefold::server::stack::StackLimits;
-use quotefold::settings::RequestLog;
-use tracing::subscriber::DefaultGuard;
-use tracing_subscriber::fmt::MakeWriter;
+use quotefold::settings::access::{AccessSettings, Network, Origin};
+use quotefold::settings::units::Limit;
 
-use crate::world::{Server, limits, stack_limits};
+use crate::world::{Reply, Server, limits, stack_limits};
 
-/// What was logged on this thread since it was made. Tests run server and clients on one.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+const KEY: &str = "correct-horse-battery";
+const OTHER_KEY: &str = "staple-in-the-haystack";
+const PAGE: &str = "https://app.example.com";
 
-impl Log {
-    fn start() -> (Log, DefaultGuard) {
-        let log = Log::default();
-        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(log.clone()).finish();
-        (log, tracing::subscriber::set_default(subscriber))
-    }
+async fn server(access: AccessSettings) -> Server {
+    Server::guarded(limits(), stack_limits(), &access).await
+}
 
-    /// The lines about requests.
-    fn lines(&self) -> Vec<String> {
-        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
-        text.lines().filter(|line| line.contains("request{")).map(str::to_string).collect()
-    }
+fn keys() -> AccessSettings {
+    AccessSettings { keys: [KEY, OTHER_KEY].map(Into::into).into(), ..AccessSettings::default() }
+}
 
-    async fn line(&self) -> String {
-        while self.lines().is_empty() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        self.lines().remove(0)
+fn rate(texts: &[&str]) -> AccessSettings {
+    let rate = texts.iter().map(|text| Limit::try_from((*text).to_owned()).unwrap()).collect();
+    AccessSettings { rate, ..AccessSettings::default() }
+}
+
+fn cors(origins: &[&str]) -> AccessSettings {
+    AccessSettings {
+        cors: origins.iter().map(|origin| Origin::parse(origin).unwrap()).collect(),
+        ..AccessSettings::default()
     }
 }
 
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+fn behind_proxies(proxies: &[&str], access: AccessSettings) -> AccessSettings {
+    let trusted_proxies = proxies.iter().map(|network| Network::parse(network).unwrap()).collect();
+    AccessSettings { trusted_proxies, ..access }
 }
 
-impl MakeWriter<'_> for Log {
-    type Writer = Log;
-
-    fn make_writer(&self) -> Log {
-        self.clone()
+impl Server {
+    async fn with_headers(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Reply {
+        let lines: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        self.ask(&format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{lines}\r\n")).await
     }
-}
 
-fn assert_contains(line: &str, parts: &[&str]) {
-    for part in parts {
-        assert!(line.contains(part), "{part} is not in {line}");
+    async fn with_key(&self, path: &str, authorization: &str) -> Reply {
+        self.with_headers("GET", path, &[("Authorization", authorization)]).await
+    }
+
+    /// Asks in the name of a client behind a proxy on this machine.
+    async fn for_client(&self, client: &str) -> u16 {
+        self.with_headers("GET", "/", &[("X-Forwarded-For", client)]).await.status
     }
 }
 
 #[tokio::test]
-async fn only_the_wanted_requests_get_a_line() {
-    for (requests, wanted) in [(RequestLog::None, 0), (RequestLog::Errors, 1), (RequestLog::All, 3)] {
-        let server = Server::with(limits(), StackLimits { requests, ..stack_limits() }).await;
-        let (log, _guard) = Log::start();
-        server.get("/").await;
-        server.get("/nowhere?at=all").await;
-        server.get("/panic").await;
-        let mut lines = log.lines();
-        lines.retain(|line| line.contains("answered"));
-        assert_eq!(lines.len(), wanted, "{lines:?}");
-        if let [_, unknown, _] = &lines[..] {
-            assert_contains(unknown, &["INFO", "GET", "/nowhere?at=all", "status=404", "elapsed_ms="]);
-        }
+async fn where_keys_are_set_every_path_but_health_wants_one() {
+    let server = server(keys()).await;
+    for path in ["/", "/number/7", "/nowhere", "/health/nowhere", "/panic"] {
+        let reply = server.get(path).await;
+        assert_eq!((reply.status, reply.header("www-authenticate")), (401, Some("Bearer")), "{path}");
+        assert_eq!(reply.problem()["type"], "/problems/unauthorized", "{path}");
+    }
+    assert_eq!(server.get("/health/live").await.status, 200);
+    for authorization in [format!("Bearer {KEY}"), format!("bearer {OTHER_KEY}")] {
+        assert_eq!(server.with_key("/", &authorization).await.body, "hello");
+        assert_eq!(server.with_key("/nowhere", &authorization).await.status, 404);
     }
 }
 
 #[tokio::test]
-async fn a_hostile_url_does_not_fill_the_disk() {
-    let server = Server::start().await;
-    let (log, _guard) = Log::start();
-    server.get(&format!("/{}", "x".repeat(10_000))).await;
-    assert!(log.line().await.len() < 1000);
+async fn a_wrong_key_is_told_so_and_another_scheme_that_a_key_is_wanted() {
+    let server = server(keys()).await;
+    for (authorization, challenge) in [
+        (format!("Bearer {KEY}x"), "Bearer error=\"invalid_token\""),
+        (format!("Bearer {}", &KEY[1..]), "Bearer error=\"invalid_token\""),
+        (format!("Basic {KEY}"), "Bearer"),
+        ("Bearer".to_owned(), "Bearer"),
+    ] {
+        let reply = server.with_key("/", &authorization).await;
+        assert_eq!((reply.status, reply.header("www-authenticate")), (401, Some(challenge)), "{authorization}");
+        assert!(!reply.body.contains(KEY), "{reply:?}");
+    }
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_before_its_reply_is_in_the_log_under_its_id() {
-    let server = Server::start().await;
-    let (log, _guard) = Log::start();
-    let client = server.say("GET /endless HTTP/1.1\r\nHost: x\r\nx-request-id: order-17\r\n\r\n").await;
+async fn whoever_is_not_let_in_takes_nobodys_place_and_nothing_of_his_is_read() {
+    let one_place = StackLimits { max_requests: 1, ..stack_limits() };
+    let server = Server::guarded(limits(), one_place, &keys()).await;
+    let _held = server.say(&format!("GET /endless HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {KEY}\r\n\r\n")).await;
     server.busy.becomes(1).await;
-    drop(client);
-    assert_contains(&log.line().await, &["/endless", "order-17", "the client left"]);
+    let shed = server.with_key("/", &format!("Bearer {KEY}")).await;
+    assert_eq!(shed.status, 503, "the only place is taken");
+    assert_eq!(server.get("/").await.status, 401, "refused before places are looked at");
+    let reply = server.with_headers("POST", "/length", &[("Content-Length", "1025")]).await;
+    assert_eq!(reply.status, 401, "refused before its body is");
+    assert_eq!(server.get("/health/live").await.status, 200);
 }
 
 #[tokio::test]
-async fn a_request_that_the_end_cancels_is_not_blamed_on_its_client() {
-    let server = Server::start().await;
-    let (log, _guard) = Log::start();
-    let _client = server.say("GET /endless HTTP/1.1\r\nHost: x\r\n\r\n").await;
-    server.busy.becomes(1).await;
-    server.drain.advance(Stage::Cancelling);
-    assert_contains(&log.line().await, &["WARN", "/endless", "cancelled"]);
+async fn over_the_rate_is_a_429_that_says_when_to_ask_again() {
+    let server = server(rate(&["3/s", "5/min"])).await;
+    for _ in 0..20 {
+        assert_eq!(server.get("/health/live").await.status, 200, "health is not counted");
+    }
+    let started = Instant::now();
+    for path in ["/", "/nowhere", "/panic"] {
+        assert_ne!(server.get(path).await.status, 429, "{path}");
+    }
+    let refused = server.get("/").await;
+    assert!(started.elapsed() < Duration::from_secs(1), "too slow a machine for this test: {:?}", started.elapsed());
+    assert_eq!((refused.status, refused.header("retry-after")), (429, Some("1")), "{refused:?}");
+    assert_eq!(refused.problem()["type"], "/problems/too-many-requests");
+    assert_eq!(server.get("/health/live").await.status, 200);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!((server.get("/").await.status, server.get("/").await.status), (200, 200));
+    // three, then two: the other limit is the one that holds now
+    let refused = server.get("/").await;
+    let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
+    assert!(refused.status == 429 && (50..=60).contains(&wait), "{refused:?}");
 }
 
 #[tokio::test]
-async fn a_panic_is_in_the_log_with_its_words() {
-    let server = Server::start().await;
-    let (log, _guard) = Log::start();
-    server.get("/panic").await;
-    let lines = log.lines();
-    assert_contains(&lines[0], &["ERROR", "as the test wants it"]);
-    assert_contains(&lines[1], &["WARN", "status=500"]);
+async fn each_key_has_its_own_rate_and_a_wrong_one_spends_that_of_its_address() {
+    let server = server(AccessSettings { keys: keys().keys, ..rate(&["2/min"]) }).await;
+    for status in [401, 401, 429] {
+        assert_eq!(server.with_key("/", "Bearer wrong-key-of-a-stranger").await.status, status);
+    }
+    assert_eq!(server.get("/").await.status, 429, "no key is no better than a wrong one");
+    for key in [KEY, OTHER_KEY] {
+        for status in [200, 200, 429] {
+            assert_eq!(server.with_key("/", &format!("Bearer {key}")).await.status, status, "{key}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn behind_a_trusted_proxy_clients_are_counted_apart_and_an_ipv6_network_as_one() {
+    let server = server(behind_proxies(&["127.0.0.0/8"], rate(&["1/min"]))).await;
+    for (client, status) in [
+        ("192.0.2.1", 200),
+        ("192.0.2.2", 200),
+        ("192.0.2.1", 429),
+        // what a client wrote itself stands on the left
+        ("192.0.2.77, 192.0.2.1", 429),
+        ("192.0.2.3, 127.0.0.9", 200),
+        ("2001:db8:0:1::1", 200),
+        ("2001:db8:0:1:ffff::2", 429),
+        ("2001:db8:0:2::1", 200),
+    ] {
+        assert_eq!(server.for_client(client).await, status, "{client}");
+    }
+    let forwarded = [("Forwarded", "for=\"[2001:db8:0:3::1]:4711\"")];
+    assert_eq!(server.with_headers("GET", "/", &forwarded).await.status, 200);
+    assert_eq!(server.with_headers("GET", "/", &forwarded).await.status, 429);
+}
+
+#[tokio::test]
+async fn whoever_is_no_trusted_proxy_is_counted_himself_whatever_he_says() {
+    let server = server(behind_proxies(&["10.0.0.0/8", "::1"], rate(&["1/min"]))).await;
+    assert_eq!(server.for_client("192.0.2.1").await, 200);
+    assert_eq!(server.for_client("192.0.2.2").await, 429);
+}
+
+#[tokio::test]
+async fn a_pages_preflight_needs_no_key_and_counts_for_nothing() {
+    let access = AccessSettings { keys: keys().keys, cors: cors(&[PAGE]).cors, ..rate(&["1/min"]) };
+    let server = server(access).await;
+    let preflight = [
+        ("Origin", PAGE),
+        ("Access-Control-Request-Method", "GET"),
+        ("Access-Control-Request-Headers", "authorization"),
+    ];
+    for _ in 0..5 {
+        let reply = server.with_headers("OPTIONS", "/", &preflight).await;
+        assert_eq!((reply.status, reply.header("access-control-allow-origin")), (200, Some(PAGE)), "{reply:?}");
+        for (header, words) in [
+            ("access-control-allow-methods", "GET,HEAD"),
+            ("access-control-allow-headers", "authorization,x-request-id"),
+        ] {
+            assert_eq!(reply.header(header), Some(words), "{header}");
+        }
+    }
+    let key = format!("Bearer {KEY}");
+    let reply = server.with_headers("GET", "/", &[("Origin", PAGE), ("Authorization", &key)]).await;
+    assert_eq!((reply.status, reply.header("access-control-allow-origin")), (200, Some(PAGE)));
+    assert_eq!(reply.header("access-control-expose-headers"), Some("prices-status,retry-after,x-request-id"));
+    // a page may also read why it got nothing
+    for (headers, status) in
+        [(&[("Origin", PAGE), ("Authorization", key.as_str())][..], 429), (&[("Origin", PAGE)], 401)]
+    {
+        let reply = server.with_headers("GET", "/", headers).await;
+        assert_eq!((reply.status, reply.header("access-control-allow-origin")), (status, Some(PAGE)), "{reply:?}");
+    }
+}
+
+#[tokio::test]
+async fn other_pages_may_not_read_replies_unless_all_may() {
+    for (allowed, expected) in [(&[PAGE][..], None), (&[], None), (&["*"], Some("*"))] {
+        let server = server(cors(allowed)).await;
+        let reply = server.with_headers("GET", "/", &[("Origin", "https://elsewhere.example")]).await;
+        assert_eq!((reply.status, reply.header("access-control-allow-origin")), (200, expected), "{allowed:?}");
+    }
+}
+
+#[tokio::test]
+async fn every_reply_tells_browsers_to_make_nothing_of_it() {
+    let server = server(AccessSettings { cors: cors(&[PAGE]).cors, ..keys() }).await;
+    let key = format!("Bearer {KEY}");
+    for (method, path, status) in [
+        ("GET", "/", 200),
+        ("HEAD", "/", 200),
+        ("GET", "/nowhere", 404),
+        ("POST", "/", 405),
+        ("GET", "/panic", 500),
+        ("GET", "/health/live", 200),
+        ("OPTIONS", "/", 200),
+    ] {
+        let reply = server.with_headers(method, path, &[("Authorization", &key)]).await;
+        assert_protected(&reply, status, "same-origin");
+    }
+    assert_protected(&server.get("/").await, 401, "same-origin");
+    let read_by_page = server.with_headers("GET", "/", &[("Authorization", &key), ("Origin", PAGE)]).await;
+    assert_protected(&read_by_page, 200, "cross-origin");
+}
+
+fn assert_protected(reply: &Reply, status: u16, embedding: &str) {
+    assert_eq!(reply.status, status, "{reply:?}");
+    for (name, value) in [
+        ("x-content-type-options", "nosniff"),
+        ("content-security-policy", "default-src 'none'; frame-ancestors 'none'"),
+        ("referrer-policy", "no-referrer"),
+        ("cross-origin-resource-policy", embedding),
+    ] {
+        assert_eq!(reply.header(name), Some(value), "{reply:?}");
+    }
 }

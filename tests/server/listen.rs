@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use quotefold::server::listen::Limits;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
-use crate::world::{Server, limits, read_reply, read_to_end, stack_limits};
+use crate::world::{LARGE, Server, limits, read_reply, read_to_end, stack_limits};
 
 const HALF_A_HEAD: &str = "GET / HTTP/1.1\r\nHost: x\r\nX-Half";
 
@@ -105,6 +105,61 @@ async fn a_client_that_does_not_read_its_reply_is_given_up() {
     let server = Server::with(impatient, stack_limits()).await;
     let _not_reading = server.say("GET /huge HTTP/1.1\r\nHost: x\r\n\r\n").await;
     assert_eq!(server.get("/").await.body, "hello", "the only place must become free");
+}
+
+#[tokio::test]
+async fn a_client_that_reads_slowly_but_steadily_gets_everything() {
+    let write_timeout = Duration::from_millis(500);
+    let server = Server::with(Limits { write_timeout, ..limits() }, stack_limits()).await;
+    let mut client = server.say("GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
+    let (started, mut read, mut part) = (Instant::now(), 0, vec![0; 64 << 10]);
+    loop {
+        tokio::time::sleep(Duration::from_millis(25)).await;
+        match client.read(&mut part).await.unwrap() {
+            0 => break,
+            length => read += length,
+        }
+    }
+    assert!(read > LARGE, "{read} bytes");
+    assert!(started.elapsed() > 2 * write_timeout, "no slow client: {:?}", started.elapsed());
+}
+
+#[tokio::test]
+async fn a_client_that_takes_a_little_at_a_time_is_not_taken_for_one_that_takes_nothing() {
+    let server = Server::with(Limits { write_timeout: Duration::from_secs(1), ..limits() }, stack_limits()).await;
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(8 << 10).unwrap();
+    let mut client = socket.connect(server.address).await.unwrap();
+    client.write_all(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    // so slowly that the server's kernel does not call the connection ready for some two seconds
+    for _ in 0..200 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        assert!(client.read(&mut [0; 800]).await.expect("it was given up") > 0);
+    }
+}
+
+#[tokio::test]
+async fn what_the_kernel_holds_for_a_client_that_does_not_read_is_little_and_thrown_away() {
+    let impatient = Limits { write_timeout: Duration::from_millis(200), ..limits() };
+    let server = Server::with(impatient, stack_limits()).await;
+    let mut client = server.say("GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    let mut rest = Vec::new();
+    let ended = client.read_to_end(&mut rest).await;
+    assert_eq!(ended.map_err(|error| error.kind()), Err(std::io::ErrorKind::ConnectionReset));
+    assert!(rest.len() < 1 << 20, "{} bytes had been on their way", rest.len());
+}
+
+#[tokio::test]
+async fn a_client_that_sends_many_requests_at_once_waits_its_turn() {
+    // server and clients share one thread here, so what is answered in a row is answered before anybody else moves
+    let server = Server::start().await;
+    let greedy = server.say(&"GET /blocking HTTP/1.1\r\nHost: x\r\n\r\n".repeat(16)).await;
+    assert_eq!(server.get("/").await.body, "hello");
+    let mut answered = vec![0; 16 << 10];
+    let length = greedy.try_read(&mut answered).unwrap_or(0);
+    let count = String::from_utf8_lossy(&answered[..length]).matches("HTTP/1.1 200").count();
+    assert!(count < 8, "{count} of 16 came first");
 }
 
 #[tokio::test]

@@ -6,5 +6,6 @@
 mod access;
 mod drain;
 mod listen;
+mod request_log;
 mod stack;
 mod world;

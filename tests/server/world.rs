@@ -9,17 +9,21 @@ use axum::Router;
 use axum::extract::Path;
 use axum::routing::{get, post};
 use quotefold::server::drain::Drain;
-use quotefold::server::listen::{Ended, Limits, run};
+use quotefold::server::listen::{Ended, Limits, bind, run};
 use quotefold::server::request_id::RequestId;
 use quotefold::server::stack::{StackLimits, wrap};
 use quotefold::settings::RequestLog;
+use quotefold::settings::access::AccessSettings;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 /// Far longer than anything here takes; a test that waits this long has failed.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The length of `/large`: more than all the buffers in between hold.
+pub(crate) const LARGE: usize = 4 << 20;
 
 /// A running server.
 pub(crate) struct Server {
@@ -47,7 +51,7 @@ pub(crate) fn limits() -> Limits {
     Limits {
         max_connections: 1000,
         header_timeout: Duration::from_secs(5),
-        write_timeout: Duration::from_secs(30),
+        write_timeout: Duration::from_secs(5),
         drain_delay: Duration::from_millis(100),
         drain_timeout: Duration::from_secs(10),
     }
@@ -63,11 +67,15 @@ impl Server {
     }
 
     pub(crate) async fn with(limits: Limits, stack: StackLimits) -> Self {
+        Server::guarded(limits, stack, &AccessSettings::default()).await
+    }
+
+    pub(crate) async fn guarded(limits: Limits, stack: StackLimits, access: &AccessSettings) -> Self {
         let (drain, busy) = (Drain::new(), Busy::default());
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let health = Router::new().route("/health/live", get(|| async { "alive" }));
-        let app = wrap(app(busy.clone()), health, stack, drain.clone());
+        let app = wrap(app(busy.clone()), health, stack, access, drain.clone());
         let ended = tokio::spawn(run(listener, app, limits, drain.clone()));
         Server { address, drain, busy, ended }
     }
@@ -164,6 +172,8 @@ fn app(busy: Busy) -> Router {
         .route("/slow", get(|| work(slow, Duration::from_millis(500))))
         .route("/endless", get(|| work(endless, Duration::from_secs(3600))))
         .route("/huge", get(|| async { "x".repeat(64 << 20) }))
+        .route("/large", get(|| async { "x".repeat(LARGE) }))
+        .route("/blocking", get(|| async { std::thread::sleep(Duration::from_millis(30)) }))
         .route("/panic", get(broken))
         .route("/number/{number}", get(|Path(number): Path<u32>| async move { number.to_string() }))
         .route("/length", post(|body: String| async move { body.len().to_string() }))

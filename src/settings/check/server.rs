@@ -98,7 +98,7 @@ pub(crate) fn symbol(name: &str, symbol: &Symbol, set: &SymbolSettings, report: 
 }
 
 /// Whether a text is a host (an address or a name) and a port.
-fn is_address(text: &str) -> bool {
+pub(super) fn is_address(text: &str) -> bool {
     let name_and_port = || {
         let (host, port) = text.rsplit_once(':')?;
         port.parse::<u16>().ok()?;

@@ -11,7 +11,7 @@ use crate::settings::catalogue::catalogue;
 use crate::settings::error::ConfigError;
 
 /// The keys whose values are no texts: numbers, booleans and lists, written as TOML writes them.
-const NOT_TEXT: [&str; 15] = [
+const NOT_TEXT: [&str; 19] = [
     "max_symbols",
     "max_connections",
     "max_requests",
@@ -27,6 +27,10 @@ const NOT_TEXT: [&str; 15] = [
     "key_from",
     "key_optional",
     "paid",
+    "keys",
+    "rate",
+    "trusted_proxies",
+    "cors",
 ];
 
 /// The key that is a text or a list.

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use secrecy::SecretString;
 use serde::Deserialize;
 
 use crate::fold::BelowQuorum;
+use crate::settings::access::{AccessSettings, Network, Origin, Rate};
 use crate::settings::rule::RuleTable;
 use crate::settings::source::SourceTable;
 use crate::settings::units::{Glob, Percent, Span};
@@ -20,6 +22,7 @@ use crate::symbol::{Class, Currency, Symbol};
 #[serde(deny_unknown_fields, default)]
 pub(super) struct FileTable {
     pub(super) server: ServerTable,
+    pub(super) access: AccessTable,
     pub(super) freshness: FreshnessTable,
     pub(super) fold: FoldTable,
     pub(super) class: BTreeMap<Class, RuleTable>,
@@ -42,6 +45,17 @@ pub(super) struct ServerTable {
     drain_timeout: Option<Span>,
     max_connections: Option<usize>,
     max_requests: Option<usize>,
+}
+
+/// Who may ask.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AccessTable {
+    keys: Option<Vec<SecretString>>,
+    rate: Option<Rate>,
+    trusted_proxies: Option<Vec<Network>>,
+    cors: Option<Vec<Origin>>,
+    admin_listen: Option<String>,
 }
 
 /// The ages that hold for all classes.
@@ -109,6 +123,19 @@ impl ServerTable {
             drain_timeout: span(self.drain_timeout, 10),
             max_connections: self.max_connections.unwrap_or(4096),
             max_requests: self.max_requests.unwrap_or(1024),
+        }
+    }
+}
+
+impl AccessTable {
+    /// What the file leaves out is off.
+    pub(super) fn resolve(&self) -> AccessSettings {
+        AccessSettings {
+            keys: self.keys.clone().unwrap_or_default(),
+            rate: self.rate.clone().unwrap_or_default().0,
+            trusted_proxies: self.trusted_proxies.clone().unwrap_or_default(),
+            cors: self.cors.clone().unwrap_or_default(),
+            admin_listen: self.admin_listen.clone().filter(|address| !address.is_empty()),
         }
     }
 }

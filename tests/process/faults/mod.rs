@@ -52,7 +52,7 @@
 //! | | | source::left_alone::a_call_that_panics_counts_like_any_failure |
 //! | 30 | a client leaves | process::faults::waiting::a_lone_client_that_leaves_takes_its_calls_with_it |
 //! | | | source::left_alone::callers_who_leave_429s_and_refusals_of_ours_are_no_failures |
-//! | | | server::access::a_client_that_leaves_before_its_reply_is_in_the_log_under_its_id |
+//! | | | server::request_log::a_client_that_leaves_before_its_reply_is_in_the_log_under_its_id |
 //! | 33 | a thousand equal requests | process::faults::waiting::a_thousand_equal_requests_are_one_call_and_the_first_to_leave_disturbs_nobody |
 //! | 34 | who joined has less time | process::faults::waiting::a_client_with_less_time_leaves_alone_and_the_call_goes_on_for_the_other |
 //! | 35 | ten times too many requests | server::stack::excess_is_refused_at_once_while_health_still_answers |
@@ -61,7 +61,9 @@
 //! | 37 | SIGTERM with clients that hold on | process::ending::clients_that_hold_on_do_not_hold_up_the_end |
 //! | 38 | a second SIGTERM | process::ending::a_second_signal_ends_it_at_once |
 //! | 39 | 500 clients that never finish their request | server::listen::five_hundred_half_sent_requests_disturb_nobody |
+//! | | | process::strangers::clients_that_hold_on_disturb_nobody_and_are_soon_gone |
 //! | 40 | no file descriptor is left | server::listen::running_out_of_file_descriptors_neither_stops_nor_spins_the_server |
+//! | | | process::strangers::running_out_of_file_descriptors_is_survived_without_a_spin_and_told_once |
 //! | 41 | the system clock is set back | source::service::a_system_clock_that_jumps_back_makes_nothing_old_late_or_from_the_future |
 //! | 42 | a wrong configuration | process::configuration::what_is_wrong_is_named_by_file_line_key_and_cure_and_nothing_listens |
 //! | 43 | a hundred thousand brackets | process::faults::replies::a_body_of_a_hundred_thousand_brackets_and_its_kin_are_malformed_and_the_service_lives |

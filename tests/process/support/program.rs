@@ -115,6 +115,21 @@ impl Program {
         assert!(sent.expect("kill is installed").success());
     }
 
+    /// Its number among the system's processes.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it has said so far, of what was asked for.
+    pub(crate) fn said_on_stdout(&self) -> String {
+        self.stdout.get()
+    }
+
+    /// What it has said so far, of everything else.
+    pub(crate) fn said_on_stderr(&self) -> String {
+        self.stderr.get()
+    }
+
     /// Whether it still runs.
     pub(crate) fn runs(&mut self) -> bool {
         self.child.try_wait().expect("our own child").is_none()

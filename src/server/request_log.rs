@@ -7,6 +7,7 @@ use axum::response::Response;
 use tokio::time::Instant;
 use tracing::{Instrument, info, info_span, warn};
 
+use super::client::Client;
 use super::drain::{Drain, Stage};
 use super::request_id::RequestId;
 use crate::settings::RequestLog;
@@ -16,7 +17,7 @@ const MAX_URL: usize = 512;
 
 /// What the layer needs to know.
 #[derive(Clone, Debug)]
-pub struct Access {
+pub struct RequestLogging {
     /// Which requests get a line.
     pub lines: RequestLog,
     /// Tells a request that we cancelled from one whose client left.
@@ -25,18 +26,19 @@ pub struct Access {
 
 /// The line of one request. It is written on drop, because a request whose client leaves ends by being dropped.
 struct Line {
-    access: Access,
+    logging: RequestLogging,
     started: Instant,
+    client: Option<String>,
     method: String,
     url: String,
     status: Option<StatusCode>,
 }
 
 /// The layer: writes the line, and marks whatever is logged meanwhile with the request's id.
-pub async fn log(State(access): State<Access>, request: Request, next: Next) -> Response {
+pub async fn log(State(logging): State<RequestLogging>, request: Request, next: Next) -> Response {
     let id = RequestId::current().map_or_else(String::new, |id| id.to_string());
     async {
-        let mut line = Line::new(access, &request);
+        let mut line = Line::new(logging, &request);
         let reply = next.run(request).await;
         line.status = Some(reply.status());
         reply
@@ -46,10 +48,11 @@ pub async fn log(State(access): State<Access>, request: Request, next: Next) -> 
 }
 
 impl Line {
-    fn new(access: Access, request: &Request) -> Self {
+    fn new(logging: RequestLogging, request: &Request) -> Self {
         Line {
-            access,
+            logging,
             started: Instant::now(),
+            client: request.extensions().get::<Client>().map(|Client(address)| address.to_string()),
             method: request.method().to_string(),
             url: request.uri().to_string().chars().take(MAX_URL).collect(),
             status: None,
@@ -59,7 +62,7 @@ impl Line {
 
 impl Drop for Line {
     fn drop(&mut self) {
-        let wanted = match self.access.lines {
+        let wanted = match self.logging.lines {
             RequestLog::None => false,
             // A client that did not wait may have waited long enough: without a status there was an error, too.
             RequestLog::Errors => self.status.is_none_or(|status| status.is_server_error()),
@@ -68,15 +71,15 @@ impl Drop for Line {
         if !wanted {
             return;
         }
-        let Line { method, url, .. } = self;
+        let Line { client, method, url, .. } = self;
         let elapsed_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         match self.status.map(|status| status.as_u16()) {
-            Some(status @ 500..) => warn!(method, url, status, elapsed_ms, "answered"),
-            Some(status) => info!(method, url, status, elapsed_ms, "answered"),
-            None if self.access.drain.stage() == Stage::Cancelling => {
-                warn!(method, url, elapsed_ms, "cancelled: the server is ending");
+            Some(status @ 500..) => warn!(client, method, url, status, elapsed_ms, "answered"),
+            Some(status) => info!(client, method, url, status, elapsed_ms, "answered"),
+            None if self.logging.drain.stage() == Stage::Cancelling => {
+                warn!(client, method, url, elapsed_ms, "cancelled: the server is ending");
             }
-            None => info!(method, url, elapsed_ms, "the client left before its reply"),
+            None => info!(client, method, url, elapsed_ms, "the client left before its reply"),
         }
     }
 }

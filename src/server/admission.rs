@@ -1,0 +1,111 @@
+//! Decides who is let in: callers with a key, where keys are set, and nobody more often than the rate allows.
+//!
+//! Whoever is refused here has cost a comparison and an entry in a table, and no source knows of it.
+
+mod keys;
+mod rates;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::HeaderMap;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use tokio::time::Instant;
+
+use super::client::Client;
+use super::problem::Problem;
+use crate::settings::access::AccessSettings;
+use keys::{Keys, Shown};
+use rates::{Caller, Rates};
+
+/// Who is let in.
+#[derive(Debug)]
+pub struct Admission {
+    keys: Keys,
+    rates: Rates,
+}
+
+impl Admission {
+    /// As set; nothing set lets everybody in.
+    pub fn new(access: &AccessSettings) -> Self {
+        Admission { keys: Keys::new(access.keys.clone()), rates: Rates::new(access.rate.clone()) }
+    }
+
+    /// Lets a request in, or says why not. The key comes first: a client that may not ask must not use up the rate of one
+    /// behind the same address that may.
+    fn judge(&self, headers: &HeaderMap, client: Option<IpAddr>, now: Instant) -> Result<(), Problem> {
+        let shown = self.keys.shown(headers);
+        let caller = match shown {
+            Shown::Known(key) => Caller::Key(key),
+            _ => Caller::at(client),
+        };
+        self.rates.admit(caller, now).map_err(Problem::too_many_requests)?;
+        match shown {
+            Shown::Known(_) | Shown::NoneWanted => Ok(()),
+            Shown::Nothing => Err(Problem::Unauthorized { wrong_key: false }),
+            Shown::Wrong => Err(Problem::Unauthorized { wrong_key: true }),
+        }
+    }
+}
+
+/// The layer: lets in, or refuses at once.
+pub async fn admit(State(admission): State<Arc<Admission>>, request: Request, next: Next) -> Response {
+    let client = request.extensions().get::<Client>().map(|Client(address)| *address);
+    match admission.judge(request.headers(), client, Instant::now()) {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use axum::http::header::AUTHORIZATION;
+
+    use super::*;
+    use crate::settings::units::Limit;
+
+    const KEY: &str = "correct-horse-battery";
+
+    fn admission(keys: &[&str], rate: &str) -> Admission {
+        let rate = vec![Limit::try_from(rate.to_owned()).unwrap()];
+        let keys = keys.iter().map(|key| (*key).into()).collect();
+        Admission::new(&AccessSettings { keys, rate, ..AccessSettings::default() })
+    }
+
+    fn with_key(key: &str) -> HeaderMap {
+        HeaderMap::from_iter([(AUTHORIZATION, format!("Bearer {key}").parse().unwrap())])
+    }
+
+    const CLIENT: Option<IpAddr> = Some(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST));
+
+    #[test]
+    fn a_wrong_key_counts_against_the_address_and_not_against_the_right_one_behind_it() {
+        let (admission, now) = (admission(&[KEY, "another-key-of-theirs"], "2/s"), Instant::now());
+        for headers in [HeaderMap::new(), with_key("wrong")] {
+            let wrong_key = !headers.is_empty();
+            assert_eq!(admission.judge(&headers, CLIENT, now), Err(Problem::Unauthorized { wrong_key }));
+        }
+        let too_many = Err(Problem::TooManyRequests { seconds: 1 });
+        assert_eq!(admission.judge(&with_key("wrong"), CLIENT, now), too_many);
+        for key in [KEY, "another-key-of-theirs"] {
+            for _ in 0..2 {
+                assert_eq!(admission.judge(&with_key(key), CLIENT, now), Ok(()));
+            }
+            assert_eq!(admission.judge(&with_key(key), None, now), too_many, "the key's own rate, wherever it is used");
+        }
+        assert_eq!(admission.judge(&with_key(KEY), CLIENT, now + Duration::from_secs(1)), Ok(()));
+    }
+
+    #[test]
+    fn where_nothing_is_set_everybody_is_let_in() {
+        let admission = Admission::new(&AccessSettings::default());
+        let now = Instant::now();
+        for headers in [HeaderMap::new(), with_key("whatever")] {
+            (0..1000).for_each(|_| assert_eq!(admission.judge(&headers, CLIENT, now), Ok(())));
+        }
+    }
+}

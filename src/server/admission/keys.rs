@@ -1,0 +1,104 @@
+//! Compares the key a request brings with those that are set, in a time that says nothing about them.
+
+use axum::http::HeaderMap;
+use axum::http::header::AUTHORIZATION;
+use secrecy::{ExposeSecret, SecretString};
+use subtle::{ConditionallySelectable, ConstantTimeEq};
+
+/// What a request shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shown {
+    /// No key is set, so none is looked at.
+    NoneWanted,
+    /// No key, or a credential of another kind.
+    Nothing,
+    /// A key that is not set here.
+    Wrong,
+    /// The key with this number.
+    Known(u32),
+}
+
+/// The keys that are set.
+#[derive(Debug)]
+pub(super) struct Keys(Vec<SecretString>);
+
+impl Keys {
+    pub(super) fn new(keys: Vec<SecretString>) -> Self {
+        Keys(keys)
+    }
+
+    /// Reads `Authorization: Bearer KEY` (RFC 6750, section 2.1).
+    pub(super) fn shown(&self, headers: &HeaderMap) -> Shown {
+        if self.0.is_empty() {
+            return Shown::NoneWanted;
+        }
+        let mut values = headers.get_all(AUTHORIZATION).iter();
+        match (values.next(), values.next()) {
+            (Some(value), None) => bearer(value.as_bytes()).map_or(Shown::Nothing, |key| self.compare(key)),
+            (None, _) => Shown::Nothing,
+            // Which of two is meant, a proxy in front might see otherwise than we do.
+            (Some(_), Some(_)) => Shown::Wrong,
+        }
+    }
+
+    /// Every key is compared to its end, so the time it takes does not say how much of which was right. That it says
+    /// whether the length was does no harm: it is not the length that is secret.
+    fn compare(&self, shown: &[u8]) -> Shown {
+        let mut found = u32::MAX;
+        for (number, key) in (0..u32::MAX).zip(&self.0) {
+            found.conditional_assign(&number, key.expose_secret().as_bytes().ct_eq(shown));
+        }
+        if found == u32::MAX { Shown::Wrong } else { Shown::Known(found) }
+    }
+}
+
+/// What stands behind the scheme, whose name may be written in any letters (RFC 9110, section 11.1).
+fn bearer(value: &[u8]) -> Option<&[u8]> {
+    let (scheme, rest) = value.split_at_checked("bearer".len())?;
+    let key = rest.trim_ascii();
+    let is_bearer = scheme.eq_ignore_ascii_case(b"bearer") && rest.starts_with(b" ") && !key.is_empty();
+    is_bearer.then_some(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    fn shown(values: &[&str]) -> Shown {
+        let keys = Keys::new(["the-first-of-the-keys", "the-second-of-them-all"].map(Into::into).into());
+        let values = values.iter().map(|value| (AUTHORIZATION, HeaderValue::from_str(value).unwrap()));
+        keys.shown(&values.collect())
+    }
+
+    #[test]
+    fn any_of_the_keys_is_known_under_any_spelling_of_the_scheme() {
+        for (value, number) in [
+            ("Bearer the-first-of-the-keys", 0),
+            ("bearer the-second-of-them-all", 1),
+            ("BEARER   the-second-of-them-all ", 1),
+        ] {
+            assert_eq!(shown(&[value]), Shown::Known(number), "{value}");
+        }
+    }
+
+    #[test]
+    fn what_is_nearly_a_key_is_none() {
+        for value in [
+            "Bearer the-first-of-the-key",
+            "Bearer the-first-of-the-keys2",
+            "Bearer THE-FIRST-OF-THE-KEYS",
+            "Bearer the-first-of-the-keys the-second-of-them-all",
+            "Bearer x",
+        ] {
+            assert_eq!(shown(&[value]), Shown::Wrong, "{value}");
+        }
+        assert_eq!(shown(&["Bearer the-first-of-the-keys", "Bearer x"]), Shown::Wrong);
+        for value in ["", "Bearer", "Bearer ", "Bearerthe-first-of-the-keys", "Basic dGhlLWZpcnN0LW9mLXRoZS1rZXlz"] {
+            assert_eq!(shown(&[value]), Shown::Nothing, "{value}");
+        }
+        assert_eq!(shown(&[]), Shown::Nothing);
+        assert_eq!(Keys::new(Vec::new()).shown(&HeaderMap::new()), Shown::NoneWanted);
+    }
+}

@@ -1,0 +1,150 @@
+//! Finds out who a client is, also behind proxies: the address that rates are counted by and the log names.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::header::{FORWARDED, GetAll};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::middleware::Next;
+use axum::response::Response;
+
+use crate::settings::access::Network;
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// The other end of the connection a request came on.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub SocketAddr);
+
+/// The address a request comes from: the peer's, or the one a trusted proxy names. Handlers find it among the request's
+/// extensions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Client(pub IpAddr);
+
+/// The layer: finds the client, for everything inside.
+pub async fn identify(State(trusted): State<Arc<[Network]>>, mut request: Request, next: Next) -> Response {
+    if let Some(Peer(peer)) = request.extensions().get::<Peer>().copied() {
+        // a listener on [::] sees IPv4 clients as IPv6 addresses
+        let client = behind(peer.ip().to_canonical(), request.headers(), &trusted);
+        request.extensions_mut().insert(Client(client));
+    }
+    next.run(request).await
+}
+
+/// The client behind a peer. Anybody can send these headers, so only those of trusted peers are read.
+fn behind(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> IpAddr {
+    let is_trusted = |address| trusted.iter().any(|network| network.contains(address));
+    if !is_trusted(peer) {
+        return peer;
+    }
+    let named = |header: HeaderName, read: fn(&str) -> Option<IpAddr>| {
+        headers.contains_key(&header).then(|| walk(peer, &headers.get_all(&header), read, is_trusted))
+    };
+    match (named(FORWARDED, forwarded_for), named(X_FORWARDED_FOR, node)) {
+        // A proxy that keeps one of the two lets the client's own version of the other through: it must not win.
+        (Some(one), Some(other)) if one != other => peer,
+        (one, other) => one.or(other).unwrap_or(peer),
+    }
+}
+
+/// Walks from the peer towards the client. Each proxy adds, at the end, whom it was asked by; the first that is not trusted
+/// can have written whatever stands before it. Nor does an unreadable entry say anything about those before it.
+fn walk(
+    peer: IpAddr,
+    values: &GetAll<'_, HeaderValue>,
+    read: fn(&str) -> Option<IpAddr>,
+    is_trusted: impl Fn(IpAddr) -> bool,
+) -> IpAddr {
+    let mut client = peer;
+    for value in values.iter().rev() {
+        let Ok(text) = value.to_str() else { return client };
+        // Quotes are not looked at: one that a client opens must not swallow what proxies add behind it.
+        for entry in text.rsplit(',') {
+            let Some(address) = is_trusted(client).then(|| read(entry.trim())).flatten() else { return client };
+            client = address;
+        }
+    }
+    client
+}
+
+/// The address in one element of `Forwarded`: `for="[2001:db8::1]:4711";proto=https` (RFC 7239, section 4).
+fn forwarded_for(element: &str) -> Option<IpAddr> {
+    let mut pairs = element.split(';').filter_map(|pair| pair.split_once('='));
+    let (_, value) = pairs.find(|(name, _)| name.trim().eq_ignore_ascii_case("for"))?;
+    node(value.trim().trim_matches('"'))
+}
+
+/// An address with or without a port, an IPv6 one with or without brackets. Names such as `unknown` are none.
+fn node(text: &str) -> Option<IpAddr> {
+    let with_port = || text.parse::<SocketAddr>().ok().map(|address| address.ip());
+    let in_brackets = || text.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
+    let address = text.parse().ok().or_else(with_port).or_else(in_brackets);
+    address.map(|address: IpAddr| address.to_canonical())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(peer: &str, headers: &[(&str, &str)]) -> String {
+        let trusted = ["10.0.0.0/8", "::1"].map(|network| Network::parse(network).unwrap());
+        let headers = headers.iter().map(|(name, value)| {
+            (HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_bytes(value.as_bytes()).unwrap())
+        });
+        behind(peer.parse().unwrap(), &headers.collect(), &trusted).to_string()
+    }
+
+    #[test]
+    fn only_trusted_peers_are_believed() {
+        let says = [("x-forwarded-for", "1.2.3.4"), ("forwarded", "for=1.2.3.4")];
+        assert_eq!(client("9.9.9.9", &says), "9.9.9.9");
+        assert_eq!(client("10.0.0.1", &says), "1.2.3.4");
+        assert_eq!(client("10.0.0.1", &[]), "10.0.0.1");
+    }
+
+    #[test]
+    fn the_first_from_the_right_that_is_not_trusted_is_the_client() {
+        let cases = [
+            ("6.6.6.6, 1.2.3.4", "1.2.3.4"),
+            ("6.6.6.6, 1.2.3.4, 10.9.9.9 ,::1", "1.2.3.4"),
+            ("10.0.0.7, 10.0.0.8", "10.0.0.7"),
+            ("2001:db8::7", "2001:db8::7"),
+            ("1.2.3.4:5678", "1.2.3.4"),
+            ("[2001:db8::7]:443, 10.0.0.2", "2001:db8::7"),
+            ("::ffff:1.2.3.4", "1.2.3.4"),
+            ("6.6.6.6,,10.0.0.2", "10.0.0.2"),
+            ("1.2.3.4, unknown", "10.0.0.1"),
+            ("1.2.3.4, unknown, 10.0.0.2", "10.0.0.2"),
+            ("", "10.0.0.1"),
+        ];
+        for (header, expected) in cases {
+            assert_eq!(client("10.0.0.1", &[("x-forwarded-for", header)]), expected, "{header}");
+        }
+        let two_lines = [("x-forwarded-for", "6.6.6.6, 1.2.3.4"), ("x-forwarded-for", "10.0.0.3")];
+        assert_eq!(client("10.0.0.1", &two_lines), "1.2.3.4");
+        assert_eq!(client("10.0.0.1", &[("x-forwarded-for", "1.2.3.4, gr\u{f6}\u{df}e")]), "10.0.0.1");
+    }
+
+    #[test]
+    fn the_standard_header_is_read_like_the_usual_one() {
+        let cases = [
+            ("for=1.2.3.4", "1.2.3.4"),
+            ("for=6.6.6.6, For=\"[2001:db8::7]:4711\";proto=https;by=10.0.0.1", "2001:db8::7"),
+            ("proto=https; for=1.2.3.4;host=x", "1.2.3.4"),
+            ("for=6.6.6.6, for=_hidden, for=10.0.0.2", "10.0.0.2"),
+            ("for=6.6.6.6, proto=https", "10.0.0.1"),
+            // a quote that the client opened
+            ("for=\"6.6.6.6, for=1.2.3.4", "1.2.3.4"),
+        ];
+        for (header, expected) in cases {
+            assert_eq!(client("10.0.0.1", &[("forwarded", header)]), expected, "{header}");
+        }
+    }
+
+    #[test]
+    fn two_headers_that_contradict_each_other_are_both_not_believed() {
+        let forged = [("forwarded", "for=6.6.6.6"), ("x-forwarded-for", "1.2.3.4")];
+        assert_eq!(client("10.0.0.1", &forged), "10.0.0.1");
+    }
+}

@@ -1,0 +1,211 @@
+//! Says who may ask, how often, and from where: all of it off unless set.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use secrecy::SecretString;
+use serde::Deserialize;
+use serde::de::{self, SeqAccess, Visitor};
+
+use super::units::Limit;
+
+/// Who may ask, how often, and from where.
+#[derive(Clone, Debug, Default)]
+pub struct AccessSettings {
+    /// Bearer keys, any of which opens every path; none: no key is wanted.
+    pub keys: Vec<SecretString>,
+    /// How often one key, or one client's address, may ask; all of them hold.
+    pub rate: Vec<Limit>,
+    /// The proxies that are believed when they say on whose behalf they ask.
+    pub trusted_proxies: Vec<Network>,
+    /// The web pages whose scripts may read replies.
+    pub cors: Vec<Origin>,
+    /// Where the operator's own pages are served, and nowhere else; port 0 takes any that is free.
+    pub admin_listen: Option<String>,
+}
+
+/// Addresses that belong together: one by itself, or those that begin alike, such as `10.0.0.0/8`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Network(IpNet);
+
+/// Where a web page comes from, as browsers write it: `https://app.example.com`, or `*` for all of them.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Origin(String);
+
+/// One limit, or several that all hold: `"20/s"` or `["20/s", "1000/h"]`.
+#[derive(Clone, Debug, Default)]
+pub struct Rate(pub Vec<Limit>);
+
+impl Network {
+    /// Reads an address, or an address and how many of its leading bits count.
+    ///
+    /// # Errors
+    /// Says what was found and what is allowed.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let network = text.parse::<IpNet>().or_else(|error| text.parse::<IpAddr>().map(IpNet::from).map_err(|_| error));
+        let wrong = |_| format!("{text:?} is no address; write one such as \"10.1.2.3\" or \"::1\", or \"10.0.0.0/8\"");
+        let network = network.map_err(wrong)?;
+        if network.prefix_len() == 0 {
+            let rule = "every client could then pretend to be any other; write the networks of your own proxies";
+            return Err(format!("{text:?} trusts everybody: {rule}"));
+        }
+        Ok(Network(network))
+    }
+
+    /// Whether an address, in its shortest form, belongs to it.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        self.0.contains(&address)
+    }
+}
+
+impl Origin {
+    /// Reads an origin the way browsers write it, since that is what it is compared with.
+    ///
+    /// # Errors
+    /// Says what was found and what is allowed.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let wrong = |why: &str| {
+            format!(
+                "{text:?} is no origin{why}; write scheme, host and port as in \"https://app.example.com\", or \"*\""
+            )
+        };
+        if text == "*" {
+            return Ok(Origin(text.to_owned()));
+        }
+        let (scheme, authority) = text.split_once("://").ok_or_else(|| wrong(""))?;
+        if let Some(at) = authority.find(['/', '?', '#']) {
+            return Err(wrong(&format!(": it has no {:?}", &authority[at..])));
+        }
+        if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            return Err(wrong(": browsers write it in small letters"));
+        }
+        let usual_port = match scheme {
+            "http" => ":80",
+            "https" => ":443",
+            _ => ":",
+        };
+        if authority.ends_with(usual_port) {
+            return Err(wrong(&format!(": browsers leave {usual_port} out")));
+        }
+        let is_port = |port: &str| port.parse::<u16>().is_ok() && port.bytes().all(|byte| byte.is_ascii_digit());
+        let host = match authority.rsplit_once(':') {
+            Some((host, port)) if is_port(port) => host,
+            _ => authority,
+        };
+        let is_name = |text: &str, more: &[u8]| {
+            !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || more.contains(&byte))
+        };
+        let is_address = host.starts_with('[') && host.ends_with(']') && is_name(&host[1..host.len() - 1], b":.");
+        let is_right = is_name(scheme, b"+-.") && (is_name(host, b"-._") || is_address);
+        if is_right { Ok(Origin(text.to_owned())) } else { Err(wrong("")) }
+    }
+
+    /// Whether it stands for every page.
+    pub fn is_any(&self) -> bool {
+        self.0 == "*"
+    }
+
+    /// The origin as browsers write it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for Network {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        Network::parse(&text)
+    }
+}
+
+impl TryFrom<String> for Origin {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        Origin::parse(&text)
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // one address is written without the number of its bits
+        if self.0.prefix_len() == self.0.max_prefix_len() { self.0.addr().fmt(f) } else { self.0.fmt(f) }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Rate {
+    fn deserialize<D: de::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct OneOrMany;
+
+        impl<'de> Visitor<'de> for OneOrMany {
+            type Value = Rate;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a limit such as \"20/s\", or a list of them")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Rate, E> {
+                Limit::try_from(text.to_owned()).map(|limit| Rate(vec![limit])).map_err(E::custom)
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Rate, A::Error> {
+                let mut limits = Vec::new();
+                while let Some(limit) = items.next_element()? {
+                    limits.push(limit);
+                }
+                Ok(Rate(limits))
+            }
+        }
+
+        from.deserialize_any(OneOrMany)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_is_an_address_or_those_that_begin_alike() {
+        let holds = |network: &str, address: &str| Network::parse(network).unwrap().contains(address.parse().unwrap());
+        assert!(holds("10.0.0.0/8", "10.200.0.1") && holds("10.1.2.3/8", "10.9.9.9") && holds("::1", "::1"));
+        assert!(!holds("10.0.0.0/8", "11.0.0.1") && !holds("10.0.0.1", "10.0.0.2") && !holds("::1", "127.0.0.1"));
+        for text in ["10.0.0.0/8", "127.0.0.1", "::1", "fd00::/8"] {
+            assert_eq!(Network::parse(text).unwrap().to_string(), text);
+        }
+        for wrong in ["", "10.0.0", "10.0.0.0/33", "localhost", "0.0.0.0/0", "::/0", "10.0.0.0/8,::1"] {
+            assert!(Network::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_origin_is_written_the_way_browsers_write_it() {
+        for right in ["*", "https://app.example.com", "http://localhost:3000", "http://[::1]:8080", "tauri://localhost"]
+        {
+            assert_eq!(Origin::parse(right).unwrap().as_str(), right);
+        }
+        let wrong = [
+            ("app.example.com", "write scheme"),
+            ("https://app.example.com/", "it has no \"/\""),
+            ("https://App.example.com", "small letters"),
+            ("https://app.example.com:443", "leave :443 out"),
+            ("https://", "is no origin"),
+            ("https://a b", "is no origin"),
+            ("https://x:99999", "is no origin"),
+            ("https://*.example.com", "is no origin"),
+            ("null", "is no origin"),
+        ];
+        for (text, words) in wrong {
+            let error = Origin::parse(text).unwrap_err();
+            assert!(error.contains(words), "{error}");
+        }
+    }
+}

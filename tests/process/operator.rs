@@ -1,0 +1,129 @@
+//! The operator's own address, and how the operator's commands show a key.
+
+use std::net::{SocketAddr, TcpListener, TcpStream};
+
+use crate::support::{Configuration, Program, Upstream, get, run, send, start, until};
+
+const KEY: &str = "correct-horse-battery";
+
+fn configuration(vendor: &Upstream, settings: &str) -> Configuration {
+    Configuration::new(&format!("{settings}{}{}", vendor.source("a", ""), vendor.source("b", "")))
+}
+
+/// A program with an address for callers and one for its operator.
+fn with_admin(vendor: &Upstream, more: &str) -> (Program, SocketAddr, SocketAddr) {
+    let settings = format!("{more}[access]\nkeys = [\"{KEY}\"]\nrate = \"1/h\"\nadmin_listen = \"127.0.0.1:0\"\n");
+    let (program, address) = Program::serve(&configuration(vendor, &settings), &[]);
+    let said = program.said_on_stdout();
+    let admin = said.rsplit_once("http://").and_then(|(_, admin)| admin.trim().parse().ok());
+    (program, address, admin.unwrap_or_else(|| panic!("no second address in {said:?}")))
+}
+
+#[test]
+fn the_operators_pages_are_at_his_address_without_a_key_and_nowhere_else() {
+    let vendor = Upstream::quoting("100");
+    let (program, address, admin) = with_admin(&vendor, "");
+    assert_ne!(address, admin);
+    for path in ["/metrics", "/sources", "/health", "/health/ready", "/health/live"] {
+        for _ in 0..2 {
+            assert_eq!(get(admin, path).status, 200, "{path}");
+        }
+    }
+    assert_eq!(get(address, "/health").status, 200);
+    assert_eq!(get(address, "/metrics").status, 401);
+    let ours = format!("Authorization: Bearer {KEY}");
+    let metrics = format!("GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{ours}\r\n\r\n");
+    assert_eq!(crate::support::read(crate::support::write(address, &metrics)).status, 404);
+    assert_eq!(get(admin, "/prices?symbols=BTC-USD").status, 404);
+    assert!(get(admin, "/metrics").body.contains("code=\"401\""), "both addresses are counted together");
+    program.signal("INT");
+    assert_eq!(program.ended().stdout.lines().count(), 1, "one line says that it is ready");
+}
+
+#[test]
+fn without_an_address_of_their_own_the_operators_pages_are_where_prices_are() {
+    let vendor = Upstream::quoting("100");
+    let (_program, address) = Program::serve(&configuration(&vendor, ""), &[]);
+    for path in ["/metrics", "/sources"] {
+        assert_eq!(get(address, path).status, 200, "{path}");
+    }
+}
+
+#[test]
+fn strangers_who_take_every_connection_leave_the_operators_address_alone() {
+    let vendor = Upstream::quoting("100");
+    let (_program, address, admin) = with_admin(&vendor, "[server]\nmax_connections = 10\n");
+    let _strangers: Vec<TcpStream> = (0..20).map(|_| TcpStream::connect(address).unwrap()).collect();
+    let waiting = send(address, "/health");
+    waiting.set_nonblocking(true).unwrap();
+    assert_eq!(get(admin, "/health").status, 200);
+    assert!(waiting.peek(&mut [0]).is_err(), "it should still have waited for a place");
+}
+
+#[test]
+fn both_addresses_drain_and_end_together() {
+    let vendor = Upstream::quoting("100");
+    let (program, address, admin) = with_admin(&vendor, "[server]\ndrain_delay = \"1s\"\n");
+    program.signal("TERM");
+    for at in [address, admin] {
+        until("not ready", || get(at, "/health/ready").status == 503);
+    }
+    let _idle = TcpStream::connect(admin).unwrap();
+    assert_eq!(program.ended().code, Some(0));
+    for at in [address, admin] {
+        assert!(TcpStream::connect(at).is_err(), "{at} still listens");
+    }
+}
+
+#[test]
+fn an_operators_address_that_cannot_be_had_is_named_with_its_key() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let settings = format!("[access]\nadmin_listen = \"{address}\"\n");
+    let configuration = configuration(&Upstream::quoting("100"), &settings);
+    let ended = run(&["serve", "--config", configuration.path(), "--listen", "127.0.0.1:0"]);
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(78), ""), "{ended:?}");
+    for words in ["access.admin_listen", address.as_str(), "in use"] {
+        assert!(ended.stderr.contains(words), "{words:?} is not in {:?}", ended.stderr);
+    }
+}
+
+#[test]
+fn get_shows_the_key_of_the_configuration_or_that_of_the_variable() {
+    let vendor = Upstream::quoting("100");
+    let keys = format!("[access]\nkeys = [\"{KEY}\", \"another-key-of-theirs\"]\n");
+    let (_program, address) = Program::serve(&configuration(&vendor, &keys), &[]);
+    let same = configuration(&vendor, &format!("[server]\nlisten = \"{address}\"\n{keys}"));
+    let without = configuration(&vendor, &format!("[server]\nlisten = \"{address}\"\n"));
+    let (by_url, url) = (["get", "BTC-USD", "--url"], format!("http://{address}"));
+    let get = |arguments: &[&str], variables: &[(&str, &str)]| Program::new(&mut start(arguments, variables)).ended();
+    let key = [("QUOTEFOLD_KEY", "another-key-of-theirs")];
+
+    let answered = [
+        get(&["get", "BTC-USD", "--config", same.path()], &[]),
+        get(&["get", "BTC-USD", "--config", without.path()], &key),
+        get(&[&by_url[..], &[&url]].concat(), &key),
+    ];
+    for ended in answered {
+        assert!(ended.code == Some(0) && ended.stderr.contains("answered by"), "{ended:?}");
+    }
+    let refused = [
+        get(&["get", "BTC-USD", "--config", without.path()], &[]),
+        get(&[&by_url[..], &[&url]].concat(), &[]),
+        get(&[&by_url[..], &[&url]].concat(), &[("QUOTEFOLD_KEY", "wrong-key-of-a-stranger")]),
+    ];
+    for ended in refused {
+        assert!(ended.code == Some(64) && ended.stderr.contains("put it into QUOTEFOLD_KEY"), "{ended:?}");
+    }
+    // health is open to all
+    assert_eq!(run(&["health", &url]).code, Some(0));
+}
+
+#[test]
+fn health_is_asked_at_the_operators_address_where_there_is_one() {
+    let vendor = Upstream::quoting("100");
+    let (_program, _, admin) = with_admin(&vendor, "");
+    let nobody = crate::support::NOBODY;
+    let settings = format!("[server]\nlisten = \"{nobody}\"\n[access]\nadmin_listen = \"{admin}\"\n");
+    assert_eq!(run(&["health", "--config", configuration(&vendor, &settings).path()]).code, Some(0));
+}
