@@ -14,7 +14,7 @@ const NAMED: usize = 3;
 impl SourceSettings {
     /// Whether the source prices a symbol of this class at all, as far as its description says.
     pub fn covers(&self, symbol: &Symbol, class: Class) -> bool {
-        Spelling::new(self).is_ok_and(|spelling| spelling.covers(symbol, class))
+        self.classes.contains(&class) && Spelling::new(self).is_ok_and(|spelling| spelling.covers(symbol, class))
     }
 }
 
@@ -57,7 +57,7 @@ impl Settings {
             return None;
         }
         let kind = kind(symbol, class);
-        let able = self.offered().into_iter().filter(|off| off.source.covers(symbol, class));
+        let able = self.offered().into_iter().filter(|off| off.covers(symbol, class));
         let (keyed, other): (Vec<&OffSource>, Vec<&OffSource>) = able.partition(|off| !off.source.key_from.is_empty());
         let mut sentence = format!("no source that is switched on covers {kind}");
         if let Some(first) = keyed.first() {

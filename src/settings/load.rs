@@ -15,7 +15,7 @@ use secrecy::SecretString;
 
 use super::check::{self, Report};
 use super::error::ConfigErrors;
-use super::{ClassSettings, Settings};
+use super::{ClassSettings, OffSource, Settings};
 use crate::symbol::{Class, Symbol};
 use document::Document;
 use file::FileTable;
@@ -97,6 +97,7 @@ pub fn load(options: &LoadOptions) -> Result<Settings, ConfigErrors> {
     let (mut on, mut off) = chosen.resolve(&mut report);
     let symbols = symbols(&file, &mut report);
     names::apply(&symbols, &mut on, &mut off, &mut report);
+    off.iter_mut().for_each(OffSource::read_spelling);
     let mut read = vec![found.name.clone()];
     read.extend(overridden.read);
     read.extend(substituted.read.iter().cloned());

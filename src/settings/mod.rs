@@ -15,12 +15,14 @@ pub mod units;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rust_decimal::Decimal;
 use serde::Deserialize;
 
 use crate::fold::{BelowQuorum, Rule};
+use crate::source::spelling::Spelling;
 use crate::symbol::{Class, Currency, Symbol};
 use access::AccessSettings;
 use source::SourceSettings;
@@ -168,6 +170,24 @@ pub struct OffSource {
     pub source: SourceSettings,
     /// What would switch it on, as half a sentence: "set FINNHUB_API_KEY (<https://finnhub.io/register>)".
     pub switch_on: String,
+    /// How it would spell symbols, read once: anybody may ask for a hundred symbols that nobody covers.
+    spelling: Option<Arc<Spelling>>,
+}
+
+impl OffSource {
+    fn new(source: SourceSettings, switch_on: String) -> Self {
+        OffSource { source, switch_on, spelling: None }
+    }
+
+    /// Reads how it would spell symbols, once nothing changes its description any more.
+    fn read_spelling(&mut self) {
+        self.spelling = Spelling::new(&self.source).ok().map(Arc::new);
+    }
+
+    /// Whether it would price a symbol of this class.
+    fn covers(&self, symbol: &Symbol, class: Class) -> bool {
+        self.spelling.as_ref().is_some_and(|spelling| spelling.covers(symbol, class))
+    }
 }
 
 impl Settings {

@@ -8,6 +8,7 @@ mod request;
 mod template;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use secrecy::SecretString;
 
@@ -32,6 +33,13 @@ pub struct Spelling {
     strangers: BTreeSet<Symbol>,
     set_classes: BTreeMap<Symbol, Class>,
     request: RequestTemplate,
+}
+
+// its request holds keys
+impl fmt::Debug for Spelling {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Spelling")
+    }
 }
 
 /// Why a source cannot be asked as it is described.

@@ -56,7 +56,7 @@ impl Choice<'_> {
         let off = off.filter_map(|(name, table)| {
             let source = table.clone().resolve(name).ok()?;
             let switch_on = self.switch_on(&source);
-            Some(OffSource { source, switch_on })
+            Some(OffSource::new(source, switch_on))
         });
         (on, off.collect())
     }
