@@ -46,6 +46,12 @@ impl StateFile {
             let (path, folder) = (path.display(), folder.display());
             return Err(OpenError(format!("{path}: there is no folder {folder}; create it, or write another path")));
         }
+        if let Ok(target) = fs::read_link(path) {
+            let (path, target) = (path.display(), target.display());
+            return Err(OpenError(format!(
+                "{path} is a link, which would be replaced; write where it leads: {target}"
+            )));
+        }
         if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
             let path = path.display();
             return Err(OpenError(format!("{path} is no file; write the path of one, such as {path}/state.json")));
@@ -109,7 +115,8 @@ impl StateFile {
         let prefix = self.beside(".tmp-");
         let Some(prefix) = prefix.file_name().and_then(|name| name.to_str()) else { return };
         let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
-        let left = entries.filter(|entry| entry.file_name().to_str().is_some_and(|name| name.starts_with(prefix)));
+        let is_ours = |name: &str| name.strip_prefix(prefix).is_some_and(is_temporary);
+        let left = entries.filter(|entry| entry.file_name().to_str().is_some_and(is_ours));
         // one that cannot be removed does no harm
         left.for_each(|entry| drop(fs::remove_file(entry.path())));
     }
@@ -138,102 +145,12 @@ impl StateFile {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
-    use super::*;
-    use crate::state::VERSION;
-
-    /// A folder that exists as long as a test needs it.
-    struct Folder(PathBuf);
-
-    impl Folder {
-        fn new() -> Self {
-            let path = std::env::temp_dir().join(format!("quotefold-state-{:016x}", fastrand::u64(..)));
-            fs::create_dir(&path).unwrap();
-            Folder(path)
-        }
-
-        fn path(&self) -> PathBuf {
-            self.0.join("state.json")
-        }
-
-        fn names(&self) -> Vec<String> {
-            let entries = fs::read_dir(&self.0).unwrap().flatten();
-            let mut names: Vec<_> = entries.map(|entry| entry.file_name().into_string().unwrap()).collect();
-            names.sort();
-            names
-        }
-    }
-
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
-        }
-    }
-
-    fn open(folder: &Folder) -> (StateFile, Found) {
-        StateFile::open(&folder.path()).unwrap()
-    }
-
-    fn content() -> Vec<u8> {
-        format!(r#"{{"version":{VERSION},"saved_at":"2026-11-20T14:31:00Z","accounts":{{}},"quotes":[]}}"#).into_bytes()
-    }
-
-    #[test]
-    fn what_is_written_is_found_again_readable_for_its_owner_alone() {
-        let folder = Folder::new();
-        let (file, found) = open(&folder);
-        assert!(matches!(found, Found::Nothing), "{found:?}");
-        file.write(b"{").unwrap();
-        file.write(&content()).unwrap();
-        assert_eq!(fs::metadata(folder.path()).unwrap().permissions().mode() & 0o777, 0o600);
-        assert!(matches!(open(&folder).1, Found::State(_)));
-        assert_eq!(folder.names(), ["state.json"]);
-    }
-
-    #[test]
-    fn what_is_no_state_is_set_aside_whatever_was_set_aside_before() {
-        let folder = Folder::new();
-        for (content, why) in [("", "EOF"), ("{\"version\":1", "EOF"), ("[]", "invalid"), ("{\"version\":7}", "7")] {
-            fs::write(folder.path(), content).unwrap();
-            let found = open(&folder).1;
-            let Found::SetAside(said, aside) = &found else { panic!("{found:?}") };
-            assert!(said.contains(why), "{said}");
-            assert_eq!(fs::read_to_string(aside).unwrap(), content);
-            assert_eq!(folder.names(), ["state.json.unreadable"]);
-        }
-    }
-
-    #[test]
-    fn what_killed_processes_left_is_cleaned_away_and_nothing_else() {
-        let folder = Folder::new();
-        for name in ["state.json.tmp-7-0000beef", "state.json.tmp-8-0000cafe", "state.json.old", "other.tmp-1"] {
-            fs::write(folder.0.join(name), "x").unwrap();
-        }
-        open(&folder);
-        assert_eq!(folder.names(), ["other.tmp-1", "state.json.old"]);
-    }
-
-    #[test]
-    fn a_path_at_which_nothing_can_be_written_is_refused_with_the_way_out() {
-        let folder = Folder::new();
-        let error = |path: PathBuf| StateFile::open(&path).unwrap_err().to_string();
-        assert!(error(folder.0.join("no/state.json")).contains("create it"));
-        assert!(error(folder.0.clone()).contains("is no file"));
-        fs::create_dir(folder.0.join("state.json.unreadable")).unwrap();
-        fs::write(folder.path(), "junk").unwrap();
-        assert!(error(folder.path()).contains("move it away"));
-        assert_eq!(fs::read_to_string(folder.path()).unwrap(), "junk");
-    }
-
-    #[test]
-    fn a_write_that_fails_leaves_the_state_before_and_nothing_half_written() {
-        let folder = Folder::new();
-        let (file, _) = open(&folder);
-        fs::create_dir(folder.path()).unwrap();
-        assert!(file.write(&content()).is_err(), "no file takes the place of a folder");
-        assert_eq!(folder.names(), ["state.json"]);
-    }
+/// Whether a temporary file's name ends so: a process's number and eight digits of chance.
+fn is_temporary(end: &str) -> bool {
+    end.split_once('-').is_some_and(|(process, chance)| {
+        process.parse::<u32>().is_ok() && chance.len() == 8 && chance.bytes().all(|byte| byte.is_ascii_hexdigit())
+    })
 }
+
+#[cfg(test)]
+mod tests;
