@@ -5,8 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use tokio::task::{JoinHandle, spawn_blocking};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::file::{Found, OpenError, StateFile};
@@ -16,6 +17,13 @@ use crate::settings::units::Span;
 
 /// The state is written no more often than this; so much is lost at most if the process is killed.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// So often is looked for a change. The first one after a pause is written at once: a process that keeps dying soon after its
+/// start would otherwise forget each time the calls it makes at the start.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// A wall clock that is farther off than this from where it was going was set. Reading two clocks takes less.
+const SET: SignedDuration = SignedDuration::from_secs(1);
 
 /// So long the end waits for a disk that hangs.
 const LAST_WRITE: Duration = Duration::from_secs(2);
@@ -31,10 +39,21 @@ struct Keeper {
     service: Arc<Quotefold>,
     file: Arc<StateFile>,
     strangers: Strangers,
-    /// What the file holds.
-    written: u64,
+    /// When it began to keep.
+    began: Instant,
+    /// What the file holds; `None` if it has to be written whatever it holds.
+    written: Option<Written>,
     /// Whether the last write failed.
     fails: bool,
+}
+
+/// What a file was written from: nothing else can make the next one say something else.
+#[derive(Clone, Copy, Debug)]
+struct Written {
+    revision: u64,
+    /// When the keeper began, as the wall clock said at the time. The file tells wall times: once the clock is set, they are
+    /// no longer those of the calls.
+    began: Timestamp,
 }
 
 /// Gives a service that has just been set up what an earlier process left, and keeps its state from now on. Needs a runtime.
@@ -43,9 +62,11 @@ struct Keeper {
 /// A path at which no state can be kept.
 pub fn begin(service: &Arc<Quotefold>, path: &Path) -> Result<Keeping, OpenError> {
     let (file, found) = StateFile::open(path)?;
-    let strangers = restore(service, &file, found);
-    let (service, file, written) = (Arc::clone(service), Arc::new(file), revision(service));
-    let keeper = Keeper { service, file, strangers, written, fails: false };
+    let (strangers, holds) = restore(service, &file, found);
+    let now = service.clock.now();
+    let written = holds.then(|| Written { revision: revision(service), began: now.wall });
+    let (service, file) = (Arc::clone(service), Arc::new(file));
+    let keeper = Keeper { service, file, strangers, began: now.monotonic, written, fails: false };
     let end = CancellationToken::new();
     let task = tokio::spawn(keeper.run(end.clone()));
     Ok(Keeping { end, task })
@@ -63,25 +84,32 @@ impl Keeping {
 
 impl Keeper {
     async fn run(mut self, end: CancellationToken) {
-        while end.run_until_cancelled(sleep(PAUSE)).await.is_some() {
-            self.write().await;
+        while end.run_until_cancelled(sleep(LOOK)).await.is_some() {
+            let Some(new) = self.change() else { continue };
+            self.write(new).await;
+            if end.run_until_cancelled(sleep(PAUSE)).await.is_none() {
+                break;
+            }
         }
-        self.write().await;
+        if let Some(new) = self.change() {
+            self.write(new).await;
+        }
     }
 
-    /// Writes the state if it has changed.
-    async fn write(&mut self) {
-        // what changes from here on is written the next time
-        let revision = revision(&self.service);
-        if revision == self.written {
-            return;
-        }
+    /// What the file would be written from now, if that makes a difference. What changes later is written the next time.
+    fn change(&self) -> Option<Written> {
+        let new = Written { revision: revision(&self.service), began: self.service.clock.now().wall_at(self.began) };
+        let same = |old: Written| old.revision == new.revision && new.began.duration_since(old.began).abs() < SET;
+        (!self.written.is_some_and(same)).then_some(new)
+    }
+
+    async fn write(&mut self, new: Written) {
         let state = take(&self.service, &self.strangers, self.service.clock.now());
         let file = Arc::clone(&self.file);
         let written = spawn_blocking(move || file.write(&state.to_bytes()?)).await;
         match written.unwrap_or_else(|error| Err(io::Error::other(error))) {
             Ok(()) => {
-                self.written = revision;
+                self.written = Some(new);
                 if std::mem::take(&mut self.fails) {
                     tracing::info!(path = %self.file.path().display(), "the state can be written again");
                 }
@@ -96,18 +124,19 @@ impl Keeper {
     }
 }
 
-fn restore(service: &Quotefold, file: &StateFile, found: Found) -> Strangers {
+/// Gives the service what was found. Whose it was that is not here, and whether the file may stay as it is.
+fn restore(service: &Quotefold, file: &StateFile, found: Found) -> (Strangers, bool) {
     let path = file.path().display();
     let state = match found {
         Found::State(state) => *state,
         Found::Nothing => {
             tracing::info!(%path, "there is no state yet; one will be kept");
-            return Strangers::new();
+            return (Strangers::new(), true);
         }
         Found::SetAside(why, aside) => {
             let aside = aside.display();
             tracing::warn!(%path, "what was found is not restored and was set aside as {aside}: {why}");
-            return Strangers::new();
+            return (Strangers::new(), true);
         }
     };
     let (restored, strangers) = give(service, state, service.clock.now());
@@ -121,5 +150,6 @@ fn restore(service: &Quotefold, file: &StateFile, found: Found) -> Strangers {
     }
     let age_s = age.as_secs();
     tracing::info!(%path, quotes, dropped, accounts_spent = spent, cooldowns, age_s, "state restored");
-    strangers
+    // each start would take what lies ahead for made now, anew, and so for ever
+    (strangers, !is_from_the_future)
 }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
-use super::{AccountState, State, VERSION};
+use super::{AccountState, CooldownState, State, VERSION};
 use crate::Quotefold;
 use crate::clock::{Moment, age};
 use crate::source::account::Account;
@@ -28,7 +28,7 @@ pub struct Restored {
     pub is_from_the_future: bool,
     /// Quotes that stand on the board again.
     pub quotes: usize,
-    /// Quotes that do not: of a source that is off, ahead of the present, or of no symbol.
+    /// Quotes that do not: of a source that is off or described otherwise now, ahead of the present, or of no symbol.
     pub dropped: usize,
     /// Accounts of which something is spent.
     pub spent: usize,
@@ -63,7 +63,7 @@ pub fn give(service: &Quotefold, mut state: State, now: Moment) -> (Restored, St
     for (name, account) in accounts(service) {
         let Some(past) = state.accounts.remove(name) else { continue };
         account.restore(&past, state.saved_at, now);
-        restored.spent += usize::from(!past.spent.is_empty());
+        restored.spent += usize::from(!account.remember(now).spent.is_empty());
         restored.cooldowns += usize::from(account.cooldown(now.monotonic).is_some());
     }
     // the most recently asked come last, as they were asked
@@ -73,7 +73,8 @@ pub fn give(service: &Quotefold, mut state: State, now: Moment) -> (Restored, St
         restored.quotes += usize::from(taken);
         restored.dropped += usize::from(!taken);
     }
-    (restored, state.accounts)
+    let strangers = state.accounts.into_iter();
+    (restored, strangers.map(|(name, past)| (name, brought_back(past, state.saved_at, now))).collect())
 }
 
 fn accounts(service: &Quotefold) -> BTreeMap<&str, &Arc<Account>> {
@@ -86,4 +87,18 @@ fn is_alive(past: &AccountState, now: Moment) -> bool {
     let spent = past.spent.last().is_some_and(|(second, _)| *second > now.wall.as_second() - YEAR);
     spent
         || past.cooldown.as_ref().is_some_and(|cooldown| cooldown.until.duration_since(now.wall) > SignedDuration::ZERO)
+/// An account's state after the clock was set back: what lies ahead of the present is now, and a cooldown no longer than it was.
+fn brought_back(past: AccountState, saved_at: Timestamp, now: Moment) -> AccountState {
+    let ahead = saved_at.duration_since(now.wall);
+    if ahead <= SignedDuration::ZERO {
+        return past;
+    }
+    let spent = past.spent.into_iter().map(|(second, units)| (second.min(now.wall.as_second()), units)).collect();
+    let cooldown = past.cooldown.map(|cooldown| {
+        let until = cooldown.until.saturating_sub(ahead).unwrap_or(cooldown.until);
+        CooldownState { until, ..cooldown }
+    });
+    AccountState { spent, cooldown, ..past }
+}
+
 }

@@ -8,6 +8,7 @@ mod batches;
 mod breaker;
 mod day;
 mod failing;
+mod keeping;
 mod law;
 mod left_alone;
 mod rate_limit;

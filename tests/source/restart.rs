@@ -121,6 +121,10 @@ async fn what_is_not_configured_any_more_loses_its_quotes_but_not_what_it_spent(
     let again = Town::new(&(alpha.clone() + &beta), &clock, quoting);
     give(&again.service, take(&alone.service, &strangers, clock.now()), clock.now());
     assert_eq!(again.left("alpha"), [24, 4]);
+    // and is said only of those whose windows still hold something
+    let spent = |at: &Clock| give(&Town::new(&alpha, &clock, quoting).service, saved(&both), at.now()).0.spent;
+    let days_later = Clock::starting_at(clock.now().wall + SignedDuration::from_hours(3 * 24));
+    assert_eq!((spent(&clock), spent(&days_later)), (1, 0));
     // but not for ever
     advance(HOUR * 24 * 400).await;
     assert!(!take(&alone.service, &strangers, clock.now()).accounts.contains_key("alpha"));
