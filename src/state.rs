@@ -32,6 +32,9 @@ pub struct State {
     pub saved_at: Timestamp,
     /// The accounts by their names, also those that are not configured at the moment.
     pub accounts: BTreeMap<String, AccountState>,
+    /// A mark of what each source's quotes are about: they are of no use once it is described otherwise.
+    #[serde(default)]
+    pub meanings: BTreeMap<String, u16>,
     /// The last quotes, those of the most recently asked symbols first.
     pub quotes: Vec<QuoteState>,
 }

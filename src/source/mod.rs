@@ -17,6 +17,7 @@ pub mod example;
 pub mod extract;
 pub mod fetch;
 pub mod filter;
+mod mark;
 pub mod profile;
 pub mod rate_limit;
 pub mod record;

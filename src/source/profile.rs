@@ -9,6 +9,7 @@ use reqwest::Url;
 use super::extract::Extractor;
 use super::fetch;
 use super::fetch::mirrors::Mirrors;
+use super::mark;
 use crate::quote::Origin;
 use crate::settings::Settings;
 use crate::settings::source::SourceSettings;
@@ -24,6 +25,7 @@ pub struct Profile {
     pub mirrors: Mirrors,
     origins: BTreeMap<Class, Arc<Origin>>,
     plain: Arc<Origin>,
+    meaning: u16,
 }
 
 impl Profile {
@@ -39,12 +41,18 @@ impl Profile {
         };
         let origins = source.classes.iter().map(|class| (*class, origin(lag_ms(*class)))).collect();
         let plain = origin(milliseconds(source.lag));
-        Profile { settings: source, extractor, mirrors: Mirrors::default(), origins, plain }
+        let meaning = mark::of_meaning(&source, settings);
+        Profile { settings: source, extractor, mirrors: Mirrors::default(), origins, plain, meaning }
     }
 
     /// The source's name.
     pub fn name(&self) -> &str {
         &self.settings.name
+    }
+
+    /// A mark of what its quotes are about: under the same name a source may be described otherwise after a restart.
+    pub fn meaning(&self) -> u16 {
+        self.meaning
     }
 
     /// The hosts it is asked at, in the order in which they are tried now. Without a key that may be a part of one.

@@ -1,10 +1,8 @@
 //! Builds the sources that are switched on, with what they share: clients, accounts, places for large bodies.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use secrecy::ExposeSecret;
 use tokio::sync::Semaphore;
 
 use super::account::Account;
@@ -14,7 +12,7 @@ use super::fetch::connector::Connectors;
 use super::fetch::names::Names;
 use super::profile::Profile;
 use super::spelling::DescriptionError;
-use super::{Source, Surroundings};
+use super::{Source, Surroundings, mark};
 use crate::settings::Settings;
 use crate::settings::units::Limit;
 use crate::symbol::{Class, Symbol};
@@ -50,7 +48,7 @@ pub fn set_up(settings: &Settings, around: &Surroundings, metrics: &Metrics) -> 
         let limits: Vec<Limit> = limits.into_iter().map(|(period, calls)| Limit { calls, period }).collect();
         let has_key = settings.sources.iter().any(|other| other.account == source.account && other.key.is_some());
         let account = accounts.entry(source.account.clone()).or_insert_with(|| {
-            let account = Account::new(&source.account, &limits).marked(key_mark(settings, &source.account));
+            let account = Account::new(&source.account, &limits).marked(mark::of_keys(settings, &source.account));
             Arc::new(if has_key { account } else { account.without_key() })
         });
         let profile = Arc::new(Profile::new(source.clone(), extractor, settings));
@@ -59,15 +57,6 @@ pub fn set_up(settings: &Settings, around: &Surroundings, metrics: &Metrics) -> 
         sources.push(Arc::new(Source::over(fetch, profile, Arc::clone(account), metrics, around)));
     }
     Ok(sources)
-}
-
-/// A mark of the secrets that an account's sources send: two bytes, which tell two keys apart and neither of them.
-fn key_mark(settings: &Settings, account: &str) -> Option<u16> {
-    let secrets = settings.sources.iter().filter(|source| source.account == account).flat_map(|source| &source.hidden);
-    let secrets: BTreeSet<&str> = secrets.map(ExposeSecret::expose_secret).collect();
-    let mut hasher = DefaultHasher::new();
-    secrets.hash(&mut hasher);
-    (!secrets.is_empty()).then(|| u16::try_from(hasher.finish() & 0xffff).unwrap_or_default())
 }
 
 /// The symbols whose class is set, because their spelling does not say it.

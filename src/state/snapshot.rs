@@ -10,6 +10,7 @@ use super::{AccountState, CooldownState, State, VERSION};
 use crate::Quotefold;
 use crate::clock::{Moment, age};
 use crate::source::account::Account;
+use crate::source::profile::Profile;
 
 /// How many quotes are kept: forty sources' word on the hundred symbols that fit in one request. A quote takes some 270
 /// bytes, so the file stays near a megabyte, and is written within milliseconds.
@@ -45,10 +46,12 @@ pub fn revision(service: &Quotefold) -> u64 {
 pub fn take(service: &Quotefold, strangers: &Strangers, now: Moment) -> State {
     let own = accounts(service).into_iter().map(|(name, account)| (name.to_owned(), account.remember(now)));
     let strangers = strangers.iter().filter(|(_, past)| is_alive(past, now));
+    let profiles = service.sources.iter().map(|source| &source.profile);
     State {
         version: VERSION,
         saved_at: now.wall,
         accounts: strangers.map(|(name, past)| (name.clone(), past.clone())).chain(own).collect(),
+        meanings: profiles.map(|profile| (profile.name().to_owned(), profile.meaning())).collect(),
         quotes: service.board.remember(MOST_QUOTES),
     }
 }
@@ -66,9 +69,12 @@ pub fn give(service: &Quotefold, mut state: State, now: Moment) -> (Restored, St
         restored.spent += usize::from(!account.remember(now).spent.is_empty());
         restored.cooldowns += usize::from(account.cooldown(now.monotonic).is_some());
     }
+    let means_the_same =
+        |profile: &Profile| state.meanings.get(profile.name()).is_none_or(|meaning| *meaning == profile.meaning());
     // the most recently asked come last, as they were asked
     for quote in state.quotes.iter().rev() {
         let source = service.sources.iter().find(|source| source.profile.name() == quote.source);
+        let source = source.filter(|source| means_the_same(&source.profile));
         let taken = source.is_some_and(|source| service.board.restore(source.profile.plain_origin(), quote, now));
         restored.quotes += usize::from(taken);
         restored.dropped += usize::from(!taken);
@@ -81,12 +87,6 @@ fn accounts(service: &Quotefold) -> BTreeMap<&str, &Arc<Account>> {
     service.sources.iter().map(|source| (source.account.name(), &source.account)).collect()
 }
 
-/// Whether an account remembers anything that can still matter: no vendor counts for longer than a year.
-fn is_alive(past: &AccountState, now: Moment) -> bool {
-    const YEAR: i64 = 366 * 86_400;
-    let spent = past.spent.last().is_some_and(|(second, _)| *second > now.wall.as_second() - YEAR);
-    spent
-        || past.cooldown.as_ref().is_some_and(|cooldown| cooldown.until.duration_since(now.wall) > SignedDuration::ZERO)
 /// An account's state after the clock was set back: what lies ahead of the present is now, and a cooldown no longer than it was.
 fn brought_back(past: AccountState, saved_at: Timestamp, now: Moment) -> AccountState {
     let ahead = saved_at.duration_since(now.wall);
@@ -101,4 +101,10 @@ fn brought_back(past: AccountState, saved_at: Timestamp, now: Moment) -> Account
     AccountState { spent, cooldown, ..past }
 }
 
+/// Whether an account remembers anything that can still matter: no vendor counts for longer than a year.
+fn is_alive(past: &AccountState, now: Moment) -> bool {
+    const YEAR: i64 = 366 * 86_400;
+    let spent = past.spent.last().is_some_and(|(second, _)| *second > now.wall.as_second() - YEAR);
+    spent
+        || past.cooldown.as_ref().is_some_and(|cooldown| cooldown.until.duration_since(now.wall) > SignedDuration::ZERO)
 }

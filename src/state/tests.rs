@@ -42,6 +42,7 @@ fn state() -> State {
         version: VERSION,
         saved_at: at("2026-11-20T14:31:10.5Z"),
         accounts: [("alphavantage".to_owned(), account)].into(),
+        meanings: [("kraken".to_owned(), 4712)].into(),
         quotes: vec![quote(), QuoteState { price: None, volume: None, session: None, observed_at: None, ..quote() }],
     }
 }

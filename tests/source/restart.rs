@@ -176,6 +176,41 @@ async fn the_most_recently_asked_are_kept_and_none_that_is_no_number() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_source_that_is_described_otherwise_now_loses_its_quotes_for_they_may_mean_something_else() {
+    let clock = morning();
+    let described = |more: &str| crypto("alpha", &format!("limits = [\"25/day\"]\n{more}"));
+    let before = Town::new(&described("spelled = { \"WORLD-USD\" = \"W1\" }"), &clock, quoting);
+    before.ask("symbols=WORLD-USD").await;
+    let quotes = |more: &str| {
+        let after = Town::new(&described(more), &clock, quoting);
+        let quotes = restored(&after, saved(&before)).quotes;
+        assert_eq!(after.left("alpha"), [24, 4], "its calls are spent all the same");
+        quotes
+    };
+    assert_eq!(quotes("spelled = { \"WORLD-USD\" = \"W2\" }"), 0);
+    assert_eq!(quotes("spelled = { \"WORLD-USD\" = \"W1\" }\nbase_url = \"http://y.test\""), 0);
+    assert_eq!(quotes("spelled = { \"WORLD-USD\" = \"W1\" }\n[symbols.WORLD-USD]\nclass = \"fund\""), 0);
+    // what says how to ask and not for what
+    let same = "spelled = { \"WORLD-USD\" = \"W1\" }\ntimeout = \"800ms\"\nrole = \"reserve\"\nlag = \"1m\"";
+    assert_eq!(quotes(same), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_who_is_not_configured_too_calls_of_later_than_now_count_as_made_now() {
+    let clock = morning();
+    let (alpha, beta) = (crypto("alpha", "limits = [\"25/day\"]"), crypto("beta", ""));
+    let both = Town::new(&(alpha.clone() + &beta), &clock, quoting);
+    both.ask("symbols=BTC-USD").await;
+    let month_ago = Clock::starting_at(clock.now().wall - SignedDuration::from_hours(30 * 24));
+    let alone = Town::new(&beta, &month_ago, quoting);
+    let (_, strangers) = give(&alone.service, saved(&both), month_ago.now());
+    advance(HOUR * 25).await;
+    let again = Town::new(&(alpha + &beta), &month_ago, quoting);
+    give(&again.service, take(&alone.service, &strangers, month_ago.now()), month_ago.now());
+    assert_eq!(again.left("alpha"), [25, 5]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn no_state_that_can_be_read_makes_the_next_process_stumble() {
     let (settings, clock) = (crypto("alpha", "limits = [\"25/day\", \"2/s\"]"), morning());
     let town = Town::new(&settings, &clock, quoting);
