@@ -68,11 +68,11 @@ fn what_nests_values_without_end_is_refused_with_its_position() {
 
 #[test]
 fn a_filter_as_deep_as_it_may_be_is_read_and_run_on_a_small_stack() {
-    let shapes = "[_] -_ [.[]|_] .as$x|_ map(_) {a:_} if(.)then(_)end try(_) [limit(9;_)] label$a|_ .a|=(_) with_entries(_) \
-        [paths(_)] del(_) .//_ first(_) all(.[];any(_)) min_by(_) pick(_) group_by(map_values(_)) [path(_)] isempty(_)";
+    let shapes = "[%] -% [.[]|%] .as$x|% map(%) {a:%} if(.)then(%)end try(%) [limit(9;%)] label$a|% .a|=(%) with_entries(%) \
+        [paths(%)] del(%) .//% first(%) all(.[];any(%)) min_by(%) pick(%) group_by(map_values(%)) [path(%)] isempty(%)";
     let lists = format!("{}{}", "[".repeat(64), "]".repeat(64));
-    for shape in shapes.split_whitespace().map(|shape| shape.replace(".as", ". as ")).chain(["\"\\(_)\"".to_owned()]) {
-        let (before, after) = shape.split_once('_').unwrap();
+    for shape in shapes.split_whitespace().map(|shape| shape.replace(".as", ". as ")).chain(["\"\\(%)\"".to_owned()]) {
+        let (before, after) = shape.split_once('%').unwrap();
         let nested = |levels: usize| format!("{}.{}", before.repeat(levels), after.repeat(levels));
         let deepest = (1..=forbid::DEEPEST).rev().find_map(|levels| Filter::compile(&nested(levels)).ok()).unwrap();
         for body in ["[[1]]", r#"{"a":{"a":1}}"#, &lists] {
