@@ -84,6 +84,26 @@ fn dollars_are_not_asked_of_who_trades_tethers() {
 }
 
 #[test]
+fn no_two_pairs_have_one_name_at_a_source() {
+    let quotes =
+        "USD BUSD TUSD GUSD FDUSD USDT SUSDT EUR AEUR EURT BTC WBTC ETH STETH WETH GBP TRY KRW DAI JPY".split(' ');
+    let quotes: Vec<&str> = quotes.collect();
+    let endings = quotes.iter().flat_map(|long| quotes.iter().map(move |short| (*long, *short)));
+    for (long, short) in endings {
+        let Some(start) = long.strip_suffix(short).filter(|start| !start.is_empty()) else { continue };
+        let pairs = [format!("AR-{long}"), format!("AR{start}-{short}")].map(|pair| Symbol::parse(&pair).unwrap());
+        for (source, extractor) in providers() {
+            let spelled = |pair: &Symbol| {
+                let spelling = extractor.spelling();
+                spelling.covers(pair, pair.class()).then(|| spelling.spell(pair, pair.class())).flatten()
+            };
+            let [one, other] = pairs.each_ref().map(spelled);
+            assert!(one.is_none() || one != other, "{} calls {pairs:?} {one:?}", source.name);
+        }
+    }
+}
+
+#[test]
 fn a_coin_is_never_taken_for_the_old_one_of_its_name() {
     let providers = providers();
     let (_, kraken) = providers.iter().find(|(source, _)| source.name == "kraken").unwrap();
