@@ -6,6 +6,7 @@ use std::sync::Arc;
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use tracing_subscriber::EnvFilter;
 
@@ -21,6 +22,8 @@ struct Families {
     requests: Family<RequestLabels, Counter>,
     calls: Family<CallLabels, Counter>,
     quotes: Family<QuoteLabels, Counter>,
+    retries: Family<SourceLabels, Counter>,
+    circuits: Family<SourceLabels, Gauge>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -36,6 +39,11 @@ struct CallLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SourceLabels {
+    source: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct QuoteLabels {
     source: String,
     verdict: &'static str,
@@ -46,6 +54,7 @@ impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("quotefold");
         let (requests, calls, quotes) = (Family::default(), Family::default(), Family::default());
+        let (retries, circuits) = (Family::default(), Family::default());
         registry.register("requests", "Requests answered, by route and status code", Family::clone(&requests));
         registry.register("source_calls", "Calls to sources over the wire, by how they ended", Family::clone(&calls));
         registry.register(
@@ -53,7 +62,13 @@ impl Default for Metrics {
             "What became of each source's quotes in answers, by verdict and reason",
             Family::clone(&quotes),
         );
-        Metrics(Arc::new(Families { registry, requests, calls, quotes }))
+        registry.register("source_retries", "Calls that were sent a second time", Family::clone(&retries));
+        registry.register(
+            "source_circuit_open",
+            "1 while a source is left alone because its calls keep failing, else 0",
+            Family::clone(&circuits),
+        );
+        Metrics(Arc::new(Families { registry, requests, calls, quotes, retries, circuits }))
     }
 }
 
@@ -66,6 +81,16 @@ impl Metrics {
     /// Counts a call to a source: `ok`, the reason of its failure, or `cancelled` if nobody waited for it any more.
     pub fn call(&self, source: &str, outcome: &'static str) {
         self.0.calls.get_or_create(&CallLabels { source: source.to_owned(), outcome }).inc();
+    }
+
+    /// Counts a call that is sent a second time.
+    pub fn retry(&self, source: &str) {
+        self.0.retries.get_or_create(&SourceLabels { source: source.to_owned() }).inc();
+    }
+
+    /// Says whether a source is left alone because its calls keep failing.
+    pub fn circuit(&self, source: &str, is_open: bool) {
+        self.0.circuits.get_or_create(&SourceLabels { source: source.to_owned() }).set(i64::from(is_open));
     }
 
     /// Counts a quote's verdict.

@@ -210,7 +210,7 @@ mod tests {
     fn a_quote_too_old_to_be_looked_at_is_stale_or_with_a_later_failure_failed() {
         let day = 24 * 3600;
         assert_eq!(verdict(says_at("alpha", "1", 6 * day)), Verdict::Excluded(Exclusion::Stale));
-        let failing = |age| refused(says_at("alpha", "1", age), SourceError::Unavailable("503".into()));
+        let failing = |age| refused(says_at("alpha", "1", age), SourceError::unavailable("503"));
         assert_eq!(verdict(failing(6 * day)), Verdict::Failed);
         assert_eq!(verdict(failing(1)), Verdict::Excluded(Exclusion::NotFolded));
     }

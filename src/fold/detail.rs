@@ -194,6 +194,9 @@ fn reason(judged: &Judged) -> Option<String> {
         Some((SourceError::Throttled { .. }, at)) => {
             format!("our limit for {source} has no room until {}", clock_time(at))
         }
+        Some((SourceError::CircuitOpen { .. }, at)) => {
+            format!("{source} keeps failing and is left alone until {}", clock_time(at))
+        }
         _ => format!("{source}: {}", judged.detail.as_deref().unwrap_or("no answer")),
     })
 }

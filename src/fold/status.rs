@@ -96,7 +96,7 @@ mod tests {
     fn without_a_price_the_first_reason_that_applies_is_given() {
         assert_eq!(status([]), Status::Unavailable(Unavailable::NotCovered));
         assert_eq!(status([silent("alpha")]), Status::Unavailable(Unavailable::NoAnswer));
-        let gone = refused(says_at("alpha", "1", 16 * 60), SourceError::Unavailable("503".into()));
+        let gone = refused(says_at("alpha", "1", 16 * 60), SourceError::unavailable("503"));
         assert_eq!(status([gone]), Status::Unavailable(Unavailable::NoAnswer));
         assert_eq!(status([says_at("alpha", "1", 16 * 60)]), Status::Unavailable(Unavailable::AllStale));
         // old quotes that also disagree are first of all old

@@ -65,16 +65,11 @@ fn report(service: &Quotefold, draining: bool, now: Moment) -> Report {
         .insert("draining".to_owned(), [Check { status: if draining { Health::Fail } else { Health::Pass }, output }]);
     let mut able = false;
     for source in &service.sources {
-        let cooldown = source.account.cooldown(now.monotonic);
-        able |= cooldown.is_none();
-        let status = if cooldown.is_some() { Health::Warn } else { Health::Pass };
-        let output = cooldown.map(|cooldown| {
-            format!(
-                "{}, not asked until {:.0}: {}",
-                cooldown.error.reason(),
-                now.wall_at(cooldown.until),
-                cooldown.error
-            )
+        let rest = source.rest(now.monotonic);
+        able |= rest.is_none();
+        let status = if rest.is_some() { Health::Warn } else { Health::Pass };
+        let output = rest.map(|rest| {
+            format!("{}, not asked until {:.0}: {}", rest.error.reason(), now.wall_at(rest.until), rest.error)
         });
         checks.insert(format!("source:{}", source.profile.name()), [Check { status, output }]);
     }

@@ -15,6 +15,7 @@ use crate::Quotefold;
 use crate::clock::Moment;
 use crate::settings::OffSource;
 use crate::source::Source;
+use crate::source::breaker::Standing;
 use crate::source::record::Summary;
 use crate::symbol::Class;
 
@@ -36,6 +37,7 @@ struct On<'a> {
     account: &'a str,
     limits: Vec<Left>,
     cooldown: Option<Cooling>,
+    breaker: Circuit,
     in_flight: usize,
     latency_p50_ms: Option<u64>,
     latency_p99_ms: Option<u64>,
@@ -67,6 +69,13 @@ struct Cooling {
     reason: &'static str,
     until: String,
     detail: String,
+}
+
+/// Whether its calls go through: `closed`, `open` until then, `half_open` while one of them is up to decide.
+#[derive(Serialize)]
+struct Circuit {
+    state: &'static str,
+    until: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -120,6 +129,7 @@ fn on(source: &Source, now: Moment) -> On<'_> {
             until: time(now.wall_at(cooldown.until)),
             detail: cooldown.error.to_string(),
         }),
+        breaker: circuit(source.breaker.standing(now.monotonic), now),
         in_flight: source.share.in_flight(),
         latency_p50_ms: latency_p50.map(milliseconds),
         latency_p99_ms: latency_p99.map(milliseconds),
@@ -138,6 +148,14 @@ fn on(source: &Source, now: Moment) -> On<'_> {
             outliers: lately.outliers,
             persistent_outlier: lately.is_persistent(),
         },
+    }
+}
+
+fn circuit(standing: Standing, now: Moment) -> Circuit {
+    match standing {
+        Standing::Closed => Circuit { state: "closed", until: None },
+        Standing::Open(until) => Circuit { state: "open", until: Some(time(now.wall_at(until))) },
+        Standing::HalfOpen => Circuit { state: "half_open", until: None },
     }
 }
 

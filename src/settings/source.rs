@@ -73,6 +73,8 @@ pub struct SourceSettings {
     pub timeout: Duration,
     /// Calls in the air at once; at least 1.
     pub concurrency: usize,
+    /// How often a call that failed in passing is sent again: 0 or 1.
+    pub retries: usize,
     /// The longest reply that is read, in bytes.
     pub max_body: usize,
     /// A floor under every `refresh_after`.

@@ -80,11 +80,17 @@ impl Batch {
     pub fn send(&self) -> Vec<Symbol> {
         let mut cabin = self.lock();
         cabin.sealed = true;
-        cabin.sent.get_or_insert_with(Instant::now);
+        // a second try is a call of its own: how long it took is counted from here
+        cabin.sent = Some(Instant::now());
         cabin.passengers.iter().map(|passenger| passenger.symbol.clone()).collect()
     }
 
-    /// How long ago it was sent; `None` if no call was made.
+    /// Whether a call was made for it.
+    pub fn is_sent(&self) -> bool {
+        self.lock().sent.is_some()
+    }
+
+    /// How long ago it was last sent; `None` if no call was made.
     pub fn sent_for(&self, now: Instant) -> Option<Duration> {
         self.lock().sent.map(|sent| now.saturating_duration_since(sent))
     }

@@ -18,8 +18,13 @@ pub enum SourceError {
     #[error("{0}")]
     HttpStatus(String),
     /// The vendor says that it is out of order (5xx). Wait.
-    #[error("{0}")]
-    Unavailable(String),
+    #[error("{detail}")]
+    Unavailable {
+        /// The vendor's words.
+        detail: String,
+        /// Whether the next call may well be answered: a gateway said so (502, 503, 504) and named no time to wait.
+        passing: bool,
+    },
     /// The reply is not what the filter was written for. Look at the filter, run `quotefold check`.
     #[error("{0}")]
     Malformed(String),
@@ -65,6 +70,14 @@ pub enum SourceError {
         /// Until there is room.
         retry_after: Duration,
     },
+    /// The calls of this source kept failing, so it is not asked for a while. No call was made. Look at its last error.
+    #[error("{detail}")]
+    CircuitOpen {
+        /// What its last failure was.
+        detail: String,
+        /// Until it is tried again.
+        retry_after: Duration,
+    },
     /// A fault of ours: a panic, a task that ended without a word. Report it.
     #[error("{0}")]
     Internal(String),
@@ -91,7 +104,7 @@ impl SourceError {
             SourceError::Connection(_) => "connection",
             SourceError::Tls(_) => "tls",
             SourceError::HttpStatus(_) => "http_status",
-            SourceError::Unavailable(_) => "unavailable",
+            SourceError::Unavailable { .. } => "unavailable",
             SourceError::Malformed(_) => "malformed",
             SourceError::TooLarge { .. } => "too_large",
             SourceError::Missing(_) => "missing",
@@ -101,6 +114,7 @@ impl SourceError {
             SourceError::RateLimited { .. } => "rate_limited",
             SourceError::QuotaExhausted { .. } => "quota_exhausted",
             SourceError::Throttled { .. } => "throttled",
+            SourceError::CircuitOpen { .. } => "circuit_open",
             SourceError::Internal(_) => "internal",
         }
     }
@@ -111,7 +125,7 @@ impl SourceError {
     pub fn from_reason(reason: &str, detail: String, retry_after: Option<Duration>) -> Option<Self> {
         Some(match reason {
             "http_status" => SourceError::HttpStatus(detail),
-            "unavailable" => SourceError::Unavailable(detail),
+            "unavailable" => SourceError::unavailable(detail),
             "malformed" => SourceError::Malformed(detail),
             "missing" => SourceError::Missing(detail),
             "unauthorized" => SourceError::Unauthorized(detail),
@@ -121,6 +135,31 @@ impl SourceError {
             "quota_exhausted" => SourceError::QuotaExhausted { detail, retry_after },
             _ => return None,
         })
+    }
+
+    /// The vendor is out of order, and nothing says for how long.
+    pub fn unavailable(detail: impl Into<String>) -> Self {
+        SourceError::Unavailable { detail: detail.into(), passing: false }
+    }
+
+    /// Whether the same call may well succeed a moment later.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, SourceError::Connection(_) | SourceError::Unavailable { passing: true, .. })
+    }
+
+    /// Whether it is a refusal of ours: no call was made.
+    pub fn is_ours(&self) -> bool {
+        self.stands_for().is_some()
+    }
+
+    /// How long a refusal of ours stands; `None` for what a vendor said or did.
+    pub fn stands_for(&self) -> Option<Duration> {
+        match self {
+            SourceError::Throttled { retry_after, .. } | SourceError::CircuitOpen { retry_after, .. } => {
+                Some(*retry_after)
+            }
+            _ => None,
+        }
     }
 
     /// Whether the source answered, and its answer is that it has no such symbol (for us).

@@ -125,6 +125,17 @@ impl Extractor {
     }
 
     fn understand(&self, reply: &RawReply, asked: Vec<Asked<'_>>, run: &Rows) -> Result<Extracted, SourceError> {
+        self.outcomes(reply, asked, run).map_err(|error| match error {
+            // whoever says it, the filter or the status: a gateway's trouble is often over with the next call
+            SourceError::Unavailable { detail, .. } => {
+                let passing = matches!(reply.status, 502..=504) && reply.retry_after.is_none();
+                SourceError::Unavailable { detail, passing }
+            }
+            other => other,
+        })
+    }
+
+    fn outcomes(&self, reply: &RawReply, asked: Vec<Asked<'_>>, run: &Rows) -> Result<Extracted, SourceError> {
         let mut asked: Vec<Asked<'_>> = asked;
         if let Some(RunError::Panic) = &run.failure {
             return Err(SourceError::Internal(RunError::Panic.to_string()));
@@ -228,7 +239,7 @@ fn status_error(reply: &RawReply, asked: usize, scrub: &Scrub) -> Option<SourceE
         402 => SourceError::QuotaExhausted { detail, retry_after },
         418 | 429 => SourceError::RateLimited { detail, retry_after },
         404 if asked == 1 => SourceError::UnknownSymbol(detail),
-        500..=599 => SourceError::Unavailable(detail),
+        500..=599 => SourceError::unavailable(detail),
         _ => SourceError::HttpStatus(detail),
     })
 }

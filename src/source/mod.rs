@@ -9,6 +9,8 @@
 pub mod account;
 pub mod agreement;
 pub mod batch;
+pub mod breaker;
+pub mod call;
 pub mod cooldown;
 pub mod error;
 pub mod example;
@@ -18,6 +20,7 @@ pub mod filter;
 pub mod profile;
 pub mod rate_limit;
 pub mod record;
+pub mod retry;
 pub mod scrub;
 pub mod share;
 pub mod spelling;
@@ -28,25 +31,33 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 use tower::limit::GlobalConcurrencyLimitLayer;
+use tower::retry::RetryLayer;
 use tower::util::BoxCloneSyncService;
-use tower::{BoxError, ServiceBuilder};
+use tower::{BoxError, Service, ServiceBuilder};
 
 use crate::board::Board;
 use crate::clock::Clock;
+use crate::gather::KEPT_BACK;
 use crate::settings::Settings;
-use crate::settings::source::{Cost, SourceSettings};
+use crate::settings::source::Cost;
 use crate::settings::units::Limit;
 use crate::symbol::{Class, Symbol};
 use crate::telemetry::Metrics;
 use account::Account;
+use batch::{Batch, Reply};
+use breaker::{Breaker, BreakerLayer};
+use call::CallLayer;
+use cooldown::Cooldown;
 use error::SourceError;
 use extract::Extractor;
 use fetch::Fetch;
 use profile::Profile;
 use rate_limit::RateLimitLayer;
 use record::Record;
+use retry::RetryPolicy;
 use share::{Batching, Parts, Share, Stack};
 use spelling::DescriptionError;
 
@@ -61,6 +72,8 @@ pub struct Source {
     pub share: Share,
     /// Its vendor's limits.
     pub account: Arc<Account>,
+    /// Whether it is asked at all.
+    pub breaker: Arc<Breaker>,
     /// How it has done.
     pub record: Arc<Record>,
 }
@@ -78,32 +91,46 @@ pub struct Surroundings {
     pub budget: Duration,
 }
 
-impl Source {
-    /// A source over the leaf that speaks to its vendor.
-    pub fn new(
-        profile: Arc<Profile>,
-        fetch: Fetch,
-        account: Arc<Account>,
-        record: Record,
-        around: &Surroundings,
-    ) -> Self {
-        let stack = stack(fetch, &account, &profile.settings);
-        Self::over(profile, stack, account, record, around)
-    }
+/// What every call of a source passes, and what remembers how it went.
+struct Guards {
+    account: Arc<Account>,
+    breaker: Arc<Breaker>,
+    retries: RetryPolicy,
+    calls: CallLayer,
+    /// Calls in the air at once.
+    concurrency: usize,
+    /// What one attempt may take.
+    attempt: Duration,
+}
 
-    /// A source over any stack: how tests script a vendor.
-    pub fn over(
+impl Source {
+    /// A source over the leaf that speaks to its vendor, or over one that a test scripts.
+    pub fn over<S>(
+        leaf: S,
         profile: Arc<Profile>,
-        stack: Stack,
         account: Arc<Account>,
-        record: Record,
+        metrics: &Metrics,
         around: &Surroundings,
-    ) -> Self {
-        let (settings, record) = (&profile.settings, Arc::new(record));
+    ) -> Self
+    where
+        S: Service<Batch, Response = Reply, Error = SourceError, Future: Send + 'static>,
+        S: Clone + Send + Sync + 'static,
+    {
+        let (settings, name) = (&profile.settings, &profile.settings.name);
+        let breaker = Arc::new(Breaker::new(name, metrics.clone()));
+        let record = Arc::new(Record::new(name, metrics.clone()));
+        let guards = Guards {
+            account: Arc::clone(&account),
+            breaker: Arc::clone(&breaker),
+            retries: RetryPolicy::new(name, settings.retries, Arc::clone(&breaker), metrics.clone()),
+            calls: CallLayer { record: Arc::clone(&record), clock: around.clock.clone() },
+            concurrency: settings.concurrency,
+            attempt: longest_attempt(settings.timeout, around.budget),
+        };
         let share = Share::new(Parts {
             origin: Arc::clone(profile.plain_origin()),
             board: Arc::clone(&around.board),
-            stack,
+            stack: stack(leaf, guards),
             account: Arc::clone(&account),
             record: Arc::clone(&record),
             clock: around.clock.clone(),
@@ -116,8 +143,22 @@ impl Source {
             },
             budget: around.budget,
         });
-        Source { profile, share, account, record }
+        Source { profile, share, account, breaker, record }
     }
+
+    /// Until when it is not asked at all, and why; `None` if it is able to serve. That comes back by itself, without traffic.
+    pub fn rest(&self, now: Instant) -> Option<Cooldown> {
+        let open = || {
+            let error = self.breaker.refusal(now)?;
+            Some(Cooldown { until: now + error.stands_for()?, error })
+        };
+        self.account.cooldown(now).or_else(open)
+    }
+}
+
+/// What one attempt may take: a source that hangs must fail before the last caller leaves, or its failures would never count.
+fn longest_attempt(stated: Duration, budget: Duration) -> Duration {
+    stated.min(budget.saturating_sub(2 * KEPT_BACK).max(budget / 2))
 }
 
 /// Why a source cannot be set up.
@@ -156,8 +197,7 @@ pub fn set_up(settings: &Settings, around: &Surroundings, metrics: &Metrics) -> 
         let profile = Arc::new(Profile::new(source.clone(), extractor, settings));
         let (clock, large_bodies) = (around.clock.clone(), Arc::clone(&large_bodies));
         let fetch = Fetch::new(client.clone(), Arc::clone(&profile), clock, large_bodies);
-        let record = Record::new(metrics.clone());
-        sources.push(Arc::new(Source::new(profile, fetch, Arc::clone(account), record, around)));
+        sources.push(Arc::new(Source::over(fetch, profile, Arc::clone(account), metrics, around)));
     }
     Ok(sources)
 }
@@ -170,23 +210,28 @@ pub(crate) fn set_classes(settings: &Settings) -> BTreeMap<Symbol, Class> {
 /// What stands between us and a vendor, outermost first. Every layer sees a call as a whole, body and filter included.
 ///
 /// - A 429 comes back as an error of the leaf; the rate limit sees it pass, and until the time it names nobody calls this
-///   account and nobody waits for it. It is not sent again.
+///   account and nobody waits for it. It is not sent again, and says nothing of the source's health.
 /// - When the last caller who waits leaves, the share drops the call's future, and with it everything below: the place in the
-///   queue, the slot, the promise of the rate limit, the connection. Nobody is told, nothing lands on the board.
-/// - A panic in a filter is caught where the filter runs and comes back as `internal`; it is one failed call of one source.
-pub fn stack<S>(leaf: S, account: &Arc<Account>, settings: &SourceSettings) -> Stack
+///   queue, the slot, the promise of the rate limit, the connection; a probe of the breaker is up for the next caller. Nobody
+///   is told, nothing lands on the board, the breaker is not charged.
+/// - A panic in a filter is caught where the filter runs and comes back as `internal`; it is one failed call of one source,
+///   and counts for the breaker like any other.
+fn stack<S>(leaf: S, guards: Guards) -> Stack
 where
-    S: tower::Service<batch::Batch, Response = batch::Reply, Error = SourceError> + Clone + Send + Sync + 'static,
-    S::Future: Send + 'static,
+    S: Service<Batch, Response = Reply, Error = SourceError, Future: Send + 'static> + Clone + Send + Sync + 'static,
 {
-    let attempt = settings.timeout;
+    let attempt = guards.attempt;
     let stack = ServiceBuilder::new()
-        // Retry will stand here: it decides whether to send again, so everything below counts each attempt.
-        // Breaker will stand here: open, it refuses before anything is waited for.
+        // Whether to send again. Everything below sees each attempt; while it pauses, a call holds nothing.
+        .layer(RetryLayer::new(guards.retries))
+        // Open, it refuses before anything is waited for.
+        .layer(BreakerLayer(guards.breaker))
         // The bulkhead: calls of one slow source never take more than their own slots.
-        .layer(GlobalConcurrencyLimitLayer::new(settings.concurrency))
+        .layer(GlobalConcurrencyLimitLayer::new(guards.concurrency))
         // The vendor's limits; the scarcest thing is spent last, right before the call.
-        .layer(RateLimitLayer(Arc::clone(account)))
+        .layer(RateLimitLayer(guards.account))
+        // What passes here goes over the wire, and is counted.
+        .layer(guards.calls)
         // One attempt. Queueing above is not part of it: the share bounds the call in all.
         .map_err(move |error| timed_out(error, attempt))
         .timeout(attempt)

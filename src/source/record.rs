@@ -18,6 +18,8 @@ const CALLS: usize = 128;
 /// What is remembered of one source.
 #[derive(Debug)]
 pub struct Record {
+    /// Whose it is.
+    source: String,
     metrics: Metrics,
     state: Mutex<State>,
 }
@@ -49,20 +51,19 @@ pub struct Summary {
 }
 
 impl Record {
-    /// An empty record that counts into the service's metrics.
-    pub fn new(metrics: Metrics) -> Self {
-        Record { metrics, state: Mutex::default() }
+    /// An empty record of a source that counts into the service's metrics.
+    pub fn new(source: &str, metrics: Metrics) -> Self {
+        Record { source: source.to_owned(), metrics, state: Mutex::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Remembers how a call ended. One that was never sent was no call.
-    pub fn call(&self, source: &str, result: &Result<Reply, SourceError>, sent_for: Option<Duration>, now: Moment) {
-        let Some(latency) = sent_for else { return };
+    /// Remembers how a call ended, and how long it took.
+    pub fn call(&self, result: &Result<Reply, SourceError>, latency: Duration, now: Moment) {
         let outcome = result.as_ref().err().map_or("ok", SourceError::reason);
-        self.metrics.call(source, outcome);
+        self.metrics.call(&self.source, outcome);
         let mut state = self.lock();
         if state.latencies.len() == CALLS {
             state.latencies.pop_front();
@@ -71,15 +72,15 @@ impl Record {
         match result {
             Ok(_) => state.last_success = Some(now.wall),
             Err(error) => {
-                tracing::debug!(source, reason = error.reason(), "call failed: {error}");
+                tracing::debug!(source = self.source, reason = error.reason(), "call failed: {error}");
                 state.last_error = Some((now.wall, error.clone()));
             }
         }
     }
 
     /// Remembers a call that ended without an outcome: everybody left, or it panicked.
-    pub fn lost(&self, source: &str, how: &'static str) {
-        self.metrics.call(source, how);
+    pub fn lost(&self, how: &'static str) {
+        self.metrics.call(&self.source, how);
     }
 
     /// Remembers what became of one of its quotes in an answer.

@@ -17,8 +17,7 @@ use quotefold::source::batch::{Batch, Reply};
 use quotefold::source::error::SourceError;
 use quotefold::source::extract::Extractor;
 use quotefold::source::profile::Profile;
-use quotefold::source::record::Record;
-use quotefold::source::{Source, Surroundings, stack};
+use quotefold::source::{Source, Surroundings};
 use quotefold::symbol::{Currency, Symbol};
 use quotefold::telemetry::Metrics;
 use serde_json::Value;
@@ -159,8 +158,7 @@ impl World {
             });
             let account = Arc::new(Account::new(&set.account, &set.limits));
             let profile = Arc::new(Profile::new(set.clone(), Extractor::new(set).unwrap(), &settings));
-            let stack = stack(leaf, &account, set);
-            Arc::new(Source::over(profile, stack, account, Record::new(Metrics::default()), &around))
+            Arc::new(Source::over(leaf, profile, account, &Metrics::default(), &around))
         });
         let sources = sources.collect();
         World { service: Quotefold::over(settings, sources, &around, Metrics::default()), script }

@@ -17,8 +17,7 @@ use quotefold::source::account::Account;
 use quotefold::source::batch::{Batch, Reply};
 use quotefold::source::extract::Extractor;
 use quotefold::source::profile::Profile;
-use quotefold::source::record::Record;
-use quotefold::source::{Source, Surroundings, stack};
+use quotefold::source::{Source, Surroundings};
 use quotefold::symbol::{Class, Symbol};
 use quotefold::telemetry::Metrics;
 use rust_decimal::Decimal;
@@ -78,8 +77,7 @@ fn vendor(settings: &Settings, name: &str, closes: Option<Timestamp>, log: &Log,
         }
     });
     let profile = Arc::new(Profile::new(source.clone(), Extractor::new(source).unwrap(), settings));
-    let stack = stack(leaf, &account, source);
-    Arc::new(Source::over(profile, stack, account, Record::new(Metrics::default()), around))
+    Arc::new(Source::over(leaf, profile, account, &Metrics::default(), around))
 }
 
 /// What an answer claims must be so.

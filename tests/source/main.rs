@@ -3,9 +3,14 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should stop")]
 
 mod batches;
+mod breaker;
 mod day;
+mod failing;
 mod law;
+mod left_alone;
 mod rate_limit;
+mod retry;
+mod scripted;
 mod service;
 mod share;
 mod support;

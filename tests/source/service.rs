@@ -5,90 +5,15 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use quotefold::Quotefold;
-use quotefold::answer::Answer;
-use quotefold::board::Board;
 use quotefold::clock::Clock;
-use quotefold::fold::{Judged, Verdict};
-use quotefold::question::Question;
+use quotefold::fold::Verdict;
 use quotefold::quote::Quote;
-use quotefold::settings::load::{LoadOptions, load};
-use quotefold::source::account::Account;
-use quotefold::source::batch::{Batch, Reply};
+use quotefold::source::batch::Reply;
 use quotefold::source::error::SourceError;
-use quotefold::source::extract::Extractor;
-use quotefold::source::profile::Profile;
-use quotefold::source::record::Record;
-use quotefold::source::{Source, Surroundings, stack};
-use quotefold::symbol::Symbol;
-use quotefold::telemetry::Metrics;
 use tokio::time::{Instant, advance, sleep};
-use tokio_util::task::TaskTracker;
 
-use crate::support::{Log, all_quoted, quote, reason};
-
-const SETTINGS: &str = r#"
-[sources.vendor]
-classes = ["crypto", "equity"]
-url = "http://127.0.0.1:1/{symbols}"
-jq = "."
-batch = 3
-"#;
-
-/// A service whose only source behaves as `script` says.
-fn service<F>(script: impl Fn(Vec<Symbol>, Clock) -> F + Clone + Send + Sync + 'static) -> (Quotefold, Log)
-where
-    F: Future<Output = Result<Reply, SourceError>> + Send + 'static,
-{
-    service_by(Clock::starting_at("2026-11-20T14:31:00Z".parse().unwrap()), script)
-}
-
-/// The same, by a clock of the test's making.
-fn service_by<F>(
-    clock: Clock,
-    script: impl Fn(Vec<Symbol>, Clock) -> F + Clone + Send + Sync + 'static,
-) -> (Quotefold, Log)
-where
-    F: Future<Output = Result<Reply, SourceError>> + Send + 'static,
-{
-    let text = Some(("the settings".to_owned(), SETTINGS.to_owned()));
-    let settings = load(&LoadOptions { text, ..LoadOptions::default() }).unwrap();
-    let log = Log::default();
-    let around = Surroundings {
-        board: Arc::new(Board::new(1000)),
-        clock: clock.clone(),
-        tasks: TaskTracker::new(),
-        budget: settings.server.timeout,
-    };
-    let leaf = {
-        let log = log.clone();
-        tower::service_fn(move |batch: Batch| {
-            let asked = batch.send();
-            let in_air = log.enter(&asked);
-            let reply = script(asked, clock.clone());
-            async move {
-                let reply = reply.await;
-                drop(in_air);
-                reply
-            }
-        })
-    };
-    let set = &settings.sources[0];
-    let account = Arc::new(Account::new(&set.account, &set.limits));
-    let profile = Arc::new(Profile::new(set.clone(), Extractor::new(set).unwrap(), &settings));
-    let stack = stack(leaf, &account, set);
-    let source = Source::over(profile, stack, account, Record::new(Metrics::default()), &around);
-    (Quotefold::over(settings, vec![Arc::new(source)], &around, Metrics::default()), log)
-}
-
-async fn ask(service: &Quotefold, query: &str) -> Answer {
-    let question = Question::parse(query, &service.bounds(), service.clock.now()).unwrap();
-    service.answer(&question).await
-}
-
-fn quotes(answer: &Answer) -> Vec<&Judged> {
-    answer.prices().iter().flat_map(|price| &price.quotes).collect()
-}
+use crate::scripted::{ask, quotes, service, service_by};
+use crate::support::{all_quoted, quote, reason};
 
 #[tokio::test(start_paused = true)]
 async fn what_rides_along_is_still_answered_once() {
@@ -145,6 +70,23 @@ async fn a_caller_who_did_not_wait_long_enough_may_ask_again_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_hasty_client_who_asked_first_leaves_with_what_there_was_and_the_one_who_joined_gets_the_reply() {
+    let (service, log) = service(|symbols, clock| async move {
+        sleep(Duration::from_millis(500)).await;
+        all_quoted(symbols, &clock)
+    });
+    let start = Instant::now();
+    let hasty = async { (ask(&service, "symbols=AAPL&timeout=300ms").await, start.elapsed()) };
+    let patient = async {
+        sleep(Duration::from_millis(100)).await;
+        (ask(&service, "symbols=AAPL&timeout=3s").await, start.elapsed())
+    };
+    let ((hasty, left), (patient, answered)) = tokio::join!(hasty, patient);
+    assert_eq!((hasty.code, reason(&quotes(&hasty)[0].outcome), left), (503, "timeout", Duration::from_millis(275)));
+    assert_eq!((patient.code, answered, log.calls().len()), (200, Duration::from_millis(500), 1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_system_clock_that_jumps_back_makes_nothing_old_late_or_from_the_future() {
     let (jump, start) = (Arc::new(AtomicI64::new(0)), Instant::now());
     let clock = {
@@ -156,7 +98,7 @@ async fn a_system_clock_that_jumps_back_makes_nothing_old_late_or_from_the_futur
         })
     };
     // a source that states no time: the only one its quotes have is ours
-    let (service, log) = service_by(clock, |symbols, clock: Clock| async move {
+    let (service, log) = service_by(clock, "batch = 3", |symbols, clock: Clock| async move {
         let untimed = || Quote { observed_at: None, ..quote(clock.now()) };
         Ok(Reply { rows: symbols.into_iter().map(|symbol| (symbol, Ok(untimed()))).collect() })
     });

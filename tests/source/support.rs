@@ -10,6 +10,7 @@ use quotefold::quote::{Origin, Outcome, Quote, Role};
 use quotefold::settings::units::Limit;
 use quotefold::source::account::Account;
 use quotefold::source::batch::{Batch, Reply};
+use quotefold::source::call::CallLayer;
 use quotefold::source::error::SourceError;
 use quotefold::source::rate_limit::RateLimitLayer;
 use quotefold::source::record::Record;
@@ -142,9 +143,11 @@ where
             }
         })
     };
+    let record = Arc::new(Record::new("vendor", Metrics::default()));
     let stack = ServiceBuilder::new()
         .layer(GlobalConcurrencyLimitLayer::new(8))
         .layer(RateLimitLayer(Arc::clone(&account)))
+        .layer(CallLayer { record: Arc::clone(&record), clock: clock.clone() })
         .service(leaf);
     let board = Arc::new(Board::new(1000));
     let share = Share::new(Parts {
@@ -152,7 +155,7 @@ where
         board: Arc::clone(&board),
         stack: BoxCloneSyncService::new(stack),
         account: Arc::clone(&account),
-        record: Arc::new(Record::new(Metrics::default())),
+        record,
         clock,
         tasks: tasks.clone(),
         batching,

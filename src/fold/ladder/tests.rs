@@ -58,8 +58,7 @@ fn a_stale_quote_stays_out_while_fresh_ones_suffice() {
 
 #[test]
 fn fewer_than_required_give_no_price_where_that_is_refused() {
-    let price =
-        fold("BTC-USD", [says("alpha", "100"), failed("beta", SourceError::Unavailable("503".into()))], &rule());
+    let price = fold("BTC-USD", [says("alpha", "100"), failed("beta", SourceError::unavailable("503"))], &rule());
     assert_eq!(price.status, Status::Unavailable(Unavailable::NoQuorum));
     assert_eq!(verdicts(&price), [Verdict::Excluded(Exclusion::NotFolded), Verdict::Failed]);
     assert_eq!((price.folded, price.covering), (None, 2));
@@ -68,7 +67,7 @@ fn fewer_than_required_give_no_price_where_that_is_refused() {
 #[test]
 fn fewer_than_required_give_a_degraded_price_where_that_is_allowed() {
     let lenient = Rule { below_quorum: BelowQuorum::Degrade, ..rule() };
-    let timeout = || failed("beta", SourceError::Unavailable("503".into()));
+    let timeout = || failed("beta", SourceError::unavailable("503"));
     let price = fold("BTC-USD", [says("alpha", "100"), timeout()], &lenient);
     assert_eq!(price.status, Status::Degraded(Degraded::FewSources));
     let price = fold("BTC-USD", [reference("alpha", "100"), timeout()], &lenient);
@@ -84,7 +83,7 @@ fn the_few_sources_that_cover_a_symbol_are_enough_if_all_of_them_answer() {
     let price = fold("BTC-USD", [says("alpha", "100"), denies("beta")], &rule());
     assert_eq!((price.status, price.covering), (Status::Degraded(Degraded::FewSources), 1));
     let three = Rule { required: 3, ..rule() };
-    let silent = failed("beta", SourceError::Unavailable("503".into()));
+    let silent = failed("beta", SourceError::unavailable("503"));
     let price = fold("BTC-USD", [says("alpha", "100"), silent, denies("gamma")], &three);
     assert_eq!((price.status, price.covering), (Status::Unavailable(Unavailable::NoQuorum), 2));
 }
@@ -117,7 +116,7 @@ fn two_quotes_of_one_account_are_one_witness_and_the_newer_one_speaks() {
     let price = fold("BTC-USD", [older.clone(), newer.clone(), says("gamma", "101")], &rule());
     assert_eq!((price.status, used(&price)), (Status::Ok, vec!["beta", "gamma"]));
     assert_eq!(price.quotes[0].verdict, Verdict::Excluded(Exclusion::SameAccount));
-    let price = fold("BTC-USD", [older, newer, failed("gamma", SourceError::Unavailable("503".into()))], &rule());
+    let price = fold("BTC-USD", [older, newer, failed("gamma", SourceError::unavailable("503"))], &rule());
     assert_eq!(price.status, Status::Unavailable(Unavailable::NoQuorum));
     assert_eq!(price.quotes[0].verdict, Verdict::Excluded(Exclusion::SameAccount));
 }
@@ -177,7 +176,7 @@ fn without_a_price_there_is_no_session_and_no_deviation() {
 
 #[test]
 fn a_quote_whose_refresh_failed_is_folded_as_long_as_it_is_usable() {
-    let failing = refused(says("alpha", "100"), SourceError::Unavailable("503".into()));
+    let failing = refused(says("alpha", "100"), SourceError::unavailable("503"));
     let price = fold("BTC-USD", [failing, says("beta", "100")], &rule());
     assert_eq!((price.status, used(&price)), (Status::Ok, vec!["alpha", "beta"]));
     assert!(price.quotes[0].outcome.failure.is_some());

@@ -109,6 +109,11 @@ fn numbers(source: &SourceSettings, report: &mut OfSource<'_, '_>) {
     for (key, number) in [("batch", source.batch), ("concurrency", source.concurrency)] {
         report.unless((1..=10_000).contains(&number), key, format!("{number} is out of range; write 1 to 10000"));
     }
+    report.unless(
+        source.retries <= 1,
+        "retries",
+        format!("{} is out of range; write 1, or 0 for none: a call is never sent more than twice", source.retries),
+    );
     report.unless(!source.timeout.is_zero(), "timeout", "0s leaves no time for an answer; write one such as \"800ms\"");
     report.unless(!source.account.is_empty(), "account", "an empty name is none; write one, or take the line out");
 }

@@ -11,13 +11,14 @@ use crate::settings::catalogue::catalogue;
 use crate::settings::error::ConfigError;
 
 /// The keys whose values are no texts: numbers, booleans and lists, written as TOML writes them.
-const NOT_TEXT: [&str; 14] = [
+const NOT_TEXT: [&str; 15] = [
     "max_symbols",
     "max_connections",
     "max_requests",
     "required",
     "batch",
     "concurrency",
+    "retries",
     "unofficial",
     "symbols",
     "classes",

@@ -66,6 +66,8 @@ pub struct SourceTable {
     pub timeout: Option<Span>,
     /// Calls in the air at once.
     pub concurrency: Option<usize>,
+    /// How often a call that failed in passing is sent again; once, if left out, and not at all where a limit lasts a day.
+    pub retries: Option<usize>,
     /// The longest reply that is read.
     pub max_body: Option<Bytes>,
     /// A floor under every `refresh_after`: `6h` for a file that is made once a day.
@@ -121,6 +123,9 @@ pub enum Unknown {
 /// The built-in time for one attempt.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
+/// Limits that last so long are no place for second tries.
+const DAY: Duration = Duration::from_secs(86_400);
+
 impl SourceTable {
     /// This table laid over another: what it says wins, what it leaves out is the other's. Names add up: who adds one does
     /// not mean to take the others away.
@@ -132,7 +137,7 @@ impl SourceTable {
         }
         overlay! {
             about like classes currencies symbols role url base_url method body headers format batch join unknown limits
-            cost account timeout concurrency max_body refresh_after usable_for lag key secret key_from key_optional paid
+            cost account timeout concurrency retries max_body refresh_after usable_for lag key secret key_from key_optional paid
             get_a_key unofficial reply jq examples;
             rename ids aliases spelled units
         }
@@ -145,6 +150,9 @@ impl SourceTable {
     pub fn resolve(self, name: &str) -> Result<SourceSettings, (&'static str, String)> {
         let needed = |key: &'static str| move || (key, format!("a source needs `{key}`"));
         let url = self.url.ok_or_else(needed("url"))?;
+        let limits = self.limits.unwrap_or_default();
+        // a second call that may fail as well is too dear where a day has 25
+        let is_scarce = limits.iter().any(|limit| limit.period >= DAY);
         let hidden = self.key.iter().chain(&self.secret).cloned().collect();
         Ok(SourceSettings {
             name: name.to_owned(),
@@ -172,10 +180,11 @@ impl SourceTable {
             batch: self.batch.unwrap_or(1),
             join: self.join.unwrap_or_else(|| ",".to_owned()),
             unknown_kills: self.unknown == Some(Unknown::Kills),
-            limits: self.limits.unwrap_or_default(),
+            limits,
             cost: self.cost.unwrap_or(Cost::Call),
             timeout: self.timeout.map_or(TIMEOUT, |span| span.0),
             concurrency: self.concurrency.unwrap_or(8),
+            retries: self.retries.unwrap_or(usize::from(!is_scarce)),
             max_body: self.max_body.map_or(256 << 10, |bytes| bytes.0),
             refresh_after: self.refresh_after.map_or(Duration::ZERO, |span| span.0),
             usable_for: self.usable_for.map(|span| span.0),

@@ -52,7 +52,6 @@ impl Arrival {
         let parts = &self.share.parts;
         let now = parts.clock.now();
         let sent_for = self.batch.sent_for(now.monotonic);
-        parts.record.call(&parts.origin.source, &result, sent_for, now);
         let passengers = self.batch.disembark();
         let killed = passengers.len() > 1 && matches!(&result, Err(error) if error.denies_symbol());
         let mut rows: HashMap<Symbol, Landing> = HashMap::new();
@@ -113,15 +112,9 @@ impl Drop for Arrival {
         // nobody boards a call that is over; senders dropped unused are read as a fault of ours
         drop(self.batch.disembark());
         self.take_out();
-        if self.landed {
-            return;
-        }
-        let (source, panicked) = (&self.share.parts.origin.source, std::thread::panicking());
-        if panicked {
+        if !self.landed && std::thread::panicking() {
+            let source = &self.share.parts.origin.source;
             tracing::error!(source, "a call panicked; its symbols fail as internal");
-        }
-        if self.batch.sent_for(Instant::now()).is_some() {
-            self.share.parts.record.lost(source, if panicked { "internal" } else { "cancelled" });
         }
     }
 }
@@ -140,13 +133,10 @@ fn refused_or_failed(
     now: Instant,
     cooling: Option<Instant>,
 ) -> Landing {
-    match (sent_for, &error) {
-        (Some(latency), _) => Landing::Failure(error, latency),
-        (None, SourceError::Throttled { retry_after, .. }) => {
-            let until = now + *retry_after;
-            Landing::Refusal(error, until)
-        }
-        (None, _) => Landing::Refusal(error, cooling.unwrap_or(now)),
+    match (sent_for, error.stands_for()) {
+        (Some(latency), None) => Landing::Failure(error, latency),
+        (_, Some(span)) => Landing::Refusal(error, now + span),
+        (None, None) => Landing::Refusal(error, cooling.unwrap_or(now)),
     }
 }
 

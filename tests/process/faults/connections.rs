@@ -1,7 +1,9 @@
 //! Connections that break, are refused, lead elsewhere, or were closed behind our back.
 
 use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -16,15 +18,29 @@ fn a_reply_that_ends_before_its_announced_length_is_a_broken_connection() {
         After::Close
     }));
     market.assert_failed("connection", "");
-    // at most one more try, and on a connection of its own
-    let faulty = &market.faulty;
-    assert!((1..=2).contains(&faulty.calls()) && faulty.connections() == faulty.calls(), "{} calls", faulty.calls());
+    // one more try, and on a connection of its own
+    assert_eq!((market.faulty.calls(), market.faulty.connections()), (2, 2));
+}
+
+#[test]
+fn a_connection_that_breaks_in_passing_costs_nobody_anything() {
+    let market = Market::of(Upstream::new(|call| match call.number {
+        // gone without a word, as a server that is being replaced
+        1 | 3 => After::Close,
+        _ => call.json(&rows(&[("BTC-USD", "100.05")])),
+    }));
+    for calls in [2, 4] {
+        let reply = market.service.prices("BTC-USD");
+        assert_eq!(reply.verdict("BTC-USD", "a"), "used");
+        assert!(reply.quote("BTC-USD", "a")["failure"].is_null(), "{reply:?}");
+        assert_eq!(market.faulty.calls(), calls);
+    }
 }
 
 #[test]
 fn a_connection_that_is_reset_costs_one_quote() {
     for reply in ["", "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 999\r\n\r\n[{\"s\":"] {
-        let vendor = resetting(reply);
+        let (vendor, connections) = resetting(reply);
         let honest = [Upstream::quoting("100"), Upstream::quoting("100")];
         let service = Service::over(&[
             crate::support::source("a", vendor, ""),
@@ -34,20 +50,24 @@ fn a_connection_that_is_reset_costs_one_quote() {
         let answer = service.prices("BTC-USD");
         assert_eq!(answer.verdict("BTC-USD", "a"), "failed / connection", "after {reply:?}");
         assert_eq!((answer.status, answer.status("BTC-USD").as_str()), (200, "ok"));
+        assert_eq!(connections.load(Ordering::SeqCst), 2, "it is tried once more");
     }
 }
 
-/// A vendor that resets every connection after these words: closing with a byte unread is what makes a reset of it.
-fn resetting(reply: &'static str) -> std::net::SocketAddr {
+/// A vendor that resets every connection after these words, and how many it took: closing with a byte unread is what makes a
+/// reset of it.
+fn resetting(reply: &'static str) -> (SocketAddr, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
+    let (address, connections) = (listener.local_addr().unwrap(), Arc::new(AtomicUsize::new(0)));
+    let count = Arc::clone(&connections);
     thread::spawn(move || {
         for mut stream in listener.incoming().map_while(Result::ok) {
+            count.fetch_add(1, Ordering::SeqCst);
             let _ = stream.read(&mut [0; 1]);
             let _ = stream.write_all(reply.as_bytes());
         }
     });
-    address
+    (address, connections)
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What vendors, networks and clients do wrong, over real sockets; and that it costs one quote, never the answer.
 
 mod connections;
+mod outages;
 mod questions;
 mod replies;
 mod values;

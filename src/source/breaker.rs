@@ -1,0 +1,229 @@
+//! Stops asking a source whose calls keep failing, and tries now and then whether it is back.
+//!
+//! The layer is a gate like the rate limit: always ready, it decides inside its future. Open, it refuses before anything is
+//! waited for, so that a source that is down costs nobody time. Every attempt passes it, so every attempt counts.
+
+pub mod circuit;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tower::{Layer, Service, ServiceExt};
+
+use super::BoxFuture;
+use super::batch::{Batch, Reply};
+use super::error::SourceError;
+use crate::telemetry::Metrics;
+use circuit::{Change, Circuit, SPREAD, Ticket, Verdict};
+
+/// Whether one source is asked at all, as its last calls have it.
+#[derive(Debug)]
+pub struct Breaker {
+    /// Whose it is, for log lines and metrics.
+    source: String,
+    metrics: Metrics,
+    state: Mutex<State>,
+    /// Whether it is open, for those who stand in line.
+    is_open: watch::Sender<bool>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    circuit: Circuit,
+    /// What the last failure was.
+    last: String,
+}
+
+/// Where a breaker stands, for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Calls go through.
+    Closed,
+    /// None do until then.
+    Open(Instant),
+    /// The next call, or the one under way, decides.
+    HalfOpen,
+}
+
+/// A call that was let through. Whatever ends it, the breaker hears of it: a probe whose caller left lets the next one probe.
+struct Permit {
+    breaker: Arc<Breaker>,
+    ticket: Option<Ticket>,
+}
+
+impl Breaker {
+    /// A closed one.
+    pub fn new(source: &str, metrics: Metrics) -> Self {
+        metrics.circuit(source, false);
+        Breaker { source: source.to_owned(), metrics, state: Mutex::default(), is_open: watch::Sender::new(false) }
+    }
+
+    // a panic elsewhere while the lock was held leaves at worst one call uncounted
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether calls go through freely.
+    pub fn is_closed(&self) -> bool {
+        self.lock().circuit.is_closed()
+    }
+
+    /// Where it stands.
+    pub fn standing(&self, now: Instant) -> Standing {
+        let state = self.lock();
+        match state.circuit.closed_until(now) {
+            _ if state.circuit.is_closed() => Standing::Closed,
+            Some(until) if !state.circuit.is_probed() => Standing::Open(until),
+            _ => Standing::HalfOpen,
+        }
+    }
+
+    /// The refusal that a call would get now, if any.
+    pub fn refusal(&self, now: Instant) -> Option<SourceError> {
+        let state = self.lock();
+        state.circuit.closed_until(now).map(|until| state.refusal(until, now))
+    }
+
+    fn admit(self: &Arc<Self>, now: Instant) -> Result<Permit, SourceError> {
+        let mut state = self.lock();
+        match state.circuit.admit(now) {
+            Ok(ticket) => Ok(Permit { breaker: Arc::clone(self), ticket: Some(ticket) }),
+            Err(until) => Err(state.refusal(until, now)),
+        }
+    }
+
+    fn settle(&self, ticket: Ticket, verdict: Verdict, error: Option<&SourceError>) {
+        let mut state = self.lock();
+        if let (Verdict::Failure, Some(error)) = (verdict, error) {
+            state.last = error.to_string();
+        }
+        let change = state.circuit.settle(ticket, verdict, Instant::now(), fastrand::u32(SPREAD));
+        let Some(change) = change else { return };
+        let (source, last) = (&self.source, &state.last);
+        self.metrics.circuit(source, change != Change::Closed);
+        self.is_open.send_replace(change != Change::Closed);
+        match change {
+            Change::Opened(wait) => {
+                tracing::warn!(source, "its calls keep failing, not asking for {} ms: {last}", wait.as_millis());
+            }
+            // one line per outage, not one per probe
+            Change::StaysOpen(wait) => {
+                tracing::debug!(source, "the probe failed, not asking for {} ms: {last}", wait.as_millis());
+            }
+            Change::Closed => tracing::info!(source, "it answers again"),
+        }
+    }
+}
+
+impl State {
+    fn refusal(&self, until: Instant, now: Instant) -> SourceError {
+        let detail = format!("its calls keep failing, so it is left alone for a while; the last one: {}", self.last);
+        SourceError::CircuitOpen { detail, retry_after: until.saturating_duration_since(now) }
+    }
+}
+
+impl Permit {
+    fn is_probe(&self) -> bool {
+        self.ticket.is_some_and(|ticket| ticket.is_probe)
+    }
+
+    fn settle(mut self, result: &Result<Reply, SourceError>) {
+        if let Some(ticket) = self.ticket.take() {
+            self.breaker.settle(ticket, verdict(result), result.as_ref().err());
+        }
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let Some(ticket) = self.ticket.take() else { return };
+        if std::thread::panicking() {
+            let panicked = SourceError::Internal("the call panicked".to_owned());
+            self.breaker.settle(ticket, Verdict::Failure, Some(&panicked));
+        } else {
+            self.breaker.settle(ticket, Verdict::Nothing, None);
+        }
+    }
+}
+
+/// What the end of a call says of the source's health. Whatever was understood is a success: "no such symbol" and "wrong key"
+/// come from a source that lives.
+fn verdict(result: &Result<Reply, SourceError>) -> Verdict {
+    use SourceError as E;
+    match result {
+        Ok(_) => Verdict::Success,
+        Err(E::Missing(_) | E::Unauthorized(_) | E::NotInPlan(_) | E::UnknownSymbol(_)) => Verdict::Success,
+        Err(E::RateLimited { .. } | E::QuotaExhausted { .. }) => Verdict::Refusal,
+        Err(E::Throttled { .. } | E::CircuitOpen { .. }) => Verdict::Nothing,
+        Err(
+            E::Timeout(_)
+            | E::Connection(_)
+            | E::Tls(_)
+            | E::HttpStatus(_)
+            | E::Unavailable { .. }
+            | E::Malformed(_)
+            | E::TooLarge { .. }
+            | E::Internal(_),
+        ) => Verdict::Failure,
+    }
+}
+
+/// Puts a breaker in front of a service.
+#[derive(Clone, Debug)]
+pub struct BreakerLayer(pub Arc<Breaker>);
+
+/// A service behind a breaker.
+#[derive(Clone, Debug)]
+pub struct Guarded<S> {
+    breaker: Arc<Breaker>,
+    inner: S,
+}
+
+impl<S> Layer<S> for BreakerLayer {
+    type Service = Guarded<S>;
+
+    fn layer(&self, inner: S) -> Guarded<S> {
+        Guarded { breaker: Arc::clone(&self.0), inner }
+    }
+}
+
+impl<S> Service<Batch> for Guarded<S>
+where
+    S: Service<Batch, Response = Reply, Error = SourceError, Future: Send> + Clone + Send + 'static,
+{
+    type Response = Reply;
+    type Error = SourceError;
+    type Future = BoxFuture<Result<Reply, SourceError>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), SourceError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, batch: Batch) -> Self::Future {
+        let (breaker, inner) = (Arc::clone(&self.breaker), self.inner.clone());
+        Box::pin(async move {
+            let mut is_open = breaker.is_open.subscribe();
+            let permit = breaker.admit(Instant::now())?;
+            let mut call = std::pin::pin!(inner.oneshot(batch.clone()));
+            loop {
+                tokio::select! {
+                    // in this order, for the same moment may give a place in the line to whoever waits for one
+                    biased;
+                    // whoever stands in line when it opens need not wait for a call that will fail as well
+                    Ok(()) = is_open.changed(), if !permit.is_probe() => {
+                        let refusal = breaker.refusal(Instant::now()).filter(|_| !batch.is_sent());
+                        if let Some(refusal) = refusal {
+                            return Err(refusal);
+                        }
+                    }
+                    result = &mut call => {
+                        permit.settle(&result);
+                        return result;
+                    }
+                }
+            }
+        })
+    }
+}

@@ -1,0 +1,172 @@
+//! Decides when calls to one source are let through: a machine of two states, without a clock and without chance of its own.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// So many failures in a row open the circuit.
+pub const IN_A_ROW: u32 = 5;
+
+/// The second signal looks at the calls that ended within this time.
+pub const WINDOW: Duration = Duration::from_secs(10);
+
+/// So many calls within the window are enough to judge by their share of failures.
+pub const ENOUGH_CALLS: usize = 10;
+
+/// How long an open circuit lets nobody through, the first time. Each failed probe doubles it.
+pub const FIRST_WAIT: Duration = Duration::from_secs(1);
+
+/// The longest it ever lets nobody through.
+pub const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// Waits are spread by up to a fifth, in thousandths: sources that failed together need not be tried together.
+pub const SPREAD: std::ops::RangeInclusive<u32> = 800..=1200;
+
+/// What a call says of its source's health.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The source replied, and its reply was understood.
+    Success,
+    /// It did not.
+    Failure,
+    /// It lives, but wants to be left alone: a 429.
+    Refusal,
+    /// Nothing: no call was made, or nobody waited for its end.
+    Nothing,
+}
+
+/// Lets a call through. How the call ended is told with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ticket {
+    /// Which state the circuit was in: what ends after it has changed says nothing about the present.
+    generation: u64,
+    /// Whether this is the one call that an open circuit lets through.
+    pub is_probe: bool,
+}
+
+/// What a call's end changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// The circuit opened, for so long.
+    Opened(Duration),
+    /// The probe failed: it stays open for so long.
+    StaysOpen(Duration),
+    /// The probe succeeded: it closed.
+    Closed,
+}
+
+/// Whether calls are let through, and what that is decided by.
+#[derive(Debug, Default)]
+pub struct Circuit {
+    state: State,
+    generation: u64,
+}
+
+#[derive(Debug)]
+enum State {
+    Closed {
+        in_a_row: u32,
+        /// When the latest calls ended, and whether they failed; never decreasing.
+        recent: VecDeque<(Instant, bool)>,
+    },
+    Open {
+        until: Instant,
+        /// How long it is, before chance spreads it.
+        wait: Duration,
+        is_probed: bool,
+    },
+}
+
+impl Default for State {
+    fn default() -> Self {
+        State::Closed { in_a_row: 0, recent: VecDeque::new() }
+    }
+}
+
+impl Circuit {
+    /// Lets a call through, or says when to ask again.
+    ///
+    /// # Errors
+    /// The end of the wait; while a probe is under way, the shortest wait from now.
+    pub fn admit(&mut self, now: Instant) -> Result<Ticket, Instant> {
+        if let Some(at) = self.closed_until(now) {
+            return Err(at);
+        }
+        let is_probe = match &mut self.state {
+            State::Closed { .. } => false,
+            State::Open { is_probed, .. } => {
+                *is_probed = true;
+                true
+            }
+        };
+        Ok(Ticket { generation: self.generation, is_probe })
+    }
+
+    /// When a call that is not let through now may ask again; `None` if one would be.
+    pub fn closed_until(&self, now: Instant) -> Option<Instant> {
+        match self.state {
+            State::Closed { .. } => None,
+            State::Open { until, .. } if now < until => Some(until),
+            State::Open { is_probed: true, .. } => Some(now + FIRST_WAIT),
+            State::Open { .. } => None,
+        }
+    }
+
+    /// Whether calls go through freely.
+    pub fn is_closed(&self) -> bool {
+        matches!(self.state, State::Closed { .. })
+    }
+
+    /// Whether the one call is under way that decides.
+    pub fn is_probed(&self) -> bool {
+        matches!(self.state, State::Open { is_probed: true, .. })
+    }
+
+    /// Takes note of how a call ended; `spread` is this opening's share of chance, one of [`SPREAD`].
+    pub fn settle(&mut self, ticket: Ticket, verdict: Verdict, now: Instant, spread: u32) -> Option<Change> {
+        if ticket.generation != self.generation {
+            return None;
+        }
+        let spread_out = |wait: Duration| wait * spread / 1000;
+        match (&mut self.state, verdict) {
+            (State::Closed { in_a_row, recent }, Verdict::Success | Verdict::Failure) => {
+                let failed = verdict == Verdict::Failure;
+                *in_a_row = if failed { *in_a_row + 1 } else { 0 };
+                recent.push_back((now, failed));
+                while recent.front().is_some_and(|(at, _)| *at + WINDOW <= now) {
+                    recent.pop_front();
+                }
+                let failures = recent.iter().filter(|(_, failed)| *failed).count();
+                // only a failure opens: a success may tip the share as older successes leave the window
+                let too_many = recent.len() >= ENOUGH_CALLS && failures * 2 >= recent.len();
+                (failed && (*in_a_row >= IN_A_ROW || too_many)).then(|| {
+                    let wait = spread_out(FIRST_WAIT);
+                    self.become_new(State::Open { until: now + wait, wait: FIRST_WAIT, is_probed: false });
+                    Change::Opened(wait)
+                })
+            }
+            (State::Closed { .. }, Verdict::Refusal | Verdict::Nothing) => None,
+            (State::Open { .. }, Verdict::Success) => {
+                self.become_new(State::default());
+                Some(Change::Closed)
+            }
+            (State::Open { wait, .. }, Verdict::Failure | Verdict::Refusal) => {
+                // one who wants to be left alone is not worse than before
+                let next = if verdict == Verdict::Failure { (*wait * 2).min(LONGEST_WAIT) } else { *wait };
+                let wait = spread_out(next);
+                self.become_new(State::Open { until: now + wait, wait: next, is_probed: false });
+                Some(Change::StaysOpen(wait))
+            }
+            (State::Open { is_probed, .. }, Verdict::Nothing) => {
+                *is_probed = false;
+                None
+            }
+        }
+    }
+
+    fn become_new(&mut self, state: State) {
+        self.state = state;
+        self.generation += 1;
+    }
+}

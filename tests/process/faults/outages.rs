@@ -1,0 +1,176 @@
+//! Vendors that stay broken, and vendors that want to be asked less: left alone, while the others make the price.
+
+use std::sync::{Arc, Mutex};
+use std::thread::{self, sleep};
+use std::time::{Duration, Instant};
+
+use super::Market;
+use crate::support::{NOBODY, Service, Upstream, get, until};
+
+/// A little less than the second in which a vendor allows so many calls: on their way, some are slower than others.
+const WINDOW: Duration = Duration::from_millis(950);
+
+/// Asks until a source is left alone; how often that was.
+fn ask_until_left_alone(market: &Market) -> usize {
+    let mut asked = 0;
+    until("it is left alone", || {
+        asked += 1;
+        market.ask().verdict("BTC-USD", "a") == "failed / circuit_open"
+    });
+    asked
+}
+
+#[test]
+fn a_source_that_fails_always_is_asked_by_probes_alone_from_then_on() {
+    let market = Market::of(Upstream::saying(500, "{}"));
+    let asked = ask_until_left_alone(&market);
+    assert_eq!((asked, market.faulty.calls()), (6, 5));
+    let quote = market.ask().quote("BTC-USD", "a");
+    assert!(quote["retry_at"].is_string() && quote["latency_ms"].is_null(), "{quote:#}");
+    assert!(quote["detail"].as_str().is_some_and(|detail| detail.contains("status 500")), "{quote:#}");
+    let overview = market.service.get("/sources").json();
+    assert_eq!(overview["sources"][0]["breaker"]["state"], "open", "{overview:#}");
+    assert_eq!(overview["sources"][1]["breaker"]["state"], "closed", "{overview:#}");
+    // 0.8 to 1.2 s, then twice that: in three seconds there is room for two probes
+    let started = Instant::now();
+    while started.elapsed() < Duration::from_secs(3) {
+        market.ask();
+    }
+    assert!((6..=7).contains(&market.faulty.calls()), "{} calls", market.faulty.calls());
+}
+
+#[test]
+fn a_source_that_hangs_costs_its_time_five_times_and_then_no_more() {
+    let market = Market::of(Upstream::silent());
+    assert_eq!(ask_until_left_alone(&market), 6);
+    // without the breaker, the next hundred would take forty seconds
+    let started = Instant::now();
+    let answered = (0..100).filter(|_| market.ask().verdict("BTC-USD", "a") == "failed / circuit_open").count();
+    println!("100 answers took {:?}", started.elapsed());
+    assert!(answered >= 90 && started.elapsed() < Duration::from_secs(20), "{answered} of 100");
+}
+
+/// Where the breaker of `a` stands.
+fn standing(market: &Market) -> String {
+    let overview = market.service.get("/sources").json();
+    overview["sources"][0]["breaker"]["state"].as_str().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn each_kind_of_breaking_counts_once_per_call() {
+    let json = "Content-Type: application/json\r\n";
+    let kinds: [(&str, usize, Upstream); 6] = [
+        ("malformed", 5, Upstream::saying(200, r#"[{"s":"BTC-USD","p":"1"}"#)),
+        ("malformed", 5, Upstream::new(|call| call.reply(200, "Content-Type: text/html\r\n", "<html>"))),
+        ("too_large", 5, Upstream::saying(200, format!("[{}]", " ".repeat(300 << 10)))),
+        ("http_status", 5, Upstream::new(|call| call.reply(302, "Location: http://10.0.0.1/\r\n", ""))),
+        ("http_status", 5, Upstream::saying(451, "{}")),
+        // both tries count
+        ("unavailable", 3, Upstream::new(move |call| call.reply(502, json, "{}"))),
+    ];
+    for (reason, asks, vendor) in kinds {
+        let market = Market::of(vendor);
+        for _ in 0..asks {
+            assert_eq!(standing(&market), "closed", "{reason}");
+            assert_eq!(market.ask().verdict("BTC-USD", "a"), format!("failed / {reason}"));
+        }
+        assert_eq!(standing(&market), "open", "{reason}");
+    }
+}
+
+#[test]
+fn what_a_living_vendor_says_never_counts_against_it() {
+    for (status, body) in [(404, "{}"), (429, "{}"), (401, "{}"), (402, "{}"), (200, "[]")] {
+        let market = Market::of(Upstream::saying(status, body));
+        for number in 0..12 {
+            // each a symbol of its own: what is known of one is not asked again
+            market.service.prices(&format!("S{number}-USD"));
+        }
+        assert_eq!(standing(&market), "closed", "{status}");
+    }
+}
+
+#[test]
+fn a_burst_of_refusals_is_not_doubled_by_second_tries() {
+    let more = "batch = 1\nconcurrency = 20";
+    let market = Market::with(Upstream::saying(503, "{}"), more);
+    let symbols: Vec<String> = (0..20).map(|number| format!("S{number}-USD")).collect();
+    let reply = market.service.prices(&symbols.join(","));
+    assert_eq!((reply.status, reply.header("prices-status")), (200, Some("complete")));
+    let calls = market.faulty.calls();
+    assert!((5..=24).contains(&calls), "{calls} calls for 20 symbols");
+    market.assert_failed("circuit_open", "status 503");
+    assert_eq!(market.faulty.calls(), calls);
+}
+
+#[test]
+fn with_every_source_left_alone_it_is_ready_again_without_being_asked() {
+    let nobody = format!("url = \"http://{NOBODY}/{{symbols}}\"\nretries = 0");
+    let vendor = Upstream::quoting("1");
+    let service = Service::over(&[vendor.source("a", &nobody), vendor.source("b", &nobody)]);
+    let ready = || service.get("/health/ready");
+    assert_eq!(ready().status, 200);
+    until("both are left alone", || {
+        let reply = service.prices("BTC-USD");
+        ["a", "b"].iter().all(|source| reply.verdict("BTC-USD", source) == "failed / circuit_open")
+    });
+    let report = ready();
+    assert_eq!((report.status, report.json()["checks"]["prices"][0]["status"].as_str()), (503, Some("fail")));
+    assert_eq!(report.json()["checks"]["source:a"][0]["status"], "warn");
+    assert_eq!(get(service.address, "/health/live").status, 200);
+    until("ready", || ready().status == 200);
+}
+
+#[test]
+fn a_vendor_that_names_two_seconds_is_not_called_for_two_seconds_and_then_once() {
+    let calls = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&calls);
+    let market = Market::of(Upstream::new(move |call| {
+        seen.lock().expect("no script panicked").push(Instant::now());
+        call.reply(429, "Retry-After: 2\r\n", "slow down")
+    }));
+    let started = Instant::now();
+    while started.elapsed() < Duration::from_millis(3500) {
+        market.assert_failed("rate_limited", "slow down");
+        sleep(Duration::from_millis(5));
+    }
+    let calls = calls.lock().expect("no script panicked");
+    let waits: Vec<Duration> = calls.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    println!("waits between calls: {waits:?}");
+    // the clocks of two processes tick apart, and the first reply had to travel first
+    assert!(matches!(waits[..], [wait] if wait >= Duration::from_millis(1990)), "{waits:?}");
+}
+
+#[test]
+fn clients_who_force_refreshes_never_get_a_vendor_asked_more_often_than_it_allows() {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let calls = Arc::clone(&seen);
+    let market = Market::with(
+        Upstream::new(move |call| {
+            calls.lock().expect("no script panicked").push(Instant::now());
+            call.json(r#"[{"s":"BTC-USD","p":"100.05"}]"#)
+        }),
+        "limits = [\"5/s\"]",
+    );
+    let started = Instant::now();
+    let answers: usize = thread::scope(|scope| {
+        let ask = || {
+            let mut answers = 0;
+            while started.elapsed() < Duration::from_secs(4) {
+                // the price is folded from the others, whatever `a` says
+                let reply = market.service.prices("BTC-USD");
+                assert_eq!((reply.status, reply.header("prices-status")), (200, Some("complete")), "{reply:?}");
+                answers += 1;
+            }
+            answers
+        };
+        let clients: Vec<_> = (0..16).map(|_| scope.spawn(ask)).collect();
+        clients.into_iter().map(|client| client.join().expect("each answer is complete")).sum()
+    });
+    let calls = seen.lock().expect("no script panicked").clone();
+    let in_window = |from: Instant| calls.iter().filter(|at| **at >= from && **at - from < WINDOW).count();
+    let most = calls.iter().map(|from| in_window(*from)).max();
+    println!("{answers} answers, {} calls, at most {most:?} within {WINDOW:?}", calls.len());
+    assert_eq!(most, Some(5), "{} calls", calls.len());
+    assert!((16..=25).contains(&calls.len()), "the limit is also made use of: {} calls", calls.len());
+}

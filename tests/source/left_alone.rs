@@ -1,0 +1,191 @@
+//! A source that keeps failing is left alone, costs nobody time meanwhile, and is tried now and then.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use quotefold::Quotefold;
+use quotefold::clock::Clock;
+use quotefold::question::Question;
+use quotefold::source::batch::Reply;
+use quotefold::source::error::SourceError;
+use quotefold::symbol::Symbol;
+use tokio::time::{Instant, advance, sleep, timeout};
+
+use crate::failing::{Mood, broken, burst, gateway, outcome, slow_down};
+use crate::scripted::{ask, quotes, service, service_with};
+use crate::support::{all_quoted, reason};
+
+/// Makes the breaker open.
+async fn fail_until_open(service: &Quotefold) {
+    for _ in 0..50 {
+        if outcome(service, "A-USD").await == "circuit_open" {
+            return;
+        }
+    }
+    panic!("it never opened");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_fails_always_is_asked_by_probes_alone_and_nobody_waits_for_it() {
+    let (service, log) = Mood::of(gateway(false)).service("");
+    let service = Arc::new(service);
+    fail_until_open(&service).await;
+    let (before, start) = (log.calls().len(), Instant::now());
+    let mut slowest = Duration::ZERO;
+    while start.elapsed() < Duration::from_secs(600) {
+        let asked = Instant::now();
+        burst(&service, 20).await;
+        // only who probes waits for the source
+        slowest = slowest.max(asked.elapsed());
+        sleep(Duration::from_millis(500)).await;
+    }
+    let probes = log.calls().split_off(before);
+    // 1 + 2 + 4 + 8 + 16 + 32 seconds, then one a minute, each spread by a fifth
+    assert!((12..=20).contains(&probes.len()), "{} probes", probes.len());
+    let mut waits = probes.windows(2).map(|pair| pair[1].sent - pair[0].sent);
+    assert!(waits.all(|wait| wait >= Duration::from_millis(800)), "two probes at once");
+    assert!(slowest <= Duration::from_millis(50), "{slowest:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_open_circuit_refuses_without_a_moments_wait_and_says_until_when() {
+    let (service, log) = Mood::of(gateway(false)).service("");
+    fail_until_open(&service).await;
+    let (calls, start) = (log.calls().len(), Instant::now());
+    let answer = ask(&service, "symbols=NEW-USD").await;
+    let judged = quotes(&answer)[0];
+    let failure = judged.outcome.failure.as_ref().unwrap();
+    assert_eq!((failure.error.reason(), start.elapsed(), log.calls().len()), ("circuit_open", Duration::ZERO, calls));
+    assert!(failure.retry_at.is_some() && failure.latency.is_none());
+    assert!(failure.error.to_string().contains("status 503"), "{}", failure.error);
+    assert!(matches!((answer.code, answer.retry_after), (503, Some(1 | 2))), "{:?}", answer.retry_after);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_stands_in_line_when_the_circuit_opens_is_let_go_without_a_call() {
+    for queue in ["concurrency = 5", "limits = [\"5/s\"]"] {
+        let (service, log) = service_with(&format!("batch = 1\nretries = 0\n{queue}"), |_, _| async {
+            sleep(Duration::from_millis(300)).await;
+            Err(broken())
+        });
+        let (service, start) = (Arc::new(service), Instant::now());
+        let outcomes = burst(&service, 12).await;
+        assert_eq!(log.calls().len(), 5, "{queue}");
+        assert!(start.elapsed() < Duration::from_millis(350), "{queue}: {:?}", start.elapsed());
+        assert_eq!(outcomes.iter().filter(|outcome| **outcome == "circuit_open").count(), 7, "{queue}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_the_wait_one_call_probes_and_its_success_closes_the_circuit() {
+    let mood = Mood::of(gateway(false));
+    let (service, log) = mood.service("");
+    let service = Arc::new(service);
+    fail_until_open(&service).await;
+    mood.becomes(Ok(()));
+    let before = log.calls().len();
+    sleep(Duration::from_millis(1_201)).await;
+    let outcomes = burst(&service, 20).await;
+    assert_eq!(log.calls().len() - before, 1, "exactly one probe");
+    assert_eq!(outcomes.iter().filter(|outcome| **outcome == "circuit_open").count(), 19);
+    // what was refused meanwhile is not refused for longer than the shortest wait
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(burst(&service, 20).await, ["ok"; 20]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_meets_a_429_leaves_the_circuit_open() {
+    let mood = Mood::of(gateway(false));
+    let (service, log) = mood.service("");
+    fail_until_open(&service).await;
+    mood.becomes(Err(slow_down()));
+    sleep(Duration::from_millis(1_201)).await;
+    let before = log.calls().len();
+    assert_eq!(outcome(&service, "B-USD").await, "rate_limited");
+    sleep(Duration::from_millis(10)).await;
+    assert_eq!(outcome(&service, "C-USD").await, "circuit_open");
+    assert_eq!(log.calls().len() - before, 1);
+    // and it is not taken for worse than it was
+    mood.becomes(Ok(()));
+    sleep(Duration::from_millis(1_201)).await;
+    assert_eq!(outcome(&service, "D-USD").await, "ok");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_whose_caller_leaves_lets_the_next_one_probe() {
+    let mood = Mood::of(gateway(false));
+    let (service, log) = mood.service("");
+    fail_until_open(&service).await;
+    mood.becomes(Ok(()));
+    sleep(Duration::from_millis(1_201)).await;
+    let before = log.calls().len();
+    let left = timeout(Duration::from_millis(5), outcome(&service, "B-USD")).await;
+    assert!(left.is_err());
+    sleep(Duration::from_millis(1)).await;
+    assert_eq!(outcome(&service, "C-USD").await, "ok");
+    assert_eq!(log.calls().len() - before, 2, "both went over the wire: the first was cancelled");
+}
+
+#[tokio::test(start_paused = true)]
+async fn callers_who_leave_429s_and_refusals_of_ours_are_no_failures() {
+    let (service, _) = service(|_, _| std::future::pending());
+    for _ in 0..20 {
+        // the caller leaves before the attempt is over
+        assert_eq!(impatient(&service).await, "timeout");
+    }
+    assert!(service.sources[0].breaker.is_closed());
+    let (service, log) = Mood::of(slow_down()).service("");
+    for _ in 0..20 {
+        assert_eq!(outcome(&service, "A-USD").await, "rate_limited");
+        sleep(Duration::from_millis(10)).await;
+    }
+    assert!(service.sources[0].breaker.is_closed() && log.calls().len() == 20);
+    let (service, _) = Mood::of(SourceError::UnknownSymbol("no".to_owned())).service("");
+    for number in 0..20 {
+        assert_eq!(outcome(&service, &format!("S{number}-USD")).await, "unknown_symbol");
+    }
+    assert!(service.sources[0].breaker.is_closed());
+}
+
+async fn impatient(service: &Quotefold) -> &'static str {
+    let query = "symbols=A-USD&refresh_after=0s&timeout=100ms";
+    let question = Question::parse(query, &service.bounds(), service.clock.now()).unwrap();
+    reason(&quotes(&service.answer(&question).await)[0].outcome)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_hangs_is_found_out_even_if_its_attempt_is_as_long_as_any_caller_waits() {
+    let (service, _) = service_with("timeout = \"2s\"", |_, _| std::future::pending());
+    for _ in 0..5 {
+        assert_eq!(outcome(&service, "A-USD").await, "timeout");
+    }
+    assert_eq!(outcome(&service, "A-USD").await, "circuit_open");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_panics_counts_like_any_failure() {
+    let (service, _) = service(|symbols: Vec<Symbol>, _: Clock| async move {
+        assert!(symbols.is_empty(), "this call panics on purpose");
+        Ok(Reply { rows: Vec::new() })
+    });
+    for _ in 0..5 {
+        assert_eq!(outcome(&service, "A-USD").await, "internal");
+    }
+    assert_eq!(outcome(&service, "A-USD").await, "circuit_open");
+}
+
+#[tokio::test(start_paused = true)]
+async fn flapping_trips_it_though_never_five_in_a_row() {
+    let count = Arc::new(AtomicU64::new(0));
+    let (service, _) = service_with("retries = 0", move |symbols, clock| {
+        let fails = count.fetch_add(1, Ordering::Relaxed) % 2 == 1;
+        async move { if fails { Err(broken()) } else { all_quoted(symbols, &clock) } }
+    });
+    let mut calls = 0;
+    while outcome(&service, "A-USD").await != "circuit_open" {
+        calls += 1;
+        advance(Duration::from_millis(100)).await;
+    }
+    assert_eq!(calls, 10);
+}

@@ -1,0 +1,116 @@
+//! Second tries: where a call that failed is sent again, and where that could not help.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use quotefold::Quotefold;
+use quotefold::source::error::SourceError;
+use quotefold::symbol::Symbol;
+use tokio::time::{Instant, sleep};
+
+use crate::failing::{Mood, broken, burst, gateway, outcome, slow_down};
+use crate::scripted::{service, service_with};
+use crate::support::all_quoted;
+
+fn retries(service: &Quotefold) -> usize {
+    let page = service.metrics.render().unwrap();
+    let line = page.lines().find_map(|line| line.strip_prefix("quotefold_source_retries_total{source=\"vendor\"} "));
+    line.map_or(0, |count| count.parse().unwrap())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_whose_connection_broke_is_sent_again_once_a_moment_later() {
+    let count = Arc::new(AtomicUsize::new(0));
+    let (service, log) = service(move |symbols, clock| {
+        let first = count.fetch_add(1, Ordering::Relaxed) == 0;
+        async move { if first { Err(broken()) } else { all_quoted(symbols, &clock) } }
+    });
+    assert_eq!(outcome(&service, "A-USD").await, "ok");
+    let calls = log.calls();
+    assert_eq!(calls.len(), 2);
+    let pause = calls[1].sent - calls[0].sent;
+    assert!((Duration::from_millis(50)..=Duration::from_millis(251)).contains(&pause), "{pause:?}");
+    let page = service.metrics.render().unwrap();
+    for counted in ["outcome=\"connection\"} 1", "outcome=\"ok\"} 1"] {
+        assert!(page.contains(counted), "both calls went over the wire, and both are counted: {page}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_what_may_have_passed_is_sent_again() {
+    let again = [broken(), gateway(true)];
+    let final_word = [
+        gateway(false),
+        SourceError::Timeout(Duration::from_millis(400)),
+        SourceError::Tls("expired".to_owned()),
+        SourceError::HttpStatus("400".to_owned()),
+        SourceError::Malformed("no JSON".to_owned()),
+        SourceError::TooLarge { limit: 9 },
+        SourceError::UnknownSymbol("no".to_owned()),
+        SourceError::Unauthorized("no".to_owned()),
+        slow_down(),
+    ];
+    let twice = again.into_iter().map(|error| (error, 2));
+    for (error, calls) in twice.chain(final_word.into_iter().map(|error| (error, 1))) {
+        let (service, log) = Mood::of(error.clone()).service("");
+        assert_eq!(outcome(&service, "A-USD").await, error.reason());
+        assert_eq!(log.calls().len(), calls, "{error:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_a_limit_lasts_a_day_or_the_operator_says_so_nothing_is_sent_again() {
+    for (more, calls) in [("limits = [\"25/day\"]", 1), ("retries = 0", 1), ("limits = [\"25/day\"]\nretries = 1", 2)] {
+        let (service, log) = Mood::of(broken()).service(more);
+        outcome(&service, "A-USD").await;
+        assert_eq!(log.calls().len(), calls, "{more}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_try_that_our_own_limit_refuses_leaves_the_first_failure_to_be_seen() {
+    let (service, log) = Mood::of(broken()).service("limits = [\"1/min\"]");
+    assert_eq!(outcome(&service, "A-USD").await, "connection");
+    assert_eq!(log.calls().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_that_failed_together_do_not_come_back_together() {
+    // every other call of a symbol breaks
+    let odd = Arc::new(Mutex::new(BTreeSet::new()));
+    let (service, log) = service_with("batch = 1", move |symbols: Vec<Symbol>, clock| {
+        let mut odd = odd.lock().unwrap();
+        let breaks = !odd.remove(&symbols[0]) && odd.insert(symbols[0].clone());
+        async move { if breaks { Err(broken()) } else { all_quoted(symbols, &clock) } }
+    });
+    let service = Arc::new(service);
+    let mut pauses = BTreeSet::new();
+    for round in 0..25 {
+        // four at a time: so many the budget bears, and the breaker takes for chance
+        assert_eq!(burst(&service, 4).await, ["ok"; 4]);
+        let calls = log.calls().split_off(8 * round);
+        pauses.extend(calls[4..].iter().map(|call| (call.sent - calls[0].sent).as_millis()));
+        sleep(Duration::from_secs(11)).await;
+    }
+    assert!(pauses.len() > 50, "of 100 second tries, so many came at a moment of their own: {}", pauses.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn second_tries_are_a_tenth_of_the_answered_calls_and_one_a_second_at_most() {
+    // each third call breaks at first, and goes well the second time
+    let count = Arc::new(AtomicUsize::new(0));
+    let (service, log) = service_with("batch = 1", move |symbols, clock| {
+        let breaks = count.fetch_add(1, Ordering::Relaxed).is_multiple_of(3);
+        async move { if breaks { Err(broken()) } else { all_quoted(symbols, &clock) } }
+    });
+    let start = Instant::now();
+    for _ in 0..1_200 {
+        outcome(&service, "A-USD").await;
+        sleep(Duration::from_millis(50)).await;
+    }
+    let (calls, retries) = (log.calls().len(), retries(&service));
+    let allowed = calls / 10 + start.elapsed().as_secs() as usize + 10;
+    assert!(retries > calls / 10 && retries <= allowed, "{retries} second tries of {calls} calls, {allowed} allowed");
+}
