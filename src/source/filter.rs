@@ -11,10 +11,11 @@ mod forbid;
 pub mod stages;
 #[cfg(test)]
 mod tests;
+mod words;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use jaq_core::load::lex::{Lexer, StrPart, Tok, Token};
+use jaq_core::load::lex::{Lexer, Token};
 use jaq_core::load::parse::{Def, Parser, Term};
 use jaq_core::load::{Arena, File, Loader};
 use jaq_core::native::{Fun, bome, run, v};
@@ -22,6 +23,7 @@ use jaq_core::{Compiler, Ctx, Vars};
 use jaq_json::{Num, Val};
 
 use self::effort::{Counted, Counter, Program, TooMuch};
+use self::words::{first_sign, undefined_name, unexpected, words};
 
 use crate::settings::source::Notation;
 pub use effort::Effort;
@@ -203,52 +205,6 @@ fn position(code: &str, part: &str) -> (usize, usize) {
 /// How many bytes of a filter stand in front of a part of it.
 fn offset(code: &str, part: &str) -> usize {
     (part.as_ptr() as usize).saturating_sub(code.as_ptr() as usize)
-}
-
-fn unexpected(expected: &str, found: &str) -> String {
-    let found = found.lines().next().unwrap_or_default();
-    let shown: String = found.chars().take(30).collect();
-    let expected = match expected {
-        "nothing" => "the filter to end here".to_owned(),
-        // a keyword or a sign that must stand here is shown as it is written
-        sign if sign.len() < 5 && sign != "term" && sign != "key" => format!("`{sign}`"),
-        words => words.to_owned(),
-    };
-    if shown.is_empty() {
-        return format!("the filter ends too early; expected {expected}");
-    }
-    format!("found `{shown}`, but expected {expected}")
-}
-
-fn undefined_name(name: &str, kind: &str) -> String {
-    match kind {
-        "variable" => {
-            format!("found `{name}`, which is not bound; a filter can name $status, $asked and what it binds")
-        }
-        "filter" => format!("found `{name}`, but there is no such filter with so many arguments"),
-        kind => format!("found `{name}`, but there is no such {kind}"),
-    }
-}
-
-/// An error's own words, without the quotation marks of JSON.
-fn words(error: jaq_json::Error) -> String {
-    match error.into_val() {
-        Val::TStr(text) => String::from_utf8_lossy(&text).into_owned(),
-        other => other.to_string(),
-    }
-}
-
-/// Where a sign first stands; `*` also as a part of `*=`.
-fn first_sign<'s>(tokens: &[Token<&'s str>], sign: &str) -> Option<&'s str> {
-    tokens.iter().find_map(|Token(text, kind)| match kind {
-        Tok::Sym if text.starts_with(sign) => Some(*text),
-        Tok::Block(inner) => first_sign(inner, sign),
-        Tok::Str(parts) => parts.iter().find_map(|part| match part {
-            StrPart::Term(token) => first_sign(std::slice::from_ref(token), sign),
-            StrPart::Str(_) | StrPart::Char(_) => None,
-        }),
-        _ => None,
-    })
 }
 
 /// jq's own definitions, without those that lead out of the box.

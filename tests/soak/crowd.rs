@@ -13,19 +13,14 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+use crate::errand::Errand;
 use crate::honest::History;
-
-/// How long a client waits who does not say so: the service's own `timeout`.
-const USUAL: Duration = Duration::from_millis(800);
 
 /// How much later than the deadline an answer may be.
 pub(crate) const LATE: Duration = Duration::from_millis(500);
 
 /// How old a quote may be that a venue's frozen feed calls new, and what the calls around it take.
 const FROZEN: Duration = Duration::from_secs(10);
-
-/// Symbols that nobody has.
-const INVENTED: [&str; 4] = ["NOSUCH", "ZZZZ9", "NOPE-USD", "QQQ-USDT"];
 
 /// Faults that are told of each kind; the others are counted.
 const TOLD: usize = 5;
@@ -57,16 +52,6 @@ struct Client {
     tally: Arc<Mutex<Tally>>,
     chance: fastrand::Rng,
     connection: Option<TcpStream>,
-}
-
-/// One request, and what must be true of its answer.
-struct Errand {
-    target: String,
-    asked: Vec<String>,
-    invented: bool,
-    deadline: Duration,
-    /// Prices are in their own currency, so they can be judged.
-    plain: bool,
 }
 
 impl Crowd {
@@ -119,7 +104,7 @@ impl Crowd {
 
 impl Client {
     async fn ask(&mut self) {
-        let errand = self.errand();
+        let errand = Errand::new(&self.history.symbols(), &mut self.chance);
         if self.chance.u8(..) < 10 {
             return self.leave_early(&errand).await;
         }
@@ -182,43 +167,6 @@ impl Client {
         let faults = tally.faults.entry(kind).or_default();
         // the rest is counted, not kept
         faults.push(if faults.len() < TOLD { words } else { String::new() });
-    }
-
-    /// What to ask for next: mostly a few symbols, now and then one alone, all of a kind, or one that does not exist.
-    fn errand(&mut self) -> Errand {
-        let symbols = self.history.symbols();
-        let chance = &mut self.chance;
-        let mut asked = Vec::new();
-        for _ in 0..chance.usize(1..6) {
-            let name = symbols[chance.usize(0..symbols.len())].to_string();
-            if !asked.contains(&name) {
-                asked.push(name);
-            }
-        }
-        let invented = chance.u8(..) < 8;
-        if invented {
-            asked.push(INVENTED[chance.usize(0..INVENTED.len())].to_owned());
-        }
-        let mut parameters = Vec::new();
-        let timeouts = [("300ms", 300), ("1s", 1000), ("2s", 2000)];
-        let mut deadline = USUAL;
-        if chance.u8(..) < 100 {
-            let (text, milliseconds) = timeouts[chance.usize(0..timeouts.len())];
-            parameters.push(format!("timeout={text}"));
-            deadline = Duration::from_millis(milliseconds);
-        }
-        let more =
-            ["refresh_after=0s", "max_age=3s", "require=all", "require=ok", "quotes=false", "currency=EUR", "", ""];
-        parameters.push(more[chance.usize(0..more.len())].to_owned());
-        let plain = !parameters.iter().any(|parameter| parameter.starts_with("currency"));
-        parameters.retain(|parameter| !parameter.is_empty());
-        let target = if let [only] = asked.as_slice() {
-            format!("/prices/{only}?{}", parameters.join("&"))
-        } else {
-            parameters.insert(0, format!("symbols={}", asked.join(",")));
-            format!("/prices?{}", parameters.join("&"))
-        };
-        Errand { target, asked, invented, deadline, plain }
     }
 
     /// Asks, and is gone before the answer comes.

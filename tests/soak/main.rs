@@ -8,6 +8,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should stop")]
 
 mod crowd;
+mod errand;
 mod gate;
 mod gates;
 mod honest;
