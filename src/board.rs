@@ -3,6 +3,8 @@
 //! The board is the only cache there is. The plan reads it, a source looks once more before it calls, and every outcome
 //! lands here. It is bounded: the symbols asked for least recently go first.
 
+mod remember;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -31,6 +33,8 @@ struct State {
     by_use: BTreeMap<u64, Symbol>,
     next_use: u64,
     outcomes: usize,
+    /// How many quotes have landed so far.
+    landed: u64,
 }
 
 #[derive(Debug)]
@@ -150,6 +154,7 @@ impl Board {
     ) -> Outcome {
         let mut state = self.lock();
         let before = state.symbols.get(symbol).and_then(|entries| entries.by_source.get(&origin.source)).cloned();
+        state.landed += u64::from(matches!(landing, Landing::Quote(_)));
         let known = settle(origin, symbol, before, landing, now, retry_at);
         let outcome = known.outcome.clone();
         state.insert(symbol, known);

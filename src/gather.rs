@@ -12,7 +12,7 @@ use tokio::task::{Id, JoinSet};
 use tokio::time::{Instant, timeout_at};
 
 use crate::plan::Errand;
-use crate::question::Question;
+use crate::question::{Patience, Question};
 use crate::quote::Outcome;
 use crate::source::Source;
 use crate::source::error::SourceError;
@@ -28,6 +28,7 @@ pub struct Gathering<'a> {
     until: Instant,
     /// How long the caller said it would wait.
     timeout: Duration,
+    patience: Patience,
     tasks: JoinSet<Vec<Outcome>>,
     asked: HashMap<Id, (&'a Source, Vec<Symbol>)>,
     outcomes: Vec<Outcome>,
@@ -37,8 +38,9 @@ impl<'a> Gathering<'a> {
     /// Nobody is asked yet.
     pub fn new(question: &Question, sources: &'a [Arc<Source>]) -> Self {
         let until = question.deadline() - KEPT_BACK;
-        let timeout = question.timeout;
-        Gathering { sources, until, timeout, tasks: JoinSet::new(), asked: HashMap::new(), outcomes: Vec::new() }
+        let (timeout, patience) = (question.timeout, question.patience);
+        let (tasks, asked, outcomes) = (JoinSet::new(), HashMap::new(), Vec::new());
+        Gathering { sources, until, timeout, patience, tasks, asked, outcomes }
     }
 
     /// Asks sources at once, without waiting.
@@ -47,7 +49,7 @@ impl<'a> Gathering<'a> {
             self.outcomes.extend(settled);
             let Some(source) = self.sources.get(source).filter(|_| !ask.due.is_empty()) else { continue };
             let symbols: Vec<Symbol> = ask.due.iter().map(|(symbol, _)| symbol.clone()).collect();
-            let task = self.tasks.spawn(wait_for(source.share.clone(), ask, self.until, self.timeout));
+            let task = self.tasks.spawn(wait_for(source.share.clone(), ask, self.patience, self.until, self.timeout));
             self.asked.insert(task.id(), (source, symbols));
         }
     }
@@ -86,10 +88,14 @@ impl<'a> Gathering<'a> {
 }
 
 /// Waits for one source's outcomes, each until the deadline; `timeout` is how long the caller said it would wait.
-async fn wait_for(share: Share, ask: Ask, until: Instant, timeout: Duration) -> Vec<Outcome> {
+async fn wait_for(share: Share, ask: Ask, patience: Patience, until: Instant, timeout: Duration) -> Vec<Outcome> {
     let mut outcomes = Vec::with_capacity(ask.due.len());
     // the calls run by themselves: waiting for them one after the other loses no time
-    for wait in share.ask(&ask) {
+    let waits = match patience {
+        Patience::Waits => share.ask(&ask),
+        Patience::OnlyTries => share.attempt(&ask),
+    };
+    for wait in waits {
         let symbol = wait.symbol().clone();
         let arrived = timeout_at(until, share.arrive(wait)).await;
         // the call may go on for others

@@ -16,7 +16,7 @@
 //! quote of that, and [`convert`] turns a price into the caller's currency; [`valuation`] puts all this around the fold.
 //!
 //! [`Quotefold::answer`] below is that path, written out. Around it: [`settings`] says what can be set, [`server`] speaks HTTP,
-//! [`cli`] is the command line, [`demo`] a simulated market, [`telemetry`] metrics and logs.
+//! [`cli`] is the command line, [`watch`] what is kept fresh, [`state`] what outlives a restart, [`demo`] a simulated market, [`telemetry`] metrics and logs.
 
 pub mod answer;
 pub mod board;
@@ -35,9 +35,11 @@ pub mod route;
 pub mod server;
 pub mod settings;
 pub mod source;
+pub mod state;
 pub mod symbol;
 pub mod telemetry;
 pub mod valuation;
+pub mod watch;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,6 +59,7 @@ use source::profile::Profile;
 use source::{Source, Surroundings};
 use telemetry::Metrics;
 use valuation::Valuation;
+use watch::Watched;
 
 /// Less time than this is too little for a call that is not in the air yet.
 const SHORTEST_CALL: Duration = Duration::from_millis(50);
@@ -69,6 +72,8 @@ pub struct Quotefold {
     pub sources: Vec<Arc<Source>>,
     /// What is remembered.
     pub board: Arc<Board>,
+    /// Which of the watched symbols lack a quote.
+    pub watched: Watched,
     /// Where the time comes from.
     pub clock: Clock,
     /// What is counted.
@@ -99,7 +104,8 @@ impl Quotefold {
     /// The service over any sources: how tests script their vendors.
     pub fn over(settings: Settings, sources: Vec<Arc<Source>>, around: &Surroundings, metrics: Metrics) -> Self {
         let (board, clock, tasks) = (Arc::clone(&around.board), around.clock.clone(), around.tasks.clone());
-        Quotefold { settings, sources, board, clock, metrics, tasks, simulated: false }
+        let watched = Watched::new(&settings.watch.symbols);
+        Quotefold { settings, sources, board, watched, clock, metrics, tasks, simulated: false }
     }
 
     /// What a question is checked against.

@@ -39,6 +39,19 @@ pub struct Question {
     pub sources: Option<Vec<String>>,
     /// Whether the caller wants the proof.
     pub quotes: bool,
+    /// Whether the caller waits for its turn at a scarce source.
+    pub patience: Patience,
+}
+
+/// Whether a caller waits for its turn at a scarce source.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Patience {
+    /// It does, and reserves may be asked for it.
+    #[default]
+    Waits,
+    /// It takes what can be had at once and harms nobody: it waits for no limit and no place, asks no reserve, and what it is
+    /// refused concerns it alone.
+    OnlyTries,
 }
 
 /// What a caller calls a success.
@@ -153,7 +166,25 @@ impl Question {
                 Some("false") => false,
                 Some(other) => return Err(bad("quotes", format!("quotes is {other:?}; true and false are allowed"))),
             },
+            patience: Patience::Waits,
         })
+    }
+
+    /// The question of somebody who keeps symbols fresh, and only tries.
+    pub fn trying(symbols: Vec<Symbol>, refresh_after: Duration, arrived: Moment, timeout: Duration) -> Self {
+        Question {
+            symbols,
+            renamed: BTreeMap::new(),
+            currency: None,
+            arrived,
+            timeout,
+            refresh_after: Some(refresh_after),
+            max_age: None,
+            require: Require::Any,
+            sources: None,
+            quotes: true,
+            patience: Patience::OnlyTries,
+        }
     }
 
     /// When the caller's patience ends.

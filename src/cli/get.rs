@@ -94,7 +94,7 @@ fn unable(url: &str, why: &str) -> Exit {
 }
 
 async fn ask(base: &str, query: &str, patience: Duration) -> Asked {
-    let client = match crate::source::fetch::client() {
+    let client = match crate::source::fetch::connector::client() {
         Ok(client) => client,
         Err(error) => return Asked::NoServer(root_cause(&error.without_url())),
     };

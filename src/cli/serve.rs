@@ -12,12 +12,14 @@ use super::{Demo, Exit, Serve, options, settings};
 use crate::Quotefold;
 use crate::clock::Clock;
 use crate::demo;
-use crate::server::drain::Drain;
+use crate::server::drain::{Drain, Stage};
 use crate::server::listen::{self, Limits};
 use crate::server::router;
 use crate::settings::Settings;
 use crate::settings::load::LoadOptions;
+use crate::state;
 use crate::telemetry::start_logging;
+use crate::watch;
 
 /// What is left running when the server has ended gets so long to notice.
 const LAST_MOMENT: Duration = Duration::from_millis(200);
@@ -35,10 +37,22 @@ pub(super) fn serve(arguments: &Serve) -> io::Result<Exit> {
         Err(error) => return Ok(wrong(&error.to_string())),
     };
     on_runtime(async {
+        let keeping = match service.settings.state.path.as_deref().map(|path| state::keep::begin(&service, path)) {
+            None => None,
+            Some(Ok(keeping)) => Some(keeping),
+            Some(Err(error)) => return Ok(wrong(&error.to_string())),
+        };
         let Some(listener) = bind(&service.settings.server.listen).await? else { return Ok(Exit::Configuration) };
         let drain = on_signals()?;
         print(&format!("quotefold listens on http://{}\n", listener.local_addr()?))?;
-        until_ended(&service, listener, drain, Router::new()).await
+        let draining = drain.clone();
+        let draining = async move { draining.reached(Stage::Draining).await };
+        tokio::spawn(watch::run(Arc::clone(&service), fastrand::Rng::new(), draining));
+        let exit = until_ended(&service, listener, drain, Router::new()).await;
+        if let Some(keeping) = keeping {
+            keeping.finish().await;
+        }
+        exit
     })
 }
 

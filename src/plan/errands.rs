@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::{Basis, Errand, Purpose, Spare, Target, Way, is_usable};
 use crate::board::{Known, Need};
+use crate::question::Patience;
 use crate::quote::Role;
 use crate::source::profile::Profile;
 use crate::source::share::Ask;
@@ -77,6 +78,7 @@ impl Basis<'_> {
         spares: &mut Vec<Spare>,
     ) -> Errand {
         let (mut due, mut young, mut settled) = (Vec::new(), Vec::new(), Vec::new());
+        let is_reserve = source.settings.role == Role::Reserve;
         for (place, one) in wanted.iter().enumerate() {
             let known = known(memory, source, one.asked);
             let need = self.need(source, one.asked, one.refresh_after);
@@ -88,7 +90,9 @@ impl Basis<'_> {
                         young.push((answered, one.asked.clone()));
                     }
                 }
-                None if source.settings.role == Role::Reserve && !one.needs_reserves => {
+                // what is scarce is not spent on somebody who only tries
+                None if is_reserve && self.question.patience == Patience::OnlyTries => {}
+                None if is_reserve && !one.needs_reserves => {
                     let targets = one.targets.iter().map(|symbol| (*symbol).clone()).collect();
                     spares.push(Spare { source: index, asked: one.asked.clone(), need, targets });
                 }

@@ -80,6 +80,11 @@ fn report(service: &Quotefold, draining: bool, now: Moment) -> Report {
         "prices".to_owned(),
         [Check { status: if nothing_to_show { Health::Fail } else { Health::Pass }, output }],
     );
+    if !service.settings.watch.symbols.is_empty() {
+        let output = service.watched.lacking();
+        let status = if output.is_some() { Health::Warn } else { Health::Pass };
+        checks.insert("watch".to_owned(), [Check { status, output }]);
+    }
     let status = checks.values().map(|[check]| check.status).max().unwrap_or(Health::Pass);
     Report { status, version: env!("CARGO_PKG_VERSION"), checks }
 }

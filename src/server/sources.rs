@@ -35,6 +35,7 @@ struct On<'a> {
     role: &'static str,
     classes: &'a [Class],
     account: &'a str,
+    hosts: Vec<String>,
     limits: Vec<Left>,
     cooldown: Option<Cooling>,
     breaker: Circuit,
@@ -118,6 +119,7 @@ fn on(source: &Source, now: Moment) -> On<'_> {
         role: settings.role.as_str(),
         classes: &settings.classes,
         account: &settings.account,
+        hosts: source.profile.hosts(),
         limits: source
             .account
             .left(now.monotonic)

@@ -3,6 +3,7 @@
 mod rules;
 pub(super) mod server;
 mod sources;
+mod standing;
 
 use std::collections::BTreeMap;
 
@@ -25,6 +26,7 @@ pub(super) struct Report<'d> {
 pub(super) fn check(settings: &Settings, stated: &BTreeMap<String, SourceTable>, report: &mut Report<'_>) {
     server::check(settings, report);
     rules::check(settings, report);
+    standing::check(settings, report);
     sources::check(settings, stated, report);
 }
 

@@ -104,6 +104,8 @@ pub fn load(options: &LoadOptions) -> Result<Settings, ConfigErrors> {
     let settings = Settings {
         classes: classes(&file),
         symbols,
+        state: file.state.resolve(),
+        watch: file.watch.resolve(watched(&file, &mut report)),
         log: file.log.resolve(),
         sources: on,
         off,
@@ -142,6 +144,19 @@ fn symbols(file: &FileTable, report: &mut Report<'_>) -> BTreeMap<Symbol, super:
                 }
             }
             Err(error) => report.at(&["symbols", text], error.to_string()),
+        }
+    }
+    symbols
+}
+
+/// The symbols to watch, each once.
+fn watched(file: &FileTable, report: &mut Report<'_>) -> Vec<Symbol> {
+    let mut symbols = Vec::new();
+    for text in file.watch.symbols.iter().flatten() {
+        match Symbol::parse(text) {
+            Ok(symbol) if symbols.contains(&symbol) => {}
+            Ok(symbol) => symbols.push(symbol),
+            Err(error) => report.at(&["watch", "symbols"], error.to_string()),
         }
     }
     symbols

@@ -13,6 +13,7 @@ pub mod source;
 pub mod units;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use rust_decimal::Decimal;
@@ -32,6 +33,10 @@ pub struct Settings {
     pub classes: BTreeMap<Class, ClassSettings>,
     /// Symbols where the rules guess wrong.
     pub symbols: BTreeMap<Symbol, SymbolSettings>,
+    /// What outlives a restart.
+    pub state: StateSettings,
+    /// What is kept fresh without being asked for.
+    pub watch: WatchSettings,
     /// What is logged.
     pub log: LogSettings,
     /// The sources that are switched on, in the order of their names.
@@ -99,6 +104,22 @@ pub struct SymbolSettings {
     pub class: Option<Class>,
     /// What sources call it. If any is named here, it is a name of the user's own: no other source is asked for it.
     pub spelled: BTreeMap<String, String>,
+}
+
+/// What outlives a restart.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StateSettings {
+    /// The file it is kept in; `None`: nothing is kept.
+    pub path: Option<PathBuf>,
+}
+
+/// What is kept fresh without being asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WatchSettings {
+    /// The symbols, each once.
+    pub symbols: Vec<Symbol>,
+    /// How often; at least a second.
+    pub every: Duration,
 }
 
 /// What is logged.

@@ -8,7 +8,7 @@ use secrecy::ExposeSecret;
 use toml::Value;
 
 use super::secrets::{MASK, mask_url, scrub};
-use super::source::{ClassFormat, Cost, Format, SourceSettings};
+use super::source::{Bases, ClassFormat, Cost, Format, SourceSettings};
 use super::units::{Bytes, Percent, Span};
 use super::{ClassSettings, LogFormat, RequestLog, Settings};
 use crate::fold::BelowQuorum;
@@ -31,6 +31,13 @@ impl Settings {
             page.some("class", set.class.map(crate::symbol::Class::as_str));
             page.table("spelled", &set.spelled);
         }
+        if let Some(path) = &self.state.path {
+            page.section(&["state"]);
+            page.line("path", path.display().to_string());
+        }
+        page.section(&["watch"]);
+        page.line("symbols", texts(&self.watch.symbols));
+        page.span("every", self.watch.every);
         page.section(&["log"]);
         page.line("level", self.log.level.as_str());
         page.line(
@@ -122,7 +129,12 @@ impl Page {
         self.some("currencies", (!source.currencies.is_empty()).then(|| texts(&source.currencies)));
         self.some("symbols", (!source.symbols.is_empty()).then(|| texts(&source.symbols)));
         self.line("role", source.role.as_str());
-        self.line("url", mask_url(&shown(&source.url)));
+        let mirrored = (!source.mirrors.is_empty()).then(|| Bases::of(&source.urls().collect::<Vec<_>>()));
+        let (url, bases) = mirrored.map_or((source.url.clone(), None), |(url, bases)| (url, Some(bases.0)));
+        let masked = |url: &String| mask_url(&shown(url));
+        self.line("url", masked(&url));
+        self.some("base_url", bases.map(|bases| texts(&bases.iter().map(masked).collect::<Vec<_>>())));
+        self.some("ca_file", source.authority.as_ref().map(|authority| shown(&authority.file)));
         self.line("method", source.method.as_str());
         self.some("body", source.body.as_deref().map(shown));
         let headers = source.headers.iter().map(|(name, value)| (name.clone(), shown(value)));

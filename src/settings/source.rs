@@ -3,6 +3,8 @@
 //! A [`SourceTable`] is what a file says, in the catalogue or a user's own, with everything optional. Tables are laid over
 //! each other (the user's over the catalogue's) and then resolved into [`SourceSettings`], where nothing is left open.
 
+mod authority;
+mod bases;
 mod example;
 mod table;
 
@@ -17,6 +19,8 @@ use super::units::{Glob, Limit};
 use crate::quote::Role;
 use crate::symbol::{Class, Symbol};
 
+pub use authority::Authority;
+pub use bases::Bases;
 pub use example::{Example, Expected};
 pub use table::SourceTable;
 
@@ -37,8 +41,12 @@ pub struct SourceSettings {
     pub role: Role,
     /// The account whose limits and cooldown it shares.
     pub account: String,
-    /// Where to ask; `base_url` is already in its place.
+    /// Where to ask; `base_url` is already in its place, the first one if it names several.
     pub url: String,
+    /// The same at the other addresses of `base_url`, in the order in which they are tried: the vendor's mirrors.
+    pub mirrors: Vec<String>,
+    /// What is trusted besides the system's certificates.
+    pub authority: Option<Authority>,
     /// The method of a call.
     pub method: Method,
     /// The body of a `POST`.
@@ -119,6 +127,11 @@ pub enum Method {
 }
 
 impl SourceSettings {
+    /// Every URL it can be asked at, the first one first.
+    pub fn urls(&self) -> impl Iterator<Item = &str> {
+        [&self.url].into_iter().chain(&self.mirrors).map(String::as_str)
+    }
+
     /// Whether a call says which symbols it is about. Where it does not, every reply holds all there is.
     pub fn asks_by_name(&self) -> bool {
         let texts = || self.headers.values().chain(self.body.as_ref()).chain([&self.url]);

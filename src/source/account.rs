@@ -4,6 +4,7 @@
 //! [`super::rate_limit`].
 
 mod heed;
+mod remember;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,6 +24,8 @@ pub struct Account {
     name: String,
     /// Whether a refusal can be the key's fault.
     has_key: bool,
+    /// Tells one key from another, and nothing of either.
+    key_mark: Option<u16>,
     limits: Vec<Limit>,
     state: Mutex<State>,
     cooling: watch::Sender<Option<Cooldown>>,
@@ -38,6 +41,8 @@ struct State {
     /// Units of batches that have departed and not yet reached the limit: they are as good as spent.
     expected: usize,
     cooldowns: Cooldowns,
+    /// Grows with everything that must outlive a restart.
+    revision: u64,
 }
 
 #[derive(Debug)]
@@ -79,6 +84,7 @@ impl Account {
         Account {
             name: name.to_owned(),
             has_key: true,
+            key_mark: None,
             limits,
             state: Mutex::default(),
             cooling: watch::Sender::new(None),
@@ -88,6 +94,16 @@ impl Account {
     /// The same for a vendor that is asked without a key.
     pub fn without_key(self) -> Self {
         Account { has_key: false, ..self }
+    }
+
+    /// The same with a mark of its key.
+    pub fn marked(self, key_mark: Option<u16>) -> Self {
+        Account { key_mark, ..self }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -197,6 +213,7 @@ impl Account {
         }
         state.promised.retain(|unit| unit.ticket != ticket);
         state.spent.extend(std::iter::repeat_n(now, units));
+        state.revision += 1;
         Ok(())
     }
 
@@ -205,8 +222,7 @@ impl Account {
     }
 
     fn forget_old(&self, state: &mut State, now: Instant) {
-        let longest = self.limits.iter().map(|limit| limit.period).max().unwrap_or_default();
-        while state.spent.front().is_some_and(|at| *at + longest <= now) {
+        while state.spent.front().is_some_and(|at| *at + self.longest() <= now) {
             state.spent.pop_front();
         }
     }

@@ -5,11 +5,12 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::error::SourceError;
+use crate::state::Refused;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 /// The longest a quota takes to be filled again, whatever a vendor writes.
-const MONTH: Duration = Duration::from_secs(31 * 86_400);
+pub(crate) const MONTH: Duration = Duration::from_secs(31 * 86_400);
 
 /// A time in which a vendor is not called.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,9 +24,9 @@ pub struct Cooldown {
 /// How often in a row a vendor refused us, by kind of refusal: each time the wait doubles.
 #[derive(Debug, Default)]
 pub struct Cooldowns {
-    rate_limited: u32,
-    quota_exhausted: u32,
-    unauthorized: u32,
+    refused: Refused,
+    /// When it last did.
+    last: Option<Instant>,
 }
 
 impl Cooldown {
@@ -41,6 +42,16 @@ impl Cooldown {
 }
 
 impl Cooldowns {
+    /// Goes on after refusals that were counted before a restart.
+    pub fn after(refused: Refused) -> Self {
+        Cooldowns { refused, last: None }
+    }
+
+    /// The refusals in a row so far.
+    pub fn refused(&self) -> Refused {
+        self.refused
+    }
+
     /// Whether an error means that the vendor wants to be left alone.
     pub fn concerns(error: &SourceError) -> bool {
         use SourceError::{QuotaExhausted, RateLimited, Unauthorized};
@@ -52,25 +63,33 @@ impl Cooldowns {
     /// What the vendor names is kept to (at most a minute for a rate limit: a day's wait for one call too many is a vendor's
     /// mistake more often than its wish); else the wait doubles with each refusal in a row.
     pub fn begin(&mut self, error: &SourceError, now: Instant) -> Cooldown {
+        let Refused { rate_limited, quota_exhausted, unauthorized } = &mut self.refused;
+        self.last = Some(now);
         let wait = match error {
             SourceError::RateLimited { retry_after: Some(wait), .. } => (*wait).min(MINUTE),
-            SourceError::RateLimited { .. } => doubled(&mut self.rate_limited, Duration::from_secs(1), MINUTE),
+            SourceError::RateLimited { .. } => doubled(rate_limited, Duration::from_secs(1), MINUTE),
             SourceError::QuotaExhausted { retry_after: Some(wait), .. } => (*wait).min(MONTH),
-            SourceError::QuotaExhausted { .. } => doubled(&mut self.quota_exhausted, 15 * MINUTE, 6 * HOUR),
-            _ => doubled(&mut self.unauthorized, 5 * MINUTE, HOUR),
+            SourceError::QuotaExhausted { .. } => doubled(quota_exhausted, 15 * MINUTE, 6 * HOUR),
+            _ => doubled(unauthorized, 5 * MINUTE, HOUR),
         };
         Cooldown { until: now + wait, error: error.clone() }
     }
 
-    /// A success: the next wait is the shortest again.
-    pub fn reset(&mut self) {
-        *self = Cooldowns::default();
+    /// A success of a call that was sent at an instant: the next wait is the shortest again. Whether that changes anything.
+    ///
+    /// One that was sent before the last refusal came says nothing of what the vendor thinks since.
+    pub fn reset(&mut self, sent: Instant) -> bool {
+        let changes = self.refused != Refused::default() && self.last.is_none_or(|last| last < sent);
+        if changes {
+            self.refused = Refused::default();
+        }
+        changes
     }
 }
 
 fn doubled(times: &mut u32, first: Duration, most: Duration) -> Duration {
     let wait = first.saturating_mul(1 << (*times).min(16)).min(most);
-    *times += 1;
+    *times = times.saturating_add(1);
     wait
 }
 
@@ -113,7 +132,17 @@ mod tests {
         let (mut cooldowns, now) = (Cooldowns::default(), Instant::now());
         cooldowns.begin(&rate_limited(None), now);
         cooldowns.begin(&rate_limited(None), now);
-        cooldowns.reset();
-        assert_eq!(cooldowns.begin(&rate_limited(None), now).until - now, Duration::from_secs(1));
+        let next = now + Duration::from_secs(1);
+        cooldowns.reset(next);
+        assert_eq!(cooldowns.begin(&rate_limited(None), next).until - next, Duration::from_secs(1));
+    }
+
+    #[test]
+    fn a_success_of_a_call_that_was_sent_before_the_refusal_does_not() {
+        let (mut cooldowns, sent) = (Cooldowns::default(), Instant::now());
+        let refused = sent + Duration::from_millis(50);
+        cooldowns.begin(&rate_limited(None), refused);
+        cooldowns.reset(sent);
+        assert_eq!(cooldowns.begin(&rate_limited(None), refused).until - refused, Duration::from_secs(2));
     }
 }

@@ -3,14 +3,16 @@
 //! The leaf of a source's stack. It gives back what the reply means, never a half-read response, so that every guard around it
 //! covers the body too.
 
-use std::error::Error;
+pub mod connector;
+pub mod mirrors;
+pub mod names;
+mod reply;
+mod trouble;
+
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
-use jiff::Timestamp;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
-use reqwest::{Client, Response};
+use reqwest::{RequestBuilder, Response, Url};
 use secrecy::ExposeSecret;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -21,9 +23,13 @@ use super::batch::{Batch, Reply};
 use super::error::SourceError;
 use super::extract::RawReply;
 use super::profile::Profile;
-use crate::clock::{Clock, age};
+use super::spelling::HttpRequest;
+use crate::clock::Clock;
 use crate::settings::source::Method;
 use crate::symbol::Symbol;
+use connector::Connector;
+pub(in crate::source) use trouble::host;
+use trouble::{Trouble, trouble};
 
 /// Bodies longer than this are filtered off the threads that serve requests.
 const LARGE_BODY: usize = 64 << 10;
@@ -33,36 +39,16 @@ const LARGE_BODY: usize = 64 << 10;
 pub struct Fetch(Arc<Inner>);
 
 struct Inner {
-    client: Client,
+    connector: Connector,
     profile: Arc<Profile>,
     clock: Clock,
     large_bodies: Arc<Semaphore>,
 }
 
-/// The HTTP client that all sources share: no redirects (they lead into private networks), no retries, no proxies by chance.
-///
-/// # Errors
-/// When the system's certificates cannot be read.
-pub fn client() -> reqwest::Result<Client> {
-    // an error means that a provider is installed already
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    Client::builder()
-        .user_agent(concat!("quotefold/", env!("CARGO_PKG_VERSION")))
-        .retry(reqwest::retry::never())
-        .redirect(reqwest::redirect::Policy::none())
-        .referer(false)
-        .no_proxy()
-        .connect_timeout(Duration::from_secs(2))
-        // below the keep-alive of most servers, so that a connection is not used as it is being closed
-        .pool_idle_timeout(Duration::from_secs(15))
-        .tcp_nodelay(true)
-        .build()
-}
-
 impl Fetch {
     /// The leaf for one source. `large_bodies` has a permit per core, and is shared by all.
-    pub fn new(client: Client, profile: Arc<Profile>, clock: Clock, large_bodies: Arc<Semaphore>) -> Self {
-        Fetch(Arc::new(Inner { client, profile, clock, large_bodies }))
+    pub fn new(connector: Connector, profile: Arc<Profile>, clock: Clock, large_bodies: Arc<Semaphore>) -> Self {
+        Fetch(Arc::new(Inner { connector, profile, clock, large_bodies }))
     }
 
     /// One exchange over the wire, without reading what it means: for looking at a source by hand.
@@ -98,26 +84,76 @@ impl Inner {
     async fn send(&self, asked: &[Symbol]) -> Result<RawReply, SourceError> {
         let sent = Instant::now();
         let call = self.profile.extractor.spelling().request(asked);
-        let mut request = match call.method {
-            Method::Get => self.client.get(&call.url),
-            Method::Post => self.client.post(&call.url),
-        };
-        for (name, value) in &call.headers {
-            request = request.header(name, value.expose_secret());
-        }
-        if let Some(body) = call.body {
-            request = request.body(body);
-        }
-        let response = request.send().await.map_err(|error| self.describe(&error))?;
+        let response = self.reach(&call).await?;
         let status = response.status().as_u16();
-        let retry_after = retry_after(response.headers(), self.clock.now().wall);
-        let page = is_page(response.headers());
+        let retry_after = reply::retry_after(response.headers(), self.clock.now().wall);
+        let page = reply::is_page(response.headers());
         if page && (200..300).contains(&status) {
             return Err(SourceError::Malformed("the reply is a web page (text/html), not data".to_owned()));
         }
         // an error page says nothing beyond its status
         let body = if page { Vec::new() } else { self.body(response).await? };
         Ok(RawReply { status, body, retry_after, received_at: self.clock.now().wall, latency: sent.elapsed() })
+    }
+
+    /// Sends a call to the first of the vendor's addresses that can be reached. Nothing has reached those before it, so to
+    /// the vendor it is one call. Whatever comes after a connection is the call's end, and so is a refused certificate.
+    async fn reach(&self, call: &HttpRequest) -> Result<Response, SourceError> {
+        let (urls, mirrors) = (call.urls().collect::<Vec<_>>(), &self.profile.mirrors);
+        let order: Vec<usize> = mirrors.order(urls.len()).collect();
+        let mut unreachable: Vec<String> = Vec::new();
+        for place in order.iter().copied() {
+            if !unreachable.is_empty() {
+                mirrors.turn_to(place);
+            }
+            let ended = match self.request(call, urls[place]).send().await {
+                Ok(response) => Ok(response),
+                Err(error) => match self.trouble(&error, error.url()) {
+                    Trouble::Unreachable(host, why) => {
+                        unreachable.push(self.shown(&format!("{host}: {why}")));
+                        continue;
+                    }
+                    Trouble::Tls(why) => {
+                        // an address with a false certificate is none to remember
+                        if place != order[0] {
+                            mirrors.turn_to(order[0]);
+                        }
+                        return Err(SourceError::Tls(self.shown(&why)));
+                    }
+                    Trouble::Broken(why) => Err(SourceError::Connection(self.shown(&why))),
+                },
+            };
+            self.tell(place, &unreachable);
+            return ended;
+        }
+        // who reaches nobody has learnt nothing
+        order.first().inspect(|first| mirrors.turn_to(**first));
+        let intro = if urls.len() > 1 { "no address can be reached: " } else { "cannot reach " };
+        Err(SourceError::Connection(format!("{intro}{}", unreachable.join("; "))))
+    }
+
+    /// Says in the log that the vendor is asked elsewhere, once.
+    fn tell(&self, place: usize, unreachable: &[String]) {
+        if self.profile.mirrors.is_news(place) {
+            let (source, hosts, unreachable) = (self.profile.name(), self.profile.hosts(), unreachable.join("; "));
+            let host = hosts.first().map(String::as_str).unwrap_or_default();
+            tracing::warn!(source, host, unreachable, "the source is asked at another of its addresses from now on");
+        }
+    }
+
+    fn request(&self, call: &HttpRequest, url: &str) -> RequestBuilder {
+        let client = &self.connector.client;
+        let mut request = match call.method {
+            Method::Get => client.get(url),
+            Method::Post => client.post(url),
+        };
+        for (name, value) in &call.headers {
+            request = request.header(name, value.expose_secret());
+        }
+        match &call.body {
+            Some(body) => request.body(body.clone()),
+            None => request,
+        }
     }
 
     /// Reads a body, and stops at the first byte that is too much.
@@ -128,7 +164,8 @@ impl Inner {
             return Err(too_large());
         }
         let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| self.describe(&error))? {
+        let url = response.url().clone();
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.broken(&error, &url))? {
             if body.len() + chunk.len() > limit {
                 return Err(too_large());
             }
@@ -156,61 +193,21 @@ impl Inner {
         Ok(Reply { rows: rows.outcomes })
     }
 
-    /// What an HTTP error means. Its own text may hold the URL, and the URL the key: of both only the host is shown.
-    fn describe(&self, error: &reqwest::Error) -> SourceError {
-        let mut cause: &dyn Error = error;
-        let mut tls = false;
-        while let Some(deeper) = cause.source() {
-            cause = deeper;
-            let inside = cause.downcast_ref::<std::io::Error>().and_then(|error| error.get_ref()?.downcast_ref());
-            tls |= cause.is::<rustls::Error>() || inside.is_some_and(|_: &rustls::Error| true);
-        }
-        // without a cause, the error's own text is all there is, and it may hold the URL
-        let text =
-            if error.source().is_some() { cause.to_string() } else { "the request could not be sent".to_owned() };
-        let host = error.url().and_then(reqwest::Url::host_str).filter(|_| error.is_connect());
-        let text = host.map_or(text.clone(), |host| format!("cannot reach {host}: {text}"));
-        let text = self.profile.extractor.scrub().clean(&text);
-        match (tls, error.is_timeout()) {
-            (true, _) => SourceError::Tls(text),
-            (_, true) => SourceError::Connection("no connection in time".to_owned()),
-            _ => SourceError::Connection(text),
+    /// Why a body broke off.
+    fn broken(&self, error: &reqwest::Error, url: &Url) -> SourceError {
+        match self.trouble(error, Some(url)) {
+            Trouble::Tls(why) => SourceError::Tls(self.shown(&why)),
+            Trouble::Unreachable(_, why) | Trouble::Broken(why) => SourceError::Connection(self.shown(&why)),
         }
     }
-}
 
-/// Whether a reply is for a browser: a captive portal, a firewall's refusal.
-fn is_page(headers: &HeaderMap) -> bool {
-    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default().to_ascii_lowercase();
-    kind.starts_with("text/html") || kind.starts_with("application/xhtml")
-}
+    /// What an HTTP error means.
+    fn trouble(&self, error: &reqwest::Error, url: Option<&Url>) -> Trouble {
+        trouble(error, url, &self.connector, self.profile.settings.authority.is_some())
+    }
 
-/// How long a vendor wants to be left alone: `Retry-After` in seconds or as a date. Zero, past and unreadable count as none.
-fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    let wait = match text.parse::<u64>() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => age(jiff::fmt::rfc2822::parse(text).ok()?.timestamp(), now),
-    };
-    Some(wait).filter(|wait| !wait.is_zero())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn retry_after_is_seconds_or_a_date_and_nonsense_is_none() {
-        let now: Timestamp = "2026-11-20T14:31:00Z".parse().unwrap();
-        let read = |text: &str| {
-            let headers = HeaderMap::from_iter([(RETRY_AFTER, text.parse().unwrap())]);
-            retry_after(&headers, now).map(|wait| wait.as_secs())
-        };
-        assert_eq!(read("7"), Some(7));
-        assert_eq!(read("86400"), Some(86_400));
-        assert_eq!(read("Fri, 20 Nov 2026 14:31:30 GMT"), Some(30));
-        for none in ["0", "-5", "soon", "Fri, 20 Nov 2026 14:30:00 GMT"] {
-            assert_eq!(read(none), None, "{none}");
-        }
+    /// Words that may be shown: a host may be made of a key, and a certificate may say anything.
+    fn shown(&self, words: &str) -> String {
+        self.profile.extractor.scrub().clean(words)
     }
 }

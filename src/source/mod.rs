@@ -26,10 +26,12 @@ pub mod share;
 pub mod spelling;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use secrecy::ExposeSecret;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
@@ -54,6 +56,8 @@ use cooldown::Cooldown;
 use error::SourceError;
 use extract::Extractor;
 use fetch::Fetch;
+use fetch::connector::Connectors;
+use fetch::names::Names;
 use profile::Profile;
 use rate_limit::RateLimitLayer;
 use record::Record;
@@ -119,13 +123,14 @@ impl Source {
         let (settings, name) = (&profile.settings, &profile.settings.name);
         let breaker = Arc::new(Breaker::new(name, metrics.clone()));
         let record = Arc::new(Record::new(name, metrics.clone()));
+        let attempt = longest_attempt(settings.timeout, around.budget);
         let guards = Guards {
             account: Arc::clone(&account),
             breaker: Arc::clone(&breaker),
-            retries: RetryPolicy::new(name, settings.retries, Arc::clone(&breaker), metrics.clone()),
+            retries: RetryPolicy::new(name, settings.retries, attempt, Arc::clone(&breaker), metrics.clone()),
             calls: CallLayer { record: Arc::clone(&record), clock: around.clock.clone() },
             concurrency: settings.concurrency,
-            attempt: longest_attempt(settings.timeout, around.budget),
+            attempt,
         };
         let share = Share::new(Parts {
             origin: Arc::clone(profile.plain_origin()),
@@ -141,6 +146,8 @@ impl Source {
                 unknown_kills: settings.unknown_kills,
                 holds_all: !settings.asks_by_name(),
             },
+            places: settings.concurrency,
+            breaker: Arc::clone(&breaker),
             budget: around.budget,
         });
         Source { profile, share, account, breaker, record }
@@ -177,7 +184,7 @@ pub enum SetupError {
 /// # Errors
 /// The first source that cannot be set up.
 pub fn set_up(settings: &Settings, around: &Surroundings, metrics: &Metrics) -> Result<Vec<Arc<Source>>, SetupError> {
-    let client = fetch::client()?;
+    let mut connectors = Connectors::new(Names::of_the_system());
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let large_bodies = Arc::new(Semaphore::new(cores));
     let mut accounts: BTreeMap<String, Arc<Account>> = BTreeMap::new();
@@ -191,15 +198,24 @@ pub fn set_up(settings: &Settings, around: &Surroundings, metrics: &Metrics) -> 
         let limits: Vec<Limit> = limits.into_iter().map(|(period, calls)| Limit { calls, period }).collect();
         let has_key = settings.sources.iter().any(|other| other.account == source.account && other.key.is_some());
         let account = accounts.entry(source.account.clone()).or_insert_with(|| {
-            let account = Account::new(&source.account, &limits);
+            let account = Account::new(&source.account, &limits).marked(key_mark(settings, &source.account));
             Arc::new(if has_key { account } else { account.without_key() })
         });
         let profile = Arc::new(Profile::new(source.clone(), extractor, settings));
         let (clock, large_bodies) = (around.clock.clone(), Arc::clone(&large_bodies));
-        let fetch = Fetch::new(client.clone(), Arc::clone(&profile), clock, large_bodies);
+        let fetch = Fetch::new(connectors.of(source)?, Arc::clone(&profile), clock, large_bodies);
         sources.push(Arc::new(Source::over(fetch, profile, Arc::clone(account), metrics, around)));
     }
     Ok(sources)
+}
+
+/// A mark of the secrets that an account's sources send: two bytes, which tell two keys apart and neither of them.
+fn key_mark(settings: &Settings, account: &str) -> Option<u16> {
+    let secrets = settings.sources.iter().filter(|source| source.account == account).flat_map(|source| &source.hidden);
+    let secrets: BTreeSet<&str> = secrets.map(ExposeSecret::expose_secret).collect();
+    let mut hasher = DefaultHasher::new();
+    secrets.hash(&mut hasher);
+    (!secrets.is_empty()).then(|| u16::try_from(hasher.finish() & 0xffff).unwrap_or_default())
 }
 
 /// The symbols whose class is set, because their spelling does not say it.

@@ -4,7 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use reqwest::Url;
+
 use super::extract::Extractor;
+use super::fetch;
+use super::fetch::mirrors::Mirrors;
 use crate::quote::Origin;
 use crate::settings::Settings;
 use crate::settings::source::SourceSettings;
@@ -16,6 +20,8 @@ pub struct Profile {
     pub settings: SourceSettings,
     /// How it spells symbols, and what its replies mean.
     pub extractor: Extractor,
+    /// Which of its vendor's addresses is asked first: all that a call changes here.
+    pub mirrors: Mirrors,
     origins: BTreeMap<Class, Arc<Origin>>,
     plain: Arc<Origin>,
 }
@@ -33,12 +39,20 @@ impl Profile {
         };
         let origins = source.classes.iter().map(|class| (*class, origin(lag_ms(*class)))).collect();
         let plain = origin(milliseconds(source.lag));
-        Profile { settings: source, extractor, origins, plain }
+        Profile { settings: source, extractor, mirrors: Mirrors::default(), origins, plain }
     }
 
     /// The source's name.
     pub fn name(&self) -> &str {
         &self.settings.name
+    }
+
+    /// The hosts it is asked at, in the order in which they are tried now. Without a key that may be a part of one.
+    pub fn hosts(&self) -> Vec<String> {
+        let request = self.extractor.spelling().request(&[]);
+        let urls: Vec<Option<Url>> = request.urls().map(|url| Url::parse(url).ok()).collect();
+        let hosts = self.mirrors.order(urls.len()).filter_map(|place| urls[place].as_ref().map(fetch::host));
+        hosts.map(|host| self.extractor.scrub().clean(&host)).collect()
     }
 
     /// Whether it may be asked for a symbol of a class at all.

@@ -93,8 +93,9 @@ where
         let (account, inner) = (Arc::clone(&self.account), self.inner.clone());
         Box::pin(async move {
             admit(&account, &batch).await?;
+            let sent = Instant::now();
             let result = inner.oneshot(batch).await;
-            account.heed(&result, Instant::now());
+            account.heed(&result, sent, Instant::now());
             result
         })
     }

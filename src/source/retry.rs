@@ -1,7 +1,7 @@
 //! Decides whether a failed call is sent again: once, a moment later, and only where that can help.
 //!
-//! What can help is a new connection, or a gateway's second try. A reply that was read is final. A timeout is not tried again:
-//! the other sources are the second try.
+//! What can help is a new connection, or a gateway's second try. A reply that was read is final. A timeout is not tried again,
+//! nor is what took as long as one: the other sources are the second try.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,6 +34,8 @@ struct Shared {
     budget: TpsBudget,
     breaker: Arc<Breaker>,
     metrics: Metrics,
+    /// What failed after more than this was no passing trouble.
+    quick: Duration,
 }
 
 /// When one call is sent again. Each call gets a clone.
@@ -46,17 +48,19 @@ pub struct RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// At most so many retries per call of a source.
-    pub fn new(source: &str, retries: usize, breaker: Arc<Breaker>, metrics: Metrics) -> Self {
+    /// At most so many retries per call of a source, whose attempts may take so long.
+    pub fn new(source: &str, retries: usize, attempt: Duration, breaker: Arc<Breaker>, metrics: Metrics) -> Self {
         let budget = TpsBudget::new(BUDGET_WINDOW, LEAST_PER_SECOND, SHARE);
-        let shared = Shared { source: source.to_owned(), budget, breaker, metrics };
+        let shared = Shared { source: source.to_owned(), budget, breaker, metrics, quick: attempt / 2 };
         RetryPolicy { shared: Arc::new(shared), left: retries, first: None }
     }
 
     /// Whether there is a point in another try, before the budget is asked.
     fn may_help(&self, error: &SourceError, batch: &Batch, pause: Duration) -> bool {
-        let in_time = || Instant::now() + pause < batch.sends_by;
-        self.left > 0 && error.may_pass() && in_time() && self.shared.breaker.is_closed()
+        let now = Instant::now();
+        let was_quick = || batch.sent_for(now).is_some_and(|took| took <= self.shared.quick);
+        let in_time = now + pause < batch.sends_by;
+        self.left > 0 && error.may_pass() && in_time && was_quick() && self.shared.breaker.is_closed()
     }
 }
 

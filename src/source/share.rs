@@ -5,6 +5,8 @@
 //! leaves; how long one caller waits harms nobody else.
 
 mod arrival;
+mod attempt;
+mod departure;
 mod seating;
 mod turns;
 mod wait;
@@ -21,14 +23,16 @@ use tower::util::BoxCloneSyncService;
 
 use super::account::Account;
 use super::batch::{Batch, Reply};
+use super::breaker::Breaker;
 use super::error::SourceError;
 use super::record::Record;
 use crate::board::{Board, Need};
 use crate::clock::Clock;
+use crate::question::Patience;
 use crate::quote::{Origin, Outcome};
 use crate::symbol::Symbol;
 use arrival::{Arrival, fly};
-use seating::{Group, split_after, symbols};
+use seating::Group;
 pub use wait::Wait;
 
 /// A source's stack behind the share: a batch in, a reply out.
@@ -56,6 +60,10 @@ pub struct Parts {
     pub tasks: TaskTracker,
     /// How a batch is made up.
     pub batching: Batching,
+    /// Calls that may be in the air at once.
+    pub places: usize,
+    /// Whether it is asked at all.
+    pub breaker: Arc<Breaker>,
     /// What one call may take in all, waiting for its turn included.
     pub budget: Duration,
 }
@@ -128,30 +136,34 @@ impl Share {
     pub fn ask(&self, ask: &Ask) -> Vec<Wait> {
         let now = Instant::now();
         let mut flights = self.0.lock();
-        let mut waits = Vec::with_capacity(ask.due.len());
-        let mut left = Vec::new();
-        for (symbol, need) in &ask.due {
-            let known = self.0.parts.board.known(&self.0.parts.origin.source, symbol, now);
-            let fresh = known.filter(|known| known.is_settled(*need, now) || known.answered_since(ask.arrived));
-            match fresh {
-                Some(known) => waits.push(Wait::Here(Box::new(known.outcome))),
-                None => match flights.join(symbol).or_else(|| self.0.board_open(&mut flights, symbol, now)) {
-                    Some(wait) => waits.push(wait),
-                    None => left.push(symbol.clone()),
-                },
-            }
-        }
+        let (mut waits, left) = self.0.join_all(&mut flights, ask, Patience::Waits, now);
         waits.extend(self.0.start(&mut flights, &left, &ask.riders, now));
+        waits
+    }
+
+    /// The same for somebody who only tries: joins what is in the air, and starts what can be sent at this moment.
+    ///
+    /// What cannot is refused to this caller alone: it does not land on the board, and nobody remembers that it was wanted.
+    pub fn attempt(&self, ask: &Ask) -> Vec<Wait> {
+        let now = Instant::now();
+        let mut flights = self.0.lock();
+        let (mut waits, left) = self.0.join_all(&mut flights, ask, Patience::OnlyTries, now);
+        waits.extend(self.0.try_to_start(&mut flights, &left, &ask.riders, now));
         waits
     }
 
     /// Calls in the air.
     pub fn in_flight(&self) -> usize {
-        self.0.lock().air.values().map(|flight| flight.number).collect::<HashSet<_>>().len()
+        self.0.lock().batches()
     }
 }
 
 impl Flights {
+    /// Calls in the air.
+    fn batches(&self) -> usize {
+        self.air.values().map(|flight| flight.number).collect::<HashSet<_>>().len()
+    }
+
     /// Joins the flight of a symbol, if its call goes on.
     fn join(&self, symbol: &Symbol) -> Option<Wait> {
         let flight = self.air.get(symbol)?;
@@ -173,6 +185,24 @@ impl Inner {
         self.flights.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What is here or in the air already, and the symbols that are not.
+    fn join_all(&self, flights: &mut Flights, ask: &Ask, patience: Patience, now: Instant) -> (Vec<Wait>, Vec<Symbol>) {
+        let mut waits = Vec::with_capacity(ask.due.len());
+        let mut left = Vec::new();
+        // a batch that waits for its turn has seats for those who wait with it
+        let boards = patience == Patience::Waits;
+        for (symbol, need) in &ask.due {
+            let known = self.parts.board.known(&self.parts.origin.source, symbol, now);
+            let fresh = known.filter(|known| known.is_settled(*need, now) || known.answered_since(ask.arrived));
+            let wait = fresh.map(|known| Wait::Here(Box::new(known.outcome))).or_else(|| flights.join(symbol));
+            match wait.or_else(|| if boards { self.board_open(flights, symbol, now) } else { None }) {
+                Some(wait) => waits.push(wait),
+                None => left.push(symbol.clone()),
+            }
+        }
+        (waits, left)
+    }
+
     /// Boards the batch that is still waiting for its turn, if there is one with room.
     fn board_open(&self, flights: &mut Flights, symbol: &Symbol, now: Instant) -> Option<Wait> {
         let (number, batch, life) = flights.open.clone()?;
@@ -191,33 +221,17 @@ impl Inner {
         if let Some(cooldown) = self.parts.account.cooldown(now) {
             return self.refuse(left, &cooldown.refusal(now), cooldown.until);
         }
-        let ends_by = now + self.parts.budget;
-        // a call that leaves later is spent for nothing: nobody would wait for its end
-        let sends_by = ends_by.checked_sub(self.parts.record.usual_latency()).map_or(now, |at| at.max(now));
-        let costs_per_symbol = self.parts.batching.cost_per_symbol;
-        let units =
-            |groups: &[Group]| if costs_per_symbol { groups.iter().map(Group::len).sum() } else { groups.len() };
+        let (_, sends_by) = self.schedule(now);
         let room = |units| self.parts.account.room(units, now, sends_by);
         let mut groups = self.group(flights, left, now);
-        if room(units(&groups) + 1).0 <= units(&groups) {
+        if room(self.units(&groups) + 1).0 <= self.units(&groups) {
             // this request takes the last there is: others may have waited longer
             let line = self.line_up(flights, left, now);
             groups = self.group(flights, &line, now);
         }
-        let (granted, refusal) = room(units(&groups));
-        let late =
-            if costs_per_symbol { split_after(&mut groups, granted) } else { symbols(groups.split_off(granted)) };
-        if !costs_per_symbol {
-            let quoted = self.parts.batching.holds_all.then(|| self.parts.board.quoted_by(&self.parts.origin.source));
-            self.seat_riders(flights, &mut groups, quoted.as_deref().unwrap_or(riders), now);
-        }
-        let mut waits = Vec::new();
-        for group in &groups {
-            let batch = Batch::new(self.parts.batching.seats, costs_per_symbol, ends_by, sends_by);
-            waits.extend(self.depart(flights, group, batch, group.symbols.iter().any(|symbol| left.contains(symbol))));
-        }
-        // whoever rides along has its outcome from the board already, and whoever goes first is another's
-        waits.retain(|wait| left.contains(wait.symbol()));
+        let (granted, refusal) = room(self.units(&groups));
+        let late = self.cut(&mut groups, granted);
+        let mut waits = self.send(flights, groups, left, riders, now);
         if let Some(refusal @ SourceError::Throttled { retry_after, .. }) = &refusal {
             let until = now + *retry_after;
             let late: Vec<Symbol> = late.into_iter().filter(|symbol| left.contains(symbol)).collect();

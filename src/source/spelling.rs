@@ -3,6 +3,7 @@
 //! A spelling follows rules alone (`format`, `rename`, `spelled`), so the way back needs no guess: a reply is about a symbol
 //! if it names it exactly as the rules spell it, or by an alias that is written down.
 
+mod call;
 mod request;
 mod template;
 
@@ -13,7 +14,7 @@ use secrecy::SecretString;
 use crate::settings::source::{ClassFormat, Format, SourceSettings};
 use crate::settings::units::Glob;
 use crate::symbol::{Class, Symbol};
-pub use request::HttpRequest;
+pub use call::HttpRequest;
 pub(super) use request::RESERVED;
 use request::{RequestTemplate, Spelled};
 use template::Template;

@@ -132,6 +132,39 @@ fn a_source_can_be_like_another_and_times_give_way_to_the_whole() {
     assert!(settings.sources.iter().all(|source| source.timeout.as_millis() <= 500));
 }
 
+/// A certificate that can be an authority's.
+fn authority() -> String {
+    rcgen::generate_simple_self_signed(["authority.test".to_owned()]).unwrap().cert.pem()
+}
+
+#[test]
+fn mirrors_and_an_authority_are_printed_so_that_they_can_be_read_again() {
+    let file = TempFile::new(&authority());
+    let text = format!(
+        "[sources.kraken]\nbase_url = [\"https://a.test/k/\", \"https://me:planted@b.test:8443\"]\nca_file = {:?}\n\
+         [sources.second]\nlike = \"kraken\"\n[sources.third]\nlike = \"kraken\"\nbase_url = \"https://c.test\"",
+        file.0
+    );
+    let variable = ("QUOTEFOLD_SOURCES__COINBASE__BASE_URL", "[\"http://a.test\", \"http://b.test\"]");
+    let settings = load_text(&text, &[variable]).unwrap();
+    let [coinbase, kraken, second, third] = &settings.sources[..] else { panic!("{:?}", names(&settings)) };
+    assert!(kraken.url.starts_with("https://a.test/k/0/public/"), "{}", kraken.url);
+    assert!(kraken.mirrors.len() == 1 && kraken.mirrors[0].starts_with("https://me:planted@b.test:8443/0/public/"));
+    assert_eq!((&second.url, &second.mirrors), (&kraken.url, &kraken.mirrors));
+    assert!(third.url.starts_with("https://c.test/0/") && third.mirrors.is_empty(), "a list is not added to");
+    assert_eq!(coinbase.mirrors.len(), 1);
+    let authority = kraken.authority.as_ref().unwrap();
+    assert_eq!((authority.certificates.len(), Some(authority.file.as_str())), (1, file.0.to_str()));
+
+    let printed = settings.to_toml();
+    assert!(printed.contains("base_url = [\"https://a.test/k\", \"https://***@b.test:8443\"]"), "{printed}");
+    assert!(!printed.contains("planted"), "{printed}");
+    assert!(kraken.hidden.iter().any(|text| text.expose_secret().contains("planted")));
+    let again = load_text(&printed, &[]).unwrap();
+    assert_eq!(again.to_toml(), printed);
+    assert_eq!((&again.sources[1].url, &again.sources[1].authority), (&kraken.url, &kraken.authority));
+}
+
 #[test]
 fn no_error_and_no_printed_setting_shows_a_secret() {
     let secret = "s3cr3t-value";

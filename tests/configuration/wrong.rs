@@ -3,13 +3,16 @@
 use quotefold::settings::error::ConfigErrors;
 use quotefold::settings::load::{LoadOptions, load};
 
-use crate::{DESK, errors};
+use crate::{DESK, TempFile, authority, errors};
 
 #[test]
 fn a_wrong_configuration_is_named_by_line_key_and_cure() {
     let desk = |line: &str| format!("{DESK}{line}\n");
     let url = |url: &str| desk(&format!("url = \"{url}\""));
     let own = |line: &str| desk(&format!("url = \"https://x.test/{{symbols}}\"\n{line}"));
+    let pem = |body: &str| TempFile::new(&format!("-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n"));
+    let (not_pem, damaged, other) = (TempFile::new("-----BEGIN"), pem("!"), pem("AAAA"));
+    let authority = TempFile::new(&authority());
     let cases: Vec<(String, usize, &str, &str)> = vec![
         ("[server]\nlisten = ".into(), 2, "", "this is not TOML"),
         ("[server]\ntimout = \"2s\"".into(), 2, "server.timout", "did you mean `timeout`?"),
@@ -47,6 +50,16 @@ fn a_wrong_configuration_is_named_by_line_key_and_cure() {
         ("[fold]\ndisagree_beyond = \"80%\"".into(), 2, "fold.disagree_beyond", "50% or less"),
         ("[symbols.\"A B\"]\ncurrency = \"USD\"".into(), 1, "symbols.\"A B\"", "a symbol is made of"),
         ("[symbols.BTC-USD]\ncurrency = \"EUR\"".into(), 2, "symbols.BTC-USD.currency", "take this line out"),
+        ("[watch]\nevery = \"500ms\"".into(), 2, "watch.every", "write 1s to 1d"),
+        ("[watch]\nsymbols = [\"A B\"]".into(), 2, "watch.symbols", "a symbol is made of"),
+        (
+            "[server]\nsymbols = [\"ETH-*\"]\n[watch]\nsymbols = [\"ETH-USD\", \"AAPL\"]".into(),
+            4,
+            "watch.symbols",
+            "server.symbols does not allow AAPL",
+        ),
+        ("[state]\npath = \"\"".into(), 2, "state.path", "such as \"/var/lib/quotefold/state.json\""),
+        ("[state]\npath = \"/var/lib/\"".into(), 2, "state.path", "is no file"),
         ("[log]\nlevel = \"loud\"".into(), 2, "log.level", "\"loud\" is no level; write error, warn"),
         ("[log]\nlevel = \"\"".into(), 2, "log.level", "error, warn, info"),
         ("[log]\nlevel = \"quotefold=loud\"".into(), 2, "log.level", "error, warn, info"),
@@ -67,6 +80,43 @@ fn a_wrong_configuration_is_named_by_line_key_and_cure() {
             2,
             "sources.kraken.base_url",
             "http://127.0.0.1:9001",
+        ),
+        (own("base_url = 5"), 5, "sources.desk.base_url", "write a URL in quotes, or a list of them for mirrors"),
+        (own("base_url = [5]"), 5, "sources.desk.base_url", "text in quotes"),
+        (own("base_url = []"), 5, "sources.desk.base_url", "an empty list is no address"),
+        (
+            own("base_url = [\"https://a.test\", \"https://me:pass@\"]"),
+            5,
+            "sources.desk.base_url",
+            "\"https://***@\" is not a URL (empty host)",
+        ),
+        (
+            own("base_url = [\"https://a.test\", \"b.test\"]"),
+            5,
+            "sources.desk.base_url",
+            "\"b.test\" is not a URL; write one such as",
+        ),
+        (
+            own("base_url = [\"https://a.test\", \"https://b.test\", \"https://A.test/\"]"),
+            5,
+            "sources.desk.base_url",
+            "\"https://A.test/\" stands there twice",
+        ),
+        (
+            own("base_url = [\"https://{key}.a.test\", \"https://b.test\"]"),
+            4,
+            "sources.desk.url",
+            "{key} is filled in here, but there is none",
+        ),
+        (own("ca_file = \"/no/where.pem\""), 5, "sources.desk.ca_file", "\"/no/where.pem\" cannot be read"),
+        (own(&format!("ca_file = {:?}", not_pem.0)), 5, "sources.desk.ca_file", "no -----BEGIN CERTIFICATE-----"),
+        (own(&format!("ca_file = {:?}", damaged.0)), 5, "sources.desk.ca_file", "is damaged"),
+        (own(&format!("ca_file = {:?}", other.0)), 5, "sources.desk.ca_file", "certificate 1 in the file"),
+        (
+            own(&format!("base_url = \"http://a.test\"\nca_file = {:?}", authority.0)),
+            6,
+            "sources.desk.ca_file",
+            "it is for https",
         ),
         ("[sources.a]\nlike = \"b\"".into(), 2, "sources.a.like", "there is no source \"b\""),
         ("[sources.a]\nlike = \"a\"".into(), 2, "sources.a.like", "in a circle"),

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crate::support::{Configuration, Ended, Program, Upstream, get, post, run, start, until};
+use crate::support::{Configuration, Ended, NOBODY, Program, Upstream, get, post, run, start, until};
 
 const README: &str = include_str!("../../README.md");
 
@@ -112,6 +112,21 @@ fn a_wrong_filter_is_explained_as_the_readme_shows() {
     let ended = check(&wrong, &["desk"], &TOKEN);
     assert_eq!(ended.code, Some(78), "{ended:?}");
     assert_eq!(ended.stdout, block("Of a filter that begins with", ""));
+}
+
+#[test]
+fn a_source_with_mirrors_shows_them_and_the_one_that_was_reached() {
+    let vendor = Upstream::quoting("100");
+    let mirrors = format!("base_url = [\"http://me:planted@{NOBODY}\", \"http://{}\"]", vendor.address);
+    let configuration = Configuration::new(&vendor.source("desk", &mirrors));
+    let ended = check(&configuration, &["desk", "AAPL", "--live"], &[]);
+    let address = vendor.address;
+    let shown = format!(
+        "  request: GET http://***@{NOBODY}/quotes?ids=AAPL\n  \
+         or, if that cannot be reached: http://{address}/quotes?ids=AAPL\n  reached: {address}\n  status: 200, "
+    );
+    assert!(ended.code == Some(0) && ended.stdout.contains(&shown), "{shown}\n{ended:?}");
+    assert_eq!(check(&configuration, &["--live"], &[]).code, Some(0));
 }
 
 #[test]

@@ -10,6 +10,8 @@ mod configuration;
 mod ending;
 mod exit_codes;
 mod faults;
+mod restart;
 mod secrets;
 mod starting;
 mod support;
+mod watching;

@@ -188,14 +188,20 @@ fn a_secret_in_the_wrong_place_is_not_repeated_by_the_complaint() {
 
 #[test]
 fn a_name_and_password_in_a_url_are_hidden_in_the_form_in_which_they_travel_too() {
-    let vendor = Upstream::new(telltale);
-    let url = format!("url = \"http://desk:planted-in-the-front@{}/an_outage/?ids={{symbols}}\"", vendor.address);
-    let configuration = Configuration::new(&vendor.source("desk", &url));
-    let ended = run(&["get", "BTC-USD", "--json", "--config", configuration.path()]);
-    let head = vendor.heads().concat().to_lowercase();
-    let travels = head.split("authorization: basic ").nth(1).and_then(|rest| rest.lines().next()).map(str::to_owned);
-    let shown = format!("{}{}", ended.stdout, ended.stderr).to_lowercase();
-    assert_hidden("get", &shown);
-    let travels = travels.expect("the vendor was told");
-    assert!(!shown.contains(&travels), "{shown}");
+    for mirrors in [false, true] {
+        let vendor = Upstream::new(telltale);
+        let front = format!("http://desk:planted-in-the-front@{}", vendor.address);
+        let lines = if mirrors {
+            format!("url = \"http://x/an_outage/?ids={{symbols}}\"\nbase_url = [\"http://{NOBODY}\", \"{front}\"]")
+        } else {
+            format!("url = \"{front}/an_outage/?ids={{symbols}}\"")
+        };
+        let configuration = Configuration::new(&vendor.source("desk", &lines));
+        let ended = run(&["get", "BTC-USD", "--json", "--config", configuration.path()]);
+        let head = vendor.heads().concat().to_lowercase();
+        let travels = head.split("authorization: basic ").nth(1).and_then(|rest| rest.lines().next());
+        let shown = format!("{}{}", ended.stdout, ended.stderr).to_lowercase();
+        assert_hidden("get", &shown);
+        assert!(!shown.contains(travels.expect("the vendor was told")), "{shown}");
+    }
 }

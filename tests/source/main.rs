@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should stop")]
 
+mod bad_days;
 mod batches;
 mod breaker;
 mod day;
@@ -9,9 +10,12 @@ mod failing;
 mod law;
 mod left_alone;
 mod rate_limit;
+mod restart;
 mod retry;
 mod scripted;
 mod service;
 mod share;
 mod support;
+mod town;
 mod turns;
+mod watch;

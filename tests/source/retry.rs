@@ -61,6 +61,18 @@ async fn only_what_may_have_passed_is_sent_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_took_more_than_half_of_its_time_to_fail_is_not_given_as_much_again() {
+    for (milliseconds, calls) in [(500, 2), (501, 1)] {
+        let (service, log) = service(move |_, _| async move {
+            sleep(Duration::from_millis(milliseconds)).await;
+            Err(broken())
+        });
+        assert_eq!(outcome(&service, "A-USD").await, "connection");
+        assert_eq!(log.calls().len(), calls, "{milliseconds} ms");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn where_a_limit_lasts_a_day_or_the_operator_says_so_nothing_is_sent_again() {
     for (more, calls) in [("limits = [\"25/day\"]", 1), ("retries = 0", 1), ("limits = [\"25/day\"]\nretries = 1", 2)] {
         let (service, log) = Mood::of(broken()).service(more);

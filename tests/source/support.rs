@@ -10,6 +10,7 @@ use quotefold::quote::{Origin, Outcome, Quote, Role};
 use quotefold::settings::units::Limit;
 use quotefold::source::account::Account;
 use quotefold::source::batch::{Batch, Reply};
+use quotefold::source::breaker::Breaker;
 use quotefold::source::call::CallLayer;
 use quotefold::source::error::SourceError;
 use quotefold::source::rate_limit::RateLimitLayer;
@@ -159,6 +160,8 @@ where
         clock,
         tasks: tasks.clone(),
         batching,
+        places: 8,
+        breaker: Arc::new(Breaker::new("vendor", Metrics::default())),
         budget: BUDGET,
     });
     Bench { share, board, log, tasks }

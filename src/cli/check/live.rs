@@ -18,7 +18,9 @@ use crate::settings::Settings;
 use crate::settings::source::SourceSettings;
 use crate::source::error::SourceError;
 use crate::source::extract::{Extracted, Extractor, RawReply};
-use crate::source::fetch::{Fetch, client};
+use crate::source::fetch::Fetch;
+use crate::source::fetch::connector::Connectors;
+use crate::source::fetch::names::Names;
 use crate::source::profile::Profile;
 use crate::source::set_classes;
 use crate::symbol::Symbol;
@@ -32,12 +34,18 @@ pub(super) fn look(settings: &Settings, source: &SourceSettings, symbols: &[Symb
     let extractor = Extractor::new(source).map_err(io::Error::other)?.with_classes(set_classes(settings));
     let request = extractor.spelling().request(symbols);
     print(&format!("  request: {} {}\n", request.method.as_str(), extractor.scrub().hide(&request.url)))?;
+    for mirror in &request.mirrors {
+        print(&format!("  or, if that cannot be reached: {}\n", extractor.scrub().hide(mirror)))?;
+    }
     let profile = Arc::new(Profile::new(source.clone(), extractor, settings));
     let (replied, took) = exchange(&profile, symbols)?;
     let trouble = Trouble { source, settings, now: Clock::system().now().wall };
     let read = match &replied {
         Ok(reply) => {
             let read = profile.extractor.read(reply, symbols);
+            if !request.mirrors.is_empty() {
+                print(&format!("  reached: {}\n", profile.hosts().first().map(String::as_str).unwrap_or_default()))?;
+            }
             print(&seen(&profile.extractor, reply, symbols, &read))?;
             read
         }
@@ -50,13 +58,16 @@ pub(super) fn look(settings: &Settings, source: &SourceSettings, symbols: &[Symb
 
 /// One exchange with the vendor, and how long it took.
 fn exchange(profile: &Arc<Profile>, symbols: &[Symbol]) -> io::Result<(Result<RawReply, SourceError>, Duration)> {
-    let client = client().map_err(io::Error::other)?;
-    let fetch = Fetch::new(client, Arc::clone(profile), Clock::system(), Arc::new(Semaphore::new(1)));
+    let connector = Connectors::new(Names::of_the_system()).of(&profile.settings).map_err(io::Error::other)?;
+    let fetch = Fetch::new(connector, Arc::clone(profile), Clock::system(), Arc::new(Semaphore::new(1)));
     let attempt = profile.settings.timeout;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let sent = Instant::now();
     let ended = runtime.block_on(async { timeout(attempt, fetch.exchange(symbols)).await });
-    Ok((ended.unwrap_or(Err(SourceError::Timeout(attempt))), sent.elapsed()))
+    let took = sent.elapsed();
+    // a lookup that no name server answers is not waited for
+    runtime.shutdown_background();
+    Ok((ended.unwrap_or(Err(SourceError::Timeout(attempt))), took))
 }
 
 /// The reply's head and, if the filter was not written for it, what is wrong.

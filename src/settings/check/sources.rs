@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{Report, compile};
-use crate::settings::source::{SourceSettings, SourceTable};
+use crate::settings::source::{Bases, SourceSettings, SourceTable};
 use crate::settings::units::Span;
 use crate::settings::{Settings, secrets};
 use crate::source::error::SourceError;
@@ -36,7 +36,7 @@ pub(super) fn check(settings: &Settings, stated: &BTreeMap<String, SourceTable>,
     );
     for source in &settings.sources {
         let mut report = OfSource { name: &source.name, report };
-        urls(source, stated.get(&source.name).and_then(|table| table.base_url.as_deref()), &mut report);
+        urls(source, stated.get(&source.name).and_then(|table| table.base_url.as_ref()), &mut report);
         templates(source, &mut report);
         numbers(source, &mut report);
         if let Some(table) = stated.get(&source.name) {
@@ -65,18 +65,28 @@ impl OfSource<'_, '_> {
     }
 }
 
-fn urls(source: &SourceSettings, base: Option<&str>, report: &mut OfSource<'_, '_>) {
-    let key = if base.is_some() { "base_url" } else { "url" };
+fn urls(source: &SourceSettings, bases: Option<&Bases>, report: &mut OfSource<'_, '_>) {
+    let key = if bases.is_some() { "base_url" } else { "url" };
     let cure = "write one that starts with https:// or http://";
-    let stated = secrets::mask_url(base.unwrap_or(&source.url));
-    // a placeholder is no host, a word in its place is
-    match reqwest::Url::parse(&source.url.replace(['{', '}'], "x")) {
-        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => {}
-        Ok(_) => report.at(key, format!("{stated:?} is not a URL for HTTP; {cure}")),
-        Err(error) => report.at(key, format!("{stated:?} is not a URL ({error}); {cure}")),
+    let mut is_secure = false;
+    for (index, url) in source.urls().enumerate() {
+        let stated = secrets::mask_url(bases.and_then(|bases| bases.0.get(index)).map_or(url, String::as_str));
+        // a placeholder is no host, a word in its place is
+        match reqwest::Url::parse(&url.replace(['{', '}'], "x")) {
+            Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => {
+                is_secure |= url.scheme() == "https";
+            }
+            Ok(_) => report.at(key, format!("{stated:?} is not a URL for HTTP; {cure}")),
+            Err(error) => report.at(key, format!("{stated:?} is not a URL ({error}); {cure}")),
+        }
     }
+    report.unless(
+        is_secure || source.authority.is_none(),
+        "ca_file",
+        "it is for https, and no URL of this source is; write https:// there, or take this line out",
+    );
     let uses = |placeholder: &str| {
-        source.url.contains(placeholder) || source.body.iter().any(|body| body.contains(placeholder))
+        source.urls().any(|url| url.contains(placeholder)) || source.body.iter().any(|body| body.contains(placeholder))
     };
     report.unless(
         source.asks_by_name() || source.batch > 1,

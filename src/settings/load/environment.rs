@@ -29,6 +29,9 @@ const NOT_TEXT: [&str; 15] = [
     "paid",
 ];
 
+/// The key that is a text or a list.
+const TEXT_OR_LIST: &str = "base_url";
+
 /// What variables and options changed.
 #[derive(Default)]
 pub(super) struct Overridden {
@@ -124,7 +127,8 @@ fn path(document: &Document<'_>, variable: &str) -> Vec<String> {
 /// A variable's value as the key wants it. What is no such value stays text, and the key then refuses it in its own words.
 fn read<'t>(path: &[String], value: &'t str) -> DeValue<'t> {
     let text = || DeValue::String(Cow::Borrowed(value));
-    if !path.last().is_some_and(|key| NOT_TEXT.contains(&key.as_str())) {
+    let is_list = |key: &str| NOT_TEXT.contains(&key) || key == TEXT_OR_LIST && value.trim_start().starts_with('[');
+    if !path.last().is_some_and(|key| is_list(key)) {
         return text();
     }
     DeValue::parse(value.trim()).map_or_else(|_| text(), toml::Spanned::into_inner)
@@ -155,6 +159,8 @@ mod tests {
         assert!(read(&path("key"), "12345").is_str());
         assert!(!read(&path("batch"), "12345").is_str());
         assert!(!read(&path("limits"), "[\"1/s\"]").is_str());
+        assert!(read(&path("base_url"), "http://a.test").is_str());
+        assert!(!read(&path("base_url"), "[\"http://a.test\", \"http://b.test\"]").is_str());
     }
 
     #[test]
@@ -163,7 +169,7 @@ mod tests {
             let Some((key, value)) = line.strip_prefix('#').and_then(|line| line.split_once(" = ")) else { continue };
             let is_text = value.starts_with(['"', '\'', '{']);
             // lists of tables are nothing for a variable
-            let is_listed = NOT_TEXT.contains(&key) || key == "examples";
+            let is_listed = NOT_TEXT.contains(&key) || key == "examples" || key == TEXT_OR_LIST && !is_text;
             assert!(key.contains(' ') || is_text != is_listed, "{key}");
         }
     }

@@ -1,6 +1,7 @@
 //! Describes the configuration file: every section and key, with everything optional.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -9,8 +10,10 @@ use crate::fold::BelowQuorum;
 use crate::settings::rule::RuleTable;
 use crate::settings::source::SourceTable;
 use crate::settings::units::{Glob, Percent, Span};
-use crate::settings::{LogFormat, LogSettings, RequestLog, ServerSettings, SymbolSettings};
-use crate::symbol::{Class, Currency};
+use crate::settings::{
+    LogFormat, LogSettings, RequestLog, ServerSettings, StateSettings, SymbolSettings, WatchSettings,
+};
+use crate::symbol::{Class, Currency, Symbol};
 
 /// A whole file.
 #[derive(Debug, Default, Deserialize)]
@@ -21,6 +24,8 @@ pub(super) struct FileTable {
     pub(super) fold: FoldTable,
     pub(super) class: BTreeMap<Class, RuleTable>,
     pub(super) symbols: BTreeMap<String, SymbolTable>,
+    pub(super) state: StateTable,
+    pub(super) watch: WatchTable,
     pub(super) log: LogTable,
     pub(super) sources: BTreeMap<String, SourceTable>,
 }
@@ -67,6 +72,19 @@ pub(super) struct SymbolTable {
     pub(super) currency: Option<String>,
     pub(super) class: Option<Class>,
     pub(super) spelled: Option<BTreeMap<String, String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct StateTable {
+    path: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WatchTable {
+    pub(super) symbols: Option<Vec<String>>,
+    every: Option<Span>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -130,6 +148,19 @@ impl SymbolTable {
             class: self.class,
             spelled: self.spelled.clone().unwrap_or_default(),
         }
+    }
+}
+
+impl StateTable {
+    pub(super) fn resolve(&self) -> StateSettings {
+        StateSettings { path: self.path.as_ref().map(PathBuf::from) }
+    }
+}
+
+impl WatchTable {
+    /// With these of its symbols, and the built-in value for what the file leaves out.
+    pub(super) fn resolve(&self, symbols: Vec<Symbol>) -> WatchSettings {
+        WatchSettings { symbols, every: self.every.map_or(Duration::from_secs(30), |span| span.0) }
     }
 }
 

@@ -11,7 +11,7 @@ use crate::settings::catalogue::catalogue;
 use crate::settings::check::Report;
 use crate::settings::near::nearest;
 use crate::settings::secrets;
-use crate::settings::source::{SourceSettings, SourceTable};
+use crate::settings::source::{Authority, SourceSettings, SourceTable};
 
 /// What the choice of sources is made from.
 pub(super) struct Choice<'a> {
@@ -93,13 +93,16 @@ impl Choice<'_> {
         self.complete(name, &table)?;
         self.find_key(name, &mut table)?;
         let fault = |(key, message)| Fault { source: name.to_owned(), key: Some(key), message };
-        let mut source = table.resolve(name).map_err(fault)?;
+        let authority = table.ca_file.as_deref().map(Authority::read).transpose();
+        let mut source = table.resolve(name).map_err(&fault)?;
+        source.authority = authority.map_err(|message| fault(("ca_file", message)))?;
         // a longer one of the user's own is an error of its own; the catalogue's and the built-in one give way
         source.timeout = source.timeout.min(self.longest);
         let ours = |path: &[String]| path.len() > 2 && path[0] == "sources" && trail.contains(&path[1]);
         let put_in = self.substituted.iter().filter(|(path, _)| ours(path)).map(|(_, text)| text.clone());
         source.hidden.extend(put_in);
-        source.hidden.extend(secrets::in_url(&source.url));
+        let in_urls: Vec<_> = source.urls().flat_map(secrets::in_url).collect();
+        source.hidden.extend(in_urls);
         let headers = source.headers.iter().flat_map(|(name, value)| secrets::in_header(name, value));
         source.hidden.extend(headers.collect::<Vec<_>>());
         Ok(source)

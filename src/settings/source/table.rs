@@ -6,9 +6,8 @@ use std::time::Duration;
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::{Cost, Example, Format, Method, Notation, SourceSettings};
+use super::{Bases, Cost, Example, Format, Method, Notation, SourceSettings};
 use crate::quote::Role;
-use crate::settings::secrets;
 use crate::settings::units::{Bytes, Glob, Limit, Span};
 use crate::symbol::Class;
 
@@ -30,8 +29,10 @@ pub struct SourceTable {
     pub role: Option<RoleName>,
     /// Where to ask: a template with `{symbols}`, `{key}`, `{secret}`.
     pub url: Option<String>,
-    /// Stands for the scheme, host and port at the front of `url`: a proxy, a mirror, a test double.
-    pub base_url: Option<String>,
+    /// Stands for the scheme, host and port at the front of `url`: a proxy, a test double; or several, for mirrors.
+    pub base_url: Option<Bases>,
+    /// A PEM file with the certificates of an authority of the user's own, trusted besides the system's.
+    pub ca_file: Option<String>,
     /// `GET` or `POST`; if left out, `POST` where there is a body.
     pub method: Option<Method>,
     /// The body of a `POST`: a template like the URL.
@@ -136,9 +137,9 @@ impl SourceTable {
             };
         }
         overlay! {
-            about like classes currencies symbols role url base_url method body headers format batch join unknown limits
-            cost account timeout concurrency retries max_body refresh_after usable_for lag key secret key_from key_optional paid
-            get_a_key unofficial reply jq examples;
+            about like classes currencies symbols role url base_url ca_file method body headers format batch join unknown
+            limits cost account timeout concurrency retries max_body refresh_after usable_for lag key secret key_from
+            key_optional paid get_a_key unofficial reply jq examples;
             rename ids aliases spelled units
         }
     }
@@ -150,6 +151,7 @@ impl SourceTable {
     pub fn resolve(self, name: &str) -> Result<SourceSettings, (&'static str, String)> {
         let needed = |key: &'static str| move || (key, format!("a source needs `{key}`"));
         let url = self.url.ok_or_else(needed("url"))?;
+        let mut urls = self.base_url.map_or(Ok(vec![url.clone()]), |bases| bases.before(&url))?.into_iter();
         let limits = self.limits.unwrap_or_default();
         // a second call that may fail as well is too dear where a day has 25
         let is_scarce = limits.iter().any(|limit| limit.period >= DAY);
@@ -166,7 +168,9 @@ impl SourceTable {
                 Some(RoleName::Primary) | None => Role::Primary,
             },
             account: self.account.unwrap_or_else(|| name.to_owned()),
-            url: self.base_url.map_or(Ok(url.clone()), |base| replace_origin(&url, &base))?,
+            url: urls.next().unwrap_or(url),
+            mirrors: urls.collect(),
+            authority: None,
             method: self.method.unwrap_or(if self.body.is_some() { Method::Post } else { Method::Get }),
             body: self.body,
             headers: self.headers.unwrap_or_default(),
@@ -211,18 +215,6 @@ fn added(own: Names, base: Names) -> Names {
         (Some(own), Some(base)) => Some(base.into_iter().chain(own).collect()),
         (own, base) => own.or(base),
     }
-}
-
-/// Puts another front on a URL template: `https://api.kraken.com/0/…` with base `http://127.0.0.1:9001/k` is
-/// `http://127.0.0.1:9001/k/0/…`.
-fn replace_origin(url: &str, base: &str) -> Result<String, (&'static str, String)> {
-    let is_http = base.starts_with("http://") || base.starts_with("https://");
-    if !is_http {
-        let shown = secrets::mask_url(base);
-        return Err(("base_url", format!("{shown:?} is not a URL; write one such as \"http://127.0.0.1:9001\"")));
-    }
-    let path = url.split_once("://").and_then(|(_, rest)| rest.find(['/', '?']).map(|end| &rest[end..])).unwrap_or("/");
-    Ok(format!("{}{path}", base.trim_end_matches('/')))
 }
 
 #[cfg(test)]

@@ -19,8 +19,8 @@ impl Account {
         self.cooling.subscribe()
     }
 
-    /// Takes to heart what a reply says of limits, keys and quotas.
-    pub(in crate::source) fn heed(&self, result: &Result<Reply, SourceError>, now: Instant) {
+    /// Takes to heart what the reply to a call, sent at an instant, says of limits, keys and quotas.
+    pub(in crate::source) fn heed(&self, result: &Result<Reply, SourceError>, sent: Instant, now: Instant) {
         let refusal = match result {
             Err(error) => Some(error).filter(|error| Cooldowns::concerns(error)),
             Ok(reply) => {
@@ -33,6 +33,7 @@ impl Account {
             // of several calls in the air that meet the same wall, the first one counts
             Some(error) if holds.as_ref().is_some_and(|holds| holds.error.reason() == error.reason()) => {}
             Some(error) => {
+                state.revision += 1;
                 let cooldown = state.cooldowns.begin(error, now);
                 // and of two walls the one that stands longer
                 if holds.is_none_or(|holds| holds.until < cooldown.until) {
@@ -40,7 +41,10 @@ impl Account {
                     self.cooling.send_replace(Some(cooldown));
                 }
             }
-            None if result.is_ok() => state.cooldowns.reset(),
+            None if result.is_ok() => {
+                let reset = state.cooldowns.reset(sent);
+                state.revision += u64::from(reset);
+            }
             None => {}
         }
     }

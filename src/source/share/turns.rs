@@ -24,8 +24,9 @@ impl Inner {
     pub(super) fn line_up(&self, flights: &mut Flights, own: &[Symbol], now: Instant) -> Vec<Symbol> {
         let Parts { board, origin, .. } = &self.parts;
         let answered = |symbol: &Symbol| board.known(&origin.source, symbol, now).and_then(|known| known.answered);
-        flights.wanted.retain(|symbol, until| *until > now && !own.contains(symbol));
-        let waiting = flights.wanted.keys().filter(|symbol| flights.join(symbol).is_none());
+        flights.wanted.retain(|_, until| *until > now);
+        let others = flights.wanted.keys().filter(|symbol| !own.contains(symbol));
+        let waiting = others.filter(|symbol| flights.join(symbol).is_none());
         let mut waiting: Vec<_> = waiting.map(|symbol| (answered(symbol), symbol.clone())).collect();
         waiting.sort();
         let mut waiting = waiting.into_iter().peekable();

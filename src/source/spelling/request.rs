@@ -1,13 +1,11 @@
 //! Writes the call to a source: everything that is filled in is escaped for where it stands.
 
-use std::fmt;
-
-use base64::prelude::{BASE64_STANDARD, Engine};
-use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::{HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::DescriptionError;
+use super::call::HttpRequest;
 use super::template::Template;
 use crate::settings::source::{Method, SourceSettings};
 
@@ -31,22 +29,11 @@ const NOT_IN_URL: &AsciiSet = &CONTROLS
     .add(b'|')
     .add(b'}');
 
-/// A call, ready to be sent. Its URL and headers may hold a key, so it does not print them.
-pub struct HttpRequest {
-    /// The method.
-    pub method: Method,
-    /// The URL.
-    pub url: String,
-    /// The headers, by name.
-    pub headers: Vec<(String, SecretString)>,
-    /// The body of a `POST`.
-    pub body: Option<String>,
-}
-
 /// A call with placeholders.
 pub(super) struct RequestTemplate {
     method: Method,
     url: Template,
+    mirrors: Vec<Template>,
     headers: Vec<(String, Template)>,
     body: Option<Template>,
     /// Where in the body something stands: in JSON, or in a form.
@@ -89,6 +76,8 @@ impl RequestTemplate {
     pub(super) fn new(source: &SourceSettings) -> Result<Self, DescriptionError> {
         let url = Template::parse("url", &source.url, PLACEHOLDERS)?;
         check_url(&url)?;
+        let mirrors = source.mirrors.iter().map(|url| Template::parse("base_url", url, PLACEHOLDERS));
+        let mirrors = mirrors.collect::<Result<Vec<_>, _>>()?;
         let mut headers = Vec::new();
         for (name, value) in &source.headers {
             let key = format!("headers.{name}");
@@ -112,6 +101,7 @@ impl RequestTemplate {
         let request = RequestTemplate {
             method: source.method,
             url,
+            mirrors,
             headers,
             body,
             body_place: if source.headers.iter().any(is_form) { Place::Url } else { Place::Json },
@@ -129,6 +119,7 @@ impl RequestTemplate {
         HttpRequest {
             method: self.method,
             url: fill(&self.url, Place::Url).unwrap_or_default(),
+            mirrors: self.mirrors.iter().filter_map(|url| fill(url, Place::Url)).collect(),
             // a header that would hold a key nobody has is left out: some keys are optional
             headers: self
                 .headers
@@ -139,16 +130,9 @@ impl RequestTemplate {
         }
     }
 
-    /// What stands in front of the URL's host, in the forms in which it travels: HTTP makes a header of name and password.
+    /// The names and passwords in its URLs, whatever is asked for.
     pub(super) fn credentials(&self) -> Vec<SecretString> {
-        let Ok(url) = reqwest::Url::parse(&self.fill(&[Spelled::sample()]).url) else { return Vec::new() };
-        let plain = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
-        let (name, password) = (plain(url.username()), url.password().map(plain).unwrap_or_default());
-        if name.is_empty() && password.is_empty() {
-            return Vec::new();
-        }
-        let header = BASE64_STANDARD.encode(format!("{name}:{password}"));
-        [header, if password.is_empty() { name } else { password }].map(SecretString::from).into()
+        self.fill(&[Spelled::sample()]).credentials()
     }
 
     fn value(&self, name: &str, symbols: &[Spelled], place: Place) -> Option<String> {
@@ -239,12 +223,5 @@ fn escape(text: &str, place: Place) -> String {
             quoted.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or_default().to_owned()
         }
         Place::Header => text.to_owned(),
-    }
-}
-
-impl fmt::Debug for HttpRequest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let headers: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
-        f.debug_struct("HttpRequest").field("method", &self.method).field("headers", &headers).finish_non_exhaustive()
     }
 }

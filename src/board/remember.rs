@@ -1,0 +1,92 @@
+//! Carries the last quotes over a restart, with the times they had.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Board, Known};
+use crate::clock::{Moment, age};
+use crate::quote::{Origin, Outcome, Quote, Stated};
+use crate::state::QuoteState;
+use crate::symbol::{Currency, Symbol};
+
+impl Board {
+    /// How many quotes have landed so far.
+    pub fn revision(&self) -> u64 {
+        self.lock().landed
+    }
+
+    /// The last quotes, of the most recently asked symbols first, as many as wanted. Failures are not among them.
+    pub fn remember(&self, most: usize) -> Vec<QuoteState> {
+        let state = self.lock();
+        let entries = state.by_use.values().rev().filter_map(|symbol| Some((symbol, state.symbols.get(symbol)?)));
+        let outcomes =
+            entries.flat_map(|(symbol, entries)| entries.by_source.values().map(move |known| (symbol, &known.outcome)));
+        outcomes.filter_map(|(symbol, outcome)| kept(symbol, outcome)).take(most).collect()
+    }
+
+    /// Takes over a quote that an earlier process had; it landed when it arrived there. Whether it was taken: what is here
+    /// already is younger, and what no process can have written is left out.
+    pub fn restore(&self, origin: &Arc<Origin>, past: &QuoteState, now: Moment) -> bool {
+        let Ok(symbol) = Symbol::parse(&past.symbol) else { return false };
+        let mut state = self.lock();
+        let is_here = |symbol| Some(state.symbols.get(symbol)?.by_source.contains_key(&origin.source));
+        if past.received_at > now.wall || is_here(&symbol) == Some(true) {
+            return false;
+        }
+        // one that arrived before all instants there are is not young enough for anybody anyway
+        let landed = now.monotonic.checked_sub(age(now.wall, past.received_at));
+        let known = Known {
+            outcome: Outcome {
+                origin: Arc::clone(origin),
+                symbol: symbol.clone(),
+                quote: Some(quote(past)),
+                failure: None,
+                derivation: None,
+            },
+            quote_landed: landed,
+            failure_landed: None,
+            stands_until: None,
+            answered: landed,
+        };
+        state.insert(&symbol, known);
+        state.evict(self.capacity);
+        true
+    }
+}
+
+/// A quote as it is written down; one whose price is no number is of no use later.
+fn kept(symbol: &Symbol, outcome: &Outcome) -> Option<QuoteState> {
+    let quote = outcome.quote.as_ref()?;
+    let price = match &quote.price {
+        Stated::Absent => None,
+        Stated::Number(price) => Some(*price),
+        Stated::NotANumber(_) => return None,
+    };
+    Some(QuoteState {
+        source: outcome.origin.source.clone(),
+        symbol: symbol.to_string(),
+        price,
+        bid: quote.bid,
+        ask: quote.ask,
+        volume: quote.volume,
+        currency: quote.currency.as_ref().map(ToString::to_string),
+        session: quote.session,
+        observed_at: quote.observed_at,
+        received_at: quote.received_at,
+        latency_ms: u64::try_from(quote.latency.as_millis()).unwrap_or(u64::MAX),
+    })
+}
+
+fn quote(past: &QuoteState) -> Quote {
+    Quote {
+        price: past.price.map_or(Stated::Absent, Stated::Number),
+        bid: past.bid,
+        ask: past.ask,
+        volume: past.volume,
+        currency: past.currency.as_deref().map(Currency::new),
+        session: past.session,
+        observed_at: past.observed_at,
+        received_at: past.received_at,
+        latency: Duration::from_millis(past.latency_ms),
+    }
+}

@@ -1,0 +1,141 @@
+//! Carries an account over a restart: what was spent, as wall times, and for how long its vendor is left alone.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::time::Instant;
+
+use super::Account;
+use crate::clock::{Moment, age};
+use crate::source::cooldown::{Cooldown, Cooldowns, MONTH};
+use crate::source::error::SourceError;
+use crate::state::{AccountState, CooldownState};
+
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// The two clocks are read one after the other, so a restored unit comes back by some microseconds later than it stood in the
+/// file. What is so little past a full second is not in the next one: else every restart would move it on.
+const SLACK: i128 = 500_000;
+
+impl Account {
+    /// How often something has happened that must outlive a restart.
+    pub fn revision(&self) -> u64 {
+        self.lock().revision
+    }
+
+    /// What must outlive a restart. Every unit is rounded to the later side, by more the older it is.
+    pub fn remember(&self, now: Moment) -> AccountState {
+        let state = self.lock();
+        let mut spent: Vec<(i64, usize)> = Vec::new();
+        for at in state.spent.iter().filter(|at| **at + self.longest() > now.monotonic) {
+            let second = coarse(now.wall_at(*at), now.monotonic.saturating_duration_since(*at));
+            match spent.last_mut() {
+                Some((known, units)) if *known == second => *units += 1,
+                _ => spent.push((second, 1)),
+            }
+        }
+        let cooldown = self.cooldown(now.monotonic).map(|Cooldown { until, error }| CooldownState {
+            reason: error.reason().to_owned(),
+            detail: error.to_string(),
+            until: now.wall_at(until),
+        });
+        AccountState { key_mark: self.key_mark, spent, cooldown, refused: state.cooldowns.refused() }
+    }
+
+    /// Takes over what an earlier process remembered at `saved_at`.
+    ///
+    /// What lies ahead of the present counts as now: clocks are set back, but no call was made in the future.
+    pub fn restore(&self, past: &AccountState, saved_at: Timestamp, now: Moment) {
+        let mut state = self.lock();
+        // older units than a limit has calls never decide anything
+        let most = self.limits.iter().map(|limit| limit.calls as usize).max().unwrap_or_default();
+        let mut spent: Vec<Instant> = Vec::new();
+        for (second, units) in past.spent.iter().rev() {
+            let at = instant(*second, now);
+            if at + self.longest() > now.monotonic {
+                spent.extend(std::iter::repeat_n(at, (*units).min(most - spent.len())));
+            }
+        }
+        spent.extend(state.spent.iter());
+        spent.sort_unstable();
+        state.spent = VecDeque::from(spent);
+        if past.key_mark != self.key_mark {
+            // the vendor has refused another key, not this one
+            return;
+        }
+        state.cooldowns = Cooldowns::after(past.refused);
+        if let Some(cooldown) = past.cooldown.as_ref().and_then(|past| cooldown(past, saved_at, now)) {
+            self.cooling.send_replace(Some(cooldown));
+        }
+    }
+
+    /// The longest window there is: what was spent before it does not matter any more.
+    pub(super) fn longest(&self) -> Duration {
+        self.limits.iter().map(|limit| limit.period).max().unwrap_or_default()
+    }
+}
+
+/// The first full second, minute or hour (by age) at or after a time, as a Unix time.
+fn coarse(at: Timestamp, age: Duration) -> i64 {
+    let grain = match age {
+        age if age > DAY => 3600,
+        age if age > HOUR => 60,
+        _ => 1,
+    };
+    let nanoseconds = grain * 1_000_000_000;
+    let full = (at.as_nanosecond() - SLACK).div_euclid(nanoseconds) + 1;
+    i64::try_from(full * grain).unwrap_or(i64::MAX)
+}
+
+/// The instant of a Unix time that is past; now, for one that is not, or that lies before all instants there are.
+fn instant(second: i64, now: Moment) -> Instant {
+    let past = Timestamp::from_second(second).map_or(Duration::ZERO, |at| age(now.wall, at));
+    now.monotonic.checked_sub(past).unwrap_or(now.monotonic)
+}
+
+/// The cooldown that is left; `None` if it is over. A clock that was set back does not make it longer.
+fn cooldown(past: &CooldownState, saved_at: Timestamp, now: Moment) -> Option<Cooldown> {
+    let error = SourceError::from_reason(&past.reason, past.detail.clone(), None).filter(Cooldowns::concerns)?;
+    let left: SignedDuration = past.until.duration_since(now.wall.max(saved_at));
+    let left = Duration::try_from(left).ok().filter(|left| !left.is_zero())?;
+    Some(Cooldown { until: now.monotonic + left.min(MONTH), error })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rounded(at: &str, age: Duration) -> String {
+        let second = coarse(at.parse().unwrap(), age);
+        Timestamp::from_second(second).unwrap().to_string()
+    }
+
+    #[test]
+    fn what_was_spent_is_rounded_to_the_later_side_and_by_more_the_older_it_is() {
+        let at = "2026-11-20T14:31:10.001Z";
+        assert_eq!(rounded(at, Duration::from_secs(5)), "2026-11-20T14:31:11Z");
+        assert_eq!(rounded(at, HOUR), "2026-11-20T14:31:11Z");
+        assert_eq!(rounded(at, HOUR * 2), "2026-11-20T14:32:00Z");
+        assert_eq!(rounded(at, DAY * 2), "2026-11-20T15:00:00Z");
+    }
+
+    #[test]
+    fn a_full_second_stays_what_it_is_however_often_it_is_written() {
+        for jitter in ["2026-11-20T14:31:10Z", "2026-11-20T14:31:10.0004Z"] {
+            assert_eq!(rounded(jitter, Duration::ZERO), "2026-11-20T14:31:10Z");
+        }
+        assert_eq!(rounded("2026-11-20T15:00:00.0001Z", DAY * 2), "2026-11-20T15:00:00Z");
+    }
+
+    #[test]
+    fn no_time_there_can_be_breaks_it() {
+        let now = Moment { wall: Timestamp::UNIX_EPOCH, monotonic: Instant::now() };
+        for second in [i64::MIN, i64::MAX, 0, 1, -1] {
+            assert!(instant(second, now) <= now.monotonic);
+        }
+        coarse(Timestamp::MAX, Duration::ZERO);
+        coarse(Timestamp::MIN, DAY * 2);
+    }
+}

@@ -1,0 +1,56 @@
+//! Sends groups on their way: what they cost, how many of them can go, and until when.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::seating::{Group, split_after, symbols};
+use super::{Batch, Batching, Flights, Inner, Wait};
+use crate::symbol::Symbol;
+
+impl Inner {
+    /// When a call that starts now must be over, and when it must be sent: one that leaves later is spent for nothing, since
+    /// nobody would wait for its end.
+    pub(super) fn schedule(&self, now: Instant) -> (Instant, Instant) {
+        let ends_by = now + self.parts.budget;
+        let sends_by = ends_by.checked_sub(self.parts.record.usual_latency()).map_or(now, |at| at.max(now));
+        (ends_by, sends_by)
+    }
+
+    /// What groups cost of the vendor's limits.
+    pub(super) fn units(&self, groups: &[Group]) -> usize {
+        let per_symbol = self.parts.batching.cost_per_symbol;
+        if per_symbol { groups.iter().map(Group::len).sum() } else { groups.len() }
+    }
+
+    /// Cuts groups to so many units, and gives back the symbols that were cut off.
+    pub(super) fn cut(&self, groups: &mut Vec<Group>, units: usize) -> Vec<Symbol> {
+        let per_symbol = self.parts.batching.cost_per_symbol;
+        if per_symbol { split_after(groups, units) } else { symbols(groups.split_off(units.min(groups.len()))) }
+    }
+
+    /// Sends groups on their way, with riders where there is room, and gives the waits of those who are `left`.
+    pub(super) fn send(
+        self: &Arc<Self>,
+        flights: &mut Flights,
+        mut groups: Vec<Group>,
+        left: &[Symbol],
+        riders: &[Symbol],
+        now: Instant,
+    ) -> Vec<Wait> {
+        let Batching { seats, cost_per_symbol, holds_all, .. } = self.parts.batching;
+        if !cost_per_symbol {
+            let quoted = holds_all.then(|| self.parts.board.quoted_by(&self.parts.origin.source));
+            self.seat_riders(flights, &mut groups, quoted.as_deref().unwrap_or(riders), now);
+        }
+        let (ends_by, sends_by) = self.schedule(now);
+        let mut waits = Vec::new();
+        for group in &groups {
+            let batch = Batch::new(seats, cost_per_symbol, ends_by, sends_by);
+            waits.extend(self.depart(flights, group, batch, group.symbols.iter().any(|symbol| left.contains(symbol))));
+        }
+        // whoever rides along has its outcome from the board already, and whoever goes first is another's
+        waits.retain(|wait| left.contains(wait.symbol()));
+        waits
+    }
+}

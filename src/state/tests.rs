@@ -1,0 +1,109 @@
+//! What a state file may hold, and that nothing else passes for one.
+
+use jiff::Timestamp;
+use rust_decimal::Decimal;
+
+use super::*;
+use crate::state::snapshot::MOST_QUOTES;
+
+fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+fn quote() -> QuoteState {
+    QuoteState {
+        source: "kraken".to_owned(),
+        symbol: "BTC-USD".to_owned(),
+        price: Some("92375.030000000001".parse().unwrap()),
+        bid: Some("92375.02".parse().unwrap()),
+        ask: Some("92375.04".parse().unwrap()),
+        volume: Some("1234.56789012".parse().unwrap()),
+        currency: Some("USD".to_owned()),
+        session: Some(Session::Regular),
+        observed_at: Some(at("2026-11-20T14:31:09.123456789Z")),
+        received_at: at("2026-11-20T14:31:09.912Z"),
+        latency_ms: 88,
+    }
+}
+
+fn state() -> State {
+    let cooldown = CooldownState {
+        reason: "quota_exhausted".to_owned(),
+        detail: "25 calls a day".to_owned(),
+        until: at("2026-11-20T20:00:00Z"),
+    };
+    let account = AccountState {
+        key_mark: Some(4711),
+        spent: vec![(1_763_649_060, 3), (1_763_649_070, 1)],
+        cooldown: Some(cooldown),
+        refused: Refused { quota_exhausted: 2, ..Refused::default() },
+    };
+    State {
+        version: VERSION,
+        saved_at: at("2026-11-20T14:31:10.5Z"),
+        accounts: [("alphavantage".to_owned(), account)].into(),
+        quotes: vec![quote(), QuoteState { price: None, volume: None, session: None, observed_at: None, ..quote() }],
+    }
+}
+
+#[test]
+fn a_state_is_read_as_it_was_written() {
+    assert_eq!(State::parse(&state().to_bytes().unwrap()).unwrap(), state());
+}
+
+#[test]
+fn prices_and_times_stand_in_the_file_as_text() {
+    let text = String::from_utf8(state().to_bytes().unwrap()).unwrap();
+    for part in [r#""price":"92375.030000000001""#, r#""observed_at":"2026-11-20T14:31:09.123456789Z""#] {
+        assert!(text.contains(part), "{text}");
+    }
+}
+
+#[test]
+fn a_file_that_ends_too_early_is_no_state_wherever_it_ends() {
+    let bytes = state().to_bytes().unwrap();
+    for length in 0..bytes.len() {
+        assert!(matches!(State::parse(&bytes[..length]), Err(NoState::NotReadable(_))), "{length}");
+    }
+}
+
+#[test]
+fn a_file_of_another_version_is_named_as_such_whatever_else_it_holds() {
+    let error = State::parse(br#"{"version":2,"accounts":"elsewhere"}"#).unwrap_err();
+    assert_eq!(error.to_string(), "its version is 2; this program reads version 1");
+}
+
+#[test]
+fn no_bytes_make_the_reader_stumble() {
+    let mut chance = fastrand::Rng::with_seed(11);
+    let whole = state().to_bytes().unwrap();
+    for _ in 0..20_000 {
+        let mut bytes = whole.clone();
+        for _ in 0..chance.usize(1..4) {
+            let place = chance.usize(..bytes.len());
+            bytes[place] = chance.u8(..);
+        }
+        // it may still be a state: then it can be written again
+        if let Ok(state) = State::parse(&bytes) {
+            assert!(state.to_bytes().is_ok());
+        }
+    }
+}
+
+#[test]
+fn a_full_file_stays_under_two_megabytes() {
+    let longest = QuoteState {
+        symbol: "A".repeat(32),
+        source: "exchangerate_host".to_owned(),
+        price: Some(Decimal::new(1_234_567_890_123_456_789, 12)),
+        ..quote()
+    };
+    // a day of a call each second, as it is kept: each second of an hour, each minute of a day
+    let spent: Vec<_> = (0..5_000).map(|unit| (1_763_649_070 + unit, 1)).collect();
+    let account = AccountState { spent, ..AccountState::default() };
+    let accounts = (0..5).map(|number| (format!("account-{number}"), account.clone())).collect();
+    let full = State { accounts, quotes: vec![longest; MOST_QUOTES], ..state() };
+    let length = full.to_bytes().unwrap().len();
+    assert!(length < 2_000_000, "{length} bytes");
+    assert!(length > 1_000_000, "the bound is meant: {length} bytes");
+}

@@ -1,0 +1,149 @@
+//! Keeps symbols fresh without being asked for them: one more caller of the same path, who only ever tries.
+//!
+//! A round asks for what would be too old by the next one. What a source has no room for right now is tried again within the
+//! round when there is; nobody waits longer because of that, no reserve is spent, and what is refused here is refused to
+//! nobody else.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+
+use crate::Quotefold;
+use crate::clock::age;
+use crate::fold::{Degraded, Price, Status};
+use crate::plan::{Purpose, is_usable};
+use crate::question::Question;
+use crate::quote::Role;
+use crate::settings::units::Span;
+use crate::source::error::SourceError;
+use crate::symbol::Symbol;
+
+/// What is younger than this share of `every` when a round begins is spared: somebody else has just fetched it.
+const SPARED: u32 = 10;
+
+/// Tries of one round are at least so far apart.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
+
+/// So many names stand in a sentence.
+const NAMED: usize = 5;
+
+/// Which of the watched symbols have no quote that may be used. At first that is all of them.
+#[derive(Debug, Default)]
+pub struct Watched(Mutex<BTreeSet<Symbol>>);
+
+impl Watched {
+    /// Nothing is known of these yet.
+    pub fn new(symbols: &[Symbol]) -> Self {
+        Watched(Mutex::new(symbols.iter().cloned().collect()))
+    }
+
+    /// What is lacking, in words; `None` if nothing is.
+    pub fn lacking(&self) -> Option<String> {
+        let lacking = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let names: Vec<&str> = lacking.iter().take(NAMED).map(Symbol::as_str).collect();
+        let more = lacking.len() - names.len();
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        (!names.is_empty()).then(|| format!("no quote that may be used of {}{more}", names.join(", ")))
+    }
+
+    fn note(&self, symbol: &Symbol, lacks: bool) {
+        let mut lacking = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let _ = if lacks { lacking.insert(symbol.clone()) } else { lacking.remove(symbol) };
+    }
+}
+
+/// Watches what is set, from now until `end`. Returns at once if nothing is.
+pub async fn run(service: Arc<Quotefold>, mut chance: fastrand::Rng, end: impl Future<Output = ()>) {
+    if service.settings.watch.symbols.is_empty() {
+        return;
+    }
+    announce(&service);
+    let rounds = async {
+        loop {
+            let started = Instant::now();
+            let next = started + jittered(service.settings.watch.every, &mut chance);
+            round(&service, started, next).await;
+            sleep_until(next).await;
+        }
+    };
+    tokio::select! {
+        biased;
+        // what is in the air for nobody else is dropped with the round
+        () = end => {}
+        () = rounds => {}
+    }
+}
+
+/// `every`, up to a tenth sooner or later: services that were started together do not call together for ever.
+pub fn jittered(every: Duration, chance: &mut fastrand::Rng) -> Duration {
+    every * chance.u32(900..=1100) / 1000
+}
+
+fn announce(service: &Quotefold) {
+    let watch = &service.settings.watch;
+    let plan = service.plan(&question(service, watch.symbols.clone(), Instant::now()));
+    let can = |source: &usize| service.sources.get(*source).map(|source| source.profile.settings.role);
+    let nobody = plan.targets.iter().filter(|target| {
+        let mut roles = target.ways.iter().filter_map(|way| can(&way.source));
+        target.purpose == Purpose::Asked && !roles.any(|role| role != Role::Reserve)
+    });
+    let nobody: Vec<&str> = nobody.map(|target| target.symbol.as_str()).collect();
+    if !nobody.is_empty() {
+        let symbols = nobody.join(", ");
+        tracing::warn!(symbols, "watched, but no source that is on covers them, or only reserves, which are not asked");
+    }
+    tracing::info!(symbols = watch.symbols.len(), "watching, every {}", Span(watch.every));
+}
+
+/// Tries until everything was asked once, or the next round begins.
+async fn round(service: &Quotefold, started: Instant, next: Instant) {
+    let mut wanted = service.settings.watch.symbols.clone();
+    loop {
+        let mut refused = Vec::new();
+        for symbols in wanted.chunks(service.settings.server.max_symbols) {
+            refused.extend(attempt(service, symbols.to_vec(), started).await);
+        }
+        let Some(again) = refused.iter().map(|(_, at)| *at).min() else { return };
+        let again = again.max(Instant::now() + SHORTEST_PAUSE);
+        if again >= next {
+            return;
+        }
+        sleep_until(again).await;
+        wanted = refused.into_iter().map(|(symbol, _)| symbol).collect();
+    }
+}
+
+/// Asks once, and says what there was no room for, and when there may be.
+async fn attempt(service: &Quotefold, symbols: Vec<Symbol>, started: Instant) -> Vec<(Symbol, Instant)> {
+    let answer = service.answer(&question(service, symbols, started)).await;
+    let mut refused = Vec::new();
+    for price in answer.prices() {
+        service.watched.note(&price.symbol, lacks(service, price));
+        let failures = price.quotes.iter().filter_map(|judged| judged.outcome.failure.as_ref());
+        let throttled = failures.filter(|failure| matches!(failure.error, SourceError::Throttled { .. }));
+        let again = throttled.filter_map(|failure| failure.retry_at).min();
+        refused.extend(again.map(|at| (price.symbol.clone(), Instant::now() + age(at, price.as_of))));
+    }
+    refused
+}
+
+/// The question of a round that began at an instant: what has landed since then is fresh enough in all its tries.
+fn question(service: &Quotefold, symbols: Vec<Symbol>, started: Instant) -> Question {
+    let settings = &service.settings;
+    let refresh_after = settings.watch.every / SPARED + started.elapsed();
+    Question::trying(symbols, refresh_after, service.clock.now(), settings.server.timeout)
+}
+
+/// Whether a symbol has neither a quote that is young enough nor a price from other than old ones: the last prices of a
+/// closed market will do.
+fn lacks(service: &Quotefold, price: &Price) -> bool {
+    let class = service.settings.of_class(service.settings.class(&price.symbol));
+    let now = service.clock.now();
+    let is_young = |outcome: &crate::quote::Outcome| {
+        outcome.quote.as_ref().is_some_and(|quote| is_usable(quote, &outcome.origin, class.usable_for, now))
+    };
+    let stands = price.folded.is_some() && price.status != Status::Degraded(Degraded::StaleFallback);
+    !stands && !price.quotes.iter().any(|judged| is_young(&judged.outcome))
+}

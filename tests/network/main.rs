@@ -1,0 +1,10 @@
+//! What stands between us and a vendor: names, addresses, connections, certificates; real ones, over loopback.
+//!
+//! Certificates are made as the tests run, and checked as in service: what is trusted here is trusted there.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "clippy knows test functions, but not what they call")]
+
+mod certificates;
+mod mirrors;
+mod names;
+mod support;

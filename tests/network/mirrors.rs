@@ -1,0 +1,164 @@
+//! Several addresses of one vendor: the next one is asked where nothing reached the one before, and only there.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::runtime::Runtime;
+
+use crate::support::{After, Authority, NOBODY, Service, Upstream, Vendor, service, source, verdict};
+
+/// A source at these addresses.
+fn mirrored(bases: &[&str], more: &str) -> String {
+    source("desk", &format!("base_url = {bases:?}\n{more}"))
+}
+
+fn at(address: impl std::fmt::Display) -> String {
+    format!("http://{address}")
+}
+
+/// Where the source is asked, in the order in which its addresses are tried.
+fn hosts(service: &Service) -> Vec<String> {
+    let hosts = service.get("/sources").json()["sources"][0]["hosts"].clone();
+    serde_json::from_value(hosts).unwrap()
+}
+
+#[test]
+fn where_the_first_is_down_the_second_answers_and_is_asked_first_from_then_on() {
+    let (mut first, second) = (Vendor::quoting("100"), Vendor::quoting("200"));
+    first.die();
+    let (one, other) = (first.address.to_string(), second.address.to_string());
+    let service = service(&[mirrored(&[&at(&one), &at(&other)], "limits = [\"100/day\"]")]);
+    assert_eq!(hosts(&service), [one.clone(), other.clone()]);
+    let reply = service.prices("BTC-USD");
+    assert_eq!((reply.verdict("BTC-USD", "desk").as_str(), &reply.entry("BTC-USD")["price"]), ("used", &"200".into()));
+    // nothing reached the vendor before, so it was one call
+    let limits = service.get("/sources").json()["sources"][0]["limits"].clone();
+    assert!(limits.to_string().contains(r#"{"limit":"100/day","left":99}"#), "{limits}");
+    assert_eq!(hosts(&service), [other, one]);
+
+    first.rise();
+    for calls in 2..=3 {
+        assert_eq!(verdict(&service, "desk").0, "used");
+        assert_eq!((second.calls(), second.connections()), (calls, 1));
+    }
+    assert_eq!(first.connections(), 0, "the first was looked for again");
+}
+
+#[test]
+fn the_first_is_asked_again_when_the_second_is_down() {
+    let (mut first, mut second) = (Vendor::quoting("100"), Vendor::quoting("200"));
+    let service = service(&[mirrored(&[&first.base(), &second.base()], "")]);
+    let price = || service.prices("BTC-USD").entry("BTC-USD")["price"].clone();
+    assert_eq!((price(), second.connections()), ("100".into(), 0));
+    first.die();
+    assert_eq!(price(), "200");
+    first.rise();
+    second.die();
+    assert_eq!(price(), "100");
+    assert_eq!(hosts(&service), [first.address.to_string(), second.address.to_string()]);
+}
+
+#[test]
+fn where_all_are_down_each_is_named_with_its_reason_and_without_its_password() {
+    let secret = "planted-in-the-front";
+    let service = service(&[mirrored(&[&at(NOBODY), &format!("http://me:{secret}@127.0.0.1:2")], "")]);
+    let (verdict, detail) = verdict(&service, "desk");
+    assert_eq!(verdict, "failed / connection");
+    let why = "connection refused, nobody listens there";
+    assert_eq!(detail, format!("no address can be reached: 127.0.0.1:1: {why}; 127.0.0.1:2: {why}"));
+    assert_eq!(hosts(&service), ["127.0.0.1:1", "127.0.0.1:2"], "who reaches nobody has learnt nothing");
+    assert!(!service.get("/sources").body.contains(secret));
+}
+
+#[test]
+fn a_certificate_that_is_refused_is_no_reason_to_ask_elsewhere() {
+    let (authority, second) = (Authority::new(), Vendor::quoting("200"));
+    for certified in [authority.certify("127.0.0.1"), authority.certify_expired("127.0.0.1")] {
+        let first = Vendor::certified(certified, "100");
+        let service = service(&[mirrored(&[&first.base(), &second.base()], "")]);
+        assert_eq!(verdict(&service, "desk").0, "failed / tls");
+        // one, with whatever else stands in the stack: a certificate does not heal by being asked for again
+        assert_eq!((first.connections(), second.connections()), (1, 0));
+    }
+}
+
+#[test]
+fn an_address_with_a_false_certificate_is_not_remembered() {
+    let mut first = Vendor::quoting("100");
+    let second = Vendor::certified(Authority::new().certify("127.0.0.1"), "200");
+    let service = service(&[mirrored(&[&first.base(), &second.base()], "")]);
+    first.die();
+    assert_eq!(verdict(&service, "desk").0, "failed / tls");
+    first.rise();
+    assert_eq!(verdict(&service, "desk").0, "used");
+}
+
+#[test]
+fn whatever_a_vendor_does_once_it_is_connected_is_no_reason_to_ask_elsewhere() {
+    let second = Vendor::quoting("200");
+    let breaking = Upstream::new(|call| {
+        call.raw("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 999\r\n\r\n[");
+        After::Close
+    });
+    let cases = [
+        (Upstream::saying(503, "{}"), "failed / unavailable"),
+        (Upstream::saying(429, "{}"), "failed / rate_limited"),
+        (Upstream::new(|_| After::Close), "failed / connection"),
+        (breaking, "failed / connection"),
+        (Upstream::silent(), "failed / timeout"),
+    ];
+    for (first, expected) in cases {
+        let service = service(&[mirrored(&[&at(first.address), &second.base()], "timeout = \"1s\"")]);
+        let (verdict, detail) = verdict(&service, "desk");
+        assert_eq!(verdict, expected, "{detail}");
+        assert!(first.calls() >= 1);
+    }
+    assert_eq!(second.connections(), 0);
+}
+
+/// A listener that is busy: its queue is full, so whoever connects hears nothing, as behind a firewall that drops packets.
+struct Busy {
+    address: SocketAddr,
+    _runtime: Runtime,
+    _kept: (tokio::net::TcpListener, Vec<TcpStream>),
+}
+
+impl Busy {
+    fn new() -> Self {
+        let runtime = Runtime::new().unwrap();
+        let (address, kept) = runtime.block_on(async {
+            let socket = TcpSocket::new_v4().unwrap();
+            socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+            let listener = socket.listen(1).unwrap();
+            let address = listener.local_addr().unwrap();
+            let mut kept = Vec::new();
+            let brief = Duration::from_millis(300);
+            while let Ok(stream) = tokio::time::timeout(brief, TcpStream::connect(address)).await {
+                kept.push(stream.unwrap());
+                assert!(kept.len() < 50, "its queue has no end");
+            }
+            (address, (listener, kept))
+        });
+        Busy { address, _runtime: runtime, _kept: kept }
+    }
+}
+
+#[test]
+fn an_address_that_swallows_everything_leaves_the_next_one_its_share_of_the_attempt() {
+    let (busy, second) = (Busy::new(), Vendor::quoting("200"));
+    // one attempt alone: what it costs to find out is seen in its latency
+    let service = service(&[mirrored(&[&at(busy.address), &second.base()], "timeout = \"2s\"")]);
+    let reply = service.prices("BTC-USD");
+    let quote = reply.quote("BTC-USD", "desk");
+    assert_eq!((reply.verdict("BTC-USD", "desk").as_str(), second.calls()), ("used", 1), "{quote}");
+    assert!(quote["latency_ms"].as_u64().is_some_and(|latency| (700..2000).contains(&latency)), "{quote}");
+    let started = Instant::now();
+    assert_eq!(verdict(&service, "desk").0, "used");
+    assert!(started.elapsed() < Duration::from_millis(700), "the first was looked for again: {:?}", started.elapsed());
+
+    let service = crate::support::service(&[mirrored(&[&at(busy.address)], "timeout = \"400ms\"")]);
+    let (verdict, detail) = verdict(&service, "desk");
+    let expected = format!("cannot reach {}: no connection within 300 ms", busy.address);
+    assert_eq!((verdict.as_str(), detail), ("failed / connection", expected));
+}

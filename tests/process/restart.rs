@@ -1,0 +1,301 @@
+//! What outlives a restart, also one that nobody announced.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, SystemTime};
+
+use serde_json::Value;
+
+use crate::support::{After, Configuration, Ended, Program, Upstream, get, rows, run, start, until};
+
+/// A folder that exists as long as a test needs it, with the state file in it.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Self {
+        let path = std::env::temp_dir().join(format!("quotefold-restart-{:016x}", fastrand::u64(..)));
+        std::fs::create_dir(&path).unwrap();
+        Folder(path)
+    }
+
+    fn file(&self) -> PathBuf {
+        self.0.join("state.json")
+    }
+
+    fn state(&self) -> Value {
+        let bytes = std::fs::read(self.file()).unwrap();
+        serde_json::from_slice(&bytes).unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&bytes)))
+    }
+
+    fn names(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(&self.0).unwrap().flatten();
+        let mut names: Vec<_> = entries.map(|entry| entry.file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    /// The configuration of a service that keeps its state here.
+    fn configuration(&self, more: &str) -> Configuration {
+        let path = self.file().display().to_string();
+        let server = "[server]\ndrain_delay = \"0s\"\n";
+        Configuration::new(&format!("{server}[state]\npath = {path:?}\n{more}"))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn terminated(program: Program) -> Ended {
+    program.signal("TERM");
+    let ended = program.ended();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    ended
+}
+
+/// The units a state file says are spent.
+fn spent(state: &Value) -> u64 {
+    let spent = state["accounts"]["a"]["spent"].as_array();
+    spent.into_iter().flatten().map(|run| run[1].as_u64().unwrap()).sum()
+}
+
+fn left(address: std::net::SocketAddr) -> u64 {
+    get(address, "/sources").json()["sources"][0]["limits"][0]["left"].as_u64().unwrap()
+}
+
+#[test]
+fn what_was_spent_and_said_is_there_after_an_orderly_end_though_no_second_had_passed() {
+    let (folder, upstream) = (Folder::new(), Upstream::quoting("100"));
+    let configuration = folder.configuration(&upstream.source("a", "limits = [\"25/day\"]"));
+    let (program, address) = Program::serve(&configuration, &[]);
+    let first = get(address, "/prices?symbols=AAPL");
+    assert_eq!(left(address), 24);
+    let ended = terminated(program);
+    assert!(ended.stderr.contains("there is no state yet"), "{}", ended.stderr);
+    assert_eq!(folder.names(), ["state.json"]);
+
+    let (program, address) = Program::serve(&configuration, &[]);
+    assert_eq!(left(address), 24);
+    let second = get(address, "/prices?symbols=AAPL");
+    assert_eq!(upstream.calls(), 1, "the quote is still young enough");
+    for field in ["price", "received_at", "observed_at", "latency_ms"] {
+        assert_eq!(first.quote("AAPL", "a")[field], second.quote("AAPL", "a")[field], "{field}");
+    }
+    let ended = terminated(program);
+    for words in ["state restored", "\"quotes\":1", "\"accounts_spent\":1", "\"cooldowns\":0"] {
+        assert!(ended.stderr.contains(words), "{words} in {}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_kill_at_any_moment_loses_no_more_than_the_last_second() {
+    // what the vendor itself has counted
+    let calls: Arc<Mutex<Vec<SystemTime>>> = Arc::default();
+    let upstream = {
+        let calls = Arc::clone(&calls);
+        Upstream::new(move |call| {
+            calls.lock().unwrap().push(SystemTime::now());
+            let asked = call.asked();
+            let quotes: Vec<_> = asked.iter().map(|symbol| (symbol.as_str(), "100")).collect();
+            call.json(&rows(&quotes))
+        })
+    };
+    let folder = Folder::new();
+    let configuration = folder.configuration(&upstream.source("a", "limits = [\"100000/day\"]"));
+    let count = || calls.lock().unwrap().len() as u64;
+    let (mut known, mut before) = (0, 0);
+    for round in 0..20 {
+        let (program, address) = Program::serve(&configuration, &[]);
+        assert_eq!(100_000 - left(address), known, "round {round}: the state is restored as it stands in the file");
+        // most rounds end within a second or two, some before anything could be written
+        let (started, lasts) = (Instant::now(), Duration::from_millis(fastrand::u64(50..2_400)));
+        while started.elapsed() < lasts {
+            assert_eq!(get(address, "/prices?symbols=BTC-USD&refresh_after=0s").status, 200);
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        program.signal("KILL");
+        assert_eq!(program.ended().code, None);
+        let killed = SystemTime::now();
+        if !folder.file().exists() {
+            assert!(lasts < Duration::from_secs(10), "nothing was ever written");
+            before = count();
+            continue;
+        }
+        let state = folder.state();
+        let (written, made) = (spent(&state) - known, count() - before);
+        // all that the vendor had seen in this round when the state was taken is in it
+        let saved_at: jiff::Timestamp = state["saved_at"].as_str().unwrap().parse().unwrap();
+        let saved_at = SystemTime::from(saved_at);
+        let seen = calls.lock().unwrap().iter().skip(before as usize).filter(|at| **at < saved_at).count() as u64;
+        assert!(written >= seen, "round {round}: {written} of {seen} calls seen by {saved_at:?} are in the file");
+        // one may have been counted whose call never left
+        assert!(written <= made + 1, "round {round}: {written} of {made}");
+        // a second, and as much as this machine may need to write
+        let age = killed.duration_since(saved_at).unwrap_or_default();
+        assert!(lasts < Duration::from_secs(2) || age < Duration::from_secs(10), "round {round}: {age:?} old");
+        assert!(folder.names().len() <= 2, "half-written files pile up: {:?}", folder.names());
+        (known, before) = (known + written, count());
+    }
+    assert!(known > 0, "no round was written");
+    let (program, _) = Program::serve(&configuration, &[]);
+    assert_eq!(folder.names(), ["state.json"]);
+    drop(program);
+}
+
+#[test]
+fn what_is_no_state_is_set_aside_and_said_and_the_service_starts_without_it() {
+    let (folder, upstream) = (Folder::new(), Upstream::quoting("100"));
+    let configuration = folder.configuration(&upstream.source("a", "limits = [\"25/day\"]"));
+    for (content, why) in [
+        ("{\"version\":1,\"saved_at\":\"2026-11", "EOF while parsing"),
+        ("{\"version\":2}", "its version is 2; this program reads version 1"),
+    ] {
+        std::fs::write(folder.file(), content).unwrap();
+        let (program, address) = Program::serve(&configuration, &[]);
+        assert_eq!(left(address), 25);
+        get(address, "/prices?symbols=AAPL&refresh_after=0s");
+        let ended = terminated(program);
+        let line = ended.stderr.lines().find(|line| line.contains("set aside")).unwrap_or_default();
+        for words in ["WARN", why, "state.json.unreadable"] {
+            assert!(line.contains(words), "{words} in {}", ended.stderr);
+        }
+        assert_eq!(std::fs::read_to_string(folder.0.join("state.json.unreadable")).unwrap(), content);
+        assert_eq!(spent(&folder.state()), 1, "and a new one is kept");
+        std::fs::remove_file(folder.file()).unwrap();
+    }
+}
+
+#[test]
+fn a_state_of_later_than_now_counts_as_one_of_now_and_that_is_said() {
+    let (folder, upstream) = (Folder::new(), Upstream::quoting("100"));
+    let configuration = folder.configuration(&upstream.source("a", "limits = [\"25/day\"]"));
+    let tomorrow = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(24);
+    let quote = format!(r#"{{"source":"a","symbol":"AAPL","price":"1","received_at":"{tomorrow}","latency_ms":1}}"#);
+    let account = format!(
+        r#"{{"spent":[[{},5]],"cooldown":null,"refused":{{"rate_limited":0,"quota_exhausted":0,"unauthorized":0}}}}"#,
+        tomorrow.as_second()
+    );
+    let text = format!(r#"{{"version":1,"saved_at":"{tomorrow}","accounts":{{"a":{account}}},"quotes":[{quote}]}}"#);
+    std::fs::write(folder.file(), text).unwrap();
+    let (program, address) = Program::serve(&configuration, &[]);
+    let limits = get(address, "/sources").json()["sources"][0]["limits"].clone();
+    assert_eq!((&limits[0]["left"], &limits[1]["left"]), (&20.into(), &0.into()));
+    let ended = terminated(program);
+    assert!(ended.stderr.contains("the clock was set back"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("\"dropped\":1"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_path_at_which_nothing_can_be_kept_is_a_wrong_configuration() {
+    let upstream = Upstream::quoting("100");
+    for (path, way_out) in [
+        ("/nonexistent/state.json", "there is no folder /nonexistent; create it"),
+        // nobody may write there, not even root
+        ("/proc/state.json", "let this user write there, or write another path"),
+        ("/tmp", "is no file"),
+    ] {
+        let text = format!("[state]\npath = {path:?}\n{}", upstream.source("a", ""));
+        let configuration = Configuration::new(&text);
+        let ended = run(&["serve", "--config", configuration.path(), "--listen", "127.0.0.1:0"]);
+        assert_eq!((ended.code, ended.stdout.as_str()), (Some(78), ""), "{ended:?}");
+        for words in ["state.path", path, way_out] {
+            assert!(ended.stderr.contains(words), "{words} in {}", ended.stderr);
+        }
+    }
+}
+
+#[test]
+fn a_disk_that_fails_later_is_said_once_and_the_service_goes_on() {
+    let (folder, upstream) = (Folder::new(), Upstream::quoting("100"));
+    let configuration = folder.configuration(&upstream.source("a", "limits = [\"100000/day\"]"));
+    let (program, address) = Program::serve(&configuration, &[]);
+    let ask = || assert_eq!(get(address, "/prices?symbols=AAPL&refresh_after=0s").status, 200);
+    ask();
+    until("the state is written", || folder.file().exists());
+    let elsewhere = folder.0.with_extension("elsewhere");
+    std::fs::rename(&folder.0, &elsewhere).unwrap();
+    let started = Instant::now();
+    while started.elapsed() < Duration::from_secs(4) {
+        ask();
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    std::fs::rename(&elsewhere, &folder.0).unwrap();
+    let asked = upstream.calls() as u64;
+    until("it is written again", || spent(&folder.state()) == asked);
+    let ended = terminated(program);
+    let times = |words: &str| ended.stderr.lines().filter(|line| line.contains(words)).count();
+    assert_eq!(times("the state cannot be written"), 1, "{}", ended.stderr);
+    assert_eq!(times("the state can be written again"), 1, "{}", ended.stderr);
+}
+
+#[test]
+fn commands_that_ask_once_leave_the_state_alone() {
+    let (folder, upstream) = (Folder::new(), Upstream::quoting("100"));
+    let configuration = folder.configuration(&upstream.source("a", ""));
+    std::fs::write(folder.file(), "not theirs").unwrap();
+    for arguments in [&["get", "AAPL"][..], &["check", "a", "AAPL", "--live"], &["sources"], &["config"]] {
+        run(&[arguments, &["--config", configuration.path()]].concat());
+        assert_eq!(std::fs::read_to_string(folder.file()).unwrap(), "not theirs", "{arguments:?}");
+        assert_eq!(folder.names(), ["state.json"], "{arguments:?}");
+    }
+    assert!(upstream.calls() >= 2, "they did ask");
+}
+
+#[test]
+fn a_refused_key_is_an_error_once_is_left_alone_after_a_restart_and_a_new_one_is_tried_at_once() {
+    let upstream = Upstream::new(|call| {
+        if call.head.contains("new-key") {
+            return call.json(&rows(&[("BTC-USD", "100")]));
+        }
+        call.reply(401, "Content-Type: application/json\r\n", "{}");
+        After::Keep
+    });
+    let folder = Folder::new();
+    let source = upstream.source("a", "key = \"${KEY}\"\nheaders = { x-key = \"{key}\" }");
+    let configuration = folder.configuration(&source);
+    let serve = |key| Program::serve(&configuration, &[("KEY", key)]);
+    let ask = |address| get(address, "/prices?symbols=BTC-USD&refresh_after=0s");
+
+    let (program, address) = serve("old-key-old-key");
+    (0..30).for_each(|_| drop(ask(address)));
+    let ended = terminated(program);
+    assert_eq!(upstream.calls(), 1);
+    let errors: Vec<&str> = ended.stderr.lines().filter(|line| line.contains("\"ERROR\"")).collect();
+    assert!(matches!(errors[..], [line] if line.contains("key refused")), "{}", ended.stderr);
+    let text = std::fs::read_to_string(folder.file()).unwrap();
+    assert!(!text.contains("old-key"), "{text}");
+
+    let (program, address) = serve("old-key-old-key");
+    assert_eq!(ask(address).quote("BTC-USD", "a")["reason"], "unauthorized");
+    assert_eq!(upstream.calls(), 1);
+    terminated(program);
+
+    let (program, address) = serve("new-key-new-key");
+    assert_eq!(ask(address).quote("BTC-USD", "a")["price"], "100");
+    assert_eq!(upstream.calls(), 2);
+    terminated(program);
+}
+
+#[test]
+fn two_services_with_one_file_do_not_spoil_it() {
+    let (folder, upstream) = (Folder::new(), Upstream::quoting("100"));
+    let configuration = folder.configuration(&upstream.source("a", "limits = [\"100000/day\"]"));
+    let serve =
+        || Program::new(&mut start(&["serve", "--config", configuration.path(), "--listen", "127.0.0.1:0"], &[]));
+    let (one, two) = (serve(), serve());
+    let (first, second) = (one.ready(), two.ready());
+    let started = Instant::now();
+    while started.elapsed() < Duration::from_secs(4) {
+        for address in [first, second] {
+            get(address, "/prices?symbols=AAPL&refresh_after=0s");
+        }
+        if folder.file().exists() {
+            assert_eq!(folder.state()["version"], 1);
+        }
+    }
+    terminated(one);
+    terminated(two);
+    assert_eq!(folder.names(), ["state.json"]);
+}

@@ -1,0 +1,138 @@
+//! Days on which a vendor says no: how often it is asked all the same.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use quotefold::clock::Clock;
+use quotefold::source::batch::Reply;
+use quotefold::source::error::SourceError;
+use quotefold::symbol::Symbol;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use crate::support::all_quoted;
+use crate::town::{Said, Town, crypto, morning};
+
+const MINUTE: Duration = Duration::from_secs(60);
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// A vendor that says this to everybody, at once.
+fn always(error: SourceError) -> impl Fn(&str, Vec<Symbol>, Clock) -> Said + Clone + Send + Sync + 'static {
+    move |_: &str, _, _| {
+        let error = error.clone();
+        Box::pin(async move { Err(error) })
+    }
+}
+
+fn quota(retry_after: Option<Duration>) -> SourceError {
+    SourceError::QuotaExhausted { detail: "daily quota exceeded".to_owned(), retry_after }
+}
+
+fn rate_limited(retry_after: Option<Duration>) -> SourceError {
+    SourceError::RateLimited { detail: "slow down".to_owned(), retry_after }
+}
+
+/// Polls as a client does that wants it fresh, and says after how many seconds the vendor was called each time.
+async fn polled(town: &Town, every: Duration, for_long: Duration) -> Vec<u64> {
+    let start = Instant::now();
+    while start.elapsed() < for_long {
+        town.ask("symbols=A-USD&refresh_after=0s").await;
+        sleep(every).await;
+    }
+    town.log("alpha").calls().iter().map(|call| (call.sent - start).as_secs()).collect()
+}
+
+fn alpha(error: SourceError) -> Town {
+    Town::new(&crypto("alpha", ""), &morning(), always(error))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quota_used_up_at_nine_is_asked_for_a_handful_of_times_that_day() {
+    let calls = polled(&alpha(quota(None)), MINUTE, DAY).await;
+    // after 15 and 30 minutes, 1, 2, 4 and then every 6 hours, to the minute in which somebody asks
+    let hours: Vec<u64> = [0, 1, 3, 7, 15, 31, 55, 79].iter().map(|quarters| quarters * 900).collect();
+    assert_eq!(calls, hours);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quota_that_says_when_it_is_filled_again_is_asked_for_then_and_not_before() {
+    let reset = Duration::from_secs(15 * 3600);
+    assert_eq!(polled(&alpha(quota(Some(reset))), MINUTE, DAY).await, [0, 15 * 3600]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wrong_key_is_tried_after_five_minutes_and_soon_once_an_hour() {
+    let calls = polled(&alpha(SourceError::Unauthorized("wrong key".to_owned())), MINUTE, DAY / 4).await;
+    let minutes: Vec<u64> = calls.iter().map(|second| second / 60).collect();
+    assert_eq!(minutes, [0, 5, 15, 35, 75, 135, 195, 255, 315]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_429_without_a_time_is_asked_again_after_a_second_and_soon_once_a_minute() {
+    let calls = polled(&alpha(rate_limited(None)), Duration::from_millis(200), MINUTE * 5).await;
+    assert_eq!(calls, [0, 1, 3, 7, 15, 31, 63, 123, 183, 243]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_time_is_kept_to_within_reason() {
+    let day = rate_limited(Some(DAY));
+    assert_eq!(polled(&alpha(day), Duration::from_secs(1), MINUTE * 3).await, [0, 60, 120]);
+    let year = quota(Some(DAY * 365));
+    assert_eq!(polled(&alpha(year), Duration::from_secs(3600), DAY * 32).await, [0, 31 * 86_400]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_twenty_clients_none_calls_in_the_two_seconds_and_one_call_is_made_for_all_of_them_after() {
+    let refused = Arc::new(Mutex::new(false));
+    let town = Arc::new(Town::new(&crypto("alpha", ""), &morning(), move |_: &str, symbols, clock| {
+        let refuse = !std::mem::replace(&mut *refused.lock().unwrap(), true);
+        Box::pin(async move {
+            sleep(Duration::from_millis(50)).await;
+            if refuse { Err(rate_limited(Some(Duration::from_secs(2)))) } else { all_quoted(symbols, &clock) }
+        })
+    }));
+    let start = Instant::now();
+    let mut clients = tokio::task::JoinSet::new();
+    for _ in 0..20 {
+        let town = Arc::clone(&town);
+        // each asks until it has a price, as often as it can
+        clients.spawn(async move {
+            while town.ask("symbols=A-USD&refresh_after=1s").await.prices()[0].folded.is_none() {
+                sleep(Duration::from_millis(10)).await;
+                assert!(start.elapsed() < Duration::from_secs(10), "no price came");
+            }
+        });
+    }
+    while let Some(client) = clients.join_next().await {
+        client.unwrap();
+    }
+    let sent: Vec<u128> = town.log("alpha").calls().iter().map(|call| (call.sent - start).as_millis()).collect();
+    assert!(matches!(sent[..], [0, 2050..=2070]), "{sent:?}");
+}
+
+/// A vendor whose calls take as long as the symbol's name says, and that refuses all but the slow one.
+fn slow_success(_: &str, symbols: Vec<Symbol>, clock: Clock) -> Said {
+    Box::pin(async move {
+        let is_slow = symbols.iter().any(|symbol| symbol.as_str() == "SLOW-USD");
+        sleep(Duration::from_millis(if is_slow { 900 } else { 100 })).await;
+        if is_slow { all_quoted(symbols, &clock) } else { Err::<Reply, _>(quota(None)) }
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_success_that_was_on_its_way_before_the_refusal_does_not_make_the_next_wait_short_again() {
+    let town = Town::new(&crypto("alpha", ""), &morning(), slow_success);
+    let start = Instant::now();
+    let ((), ()) = tokio::join!(async { drop(town.ask("symbols=SLOW-USD").await) }, async {
+        town.ask("symbols=A-USD").await;
+    });
+    sleep_until(start + MINUTE * 16).await;
+    town.ask("symbols=A-USD").await;
+    let until = town.service.sources[0].account.cooldown(Instant::now()).unwrap().until;
+    assert_eq!((until - Instant::now()).as_secs(), 1800);
+    // one that was sent after it does
+    sleep_until(start + MINUTE * 60).await;
+    town.ask("symbols=SLOW-USD").await;
+    town.ask("symbols=A-USD").await;
+    let until = town.service.sources[0].account.cooldown(Instant::now()).unwrap().until;
+    assert_eq!((until - Instant::now()).as_secs(), 900);
+}

@@ -1,0 +1,333 @@
+//! The watch list: it keeps symbols fresh, and nobody is the worse for it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use quotefold::clock::Clock;
+use quotefold::source::error::SourceError;
+use quotefold::source::share::{Ask, Wait};
+use quotefold::symbol::Symbol;
+use quotefold::watch;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, advance, sleep};
+
+use crate::support::{Bench, FORCED, all_quoted, batching, bench, most_in_a_window, reason, symbol};
+use crate::town::{Said, Town, crypto, morning};
+
+const LATENCY: Duration = Duration::from_millis(50);
+
+fn quoting(_: &str, symbols: Vec<Symbol>, clock: Clock) -> Said {
+    Box::pin(async move {
+        sleep(LATENCY).await;
+        all_quoted(symbols, &clock)
+    })
+}
+
+fn watching(symbols: &[&str], every: &str) -> String {
+    format!("[watch]\nsymbols = {symbols:?}\nevery = \"{every}\"\n")
+}
+
+/// Starts the watch, and gives what ends it.
+fn start(town: &Town, seed: u64) -> (JoinHandle<()>, oneshot::Sender<()>) {
+    let (end, ended) = oneshot::channel();
+    let ended = async { drop(ended.await) };
+    let chance = fastrand::Rng::with_seed(seed);
+    (tokio::spawn(watch::run(Arc::clone(&town.service), chance, ended)), end)
+}
+
+fn asked(town: &Town, source: &str) -> Vec<String> {
+    town.log(source).calls().iter().flat_map(|call| &call.symbols).map(ToString::to_string).collect()
+}
+
+/// How long an answer took, and the reason of the first quote's failure.
+async fn timed(town: &Town, query: &str) -> (Duration, &'static str) {
+    let start = Instant::now();
+    let answer = town.ask(query).await;
+    (start.elapsed(), reason(&answer.prices()[0].quotes[0].outcome))
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_asks_for_a_watched_symbol_finds_it_there_at_any_time() {
+    let sources = crypto("alpha", "batch = 9") + &crypto("beta", "batch = 9");
+    let town = Town::new(&(watching(&["A-USD", "B-USD"], "4s") + &sources), &morning(), quoting);
+    let (_watch, _end) = start(&town, 1);
+    sleep(LATENCY * 2).await;
+    for _ in 0..500 {
+        sleep(Duration::from_millis(730)).await;
+        let before = town.log("alpha").calls().len();
+        let (took, said) = timed(&town, "symbols=A-USD,B-USD").await;
+        assert_eq!((took, said), (Duration::ZERO, "ok"));
+        assert_eq!(town.log("alpha").calls().len(), before);
+    }
+    // 365 s of rounds of 3.6 to 4.4 s, each of them one call
+    let rounds = town.log("alpha").calls().len();
+    assert!((83..=102).contains(&rounds), "{rounds}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_round_comes_at_once_and_the_rounds_differ_by_chance() {
+    let starts = |seed| async move {
+        let town = Town::new(&(watching(&["A-USD"], "30s") + &crypto("alpha", "")), &morning(), quoting);
+        let (began, (_watch, _end)) = (Instant::now(), start(&town, seed));
+        sleep(Duration::from_secs(300)).await;
+        town.log("alpha").calls().iter().map(|call| call.sent - began).collect::<Vec<_>>()
+    };
+    let (one, two) = (starts(1).await, starts(2).await);
+    assert_eq!((one[0], two[0]), (Duration::ZERO, Duration::ZERO));
+    let gaps: BTreeSet<u128> = one.windows(2).map(|pair| (pair[1] - pair[0]).as_millis()).collect();
+    assert!(gaps.iter().all(|gap| (27_000..=33_100).contains(gap)), "{gaps:?}");
+    assert!(gaps.len() > 5 && one != two, "{gaps:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_there_is_no_room_for_is_tried_again_within_the_round() {
+    let symbols = ["A-USD", "B-USD", "C-USD", "D-USD", "E-USD"];
+    let town = Town::new(&(watching(&symbols, "30s") + &crypto("alpha", "limits = [\"1/s\"]")), &morning(), quoting);
+    let (_watch, _end) = start(&town, 1);
+    sleep(Duration::from_secs(6)).await;
+    assert_eq!(asked(&town, "alpha"), symbols);
+    assert_eq!(most_in_a_window(town.log("alpha"), Duration::from_secs(1)), 1);
+    sleep(Duration::from_secs(20)).await;
+    assert_eq!(asked(&town, "alpha").len(), 5, "each once a round");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_asks_at_the_moment_of_a_round_waits_for_no_more_than_the_one_call_that_was_sent() {
+    let symbols = ["A-USD", "B-USD", "C-USD", "D-USD", "E-USD"];
+    for (limit, waits) in [("1/s", Duration::from_secs(1)), ("5/s", Duration::ZERO)] {
+        let settings = watching(&symbols, "30s") + &crypto("alpha", &format!("limits = [\"{limit}\"]"));
+        let town = Town::new(&settings, &morning(), quoting);
+        let (_watch, _end) = start(&town, 1);
+        tokio::task::yield_now().await;
+        sleep(Duration::from_millis(1)).await;
+        assert!(!asked(&town, "alpha").is_empty(), "the round has begun");
+        let (took, said) = timed(&town, "symbols=Z-USD").await;
+        assert_eq!(said, "ok", "{limit}");
+        assert!(took <= waits + LATENCY, "{limit}: {took:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reserve_is_never_asked_however_much_is_lacking() {
+    let settings = watching(&["A-USD"], "5s") + &crypto("alpha", "") + &crypto("spare", "role = \"reserve\"");
+    let town = Town::new(&settings, &morning(), |name: &str, symbols, clock| {
+        let fails = name == "alpha";
+        Box::pin(async move { if fails { Err(SourceError::unavailable("503")) } else { all_quoted(symbols, &clock) } })
+    });
+    let (_watch, _end) = start(&town, 1);
+    sleep(Duration::from_secs(60)).await;
+    assert!(asked(&town, "alpha").len() > 5);
+    assert_eq!(asked(&town, "spare"), Vec::<String>::new());
+    town.ask("symbols=A-USD").await;
+    assert_eq!(asked(&town, "spare"), ["A-USD"], "who waits may have it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_it_is_refused_is_refused_to_nobody_else() {
+    let settings = watching(&["A-USD", "B-USD"], "30s") + &crypto("alpha", "limits = [\"1/s\"]");
+    let town = Town::new(&settings, &morning(), quoting);
+    let (_watch, _end) = start(&town, 1);
+    sleep(LATENCY * 2).await;
+    let now = Instant::now();
+    assert!(town.service.board.known("alpha", &symbol("B-USD"), now).is_none(), "nothing landed");
+    // the second's call is made for the one who asks
+    let (took, said) = timed(&town, "symbols=B-USD").await;
+    assert_eq!((took, said), (Duration::from_secs(1) - LATENCY, "ok"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_ends_at_once_and_takes_the_calls_along_that_nobody_else_waits_for() {
+    let town = Town::new(&(watching(&["A-USD"], "5s") + &crypto("alpha", "")), &morning(), |_, _, _| {
+        Box::pin(std::future::pending())
+    });
+    let (watch, end) = start(&town, 1);
+    sleep(Duration::from_millis(10)).await;
+    assert_eq!(town.log("alpha").in_air(), 1);
+    let before = Instant::now();
+    end.send(()).unwrap();
+    watch.await.unwrap();
+    sleep(Duration::from_millis(1)).await;
+    assert_eq!(town.log("alpha").in_air(), 0);
+    assert!(before.elapsed() <= Duration::from_millis(1));
+    sleep(Duration::from_secs(60)).await;
+    assert_eq!(asked(&town, "alpha"), ["A-USD"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_says_what_is_lacking_until_there_is_a_quote_of_everything() {
+    let symbols = ["A-USD", "B-USD", "C-USD", "D-USD", "E-USD", "F-USD", "G-USD"];
+    let (healed, town) = {
+        let healed = Arc::new(AtomicBool::new(false));
+        let heals = Arc::clone(&healed);
+        let script = move |_: &str, symbols: Vec<Symbol>, clock: Clock| -> Said {
+            let fails = !heals.load(Ordering::Relaxed);
+            Box::pin(
+                async move { if fails { Err(SourceError::unavailable("503")) } else { all_quoted(symbols, &clock) } },
+            )
+        };
+        let settings = watching(&symbols, "10s") + &crypto("alpha", "batch = 9");
+        (healed, Town::new(&settings, &morning(), script))
+    };
+    let words = "no quote that may be used of A-USD, B-USD, C-USD, D-USD, E-USD and 2 more";
+    assert_eq!(town.service.watched.lacking().as_deref(), Some(words));
+    let (_watch, _end) = start(&town, 1);
+    sleep(Duration::from_secs(5)).await;
+    assert_eq!(town.service.watched.lacking().as_deref(), Some(words), "a failure is no quote");
+    healed.store(true, Ordering::Relaxed);
+    sleep(Duration::from_secs(10)).await;
+    assert_eq!(town.service.watched.lacking(), None);
+    healed.store(false, Ordering::Relaxed);
+    sleep(Duration::from_secs(40)).await;
+    assert_eq!(town.service.watched.lacking(), None, "for a minute its quotes may still be used");
+    sleep(Duration::from_secs(40)).await;
+    assert_eq!(town.service.watched.lacking().as_deref(), Some(words));
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_symbols_are_asked_in_questions_that_anybody_could_ask() {
+    let names: Vec<String> = (0..25).map(|number| format!("S{number}-USD")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let settings = format!("[server]\nmax_symbols = 10\n{}{}", watching(&names, "30s"), crypto("alpha", "batch = 100"));
+    let town = Town::new(&settings, &morning(), quoting);
+    let (_watch, _end) = start(&town, 1);
+    sleep(Duration::from_secs(1)).await;
+    let sizes: Vec<usize> = town.log("alpha").calls().iter().map(|call| call.symbols.len()).collect();
+    assert_eq!(sizes, [10, 10, 5]);
+}
+
+/// What somebody who only tries gets for these symbols.
+fn attempt(bench: &Bench, symbols: &[&str]) -> Vec<Wait> {
+    let due = symbols.iter().map(|text| (symbol(text), FORCED)).collect();
+    bench.share.attempt(&Ask { arrived: Instant::now(), due, riders: Vec::new() })
+}
+
+fn vendor(limits: &[&str], seats: usize) -> Bench {
+    bench(limits, batching(seats), |symbols: Vec<Symbol>, clock: Clock| async move {
+        sleep(LATENCY).await;
+        all_quoted(symbols, &clock)
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_tries_joins_what_is_in_the_air() {
+    let bench = vendor(&["1/min"], 1);
+    let first = bench.ask(&["A-USD"]);
+    let second = attempt(&bench, &["A-USD"]);
+    assert_eq!(reason(&bench.outcomes(second).await[0]), "ok");
+    assert_eq!(reason(&bench.outcomes(first).await[0]), "ok");
+    assert_eq!(bench.log.calls().len(), 1);
+    bench.settle().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_tries_takes_no_seat_in_a_batch_that_waits_for_its_turn() {
+    let bench = vendor(&["1/s"], 2);
+    bench.outcomes(bench.ask(&["A-USD"])).await;
+    let waiting = bench.ask(&["B-USD"]);
+    let tried = bench.outcomes(attempt(&bench, &["C-USD"])).await;
+    assert_eq!(reason(&tried[0]), "throttled");
+    let boarding = bench.ask(&["D-USD"]);
+    assert_eq!(reason(&bench.outcomes(boarding).await[0]), "ok");
+    bench.outcomes(waiting).await;
+    let last = bench.log.calls().last().unwrap().symbols.clone();
+    assert_eq!(last, [symbol("B-USD"), symbol("D-USD")]);
+    bench.settle().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_tries_gets_no_place_that_is_not_free_and_not_the_last() {
+    let bench = bench(&[], batching(1), |_, _| std::future::pending());
+    let others: Vec<_> = (0..6).map(|number| bench.ask(&[&format!("S{number}-USD")])).collect();
+    sleep(Duration::from_millis(1)).await;
+    let tried = attempt(&bench, &["A-USD", "B-USD"]);
+    sleep(Duration::from_millis(1)).await;
+    assert_eq!(bench.log.calls().len(), 7, "one of the eight is left");
+    let Wait::Here(refused) = &tried[1] else { panic!("it was refused at once") };
+    assert_eq!(
+        refused.failure.as_ref().unwrap().error.to_string(),
+        "our own limit of 8 calls at once has no room for 1 s"
+    );
+    drop((others, tried));
+    bench.settle().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_tried_in_vain_is_not_remembered_as_wanted_and_what_others_want_still_is() {
+    let bench = vendor(&["1/min"], 1);
+    bench.outcomes(bench.ask(&["A-USD"])).await;
+    assert_eq!(reason(&bench.outcomes(bench.ask(&["W-USD"])).await[0]), "throttled");
+    for name in ["B-USD", "W-USD"] {
+        assert_eq!(reason(&bench.outcomes(attempt(&bench, &[name])).await[0]), "throttled");
+    }
+    // the next call is for the one that waits, and the one after it is not for the one that only tried
+    advance(Duration::from_secs(60)).await;
+    bench.outcomes(bench.ask(&["A-USD"])).await;
+    sleep(Duration::from_secs(60)).await;
+    bench.outcomes(bench.ask(&["A-USD"])).await;
+    let calls: Vec<String> = bench.log.calls().iter().map(|call| call.symbols[0].to_string()).collect();
+    assert_eq!(calls, ["A-USD", "W-USD", "A-USD"]);
+    bench.settle().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn in_a_cooldown_who_tries_is_refused_alone() {
+    let refused = Arc::new(AtomicBool::new(false));
+    let bench = bench(&[], batching(1), move |symbols: Vec<Symbol>, clock: Clock| {
+        let refuse = !refused.swap(true, Ordering::Relaxed);
+        async move {
+            let no = || SourceError::RateLimited { detail: "no".to_owned(), retry_after: Some(Duration::from_secs(9)) };
+            if refuse { Err(no()) } else { all_quoted(symbols, &clock) }
+        }
+    });
+    bench.outcomes(bench.ask(&["A-USD"])).await;
+    assert_eq!(reason(&bench.outcomes(attempt(&bench, &["B-USD"])).await[0]), "rate_limited");
+    assert!(bench.board.known("vendor", &symbol("B-USD"), Instant::now()).is_none());
+    assert_eq!(bench.log.calls().len(), 1);
+    bench.settle().await;
+}
+
+#[test]
+fn every_is_stretched_and_shortened_by_up_to_a_tenth() {
+    let (every, mut chance) = (Duration::from_secs(30), fastrand::Rng::with_seed(3));
+    let all: BTreeSet<Duration> = (0..200).map(|_| watch::jittered(every, &mut chance)).collect();
+    assert!(all.iter().all(|one| (27_000..=33_000).contains(&one.as_millis())), "{all:?}");
+    assert!(all.len() > 50 && all.first() < Some(&(every * 95 / 100)) && all.last() > Some(&(every * 105 / 100)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_is_given_up_is_tried_with_one_call_and_its_refusals_concern_nobody_else() {
+    let healed = Arc::new(AtomicBool::new(false));
+    let symbols = ["A-USD", "B-USD", "C-USD", "D-USD", "E-USD", "F-USD"];
+    let town = {
+        let healed = Arc::clone(&healed);
+        let settings = watching(&symbols, "20s") + &crypto("alpha", "retries = 0");
+        Town::new(&settings, &morning(), move |_: &str, symbols, clock: Clock| -> Said {
+            let fails = !healed.load(Ordering::Relaxed);
+            Box::pin(async move {
+                sleep(LATENCY).await;
+                if fails { Err(SourceError::Connection("refused".to_owned())) } else { all_quoted(symbols, &clock) }
+            })
+        })
+    };
+    let (_watch, _end) = start(&town, 1);
+    sleep(Duration::from_secs(15)).await;
+    assert!(!town.service.sources[0].breaker.is_closed());
+    healed.store(true, Ordering::Relaxed);
+    let before = asked(&town, "alpha").len();
+    // the next round comes when the wait of about a second is long over
+    while asked(&town, "alpha").len() == before {
+        sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(asked(&town, "alpha").len(), before + 1, "one call comes first");
+    let now = Instant::now();
+    for name in symbols {
+        let known = town.service.board.known("alpha", &symbol(name), now);
+        let failure = known.and_then(|known| known.outcome.failure);
+        assert!(failure.is_none_or(|failure| failure.error.reason() == "connection"), "{name}");
+    }
+    sleep(Duration::from_secs(45)).await;
+    assert_eq!(town.service.watched.lacking(), None);
+}
