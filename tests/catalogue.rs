@@ -104,6 +104,20 @@ fn no_two_pairs_have_one_name_at_a_source() {
 }
 
 #[test]
+fn what_a_source_calls_a_coin_is_no_name_of_another() {
+    let mut names = 0;
+    for (source, extractor) in providers() {
+        let taken = source.rename.values().filter(|theirs| !source.rename.contains_key(*theirs));
+        for pair in taken.flat_map(|theirs| ["USD", "USDT", "EUR"].map(|quote| format!("{theirs}-{quote}"))) {
+            let pair = Symbol::parse(&pair).unwrap();
+            names += 1;
+            assert!(!extractor.spelling().covers(&pair, pair.class()), "{} is asked for {pair}", source.name);
+        }
+    }
+    assert!(names > 30, "{names}");
+}
+
+#[test]
 fn a_coin_is_never_taken_for_the_old_one_of_its_name() {
     let providers = providers();
     let (_, kraken) = providers.iter().find(|(source, _)| source.name == "kraken").unwrap();

@@ -153,6 +153,12 @@ impl Spelling {
     fn parts(&self, symbol: &Symbol, class: Class) -> Option<Spelled> {
         let renamed = |part: &str| self.rename.get(part).cloned().unwrap_or_else(|| part.to_owned());
         if let Some((base, quote)) = symbol.legs() {
+            // what they call by this name is what we call by another, and ours may be another coin
+            let is_taken =
+                |part: &str| !self.rename.contains_key(part) && self.rename.values().any(|name| name == part);
+            if is_taken(base) || is_taken(quote) {
+                return None;
+            }
             // tickers are not unique there: only what has an id is the coin that was meant
             let id = if self.ids.is_empty() { String::new() } else { self.ids.get(base)?.clone() };
             let (base, quote) = (renamed(base), renamed(quote));
