@@ -104,6 +104,14 @@ fn no_two_pairs_have_one_name_at_a_source() {
 }
 
 #[test]
+fn a_ticker_is_not_asked_of_a_source_that_takes_it_for_a_pair() {
+    let (_, fmp) = providers().into_iter().find(|(source, _)| source.name == "fmp").unwrap();
+    let covers = |text: &str| fmp.spelling().covers(&Symbol::parse(text).unwrap(), Class::Equity);
+    assert!(["AAPL", "USD", "MUSA"].into_iter().all(covers));
+    assert!(!["EURUSD", "BTCUSD", "AUSD", "XEUR"].into_iter().any(covers));
+}
+
+#[test]
 fn what_a_source_calls_a_coin_is_no_name_of_another() {
     let mut names = 0;
     for (source, extractor) in providers() {

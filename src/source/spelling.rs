@@ -93,7 +93,14 @@ impl Spelling {
             && !self.strangers.contains(symbol)
             && symbol.legs().is_none_or(|(_, quote)| trades(quote))
             && (self.symbols.is_empty() || self.symbols.iter().any(|glob| glob.matches(symbol.as_str())))
-            && self.spell(symbol, class).is_some()
+            && self.spell(symbol, class).is_some_and(|name| !self.is_a_pair_there(symbol, &name))
+    }
+
+    /// Whether a source that writes pairs without a sign would take a ticker for one: `EURUSD`.
+    fn is_a_pair_there(&self, symbol: &Symbol, name: &str) -> bool {
+        let split = |quote: &String| Symbol::of_legs(symbol.as_str().strip_suffix(quote.as_str())?, quote);
+        let mut pairs = self.currencies.iter().filter_map(split).filter(|pair| self.classes.contains(&pair.class()));
+        symbol.legs().is_none() && pairs.any(|pair| self.spell(&pair, pair.class()).as_deref() == Some(name))
     }
 
     /// The source's spelling of a symbol; `None` if it has none.
