@@ -17,7 +17,7 @@ static SPELLINGS: LazyLock<Vec<(String, Spelling)>> = LazyLock::new(|| {
 });
 
 fuzz_target!(|text: &str| {
-    let symbols: Vec<Symbol> = text.split('\n').take(2).filter_map(|text| read(text)).collect();
+    let symbols: Vec<Symbol> = text.split('\n').take(2).filter_map(read).collect();
     let [one, other] = symbols.as_slice() else { return };
     for (name, spelling) in SPELLINGS.iter() {
         let spell = |symbol: &Symbol| {
