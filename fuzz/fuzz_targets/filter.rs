@@ -1,4 +1,4 @@
-//! Rows of any shape: a filter that hands on whatever the body holds.
+//! Rows of any shape: filters that hand on whatever the body holds, and one that makes numbers of its own.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -24,6 +24,10 @@ jq = 'to_entries[] | {{symbol: .key}} + .value'
 [sources.texts]
 like = "own"
 jq = '.[] | fromjson'
+
+[sources.calculating]
+like = "own"
+jq = '.[] | {{symbol, price: (.price + .bid), bid: .bid[1:], ask: (.ask | tonumber)}}'
 "#
     );
     providers(&text, &["AAPL,BTC-USD,VOD.L", "EUR-USD", "VOD.L"])

@@ -126,14 +126,16 @@ fn check_quote(quote: &Quote, body: &[u8]) {
     }
 }
 
-/// Every number that could be read in a text, whatever is around it.
+/// Every number that could be read in a text as a whole: no part of a longer one.
 fn numbers_of(text: &str) -> Vec<Decimal> {
     let is_part = |byte: &u8| byte.is_ascii_digit() || b"+-.eE,".contains(byte);
     let mut numbers = Vec::new();
     for run in text.as_bytes().split(|byte| !is_part(byte)).filter(|run| run.iter().any(u8::is_ascii_digit)) {
         let run = str::from_utf8(run).unwrap();
-        for from in 0..run.len() {
-            for to in from + 1..=run.len().min(from + 400) {
+        let byte = |at: usize| run.as_bytes().get(at).copied().unwrap_or(b' ');
+        let begins = |at: &usize| *at == 0 || !matches!(byte(*at - 1), b'0'..=b'9' | b'.');
+        for from in (0..run.len()).filter(begins) {
+            for to in (from + 1..=run.len().min(from + 400)).filter(|to| !byte(*to).is_ascii_digit()) {
                 let part = &run[from..to];
                 numbers.extend(decimal::read(part).or_else(|| decimal::read(&decimal::undecorated(part)?)));
             }
