@@ -110,6 +110,12 @@ impl Account {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether no unit is promised to anybody, or on its way to be spent.
+    pub(super) fn owes_nothing(&self) -> bool {
+        let state = self.lock();
+        state.promised.is_empty() && state.expected == 0
+    }
+
     /// The most units that may be spent at one instant.
     pub(super) fn most_at_once(&self) -> usize {
         self.limits.iter().map(|limit| limit.calls as usize).min().unwrap_or(usize::MAX)

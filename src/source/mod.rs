@@ -22,16 +22,14 @@ pub mod rate_limit;
 pub mod record;
 pub mod retry;
 pub mod scrub;
+mod set_up;
 pub mod share;
 pub mod spelling;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use secrecy::ExposeSecret;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
@@ -43,10 +41,7 @@ use tower::{BoxError, Service, ServiceBuilder};
 use crate::board::Board;
 use crate::clock::Clock;
 use crate::gather::KEPT_BACK;
-use crate::settings::Settings;
 use crate::settings::source::Cost;
-use crate::settings::units::Limit;
-use crate::symbol::{Class, Symbol};
 use crate::telemetry::Metrics;
 use account::Account;
 use batch::{Batch, Reply};
@@ -54,16 +49,14 @@ use breaker::{Breaker, BreakerLayer};
 use call::CallLayer;
 use cooldown::Cooldown;
 use error::SourceError;
-use extract::Extractor;
-use fetch::Fetch;
-use fetch::connector::Connectors;
-use fetch::names::Names;
 use profile::Profile;
 use rate_limit::RateLimitLayer;
 use record::Record;
 use retry::RetryPolicy;
 use share::{Batching, Parts, Share, Stack};
-use spelling::DescriptionError;
+
+pub(crate) use set_up::set_classes;
+pub use set_up::{SetupError, set_up};
 
 /// A future that owns all it needs.
 pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -80,6 +73,8 @@ pub struct Source {
     pub breaker: Arc<Breaker>,
     /// How it has done.
     pub record: Arc<Record>,
+    /// Free places for calls in the air.
+    slots: Arc<Semaphore>,
 }
 
 /// What sources share with the rest of the service.
@@ -101,8 +96,8 @@ struct Guards {
     breaker: Arc<Breaker>,
     retries: RetryPolicy,
     calls: CallLayer,
-    /// Calls in the air at once.
-    concurrency: usize,
+    /// A place for each call in the air at once.
+    slots: Arc<Semaphore>,
     /// What one attempt may take.
     attempt: Duration,
 }
@@ -123,13 +118,14 @@ impl Source {
         let (settings, name) = (&profile.settings, &profile.settings.name);
         let breaker = Arc::new(Breaker::new(name, metrics.clone()));
         let record = Arc::new(Record::new(name, metrics.clone()));
+        let slots = Arc::new(Semaphore::new(settings.concurrency));
         let attempt = longest_attempt(settings.timeout, around.budget);
         let guards = Guards {
             account: Arc::clone(&account),
             breaker: Arc::clone(&breaker),
             retries: RetryPolicy::new(name, settings.retries, attempt, Arc::clone(&breaker), metrics.clone()),
             calls: CallLayer { record: Arc::clone(&record), clock: around.clock.clone() },
-            concurrency: settings.concurrency,
+            slots: Arc::clone(&slots),
             attempt,
         };
         let share = Share::new(Parts {
@@ -150,7 +146,13 @@ impl Source {
             breaker: Arc::clone(&breaker),
             budget: around.budget,
         });
-        Source { profile, share, account, breaker, record }
+        Source { profile, share, account, breaker, record, slots }
+    }
+
+    /// Whether nothing is under way: no call in the air, every place free, nothing of its limits promised to anybody.
+    pub fn is_at_rest(&self) -> bool {
+        let all_free = self.slots.available_permits() == self.profile.settings.concurrency;
+        all_free && self.share.in_flight() == 0 && self.account.owes_nothing()
     }
 
     /// Until when it is not asked at all, and why; `None` if it is able to serve. That comes back by itself, without traffic.
@@ -166,61 +168,6 @@ impl Source {
 /// What one attempt may take: a source that hangs must fail before the last caller leaves, or its failures would never count.
 fn longest_attempt(stated: Duration, budget: Duration) -> Duration {
     stated.min(budget.saturating_sub(2 * KEPT_BACK).max(budget / 2))
-}
-
-/// Why a source cannot be set up.
-#[derive(Debug, thiserror::Error)]
-pub enum SetupError {
-    /// Its description cannot be understood.
-    #[error("sources.{0}.{1}")]
-    Description(String, DescriptionError),
-    /// The HTTP client cannot be built.
-    #[error("the HTTP client cannot be built: {0}")]
-    Client(#[from] reqwest::Error),
-}
-
-/// Builds every source that is switched on. Sources of one account share its limits.
-///
-/// # Errors
-/// The first source that cannot be set up.
-pub fn set_up(settings: &Settings, around: &Surroundings, metrics: &Metrics) -> Result<Vec<Arc<Source>>, SetupError> {
-    let mut connectors = Connectors::new(Names::of_the_system());
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let large_bodies = Arc::new(Semaphore::new(cores));
-    let mut accounts: BTreeMap<String, Arc<Account>> = BTreeMap::new();
-    let mut sources = Vec::new();
-    for source in &settings.sources {
-        let extractor = Extractor::new(source).map_err(|error| SetupError::Description(source.name.clone(), error))?;
-        let extractor = extractor.with_classes(set_classes(settings));
-        let limits =
-            settings.sources.iter().filter(|other| other.account == source.account).flat_map(|other| &other.limits);
-        let limits: BTreeSet<_> = limits.map(|limit| (limit.period, limit.calls)).collect();
-        let limits: Vec<Limit> = limits.into_iter().map(|(period, calls)| Limit { calls, period }).collect();
-        let has_key = settings.sources.iter().any(|other| other.account == source.account && other.key.is_some());
-        let account = accounts.entry(source.account.clone()).or_insert_with(|| {
-            let account = Account::new(&source.account, &limits).marked(key_mark(settings, &source.account));
-            Arc::new(if has_key { account } else { account.without_key() })
-        });
-        let profile = Arc::new(Profile::new(source.clone(), extractor, settings));
-        let (clock, large_bodies) = (around.clock.clone(), Arc::clone(&large_bodies));
-        let fetch = Fetch::new(connectors.of(source)?, Arc::clone(&profile), clock, large_bodies);
-        sources.push(Arc::new(Source::over(fetch, profile, Arc::clone(account), metrics, around)));
-    }
-    Ok(sources)
-}
-
-/// A mark of the secrets that an account's sources send: two bytes, which tell two keys apart and neither of them.
-fn key_mark(settings: &Settings, account: &str) -> Option<u16> {
-    let secrets = settings.sources.iter().filter(|source| source.account == account).flat_map(|source| &source.hidden);
-    let secrets: BTreeSet<&str> = secrets.map(ExposeSecret::expose_secret).collect();
-    let mut hasher = DefaultHasher::new();
-    secrets.hash(&mut hasher);
-    (!secrets.is_empty()).then(|| u16::try_from(hasher.finish() & 0xffff).unwrap_or_default())
-}
-
-/// The symbols whose class is set, because their spelling does not say it.
-pub(crate) fn set_classes(settings: &Settings) -> BTreeMap<Symbol, Class> {
-    settings.symbols.iter().filter_map(|(symbol, set)| Some((symbol.clone(), set.class?))).collect()
 }
 
 /// What stands between us and a vendor, outermost first. Every layer sees a call as a whole, body and filter included.
@@ -243,7 +190,7 @@ where
         // Open, it refuses before anything is waited for.
         .layer(BreakerLayer(guards.breaker))
         // The bulkhead: calls of one slow source never take more than their own slots.
-        .layer(GlobalConcurrencyLimitLayer::new(guards.concurrency))
+        .layer(GlobalConcurrencyLimitLayer::with_semaphore(guards.slots))
         // The vendor's limits; the scarcest thing is spent last, right before the call.
         .layer(RateLimitLayer(guards.account))
         // What passes here goes over the wire, and is counted.

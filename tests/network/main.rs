@@ -7,4 +7,6 @@
 mod certificates;
 mod mirrors;
 mod names;
+#[path = "../support/settled.rs"]
+mod settled;
 mod support;

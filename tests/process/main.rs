@@ -10,8 +10,11 @@ mod configuration;
 mod ending;
 mod exit_codes;
 mod faults;
+mod killed;
 mod restart;
 mod secrets;
+#[path = "../support/settled.rs"]
+mod settled;
 mod starting;
 mod support;
 mod watching;

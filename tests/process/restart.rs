@@ -1,68 +1,14 @@
 //! What outlives a restart, also one that nobody announced.
 
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-use serde_json::Value;
-
-use crate::support::{After, Configuration, Ended, Program, Upstream, get, rows, run, start, until};
-
-/// A folder that exists as long as a test needs it, with the state file in it.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Self {
-        let path = std::env::temp_dir().join(format!("quotefold-restart-{:016x}", fastrand::u64(..)));
-        std::fs::create_dir(&path).unwrap();
-        Folder(path)
-    }
-
-    fn file(&self) -> PathBuf {
-        self.0.join("state.json")
-    }
-
-    fn state(&self) -> Value {
-        let bytes = std::fs::read(self.file()).unwrap();
-        serde_json::from_slice(&bytes).unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&bytes)))
-    }
-
-    fn names(&self) -> Vec<String> {
-        let entries = std::fs::read_dir(&self.0).unwrap().flatten();
-        let mut names: Vec<_> = entries.map(|entry| entry.file_name().into_string().unwrap()).collect();
-        names.sort();
-        names
-    }
-
-    /// The configuration of a service that keeps its state here.
-    fn configuration(&self, more: &str) -> Configuration {
-        let path = self.file().display().to_string();
-        let server = "[server]\ndrain_delay = \"0s\"\n";
-        Configuration::new(&format!("{server}[state]\npath = {path:?}\n{more}"))
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
+use crate::support::{After, Configuration, Ended, Folder, Program, Upstream, get, left, rows, run, start, until};
 
 fn terminated(program: Program) -> Ended {
     program.signal("TERM");
     let ended = program.ended();
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     ended
-}
-
-/// The units a state file says are spent.
-fn spent(state: &Value) -> u64 {
-    let spent = state["accounts"]["a"]["spent"].as_array();
-    spent.into_iter().flatten().map(|run| run[1].as_u64().unwrap()).sum()
-}
-
-fn left(address: std::net::SocketAddr) -> u64 {
-    get(address, "/sources").json()["sources"][0]["limits"][0]["left"].as_u64().unwrap()
 }
 
 #[test]
@@ -90,61 +36,6 @@ fn what_was_spent_and_said_is_there_after_an_orderly_end_though_no_second_had_pa
 }
 
 #[test]
-fn a_kill_at_any_moment_loses_no_more_than_the_last_second() {
-    // what the vendor itself has counted
-    let calls: Arc<Mutex<Vec<SystemTime>>> = Arc::default();
-    let upstream = {
-        let calls = Arc::clone(&calls);
-        Upstream::new(move |call| {
-            calls.lock().unwrap().push(SystemTime::now());
-            let asked = call.asked();
-            let quotes: Vec<_> = asked.iter().map(|symbol| (symbol.as_str(), "100")).collect();
-            call.json(&rows(&quotes))
-        })
-    };
-    let folder = Folder::new();
-    let configuration = folder.configuration(&upstream.source("a", "limits = [\"100000/day\"]"));
-    let count = || calls.lock().unwrap().len() as u64;
-    let (mut known, mut before) = (0, 0);
-    for round in 0..20 {
-        let (program, address) = Program::serve(&configuration, &[]);
-        assert_eq!(100_000 - left(address), known, "round {round}: the state is restored as it stands in the file");
-        // most rounds end within a second or two, some before anything could be written
-        let (started, lasts) = (Instant::now(), Duration::from_millis(fastrand::u64(50..2_400)));
-        while started.elapsed() < lasts {
-            assert_eq!(get(address, "/prices?symbols=BTC-USD&refresh_after=0s").status, 200);
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        program.signal("KILL");
-        assert_eq!(program.ended().code, None);
-        let killed = SystemTime::now();
-        if !folder.file().exists() {
-            assert!(lasts < Duration::from_secs(10), "nothing was ever written");
-            before = count();
-            continue;
-        }
-        let state = folder.state();
-        let (written, made) = (spent(&state) - known, count() - before);
-        // all that the vendor had seen in this round when the state was taken is in it
-        let saved_at: jiff::Timestamp = state["saved_at"].as_str().unwrap().parse().unwrap();
-        let saved_at = SystemTime::from(saved_at);
-        let seen = calls.lock().unwrap().iter().skip(before as usize).filter(|at| **at < saved_at).count() as u64;
-        assert!(written >= seen, "round {round}: {written} of {seen} calls seen by {saved_at:?} are in the file");
-        // one may have been counted whose call never left
-        assert!(written <= made + 1, "round {round}: {written} of {made}");
-        // a second, and as much as this machine may need to write
-        let age = killed.duration_since(saved_at).unwrap_or_default();
-        assert!(lasts < Duration::from_secs(2) || age < Duration::from_secs(10), "round {round}: {age:?} old");
-        assert!(folder.names().len() <= 2, "half-written files pile up: {:?}", folder.names());
-        (known, before) = (known + written, count());
-    }
-    assert!(known > 0, "no round was written");
-    let (program, _) = Program::serve(&configuration, &[]);
-    assert_eq!(folder.names(), ["state.json"]);
-    drop(program);
-}
-
-#[test]
 fn what_is_no_state_is_set_aside_and_said_and_the_service_starts_without_it() {
     let (folder, upstream) = (Folder::new(), Upstream::quoting("100"));
     let configuration = folder.configuration(&upstream.source("a", "limits = [\"25/day\"]"));
@@ -162,7 +53,7 @@ fn what_is_no_state_is_set_aside_and_said_and_the_service_starts_without_it() {
             assert!(line.contains(words), "{words} in {}", ended.stderr);
         }
         assert_eq!(std::fs::read_to_string(folder.0.join("state.json.unreadable")).unwrap(), content);
-        assert_eq!(spent(&folder.state()), 1, "and a new one is kept");
+        assert_eq!(folder.spent(), 1, "and a new one is kept");
         std::fs::remove_file(folder.file()).unwrap();
     }
 }
@@ -223,7 +114,7 @@ fn a_disk_that_fails_later_is_said_once_and_the_service_goes_on() {
     }
     std::fs::rename(&elsewhere, &folder.0).unwrap();
     let asked = upstream.calls() as u64;
-    until("it is written again", || spent(&folder.state()) == asked);
+    until("it is written again", || folder.spent() == asked);
     let ended = terminated(program);
     let times = |words: &str| ended.stderr.lines().filter(|line| line.contains(words)).count();
     assert_eq!(times("the state cannot be written"), 1, "{}", ended.stderr);

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should stop")]
 
+mod attempt;
 mod bad_days;
 mod batches;
 mod breaker;
@@ -14,7 +15,11 @@ mod restart;
 mod retry;
 mod scripted;
 mod service;
+#[path = "../support/settled.rs"]
+mod settled;
 mod share;
+mod spent;
+mod storm;
 mod support;
 mod town;
 mod turns;

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use quotefold::clock::Clock;
+use quotefold::source::share::Ask;
 use quotefold::symbol::Symbol;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::support::{Bench, all_quoted, batching, bench, reason};
+use crate::support::{Bench, NEED, all_quoted, batching, bench, reason, symbol};
 
 fn scarce(limit: &'static str) -> Bench {
     bench(&[limit], batching(1), |symbols: Vec<Symbol>, clock: Clock| async move {
@@ -51,6 +52,19 @@ async fn what_was_refused_is_fetched_in_its_turn_even_if_its_client_is_between_t
     sleep(Duration::from_secs(1)).await;
     assert_eq!(reason(&bench.outcomes(bench.ask(&["B-USD"])).await[0]), "ok");
     assert_eq!(calls(&bench), BTreeMap::from([("A-USD".to_owned(), 1), ("B-USD".to_owned(), 1)]));
+    bench.settle().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_gets_its_turn_and_could_ride_along_as_well_is_asked_for_once() {
+    let bench = bench(&["1/min"], batching(3), |symbols, clock| async move { all_quoted(symbols, &clock) });
+    bench.outcomes(bench.ask(&["A-USD"])).await;
+    assert_eq!(reason(&bench.outcomes(bench.ask(&["B-USD"])).await[0]), "throttled");
+    sleep(Duration::from_secs(60)).await;
+    let due = vec![(symbol("C-USD"), NEED)];
+    let waits = bench.share.ask(&Ask { arrived: Instant::now(), due, riders: vec![symbol("B-USD")] });
+    assert_eq!(reason(&bench.outcomes(waits).await[0]), "ok");
+    assert_eq!(bench.log.calls()[1].symbols.len(), 2, "{:?}", bench.log.calls()[1]);
     bench.settle().await;
 }
 

@@ -7,14 +7,13 @@ use std::time::Duration;
 
 use quotefold::clock::Clock;
 use quotefold::source::error::SourceError;
-use quotefold::source::share::{Ask, Wait};
 use quotefold::symbol::Symbol;
 use quotefold::watch;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, advance, sleep};
+use tokio::time::{Instant, sleep};
 
-use crate::support::{Bench, FORCED, all_quoted, batching, bench, most_in_a_window, reason, symbol};
+use crate::support::{all_quoted, most_in_a_window, reason, symbol};
 use crate::town::{Said, Town, crypto, morning};
 
 const LATENCY: Duration = Duration::from_millis(50);
@@ -196,97 +195,6 @@ async fn many_symbols_are_asked_in_questions_that_anybody_could_ask() {
     sleep(Duration::from_secs(1)).await;
     let sizes: Vec<usize> = town.log("alpha").calls().iter().map(|call| call.symbols.len()).collect();
     assert_eq!(sizes, [10, 10, 5]);
-}
-
-/// What somebody who only tries gets for these symbols.
-fn attempt(bench: &Bench, symbols: &[&str]) -> Vec<Wait> {
-    let due = symbols.iter().map(|text| (symbol(text), FORCED)).collect();
-    bench.share.attempt(&Ask { arrived: Instant::now(), due, riders: Vec::new() })
-}
-
-fn vendor(limits: &[&str], seats: usize) -> Bench {
-    bench(limits, batching(seats), |symbols: Vec<Symbol>, clock: Clock| async move {
-        sleep(LATENCY).await;
-        all_quoted(symbols, &clock)
-    })
-}
-
-#[tokio::test(start_paused = true)]
-async fn who_tries_joins_what_is_in_the_air() {
-    let bench = vendor(&["1/min"], 1);
-    let first = bench.ask(&["A-USD"]);
-    let second = attempt(&bench, &["A-USD"]);
-    assert_eq!(reason(&bench.outcomes(second).await[0]), "ok");
-    assert_eq!(reason(&bench.outcomes(first).await[0]), "ok");
-    assert_eq!(bench.log.calls().len(), 1);
-    bench.settle().await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn who_tries_takes_no_seat_in_a_batch_that_waits_for_its_turn() {
-    let bench = vendor(&["1/s"], 2);
-    bench.outcomes(bench.ask(&["A-USD"])).await;
-    let waiting = bench.ask(&["B-USD"]);
-    let tried = bench.outcomes(attempt(&bench, &["C-USD"])).await;
-    assert_eq!(reason(&tried[0]), "throttled");
-    let boarding = bench.ask(&["D-USD"]);
-    assert_eq!(reason(&bench.outcomes(boarding).await[0]), "ok");
-    bench.outcomes(waiting).await;
-    let last = bench.log.calls().last().unwrap().symbols.clone();
-    assert_eq!(last, [symbol("B-USD"), symbol("D-USD")]);
-    bench.settle().await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn who_tries_gets_no_place_that_is_not_free_and_not_the_last() {
-    let bench = bench(&[], batching(1), |_, _| std::future::pending());
-    let others: Vec<_> = (0..6).map(|number| bench.ask(&[&format!("S{number}-USD")])).collect();
-    sleep(Duration::from_millis(1)).await;
-    let tried = attempt(&bench, &["A-USD", "B-USD"]);
-    sleep(Duration::from_millis(1)).await;
-    assert_eq!(bench.log.calls().len(), 7, "one of the eight is left");
-    let Wait::Here(refused) = &tried[1] else { panic!("it was refused at once") };
-    assert_eq!(
-        refused.failure.as_ref().unwrap().error.to_string(),
-        "our own limit of 8 calls at once has no room for 1 s"
-    );
-    drop((others, tried));
-    bench.settle().await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_was_tried_in_vain_is_not_remembered_as_wanted_and_what_others_want_still_is() {
-    let bench = vendor(&["1/min"], 1);
-    bench.outcomes(bench.ask(&["A-USD"])).await;
-    assert_eq!(reason(&bench.outcomes(bench.ask(&["W-USD"])).await[0]), "throttled");
-    for name in ["B-USD", "W-USD"] {
-        assert_eq!(reason(&bench.outcomes(attempt(&bench, &[name])).await[0]), "throttled");
-    }
-    // the next call is for the one that waits, and the one after it is not for the one that only tried
-    advance(Duration::from_secs(60)).await;
-    bench.outcomes(bench.ask(&["A-USD"])).await;
-    sleep(Duration::from_secs(60)).await;
-    bench.outcomes(bench.ask(&["A-USD"])).await;
-    let calls: Vec<String> = bench.log.calls().iter().map(|call| call.symbols[0].to_string()).collect();
-    assert_eq!(calls, ["A-USD", "W-USD", "A-USD"]);
-    bench.settle().await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn in_a_cooldown_who_tries_is_refused_alone() {
-    let refused = Arc::new(AtomicBool::new(false));
-    let bench = bench(&[], batching(1), move |symbols: Vec<Symbol>, clock: Clock| {
-        let refuse = !refused.swap(true, Ordering::Relaxed);
-        async move {
-            let no = || SourceError::RateLimited { detail: "no".to_owned(), retry_after: Some(Duration::from_secs(9)) };
-            if refuse { Err(no()) } else { all_quoted(symbols, &clock) }
-        }
-    });
-    bench.outcomes(bench.ask(&["A-USD"])).await;
-    assert_eq!(reason(&bench.outcomes(attempt(&bench, &["B-USD"])).await[0]), "rate_limited");
-    assert!(bench.board.known("vendor", &symbol("B-USD"), Instant::now()).is_none());
-    assert_eq!(bench.log.calls().len(), 1);
-    bench.settle().await;
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Decides which symbols travel together in one call, and which alone.
 
+use std::collections::HashSet;
+
 use tokio::time::Instant;
 
 use super::{Flights, Inner, Parts};
@@ -48,8 +50,12 @@ impl Inner {
 
     /// Lets symbols that need no call ride along where there is room.
     pub(super) fn seat_riders(&self, flights: &Flights, groups: &mut [Group], riders: &[Symbol], now: Instant) {
-        let mut riders =
-            riders.iter().filter(|rider| flights.join(rider).is_none() && !self.travels_alone(flights, rider, now));
+        // whoever was refused before may have been given a seat already
+        let seated: HashSet<Symbol> = groups.iter().flat_map(|group| group.symbols.iter().cloned()).collect();
+        let may_ride = |rider: &&Symbol| {
+            !seated.contains(rider) && flights.join(rider).is_none() && !self.travels_alone(flights, rider, now)
+        };
+        let mut riders = riders.iter().filter(may_ride);
         for group in groups.iter_mut().filter(|group| !group.lonely) {
             let room = self.parts.batching.seats.saturating_sub(group.len());
             group.symbols.extend(riders.by_ref().take(room).cloned());

@@ -48,6 +48,11 @@ pub(crate) fn read(mut stream: TcpStream) -> Reply {
     Reply { status: status.expect("a status"), head: head.to_owned(), body: body.to_owned() }
 }
 
+/// What is left of the first limit of the first source.
+pub(crate) fn left(address: SocketAddr) -> u64 {
+    get(address, "/sources").json()["sources"][0]["limits"][0]["left"].as_u64().unwrap()
+}
+
 impl Reply {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));

@@ -1,13 +1,15 @@
 //! What the tests here have in common: a vendor made by hand, a client, the program, and the service without a program.
 
 mod client;
+mod folder;
 mod program;
 mod service;
 mod upstream;
 
 use std::time::{Duration, Instant};
 
-pub(crate) use client::{Reply, get, post, read, send, write};
+pub(crate) use client::{Reply, get, left, post, read, send, write};
+pub(crate) use folder::Folder;
 pub(crate) use program::{Configuration, Ended, Program, run, start};
 pub(crate) use service::Service;
 pub(crate) use upstream::{After, Call, Upstream, rows, source};

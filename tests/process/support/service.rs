@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::Router;
 use quotefold::Quotefold;
@@ -13,12 +14,14 @@ use tokio::runtime::Runtime;
 
 use super::client::{Reply, get};
 use super::until;
+use crate::settled::{assert_settled, unsettled};
 
 /// A running service. When a test lets go of it, nothing may be left in the air.
 pub(crate) struct Service {
     pub(crate) address: SocketAddr,
     pub(crate) service: Arc<Quotefold>,
     pub(crate) runtime: Runtime,
+    started: Instant,
 }
 
 /// Time enough for everybody, so that only what a test sets can run out.
@@ -45,7 +48,7 @@ impl Service {
             tokio::spawn(listen::run(listener, app, listen::Limits::default(), drain));
             (service, address)
         });
-        Service { address, service, runtime }
+        Service { address, service, runtime, started: Instant::now() }
     }
 
     /// Asks for a path.
@@ -64,11 +67,11 @@ impl Service {
     }
 }
 
-/// True after every scenario: nothing is in the air, and nothing runs that nobody waits for.
 impl Drop for Service {
     fn drop(&mut self) {
         if !std::thread::panicking() {
-            until("nothing in the air", || self.in_flight() == 0 && self.service.tasks.is_empty());
+            until("nothing is under way", || unsettled(&self.service).is_none());
+            assert_settled(&self.service, self.started.elapsed());
         }
     }
 }

@@ -1,0 +1,76 @@
+//! Builds the sources that are switched on, with what they share: clients, accounts, places for large bodies.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use secrecy::ExposeSecret;
+use tokio::sync::Semaphore;
+
+use super::account::Account;
+use super::extract::Extractor;
+use super::fetch::Fetch;
+use super::fetch::connector::Connectors;
+use super::fetch::names::Names;
+use super::profile::Profile;
+use super::spelling::DescriptionError;
+use super::{Source, Surroundings};
+use crate::settings::Settings;
+use crate::settings::units::Limit;
+use crate::symbol::{Class, Symbol};
+use crate::telemetry::Metrics;
+
+/// Why a source cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// Its description cannot be understood.
+    #[error("sources.{0}.{1}")]
+    Description(String, DescriptionError),
+    /// The HTTP client cannot be built.
+    #[error("the HTTP client cannot be built: {0}")]
+    Client(#[from] reqwest::Error),
+}
+
+/// Builds every source that is switched on. Sources of one account share its limits.
+///
+/// # Errors
+/// The first source that cannot be set up.
+pub fn set_up(settings: &Settings, around: &Surroundings, metrics: &Metrics) -> Result<Vec<Arc<Source>>, SetupError> {
+    let mut connectors = Connectors::new(Names::of_the_system());
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let large_bodies = Arc::new(Semaphore::new(cores));
+    let mut accounts: BTreeMap<String, Arc<Account>> = BTreeMap::new();
+    let mut sources = Vec::new();
+    for source in &settings.sources {
+        let extractor = Extractor::new(source).map_err(|error| SetupError::Description(source.name.clone(), error))?;
+        let extractor = extractor.with_classes(set_classes(settings));
+        let limits =
+            settings.sources.iter().filter(|other| other.account == source.account).flat_map(|other| &other.limits);
+        let limits: BTreeSet<_> = limits.map(|limit| (limit.period, limit.calls)).collect();
+        let limits: Vec<Limit> = limits.into_iter().map(|(period, calls)| Limit { calls, period }).collect();
+        let has_key = settings.sources.iter().any(|other| other.account == source.account && other.key.is_some());
+        let account = accounts.entry(source.account.clone()).or_insert_with(|| {
+            let account = Account::new(&source.account, &limits).marked(key_mark(settings, &source.account));
+            Arc::new(if has_key { account } else { account.without_key() })
+        });
+        let profile = Arc::new(Profile::new(source.clone(), extractor, settings));
+        let (clock, large_bodies) = (around.clock.clone(), Arc::clone(&large_bodies));
+        let fetch = Fetch::new(connectors.of(source)?, Arc::clone(&profile), clock, large_bodies);
+        sources.push(Arc::new(Source::over(fetch, profile, Arc::clone(account), metrics, around)));
+    }
+    Ok(sources)
+}
+
+/// A mark of the secrets that an account's sources send: two bytes, which tell two keys apart and neither of them.
+fn key_mark(settings: &Settings, account: &str) -> Option<u16> {
+    let secrets = settings.sources.iter().filter(|source| source.account == account).flat_map(|source| &source.hidden);
+    let secrets: BTreeSet<&str> = secrets.map(ExposeSecret::expose_secret).collect();
+    let mut hasher = DefaultHasher::new();
+    secrets.hash(&mut hasher);
+    (!secrets.is_empty()).then(|| u16::try_from(hasher.finish() & 0xffff).unwrap_or_default())
+}
+
+/// The symbols whose class is set, because their spelling does not say it.
+pub(crate) fn set_classes(settings: &Settings) -> BTreeMap<Symbol, Class> {
+    settings.symbols.iter().filter_map(|(symbol, set)| Some((symbol.clone(), set.class?))).collect()
+}

@@ -1,0 +1,43 @@
+//! Finds a place in what is here or in the air already, before anything is started.
+
+use tokio::time::Instant;
+
+use super::{Ask, Flights, Inner, Wait};
+use crate::question::Patience;
+use crate::symbol::Symbol;
+
+impl Inner {
+    /// What is here or in the air already, and the symbols that are not.
+    pub(super) fn join_all(
+        &self,
+        flights: &mut Flights,
+        ask: &Ask,
+        patience: Patience,
+        now: Instant,
+    ) -> (Vec<Wait>, Vec<Symbol>) {
+        let mut waits = Vec::with_capacity(ask.due.len());
+        let mut left = Vec::new();
+        // a batch that waits for its turn has seats for those who wait with it
+        let boards = patience == Patience::Waits;
+        for (symbol, need) in &ask.due {
+            let known = self.parts.board.known(&self.parts.origin.source, symbol, now);
+            let fresh = known.filter(|known| known.is_settled(*need, now) || known.answered_since(ask.arrived));
+            let wait = fresh.map(|known| Wait::Here(Box::new(known.outcome))).or_else(|| flights.join(symbol));
+            match wait.or_else(|| if boards { self.board_open(flights, symbol, now) } else { None }) {
+                Some(wait) => waits.push(wait),
+                None => left.push(symbol.clone()),
+            }
+        }
+        (waits, left)
+    }
+
+    /// Boards the batch that is still waiting for its turn, if there is one with room.
+    fn board_open(&self, flights: &mut Flights, symbol: &Symbol, now: Instant) -> Option<Wait> {
+        let (number, batch, life) = flights.open.clone()?;
+        let life = life.upgrade()?;
+        if self.travels_alone(flights, symbol, now) {
+            return None;
+        }
+        flights.enter(number, &batch, &life, symbol)
+    }
+}

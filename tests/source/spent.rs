@@ -1,0 +1,165 @@
+//! What one account knows after a restart: windows that began before it hold.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use quotefold::clock::{Clock, Moment};
+use quotefold::settings::units::Limit;
+use quotefold::source::account::Account;
+use quotefold::source::batch::{Batch, Reply};
+use quotefold::source::error::SourceError;
+use quotefold::source::rate_limit::RateLimitLayer;
+use quotefold::state::AccountState;
+use tokio::time::{Instant, advance};
+use tower::{Layer, ServiceExt};
+
+use crate::support::{limit, symbol};
+use crate::town::morning;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// Spends what an account has room for, up to so many units; says how many that were.
+async fn spend(account: &Arc<Account>, most: usize) -> usize {
+    let vendor = RateLimitLayer(Arc::clone(account))
+        .layer(tower::service_fn(|_: Batch| async { Ok::<_, SourceError>(Reply { rows: Vec::new() }) }));
+    for done in 0..most {
+        let batch = Batch::new(1, false, Instant::now(), Instant::now());
+        batch.board(&symbol("A-USD"));
+        if vendor.clone().oneshot(batch).await.is_err() {
+            return done;
+        }
+    }
+    most
+}
+
+fn account(limits: &[&str]) -> Arc<Account> {
+    let limits: Vec<Limit> = limits.iter().map(|text| limit(text)).collect();
+    Arc::new(Account::new("vendor", &limits))
+}
+
+/// The same account in the next process.
+fn reborn(account: &Account, limits: &[&str], clock: &Clock) -> Arc<Account> {
+    let (next, now) = (self::account(limits), clock.now());
+    next.restore(&through_json(&account.remember(now)), now.wall, now);
+    next
+}
+
+fn through_json(state: &AccountState) -> AccountState {
+    serde_json::from_slice(&serde_json::to_vec(state).unwrap()).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_day_of_25_calls_that_spent_20_has_5_left_after_a_restart_and_a_fifth_of_it_still_bears_5() {
+    let (clock, limits) = (morning(), ["25/day"]);
+    let mut account = account(&limits);
+    // four fifths of the day, and a minute each: to so much are calls rounded that are older than an hour
+    for _ in 0..4 {
+        assert_eq!(spend(&account, 100).await, 5);
+        advance(Duration::from_millis(17_340_400)).await;
+    }
+    account = reborn(&account, &limits, &clock);
+    let left: Vec<usize> = account.left(Instant::now()).iter().map(|left| left.left).collect();
+    assert_eq!(left, [5, 5], "of the day, and of its fifth");
+    assert_eq!(spend(&account, 100).await, 5);
+    account = reborn(&account, &limits, &clock);
+    assert_eq!(spend(&account, 100).await, 0, "another restart gives nothing");
+    // a fifth later the first five calls are a day old, give or take the minute they were rounded to
+    advance(Duration::from_secs(17_280 + 120)).await;
+    assert_eq!(spend(&account, 100).await, 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_is_spent_and_whenever_it_restarts_no_window_holds_more_than_the_limit() {
+    let all = [&["5/min", "25/day"][..], &["2/s", "30/min"], &["3/s", "40/h", "300/month"], &["1/s"]];
+    for seed in 0..60 {
+        let mut chance = fastrand::Rng::with_seed(seed);
+        let limits = all[chance.usize(..all.len())];
+        let clock = morning();
+        let mut account = account(limits);
+        let mut sent: Vec<Instant> = Vec::new();
+        for _ in 0..400 {
+            let spent = spend(&account, chance.usize(1..8)).await;
+            sent.extend(std::iter::repeat_n(Instant::now(), spent));
+            if chance.u8(..8) == 0 {
+                account = reborn(&account, limits, &clock);
+            }
+            // from milliseconds to hours
+            let most = 10_u64.pow(chance.u32(1..8));
+            advance(Duration::from_millis(chance.u64(0..most))).await;
+        }
+        for limit in limits.iter().map(|text| limit(text)) {
+            let ends = |start: Instant| sent.partition_point(|at| *at < start + limit.period);
+            let most = sent.iter().enumerate().map(|(index, start)| ends(*start) - index).max().unwrap();
+            assert!(most <= limit.calls as usize, "seed {seed}: {most} in {limit}");
+        }
+        assert!(sent.len() > 50, "seed {seed}: the limits are made use of: {}", sent.len());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn restarting_again_and_again_moves_nothing_on() {
+    let (clock, limits) = (morning(), ["10/month"]);
+    let mut account = account(&limits);
+    assert_eq!(spend(&account, 2).await, 2);
+    advance(HOUR * 30).await;
+    let first = account.remember(clock.now()).spent;
+    for _ in 0..50 {
+        account = reborn(&account, &limits, &clock);
+        advance(Duration::from_millis(700)).await;
+    }
+    assert_eq!(account.remember(clock.now()).spent, first);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_spent_counts_towards_limits_that_were_changed_since() {
+    let clock = morning();
+    let account = account(&["25/day"]);
+    spend(&account, 4).await;
+    assert_eq!(spend(&reborn(&account, &["60/min", "10/day"], &clock), 100).await, 0, "2 in a fifth of the day");
+    assert_eq!(spend(&reborn(&account, &["100/day"], &clock), 100).await, 16, "20 in a fifth of the day");
+    assert_eq!(spend(&reborn(&account, &["2/s"], &clock), 100).await, 0);
+    advance(Duration::from_secs(2)).await;
+    assert_eq!(spend(&reborn(&account, &["2/s"], &clock), 100).await, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_names_more_units_than_there_can_be_takes_no_memory() {
+    let (account, now) = (account(&["25/day"]), morning().now());
+    let past = AccountState { spent: vec![(now.wall.as_second() - 5, usize::MAX)], ..AccountState::default() };
+    account.restore(&past, now.wall, now);
+    assert_eq!(account.left(now.monotonic)[0].left, 0);
+    assert_eq!(account.remember(now).spent[0].1, 25);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_was_changed_has_not_been_refused_yet_but_its_calls_are_spent() {
+    let (clock, limits) = (morning(), [limit("25/day")]);
+    let with_key = |mark| Arc::new(Account::new("vendor", &limits).marked(Some(mark)));
+    let before = with_key(1);
+    let refusing = RateLimitLayer(Arc::clone(&before)).layer(tower::service_fn(|_: Batch| async {
+        Err::<Reply, _>(SourceError::Unauthorized("wrong key".to_owned()))
+    }));
+    let _ = refusing.oneshot(Batch::new(1, false, Instant::now(), Instant::now())).await;
+    let now = clock.now();
+    let past = before.remember(now);
+    for (mark, cools) in [(1, true), (2, false)] {
+        let after = with_key(mark);
+        after.restore(&past, now.wall, now);
+        assert_eq!(after.cooldown(now.monotonic).is_some(), cools, "key {mark}");
+        assert_eq!(after.left(now.monotonic)[0].left, 24);
+    }
+}
+
+/// Times that no wall clock shows.
+#[tokio::test(start_paused = true)]
+async fn the_ends_of_time_are_survived() {
+    let account = account(&["5/min", "25/day"]);
+    let past = AccountState { spent: vec![(i64::MIN, 1), (0, 2), (i64::MAX, 3)], ..AccountState::default() };
+    for wall in [Timestamp::MIN, Timestamp::UNIX_EPOCH, Timestamp::MAX] {
+        let now = Moment { wall, monotonic: Instant::now() };
+        account.restore(&past, Timestamp::MAX, now);
+        account.remember(now);
+    }
+    assert_eq!(account.left(Instant::now())[0].left, 0, "what cannot have been is taken for now");
+}
