@@ -89,6 +89,7 @@ fn a_wrong_configuration_is_named_by_line_key_and_cure() {
         ("[sources.finnhub]".into(), 1, "sources.finnhub.key", "set the variable FINNHUB_API_KEY"),
         ("[sources.finnhub]\nkey = \"${NOBODY}\"".into(), 2, "sources.finnhub.key", "the variable NOBODY is not set"),
         ("[sources.finnhub]\nkey = \"${file:/no/where}\"".into(), 2, "sources.finnhub.key", "cannot be read"),
+        ("[sources.finnhub]\nkey = \"${file:/dev/zero}\"".into(), 2, "sources.finnhub.key", "it is no ordinary file"),
         ("[sources.kraken]\nbatch = 0".into(), 2, "sources.kraken.batch", "write 1 to"),
         (
             "[sources.kraken]\nbase_url = \"127.0.0.1:9001\"".into(),
