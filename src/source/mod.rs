@@ -167,7 +167,12 @@ impl Source {
 
 /// What one attempt may take: a source that hangs must fail before the last caller leaves, or its failures would never count.
 fn longest_attempt(stated: Duration, budget: Duration) -> Duration {
-    stated.min(budget.saturating_sub(2 * KEPT_BACK).max(budget / 2))
+    stated.min(time_to_reply(budget))
+}
+
+/// How long after its start a call may be replied to: callers keep something back of their time, and leave before its end.
+fn time_to_reply(budget: Duration) -> Duration {
+    budget.saturating_sub(2 * KEPT_BACK).max(budget / 2)
 }
 
 /// What stands between us and a vendor, outermost first. Every layer sees a call as a whole, body and filter included.

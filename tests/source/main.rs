@@ -5,6 +5,7 @@
 mod bad_days;
 mod batches;
 mod breaker;
+mod crowd;
 mod day;
 mod failing;
 mod law;

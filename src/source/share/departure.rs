@@ -5,16 +5,22 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::seating::{Group, split_after, symbols};
-use super::{Batch, Batching, Flights, Inner, Wait};
+use super::{Batch, Batching, Flights, Inner, Parts, Wait};
+use crate::source::time_to_reply;
 use crate::symbol::Symbol;
+
+/// So much of the budget is left to every call, however quick its source has been: the eighth part.
+const LEAST_OF_BUDGET: u32 = 8;
 
 impl Inner {
     /// When a call that starts now must be over, and when it must be sent: one that leaves later is spent for nothing, since
-    /// nobody would wait for its end.
+    /// nobody would wait for its end. Those who wait leave a little before the end, and not every call is a quick one.
     pub(super) fn schedule(&self, now: Instant) -> (Instant, Instant) {
-        let ends_by = now + self.parts.budget;
-        let sends_by = ends_by.checked_sub(self.parts.record.usual_latency()).map_or(now, |at| at.max(now));
-        (ends_by, sends_by)
+        let Parts { budget, record, .. } = &self.parts;
+        let least = *budget / LEAST_OF_BUDGET;
+        let call = record.long_latency().max(least);
+        let in_line = time_to_reply(*budget).saturating_sub(call).max(least);
+        (now + *budget, now + in_line)
     }
 
     /// What groups cost of the vendor's limits.
