@@ -15,14 +15,23 @@ use crate::symbol::Symbol;
 #[derive(Clone, Debug)]
 pub struct Batch {
     cabin: Arc<Mutex<Cabin>>,
-    /// When the call must be over.
-    pub ends_by: Instant,
-    /// When it must be sent to be over in time; a wait for the limits that would end later is not begun.
-    pub sends_by: Instant,
+    /// Until when what has to be done.
+    pub times: Times,
     /// How many may board in all.
     seats: usize,
     /// Whether each symbol costs a unit of the vendor's limits, or the call as a whole.
     per_symbol: bool,
+}
+
+/// Until when a call has to be where.
+#[derive(Clone, Copy, Debug)]
+pub struct Times {
+    /// When it must be sent to be replied to in time; a wait for the limits that would end later is not begun.
+    pub sends_by: Instant,
+    /// When a reply comes too late: those who wait for it keep something back of their time.
+    pub replies_by: Instant,
+    /// When it is given up, whatever it waits for.
+    pub ends_by: Instant,
 }
 
 #[derive(Debug, Default)]
@@ -52,8 +61,8 @@ pub struct Reply {
 
 impl Batch {
     /// A batch with room for so many symbols, nobody aboard yet.
-    pub fn new(seats: usize, per_symbol: bool, ends_by: Instant, sends_by: Instant) -> Self {
-        Batch { cabin: Arc::default(), ends_by, sends_by, seats, per_symbol }
+    pub fn new(seats: usize, per_symbol: bool, times: Times) -> Self {
+        Batch { cabin: Arc::default(), times, seats, per_symbol }
     }
 
     fn lock(&self) -> MutexGuard<'_, Cabin> {

@@ -36,7 +36,7 @@ use tokio_util::task::TaskTracker;
 use tower::limit::GlobalConcurrencyLimitLayer;
 use tower::retry::RetryLayer;
 use tower::util::BoxCloneSyncService;
-use tower::{BoxError, Service, ServiceBuilder};
+use tower::{Service, ServiceBuilder};
 
 use crate::board::Board;
 use crate::clock::Clock;
@@ -98,8 +98,6 @@ struct Guards {
     calls: CallLayer,
     /// A place for each call in the air at once.
     slots: Arc<Semaphore>,
-    /// What one attempt may take.
-    attempt: Duration,
 }
 
 impl Source {
@@ -124,9 +122,8 @@ impl Source {
             account: Arc::clone(&account),
             breaker: Arc::clone(&breaker),
             retries: RetryPolicy::new(name, settings.retries, attempt, Arc::clone(&breaker), metrics.clone()),
-            calls: CallLayer { record: Arc::clone(&record), clock: around.clock.clone() },
+            calls: CallLayer { record: Arc::clone(&record), clock: around.clock.clone(), longest: attempt },
             slots: Arc::clone(&slots),
-            attempt,
         };
         let share = Share::new(Parts {
             origin: Arc::clone(profile.plain_origin()),
@@ -188,7 +185,6 @@ fn stack<S>(leaf: S, guards: Guards) -> Stack
 where
     S: Service<Batch, Response = Reply, Error = SourceError, Future: Send + 'static> + Clone + Send + Sync + 'static,
 {
-    let attempt = guards.attempt;
     let stack = ServiceBuilder::new()
         // Whether to send again. Everything below sees each attempt; while it pauses, a call holds nothing.
         .layer(RetryLayer::new(guards.retries))
@@ -198,20 +194,9 @@ where
         .layer(GlobalConcurrencyLimitLayer::with_semaphore(guards.slots))
         // The vendor's limits; the scarcest thing is spent last, right before the call.
         .layer(RateLimitLayer(guards.account))
-        // What passes here goes over the wire, and is counted.
+        // What passes here goes over the wire, and is counted; it is one attempt, and has an attempt's time. Queueing above is
+        // not part of it: the share bounds the call in all.
         .layer(guards.calls)
-        // One attempt. Queueing above is not part of it: the share bounds the call in all.
-        .map_err(move |error| timed_out(error, attempt))
-        .timeout(attempt)
         .service(leaf);
     BoxCloneSyncService::new(stack)
-}
-
-/// The timeout layer's errors are boxed; here they are given their type back.
-fn timed_out(error: BoxError, attempt: Duration) -> SourceError {
-    match error.downcast::<SourceError>() {
-        Ok(error) => *error,
-        Err(error) if error.is::<tower::timeout::error::Elapsed>() => SourceError::Timeout(attempt),
-        Err(error) => SourceError::Internal(error.to_string()),
-    }
 }

@@ -8,7 +8,7 @@ use quotefold::clock::{Clock, Moment};
 use quotefold::fold::Verdict;
 use quotefold::settings::units::Limit;
 use quotefold::source::account::Account;
-use quotefold::source::batch::{Batch, Reply};
+use quotefold::source::batch::{Batch, Reply, Times};
 use quotefold::source::error::SourceError;
 use quotefold::source::rate_limit::RateLimitLayer;
 use quotefold::state::snapshot::{Restored, Strangers, give, take};
@@ -51,7 +51,7 @@ async fn spend(account: &Arc<Account>, most: usize) -> usize {
     let vendor = RateLimitLayer(Arc::clone(account))
         .layer(tower::service_fn(|_: Batch| async { Ok::<_, SourceError>(Reply { rows: Vec::new() }) }));
     for done in 0..most {
-        let batch = Batch::new(1, false, Instant::now(), Instant::now());
+        let batch = Batch::new(1, false, at_once());
         batch.board(&symbol("A-USD"));
         if vendor.clone().oneshot(batch).await.is_err() {
             return done;
@@ -74,6 +74,11 @@ fn reborn(account: &Account, limits: &[&str], clock: &Clock) -> Arc<Account> {
 
 fn through_json(state: &AccountState) -> AccountState {
     serde_json::from_slice(&serde_json::to_vec(state).unwrap()).unwrap()
+}
+
+fn at_once() -> Times {
+    let now = Instant::now();
+    Times { sends_by: now, replies_by: now, ends_by: now }
 }
 
 #[tokio::test(start_paused = true)]
@@ -200,7 +205,7 @@ async fn a_key_that_was_changed_has_not_been_refused_yet_but_its_calls_are_spent
     let refusing = RateLimitLayer(Arc::clone(&before)).layer(tower::service_fn(|_: Batch| async {
         Err::<Reply, _>(SourceError::Unauthorized("wrong key".to_owned()))
     }));
-    let _ = refusing.oneshot(Batch::new(1, false, Instant::now(), Instant::now())).await;
+    let _ = refusing.oneshot(Batch::new(1, false, at_once())).await;
     let now = clock.now();
     let past = before.remember(now);
     for (mark, cools) in [(1, true), (2, false)] {

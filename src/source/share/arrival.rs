@@ -19,7 +19,7 @@ use crate::symbol::Symbol;
 /// One call, from its start to its landing.
 pub(super) async fn fly(mut arrival: Arrival, cancelled: CancellationToken) {
     let batch = arrival.batch.clone();
-    let call = timeout_at(batch.ends_by, arrival.share.parts.stack.clone().oneshot(batch.clone()));
+    let call = timeout_at(batch.times.ends_by, arrival.share.parts.stack.clone().oneshot(batch.clone()));
     let result = tokio::select! {
         biased;
         // the last who waited has left: nothing lands
