@@ -94,9 +94,9 @@ impl Batch {
         cabin.passengers.iter().map(|passenger| passenger.symbol.clone()).collect()
     }
 
-    /// Whether a call was made for it.
-    pub fn is_sent(&self) -> bool {
-        self.lock().sent.is_some()
+    /// When it was last sent; `None` if no call was made.
+    pub fn sent(&self) -> Option<Instant> {
+        self.lock().sent
     }
 
     /// How long ago it was last sent; `None` if no call was made.

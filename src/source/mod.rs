@@ -45,7 +45,7 @@ use crate::settings::source::Cost;
 use crate::telemetry::Metrics;
 use account::Account;
 use batch::{Batch, Reply};
-use breaker::{Breaker, BreakerLayer};
+use breaker::{Breaker, BreakerLayer, Standing};
 use call::CallLayer;
 use cooldown::Cooldown;
 use error::SourceError;
@@ -154,9 +154,10 @@ impl Source {
 
     /// Until when it is not asked at all, and why; `None` if it is able to serve. That comes back by itself, without traffic.
     pub fn rest(&self, now: Instant) -> Option<Cooldown> {
-        let open = || {
-            let error = self.breaker.refusal(now)?;
-            Some(Cooldown { until: now + error.stands_for()?, error })
+        let open = || match self.breaker.standing(now) {
+            Standing::Open(until) => Some(Cooldown { until, error: self.breaker.refusal(now)? }),
+            // a probe under way may well succeed: whoever is refused meanwhile is back in a second
+            Standing::Closed | Standing::HalfOpen => None,
         };
         self.account.cooldown(now).or_else(open)
     }

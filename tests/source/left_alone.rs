@@ -78,6 +78,43 @@ async fn whoever_stands_in_line_when_the_circuit_opens_is_let_go_without_a_call(
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_second_try_that_stands_in_line_when_the_circuit_opens_is_let_go_as_well() {
+    let count = Arc::new(AtomicU64::new(0));
+    let (service, log) = service_with("batch = 1\nlimits = [\"5/s\"]", move |_, _| {
+        let is_first = count.fetch_add(1, Ordering::Relaxed) == 0;
+        async move {
+            sleep(Duration::from_millis(if is_first { 10 } else { 300 })).await;
+            Err(if is_first { broken() } else { gateway(false) })
+        }
+    });
+    let (service, start) = (Arc::new(service), Instant::now());
+    let outcomes = burst(&service, 5).await;
+    assert_eq!(log.calls().len(), 5);
+    assert!(start.elapsed() < Duration::from_millis(350), "{:?}", start.elapsed());
+    assert!(outcomes.contains(&"connection"), "why there was to be a second one: {outcomes:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_is_able_to_serve_as_soon_as_the_wait_is_over_also_while_a_call_probes() {
+    let mood = Mood::of(gateway(false));
+    let (service, _) = mood.service("");
+    let service = Arc::new(service);
+    fail_until_open(&service).await;
+    let able = |service: &Quotefold| service.sources[0].rest(Instant::now()).is_none();
+    assert!(!able(&service));
+    sleep(Duration::from_millis(1_201)).await;
+    assert!(able(&service), "without traffic");
+    let probe = tokio::spawn({
+        let service = Arc::clone(&service);
+        async move { outcome(&service, "B-USD").await }
+    });
+    sleep(Duration::from_millis(10)).await;
+    assert!(able(&service));
+    assert_eq!(probe.await.unwrap(), "unavailable");
+    assert!(!able(&service), "it failed");
+}
+
+#[tokio::test(start_paused = true)]
 async fn after_the_wait_one_call_probes_and_its_success_closes_the_circuit() {
     let mood = Mood::of(gateway(false));
     let (service, log) = mood.service("");
