@@ -40,6 +40,8 @@ struct Cabin {
     /// Nobody boards any more.
     sealed: bool,
     sent: Option<Instant>,
+    /// When the call that was last sent ended.
+    ended: Option<Instant>,
     expected: Option<Expectation>,
 }
 
@@ -90,7 +92,7 @@ impl Batch {
         let mut cabin = self.lock();
         cabin.sealed = true;
         // a second try is a call of its own: how long it took is counted from here
-        cabin.sent = Some(Instant::now());
+        (cabin.sent, cabin.ended) = (Some(Instant::now()), None);
         cabin.passengers.iter().map(|passenger| passenger.symbol.clone()).collect()
     }
 
@@ -99,9 +101,15 @@ impl Batch {
         self.lock().sent
     }
 
-    /// How long ago it was last sent; `None` if no call was made.
+    /// Takes note that the call which was last sent has ended: what follows is no part of it.
+    pub fn end(&self) {
+        self.lock().ended = Some(Instant::now());
+    }
+
+    /// How long the last call took, or has been taking; `None` if no call was made.
     pub fn sent_for(&self, now: Instant) -> Option<Duration> {
-        self.lock().sent.map(|sent| now.saturating_duration_since(sent))
+        let cabin = self.lock();
+        cabin.sent.map(|sent| cabin.ended.unwrap_or(now).saturating_duration_since(sent))
     }
 
     /// What it costs of the vendor's limits.

@@ -80,11 +80,15 @@ where
         let started = Instant::now();
         // one that stood in line has less: it must fail before its callers leave, or its failure would never count
         let longest = longest.min(batch.times.replies_by.saturating_duration_since(started));
+        if batch.sent().is_some() {
+            record.again();
+        }
         let under_way = UnderWay { record, started, has_ended: false };
-        let call = self.inner.call(batch);
+        let call = self.inner.call(batch.clone());
         Box::pin(async move {
             let result = timeout_at(started + longest, call).await.unwrap_or(Err(SourceError::Timeout(longest)));
             under_way.ends(&result, &clock);
+            batch.end();
             result
         })
     }

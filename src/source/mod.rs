@@ -121,7 +121,7 @@ impl Source {
         let guards = Guards {
             account: Arc::clone(&account),
             breaker: Arc::clone(&breaker),
-            retries: RetryPolicy::new(name, settings.retries, attempt, Arc::clone(&breaker), metrics.clone()),
+            retries: RetryPolicy::new(settings.retries, attempt, Arc::clone(&breaker)),
             calls: CallLayer { record: Arc::clone(&record), clock: around.clock.clone(), longest: attempt },
             slots: Arc::clone(&slots),
         };

@@ -78,6 +78,11 @@ impl Record {
         }
     }
 
+    /// Counts a call that is sent a second time.
+    pub fn again(&self) {
+        self.metrics.retry(&self.source);
+    }
+
     /// Remembers a call that ended without an outcome: everybody left, or it panicked.
     pub fn lost(&self, how: &'static str) {
         self.metrics.call(&self.source, how);
