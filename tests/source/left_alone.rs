@@ -63,6 +63,25 @@ async fn an_open_circuit_refuses_without_a_moments_wait_and_says_until_when() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_caller_whose_call_keeps_it_open_is_told_until_when_like_all_others() {
+    let (service, _) = Mood::of(gateway(false)).service("");
+    fail_until_open(&service).await;
+    let probes = async {
+        loop {
+            let answer = ask(&service, "symbols=B-USD&refresh_after=0s").await;
+            let failure = quotes(&answer)[0].outcome.failure.clone().unwrap();
+            let wait = service.sources[0].rest(Instant::now()).map(|rest| rest.until - Instant::now());
+            if failure.latency.is_some() && wait > Some(Duration::from_secs(20)) {
+                return (answer.retry_after, wait.unwrap().as_millis().div_ceil(1000));
+            }
+            sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let (told, wait) = probes.await;
+    assert_eq!(told.map(u128::from), Some(wait.min(60)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn whoever_stands_in_line_when_the_circuit_opens_is_let_go_without_a_call() {
     for queue in ["concurrency = 5", "limits = [\"5/s\"]"] {
         let (service, log) = service_with(&format!("batch = 1\nretries = 0\n{queue}"), |_, _| async {
