@@ -99,6 +99,12 @@ fn a_wrong_configuration_is_named_by_line_key_and_cure() {
         ),
         (own("base_url = 5"), 5, "sources.desk.base_url", "write a URL in quotes, or a list of them for mirrors"),
         (own("base_url = [5]"), 5, "sources.desk.base_url", "text in quotes"),
+        (
+            own("base_url = [\"https://a.test\", \"http://b.test\"]\nkey = \"k-123456\""),
+            5,
+            "sources.desk.base_url",
+            "write https:// in all of them",
+        ),
         (own("base_url = []"), 5, "sources.desk.base_url", "an empty list is no address"),
         (
             own("base_url = [\"https://a.test\", \"https://me:pass@\"]"),
