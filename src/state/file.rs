@@ -128,6 +128,13 @@ impl StateFile {
                 Err(error) => error.to_string(),
             },
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
+            // what it holds may be right: starting without it would spend a day's calls twice
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                let path = self.path.display();
+                return Err(OpenError(format!(
+                    "{path}: this process may not read it ({error}); let it, or write another path"
+                )));
+            }
             Err(error) => format!("it cannot be read: {error}"),
         };
         let aside = self.beside(".unreadable");
