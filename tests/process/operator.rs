@@ -1,8 +1,10 @@
 //! The operator's own address, and how the operator's commands show a key.
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::thread::sleep;
+use std::time::Duration;
 
-use crate::support::{Configuration, Program, Upstream, get, run, send, start, until};
+use crate::support::{Configuration, Program, Upstream, get, read, rows, run, send, start, until};
 
 const KEY: &str = "correct-horse-battery";
 
@@ -73,6 +75,21 @@ fn both_addresses_drain_and_end_together() {
     for at in [address, admin] {
         assert!(TcpStream::connect(at).is_err(), "{at} still listens");
     }
+}
+
+#[test]
+fn an_answer_in_flight_is_finished_though_nobody_is_at_the_operators_address() {
+    let vendor = Upstream::new(|call| {
+        sleep(Duration::from_millis(600));
+        call.json(&rows(&[("BTC-USD", "100")]))
+    });
+    let settings = "[access]\nadmin_listen = \"127.0.0.1:0\"\n";
+    let (program, address) = Program::serve(&configuration(&vendor, settings), &[]);
+    let in_flight = send(address, "/prices?symbols=BTC-USD");
+    vendor.until_called(2);
+    program.signal("INT");
+    assert_eq!(read(in_flight).status("BTC-USD"), "ok");
+    assert_eq!(program.ended().code, Some(0));
 }
 
 #[test]
