@@ -137,6 +137,28 @@ fn get_shows_the_key_of_the_configuration_or_that_of_the_variable() {
 }
 
 #[test]
+fn a_key_that_cannot_be_sent_is_not_taken_for_a_server_that_is_down() {
+    for key in ["two-words of-a-key", "the-line-breaks-behind-it\n"] {
+        let arguments = ["get", "BTC-USD", "--url", "http://127.0.0.1:1"];
+        let ended = Program::new(&mut start(&arguments, &[("QUOTEFOLD_KEY", key)])).ended();
+        assert_eq!(ended.code, Some(64), "{ended:?}");
+        assert!(ended.stderr.contains("QUOTEFOLD_KEY") && !ended.stderr.contains(key.trim_end()), "{ended:?}");
+    }
+}
+
+#[test]
+fn a_password_in_a_servers_url_is_not_shown() {
+    let nobody = crate::support::NOBODY;
+    for url in [format!("http://me:hunter2@{nobody}"), format!("me:hunter2@{nobody}")] {
+        for arguments in [&["get", "BTC-USD", "--url", &url][..], &["health", &url]] {
+            let ended = run(arguments);
+            assert_ne!(ended.code, Some(0));
+            assert!(ended.stderr.contains(&nobody.to_string()) && !ended.stderr.contains("hunter2"), "{ended:?}");
+        }
+    }
+}
+
+#[test]
 fn health_is_asked_at_the_operators_address_where_there_is_one() {
     let vendor = Upstream::quoting("100");
     let (_program, _, admin) = with_admin(&vendor, "");
