@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 use crate::Quotefold;
@@ -64,7 +65,12 @@ pub async fn run(service: Arc<Quotefold>, mut chance: fastrand::Rng, end: impl F
         loop {
             let started = Instant::now();
             let next = started + jittered(service.settings.watch.every, &mut chance);
-            round(&service, started, next).await;
+            // a task of its own: should one round panic, the next one comes all the same
+            let mut task = JoinSet::new();
+            task.spawn(round(Arc::clone(&service), started, next));
+            if let Some(Err(panicked)) = task.join_next().await {
+                tracing::error!("a round of the watch list failed by a fault of ours: {panicked}");
+            }
             sleep_until(next).await;
         }
     };
@@ -98,12 +104,12 @@ fn announce(service: &Quotefold) {
 }
 
 /// Tries until everything was asked once, or the next round begins.
-async fn round(service: &Quotefold, started: Instant, next: Instant) {
+async fn round(service: Arc<Quotefold>, started: Instant, next: Instant) {
     let mut wanted = service.settings.watch.symbols.clone();
     loop {
         let mut refused = Vec::new();
         for symbols in wanted.chunks(service.settings.server.max_symbols) {
-            refused.extend(attempt(service, symbols.to_vec(), started).await);
+            refused.extend(attempt(&service, symbols.to_vec(), started).await);
         }
         let Some(again) = refused.iter().map(|(_, at)| *at).min() else { return };
         let again = again.max(Instant::now() + SHORTEST_PAUSE);

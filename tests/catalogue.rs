@@ -6,6 +6,7 @@ mod catalogue {
     mod body;
     mod hostile;
     mod mistakes;
+    mod names;
     mod patterns;
     mod wrong_price;
 }

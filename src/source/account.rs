@@ -219,7 +219,8 @@ impl Account {
         }
         state.promised.retain(|unit| unit.ticket != ticket);
         state.spent.extend(std::iter::repeat_n(now, units));
-        state.revision += 1;
+        // where nothing is limited, nothing is remembered
+        state.revision += u64::from(units > 0);
         Ok(())
     }
 

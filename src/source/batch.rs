@@ -15,14 +15,23 @@ use crate::symbol::Symbol;
 #[derive(Clone, Debug)]
 pub struct Batch {
     cabin: Arc<Mutex<Cabin>>,
-    /// When the call must be over.
-    pub ends_by: Instant,
-    /// When it must be sent to be over in time; a wait for the limits that would end later is not begun.
-    pub sends_by: Instant,
+    /// Until when what has to be done.
+    pub times: Times,
     /// How many may board in all.
     seats: usize,
     /// Whether each symbol costs a unit of the vendor's limits, or the call as a whole.
     per_symbol: bool,
+}
+
+/// Until when a call has to be where.
+#[derive(Clone, Copy, Debug)]
+pub struct Times {
+    /// When it must be sent to be replied to in time; a wait for the limits that would end later is not begun.
+    pub sends_by: Instant,
+    /// When a reply comes too late: those who wait for it keep something back of their time.
+    pub replies_by: Instant,
+    /// When it is given up, whatever it waits for.
+    pub ends_by: Instant,
 }
 
 #[derive(Debug, Default)]
@@ -31,6 +40,8 @@ struct Cabin {
     /// Nobody boards any more.
     sealed: bool,
     sent: Option<Instant>,
+    /// When the call that was last sent ended.
+    ended: Option<Instant>,
     expected: Option<Expectation>,
 }
 
@@ -52,8 +63,8 @@ pub struct Reply {
 
 impl Batch {
     /// A batch with room for so many symbols, nobody aboard yet.
-    pub fn new(seats: usize, per_symbol: bool, ends_by: Instant, sends_by: Instant) -> Self {
-        Batch { cabin: Arc::default(), ends_by, sends_by, seats, per_symbol }
+    pub fn new(seats: usize, per_symbol: bool, times: Times) -> Self {
+        Batch { cabin: Arc::default(), times, seats, per_symbol }
     }
 
     fn lock(&self) -> MutexGuard<'_, Cabin> {
@@ -81,18 +92,24 @@ impl Batch {
         let mut cabin = self.lock();
         cabin.sealed = true;
         // a second try is a call of its own: how long it took is counted from here
-        cabin.sent = Some(Instant::now());
+        (cabin.sent, cabin.ended) = (Some(Instant::now()), None);
         cabin.passengers.iter().map(|passenger| passenger.symbol.clone()).collect()
     }
 
-    /// Whether a call was made for it.
-    pub fn is_sent(&self) -> bool {
-        self.lock().sent.is_some()
+    /// When it was last sent; `None` if no call was made.
+    pub fn sent(&self) -> Option<Instant> {
+        self.lock().sent
     }
 
-    /// How long ago it was last sent; `None` if no call was made.
+    /// Takes note that the call which was last sent has ended: what follows is no part of it.
+    pub fn end(&self) {
+        self.lock().ended = Some(Instant::now());
+    }
+
+    /// How long the last call took, or has been taking; `None` if no call was made.
     pub fn sent_for(&self, now: Instant) -> Option<Duration> {
-        self.lock().sent.map(|sent| now.saturating_duration_since(sent))
+        let cabin = self.lock();
+        cabin.sent.map(|sent| cabin.ended.unwrap_or(now).saturating_duration_since(sent))
     }
 
     /// What it costs of the vendor's limits.

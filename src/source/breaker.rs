@@ -205,6 +205,7 @@ where
         let (breaker, inner) = (Arc::clone(&self.breaker), self.inner.clone());
         Box::pin(async move {
             let mut is_open = breaker.is_open.subscribe();
+            let sent_before = batch.sent();
             let permit = breaker.admit(Instant::now())?;
             let mut call = std::pin::pin!(inner.oneshot(batch.clone()));
             loop {
@@ -213,7 +214,7 @@ where
                     biased;
                     // whoever stands in line when it opens need not wait for a call that will fail as well
                     Ok(()) = is_open.changed(), if !permit.is_probe() => {
-                        let refusal = breaker.refusal(Instant::now()).filter(|_| !batch.is_sent());
+                        let refusal = breaker.refusal(Instant::now()).filter(|_| batch.sent() == sent_before);
                         if let Some(refusal) = refusal {
                             return Err(refusal);
                         }

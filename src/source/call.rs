@@ -1,11 +1,12 @@
-//! Counts every conversation with a vendor: how long it took and how it ended.
+//! Counts every conversation with a vendor: how long it took and how it ended. Ends those that take too long.
 //!
 //! It stands right around the call, so what is counted was sent: neither refusals of ours nor waiting in line.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use tower::{Layer, Service};
 
 use super::BoxFuture;
@@ -21,6 +22,8 @@ pub struct CallLayer {
     pub record: Arc<Record>,
     /// Where the time comes from.
     pub clock: Clock,
+    /// What one call may take.
+    pub longest: Duration,
 }
 
 /// A service whose calls are counted.
@@ -73,12 +76,19 @@ where
     }
 
     fn call(&mut self, batch: Batch) -> Self::Future {
-        let CallLayer { record, clock } = self.layer.clone();
-        let under_way = UnderWay { record, started: Instant::now(), has_ended: false };
-        let call = self.inner.call(batch);
+        let CallLayer { record, clock, longest } = self.layer.clone();
+        let started = Instant::now();
+        // one that stood in line has less: it must fail before its callers leave, or its failure would never count
+        let longest = longest.min(batch.times.replies_by.saturating_duration_since(started));
+        if batch.sent().is_some() {
+            record.again();
+        }
+        let under_way = UnderWay { record, started, has_ended: false };
+        let call = self.inner.call(batch.clone());
         Box::pin(async move {
-            let result = call.await;
+            let result = timeout_at(started + longest, call).await.unwrap_or(Err(SourceError::Timeout(longest)));
             under_way.ends(&result, &clock);
+            batch.end();
             result
         })
     }

@@ -147,11 +147,6 @@ impl SourceError {
         matches!(self, SourceError::Connection(_) | SourceError::Unavailable { passing: true, .. })
     }
 
-    /// Whether it is a refusal of ours: no call was made.
-    pub fn is_ours(&self) -> bool {
-        self.stands_for().is_some()
-    }
-
     /// How long a refusal of ours stands; `None` for what a vendor said or did.
     pub fn stands_for(&self) -> Option<Duration> {
         match self {

@@ -16,7 +16,7 @@ use jiff::Timestamp;
 
 use self::row::{Context, Row};
 use super::error::SourceError;
-use super::filter::{Filter, MOST_ROWS, RunError};
+use super::filter::{Effort, Filter, MOST_ROWS, Rows, RunError};
 use super::scrub::Scrub;
 use super::spelling::{DescriptionError, Spelling};
 use crate::quote::Quote;
@@ -102,7 +102,30 @@ impl Extractor {
     /// # Errors
     /// The failure of the call as a whole.
     pub fn read(&self, reply: &RawReply, asked: &[Symbol]) -> Result<Extracted, SourceError> {
-        self.read_rows(reply, asked).map_err(|error| match error {
+        let asked = self.asked(asked);
+        let run = self.run(reply, &asked, Effort::MOST);
+        self.understand(reply, asked, &run)
+    }
+
+    /// The same if it is done in no time, so that nobody else has to wait for it; otherwise `None`.
+    pub fn read_at_once(&self, reply: &RawReply, asked: &[Symbol]) -> Option<Result<Extracted, SourceError>> {
+        let asked = self.asked(asked);
+        let run = self.run(reply, &asked, Effort::LITTLE);
+        (!matches!(run.failure, Some(RunError::TooMuch(_)))).then(|| self.understand(reply, asked, &run))
+    }
+
+    fn asked<'a>(&self, symbols: &'a [Symbol]) -> Vec<Asked<'a>> {
+        let asked = |symbol| Asked { symbol, spelled: self.spelling.spell_as_set(symbol), row: None };
+        symbols.iter().map(asked).collect()
+    }
+
+    fn run(&self, reply: &RawReply, asked: &[Asked<'_>], effort: Effort) -> Rows {
+        let spelled: Vec<&str> = asked.iter().map(|one| one.spelled.as_deref().unwrap_or_default()).collect();
+        self.filter.run(&reply.body, self.notation, reply.status, &spelled, effort)
+    }
+
+    fn understand(&self, reply: &RawReply, asked: Vec<Asked<'_>>, run: &Rows) -> Result<Extracted, SourceError> {
+        self.outcomes(reply, asked, run).map_err(|error| match error {
             // whoever says it, the filter or the status: a gateway's trouble is often over with the next call
             SourceError::Unavailable { detail, .. } => {
                 let passing = matches!(reply.status, 502..=504) && reply.retry_after.is_none();
@@ -112,14 +135,9 @@ impl Extractor {
         })
     }
 
-    fn read_rows(&self, reply: &RawReply, asked: &[Symbol]) -> Result<Extracted, SourceError> {
-        let mut asked: Vec<Asked<'_>> = asked
-            .iter()
-            .map(|symbol| Asked { symbol, spelled: self.spelling.spell_as_set(symbol), row: None })
-            .collect();
-        let spelled: Vec<&str> = asked.iter().map(|one| one.spelled.as_deref().unwrap_or_default()).collect();
-        let run = self.filter.run(&reply.body, self.notation, reply.status, &spelled);
-        if let Some(RunError::Panic) = run.failure {
+    fn outcomes(&self, reply: &RawReply, asked: Vec<Asked<'_>>, run: &Rows) -> Result<Extracted, SourceError> {
+        let mut asked: Vec<Asked<'_>> = asked;
+        if let Some(RunError::Panic) = &run.failure {
             return Err(SourceError::Internal(RunError::Panic.to_string()));
         }
         let status_error = status_error(reply, asked.len(), &self.scrub);

@@ -174,20 +174,22 @@ impl Inner {
         Ok(body)
     }
 
-    /// Makes rows of a reply; a large one off the threads that serve requests, as many at once as there are cores.
+    /// Makes rows of a reply; a large one, or one that takes its time, off the threads that serve requests, as many at once
+    /// as there are cores.
     async fn read(self: Arc<Self>, reply: RawReply, asked: Vec<Symbol>) -> Result<Reply, SourceError> {
-        let rows = if reply.body.len() <= LARGE_BODY {
-            self.profile.extractor.read(&reply, &asked)?
-        } else {
-            let permit = Arc::clone(&self.large_bodies).acquire_owned().await;
-            let profile = Arc::clone(&self.profile);
-            let filtering = tokio::task::spawn_blocking(move || {
-                // filtering goes on when its call is cancelled, and so does its claim to a core
-                let _permit = permit;
-                profile.extractor.read(&reply, &asked)
-            });
-            filtering.await.map_err(|_| SourceError::Internal("filtering the reply failed".to_owned()))??
-        };
+        if reply.body.len() <= LARGE_BODY
+            && let Some(rows) = self.profile.extractor.read_at_once(&reply, &asked)
+        {
+            return Ok(Reply { rows: rows?.outcomes });
+        }
+        let permit = Arc::clone(&self.large_bodies).acquire_owned().await;
+        let profile = Arc::clone(&self.profile);
+        let filtering = tokio::task::spawn_blocking(move || {
+            // filtering goes on when its call is cancelled, and so does its claim to a core
+            let _permit = permit;
+            profile.extractor.read(&reply, &asked)
+        });
+        let rows = filtering.await.map_err(|_| SourceError::Internal("filtering the reply failed".to_owned()))??;
         Ok(Reply { rows: rows.outcomes })
     }
 

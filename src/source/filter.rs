@@ -1,26 +1,32 @@
 //! Runs jq filters in a box: a filter sees one reply and nothing else, it always ends, and it cannot take the process down.
 //!
-//! Three walls stand around it. A filter that names anything outside the box is refused when it is compiled, with its
+//! Four walls stand around it. A filter that names anything outside the box is refused when it is compiled, with its
 //! position (`forbid`). A body that could overflow the stack or stall the reader is refused before it is parsed
-//! (`body`). And whatever still panics inside jq is caught, and is the failure of that one call.
+//! (`body`). A filter that does too much is ended (`effort`). And whatever still panics inside jq is caught, and is the
+//! failure of that one call.
 
 mod body;
+mod effort;
 mod forbid;
 pub mod stages;
 #[cfg(test)]
 mod tests;
+mod words;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use jaq_core::data::JustLut;
-use jaq_core::load::lex::{Lexer, StrPart, Tok, Token};
+use jaq_core::load::lex::{Lexer, Token};
 use jaq_core::load::parse::{Def, Parser, Term};
 use jaq_core::load::{Arena, File, Loader};
 use jaq_core::native::{Fun, bome, run, v};
 use jaq_core::{Compiler, Ctx, Vars};
 use jaq_json::{Num, Val};
 
+use self::effort::{Counted, Counter, Program, TooMuch};
+use self::words::{first_sign, undefined_name, unexpected, words};
+
 use crate::settings::source::Notation;
+pub use effort::Effort;
 
 /// The most rows that are taken from one reply.
 pub const MOST_ROWS: usize = 10_000;
@@ -28,12 +34,17 @@ pub const MOST_ROWS: usize = 10_000;
 /// What a filter can name besides the reply: the HTTP status, and the symbols asked for as the provider spells them.
 const VARIABLES: [&str; 2] = ["$status", "$asked"];
 
-type Data = JustLut<Val>;
+/// The longest filter that is read, in bytes: the longest of the catalogue has a seventh of it.
+const LONGEST: usize = 8 << 10;
+
+/// The stack to read a filter with. Brackets within brackets are read by calls within calls, and the longest filter can
+/// consist of nothing else.
+const STACK: usize = 256 << 20;
 
 /// A compiled filter. It keeps nothing between runs, so many replies may be filtered at once.
 pub struct Filter {
     code: String,
-    program: jaq_core::Filter<Data>,
+    program: jaq_core::Filter<Counted>,
 }
 
 /// Why a text is no filter that may run here.
@@ -68,6 +79,9 @@ pub enum RunError {
     /// The filter met something it was not written for.
     #[error("the filter stopped: {0}")]
     Filter(String),
+    /// The filter did too much.
+    #[error("the filter was stopped: {0}")]
+    TooMuch(String),
     /// A fault in jq or in us.
     #[error("the filter panicked; please report this reply")]
     Panic,
@@ -79,6 +93,20 @@ impl Filter {
     /// # Errors
     /// The first thing that is wrong, with its position.
     pub fn compile(code: &str) -> Result<Self, FilterError> {
+        if code.len() > LONGEST {
+            let message = format!("the filter has {} bytes; {LONGEST} are allowed", code.len());
+            return Err(FilterError::at(code, code, message));
+        }
+        std::thread::scope(|scope| {
+            let reading = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, || Self::read(code));
+            let read = reading.map_err(|error| format!("there is no thread to read it: {error}"));
+            let read =
+                read.and_then(|reading| reading.join().map_err(|_| "jq panicked; please report this filter".into()));
+            read.unwrap_or_else(|why| Err(FilterError::at(code, code, why)))
+        })
+    }
+
+    fn read(code: &str) -> Result<Self, FilterError> {
         let tokens = Lexer::new(code).lex().map_err(|errors| match errors.first() {
             Some((expected, found)) => FilterError::at(code, found, unexpected(expected.as_str(), found)),
             None => FilterError::at(code, code, "this is no jq filter".to_owned()),
@@ -110,15 +138,18 @@ impl Filter {
     }
 
     /// Filters a reply's body: row by row, up to the first error or to [`MOST_ROWS`].
-    pub fn run(&self, body: &[u8], notation: Notation, status: u16, asked: &[&str]) -> Rows {
+    pub fn run(&self, body: &[u8], notation: Notation, status: u16, asked: &[&str], effort: Effort) -> Rows {
         let mut rows = Rows { rows: Vec::new(), cut: false, failure: None };
+        let counter = effort.counter();
         // nothing outlives the call but the rows taken so far, and each of those is whole
-        let ended = catch_unwind(AssertUnwindSafe(|| self.collect(body, notation, status, asked, &mut rows)));
-        match ended {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => rows.failure = Some(error),
-            Err(_) => rows.failure = Some(RunError::Panic),
-        }
+        let ended = catch_unwind(AssertUnwindSafe(|| self.collect(body, notation, status, asked, &counter, &mut rows)));
+        rows.failure = match ended {
+            Ok(result) => result.err(),
+            Err(panic) => Some(panic.downcast().map_or(RunError::Panic, |too| {
+                let TooMuch(why) = *too;
+                RunError::TooMuch(why)
+            })),
+        };
         rows
     }
 
@@ -128,6 +159,7 @@ impl Filter {
         notation: Notation,
         status: u16,
         asked: &[&str],
+        counter: &Counter,
         rows: &mut Rows,
     ) -> Result<(), RunError> {
         let input = match body::read(body, notation) {
@@ -138,7 +170,8 @@ impl Filter {
         };
         let status = Val::Num(Num::Int(isize::try_from(status).unwrap_or_default()));
         let asked: Val = asked.iter().map(|symbol| Val::from((*symbol).to_owned())).collect();
-        let context = Ctx::<Data>::new(&self.program.lut, Vars::new([status, asked]));
+        let program = Program { lut: &self.program.lut, counter };
+        let context = Ctx::<Counted>::new(program, Vars::new([status, asked]));
         for row in self.program.id.run((context, input)) {
             // jaq's own way out of an exception may end the process, so it is not used
             let row = row.map_err(|exception| match exception.get_err() {
@@ -174,52 +207,6 @@ fn offset(code: &str, part: &str) -> usize {
     (part.as_ptr() as usize).saturating_sub(code.as_ptr() as usize)
 }
 
-fn unexpected(expected: &str, found: &str) -> String {
-    let found = found.lines().next().unwrap_or_default();
-    let shown: String = found.chars().take(30).collect();
-    let expected = match expected {
-        "nothing" => "the filter to end here".to_owned(),
-        // a keyword or a sign that must stand here is shown as it is written
-        sign if sign.len() < 5 && sign != "term" && sign != "key" => format!("`{sign}`"),
-        words => words.to_owned(),
-    };
-    if shown.is_empty() {
-        return format!("the filter ends too early; expected {expected}");
-    }
-    format!("found `{shown}`, but expected {expected}")
-}
-
-fn undefined_name(name: &str, kind: &str) -> String {
-    match kind {
-        "variable" => {
-            format!("found `{name}`, which is not bound; a filter can name $status, $asked and what it binds")
-        }
-        "filter" => format!("found `{name}`, but there is no such filter with so many arguments"),
-        kind => format!("found `{name}`, but there is no such {kind}"),
-    }
-}
-
-/// An error's own words, without the quotation marks of JSON.
-fn words(error: jaq_json::Error) -> String {
-    match error.into_val() {
-        Val::TStr(text) => String::from_utf8_lossy(&text).into_owned(),
-        other => other.to_string(),
-    }
-}
-
-/// Where a sign first stands; `*` also as a part of `*=`.
-fn first_sign<'s>(tokens: &[Token<&'s str>], sign: &str) -> Option<&'s str> {
-    tokens.iter().find_map(|Token(text, kind)| match kind {
-        Tok::Sym if text.starts_with(sign) => Some(*text),
-        Tok::Block(inner) => first_sign(inner, sign),
-        Tok::Str(parts) => parts.iter().find_map(|part| match part {
-            StrPart::Term(token) => first_sign(std::slice::from_ref(token), sign),
-            StrPart::Str(_) | StrPart::Char(_) => None,
-        }),
-        _ => None,
-    })
-}
-
 /// jq's own definitions, without those that lead out of the box.
 ///
 /// `recurse` and `range` stay, because `flatten` and `transpose` are made of them; no filter can name them.
@@ -230,10 +217,10 @@ fn definitions() -> impl Iterator<Item = Def<&'static str, Term<&'static str>>> 
 
 /// jq's native functions, without those that lead out of the box, and with our own reader of JSON in a text: the built-in
 /// one overflows the stack on deep nesting and repeats an error for ever.
-fn functions() -> impl Iterator<Item = Fun<Data>> {
+fn functions() -> impl Iterator<Item = Fun<Counted>> {
     let all = jaq_core::funs().chain(jaq_std::funs()).chain(jaq_json::funs());
     let kept = all.filter(|(name, arguments, _)| {
         *name != "fromjson" && (*name == "range" || forbid::reason(name, arguments.len()).is_none())
     });
-    kept.chain([run::<Data>(("fromjson", v(0), |cv| bome(body::from_json(&cv.1))))])
+    kept.chain([run::<Counted>(("fromjson", v(0), |cv| bome(body::from_json(&cv.1))))])
 }

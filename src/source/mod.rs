@@ -36,7 +36,7 @@ use tokio_util::task::TaskTracker;
 use tower::limit::GlobalConcurrencyLimitLayer;
 use tower::retry::RetryLayer;
 use tower::util::BoxCloneSyncService;
-use tower::{BoxError, Service, ServiceBuilder};
+use tower::{Service, ServiceBuilder};
 
 use crate::board::Board;
 use crate::clock::Clock;
@@ -45,7 +45,7 @@ use crate::settings::source::Cost;
 use crate::telemetry::Metrics;
 use account::Account;
 use batch::{Batch, Reply};
-use breaker::{Breaker, BreakerLayer};
+use breaker::{Breaker, BreakerLayer, Standing};
 use call::CallLayer;
 use cooldown::Cooldown;
 use error::SourceError;
@@ -98,8 +98,6 @@ struct Guards {
     calls: CallLayer,
     /// A place for each call in the air at once.
     slots: Arc<Semaphore>,
-    /// What one attempt may take.
-    attempt: Duration,
 }
 
 impl Source {
@@ -123,10 +121,9 @@ impl Source {
         let guards = Guards {
             account: Arc::clone(&account),
             breaker: Arc::clone(&breaker),
-            retries: RetryPolicy::new(name, settings.retries, attempt, Arc::clone(&breaker), metrics.clone()),
-            calls: CallLayer { record: Arc::clone(&record), clock: around.clock.clone() },
+            retries: RetryPolicy::new(settings.retries, attempt, Arc::clone(&breaker)),
+            calls: CallLayer { record: Arc::clone(&record), clock: around.clock.clone(), longest: attempt },
             slots: Arc::clone(&slots),
-            attempt,
         };
         let share = Share::new(Parts {
             origin: Arc::clone(profile.plain_origin()),
@@ -157,9 +154,10 @@ impl Source {
 
     /// Until when it is not asked at all, and why; `None` if it is able to serve. That comes back by itself, without traffic.
     pub fn rest(&self, now: Instant) -> Option<Cooldown> {
-        let open = || {
-            let error = self.breaker.refusal(now)?;
-            Some(Cooldown { until: now + error.stands_for()?, error })
+        let open = || match self.breaker.standing(now) {
+            Standing::Open(until) => Some(Cooldown { until, error: self.breaker.refusal(now)? }),
+            // a probe under way may well succeed: whoever is refused meanwhile is back in a second
+            Standing::Closed | Standing::HalfOpen => None,
         };
         self.account.cooldown(now).or_else(open)
     }
@@ -167,7 +165,12 @@ impl Source {
 
 /// What one attempt may take: a source that hangs must fail before the last caller leaves, or its failures would never count.
 fn longest_attempt(stated: Duration, budget: Duration) -> Duration {
-    stated.min(budget.saturating_sub(2 * KEPT_BACK).max(budget / 2))
+    stated.min(time_to_reply(budget))
+}
+
+/// How long after its start a call may be replied to: callers keep something back of their time, and leave before its end.
+fn time_to_reply(budget: Duration) -> Duration {
+    budget.saturating_sub(2 * KEPT_BACK).max(budget / 2)
 }
 
 /// What stands between us and a vendor, outermost first. Every layer sees a call as a whole, body and filter included.
@@ -183,7 +186,6 @@ fn stack<S>(leaf: S, guards: Guards) -> Stack
 where
     S: Service<Batch, Response = Reply, Error = SourceError, Future: Send + 'static> + Clone + Send + Sync + 'static,
 {
-    let attempt = guards.attempt;
     let stack = ServiceBuilder::new()
         // Whether to send again. Everything below sees each attempt; while it pauses, a call holds nothing.
         .layer(RetryLayer::new(guards.retries))
@@ -193,20 +195,9 @@ where
         .layer(GlobalConcurrencyLimitLayer::with_semaphore(guards.slots))
         // The vendor's limits; the scarcest thing is spent last, right before the call.
         .layer(RateLimitLayer(guards.account))
-        // What passes here goes over the wire, and is counted.
+        // What passes here goes over the wire, and is counted; it is one attempt, and has an attempt's time. Queueing above is
+        // not part of it: the share bounds the call in all.
         .layer(guards.calls)
-        // One attempt. Queueing above is not part of it: the share bounds the call in all.
-        .map_err(move |error| timed_out(error, attempt))
-        .timeout(attempt)
         .service(leaf);
     BoxCloneSyncService::new(stack)
-}
-
-/// The timeout layer's errors are boxed; here they are given their type back.
-fn timed_out(error: BoxError, attempt: Duration) -> SourceError {
-    match error.downcast::<SourceError>() {
-        Ok(error) => *error,
-        Err(error) if error.is::<tower::timeout::error::Elapsed>() => SourceError::Timeout(attempt),
-        Err(error) => SourceError::Internal(error.to_string()),
-    }
 }

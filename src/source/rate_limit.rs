@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 use tower::{Layer, Service, ServiceExt};
@@ -13,6 +14,9 @@ use super::BoxFuture;
 use super::account::Account;
 use super::batch::{Batch, Reply};
 use super::error::SourceError;
+
+/// How soon a place may be free for one who has waited too long for it.
+const SOON: Duration = Duration::from_millis(100);
 
 /// A promise of units; if the call is dropped before it is spent, the units go back.
 struct Promise<'a> {
@@ -34,7 +38,12 @@ async fn admit(account: &Account, batch: &Batch) -> Result<(), SourceError> {
     let mut cooling = account.watch_cooldowns();
     let refused = |now| account.cooldown(now).map(|cooldown| cooldown.refusal(now));
     let now = Instant::now();
-    let (ticket, mut at) = account.promise(batch.take_expectation(), batch.units(), now, batch.sends_by)?;
+    if now > batch.times.sends_by {
+        // whoever waited so long for a place has no time left for a reply
+        let limit = "calls at once".to_owned();
+        return Err(SourceError::Throttled { limit, retry_after: SOON });
+    }
+    let (ticket, mut at) = account.promise(batch.take_expectation(), batch.units(), now, batch.times.sends_by)?;
     let mut promise = Promise { account, ticket, spent: false };
     loop {
         let now = Instant::now();

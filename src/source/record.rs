@@ -78,6 +78,11 @@ impl Record {
         }
     }
 
+    /// Counts a call that is sent a second time.
+    pub fn again(&self) {
+        self.metrics.retry(&self.source);
+    }
+
     /// Remembers a call that ended without an outcome: everybody left, or it panicked.
     pub fn lost(&self, how: &'static str) {
         self.metrics.call(&self.source, how);
@@ -101,24 +106,38 @@ impl Record {
 
     /// How long a call usually takes: half of the last 128 were at least as quick. Zero before the first one.
     pub fn usual_latency(&self) -> Duration {
-        self.summary().latency_p50.unwrap_or_default()
+        percentile(&self.lock().sorted_latencies(), 50).unwrap_or_default()
+    }
+
+    /// How long a call takes at worst, short of mishaps: nine of ten were at least as quick. Zero before the first one.
+    pub fn long_latency(&self) -> Duration {
+        percentile(&self.lock().sorted_latencies(), 90).unwrap_or_default()
     }
 
     /// The record so far.
     pub fn summary(&self) -> Summary {
         let state = self.lock();
-        let mut latencies: Vec<Duration> = state.latencies.iter().copied().collect();
-        latencies.sort_unstable();
-        // the nearest-rank percentile
-        let percentile =
-            |percent: usize| latencies.get((latencies.len() * percent).div_ceil(100).saturating_sub(1)).copied();
+        let latencies = state.sorted_latencies();
         Summary {
-            latency_p50: percentile(50),
-            latency_p99: percentile(99),
+            latency_p50: percentile(&latencies, 50),
+            latency_p99: percentile(&latencies, 99),
             last_success: state.last_success,
             last_error: state.last_error.clone(),
             verdicts: state.verdicts.clone(),
             lately: state.agreement.lately(),
         }
     }
+}
+
+impl State {
+    fn sorted_latencies(&self) -> Vec<Duration> {
+        let mut latencies: Vec<Duration> = self.latencies.iter().copied().collect();
+        latencies.sort_unstable();
+        latencies
+    }
+}
+
+/// The nearest-rank percentile.
+fn percentile(sorted: &[Duration], percent: usize) -> Option<Duration> {
+    sorted.get((sorted.len() * percent).div_ceil(100).saturating_sub(1)).copied()
 }

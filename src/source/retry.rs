@@ -13,7 +13,6 @@ use tower::retry::budget::{Budget, TpsBudget};
 use super::batch::{Batch, Reply};
 use super::breaker::Breaker;
 use super::error::SourceError;
-use crate::telemetry::Metrics;
 
 /// How long to wait before the second try, in milliseconds, at random: callers that failed together do not come back together.
 const PAUSE: std::ops::Range<u64> = 50..251;
@@ -30,10 +29,8 @@ const SHARE: f32 = 0.1;
 /// What all calls of one source share.
 #[derive(Debug)]
 struct Shared {
-    source: String,
     budget: TpsBudget,
     breaker: Arc<Breaker>,
-    metrics: Metrics,
     /// What failed after more than this was no passing trouble.
     quick: Duration,
 }
@@ -43,15 +40,15 @@ struct Shared {
 pub struct RetryPolicy {
     shared: Arc<Shared>,
     left: usize,
-    /// Why it is sent again.
-    first: Option<SourceError>,
+    /// Why it is sent again, and when it was sent first.
+    first: Option<(SourceError, Option<Instant>)>,
 }
 
 impl RetryPolicy {
     /// At most so many retries per call of a source, whose attempts may take so long.
-    pub fn new(source: &str, retries: usize, attempt: Duration, breaker: Arc<Breaker>, metrics: Metrics) -> Self {
+    pub fn new(retries: usize, attempt: Duration, breaker: Arc<Breaker>) -> Self {
         let budget = TpsBudget::new(BUDGET_WINDOW, LEAST_PER_SECOND, SHARE);
-        let shared = Shared { source: source.to_owned(), budget, breaker, metrics, quick: attempt / 2 };
+        let shared = Shared { budget, breaker, quick: attempt / 2 };
         RetryPolicy { shared: Arc::new(shared), left: retries, first: None }
     }
 
@@ -59,7 +56,7 @@ impl RetryPolicy {
     fn may_help(&self, error: &SourceError, batch: &Batch, pause: Duration) -> bool {
         let now = Instant::now();
         let was_quick = || batch.sent_for(now).is_some_and(|took| took <= self.shared.quick);
-        let in_time = now + pause < batch.sends_by;
+        let in_time = now + pause < batch.times.sends_by;
         self.left > 0 && error.may_pass() && in_time && was_quick() && self.shared.breaker.is_closed()
     }
 }
@@ -78,12 +75,11 @@ impl Policy<Batch, Reply, SourceError> for RetryPolicy {
         let pause = Duration::from_millis(fastrand::u64(PAUSE));
         if self.may_help(error, batch, pause) && self.shared.budget.withdraw() {
             self.left -= 1;
-            self.first = Some(error.clone());
-            self.shared.metrics.retry(&self.shared.source);
+            self.first = Some((error.clone(), batch.sent()));
             return Some(sleep(pause));
         }
         // that there was no second call is not why there is no quote
-        if let Some(first) = self.first.take().filter(|_| error.is_ours()) {
+        if let Some((first, _)) = self.first.take().filter(|(_, sent)| *sent == batch.sent()) {
             *error = first;
         }
         None

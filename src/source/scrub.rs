@@ -44,6 +44,8 @@ impl Scrub {
             words.extend((!words.is_empty()).then_some(' '));
             words.push_str(word);
         }
+        // white space put right may have made a key of what was none
+        let words = self.hide(&words);
         match words.char_indices().nth(LONGEST) {
             Some((end, _)) => format!("{}…", &words[..end]),
             None => words,
@@ -87,6 +89,8 @@ mod tests {
             assert_eq!(scrub.clean(&format!("no such key: {shown}!")), "no such key: ***!", "{shown}");
         }
         assert_eq!(scrub.clean("a/B only"), "*** only");
+        let words = Scrub::new(&[SecretString::from("correct horse")]);
+        assert_eq!(words.clean("no such key: correct\t horse"), "no such key: ***");
     }
 
     #[test]

@@ -199,7 +199,7 @@ impl Inner {
         if let Some(cooldown) = self.parts.account.cooldown(now) {
             return self.refuse(left, &cooldown.refusal(now), cooldown.until);
         }
-        let (_, sends_by) = self.schedule(now);
+        let sends_by = self.schedule(now).sends_by;
         let room = |units| self.parts.account.room(units, now, sends_by);
         let mut groups = self.group(flights, left, now);
         if room(self.units(&groups) + 1).0 <= self.units(&groups) {

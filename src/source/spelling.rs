@@ -101,7 +101,14 @@ impl Spelling {
             && !self.strangers.contains(symbol)
             && symbol.legs().is_none_or(|(_, quote)| trades(quote))
             && (self.symbols.is_empty() || self.symbols.iter().any(|glob| glob.matches(symbol.as_str())))
-            && self.spell(symbol, class).is_some()
+            && self.spell(symbol, class).is_some_and(|name| !self.is_a_pair_there(symbol, &name))
+    }
+
+    /// Whether a source that writes pairs without a sign would take a ticker for one: `EURUSD`.
+    fn is_a_pair_there(&self, symbol: &Symbol, name: &str) -> bool {
+        let split = |quote: &String| Symbol::of_legs(symbol.as_str().strip_suffix(quote.as_str())?, quote);
+        let mut pairs = self.currencies.iter().filter_map(split).filter(|pair| self.classes.contains(&pair.class()));
+        symbol.legs().is_none() && pairs.any(|pair| self.spell(&pair, pair.class()).as_deref() == Some(name))
     }
 
     /// The source's spelling of a symbol; `None` if it has none.
@@ -161,6 +168,12 @@ impl Spelling {
     fn parts(&self, symbol: &Symbol, class: Class) -> Option<Spelled> {
         let renamed = |part: &str| self.rename.get(part).cloned().unwrap_or_else(|| part.to_owned());
         if let Some((base, quote)) = symbol.legs() {
+            // what they call by this name is what we call by another, and ours may be another coin
+            let is_taken =
+                |part: &str| !self.rename.contains_key(part) && self.rename.values().any(|name| name == part);
+            if is_taken(base) || is_taken(quote) {
+                return None;
+            }
             // tickers are not unique there: only what has an id is the coin that was meant
             let id = if self.ids.is_empty() { String::new() } else { self.ids.get(base)?.clone() };
             let (base, quote) = (renamed(base), renamed(quote));

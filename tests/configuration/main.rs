@@ -237,3 +237,17 @@ fn files_are_found_in_their_order() {
     assert_eq!((error.file.as_str(), error.line), ("/no/where.toml", None));
     assert!(error.message.contains("cannot be read") && error.message.contains("config --default"), "{error}");
 }
+
+#[test]
+fn a_file_without_an_end_is_not_read_to_its_end() {
+    let pipe = std::env::temp_dir().join(format!("quotefold-pipe-{}", std::process::id()));
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let error = errors(&format!("[sources.finnhub]\nkey = \"${{file:{}}}\"", pipe.display()), &[]).remove(0);
+    std::fs::remove_file(&pipe).unwrap();
+    assert!(error.message.contains("cannot be read: it is no ordinary file"), "{error}");
+    let long = TempFile::new(&"x".repeat(65_537));
+    let error = errors(&format!("[sources.finnhub]\nkey = \"${{file:{}}}\"", long.0.display()), &[]).remove(0);
+    assert!(error.message.contains("it is longer than 65536 bytes"), "{error}");
+    let error = &load(&LoadOptions { config: Some("/dev/zero".into()), ..LoadOptions::default() }).unwrap_err().0[0];
+    assert!(error.message.contains("it is longer than 1048576 bytes"), "{error}");
+}

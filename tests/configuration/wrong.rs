@@ -89,6 +89,7 @@ fn a_wrong_configuration_is_named_by_line_key_and_cure() {
         ("[sources.finnhub]".into(), 1, "sources.finnhub.key", "set the variable FINNHUB_API_KEY"),
         ("[sources.finnhub]\nkey = \"${NOBODY}\"".into(), 2, "sources.finnhub.key", "the variable NOBODY is not set"),
         ("[sources.finnhub]\nkey = \"${file:/no/where}\"".into(), 2, "sources.finnhub.key", "cannot be read"),
+        ("[sources.finnhub]\nkey = \"${file:/dev/zero}\"".into(), 2, "sources.finnhub.key", "it is no ordinary file"),
         ("[sources.kraken]\nbatch = 0".into(), 2, "sources.kraken.batch", "write 1 to"),
         (
             "[sources.kraken]\nbase_url = \"127.0.0.1:9001\"".into(),
@@ -98,6 +99,12 @@ fn a_wrong_configuration_is_named_by_line_key_and_cure() {
         ),
         (own("base_url = 5"), 5, "sources.desk.base_url", "write a URL in quotes, or a list of them for mirrors"),
         (own("base_url = [5]"), 5, "sources.desk.base_url", "text in quotes"),
+        (
+            own("base_url = [\"https://a.test\", \"http://b.test\"]\nkey = \"k-123456\""),
+            5,
+            "sources.desk.base_url",
+            "write https:// in all of them",
+        ),
         (own("base_url = []"), 5, "sources.desk.base_url", "an empty list is no address"),
         (
             own("base_url = [\"https://a.test\", \"https://me:pass@\"]"),

@@ -63,6 +63,25 @@ async fn an_open_circuit_refuses_without_a_moments_wait_and_says_until_when() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_caller_whose_call_keeps_it_open_is_told_until_when_like_all_others() {
+    let (service, _) = Mood::of(gateway(false)).service("");
+    fail_until_open(&service).await;
+    let probes = async {
+        loop {
+            let answer = ask(&service, "symbols=B-USD&refresh_after=0s").await;
+            let failure = quotes(&answer)[0].outcome.failure.clone().unwrap();
+            let wait = service.sources[0].rest(Instant::now()).map(|rest| rest.until - Instant::now());
+            if failure.latency.is_some() && wait > Some(Duration::from_secs(20)) {
+                return (answer.retry_after, wait.unwrap().as_millis().div_ceil(1000));
+            }
+            sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let (told, wait) = probes.await;
+    assert_eq!(told.map(u128::from), Some(wait.min(60)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn whoever_stands_in_line_when_the_circuit_opens_is_let_go_without_a_call() {
     for queue in ["concurrency = 5", "limits = [\"5/s\"]"] {
         let (service, log) = service_with(&format!("batch = 1\nretries = 0\n{queue}"), |_, _| async {
@@ -70,11 +89,48 @@ async fn whoever_stands_in_line_when_the_circuit_opens_is_let_go_without_a_call(
             Err(broken())
         });
         let (service, start) = (Arc::new(service), Instant::now());
-        let outcomes = burst(&service, 12).await;
+        let outcomes = burst(&service, 10).await;
         assert_eq!(log.calls().len(), 5, "{queue}");
         assert!(start.elapsed() < Duration::from_millis(350), "{queue}: {:?}", start.elapsed());
-        assert_eq!(outcomes.iter().filter(|outcome| **outcome == "circuit_open").count(), 7, "{queue}");
+        assert_eq!(outcomes.iter().filter(|outcome| **outcome == "circuit_open").count(), 5, "{queue}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_try_that_stands_in_line_when_the_circuit_opens_is_let_go_as_well() {
+    let count = Arc::new(AtomicU64::new(0));
+    let (service, log) = service_with("batch = 1\nlimits = [\"5/s\"]", move |_, _| {
+        let is_first = count.fetch_add(1, Ordering::Relaxed) == 0;
+        async move {
+            sleep(Duration::from_millis(if is_first { 10 } else { 300 })).await;
+            Err(if is_first { broken() } else { gateway(false) })
+        }
+    });
+    let (service, start) = (Arc::new(service), Instant::now());
+    let outcomes = burst(&service, 5).await;
+    assert_eq!(log.calls().len(), 5);
+    assert!(start.elapsed() < Duration::from_millis(350), "{:?}", start.elapsed());
+    assert!(outcomes.contains(&"connection"), "why there was to be a second one: {outcomes:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_is_able_to_serve_as_soon_as_the_wait_is_over_also_while_a_call_probes() {
+    let mood = Mood::of(gateway(false));
+    let (service, _) = mood.service("");
+    let service = Arc::new(service);
+    fail_until_open(&service).await;
+    let able = |service: &Quotefold| service.sources[0].rest(Instant::now()).is_none();
+    assert!(!able(&service));
+    sleep(Duration::from_millis(1_201)).await;
+    assert!(able(&service), "without traffic");
+    let probe = tokio::spawn({
+        let service = Arc::clone(&service);
+        async move { outcome(&service, "B-USD").await }
+    });
+    sleep(Duration::from_millis(10)).await;
+    assert!(able(&service));
+    assert_eq!(probe.await.unwrap(), "unavailable");
+    assert!(!able(&service), "it failed");
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,6 +6,7 @@ mod attempt;
 mod bad_days;
 mod batches;
 mod breaker;
+mod crowd;
 mod day;
 mod failing;
 mod law;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::support::{Log, limit, most_in_a_window, symbol};
 use quotefold::source::account::Account;
-use quotefold::source::batch::{Batch, Reply};
+use quotefold::source::batch::{Batch, Reply, Times};
 use quotefold::source::error::SourceError;
 use quotefold::source::rate_limit::RateLimitLayer;
 use tokio::time::{Instant, advance, sleep};
@@ -31,7 +31,7 @@ fn vendor(
 
 fn batch(budget: Duration) -> Batch {
     let ends_by = Instant::now() + budget;
-    let batch = Batch::new(1, false, ends_by, ends_by);
+    let batch = Batch::new(1, false, Times { sends_by: ends_by, replies_by: ends_by, ends_by });
     batch.board(&symbol("A-USD"));
     batch
 }

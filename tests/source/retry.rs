@@ -11,7 +11,7 @@ use quotefold::symbol::Symbol;
 use tokio::time::{Instant, sleep};
 
 use crate::failing::{Mood, broken, burst, gateway, outcome, slow_down};
-use crate::scripted::{service, service_with};
+use crate::scripted::{ask, quotes, service, service_with};
 use crate::support::all_quoted;
 
 fn retries(service: &Quotefold) -> usize {
@@ -82,10 +82,25 @@ async fn where_a_limit_lasts_a_day_or_the_operator_says_so_nothing_is_sent_again
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_second_try_that_our_own_limit_refuses_leaves_the_first_failure_to_be_seen() {
+async fn a_second_try_that_is_never_made_leaves_the_first_failure_to_be_seen() {
     let (service, log) = Mood::of(broken()).service("limits = [\"1/min\"]");
-    assert_eq!(outcome(&service, "A-USD").await, "connection");
-    assert_eq!(log.calls().len(), 1);
+    let answer = ask(&service, "symbols=A-USD").await;
+    let failure = quotes(&answer)[0].outcome.failure.as_ref().unwrap();
+    assert_eq!((failure.error.reason(), failure.latency), ("connection", Some(Duration::from_millis(20))));
+    assert_eq!((log.calls().len(), retries(&service)), (1, 0), "what was not sent is not counted");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_try_that_is_not_made_because_the_vendor_refused_another_call_is_none_either() {
+    let (service, log) = service_with("batch = 1", |symbols: Vec<Symbol>, _| async move {
+        let is_first = symbols[0].as_str() == "S0-USD";
+        sleep(Duration::from_millis(if is_first { 10 } else { 20 })).await;
+        let refusal = SourceError::RateLimited { detail: "no".to_owned(), retry_after: Some(Duration::from_secs(9)) };
+        Err(if is_first { broken() } else { refusal })
+    });
+    let mut outcomes = burst(&Arc::new(service), 2).await;
+    outcomes.sort_unstable();
+    assert_eq!((outcomes, log.calls().len()), (vec!["connection", "rate_limited"], 2));
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use quotefold::clock::{Clock, Moment};
 use quotefold::settings::units::Limit;
 use quotefold::source::account::Account;
-use quotefold::source::batch::{Batch, Reply};
+use quotefold::source::batch::{Batch, Reply, Times};
 use quotefold::source::error::SourceError;
 use quotefold::source::rate_limit::RateLimitLayer;
 use quotefold::state::AccountState;
@@ -19,12 +19,18 @@ use crate::town::morning;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
+/// What must happen at this moment or not at all.
+fn at_once() -> Times {
+    let now = Instant::now();
+    Times { sends_by: now, replies_by: now, ends_by: now }
+}
+
 /// Spends what an account has room for, up to so many units; says how many that were.
 async fn spend(account: &Arc<Account>, most: usize) -> usize {
     let vendor = RateLimitLayer(Arc::clone(account))
         .layer(tower::service_fn(|_: Batch| async { Ok::<_, SourceError>(Reply { rows: Vec::new() }) }));
     for done in 0..most {
-        let batch = Batch::new(1, false, Instant::now(), Instant::now());
+        let batch = Batch::new(1, false, at_once());
         batch.board(&symbol("A-USD"));
         if vendor.clone().oneshot(batch).await.is_err() {
             return done;
@@ -140,7 +146,7 @@ async fn a_key_that_was_changed_has_not_been_refused_yet_but_its_calls_are_spent
     let refusing = RateLimitLayer(Arc::clone(&before)).layer(tower::service_fn(|_: Batch| async {
         Err::<Reply, _>(SourceError::Unauthorized("wrong key".to_owned()))
     }));
-    let _ = refusing.oneshot(Batch::new(1, false, Instant::now(), Instant::now())).await;
+    let _ = refusing.oneshot(Batch::new(1, false, at_once())).await;
     let now = clock.now();
     let past = before.remember(now);
     for (mark, cools) in [(1, true), (2, false)] {

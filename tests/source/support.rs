@@ -148,7 +148,7 @@ where
     let stack = ServiceBuilder::new()
         .layer(GlobalConcurrencyLimitLayer::new(8))
         .layer(RateLimitLayer(Arc::clone(&account)))
-        .layer(CallLayer { record: Arc::clone(&record), clock: clock.clone() })
+        .layer(CallLayer { record: Arc::clone(&record), clock: clock.clone(), longest: BUDGET })
         .service(leaf);
     let board = Arc::new(Board::new(1000));
     let share = Share::new(Parts {

@@ -68,18 +68,26 @@ impl OfSource<'_, '_> {
 fn urls(source: &SourceSettings, bases: Option<&Bases>, report: &mut OfSource<'_, '_>) {
     let key = if bases.is_some() { "base_url" } else { "url" };
     let cure = "write one that starts with https:// or http://";
-    let mut is_secure = false;
+    let (mut is_secure, mut is_plain) = (false, false);
     for (index, url) in source.urls().enumerate() {
         let stated = secrets::mask_url(bases.and_then(|bases| bases.0.get(index)).map_or(url, String::as_str));
         // a placeholder is no host, a word in its place is
         match reqwest::Url::parse(&url.replace(['{', '}'], "x")) {
             Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => {
                 is_secure |= url.scheme() == "https";
+                is_plain |= url.scheme() == "http";
             }
             Ok(_) => report.at(key, format!("{stated:?} is not a URL for HTTP; {cure}")),
             Err(error) => report.at(key, format!("{stated:?} is not a URL ({error}); {cure}")),
         }
     }
+    // whoever keeps us from the one address could read the key on its way to the other
+    report.unless(
+        !(is_secure && is_plain) || source.hidden.is_empty(),
+        key,
+        "some of these addresses are https:// and some http://, and what is secret would travel in the clear; \
+         write https:// in all of them",
+    );
     report.unless(
         is_secure || source.authority.is_none(),
         "ca_file",

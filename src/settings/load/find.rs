@@ -1,5 +1,7 @@
 //! Finds the configuration file.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::LoadOptions;
@@ -7,6 +9,9 @@ use crate::settings::error::{ConfigError, ConfigErrors};
 
 /// The annotated default, which holds if there is no file.
 pub const DEFAULT: &str = include_str!("../../../config/quotefold.toml");
+
+/// The longest file that is read, in bytes. It may be a pipe, as in `--config <(…)`, so only its length is a bound.
+const LONGEST: u64 = 1 << 20;
 
 /// What errors call the default.
 const DEFAULT_NAME: &str = "the built-in configuration";
@@ -40,8 +45,18 @@ pub(super) fn find(options: &LoadOptions) -> Result<Found, ConfigErrors> {
 }
 
 fn read(path: &Path) -> Result<String, String> {
-    let bytes = std::fs::read(path).map_err(|error| format!("this file cannot be read: {error}"))?;
-    let text = String::from_utf8(bytes).map_err(|_| "this file is not UTF-8 text".to_owned())?;
+    let text = read_up_to(LONGEST, path).map_err(|error| format!("this file cannot be read: {error}"))?;
     // some editors of Windows put it there
     Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+}
+
+/// Reads a text that has an end within so many bytes.
+pub(super) fn read_up_to(most: u64, path: &Path) -> Result<String, String> {
+    let file = File::open(path).map_err(|error| error.to_string())?;
+    let mut bytes = Vec::new();
+    file.take(most + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    if bytes.len() as u64 > most {
+        return Err(format!("it is longer than {most} bytes"));
+    }
+    String::from_utf8(bytes).map_err(|_| "it is not UTF-8 text".to_owned())
 }

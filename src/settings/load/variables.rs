@@ -1,6 +1,7 @@
 //! Puts the values of variables and files where a configuration says `${NAME}` or `${file:/path}`.
 
 use std::borrow::Cow;
+use std::path::Path;
 
 use secrecy::SecretString;
 use toml::Spanned;
@@ -8,7 +9,11 @@ use toml::de::{DeTable, DeValue};
 
 use super::Environment;
 use super::document::Document;
+use super::find;
 use crate::settings::error::ConfigError;
+
+/// The longest file that is put in, in bytes: a key, or a certificate, but no log.
+const LONGEST_FILE: u64 = 64 << 10;
 
 /// What was put in, and what could not be.
 #[derive(Default)]
@@ -90,9 +95,18 @@ impl Substituted {
     }
 }
 
+/// Reads a file that holds a value. A device has no end, and a pipe may never have a beginning.
+fn read(file: &Path) -> Result<String, String> {
+    let is_file = std::fs::metadata(file).map_err(|error| error.to_string())?.is_file();
+    if !is_file {
+        return Err("it is no ordinary file".to_owned());
+    }
+    find::read_up_to(LONGEST_FILE, file)
+}
+
 fn look_up(name: &str, from: &Environment) -> Result<String, String> {
     if let Some(file) = name.strip_prefix("file:") {
-        let text = std::fs::read_to_string(file)
+        let text = read(Path::new(file))
             .map_err(|error| format!("${{file:{file}}} cannot be read: {error}; put the value in that file"))?;
         // editors and `echo` end a file with a line break that is no part of the value
         let text = text.trim_end_matches(['\r', '\n']);

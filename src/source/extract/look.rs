@@ -5,7 +5,7 @@ use jaq_json::Val;
 use super::row::{Context, Row};
 use super::{Extractor, RawReply};
 use crate::source::filter::stages::Place;
-use crate::source::filter::{Filter, RunError};
+use crate::source::filter::{Effort, Filter, RunError};
 use crate::symbol::Symbol;
 
 /// What a filter makes of a reply. Every text in it may be shown: keys are replaced by `***`.
@@ -41,7 +41,7 @@ impl Extractor {
         let spelled: Vec<String> =
             asked.iter().map(|symbol| self.spelling.spell_as_set(symbol).unwrap_or_default()).collect();
         let spelled: Vec<&str> = spelled.iter().map(String::as_str).collect();
-        let run = |filter: &Filter| filter.run(&reply.body, self.notation, reply.status, &spelled);
+        let run = |filter: &Filter| filter.run(&reply.body, self.notation, reply.status, &spelled, Effort::MOST);
         let rows = run(&self.filter);
         let context = Context { body: String::from_utf8_lossy(&reply.body), scrub: &self.scrub, reply };
         let seen = |row| SeenRow {

@@ -58,6 +58,8 @@ impl Names {
         if let Some(told) = running.get(host).and_then(Weak::upgrade) {
             return told.subscribe();
         }
+        // callers can name any number of hosts, where a symbol is part of one
+        running.retain(|_, told| told.strong_count() > 0);
         let (told, end) = watch::channel(None);
         let told = Arc::new(told);
         running.insert(host.to_owned(), Arc::downgrade(&told));
@@ -137,6 +139,15 @@ mod tests {
         // what was found is not kept: an address may change
         assert!(!names.is_looking_up("a.test"));
         assert_eq!((resolve(&names, "a.test").await, begun.load(Ordering::SeqCst)), (Ok(1), 2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_looked_up_is_forgotten() {
+        let (names, _) = slow(|| Ok(Vec::new()));
+        for number in 0..20 {
+            resolve(&names, &format!("s{number}.test")).await.unwrap();
+        }
+        assert_eq!(names.0.lock().len(), 1, "the last one goes with the next");
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,4 +1,5 @@
-//! Says what a filter may not name, and why: whatever does not end, and whatever looks beyond the reply.
+//! Says what a filter may not name, and why: whatever does not end, whatever looks beyond the reply, and whatever makes values
+//! nested so deeply, or is itself, that the stack would overflow.
 
 use jaq_core::load::lex::StrPart;
 use jaq_core::load::parse::{BinaryOp, Pattern, Term};
@@ -13,13 +14,22 @@ pub(super) struct Refused<'s> {
     pub(super) message: String,
 }
 
-const ENDLESS: &str = "which may never end; walk the reply with .[], map, to_entries or reduce";
+const ENDLESS: &str = "which may never end; walk the reply with .[], map or to_entries";
 const OUTSIDE: &str =
     "but a filter sees the reply and nothing else: no environment, no other input, no output, no exit";
 const CLOCK: &str =
     "but times are read by quotefold: hand them over as at, at_ms, at_us or at_ns, with zone for a local time";
 const REGEX: &str =
     "but there are no regular expressions here: use split, ltrimstr, rtrimstr, startswith or a lookup object";
+
+const NESTS: &str = "which may nest a value within itself again and again, and a value nested so deeply takes the process down; \
+     use add, map, group_by, min_by, max_by or first";
+const PATHS: &str = "which goes as deep as its path is long, and a value nested so deeply takes the process down; \
+     write the path out: .a.b[0]";
+
+/// The deepest that a filter may be: parts within parts, where what follows `|` is a part of what stands before. Both reading
+/// and running a filter take stack for every level.
+pub(super) const DEEPEST: usize = 32;
 
 const REPEATS: &str = "which repeats a text, should it meet one, until the memory is full; prices and times are handed over as they stand, \
      and what else is multiplied has to be sure to be a number: (… | tonumber)";
@@ -28,6 +38,8 @@ const REPEATS: &str = "which repeats a text, should it meet one, until the memor
 pub(super) fn reason(name: &str, arguments: usize) -> Option<&'static str> {
     Some(match name {
         "range" | "repeat" | "while" | "until" | "recurse" | "combinations" => ENDLESS,
+        "walk" => NESTS,
+        "getpath" | "setpath" | "delpaths" => PATHS,
         "env" | "input" | "inputs" | "input_line_number" | "get_search_list" => OUTSIDE,
         "halt" | "halt_error" | "debug" | "debug_empty" | "stderr" | "stderr_empty" => OUTSIDE,
         "now" | "localtime" | "strflocaltime" | "mktime" | "strptime" => CLOCK,
@@ -41,6 +53,13 @@ pub(super) fn reason(name: &str, arguments: usize) -> Option<&'static str> {
 
 /// Walks a whole filter, and refuses the first part that is not in the box.
 pub(super) fn check<'s>(term: &Term<&'s str>) -> Result<(), Refused<'s>> {
+    within(term, DEEPEST)
+}
+
+fn within<'s>(term: &Term<&'s str>, levels: usize) -> Result<(), Refused<'s>> {
+    let levels = levels.checked_sub(1).ok_or_else(too_deep)?;
+    let check = |term: &Term<&'s str>| within(term, levels);
+    let check_pattern = |pattern: &Pattern<&'s str>| pattern_within(pattern, levels);
     match term {
         Term::Recurse => Err(Refused { part: "..", message: format!("found `..`, {ENDLESS}") }),
         Term::Def(definitions, _) => {
@@ -74,11 +93,7 @@ pub(super) fn check<'s>(term: &Term<&'s str>) -> Result<(), Refused<'s>> {
             }
             check(right)
         }
-        Term::Fold(_, items, pattern, arguments) => {
-            check(items)?;
-            check_pattern(pattern)?;
-            arguments.iter().try_for_each(check)
-        }
+        Term::Fold(name, ..) => Err(Refused { part: name, message: format!("found `{name}`, {NESTS}") }),
         Term::TryCatch(attempt, catch) => {
             check(attempt)?;
             catch.iter().try_for_each(|inner| check(inner))
@@ -109,13 +124,19 @@ fn is_number(term: &Term<&str>) -> bool {
     }
 }
 
-fn check_pattern<'s>(pattern: &Pattern<&'s str>) -> Result<(), Refused<'s>> {
+fn too_deep<'s>() -> Refused<'s> {
+    // it is no one part's fault
+    Refused { part: "", message: format!("the filter is nested deeper than {DEEPEST} levels") }
+}
+
+fn pattern_within<'s>(pattern: &Pattern<&'s str>, levels: usize) -> Result<(), Refused<'s>> {
+    let levels = levels.checked_sub(1).ok_or_else(too_deep)?;
     match pattern {
         Pattern::Var(_) => Ok(()),
-        Pattern::Arr(items) => items.iter().try_for_each(check_pattern),
+        Pattern::Arr(items) => items.iter().try_for_each(|item| pattern_within(item, levels)),
         Pattern::Obj(fields) => fields.iter().try_for_each(|(key, value)| {
-            check(key)?;
-            check_pattern(value)
+            within(key, levels)?;
+            pattern_within(value, levels)
         }),
     }
 }

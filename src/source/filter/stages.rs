@@ -126,7 +126,7 @@ impl Search<'_> {
     }
 }
 
-/// The stages of a pipe. What is bound by `as` is one as well, without and with its pattern: `reduce` has an `as` of its own.
+/// The stages of a pipe. What is bound by `as` is one as well, without and with its pattern.
 fn stages<'t, 's>(tokens: &'t [Token<&'s str>]) -> Vec<&'t [Token<&'s str>]> {
     let (mut depth, mut start, mut stages) = (0_usize, 0, Vec::new());
     for (at, Token(text, kind)) in tokens.iter().enumerate() {

@@ -13,6 +13,7 @@ fn rows(code: &str, body: &str) -> Rows {
         Notation::Json,
         200,
         &["BTCUSD"],
+        Effort::MOST,
     )
 }
 
@@ -53,6 +54,64 @@ fn what_leads_out_of_the_box_is_refused_with_its_position() {
 }
 
 #[test]
+fn what_nests_values_without_end_is_refused_with_its_position() {
+    assert!(refused("reduce .[] as $x (null; [.])").starts_with("line 1, column 1: found `reduce`, which may nest"));
+    assert!(refused(".a\n| foreach .[] as $x (null; [.])").starts_with("line 2, column 3: found `foreach`"));
+    // each wraps all that the other made of every part
+    assert!(refused("[walk(walk([.]))]").starts_with("line 1, column 2: found `walk`, which may nest"));
+    for code in ["setpath(.; 1)", "getpath(.) = 1", "[delpaths([.])]", "{a: (.b | getpath(.))}"] {
+        assert!(refused(code).contains("and a value nested so deeply takes the process down"), "{code}");
+    }
+    // the path is the filter's own here, and no longer than its text
+    assert_eq!(texts(".a.b.c |= [.]", r#"{"a":{"b":{"c":1}}}"#), [r#"{"a":{"b":{"c":[1]}}}"#]);
+}
+
+#[test]
+fn a_filter_as_deep_as_it_may_be_is_read_and_run_on_a_small_stack() {
+    let shapes = "[%] -% [.[]|%] .as$x|% map(%) {a:%} if(.)then(%)end try(%) [limit(9;%)] label$a|% .a|=(%) with_entries(%) \
+        [paths(%)] del(%) .//% first(%) all(.[];any(%)) min_by(%) pick(%) group_by(map_values(%)) [path(%)] isempty(%)";
+    let lists = format!("{}{}", "[".repeat(64), "]".repeat(64));
+    for shape in shapes.split_whitespace().map(|shape| shape.replace(".as", ". as ")).chain(["\"\\(%)\"".to_owned()]) {
+        let (before, after) = shape.split_once('%').unwrap();
+        let nested = |levels: usize| format!("{}.{}", before.repeat(levels), after.repeat(levels));
+        let deepest = (1..=forbid::DEEPEST).rev().find_map(|levels| Filter::compile(&nested(levels)).ok()).unwrap();
+        for body in ["[[1]]", r#"{"a":{"a":1}}"#, &lists] {
+            let effort = Effort { steps: 200_000, ..Effort::MOST };
+            let _ = deepest.run(body.as_bytes(), Notation::Json, 200, &[], effort);
+        }
+        assert!(refused(&nested(forbid::DEEPEST + 1)).contains("nested deeper"), "{shape}");
+        refused(&nested(LONGEST / (before.len() + after.len()) - 1));
+        refused(&before.repeat(LONGEST / before.len()));
+    }
+    let brackets = LONGEST / 2 - 1;
+    assert!(Filter::compile(&format!("{}.{}", "(".repeat(brackets), ")".repeat(brackets))).is_ok());
+    assert!(refused(&" ".repeat(8193)).contains("the filter has 8193 bytes; 8192 are allowed"));
+}
+
+#[test]
+fn a_filter_that_does_too_much_is_ended() {
+    let body = format!("[{}0]", "0,".repeat(30_000));
+    for code in [
+        ".[] as $a | .[] as $b | empty",
+        "[.[] as $a | .[] as $b | .[] as $c | {a: $a}]",
+        ".[] as $a | sort | group_by(.) | empty",
+        "map([.]) | [.[] as $a | .[] | map(select(. == $a))] | map(tojson)",
+    ] {
+        let begun = std::time::Instant::now();
+        let failure = rows(code, &body).failure;
+        assert!(matches!(&failure, Some(RunError::TooMuch(why)) if why.starts_with("it took ")), "{code}: {failure:?}");
+        assert!(begun.elapsed() < std::time::Duration::from_secs(10), "{code} took {:?}", begun.elapsed());
+    }
+    let filter = Filter::compile(".[] | select(. == 1)").unwrap();
+    let little = filter.run(body.as_bytes(), Notation::Json, 200, &[], Effort { steps: 1000, time: Effort::MOST.time });
+    assert_eq!(little.failure.unwrap().to_string(), "the filter was stopped: it took more than 1000 steps");
+    let hurried = Effort { steps: u64::MAX, time: std::time::Duration::ZERO };
+    let hurried = filter.run(body.as_bytes(), Notation::Json, 200, &[], hurried);
+    assert_eq!(hurried.failure.unwrap().to_string(), "the filter was stopped: it took longer than 0 ms");
+    assert_eq!(filter.run(body.as_bytes(), Notation::Json, 200, &[], Effort::MOST).failure, None);
+}
+
+#[test]
 fn a_forbidden_name_is_an_ordinary_key() {
     let body = r#"{"now": 1, "env": {"range": 2}}"#;
     assert_eq!(
@@ -77,7 +136,7 @@ fn everything_else_of_jq_works() {
     assert_eq!(texts("to_entries[] | \"\\(.key)=\\(.value)\"", r#"{"a":1.50}"#), ["\"a=1.50\""]);
     assert_eq!(texts("$status, $asked[0]", "null"), ["200", "\"BTCUSD\""]);
     assert_eq!(texts("split(\",\") | map(ltrimstr(\"x\") | tonumber)", r#""x1.10,x2""#), ["[1.10,2]"]);
-    assert_eq!(texts("walk(if . == null then 0 else . end) | [paths]", "[null]"), ["[[0]]"]);
+    assert_eq!(texts("map_values(if . == null then 0 else . end) | [paths]", "[null]"), ["[[0]]"]);
     assert_eq!(texts("map(select(.code == 0 and .n > 3)) | sort_by(.n) | first.n", r#"[{"code":0,"n":4.0}]"#), ["4.0"]);
 }
 

@@ -12,14 +12,13 @@ use super::Inner;
 use crate::board::Landing;
 use crate::quote::{Outcome, Quote};
 use crate::source::batch::{Batch, Passenger, Reply};
-use crate::source::cooldown::Cooldowns;
 use crate::source::error::SourceError;
 use crate::symbol::Symbol;
 
 /// One call, from its start to its landing.
 pub(super) async fn fly(mut arrival: Arrival, cancelled: CancellationToken) {
     let batch = arrival.batch.clone();
-    let call = timeout_at(batch.ends_by, arrival.share.parts.stack.clone().oneshot(batch.clone()));
+    let call = timeout_at(batch.times.ends_by, arrival.share.parts.stack.clone().oneshot(batch.clone()));
     let result = tokio::select! {
         biased;
         // the last who waited has left: nothing lands
@@ -60,6 +59,8 @@ impl Arrival {
         }
         let whole = result.err().map(|error| if killed { blame_batch(&error) } else { error });
         let cooling = parts.account.cooldown(now.monotonic).map(|cooldown| cooldown.until);
+        let refusal = parts.breaker.refusal(now.monotonic).and_then(|refusal| refusal.stands_for());
+        let resting = cooling.max(refusal.map(|wait| now.monotonic + wait));
         let told: Vec<_> = passengers
             .into_iter()
             .map(|passenger| {
@@ -70,7 +71,7 @@ impl Arrival {
                         sent_for.unwrap_or_default(),
                     ),
                 });
-                let retry_at = retry_at(&landing, cooling);
+                let retry_at = retry_at(&landing, resting);
                 let outcome = parts.board.land(&parts.origin, &passenger.symbol, landing, now, retry_at);
                 (passenger, outcome)
             })
@@ -140,11 +141,12 @@ fn refused_or_failed(
     }
 }
 
-/// When the source may be asked again, where a landing says so.
-fn retry_at(landing: &Landing, cooling: Option<Instant>) -> Option<Instant> {
+/// When the source may be asked again: its failure may be what made us leave it alone. Whether it has a symbol is another
+/// matter.
+fn retry_at(landing: &Landing, resting: Option<Instant>) -> Option<Instant> {
     match landing {
         Landing::Refusal(_, until) => Some(*until),
-        Landing::Failure(error, _) if Cooldowns::concerns(error) => cooling,
+        Landing::Failure(error, _) if !error.denies_symbol() => resting,
         Landing::Failure(..) | Landing::Quote(_) => None,
     }
 }

@@ -5,16 +5,23 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::seating::{Group, split_after, symbols};
-use super::{Batch, Batching, Flights, Inner, Wait};
+use super::{Batch, Batching, Flights, Inner, Parts, Wait};
+use crate::source::batch::Times;
+use crate::source::time_to_reply;
 use crate::symbol::Symbol;
 
+/// So much of the budget is left to every call, however quick its source has been: the eighth part.
+const LEAST_OF_BUDGET: u32 = 8;
+
 impl Inner {
-    /// When a call that starts now must be over, and when it must be sent: one that leaves later is spent for nothing, since
-    /// nobody would wait for its end.
-    pub(super) fn schedule(&self, now: Instant) -> (Instant, Instant) {
-        let ends_by = now + self.parts.budget;
-        let sends_by = ends_by.checked_sub(self.parts.record.usual_latency()).map_or(now, |at| at.max(now));
-        (ends_by, sends_by)
+    /// Until when a call that starts now has to be where. One that is sent too late is spent for nothing, since nobody would
+    /// wait for its end: those who wait leave a little before the end, and not every call is a quick one.
+    pub(super) fn schedule(&self, now: Instant) -> Times {
+        let Parts { budget, record, .. } = &self.parts;
+        let (least, to_reply) = (*budget / LEAST_OF_BUDGET, time_to_reply(*budget));
+        let call = record.long_latency().max(least);
+        let in_line = to_reply.saturating_sub(call).max(least);
+        Times { sends_by: now + in_line, replies_by: now + to_reply, ends_by: now + *budget }
     }
 
     /// What groups cost of the vendor's limits.
@@ -43,10 +50,10 @@ impl Inner {
             let quoted = holds_all.then(|| self.parts.board.quoted_by(&self.parts.origin.source));
             self.seat_riders(flights, &mut groups, quoted.as_deref().unwrap_or(riders), now);
         }
-        let (ends_by, sends_by) = self.schedule(now);
+        let times = self.schedule(now);
         let mut waits = Vec::new();
         for group in &groups {
-            let batch = Batch::new(seats, cost_per_symbol, ends_by, sends_by);
+            let batch = Batch::new(seats, cost_per_symbol, times);
             waits.extend(self.depart(flights, group, batch, group.symbols.iter().any(|symbol| left.contains(symbol))));
         }
         // whoever rides along has its outcome from the board already, and whoever goes first is another's

@@ -157,6 +157,15 @@ fn a_filter_that_repeats_its_error_for_ever_ends_as_one_failure() {
 }
 
 #[test]
+fn a_filter_that_loops_within_loops_holds_up_nobody() {
+    let body = format!("[{}0]", "0,".repeat(30_000));
+    let market = Market::with(Upstream::saying(200, body), "jq = '.[] as $a | .[] as $b | sort | empty'");
+    // it goes on for longer than that, but not on the thread that watches the time
+    market.assert_failed("timeout", "no reply within 400 ms");
+    assert_eq!(market.service.get("/health/live").status, 200);
+}
+
+#[test]
 fn a_status_that_says_no_is_named_for_what_it_is() {
     let table = [
         (301, "http_status"),

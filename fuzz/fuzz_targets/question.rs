@@ -1,0 +1,43 @@
+//! The query of a request: refused by name, or within every bound.
+#![no_main]
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use libfuzzer_sys::fuzz_target;
+use quotefold::clock::{Clock, Moment};
+use quotefold::question::{BadQuestion, Bounds, LONGEST_QUERY, Question, SHORTEST_TIMEOUT};
+
+static BOUNDS: LazyLock<Bounds> = LazyLock::new(|| Bounds {
+    max_symbols: 5,
+    timeout: Duration::from_secs(2),
+    max_timeout: Duration::from_secs(10),
+    sources: ["kraken", "yahoo"].map(str::to_owned).into(),
+});
+static ARRIVED: LazyLock<Moment> = LazyLock::new(|| Clock::system().now());
+
+fuzz_target!(|text: &str| {
+    check(text, Question::parse(text, &BOUNDS, *ARRIVED));
+    let (symbol, query) = text.split_once('?').unwrap_or((text, ""));
+    let one = Question::parse_one(symbol, query, &BOUNDS, *ARRIVED);
+    assert!(one.as_ref().is_ok_and(|one| one.symbols.len() == 1) || one.is_err());
+    check(query, one);
+});
+
+fn check(query: &str, question: Result<Question, BadQuestion>) {
+    let question = match question {
+        Ok(question) => question,
+        Err(bad) => return assert!(!bad.detail.is_empty(), "{bad:?}"),
+    };
+    assert!(query.len() <= LONGEST_QUERY);
+    assert!((1..=BOUNDS.max_symbols).contains(&question.symbols.len()));
+    assert!((SHORTEST_TIMEOUT..=BOUNDS.max_timeout).contains(&question.timeout));
+    assert!(question.sources.iter().flatten().all(|name| BOUNDS.sources.contains(name)));
+    assert!(
+        question.renamed.iter().all(|(asked, symbol)| asked != symbol.as_str() && question.symbols.contains(symbol))
+    );
+    // asked for as it is spelled, it is the same question
+    let names: Vec<&str> = question.symbols.iter().map(|symbol| symbol.as_str()).collect();
+    let again = Question::parse(&format!("symbols={}", names.join(",")), &BOUNDS, *ARRIVED).unwrap();
+    assert_eq!((&again.symbols, again.renamed.len()), (&question.symbols, 0), "{question:?}");
+}

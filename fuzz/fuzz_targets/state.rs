@@ -1,0 +1,46 @@
+//! The content of a state file: no state, or one that a service can be given and gives again.
+#![no_main]
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use libfuzzer_sys::fuzz_target;
+use quotefold::Quotefold;
+use quotefold::clock::{Clock, Moment};
+use quotefold::settings::Settings;
+use quotefold::settings::load::{LoadOptions, load};
+use quotefold::state::snapshot::{MOST_QUOTES, give, take};
+use quotefold::state::{QuoteState, State};
+
+static SETTINGS: LazyLock<Settings> = LazyLock::new(|| {
+    let text = "[sources.kraken]\n[sources.alphavantage]\nkey = \"a\"\n".to_owned();
+    load(&LoadOptions { text: Some(("fuzz.toml".to_owned(), text)), ..LoadOptions::default() }).unwrap()
+});
+
+/// The corpus was saved a few seconds before.
+static NOW: LazyLock<Moment> =
+    LazyLock::new(|| Moment { wall: "2026-11-20T14:31:20Z".parse().unwrap(), ..Clock::system().now() });
+
+fuzz_target!(|data: &[u8]| {
+    let Ok(state) = State::parse(data) else { return };
+    let written = state.to_bytes().unwrap();
+    assert_eq!(State::parse(&written).unwrap(), state);
+
+    let service = Quotefold::new(SETTINGS.clone(), &Clock::from_fn(|| NOW.wall)).unwrap();
+    let (restored, strangers) = give(&service, state.clone(), *NOW);
+    assert_eq!(restored.quotes + restored.dropped, state.quotes.len());
+    let longest = NOW.monotonic + Duration::from_secs(366 * 86_400);
+    for source in &service.sources {
+        let cooldown = source.account.cooldown(NOW.monotonic);
+        assert!(cooldown.is_none_or(|cooldown| cooldown.until <= longest), "{} rests for ever", source.account.name());
+    }
+    let taken = take(&service, &strangers, *NOW);
+    assert!(taken.quotes.len() <= MOST_QUOTES && taken.quotes.len() <= restored.quotes);
+    for quote in &taken.quotes {
+        assert!(quote.received_at <= NOW.wall, "{quote:?} is not there yet");
+        // spelled otherwise, it comes back in the one spelling
+        let is_it = |old: &QuoteState| (old.price, old.received_at) == (quote.price, quote.received_at);
+        assert!(state.quotes.iter().any(is_it), "{quote:?}");
+    }
+    assert_eq!(State::parse(&taken.to_bytes().unwrap()).unwrap(), taken);
+});

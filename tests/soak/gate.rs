@@ -1,0 +1,222 @@
+//! A gate in front of a venue: it lets calls through, or does to them what venues and networks do.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::Request;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+use tower::ServiceExt;
+
+/// What a gate does to a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Behaviour {
+    Honest,
+    Slow,
+    Hang,
+    Reset,
+    HalfABody,
+    ServerError,
+    Limited,
+    LimitedWithoutATime,
+    Frozen,
+    Garbage,
+    Page,
+    /// Nobody listens, and those who were connected no longer are.
+    Away,
+}
+
+const MISBEHAVIOURS: [Behaviour; 11] = [
+    Behaviour::Slow,
+    Behaviour::Hang,
+    Behaviour::Reset,
+    Behaviour::HalfABody,
+    Behaviour::ServerError,
+    Behaviour::Limited,
+    Behaviour::LimitedWithoutATime,
+    Behaviour::Frozen,
+    Behaviour::Garbage,
+    Behaviour::Page,
+    Behaviour::Away,
+];
+
+/// One venue's.
+pub(crate) struct Gate {
+    pub(crate) venue: &'static str,
+    pub(crate) address: SocketAddr,
+    behaviour: Mutex<Behaviour>,
+    /// While it lies, and until all its quotes are true again, it does nothing else.
+    pub(crate) reserved: AtomicBool,
+    pub(crate) calls: Mutex<BTreeMap<Behaviour, u64>>,
+    frozen: Mutex<HashMap<String, String>>,
+    router: Router,
+    chance: Mutex<fastrand::Rng>,
+}
+
+impl Gate {
+    /// A gate that is honest until told otherwise.
+    pub(crate) fn new(venue: &'static str, address: SocketAddr, router: Router, seed: u64) -> Self {
+        Gate {
+            venue,
+            address,
+            behaviour: Mutex::new(Behaviour::Honest),
+            reserved: AtomicBool::new(false),
+            calls: Mutex::default(),
+            frozen: Mutex::default(),
+            router,
+            chance: Mutex::new(fastrand::Rng::with_seed(seed)),
+        }
+    }
+
+    /// A number by chance.
+    pub(crate) fn number(&self, range: Range<u64>) -> u64 {
+        self.chance.lock().unwrap().u64(range)
+    }
+
+    pub(crate) fn set(&self, behaviour: Behaviour) {
+        self.frozen.lock().unwrap().clear();
+        *self.behaviour.lock().unwrap() = behaviour;
+    }
+
+    fn behaviour(&self) -> Behaviour {
+        *self.behaviour.lock().unwrap()
+    }
+
+    /// Honest as often as not.
+    pub(crate) fn next(&self) -> Behaviour {
+        let mut chance = self.chance.lock().unwrap();
+        if self.reserved.load(Ordering::Relaxed) || chance.bool() {
+            return Behaviour::Honest;
+        }
+        MISBEHAVIOURS[chance.usize(0..MISBEHAVIOURS.len())]
+    }
+
+    /// Takes connections; while it is away the port is closed, and afterwards it is the same.
+    pub(crate) async fn listen(self: Arc<Self>, first: TcpListener) {
+        let mut listener = Some(first);
+        let mut connections = JoinSet::new();
+        loop {
+            if self.behaviour() == Behaviour::Away {
+                listener = None;
+                connections.shutdown().await;
+                sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+            let Some(open) = &listener else {
+                // somebody may have taken the port for a connection of his own; then it comes free again
+                listener = self.bind().ok();
+                sleep(Duration::from_millis(50)).await;
+                continue;
+            };
+            // looks up now and then, to see whether it is away
+            if let Ok(Ok((stream, _))) = tokio::time::timeout(Duration::from_millis(50), open.accept()).await {
+                connections.spawn(Arc::clone(&self).serve(stream));
+            }
+            while connections.try_join_next().is_some() {}
+        }
+    }
+
+    fn bind(&self) -> io::Result<TcpListener> {
+        let socket = TcpSocket::new_v4()?;
+        socket.set_reuseaddr(true)?;
+        socket.bind(self.address)?;
+        socket.listen(1024)
+    }
+
+    async fn serve(self: Arc<Self>, mut stream: TcpStream) {
+        while let Some(target) = read_target(&mut stream).await {
+            let behaviour = self.behaviour();
+            *self.calls.lock().unwrap().entry(behaviour).or_default() += 1;
+            if self.reply(&mut stream, &target, behaviour).await.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// Replies to one call; `None` if the connection is not to be used again.
+    async fn reply(&self, stream: &mut TcpStream, target: &str, behaviour: Behaviour) -> Option<()> {
+        let refusal = |status: &str, more: &str| format!("HTTP/1.1 {status}\r\n{more}Content-Length: 4\r\n\r\nbusy");
+        let number = |range| self.number(range);
+        let reply = match behaviour {
+            Behaviour::Honest | Behaviour::Away => self.ask(target).await,
+            Behaviour::Slow => {
+                sleep(Duration::from_millis(number(100..900))).await;
+                self.ask(target).await
+            }
+            Behaviour::Hang => {
+                while stream.read(&mut [0; 64]).await.is_ok_and(|read| read > 0) {}
+                return None;
+            }
+            Behaviour::Reset => {
+                let _ = stream.set_zero_linger();
+                return None;
+            }
+            Behaviour::HalfABody => {
+                let reply = self.ask(target).await;
+                let (head, body) = reply.split_once("\r\n\r\n")?;
+                let _ = stream.write_all(format!("{head}\r\n\r\n{}", &body[..body.len() / 2]).as_bytes()).await;
+                return None;
+            }
+            Behaviour::ServerError => {
+                let statuses =
+                    ["500 Broken", "502 Bad Gateway", "503 Unavailable", "504 Gateway Timeout", "599 Whatever"];
+                refusal(statuses[usize::try_from(number(0..5)).unwrap_or(0)], "")
+            }
+            Behaviour::Limited => refusal("429 Too Many", &format!("Retry-After: {}\r\n", number(1..4))),
+            Behaviour::LimitedWithoutATime => refusal("429 Too Many", ""),
+            Behaviour::Frozen => {
+                let kept = self.frozen.lock().unwrap().get(target).cloned();
+                match kept {
+                    Some(reply) => reply,
+                    None => {
+                        let reply = self.ask(target).await;
+                        self.frozen.lock().unwrap().insert(target.to_owned(), reply.clone());
+                        reply
+                    }
+                }
+            }
+            Behaviour::Garbage => {
+                let length = number(0..2000);
+                let garbage: String =
+                    (0..length).map(|_| char::from(u8::try_from(number(0..128)).unwrap_or(0))).collect();
+                with_length("200 OK", "application/json", &garbage)
+            }
+            Behaviour::Page => with_length("200 OK", "text/html", "<html><body>just a moment…</body></html>"),
+        };
+        stream.write_all(reply.as_bytes()).await.ok()
+    }
+
+    /// What the venue itself says.
+    async fn ask(&self, target: &str) -> String {
+        let request = Request::get(target).body(Body::empty()).unwrap();
+        let reply = self.router.clone().oneshot(request).await.unwrap();
+        let status = reply.status();
+        let kind =
+            reply.headers().get("content-type").and_then(|kind| kind.to_str().ok()).unwrap_or_default().to_owned();
+        let body = to_bytes(reply.into_body(), usize::MAX).await.unwrap_or_default();
+        with_length(&format!("{} Said", status.as_u16()), &kind, &String::from_utf8_lossy(&body))
+    }
+}
+
+fn with_length(status: &str, kind: &str, body: &str) -> String {
+    format!("HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+}
+
+/// The path and query of the next call; `None` when there is none.
+async fn read_target(stream: &mut TcpStream) -> Option<String> {
+    let (mut head, mut chunk) = (Vec::new(), [0; 4096]);
+    while !head.ends_with(b"\r\n\r\n") {
+        let read = stream.read(&mut chunk).await.ok().filter(|read| *read > 0)?;
+        head.extend_from_slice(&chunk[..read]);
+    }
+    String::from_utf8(head).ok()?.split(' ').nth(1).map(str::to_owned)
+}
