@@ -14,6 +14,7 @@ use super::{Exit, Get, options, settings};
 use crate::Quotefold;
 use crate::clock::Clock;
 use crate::question::Question;
+use crate::settings::secrets::mask_url;
 
 /// How long a server may take whose settings are not known: longer than any sane `server.timeout`.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -49,17 +50,22 @@ async fn get(arguments: &Get) -> io::Result<Exit> {
     let query = format!("symbols={}{currency}", escaped(&arguments.symbols.join(",")));
     let options = options(&arguments.file);
     let own_key = options.environment.get(KEY_VARIABLE).filter(|key| !key.is_empty());
+    if own_key.is_some_and(|key| !key.bytes().all(|byte| byte.is_ascii_graphic())) {
+        let why = "a key with a space, a line break or a sign outside of ASCII, which cannot be sent";
+        return Ok(refused(&format!("{KEY_VARIABLE} holds {why}")));
+    }
     let own_key = own_key.map(|key| SecretString::from(key.clone()));
     if let Some(url) = &arguments.url {
         if let Err(why) = check_url(url) {
             return Ok(refused(&why));
         }
+        let shown = mask_url(url);
         return match ask(url, &query, own_key.as_ref(), PATIENCE).await {
-            Asked::Answer(body) => show(&body, arguments.json, &format!("answered by {url}")),
+            Asked::Answer(body) => show(&body, arguments.json, &format!("answered by {shown}")),
             Asked::Refused(why) => Ok(refused(&why)),
-            Asked::Unable(why) => Ok(unable(url, &why)),
+            Asked::Unable(why) => Ok(unable(&shown, &why)),
             Asked::NoServer(why) => {
-                complain(&format!("no quotefold at {url}: {why}"));
+                complain(&format!("no quotefold at {shown}: {why}"));
                 Ok(Exit::NoServer)
             }
         };

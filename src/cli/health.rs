@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::print::{complain, print};
 use super::{Exit, Health, options, settings};
 use crate::settings::Settings;
+use crate::settings::secrets::mask_url;
 
 /// A health check that hangs must say so before whoever runs it loses patience.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -36,7 +37,7 @@ pub(super) fn run(arguments: &Health) -> io::Result<Exit> {
             Ok(Exit::NotWhole)
         }
         Err(error) => {
-            complain(&format!("{url} does not answer: {}", root_cause(&error.without_url())));
+            complain(&format!("{} does not answer: {}", mask_url(&url), root_cause(&error.without_url())));
             Ok(Exit::NotWhole)
         }
     }
@@ -59,7 +60,7 @@ async fn ask(url: &str) -> Result<(bool, String), reqwest::Error> {
 pub(super) fn check_url(url: &str) -> Result<(), String> {
     match reqwest::Url::parse(url) {
         Ok(parsed) if matches!(parsed.scheme(), "http" | "https") && parsed.has_host() => Ok(()),
-        _ => Err(format!("{url:?} is not a server's URL; write one such as \"http://127.0.0.1:8080\"")),
+        _ => Err(format!("{:?} is not a server's URL; write one such as \"http://127.0.0.1:8080\"", mask_url(url))),
     }
 }
 

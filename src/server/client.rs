@@ -49,7 +49,8 @@ fn behind(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> IpAddr {
 }
 
 /// Walks from the peer towards the client. Each proxy adds, at the end, whom it was asked by; the first that is not trusted
-/// can have written whatever stands before it. Nor does an unreadable entry say anything about those before it.
+/// can have written whatever stands before it. So nothing there may change how the rest is read, and an unreadable entry
+/// says nothing about those before it.
 fn walk(
     peer: IpAddr,
     values: &GetAll<'_, HeaderValue>,
@@ -58,19 +59,35 @@ fn walk(
 ) -> IpAddr {
     let mut client = peer;
     for value in values.iter().rev() {
-        let Ok(text) = value.to_str() else { return client };
-        // Quotes are not looked at: one that a client opens must not swallow what proxies add behind it.
-        for entry in text.rsplit(',') {
-            let Some(address) = is_trusted(client).then(|| read(entry.trim())).flatten() else { return client };
+        for entry in cut_from_the_end(value.as_bytes(), b',') {
+            let entry = str::from_utf8(entry).ok().filter(|_| is_trusted(client));
+            let Some(address) = entry.and_then(|entry| read(entry.trim())) else { return client };
             client = address;
         }
     }
     client
 }
 
+/// The parts of a text, the last one first, cut where a sign stands outside of quotes: a proxy may quote a host's name that
+/// its client made up. From the end, since a quote that the client opened must not swallow what proxies add behind it.
+fn cut_from_the_end(text: &[u8], sign: u8) -> impl Iterator<Item = &[u8]> {
+    let is_escaped = |at: usize| text[..at].iter().rev().take_while(|byte| **byte == b'\\').count() % 2 == 1;
+    let (mut quoted, mut end) = (false, text.len());
+    let cuts = (0..text.len()).rev().filter(move |at| {
+        quoted ^= text[*at] == b'"' && !is_escaped(*at);
+        text[*at] == sign && !quoted
+    });
+    cuts.map(Some).chain([None]).map(move |cut| {
+        let part = &text[cut.map_or(0, |at| at + 1)..end];
+        end = cut.unwrap_or(0);
+        part
+    })
+}
+
 /// The address in one element of `Forwarded`: `for="[2001:db8::1]:4711";proto=https` (RFC 7239, section 4).
 fn forwarded_for(element: &str) -> Option<IpAddr> {
-    let mut pairs = element.split(';').filter_map(|pair| pair.split_once('='));
+    let pairs = cut_from_the_end(element.as_bytes(), b';').filter_map(|pair| str::from_utf8(pair).ok());
+    let mut pairs = pairs.filter_map(|pair| pair.split_once('='));
     let (_, value) = pairs.find(|(name, _)| name.trim().eq_ignore_ascii_case("for"))?;
     node(value.trim().trim_matches('"'))
 }
@@ -124,6 +141,8 @@ mod tests {
         let two_lines = [("x-forwarded-for", "6.6.6.6, 1.2.3.4"), ("x-forwarded-for", "10.0.0.3")];
         assert_eq!(client("10.0.0.1", &two_lines), "1.2.3.4");
         assert_eq!(client("10.0.0.1", &[("x-forwarded-for", "1.2.3.4, gr\u{f6}\u{df}e")]), "10.0.0.1");
+        // what a client wrote itself hides nothing that a proxy adds behind it
+        assert_eq!(client("10.0.0.1", &[("x-forwarded-for", "gr\u{f6}\u{df}e, 1.2.3.4")]), "1.2.3.4");
     }
 
     #[test]
@@ -136,6 +155,12 @@ mod tests {
             ("for=6.6.6.6, proto=https", "10.0.0.1"),
             // a quote that the client opened
             ("for=\"6.6.6.6, for=1.2.3.4", "1.2.3.4"),
+            // a host that the client made up, and a proxy quoted
+            ("for=1.2.3.4;host=\"x,for=6.6.6.6\"", "1.2.3.4"),
+            ("host=\"x;for=6.6.6.6\";for=1.2.3.4", "1.2.3.4"),
+            ("host=\"x,for=6.6.6.6\";for=\"[2001:db8::7]:4711\", for=10.0.0.2", "2001:db8::7"),
+            ("for=1.2.3.4;host=\"x\\\",for=6.6.6.6,\\\"\"", "1.2.3.4"),
+            ("for=6.6.6.6, for=1.2.3.4;host=\"x\\\\\"", "1.2.3.4"),
         ];
         for (header, expected) in cases {
             assert_eq!(client("10.0.0.1", &[("forwarded", header)]), expected, "{header}");

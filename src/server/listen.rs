@@ -108,11 +108,11 @@ pub async fn run(listener: TcpListener, app: Router, limits: Limits, drain: Drai
     info!(connections = connections.len(), "no longer listening, finishing what is in flight");
 
     tokio::select! {
+        // Another listener may share this drain: that nothing is in flight here does not end what is in flight there.
         () = connections.wait() => {}
         () = drain.reached(Stage::Cancelling) => {}
-        () = sleep(limits.drain_timeout) => {}
+        () = sleep(limits.drain_timeout) => drain.advance(Stage::Cancelling),
     }
-    drain.advance(Stage::Cancelling);
     let _ = timeout(LAST_WAIT, connections.wait()).await;
     Ended { cancelled: cancelled.load(Ordering::Relaxed) + connections.len() }
 }

@@ -12,8 +12,9 @@ use super::drain::{Drain, Stage};
 use super::request_id::RequestId;
 use crate::settings::RequestLog;
 
-/// A hostile URL must not fill the disk.
+/// A hostile URL, or method, must not fill the disk.
 const MAX_URL: usize = 512;
+const MAX_METHOD: usize = 32;
 
 /// What the layer needs to know.
 #[derive(Clone, Debug)]
@@ -53,7 +54,7 @@ impl Line {
             logging,
             started: Instant::now(),
             client: request.extensions().get::<Client>().map(|Client(address)| address.to_string()),
-            method: request.method().to_string(),
+            method: request.method().as_str().chars().take(MAX_METHOD).collect(),
             url: request.uri().to_string().chars().take(MAX_URL).collect(),
             status: None,
         }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use secrecy::SecretString;
 use serde::Deserialize;
 use serde::de::{self, SeqAccess, Visitor};
@@ -47,7 +47,7 @@ impl Network {
     pub fn parse(text: &str) -> Result<Self, String> {
         let network = text.parse::<IpNet>().or_else(|error| text.parse::<IpAddr>().map(IpNet::from).map_err(|_| error));
         let wrong = |_| format!("{text:?} is no address; write one such as \"10.1.2.3\" or \"::1\", or \"10.0.0.0/8\"");
-        let network = network.map_err(wrong)?;
+        let network = shortest(network.map_err(wrong)?);
         if network.prefix_len() == 0 {
             let rule = "every client could then pretend to be any other; write the networks of your own proxies";
             return Err(format!("{text:?} trusts everybody: {rule}"));
@@ -58,6 +58,18 @@ impl Network {
     /// Whether an address, in its shortest form, belongs to it.
     pub fn contains(&self, address: IpAddr) -> bool {
         self.0.contains(&address)
+    }
+}
+
+/// The same network as an IPv4 one if it is one written as IPv6, since clients' addresses are compared in that form.
+fn shortest(network: IpNet) -> IpNet {
+    let mapped = |network: Ipv6Net| {
+        let bits = network.prefix_len().checked_sub(96)?;
+        Ipv4Net::new(network.addr().to_ipv4_mapped()?, bits).ok()
+    };
+    match network {
+        IpNet::V6(six) => mapped(six).map_or(network, IpNet::V4),
+        IpNet::V4(_) => network,
     }
 }
 
@@ -90,7 +102,8 @@ impl Origin {
         if authority.ends_with(usual_port) {
             return Err(wrong(&format!(": browsers leave {usual_port} out")));
         }
-        let is_port = |port: &str| port.parse::<u16>().is_ok() && port.bytes().all(|byte| byte.is_ascii_digit());
+        // as browsers write it, without a sign or a zero in front
+        let is_port = |port: &str| port.parse::<u16>().is_ok_and(|number| number.to_string() == port);
         let host = match authority.rsplit_once(':') {
             Some((host, port)) if is_port(port) => host,
             _ => authority,
@@ -178,10 +191,13 @@ mod tests {
         let holds = |network: &str, address: &str| Network::parse(network).unwrap().contains(address.parse().unwrap());
         assert!(holds("10.0.0.0/8", "10.200.0.1") && holds("10.1.2.3/8", "10.9.9.9") && holds("::1", "::1"));
         assert!(!holds("10.0.0.0/8", "11.0.0.1") && !holds("10.0.0.1", "10.0.0.2") && !holds("::1", "127.0.0.1"));
+        // addresses are compared in their shortest form, so IPv4 written as IPv6 has to be shortened, too
+        assert!(holds("::ffff:10.0.0.0/104", "10.9.9.9") && holds("::ffff:10.1.2.3", "10.1.2.3"));
         for text in ["10.0.0.0/8", "127.0.0.1", "::1", "fd00::/8"] {
             assert_eq!(Network::parse(text).unwrap().to_string(), text);
         }
-        for wrong in ["", "10.0.0", "10.0.0.0/33", "localhost", "0.0.0.0/0", "::/0", "10.0.0.0/8,::1"] {
+        for wrong in ["", "10.0.0", "10.0.0.0/33", "localhost", "0.0.0.0/0", "::/0", "::ffff:0:0/96", "10.0.0.0/8,::1"]
+        {
             assert!(Network::parse(wrong).is_err(), "{wrong}");
         }
     }
@@ -200,6 +216,7 @@ mod tests {
             ("https://", "is no origin"),
             ("https://a b", "is no origin"),
             ("https://x:99999", "is no origin"),
+            ("https://x:0443", "is no origin"),
             ("https://*.example.com", "is no origin"),
             ("null", "is no origin"),
         ];

@@ -1,8 +1,10 @@
 //! The operator's own address, and how the operator's commands show a key.
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::thread::sleep;
+use std::time::Duration;
 
-use crate::support::{Configuration, Program, Upstream, get, run, send, start, until};
+use crate::support::{Configuration, Program, Upstream, get, read, rows, run, send, start, until};
 
 const KEY: &str = "correct-horse-battery";
 
@@ -76,6 +78,21 @@ fn both_addresses_drain_and_end_together() {
 }
 
 #[test]
+fn an_answer_in_flight_is_finished_though_nobody_is_at_the_operators_address() {
+    let vendor = Upstream::new(|call| {
+        sleep(Duration::from_millis(600));
+        call.json(&rows(&[("BTC-USD", "100")]))
+    });
+    let settings = "[access]\nadmin_listen = \"127.0.0.1:0\"\n";
+    let (program, address) = Program::serve(&configuration(&vendor, settings), &[]);
+    let in_flight = send(address, "/prices?symbols=BTC-USD");
+    vendor.until_called(2);
+    program.signal("INT");
+    assert_eq!(read(in_flight).status("BTC-USD"), "ok");
+    assert_eq!(program.ended().code, Some(0));
+}
+
+#[test]
 fn an_operators_address_that_cannot_be_had_is_named_with_its_key() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
@@ -117,6 +134,28 @@ fn get_shows_the_key_of_the_configuration_or_that_of_the_variable() {
     }
     // health is open to all
     assert_eq!(run(&["health", &url]).code, Some(0));
+}
+
+#[test]
+fn a_key_that_cannot_be_sent_is_not_taken_for_a_server_that_is_down() {
+    for key in ["two-words of-a-key", "the-line-breaks-behind-it\n"] {
+        let arguments = ["get", "BTC-USD", "--url", "http://127.0.0.1:1"];
+        let ended = Program::new(&mut start(&arguments, &[("QUOTEFOLD_KEY", key)])).ended();
+        assert_eq!(ended.code, Some(64), "{ended:?}");
+        assert!(ended.stderr.contains("QUOTEFOLD_KEY") && !ended.stderr.contains(key.trim_end()), "{ended:?}");
+    }
+}
+
+#[test]
+fn a_password_in_a_servers_url_is_not_shown() {
+    let nobody = crate::support::NOBODY;
+    for url in [format!("http://me:hunter2@{nobody}"), format!("me:hunter2@{nobody}")] {
+        for arguments in [&["get", "BTC-USD", "--url", &url][..], &["health", &url]] {
+            let ended = run(arguments);
+            assert_ne!(ended.code, Some(0));
+            assert!(ended.stderr.contains(&nobody.to_string()) && !ended.stderr.contains("hunter2"), "{ended:?}");
+        }
+    }
 }
 
 #[test]

@@ -69,6 +69,33 @@ async fn where_keys_are_set_every_path_but_health_wants_one() {
 }
 
 #[tokio::test]
+async fn no_way_to_write_a_request_gets_round_the_key() {
+    let server = server(AccessSettings { cors: cors(&[PAGE]).cors, ..keys() }).await;
+    for line in [
+        "HEAD / HTTP/1.1",
+        "BREW / HTTP/1.1",
+        "GET / HTTP/1.0",
+        "GET http://elsewhere.example/ HTTP/1.1",
+        "GET http://elsewhere.example HTTP/1.1",
+        "CONNECT elsewhere.example:443 HTTP/1.1",
+        "GET * HTTP/1.1",
+        "GET //number/7 HTTP/1.1",
+        "GET /number/7/ HTTP/1.1",
+        "GET /%6eumber/7 HTTP/1.1",
+        "GET /health/../number/7 HTTP/1.1",
+        "GET /health/live/ HTTP/1.1",
+        "GET /?/health/live HTTP/1.1",
+    ] {
+        let both = format!("Authorization: Bearer {KEY}\r\nAuthorization: Bearer {OTHER_KEY}\r\n");
+        for headers in ["", &both] {
+            let reply = server.ask(&format!("{line}\r\nHost: x\r\nConnection: close\r\n{headers}\r\n")).await;
+            assert_eq!(reply.status, 401, "{line}: {reply:?}");
+            assert!(reply.header("www-authenticate").is_some(), "{line}: {reply:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_wrong_key_is_told_so_and_another_scheme_that_a_key_is_wanted() {
     let server = server(keys()).await;
     for (authorization, challenge) in [

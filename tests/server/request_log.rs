@@ -92,11 +92,15 @@ async fn a_line_names_the_client_behind_a_trusted_proxy_and_else_the_peer() {
 }
 
 #[tokio::test]
-async fn a_hostile_url_does_not_fill_the_disk() {
+async fn neither_a_hostile_url_nor_a_hostile_method_fills_the_disk() {
     let server = Server::start().await;
-    let (log, _guard) = Log::start();
-    server.get(&format!("/{}", "x".repeat(10_000))).await;
-    assert!(log.line().await.len() < 1000);
+    let long = "X".repeat(10_000);
+    for line in [format!("GET /{long}"), format!("{long} /")] {
+        let (log, _guard) = Log::start();
+        server.ask(&format!("{line} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")).await;
+        let logged = log.line().await;
+        assert!(logged.len() < 1000, "{logged}");
+    }
 }
 
 #[tokio::test]
