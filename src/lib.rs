@@ -16,7 +16,8 @@
 //! quote of that, and [`convert`] turns a price into the caller's currency; [`valuation`] puts all this around the fold.
 //!
 //! [`Quotefold::answer`] below is that path, written out. Around it: [`settings`] says what can be set, [`server`] speaks HTTP,
-//! [`cli`] is the command line, [`watch`] what is kept fresh, [`state`] what outlives a restart, [`demo`] a simulated market, [`telemetry`] metrics and logs.
+//! [`cli`] is the command line, [`watch`] what is kept fresh, [`state`] what outlives a restart, [`demo`] a simulated market,
+//! [`telemetry`] metrics and logs.
 
 pub mod answer;
 pub mod board;
