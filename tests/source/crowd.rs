@@ -35,7 +35,7 @@ async fn a_call_that_had_to_wait_for_the_limit_is_back_before_its_caller_leaves(
             sleep(Duration::from_millis(fastrand::u64(30..70))).await;
             all_quoted(symbols, &clock)
         });
-        let counts = crowd(&Arc::new(service), 30).await;
+        let counts = crowd(&service, 30).await;
         let (of_use, calls) = (counts["ok"], log.calls().len());
         assert!(of_use * 10 >= calls * 9 && of_use >= 30, "{limit}: {of_use} of {calls} calls were of use");
     }
@@ -54,7 +54,6 @@ async fn a_source_that_begins_to_hang_is_found_out_though_each_call_had_to_wait_
             }
         })
     };
-    let service = Arc::new(service);
     crowd(&service, 10).await;
     hangs.store(true, Ordering::Relaxed);
     let before = log.calls().len();
@@ -74,7 +73,6 @@ async fn whoever_waits_too_long_for_a_place_costs_no_call_and_harms_nobodys_name
         sleep(Duration::from_millis(900)).await;
         all_quoted(symbols, &clock)
     });
-    let service = Arc::new(service);
     for round in 1..=10 {
         let mut outcomes = burst(&service, 3).await;
         outcomes.sort_unstable();

@@ -25,7 +25,7 @@ impl Mood {
     }
 
     /// A service whose only source, asked for one symbol at a time, replies in this mood after 20 ms.
-    pub(crate) fn service(&self, more: &str) -> (Quotefold, Log) {
+    pub(crate) fn service(&self, more: &str) -> (Arc<Quotefold>, Log) {
         let mood = self.clone();
         service_with(&format!("batch = 1\nconcurrency = 100\n{more}"), move |symbols, clock| {
             let mood = mood.clone();

@@ -29,7 +29,6 @@ async fn fail_until_open(service: &Quotefold) {
 #[tokio::test(start_paused = true)]
 async fn a_source_that_fails_always_is_asked_by_probes_alone_and_nobody_waits_for_it() {
     let (service, log) = Mood::of(gateway(false)).service("");
-    let service = Arc::new(service);
     fail_until_open(&service).await;
     let (before, start) = (log.calls().len(), Instant::now());
     let mut slowest = Duration::ZERO;
@@ -88,7 +87,7 @@ async fn whoever_stands_in_line_when_the_circuit_opens_is_let_go_without_a_call(
             sleep(Duration::from_millis(300)).await;
             Err(broken())
         });
-        let (service, start) = (Arc::new(service), Instant::now());
+        let start = Instant::now();
         let outcomes = burst(&service, 10).await;
         assert_eq!(log.calls().len(), 5, "{queue}");
         assert!(start.elapsed() < Duration::from_millis(350), "{queue}: {:?}", start.elapsed());
@@ -106,7 +105,7 @@ async fn a_second_try_that_stands_in_line_when_the_circuit_opens_is_let_go_as_we
             Err(if is_first { broken() } else { gateway(false) })
         }
     });
-    let (service, start) = (Arc::new(service), Instant::now());
+    let start = Instant::now();
     let outcomes = burst(&service, 5).await;
     assert_eq!(log.calls().len(), 5);
     assert!(start.elapsed() < Duration::from_millis(350), "{:?}", start.elapsed());
@@ -117,7 +116,6 @@ async fn a_second_try_that_stands_in_line_when_the_circuit_opens_is_let_go_as_we
 async fn a_source_is_able_to_serve_as_soon_as_the_wait_is_over_also_while_a_call_probes() {
     let mood = Mood::of(gateway(false));
     let (service, _) = mood.service("");
-    let service = Arc::new(service);
     fail_until_open(&service).await;
     let able = |service: &Quotefold| service.sources[0].rest(Instant::now()).is_none();
     assert!(!able(&service));
@@ -137,7 +135,6 @@ async fn a_source_is_able_to_serve_as_soon_as_the_wait_is_over_also_while_a_call
 async fn after_the_wait_one_call_probes_and_its_success_closes_the_circuit() {
     let mood = Mood::of(gateway(false));
     let (service, log) = mood.service("");
-    let service = Arc::new(service);
     fail_until_open(&service).await;
     mood.becomes(Ok(()));
     let before = log.calls().len();

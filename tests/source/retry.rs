@@ -98,7 +98,7 @@ async fn a_second_try_that_is_not_made_because_the_vendor_refused_another_call_i
         let refusal = SourceError::RateLimited { detail: "no".to_owned(), retry_after: Some(Duration::from_secs(9)) };
         Err(if is_first { broken() } else { refusal })
     });
-    let mut outcomes = burst(&Arc::new(service), 2).await;
+    let mut outcomes = burst(&service, 2).await;
     outcomes.sort_unstable();
     assert_eq!((outcomes, log.calls().len()), (vec!["connection", "rate_limited"], 2));
 }
@@ -112,7 +112,6 @@ async fn calls_that_failed_together_do_not_come_back_together() {
         let breaks = !odd.remove(&symbols[0]) && odd.insert(symbols[0].clone());
         async move { if breaks { Err(broken()) } else { all_quoted(symbols, &clock) } }
     });
-    let service = Arc::new(service);
     let mut pauses = BTreeSet::new();
     for round in 0..25 {
         // four at a time: so many the budget bears, and the breaker takes for chance

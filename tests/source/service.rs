@@ -98,7 +98,7 @@ async fn a_system_clock_that_jumps_back_makes_nothing_old_late_or_from_the_futur
         })
     };
     // a source that states no time: the only one its quotes have is ours
-    let (service, log) = service_by(clock, "batch = 3", |symbols, clock: Clock| async move {
+    let (service, log) = service_by(&clock, "batch = 3", |symbols, clock: Clock| async move {
         let untimed = || Quote { observed_at: None, ..quote(clock.now()) };
         Ok(Reply { rows: symbols.into_iter().map(|symbol| (symbol, Ok(untimed()))).collect() })
     });
