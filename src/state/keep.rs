@@ -76,8 +76,14 @@ impl Keeping {
     /// Writes what has changed since the last time, and ends.
     pub async fn finish(self) {
         self.end.cancel();
-        if timeout(LAST_WRITE, self.task).await.is_err() {
-            tracing::warn!("the state could not be written within {}; the last one is kept", Span(LAST_WRITE));
+        match timeout(LAST_WRITE, self.task).await {
+            Ok(Ok(())) => {}
+            Ok(Err(panicked)) => {
+                tracing::error!("keeping the state failed by a fault of ours; the last one is kept: {panicked}");
+            }
+            Err(_) => {
+                tracing::warn!("the state could not be written within {}; the last one is kept", Span(LAST_WRITE));
+            }
         }
     }
 }
