@@ -103,6 +103,7 @@ impl Basis<'_> {
         young.sort();
         let ask = Ask {
             arrived: self.question.arrived.monotonic,
+            until: self.question.deadline(),
             due: due.into_iter().map(|(_, _, _, symbol, need)| (symbol, need)).collect(),
             riders: young.into_iter().map(|(_, symbol)| symbol).collect(),
         };
