@@ -140,6 +140,10 @@ impl Source {
                 unknown_kills: settings.unknown_kills,
                 holds_all: !settings.asks_by_name(),
             },
+            is_named: {
+                let profile = Arc::clone(&profile);
+                Arc::new(move |symbol| profile.extractor.spelling().names(symbol))
+            },
             places: settings.concurrency,
             breaker: Arc::clone(&breaker),
             budget: around.budget,

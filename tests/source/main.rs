@@ -9,6 +9,7 @@ mod breaker;
 mod crowd;
 mod day;
 mod failing;
+mod hunting;
 mod keeping;
 mod law;
 mod left_alone;
