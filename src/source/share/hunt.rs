@@ -173,11 +173,12 @@ impl Inner {
             self.refuse_hunted(&mut flights, &all, &cooldown.refusal(now), cooldown.until);
         }
         while !flights.hunt.waiting.is_empty() {
-            let next = self.next_to_ask(&flights, now);
             let (room, full) = self.parts.account.room(1, now, now);
-            let free_at =
-                full.as_ref().and_then(SourceError::stands_for).filter(|_| room == 0).map_or(now, |span| now + span);
-            let half_at = if next.hunts { self.parts.account.half_at(&mut flights.hunt.hunted, now) } else { now };
+            let wait = full.as_ref().and_then(SourceError::stands_for).filter(|_| room == 0);
+            let free_at = wait.map_or(now, |wait| now + wait);
+            let half_at = self.parts.account.half_at(&mut flights.hunt.hunted, now);
+            let next = self.next_to_ask(&flights, half_at <= free_at, now);
+            let half_at = if next.hunts { half_at } else { now };
             let at = free_at.max(half_at);
             let late = flights.hunt.waiting(|alone| alone.times().sends_by < at);
             if !late.is_empty() {
@@ -195,18 +196,25 @@ impl Inner {
         Step::Over
     }
 
-    /// What to ask next of all that waits.
-    fn next_to_ask(&self, flights: &Flights, now: Instant) -> Next {
+    /// What to ask next of all that waits. What was cleared and never quoted waits until the group that it was cleared of is
+    /// found out, unless that could not go on with the next unit.
+    fn next_to_ask(&self, flights: &Flights, may_hunt: bool, now: Instant) -> Next {
         let tier = |symbol: &Symbol| self.tier(flights, symbol, now);
         let waiting = flights.hunt.waiting(|_| true);
         let mut cleared: Vec<&Symbol> =
             waiting.iter().filter(|symbol| !flights.is_hunted(symbol, tier(symbol))).collect();
         cleared.sort_by_key(|symbol| tier(symbol));
+        let hunts = |symbols: &[Symbol]| !symbols.iter().any(|symbol| tier(symbol) == Tier::Known);
         let Some(first) = cleared.first().map(|symbol| tier(symbol)) else {
             let symbols = self.first_to_hunt(flights, &waiting, now);
-            let hunts = !symbols.iter().any(|symbol| tier(symbol) == Tier::Known);
-            return Next { symbols, hunts };
+            return Next { hunts: hunts(&symbols), symbols };
         };
+        if first != Tier::Known && may_hunt {
+            let symbols = flights.hunt.suspects.next_at_once(&waiting, |symbol| tier(symbol) != Tier::Untried);
+            if !symbols.is_empty() {
+                return Next { hunts: hunts(&symbols), symbols };
+            }
+        }
         // what the source has quoted never travels with what it has not
         let alike = cleared.into_iter().filter(|symbol| (tier(symbol) == Tier::Known) == (first == Tier::Known));
         Next { symbols: alike.take(self.parts.batching.seats).cloned().collect(), hunts: false }

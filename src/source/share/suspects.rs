@@ -2,7 +2,8 @@
 //!
 //! A call that fails says that at least one of its symbols is unknown, and of the others nothing. So the symbols of such a call
 //! are suspects until a smaller call tells more: one part of them is asked, and whichever way that ends, the search has
-//! become smaller. If the part is answered, the unknown one is among the rest; if it fails, the rest is as good as never asked.
+//! become smaller. If the part is answered, the unknown one is among the rest; if it fails, the rest is cleared: it is as good as
+//! never asked.
 
 use std::collections::BTreeSet;
 
@@ -11,8 +12,11 @@ use crate::symbol::Symbol;
 /// So many suspects are remembered; callers can name any number of symbols.
 const MOST: usize = 1_000;
 
-/// After so many failures in a row most symbols are probably unknown: halving would only cost calls.
-const ONE_BY_ONE_AFTER: u32 = 3;
+/// After so many failures in a row the suspects are asked one by one: halving would only cost calls.
+const FAILURES: u32 = 3;
+
+/// After so many symbols in a row that turned out to be unknown, what was never asked is asked one by one too.
+const UNKNOWN: u32 = 2;
 
 /// What is known of the symbols that may fail a whole call.
 #[derive(Debug, Default)]
@@ -22,6 +26,8 @@ pub(super) struct Suspects {
     groups: Vec<BTreeSet<Symbol>>,
     /// How many calls for anything but known symbols have failed since one was answered.
     failed_in_a_row: u32,
+    /// How many symbols have turned out to be unknown since.
+    unknown_in_a_row: u32,
     /// Grows with everything that must outlive a restart.
     revision: u64,
 }
@@ -32,20 +38,33 @@ impl Suspects {
         self.groups.iter().any(|group| group.contains(symbol))
     }
 
-    /// Whether so many calls have failed in a row that what was never asked is better asked one by one too.
+    /// Whether so many symbols were unknown lately that what was never asked is a suspect as well.
     pub(super) fn are_many(&self) -> bool {
-        self.failed_in_a_row >= ONE_BY_ONE_AFTER
+        self.unknown_in_a_row >= UNKNOWN
     }
 
-    /// Which of the wanted symbols to ask next in one call; empty if none of them is a suspect. The order of `wanted` decides
-    /// what is asked first, and those that are `expected` are the more likely ones.
+    /// Which of the wanted symbols to ask next in one call: of those that come first in `wanted` a part of their group, and what
+    /// is unknown for certain last. Those that are `expected` are the more likely ones. Empty if none of them is a suspect.
     pub(super) fn next(&self, wanted: &[Symbol], expected: impl Fn(&Symbol) -> bool) -> Vec<Symbol> {
-        let first = wanted.iter().find_map(|symbol| self.groups.iter().find(|group| group.contains(symbol)));
-        let Some(group) = first else { return Vec::new() };
+        let groups = |of_one: bool| {
+            let group_of = move |symbol: &Symbol| self.groups.iter().find(|group| group.contains(symbol));
+            wanted.iter().filter_map(group_of).find(move |group| (group.len() == 1) == of_one)
+        };
+        groups(false).or_else(|| groups(true)).map_or_else(Vec::new, |group| self.part_of(group, wanted, expected))
+    }
+
+    /// The same while others wait who were cleared: only of the group that failed last. What is left of it when it is found out is
+    /// asked together with all that were cleared on the way, which takes fewer calls than asking after each.
+    pub(super) fn next_at_once(&self, wanted: &[Symbol], expected: impl Fn(&Symbol) -> bool) -> Vec<Symbol> {
+        let last = self.groups.last().filter(|group| group.len() > 1);
+        last.map_or_else(Vec::new, |group| self.part_of(group, wanted, expected))
+    }
+
+    fn part_of(&self, group: &BTreeSet<Symbol>, wanted: &[Symbol], expected: impl Fn(&Symbol) -> bool) -> Vec<Symbol> {
         let wanted = wanted.iter().filter(|symbol| group.contains(*symbol)).cloned();
         let (likely, unlikely): (Vec<Symbol>, Vec<Symbol>) = wanted.partition(expected);
         let most = match group.len() {
-            _ if self.are_many() => 1,
+            _ if self.failed_in_a_row >= FAILURES => 1,
             // what others have quoted is probably here as well, and then it is the rest that has the unknown one
             _ if !likely.is_empty() && !unlikely.is_empty() => likely.len(),
             all => all.div_ceil(2),
@@ -58,6 +77,7 @@ impl Suspects {
         let is_news = asked.len() > 1 || !self.groups.iter().any(|group| group.len() == 1 && group.contains(&asked[0]));
         if is_news {
             self.failed_in_a_row = self.failed_in_a_row.saturating_add(1);
+            self.unknown_in_a_row = self.unknown_in_a_row.saturating_add(u32::from(asked.len() == 1));
             self.revision += 1;
         }
         let asked: BTreeSet<Symbol> = asked.iter().cloned().collect();
@@ -72,7 +92,7 @@ impl Suspects {
     /// A symbol was answered in a call: it is known. `is_news`: until then nothing was known of it.
     pub(super) fn clear(&mut self, symbol: &Symbol, is_news: bool) {
         if is_news {
-            self.failed_in_a_row = 0;
+            (self.failed_in_a_row, self.unknown_in_a_row) = (0, 0);
         }
         for group in &mut self.groups {
             self.revision += u64::from(group.remove(symbol));
