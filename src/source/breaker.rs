@@ -155,13 +155,16 @@ fn verdict(result: &Result<Reply, SourceError>) -> Verdict {
     match result {
         Ok(_) => Verdict::Success,
         Err(E::Missing(_) | E::Unauthorized(_) | E::NotInPlan(_) | E::UnknownSymbol(_)) => Verdict::Success,
-        Err(E::RateLimited { .. } | E::QuotaExhausted { .. }) => Verdict::Refusal,
-        Err(E::Throttled { .. } | E::CircuitOpen { .. }) => Verdict::Nothing,
+        Err(E::RateLimited { .. } | E::QuotaExhausted { .. } | E::Blocked { .. }) => Verdict::Refusal,
+        // a 4xx finds fault with the call
+        Err(E::Throttled { .. } | E::CircuitOpen { .. } | E::HttpStatus { is_client_error: true, .. }) => {
+            Verdict::Nothing
+        }
         Err(
             E::Timeout(_)
             | E::Connection(_)
             | E::Tls(_)
-            | E::HttpStatus(_)
+            | E::HttpStatus { .. }
             | E::Unavailable { .. }
             | E::Malformed(_)
             | E::TooLarge { .. }
