@@ -92,8 +92,7 @@ impl Inner {
         if page && (200..300).contains(&status) {
             return Err(SourceError::Malformed("the reply is a web page (text/html), not data".to_owned()));
         }
-        // an error page says nothing beyond its status
-        let body = if page { Vec::new() } else { self.body(response).await? };
+        let body = self.body(response).await?;
         Ok(RawReply { status, body, retry_after, date, received_at: self.clock.now().wall, latency: sent.elapsed() })
     }
 
