@@ -180,7 +180,7 @@ pub enum Notation {
     /// JSON, as it is.
     #[default]
     Json,
-    /// A table with a first line of names: an object of texts per further line. A single line is no table but a message: a text.
+    /// A table with a first line of names: an object of texts per further line. A single line is no table but a message: a text, unless it is the names alone.
     Csv,
     /// XML: each element is `{name, attributes, text, children}`, names without their prefix.
     Xml,
