@@ -20,7 +20,7 @@ fn read(extractor: &Extractor, status: u16, body: &[u8], asked: &[Symbol]) -> Re
         received_at: Timestamp::UNIX_EPOCH,
         latency: Duration::ZERO,
     };
-    let mut timed = || {
+    let timed = || {
         let begun = Instant::now();
         (extractor.read(&reply, asked), begun.elapsed())
     };
