@@ -53,7 +53,7 @@ impl Sent {
 // what nobody notices, in the words of the README
 const OTHER_PRICE: &str = "another price of the market within `outlier_beyond`: the bid, the open, the close before";
 const OTHER_SYMBOL: &str = "something else that costs nearly as much: tethers for dollars, one share class for another";
-const OLD_PRICE: &str = "an old price within `outlier_beyond`, from a source that states no time";
+const OLD_PRICE: &str = "an old price within `outlier_beyond`, from a source that states neither a time nor a book";
 const TIME: &str = "a time that is wrong by less than `usable_for` and the source's `lag`";
 const TIME_AT_NIGHT: &str = "a time that is wrong by less than 12 hours, while the market is closed";
 const SESSION: &str = "a wrong session";
@@ -127,7 +127,12 @@ pub(super) const SENT: &[Sent] = &[
     sent(("finnhub", "AAPL", Time), TIME, SLIPS_THROUGH, &[("1636322400", "1636321500")]),
     sent(("ecb", "EUR-USD", Time), TIME, SLIPS_THROUGH, &[("2021-01-08", "2021-01-07")]),
     sent(("yahoo", "TSLA", Time), TIME_AT_NIGHT, SLIPS_THROUGH, &[("1726257600", "1726243200")]).hours_later(40),
-    sent(("kraken", "ETH-USD", Time), OLD_PRICE, SLIPS_THROUGH, &[(r#""c":["3338.08000""#, r#""c":["3310.12909""#)]),
+    sent(("blockchain_info", "BTC-AUD", Time), OLD_PRICE, SLIPS_THROUGH, &[
+        (r#""last":90098.69,"buy""#, r#""last":89544.02,"buy""#),
+    ]),
+    sent(("kraken", "ETH-USD", Time), "an old price beside a book of now", OVERRULED, &[
+        (r#""c":["3338.08000""#, r#""c":["3310.12909""#),
+    ]),
     sent(("kraken", "ETH-USD", Time), "an old price, and no time", OVERRULED, &[
         (r#""c":["3338.08000""#, r#""c":["3518.43000""#),
     ]),
