@@ -54,7 +54,6 @@ fn scope(source: &SourceSettings, status: u16, body: &str) -> Option<Scope> {
         401 | 402 | 418 | 429 => Some(Scope::Account),
         403 if is_json && source.sends_key() => Some(Scope::Account),
         403 | 451 => Some(Scope::Address),
-        404 if source.not_found_denies => Some(Scope::Symbol),
         _ => None,
     }
 }
@@ -82,8 +81,8 @@ fn what_no_description_knows_denies_no_symbol_and_puts_no_key_aside_but_by_its_s
 }
 
 #[test]
-fn no_shipped_source_leaves_its_vendors_denial_to_a_bare_status_but_one() {
-    let by_status = providers().into_iter().filter(|(source, _)| source.not_found_denies);
-    // its page is for people, and its words are not known
-    assert_eq!(by_status.map(|(source, _)| source.name).collect::<Vec<_>>(), ["bitstamp"]);
+fn no_shipped_source_leaves_its_vendors_denial_to_a_bare_status() {
+    for (source, _) in providers() {
+        assert!(!source.not_found_denies, "{}", source.name);
+    }
 }
