@@ -33,6 +33,7 @@ use crate::board::{Board, Need};
 use crate::clock::Clock;
 use crate::question::Patience;
 use crate::quote::{Origin, Outcome};
+use crate::state::SuspectState;
 use crate::symbol::Symbol;
 use arrival::{Arrival, fly};
 use hunt::Hunt;
@@ -160,6 +161,29 @@ impl Share {
         let (mut waits, left) = self.0.join_all(&mut flights, ask, Patience::OnlyTries, now);
         waits.extend(self.0.try_to_start(&mut flights, &left, ask, now));
         waits
+    }
+
+    /// How often something was learned of symbols that fail whole calls.
+    pub fn revision(&self) -> u64 {
+        self.0.lock().hunt.suspects.revision()
+    }
+
+    /// What was learned of symbols that fail whole calls; `None` if that is nothing.
+    pub fn remember(&self) -> Option<SuspectState> {
+        let flights = self.0.lock();
+        let groups = flights.hunt.suspects.remember();
+        let text = |group: Vec<Symbol>| group.iter().map(Symbol::to_string).collect();
+        let is_news = !groups.is_empty() || flights.unknown_kills != self.0.parts.batching.unknown_kills;
+        let unknown_kills = flights.unknown_kills;
+        is_news.then(|| SuspectState { unknown_kills, groups: groups.into_iter().map(text).collect() })
+    }
+
+    /// Takes over what an earlier process had learned.
+    pub fn restore(&self, past: &SuspectState) {
+        let symbols = |group: &Vec<String>| group.iter().filter_map(|text| Symbol::parse(text).ok()).collect();
+        let mut flights = self.0.lock();
+        flights.unknown_kills |= past.unknown_kills;
+        flights.hunt.suspects.restore(past.groups.iter().map(symbols).collect());
     }
 
     /// Batches that were started so far.

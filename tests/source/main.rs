@@ -9,6 +9,7 @@ mod breaker;
 mod crowd;
 mod day;
 mod failing;
+mod first_answers;
 mod hunting;
 mod keeping;
 mod law;

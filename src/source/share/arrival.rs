@@ -123,10 +123,12 @@ impl Arrival {
             return;
         }
         for (Passenger { symbol, .. }, outcome) in told {
-            if outcome.failure.is_none() {
-                flights.hunt.suspects.clear(symbol, self.is_news);
-            } else if outcome.denies_symbol() {
-                flights.hunt.suspects.fail(std::slice::from_ref(symbol));
+            match &outcome.failure {
+                None => flights.hunt.suspects.clear(symbol, self.is_news),
+                Some(failure) if failure.error.denies_symbol() => {
+                    flights.hunt.suspects.fail(std::slice::from_ref(symbol));
+                }
+                Some(_) => {}
             }
         }
     }
