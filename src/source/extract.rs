@@ -32,6 +32,8 @@ pub struct RawReply {
     pub body: Vec<u8>,
     /// How long the `Retry-After` header asks us to stay away, if it says so usably.
     pub retry_after: Option<Duration>,
+    /// Where a redirect leads: scheme, host and path.
+    pub redirect: Option<String>,
     /// When the reply was whole.
     pub received_at: Timestamp,
     /// How long the call took.
@@ -240,8 +242,17 @@ fn status_error(reply: &RawReply, asked: usize, scrub: &Scrub) -> Option<SourceE
         418 | 429 => SourceError::RateLimited { detail, retry_after },
         404 if asked == 1 => SourceError::UnknownSymbol(detail),
         500..=599 => SourceError::unavailable(detail),
-        _ => SourceError::HttpStatus(detail),
+        _ => SourceError::HttpStatus(redirected(reply, scrub).unwrap_or(detail)),
     })
+}
+
+/// Where a redirect leads, and what to do about it. Redirects are not followed: they lead into private networks.
+fn redirected(reply: &RawReply, scrub: &Scrub) -> Option<String> {
+    let (status, target) = (reply.status, scrub.clean(reply.redirect.as_deref()?));
+    Some(format!(
+        "the source replied with status {status}: a redirect to {target}, which is not followed; if the source has moved \
+         there, name that address in its url or base_url"
+    ))
 }
 
 #[cfg(test)]

@@ -1,11 +1,13 @@
-//! Sends one call and reads its reply: status, content type, a body no longer than allowed, rows.
+//! Sends one call and reads its reply: status, a body no longer than allowed, unpacked, rows.
 //!
 //! The leaf of a source's stack. It gives back what the reply means, never a half-read response, so that every guard around it
 //! covers the body too.
 
 pub mod connector;
+mod encoding;
 pub mod mirrors;
 pub mod names;
+mod page;
 mod reply;
 mod trouble;
 
@@ -28,10 +30,11 @@ use crate::clock::Clock;
 use crate::settings::source::Method;
 use crate::symbol::Symbol;
 use connector::Connector;
+use encoding::DecodeError;
 pub(in crate::source) use trouble::host;
 use trouble::{Trouble, trouble};
 
-/// Bodies longer than this are filtered off the threads that serve requests.
+/// Bodies longer than this are unpacked and filtered off the threads that serve requests.
 const LARGE_BODY: usize = 64 << 10;
 
 /// Sends calls of one source. Cheap to clone.
@@ -87,13 +90,19 @@ impl Inner {
         let response = self.reach(&call).await?;
         let status = response.status().as_u16();
         let retry_after = reply::retry_after(response.headers(), self.clock.now().wall);
-        let page = reply::is_page(response.headers());
-        if page && (200..300).contains(&status) {
-            return Err(SourceError::Malformed("the reply is a web page (text/html), not data".to_owned()));
-        }
-        // an error page says nothing beyond its status
-        let body = if page { Vec::new() } else { self.body(response).await? };
-        Ok(RawReply { status, body, retry_after, received_at: self.clock.now().wall, latency: sent.elapsed() })
+        let redirect = reply::redirect(response.status(), response.headers(), response.url());
+        let succeeded = response.status().is_success();
+        let body = match self.body(response).await {
+            Ok(body) if !page::is_page(&body, self.profile.settings.reply) => body,
+            Ok(_) if succeeded => {
+                return Err(SourceError::Malformed("the reply is a web page, not data".to_owned()));
+            }
+            Err(error) if succeeded => return Err(error),
+            // an error page says nothing beyond its status, nor does a body that cannot be read
+            Ok(_) | Err(_) => Vec::new(),
+        };
+        let received_at = self.clock.now().wall;
+        Ok(RawReply { status, body, retry_after, redirect, received_at, latency: sent.elapsed() })
     }
 
     /// Sends a call to the first of the vendor's addresses that can be reached. Nothing has reached those before it, so to
@@ -156,9 +165,29 @@ impl Inner {
         }
     }
 
-    /// Reads a body, and stops at the first byte that is too much.
-    async fn body(&self, mut response: Response) -> Result<Vec<u8>, SourceError> {
+    /// Reads a body and unpacks it. Neither what comes over the wire nor what it unpacks to may be longer than `max_body`.
+    async fn body(&self, response: Response) -> Result<Vec<u8>, SourceError> {
+        let codings = encoding::codings(response.headers());
         let limit = self.profile.settings.max_body;
+        let body = self.received(response, limit).await?;
+        if !encoding::is_packed(&body, &codings) {
+            return Ok(body);
+        }
+        let failed = |error| match error {
+            DecodeError::TooLong => SourceError::TooLarge { limit },
+            other => SourceError::Malformed(self.shown(&other.to_string())),
+        };
+        if body.len() <= LARGE_BODY {
+            let decoded = encoding::decode(&body, &codings, limit.min(LARGE_BODY));
+            if limit <= LARGE_BODY || decoded != Err(DecodeError::TooLong) {
+                return decoded.map_err(failed);
+            }
+        }
+        self.aside(move || encoding::decode(&body, &codings, limit)).await?.map_err(failed)
+    }
+
+    /// A body as it comes over the wire, up to the first byte that is too much.
+    async fn received(&self, mut response: Response, limit: usize) -> Result<Vec<u8>, SourceError> {
         let too_large = || SourceError::TooLarge { limit };
         if response.content_length().is_some_and(|length| length > limit as u64) {
             return Err(too_large());
@@ -174,23 +203,27 @@ impl Inner {
         Ok(body)
     }
 
-    /// Makes rows of a reply; a large one, or one that takes its time, off the threads that serve requests, as many at once
-    /// as there are cores.
+    /// Makes rows of a reply; a large one, or one that takes its time, off the threads that serve requests.
     async fn read(self: Arc<Self>, reply: RawReply, asked: Vec<Symbol>) -> Result<Reply, SourceError> {
         if reply.body.len() <= LARGE_BODY
             && let Some(rows) = self.profile.extractor.read_at_once(&reply, &asked)
         {
             return Ok(Reply { rows: rows?.outcomes });
         }
-        let permit = Arc::clone(&self.large_bodies).acquire_owned().await;
         let profile = Arc::clone(&self.profile);
-        let filtering = tokio::task::spawn_blocking(move || {
-            // filtering goes on when its call is cancelled, and so does its claim to a core
-            let _permit = permit;
-            profile.extractor.read(&reply, &asked)
-        });
-        let rows = filtering.await.map_err(|_| SourceError::Internal("filtering the reply failed".to_owned()))??;
+        let rows = self.aside(move || profile.extractor.read(&reply, &asked)).await??;
         Ok(Reply { rows: rows.outcomes })
+    }
+
+    /// Works on a large body off the threads that serve requests, on as many at once as there are cores.
+    async fn aside<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, SourceError> {
+        let permit = Arc::clone(&self.large_bodies).acquire_owned().await;
+        let working = tokio::task::spawn_blocking(move || {
+            // the work goes on when its call is cancelled, and so does its claim to a core
+            let _permit = permit;
+            work()
+        });
+        working.await.map_err(|_| SourceError::Internal("reading the reply failed".to_owned()))
     }
 
     /// Why a body broke off.

@@ -12,8 +12,14 @@ use crate::providers;
 
 fn read(extractor: &Extractor, status: u16, body: &[u8], asked: &[Symbol]) -> Result<Extracted, SourceError> {
     let body = body.to_vec();
-    let reply =
-        RawReply { status, body, retry_after: None, received_at: Timestamp::UNIX_EPOCH, latency: Duration::ZERO };
+    let reply = RawReply {
+        status,
+        body,
+        retry_after: None,
+        redirect: None,
+        received_at: Timestamp::UNIX_EPOCH,
+        latency: Duration::ZERO,
+    };
     let begun = Instant::now();
     let extracted = extractor.read(&reply, asked);
     assert!(begun.elapsed() < Duration::from_secs(1), "it took {:?}", begun.elapsed());
