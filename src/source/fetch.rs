@@ -14,6 +14,7 @@ mod trouble;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use reqwest::header::AGE;
 use reqwest::{RequestBuilder, Response, Url};
 use secrecy::ExposeSecret;
 use tokio::sync::Semaphore;
@@ -26,7 +27,8 @@ use super::error::SourceError;
 use super::extract::RawReply;
 use super::profile::Profile;
 use super::spelling::HttpRequest;
-use crate::clock::Clock;
+use crate::clock::skew::Host;
+use crate::clock::{Clock, Moment};
 use crate::settings::source::Method;
 use crate::symbol::Symbol;
 use connector::Connector;
@@ -77,7 +79,10 @@ impl Service<Batch> for Fetch {
         Box::pin(async move {
             let asked = batch.send();
             let reply = inner.send(&asked).await?;
-            inner.read(reply, asked).await
+            let received = inner.clock.now();
+            let reply = Arc::clone(&inner).read(reply, asked).await?;
+            inner.hear_time(&reply, received);
+            Ok(reply)
         })
     }
 }
@@ -115,8 +120,12 @@ impl Inner {
             if !unreachable.is_empty() {
                 mirrors.turn_to(place);
             }
+            let sent = self.clock.now();
             let ended = match self.request(call, urls[place]).send().await {
-                Ok(response) => Ok(response),
+                Ok(response) => {
+                    self.hear_date(&response, sent);
+                    Ok(response)
+                }
                 Err(error) => match self.trouble(&error, error.url()) {
                     Trouble::Unreachable(host, why) => {
                         unreachable.push(self.shown(&format!("{host}: {why}")));
@@ -139,6 +148,24 @@ impl Inner {
         order.first().inspect(|first| mirrors.turn_to(**first));
         let intro = if urls.len() > 1 { "no address can be reached: " } else { "cannot reach " };
         Err(SourceError::Connection(format!("{intro}{}", unreachable.join("; "))))
+    }
+
+    /// Tells the clock what a reply says about the time. One that a cache kept is as old as the cache says, or older.
+    fn hear_date(&self, response: &Response, sent: Moment) {
+        let (headers, url) = (response.headers(), response.url());
+        let (Some(date), Some(name)) = (reply::date(headers), url.host_str()) else { return };
+        if !headers.contains_key(AGE) {
+            let host = Host::new(name, url.port_or_known_default());
+            self.clock.hear_date(&self.profile.settings.account, host, date, sent, self.clock.now());
+        }
+    }
+
+    /// Tells the clock the newest time that a reply states in its quotes.
+    fn hear_time(&self, reply: &Reply, received: Moment) {
+        let quotes = reply.rows.iter().filter_map(|(_, read)| read.as_ref().ok());
+        if let Some(time) = quotes.filter_map(|quote| quote.observed_at).max() {
+            self.clock.hear_time(&self.profile.settings.account, time, received);
+        }
     }
 
     /// Says in the log that the vendor is asked elsewhere, once.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use reqwest::header::{HeaderMap, LOCATION, RETRY_AFTER};
+use reqwest::header::{DATE, HeaderMap, LOCATION, RETRY_AFTER};
 use reqwest::{StatusCode, Url};
 
 use super::trouble::host;
@@ -16,14 +16,23 @@ pub(super) fn redirect(status: StatusCode, headers: &HeaderMap, url: &Url) -> Op
     Some(format!("{}://{}{}", target.scheme(), host(&target), target.path()))
 }
 
+/// When the vendor's server says that it replied.
+pub(super) fn date(headers: &HeaderMap) -> Option<Timestamp> {
+    read_date(headers.get(DATE)?.to_str().ok()?)
+}
+
 /// How long a vendor wants to be left alone: `Retry-After` in seconds or as a date. Zero, past and unreadable count as none.
 pub(super) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let wait = match text.parse::<u64>() {
         Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => age(jiff::fmt::rfc2822::parse(text).ok()?.timestamp(), now),
+        Err(_) => age(read_date(text)?, now),
     };
     Some(wait).filter(|wait| !wait.is_zero())
+}
+
+fn read_date(text: &str) -> Option<Timestamp> {
+    Some(jiff::fmt::rfc2822::parse(text.trim()).ok()?.timestamp())
 }
 
 #[cfg(test)]
