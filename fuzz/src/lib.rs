@@ -66,6 +66,7 @@ impl Provider {
             body: body.to_vec(),
             retry_after: None,
             redirect: None,
+            date: None,
             received_at,
             latency: Duration::from_millis(7),
         };

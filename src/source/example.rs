@@ -64,6 +64,7 @@ pub fn reply(example: &Example) -> RawReply {
         body: example.body.clone().into_bytes(),
         retry_after: None,
         redirect: None,
+        date: None,
         received_at: Timestamp::UNIX_EPOCH,
         latency: Duration::ZERO,
     }

@@ -94,20 +94,21 @@ impl Inner {
         let call = self.profile.extractor.spelling().request(asked);
         let response = self.reach(&call).await?;
         let status = response.status().as_u16();
-        let retry_after = reply::retry_after(response.headers(), self.clock.now().wall);
+        let date = reply::date(response.headers());
+        let retry_after = reply::retry_after(response.headers(), date.unwrap_or_else(|| self.clock.now().wall));
         let redirect = reply::redirect(response.status(), response.headers(), response.url());
         let succeeded = response.status().is_success();
         let body = match self.body(response).await {
-            Ok(body) if !page::is_page(&body, self.profile.settings.reply) => body,
-            Ok(_) if succeeded => {
+            Ok(body) if succeeded && page::is_page(&body, self.profile.settings.reply) => {
                 return Err(SourceError::Malformed("the reply is a web page, not data".to_owned()));
             }
+            Ok(body) => body,
             Err(error) if succeeded => return Err(error),
-            // an error page says nothing beyond its status, nor does a body that cannot be read
-            Ok(_) | Err(_) => Vec::new(),
+            // what cannot be read says nothing beyond its status
+            Err(_) => Vec::new(),
         };
         let received_at = self.clock.now().wall;
-        Ok(RawReply { status, body, retry_after, redirect, received_at, latency: sent.elapsed() })
+        Ok(RawReply { status, body, retry_after, redirect, date, received_at, latency: sent.elapsed() })
     }
 
     /// Sends a call to the first of the vendor's addresses that can be reached. Nothing has reached those before it, so to

@@ -89,6 +89,7 @@ fn read(name: &str, body: &str, received_at: Timestamp) -> Outcome {
         body: body.into(),
         retry_after: None,
         redirect: None,
+        date: None,
         received_at,
         latency: Duration::from_millis(80),
     };

@@ -21,12 +21,13 @@ pub(super) fn date(headers: &HeaderMap) -> Option<Timestamp> {
     read_date(headers.get(DATE)?.to_str().ok()?)
 }
 
-/// How long a vendor wants to be left alone: `Retry-After` in seconds or as a date. Zero, past and unreadable count as none.
-pub(super) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+/// How long a vendor wants to be left alone: `Retry-After` in seconds, or as a date, of which the time from the reply's own
+/// date is taken: the vendor's clock wrote both. Zero, past and unreadable count as none.
+pub(super) fn retry_after(headers: &HeaderMap, date: Timestamp) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let wait = match text.parse::<u64>() {
         Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => age(read_date(text)?, now),
+        Err(_) => age(read_date(text)?, date),
     };
     Some(wait).filter(|wait| !wait.is_zero())
 }

@@ -142,6 +142,7 @@ impl Call<'_> {
             body: body.as_bytes().to_vec(),
             retry_after: None,
             redirect: None,
+            date: None,
             received_at: self.now,
             latency: Duration::ZERO,
         };
