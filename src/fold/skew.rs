@@ -30,16 +30,17 @@ fn is_affected(price: &Price, skew: Skew) -> bool {
 /// Whether a quote was left out for its age, or let in as an old one, though by the right time it is young enough.
 fn is_misjudged(judged: &Judged, price: &Price, right: Timestamp) -> bool {
     let Some(quote) = &judged.outcome.quote else { return false };
-    let Some(observed_at) = quote.observed_at else { return false };
+    let states_a_time = quote.observed_at.or(quote.book_at).is_some();
     let is_out = match judged.verdict {
         Verdict::Excluded(Exclusion::Future | Exclusion::Stale) => true,
         // of a used quote only an old one says anything
         Verdict::Used => judged.detail.is_some(),
         Verdict::Excluded(_) | Verdict::Failed => false,
     };
-    let age_then = clock::age(right, observed_at);
+    let age_then = clock::age(right, age::time_of(quote));
     let usable_for = age::usable_for(&price.rule, &judged.outcome.origin);
-    is_out
+    states_a_time
+        && is_out
         && !age::is_future(quote, right)
         && age_then <= usable_for
         && price.rule.max_age.is_none_or(|max_age| age_then <= max_age)

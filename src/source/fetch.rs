@@ -164,7 +164,7 @@ impl Inner {
     /// Tells the clock the newest time that a reply states in its quotes.
     fn hear_time(&self, reply: &Reply, received: Moment) {
         let quotes = reply.rows.iter().filter_map(|(_, read)| read.as_ref().ok());
-        if let Some(time) = quotes.filter_map(|quote| quote.observed_at).max() {
+        if let Some(time) = quotes.filter_map(|quote| quote.observed_at.max(quote.book_at)).max() {
             self.clock.hear_time(&self.profile.settings.account, time, received);
         }
     }
