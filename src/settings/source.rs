@@ -13,7 +13,7 @@ use std::fmt;
 use std::time::Duration;
 
 use secrecy::SecretString;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::units::{Glob, Limit};
 use crate::quote::Role;
@@ -183,7 +183,7 @@ pub enum Cost {
 }
 
 /// How a source spells symbols: one template for all classes, or one per class.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Format {
     /// One template.
@@ -193,7 +193,7 @@ pub enum Format {
 }
 
 /// A template per class. Placeholders: `{symbol}`, `{base}`, `{quote}`, `{id}`, and `{symbol:lower}` and so on.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClassFormat {
     /// Shares.
