@@ -20,7 +20,7 @@ use crate::settings::secrets::mask_url;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Holds the key for a server whose settings are not known, or name none.
-const KEY_VARIABLE: &str = "QUOTEFOLD_KEY";
+pub(super) const KEY_VARIABLE: &str = "QUOTEFOLD_KEY";
 
 /// How much longer than `server.timeout` the server at the configured address may take.
 const GRACE: Duration = Duration::from_secs(1);

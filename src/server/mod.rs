@@ -28,6 +28,7 @@ use axum::routing::get;
 use crate::Quotefold;
 use crate::settings::access::AccessSettings;
 use crate::telemetry::Metrics;
+use admission::keys::Keys;
 use drain::Drain;
 use problem::Problem;
 use stack::{StackLimits, wrap};
@@ -38,6 +39,8 @@ const DEMO: HeaderName = HeaderName::from_static("quotefold-demo");
 struct Server {
     service: Arc<Quotefold>,
     drain: Drain,
+    /// Who may read more than names and states.
+    keys: Keys,
 }
 
 /// Every route of the service, and what else is served beside it, inside the stack that guards them all. The operator's own
@@ -65,7 +68,11 @@ fn guarded(app: Router, service: &Arc<Quotefold>, access: &AccessSettings, drain
         .route("/health", get(health::ready))
         .route("/health/ready", get(health::ready))
         .route("/health/live", get(health::live))
-        .with_state(Arc::new(Server { service: Arc::clone(service), drain: drain.clone() }));
+        .with_state(Arc::new(Server {
+            service: Arc::clone(service),
+            drain: drain.clone(),
+            keys: Keys::new(access.keys.clone()),
+        }));
     let limits = StackLimits {
         max_requests: service.settings.server.max_requests,
         max_timeout: service.settings.server.max_timeout,
