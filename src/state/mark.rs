@@ -60,7 +60,8 @@ mod tests {
 
     #[test]
     fn where_a_text_ends_counts() {
-        let marks = [Mark::of(["ab", "c"], 8), Mark::of(["a", "bc"], 8), Mark::of(["abc"], 8), Mark::of(["abc", ""], 8)];
+        let marks =
+            [Mark::of(["ab", "c"], 8), Mark::of(["a", "bc"], 8), Mark::of(["abc"], 8), Mark::of(["abc", ""], 8)];
         for (at, one) in marks.iter().enumerate() {
             assert!(one.is_same_as(one) && !marks[at + 1..].iter().any(|other| one.is_same_as(other)), "{one:?}");
         }

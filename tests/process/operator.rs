@@ -58,7 +58,8 @@ fn health_tells_strangers_names_and_states_and_says_why_to_those_who_have_a_key(
     let (_program, address, admin) = with_admin(&vendor, watch);
     until("the vendor has said no", || get(admin, "/health").body.contains("429"));
     let with_key = |path: &str, key: &str| {
-        let head = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {key}\r\n\r\n");
+        let head =
+            format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {key}\r\n\r\n");
         read(write(address, &head))
     };
     for path in ["/health", "/health/ready"] {
