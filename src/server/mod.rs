@@ -4,6 +4,7 @@ pub mod admission;
 pub mod client;
 mod cors;
 pub mod drain;
+mod form;
 mod headers;
 mod health;
 pub mod listen;
@@ -26,6 +27,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
 use crate::Quotefold;
+use crate::question::longest_form;
 use crate::settings::access::AccessSettings;
 use crate::telemetry::Metrics;
 use admission::keys::Keys;
@@ -47,7 +49,9 @@ struct Server {
 /// pages are among them unless they have an address of their own.
 pub fn router(service: &Arc<Quotefold>, drain: &Drain, extra: Router) -> Router {
     let access = &service.settings.access;
-    let prices = Router::new().route("/prices", get(prices::many)).route("/prices/{symbol}", get(prices::one));
+    let prices = Router::new()
+        .route(form::PATH, get(prices::many).post(prices::form))
+        .route("/prices/{symbol}", get(prices::one));
     let app = if access.admin_listen.is_some() { prices } else { prices.merge(admin_pages()) };
     guarded(app.with_state(Arc::clone(service)).merge(extra), service, access, drain)
 }
@@ -76,6 +80,7 @@ fn guarded(app: Router, service: &Arc<Quotefold>, access: &AccessSettings, drain
     let limits = StackLimits {
         max_requests: service.settings.server.max_requests,
         max_timeout: service.settings.server.max_timeout,
+        longest_form: longest_form(service.settings.server.max_symbols),
         requests: service.settings.log.requests,
     };
     let router = wrap(app, health, limits, access, drain.clone());

@@ -6,6 +6,7 @@
 mod authority;
 mod bases;
 mod example;
+mod inherit;
 mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,6 +23,7 @@ use crate::symbol::{Class, Symbol};
 pub use authority::Authority;
 pub use bases::Bases;
 pub use example::{Example, Expected};
+use table::Names;
 pub use table::SourceTable;
 
 /// One source, resolved: nothing is left open.
