@@ -1,9 +1,10 @@
 //! Long lists: what does not fit in a URL comes as a form, and the limits agree about how much that is.
 
+use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use crate::support::{Configuration, Program, Reply, Service, Upstream, get, left, read, rows, run, until, write};
+use crate::support::{Configuration, Program, Reply, Service, Upstream, get, left, read, rows, run, write};
 
 const FORM: &str = "Content-Type: application/x-www-form-urlencoded\r\n";
 
@@ -175,9 +176,13 @@ fn a_form_that_does_not_come_takes_a_place_for_as_long_as_a_head_may_take() {
     let vendor = vendor();
     let service = service(&vendor, 100, "max_requests = 1\n");
     let begun = Instant::now();
-    let unsent = format!("POST /prices HTTP/1.1\r\nHost: x\r\n{FORM}Content-Length: 100\r\n\r\nsymbols=");
-    let unsent = write(service.address, &unsent);
-    until("others are shed", || post(service.address, "/prices", FORM, "symbols=BTC-USD").status == 503);
+    let head = format!("POST /prices HTTP/1.1\r\nHost: x\r\n{FORM}Content-Length: 100\r\nExpect: 100-continue\r\n\r\n");
+    let mut unsent = write(service.address, &head);
+    // the server says so when it begins to read the form: then the place is taken
+    let mut expected = [0; "HTTP/1.1 100 Continue\r\n\r\n".len()];
+    unsent.read_exact(&mut expected).unwrap();
+    assert_eq!(post(service.address, "/prices", FORM, "symbols=BTC-USD").status, 503, "others are shed");
+    unsent.write_all(b"symbols=").unwrap();
     let reply = read(unsent);
     assert_eq!((reply.status, reply.header("connection")), (408, Some("close")), "{reply:?}");
     assert_eq!(reply.json()["type"], "/problems/slow-body");
