@@ -75,6 +75,7 @@ pub(super) fn of_meaning(source: &SourceSettings, settings: &Settings) -> Mark {
         batch: _,
         join: _,
         unknown_kills: _,
+        not_found_denies: _,
         limits: _,
         cost: _,
         timeout: _,

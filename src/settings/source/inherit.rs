@@ -14,7 +14,12 @@ impl SourceTable {
         if self.reads_otherwise_than(base) {
             return None;
         }
-        let holds = |example: &&Example| self.still_asks_for(example) && !self.renames_what_is_in(example, base);
+        let another_404 = self.not_found.is_some() && self.not_found != base.not_found;
+        let holds = |example: &&Example| {
+            self.still_asks_for(example)
+                && !self.renames_what_is_in(example, base)
+                && !(another_404 && example.status == 404)
+        };
         base.examples.as_ref().map(|examples| examples.iter().filter(holds).cloned().collect())
     }
 

@@ -12,12 +12,16 @@ units = { L = "GBp" }
 examples = [
     { about = "one", asked = ["BTC-USD"], body = '{"XBTUSD":1}' },
     { about = "two", asked = ["ETH-USD", "EUR-USD"], body = '{"ETHUSD":2}' },
+    { about = "404", asked = ["LTC-USD"], status = 404, body = "", error = "http_status" },
 ]
 "#;
 
+/// The examples that are left, but for the one about a 404.
+
 fn left(own: &str) -> Vec<String> {
     let source = table(own).over(table(BASE));
-    source.examples.unwrap_or_default().into_iter().map(|example| example.about).collect()
+    let left = source.examples.unwrap_or_default().into_iter().map(|example| example.about);
+    left.filter(|about| about != "404").collect()
 }
 
 #[test]
@@ -57,6 +61,12 @@ fn an_example_about_a_symbol_that_is_called_otherwise_or_not_asked_for_is_not_in
         assert_eq!(left(own), [stays], "{own}");
     }
     assert_eq!(left("currencies = [\"EUR\"]"), [] as [&str; 0]);
+}
+
+#[test]
+fn an_example_with_a_404_is_not_inherited_where_a_404_says_something_else() {
+    let examples = |own: &str| table(own).over(table(BASE)).examples.unwrap_or_default().len();
+    assert_eq!((examples(""), examples("not_found = \"unknown_symbol\"")), (3, 2));
 }
 
 #[test]
