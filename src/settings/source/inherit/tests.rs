@@ -17,7 +17,6 @@ examples = [
 "#;
 
 /// The examples that are left, but for the one about a 404.
-
 fn left(own: &str) -> Vec<String> {
     let source = table(own).over(table(BASE));
     let left = source.examples.unwrap_or_default().into_iter().map(|example| example.about);
