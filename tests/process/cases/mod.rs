@@ -4,6 +4,7 @@
 mod bodies;
 mod book;
 mod clock;
+mod refusals;
 
 use std::net::SocketAddr;
 
