@@ -89,7 +89,7 @@ pub struct Surroundings {
     pub clock: Clock,
     /// Where calls run.
     pub tasks: TaskTracker,
-    /// What one call may take in all: `server.timeout`, never a caller's.
+    /// What one call may take in all, unless a caller waits longer for its turn: `server.timeout`.
     pub budget: Duration,
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Whoever asks for a symbol that is already in the air waits for that call. Symbols of several requests travel in one
 //! batch for as long as it waits for its turn. A call goes on while anybody waits for it, and is cancelled with the last who
-//! leaves; how long one caller waits harms nobody else.
+//! leaves; it waits for its turn as long as the most patient of them. Where one unknown symbol fails a whole call, it is hunted
+//! apart from what is known.
 
 mod arrival;
 mod attempt;
@@ -242,6 +243,9 @@ impl Inner {
         let room = |units| self.parts.account.room(units, now, sends_by);
         let (hunted, left) = self.part_hunted(flights, left, now);
         let (hunted, left) = (self.hunt(flights, &hunted, ask, now), &left[..]);
+        if left.is_empty() {
+            return hunted;
+        }
         let mut groups = self.group(flights, left, now);
         if room(self.units(&groups) + 1).0 <= self.units(&groups) {
             // this request takes the last there is: others may have waited longer
@@ -262,7 +266,8 @@ impl Inner {
     }
 
     /// The symbols that are hunted, and the others.
-    fn part_hunted(&self, flights: &Flights, symbols: &[Symbol], now: Instant) -> (Vec<Symbol>, Vec<Symbol>) {
+    fn part_hunted(&self, flights: &mut Flights, symbols: &[Symbol], now: Instant) -> (Vec<Symbol>, Vec<Symbol>) {
+        flights.hunt.suspects.forget_old(now);
         let is_hunted = |symbol: &Symbol| flights.is_hunted(symbol, self.tier(flights, symbol, now));
         symbols.iter().cloned().partition(is_hunted)
     }

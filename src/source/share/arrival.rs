@@ -126,7 +126,7 @@ impl Arrival {
             match &outcome.failure {
                 None => flights.hunt.suspects.clear(symbol, self.is_news),
                 Some(failure) if failure.error.denies_symbol() => {
-                    flights.hunt.suspects.fail(std::slice::from_ref(symbol));
+                    flights.hunt.suspects.fail(std::slice::from_ref(symbol), Instant::now());
                 }
                 Some(_) => {}
             }

@@ -35,6 +35,9 @@ impl Inner {
         }
         let (hunted, left) = self.part_hunted(flights, left, now);
         let (mut waits, left) = (self.try_to_hunt(flights, &hunted, ask, now), &left[..]);
+        if left.is_empty() {
+            return waits;
+        }
         let mut groups = self.group(flights, left, now);
         let (mut granted, refusal) = self.room_at_once(self.units(&groups), now);
         if granted < self.units(&groups) {

@@ -129,7 +129,7 @@ impl Inner {
         flights.unknown_kills = true;
         flights.hunt.last_words = error.to_string();
         let symbols: Vec<Symbol> = passengers.iter().map(|passenger| passenger.symbol.clone()).collect();
-        flights.hunt.suspects.fail(&symbols);
+        flights.hunt.suspects.fail(&symbols, Instant::now());
         for passenger in passengers.into_iter().filter(Passenger::is_awaited) {
             let (symbol, outcome) = (passenger.symbol.clone(), passenger.told.subscribe());
             let alone = Batch::of(vec![passenger], self.parts.batching.cost_per_symbol, failed.times());
@@ -164,6 +164,7 @@ impl Inner {
     fn next_step(self: &Arc<Self>) -> Step {
         let mut flights = self.lock();
         let now = Instant::now();
+        flights.hunt.suspects.forget_old(now);
         for symbol in flights.hunt.waiting(|alone| !alone.is_awaited()) {
             flights.hunt.take(&symbol);
             flights.air.remove(&symbol);

@@ -6,6 +6,9 @@
 //! never asked.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::symbol::Symbol;
 
@@ -18,6 +21,9 @@ const FAILURES: u32 = 3;
 /// After so many symbols in a row that turned out to be unknown, what was never asked is asked one by one too.
 const UNKNOWN: u32 = 2;
 
+/// How long failures in a row say something of what is asked next.
+const LATELY: Duration = Duration::from_secs(60);
+
 /// What is known of the symbols that may fail a whole call.
 #[derive(Debug, Default)]
 pub(super) struct Suspects {
@@ -28,6 +34,8 @@ pub(super) struct Suspects {
     failed_in_a_row: u32,
     /// How many symbols have turned out to be unknown since.
     unknown_in_a_row: u32,
+    /// When a call failed last.
+    failed: Option<Instant>,
     /// Grows with everything that must outlive a restart.
     revision: u64,
 }
@@ -41,6 +49,13 @@ impl Suspects {
     /// Whether so many symbols were unknown lately that what was never asked is a suspect as well.
     pub(super) fn are_many(&self) -> bool {
         self.unknown_in_a_row >= UNKNOWN
+    }
+
+    /// Forgets failures in a row that are too long ago to say anything of what is asked now.
+    pub(super) fn forget_old(&mut self, now: Instant) {
+        if self.failed.is_none_or(|failed| failed + LATELY < now) {
+            (self.failed_in_a_row, self.unknown_in_a_row) = (0, 0);
+        }
     }
 
     /// Which of the wanted symbols to ask next in one call: of those that come first in `wanted` a part of their group, and what
@@ -73,14 +88,14 @@ impl Suspects {
     }
 
     /// A call for these failed, because at least one of them is unknown.
-    pub(super) fn fail(&mut self, asked: &[Symbol]) {
-        let is_news = asked.len() > 1 || !self.groups.iter().any(|group| group.len() == 1 && group.contains(&asked[0]));
-        if is_news {
+    pub(super) fn fail(&mut self, asked: &[Symbol], now: Instant) {
+        let asked: BTreeSet<Symbol> = asked.iter().cloned().collect();
+        if asked.len() > 1 || !self.groups.contains(&asked) {
+            self.failed = Some(now);
             self.failed_in_a_row = self.failed_in_a_row.saturating_add(1);
             self.unknown_in_a_row = self.unknown_in_a_row.saturating_add(u32::from(asked.len() == 1));
             self.revision += 1;
         }
-        let asked: BTreeSet<Symbol> = asked.iter().cloned().collect();
         // what failed with them before is cleared: these alone are enough to explain it
         self.groups.retain(|group| group.is_disjoint(&asked));
         self.groups.push(asked);

@@ -27,7 +27,7 @@ fn calls(all: &[Symbol], unknown: &BTreeSet<Symbol>, expected: &BTreeSet<Symbol>
         };
         assert!(!asked.is_empty(), "it ends");
         if asked.iter().any(|symbol| unknown.contains(symbol)) {
-            suspects.fail(&asked);
+            suspects.fail(&asked, Instant::now());
             if let [symbol] = &asked[..] {
                 open.retain(|other| other != symbol);
             }
@@ -62,7 +62,7 @@ fn what_others_have_quoted_is_asked_first() {
 fn what_is_unknown_for_certain_is_asked_alone_and_takes_nothing_down_any_more() {
     let all = symbols(4);
     let mut suspects = Suspects::default();
-    suspects.fail(&all[..1]);
+    suspects.fail(&all[..1], Instant::now());
     assert!(suspects.contains(&all[0]) && !suspects.contains(&all[1]));
     assert_eq!(suspects.next(&all, |_| false), all[..1]);
 }
@@ -76,10 +76,22 @@ fn where_all_are_unknown_it_costs_little_more_than_asking_each_alone() {
 }
 
 #[test]
+fn failures_of_long_ago_say_nothing_of_what_is_asked_now() {
+    let (all, now) = (symbols(2), Instant::now());
+    let mut suspects = Suspects::default();
+    suspects.fail(&all[..1], now);
+    suspects.fail(&all[1..], now);
+    suspects.forget_old(now + LATELY);
+    assert!(suspects.are_many());
+    suspects.forget_old(now + LATELY + Duration::from_millis(1));
+    assert!(!suspects.are_many() && suspects.contains(&all[0]));
+}
+
+#[test]
 fn no_more_are_remembered_than_there_is_room_for() {
     let mut suspects = Suspects::default();
     for number in 0..2 * MOST {
-        suspects.fail(&[Symbol::parse(&format!("X{number}-USD")).unwrap()]);
+        suspects.fail(&[Symbol::parse(&format!("X{number}-USD")).unwrap()], Instant::now());
     }
     assert_eq!(suspects.groups.len(), MOST);
     assert!(suspects.contains(&Symbol::parse(&format!("X{}-USD", 2 * MOST - 1)).unwrap()));
@@ -89,10 +101,10 @@ fn no_more_are_remembered_than_there_is_room_for() {
 fn what_was_learned_is_the_same_after_a_restart() {
     let all = symbols(6);
     let mut before = Suspects::default();
-    before.fail(&all[..3]);
-    before.fail(&all[5..]);
+    before.fail(&all[..3], Instant::now());
+    before.fail(&all[5..], Instant::now());
     let mut after = Suspects::default();
-    after.fail(&all[2..5]);
+    after.fail(&all[2..5], Instant::now());
     after.restore(before.remember());
     // what is known here already stands, and no symbol is in two groups
     assert_eq!(after.remember(), [all[2..5].to_vec(), all[..2].to_vec(), all[5..].to_vec()]);
