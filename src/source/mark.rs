@@ -5,7 +5,6 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use secrecy::ExposeSecret;
 
-use super::set_up::set_classes;
 use crate::settings::Settings;
 use crate::settings::source::SourceSettings;
 
@@ -20,7 +19,8 @@ pub(super) fn of_keys(settings: &Settings, account: &str) -> Option<u16> {
 /// what is made of its replies. Keys that are filled in are not among it: another key gets the same quotes.
 pub(super) fn of_meaning(source: &SourceSettings, settings: &Settings) -> u16 {
     let asked = (&source.url, source.method, &source.body, &source.headers);
-    let called = (&source.format, &source.rename, &source.ids, &source.aliases, &source.spelled, set_classes(settings));
+    let called =
+        (&source.format, &source.rename, &source.ids, &source.aliases, &source.spelled, settings.symbols.classes());
     let read = (&source.units, source.reply, &source.jq);
     mark(format!("{asked:?}{called:?}{read:?}"))
 }

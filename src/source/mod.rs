@@ -56,7 +56,6 @@ use record::Record;
 use retry::RetryPolicy;
 use share::{Batching, Parts, Share, Stack};
 
-pub(crate) use set_up::set_classes;
 pub use set_up::{SetupError, set_up};
 
 /// A future that owns all it needs.
