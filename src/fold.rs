@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::convert::Conversion;
 use crate::decimal::basis_points;
+use crate::hours::Hours;
 use crate::quote::{Outcome, Session};
 use crate::symbol::{Currency, Symbol};
 
@@ -53,6 +54,8 @@ pub struct Rule {
     pub currency: Option<Currency>,
     /// Whether its prices are points, and in no currency: an index.
     pub in_points: bool,
+    /// When the symbol's market is open; `None` where that is not known.
+    pub hours: Option<Hours>,
 }
 
 /// What to do with fewer quotes than `required`.

@@ -37,6 +37,7 @@ fn rule(required: usize) -> Rule {
         max_age: None,
         currency: None,
         in_points: false,
+        hours: None,
     }
 }
 

@@ -39,6 +39,7 @@ pub(crate) fn rule() -> Rule {
         max_age: None,
         currency: None,
         in_points: false,
+        hours: None,
     }
 }
 

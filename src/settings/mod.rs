@@ -220,6 +220,7 @@ impl Settings {
             max_age,
             currency: self.symbols.currency(symbol).cloned().or_else(|| self.bare_currency(symbol)),
             in_points: class == Class::Index && symbol.legs().is_none(),
+            hours: None,
         }
     }
 

@@ -96,6 +96,14 @@ impl Batch {
         cabin.passengers.iter().map(|passenger| passenger.symbol.clone()).collect()
     }
 
+    /// The symbol it asks for, if it is one alone.
+    pub fn only_symbol(&self) -> Option<Symbol> {
+        match &self.lock().passengers[..] {
+            [passenger] => Some(passenger.symbol.clone()),
+            _ => None,
+        }
+    }
+
     /// When it was last sent; `None` if no call was made.
     pub fn sent(&self) -> Option<Instant> {
         self.lock().sent
