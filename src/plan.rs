@@ -154,7 +154,8 @@ impl Plan {
 
 impl Errand {
     fn only(source: usize, due: Vec<(Symbol, Need)>, basis: Basis<'_>) -> Self {
-        let ask = Ask { arrived: basis.question.arrived.monotonic, due, riders: Vec::new() };
+        let (arrived, until) = (basis.question.arrived.monotonic, basis.question.deadline());
+        let ask = Ask { arrived, until, due, riders: Vec::new() };
         Errand { source, ask, settled: Vec::new() }
     }
 
@@ -181,7 +182,7 @@ impl Errand {
 
 /// Whether a quote is young enough to be folded.
 pub fn is_usable(quote: &Quote, origin: &Origin, usable_for: Duration, now: Moment) -> bool {
-    let old = age(now.wall, quote.observed_at.unwrap_or(quote.received_at));
+    let old = age(now.wall, quote.aged_from());
     let allowed = i128::try_from(usable_for.as_millis()).unwrap_or(i128::MAX).saturating_add(origin.lag_ms.into());
     i128::try_from(old.as_millis()).is_ok_and(|old| old <= allowed)
 }

@@ -103,6 +103,8 @@ pub struct ClassSettings {
     pub disagree_beyond: Decimal,
     /// What a listing without an exchange's suffix is in; of [`Class::Equity`] alone.
     pub bare_currency: Option<MoneyCode>,
+    /// A book whose sides are farther apart than this does not count; a fraction. No book of an index or a fund ever does.
+    pub book_within: Decimal,
 }
 
 /// What is set for one symbol.
@@ -214,6 +216,7 @@ impl Settings {
             below_quorum: set.below_quorum,
             outlier_beyond: set.outlier_beyond,
             disagree_beyond: set.disagree_beyond,
+            book_within: class.has_books().then_some(set.book_within),
             usable_for: set.usable_for,
             fallback_for: set.fallback_for,
             closed_for: class.closes().then_some(set.closed_for),

@@ -36,6 +36,8 @@ pub struct RuleTable {
     pub disagree_beyond: Option<Percent>,
     /// What a listing without an exchange's suffix is in; shares alone have it.
     pub bare_currency: Option<MoneyCode>,
+    /// A book whose sides are farther apart than this does not count.
+    pub book_within: Option<Percent>,
 }
 
 impl ClassSettings {
@@ -58,6 +60,7 @@ impl ClassSettings {
             outlier_beyond: Decimal::new(2, 2),
             disagree_beyond: Decimal::new(3, 2),
             bare_currency: None,
+            book_within: Decimal::new(2, 2),
         }
     }
 
@@ -75,6 +78,7 @@ impl ClassSettings {
                 fallback_for: days(1),
                 below_quorum: Some(BelowQuorum::Degrade),
                 bare_currency: Some(MoneyCode::USD).filter(|_| class == Class::Equity),
+                book_within: class.has_books().then_some(Percent(Decimal::new(1, 2))),
                 ..nothing
             },
             Class::Fx => RuleTable {
@@ -83,6 +87,7 @@ impl ClassSettings {
                 fallback_for: days(1),
                 outlier_beyond: Some(Percent(Decimal::new(5, 3))),
                 disagree_beyond: Some(Percent(Decimal::new(1, 2))),
+                book_within: Some(Percent(Decimal::new(3, 3))),
                 ..nothing
             },
             // one net asset value a day
@@ -111,6 +116,7 @@ impl ClassSettings {
             outlier_beyond: table.outlier_beyond.map_or(self.outlier_beyond, |share| share.0),
             disagree_beyond: table.disagree_beyond.map_or(self.disagree_beyond, |share| share.0),
             bare_currency: table.bare_currency.or(self.bare_currency),
+            book_within: table.book_within.map_or(self.book_within, |share| share.0),
         }
     }
 

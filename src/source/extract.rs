@@ -18,6 +18,7 @@ use jiff::Timestamp;
 
 use self::row::{Context, Row};
 use self::status::Statuses;
+use self::time::Times;
 use super::error::{Scope, SourceError};
 use super::filter::{Effort, Filter, MOST_ROWS, Rows, RunError};
 use super::scrub::Scrub;
@@ -203,7 +204,7 @@ impl Extractor {
         let named = row.symbol_of(asked.len()).map_err(|why| self.malformed(&why))?;
         let requested = named.as_deref().map(|named| self.spelling.requested_as(named));
         // a time that cannot be read makes the row malformed when it is read as a whole
-        let time = time::observed_at(row).unwrap_or_default();
+        let time = Times::of(row).unwrap_or_default().newest();
         let mut was_asked = false;
         for one in asked.iter_mut().filter(|one| requested.is_none() || requested == one.spelled.as_deref()) {
             was_asked = true;
@@ -223,7 +224,11 @@ impl Extractor {
         if row.is_error() {
             return Err(row.failure(context).unwrap_or_else(|why| self.malformed(&why)));
         }
-        row.quote(context, |stated| self.unit(symbol, stated)).map_err(|why| self.malformed(&why))
+        let quote = row.quote(context, |stated| self.unit(symbol, stated));
+        let mut quote = quote.map_err(|why| self.malformed(&why))?;
+        // a coin trades day and night; the orders for everything else are withdrawn when its market closes
+        quote.no_market = quote.no_market.filter(|why| why.is_stated() || symbol.class() == Class::Crypto);
+        Ok(quote)
     }
 
     /// The currency of a symbol's prices where a row states this unit, or none, and how many decimal places they lie below it.

@@ -120,8 +120,11 @@ fn every_documented_key_stands_in_the_annotated_file() {
         ),
         ("access", "keys rate trusted_proxies cors admin_listen"),
         ("freshness", "refresh_after usable_for fallback_for closed_for refresh_floor unknown_for"),
-        ("fold", "required below_quorum outlier_beyond disagree_beyond"),
-        ("class", "refresh_after usable_for fallback_for below_quorum outlier_beyond disagree_beyond bare_currency"),
+        ("fold", "required below_quorum outlier_beyond disagree_beyond book_within"),
+        (
+            "class",
+            "refresh_after usable_for fallback_for below_quorum outlier_beyond disagree_beyond book_within bare_currency",
+        ),
         ("symbols", "currency class"),
         ("watch", "symbols every"),
         ("state", "path"),
