@@ -166,10 +166,10 @@ impl MoneyCode {
     pub const USD: MoneyCode = MoneyCode(*b"USD");
 
     fn parse(text: &str) -> Result<Self, String> {
-        let currency = Currency::new(text);
-        let code = <[u8; 3]>::try_from(currency.as_str().as_bytes()).ok().filter(|_| currency.is_money());
-        // pence would be taken for pounds
-        let code = code.filter(|_| Currency::of_unit(text).0 == currency);
+        // pence are not pounds
+        let (currency, places) = Currency::of_unit(text);
+        let is_whole = currency.is_money() && places == 0;
+        let code = <[u8; 3]>::try_from(currency.as_str().as_bytes()).ok().filter(|_| is_whole);
         code.map(MoneyCode).ok_or_else(|| format!("{text:?} is no money; write a code of ISO 4217 such as \"USD\""))
     }
 
