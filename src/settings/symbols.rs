@@ -75,6 +75,12 @@ impl SetClasses {
         let set = self.single.get(symbol).or_else(|| fitting().map(|(_, class)| class));
         set.copied().unwrap_or_else(|| symbol.class())
     }
+
+    /// The classes by the symbol or pattern that they are set for.
+    pub fn by_name(&self) -> BTreeMap<String, &'static str> {
+        let single = self.single.iter().map(|(symbol, class)| (symbol.to_string(), class.as_str()));
+        single.chain(self.patterns.iter().map(|(glob, class)| (glob.to_string(), class.as_str()))).collect()
+    }
 }
 
 impl From<BTreeMap<Symbol, Class>> for SetClasses {
