@@ -224,6 +224,23 @@ async fn a_source_that_is_described_otherwise_now_loses_its_quotes_for_they_may_
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_file_of_an_earlier_version_is_read_but_where_its_marks_say_nothing_quotes_are_dropped() {
+    let (settings, clock) = (crypto("alpha", "limits = [\"25/day\"]"), morning());
+    let before = Town::new(&settings, &clock, quoting);
+    before.ask("symbols=BTC-USD").await;
+    let whole = String::from_utf8(saved(&before).to_bytes().unwrap()).unwrap();
+    let (front, rest) = whole.split_once("\"meanings\":{").unwrap();
+    let (_, rest) = rest.split_once('}').unwrap();
+    for (meanings, quotes) in [("{\"alpha\":4712}", 0), ("{}", 0)] {
+        let earlier = State::parse(format!("{front}\"meanings\":{meanings}{rest}").as_bytes()).unwrap();
+        let after = Town::new(&settings, &clock, quoting);
+        let restored = restored(&after, earlier);
+        assert_eq!((restored.quotes, restored.dropped), (quotes, 1 - quotes), "{meanings}");
+        assert_eq!(after.left("alpha"), [24, 4], "what was spent stays spent");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn of_who_is_not_configured_too_calls_of_later_than_now_count_as_made_now() {
     let clock = morning();
     let (alpha, beta) = (crypto("alpha", "limits = [\"25/day\"]"), crypto("beta", ""));
