@@ -134,7 +134,8 @@ fn judge(bid: Option<Decimal>, ask: Option<Decimal>, quote: &Quote, origin: &Ori
         (None, None) => return None,
         _ => return Some(Book::OneSided),
     };
-    let is_older = quote.observed_at.zip(quote.book_at).is_some_and(|(last, book)| book < last);
+    let last_at = quote.observed_at.filter(|_| quote.last().is_some());
+    let is_older = last_at.zip(quote.book_at).is_some_and(|(last, book)| book < last);
     Some(match rule.book_within {
         None => Book::Untraded,
         Some(_) if bid > ask => Book::Crossed,
