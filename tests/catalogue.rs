@@ -8,6 +8,7 @@ mod catalogue {
     mod mistakes;
     mod names;
     mod patterns;
+    mod refusals;
     mod wrong_price;
 }
 

@@ -2,6 +2,7 @@
 //! through the real program against a vendor on loopback, and has its right price or an honest refusal.
 
 mod book;
+mod refusals;
 
 use std::net::SocketAddr;
 
