@@ -11,6 +11,7 @@ mod judged;
 mod ladder;
 mod names;
 mod price;
+mod skew;
 mod status;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -56,8 +57,10 @@ pub struct Rule {
     pub closed_for: Option<Duration>,
     /// No quote older than this may be used at all: what the caller asked for.
     pub max_age: Option<Duration>,
-    /// The currency that settings fix for this symbol.
+    /// The currency that settings fix for this symbol, or for all listings in the United States.
     pub currency: Option<Currency>,
+    /// Whether its prices are points, and in no currency: an index.
+    pub in_points: bool,
     /// When the symbol's market is open; `None` where that is not known.
     pub hours: Option<Hours>,
 }

@@ -93,6 +93,10 @@ fn report(service: &Quotefold, draining: bool, now: Moment) -> Report {
         "prices".to_owned(),
         [Check { status: if nothing_to_show { Health::Fail } else { Health::Pass }, output }],
     );
+    let skew = service.clock.skew(now);
+    let status = if skew.is_some() { Health::Warn } else { Health::Pass };
+    let output = skew.map(|skew| format!("{skew}: {}", skew.witnesses()));
+    checks.insert("clock".to_owned(), [Check { status, output }]);
     if !service.settings.watch.symbols.is_empty() {
         let output = service.watched.lacking();
         let status = if output.is_some() { Health::Warn } else { Health::Pass };

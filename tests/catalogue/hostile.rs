@@ -16,6 +16,7 @@ fn read(extractor: &Extractor, status: u16, body: &[u8], asked: &[Symbol]) -> Re
         status,
         body,
         retry_after: None,
+        redirect: None,
         date: None,
         received_at: Timestamp::UNIX_EPOCH,
         latency: Duration::ZERO,

@@ -37,6 +37,7 @@ fn outcomes(extractor: &Extractor, status: u16, body: &str, asked: &[Symbol]) ->
         status,
         body: body.as_bytes().to_vec(),
         retry_after: None,
+        redirect: None,
         date: None,
         received_at: Timestamp::UNIX_EPOCH,
         latency: Duration::ZERO,
