@@ -114,7 +114,8 @@ pub struct Folded {
     pub divergence_bps: Option<Decimal>,
     /// The oldest time that the used quotes state; `None` if none states one.
     pub observed_at: Option<Timestamp>,
-    /// What its age counts from: the oldest of the used quotes' `observed_at`, or `received_at` where there is none.
+    /// What its age counts from: the oldest of the used quotes' `observed_at`, or where there is none, of `book_at` and
+    /// `received_at` the earlier.
     pub aged_from: Timestamp,
 }
 

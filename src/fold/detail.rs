@@ -91,7 +91,7 @@ fn below_quorum(price: &Price) -> String {
     if used(price).count() >= needed {
         return weak_rates(price);
     }
-    if price.covering < needed && here.len() >= price.covering {
+    if (1..needed).contains(&price.covering) && here.len() >= price.covering {
         let (vendor, covers) = if price.covering == 1 { ("vendor", "covers") } else { ("vendors", "cover") };
         return format!(
             "of those asked, only {} {vendor} {covers} {}; {needed} are needed",
