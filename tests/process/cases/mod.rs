@@ -5,6 +5,7 @@ mod bodies;
 mod book;
 mod clock;
 mod currency;
+mod first_answers;
 mod refusals;
 
 use std::net::SocketAddr;
