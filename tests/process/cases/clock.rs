@@ -69,6 +69,7 @@ fn times_that_three_sources_state_thirty_seconds_ahead_are_refused_and_our_clock
     assert!(output.ends_with(" s slow: the times that 3 sources state say so"), "{output}");
     town.entry("ETH-USD");
     town.get("/health");
+    until("the log tells it", || !told(&town.program).is_empty());
     assert_eq!(told(&town.program).len(), 1, "{:?}", told(&town.program));
 }
 
