@@ -15,6 +15,12 @@ pub use currency::Currency;
 pub use error::SymbolError;
 pub use tables::Exchange;
 
+/// The suffixes of the exchanges that are known.
+#[cfg(test)]
+pub(crate) fn suffixes() -> impl Iterator<Item = &'static str> {
+    tables::EXCHANGES.iter().map(|exchange| exchange.suffix)
+}
+
 /// The longest text that can name a symbol, in characters.
 pub const LONGEST: usize = 32;
 
@@ -147,9 +153,24 @@ impl Symbol {
         }
     }
 
-    /// Whether a quote without a currency is in dollars: true for listings in the United States only.
+    /// Whether it has neither the suffix of a known exchange nor the form of an index or a pair: a listing in the United
+    /// States, or something of which nothing is known.
     pub fn is_united_states(&self) -> bool {
         self.kind == Kind::UnitedStates
+    }
+
+    /// Whether it is spelled like a listing in the United States: one to five letters, perhaps with a class or series behind
+    /// a dot. An ISIN, a numeric code and a suffix of which nothing is known are not.
+    pub fn is_us_listing(&self) -> bool {
+        let (ticker, series) = self.text.split_once('.').unwrap_or((&self.text, "A"));
+        let is_letters = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphabetic());
+        // classes, units and rights have one letter; preferred shares PR and perhaps their series; warrants WS
+        let is_series = series.len() == 1 || series == "WS" || series.starts_with("PR") && series.len() <= 3;
+        self.is_united_states()
+            && (1..=5).contains(&ticker.len())
+            && is_letters(ticker)
+            && is_letters(series)
+            && is_series
     }
 
     /// The currency its spelling fixes: a pair's right-hand leg.

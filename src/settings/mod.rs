@@ -22,6 +22,7 @@ use rust_decimal::Decimal;
 use serde::Deserialize;
 
 use crate::fold::{BelowQuorum, Rule};
+use crate::hours::Hours;
 use crate::source::spelling::Spelling;
 use crate::symbol::{Class, Currency, Symbol};
 use access::AccessSettings;
@@ -87,6 +88,8 @@ pub struct ClassSettings {
     pub fallback_for: Duration,
     /// How long a closed market's last quotes stand.
     pub closed_for: Duration,
+    /// Whether the known hours of markets are gone by. Without them a market is taken to be closed by its quotes alone.
+    pub hours: bool,
     /// A caller's `refresh_after` below it is raised to it.
     pub refresh_floor: Duration,
     /// How long a source's "unknown symbol" is believed.
@@ -215,7 +218,8 @@ impl Settings {
             closed_for: class.closes().then_some(set.closed_for),
             max_age,
             currency: self.symbols.get(symbol).and_then(|set| set.currency.clone()),
-            hours: None,
+            // what a name of the user's own stands for, and where that trades, only the user knows
+            hours: if set.hours && !self.is_own_name(symbol) { Hours::of(symbol, class) } else { None },
         }
     }
 

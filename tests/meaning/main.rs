@@ -7,6 +7,7 @@
 
 mod conversion;
 mod derived;
+mod hours;
 mod laws;
 mod names;
 mod reserve;
