@@ -85,10 +85,10 @@ impl File {
                 Ok(())
             }
             "week" => self.current()?.read_week(rest),
-            "closed" => self.current()?.except(Vec::new(), rest),
+            "closed" => self.current()?.except(&[], rest),
             "only" => {
                 let (hours, days) = rest.split_once(' ').ok_or("hours, a year and days are expected")?;
-                self.current()?.except(spans(hours)?, days)
+                self.current()?.except(&spans(hours)?, days)
             }
             _ => Err("the keyword is unknown"),
         }
@@ -152,11 +152,11 @@ impl Calendar {
     }
 
     /// Days of a year that differ from the week.
-    fn except(&mut self, hours: Vec<Span>, rest: &str) -> Result<(), &'static str> {
+    fn except(&mut self, hours: &[Span], rest: &str) -> Result<(), &'static str> {
         let mut words = rest.split_whitespace();
         let year = words.next().ok_or("a year is expected")?;
         for day in words {
-            if self.exceptions.insert(date(&format!("{year}-{day}"))?, hours.clone()).is_some() {
+            if self.exceptions.insert(date(&format!("{year}-{day}"))?, hours.to_vec()).is_some() {
                 return Err("a day stands there twice");
             }
         }

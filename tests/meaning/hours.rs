@@ -291,9 +291,15 @@ fn each_source_is_held_to_its_own_lag() {
     let night = new_york("2026-11-17 22:00");
     let late = |source, before: SignedDuration, lag| Says { lag, ..last(source, close - before) };
     let status = |one, other| fold_at("AAPL", night, &[one, other]).status;
-    assert_eq!(status(late("a", MINUTE * 25, MINUTE * 0), late("b", MINUTE * 45, MINUTE * 20)), Status::Ok);
-    assert_eq!(status(late("a", MINUTE * 26, MINUTE * 0), late("b", MINUTE * 45, MINUTE * 20)), STALE_FALLBACK);
-    assert_eq!(status(late("a", MINUTE * 25, MINUTE * 0), late("b", MINUTE * 46, MINUTE * 20)), STALE_FALLBACK);
+    assert_eq!(status(late("a", MINUTE * 25, SignedDuration::ZERO), late("b", MINUTE * 45, MINUTE * 20)), Status::Ok);
+    assert_eq!(
+        status(late("a", MINUTE * 26, SignedDuration::ZERO), late("b", MINUTE * 45, MINUTE * 20)),
+        STALE_FALLBACK
+    );
+    assert_eq!(
+        status(late("a", MINUTE * 25, SignedDuration::ZERO), late("b", MINUTE * 46, MINUTE * 20)),
+        STALE_FALLBACK
+    );
     // a daily source that has not seen today's close does not make a feed that died at noon the close
     let daily = Says { lag: HOUR * 24, ..last("daily", new_york("2026-11-16 16:00")) };
     let dead = last("dead", new_york("2026-11-16 12:00"));
