@@ -152,7 +152,8 @@ impl Plan {
 
 impl Errand {
     fn only(source: usize, due: Vec<(Symbol, Need)>, basis: Basis<'_>) -> Self {
-        let ask = Ask { arrived: basis.question.arrived.monotonic, due, riders: Vec::new() };
+        let (arrived, until) = (basis.question.arrived.monotonic, basis.question.deadline());
+        let ask = Ask { arrived, until, due, riders: Vec::new() };
         Errand { source, ask, settled: Vec::new() }
     }
 

@@ -26,6 +26,7 @@ pub struct Profile {
     origins: BTreeMap<Class, Arc<Origin>>,
     plain: Arc<Origin>,
     meaning: u16,
+    serves_for: Duration,
 }
 
 impl Profile {
@@ -42,12 +43,19 @@ impl Profile {
         let origins = source.classes.iter().map(|class| (*class, origin(lag_ms(*class)))).collect();
         let plain = origin(milliseconds(source.lag));
         let meaning = mark::of_meaning(&source, settings);
-        Profile { settings: source, extractor, mirrors: Mirrors::default(), origins, plain, meaning }
+        let serves_for = source.classes.iter().map(|class| settings.of_class(*class).fallback_for).max();
+        let serves_for = serves_for.unwrap_or_default();
+        Profile { settings: source, extractor, mirrors: Mirrors::default(), origins, plain, meaning, serves_for }
     }
 
     /// The source's name.
     pub fn name(&self) -> &str {
         &self.settings.name
+    }
+
+    /// How long after a quote it still counts as serving: the longest `fallback_for` of its classes.
+    pub fn serves_for(&self) -> Duration {
+        self.serves_for
     }
 
     /// A mark of what its quotes are about: under the same name a source may be described otherwise after a restart.

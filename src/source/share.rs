@@ -23,7 +23,7 @@ use tokio_util::task::TaskTracker;
 use tower::util::BoxCloneSyncService;
 
 use super::account::Account;
-use super::batch::{Batch, Reply};
+use super::batch::{Batch, Reply, Times};
 use super::breaker::Breaker;
 use super::error::SourceError;
 use super::record::Record;
@@ -65,7 +65,7 @@ pub struct Parts {
     pub places: usize,
     /// Whether it is asked at all.
     pub breaker: Arc<Breaker>,
-    /// What one call may take in all, waiting for its turn included.
+    /// What one call may take in all, waiting for its turn included, unless a caller waits longer for it.
     pub budget: Duration,
 }
 
@@ -104,6 +104,7 @@ struct Flights {
 struct Flight {
     outcome: watch::Receiver<Option<Outcome>>,
     number: u64,
+    batch: Batch,
     /// The batch's life: as long as it can be upgraded, somebody waits and the call goes on.
     life: Weak<DropGuard>,
 }
@@ -113,6 +114,8 @@ struct Flight {
 pub struct Ask {
     /// When the request arrived: what landed since then is fresh enough for it.
     pub arrived: Instant,
+    /// When whoever asks leaves: a call may wait so long for its turn, and never less than its budget.
+    pub until: Instant,
     /// What it needs, in the order in which scarce calls are given out.
     pub due: Vec<(Symbol, Need)>,
     /// What it asked for and needs no call; may ride along where there is room.
@@ -138,7 +141,7 @@ impl Share {
         let now = Instant::now();
         let mut flights = self.0.lock();
         let (mut waits, left) = self.0.join_all(&mut flights, ask, Patience::Waits, now);
-        waits.extend(self.0.start(&mut flights, &left, &ask.riders, now));
+        waits.extend(self.0.start(&mut flights, &left, ask, now));
         waits
     }
 
@@ -149,7 +152,7 @@ impl Share {
         let now = Instant::now();
         let mut flights = self.0.lock();
         let (mut waits, left) = self.0.join_all(&mut flights, ask, Patience::OnlyTries, now);
-        waits.extend(self.0.try_to_start(&mut flights, &left, &ask.riders, now));
+        waits.extend(self.0.try_to_start(&mut flights, &left, ask, now));
         waits
     }
 
@@ -170,16 +173,22 @@ impl Flights {
         self.air.values().map(|flight| flight.number).collect::<HashSet<_>>().len()
     }
 
-    /// Joins the flight of a symbol, if its call goes on.
-    fn join(&self, symbol: &Symbol) -> Option<Wait> {
+    /// Joins the flight of a symbol, if its call goes on. It then waits for its turn as long as its most patient waiter.
+    fn join(&self, symbol: &Symbol, times: Times) -> Option<Wait> {
         let flight = self.air.get(symbol)?;
         let life = flight.life.upgrade()?;
+        flight.batch.allow(times);
         Some(Wait::Air { symbol: symbol.clone(), outcome: flight.outcome.clone(), life })
+    }
+
+    /// Whether a symbol is in the air, and its call goes on.
+    fn is_in_air(&self, symbol: &Symbol) -> bool {
+        self.air.get(symbol).is_some_and(|flight| flight.life.strong_count() > 0)
     }
 
     fn enter(&mut self, number: u64, batch: &Batch, life: &Arc<DropGuard>, symbol: &Symbol) -> Option<Wait> {
         let outcome = batch.board(symbol)?;
-        let flight = Flight { outcome: outcome.clone(), number, life: Arc::downgrade(life) };
+        let flight = Flight { outcome: outcome.clone(), number, batch: batch.clone(), life: Arc::downgrade(life) };
         self.air.insert(symbol.clone(), flight);
         self.wanted.remove(symbol);
         Some(Wait::Air { symbol: symbol.clone(), outcome, life: Arc::clone(life) })
@@ -192,14 +201,14 @@ impl Inner {
     }
 
     /// Starts batches for what nobody has asked yet, in order; what the limits cannot bear is refused at once.
-    fn start(self: &Arc<Self>, flights: &mut Flights, left: &[Symbol], riders: &[Symbol], now: Instant) -> Vec<Wait> {
+    fn start(self: &Arc<Self>, flights: &mut Flights, left: &[Symbol], ask: &Ask, now: Instant) -> Vec<Wait> {
         if left.is_empty() {
             return Vec::new();
         }
         if let Some(cooldown) = self.parts.account.cooldown(now) {
             return self.refuse(left, &cooldown.refusal(now), cooldown.until);
         }
-        let sends_by = self.schedule(now).sends_by;
+        let sends_by = self.schedule(now, ask.until).sends_by;
         let room = |units| self.parts.account.room(units, now, sends_by);
         let mut groups = self.group(flights, left, now);
         if room(self.units(&groups) + 1).0 <= self.units(&groups) {
@@ -209,7 +218,7 @@ impl Inner {
         }
         let (granted, refusal) = room(self.units(&groups));
         let late = self.cut(&mut groups, granted);
-        let mut waits = self.send(flights, groups, left, riders, now);
+        let mut waits = self.send(flights, groups, left, ask, now);
         if let Some(refusal @ SourceError::Throttled { retry_after, .. }) = &refusal {
             let until = now + *retry_after;
             let late: Vec<Symbol> = late.into_iter().filter(|symbol| left.contains(symbol)).collect();

@@ -10,12 +10,13 @@ use quotefold::source::share::{Ask, Wait};
 use quotefold::symbol::Symbol;
 use tokio::time::{Instant, sleep};
 
-use crate::support::{Bench, FORCED, all_quoted, batching, bench, reason, symbol};
+use crate::support::{BUDGET, Bench, FORCED, all_quoted, batching, bench, reason, symbol};
 
 /// What somebody who only tries gets for these symbols.
 fn attempt(bench: &Bench, symbols: &[&str]) -> Vec<Wait> {
     let due = symbols.iter().map(|text| (symbol(text), FORCED)).collect();
-    bench.share.attempt(&Ask { arrived: Instant::now(), due, riders: Vec::new() })
+    let arrived = Instant::now();
+    bench.share.attempt(&Ask { arrived, until: arrived + BUDGET, due, riders: Vec::new() })
 }
 
 fn vendor(limits: &[&str], seats: usize) -> Bench {

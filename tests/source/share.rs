@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::{FORCED, NEED, all_quoted, batching, bench, reason, symbol};
+use crate::support::{BUDGET, FORCED, NEED, all_quoted, batching, bench, reason, symbol};
 use quotefold::clock::Clock;
 use quotefold::source::batch::Reply;
 use quotefold::source::error::SourceError;
@@ -64,7 +64,7 @@ async fn what_landed_since_a_request_arrived_is_fresh_enough_even_when_it_forces
     let bench = bench(&[], batching(1), after_100_ms);
     let arrived = Instant::now();
     bench.outcomes(bench.ask(&["BTC-USD"])).await;
-    let late = Ask { arrived, due: vec![(symbol("BTC-USD"), FORCED)], riders: vec![] };
+    let late = Ask { arrived, until: arrived + BUDGET, due: vec![(symbol("BTC-USD"), FORCED)], riders: vec![] };
     bench.outcomes(bench.share.ask(&late)).await;
     assert_eq!(bench.log.calls().len(), 1);
     advance(Duration::from_millis(1)).await;
@@ -117,7 +117,7 @@ async fn what_the_limits_cannot_bear_in_time_is_throttled_at_once_in_the_order_a
     let throttled = outcomes.iter().find(|outcome| outcome.symbol.as_str() == "E-USD").unwrap();
     let failure = throttled.failure.as_ref().unwrap();
     assert!(failure.retry_at.is_some() && failure.latency.is_none());
-    assert!(start.elapsed() <= crate::support::BUDGET);
+    assert!(start.elapsed() <= BUDGET);
     bench.settle().await;
 }
 
@@ -177,6 +177,7 @@ async fn what_needs_no_call_rides_along_where_there_is_room_but_starts_none() {
     let bench = bench(&[], batching(3), after_100_ms);
     let ask = |due: &[&str], riders: &[&str]| Ask {
         arrived: Instant::now(),
+        until: Instant::now() + BUDGET,
         due: due.iter().map(|text| (symbol(text), NEED)).collect(),
         riders: riders.iter().map(|text| symbol(text)).collect(),
     };

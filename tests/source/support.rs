@@ -174,8 +174,14 @@ impl Bench {
     }
 
     pub(crate) fn ask_with(&self, symbols: &[&str], need: Need) -> Vec<Wait> {
+        self.ask_for(symbols, need, BUDGET)
+    }
+
+    /// What a request that arrives now asks for, and how long it waits.
+    pub(crate) fn ask_for(&self, symbols: &[&str], need: Need, timeout: Duration) -> Vec<Wait> {
         let due = symbols.iter().map(|text| (symbol(text), need)).collect();
-        self.share.ask(&Ask { arrived: Instant::now(), due, riders: Vec::new() })
+        let arrived = Instant::now();
+        self.share.ask(&Ask { arrived, until: arrived + timeout, due, riders: Vec::new() })
     }
 
     pub(crate) async fn outcomes(&self, waits: Vec<Wait>) -> Vec<Outcome> {

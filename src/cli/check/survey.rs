@@ -83,7 +83,8 @@ async fn ask(service: &Quotefold) -> Vec<Outcome> {
     let mut calls = JoinSet::new();
     for (source, symbol) in service.sources.iter().zip(chosen) {
         let due = symbol.into_iter().map(|symbol| (symbol, need)).collect();
-        let ask = Ask { arrived: Instant::now(), due, riders: Vec::new() };
+        let arrived = Instant::now();
+        let ask = Ask { arrived, until: arrived + service.settings.server.timeout, due, riders: Vec::new() };
         for wait in source.share.ask(&ask) {
             let share = source.share.clone();
             calls.spawn(async move { share.arrive(wait).await });

@@ -4,6 +4,7 @@ use tokio::time::Instant;
 
 use super::{Ask, Flights, Inner, Wait};
 use crate::question::Patience;
+use crate::source::batch::Times;
 use crate::symbol::Symbol;
 
 impl Inner {
@@ -19,11 +20,12 @@ impl Inner {
         let mut left = Vec::new();
         // a batch that waits for its turn has seats for those who wait with it
         let boards = patience == Patience::Waits;
+        let times = self.schedule(now, ask.until);
         for (symbol, need) in &ask.due {
             let known = self.parts.board.known(&self.parts.origin.source, symbol, now);
             let fresh = known.filter(|known| known.is_settled(*need, now) || known.answered_since(ask.arrived));
-            let wait = fresh.map(|known| Wait::Here(Box::new(known.outcome))).or_else(|| flights.join(symbol));
-            match wait.or_else(|| if boards { self.board_open(flights, symbol, now) } else { None }) {
+            let wait = fresh.map(|known| Wait::Here(Box::new(known.outcome))).or_else(|| flights.join(symbol, times));
+            match wait.or_else(|| if boards { self.board_open(flights, symbol, times, now) } else { None }) {
                 Some(wait) => waits.push(wait),
                 None => left.push(symbol.clone()),
             }
@@ -32,12 +34,14 @@ impl Inner {
     }
 
     /// Boards the batch that is still waiting for its turn, if there is one with room.
-    fn board_open(&self, flights: &mut Flights, symbol: &Symbol, now: Instant) -> Option<Wait> {
+    fn board_open(&self, flights: &mut Flights, symbol: &Symbol, times: Times, now: Instant) -> Option<Wait> {
         let (number, batch, life) = flights.open.clone()?;
         let life = life.upgrade()?;
         if self.travels_alone(flights, symbol, now) {
             return None;
         }
-        flights.enter(number, &batch, &life, symbol)
+        let wait = flights.enter(number, &batch, &life, symbol)?;
+        batch.allow(times);
+        Some(wait)
     }
 }
