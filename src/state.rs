@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use crate::quote::Session;
+use crate::quote::{NoMarket, Session};
 
 /// The version of the file that this program writes, and the only one that it reads.
 pub const VERSION: u64 = 1;
@@ -96,6 +96,9 @@ pub struct QuoteState {
     /// The best ask.
     #[serde(with = "text::optional", default, skip_serializing_if = "Option::is_none")]
     pub ask: Option<Decimal>,
+    /// The three as they were stated, if the source states one over the price.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inverse_of: Option<SidesState>,
     /// The volume.
     #[serde(with = "text::optional", default, skip_serializing_if = "Option::is_none")]
     pub volume: Option<Decimal>,
@@ -105,14 +108,34 @@ pub struct QuoteState {
     /// The session it states.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<Session>,
-    /// When the market said it.
+    /// Why the price is that of no market.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_market: Option<NoMarket>,
+    /// When the last trade was.
     #[serde(with = "text::optional", default, skip_serializing_if = "Option::is_none")]
     pub observed_at: Option<Timestamp>,
+    /// When the market had the book.
+    #[serde(with = "text::optional", default, skip_serializing_if = "Option::is_none")]
+    pub book_at: Option<Timestamp>,
     /// When it arrived here.
     #[serde(with = "text")]
     pub received_at: Timestamp,
     /// How long that call took.
     pub latency_ms: u64,
+}
+
+/// A last price and a book as they were stated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SidesState {
+    /// The last price.
+    #[serde(with = "text::optional", default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<Decimal>,
+    /// The best bid.
+    #[serde(with = "text::optional", default, skip_serializing_if = "Option::is_none")]
+    pub bid: Option<Decimal>,
+    /// The best ask.
+    #[serde(with = "text::optional", default, skip_serializing_if = "Option::is_none")]
+    pub ask: Option<Decimal>,
 }
 
 /// Why what was found is no state.

@@ -16,15 +16,20 @@ pub(super) const AHEAD: Duration = Duration::from_secs(5);
 /// Last quotes of one closed market lie this near to each other: the close, and what trades after it.
 const SAME_CLOSE: Duration = Duration::from_secs(12 * 3600);
 
-/// The time a quote's age counts from: when the market said it, or where the source does not say, when it arrived.
+/// The time a quote's age counts from.
 pub(super) fn time_of(quote: &Quote) -> Timestamp {
-    quote.observed_at.unwrap_or(quote.received_at)
+    quote.aged_from()
 }
 
-/// Whether the time a source states lies farther ahead than clocks differ. When a quote arrived here is never the future,
+/// The time a quote's age counts from, if the source states one: that of the price, or of the book or the reply.
+pub(super) fn stated_at(quote: &Quote) -> Option<Timestamp> {
+    quote.observed_at.or(quote.book_at).map(|_| time_of(quote))
+}
+
+/// Whether a time that a source states lies farther ahead than clocks differ. When a quote arrived here is never the future,
 /// even if our own clock has been set back since.
 pub(super) fn is_future(quote: &Quote, now: Timestamp) -> bool {
-    quote.observed_at.is_some_and(|observed_at| age(observed_at, now) > AHEAD)
+    quote.observed_at.max(quote.book_at).is_some_and(|stated| age(stated, now) > AHEAD)
 }
 
 /// Whether the quote is older than the fold would look at on any rung, whatever the caller's `max_age`.
@@ -80,8 +85,8 @@ impl Closing {
         for entry in entries {
             let origin = &entry.judged.outcome.origin;
             let Some(quote) = entry.admitted() else { continue };
-            let Some(observed_at) = quote.observed_at else { continue };
-            if age(now, observed_at) <= shows_trading_for(rule, origin) {
+            let Some(stated_at) = stated_at(quote) else { continue };
+            if age(now, stated_at) <= shows_trading_for(rule, origin) {
                 is_quiet = false;
                 if origin.role != Role::Reference {
                     trading.insert(&origin.account);
@@ -90,7 +95,7 @@ impl Closing {
             if is_heard(quote, origin, rule, now) {
                 heard_from.insert(&origin.account);
             }
-            newest = newest.max(Some(observed_at));
+            newest = newest.max(Some(stated_at));
         }
         let enough = rule.required.min(covering).max(1);
         match rule.hours.and_then(|hours| hours.around(now)) {
@@ -104,23 +109,17 @@ impl Closing {
     }
 
     /// How a quote older than `usable_for` stands as one of the last of its market, if it is one.
-    fn standing(
-        self,
-        observed_at: Timestamp,
-        quote: &Quote,
-        origin: &Origin,
-        rule: &Rule,
-        now: Timestamp,
-    ) -> Option<Standing> {
+    fn standing(self, quote: &Quote, origin: &Origin, rule: &Rule, now: Timestamp) -> Option<Standing> {
+        let stated_at = stated_at(quote)?;
         match self {
             Closing::Open => None,
-            Closing::Since(newest) => (age(newest, observed_at) <= SAME_CLOSE).then_some(Standing::Last),
+            Closing::Since(newest) => (age(newest, stated_at) <= SAME_CLOSE).then_some(Standing::Last),
             // what is not renewed any more may be the last price only of us
             Closing::ByHours { .. } if !is_heard(quote, origin, rule, now) => None,
             Closing::ByHours { around, is_quiet } => {
                 let usable_for = usable_for(rule, origin);
                 let is_open = around.opened_at.is_some_and(|opened_at| age(now, opened_at) >= usable_for);
-                if !is_open && age(around.closed_at, observed_at) <= usable_for {
+                if !is_open && age(around.closed_at, stated_at) <= usable_for {
                     Some(Standing::Last)
                 } else {
                     is_quiet.then_some(Standing::Quiet)
@@ -139,8 +138,7 @@ fn standing(quote: &Quote, origin: &Origin, rule: &Rule, closing: Closing, now: 
     if age_now <= usable_for(rule, origin) {
         return Standing::Usable;
     }
-    let last = quote.observed_at.filter(|_| age_now <= closed_for);
-    let last = last.and_then(|observed_at| closing.standing(observed_at, quote, origin, rule, now));
+    let last = if age_now <= closed_for { closing.standing(quote, origin, rule, now) } else { None };
     last.unwrap_or(if age_now <= rule.fallback_for.max(closed_for) { Standing::Fallback } else { Standing::Out })
 }
 

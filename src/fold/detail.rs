@@ -112,7 +112,8 @@ fn with_last_trade(sentence: String, price: &Price) -> String {
 
 fn last_trade(price: &Price) -> Option<String> {
     let (hours, market) = (price.rule.hours?, price.market?);
-    let stated = used(price).filter_map(|judged| Some((judged, judged.outcome.quote.as_ref()?.observed_at?)));
+    let stated =
+        used(price).filter_map(|judged| Some((judged, judged.outcome.quote.as_ref().and_then(age::stated_at)?)));
     let (newest, at) = stated.max_by_key(|(_, at)| *at)?;
     // of a used quote only an old one says anything
     newest.detail.as_ref()?;

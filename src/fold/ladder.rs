@@ -6,7 +6,7 @@ use rust_decimal::Decimal;
 
 use super::admit::{Entry, Standing};
 use super::price::{Agreed, Disagreement, decide};
-use super::{BelowQuorum, Degraded, Exclusion, Folded, Rule, Status, Verdict, age};
+use super::{BelowQuorum, Book, Degraded, Exclusion, Folded, Rule, Status, Verdict, age};
 use crate::quote::{Origin, Quote, Role, Session};
 
 /// How the ladder ended.
@@ -43,8 +43,8 @@ pub(super) struct Member<'a> {
     pub(super) quote: &'a Quote,
     pub(super) standing: Standing,
     pub(super) price: Decimal,
-    pub(super) bid: Option<Decimal>,
-    pub(super) ask: Option<Decimal>,
+    /// Bid and ask of a book that counts.
+    pub(super) book: Option<(Decimal, Decimal)>,
     pub(super) verdict: &'a mut Verdict,
 }
 
@@ -223,7 +223,7 @@ impl<'a> Rung<'a> {
         let any_last = members.iter().any(|member| member.standing == Standing::Last);
         let seniority = |member: &Member<'_>| match member.standing {
             // a quote without a time may be the last one of a closed market too
-            Standing::Usable => usize::from(any_last && member.quote.observed_at.is_none()),
+            Standing::Usable => usize::from(any_last && age::stated_at(member.quote).is_none()),
             Standing::Last => 1,
             Standing::Quiet | Standing::Fallback | Standing::Out => 2,
         };
@@ -284,13 +284,13 @@ fn tried(members: &[Member<'_>], quorum: usize, rule: &Rule) -> Result<Trial, Di
 
 fn member(entry: &mut Entry) -> Option<Member<'_>> {
     let judged = &mut entry.judged;
+    let quote = judged.outcome.quote.as_ref()?;
     Some(Member {
         origin: &judged.outcome.origin,
-        quote: judged.outcome.quote.as_ref()?,
+        quote,
         standing: entry.standing,
         price: judged.price?,
-        bid: judged.bid,
-        ask: judged.ask,
+        book: quote.bid.zip(quote.ask).filter(|_| judged.book == Some(Book::Counts)),
         verdict: &mut judged.verdict,
     })
 }

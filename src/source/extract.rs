@@ -18,6 +18,7 @@ use jiff::Timestamp;
 
 use self::row::{Context, Row};
 use self::status::Statuses;
+use self::time::Times;
 use super::error::{Scope, SourceError};
 use super::filter::{Effort, Filter, MOST_ROWS, Rows, RunError};
 use super::scrub::Scrub;
@@ -202,7 +203,7 @@ impl Extractor {
         let named = row.symbol_of(asked.len()).map_err(|why| self.malformed(&why))?;
         let requested = named.as_deref().map(|named| self.spelling.requested_as(named));
         // a time that cannot be read makes the row malformed when it is read as a whole
-        let time = time::observed_at(row).unwrap_or_default();
+        let time = Times::of(row).unwrap_or_default().newest();
         let mut was_asked = false;
         for one in asked.iter_mut().filter(|one| requested.is_none() || requested == one.spelled.as_deref()) {
             was_asked = true;
@@ -223,7 +224,10 @@ impl Extractor {
             return Err(row.failure(context).unwrap_or_else(|why| self.malformed(&why)));
         }
         let unit = symbol.listing().and_then(|(_, exchange)| self.units.get(exchange.suffix));
-        row.quote(context, unit.map(String::as_str)).map_err(|why| self.malformed(&why))
+        let mut quote = row.quote(context, unit.map(String::as_str)).map_err(|why| self.malformed(&why))?;
+        // a coin trades day and night; the orders for everything else are withdrawn when its market closes
+        quote.no_market = quote.no_market.filter(|why| why.is_stated() || symbol.class() == Class::Crypto);
+        Ok(quote)
     }
 
     fn malformed(&self, why: &str) -> SourceError {

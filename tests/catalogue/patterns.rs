@@ -104,7 +104,7 @@
 //! | | | `gemini`: "a price" |
 //! | | | `okx`: "a pair against another coin" |
 //! | C11 | a bid above the ask | `tiingo-crypto`: "a price with a bid above its ask, ten days older" |
-//! | | | `src/fold/admit.rs`: `a_book_is_cleaned_and_the_price_beside_it_stands` |
+//! | | | `src/fold/book/tests.rs`: `a_book_that_does_not_count_says_why_and_leaves_the_price_alone` |
 //!
 //! ## D. Times
 //!

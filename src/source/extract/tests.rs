@@ -1,5 +1,6 @@
 //! Replies of every kind, and the outcomes that come of them.
 
+mod book;
 mod wire;
 
 use super::*;

@@ -9,19 +9,47 @@ use rust_decimal::Decimal;
 use super::row::{self, Row};
 use crate::decimal;
 
-/// The words for a time, and how many of their unit make a second.
-const WORDS: [(&str, i64); 4] = [("at", 1), ("at_ms", 1_000), ("at_us", 1_000_000), ("at_ns", 1_000_000_000)];
+/// Words for a time, and how many of their unit make a second.
+type Words = [(&'static str, i64); 4];
 
-/// The time a row states; `None` if it states none (null, zero). A time that cannot be read is an error, never left out.
-pub(super) fn observed_at(row: &Row<'_>) -> Result<Option<Timestamp>, String> {
-    let zone = match row.field("zone").and_then(row::text) {
-        Some(name) => {
-            Some(TimeZone::get(&name).map_err(|_| format!("`zone` is {name:?}, which is no IANA time zone"))?)
-        }
-        None => None,
-    };
+/// The words for the time of the last trade.
+const AT: Words = [("at", 1), ("at_ms", 1_000), ("at_us", 1_000_000), ("at_ns", 1_000_000_000)];
+/// The words for the time of the book.
+const BOOK_AT: Words =
+    [("book_at", 1), ("book_at_ms", 1_000), ("book_at_us", 1_000_000), ("book_at_ns", 1_000_000_000)];
+
+/// The times a row states.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Times {
+    /// Of the last trade.
+    pub(super) at: Option<Timestamp>,
+    /// Of the book, or of the reply as a whole.
+    pub(super) book_at: Option<Timestamp>,
+}
+
+impl Times {
+    /// Reads them; `None` for what is not stated (null, zero). A time that cannot be read is an error, never left out.
+    pub(super) fn of(row: &Row<'_>) -> Result<Self, String> {
+        let zone = zone(row)?;
+        let time = |words: &Words| stated(row, words, zone.as_ref());
+        Ok(Times { at: time(&AT)?, book_at: time(&BOOK_AT)? })
+    }
+
+    /// When the row was right: of two rows about one symbol the newer one counts.
+    pub(super) fn newest(self) -> Option<Timestamp> {
+        self.at.max(self.book_at)
+    }
+}
+
+fn zone(row: &Row<'_>) -> Result<Option<TimeZone>, String> {
+    let Some(name) = row.field("zone").and_then(row::text) else { return Ok(None) };
+    TimeZone::get(&name).map(Some).map_err(|_| format!("`zone` is {name:?}, which is no IANA time zone"))
+}
+
+/// The time that a row states with one of these words.
+fn stated(row: &Row<'_>, words: &Words, zone: Option<&TimeZone>) -> Result<Option<Timestamp>, String> {
     let mut found: Option<(&str, Timestamp)> = None;
-    for (word, per_second) in WORDS {
+    for &(word, per_second) in words {
         let Some(value) = row.field(word) else { continue };
         let text = match value {
             Val::Num(Num::Dec(text)) => text.to_string(),
@@ -30,7 +58,7 @@ pub(super) fn observed_at(row: &Row<'_>) -> Result<Option<Timestamp>, String> {
             }
             other => row::text(other).ok_or_else(|| format!("`{word}` is {other}, neither a number nor text"))?,
         };
-        let Some(time) = read(text.trim(), per_second, zone.as_ref()).map_err(|why| format!("`{word}` {why}"))? else {
+        let Some(time) = read(text.trim(), per_second, zone).map_err(|why| format!("`{word}` {why}"))? else {
             continue;
         };
         if let Some((before, _)) = found.replace((word, time)) {

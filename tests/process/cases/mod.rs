@@ -1,6 +1,7 @@
 //! What people who do this job have met: wrong labels, old trades, dead markets, refusals that are misread. Each case runs
 //! through the real program against a vendor on loopback, and has its right price or an honest refusal.
 
+mod book;
 mod hours;
 
 use std::net::SocketAddr;
