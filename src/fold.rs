@@ -11,6 +11,7 @@ mod judged;
 mod ladder;
 mod names;
 mod price;
+mod skew;
 mod status;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -131,7 +131,12 @@ impl Quotefold {
         let now = self.clock.now();
         let valuation = self.value(&plan, outcomes, question, now);
         self.record(&valuation);
-        let priced = valuation.prices.into_iter().map(|price| self.priced(price, question)).collect();
+        let skew = self.clock.skew(now);
+        let explained = |price: Price| match skew {
+            Some(skew) => price.with_skew(skew),
+            None => price,
+        };
+        let priced = valuation.prices.into_iter().map(|price| self.priced(explained(price), question)).collect();
         Answer::new(question, priced, now.wall, self.simulated)
     }
 

@@ -6,6 +6,7 @@
 
 pub mod file;
 pub mod keep;
+pub mod mark;
 pub mod snapshot;
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,7 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use crate::quote::{NoMarket, Session};
+use mark::Mark;
 
 /// The version of the file that this program writes, and the only one that it reads.
 pub const VERSION: u64 = 1;
@@ -32,9 +34,10 @@ pub struct State {
     pub saved_at: Timestamp,
     /// The accounts by their names, also those that are not configured at the moment.
     pub accounts: BTreeMap<String, AccountState>,
-    /// A mark of what each source's quotes are about: they are of no use once it is described otherwise.
+    /// A mark of what each source's quotes are about: they are of no use once it is described otherwise, nor where no mark can
+    /// say that it is not.
     #[serde(default)]
-    pub meanings: BTreeMap<String, u16>,
+    pub meanings: BTreeMap<String, Mark>,
     /// The last quotes, those of the most recently asked symbols first.
     pub quotes: Vec<QuoteState>,
 }
@@ -45,7 +48,7 @@ pub struct AccountState {
     /// A mark of the key that was used, too short to tell anything of it: a new key has not been refused yet. `None` for an
     /// account without a key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub key_mark: Option<u16>,
+    pub key_mark: Option<Mark>,
     /// The units spent, as Unix seconds and how many; never decreasing, each rounded to the later side.
     pub spent: Vec<(i64, usize)>,
     /// The cooldown that holds, if any.

@@ -36,6 +36,8 @@ pub struct RawReply {
     pub body: Vec<u8>,
     /// How long the `Retry-After` header asks us to stay away, if it says so usably.
     pub retry_after: Option<Duration>,
+    /// Where a redirect leads: scheme, host and path.
+    pub redirect: Option<String>,
     /// When the vendor's server says that it replied: its `Date` header.
     pub date: Option<Timestamp>,
     /// When the reply was whole.

@@ -13,6 +13,7 @@ use super::mark;
 use crate::quote::Origin;
 use crate::settings::Settings;
 use crate::settings::source::SourceSettings;
+use crate::state::mark::Mark;
 use crate::symbol::{Class, Symbol};
 
 /// A source, as far as no call is needed to know it.
@@ -25,7 +26,7 @@ pub struct Profile {
     pub mirrors: Mirrors,
     origins: BTreeMap<Class, Arc<Origin>>,
     plain: Arc<Origin>,
-    meaning: u16,
+    meaning: Mark,
     serves_for: Duration,
 }
 
@@ -59,8 +60,8 @@ impl Profile {
     }
 
     /// A mark of what its quotes are about: under the same name a source may be described otherwise after a restart.
-    pub fn meaning(&self) -> u16 {
-        self.meaning
+    pub fn meaning(&self) -> &Mark {
+        &self.meaning
     }
 
     /// The hosts it is asked at, in the order in which they are tried now. Without a key that may be a part of one.

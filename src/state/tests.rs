@@ -36,7 +36,7 @@ fn state() -> State {
         until: at("2026-11-20T20:00:00Z"),
     };
     let account = AccountState {
-        key_mark: Some(4711),
+        key_mark: Some(Mark::of(["a key"], 2)),
         spent: vec![(1_763_649_060, 3), (1_763_649_070, 1)],
         cooldown: Some(cooldown),
         refused: Refused { quota_exhausted: 2, ..Refused::default() },
@@ -45,7 +45,7 @@ fn state() -> State {
         version: VERSION,
         saved_at: at("2026-11-20T14:31:10.5Z"),
         accounts: [("alphavantage".to_owned(), account)].into(),
-        meanings: [("kraken".to_owned(), 4712)].into(),
+        meanings: [("kraken".to_owned(), Mark::of(["a description"], 8))].into(),
         quotes: vec![quote(), QuoteState { price: None, volume: None, session: None, observed_at: None, ..quote() }],
     }
 }

@@ -17,7 +17,15 @@ pub(super) fn extractor(toml: &str) -> Extractor {
 pub(super) fn reply(status: u16, body: &str) -> RawReply {
     let received_at = "2026-11-20T14:31:10Z".parse().unwrap();
     let latency = Duration::from_millis(88);
-    RawReply { status, body: body.as_bytes().to_vec(), retry_after: None, date: None, received_at, latency }
+    RawReply {
+        status,
+        body: body.as_bytes().to_vec(),
+        retry_after: None,
+        redirect: None,
+        date: None,
+        received_at,
+        latency,
+    }
 }
 
 pub(super) fn symbols(asked: &[&str]) -> Vec<Symbol> {

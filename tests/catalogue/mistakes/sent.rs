@@ -137,7 +137,7 @@ pub(super) const SENT: &[Sent] = &[
     sent(("kraken", "ETH-USD", Time), "an old price, and no time", OVERRULED, &[
         (r#""c":["3338.08000""#, r#""c":["3518.43000""#),
     ]),
-    sent(("binance", "BTC-USDT", Time), "seconds for milliseconds", "admission / stale", &[
+    sent(("binance", "BTC-USDT", Time), "seconds for milliseconds", "reading / malformed", &[
         (r#"closeTime":1586991278494"#, r#"closeTime":1586991278"#),
     ]),
     sent(("binance", "BTC-USDT", Time), "nanoseconds for milliseconds", "reading / malformed", &[
