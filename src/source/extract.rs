@@ -166,8 +166,11 @@ impl Extractor {
         let is_named = named.is_some();
         let of_call = named.or_else(|| status_error.clone());
         let mut ignored = 0;
-        // outside 2xx only failures are believed
-        let counts = |row: &&Row<'_>| if row.is_error() { !row.is_of_call() } else { status_error.is_none() };
+        // outside 2xx only failures are believed; beside a failure of the call, an empty row is no quote
+        let counts = |row: &&Row<'_>| match row.is_error() {
+            true => !row.is_of_call(),
+            false => status_error.is_none() && (!is_named || row.states_a_price()),
+        };
         for row in rows.iter().filter(counts) {
             ignored += match self.give(row, &mut asked) {
                 Ok(was_asked) => usize::from(!was_asked),

@@ -70,6 +70,11 @@ impl<'v> Row<'v> {
         self.is_error() && self.field("symbol").is_none()
     }
 
+    /// Whether the row states a price or a side of a book.
+    pub(super) fn states_a_price(&self) -> bool {
+        ["price", "bid", "ask"].iter().any(|name| self.field(name).is_some())
+    }
+
     /// The failure that the row names.
     pub(super) fn failure(&self, context: &Context<'_>) -> Result<SourceError, String> {
         let value = self.field("error").unwrap_or(&Val::Null);

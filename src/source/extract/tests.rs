@@ -299,6 +299,9 @@ fn rows_beside_a_failure_are_used() {
         };
         assert_eq!(reasons(200, &beside(error), &["AAPL", "MSFT"]), ["quote", two], "{error}");
         assert_eq!(reasons(200, &beside(error), &["AAPL", "MSFT", "KO"]), ["quote", three, three], "{error}");
+        // a filter may make its row whatever the reply holds
+        let empty = beside(error).replace("\"price\":1", "\"price\":null");
+        assert_eq!(read("", 200, &empty, &["AAPL"]).unwrap_err().reason(), error);
         // outside 2xx a price is no price
         let failed = read("", 400, &beside(error), &["AAPL", "MSFT"]).unwrap_err();
         assert_eq!(failed.reason(), error);

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{Town, assert_priced, own, source_of, verdict};
-use crate::support::{After, Call, until};
+use crate::support::{After, Call, Upstream, until};
 
 /// What nginx says where there is nothing.
 const NGINX: &str = "<html>\r\n<head><title>404 Not Found</title></head>\r\n<body>\r\n<center><h1>404 Not Found</h1></center>\
@@ -254,6 +254,25 @@ fn a_country_that_is_not_served_sends_nobody_to_look_for_a_key() {
         // one page alone puts nothing aside: it may have been that one call's
         assert_in_use(&town, source);
     }
+}
+
+#[test]
+fn what_one_host_refuses_says_nothing_of_another_that_has_the_same_figures() {
+    let fixing = r#"<Envelope><Cube><Cube time="2026-01-14"><Cube currency="USD" rate="1.1646"/>
+        <Cube currency="GBP" rate="0.8671"/></Cube></Cube></Envelope>"#;
+    let bank = Upstream::saying(200, fixing);
+    let sources = format!("{}\n[sources.ecb]\nbase_url = \"http://{}\"\n", shipped("frankfurter", ""), bank.address);
+    let town = Town::new(&sources, |call| call.reply(403, HTML, "<html>"));
+    for symbol in ["EUR-USD", "EUR-GBP"] {
+        assert_eq!(verdict(&town.entry(symbol), "frankfurter"), "failed / blocked");
+    }
+    let entry = town.entry("EUR-USD");
+    assert!(verdict(&entry, "ecb") != "failed / blocked", "{entry:#}");
+    assert_in_use(&town, "ecb");
+    let overview = town.get("/sources").json();
+    let mut all = overview["sources"].as_array().into_iter().flatten();
+    let copy = all.find(|known| known["name"] == "frankfurter").expect("it is on");
+    assert_eq!(copy["cooldown"]["reason"], "blocked", "{copy:#}");
 }
 
 #[test]
