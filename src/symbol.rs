@@ -6,6 +6,7 @@
 mod currency;
 mod error;
 mod pair;
+mod part;
 mod tables;
 
 use std::fmt;
@@ -34,7 +35,7 @@ pub struct Symbol {
 /// What a symbol's spelling says it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 enum Kind {
-    /// `AAPL`, `BRK.B`: no suffix of an exchange, so listed in the United States.
+    /// `AAPL`, `BRK.B`: no suffix of a known exchange, so perhaps listed in the United States.
     UnitedStates,
     /// `VOD.L`: the index of its suffix in the table of exchanges.
     Listing(usize),
@@ -124,6 +125,12 @@ impl Symbol {
         &self.text
     }
 
+    /// The section of a configuration file that is about it: `[symbols.TCS]`, `[symbols."VOD.L"]`.
+    pub fn section(&self) -> String {
+        let is_bare = self.text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        if is_bare { format!("[symbols.{self}]") } else { format!("[symbols.{:?}]", self.as_str()) }
+    }
+
     /// The class its spelling says.
     pub fn class(&self) -> Class {
         match self.kind {
@@ -173,15 +180,22 @@ impl Symbol {
             && is_series
     }
 
+    /// The listing of the same ticker where most trade in a currency: `TCS.NS` for `TCS` in rupees. Never acted upon, only
+    /// asked about.
+    pub fn listed_in(&self, currency: &Currency) -> Option<String> {
+        let exchange = Exchange::of_currency(currency.as_str()).filter(|_| self.is_us_listing())?;
+        Some(format!("{}.{}", self.text.replace('.', "-"), exchange.suffix))
+    }
+
     /// The currency its spelling fixes: a pair's right-hand leg.
     pub fn pair_currency(&self) -> Option<Currency> {
         self.legs().map(|(_, quote)| Currency::new(quote))
     }
 
-    /// The currency most prices of its exchange are in; the last resort when no source states one.
+    /// The currency most prices of its exchange are in; `None` if nothing is known of where it is listed.
     pub fn usual_currency(&self) -> Option<Currency> {
         match self.kind {
-            Kind::UnitedStates => Some(Currency::new("USD")),
+            Kind::UnitedStates => self.is_us_listing().then(|| Currency::new("USD")),
             Kind::Listing(index) => Some(Currency::new(tables::EXCHANGES[index].currency)),
             Kind::Pair { .. } => self.pair_currency(),
             Kind::Index => None,

@@ -16,6 +16,9 @@ pub(super) const AHEAD: Duration = Duration::from_secs(5);
 /// Last quotes of one closed market lie this near to each other: the close, and what trades after it.
 const SAME_CLOSE: Duration = Duration::from_secs(12 * 3600);
 
+/// What is traded so soon after a closing is still the close: auctions, and what is reported late.
+const AFTER_THE_CLOSE: Duration = Duration::from_secs(15 * 60);
+
 /// The time a quote's age counts from.
 pub(super) fn time_of(quote: &Quote) -> Timestamp {
     quote.aged_from()
@@ -73,12 +76,14 @@ enum Closing {
 }
 
 impl Closing {
-    /// Whether enough sources show a market that trades, whatever its hours say; and if not, since when it may be closed.
-    /// Without known hours, one young quote shows that it trades, and enough sources must have been heard of lately.
+    /// One young quote shows a market that trades, whatever its hours say. Only just after an opening that takes as many as
+    /// make a price: slower sources cannot have seen it yet. Where no hours are known, enough sources must have been heard of
+    /// lately besides.
     fn of(entries: &[Entry], rule: &Rule, covering: usize, now: Timestamp) -> Self {
         if rule.closed_for.is_none() {
             return Closing::Open;
         }
+        let around = rule.hours.and_then(|hours| hours.around(now));
         let mut newest: Option<Timestamp> = None;
         let (mut heard_from, mut trading) = (BTreeSet::new(), BTreeSet::new());
         let mut is_quiet = true;
@@ -86,7 +91,10 @@ impl Closing {
             let origin = &entry.judged.outcome.origin;
             let Some(quote) = entry.admitted() else { continue };
             let Some(stated_at) = stated_at(quote) else { continue };
-            if age(now, stated_at) <= shows_trading_for(rule, origin) {
+            let is_of_the_close = around.is_some_and(|around| {
+                around.opened_at.is_none() && age(stated_at, around.closed_at) <= AFTER_THE_CLOSE
+            });
+            if age(now, stated_at) <= shows_trading_for(rule, origin) && !is_of_the_close {
                 is_quiet = false;
                 if origin.role != Role::Reference {
                     trading.insert(&origin.account);
@@ -98,13 +106,14 @@ impl Closing {
             newest = newest.max(Some(stated_at));
         }
         let enough = rule.required.min(covering).max(1);
-        match rule.hours.and_then(|hours| hours.around(now)) {
-            Some(_) if trading.len() >= enough => Closing::Open,
+        let trades = match around {
+            Some(Around { opened_at: Some(_), .. }) => trading.len() >= enough,
+            Some(Around { opened_at: None, .. }) | None => !is_quiet,
+        };
+        match around {
+            _ if trades => Closing::Open,
             Some(around) => Closing::ByHours { around, is_quiet },
-            None => {
-                let since = newest.filter(|_| is_quiet && heard_from.len() >= enough);
-                since.map_or(Closing::Open, Closing::Since)
-            }
+            None => newest.filter(|_| heard_from.len() >= enough).map_or(Closing::Open, Closing::Since),
         }
     }
 

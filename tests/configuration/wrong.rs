@@ -28,6 +28,13 @@ fn a_wrong_configuration_is_named_by_line_key_and_cure() {
         ("[fold]\nbelow_quorum = \"maybe\"".into(), 2, "fold.below_quorum", "`refuse`, `degrade`"),
         ("[class.bonds]\nrequired = 1".into(), 1, "class.bonds", "`equity`"),
         (own("format = 5"), 5, "sources.desk.format", "{base}{quote}"),
+        ("[class.crypto]\nbare_currency = \"USD\"".into(), 2, "class.crypto.bare_currency", "[class.equity]"),
+        ("[class.equity]\nbare_currency = \"GBp\"".into(), 2, "class.equity.bare_currency", "such as \"USD\""),
+        ("[symbols.\"*.L\"]\nspelled = { yahoo = \"X\" }".into(), 2, "symbols.\"*.L\".spelled", "no name in common"),
+        ("[symbols.\"*.L\"]\ncurrency = \"GBX\"".into(), 2, "symbols.\"*.L\".currency", "write GBP here"),
+        ("[symbols.\"* L\"]\ncurrency = \"GBP\"".into(), 1, "symbols.\"* L\"", "is not a pattern for symbols"),
+        ("[symbols.\"*.L\"]".into(), 1, "symbols.\"*.L\"", "this section says nothing"),
+        (own("fiat = [\"EUR\", \"USDT\"]"), 5, "sources.desk.fiat", "\"USDT\" is no money"),
         (own("limits = [\"5/week\"]"), 5, "sources.desk.limits", "\"25/day\""),
         // what is found after parsing
         ("[server]\nlisten = \"8080\"".into(), 2, "server.listen", "\"127.0.0.1:8080\""),

@@ -130,6 +130,16 @@ fn a_live_market_is_ok_at_every_minute_of_the_week_wherever_it_is() {
 }
 
 #[test]
+fn a_slow_vendor_does_not_make_a_quick_one_stale_after_the_close() {
+    let close = new_york("2026-11-17 16:00");
+    for now in every(MINUTE, close, close + HOUR * 2) {
+        // the slow one says how slow it is, and closes with an auction
+        let slow = Says { lag: MINUTE * 20, ..last("slow", (now - MINUTE * 20).min(close + MINUTE * 5)) };
+        assert_eq!(fold_at("AAPL", now, &[last("quick", close), slow]).status, Status::Ok, "{now}");
+    }
+}
+
+#[test]
 fn thanksgiving_and_the_half_day_after_it_are_what_they_are() {
     // Wednesday's close stands through Thursday, until vendors can have seen Friday's opening
     let wednesday = new_york("2026-11-25 16:00");
@@ -265,10 +275,12 @@ fn a_close_stands_until_the_next_opening_also_when_the_clocks_change() {
 fn a_lone_live_price_is_not_contradicted_by_the_last_close() {
     let close = new_york("2026-11-20 16:00");
     // after hours, and on Monday while a slower vendor cannot have seen the opening
-    for now in [new_york("2026-11-20 18:00"), new_york("2026-11-23 09:40")] {
+    let evening = (new_york("2026-11-20 18:00"), (STALE_FALLBACK, None));
+    let monday = (new_york("2026-11-23 09:40"), (Status::Ok, Some(Session::Closed)));
+    for (now, supported) in [evening, monday] {
         let live = |price| Says { price, ..last("live", now - MINUTE) };
         let near = fold_at("AAPL", now, &[live(101), last("a", close)]);
-        assert_eq!((near.status, near.session), (Status::Ok, Some(Session::Closed)), "{now}");
+        assert_eq!((near.status, near.session), supported, "{now}");
         for closes in [vec![last("a", close)], vec![last("a", close), last("b", close)]] {
             let far = fold_at("AAPL", now, &[closes, vec![live(105)]].concat());
             let price = far.folded.as_ref().map(|folded| folded.price);
