@@ -85,7 +85,8 @@ fn unconverted(price: Price, conversion: Conversion) -> Price {
         Some(rate) => rate.detail.clone().unwrap_or_default(),
         None => format!("no rate {symbol} was gathered"),
     };
-    let detail = format!("the price is in {from}, and there is no rate to {to}: {why}");
+    let detail =
+        format!("the price is in {from}, and there is no rate to {to}: {why}; without a currency there is one");
     let currency = Some(to.clone());
     without_price(Price { detail: Some(detail), currency, conversion: Some(conversion), ..price })
 }

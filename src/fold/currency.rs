@@ -19,10 +19,11 @@ use crate::symbol::{Currency, Symbol};
 pub(super) fn settle(symbol: &Symbol, entries: &mut [Entry], rule: &Rule) -> Result<Option<Currency>, Disagreement> {
     if rule.in_points {
         // points are in no currency: a label says where the index is from, not what its figures are in
-        return Ok(match most_stated(entries).as_slice() {
+        let most_named = || match most_stated(entries).as_slice() {
             [(currency, _)] => Some(currency.clone()),
             _ => None,
-        });
+        };
+        return Ok(rule.currency.clone().or_else(most_named));
     }
     let fixed = symbol.pair_currency().or_else(|| rule.currency.clone());
     let stated = if fixed.is_some() { Vec::new() } else { most_stated(entries) };

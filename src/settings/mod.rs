@@ -65,7 +65,7 @@ pub struct ServerSettings {
     pub timeout: Duration,
     /// The longest a client may ask to wait.
     pub max_timeout: Duration,
-    /// Symbols in one request.
+    /// Symbols in one request; 1 to 5000, 100 unless set.
     pub max_symbols: usize,
     /// What may be asked for at all.
     pub symbols: Vec<Glob>,

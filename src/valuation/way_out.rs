@@ -12,7 +12,7 @@ pub(super) fn way_out(price: &Price, settings: &Settings) -> Option<String> {
     match price.status {
         Status::Ok | Status::Unavailable(Unavailable::NotCovered | Unavailable::NoConversion) => None,
         Status::Unknown => {
-            // whoever wrote a pair without its hyphen was told so
+            // of a pair without its hyphen the sentence says so already
             let spelling = "check how it is spelled";
             symbol.did_you_mean().is_none().then(|| or_another(spelling, symbol, settings))
         }
@@ -92,4 +92,49 @@ fn say_currency(symbol: &Symbol) -> String {
 fn set_currency(symbol: &Symbol) -> String {
     let currency = symbol.usual_currency().map_or_else(|| "…".to_owned(), |currency| currency.to_string());
     format!("{} currency = \"{currency}\" in the configuration settles it", symbol.section())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fold::Rule;
+    use crate::fold::testing::{MINUTE, equity, failed, fold, reference, refused, rule, says, says_at, with};
+    use crate::quote::Outcome;
+    use crate::settings::load::{LoadOptions, load};
+    use crate::source::error::SourceError;
+    use crate::symbol::Currency;
+
+    fn advice(symbol: &str, outcomes: impl IntoIterator<Item = Outcome>, rule: &Rule) -> (Status, String) {
+        let text = Some(("the settings".to_owned(), "[sources.coinbase]".to_owned()));
+        let settings = load(&LoadOptions { text, ..LoadOptions::default() }).unwrap();
+        let price = fold(symbol, outcomes, rule);
+        let advice = way_out(&price, &settings).unwrap_or_default();
+        assert!(!advice.contains(".toml"), "{advice}");
+        (price.status, advice)
+    }
+
+    #[test]
+    fn every_price_that_is_missing_or_worse_than_asked_for_has_a_way_out() {
+        let silent = |source| failed(source, SourceError::unavailable("503"));
+        let denies = |source| failed(source, SourceError::UnknownSymbol("no such symbol".into()));
+        let labelled =
+            |source, label: Option<&str>| with(says(source, "100"), |quote| quote.currency = label.map(Currency::new));
+        let gone = |source| refused(says_at(source, "100", 16 * MINUTE), SourceError::unavailable("503"));
+        let cases: [(&str, Vec<Outcome>, Rule, &str); 9] = [
+            ("BTC-USD", vec![says("a", "100"), reference("b", "100")], rule(), "would help: add [sources."),
+            ("AAPL", vec![says("a", "100")], equity(), "would help: add [sources."),
+            ("AAPL", vec![says("a", "100"), silent("b")], equity(), "ask again"),
+            ("BTC-USD", vec![silent("a"), gone("b")], rule(), "ask again"),
+            ("BTC-USD", vec![says_at("a", "100", 20 * MINUTE)], rule(), "fallback_for under [class.crypto]"),
+            ("BTC-USD", vec![says("a", "100"), says("b", "120")], rule(), "`sources`"),
+            ("SAP.DE", vec![labelled("a", Some("EUR")), labelled("b", Some("USD"))], rule(), "[symbols.\"SAP.DE\"]"),
+            ("QQQQ.RO", vec![labelled("a", None), labelled("b", None)], rule(), "[symbols.\"QQQQ.RO\"] currency"),
+            ("BTC-USD", vec![denies("a"), denies("b")], rule(), "check how it is spelled"),
+        ];
+        for (symbol, outcomes, rule, expected) in cases {
+            let (status, advice) = advice(symbol, outcomes, &rule);
+            assert!(status != Status::Ok && advice.contains(expected), "{symbol} {status:?}: {advice}");
+        }
+        assert_eq!(advice("BTC-USD", [says("a", "100"), says("b", "100")], &rule()), (Status::Ok, String::new()));
+    }
 }

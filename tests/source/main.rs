@@ -9,6 +9,8 @@ mod breaker;
 mod crowd;
 mod day;
 mod failing;
+mod first_answers;
+mod hunting;
 mod keeping;
 mod law;
 mod left_alone;

@@ -45,7 +45,7 @@ fn meant(symbol: &Symbol, settled: &Currency, stated: &Currency) -> String {
     let entry = format!("{} currency = \"{stated}\"", symbol.section());
     match symbol.listed_in(stated) {
         Some(listing) => {
-            format!("{symbol} is taken for a US listing, in {settled}; did you mean {listing}? {entry} says otherwise")
+            format!("{symbol} is taken to be in {settled}; did you mean {listing}? {entry} says otherwise")
         }
         None => format!("{symbol} is taken to be in {settled}; {entry} says otherwise"),
     }

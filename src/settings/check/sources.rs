@@ -139,6 +139,10 @@ fn numbers(source: &SourceSettings, report: &mut OfSource<'_, '_>) {
         let message = format!("{code:?} is no money of ISO 4217; take it out, or write \"*\" for all there are");
         report.at("fiat", message);
     }
+    for (suffix, unit) in source.units.iter().filter(|(_, unit)| !Currency::of_unit(unit).0.is_code()) {
+        let message = format!("{unit:?} is no currency and no part of one; write its code, such as \"EUR\" or \"GBp\"");
+        report.report.at(&["sources", report.name, "units", suffix], message);
+    }
     report.unless(!source.account.is_empty(), "account", "an empty name is none; write one, or take the line out");
 }
 

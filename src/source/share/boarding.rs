@@ -2,6 +2,7 @@
 
 use tokio::time::Instant;
 
+use super::seating::Tier;
 use super::{Ask, Flights, Inner, Wait};
 use crate::question::Patience;
 use crate::source::batch::Times;
@@ -35,11 +36,12 @@ impl Inner {
 
     /// Boards the batch that is still waiting for its turn, if there is one with room.
     fn board_open(&self, flights: &mut Flights, symbol: &Symbol, times: Times, now: Instant) -> Option<Wait> {
-        let (number, batch, life) = flights.open.clone()?;
-        let life = life.upgrade()?;
-        if self.travels_alone(flights, symbol, now) {
+        let tier = self.tier(flights, symbol, now);
+        if self.travels_alone(tier) || flights.is_hunted(symbol, tier) {
             return None;
         }
+        let (number, batch, life) = flights.open.get(&(tier == Tier::Known)).cloned()?;
+        let life = life.upgrade()?;
         let wait = flights.enter(number, &batch, &life, symbol)?;
         batch.allow(times);
         Some(wait)
