@@ -6,6 +6,7 @@ mod book;
 mod clock;
 mod currency;
 mod first_answers;
+mod hours;
 mod refusals;
 
 use std::net::SocketAddr;
