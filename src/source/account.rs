@@ -143,6 +143,20 @@ impl Account {
         (granted.saturating_sub(ahead), refusal)
     }
 
+    /// When one more unit can be spent, after all that others are on their way to spend.
+    pub fn room_at(&self, now: Instant) -> Instant {
+        let mut state = self.lock();
+        let (length, ahead) = (state.promised.len(), state.expected);
+        let mut room_at = now;
+        for _ in 0..=ahead {
+            (room_at, _) = self.earliest(&state, state.units(), now);
+            state.promised.push_back(Promised { ticket: u64::MAX, at: room_at });
+        }
+        // it was only a try
+        state.promised.truncate(length);
+        room_at
+    }
+
     /// Says that units are on their way to be spent, for as long as the expectation is kept.
     pub fn expect(self: &Arc<Self>, units: usize) -> Expectation {
         self.lock().expected += units;

@@ -150,7 +150,7 @@ impl Drop for Permit {
 
 /// What the end of a call says of the source's health. Whatever was understood is a success: "no such symbol" and "wrong key"
 /// come from a source that lives.
-fn verdict(result: &Result<Reply, SourceError>) -> Verdict {
+pub(super) fn verdict(result: &Result<Reply, SourceError>) -> Verdict {
     use SourceError as E;
     match result {
         Ok(_) => Verdict::Success,

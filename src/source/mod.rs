@@ -8,6 +8,7 @@
 
 pub mod account;
 pub mod agreement;
+pub mod backoff;
 pub mod batch;
 pub mod breaker;
 pub mod call;
@@ -45,6 +46,7 @@ use crate::gather::KEPT_BACK;
 use crate::settings::source::Cost;
 use crate::telemetry::Metrics;
 use account::Account;
+use backoff::{Backoff, BackoffLayer};
 use batch::{Batch, Reply};
 use breaker::{Breaker, BreakerLayer, Standing};
 use call::CallLayer;
@@ -72,6 +74,8 @@ pub struct Source {
     pub account: Arc<Account>,
     /// Whether it is asked at all.
     pub breaker: Arc<Breaker>,
+    /// Whether it has failed lately.
+    pub backoff: Arc<Backoff>,
     /// How it has done.
     pub record: Arc<Record>,
     /// Free places for calls in the air.
@@ -95,6 +99,7 @@ pub struct Surroundings {
 struct Guards {
     account: Arc<Account>,
     breaker: Arc<Breaker>,
+    backoff: Arc<Backoff>,
     retries: RetryPolicy,
     calls: CallLayer,
     /// A place for each call in the air at once.
@@ -116,12 +121,14 @@ impl Source {
     {
         let (settings, name) = (&profile.settings, &profile.settings.name);
         let breaker = Arc::new(Breaker::new(name, metrics.clone()));
+        let backoff = Arc::new(Backoff::new(profile.waits().clone()));
         let record = Arc::new(Record::new(name, metrics.clone()));
         let slots = Arc::new(Semaphore::new(settings.concurrency));
         let attempt = longest_attempt(settings.timeout, around.budget);
         let guards = Guards {
             account: Arc::clone(&account),
             breaker: Arc::clone(&breaker),
+            backoff: Arc::clone(&backoff),
             retries: RetryPolicy::new(settings.retries, attempt, Arc::clone(&breaker)),
             calls: CallLayer { record: Arc::clone(&record), clock: around.clock.clone(), longest: attempt },
             slots: Arc::clone(&slots),
@@ -142,9 +149,10 @@ impl Source {
             },
             places: settings.concurrency,
             breaker: Arc::clone(&breaker),
+            backoff: Arc::clone(&backoff),
             budget: around.budget,
         });
-        Source { profile, share, account, breaker, record, slots }
+        Source { profile, share, account, breaker, backoff, record, slots }
     }
 
     /// Whether nothing is under way: no call in the air, every place free, nothing of its limits promised to anybody.
@@ -188,6 +196,8 @@ where
     S: Service<Batch, Response = Reply, Error = SourceError, Future: Send + 'static> + Clone + Send + Sync + 'static,
 {
     let stack = ServiceBuilder::new()
+        // Whether it is tried: after a failure nothing is asked for a while, and then one call goes first.
+        .layer(BackoffLayer(guards.backoff))
         // Whether to send again. Everything below sees each attempt; while it pauses, a call holds nothing.
         .layer(RetryLayer::new(guards.retries))
         // Open, it refuses before anything is waited for.

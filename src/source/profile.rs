@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use reqwest::Url;
 
+use super::backoff::Waits;
 use super::extract::Extractor;
 use super::fetch;
 use super::fetch::mirrors::Mirrors;
@@ -26,6 +27,7 @@ pub struct Profile {
     origins: BTreeMap<Class, Arc<Origin>>,
     plain: Arc<Origin>,
     meaning: u16,
+    waits: Waits,
 }
 
 impl Profile {
@@ -42,7 +44,8 @@ impl Profile {
         let origins = source.classes.iter().map(|class| (*class, origin(lag_ms(*class)))).collect();
         let plain = origin(milliseconds(source.lag));
         let meaning = mark::of_meaning(&source, settings);
-        Profile { settings: source, extractor, mirrors: Mirrors::default(), origins, plain, meaning }
+        let waits = Waits::new(&source, settings);
+        Profile { settings: source, extractor, mirrors: Mirrors::default(), origins, plain, meaning, waits }
     }
 
     /// The source's name.
@@ -53,6 +56,11 @@ impl Profile {
     /// A mark of what its quotes are about: under the same name a source may be described otherwise after a restart.
     pub fn meaning(&self) -> u16 {
         self.meaning
+    }
+
+    /// For how long its failures are believed.
+    pub fn waits(&self) -> &Waits {
+        &self.waits
     }
 
     /// The hosts it is asked at, in the order in which they are tried now. Without a key that may be a part of one.

@@ -8,6 +8,7 @@ mod arrival;
 mod attempt;
 mod boarding;
 mod departure;
+mod rest;
 mod seating;
 mod turns;
 mod wait;
@@ -23,6 +24,7 @@ use tokio_util::task::TaskTracker;
 use tower::util::BoxCloneSyncService;
 
 use super::account::Account;
+use super::backoff::Backoff;
 use super::batch::{Batch, Reply};
 use super::breaker::Breaker;
 use super::error::SourceError;
@@ -65,6 +67,8 @@ pub struct Parts {
     pub places: usize,
     /// Whether it is asked at all.
     pub breaker: Arc<Breaker>,
+    /// Whether it has failed lately.
+    pub backoff: Arc<Backoff>,
     /// What one call may take in all, waiting for its turn included.
     pub budget: Duration,
 }
@@ -113,6 +117,8 @@ struct Flight {
 pub struct Ask {
     /// When the request arrived: what landed since then is fresh enough for it.
     pub arrived: Instant,
+    /// When whoever asks leaves: no later call is any good to them.
+    pub leaves: Instant,
     /// What it needs, in the order in which scarce calls are given out.
     pub due: Vec<(Symbol, Need)>,
     /// What it asked for and needs no call; may ride along where there is room.
@@ -138,7 +144,7 @@ impl Share {
         let now = Instant::now();
         let mut flights = self.0.lock();
         let (mut waits, left) = self.0.join_all(&mut flights, ask, Patience::Waits, now);
-        waits.extend(self.0.start(&mut flights, &left, &ask.riders, now));
+        waits.extend(self.0.start(&mut flights, left, ask, now));
         waits
     }
 
@@ -191,30 +197,42 @@ impl Inner {
         self.flights.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Starts batches for what nobody has asked yet, in order; what the limits cannot bear is refused at once.
-    fn start(self: &Arc<Self>, flights: &mut Flights, left: &[Symbol], riders: &[Symbol], now: Instant) -> Vec<Wait> {
+    /// Starts batches for what nobody has asked yet, in order; what the limits cannot bear in the caller's time is refused at
+    /// once.
+    fn start(self: &Arc<Self>, flights: &mut Flights, left: Vec<Symbol>, ask: &Ask, now: Instant) -> Vec<Wait> {
         if left.is_empty() {
             return Vec::new();
         }
-        if let Some(cooldown) = self.parts.account.cooldown(now) {
-            return self.refuse(left, &cooldown.refusal(now), cooldown.until);
+        if let Some(rest) = self.rest(now) {
+            return self.refuse(&left, &rest.refusal(now), rest.until);
         }
+        // what is denied is only checked, and never at the cost of anything else
+        let (denied, left): (Vec<Symbol>, Vec<Symbol>) = left.into_iter().partition(|symbol| self.is_denied(symbol, now));
         let sends_by = self.schedule(now).sends_by;
-        let room = |units| self.parts.account.room(units, now, sends_by);
-        let mut groups = self.group(flights, left, now);
+        let in_time = sends_by.min(self.sends_by_for(ask));
+        let room = |units| self.parts.account.room(units, now, in_time);
+        let mut groups = self.group(flights, &left, now);
         if room(self.units(&groups) + 1).0 <= self.units(&groups) {
             // this request takes the last there is: others may have waited longer
-            let line = self.line_up(flights, left, now);
+            let line = self.line_up(flights, &left, now);
             groups = self.group(flights, &line, now);
         }
         let (granted, refusal) = room(self.units(&groups));
         let late = self.cut(&mut groups, granted);
-        let mut waits = self.send(flights, groups, left, riders, now);
+        let unchecked = if late.is_empty() { self.seat_denied(flights, &mut groups, &denied, now) } else { denied.clone() };
+        let own: Vec<Symbol> = left.iter().chain(&denied).cloned().collect();
+        let mut waits = self.send(flights, groups, &own, &ask.riders, now);
+        waits.extend(unchecked.iter().filter_map(|symbol| self.denial(symbol, now)));
         if let Some(refusal @ SourceError::Throttled { retry_after, .. }) = &refusal {
             let until = now + *retry_after;
             let late: Vec<Symbol> = late.into_iter().filter(|symbol| left.contains(symbol)).collect();
             late.iter().for_each(|symbol| flights.want(symbol, until));
-            waits.extend(self.refuse(&late, refusal, until));
+            // others may have more time than this caller: then it is no word to them
+            let is_hasty = in_time < sends_by;
+            waits.extend(match is_hasty {
+                true => self.decline(late.iter(), refusal),
+                false => self.refuse(&late, refusal, until),
+            });
         }
         waits
     }

@@ -79,11 +79,12 @@ impl Survey {
 async fn ask(service: &Quotefold) -> Vec<Outcome> {
     let profiles: Vec<_> = service.sources.iter().map(|source| source.profile.as_ref()).collect();
     let chosen = known::choose(&profiles, &service.settings);
-    let need = Need { refresh_after: Duration::ZERO, unknown_for: Duration::ZERO };
+    let need = Need::of(Duration::ZERO);
     let mut calls = JoinSet::new();
     for (source, symbol) in service.sources.iter().zip(chosen) {
         let due = symbol.into_iter().map(|symbol| (symbol, need)).collect();
-        let ask = Ask { arrived: Instant::now(), due, riders: Vec::new() };
+        let arrived = Instant::now();
+        let ask = Ask { arrived, leaves: arrived + service.settings.server.timeout, due, riders: Vec::new() };
         for wait in source.share.ask(&ask) {
             let share = source.share.clone();
             calls.spawn(async move { share.arrive(wait).await });

@@ -6,8 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::seating::symbols;
-use super::{Flights, Inner, Parts, Wait};
-use crate::quote::{Failure, Outcome};
+use super::{Flights, Inner, Wait};
 use crate::source::error::SourceError;
 use crate::symbol::Symbol;
 
@@ -27,11 +26,8 @@ impl Inner {
         if left.is_empty() {
             return Vec::new();
         }
-        if let Some(cooldown) = self.parts.account.cooldown(now) {
-            return self.decline(left.iter(), &cooldown.refusal(now), cooldown.until);
-        }
-        if let Some(refusal) = self.parts.breaker.refusal(now) {
-            return self.decline(left.iter(), &refusal, now + refusal.stands_for().unwrap_or(SOON));
+        if let Some(rest) = self.rest(now) {
+            return self.decline(left.iter(), &rest.refusal(now));
         }
         let mut groups = self.group(flights, left, now);
         let (mut granted, refusal) = self.room_at_once(self.units(&groups), now);
@@ -45,42 +41,39 @@ impl Inner {
         let crowded = symbols(groups.split_off(places));
         let mut waits = self.send(flights, groups, left, riders, now);
         late.retain(|symbol| left.contains(symbol));
-        if let Some(refusal @ SourceError::Throttled { retry_after, .. }) = &refusal {
-            waits.extend(self.decline(late.iter(), refusal, now + *retry_after));
+        if let Some(refusal) = &refusal {
+            waits.extend(self.decline(late.iter(), refusal));
         }
         let retry_after = self.parts.record.usual_latency().max(SOON);
         let full = SourceError::Throttled { limit: format!("{} calls at once", self.parts.places), retry_after };
-        waits.extend(self.decline(crowded.iter().filter(|symbol| left.contains(symbol)), &full, now + retry_after));
+        waits.extend(self.decline(crowded.iter().filter(|symbol| left.contains(symbol)), &full));
         waits
     }
 
     /// How many of the wanted units can be spent at this moment. Where a limit bears more than one at once, the last is
     /// left: whoever asks next must not wait because somebody tried.
-    fn room_at_once(&self, wanted: usize, now: Instant) -> (usize, Option<SourceError>) {
+    pub(super) fn room_at_once(&self, wanted: usize, now: Instant) -> (usize, Option<SourceError>) {
         let account = &self.parts.account;
         let kept = usize::from(account.most_at_once() > 1);
         let (room, refusal) = account.room(wanted.saturating_add(kept), now, now);
         (room.saturating_sub(kept), refusal)
     }
 
-    /// How many calls could be sent at this moment, likewise without the last. Of an open breaker only one call comes back.
+    /// How many calls could be sent at this moment, likewise without the last. Of a source that has failed only one call at
+    /// a time comes back.
     fn free_places(&self, flights: &Flights) -> usize {
         let kept = usize::from(self.parts.places > 1);
         let free = self.parts.places.saturating_sub(flights.batches() + kept);
-        if self.parts.breaker.is_closed() { free } else { free.min(1) }
+        let is_tried = !self.parts.breaker.is_closed() || !self.parts.backoff.is_clear();
+        if is_tried { free.min(1_usize.saturating_sub(flights.batches())) } else { free }
     }
 
     /// Refuses symbols to one caller alone.
-    fn decline<'s>(&self, symbols: impl Iterator<Item = &'s Symbol>, error: &SourceError, until: Instant) -> Vec<Wait> {
-        let Parts { board, origin, clock, .. } = &self.parts;
-        let now = clock.now();
-        let decline = |symbol: &Symbol| {
-            let quote = board.known(&origin.source, symbol, now.monotonic).and_then(|known| known.outcome.quote);
-            let retry_at = Some(now.wall_at(until));
-            let failure = Some(Failure { error: error.clone(), at: now.wall, latency: None, retry_at });
-            let (origin, symbol) = (Arc::clone(origin), symbol.clone());
-            Wait::Here(Box::new(Outcome { origin, symbol, quote, failure, derivation: None }))
-        };
-        symbols.map(decline).collect()
+    pub(super) fn decline<'s>(
+        &self,
+        symbols: impl Iterator<Item = &'s Symbol>,
+        error: &SourceError,
+    ) -> Vec<Wait> {
+        symbols.map(|symbol| Wait::Here(Box::new(self.failed(symbol, error.clone())))).collect()
     }
 }

@@ -23,7 +23,7 @@ impl Inner {
             let known = self.parts.board.known(&self.parts.origin.source, symbol, now);
             let fresh = known.filter(|known| known.is_settled(*need, now) || known.answered_since(ask.arrived));
             let wait = fresh.map(|known| Wait::Here(Box::new(known.outcome))).or_else(|| flights.join(symbol));
-            match wait.or_else(|| if boards { self.board_open(flights, symbol, now) } else { None }) {
+            match wait.or_else(|| if boards { self.board_open(flights, symbol, ask, now) } else { None }) {
                 Some(wait) => waits.push(wait),
                 None => left.push(symbol.clone()),
             }
@@ -32,10 +32,18 @@ impl Inner {
     }
 
     /// Boards the batch that is still waiting for its turn, if there is one with room.
-    fn board_open(&self, flights: &mut Flights, symbol: &Symbol, now: Instant) -> Option<Wait> {
+    ///
+    /// Who leaves before its turn would have waited for nothing.
+    fn board_open(&self, flights: &mut Flights, symbol: &Symbol, ask: &Ask, now: Instant) -> Option<Wait> {
         let (number, batch, life) = flights.open.clone()?;
         let life = life.upgrade()?;
-        if self.travels_alone(flights, symbol, now) {
+        let by = self.sends_by_for(ask);
+        let in_time = match batch.turn() {
+            Some(turn) => turn <= by,
+            // the newest of those that are on their way to the limit
+            None => self.parts.account.room(0, now, by).1.is_none(),
+        };
+        if !in_time || self.travels_alone(flights, symbol, now) {
             return None;
         }
         flights.enter(number, &batch, &life, symbol)

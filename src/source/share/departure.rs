@@ -5,7 +5,8 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::seating::{Group, split_after, symbols};
-use super::{Batch, Batching, Flights, Inner, Parts, Wait};
+use super::{Ask, Batch, Batching, Flights, Inner, Parts, Wait};
+use crate::gather::KEPT_BACK;
 use crate::source::batch::Times;
 use crate::source::time_to_reply;
 use crate::symbol::Symbol;
@@ -22,6 +23,12 @@ impl Inner {
         let call = record.long_latency().max(least);
         let in_line = to_reply.saturating_sub(call).max(least);
         Times { sends_by: now + in_line, replies_by: now + to_reply, ends_by: now + *budget }
+    }
+
+    /// When a call must be sent so that one caller, who keeps something back of their time, sees its end.
+    pub(super) fn sends_by_for(&self, ask: &Ask) -> Instant {
+        let kept = KEPT_BACK + self.parts.record.usual_latency();
+        ask.leaves.checked_sub(kept).unwrap_or(ask.leaves)
     }
 
     /// What groups cost of the vendor's limits.

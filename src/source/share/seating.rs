@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use tokio::time::Instant;
 
-use super::{Flights, Inner, Parts};
+use super::{Flights, Inner, Parts, Wait};
 use crate::symbol::Symbol;
 
 /// Symbols that travel together.
@@ -46,6 +46,41 @@ impl Inner {
             }
         }
         groups
+    }
+
+    /// Whether the source has denied a symbol, and that still stands.
+    pub(super) fn is_denied(&self, symbol: &Symbol, now: Instant) -> bool {
+        let Parts { board, origin, .. } = &self.parts;
+        board.known(&origin.source, symbol, now).is_some_and(|known| known.is_denied(now))
+    }
+
+    /// What the board has of a symbol that is not checked now.
+    pub(super) fn denial(&self, symbol: &Symbol, now: Instant) -> Option<Wait> {
+        let Parts { board, origin, .. } = &self.parts;
+        board.known(&origin.source, symbol, now).map(|known| Wait::Here(Box::new(known.outcome)))
+    }
+
+    /// Gives denied symbols the seats that are left, and calls of their own as long as more than the last one can be made at
+    /// once. Gives back those for which that was not enough.
+    pub(super) fn seat_denied(
+        &self,
+        flights: &Flights,
+        groups: &mut Vec<Group>,
+        denied: &[Symbol],
+        now: Instant,
+    ) -> Vec<Symbol> {
+        if denied.is_empty() {
+            return Vec::new();
+        }
+        let before: usize = self.units(groups);
+        let all: Vec<Symbol> = groups.iter().flat_map(|group| &group.symbols).chain(denied).cloned().collect();
+        let mut seated = self.group(flights, &all, now);
+        let wanted = self.units(&seated);
+        // one more than wanted has room only where the last is left
+        let room = self.parts.account.room(wanted.saturating_add(1), now, now).0.saturating_sub(1);
+        let unchecked = self.cut(&mut seated, room.max(before));
+        *groups = seated;
+        unchecked
     }
 
     /// Lets symbols that need no call ride along where there is room.

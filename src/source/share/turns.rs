@@ -46,7 +46,7 @@ impl Inner {
         let Parts { board, origin, clock, .. } = &self.parts;
         let refuse = |symbol| {
             let landing = Landing::Refusal(error.clone(), until);
-            Wait::Here(Box::new(board.land(origin, symbol, landing, clock.now(), Some(until))))
+            Wait::Here(Box::new(board.land(origin, symbol, landing, clock.now())))
         };
         symbols.iter().map(refuse).collect()
     }
