@@ -102,7 +102,7 @@ pub struct Fault {
 pub enum Landing {
     /// A quote; it wipes an earlier failure out.
     Quote(Quote),
-    /// A failure that a call brought; the last quote stays beside it.
+    /// A failure that a call brought; the last quote stays beside it, unless it is denied.
     Failure(Fault),
     /// A refusal of ours: no call was made, and none will be until then.
     Refusal(SourceError, Instant),
@@ -198,19 +198,16 @@ impl Board {
     pub fn quoted_by(&self, source: &str) -> Vec<Symbol> {
         let state = self.lock();
         let quoted = state.symbols.iter().filter(|(_, entries)| {
-            entries.by_source.get(source).is_some_and(|known| known.outcome.quote.is_some() && !known.outcome.is_denied())
+            entries
+                .by_source
+                .get(source)
+                .is_some_and(|known| known.outcome.quote.is_some() && !known.outcome.is_denied())
         });
         quoted.map(|(symbol, _)| symbol.clone()).collect()
     }
 
     /// Writes an outcome down, and says what the source's word on the symbol is now.
-    pub fn land(
-        &self,
-        origin: &Arc<Origin>,
-        symbol: &Symbol,
-        landing: Landing,
-        now: Moment,
-    ) -> Outcome {
+    pub fn land(&self, origin: &Arc<Origin>, symbol: &Symbol, landing: Landing, now: Moment) -> Outcome {
         let mut state = self.lock();
         let before = state.symbols.get(symbol).and_then(|entries| entries.by_source.get(&origin.source)).cloned();
         state.landed += u64::from(matches!(landing, Landing::Quote(_)));
@@ -240,18 +237,11 @@ impl Board {
 }
 
 /// What is known after something new has landed on what was known before.
-fn settle(
-    origin: &Arc<Origin>,
-    symbol: &Symbol,
-    before: Option<Known>,
-    landing: Landing,
-    now: Moment,
-) -> Known {
+fn settle(origin: &Arc<Origin>, symbol: &Symbol, before: Option<Known>, landing: Landing, now: Moment) -> Known {
     let in_a_row = before.as_ref().map(|known| known.in_a_row).unwrap_or_default();
     let (quote, quote_landed, answered) =
         before.map_or((None, None, None), |known| (known.outcome.quote, known.quote_landed, known.answered));
-    let failure =
-        |error, latency, is_doubted| Failure { error, latency, is_doubted, at: now.wall, retry_at: None };
+    let failure = |error, latency, is_doubted| Failure { error, latency, is_doubted, at: now.wall, retry_at: None };
     let outcome = |quote, failure| Outcome {
         origin: Arc::clone(origin),
         symbol: symbol.clone(),
@@ -269,15 +259,19 @@ fn settle(
             in_a_row: InARow::default(),
             answered: Some(now.monotonic),
         },
-        Landing::Failure(Fault { error, latency, stands, is_doubted, in_a_row }) => Known {
-            outcome: outcome(quote, Some(failure(error, Some(latency), is_doubted))),
-            quote_landed,
-            failure_landed: Some(now.monotonic),
-            stands,
-            refused_until: None,
-            in_a_row,
-            answered: Some(now.monotonic),
-        },
+        Landing::Failure(Fault { error, latency, stands, is_doubted, in_a_row }) => {
+            // a denial that is believed takes the quote with it: nothing that fails later brings it back
+            let stays = is_doubted || !error.denies_symbol();
+            Known {
+                outcome: outcome(quote.filter(|_| stays), Some(failure(error, Some(latency), is_doubted))),
+                quote_landed: quote_landed.filter(|_| stays),
+                failure_landed: Some(now.monotonic),
+                stands,
+                refused_until: None,
+                in_a_row,
+                answered: Some(now.monotonic),
+            }
+        }
         Landing::Refusal(error, until) => Known {
             outcome: outcome(quote, Some(failure(error, None, false))),
             quote_landed,

@@ -207,7 +207,8 @@ impl Inner {
             return self.refuse(&left, &rest.refusal(now), rest.until);
         }
         // what is denied is only checked, and never at the cost of anything else
-        let (denied, left): (Vec<Symbol>, Vec<Symbol>) = left.into_iter().partition(|symbol| self.is_denied(symbol, now));
+        let (denied, left): (Vec<Symbol>, Vec<Symbol>) =
+            left.into_iter().partition(|symbol| self.is_denied(symbol, now));
         let sends_by = self.schedule(now).sends_by;
         let in_time = sends_by.min(self.sends_by_for(ask));
         let room = |units| self.parts.account.room(units, now, in_time);
@@ -219,7 +220,8 @@ impl Inner {
         }
         let (granted, refusal) = room(self.units(&groups));
         let late = self.cut(&mut groups, granted);
-        let unchecked = if late.is_empty() { self.seat_denied(flights, &mut groups, &denied, now) } else { denied.clone() };
+        let unchecked =
+            if late.is_empty() { self.seat_denied(flights, &mut groups, &denied, now) } else { denied.clone() };
         let own: Vec<Symbol> = left.iter().chain(&denied).cloned().collect();
         let mut waits = self.send(flights, groups, &own, &ask.riders, now);
         waits.extend(unchecked.iter().filter_map(|symbol| self.denial(symbol, now)));

@@ -21,8 +21,8 @@ const DOUBTED: u32 = 2;
 /// A caller who wants everything fetched anew has a denied symbol asked for again, but not sooner than this.
 pub const SOONEST_AGAIN: Duration = Duration::from_secs(5);
 
-/// For how long failures of one source are believed.
-#[derive(Clone, Debug)]
+/// For how long failures of one source are believed. The default is that of a source of which nothing is set.
+#[derive(Clone, Debug, Default)]
 pub struct Waits {
     /// Whether one of its limits lasts an hour or more: then a short outage must not use up the calls of a day.
     is_scarce: bool,

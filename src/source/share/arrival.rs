@@ -71,7 +71,9 @@ impl Arrival {
                 });
                 let landing = match (row, sent_for) {
                     (Ok(quote), _) => Landing::Quote(quote),
-                    (Err(error), Some(latency)) if error.stands_for().is_none() => self.failure(symbol, error, latency, rests, now),
+                    (Err(error), Some(latency)) if error.stands_for().is_none() => {
+                        self.failure(symbol, error, latency, rests, now)
+                    }
                     // no call was made: it may be when there is room again
                     (Err(error), _) => {
                         let until = error.stands_for().map(|span| now.monotonic + span);

@@ -69,11 +69,7 @@ impl Inner {
     }
 
     /// Refuses symbols to one caller alone.
-    pub(super) fn decline<'s>(
-        &self,
-        symbols: impl Iterator<Item = &'s Symbol>,
-        error: &SourceError,
-    ) -> Vec<Wait> {
+    pub(super) fn decline<'s>(&self, symbols: impl Iterator<Item = &'s Symbol>, error: &SourceError) -> Vec<Wait> {
         symbols.map(|symbol| Wait::Here(Box::new(self.failed(symbol, error.clone())))).collect()
     }
 }
