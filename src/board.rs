@@ -206,6 +206,15 @@ impl Board {
         quoted.map(|(symbol, _)| symbol.clone()).collect()
     }
 
+    /// Whether quotes of a source have landed since an instant, and none of them of this symbol.
+    pub fn serves_others(&self, source: &str, symbol: &Symbol, since: Instant) -> bool {
+        let state = self.lock();
+        let is_served = |entries: &Entries| {
+            entries.by_source.get(source).is_some_and(|known| known.quote_landed.is_some_and(|landed| landed >= since))
+        };
+        !state.symbols.get(symbol).is_some_and(is_served) && state.symbols.values().any(is_served)
+    }
+
     /// Writes an outcome down, and says what the source's word on the symbol is now.
     pub fn land(&self, origin: &Arc<Origin>, symbol: &Symbol, landing: Landing, now: Moment) -> Outcome {
         let mut state = self.lock();

@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::convert::Conversion;
 use crate::decimal::basis_points;
+use crate::hours::Hours;
 use crate::quote::{Outcome, Session};
 use crate::symbol::{Currency, Symbol};
 
@@ -51,6 +52,8 @@ pub struct Rule {
     pub max_age: Option<Duration>,
     /// The currency that settings fix for this symbol.
     pub currency: Option<Currency>,
+    /// When the symbol's market is open; `None` where that is not known.
+    pub hours: Option<Hours>,
 }
 
 /// What to do with fewer quotes than `required`.

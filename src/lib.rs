@@ -16,6 +16,7 @@
 //!
 //! Where a source does not quote what was asked, [`route`] finds the pair it does quote, [`derive`](mod@derive) makes its
 //! quote of that, and [`convert`] turns a price into the caller's currency; [`valuation`] puts all this around the fold.
+//! [`hours`] knows when markets are open, so that the fold does not take a dead feed for a closed market.
 //!
 //! [`Quotefold::answer`] below is that path, written out. Around it: [`settings`] says what can be set, [`server`] speaks HTTP,
 //! [`cli`] is the command line, [`watch`] what is kept fresh, [`state`] what outlives a restart, [`demo`] a simulated market,
@@ -32,6 +33,7 @@ pub mod demo;
 pub mod derive;
 pub mod fold;
 pub mod gather;
+pub mod hours;
 pub mod plan;
 pub mod question;
 pub mod quote;

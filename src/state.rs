@@ -75,6 +75,9 @@ pub struct Refused {
     pub quota_exhausted: u32,
     /// A refused key.
     pub unauthorized: u32,
+    /// An address that is not served, whether a time was named or not.
+    #[serde(default)]
+    pub blocked: u32,
 }
 
 /// A quote as it stood on the board.

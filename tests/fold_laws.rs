@@ -36,6 +36,7 @@ fn rule(required: usize) -> Rule {
         closed_for: None,
         max_age: None,
         currency: None,
+        hours: None,
     }
 }
 

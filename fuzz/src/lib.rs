@@ -62,7 +62,7 @@ impl Provider {
     fn read(&self, status: u16, body: &[u8], asked: &[Symbol]) {
         let received_at = Timestamp::UNIX_EPOCH;
         let reply =
-            RawReply { status, body: body.to_vec(), retry_after: None, received_at, latency: Duration::from_millis(7) };
+            RawReply { status, body: body.to_vec(), retry_after: None, date: None, received_at, latency: Duration::from_millis(7) };
         let extracted = match self.extractor.read(&reply, asked) {
             Ok(extracted) => extracted,
             Err(error) => return check_error(&error),

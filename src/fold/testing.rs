@@ -38,6 +38,7 @@ pub(crate) fn rule() -> Rule {
         closed_for: None,
         max_age: None,
         currency: None,
+        hours: None,
     }
 }
 

@@ -1,7 +1,11 @@
 //! Turns targets into errands: for each source what it must be asked, the most wanted first.
 
+mod rank;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::{Basis, Errand, Purpose, Spare, Target, Way, is_usable};
 use crate::board::{Known, Need};
@@ -12,6 +16,7 @@ use crate::source::backoff::SOONEST_AGAIN;
 use crate::source::profile::Profile;
 use crate::source::share::Ask;
 use crate::symbol::Symbol;
+use rank::{Prospect, Rank};
 
 /// How fresh what each source is asked for must be.
 type Needs = BTreeMap<(usize, Symbol), Need>;
@@ -19,12 +24,23 @@ type Needs = BTreeMap<(usize, Symbol), Need>;
 /// What the board knows of what the sources would be asked, by symbol and source.
 type Memory = BTreeMap<Symbol, BTreeMap<String, Known>>;
 
+/// Something a source must be asked for.
+struct Due {
+    /// Whether it is denied, and only to be checked.
+    is_denied: bool,
+    rank: Rank,
+    answered: Option<Instant>,
+    place: usize,
+    symbol: Symbol,
+    need: Need,
+}
+
 /// Something a source would be asked for.
 struct Wanted<'t> {
     asked: &'t Symbol,
     targets: BTreeSet<&'t Symbol>,
-    /// Whether the target has a quorum on the board, or waits for one.
-    has_quorum: bool,
+    /// How far each of its targets is from a price.
+    prospects: Vec<Prospect<'t>>,
     /// Whether the sources that are asked anyway are too few for a quorum.
     needs_reserves: bool,
     /// How long a quote may be spared at most, whatever its own class says.
@@ -40,20 +56,21 @@ impl Basis<'_> {
             routes.map(|route| (route.asked.clone(), self.board.recall(&route.asked, self.now.monotonic))).collect();
         let mut wanted: BTreeMap<usize, Vec<Wanted<'_>>> = BTreeMap::new();
         for target in targets {
-            let (has_quorum, needs_reserves) = (self.has_quorum(target, &memory), self.needs_reserves(target));
+            let (prospect, needs_reserves) = (self.prospect(target, &memory), self.needs_reserves(target));
             let refresh_after = self.quickest_user(target, targets);
             for Way { source, route, .. } in &target.ways {
                 let all = wanted.entry(*source).or_default();
                 match all.iter_mut().find(|one| *one.asked == route.asked) {
                     Some(known) => {
                         known.targets.insert(&target.symbol);
-                        known.has_quorum &= has_quorum;
+                        known.prospects.push(prospect.clone());
                         known.needs_reserves |= needs_reserves;
                         known.refresh_after = known.refresh_after.into_iter().chain(refresh_after).min();
                     }
                     None => {
                         let targets = BTreeSet::from([&target.symbol]);
-                        all.push(Wanted { asked: &route.asked, targets, has_quorum, needs_reserves, refresh_after });
+                        let prospects = vec![prospect.clone()];
+                        all.push(Wanted { asked: &route.asked, targets, prospects, needs_reserves, refresh_after });
                     }
                 }
             }
@@ -79,7 +96,7 @@ impl Basis<'_> {
 
     /// What a source is asked.
     pub(super) fn ask(self, due: Vec<(Symbol, Need)>, riders: Vec<Symbol>) -> Ask {
-        Ask { arrived: self.question.arrived.monotonic, leaves: self.question.deadline(), due, riders }
+        Ask { arrived: self.question.arrived.monotonic, until: self.question.deadline(), due, riders }
     }
 
     fn errand(
@@ -111,13 +128,14 @@ impl Basis<'_> {
                 }
                 None => {
                     let is_denied = known.is_some_and(|known| known.is_denied(self.now.monotonic));
-                    due.push(((is_denied, one.has_quorum, answered, place), one.asked.clone(), need));
+                    let rank = Rank::of(&one.prospects, source, known);
+                    due.push(Due { is_denied, rank, answered, place, symbol: one.asked.clone(), need });
                 }
             }
         }
-        due.sort_by_key(|(turn, ..)| *turn);
+        due.sort_by_key(|one| (one.is_denied, one.rank, one.answered, one.place));
         young.sort();
-        let due = due.into_iter().map(|(_, symbol, need)| (symbol, need)).collect();
+        let due = due.into_iter().map(|one| (one.symbol, one.need)).collect();
         let riders = young.into_iter().map(|(_, symbol)| symbol).collect();
         Errand { source: index, ask: self.ask(due, riders), settled }
     }
@@ -144,17 +162,26 @@ impl Basis<'_> {
         self.question.refresh_after == Some(Duration::ZERO) && is_cheap && source.settings.role != Role::Reserve
     }
 
-    /// Whether enough accounts have a quote on the board that is not too old to be folded and counts towards a quorum.
-    fn has_quorum(self, target: &Target, memory: &Memory) -> bool {
+    /// How far a target is from a price: who has quoted it, and who could.
+    fn prospect<'t>(self, target: &Target, memory: &Memory) -> Prospect<'t>
+    where
+        Self: 't,
+    {
         let class = self.settings.class(&target.symbol);
         let set = self.settings.of_class(class);
-        let fresh = target.ways.iter().filter_map(|Way { source, route, .. }| {
-            let source = self.sources.get(*source).filter(|source| source.settings.role != Role::Reference)?;
-            let quote = known(memory, source, &route.asked)?.outcome.quote.as_ref()?;
-            let origin = source.origin(class);
-            is_usable(quote, &origin, set.usable_for, self.now).then(|| origin.account.clone())
-        });
-        fresh.collect::<BTreeSet<_>>().len() >= set.required
+        let (mut quoted, mut covering) = (BTreeSet::new(), BTreeSet::new());
+        for Way { source, route, .. } in &target.ways {
+            let Some(source) = self.sources.get(*source) else { continue };
+            let account = source.settings.account.as_str();
+            covering.insert(account);
+            let quote = known(memory, source, &route.asked).and_then(|known| known.outcome.quote.as_ref());
+            let is_fresh = |quote| is_usable(quote, &source.origin(class), set.usable_for, self.now);
+            // references alone make no quorum that could be relied on
+            if source.settings.role != Role::Reference && quote.is_some_and(is_fresh) {
+                quoted.insert(account);
+            }
+        }
+        Prospect { quoted, covering, required: set.required, converts: target.purpose == Purpose::Conversion }
     }
 
     /// A rate is renewed as often as the quickest of the prices that need it: a quote is as old as its oldest part.

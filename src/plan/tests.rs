@@ -27,7 +27,7 @@ refresh_after = "10m"
 "#;
 
 /// Another source, whose account has calls for a day only.
-const SCARCE: &str = r#"
+const SISTER: &str = r#"
 [sources.scarce]
 classes = ["index"]
 url = "http://127.0.0.1:1/{symbol}"
@@ -86,7 +86,7 @@ impl World {
             max_symbols: 100,
             timeout: Duration::from_secs(2),
             max_timeout: Duration::from_secs(10),
-            sources: vec!["alpha".to_owned(), "beta".to_owned()],
+            sources: self.sources.iter().map(|source| source.name().to_owned()).collect(),
         };
         let now = self.clock.now();
         let question = Question::parse(query, &bounds, now).unwrap();
@@ -102,7 +102,7 @@ fn due(errand: &Errand) -> Vec<&str> {
 #[tokio::test(start_paused = true)]
 async fn a_source_is_asked_for_what_it_covers_and_nothing_else() {
     let plan = World::new().plan("symbols=AAPL,BTC-USD,BTC-EUR,EUR-USD");
-    assert_eq!(plan.errands.iter().map(due).collect::<Vec<_>>(), [vec!["AAPL"], vec!["AAPL", "BTC-USD"]]);
+    assert_eq!(plan.errands.iter().map(due).collect::<Vec<_>>(), [vec!["AAPL"], vec!["BTC-USD", "AAPL"]]);
     assert_eq!(World::new().plan("symbols=AAPL&sources=beta").errands.len(), 1);
     assert!(World::new().plan("symbols=EUR-USD").errands.is_empty());
 }
@@ -166,7 +166,7 @@ async fn no_caller_gets_below_a_floor_and_a_known_unknown_is_checked_last_and_on
 async fn a_known_unknown_is_not_checked_where_calls_are_dear_nor_below_the_floor() {
     let dear = ["role = \"reserve\"", "limits = [\"100/h\"]", "cost = \"symbol\"", "account = \"scarce\""];
     for key in dear {
-        let world = World::with(&format!("{SETTINGS}{key}\n{SCARCE}"));
+        let world = World::with(&format!("{SETTINGS}{key}\n{SISTER}"));
         world.deny(1, "NOPE");
         tokio::time::advance(Duration::from_secs(60)).await;
         let plan = world.plan("symbols=NOPE&refresh_after=0s&sources=beta");
@@ -203,4 +203,84 @@ async fn a_quote_older_than_the_caller_would_use_is_asked_for_anew() {
     assert!(world.plan("symbols=A&max_age=10s").errands.iter().all(|errand| due(errand).is_empty()));
     // beta's own floor is ten minutes
     assert_eq!(world.plan("symbols=A&max_age=2s").errands.iter().map(due).collect::<Vec<_>>(), [vec!["A"], vec![]]);
+}
+
+/// Sources that differ in what they cover and in what a symbol costs there.
+const SCARCE: &str = r#"
+[sources.bourse]
+classes = ["equity", "fx"]
+url = "http://127.0.0.1:1/{symbols}"
+batch = 8
+cost = "symbol"
+jq = "."
+
+[sources.central]
+role = "reference"
+classes = ["fx"]
+url = "http://127.0.0.1:1/all"
+batch = 100
+jq = "."
+
+[sources.market]
+classes = ["crypto", "fx"]
+currencies = ["USD", "EUR", "USDT"]
+url = "http://127.0.0.1:1/{symbols}"
+batch = 20
+jq = "."
+
+[sources.york]
+classes = ["equity"]
+format = { suffix = {} }
+url = "http://127.0.0.1:1/{symbol}"
+jq = "."
+"#;
+
+fn due_at<'p>(world: &World, plan: &'p Plan, source: &str) -> Vec<&'p str> {
+    let is_named = |errand: &&Errand| world.sources[errand.source].name() == source;
+    plan.errands.iter().find(is_named).map(due).unwrap_or_default()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_rate_to_the_callers_currency_comes_before_all_that_wait_for_it() {
+    let world = World::with(SCARCE);
+    let plan = world.plan("symbols=BTC-USD,ETH-USD&currency=EUR");
+    assert_eq!(due_at(&world, &plan, "market"), ["EUR-USD", "BTC-USD", "ETH-USD"]);
+    // not where nothing has to be converted
+    let plan = world.plan("symbols=BTC-USD,ETH-USD&currency=USD");
+    assert_eq!(due_at(&world, &plan, "market"), ["BTC-USD", "ETH-USD"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rate_that_enough_others_can_give_takes_no_unit_that_only_this_source_can_make_a_price_of() {
+    let world = World::with(SCARCE);
+    let plan = world.plan("symbols=AAPL,VOD.L&currency=EUR");
+    // market and central can both give the rates; of a listing abroad there is no other source, of AAPL there is one
+    assert_eq!(due_at(&world, &plan, "bourse"), ["VOD.L", "AAPL", "EUR-GBP", "EUR-USD", "GBP-USD"]);
+    // without them, the rates come first there too
+    let plan = world.plan("symbols=AAPL,VOD.L&currency=EUR&sources=bourse,york");
+    assert_eq!(due_at(&world, &plan, "bourse"), ["EUR-GBP", "EUR-USD", "VOD.L", "AAPL"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_unit_goes_where_it_makes_a_quorum_whole() {
+    let world = World::with(SCARCE);
+    let york = world.sources.iter().position(|source| source.name() == "york").unwrap();
+    world.quote(york, "MSFT");
+    let plan = world.plan("symbols=AAPL,KO,MSFT");
+    assert_eq!(due_at(&world, &plan, "bourse"), ["MSFT", "AAPL", "KO"]);
+    // of a listing abroad there is no other price
+    let plan = world.plan("symbols=AAPL,MSFT,VOD.L");
+    assert_eq!(due_at(&world, &plan, "bourse"), ["VOD.L", "MSFT", "AAPL"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_refused_before_comes_before_what_was_not() {
+    let world = World::with(SCARCE);
+    let (bourse, york) = (0, 3);
+    world.quote(york, "MSFT");
+    let error = SourceError::Throttled { limit: "8/min".to_owned(), retry_after: Duration::from_secs(5) };
+    world.land(bourse, "KO", Landing::Refusal(error, world.clock.now().monotonic + Duration::from_secs(5)));
+    tokio::time::advance(Duration::from_secs(5)).await;
+    let plan = world.plan("symbols=AAPL,MSFT,KO");
+    assert_eq!(due_at(&world, &plan, "bourse"), ["KO", "MSFT", "AAPL"]);
 }

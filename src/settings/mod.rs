@@ -215,6 +215,7 @@ impl Settings {
             closed_for: class.closes().then_some(set.closed_for),
             max_age,
             currency: self.symbols.get(symbol).and_then(|set| set.currency.clone()),
+            hours: None,
         }
     }
 

@@ -168,6 +168,7 @@ impl Page {
         self.count("batch", source.batch);
         self.line("join", source.join.as_str());
         self.line("unknown", if source.unknown_kills { "kills" } else { "missing" });
+        self.line("not_found", if source.not_found_denies { "unknown_symbol" } else { "http_status" });
         self.line("limits", texts(&source.limits));
         self.line("cost", if source.cost == Cost::Symbol { "symbol" } else { "call" });
         self.line("account", shown(&source.account));

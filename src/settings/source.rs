@@ -15,6 +15,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use serde::Deserialize;
 
+use super::secrets;
 use super::units::{Glob, Limit};
 use crate::quote::Role;
 use crate::symbol::{Class, Symbol};
@@ -73,6 +74,8 @@ pub struct SourceSettings {
     pub join: String,
     /// Whether one unknown symbol fails a whole call.
     pub unknown_kills: bool,
+    /// Whether a 404 that the filter does not know says that there is no such symbol.
+    pub not_found_denies: bool,
     /// What the vendor allows.
     pub limits: Vec<Limit>,
     /// What a limit counts.
@@ -139,6 +142,17 @@ impl SourceSettings {
     }
 }
 
+impl SourceSettings {
+    /// Whether its calls carry a key of some kind: then a refusal may be about that.
+    pub fn sends_key(&self) -> bool {
+        let is_written = self.urls().any(|url| !secrets::in_url(url).is_empty())
+            || self.headers.iter().any(|(name, value)| !secrets::in_header(name, value).is_empty());
+        let texts = || self.urls().chain(self.headers.values().chain(&self.body).map(String::as_str));
+        let is_filled_in = || texts().any(|text| text.contains("{key}") || text.contains("{secret}"));
+        is_written || is_filled_in() && (self.key.is_some() || !self.key_optional)
+    }
+}
+
 impl fmt::Display for Notation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -166,7 +180,7 @@ pub enum Notation {
     /// JSON, as it is.
     #[default]
     Json,
-    /// A table with a first line of names: an object of texts per further line. A single line is no table but a message: a text.
+    /// A table with a first line of names: an object of texts per further line. A single line is no table but a message: a text, unless it is the names alone.
     Csv,
     /// XML: each element is `{name, attributes, text, children}`, names without their prefix.
     Xml,

@@ -40,6 +40,8 @@ struct State {
     /// Failures of each kind since the last success.
     passing: u32,
     lasting: u32,
+    /// When it last answered.
+    served: Option<Instant>,
     /// Whether the call is under way that tries whether it is back.
     is_tried: bool,
 }
@@ -98,6 +100,18 @@ impl Backoff {
         Ok(Some(Permit { backoff: Arc::clone(self), is_trial, has_ended: false }))
     }
 
+    /// Whether the end of a call shows that the source is out of order. A 4xx finds fault with the call, and is that only
+    /// where nothing else has worked lately either.
+    fn is_failure(&self, result: &Result<Reply, SourceError>, now: Instant) -> bool {
+        match result {
+            Err(SourceError::HttpStatus { is_client_error: true, .. }) => {
+                let served = self.lock().served;
+                served.is_none_or(|served| served + self.waits.serves_for() < now)
+            }
+            result => verdict(result) == Verdict::Failure,
+        }
+    }
+
     /// Takes note of a failure of a call that was sent at an instant; one that was sent before the clock was set last does
     /// not set it anew.
     fn fail(&self, error: &SourceError, sent: Option<Instant>, now: Instant) {
@@ -115,21 +129,18 @@ impl Backoff {
         state.failing = Some(Failing { since: now, until: now + wait, error: error.clone() });
     }
 
-    fn settle(&self, is_trial: bool, verdict: Verdict, error: Option<&SourceError>, sent: Option<Instant>) {
-        match (verdict, error) {
-            (Verdict::Failure, Some(error)) => self.fail(error, sent, Instant::now()),
-            (Verdict::Success, _) => {
-                let mut state = self.lock();
-                (state.failing, state.passing, state.lasting) = (None, 0, 0);
-            }
-            _ => {}
-        }
-        if is_trial {
+    /// Sets the clock back to the start.
+    fn succeed(&self, now: Instant) {
+        let mut state = self.lock();
+        (state.failing, state.passing, state.lasting, state.served) = (None, 0, 0, Some(now));
+    }
+
+    /// Lets those know who wait that a call has ended; if it was the one that tried, the next one may.
+    fn end(&self, was_trial: bool) {
+        if was_trial {
             self.lock().is_tried = false;
         }
-        if is_trial || verdict == Verdict::Failure {
-            self.changes.send_modify(|changes| *changes += 1);
-        }
+        self.changes.send_modify(|changes| *changes += 1);
     }
 }
 
@@ -143,11 +154,16 @@ impl State {
 impl Permit {
     fn settle(mut self, batch: &Batch, result: &Result<Reply, SourceError>) {
         self.has_ended = true;
-        let verdict = verdict(result);
-        if verdict == Verdict::Failure {
-            batch.charge();
+        let now = Instant::now();
+        match result {
+            Err(error) if self.backoff.is_failure(result, now) => {
+                batch.charge();
+                self.backoff.fail(error, batch.sent(), now);
+            }
+            _ if verdict(result) == Verdict::Success => self.backoff.succeed(now),
+            _ => {}
         }
-        self.backoff.settle(self.is_trial, verdict, result.as_ref().err(), batch.sent());
+        self.backoff.end(self.is_trial);
     }
 }
 
@@ -159,10 +175,10 @@ impl Drop for Permit {
         // nobody waits for its end any more, or it panicked
         if std::thread::panicking() {
             let panicked = SourceError::Internal("the call panicked".to_owned());
-            self.backoff.settle(self.is_trial, Verdict::Failure, Some(&panicked), Some(Instant::now()));
-        } else {
-            self.backoff.settle(self.is_trial, Verdict::Nothing, None, None);
+            let now = Instant::now();
+            self.backoff.fail(&panicked, Some(now), now);
         }
+        self.backoff.end(self.is_trial);
     }
 }
 

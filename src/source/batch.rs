@@ -15,15 +15,13 @@ use crate::symbol::Symbol;
 #[derive(Clone, Debug)]
 pub struct Batch {
     cabin: Arc<Mutex<Cabin>>,
-    /// Until when what has to be done.
-    pub times: Times,
     /// How many may board in all.
     seats: usize,
     /// Whether each symbol costs a unit of the vendor's limits, or the call as a whole.
     per_symbol: bool,
 }
 
-/// Until when a call has to be where.
+/// Until when a call has to be where. Whoever joins it and waits longer puts these off.
 #[derive(Clone, Copy, Debug)]
 pub struct Times {
     /// When it must be sent to be replied to in time; a wait for the limits that would end later is not begun.
@@ -34,8 +32,20 @@ pub struct Times {
     pub ends_by: Instant,
 }
 
-#[derive(Debug, Default)]
+impl Times {
+    /// The later of each.
+    fn or_later(self, other: Times) -> Times {
+        Times {
+            sends_by: self.sends_by.max(other.sends_by),
+            replies_by: self.replies_by.max(other.replies_by),
+            ends_by: self.ends_by.max(other.ends_by),
+        }
+    }
+}
+
+#[derive(Debug)]
 struct Cabin {
+    times: Times,
     passengers: Vec<Passenger>,
     /// Nobody boards any more.
     sealed: bool,
@@ -68,7 +78,28 @@ pub struct Reply {
 impl Batch {
     /// A batch with room for so many symbols, nobody aboard yet.
     pub fn new(seats: usize, per_symbol: bool, times: Times) -> Self {
-        Batch { cabin: Arc::default(), times, seats, per_symbol }
+        let cabin = Cabin {
+            times,
+            passengers: Vec::new(),
+            sealed: false,
+            sent: None,
+            ended: None,
+            expected: None,
+            turn: None,
+            is_charged: false,
+        };
+        Batch { cabin: Arc::new(Mutex::new(cabin)), seats, per_symbol }
+    }
+
+    /// Until when it has to be where, as of now.
+    pub fn times(&self) -> Times {
+        self.lock().times
+    }
+
+    /// Gives it as much time as a newcomer has, if that is more. What one attempt on the wire may take is not among it.
+    pub fn allow(&self, newcomer: Times) {
+        let mut cabin = self.lock();
+        cabin.times = cabin.times.or_later(newcomer);
     }
 
     fn lock(&self) -> MutexGuard<'_, Cabin> {
@@ -98,6 +129,14 @@ impl Batch {
         // a second try is a call of its own: how long it took is counted from here
         (cabin.sent, cabin.ended) = (Some(Instant::now()), None);
         cabin.passengers.iter().map(|passenger| passenger.symbol.clone()).collect()
+    }
+
+    /// The symbol it asks for, if it is one alone.
+    pub fn only_symbol(&self) -> Option<Symbol> {
+        match &self.lock().passengers[..] {
+            [passenger] => Some(passenger.symbol.clone()),
+            _ => None,
+        }
     }
 
     /// When it was last sent; `None` if no call was made.

@@ -149,19 +149,27 @@ impl Drop for Permit {
 }
 
 /// What the end of a call says of the source's health. Whatever was understood is a success: "no such symbol" and "wrong key"
-/// come from a source that lives.
+/// come from a source that lives. A reply that has nothing for what was asked is no sign of either.
 pub(super) fn verdict(result: &Result<Reply, SourceError>) -> Verdict {
     use SourceError as E;
+    let says_something = |reply: &Reply| {
+        reply.rows.iter().any(|(_, row)| row.as_ref().err().is_none_or(|error| error.scope().is_some()))
+    };
     match result {
+        Ok(reply) if !says_something(reply) => Verdict::Nothing,
         Ok(_) => Verdict::Success,
-        Err(E::Missing(_) | E::Unauthorized(_) | E::NotInPlan(_) | E::UnknownSymbol(_)) => Verdict::Success,
-        Err(E::RateLimited { .. } | E::QuotaExhausted { .. }) => Verdict::Refusal,
-        Err(E::Throttled { .. } | E::CircuitOpen { .. }) => Verdict::Nothing,
+        Err(E::Missing(_)) => Verdict::Nothing,
+        Err(E::Unauthorized(_) | E::NotInPlan(_) | E::UnknownSymbol(_)) => Verdict::Success,
+        Err(E::RateLimited { .. } | E::QuotaExhausted { .. } | E::Blocked { .. }) => Verdict::Refusal,
+        // a 4xx finds fault with the call
+        Err(E::Throttled { .. } | E::CircuitOpen { .. } | E::HttpStatus { is_client_error: true, .. }) => {
+            Verdict::Nothing
+        }
         Err(
             E::Timeout(_)
             | E::Connection(_)
             | E::Tls(_)
-            | E::HttpStatus(_)
+            | E::HttpStatus { .. }
             | E::Unavailable { .. }
             | E::Malformed(_)
             | E::TooLarge { .. }

@@ -79,7 +79,7 @@ where
         let CallLayer { record, clock, longest } = self.layer.clone();
         let started = Instant::now();
         // one that stood in line has less: it must fail before its callers leave, or its failure would never count
-        let longest = longest.min(batch.times.replies_by.saturating_duration_since(started));
+        let longest = longest.min(batch.times().replies_by.saturating_duration_since(started));
         if batch.sent().is_some() {
             record.again();
         }

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::error::SourceError;
+use super::error::{Scope, SourceError};
 use crate::state::Refused;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(86_400);
 /// The longest a quota takes to be filled again, whatever a vendor writes.
 pub(crate) const MONTH: Duration = Duration::from_secs(31 * 86_400);
 
@@ -39,6 +40,7 @@ impl Cooldown {
             SourceError::CircuitOpen { detail, .. } => {
                 SourceError::CircuitOpen { detail, retry_after: self.until.saturating_duration_since(now) }
             }
+            SourceError::Blocked { detail, .. } => SourceError::Blocked { detail, retry_after: left },
             other => other,
         }
     }
@@ -57,25 +59,30 @@ impl Cooldowns {
 
     /// Whether an error means that the vendor wants to be left alone.
     pub fn concerns(error: &SourceError) -> bool {
-        use SourceError::{QuotaExhausted, RateLimited, Unauthorized};
-        matches!(error, RateLimited { .. } | QuotaExhausted { .. } | Unauthorized(_))
+        matches!(error.scope(), Some(Scope::Account | Scope::Address))
     }
 
-    /// Begins the cooldown that an error asks for.
+    /// Begins the cooldown that an error asks for, if it asks for one.
     ///
-    /// What the vendor names is kept to (at most a minute for a rate limit: a day's wait for one call too many is a vendor's
-    /// mistake more often than its wish); else the wait doubles with each refusal in a row.
-    pub fn begin(&mut self, error: &SourceError, now: Instant) -> Cooldown {
-        let Refused { rate_limited, quota_exhausted, unauthorized } = &mut self.refused;
+    /// What the vendor names is kept to; else the wait doubles with each refusal in a row. One block alone asks for none: a
+    /// firewall may have disliked that one call.
+    pub fn begin(&mut self, error: &SourceError, now: Instant) -> Option<Cooldown> {
+        let Refused { rate_limited, quota_exhausted, unauthorized, blocked } = &mut self.refused;
         self.last = Some(now);
         let wait = match error {
-            SourceError::RateLimited { retry_after: Some(wait), .. } => (*wait).min(MINUTE),
+            SourceError::Blocked { .. } if *blocked == 0 => {
+                *blocked = 1;
+                return None;
+            }
+            SourceError::Blocked { retry_after: Some(wait), .. } => (*wait).min(DAY),
+            SourceError::Blocked { .. } => doubled(blocked, MINUTE / 2, HOUR),
+            SourceError::RateLimited { retry_after: Some(wait), .. } => (*wait).min(DAY),
             SourceError::RateLimited { .. } => doubled(rate_limited, Duration::from_secs(1), MINUTE),
             SourceError::QuotaExhausted { retry_after: Some(wait), .. } => (*wait).min(MONTH),
             SourceError::QuotaExhausted { .. } => doubled(quota_exhausted, 15 * MINUTE, 6 * HOUR),
             _ => doubled(unauthorized, 5 * MINUTE, HOUR),
         };
-        Cooldown { until: now + wait, error: error.clone() }
+        Some(Cooldown { until: now + wait, error: error.clone() })
     }
 
     /// A success of a call that was sent at an instant: the next wait is the shortest again. Whether that changes anything.
@@ -102,7 +109,7 @@ mod tests {
 
     fn waits(error: &SourceError, times: usize) -> Vec<u64> {
         let (mut cooldowns, now) = (Cooldowns::default(), Instant::now());
-        (0..times).map(|_| (cooldowns.begin(error, now).until - now).as_secs()).collect()
+        (0..times).map(|_| (cooldowns.begin(error, now).unwrap().until - now).as_secs()).collect()
     }
 
     fn rate_limited(retry_after: Option<u64>) -> SourceError {
@@ -110,9 +117,9 @@ mod tests {
     }
 
     #[test]
-    fn a_429_is_kept_to_up_to_a_minute_and_else_doubles() {
+    fn a_429_is_kept_to_and_else_doubles() {
         assert_eq!(waits(&rate_limited(Some(7)), 2), [7, 7]);
-        assert_eq!(waits(&rate_limited(Some(86_400)), 1), [60]);
+        assert_eq!(waits(&rate_limited(Some(1800)), 1), [1800]);
         assert_eq!(waits(&rate_limited(None), 8), [1, 2, 4, 8, 16, 32, 60, 60]);
     }
 
@@ -131,13 +138,32 @@ mod tests {
     }
 
     #[test]
+    fn a_block_is_kept_to_from_the_second_in_a_row_on_and_else_doubles_up_to_an_hour() {
+        let blocked = |seconds: Option<u64>| SourceError::Blocked {
+            detail: String::new(),
+            retry_after: seconds.map(Duration::from_secs),
+        };
+        let (mut cooldowns, now) = (Cooldowns::default(), Instant::now());
+        let mut wait =
+            |seconds| cooldowns.begin(&blocked(seconds), now).map(|cooldown| (cooldown.until - now).as_secs());
+        assert_eq!(wait(None), None);
+        let waits: Vec<_> = (0..8).map(|_| wait(None)).collect();
+        assert_eq!(waits, [60, 120, 240, 480, 960, 1920, 3600, 3600].map(Some));
+        assert_eq!((wait(Some(300)), wait(Some(7 * 86_400))), (Some(300), Some(86_400)));
+        let mut cooldowns = Cooldowns::default();
+        assert_eq!(cooldowns.begin(&blocked(Some(300)), now), None);
+        cooldowns.reset(now + Duration::from_secs(1));
+        assert_eq!(cooldowns.begin(&blocked(Some(300)), now + Duration::from_secs(2)), None, "a success lay between");
+    }
+
+    #[test]
     fn a_success_makes_the_next_wait_the_shortest_again() {
         let (mut cooldowns, now) = (Cooldowns::default(), Instant::now());
         cooldowns.begin(&rate_limited(None), now);
         cooldowns.begin(&rate_limited(None), now);
         let next = now + Duration::from_secs(1);
         cooldowns.reset(next);
-        assert_eq!(cooldowns.begin(&rate_limited(None), next).until - next, Duration::from_secs(1));
+        assert_eq!(cooldowns.begin(&rate_limited(None), next).unwrap().until - next, Duration::from_secs(1));
     }
 
     #[test]
@@ -146,6 +172,6 @@ mod tests {
         let refused = sent + Duration::from_millis(50);
         cooldowns.begin(&rate_limited(None), refused);
         cooldowns.reset(sent);
-        assert_eq!(cooldowns.begin(&rate_limited(None), refused).until - refused, Duration::from_secs(2));
+        assert_eq!(cooldowns.begin(&rate_limited(None), refused).unwrap().until - refused, Duration::from_secs(2));
     }
 }

@@ -14,9 +14,14 @@ pub enum SourceError {
     /// The certificate or the handshake was refused. Look at the clock, the host name, the certificates.
     #[error("{0}")]
     Tls(String),
-    /// A status nobody expects here (a redirect, 400, 451). Look at the URL.
-    #[error("{0}")]
-    HttpStatus(String),
+    /// A status nobody expects here (a redirect, 400, 404). Look at the URL.
+    #[error("{detail}")]
+    HttpStatus {
+        /// What it was, and the vendor's words.
+        detail: String,
+        /// Whether it is a 4xx, which finds fault with the call and not with the source.
+        is_client_error: bool,
+    },
     /// The vendor says that it is out of order (5xx). Wait.
     #[error("{detail}")]
     Unavailable {
@@ -62,6 +67,14 @@ pub enum SourceError {
         /// Until the quota is filled again, if it said so usably.
         retry_after: Option<Duration>,
     },
+    /// The vendor does not serve this address of ours: a country, a firewall, a ban. No key helps; ask from elsewhere, or wait.
+    #[error("it does not serve this address: {detail}")]
+    Blocked {
+        /// The vendor's words.
+        detail: String,
+        /// How long the ban lasts, if it said so usably.
+        retry_after: Option<Duration>,
+    },
     /// Our own limit for this source has no room within the time a call may take. No call was made.
     #[error("our own limit of {limit} has no room for {} s", .retry_after.as_millis().div_ceil(1000))]
     Throttled {
@@ -83,9 +96,20 @@ pub enum SourceError {
     Internal(String),
 }
 
+/// Whom a vendor's refusal is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// The symbol that was asked for; others may well be served.
+    Symbol,
+    /// The account that asks: its key, its rate, its quota.
+    Account,
+    /// The address the call came from, whatever it asks for and with whatever key.
+    Address,
+}
+
 impl SourceError {
     /// What a filter can name in an error row.
-    pub const NAMED_BY_FILTERS: [&str; 9] = [
+    pub const NAMED_BY_FILTERS: [&str; 10] = [
         "http_status",
         "unavailable",
         "malformed",
@@ -95,6 +119,7 @@ impl SourceError {
         "unknown_symbol",
         "rate_limited",
         "quota_exhausted",
+        "blocked",
     ];
 
     /// The failure's name in answers and metrics.
@@ -103,7 +128,7 @@ impl SourceError {
             SourceError::Timeout(_) => "timeout",
             SourceError::Connection(_) => "connection",
             SourceError::Tls(_) => "tls",
-            SourceError::HttpStatus(_) => "http_status",
+            SourceError::HttpStatus { .. } => "http_status",
             SourceError::Unavailable { .. } => "unavailable",
             SourceError::Malformed(_) => "malformed",
             SourceError::TooLarge { .. } => "too_large",
@@ -113,6 +138,7 @@ impl SourceError {
             SourceError::UnknownSymbol(_) => "unknown_symbol",
             SourceError::RateLimited { .. } => "rate_limited",
             SourceError::QuotaExhausted { .. } => "quota_exhausted",
+            SourceError::Blocked { .. } => "blocked",
             SourceError::Throttled { .. } => "throttled",
             SourceError::CircuitOpen { .. } => "circuit_open",
             SourceError::Internal(_) => "internal",
@@ -124,7 +150,7 @@ impl SourceError {
     /// A filter may say whatever the vendor may say; that we failed ourselves it cannot know.
     pub fn from_reason(reason: &str, detail: String, retry_after: Option<Duration>) -> Option<Self> {
         Some(match reason {
-            "http_status" => SourceError::HttpStatus(detail),
+            "http_status" => SourceError::HttpStatus { detail, is_client_error: false },
             "unavailable" => SourceError::unavailable(detail),
             "malformed" => SourceError::Malformed(detail),
             "missing" => SourceError::Missing(detail),
@@ -133,6 +159,7 @@ impl SourceError {
             "unknown_symbol" => SourceError::UnknownSymbol(detail),
             "rate_limited" => SourceError::RateLimited { detail, retry_after },
             "quota_exhausted" => SourceError::QuotaExhausted { detail, retry_after },
+            "blocked" => SourceError::Blocked { detail, retry_after },
             _ => return None,
         })
     }
@@ -157,9 +184,20 @@ impl SourceError {
         }
     }
 
+    /// Whom it is about, if it is a refusal of the vendor's.
+    pub fn scope(&self) -> Option<Scope> {
+        use SourceError as E;
+        match self {
+            E::UnknownSymbol(_) | E::NotInPlan(_) => Some(Scope::Symbol),
+            E::Unauthorized(_) | E::RateLimited { .. } | E::QuotaExhausted { .. } => Some(Scope::Account),
+            E::Blocked { .. } => Some(Scope::Address),
+            _ => None,
+        }
+    }
+
     /// Whether the source answered, and its answer is that it has no such symbol (for us).
     pub fn denies_symbol(&self) -> bool {
-        matches!(self, SourceError::UnknownSymbol(_) | SourceError::NotInPlan(_))
+        self.scope() == Some(Scope::Symbol)
     }
 }
 

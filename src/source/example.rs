@@ -63,6 +63,7 @@ pub fn reply(example: &Example) -> RawReply {
         status: example.status,
         body: example.body.clone().into_bytes(),
         retry_after: None,
+        date: None,
         received_at: Timestamp::UNIX_EPOCH,
         latency: Duration::ZERO,
     }

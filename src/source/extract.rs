@@ -1,13 +1,15 @@
 //! Turns a reply into quotes: body → JSON → jq → rows → one outcome per symbol that was asked for.
 //!
-//! What decides, in this order: a failure of the whole call that the filter names; in a reply that claims success, a body or
-//! a filter that fails; then each symbol's own row. Where a status outside 2xx came without a row that explains it, the
-//! status speaks for itself.
+//! What decides, in this order: each symbol's own row; a failure of the whole call that the filter names; in a reply that
+//! claims success, a body or a filter that fails. Where a status outside 2xx came without a row that explains it, the status
+//! speaks for itself.
 
 pub mod look;
 mod number;
 mod row;
+mod status;
 mod time;
+mod until;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,7 +17,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use self::row::{Context, Row};
-use super::error::SourceError;
+use self::status::Statuses;
+use super::error::{Scope, SourceError};
 use super::filter::{Effort, Filter, MOST_ROWS, Rows, RunError};
 use super::scrub::Scrub;
 use super::spelling::{DescriptionError, Spelling};
@@ -32,6 +35,8 @@ pub struct RawReply {
     pub body: Vec<u8>,
     /// How long the `Retry-After` header asks us to stay away, if it says so usably.
     pub retry_after: Option<Duration>,
+    /// When the vendor's server says that it replied: its `Date` header.
+    pub date: Option<Timestamp>,
     /// When the reply was whole.
     pub received_at: Timestamp,
     /// How long the call took.
@@ -54,6 +59,7 @@ pub struct Extractor {
     scrub: Scrub,
     units: BTreeMap<String, String>,
     notation: Notation,
+    statuses: Statuses,
 }
 
 /// A symbol that was asked for, and what the reply has said about it so far.
@@ -79,6 +85,7 @@ impl Extractor {
             scrub: Scrub::new(&hidden),
             units: source.units.clone(),
             notation: source.reply,
+            statuses: Statuses::of(source),
         })
     }
 
@@ -131,6 +138,9 @@ impl Extractor {
                 let passing = matches!(reply.status, 502..=504) && reply.retry_after.is_none();
                 SourceError::Unavailable { detail, passing }
             }
+            SourceError::HttpStatus { detail, .. } => {
+                SourceError::HttpStatus { detail, is_client_error: status::is_client_error(reply.status) }
+            }
             other => other,
         })
     }
@@ -140,43 +150,51 @@ impl Extractor {
         if let Some(RunError::Panic) = &run.failure {
             return Err(SourceError::Internal(RunError::Panic.to_string()));
         }
-        let status_error = status_error(reply, asked.len(), &self.scrub);
+        let status_error = self.statuses.error(reply, &self.scrub);
         let rows = match run.rows.iter().map(Row::of).collect::<Result<Vec<_>, _>>() {
             Ok(rows) => rows,
             Err(why) => return Err(status_error.unwrap_or_else(|| self.malformed(&why))),
         };
         let context = Context { body: String::from_utf8_lossy(&reply.body), scrub: &self.scrub, reply };
-        self.call_failure(&rows, &context)?;
+        let named = self.call_failure(&rows, &context)?;
         if let (Some(failure), None) = (&run.failure, &status_error) {
-            return Err(self.malformed(&failure.to_string()));
+            return Err(named.unwrap_or_else(|| self.malformed(&failure.to_string())));
         }
+        let is_named = named.is_some();
+        let of_call = named.or_else(|| status_error.clone());
         let mut ignored = 0;
         // outside 2xx only failures are believed
-        for row in rows.iter().filter(|row| status_error.is_none() || row.is_error()) {
-            ignored += usize::from(!self.give(row, &mut asked)?);
+        let counts = |row: &&Row<'_>| if row.is_error() { !row.is_of_call() } else { status_error.is_none() };
+        for row in rows.iter().filter(counts) {
+            ignored += match self.give(row, &mut asked) {
+                Ok(was_asked) => usize::from(!was_asked),
+                Err(error) => return Err(of_call.unwrap_or(error)),
+            };
         }
-        if let Some(error) = status_error.clone().filter(|_| asked.iter().all(|one| one.row.is_none())) {
-            return Err(error);
+        let left = asked.iter().filter(|one| one.row.is_none()).count();
+        if let Some(error) = of_call.as_ref().filter(|_| left == asked.len()) {
+            return Err(error.clone());
         }
         let outcome = |one: Asked<'_>| {
-            let outcome = match one.row {
-                Some((row, _)) => self.outcome(row, &context, one.symbol),
-                None => Err(status_error.clone().unwrap_or_else(|| missing(one.spelled, run.cut))),
+            let outcome = match (one.row, &of_call) {
+                (Some((row, _)), _) => self.outcome(row, &context, one.symbol),
+                (None, Some(error)) => Err(left_out(error, is_named, left)),
+                (None, None) => Err(missing(one.spelled, run.cut)),
             };
             (one.symbol.clone(), outcome)
         };
         Ok(Extracted { outcomes: asked.into_iter().map(outcome).collect(), ignored })
     }
 
-    /// The first row that names a failure and no symbol: the failure of the whole call.
-    fn call_failure(&self, rows: &[Row<'_>], context: &Context<'_>) -> Result<(), SourceError> {
+    /// The failure of the whole call that the filter names: in the first failure that names no symbol.
+    fn call_failure(&self, rows: &[Row<'_>], context: &Context<'_>) -> Result<Option<SourceError>, SourceError> {
         for row in rows.iter().filter(|row| row.is_error()) {
-            let symbol = row.symbol().map_err(|why| self.malformed(&why))?;
-            if symbol.is_none() {
-                return Err(row.failure(context).unwrap_or_else(|why| self.malformed(&why)));
+            row.symbol().map_err(|why| self.malformed(&why))?;
+            if row.is_of_call() {
+                return row.failure(context).map(Some).map_err(|why| self.malformed(&why));
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Gives a row to the symbols it is about; whether there were any.
@@ -219,29 +237,17 @@ fn missing(spelled: Option<String>, cut: bool) -> SourceError {
     SourceError::Missing(format!("the reply holds nothing for this symbol, asked for as {name:?}{rest}"))
 }
 
-/// What a status outside 2xx says by itself.
-fn status_error(reply: &RawReply, asked: usize, scrub: &Scrub) -> Option<SourceError> {
-    let status = reply.status;
-    if (200..300).contains(&status) {
-        return None;
+/// What becomes of the symbols without a row in a reply that has rows for others, and a failure beside them.
+///
+/// A denial is about the one that is left, and about none in particular of several. What an account or an address is refused,
+/// all of them are refused, where the filter says so; a status alone may come from the failure in another symbol's row.
+fn left_out(error: &SourceError, is_named: bool, left: usize) -> SourceError {
+    let is_limit = matches!(error, SourceError::RateLimited { .. } | SourceError::QuotaExhausted { .. });
+    match error.scope() {
+        Some(Scope::Symbol) if left == 1 => error.clone(),
+        Some(Scope::Account | Scope::Address) if is_named || is_limit => error.clone(),
+        _ => SourceError::Missing(format!("the reply answers for other symbols, and leaves this one out ({error})")),
     }
-    let body = String::from_utf8_lossy(&reply.body);
-    let words = body.trim_start();
-    // a page for people would only be noise
-    let detail = if words.is_empty() || words.starts_with('<') {
-        format!("the source replied with status {status}")
-    } else {
-        scrub.clean(&format!("the source replied with status {status}: {words}"))
-    };
-    let retry_after = reply.retry_after;
-    Some(match status {
-        401 | 403 => SourceError::Unauthorized(detail),
-        402 => SourceError::QuotaExhausted { detail, retry_after },
-        418 | 429 => SourceError::RateLimited { detail, retry_after },
-        404 if asked == 1 => SourceError::UnknownSymbol(detail),
-        500..=599 => SourceError::unavailable(detail),
-        _ => SourceError::HttpStatus(detail),
-    })
 }
 
 #[cfg(test)]

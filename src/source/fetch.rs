@@ -86,14 +86,14 @@ impl Inner {
         let call = self.profile.extractor.spelling().request(asked);
         let response = self.reach(&call).await?;
         let status = response.status().as_u16();
-        let retry_after = reply::retry_after(response.headers(), self.clock.now().wall);
+        let date = reply::date(response.headers());
+        let retry_after = reply::retry_after(response.headers(), date.unwrap_or_else(|| self.clock.now().wall));
         let page = reply::is_page(response.headers());
         if page && (200..300).contains(&status) {
             return Err(SourceError::Malformed("the reply is a web page (text/html), not data".to_owned()));
         }
-        // an error page says nothing beyond its status
-        let body = if page { Vec::new() } else { self.body(response).await? };
-        Ok(RawReply { status, body, retry_after, received_at: self.clock.now().wall, latency: sent.elapsed() })
+        let body = self.body(response).await?;
+        Ok(RawReply { status, body, retry_after, date, received_at: self.clock.now().wall, latency: sent.elapsed() })
     }
 
     /// Sends a call to the first of the vendor's addresses that can be reached. Nothing has reached those before it, so to

@@ -26,6 +26,7 @@ pub mod retry;
 pub mod scrub;
 mod set_up;
 pub mod share;
+pub mod singled_out;
 pub mod spelling;
 
 use std::pin::Pin;
@@ -57,6 +58,7 @@ use rate_limit::RateLimitLayer;
 use record::Record;
 use retry::RetryPolicy;
 use share::{Batching, Parts, Share, Stack};
+use singled_out::SingledOutLayer;
 
 pub(crate) use set_up::set_classes;
 pub use set_up::{SetupError, set_up};
@@ -100,6 +102,7 @@ struct Guards {
     account: Arc<Account>,
     breaker: Arc<Breaker>,
     backoff: Arc<Backoff>,
+    singled_out: SingledOutLayer,
     retries: RetryPolicy,
     calls: CallLayer,
     /// A place for each call in the air at once.
@@ -129,6 +132,11 @@ impl Source {
             account: Arc::clone(&account),
             breaker: Arc::clone(&breaker),
             backoff: Arc::clone(&backoff),
+            singled_out: SingledOutLayer {
+                board: Arc::clone(&around.board),
+                source: name.clone(),
+                serves_for: profile.serves_for(),
+            },
             retries: RetryPolicy::new(settings.retries, attempt, Arc::clone(&breaker)),
             calls: CallLayer { record: Arc::clone(&record), clock: around.clock.clone(), longest: attempt },
             slots: Arc::clone(&slots),
@@ -202,6 +210,8 @@ where
         .layer(RetryLayer::new(guards.retries))
         // Open, it refuses before anything is waited for.
         .layer(BreakerLayer(guards.breaker))
+        // What is about one symbol alone is no failure of the source's.
+        .layer(guards.singled_out)
         // The bulkhead: calls of one slow source never take more than their own slots.
         .layer(GlobalConcurrencyLimitLayer::with_semaphore(guards.slots))
         // The vendor's limits; the scarcest thing is spent last, right before the call.

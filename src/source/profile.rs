@@ -53,6 +53,11 @@ impl Profile {
         &self.settings.name
     }
 
+    /// How long after a quote it still counts as serving: the longest `fallback_for` of its classes.
+    pub fn serves_for(&self) -> Duration {
+        self.waits.serves_for()
+    }
+
     /// A mark of what its quotes are about: under the same name a source may be described otherwise after a restart.
     pub fn meaning(&self) -> u16 {
         self.meaning

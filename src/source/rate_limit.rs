@@ -38,12 +38,13 @@ async fn admit(account: &Account, batch: &Batch) -> Result<(), SourceError> {
     let mut cooling = account.watch_cooldowns();
     let refused = |now| account.cooldown(now).map(|cooldown| cooldown.refusal(now));
     let now = Instant::now();
-    if now > batch.times.sends_by {
+    let sends_by = batch.times().sends_by;
+    if now > sends_by {
         // whoever waited so long for a place has no time left for a reply
         let limit = "calls at once".to_owned();
         return Err(SourceError::Throttled { limit, retry_after: SOON });
     }
-    let (ticket, mut at) = account.promise(batch.take_expectation(), batch.units(), now, batch.times.sends_by)?;
+    let (ticket, mut at) = account.promise(batch.take_expectation(), batch.units(), now, sends_by)?;
     let mut promise = Promise { account, ticket, spent: false };
     loop {
         batch.take_turn(at);

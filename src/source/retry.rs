@@ -56,7 +56,7 @@ impl RetryPolicy {
     fn may_help(&self, error: &SourceError, batch: &Batch, pause: Duration) -> bool {
         let now = Instant::now();
         let was_quick = || batch.sent_for(now).is_some_and(|took| took <= self.shared.quick);
-        let in_time = now + pause < batch.times.sends_by;
+        let in_time = now + pause < batch.times().sends_by;
         self.left > 0 && error.may_pass() && in_time && was_quick() && self.shared.breaker.is_closed()
     }
 }

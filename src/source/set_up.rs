@@ -46,7 +46,7 @@ pub fn set_up(settings: &Settings, around: &Surroundings, metrics: &Metrics) -> 
             settings.sources.iter().filter(|other| other.account == source.account).flat_map(|other| &other.limits);
         let limits: BTreeSet<_> = limits.map(|limit| (limit.period, limit.calls)).collect();
         let limits: Vec<Limit> = limits.into_iter().map(|(period, calls)| Limit { calls, period }).collect();
-        let has_key = settings.sources.iter().any(|other| other.account == source.account && other.key.is_some());
+        let has_key = settings.sources.iter().any(|other| other.account == source.account && other.sends_key());
         let account = accounts.entry(source.account.clone()).or_insert_with(|| {
             let account = Account::new(&source.account, &limits).marked(mark::of_keys(settings, &source.account));
             Arc::new(if has_key { account } else { account.without_key() })

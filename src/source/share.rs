@@ -25,7 +25,7 @@ use tower::util::BoxCloneSyncService;
 
 use super::account::Account;
 use super::backoff::Backoff;
-use super::batch::{Batch, Reply};
+use super::batch::{Batch, Reply, Times};
 use super::breaker::Breaker;
 use super::error::SourceError;
 use super::record::Record;
@@ -69,7 +69,7 @@ pub struct Parts {
     pub breaker: Arc<Breaker>,
     /// Whether it has failed lately.
     pub backoff: Arc<Backoff>,
-    /// What one call may take in all, waiting for its turn included.
+    /// What one call may take in all, waiting for its turn included, unless a caller waits longer for it.
     pub budget: Duration,
 }
 
@@ -108,6 +108,7 @@ struct Flights {
 struct Flight {
     outcome: watch::Receiver<Option<Outcome>>,
     number: u64,
+    batch: Batch,
     /// The batch's life: as long as it can be upgraded, somebody waits and the call goes on.
     life: Weak<DropGuard>,
 }
@@ -117,8 +118,9 @@ struct Flight {
 pub struct Ask {
     /// When the request arrived: what landed since then is fresh enough for it.
     pub arrived: Instant,
-    /// When whoever asks leaves: no later call is any good to them.
-    pub leaves: Instant,
+    /// When whoever asks leaves: a call may wait so long for its turn, and never less than its budget. What cannot be sent by
+    /// then is not started.
+    pub until: Instant,
     /// What it needs, in the order in which scarce calls are given out.
     pub due: Vec<(Symbol, Need)>,
     /// What it asked for and needs no call; may ride along where there is room.
@@ -155,7 +157,7 @@ impl Share {
         let now = Instant::now();
         let mut flights = self.0.lock();
         let (mut waits, left) = self.0.join_all(&mut flights, ask, Patience::OnlyTries, now);
-        waits.extend(self.0.try_to_start(&mut flights, &left, &ask.riders, now));
+        waits.extend(self.0.try_to_start(&mut flights, &left, ask, now));
         waits
     }
 
@@ -176,16 +178,22 @@ impl Flights {
         self.air.values().map(|flight| flight.number).collect::<HashSet<_>>().len()
     }
 
-    /// Joins the flight of a symbol, if its call goes on.
-    fn join(&self, symbol: &Symbol) -> Option<Wait> {
+    /// Joins the flight of a symbol, if its call goes on. It then waits for its turn as long as its most patient waiter.
+    fn join(&self, symbol: &Symbol, times: Times) -> Option<Wait> {
         let flight = self.air.get(symbol)?;
         let life = flight.life.upgrade()?;
+        flight.batch.allow(times);
         Some(Wait::Air { symbol: symbol.clone(), outcome: flight.outcome.clone(), life })
+    }
+
+    /// Whether a symbol is in the air, and its call goes on.
+    fn is_in_air(&self, symbol: &Symbol) -> bool {
+        self.air.get(symbol).is_some_and(|flight| flight.life.strong_count() > 0)
     }
 
     fn enter(&mut self, number: u64, batch: &Batch, life: &Arc<DropGuard>, symbol: &Symbol) -> Option<Wait> {
         let outcome = batch.board(symbol)?;
-        let flight = Flight { outcome: outcome.clone(), number, life: Arc::downgrade(life) };
+        let flight = Flight { outcome: outcome.clone(), number, batch: batch.clone(), life: Arc::downgrade(life) };
         self.air.insert(symbol.clone(), flight);
         self.wanted.remove(symbol);
         Some(Wait::Air { symbol: symbol.clone(), outcome, life: Arc::clone(life) })
@@ -209,7 +217,7 @@ impl Inner {
         // what is denied is only checked, and never at the cost of anything else
         let (denied, left): (Vec<Symbol>, Vec<Symbol>) =
             left.into_iter().partition(|symbol| self.is_denied(symbol, now));
-        let sends_by = self.schedule(now).sends_by;
+        let sends_by = self.schedule(now, ask.until).sends_by;
         let in_time = sends_by.min(self.sends_by_for(ask));
         let room = |units| self.parts.account.room(units, now, in_time);
         let mut groups = self.group(flights, &left, now);
@@ -223,7 +231,7 @@ impl Inner {
         let unchecked =
             if late.is_empty() { self.seat_denied(flights, &mut groups, &denied, now) } else { denied.clone() };
         let own: Vec<Symbol> = left.iter().chain(&denied).cloned().collect();
-        let mut waits = self.send(flights, groups, &own, &ask.riders, now);
+        let mut waits = self.send(flights, groups, &own, ask, now);
         waits.extend(unchecked.iter().filter_map(|symbol| self.denial(symbol, now)));
         if let Some(refusal @ SourceError::Throttled { retry_after, .. }) = &refusal {
             let until = now + *retry_after;

@@ -12,11 +12,26 @@ use crate::providers;
 
 fn read(extractor: &Extractor, status: u16, body: &[u8], asked: &[Symbol]) -> Result<Extracted, SourceError> {
     let body = body.to_vec();
-    let reply =
-        RawReply { status, body, retry_after: None, received_at: Timestamp::UNIX_EPOCH, latency: Duration::ZERO };
-    let begun = Instant::now();
-    let extracted = extractor.read(&reply, asked);
-    assert!(begun.elapsed() < Duration::from_secs(1), "it took {:?}", begun.elapsed());
+    let reply = RawReply {
+        status,
+        body,
+        retry_after: None,
+        date: None,
+        received_at: Timestamp::UNIX_EPOCH,
+        latency: Duration::ZERO,
+    };
+    let timed = || {
+        let begun = Instant::now();
+        (extractor.read(&reply, asked), begun.elapsed())
+    };
+    let (mut extracted, mut took) = timed();
+    // a busy machine takes long now and then, a bad reader always
+    for _ in 0..3 {
+        if took >= Duration::from_secs(1) {
+            (extracted, took) = timed();
+        }
+    }
+    assert!(took < Duration::from_secs(1), "it took {took:?}");
     if let Ok(extracted) = &extracted {
         assert_eq!(extracted.outcomes.len(), asked.len());
     }

@@ -19,6 +19,10 @@ use crate::town::{Said, Town, morning};
 
 const SECOND: Duration = Duration::from_secs(1);
 
+fn status(is_client_error: bool) -> SourceError {
+    SourceError::HttpStatus { detail: "no".to_owned(), is_client_error }
+}
+
 /// Everything that a call can fail with.
 fn every_failure() -> Vec<SourceError> {
     let detail = || "no".to_owned();
@@ -32,7 +36,8 @@ fn every_failure() -> Vec<SourceError> {
         gateway(false),
         SourceError::Malformed(detail()),
         SourceError::TooLarge { limit: 9 },
-        SourceError::HttpStatus(detail()),
+        status(true),
+        status(false),
         SourceError::Internal(detail()),
         SourceError::Missing(detail()),
         SourceError::NotInPlan(detail()),
@@ -41,6 +46,8 @@ fn every_failure() -> Vec<SourceError> {
         rate_limited(Some(3 * SECOND)),
         quota(None),
         quota(Some(20 * SECOND)),
+        SourceError::Blocked { detail: detail(), retry_after: None },
+        SourceError::Blocked { detail: detail(), retry_after: Some(20 * SECOND) },
     ]
 }
 
@@ -127,7 +134,8 @@ async fn whatever_a_source_fails_with_it_is_used_again_within_its_clock_and_ever
                 (SourceError::NotInPlan(_), _) => 3600,
                 (SourceError::QuotaExhausted { retry_after: None, .. }, _) => 900,
                 (SourceError::Unauthorized(_), _) => 300,
-                (SourceError::QuotaExhausted { .. }, _) => 20,
+                (SourceError::Blocked { retry_after: None, .. }, _) => 60,
+                (SourceError::QuotaExhausted { .. } | SourceError::Blocked { .. }, _) => 20,
                 (SourceError::RateLimited { .. }, _) => 8,
                 (SourceError::Missing(_), "BTC-USD" | "AAPL") => 1,
                 (SourceError::Missing(_), _) => 60,
@@ -146,8 +154,7 @@ async fn after_every_outage_a_source_is_asked_again_no_later_than_its_clock_says
     for seed in 0..25 {
         let mut chance = fastrand::Rng::with_seed(seed);
         let is_scarce = chance.bool();
-        let failures =
-            [broken(), gateway(false), SourceError::Malformed("no".into()), SourceError::HttpStatus("no".into())];
+        let failures = [broken(), gateway(false), SourceError::Malformed("no".into()), status(false)];
         let vendor = Vendor::default();
         let limits = if is_scarce { "limits = [\"1000/day\"]" } else { "" };
         let town = vendor.town(&format!("classes = [\"equity\"]\nretries = 0\n{limits}"));

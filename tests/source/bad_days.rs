@@ -74,10 +74,43 @@ async fn a_429_without_a_time_is_asked_again_after_a_second_and_soon_once_a_minu
 
 #[tokio::test(start_paused = true)]
 async fn a_time_is_kept_to_within_reason() {
-    let day = rate_limited(Some(DAY));
-    assert_eq!(polled(&alpha(day), Duration::from_secs(1), MINUTE * 3).await, [0, 60, 120]);
+    let half_an_hour = rate_limited(Some(MINUTE * 30));
+    assert_eq!(polled(&alpha(half_an_hour), Duration::from_secs(1), MINUTE * 61).await, [0, 1800, 3600]);
+    // as a ban may last, but not longer
+    let week = rate_limited(Some(DAY * 7));
+    assert_eq!(polled(&alpha(week), MINUTE, DAY * 2).await, [0, 86_400]);
     let year = quota(Some(DAY * 365));
     assert_eq!(polled(&alpha(year), Duration::from_secs(3600), DAY * 32).await, [0, 31 * 86_400]);
+}
+
+fn blocked(retry_after: Option<Duration>) -> SourceError {
+    SourceError::Blocked { detail: "not from there".to_owned(), retry_after }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_address_that_is_not_served_is_tried_after_a_minute_and_soon_once_an_hour() {
+    let calls = polled(&alpha(blocked(None)), Duration::from_secs(5), DAY / 6).await;
+    // one page alone may have been about that one call
+    assert_eq!(calls[..2], [0, 5]);
+    let minutes: Vec<u64> = calls[1..].windows(2).map(|pair| (pair[1] - pair[0]) / 60).collect();
+    assert_eq!(minutes, [1, 2, 4, 8, 16, 32, 60, 60]);
+    let calls = polled(&alpha(blocked(Some(DAY * 7))), MINUTE, DAY * 2).await;
+    assert_eq!(calls, [0, 60, 60 + 86_400], "no ban is believed for longer than a day");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_of_a_firewall_between_two_successes_puts_nothing_aside() {
+    let town = Town::new(&crypto("alpha", ""), &morning(), |_: &str, symbols: Vec<Symbol>, clock: Clock| {
+        let refuses = symbols.iter().any(|symbol| symbol.as_str().starts_with("ODD"));
+        Box::pin(async move { if refuses { Err(blocked(None)) } else { all_quoted(symbols, &clock) } })
+    });
+    for number in 0..20 {
+        town.ask(&format!("symbols=ODD{number}-USD")).await;
+        sleep(Duration::from_secs(1)).await;
+        let answer = town.ask("symbols=A-USD&refresh_after=0s").await;
+        assert!(answer.prices()[0].folded.is_some(), "{number}");
+    }
+    assert_eq!(town.log("alpha").calls().len(), 40);
 }
 
 #[tokio::test(start_paused = true)]

@@ -14,7 +14,7 @@ use tokio::time::{Instant, advance, sleep, timeout};
 
 use crate::failing::{Mood, broken, burst, gateway, outcome, slow_down};
 use crate::scripted::{ask, quotes, service, service_with};
-use crate::support::{all_quoted, reason};
+use crate::support::{Log, all_quoted, reason};
 
 /// Makes the breaker open: five calls that are in the air at once fail.
 async fn fail_until_open(service: &Arc<Quotefold>) {
@@ -195,6 +195,70 @@ async fn callers_who_leave_429s_and_refusals_of_ours_are_no_failures() {
         assert_eq!(outcome(&service, &format!("S{number}-USD")).await, "unknown_symbol");
     }
     assert!(service.sources[0].breaker.is_closed());
+}
+
+/// A vendor that serves AAPL and MSFT, and says this of everything else.
+fn knowing_two(error: SourceError) -> (Arc<Quotefold>, Log) {
+    service_with("batch = 1\nretries = 0\nconcurrency = 1", move |symbols, clock| {
+        let known = symbols.iter().all(|symbol| matches!(symbol.as_str(), "AAPL" | "MSFT"));
+        let error = error.clone();
+        async move { if known { all_quoted(symbols, &clock) } else { Err(error) } }
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_said_of_a_symbol_never_affects_another_one() {
+    let page = || SourceError::Malformed("the reply is a web page".to_owned());
+    let status = || SourceError::HttpStatus { detail: "status 400".to_owned(), is_client_error: true };
+    let kinds = [
+        (SourceError::UnknownSymbol("no".to_owned()), "unknown_symbol"),
+        (SourceError::NotInPlan("no".to_owned()), "not_in_plan"),
+        (SourceError::Missing("nothing".to_owned()), "missing"),
+        (status(), "http_status"),
+        (page(), "missing"),
+        (SourceError::TooLarge { limit: 1 }, "missing"),
+    ];
+    for (error, expected) in kinds {
+        let (service, _) = knowing_two(error);
+        assert_eq!(outcome(&service, "AAPL").await, "ok");
+        for round in 0..4 {
+            for number in 0..6 {
+                assert_eq!(outcome(&service, &format!("NOPE{number}")).await, expected, "round {round}");
+            }
+            assert_eq!(outcome(&service, "MSFT").await, "ok", "{expected}");
+        }
+        assert!(service.sources[0].breaker.is_closed(), "{expected}");
+        assert!(service.sources[0].account.cooldown(Instant::now()).is_none(), "{expected}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reply_that_cannot_be_read_is_the_sources_where_it_serves_nobody_or_served_that_very_symbol() {
+    let page = SourceError::Malformed("the reply is a web page".to_owned());
+    let (service, _) = Mood::of(page.clone()).service("");
+    for number in 0..5 {
+        assert_eq!(outcome(&service, &format!("S{number}-USD")).await, "malformed");
+    }
+    assert!(!service.sources[0].breaker.is_closed(), "it has never served anything");
+    let mood = Mood::of(page.clone());
+    mood.becomes(Ok(()));
+    let (service, _) = mood.service("");
+    for symbol in ["A-USD", "B-USD"] {
+        assert_eq!(outcome(&service, symbol).await, "ok");
+    }
+    mood.becomes(Err(page.clone()));
+    for _ in 0..5 {
+        assert_eq!(outcome(&service, "A-USD").await, "malformed", "it has served this one");
+    }
+    assert!(!service.sources[0].breaker.is_closed());
+    // what it served too long ago to fall back on says nothing any more
+    mood.becomes(Ok(()));
+    let (service, _) = mood.service("");
+    assert_eq!(outcome(&service, "A-USD").await, "ok");
+    mood.becomes(Err(page));
+    assert_eq!(outcome(&service, "NEW-USD").await, "missing");
+    sleep(Duration::from_secs(25 * 3600)).await;
+    assert_eq!(outcome(&service, "NEWER-USD").await, "malformed");
 }
 
 async fn impatient(service: &Quotefold) -> &'static str {

@@ -14,6 +14,7 @@ mod failing;
 mod keeping;
 mod law;
 mod left_alone;
+mod patience;
 mod rate_limit;
 mod restart;
 mod retry;

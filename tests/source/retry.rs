@@ -45,7 +45,7 @@ async fn only_what_may_have_passed_is_sent_again() {
         gateway(false),
         SourceError::Timeout(Duration::from_millis(400)),
         SourceError::Tls("expired".to_owned()),
-        SourceError::HttpStatus("400".to_owned()),
+        SourceError::HttpStatus { detail: "400".to_owned(), is_client_error: true },
         SourceError::Malformed("no JSON".to_owned()),
         SourceError::TooLarge { limit: 9 },
         SourceError::UnknownSymbol("no".to_owned()),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::{FORCED, NEED, all_quoted, batching, bench, patient, reason, symbol};
+use crate::support::{BUDGET, FORCED, NEED, all_quoted, batching, bench, patient, reason, symbol};
 use quotefold::clock::Clock;
 use quotefold::source::batch::Reply;
 use quotefold::source::error::SourceError;
@@ -117,7 +117,7 @@ async fn what_the_limits_cannot_bear_in_time_is_throttled_at_once_in_the_order_a
     let throttled = outcomes.iter().find(|outcome| outcome.symbol.as_str() == "E-USD").unwrap();
     let failure = throttled.failure.as_ref().unwrap();
     assert!(failure.error.stands_for().is_some() && failure.latency.is_none());
-    assert!(start.elapsed() <= crate::support::BUDGET);
+    assert!(start.elapsed() <= BUDGET);
     bench.settle().await;
 }
 

@@ -122,7 +122,7 @@ pub(crate) fn all_quoted(symbols: Vec<Symbol>, clock: &Clock) -> Result<Reply, S
 /// What somebody asks for who has as much time as a call.
 pub(crate) fn patient(due: Vec<(Symbol, Need)>, riders: Vec<Symbol>) -> Ask {
     let arrived = Instant::now();
-    Ask { arrived, leaves: arrived + BUDGET, due, riders }
+    Ask { arrived, until: arrived + BUDGET, due, riders }
 }
 
 /// A share over a vendor that behaves as `script` says.
@@ -183,8 +183,13 @@ impl Bench {
     }
 
     pub(crate) fn ask_with(&self, symbols: &[&str], need: Need) -> Vec<Wait> {
+        self.ask_for(symbols, need, BUDGET)
+    }
+
+    /// What a request that arrives now asks for, and how long it waits.
+    pub(crate) fn ask_for(&self, symbols: &[&str], need: Need, timeout: Duration) -> Vec<Wait> {
         let due = symbols.iter().map(|text| (symbol(text), need)).collect();
-        self.share.ask(&patient(due, Vec::new()))
+        self.share.ask(&Ask { until: Instant::now() + timeout, ..patient(due, Vec::new()) })
     }
 
     pub(crate) async fn outcomes(&self, waits: Vec<Wait>) -> Vec<Outcome> {

@@ -27,6 +27,9 @@ impl Trouble<'_> {
             SourceError::QuotaExhausted { detail, retry_after } => {
                 format!("its calls are used up; {}: {detail}", self.until(*retry_after))
             }
+            SourceError::Blocked { detail, retry_after: Some(wait) } => {
+                format!("{}: {detail}", self.until(Some(*wait)))
+            }
             SourceError::NotInPlan(detail) => format!("the plan leaves {symbol} out: {detail}"),
             SourceError::UnknownSymbol(detail) => format!("it says that there is no {symbol}: {detail}"),
             other => other.to_string(),

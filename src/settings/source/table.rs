@@ -57,6 +57,8 @@ pub struct SourceTable {
     pub join: Option<String>,
     /// What one unknown symbol does to a batch.
     pub unknown: Option<Unknown>,
+    /// What a 404 says that the filter does not know.
+    pub not_found: Option<NotFound>,
     /// What the vendor allows.
     pub limits: Option<Vec<Limit>>,
     /// What a limit counts.
@@ -121,6 +123,16 @@ pub enum Unknown {
     Kills,
 }
 
+/// What a 404 says that the filter does not know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NotFound {
+    /// That there is no such page: nothing about a symbol.
+    HttpStatus,
+    /// That there is no such symbol, since the source replies so to no other call.
+    UnknownSymbol,
+}
+
 /// The built-in time for one attempt.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -138,7 +150,7 @@ impl SourceTable {
         }
         overlay! {
             about like classes currencies symbols role url base_url ca_file method body headers format batch join unknown
-            limits cost account timeout concurrency retries max_body refresh_after usable_for lag key secret key_from
+            not_found limits cost account timeout concurrency retries max_body refresh_after usable_for lag key secret key_from
             key_optional paid get_a_key unofficial reply jq examples;
             rename ids aliases spelled units
         }
@@ -184,6 +196,7 @@ impl SourceTable {
             batch: self.batch.unwrap_or(1),
             join: self.join.unwrap_or_else(|| ",".to_owned()),
             unknown_kills: self.unknown == Some(Unknown::Kills),
+            not_found_denies: self.not_found == Some(NotFound::UnknownSymbol),
             limits,
             cost: self.cost.unwrap_or(Cost::Call),
             timeout: self.timeout.map_or(TIMEOUT, |span| span.0),

@@ -36,7 +36,8 @@ impl Account {
                 state.revision += 1;
                 let cooldown = state.cooldowns.begin(error, now);
                 // and of two walls the one that stands longer
-                if holds.is_none_or(|holds| holds.until < cooldown.until) {
+                let longer = cooldown.filter(|new| holds.is_none_or(|holds| holds.until < new.until));
+                if let Some(cooldown) = longer {
                     self.report(&cooldown, now);
                     self.cooling.send_replace(Some(cooldown));
                 }
@@ -54,10 +55,6 @@ impl Account {
         match &cooldown.error {
             error @ SourceError::Unauthorized(_) if self.has_key => {
                 tracing::error!(account, "key refused, not asking for {seconds} s: {error}");
-            }
-            // without a key it is not the operator's mistake: some vendors do not serve some countries
-            error @ SourceError::Unauthorized(_) => {
-                tracing::warn!(account, "it does not serve this address, not asking for {seconds} s: {error}");
             }
             error => tracing::warn!(account, reason = error.reason(), "not asking for {seconds} s: {error}"),
         }

@@ -69,6 +69,11 @@ impl Waits {
         self.is_scarce
     }
 
+    /// How long a quote shows that the source serves: the longest `fallback_for` of its classes.
+    pub fn serves_for(&self) -> Duration {
+        self.classes.values().map(|class| class.fallback_for).max().unwrap_or_default()
+    }
+
     /// After how long a source is tried again that has failed in this way so many times before, in a row.
     ///
     /// A scarce source starts with the shortest `refresh_after` of its classes.
@@ -115,8 +120,12 @@ impl Waits {
         } else if rests {
             (Stands::WithSource, in_a_row)
         } else {
-            let wait = self.doubled(Kind::of(&error), failures, class.refresh_after);
-            (until(spread(wait)), InARow { denials, failures: failures.saturating_add(1) })
+            let wait = match &error {
+                // the first one in a row: from the second on, the source is left alone
+                SourceError::Blocked { retry_after, .. } => retry_after.unwrap_or(60 * SECOND).min(24 * HOUR),
+                _ => spread(self.doubled(Kind::of(&error), failures, class.refresh_after)),
+            };
+            (until(wait), InARow { denials, failures: failures.saturating_add(1) })
         };
         Fault { error, latency, stands, is_doubted, in_a_row }
     }

@@ -7,15 +7,12 @@ use jaq_json::{Map, Num, Val};
 use rust_decimal::Decimal;
 
 use super::number::{self, Literal};
-use super::{RawReply, time};
+use super::{RawReply, status, time};
 use crate::decimal;
 use crate::quote::{Quote, Session, Stated};
 use crate::source::error::SourceError;
 use crate::source::scrub::Scrub;
 use crate::symbol::Currency;
-
-/// The longest a vendor may ask to be left alone for asking too often; more is taken for a slip.
-const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60);
 
 /// What a row is read against.
 pub(super) struct Context<'a> {
@@ -67,6 +64,11 @@ impl<'v> Row<'v> {
         self.field("error").is_some()
     }
 
+    /// Whether the row is the failure of the whole call: it names no symbol.
+    pub(super) fn is_of_call(&self) -> bool {
+        self.is_error() && self.field("symbol").is_none()
+    }
+
     /// The failure that the row names.
     pub(super) fn failure(&self, context: &Context<'_>) -> Result<SourceError, String> {
         let value = self.field("error").unwrap_or(&Val::Null);
@@ -74,11 +76,8 @@ impl<'v> Row<'v> {
         let detail = self.field("detail").map(|detail| text(detail).unwrap_or_else(|| detail.to_string()));
         let detail = detail.filter(|detail| !detail.trim().is_empty());
         let detail = detail.map(|detail| context.scrub.clean(&detail)).unwrap_or_else(|| format!("it says {reason}"));
-        let asked = self.seconds("retry_after").or(context.reply.retry_after);
-        let retry_after = asked.map(|wait| match reason.as_str() {
-            "rate_limited" => wait.min(LONGEST_RETRY_AFTER),
-            _ => wait,
-        });
+        let detail = if reason == "blocked" { status::blocked(&detail) } else { detail };
+        let retry_after = status::wait(context.reply, &reason, self.seconds("retry_after"));
         SourceError::from_reason(&reason, detail, retry_after).ok_or_else(|| {
             let allowed = SourceError::NAMED_BY_FILTERS.join(", ");
             format!("the filter names the failure {reason:?}; a filter can name {allowed}")

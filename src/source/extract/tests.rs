@@ -16,7 +16,7 @@ pub(super) fn extractor(toml: &str) -> Extractor {
 pub(super) fn reply(status: u16, body: &str) -> RawReply {
     let received_at = "2026-11-20T14:31:10Z".parse().unwrap();
     let latency = Duration::from_millis(88);
-    RawReply { status, body: body.as_bytes().to_vec(), retry_after: None, received_at, latency }
+    RawReply { status, body: body.as_bytes().to_vec(), retry_after: None, date: None, received_at, latency }
 }
 
 pub(super) fn symbols(asked: &[&str]) -> Vec<Symbol> {
@@ -157,13 +157,12 @@ fn a_time_is_never_invented_and_never_dropped() {
 #[test]
 fn an_error_row_decides_for_the_call_or_for_its_symbol() {
     let call = |body: &str| read("", 200, body, &["AAPL", "MSFT"]).unwrap_err();
-    let limited =
-        call(r#"[{"symbol":"AAPL","price":1},{"error":"rate_limited","detail":"slow\ndown","retry_after":"7.5"}]"#);
+    let limited = call(r#"[{"error":"rate_limited","detail":"slow\ndown","retry_after":"7.5"}]"#);
     assert_eq!(
         limited,
         SourceError::RateLimited { detail: "slow down".into(), retry_after: Some(Duration::from_millis(7500)) }
     );
-    for (stated, expected) in [("86400", Some(60)), ("0", None), ("-1", None), ("\"soon\"", None), ("null", None)] {
+    for (stated, expected) in [("86400", Some(3600)), ("0", None), ("-1", None), ("\"soon\"", None), ("null", None)] {
         let body = format!(r#"[{{"error":"rate_limited","retry_after":{stated}}}]"#);
         let SourceError::RateLimited { retry_after, .. } = call(&body) else { panic!("{stated}") };
         assert_eq!(retry_after, expected.map(Duration::from_secs), "{stated}");
@@ -171,7 +170,7 @@ fn an_error_row_decides_for_the_call_or_for_its_symbol() {
     assert_eq!(
         call(r#"[{"error":"broken"}]"#).to_string(),
         "the filter names the failure \"broken\"; a filter can name http_status, unavailable, malformed, missing, \
-         unauthorized, not_in_plan, unknown_symbol, rate_limited, quota_exhausted"
+         unauthorized, not_in_plan, unknown_symbol, rate_limited, quota_exhausted, blocked"
     );
     let body = r#"[{"symbol":"AAPL","error":"unknown_symbol","detail":"no AAPL"},{"symbol":"MSFT","price":1}]"#;
     let (outcomes, _) = read("", 200, body, &["AAPL", "MSFT"]).unwrap();
@@ -184,20 +183,19 @@ fn without_an_error_row_the_status_speaks() {
     let speaks = |status: u16, asked: &[&str]| read("", status, "[{\"price\":1}]", asked).unwrap_err().reason();
     for (status, reason) in [
         (401, "unauthorized"),
-        (403, "unauthorized"),
+        (403, "blocked"),
         (402, "quota_exhausted"),
         (418, "rate_limited"),
         (429, "rate_limited"),
-        (404, "unknown_symbol"),
+        (404, "http_status"),
         (500, "unavailable"),
         (503, "unavailable"),
         (302, "http_status"),
         (400, "http_status"),
-        (451, "http_status"),
+        (451, "blocked"),
     ] {
         assert_eq!(speaks(status, &["AAPL"]), reason, "{status}");
     }
-    assert_eq!(speaks(404, &["AAPL", "MSFT"]), "http_status");
     let words = read("", 429, "Too Many Requests", &["AAPL"]).unwrap_err().to_string();
     assert_eq!(words, "the source replied with status 429: Too Many Requests");
     assert!(!read("", 502, "<html>Bad Gateway", &["AAPL"]).unwrap_err().to_string().contains("html"));
@@ -212,7 +210,90 @@ fn without_an_error_row_the_status_speaks() {
     let body = r#"[{"symbol":"AAPL","error":"not_in_plan"},{"symbol":"MSFT","price":1}]"#;
     let (outcomes, _) = read("", 403, body, &["AAPL", "MSFT"]).unwrap();
     let reasons: Vec<_> = outcomes.iter().map(|outcome| outcome.as_ref().unwrap_err().reason()).collect();
-    assert_eq!(reasons, ["not_in_plan", "unauthorized"]);
+    assert_eq!(reasons, ["not_in_plan", "missing"]);
+}
+
+#[test]
+fn a_403_is_about_the_key_only_where_one_is_sent_and_who_answers_knows_what_json_is() {
+    let keys = [
+        ("", false),
+        ("key = \"abcd\"\nheaders = { x-api-key = \"{key}\" }", true),
+        ("headers = { authorization = \"Bearer abcd\" }", true),
+        ("url = \"https://x.test/{symbols}?apikey=abcd\"", true),
+        ("url = \"https://x.test/{symbols}?apikey={key}\"\nkey_optional = true", false),
+    ];
+    for (toml, has_key) in keys {
+        for (body, is_json) in
+            [("{}", true), ("\u{feff}[]", true), ("", false), ("<html>", false), ("Forbidden", false)]
+        {
+            let error = read(toml, 403, body, &["AAPL"]).unwrap_err();
+            let expected = if has_key && is_json { "unauthorized" } else { "blocked" };
+            assert_eq!(error.reason(), expected, "{toml}: {body:?}");
+            let says = error.to_string().contains("does not serve this address");
+            assert_eq!(says, expected == "blocked", "{error}");
+        }
+    }
+}
+
+#[test]
+fn a_404_denies_a_symbol_only_of_a_source_that_is_said_to_mean_that() {
+    for asked in [&["AAPL"][..], &["AAPL", "MSFT"]] {
+        for body in ["", "<html>Not Found</html>", "{}"] {
+            assert_eq!(read("", 404, body, asked).unwrap_err().reason(), "http_status");
+            let denies = "not_found = \"unknown_symbol\"";
+            assert_eq!(read(denies, 404, body, asked).unwrap_err().reason(), "unknown_symbol");
+        }
+    }
+}
+
+#[test]
+fn a_wait_is_believed_as_long_as_such_a_refusal_lasts() {
+    let (minute, hour, day) = (60, 3600, 86_400);
+    let wait = |status, header: Option<u64>, body: &str| {
+        let retry_after = header.map(Duration::from_secs);
+        let date = Some("2020-04-15T22:54:38Z".parse().unwrap());
+        let error = extractor("").read(&RawReply { retry_after, date, ..reply(status, body) }, &symbols(&["AAPL"]));
+        match error.unwrap_err() {
+            SourceError::RateLimited { retry_after, .. } | SourceError::Blocked { retry_after, .. } => {
+                retry_after.map(|wait| wait.as_secs())
+            }
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(wait(429, Some(30 * minute), ""), Some(30 * minute));
+    assert_eq!(wait(429, Some(day), ""), Some(hour));
+    for status in [418, 403, 451] {
+        assert_eq!(wait(status, Some(300), ""), Some(300), "{status}");
+        assert_eq!(wait(status, Some(7 * day), ""), Some(day), "{status}");
+    }
+    // by the clock of the vendor, which is years behind ours
+    let until = "IP banned until 1586991578000.";
+    assert_eq!((wait(418, None, until), wait(403, None, until)), (Some(5 * minute), Some(5 * minute)));
+    assert_eq!(wait(418, Some(7), until), Some(7), "the header comes first");
+    assert_eq!(wait(429, None, "slow down"), None);
+}
+
+#[test]
+fn rows_beside_a_failure_are_used() {
+    let reasons = |status, body: &str, asked: &[&str]| {
+        let (outcomes, _) = read("", status, body, asked).unwrap();
+        outcomes.into_iter().map(|one| one.map_or_else(|error| error.reason(), |_| "quote")).collect::<Vec<_>>()
+    };
+    let beside = |error: &str| format!(r#"[{{"error":"{error}"}},{{"symbol":"AAPL","price":1}}]"#);
+    for error in SourceError::NAMED_BY_FILTERS {
+        assert_eq!(reasons(200, &beside(error), &["AAPL"]), ["quote"], "{error}");
+        // of one that is left it is known that the denial is about it, and all are refused with the account
+        let [two, three] = match error {
+            "unknown_symbol" | "not_in_plan" => [error, "missing"],
+            "unauthorized" | "rate_limited" | "quota_exhausted" | "blocked" => [error, error],
+            _ => ["missing", "missing"],
+        };
+        assert_eq!(reasons(200, &beside(error), &["AAPL", "MSFT"]), ["quote", two], "{error}");
+        assert_eq!(reasons(200, &beside(error), &["AAPL", "MSFT", "KO"]), ["quote", three, three], "{error}");
+        // outside 2xx a price is no price
+        let failed = read("", 400, &beside(error), &["AAPL", "MSFT"]).unwrap_err();
+        assert_eq!(failed.reason(), error);
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, RETRY_AFTER};
 
 use crate::clock::age;
 
@@ -13,14 +13,24 @@ pub(super) fn is_page(headers: &HeaderMap) -> bool {
     kind.starts_with("text/html") || kind.starts_with("application/xhtml")
 }
 
-/// How long a vendor wants to be left alone: `Retry-After` in seconds or as a date. Zero, past and unreadable count as none.
-pub(super) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+/// When the vendor's server says that it replied.
+pub(super) fn date(headers: &HeaderMap) -> Option<Timestamp> {
+    read_date(headers.get(DATE)?.to_str().ok()?)
+}
+
+/// How long a vendor wants to be left alone: `Retry-After` in seconds, or as a date, of which the time from the reply's own
+/// date is taken: the vendor's clock wrote both. Zero, past and unreadable count as none.
+pub(super) fn retry_after(headers: &HeaderMap, date: Timestamp) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let wait = match text.parse::<u64>() {
         Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => age(jiff::fmt::rfc2822::parse(text).ok()?.timestamp(), now),
+        Err(_) => age(read_date(text)?, date),
     };
     Some(wait).filter(|wait| !wait.is_zero())
+}
+
+fn read_date(text: &str) -> Option<Timestamp> {
+    Some(jiff::fmt::rfc2822::parse(text.trim()).ok()?.timestamp())
 }
 
 #[cfg(test)]

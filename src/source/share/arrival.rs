@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tower::ServiceExt;
 
@@ -20,16 +20,31 @@ use crate::symbol::Symbol;
 /// One call, from its start to its landing.
 pub(super) async fn fly(mut arrival: Arrival, cancelled: CancellationToken) {
     let batch = arrival.batch.clone();
-    let call = timeout_at(batch.times.ends_by, arrival.share.parts.stack.clone().oneshot(batch.clone()));
+    let started = Instant::now();
+    let call = arrival.share.parts.stack.clone().oneshot(batch.clone());
     let result = tokio::select! {
         biased;
         // the last who waited has left: nothing lands
         () = cancelled.cancelled() => return,
         result = call => result,
+        // of a call that waited for its turn, only the time since it was sent was the vendor's
+        () = given_up(&batch) => {
+            let now = Instant::now();
+            Err(SourceError::Timeout(batch.sent_for(now).unwrap_or(now - started)))
+        }
     };
-    // of a call that waited for its turn, only the time since it was sent was the vendor's
-    let waited = batch.sent_for(Instant::now()).unwrap_or(arrival.share.parts.budget);
-    arrival.land(result.unwrap_or(Err(SourceError::Timeout(waited))));
+    arrival.land(result);
+}
+
+/// Ends when the time of a batch is over. Whoever joins it meanwhile may have put that off.
+async fn given_up(batch: &Batch) {
+    loop {
+        let ends_by = batch.times().ends_by;
+        sleep_until(ends_by).await;
+        if batch.times().ends_by <= ends_by {
+            return;
+        }
+    }
 }
 
 /// The end of a call. Whatever ends it, return, cancellation or panic, its flights are taken out.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::seating::symbols;
-use super::{Flights, Inner, Wait};
+use super::{Ask, Flights, Inner, Wait};
 use crate::source::error::SourceError;
 use crate::symbol::Symbol;
 
@@ -20,7 +20,7 @@ impl Inner {
         self: &Arc<Self>,
         flights: &mut Flights,
         left: &[Symbol],
-        riders: &[Symbol],
+        ask: &Ask,
         now: Instant,
     ) -> Vec<Wait> {
         if left.is_empty() {
@@ -39,7 +39,7 @@ impl Inner {
         let mut late = self.cut(&mut groups, granted);
         let places = self.free_places(flights).min(groups.len());
         let crowded = symbols(groups.split_off(places));
-        let mut waits = self.send(flights, groups, left, riders, now);
+        let mut waits = self.send(flights, groups, left, ask, now);
         late.retain(|symbol| left.contains(symbol));
         if let Some(refusal) = &refusal {
             waits.extend(self.decline(late.iter(), refusal));

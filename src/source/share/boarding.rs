@@ -4,6 +4,7 @@ use tokio::time::Instant;
 
 use super::{Ask, Flights, Inner, Wait};
 use crate::question::Patience;
+use crate::source::batch::Times;
 use crate::symbol::Symbol;
 
 impl Inner {
@@ -19,11 +20,12 @@ impl Inner {
         let mut left = Vec::new();
         // a batch that waits for its turn has seats for those who wait with it
         let boards = patience == Patience::Waits;
+        let times = self.schedule(now, ask.until);
         for (symbol, need) in &ask.due {
             let known = self.parts.board.known(&self.parts.origin.source, symbol, now);
             let fresh = known.filter(|known| known.is_settled(*need, now) || known.answered_since(ask.arrived));
-            let wait = fresh.map(|known| Wait::Here(Box::new(known.outcome))).or_else(|| flights.join(symbol));
-            match wait.or_else(|| if boards { self.board_open(flights, symbol, ask, now) } else { None }) {
+            let wait = fresh.map(|known| Wait::Here(Box::new(known.outcome))).or_else(|| flights.join(symbol, times));
+            match wait.or_else(|| if boards { self.board_open(flights, symbol, ask, times, now) } else { None }) {
                 Some(wait) => waits.push(wait),
                 None => left.push(symbol.clone()),
             }
@@ -34,7 +36,14 @@ impl Inner {
     /// Boards the batch that is still waiting for its turn, if there is one with room.
     ///
     /// Who leaves before its turn would have waited for nothing.
-    fn board_open(&self, flights: &mut Flights, symbol: &Symbol, ask: &Ask, now: Instant) -> Option<Wait> {
+    fn board_open(
+        &self,
+        flights: &mut Flights,
+        symbol: &Symbol,
+        ask: &Ask,
+        times: Times,
+        now: Instant,
+    ) -> Option<Wait> {
         let (number, batch, life) = flights.open.clone()?;
         let life = life.upgrade()?;
         let by = self.sends_by_for(ask);
@@ -46,6 +55,8 @@ impl Inner {
         if !in_time || self.travels_alone(flights, symbol, now) {
             return None;
         }
-        flights.enter(number, &batch, &life, symbol)
+        let wait = flights.enter(number, &batch, &life, symbol)?;
+        batch.allow(times);
+        Some(wait)
     }
 }

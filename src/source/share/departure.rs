@@ -15,20 +15,24 @@ use crate::symbol::Symbol;
 const LEAST_OF_BUDGET: u32 = 8;
 
 impl Inner {
-    /// Until when a call that starts now has to be where. One that is sent too late is spent for nothing, since nobody would
-    /// wait for its end: those who wait leave a little before the end, and not every call is a quick one.
-    pub(super) fn schedule(&self, now: Instant) -> Times {
+    /// Until when a call that starts now, for a caller who leaves at an instant, has to be where.
+    ///
+    /// One that is sent too late is spent for nothing, since nobody would wait for its end: those who wait leave a little
+    /// before the end, and not every call is a quick one. A caller who waits longer than the budget lets the call wait longer
+    /// for its turn; one who leaves sooner takes nothing away from it.
+    pub(super) fn schedule(&self, now: Instant, until: Instant) -> Times {
         let Parts { budget, record, .. } = &self.parts;
-        let (least, to_reply) = (*budget / LEAST_OF_BUDGET, time_to_reply(*budget));
+        let patience = until.saturating_duration_since(now).max(*budget);
+        let (least, to_reply) = (*budget / LEAST_OF_BUDGET, time_to_reply(patience));
         let call = record.long_latency().max(least);
         let in_line = to_reply.saturating_sub(call).max(least);
-        Times { sends_by: now + in_line, replies_by: now + to_reply, ends_by: now + *budget }
+        Times { sends_by: now + in_line, replies_by: now + to_reply, ends_by: now + patience }
     }
 
     /// When a call must be sent so that one caller, who keeps something back of their time, sees its end.
     pub(super) fn sends_by_for(&self, ask: &Ask) -> Instant {
         let kept = KEPT_BACK + self.parts.record.usual_latency();
-        ask.leaves.checked_sub(kept).unwrap_or(ask.leaves)
+        ask.until.checked_sub(kept).unwrap_or(ask.until)
     }
 
     /// What groups cost of the vendor's limits.
@@ -49,15 +53,15 @@ impl Inner {
         flights: &mut Flights,
         mut groups: Vec<Group>,
         left: &[Symbol],
-        riders: &[Symbol],
+        ask: &Ask,
         now: Instant,
     ) -> Vec<Wait> {
         let Batching { seats, cost_per_symbol, holds_all, .. } = self.parts.batching;
         if !cost_per_symbol {
             let quoted = holds_all.then(|| self.parts.board.quoted_by(&self.parts.origin.source));
-            self.seat_riders(flights, &mut groups, quoted.as_deref().unwrap_or(riders), now);
+            self.seat_riders(flights, &mut groups, quoted.as_deref().unwrap_or(&ask.riders), now);
         }
-        let times = self.schedule(now);
+        let times = self.schedule(now, ask.until);
         let mut waits = Vec::new();
         for group in &groups {
             let batch = Batch::new(seats, cost_per_symbol, times);

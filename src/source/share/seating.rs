@@ -88,7 +88,7 @@ impl Inner {
         // whoever was refused before may have been given a seat already
         let seated: HashSet<Symbol> = groups.iter().flat_map(|group| group.symbols.iter().cloned()).collect();
         let may_ride = |rider: &&Symbol| {
-            !seated.contains(rider) && flights.join(rider).is_none() && !self.travels_alone(flights, rider, now)
+            !seated.contains(rider) && !flights.is_in_air(rider) && !self.travels_alone(flights, rider, now)
         };
         let mut riders = riders.iter().filter(may_ride);
         for group in groups.iter_mut().filter(|group| !group.lonely) {

@@ -141,6 +141,7 @@ impl Call<'_> {
             status: self.example.status,
             body: body.as_bytes().to_vec(),
             retry_after: None,
+            date: None,
             received_at: self.now,
             latency: Duration::ZERO,
         };

@@ -1,6 +1,8 @@
 //! What people who do this job have met: wrong labels, old trades, dead markets, refusals that are misread. Each case runs
 //! through the real program against a vendor on loopback, and has its right price or an honest refusal.
 
+mod failures;
+
 use std::net::SocketAddr;
 
 use serde_json::Value;

@@ -16,7 +16,7 @@
 //! | 8 | a web page | process::faults::replies::a_web_page_is_never_taken_for_data_even_if_data_is_in_it |
 //! | 9 | a 429 | process::faults::replies::a_429_is_not_asked_again_before_the_time_it_names |
 //! | | | process::faults::outages::a_vendor_that_names_two_seconds_is_not_called_for_two_seconds_and_then_once |
-//! | 10 | a 429 with an absurd time | source::cooldown::a_429_is_kept_to_up_to_a_minute_and_else_doubles |
+//! | 10 | a 429 with an absurd time | source::cooldown::a_429_is_kept_to_and_else_doubles |
 //! | | | source::fetch::reply::retry_after_is_seconds_or_a_date_and_nonsense_is_none |
 //! | 11 | a burst of 503 | process::faults::outages::a_burst_of_refusals_is_not_doubled_by_second_tries |
 //! | | | source::retry::second_tries_are_a_tenth_of_the_answered_calls_and_one_a_second_at_most |

@@ -172,10 +172,10 @@ fn a_status_that_says_no_is_named_for_what_it_is() {
         (400, "http_status"),
         (401, "unauthorized"),
         (402, "quota_exhausted"),
-        (403, "unauthorized"),
-        (404, "unknown_symbol"),
+        (403, "blocked"),
+        (404, "http_status"),
         (418, "rate_limited"),
-        (451, "http_status"),
+        (451, "blocked"),
         (500, "unavailable"),
         (599, "unavailable"),
     ];

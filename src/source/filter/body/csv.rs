@@ -5,10 +5,14 @@ use jaq_json::{Map, Rc, Val};
 /// The longest name of a column that is read, in bytes.
 const LONGEST_NAME: usize = 256;
 
-/// Reads a table. A single line is no table but a message, such as that a quota is used up: it is given as a text.
+/// Reads a table. A single line is no table but a message, such as that a quota is used up: it is given as a text. Only one
+/// that must be the names of columns is a table without lines: nothing was found.
 pub(super) fn read(bytes: &[u8]) -> Result<Val, String> {
     let message = str::from_utf8(bytes).map_err(|error| error.to_string())?.trim();
-    if !message.contains(['\n', '\r']) {
+    if message.starts_with('<') {
+        return Err("a page, not a table".to_owned());
+    }
+    if !message.contains(['\n', '\r']) && !is_names(message) {
         return Ok(Val::from(message.to_owned()));
     }
     // a line shorter than the first lacks its last fields; a longer one belongs to no table
@@ -20,6 +24,15 @@ pub(super) fn read(bytes: &[u8]) -> Result<Val, String> {
     // every line has the same names: they are shared, not copied
     let names: Vec<Val> = names.iter().map(|name| Val::from(name.to_owned())).collect();
     lines.records().map(|line| row(&names, &line.map_err(|error| error.to_string())?)).collect()
+}
+
+/// Whether a single line can only be the names of columns. A sentence has a space after its commas; names have none, are
+/// all different and never empty, and none of them is a number.
+fn is_names(line: &str) -> bool {
+    let names: Vec<&str> = line.split(',').map(|name| name.trim_matches('"')).collect();
+    let is_name = |name: &&str| !name.is_empty() && !name.starts_with(' ') && name.parse::<f64>().is_err();
+    let all_differ = names.iter().enumerate().all(|(at, name)| !names[..at].contains(name));
+    names.len() > 1 && names.iter().all(is_name) && all_differ
 }
 
 fn row(names: &[Val], line: &csv::StringRecord) -> Result<Val, String> {
@@ -44,10 +57,20 @@ mod tests {
     }
 
     #[test]
+    fn names_without_a_line_under_them_are_an_empty_table() {
+        for table in ["Symbol,Close", "Symbol,Date,Close\r\n", "\"Symbol\",\"Last Price\"\n", "s,d2,t2\n\n"] {
+            assert_eq!(read(table.as_bytes()).unwrap().to_string(), "[]", "{table:?}");
+        }
+    }
+
+    #[test]
     fn a_single_line_is_a_message_and_a_longer_line_belongs_to_no_table() {
         assert_eq!(read(b"Exceeded the daily hits limit\n").unwrap().to_string(), "\"Exceeded the daily hits limit\"");
+        assert!(read(b"Sorry, no such symbol").is_ok_and(|read| read.to_string().starts_with('"')));
+        assert!(read(b"AAPL,231.44").is_ok_and(|read| read.to_string().starts_with('"')));
         assert_eq!(read(b"a,b\n1,2,3\n").unwrap_err(), "line 2: 3 fields under 2 names");
         assert!(read(b"a,b\n\xff,1\n").is_err());
+        assert_eq!(read(b"<!DOCTYPE html>\n<html>\n").unwrap_err(), "a page, not a table");
         assert!(read(format!("{}\n1\n", "a".repeat(257)).as_bytes()).is_err());
     }
 }

@@ -1,0 +1,92 @@
+//! Says what a status outside 2xx means by itself, where the filter does not know the reply's words.
+//!
+//! A refusal is never taken for more than it says: a page that is not found denies no symbol, and a page that a firewall wrote
+//! says nothing about a key.
+
+use std::time::Duration;
+
+use super::{RawReply, until};
+use crate::settings::source::SourceSettings;
+use crate::source::error::SourceError;
+use crate::source::scrub::Scrub;
+
+/// The longest that a vendor's word is taken for on how long to stay away after too many calls: more is a slip more often
+/// than a wish.
+const LONGEST_RATE_LIMIT: Duration = Duration::from_secs(3600);
+
+/// The longest that a ban is taken for.
+const LONGEST_BAN: Duration = Duration::from_secs(24 * 3600);
+
+/// The status with which exchanges ban an address that went on after a 429.
+const BANNED: u16 = 418;
+
+/// What a source's settings say about its statuses.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Statuses {
+    /// Whether its calls carry a key, which a refusal may be about.
+    sends_key: bool,
+    /// Whether it says 404 of a symbol that it does not know.
+    not_found_denies: bool,
+}
+
+impl Statuses {
+    pub(super) fn of(source: &SourceSettings) -> Self {
+        Statuses { sends_key: source.sends_key(), not_found_denies: source.not_found_denies }
+    }
+
+    /// The error that a reply's status is; `None` for 2xx.
+    pub(super) fn error(self, reply: &RawReply, scrub: &Scrub) -> Option<SourceError> {
+        let status = reply.status;
+        if (200..300).contains(&status) {
+            return None;
+        }
+        let body = String::from_utf8_lossy(&reply.body);
+        let words = body.trim_start();
+        // a page for people would only be noise
+        let detail = if words.is_empty() || words.starts_with('<') {
+            format!("the source replied with status {status}")
+        } else {
+            scrub.clean(&format!("the source replied with status {status}: {words}"))
+        };
+        let retry_after = |reason| wait(reply, reason, None);
+        Some(match status {
+            401 => SourceError::Unauthorized(detail),
+            402 => SourceError::QuotaExhausted { detail, retry_after: retry_after("quota_exhausted") },
+            // whoever checks keys answers in the notation of the other replies; a firewall answers with a page
+            403 if self.sends_key && is_json(&reply.body) => SourceError::Unauthorized(detail),
+            403 | 451 => SourceError::Blocked { detail: blocked(&detail), retry_after: retry_after("blocked") },
+            404 if self.not_found_denies => SourceError::UnknownSymbol(detail),
+            BANNED | 429 => SourceError::RateLimited { detail, retry_after: retry_after("rate_limited") },
+            500..=599 => SourceError::unavailable(detail),
+            _ => SourceError::HttpStatus { detail, is_client_error: is_client_error(status) },
+        })
+    }
+}
+
+/// Whether a status finds fault with the call, and not with the source.
+pub(super) fn is_client_error(status: u16) -> bool {
+    (400..500).contains(&status)
+}
+
+/// The words about a block, which no key can lift.
+pub(super) fn blocked(words: &str) -> String {
+    format!("it does not serve this address: {words}")
+}
+
+/// How long a refusal wants us to stay away: as the filter states it, as the header does, or as the words do; no longer than
+/// such a refusal is believed.
+pub(super) fn wait(reply: &RawReply, reason: &str, stated: Option<Duration>) -> Option<Duration> {
+    let longest = match reason {
+        "rate_limited" if reply.status == BANNED => LONGEST_BAN,
+        "rate_limited" => LONGEST_RATE_LIMIT,
+        "blocked" => LONGEST_BAN,
+        _ => Duration::MAX,
+    };
+    let wait = stated.or(reply.retry_after).or_else(|| until::wait(reply))?;
+    Some(wait.min(longest))
+}
+
+fn is_json(body: &[u8]) -> bool {
+    let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
+    serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok()
+}

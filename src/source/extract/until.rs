@@ -1,0 +1,90 @@
+//! Reads from a refusal's words until when it holds: "IP banned until 1586991338494."
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::RawReply;
+use crate::clock::age;
+
+/// No refusal is longer; what follows it in a long page is no time.
+const LONGEST_WORDS: usize = 2_000;
+
+/// How long the words of a reply ask us to stay away, by the clock of whoever wrote them.
+pub(super) fn wait(reply: &RawReply) -> Option<Duration> {
+    let body = reply.body.get(..LONGEST_WORDS).unwrap_or(&reply.body);
+    let until = until(&String::from_utf8_lossy(body))?;
+    Some(age(until, reply.date.unwrap_or(reply.received_at))).filter(|wait| !wait.is_zero())
+}
+
+/// The first time that follows the word "until", in a sentence or as a field of that name.
+fn until(words: &str) -> Option<Timestamp> {
+    let small = words.to_ascii_lowercase();
+    let mut found = small.match_indices("until");
+    found.find_map(|(at, word)| {
+        let rest = words.get(at + word.len()..)?;
+        time(rest.trim_start_matches(|sign: char| sign.is_whitespace() || matches!(sign, '"' | '\'' | ':' | '=')))
+    })
+}
+
+/// The time that a text begins with: Unix seconds or a finer unit, told by the number of digits, or a date and a time of day
+/// with its offset.
+fn time(text: &str) -> Option<Timestamp> {
+    let digits = text.len() - text.trim_start_matches(|sign: char| sign.is_ascii_digit()).len();
+    let number = text.get(..digits)?;
+    match digits {
+        10 => Timestamp::from_second(number.parse().ok()?).ok(),
+        13 => Timestamp::from_millisecond(number.parse().ok()?).ok(),
+        16 => Timestamp::from_microsecond(number.parse().ok()?).ok(),
+        4 => {
+            let is_end = |sign: char| matches!(sign, '"' | '\'' | ',' | ';' | ')' | '<' | '}' | ']');
+            let written = text.split(is_end).next().unwrap_or_default().trim().trim_end_matches('.');
+            let (day, rest) = written.split_once([' ', 'T', 't'])?;
+            let mut rest = rest.split_whitespace();
+            let clock = rest.next()?;
+            let offset = if rest.next().is_some_and(|zone| matches!(zone, "UTC" | "GMT")) { "Z" } else { "" };
+            format!("{day}T{clock}{offset}").parse().ok()
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_after_until_is_read_in_every_notation_in_use() {
+        let time = Some("2020-04-15T22:55:38Z".parse().unwrap());
+        for words in [
+            "Way too much request weight used; IP banned until 1586991338000. Please use the websocket.",
+            r#"{"code":-1003,"msg":"IP banned until 1586991338000"}"#,
+            r#"{"bannedUntil":1586991338}"#,
+            r#"{"until": "2020-04-15T22:55:38Z"}"#,
+            "blocked until 2020-04-15T22:55:38Z.",
+            "Until further notice; blocked until 2020-04-15 22:55:38 UTC, sorry",
+            "banned until=1586991338000000",
+            "until 2020-04-16T00:55:38+02:00",
+        ] {
+            assert_eq!(until(words), time, "{words}");
+        }
+    }
+
+    #[test]
+    fn words_without_a_time_state_none() {
+        for words in [
+            "",
+            "until",
+            "until tomorrow",
+            "Access restricted until the end of the month",
+            "banned for 1586991338000",
+            "until 12",
+            "until 99999999999999999999",
+            "until 2020-04-15",
+            "until 2020-04-15 22:55:38",
+            "untilé1586991338000",
+        ] {
+            assert_eq!(until(words), None, "{words}");
+        }
+    }
+}

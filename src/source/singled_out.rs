@@ -1,0 +1,79 @@
+//! Tells a reply that cannot be used for one symbol from a source that is out of order.
+//!
+//! Many vendors have no words for a symbol that they do not know: they send a page, or a status that could mean anything. While
+//! such a source serves others, that is a matter between it and the symbol, and neither its breaker nor its other symbols
+//! hear of it. It is the source's again as soon as it happens to a symbol that it has served.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tower::{Layer, Service, ServiceExt};
+
+use super::BoxFuture;
+use super::batch::{Batch, Reply};
+use super::error::SourceError;
+use crate::board::Board;
+
+/// Puts what is known of a source's quotes behind its breaker.
+#[derive(Clone, Debug)]
+pub struct SingledOutLayer {
+    /// Where its quotes stand.
+    pub board: Arc<Board>,
+    /// Whose they are.
+    pub source: String,
+    /// How long a quote shows that the source serves: the longest `fallback_for` of its classes.
+    pub serves_for: Duration,
+}
+
+/// A service whose useless replies to one symbol are that symbol's alone.
+#[derive(Clone, Debug)]
+pub struct SinglingOut<S> {
+    layer: SingledOutLayer,
+    inner: S,
+}
+
+impl SingledOutLayer {
+    /// The reply that an error of a call is, where it is one symbol's matter; else the error.
+    fn judge(&self, error: SourceError, batch: &Batch) -> Result<Reply, SourceError> {
+        let now = Instant::now();
+        let since = now.checked_sub(self.serves_for).unwrap_or(now);
+        let symbol = batch.only_symbol().filter(|symbol| self.board.serves_others(&self.source, symbol, since));
+        let Some(symbol) = symbol else { return Err(error) };
+        let error = match error {
+            SourceError::Malformed(_) | SourceError::TooLarge { .. } => SourceError::Missing(format!(
+                "it answers for other symbols, but its reply about this one cannot be read: {error}"
+            )),
+            error @ SourceError::HttpStatus { is_client_error: true, .. } => error,
+            other => return Err(other),
+        };
+        Ok(Reply { rows: vec![(symbol, Err(error))] })
+    }
+}
+
+impl<S> Layer<S> for SingledOutLayer {
+    type Service = SinglingOut<S>;
+
+    fn layer(&self, inner: S) -> SinglingOut<S> {
+        SinglingOut { layer: self.clone(), inner }
+    }
+}
+
+impl<S> Service<Batch> for SinglingOut<S>
+where
+    S: Service<Batch, Response = Reply, Error = SourceError, Future: Send> + Clone + Send + 'static,
+{
+    type Response = Reply;
+    type Error = SourceError;
+    type Future = BoxFuture<Result<Reply, SourceError>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), SourceError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, batch: Batch) -> Self::Future {
+        let (layer, inner) = (self.layer.clone(), self.inner.clone());
+        Box::pin(async move { inner.oneshot(batch.clone()).await.or_else(|error| layer.judge(error, &batch)) })
+    }
+}
