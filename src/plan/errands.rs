@@ -84,8 +84,9 @@ impl Basis<'_> {
             let mut errand = self.errand(source, profile, &wanted, &memory, &mut spares);
             // what was denied is shown where nothing else comes of the source
             let denied = ways().filter(|way| way.source == source).filter_map(|way| way.denied.as_ref());
-            for denied in denied.filter_map(|route| known(&memory, profile, &route.asked)) {
-                errand.settled.push(denied.outcome.clone());
+            for route in denied {
+                needs.insert((source, route.asked.clone()), self.need(profile, &route.asked, None));
+                errand.settled.extend(known(&memory, profile, &route.asked).map(|denied| denied.outcome.clone()));
             }
             if !errand.ask.due.is_empty() || !errand.settled.is_empty() {
                 errands.push(errand);

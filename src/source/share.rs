@@ -211,12 +211,14 @@ impl Inner {
         if left.is_empty() {
             return Vec::new();
         }
-        if let Some(rest) = self.rest(now) {
-            return self.refuse(&left, &rest.refusal(now), rest.until);
-        }
         // what is denied is only checked, and never at the cost of anything else
         let (denied, left): (Vec<Symbol>, Vec<Symbol>) =
             left.into_iter().partition(|symbol| self.is_denied(symbol, now));
+        if let Some(rest) = self.rest(now) {
+            let mut waits = self.refuse(&left, &rest.refusal(now), rest.until);
+            waits.extend(self.denials(&denied, now));
+            return waits;
+        }
         let sends_by = self.schedule(now, ask.until).sends_by;
         let in_time = sends_by.min(self.sends_by_for(ask));
         let room = |units| self.parts.account.room(units, now, in_time);
@@ -232,7 +234,7 @@ impl Inner {
             if late.is_empty() { self.seat_denied(flights, &mut groups, &denied, now) } else { denied.clone() };
         let own: Vec<Symbol> = left.iter().chain(&denied).cloned().collect();
         let mut waits = self.send(flights, groups, &own, ask, now);
-        waits.extend(unchecked.iter().filter_map(|symbol| self.denial(symbol, now)));
+        waits.extend(self.denials(&unchecked, now));
         if let Some(refusal @ SourceError::Throttled { retry_after, .. }) = &refusal {
             let until = now + *retry_after;
             let late: Vec<Symbol> = late.into_iter().filter(|symbol| left.contains(symbol)).collect();

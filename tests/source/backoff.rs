@@ -246,7 +246,7 @@ async fn calls_that_fail_together_are_one_failure_and_one_that_succeeds_ends_it(
     sleep(2 * SECOND).await;
     town.ask("symbols=A-USD").await;
     assert!(town.service.sources[0].backoff.is_clear());
-    vendor.becomes(Some(SourceError::Malformed("no".to_owned())));
+    vendor.becomes(Some(status(false)));
     let (failing, well) = tokio::join!(town.ask("symbols=B-USD&refresh_after=0s"), async {
         sleep(Duration::from_millis(10)).await;
         vendor.becomes(None);
@@ -341,4 +341,68 @@ async fn what_would_wait_longer_for_a_limit_than_its_caller_is_refused_at_once_t
     let (patient, hasty) = tokio::join!(patient, hasty);
     assert_eq!((patient.code, hasty), (200, ("throttled", 200)));
     assert_eq!(town.log("vendor").calls().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_several_sources_do_asking_at_the_time_told_makes_a_call_that_can_help_and_a_second_earlier_none_does()
+{
+    let (mut told_often, mut longest) = (0, 0);
+    for seed in 0..40 {
+        let mut chance = fastrand::Rng::with_seed(seed);
+        let vendors: [Vendor; 3] = std::array::from_fn(|_| Vendor::default());
+        let names = ["alpha", "beta", "gamma"];
+        let kinds = ["", "limits = [\"10/min\"]", "limits = [\"200/day\"]", "refresh_after = \"20m\""];
+        let sources = names.map(|name| {
+            let more = format!("classes = [\"equity\"]\nretries = 0\n{}", chance.choice(kinds).unwrap());
+            source(&more).replace("vendor", name)
+        });
+        let moods = vendors.clone();
+        let town = Town::new(&sources.concat(), &morning(), move |name: &str, symbols: Vec<Symbol>, clock: Clock| {
+            let place = names.iter().position(|known| *known == name).unwrap();
+            let failing = moods[place].0.lock().unwrap().clone();
+            let said: Said = Box::pin(async move {
+                sleep(Duration::from_millis(30)).await;
+                failing.map_or_else(|| all_quoted(symbols, &clock), Err)
+            });
+            said
+        });
+        let called = || names.map(|name| town.log(name).calls().len());
+        let query = ["symbols=AAPL&require=ok", "symbols=AAPL", "symbols=AAPL&refresh_after=0s"][chance.usize(0..3)];
+        for step in 0..40 {
+            for vendor in &vendors {
+                let failure = chance.choice(every_failure()).filter(|_| chance.u8(0..4) > 0);
+                vendor.becomes(failure);
+            }
+            let answer = town.ask(query).await;
+            let (asked, before) = (Instant::now(), called());
+            let what = format!("seed {seed}, step {step}, {query}: {:?}", answer.prices());
+            for quote in quotes(&answer) {
+                let failure = quote.outcome.failure.as_ref();
+                assert!(failure.is_none_or(|failure| failure.retry_at.is_some()), "{what}");
+            }
+            let Some(told) = answer.retry_after else {
+                sleep(chance.u32(1..100) * SECOND).await;
+                continue;
+            };
+            (told_often, longest) = (told_often + 1, longest.max(told));
+            let failed = |place: usize| {
+                let quote = quotes(&answer).into_iter().find(|quote| quote.outcome.origin.source == names[place]);
+                quote.is_none_or(|quote| quote.outcome.failure.is_some())
+            };
+            let helped = |now: [usize; 3]| (0..3).any(|place| failed(place) && now[place] > before[place]);
+            if told > 1 {
+                sleep_until(asked + (told as u32 - 1) * SECOND - Duration::from_millis(1)).await;
+                let early = town.ask(query).await;
+                assert!(
+                    !helped(called()) && early.code == 503,
+                    "{what}: a call a second before the {told} s were over"
+                );
+            }
+            sleep_until(asked + told as u32 * SECOND).await;
+            town.ask(query).await;
+            assert!(helped(called()), "{what}: no call that could help after {told} s");
+        }
+    }
+    // the test is worth something only if much has happened
+    assert!(told_often > 500 && longest > 600, "{told_often}, {longest}");
 }

@@ -116,6 +116,20 @@ async fn who_wants_everything_new_has_a_denied_symbol_asked_for_once_in_five_sec
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_source_that_is_left_alone_still_denies_what_it_denied() {
+    let vendor = Vendor::default();
+    vendor.says(Some(unknown()));
+    let town = vendor.town("classes = [\"crypto\"]\nretries = 0");
+    assert_eq!(town.ask("symbols=X-USD").await.code, 404);
+    sleep(Duration::from_secs(10)).await;
+    vendor.says(Some(SourceError::Connection("it broke".to_owned())));
+    assert_eq!(town.ask("symbols=A-USD").await.code, 503);
+    let calls = town.log("vendor").calls().len();
+    assert_eq!(town.ask("symbols=X-USD&refresh_after=0s").await.code, 404);
+    assert_eq!(town.log("vendor").calls().len(), calls);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_check_rides_along_for_nothing_and_never_takes_the_last_call() {
     let denies_x = |_: &str, symbols: Vec<Symbol>, clock: Clock| -> Said {
         Box::pin(async move {

@@ -235,11 +235,10 @@ async fn what_is_said_of_a_symbol_never_affects_another_one() {
 #[tokio::test(start_paused = true)]
 async fn a_reply_that_cannot_be_read_is_the_sources_where_it_serves_nobody_or_served_that_very_symbol() {
     let page = SourceError::Malformed("the reply is a web page".to_owned());
-    let (service, _) = Mood::of(page.clone()).service("");
-    for number in 0..5 {
-        assert_eq!(outcome(&service, &format!("S{number}-USD")).await, "malformed");
-    }
+    let (service, log) = Mood::of(page.clone()).service("");
+    assert_eq!(burst(&service, 5).await, ["malformed"; 5]);
     assert!(!service.sources[0].breaker.is_closed(), "it has never served anything");
+    assert_eq!((outcome(&service, "A-USD").await, log.calls().len()), ("circuit_open", 5));
     let mood = Mood::of(page.clone());
     mood.becomes(Ok(()));
     let (service, _) = mood.service("");
@@ -247,10 +246,8 @@ async fn a_reply_that_cannot_be_read_is_the_sources_where_it_serves_nobody_or_se
         assert_eq!(outcome(&service, symbol).await, "ok");
     }
     mood.becomes(Err(page.clone()));
-    for _ in 0..5 {
-        assert_eq!(outcome(&service, "A-USD").await, "malformed", "it has served this one");
-    }
-    assert!(!service.sources[0].breaker.is_closed());
+    assert_eq!(outcome(&service, "A-USD").await, "malformed", "it has served this one");
+    assert!(!service.sources[0].backoff.is_clear());
     // what it served too long ago to fall back on says nothing any more
     mood.becomes(Ok(()));
     let (service, _) = mood.service("");

@@ -45,6 +45,8 @@ impl Kind {
         use SourceError as E;
         match error {
             E::Connection(_) | E::Tls(_) | E::Timeout(_) | E::Unavailable { .. } => Kind::Passing,
+            // one page of a firewall may have been about that one call; the next one tells
+            E::Blocked { .. } => Kind::Passing,
             _ => Kind::Lasting,
         }
     }
@@ -120,11 +122,7 @@ impl Waits {
         } else if rests {
             (Stands::WithSource, in_a_row)
         } else {
-            let wait = match &error {
-                // the first one in a row: from the second on, the source is left alone
-                SourceError::Blocked { retry_after, .. } => retry_after.unwrap_or(60 * SECOND).min(24 * HOUR),
-                _ => spread(self.doubled(Kind::of(&error), failures, class.refresh_after)),
-            };
+            let wait = spread(self.doubled(Kind::of(&error), failures, class.refresh_after));
             (until(wait), InARow { denials, failures: failures.saturating_add(1) })
         };
         Fault { error, latency, stands, is_doubted, in_a_row }

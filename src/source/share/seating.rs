@@ -54,10 +54,11 @@ impl Inner {
         board.known(&origin.source, symbol, now).is_some_and(|known| known.is_denied(now))
     }
 
-    /// What the board has of a symbol that is not checked now.
-    pub(super) fn denial(&self, symbol: &Symbol, now: Instant) -> Option<Wait> {
+    /// What the board has of denied symbols that are not checked now.
+    pub(super) fn denials(&self, denied: &[Symbol], now: Instant) -> Vec<Wait> {
         let Parts { board, origin, .. } = &self.parts;
-        board.known(&origin.source, symbol, now).map(|known| Wait::Here(Box::new(known.outcome)))
+        let known = denied.iter().filter_map(|symbol| board.known(&origin.source, symbol, now));
+        known.map(|known| Wait::Here(Box::new(known.outcome))).collect()
     }
 
     /// Gives denied symbols the seats that are left, and calls of their own as long as more than the last one can be made at

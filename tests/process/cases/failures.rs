@@ -26,9 +26,8 @@ fn told(reply: &Reply, source: &str) -> u64 {
 
 #[test]
 fn a_daily_file_that_could_not_be_had_is_asked_for_again_within_seconds_and_callers_know_when() {
-    let fixing = |date: &str| {
-        format!(r#"<a><Cube><Cube time="{date}"><Cube currency="USD" rate="1.0842"/></Cube></Cube></a>"#)
-    };
+    let fixing =
+        |date: &str| format!(r#"<a><Cube><Cube time="{date}"><Cube currency="USD" rate="1.0842"/></Cube></Cube></a>"#);
     let town = Town::new("[sources.ecb]\nbase_url = \"http://VENDORS\"\n", move |call| match call.number {
         // the second is the second try of the first call
         1 | 2 => call.reply(503, "", "out of order"),
