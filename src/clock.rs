@@ -3,12 +3,16 @@
 //! Whoever needs the time is handed a [`Clock`] or a [`Moment`]; nothing on the path of a request reads the system's
 //! clock by itself. So a test can live through a day in a second, and a system clock that jumps cannot fire a timeout.
 
+pub mod skew;
+
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
+
+use skew::{Host, Skew, Witnesses};
 
 /// One instant as both clocks saw it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,31 +42,70 @@ pub fn age(now: Timestamp, then: Timestamp) -> Duration {
     Duration::try_from(now.duration_since(then)).unwrap_or(Duration::ZERO)
 }
 
-/// Where the time comes from.
+/// Where the time comes from, and what others say about it. Clones are the same clock.
 #[derive(Clone)]
-pub struct Clock(Arc<dyn Fn() -> Timestamp + Send + Sync>);
+pub struct Clock {
+    read: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    witnesses: Arc<Mutex<Witnesses>>,
+}
 
 impl Clock {
     /// The system's clock: what `serve` uses.
     pub fn system() -> Self {
-        Clock(Arc::new(Timestamp::now))
+        Clock::from_fn(Timestamp::now)
     }
 
     /// A wall clock that reads `start` now and from then on moves with tokio's clock, also while that is paused.
     pub fn starting_at(start: Timestamp) -> Self {
         let origin = Instant::now();
-        Clock(Arc::new(move || shift(start, origin.elapsed(), 1)))
+        Clock::from_fn(move || shift(start, origin.elapsed(), 1))
     }
 
     /// A wall clock of the caller's making; waiting stays with tokio's clock.
     pub fn from_fn(read: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
-        Clock(Arc::new(read))
+        Clock { read: Arc::new(read), witnesses: Arc::default() }
     }
 
     /// The present.
     pub fn now(&self) -> Moment {
-        Moment { wall: (self.0)(), monotonic: Instant::now() }
+        Moment { wall: (self.read)(), monotonic: Instant::now() }
     }
+
+    /// Takes in the `Date` of a reply from one of an account's hosts to a request that was sent at one moment, and whose head
+    /// came at another.
+    pub fn hear_date(&self, account: &str, host: Host, date: Timestamp, sent: Moment, received: Moment) {
+        let mut witnesses = self.witnesses();
+        witnesses.hear_date(account, host, date, sent, received);
+        judge(&mut witnesses, received);
+    }
+
+    /// Takes in the newest time that a reply states in its quotes.
+    pub fn hear_time(&self, account: &str, time: Timestamp, received: Moment) {
+        let mut witnesses = self.witnesses();
+        witnesses.hear_time(account, time, received);
+        judge(&mut witnesses, received);
+    }
+
+    /// How far this clock seems to be off, if enough others say so.
+    pub fn skew(&self, now: Moment) -> Option<Skew> {
+        judge(&mut self.witnesses(), now)
+    }
+
+    // a panic elsewhere while the lock was held leaves at worst one reading out
+    fn witnesses(&self) -> MutexGuard<'_, Witnesses> {
+        self.witnesses.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The verdict of the witnesses; when it changes, the log says so.
+fn judge(witnesses: &mut Witnesses, now: Moment) -> Option<Skew> {
+    let (skew, is_news) = witnesses.judge(now);
+    match skew.filter(|_| is_news) {
+        Some(skew) => tracing::warn!("{skew}: {}; set it right, or prices will be missing or old", skew.witnesses()),
+        None if is_news => tracing::info!("nothing says any more that this machine's clock is off"),
+        None => {}
+    }
+    skew
 }
 
 impl fmt::Debug for Clock {

@@ -110,6 +110,11 @@ pub fn significant(value: Decimal, digits: u32) -> Decimal {
     rounded.normalize()
 }
 
+/// 1/x with [`CALCULATED_DIGITS`] significant digits. Zero stays zero: it is no price either way.
+pub fn inverse(value: Decimal) -> Decimal {
+    significant(Decimal::ONE.checked_div(value).unwrap_or_default(), CALCULATED_DIGITS)
+}
+
 /// The mean of two prices, exact wherever it can be written: their difference has room for one more digit where their
 /// sum may have none.
 pub fn middle(lower: Decimal, upper: Decimal) -> Decimal {
@@ -226,5 +231,14 @@ mod tests {
         assert_eq!(percent(decimal("-18.44"), decimal("231.44")), "8.0 %");
         assert_eq!(percent(Decimal::ONE, Decimal::ZERO), "endlessly many %");
         assert_eq!(fraction(decimal("0.0050")), "0.5 %");
+    }
+
+    #[test]
+    fn an_inverse_has_twelve_digits() {
+        let inverse = |text: &str| plain(inverse(read(text).unwrap()));
+        assert_eq!(inverse("0.92"), "1.08695652174");
+        assert_eq!(inverse("149.53"), "0.00668762121313");
+        assert_eq!(inverse("8"), "0.125");
+        assert_eq!(inverse("0"), "0");
     }
 }

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use rust_decimal::Decimal;
 
 use crate::decimal::{CALCULATED_DIGITS, significant};
-use crate::fold::{Degraded, Price, Status, Unavailable};
+use crate::fold::{Degraded, Price, Rule, Status, Unavailable, Weighed, possible, weigh};
 use crate::quote::{Outcome, Quote, Stated};
 use crate::route::{Rate, Route};
 use crate::symbol::Symbol;
@@ -26,6 +26,8 @@ pub struct Derivation {
     pub turned: bool,
     /// The rates it was multiplied with, or divided by, one after the other.
     pub rates: Vec<UsedRate>,
+    /// What its last price and its book came to before, with the price that was made of it.
+    pub weighed: Weighed,
 }
 
 /// A rate in a derived quote.
@@ -73,21 +75,33 @@ impl Derivation {
     }
 }
 
-/// The outcome for a symbol, of the outcome for what the source was asked. `rates` has a price for each of the route's.
-pub fn derive(symbol: &Symbol, route: &Route, outcome: Outcome, rates: &BTreeMap<Symbol, Arc<Price>>) -> Outcome {
+/// The outcome for a symbol, of the outcome for what the source was asked, whose rule this is. `rates` has a price for each of
+/// the route's.
+pub fn derive(
+    symbol: &Symbol,
+    route: &Route,
+    outcome: Outcome,
+    rates: &BTreeMap<Symbol, Arc<Price>>,
+    rule: &Rule,
+) -> Outcome {
     if route.is_straight() {
         return outcome;
     }
     let used =
         |rate: &Rate| rates.get(&rate.symbol).map(|price| UsedRate { price: Arc::clone(price), turned: rate.turned });
-    let derivation = Derivation {
+    // orders are those of the pair that is traded, so it is judged there which of its prices counts
+    let weighed = outcome.quote.as_ref().map(|quote| weigh(quote, &outcome.origin, rule)).unwrap_or_default();
+    let mut derivation = Derivation {
         asked: route.asked.clone(),
         stated: outcome.quote.clone(),
         turned: route.turned,
         rates: route.rates.iter().filter_map(used).collect(),
+        weighed,
     };
     let factor = factor(&derivation.rates).filter(|_| derivation.rates.len() == route.rates.len());
     let quote = outcome.quote.map(|quote| of_quote(symbol, quote, &derivation, factor));
+    let price = weighed.price.and_then(|price| possible(worth(price, route.turned, factor?)?));
+    derivation.weighed = Weighed { price, basis: weighed.basis.filter(|_| price.is_some()), ..weighed };
     Outcome { symbol: symbol.clone(), quote, derivation: Some(Arc::new(derivation)), ..outcome }
 }
 
@@ -105,19 +119,20 @@ fn of_quote(symbol: &Symbol, stated: Quote, derivation: &Derivation, factor: Opt
         },
         other => other.clone(),
     };
-    let (observed_at, received_at) = oldest(&stated, &derivation.rates);
+    let weighed = Quote { observed_at: derivation.weighed.observed_at, ..stated };
+    let (observed_at, received_at) = oldest(&weighed, &derivation.rates);
     Quote {
         price,
         bid: bid.and_then(worth),
         ask: ask.and_then(worth),
+        inverse_of: None,
         // of a pair turned round it is an amount of the other leg
-        volume: stated.volume.filter(|_| !turned),
+        volume: weighed.volume.filter(|_| !turned),
         // a wrong one stays visible
-        currency: if derivation.states_other_currency() { stated.currency } else { symbol.pair_currency() },
-        session: stated.session,
+        currency: if derivation.states_other_currency() { weighed.currency } else { symbol.pair_currency() },
         observed_at,
         received_at,
-        latency: stated.latency,
+        ..weighed
     }
 }
 
@@ -144,7 +159,7 @@ fn worth(value: Decimal, turned: bool, (multiplies, divides): (Decimal, Decimal)
 
 /// The times of the part that is the oldest. Where that part states none, the quote states none.
 fn oldest(stated: &Quote, rates: &[UsedRate]) -> (Option<Timestamp>, Timestamp) {
-    let own = stated.observed_at.unwrap_or(stated.received_at);
+    let own = stated.aged_from();
     let oldest = rates.iter().filter_map(|rate| rate.price.folded.as_ref()).min_by_key(|folded| folded.aged_from);
     match oldest.filter(|folded| folded.aged_from < own) {
         Some(folded) if folded.observed_at == Some(folded.aged_from) => (folded.observed_at, stated.received_at),

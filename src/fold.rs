@@ -4,12 +4,14 @@
 
 mod admit;
 mod age;
+mod book;
 mod currency;
 mod detail;
 mod judged;
 mod ladder;
 mod names;
 mod price;
+mod skew;
 mod status;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -27,6 +29,8 @@ use crate::quote::{Outcome, Session};
 use crate::symbol::{Currency, Symbol};
 
 use admit::Entry;
+pub use book::{Basis, Book, Weighed};
+pub(crate) use book::{possible, weigh};
 pub use judged::{Exclusion, Judged, Verdict};
 use ladder::Decision;
 use status::{accounts, without_price};
@@ -40,6 +44,9 @@ pub struct Rule {
     pub below_quorum: BelowQuorum,
     /// A quote farther than this from the median is an outlier; a fraction (0.02 is 2 %).
     pub outlier_beyond: Decimal,
+    /// A book whose sides are farther apart than this fraction of their middle does not count; `None` where no book ever
+    /// does: indices and funds are not traded at the prices beside them.
+    pub book_within: Option<Decimal>,
     /// Survivors farther apart than this, relative to their median, disagree; a fraction.
     pub disagree_beyond: Decimal,
     /// How old a quote may be to be folded (a source's lag is added).
@@ -82,7 +89,7 @@ pub struct Price {
     /// When it was folded.
     pub as_of: Timestamp,
     /// How many sources cover the symbol: accounts whose latest word is not that they have no such symbol, nor that it is in a
-    /// currency for which nobody has a rate.
+    /// currency for which nobody has a rate, nor that nobody can trade it there.
     pub covering: usize,
     /// The rule it was folded by.
     pub rule: Rule,
@@ -157,9 +164,8 @@ pub enum Unavailable {
 pub fn fold(symbol: &Symbol, mut outcomes: Vec<Outcome>, rule: &Rule, now: Timestamp) -> Price {
     // everything below meets the outcomes in this order, so the order they came in cannot matter
     outcomes.sort_by(|one, other| one.origin.source.cmp(&other.origin.source));
-    let covering = accounts(outcomes.iter().filter(|outcome| outcome.is_able()));
-
     let mut entries: Vec<Entry> = outcomes.into_iter().map(|outcome| admit::admit(outcome, rule, now)).collect();
+    let covering = accounts(entries.iter().filter(|entry| entry.may_price()).map(|entry| &entry.judged.outcome));
     let settled = currency::settle(symbol, &mut entries, rule);
     let market_closed = age::judge(&mut entries, rule, covering, now);
     let (currency, decision) = match settled {

@@ -137,7 +137,12 @@ impl Quotefold {
         let next_calls = self.next_calls(&plan, &mut outcomes, now);
         let valuation = self.value(&plan, outcomes, question, now);
         self.record(&valuation);
-        let priced = |price| Priced { changes_at: next_calls.that_changes(&price), price };
+        let skew = self.clock.skew(now);
+        let explained = |price: Price| match skew {
+            Some(skew) => price.with_skew(skew),
+            None => price,
+        };
+        let priced = |price| Priced { changes_at: next_calls.that_changes(&price), price: explained(price) };
         let priced = valuation.prices.into_iter().map(priced).collect();
         Answer::new(question, priced, now.wall, self.simulated)
     }

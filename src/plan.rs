@@ -181,7 +181,7 @@ impl Errand {
 
 /// Whether a quote is young enough to be folded.
 pub fn is_usable(quote: &Quote, origin: &Origin, usable_for: Duration, now: Moment) -> bool {
-    let old = age(now.wall, quote.observed_at.unwrap_or(quote.received_at));
+    let old = age(now.wall, quote.aged_from());
     let allowed = i128::try_from(usable_for.as_millis()).unwrap_or(i128::MAX).saturating_add(origin.lag_ms.into());
     i128::try_from(old.as_millis()).is_ok_and(|old| old <= allowed)
 }

@@ -1,6 +1,6 @@
 //! Reads what a caller wants to know: every bound on a query, and every reason to refuse one, lives here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
@@ -12,6 +12,14 @@ use crate::symbol::{Currency, Symbol};
 
 /// The longest query that is read, in bytes.
 pub const LONGEST_QUERY: usize = 4096;
+
+/// What one symbol may take of a form, in bytes: 32 characters behind percent signs, and a comma.
+const LONGEST_IN_FORM: usize = 100;
+
+/// The longest form that is read, in bytes: room for the longest query and for as many symbols as one request may ask for.
+pub const fn longest_form(max_symbols: usize) -> usize {
+    LONGEST_QUERY + LONGEST_IN_FORM.saturating_mul(max_symbols)
+}
 
 /// The shortest time a client may wait.
 pub const SHORTEST_TIMEOUT: Duration = Duration::from_millis(50);
@@ -83,7 +91,7 @@ pub struct Bounds {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{detail}")]
 pub struct BadQuestion {
-    /// The parameter; `query` for the query as a whole.
+    /// The parameter; `query` or `form` for the whole of it.
     pub field: String,
     /// One sentence with the value that was found and the way out.
     pub detail: String,
@@ -99,7 +107,26 @@ impl Question {
     /// # Errors
     /// The first thing that is wrong with it.
     pub fn parse(query: &str, bounds: &Bounds, arrived: Moment) -> Result<Self, BadQuestion> {
-        let parameters = split(query, &PARAMETERS)?;
+        if query.len() > LONGEST_QUERY {
+            let BadQuestion { field, detail } = too_long("query", query, LONGEST_QUERY);
+            return Err(bad(&field, format!("{detail}; send a longer list as a form, with POST /prices")));
+        }
+        Self::of_many(&split("query", query, &PARAMETERS)?, bounds, arrived)
+    }
+
+    /// Reads the form of `POST /prices`: the same parameters, and room for as many symbols as may be asked for.
+    ///
+    /// # Errors
+    /// The first thing that is wrong with it.
+    pub fn parse_form(form: &str, bounds: &Bounds, arrived: Moment) -> Result<Self, BadQuestion> {
+        let longest = longest_form(bounds.max_symbols);
+        if form.len() > longest {
+            return Err(too_long("form", form, longest));
+        }
+        Self::of_many(&split("form", form, &PARAMETERS)?, bounds, arrived)
+    }
+
+    fn of_many(parameters: &BTreeMap<String, String>, bounds: &Bounds, arrived: Moment) -> Result<Self, BadQuestion> {
         let Some(symbols) = parameters.get("symbols") else {
             return Err(bad(
                 "symbols",
@@ -107,7 +134,7 @@ impl Question {
             ));
         };
         let texts: Vec<&str> = symbols.split(',').collect();
-        Self::build(&texts, &parameters, bounds, arrived)
+        Self::build(&texts, parameters, bounds, arrived)
     }
 
     /// Reads the path and query of `GET /prices/{symbol}`.
@@ -126,7 +153,10 @@ impl Question {
             "symbols" => bad("symbol", error.detail),
             _ => error,
         };
-        let parameters = split(query, &PARAMETERS[1..])?;
+        if query.len() > LONGEST_QUERY {
+            return Err(too_long("query", query, LONGEST_QUERY));
+        }
+        let parameters = split("query", query, &PARAMETERS[1..])?;
         Self::build(&[symbol], &parameters, bounds, arrived).map_err(in_path)
     }
 
@@ -202,15 +232,18 @@ fn bad(field: &str, detail: String) -> BadQuestion {
     BadQuestion { field: field.to_owned(), detail }
 }
 
-/// Takes a query apart. Unknown and repeated parameters are refused: a typo never silently means the default.
-fn split(query: &str, allowed: &[&str]) -> Result<BTreeMap<String, String>, BadQuestion> {
-    if query.len() > LONGEST_QUERY {
-        return Err(bad("query", format!("the query has {} bytes; {LONGEST_QUERY} are allowed", query.len())));
-    }
+/// `whole` says what is too long: `query` or `form`.
+fn too_long(whole: &str, text: &str, longest: usize) -> BadQuestion {
+    bad(whole, format!("the {whole} has {} bytes; {longest} are allowed", text.len()))
+}
+
+/// Takes a query or a form (`whole` says which) apart. Unknown and repeated parameters are refused: a typo never silently
+/// means the default.
+fn split(whole: &str, query: &str, allowed: &[&str]) -> Result<BTreeMap<String, String>, BadQuestion> {
     let mut parameters = BTreeMap::new();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let (name, value) = (decode("query", name)?, decode(name, value)?);
+        let (name, value) = (decode(whole, name)?, decode(name, value)?);
         if !allowed.contains(&name.as_str()) {
             return Err(bad(&name, format!("there is no parameter {name:?}; there are {}", allowed.join(", "))));
         }
@@ -230,13 +263,14 @@ fn decode(field: &str, text: &str) -> Result<String, BadQuestion> {
 
 fn read_symbols(texts: &[&str], most: usize) -> Result<(Vec<Symbol>, BTreeMap<String, Symbol>), BadQuestion> {
     let mut symbols = Vec::new();
+    let mut seen = HashSet::new();
     let mut renamed = BTreeMap::new();
     for text in texts {
         let symbol = Symbol::parse(text).map_err(|error| bad("symbols", error.to_string()))?;
         if symbol.as_str() != *text {
             renamed.insert((*text).to_owned(), symbol.clone());
         }
-        if !symbols.contains(&symbol) {
+        if seen.insert(symbol.clone()) {
             symbols.push(symbol);
         }
         if symbols.len() > most {

@@ -20,14 +20,21 @@ pub struct Quote {
     pub bid: Option<Decimal>,
     /// The best ask, if stated as a number.
     pub ask: Option<Decimal>,
+    /// The three as they were stated, if the source states one over the price: the others are turned round.
+    pub inverse_of: Option<Sides>,
     /// The volume of the last 24 hours or of the day, in units of the base, if stated.
     pub volume: Option<Decimal>,
     /// The currency the source states, or that its settings say it quotes in; `None` if neither does.
     pub currency: Option<Currency>,
     /// The trading session the source says the price is from.
     pub session: Option<Session>,
-    /// When the market said it, according to the source. Never invented.
+    /// Why the price is that of no market, as far as the source says.
+    pub no_market: Option<NoMarket>,
+    /// When the market said it, according to the source: the time of the last trade, until the fold finds that the book tells
+    /// more. Never invented.
     pub observed_at: Option<Timestamp>,
+    /// When the market had this book, or the reply was made, if the source states that time.
+    pub book_at: Option<Timestamp>,
     /// When the reply arrived here.
     pub received_at: Timestamp,
     /// How long the call took that brought it.
@@ -43,6 +50,33 @@ pub enum Stated {
     Number(Decimal),
     /// Something that is no number, or none that a price could be: kept for the proof.
     NotANumber(String),
+}
+
+/// A last price and both sides of a book.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sides {
+    /// The last price, if it is a number.
+    pub last: Option<Decimal>,
+    /// The best bid.
+    pub bid: Option<Decimal>,
+    /// The best ask.
+    pub ask: Option<Decimal>,
+}
+
+/// Why a price is that of no market.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoMarket {
+    /// Trading is halted.
+    Halted,
+    /// Orders can only be cancelled.
+    CancelOnly,
+    /// It is not listed any more.
+    Delisted,
+    /// There are neither bids nor asks, and nothing was traded in the time that the volume is about.
+    NothingTraded,
+    /// There are neither bids nor asks, and no time of a trade is stated.
+    NoTradeStated,
 }
 
 /// The part of the trading day a price is from.
@@ -123,13 +157,31 @@ impl Quote {
             price: Stated::Number(price),
             bid: None,
             ask: None,
+            inverse_of: None,
             volume: None,
             currency: None,
             session: None,
+            no_market: None,
             observed_at: None,
+            book_at: None,
             received_at,
             latency: Duration::ZERO,
         }
+    }
+
+    /// The time its age counts from: when the market said it. Where the source states no such time, it is as old as the book
+    /// or the reply whose time is stated, else as its arrival here.
+    pub fn aged_from(&self) -> Timestamp {
+        let arrived = || self.book_at.map_or(self.received_at, |book_at| book_at.min(self.received_at));
+        self.observed_at.unwrap_or_else(arrived)
+    }
+}
+
+impl Sides {
+    /// Each number changed alike.
+    pub fn map(self, change: impl Fn(Decimal) -> Decimal) -> Self {
+        let Sides { last, bid, ask } = self;
+        Sides { last: last.map(&change), bid: bid.map(&change), ask: ask.map(&change) }
     }
 }
 
@@ -158,6 +210,24 @@ impl Role {
             Role::Primary => "primary",
             Role::Reserve => "reserve",
             Role::Reference => "reference",
+        }
+    }
+}
+
+impl NoMarket {
+    /// Whether the source says so itself; otherwise it follows from what it says.
+    pub fn is_stated(self) -> bool {
+        matches!(self, NoMarket::Halted | NoMarket::CancelOnly | NoMarket::Delisted)
+    }
+
+    /// Its name in examples.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            NoMarket::Halted => "halted",
+            NoMarket::CancelOnly => "cancel_only",
+            NoMarket::Delisted => "delisted",
+            NoMarket::NothingTraded => "nothing_traded",
+            NoMarket::NoTradeStated => "no_trade_stated",
         }
     }
 }

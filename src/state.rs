@@ -6,6 +6,7 @@
 
 pub mod file;
 pub mod keep;
+pub mod mark;
 pub mod snapshot;
 #[cfg(test)]
 mod tests;
@@ -17,7 +18,8 @@ use jiff::Timestamp;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use crate::quote::Session;
+use crate::quote::{NoMarket, Session};
+use mark::Mark;
 
 /// The version of the file that this program writes, and the only one that it reads.
 pub const VERSION: u64 = 1;
@@ -32,9 +34,10 @@ pub struct State {
     pub saved_at: Timestamp,
     /// The accounts by their names, also those that are not configured at the moment.
     pub accounts: BTreeMap<String, AccountState>,
-    /// A mark of what each source's quotes are about: they are of no use once it is described otherwise.
+    /// A mark of what each source's quotes are about: they are of no use once it is described otherwise, nor where no mark can
+    /// say that it is not.
     #[serde(default)]
-    pub meanings: BTreeMap<String, u16>,
+    pub meanings: BTreeMap<String, Mark>,
     /// The last quotes, those of the most recently asked symbols first.
     pub quotes: Vec<QuoteState>,
 }
@@ -45,7 +48,7 @@ pub struct AccountState {
     /// A mark of the key that was used, too short to tell anything of it: a new key has not been refused yet. `None` for an
     /// account without a key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub key_mark: Option<u16>,
+    pub key_mark: Option<Mark>,
     /// The units spent, as Unix seconds and how many; never decreasing, each rounded to the later side.
     pub spent: Vec<(i64, usize)>,
     /// The cooldown that holds, if any.
@@ -96,6 +99,9 @@ pub struct QuoteState {
     /// The best ask.
     #[serde(with = "text::optional", default, skip_serializing_if = "Option::is_none")]
     pub ask: Option<Decimal>,
+    /// The three as they were stated, if the source states one over the price.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inverse_of: Option<SidesState>,
     /// The volume.
     #[serde(with = "text::optional", default, skip_serializing_if = "Option::is_none")]
     pub volume: Option<Decimal>,
@@ -105,14 +111,34 @@ pub struct QuoteState {
     /// The session it states.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<Session>,
-    /// When the market said it.
+    /// Why the price is that of no market.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_market: Option<NoMarket>,
+    /// When the last trade was.
     #[serde(with = "text::optional", default, skip_serializing_if = "Option::is_none")]
     pub observed_at: Option<Timestamp>,
+    /// When the market had the book.
+    #[serde(with = "text::optional", default, skip_serializing_if = "Option::is_none")]
+    pub book_at: Option<Timestamp>,
     /// When it arrived here.
     #[serde(with = "text")]
     pub received_at: Timestamp,
     /// How long that call took.
     pub latency_ms: u64,
+}
+
+/// A last price and a book as they were stated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SidesState {
+    /// The last price.
+    #[serde(with = "text::optional", default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<Decimal>,
+    /// The best bid.
+    #[serde(with = "text::optional", default, skip_serializing_if = "Option::is_none")]
+    pub bid: Option<Decimal>,
+    /// The best ask.
+    #[serde(with = "text::optional", default, skip_serializing_if = "Option::is_none")]
+    pub ask: Option<Decimal>,
 }
 
 /// Why what was found is no state.

@@ -216,6 +216,11 @@ impl Class {
     pub fn closes(self) -> bool {
         self != Class::Crypto
     }
+
+    /// Whether it is traded at the bids and asks beside its price: an index is calculated, a fund is valued once a day.
+    pub fn has_books(self) -> bool {
+        !matches!(self, Class::Index | Class::Fund)
+    }
 }
 
 impl fmt::Display for Symbol {

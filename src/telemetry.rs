@@ -109,7 +109,8 @@ impl Metrics {
     }
 }
 
-/// Sends log lines to stderr. `RUST_LOG` wins over the settings.
+/// Sends log lines to stderr. `RUST_LOG` wins over the settings. Where the log is JSON, a panic's words are a line of it too:
+/// what reads the log understands nothing else.
 ///
 /// # Errors
 /// The filter that could not be read.
@@ -125,6 +126,13 @@ pub fn start_logging(settings: &LogSettings) -> Result<(), String> {
         LogFormat::Json => true,
         LogFormat::Text => false,
     };
+    if json {
+        std::panic::set_hook(Box::new(|panic| {
+            let at = panic.location().map(ToString::to_string);
+            let words = panic.payload_as_str().unwrap_or("no message");
+            tracing::error!(panic = words, at, "a thread panicked");
+        }));
+    }
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

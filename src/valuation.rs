@@ -140,7 +140,11 @@ impl Table<'_> {
             let mut outcome = self.said.get(&(source.name().to_owned(), route.asked.clone()))?.clone();
             // how old a quote may be depends on the class, which the board does not know
             outcome.origin = source.origin(self.settings.class(symbol));
-            Some(derive(symbol, route, outcome, rates))
+            if route.is_straight() {
+                return Some(outcome);
+            }
+            let rule = self.settings.rule(&route.asked, self.question.max_age);
+            Some(derive(symbol, route, outcome, rates, &rule))
         };
         let denied = way.denied.as_ref().and_then(by);
         match (by(&way.route), denied) {

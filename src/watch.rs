@@ -3,6 +3,10 @@
 //! A round asks for what would be too old by the next one. What a source has no room for right now is tried again within the
 //! round when there is; nobody waits longer because of that, no reserve is spent, and what is refused here is refused to
 //! nobody else.
+//!
+//! A list that is longer than `server.max_symbols` is cut into parts, each of them a question that anybody could ask. Every
+//! part has rounds of its own, so that slow vendors of one part do not hold up the others, and no symbol is ever in two
+//! rounds at once. How much is asked for at the same time is bounded by the list, which has at most 1000 symbols.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -57,28 +61,35 @@ impl Watched {
 
 /// Watches what is set, from now until `end`. Returns at once if nothing is.
 pub async fn run(service: Arc<Quotefold>, mut chance: fastrand::Rng, end: impl Future<Output = ()>) {
-    if service.settings.watch.symbols.is_empty() {
+    let settings = &service.settings;
+    if settings.watch.symbols.is_empty() {
         return;
     }
     announce(&service);
-    let rounds = async {
-        loop {
-            let started = Instant::now();
-            let next = started + jittered(service.settings.watch.every, &mut chance);
-            // a task of its own: should one round panic, the next one comes all the same
-            let mut task = JoinSet::new();
-            task.spawn(round(Arc::clone(&service), started, next));
-            if let Some(Err(panicked)) = task.join_next().await {
-                tracing::error!("a round of the watch list failed by a fault of ours: {panicked}");
-            }
-            sleep_until(next).await;
-        }
-    };
+    let mut parts = JoinSet::new();
+    for part in settings.watch.symbols.chunks(settings.server.max_symbols) {
+        parts.spawn(keep_fresh(Arc::clone(&service), part.to_vec(), chance.fork()));
+    }
     tokio::select! {
         biased;
-        // what is in the air for nobody else is dropped with the round
+        // what is in the air for nobody else is dropped with the rounds
         () = end => {}
-        () = rounds => {}
+        _ = parts.join_all() => {}
+    }
+}
+
+/// Round after round for one part of the list. One that takes longer than `every` is followed by the next at once.
+async fn keep_fresh(service: Arc<Quotefold>, part: Vec<Symbol>, mut chance: fastrand::Rng) {
+    loop {
+        let started = Instant::now();
+        let next = started + jittered(service.settings.watch.every, &mut chance);
+        // a task of its own: should one round panic, the next one comes all the same
+        let mut task = JoinSet::new();
+        task.spawn(round(Arc::clone(&service), part.clone(), started, next));
+        if let Some(Err(panicked)) = task.join_next().await {
+            tracing::error!("a round of the watch list failed by a fault of ours: {panicked}");
+        }
+        sleep_until(next).await;
     }
 }
 
@@ -104,13 +115,9 @@ fn announce(service: &Quotefold) {
 }
 
 /// Tries until everything was asked once, or the next round begins.
-async fn round(service: Arc<Quotefold>, started: Instant, next: Instant) {
-    let mut wanted = service.settings.watch.symbols.clone();
+async fn round(service: Arc<Quotefold>, mut wanted: Vec<Symbol>, started: Instant, next: Instant) {
     loop {
-        let mut refused = Vec::new();
-        for symbols in wanted.chunks(service.settings.server.max_symbols) {
-            refused.extend(attempt(&service, symbols.to_vec(), started).await);
-        }
+        let refused = attempt(&service, wanted, started).await;
         let Some(again) = refused.iter().map(|(_, at)| *at).min() else { return };
         let again = again.max(Instant::now() + SHORTEST_PAUSE);
         if again >= next {

@@ -8,6 +8,7 @@ mod catalogue {
     mod mistakes;
     mod names;
     mod patterns;
+    mod refusals;
     mod wrong_price;
 }
 
@@ -204,6 +205,7 @@ fn a_refusal_in_words_that_the_filter_does_not_know_is_what_its_status_says() {
                     status,
                     body: body.as_bytes().to_vec(),
                     retry_after: None,
+                    redirect: None,
                     date: None,
                     received_at: jiff::Timestamp::UNIX_EPOCH,
                     latency: std::time::Duration::ZERO,

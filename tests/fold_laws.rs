@@ -11,8 +11,8 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
-use quotefold::fold::{BelowQuorum, Degraded, Price, Rule, Status, Verdict, fold};
-use quotefold::quote::{Failure, Origin, Outcome, Quote, Role, Session, Stated};
+use quotefold::fold::{Basis, BelowQuorum, Book, Degraded, Price, Rule, Status, Verdict, fold};
+use quotefold::quote::{Failure, NoMarket, Origin, Outcome, Quote, Role, Session, Stated};
 use quotefold::source::error::SourceError;
 use quotefold::symbol::{Currency, Symbol};
 use rust_decimal::Decimal;
@@ -31,6 +31,7 @@ fn rule(required: usize) -> Rule {
         below_quorum: BelowQuorum::Refuse,
         outlier_beyond: Decimal::new(2, 2),
         disagree_beyond: Decimal::new(3, 2),
+        book_within: Some(Decimal::new(2, 2)),
         usable_for: Duration::from_secs(60),
         fallback_for: Duration::from_secs(900),
         closed_for: None,
@@ -93,21 +94,29 @@ fn any_quote(price: impl Strategy<Value = Decimal> + 'static, lively: bool) -> i
         1 => Just(Stated::Absent),
         1 => Just(Stated::NotANumber("N/A".into())),
     ];
-    let side = || option::weighted(0.3, if lively { near_decimal().boxed() } else { any_decimal().boxed() });
+    let side = move || if lively { near_decimal().boxed() } else { any_decimal().boxed() };
+    let sides = (option::weighted(0.3, side()), option::weighted(0.3, side()));
+    // and narrow ones, of which many count
+    let narrow =
+        (side(), 0_i64..300).prop_map(|(bid, width)| (Some(bid), Some(bid.saturating_add(Decimal::new(width, 2)))));
+    let book = prop_oneof![2 => sides, 1 => narrow];
     let session = option::weighted(0.3, select(vec![Session::Pre, Session::Regular, Session::Post, Session::Closed]));
     let currency = option::weighted(0.5, select(vec!["USD", "USD", "USD", "EUR"]).prop_map(Currency::new));
+    let no_market = option::weighted(0.05, select(vec![NoMarket::Halted, NoMarket::NothingTraded]));
     let ages = || select(vec![-6_i64, -2, 0, 1, 30, 60, 61, 300, 900, 901, 90_000, 150_000, 500_000]);
-    (stated, side(), side(), session, currency, option::of(ages()), ages()).prop_map(
-        |(price, bid, ask, session, currency, observed, received)| Quote {
+    let times = (option::of(ages()), option::weighted(0.3, ages()), ages());
+    (stated, book, session, currency, no_market, times).prop_map(
+        |(price, (bid, ask), session, currency, no_market, (observed, book, received))| Quote {
             price,
             bid,
             ask,
-            volume: None,
             currency,
             session,
+            no_market,
             observed_at: observed.map(ago),
-            received_at: ago(received),
+            book_at: book.map(ago),
             latency: Duration::from_millis(80),
+            ..Quote::bare(Decimal::ONE, ago(received))
         },
     )
 }
@@ -272,7 +281,7 @@ proptest! {
         let price = fold_all(outcomes.clone(), &Rule { closed_for: None, ..rule.clone() });
         let is_old = |outcome: &&Outcome| {
             let quote = outcome.quote.as_ref().unwrap();
-            let time = quote.observed_at.unwrap_or(quote.received_at);
+            let time = quote.aged_from();
             let lag = i128::from(outcome.origin.lag_ms);
             now().duration_since(time).as_millis() > (60_000 + lag).max(0)
         };
@@ -304,5 +313,52 @@ proptest! {
         };
         let ladder = [with(Role::Primary, 1), with(Role::Reference, 1), with(Role::Reference, 300), with(Role::Reference, 901)];
         prop_assert!(ladder.map(rank).is_sorted(), "{:?}", ladder);
+    }
+
+    #[test]
+    fn a_book_that_counts_holds_the_price_and_any_other_leaves_it_alone(
+        outcomes in any_outcomes(true),
+        rule in any_rule(),
+        symbol in any_symbol(),
+    ) {
+        for judged in &fold(&symbol, outcomes, &rule, now()).quotes {
+            let (Some(price), Some(quote)) = (judged.price, &judged.outcome.quote) else {
+                prop_assert_eq!(judged.basis, None);
+                continue;
+            };
+            if judged.book == Some(Book::Counts) {
+                prop_assert!((quote.bid.unwrap()..=quote.ask.unwrap()).contains(&price), "{:?}", judged);
+            } else if let Stated::Number(last) = quote.price {
+                prop_assert_eq!((price, judged.basis), (last, Some(Basis::Last)));
+            }
+        }
+    }
+
+    #[test]
+    fn only_books_that_count_vote(outcomes in any_outcomes(true), rule in any_rule()) {
+        let price = fold_all(outcomes.clone(), &rule);
+        // what each quote came to, without the books that did not count
+        let without = price.quotes.iter().map(|judged| {
+            let mut outcome = judged.outcome.clone();
+            let counts = judged.book == Some(Book::Counts);
+            if let Some(quote) = outcome.quote.as_mut().filter(|quote| !counts && quote.price != Stated::Absent) {
+                (quote.bid, quote.ask) = (None, None);
+            }
+            outcome
+        });
+        prop_assert_eq!(&fold_all(without.collect(), &rule).folded, &price.folded);
+    }
+
+    #[test]
+    fn a_market_that_is_dead_changes_no_price(outcomes in any_outcomes(true), rule in any_rule(), last in near_decimal()) {
+        let before = fold_all(outcomes.clone(), &rule);
+        let mut dead = outcome("zz", last);
+        dead.quote.as_mut().unwrap().no_market = Some(NoMarket::NothingTraded);
+        let after = fold_all(outcomes.into_iter().chain([dead]).collect(), &rule);
+        prop_assert_eq!(&after.folded, &before.folded);
+        prop_assert_eq!(after.covering, before.covering);
+        if before.folded.is_some() {
+            prop_assert_eq!(after.status, before.status);
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
 use quotefold::clock::{Clock, Moment};
-use quotefold::question::{BadQuestion, Bounds, LONGEST_QUERY, Question, SHORTEST_TIMEOUT};
+use quotefold::question::{BadQuestion, Bounds, LONGEST_QUERY, Question, SHORTEST_TIMEOUT, longest_form};
 
 static BOUNDS: LazyLock<Bounds> = LazyLock::new(|| Bounds {
     max_symbols: 5,
@@ -17,19 +17,20 @@ static BOUNDS: LazyLock<Bounds> = LazyLock::new(|| Bounds {
 static ARRIVED: LazyLock<Moment> = LazyLock::new(|| Clock::system().now());
 
 fuzz_target!(|text: &str| {
-    check(text, Question::parse(text, &BOUNDS, *ARRIVED));
+    check(text, LONGEST_QUERY, Question::parse(text, &BOUNDS, *ARRIVED));
+    check(text, longest_form(BOUNDS.max_symbols), Question::parse_form(text, &BOUNDS, *ARRIVED));
     let (symbol, query) = text.split_once('?').unwrap_or((text, ""));
     let one = Question::parse_one(symbol, query, &BOUNDS, *ARRIVED);
     assert!(one.as_ref().is_ok_and(|one| one.symbols.len() == 1) || one.is_err());
-    check(query, one);
+    check(query, LONGEST_QUERY, one);
 });
 
-fn check(query: &str, question: Result<Question, BadQuestion>) {
+fn check(query: &str, longest: usize, question: Result<Question, BadQuestion>) {
     let question = match question {
         Ok(question) => question,
         Err(bad) => return assert!(!bad.detail.is_empty(), "{bad:?}"),
     };
-    assert!(query.len() <= LONGEST_QUERY);
+    assert!(query.len() <= longest);
     assert!((1..=BOUNDS.max_symbols).contains(&question.symbols.len()));
     assert!((SHORTEST_TIMEOUT..=BOUNDS.max_timeout).contains(&question.timeout));
     assert!(question.sources.iter().flatten().all(|name| BOUNDS.sources.contains(name)));

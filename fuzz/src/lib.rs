@@ -61,8 +61,15 @@ impl Provider {
     /// Reads a body, and checks what must hold of it whatever the body is.
     fn read(&self, status: u16, body: &[u8], asked: &[Symbol]) {
         let received_at = Timestamp::UNIX_EPOCH;
-        let reply =
-            RawReply { status, body: body.to_vec(), retry_after: None, date: None, received_at, latency: Duration::from_millis(7) };
+        let reply = RawReply {
+            status,
+            body: body.to_vec(),
+            retry_after: None,
+            redirect: None,
+            date: None,
+            received_at,
+            latency: Duration::from_millis(7),
+        };
         let extracted = match self.extractor.read(&reply, asked) {
             Ok(extracted) => extracted,
             Err(error) => return check_error(&error),

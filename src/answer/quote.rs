@@ -2,12 +2,13 @@
 
 use std::borrow::Cow;
 
+use rust_decimal::Decimal;
 use serde::Serialize;
 
 use super::figures::{Plain, Points, Time, milliseconds};
 use super::rates::Derivation;
-use crate::fold::{Judged, Verdict};
-use crate::quote::{Failure, Session};
+use crate::fold::{Basis, Book, Judged, Verdict};
+use crate::quote::{Failure, Session, Stated};
 use crate::symbol::Symbol;
 
 /// One source.
@@ -19,8 +20,12 @@ pub(super) struct Quote<'a> {
     failure: Option<&'static str>,
     detail: Option<Cow<'a, str>>,
     price: Option<Plain>,
+    basis: Option<Basis>,
+    last: Option<Plain>,
     bid: Option<Plain>,
     ask: Option<Plain>,
+    book: Option<Book>,
+    inverse: bool,
     volume: Option<Plain>,
     currency: Option<&'a str>,
     via: Option<Vec<&'a str>>,
@@ -31,6 +36,8 @@ pub(super) struct Quote<'a> {
     lag_ms: i64,
     deviation_bps: Option<Points>,
     observed_at: Option<Time>,
+    last_at: Option<Time>,
+    book_at: Option<Time>,
     received_at: Option<Time>,
     latency_ms: Option<u64>,
     retry_at: Option<Time>,
@@ -51,9 +58,13 @@ impl<'a> Quote<'a> {
             reason: judged.reason(),
             failure: failure.filter(|_| !failed).map(|failure| failure.error.reason()),
             detail: detail(judged),
-            price: judged.price.filter(|_| !failed).map(Plain),
-            bid: judged.bid.filter(|_| !failed).map(Plain),
-            ask: judged.ask.filter(|_| !failed).map(Plain),
+            price: judged.price.map(Plain),
+            basis: judged.basis,
+            last: quote.and_then(last).map(Plain),
+            bid: quote.and_then(|quote| quote.bid).map(Plain),
+            ask: quote.and_then(|quote| quote.ask).map(Plain),
+            book: judged.book,
+            inverse: quote.is_some_and(|quote| quote.inverse_of.is_some()),
             volume: quote.and_then(|quote| quote.volume).map(Plain),
             currency: quote.and_then(|quote| quote.currency.as_ref()).map(crate::symbol::Currency::as_str),
             via: derivation.map(|derivation| derivation.via().into_iter().map(Symbol::as_str).collect()),
@@ -64,10 +75,19 @@ impl<'a> Quote<'a> {
             lag_ms: outcome.origin.lag_ms,
             deviation_bps: judged.deviation_bps.map(Points),
             observed_at: quote.and_then(|quote| quote.observed_at).map(Time),
+            last_at: judged.last_at.map(Time),
+            book_at: quote.and_then(|quote| quote.book_at).map(Time),
             received_at: quote.map(|quote| Time(quote.received_at)),
             latency_ms: quote.map(|quote| quote.latency).or_else(failure_latency).map(milliseconds),
             retry_at: failure.and_then(|failure: &Failure| failure.retry_at).map(Time),
         }
+    }
+}
+
+fn last(quote: &crate::quote::Quote) -> Option<Decimal> {
+    match quote.price {
+        Stated::Number(last) => Some(last),
+        Stated::Absent | Stated::NotANumber(_) => None,
     }
 }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::{Board, InARow, Known, Stands};
 use crate::clock::{Moment, age};
-use crate::quote::{Origin, Outcome, Quote, Stated};
-use crate::state::QuoteState;
+use crate::quote::{Origin, Outcome, Quote, Sides, Stated};
+use crate::state::{QuoteState, SidesState};
 use crate::symbol::{Currency, Symbol};
 
 impl Board {
@@ -70,10 +70,13 @@ fn kept(symbol: &Symbol, outcome: &Outcome) -> Option<QuoteState> {
         price,
         bid: quote.bid,
         ask: quote.ask,
+        inverse_of: quote.inverse_of.map(|Sides { last, bid, ask }| SidesState { last, bid, ask }),
         volume: quote.volume,
         currency: quote.currency.as_ref().map(ToString::to_string),
         session: quote.session,
+        no_market: quote.no_market,
         observed_at: quote.observed_at,
+        book_at: quote.book_at,
         received_at: quote.received_at,
         latency_ms: u64::try_from(quote.latency.as_millis()).unwrap_or(u64::MAX),
     })
@@ -84,10 +87,13 @@ fn quote(past: &QuoteState) -> Quote {
         price: past.price.map_or(Stated::Absent, Stated::Number),
         bid: past.bid,
         ask: past.ask,
+        inverse_of: past.inverse_of.map(|SidesState { last, bid, ask }| Sides { last, bid, ask }),
         volume: past.volume,
         currency: past.currency.as_deref().map(Currency::new),
         session: past.session,
+        no_market: past.no_market,
         observed_at: past.observed_at,
+        book_at: past.book_at,
         received_at: past.received_at,
         latency: Duration::from_millis(past.latency_ms),
     }

@@ -4,6 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
@@ -13,14 +14,14 @@ use super::print::{complain, print, table};
 use super::{Exit, Get, options, settings};
 use crate::Quotefold;
 use crate::clock::Clock;
-use crate::question::Question;
+use crate::question::{LONGEST_QUERY, Question};
 use crate::settings::secrets::mask_url;
 
 /// How long a server may take whose settings are not known: longer than any sane `server.timeout`.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Holds the key for a server whose settings are not known, or name none.
-const KEY_VARIABLE: &str = "QUOTEFOLD_KEY";
+pub(super) const KEY_VARIABLE: &str = "QUOTEFOLD_KEY";
 
 /// How much longer than `server.timeout` the server at the configured address may take.
 const GRACE: Duration = Duration::from_secs(1);
@@ -89,7 +90,7 @@ async fn get(arguments: &Get) -> io::Result<Exit> {
             return Ok(Exit::Configuration);
         }
     };
-    let question = match Question::parse(&query, &service.bounds(), service.clock.now()) {
+    let question = match Question::parse_form(&query, &service.bounds(), service.clock.now()) {
         Ok(question) => question,
         Err(bad) => return Ok(refused(&bad.to_string())),
     };
@@ -113,7 +114,15 @@ async fn ask(base: &str, query: &str, key: Option<&SecretString>, patience: Dura
         Ok(client) => client,
         Err(error) => return Asked::NoServer(root_cause(&error.without_url())),
     };
-    let request = client.get(format!("{}/prices?{query}", base.trim_end_matches('/'))).timeout(patience);
+    let prices = format!("{}/prices", base.trim_end_matches('/'));
+    // a list that is too long for a URL travels as a form
+    let request = if query.len() > LONGEST_QUERY {
+        let form = "application/x-www-form-urlencoded";
+        client.post(prices).header(CONTENT_TYPE, form).body(query.to_owned())
+    } else {
+        client.get(format!("{prices}?{query}"))
+    };
+    let request = request.timeout(patience);
     let request = match key {
         Some(key) => request.bearer_auth(key.expose_secret()),
         None => request,

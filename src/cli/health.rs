@@ -3,6 +3,9 @@
 use std::io;
 use std::time::Duration;
 
+use secrecy::{ExposeSecret, SecretString};
+
+use super::get::KEY_VARIABLE;
 use super::print::{complain, print};
 use super::{Exit, Health, options, settings};
 use crate::settings::Settings;
@@ -12,22 +15,29 @@ use crate::settings::secrets::mask_url;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 pub(super) fn run(arguments: &Health) -> io::Result<Exit> {
-    let base = match &arguments.url {
+    let options = options(&arguments.file);
+    // one that cannot be sent is left out: health is answered without, too
+    let can_be_sent = |key: &&String| !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_graphic());
+    let own_key = options.environment.get(KEY_VARIABLE).filter(can_be_sent);
+    let own_key = own_key.map(|key| SecretString::from(key.clone()));
+    let (base, key) = match &arguments.url {
         Some(url) => match check_url(url) {
-            Ok(()) => url.clone(),
+            Ok(()) => (url.clone(), own_key),
             Err(why) => {
                 complain(&why);
                 return Ok(Exit::Usage);
             }
         },
-        None => match settings(&options(&arguments.file)) {
-            Ok(settings) => format!("http://{}", reachable(address(&settings))),
+        None => match settings(&options) {
+            Ok(settings) => {
+                (format!("http://{}", reachable(address(&settings))), settings.access.keys.first().cloned().or(own_key))
+            }
             Err(exit) => return Ok(exit),
         },
     };
     let url = format!("{}/health/ready", base.trim_end_matches('/'));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    match runtime.block_on(ask(&url)) {
+    match runtime.block_on(ask(&url, key.as_ref())) {
         Ok((true, body)) => {
             print(&format!("{}\n", body.trim_end()))?;
             Ok(Exit::Done)
@@ -50,9 +60,15 @@ fn address(settings: &Settings) -> &str {
 }
 
 /// Whether the reply is a 2xx, and its body.
-async fn ask(url: &str) -> Result<(bool, String), reqwest::Error> {
+async fn ask(url: &str, key: Option<&SecretString>) -> Result<(bool, String), reqwest::Error> {
     let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build()?;
-    let reply = client.get(url).send().await?;
+    let request = client.get(url);
+    // health is open to all, but says why only to those who may ask for prices
+    let request = match key {
+        Some(key) => request.bearer_auth(key.expose_secret()),
+        None => request,
+    };
+    let reply = request.send().await?;
     Ok((reply.status().is_success(), reply.text().await?))
 }
 

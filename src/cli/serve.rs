@@ -41,7 +41,7 @@ pub(super) fn serve(arguments: &Serve) -> io::Result<Exit> {
         Ok(settings) => settings,
         Err(exit) => return Ok(exit),
     };
-    complain(&settings.coverage().join(" · "));
+    tracing::info!("{}", settings.coverage().join(" · "));
     let service = match Quotefold::new(settings, &Clock::system()) {
         Ok(service) => Arc::new(service),
         Err(error) => return Ok(wrong(&error.to_string())),
@@ -155,8 +155,16 @@ async fn until_ended(service: &Arc<Quotefold>, doors: Doors, drain: Drain, extra
     };
     let (public, admin) = tokio::join!(public, admin);
     let cancelled = public.cancelled + admin;
-    tracing::info!(cancelled, "ended; connections that did not finish in time were dropped");
+    say_how_it_ended(cancelled);
     Ok(Exit::Done)
+}
+
+fn say_how_it_ended(cancelled: usize) {
+    match cancelled {
+        0 => tracing::info!(cancelled, "ended; every connection was finished"),
+        1 => tracing::warn!(cancelled, "ended; one connection did not finish in time and was dropped"),
+        _ => tracing::warn!(cancelled, "ended; {cancelled} connections did not finish in time and were dropped"),
+    }
 }
 
 /// Runs to the end. Calls that nobody waits for any more, and filters that still run, do not hold the exit.

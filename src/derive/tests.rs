@@ -27,7 +27,7 @@ fn route<'r>(asked: &str, turned: bool, rates: impl IntoIterator<Item = (&'r str
 
 fn outcome<'r>(symbol: &str, route: &Route, said: Outcome, rates: impl IntoIterator<Item = &'r Arc<Price>>) -> Outcome {
     let rates = rates.into_iter().map(|rate| (rate.symbol.clone(), Arc::clone(rate))).collect();
-    derive(&pair(symbol), route, said, &rates)
+    derive(&pair(symbol), route, said, &rates, &rule())
 }
 
 fn derived<'r>(symbol: &str, route: &Route, said: Outcome, rates: impl IntoIterator<Item = &'r Arc<Price>>) -> Quote {

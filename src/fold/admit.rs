@@ -1,16 +1,11 @@
 //! Reads each outcome: a quote that may be folded, or the first reason why it may not.
 
 use jiff::Timestamp;
-use rust_decimal::{Decimal, RoundingStrategy};
+use rust_decimal::Decimal;
 
+use super::book::{self, Weighed};
 use super::{Exclusion, Judged, Rule, Verdict, age};
-use crate::decimal::{MOST_DECIMALS, is_beyond, middle};
-use crate::quote::{Outcome, Quote, Stated};
-
-/// What no price lies below: 1e-12.
-const LOWEST: Decimal = Decimal::from_parts(1, 0, 0, false, 12);
-/// What no price lies above: 1e15.
-const HIGHEST: Decimal = Decimal::from_parts(0xA4C6_8000, 0x0003_8D7E, 0, false, 0);
+use crate::quote::{Outcome, Quote};
 
 /// An outcome on its way through the fold.
 #[derive(Debug)]
@@ -39,6 +34,11 @@ impl Entry {
         self.standing = Standing::Out;
     }
 
+    /// Whether the source could give a price of the symbol, now or later.
+    pub(super) fn may_price(&self) -> bool {
+        self.judged.outcome.is_able() && self.judged.verdict != Verdict::Excluded(Exclusion::NoMarket)
+    }
+
     /// The quote, unless something spoke against it already.
     pub(super) fn admitted(&self) -> Option<&Quote> {
         self.judged.outcome.quote.as_ref().filter(|_| self.standing != Standing::Out)
@@ -46,17 +46,28 @@ impl Entry {
 }
 
 /// Looks at one outcome by itself; what depends on the others (currency, age on a closed market) comes later.
-pub(super) fn admit(outcome: Outcome, rule: &Rule, now: Timestamp) -> Entry {
-    let read = |quote: &Quote| {
-        let reading = read(quote, rule.outlier_beyond);
-        (verdict(quote, &outcome, reading.price, rule, now), reading)
+pub(super) fn admit(mut outcome: Outcome, rule: &Rule, now: Timestamp) -> Entry {
+    let (weighed, last_at) = match (&mut outcome.quote, &outcome.derivation) {
+        (None, _) => (Weighed::default(), None),
+        // a derived quote was weighed before it was derived
+        (Some(_), Some(derivation)) => {
+            (derivation.weighed, derivation.stated.as_ref().and_then(|stated| stated.observed_at))
+        }
+        (Some(quote), None) => {
+            let (weighed, last_at) = (book::weigh(quote, &outcome.origin, rule), quote.observed_at);
+            quote.observed_at = weighed.observed_at;
+            (weighed, last_at)
+        }
     };
-    let (verdict, reading) = outcome.quote.as_ref().map_or((Verdict::Failed, Reading::default()), read);
+    let verdict =
+        outcome.quote.as_ref().map_or(Verdict::Failed, |quote| verdict(quote, &outcome, weighed.price, rule, now));
     // what a failure shows is the failure, not what was said before it
-    let Reading { price, bid, ask } = if verdict == Verdict::Failed { Reading::default() } else { reading };
+    let is_shown = verdict != Verdict::Failed;
+    let Weighed { price, basis, book, .. } = if is_shown { weighed } else { Weighed::default() };
+    let last_at = last_at.filter(|_| is_shown);
     let admitted = verdict == Verdict::Excluded(Exclusion::NotFolded);
     let standing = if admitted { Standing::Usable } else { Standing::Out };
-    let judged = Judged { outcome, verdict, price, bid, ask, deviation_bps: None, detail: None };
+    let judged = Judged { outcome, verdict, price, basis, book, last_at, deviation_bps: None, detail: None };
     Entry { judged, standing }
 }
 
@@ -68,7 +79,9 @@ fn verdict(quote: &Quote, outcome: &Outcome, price: Option<Decimal>, rule: &Rule
     }
     let derivation = outcome.derivation.as_ref();
     let stated = derivation.and_then(|derivation| derivation.stated.as_ref());
-    Verdict::Excluded(if derivation.is_some_and(|derivation| derivation.without_rate().is_some()) {
+    Verdict::Excluded(if quote.no_market.is_some() {
+        Exclusion::NoMarket
+    } else if derivation.is_some_and(|derivation| derivation.without_rate().is_some()) {
         Exclusion::NoConversion
     } else if price.is_none() {
         Exclusion::InvalidPrice
@@ -82,122 +95,14 @@ fn verdict(quote: &Quote, outcome: &Outcome, price: Option<Decimal>, rule: &Rule
     })
 }
 
-/// A quote's figures as far as they can be believed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Reading {
-    price: Option<Decimal>,
-    bid: Option<Decimal>,
-    ask: Option<Decimal>,
-}
-
-/// Reads the price and cleans the book: a wrong side costs the quote that side, not its price.
-fn read(quote: &Quote, farthest: Decimal) -> Reading {
-    let sides = (quote.bid.and_then(possible), quote.ask.and_then(possible));
-    let (bid, ask) = match sides {
-        // crossed: nobody can say which side is the wrong one
-        (Some(bid), Some(ask)) if bid > ask => (None, None),
-        sides => sides,
-    };
-    let only_a_book = quote.price == Stated::Absent;
-    let stated = match &quote.price {
-        Stated::Number(number) => possible(*number),
-        Stated::Absent => bid.zip(ask).map(|(bid, ask)| middle(bid, ask)),
-        Stated::NotANumber(_) => None,
-    };
-    let Some(price) = stated else { return Reading { price: None, bid, ask } };
-    let near = |side: &Decimal| !is_beyond(farthest, *side, price);
-    let (bid, ask) = (bid.filter(near), ask.filter(near));
-    // the middle of a book so wide that its own sides are far from it is nobody's price
-    let believed = !only_a_book || (bid.is_some() && ask.is_some());
-    Reading { price: believed.then_some(price), bid, ask }
-}
-
-/// The number with no more decimals than are kept, if a price can be that.
-fn possible(number: Decimal) -> Option<Decimal> {
-    let rounded = number.round_dp_with_strategy(MOST_DECIMALS, RoundingStrategy::MidpointNearestEven);
-    (LOWEST..=HIGHEST).contains(&rounded).then_some(rounded)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fold::testing::{decimal, refused, rule, says, says_at, with};
+    use crate::fold::testing::{refused, rule, says, says_at};
     use crate::source::error::SourceError;
-
-    fn reading(price: Stated, bid: &str, ask: &str) -> Reading {
-        let side = |text: &str| crate::decimal::read(text);
-        let outcome = with(says("alpha", "1"), |quote| {
-            quote.price = price;
-            quote.bid = side(bid);
-            quote.ask = side(ask);
-        });
-        read(&outcome.quote.unwrap(), decimal("0.02"))
-    }
-
-    fn number(text: &str) -> Stated {
-        Stated::Number(decimal(text))
-    }
 
     fn verdict(outcome: Outcome) -> Verdict {
         admit(outcome, &rule(), crate::fold::testing::now()).judged.verdict
-    }
-
-    #[test]
-    fn the_bounds_of_a_price_are_what_they_are_said_to_be() {
-        assert_eq!(LOWEST, decimal("1e-12"));
-        assert_eq!(HIGHEST, decimal("1e15"));
-    }
-
-    #[test]
-    fn no_price_is_zero_or_negative_or_tiny_or_huge_or_no_number() {
-        for wrong in ["0", "-0.01", "0.0000000000009", "1000000000000000.1"] {
-            assert_eq!(reading(number(wrong), "", "").price, None, "{wrong}");
-        }
-        for right in ["1e-12", "1e15", "231.44"] {
-            assert_eq!(reading(number(right), "", "").price, Some(decimal(right)), "{right}");
-        }
-        assert_eq!(reading(Stated::NotANumber("NaN".into()), "99", "101").price, None);
-        assert_eq!(reading(Stated::Absent, "", "").price, None);
-        assert_eq!(reading(Stated::Absent, "99", "").price, None);
-    }
-
-    #[test]
-    fn more_than_eighteen_decimals_are_rounded_half_to_even() {
-        let halves = [(15, "1.000000000000000002"), (25, "1.000000000000000002")];
-        for (tail, expected) in halves {
-            let number = decimal("1").checked_add(Decimal::new(tail, 19)).unwrap();
-            assert_eq!(reading(Stated::Number(number), "", "").price, Some(decimal(expected)));
-        }
-    }
-
-    #[test]
-    fn a_quote_with_only_a_book_is_its_middle() {
-        let book = reading(Stated::Absent, "231.44", "231.47");
-        assert_eq!(book.price, Some(decimal("231.455")));
-        assert_eq!((book.bid, book.ask), (Some(decimal("231.44")), Some(decimal("231.47"))));
-    }
-
-    #[test]
-    fn the_middle_of_a_very_wide_or_crossed_book_is_no_price() {
-        assert_eq!(reading(Stated::Absent, "90", "110").price, None);
-        assert_eq!(reading(Stated::Absent, "101", "100").price, None);
-    }
-
-    #[test]
-    fn a_book_is_cleaned_and_the_price_beside_it_stands() {
-        let books = [
-            ("0", "100.1", None, Some("100.1")),
-            ("99.9", "-1", Some("99.9"), None),
-            ("100.2", "100.1", None, None),
-            ("97.9", "100.1", None, Some("100.1")),
-            ("98", "102.1", Some("98"), None),
-        ];
-        for (bid, ask, clean_bid, clean_ask) in books {
-            let clean = reading(number("100"), bid, ask);
-            assert_eq!(clean.price, Some(decimal("100")), "{bid} {ask}");
-            assert_eq!(clean.bid, clean_bid.map(decimal), "{bid} {ask}");
-            assert_eq!(clean.ask, clean_ask.map(decimal), "{bid} {ask}");
-        }
     }
 
     #[test]

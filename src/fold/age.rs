@@ -15,15 +15,15 @@ pub(super) const AHEAD: Duration = Duration::from_secs(5);
 /// Last quotes of one closed market lie this near to each other: the close, and what trades after it.
 const SAME_CLOSE: Duration = Duration::from_secs(12 * 3600);
 
-/// The time a quote's age counts from: when the market said it, or where the source does not say, when it arrived.
+/// The time a quote's age counts from.
 pub(super) fn time_of(quote: &Quote) -> Timestamp {
-    quote.observed_at.unwrap_or(quote.received_at)
+    quote.aged_from()
 }
 
-/// Whether the time a source states lies farther ahead than clocks differ. When a quote arrived here is never the future,
+/// Whether a time that a source states lies farther ahead than clocks differ. When a quote arrived here is never the future,
 /// even if our own clock has been set back since.
 pub(super) fn is_future(quote: &Quote, now: Timestamp) -> bool {
-    quote.observed_at.is_some_and(|observed_at| age(observed_at, now) > AHEAD)
+    quote.observed_at.max(quote.book_at).is_some_and(|stated| age(stated, now) > AHEAD)
 }
 
 /// Whether the quote is older than the fold would look at on any rung, whatever the caller's `max_age`.

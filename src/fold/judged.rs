@@ -1,7 +1,9 @@
 //! What became of each outcome: the proof beside the price.
 
+use jiff::Timestamp;
 use rust_decimal::Decimal;
 
+use super::{Basis, Book};
 use crate::quote::Outcome;
 
 /// One outcome with its verdict.
@@ -11,12 +13,14 @@ pub struct Judged {
     pub outcome: Outcome,
     /// What became of it.
     pub verdict: Verdict,
-    /// The price as the fold read it (a book's middle where only a book was given); `None` if it is no price.
+    /// The price as the fold read it; `None` if it is no price. It is what `basis` says.
     pub price: Option<Decimal>,
-    /// The bid, unless it was not fit to be used.
-    pub bid: Option<Decimal>,
-    /// The ask, unless it was not fit to be used.
-    pub ask: Option<Decimal>,
+    /// What the price is; `None` without one.
+    pub basis: Option<Basis>,
+    /// Whether the book counts, or why not; `None` without one.
+    pub book: Option<Book>,
+    /// When the last trade was, if the source says. The quote's `observed_at` is the book's time where the book tells more.
+    pub last_at: Option<Timestamp>,
     /// (quote − price) / price in basis points; `None` without a price.
     pub deviation_bps: Option<Decimal>,
     /// One plain sentence, where the verdict alone does not say enough.
@@ -45,6 +49,8 @@ pub enum Exclusion {
     Future,
     /// Not a number, or none that a price can be.
     InvalidPrice,
+    /// Nobody can trade there.
+    NoMarket,
     /// In another currency than the symbol's.
     CurrencyMismatch,
     /// In nobody knows which currency.

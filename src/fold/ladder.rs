@@ -6,7 +6,7 @@ use rust_decimal::Decimal;
 
 use super::admit::{Entry, Standing};
 use super::price::{Agreed, Disagreement, decide};
-use super::{BelowQuorum, Degraded, Exclusion, Folded, Rule, Status, Verdict, age};
+use super::{BelowQuorum, Book, Degraded, Exclusion, Folded, Rule, Status, Verdict, age};
 use crate::quote::{Origin, Quote, Role, Session};
 
 /// How the ladder ended.
@@ -42,8 +42,8 @@ pub(super) struct Member<'a> {
     pub(super) origin: &'a Origin,
     pub(super) quote: &'a Quote,
     pub(super) price: Decimal,
-    pub(super) bid: Option<Decimal>,
-    pub(super) ask: Option<Decimal>,
+    /// Bid and ask of a book that counts.
+    pub(super) book: Option<(Decimal, Decimal)>,
     pub(super) verdict: &'a mut Verdict,
 }
 
@@ -182,12 +182,12 @@ impl<'a> Rung<'a> {
 
 fn member(entry: &mut Entry) -> Option<Member<'_>> {
     let judged = &mut entry.judged;
+    let quote = judged.outcome.quote.as_ref()?;
     Some(Member {
         origin: &judged.outcome.origin,
-        quote: judged.outcome.quote.as_ref()?,
+        quote,
         price: judged.price?,
-        bid: judged.bid,
-        ask: judged.ask,
+        book: quote.bid.zip(quote.ask).filter(|_| judged.book == Some(Book::Counts)),
         verdict: &mut judged.verdict,
     })
 }

@@ -32,6 +32,7 @@ impl Exclusion {
             Exclusion::Stale => "stale",
             Exclusion::Future => "future",
             Exclusion::InvalidPrice => "invalid_price",
+            Exclusion::NoMarket => "no_market",
             Exclusion::CurrencyMismatch => "currency_mismatch",
             Exclusion::CurrencyUnknown => "currency_unknown",
             Exclusion::OtherSession => "other_session",

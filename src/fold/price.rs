@@ -123,14 +123,14 @@ fn spread(sorted: &[Member<'_>]) -> Decimal {
     ends.map_or(Decimal::ZERO, |(highest, lowest)| highest.price.saturating_sub(lowest.price))
 }
 
-/// How far the middle half of the votes reaches from the price. A quote with a book votes with bid, price and ask, one
-/// without it three times with its price: so every source has the same weight.
+/// How far the middle half of the votes reaches from the price. A quote whose book counts votes with bid, price and ask,
+/// another three times with its price: so every source has the same weight.
 fn plus_minus(used: &[Member<'_>], price: Decimal) -> Decimal {
     let mut votes: Vec<Decimal> = used
         .iter()
-        .flat_map(|member| match (member.bid, member.ask) {
-            (Some(bid), Some(ask)) => [bid, member.price, ask],
-            _ => [member.price; 3],
+        .flat_map(|member| match member.book {
+            Some((bid, ask)) => [bid, member.price, ask],
+            None => [member.price; 3],
         })
         .collect();
     votes.sort_unstable();

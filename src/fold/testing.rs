@@ -33,6 +33,7 @@ pub(crate) fn rule() -> Rule {
         below_quorum: BelowQuorum::Refuse,
         outlier_beyond: decimal("0.02"),
         disagree_beyond: decimal("0.03"),
+        book_within: Some(decimal("0.02")),
         usable_for: Duration::from_secs(60),
         fallback_for: Duration::from_secs(15 * 60),
         closed_for: None,

@@ -55,6 +55,27 @@ async fn a_query_is_refused_by_the_name_of_what_is_wrong() {
 }
 
 #[tokio::test]
+async fn a_form_is_read_as_a_query_is_and_may_be_as_long_as_its_symbols_need() {
+    let read = |form: &str| Question::parse_form(form, &bounds(), Clock::system().now());
+    let question = read("symbols=btc-usd%2CAAPL&timeout=600ms").unwrap();
+    assert_eq!((question.symbols.len(), question.timeout), (2, Duration::from_millis(600)));
+    assert_eq!(read("").unwrap_err().field, "symbols");
+    assert_eq!(read("%FF=1").unwrap_err().field, "form");
+    let longest = longest_form(bounds().max_symbols);
+    assert_eq!(longest, 4396);
+    let padded = |length: usize| format!("symbols=A{}", "&".repeat(length - "symbols=A".len()));
+    assert!(read(&padded(longest)).is_ok());
+    assert_eq!(read(&padded(longest + 1)).unwrap_err().field, "form");
+    assert!(ask(&padded(LONGEST_QUERY)).is_ok());
+    assert!(
+        ask(&padded(LONGEST_QUERY + 1))
+            .unwrap_err()
+            .detail
+            .ends_with("send a longer list as a form, with POST /prices")
+    );
+}
+
+#[tokio::test]
 async fn what_is_left_out_is_the_default() {
     let question = ask("symbols=AAPL").unwrap();
     assert_eq!((question.timeout, question.require, question.quotes), (Duration::from_secs(2), Require::Any, true));

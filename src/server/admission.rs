@@ -2,7 +2,7 @@
 //!
 //! Whoever is refused here has cost a comparison and an entry in a table, and no source knows of it.
 
-mod keys;
+pub(super) mod keys;
 mod rates;
 
 use std::net::IpAddr;
@@ -42,11 +42,7 @@ impl Admission {
             _ => Caller::at(client),
         };
         self.rates.admit(caller, now).map_err(Problem::too_many_requests)?;
-        match shown {
-            Shown::Known(_) | Shown::NoneWanted => Ok(()),
-            Shown::Nothing => Err(Problem::Unauthorized { wrong_key: false }),
-            Shown::Wrong => Err(Problem::Unauthorized { wrong_key: true }),
-        }
+        if shown.lets_in() { Ok(()) } else { Err(Problem::Unauthorized { wrong_key: shown == Shown::Wrong }) }
     }
 }
 

@@ -29,7 +29,7 @@ pub(super) fn layer(origins: &[Origin]) -> Option<CorsLayer> {
     Some(
         CorsLayer::new()
             .allow_origin(allowed)
-            .allow_methods([Method::GET, Method::HEAD])
+            .allow_methods([Method::GET, Method::HEAD, Method::POST])
             .allow_headers([AUTHORIZATION, request_id::HEADER])
             .expose_headers([PRICES_STATUS, RETRY_AFTER, request_id::HEADER])
             .max_age(REMEMBER),

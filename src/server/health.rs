@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
@@ -51,11 +51,24 @@ pub(super) async fn live() -> Response {
 }
 
 /// `GET /health/ready` and `GET /health`: requests are welcome.
-pub(super) async fn ready(State(server): State<Arc<Server>>) -> Response {
+pub(super) async fn ready(State(server): State<Arc<Server>>, headers: HeaderMap) -> Response {
     let now = server.service.clock.now();
-    let report = report(&server.service, server.drain.has_begun(), now);
+    let mut report = report(&server.service, server.drain.has_begun(), now);
+    if !server.keys.shown(&headers).lets_in() {
+        report.leave_out_words();
+    }
     let code = if report.status == Health::Fail { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
     document(code, &report)
+}
+
+impl Report {
+    /// Names and states are for everybody. What vendors say, what is watched and how long a source is left alone is for those
+    /// who may ask for prices, and read it there beside each quote.
+    fn leave_out_words(&mut self) {
+        for [check] in self.checks.values_mut() {
+            check.output = None;
+        }
+    }
 }
 
 fn report(service: &Quotefold, draining: bool, now: Moment) -> Report {
@@ -80,6 +93,10 @@ fn report(service: &Quotefold, draining: bool, now: Moment) -> Report {
         "prices".to_owned(),
         [Check { status: if nothing_to_show { Health::Fail } else { Health::Pass }, output }],
     );
+    let skew = service.clock.skew(now);
+    let status = if skew.is_some() { Health::Warn } else { Health::Pass };
+    let output = skew.map(|skew| format!("{skew}: {}", skew.witnesses()));
+    checks.insert("clock".to_owned(), [Check { status, output }]);
     if !service.settings.watch.symbols.is_empty() {
         let output = service.watched.lacking();
         let status = if output.is_some() { Health::Warn } else { Health::Pass };

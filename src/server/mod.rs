@@ -4,6 +4,7 @@ pub mod admission;
 pub mod client;
 mod cors;
 pub mod drain;
+mod form;
 mod headers;
 mod health;
 pub mod listen;
@@ -26,8 +27,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
 use crate::Quotefold;
+use crate::question::longest_form;
 use crate::settings::access::AccessSettings;
 use crate::telemetry::Metrics;
+use admission::keys::Keys;
 use drain::Drain;
 use problem::Problem;
 use stack::{StackLimits, wrap};
@@ -38,13 +41,17 @@ const DEMO: HeaderName = HeaderName::from_static("quotefold-demo");
 struct Server {
     service: Arc<Quotefold>,
     drain: Drain,
+    /// Who may read more than names and states.
+    keys: Keys,
 }
 
 /// Every route of the service, and what else is served beside it, inside the stack that guards them all. The operator's own
 /// pages are among them unless they have an address of their own.
 pub fn router(service: &Arc<Quotefold>, drain: &Drain, extra: Router) -> Router {
     let access = &service.settings.access;
-    let prices = Router::new().route("/prices", get(prices::many)).route("/prices/{symbol}", get(prices::one));
+    let prices = Router::new()
+        .route(form::PATH, get(prices::many).post(prices::form))
+        .route("/prices/{symbol}", get(prices::one));
     let app = if access.admin_listen.is_some() { prices } else { prices.merge(admin_pages()) };
     guarded(app.with_state(Arc::clone(service)).merge(extra), service, access, drain)
 }
@@ -65,10 +72,15 @@ fn guarded(app: Router, service: &Arc<Quotefold>, access: &AccessSettings, drain
         .route("/health", get(health::ready))
         .route("/health/ready", get(health::ready))
         .route("/health/live", get(health::live))
-        .with_state(Arc::new(Server { service: Arc::clone(service), drain: drain.clone() }));
+        .with_state(Arc::new(Server {
+            service: Arc::clone(service),
+            drain: drain.clone(),
+            keys: Keys::new(access.keys.clone()),
+        }));
     let limits = StackLimits {
         max_requests: service.settings.server.max_requests,
         max_timeout: service.settings.server.max_timeout,
+        longest_form: longest_form(service.settings.server.max_symbols),
         requests: service.settings.log.requests,
     };
     let router = wrap(app, health, limits, access, drain.clone());

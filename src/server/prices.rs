@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{Path, RawQuery, Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
+use super::form;
 use super::problem::Problem;
 use crate::Quotefold;
 use crate::answer::Answer;
-use crate::question::{BadQuestion, Question};
+use crate::question::{BadQuestion, Question, longest_form};
 
 /// The header with an answer's completeness.
 pub(super) const PRICES_STATUS: HeaderName = HeaderName::from_static("prices-status");
@@ -22,6 +23,15 @@ pub(super) async fn many(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
     let question = Question::parse(&query.unwrap_or_default(), &service.bounds(), service.clock.now())?;
+    let answer = service.answer(&question).await;
+    Ok(reply(&answer, answer.body(service.clock.now().wall)))
+}
+
+/// `POST /prices`, with the parameters in a form: for lists that are too long for a URL. It changes nothing either.
+pub(super) async fn form(State(service): State<Arc<Quotefold>>, request: Request) -> Result<Response, Problem> {
+    let bounds = service.bounds();
+    let form = form::read(request, longest_form(bounds.max_symbols)).await?;
+    let question = Question::parse_form(&form, &bounds, service.clock.now())?;
     let answer = service.answer(&question).await;
     Ok(reply(&answer, answer.body(service.clock.now().wall)))
 }

@@ -1,8 +1,9 @@
 //! Says what went wrong with a request, as a document that programs can read (RFC 9457).
 
+use std::borrow::Cow;
 use std::time::Duration;
 
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -36,8 +37,15 @@ pub enum Problem {
     NoSuchPath,
     /// The path exists, but not for this method; axum says in `Allow` for which.
     WrongMethod,
-    /// The request's body is longer than any request needs.
-    BodyTooLarge,
+    /// The request's body is longer than such a request needs.
+    BodyTooLarge {
+        /// How long it may be, in bytes.
+        longest: usize,
+    },
+    /// The body is not written in what this path reads.
+    UnsupportedMediaType,
+    /// The body did not come in time.
+    SlowBody,
     /// As many requests are being answered as the server takes on.
     Overloaded,
     /// The request outlived every deadline that it could have had.
@@ -52,7 +60,7 @@ struct Document<'a> {
     r#type: String,
     title: &'a str,
     status: u16,
-    detail: &'a str,
+    detail: Cow<'a, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -78,7 +86,9 @@ impl Problem {
             Problem::TooManyRequests { .. } => StatusCode::TOO_MANY_REQUESTS,
             Problem::NoSuchPath => StatusCode::NOT_FOUND,
             Problem::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
-            Problem::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Problem::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Problem::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Problem::SlowBody => StatusCode::REQUEST_TIMEOUT,
             Problem::Overloaded | Problem::NoAnswer => StatusCode::SERVICE_UNAVAILABLE,
             Problem::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -92,7 +102,9 @@ impl Problem {
             Problem::TooManyRequests { .. } => "too-many-requests",
             Problem::NoSuchPath => "no-such-path",
             Problem::WrongMethod => "wrong-method",
-            Problem::BodyTooLarge => "body-too-large",
+            Problem::BodyTooLarge { .. } => "body-too-large",
+            Problem::UnsupportedMediaType => "unsupported-media-type",
+            Problem::SlowBody => "slow-body",
             Problem::Overloaded => "overloaded",
             Problem::NoAnswer => "no-answer",
             Problem::Internal => "internal",
@@ -106,15 +118,17 @@ impl Problem {
             Problem::TooManyRequests { .. } => "Too many requests",
             Problem::NoSuchPath => "No such path",
             Problem::WrongMethod => "Wrong method",
-            Problem::BodyTooLarge => "The request's body is too large",
+            Problem::BodyTooLarge { .. } => "The request's body is too large",
+            Problem::UnsupportedMediaType => "Unsupported media type",
+            Problem::SlowBody => "The request's body did not come in time",
             Problem::Overloaded => "Overloaded",
             Problem::NoAnswer => "No answer in time",
             Problem::Internal => "Internal error",
         }
     }
 
-    fn detail(&self) -> &str {
-        match self {
+    fn detail(&self) -> Cow<'_, str> {
+        let detail = match self {
             Problem::BadQuery { detail, .. } => detail,
             Problem::Unauthorized { wrong_key: false } => {
                 "this server wants a key, in the header Authorization: Bearer KEY"
@@ -125,11 +139,16 @@ impl Problem {
             }
             Problem::NoSuchPath => "nothing is served at this path; prices are at /prices and /prices/{symbol}",
             Problem::WrongMethod => "this path does not take this method; the Allow header names those it takes",
-            Problem::BodyTooLarge => "requests here need no body, and one of more than 1 KiB is not read",
+            Problem::BodyTooLarge { longest } => return format!("no more than {longest} bytes are read here").into(),
+            Problem::UnsupportedMediaType => {
+                "parameters are read from a form; send it as Content-Type: application/x-www-form-urlencoded, not compressed"
+            }
+            Problem::SlowBody => "the request's body did not come within the time that is given to it; send it at once",
             Problem::Overloaded => "as many requests as this server takes on at once are being answered; ask again",
             Problem::NoAnswer => "there was no answer within the longest time a request may take; ask again",
             Problem::Internal => "this is a fault of the server, not of the request; its log has more under this id",
-        }
+        };
+        detail.into()
     }
 
     /// When asking again makes sense, for what heals by itself.
@@ -180,6 +199,10 @@ impl IntoResponse for Problem {
         if let Some(after) = self.retry_after() {
             headers.insert(RETRY_AFTER, after);
         }
+        if self == Problem::SlowBody {
+            // what still comes of the body is no request
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         if let Some(challenge) = self.challenge() {
             headers.insert(WWW_AUTHENTICATE, challenge);
         }
@@ -227,7 +250,9 @@ mod tests {
         let soon = Problem::too_many_requests(Duration::from_millis(2001));
         assert_eq!(soon.into_response().headers()[RETRY_AFTER], "3");
         assert_eq!(Problem::too_many_requests(Duration::from_secs(2)), Problem::TooManyRequests { seconds: 2 });
-        for problem in [Problem::NoSuchPath, Problem::WrongMethod, Problem::BodyTooLarge, Problem::Internal] {
+        for problem in
+            [Problem::NoSuchPath, Problem::WrongMethod, Problem::BodyTooLarge { longest: 1024 }, Problem::Internal]
+        {
             assert!(!problem.into_response().headers().contains_key(RETRY_AFTER));
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::to_bytes;
 use axum::extract::{Request, State};
 use axum::http::header::{CONNECTION, CONTENT_TYPE};
 use axum::http::{HeaderValue, StatusCode};
@@ -15,19 +15,18 @@ use tokio::sync::Semaphore;
 use tower::ServiceBuilder;
 use tower::util::option_layer;
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::limit::RequestBodyLimitLayer;
 use tracing::error;
 
 use super::admission::{self, Admission};
 use super::drain::Drain;
 use super::problem::Problem;
 use super::request_log::{self, RequestLogging};
-use super::{client, cors, headers, request_id};
+use super::{client, cors, form, headers, request_id};
 use crate::settings::RequestLog;
 use crate::settings::access::{AccessSettings, Network};
 
-/// No request here needs a body, but clients that send a small one do no harm.
-const MAX_BODY: usize = 1024;
+/// What is taken over of a refusal's words that somebody else wrote, in bytes.
+const MAX_WORDS: usize = 1024;
 
 /// How much later than the longest deadline a client may ask for the backstop falls.
 const BACKSTOP_DELAY: Duration = Duration::from_millis(500);
@@ -39,6 +38,8 @@ pub struct StackLimits {
     pub max_requests: usize,
     /// The longest deadline a client may ask for. The backstop falls half a second later.
     pub max_timeout: Duration,
+    /// The longest form of `POST /prices`, in bytes. Of any other body 1 KiB is read at most.
+    pub longest_form: usize,
     /// Which requests get a line in the log.
     pub requests: RequestLog,
 }
@@ -75,9 +76,7 @@ pub fn wrap(app: Router, health: Router, limits: StackLimits, access: &AccessSet
     let around_the_service = ServiceBuilder::new()
         // Whoever is not let in is refused before anything of his is read, and takes nobody's place below.
         .layer(from_fn_with_state(admission, admission::admit))
-        // Announced lengths are refused here; a body without one fails whoever reads too much of it.
-        .layer(RequestBodyLimitLayer::new(MAX_BODY))
-        .map_request(|request: axum::http::Request<_>| request.map(Body::new))
+        .layer(from_fn_with_state(limits.longest_form, form::bound))
         // Excess is refused at once: a queue would only make everybody late.
         .layer(from_fn_with_state(places, shed))
         // Handlers keep their own deadlines. This one is for the day a handler does not.
@@ -117,7 +116,7 @@ async fn refuse_in_one_form(request: Request, next: Next) -> Response {
     if !(status.is_client_error() || status.is_server_error()) || has_a_form(&reply) {
         return reply;
     }
-    let words = to_bytes(reply.into_body(), MAX_BODY).await.unwrap_or_default();
+    let words = to_bytes(reply.into_body(), MAX_WORDS).await.unwrap_or_default();
     let words = match String::from_utf8_lossy(&words) {
         none if none.is_empty() => status.to_string(),
         words => words.into_owned(),
@@ -125,7 +124,7 @@ async fn refuse_in_one_form(request: Request, next: Next) -> Response {
     let problem = match status {
         StatusCode::NOT_FOUND => Problem::NoSuchPath,
         StatusCode::METHOD_NOT_ALLOWED => Problem::WrongMethod,
-        StatusCode::PAYLOAD_TOO_LARGE => Problem::BodyTooLarge,
+        StatusCode::PAYLOAD_TOO_LARGE => Problem::BodyTooLarge { longest: form::LONGEST_ELSEWHERE },
         _ if status.is_client_error() => Problem::BadQuery { field: None, detail: words },
         _ => {
             error!(%status, %words, "a request failed without a problem of its own");
@@ -148,6 +147,8 @@ async fn shed(State(places): State<Arc<Semaphore>>, request: Request, next: Next
 }
 
 async fn answer_in_time(State(limit): State<Duration>, request: Request, next: Next) -> Response {
+    // a client's time begins when its whole question is here
+    let limit = if form::is_in(&request) { limit + form::TIME } else { limit };
     let answer = tokio::time::timeout(limit, next.run(request)).await;
     answer.unwrap_or_else(|_| Problem::NoAnswer.into_response())
 }

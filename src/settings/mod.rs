@@ -99,6 +99,8 @@ pub struct ClassSettings {
     pub outlier_beyond: Decimal,
     /// Survivors farther apart than this disagree; a fraction.
     pub disagree_beyond: Decimal,
+    /// A book whose sides are farther apart than this does not count; a fraction. No book of an index or a fund ever does.
+    pub book_within: Decimal,
 }
 
 /// What is set for one symbol.
@@ -210,6 +212,7 @@ impl Settings {
             below_quorum: set.below_quorum,
             outlier_beyond: set.outlier_beyond,
             disagree_beyond: set.disagree_beyond,
+            book_within: class.has_books().then_some(set.book_within),
             usable_for: set.usable_for,
             fallback_for: set.fallback_for,
             closed_for: class.closes().then_some(set.closed_for),

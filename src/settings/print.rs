@@ -13,6 +13,7 @@ use super::source::{Bases, ClassFormat, Cost, Format, SourceSettings};
 use super::units::{Bytes, Percent, Span};
 use super::{ClassSettings, LogFormat, RequestLog, Settings};
 use crate::fold::BelowQuorum;
+use crate::symbol::Class;
 
 /// A file under construction.
 struct Page(String);
@@ -25,7 +26,7 @@ impl Settings {
         page.access(&self.access);
         for (class, set) in &self.classes {
             page.section(&["class", class.as_str()]);
-            page.class(set);
+            page.class(*class, set);
         }
         for (symbol, set) in &self.symbols {
             page.section(&["symbols", symbol.as_str()]);
@@ -120,7 +121,7 @@ impl Page {
         self.some("admin_listen", admin_listen.as_deref());
     }
 
-    fn class(&mut self, set: &ClassSettings) {
+    fn class(&mut self, class: Class, set: &ClassSettings) {
         self.span("refresh_after", set.refresh_after);
         self.span("usable_for", set.usable_for);
         self.span("fallback_for", set.fallback_for);
@@ -137,6 +138,7 @@ impl Page {
         );
         self.line("outlier_beyond", Percent(set.outlier_beyond).to_string());
         self.line("disagree_beyond", Percent(set.disagree_beyond).to_string());
+        self.some("book_within", class.has_books().then(|| Percent(set.book_within).to_string()));
     }
 
     fn source(&mut self, source: &SourceSettings) {

@@ -34,6 +34,8 @@ pub struct RuleTable {
     pub outlier_beyond: Option<Percent>,
     /// Survivors farther apart than this disagree.
     pub disagree_beyond: Option<Percent>,
+    /// A book whose sides are farther apart than this does not count.
+    pub book_within: Option<Percent>,
 }
 
 impl ClassSettings {
@@ -55,6 +57,7 @@ impl ClassSettings {
             below_quorum: BelowQuorum::Refuse,
             outlier_beyond: Decimal::new(2, 2),
             disagree_beyond: Decimal::new(3, 2),
+            book_within: Decimal::new(2, 2),
         }
     }
 
@@ -71,6 +74,7 @@ impl ClassSettings {
                 usable_for: minutes(25),
                 fallback_for: days(1),
                 below_quorum: Some(BelowQuorum::Degrade),
+                book_within: class.has_books().then_some(Percent(Decimal::new(1, 2))),
                 ..nothing
             },
             Class::Fx => RuleTable {
@@ -79,6 +83,7 @@ impl ClassSettings {
                 fallback_for: days(1),
                 outlier_beyond: Some(Percent(Decimal::new(5, 3))),
                 disagree_beyond: Some(Percent(Decimal::new(1, 2))),
+                book_within: Some(Percent(Decimal::new(3, 3))),
                 ..nothing
             },
             // one net asset value a day
@@ -106,6 +111,7 @@ impl ClassSettings {
             below_quorum: table.below_quorum.unwrap_or(self.below_quorum),
             outlier_beyond: table.outlier_beyond.map_or(self.outlier_beyond, |share| share.0),
             disagree_beyond: table.disagree_beyond.map_or(self.disagree_beyond, |share| share.0),
+            book_within: table.book_within.map_or(self.book_within, |share| share.0),
         }
     }
 

@@ -6,6 +6,7 @@
 mod authority;
 mod bases;
 mod example;
+mod inherit;
 mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,7 +14,7 @@ use std::fmt;
 use std::time::Duration;
 
 use secrecy::SecretString;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::secrets;
 use super::units::{Glob, Limit};
@@ -23,6 +24,7 @@ use crate::symbol::{Class, Symbol};
 pub use authority::Authority;
 pub use bases::Bases;
 pub use example::{Example, Expected};
+use table::Names;
 pub use table::SourceTable;
 
 /// One source, resolved: nothing is left open.
@@ -197,7 +199,7 @@ pub enum Cost {
 }
 
 /// How a source spells symbols: one template for all classes, or one per class.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Format {
     /// One template.
@@ -207,7 +209,7 @@ pub enum Format {
 }
 
 /// A template per class. Placeholders: `{symbol}`, `{base}`, `{quote}`, `{id}`, and `{symbol:lower}` and so on.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClassFormat {
     /// Shares.

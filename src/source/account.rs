@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use super::cooldown::{Cooldown, Cooldowns};
 use super::error::SourceError;
 use crate::settings::units::Limit;
+use crate::state::mark::Mark;
 
 /// What one vendor allows us: its limits, what of them is spent, and whether it wants to be left alone.
 #[derive(Debug)]
@@ -25,7 +26,7 @@ pub struct Account {
     /// Whether a refusal can be the key's fault.
     has_key: bool,
     /// Tells one key from another, and nothing of either.
-    key_mark: Option<u16>,
+    key_mark: Option<Mark>,
     limits: Vec<Limit>,
     state: Mutex<State>,
     cooling: watch::Sender<Option<Cooldown>>,
@@ -97,7 +98,7 @@ impl Account {
     }
 
     /// The same with a mark of its key.
-    pub fn marked(self, key_mark: Option<u16>) -> Self {
+    pub fn marked(self, key_mark: Option<Mark>) -> Self {
         Account { key_mark, ..self }
     }
 

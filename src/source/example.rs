@@ -8,7 +8,7 @@ use rust_decimal::Decimal;
 use super::error::SourceError;
 use super::extract::{Extractor, RawReply};
 use crate::decimal;
-use crate::quote::{Quote, Stated};
+use crate::quote::{NoMarket, Quote, Stated};
 use crate::settings::source::{Example, Expected, SourceSettings};
 use crate::symbol::Symbol;
 
@@ -63,6 +63,7 @@ pub fn reply(example: &Example) -> RawReply {
         status: example.status,
         body: example.body.clone().into_bytes(),
         retry_after: None,
+        redirect: None,
         date: None,
         received_at: Timestamp::UNIX_EPOCH,
         latency: Duration::ZERO,
@@ -98,10 +99,14 @@ fn compare(outcome: &Result<Quote, SourceError>, expected: &Expected) -> Result<
     same("currency", currency.as_deref(), expected.currency.as_deref())?;
     let session = |session: crate::quote::Session| session.as_str();
     same("session", quote.session.map(session), expected.session.map(session))?;
-    let time = |text: &str| text.parse::<Timestamp>().map_err(|_| format!("observed_at: {text:?} is no time"));
-    let observed_at = expected.observed_at.as_deref().map(time).transpose()?;
-    let shown = |time: Option<Timestamp>| time.map(|time| time.to_string());
-    same("observed_at", shown(quote.observed_at).as_deref(), shown(observed_at).as_deref())
+    let times =
+        [("observed_at", quote.observed_at, &expected.observed_at), ("book_at", quote.book_at, &expected.book_at)];
+    for (name, found, expected) in times {
+        let time = |text: &String| text.parse::<Timestamp>().map_err(|_| format!("{name}: {text:?} is no time"));
+        let shown = |time: Option<Timestamp>| time.map(|time| time.to_string());
+        same(name, shown(found).as_deref(), shown(expected.as_ref().map(time).transpose()?).as_deref())?;
+    }
+    same("no_market", quote.no_market.map(NoMarket::as_str), expected.no_market.map(NoMarket::as_str))
 }
 
 fn same_number(name: &str, found: Option<Decimal>, expected: Option<&str>) -> Result<(), String> {

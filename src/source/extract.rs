@@ -18,6 +18,7 @@ use jiff::Timestamp;
 
 use self::row::{Context, Row};
 use self::status::Statuses;
+use self::time::Times;
 use super::error::{Scope, SourceError};
 use super::filter::{Effort, Filter, MOST_ROWS, Rows, RunError};
 use super::scrub::Scrub;
@@ -35,6 +36,8 @@ pub struct RawReply {
     pub body: Vec<u8>,
     /// How long the `Retry-After` header asks us to stay away, if it says so usably.
     pub retry_after: Option<Duration>,
+    /// Where a redirect leads: scheme, host and path.
+    pub redirect: Option<String>,
     /// When the vendor's server says that it replied: its `Date` header.
     pub date: Option<Timestamp>,
     /// When the reply was whole.
@@ -163,8 +166,11 @@ impl Extractor {
         let is_named = named.is_some();
         let of_call = named.or_else(|| status_error.clone());
         let mut ignored = 0;
-        // outside 2xx only failures are believed
-        let counts = |row: &&Row<'_>| if row.is_error() { !row.is_of_call() } else { status_error.is_none() };
+        // outside 2xx only failures are believed; beside a failure of the call, an empty row is no quote
+        let counts = |row: &&Row<'_>| match row.is_error() {
+            true => !row.is_of_call(),
+            false => status_error.is_none() && (!is_named || row.states_a_price()),
+        };
         for row in rows.iter().filter(counts) {
             ignored += match self.give(row, &mut asked) {
                 Ok(was_asked) => usize::from(!was_asked),
@@ -202,7 +208,7 @@ impl Extractor {
         let named = row.symbol_of(asked.len()).map_err(|why| self.malformed(&why))?;
         let requested = named.as_deref().map(|named| self.spelling.requested_as(named));
         // a time that cannot be read makes the row malformed when it is read as a whole
-        let time = time::observed_at(row).unwrap_or_default();
+        let time = Times::of(row).unwrap_or_default().newest();
         let mut was_asked = false;
         for one in asked.iter_mut().filter(|one| requested.is_none() || requested == one.spelled.as_deref()) {
             was_asked = true;
@@ -223,7 +229,10 @@ impl Extractor {
             return Err(row.failure(context).unwrap_or_else(|why| self.malformed(&why)));
         }
         let unit = symbol.listing().and_then(|(_, exchange)| self.units.get(exchange.suffix));
-        row.quote(context, unit.map(String::as_str)).map_err(|why| self.malformed(&why))
+        let mut quote = row.quote(context, unit.map(String::as_str)).map_err(|why| self.malformed(&why))?;
+        // a coin trades day and night; the orders for everything else are withdrawn when its market closes
+        quote.no_market = quote.no_market.filter(|why| why.is_stated() || symbol.class() == Class::Crypto);
+        Ok(quote)
     }
 
     fn malformed(&self, why: &str) -> SourceError {

@@ -1,17 +1,20 @@
-//! Sends one call and reads its reply: status, content type, a body no longer than allowed, rows.
+//! Sends one call and reads its reply: status, a body no longer than allowed, unpacked, rows.
 //!
 //! The leaf of a source's stack. It gives back what the reply means, never a half-read response, so that every guard around it
 //! covers the body too.
 
 pub mod connector;
+mod encoding;
 pub mod mirrors;
 pub mod names;
+mod page;
 mod reply;
 mod trouble;
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use reqwest::header::AGE;
 use reqwest::{RequestBuilder, Response, Url};
 use secrecy::ExposeSecret;
 use tokio::sync::Semaphore;
@@ -24,14 +27,16 @@ use super::error::SourceError;
 use super::extract::RawReply;
 use super::profile::Profile;
 use super::spelling::HttpRequest;
-use crate::clock::Clock;
+use crate::clock::skew::Host;
+use crate::clock::{Clock, Moment};
 use crate::settings::source::Method;
 use crate::symbol::Symbol;
 use connector::Connector;
+use encoding::DecodeError;
 pub(in crate::source) use trouble::host;
 use trouble::{Trouble, trouble};
 
-/// Bodies longer than this are filtered off the threads that serve requests.
+/// Bodies longer than this are unpacked and filtered off the threads that serve requests.
 const LARGE_BODY: usize = 64 << 10;
 
 /// Sends calls of one source. Cheap to clone.
@@ -74,7 +79,10 @@ impl Service<Batch> for Fetch {
         Box::pin(async move {
             let asked = batch.send();
             let reply = inner.send(&asked).await?;
-            inner.read(reply, asked).await
+            let received = inner.clock.now();
+            let reply = Arc::clone(&inner).read(reply, asked).await?;
+            inner.hear_time(&reply, received);
+            Ok(reply)
         })
     }
 }
@@ -88,12 +96,19 @@ impl Inner {
         let status = response.status().as_u16();
         let date = reply::date(response.headers());
         let retry_after = reply::retry_after(response.headers(), date.unwrap_or_else(|| self.clock.now().wall));
-        let page = reply::is_page(response.headers());
-        if page && (200..300).contains(&status) {
-            return Err(SourceError::Malformed("the reply is a web page (text/html), not data".to_owned()));
-        }
-        let body = self.body(response).await?;
-        Ok(RawReply { status, body, retry_after, date, received_at: self.clock.now().wall, latency: sent.elapsed() })
+        let redirect = reply::redirect(response.status(), response.headers(), response.url());
+        let succeeded = response.status().is_success();
+        let body = match self.body(response).await {
+            Ok(body) if succeeded && page::is_page(&body, self.profile.settings.reply) => {
+                return Err(SourceError::Malformed("the reply is a web page, not data".to_owned()));
+            }
+            Ok(body) => body,
+            Err(error) if succeeded => return Err(error),
+            // what cannot be read says nothing beyond its status
+            Err(_) => Vec::new(),
+        };
+        let received_at = self.clock.now().wall;
+        Ok(RawReply { status, body, retry_after, redirect, date, received_at, latency: sent.elapsed() })
     }
 
     /// Sends a call to the first of the vendor's addresses that can be reached. Nothing has reached those before it, so to
@@ -106,8 +121,12 @@ impl Inner {
             if !unreachable.is_empty() {
                 mirrors.turn_to(place);
             }
+            let sent = self.clock.now();
             let ended = match self.request(call, urls[place]).send().await {
-                Ok(response) => Ok(response),
+                Ok(response) => {
+                    self.hear_date(&response, sent);
+                    Ok(response)
+                }
                 Err(error) => match self.trouble(&error, error.url()) {
                     Trouble::Unreachable(host, why) => {
                         unreachable.push(self.shown(&format!("{host}: {why}")));
@@ -130,6 +149,24 @@ impl Inner {
         order.first().inspect(|first| mirrors.turn_to(**first));
         let intro = if urls.len() > 1 { "no address can be reached: " } else { "cannot reach " };
         Err(SourceError::Connection(format!("{intro}{}", unreachable.join("; "))))
+    }
+
+    /// Tells the clock what a reply says about the time. One that a cache kept is as old as the cache says, or older.
+    fn hear_date(&self, response: &Response, sent: Moment) {
+        let (headers, url) = (response.headers(), response.url());
+        let (Some(date), Some(name)) = (reply::date(headers), url.host_str()) else { return };
+        if !headers.contains_key(AGE) {
+            let host = Host::new(name, url.port_or_known_default());
+            self.clock.hear_date(&self.profile.settings.account, host, date, sent, self.clock.now());
+        }
+    }
+
+    /// Tells the clock the newest time that a reply states in its quotes.
+    fn hear_time(&self, reply: &Reply, received: Moment) {
+        let quotes = reply.rows.iter().filter_map(|(_, read)| read.as_ref().ok());
+        if let Some(time) = quotes.filter_map(|quote| quote.observed_at.max(quote.book_at)).max() {
+            self.clock.hear_time(&self.profile.settings.account, time, received);
+        }
     }
 
     /// Says in the log that the vendor is asked elsewhere, once.
@@ -156,9 +193,29 @@ impl Inner {
         }
     }
 
-    /// Reads a body, and stops at the first byte that is too much.
-    async fn body(&self, mut response: Response) -> Result<Vec<u8>, SourceError> {
+    /// Reads a body and unpacks it. Neither what comes over the wire nor what it unpacks to may be longer than `max_body`.
+    async fn body(&self, response: Response) -> Result<Vec<u8>, SourceError> {
+        let codings = encoding::codings(response.headers());
         let limit = self.profile.settings.max_body;
+        let body = self.received(response, limit).await?;
+        if !encoding::is_packed(&body, &codings) {
+            return Ok(body);
+        }
+        let failed = |error| match error {
+            DecodeError::TooLong => SourceError::TooLarge { limit },
+            other => SourceError::Malformed(self.shown(&other.to_string())),
+        };
+        if body.len() <= LARGE_BODY {
+            let decoded = encoding::decode(&body, &codings, limit.min(LARGE_BODY));
+            if limit <= LARGE_BODY || decoded != Err(DecodeError::TooLong) {
+                return decoded.map_err(failed);
+            }
+        }
+        self.aside(move || encoding::decode(&body, &codings, limit)).await?.map_err(failed)
+    }
+
+    /// A body as it comes over the wire, up to the first byte that is too much.
+    async fn received(&self, mut response: Response, limit: usize) -> Result<Vec<u8>, SourceError> {
         let too_large = || SourceError::TooLarge { limit };
         if response.content_length().is_some_and(|length| length > limit as u64) {
             return Err(too_large());
@@ -174,23 +231,27 @@ impl Inner {
         Ok(body)
     }
 
-    /// Makes rows of a reply; a large one, or one that takes its time, off the threads that serve requests, as many at once
-    /// as there are cores.
+    /// Makes rows of a reply; a large one, or one that takes its time, off the threads that serve requests.
     async fn read(self: Arc<Self>, reply: RawReply, asked: Vec<Symbol>) -> Result<Reply, SourceError> {
         if reply.body.len() <= LARGE_BODY
             && let Some(rows) = self.profile.extractor.read_at_once(&reply, &asked)
         {
             return Ok(Reply { rows: rows?.outcomes });
         }
-        let permit = Arc::clone(&self.large_bodies).acquire_owned().await;
         let profile = Arc::clone(&self.profile);
-        let filtering = tokio::task::spawn_blocking(move || {
-            // filtering goes on when its call is cancelled, and so does its claim to a core
-            let _permit = permit;
-            profile.extractor.read(&reply, &asked)
-        });
-        let rows = filtering.await.map_err(|_| SourceError::Internal("filtering the reply failed".to_owned()))??;
+        let rows = self.aside(move || profile.extractor.read(&reply, &asked)).await??;
         Ok(Reply { rows: rows.outcomes })
+    }
+
+    /// Works on a large body off the threads that serve requests, on as many at once as there are cores.
+    async fn aside<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, SourceError> {
+        let permit = Arc::clone(&self.large_bodies).acquire_owned().await;
+        let working = tokio::task::spawn_blocking(move || {
+            // the work goes on when its call is cancelled, and so does its claim to a core
+            let _permit = permit;
+            work()
+        });
+        working.await.map_err(|_| SourceError::Internal("reading the reply failed".to_owned()))
     }
 
     /// Why a body broke off.

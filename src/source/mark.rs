@@ -1,32 +1,107 @@
-//! Marks by two bytes what must not be written down: enough to see that it has changed, too short to tell anything of it.
+//! Decides what the marks in a state file are made of: an account's secrets, and what a source's quotes are about.
 
-use std::collections::BTreeSet;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::collections::{BTreeMap, BTreeSet};
 
 use secrecy::ExposeSecret;
+use serde::Serialize;
 
+use super::scrub::Scrub;
 use super::set_up::set_classes;
 use crate::settings::Settings;
-use crate::settings::source::SourceSettings;
+use crate::settings::source::{Format, SourceSettings};
+use crate::state::mark::Mark;
+
+/// Two bytes tell a new key from the old one in all but one of 65,536 cases, and are far too few to recognise a key by.
+const OF_A_KEY: usize = 2;
+
+/// A description is no secret, and two of them must not be taken for one.
+const OF_A_DESCRIPTION: usize = 8;
 
 /// A mark of the secrets that an account's sources send; `None` if they send none.
-pub(super) fn of_keys(settings: &Settings, account: &str) -> Option<u16> {
+pub(super) fn of_keys(settings: &Settings, account: &str) -> Option<Mark> {
     let secrets = settings.sources.iter().filter(|source| source.account == account).flat_map(|source| &source.hidden);
     let secrets: BTreeSet<&str> = secrets.map(ExposeSecret::expose_secret).collect();
-    (!secrets.is_empty()).then(|| mark(secrets))
+    (!secrets.is_empty()).then(|| Mark::of(secrets, OF_A_KEY))
+}
+
+/// What decides what a source's quotes are about.
+#[derive(Serialize)]
+struct Meaning<'a> {
+    url: &'a str,
+    method: &'a str,
+    body: &'a Option<String>,
+    headers: &'a BTreeMap<String, String>,
+    format: &'a Format,
+    rename: &'a BTreeMap<String, String>,
+    ids: &'a BTreeMap<String, String>,
+    aliases: &'a BTreeMap<String, String>,
+    spelled: &'a BTreeMap<String, String>,
+    classes: BTreeMap<String, &'a str>,
+    units: &'a BTreeMap<String, String>,
+    reply: String,
+    jq: &'a str,
 }
 
 /// A mark of all that decides what a source's quotes are about: where and how it is asked, what symbols are called there, and
-/// what is made of its replies. Keys that are filled in are not among it: another key gets the same quotes.
-pub(super) fn of_meaning(source: &SourceSettings, settings: &Settings) -> u16 {
-    let asked = (&source.url, source.method, &source.body, &source.headers);
-    let called = (&source.format, &source.rename, &source.ids, &source.aliases, &source.spelled, set_classes(settings));
-    let read = (&source.units, source.reply, &source.jq);
-    mark(format!("{asked:?}{called:?}{read:?}"))
+/// what is made of its replies. Secrets are taken out first: another key gets the same quotes, and the mark must tell nothing
+/// of it.
+pub(super) fn of_meaning(source: &SourceSettings, settings: &Settings) -> Mark {
+    // every key is named here, so that whoever adds one has to decide whether it belongs to the meaning
+    let SourceSettings {
+        url,
+        method,
+        body,
+        headers,
+        format,
+        rename,
+        ids,
+        aliases,
+        spelled,
+        units,
+        reply,
+        jq,
+        hidden,
+        // how it is asked, how often, and how its quotes are weighed: none of this makes another quote of a reply
+        name: _,
+        about: _,
+        classes: _,
+        currencies: _,
+        symbols: _,
+        role: _,
+        account: _,
+        mirrors: _,
+        authority: _,
+        strangers: _,
+        batch: _,
+        join: _,
+        unknown_kills: _,
+        not_found_denies: _,
+        limits: _,
+        cost: _,
+        timeout: _,
+        concurrency: _,
+        retries: _,
+        max_body: _,
+        refresh_after: _,
+        usable_for: _,
+        lag: _,
+        key: _,
+        secret: _,
+        key_from: _,
+        key_optional: _,
+        paid: _,
+        get_a_key: _,
+        unofficial: _,
+        examples: _,
+    } = source;
+    let classes = set_classes(settings).iter().map(|(symbol, class)| (symbol.to_string(), class.as_str())).collect();
+    let (method, reply) = (method.as_str(), reply.to_string());
+    let meaning =
+        Meaning { url, method, body, headers, format, rename, ids, aliases, spelled, classes, units, reply, jq };
+    // texts and maps of texts can always be written
+    let text = serde_json::to_string(&meaning).unwrap_or_default();
+    Mark::of([Scrub::new(hidden).hide(&text).as_str()], OF_A_DESCRIPTION)
 }
 
-fn mark(value: impl Hash) -> u16 {
-    let mut hasher = DefaultHasher::new();
-    value.hash(&mut hasher);
-    u16::try_from(hasher.finish() & 0xffff).unwrap_or_default()
-}
+#[cfg(test)]
+mod tests;

@@ -14,6 +14,7 @@ use super::mark;
 use crate::quote::Origin;
 use crate::settings::Settings;
 use crate::settings::source::SourceSettings;
+use crate::state::mark::Mark;
 use crate::symbol::{Class, Symbol};
 
 /// A source, as far as no call is needed to know it.
@@ -26,7 +27,7 @@ pub struct Profile {
     pub mirrors: Mirrors,
     origins: BTreeMap<Class, Arc<Origin>>,
     plain: Arc<Origin>,
-    meaning: u16,
+    meaning: Mark,
     waits: Waits,
 }
 
@@ -59,8 +60,8 @@ impl Profile {
     }
 
     /// A mark of what its quotes are about: under the same name a source may be described otherwise after a restart.
-    pub fn meaning(&self) -> u16 {
-        self.meaning
+    pub fn meaning(&self) -> &Mark {
+        &self.meaning
     }
 
     /// For how long its failures are believed.

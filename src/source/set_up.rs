@@ -3,17 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use reqwest::Url;
 use tokio::sync::Semaphore;
 
 use super::account::Account;
 use super::extract::Extractor;
-use super::fetch::Fetch;
 use super::fetch::connector::Connectors;
 use super::fetch::names::Names;
+use super::fetch::{self, Fetch};
 use super::profile::Profile;
 use super::spelling::DescriptionError;
 use super::{Source, Surroundings, mark};
 use crate::settings::Settings;
+use crate::settings::source::SourceSettings;
 use crate::settings::units::Limit;
 use crate::symbol::{Class, Symbol};
 use crate::telemetry::Metrics;
@@ -47,8 +49,9 @@ pub fn set_up(settings: &Settings, around: &Surroundings, metrics: &Metrics) -> 
         let limits: BTreeSet<_> = limits.map(|limit| (limit.period, limit.calls)).collect();
         let limits: Vec<Limit> = limits.into_iter().map(|(period, calls)| Limit { calls, period }).collect();
         let has_key = settings.sources.iter().any(|other| other.account == source.account && other.sends_key());
-        let account = accounts.entry(source.account.clone()).or_insert_with(|| {
-            let account = Account::new(&source.account, &limits).marked(mark::of_keys(settings, &source.account));
+        let name = account_of(source, settings);
+        let account = accounts.entry(name.to_owned()).or_insert_with(|| {
+            let account = Account::new(name, &limits).marked(mark::of_keys(settings, &source.account));
             Arc::new(if has_key { account } else { account.without_key() })
         });
         let profile = Arc::new(Profile::new(source.clone(), extractor, settings));
@@ -57,6 +60,16 @@ pub fn set_up(settings: &Settings, around: &Surroundings, metrics: &Metrics) -> 
         sources.push(Arc::new(Source::over(fetch, profile, Arc::clone(account), metrics, around)));
     }
     Ok(sources)
+}
+
+/// Whose limits and refusals a source shares. Sources of one account that have neither a key nor a limit in common, and are
+/// asked at different hosts, are one witness and no more: what one host refuses says nothing of another.
+fn account_of<'s>(source: &'s SourceSettings, settings: &'s Settings) -> &'s str {
+    let sisters = || settings.sources.iter().filter(|other| other.account == source.account);
+    let shares = sisters().any(|other| other.sends_key() || !other.limits.is_empty());
+    let host = |url: &str| Url::parse(url).ok().map(|url| fetch::host(&url));
+    let at_one_host = sisters().all(|other| host(&other.url) == host(&source.url));
+    if shares || at_one_host { &source.account } else { &source.name }
 }
 
 /// The symbols whose class is set, because their spelling does not say it.

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::State;
@@ -85,15 +85,24 @@ impl StateFile {
         written
     }
 
-    /// A new file beside the state file. Two processes never have the same.
+    /// A new file beside the state file. Two processes never have the same, and it is locked for as long as it is open: the
+    /// lock of a process that dies goes with it, so that the others see what is left over. A number of the process would not
+    /// do: in a container, each one is number 1.
     fn temporary(&self) -> io::Result<(PathBuf, File)> {
-        let path = self.beside(&format!(".tmp-{}-{:08x}", std::process::id(), fastrand::u32(..)));
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
-        Ok((path, file))
+        loop {
+            let path = self.beside(&format!(".tmp-{}-{:08x}", std::process::id(), fastrand::u32(..)));
+            let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+            // where the file system knows no locks, nothing is swept either
+            let _ = file.lock();
+            // another process may have swept it before it was locked
+            if file.metadata()?.nlink() > 0 {
+                return Ok((path, file));
+            }
+        }
     }
 
     fn try_out(&self) -> io::Result<()> {
-        let (path, _) = self.temporary()?;
+        let (path, _locked) = self.temporary()?;
         fs::remove_file(path)
     }
 
@@ -110,15 +119,15 @@ impl StateFile {
         path.into()
     }
 
-    /// Removes what processes that were killed have left half written.
+    /// Removes what processes that were killed have left half written, and nothing that a process which lives is writing.
     fn sweep(&self) {
         let prefix = self.beside(".tmp-");
         let Some(prefix) = prefix.file_name().and_then(|name| name.to_str()) else { return };
         let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
         let is_ours = |name: &str| name.strip_prefix(prefix).is_some_and(is_temporary);
         let left = entries.filter(|entry| entry.file_name().to_str().is_some_and(is_ours));
-        // one that cannot be removed does no harm
-        left.for_each(|entry| drop(fs::remove_file(entry.path())));
+        // one that cannot be opened or removed does no harm
+        left.for_each(|entry| drop(remove_if_left(&entry.path())));
     }
 
     fn read(&self) -> Result<Found, OpenError> {
@@ -150,6 +159,17 @@ impl StateFile {
         File::open(&self.path)?.take(LONGEST).read_to_end(&mut bytes)?;
         Ok(bytes)
     }
+}
+
+/// Removes a temporary file that no process holds. Its owner cannot lock it meanwhile, and looks afterwards.
+fn remove_if_left(path: &Path) -> io::Result<()> {
+    // opening a pipe would wait for whoever reads it
+    if !fs::symlink_metadata(path)?.is_file() {
+        return Ok(());
+    }
+    let file = OpenOptions::new().write(true).open(path)?;
+    file.try_lock()?;
+    fs::remove_file(path)
 }
 
 /// Whether a temporary file's name ends so: a process's number and eight digits of chance.

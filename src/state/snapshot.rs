@@ -51,7 +51,7 @@ pub fn take(service: &Quotefold, strangers: &Strangers, now: Moment) -> State {
         version: VERSION,
         saved_at: now.wall,
         accounts: strangers.map(|(name, past)| (name.clone(), past.clone())).chain(own).collect(),
-        meanings: profiles.map(|profile| (profile.name().to_owned(), profile.meaning())).collect(),
+        meanings: profiles.map(|profile| (profile.name().to_owned(), profile.meaning().clone())).collect(),
         quotes: service.board.remember(MOST_QUOTES),
     }
 }
@@ -69,8 +69,10 @@ pub fn give(service: &Quotefold, mut state: State, now: Moment) -> (Restored, St
         restored.spent += usize::from(!account.remember(now).spent.is_empty());
         restored.cooldowns += usize::from(account.cooldown(now.monotonic).is_some());
     }
-    let means_the_same =
-        |profile: &Profile| state.meanings.get(profile.name()).is_none_or(|meaning| *meaning == profile.meaning());
+    // a quote whose meaning nothing proves may be about something else; it costs one call to have a new one
+    let means_the_same = |profile: &Profile| {
+        state.meanings.get(profile.name()).is_some_and(|meaning| meaning.is_same_as(profile.meaning()))
+    };
     // the most recently asked come last, as they were asked
     for quote in state.quotes.iter().rev() {
         let source = service.sources.iter().find(|source| source.profile.name() == quote.source);

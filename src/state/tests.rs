@@ -17,10 +17,13 @@ fn quote() -> QuoteState {
         price: Some("92375.030000000001".parse().unwrap()),
         bid: Some("92375.02".parse().unwrap()),
         ask: Some("92375.04".parse().unwrap()),
+        inverse_of: Some(SidesState { last: Some("0.0000108".parse().unwrap()), bid: None, ask: None }),
         volume: Some("1234.56789012".parse().unwrap()),
         currency: Some("USD".to_owned()),
         session: Some(Session::Regular),
+        no_market: Some(NoMarket::Halted),
         observed_at: Some(at("2026-11-20T14:31:09.123456789Z")),
+        book_at: Some(at("2026-11-20T14:31:09.5Z")),
         received_at: at("2026-11-20T14:31:09.912Z"),
         latency_ms: 88,
     }
@@ -33,7 +36,7 @@ fn state() -> State {
         until: at("2026-11-20T20:00:00Z"),
     };
     let account = AccountState {
-        key_mark: Some(4711),
+        key_mark: Some(Mark::of(["a key"], 2)),
         spent: vec![(1_763_649_060, 3), (1_763_649_070, 1)],
         cooldown: Some(cooldown),
         refused: Refused { quota_exhausted: 2, ..Refused::default() },
@@ -42,7 +45,7 @@ fn state() -> State {
         version: VERSION,
         saved_at: at("2026-11-20T14:31:10.5Z"),
         accounts: [("alphavantage".to_owned(), account)].into(),
-        meanings: [("kraken".to_owned(), 4712)].into(),
+        meanings: [("kraken".to_owned(), Mark::of(["a description"], 8))].into(),
         quotes: vec![quote(), QuoteState { price: None, volume: None, session: None, observed_at: None, ..quote() }],
     }
 }
@@ -50,6 +53,16 @@ fn state() -> State {
 #[test]
 fn a_state_is_read_as_it_was_written() {
     assert_eq!(State::parse(&state().to_bytes().unwrap()).unwrap(), state());
+}
+
+#[test]
+fn a_quote_that_was_written_before_books_had_times_can_still_be_read() {
+    let old = r#"{"source":"kraken","symbol":"BTC-USD","price":"7","bid":"6","received_at":"2026-11-20T14:31:09Z","latency_ms":88}"#;
+    let quote: QuoteState = serde_json::from_str(old).unwrap();
+    assert_eq!(
+        (quote.bid, quote.book_at, quote.no_market, quote.inverse_of),
+        (Some(Decimal::from(6)), None, None, None)
+    );
 }
 
 #[test]

@@ -45,6 +45,9 @@ type Changes = &'static [(&'static str, &'static str)];
 /// What is said of a mistake that nobody notices.
 const SLIPS_THROUGH: &str = "slips through";
 
+/// What is said of a wrong last price that the book beside it overrules.
+const OVERRULED: &str = "overruled by the book";
+
 /// The text with all of the changes.
 fn changed(text: &str, changes: Changes) -> Result<String, String> {
     let mut changed = String::new();

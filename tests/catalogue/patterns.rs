@@ -104,7 +104,7 @@
 //! | | | `gemini`: "a price" |
 //! | | | `okx`: "a pair against another coin" |
 //! | C11 | a bid above the ask | `tiingo-crypto`: "a price with a bid above its ask, ten days older" |
-//! | | | `src/fold/admit.rs`: `a_book_is_cleaned_and_the_price_beside_it_stands` |
+//! | | | `src/fold/book/tests.rs`: `a_book_that_does_not_count_says_why_and_leaves_the_price_alone` |
 //!
 //! ## D. Times
 //!
@@ -162,15 +162,21 @@
 //! | | | `binance`: "shut out for a while, after too many calls" |
 //! | | | `coinpaprika`: "the month's calls are used up" |
 //! | | | `finnhub`: "a symbol that is not in the plan" |
+//! | | | `htx`: "too many calls, said of a parameter" |
 //! | E9 | the caller's key, repeated | `fmp`: "a wrong key, repeated in the text and said with status 200" |
 //! | | | `src/source/extract/tests/wire.rs`: `a_key_that_a_vendor_repeats_is_hidden_wherever_it_stands` |
+//! | E10 | an error beside good rows | `kraken`: "a pair it does not know, beside one that it does" |
+//! | E11 | a refusal of the address that called | `binance`: "not available where the call came from" |
+//! | | | `bybit`: "a country it does not serve, as its network says it" |
+//! | E12 | a page of whoever stands in between | `bitstamp`: "a page that is not its own" |
+//! | | | `finnhub`: "a page of the firewall in front of it" |
 
 use std::path::Path;
 
 use crate::providers;
 
 /// How many shapes there are under each letter.
-const SHAPES: [(char, usize); 5] = [('A', 16), ('B', 10), ('C', 11), ('D', 12), ('E', 9)];
+const SHAPES: [(char, usize); 5] = [('A', 16), ('B', 10), ('C', 11), ('D', 12), ('E', 12)];
 
 /// The rows of the tables above: number and place. A further place has no number of its own.
 fn rows() -> Vec<[&'static str; 2]> {

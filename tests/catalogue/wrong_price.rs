@@ -46,7 +46,7 @@ fn every_mutation_of_an_example_fails_it() {
             for expected in example.expect.iter().filter(|one| is_quoted(one)) {
                 let name = format!("{}: {}: {}", source.name, example.about, expected.symbol);
                 swap_scale_and_invert(&name, body, &all, expected, &passes);
-                shift_the_time(&name, body, &all, expected, &passes);
+                shift_the_times(&name, body, &all, expected, &passes);
             }
         }
     }
@@ -87,9 +87,13 @@ fn is_written(text: &str, time: Timestamp) -> bool {
     })
 }
 
-fn shift_the_time(name: &str, body: &str, all: &[Leaf], expected: &Expected, passes: &dyn Fn(String) -> bool) {
-    let Some(expected) = &expected.observed_at else { return };
-    let time: Timestamp = expected.parse().unwrap();
+fn shift_the_times(name: &str, body: &str, all: &[Leaf], expected: &Expected, passes: &dyn Fn(String) -> bool) {
+    for stated in [&expected.observed_at, &expected.book_at].into_iter().flatten() {
+        shift_one_time(name, body, all, stated.parse().unwrap(), passes);
+    }
+}
+
+fn shift_one_time(name: &str, body: &str, all: &[Leaf], time: Timestamp, passes: &dyn Fn(String) -> bool) {
     let later = time + SignedDuration::from_hours(5);
     let notations = |time: Timestamp| {
         [

@@ -23,6 +23,8 @@ fn a_wrong_configuration_is_named_by_line_key_and_cure() {
         ("[server]\ntimeout = 2".into(), 2, "server.timeout", "text in quotes"),
         ("[server]\ntimeout = \"2 seconds\"".into(), 2, "server.timeout", "such as \"600ms\""),
         ("[fold]\noutlier_beyond = \"2\"".into(), 2, "fold.outlier_beyond", "such as \"2%\""),
+        ("[fold]\nbook_within = \"51%\"".into(), 2, "fold.book_within", "write 50% or less"),
+        ("[class.fund]\nbook_within = \"1%\"".into(), 2, "class.fund.book_within", "this says nothing"),
         ("[fold]\nbelow_quorum = \"maybe\"".into(), 2, "fold.below_quorum", "`refuse`, `degrade`"),
         ("[class.bonds]\nrequired = 1".into(), 1, "class.bonds", "`equity`"),
         (own("format = 5"), 5, "sources.desk.format", "{base}{quote}"),

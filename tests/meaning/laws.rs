@@ -50,7 +50,7 @@ fn derived(stated: Decimal, old: i64, rate: Price) -> Outcome {
         rates: vec![Rate { symbol: symbol("USDT-USD"), turned: false }],
     };
     let rates = BTreeMap::from([(symbol("USDT-USD"), Arc::new(rate))]);
-    derive(&symbol("BTC-USD"), &route, says("binance", "BTC-USDT", stated, old), &rates)
+    derive(&symbol("BTC-USD"), &route, says("binance", "BTC-USDT", stated, old), &rates, &rule(&route.asked))
 }
 
 fn any_decimal() -> impl Strategy<Value = Decimal> {
@@ -78,7 +78,7 @@ proptest! {
             turned,
             rates: vec![Rate { symbol: symbol("EUR-USD"), turned: divides }],
         };
-        derive(&symbol("BTC-USD"), &route, says("x", "BTC-EUR", stated, 1), &rates);
+        derive(&symbol("BTC-USD"), &route, says("x", "BTC-EUR", stated, 1), &rates, &rule(&route.asked));
         let own = price("BTC-USD", stated, 2, 1);
         let converted = convert(own, &Currency::new("EUR"), |pair| rates.get(pair).cloned());
         prop_assert!(converted.status != Status::Ok || converted.conversion.is_some_and(|conversion| conversion.price.is_some()));

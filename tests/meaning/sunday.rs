@@ -88,6 +88,7 @@ fn read(name: &str, body: &str, received_at: Timestamp) -> Outcome {
         status: 200,
         body: body.into(),
         retry_after: None,
+        redirect: None,
         date: None,
         received_at,
         latency: Duration::from_millis(80),

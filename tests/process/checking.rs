@@ -218,3 +218,41 @@ fn an_example_that_does_not_hold_is_told_before_the_sources_are_asked() {
     let expected = "desk: WRONG, 1 example\n  example \"old\": AAPL: price is 1, expected 2\n\nSOURCE  SYMBOL";
     assert!(ended.stdout.starts_with(expected), "{}", ended.stdout);
 }
+
+#[test]
+fn a_source_that_reads_replies_otherwise_than_the_one_it_is_like_has_none_of_its_examples() {
+    let desk = r#"
+[sources.desk]
+classes = ["equity"]
+url = "http://desk.test/{symbols}"
+batch = 2
+jq = ".[]"
+examples = [
+    { about = "one", asked = ["AAPL"], body = '[{"symbol":"AAPL","price":1}]', expect = [{ symbol = "AAPL", price = "1" }] },
+    { about = "two", asked = ["AAPL", "MSFT"], body = "[]" },
+]
+"#;
+    for (key, examples) in [
+        ("jq = \".rows[]\"", "no examples"),
+        ("reply = \"csv\"", "no examples"),
+        ("account = \"mine\"", "2 examples"),
+        ("batch = 1", "1 example"),
+    ] {
+        let configuration = Configuration::new(&format!("{desk}[sources.mine]\nlike = \"desk\"\n{key}\n"));
+        let ended = check(&configuration, &["mine"], &[]);
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        assert!(ended.stdout.starts_with(&format!("mine: ok, {examples}\n")), "{key}: {}", ended.stdout);
+        let proves_nothing = ended.stdout.contains("nothing proves its filter yet");
+        assert_eq!(proves_nothing, examples == "no examples", "{key}: {}", ended.stdout);
+    }
+}
+
+#[test]
+fn a_source_of_the_catalogue_that_is_asked_for_less_fails_no_example_about_the_rest() {
+    let name = "[symbols.\"ETH-USD\"]\nspelled = { bitstamp = \"ethusd2\" }\n";
+    for keys in ["symbols = [\"BTC-USD\"]", "classes = [\"fx\"]", "currencies = [\"EUR\"]", "batch = 1", name] {
+        let configuration = Configuration::new(&format!("[sources.kraken]\n[sources.bitstamp]\n{keys}\n"));
+        let ended = check(&configuration, &[], &[]);
+        assert_eq!(ended.code, Some(0), "{keys}: {}", ended.stdout);
+    }
+}

@@ -90,6 +90,7 @@ fn clients_that_hold_on_do_not_hold_up_the_end() {
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
     assert!(ended.stderr.contains("\"cancelled\":3"), "half sent, waiting, not reading: {}", ended.stderr);
+    assert!(ended.stderr.contains("3 connections did not finish in time and were dropped"), "{}", ended.stderr);
 }
 
 /// A client that asks for more than all the buffers in between can hold, and reads none of it.
@@ -157,8 +158,9 @@ fn whoever_ends_it_as_soon_as_it_is_ready_gets_a_clean_end_that_is_in_the_log() 
         program.signal("TERM");
         let ended = program.ended();
         assert_eq!(ended.code, Some(0), "{ended:?}");
-        for words in ["asked to end", "\"cancelled\":0"] {
+        for words in ["asked to end", "\"cancelled\":0", "every connection was finished"] {
             assert!(ended.stderr.contains(words), "{words:?} is not in {}", ended.stderr);
         }
+        assert!(!ended.stderr.contains("dropped"), "{}", ended.stderr);
     }
 }

@@ -4,7 +4,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread::sleep;
 use std::time::Duration;
 
-use crate::support::{Configuration, Program, Upstream, get, read, rows, run, send, start, until};
+use crate::support::{Configuration, Program, Upstream, get, read, rows, run, send, start, until, write};
 
 const KEY: &str = "correct-horse-battery";
 
@@ -49,6 +49,52 @@ fn without_an_address_of_their_own_the_operators_pages_are_where_prices_are() {
     for path in ["/metrics", "/sources"] {
         assert_eq!(get(address, path).status, 200, "{path}");
     }
+}
+
+#[test]
+fn health_tells_strangers_names_and_states_and_says_why_to_those_who_have_a_key() {
+    let vendor = Upstream::new(|call| call.reply(429, "Retry-After: 60\r\n", "{\"error\":\"plan of ACME Ltd\"}"));
+    let watch = "[watch]\nsymbols = [\"AAPL\"]\n";
+    let (_program, address, admin) = with_admin(&vendor, watch);
+    until("both sources are left alone", || get(admin, "/health").status == 503);
+    let with_key = |path: &str, key: &str| {
+        let head =
+            format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {key}\r\n\r\n");
+        read(write(address, &head))
+    };
+    for path in ["/health", "/health/ready"] {
+        let (all, ours) = (get(admin, path), with_key(path, KEY));
+        for words in ["429", "not asked until", "no quote that may be used of AAPL"] {
+            assert!(all.body.contains(words) && ours.body.contains(words), "{words:?} is not in {all:?} and {ours:?}");
+        }
+        for reply in [get(address, path), with_key(path, "wrong-key-of-a-stranger")] {
+            assert_eq!(reply.status, all.status);
+            let (said, known) = (reply.json(), all.json());
+            assert_eq!(said["status"], known["status"]);
+            for (name, check) in known["checks"].as_object().unwrap() {
+                let state = serde_json::json!([{ "status": check[0]["status"] }]);
+                assert_eq!(said["checks"][name], state, "{name}: a state and nothing else");
+            }
+            assert_eq!(said.as_object().unwrap().len(), known.as_object().unwrap().len());
+        }
+    }
+    // the command of whoever has the key says why, too
+    let url = format!("http://{address}");
+    let health = |key: &str| Program::new(&mut start(&["health", &url], &[("QUOTEFOLD_KEY", key)])).ended();
+    let said = |ended: crate::support::Ended| ended.stdout + &ended.stderr;
+    assert!(said(health(KEY)).contains("not asked until"));
+    for key in ["", "wrong-key-of-a-stranger", "two words of a key"] {
+        let said = said(health(key));
+        assert!(said.contains("\"checks\"") && !said.contains("not asked until"), "{said}");
+    }
+}
+
+#[test]
+fn where_no_key_is_set_health_says_why_to_all_as_every_quote_does() {
+    let vendor = Upstream::new(|call| call.reply(429, "Retry-After: 60\r\n", ""));
+    let (_program, address) = Program::serve(&configuration(&vendor, ""), &[]);
+    get(address, "/prices?symbols=AAPL");
+    assert!(get(address, "/health").body.contains("not asked until"));
 }
 
 #[test]

@@ -24,6 +24,58 @@ fn serve_says_in_one_line_where_it_listens_and_nothing_else_on_stdout() {
     assert_ready_line(&ended.stdout, "quotefold listens on", address);
 }
 
+/// Asserts that a log is JSON from its first line to its last.
+fn assert_all_json(stderr: &str) {
+    assert!(!stderr.is_empty());
+    for line in stderr.lines() {
+        let read: Result<serde_json::Map<String, serde_json::Value>, _> = serde_json::from_str(line);
+        assert!(read.is_ok(), "{line:?} is no JSON in {stderr}");
+    }
+}
+
+#[test]
+fn off_a_terminal_every_line_of_the_log_is_json_from_the_first_to_the_last() {
+    let sources = Upstream::quoting("100").source("a", "");
+    let configuration = Configuration::new(&format!("[server]\ndrain_delay = \"0s\"\n{sources}"));
+    let (program, address) = Program::serve(&configuration, &[]);
+    assert_eq!(get(address, "/prices?symbols=BTC-USD").status, 200);
+    program.signal("TERM");
+    let ended = program.ended();
+    assert_all_json(&ended.stderr);
+    let first = ended.stderr.lines().next().unwrap_or_default();
+    assert!(first.contains("\"level\":\"INFO\"") && first.contains("crypto"), "it says what is covered: {first}");
+}
+
+#[test]
+fn a_panic_is_a_line_of_the_log_too() {
+    const PANICS: &str = "QUOTEFOLD_TEST_PANICS";
+    if std::env::var_os(PANICS).is_some() {
+        let log = quotefold::settings::LogSettings {
+            level: "info".to_owned(),
+            format: quotefold::settings::LogFormat::Json,
+            requests: quotefold::settings::RequestLog::None,
+        };
+        quotefold::telemetry::start_logging(&log).unwrap();
+        let _ = std::thread::spawn(|| panic!("as the test\nwants it")).join();
+        return;
+    }
+    let mut this_test = std::process::Command::new(std::env::current_exe().unwrap());
+    let name = "starting::a_panic_is_a_line_of_the_log_too";
+    let this_test = this_test.args(["--exact", name, "--nocapture"]).env(PANICS, "1").output().unwrap();
+    let stderr = String::from_utf8(this_test.stderr).unwrap();
+    assert!(this_test.status.success(), "{stderr}");
+    assert_all_json(&stderr);
+    assert!(stderr.contains("as the test\\nwants it") && stderr.contains("starting.rs:"), "{stderr}");
+}
+
+#[test]
+fn a_wrong_configuration_is_told_in_words_for_people_wherever_stderr_leads() {
+    let configuration = Configuration::new("[server]\ntimeout = \"soon\"\n");
+    let ended = run(&["serve", "--config", configuration.path()]);
+    assert_eq!(ended.code, Some(78));
+    assert!(ended.stderr.contains("line 2: server.timeout") && !ended.stderr.contains('{'), "{}", ended.stderr);
+}
+
 #[test]
 fn the_demo_says_where_it_listens_and_that_its_prices_are_invented() {
     let (program, address) = Program::demo();

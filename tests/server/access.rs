@@ -119,8 +119,10 @@ async fn whoever_is_not_let_in_takes_nobodys_place_and_nothing_of_his_is_read() 
     let shed = server.with_key("/", &format!("Bearer {KEY}")).await;
     assert_eq!(shed.status, 503, "the only place is taken");
     assert_eq!(server.get("/").await.status, 401, "refused before places are looked at");
-    let reply = server.with_headers("POST", "/length", &[("Content-Length", "1025")]).await;
-    assert_eq!(reply.status, 401, "refused before its body is");
+    for path in ["/length", "/prices"] {
+        let reply = server.with_headers("POST", path, &[("Content-Length", "1000000")]).await;
+        assert_eq!(reply.status, 401, "refused before its body is");
+    }
     assert_eq!(server.get("/health/live").await.status, 200);
 }
 
@@ -202,7 +204,7 @@ async fn a_pages_preflight_needs_no_key_and_counts_for_nothing() {
         let reply = server.with_headers("OPTIONS", "/", &preflight).await;
         assert_eq!((reply.status, reply.header("access-control-allow-origin")), (200, Some(PAGE)), "{reply:?}");
         for (header, words) in [
-            ("access-control-allow-methods", "GET,HEAD"),
+            ("access-control-allow-methods", "GET,HEAD,POST"),
             ("access-control-allow-headers", "authorization,x-request-id"),
         ] {
             assert_eq!(reply.header(header), Some(words), "{header}");

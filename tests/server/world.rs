@@ -58,7 +58,12 @@ pub(crate) fn limits() -> Limits {
 }
 
 pub(crate) fn stack_limits() -> StackLimits {
-    StackLimits { max_requests: 100, max_timeout: Duration::from_secs(10), requests: RequestLog::All }
+    StackLimits {
+        max_requests: 100,
+        max_timeout: Duration::from_secs(10),
+        longest_form: 5000,
+        requests: RequestLog::All,
+    }
 }
 
 impl Server {

@@ -75,6 +75,34 @@ async fn a_vendor_that_said_no_is_left_alone_after_a_restart_for_as_long_as_befo
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_address_that_was_refused_is_refused_again_after_a_restart_and_for_longer() {
+    let blocked = |_: &str, _: Vec<Symbol>, _: Clock| -> Said {
+        Box::pin(async { Err(SourceError::Blocked { detail: "not from there".to_owned(), retry_after: None }) })
+    };
+    let (settings, clock) = (crypto("alpha", ""), morning());
+    let left = |town: &Town| {
+        let cooldown = town.service.sources[0].account.cooldown(Instant::now())?;
+        Some((cooldown.error.reason(), cooldown.until - Instant::now()))
+    };
+    // the first in a row puts nothing aside, but is remembered
+    let first = Town::new(&settings, &clock, blocked);
+    first.ask("symbols=A-USD").await;
+    assert_eq!(left(&first), None);
+    let second = Town::new(&settings, &clock, blocked);
+    restored(&second, saved(&first));
+    second.ask("symbols=A-USD").await;
+    let minute = Duration::from_secs(60);
+    assert_eq!(left(&second), Some(("blocked", minute)));
+    advance(minute / 2).await;
+    let third = Town::new(&settings, &clock, blocked);
+    assert_eq!(restored(&third, saved(&second)).cooldowns, 1);
+    assert_eq!(left(&third), Some(("blocked", minute / 2)));
+    advance(minute / 2).await;
+    third.ask("symbols=A-USD").await;
+    assert_eq!(left(&third), Some(("blocked", minute * 2)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn quotes_keep_their_times_so_they_are_fetched_again_when_they_would_have_been() {
     let (settings, clock) = (crypto("alpha", "") + &crypto("beta", ""), morning());
     let before = Town::new(&settings, &clock, quoting);
@@ -193,6 +221,23 @@ async fn a_source_that_is_described_otherwise_now_loses_its_quotes_for_they_may_
     // what says how to ask and not for what
     let same = "spelled = { \"WORLD-USD\" = \"W1\" }\ntimeout = \"800ms\"\nrole = \"reserve\"\nlag = \"1m\"";
     assert_eq!(quotes(same), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_of_an_earlier_version_is_read_but_where_its_marks_say_nothing_quotes_are_dropped() {
+    let (settings, clock) = (crypto("alpha", "limits = [\"25/day\"]"), morning());
+    let before = Town::new(&settings, &clock, quoting);
+    before.ask("symbols=BTC-USD").await;
+    let whole = String::from_utf8(saved(&before).to_bytes().unwrap()).unwrap();
+    let (front, rest) = whole.split_once("\"meanings\":{").unwrap();
+    let (_, rest) = rest.split_once('}').unwrap();
+    for (meanings, quotes) in [("{\"alpha\":4712}", 0), ("{}", 0)] {
+        let earlier = State::parse(format!("{front}\"meanings\":{meanings}{rest}").as_bytes()).unwrap();
+        let after = Town::new(&settings, &clock, quoting);
+        let restored = restored(&after, earlier);
+        assert_eq!((restored.quotes, restored.dropped), (quotes, 1 - quotes), "{meanings}");
+        assert_eq!(after.left("alpha"), [24, 4], "what was spent stays spent");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -11,6 +11,7 @@ use quotefold::source::batch::{Batch, Reply, Times};
 use quotefold::source::error::SourceError;
 use quotefold::source::rate_limit::RateLimitLayer;
 use quotefold::state::AccountState;
+use quotefold::state::mark::Mark;
 use tokio::time::{Instant, advance};
 use tower::{Layer, ServiceExt};
 
@@ -141,19 +142,33 @@ async fn a_file_that_names_more_units_than_there_can_be_takes_no_memory() {
 #[tokio::test(start_paused = true)]
 async fn a_key_that_was_changed_has_not_been_refused_yet_but_its_calls_are_spent() {
     let (clock, limits) = (morning(), [limit("25/day")]);
-    let with_key = |mark| Arc::new(Account::new("vendor", &limits).marked(Some(mark)));
-    let before = with_key(1);
+    let with_key = |key| Arc::new(Account::new("vendor", &limits).marked(Some(Mark::of([key], 2))));
+    let before = with_key("one");
     let refusing = RateLimitLayer(Arc::clone(&before)).layer(tower::service_fn(|_: Batch| async {
         Err::<Reply, _>(SourceError::Unauthorized("wrong key".to_owned()))
     }));
     let _ = refusing.oneshot(Batch::new(1, false, at_once())).await;
     let now = clock.now();
     let past = before.remember(now);
-    for (mark, cools) in [(1, true), (2, false)] {
-        let after = with_key(mark);
+    for (key, cools) in [("one", true), ("two", false)] {
+        let after = with_key(key);
         after.restore(&past, now.wall, now);
-        assert_eq!(after.cooldown(now.monotonic).is_some(), cools, "key {mark}");
+        assert_eq!(after.cooldown(now.monotonic).is_some(), cools, "key {key}");
         assert_eq!(after.left(now.monotonic)[0].left, 24);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mark_of_an_earlier_version_says_nothing_of_the_key_so_the_vendor_is_left_alone() {
+    let (clock, limits) = (morning(), [limit("25/day")]);
+    let earlier = r#"{"key_mark":4711,"spent":[],"refused":{"rate_limited":0,"quota_exhausted":1,"unauthorized":0},
+        "cooldown":{"reason":"quota_exhausted","detail":"25 calls a day","until":"2026-11-20T15:00:00Z"}}"#;
+    let past: AccountState = serde_json::from_str(earlier).unwrap();
+    let now = clock.now();
+    for mark in [None, Some(Mark::of(["a key"], 2))] {
+        let account = Account::new("vendor", &limits).marked(mark.clone());
+        account.restore(&past, now.wall, now);
+        assert!(account.cooldown(now.monotonic).is_some(), "{mark:?}");
     }
 }
 

@@ -197,6 +197,56 @@ async fn many_symbols_are_asked_in_questions_that_anybody_could_ask() {
     assert_eq!(sizes, [10, 10, 5]);
 }
 
+/// When a source was asked for a symbol, as time since the first call.
+fn asked_at(town: &Town, symbol: &str) -> Vec<Duration> {
+    let calls = town.log("alpha").calls();
+    let asks = calls.iter().filter(|call| call.symbols.iter().any(|asked| asked.as_str() == symbol));
+    asks.map(|call| call.sent - calls[0].sent).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_list_at_a_slow_vendor_keeps_its_rhythm() {
+    let names: Vec<String> = (0..100).map(|number| format!("S{number}-USD")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let slow = |_: &str, symbols: Vec<Symbol>, clock: Clock| -> Said {
+        Box::pin(async move {
+            sleep(Duration::from_millis(700)).await;
+            all_quoted(symbols, &clock)
+        })
+    };
+    let settings = format!("[server]\nmax_symbols = 10\n{}{}", watching(&names, "2s"), crypto("alpha", "batch = 10"));
+    let town = Town::new(&settings, &morning(), slow);
+    let (_watch, _end) = start(&town, 1);
+    sleep(Duration::from_secs(60)).await;
+    for name in names {
+        let gaps: Vec<Duration> = asked_at(&town, name).windows(2).map(|pair| pair[1] - pair[0]).collect();
+        // a place that was not free may have been waited for, for as long as a call takes
+        assert!(gaps.iter().all(|gap| (1000..=3000).contains(&gap.as_millis())), "{name}: {gaps:?}");
+        assert!((27..=34).contains(&(gaps.len() + 1)), "{name}: {gaps:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_part_of_the_list_that_hangs_holds_up_no_other_and_is_never_asked_twice_at_once() {
+    let hanging = |_: &str, symbols: Vec<Symbol>, clock: Clock| -> Said {
+        let hangs = symbols.iter().any(|symbol| symbol.as_str() == "A-USD");
+        Box::pin(async move {
+            sleep(if hangs { Duration::from_millis(3500) } else { LATENCY }).await;
+            all_quoted(symbols, &clock)
+        })
+    };
+    let server = "[server]\nmax_symbols = 1\ntimeout = \"5s\"\n";
+    let settings = format!("{server}{}{}", watching(&["A-USD", "B-USD"], "1s"), crypto("alpha", "timeout = \"4s\""));
+    let town = Town::new(&settings, &morning(), hanging);
+    let (_watch, _end) = start(&town, 1);
+    sleep(Duration::from_secs(60)).await;
+    let gaps = |name: &str| asked_at(&town, name).windows(2).map(|pair| pair[1] - pair[0]).collect::<Vec<_>>();
+    let (hangs, other) = (gaps("A-USD"), gaps("B-USD"));
+    // what has just come is spared by the round that follows at once
+    assert!(hangs.len() >= 12 && hangs.iter().all(|gap| gap.as_millis() >= 3500), "{hangs:?}");
+    assert!(other.len() >= 54 && other.iter().all(|gap| gap.as_millis() <= 1200), "{other:?}");
+}
+
 #[test]
 fn every_is_stretched_and_shortened_by_up_to_a_tenth() {
     let (every, mut chance) = (Duration::from_secs(30), fastrand::Rng::with_seed(3));

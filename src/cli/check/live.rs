@@ -150,6 +150,8 @@ fn row(quote: &Quote) -> String {
         ("currency", quote.currency.as_ref().map(ToString::to_string)),
         ("session", quote.session.map(|session| session.as_str().to_owned())),
         ("at", quote.observed_at.map(|at| at.to_string())),
+        ("book_at", quote.book_at.map(|at| at.to_string())),
+        ("market", quote.no_market.map(|why| why.as_str().to_owned())),
     ];
     let stated = fields.into_iter().filter_map(|(name, value)| Some(format!("{name} {}", value?)));
     stated.collect::<Vec<_>>().join(", ")

@@ -8,7 +8,7 @@ use crate::decimal::{fraction, percent, plain};
 use crate::fold::admit::{Entry, Standing};
 use crate::fold::ladder::Decision;
 use crate::fold::{Exclusion, Rule, Verdict, age};
-use crate::quote::{Origin, Outcome, Quote, Session, Stated};
+use crate::quote::{NoMarket, Origin, Outcome, Quote, Session, Stated};
 use crate::symbol::Currency;
 
 /// The sentence for a quote's verdict, where the verdict alone does not say enough.
@@ -33,6 +33,7 @@ pub(in crate::fold) fn of_quote(
         Exclusion::Stale => aged(quote, &outcome.origin, rule, now),
         Exclusion::Future => format!("{}, {} allowed", said(quote, now), span(age::AHEAD)),
         Exclusion::InvalidPrice => no_price(quote),
+        Exclusion::NoMarket => no_market(quote.no_market?).to_owned(),
         Exclusion::CurrencyMismatch => mismatch(outcome, currency)?,
         Exclusion::CurrencyUnknown => "it does not say in which currency".to_owned(),
         Exclusion::OtherSession => other_session(quote.session?),
@@ -56,6 +57,18 @@ fn no_price(quote: &Quote) -> String {
         Stated::Number(number) => format!("{} is no price", plain(*number)),
         Stated::NotANumber(text) => format!("{text:?} is no price"),
         Stated::Absent => "no price, and no book whose middle could be one".to_owned(),
+    }
+}
+
+fn no_market(why: NoMarket) -> &'static str {
+    match why {
+        NoMarket::Halted => "it says that trading is halted",
+        NoMarket::CancelOnly => "it says that orders can only be cancelled",
+        NoMarket::Delisted => "it says that this is not listed any more",
+        NoMarket::NothingTraded => "there are no bids and no asks, and its volume is 0: nobody trades there",
+        NoMarket::NoTradeStated => {
+            "there are no bids and no asks, and it states no time of a trade: nobody trades there"
+        }
     }
 }
 
@@ -107,8 +120,8 @@ pub(super) fn aged(quote: &Quote, origin: &Origin, rule: &Rule, now: Timestamp) 
 
 /// How long ago, or how far ahead, the quote's time is.
 pub(super) fn said(quote: &Quote, now: Timestamp) -> String {
-    let verb = if quote.observed_at.is_some() { "stated" } else { "received" };
     let time = age::time_of(quote);
+    let verb = if quote.observed_at.is_none() && time == quote.received_at { "received" } else { "stated" };
     if time > now {
         format!("{verb} {} ahead of our clock", span(clock::age(time, now)))
     } else {

@@ -7,7 +7,7 @@ use subtle::{ConditionallySelectable, ConstantTimeEq};
 
 /// What a request shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Shown {
+pub(in crate::server) enum Shown {
     /// No key is set, so none is looked at.
     NoneWanted,
     /// No key, or a credential of another kind.
@@ -18,17 +18,24 @@ pub(super) enum Shown {
     Known(u32),
 }
 
+impl Shown {
+    /// Whether prices may be asked for with it.
+    pub(in crate::server) fn lets_in(self) -> bool {
+        matches!(self, Shown::NoneWanted | Shown::Known(_))
+    }
+}
+
 /// The keys that are set.
 #[derive(Debug)]
-pub(super) struct Keys(Vec<SecretString>);
+pub(in crate::server) struct Keys(Vec<SecretString>);
 
 impl Keys {
-    pub(super) fn new(keys: Vec<SecretString>) -> Self {
+    pub(in crate::server) fn new(keys: Vec<SecretString>) -> Self {
         Keys(keys)
     }
 
     /// Reads `Authorization: Bearer KEY` (RFC 6750, section 2.1).
-    pub(super) fn shown(&self, headers: &HeaderMap) -> Shown {
+    pub(in crate::server) fn shown(&self, headers: &HeaderMap) -> Shown {
         if self.0.is_empty() {
             return Shown::NoneWanted;
         }

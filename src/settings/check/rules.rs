@@ -33,6 +33,15 @@ pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
             wrong.entry(line).or_default().entry(fault.found).or_default().push(class.as_str());
         }
     }
+    for class in settings.classes.keys().filter(|class| !class.has_books()) {
+        let path = ["class", class.as_str(), "book_within"];
+        if report.states(&path) {
+            report.at(
+                &path,
+                format!("the book of a symbol of class {class} never counts, so this says nothing; take the line out"),
+            );
+        }
+    }
     for ((path, cure), found) in wrong {
         let found: Vec<String> =
             found.into_iter().map(|(found, classes)| format!("for {}: {found}", classes.join(", "))).collect();
@@ -71,7 +80,12 @@ fn faults(class: Class, set: &ClassSettings) -> Vec<Fault> {
             cure: "write 1 to 100: how many sources must agree".to_owned(),
         });
     }
-    for (key, share) in [("outlier_beyond", set.outlier_beyond), ("disagree_beyond", set.disagree_beyond)] {
+    let shares = [
+        ("outlier_beyond", set.outlier_beyond),
+        ("disagree_beyond", set.disagree_beyond),
+        ("book_within", set.book_within),
+    ];
+    for (key, share) in shares {
         if share > WIDEST {
             faults.push(Fault {
                 keys: vec![key],

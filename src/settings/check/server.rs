@@ -11,8 +11,11 @@ use crate::symbol::Symbol;
 /// The shortest wait that leaves a source any time.
 const SHORTEST: Duration = Duration::from_millis(50);
 
-/// The most of anything that is counted: connections, requests, symbols.
+/// The most connections, and requests.
 const MOST: usize = 1_000_000;
+
+/// The most symbols in one request. A form of so many takes half a megabyte, and each request in flight may bring one.
+const MOST_SYMBOLS: usize = 5_000;
 
 pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
     let server = &settings.server;
@@ -39,11 +42,7 @@ pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
             ),
         );
     }
-    let counts = [
-        ("max_symbols", server.max_symbols),
-        ("max_connections", server.max_connections),
-        ("max_requests", server.max_requests),
-    ];
+    let counts = [("max_connections", server.max_connections), ("max_requests", server.max_requests)];
     for (key, count) in counts {
         report.unless(
             (1..=MOST).contains(&count),
@@ -51,6 +50,11 @@ pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
             format!("{count} is out of range; write 1 to {MOST}"),
         );
     }
+    report.unless(
+        (1..=MOST_SYMBOLS).contains(&server.max_symbols),
+        &["server", "max_symbols"],
+        format!("{} is out of range; write 1 to {MOST_SYMBOLS}", server.max_symbols),
+    );
     report.unless(
         !server.symbols.is_empty(),
         &["server", "symbols"],

@@ -78,6 +78,7 @@ pub(super) struct FoldTable {
     below_quorum: Option<BelowQuorum>,
     outlier_beyond: Option<Percent>,
     disagree_beyond: Option<Percent>,
+    book_within: Option<Percent>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -163,6 +164,7 @@ impl FoldTable {
             below_quorum: self.below_quorum,
             outlier_beyond: self.outlier_beyond,
             disagree_beyond: self.disagree_beyond,
+            book_within: self.book_within,
             ..RuleTable::default()
         }
     }

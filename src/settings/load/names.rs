@@ -29,6 +29,7 @@ pub(super) fn apply(
             report.at(&["symbols", symbol.as_str(), "spelled"], format!("there is no source {name:?}; {cure}"));
         }
         for source in on.iter_mut().chain(off.iter_mut().map(|off| &mut off.source)) {
+            source.drop_examples_of(symbol);
             match set.spelled.get(&source.name) {
                 Some(theirs) => {
                     source.spelled.insert(symbol.to_string(), theirs.clone());

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::quote::Session;
+use crate::quote::{NoMarket, Session};
 
 /// A body that a provider sends, and what it means.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -42,8 +42,12 @@ pub struct Expected {
     pub currency: Option<String>,
     /// The session.
     pub session: Option<Session>,
-    /// The market's time, in RFC 3339.
+    /// The time of the last trade, in RFC 3339.
     pub observed_at: Option<String>,
+    /// The time of the book, in RFC 3339.
+    pub book_at: Option<String>,
+    /// Why the price is that of no market.
+    pub no_market: Option<NoMarket>,
     /// The failure's reason, instead of all the above.
     pub error: Option<String>,
 }

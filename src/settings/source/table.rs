@@ -142,7 +142,10 @@ const DAY: Duration = Duration::from_secs(86_400);
 impl SourceTable {
     /// This table laid over another: what it says wins, what it leaves out is the other's. Names add up: who adds one does
     /// not mean to take the others away.
+    ///
+    /// Examples are the other's as far as they hold for this table, too.
     pub fn over(self, base: SourceTable) -> SourceTable {
+        let base = SourceTable { examples: self.inherited(&base), ..base };
         macro_rules! overlay {
             ($($field:ident)*; $($names:ident)*) => {
                 SourceTable { $($field: self.$field.or(base.$field),)* $($names: added(self.$names, base.$names)),* }
@@ -221,7 +224,7 @@ impl SourceTable {
     }
 }
 
-type Names = Option<BTreeMap<String, String>>;
+pub(super) type Names = Option<BTreeMap<String, String>>;
 
 fn added(own: Names, base: Names) -> Names {
     match (own, base) {
@@ -231,4 +234,4 @@ fn added(own: Names, base: Names) -> Names {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

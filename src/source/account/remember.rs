@@ -10,6 +10,7 @@ use super::Account;
 use crate::clock::{Moment, age};
 use crate::source::cooldown::{Cooldown, Cooldowns, MONTH};
 use crate::source::error::SourceError;
+use crate::state::mark::Mark;
 use crate::state::{AccountState, CooldownState};
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -41,7 +42,7 @@ impl Account {
             detail: error.to_string(),
             until: now.wall_at(until),
         });
-        AccountState { key_mark: self.key_mark, spent, cooldown, refused: state.cooldowns.refused() }
+        AccountState { key_mark: self.key_mark.clone(), spent, cooldown, refused: state.cooldowns.refused() }
     }
 
     /// Takes over what an earlier process remembered at `saved_at`.
@@ -61,14 +62,21 @@ impl Account {
         spent.extend(state.spent.iter());
         spent.sort_unstable();
         state.spent = VecDeque::from(spent);
-        if past.key_mark != self.key_mark {
-            // the vendor has refused another key, not this one
+        if self.has_another_key_than(past) {
+            // the vendor has refused that one, not this one
             return;
         }
         state.cooldowns = Cooldowns::after(past.refused);
         if let Some(cooldown) = past.cooldown.as_ref().and_then(|past| cooldown(past, saved_at, now)) {
             self.cooling.send_replace(Some(cooldown));
         }
+    }
+
+    /// Whether the key is known to be another one. Where the mark is of a form that says nothing, the vendor's wish to be left
+    /// alone holds: waiting once more than needed harms less than asking a vendor that has banned us.
+    fn has_another_key_than(&self, past: &AccountState) -> bool {
+        let says_something = past.key_mark.as_ref().is_none_or(Mark::says_something);
+        says_something && past.key_mark != self.key_mark
     }
 
     /// The longest window there is: what was spent before it does not matter any more.

@@ -7,9 +7,10 @@ use jaq_json::{Map, Num, Val};
 use rust_decimal::Decimal;
 
 use super::number::{self, Literal};
-use super::{RawReply, status, time};
+use super::time::Times;
+use super::{RawReply, status};
 use crate::decimal;
-use crate::quote::{Quote, Session, Stated};
+use crate::quote::{NoMarket, Quote, Session, Sides, Stated};
 use crate::source::error::SourceError;
 use crate::source::scrub::Scrub;
 use crate::symbol::Currency;
@@ -69,6 +70,11 @@ impl<'v> Row<'v> {
         self.is_error() && self.field("symbol").is_none()
     }
 
+    /// Whether the row states a price or a side of a book.
+    pub(super) fn states_a_price(&self) -> bool {
+        ["price", "bid", "ask"].iter().any(|name| self.field(name).is_some())
+    }
+
     /// The failure that the row names.
     pub(super) fn failure(&self, context: &Context<'_>) -> Result<SourceError, String> {
         let value = self.field("error").unwrap_or(&Val::Null);
@@ -104,26 +110,62 @@ impl<'v> Row<'v> {
             Some(other) => return Err(format!("`inverse` is {other}, neither true nor false")),
         };
         let in_major_units = |value: Decimal| {
-            let value = if inverse { number::inverse(value) } else { value };
+            let value = if inverse { decimal::inverse(value) } else { value };
             number::shifted(value, places)
         };
-        let side = |name: &str| Ok::<_, String>(number(name)?.decimal().filter(|value| !value.is_zero()));
-        let (bid, ask) = if inverse { (side("ask")?, side("bid")?) } else { (side("bid")?, side("ask")?) };
+        let price = number("price")?;
+        let (bid, ask) = (self.side("bid", context)?, self.side("ask", context)?);
+        let volume = number("volume")?.decimal();
+        let times = Times::of(self)?;
+        let no_market = self.no_market()?.or_else(|| without_orders(bid, ask, volume, times));
+        let (bid, ask) = (bid.number(), ask.number());
+        // one over so many pence is that many times one over a pound
+        let inverse_of = inverse.then(|| {
+            let in_minor_units = |value: Decimal| number::raised(value, places);
+            Sides { last: price.decimal(), bid, ask }.map(in_minor_units)
+        });
+        let (bid, ask) = if inverse { (ask, bid) } else { (bid, ask) };
         Ok(Quote {
-            price: match number("price")? {
+            price: match price {
                 Literal::Absent => Stated::Absent,
                 Literal::Number(value) => Stated::Number(in_major_units(value)),
                 Literal::NotANumber(text) => Stated::NotANumber(context.scrub.clean(&text)),
             },
             bid: bid.map(in_major_units),
             ask: ask.map(in_major_units),
-            volume: number("volume")?.decimal(),
+            inverse_of,
+            volume,
             currency,
             session: self.field("session").and_then(text).and_then(|name| session(&name)),
-            observed_at: time::observed_at(self)?,
+            no_market,
+            observed_at: times.at,
+            book_at: times.book_at,
             received_at: context.reply.received_at,
             latency: context.reply.latency,
         })
+    }
+
+    /// What the row says of one side of the book.
+    fn side(&self, name: &str, context: &Context<'_>) -> Result<Side, String> {
+        let key = self.fields.get(&Val::from(name.to_owned()));
+        let Some(value) = key else { return Ok(Side::NotNamed) };
+        if matches!(value, Val::Null) {
+            return Ok(Side::Null);
+        }
+        Ok(match number::read(value, &context.body).map_err(|why| format!("`{name}` {why}"))? {
+            Literal::Absent => Side::Empty,
+            Literal::Number(zero) if zero.is_zero() => Side::Empty,
+            Literal::Number(value) => Side::Number(value),
+            Literal::NotANumber(_) => Side::Unreadable,
+        })
+    }
+
+    /// Why nobody can trade, if the row says so.
+    fn no_market(&self) -> Result<Option<NoMarket>, String> {
+        let Some(value) = self.field("market") else { return Ok(None) };
+        let word = text(value).unwrap_or_else(|| value.to_string());
+        market(&word)
+            .ok_or_else(|| format!("`market` is {word:?}; a filter can say open, halted, cancel_only or delisted"))
     }
 
     /// The unit its prices are in: a currency's code, or a sub-unit such as `GBp`.
@@ -151,6 +193,30 @@ impl<'v> Row<'v> {
     }
 }
 
+/// What a row says of one side of a book.
+#[derive(Clone, Copy)]
+enum Side {
+    /// The row has no such field.
+    NotNamed,
+    /// The field is null: the source has no such figure, or no order.
+    Null,
+    /// There are no orders: zero, or a text without a value.
+    Empty,
+    /// The price of the best order.
+    Number(Decimal),
+    /// Something else.
+    Unreadable,
+}
+
+impl Side {
+    fn number(self) -> Option<Decimal> {
+        match self {
+            Side::Number(value) => Some(value),
+            Side::NotNamed | Side::Null | Side::Empty | Side::Unreadable => None,
+        }
+    }
+}
+
 /// A text's characters; `None` for anything else.
 pub(super) fn text(value: &Val) -> Option<String> {
     match value {
@@ -163,4 +229,29 @@ fn session(name: &str) -> Option<Session> {
     [Session::Pre, Session::Regular, Session::Post, Session::Closed]
         .into_iter()
         .find(|session| session.as_str() == name)
+}
+
+/// Whether there are neither bids nor asks, and no sign of a trade. A null alone says nothing: it is also what a filter makes
+/// of a book that the source does not have.
+fn without_orders(bid: Side, ask: Side, volume: Option<Decimal>, times: Times) -> Option<NoMarket> {
+    let is_without = |side| matches!(side, Side::Null | Side::Empty);
+    let is_said = matches!(bid, Side::Empty) || matches!(ask, Side::Empty);
+    if !is_without(bid) || !is_without(ask) {
+        None
+    } else if volume.is_some_and(|volume| volume.is_zero()) {
+        Some(NoMarket::NothingTraded)
+    } else {
+        (is_said && times.at.is_none()).then_some(NoMarket::NoTradeStated)
+    }
+}
+
+/// What a word says of a market; `None` if it is no such word.
+fn market(word: &str) -> Option<Option<NoMarket>> {
+    Some(match word {
+        "open" => None,
+        "halted" => Some(NoMarket::Halted),
+        "cancel_only" => Some(NoMarket::CancelOnly),
+        "delisted" => Some(NoMarket::Delisted),
+        _ => return None,
+    })
 }

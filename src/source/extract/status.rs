@@ -58,9 +58,21 @@ impl Statuses {
             404 if self.not_found_denies => SourceError::UnknownSymbol(detail),
             BANNED | 429 => SourceError::RateLimited { detail, retry_after: retry_after("rate_limited") },
             500..=599 => SourceError::unavailable(detail),
-            _ => SourceError::HttpStatus { detail, is_client_error: is_client_error(status) },
+            _ => SourceError::HttpStatus {
+                detail: redirected(reply, scrub).unwrap_or(detail),
+                is_client_error: is_client_error(status),
+            },
         })
     }
+}
+
+/// Where a redirect leads, and what to do about it. Redirects are not followed: they lead into private networks.
+fn redirected(reply: &RawReply, scrub: &Scrub) -> Option<String> {
+    let (status, target) = (reply.status, scrub.clean(reply.redirect.as_deref()?));
+    Some(format!(
+        "the source replied with status {status}: a redirect to {target}, which is not followed; if the source has moved \
+         there, name that address in its url or base_url"
+    ))
 }
 
 /// Whether a status finds fault with the call, and not with the source.

@@ -1,5 +1,6 @@
 //! Replies of every kind, and the outcomes that come of them.
 
+mod book;
 mod wire;
 
 use super::*;
@@ -16,7 +17,15 @@ pub(super) fn extractor(toml: &str) -> Extractor {
 pub(super) fn reply(status: u16, body: &str) -> RawReply {
     let received_at = "2026-11-20T14:31:10Z".parse().unwrap();
     let latency = Duration::from_millis(88);
-    RawReply { status, body: body.as_bytes().to_vec(), retry_after: None, date: None, received_at, latency }
+    RawReply {
+        status,
+        body: body.as_bytes().to_vec(),
+        retry_after: None,
+        redirect: None,
+        date: None,
+        received_at,
+        latency,
+    }
 }
 
 pub(super) fn symbols(asked: &[&str]) -> Vec<Symbol> {
@@ -290,6 +299,9 @@ fn rows_beside_a_failure_are_used() {
         };
         assert_eq!(reasons(200, &beside(error), &["AAPL", "MSFT"]), ["quote", two], "{error}");
         assert_eq!(reasons(200, &beside(error), &["AAPL", "MSFT", "KO"]), ["quote", three, three], "{error}");
+        // a filter may make its row whatever the reply holds
+        let empty = beside(error).replace("\"price\":1", "\"price\":null");
+        assert_eq!(read("", 200, &empty, &["AAPL"]).unwrap_err().reason(), error);
         // outside 2xx a price is no price
         let failed = read("", 400, &beside(error), &["AAPL", "MSFT"]).unwrap_err();
         assert_eq!(failed.reason(), error);

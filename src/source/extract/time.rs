@@ -1,5 +1,7 @@
 //! Reads a row's time, exactly: the filter hands over text or a number as the body has it, and the sums are done here.
 
+use std::ops::Range;
+
 use jaq_json::{Num, Val};
 use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
@@ -9,19 +11,53 @@ use rust_decimal::Decimal;
 use super::row::{self, Row};
 use crate::decimal;
 
-/// The words for a time, and how many of their unit make a second.
-const WORDS: [(&str, i64); 4] = [("at", 1), ("at_ms", 1_000), ("at_us", 1_000_000), ("at_ns", 1_000_000_000)];
+/// Words for a time, and how many of their unit make a second.
+type Words = [(&'static str, i64); 4];
 
-/// The time a row states; `None` if it states none (null, zero). A time that cannot be read is an error, never left out.
-pub(super) fn observed_at(row: &Row<'_>) -> Result<Option<Timestamp>, String> {
-    let zone = match row.field("zone").and_then(row::text) {
-        Some(name) => {
-            Some(TimeZone::get(&name).map_err(|_| format!("`zone` is {name:?}, which is no IANA time zone"))?)
-        }
-        None => None,
-    };
+/// The units of these words, in their order.
+const UNITS: [&str; 4] = ["seconds", "milliseconds", "microseconds", "nanoseconds"];
+
+/// The years in which the times of quotes lie, by seconds since 1970: 2000 to 2099.
+const QUOTED: Range<i64> = 946_684_800..4_102_444_800;
+
+/// The words for the time of the last trade.
+const AT: Words = [("at", 1), ("at_ms", 1_000), ("at_us", 1_000_000), ("at_ns", 1_000_000_000)];
+/// The words for the time of the book.
+const BOOK_AT: Words =
+    [("book_at", 1), ("book_at_ms", 1_000), ("book_at_us", 1_000_000), ("book_at_ns", 1_000_000_000)];
+
+/// The times a row states.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Times {
+    /// Of the last trade.
+    pub(super) at: Option<Timestamp>,
+    /// Of the book, or of the reply as a whole.
+    pub(super) book_at: Option<Timestamp>,
+}
+
+impl Times {
+    /// Reads them; `None` for what is not stated (null, zero). A time that cannot be read is an error, never left out.
+    pub(super) fn of(row: &Row<'_>) -> Result<Self, String> {
+        let zone = zone(row)?;
+        let time = |words: &Words| stated(row, words, zone.as_ref());
+        Ok(Times { at: time(&AT)?, book_at: time(&BOOK_AT)? })
+    }
+
+    /// When the row was right: of two rows about one symbol the newer one counts.
+    pub(super) fn newest(self) -> Option<Timestamp> {
+        self.at.max(self.book_at)
+    }
+}
+
+fn zone(row: &Row<'_>) -> Result<Option<TimeZone>, String> {
+    let Some(name) = row.field("zone").and_then(row::text) else { return Ok(None) };
+    TimeZone::get(&name).map(Some).map_err(|_| format!("`zone` is {name:?}, which is no IANA time zone"))
+}
+
+/// The time that a row states with one of these words.
+fn stated(row: &Row<'_>, words: &Words, zone: Option<&TimeZone>) -> Result<Option<Timestamp>, String> {
     let mut found: Option<(&str, Timestamp)> = None;
-    for (word, per_second) in WORDS {
+    for &(word, per_second) in words {
         let Some(value) = row.field(word) else { continue };
         let text = match value {
             Val::Num(Num::Dec(text)) => text.to_string(),
@@ -30,7 +66,7 @@ pub(super) fn observed_at(row: &Row<'_>) -> Result<Option<Timestamp>, String> {
             }
             other => row::text(other).ok_or_else(|| format!("`{word}` is {other}, neither a number nor text"))?,
         };
-        let Some(time) = read(text.trim(), per_second, zone.as_ref()).map_err(|why| format!("`{word}` {why}"))? else {
+        let Some(time) = read(text.trim(), per_second, words, zone).map_err(|why| format!("`{word}` {why}"))? else {
             continue;
         };
         if let Some((before, _)) = found.replace((word, time)) {
@@ -40,14 +76,20 @@ pub(super) fn observed_at(row: &Row<'_>) -> Result<Option<Timestamp>, String> {
     Ok(found.map(|(_, time)| time))
 }
 
-fn read(text: &str, per_second: i64, zone: Option<&TimeZone>) -> Result<Option<Timestamp>, String> {
+fn read(text: &str, per_second: i64, words: &Words, zone: Option<&TimeZone>) -> Result<Option<Timestamp>, String> {
     if decimal::undecorated(text).is_none() {
         return Ok(None);
     }
     let unreadable = || format!("is {text:?}, which is no time");
     match decimal::read(text) {
         Some(number) if number.is_zero() => Ok(None),
-        Some(number) => since_1970(number, per_second).map(Some).ok_or_else(unreadable),
+        Some(number) => {
+            let time = since_1970(number, per_second);
+            match mistaken_unit(number, time, per_second, words) {
+                Some(hint) => Err(format!("{}{hint}", unreadable())),
+                None => time.map(Some).ok_or_else(unreadable),
+            }
+        }
         None if per_second == 1 => written(text, zone).map(Some),
         None => Err(unreadable()),
     }
@@ -57,6 +99,21 @@ fn read(text: &str, per_second: i64, zone: Option<&TimeZone>) -> Result<Option<T
 fn since_1970(number: Decimal, per_second: i64) -> Option<Timestamp> {
     let nanoseconds = number.checked_mul(Decimal::from(1_000_000_000 / per_second))?.trunc();
     Timestamp::from_nanosecond(i128::try_from(nanoseconds).ok()?).ok()
+}
+
+/// In which unit a number is the time of a quote, if it is none in the unit that its word stands for: milliseconds in `at`
+/// lie beyond the year 9999, and seconds in `at_ms` in January 1970.
+fn mistaken_unit(number: Decimal, time: Option<Timestamp>, per_second: i64, words: &Words) -> Option<String> {
+    let is_quoted = |time: Timestamp| QUOTED.contains(&time.as_second());
+    if time.is_some_and(is_quoted) {
+        return None;
+    }
+    let stated = words.iter().position(|(_, unit)| *unit == per_second).and_then(|place| UNITS.get(place))?;
+    let meant = words.iter().zip(UNITS).find_map(|((word, per_second), unit)| {
+        let time = since_1970(number, *per_second).filter(|time| is_quoted(*time))?;
+        Some(format!("in {unit} it would be {time:.0}: name it `{word}`"))
+    })?;
+    Some(format!(" of a quote in {stated}; {meant}"))
 }
 
 /// A time in words: with an offset, local to the zone, or a date.
@@ -80,7 +137,7 @@ mod tests {
     use super::*;
 
     fn utc(text: &str, per_second: i64) -> String {
-        match read(text, per_second, None) {
+        match read(text, per_second, &AT, None) {
             Ok(time) => time.map_or_else(|| "none".to_owned(), |time| time.to_string()),
             Err(why) => why,
         }
@@ -99,6 +156,33 @@ mod tests {
         for wrong in ["1586991278494", "9999999999999999999999999999", "1e30"] {
             assert!(utc(wrong, 1).contains("no time"), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_number_in_the_unit_of_another_word_is_no_time_and_the_word_is_named() {
+        assert_eq!(
+            utc("1586991278494", 1),
+            "is \"1586991278494\", which is no time of a quote in seconds; in milliseconds it would be \
+             2020-04-15T22:54:38Z: name it `at_ms`"
+        );
+        for (units, per_second, number) in
+            [("at", 1, "1586991278"), ("at_ms", 1_000, "1586991278494"), ("at_us", 1_000_000, "1586991278494857")]
+                .into_iter()
+                .chain([("at_ns", 1_000_000_000, "1586991278494857123")])
+        {
+            assert!(utc(number, per_second).starts_with("2020-04-15"), "{number}");
+            for (word, other) in AT.into_iter().filter(|(word, _)| *word != units) {
+                let said = utc(number, other);
+                assert!(said.ends_with(&format!(": name it `{units}`")), "{number} as {word}: {said}");
+            }
+        }
+        let of_a_book = read("1586991278494", 1, &BOOK_AT, None).unwrap_err();
+        assert!(of_a_book.ends_with(": name it `book_at_ms`"), "{of_a_book}");
+        // what is no quote's time in any unit is what it was
+        for (text, per_second, time) in [("1", 1, "1970-01-01T00:00:01Z"), ("20261120", 1, "1970-08-23T12:05:20Z")] {
+            assert_eq!(utc(text, per_second), time);
+        }
+        assert_eq!(utc("20261120143100", 1), "is \"20261120143100\", which is no time");
     }
 
     #[test]
@@ -126,7 +210,7 @@ mod tests {
     #[test]
     fn a_local_time_needs_its_zone() {
         let new_york = TimeZone::get("America/New_York").unwrap();
-        let local = |text| read(text, 1, Some(&new_york)).unwrap().unwrap().to_string();
+        let local = |text| read(text, 1, &AT, Some(&new_york)).unwrap().unwrap().to_string();
         assert_eq!(local("2021-11-01 19:33:43"), "2021-11-01T23:33:43Z");
         assert_eq!(local("2021-12-01T19:33:43"), "2021-12-02T00:33:43Z");
         assert_eq!(local("2021-12-01"), "2021-12-01T05:00:00Z");

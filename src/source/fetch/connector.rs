@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
 use reqwest::{Certificate, Client, ClientBuilder};
 use rustls::pki_types::CertificateDer;
 
+use super::encoding;
 use super::names::Names;
 use crate::settings::source::SourceSettings;
 
@@ -52,6 +54,8 @@ impl Connectors {
         }
         let roots = trust.certificates.iter().map(|certificate| Certificate::from_der(certificate));
         let client = builder()
+            // a source's own header stands in its place
+            .default_headers(HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static(encoding::ACCEPTED))]))
             .connect_timeout(patience)
             .dns_resolver(self.names.clone())
             .tls_certs_merge(roots.collect::<reqwest::Result<Vec<_>>>()?)

@@ -3,14 +3,17 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, RETRY_AFTER};
+use reqwest::header::{DATE, HeaderMap, LOCATION, RETRY_AFTER};
+use reqwest::{StatusCode, Url};
 
+use super::trouble::host;
 use crate::clock::age;
 
-/// Whether a reply is for a browser: a captive portal, a firewall's refusal.
-pub(super) fn is_page(headers: &HeaderMap) -> bool {
-    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default().to_ascii_lowercase();
-    kind.starts_with("text/html") || kind.starts_with("application/xhtml")
+/// Where a redirect from a URL leads: scheme, host and path, and nothing of what is behind them.
+pub(super) fn redirect(status: StatusCode, headers: &HeaderMap, url: &Url) -> Option<String> {
+    let location = headers.get(LOCATION).filter(|_| status.is_redirection())?.to_str().ok()?;
+    let target = url.join(location).ok().filter(Url::has_host)?;
+    Some(format!("{}://{}{}", target.scheme(), host(&target), target.path()))
 }
 
 /// When the vendor's server says that it replied.
@@ -36,6 +39,22 @@ fn read_date(text: &str) -> Option<Timestamp> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_redirect_is_named_without_what_may_hold_a_key() {
+        let redirect = |status: u16, location: &str| {
+            let url = Url::parse("https://me:pass@a.test/v1/quote?key=1").unwrap();
+            let headers = HeaderMap::from_iter([(LOCATION, location.parse().unwrap())]);
+            redirect(StatusCode::from_u16(status).unwrap(), &headers, &url)
+        };
+        assert_eq!(redirect(301, "https://b.test:8443/v2?key=1#top").as_deref(), Some("https://b.test:8443/v2"));
+        assert_eq!(redirect(308, "http://you:key@b.test").as_deref(), Some("http://b.test/"));
+        assert_eq!(redirect(302, "../login?next=x").as_deref(), Some("https://a.test/login"));
+        assert_eq!(redirect(307, "//c.test/x").as_deref(), Some("https://c.test/x"));
+        for (status, location) in [(301, "mailto:a@b.test"), (302, "http://["), (200, "/x"), (404, "/x")] {
+            assert_eq!(redirect(status, location), None, "{location}");
+        }
+    }
 
     #[test]
     fn retry_after_is_seconds_or_a_date_and_nonsense_is_none() {

@@ -78,6 +78,36 @@ fn what_killed_processes_left_is_cleaned_away_and_nothing_else() {
 }
 
 #[test]
+fn what_a_process_that_lives_is_writing_is_left_alone_until_its_lock_is_gone() {
+    let folder = Folder::new();
+    let (first, _) = open(&folder);
+    let (temporary, mut writing) = first.temporary().unwrap();
+    writing.write_all(&content()).unwrap();
+    open(&folder);
+    assert!(temporary.exists(), "it was swept away under the hands of its owner");
+    fs::rename(&temporary, folder.path()).unwrap();
+    assert!(matches!(open(&folder).1, Found::State(_)));
+    let (temporary, writing) = first.temporary().unwrap();
+    // the end of a process takes its locks along
+    drop(writing);
+    open(&folder);
+    assert!(!temporary.exists());
+}
+
+#[test]
+fn however_often_processes_start_beside_it_no_write_fails() {
+    let folder = Folder::new();
+    let (file, _) = open(&folder);
+    std::thread::scope(|scope| {
+        let starting = scope.spawn(|| (0..200).for_each(|_| drop(open(&folder))));
+        while !starting.is_finished() {
+            file.write(&content()).unwrap();
+        }
+    });
+    assert_eq!(folder.names(), ["state.json"]);
+}
+
+#[test]
 fn a_link_is_refused_whether_or_not_it_leads_anywhere_for_it_would_not_stay_one() {
     let (folder, elsewhere) = (Folder::new(), Folder::new());
     std::os::unix::fs::symlink(elsewhere.path(), folder.path()).unwrap();

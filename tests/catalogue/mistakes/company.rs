@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use quotefold::decimal;
 use quotefold::derive::derive;
-use quotefold::fold::{Exclusion, Price, Verdict, fold};
+use quotefold::fold::{Basis, Exclusion, Price, Verdict, fold};
 use quotefold::quote::{Origin, Outcome, Quote, Role, Stated};
 use quotefold::route::{Rate, Route};
 use quotefold::settings::Settings;
@@ -19,7 +19,7 @@ use quotefold::symbol::Symbol;
 use rust_decimal::Decimal;
 
 use super::sent::Sent;
-use super::{SLIPS_THROUGH, changed};
+use super::{OVERRULED, SLIPS_THROUGH, changed};
 
 /// When a reply comes whose quote states no time.
 const SOME_FRIDAY: &str = "2026-11-20T14:31:00Z";
@@ -71,13 +71,19 @@ impl Company {
         if wrong.as_ref() == Ok(&right) && sent.rate.right == sent.rate.said {
             return Err("it changes nothing".to_owned());
         }
+        let (last, book) = (right.price.clone(), [right.bid, right.ask]);
         let right = self.outcome(&call, right, sent.rate.right);
-        let verdict = self.verdict(&call, &right, right.clone())?;
+        let (verdict, _) = self.verdict(&call, &right, right.clone())?;
         if verdict != Verdict::Used {
             return Err(format!("without the mistake: {verdict:?}"));
         }
         match wrong {
-            Ok(wrong) => Ok(place(self.verdict(&call, &right, self.outcome(&call, wrong, sent.rate.said))?)),
+            Ok(wrong) => {
+                let only_last_differs = [wrong.bid, wrong.ask] == book && wrong.price != last;
+                let (verdict, read) = self.verdict(&call, &right, self.outcome(&call, wrong, sent.rate.said))?;
+                let is_overruled = verdict == Verdict::Used && read != Some(Basis::Last) && only_last_differs;
+                Ok(if is_overruled { OVERRULED.to_owned() } else { place(verdict) })
+            }
             Err(error) => Ok(format!("reading / {}", error.reason())),
         }
     }
@@ -90,7 +96,8 @@ impl Company {
         let quoted = source.settings.examples.iter().find_map(|example| {
             let is_it = |text: &str| Symbol::parse(text).as_ref() == Ok(&route.asked);
             let expected = example.expect.iter().find(|one| one.error.is_none() && is_it(&one.symbol))?;
-            Some((example, expected.observed_at.as_deref().unwrap_or(SOME_FRIDAY)))
+            let stated = expected.book_at.as_deref().or(expected.observed_at.as_deref());
+            Some((example, stated.unwrap_or(SOME_FRIDAY)))
         });
         let (example, observed_at) = quoted.ok_or("no example quotes that")?;
         let now = observed_at.parse::<Timestamp>().unwrap() + A_MOMENT + SignedDuration::from_hours(sent.hours_later);
@@ -104,7 +111,7 @@ impl Company {
             Outcome { origin, symbol: call.route.asked.clone(), quote: Some(quote), failure: None, derivation: None };
         let rates = call.route.rates.iter();
         let rates = rates.map(|way| (way.symbol.clone(), Arc::new(self.rate(way, rate, call.now)))).collect();
-        derive(&call.symbol, &call.route, outcome, &rates)
+        derive(&call.symbol, &call.route, outcome, &rates, &self.settings.rule(&call.route.asked, None))
     }
 
     /// A rate on which all its sources agree.
@@ -118,7 +125,7 @@ impl Company {
     ///
     /// # Errors
     /// There is no price, or one that is farther off than the honest ones.
-    fn verdict(&self, call: &Call<'_>, right: &Outcome, tried: Outcome) -> Result<Verdict, String> {
+    fn verdict(&self, call: &Call<'_>, right: &Outcome, tried: Outcome) -> Result<(Verdict, Option<Basis>), String> {
         let quote = right.quote.clone().unwrap();
         // where primaries suffice, no reference is looked at
         let role = right.origin.role;
@@ -129,7 +136,10 @@ impl Company {
         let judged = |name: &str| price.quotes.iter().find(|judged| judged.outcome.origin.source == name).unwrap();
         let [lowest, highest] = HONEST.map(|(name, _)| judged(name).price);
         match &price.folded {
-            Some(folded) if (lowest..=highest).contains(&Some(folded.price)) => Ok(judged(call.source.name()).verdict),
+            Some(folded) if (lowest..=highest).contains(&Some(folded.price)) => {
+                let tried = judged(call.source.name());
+                Ok((tried.verdict, tried.basis))
+            }
             _ => Err(format!("the price is not the honest one: {:?}: {:?}", price.status, price.detail)),
         }
     }
@@ -141,6 +151,7 @@ impl Call<'_> {
             status: self.example.status,
             body: body.as_bytes().to_vec(),
             retry_after: None,
+            redirect: None,
             date: None,
             received_at: self.now,
             latency: Duration::ZERO,

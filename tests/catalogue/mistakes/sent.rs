@@ -1,7 +1,7 @@
 //! Mistakes in what providers send to descriptions that are right. No example can notice those.
 
 use super::Kind::{self, Currency, Inverted, Rate, Scaled, Sign, Swapped, Symbol, Time};
-use super::{Changes, SLIPS_THROUGH};
+use super::{Changes, OVERRULED, SLIPS_THROUGH};
 
 /// A mistake in what a provider sends.
 pub(super) struct Sent {
@@ -53,7 +53,7 @@ impl Sent {
 // what nobody notices, in the words of the README
 const OTHER_PRICE: &str = "another price of the market within `outlier_beyond`: the bid, the open, the close before";
 const OTHER_SYMBOL: &str = "something else that costs nearly as much: tethers for dollars, one share class for another";
-const OLD_PRICE: &str = "an old price within `outlier_beyond`, from a source that states no time";
+const OLD_PRICE: &str = "an old price within `outlier_beyond`, from a source that states neither a time nor a book";
 const TIME: &str = "a time that is wrong by less than `usable_for` and the source's `lag`";
 const TIME_AT_NIGHT: &str = "a time that is wrong by less than 12 hours, while the market is closed";
 const SESSION: &str = "a wrong session";
@@ -64,7 +64,7 @@ const RATE: &str = "a rate near 1 that is the wrong way round";
 /// Every one of them, kind by kind.
 #[rustfmt::skip]
 pub(super) const SENT: &[Sent] = &[
-    sent(("binance", "BTC-USDT", Swapped), OTHER_PRICE, SLIPS_THROUGH, &[
+    sent(("binance", "BTC-USDT", Swapped), "the average of the day for the price", OVERRULED, &[
         (r#"lastPrice":"6705.92000000"#, r#"lastPrice":"6786.67321489"#),
     ]),
     sent(("bitstamp", "BTC-USD", Swapped), OTHER_PRICE, SLIPS_THROUGH, &[(r#"last":"38505.12"#, r#"last":"38498.97"#)]),
@@ -76,15 +76,18 @@ pub(super) const SENT: &[Sent] = &[
     sent(("gate", "BTC-USDT", Swapped), BOOK, SLIPS_THROUGH, &[
         ("lowest_ask", "highest_bid"), ("highest_bid", "lowest_ask"),
     ]),
+    sent(("kraken", "ETH-USD", Time), BOOK, SLIPS_THROUGH, &[
+        (r#""a":["3338.95000""#, r#""a":["3310.13000""#), (r#""b":["3338.94000""#, r#""b":["3310.12000""#),
+    ]),
     sent(("okx", "NEAR-USDT", Swapped), VOLUME, SLIPS_THROUGH, &[("volCcy24h", "vol24h"), ("vol24h", "volCcy24h")]),
     sent(("nasdaq", "ADBE", Swapped), SESSION, SLIPS_THROUGH, &[("Pre-Market", "Open")]),
     sent(("alpaca-crypto", "BTC-USD", Swapped), "bid and ask of a bare book", "admission / invalid_price", &[
         (r#""bp":"#, r#""ap":"#), (r#""ap":"#, r#""bp":"#),
     ]),
-    sent(("bybit", "BTC-USDT", Swapped), "the size of the bid for the price", "outlier", &[
+    sent(("bybit", "BTC-USDT", Swapped), "the size of the bid for the price", OVERRULED, &[
         (r#""lastPrice":"25838""#, r#""lastPrice":"3.826184""#),
     ]),
-    sent(("cryptocom", "BTC-USDT", Swapped), "the volume for the price", "outlier", &[
+    sent(("cryptocom", "BTC-USDT", Swapped), "the volume for the price", OVERRULED, &[
         (r#""a":"#, r#""v":"#), (r#""v":"#, r#""a":"#),
     ]),
     sent(("marketstack", "AAPL", Swapped), "the dividend for the close", "admission / invalid_price", &[
@@ -94,7 +97,7 @@ pub(super) const SENT: &[Sent] = &[
 
     sent(("currencyapi", "USD-EUR", Inverted), "dollars per euro", "outlier", &[("0.91234", "1.096083")]),
     sent(("ecb", "EUR-JPY", Inverted), "euros per yen", "outlier", &[("127.26", "0.0078579")]),
-    sent(("kucoin", "AMPL-BTC", Inverted), "coins per bitcoin", "outlier", &[
+    sent(("kucoin", "AMPL-BTC", Inverted), "coins per bitcoin", OVERRULED, &[
         (r#""last":"0.00018416""#, r#""last":"5430.06""#),
     ]),
     sent(("openexchangerates", "USD-GBP", Inverted), "dollars per pound", "outlier", &[("0.743923", "1.344225")]),
@@ -108,7 +111,7 @@ pub(super) const SENT: &[Sent] = &[
     sent(("blockchain_info", "BTC-AUD", Scaled), "thousands", "outlier", &[
         (r#""last":90098.69,"buy""#, r#""last":90.09869,"buy""#),
     ]),
-    sent(("htx", "BTC-USDT", Scaled), "hundred millionths", "outlier", &[
+    sent(("htx", "BTC-USDT", Scaled), "hundred millionths", OVERRULED, &[
         (r#""close":9468.9"#, r#""close":946890000000.0"#),
     ]),
     sent(("nasdaq", "BKNG", Scaled), "a point for the comma of the thousands", "outlier", &[("$2,431.18", "$2.43118")]),
@@ -124,11 +127,16 @@ pub(super) const SENT: &[Sent] = &[
     sent(("finnhub", "AAPL", Time), TIME, SLIPS_THROUGH, &[("1636322400", "1636321500")]),
     sent(("ecb", "EUR-USD", Time), TIME, SLIPS_THROUGH, &[("2021-01-08", "2021-01-07")]),
     sent(("yahoo", "TSLA", Time), TIME_AT_NIGHT, SLIPS_THROUGH, &[("1726257600", "1726243200")]).hours_later(40),
-    sent(("kraken", "ETH-USD", Time), OLD_PRICE, SLIPS_THROUGH, &[(r#""c":["3338.08000""#, r#""c":["3310.12909""#)]),
-    sent(("kraken", "ETH-USD", Time), "an old price, and no time", "outlier", &[
+    sent(("blockchain_info", "BTC-AUD", Time), OLD_PRICE, SLIPS_THROUGH, &[
+        (r#""last":90098.69,"buy""#, r#""last":89544.02,"buy""#),
+    ]),
+    sent(("kraken", "ETH-USD", Time), "an old price beside a book of now", OVERRULED, &[
+        (r#""c":["3338.08000""#, r#""c":["3310.12909""#),
+    ]),
+    sent(("kraken", "ETH-USD", Time), "an old price, and no time", OVERRULED, &[
         (r#""c":["3338.08000""#, r#""c":["3518.43000""#),
     ]),
-    sent(("binance", "BTC-USDT", Time), "seconds for milliseconds", "admission / stale", &[
+    sent(("binance", "BTC-USDT", Time), "seconds for milliseconds", "reading / malformed", &[
         (r#"closeTime":1586991278494"#, r#"closeTime":1586991278"#),
     ]),
     sent(("binance", "BTC-USDT", Time), "nanoseconds for milliseconds", "reading / malformed", &[
@@ -193,11 +201,11 @@ pub(super) const SENT: &[Sent] = &[
     ]),
 
     sent(("mexc", "BTC-USDT", Sign), BOOK, SLIPS_THROUGH, &[(r#""46260.38""#, r#""-46260.38""#)]),
-    sent(("bitfinex", "SHIB-USD", Sign), "an exponent without its minus", "outlier", &[("7.31e-06", "7.31e06")]),
+    sent(("bitfinex", "SHIB-USD", Sign), "an exponent without its minus", OVERRULED, &[("7.31e-06", "7.31e06")]),
     sent(("blockchain_info", "BTC-ARS", Sign), "an exponent with a minus", "outlier", &[
         (r#""last":9.083198811E7"#, r#""last":9.083198811E-7"#),
     ]),
-    sent(("htx", "HBC-BTC", Sign), "an exponent without its minus", "outlier", &[
+    sent(("htx", "HBC-BTC", Sign), "an exponent without its minus", OVERRULED, &[
         (r#""close":5.175E-5"#, r#""close":5.175E5"#),
     ]),
     sent(("bitstamp", "BTC-USD", Sign), "a minus before the price", "admission / invalid_price", &[

@@ -1,7 +1,11 @@
 //! What people who do this job have met: wrong labels, old trades, dead markets, refusals that are misread. Each case runs
 //! through the real program against a vendor on loopback, and has its right price or an honest refusal.
 
+mod bodies;
+mod book;
+mod clock;
 mod failures;
+mod refusals;
 
 use std::net::SocketAddr;
 
@@ -15,7 +19,8 @@ pub(crate) struct Town {
     pub(crate) vendors: Upstream,
     /// Where the program listens.
     pub(crate) address: SocketAddr,
-    _program: Program,
+    /// The program itself.
+    pub(crate) program: Program,
 }
 
 impl Town {
@@ -25,7 +30,7 @@ impl Town {
         let vendors = Upstream::new(script);
         let configuration = configuration.replace("VENDORS", &vendors.address.to_string());
         let (program, address) = Program::serve(&Configuration::new(&configuration), &[]);
-        Town { vendors, address, _program: program }
+        Town { vendors, address, program }
     }
 
     /// Own sources of a class that reply with what the table says, each as [`own`] describes it. A source that the table

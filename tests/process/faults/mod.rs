@@ -12,8 +12,10 @@
 //! | | | process::faults::outages::each_kind_of_breaking_counts_once_per_call |
 //! | 5 | a body is shorter than announced | process::faults::connections::a_reply_that_ends_before_its_announced_length_is_a_broken_connection |
 //! | 6 | a body of 100 MB | process::faults::replies::a_reply_that_is_too_long_is_cut_at_the_limit_and_not_asked_for_again |
-//! | 7 | a compressed bomb | process::faults::replies::a_compressed_body_nobody_asked_for_is_not_unpacked |
-//! | 8 | a web page | process::faults::replies::a_web_page_is_never_taken_for_data_even_if_data_is_in_it |
+//! | 7 | a compressed bomb | process::faults::replies::a_small_body_that_unpacks_to_megabytes_is_cut_at_the_limit_whether_its_header_names_it_or_not |
+//! | | | process::cases::bodies::a_body_that_cannot_be_unpacked_costs_one_quote |
+//! | | | source::fetch::encoding::any_bytes_under_any_name_are_a_failure_or_a_body_within_the_limit |
+//! | 8 | a web page | process::faults::replies::a_web_page_is_never_taken_for_data_even_if_data_is_in_it_and_whatever_it_is_called |
 //! | 9 | a 429 | process::faults::replies::a_429_is_not_asked_again_before_the_time_it_names |
 //! | | | process::faults::outages::a_vendor_that_names_two_seconds_is_not_called_for_two_seconds_and_then_once |
 //! | 10 | a 429 with an absurd time | source::cooldown::a_429_is_kept_to_and_else_doubles |

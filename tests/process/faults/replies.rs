@@ -1,7 +1,11 @@
 //! Replies that are late, cut, too long, or no replies at all.
 
+use std::io::Write;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
 
 use super::Market;
 use crate::support::{After, Upstream, rows, until};
@@ -98,19 +102,29 @@ fn max_body_is_the_longest_reply_that_is_read() {
 }
 
 #[test]
-fn a_compressed_body_nobody_asked_for_is_not_unpacked() {
-    let market = Market::of(Upstream::new(|call| {
-        assert!(!call.head.to_ascii_lowercase().contains("accept-encoding"), "{}", call.head);
-        call.reply(200, "Content-Type: application/json\r\nContent-Encoding: gzip\r\n", "\u{1f}\u{b}\u{8}")
-    }));
-    market.assert_failed("malformed", "");
+fn a_small_body_that_unpacks_to_megabytes_is_cut_at_the_limit_whether_its_header_names_it_or_not() {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(&vec![b' '; 50_000_000]).unwrap();
+    let bomb = encoder.finish().unwrap();
+    for header in ["Content-Encoding: gzip\r\n", "Content-Encoding: deflate, gzip\r\n", ""] {
+        let bomb = bomb.clone();
+        let market = Market::of(Upstream::new(move |call| {
+            let length = bomb.len();
+            call.raw(&format!("HTTP/1.1 200 OK\r\n{header}Content-Length: {length}\r\n\r\n"));
+            call.bytes(&bomb);
+            After::Keep
+        }));
+        market.assert_failed("too_large", "max_body = 262144 bytes");
+        assert_eq!(market.faulty.calls(), 1, "{header}");
+    }
 }
 
 #[test]
-fn a_web_page_is_never_taken_for_data_even_if_data_is_in_it() {
-    for kind in ["text/html", "text/html; charset=utf-8", "TEXT/HTML", "application/xhtml+xml"] {
-        let headers = format!("Content-Type: {kind}\r\n");
-        let market = Market::of(Upstream::new(move |call| call.reply(200, &headers, TEMPTING)));
+fn a_web_page_is_never_taken_for_data_even_if_data_is_in_it_and_whatever_it_is_called() {
+    let page = format!("\r\n<!-- cached -->\n<!DOCTYPE HTML><html><script>{TEMPTING}</script></html>");
+    for kind in ["text/html", "application/json", "text/csv; charset=utf-8"] {
+        let (headers, page) = (format!("Content-Type: {kind}\r\n"), page.clone());
+        let market = Market::of(Upstream::new(move |call| call.reply(200, &headers, &page)));
         market.assert_failed("malformed", "web page");
         assert_eq!(market.faulty.calls(), 1, "{kind}");
     }

@@ -198,9 +198,14 @@ impl Call<'_> {
         self.reply(200, "Content-Type: application/json\r\n", body)
     }
 
-    /// Bytes as they are. That the client has left is no concern of a vendor's.
-    pub(crate) fn raw(&mut self, bytes: &str) {
-        let _ = self.stream.write_all(bytes.as_bytes());
+    /// Text as it is. That the client has left is no concern of a vendor's.
+    pub(crate) fn raw(&mut self, text: &str) {
+        self.bytes(text.as_bytes());
+    }
+
+    /// The same with bytes that need not be text.
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) {
+        let _ = self.stream.write_all(bytes);
     }
 
     /// Says nothing, and waits until the client leaves.

@@ -2,6 +2,11 @@
 
 use super::*;
 
+/// A table as a file says it.
+pub(in crate::settings::source) fn table(text: &str) -> SourceTable {
+    toml::from_str(text).unwrap()
+}
+
 #[test]
 fn what_a_table_leaves_out_is_the_one_below() {
     let user: SourceTable = toml::from_str("timeout = \"800ms\"\nlimits = [\"1/s\"]").unwrap();

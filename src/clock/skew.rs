@@ -1,0 +1,257 @@
+//! Judges this machine's clock by other machines' clocks.
+//!
+//! With a slow clock every quote is `future`, with a fast one every quote is `stale`, and either looks as if the sources
+//! were at fault. There are two kinds of evidence:
+//!
+//! - **Dates.** Every HTTP server states its own time in the `Date` header of a reply. Three hosts of different vendors that
+//!   are all off to one side, by nearly the same, outweigh this one machine. A single host that agrees with it does not let
+//!   it be judged at all.
+//! - **Times in quotes**, only if they lie ahead, and only if no host's date agrees with this machine: a time that lies behind
+//!   is what a closed or delayed market looks like, and some vendors state the end of a minute that has not ended yet.
+//!
+//! Nothing is corrected by this. It explains prices that are missing, and says what to mend.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::Moment;
+
+/// A clock that is no farther off than this is right.
+const RIGHT: SignedDuration = SignedDuration::from_secs(5);
+/// A clock that was judged to be off is right again only within this; or one that is off by 5 s would be off and right in turn.
+const RIGHT_AGAIN: SignedDuration = SignedDuration::from_secs(3);
+/// So many witnesses are needed.
+const ENOUGH: usize = 3;
+/// The dates of several hosts lie within this of one another. A date is up to a second old when it is sent, and was sent at
+/// some time while the reply was waited for.
+const DATES_AGREE: SignedDuration = SignedDuration::from_secs(3);
+/// The times that several sources state lie within this of one another.
+const TIMES_AGREE: SignedDuration = SignedDuration::from_secs(2);
+/// A date is cut to the second: on average it is half a second late.
+const HALF_A_SECOND: SignedDuration = SignedDuration::from_millis(500);
+/// When a slower reply was dated is too uncertain.
+const QUICK: Duration = Duration::from_secs(2);
+/// Readings are kept for so long: sources that are asked rarely are witnesses too.
+const KEPT: Duration = Duration::from_secs(3600);
+/// Of the times that a source states within this, only the newest is looked at: the others are of symbols that trade less.
+const NEWEST_OF: Duration = Duration::from_secs(60);
+/// If wall clock and monotonic clock differ by more than this over a while, the wall clock was set meanwhile, or the machine
+/// was suspended.
+const STEPPED: Duration = Duration::from_secs(1);
+
+/// Names that end so are given within one network only.
+const NEAR: [&str; 5] = [".localhost", ".local", ".internal", ".lan", ".home.arpa"];
+
+/// How far this machine's clock seems to be off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Skew {
+    /// How far the others' clocks are ahead of this machine's; less than zero if they are behind.
+    pub ahead: SignedDuration,
+    /// How many witnesses say so.
+    pub witnesses: usize,
+    /// What they say it by.
+    pub evidence: Evidence,
+}
+
+/// By what a clock is judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Evidence {
+    /// The `Date` headers of hosts.
+    Dates,
+    /// The times that sources state in their quotes.
+    Times,
+}
+
+/// What other machines have said about the time, at most one date and one time for each account.
+#[derive(Debug, Default)]
+pub struct Witnesses {
+    by_account: BTreeMap<String, Witness>,
+    judged: bool,
+}
+
+#[derive(Debug, Default)]
+struct Witness {
+    date: Option<(Host, Reading)>,
+    time: Option<Reading>,
+}
+
+/// A host that dates its replies.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Host {
+    name: String,
+    /// Whether it may well be this machine, with this machine's clock.
+    is_near: bool,
+}
+
+/// How far another clock was ahead of this machine's.
+#[derive(Clone, Copy, Debug)]
+struct Reading {
+    ahead: SignedDuration,
+    at: Moment,
+}
+
+impl Host {
+    /// The host of a URL. On this machine and in private networks each port is a host of its own: a proxy there passes on the
+    /// dates of another vendor at each.
+    pub fn new(name: &str, port: Option<u16>) -> Self {
+        let is_near = match name.trim_matches(['[', ']']).parse() {
+            Ok(IpAddr::V4(address)) => address.is_loopback() || address.is_private() || address.is_link_local(),
+            Ok(IpAddr::V6(address)) => address.is_loopback() || address.is_unique_local(),
+            Err(_) => !name.contains('.') || NEAR.iter().any(|suffix| name.ends_with(suffix)),
+        };
+        let name = match port.filter(|_| is_near) {
+            Some(port) => format!("{name}:{port}"),
+            None => name.to_owned(),
+        };
+        Host { name, is_near }
+    }
+}
+
+impl Witnesses {
+    /// Takes in the date of a reply from an account's host to a request that was sent at one moment, and whose head came at
+    /// another.
+    pub fn hear_date(&mut self, account: &str, host: Host, date: Timestamp, sent: Moment, received: Moment) {
+        let took = received.monotonic.saturating_duration_since(sent.monotonic);
+        if took > QUICK || has_stepped(sent, received) {
+            return;
+        }
+        let sent_back = received.wall.saturating_sub(took / 2).unwrap_or(received.wall);
+        let ahead = date.duration_since(sent_back).saturating_add(HALF_A_SECOND);
+        self.witness(account).date = Some((host, Reading { ahead, at: received }));
+    }
+
+    /// Takes in the newest time that an account's reply states in its quotes.
+    pub fn hear_time(&mut self, account: &str, time: Timestamp, received: Moment) {
+        let reading = Reading { ahead: time.duration_since(received.wall), at: received };
+        let known = &mut self.witness(account).time;
+        let is_newer = known.is_none_or(|known| reading.ahead >= known.ahead || !known.holds(received, NEWEST_OF));
+        if is_newer {
+            *known = Some(reading);
+        }
+    }
+
+    /// How far the clock is off, if enough witnesses say so; and whether that is news.
+    pub fn judge(&mut self, now: Moment) -> (Option<Skew>, bool) {
+        let right = if self.judged { RIGHT_AGAIN } else { RIGHT };
+        let skew = self.skew(right, now);
+        let was = std::mem::replace(&mut self.judged, skew.is_some());
+        (skew, was != self.judged)
+    }
+
+    fn witness(&mut self, account: &str) -> &mut Witness {
+        self.by_account.entry(account.to_owned()).or_default()
+    }
+
+    fn skew(&self, right: SignedDuration, now: Moment) -> Option<Skew> {
+        let dates = self.dates(right, now);
+        if dates.iter().any(|ahead| ahead.abs() <= right) {
+            return None;
+        }
+        of_dates(dates).or_else(|| self.of_times(right, now))
+    }
+
+    /// How far each host's date is ahead: one for each, the newest. That a clock which may be this machine's agrees with it
+    /// says nothing.
+    fn dates(&self, right: SignedDuration, now: Moment) -> Vec<SignedDuration> {
+        let mut by_host: BTreeMap<&Host, Reading> = BTreeMap::new();
+        let dates = self.by_account.values().filter_map(|witness| witness.date.as_ref());
+        for (host, reading) in dates.filter(|(_, reading)| reading.holds(now, KEPT)) {
+            if host.is_near && reading.ahead.abs() <= right {
+                continue;
+            }
+            let newest = by_host.entry(host).or_insert(*reading);
+            if newest.at.monotonic < reading.at.monotonic {
+                *newest = *reading;
+            }
+        }
+        by_host.into_values().map(|reading| reading.ahead).collect()
+    }
+
+    /// By the times in quotes: the accounts that agree with one another must outnumber those that do not, delayed ones aside.
+    fn of_times(&self, right: SignedDuration, now: Moment) -> Option<Skew> {
+        let readings = self.by_account.values().filter_map(|witness| witness.time).filter(|time| time.holds(now, KEPT));
+        let mut times: Vec<SignedDuration> =
+            readings.map(|reading| reading.ahead).filter(|ahead| *ahead >= -right).collect();
+        times.sort_unstable();
+        let all = times.len();
+        let agreeing = (0..all).map(|first| {
+            let from = times.get(first..).unwrap_or_default();
+            let count = from.iter().take_while(|time| **time - from[0] <= TIMES_AGREE).count();
+            from.get(..count).unwrap_or_default()
+        });
+        let agreeing = agreeing.max_by_key(|agreeing| agreeing.len())?;
+        let is_ahead = agreeing.first().is_some_and(|ahead| *ahead > right);
+        (is_ahead && agreeing.len() >= ENOUGH && agreeing.len() * 2 > all).then(|| Skew {
+            ahead: middle(agreeing),
+            witnesses: agreeing.len(),
+            evidence: Evidence::Times,
+        })
+    }
+}
+
+/// By dates of which none is right.
+fn of_dates(mut dates: Vec<SignedDuration>) -> Option<Skew> {
+    dates.sort_unstable();
+    let (lowest, highest) = (*dates.first()?, *dates.last()?);
+    let agree = lowest.is_positive() == highest.is_positive() && highest - lowest <= DATES_AGREE;
+    (agree && dates.len() >= ENOUGH).then(|| Skew {
+        ahead: middle(&dates),
+        witnesses: dates.len(),
+        evidence: Evidence::Dates,
+    })
+}
+
+/// The middle one of several, in order.
+fn middle(sorted: &[SignedDuration]) -> SignedDuration {
+    sorted.get(sorted.len() / 2).copied().unwrap_or_default()
+}
+
+/// Whether the wall clock was set between two moments, or the machine was suspended.
+fn has_stepped(before: Moment, after: Moment) -> bool {
+    let waited = after.monotonic.saturating_duration_since(before.monotonic);
+    let waited = SignedDuration::try_from(waited).unwrap_or(SignedDuration::MAX);
+    let by_the_wall = after.wall.duration_since(before.wall);
+    by_the_wall.saturating_sub(waited).unsigned_abs() > STEPPED
+}
+
+impl Reading {
+    /// Whether it is no older than this, and this machine's clock has gone on undisturbed since.
+    fn holds(&self, now: Moment, kept: Duration) -> bool {
+        now.monotonic.saturating_duration_since(self.at.monotonic) <= kept && !has_stepped(self.at, now)
+    }
+}
+
+impl Skew {
+    /// The present by the others' clocks.
+    pub fn corrected(&self, now: Timestamp) -> Timestamp {
+        now.saturating_add(self.ahead).unwrap_or(now)
+    }
+
+    /// Who says so.
+    pub fn witnesses(&self) -> String {
+        match self.evidence {
+            Evidence::Dates => format!("the dates in the replies of {} hosts say so", self.witnesses),
+            Evidence::Times => format!("the times that {} sources state say so", self.witnesses),
+        }
+    }
+}
+
+impl fmt::Display for Skew {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let way = if self.ahead.is_positive() { "slow" } else { "fast" };
+        let by = self.ahead.unsigned_abs() + Duration::from_millis(500);
+        let (figure, unit) = match by.as_secs() {
+            seconds @ ..120 => (seconds, "s"),
+            seconds @ 120..7_200 => (seconds / 60, "min"),
+            seconds => (seconds / 3_600, "h"),
+        };
+        write!(f, "this machine's clock seems to be {figure} {unit} {way}")
+    }
+}
+
+#[cfg(test)]
+mod tests;

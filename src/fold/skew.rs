@@ -1,0 +1,99 @@
+//! Says where this machine's own clock may be why a price is missing or old.
+
+use jiff::Timestamp;
+
+use super::{Exclusion, Judged, Price, Verdict, age};
+use crate::clock;
+use crate::clock::skew::Skew;
+
+impl Price {
+    /// The price whose sentence also names this machine's clock, if that seems to be off by so much and a quote was left out
+    /// for its age which would not have been by the right time. Nothing else changes: what is refused stays refused.
+    pub fn with_skew(mut self, skew: Skew) -> Self {
+        if let Some(detail) = self.detail.take() {
+            let named = if is_affected(&self, skew) { format!("{detail}; {skew}") } else { detail };
+            self.detail = Some(named);
+        }
+        self
+    }
+}
+
+/// Whether the clock may have cost the price a quote, or a rate of it.
+fn is_affected(price: &Price, skew: Skew) -> bool {
+    let rate = price.conversion.as_ref().and_then(|conversion| conversion.rate.as_ref());
+    let derivations = price.quotes.iter().filter_map(|judged| judged.outcome.derivation.as_ref());
+    let mut rates = derivations.flat_map(|derivation| &derivation.rates).map(|rate| &rate.price).chain(rate);
+    let right = skew.corrected(price.as_of);
+    price.quotes.iter().any(|judged| is_misjudged(judged, price, right)) || rates.any(|rate| is_affected(rate, skew))
+}
+
+/// Whether a quote was left out for its age, or let in as an old one, though by the right time it is young enough.
+fn is_misjudged(judged: &Judged, price: &Price, right: Timestamp) -> bool {
+    let Some(quote) = &judged.outcome.quote else { return false };
+    let states_a_time = quote.observed_at.or(quote.book_at).is_some();
+    let is_out = match judged.verdict {
+        Verdict::Excluded(Exclusion::Future | Exclusion::Stale) => true,
+        // of a used quote only an old one says anything
+        Verdict::Used => judged.detail.is_some(),
+        Verdict::Excluded(_) | Verdict::Failed => false,
+    };
+    let age_then = clock::age(right, age::time_of(quote));
+    let usable_for = age::usable_for(&price.rule, &judged.outcome.origin);
+    states_a_time
+        && is_out
+        && !age::is_future(quote, right)
+        && age_then <= usable_for
+        && price.rule.max_age.is_none_or(|max_age| age_then <= max_age)
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use super::*;
+    use crate::clock::skew::Evidence;
+    use crate::fold::testing::{equity, fold, rule, says, says_at};
+
+    fn skew(seconds: i64) -> Skew {
+        Skew { ahead: SignedDuration::from_secs(seconds), witnesses: 3, evidence: Evidence::Dates }
+    }
+
+    fn detail(price: Price, seconds: i64) -> String {
+        price.with_skew(skew(seconds)).detail.unwrap_or_default()
+    }
+
+    #[test]
+    fn quotes_that_are_only_future_by_a_slow_clock_are_explained_by_it() {
+        let price = || fold("BTC-USD", [says_at("alpha", "1", -30), says_at("beta", "1", -30)], &rule());
+        assert!(
+            detail(price(), 30).ends_with("; this machine's clock seems to be 30 s slow"),
+            "{}",
+            detail(price(), 30)
+        );
+        // by the right time they would still lie ahead, or be too old
+        for seconds in [20, -30, 95] {
+            assert!(!detail(price(), seconds).contains("clock seems"), "{seconds}");
+        }
+    }
+
+    #[test]
+    fn quotes_that_are_only_stale_by_a_fast_clock_are_explained_by_it() {
+        let price = || fold("BTC-USD", [says_at("alpha", "1", 90), says_at("beta", "1", 90)], &rule());
+        assert!(
+            detail(price(), -40).ends_with("; this machine's clock seems to be 40 s fast"),
+            "{}",
+            detail(price(), -40)
+        );
+        for seconds in [-20, 40, -100] {
+            assert!(!detail(price(), seconds).contains("clock seems"), "{seconds}");
+        }
+    }
+
+    #[test]
+    fn a_price_that_is_well_and_one_that_lacks_something_else_are_left_alone() {
+        let well = fold("BTC-USD", [says("alpha", "1"), says("beta", "1"), says_at("gamma", "1", -30)], &rule());
+        assert_eq!(well.clone().with_skew(skew(30)), well);
+        let lone = fold("AAPL", [says("alpha", "1")], &equity());
+        assert_eq!(lone.clone().with_skew(skew(30)), lone);
+    }
+}

@@ -1,0 +1,86 @@
+//! Reads the form of `POST /prices`: no longer than its symbols need, and in no more time than a request's head gets.
+
+use std::error::Error;
+use std::time::Duration;
+
+use axum::body::{Body, HttpBody, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use axum::http::{HeaderMap, Method};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http_body_util::{LengthLimitError, Limited};
+use tokio::time::timeout;
+
+use super::problem::Problem;
+
+/// The path that takes a form.
+pub(super) const PATH: &str = "/prices";
+
+/// How long a form may take to arrive, from the end of the request's head.
+pub(super) const TIME: Duration = Duration::from_secs(5);
+
+/// No request but one with a form needs a body, but clients that send a small one do no harm.
+pub(super) const LONGEST_ELSEWHERE: usize = 1024;
+
+const MEDIA_TYPE: &[u8] = b"application/x-www-form-urlencoded";
+
+/// Whether a request brings its parameters in its body.
+pub(super) fn is_in(request: &Request) -> bool {
+    request.method() == Method::POST && request.uri().path() == PATH
+}
+
+/// The layer that bounds every body: announced lengths are refused here, a body without one fails whoever reads too much of
+/// it.
+pub(super) async fn bound(State(longest): State<usize>, request: Request, next: Next) -> Response {
+    let longest = if is_in(&request) { longest } else { LONGEST_ELSEWHERE };
+    let announced = usize::try_from(request.body().size_hint().lower()).unwrap_or(usize::MAX);
+    if announced > longest {
+        return Problem::BodyTooLarge { longest }.into_response();
+    }
+    next.run(request.map(|body| Body::new(Limited::new(body, longest)))).await
+}
+
+/// The form that a request brings, of `longest` bytes at most.
+///
+/// A query beside it is refused: which of the two holds, nobody could tell from the answer.
+pub(super) async fn read(request: Request, longest: usize) -> Result<String, Problem> {
+    if !says_form(request.headers()) {
+        return Err(Problem::UnsupportedMediaType);
+    }
+    if request.uri().query().is_some_and(|query| !query.is_empty()) {
+        return Err(Problem::bad_query(
+            "query",
+            "a POST has its parameters in the form; leave the query of its URL out",
+        ));
+    }
+    let bytes = timeout(TIME, to_bytes(request.into_body(), longest)).await.map_err(|_| Problem::SlowBody)?;
+    let bytes = bytes.map_err(|error| {
+        if is_too_long(&error) {
+            Problem::BodyTooLarge { longest }
+        } else {
+            Problem::bad_query("form", "the form broke off before its end")
+        }
+    })?;
+    String::from_utf8(bytes.into()).map_err(|_| Problem::bad_query("form", "the form is not in UTF-8"))
+}
+
+fn says_form(headers: &HeaderMap) -> bool {
+    let is_plain = headers.get_all(CONTENT_ENCODING).iter().all(|coding| coding.as_bytes() == b"identity");
+    let mut kinds = headers.get_all(CONTENT_TYPE).iter();
+    let (Some(kind), None) = (kinds.next(), kinds.next()) else { return false };
+    // what follows a semicolon means nothing for this type
+    let kind = kind.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
+    is_plain && kind.trim_ascii().eq_ignore_ascii_case(MEDIA_TYPE)
+}
+
+fn is_too_long(error: &axum::Error) -> bool {
+    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if error.is::<LengthLimitError>() {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}

@@ -1,0 +1,136 @@
+//! Undoes what `Content-Encoding` did to a body.
+//!
+//! A body is unpacked as its header says. Where its first bytes show another format, or show one though the header names
+//! none, they are believed: files that were packed long ago are often served without a word, and `deflate` has always meant
+//! two things. A body that is plain text although the header says that it is packed was unpacked by a proxy on the way, and
+//! is read as it stands.
+//!
+//! Nothing here holds more than the limit of what was unpacked, one step, and a window: 16 MiB for brotli, 8 MiB or the
+//! limit for zstd, 32 KiB for the others.
+
+mod decoders;
+
+use reqwest::header::{CONTENT_ENCODING, HeaderMap};
+
+/// What replies are asked for in.
+pub(super) const ACCEPTED: &str = "gzip, deflate, br, zstd";
+
+/// How many times over a body may be packed. One that unpacks to itself would never end.
+const MOST_LAYERS: usize = 3;
+
+/// A format that a body can be packed in, as `Content-Encoding` names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Coding {
+    /// `gzip`: RFC 1952, one member or several.
+    Gzip,
+    /// `deflate`: by RFC 9110 the zlib format (RFC 1950), but some servers send the bare one within it (RFC 1951).
+    Deflate,
+    /// `br`: RFC 7932.
+    Brotli,
+    /// `zstd`: RFC 8878, one frame or several.
+    Zstd,
+    /// Anything else.
+    Other(String),
+}
+
+/// Why a body cannot be unpacked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum DecodeError {
+    /// Unpacked, it would be longer than allowed.
+    #[error("the reply is longer than allowed")]
+    TooLong,
+    /// It breaks off, or it is not in the format that it should be in.
+    #[error("the reply cannot be unpacked as {coding}: {why}")]
+    Damaged { coding: &'static str, why: String },
+    /// Its format is not one of those that were asked for.
+    #[error("the reply is encoded as {0:?}, which was not asked for ({ACCEPTED})")]
+    Unknown(String),
+    /// It is packed too many times over.
+    #[error("the reply is packed more than {MOST_LAYERS} times over")]
+    TooManyLayers,
+}
+
+/// The codings that a head names, in the order in which they were applied.
+pub(super) fn codings(headers: &HeaderMap) -> Vec<Coding> {
+    let values = headers.get_all(CONTENT_ENCODING).iter();
+    let names = values.flat_map(|value| {
+        let text = String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase();
+        text.split(',').map(|name| name.trim().to_owned()).collect::<Vec<_>>()
+    });
+    names.filter(|name| !matches!(name.as_str(), "" | "identity")).map(Coding::named).collect()
+}
+
+/// Whether a body has to be unpacked at all.
+pub(super) fn is_packed(body: &[u8], codings: &[Coding]) -> bool {
+    !body.is_empty() && (!codings.is_empty() || Coding::shown_by(body).is_some())
+}
+
+/// The body as it was before it was packed; at most `limit` bytes of it.
+///
+/// # Errors
+/// What keeps it from being unpacked.
+pub(super) fn decode(body: &[u8], codings: &[Coding], limit: usize) -> Result<Vec<u8>, DecodeError> {
+    let mut named = codings.to_vec();
+    let mut body = body.to_vec();
+    for _ in 0..=MOST_LAYERS {
+        let Some(coding) = outermost(&mut named, &body) else { return Ok(body) };
+        body = match coding.decode(&body, limit) {
+            Ok(unpacked) => unpacked,
+            Err(DecodeError::Damaged { .. } | DecodeError::Unknown(_)) if is_text(&body) => return Ok(body),
+            Err(error) => return Err(error),
+        };
+    }
+    Err(DecodeError::TooManyLayers)
+}
+
+/// What a body is packed in, as far as its header and its first bytes say.
+fn outermost(named: &mut Vec<Coding>, body: &[u8]) -> Option<Coding> {
+    if body.is_empty() {
+        return None;
+    }
+    match (named.pop(), Coding::shown_by(body)) {
+        // brotli has no first bytes of its own: it may begin like any of the others
+        (Some(Coding::Brotli), _) => Some(Coding::Brotli),
+        (named, shown) => shown.or(named),
+    }
+}
+
+/// Whether a body is text that no packing can have made: UTF-8 without control characters.
+fn is_text(body: &[u8]) -> bool {
+    let is_printed = |c: char| !c.is_control() || matches!(c, '\t' | '\n' | '\r');
+    std::str::from_utf8(body).is_ok_and(|text| text.chars().all(is_printed))
+}
+
+impl Coding {
+    fn named(name: String) -> Self {
+        match name.as_str() {
+            "gzip" | "x-gzip" => Coding::Gzip,
+            "deflate" => Coding::Deflate,
+            "br" => Coding::Brotli,
+            "zstd" => Coding::Zstd,
+            _ => Coding::Other(name),
+        }
+    }
+
+    /// The format that begins with these bytes and that no text and no other format begins with.
+    fn shown_by(body: &[u8]) -> Option<Self> {
+        match body {
+            [0x1f, 0x8b, 8, ..] => Some(Coding::Gzip),
+            [0x28, 0xb5, 0x2f, 0xfd, ..] => Some(Coding::Zstd),
+            _ => None,
+        }
+    }
+
+    fn decode(&self, body: &[u8], limit: usize) -> Result<Vec<u8>, DecodeError> {
+        match self {
+            Coding::Gzip => decoders::gzip(body, limit),
+            Coding::Deflate => decoders::deflate(body, limit),
+            Coding::Brotli => decoders::brotli(body, limit),
+            Coding::Zstd => decoders::zstd(body, limit),
+            Coding::Other(name) => Err(DecodeError::Unknown(name.clone())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,79 @@
+//! Marks what must not be written down, or is too long to be: enough to see that it has changed.
+
+use ring::digest::{Context, SHA256};
+use serde::{Deserialize, Serialize};
+
+/// What the marks of this version begin with.
+const FORM: &str = "sha256:";
+
+/// The first bytes of a SHA-256, which is the same on every machine and in every version of this program.
+///
+/// A state file may also hold the marks of an earlier version, which were numbers. They say nothing: neither that something
+/// has changed nor that it has not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "serde_json::Value")]
+pub struct Mark(String);
+
+impl Mark {
+    /// The mark of some texts, so many bytes long. Where one text ends and the next begins counts.
+    pub fn of<'t>(texts: impl IntoIterator<Item = &'t str>, length: usize) -> Self {
+        let mut context = Context::new(&SHA256);
+        for text in texts {
+            context.update(&u64::try_from(text.len()).unwrap_or(u64::MAX).to_be_bytes());
+            context.update(text.as_bytes());
+        }
+        let digest = context.finish();
+        let digits = digest.as_ref().iter().take(length).map(|byte| format!("{byte:02x}"));
+        Mark(FORM.to_owned() + &digits.collect::<String>())
+    }
+
+    /// Whether this mark is known to stand for the same as another.
+    pub fn is_same_as(&self, other: &Mark) -> bool {
+        self.says_something() && self == other
+    }
+
+    /// Whether this mark can be compared with others at all.
+    pub fn says_something(&self) -> bool {
+        self.0.starts_with(FORM)
+    }
+}
+
+impl From<serde_json::Value> for Mark {
+    fn from(value: serde_json::Value) -> Self {
+        match value {
+            serde_json::Value::String(text) => Mark(text),
+            other => Mark(other.to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_is_the_same_in_every_version_of_the_program() {
+        // the SHA-256 of 0000000000000003 616263 and 0000000000000000
+        let mark = serde_json::to_value(Mark::of(["abc", ""], 8)).unwrap();
+        assert_eq!(mark, "sha256:f5a934b5ab96157b");
+    }
+
+    #[test]
+    fn where_a_text_ends_counts() {
+        let marks =
+            [Mark::of(["ab", "c"], 8), Mark::of(["a", "bc"], 8), Mark::of(["abc"], 8), Mark::of(["abc", ""], 8)];
+        for (at, one) in marks.iter().enumerate() {
+            assert!(one.is_same_as(one) && !marks[at + 1..].iter().any(|other| one.is_same_as(other)), "{one:?}");
+        }
+    }
+
+    #[test]
+    fn a_mark_of_another_form_is_read_and_says_nothing() {
+        for text in ["4711", "\"siphash:12\"", "null", "[1]", "\"\""] {
+            let mark: Mark = serde_json::from_str(text).unwrap();
+            assert!(!mark.says_something() && !mark.is_same_as(&mark), "{text}");
+            let again: Mark = serde_json::from_str(&serde_json::to_string(&mark).unwrap()).unwrap();
+            assert_eq!(again, mark, "{text}");
+        }
+    }
+}

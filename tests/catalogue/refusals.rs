@@ -1,0 +1,89 @@
+//! Refusals that no description knows: a status is taken for what it says and no more, whatever stands in the body.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use quotefold::settings::source::SourceSettings;
+use quotefold::source::error::{Scope, SourceError};
+use quotefold::source::extract::{Extractor, RawReply};
+use quotefold::symbol::Symbol;
+
+use crate::providers;
+
+/// Bodies that no vendor of the catalogue is known to send, many of them in envelopes that vendors use.
+const UNHEARD_OF: [&str; 15] = [
+    "",
+    "<!DOCTYPE html>\n<html><head><title>404 Not Found</title></head><body><center>nginx</center></body></html>\n",
+    "<?xml version=\"1.0\"?><Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>",
+    "Something new",
+    "error code: 1020",
+    "\"Something new\"",
+    "null",
+    "[]",
+    "{}",
+    r#"{"error":"Something new"}"#,
+    r#"{"error":{"code":"something_new","message":"Something new"},"success":false}"#,
+    r#"{"message":"Something new","detail":"Something new","Error Message":"Something new"}"#,
+    r#"{"code":"99999","retCode":99999,"msg":"Something new","retMsg":"Something new","label":"SOMETHING_NEW"}"#,
+    r#"{"status":"error","result":"error","Response":"Error","err-code":"something-new","reason":"Something new"}"#,
+    r#"["error",99999,"Something new"]"#,
+];
+
+/// The statuses that have a meaning of their own, and some that have none.
+const TELLING: [u16; 14] = [400, 401, 402, 403, 404, 410, 418, 422, 429, 451, 500, 502, 503, 530];
+
+fn outcomes(extractor: &Extractor, status: u16, body: &str, asked: &[Symbol]) -> Vec<SourceError> {
+    let reply = RawReply {
+        status,
+        body: body.as_bytes().to_vec(),
+        retry_after: None,
+        redirect: None,
+        date: None,
+        received_at: Timestamp::UNIX_EPOCH,
+        latency: Duration::ZERO,
+    };
+    match extractor.read(&reply, asked) {
+        Err(error) => vec![error],
+        Ok(extracted) => extracted.outcomes.into_iter().filter_map(|(_, outcome)| outcome.err()).collect(),
+    }
+}
+
+/// Whom a status is about by itself.
+fn scope(source: &SourceSettings, status: u16, body: &str) -> Option<Scope> {
+    let is_json = serde_json::from_str::<serde_json::Value>(body).is_ok();
+    match status {
+        401 | 402 | 418 | 429 => Some(Scope::Account),
+        403 if is_json && source.sends_key() => Some(Scope::Account),
+        403 | 451 => Some(Scope::Address),
+        _ => None,
+    }
+}
+
+#[test]
+fn what_no_description_knows_denies_no_symbol_and_puts_no_key_aside_but_by_its_status() {
+    let mut wrong = Vec::new();
+    for (source, extractor) in providers() {
+        let example = source.examples.iter().find(|example| !example.expect.is_empty()).unwrap();
+        let asked: Vec<Symbol> = example.asked.iter().map(|text| Symbol::parse(text).unwrap()).collect();
+        for status in 400..600_u16 {
+            let rotated = || UNHEARD_OF.iter().skip(usize::from(status) % UNHEARD_OF.len()).take(1);
+            let bodies: Vec<&str> =
+                if TELLING.contains(&status) { UNHEARD_OF.to_vec() } else { rotated().copied().collect() };
+            for body in bodies {
+                let said = outcomes(&extractor, status, body, &asked);
+                let expected = scope(&source, status, body);
+                if said.is_empty() || said.iter().any(|error| error.scope() != expected) {
+                    wrong.push(format!("{}: {status} {body:?}: {said:?}", source.name));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} are wrong: {wrong:#?}", wrong.len());
+}
+
+#[test]
+fn no_shipped_source_leaves_its_vendors_denial_to_a_bare_status() {
+    for (source, _) in providers() {
+        assert!(!source.not_found_denies, "{}", source.name);
+    }
+}

@@ -1,0 +1,125 @@
+//! Our own clock: that it is off is said by the others' clocks, and explains what is missing.
+
+use std::net::SocketAddr;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::Value;
+
+use super::{Town, assert_priced, own, source_of, verdict};
+use crate::support::{After, Call, Configuration, Program, Reply, Upstream, get};
+
+/// A quote whose time lies so many seconds ahead.
+fn ahead(seconds: i64) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    format!(r#"{{"p":"100","t":{}}}"#, i64::try_from(now).unwrap() + seconds)
+}
+
+/// The `Date` header of a clock that is so many seconds ahead.
+fn dated(seconds: i64) -> String {
+    let now = jiff::Timestamp::now().checked_add(jiff::SignedDuration::from_secs(seconds)).unwrap();
+    now.strftime("Date: %a, %d %b %Y %H:%M:%S GMT\r\n").to_string()
+}
+
+fn sources(names: &[&str]) -> String {
+    names.iter().map(|name| own(name, "crypto")).collect()
+}
+
+/// The check of the clock in a report on health.
+fn clock(health: &Reply) -> Value {
+    health.json()["checks"]["clock"][0].clone()
+}
+
+fn detail(entry: &Value) -> &str {
+    entry["detail"].as_str().unwrap_or_default()
+}
+
+/// What the log says about the clock.
+fn told(program: &Program) -> Vec<String> {
+    let log = program.said_on_stderr();
+    log.lines().filter(|line| line.contains("this machine's clock")).map(str::to_owned).collect()
+}
+
+#[test]
+fn times_that_three_sources_state_thirty_seconds_ahead_are_refused_and_our_clock_is_named() {
+    let town = Town::new(&sources(&["a", "b", "c"]), |call| call.json(&ahead(30)));
+    let entry = town.entry("BTC-USD");
+    assert_priced(&entry, None, Some("USD"), "unavailable / no_quorum");
+    for source in ["a", "b", "c"] {
+        assert_eq!(verdict(&entry, source), "excluded / future");
+    }
+    let said = detail(&entry);
+    let named = ["29", "30", "31"].map(|by| format!("; this machine's clock seems to be {by} s slow"));
+    assert!(named.iter().any(|named| said.ends_with(named)), "{said}");
+
+    let health = town.get("/health");
+    let check = clock(&health);
+    assert_eq!((health.status, &check["status"]), (200, &"warn".into()), "{health:?}");
+    let output = check["output"].as_str().unwrap();
+    assert!(output.ends_with(" s slow: the times that 3 sources state say so"), "{output}");
+    town.entry("ETH-USD");
+    town.get("/health");
+    assert_eq!(told(&town.program).len(), 1, "{:?}", told(&town.program));
+}
+
+/// The program over three vendors, each a host of its own that dates its replies and states times by a clock of its own.
+fn three_hosts(
+    script: impl Fn(&mut Call<'_>) -> After + Clone + Send + Sync + 'static,
+) -> (Program, SocketAddr, [Upstream; 3]) {
+    let vendors = [(); 3].map(|()| Upstream::new(script.clone()));
+    let named = ["a", "b", "c"].into_iter().zip(&vendors);
+    let text: String =
+        named.map(|(name, vendor)| own(name, "crypto").replace("VENDORS", &vendor.address.to_string())).collect();
+    let (program, address) = Program::serve(&Configuration::new(&text), &[]);
+    (program, address, vendors)
+}
+
+#[test]
+fn dates_of_three_hosts_name_our_clock_too_also_if_it_is_fast() {
+    for (off, words) in [(30, " s slow"), (-90, " s fast")] {
+        let (program, address, _vendors) = three_hosts(move |call| {
+            call.reply(200, &format!("Content-Type: application/json\r\n{}", dated(off)), &ahead(off))
+        });
+        let entry = get(address, "/prices?symbols=BTC-USD").entry("BTC-USD");
+        assert!(entry["status"] != "ok" && detail(&entry).ends_with(words), "{entry:#}");
+        let check = clock(&get(address, "/health"));
+        let output = check["output"].as_str().unwrap_or_default();
+        assert!(output.ends_with(": the dates in the replies of 3 hosts say so"), "{check}");
+        assert_eq!(told(&program).len(), 1);
+    }
+}
+
+#[test]
+fn two_sources_do_not_outweigh_our_clock_and_times_that_lie_behind_never_do() {
+    for times in [[30, 30, -120], [-120, -120, -120]] {
+        let town = Town::new(&sources(&["a", "b", "c"]), move |call| {
+            let place = match source_of(call) {
+                "a" => 0,
+                "b" => 1,
+                _ => 2,
+            };
+            call.json(&ahead(times[place]))
+        });
+        let entry = town.entry("BTC-USD");
+        assert!(!detail(&entry).contains("this machine's clock"), "{entry:#}");
+        assert_eq!(clock(&town.get("/health")), serde_json::json!({"status": "pass"}));
+    }
+}
+
+#[test]
+fn a_price_that_is_well_says_nothing_of_the_clock_and_the_log_says_when_it_is_over() {
+    let (program, address, _vendors) = three_hosts(|call| {
+        let off = if call.number == 1 { 30 } else { 0 };
+        call.reply(200, &format!("Content-Type: application/json\r\n{}", dated(off)), r#"{"p":"100"}"#)
+    });
+    for (symbol, status) in [("BTC-USD", "warn"), ("ETH-USD", "pass"), ("SOL-USD", "pass")] {
+        let entry = get(address, &format!("/prices?symbols={symbol}")).entry(symbol);
+        assert_priced(&entry, Some("100"), Some("USD"), "ok");
+        assert!(entry["detail"].is_null());
+        assert_eq!(clock(&get(address, "/health"))["status"], status, "{symbol}");
+    }
+    let told = told(&program);
+    assert!(
+        matches!(&told[..], [begun, over] if begun.contains("WARN") && over.contains("nothing says any more")),
+        "{told:?}"
+    );
+}

@@ -1,0 +1,293 @@
+//! What vendors refuse: this symbol, this account, or this address of ours; and that a refusal costs no more than it says.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::{Town, assert_priced, own, source_of, verdict};
+use crate::support::{After, Call, Upstream, until};
+
+/// What nginx says where there is nothing.
+const NGINX: &str = "<html>\r\n<head><title>404 Not Found</title></head>\r\n<body>\r\n<center><h1>404 Not Found</h1></center>\
+    \r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n";
+
+const HTML: &str = "Content-Type: text/html\r\n";
+const JSON: &str = "Content-Type: application/json\r\n";
+
+/// A source of the catalogue that is played here.
+fn shipped(name: &str, more: &str) -> String {
+    format!("\n[sources.{name}]\nbase_url = \"http://VENDORS/{name}\"\n{more}\n")
+}
+
+/// One source of the catalogue whose vendor says this to everybody.
+fn saying(name: &'static str, more: &str, status: u16, body: &'static str) -> Town {
+    Town::new(&shipped(name, more), move |call| call.reply(status, JSON, body))
+}
+
+fn refreshed(town: &Town, symbol: &str) -> Value {
+    town.get(&format!("/prices?symbols={symbol}&refresh_after=0s")).entry(symbol)
+}
+
+fn detail<'v>(entry: &'v Value, source: &str) -> &'v str {
+    let mut quotes = entry["quotes"].as_array().into_iter().flatten();
+    quotes.find(|quote| quote["source"] == source).and_then(|quote| quote["detail"].as_str()).unwrap_or_default()
+}
+
+/// How many seconds from now a source may be asked again, as its quote in an entry says.
+fn wait(entry: &Value, source: &str) -> i64 {
+    let mut quotes = entry["quotes"].as_array().into_iter().flatten();
+    let quote = quotes.find(|quote| quote["source"] == source).unwrap_or_else(|| panic!("no {source}: {entry:#}"));
+    let at: Timestamp = quote["retry_at"].as_str().and_then(|at| at.parse().ok()).expect("a time to ask again");
+    at.duration_since(Timestamp::now()).as_secs()
+}
+
+/// Whether a source's breaker is closed and its account is not left alone.
+fn assert_in_use(town: &Town, source: &str) {
+    let overview = town.get("/sources").json();
+    let of = overview["sources"].as_array().into_iter().flatten().find(|known| known["name"] == source);
+    let of = of.unwrap_or_else(|| panic!("no {source}: {overview:#}"));
+    assert_eq!((&of["breaker"]["state"], &of["cooldown"]), (&"closed".into(), &Value::Null), "{of:#}");
+}
+
+#[test]
+fn a_page_that_is_not_found_throws_no_quote_away_and_denies_no_symbol() {
+    let sources: String = [own("a", "crypto"), own("b", "crypto")].concat();
+    let gone = std::sync::Arc::new(AtomicBool::new(false));
+    let is_gone = std::sync::Arc::clone(&gone);
+    let town = Town::new(&sources, move |call| match is_gone.load(Ordering::SeqCst) {
+        true => call.reply(404, HTML, NGINX),
+        false => call.json(r#"{"p":"58000"}"#),
+    });
+    assert_priced(&town.entry("BTC-USD"), Some("58000"), Some("USD"), "ok");
+    gone.store(true, Ordering::SeqCst);
+    let entry = refreshed(&town, "BTC-USD");
+    assert_priced(&entry, Some("58000"), Some("USD"), "ok");
+    assert_eq!(verdict(&entry, "a"), "used");
+    assert!(entry["quotes"][0]["failure"].as_str() == Some("http_status"), "{entry:#}");
+    // nor is it said of a symbol that nobody has ever quoted
+    let entry = town.entry("NOPE-USD");
+    assert_eq!((&entry["status"], &entry["price"]), (&"unavailable".into(), &Value::Null), "{entry:#}");
+    assert_eq!(verdict(&entry, "a"), "failed / http_status");
+}
+
+#[test]
+fn a_source_of_ones_own_may_mean_the_symbol_by_a_404() {
+    let source = format!("{}not_found = \"unknown_symbol\"\n", own("a", "crypto"));
+    let town = Town::new(&source, |call| call.reply(404, HTML, NGINX));
+    assert_priced(&town.entry("NOPE-USD"), None, None, "unknown / unknown_symbol");
+}
+
+#[test]
+fn a_symbol_that_is_not_in_the_plan_puts_no_key_aside() {
+    // listings abroad are asked for by those whose plan has them
+    let more = "key = \"k3y-of-ours\"\nformat = \"{symbol}\"\nlimits = []";
+    for (status, words) in
+        [(403, "\"no rights for this symbol\""), (401, r#"{"error":"You don't have access to this resource."}"#)]
+    {
+        let town = Town::new(&shipped("finnhub", more), move |call| {
+            if call.target().contains("SBERP.ME") {
+                return call.reply(status, JSON, words);
+            }
+            call.json(r#"{"c":12.5,"d":0,"dp":0,"h":12.5,"l":12.5,"o":12.5,"pc":12.5,"t":0}"#)
+        });
+        assert_eq!(verdict(&town.entry("SBERP.ME"), "finnhub"), "failed / not_in_plan", "{status}");
+        assert_eq!(verdict(&town.entry("AAPL"), "finnhub"), "used", "{status}");
+        assert_in_use(&town, "finnhub");
+    }
+}
+
+#[test]
+fn a_vendor_that_asks_to_spread_calls_out_is_left_alone_for_a_second() {
+    let town = Town::new(&shipped("alphavantage", "key = \"k3y-of-ours\"\nlimits = []\nrole = \"primary\""), |call| {
+        if call.number == 1 {
+            return call.json(
+                r#"{"Information":"Thank you for using Alpha Vantage! Please spread out your requests more sparingly. You may subscribe to any of the premium plans to lift the limit (25 requests per day)"}"#,
+            );
+        }
+        call.json(r#"{"Global Quote":{"01. symbol":"IBM","05. price":"150.00","06. volume":"1","07. latest trading day":"2023-01-03"}}"#)
+    });
+    let entry = town.entry("IBM");
+    assert_eq!(verdict(&entry, "alphavantage"), "failed / rate_limited");
+    assert!(wait(&entry, "alphavantage") <= 1, "{entry:#}");
+    until("it is asked again", || {
+        refreshed(&town, "IBM");
+        town.vendors.calls() > 1
+    });
+}
+
+#[test]
+fn products_that_were_delisted_never_affect_the_one_that_is_traded() {
+    let town = Town::new(&shipped("coinbase", "limits = []"), |call| match call.target().contains("BTC-USD") {
+        true => {
+            call.json(r#"{"price":"58000","bid":"57999","ask":"58001","volume":"1","time":"2099-01-01T00:00:00Z"}"#)
+        }
+        false => call.reply(400, JSON, r#"{"message":"Not allowed for delisted products"}"#),
+    });
+    let symbols: Vec<String> = (1..=6).map(|number| format!("OLD{number}-USD")).collect();
+    for _ in 0..3 {
+        for symbol in &symbols {
+            assert_eq!(verdict(&town.entry(symbol), "coinbase"), "failed / unknown_symbol");
+        }
+    }
+    assert_eq!(town.vendors.calls(), 6, "what is denied is not asked again and again");
+    assert_eq!(verdict(&town.entry("BTC-USD"), "coinbase"), "excluded / future");
+    assert_in_use(&town, "coinbase");
+}
+
+/// A source of tables and one of JSON, both of which know AAPL and have no words for what they do not know.
+fn wordless() -> Town {
+    let table = "\n[sources.table]\nclasses = [\"equity\"]\nreply = \"csv\"\nurl = \"http://VENDORS/table/{symbol}\"\n\
+        jq = '.[] | {symbol: .Symbol, price: .Close}'\n";
+    Town::new(&format!("{table}{}", own("pages", "equity")), |call: &mut Call<'_>| -> After {
+        let is_known = call.target().ends_with("/AAPL");
+        match (source_of(call), is_known) {
+            ("table", true) => {
+                call.reply(200, "Content-Type: text/csv\r\n", "Symbol,Date,Close\r\nAAPL,2026-01-14,231.44\r\n")
+            }
+            ("table", false) => call.reply(200, "Content-Type: text/csv\r\n", "Symbol,Date,Close\r\n"),
+            (_, true) => call.json(r#"{"p":"231.45"}"#),
+            (_, false) => call.reply(200, HTML, "<!DOCTYPE html>\n<html><title>No such ticker</title></html>"),
+        }
+    })
+}
+
+#[test]
+fn an_empty_table_and_a_page_per_unknown_symbol_leave_the_source_in_use() {
+    let town = wordless();
+    assert_priced(&town.entry("AAPL"), Some("231.445"), Some("USD"), "ok");
+    for symbol in ["AAAA", "BBBB", "CCCC", "DDDD", "EEEE", "FFFF", "GGGG"] {
+        let entry = town.entry(symbol);
+        assert_eq!(verdict(&entry, "table"), "failed / missing");
+        assert_eq!(verdict(&entry, "pages"), "failed / missing", "{entry:#}");
+        assert!(detail(&entry, "pages").contains("cannot be read"), "{entry:#}");
+    }
+    let entry = refreshed(&town, "AAPL");
+    assert_priced(&entry, Some("231.445"), Some("USD"), "ok");
+    assert!(entry["quotes"].as_array().into_iter().flatten().all(|quote| quote["failure"].is_null()), "{entry:#}");
+    assert_in_use(&town, "table");
+    assert_in_use(&town, "pages");
+}
+
+#[test]
+fn a_row_beside_an_error_is_used() {
+    let body = r#"{"error":["EQuery:Unknown asset pair"],"result":{"XXBTZEUR":{"a":["54815.4","2","2.0"],"b":["54815.2","11","11.0"],"c":["54815.3","0.01"],"v":["1866.1","2251.3"]}}}"#;
+    let town = saying("kraken", "", 200, body);
+    let entry = town.entry("BTC-EUR");
+    assert_eq!((verdict(&entry, "kraken").as_str(), entry["price"].as_str()), ("used", Some("54815.3")), "{entry:#}");
+}
+
+#[test]
+fn each_vendors_words_are_known_for_what_they_mean() {
+    let cases: [(&str, &str, &str, u16, &str, &str); 10] = [
+        ("kraken", "", "NOPE-USD", 200, r#"{"error":["EQuery:Invalid asset pair"]}"#, "unknown_symbol"),
+        ("kraken", "", "NOPE-USD", 200, r#"{"error":["EGeneral:Invalid arguments"]}"#, "unknown_symbol"),
+        ("kraken", "", "NOPE-USD", 200, r#"{"error":["EGeneral:Temporary lockout"]}"#, "rate_limited"),
+        ("kucoin", "", "NOPE-USDT", 200, r#"{"code":"400100","msg":"Unsupported trading pair."}"#, "unknown_symbol"),
+        (
+            "htx",
+            "",
+            "NOPE-USDT",
+            200,
+            r#"{"status":"error","err-code":"invalid-parameter","err-msg":"request limit"}"#,
+            "rate_limited",
+        ),
+        ("coinbase", "", "NOPE-USD", 404, r#"{"message":"NotFound"}"#, "unknown_symbol"),
+        ("coinpaprika", "role = \"primary\"", "BTC-USD", 404, r#"{"error":"id not found"}"#, "unknown_symbol"),
+        ("tiingo", "key = \"k3y-of-ours\"", "NOPE", 404, r#"{"detail":"Not found."}"#, "unknown_symbol"),
+        ("tiingo", "key = \"k3y-of-ours\"", "NOPE", 403, r#"{"detail":"Invalid token."}"#, "unauthorized"),
+        ("bybit", "", "NOPE-USDT", 403, r#"{"retMsg":"Access too frequent. Please retry later."}"#, "rate_limited"),
+    ];
+    for (source, more, symbol, status, body, reason) in cases {
+        let entry = saying(source, more, status, body).entry(symbol);
+        assert_eq!(verdict(&entry, source), format!("failed / {reason}"), "{body}");
+    }
+}
+
+#[test]
+fn a_ban_is_waited_out_as_long_as_the_vendor_says() {
+    let by_header = |call: &mut Call<'_>| {
+        call.reply(418, "Retry-After: 300\r\n", r#"{"code":-1003,"msg":"Way too much request weight used."}"#)
+    };
+    let by_words = |call: &mut Call<'_>| {
+        let until = Timestamp::now().as_millisecond() + 300_000;
+        call.reply(
+            418,
+            JSON,
+            &format!(r#"{{"code":-1003,"msg":"Way too much request weight used; IP banned until {until}."}}"#),
+        )
+    };
+    // the vendor's clock is an hour ahead, as its own date shows
+    let by_date = |call: &mut Call<'_>| {
+        let ahead = |seconds: i64| {
+            let at = Timestamp::now() + jiff::SignedDuration::from_secs(3600 + seconds);
+            jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&at).expect("a date")
+        };
+        call.reply(418, &format!("Date: {}\r\nRetry-After: {}\r\n", ahead(0), ahead(300)), "{}")
+    };
+    let scripts: [fn(&mut Call<'_>) -> After; 3] = [by_header, by_words, by_date];
+    for (number, script) in scripts.into_iter().enumerate() {
+        let town = Town::new(&shipped("binance", ""), script);
+        let first = town.entry("BTC-USDT");
+        assert_eq!(verdict(&first, "binance"), "failed / rate_limited", "{number}");
+        assert!((270..=300).contains(&wait(&first, "binance")), "{number}: {first:#}");
+        let again = refreshed(&town, "ETH-USDT");
+        assert_eq!(verdict(&again, "binance"), "failed / rate_limited", "{number}");
+        assert!((270..=300).contains(&wait(&again, "binance")), "{number}: {again:#}");
+        assert_eq!(town.vendors.calls(), 1, "{number}");
+    }
+}
+
+#[test]
+fn a_country_that_is_not_served_sends_nobody_to_look_for_a_key() {
+    let page = "<html><head><title>403 Forbidden</title></head></html>";
+    let keyless = Town::new(&shipped("kraken", ""), move |call| call.reply(403, HTML, page));
+    let keyed = Town::new(&shipped("finnhub", "key = \"k3y-of-ours\""), move |call| call.reply(403, HTML, page));
+    let in_json = saying("binance", "", 451, r#"{"code":0,"msg":"Service unavailable from a restricted location."}"#);
+    for (town, source, symbol) in
+        [(keyless, "kraken", "BTC-USD"), (keyed, "finnhub", "AAPL"), (in_json, "binance", "BTC-USDT")]
+    {
+        let entry = town.entry(symbol);
+        assert_eq!(verdict(&entry, source), "failed / blocked", "{entry:#}");
+        let said = detail(&entry, source);
+        assert!(said.contains("does not serve this address") && !said.contains("key"), "{said}");
+        // one page alone puts nothing aside: it may have been that one call's
+        assert_in_use(&town, source);
+    }
+}
+
+#[test]
+fn what_one_host_refuses_says_nothing_of_another_that_has_the_same_figures() {
+    let fixing = r#"<Envelope><Cube><Cube time="2026-01-14"><Cube currency="USD" rate="1.1646"/>
+        <Cube currency="GBP" rate="0.8671"/></Cube></Cube></Envelope>"#;
+    let bank = Upstream::saying(200, fixing);
+    let sources = format!("{}\n[sources.ecb]\nbase_url = \"http://{}\"\n", shipped("frankfurter", ""), bank.address);
+    let town = Town::new(&sources, |call| call.reply(403, HTML, "<html>"));
+    for symbol in ["EUR-USD", "EUR-GBP"] {
+        assert_eq!(verdict(&town.entry(symbol), "frankfurter"), "failed / blocked");
+    }
+    let entry = town.entry("EUR-USD");
+    assert!(verdict(&entry, "ecb") != "failed / blocked", "{entry:#}");
+    assert_in_use(&town, "ecb");
+    let overview = town.get("/sources").json();
+    let mut all = overview["sources"].as_array().into_iter().flatten();
+    let copy = all.find(|known| known["name"] == "frankfurter").expect("it is on");
+    assert_eq!(copy["cooldown"]["reason"], "blocked", "{copy:#}");
+}
+
+#[test]
+fn an_address_that_is_refused_twice_in_a_row_is_left_alone_for_a_minute() {
+    let calls = std::sync::Arc::new(AtomicUsize::new(0));
+    let counted = std::sync::Arc::clone(&calls);
+    let town = Town::new(&own("a", "crypto"), move |call| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        call.reply(403, HTML, "<html>")
+    });
+    for symbol in ["A-USD", "B-USD"] {
+        assert_eq!(verdict(&town.entry(symbol), "a"), "failed / blocked");
+    }
+    let entry = town.entry("C-USD");
+    assert_eq!(verdict(&entry, "a"), "failed / blocked");
+    assert!((30..=60).contains(&wait(&entry, "a")), "{entry:#}");
+    assert_eq!(calls.load(Ordering::SeqCst), 2);
+}
