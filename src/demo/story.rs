@@ -45,7 +45,8 @@ const ACTS: [Act; 9] = [
     act("gamma quotes pence, delta pounds", &[], "VOD.L", 7, pence),
     act("two camps", &[("alpha", Mood::Lie), ("beta", Mood::Lie)], "AAPL", 3, two_camps),
     act("every venue is down", EVERY_VENUE_OF_AAPL, "AAPL", 7, all_down),
-    act("the venues are back", &[], "AAPL", 3, well),
+    // after some seconds of failures, a source is left alone for up to ten
+    act("the venues are back", &[], "AAPL", 10, well),
     act("and from the start", &[], "BTC-USD", 2, well),
 ];
 

@@ -49,7 +49,7 @@ use crate::telemetry::Metrics;
 use account::Account;
 use backoff::{Backoff, BackoffLayer};
 use batch::{Batch, Reply};
-use breaker::{Breaker, BreakerLayer, Standing};
+use breaker::{Breaker, BreakerLayer};
 use call::CallLayer;
 use cooldown::Cooldown;
 use error::SourceError;
@@ -171,12 +171,7 @@ impl Source {
 
     /// Until when it is not asked at all, and why; `None` if it is able to serve. That comes back by itself, without traffic.
     pub fn rest(&self, now: Instant) -> Option<Cooldown> {
-        let open = || match self.breaker.standing(now) {
-            Standing::Open(until) => Some(Cooldown { until, error: self.breaker.refusal(now)? }),
-            // a probe under way may well succeed: whoever is refused meanwhile is back in a second
-            Standing::Closed | Standing::HalfOpen => None,
-        };
-        self.account.cooldown(now).or_else(open)
+        self.share.rest(now)
     }
 }
 

@@ -7,6 +7,11 @@ use crate::source::breaker::Standing;
 use crate::source::cooldown::Cooldown;
 
 impl Share {
+    /// Until when nothing is asked of the source, and what callers are told meanwhile; `None` if it may be asked.
+    pub fn rest(&self, now: Instant) -> Option<Cooldown> {
+        self.0.rest(now)
+    }
+
     /// The first moment at which a call could be sent: the source is not left alone, and its limits have room.
     pub fn askable_at(&self, now: Instant) -> Instant {
         let rest = self.0.rest(now).map_or(now, |rest| rest.until);
