@@ -71,15 +71,15 @@ impl Clock {
         Moment { wall: (self.read)(), monotonic: Instant::now() }
     }
 
-    /// Takes in the `Date` of a reply from one of an account's hosts to a request that was sent at one moment, and whose head
-    /// came at another.
+    /// Records the `Date` of a reply from one of an account's hosts, with the moments at which the request was sent and the
+    /// head of the reply was received. Other machines' clocks are what this one is judged by.
     pub fn hear_date(&self, account: &str, host: Host, date: Timestamp, sent: Moment, received: Moment) {
         let mut witnesses = self.witnesses();
         witnesses.hear_date(account, host, date, sent, received);
         judge(&mut witnesses, received);
     }
 
-    /// Takes in the newest time that a reply states in its quotes.
+    /// Records the newest time that a reply states in its quotes.
     pub fn hear_time(&self, account: &str, time: Timestamp, received: Moment) {
         let mut witnesses = self.witnesses();
         witnesses.hear_time(account, time, received);
@@ -97,12 +97,12 @@ impl Clock {
     }
 }
 
-/// The verdict of the witnesses; when it changes, the log says so.
+/// The verdict of the witnesses. The log says when it begins and when it is over.
 fn judge(witnesses: &mut Witnesses, now: Moment) -> Option<Skew> {
     let (skew, is_news) = witnesses.judge(now);
     match skew.filter(|_| is_news) {
-        Some(skew) => tracing::warn!("{skew}: {}; set it right, or prices will be missing or old", skew.witnesses()),
-        None if is_news => tracing::info!("nothing says any more that this machine's clock is off"),
+        Some(skew) => tracing::warn!("{skew}: {}; correct it, or prices will be missing or stale", skew.witnesses()),
+        None if is_news => tracing::info!("this machine's clock is no longer judged to be off"),
         None => {}
     }
     skew

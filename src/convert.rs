@@ -37,6 +37,9 @@ pub struct Conversion {
 /// What has no price stays as it is. A degraded rate degrades the price with its reason; without a rate there is no price.
 pub fn convert(price: Price, to: &Currency, rate: impl Fn(&Symbol) -> Option<Arc<Price>>) -> Price {
     let Some(folded) = &price.folded else { return price };
+    if price.rule.in_points {
+        return if price.currency.as_ref() == Some(to) { price } else { in_points(price, to) };
+    }
     let Some(from) = price.currency.clone() else { return in_no_currency(price, to) };
     let Some((symbol, is_of_from)) = Symbol::market_pair(to.as_str(), from.as_str()) else { return price };
     let rate = rate(&symbol);
@@ -82,13 +85,23 @@ fn unconverted(price: Price, conversion: Conversion) -> Price {
         Some(rate) => rate.detail.clone().unwrap_or_default(),
         None => format!("no rate {symbol} was gathered"),
     };
-    let detail = format!("the price is in {from}, and there is no rate to {to}: {why}");
+    let detail =
+        format!("the price is in {from}, and there is no rate to {to}: {why}; without a currency there is one");
     let currency = Some(to.clone());
     without_price(Price { detail: Some(detail), currency, conversion: Some(conversion), ..price })
 }
 
+/// Whatever currency the sources name beside it, an index is no amount of it.
+fn in_points(price: Price, to: &Currency) -> Price {
+    let detail = format!("{} is in points, which no rate turns into {to}; ask for it without a currency", price.symbol);
+    without_price(Price { detail: Some(detail), ..price })
+}
+
 fn in_no_currency(price: Price, to: &Currency) -> Price {
-    let detail = format!("no source says in which currency {} is, so it cannot be turned into {to}", price.symbol);
+    let detail = format!(
+        "no source says in which currency {} is, so it cannot be turned into {to}; ask for it without a currency",
+        price.symbol
+    );
     without_price(Price { detail: Some(detail), ..price })
 }
 

@@ -57,8 +57,10 @@ pub struct Rule {
     pub closed_for: Option<Duration>,
     /// No quote older than this may be used at all: what the caller asked for.
     pub max_age: Option<Duration>,
-    /// The currency that settings fix for this symbol.
+    /// The currency that settings fix for this symbol, or for all listings in the United States.
     pub currency: Option<Currency>,
+    /// Whether its prices are points, and in no currency: an index.
+    pub in_points: bool,
     /// When the symbol's market is open; `None` where that is not known.
     pub hours: Option<Hours>,
 }
@@ -112,7 +114,8 @@ pub struct Folded {
     pub divergence_bps: Option<Decimal>,
     /// The oldest time that the used quotes state; `None` if none states one.
     pub observed_at: Option<Timestamp>,
-    /// What its age counts from: the oldest of the used quotes' `observed_at`, or `received_at` where there is none.
+    /// What its age counts from: the oldest of the used quotes' `observed_at`, or where there is none, of `book_at` and
+    /// `received_at` the earlier.
     pub aged_from: Timestamp,
 }
 

@@ -44,6 +44,8 @@ pub struct Target {
     pub purpose: Purpose,
     /// The sources that can price it, and how.
     pub ways: Vec<Way>,
+    /// A rate that no source has and without which none can price it; then there are no ways.
+    pub lacks: Option<Symbol>,
 }
 
 /// How a source prices a target.

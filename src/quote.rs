@@ -169,6 +169,14 @@ impl Quote {
         }
     }
 
+    /// The last price, if it is a number.
+    pub fn last(&self) -> Option<Decimal> {
+        match self.price {
+            Stated::Number(last) => Some(last),
+            Stated::Absent | Stated::NotANumber(_) => None,
+        }
+    }
+
     /// The time its age counts from: when the market said it. Where the source states no such time, it is as old as the book
     /// or the reply whose time is stated, else as its arrival here.
     pub fn aged_from(&self) -> Timestamp {

@@ -2,7 +2,8 @@
 //!
 //! A source that trades against tethers can price `BTC-USD` with the price of `USDT-USD`; one that quotes dollars can price
 //! `EUR-USD` by turning `USD-EUR` round; one whose rates are all against the euro can price `GBP-USD` by crossing. At most two
-//! rates take part, and a rate is itself only ever made of quotes that need none: so nothing goes in a circle.
+//! rates take part, and a rate is itself only ever made of quotes that need none: so nothing goes in a circle. What is called
+//! like money and is a coin at a source takes part in none of this: only who asks for that very pair gets it.
 
 use crate::settings::Settings;
 use crate::source::profile::Profile;
@@ -47,7 +48,8 @@ impl Route {
 
     /// How a source prices a symbol without any rate; `None` if it does not.
     pub fn direct(source: &Profile, symbol: &Symbol, settings: &Settings) -> Option<Self> {
-        let straight = Some(Self::straight(symbol)).filter(|_| source.covers(symbol, settings.class(symbol)));
+        let covers = source.covers(symbol, settings.class(symbol)) && !is_another_coin(source, symbol, settings);
+        let straight = covers.then(|| Self::straight(symbol));
         if settings.is_own_name(symbol) {
             // the user says what it is called, and nothing that only looks like it is the same
             return straight;
@@ -58,11 +60,17 @@ impl Route {
         if is_turned { turned.or(straight) } else { straight.or(turned) }
     }
 
+    /// How a source prices a pair, without any rate, from which another price is made: what it calls like money must be that
+    /// money there, or a coin of that name would be taken for it.
+    pub fn leg(source: &Profile, pair: &Symbol, settings: &Settings) -> Option<Self> {
+        Self::direct(source, pair, settings).filter(|_| source.settings.has_moneys_of(pair))
+    }
+
     /// The pair turned round, if the source may have that.
     pub fn turned(source: &Profile, symbol: &Symbol, settings: &Settings) -> Option<Self> {
         let asked = symbol.turned().filter(|_| !settings.is_own_name(symbol))?;
         let is_unlikely = is_market(source) && asked.is_turned() && !asked.has_two_ways();
-        let covers = source.covers(&asked, settings.class(&asked));
+        let covers = source.covers(&asked, settings.class(&asked)) && source.settings.has_moneys_of(&asked);
         (covers && !is_unlikely).then(|| Route { asked, turned: true, rates: Vec::new() })
     }
 
@@ -89,7 +97,7 @@ impl Route {
         let against = source.settings.currencies.iter().filter(|code| Currency::new(code).is_money_or_stable());
         let route = |code: &String| {
             let asked = Symbol::of_legs(base, code)?;
-            let route = Self::direct(source, &asked, settings).filter(Self::is_straight)?;
+            let route = Self::leg(source, &asked, settings).filter(Self::is_straight)?;
             route.with_rates(code, quote)
         };
         against.filter_map(route).next()
@@ -99,7 +107,7 @@ impl Route {
     fn crossed(source: &Profile, base: &str, quote: &str, settings: &Settings) -> Option<Self> {
         let route = |third: &&str| {
             let own = Symbol::of_legs(base, third)?;
-            Self::direct(source, &own, settings)?.with_rates(third, quote)
+            Self::leg(source, &own, settings)?.with_rates(third, quote)
         };
         CROSSED_THROUGH.iter().filter_map(route).next()
     }
@@ -115,6 +123,13 @@ impl Route {
         };
         Some(Route { rates, ..self })
     }
+}
+
+/// Whether a pair's base is called like money, is that money at other sources, and a coin of that name at this one.
+fn is_another_coin(source: &Profile, symbol: &Symbol, settings: &Settings) -> bool {
+    let base = symbol.legs().map(|(base, _)| Currency::new(base)).filter(Currency::is_money);
+    base.filter(|_| source.settings.fiat.is_some() && !settings.is_own_name(symbol))
+        .is_some_and(|base| !source.settings.is_money_there(&base) && settings.is_money_in_markets(&base, symbol))
 }
 
 /// Whether a source is a market: it lists the currencies it trades in, and has each pair in one of two ways.

@@ -6,6 +6,7 @@
 mod currency;
 mod error;
 mod pair;
+mod part;
 mod tables;
 
 use std::fmt;
@@ -28,7 +29,7 @@ pub struct Symbol {
 /// What a symbol's spelling says it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 enum Kind {
-    /// `AAPL`, `BRK.B`: no suffix of an exchange, so listed in the United States.
+    /// `AAPL`, `BRK.B`: no suffix of a known exchange, so perhaps listed in the United States.
     UnitedStates,
     /// `VOD.L`: the index of its suffix in the table of exchanges.
     Listing(usize),
@@ -118,6 +119,12 @@ impl Symbol {
         &self.text
     }
 
+    /// The section of a configuration file that is about it: `[symbols.TCS]`, `[symbols."VOD.L"]`.
+    pub fn section(&self) -> String {
+        let is_bare = self.text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        if is_bare { format!("[symbols.{self}]") } else { format!("[symbols.{:?}]", self.as_str()) }
+    }
+
     /// The class its spelling says.
     pub fn class(&self) -> Class {
         match self.kind {
@@ -147,9 +154,31 @@ impl Symbol {
         }
     }
 
-    /// Whether a quote without a currency is in dollars: true for listings in the United States only.
+    /// Whether it has neither the suffix of a known exchange nor the form of an index or a pair: a listing in the United
+    /// States, or something of which nothing is known.
     pub fn is_united_states(&self) -> bool {
         self.kind == Kind::UnitedStates
+    }
+
+    /// Whether it is spelled like a listing in the United States: one to five letters, perhaps with a class or series behind
+    /// a dot. An ISIN, a numeric code and a suffix of which nothing is known are not.
+    pub fn is_us_listing(&self) -> bool {
+        let (ticker, series) = self.text.split_once('.').unwrap_or((&self.text, "A"));
+        let is_letters = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphabetic());
+        // classes, units and rights have one letter; preferred shares PR and perhaps their series; warrants WS
+        let is_series = series.len() == 1 || series == "WS" || series.starts_with("PR") && series.len() <= 3;
+        self.is_united_states()
+            && (1..=5).contains(&ticker.len())
+            && is_letters(ticker)
+            && is_letters(series)
+            && is_series
+    }
+
+    /// The listing of the same ticker where most trade in a currency: `TCS.NS` for `TCS` in rupees. Never acted upon, only
+    /// asked about.
+    pub fn listed_in(&self, currency: &Currency) -> Option<String> {
+        let exchange = Exchange::of_currency(currency.as_str()).filter(|_| self.is_us_listing())?;
+        Some(format!("{}.{}", self.text.replace('.', "-"), exchange.suffix))
     }
 
     /// The currency its spelling fixes: a pair's right-hand leg.
@@ -157,10 +186,10 @@ impl Symbol {
         self.legs().map(|(_, quote)| Currency::new(quote))
     }
 
-    /// The currency most prices of its exchange are in; the last resort when no source states one.
+    /// The currency most prices of its exchange are in; `None` if nothing is known of where it is listed.
     pub fn usual_currency(&self) -> Option<Currency> {
         match self.kind {
-            Kind::UnitedStates => Some(Currency::new("USD")),
+            Kind::UnitedStates => self.is_us_listing().then(|| Currency::new("USD")),
             Kind::Listing(index) => Some(Currency::new(tables::EXCHANGES[index].currency)),
             Kind::Pair { .. } => self.pair_currency(),
             Kind::Index => None,

@@ -3,6 +3,8 @@
 //!
 //! A pure function of the plan, the outcomes and `now`. Every price in it, a rate's too, is made by the same fold.
 
+mod way_out;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -19,6 +21,7 @@ use crate::settings::Settings;
 use crate::source::error::SourceError;
 use crate::source::profile::Profile;
 use crate::symbol::{Currency, Symbol};
+use way_out::way_out;
 
 /// What everything came to.
 #[derive(Clone, Debug)]
@@ -121,17 +124,33 @@ impl Table<'_> {
         let rule = self.settings.rule(symbol, self.question.max_age);
         let mut price = fold(symbol, outcomes.collect(), &rule, self.now);
         if price.status == Status::Unavailable(Unavailable::NotCovered) {
-            let why = match target.purpose {
-                Purpose::Asked => self.settings.would_allow(symbol),
-                Purpose::Conversion | Purpose::Rate => self.settings.would_cover(symbol),
-            };
-            price.detail = why.or_else(|| Some(format!("none of the sources asked for covers {symbol}")));
+            price.detail = Some(self.why_not_covered(target));
+        } else if let (Some(detail), Some(way_out)) = (&price.detail, way_out(&price, self.settings)) {
+            price.detail = Some(format!("{detail}; {way_out}"));
         }
         price
     }
 }
 
 impl Table<'_> {
+    /// Why no source covers a target, and what to do: one sentence.
+    fn why_not_covered(&self, target: &Target) -> String {
+        let symbol = &target.symbol;
+        let why = match target.purpose {
+            Purpose::Asked => self.settings.would_allow(symbol),
+            Purpose::Conversion | Purpose::Rate => self.settings.would_cover(symbol),
+        };
+        let rate = target.lacks.as_ref().filter(|rate| *rate != symbol);
+        let rate = rate.and_then(|rate| Some((rate, self.settings.would_cover(rate)?)));
+        match (why, rate) {
+            (Some(_), Some((rate, why))) if self.settings.allows(symbol) => {
+                format!("{symbol} can only be made with the price of {rate}, and {why}")
+            }
+            (Some(why), _) => why,
+            (None, _) => format!("none of the sources asked for covers {symbol}; ask without `sources`"),
+        }
+    }
+
     /// What a source's word on a symbol comes to. Where it denied one way, and has nothing better the other, its denial
     /// stands; where there was no time left to ask it the other way, it is not held against the symbol.
     fn outcome(&self, symbol: &Symbol, way: &Way, rates: &Rates) -> Option<Outcome> {

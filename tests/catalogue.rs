@@ -4,6 +4,7 @@
 
 mod catalogue {
     mod body;
+    mod books;
     mod hostile;
     mod mistakes;
     mod names;

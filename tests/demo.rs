@@ -2,22 +2,24 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should stop")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use quotefold::Quotefold;
 use quotefold::demo;
 use quotefold::demo::venue::{Mood, Venues};
-use quotefold::fold::{Price, Status, Unavailable};
+use quotefold::fold::{Basis, Price, Status, Unavailable};
 use quotefold::question::Question;
 use quotefold::settings::load::{LoadOptions, load};
 use tokio::net::TcpListener;
 
-/// The demo's service over its market, in this process.
+/// The demo's service over its market, in this process. It waits longer than the demo does: on a busy machine an honest venue
+/// may be slow.
 async fn open() -> (Quotefold, Arc<Venues>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let text = demo::settings_text(listener.local_addr().unwrap());
+    let text = text.replace("\"800ms\"", "\"4s\"").replace("\"600ms\"", "\"3s\"");
     let options = LoadOptions { text: Some(("the demo's settings".to_owned(), text)), ..LoadOptions::default() };
     let settings = load(&options).unwrap();
     let venues = demo::open_venues(listener, &settings);
@@ -76,6 +78,45 @@ async fn a_venue_breaks_in_the_way_it_is_told_and_heals() {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_label_that_contradicts_a_us_listing_costs_the_venue_its_vote_and_nobody_else() {
+    let (service, venues) = open().await;
+    for name in ["gamma", "delta"] {
+        venues.get(name).unwrap().set(Mood::Label);
+        let price = ask(&service, "AAPL").await.remove(0);
+        assert_eq!(price.status, Status::Ok, "{name}: {:?} {:?}", price.detail, reasons(&price));
+        assert_eq!(price.currency.as_ref().unwrap().as_str(), "USD");
+        assert_eq!(reasons(&price), BTreeMap::from([(name, "currency_mismatch")]));
+        venues.get(name).unwrap().set(Mood::Honest);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_old_trades_beside_live_books_do_not_move_the_price() {
+    let (service, venues) = open().await;
+    let honest = ask(&service, "BTC-USD").await.remove(0).folded.unwrap().price;
+    for name in ["zeta", "eta"] {
+        venues.get(name).unwrap().set(Mood::OldTrade);
+    }
+    let price = ask(&service, "BTC-USD").await.remove(0);
+    assert_eq!(price.status, Status::Ok, "{:?}", price.detail);
+    assert!(reasons(&price).is_empty(), "{:?}", reasons(&price));
+    let moved = (price.folded.as_ref().unwrap().price - honest).abs();
+    assert!(moved * rust_decimal::Decimal::ONE_THOUSAND < honest, "the price moved by {moved}");
+    for quote in &price.quotes {
+        let is_old = ["zeta", "eta"].contains(&quote.outcome.origin.source.as_str());
+        assert_eq!(quote.basis, Some(if is_old { Basis::Middle } else { Basis::Last }), "{quote:?}");
+    }
+}
+
+#[test]
+fn the_readme_lists_the_words_that_break_a_venue() {
+    let readme = include_str!("../README.md");
+    let (_, table) = readme.split_once("| word | the venue |").unwrap();
+    let rows = table.split("\n\n").next().unwrap().lines().filter_map(|row| row.strip_prefix("| `")?.split('`').next());
+    assert_eq!(rows.collect::<BTreeSet<_>>(), Mood::words().collect());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -37,6 +37,7 @@ fn rule(required: usize) -> Rule {
         closed_for: None,
         max_age: None,
         currency: None,
+        in_points: false,
         hours: None,
     }
 }

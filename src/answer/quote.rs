@@ -2,13 +2,12 @@
 
 use std::borrow::Cow;
 
-use rust_decimal::Decimal;
 use serde::Serialize;
 
 use super::figures::{Plain, Points, Time, milliseconds};
 use super::rates::Derivation;
 use crate::fold::{Basis, Book, Judged, Verdict};
-use crate::quote::{Failure, Session, Stated};
+use crate::quote::{Failure, Session};
 use crate::symbol::Symbol;
 
 /// One source.
@@ -60,7 +59,7 @@ impl<'a> Quote<'a> {
             detail: detail(judged),
             price: judged.price.map(Plain),
             basis: judged.basis,
-            last: quote.and_then(last).map(Plain),
+            last: quote.and_then(crate::quote::Quote::last).map(Plain),
             bid: quote.and_then(|quote| quote.bid).map(Plain),
             ask: quote.and_then(|quote| quote.ask).map(Plain),
             book: judged.book,
@@ -81,13 +80,6 @@ impl<'a> Quote<'a> {
             latency_ms: quote.map(|quote| quote.latency).or_else(failure_latency).map(milliseconds),
             retry_at: failure.and_then(|failure: &Failure| failure.retry_at).map(Time),
         }
-    }
-}
-
-fn last(quote: &crate::quote::Quote) -> Option<Decimal> {
-    match quote.price {
-        Stated::Number(last) => Some(last),
-        Stated::Absent | Stated::NotANumber(_) => None,
     }
 }
 

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::figures::{Plain, Time};
 use crate::fold::{Price, Status, Unavailable, Verdict};
-use crate::quote::Stated;
+use crate::quote::Quote;
 use crate::{convert, derive};
 
 /// How the price was turned into the caller's currency, or why not.
@@ -78,14 +78,10 @@ impl<'a> Derivation<'a> {
     /// `is_shown` is whether what the source said may still be looked at.
     pub(super) fn new(derivation: &'a derive::Derivation, is_shown: bool) -> Self {
         let stated = derivation.stated.as_ref().filter(|_| is_shown);
-        let price = stated.and_then(|stated| match stated.price {
-            Stated::Number(price) => Some(Plain(price)),
-            Stated::Absent | Stated::NotANumber(_) => None,
-        });
         Derivation {
             symbol: derivation.asked.as_str(),
             inverse: derivation.turned,
-            price,
+            price: stated.and_then(Quote::last).map(Plain),
             bid: stated.and_then(|stated| stated.bid).map(Plain),
             ask: stated.and_then(|stated| stated.ask).map(Plain),
             observed_at: stated.and_then(|stated| stated.observed_at).map(Time),

@@ -4,7 +4,8 @@ use rust_decimal::Decimal;
 
 use super::*;
 use crate::clock::Clock;
-use crate::quote::Role;
+use crate::quote::{NoMarket, Role, Session, Sides};
+use crate::symbol::Currency;
 
 fn origin(name: &str) -> Arc<Origin> {
     Arc::new(Origin { source: name.into(), account: name.into(), role: Role::Primary, lag_ms: 0 })
@@ -33,6 +34,31 @@ async fn a_failure_stands_beside_the_last_quote_and_a_quote_wipes_it_out() {
     let outcome = board.land(&origin("alpha"), &symbol, quote(now), now);
     assert!(outcome.quote.is_some() && outcome.failure.is_none());
     assert_eq!(board.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quote_that_is_remembered_comes_back_with_all_it_states() {
+    let (before, after, clock) = (Board::new(8), Board::new(8), Clock::system());
+    let (now, symbol) = (clock.now(), Symbol::parse("BTC-USDT").unwrap());
+    let number = |text: &str| crate::decimal::read(text);
+    let quote = Quote {
+        bid: number("0.99"),
+        ask: number("1.01"),
+        inverse_of: Some(Sides { last: number("1"), bid: number("0.990099"), ask: number("1.0101") }),
+        volume: number("12.5"),
+        currency: Some(Currency::new("USDT")),
+        session: Some(Session::Regular),
+        no_market: Some(NoMarket::CancelOnly),
+        observed_at: Some(now.wall - jiff::SignedDuration::from_secs(9)),
+        book_at: Some(now.wall - jiff::SignedDuration::from_secs(2)),
+        latency: Duration::from_millis(88),
+        ..Quote::bare(Decimal::ONE, now.wall)
+    };
+    before.land(&origin("alpha"), &symbol, Landing::Quote(quote.clone()), now);
+    for kept in before.remember(8) {
+        assert!(after.restore(&origin("alpha"), &kept, now));
+    }
+    assert_eq!(after.known("alpha", &symbol, now.monotonic).unwrap().outcome.quote, Some(quote));
 }
 
 #[tokio::test(start_paused = true)]

@@ -20,30 +20,31 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::Moment;
 
-/// A clock that is no farther off than this is right.
+/// Clocks this close to one another agree.
 const RIGHT: SignedDuration = SignedDuration::from_secs(5);
-/// A clock that was judged to be off is right again only within this; or one that is off by 5 s would be off and right in turn.
+/// A clock that was judged to be off must come this close to be right again. Otherwise the verdict on a clock that is 5 s
+/// off would change with every reply.
 const RIGHT_AGAIN: SignedDuration = SignedDuration::from_secs(3);
-/// So many witnesses are needed.
+/// How many witnesses a verdict needs.
 const ENOUGH: usize = 3;
-/// The dates of several hosts lie within this of one another. A date is up to a second old when it is sent, and was sent at
-/// some time while the reply was waited for.
+/// How far apart the dates of several hosts may be. A date is cut to the second, and when it was written is only known to lie
+/// between sending and receiving.
 const DATES_AGREE: SignedDuration = SignedDuration::from_secs(3);
-/// The times that several sources state lie within this of one another.
+/// How far apart the times that several sources state may be.
 const TIMES_AGREE: SignedDuration = SignedDuration::from_secs(2);
-/// A date is cut to the second: on average it is half a second late.
+/// A `Date` has no fractions of a second, so on average it is half a second behind.
 const HALF_A_SECOND: SignedDuration = SignedDuration::from_millis(500);
-/// When a slower reply was dated is too uncertain.
+/// A reply that takes longer does not count: when it was dated is too uncertain.
 const QUICK: Duration = Duration::from_secs(2);
-/// Readings are kept for so long: sources that are asked rarely are witnesses too.
+/// How long a reading counts. This is long because sources that are rarely asked are witnesses too.
 const KEPT: Duration = Duration::from_secs(3600);
-/// Of the times that a source states within this, only the newest is looked at: the others are of symbols that trade less.
+/// Within this, only the newest time that a source states counts: older ones belong to symbols that trade less often.
 const NEWEST_OF: Duration = Duration::from_secs(60);
-/// If wall clock and monotonic clock differ by more than this over a while, the wall clock was set meanwhile, or the machine
-/// was suspended.
+/// If the wall clock moves this much farther than the monotonic clock, or less far, then it was set, or the machine was
+/// suspended.
 const STEPPED: Duration = Duration::from_secs(1);
 
-/// Names that end so are given within one network only.
+/// Names with these endings exist only within a private network.
 const NEAR: [&str; 5] = [".localhost", ".local", ".internal", ".lan", ".home.arpa"];
 
 /// How far this machine's clock seems to be off.
@@ -53,11 +54,11 @@ pub struct Skew {
     pub ahead: SignedDuration,
     /// How many witnesses say so.
     pub witnesses: usize,
-    /// What they say it by.
+    /// What their clocks were read from.
     pub evidence: Evidence,
 }
 
-/// By what a clock is judged.
+/// What other clocks are read from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Evidence {
     /// The `Date` headers of hosts.
@@ -66,7 +67,7 @@ pub enum Evidence {
     Times,
 }
 
-/// What other machines have said about the time, at most one date and one time for each account.
+/// What other machines say about the time: at most one date and one stated time per account.
 #[derive(Debug, Default)]
 pub struct Witnesses {
     by_account: BTreeMap<String, Witness>,
@@ -83,7 +84,7 @@ struct Witness {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Host {
     name: String,
-    /// Whether it may well be this machine, with this machine's clock.
+    /// Whether it may be this machine, or one with the same clock.
     is_near: bool,
 }
 
@@ -95,8 +96,8 @@ struct Reading {
 }
 
 impl Host {
-    /// The host of a URL. On this machine and in private networks each port is a host of its own: a proxy there passes on the
-    /// dates of another vendor at each.
+    /// A host by its name and port. On this machine and in private networks each port counts as a host of its own, because a
+    /// proxy there may pass on the dates of a different vendor at each port.
     pub fn new(name: &str, port: Option<u16>) -> Self {
         let is_near = match name.trim_matches(['[', ']']).parse() {
             Ok(IpAddr::V4(address)) => address.is_loopback() || address.is_private() || address.is_link_local(),
@@ -112,8 +113,8 @@ impl Host {
 }
 
 impl Witnesses {
-    /// Takes in the date of a reply from an account's host to a request that was sent at one moment, and whose head came at
-    /// another.
+    /// Records the date of a reply from an account's host, with the moments at which the request was sent and the head of the
+    /// reply was received.
     pub fn hear_date(&mut self, account: &str, host: Host, date: Timestamp, sent: Moment, received: Moment) {
         let took = received.monotonic.saturating_duration_since(sent.monotonic);
         if took > QUICK || has_stepped(sent, received) {
@@ -124,7 +125,7 @@ impl Witnesses {
         self.witness(account).date = Some((host, Reading { ahead, at: received }));
     }
 
-    /// Takes in the newest time that an account's reply states in its quotes.
+    /// Records the newest time that an account's reply states in its quotes.
     pub fn hear_time(&mut self, account: &str, time: Timestamp, received: Moment) {
         let reading = Reading { ahead: time.duration_since(received.wall), at: received };
         let known = &mut self.witness(account).time;
@@ -134,7 +135,7 @@ impl Witnesses {
         }
     }
 
-    /// How far the clock is off, if enough witnesses say so; and whether that is news.
+    /// How far the clock is off, if enough witnesses say so; and whether that is different from the last verdict.
     pub fn judge(&mut self, now: Moment) -> (Option<Skew>, bool) {
         let right = if self.judged { RIGHT_AGAIN } else { RIGHT };
         let skew = self.skew(right, now);
@@ -154,8 +155,7 @@ impl Witnesses {
         of_dates(dates).or_else(|| self.of_times(right, now))
     }
 
-    /// How far each host's date is ahead: one for each, the newest. That a clock which may be this machine's agrees with it
-    /// says nothing.
+    /// How far ahead the newest date of each host is. A near host that agrees is left out: its clock may be this machine's.
     fn dates(&self, right: SignedDuration, now: Moment) -> Vec<SignedDuration> {
         let mut by_host: BTreeMap<&Host, Reading> = BTreeMap::new();
         let dates = self.by_account.values().filter_map(|witness| witness.date.as_ref());
@@ -171,7 +171,8 @@ impl Witnesses {
         by_host.into_values().map(|reading| reading.ahead).collect()
     }
 
-    /// By the times in quotes: the accounts that agree with one another must outnumber those that do not, delayed ones aside.
+    /// The verdict by times in quotes. Accounts that agree on a time ahead must outnumber all others whose times do not lie
+    /// behind.
     fn of_times(&self, right: SignedDuration, now: Moment) -> Option<Skew> {
         let readings = self.by_account.values().filter_map(|witness| witness.time).filter(|time| time.holds(now, KEPT));
         let mut times: Vec<SignedDuration> =
@@ -193,7 +194,7 @@ impl Witnesses {
     }
 }
 
-/// By dates of which none is right.
+/// The verdict by dates, none of which agrees with this machine.
 fn of_dates(mut dates: Vec<SignedDuration>) -> Option<Skew> {
     dates.sort_unstable();
     let (lowest, highest) = (*dates.first()?, *dates.last()?);
@@ -205,7 +206,7 @@ fn of_dates(mut dates: Vec<SignedDuration>) -> Option<Skew> {
     })
 }
 
-/// The middle one of several, in order.
+/// The middle value.
 fn middle(sorted: &[SignedDuration]) -> SignedDuration {
     sorted.get(sorted.len() / 2).copied().unwrap_or_default()
 }
@@ -219,7 +220,7 @@ fn has_stepped(before: Moment, after: Moment) -> bool {
 }
 
 impl Reading {
-    /// Whether it is no older than this, and this machine's clock has gone on undisturbed since.
+    /// Whether it is young enough, and this machine's clock has run undisturbed since.
     fn holds(&self, now: Moment, kept: Duration) -> bool {
         now.monotonic.saturating_duration_since(self.at.monotonic) <= kept && !has_stepped(self.at, now)
     }

@@ -65,8 +65,17 @@ fn what_has_no_price_or_is_in_that_currency_stays_as_it_is() {
 
 #[test]
 fn points_of_an_index_are_in_no_currency_and_cannot_be_converted() {
-    let unsaid = |source| with(says(source, "6000"), |quote| quote.currency = None);
-    let price = converted(fold("^GSPC", [unsaid("a"), unsaid("b")], &rule()), "EUR", &[]);
-    assert_eq!(price.status, Status::Unavailable(Unavailable::NoConversion));
-    assert!(price.detail.unwrap().contains("in which currency"));
+    let index = |currency: Option<&str>| {
+        let labelled = |source| with(says(source, "6000"), |quote| quote.currency = currency.map(Currency::new));
+        fold("^GSPC", [labelled("a"), labelled("b")], &rule())
+    };
+    for currency in [None, Some("USD")] {
+        let price = converted(index(currency), "EUR", &[rate("EUR-USD", "1.08")]);
+        assert_eq!(price.status, Status::Unavailable(Unavailable::NoConversion));
+        assert_eq!(
+            price.detail.as_deref(),
+            Some("^GSPC is in points, which no rate turns into EUR; ask for it without a currency")
+        );
+    }
+    assert_eq!(converted(index(Some("USD")), "USD", &[]).status, Status::Ok);
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use jiff::SignedDuration;
 use rust_decimal::{Decimal, RoundingStrategy};
 
 use crate::symbol::Symbol;
@@ -54,7 +55,12 @@ pub struct Ticker {
     pub volume: Decimal,
     /// The unit the price is usually quoted in: `USD`, `GBp`.
     pub unit: &'static str,
+    /// How long ago the last trade was; the book is of this moment.
+    pub traded_ago: SignedDuration,
 }
+
+/// How long ago the last trade was at a venue where nobody trades any more.
+const OLD: SignedDuration = SignedDuration::from_mins(10);
 
 impl State {
     /// A symbol's price. What is quoted in tethers follows from the dollar price and the tether's own.
@@ -116,6 +122,7 @@ impl Market {
             ask: price.saturating_add(half_spread),
             volume,
             unit: level.unit,
+            traded_ago: SignedDuration::ZERO,
         })
     }
 }
@@ -128,6 +135,19 @@ impl Ticker {
             value.saturating_mul(Decimal::new(108, 2)).round_dp(scale)
         };
         Ticker { price: off(self.price), bid: off(self.bid), ask: off(self.ask), ..self }
+    }
+
+    /// The same ticker from a venue that states the wrong currency.
+    pub fn mislabelled(self) -> Self {
+        Ticker { unit: if self.unit == "EUR" { "USD" } else { "EUR" }, ..self }
+    }
+
+    /// The same ticker from a venue where nobody has traded since the market rose by 1.5 %: so little that the trade alone would
+    /// not show as an outlier.
+    pub fn with_an_old_trade(self) -> Self {
+        let scale = self.price.scale();
+        let price = self.price.saturating_mul(Decimal::new(985, 3)).round_dp(scale);
+        Ticker { price, traded_ago: OLD, ..self }
     }
 }
 

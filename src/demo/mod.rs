@@ -108,6 +108,8 @@ pub fn what_to_try(address: &str) -> String {
          \x20 curl 'http://{address}/prices?symbols=AAPL,MSFT'\n\
          \x20 curl 'http://{address}/prices/BTC-USD?refresh_after=0s'\n\
          \x20 curl -X POST 'http://{address}/demo/alpha/lie'     break a venue: lie, hang, 429, die; heal mends it\n\
+         \x20 curl -X POST 'http://{address}/demo/gamma/label'   states the wrong currency (gamma, delta)\n\
+         \x20 curl -X POST 'http://{address}/demo/eta/old-trade' an old last trade beside a live book\n\
          \x20 curl 'http://{address}/sources'\n\
          \x20 curl 'http://{address}/demo/configuration' > demo.toml && quotefold check --live --config demo.toml\n\
          Every price here is simulated. Ctrl-C ends the demo.\n"
@@ -146,9 +148,14 @@ async fn change(
     let Some(mood) = Mood::called(&word) else {
         return Err(Problem::bad_query(
             "mood",
-            format!("a venue cannot {word:?}; it can lie, hang, 429, die and heal"),
+            format!("a venue cannot {word:?}; the words are {}", Mood::words().collect::<Vec<_>>().join(", ")),
         ));
     };
+    if !venue.can(mood) {
+        let able: Vec<_> = venues.all().filter(|venue| venue.can(mood)).map(|venue| venue.name).collect();
+        let why = format!("the format of {name} has nothing to show that with; these can {word}: {}", able.join(", "));
+        return Err(Problem::bad_query("mood", why));
+    }
     venue.set(mood);
     let body = serde_json::json!({ "venue": name, "mood": word, "simulated": true });
     Ok(([(CONTENT_TYPE, "application/json")], body.to_string()).into_response())

@@ -13,6 +13,7 @@ use crate::Quotefold;
 use crate::decimal::plain;
 use crate::fold::{Folded, Judged, Price, Verdict};
 use crate::question::Question;
+use crate::quote::Stated;
 
 /// One thing that happens.
 struct Act {
@@ -37,12 +38,16 @@ const SETTLE: Duration = Duration::from_secs(2);
 const EVERY_VENUE_OF_AAPL: &[(&str, Mood)] =
     &[("alpha", Mood::Dead), ("beta", Mood::Dead), ("gamma", Mood::Dead), ("delta", Mood::Dead)];
 
-const ACTS: [Act; 9] = [
+const OLD_TRADES: &[(&str, Mood)] = &[("zeta", Mood::OldTrade), ("eta", Mood::OldTrade)];
+
+const ACTS: [Act; 11] = [
     act("all is well", &[], "AAPL", 2, well),
     act("delta hangs", &[("delta", Mood::Hang)], "AAPL", 2, without_delta),
     act("gamma lies by 8 %", &[("gamma", Mood::Lie)], "AAPL", 3, one_liar),
+    act("gamma states euros", &[("gamma", Mood::Label)], "AAPL", 3, wrong_label),
     act("beta answers 429", &[("beta", Mood::Limited)], "AAPL", 3, left_alone),
     act("gamma quotes pence, delta pounds", &[], "VOD.L", 7, pence),
+    act("zeta and eta have old trades", OLD_TRADES, "BTC-USD", 3, old_trades),
     act("two camps", &[("alpha", Mood::Lie), ("beta", Mood::Lie)], "AAPL", 3, two_camps),
     act("every venue is down", EVERY_VENUE_OF_AAPL, "AAPL", 7, all_down),
     // after some seconds of failures, a source is left alone for up to ten
@@ -100,7 +105,7 @@ async fn ask_for(service: &Quotefold, symbol: &str, span: Duration) {
 }
 
 async fn ask(service: &Quotefold, symbol: &str) -> Option<Price> {
-    let query = format!("symbols={symbol}&timeout=800ms");
+    let query = format!("symbols={symbol}");
     let question = Question::parse(&query, &service.bounds(), service.clock.now()).ok()?;
     service.answer(&question).await.prices().first().cloned()
 }
@@ -166,6 +171,38 @@ fn one_liar(price: &Price) -> String {
     format!("{} · {}{mean}", headline(price), verdict(price, "gamma"))
 }
 
+fn wrong_label(price: &Price) -> String {
+    format!("{} · {}: a label does not overrule what a US listing is in", headline(price), verdict(price, "gamma"))
+}
+
+fn old_trades(price: &Price) -> String {
+    let read = quote(price, "eta").and_then(|eta| Some((last(eta)?, eta.price?)));
+    let read = read.map_or_else(String::new, |(last, price)| {
+        format!("; eta's last trade was at {}, but its live book stands around {}", plain(last), plain(price))
+    });
+    let middle = middle_of_trades(price).map_or_else(String::new, |middle| {
+        format!("; the middle of the last trades would have been {}", plain(middle))
+    });
+    format!("{}{read}{middle}", headline(price))
+}
+
+/// The last trade that a quote states.
+fn last(judged: &Judged) -> Option<Decimal> {
+    match judged.outcome.quote.as_ref()?.price {
+        Stated::Number(last) => Some(last),
+        Stated::Absent | Stated::NotANumber(_) => None,
+    }
+}
+
+/// What somebody who takes the median of all last trades would publish.
+fn middle_of_trades(price: &Price) -> Option<Decimal> {
+    let mut trades: Vec<Decimal> = price.quotes.iter().filter_map(last).collect();
+    trades.sort();
+    let middle =
+        crate::decimal::middle(*trades.get((trades.len().checked_sub(1)?) / 2)?, *trades.get(trades.len() / 2)?);
+    Some(middle.round_dp_with_strategy(2, RoundingStrategy::MidpointNearestEven))
+}
+
 fn left_alone(price: &Price) -> String {
     let until = quote(price, "beta").and_then(|quote| quote.outcome.failure.as_ref()?.retry_at);
     let until =
@@ -187,3 +224,6 @@ fn all_down(price: &Price) -> String {
     let age = age.map_or_else(|| "no price".to_owned(), |seconds| format!("the price says that it is {seconds} s old"));
     format!("{} · {age}", headline(price))
 }
+
+#[cfg(test)]
+mod tests;

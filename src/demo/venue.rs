@@ -30,6 +30,10 @@ pub enum Mood {
     Honest,
     /// It is off by 8 %.
     Lie,
+    /// It states the wrong currency.
+    Label,
+    /// Its last trade is ten minutes old and 1.5 % off, while its book is of this moment.
+    OldTrade,
     /// It never replies.
     Hang,
     /// It says 429, and for how long.
@@ -57,13 +61,26 @@ pub struct Venues {
     venues: BTreeMap<&'static str, Venue>,
 }
 
-const MOODS: [(Mood, &str); 5] =
-    [(Mood::Honest, "heal"), (Mood::Lie, "lie"), (Mood::Hang, "hang"), (Mood::Limited, "429"), (Mood::Dead, "die")];
+/// Every mood with the word that brings it about; the first is the one that venues begin with.
+const MOODS: [(Mood, &str); 7] = [
+    (Mood::Honest, "heal"),
+    (Mood::Lie, "lie"),
+    (Mood::Label, "label"),
+    (Mood::OldTrade, "old-trade"),
+    (Mood::Hang, "hang"),
+    (Mood::Limited, "429"),
+    (Mood::Dead, "die"),
+];
 
 impl Mood {
-    /// The mood by the word that brings it about: `lie`, `hang`, `429`, `die`, `heal`.
+    /// The mood by the word that brings it about: `heal`, `lie`, `label`, `old-trade`, `hang`, `429`, `die`.
     pub fn called(word: &str) -> Option<Self> {
         MOODS.iter().find(|(_, name)| *name == word).map(|(mood, _)| *mood)
+    }
+
+    /// The words that bring moods about.
+    pub fn words() -> impl Iterator<Item = &'static str> {
+        MOODS.iter().map(|(_, word)| *word)
     }
 
     fn number(self) -> u8 {
@@ -75,6 +92,15 @@ impl Venue {
     /// An honest venue that calls symbols by these names.
     pub fn new(name: &'static str, wire: Wire, names: HashMap<String, Symbol>) -> Self {
         Venue { name, wire, names, mood: AtomicU8::new(0) }
+    }
+
+    /// Whether its format can show a mood: not every one states a currency, or a book.
+    pub fn can(&self, mood: Mood) -> bool {
+        match mood {
+            Mood::Label => self.wire.states_currencies(),
+            Mood::OldTrade => self.wire.has_a_book(),
+            _ => true,
+        }
     }
 
     /// What it does now.
@@ -129,11 +155,16 @@ async fn ask(
             let (code, kind, body) = venue.wire.too_often();
             (code, [(CONTENT_TYPE, kind.to_owned()), (RETRY_AFTER, LEFT_ALONE.to_string())], body).into_response()
         }
-        Mood::Honest | Mood::Lie => {
+        Mood::Honest | Mood::Lie | Mood::Label | Mood::OldTrade => {
             let names = venue.wire.names(&path, &query.unwrap_or_default());
             let ticker = |name: &String| {
                 let ticker = venues.market.ticker(venue.names.get(name)?)?;
-                Some(if mood == Mood::Lie { ticker.lie() } else { ticker })
+                Some(match mood {
+                    Mood::Lie => ticker.lie(),
+                    Mood::Label => ticker.mislabelled(),
+                    Mood::OldTrade => ticker.with_an_old_trade(),
+                    _ => ticker,
+                })
             };
             let asked: Vec<_> = names.into_iter().map(|name| (name.clone(), ticker(&name))).collect();
             let (code, kind, body) = venue.wire.reply(&asked, Timestamp::now());

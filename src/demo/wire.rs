@@ -5,7 +5,7 @@
 use std::fmt::Write;
 
 use axum::http::StatusCode;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rust_decimal::Decimal;
 
 use super::market::Ticker;
@@ -40,6 +40,16 @@ pub type Reply = (StatusCode, &'static str, String);
 const JSON: &str = "application/json";
 
 impl Wire {
+    /// Whether it says what its prices are in.
+    pub fn states_currencies(self) -> bool {
+        matches!(self, Wire::Twelvedata | Wire::Yahoo)
+    }
+
+    /// Whether it gives bid and ask beside the last trade.
+    pub fn has_a_book(self) -> bool {
+        !matches!(self, Wire::Finnhub | Wire::Twelvedata | Wire::Yahoo)
+    }
+
     /// The names that a request asks for, in the venue's spelling.
     pub fn names(self, path: &str, query: &str) -> Vec<String> {
         let decode = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
@@ -114,8 +124,14 @@ fn joined<'a>(known: impl Iterator<Item = (&'a str, &'a Ticker)>, write: impl Fn
     known.map(|(name, ticker)| write(name, ticker)).collect::<Vec<_>>().join(",")
 }
 
+/// When the last trade was.
+fn traded(now: Timestamp, ago: SignedDuration) -> Timestamp {
+    now.checked_sub(ago).unwrap_or(now)
+}
+
 fn coinbase(ticker: &Ticker, now: Timestamp) -> String {
-    let Ticker { price, bid, ask, volume, .. } = ticker;
+    let Ticker { price, bid, ask, volume, traded_ago, .. } = ticker;
+    let now = traded(now, *traded_ago);
     format!(
         r#"{{"trade_id":18502105,"price":"{price}","size":"0.01","time":"{now:.6}","bid":"{bid}","ask":"{ask}","volume":"{volume}"}}"#
     )
@@ -196,8 +212,9 @@ fn yahoo(name: &str, ticker: &Ticker, now: Timestamp) -> String {
 }
 
 fn tiingo(name: &str, ticker: &Ticker, now: Timestamp) -> String {
-    let (Ticker { price, bid, ask, .. }, volume) = (ticker, ticker.volume.trunc());
+    let (Ticker { price, bid, ask, traded_ago, .. }, volume) = (ticker, ticker.volume.trunc());
+    let traded = traded(now, *traded_ago);
     format!(
-        r#"{{"ticker":"{name}","last":{price},"tngoLast":{price},"bidPrice":{bid},"askPrice":{ask},"mid":null,"volume":{volume},"timestamp":"{now:.9}","quoteTimestamp":"{now:.9}"}}"#
+        r#"{{"ticker":"{name}","last":{price},"tngoLast":{price},"bidPrice":{bid},"askPrice":{ask},"mid":null,"volume":{volume},"timestamp":"{now:.9}","lastSaleTimestamp":"{traded:.9}","quoteTimestamp":"{now:.9}"}}"#
     )
 }

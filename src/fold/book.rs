@@ -62,11 +62,8 @@ pub struct Weighed {
 
 /// Weighs a quote of a symbol that has this rule.
 pub(crate) fn weigh(quote: &Quote, origin: &Origin, rule: &Rule) -> Weighed {
-    let last = match quote.price {
-        Stated::Number(last) => Some(last),
-        Stated::Absent | Stated::NotANumber(_) => None,
-    };
-    let stated = quote.inverse_of.unwrap_or(Sides { last, bid: quote.bid, ask: quote.ask });
+    let is_inverse = quote.inverse_of.is_some();
+    let stated = quote.inverse_of.unwrap_or(Sides { last: quote.last(), bid: quote.bid, ask: quote.ask });
     let (bid, ask) = (stated.bid.and_then(possible), stated.ask.and_then(possible));
     let book = judge(bid, ask, quote, origin, rule);
     let read = match &quote.price {
@@ -77,23 +74,12 @@ pub(crate) fn weigh(quote: &Quote, origin: &Origin, rule: &Rule) -> Weighed {
         Stated::Absent => bid.zip(ask).and_then(|(bid, ask)| only_a_book(bid, ask, rule)),
         Stated::NotANumber(_) => None,
     };
-    let is_inverse = quote.inverse_of.is_some();
+    // where the source states one over the price, its bid has become the ask
+    let (bid, ask) = if is_inverse { (quote.ask, quote.bid) } else { (quote.bid, quote.ask) };
     let price = read.and_then(|read| match read {
-        Read::Last => last,
-        Read::Bid => {
-            if is_inverse {
-                quote.ask
-            } else {
-                quote.bid
-            }
-        }
-        Read::Ask => {
-            if is_inverse {
-                quote.bid
-            } else {
-                quote.ask
-            }
-        }
+        Read::Last => quote.last(),
+        Read::Bid => bid,
+        Read::Ask => ask,
         Read::Middle(middle) => Some(if is_inverse { decimal::inverse(middle) } else { middle }),
     });
     let price = price.and_then(possible);
@@ -122,8 +108,8 @@ impl Read {
     }
 }
 
-/// The last price where the book holds it. Outside, it cannot be traded at any more: a little outside the nearer side is
-/// taken, farther than the book is wide its middle, so that no step is larger than the book is wide.
+/// The last price if the book holds it. Nobody can trade at one outside of the book any more. If that is no farther away than
+/// the book is wide, the nearer side stands for it, else the middle: so no step is larger than the book is wide.
 fn nearest(last: Decimal, bid: Decimal, ask: Decimal) -> Read {
     let width = ask.saturating_sub(bid);
     if last < bid {
@@ -148,7 +134,8 @@ fn judge(bid: Option<Decimal>, ask: Option<Decimal>, quote: &Quote, origin: &Ori
         (None, None) => return None,
         _ => return Some(Book::OneSided),
     };
-    let is_older = quote.observed_at.zip(quote.book_at).is_some_and(|(last, book)| book < last);
+    let last_at = quote.observed_at.filter(|_| quote.last().is_some());
+    let is_older = last_at.zip(quote.book_at).is_some_and(|(last, book)| book < last);
     Some(match rule.book_within {
         None => Book::Untraded,
         Some(_) if bid > ask => Book::Crossed,

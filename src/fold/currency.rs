@@ -1,46 +1,72 @@
 //! Settles which currency a symbol's prices are in, and leaves out the quotes in another one.
+//!
+//! The symbol itself decides where it can: a pair by its right-hand leg, a listing in the United States by its spelling, any
+//! symbol by its entry in the settings. A source's label cannot overrule that; a contrary one only excludes its own quote.
+//! Elsewhere labels vote.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::admit::Entry;
 use super::price::Disagreement;
 use super::{Exclusion, Rule};
-use crate::symbol::{Class, Currency, Symbol};
+use crate::symbol::{Currency, Symbol};
 
-/// Settles the symbol's currency; `None` only for an index of which nobody states one.
+/// Settles the symbol's currency. `None` where it is in points and no source, or no majority, states a currency; and where
+/// nothing is known of a listing.
 ///
 /// # Errors
-/// No entry fixes the currency, and as many sources state one as state another.
+/// The symbol does not settle its currency, and as many accounts state one as state another.
 pub(super) fn settle(symbol: &Symbol, entries: &mut [Entry], rule: &Rule) -> Result<Option<Currency>, Disagreement> {
-    let stated = most_stated(entries);
-    // index points are in no currency, so nothing is missing where nobody states one
-    let may_be_missing = symbol.class() == Class::Index && stated.is_empty();
-    let fixed = rule.currency.clone().or_else(|| symbol.pair_currency());
-    let settled = match (fixed, stated.as_slice()) {
-        (Some(fixed), _) => Ok(Some(fixed)),
-        (None, []) => Ok(symbol.usual_currency()),
+    if rule.in_points {
+        // points are in no currency: a label says where the index is from, not what its figures are in
+        let most_named = || match most_stated(entries).as_slice() {
+            [(currency, _)] => Some(currency.clone()),
+            _ => None,
+        };
+        return Ok(rule.currency.clone().or_else(most_named));
+    }
+    let fixed = symbol.pair_currency().or_else(|| rule.currency.clone());
+    let stated = if fixed.is_some() { Vec::new() } else { most_stated(entries) };
+    let settled = match (&fixed, stated.as_slice()) {
+        (Some(fixed), _) => Ok(Some(fixed.clone())),
+        (None, []) => Ok(symbol.listing().map(|(_, exchange)| Currency::new(exchange.currency))),
         (None, [(currency, _)]) => Ok(Some(currency.clone())),
         (None, _) => Err(Disagreement::Currencies(stated)),
     };
+    // what is said of the whole currency does not say whether a figure is in pounds or in pence
+    let in_parts = symbol.listing().is_some_and(|(_, exchange)| exchange.quotes_in_parts());
+    let unsaid = fixed.filter(|_| !in_parts);
     for entry in entries {
-        let Some(quote) = entry.admitted() else { continue };
-        // what is listed in the United States is in dollars, unless settings say otherwise; abroad nobody can tell
-        let usual = || rule.currency.clone().filter(|_| symbol.is_united_states()).or_else(|| symbol.usual_currency());
-        let unsaid = || usual().filter(|_| symbol.is_united_states() || symbol.legs().is_some());
-        if let Some(derivation) = entry.judged.outcome.derivation.clone() {
-            // it was turned into the symbol's currency from that of the pair that was asked for, and must have been in that
-            if derivation.states_other_currency() {
-                entry.exclude(Exclusion::CurrencyMismatch);
-            }
-            continue;
-        }
-        match (quote.currency.clone().or_else(unsaid), &settled) {
-            (None, _) if !may_be_missing => entry.exclude(Exclusion::CurrencyUnknown),
-            (Some(currency), Ok(Some(settled))) if currency != *settled => entry.exclude(Exclusion::CurrencyMismatch),
-            _ => {}
+        let settled = settled.as_ref().ok().and_then(Option::as_ref);
+        if let Some(exclusion) = exclusion(entry, settled, unsaid.as_ref()) {
+            entry.exclude(exclusion);
         }
     }
     settled
+}
+
+/// Why a quote is left out, if its currency is not the symbol's. `settled` is the symbol's; `unsaid` is what a quote is in that
+/// states none.
+fn exclusion(entry: &Entry, settled: Option<&Currency>, unsaid: Option<&Currency>) -> Option<Exclusion> {
+    let quote = entry.admitted()?;
+    if let Some(derivation) = &entry.judged.outcome.derivation {
+        // it was turned into the symbol's currency from that of the pair that was asked for, and must have been in that
+        let stated = derivation.stated.as_ref().and_then(|stated| stated.currency.as_ref());
+        let is_other = derivation.states_other_currency();
+        return stated.filter(|_| is_other).map(contrary);
+    }
+    let Some(stated) = &quote.currency else { return unsaid.is_none().then_some(Exclusion::CurrencyUnknown) };
+    match settled {
+        Some(settled) if stated == settled => None,
+        // a tie: each may be right
+        None if stated.is_code() => None,
+        _ => Some(contrary(stated)),
+    }
+}
+
+/// What a label makes of a quote that is not the symbol's currency: another currency, or a word that says nothing.
+fn contrary(stated: &Currency) -> Exclusion {
+    if stated.is_code() { Exclusion::CurrencyMismatch } else { Exclusion::CurrencyUnknown }
 }
 
 /// The currency most accounts state, or those that share the lead, each with the first source that states it.
@@ -49,6 +75,9 @@ fn most_stated(entries: &[Entry]) -> Vec<(Currency, String)> {
     for entry in entries {
         let origin = &entry.judged.outcome.origin;
         let Some(currency) = entry.admitted().and_then(|quote| quote.currency.as_ref()) else { continue };
+        if !currency.is_code() {
+            continue;
+        }
         let (_, accounts, _) =
             voters.entry(currency.as_str()).or_insert((currency, BTreeSet::new(), origin.source.as_str()));
         accounts.insert(origin.account.as_str());
@@ -57,6 +86,9 @@ fn most_stated(entries: &[Entry]) -> Vec<(Currency, String)> {
     let leading = voters.into_values().filter(|(_, accounts, _)| Some(accounts.len()) == most);
     leading.map(|(currency, _, source)| (currency.clone(), source.to_owned())).collect()
 }
+
+#[cfg(test)]
+mod laws;
 
 #[cfg(test)]
 mod tests {
@@ -137,9 +169,56 @@ mod tests {
     }
 
     #[test]
-    fn a_listing_in_the_united_states_is_in_dollars_unless_said_otherwise() {
+    fn a_listing_in_the_united_states_is_in_dollars_whatever_most_labels_say() {
         let price = fold("AAPL", [stating("alpha", "231", None), stating("beta", "231", None)], &equity());
         assert_eq!((price.status, settled(&price)), (Status::Ok, Some("USD")));
+        let labelled = ["x", "y", "z"].map(|source| stating(source, "3120.5", Some("INR")));
+        let silent = [stating("alpha", "2.11", None), stating("beta", "2.12", None)];
+        let price = fold("TCS", labelled.into_iter().chain(silent), &equity());
+        assert_eq!((price.status, settled(&price), used(&price)), (Status::Ok, Some("USD"), vec!["alpha", "beta"]));
+        assert_eq!(excluded(&price, "x"), Some(Exclusion::CurrencyMismatch));
+        let detail = price.detail.unwrap();
+        assert!(detail.contains("most sources state INR") && detail.contains("TCS.NS"), "{detail}");
+    }
+
+    #[test]
+    fn a_symbol_that_settings_settle_is_in_that_currency_where_nobody_says_more() {
+        let euros = Rule { currency: Some(Currency::new("EUR")), ..equity() };
+        let silent = || [stating("alpha", "31.2", None), stating("beta", "31.2", None)];
+        for symbol in ["SAP.DE", "QQQQ.RO", "WORLDFUND"] {
+            let price = fold(symbol, silent(), &euros);
+            assert_eq!((price.status, settled(&price)), (Status::Ok, Some("EUR")), "{symbol}");
+        }
+        // but whether it is pounds or pence they do not say
+        let price = fold("VOD.L", silent(), &Rule { currency: Some(Currency::new("GBP")), ..equity() });
+        assert_eq!((used(&price).len(), excluded(&price, "alpha")), (0, Some(Exclusion::CurrencyUnknown)));
+    }
+
+    #[test]
+    fn of_what_nothing_is_known_no_currency_is_implied() {
+        for symbol in ["QQQQ.RO", "US0378331005", "600519", "WORLDFUND", "AAPL1"] {
+            let price = fold(symbol, ["alpha", "beta"].map(|source| stating(source, "31.2", None)), &equity());
+            assert_eq!((price.status, settled(&price)), (Status::Unavailable(Unavailable::NoQuorum), None), "{symbol}");
+            assert_eq!(excluded(&price, "alpha"), Some(Exclusion::CurrencyUnknown));
+            let labelled = ["alpha", "beta"].map(|source| stating(source, "31.2", Some("RON")));
+            let price = fold(symbol, labelled, &equity());
+            assert_eq!((price.status, settled(&price)), (Status::Ok, Some("RON")), "{symbol}");
+        }
+    }
+
+    #[test]
+    fn a_word_that_is_no_code_says_nothing_and_does_not_vote() {
+        let quotes = [
+            stating("alpha", "221.4", Some("EUR")),
+            stating("beta", "221.6", Some("PENCE")),
+            stating("gamma", "221.6", Some("PENCE")),
+        ];
+        let price = fold("SAP.DE", quotes.clone(), &equity());
+        assert_eq!((settled(&price), used(&price)), (Some("EUR"), vec!["alpha"]));
+        assert_eq!(excluded(&price, "beta"), Some(Exclusion::CurrencyUnknown));
+        let beta = price.quotes.iter().find(|judged| judged.outcome.origin.source == "beta").unwrap();
+        assert_eq!(beta.detail.as_deref(), Some("it states the currency \"PENCE\", which is no currency's code"));
+        assert_eq!(excluded(&fold("AAPL", quotes, &equity()), "beta"), Some(Exclusion::CurrencyUnknown));
     }
 
     #[test]
@@ -150,12 +229,20 @@ mod tests {
     }
 
     #[test]
-    fn an_index_may_be_in_points() {
-        let price = fold("^GSPC", [stating("alpha", "6900", None), stating("beta", "6900", None)], &equity());
+    fn an_index_is_in_points_and_no_label_leaves_a_quote_out() {
+        let index = |quotes: Vec<Outcome>| fold("^ZZZ", quotes, &equity());
+        let price = index(vec![stating("alpha", "6900", None), stating("beta", "6900", None)]);
         assert_eq!((price.status, settled(&price)), (Status::Ok, None));
-        let price = fold("^GSPC", [stating("alpha", "6900", Some("USD")), stating("beta", "6900", None)], &equity());
-        assert_eq!((used(&price), settled(&price)), (vec!["alpha"], Some("USD")));
-        assert_eq!(excluded(&price, "beta"), Some(Exclusion::CurrencyUnknown));
+        let price = index(vec![stating("alpha", "6900", Some("USD")), stating("beta", "6900", None)]);
+        assert_eq!((used(&price), settled(&price)), (vec!["alpha", "beta"], Some("USD")));
+        let tie = vec![stating("alpha", "6900", Some("USD")), stating("beta", "6900", Some("EUR"))];
+        let price = index(tie);
+        assert_eq!((price.status, used(&price).len(), settled(&price)), (Status::Ok, 2, None));
+        let outlier = [stating("a", "500", Some("EUR")), stating("b", "610", None), stating("c", "610.2", None)];
+        let price = index(outlier.into());
+        assert_eq!((price.status, excluded(&price, "a")), (Status::Ok, Some(Exclusion::Outlier)));
+        assert_eq!(price.folded.unwrap().price, crate::fold::testing::decimal("610.1"));
+        assert_eq!(used(&index(vec![stating("a", "7", Some("PTS")), stating("b", "7", None)])).len(), 2);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Says in one plain sentence, with the figures, what became of a symbol or a quote and why.
 
+mod labels;
 mod quote;
 mod words;
 
@@ -17,11 +18,11 @@ use words::{clock_time, listed};
 
 const COMMA: &str = ", ";
 
-/// The sentence for a symbol's status; none is needed where all is well.
+/// The sentence for a symbol's status. Where all is well none is needed, unless most sources speak of another currency.
 pub(super) fn of_symbol(price: &Price, decision: &Decision) -> Option<String> {
     let symbol = &price.symbol;
     let sentence = match price.status {
-        Status::Ok => return None,
+        Status::Ok => return labels::mostly_contrary(price),
         Status::Degraded(Degraded::WithReferences) => with_references(price),
         Status::Degraded(Degraded::StaleFallback) => stale_fallback(price),
         Status::Degraded(Degraded::FewSources) => below_quorum(price),
@@ -37,8 +38,9 @@ pub(super) fn of_symbol(price: &Price, decision: &Decision) -> Option<String> {
     };
     let nothing_known =
         matches!(price.status, Status::Unknown | Status::Unavailable(Unavailable::NoAnswer | Unavailable::NotCovered));
-    Some(match symbol.did_you_mean().filter(|_| nothing_known) {
-        Some(pair) => format!("{sentence}; did you mean {pair}?"),
+    let meant = symbol.did_you_mean().filter(|_| nothing_known).map(|pair| format!("did you mean {pair}?"));
+    Some(match meant.or_else(|| labels::mostly_contrary(price)) {
+        Some(more) => format!("{sentence}; {more}"),
         None => sentence,
     })
 }
@@ -89,7 +91,7 @@ fn below_quorum(price: &Price) -> String {
     if used(price).count() >= needed {
         return weak_rates(price);
     }
-    if price.covering < needed && here.len() >= price.covering {
+    if (1..needed).contains(&price.covering) && here.len() >= price.covering {
         let (vendor, covers) = if price.covering == 1 { ("vendor", "covers") } else { ("vendors", "cover") };
         return format!(
             "of those asked, only {} {vendor} {covers} {}; {needed} are needed",

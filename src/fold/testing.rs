@@ -9,7 +9,7 @@ use rust_decimal::Decimal;
 use super::{BelowQuorum, Price, Rule, Verdict};
 use crate::quote::{Failure, Origin, Outcome, Quote, Role};
 use crate::source::error::SourceError;
-use crate::symbol::{Currency, Symbol};
+use crate::symbol::{Class, Currency, Symbol};
 
 pub(crate) const MINUTE: i64 = 60;
 pub(crate) const HOUR: i64 = 60 * MINUTE;
@@ -39,6 +39,7 @@ pub(crate) fn rule() -> Rule {
         closed_for: None,
         max_age: None,
         currency: None,
+        in_points: false,
         hours: None,
     }
 }
@@ -101,11 +102,17 @@ fn silent(source: &str) -> Outcome {
     Outcome { origin: Arc::new(origin), symbol, quote: None, failure: None, derivation: None }
 }
 
+/// The rule with what settings add to it for a symbol, if nothing is set.
+fn of_symbol(symbol: &Symbol, rule: &Rule) -> Rule {
+    let bare = symbol.is_us_listing().then(|| Currency::new("USD"));
+    Rule { currency: rule.currency.clone().or(bare), in_points: symbol.class() == Class::Index, ..rule.clone() }
+}
+
 /// Folds as of [`now`].
 pub(crate) fn fold(symbol: &str, outcomes: impl IntoIterator<Item = Outcome>, rule: &Rule) -> Price {
     let symbol = Symbol::parse(symbol).unwrap();
     let outcomes = outcomes.into_iter().map(|outcome| Outcome { symbol: symbol.clone(), ..outcome }).collect();
-    super::fold(&symbol, outcomes, rule, now())
+    super::fold(&symbol, outcomes, &of_symbol(&symbol, rule), now())
 }
 
 /// The sources whose quotes were used.

@@ -18,10 +18,32 @@ impl Basis<'_> {
         let mut conversions: BTreeSet<Symbol> = allowed.filter_map(|symbol| self.conversion(symbol)).collect();
         conversions.extend(rates.iter().cloned());
         targets.extend(conversions.iter().map(|symbol| self.target(symbol, Purpose::Conversion)));
-        let rates = targets.iter().flat_map(|target| &target.ways).flat_map(|way| &way.route.rates);
-        let needed: BTreeSet<Symbol> = rates.map(|rate| rate.symbol.clone()).collect();
+        let needed: BTreeSet<Symbol> = rates_of(&targets).collect();
         targets.extend(needed.iter().map(|symbol| self.target(symbol, Purpose::Rate)));
+        Self::leave_out_hopeless(&mut targets);
         targets
+    }
+
+    /// Takes the ways out of every pair of moneys, and of every rate to the caller's currency, that can only be made with rates
+    /// which no source has: then no source covers it. The other rates for it are not asked for either.
+    fn leave_out_hopeless(targets: &mut Vec<Target>) {
+        let is_hopeless = |target: &&Target| target.purpose == Purpose::Rate && target.ways.is_empty();
+        let hopeless: BTreeSet<Symbol> =
+            targets.iter().filter(is_hopeless).map(|target| target.symbol.clone()).collect();
+        let lacks = |way: &Way| {
+            let mut rates = way.route.rates.iter().map(|rate| &rate.symbol);
+            rates.find(|rate| hopeless.contains(rate)).filter(|_| way.denied.is_none()).cloned()
+        };
+        let is_money =
+            |target: &&mut Target| target.purpose == Purpose::Conversion || target.symbol.class() == Class::Fx;
+        for target in targets.iter_mut().filter(is_money) {
+            if target.ways.iter().all(|way| lacks(way).is_some()) {
+                target.lacks = target.ways.first().and_then(lacks);
+                target.ways.clear();
+            }
+        }
+        let needed: BTreeSet<Symbol> = rates_of(targets).collect();
+        targets.retain(|target| target.purpose != Purpose::Rate || needed.contains(&target.symbol));
     }
 
     /// What turns a symbol's price into the caller's currency, if one is asked for and the symbol is not in it already.
@@ -31,20 +53,23 @@ impl Basis<'_> {
         Some(rate)
     }
 
-    /// The currency a symbol's price will probably be in: what is set, what its spelling says, what most
-    /// sources stated last, what is usual where it is listed. What the price is in is settled by the fold alone.
+    /// The currency a symbol's price will probably be in: what its spelling says or is set, what most sources stated last,
+    /// what is usual where it is listed. Points are in none. What the price is in is settled by the fold alone.
     fn expected_currency(self, symbol: &Symbol) -> Option<Currency> {
-        let set = self.settings.symbols.get(symbol).and_then(|set| set.currency.clone());
+        let rule = self.settings.rule(symbol, None);
+        if rule.in_points {
+            return None;
+        }
         let most_stated = || {
             let mut counts: BTreeMap<Currency, usize> = BTreeMap::new();
             for known in self.board.recall(symbol, self.now.monotonic).into_values() {
-                if let Some(currency) = known.outcome.quote.and_then(|quote| quote.currency) {
+                if let Some(currency) = known.outcome.quote.and_then(|quote| quote.currency.filter(Currency::is_code)) {
                     *counts.entry(currency).or_default() += 1;
                 }
             }
             counts.into_iter().max_by_key(|(_, count)| *count).map(|(currency, _)| currency)
         };
-        set.or_else(|| symbol.pair_currency()).or_else(most_stated).or_else(|| symbol.usual_currency())
+        symbol.pair_currency().or(rule.currency).or_else(most_stated).or_else(|| symbol.usual_currency())
     }
 
     fn target(self, symbol: &Symbol, purpose: Purpose) -> Target {
@@ -54,14 +79,15 @@ impl Basis<'_> {
             |source: &Profile| is_allowed || purpose != Purpose::Asked && source.settings.role != Role::Reserve;
         let way = |(index, source): (usize, &&Profile)| {
             let (route, denied) = match purpose {
-                Purpose::Rate => (Route::direct(source, symbol, self.settings)?, None),
-                Purpose::Asked | Purpose::Conversion => self.route(source, symbol)?,
+                Purpose::Rate => (Route::leg(source, symbol, self.settings)?, None),
+                Purpose::Asked => self.route(source, symbol)?,
+                Purpose::Conversion => self.conversion_route(source, symbol)?,
             };
             Some(Way { source: index, route, denied })
         };
         let sources = self.sources.iter().enumerate().filter(|(_, source)| is_open(source));
         let ways = sources.filter(|(_, source)| self.question.lets_in(source.name())).filter_map(way).collect();
-        Target { symbol: symbol.clone(), purpose, ways }
+        Target { symbol: symbol.clone(), purpose, ways, lacks: None }
     }
 
     /// How a source prices a symbol. Money that it has just denied to quote one way it may quote another; then the way it
@@ -83,9 +109,22 @@ impl Basis<'_> {
         })
     }
 
+    /// How a source prices what turns prices into the caller's currency: a coin that is called like it is not that.
+    fn conversion_route(self, source: &Profile, symbol: &Symbol) -> Option<(Route, Option<Route>)> {
+        let is_money = |(route, _): &(Route, Option<Route>)| source.settings.has_moneys_of(&route.asked);
+        let derived = || Some((Route::derived(source, symbol, self.settings)?, None));
+        self.route(source, symbol).filter(is_money).or_else(derived)
+    }
+
     /// Whether a source has lately said that it has no such symbol.
     fn denies(self, source: &Profile, symbol: &Symbol) -> bool {
         let known = self.board.known(source.name(), symbol, self.now.monotonic);
         known.is_some_and(|known| known.outcome.denies_symbol() && known.is_denied(self.now.monotonic))
     }
+}
+
+/// The rates that targets need.
+fn rates_of(targets: &[Target]) -> impl Iterator<Item = Symbol> {
+    let ways = targets.iter().flat_map(|target| &target.ways);
+    ways.flat_map(|way| &way.route.rates).map(|rate| rate.symbol.clone())
 }

@@ -20,7 +20,7 @@ pub(super) const PATH: &str = "/prices";
 /// How long a form may take to arrive, from the end of the request's head.
 pub(super) const TIME: Duration = Duration::from_secs(5);
 
-/// No request but one with a form needs a body, but clients that send a small one do no harm.
+/// How long any other body may be, in bytes. No other request needs one, but clients that send a small one do no harm.
 pub(super) const LONGEST_ELSEWHERE: usize = 1024;
 
 const MEDIA_TYPE: &[u8] = b"application/x-www-form-urlencoded";
@@ -43,7 +43,7 @@ pub(super) async fn bound(State(longest): State<usize>, request: Request, next: 
 
 /// The form that a request brings, of `longest` bytes at most.
 ///
-/// A query beside it is refused: which of the two holds, nobody could tell from the answer.
+/// A query beside it is refused: the answer could not show which of the two was followed.
 pub(super) async fn read(request: Request, longest: usize) -> Result<String, Problem> {
     if !says_form(request.headers()) {
         return Err(Problem::UnsupportedMediaType);

@@ -27,7 +27,7 @@ pub(super) async fn many(
     Ok(reply(&answer, answer.body(service.clock.now().wall)))
 }
 
-/// `POST /prices`, with the parameters in a form: for lists that are too long for a URL. It changes nothing either.
+/// `POST /prices`, with the parameters in a form: for lists that are too long for a URL. Like a GET, it changes nothing.
 pub(super) async fn form(State(service): State<Arc<Quotefold>>, request: Request) -> Result<Response, Problem> {
     let bounds = service.bounds();
     let form = form::read(request, longest_form(bounds.max_symbols)).await?;

@@ -5,6 +5,7 @@ mod rules;
 pub(super) mod server;
 mod sources;
 mod standing;
+pub(super) mod symbols;
 
 use std::collections::BTreeMap;
 

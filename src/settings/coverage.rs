@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::source::SourceSettings;
 use super::{ClassSettings, OffSource, Settings};
 use crate::quote::Role;
-use crate::source::spelling::Spelling;
+use crate::source::spelling::{Spelling, Unnamed};
 use crate::symbol::{Class, Symbol};
 
 /// How many providers a sentence names.
@@ -14,7 +14,7 @@ const NAMED: usize = 3;
 impl SourceSettings {
     /// Whether the source prices a symbol of this class at all, as far as its description says.
     pub fn covers(&self, symbol: &Symbol, class: Class) -> bool {
-        self.classes.contains(&class) && Spelling::new(self).is_ok_and(|spelling| spelling.covers(symbol, class))
+        self.means(symbol) && Spelling::new(self).is_ok_and(|spelling| spelling.covers(symbol, class))
     }
 }
 
@@ -57,22 +57,60 @@ impl Settings {
             return None;
         }
         let kind = kind(symbol, class);
-        let able = self.offered().into_iter().filter(|off| off.covers(symbol, class));
-        let (keyed, other): (Vec<&OffSource>, Vec<&OffSource>) = able.partition(|off| !off.source.key_from.is_empty());
-        let mut sentence = format!("no source that is switched on covers {kind}");
-        if let Some(first) = keyed.first() {
-            sentence += &format!("; {} would, with a free key: {}", names(&keyed), first.switch_on);
-        }
-        if let Some(first) = other.first() {
-            sentence += &format!("; {} would: {}", names(&other), first.switch_on);
-        }
-        if keyed.is_empty() && other.is_empty() {
-            sentence += ", and no provider of the catalogue would; describe a source of your own";
+        let unnamed = self.unnamed(symbol, class);
+        let helpers = self.helpers(symbol);
+        let mut sentence = match unnamed.as_deref() {
+            Some(unnamed) => format!("no source that is switched on covers {symbol}: {unnamed}"),
+            None => format!("no source that is switched on covers {kind}"),
+        };
+        match &helpers {
+            Some(helpers) => sentence += &format!("; {helpers}"),
+            None if unnamed.is_none() => {
+                sentence += ", and no provider of the catalogue would; describe a source of your own";
+            }
+            None => {}
         }
         if let Some(pair) = symbol.did_you_mean() {
             sentence += &format!("; did you mean {pair}?");
         }
         Some(sentence)
+    }
+
+    /// Which sources would price a symbol if they were switched on, and how that is done: half a sentence.
+    fn helpers(&self, symbol: &Symbol) -> Option<String> {
+        let class = self.class(symbol);
+        let able = self.offered().into_iter().filter(|off| off.covers(symbol, class));
+        let (keyed, other): (Vec<&OffSource>, Vec<&OffSource>) = able.partition(|off| !off.source.key_from.is_empty());
+        let keyed = keyed.first().map(|first| format!("{} would, with a free key: {}", names(&keyed), first.switch_on));
+        let other = other.first().map(|first| format!("{} would: {}", names(&other), first.switch_on));
+        let helpers: Vec<String> = keyed.into_iter().chain(other).collect();
+        (!helpers.is_empty()).then(|| helpers.join("; "))
+    }
+
+    /// One source that would price a symbol too, if possible one without a key, and what switches it on: half a sentence.
+    pub fn one_more(&self, symbol: &Symbol) -> Option<String> {
+        let class = self.class(symbol);
+        let mut able: Vec<&OffSource> = self.offered().into_iter().filter(|off| off.covers(symbol, class)).collect();
+        able.sort_by_key(|off| (off.source.role == Role::Reference, off.source.key_from.len()));
+        able.first().map(|off| format!("{} would help: {}", off.source.name, off.switch_on))
+    }
+
+    /// Which sources that are on have a pair under a name that they cannot be asked for, and what to do: half a sentence.
+    fn unnamed(&self, symbol: &Symbol, class: Class) -> Option<String> {
+        let said = |source: &SourceSettings| {
+            let name = &source.name;
+            Some(match Spelling::new(source).ok()?.lacks_only_a_name(symbol, class)? {
+                Unnamed::NoId(base) => format!(
+                    "{name} has no id for {base}; [sources.{name}.ids] {base} = \"…\" gives it the one that {name} has"
+                ),
+                Unnamed::Renamed { theirs, ours } => format!(
+                    "{name}'s {theirs} is what is called {ours} here (rename); ask for {}",
+                    with_leg(symbol, &theirs, &ours)
+                ),
+            })
+        };
+        let said: Vec<String> = self.sources.iter().filter_map(said).take(NAMED).collect();
+        (!said.is_empty()).then(|| said.join("; "))
     }
 
     /// The sources that could be switched on and cost nothing, the best first: independent ones, and those with one key.
@@ -112,6 +150,12 @@ fn shortfall(set: &ClassSettings, independent: usize, all: usize) -> String {
     format!(" (required {}: degraded / {reason})", set.required)
 }
 
+/// A pair in which one leg is called otherwise.
+fn with_leg(pair: &Symbol, from: &str, to: &str) -> String {
+    let legs = pair.legs().into_iter().flat_map(|(base, quote)| [base, quote]);
+    legs.map(|leg| if leg == from { to } else { leg }).collect::<Vec<_>>().join("-")
+}
+
 /// What a symbol is one of, in words.
 fn kind(symbol: &Symbol, class: Class) -> String {
     match (class, symbol.legs(), symbol.listing()) {
@@ -120,7 +164,8 @@ fn kind(symbol: &Symbol, class: Class) -> String {
         (_, Some((_, quote)), _) if class == Class::Fx => format!("money pairs in {quote}"),
         (_, Some((_, quote)), _) => format!("crypto pairs in {quote}"),
         (_, _, Some((_, exchange))) => format!("listings of {}", exchange.name),
-        _ => "US listings".to_owned(),
+        _ if symbol.is_us_listing() => "US listings".to_owned(),
+        _ => format!("{symbol}, whose exchange is not known"),
     }
 }
 

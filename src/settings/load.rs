@@ -15,6 +15,8 @@ use secrecy::SecretString;
 
 use super::check::{self, Report};
 use super::error::ConfigErrors;
+use super::symbols::SymbolRules;
+use super::units::Glob;
 use super::{ClassSettings, OffSource, Settings};
 use crate::symbol::{Class, Symbol};
 use document::Document;
@@ -134,14 +136,22 @@ fn classes(file: &FileTable) -> BTreeMap<Class, ClassSettings> {
     Class::ALL.into_iter().map(of_class).collect()
 }
 
-fn symbols(file: &FileTable, report: &mut Report<'_>) -> BTreeMap<Symbol, super::SymbolSettings> {
-    let mut symbols = BTreeMap::new();
+fn symbols(file: &FileTable, report: &mut Report<'_>) -> SymbolRules {
+    let mut single = BTreeMap::new();
+    let mut patterns = Vec::new();
     for (text, table) in &file.symbols {
+        let set = table.resolve();
+        check::symbols::check(text, table.currency.as_deref(), &set, report);
+        if text.contains('*') {
+            match Glob::parse(text) {
+                Ok(glob) => patterns.push((glob, set)),
+                Err(error) => report.at(&["symbols", text], error),
+            }
+            continue;
+        }
         match Symbol::parse(text) {
             Ok(symbol) => {
-                let set = table.resolve();
-                check::server::symbol(text, &symbol, &set, report);
-                if symbols.insert(symbol.clone(), set).is_some() {
+                if single.insert(symbol.clone(), set).is_some() {
                     report
                         .at(&["symbols", text], format!("{symbol} has a second section, spelled otherwise; keep one"));
                 }
@@ -149,7 +159,7 @@ fn symbols(file: &FileTable, report: &mut Report<'_>) -> BTreeMap<Symbol, super:
             Err(error) => report.at(&["symbols", text], error.to_string()),
         }
     }
-    symbols
+    SymbolRules::new(single, patterns)
 }
 
 /// The symbols to watch, each once.

@@ -11,6 +11,7 @@ mod print;
 pub mod rule;
 pub mod secrets;
 pub mod source;
+pub mod symbols;
 pub mod units;
 
 use std::collections::BTreeMap;
@@ -26,7 +27,8 @@ use crate::source::spelling::Spelling;
 use crate::symbol::{Class, Currency, Symbol};
 use access::AccessSettings;
 use source::SourceSettings;
-use units::Glob;
+use symbols::SymbolRules;
+use units::{Glob, MoneyCode};
 
 /// Everything that is set, checked and complete.
 #[derive(Clone, Debug)]
@@ -38,7 +40,7 @@ pub struct Settings {
     /// Ages and the fold's rule, per class.
     pub classes: BTreeMap<Class, ClassSettings>,
     /// Symbols where the rules guess wrong.
-    pub symbols: BTreeMap<Symbol, SymbolSettings>,
+    pub symbols: SymbolRules,
     /// What outlives a restart.
     pub state: StateSettings,
     /// What is kept fresh without being asked for.
@@ -62,7 +64,7 @@ pub struct ServerSettings {
     pub timeout: Duration,
     /// The longest a client may ask to wait.
     pub max_timeout: Duration,
-    /// Symbols in one request.
+    /// Symbols in one request; 1 to 5000, 100 unless set.
     pub max_symbols: usize,
     /// What may be asked for at all.
     pub symbols: Vec<Glob>,
@@ -99,6 +101,8 @@ pub struct ClassSettings {
     pub outlier_beyond: Decimal,
     /// Survivors farther apart than this disagree; a fraction.
     pub disagree_beyond: Decimal,
+    /// What a listing without an exchange's suffix is in; of [`Class::Equity`] alone.
+    pub bare_currency: Option<MoneyCode>,
     /// A book whose sides are farther apart than this does not count; a fraction. No book of an index or a fund ever does.
     pub book_within: Decimal,
 }
@@ -188,14 +192,14 @@ impl OffSource {
 
     /// Whether it would price a symbol of this class.
     fn covers(&self, symbol: &Symbol, class: Class) -> bool {
-        self.spelling.as_ref().is_some_and(|spelling| spelling.covers(symbol, class))
+        self.source.means(symbol) && self.spelling.as_ref().is_some_and(|spelling| spelling.covers(symbol, class))
     }
 }
 
 impl Settings {
     /// A symbol's class: what is set for it, else what its spelling says.
     pub fn class(&self, symbol: &Symbol) -> Class {
-        self.symbols.get(symbol).and_then(|set| set.class).unwrap_or_else(|| symbol.class())
+        self.symbols.class(symbol).unwrap_or_else(|| symbol.class())
     }
 
     /// The ages and the rule that hold for a class.
@@ -217,9 +221,28 @@ impl Settings {
             fallback_for: set.fallback_for,
             closed_for: class.closes().then_some(set.closed_for),
             max_age,
-            currency: self.symbols.get(symbol).and_then(|set| set.currency.clone()),
+            currency: self.symbols.currency(symbol).cloned().or_else(|| self.bare_currency(symbol)),
+            in_points: class == Class::Index && symbol.legs().is_none(),
             hours: None,
         }
+    }
+
+    /// The currency of a listing in the United States: its spelling alone says where it is listed.
+    fn bare_currency(&self, symbol: &Symbol) -> Option<Currency> {
+        let is_bare = symbol.is_us_listing() && !self.is_own_name(symbol) && self.class(symbol) != Class::Index;
+        self.of_class(Class::Equity).bare_currency.filter(|_| is_bare).map(MoneyCode::currency)
+    }
+
+    /// Whether the base of a crypto pair is money at a source that is on and may have the pair: where `TRY-USDT` is the lira at
+    /// one exchange, a coin of that name at another must not be folded with it.
+    pub fn is_money_in_markets(&self, base: &Currency, pair: &Symbol) -> bool {
+        let turned = pair.turned();
+        let may_have = |source: &SourceSettings| {
+            let fits = |pair: &Symbol| source.symbols.iter().any(|glob| glob.matches(pair.as_str()));
+            source.symbols.is_empty() || fits(pair) || turned.as_ref().is_some_and(fits)
+        };
+        let says_so = |source: &&SourceSettings| source.classes.contains(&Class::Crypto) && source.is_money_there(base);
+        base.is_major() || self.sources.iter().filter(says_so).any(may_have)
     }
 
     /// Whether the user says what sources call this symbol: then it is nothing to the others, whatever it looks like.

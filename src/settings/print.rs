@@ -28,8 +28,10 @@ impl Settings {
             page.section(&["class", class.as_str()]);
             page.class(*class, set);
         }
-        for (symbol, set) in &self.symbols {
-            page.section(&["symbols", symbol.as_str()]);
+        let single = self.symbols.iter().map(|(symbol, set)| (symbol.to_string(), set));
+        let patterns = self.symbols.patterns().map(|(glob, set)| (glob.to_string(), set));
+        for (name, set) in single.chain(patterns) {
+            page.section(&["symbols", &name]);
             page.some("currency", set.currency.as_ref().map(crate::symbol::Currency::as_str));
             page.some("class", set.class.map(crate::symbol::Class::as_str));
             page.table("spelled", &set.spelled);
@@ -138,6 +140,7 @@ impl Page {
         );
         self.line("outlier_beyond", Percent(set.outlier_beyond).to_string());
         self.line("disagree_beyond", Percent(set.disagree_beyond).to_string());
+        self.some("bare_currency", set.bare_currency.map(|code| code.to_string()));
         self.some("book_within", class.has_books().then(|| Percent(set.book_within).to_string()));
     }
 
@@ -146,6 +149,7 @@ impl Page {
         self.line("about", shown(&source.about));
         self.line("classes", texts(&source.classes));
         self.some("currencies", (!source.currencies.is_empty()).then(|| texts(&source.currencies)));
+        self.some("fiat", source.fiat.as_ref().map(|codes| texts(codes)));
         self.some("symbols", (!source.symbols.is_empty()).then(|| texts(&source.symbols)));
         self.line("role", source.role.as_str());
         let mirrored = (!source.mirrors.is_empty()).then(|| Bases::of(&source.urls().collect::<Vec<_>>()));

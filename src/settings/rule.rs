@@ -6,7 +6,7 @@ use rust_decimal::Decimal;
 use serde::Deserialize;
 
 use super::ClassSettings;
-use super::units::{Percent, Span};
+use super::units::{MoneyCode, Percent, Span};
 use crate::fold::BelowQuorum;
 use crate::symbol::Class;
 
@@ -34,6 +34,8 @@ pub struct RuleTable {
     pub outlier_beyond: Option<Percent>,
     /// Survivors farther apart than this disagree.
     pub disagree_beyond: Option<Percent>,
+    /// What a listing without an exchange's suffix is in; shares alone have it.
+    pub bare_currency: Option<MoneyCode>,
     /// A book whose sides are farther apart than this does not count.
     pub book_within: Option<Percent>,
 }
@@ -57,6 +59,7 @@ impl ClassSettings {
             below_quorum: BelowQuorum::Refuse,
             outlier_beyond: Decimal::new(2, 2),
             disagree_beyond: Decimal::new(3, 2),
+            bare_currency: None,
             book_within: Decimal::new(2, 2),
         }
     }
@@ -74,6 +77,7 @@ impl ClassSettings {
                 usable_for: minutes(25),
                 fallback_for: days(1),
                 below_quorum: Some(BelowQuorum::Degrade),
+                bare_currency: Some(MoneyCode::USD).filter(|_| class == Class::Equity),
                 book_within: class.has_books().then_some(Percent(Decimal::new(1, 2))),
                 ..nothing
             },
@@ -111,6 +115,7 @@ impl ClassSettings {
             below_quorum: table.below_quorum.unwrap_or(self.below_quorum),
             outlier_beyond: table.outlier_beyond.map_or(self.outlier_beyond, |share| share.0),
             disagree_beyond: table.disagree_beyond.map_or(self.disagree_beyond, |share| share.0),
+            bare_currency: table.bare_currency.or(self.bare_currency),
             book_within: table.book_within.map_or(self.book_within, |share| share.0),
         }
     }

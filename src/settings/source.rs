@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use super::secrets;
 use super::units::{Glob, Limit};
 use crate::quote::Role;
-use crate::symbol::{Class, Symbol};
+use crate::symbol::{Class, Currency, Symbol};
 
 pub use authority::Authority;
 pub use bases::Bases;
@@ -38,6 +38,9 @@ pub struct SourceSettings {
     pub classes: Vec<Class>,
     /// The right-hand legs of the pairs it trades, in capitals; empty for all.
     pub currencies: Vec<String>,
+    /// The ISO 4217 codes that are money there, in capitals, `*` for all of them; `None` if its description does not say. Only
+    /// a source of crypto pairs has to: see [`is_money_there`](Self::is_money_there).
+    pub fiat: Option<Vec<String>>,
     /// Only symbols that fit one of these; empty for all.
     pub symbols: Vec<Glob>,
     /// What it is good for.
@@ -131,7 +134,35 @@ pub enum Method {
     Post,
 }
 
+/// What stands in `fiat` for every code of ISO 4217.
+pub(in crate::settings) const ANY: &str = "*";
+
 impl SourceSettings {
+    /// Whether a code of ISO 4217 is that money at the source, and not a coin of the same name: `MNT` is the tögrög at a bank
+    /// and Mantle at an exchange. Where the source has crypto pairs, only its `fiat` is; where its description states none,
+    /// the moneys whose code no coin has.
+    pub fn is_money_there(&self, code: &Currency) -> bool {
+        match &self.fiat {
+            Some(codes) => codes.iter().any(|known| known == code.as_str() || known == ANY),
+            None => !self.classes.contains(&Class::Crypto) || code.is_major(),
+        }
+    }
+
+    /// Whether what the source has under a pair's name is what anybody would mean by it. A pair of two moneys, and what a coin
+    /// is quoted in, are money to everybody; a base may be a coin: `MNT-USDT` is Mantle. A description that does not say what
+    /// is money there is believed.
+    pub fn means(&self, pair: &Symbol) -> bool {
+        let (Some((base, quote)), Some(_)) = (pair.legs(), &self.fiat) else { return true };
+        let is_meant = |code: Currency| !code.is_money() || self.is_money_there(&code);
+        is_meant(Currency::new(quote)) && (pair.class() != Class::Fx || is_meant(Currency::new(base)))
+    }
+
+    /// Whether every leg of a pair that is spelled like money is that money at the source.
+    pub fn has_moneys_of(&self, pair: &Symbol) -> bool {
+        let legs = pair.legs().into_iter().flat_map(|(base, quote)| [base, quote]).map(Currency::new);
+        legs.filter(Currency::is_money).all(|code| self.is_money_there(&code))
+    }
+
     /// Every URL it can be asked at, the first one first.
     pub fn urls(&self) -> impl Iterator<Item = &str> {
         [&self.url].into_iter().chain(&self.mirrors).map(String::as_str)

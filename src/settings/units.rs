@@ -7,6 +7,7 @@ use rust_decimal::Decimal;
 use serde::Deserialize;
 
 use crate::decimal;
+use crate::symbol::Currency;
 
 /// A length of time: `0s`, `600ms`, `2s`, `15m`, `6h`, `5d`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
@@ -32,6 +33,11 @@ pub struct Limit {
     /// The window that slides over them; at least a millisecond.
     pub period: Duration,
 }
+
+/// The code of a money in ISO 4217: `USD`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "String")]
+pub struct MoneyCode([u8; 3]);
 
 /// A pattern for symbols in which `*` stands for any characters, also none.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -121,7 +127,11 @@ impl Glob {
         Glob("*".to_owned())
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
+    /// Reads a pattern, in any case.
+    ///
+    /// # Errors
+    /// Says what was found and what a pattern looks like.
+    pub fn parse(text: &str) -> Result<Self, String> {
         let allowed = |c: char| c.is_ascii_alphanumeric() || ".-^=*".contains(c);
         if text.is_empty() || !text.chars().all(allowed) {
             return Err(format!(
@@ -129,6 +139,11 @@ impl Glob {
             ));
         }
         Ok(Glob(text.to_ascii_uppercase()))
+    }
+
+    /// How many characters it states: of two patterns that fit, the one that states more is meant.
+    pub fn weight(&self) -> usize {
+        self.0.bytes().filter(|byte| *byte != b'*').count()
     }
 
     /// Whether the pattern fits a canonical spelling.
@@ -143,6 +158,30 @@ impl Glob {
             rest = &rest[at + part.len()..];
         }
         rest.ends_with(last)
+    }
+}
+
+impl MoneyCode {
+    /// US dollars.
+    pub const USD: MoneyCode = MoneyCode(*b"USD");
+
+    fn parse(text: &str) -> Result<Self, String> {
+        // pence are not pounds
+        let (currency, places) = Currency::of_unit(text);
+        let is_whole = currency.is_money() && places == 0;
+        let code = <[u8; 3]>::try_from(currency.as_str().as_bytes()).ok().filter(|_| is_whole);
+        code.map(MoneyCode).ok_or_else(|| format!("{text:?} is no money; write a code of ISO 4217 such as \"USD\""))
+    }
+
+    /// The money.
+    pub fn currency(self) -> Currency {
+        Currency::new(&self.to_string())
+    }
+}
+
+impl fmt::Display for MoneyCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&String::from_utf8_lossy(&self.0))
     }
 }
 
@@ -200,7 +239,7 @@ macro_rules! read_from_text {
         }
     )*};
 }
-read_from_text!(Span, Percent, Bytes, Limit, Glob);
+read_from_text!(Span, Percent, Bytes, Limit, Glob, MoneyCode);
 
 #[cfg(test)]
 mod tests {

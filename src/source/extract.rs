@@ -25,7 +25,8 @@ use super::scrub::Scrub;
 use super::spelling::{DescriptionError, Spelling};
 use crate::quote::Quote;
 use crate::settings::source::{Notation, SourceSettings};
-use crate::symbol::{Class, Symbol};
+use crate::settings::symbols::SetClasses;
+use crate::symbol::{Class, Currency, Symbol};
 
 /// A reply as it came off the wire.
 #[derive(Clone, Debug)]
@@ -93,7 +94,7 @@ impl Extractor {
     }
 
     /// The same, with the symbols whose class is set and does not follow from their spelling (funds).
-    pub fn with_classes(self, classes: BTreeMap<Symbol, Class>) -> Self {
+    pub fn with_classes(self, classes: impl Into<SetClasses>) -> Self {
         Extractor { spelling: self.spelling.with_classes(classes), ..self }
     }
 
@@ -228,11 +229,25 @@ impl Extractor {
         if row.is_error() {
             return Err(row.failure(context).unwrap_or_else(|why| self.malformed(&why)));
         }
-        let unit = symbol.listing().and_then(|(_, exchange)| self.units.get(exchange.suffix));
-        let mut quote = row.quote(context, unit.map(String::as_str)).map_err(|why| self.malformed(&why))?;
+        let quote = row.quote(context, |stated| self.unit(symbol, stated));
+        let mut quote = quote.map_err(|why| self.malformed(&why))?;
         // a coin trades day and night; the orders for everything else are withdrawn when its market closes
         quote.no_market = quote.no_market.filter(|why| why.is_stated() || symbol.class() == Class::Crypto);
         Ok(quote)
+    }
+
+    /// The currency of a symbol's prices where a row states this unit, or none, and how many decimal places they lie below it.
+    fn unit(&self, symbol: &Symbol, stated: Option<&str>) -> (Option<Currency>, u32) {
+        let described = || symbol.listing().and_then(|(_, exchange)| self.units.get(exchange.suffix));
+        let Some(unit) = stated.or_else(|| described().map(String::as_str)) else { return (None, 0) };
+        let own = symbol.pair_currency().filter(|own| own.as_str() == unit);
+        match (own, Currency::of_unit(unit)) {
+            // of a pair it is the pair's own, whatever else is called so
+            (Some(own), _) => (Some(own), 0),
+            // an index is in points, and no label makes them smaller
+            (None, (currency, _)) if self.spelling.class(symbol) == Class::Index => (Some(currency), 0),
+            (None, (currency, places)) => (Some(currency), places),
+        }
     }
 
     fn malformed(&self, why: &str) -> SourceError {

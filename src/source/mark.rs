@@ -6,7 +6,6 @@ use secrecy::ExposeSecret;
 use serde::Serialize;
 
 use super::scrub::Scrub;
-use super::set_up::set_classes;
 use crate::settings::Settings;
 use crate::settings::source::{Format, SourceSettings};
 use crate::state::mark::Mark;
@@ -66,6 +65,7 @@ pub(super) fn of_meaning(source: &SourceSettings, settings: &Settings) -> Mark {
         about: _,
         classes: _,
         currencies: _,
+        fiat: _,
         symbols: _,
         role: _,
         account: _,
@@ -94,7 +94,7 @@ pub(super) fn of_meaning(source: &SourceSettings, settings: &Settings) -> Mark {
         unofficial: _,
         examples: _,
     } = source;
-    let classes = set_classes(settings).iter().map(|(symbol, class)| (symbol.to_string(), class.as_str())).collect();
+    let classes = settings.symbols.classes().by_name();
     let (method, reply) = (method.as_str(), reply.to_string());
     let meaning =
         Meaning { url, method, body, headers, format, rename, ids, aliases, spelled, classes, units, reply, jq };

@@ -60,7 +60,6 @@ use retry::RetryPolicy;
 use share::{Batching, Parts, Share, Stack};
 use singled_out::SingledOutLayer;
 
-pub(crate) use set_up::set_classes;
 pub use set_up::{SetupError, set_up};
 
 /// A future that owns all it needs.

@@ -79,7 +79,7 @@ impl Profile {
 
     /// Whether it may be asked for a symbol of a class at all.
     pub fn covers(&self, symbol: &Symbol, class: Class) -> bool {
-        self.extractor.spelling().covers(symbol, class)
+        self.settings.means(symbol) && self.extractor.spelling().covers(symbol, class)
     }
 
     /// What its quotes of a class are judged by.

@@ -17,7 +17,6 @@ use super::{Source, Surroundings, mark};
 use crate::settings::Settings;
 use crate::settings::source::SourceSettings;
 use crate::settings::units::Limit;
-use crate::symbol::{Class, Symbol};
 use crate::telemetry::Metrics;
 
 /// Why a source cannot be set up.
@@ -43,7 +42,7 @@ pub fn set_up(settings: &Settings, around: &Surroundings, metrics: &Metrics) -> 
     let mut sources = Vec::new();
     for source in &settings.sources {
         let extractor = Extractor::new(source).map_err(|error| SetupError::Description(source.name.clone(), error))?;
-        let extractor = extractor.with_classes(set_classes(settings));
+        let extractor = extractor.with_classes(settings.symbols.classes());
         let limits =
             settings.sources.iter().filter(|other| other.account == source.account).flat_map(|other| &other.limits);
         let limits: BTreeSet<_> = limits.map(|limit| (limit.period, limit.calls)).collect();
@@ -70,9 +69,4 @@ fn account_of<'s>(source: &'s SourceSettings, settings: &'s Settings) -> &'s str
     let host = |url: &str| Url::parse(url).ok().map(|url| fetch::host(&url));
     let at_one_host = sisters().all(|other| host(&other.url) == host(&source.url));
     if shares || at_one_host { &source.account } else { &source.name }
-}
-
-/// The symbols whose class is set, because their spelling does not say it.
-pub(crate) fn set_classes(settings: &Settings) -> BTreeMap<Symbol, Class> {
-    settings.symbols.iter().filter_map(|(symbol, set)| Some((symbol.clone(), set.class?))).collect()
 }

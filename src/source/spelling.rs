@@ -13,6 +13,7 @@ use std::fmt;
 use secrecy::SecretString;
 
 use crate::settings::source::{ClassFormat, Format, SourceSettings};
+use crate::settings::symbols::SetClasses;
 use crate::settings::units::Glob;
 use crate::symbol::{Class, Symbol};
 pub use call::HttpRequest;
@@ -31,7 +32,7 @@ pub struct Spelling {
     aliases: BTreeMap<String, String>,
     spelled: BTreeMap<Symbol, String>,
     strangers: BTreeSet<Symbol>,
-    set_classes: BTreeMap<Symbol, Class>,
+    set_classes: SetClasses,
     request: RequestTemplate,
 }
 
@@ -50,6 +51,20 @@ pub struct DescriptionError {
     pub key: String,
     /// What is wrong with its value, and what is allowed.
     pub message: String,
+}
+
+/// Why a source cannot name a coin that it may well have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unnamed {
+    /// Its coins have ids, and this base has none.
+    NoId(String),
+    /// What the source has under this name is what we call by another.
+    Renamed {
+        /// The name.
+        theirs: String,
+        /// What we call that.
+        ours: String,
+    },
 }
 
 /// The templates of a [`Format`].
@@ -84,14 +99,14 @@ impl Spelling {
             aliases: source.aliases.clone(),
             spelled,
             strangers: source.strangers.clone(),
-            set_classes: BTreeMap::new(),
+            set_classes: SetClasses::default(),
             request: RequestTemplate::new(source)?,
         })
     }
 
     /// The same, with the symbols whose class is set and does not follow from their spelling (funds).
-    pub fn with_classes(self, set_classes: BTreeMap<Symbol, Class>) -> Self {
-        Spelling { set_classes, ..self }
+    pub fn with_classes(self, set_classes: impl Into<SetClasses>) -> Self {
+        Spelling { set_classes: set_classes.into(), ..self }
     }
 
     /// Whether the source prices this symbol, as far as its description says.
@@ -155,8 +170,9 @@ impl Spelling {
         self.spell(symbol, self.class(symbol))
     }
 
-    fn class(&self, symbol: &Symbol) -> Class {
-        self.set_classes.get(symbol).copied().unwrap_or_else(|| symbol.class())
+    /// The class that is set for a symbol, else the one its own spelling says.
+    pub(super) fn class(&self, symbol: &Symbol) -> Class {
+        self.set_classes.of(symbol)
     }
 
     /// What a name in a reply would be in a request.
@@ -164,18 +180,35 @@ impl Spelling {
         self.aliases.get(replied).map_or(replied, String::as_str)
     }
 
+    /// Why the source has no name for a pair's legs, if that is so.
+    pub fn unnamed(&self, pair: &Symbol) -> Option<Unnamed> {
+        let (base, quote) = pair.legs()?;
+        // what they call by this name is what we call by another, and ours may be another coin
+        let taken = |part: &str| {
+            let mut names = self.rename.iter().filter(|_| !self.rename.contains_key(part));
+            let (ours, theirs) = names.find(|(_, theirs)| *theirs == part)?;
+            Some(Unnamed::Renamed { theirs: theirs.clone(), ours: ours.clone() })
+        };
+        // tickers are not unique there: only what has an id is the coin that was meant
+        let no_id = || (!self.ids.is_empty() && !self.ids.contains_key(base)).then(|| Unnamed::NoId(base.to_owned()));
+        taken(base).or_else(|| taken(quote)).or_else(no_id)
+    }
+
+    /// Whether nothing but its name keeps a source from being asked for a pair, or for one from which it could be made.
+    pub fn lacks_only_a_name(&self, pair: &Symbol, class: Class) -> Option<Unnamed> {
+        let is_open = self.symbols.is_empty() || self.symbols.iter().any(|glob| glob.matches(pair.as_str()));
+        let may = is_open && self.classes.contains(&class) && !self.strangers.contains(pair);
+        self.unnamed(pair).filter(|_| may && !self.spelled.contains_key(pair))
+    }
+
     /// What a format's placeholders stand for; `None` if the source has no name for a part.
     fn parts(&self, symbol: &Symbol, class: Class) -> Option<Spelled> {
         let renamed = |part: &str| self.rename.get(part).cloned().unwrap_or_else(|| part.to_owned());
         if let Some((base, quote)) = symbol.legs() {
-            // what they call by this name is what we call by another, and ours may be another coin
-            let is_taken =
-                |part: &str| !self.rename.contains_key(part) && self.rename.values().any(|name| name == part);
-            if is_taken(base) || is_taken(quote) {
+            if self.unnamed(symbol).is_some() {
                 return None;
             }
-            // tickers are not unique there: only what has an id is the coin that was meant
-            let id = if self.ids.is_empty() { String::new() } else { self.ids.get(base)?.clone() };
+            let id = self.ids.get(base).cloned().unwrap_or_default();
             let (base, quote) = (renamed(base), renamed(quote));
             return Some(Spelled { symbol: format!("{base}-{quote}"), base, quote, id });
         }

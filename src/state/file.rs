@@ -1,6 +1,6 @@
 //! Reads the state file and writes it: whole or not at all, whenever the process or the machine dies.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -85,17 +85,17 @@ impl StateFile {
         written
     }
 
-    /// A new file beside the state file. Two processes never have the same, and it is locked for as long as it is open: the
-    /// lock of a process that dies goes with it, so that the others see what is left over. A number of the process would not
-    /// do: in a container, each one is number 1.
+    /// A new file beside the state file. Two processes never have the same one. It is locked for as long as it is open, and the
+    /// system drops the locks of a process that dies, so that others can tell which files are left over. The process id in the
+    /// name could not tell them: in containers, every process is number 1.
     fn temporary(&self) -> io::Result<(PathBuf, File)> {
         loop {
             let path = self.beside(&format!(".tmp-{}-{:08x}", std::process::id(), fastrand::u32(..)));
             let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
-            // where the file system knows no locks, nothing is swept either
-            let _ = file.lock();
-            // another process may have swept it before it was locked
-            if file.metadata()?.nlink() > 0 {
+            // another process may be sweeping it, or have swept it, before it is locked; where the file system knows no locks,
+            // nothing is swept
+            let is_being_swept = matches!(file.try_lock(), Err(TryLockError::WouldBlock));
+            if !is_being_swept && file.metadata()?.nlink() > 0 {
                 return Ok((path, file));
             }
         }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::part;
+
 /// A currency's code, in capitals: `USD`, `USDT`, `BTC`.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
 pub struct Currency(Arc<str>);
@@ -13,17 +15,22 @@ impl Currency {
         Currency(code.to_ascii_uppercase().into())
     }
 
-    /// The currency of a unit prices are quoted in, and how many decimal places the unit lies below it.
-    ///
-    /// Pence, agorot and cents are hundredths, fils of Kuwait thousandths. `GBp` is pence and `GBP` pounds: case counts here.
+    /// The currency of a unit that prices are quoted in, and how many decimal places the unit lies below it: `GBp` is pence,
+    /// a hundredth, and `GBP` pounds; case counts here. A word that is no unit becomes a currency that is no
+    /// [code](Currency::is_code).
     pub fn of_unit(unit: &str) -> (Self, u32) {
-        match unit {
-            "GBX" | "GBp" | "GBx" => (Currency::new("GBP"), 2),
-            "ILA" | "ILa" | "ILs" => (Currency::new("ILS"), 2),
-            "ZAC" | "ZAc" => (Currency::new("ZAR"), 2),
-            "KWF" | "KWf" => (Currency::new("KWD"), 3),
-            whole => (Currency::new(whole), 0),
+        match part::whole_of(unit) {
+            Some((currency, places)) => (Currency::new(currency), places),
+            // `CHf` is not the franc
+            None if part::is_written_like_one(unit) => (Currency(unit.into()), 0),
+            None => (Currency::new(unit), 0),
         }
+    }
+
+    /// Whether this is the code of something that prices are stated in: money of ISO 4217, a stable coin, bitcoin or ether.
+    /// `PENCE`, `P` and `JPY100` are none.
+    pub fn is_code(&self) -> bool {
+        self.is_money_or_stable() || self.is_quoted_in()
     }
 
     /// The code.
@@ -41,5 +48,21 @@ impl fmt::Display for Currency {
 impl fmt::Debug for Currency {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_that_are_no_code_are_told_from_those_that_are() {
+        let is_code = |unit: &str| Currency::of_unit(unit).0.is_code();
+        for code in ["USD", "usd", "Eur", "GBp", "USX", "KWF", "USDT", "BTC", "XAU"] {
+            assert!(is_code(code), "{code}");
+        }
+        for word in ["PENCE", "P", "JPY100", "CHf", "USd", "US$", "DOLLAR", "USDX", "", "£"] {
+            assert!(!is_code(word), "{word}");
+        }
     }
 }

@@ -73,6 +73,16 @@ impl Currency {
         rank(self.as_str()) >= STABLE_RANK
     }
 
+    /// Whether it is a coin in which other coins are quoted.
+    pub(super) fn is_quoted_in(&self) -> bool {
+        QUOTED_IN.contains(&self.as_str())
+    }
+
+    /// Whether it is one of the moneys whose code no coin has anywhere.
+    pub fn is_major(&self) -> bool {
+        MAJORS.contains(&self.as_str())
+    }
+
     /// A currency that prices can be asked for in: money of ISO 4217, the stable coins, bitcoin and ether, in any case.
     ///
     /// # Errors

@@ -11,6 +11,26 @@ pub struct Exchange {
     pub currency: &'static str,
 }
 
+/// The exchanges that state prices in a part of their currency, some of them or all: pence, cents, agorot, fils. Where nobody
+/// says which it is, it cannot be known.
+const QUOTES_IN_PARTS: [&str; 4] = ["JO", "KW", "L", "TA"];
+
+/// The exchanges at which most listings in a currency are traded, where a currency has several.
+const HOMES: [&str; 8] = ["DE", "KS", "L", "NS", "SS", "T", "TO", "TW"];
+
+impl Exchange {
+    /// Whether prices may be stated in a part of its currency there.
+    pub fn quotes_in_parts(&self) -> bool {
+        QUOTES_IN_PARTS.contains(&self.suffix)
+    }
+
+    /// The exchange at which most listings in a currency are traded.
+    pub(super) fn of_currency(currency: &str) -> Option<&'static Exchange> {
+        let mut trading = EXCHANGES.iter().filter(|exchange| exchange.currency == currency);
+        trading.clone().find(|exchange| HOMES.contains(&exchange.suffix)).or_else(|| trading.next())
+    }
+}
+
 const fn exchange_row(suffix: &'static str, name: &'static str, currency: &'static str) -> Exchange {
     Exchange { suffix, name, currency }
 }

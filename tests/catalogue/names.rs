@@ -1,8 +1,78 @@
 //! No source is asked for one thing by the name it has for another.
 
-use quotefold::symbol::{Class, Symbol};
+use quotefold::route::Route;
+use quotefold::settings::Settings;
+use quotefold::settings::load::{LoadOptions, load};
+use quotefold::source::profile::Profile;
+use quotefold::symbol::{Class, Currency, Symbol};
 
 use crate::providers;
+
+/// Every code of ISO 4217.
+fn moneys() -> Vec<String> {
+    let letters = || b'A'..=b'Z';
+    let words = letters().flat_map(|a| letters().flat_map(move |b| letters().map(move |c| [a, b, c])));
+    let codes = words.map(|word| String::from_utf8(word.to_vec()).unwrap());
+    codes.filter(|code| Currency::new(code).is_money()).collect()
+}
+
+/// The settings of somebody who has every provider of the catalogue.
+fn everything() -> Settings {
+    let keys = providers().into_iter().flat_map(|(source, _)| source.key_from);
+    let environment = keys.map(|key| (key, "simulated".to_owned())).collect();
+    load(&LoadOptions { environment, unofficial: true, ..LoadOptions::default() }).unwrap()
+}
+
+/// Whether anything in a route that its source must have is called like this code.
+fn asks_for(route: &Route, code: &str) -> bool {
+    route.asked.legs().is_some_and(|(base, quote)| base == code || quote == code)
+}
+
+#[test]
+fn what_is_called_like_money_at_an_exchange_makes_no_rate_unless_the_exchange_has_that_money() {
+    let settings = everything();
+    let (mut coins, mut rates) = (0, 0);
+    for (source, extractor) in providers().into_iter().filter(|(source, _)| source.classes.contains(&Class::Crypto)) {
+        let fiat = source.fiat.clone().unwrap_or_else(|| panic!("{} does not say what is money there", source.name));
+        let profile = Profile::new(source.clone(), extractor, &settings);
+        for code in moneys().iter().filter(|code| !fiat.contains(code) && !fiat.contains(&"*".to_owned())) {
+            let pair = |base: &str, quote: &str| Symbol::of_legs(base, quote).unwrap();
+            for other in ["USDT", "USDC", "BTC", "ETH", "USD", "EUR"].into_iter().filter(|other| other != code) {
+                for symbol in [pair(code, other), pair(other, code)] {
+                    let name = &source.name;
+                    assert!(Route::leg(&profile, &symbol, &settings).is_none(), "{name} makes a rate of {symbol}");
+                    assert!(Route::turned(&profile, &symbol, &settings).is_none(), "{name} turns {symbol} round");
+                    let derived = Route::derived(&profile, &symbol, &settings);
+                    assert!(!derived.is_some_and(|route| asks_for(&route, code)), "{name} derives {symbol}");
+                    coins += 1;
+                }
+                // an amount of it is asked of an exchange only as the coin that it is there
+                let found = Route::find(&profile, &pair(other, code), &settings);
+                assert!(!found.is_some_and(|route| asks_for(&route, code)), "{} for {other}-{code}", source.name);
+            }
+        }
+        rates += fiat.len();
+    }
+    assert!(coins > 10_000 && rates > 50, "{coins} {rates}");
+}
+
+#[test]
+fn a_coin_that_is_called_like_money_can_be_asked_for_where_no_exchange_has_that_money() {
+    let settings = everything();
+    let asked = |symbol: &str| {
+        let symbol = Symbol::parse(symbol).unwrap();
+        let asked = providers().into_iter().filter_map(|(source, extractor)| {
+            let profile = Profile::new(source, extractor, &settings);
+            Route::direct(&profile, &symbol, &settings).map(|_| profile.name().to_owned())
+        });
+        asked.collect::<Vec<_>>()
+    };
+    assert!(["bybit", "gate", "mexc"].iter().all(|name| asked("MNT-USDT").iter().any(|asked| asked == name)));
+    // the lira of one exchange is not folded with a coin of another
+    assert!(!asked("TRY-USDT").iter().any(|name| name == "gate"), "{:?}", asked("TRY-USDT"));
+    assert!(!asked("EUR-USDT").iter().any(|name| name == "gate"));
+    assert!(asked("EUR-USDT").iter().any(|name| name == "binance"));
+}
 
 #[test]
 fn no_two_pairs_have_one_name_at_a_source() {

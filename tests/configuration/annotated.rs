@@ -121,14 +121,17 @@ fn every_documented_key_stands_in_the_annotated_file() {
         ("access", "keys rate trusted_proxies cors admin_listen"),
         ("freshness", "refresh_after usable_for fallback_for closed_for refresh_floor unknown_for"),
         ("fold", "required below_quorum outlier_beyond disagree_beyond book_within"),
-        ("class", "refresh_after usable_for fallback_for below_quorum outlier_beyond disagree_beyond book_within"),
+        (
+            "class",
+            "refresh_after usable_for fallback_for below_quorum outlier_beyond disagree_beyond book_within bare_currency",
+        ),
         ("symbols", "currency class"),
         ("watch", "symbols every"),
         ("state", "path"),
         ("log", "level format requests"),
         (
             "sources",
-            "about like classes currencies symbols role url base_url ca_file method body headers format rename \
+            "about like classes currencies fiat symbols role url base_url ca_file method body headers format rename \
              aliases spelled units batch join unknown not_found limits cost account timeout concurrency retries max_body \
              refresh_after usable_for lag key secret key_from \
              get_a_key unofficial jq examples",

@@ -27,7 +27,11 @@ async fn a_dollar_price_is_folded_of_a_dollar_quote_and_one_in_tethers() {
     assert_eq!(entry["sources"], serde_json::json!({"asked": 2, "answered": 2, "used": 2, "required": 2}));
     // only kraken has the rate, so the rate is degraded, and with it the price
     assert_eq!(status(&entry), "degraded / few_sources");
-    assert_eq!(entry["detail"], "binance's rate USDT-USD is degraded / few_sources");
+    assert_eq!(
+        entry["detail"],
+        "binance's rate USDT-USD is degraded / few_sources; alpaca-crypto would help: add [sources.alpaca-crypto] to the \
+         configuration"
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -99,6 +99,7 @@ async fn nobody_says_that_there_is_no_symbol_who_was_asked_for_a_pair() {
     let tethers = "currencies = [\"USDT\"]";
     let world = World::of(&[source("one", "crypto", tethers), source("two", "crypto", tethers)].concat());
     let entry = world.ask_one("symbols=NEW-USD").await;
-    let detail = "none of 2 sources that answered has NEW-USD, or a pair to derive it from";
+    let detail = "none of 2 sources that answered has NEW-USD, or a pair to derive it from; check how it is spelled; \
+                  alpaca-crypto would help: add [sources.alpaca-crypto] to the configuration";
     assert_eq!((status(&entry).as_str(), entry["detail"].as_str()), ("unknown / unknown_symbol", Some(detail)));
 }

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
-use crate::support::{Configuration, Program, Upstream, get, run, start, until};
+use crate::support::{Configuration, Program, Upstream, get, post, run, start, until};
 
 /// A line that a script can wait for: these words, then the address with the real port.
 fn assert_ready_line(stdout: &str, words: &str, address: SocketAddr) {
@@ -88,6 +88,25 @@ fn the_demo_says_where_it_listens_and_that_its_prices_are_invented() {
     assert_eq!(ended.code, Some(0));
     assert_ready_line(&ended.stdout, "quotefold demo listens on", address);
     assert!(ended.stdout.contains("simulated"), "{}", ended.stdout);
+}
+
+#[test]
+fn a_venue_of_the_demo_is_broken_only_in_a_way_that_its_format_can_show() {
+    let (_program, address) = Program::demo();
+    for (path, status) in [
+        ("/demo/gamma/label", 200),
+        ("/demo/delta/label", 200),
+        ("/demo/alpha/label", 400),
+        ("/demo/eta/old-trade", 200),
+        ("/demo/gamma/old-trade", 400),
+        ("/demo/gamma/heal", 200),
+        ("/demo/gamma/sleep", 400),
+        ("/demo/nobody/lie", 400),
+    ] {
+        assert_eq!(post(address, path).status, status, "{path}");
+    }
+    let detail = post(address, "/demo/beta/label").json()["detail"].as_str().unwrap().to_owned();
+    assert!(detail.ends_with("these can label: delta, gamma"), "{detail}");
 }
 
 #[test]

@@ -22,7 +22,6 @@ use crate::source::fetch::Fetch;
 use crate::source::fetch::connector::Connectors;
 use crate::source::fetch::names::Names;
 use crate::source::profile::Profile;
-use crate::source::set_classes;
 use crate::symbol::Symbol;
 
 /// Asks a source for symbols, prints what comes of it, and says whether every symbol got a price.
@@ -31,7 +30,7 @@ pub(super) fn look(settings: &Settings, source: &SourceSettings, symbols: &[Symb
         print(&format!("  off: {}; no call is made without a key\n", off.switch_on))?;
         return Ok(false);
     }
-    let extractor = Extractor::new(source).map_err(io::Error::other)?.with_classes(set_classes(settings));
+    let extractor = Extractor::new(source).map_err(io::Error::other)?.with_classes(settings.symbols.classes());
     let request = extractor.spelling().request(symbols);
     print(&format!("  request: {} {}\n", request.method.as_str(), extractor.scrub().hide(&request.url)))?;
     for mirror in &request.mirrors {

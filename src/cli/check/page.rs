@@ -78,6 +78,7 @@ impl Survey {
         let nobody = off.is_empty() && all().any(|(_, said)| is_measured(said));
         let priced = all().filter(|(_, said)| said.judged.price.is_some()).count();
         let mut sentences = vec![format!("{priced} of {} sources gave a price.", self.lines.len())];
+        sentences.extend(self.skew.map(|skew| format!("Note that {skew}: {}.", skew.witnesses())));
         sentences.extend(off);
         sentences.extend(nobody.then(|| "Nobody is off: where there is a comparison, it holds.".to_owned()));
         sentences.extend(all().filter_map(|(name, said)| closer_look(name, said)));

@@ -13,6 +13,7 @@ use super::compare::{Standing, Voice, compare};
 use super::known;
 use crate::Quotefold;
 use crate::board::Need;
+use crate::clock::skew::Skew;
 use crate::fold::{Exclusion, Judged, Verdict, fold};
 use crate::quote::{Outcome, Role};
 use crate::settings::Settings;
@@ -28,6 +29,8 @@ pub(super) struct Survey {
     pub(super) lines: Vec<Line>,
     /// When they had all answered.
     pub(super) now: Timestamp,
+    /// How far this machine's clock seems to be off, by what they answered.
+    pub(super) skew: Option<Skew>,
 }
 
 /// What one source said.
@@ -57,7 +60,8 @@ impl Survey {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let outcomes = runtime.block_on(ask(&service));
         runtime.shutdown_background();
-        let now = service.clock.now().wall;
+        let now = service.clock.now();
+        let (now, skew) = (now.wall, service.clock.skew(now));
         let mut said = judge(&service, outcomes, now);
         let line = |source: &SourceSettings| Line { source: source.clone(), said: said.remove(&source.name) };
         let mut lines: Vec<Line> = service.settings.sources.iter().map(line).collect();
@@ -66,7 +70,7 @@ impl Survey {
             let symbol = line.said.as_ref().map(|said| said.judged.outcome.symbol.clone());
             (symbol.is_none(), symbol)
         });
-        Ok(Survey { lines, settings: service.settings, now })
+        Ok(Survey { lines, settings: service.settings, now, skew })
     }
 
     /// Whether every source gave a price.

@@ -143,6 +143,11 @@ fn a_book_that_is_older_than_the_last_trade_does_not_count() {
         assert_eq!((weighed.book, read(weighed)), (Some(Book::Older), ("105".into(), Basis::Last)));
         assert_eq!(weighed.observed_at, Some(ago(1)));
     }
+    // where there is no last price, there is nothing to be older than
+    let bare = with(says_beside(Stated::Absent, "99.99", "100.01"), |quote| {
+        (quote.observed_at, quote.book_at) = (Some(ago(1)), Some(ago(2)));
+    });
+    assert_eq!(weighed_by(&rule(), &bare).book, Some(Book::Counts));
 }
 
 #[test]

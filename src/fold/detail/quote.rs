@@ -35,7 +35,7 @@ pub(in crate::fold) fn of_quote(
         Exclusion::InvalidPrice => no_price(quote),
         Exclusion::NoMarket => no_market(quote.no_market?).to_owned(),
         Exclusion::CurrencyMismatch => mismatch(outcome, currency)?,
-        Exclusion::CurrencyUnknown => "it does not say in which currency".to_owned(),
+        Exclusion::CurrencyUnknown => no_currency(outcome),
         Exclusion::OtherSession => other_session(quote.session?),
         Exclusion::SameAccount => format!("another quote of the account {} is newer", outcome.origin.account),
         Exclusion::Reference => "a reference; the other sources suffice".to_owned(),
@@ -80,6 +80,18 @@ fn mismatch(outcome: &Outcome, currency: Option<&Currency>) -> Option<String> {
         None => currency?.clone(),
     };
     Some(format!("in {stated}, not in {expected}"))
+}
+
+/// Why nobody knows in which currency a quote is.
+fn no_currency(outcome: &Outcome) -> String {
+    let stated = match &outcome.derivation {
+        Some(derivation) => derivation.stated.as_ref(),
+        None => outcome.quote.as_ref(),
+    };
+    match stated.and_then(|stated| stated.currency.as_ref()) {
+        Some(word) => format!("it states the currency {:?}, which is no currency's code", word.as_str()),
+        None => "it does not say in which currency".to_owned(),
+    }
 }
 
 fn degraded_rate(outcome: &Outcome) -> Option<String> {

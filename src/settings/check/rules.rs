@@ -33,6 +33,13 @@ pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
             wrong.entry(line).or_default().entry(fault.found).or_default().push(class.as_str());
         }
     }
+    for (class, set) in settings.classes.iter().filter(|(class, _)| **class != Class::Equity) {
+        report.unless(
+            set.bare_currency.is_none(),
+            &["class", class.as_str(), "bare_currency"],
+            "only listings without an exchange's suffix have it; write it under [class.equity]",
+        );
+    }
     for class in settings.classes.keys().filter(|class| !class.has_books()) {
         let path = ["class", class.as_str(), "book_within"];
         if report.states(&path) {

@@ -4,9 +4,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::Report;
+use crate::settings::Settings;
 use crate::settings::units::Span;
-use crate::settings::{Settings, SymbolSettings};
-use crate::symbol::Symbol;
 
 /// The shortest wait that leaves a source any time.
 const SHORTEST: Duration = Duration::from_millis(50);
@@ -76,29 +75,6 @@ fn level(level: &str, report: &mut Report<'_>) {
     } else if is_word && !is_level && !report.is_set_by("RUST_LOG", &path) {
         report.at(&path, format!("{level:?} is no level; {cure}"));
     }
-}
-
-/// Checks what is set for one symbol; `name` is how the file spells it.
-pub(crate) fn symbol(name: &str, symbol: &Symbol, set: &SymbolSettings, report: &mut Report<'_>) {
-    if let Some(currency) = &set.currency {
-        let code = currency.as_str();
-        report.unless(
-            (2..=10).contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_alphanumeric()),
-            &["symbols", name, "currency"],
-            format!("{code:?} is no currency; write its code, such as \"USD\" or \"EUR\""),
-        );
-        let fixed = symbol.pair_currency();
-        report.unless(
-            fixed.is_none() || fixed.as_ref() == Some(currency),
-            &["symbols", name, "currency"],
-            format!("{symbol} is a pair, and its right-hand side is its currency; take this line out"),
-        );
-    }
-    report.unless(
-        set.currency.is_some() || set.class.is_some() || !set.spelled.is_empty(),
-        &["symbols", name],
-        "this section says nothing; write currency = \"USD\", class = \"fund\" or spelled = { yahoo = \"…\" }",
-    );
 }
 
 /// Whether a text is a host (an address or a name) and a port.

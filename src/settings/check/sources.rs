@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{Report, compile};
-use crate::settings::source::{Bases, SourceSettings, SourceTable};
+use crate::settings::source::{ANY, Bases, SourceSettings, SourceTable};
 use crate::settings::units::Span;
 use crate::settings::{Settings, secrets};
 use crate::source::error::SourceError;
 use crate::source::spelling::Spelling;
+use crate::symbol::Currency;
 
 pub(super) fn check(settings: &Settings, stated: &BTreeMap<String, SourceTable>, report: &mut Report<'_>) {
     for (name, table) in stated {
@@ -133,6 +134,15 @@ fn numbers(source: &SourceSettings, report: &mut OfSource<'_, '_>) {
         format!("{} is out of range; write 1, or 0 for none: a call is never sent more than twice", source.retries),
     );
     report.unless(!source.timeout.is_zero(), "timeout", "0s leaves no time for an answer; write one such as \"800ms\"");
+    let is_money = |code: &&String| Currency::new(code).is_money() || *code == ANY;
+    for code in source.fiat.iter().flatten().filter(|code| !is_money(code)) {
+        let message = format!("{code:?} is no money of ISO 4217; take it out, or write \"*\" for all there are");
+        report.at("fiat", message);
+    }
+    for (suffix, unit) in source.units.iter().filter(|(_, unit)| !Currency::of_unit(unit).0.is_code()) {
+        let message = format!("{unit:?} is no currency and no part of one; write its code, such as \"EUR\" or \"GBp\"");
+        report.report.at(&["sources", report.name, "units", suffix], message);
+    }
     report.unless(!source.account.is_empty(), "account", "an empty name is none; write one, or take the line out");
 }
 

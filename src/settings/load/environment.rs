@@ -11,7 +11,7 @@ use crate::settings::catalogue::catalogue;
 use crate::settings::error::ConfigError;
 
 /// The keys whose values are no texts: numbers, booleans and lists, written as TOML writes them.
-const NOT_TEXT: [&str; 19] = [
+const NOT_TEXT: [&str; 20] = [
     "max_symbols",
     "max_connections",
     "max_requests",
@@ -23,6 +23,7 @@ const NOT_TEXT: [&str; 19] = [
     "symbols",
     "classes",
     "currencies",
+    "fiat",
     "limits",
     "key_from",
     "key_optional",

@@ -3,22 +3,15 @@
 //! A name of the user's own says nothing to a source that is not named there, or worse, something else. So that source is
 //! not asked for it.
 
-use std::collections::BTreeMap;
-
+use crate::settings::OffSource;
 use crate::settings::catalogue::catalogue;
 use crate::settings::check::Report;
 use crate::settings::near::nearest;
 use crate::settings::source::SourceSettings;
-use crate::settings::{OffSource, SymbolSettings};
-use crate::symbol::Symbol;
+use crate::settings::symbols::SymbolRules;
 
 /// Tells every source which of the user's own names it knows, and which are none of its business.
-pub(super) fn apply(
-    symbols: &BTreeMap<Symbol, SymbolSettings>,
-    on: &mut [SourceSettings],
-    off: &mut [OffSource],
-    report: &mut Report<'_>,
-) {
+pub(super) fn apply(symbols: &SymbolRules, on: &mut [SourceSettings], off: &mut [OffSource], report: &mut Report<'_>) {
     for (symbol, set) in symbols.iter().filter(|(_, set)| !set.spelled.is_empty()) {
         let known: Vec<String> =
             on.iter().map(|source| source.name.clone()).chain(catalogue().keys().cloned()).collect();

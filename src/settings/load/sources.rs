@@ -175,7 +175,10 @@ impl Choice<'_> {
             source.key_from.iter().map(String::as_str).filter(|variable| self.variable(variable).is_none()).collect();
         let mut steps = Vec::new();
         match self.file {
-            Some(file) if !self.named.is_empty() => steps.push(format!("add [sources.{}] to {file}", source.name)),
+            // which file that is, callers need not know
+            Some(_) if !self.named.is_empty() => {
+                steps.push(format!("add [sources.{}] to the configuration", source.name));
+            }
             _ if source.unofficial && !self.options.wants_unofficial() => {
                 steps.push("set QUOTEFOLD_UNOFFICIAL=1".to_owned());
             }

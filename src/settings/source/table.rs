@@ -23,6 +23,8 @@ pub struct SourceTable {
     pub classes: Option<Vec<Class>>,
     /// The right-hand legs of the pairs it trades; all, if left out.
     pub currencies: Option<Vec<String>>,
+    /// The ISO 4217 codes that are money there; every other one is a coin of that name. The eight major ones, if left out.
+    pub fiat: Option<Vec<String>>,
     /// Only symbols that fit one of these.
     pub symbols: Option<Vec<Glob>>,
     /// What it is good for.
@@ -152,7 +154,7 @@ impl SourceTable {
             };
         }
         overlay! {
-            about like classes currencies symbols role url base_url ca_file method body headers format batch join unknown
+            about like classes currencies fiat symbols role url base_url ca_file method body headers format batch join unknown
             not_found limits cost account timeout concurrency retries max_body refresh_after usable_for lag key secret key_from
             key_optional paid get_a_key unofficial reply jq examples;
             rename ids aliases spelled units
@@ -176,6 +178,7 @@ impl SourceTable {
             about: self.about.unwrap_or_default(),
             classes: self.classes.filter(|classes| !classes.is_empty()).ok_or_else(needed("classes"))?,
             currencies: self.currencies.unwrap_or_default().iter().map(|code| code.to_ascii_uppercase()).collect(),
+            fiat: self.fiat.map(|codes| codes.iter().map(|code| code.to_ascii_uppercase()).collect()),
             symbols: self.symbols.unwrap_or_default(),
             role: match self.role {
                 Some(RoleName::Reference) => Role::Reference,

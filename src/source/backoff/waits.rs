@@ -6,10 +6,10 @@ use std::time::Duration;
 use crate::board::{Fault, InARow, Known, Stands};
 use crate::clock::{Moment, age};
 use crate::settings::source::SourceSettings;
+use crate::settings::symbols::SetClasses;
 use crate::settings::{ClassSettings, Settings};
 use crate::source::breaker::circuit::SPREAD;
 use crate::source::error::SourceError;
-use crate::source::set_classes;
 use crate::symbol::{Class, Symbol};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -27,7 +27,7 @@ pub struct Waits {
     /// Whether one of its limits lasts an hour or more: then a short outage must not use up the calls of a day.
     is_scarce: bool,
     classes: BTreeMap<Class, ClassSettings>,
-    set: BTreeMap<Symbol, Class>,
+    set: SetClasses,
 }
 
 /// How long a source is broken that fails in one way or the other.
@@ -63,7 +63,7 @@ impl Waits {
     /// The waits of a source among the settings of all.
     pub fn new(source: &SourceSettings, settings: &Settings) -> Self {
         let classes = source.classes.iter().map(|class| (*class, settings.of_class(*class))).collect();
-        Waits { is_scarce: is_scarce(source, settings), classes, set: set_classes(settings) }
+        Waits { is_scarce: is_scarce(source, settings), classes, set: settings.symbols.classes() }
     }
 
     /// Whether one of the source's limits lasts an hour or more.
@@ -129,7 +129,7 @@ impl Waits {
     }
 
     fn class(&self, symbol: &Symbol) -> ClassSettings {
-        let class = self.set.get(symbol).copied().unwrap_or_else(|| symbol.class());
+        let class = self.set.of(symbol);
         self.classes.get(&class).copied().unwrap_or_else(|| ClassSettings::built_in(class))
     }
 }

@@ -72,7 +72,7 @@ impl Extractor {
         if !named.as_ref().is_none_or(is_asked) {
             return Ok(());
         }
-        if row.is_error() { row.failure(context).map(drop) } else { row.quote(context, None).map(drop) }
+        if row.is_error() { row.failure(context).map(drop) } else { row.quote(context, |_| (None, 0)).map(drop) }
     }
 }
 

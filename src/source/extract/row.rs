@@ -15,6 +15,9 @@ use crate::source::error::SourceError;
 use crate::source::scrub::Scrub;
 use crate::symbol::Currency;
 
+/// So much of a word is kept that stands where a currency's code should.
+const LONGEST_UNIT: usize = 16;
+
 /// What a row is read against.
 pub(super) struct Context<'a> {
     /// The body as text: a price must stand in it.
@@ -90,20 +93,18 @@ impl<'v> Row<'v> {
         })
     }
 
-    /// The quote in the row. `unit` is what its prices are in if it does not say so itself.
-    pub(super) fn quote(&self, context: &Context<'_>, unit: Option<&str>) -> Result<Quote, String> {
+    /// The quote in the row. `unit` turns what the row states to be its unit into a currency, and how many decimal places
+    /// the row's figures lie below it.
+    pub(super) fn quote(
+        &self,
+        context: &Context<'_>,
+        unit: impl FnOnce(Option<&str>) -> (Option<Currency>, u32),
+    ) -> Result<Quote, String> {
         let number = |name: &str| match self.field(name) {
             Some(value) => number::read(value, &context.body).map_err(|why| format!("`{name}` {why}")),
             None => Ok(Literal::Absent),
         };
-        let stated = self.unit()?;
-        let (currency, places) = match stated.as_deref().or(unit) {
-            Some(unit) => {
-                let (currency, places) = Currency::of_unit(unit);
-                (Some(currency), places)
-            }
-            None => (None, 0),
-        };
+        let (currency, places) = unit(self.unit(context.scrub)?.as_deref());
         let inverse = match self.field("inverse") {
             None | Some(Val::Bool(false)) => false,
             Some(Val::Bool(true)) => true,
@@ -168,15 +169,16 @@ impl<'v> Row<'v> {
             .ok_or_else(|| format!("`market` is {word:?}; a filter can say open, halted, cancel_only or delisted"))
     }
 
-    /// The unit its prices are in: a currency's code, or a sub-unit such as `GBp`.
-    fn unit(&self) -> Result<Option<String>, String> {
+    /// The unit its prices are in: a currency's code, a part such as `GBp`, or any other word that stands there. Whether it
+    /// is a currency's code is the fold's business.
+    fn unit(&self, scrub: &Scrub) -> Result<Option<String>, String> {
         let Some(value) = self.field("currency") else { return Ok(None) };
-        let unit = text(value).unwrap_or_else(|| value.to_string()).trim().to_owned();
-        match unit.as_str() {
-            "" => Ok(None),
-            code if code.len() <= 16 && code.bytes().all(|byte| byte.is_ascii_alphanumeric()) => Ok(Some(unit)),
-            other => Err(format!("`currency` is {other:?}, which is no currency's code")),
-        }
+        let unit = match value {
+            Val::Num(number) => number.to_string(),
+            other => text(other).ok_or_else(|| format!("`currency` is {other}, which is no text"))?,
+        };
+        let unit = scrub.clean(unit.trim());
+        Ok((!unit.is_empty()).then(|| unit.chars().take(LONGEST_UNIT).collect()))
     }
 
     /// A length of time in seconds, as a number or as text. The filter may calculate it: it is no price.

@@ -84,7 +84,31 @@ fn what_is_no_price_is_kept_for_the_proof() {
     let forty_digits = format!("[{{\"price\":{}}}]", "9".repeat(40));
     assert!(price(one("", &forty_digits)).starts_with("NotANumber"));
     assert!(price(one("", r#"[{"price":[1]}]"#)).starts_with("malformed: `price` is [1]"));
-    assert!(price(one("", r#"[{"price":1,"currency":"US Dollar"}]"#)).starts_with("malformed: `currency`"));
+    assert!(price(one("", r#"[{"price":1,"currency":{"code":"USD"}}]"#)).starts_with("malformed: `currency`"));
+}
+
+#[test]
+fn a_word_that_is_no_currencys_code_is_kept_and_is_none() {
+    for word in ["US Dollar", "PENCE", "JPY100", "£", "840", "CHf"] {
+        let quote = one("", &format!(r#"[{{"price":7586,"currency":"{word}"}}]"#)).unwrap();
+        let currency = quote.currency.clone().unwrap();
+        assert!(!currency.is_code() && currency.as_str().eq_ignore_ascii_case(word), "{word}");
+        assert_eq!(price(Ok(quote)), "7586");
+    }
+}
+
+#[test]
+fn a_label_scales_neither_an_index_nor_what_is_quoted_in_a_coin_of_that_name() {
+    let said = |symbol: &str, unit: &str| {
+        let body = format!(r#"[{{"symbol":"{symbol}","price":7586,"currency":"{unit}"}}]"#);
+        let (outcomes, _) = read("classes = [\"equity\", \"index\", \"crypto\"]", 200, &body, &[symbol]).unwrap();
+        let quote = outcomes[0].clone().unwrap();
+        (quote.currency.as_ref().map(ToString::to_string).unwrap_or_default(), price(Ok(quote)))
+    };
+    assert_eq!(said("^FTSE", "GBp"), ("GBP".to_owned(), "7586".to_owned()));
+    assert_eq!(said("ABC-USX", "USX"), ("USX".to_owned(), "7586".to_owned()));
+    assert_eq!(said("BTC-GBP", "GBp"), ("GBP".to_owned(), "75.86".to_owned()));
+    assert_eq!(said("CORN", "USX"), ("USD".to_owned(), "75.86".to_owned()));
 }
 
 #[test]

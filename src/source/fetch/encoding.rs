@@ -1,21 +1,22 @@
 //! Undoes what `Content-Encoding` did to a body.
 //!
-//! A body is unpacked as its header says. Where its first bytes show another format, or show one though the header names
-//! none, they are believed: files that were packed long ago are often served without a word, and `deflate` has always meant
-//! two things. A body that is plain text although the header says that it is packed was unpacked by a proxy on the way, and
-//! is read as it stands.
+//! A body is unpacked as its header says, unless its first bytes show another format: files that were compressed when they
+//! were stored are often served without a word. A body that is plain text although its header names a format was unpacked by
+//! a proxy, and is read as it stands.
 //!
-//! Nothing here holds more than the limit of what was unpacked, one step, and a window: 16 MiB for brotli, 8 MiB or the
-//! limit for zstd, 32 KiB for the others.
+//! Memory is bounded by `limit`, one step, and the decoder's window: at most 16 MiB for brotli, 8 MiB or `limit` for zstd,
+//! 32 KiB for the others.
 
 mod decoders;
 
+use std::borrow::Cow;
+
 use reqwest::header::{CONTENT_ENCODING, HeaderMap};
 
-/// What replies are asked for in.
+/// The formats that sources are asked for.
 pub(super) const ACCEPTED: &str = "gzip, deflate, br, zstd";
 
-/// How many times over a body may be packed. One that unpacks to itself would never end.
+/// How many times over a body may be packed. There are bodies that unpack to themselves.
 const MOST_LAYERS: usize = 3;
 
 /// A format that a body can be packed in, as `Content-Encoding` names it.
@@ -23,7 +24,7 @@ const MOST_LAYERS: usize = 3;
 pub(super) enum Coding {
     /// `gzip`: RFC 1952, one member or several.
     Gzip,
-    /// `deflate`: by RFC 9110 the zlib format (RFC 1950), but some servers send the bare one within it (RFC 1951).
+    /// `deflate`: the zlib format (RFC 1950) by RFC 9110, but some servers send bare deflate (RFC 1951).
     Deflate,
     /// `br`: RFC 7932.
     Brotli,
@@ -71,12 +72,14 @@ pub(super) fn is_packed(body: &[u8], codings: &[Coding]) -> bool {
 /// What keeps it from being unpacked.
 pub(super) fn decode(body: &[u8], codings: &[Coding], limit: usize) -> Result<Vec<u8>, DecodeError> {
     let mut named = codings.to_vec();
-    let mut body = body.to_vec();
+    let mut body = Cow::Borrowed(body);
     for _ in 0..=MOST_LAYERS {
-        let Some(coding) = outermost(&mut named, &body) else { return Ok(body) };
+        let Some(coding) = outermost(&mut named, &body) else { return Ok(body.into_owned()) };
         body = match coding.decode(&body, limit) {
-            Ok(unpacked) => unpacked,
-            Err(DecodeError::Damaged { .. } | DecodeError::Unknown(_)) if is_text(&body) => return Ok(body),
+            Ok(unpacked) => Cow::Owned(unpacked),
+            Err(DecodeError::Damaged { .. } | DecodeError::Unknown(_)) if is_text(&body) => {
+                return Ok(body.into_owned());
+            }
             Err(error) => return Err(error),
         };
     }

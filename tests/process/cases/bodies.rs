@@ -100,6 +100,17 @@ fn replies_are_asked_for_packed_and_read_however_they_come() {
 }
 
 #[test]
+fn json_under_the_name_of_a_page_is_read_from_a_source_of_the_catalogue_too() {
+    let town = Town::new("[sources.coinbase]\nbase_url = \"http://VENDORS\"\n", |call| {
+        let body = r#"{"trade_id":1,"price":"58123.4","size":"0.1","bid":"58123","ask":"58124","volume":"1207.5"}"#;
+        call.reply(200, "Content-Type: text/html\r\n", body)
+    });
+    let entry = town.entry("BTC-USD");
+    let quote = &entry["quotes"][0];
+    assert_eq!((&quote["source"], &quote["price"]), (&"coinbase".into(), &"58123.4".into()), "{entry:#}");
+}
+
+#[test]
 fn a_source_that_names_its_own_encodings_is_asked_for_those() {
     let source = format!("{}headers = {{ Accept-Encoding = \"identity\" }}\n", own("a", "equity"));
     let town = Town::new(&source, |call| call.json(r#"{"p":"40.1"}"#));

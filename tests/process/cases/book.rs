@@ -233,6 +233,11 @@ fn where_every_market_is_dead_there_is_no_price() {
     let entry = exchanges(DEAD_BYBIT, DEAD_HTX, DEAD_KUCOIN);
     assert_priced(&entry, None, Some("USDT"), "unavailable / no_quorum");
     assert_eq!(verdict(&entry, "kucoin"), "excluded / no_market");
+    let detail = entry["detail"].as_str().unwrap();
+    assert!(
+        detail.starts_with("0 of 2 needed sources gave a price that can be used; bybit: there are no bids"),
+        "{detail}"
+    );
 }
 
 #[test]

@@ -4,6 +4,7 @@
 mod bodies;
 mod book;
 mod clock;
+mod currency;
 mod failures;
 mod refusals;
 

@@ -110,6 +110,9 @@ fn a_unit_below_a_currency_is_told_by_its_name() {
         ("ZAc", "ZAR", "75.86"),
         ("ZAR", "ZAR", "7586"),
         ("KWF", "KWD", "7.586"),
+        ("USX", "USD", "75.86"),
+        ("EUX", "EUR", "75.86"),
+        ("usd", "USD", "7586"),
     ] {
         let quote = one("", &format!(r#"[{{"price":7586,"bid":"7586","currency":"{unit}"}}]"#)).unwrap();
         assert_eq!(quote.currency.as_ref().unwrap().as_str(), currency, "{unit}");

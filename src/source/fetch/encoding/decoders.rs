@@ -60,8 +60,8 @@ pub(super) fn gzip(body: &[u8], limit: usize) -> Result<Vec<u8>, DecodeError> {
     }
 }
 
-/// With its zlib wrapper or without it. No bare stream that an encoder writes begins like the wrapper: it would be a block
-/// that is stored as it is, after padding that is not zero.
+/// With its zlib wrapper or without it. No encoder writes a bare stream that begins like the wrapper: it would begin with a
+/// stored block whose padding is not zero.
 pub(super) fn deflate(body: &[u8], limit: usize) -> Result<Vec<u8>, DecodeError> {
     let wrapped = matches!(*body, [method, flags, ..]
         if method & 0x0f == 8 && method >> 4 <= 7 && u16::from_be_bytes([method, flags]).is_multiple_of(31));

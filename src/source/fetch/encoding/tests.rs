@@ -91,6 +91,8 @@ fn named(header: &str) -> Vec<Coding> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
     #[test]
     fn whatever_was_packed_is_unpacked(packer in packers(), body in bodies()) {
         let packed = packer.pack(&body);

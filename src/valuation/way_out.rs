@@ -1,0 +1,140 @@
+//! Says what a caller or an operator can do about a price that is missing or worse than asked for.
+
+use std::collections::BTreeSet;
+
+use crate::fold::{Degraded, Exclusion, Price, Status, Unavailable, Verdict};
+use crate::settings::Settings;
+use crate::symbol::Symbol;
+
+/// Half a sentence that ends the one which says what is wrong. `None` for a price that is `ok`, and where the sentence says it.
+pub(super) fn way_out(price: &Price, settings: &Settings) -> Option<String> {
+    let symbol = &price.symbol;
+    match price.status {
+        Status::Ok | Status::Unavailable(Unavailable::NotCovered | Unavailable::NoConversion) => None,
+        Status::Unknown => {
+            // of a pair without its hyphen the sentence says so already
+            let spelling = "check how it is spelled";
+            symbol.did_you_mean().is_none().then(|| or_another(spelling, symbol, settings))
+        }
+        Status::Unavailable(Unavailable::SourcesDisagree) => Some(choose(price)),
+        Status::Unavailable(Unavailable::AllStale) => {
+            let class = settings.class(symbol);
+            let later = format!("ask again later, or let older prices help with fallback_for under [class.{class}]");
+            Some(if price.rule.max_age.is_some() { "ask with a longer max_age".to_owned() } else { later })
+        }
+        Status::Unavailable(Unavailable::NoAnswer) => Some(or_another("ask again", symbol, settings)),
+        Status::Degraded(Degraded::FewSources) | Status::Unavailable(Unavailable::NoQuorum)
+            if lacks_currency(price) =>
+        {
+            Some(say_currency(symbol))
+        }
+        Status::Degraded(_) | Status::Unavailable(Unavailable::NoQuorum) => Some(more_sources(price, settings)),
+    }
+}
+
+/// What more could make a quorum: the sources that failed, another source, or asking for less.
+fn more_sources(price: &Price, settings: &Settings) -> String {
+    let symbol = &price.symbol;
+    if price.covering >= price.rule.required && price.quotes.iter().any(|judged| judged.verdict == Verdict::Failed) {
+        return or_another("ask again", symbol, settings);
+    }
+    if let Some(another) = settings.one_more(symbol) {
+        return another;
+    }
+    let class = settings.class(symbol);
+    match price.status {
+        Status::Degraded(Degraded::StaleFallback) => "ask again".to_owned(),
+        _ => format!("describe another source, or write a lower `required` under [class.{class}]"),
+    }
+}
+
+/// The advice, and what else there is.
+fn or_another(advice: &str, symbol: &Symbol, settings: &Settings) -> String {
+    match settings.one_more(symbol) {
+        Some(another) => format!("{advice}; {another}"),
+        None => advice.to_owned(),
+    }
+}
+
+/// How to choose among those who disagree.
+fn choose(price: &Price) -> String {
+    let symbol = &price.symbol;
+    let prices = price.quotes.iter().filter(|judged| judged.verdict == Verdict::Excluded(Exclusion::NotFolded));
+    let stated: BTreeSet<_> = prices.filter_map(|judged| judged.outcome.quote.as_ref()?.currency.as_ref()).collect();
+    if symbol.legs().is_none() && price.currency.is_none() && stated.len() > 1 {
+        return set_currency(symbol);
+    }
+    "name those you trust with `sources`".to_owned()
+}
+
+/// Whether a quote was left out because it does not say its currency, and nothing else does.
+fn lacks_currency(price: &Price) -> bool {
+    price.quotes.iter().any(|judged| {
+        let is_silent = judged.outcome.quote.as_ref().is_some_and(|quote| quote.currency.is_none());
+        is_silent && judged.verdict == Verdict::Excluded(Exclusion::CurrencyUnknown)
+    })
+}
+
+/// How to say what silent sources quote in.
+fn say_currency(symbol: &Symbol) -> String {
+    match symbol.listing() {
+        Some((_, exchange)) if exchange.quotes_in_parts() => {
+            let (suffix, whole) = (exchange.suffix, exchange.currency);
+            format!(
+                "units = {{ {suffix} = \"…\" }} at a source says whether its prices are in {whole} or in a part of it"
+            )
+        }
+        _ => set_currency(symbol),
+    }
+}
+
+/// How to say in which currency a listing is.
+fn set_currency(symbol: &Symbol) -> String {
+    let currency = symbol.usual_currency().map_or_else(|| "…".to_owned(), |currency| currency.to_string());
+    format!("{} currency = \"{currency}\" in the configuration settles it", symbol.section())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fold::Rule;
+    use crate::fold::testing::{MINUTE, equity, failed, fold, reference, refused, rule, says, says_at, with};
+    use crate::quote::Outcome;
+    use crate::settings::load::{LoadOptions, load};
+    use crate::source::error::SourceError;
+    use crate::symbol::Currency;
+
+    fn advice(symbol: &str, outcomes: impl IntoIterator<Item = Outcome>, rule: &Rule) -> (Status, String) {
+        let text = Some(("the settings".to_owned(), "[sources.coinbase]".to_owned()));
+        let settings = load(&LoadOptions { text, ..LoadOptions::default() }).unwrap();
+        let price = fold(symbol, outcomes, rule);
+        let advice = way_out(&price, &settings).unwrap_or_default();
+        assert!(!advice.contains(".toml"), "{advice}");
+        (price.status, advice)
+    }
+
+    #[test]
+    fn every_price_that_is_missing_or_worse_than_asked_for_has_a_way_out() {
+        let silent = |source| failed(source, SourceError::unavailable("503"));
+        let denies = |source| failed(source, SourceError::UnknownSymbol("no such symbol".into()));
+        let labelled =
+            |source, label: Option<&str>| with(says(source, "100"), |quote| quote.currency = label.map(Currency::new));
+        let gone = |source| refused(says_at(source, "100", 16 * MINUTE), SourceError::unavailable("503"));
+        let cases: [(&str, Vec<Outcome>, Rule, &str); 9] = [
+            ("BTC-USD", vec![says("a", "100"), reference("b", "100")], rule(), "would help: add [sources."),
+            ("AAPL", vec![says("a", "100")], equity(), "would help: add [sources."),
+            ("AAPL", vec![says("a", "100"), silent("b")], equity(), "ask again"),
+            ("BTC-USD", vec![silent("a"), gone("b")], rule(), "ask again"),
+            ("BTC-USD", vec![says_at("a", "100", 20 * MINUTE)], rule(), "fallback_for under [class.crypto]"),
+            ("BTC-USD", vec![says("a", "100"), says("b", "120")], rule(), "`sources`"),
+            ("SAP.DE", vec![labelled("a", Some("EUR")), labelled("b", Some("USD"))], rule(), "[symbols.\"SAP.DE\"]"),
+            ("QQQQ.RO", vec![labelled("a", None), labelled("b", None)], rule(), "[symbols.\"QQQQ.RO\"] currency"),
+            ("BTC-USD", vec![denies("a"), denies("b")], rule(), "check how it is spelled"),
+        ];
+        for (symbol, outcomes, rule, expected) in cases {
+            let (status, advice) = advice(symbol, outcomes, &rule);
+            assert!(status != Status::Ok && advice.contains(expected), "{symbol} {status:?}: {advice}");
+        }
+        assert_eq!(advice("BTC-USD", [says("a", "100"), says("b", "100")], &rule()), (Status::Ok, String::new()));
+    }
+}
