@@ -194,6 +194,13 @@ impl Board {
         state.symbols.get(symbol)?.by_source.get(source).cloned().map(|known| known.at(now))
     }
 
+    /// Whether any source has quoted a symbol.
+    pub fn is_quoted(&self, symbol: &Symbol) -> bool {
+        let state = self.lock();
+        let entries = state.symbols.get(symbol);
+        entries.is_some_and(|entries| entries.by_source.values().any(|known| known.outcome.quote.is_some()))
+    }
+
     /// Every symbol of which there is a quote of a source.
     pub fn quoted_by(&self, source: &str) -> Vec<Symbol> {
         let state = self.lock();

@@ -38,6 +38,9 @@ pub struct State {
     /// say that it is not.
     #[serde(default)]
     pub meanings: BTreeMap<String, Mark>,
+    /// What was learned of symbols that fail whole calls, by the names of the sources where one does.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub suspects: BTreeMap<String, SuspectState>,
     /// The last quotes, those of the most recently asked symbols first.
     pub quotes: Vec<QuoteState>,
 }
@@ -81,6 +84,15 @@ pub struct Refused {
     /// An address that is not served, whether a time was named or not.
     #[serde(default)]
     pub blocked: u32,
+}
+
+/// What one source has shown of the symbols that fail whole calls.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SuspectState {
+    /// Whether one unknown symbol fails a whole call there: stated, or found out.
+    pub unknown_kills: bool,
+    /// Symbols of which at least one of each group is unknown, the oldest group first.
+    pub groups: Vec<Vec<String>>,
 }
 
 /// A quote as it stood on the board.

@@ -158,6 +158,19 @@ impl Account {
         room_at
     }
 
+    /// From when on one more unit may be hunted with, if at most half of what each limit bears at once may be. `hunted` are the
+    /// instants of those that were, the oldest first; what no limit counts any more is taken out.
+    pub(super) fn half_at(&self, hunted: &mut VecDeque<Instant>, now: Instant) -> Instant {
+        while hunted.front().is_some_and(|at| *at + self.longest() <= now) {
+            hunted.pop_front();
+        }
+        let bound = |limit: &Limit| {
+            let half = (limit.calls as usize / 2).max(1);
+            Some(hunted[hunted.len().checked_sub(half)?] + limit.period)
+        };
+        self.limits.iter().filter_map(bound).max().map_or(now, |at| at.max(now))
+    }
+
     /// Says that units are on their way to be spent, for as long as the expectation is kept.
     pub fn expect(self: &Arc<Self>, units: usize) -> Expectation {
         self.lock().expected += units;

@@ -32,9 +32,16 @@ pub struct Times {
     pub ends_by: Instant,
 }
 
+impl Passenger {
+    /// Whether anybody waits for it, besides the list of what is in the air.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.told.receiver_count() > 1
+    }
+}
+
 impl Times {
     /// The later of each.
-    fn or_later(self, other: Times) -> Times {
+    pub(super) fn or_later(self, other: Times) -> Times {
         Times {
             sends_by: self.sends_by.max(other.sends_by),
             replies_by: self.replies_by.max(other.replies_by),
@@ -100,6 +107,14 @@ impl Batch {
     pub fn allow(&self, newcomer: Times) {
         let mut cabin = self.lock();
         cabin.times = cabin.times.or_later(newcomer);
+    }
+
+    /// A batch of these passengers, whom nobody joins.
+    pub(super) fn of(passengers: Vec<Passenger>, per_symbol: bool, times: Times) -> Self {
+        let batch = Batch::new(passengers.len(), per_symbol, times);
+        batch.lock().passengers = passengers;
+        batch.seal();
+        batch
     }
 
     fn lock(&self) -> MutexGuard<'_, Cabin> {
@@ -188,6 +203,11 @@ impl Batch {
     /// Whether its failure says something of the source.
     pub fn is_charged(&self) -> bool {
         self.lock().is_charged
+    }
+
+    /// Whether anybody waits for one of its symbols.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.lock().passengers.iter().any(Passenger::is_awaited)
     }
 
     /// Empties it: whoever is aboard, nobody boarding after.

@@ -92,7 +92,7 @@ pub struct Surroundings {
     pub clock: Clock,
     /// Where calls run.
     pub tasks: TaskTracker,
-    /// What one call may take in all: `server.timeout`, never a caller's.
+    /// What one call may take in all, unless a caller waits longer for its turn: `server.timeout`.
     pub budget: Duration,
 }
 
@@ -153,6 +153,10 @@ impl Source {
                 cost_per_symbol: settings.cost == Cost::Symbol,
                 unknown_kills: settings.unknown_kills,
                 holds_all: !settings.asks_by_name(),
+            },
+            is_named: {
+                let profile = Arc::clone(&profile);
+                Arc::new(move |symbol| profile.extractor.spelling().names(symbol))
             },
             places: settings.concurrency,
             breaker: Arc::clone(&breaker),

@@ -2,14 +2,18 @@
 //!
 //! Whoever asks for a symbol that is already in the air waits for that call. Symbols of several requests travel in one
 //! batch for as long as it waits for its turn. A call goes on while anybody waits for it, and is cancelled with the last who
-//! leaves; how long one caller waits harms nobody else.
+//! leaves; it waits for its turn as long as the most patient of them. Where one unknown symbol fails a whole call, it is hunted
+//! apart from what is known.
 
 mod arrival;
 mod attempt;
 mod boarding;
+mod checks;
 mod departure;
+mod hunt;
 mod rest;
 mod seating;
+mod suspects;
 mod turns;
 mod wait;
 
@@ -33,8 +37,10 @@ use crate::board::{Board, Need};
 use crate::clock::Clock;
 use crate::question::Patience;
 use crate::quote::{Origin, Outcome};
+use crate::state::SuspectState;
 use crate::symbol::Symbol;
 use arrival::{Arrival, fly};
+use hunt::Hunt;
 use seating::Group;
 pub use wait::Wait;
 
@@ -63,6 +69,8 @@ pub struct Parts {
     pub tasks: TaskTracker,
     /// How a batch is made up.
     pub batching: Batching,
+    /// Whether its description names a symbol, beyond the rules for spelling any.
+    pub is_named: Arc<dyn Fn(&Symbol) -> bool + Send + Sync>,
     /// Calls that may be in the air at once.
     pub places: usize,
     /// Whether it is asked at all.
@@ -80,7 +88,8 @@ pub struct Batching {
     pub seats: usize,
     /// Whether each symbol costs a unit of the limits. Then a batch takes no boarders.
     pub cost_per_symbol: bool,
-    /// Whether one unknown symbol fails a whole call. Then a symbol the source has never answered is asked alone.
+    /// Whether one unknown symbol fails a whole call. Then what the source has quoted travels apart from what it has not, and
+    /// what fails a call is hunted for.
     pub unknown_kills: bool,
     /// Whether every reply holds all there is. Then whatever the source has ever quoted rides along with every call.
     pub holds_all: bool,
@@ -95,14 +104,14 @@ struct Inner {
 struct Flights {
     air: HashMap<Symbol, Flight>,
     next_number: u64,
-    /// The newest batch that still has room.
-    open: Option<(u64, Batch, Weak<DropGuard>)>,
+    /// The newest batches that still have room: that of what the source has quoted, and that of what it has not.
+    open: HashMap<bool, (u64, Batch, Weak<DropGuard>)>,
     /// Whether one unknown symbol fails a whole call: stated, or found out.
     unknown_kills: bool,
     /// Symbols that were refused for want of room, and until when they are wanted all the same.
     wanted: HashMap<Symbol, Instant>,
-    /// Symbols that were in a batch which failed for one unknown among them: asked alone until they answer.
-    alone: HashSet<Symbol>,
+    /// What is hunted, because it failed a whole call or may do so.
+    hunt: Hunt,
 }
 
 struct Flight {
@@ -159,6 +168,29 @@ impl Share {
         let (mut waits, left) = self.0.join_all(&mut flights, ask, Patience::OnlyTries, now);
         waits.extend(self.0.try_to_start(&mut flights, &left, ask, now));
         waits
+    }
+
+    /// How often something was learned of symbols that fail whole calls.
+    pub fn revision(&self) -> u64 {
+        self.0.lock().hunt.suspects.revision()
+    }
+
+    /// What was learned of symbols that fail whole calls; `None` if that is nothing.
+    pub fn remember(&self) -> Option<SuspectState> {
+        let flights = self.0.lock();
+        let groups = flights.hunt.suspects.remember();
+        let text = |group: Vec<Symbol>| group.iter().map(Symbol::to_string).collect();
+        let is_news = !groups.is_empty() || flights.unknown_kills != self.0.parts.batching.unknown_kills;
+        let unknown_kills = flights.unknown_kills;
+        is_news.then(|| SuspectState { unknown_kills, groups: groups.into_iter().map(text).collect() })
+    }
+
+    /// Takes over what an earlier process had learned.
+    pub fn restore(&self, past: &SuspectState) {
+        let symbols = |group: &Vec<String>| group.iter().filter_map(|text| Symbol::parse(text).ok()).collect();
+        let mut flights = self.0.lock();
+        flights.unknown_kills |= past.unknown_kills;
+        flights.hunt.suspects.restore(past.groups.iter().map(symbols).collect());
     }
 
     /// Batches that were started so far.
@@ -219,34 +251,72 @@ impl Inner {
             waits.extend(self.denials(&denied, now));
             return waits;
         }
-        let sends_by = self.schedule(now, ask.until).sends_by;
-        let in_time = sends_by.min(self.sends_by_for(ask));
-        let room = |units| self.parts.account.room(units, now, in_time);
-        let mut groups = self.group(flights, &left, now);
+        let (hunted, left) = self.part_hunted(flights, &left, now);
+        let mut waits = self.start_hunted(flights, &hunted, ask, now);
+        waits.extend(self.start_others(flights, &left, &denied, ask, now));
+        waits
+    }
+
+    /// Until when a caller lets calls wait for the limits, and whether that is less than such calls have in any case.
+    fn patience(&self, ask: &Ask, now: Instant) -> (Instant, bool) {
+        let (call, caller) = (self.schedule(now, ask.until).sends_by, self.sends_by_for(ask));
+        (call.min(caller), caller < call)
+    }
+
+    /// Lets symbols wait to be hunted, unless the caller leaves before there is room for a call.
+    fn start_hunted(self: &Arc<Self>, flights: &mut Flights, hunted: &[Symbol], ask: &Ask, now: Instant) -> Vec<Wait> {
+        let (until, is_hasty) = self.patience(ask, now);
+        match self.parts.account.room(1, now, until) {
+            (0, Some(refusal)) if is_hasty => self.decline(hunted.iter(), &refusal),
+            _ => self.hunt(flights, hunted, ask, now),
+        }
+    }
+
+    fn start_others(
+        self: &Arc<Self>,
+        flights: &mut Flights,
+        left: &[Symbol],
+        denied: &[Symbol],
+        ask: &Ask,
+        now: Instant,
+    ) -> Vec<Wait> {
+        if left.is_empty() && denied.is_empty() {
+            return Vec::new();
+        }
+        let (until, is_hasty) = self.patience(ask, now);
+        let room = |units| self.parts.account.room(units, now, until);
+        let mut groups = self.group(flights, left, now);
         if room(self.units(&groups) + 1).0 <= self.units(&groups) {
             // this request takes the last there is: others may have waited longer
-            let line = self.line_up(flights, &left, now);
+            let line = self.line_up(flights, left, now);
             groups = self.group(flights, &line, now);
         }
         let (granted, refusal) = room(self.units(&groups));
         let late = self.cut(&mut groups, granted);
-        let unchecked =
-            if late.is_empty() { self.seat_denied(flights, &mut groups, &denied, now) } else { denied.clone() };
-        let own: Vec<Symbol> = left.iter().chain(&denied).cloned().collect();
-        let mut waits = self.send(flights, groups, &own, ask, now);
-        waits.extend(self.denials(&unchecked, now));
+        let mut waits = match late.is_empty() {
+            true => self.check_denied(flights, &mut groups, denied, ask, now),
+            false => self.denials(denied, now),
+        };
+        let own: Vec<Symbol> = left.iter().chain(denied).cloned().collect();
+        waits.extend(self.send(flights, groups, &own, ask, now));
         if let Some(refusal @ SourceError::Throttled { retry_after, .. }) = &refusal {
             let until = now + *retry_after;
             let late: Vec<Symbol> = late.into_iter().filter(|symbol| left.contains(symbol)).collect();
             late.iter().for_each(|symbol| flights.want(symbol, until));
             // others may have more time than this caller: then it is no word to them
-            let is_hasty = in_time < sends_by;
             waits.extend(match is_hasty {
                 true => self.decline(late.iter(), refusal),
                 false => self.refuse(&late, refusal, until),
             });
         }
         waits
+    }
+
+    /// The symbols that are hunted, and the others.
+    fn part_hunted(&self, flights: &mut Flights, symbols: &[Symbol], now: Instant) -> (Vec<Symbol>, Vec<Symbol>) {
+        flights.hunt.suspects.forget_old(now);
+        let is_hunted = |symbol: &Symbol| flights.is_hunted(symbol, self.tier(flights, symbol, now));
+        symbols.iter().cloned().partition(is_hunted)
     }
 
     /// Sends a batch on its way: its flights are entered and its task is spawned, all under the lock.
@@ -259,14 +329,14 @@ impl Inner {
         let cancelled = CancellationToken::new();
         let life = Arc::new(cancelled.clone().drop_guard());
         let waits = group.symbols.iter().filter_map(|symbol| flights.enter(number, &batch, &life, symbol)).collect();
-        if group.lonely || batching.cost_per_symbol {
+        if group.is_lonely || batching.cost_per_symbol {
             batch.seal();
         } else if group.len() < batching.seats {
-            flights.open = Some((number, batch.clone(), Arc::downgrade(&life)));
+            flights.open.insert(group.is_known, (number, batch.clone(), Arc::downgrade(&life)));
         }
         batch.announce(self.parts.account.expect(batch.units()));
         let kept = (!awaited).then(|| Arc::clone(&life));
-        let arrival = Arrival::of(Arc::clone(self), batch, number, kept);
+        let arrival = Arrival::of(Arc::clone(self), batch, number, !group.is_known).keeping(kept);
         self.parts.tasks.spawn(fly(arrival, cancelled));
         waits
     }

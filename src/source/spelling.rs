@@ -153,6 +153,15 @@ impl Spelling {
         Some(spelled)
     }
 
+    /// Whether the source's description names a symbol, beyond the rules for spelling any: by its whole name, or by its base.
+    pub fn names(&self, symbol: &Symbol) -> bool {
+        let by_base = |(base, _): (&str, &str)| self.rename.contains_key(base) || self.ids.contains_key(base);
+        let by_alias = |name: String| self.aliases.values().any(|requested| *requested == name);
+        self.spelled.contains_key(symbol)
+            || symbol.legs().map_or(self.rename.contains_key(symbol.as_str()), by_base)
+            || self.spell_as_set(symbol).is_some_and(by_alias)
+    }
+
     /// The call that asks for these symbols.
     pub fn request(&self, asked: &[Symbol]) -> HttpRequest {
         let spelled: Vec<Spelled> =

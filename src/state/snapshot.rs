@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{AccountState, CooldownState, State, VERSION};
+use super::{AccountState, CooldownState, State, SuspectState, VERSION};
 use crate::Quotefold;
 use crate::clock::{Moment, age};
+use crate::source::Source;
 use crate::source::account::Account;
 use crate::source::profile::Profile;
 
@@ -39,7 +40,9 @@ pub struct Restored {
 
 /// Grows with everything that must outlive a restart.
 pub fn revision(service: &Quotefold) -> u64 {
-    accounts(service).values().map(|account| account.revision()).sum::<u64>() + service.board.revision()
+    let accounts = accounts(service).values().map(|account| account.revision()).sum::<u64>();
+    let shares = service.sources.iter().map(|source| source.share.revision()).sum::<u64>();
+    accounts + shares + service.board.revision()
 }
 
 /// What must outlive a restart.
@@ -52,6 +55,7 @@ pub fn take(service: &Quotefold, strangers: &Strangers, now: Moment) -> State {
         saved_at: now.wall,
         accounts: strangers.map(|(name, past)| (name.clone(), past.clone())).chain(own).collect(),
         meanings: profiles.map(|profile| (profile.name().to_owned(), profile.meaning().clone())).collect(),
+        suspects: service.sources.iter().filter_map(suspects).collect(),
         quotes: service.board.remember(MOST_QUOTES),
     }
 }
@@ -73,6 +77,11 @@ pub fn give(service: &Quotefold, mut state: State, now: Moment) -> (Restored, St
     let means_the_same = |profile: &Profile| {
         state.meanings.get(profile.name()).is_some_and(|meaning| meaning.is_same_as(profile.meaning()))
     };
+    for source in service.sources.iter().filter(|source| means_the_same(&source.profile)) {
+        if let Some(past) = state.suspects.get(source.profile.name()) {
+            source.share.restore(past);
+        }
+    }
     // the most recently asked come last, as they were asked
     for quote in state.quotes.iter().rev() {
         let source = service.sources.iter().find(|source| source.profile.name() == quote.source);
@@ -83,6 +92,10 @@ pub fn give(service: &Quotefold, mut state: State, now: Moment) -> (Restored, St
     }
     let strangers = state.accounts.into_iter();
     (restored, strangers.map(|(name, past)| (name, brought_back(past, state.saved_at, now))).collect())
+}
+
+fn suspects(source: &Arc<Source>) -> Option<(String, SuspectState)> {
+    source.share.remember().map(|past| (source.profile.name().to_owned(), past))
 }
 
 fn accounts(service: &Quotefold) -> BTreeMap<&str, &Arc<Account>> {

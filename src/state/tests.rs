@@ -41,11 +41,16 @@ fn state() -> State {
         cooldown: Some(cooldown),
         refused: Refused { quota_exhausted: 2, ..Refused::default() },
     };
+    let suspects = || SuspectState {
+        unknown_kills: true,
+        groups: vec![vec!["FOO-USD".to_owned(), "BAR-USD".to_owned()], vec!["NOPE-USD".to_owned()]],
+    };
     State {
         version: VERSION,
         saved_at: at("2026-11-20T14:31:10.5Z"),
         accounts: [("alphavantage".to_owned(), account)].into(),
         meanings: [("kraken".to_owned(), Mark::of(["a description"], 8))].into(),
+        suspects: [("kraken".to_owned(), suspects())].into(),
         quotes: vec![quote(), QuoteState { price: None, volume: None, session: None, observed_at: None, ..quote() }],
     }
 }

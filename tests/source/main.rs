@@ -11,6 +11,8 @@ mod crowd;
 mod day;
 mod denials;
 mod failing;
+mod first_answers;
+mod hunting;
 mod keeping;
 mod law;
 mod left_alone;

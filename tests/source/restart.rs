@@ -278,3 +278,34 @@ async fn no_state_that_can_be_read_makes_the_next_process_stumble() {
     }
     assert!(read > 500, "{read} of them could be read");
 }
+
+/// A vendor that knows no symbol whose name begins with these letters, and fails every call that asks for one.
+fn failing_for_unknown(_: &str, symbols: Vec<Symbol>, clock: Clock) -> Said {
+    Box::pin(async move {
+        if symbols.iter().any(|symbol| symbol.as_str().starts_with("NO")) {
+            return Err(SourceError::UnknownSymbol("Unknown asset pair".to_owned()));
+        }
+        all_quoted(symbols, &clock)
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn which_symbols_fail_a_whole_call_is_known_after_a_restart() {
+    // the vendor's description does not say that they do; that is found out
+    let (settings, clock) = (crypto("alpha", "batch = 20"), morning());
+    let before = Town::new(&settings, &clock, failing_for_unknown);
+    before.ask("symbols=A-USD,B-USD,NO-USD,NO-EUR").await;
+    let state = saved(&before);
+    assert!(state.suspects["alpha"].unknown_kills, "{:?}", state.suspects);
+    assert_eq!(state.suspects["alpha"].groups, [["NO-USD"], ["NO-EUR"]]);
+    let after = Town::new(&settings, &clock, failing_for_unknown);
+    restored(&after, state.clone());
+    after.ask("symbols=C-USD,D-USD,NO-USD,NO-EUR").await;
+    let mut sizes: Vec<usize> = after.log("alpha").calls().iter().map(|call| call.symbols.len()).collect();
+    sizes.sort_unstable();
+    assert_eq!(sizes, [1, 1, 2], "what is unknown takes nothing down any more");
+    // a source that is described otherwise may fail for other reasons
+    let other = Town::new(&settings.replace("x.test", "y.test"), &clock, failing_for_unknown);
+    restored(&other, state);
+    assert!(saved(&other).suspects.is_empty());
+}

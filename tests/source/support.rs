@@ -168,6 +168,7 @@ where
         clock,
         tasks: tasks.clone(),
         batching,
+        is_named: Arc::new(|_| false),
         places: 8,
         breaker: Arc::new(Breaker::new("vendor", Metrics::default())),
         backoff: Arc::new(Backoff::new(Waits::default())),

@@ -121,7 +121,7 @@ pub enum RoleName {
 pub enum Unknown {
     /// The others are answered.
     Missing,
-    /// The whole call fails; so a symbol the source has never answered is asked alone.
+    /// The whole call fails; so what the source has never quoted is asked apart from what it has, and hunted if that fails.
     Kills,
 }
 

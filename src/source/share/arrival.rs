@@ -53,14 +53,22 @@ pub(super) struct Arrival {
     batch: Batch,
     number: u64,
     landed: bool,
+    /// Whether it asks for what the source has not quoted yet, or not lately.
+    is_news: bool,
     /// Keeps a call alive that nobody waits for.
     _kept: Option<Arc<DropGuard>>,
 }
 
 impl Arrival {
     /// The end that a batch is going to have.
-    pub(super) fn of(share: Arc<Inner>, batch: Batch, number: u64, kept: Option<Arc<DropGuard>>) -> Self {
-        Arrival { share, batch, number, landed: false, _kept: kept }
+    pub(super) fn of(share: Arc<Inner>, batch: Batch, number: u64, is_news: bool) -> Self {
+        Arrival { share, batch, number, landed: false, is_news, _kept: None }
+    }
+
+    /// The same of a call that goes on though nobody waits for it.
+    pub(super) fn keeping(mut self, kept: Option<Arc<DropGuard>>) -> Self {
+        self._kept = kept;
+        self
     }
 
     /// The board first, then the flights are taken out, then the waiting are told: whoever looks after that finds the board.
@@ -69,12 +77,21 @@ impl Arrival {
         let now = parts.clock.now();
         let sent_for = self.batch.sent_for(now.monotonic);
         let passengers = self.batch.disembark();
-        let killed = passengers.len() > 1 && matches!(&result, Err(error) if error.denies_symbol());
+        if let Err(error) = &result
+            && error.denies_symbol()
+            && passengers.len() > 1
+        {
+            // one of several symbols is unknown, and the provider does not say which: none of them may be called unknown for it
+            self.share.hunt_among(&self.batch, passengers, error);
+            self.take_out();
+            self.landed = true;
+            return;
+        }
         let mut rows: HashMap<Symbol, Result<Quote, SourceError>> = HashMap::new();
         if let Ok(reply) = &result {
             rows.extend(reply.rows.iter().cloned());
         }
-        let whole = result.err().map(|error| if killed { blame_batch(&error) } else { error });
+        let whole = result.err();
         let rests = self.share.rest(now.monotonic).map(|rest| rest.until);
         let told: Vec<_> = passengers
             .into_iter()
@@ -99,7 +116,7 @@ impl Arrival {
                 (passenger, outcome)
             })
             .collect();
-        self.learn(killed, &told);
+        self.learn(&told);
         self.take_out();
         for (passenger, outcome) in told {
             passenger.told.send_replace(Some(outcome));
@@ -123,16 +140,19 @@ impl Arrival {
         Landing::Failure(backoff.waits().judge(symbol, error, latency, before.as_ref(), is_of_source, now))
     }
 
-    /// Remembers who has to travel alone: what was in a call that one unknown symbol failed, until it answers.
-    fn learn(&self, killed: bool, told: &[(Passenger, Outcome)]) {
+    /// Remembers which symbols are known, and which would fail a whole call.
+    fn learn(&self, told: &[(Passenger, Outcome)]) {
         let mut flights = self.share.lock();
-        flights.unknown_kills |= killed;
-        for (passenger, outcome) in told {
-            if outcome.failure.is_none() {
-                flights.alone.remove(&passenger.symbol);
-            } else if killed && outcome.quote.is_some() {
-                // what was never quoted travels alone anyway, and callers can name any number of such symbols
-                flights.alone.insert(passenger.symbol.clone());
+        if !flights.unknown_kills {
+            return;
+        }
+        for (Passenger { symbol, .. }, outcome) in told {
+            match &outcome.failure {
+                None => flights.hunt.suspects.clear(symbol, self.is_news),
+                Some(failure) if failure.error.denies_symbol() => {
+                    flights.hunt.suspects.fail(std::slice::from_ref(symbol), Instant::now());
+                }
+                Some(_) => {}
             }
         }
     }
@@ -141,9 +161,7 @@ impl Arrival {
     fn take_out(&self) {
         let mut flights = self.share.lock();
         flights.air.retain(|_, flight| flight.number != self.number);
-        if flights.open.as_ref().is_some_and(|(number, ..)| *number == self.number) {
-            flights.open = None;
-        }
+        flights.open.retain(|_, (number, ..)| *number != self.number);
     }
 }
 
@@ -157,11 +175,4 @@ impl Drop for Arrival {
             tracing::error!(source, "a call panicked; its symbols fail as internal");
         }
     }
-}
-
-/// One of several symbols is unknown, and the provider does not say which: none of them may be called unknown for it.
-fn blame_batch(error: &SourceError) -> SourceError {
-    SourceError::Missing(format!(
-        "one of the symbols in the call failed them all ({error}); each is asked alone next time"
-    ))
 }

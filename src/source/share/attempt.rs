@@ -29,6 +29,11 @@ impl Inner {
         if let Some(rest) = self.rest(now) {
             return self.decline(left.iter(), &rest.refusal(now));
         }
+        let (hunted, left) = self.part_hunted(flights, left, now);
+        let (mut waits, left) = (self.try_to_hunt(flights, &hunted, ask, now), &left[..]);
+        if left.is_empty() {
+            return waits;
+        }
         let mut groups = self.group(flights, left, now);
         let (mut granted, refusal) = self.room_at_once(self.units(&groups), now);
         if granted < self.units(&groups) {
@@ -39,7 +44,7 @@ impl Inner {
         let mut late = self.cut(&mut groups, granted);
         let places = self.free_places(flights).min(groups.len());
         let crowded = symbols(groups.split_off(places));
-        let mut waits = self.send(flights, groups, left, ask, now);
+        waits.extend(self.send(flights, groups, left, ask, now));
         late.retain(|symbol| left.contains(symbol));
         if let Some(refusal) = &refusal {
             waits.extend(self.decline(late.iter(), refusal));
@@ -50,9 +55,26 @@ impl Inner {
         waits
     }
 
+    /// Hunts with one call, if that can be sent at this moment and nobody else hunts.
+    fn try_to_hunt(self: &Arc<Self>, flights: &mut Flights, symbols: &[Symbol], ask: &Ask, now: Instant) -> Vec<Wait> {
+        if symbols.is_empty() {
+            return Vec::new();
+        }
+        let (granted, refusal) = self.room_at_once(1, now);
+        let may_call = granted > 0 && !flights.hunt.is_on && self.free_places(flights) > 0;
+        let first = if may_call { self.first_to_hunt(flights, symbols, now) } else { Vec::new() };
+        let mut waits = self.hunt(flights, &first, ask, now);
+        let retry_after = refusal.as_ref().and_then(SourceError::stands_for).unwrap_or_default();
+        let retry_after = retry_after.max(self.parts.record.usual_latency()).max(SOON);
+        let limit = "one call at a time for symbols that may be unknown".to_owned();
+        let busy = SourceError::Throttled { limit, retry_after };
+        waits.extend(self.decline(symbols.iter().filter(|symbol| !first.contains(symbol)), &busy));
+        waits
+    }
+
     /// How many of the wanted units can be spent at this moment. Where a limit bears more than one at once, the last is
     /// left: whoever asks next must not wait because somebody tried.
-    pub(super) fn room_at_once(&self, wanted: usize, now: Instant) -> (usize, Option<SourceError>) {
+    fn room_at_once(&self, wanted: usize, now: Instant) -> (usize, Option<SourceError>) {
         let account = &self.parts.account;
         let kept = usize::from(account.most_at_once() > 1);
         let (room, refusal) = account.room(wanted.saturating_add(kept), now, now);

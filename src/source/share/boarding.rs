@@ -2,6 +2,7 @@
 
 use tokio::time::Instant;
 
+use super::seating::Tier;
 use super::{Ask, Flights, Inner, Wait};
 use crate::question::Patience;
 use crate::source::batch::Times;
@@ -44,7 +45,11 @@ impl Inner {
         times: Times,
         now: Instant,
     ) -> Option<Wait> {
-        let (number, batch, life) = flights.open.clone()?;
+        let tier = self.tier(flights, symbol, now);
+        if self.travels_alone(tier) || flights.is_hunted(symbol, tier) {
+            return None;
+        }
+        let (number, batch, life) = flights.open.get(&(tier == Tier::Known)).cloned()?;
         let life = life.upgrade()?;
         let by = self.sends_by_for(ask);
         let in_time = match batch.turn() {
@@ -52,7 +57,7 @@ impl Inner {
             // the newest of those that are on their way to the limit
             None => self.parts.account.room(0, now, by).1.is_none(),
         };
-        if !in_time || self.travels_alone(flights, symbol, now) {
+        if !in_time {
             return None;
         }
         let wait = flights.enter(number, &batch, &life, symbol)?;

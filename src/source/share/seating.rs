@@ -1,17 +1,30 @@
 //! Decides which symbols travel together in one call, and which alone.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use tokio::time::Instant;
 
-use super::{Flights, Inner, Parts, Wait};
+use super::{Flights, Inner, Parts};
 use crate::symbol::Symbol;
 
 /// Symbols that travel together.
 pub(super) struct Group {
     pub(super) symbols: Vec<Symbol>,
-    /// One symbol that may only travel by itself: nobody joins it.
-    pub(super) lonely: bool,
+    /// Whether it is one symbol that may only travel by itself: nobody joins it.
+    pub(super) is_lonely: bool,
+    /// Whether none of them can fail the others, as far as is known. Nothing else joins such a group.
+    pub(super) is_known: bool,
+}
+
+/// How likely a source is to have a symbol. Only where one unknown symbol fails a whole call does it matter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Tier {
+    /// It has quoted it.
+    Known,
+    /// Its description names it, or another source has quoted it.
+    Expected,
+    /// Nothing speaks for it but its spelling.
+    Untried,
 }
 
 impl Group {
@@ -21,67 +34,56 @@ impl Group {
 }
 
 impl Inner {
-    /// Whether a symbol may only travel by itself.
-    pub(super) fn travels_alone(&self, flights: &Flights, symbol: &Symbol, now: Instant) -> bool {
-        let Parts { board, origin, .. } = &self.parts;
-        let never_quoted =
-            || board.known(&origin.source, symbol, now).is_none_or(|known| known.outcome.quote.is_none());
-        flights.unknown_kills && (flights.alone.contains(symbol) || never_quoted())
+    /// How likely the source is to have a symbol.
+    pub(super) fn tier(&self, flights: &Flights, symbol: &Symbol, now: Instant) -> Tier {
+        let Parts { board, origin, is_named, .. } = &self.parts;
+        let has_quoted = || board.known(&origin.source, symbol, now).is_some_and(|known| known.outcome.quote.is_some());
+        if !flights.unknown_kills || has_quoted() {
+            Tier::Known
+        } else if is_named(symbol) || board.is_quoted(symbol) {
+            Tier::Expected
+        } else {
+            Tier::Untried
+        }
     }
 
-    /// Puts symbols into groups that travel together, keeping their order.
+    /// Whether a symbol may only travel by itself: where each costs as much in company, nothing is gained by a risk.
+    pub(super) fn travels_alone(&self, tier: Tier) -> bool {
+        tier != Tier::Known && self.parts.batching.cost_per_symbol
+    }
+
+    /// Puts symbols into groups that travel together, keeping their order. What the source has quoted goes apart from what it
+    /// has not; and of the latter, what it probably has apart from the rest, unless a call more would have to wait.
     pub(super) fn group(&self, flights: &Flights, left: &[Symbol], now: Instant) -> Vec<Group> {
-        let seats = self.parts.batching.seats;
+        let tiers: Vec<(Tier, &Symbol)> = left.iter().map(|symbol| (self.tier(flights, symbol, now), symbol)).collect();
+        let apart = self.group_by(&tiers);
+        let units = self.units(&apart);
+        let (at_once, _) = self.parts.account.room(units, now, now);
+        if at_once >= units {
+            return apart;
+        }
+        let is_known = |tier| if tier == Tier::Known { Tier::Known } else { Tier::Untried };
+        self.group_by(&tiers.into_iter().map(|(tier, symbol)| (is_known(tier), symbol)).collect::<Vec<_>>())
+    }
+
+    fn group_by(&self, symbols: &[(Tier, &Symbol)]) -> Vec<Group> {
         let mut groups: Vec<Group> = Vec::new();
-        let mut filling: Option<usize> = None;
-        for symbol in left {
-            let lonely = self.travels_alone(flights, symbol, now);
-            let open = filling.filter(|_| !lonely).and_then(|index| groups.get_mut(index));
-            match open.filter(|group| group.len() < seats) {
-                Some(group) => group.symbols.push(symbol.clone()),
+        let mut filling: BTreeMap<Tier, usize> = BTreeMap::new();
+        for (tier, symbol) in symbols {
+            let is_lonely = self.travels_alone(*tier);
+            let open = filling.get(tier).and_then(|index| groups.get_mut(*index));
+            match open.filter(|group| group.len() < self.parts.batching.seats) {
+                Some(group) => group.symbols.push((*symbol).clone()),
                 None => {
-                    filling = if lonely { filling } else { Some(groups.len()) };
-                    groups.push(Group { symbols: vec![symbol.clone()], lonely });
+                    if !is_lonely {
+                        filling.insert(*tier, groups.len());
+                    }
+                    let is_known = *tier == Tier::Known;
+                    groups.push(Group { symbols: vec![(*symbol).clone()], is_lonely, is_known });
                 }
             }
         }
         groups
-    }
-
-    /// Whether the source has denied a symbol, and that still stands.
-    pub(super) fn is_denied(&self, symbol: &Symbol, now: Instant) -> bool {
-        let Parts { board, origin, .. } = &self.parts;
-        board.known(&origin.source, symbol, now).is_some_and(|known| known.is_denied(now))
-    }
-
-    /// What the board has of denied symbols that are not checked now.
-    pub(super) fn denials(&self, denied: &[Symbol], now: Instant) -> Vec<Wait> {
-        let Parts { board, origin, .. } = &self.parts;
-        let known = denied.iter().filter_map(|symbol| board.known(&origin.source, symbol, now));
-        known.map(|known| Wait::Here(Box::new(known.outcome))).collect()
-    }
-
-    /// Gives denied symbols the seats that are left, and calls of their own as long as more than the last one can be made at
-    /// once. Gives back those for which that was not enough.
-    pub(super) fn seat_denied(
-        &self,
-        flights: &Flights,
-        groups: &mut Vec<Group>,
-        denied: &[Symbol],
-        now: Instant,
-    ) -> Vec<Symbol> {
-        if denied.is_empty() {
-            return Vec::new();
-        }
-        let before: usize = self.units(groups);
-        let all: Vec<Symbol> = groups.iter().flat_map(|group| &group.symbols).chain(denied).cloned().collect();
-        let mut seated = self.group(flights, &all, now);
-        let wanted = self.units(&seated);
-        // one more than wanted has room only where the last is left
-        let room = self.parts.account.room(wanted.saturating_add(1), now, now).0.saturating_sub(1);
-        let unchecked = self.cut(&mut seated, room.max(before));
-        *groups = seated;
-        unchecked
     }
 
     /// Lets symbols that need no call ride along where there is room.
@@ -89,10 +91,12 @@ impl Inner {
         // whoever was refused before may have been given a seat already
         let seated: HashSet<Symbol> = groups.iter().flat_map(|group| group.symbols.iter().cloned()).collect();
         let may_ride = |rider: &&Symbol| {
-            !seated.contains(rider) && !flights.is_in_air(rider) && !self.travels_alone(flights, rider, now)
+            let tier = self.tier(flights, rider, now);
+            let is_known = tier == Tier::Known && !flights.is_hunted(rider, tier);
+            is_known && !seated.contains(rider) && !flights.is_in_air(rider)
         };
         let mut riders = riders.iter().filter(may_ride);
-        for group in groups.iter_mut().filter(|group| !group.lonely) {
+        for group in groups.iter_mut().filter(|group| group.is_known) {
             let room = self.parts.batching.seats.saturating_sub(group.len());
             group.symbols.extend(riders.by_ref().take(room).cloned());
         }

@@ -26,7 +26,10 @@ impl Inner {
         let answered = |symbol: &Symbol| board.known(&origin.source, symbol, now).and_then(|known| known.answered);
         flights.wanted.retain(|_, until| *until > now);
         let others = flights.wanted.keys().filter(|symbol| !own.contains(symbol));
-        let waiting = others.filter(|symbol| !flights.is_in_air(symbol));
+        let waits = |symbol: &&Symbol| {
+            !flights.is_in_air(symbol) && !flights.is_hunted(symbol, self.tier(flights, symbol, now))
+        };
+        let waiting = others.filter(waits);
         let mut waiting: Vec<_> = waiting.map(|symbol| (answered(symbol), symbol.clone())).collect();
         waiting.sort();
         let mut waiting = waiting.into_iter().peekable();

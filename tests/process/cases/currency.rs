@@ -177,10 +177,24 @@ fn mantle(bank_has_it: bool) -> Town {
                 jiff::Timestamp::now().as_millisecond()
             )
         };
-        let kraken = |pair: &str, price: &str| {
-            format!(
-                r#"{{"error":[],"result":{{"{pair}":{{"a":["{price}","1","1"],"b":["{price}","1","1"],"c":["{price}","1"],"v":["5","5"]}}}}}}"#
-            )
+        // all that is asked for in one call, or nothing
+        let kraken = || {
+            let row = |pair: &str| {
+                let (replied, price) = match pair {
+                    "XBTUSDT" => (pair, "60000"),
+                    "USDTUSD" => ("USDTZUSD", "1"),
+                    "MNTUSD" => (pair, "1.02"),
+                    _ => return None,
+                };
+                let sides = format!(r#""a":["{price}","1","1"],"b":["{price}","1","1"],"c":["{price}","1"]"#);
+                Some(format!(r#""{replied}":{{{sides},"v":["5","5"]}}"#))
+            };
+            let pairs = target.split("pair=").nth(1).unwrap_or_default();
+            let rows: Option<Vec<String>> = pairs.split(',').map(row).collect();
+            match rows {
+                Some(rows) => format!(r#"{{"error":[],"result":{{{}}}}}"#, rows.join(",")),
+                None => r#"{"error":["EQuery:Unknown asset pair"]}"#.to_owned(),
+            }
         };
         let is = |part: &str| target.contains(part);
         let coinbase = |price: &str| {
@@ -192,15 +206,12 @@ fn mantle(bank_has_it: bool) -> Town {
         let body = match super::source_of(call) {
             "bybit" if is("BTCUSDT") => bybit("BTCUSDT", "60000"),
             "bybit" if is("MNTUSDT") => bybit("MNTUSDT", "1.02"),
-            "kraken" if is("XBTUSDT") => kraken("XBTUSDT", "60000"),
-            "kraken" if is("USDTUSD") => kraken("USDTZUSD", "1"),
-            "kraken" if is("MNT") => kraken("MNTUSD", "1.02"),
+            "kraken" => kraken(),
             "coinbase" if is("BTC-USDT") => coinbase("60000"),
             "coinbase" if is("USDT-USD") => coinbase("1"),
             "coinbase" if is("MNT") => coinbase("1.02"),
             "central" | "savings" if is("USD-MNT") => r#"{"p":"3580"}"#.to_owned(),
             "central" | "savings" if is("EUR-USD") => r#"{"p":"1.08"}"#.to_owned(),
-            "kraken" => r#"{"error":["EQuery:Unknown asset pair"]}"#.to_owned(),
             "bybit" => r#"{"retCode":10001,"retMsg":"Not supported symbols","result":{},"time":1}"#.to_owned(),
             _ => r#"{"message":"NotFound"}"#.to_owned(),
         };

@@ -6,6 +6,7 @@ mod book;
 mod clock;
 mod currency;
 mod failures;
+mod first_answers;
 mod refusals;
 
 use std::net::SocketAddr;

@@ -1,0 +1,140 @@
+//! Finds the symbols for which a source fails a whole call, by group testing: with as few calls as it takes, and one at a time.
+//!
+//! A call that fails says that at least one of its symbols is unknown, and of the others nothing. So the symbols of such a call
+//! are suspects until a smaller call tells more: one part of them is asked, and whichever way that ends, the search has
+//! become smaller. If the part is answered, the unknown one is among the rest; if it fails, the rest is cleared: it is as good as
+//! never asked.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::symbol::Symbol;
+
+/// So many suspects are remembered; callers can name any number of symbols.
+const MOST: usize = 1_000;
+
+/// After so many failures in a row the suspects are asked one by one: halving would only cost calls.
+const FAILURES: u32 = 3;
+
+/// After so many symbols in a row that turned out to be unknown, what was never asked is asked one by one too.
+const UNKNOWN: u32 = 2;
+
+/// How long failures in a row say something of what is asked next.
+const LATELY: Duration = Duration::from_secs(60);
+
+/// What is known of the symbols that may fail a whole call.
+#[derive(Debug, Default)]
+pub(super) struct Suspects {
+    /// Symbols that failed together, so that at least one of each group is unknown; the oldest group first. No symbol is in
+    /// two. A group of one is a symbol that was denied when it was asked alone.
+    groups: Vec<BTreeSet<Symbol>>,
+    /// How many calls for anything but known symbols have failed since one was answered.
+    failed_in_a_row: u32,
+    /// How many symbols have turned out to be unknown since.
+    unknown_in_a_row: u32,
+    /// When a call failed last.
+    failed: Option<Instant>,
+    /// Grows with everything that must outlive a restart.
+    revision: u64,
+}
+
+impl Suspects {
+    /// Whether a symbol may fail a whole call, as far as calls have shown.
+    pub(super) fn contains(&self, symbol: &Symbol) -> bool {
+        self.groups.iter().any(|group| group.contains(symbol))
+    }
+
+    /// Whether so many symbols were unknown lately that what was never asked is a suspect as well.
+    pub(super) fn are_many(&self) -> bool {
+        self.unknown_in_a_row >= UNKNOWN
+    }
+
+    /// Forgets failures in a row that are too long ago to say anything of what is asked now.
+    pub(super) fn forget_old(&mut self, now: Instant) {
+        if self.failed.is_none_or(|failed| failed + LATELY < now) {
+            (self.failed_in_a_row, self.unknown_in_a_row) = (0, 0);
+        }
+    }
+
+    /// Which of the wanted symbols to ask next in one call: of those that come first in `wanted` a part of their group, and what
+    /// is unknown for certain last. Those that are `expected` are the more likely ones. Empty if none of them is a suspect.
+    pub(super) fn next(&self, wanted: &[Symbol], expected: impl Fn(&Symbol) -> bool) -> Vec<Symbol> {
+        let groups = |of_one: bool| {
+            let group_of = move |symbol: &Symbol| self.groups.iter().find(|group| group.contains(symbol));
+            wanted.iter().filter_map(group_of).find(move |group| (group.len() == 1) == of_one)
+        };
+        groups(false).or_else(|| groups(true)).map_or_else(Vec::new, |group| self.part_of(group, wanted, expected))
+    }
+
+    /// The same while others wait who were cleared: only of the group that failed last. What is left of it when it is found out is
+    /// asked together with all that were cleared on the way, which takes fewer calls than asking after each.
+    pub(super) fn next_at_once(&self, wanted: &[Symbol], expected: impl Fn(&Symbol) -> bool) -> Vec<Symbol> {
+        let last = self.groups.last().filter(|group| group.len() > 1);
+        last.map_or_else(Vec::new, |group| self.part_of(group, wanted, expected))
+    }
+
+    fn part_of(&self, group: &BTreeSet<Symbol>, wanted: &[Symbol], expected: impl Fn(&Symbol) -> bool) -> Vec<Symbol> {
+        let wanted = wanted.iter().filter(|symbol| group.contains(*symbol)).cloned();
+        let (likely, unlikely): (Vec<Symbol>, Vec<Symbol>) = wanted.partition(expected);
+        let most = match group.len() {
+            _ if self.failed_in_a_row >= FAILURES => 1,
+            // what others have quoted is probably here as well, and then it is the rest that has the unknown one
+            _ if !likely.is_empty() && !unlikely.is_empty() => likely.len(),
+            all => all.div_ceil(2),
+        };
+        likely.into_iter().chain(unlikely).take(most).collect()
+    }
+
+    /// A call for these failed, because at least one of them is unknown.
+    pub(super) fn fail(&mut self, asked: &[Symbol], now: Instant) {
+        let asked: BTreeSet<Symbol> = asked.iter().cloned().collect();
+        if asked.len() > 1 || !self.groups.contains(&asked) {
+            self.failed = Some(now);
+            self.failed_in_a_row = self.failed_in_a_row.saturating_add(1);
+            self.unknown_in_a_row = self.unknown_in_a_row.saturating_add(u32::from(asked.len() == 1));
+            self.revision += 1;
+        }
+        // what failed with them before is cleared: these alone are enough to explain it
+        self.groups.retain(|group| group.is_disjoint(&asked));
+        self.groups.push(asked);
+        while self.groups.iter().map(BTreeSet::len).sum::<usize>() > MOST {
+            self.groups.remove(0);
+        }
+    }
+
+    /// A symbol was answered in a call: it is known. `is_news`: until then nothing was known of it.
+    pub(super) fn clear(&mut self, symbol: &Symbol, is_news: bool) {
+        if is_news {
+            (self.failed_in_a_row, self.unknown_in_a_row) = (0, 0);
+        }
+        for group in &mut self.groups {
+            self.revision += u64::from(group.remove(symbol));
+        }
+        self.groups.retain(|group| !group.is_empty());
+    }
+
+    /// How often something has been learned that must outlive a restart.
+    pub(super) fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// The groups, the oldest first.
+    pub(super) fn remember(&self) -> Vec<Vec<Symbol>> {
+        self.groups.iter().map(|group| group.iter().cloned().collect()).collect()
+    }
+
+    /// Takes over groups that an earlier process had. What this one has learned already stands.
+    pub(super) fn restore(&mut self, groups: Vec<Vec<Symbol>>) {
+        for group in groups {
+            let group: BTreeSet<Symbol> = group.into_iter().filter(|symbol| !self.contains(symbol)).collect();
+            if !group.is_empty() && self.groups.iter().map(BTreeSet::len).sum::<usize>() + group.len() <= MOST {
+                self.groups.push(group);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
