@@ -134,10 +134,11 @@ fn any_failure() -> impl Strategy<Value = Failure> {
         Just(SourceError::NotInPlan("premium".into())),
         Just(SourceError::RateLimited { detail: "slow down".into(), retry_after: None }),
     ];
-    (error, option::of(Just(ago(-30)))).prop_map(|(error, retry_at)| Failure {
+    (error, any::<bool>(), option::of(Just(ago(-30)))).prop_map(|(error, is_doubted, retry_at)| Failure {
         error,
         at: now(),
         latency: None,
+        is_doubted,
         retry_at,
     })
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::admit::{Entry, Standing};
 use super::ladder::Decision;
 use super::{Exclusion, Rule, Status, Unavailable, Verdict};
-use crate::quote::Outcome;
+use crate::quote::{Failure, Outcome};
 use crate::source::error::SourceError;
 
 /// The first reason that applies.
@@ -42,9 +42,10 @@ pub(super) fn says_unknown(outcome: &Outcome) -> bool {
     is_unknown(outcome) && !is_about_another
 }
 
-/// Whether the source does not know what it was asked for.
+/// Whether the source does not know what it was asked for. That it has just lost what it quoted a moment ago is doubted.
 fn is_unknown(outcome: &Outcome) -> bool {
-    outcome.failure.as_ref().is_some_and(|failure| matches!(failure.error, SourceError::UnknownSymbol(_)))
+    let says_so = |failure: &Failure| matches!(failure.error, SourceError::UnknownSymbol(_)) && !failure.is_doubted;
+    outcome.failure.as_ref().is_some_and(says_so)
 }
 
 /// How many different accounts the outcomes are from: two sources of one vendor are one witness.

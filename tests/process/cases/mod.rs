@@ -5,6 +5,7 @@ mod bodies;
 mod book;
 mod clock;
 mod currency;
+mod failures;
 mod first_answers;
 mod hours;
 mod refusals;
