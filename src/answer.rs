@@ -19,6 +19,9 @@ use crate::question::{Question, Require};
 use crate::symbol::Symbol;
 use entry::Entry;
 
+/// When it is worth asking again where no source can be: somebody may have mended that.
+const LONG: Duration = Duration::from_secs(60);
+
 /// The answer to a question.
 #[derive(Clone, Debug)]
 pub struct Answer {
@@ -48,13 +51,13 @@ pub enum Completeness {
     None,
 }
 
-/// A price, and how old an outcome may get before it is asked for again.
+/// A price, and when asking for it again can make a difference.
 #[derive(Clone, Debug)]
 pub struct Priced {
     /// The price.
     pub price: Price,
-    /// What holds for its symbol in this question.
-    pub refresh_after: Duration,
+    /// The first moment at which the same question makes a call that can change it; `None` if no source is ever asked.
+    pub changes_at: Option<Timestamp>,
 }
 
 #[derive(Serialize)]
@@ -130,7 +133,7 @@ impl Answer {
     pub fn new(question: &Question, priced: Vec<Priced>, now: Timestamp, simulated: bool) -> Self {
         let statuses: Vec<Status> = priced.iter().map(|priced| priced.price.status).collect();
         let code = code(&statuses, question.require);
-        let retry_after = (code == 503).then(|| retry_after(&priced, now));
+        let retry_after = (code == 503).then(|| retry_after(&priced, question.require, now));
         Answer {
             completeness: Completeness::of(&statuses),
             code,
@@ -171,27 +174,16 @@ impl Answer {
     }
 }
 
-/// Until the first failed source may be asked again; if nothing failed, until the first outcome is asked for anew. 1 to 60.
-fn retry_after(priced: &[Priced], now: Timestamp) -> u64 {
-    // a rate that failed is worth asking for again as much as a price
-    let rate = |price: &Price| price.conversion.as_ref().and_then(|conversion| conversion.rate.clone());
-    let rates: Vec<_> = priced.iter().filter_map(|one| Some((rate(&one.price)?, one.refresh_after))).collect();
-    let prices = priced.iter().map(|one| (&one.price, one.refresh_after));
-    let prices: Vec<_> =
-        prices.chain(rates.iter().map(|(rate, refresh_after)| (rate.as_ref(), *refresh_after))).collect();
-    let outcomes =
-        || prices.iter().flat_map(|(price, refresh_after)| price.quotes.iter().map(|quote| (quote, *refresh_after)));
-    let failures = outcomes().filter_map(|(quote, refresh_after)| {
-        let failure = quote.outcome.failure.as_ref().filter(|failure| !failure.error.denies_symbol())?;
-        // what a call brought stands until it is old; our own refusal, or the end of a caller's wait, does not
-        let stands = failure.latency.map(|_| refresh_after.saturating_sub(age(now, failure.at)));
-        Some(failure.retry_at.map(|at| age(at, now)).max(stands).unwrap_or_default())
-    });
-    let quotes = outcomes().filter_map(|(quote, refresh_after)| {
-        Some(refresh_after.saturating_sub(age(now, quote.outcome.quote.as_ref()?.received_at)))
-    });
-    let wait = failures.min().or_else(|| quotes.min()).unwrap_or_default();
-    u64::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(60).clamp(1, 60)
+/// Until asking again can first change what is wrong with the answer, in whole seconds, rounded up; at least 1.
+fn retry_after(priced: &[Priced], require: Require, now: Timestamp) -> u64 {
+    let is_wrong = |priced: &&Priced| match priced.price.status {
+        Status::Ok => false,
+        Status::Degraded(_) => require == Require::Ok,
+        Status::Unavailable(_) | Status::Unknown => true,
+    };
+    let first = priced.iter().filter(is_wrong).filter_map(|priced| priced.changes_at).min();
+    let wait = first.map_or(LONG, |at| age(at, now));
+    (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)
 }
 
 #[cfg(test)]

@@ -52,10 +52,49 @@ pub struct Known {
     pub quote_landed: Option<Instant>,
     /// When the failure landed, if there is one.
     pub failure_landed: Option<Instant>,
-    /// Set if the failure is a refusal of ours (no call was made): it stands until then and no longer.
-    pub stands_until: Option<Instant>,
+    /// For how long the failure keeps the symbol from being asked for.
+    pub stands: Stands,
+    /// Set if the failure is a refusal of ours (no call was made): beside a quote it is shown until then and no longer.
+    pub refused_until: Option<Instant>,
+    /// What the source's calls brought since its last quote.
+    pub in_a_row: InARow,
     /// When the source last answered, well or badly. Our own refusals are no answers.
     pub answered: Option<Instant>,
+}
+
+/// For how long a failure keeps its symbol from being asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stands {
+    /// Not by itself: what failed is the source, which is left alone as long as it takes, whatever it is asked for.
+    WithSource,
+    /// As long as a quote would: the reply was understood, and held nothing for the symbol.
+    LikeQuote,
+    /// Until then: it is the symbol's own.
+    Until(Instant),
+}
+
+/// What one source's calls for one symbol brought, one after the other, since its last quote.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InARow {
+    /// How often it said that it has no such symbol, whatever else came between.
+    pub denials: u32,
+    /// How often the symbol alone failed otherwise.
+    pub failures: u32,
+}
+
+/// A failure that a call brought, and for how long it is believed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// What went wrong.
+    pub error: SourceError,
+    /// How long the call took.
+    pub latency: Duration,
+    /// For how long it keeps the symbol from being asked for.
+    pub stands: Stands,
+    /// Whether it denies a symbol that the source itself has quoted lately: then it is checked before it is believed.
+    pub is_doubted: bool,
+    /// With this one.
+    pub in_a_row: InARow,
 }
 
 /// What lands on the board.
@@ -63,8 +102,8 @@ pub struct Known {
 pub enum Landing {
     /// A quote; it wipes an earlier failure out.
     Quote(Quote),
-    /// A failure of a call that took so long; the last quote stays beside it.
-    Failure(SourceError, Duration),
+    /// A failure that a call brought; the last quote stays beside it, unless it is denied.
+    Failure(Fault),
     /// A refusal of ours: no call was made, and none will be until then.
     Refusal(SourceError, Instant),
 }
@@ -72,22 +111,43 @@ pub enum Landing {
 /// How fresh an outcome must be for a request to make no call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Need {
-    /// Younger than this since it landed.
+    /// Younger than this since the quote landed.
     pub refresh_after: Duration,
-    /// How long a denial of the symbol is believed.
-    pub unknown_for: Duration,
+    /// Younger than this since a reply held nothing for the symbol.
+    pub missing_after: Duration,
+    /// Younger than this since a denial landed, if the caller wants even that checked. It is always believed otherwise.
+    pub denied_after: Option<Duration>,
+}
+
+impl Need {
+    /// A need without any peculiarity: everything is as fresh as a quote must be, and denials are believed.
+    pub fn of(refresh_after: Duration) -> Self {
+        Need { refresh_after, missing_after: refresh_after, denied_after: None }
+    }
 }
 
 impl Known {
     /// Whether there is nothing to call for: the latest word is young enough, or still stands.
     pub fn is_settled(&self, need: Need, now: Instant) -> bool {
-        let young = |landed: Option<Instant>, limit: Duration| landed.is_some_and(|at| now < at + limit);
-        let Some(failure) = &self.outcome.failure else { return young(self.quote_landed, need.refresh_after) };
-        if let Some(until) = self.stands_until {
-            return now < until || young(self.quote_landed, need.refresh_after);
+        self.due_at(need).is_some_and(|at| now < at)
+    }
+
+    /// When there is something to call for again, as far as that is the symbol's matter; `None` if there is now.
+    pub fn due_at(&self, need: Need) -> Option<Instant> {
+        let Some(failure) = &self.outcome.failure else { return Some(self.quote_landed? + need.refresh_after) };
+        match self.stands {
+            Stands::WithSource => Some(self.quote_landed? + need.refresh_after),
+            Stands::LikeQuote => Some(self.failure_landed? + need.missing_after),
+            Stands::Until(until) => match need.denied_after.filter(|_| failure.error.denies_symbol()) {
+                Some(denied_after) => Some(until.min(self.failure_landed? + denied_after)),
+                None => Some(until),
+            },
         }
-        let limit = if failure.error.denies_symbol() { need.unknown_for } else { need.refresh_after };
-        young(self.failure_landed, limit)
+    }
+
+    /// Whether it is a denial that still stands: whoever asks all the same only wants it checked.
+    pub fn is_denied(&self, now: Instant) -> bool {
+        self.outcome.is_denied() && matches!(self.stands, Stands::Until(until) if now < until)
     }
 
     /// Whether the source answered at or after an instant.
@@ -97,9 +157,9 @@ impl Known {
 
     /// The outcome without a refusal that no longer stands.
     fn at(mut self, now: Instant) -> Self {
-        if self.stands_until.is_some_and(|until| until <= now) && self.outcome.quote.is_some() {
+        if self.refused_until.is_some_and(|until| until <= now) && self.outcome.quote.is_some() {
             self.outcome.failure = None;
-            self.stands_until = None;
+            self.refused_until = None;
         }
         self
     }
@@ -145,7 +205,10 @@ impl Board {
     pub fn quoted_by(&self, source: &str) -> Vec<Symbol> {
         let state = self.lock();
         let quoted = state.symbols.iter().filter(|(_, entries)| {
-            entries.by_source.get(source).is_some_and(|known| known.outcome.quote.is_some() && known.outcome.is_able())
+            entries
+                .by_source
+                .get(source)
+                .is_some_and(|known| known.outcome.quote.is_some() && !known.outcome.is_denied())
         });
         quoted.map(|(symbol, _)| symbol.clone()).collect()
     }
@@ -160,18 +223,11 @@ impl Board {
     }
 
     /// Writes an outcome down, and says what the source's word on the symbol is now.
-    pub fn land(
-        &self,
-        origin: &Arc<Origin>,
-        symbol: &Symbol,
-        landing: Landing,
-        now: Moment,
-        retry_at: Option<Instant>,
-    ) -> Outcome {
+    pub fn land(&self, origin: &Arc<Origin>, symbol: &Symbol, landing: Landing, now: Moment) -> Outcome {
         let mut state = self.lock();
         let before = state.symbols.get(symbol).and_then(|entries| entries.by_source.get(&origin.source)).cloned();
         state.landed += u64::from(matches!(landing, Landing::Quote(_)));
-        let known = settle(origin, symbol, before, landing, now, retry_at);
+        let known = settle(origin, symbol, before, landing, now);
         let outcome = known.outcome.clone();
         state.insert(symbol, known);
         state.evict(self.capacity);
@@ -197,18 +253,11 @@ impl Board {
 }
 
 /// What is known after something new has landed on what was known before.
-fn settle(
-    origin: &Arc<Origin>,
-    symbol: &Symbol,
-    before: Option<Known>,
-    landing: Landing,
-    now: Moment,
-    retry_at: Option<Instant>,
-) -> Known {
+fn settle(origin: &Arc<Origin>, symbol: &Symbol, before: Option<Known>, landing: Landing, now: Moment) -> Known {
+    let in_a_row = before.as_ref().map(|known| known.in_a_row).unwrap_or_default();
     let (quote, quote_landed, answered) =
         before.map_or((None, None, None), |known| (known.outcome.quote, known.quote_landed, known.answered));
-    let failure =
-        |error, latency| Failure { error, latency, at: now.wall, retry_at: retry_at.map(|at| now.wall_at(at)) };
+    let failure = |error, latency, is_doubted| Failure { error, latency, is_doubted, at: now.wall, retry_at: None };
     let outcome = |quote, failure| Outcome {
         origin: Arc::clone(origin),
         symbol: symbol.clone(),
@@ -221,21 +270,31 @@ fn settle(
             outcome: outcome(Some(quote), None),
             quote_landed: Some(now.monotonic),
             failure_landed: None,
-            stands_until: None,
+            stands: Stands::WithSource,
+            refused_until: None,
+            in_a_row: InARow::default(),
             answered: Some(now.monotonic),
         },
-        Landing::Failure(error, latency) => Known {
-            outcome: outcome(quote, Some(failure(error, Some(latency)))),
-            quote_landed,
-            failure_landed: Some(now.monotonic),
-            stands_until: None,
-            answered: Some(now.monotonic),
-        },
+        Landing::Failure(Fault { error, latency, stands, is_doubted, in_a_row }) => {
+            // a denial that is believed takes the quote with it: nothing that fails later brings it back
+            let stays = is_doubted || !error.denies_symbol();
+            Known {
+                outcome: outcome(quote.filter(|_| stays), Some(failure(error, Some(latency), is_doubted))),
+                quote_landed: quote_landed.filter(|_| stays),
+                failure_landed: Some(now.monotonic),
+                stands,
+                refused_until: None,
+                in_a_row,
+                answered: Some(now.monotonic),
+            }
+        }
         Landing::Refusal(error, until) => Known {
-            outcome: outcome(quote, Some(failure(error, None))),
+            outcome: outcome(quote, Some(failure(error, None, false))),
             quote_landed,
             failure_landed: Some(now.monotonic),
-            stands_until: Some(until),
+            stands: Stands::WithSource,
+            refused_until: Some(until),
+            in_a_row,
             answered,
         },
     }

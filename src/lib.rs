@@ -12,6 +12,8 @@
 //! 8. [`fold`] makes one price of it, or refuses to.
 //! 9. [`answer`] writes status, headers and JSON.
 //!
+//! [`again`] says when asking again can change the answer.
+//!
 //! Where a source does not quote what was asked, [`route`] finds the pair it does quote, [`derive`](mod@derive) makes its
 //! quote of that, and [`convert`] turns a price into the caller's currency; [`valuation`] puts all this around the fold.
 //! [`hours`] knows when markets are open, so that the fold does not take a dead feed for a closed market.
@@ -20,6 +22,7 @@
 //! [`cli`] is the command line, [`watch`] what is kept fresh, [`state`] what outlives a restart, [`demo`] a simulated market,
 //! [`telemetry`] metrics and logs.
 
+pub mod again;
 pub mod answer;
 pub mod board;
 pub mod cli;
@@ -47,8 +50,10 @@ pub mod watch;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
+use again::NextCalls;
 use answer::{Answer, Priced};
 use board::Board;
 use clock::{Clock, Moment};
@@ -127,8 +132,9 @@ impl Quotefold {
     /// Dropping the future drops every wait for a source; calls that nobody else waits for are cancelled.
     pub async fn answer(&self, question: &Question) -> Answer {
         let mut plan = self.plan(question);
-        let outcomes = self.gather(&mut plan, question).await;
+        let mut outcomes = self.gather(&mut plan, question).await;
         let now = self.clock.now();
+        let next_calls = self.next_calls(&plan, &mut outcomes, now);
         let valuation = self.value(&plan, outcomes, question, now);
         self.record(&valuation);
         let skew = self.clock.skew(now);
@@ -136,7 +142,8 @@ impl Quotefold {
             Some(skew) => price.with_skew(skew),
             None => price,
         };
-        let priced = valuation.prices.into_iter().map(|price| self.priced(explained(price), question)).collect();
+        let priced = |price| Priced { changes_at: next_calls.that_changes(&price), price: explained(price) };
+        let priced = valuation.prices.into_iter().map(priced).collect();
         Answer::new(question, priced, now.wall, self.simulated)
     }
 
@@ -190,9 +197,20 @@ impl Quotefold {
         self.sources.iter().map(|source| source.profile.as_ref()).collect()
     }
 
-    fn priced(&self, price: Price, question: &Question) -> Priced {
-        let class = self.settings.of_class(self.settings.class(&price.symbol));
-        Priced { price, refresh_after: class.refresh_after(question.refresh_after) }
+    /// From when on the same question would make each source call again, as things are now. Failures are told of it.
+    fn next_calls(&self, plan: &Plan, outcomes: &mut [Outcome], now: Moment) -> NextCalls {
+        let askable: Vec<Instant> = self.sources.iter().map(|source| source.share.askable_at(now.monotonic)).collect();
+        let mut next_calls = NextCalls::default();
+        for outcome in outcomes {
+            let name = &outcome.origin.source;
+            let Some(place) = self.sources.iter().position(|source| source.profile.name() == name) else { continue };
+            let known = self.board.known(name, &outcome.symbol, now.monotonic);
+            let need = plan.needs.get(&(place, outcome.symbol.clone()));
+            let due_at = known.zip(need).and_then(|(known, need)| known.due_at(*need));
+            let at = due_at.into_iter().chain([askable[place], now.monotonic]).max().unwrap_or(now.monotonic);
+            next_calls.note(outcome, now.wall_at(at));
+        }
+        next_calls
     }
 
     /// Counts what became of every quote.

@@ -6,7 +6,7 @@
 mod errands;
 mod targets;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::board::{Board, Need};
@@ -31,6 +31,8 @@ pub struct Plan {
     pub spares: Vec<Spare>,
     /// What the errands are about: the sources' places, and what each is asked for.
     pub asked: BTreeSet<(usize, Symbol)>,
+    /// How fresh everything must be that a source is or could be asked for.
+    pub needs: BTreeMap<(usize, Symbol), Need>,
 }
 
 /// Something to be priced, and who can.
@@ -111,9 +113,9 @@ impl Plan {
     /// Makes the plan for a question.
     pub fn new(basis: Basis<'_>) -> Self {
         let targets = basis.targets(&BTreeSet::new());
-        let (errands, spares) = basis.errands(&targets);
+        let (errands, spares, needs) = basis.errands(&targets);
         let asked = errands.iter().flat_map(Errand::pairs).collect();
-        Plan { targets, errands, spares, asked }
+        Plan { targets, errands, spares, asked, needs }
     }
 
     /// Whether something may have to be asked that the first round cannot know of: a reserve, because the others fell short;
@@ -133,7 +135,8 @@ impl Plan {
         let conversions = self.targets.iter().filter(|target| target.purpose == Purpose::Conversion);
         let all = conversions.map(|target| target.symbol.clone()).chain(rates.iter().cloned()).collect();
         self.targets = basis.targets(&all);
-        let (mut errands, spares) = basis.errands(&self.targets);
+        let (mut errands, spares, needs) = basis.errands(&self.targets);
+        self.needs = needs;
         for errand in &mut errands {
             errand.leave_out(&self.asked);
         }
@@ -154,9 +157,7 @@ impl Plan {
 
 impl Errand {
     fn only(source: usize, due: Vec<(Symbol, Need)>, basis: Basis<'_>) -> Self {
-        let (arrived, until) = (basis.question.arrived.monotonic, basis.question.deadline());
-        let ask = Ask { arrived, until, due, riders: Vec::new() };
-        Errand { source, ask, settled: Vec::new() }
+        Errand { source, ask: basis.ask(due, Vec::new()), settled: Vec::new() }
     }
 
     /// Everything it has an answer to, or asks for.

@@ -143,7 +143,10 @@ pub struct Failure {
     pub at: Timestamp,
     /// How long the call took; `None` when no call was made.
     pub latency: Option<Duration>,
-    /// When the source may be asked again, if that is known.
+    /// Whether it denies a symbol that the source itself has quoted lately: one such reply is a mishap more often than the
+    /// end of a listing.
+    pub is_doubted: bool,
+    /// From when on the source may be asked again. It is the answer that says it: until it is made, this may change.
     pub retry_at: Option<Timestamp>,
 }
 
@@ -196,8 +199,14 @@ impl Outcome {
         !self.denies_symbol() && !self.derivation.as_ref().is_some_and(|derivation| derivation.never_has_rate())
     }
 
-    /// Whether the source's latest word is that it has no such symbol (for us): then it does not cover it.
+    /// Whether the source's latest word is that it has no such symbol (for us), and there is no doubt about it: then it does
+    /// not cover it.
     pub fn denies_symbol(&self) -> bool {
+        self.failure.as_ref().is_some_and(|failure| failure.error.denies_symbol() && !failure.is_doubted)
+    }
+
+    /// The same, believed or not.
+    pub fn is_denied(&self) -> bool {
         self.failure.as_ref().is_some_and(|failure| failure.error.denies_symbol())
     }
 }

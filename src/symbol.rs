@@ -16,6 +16,12 @@ pub use currency::Currency;
 pub use error::SymbolError;
 pub use tables::Exchange;
 
+/// The suffixes of the exchanges that are known.
+#[cfg(test)]
+pub(crate) fn suffixes() -> impl Iterator<Item = &'static str> {
+    tables::EXCHANGES.iter().map(|exchange| exchange.suffix)
+}
+
 /// The longest text that can name a symbol, in characters.
 pub const LONGEST: usize = 32;
 
@@ -82,7 +88,14 @@ impl Symbol {
             Some((ticker, class)) if class.len() == 1 => {
                 Self::share(&format!("{ticker}.{class}")).filter(Self::is_united_states)
             }
-            Some((base, quote)) => Self::pair(base, quote),
+            Some((base, quote)) => {
+                let typed = text.get(text.len() - quote.len()..).unwrap_or(quote);
+                // no market trades in pence; a coin of that name would be inverted into a price in it
+                if let Some((whole, _)) = part::whole_of(typed) {
+                    return Err(SymbolError::PartOfCurrency(text.to_owned(), format!("{base}-{whole}")));
+                }
+                Self::pair(base, quote)
+            }
             None => Self::share(&upper),
         }
         .ok_or_else(form)

@@ -170,7 +170,7 @@ impl Table<'_> {
             (Some(outcome), Some(denied)) if outcome.denies_symbol() => Some(denied),
             (None, Some(denied)) => {
                 let error = SourceError::Timeout(self.question.timeout);
-                let failure = Failure { error, at: self.now, latency: None, retry_at: None };
+                let failure = Failure { error, at: self.now, latency: None, is_doubted: false, retry_at: None };
                 Some(Outcome { quote: None, failure: Some(failure), ..denied })
             }
             (outcome, _) => outcome,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Board, Known};
+use super::{Board, InARow, Known, Stands};
 use crate::clock::{Moment, age};
 use crate::quote::{Origin, Outcome, Quote, Sides, Stated};
 use crate::state::{QuoteState, SidesState};
@@ -45,7 +45,9 @@ impl Board {
             },
             quote_landed: landed,
             failure_landed: None,
-            stands_until: None,
+            stands: Stands::WithSource,
+            refused_until: None,
+            in_a_row: InARow::default(),
             answered: landed,
         };
         state.insert(&symbol, known);

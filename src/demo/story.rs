@@ -50,7 +50,8 @@ const ACTS: [Act; 11] = [
     act("zeta and eta have old trades", OLD_TRADES, "BTC-USD", 3, old_trades),
     act("two camps", &[("alpha", Mood::Lie), ("beta", Mood::Lie)], "AAPL", 3, two_camps),
     act("every venue is down", EVERY_VENUE_OF_AAPL, "AAPL", 7, all_down),
-    act("the venues are back", &[], "AAPL", 3, well),
+    // after some seconds of failures, a source is left alone for up to ten
+    act("the venues are back", &[], "AAPL", 10, well),
     act("and from the start", &[], "BTC-USD", 2, well),
 ];
 

@@ -11,16 +11,23 @@ use super::{Basis, Errand, Purpose, Spare, Target, Way, is_usable};
 use crate::board::{Known, Need};
 use crate::question::Patience;
 use crate::quote::Role;
+use crate::settings::source::Cost;
+use crate::source::backoff::SOONEST_AGAIN;
 use crate::source::profile::Profile;
 use crate::source::share::Ask;
 use crate::symbol::Symbol;
 use rank::{Prospect, Rank};
+
+/// How fresh what each source is asked for must be.
+type Needs = BTreeMap<(usize, Symbol), Need>;
 
 /// What the board knows of what the sources would be asked, by symbol and source.
 type Memory = BTreeMap<Symbol, BTreeMap<String, Known>>;
 
 /// Something a source must be asked for.
 struct Due {
+    /// Whether it is denied, and only to be checked.
+    is_denied: bool,
     rank: Rank,
     answered: Option<Instant>,
     place: usize,
@@ -42,7 +49,7 @@ struct Wanted<'t> {
 
 impl Basis<'_> {
     /// What each source is asked for these targets, and what reserves could be asked.
-    pub(super) fn errands(self, targets: &[Target]) -> (Vec<Errand>, Vec<Spare>) {
+    pub(super) fn errands(self, targets: &[Target]) -> (Vec<Errand>, Vec<Spare>, Needs) {
         let ways = || targets.iter().flat_map(|target| &target.ways);
         let routes = ways().flat_map(|way| way.denied.iter().chain([&way.route]));
         let memory: Memory =
@@ -68,20 +75,29 @@ impl Basis<'_> {
                 }
             }
         }
-        let (mut errands, mut spares) = (Vec::new(), Vec::new());
+        let (mut errands, mut spares, mut needs) = (Vec::new(), Vec::new(), Needs::new());
         for (source, wanted) in wanted {
             let Some(profile) = self.sources.get(source) else { continue };
+            for one in &wanted {
+                needs.insert((source, one.asked.clone()), self.need(profile, one.asked, one.refresh_after));
+            }
             let mut errand = self.errand(source, profile, &wanted, &memory, &mut spares);
             // what was denied is shown where nothing else comes of the source
             let denied = ways().filter(|way| way.source == source).filter_map(|way| way.denied.as_ref());
-            for denied in denied.filter_map(|route| known(&memory, profile, &route.asked)) {
-                errand.settled.push(denied.outcome.clone());
+            for route in denied {
+                needs.insert((source, route.asked.clone()), self.need(profile, &route.asked, None));
+                errand.settled.extend(known(&memory, profile, &route.asked).map(|denied| denied.outcome.clone()));
             }
             if !errand.ask.due.is_empty() || !errand.settled.is_empty() {
                 errands.push(errand);
             }
         }
-        (errands, spares)
+        (errands, spares, needs)
+    }
+
+    /// What a source is asked.
+    pub(super) fn ask(self, due: Vec<(Symbol, Need)>, riders: Vec<Symbol>) -> Ask {
+        Ask { arrived: self.question.arrived.monotonic, until: self.question.deadline(), due, riders }
     }
 
     fn errand(
@@ -101,7 +117,7 @@ impl Basis<'_> {
             match known.filter(|known| known.is_settled(need, self.now.monotonic)) {
                 Some(known) => {
                     settled.push(known.outcome.clone());
-                    if !known.outcome.denies_symbol() {
+                    if !known.outcome.is_denied() {
                         young.push((answered, one.asked.clone()));
                     }
                 }
@@ -112,20 +128,17 @@ impl Basis<'_> {
                     spares.push(Spare { source: index, asked: one.asked.clone(), need, targets });
                 }
                 None => {
+                    let is_denied = known.is_some_and(|known| known.is_denied(self.now.monotonic));
                     let rank = Rank::of(&one.prospects, source, known);
-                    due.push(Due { rank, answered, place, symbol: one.asked.clone(), need });
+                    due.push(Due { is_denied, rank, answered, place, symbol: one.asked.clone(), need });
                 }
             }
         }
-        due.sort_by_key(|one| (one.rank, one.answered, one.place));
+        due.sort_by_key(|one| (one.is_denied, one.rank, one.answered, one.place));
         young.sort();
-        let ask = Ask {
-            arrived: self.question.arrived.monotonic,
-            until: self.question.deadline(),
-            due: due.into_iter().map(|one| (one.symbol, one.need)).collect(),
-            riders: young.into_iter().map(|(_, symbol)| symbol).collect(),
-        };
-        Errand { source: index, ask, settled }
+        let due = due.into_iter().map(|one| (one.symbol, one.need)).collect();
+        let riders = young.into_iter().map(|(_, symbol)| symbol).collect();
+        Errand { source: index, ask: self.ask(due, riders), settled }
     }
 
     /// How fresh an outcome must be: what the caller or the class says, never below the floors.
@@ -135,7 +148,19 @@ impl Basis<'_> {
         let asked = at_most.map_or(asked, |at_most| asked.min(at_most));
         // what the caller will not use is no reason to spare the call
         let of_use = self.question.max_age.map_or(asked, |max_age| asked.min(max_age.max(class.refresh_floor)));
-        Need { refresh_after: of_use.max(source.settings.refresh_after), unknown_for: class.unknown_for }
+        let floor = source.settings.refresh_after;
+        Need {
+            refresh_after: of_use.max(floor),
+            // a file that is made once a day need not be complete at once
+            missing_after: of_use.max(floor.min(class.refresh_after)),
+            denied_after: self.checks_denials(source).then(|| SOONEST_AGAIN.max(class.refresh_floor)),
+        }
+    }
+
+    /// Whether the caller wants everything fetched anew, and a source has calls to spare for symbols that it has denied.
+    fn checks_denials(self, source: &Profile) -> bool {
+        let is_cheap = source.settings.cost == Cost::Call && !source.waits().is_scarce();
+        self.question.refresh_after == Some(Duration::ZERO) && is_cheap && source.settings.role != Role::Reserve
     }
 
     /// How far a target is from a price: who has quoted it, and who could.

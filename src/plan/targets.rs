@@ -119,8 +119,7 @@ impl Basis<'_> {
     /// Whether a source has lately said that it has no such symbol.
     fn denies(self, source: &Profile, symbol: &Symbol) -> bool {
         let known = self.board.known(source.name(), symbol, self.now.monotonic);
-        let need = self.need(source, symbol, None);
-        known.is_some_and(|known| known.outcome.denies_symbol() && known.is_settled(need, self.now.monotonic))
+        known.is_some_and(|known| known.outcome.denies_symbol() && known.is_denied(self.now.monotonic))
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rust_decimal::Decimal;
 
 use super::*;
-use crate::board::{Board, Landing};
+use crate::board::{Board, Fault, InARow, Landing, Stands};
 use crate::clock::Clock;
 use crate::question::Bounds;
 use crate::settings::load::{LoadOptions, load};
@@ -24,6 +24,15 @@ currencies = ["USD"]
 url = "http://127.0.0.1:1/{symbol}"
 jq = "."
 refresh_after = "10m"
+"#;
+
+/// Another source, whose account has calls for a day only.
+const SISTER: &str = r#"
+[sources.scarce]
+classes = ["index"]
+url = "http://127.0.0.1:1/{symbol}"
+jq = "."
+limits = ["25/day"]
 "#;
 
 /// A board and sources, at a time that stands still.
@@ -52,7 +61,18 @@ impl World {
 
     fn land(&self, source: usize, symbol: &str, landing: Landing) {
         let origin = Arc::clone(self.sources[source].plain_origin());
-        self.board.land(&origin, &Symbol::parse(symbol).unwrap(), landing, self.clock.now(), None);
+        self.board.land(&origin, &Symbol::parse(symbol).unwrap(), landing, self.clock.now());
+    }
+
+    /// A source says that it has no such symbol, and is believed for an hour.
+    fn deny(&self, source: usize, symbol: &str) {
+        let until = Stands::Until(self.clock.now().monotonic + Duration::from_secs(3600));
+        self.fail(source, symbol, SourceError::UnknownSymbol(String::new()), until);
+    }
+
+    fn fail(&self, source: usize, symbol: &str, error: SourceError, stands: Stands) {
+        let (latency, in_a_row) = (Duration::ZERO, InARow::default());
+        self.land(source, symbol, Landing::Failure(Fault { error, latency, stands, is_doubted: false, in_a_row }));
     }
 
     fn quote(&self, source: usize, symbol: &str) {
@@ -91,7 +111,7 @@ async fn a_source_is_asked_for_what_it_covers_and_nothing_else() {
 async fn those_short_of_a_quorum_come_first_then_the_longest_unanswered_then_the_order_of_the_question() {
     let world = World::new();
     // C has a quorum; A has one quote; the others none, and D was answered long ago
-    world.land(0, "D", Landing::Failure(SourceError::Missing(String::new()), Duration::ZERO));
+    world.fail(0, "D", SourceError::Missing(String::new()), Stands::LikeQuote);
     tokio::time::advance(Duration::from_secs(60)).await;
     world.quote(0, "A");
     world.quote(0, "C");
@@ -110,7 +130,7 @@ async fn what_is_young_is_not_asked_again_but_may_ride_along_the_oldest_first() 
     world.quote(0, "A");
     tokio::time::advance(Duration::from_secs(1)).await;
     world.quote(0, "B");
-    world.land(0, "NOPE", Landing::Failure(SourceError::UnknownSymbol(String::new()), Duration::ZERO));
+    world.deny(0, "NOPE");
     let plan = world.plan("symbols=B,NOPE,A,C");
     let errand = &plan.errands[0];
     assert_eq!(due(errand), ["C"]);
@@ -120,19 +140,58 @@ async fn what_is_young_is_not_asked_again_but_may_ride_along_the_oldest_first() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_caller_gets_below_a_floor_and_none_makes_a_known_unknown_asked_for_again() {
+async fn no_caller_gets_below_a_floor_and_a_known_unknown_is_checked_last_and_once_in_five_seconds() {
     let world = World::new();
     for source in [0, 1] {
         world.quote(source, "A");
-        world.land(source, "NOPE", Landing::Failure(SourceError::UnknownSymbol(String::new()), Duration::ZERO));
+        world.deny(source, "NOPE");
     }
-    tokio::time::advance(Duration::from_secs(1)).await;
-    let plan = world.plan("symbols=A,NOPE&refresh_after=0s");
+    tokio::time::advance(Duration::from_millis(4_999)).await;
+    let plan = world.plan("symbols=NOPE,A&refresh_after=0s");
     // beta's own floor is ten minutes
     assert_eq!(plan.errands.iter().map(due).collect::<Vec<_>>(), [vec!["A"], vec![]]);
+    tokio::time::advance(Duration::from_millis(1)).await;
+    let plan = world.plan("symbols=NOPE,A&refresh_after=0s");
+    // which is no reason to believe for long that it does not have something
+    assert_eq!(plan.errands.iter().map(due).collect::<Vec<_>>(), [vec!["A", "NOPE"], vec!["NOPE"]]);
+    for query in ["symbols=NOPE,A&refresh_after=1ms", "symbols=NOPE,A&max_age=1ms"] {
+        assert_eq!(world.plan(query).errands.iter().map(due).collect::<Vec<_>>(), [vec!["A"], vec![]], "{query}");
+    }
     tokio::time::advance(Duration::from_secs(3600)).await;
-    let plan = world.plan("symbols=A,NOPE&refresh_after=0s");
-    assert_eq!(due(&plan.errands[1]), ["A", "NOPE"]);
+    let plan = world.plan("symbols=NOPE,A");
+    assert_eq!(due(&plan.errands[1]).len(), 2, "nobody believes it any more");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_known_unknown_is_not_checked_where_calls_are_dear_nor_below_the_floor() {
+    let dear = ["role = \"reserve\"", "limits = [\"100/h\"]", "cost = \"symbol\"", "account = \"scarce\""];
+    for key in dear {
+        let world = World::with(&format!("{SETTINGS}{key}\n{SISTER}"));
+        world.deny(1, "NOPE");
+        tokio::time::advance(Duration::from_secs(60)).await;
+        let plan = world.plan("symbols=NOPE&refresh_after=0s&sources=beta");
+        assert!(plan.errands.iter().all(|errand| due(errand).is_empty()), "{key}");
+    }
+    let world = World::with(&format!("[freshness]\nrefresh_floor = \"20s\"\n{SETTINGS}"));
+    world.deny(0, "NOPE");
+    tokio::time::advance(Duration::from_millis(19_999)).await;
+    assert!(due(&world.plan("symbols=NOPE&refresh_after=0s").errands[0]).is_empty());
+    tokio::time::advance(Duration::from_millis(1)).await;
+    assert_eq!(due(&world.plan("symbols=NOPE&refresh_after=0s").errands[0]), ["NOPE"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_floor_of_a_daily_file_holds_for_quotes_and_not_for_what_went_wrong() {
+    let world = World::new();
+    let due_of_beta = || world.plan("symbols=A&refresh_after=0s&sources=beta").errands[0].ask.due.len();
+    world.fail(1, "A", SourceError::Malformed(String::new()), Stands::WithSource);
+    assert_eq!(due_of_beta(), 1, "whether it may be asked is the source's matter");
+    // what the file does not hold is looked for as often as the class says, however impatient the caller
+    world.fail(1, "A", SourceError::Missing(String::new()), Stands::LikeQuote);
+    tokio::time::advance(Duration::from_secs(59)).await;
+    assert_eq!(due_of_beta(), 0);
+    tokio::time::advance(Duration::from_secs(1)).await;
+    assert_eq!(due_of_beta(), 1);
 }
 
 #[tokio::test(start_paused = true)]

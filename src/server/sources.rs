@@ -16,6 +16,7 @@ use crate::clock::Moment;
 use crate::settings::OffSource;
 use crate::source::Source;
 use crate::source::breaker::Standing;
+use crate::source::cooldown::Cooldown;
 use crate::source::record::Summary;
 use crate::symbol::Class;
 
@@ -39,6 +40,7 @@ struct On<'a> {
     limits: Vec<Left>,
     cooldown: Option<Cooling>,
     breaker: Circuit,
+    failing: Option<Cooling>,
     in_flight: usize,
     latency_p50_ms: Option<u64>,
     latency_p99_ms: Option<u64>,
@@ -126,12 +128,9 @@ fn on(source: &Source, now: Moment) -> On<'_> {
             .iter()
             .map(|left| Left { limit: left.limit.to_string(), left: left.left })
             .collect(),
-        cooldown: source.account.cooldown(now.monotonic).map(|cooldown| Cooling {
-            reason: cooldown.error.reason(),
-            until: time(now.wall_at(cooldown.until)),
-            detail: cooldown.error.to_string(),
-        }),
+        cooldown: source.account.cooldown(now.monotonic).map(|cooldown| cooling(&cooldown, now)),
         breaker: circuit(source.breaker.standing(now.monotonic), now),
+        failing: source.backoff.rest(now.monotonic).map(|rest| cooling(&rest, now)),
         in_flight: source.share.in_flight(),
         latency_p50_ms: latency_p50.map(milliseconds),
         latency_p99_ms: latency_p99.map(milliseconds),
@@ -150,6 +149,14 @@ fn on(source: &Source, now: Moment) -> On<'_> {
             outliers: lately.outliers,
             persistent_outlier: lately.is_persistent(),
         },
+    }
+}
+
+fn cooling(cooldown: &Cooldown, now: Moment) -> Cooling {
+    Cooling {
+        reason: cooldown.error.reason(),
+        until: time(now.wall_at(cooldown.until)),
+        detail: cooldown.error.to_string(),
     }
 }
 

@@ -144,6 +144,20 @@ impl Account {
         (granted.saturating_sub(ahead), refusal)
     }
 
+    /// When one more unit can be spent, after all that others are on their way to spend.
+    pub fn room_at(&self, now: Instant) -> Instant {
+        let mut state = self.lock();
+        let (length, ahead) = (state.promised.len(), state.expected);
+        let mut room_at = now;
+        for _ in 0..=ahead {
+            (room_at, _) = self.earliest(&state, state.units(), now);
+            state.promised.push_back(Promised { ticket: u64::MAX, at: room_at });
+        }
+        // it was only a try
+        state.promised.truncate(length);
+        room_at
+    }
+
     /// From when on one more unit may be hunted with, if at most half of what each limit bears at once may be. `hunted` are the
     /// instants of those that were, the oldest first; what no limit counts any more is taken out.
     pub(super) fn half_at(&self, hunted: &mut VecDeque<Instant>, now: Instant) -> Instant {

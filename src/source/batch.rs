@@ -60,6 +60,10 @@ struct Cabin {
     /// When the call that was last sent ended.
     ended: Option<Instant>,
     expected: Option<Expectation>,
+    /// When it is promised to be sent, once a limit has promised that.
+    turn: Option<Instant>,
+    /// Whether its failure was the source's.
+    is_charged: bool,
 }
 
 /// A symbol in a batch, and where its outcome is told.
@@ -81,7 +85,16 @@ pub struct Reply {
 impl Batch {
     /// A batch with room for so many symbols, nobody aboard yet.
     pub fn new(seats: usize, per_symbol: bool, times: Times) -> Self {
-        let cabin = Cabin { times, passengers: Vec::new(), sealed: false, sent: None, ended: None, expected: None };
+        let cabin = Cabin {
+            times,
+            passengers: Vec::new(),
+            sealed: false,
+            sent: None,
+            ended: None,
+            expected: None,
+            turn: None,
+            is_charged: false,
+        };
         Batch { cabin: Arc::new(Mutex::new(cabin)), seats, per_symbol }
     }
 
@@ -170,6 +183,26 @@ impl Batch {
     /// Takes that word back: it has got there.
     pub fn take_expectation(&self) -> Option<Expectation> {
         self.lock().expected.take()
+    }
+
+    /// Takes note of when a limit promises that it can be sent.
+    pub fn take_turn(&self, at: Instant) {
+        self.lock().turn = Some(at);
+    }
+
+    /// When it is promised to be sent; `None` if nobody can say that yet.
+    pub fn turn(&self) -> Option<Instant> {
+        self.lock().turn
+    }
+
+    /// Takes note that its failure says something of the source, whatever it was asked for.
+    pub fn charge(&self) {
+        self.lock().is_charged = true;
+    }
+
+    /// Whether its failure says something of the source.
+    pub fn is_charged(&self) -> bool {
+        self.lock().is_charged
     }
 
     /// Whether anybody waits for one of its symbols.

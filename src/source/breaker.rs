@@ -150,7 +150,7 @@ impl Drop for Permit {
 
 /// What the end of a call says of the source's health. Whatever was understood is a success: "no such symbol" and "wrong key"
 /// come from a source that lives. A reply that has nothing for what was asked is no sign of either.
-fn verdict(result: &Result<Reply, SourceError>) -> Verdict {
+pub(super) fn verdict(result: &Result<Reply, SourceError>) -> Verdict {
     use SourceError as E;
     let says_something = |reply: &Reply| {
         reply.rows.iter().any(|(_, row)| row.as_ref().err().is_none_or(|error| error.scope().is_some()))

@@ -37,6 +37,9 @@ impl Cooldown {
         match self.error.clone() {
             SourceError::RateLimited { detail, .. } => SourceError::RateLimited { detail, retry_after: left },
             SourceError::QuotaExhausted { detail, .. } => SourceError::QuotaExhausted { detail, retry_after: left },
+            SourceError::CircuitOpen { detail, .. } => {
+                SourceError::CircuitOpen { detail, retry_after: self.until.saturating_duration_since(now) }
+            }
             SourceError::Blocked { detail, .. } => SourceError::Blocked { detail, retry_after: left },
             other => other,
         }

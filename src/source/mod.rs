@@ -8,6 +8,7 @@
 
 pub mod account;
 pub mod agreement;
+pub mod backoff;
 pub mod batch;
 pub mod breaker;
 pub mod call;
@@ -46,8 +47,9 @@ use crate::gather::KEPT_BACK;
 use crate::settings::source::Cost;
 use crate::telemetry::Metrics;
 use account::Account;
+use backoff::{Backoff, BackoffLayer};
 use batch::{Batch, Reply};
-use breaker::{Breaker, BreakerLayer, Standing};
+use breaker::{Breaker, BreakerLayer};
 use call::CallLayer;
 use cooldown::Cooldown;
 use error::SourceError;
@@ -73,6 +75,8 @@ pub struct Source {
     pub account: Arc<Account>,
     /// Whether it is asked at all.
     pub breaker: Arc<Breaker>,
+    /// Whether it has failed lately.
+    pub backoff: Arc<Backoff>,
     /// How it has done.
     pub record: Arc<Record>,
     /// Free places for calls in the air.
@@ -96,6 +100,7 @@ pub struct Surroundings {
 struct Guards {
     account: Arc<Account>,
     breaker: Arc<Breaker>,
+    backoff: Arc<Backoff>,
     singled_out: SingledOutLayer,
     retries: RetryPolicy,
     calls: CallLayer,
@@ -118,12 +123,14 @@ impl Source {
     {
         let (settings, name) = (&profile.settings, &profile.settings.name);
         let breaker = Arc::new(Breaker::new(name, metrics.clone()));
+        let backoff = Arc::new(Backoff::new(profile.waits().clone()));
         let record = Arc::new(Record::new(name, metrics.clone()));
         let slots = Arc::new(Semaphore::new(settings.concurrency));
         let attempt = longest_attempt(settings.timeout, around.budget);
         let guards = Guards {
             account: Arc::clone(&account),
             breaker: Arc::clone(&breaker),
+            backoff: Arc::clone(&backoff),
             singled_out: SingledOutLayer {
                 board: Arc::clone(&around.board),
                 source: name.clone(),
@@ -153,9 +160,10 @@ impl Source {
             },
             places: settings.concurrency,
             breaker: Arc::clone(&breaker),
+            backoff: Arc::clone(&backoff),
             budget: around.budget,
         });
-        Source { profile, share, account, breaker, record, slots }
+        Source { profile, share, account, breaker, backoff, record, slots }
     }
 
     /// Whether nothing is under way: no call in the air, every place free, nothing of its limits promised to anybody.
@@ -166,12 +174,7 @@ impl Source {
 
     /// Until when it is not asked at all, and why; `None` if it is able to serve. That comes back by itself, without traffic.
     pub fn rest(&self, now: Instant) -> Option<Cooldown> {
-        let open = || match self.breaker.standing(now) {
-            Standing::Open(until) => Some(Cooldown { until, error: self.breaker.refusal(now)? }),
-            // a probe under way may well succeed: whoever is refused meanwhile is back in a second
-            Standing::Closed | Standing::HalfOpen => None,
-        };
-        self.account.cooldown(now).or_else(open)
+        self.share.rest(now)
     }
 }
 
@@ -199,6 +202,8 @@ where
     S: Service<Batch, Response = Reply, Error = SourceError, Future: Send + 'static> + Clone + Send + Sync + 'static,
 {
     let stack = ServiceBuilder::new()
+        // Whether it is tried: after a failure nothing is asked for a while, and then one call goes first.
+        .layer(BackoffLayer(guards.backoff))
         // Whether to send again. Everything below sees each attempt; while it pauses, a call holds nothing.
         .layer(RetryLayer::new(guards.retries))
         // Open, it refuses before anything is waited for.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use reqwest::Url;
 
+use super::backoff::Waits;
 use super::extract::Extractor;
 use super::fetch;
 use super::fetch::mirrors::Mirrors;
@@ -27,7 +28,7 @@ pub struct Profile {
     origins: BTreeMap<Class, Arc<Origin>>,
     plain: Arc<Origin>,
     meaning: Mark,
-    serves_for: Duration,
+    waits: Waits,
 }
 
 impl Profile {
@@ -44,9 +45,8 @@ impl Profile {
         let origins = source.classes.iter().map(|class| (*class, origin(lag_ms(*class)))).collect();
         let plain = origin(milliseconds(source.lag));
         let meaning = mark::of_meaning(&source, settings);
-        let serves_for = source.classes.iter().map(|class| settings.of_class(*class).fallback_for).max();
-        let serves_for = serves_for.unwrap_or_default();
-        Profile { settings: source, extractor, mirrors: Mirrors::default(), origins, plain, meaning, serves_for }
+        let waits = Waits::new(&source, settings);
+        Profile { settings: source, extractor, mirrors: Mirrors::default(), origins, plain, meaning, waits }
     }
 
     /// The source's name.
@@ -56,12 +56,17 @@ impl Profile {
 
     /// How long after a quote it still counts as serving: the longest `fallback_for` of its classes.
     pub fn serves_for(&self) -> Duration {
-        self.serves_for
+        self.waits.serves_for()
     }
 
     /// A mark of what its quotes are about: under the same name a source may be described otherwise after a restart.
     pub fn meaning(&self) -> &Mark {
         &self.meaning
+    }
+
+    /// For how long its failures are believed.
+    pub fn waits(&self) -> &Waits {
+        &self.waits
     }
 
     /// The hosts it is asked at, in the order in which they are tried now. Without a key that may be a part of one.

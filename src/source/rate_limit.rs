@@ -47,6 +47,7 @@ async fn admit(account: &Account, batch: &Batch) -> Result<(), SourceError> {
     let (ticket, mut at) = account.promise(batch.take_expectation(), batch.units(), now, sends_by)?;
     let mut promise = Promise { account, ticket, spent: false };
     loop {
+        batch.take_turn(at);
         let now = Instant::now();
         if let Some(error) = refused(now) {
             return Err(error);

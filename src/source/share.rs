@@ -8,8 +8,10 @@
 mod arrival;
 mod attempt;
 mod boarding;
+mod checks;
 mod departure;
 mod hunt;
+mod rest;
 mod seating;
 mod suspects;
 mod turns;
@@ -26,6 +28,7 @@ use tokio_util::task::TaskTracker;
 use tower::util::BoxCloneSyncService;
 
 use super::account::Account;
+use super::backoff::Backoff;
 use super::batch::{Batch, Reply, Times};
 use super::breaker::Breaker;
 use super::error::SourceError;
@@ -72,6 +75,8 @@ pub struct Parts {
     pub places: usize,
     /// Whether it is asked at all.
     pub breaker: Arc<Breaker>,
+    /// Whether it has failed lately.
+    pub backoff: Arc<Backoff>,
     /// What one call may take in all, waiting for its turn included, unless a caller waits longer for it.
     pub budget: Duration,
 }
@@ -122,7 +127,8 @@ struct Flight {
 pub struct Ask {
     /// When the request arrived: what landed since then is fresh enough for it.
     pub arrived: Instant,
-    /// When whoever asks leaves: a call may wait so long for its turn, and never less than its budget.
+    /// When whoever asks leaves: a call may wait so long for its turn, and never less than its budget. What cannot be sent by
+    /// then is not started.
     pub until: Instant,
     /// What it needs, in the order in which scarce calls are given out.
     pub due: Vec<(Symbol, Need)>,
@@ -149,7 +155,7 @@ impl Share {
         let now = Instant::now();
         let mut flights = self.0.lock();
         let (mut waits, left) = self.0.join_all(&mut flights, ask, Patience::Waits, now);
-        waits.extend(self.0.start(&mut flights, &left, ask, now));
+        waits.extend(self.0.start(&mut flights, left, ask, now));
         waits
     }
 
@@ -231,21 +237,54 @@ impl Inner {
         self.flights.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Starts batches for what nobody has asked yet, in order; what the limits cannot bear is refused at once.
-    fn start(self: &Arc<Self>, flights: &mut Flights, left: &[Symbol], ask: &Ask, now: Instant) -> Vec<Wait> {
+    /// Starts batches for what nobody has asked yet, in order; what the limits cannot bear in the caller's time is refused at
+    /// once.
+    fn start(self: &Arc<Self>, flights: &mut Flights, left: Vec<Symbol>, ask: &Ask, now: Instant) -> Vec<Wait> {
         if left.is_empty() {
             return Vec::new();
         }
-        if let Some(cooldown) = self.parts.account.cooldown(now) {
-            return self.refuse(left, &cooldown.refusal(now), cooldown.until);
+        // what is denied is only checked, and never at the cost of anything else
+        let (denied, left): (Vec<Symbol>, Vec<Symbol>) =
+            left.into_iter().partition(|symbol| self.is_denied(symbol, now));
+        if let Some(rest) = self.rest(now) {
+            let mut waits = self.refuse(&left, &rest.refusal(now), rest.until);
+            waits.extend(self.denials(&denied, now));
+            return waits;
         }
-        let sends_by = self.schedule(now, ask.until).sends_by;
-        let room = |units| self.parts.account.room(units, now, sends_by);
-        let (hunted, left) = self.part_hunted(flights, left, now);
-        let (hunted, left) = (self.hunt(flights, &hunted, ask, now), &left[..]);
-        if left.is_empty() {
-            return hunted;
+        let (hunted, left) = self.part_hunted(flights, &left, now);
+        let mut waits = self.start_hunted(flights, &hunted, ask, now);
+        waits.extend(self.start_others(flights, &left, &denied, ask, now));
+        waits
+    }
+
+    /// Until when a caller lets calls wait for the limits, and whether that is less than such calls have in any case.
+    fn patience(&self, ask: &Ask, now: Instant) -> (Instant, bool) {
+        let (call, caller) = (self.schedule(now, ask.until).sends_by, self.sends_by_for(ask));
+        (call.min(caller), caller < call)
+    }
+
+    /// Lets symbols wait to be hunted, unless the caller leaves before there is room for a call.
+    fn start_hunted(self: &Arc<Self>, flights: &mut Flights, hunted: &[Symbol], ask: &Ask, now: Instant) -> Vec<Wait> {
+        let (until, is_hasty) = self.patience(ask, now);
+        match self.parts.account.room(1, now, until) {
+            (0, Some(refusal)) if is_hasty => self.decline(hunted.iter(), &refusal),
+            _ => self.hunt(flights, hunted, ask, now),
         }
+    }
+
+    fn start_others(
+        self: &Arc<Self>,
+        flights: &mut Flights,
+        left: &[Symbol],
+        denied: &[Symbol],
+        ask: &Ask,
+        now: Instant,
+    ) -> Vec<Wait> {
+        if left.is_empty() && denied.is_empty() {
+            return Vec::new();
+        }
+        let (until, is_hasty) = self.patience(ask, now);
+        let room = |units| self.parts.account.room(units, now, until);
         let mut groups = self.group(flights, left, now);
         if room(self.units(&groups) + 1).0 <= self.units(&groups) {
             // this request takes the last there is: others may have waited longer
@@ -254,13 +293,21 @@ impl Inner {
         }
         let (granted, refusal) = room(self.units(&groups));
         let late = self.cut(&mut groups, granted);
-        let mut waits = self.send(flights, groups, left, ask, now);
-        waits.extend(hunted);
+        let mut waits = match late.is_empty() {
+            true => self.check_denied(flights, &mut groups, denied, ask, now),
+            false => self.denials(denied, now),
+        };
+        let own: Vec<Symbol> = left.iter().chain(denied).cloned().collect();
+        waits.extend(self.send(flights, groups, &own, ask, now));
         if let Some(refusal @ SourceError::Throttled { retry_after, .. }) = &refusal {
             let until = now + *retry_after;
             let late: Vec<Symbol> = late.into_iter().filter(|symbol| left.contains(symbol)).collect();
             late.iter().for_each(|symbol| flights.want(symbol, until));
-            waits.extend(self.refuse(&late, refusal, until));
+            // others may have more time than this caller: then it is no word to them
+            waits.extend(match is_hasty {
+                true => self.decline(late.iter(), refusal),
+                false => self.refuse(&late, refusal, until),
+            });
         }
         waits
     }

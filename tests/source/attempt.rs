@@ -6,17 +6,16 @@ use std::time::Duration;
 
 use quotefold::clock::Clock;
 use quotefold::source::error::SourceError;
-use quotefold::source::share::{Ask, Wait};
+use quotefold::source::share::Wait;
 use quotefold::symbol::Symbol;
 use tokio::time::{Instant, sleep};
 
-use crate::support::{BUDGET, Bench, FORCED, all_quoted, batching, bench, reason, symbol};
+use crate::support::{Bench, FORCED, all_quoted, batching, bench, patient, reason, symbol};
 
 /// What somebody who only tries gets for these symbols.
 fn attempt(bench: &Bench, symbols: &[&str]) -> Vec<Wait> {
     let due = symbols.iter().map(|text| (symbol(text), FORCED)).collect();
-    let arrived = Instant::now();
-    bench.share.attempt(&Ask { arrived, until: arrived + BUDGET, due, riders: Vec::new() })
+    bench.share.attempt(&patient(due, Vec::new()))
 }
 
 fn vendor(limits: &[&str], seats: usize) -> Bench {

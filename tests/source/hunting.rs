@@ -68,7 +68,7 @@ fn quoted_elsewhere(bench: &Bench, symbols: &[String]) {
     let clock = Clock::starting_at("2026-11-20T14:31:00Z".parse().unwrap());
     for name in symbols {
         let quote = Quote::bare(Decimal::ONE, clock.now().wall);
-        bench.board.land(&origin, &symbol(name), Landing::Quote(quote), clock.now(), None);
+        bench.board.land(&origin, &symbol(name), Landing::Quote(quote), clock.now());
     }
 }
 

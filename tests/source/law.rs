@@ -10,7 +10,7 @@ use quotefold::source::share::{Ask, Batching};
 use quotefold::symbol::Symbol;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::support::{BUDGET, FORCED, NEED, all_quoted, bench, most_in_a_window, symbol};
+use crate::support::{BUDGET, FORCED, NEED, all_quoted, bench, most_in_a_window, patient, symbol};
 
 #[tokio::test(start_paused = true)]
 async fn whatever_callers_do_no_symbol_is_twice_in_the_air_and_nothing_is_left_behind() {
@@ -51,8 +51,7 @@ async fn whatever_callers_do_no_symbol_is_twice_in_the_air_and_nothing_is_left_b
             let riders = vec![symbol(&format!("S{}-USD", chance.u8(0..12)))];
             let due: Vec<_> = names.into_iter().map(|name| (symbol(name), need)).collect();
             let riders = riders.into_iter().filter(|rider| due.iter().all(|(symbol, _)| symbol != rider)).collect();
-            let arrived = Instant::now();
-            let waits = bench.share.ask(&Ask { arrived, until: arrived + timeout, due, riders });
+            let waits = bench.share.ask(&Ask { until: Instant::now() + timeout, ..patient(due, riders) });
             let share = bench.share.clone();
             callers.spawn(async move {
                 let started = Instant::now();

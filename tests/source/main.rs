@@ -3,11 +3,13 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should stop")]
 
 mod attempt;
+mod backoff;
 mod bad_days;
 mod batches;
 mod breaker;
 mod crowd;
 mod day;
+mod denials;
 mod failing;
 mod first_answers;
 mod hunting;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::{BUDGET, FORCED, NEED, all_quoted, batching, bench, reason, symbol};
+use crate::support::{BUDGET, FORCED, NEED, all_quoted, batching, bench, patient, reason, symbol};
 use quotefold::clock::Clock;
 use quotefold::source::batch::Reply;
 use quotefold::source::error::SourceError;
@@ -64,7 +64,7 @@ async fn what_landed_since_a_request_arrived_is_fresh_enough_even_when_it_forces
     let bench = bench(&[], batching(1), after_100_ms);
     let arrived = Instant::now();
     bench.outcomes(bench.ask(&["BTC-USD"])).await;
-    let late = Ask { arrived, until: arrived + BUDGET, due: vec![(symbol("BTC-USD"), FORCED)], riders: vec![] };
+    let late = Ask { arrived, ..patient(vec![(symbol("BTC-USD"), FORCED)], vec![]) };
     bench.outcomes(bench.share.ask(&late)).await;
     assert_eq!(bench.log.calls().len(), 1);
     advance(Duration::from_millis(1)).await;
@@ -116,7 +116,7 @@ async fn what_the_limits_cannot_bear_in_time_is_throttled_at_once_in_the_order_a
     assert_eq!(["A-USD", "B-USD", "D-USD", "E-USD"].map(of), ["ok", "ok", "throttled", "throttled"]);
     let throttled = outcomes.iter().find(|outcome| outcome.symbol.as_str() == "E-USD").unwrap();
     let failure = throttled.failure.as_ref().unwrap();
-    assert!(failure.retry_at.is_some() && failure.latency.is_none());
+    assert!(failure.error.stands_for().is_some() && failure.latency.is_none());
     assert!(start.elapsed() <= BUDGET);
     bench.settle().await;
 }
@@ -178,11 +178,9 @@ async fn a_symbol_that_is_gone_takes_its_batch_down_once_and_is_found_out_at_onc
 #[tokio::test(start_paused = true)]
 async fn what_needs_no_call_rides_along_where_there_is_room_but_starts_none() {
     let bench = bench(&[], batching(3), after_100_ms);
-    let ask = |due: &[&str], riders: &[&str]| Ask {
-        arrived: Instant::now(),
-        until: Instant::now() + BUDGET,
-        due: due.iter().map(|text| (symbol(text), NEED)).collect(),
-        riders: riders.iter().map(|text| symbol(text)).collect(),
+    let ask = |due: &[&str], riders: &[&str]| {
+        let due = due.iter().map(|text| (symbol(text), NEED)).collect();
+        patient(due, riders.iter().map(|text| symbol(text)).collect())
     };
     let outcomes = bench.outcomes(bench.share.ask(&ask(&["A-USD", "B-USD"], &["C-USD", "D-USD"]))).await;
     assert_eq!(outcomes.len(), 2, "riders have their outcome already");

@@ -9,6 +9,7 @@ use quotefold::clock::{Clock, Moment};
 use quotefold::quote::{Origin, Outcome, Quote, Role};
 use quotefold::settings::units::Limit;
 use quotefold::source::account::Account;
+use quotefold::source::backoff::{Backoff, Waits};
 use quotefold::source::batch::{Batch, Reply};
 use quotefold::source::breaker::Breaker;
 use quotefold::source::call::CallLayer;
@@ -91,10 +92,11 @@ pub(crate) struct Bench {
 }
 
 pub(crate) const BUDGET: Duration = Duration::from_secs(2);
-pub(crate) const NEED: Need = Need { refresh_after: Duration::from_secs(5), unknown_for: Duration::from_secs(3600) };
+pub(crate) const NEED: Need =
+    Need { refresh_after: Duration::from_secs(5), missing_after: Duration::from_secs(5), denied_after: None };
 
 /// What a caller needs who takes nothing from the board.
-pub(crate) const FORCED: Need = Need { refresh_after: Duration::ZERO, ..NEED };
+pub(crate) const FORCED: Need = Need { refresh_after: Duration::ZERO, missing_after: Duration::ZERO, ..NEED };
 
 pub(crate) fn symbol(text: &str) -> Symbol {
     Symbol::parse(text).expect("a symbol")
@@ -115,6 +117,12 @@ pub(crate) fn quote(now: Moment) -> Quote {
 /// The answer of a vendor that has every symbol.
 pub(crate) fn all_quoted(symbols: Vec<Symbol>, clock: &Clock) -> Result<Reply, SourceError> {
     Ok(Reply { rows: symbols.into_iter().map(|symbol| (symbol, Ok(quote(clock.now())))).collect() })
+}
+
+/// What somebody asks for who has as much time as a call.
+pub(crate) fn patient(due: Vec<(Symbol, Need)>, riders: Vec<Symbol>) -> Ask {
+    let arrived = Instant::now();
+    Ask { arrived, until: arrived + BUDGET, due, riders }
 }
 
 /// A share over a vendor that behaves as `script` says.
@@ -163,6 +171,7 @@ where
         is_named: Arc::new(|_| false),
         places: 8,
         breaker: Arc::new(Breaker::new("vendor", Metrics::default())),
+        backoff: Arc::new(Backoff::new(Waits::default())),
         budget: BUDGET,
     });
     Bench { share, board, log, tasks }
@@ -181,8 +190,7 @@ impl Bench {
     /// What a request that arrives now asks for, and how long it waits.
     pub(crate) fn ask_for(&self, symbols: &[&str], need: Need, timeout: Duration) -> Vec<Wait> {
         let due = symbols.iter().map(|text| (symbol(text), need)).collect();
-        let arrived = Instant::now();
-        self.share.ask(&Ask { arrived, until: arrived + timeout, due, riders: Vec::new() })
+        self.share.ask(&Ask { until: Instant::now() + timeout, ..patient(due, Vec::new()) })
     }
 
     pub(crate) async fn outcomes(&self, waits: Vec<Wait>) -> Vec<Outcome> {

@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use quotefold::clock::Clock;
-use quotefold::source::share::Ask;
 use quotefold::symbol::Symbol;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::support::{BUDGET, Bench, NEED, all_quoted, batching, bench, reason, symbol};
+use crate::support::{Bench, NEED, all_quoted, batching, bench, patient, reason, symbol};
 
 fn scarce(limit: &'static str) -> Bench {
     bench(&[limit], batching(1), |symbols: Vec<Symbol>, clock: Clock| async move {
@@ -62,8 +61,7 @@ async fn what_gets_its_turn_and_could_ride_along_as_well_is_asked_for_once() {
     assert_eq!(reason(&bench.outcomes(bench.ask(&["B-USD"])).await[0]), "throttled");
     sleep(Duration::from_secs(60)).await;
     let due = vec![(symbol("C-USD"), NEED)];
-    let arrived = Instant::now();
-    let waits = bench.share.ask(&Ask { arrived, until: arrived + BUDGET, due, riders: vec![symbol("B-USD")] });
+    let waits = bench.share.ask(&patient(due, vec![symbol("B-USD")]));
     assert_eq!(reason(&bench.outcomes(waits).await[0]), "ok");
     assert_eq!(bench.log.calls()[1].symbols.len(), 2, "{:?}", bench.log.calls()[1]);
     bench.settle().await;

@@ -83,7 +83,7 @@ impl Survey {
 async fn ask(service: &Quotefold) -> Vec<Outcome> {
     let profiles: Vec<_> = service.sources.iter().map(|source| source.profile.as_ref()).collect();
     let chosen = known::choose(&profiles, &service.settings);
-    let need = Need { refresh_after: Duration::ZERO, unknown_for: Duration::ZERO };
+    let need = Need::of(Duration::ZERO);
     let mut calls = JoinSet::new();
     for (source, symbol) in service.sources.iter().zip(chosen) {
         let due = symbol.into_iter().map(|symbol| (symbol, need)).collect();

@@ -8,10 +8,12 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tower::ServiceExt;
 
-use super::Inner;
+use super::{Inner, Parts};
 use crate::board::Landing;
+use crate::clock::Moment;
 use crate::quote::{Outcome, Quote};
 use crate::source::batch::{Batch, Passenger, Reply};
+use crate::source::cooldown::Cooldowns;
 use crate::source::error::SourceError;
 use crate::symbol::Symbol;
 
@@ -85,26 +87,32 @@ impl Arrival {
             self.landed = true;
             return;
         }
-        let mut rows: HashMap<Symbol, Landing> = HashMap::new();
+        let mut rows: HashMap<Symbol, Result<Quote, SourceError>> = HashMap::new();
         if let Ok(reply) = &result {
-            rows.extend(reply.rows.iter().map(|(symbol, row)| (symbol.clone(), landing(row.clone(), sent_for))));
+            rows.extend(reply.rows.iter().cloned());
         }
         let whole = result.err();
-        let cooling = parts.account.cooldown(now.monotonic).map(|cooldown| cooldown.until);
-        let refusal = parts.breaker.refusal(now.monotonic).and_then(|refusal| refusal.stands_for());
-        let resting = cooling.max(refusal.map(|wait| now.monotonic + wait));
+        let rests = self.share.rest(now.monotonic).map(|rest| rest.until);
         let told: Vec<_> = passengers
             .into_iter()
             .map(|passenger| {
-                let landing = rows.remove(&passenger.symbol).unwrap_or_else(|| match &whole {
-                    Some(error) => refused_or_failed(error.clone(), sent_for, now.monotonic, cooling),
-                    None => Landing::Failure(
-                        SourceError::Missing("the reply leaves it out".to_owned()),
-                        sent_for.unwrap_or_default(),
-                    ),
+                let symbol = &passenger.symbol;
+                let row = rows.remove(symbol).unwrap_or_else(|| match &whole {
+                    Some(error) => Err(error.clone()),
+                    None => Err(SourceError::Missing("the reply leaves it out".to_owned())),
                 });
-                let retry_at = retry_at(&landing, resting);
-                let outcome = parts.board.land(&parts.origin, &passenger.symbol, landing, now, retry_at);
+                let landing = match (row, sent_for) {
+                    (Ok(quote), _) => Landing::Quote(quote),
+                    (Err(error), Some(latency)) if error.stands_for().is_none() => {
+                        self.failure(symbol, error, latency, rests, now)
+                    }
+                    // no call was made: it may be when there is room again
+                    (Err(error), _) => {
+                        let until = error.stands_for().map(|span| now.monotonic + span);
+                        Landing::Refusal(error, until.max(rests).unwrap_or(now.monotonic))
+                    }
+                };
+                let outcome = parts.board.land(&parts.origin, symbol, landing, now);
                 (passenger, outcome)
             })
             .collect();
@@ -114,6 +122,22 @@ impl Arrival {
             passenger.told.send_replace(Some(outcome));
         }
         self.landed = true;
+    }
+
+    /// What a call that was sent failed with, for one symbol. Where the source is left alone for it, that is not the symbol's
+    /// matter.
+    fn failure(
+        &self,
+        symbol: &Symbol,
+        error: SourceError,
+        latency: Duration,
+        rests: Option<Instant>,
+        now: Moment,
+    ) -> Landing {
+        let Parts { board, origin, backoff, .. } = &self.share.parts;
+        let before = board.known(&origin.source, symbol, now.monotonic);
+        let is_of_source = rests.is_some() && (self.batch.is_charged() || Cooldowns::concerns(&error));
+        Landing::Failure(backoff.waits().judge(symbol, error, latency, before.as_ref(), is_of_source, now))
     }
 
     /// Remembers which symbols are known, and which would fail a whole call.
@@ -150,36 +174,5 @@ impl Drop for Arrival {
             let source = &self.share.parts.origin.source;
             tracing::error!(source, "a call panicked; its symbols fail as internal");
         }
-    }
-}
-
-fn landing(row: Result<Quote, SourceError>, sent_for: Option<Duration>) -> Landing {
-    match row {
-        Ok(quote) => Landing::Quote(quote),
-        Err(error) => Landing::Failure(error, sent_for.unwrap_or_default()),
-    }
-}
-
-/// A failure of the whole call; if none was made, a refusal of ours that stands until there is room again.
-fn refused_or_failed(
-    error: SourceError,
-    sent_for: Option<Duration>,
-    now: Instant,
-    cooling: Option<Instant>,
-) -> Landing {
-    match (sent_for, error.stands_for()) {
-        (Some(latency), None) => Landing::Failure(error, latency),
-        (_, Some(span)) => Landing::Refusal(error, now + span),
-        (None, None) => Landing::Refusal(error, cooling.unwrap_or(now)),
-    }
-}
-
-/// When the source may be asked again: its failure may be what made us leave it alone. Whether it has a symbol is another
-/// matter.
-fn retry_at(landing: &Landing, resting: Option<Instant>) -> Option<Instant> {
-    match landing {
-        Landing::Refusal(_, until) => Some(*until),
-        Landing::Failure(error, _) if !error.denies_symbol() => resting,
-        Landing::Failure(..) | Landing::Quote(_) => None,
     }
 }

@@ -6,8 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::seating::symbols;
-use super::{Ask, Flights, Inner, Parts, Wait};
-use crate::quote::{Failure, Outcome};
+use super::{Ask, Flights, Inner, Wait};
 use crate::source::error::SourceError;
 use crate::symbol::Symbol;
 
@@ -27,11 +26,8 @@ impl Inner {
         if left.is_empty() {
             return Vec::new();
         }
-        if let Some(cooldown) = self.parts.account.cooldown(now) {
-            return self.decline(left.iter(), &cooldown.refusal(now), cooldown.until);
-        }
-        if let Some(refusal) = self.parts.breaker.refusal(now) {
-            return self.decline(left.iter(), &refusal, now + refusal.stands_for().unwrap_or(SOON));
+        if let Some(rest) = self.rest(now) {
+            return self.decline(left.iter(), &rest.refusal(now));
         }
         let (hunted, left) = self.part_hunted(flights, left, now);
         let (mut waits, left) = (self.try_to_hunt(flights, &hunted, ask, now), &left[..]);
@@ -50,12 +46,12 @@ impl Inner {
         let crowded = symbols(groups.split_off(places));
         waits.extend(self.send(flights, groups, left, ask, now));
         late.retain(|symbol| left.contains(symbol));
-        if let Some(refusal @ SourceError::Throttled { retry_after, .. }) = &refusal {
-            waits.extend(self.decline(late.iter(), refusal, now + *retry_after));
+        if let Some(refusal) = &refusal {
+            waits.extend(self.decline(late.iter(), refusal));
         }
         let retry_after = self.parts.record.usual_latency().max(SOON);
         let full = SourceError::Throttled { limit: format!("{} calls at once", self.parts.places), retry_after };
-        waits.extend(self.decline(crowded.iter().filter(|symbol| left.contains(symbol)), &full, now + retry_after));
+        waits.extend(self.decline(crowded.iter().filter(|symbol| left.contains(symbol)), &full));
         waits
     }
 
@@ -72,7 +68,7 @@ impl Inner {
         let retry_after = retry_after.max(self.parts.record.usual_latency()).max(SOON);
         let limit = "one call at a time for symbols that may be unknown".to_owned();
         let busy = SourceError::Throttled { limit, retry_after };
-        waits.extend(self.decline(symbols.iter().filter(|symbol| !first.contains(symbol)), &busy, now + retry_after));
+        waits.extend(self.decline(symbols.iter().filter(|symbol| !first.contains(symbol)), &busy));
         waits
     }
 
@@ -85,24 +81,17 @@ impl Inner {
         (room.saturating_sub(kept), refusal)
     }
 
-    /// How many calls could be sent at this moment, likewise without the last. Of an open breaker only one call comes back.
+    /// How many calls could be sent at this moment, likewise without the last. Of a source that has failed only one call at
+    /// a time comes back.
     fn free_places(&self, flights: &Flights) -> usize {
         let kept = usize::from(self.parts.places > 1);
         let free = self.parts.places.saturating_sub(flights.batches() + kept);
-        if self.parts.breaker.is_closed() { free } else { free.min(1) }
+        let is_tried = !self.parts.breaker.is_closed() || !self.parts.backoff.is_clear();
+        if is_tried { free.min(1_usize.saturating_sub(flights.batches())) } else { free }
     }
 
     /// Refuses symbols to one caller alone.
-    fn decline<'s>(&self, symbols: impl Iterator<Item = &'s Symbol>, error: &SourceError, until: Instant) -> Vec<Wait> {
-        let Parts { board, origin, clock, .. } = &self.parts;
-        let now = clock.now();
-        let decline = |symbol: &Symbol| {
-            let quote = board.known(&origin.source, symbol, now.monotonic).and_then(|known| known.outcome.quote);
-            let retry_at = Some(now.wall_at(until));
-            let failure = Some(Failure { error: error.clone(), at: now.wall, latency: None, retry_at });
-            let (origin, symbol) = (Arc::clone(origin), symbol.clone());
-            Wait::Here(Box::new(Outcome { origin, symbol, quote, failure, derivation: None }))
-        };
-        symbols.map(decline).collect()
+    pub(super) fn decline<'s>(&self, symbols: impl Iterator<Item = &'s Symbol>, error: &SourceError) -> Vec<Wait> {
+        symbols.map(|symbol| Wait::Here(Box::new(self.failed(symbol, error.clone())))).collect()
     }
 }

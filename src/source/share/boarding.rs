@@ -26,7 +26,7 @@ impl Inner {
             let known = self.parts.board.known(&self.parts.origin.source, symbol, now);
             let fresh = known.filter(|known| known.is_settled(*need, now) || known.answered_since(ask.arrived));
             let wait = fresh.map(|known| Wait::Here(Box::new(known.outcome))).or_else(|| flights.join(symbol, times));
-            match wait.or_else(|| if boards { self.board_open(flights, symbol, times, now) } else { None }) {
+            match wait.or_else(|| if boards { self.board_open(flights, symbol, ask, times, now) } else { None }) {
                 Some(wait) => waits.push(wait),
                 None => left.push(symbol.clone()),
             }
@@ -35,13 +35,31 @@ impl Inner {
     }
 
     /// Boards the batch that is still waiting for its turn, if there is one with room.
-    fn board_open(&self, flights: &mut Flights, symbol: &Symbol, times: Times, now: Instant) -> Option<Wait> {
+    ///
+    /// Who leaves before its turn would have waited for nothing.
+    fn board_open(
+        &self,
+        flights: &mut Flights,
+        symbol: &Symbol,
+        ask: &Ask,
+        times: Times,
+        now: Instant,
+    ) -> Option<Wait> {
         let tier = self.tier(flights, symbol, now);
         if self.travels_alone(tier) || flights.is_hunted(symbol, tier) {
             return None;
         }
         let (number, batch, life) = flights.open.get(&(tier == Tier::Known)).cloned()?;
         let life = life.upgrade()?;
+        let by = self.sends_by_for(ask);
+        let in_time = match batch.turn() {
+            Some(turn) => turn <= by,
+            // the newest of those that are on their way to the limit
+            None => self.parts.account.room(0, now, by).1.is_none(),
+        };
+        if !in_time {
+            return None;
+        }
         let wait = flights.enter(number, &batch, &life, symbol)?;
         batch.allow(times);
         Some(wait)

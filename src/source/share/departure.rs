@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use super::seating::{Group, split_after, symbols};
 use super::{Ask, Batch, Batching, Flights, Inner, Parts, Wait};
+use crate::gather::KEPT_BACK;
 use crate::source::batch::Times;
 use crate::source::time_to_reply;
 use crate::symbol::Symbol;
@@ -26,6 +27,12 @@ impl Inner {
         let call = record.long_latency().max(least);
         let in_line = to_reply.saturating_sub(call).max(least);
         Times { sends_by: now + in_line, replies_by: now + to_reply, ends_by: now + patience }
+    }
+
+    /// When a call must be sent so that one caller, who keeps something back of their time, sees its end.
+    pub(super) fn sends_by_for(&self, ask: &Ask) -> Instant {
+        let kept = KEPT_BACK + self.parts.record.usual_latency();
+        ask.until.checked_sub(kept).unwrap_or(ask.until)
     }
 
     /// What groups cost of the vendor's limits.

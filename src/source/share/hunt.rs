@@ -170,9 +170,9 @@ impl Inner {
             flights.hunt.take(&symbol);
             flights.air.remove(&symbol);
         }
-        if let Some(cooldown) = self.parts.account.cooldown(now) {
+        if let Some(rest) = self.rest(now) {
             let all = flights.hunt.waiting(|_| true);
-            self.refuse_hunted(&mut flights, &all, &cooldown.refusal(now), cooldown.until);
+            self.refuse_hunted(&mut flights, &all, &rest.refusal(now), rest.until);
         }
         while !flights.hunt.waiting.is_empty() {
             let (room, full) = self.parts.account.room(1, now, now);

@@ -49,7 +49,7 @@ impl Inner {
         let Parts { board, origin, clock, .. } = &self.parts;
         let refuse = |symbol| {
             let landing = Landing::Refusal(error.clone(), until);
-            Wait::Here(Box::new(board.land(origin, symbol, landing, clock.now(), Some(until))))
+            Wait::Here(Box::new(board.land(origin, symbol, landing, clock.now())))
         };
         symbols.iter().map(refuse).collect()
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio_util::sync::DropGuard;
 
-use super::{Parts, Share};
+use super::{Inner, Parts, Share};
 use crate::quote::{Failure, Outcome};
 use crate::source::error::SourceError;
 use crate::symbol::Symbol;
@@ -51,10 +51,17 @@ impl Share {
 
     /// A failure that is one caller's alone: it stands beside the last quote, and never lands on the board.
     pub fn failed(&self, symbol: &Symbol, error: SourceError) -> Outcome {
-        let Parts { board, origin, clock, .. } = &self.0.parts;
+        self.0.failed(symbol, error)
+    }
+}
+
+impl Inner {
+    /// A failure that is one caller's alone.
+    pub(super) fn failed(&self, symbol: &Symbol, error: SourceError) -> Outcome {
+        let Parts { board, origin, clock, .. } = &self.parts;
         let now = clock.now();
         let quote = board.known(&origin.source, symbol, now.monotonic).and_then(|known| known.outcome.quote);
-        let failure = Failure { error, at: now.wall, latency: None, retry_at: None };
+        let failure = Failure { error, at: now.wall, latency: None, is_doubted: false, retry_at: None };
         Outcome { origin: Arc::clone(origin), symbol: symbol.clone(), quote, failure: Some(failure), derivation: None }
     }
 }

@@ -195,24 +195,27 @@ fn a_status_is_believed_though_its_body_cannot_be_read() {
 fn a_redirect_names_its_target_and_says_what_to_do() {
     let source = "[sources.a]\nclasses = [\"equity\"]\nkey = \"s3cret\"\nurl = \"http://VENDORS/{key}/{symbol}\"\n\
                   jq = \"{price: .p}\"\n";
-    let town = Town::new(source, |call| {
-        let location = match call.target().rsplit('/').next().unwrap_or_default() {
-            "AAPL" => "https://new.test/v2/s3cret/AAPL?token=s3cret#x",
-            _ => "/login?back=MSFT",
-        };
-        call.reply(301, &format!("Location: {location}\r\n"), "<html>moved</html>")
-    });
-    let detail = |symbol: &str| {
+    let redirecting = || {
+        Town::new(source, |call| {
+            let location = match call.target().rsplit('/').next().unwrap_or_default() {
+                "AAPL" => "https://new.test/v2/s3cret/AAPL?token=s3cret#x",
+                _ => "/login?back=MSFT",
+            };
+            call.reply(301, &format!("Location: {location}\r\n"), "<html>moved</html>")
+        })
+    };
+    let detail = |town: &Town, symbol: &str| {
         let entry = town.entry(symbol);
         assert_eq!(verdict(&entry, "a"), "failed / http_status");
         entry["quotes"][0]["detail"].as_str().unwrap().to_owned()
     };
     assert_eq!(
-        detail("AAPL"),
+        detail(&redirecting(), "AAPL"),
         "the source replied with status 301: a redirect to https://new.test/v2/***/AAPL, which is not followed; if the \
          source has moved there, name that address in its url or base_url"
     );
-    assert!(detail("MSFT").contains(&format!("a redirect to http://{}/login, which", town.vendors.address)));
+    let town = redirecting();
+    assert!(detail(&town, "MSFT").contains(&format!("a redirect to http://{}/login, which", town.vendors.address)));
 }
 
 #[test]

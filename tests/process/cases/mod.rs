@@ -5,7 +5,9 @@ mod bodies;
 mod book;
 mod clock;
 mod currency;
+mod failures;
 mod first_answers;
+mod hours;
 mod refusals;
 
 use std::net::SocketAddr;

@@ -1,53 +1,83 @@
 //! Vendors that stay broken, and vendors that want to be asked less: left alone, while the others make the price.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
 use super::Market;
-use crate::support::{NOBODY, Service, Upstream, get, until};
+use crate::support::{After, Call, NOBODY, Reply, Service, Upstream, get, until};
 
 /// A little less than the second in which a vendor allows so many calls: on their way, some are slower than others.
 const WINDOW: Duration = Duration::from_millis(950);
 
-/// Asks until a source is left alone; how often that was.
-fn ask_until_left_alone(market: &Market) -> usize {
-    let mut asked = 0;
-    until("it is left alone", || {
-        asked += 1;
-        market.ask().verdict("BTC-USD", "a") == "failed / circuit_open"
-    });
-    asked
+/// A vendor that replies to its first calls only when so many are there: none of them fails before the others are on their
+/// way.
+fn all_at_once(calls: usize, reply: impl Fn(&mut Call<'_>) -> After + Send + Sync + 'static) -> Upstream {
+    let here = AtomicUsize::new(0);
+    Upstream::new(move |call| {
+        here.fetch_add(1, Ordering::SeqCst);
+        until("all calls are there", || here.load(Ordering::SeqCst) >= calls);
+        reply(call)
+    })
+}
+
+/// So many symbols that nobody knows.
+fn symbols(count: usize) -> String {
+    (0..count).map(|number| format!("S{number}-USD")).collect::<Vec<_>>().join(",")
+}
+
+/// Whether an answer says of `a` that it was called; else it was left alone.
+fn was_called(reply: &Reply) -> bool {
+    !reply.quote("BTC-USD", "a")["latency_ms"].is_null()
 }
 
 #[test]
-fn a_source_that_fails_always_is_asked_by_probes_alone_from_then_on() {
+fn a_source_that_fails_always_is_tried_now_and_then_and_left_alone_meanwhile() {
     let market = Market::of(Upstream::saying(500, "{}"));
-    let asked = ask_until_left_alone(&market);
-    assert_eq!((asked, market.faulty.calls()), (6, 5));
-    let quote = market.ask().quote("BTC-USD", "a");
+    let started = Instant::now();
+    let mut calls = 0;
+    // 0.8 to 1.2 s, then twice that: in three seconds there is room for two more
+    while started.elapsed() < Duration::from_secs(3) {
+        let reply = market.ask();
+        assert_eq!(reply.verdict("BTC-USD", "a"), "failed / unavailable");
+        let quote = reply.quote("BTC-USD", "a");
+        assert!(quote["retry_at"].is_string(), "{quote:#}");
+        assert!(quote["detail"].as_str().is_some_and(|detail| detail.contains("status 500")), "{quote:#}");
+        calls += usize::from(was_called(&reply));
+    }
+    assert_eq!(market.faulty.calls(), calls);
+    assert!((2..=3).contains(&calls), "{calls} calls");
+    let overview = market.service.get("/sources").json();
+    assert_eq!(overview["sources"][0]["failing"]["reason"], "unavailable", "{overview:#}");
+    assert!(overview["sources"][1]["failing"].is_null(), "{overview:#}");
+}
+
+#[test]
+fn a_source_of_which_five_calls_fail_at_once_is_left_alone_by_its_breaker() {
+    let vendor = all_at_once(5, |call| call.reply(500, "", "{}"));
+    let market = Market::with(vendor, "batch = 1\nconcurrency = 20\ntimeout = \"1500ms\"");
+    market.service.prices(&symbols(5));
+    let reply = market.ask();
+    assert_eq!(reply.verdict("BTC-USD", "a"), "failed / circuit_open");
+    let quote = reply.quote("BTC-USD", "a");
     assert!(quote["retry_at"].is_string() && quote["latency_ms"].is_null(), "{quote:#}");
     assert!(quote["detail"].as_str().is_some_and(|detail| detail.contains("status 500")), "{quote:#}");
     let overview = market.service.get("/sources").json();
     assert_eq!(overview["sources"][0]["breaker"]["state"], "open", "{overview:#}");
     assert_eq!(overview["sources"][1]["breaker"]["state"], "closed", "{overview:#}");
-    // 0.8 to 1.2 s, then twice that: in three seconds there is room for two probes
-    let started = Instant::now();
-    while started.elapsed() < Duration::from_secs(3) {
-        market.ask();
-    }
-    assert!((6..=7).contains(&market.faulty.calls()), "{} calls", market.faulty.calls());
+    assert_eq!(market.faulty.calls(), 5);
 }
 
 #[test]
-fn a_source_that_hangs_costs_its_time_five_times_and_then_no_more() {
+fn a_source_that_hangs_costs_its_time_once_and_then_no_more() {
     let market = Market::of(Upstream::silent());
-    assert_eq!(ask_until_left_alone(&market), 6);
-    // without the breaker, the next hundred would take forty seconds
+    market.assert_failed("timeout", "no reply within 400 ms");
+    // else the next hundred would take forty seconds
     let started = Instant::now();
-    let answered = (0..100).filter(|_| market.ask().verdict("BTC-USD", "a") == "failed / circuit_open").count();
+    let called = (0..100).filter(|_| was_called(&market.ask())).count();
     println!("100 answers took {:?}", started.elapsed());
-    assert!(answered >= 90 && started.elapsed() < Duration::from_secs(20), "{answered} of 100");
+    assert!(called <= 5 && started.elapsed() < Duration::from_secs(20), "{called} of 100");
 }
 
 /// Where the breaker of `a` stands.
@@ -58,22 +88,23 @@ fn standing(market: &Market) -> String {
 
 #[test]
 fn each_kind_of_breaking_counts_once_per_call() {
-    let json = "Content-Type: application/json\r\n";
-    let kinds: [(&str, usize, Upstream); 5] = [
-        ("malformed", 5, Upstream::saying(200, r#"[{"s":"BTC-USD","p":"1"}"#)),
-        ("malformed", 5, Upstream::new(|call| call.reply(200, "Content-Type: text/html\r\n", "<html>"))),
-        ("too_large", 5, Upstream::saying(200, format!("[{}]", " ".repeat(300 << 10)))),
-        ("http_status", 5, Upstream::new(|call| call.reply(302, "Location: http://10.0.0.1/\r\n", ""))),
+    type Breaks = fn(&mut Call<'_>) -> After;
+    let kinds: [(&str, usize, Breaks); 5] = [
+        ("malformed", 5, |call| call.json(r#"[{"s":"BTC-USD","p":"1"}"#)),
+        ("malformed", 5, |call| call.reply(200, "Content-Type: text/html\r\n", "<html>")),
+        ("too_large", 5, |call| call.json(&format!("[{}]", " ".repeat(300 << 10)))),
+        ("http_status", 5, |call| call.reply(302, "Location: http://10.0.0.1/\r\n", "")),
         // both tries count
-        ("unavailable", 3, Upstream::new(move |call| call.reply(502, json, "{}"))),
+        ("unavailable", 3, |call| call.reply(502, "Content-Type: application/json\r\n", "{}")),
     ];
-    for (reason, asks, vendor) in kinds {
-        let market = Market::of(vendor);
-        for _ in 0..asks {
-            assert_eq!(standing(&market), "closed", "{reason}");
-            assert_eq!(market.ask().verdict("BTC-USD", "a"), format!("failed / {reason}"));
+    for (reason, enough, breaks) in kinds {
+        for (calls, stands) in [(enough - 1, "closed"), (enough, "open")] {
+            let vendor = all_at_once(calls, breaks);
+            let market = Market::with(vendor, "batch = 1\nconcurrency = 20\ntimeout = \"1500ms\"");
+            let reply = market.service.prices(&symbols(calls));
+            assert_eq!(reply.verdict("S0-USD", "a"), format!("failed / {reason}"));
+            assert_eq!(standing(&market), stands, "{reason}, {calls} calls");
         }
-        assert_eq!(standing(&market), "open", "{reason}");
     }
 }
 
@@ -103,10 +134,9 @@ fn what_a_living_vendor_says_never_counts_against_it() {
 
 #[test]
 fn a_burst_of_refusals_is_not_doubled_by_second_tries() {
-    let more = "batch = 1\nconcurrency = 20";
-    let market = Market::with(Upstream::saying(503, "{}"), more);
-    let symbols: Vec<String> = (0..20).map(|number| format!("S{number}-USD")).collect();
-    let reply = market.service.prices(&symbols.join(","));
+    let more = "batch = 1\nconcurrency = 20\ntimeout = \"1500ms\"";
+    let market = Market::with(all_at_once(20, |call| call.reply(503, "", "{}")), more);
+    let reply = market.service.prices(&symbols(20));
     assert_eq!((reply.status, reply.header("prices-status")), (200, Some("complete")));
     let calls = market.faulty.calls();
     assert!((5..=24).contains(&calls), "{calls} calls for 20 symbols");
@@ -121,11 +151,12 @@ fn with_every_source_left_alone_it_is_ready_again_without_being_asked() {
     let service = Service::over(&[vendor.source("a", &nobody), vendor.source("b", &nobody)]);
     let ready = || service.get("/health/ready");
     assert_eq!(ready().status, 200);
+    let mut report = ready();
     until("both are left alone", || {
-        let reply = service.prices("BTC-USD");
-        ["a", "b"].iter().all(|source| reply.verdict("BTC-USD", source) == "failed / circuit_open")
+        service.prices("BTC-USD");
+        report = ready();
+        report.status == 503
     });
-    let report = ready();
     assert_eq!((report.status, report.json()["checks"]["prices"][0]["status"].as_str()), (503, Some("fail")));
     assert_eq!(report.json()["checks"]["source:a"][0]["status"], "warn");
     assert_eq!(get(service.address, "/health/live").status, 200);

@@ -1,0 +1,93 @@
+//! Says when asking again can change an answer: from when on each source makes another call, and which of these calls an
+//! answer waits for.
+//!
+//! Pure: what is known of the sources at the end of a request comes in, times come out.
+
+use std::collections::HashMap;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::fold::{Degraded, Exclusion, Judged, Price, Status, Unavailable, Verdict};
+use crate::quote::Outcome;
+use crate::symbol::Symbol;
+
+/// From when on the same question makes a source call again, by the source's name and what it is asked for.
+#[derive(Clone, Debug, Default)]
+pub struct NextCalls(HashMap<(String, Symbol), Timestamp>);
+
+impl NextCalls {
+    /// Takes note of one, and says it in the outcome if that is a failure.
+    pub fn note(&mut self, outcome: &mut Outcome, at: Timestamp) {
+        let mut at = at;
+        if let Some(failure) = &mut outcome.failure {
+            // a refusal of ours may be one caller's alone, and then nothing else knows of it
+            let stands = failure.error.stands_for().and_then(|span| SignedDuration::try_from(span).ok());
+            let over = stands.and_then(|span| failure.at.checked_add(span).ok());
+            at = whole_milliseconds(over.map_or(at, |over| over.max(at)));
+            failure.retry_at = Some(at);
+        }
+        self.0.insert((outcome.origin.source.clone(), outcome.symbol.clone()), at);
+    }
+
+    /// The first call that can make a price better, or give one where there is none; `None` if no source is ever asked.
+    pub fn that_changes(&self, price: &Price) -> Option<Timestamp> {
+        let rate = price.conversion.as_ref().map(|conversion| (&conversion.rate, conversion.price.is_some()));
+        let first = match rate {
+            // there is a price, and it is the rate alone that lacks
+            Some((Some(rate), false)) => self.that_changes(rate),
+            Some((None, _)) => Some(price.as_of),
+            Some((Some(rate), true)) if rate.status != Status::Ok => {
+                self.of_lacking(price).into_iter().chain(self.that_changes(rate)).min()
+            }
+            Some((Some(_), true)) | None => self.of_lacking(price),
+        };
+        // where nothing is wrong with any quote, only other quotes make a difference
+        first.or_else(|| price.quotes.iter().filter_map(|judged| self.of(judged)).min())
+    }
+
+    fn of_lacking(&self, price: &Price) -> Option<Timestamp> {
+        price.quotes.iter().filter(|judged| lacks(price, judged)).filter_map(|judged| self.of(judged)).min()
+    }
+
+    /// When all that a quote lacks has been asked for.
+    fn of(&self, judged: &Judged) -> Option<Timestamp> {
+        let Outcome { origin, symbol, failure, derivation, .. } = &judged.outcome;
+        let asked = derivation.as_ref().map_or(symbol, |derivation| &derivation.asked);
+        let known = || self.0.get(&(origin.source.clone(), asked.clone())).copied();
+        let own = failure.as_ref().and_then(|failure| failure.retry_at).or_else(known);
+        let rates = derivation.iter().flat_map(|derivation| &derivation.rates);
+        let mut weak = rates.map(|rate| rate.price.as_ref()).filter(|rate| match judged.verdict {
+            Verdict::Failed | Verdict::Excluded(Exclusion::NoConversion) => rate.folded.is_none(),
+            _ => rate.status != Status::Ok,
+        });
+        let rates = weak.try_fold(None, |latest, rate| Some(latest.max(Some(self.that_changes(rate)?))))?;
+        match judged.verdict {
+            Verdict::Failed => own.max(rates),
+            _ => rates.or(own),
+        }
+    }
+}
+
+/// A time as it is shown, rounded up: a moment too early would make no call.
+fn whole_milliseconds(at: Timestamp) -> Timestamp {
+    let milliseconds = (at.as_nanosecond() + 999_999).div_euclid(1_000_000);
+    Timestamp::from_nanosecond(milliseconds * 1_000_000).unwrap_or(at)
+}
+
+/// Whether a call that brings another word on this quote could change the price.
+fn lacks(price: &Price, judged: &Judged) -> bool {
+    use Exclusion as E;
+    let whatever_comes = matches!(
+        price.status,
+        Status::Degraded(Degraded::StaleFallback)
+            | Status::Unavailable(Unavailable::AllStale | Unavailable::SourcesDisagree)
+    );
+    let has_weak_rate = || judged.outcome.derivation.as_ref().is_some_and(|derivation| derivation.degraded().is_some());
+    whatever_comes
+        || match judged.verdict {
+            Verdict::Failed => true,
+            Verdict::Used => has_weak_rate(),
+            Verdict::Excluded(E::NotFolded | E::SameAccount | E::Reference) => false,
+            Verdict::Excluded(_) => true,
+        }
+}

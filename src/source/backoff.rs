@@ -1,0 +1,247 @@
+//! Leaves a source alone for a while after a call of it failed, and then lets one call try before the others go.
+//!
+//! What fails as a call is the source's, whichever symbols were in it: so there is one clock for all of them, and while it
+//! runs nothing is asked. When it has run out, the next call tries. Calls that come meanwhile wait for the end of that one,
+//! then go too, or are told what became of it and until when. A success sets the clock back to the start.
+//!
+//! The breaker stands behind it. This clock knows failures that come one after the other; the breaker sees those of many
+//! calls at once, and those that alternate with successes. Both must let a call through.
+
+mod waits;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tower::{Layer, Service, ServiceExt};
+
+use super::BoxFuture;
+use super::batch::{Batch, Reply};
+use super::breaker::{circuit::Verdict, verdict};
+use super::cooldown::Cooldown;
+use super::error::SourceError;
+use waits::spread;
+pub use waits::{Kind, SOONEST_AGAIN, Waits};
+
+/// Whether one source has failed lately, and when it is tried again.
+#[derive(Debug)]
+pub struct Backoff {
+    waits: Waits,
+    state: Mutex<State>,
+    /// Grows with each change, for those who wait for the end of a trial.
+    changes: watch::Sender<u64>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// The last failure, unless a success came after it.
+    failing: Option<Failing>,
+    /// Failures of each kind since the last success.
+    passing: u32,
+    lasting: u32,
+    /// When it last answered.
+    served: Option<Instant>,
+    /// Whether the call is under way that tries whether it is back.
+    is_tried: bool,
+}
+
+#[derive(Debug)]
+struct Failing {
+    since: Instant,
+    until: Instant,
+    error: SourceError,
+}
+
+/// A call that was let through. Whatever ends it, the clock hears of it.
+struct Permit {
+    backoff: Arc<Backoff>,
+    is_trial: bool,
+    has_ended: bool,
+}
+
+impl Backoff {
+    /// The clock of a source that has not failed yet.
+    pub fn new(waits: Waits) -> Self {
+        Backoff { waits, state: Mutex::default(), changes: watch::Sender::new(0) }
+    }
+
+    // a panic elsewhere while the lock was held leaves at worst one call uncounted
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// For how long its failures are believed.
+    pub fn waits(&self) -> &Waits {
+        &self.waits
+    }
+
+    /// Whether its last call that says anything of it went well.
+    pub fn is_clear(&self) -> bool {
+        self.lock().failing.is_none()
+    }
+
+    /// Until when nothing is asked of it, and for which failure; `None` once it may be tried.
+    pub fn rest(&self, now: Instant) -> Option<Cooldown> {
+        self.lock().rest(now)
+    }
+
+    /// Lets a call through, or says that one must wait for the end of the call that tries (`None`).
+    fn admit(self: &Arc<Self>, now: Instant) -> Result<Option<Permit>, SourceError> {
+        let mut state = self.lock();
+        if let Some(rest) = state.rest(now) {
+            return Err(rest.error);
+        }
+        let is_trial = state.failing.is_some();
+        if is_trial && state.is_tried {
+            return Ok(None);
+        }
+        state.is_tried = is_trial;
+        Ok(Some(Permit { backoff: Arc::clone(self), is_trial, has_ended: false }))
+    }
+
+    /// Whether the end of a call shows that the source is out of order. A 4xx finds fault with the call, and is that only
+    /// where nothing else has worked lately either.
+    fn is_failure(&self, result: &Result<Reply, SourceError>, now: Instant) -> bool {
+        match result {
+            Err(SourceError::HttpStatus { is_client_error: true, .. }) => {
+                let served = self.lock().served;
+                served.is_none_or(|served| served + self.waits.serves_for() < now)
+            }
+            result => verdict(result) == Verdict::Failure,
+        }
+    }
+
+    /// Takes note of a failure of a call that was sent at an instant; one that was sent before the clock was set last does
+    /// not set it anew.
+    fn fail(&self, error: &SourceError, sent: Option<Instant>, now: Instant) {
+        let mut state = self.lock();
+        if state.failing.as_ref().is_some_and(|failing| sent.is_none_or(|sent| sent < failing.since)) {
+            return;
+        }
+        let kind = Kind::of(error);
+        let before = match kind {
+            Kind::Passing => &mut state.passing,
+            Kind::Lasting => &mut state.lasting,
+        };
+        let wait = spread(self.waits.of_source(kind, *before));
+        *before = before.saturating_add(1);
+        state.failing = Some(Failing { since: now, until: now + wait, error: error.clone() });
+    }
+
+    /// Sets the clock back to the start.
+    fn succeed(&self, now: Instant) {
+        let mut state = self.lock();
+        (state.failing, state.passing, state.lasting, state.served) = (None, 0, 0, Some(now));
+    }
+
+    /// Lets those know who wait that a call has ended; if it was the one that tried, the next one may.
+    fn end(&self, was_trial: bool) {
+        if was_trial {
+            self.lock().is_tried = false;
+        }
+        self.changes.send_modify(|changes| *changes += 1);
+    }
+}
+
+impl State {
+    fn rest(&self, now: Instant) -> Option<Cooldown> {
+        let failing = self.failing.as_ref().filter(|failing| now < failing.until)?;
+        Some(Cooldown { until: failing.until, error: failing.error.clone() })
+    }
+}
+
+impl Permit {
+    fn settle(mut self, batch: &Batch, result: &Result<Reply, SourceError>) {
+        self.has_ended = true;
+        let now = Instant::now();
+        match result {
+            Err(error) if self.backoff.is_failure(result, now) => {
+                batch.charge();
+                self.backoff.fail(error, batch.sent(), now);
+            }
+            _ if verdict(result) == Verdict::Success => self.backoff.succeed(now),
+            _ => {}
+        }
+        self.backoff.end(self.is_trial);
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        if self.has_ended {
+            return;
+        }
+        // nobody waits for its end any more, or it panicked
+        if std::thread::panicking() {
+            let panicked = SourceError::Internal("the call panicked".to_owned());
+            let now = Instant::now();
+            self.backoff.fail(&panicked, Some(now), now);
+        }
+        self.backoff.end(self.is_trial);
+    }
+}
+
+/// Puts a source's clock in front of its calls, second tries included.
+#[derive(Clone, Debug)]
+pub struct BackoffLayer(pub Arc<Backoff>);
+
+/// A service that is left alone after failures.
+#[derive(Clone, Debug)]
+pub struct LeftAlone<S> {
+    backoff: Arc<Backoff>,
+    inner: S,
+}
+
+impl<S> Layer<S> for BackoffLayer {
+    type Service = LeftAlone<S>;
+
+    fn layer(&self, inner: S) -> LeftAlone<S> {
+        LeftAlone { backoff: Arc::clone(&self.0), inner }
+    }
+}
+
+impl<S> Service<Batch> for LeftAlone<S>
+where
+    S: Service<Batch, Response = Reply, Error = SourceError, Future: Send> + Clone + Send + 'static,
+{
+    type Response = Reply;
+    type Error = SourceError;
+    type Future = BoxFuture<Result<Reply, SourceError>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), SourceError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, batch: Batch) -> Self::Future {
+        let (backoff, inner) = (Arc::clone(&self.backoff), self.inner.clone());
+        Box::pin(async move {
+            let mut changes = backoff.changes.subscribe();
+            let permit = loop {
+                match backoff.admit(Instant::now())? {
+                    Some(permit) => break permit,
+                    // the sender lives as long as the clock
+                    None => drop(changes.changed().await),
+                }
+            };
+            let mut call = std::pin::pin!(inner.oneshot(batch.clone()));
+            loop {
+                tokio::select! {
+                    // in this order, for the same moment may give a place in the line to a call that waits for one
+                    biased;
+                    // a call that stands in line when another fails would only fail as well
+                    Ok(()) = changes.changed(), if !permit.is_trial && batch.sent().is_none() => {
+                        let rest = backoff.rest(Instant::now()).filter(|_| batch.sent().is_none());
+                        if let Some(rest) = rest {
+                            return Err(rest.error);
+                        }
+                    }
+                    result = &mut call => {
+                        permit.settle(&batch, &result);
+                        return result;
+                    }
+                }
+            }
+        })
+    }
+}
