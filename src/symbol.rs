@@ -88,14 +88,7 @@ impl Symbol {
             Some((ticker, class)) if class.len() == 1 => {
                 Self::share(&format!("{ticker}.{class}")).filter(Self::is_united_states)
             }
-            Some((base, quote)) => {
-                let typed = text.get(text.len() - quote.len()..).unwrap_or(quote);
-                // no market trades in pence; a coin of that name would be inverted into a price in it
-                if let Some((whole, _)) = part::whole_of(typed) {
-                    return Err(SymbolError::PartOfCurrency(text.to_owned(), format!("{base}-{whole}")));
-                }
-                Self::pair(base, quote)
-            }
+            Some((base, quote)) => Self::pair(base, quote),
             None => Self::share(&upper),
         }
         .ok_or_else(form)

@@ -17,9 +17,6 @@ pub enum SymbolError {
     /// A colon is kept for identifiers such as `isin:US0378331005`.
     #[error("{0:?} holds a colon, which is reserved for identifiers (isin:, figi:); they are not understood yet")]
     Reserved(String),
-    /// A pair priced in a part of a currency, such as pence, with the pair to ask for instead.
-    #[error("{0:?} is priced in a part of a currency; ask for {1}")]
-    PartOfCurrency(String, String),
     /// The right characters in no known form.
     #[error(
         "{0:?} is not spelled like a symbol; write AAPL, BRK.B, VOD.L, ^GSPC, BTC-USD or EURUSD=X, one hyphen at most"

@@ -96,17 +96,3 @@ fn a_share_class_never_becomes_an_exchange() {
     }
     assert_eq!(Symbol::parse("BRK-B").unwrap().as_str(), "BRK.B");
 }
-
-#[test]
-fn no_pair_is_priced_in_a_part_of_a_currency() {
-    for (text, instead) in
-        [("BTC-GBX", "BTC-GBP"), ("btc/gbx", "BTC-GBP"), ("BTC-GBp", "BTC-GBP"), ("ETH_ILA", "ETH-ILS")]
-    {
-        let error = Symbol::parse(text).unwrap_err();
-        assert_eq!(error, SymbolError::PartOfCurrency(text.to_owned(), instead.to_owned()));
-    }
-    // pounds are pounds in any case, and a coin may be called like pence
-    for text in ["BTC-gbp", "BTC-GBP", "GBX-USDT"] {
-        assert!(Symbol::parse(text).is_ok(), "{text}");
-    }
-}
