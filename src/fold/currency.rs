@@ -4,11 +4,13 @@
 //! symbol by its entry in the settings. A source's label cannot overrule that; a contrary one only excludes its own quote.
 //! Elsewhere labels vote.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
 
 use super::admit::Entry;
 use super::price::Disagreement;
-use super::{Exclusion, Rule};
+use super::{Exclusion, Rule, age};
 use crate::symbol::{Currency, Symbol};
 
 /// Settles the symbol's currency. `None` where it is in points and no source, or no majority, states a currency; and where
@@ -71,19 +73,26 @@ fn contrary(stated: &Currency) -> Exclusion {
 
 /// The currency most accounts state, or those that share the lead, each with the first source that states it.
 fn most_stated(entries: &[Entry]) -> Vec<(Currency, String)> {
-    let mut voters: BTreeMap<&str, (&Currency, BTreeSet<&str>, &str)> = BTreeMap::new();
+    // an account has one vote, and its newest quote casts it: the others are not folded
+    let mut newest: BTreeMap<&str, (Timestamp, &Currency, &str)> = BTreeMap::new();
     for entry in entries {
         let origin = &entry.judged.outcome.origin;
-        let Some(currency) = entry.admitted().and_then(|quote| quote.currency.as_ref()) else { continue };
-        if !currency.is_code() {
-            continue;
+        let Some(quote) = entry.admitted() else { continue };
+        let Some(currency) = quote.currency.as_ref().filter(|currency| currency.is_code()) else { continue };
+        let vote = (age::time_of(quote), currency, origin.source.as_str());
+        let held = newest.entry(origin.account.as_str()).or_insert(vote);
+        if vote.0 > held.0 {
+            *held = vote;
         }
-        let (_, accounts, _) =
-            voters.entry(currency.as_str()).or_insert((currency, BTreeSet::new(), origin.source.as_str()));
-        accounts.insert(origin.account.as_str());
     }
-    let most = voters.values().map(|(_, accounts, _)| accounts.len()).max();
-    let leading = voters.into_values().filter(|(_, accounts, _)| Some(accounts.len()) == most);
+    let mut voters: BTreeMap<&str, (&Currency, usize, &str)> = BTreeMap::new();
+    for (_, currency, source) in newest.into_values() {
+        let (_, accounts, first) = voters.entry(currency.as_str()).or_insert((currency, 0, source));
+        *accounts += 1;
+        *first = (*first).min(source);
+    }
+    let most = voters.values().map(|(_, accounts, _)| *accounts).max();
+    let leading = voters.into_values().filter(|(_, accounts, _)| Some(*accounts) == most);
     leading.map(|(currency, _, source)| (currency.clone(), source.to_owned())).collect()
 }
 
@@ -146,6 +155,22 @@ mod tests {
             stating("gamma", "72.10", Some("GBP")),
         ];
         assert_eq!(fold("VOD.L", quotes, &equity()).status, Status::Unavailable(Unavailable::SourcesDisagree));
+    }
+
+    #[test]
+    fn an_account_that_states_two_currencies_votes_with_its_newest_quote() {
+        let of = |account: &'static str, outcome| of_origin(outcome, |origin| origin.account = account.into());
+        let old = |source, currency| {
+            with(stating(source, "100", Some(currency)), |quote| quote.received_at = crate::fold::testing::ago(30))
+        };
+        let quotes = [
+            of("x", old("alpha", "USD")),
+            of("x", stating("beta", "100", Some("EUR"))),
+            of("y", old("gamma", "USD")),
+            of("y", stating("delta", "100", Some("EUR"))),
+        ];
+        let price = fold("SAP.DE", quotes, &equity());
+        assert_eq!((price.status, settled(&price)), (Status::Ok, Some("EUR")));
     }
 
     #[test]

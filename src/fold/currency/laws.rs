@@ -79,10 +79,15 @@ proptest! {
         for judged in price.quotes.iter().filter(|judged| judged.verdict == Verdict::Used) {
             prop_assert_eq!(label(&judged.outcome), price.currency.as_ref().map(Currency::as_str));
         }
-        let votes = |code: &str| {
-            let accounts = outcomes.iter().filter(|outcome| label(outcome) == Some(code));
-            accounts.map(|outcome| &outcome.origin.account).collect::<std::collections::BTreeSet<_>>().len()
-        };
+        // all quotes are of one age here, so the first label of an account is its vote
+        let mut voted = std::collections::BTreeMap::new();
+        for outcome in &outcomes {
+            let currency = outcome.quote.as_ref().and_then(|quote| quote.currency.as_ref());
+            if let Some(currency) = currency.filter(|currency| currency.is_code()) {
+                voted.entry(&outcome.origin.account).or_insert(currency.as_str());
+            }
+        }
+        let votes = |code: &str| voted.values().filter(|voted| **voted == code).count();
         if let Some(settled) = price.currency.as_ref().filter(|_| price.folded.is_some()) {
             prop_assert!(settled.is_code());
             for other in ["USD", "INR", "EUR", "GBP", "USDT"].into_iter().filter(|other| *other != settled.as_str()) {
