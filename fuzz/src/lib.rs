@@ -104,7 +104,7 @@ fn check_words(words: &str) {
     assert!(!words.contains(char::is_control), "{words:?}");
 }
 
-/// Every number of a quote stands in the body, as it is, turned over, or in hundredths.
+/// Every number of a quote stands in the body, as it is or turned over, and in whole units, hundredths or thousandths.
 fn check_quote(quote: &Quote, body: &[u8]) {
     let price = match &quote.price {
         Stated::Number(price) => Some(*price),
@@ -121,14 +121,15 @@ fn check_quote(quote: &Quote, body: &[u8]) {
     let stated = numbers_of(&String::from_utf8_lossy(body));
     let one =
         |number: Decimal| Some(decimal::significant(Decimal::ONE.checked_div(number)?, decimal::CALCULATED_DIGITS));
-    let hundredth = |number: Decimal| number.checked_mul(Decimal::new(1, 2));
+    // pence are hundredths of a pound, fils thousandths of a Kuwaiti dinar
+    let parts = |number: Decimal| [0, 2, 3].map(|places| number.checked_mul(Decimal::new(1, places)));
     for number in numbers {
         let is = |other: Option<Decimal>| other == Some(number);
         let stands = stated.iter().any(|stated| {
             let turned = one(*stated).or(Some(Decimal::ZERO));
-            is(Some(*stated)) || is(hundredth(*stated)) || is(turned) || is(turned.and_then(hundredth))
+            [Some(*stated), turned].into_iter().flatten().flat_map(parts).any(is)
         });
-        // a hundredth of a number with as many decimals as there can be is rounded
+        // a part of a number with as many decimals as there can be is rounded
         assert!(stands || number.scale() > 16 || number.is_zero(), "{number} stands nowhere in the body");
     }
 }
