@@ -22,13 +22,14 @@ use jiff::Timestamp;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
+use crate::clock;
 use crate::convert::Conversion;
 use crate::decimal::basis_points;
-use crate::hours::Hours;
+use crate::hours::{Around, Hours};
 use crate::quote::{Outcome, Session};
 use crate::symbol::{Currency, Symbol};
 
-use admit::Entry;
+use admit::{Entry, Standing};
 pub use book::{Basis, Book, Weighed};
 pub(crate) use book::{possible, weigh};
 pub use judged::{Exclusion, Judged, Verdict};
@@ -88,6 +89,8 @@ pub struct Price {
     pub currency: Option<Currency>,
     /// The session the price is from, where a source or the rule for closed markets says.
     pub session: Option<Session>,
+    /// Whether its market is open by its hours; `None` where they are not known.
+    pub market: Option<Market>,
     /// When it was folded.
     pub as_of: Timestamp,
     /// How many sources cover the symbol: accounts whose latest word is not that they have no such symbol, nor that it is in a
@@ -101,6 +104,16 @@ pub struct Price {
     pub detail: Option<String>,
     /// How it was turned into the caller's currency, or why it could not be. The price above stays in that of its quotes.
     pub conversion: Option<Conversion>,
+}
+
+/// What the hours of a symbol's market said when it was folded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Market {
+    /// Whether last prices must be young: from `usable_for` after an opening until the closing, and no quote from before the
+    /// opening is used.
+    pub is_open: bool,
+    /// The sessions around that time.
+    pub around: Around,
 }
 
 /// A price that a quorum (or what the rule takes for one) gave.
@@ -160,6 +173,13 @@ pub enum Unavailable {
     NoConversion,
 }
 
+impl Market {
+    fn new(around: Around, stands_closed: bool, rule: &Rule, now: Timestamp) -> Self {
+        let since = around.opened_at.map(|opened_at| clock::age(now, opened_at));
+        Market { is_open: !stands_closed && since.is_some_and(|since| since >= rule.usable_for), around }
+    }
+}
+
 /// Folds one symbol's outcomes, one per source that was asked for it.
 ///
 /// Each quote is admitted or not: first by itself, then by its currency, then by its age, which a closed market lengthens.
@@ -170,7 +190,7 @@ pub fn fold(symbol: &Symbol, mut outcomes: Vec<Outcome>, rule: &Rule, now: Times
     let mut entries: Vec<Entry> = outcomes.into_iter().map(|outcome| admit::admit(outcome, rule, now)).collect();
     let covering = accounts(entries.iter().filter(|entry| entry.may_price()).map(|entry| &entry.judged.outcome));
     let settled = currency::settle(symbol, &mut entries, rule);
-    let market_closed = age::judge(&mut entries, rule, covering, now);
+    age::judge(&mut entries, rule, covering, now);
     let (currency, decision) = match settled {
         Ok(currency) => (currency, ladder::climb(&mut entries, rule, covering)),
         Err(tie) => (None, Decision::Disagreed(tie)),
@@ -183,7 +203,10 @@ pub fn fold(symbol: &Symbol, mut outcomes: Vec<Outcome>, rule: &Rule, now: Times
     // what does not exist is in no currency, whatever its spelling suggests
     let currency = currency.filter(|_| status != Status::Unknown);
     let folded = decision.folded().cloned();
-    let session = decision.session(market_closed);
+    let stands_closed = is_of_the_close(&entries);
+    let session = decision.session(stands_closed);
+    let market =
+        rule.hours.and_then(|hours| hours.around(now)).map(|around| Market::new(around, stands_closed, rule, now));
     let quotes = entries.into_iter().map(|entry| conclude(entry, &decision, currency.as_ref(), rule, now)).collect();
     let mut price = Price {
         symbol: symbol.clone(),
@@ -191,6 +214,7 @@ pub fn fold(symbol: &Symbol, mut outcomes: Vec<Outcome>, rule: &Rule, now: Times
         folded,
         currency,
         session,
+        market,
         as_of: now,
         covering,
         rule: rule.clone(),
@@ -200,6 +224,12 @@ pub fn fold(symbol: &Symbol, mut outcomes: Vec<Outcome>, rule: &Rule, now: Times
     };
     price.detail = detail::of_symbol(&price, &decision);
     price
+}
+
+/// Whether the price is the last one of a closed market: no quote that it is made of is older than that.
+fn is_of_the_close(entries: &[Entry]) -> bool {
+    let mut used = entries.iter().filter(|entry| entry.judged.verdict == Verdict::Used).map(|entry| entry.standing);
+    used.clone().any(|standing| standing == Standing::Last) && used.all(Standing::is_usable)
 }
 
 /// Adds to a quote what can only be said when the price is known.

@@ -1,21 +1,139 @@
 //! Knows when markets are open: the sessions of exchanges, with their holidays, early closes and lunch breaks.
 //!
-//! Pure: whoever asks brings the time.
+//! What is known stands in `config/hours/sessions.txt`, which `config/hours/export.py` writes. This room is pure: whoever
+//! asks brings the time.
+
+mod calendar;
+mod file;
+
+use std::fmt;
+use std::sync::LazyLock;
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
-/// The sessions of one market. Cheap to clone.
+use crate::symbol::{Class, Currency, Symbol};
+use calendar::Calendar;
+use file::File;
+
+/// The file of all markets, as it is built into the program.
+const SESSIONS: &str = include_str!("../config/hours/sessions.txt");
+
+/// The sessions of one market. Cheap to clone; two are equal if they are of the same market.
+#[derive(Clone, Copy)]
+pub struct Hours(&'static Calendar);
+
+/// What a market's sessions say about one instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Hours {
-    /// Openings and closings, in order; none overlap.
-    sessions: &'static [(Timestamp, Timestamp)],
+pub struct Around {
+    /// The opening of the session that is going on; `None` between two sessions.
+    pub opened_at: Option<Timestamp>,
+    /// The closing of the latest session that has ended.
+    pub closed_at: Timestamp,
+}
+
+/// The markets by name. They are read once, when somebody first asks.
+fn markets() -> &'static File {
+    static READ: LazyLock<File> = LazyLock::new(|| {
+        // a file that cannot be read would leave every market without hours; a test keeps such a program from being built
+        File::read(SESSIONS).unwrap_or_default()
+    });
+    &READ
 }
 
 impl Hours {
+    /// The hours of a symbol's market, if they are known: of listings in the United States and on an exchange of the table,
+    /// of the indices that the file names, of foreign exchange and of metals.
+    pub fn of(symbol: &Symbol, class: Class) -> Option<Self> {
+        let key = match class {
+            Class::Crypto | Class::Fund => return None,
+            Class::Fx => {
+                let (base, quote) = symbol.legs()?;
+                let [base, quote] = [base, quote].map(Currency::new);
+                if !base.is_money() || !quote.is_money() {
+                    return None;
+                }
+                if base.is_metal() || quote.is_metal() { "metals".to_owned() } else { "fx".to_owned() }
+            }
+            Class::Equity | Class::Index => listed_on(symbol)?,
+        };
+        markets().calendar_for(&key).map(Hours)
+    }
+
+    /// The hours of a market by the name it has in the file: `XNYS`, `fx`.
+    pub fn named(name: &str) -> Option<Self> {
+        markets().calendar(name).map(Hours)
+    }
+
+    /// The market's name in the file: the exchange's MIC, `fx` or `metals`.
+    pub fn name(&self) -> &'static str {
+        &self.0.name
+    }
+
+    /// The clocks by which the market opens and closes.
+    pub fn time_zone(&self) -> &'static TimeZone {
+        &self.0.zone
+    }
+
     /// Whether the market is open at a time: from an opening until just before the closing that follows it.
     pub fn is_open(&self, at: Timestamp) -> bool {
-        let opened = self.sessions.partition_point(|(opening, _)| *opening <= at);
-        let latest = opened.checked_sub(1).and_then(|index| self.sessions.get(index));
-        latest.is_some_and(|(_, closing)| at < *closing)
+        self.around(at).is_some_and(|around| around.opened_at.is_some())
+    }
+
+    /// The sessions around a time; `None` before the first that is known has ended.
+    pub fn around(&self, at: Timestamp) -> Option<Around> {
+        let sessions = self.0.sessions();
+        let opened = sessions.partition_point(|session| session.opening <= at);
+        let latest = sessions.get(opened.checked_sub(1)?)?;
+        if latest.closing <= at {
+            return Some(Around { opened_at: None, closed_at: latest.closing });
+        }
+        let before = sessions.get(opened.checked_sub(2)?)?;
+        Some(Around { opened_at: Some(latest.opening), closed_at: before.closing })
     }
 }
+
+/// What the file calls the market on which a share or an index is listed.
+fn listed_on(symbol: &Symbol) -> Option<String> {
+    let text = symbol.as_str();
+    if let Some((_, exchange)) = symbol.listing() {
+        return Some(format!(".{}", exchange.suffix));
+    }
+    if let Some(name) = text.strip_prefix('^') {
+        // an index with the suffix of an exchange, such as ^TA125.TA, trades there
+        let suffix = name.rsplit_once('.').map(|(_, suffix)| format!(".{suffix}"));
+        return Some(suffix.unwrap_or_else(|| text.to_owned()));
+    }
+    symbol.is_us_listing().then(|| "US".to_owned())
+}
+
+/// Markets whose holidays are not known any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PastEnd {
+    /// Whether these are all markets: the whole file is past its end.
+    pub everywhere: bool,
+    /// Which they are, what that does to prices, and the way out.
+    pub sentence: String,
+}
+
+/// Which markets' holidays are not known any more at a time; `None` where all are.
+pub fn past_end(at: Timestamp) -> Option<PastEnd> {
+    markets().past_end(at)
+}
+
+impl PartialEq for Hours {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.name == other.0.name
+    }
+}
+
+impl Eq for Hours {}
+
+impl fmt::Debug for Hours {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.name)
+    }
+}
+
+#[cfg(test)]
+mod tests;

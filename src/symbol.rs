@@ -16,6 +16,12 @@ pub use currency::Currency;
 pub use error::SymbolError;
 pub use tables::Exchange;
 
+/// The suffixes of the exchanges that are known.
+#[cfg(test)]
+pub(crate) fn suffixes() -> impl Iterator<Item = &'static str> {
+    tables::EXCHANGES.iter().map(|exchange| exchange.suffix)
+}
+
 /// The longest text that can name a symbol, in characters.
 pub const LONGEST: usize = 32;
 

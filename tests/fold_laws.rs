@@ -11,7 +11,8 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
-use quotefold::fold::{Basis, BelowQuorum, Book, Degraded, Price, Rule, Status, Verdict, fold};
+use quotefold::fold::{Basis, BelowQuorum, Book, Degraded, Price, Rule, Status, Unavailable, Verdict, fold};
+use quotefold::hours::Hours;
 use quotefold::quote::{Failure, NoMarket, Origin, Outcome, Quote, Role, Session, Stated};
 use quotefold::source::error::SourceError;
 use quotefold::symbol::{Currency, Symbol};
@@ -168,11 +169,9 @@ fn any_rule() -> impl Strategy<Value = Rule> {
     let below = select(vec![BelowQuorum::Refuse, BelowQuorum::Degrade]);
     let closed_for = option::of(Just(Duration::from_secs(432_000)));
     let max_age = option::weighted(0.2, Just(Duration::from_secs(300)));
-    (0_usize..5, below, closed_for, max_age).prop_map(|(required, below_quorum, closed_for, max_age)| Rule {
-        below_quorum,
-        closed_for,
-        max_age,
-        ..rule(required)
+    let hours = select(vec![None, Hours::named("XNYS"), Hours::named("XTKS")]);
+    (0_usize..5, below, closed_for, max_age, hours).prop_map(|(required, below_quorum, closed_for, max_age, hours)| {
+        Rule { below_quorum, closed_for, max_age, hours, ..rule(required) }
     })
 }
 
@@ -299,6 +298,34 @@ proptest! {
             Status::Degraded(Degraded::StaleFallback) => prop_assert!(enough && old > 0),
             Status::Degraded(Degraded::FewSources) => prop_assert!(!enough && old == 0),
             Status::Unavailable(_) | Status::Unknown => prop_assert!(used.is_empty()),
+        }
+    }
+
+    #[test]
+    fn old_quotes_may_support_fresh_ones_and_never_contradict_them(
+        fresh in vec((9_500_i64..10_500).prop_map(|cents| Decimal::new(cents, 2)), 0..4),
+        old in vec((9_500_i64..10_500).prop_map(|cents| Decimal::new(cents, 2)), 0..4),
+        required in 1_usize..4,
+        below_quorum in select(vec![BelowQuorum::Refuse, BelowQuorum::Degrade]),
+    ) {
+        let rule = Rule { below_quorum, ..rule(required) };
+        let fresh = quotes(&fresh);
+        let old = old.iter().enumerate().map(|(number, price)| {
+            let mut outcome = outcome(&format!("t{number}"), *price);
+            outcome.quote.as_mut().unwrap().received_at = ago(300);
+            outcome
+        });
+        let alone = fold_all(fresh.clone(), &Rule { below_quorum: BelowQuorum::Degrade, ..rule.clone() });
+        let together = fold_all(fresh.iter().cloned().chain(old).collect(), &rule);
+        if alone.status == Status::Unavailable(Unavailable::SourcesDisagree) {
+            prop_assert!(together.folded.is_none(), "{:#?}", together);
+        } else if alone.folded.is_some() {
+            prop_assert_ne!(together.status, Status::Unavailable(Unavailable::SourcesDisagree));
+            // whoever makes the price alone makes it together with older ones too, if there is a price at all
+            prop_assert!(together.folded.is_some() || below_quorum == BelowQuorum::Refuse, "{:#?}", together);
+            let names = |price: &Price| used(price).iter().map(|outcome| outcome.origin.source.clone()).collect::<Vec<_>>();
+            let (alone, together) = (names(&alone), names(&together));
+            prop_assert!(together.is_empty() || alone.iter().all(|name| together.contains(name)), "{alone:?} {together:?}");
         }
     }
 

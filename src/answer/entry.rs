@@ -54,6 +54,10 @@ struct Rule {
     fallback_for_ms: u64,
     closed_for_ms: Option<u64>,
     max_age_ms: Option<u64>,
+    hours: Option<&'static str>,
+    market: Option<&'static str>,
+    opened_at: Option<Time>,
+    closed_at: Option<Time>,
 }
 
 impl<'a> Entry<'a> {
@@ -114,6 +118,10 @@ impl Rule {
             fallback_for_ms: milliseconds(rule.fallback_for),
             closed_for_ms: rule.closed_for.map(milliseconds),
             max_age_ms: rule.max_age.map(milliseconds),
+            hours: rule.hours.map(|hours| hours.name()),
+            market: price.market.map(|market| if market.is_open { "open" } else { "closed" }),
+            opened_at: price.market.and_then(|market| market.around.opened_at).map(Time),
+            closed_at: price.market.map(|market| Time(market.around.closed_at)),
         }
     }
 }

@@ -12,6 +12,7 @@ use super::{Demo, Exit, Serve, options, settings};
 use crate::Quotefold;
 use crate::clock::Clock;
 use crate::demo;
+use crate::hours;
 use crate::server::drain::{Drain, Stage};
 use crate::server::listen::{self, Limits};
 use crate::server::{admin_router, router};
@@ -46,6 +47,7 @@ pub(super) fn serve(arguments: &Serve) -> io::Result<Exit> {
         Ok(service) => Arc::new(service),
         Err(error) => return Ok(wrong(&error.to_string())),
     };
+    note_unknown_holidays(&service);
     on_runtime(async {
         let keeping = match service.settings.state.path.as_deref().map(|path| state::keep::begin(&service, path)) {
             None => None,
@@ -64,6 +66,16 @@ pub(super) fn serve(arguments: &Serve) -> io::Result<Exit> {
         }
         exit
     })
+}
+
+/// Says of which markets this version does not know the holidays any more.
+fn note_unknown_holidays(service: &Quotefold) {
+    match hours::past_end(service.clock.now().wall) {
+        Some(past) if past.everywhere => tracing::warn!("{}", past.sentence),
+        // some exchanges announce theirs a year at a time, and few users need them all
+        Some(past) => tracing::info!("{}", past.sentence),
+        None => {}
+    }
 }
 
 pub(super) fn demo(arguments: &Demo) -> io::Result<Exit> {

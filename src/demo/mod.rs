@@ -79,10 +79,10 @@ fn names(name: &str, settings: &Settings, symbols: &[Symbol]) -> HashMap<String,
 }
 
 /// The demo's own settings: the venues as sources, ages so short that the whole ladder of the fold is seen, and a quiet log,
-/// because the story is told on the same terminal.
+/// because the story is told on the same terminal. The simulated market never closes.
 pub fn settings_text(venues: SocketAddr) -> String {
     let mut text = String::from(
-        "[server]\ntimeout = \"800ms\"\ndrain_delay = \"0s\"\n\n[freshness]\nrefresh_after = \"1s\"\nusable_for = \"5s\"\nfallback_for = \"15m\"\n\n[log]\nlevel = \"error\"\nrequests = \"none\"\n",
+        "[server]\ntimeout = \"800ms\"\ndrain_delay = \"0s\"\n\n[freshness]\nrefresh_after = \"1s\"\nusable_for = \"5s\"\nfallback_for = \"15m\"\nhours = false\n\n[log]\nlevel = \"error\"\nrequests = \"none\"\n",
     );
     for class in crate::symbol::Class::ALL {
         // writing to a string cannot fail

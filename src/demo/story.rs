@@ -178,7 +178,7 @@ fn wrong_label(price: &Price) -> String {
 fn old_trades(price: &Price) -> String {
     let read = quote(price, "eta").and_then(|eta| Some((last(eta)?, eta.price?)));
     let read = read.map_or_else(String::new, |(last, price)| {
-        format!("; eta's last trade was at {}, but its live book stands around {}", plain(last), plain(price))
+        format!(" · eta's last trade was at {}, but its live book stands around {}", plain(last), plain(price))
     });
     let middle = middle_of_trades(price).map_or_else(String::new, |middle| {
         format!("; the middle of the last trades would have been {}", plain(middle))

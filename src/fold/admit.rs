@@ -19,12 +19,24 @@ pub(super) struct Entry {
 /// On which rungs of the ladder a quote may stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Standing {
-    /// On every rung.
+    /// On every rung: it is young.
     Usable,
+    /// On every rung: it is the last one of a market that has closed since.
+    Last,
+    /// Only where older quotes are let in, and where there is nothing else: its source was heard of lately and knows nothing
+    /// newer, though the market has been open since. Its verdict is `Stale` elsewhere.
+    Quiet,
     /// Only where older quotes are let in; its verdict is `Stale` elsewhere.
     Fallback,
     /// On none.
     Out,
+}
+
+impl Standing {
+    /// Whether the quote may make a price that is `ok`.
+    pub(super) fn is_usable(self) -> bool {
+        matches!(self, Standing::Usable | Standing::Last)
+    }
 }
 
 impl Entry {

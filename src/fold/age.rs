@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::admit::{Entry, Standing};
 use super::{Exclusion, Rule, Verdict};
 use crate::clock::age;
+use crate::hours::Around;
 use crate::quote::{Origin, Quote, Role};
 
 /// How far a source's clock may be ahead of ours.
@@ -15,9 +16,17 @@ pub(super) const AHEAD: Duration = Duration::from_secs(5);
 /// Last quotes of one closed market lie this near to each other: the close, and what trades after it.
 const SAME_CLOSE: Duration = Duration::from_secs(12 * 3600);
 
+/// What is traded so soon after a closing is still the close: auctions, and what is reported late.
+const AFTER_THE_CLOSE: Duration = Duration::from_secs(15 * 60);
+
 /// The time a quote's age counts from.
 pub(super) fn time_of(quote: &Quote) -> Timestamp {
     quote.aged_from()
+}
+
+/// The time a quote's age counts from, if the source states one: that of the price, or of the book or the reply.
+pub(super) fn stated_at(quote: &Quote) -> Option<Timestamp> {
+    quote.observed_at.or(quote.book_at).map(|_| time_of(quote))
 }
 
 /// Whether a time that a source states lies farther ahead than clocks differ. When a quote arrived here is never the future,
@@ -38,57 +47,113 @@ pub(super) fn usable_for(rule: &Rule, origin: &Origin) -> Duration {
     if origin.lag_ms < 0 { rule.usable_for.saturating_sub(lag) } else { rule.usable_for.saturating_add(lag) }
 }
 
-/// Tells usable quotes from older ones, and says whether the market is taken to be closed.
-pub(super) fn judge(entries: &mut [Entry], rule: &Rule, covering: usize, now: Timestamp) -> bool {
-    let closed_since = closed_since(entries, rule, covering, now);
+/// Tells usable quotes from older ones.
+pub(super) fn judge(entries: &mut [Entry], rule: &Rule, covering: usize, now: Timestamp) {
+    let closing = Closing::of(entries, rule, covering, now);
     for entry in entries {
         let Some(quote) = entry.admitted() else { continue };
-        let standing = standing(quote, &entry.judged.outcome.origin, rule, closed_since, now);
-        if standing != Standing::Usable {
+        let standing = standing(quote, &entry.judged.outcome.origin, rule, closing, now);
+        if !standing.is_usable() {
             entry.judged.verdict = Verdict::Excluded(Exclusion::Stale);
         }
         entry.standing = standing;
     }
-    closed_since.is_some()
 }
 
-fn standing(quote: &Quote, origin: &Origin, rule: &Rule, closed_since: Option<Timestamp>, now: Timestamp) -> Standing {
+/// What may make old quotes the last ones of a closed market.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Closing {
+    /// Nothing: the market trades, or nothing shows that it does not.
+    Open,
+    /// The market's sessions, where they are known.
+    ByHours {
+        around: Around,
+        /// Whether no quote at all is young.
+        is_quiet: bool,
+    },
+    /// Where they are not known: the newest time anyone states.
+    Since(Timestamp),
+}
+
+impl Closing {
+    /// One young quote shows a market that trades, whatever its hours say. Only just after an opening that takes as many as
+    /// make a price: slower sources cannot have seen it yet. Where no hours are known, enough sources must have been heard of
+    /// lately besides.
+    fn of(entries: &[Entry], rule: &Rule, covering: usize, now: Timestamp) -> Self {
+        if rule.closed_for.is_none() {
+            return Closing::Open;
+        }
+        let around = rule.hours.and_then(|hours| hours.around(now));
+        let mut newest: Option<Timestamp> = None;
+        let (mut heard_from, mut trading) = (BTreeSet::new(), BTreeSet::new());
+        let mut is_quiet = true;
+        for entry in entries {
+            let origin = &entry.judged.outcome.origin;
+            let Some(quote) = entry.admitted() else { continue };
+            let Some(stated_at) = stated_at(quote) else { continue };
+            let is_of_the_close = around.is_some_and(|around| {
+                around.opened_at.is_none() && age(stated_at, around.closed_at) <= AFTER_THE_CLOSE
+            });
+            if age(now, stated_at) <= shows_trading_for(rule, origin) && !is_of_the_close {
+                is_quiet = false;
+                if origin.role != Role::Reference {
+                    trading.insert(&origin.account);
+                }
+            }
+            if is_heard(quote, origin, rule, now) {
+                heard_from.insert(&origin.account);
+            }
+            newest = newest.max(Some(stated_at));
+        }
+        let enough = rule.required.min(covering).max(1);
+        let trades = match around {
+            Some(Around { opened_at: Some(_), .. }) => trading.len() >= enough,
+            Some(Around { opened_at: None, .. }) | None => !is_quiet,
+        };
+        match around {
+            _ if trades => Closing::Open,
+            Some(around) => Closing::ByHours { around, is_quiet },
+            None => newest.filter(|_| heard_from.len() >= enough).map_or(Closing::Open, Closing::Since),
+        }
+    }
+
+    /// How a quote older than `usable_for` stands as one of the last of its market, if it is one.
+    fn standing(self, quote: &Quote, origin: &Origin, rule: &Rule, now: Timestamp) -> Option<Standing> {
+        let stated_at = stated_at(quote)?;
+        match self {
+            Closing::Open => None,
+            Closing::Since(newest) => (age(newest, stated_at) <= SAME_CLOSE).then_some(Standing::Last),
+            // what is not renewed any more may be the last price only of us
+            Closing::ByHours { .. } if !is_heard(quote, origin, rule, now) => None,
+            Closing::ByHours { around, is_quiet } => {
+                let usable_for = usable_for(rule, origin);
+                let is_open = around.opened_at.is_some_and(|opened_at| age(now, opened_at) >= usable_for);
+                if !is_open && age(around.closed_at, stated_at) <= usable_for {
+                    Some(Standing::Last)
+                } else {
+                    is_quiet.then_some(Standing::Quiet)
+                }
+            }
+        }
+    }
+}
+
+fn standing(quote: &Quote, origin: &Origin, rule: &Rule, closing: Closing, now: Timestamp) -> Standing {
     let age_now = age(now, time_of(quote));
-    let last_of_a_closed_market = closed_since.zip(quote.observed_at).is_some_and(|(close, observed_at)| {
-        age(close, observed_at) <= SAME_CLOSE && rule.closed_for.is_some_and(|closed_for| age_now <= closed_for)
-    });
+    let closed_for = rule.closed_for.unwrap_or(Duration::ZERO);
     if rule.max_age.is_some_and(|max_age| age_now > max_age) {
-        Standing::Out
-    } else if age_now <= usable_for(rule, origin) || last_of_a_closed_market {
-        Standing::Usable
-    } else if age_now <= rule.fallback_for {
-        Standing::Fallback
-    } else {
-        Standing::Out
+        return Standing::Out;
     }
+    if age_now <= usable_for(rule, origin) {
+        return Standing::Usable;
+    }
+    let last = if age_now <= closed_for { closing.standing(quote, origin, rule, now) } else { None };
+    last.unwrap_or(if age_now <= rule.fallback_for.max(closed_for) { Standing::Fallback } else { Standing::Out })
 }
 
-/// The newest time anyone states, if the market is taken to be closed since: none of the quotes that state a time is
-/// young, yet enough of them have just arrived. So a holiday looks like what it is, without a calendar, and one frozen
-/// feed is stale as soon as a sister trades.
-fn closed_since(entries: &[Entry], rule: &Rule, covering: usize, now: Timestamp) -> Option<Timestamp> {
-    rule.closed_for?;
-    let mut newest: Option<Timestamp> = None;
-    let mut heard_from: BTreeSet<&str> = BTreeSet::new();
-    for entry in entries {
-        let origin = &entry.judged.outcome.origin;
-        let Some(quote) = entry.admitted() else { continue };
-        let Some(observed_at) = quote.observed_at else { continue };
-        if age(now, observed_at) <= shows_trading_for(rule, origin) {
-            return None;
-        }
-        if age(now, quote.received_at) <= usable_for(rule, origin) {
-            heard_from.insert(&origin.account);
-        }
-        newest = newest.max(Some(observed_at));
-    }
-    let enough = rule.required.min(covering).max(1);
-    newest.filter(|_| heard_from.len() >= enough)
+/// Whether the source was asked lately, and still said so.
+fn is_heard(quote: &Quote, origin: &Origin, rule: &Rule, now: Timestamp) -> bool {
+    age(now, quote.received_at) <= usable_for(rule, origin)
 }
 
 /// How long a quote proves that its market trades. A reference's lag does not count: that today's fixing still stands
@@ -158,11 +223,12 @@ mod tests {
     #[test]
     fn quotes_that_merely_stopped_arriving_do_not_close_a_market() {
         let silent = |source| with(last(source, 26 * HOUR), |quote| quote.received_at = quote.observed_at.unwrap());
+        let stale_fallback = (Status::Degraded(Degraded::StaleFallback), None);
         let price = fold("AAPL", [silent("alpha"), silent("beta")], &equity());
-        assert_eq!(price.status, Status::Unavailable(Unavailable::AllStale));
+        assert_eq!((price.status, price.session), stale_fallback);
         // one of two that are required is not enough either
         let price = fold("AAPL", [last("alpha", 26 * HOUR), silent("beta")], &equity());
-        assert_eq!(price.status, Status::Unavailable(Unavailable::AllStale));
+        assert_eq!((price.status, price.session), stale_fallback);
     }
 
     #[test]
@@ -188,7 +254,7 @@ mod tests {
         // but one that states a moment ago does
         let trades = of_origin(last("ecb", 10), |origin| origin.role = Role::Reference);
         let price = fold("AAPL", [last("alpha", 28 * HOUR), last("beta", 28 * HOUR), trades], &equity());
-        assert_eq!(used(&price), ["ecb"]);
+        assert_eq!((price.status, price.session), (Status::Degraded(Degraded::StaleFallback), None));
     }
 
     #[test]

@@ -8,13 +8,14 @@ use super::ladder::Decision;
 use super::price::{Disagreement, Said};
 use super::status::{accounts, says_unknown};
 use super::{Degraded, Exclusion, Judged, Price, Rule, Status, Unavailable, Verdict, age};
+use crate::clock;
 use crate::decimal::{fraction, percent, plain};
 use crate::quote::Role;
 use crate::source::error::SourceError;
 
 pub(super) use quote::of_quote;
 use quote::{aged, said};
-use words::{clock_time, listed};
+use words::{clock_time, day_and_time, listed, span};
 
 const COMMA: &str = ", ";
 
@@ -24,8 +25,8 @@ pub(super) fn of_symbol(price: &Price, decision: &Decision) -> Option<String> {
     let sentence = match price.status {
         Status::Ok => return labels::mostly_contrary(price),
         Status::Degraded(Degraded::WithReferences) => with_references(price),
-        Status::Degraded(Degraded::StaleFallback) => stale_fallback(price),
-        Status::Degraded(Degraded::FewSources) => below_quorum(price),
+        Status::Degraded(Degraded::StaleFallback) => with_last_trade(stale_fallback(price), price),
+        Status::Degraded(Degraded::FewSources) => with_last_trade(below_quorum(price), price),
         Status::Unavailable(Unavailable::NotCovered) => format!("no source that is switched on covers {symbol}"),
         Status::Unavailable(Unavailable::NoAnswer) => no_answer(price),
         Status::Unavailable(Unavailable::AllStale) => all_stale(price),
@@ -101,6 +102,34 @@ fn below_quorum(price: &Price) -> String {
     let all_failed = away.iter().all(|judged| judged.verdict == Verdict::Failed);
     let did = if all_failed { "answered" } else { "gave a price that can be used" };
     with_reasons(format!("{} of {needed} needed sources {did}", here.len()), away)
+}
+
+/// Adds when the symbol was last traded, by the clocks of its exchange, if that is why its price is old.
+fn with_last_trade(sentence: String, price: &Price) -> String {
+    match last_trade(price) {
+        Some(last) => format!("{sentence}; {last}"),
+        None => sentence,
+    }
+}
+
+fn last_trade(price: &Price) -> Option<String> {
+    let (hours, market) = (price.rule.hours?, price.market?);
+    let stated =
+        used(price).filter_map(|judged| Some((judged, judged.outcome.quote.as_ref().and_then(age::stated_at)?)));
+    let (newest, at) = stated.max_by_key(|(_, at)| *at)?;
+    // of a used quote only an old one says anything
+    newest.detail.as_ref()?;
+    let local = |time| day_and_time(time, hours.time_zone(), price.as_of);
+    match market.around.opened_at.filter(|_| market.is_open) {
+        Some(opened_at) => {
+            Some(format!("last traded {}, and the market has been open since {}", local(at), local(opened_at)))
+        }
+        None => {
+            let before = clock::age(market.around.closed_at, at);
+            (before > price.rule.usable_for)
+                .then(|| format!("last traded {}, {} before the close", local(at), span(before)))
+        }
+    }
 }
 
 /// Which derived quotes make the price no better than their rates.

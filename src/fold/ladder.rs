@@ -28,7 +28,7 @@ impl Decision {
         }
     }
 
-    /// The session of the price, if there is one: a closed market says so where the sources say nothing.
+    /// The session of the price, if there is one: a closed market's last quotes say so where the sources say nothing.
     pub(super) fn session(&self, market_closed: bool) -> Option<Session> {
         match self {
             Decision::Agreed { agreed, .. } => agreed.session.or(market_closed.then_some(Session::Closed)),
@@ -41,6 +41,7 @@ impl Decision {
 pub(super) struct Member<'a> {
     pub(super) origin: &'a Origin,
     pub(super) quote: &'a Quote,
+    pub(super) standing: Standing,
     pub(super) price: Decimal,
     /// Bid and ask of a book that counts.
     pub(super) book: Option<(Decimal, Decimal)>,
@@ -60,8 +61,8 @@ type Stands = fn(Footing) -> bool;
 
 /// The rungs on which a quorum is `required`, best first.
 const RUNGS: [(Status, Stands); 4] = [
-    (Status::Ok, |on| on.standing == Standing::Usable && on.role != Role::Reference && on.rate.is_none()),
-    (Status::Degraded(Degraded::WithReferences), |on| on.standing == Standing::Usable && on.rate_leans_on_references()),
+    (Status::Ok, |on| on.standing.is_usable() && on.role != Role::Reference && on.rate.is_none()),
+    (Status::Degraded(Degraded::WithReferences), |on| on.standing.is_usable() && on.rate_leans_on_references()),
     (Status::Degraded(Degraded::StaleFallback), |on| {
         on.standing != Standing::Out && on.rate != Some(Degraded::FewSources)
     }),
@@ -69,7 +70,11 @@ const RUNGS: [(Status, Stands); 4] = [
 ];
 
 fn any_usable(on: Footing) -> bool {
-    on.standing == Standing::Usable
+    on.standing.is_usable()
+}
+
+fn any_quiet(on: Footing) -> bool {
+    on.standing == Standing::Quiet
 }
 
 impl Footing {
@@ -103,18 +108,30 @@ fn descend(entries: &mut [Entry], rule: &Rule, covering: usize) -> Decision {
     let required = rule.required.max(1);
     for (status, stands) in RUNGS {
         let rung = Rung::of(entries, stands);
-        if rung.members.len() >= required {
-            return rung.decide(status, required, rule);
+        if let Some(decision) = rung.decide(status, Quorum { of_the_fold: required, least: required }, rule) {
+            return decision;
         }
     }
-    let rung = Rung::of(entries, any_usable);
     // fewer than required, or they would have decided above: so these may be all there are
-    let few_will_do = rung.members.len() >= covering || rule.below_quorum == BelowQuorum::Degrade;
-    if few_will_do && !rung.members.is_empty() {
-        return rung.decide(Status::Degraded(Degraded::FewSources), 1, rule);
+    let least = if rule.below_quorum == BelowQuorum::Degrade { 1 } else { covering.max(1) };
+    for stands in [any_usable, any_quiet] {
+        let rung = Rung::of(entries, stands);
+        let few = rung.decide(Status::Degraded(Degraded::FewSources), Quorum { of_the_fold: 1, least }, rule);
+        if let Some(decision) = few {
+            return decision;
+        }
     }
-    rung.leave_out();
+    Rung::of(entries, any_usable).leave_out();
     Decision::NoQuorum
+}
+
+/// How many quotes a rung needs.
+#[derive(Clone, Copy)]
+struct Quorum {
+    /// So many must agree when outliers are left out.
+    of_the_fold: usize,
+    /// So many must stand on the rung, those that disagree included.
+    least: usize,
 }
 
 /// The quotes that stand on one rung: at most one per account, all of one session.
@@ -132,12 +149,16 @@ impl<'a> Rung<'a> {
         rung
     }
 
-    /// Regular quotes win; without any, the newer of the sessions before and after hours.
+    /// Regular quotes win; without any, the newer of the sessions before and after hours. Where any quote is usable, those
+    /// that are not have no say in this.
     fn keep_one_session(&mut self) {
-        let winner = if self.members.iter().any(|member| off_hours(member.quote).is_none()) {
+        let any_usable = self.members.iter().any(|member| member.standing.is_usable());
+        let has_a_say = |member: &&Member<'_>| member.standing.is_usable() || !any_usable;
+        let winner = if self.members.iter().filter(has_a_say).any(|member| off_hours(member.quote).is_none()) {
             None
         } else {
-            let newest = self.members.iter().max_by_key(|member| (age::time_of(member.quote), member.quote.session));
+            let heard = self.members.iter().filter(has_a_say);
+            let newest = heard.max_by_key(|member| (age::time_of(member.quote), member.quote.session));
             newest.and_then(|member| off_hours(member.quote))
         };
         for member in std::mem::take(&mut self.members) {
@@ -163,12 +184,75 @@ impl<'a> Rung<'a> {
         }
     }
 
-    fn decide(mut self, status: Status, quorum: usize, rule: &Rule) -> Decision {
-        let members = std::mem::take(&mut self.members);
+    /// How the ladder ends on this rung; `None` if the next one has to decide.
+    ///
+    /// Younger quotes decide. Older ones may support them, where together they are enough and agree; they never speak
+    /// against them.
+    fn decide(mut self, status: Status, quorum: Quorum, rule: &Rule) -> Option<Decision> {
+        if self.members.len() < quorum.least {
+            return None;
+        }
+        let (mut members, older) = self.younger_and_older();
+        if !older.is_empty() {
+            match tried(&members, 1, rule) {
+                Err(disagreement) => {
+                    self.leave_out();
+                    return Some(Decision::Disagreed(disagreement));
+                }
+                Ok(alone) => self.support(&mut members, older, &alone, quorum, rule),
+            }
+        }
+        if members.len() < quorum.least {
+            return None;
+        }
+        // old quotes that disagree with one another are no reason to refuse a younger one that stands lower
+        let only_old = members.iter().all(|member| !member.standing.is_usable());
+        if only_old && tried(&members, quorum.of_the_fold, rule).is_err() {
+            return None;
+        }
         self.leave_out();
-        match decide(members, quorum, rule) {
+        Some(match decide(members, quorum.of_the_fold, rule) {
             Ok(agreed) => Decision::Agreed { status, agreed },
             Err(disagreement) => Decision::Disagreed(disagreement),
+        })
+    }
+
+    /// Takes the members: those of the best standing there is, and the others.
+    fn younger_and_older(&mut self) -> (Vec<Member<'a>>, Vec<Member<'a>>) {
+        let members = std::mem::take(&mut self.members);
+        let any_last = members.iter().any(|member| member.standing == Standing::Last);
+        let seniority = |member: &Member<'_>| match member.standing {
+            // a quote without a time may be the last one of a closed market too
+            Standing::Usable => usize::from(any_last && age::stated_at(member.quote).is_none()),
+            Standing::Last => 1,
+            Standing::Quiet | Standing::Fallback | Standing::Out => 2,
+        };
+        let best = members.iter().map(seniority).min().unwrap_or_default();
+        members.into_iter().partition(|member| seniority(member) == best)
+    }
+
+    /// Adds the older quotes that support the younger ones: as many as agree with all of them that agree among themselves,
+    /// the nearest first.
+    fn support(
+        &mut self,
+        younger: &mut Vec<Member<'a>>,
+        mut older: Vec<Member<'a>>,
+        alone: &Trial,
+        quorum: Quorum,
+        rule: &Rule,
+    ) {
+        let count = younger.len();
+        older.sort_by_key(|member| (member.price.saturating_sub(alone.price).abs(), &member.origin.source));
+        younger.append(&mut older);
+        let keeps_all = |together: &Trial| {
+            alone
+                .verdicts
+                .iter()
+                .zip(&together.verdicts)
+                .all(|(alone, together)| *alone != Verdict::Used || together == alone)
+        };
+        while younger.len() > count && !tried(younger, quorum.of_the_fold, rule).is_ok_and(|trial| keeps_all(&trial)) {
+            self.left_out.extend(younger.pop().map(|farthest| (farthest, Exclusion::Stale)));
         }
     }
 
@@ -180,12 +264,31 @@ impl<'a> Rung<'a> {
     }
 }
 
+/// What quotes would come to.
+struct Trial {
+    price: Decimal,
+    /// The verdict of each, in their order.
+    verdicts: Vec<Verdict>,
+}
+
+/// Folds members without a word on what becomes of them.
+///
+/// # Errors
+/// They disagree.
+fn tried(members: &[Member<'_>], quorum: usize, rule: &Rule) -> Result<Trial, Disagreement> {
+    let mut verdicts = vec![Verdict::Excluded(Exclusion::NotFolded); members.len()];
+    let copies = members.iter().zip(&mut verdicts).map(|(member, verdict)| Member { verdict, ..*member });
+    let agreed = decide(copies.collect(), quorum, rule)?;
+    Ok(Trial { price: agreed.folded.price, verdicts })
+}
+
 fn member(entry: &mut Entry) -> Option<Member<'_>> {
     let judged = &mut entry.judged;
     let quote = judged.outcome.quote.as_ref()?;
     Some(Member {
         origin: &judged.outcome.origin,
         quote,
+        standing: entry.standing,
         price: judged.price?,
         book: quote.bid.zip(quote.ask).filter(|_| judged.book == Some(Book::Counts)),
         verdict: &mut judged.verdict,

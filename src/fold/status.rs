@@ -14,11 +14,12 @@ pub(super) fn without_price(entries: &[Entry], decision: &Decision, rule: &Rule)
     let denying = outcomes().filter(|outcome| says_unknown(outcome));
     let answered = || entries.iter().filter(|entry| entry.judged.verdict != Verdict::Failed);
     let too_old = |entry: &Entry| {
-        entry.standing == Standing::Fallback || entry.judged.verdict == Verdict::Excluded(Exclusion::Stale)
+        matches!(entry.standing, Standing::Quiet | Standing::Fallback)
+            || entry.judged.verdict == Verdict::Excluded(Exclusion::Stale)
     };
     let reason = if entries.is_empty() {
         Unavailable::NotCovered
-    } else if entries.iter().all(|entry| entry.standing != Standing::Usable)
+    } else if entries.iter().all(|entry| matches!(entry.standing, Standing::Fallback | Standing::Out))
         && (accounts(denying) >= rule.required.max(1).min(accounts(outcomes())) || outcomes().all(is_unknown))
     {
         return Status::Unknown;
@@ -106,7 +107,9 @@ mod tests {
         let [alpha, beta] = old;
         let sister = of_origin(says_at("gamma", "1", 91), |origin| origin.account = "beta".into());
         assert_eq!(status([alpha.clone(), beta, sister]), Status::Unavailable(Unavailable::AllStale));
-        assert_eq!(status([alpha.clone(), says("beta", "2")]), Status::Unavailable(Unavailable::SourcesDisagree));
+        assert_eq!(status([says("alpha", "1"), says("beta", "2")]), Status::Unavailable(Unavailable::SourcesDisagree));
+        // an old one does not contradict a fresh one
+        assert_eq!(status([alpha.clone(), says("beta", "2")]), Status::Unavailable(Unavailable::NoQuorum));
         let nothing = with(says("beta", "1"), |quote| quote.price = Stated::Absent);
         assert_eq!(status([alpha, nothing]), Status::Unavailable(Unavailable::NoQuorum));
     }

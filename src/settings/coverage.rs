@@ -87,11 +87,12 @@ impl Settings {
         (!helpers.is_empty()).then(|| helpers.join("; "))
     }
 
-    /// One source that would price a symbol too, if possible one without a key, and what switches it on: half a sentence.
+    /// One source that would price a symbol too, and what switches it on: half a sentence. Sources that are meant for programs
+    /// come first, and of these the ones without a key.
     pub fn one_more(&self, symbol: &Symbol) -> Option<String> {
         let class = self.class(symbol);
         let mut able: Vec<&OffSource> = self.offered().into_iter().filter(|off| off.covers(symbol, class)).collect();
-        able.sort_by_key(|off| (off.source.role == Role::Reference, off.source.key_from.len()));
+        able.sort_by_key(|off| (off.source.unofficial, off.source.role == Role::Reference, off.source.key_from.len()));
         able.first().map(|off| format!("{} would help: {}", off.source.name, off.switch_on))
     }
 

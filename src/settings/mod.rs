@@ -23,6 +23,7 @@ use rust_decimal::Decimal;
 use serde::Deserialize;
 
 use crate::fold::{BelowQuorum, Rule};
+use crate::hours::Hours;
 use crate::source::spelling::Spelling;
 use crate::symbol::{Class, Currency, Symbol};
 use access::AccessSettings;
@@ -89,6 +90,8 @@ pub struct ClassSettings {
     pub fallback_for: Duration,
     /// How long a closed market's last quotes stand.
     pub closed_for: Duration,
+    /// Whether the known hours of markets are gone by. Without them a market is taken to be closed by its quotes alone.
+    pub hours: bool,
     /// A caller's `refresh_after` below it is raised to it.
     pub refresh_floor: Duration,
     /// How long a source's "unknown symbol" is believed.
@@ -223,7 +226,8 @@ impl Settings {
             max_age,
             currency: self.symbols.currency(symbol).cloned().or_else(|| self.bare_currency(symbol)),
             in_points: class == Class::Index && symbol.legs().is_none(),
-            hours: None,
+            // what a name of the user's own stands for, and where that trades, only the user knows
+            hours: if set.hours && !self.is_own_name(symbol) { Hours::of(symbol, class) } else { None },
         }
     }
 

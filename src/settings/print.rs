@@ -128,6 +128,7 @@ impl Page {
         self.span("usable_for", set.usable_for);
         self.span("fallback_for", set.fallback_for);
         self.span("closed_for", set.closed_for);
+        self.line("hours", set.hours);
         self.span("refresh_floor", set.refresh_floor);
         self.span("unknown_for", set.unknown_for);
         self.count("required", set.required);

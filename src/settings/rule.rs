@@ -22,6 +22,8 @@ pub struct RuleTable {
     pub fallback_for: Option<Span>,
     /// How long a closed market's last quotes stand.
     pub closed_for: Option<Span>,
+    /// Whether the known hours of markets are gone by.
+    pub hours: Option<bool>,
     /// A caller's `refresh_after` below it is raised to it.
     pub refresh_floor: Option<Span>,
     /// How long a source's "unknown symbol" is believed.
@@ -53,6 +55,7 @@ impl ClassSettings {
             usable_for: Duration::from_secs(60),
             fallback_for: Duration::from_secs(15 * 60),
             closed_for: Duration::from_secs(5 * 86_400),
+            hours: true,
             refresh_floor: Duration::ZERO,
             unknown_for: Duration::from_secs(3_600),
             required: 2,
@@ -109,6 +112,7 @@ impl ClassSettings {
             usable_for: span(table.usable_for, self.usable_for),
             fallback_for: span(table.fallback_for, self.fallback_for),
             closed_for: span(table.closed_for, self.closed_for),
+            hours: table.hours.unwrap_or(self.hours),
             refresh_floor: span(table.refresh_floor, self.refresh_floor),
             unknown_for: span(table.unknown_for, self.unknown_for),
             required: table.required.unwrap_or(self.required),

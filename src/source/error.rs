@@ -68,7 +68,7 @@ pub enum SourceError {
         retry_after: Option<Duration>,
     },
     /// The vendor does not serve this address of ours: a country, a firewall, a ban. No key helps; ask from elsewhere, or wait.
-    #[error("it does not serve this address: {detail}")]
+    #[error("{detail}")]
     Blocked {
         /// The vendor's words.
         detail: String,
@@ -172,6 +172,17 @@ impl SourceError {
     /// Whether the same call may well succeed a moment later.
     pub fn may_pass(&self) -> bool {
         matches!(self, SourceError::Connection(_) | SourceError::Unavailable { passing: true, .. })
+    }
+
+    /// Whether waiting is all it takes: the next call may succeed although nothing was changed on either side.
+    pub fn ends_by_itself(&self) -> bool {
+        use SourceError as E;
+        match self {
+            E::Timeout(_) | E::Connection(_) | E::Unavailable { .. } | E::RateLimited { .. } => true,
+            E::QuotaExhausted { .. } | E::Throttled { .. } | E::CircuitOpen { .. } | E::Internal(_) => true,
+            E::Tls(_) | E::HttpStatus { .. } | E::Malformed(_) | E::TooLarge { .. } | E::Missing(_) => false,
+            E::Unauthorized(_) | E::NotInPlan(_) | E::UnknownSymbol(_) | E::Blocked { .. } => false,
+        }
     }
 
     /// How long a refusal of ours stands; `None` for what a vendor said or did.

@@ -68,6 +68,11 @@ impl Currency {
         tables::is_money(self.as_str())
     }
 
+    /// Whether it is one of the precious metals that dealers quote like money.
+    pub fn is_metal(&self) -> bool {
+        tables::is_metal(self.as_str())
+    }
+
     /// Whether other things are quoted in it, one to one with money or as money itself.
     pub fn is_money_or_stable(&self) -> bool {
         rank(self.as_str()) >= STABLE_RANK

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::fold::{Degraded, Exclusion, Price, Status, Unavailable, Verdict};
+use crate::fold::{Degraded, Exclusion, Judged, Price, Status, Unavailable, Verdict};
 use crate::settings::Settings;
 use crate::symbol::Symbol;
 
@@ -22,7 +22,7 @@ pub(super) fn way_out(price: &Price, settings: &Settings) -> Option<String> {
             let later = format!("ask again later, or let older prices help with fallback_for under [class.{class}]");
             Some(if price.rule.max_age.is_some() { "ask with a longer max_age".to_owned() } else { later })
         }
-        Status::Unavailable(Unavailable::NoAnswer) => Some(or_another("ask again", symbol, settings)),
+        Status::Unavailable(Unavailable::NoAnswer) => Some(more_sources(price, settings)),
         Status::Degraded(Degraded::FewSources) | Status::Unavailable(Unavailable::NoQuorum)
             if lacks_currency(price) =>
         {
@@ -32,10 +32,15 @@ pub(super) fn way_out(price: &Price, settings: &Settings) -> Option<String> {
     }
 }
 
-/// What more could make a quorum: the sources that failed, another source, or asking for less.
+/// What more could make a quorum: the sources that failed in passing, another source, or asking for less.
 fn more_sources(price: &Price, settings: &Settings) -> String {
     let symbol = &price.symbol;
-    if price.covering >= price.rule.required && price.quotes.iter().any(|judged| judged.verdict == Verdict::Failed) {
+    let may_pass = |judged: &Judged| {
+        judged.outcome.failure.as_ref().is_some_and(|failure| failure.error.ends_by_itself())
+            && judged.verdict == Verdict::Failed
+    };
+    let has_price = price.folded.is_some();
+    if (!has_price || price.covering >= price.rule.required) && price.quotes.iter().any(may_pass) {
         return or_another("ask again", symbol, settings);
     }
     if let Some(another) = settings.one_more(symbol) {
@@ -120,11 +125,12 @@ mod tests {
         let labelled =
             |source, label: Option<&str>| with(says(source, "100"), |quote| quote.currency = label.map(Currency::new));
         let gone = |source| refused(says_at(source, "100", 16 * MINUTE), SourceError::unavailable("503"));
-        let cases: [(&str, Vec<Outcome>, Rule, &str); 9] = [
+        let cases: [(&str, Vec<Outcome>, Rule, &str); 10] = [
             ("BTC-USD", vec![says("a", "100"), reference("b", "100")], rule(), "would help: add [sources."),
             ("AAPL", vec![says("a", "100")], equity(), "would help: add [sources."),
             ("AAPL", vec![says("a", "100"), silent("b")], equity(), "ask again"),
             ("BTC-USD", vec![silent("a"), gone("b")], rule(), "ask again"),
+            ("AAPL", vec![failed("a", SourceError::Malformed("no JSON".into()))], equity(), "finnhub would help"),
             ("BTC-USD", vec![says_at("a", "100", 20 * MINUTE)], rule(), "fallback_for under [class.crypto]"),
             ("BTC-USD", vec![says("a", "100"), says("b", "120")], rule(), "`sources`"),
             ("SAP.DE", vec![labelled("a", Some("EUR")), labelled("b", Some("USD"))], rule(), "[symbols.\"SAP.DE\"]"),

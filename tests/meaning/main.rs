@@ -8,6 +8,7 @@
 mod coins;
 mod conversion;
 mod derived;
+mod hours;
 mod laws;
 mod names;
 mod reserve;

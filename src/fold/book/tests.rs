@@ -1,7 +1,8 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::fold::testing::{MINUTE, ago, decimal, equity, rule, says, with};
+use crate::fold::testing::{MINUTE, ago, decimal, equity, of_origin, rule, says, with};
+use crate::hours::Hours;
 use crate::quote::Outcome;
 
 /// A quote with this price and book; a side is left out where it is no number.
@@ -183,6 +184,45 @@ fn where_markets_close_only_a_book_of_the_regular_session_counts() {
         let coin = with(says_beside(last("347.02"), "335.80", "337.00"), |quote| quote.session = session);
         assert_eq!(weighed_by(&rule(), &coin).book, Some(Book::Counts));
     }
+}
+
+/// Whether the book of a share in New York counts that was so, and came with a last price of the close before, at these times.
+fn in_new_york(book_at: Option<&str>, received_at: &str, lag_minutes: i64) -> Option<Book> {
+    let time = |text: &str| text.parse::<Timestamp>().unwrap();
+    let outcome = with(says_beside(last("347.02"), "335.80", "337.00"), |quote| {
+        quote.observed_at = Some(time("2026-11-19T21:00:00Z"));
+        (quote.book_at, quote.received_at) = (book_at.map(time), time(received_at));
+    });
+    let outcome = of_origin(outcome, |origin| origin.lag_ms = lag_minutes * MINUTE * 1000);
+    weighed_by(&Rule { hours: Hours::named("XNYS"), ..equity() }, &outcome).book
+}
+
+#[test]
+fn the_hours_of_an_exchange_say_which_books_are_of_its_session() {
+    let (counts, other) = (Some(Book::Counts), Some(Book::OtherSession));
+    // on a Friday in winter, from 14:30 to 21:00 in UTC
+    for (book_at, expected) in [
+        ("2026-11-20T11:09:00Z", other),
+        ("2026-11-20T14:29:59Z", other),
+        ("2026-11-20T14:30:00Z", counts),
+        ("2026-11-20T20:59:59Z", counts),
+        ("2026-11-20T21:00:00Z", other),
+        ("2026-11-20T22:30:00Z", other),
+        ("2026-11-21T16:00:00Z", other),
+        // the day after Thanksgiving ends at 18:00
+        ("2026-11-26T16:00:00Z", other),
+        ("2026-11-27T17:59:59Z", counts),
+        ("2026-11-27T18:00:00Z", other),
+    ] {
+        assert_eq!(in_new_york(Some(book_at), book_at, 0), expected, "{book_at}");
+        // a book that states no time is as late as its source
+        assert_eq!(in_new_york(None, book_at, 0), expected, "{book_at}");
+    }
+    // the last book of the day is of that day, whenever it is asked for
+    assert_eq!(in_new_york(Some("2026-11-20T20:59:59Z"), "2026-11-21T09:00:00Z", 0), counts);
+    // what comes from a source that is late by design when the exchange has just opened is from before
+    assert_eq!(in_new_york(None, "2026-11-20T14:40:00Z", 15), other);
+    assert_eq!(in_new_york(None, "2026-11-20T14:45:00Z", 15), counts);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::words::span;
 use crate::clock;
 use crate::decimal::{fraction, percent, plain};
-use crate::fold::admit::{Entry, Standing};
+use crate::fold::admit::Entry;
 use crate::fold::ladder::Decision;
 use crate::fold::{Exclusion, Rule, Verdict, age};
 use crate::quote::{NoMarket, Origin, Outcome, Quote, Session, Stated};
@@ -22,7 +22,7 @@ pub(in crate::fold) fn of_quote(
     let outcome = &entry.judged.outcome;
     let exclusion = match entry.judged.verdict {
         Verdict::Failed => return outcome.failure.as_ref().map(|failure| failure.error.to_string()),
-        Verdict::Used if entry.standing == Standing::Fallback => Exclusion::Stale,
+        Verdict::Used if !entry.standing.is_usable() => Exclusion::Stale,
         Verdict::Used => return None,
         Verdict::Excluded(exclusion) => exclusion,
     };

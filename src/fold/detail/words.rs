@@ -3,6 +3,12 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use crate::clock;
+
+/// Within this a day of the week names a day.
+const A_WEEK_OR_SO: Duration = Duration::from_secs(6 * 86_400);
 /// A list names at most so many.
 const MOST_NAMED: usize = 3;
 
@@ -22,6 +28,12 @@ pub(super) fn span(span: Duration) -> String {
 /// `14:31:40 UTC`.
 pub(super) fn clock_time(at: Timestamp) -> String {
     at.strftime("%H:%M:%S UTC").to_string()
+}
+
+/// `Tue 11:00` by the clocks of a place; with the date, if that was about a week ago or longer.
+pub(super) fn day_and_time(at: Timestamp, zone: &TimeZone, now: Timestamp) -> String {
+    let format = if clock::age(now, at) < A_WEEK_OR_SO { "%a %H:%M" } else { "%a %-d %b %H:%M" };
+    at.to_zoned(zone.clone()).strftime(format).to_string()
 }
 
 /// The first few, and how many more there are; empty if there are none.

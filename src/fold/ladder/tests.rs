@@ -108,6 +108,83 @@ fn nothing_older_or_derived_overrules_a_disagreement() {
     assert_eq!(verdicts(&price), expected);
 }
 
+/// A quote that is fresh, and one that is older than `usable_for`.
+fn fresh(source: &str, price: &str) -> Outcome {
+    says_at(source, price, 1)
+}
+
+fn old(source: &str, price: &str) -> Outcome {
+    says_at(source, price, 90)
+}
+
+fn figures(price: &Price) -> (Status, Option<String>, Vec<&str>) {
+    (price.status, price.folded.as_ref().map(|folded| folded.price.to_string()), used(price))
+}
+
+#[test]
+fn an_old_quote_supports_a_fresh_one_and_never_contradicts_it() {
+    let lenient = Rule { below_quorum: BelowQuorum::Degrade, ..rule() };
+    let few = Status::Degraded(Degraded::FewSources);
+    let lone = |others: Vec<Outcome>| {
+        let quotes = || others.clone().into_iter().chain([fresh("live", "105")]);
+        assert_eq!(fold("BTC-USD", quotes(), &rule()).status, Status::Unavailable(Unavailable::NoQuorum));
+        let price = fold("BTC-USD", quotes(), &lenient);
+        assert_eq!(figures(&price), (few, Some("105".to_owned()), vec!["live"]));
+        assert!(
+            price.quotes[..others.len()].iter().all(|judged| judged.verdict == Verdict::Excluded(Exclusion::Stale))
+        );
+    };
+    lone(vec![old("alpha", "100")]);
+    // nor do many, which agree among themselves or do not
+    lone(vec![old("alpha", "100"), old("beta", "100"), old("gamma", "100.1")]);
+    lone(vec![old("alpha", "100"), old("beta", "110"), old("gamma", "90")]);
+    let stale_fallback = Status::Degraded(Degraded::StaleFallback);
+    let supported = fold("BTC-USD", [old("alpha", "104"), fresh("live", "105")], &rule());
+    assert_eq!(figures(&supported), (stale_fallback, Some("104.5".to_owned()), vec!["alpha", "live"]));
+}
+
+#[test]
+fn of_several_old_quotes_those_that_agree_with_the_fresh_one_support_it() {
+    let stale_fallback = Status::Degraded(Degraded::StaleFallback);
+    for others in [vec!["100"], vec!["100", "100"], vec!["100", "99", "120"]] {
+        let others = others.iter().zip(["b", "c", "d"]).map(|(price, source)| old(source, price));
+        let price = fold("BTC-USD", others.chain([fresh("live", "105"), old("near", "104.5")]), &rule());
+        assert_eq!(figures(&price), (stale_fallback, Some("104.75".to_owned()), vec!["live", "near"]));
+    }
+    // two that lie on either side of it, and too far apart for one price: the nearer one
+    let either = [old("above", "102"), old("below", "98.5"), fresh("live", "100")];
+    let price = fold("BTC-USD", either, &rule());
+    assert_eq!(figures(&price), (stale_fallback, Some("99.25".to_owned()), vec!["below", "live"]));
+}
+
+#[test]
+fn old_quotes_do_not_decide_between_fresh_ones_that_disagree() {
+    let disagree = Status::Unavailable(Unavailable::SourcesDisagree);
+    for required in [2, 3] {
+        let rule = Rule { required, ..rule() };
+        let fresh = [fresh("alpha", "100"), fresh("beta", "105")];
+        let old = ["c", "d", "e"].map(|source| old(source, "100"));
+        assert_eq!(fold("BTC-USD", fresh.into_iter().chain(old), &rule).status, disagree, "{required}");
+    }
+    // of three fresh ones, one that is an outlier among them stays one
+    let four = Rule { required: 4, ..rule() };
+    let old = ["d", "e"].map(|source| old(source, "100"));
+    let price =
+        fold("BTC-USD", [fresh("a", "100"), fresh("b", "100"), fresh("liar", "105")].into_iter().chain(old), &four);
+    assert_eq!(used(&price), ["a", "b", "d", "e"]);
+}
+
+#[test]
+fn an_old_regular_quote_does_not_shut_out_a_fresh_one_from_after_hours() {
+    let post = in_session(says_at("live", "105", 60), Session::Post);
+    let stuck = ["alpha", "beta"].map(|source| in_session(says_at(source, "100", 30 * HOUR), Session::Regular));
+    let trading = in_session(says_at("delta", "105", 60), Session::Post);
+    let price = fold("AAPL", stuck.clone().into_iter().chain([post.clone()]), &equity());
+    assert_eq!((price.status, used(&price)), (Status::Degraded(Degraded::FewSources), vec!["live"]));
+    let price = fold("AAPL", stuck.into_iter().chain([post, trading]), &equity());
+    assert_eq!((price.status, used(&price)), (Status::Ok, vec!["delta", "live"]));
+}
+
 #[test]
 fn two_quotes_of_one_account_are_one_witness_and_the_newer_one_speaks() {
     let older = of_account(says_at("alpha", "100", 30), "vendor");

@@ -11,11 +11,12 @@ use crate::settings::catalogue::catalogue;
 use crate::settings::error::ConfigError;
 
 /// The keys whose values are no texts: numbers, booleans and lists, written as TOML writes them.
-const NOT_TEXT: [&str; 20] = [
+const NOT_TEXT: [&str; 21] = [
     "max_symbols",
     "max_connections",
     "max_requests",
     "required",
+    "hours",
     "batch",
     "concurrency",
     "retries",

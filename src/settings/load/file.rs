@@ -66,6 +66,7 @@ pub(super) struct FreshnessTable {
     usable_for: Option<Span>,
     fallback_for: Option<Span>,
     closed_for: Option<Span>,
+    hours: Option<bool>,
     refresh_floor: Option<Span>,
     unknown_for: Option<Span>,
 }
@@ -149,6 +150,7 @@ impl FreshnessTable {
             usable_for: self.usable_for,
             fallback_for: self.fallback_for,
             closed_for: self.closed_for,
+            hours: self.hours,
             refresh_floor: self.refresh_floor,
             unknown_for: self.unknown_for,
             ..RuleTable::default()

@@ -88,7 +88,7 @@ impl Hunt {
 impl Flights {
     /// Whether a symbol is not asked with others, but hunted.
     pub(super) fn is_hunted(&self, symbol: &Symbol, tier: Tier) -> bool {
-        let is_doubtful = tier != Tier::Known && self.hunt.suspects.are_many();
+        let is_doubtful = tier == Tier::Untried && self.hunt.suspects.are_many();
         self.unknown_kills && (is_doubtful || self.hunt.suspects.contains(symbol))
     }
 

@@ -55,7 +55,8 @@ const OTHER_PRICE: &str = "another price of the market within `outlier_beyond`: 
 const OTHER_SYMBOL: &str = "something else that costs nearly as much: tethers for dollars, one share class for another";
 const OLD_PRICE: &str = "an old price within `outlier_beyond`, from a source that states neither a time nor a book";
 const TIME: &str = "a time that is wrong by less than `usable_for` and the source's `lag`";
-const TIME_AT_NIGHT: &str = "a time that is wrong by less than 12 hours, while the market is closed";
+const TIME_AT_NIGHT: &str =
+    "a time that is wrong by less than 12 hours, while a market is closed whose hours are not known";
 const SESSION: &str = "a wrong session";
 const BOOK: &str = "a wrong bid or ask beside a price that is right";
 const VOLUME: &str = "a wrong volume";

@@ -69,6 +69,7 @@ fn times_that_three_sources_state_thirty_seconds_ahead_are_refused_and_our_clock
     assert!(output.ends_with(" s slow: the times that 3 sources state say so"), "{output}");
     town.entry("ETH-USD");
     town.get("/health");
+    until("the log tells it", || !told(&town.program).is_empty());
     assert_eq!(told(&town.program).len(), 1, "{:?}", told(&town.program));
 }
 
@@ -102,6 +103,8 @@ fn dates_of_three_hosts_name_our_clock_too_also_if_it_is_fast() {
         let check = clock(&get(address, "/health"));
         let output = check["output"].as_str().unwrap_or_default();
         assert!(output.ends_with(": the dates in the replies of 3 hosts say so"), "{check}");
+        // a log line takes a moment to come through the pipe
+        until("the log tells it", || !told(&program).is_empty());
         assert_eq!(told(&program).len(), 1);
 
         // and so says the tool that compares the sources

@@ -7,6 +7,7 @@ mod clock;
 mod currency;
 mod failures;
 mod first_answers;
+mod hours;
 mod refusals;
 
 use std::net::SocketAddr;

@@ -1,0 +1,87 @@
+//! Turns a market's usual week and its exceptions into sessions with an opening and a closing each.
+
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
+use jiff::civil::{Date, Time};
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan};
+
+/// For so many years after the file's end the usual week goes on, without holidays: on a holiday that is not known prices
+/// are degraded, which is better than to believe a dead feed.
+const YEARS_PAST_THE_END: i16 = 10;
+
+/// One market: its clocks, its usual week and what differs from it.
+#[derive(Debug)]
+pub(super) struct Calendar {
+    /// The exchange's MIC, `fx` or `metals`.
+    pub(super) name: String,
+    /// The clocks by which it opens and closes.
+    pub(super) zone: TimeZone,
+    /// The first day of which anything is known.
+    pub(super) first: Date,
+    /// The last day whose holidays are known.
+    pub(super) until: Date,
+    /// The usual weeks, each from a day until the next one's.
+    pub(super) weeks: Vec<(Date, Week)>,
+    /// Days that differ from the week, with their hours; without any there is no session.
+    pub(super) exceptions: BTreeMap<Date, Vec<Span>>,
+    /// Openings and closings, computed once, when somebody first asks.
+    pub(super) sessions: OnceLock<Vec<Session>>,
+}
+
+/// The hours of each day of a week, from Monday.
+pub(super) type Week = [Vec<Span>; 7];
+
+/// From an opening until a closing, by the clocks of a day; `None` is the midnight at the end of the day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Span {
+    pub(super) opening: Time,
+    pub(super) closing: Option<Time>,
+}
+
+/// One session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Session {
+    pub(super) opening: Timestamp,
+    pub(super) closing: Timestamp,
+}
+
+impl Calendar {
+    /// All sessions, in order; none overlap or touch.
+    pub(super) fn sessions(&self) -> &[Session] {
+        self.sessions.get_or_init(|| {
+            let end = self.until.saturating_add(i64::from(YEARS_PAST_THE_END).years());
+            let mut sessions: Vec<Session> = Vec::new();
+            let days = std::iter::successors(Some(self.first), |day| day.tomorrow().ok());
+            for day in days.take_while(|day| *day <= end) {
+                for session in self.spans_of(day).iter().filter_map(|span| self.session(day, *span)) {
+                    match sessions.last_mut() {
+                        // a market that trades through midnight has not closed in between
+                        Some(last) if last.closing >= session.opening => last.closing = session.closing,
+                        _ => sessions.push(session),
+                    }
+                }
+            }
+            sessions
+        })
+    }
+
+    fn spans_of(&self, day: Date) -> &[Span] {
+        if let Some(spans) = self.exceptions.get(&day) {
+            return spans;
+        }
+        let week = self.weeks.iter().rev().find(|(from, _)| *from <= day);
+        let number = usize::try_from(day.weekday().to_monday_zero_offset()).unwrap_or_default();
+        week.and_then(|(_, week)| week.get(number)).map_or(&[], Vec::as_slice)
+    }
+
+    fn session(&self, day: Date, span: Span) -> Option<Session> {
+        let instant = |time: jiff::civil::DateTime| self.zone.to_timestamp(time).ok();
+        let closing = match span.closing {
+            Some(time) => day.to_datetime(time),
+            None => day.tomorrow().ok()?.to_datetime(Time::midnight()),
+        };
+        Some(Session { opening: instant(day.to_datetime(span.opening))?, closing: instant(closing)? })
+    }
+}
