@@ -31,7 +31,7 @@ pub enum Basis {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Book {
-    /// It does.
+    /// It outranks it.
     Counts,
     /// There is a bid or an ask, and not both.
     OneSided,
@@ -47,7 +47,7 @@ pub enum Book {
     Untraded,
 }
 
-/// What a quote's last price and its book come to.
+/// The price that a quote's last price and its book make.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Weighed {
     /// The price; `None` if it is none.

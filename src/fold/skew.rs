@@ -7,8 +7,8 @@ use crate::clock;
 use crate::clock::skew::Skew;
 
 impl Price {
-    /// The price whose sentence also names this machine's clock, if that seems to be off by so much and a quote was left out
-    /// for its age which would not have been by the right time. Nothing else changes: what is refused stays refused.
+    /// Adds to the price's sentence that this machine's clock seems to be off, if by the right time a quote would not
+    /// have been left out for its age. Nothing else changes: what is refused stays refused.
     pub fn with_skew(mut self, skew: Skew) -> Self {
         if let Some(detail) = self.detail.take() {
             let named = if is_affected(&self, skew) { format!("{detail}; {skew}") } else { detail };

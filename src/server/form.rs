@@ -1,4 +1,4 @@
-//! Reads the form of `POST /prices`: no longer than its symbols need, and in no more time than a request's head gets.
+//! Reads the form of `POST /prices`, and bounds its length by the symbols allowed and its time by that of a request's head.
 
 use std::error::Error;
 use std::time::Duration;
@@ -30,8 +30,8 @@ pub(super) fn is_in(request: &Request) -> bool {
     request.method() == Method::POST && request.uri().path() == PATH
 }
 
-/// The layer that bounds every body: announced lengths are refused here, a body without one fails whoever reads too much of
-/// it.
+/// The layer that bounds every body. An announced length that is too long is refused here; a body without a length
+/// fails when too much of it is read.
 pub(super) async fn bound(State(longest): State<usize>, request: Request, next: Next) -> Response {
     let longest = if is_in(&request) { longest } else { LONGEST_ELSEWHERE };
     let announced = usize::try_from(request.body().size_hint().lower()).unwrap_or(usize::MAX);

@@ -1,8 +1,8 @@
 //! Tells a reply that cannot be used for one symbol from a source that is out of order.
 //!
 //! Many vendors have no words for a symbol that they do not know: they send a page, or a status that could mean anything. While
-//! such a source serves others, that is a matter between it and the symbol, and neither its breaker nor its other symbols
-//! hear of it. It is the source's again as soon as it happens to a symbol that it has served.
+//! such a source serves other symbols, the failure counts for this symbol alone, and not for the source's breaker. If it
+//! happens to a symbol that the source has served, it counts for the source.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -16,18 +16,18 @@ use super::batch::{Batch, Reply};
 use super::error::SourceError;
 use crate::board::Board;
 
-/// Puts what is known of a source's quotes behind its breaker.
+/// The layer behind a source's breaker that knows which symbols the source has served.
 #[derive(Clone, Debug)]
 pub struct SingledOutLayer {
     /// Where its quotes stand.
     pub board: Arc<Board>,
-    /// Whose they are.
+    /// The source's name.
     pub source: String,
     /// How long a quote shows that the source serves: the longest `fallback_for` of its classes.
     pub serves_for: Duration,
 }
 
-/// A service whose useless replies to one symbol are that symbol's alone.
+/// A service whose unusable replies about one symbol are failures of that symbol alone.
 #[derive(Clone, Debug)]
 pub struct SinglingOut<S> {
     layer: SingledOutLayer,
@@ -35,7 +35,7 @@ pub struct SinglingOut<S> {
 }
 
 impl SingledOutLayer {
-    /// The reply that an error of a call is, where it is one symbol's matter; else the error.
+    /// Turns the error of a call into a failure of its only symbol, where it is one; otherwise returns the error.
     fn judge(&self, error: SourceError, batch: &Batch) -> Result<Reply, SourceError> {
         let now = Instant::now();
         let since = now.checked_sub(self.serves_for).unwrap_or(now);

@@ -1,4 +1,4 @@
-//! Marks what must not be written down, or is too long to be: enough to see that it has changed.
+//! Makes marks of texts that are secret, or too long to be kept: enough to see that a text has changed.
 
 use ring::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};
@@ -27,7 +27,7 @@ impl Mark {
         Mark(FORM.to_owned() + &digits.collect::<String>())
     }
 
-    /// Whether this mark is known to stand for the same as another.
+    /// Whether this mark and another are known to be of the same texts.
     pub fn is_same_as(&self, other: &Mark) -> bool {
         self.says_something() && self == other
     }

@@ -41,7 +41,8 @@ pub(super) fn whole_of(unit: &str) -> Option<(&'static str, u32)> {
     PARTS.iter().find(|part| part.spelled.iter().any(is_spelled)).map(|part| (part.currency, part.places))
 }
 
-/// Whether a unit is written like a part: two capitals and a small letter. One that is in no table is not its currency.
+/// Whether a unit is written like a part: two capitals and a small letter. A part that is not in the table must not be
+/// taken for the whole currency.
 pub(super) fn is_written_like_one(unit: &str) -> bool {
     matches!(unit.as_bytes(), [first, second, last]
         if first.is_ascii_uppercase() && second.is_ascii_uppercase() && last.is_ascii_lowercase())

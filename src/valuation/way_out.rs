@@ -6,7 +6,8 @@ use crate::fold::{Degraded, Exclusion, Judged, Price, Status, Unavailable, Verdi
 use crate::settings::Settings;
 use crate::symbol::Symbol;
 
-/// Half a sentence that ends the one which says what is wrong. `None` for a price that is `ok`, and where the sentence says it.
+/// The advice that ends the sentence about what is wrong. `None` for a price that is `ok`, and where the sentence has
+/// it already.
 pub(super) fn way_out(price: &Price, settings: &Settings) -> Option<String> {
     let symbol = &price.symbol;
     match price.status {
@@ -32,7 +33,7 @@ pub(super) fn way_out(price: &Price, settings: &Settings) -> Option<String> {
     }
 }
 
-/// What more could make a quorum: the sources that failed in passing, another source, or asking for less.
+/// What could make a quorum: the sources that failed in passing, another source, or a lower `required`.
 fn more_sources(price: &Price, settings: &Settings) -> String {
     let symbol = &price.symbol;
     let may_pass = |judged: &Judged| {

@@ -12,7 +12,8 @@ use crate::source::profile::Profile;
 pub(super) struct Prospect<'a> {
     /// The accounts with a quote that is young enough to be folded and counts towards a quorum.
     pub(super) quoted: BTreeSet<&'a str>,
-    /// The accounts that cover the target. Those that deny it too: what others deny is no likelier to be here.
+    /// The accounts that cover the target, including those that deny it: a denial by others does not make a quote here
+    /// likelier.
     pub(super) covering: BTreeSet<&'a str>,
     /// How many accounts make a quorum.
     pub(super) required: usize,
@@ -31,7 +32,7 @@ pub(super) enum Rank {
     /// The source's quote would make the quorum whole, or be the only one there can be. The fewer others could stand in for
     /// it, the sooner.
     Decides { others: usize },
-    /// Its quote would not be enough by itself. Likewise.
+    /// The source's quote would not be enough by itself. Again, fewer others come sooner.
     Adds { others: usize },
     /// There is a quorum without it.
     HasQuorum,
@@ -59,8 +60,8 @@ impl Rank {
 }
 
 impl Prospect<'_> {
-    /// Whether the prices of a whole question wait for it. Where it would cost what some other symbol could have, it does not
-    /// come first as long as enough others can give it.
+    /// Whether the prices of a whole question wait for it. At a source where it would take a unit from another symbol,
+    /// it comes first only if the others are too few for a quorum.
     fn comes_first_at(&self, source: &Profile) -> bool {
         let costs_a_unit = source.settings.cost == Cost::Symbol || source.settings.batch == 1;
         let others = self.others(&self.covering, &source.settings.account);

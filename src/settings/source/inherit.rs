@@ -1,7 +1,7 @@
 //! Decides which examples of a description still hold for a table that is laid over it.
 //!
-//! An example proves how a body is read. A table that reads bodies otherwise, calls the example's symbols otherwise, or does not
-//! ask for them, would fail it without being wrong, so it does not inherit it.
+//! An example proves how a body is read. A table that reads bodies in another way, spells the example's symbols in
+//! another way, or does not ask for them would fail the example without being wrong. So it does not inherit it.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ impl SourceTable {
         base.examples.as_ref().map(|examples| examples.iter().filter(holds).cloned().collect())
     }
 
-    /// Whether the same body would be read otherwise, whatever symbols it is about.
+    /// Whether the same body would be read in another way, whatever symbols it is about.
     fn reads_otherwise_than(&self, base: &SourceTable) -> bool {
         let built_in = || Format::One("{symbol}".to_owned());
         let reply = self.reply.is_some_and(|reply| reply != base.reply.unwrap_or_default());
@@ -49,7 +49,7 @@ impl SourceTable {
         self.batch.is_none_or(|batch| example.asked.len() <= batch) && example.asked.iter().all(asks_for)
     }
 
-    /// Whether this table calls something otherwise that an example is about.
+    /// Whether this table gives another name to something that an example is about.
     fn renames_what_is_in(&self, example: &Example, base: &SourceTable) -> bool {
         let is_asked = |text: &str| example.asked.iter().any(|asked| parts(asked).any(|part| part == text));
         let is_there = |(ours, theirs): (&String, &String)| {
@@ -68,7 +68,7 @@ impl SourceTable {
 }
 
 impl SourceSettings {
-    /// Drops the examples about a symbol that turns out to be called otherwise, or to be none of this source's business.
+    /// Drops the examples about a symbol that turns out to have another name here, or not to be asked for here.
     pub(in crate::settings) fn drop_examples_of(&mut self, symbol: &Symbol) {
         let is_about =
             |example: &Example| example.asked.iter().any(|asked| Symbol::parse(asked).as_ref() == Ok(symbol));
@@ -76,7 +76,7 @@ impl SourceSettings {
     }
 }
 
-/// What a table says of names that the one below does not say so.
+/// The names that a table sets and that the table below does not set to the same.
 fn changed<'a>(own: &'a Names, base: &'a Names) -> impl Iterator<Item = (&'a String, &'a String)> {
     let says_so = move |name: &String, called: &String| {
         base.as_ref().and_then(|base: &BTreeMap<String, String>| base.get(name)) == Some(called)

@@ -24,7 +24,12 @@ impl Account {
         let refusal = match result {
             Err(error) => Some(error).filter(|error| Cooldowns::concerns(error)),
             Ok(reply) => {
-                reply.rows.iter().filter_map(|(_, row)| row.as_ref().err()).find(|error| Cooldowns::concerns(error))
+                // a reply with a quote in it shows that the key is good, whatever it says of another symbol
+                let key_is_good = reply.rows.iter().any(|(_, row)| row.is_ok());
+                let speaks_of_account = |error: &&SourceError| {
+                    Cooldowns::concerns(error) && !(key_is_good && matches!(error, SourceError::Unauthorized(_)))
+                };
+                reply.rows.iter().filter_map(|(_, row)| row.as_ref().err()).find(speaks_of_account)
             }
         };
         let mut state = self.lock();
@@ -57,6 +62,26 @@ impl Account {
                 tracing::error!(account, "key refused, not asking for {seconds} s: {error}");
             }
             error => tracing::warn!(account, reason = error.reason(), "not asking for {seconds} s: {error}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::quote::Quote;
+    use crate::symbol::Symbol;
+
+    #[test]
+    fn a_key_that_brings_a_quote_is_not_put_aside_for_what_the_reply_says_of_another_symbol() {
+        let refused = || Err(SourceError::Unauthorized("BAD is restricted".to_owned()));
+        let quoted = || Ok(Quote::bare(rust_decimal::Decimal::ONE, jiff::Timestamp::UNIX_EPOCH));
+        for (first, is_put_aside) in [(quoted(), false), (refused(), true)] {
+            let (account, now) = (Account::new("a", &[]), Instant::now());
+            let symbol = |text| Symbol::parse(text).unwrap();
+            let rows = vec![(symbol("AAPL"), first), (symbol("BAD"), refused())];
+            account.heed(&Ok(Reply { rows }), now, now);
+            assert_eq!(account.cooldown(now).is_some(), is_put_aside);
         }
     }
 }

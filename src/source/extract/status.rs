@@ -10,11 +10,11 @@ use crate::settings::source::SourceSettings;
 use crate::source::error::SourceError;
 use crate::source::scrub::Scrub;
 
-/// The longest that a vendor's word is taken for on how long to stay away after too many calls: more is a slip more often
-/// than a wish.
+/// How long a vendor is left alone at most after too many calls, whatever time it names: a longer one is more often a
+/// mistake than meant.
 const LONGEST_RATE_LIMIT: Duration = Duration::from_secs(3600);
 
-/// The longest that a ban is taken for.
+/// How long a ban is believed at most.
 const LONGEST_BAN: Duration = Duration::from_secs(24 * 3600);
 
 /// The status with which exchanges ban an address that went on after a 429.
@@ -25,7 +25,7 @@ const BANNED: u16 = 418;
 pub(super) struct Statuses {
     /// Whether its calls carry a key, which a refusal may be about.
     sends_key: bool,
-    /// Whether it says 404 of a symbol that it does not know.
+    /// Whether it answers 404 to a symbol that it does not know.
     not_found_denies: bool,
 }
 
@@ -34,7 +34,7 @@ impl Statuses {
         Statuses { sends_key: source.sends_key(), not_found_denies: source.not_found_denies }
     }
 
-    /// The error that a reply's status is; `None` for 2xx.
+    /// The error that a reply's status stands for; `None` for 2xx.
     pub(super) fn error(self, reply: &RawReply, scrub: &Scrub) -> Option<SourceError> {
         let status = reply.status;
         if (200..300).contains(&status) {

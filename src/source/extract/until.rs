@@ -7,10 +7,10 @@ use jiff::Timestamp;
 use super::RawReply;
 use crate::clock::age;
 
-/// No refusal is longer; what follows it in a long page is no time.
+/// How much of a body is searched: no refusal is longer, and a long page is not one.
 const LONGEST_WORDS: usize = 2_000;
 
-/// How long the words of a reply ask us to stay away, by the clock of whoever wrote them.
+/// How long the words of a reply ask us to stay away, by the vendor's own clock.
 pub(super) fn wait(reply: &RawReply) -> Option<Duration> {
     let body = reply.body.get(..LONGEST_WORDS).unwrap_or(&reply.body);
     let until = until(&String::from_utf8_lossy(body))?;

@@ -1,8 +1,8 @@
 //! Undoes what `Content-Encoding` did to a body.
 //!
-//! A body is unpacked as its header says, unless its first bytes show another format: files that were compressed when they
-//! were stored are often served without a word. A body that is plain text although its header names a format was unpacked by
-//! a proxy, and is read as it stands.
+//! A body is unpacked as its header says, unless its first bytes show another format: files that were compressed when
+//! they were stored are often served without that header. A body that is plain text although its header names a format
+//! was unpacked by a proxy, and is read as it stands.
 //!
 //! Memory is bounded by `limit`, one step, and the decoder's window: at most 16 MiB for brotli, 8 MiB or `limit` for zstd,
 //! 32 KiB for the others.

@@ -1,9 +1,9 @@
-//! Hunts for the unknown symbols that fail whole calls, apart from what is known and never before it.
+//! Hunts for the unknown symbols that fail whole calls. Known symbols travel apart from the hunt, and before it.
 //!
-//! What was in a failed call waits here, with whoever waits for it, and is asked again in parts: one call at a time, since what
-//! to ask next depends on how the last one ended. A hunting call stands in no line: it takes a unit of the limits that is free,
-//! and only once others were faster does it line up behind them. So at most every second unit hunts where anything else is
-//! wanted, and where a limit has several, half of them are left to others in any case.
+//! The symbols of a failed call wait here together with their callers, and are asked again in parts: one call at a
+//! time, since what to ask next depends on how the last one ended. A hunting call does not queue for a unit of the
+//! limits: it takes one that is free, and queues only after it has left one to others. So it takes at most every second
+//! unit where other calls want them too, and at most half of the units of a limit that has several.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -30,15 +30,16 @@ pub(super) struct Hunt {
     pub(super) suspects: Suspects,
     /// What waits to be asked: a batch of its own for each symbol.
     waiting: Vec<(Symbol, Batch)>,
-    /// Whether somebody sees to them.
+    /// Whether a task sees to them.
     pub(super) is_on: bool,
     /// Whether the next hunting call has left a unit to others.
     has_yielded: bool,
-    /// When units were hunted with, the oldest first.
+    /// When hunting calls took units, the oldest first.
     hunted: VecDeque<Instant>,
     /// What a call failed with last.
     last_words: String,
-    /// Lives as long as the source: a call of the hunt is not ended by a caller who leaves, for it tells something of others.
+    /// Lives as long as the source: a hunting call goes on when its caller leaves, because it tells something of other
+    /// symbols.
     life: Arc<DropGuard>,
 }
 
@@ -48,14 +49,14 @@ enum Step {
     Call(Arrival),
     /// Nothing before an instant.
     Wait(Instant),
-    /// Nobody waits for anything.
+    /// Nothing: no caller waits.
     Over,
 }
 
 /// What to ask next.
 struct Next {
     symbols: Vec<Symbol>,
-    /// Whether that is hunting: neither what was cleared, nor what the source has quoted before.
+    /// Whether that is hunting. A call for symbols that were cleared, or that the source has quoted before, is not.
     hunts: bool,
 }
 
@@ -152,7 +153,7 @@ impl Inner {
         first
     }
 
-    /// Starts the hunt, if there is something to hunt for and nobody sees to it.
+    /// Starts the task that hunts, if symbols wait and it does not run yet.
     fn see_to_the_hunt(self: &Arc<Self>, flights: &mut Flights) {
         if !flights.hunt.is_on && !flights.hunt.waiting.is_empty() {
             flights.hunt.is_on = true;
@@ -160,7 +161,7 @@ impl Inner {
         }
     }
 
-    /// What the hunt does next. Whoever can get no call within their time is refused on the way.
+    /// What the hunt does next. Symbols whose callers would leave before a call can be made are refused on the way.
     fn next_step(self: &Arc<Self>) -> Step {
         let mut flights = self.lock();
         let now = Instant::now();
@@ -197,8 +198,8 @@ impl Inner {
         Step::Over
     }
 
-    /// What to ask next of all that waits. What was cleared and never quoted waits until the group that it was cleared of is
-    /// found out, unless that could not go on with the next unit.
+    /// What to ask next of all that waits. Symbols that were cleared but never quoted wait until the unknown one of
+    /// their former group is found, unless the hunt may not take the next unit.
     fn next_to_ask(&self, flights: &Flights, may_hunt: bool, now: Instant) -> Next {
         let tier = |symbol: &Symbol| self.tier(flights, symbol, now);
         let waiting = flights.hunt.waiting(|_| true);
@@ -270,7 +271,7 @@ impl Inner {
     }
 }
 
-/// Sees to all that waits, until nobody waits any more.
+/// Sees to all that waits, until no caller waits any more.
 async fn see_to(mut ending: Ending) {
     loop {
         match ending.share.next_step() {
@@ -283,7 +284,7 @@ async fn see_to(mut ending: Ending) {
     ending.is_over = true;
 }
 
-/// The end of a hunt. If it is not over when it ends, nothing is left waiting all the same.
+/// Cleans up when the task of a hunt ends. If it is cut short, by a panic say, no symbol is left waiting for it.
 struct Ending {
     share: Arc<Inner>,
     is_over: bool,

@@ -1,9 +1,9 @@
 //! Finds the symbols for which a source fails a whole call, by group testing: with as few calls as it takes, and one at a time.
 //!
-//! A call that fails says that at least one of its symbols is unknown, and of the others nothing. So the symbols of such a call
-//! are suspects until a smaller call tells more: one part of them is asked, and whichever way that ends, the search has
-//! become smaller. If the part is answered, the unknown one is among the rest; if it fails, the rest is cleared: it is as good as
-//! never asked.
+//! A call that fails says that at least one of its symbols is unknown, and nothing about the others. So all symbols of
+//! such a call are suspects until a part of them is asked. If that call is answered, the unknown one is among the rest.
+//! If it fails, the rest is cleared, which means that it is treated as never asked. Either way the search has become
+//! smaller.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::symbol::Symbol;
 
-/// So many suspects are remembered; callers can name any number of symbols.
+/// How many suspects are remembered at most; callers can name any number of symbols.
 const MOST: usize = 1_000;
 
 /// After so many failures in a row the suspects are asked one by one: halving would only cost calls.
@@ -21,7 +21,7 @@ const FAILURES: u32 = 3;
 /// After so many symbols in a row that turned out to be unknown, what was never asked is asked one by one too.
 const UNKNOWN: u32 = 2;
 
-/// How long failures in a row say something of what is asked next.
+/// How long failures in a row count after the last one.
 const LATELY: Duration = Duration::from_secs(60);
 
 /// What is known of the symbols that may fail a whole call.
@@ -46,7 +46,7 @@ impl Suspects {
         self.groups.iter().any(|group| group.contains(symbol))
     }
 
-    /// Whether so many symbols were unknown lately that what was never asked is a suspect as well.
+    /// Whether so many symbols were unknown lately that symbols that were never asked are suspects too.
     pub(super) fn are_many(&self) -> bool {
         self.unknown_in_a_row >= UNKNOWN
     }
@@ -58,8 +58,9 @@ impl Suspects {
         }
     }
 
-    /// Which of the wanted symbols to ask next in one call: of those that come first in `wanted` a part of their group, and what
-    /// is unknown for certain last. Those that are `expected` are the more likely ones. Empty if none of them is a suspect.
+    /// Which of the wanted symbols to ask next in one call: a part of the group whose symbol comes first in `wanted`.
+    /// Symbols that are certainly unknown come last; those that are `expected` are likely to be known. Empty if no
+    /// suspect is wanted.
     pub(super) fn next(&self, wanted: &[Symbol], expected: impl Fn(&Symbol) -> bool) -> Vec<Symbol> {
         let groups = |of_one: bool| {
             let group_of = move |symbol: &Symbol| self.groups.iter().find(|group| group.contains(symbol));
@@ -68,8 +69,8 @@ impl Suspects {
         groups(false).or_else(|| groups(true)).map_or_else(Vec::new, |group| self.part_of(group, wanted, expected))
     }
 
-    /// The same while others wait who were cleared: only of the group that failed last. What is left of it when it is found out is
-    /// asked together with all that were cleared on the way, which takes fewer calls than asking after each.
+    /// The same while cleared symbols wait: only from the group that failed last. All symbols that are cleared on the
+    /// way are asked together once its unknown one is found, which takes fewer calls than asking them after each step.
     pub(super) fn next_at_once(&self, wanted: &[Symbol], expected: impl Fn(&Symbol) -> bool) -> Vec<Symbol> {
         let last = self.groups.last().filter(|group| group.len() > 1);
         last.map_or_else(Vec::new, |group| self.part_of(group, wanted, expected))
