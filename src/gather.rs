@@ -99,7 +99,7 @@ async fn wait_for(share: Share, ask: Ask, patience: Patience, until: Instant, ti
         let symbol = wait.symbol().clone();
         let arrived = timeout_at(until, share.arrive(wait)).await;
         // the call may go on for others
-        outcomes.push(arrived.unwrap_or_else(|_| share.failed(&symbol, SourceError::Timeout(timeout))));
+        outcomes.push(arrived.unwrap_or_else(|_| share.gave_up(&symbol, timeout)));
     }
     outcomes
 }

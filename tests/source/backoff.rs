@@ -332,7 +332,10 @@ async fn what_would_wait_longer_for_a_limit_than_its_caller_is_refused_at_once_t
     // who has the time waits for it, and a hasty one joins who waits for the same symbol, but for no other
     let patient = town.ask("symbols=B-USD");
     let hasty = async {
-        sleep(Duration::from_millis(700)).await;
+        // what has not been sent by then has had no reply for want of room
+        let joined = town.ask("symbols=B-USD&timeout=300ms").await;
+        assert_eq!(quotes(&joined)[0].outcome.failure.as_ref().unwrap().error.reason(), "throttled");
+        sleep(Duration::from_millis(400)).await;
         let other = town.ask("symbols=C-USD&timeout=100ms").await;
         (
             quotes(&other)[0].outcome.failure.clone().unwrap().error.reason(),

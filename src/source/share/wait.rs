@@ -1,8 +1,10 @@
 //! Waits for what is in the air, and says what the source's word is where nobody told.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::sync::DropGuard;
 
 use super::{Inner, Parts, Share};
@@ -47,6 +49,15 @@ impl Share {
                 told.unwrap_or_else(|| self.failed(&symbol, nobody_told()))
             }
         }
+    }
+
+    /// What a caller has of a symbol who has waited so long and leaves: no reply, or where the call has not even been sent,
+    /// no room in our own limits.
+    pub fn gave_up(&self, symbol: &Symbol, waited: Duration) -> Outcome {
+        let is_unsent = self.0.lock().air.get(symbol).is_some_and(|flight| flight.batch.sent().is_none());
+        let now = Instant::now();
+        let full = is_unsent.then(|| self.0.parts.account.room(1, now, now).1).flatten();
+        self.failed(symbol, full.unwrap_or(SourceError::Timeout(waited)))
     }
 
     /// A failure that is one caller's alone: it stands beside the last quote, and never lands on the board.
