@@ -3,12 +3,11 @@
 //! What can help is a new connection, or a gateway's second try. A reply that was read is final. A timeout is not tried again,
 //! nor is what took as long as one: the other sources are the second try.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep};
 use tower::retry::Policy;
-use tower::retry::budget::{Budget, TpsBudget};
 
 use super::batch::{Batch, Reply};
 use super::breaker::Breaker;
@@ -17,19 +16,63 @@ use super::error::SourceError;
 /// How long to wait before the second try, in milliseconds, at random: callers that failed together do not come back together.
 const PAUSE: std::ops::Range<u64> = 50..251;
 
-/// How long a call counts towards the budget.
-const BUDGET_WINDOW: Duration = Duration::from_secs(10);
+/// The time that pays for a second try. Time itself earns it, so that a source that is seldom asked may have one too.
+const COST: Duration = Duration::from_secs(1);
 
-/// So many retries a second are allowed whatever the calls were: a source that is seldom asked would never have earned one.
-const LEAST_PER_SECOND: u32 = 1;
+/// What an answered call earns: ten of them pay for a second try.
+const EARNED: Duration = Duration::from_millis(100);
 
-/// One retry for ten calls that were answered. (The budget counts in whole calls per retry, and rounds what is none.)
-const SHARE: f32 = 0.1;
+/// The most that is saved up: ten second tries.
+const MOST_SAVED: Duration = Duration::from_secs(10);
+
+/// What a source may still spend on second tries.
+///
+/// tower's own budget counts in windows and takes a gap a little longer than one for two of them, so that it would let
+/// through up to twice as many as we promise.
+#[derive(Debug)]
+struct Budget(Mutex<Saved>);
+
+#[derive(Debug)]
+struct Saved {
+    amount: Duration,
+    /// Until when time has been counted.
+    counted_to: Instant,
+}
+
+impl Budget {
+    fn new(now: Instant) -> Self {
+        Budget(Mutex::new(Saved { amount: MOST_SAVED, counted_to: now }))
+    }
+
+    /// What is saved at this moment, with what an answered call earned.
+    // a panic elsewhere while the lock was held leaves at worst one try uncounted
+    fn saved(&self, earned: Duration) -> MutexGuard<'_, Saved> {
+        let mut saved = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let more = earned.saturating_add(now.saturating_duration_since(saved.counted_to));
+        saved.amount = saved.amount.saturating_add(more).min(MOST_SAVED);
+        saved.counted_to = now;
+        saved
+    }
+
+    /// Takes in what an answered call earns.
+    fn deposit(&self) {
+        drop(self.saved(EARNED));
+    }
+
+    /// Pays for a second try; whether there was enough for it.
+    fn withdraw(&self) -> bool {
+        let mut saved = self.saved(Duration::ZERO);
+        let left = saved.amount.checked_sub(COST);
+        saved.amount = left.unwrap_or(saved.amount);
+        left.is_some()
+    }
+}
 
 /// What all calls of one source share.
 #[derive(Debug)]
 struct Shared {
-    budget: TpsBudget,
+    budget: Budget,
     breaker: Arc<Breaker>,
     /// What failed after more than this was no passing trouble.
     quick: Duration,
@@ -45,10 +88,9 @@ pub struct RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// At most so many retries per call of a source, whose attempts may take so long.
+    /// At most `retries` per call of a source, whose attempts take `attempt` at most.
     pub fn new(retries: usize, attempt: Duration, breaker: Arc<Breaker>) -> Self {
-        let budget = TpsBudget::new(BUDGET_WINDOW, LEAST_PER_SECOND, SHARE);
-        let shared = Shared { budget, breaker, quick: attempt / 2 };
+        let shared = Shared { budget: Budget::new(Instant::now()), breaker, quick: attempt / 2 };
         RetryPolicy { shared: Arc::new(shared), left: retries, first: None }
     }
 
