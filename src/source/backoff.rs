@@ -10,17 +10,16 @@
 mod waits;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
 
 use tokio::sync::watch;
 use tokio::time::Instant;
-use tower::{Layer, Service, ServiceExt};
+use tower::ServiceExt;
 
-use super::BoxFuture;
 use super::batch::{Batch, Reply};
 use super::breaker::{circuit::Verdict, verdict};
 use super::cooldown::Cooldown;
 use super::error::SourceError;
+use super::guard::{Guard, Next};
 use waits::spread;
 pub use waits::{Kind, SOONEST_AGAIN, Waits};
 
@@ -172,7 +171,7 @@ impl Drop for Permit {
         if self.has_ended {
             return;
         }
-        // nobody waits for its end any more, or it panicked
+        // the last caller left before its end, or it panicked
         if std::thread::panicking() {
             let panicked = SourceError::Internal("the call panicked".to_owned());
             let now = Instant::now();
@@ -182,66 +181,34 @@ impl Drop for Permit {
     }
 }
 
-/// Puts a source's clock in front of its calls, second tries included.
-#[derive(Clone, Debug)]
-pub struct BackoffLayer(pub Arc<Backoff>);
-
-/// A service that is left alone after failures.
-#[derive(Clone, Debug)]
-pub struct LeftAlone<S> {
-    backoff: Arc<Backoff>,
-    inner: S,
-}
-
-impl<S> Layer<S> for BackoffLayer {
-    type Service = LeftAlone<S>;
-
-    fn layer(&self, inner: S) -> LeftAlone<S> {
-        LeftAlone { backoff: Arc::clone(&self.0), inner }
-    }
-}
-
-impl<S> Service<Batch> for LeftAlone<S>
-where
-    S: Service<Batch, Response = Reply, Error = SourceError, Future: Send> + Clone + Send + 'static,
-{
-    type Response = Reply;
-    type Error = SourceError;
-    type Future = BoxFuture<Result<Reply, SourceError>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), SourceError>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, batch: Batch) -> Self::Future {
-        let (backoff, inner) = (Arc::clone(&self.backoff), self.inner.clone());
-        Box::pin(async move {
-            let mut changes = backoff.changes.subscribe();
-            let permit = loop {
-                match backoff.admit(Instant::now())? {
-                    Some(permit) => break permit,
-                    // the sender lives as long as the clock
-                    None => drop(changes.changed().await),
+impl Guard for Arc<Backoff> {
+    /// Leaves a source alone after failures. Second tries are part of a call.
+    async fn pass(self, batch: Batch, next: impl Next) -> Result<Reply, SourceError> {
+        let mut changes = self.changes.subscribe();
+        let permit = loop {
+            match self.admit(Instant::now())? {
+                Some(permit) => break permit,
+                // the sender lives as long as the clock
+                None => drop(changes.changed().await),
+            }
+        };
+        let mut call = std::pin::pin!(next.oneshot(batch.clone()));
+        loop {
+            tokio::select! {
+                // a call that waits for a place in the line must learn of the failure before it is given one
+                biased;
+                // a call that stands in line when another fails would only fail as well
+                Ok(()) = changes.changed(), if !permit.is_trial && batch.sent().is_none() => {
+                    let rest = self.rest(Instant::now()).filter(|_| batch.sent().is_none());
+                    if let Some(rest) = rest {
+                        return Err(rest.error);
+                    }
                 }
-            };
-            let mut call = std::pin::pin!(inner.oneshot(batch.clone()));
-            loop {
-                tokio::select! {
-                    // in this order, for the same moment may give a place in the line to a call that waits for one
-                    biased;
-                    // a call that stands in line when another fails would only fail as well
-                    Ok(()) = changes.changed(), if !permit.is_trial && batch.sent().is_none() => {
-                        let rest = backoff.rest(Instant::now()).filter(|_| batch.sent().is_none());
-                        if let Some(rest) = rest {
-                            return Err(rest.error);
-                        }
-                    }
-                    result = &mut call => {
-                        permit.settle(&batch, &result);
-                        return result;
-                    }
+                result = &mut call => {
+                    permit.settle(&batch, &result);
+                    return result;
                 }
             }
-        })
+        }
     }
 }

@@ -1,20 +1,19 @@
 //! Stops asking a source whose calls keep failing, and tries now and then whether it is back.
 //!
-//! The layer is a gate like the rate limit: always ready, it decides inside its future. Open, it refuses before anything is
-//! waited for, so that a source that is down costs nobody time. Every attempt passes it, so every attempt counts.
+//! Open, it refuses before a call waits for anything, so that a source that is down costs no time. Every attempt passes it, so
+//! every attempt counts.
 
 pub mod circuit;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
 
 use tokio::sync::watch;
 use tokio::time::Instant;
-use tower::{Layer, Service, ServiceExt};
+use tower::ServiceExt;
 
-use super::BoxFuture;
 use super::batch::{Batch, Reply};
 use super::error::SourceError;
+use super::guard::{Guard, Next};
 use crate::telemetry::Metrics;
 use circuit::{Change, Circuit, SPREAD, Ticket, Verdict};
 
@@ -178,61 +177,28 @@ pub(super) fn verdict(result: &Result<Reply, SourceError>) -> Verdict {
     }
 }
 
-/// Puts a breaker in front of a service.
-#[derive(Clone, Debug)]
-pub struct BreakerLayer(pub Arc<Breaker>);
-
-/// A service behind a breaker.
-#[derive(Clone, Debug)]
-pub struct Guarded<S> {
-    breaker: Arc<Breaker>,
-    inner: S,
-}
-
-impl<S> Layer<S> for BreakerLayer {
-    type Service = Guarded<S>;
-
-    fn layer(&self, inner: S) -> Guarded<S> {
-        Guarded { breaker: Arc::clone(&self.0), inner }
-    }
-}
-
-impl<S> Service<Batch> for Guarded<S>
-where
-    S: Service<Batch, Response = Reply, Error = SourceError, Future: Send> + Clone + Send + 'static,
-{
-    type Response = Reply;
-    type Error = SourceError;
-    type Future = BoxFuture<Result<Reply, SourceError>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), SourceError>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, batch: Batch) -> Self::Future {
-        let (breaker, inner) = (Arc::clone(&self.breaker), self.inner.clone());
-        Box::pin(async move {
-            let mut is_open = breaker.is_open.subscribe();
-            let sent_before = batch.sent();
-            let permit = breaker.admit(Instant::now())?;
-            let mut call = std::pin::pin!(inner.oneshot(batch.clone()));
-            loop {
-                tokio::select! {
-                    // in this order, for the same moment may give a place in the line to whoever waits for one
-                    biased;
-                    // whoever stands in line when it opens need not wait for a call that will fail as well
-                    Ok(()) = is_open.changed(), if !permit.is_probe() => {
-                        let refusal = breaker.refusal(Instant::now()).filter(|_| batch.sent() == sent_before);
-                        if let Some(refusal) = refusal {
-                            return Err(refusal);
-                        }
-                    }
-                    result = &mut call => {
-                        permit.settle(&result);
-                        return result;
+impl Guard for Arc<Breaker> {
+    async fn pass(self, batch: Batch, next: impl Next) -> Result<Reply, SourceError> {
+        let mut is_open = self.is_open.subscribe();
+        let sent_before = batch.sent();
+        let permit = self.admit(Instant::now())?;
+        let mut call = std::pin::pin!(next.oneshot(batch.clone()));
+        loop {
+            tokio::select! {
+                // a call that waits for a place in the line must learn that it opened before it is given one
+                biased;
+                // a call that stands in line when it opens would only fail as well
+                Ok(()) = is_open.changed(), if !permit.is_probe() => {
+                    let refusal = self.refusal(Instant::now()).filter(|_| batch.sent() == sent_before);
+                    if let Some(refusal) = refusal {
+                        return Err(refusal);
                     }
                 }
+                result = &mut call => {
+                    permit.settle(&result);
+                    return result;
+                }
             }
-        })
+        }
     }
 }

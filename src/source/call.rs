@@ -3,34 +3,26 @@
 //! It stands right around the call, so what is counted was sent: neither refusals of ours nor waiting in line.
 
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
-use tower::{Layer, Service};
+use tower::ServiceExt;
 
-use super::BoxFuture;
 use super::batch::{Batch, Reply};
 use super::error::SourceError;
+use super::guard::{Guard, Next};
 use super::record::Record;
 use crate::clock::Clock;
 
 /// Puts a source's record around its calls.
 #[derive(Clone, Debug)]
-pub struct CallLayer {
+pub struct Counting {
     /// Where they are counted.
     pub record: Arc<Record>,
     /// Where the time comes from.
     pub clock: Clock,
     /// What one call may take.
     pub longest: Duration,
-}
-
-/// A service whose calls are counted.
-#[derive(Clone, Debug)]
-pub struct Counted<S> {
-    layer: CallLayer,
-    inner: S,
 }
 
 /// A call under way. It may end without a result: everybody left, or it panicked.
@@ -55,41 +47,19 @@ impl Drop for UnderWay {
     }
 }
 
-impl<S> Layer<S> for CallLayer {
-    type Service = Counted<S>;
-
-    fn layer(&self, inner: S) -> Counted<S> {
-        Counted { layer: self.clone(), inner }
-    }
-}
-
-impl<S> Service<Batch> for Counted<S>
-where
-    S: Service<Batch, Response = Reply, Error = SourceError, Future: Send + 'static>,
-{
-    type Response = Reply;
-    type Error = SourceError;
-    type Future = BoxFuture<Result<Reply, SourceError>>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), SourceError>> {
-        self.inner.poll_ready(context)
-    }
-
-    fn call(&mut self, batch: Batch) -> Self::Future {
-        let CallLayer { record, clock, longest } = self.layer.clone();
+impl Guard for Counting {
+    async fn pass(self, batch: Batch, next: impl Next) -> Result<Reply, SourceError> {
         let started = Instant::now();
         // one that stood in line has less: it must fail before its callers leave, or its failure would never count
-        let longest = longest.min(batch.times().replies_by.saturating_duration_since(started));
+        let longest = self.longest.min(batch.times().replies_by.saturating_duration_since(started));
         if batch.sent().is_some() {
-            record.again();
+            self.record.again();
         }
-        let under_way = UnderWay { record, started, has_ended: false };
-        let call = self.inner.call(batch.clone());
-        Box::pin(async move {
-            let result = timeout_at(started + longest, call).await.unwrap_or(Err(SourceError::Timeout(longest)));
-            under_way.ends(&result, &clock);
-            batch.end();
-            result
-        })
+        let under_way = UnderWay { record: self.record, started, has_ended: false };
+        let call = next.oneshot(batch.clone());
+        let result = timeout_at(started + longest, call).await.unwrap_or(Err(SourceError::Timeout(longest)));
+        under_way.ends(&result, &self.clock);
+        batch.end();
+        result
     }
 }

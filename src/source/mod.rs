@@ -18,6 +18,7 @@ pub mod example;
 pub mod extract;
 pub mod fetch;
 pub mod filter;
+pub mod guard;
 mod mark;
 pub mod profile;
 pub mod rate_limit;
@@ -47,18 +48,18 @@ use crate::gather::KEPT_BACK;
 use crate::settings::source::Cost;
 use crate::telemetry::Metrics;
 use account::Account;
-use backoff::{Backoff, BackoffLayer};
+use backoff::Backoff;
 use batch::{Batch, Reply};
-use breaker::{Breaker, BreakerLayer};
-use call::CallLayer;
+use breaker::Breaker;
+use call::Counting;
 use cooldown::Cooldown;
 use error::SourceError;
+use guard::GuardLayer;
 use profile::Profile;
-use rate_limit::RateLimitLayer;
 use record::Record;
 use retry::RetryPolicy;
 use share::{Batching, Parts, Share, Stack};
-use singled_out::SingledOutLayer;
+use singled_out::SinglingOut;
 
 pub use set_up::{SetupError, set_up};
 
@@ -101,9 +102,9 @@ struct Guards {
     account: Arc<Account>,
     breaker: Arc<Breaker>,
     backoff: Arc<Backoff>,
-    singled_out: SingledOutLayer,
+    singled_out: SinglingOut,
     retries: RetryPolicy,
-    calls: CallLayer,
+    calls: Counting,
     /// A place for each call in the air at once.
     slots: Arc<Semaphore>,
 }
@@ -131,13 +132,13 @@ impl Source {
             account: Arc::clone(&account),
             breaker: Arc::clone(&breaker),
             backoff: Arc::clone(&backoff),
-            singled_out: SingledOutLayer {
+            singled_out: SinglingOut {
                 board: Arc::clone(&around.board),
                 source: name.clone(),
                 serves_for: profile.serves_for(),
             },
             retries: RetryPolicy::new(settings.retries, attempt, Arc::clone(&breaker)),
-            calls: CallLayer { record: Arc::clone(&record), clock: around.clock.clone(), longest: attempt },
+            calls: Counting { record: Arc::clone(&record), clock: around.clock.clone(), longest: attempt },
             slots: Arc::clone(&slots),
         };
         let share = Share::new(Parts {
@@ -203,20 +204,20 @@ where
 {
     let stack = ServiceBuilder::new()
         // Whether it is tried: after a failure nothing is asked for a while, and then one call goes first.
-        .layer(BackoffLayer(guards.backoff))
+        .layer(GuardLayer(guards.backoff))
         // Whether to send again. Everything below sees each attempt; while it pauses, a call holds nothing.
         .layer(RetryLayer::new(guards.retries))
         // Open, it refuses before anything is waited for.
-        .layer(BreakerLayer(guards.breaker))
+        .layer(GuardLayer(guards.breaker))
         // What is about one symbol alone is no failure of the source's.
-        .layer(guards.singled_out)
+        .layer(GuardLayer(guards.singled_out))
         // The bulkhead: calls of one slow source never take more than their own slots.
         .layer(GlobalConcurrencyLimitLayer::with_semaphore(guards.slots))
         // The vendor's limits; the scarcest thing is spent last, right before the call.
-        .layer(RateLimitLayer(guards.account))
+        .layer(GuardLayer(guards.account))
         // What passes here goes over the wire, and is counted; it is one attempt, and has an attempt's time. Queueing above is
         // not part of it: the share bounds the call in all.
-        .layer(guards.calls)
+        .layer(GuardLayer(guards.calls))
         .service(leaf);
     BoxCloneSyncService::new(stack)
 }

@@ -5,20 +5,19 @@
 //! happens to a symbol that the source has served, it counts for the source.
 
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tower::{Layer, Service, ServiceExt};
+use tower::ServiceExt;
 
-use super::BoxFuture;
 use super::batch::{Batch, Reply};
 use super::error::SourceError;
+use super::guard::{Guard, Next};
 use crate::board::Board;
 
-/// The layer behind a source's breaker that knows which symbols the source has served.
+/// The guard behind a source's breaker that knows which symbols the source has served.
 #[derive(Clone, Debug)]
-pub struct SingledOutLayer {
+pub struct SinglingOut {
     /// Where its quotes stand.
     pub board: Arc<Board>,
     /// The source's name.
@@ -27,14 +26,7 @@ pub struct SingledOutLayer {
     pub serves_for: Duration,
 }
 
-/// A service whose unusable replies about one symbol are failures of that symbol alone.
-#[derive(Clone, Debug)]
-pub struct SinglingOut<S> {
-    layer: SingledOutLayer,
-    inner: S,
-}
-
-impl SingledOutLayer {
+impl SinglingOut {
     /// Turns the error of a call into a failure of its only symbol, where it is one; otherwise returns the error.
     fn judge(&self, error: SourceError, batch: &Batch) -> Result<Reply, SourceError> {
         let now = Instant::now();
@@ -52,28 +44,8 @@ impl SingledOutLayer {
     }
 }
 
-impl<S> Layer<S> for SingledOutLayer {
-    type Service = SinglingOut<S>;
-
-    fn layer(&self, inner: S) -> SinglingOut<S> {
-        SinglingOut { layer: self.clone(), inner }
-    }
-}
-
-impl<S> Service<Batch> for SinglingOut<S>
-where
-    S: Service<Batch, Response = Reply, Error = SourceError, Future: Send> + Clone + Send + 'static,
-{
-    type Response = Reply;
-    type Error = SourceError;
-    type Future = BoxFuture<Result<Reply, SourceError>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), SourceError>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, batch: Batch) -> Self::Future {
-        let (layer, inner) = (self.layer.clone(), self.inner.clone());
-        Box::pin(async move { inner.oneshot(batch.clone()).await.or_else(|error| layer.judge(error, &batch)) })
+impl Guard for SinglingOut {
+    async fn pass(self, batch: Batch, next: impl Next) -> Result<Reply, SourceError> {
+        next.oneshot(batch.clone()).await.or_else(|error| self.judge(error, &batch))
     }
 }

@@ -7,7 +7,7 @@ use crate::support::{Log, limit, most_in_a_window, symbol};
 use quotefold::source::account::Account;
 use quotefold::source::batch::{Batch, Reply, Times};
 use quotefold::source::error::SourceError;
-use quotefold::source::rate_limit::RateLimitLayer;
+use quotefold::source::guard::GuardLayer;
 use tokio::time::{Instant, advance, sleep};
 use tower::{Layer, Service, ServiceExt};
 
@@ -20,7 +20,7 @@ fn vendor(
     log: &Log,
 ) -> impl Service<Batch, Response = Reply, Error = SourceError, Future: Send> + Clone + use<> {
     let log = log.clone();
-    RateLimitLayer(Arc::clone(account)).layer(tower::service_fn(move |batch: Batch| {
+    GuardLayer(Arc::clone(account)).layer(tower::service_fn(move |batch: Batch| {
         let in_air = log.enter(&batch.send());
         async move {
             drop(in_air);
@@ -110,7 +110,7 @@ async fn trying_how_much_room_there_is_spends_nothing() {
 #[tokio::test(start_paused = true)]
 async fn a_429_ends_the_waiting_of_everybody_in_the_queue() {
     let account = account(&["1/s"]);
-    let refusing = RateLimitLayer(Arc::clone(&account)).layer(tower::service_fn(|batch: Batch| async move {
+    let refusing = GuardLayer(Arc::clone(&account)).layer(tower::service_fn(|batch: Batch| async move {
         batch.send();
         sleep(Duration::from_millis(500)).await;
         Err::<Reply, _>(SourceError::RateLimited {
@@ -153,7 +153,7 @@ async fn a_call_that_is_late_does_not_let_two_through_at_once() {
 async fn the_worse_of_two_walls_that_are_met_together_is_the_one_that_counts() {
     let account = account(&["10/s"]);
     let refusing = |error: SourceError, after: u64| {
-        let vendor = RateLimitLayer(Arc::clone(&account)).layer(tower::service_fn(move |_: Batch| {
+        let vendor = GuardLayer(Arc::clone(&account)).layer(tower::service_fn(move |_: Batch| {
             let error = error.clone();
             async move {
                 sleep(Duration::from_millis(after)).await;

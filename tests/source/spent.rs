@@ -9,7 +9,7 @@ use quotefold::settings::units::Limit;
 use quotefold::source::account::Account;
 use quotefold::source::batch::{Batch, Reply, Times};
 use quotefold::source::error::SourceError;
-use quotefold::source::rate_limit::RateLimitLayer;
+use quotefold::source::guard::GuardLayer;
 use quotefold::state::AccountState;
 use quotefold::state::mark::Mark;
 use tokio::time::{Instant, advance};
@@ -28,7 +28,7 @@ fn at_once() -> Times {
 
 /// Spends what an account has room for, up to so many units; says how many that were.
 async fn spend(account: &Arc<Account>, most: usize) -> usize {
-    let vendor = RateLimitLayer(Arc::clone(account))
+    let vendor = GuardLayer(Arc::clone(account))
         .layer(tower::service_fn(|_: Batch| async { Ok::<_, SourceError>(Reply { rows: Vec::new() }) }));
     for done in 0..most {
         let batch = Batch::new(1, false, at_once());
@@ -144,7 +144,7 @@ async fn a_key_that_was_changed_has_not_been_refused_yet_but_its_calls_are_spent
     let (clock, limits) = (morning(), [limit("25/day")]);
     let with_key = |key| Arc::new(Account::new("vendor", &limits).marked(Some(Mark::of([key], 2))));
     let before = with_key("one");
-    let refusing = RateLimitLayer(Arc::clone(&before)).layer(tower::service_fn(|_: Batch| async {
+    let refusing = GuardLayer(Arc::clone(&before)).layer(tower::service_fn(|_: Batch| async {
         Err::<Reply, _>(SourceError::Unauthorized("wrong key".to_owned()))
     }));
     let _ = refusing.oneshot(Batch::new(1, false, at_once())).await;

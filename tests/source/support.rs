@@ -12,9 +12,9 @@ use quotefold::source::account::Account;
 use quotefold::source::backoff::{Backoff, Waits};
 use quotefold::source::batch::{Batch, Reply};
 use quotefold::source::breaker::Breaker;
-use quotefold::source::call::CallLayer;
+use quotefold::source::call::Counting;
 use quotefold::source::error::SourceError;
-use quotefold::source::rate_limit::RateLimitLayer;
+use quotefold::source::guard::GuardLayer;
 use quotefold::source::record::Record;
 use quotefold::source::share::{Ask, Batching, Parts, Share, Wait};
 use quotefold::symbol::Symbol;
@@ -155,8 +155,8 @@ where
     let record = Arc::new(Record::new("vendor", Metrics::default()));
     let stack = ServiceBuilder::new()
         .layer(GlobalConcurrencyLimitLayer::new(8))
-        .layer(RateLimitLayer(Arc::clone(&account)))
-        .layer(CallLayer { record: Arc::clone(&record), clock: clock.clone(), longest: BUDGET })
+        .layer(GuardLayer(Arc::clone(&account)))
+        .layer(GuardLayer(Counting { record: Arc::clone(&record), clock: clock.clone(), longest: BUDGET }))
         .service(leaf);
     let board = Arc::new(Board::new(1000));
     let share = Share::new(Parts {
