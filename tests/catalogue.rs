@@ -202,15 +202,7 @@ fn a_refusal_in_words_that_the_filter_does_not_know_is_what_its_status_says() {
         let asked: Vec<Symbol> = example.asked.iter().map(|text| Symbol::parse(text).unwrap()).collect();
         for body in ["", "Go away", "<html><body>Go away</body></html>", "{}", "[]", "null"] {
             for (status, reason) in [(401, "unauthorized"), (429, "rate_limited"), (503, "unavailable")] {
-                let reply = RawReply {
-                    status,
-                    body: body.as_bytes().to_vec(),
-                    retry_after: None,
-                    redirect: None,
-                    date: None,
-                    received_at: jiff::Timestamp::UNIX_EPOCH,
-                    latency: std::time::Duration::ZERO,
-                };
+                let reply = RawReply::bare(status, body, jiff::Timestamp::UNIX_EPOCH);
                 let read = extractor.read(&reply, &asked).map(|_| ());
                 let said = read.as_ref().map_err(quotefold::source::error::SourceError::reason);
                 if said != Err(reason) {

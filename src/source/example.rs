@@ -1,7 +1,5 @@
 //! Proves a source's description on its own examples: a body that the provider sends must give exactly what it means.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 
@@ -59,15 +57,7 @@ pub fn asked(example: &Example) -> Result<Vec<Symbol>, String> {
 
 /// An example's body as if it had just come from the provider.
 pub fn reply(example: &Example) -> RawReply {
-    RawReply {
-        status: example.status,
-        body: example.body.clone().into_bytes(),
-        retry_after: None,
-        redirect: None,
-        date: None,
-        received_at: Timestamp::UNIX_EPOCH,
-        latency: Duration::ZERO,
-    }
+    RawReply::bare(example.status, example.body.clone(), Timestamp::UNIX_EPOCH)
 }
 
 fn symbol(text: &str) -> Result<Symbol, String> {

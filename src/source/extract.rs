@@ -47,6 +47,14 @@ pub struct RawReply {
     pub latency: Duration,
 }
 
+impl RawReply {
+    /// A reply of which only the status and the body matter: an example, or one that a test makes up. It took no time.
+    pub fn bare(status: u16, body: impl Into<Vec<u8>>, received_at: Timestamp) -> Self {
+        let body = body.into();
+        RawReply { status, body, retry_after: None, redirect: None, date: None, received_at, latency: Duration::ZERO }
+    }
+}
+
 /// What a reply says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Extracted {
@@ -185,7 +193,7 @@ impl Extractor {
         let outcome = |one: Asked<'_>| {
             let outcome = match (one.row, &of_call) {
                 (Some((row, _)), _) => self.outcome(row, &context, one.symbol),
-                (None, Some(error)) => Err(left_out(error, is_named, left)),
+                (None, Some(error)) => Err(left_out(error, is_named, left, &self.scrub)),
                 (None, None) => Err(missing(one.spelled, run.cut)),
             };
             (one.symbol.clone(), outcome)
@@ -265,12 +273,14 @@ fn missing(spelled: Option<String>, cut: bool) -> SourceError {
 ///
 /// A denial is about the one that is left, and about none in particular of several. What an account or an address is refused,
 /// all of them are refused, where the filter says so; a status alone may come from the failure in another symbol's row.
-fn left_out(error: &SourceError, is_named: bool, left: usize) -> SourceError {
+fn left_out(error: &SourceError, is_named: bool, left: usize, scrub: &Scrub) -> SourceError {
     let is_limit = matches!(error, SourceError::RateLimited { .. } | SourceError::QuotaExhausted { .. });
     match error.scope() {
         Some(Scope::Symbol) if left == 1 => error.clone(),
         Some(Scope::Account | Scope::Address) if is_named || is_limit => error.clone(),
-        _ => SourceError::Missing(format!("the reply answers for other symbols, and leaves this one out ({error})")),
+        _ => SourceError::Missing(
+            scrub.clean(&format!("the reply answers for other symbols, and leaves this one out: {error}")),
+        ),
     }
 }
 

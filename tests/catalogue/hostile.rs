@@ -11,16 +11,7 @@ use quotefold::symbol::Symbol;
 use crate::providers;
 
 fn read(extractor: &Extractor, status: u16, body: &[u8], asked: &[Symbol]) -> Result<Extracted, SourceError> {
-    let body = body.to_vec();
-    let reply = RawReply {
-        status,
-        body,
-        retry_after: None,
-        redirect: None,
-        date: None,
-        received_at: Timestamp::UNIX_EPOCH,
-        latency: Duration::ZERO,
-    };
+    let reply = RawReply::bare(status, body.to_vec(), Timestamp::UNIX_EPOCH);
     let begun = time_on_a_core();
     let extracted = extractor.read(&reply, asked);
     let took = time_on_a_core() - begun;

@@ -168,7 +168,7 @@
 //! | E10 | an error beside good rows | `kraken`: "a pair it does not know, beside one that it does" |
 //! | E11 | a refusal of the address that called | `binance`: "not available where the call came from" |
 //! | | | `bybit`: "a country it does not serve, as its network says it" |
-//! | E12 | a page of whoever stands in between | `bitstamp`: "a page that is not its own" |
+//! | E12 | a page of a proxy or a firewall | `bitstamp`: "a page that is not its own" |
 //! | | | `finnhub`: "a page of the firewall in front of it" |
 
 use std::path::Path;

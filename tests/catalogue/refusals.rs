@@ -1,7 +1,5 @@
 //! Refusals that no description knows: a status is taken for what it says and no more, whatever stands in the body.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
 use quotefold::settings::source::SourceSettings;
 use quotefold::source::error::{Scope, SourceError};
@@ -33,15 +31,7 @@ const UNHEARD_OF: [&str; 15] = [
 const TELLING: [u16; 14] = [400, 401, 402, 403, 404, 410, 418, 422, 429, 451, 500, 502, 503, 530];
 
 fn outcomes(extractor: &Extractor, status: u16, body: &str, asked: &[Symbol]) -> Vec<SourceError> {
-    let reply = RawReply {
-        status,
-        body: body.as_bytes().to_vec(),
-        retry_after: None,
-        redirect: None,
-        date: None,
-        received_at: Timestamp::UNIX_EPOCH,
-        latency: Duration::ZERO,
-    };
+    let reply = RawReply::bare(status, body, Timestamp::UNIX_EPOCH);
     match extractor.read(&reply, asked) {
         Err(error) => vec![error],
         Ok(extracted) => extracted.outcomes.into_iter().filter_map(|(_, outcome)| outcome.err()).collect(),

@@ -85,7 +85,7 @@ impl<'v> Row<'v> {
         let detail = self.field("detail").map(|detail| text(detail).unwrap_or_else(|| detail.to_string()));
         let detail = detail.filter(|detail| !detail.trim().is_empty());
         let detail = detail.map(|detail| context.scrub.clean(&detail)).unwrap_or_else(|| format!("it says {reason}"));
-        let detail = if reason == "blocked" { status::blocked(&detail) } else { detail };
+        let detail = if reason == "blocked" { status::blocked(&detail, context.scrub) } else { detail };
         let retry_after = status::wait(context.reply, &reason, self.seconds("retry_after"));
         SourceError::from_reason(&reason, detail, retry_after).ok_or_else(|| {
             let allowed = SourceError::NAMED_BY_FILTERS.join(", ");
@@ -120,7 +120,7 @@ impl<'v> Row<'v> {
         let times = Times::of(self)?;
         let no_market = self.no_market()?.or_else(|| without_orders(bid, ask, volume, times));
         let (bid, ask) = (bid.number(), ask.number());
-        // one over so many pence is that many times one over a pound
+        // a hundred pence are one pound, so the inverse of a price in pence is scaled the other way
         let inverse_of = inverse.then(|| {
             let in_minor_units = |value: Decimal| number::raised(value, places);
             Sides { last: price.decimal(), bid, ask }.map(in_minor_units)

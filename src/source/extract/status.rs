@@ -52,9 +52,9 @@ impl Statuses {
         Some(match status {
             401 => SourceError::Unauthorized(detail),
             402 => SourceError::QuotaExhausted { detail, retry_after: retry_after("quota_exhausted") },
-            // whoever checks keys answers in the notation of the other replies; a firewall answers with a page
+            // an API that checks keys answers in the notation of its other replies; a firewall answers with a page
             403 if self.sends_key && is_json(&reply.body) => SourceError::Unauthorized(detail),
-            403 | 451 => SourceError::Blocked { detail: blocked(&detail), retry_after: retry_after("blocked") },
+            403 | 451 => SourceError::Blocked { detail: blocked(&detail, scrub), retry_after: retry_after("blocked") },
             404 if self.not_found_denies => SourceError::UnknownSymbol(detail),
             BANNED | 429 => SourceError::RateLimited { detail, retry_after: retry_after("rate_limited") },
             500..=599 => SourceError::unavailable(detail),
@@ -81,8 +81,8 @@ pub(super) fn is_client_error(status: u16) -> bool {
 }
 
 /// The words about a block, which no key can lift.
-pub(super) fn blocked(words: &str) -> String {
-    format!("it does not serve this address: {words}")
+pub(super) fn blocked(words: &str, scrub: &Scrub) -> String {
+    scrub.clean(&format!("it does not serve this address: {words}"))
 }
 
 /// How long a refusal wants us to stay away: as the filter states it, as the header does, or as the words do; no longer than

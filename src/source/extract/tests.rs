@@ -16,16 +16,7 @@ pub(super) fn extractor(toml: &str) -> Extractor {
 
 pub(super) fn reply(status: u16, body: &str) -> RawReply {
     let received_at = "2026-11-20T14:31:10Z".parse().unwrap();
-    let latency = Duration::from_millis(88);
-    RawReply {
-        status,
-        body: body.as_bytes().to_vec(),
-        retry_after: None,
-        redirect: None,
-        date: None,
-        received_at,
-        latency,
-    }
+    RawReply { latency: Duration::from_millis(88), ..RawReply::bare(status, body, received_at) }
 }
 
 pub(super) fn symbols(asked: &[&str]) -> Vec<Symbol> {
@@ -345,6 +336,29 @@ fn what_was_not_understood_is_malformed_and_scrubbed() {
     assert!(words("jq = '.a'", r#"{"a":1}"#).contains("where a row"));
     assert!(words("", &"[".repeat(100_000)).contains("nested deeper"));
     assert!(words("jq = 'error(.[0])'", &format!("[{:?}]", "x".repeat(5000))).chars().count() <= 201);
+}
+
+#[test]
+fn what_is_said_of_a_failure_is_short_whatever_the_vendor_says() {
+    let long = "x".repeat(5000);
+    for status in [200, 300, 400, 401, 402, 403, 404, 418, 429, 451, 500, 503] {
+        for error in SourceError::NAMED_BY_FILTERS.into_iter().chain(["broken"]) {
+            let failure = |symbol: &str| format!(r#"{{{symbol}"error":"{error}","detail":"{long}"}}"#);
+            let priced = r#"{"symbol":"AAPL","price":1}"#;
+            let of_msft = failure(r#""symbol":"MSFT","#);
+            let bodies =
+                [failure(""), of_msft.clone(), format!("{},{priced}", failure("")), format!("{of_msft},{priced}")];
+            for body in bodies.iter().map(|rows| format!("[{rows}]")).chain([format!("{{{long}"), long.clone()]) {
+                let said = match read("", status, &body, &["AAPL", "MSFT", "KO"]) {
+                    Ok((outcomes, _)) => outcomes.into_iter().filter_map(Result::err).collect(),
+                    Err(error) => vec![error],
+                };
+                for error in said {
+                    assert!(error.to_string().chars().count() <= 201, "{status}: {error}");
+                }
+            }
+        }
+    }
 }
 
 #[test]

@@ -101,7 +101,7 @@ fn since_1970(number: Decimal, per_second: i64) -> Option<Timestamp> {
     Timestamp::from_nanosecond(i128::try_from(nanoseconds).ok()?).ok()
 }
 
-/// In which unit a number is the time of a quote, if it is none in the unit that its word stands for: milliseconds in `at`
+/// The unit in which a number would be the time of a quote, if in its own word's unit it cannot be: milliseconds in `at`
 /// lie beyond the year 9999, and seconds in `at_ms` in January 1970.
 fn mistaken_unit(number: Decimal, time: Option<Timestamp>, per_second: i64, words: &Words) -> Option<String> {
     let is_quoted = |time: Timestamp| QUOTED.contains(&time.as_second());

@@ -1,7 +1,6 @@
 //! Reads a wrong reply as the real source would, and folds what it says between two sources that are right.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use quotefold::decimal;
@@ -147,15 +146,7 @@ impl Company {
 
 impl Call<'_> {
     fn read(&self, body: &str) -> Result<Quote, SourceError> {
-        let reply = RawReply {
-            status: self.example.status,
-            body: body.as_bytes().to_vec(),
-            retry_after: None,
-            redirect: None,
-            date: None,
-            received_at: self.now,
-            latency: Duration::ZERO,
-        };
+        let reply = RawReply::bare(self.example.status, body, self.now);
         let asked = std::slice::from_ref(&self.route.asked);
         self.source.extractor.read(&reply, asked)?.outcomes.remove(0).1
     }
