@@ -145,7 +145,7 @@ impl Known {
         }
     }
 
-    /// Whether it is a denial that still stands: whoever asks all the same only wants it checked.
+    /// Whether it is a denial that still stands. A caller who asks all the same only wants it checked.
     pub fn is_denied(&self, now: Instant) -> bool {
         self.outcome.is_denied() && matches!(self.stands, Stands::Until(until) if now < until)
     }

@@ -93,8 +93,8 @@ pub struct Price {
     pub market: Option<Market>,
     /// When it was folded.
     pub as_of: Timestamp,
-    /// How many sources cover the symbol: accounts whose latest word is not that they have no such symbol, nor that it is in a
-    /// currency for which nobody has a rate, nor that nobody can trade it there.
+    /// How many accounts cover the symbol. An account does not if its latest word is that it has no such symbol or that its
+    /// market is dead, or if it quotes in a currency for which no source has a rate.
     pub covering: usize,
     /// The rule it was folded by.
     pub rule: Rule,

@@ -1,7 +1,7 @@
 //! Knows when markets are open: the sessions of exchanges, with their holidays, early closes and lunch breaks.
 //!
-//! What is known stands in `config/hours/sessions.txt`, which `config/hours/export.py` writes. This room is pure: whoever
-//! asks brings the time.
+//! What is known stands in `config/hours/sessions.txt`, which `config/hours/export.py` writes. This room is pure: the
+//! caller passes the time.
 
 mod calendar;
 mod file;

@@ -130,9 +130,7 @@ impl Table<'_> {
         }
         price
     }
-}
 
-impl Table<'_> {
     /// Why no source covers a target, and what to do: one sentence.
     fn why_not_covered(&self, target: &Target) -> String {
         let symbol = &target.symbol;
@@ -159,6 +157,7 @@ impl Table<'_> {
             let mut outcome = self.said.get(&(source.name().to_owned(), route.asked.clone()))?.clone();
             // how old a quote may be depends on the class, which the board does not know
             outcome.origin = source.origin(self.settings.class(symbol));
+            // most are, and the rule of the pair is only needed to derive
             if route.is_straight() {
                 return Some(outcome);
             }

@@ -1,10 +1,10 @@
-//! Keeps symbols fresh without being asked for them: one more caller of the same path, who only ever tries.
+//! Keeps symbols fresh without being asked for them, as one more caller of the same path who never insists.
 //!
 //! A round asks for what would be too old by the next one. What a source has no room for right now is tried again within the
-//! round when there is; nobody waits longer because of that, no reserve is spent, and what is refused here is refused to
-//! nobody else.
+//! round when there is. No caller waits longer because of that, no reserve is spent, and what is refused here is not refused
+//! to callers.
 //!
-//! A list that is longer than `server.max_symbols` is cut into parts, each of them a question that anybody could ask. Every
+//! A list that is longer than `server.max_symbols` is cut into parts, each of them a question that a client could ask. Every
 //! part has rounds of its own, so that slow vendors of one part do not hold up the others, and no symbol is ever in two
 //! rounds at once. How much is asked for at the same time is bounded by the list, which has at most 1000 symbols.
 
@@ -72,7 +72,7 @@ pub async fn run(service: Arc<Quotefold>, mut chance: fastrand::Rng, end: impl F
     }
     tokio::select! {
         biased;
-        // what is in the air for nobody else is dropped with the rounds
+        // calls that no client waits for are dropped with the rounds
         () = end => {}
         _ = parts.join_all() => {}
     }

@@ -322,7 +322,7 @@ proptest! {
             prop_assert!(together.folded.is_none(), "{:#?}", together);
         } else if alone.folded.is_some() {
             prop_assert_ne!(together.status, Status::Unavailable(Unavailable::SourcesDisagree));
-            // whoever makes the price alone makes it together with older ones too, if there is a price at all
+            // the sources that make the price alone make it together with older ones too, if there is a price at all
             prop_assert!(together.folded.is_some() || below_quorum == BelowQuorum::Refuse, "{:#?}", together);
             let names = |price: &Price| used(price).iter().map(|outcome| outcome.origin.source.clone()).collect::<Vec<_>>();
             let (alone, together) = (names(&alone), names(&together));

@@ -13,7 +13,6 @@ use crate::Quotefold;
 use crate::decimal::plain;
 use crate::fold::{Folded, Judged, Price, Verdict};
 use crate::question::Question;
-use crate::quote::Stated;
 
 /// One thing that happens.
 struct Act {
@@ -188,10 +187,7 @@ fn old_trades(price: &Price) -> String {
 
 /// The last trade that a quote states.
 fn last(judged: &Judged) -> Option<Decimal> {
-    match judged.outcome.quote.as_ref()?.price {
-        Stated::Number(last) => Some(last),
-        Stated::Absent | Stated::NotANumber(_) => None,
-    }
+    judged.outcome.quote.as_ref()?.last()
 }
 
 /// What somebody who takes the median of all last trades would publish.

@@ -50,7 +50,7 @@ pub enum Book {
 /// The price that a quote's last price and its book make.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Weighed {
-    /// The price; `None` if it is none.
+    /// The price; `None` if the quote has no usable one.
     pub price: Option<Decimal>,
     /// What the price is; `None` without one.
     pub basis: Option<Basis>,
@@ -108,8 +108,8 @@ impl Read {
     }
 }
 
-/// The last price if the book holds it. Nobody can trade at one outside of the book any more. If that is no farther away than
-/// the book is wide, the nearer side stands for it, else the middle: so no step is larger than the book is wide.
+/// The last price if it lies within the book, since outside of it no trade is possible any more. The nearer side stands for a
+/// last price no farther away than the book is wide, else the middle does: so no step is larger than the book is wide.
 fn nearest(last: Decimal, bid: Decimal, ask: Decimal) -> Read {
     let width = ask.saturating_sub(bid);
     if last < bid {
@@ -121,7 +121,7 @@ fn nearest(last: Decimal, bid: Decimal, ask: Decimal) -> Read {
     }
 }
 
-/// The middle, unless the book is crossed, or so wide that its own sides are far from it: then that is nobody's price.
+/// The middle, unless the book is crossed, or so wide that its own sides are far from it: then no trade is likely there.
 fn only_a_book(bid: Decimal, ask: Decimal, rule: &Rule) -> Option<Read> {
     let middle = middle(bid, ask);
     let is_near = |side| !is_beyond(rule.outlier_beyond, side, middle);

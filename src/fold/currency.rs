@@ -37,19 +37,19 @@ pub(super) fn settle(symbol: &Symbol, entries: &mut [Entry], rule: &Rule) -> Res
     };
     // what is said of the whole currency does not say whether a figure is in pounds or in pence
     let in_parts = symbol.listing().is_some_and(|(_, exchange)| exchange.quotes_in_parts());
-    let unsaid = fixed.filter(|_| !in_parts);
+    let of_unlabelled = fixed.filter(|_| !in_parts);
     for entry in entries {
         let settled = settled.as_ref().ok().and_then(Option::as_ref);
-        if let Some(exclusion) = exclusion(entry, settled, unsaid.as_ref()) {
+        if let Some(exclusion) = exclusion(entry, settled, of_unlabelled.as_ref()) {
             entry.exclude(exclusion);
         }
     }
     settled
 }
 
-/// Why a quote is left out, if its currency is not the symbol's. `settled` is the symbol's; `unsaid` is what a quote is in that
-/// states none.
-fn exclusion(entry: &Entry, settled: Option<&Currency>, unsaid: Option<&Currency>) -> Option<Exclusion> {
+/// Why a quote is left out, if its currency is not the symbol's. `settled` is the symbol's currency; `of_unlabelled` is the
+/// currency of a quote that states none.
+fn exclusion(entry: &Entry, settled: Option<&Currency>, of_unlabelled: Option<&Currency>) -> Option<Exclusion> {
     let quote = entry.admitted()?;
     if let Some(derivation) = &entry.judged.outcome.derivation {
         // it was turned into the symbol's currency from that of the pair that was asked for, and must have been in that
@@ -57,7 +57,7 @@ fn exclusion(entry: &Entry, settled: Option<&Currency>, unsaid: Option<&Currency
         let is_other = derivation.states_other_currency();
         return stated.filter(|_| is_other).map(contrary);
     }
-    let Some(stated) = &quote.currency else { return unsaid.is_none().then_some(Exclusion::CurrencyUnknown) };
+    let Some(stated) = &quote.currency else { return of_unlabelled.is_none().then_some(Exclusion::CurrencyUnknown) };
     match settled {
         Some(settled) if stated == settled => None,
         // a tie: each may be right

@@ -69,8 +69,7 @@ fn with_references(price: &Price) -> String {
 }
 
 fn stale_fallback(price: &Price) -> String {
-    // of a used quote only an old one says anything
-    let (old, fresh): (Vec<_>, Vec<_>) = used(price).partition(|judged| judged.detail.is_some());
+    let (old, fresh): (Vec<_>, Vec<_>) = used(price).partition(|judged| judged.is_used_though_old());
     if old.is_empty() {
         return weak_rates(price);
     }
@@ -117,8 +116,9 @@ fn last_trade(price: &Price) -> Option<String> {
     let stated =
         used(price).filter_map(|judged| Some((judged, judged.outcome.quote.as_ref().and_then(age::stated_at)?)));
     let (newest, at) = stated.max_by_key(|(_, at)| *at)?;
-    // of a used quote only an old one says anything
-    newest.detail.as_ref()?;
+    if !newest.is_used_though_old() {
+        return None;
+    }
     let local = |time| day_and_time(time, hours.time_zone(), price.as_of);
     match market.around.opened_at.filter(|_| market.is_open) {
         Some(opened_at) => {

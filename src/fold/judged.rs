@@ -27,6 +27,14 @@ pub struct Judged {
     pub detail: Option<String>,
 }
 
+impl Judged {
+    /// Whether it is older than is allowed, and used because the fresh quotes were too few. Of the used quotes only these
+    /// have a `detail`.
+    pub(super) fn is_used_though_old(&self) -> bool {
+        self.verdict == Verdict::Used && self.detail.is_some()
+    }
+}
+
 /// What became of an outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Verdict {

@@ -128,9 +128,9 @@ fn descend(entries: &mut [Entry], rule: &Rule, covering: usize) -> Decision {
 /// How many quotes a rung needs.
 #[derive(Clone, Copy)]
 struct Quorum {
-    /// So many must agree when outliers are left out.
+    /// How many must agree when outliers are left out.
     of_the_fold: usize,
-    /// So many must stand on the rung, those that disagree included.
+    /// How many must stand on the rung, those that disagree included.
     least: usize,
 }
 

@@ -33,8 +33,7 @@ fn is_misjudged(judged: &Judged, price: &Price, right: Timestamp) -> bool {
     let states_a_time = quote.observed_at.or(quote.book_at).is_some();
     let is_out = match judged.verdict {
         Verdict::Excluded(Exclusion::Future | Exclusion::Stale) => true,
-        // of a used quote only an old one says anything
-        Verdict::Used => judged.detail.is_some(),
+        Verdict::Used => judged.is_used_though_old(),
         Verdict::Excluded(_) | Verdict::Failed => false,
     };
     let age_then = clock::age(right, age::time_of(quote));

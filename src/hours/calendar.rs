@@ -7,8 +7,8 @@ use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 
-/// For so many years after the file's end the usual week goes on, without holidays: on a holiday that is not known prices
-/// are degraded, which is better than to believe a dead feed.
+/// For how many years after the file's end the usual week goes on. Holidays are not known then, and prices on them are
+/// degraded, which is better than to believe a dead feed.
 const YEARS_PAST_THE_END: i16 = 10;
 
 /// One market: its clocks, its usual week and what differs from it.

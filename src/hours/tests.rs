@@ -47,7 +47,7 @@ fn every_exchange_of_the_table_has_hours() {
                 Some(suffix) => crate::symbol::suffixes().any(|known| known == suffix),
                 None => matches!(symbols, "US" | "fx" | "metals") || Symbol::parse(symbols).is_ok(),
             };
-            assert!(known, "{symbols} is no symbol that anybody asks for");
+            assert!(known, "{symbols} is not a symbol that users ask for");
         }
     }
 }

@@ -159,7 +159,7 @@ async fn no_caller_gets_below_a_floor_and_a_known_unknown_is_checked_last_and_on
     }
     tokio::time::advance(Duration::from_secs(3600)).await;
     let plan = world.plan("symbols=NOPE,A");
-    assert_eq!(due(&plan.errands[1]).len(), 2, "nobody believes it any more");
+    assert_eq!(due(&plan.errands[1]).len(), 2, "it is no longer believed");
 }
 
 #[tokio::test(start_paused = true)]

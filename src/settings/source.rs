@@ -148,9 +148,9 @@ impl SourceSettings {
         }
     }
 
-    /// Whether what the source has under a pair's name is what anybody would mean by it. A pair of two moneys, and what a coin
-    /// is quoted in, are money to everybody; a base may be a coin: `MNT-USDT` is Mantle. A description that does not say what
-    /// is money there is believed.
+    /// Whether the source means by a pair's name what users mean by it. Both sides of a pair of two moneys are money, and so is
+    /// the quote side of a coin's pair; the base may be a coin: `MNT-USDT` is Mantle. A source whose description does not say
+    /// what is money there is believed.
     pub fn means(&self, pair: &Symbol) -> bool {
         let (Some((base, quote)), Some(_)) = (pair.legs(), &self.fiat) else { return true };
         let is_meant = |code: Currency| !code.is_money() || self.is_money_there(&code);
@@ -173,9 +173,7 @@ impl SourceSettings {
         let texts = || self.headers.values().chain(self.body.as_ref()).chain([&self.url]);
         ["{symbol", "{first}", "{base", "{quote", "{id"].into_iter().any(|name| texts().any(|text| text.contains(name)))
     }
-}
 
-impl SourceSettings {
     /// Whether its calls carry a key of some kind: then a refusal may be about that.
     pub fn sends_key(&self) -> bool {
         let is_written = self.urls().any(|url| !secrets::in_url(url).is_empty())

@@ -21,7 +21,7 @@ pub struct Batch {
     per_symbol: bool,
 }
 
-/// Until when a call has to be where. Whoever joins it and waits longer puts these off.
+/// The deadlines of a call. A caller who joins it and waits longer extends them.
 #[derive(Clone, Copy, Debug)]
 pub struct Times {
     /// When it must be sent to be replied to in time; a wait for the limits that would end later is not begun.
@@ -33,7 +33,7 @@ pub struct Times {
 }
 
 impl Passenger {
-    /// Whether anybody waits for it, besides the list of what is in the air.
+    /// Whether a caller waits for it; the list of what is in the air does not count.
     pub(super) fn is_awaited(&self) -> bool {
         self.told.receiver_count() > 1
     }
@@ -109,7 +109,7 @@ impl Batch {
         cabin.times = cabin.times.or_later(newcomer);
     }
 
-    /// A batch of these passengers, whom nobody joins.
+    /// A batch of these passengers, which no other symbol joins.
     pub(super) fn of(passengers: Vec<Passenger>, per_symbol: bool, times: Times) -> Self {
         let batch = Batch::new(passengers.len(), per_symbol, times);
         batch.lock().passengers = passengers;
@@ -190,7 +190,7 @@ impl Batch {
         self.lock().turn = Some(at);
     }
 
-    /// When it is promised to be sent; `None` if nobody can say that yet.
+    /// When it is promised to be sent; `None` if that is not known yet.
     pub fn turn(&self) -> Option<Instant> {
         self.lock().turn
     }
@@ -205,7 +205,7 @@ impl Batch {
         self.lock().is_charged
     }
 
-    /// Whether anybody waits for one of its symbols.
+    /// Whether a caller waits for one of its symbols.
     pub(super) fn is_awaited(&self) -> bool {
         self.lock().passengers.iter().any(Passenger::is_awaited)
     }

@@ -14,7 +14,7 @@ pub enum SourceError {
     /// The certificate or the handshake was refused. Look at the clock, the host name, the certificates.
     #[error("{0}")]
     Tls(String),
-    /// A status nobody expects here (a redirect, 400, 404). Look at the URL.
+    /// An unexpected status (a redirect, 400, 404). Look at the URL.
     #[error("{detail}")]
     HttpStatus {
         /// What it was, and the vendor's words.

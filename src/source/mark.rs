@@ -45,7 +45,7 @@ struct Meaning<'a> {
 /// what is made of its replies. Secrets are taken out first: another key gets the same quotes, and the mark must tell nothing
 /// of it.
 pub(super) fn of_meaning(source: &SourceSettings, settings: &Settings) -> Mark {
-    // every key is named here, so that whoever adds one has to decide whether it belongs to the meaning
+    // every key is named here, so that adding one does not compile until it is decided whether it belongs to the meaning
     let SourceSettings {
         url,
         method,

@@ -127,7 +127,7 @@ struct Flight {
 pub struct Ask {
     /// When the request arrived: what landed since then is fresh enough for it.
     pub arrived: Instant,
-    /// When whoever asks leaves: a call may wait so long for its turn, and never less than its budget. What cannot be sent by
+    /// When the caller leaves. A call may wait until then for its turn, and never less than its budget; what cannot be sent by
     /// then is not started.
     pub until: Instant,
     /// What it needs, in the order in which scarce calls are given out.
@@ -237,7 +237,7 @@ impl Inner {
         self.flights.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Starts batches for what nobody has asked yet, in order; what the limits cannot bear in the caller's time is refused at
+    /// Starts batches for what is not in the air yet, in order; what the limits cannot bear in the caller's time is refused at
     /// once.
     fn start(self: &Arc<Self>, flights: &mut Flights, left: Vec<Symbol>, ask: &Ask, now: Instant) -> Vec<Wait> {
         if left.is_empty() {

@@ -203,7 +203,7 @@ impl Spelling {
         taken(base).or_else(|| taken(quote)).or_else(no_id)
     }
 
-    /// Whether nothing but its name keeps a source from being asked for a pair, or for one from which it could be made.
+    /// Why a pair has no name at a source that could otherwise be asked for it; `None` if it has one, or if more is in the way.
     pub fn lacks_only_a_name(&self, pair: &Symbol, class: Class) -> Option<Unnamed> {
         let is_open = self.symbols.is_empty() || self.symbols.iter().any(|glob| glob.matches(pair.as_str()));
         let may = is_open && self.classes.contains(&class) && !self.strangers.contains(pair);

@@ -163,7 +163,7 @@ impl StateFile {
 
 /// Removes a temporary file that no process holds. Its owner cannot lock it meanwhile, and looks afterwards.
 fn remove_if_left(path: &Path) -> io::Result<()> {
-    // opening a pipe would wait for whoever reads it
+    // opening a pipe would wait for its reader
     if !fs::symlink_metadata(path)?.is_file() {
         return Ok(());
     }

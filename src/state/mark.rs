@@ -15,7 +15,7 @@ const FORM: &str = "sha256:";
 pub struct Mark(String);
 
 impl Mark {
-    /// The mark of some texts, so many bytes long. Where one text ends and the next begins counts.
+    /// The mark of some texts, `length` bytes long. Where one text ends and the next begins counts.
     pub fn of<'t>(texts: impl IntoIterator<Item = &'t str>, length: usize) -> Self {
         let mut context = Context::new(&SHA256);
         for text in texts {

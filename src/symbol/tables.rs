@@ -11,8 +11,8 @@ pub struct Exchange {
     pub currency: &'static str,
 }
 
-/// The exchanges that state prices in a part of their currency, some of them or all: pence, cents, agorot, fils. Where nobody
-/// says which it is, it cannot be known.
+/// The exchanges that state prices in a part of their currency, some of them or all: pence, cents, agorot, fils. Where no
+/// source says which it is, it cannot be known.
 const QUOTES_IN_PARTS: [&str; 4] = ["JO", "KW", "L", "TA"];
 
 /// The exchanges at which most listings in a currency are traded, where a currency has several.

@@ -81,7 +81,7 @@ fn last_trade(market: &str, until: Timestamp) -> Timestamp {
     if around.opened_at.is_some() { until } else { around.closed_at }
 }
 
-/// Two sources that are late by so many minutes and say so or not, on a market that trades every minute of its sessions.
+/// Two sources that are late by this many minutes and say so or not, on a market that trades every minute of its sessions.
 fn late_feeds(symbol: &str, market: &str, now: Timestamp, late: [i64; 2], they_say_so: bool) -> Price {
     let feed = |(source, minutes): (&'static str, i64)| {
         let late = SignedDuration::from_mins(minutes);

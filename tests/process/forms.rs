@@ -26,13 +26,13 @@ fn vendor() -> Upstream {
     })
 }
 
-/// A service that takes so many symbols in one request.
+/// A service that takes this many symbols in one request.
 fn service(vendor: &Upstream, max_symbols: usize, more: &str) -> Service {
     let settings = format!("[server]\ntimeout = \"8s\"\nmax_symbols = {max_symbols}\n{more}");
     Service::with(&settings, &[vendor.source("a", "batch = 50"), vendor.source("b", "batch = 50")])
 }
 
-/// So many symbols, each as long as a symbol can be, with every character behind a percent sign.
+/// This many symbols, each as long as a symbol can be, with every character behind a percent sign.
 fn longest_symbols(count: usize) -> String {
     let symbol = |number: usize| format!("{:A>28}-USD", format!("N{}", letters(number)));
     let escaped = |text: String| text.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();

@@ -78,7 +78,7 @@ fn health_tells_strangers_names_and_states_and_says_why_to_those_who_have_a_key(
             assert_eq!(said.as_object().unwrap().len(), known.as_object().unwrap().len());
         }
     }
-    // the command of whoever has the key says why, too
+    // the command says why, too, if it has the key
     let url = format!("http://{address}");
     let health = |key: &str| Program::new(&mut start(&["health", &url], &[("QUOTEFOLD_KEY", key)])).ended();
     let said = |ended: crate::support::Ended| ended.stdout + &ended.stderr;

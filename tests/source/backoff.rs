@@ -307,7 +307,7 @@ async fn what_is_wrong_with_the_answer_decides_when_to_ask_again() {
         let answer = town.ask(query).await;
         (answer.code, answer.retry_after)
     };
-    // MSFT has a price, though too few sources; its next call is due in a minute, which helps nobody
+    // MSFT has a price, though too few sources; its next call is due in a minute, which does not help
     assert_eq!(told("symbols=AAPL,MSFT").await, (200, None));
     assert_eq!(told("symbols=AAPL,MSFT&require=all").await, (503, Some(100)));
     // here the degraded one counts as well

@@ -105,7 +105,7 @@ async fn of_forty_symbols_in_euros_at_six_free_vendors_all_that_they_have_are_pr
 #[tokio::test(start_paused = true)]
 async fn without_an_unofficial_vendor_all_are_priced_that_eight_units_a_minute_bear() {
     let town = town(&["coingecko", "finnhub", "frankfurter", "kraken", "tiingo", "twelvedata"]);
-    // nobody has the funds, and of the ten listings abroad, which only twelvedata has, its minute bears eight
+    // no source has the funds, and of the ten listings abroad, which only twelvedata has, its minute bears eight
     let (all, of_each) = ask(&town).await;
     assert_eq!(all, 35, "{of_each:?}");
     let (second, of_each) = ask(&town).await;

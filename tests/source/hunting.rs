@@ -1,4 +1,4 @@
-//! One unknown symbol fails a whole call: it is found with few calls, and nobody else waits for that.
+//! One unknown symbol fails a whole call: it is found with few calls, and the other symbols do not wait for that.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

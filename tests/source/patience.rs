@@ -1,4 +1,4 @@
-//! How long a call waits for its turn: as long as whoever waits longest for it, and no attempt is longer for that.
+//! How long a call waits for its turn: as long as its most patient caller, and no attempt is longer for that.
 
 use std::time::Duration;
 

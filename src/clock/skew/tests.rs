@@ -30,7 +30,7 @@ impl World {
         Moment { wall, monotonic: self.start.monotonic + elapsed }
     }
 
-    /// A host whose clock is off by so many milliseconds dates a reply in the middle of the time that it takes.
+    /// A host whose clock is off by this many milliseconds dates a reply in the middle of the time that it takes.
     fn date(&mut self, account: &str, host: &str, host_ahead: i64, sent: u64, took: u64) {
         let true_time = self.start.wall.checked_add(Duration::from_millis(sent + took / 2)).unwrap();
         let stated = true_time.checked_add(milliseconds(host_ahead)).unwrap();
@@ -39,7 +39,7 @@ impl World {
         self.witnesses.hear_date(account, Host::new(host, Some(443)), cut, sent, received);
     }
 
-    /// A source states a time that is so many milliseconds old, or ahead if it is less than zero.
+    /// A source states a time that is this many milliseconds old, or ahead if the number is negative.
     fn time(&mut self, account: &str, age: i64, received: u64) {
         let true_time = self.start.wall.checked_add(Duration::from_millis(received)).unwrap();
         let stated = true_time.checked_sub(milliseconds(age)).unwrap();

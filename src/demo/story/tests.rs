@@ -6,8 +6,8 @@ use super::*;
 use crate::demo::{open_venues, service, settings_text};
 use crate::settings::load::{LoadOptions, load};
 
-/// The line of the act with this title, without waiting until it shows. Nobody is in a hurry here: a busy machine is no part of
-/// the story.
+/// The line of the act with this title, without waiting until it shows. The timeout is generous, so that a busy
+/// machine does not change the story.
 async fn line(title: &str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let text =

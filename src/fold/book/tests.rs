@@ -176,7 +176,7 @@ fn where_markets_close_only_a_book_of_the_regular_session_counts() {
         (Some(Session::Pre), Book::OtherSession),
         (Some(Session::Post), Book::OtherSession),
         (Some(Session::Closed), Book::OtherSession),
-        // nobody knows when its exchange is open
+        // it is not known when its exchange is open
         (None, Book::OtherSession),
     ] {
         assert_eq!(of_a_share(|quote| quote.session = session), Some(expected), "{session:?}");

@@ -13,7 +13,7 @@ const SHORTEST: Duration = Duration::from_millis(50);
 /// The most connections, and requests.
 const MOST: usize = 1_000_000;
 
-/// The most symbols in one request. A form of so many takes half a megabyte, and each request in flight may bring one.
+/// The most symbols in one request. A form with that many takes half a megabyte, and each request in flight may bring one.
 const MOST_SYMBOLS: usize = 5_000;
 
 pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {

@@ -19,7 +19,7 @@ impl Account {
         self.cooling.subscribe()
     }
 
-    /// Takes to heart what the reply to a call, sent at an instant, says of limits, keys and quotas.
+    /// Learns from the reply to a call, sent at an instant, what the vendor says of limits, keys and quotas.
     pub(in crate::source) fn heed(&self, result: &Result<Reply, SourceError>, sent: Instant, now: Instant) {
         let refusal = match result {
             Err(error) => Some(error).filter(|error| Cooldowns::concerns(error)),
@@ -35,12 +35,12 @@ impl Account {
         let mut state = self.lock();
         let holds = self.cooldown(now);
         match refusal {
-            // of several calls in the air that meet the same wall, the first one counts
+            // of several calls in the air that are refused for the same reason, the first one counts
             Some(error) if holds.as_ref().is_some_and(|holds| holds.error.reason() == error.reason()) => {}
             Some(error) => {
                 state.revision += 1;
                 let cooldown = state.cooldowns.begin(error, now);
-                // and of two walls the one that stands longer
+                // and of two refusals the one that lasts longer
                 let longer = cooldown.filter(|new| holds.is_none_or(|holds| holds.until < new.until));
                 if let Some(cooldown) = longer {
                     self.report(&cooldown, now);

@@ -76,7 +76,7 @@ impl Waits {
         self.classes.values().map(|class| class.fallback_for).max().unwrap_or_default()
     }
 
-    /// After how long a source is tried again that has failed in this way so many times before, in a row.
+    /// How long a source is left alone after a failure of this kind; `before` counts the failures in a row before it.
     ///
     /// A scarce source starts with the shortest `refresh_after` of its classes.
     pub fn of_source(&self, kind: Kind, before: u32) -> Duration {

@@ -36,7 +36,7 @@ pub(super) async fn fly(mut arrival: Arrival, cancelled: CancellationToken) {
     arrival.land(result);
 }
 
-/// Ends when the time of a batch is over. Whoever joins it meanwhile may have put that off.
+/// Ends when the time of a batch is over. A caller who joins it meanwhile may extend it.
 async fn given_up(batch: &Batch) {
     loop {
         let ends_by = batch.times().ends_by;
@@ -55,17 +55,17 @@ pub(super) struct Arrival {
     landed: bool,
     /// Whether it asks for what the source has not quoted yet, or not lately.
     is_news: bool,
-    /// Keeps a call alive that nobody waits for.
+    /// Keeps a call alive after its last caller has left.
     _kept: Option<Arc<DropGuard>>,
 }
 
 impl Arrival {
-    /// The end that a batch is going to have.
+    /// Handles the end of a batch that is about to start.
     pub(super) fn of(share: Arc<Inner>, batch: Batch, number: u64, is_news: bool) -> Self {
         Arrival { share, batch, number, landed: false, is_news, _kept: None }
     }
 
-    /// The same of a call that goes on though nobody waits for it.
+    /// The same for a call that goes on even after its last caller has left.
     pub(super) fn keeping(mut self, kept: Option<Arc<DropGuard>>) -> Self {
         self._kept = kept;
         self

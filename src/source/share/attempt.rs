@@ -55,7 +55,7 @@ impl Inner {
         waits
     }
 
-    /// Hunts with one call, if that can be sent at this moment and nobody else hunts.
+    /// Hunts with one call, if that can be sent at this moment and no other call hunts.
     fn try_to_hunt(self: &Arc<Self>, flights: &mut Flights, symbols: &[Symbol], ask: &Ask, now: Instant) -> Vec<Wait> {
         if symbols.is_empty() {
             return Vec::new();

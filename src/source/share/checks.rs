@@ -1,4 +1,4 @@
-//! Has symbols that a source has denied checked for callers who want everything fetched anew, at the cost of nobody else.
+//! Checks denied symbols again for callers who want everything fetched anew, at no cost to other callers.
 
 use std::sync::Arc;
 

@@ -15,9 +15,9 @@ use crate::symbol::Symbol;
 const LEAST_OF_BUDGET: u32 = 8;
 
 impl Inner {
-    /// Until when a call that starts now, for a caller who leaves at an instant, has to be where.
+    /// The deadlines of a call that starts now, for a caller who leaves at an instant.
     ///
-    /// One that is sent too late is spent for nothing, since nobody would wait for its end: those who wait leave a little
+    /// A call that is sent too late is spent for nothing, since its callers would leave before its reply: they leave a little
     /// before the end, and not every call is a quick one. A caller who waits longer than the budget lets the call wait longer
     /// for its turn; one who leaves sooner takes nothing away from it.
     pub(super) fn schedule(&self, now: Instant, until: Instant) -> Times {

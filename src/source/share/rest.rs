@@ -25,7 +25,7 @@ impl Inner {
     pub(super) fn rest(&self, now: Instant) -> Option<Cooldown> {
         let open = match self.parts.breaker.standing(now) {
             Standing::Open(until) => self.parts.breaker.refusal(now).map(|error| Cooldown { until, error }),
-            // a call that tries is under way: whoever comes now waits for its end
+            // a call that tries is under way: callers who come now wait for its end
             Standing::Closed | Standing::HalfOpen => None,
         };
         let all = [self.parts.account.cooldown(now), open, self.parts.backoff.rest(now)];

@@ -10,7 +10,7 @@ use crate::symbol::Symbol;
 /// Symbols that travel together.
 pub(super) struct Group {
     pub(super) symbols: Vec<Symbol>,
-    /// Whether it is one symbol that may only travel by itself: nobody joins it.
+    /// Whether it is one symbol that must travel by itself: no other symbol joins it.
     pub(super) is_lonely: bool,
     /// Whether none of them can fail the others, as far as is known. Nothing else joins such a group.
     pub(super) is_known: bool,

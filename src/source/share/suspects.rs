@@ -15,10 +15,10 @@ use crate::symbol::Symbol;
 /// How many suspects are remembered at most; callers can name any number of symbols.
 const MOST: usize = 1_000;
 
-/// After so many failures in a row the suspects are asked one by one: halving would only cost calls.
+/// After how many failures in a row the suspects are asked one by one: from then on, halving would only cost calls.
 const FAILURES: u32 = 3;
 
-/// After so many symbols in a row that turned out to be unknown, what was never asked is asked one by one too.
+/// After how many symbols in a row that turned out to be unknown, what was never asked is asked one by one too.
 const UNKNOWN: u32 = 2;
 
 /// How long failures in a row count after the last one.
@@ -46,7 +46,7 @@ impl Suspects {
         self.groups.iter().any(|group| group.contains(symbol))
     }
 
-    /// Whether so many symbols were unknown lately that symbols that were never asked are suspects too.
+    /// Whether enough symbols were unknown lately for those that were never asked to be suspects too.
     pub(super) fn are_many(&self) -> bool {
         self.unknown_in_a_row >= UNKNOWN
     }

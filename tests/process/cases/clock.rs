@@ -9,13 +9,13 @@ use serde_json::Value;
 use super::{Town, assert_priced, own, source_of, verdict};
 use crate::support::{After, Call, Configuration, Program, Reply, Upstream, get, start, until};
 
-/// A quote whose time lies so many seconds ahead.
+/// A quote whose time lies this many seconds ahead.
 fn ahead(seconds: i64) -> String {
     let stated = jiff::Timestamp::now().as_millisecond() + seconds * 1000;
     format!(r#"{{"p":"100","t":{}.{:03}}}"#, stated / 1000, stated % 1000)
 }
 
-/// The `Date` header of a clock that is so many seconds ahead.
+/// The `Date` header of a clock that is this many seconds ahead.
 fn dated(seconds: i64) -> String {
     let now = jiff::Timestamp::now().checked_add(jiff::SignedDuration::from_secs(seconds)).unwrap();
     now.strftime("Date: %a, %d %b %Y %H:%M:%S GMT\r\n").to_string()

@@ -65,7 +65,7 @@ fn a_page_that_is_not_found_throws_no_quote_away_and_denies_no_symbol() {
     assert_priced(&entry, Some("58000"), Some("USD"), "ok");
     assert_eq!(verdict(&entry, "a"), "used");
     assert!(entry["quotes"][0]["failure"].as_str() == Some("http_status"), "{entry:#}");
-    // nor is it said of a symbol that nobody has ever quoted
+    // nor is it said of a symbol that was never quoted
     let entry = town.entry("NOPE-USD");
     assert_eq!((&entry["status"], &entry["price"]), (&"unavailable".into(), &Value::Null), "{entry:#}");
     assert_eq!(verdict(&entry, "a"), "failed / http_status");

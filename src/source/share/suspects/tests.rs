@@ -111,8 +111,8 @@ fn what_was_learned_is_the_same_after_a_restart() {
 }
 
 proptest! {
-    /// Whoever is unknown, and whatever others have quoted: the calls grow with the unknown ones, and with the others only
-    /// as their logarithm does.
+    /// Whichever symbols are unknown, and whatever others have quoted: the calls grow with the number of unknown symbols, and
+    /// only with the logarithm of the others.
     #[test]
     fn every_symbol_has_its_answer_within_few_calls(
         count in 1usize..40,
