@@ -19,6 +19,12 @@ use crate::symbol::Symbol;
 /// How many outcomes are kept.
 pub const CAPACITY: usize = 65_536;
 
+#[cfg(test)]
+thread_local! {
+    /// What a test has asked boards for.
+    pub(crate) static RECALLED: std::cell::RefCell<Vec<Symbol>> = const { std::cell::RefCell::new(Vec::new()) };
+}
+
 /// The latest outcome per source and symbol.
 #[derive(Debug)]
 pub struct Board {
@@ -178,6 +184,8 @@ impl Board {
 
     /// Everything known of a symbol, by the names of its sources. Counts as asking for it.
     pub fn recall(&self, symbol: &Symbol, now: Instant) -> BTreeMap<String, Known> {
+        #[cfg(test)]
+        RECALLED.with_borrow_mut(|recalled| recalled.push(symbol.clone()));
         let mut state = self.lock();
         state.touch(symbol);
         let entries = state.symbols.get(symbol);
@@ -190,6 +198,8 @@ impl Board {
 
     /// What is known of one source and one symbol.
     pub fn known(&self, source: &str, symbol: &Symbol, now: Instant) -> Option<Known> {
+        #[cfg(test)]
+        RECALLED.with_borrow_mut(|recalled| recalled.push(symbol.clone()));
         let state = self.lock();
         state.symbols.get(symbol)?.by_source.get(source).cloned().map(|known| known.at(now))
     }

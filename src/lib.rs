@@ -47,6 +47,7 @@ pub mod telemetry;
 pub mod valuation;
 pub mod watch;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -131,11 +132,11 @@ impl Quotefold {
     ///
     /// Dropping the future drops every wait for a source; calls that nobody else waits for are cancelled.
     pub async fn answer(&self, question: &Question) -> Answer {
-        let mut plan = self.plan(question);
+        let mut plan = self.plan(question).await;
         let mut outcomes = self.gather(&mut plan, question).await;
         let now = self.clock.now();
         let next_calls = self.next_calls(&plan, &mut outcomes, now);
-        let valuation = self.value(&plan, outcomes, question, now);
+        let valuation = self.value(&plan, outcomes, question, now).await;
         self.record(&valuation);
         let skew = self.clock.skew(now);
         let explained = |price: Price| match skew {
@@ -147,8 +148,8 @@ impl Quotefold {
         Answer::new(question, priced, now.wall, self.simulated)
     }
 
-    fn plan(&self, question: &Question) -> Plan {
-        self.with_basis(question, Plan::new)
+    async fn plan(&self, question: &Question) -> Plan {
+        Plan::new(self.basis(question, &self.profiles())).await
     }
 
     /// Asks the sources of a plan, and whoever else may help: once they are in, or have had half of the caller's time and a
@@ -161,36 +162,35 @@ impl Quotefold {
             let early = (question.timeout / 2).max(self.settings.server.timeout / 4);
             gathering.settle(question.arrived.monotonic + early).await;
             let time_left = gathering.time_left();
-            gathering.ask(self.second_round(plan, question, time_left));
+            gathering.ask(self.second_round(plan, question, time_left).await);
         }
         gathering.finish().await
     }
 
     /// Who else is asked, by what the board knows now of what was asked at first: what has landed since the question came is
     /// on it.
-    fn second_round(&self, plan: &mut Plan, question: &Question, time_left: Duration) -> Vec<Errand> {
+    async fn second_round(&self, plan: &mut Plan, question: &Question, time_left: Duration) -> Vec<Errand> {
         let now = self.clock.now();
         let known = plan.asked.iter().filter_map(|(source, symbol)| {
             let source = self.sources.get(*source)?.profile.name();
             Some(self.board.known(source, symbol, now.monotonic)?.outcome)
         });
         let known = known.collect();
-        let so_far = self.value(plan, known, question, now);
+        let so_far = self.value(plan, known, question, now).await;
         let rates = so_far.missing_rates();
-        let errands = self.with_basis(question, |basis| plan.grow(&so_far.wanting, &rates, basis));
+        let errands = plan.grow(&so_far.wanting, &rates, self.basis(question, &self.profiles())).await;
         // a call whose end nobody would see is spent for nothing
         let usual = |errand: &Errand| self.sources.get(errand.source).map(|source| source.record.usual_latency());
         let in_time = |errand: &Errand| usual(errand).is_some_and(|usual| usual.max(SHORTEST_CALL) <= time_left);
         errands.into_iter().map(|errand| if in_time(&errand) { errand } else { errand.without_calls() }).collect()
     }
 
-    fn value(&self, plan: &Plan, outcomes: Vec<Outcome>, question: &Question, now: Moment) -> Valuation {
-        valuation::value(plan, outcomes, question, &self.profiles(), &self.settings, now.wall)
+    async fn value(&self, plan: &Plan, outcomes: Vec<Outcome>, question: &Question, now: Moment) -> Valuation {
+        valuation::value(plan, outcomes, question, &self.profiles(), &self.settings, now.wall).await
     }
 
-    fn with_basis<T>(&self, question: &Question, make: impl FnOnce(Basis<'_>) -> T) -> T {
-        let (board, settings, now) = (self.board.as_ref(), &self.settings, self.clock.now());
-        make(Basis { question, board, sources: &self.profiles(), settings, now })
+    fn basis<'a>(&'a self, question: &'a Question, sources: &'a [&'a Profile]) -> Basis<'a> {
+        Basis { question, board: &self.board, sources, settings: &self.settings, now: self.clock.now() }
     }
 
     fn profiles(&self) -> Vec<&Profile> {
@@ -200,10 +200,11 @@ impl Quotefold {
     /// From when on the same question would make each source call again, as things are now. Failures are told of it.
     fn next_calls(&self, plan: &Plan, outcomes: &mut [Outcome], now: Moment) -> NextCalls {
         let askable: Vec<Instant> = self.sources.iter().map(|source| source.share.askable_at(now.monotonic)).collect();
+        let places = self.places();
         let mut next_calls = NextCalls::default();
         for outcome in outcomes {
             let name = &outcome.origin.source;
-            let Some(place) = self.sources.iter().position(|source| source.profile.name() == name) else { continue };
+            let Some(place) = places.get(name.as_str()).copied() else { continue };
             let known = self.board.known(name, &outcome.symbol, now.monotonic);
             let need = plan.needs.get(&(place, outcome.symbol.clone()));
             let due_at = known.zip(need).and_then(|(known, need)| known.due_at(*need));
@@ -218,14 +219,16 @@ impl Quotefold {
         // a rate that was asked for itself is counted once
         let is_asked = |rate: &&Price| valuation.prices.iter().any(|price| price.symbol == rate.symbol);
         let rates = valuation.rates.iter().map(Arc::as_ref).filter(|rate| !is_asked(rate));
+        let places = self.places();
         for judged in valuation.prices.iter().chain(rates).flat_map(|price| &price.quotes) {
-            if let Some(source) = self.source(&judged.outcome.origin.source) {
-                source.record.verdict(judged);
+            if let Some(place) = places.get(judged.outcome.origin.source.as_str()) {
+                self.sources[*place].record.verdict(judged);
             }
         }
     }
 
-    fn source(&self, name: &str) -> Option<&Arc<Source>> {
-        self.sources.iter().find(|source| source.profile.name() == name)
+    /// Where each source stands in the list of sources, by its name.
+    fn places(&self) -> HashMap<&str, usize> {
+        self.sources.iter().enumerate().map(|(place, source)| (source.profile.name(), place)).collect()
     }
 }

@@ -4,6 +4,7 @@
 //! follows from the order made here, never from luck.
 
 mod errands;
+mod memory;
 mod targets;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,6 +19,7 @@ use crate::settings::Settings;
 use crate::source::profile::Profile;
 use crate::source::share::Ask;
 use crate::symbol::{Class, Symbol};
+use memory::Memory;
 
 /// What is asked of whom, and what its answers are for.
 #[derive(Clone, Debug, Default)]
@@ -110,10 +112,11 @@ pub struct Basis<'a> {
 }
 
 impl Plan {
-    /// Makes the plan for a question.
-    pub fn new(basis: Basis<'_>) -> Self {
-        let targets = basis.targets(&BTreeSet::new());
-        let (errands, spares, needs) = basis.errands(&targets);
+    /// Makes the plan for a question. It waits for nothing, but lets other tasks have their turn on the way.
+    pub async fn new(basis: Basis<'_>) -> Self {
+        let memory = Memory::new(basis.board, basis.now.monotonic);
+        let targets = basis.targets(&BTreeSet::new(), &memory).await;
+        let (errands, spares, needs) = basis.errands(&targets, &memory).await;
         let asked = errands.iter().flat_map(Errand::pairs).collect();
         Plan { targets, errands, spares, asked, needs }
     }
@@ -131,11 +134,17 @@ impl Plan {
 
     /// What else is asked, now that the first round is in: the plan is made again with what the board knows now, with the
     /// rates that turned out to be needed beside those that were, and with reserves for the symbols that want a quorum.
-    pub fn grow(&mut self, wanting: &BTreeSet<Symbol>, rates: &BTreeSet<Symbol>, basis: Basis<'_>) -> Vec<Errand> {
+    pub async fn grow(
+        &mut self,
+        wanting: &BTreeSet<Symbol>,
+        rates: &BTreeSet<Symbol>,
+        basis: Basis<'_>,
+    ) -> Vec<Errand> {
         let conversions = self.targets.iter().filter(|target| target.purpose == Purpose::Conversion);
         let all = conversions.map(|target| target.symbol.clone()).chain(rates.iter().cloned()).collect();
-        self.targets = basis.targets(&all);
-        let (mut errands, spares, needs) = basis.errands(&self.targets);
+        let memory = Memory::new(basis.board, basis.now.monotonic);
+        self.targets = basis.targets(&all, &memory).await;
+        let (mut errands, spares, needs) = basis.errands(&self.targets, &memory).await;
         self.needs = needs;
         for errand in &mut errands {
             errand.leave_out(&self.asked);

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use tokio::task::yield_now;
 
 use crate::convert::convert;
 use crate::derive::derive;
@@ -44,8 +45,8 @@ struct Table<'a> {
     now: Timestamp,
 }
 
-/// Prices everything a plan is about.
-pub fn value(
+/// Prices everything a plan is about. It waits for nothing, but lets other tasks have their turn between two prices.
+pub async fn value(
     plan: &Plan,
     outcomes: Vec<Outcome>,
     question: &Question,
@@ -56,12 +57,11 @@ pub fn value(
     let by_name = |outcome: Outcome| ((outcome.origin.source.clone(), outcome.symbol.clone()), outcome);
     let said = outcomes.into_iter().map(by_name).collect();
     let table = Table { question, settings, sources, said, now };
-    let of = |purpose| plan.targets.iter().filter(move |target| target.purpose == purpose);
     let by_symbol =
         |rates: Vec<Price>| -> Rates { rates.into_iter().map(|rate| (rate.symbol.clone(), Arc::new(rate))).collect() };
-    let rates = by_symbol(of(Purpose::Rate).map(|target| table.price(target, &BTreeMap::new())).collect());
-    let conversions = by_symbol(of(Purpose::Conversion).map(|target| table.price(target, &rates)).collect());
-    let asked: Vec<Price> = of(Purpose::Asked).map(|target| table.price(target, &rates)).collect();
+    let rates = by_symbol(table.price_all(plan, Purpose::Rate, &Rates::new()).await);
+    let conversions = by_symbol(table.price_all(plan, Purpose::Conversion, &rates).await);
+    let asked = table.price_all(plan, Purpose::Asked, &rates).await;
     let wanting = wanting(plan, &asked, &conversions, &rates, question.currency.as_ref());
     let convert = |price: Price| match &question.currency {
         Some(to) => convert(price, to, |symbol| conversions.get(symbol).cloned()),
@@ -117,6 +117,17 @@ fn wants_quorum(price: &Price) -> bool {
 }
 
 impl Table<'_> {
+    /// The prices of all targets with a purpose, in their order.
+    async fn price_all(&self, plan: &Plan, purpose: Purpose, rates: &Rates) -> Vec<Price> {
+        let mut prices = Vec::new();
+        for target in plan.targets.iter().filter(|target| target.purpose == purpose) {
+            prices.push(self.price(target, rates));
+            // a long question must not keep a thread from everything else
+            yield_now().await;
+        }
+        prices
+    }
+
     /// One target's price; `rates` are there for the quotes that must be derived.
     fn price(&self, target: &Target, rates: &Rates) -> Price {
         let symbol = &target.symbol;

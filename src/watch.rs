@@ -65,7 +65,7 @@ pub async fn run(service: Arc<Quotefold>, mut chance: fastrand::Rng, end: impl F
     if settings.watch.symbols.is_empty() {
         return;
     }
-    announce(&service);
+    announce(&service).await;
     let mut parts = JoinSet::new();
     for part in settings.watch.symbols.chunks(settings.server.max_symbols) {
         parts.spawn(keep_fresh(Arc::clone(&service), part.to_vec(), chance.fork()));
@@ -98,9 +98,9 @@ pub fn jittered(every: Duration, chance: &mut fastrand::Rng) -> Duration {
     every * chance.u32(900..=1100) / 1000
 }
 
-fn announce(service: &Quotefold) {
+async fn announce(service: &Quotefold) {
     let watch = &service.settings.watch;
-    let plan = service.plan(&question(service, watch.symbols.clone(), Instant::now()));
+    let plan = service.plan(&question(service, watch.symbols.clone(), Instant::now())).await;
     let can = |source: &usize| service.sources.get(*source).map(|source| source.profile.settings.role);
     let nobody = plan.targets.iter().filter(|target| {
         let mut roles = target.ways.iter().filter_map(|way| can(&way.source));

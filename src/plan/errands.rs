@@ -2,15 +2,19 @@
 
 mod rank;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::task::yield_now;
 use tokio::time::Instant;
 
+use super::memory::{Memory, Recalled};
 use super::{Basis, Errand, Purpose, Spare, Target, Way, is_usable};
 use crate::board::{Known, Need};
 use crate::question::Patience;
 use crate::quote::Role;
+use crate::route::Route;
 use crate::settings::source::Cost;
 use crate::source::backoff::SOONEST_AGAIN;
 use crate::source::profile::Profile;
@@ -21,8 +25,8 @@ use rank::{Prospect, Rank};
 /// How fresh what each source is asked for must be.
 type Needs = BTreeMap<(usize, Symbol), Need>;
 
-/// What the board knows of what the sources would be asked, by symbol and source.
-type Memory = BTreeMap<Symbol, BTreeMap<String, Known>>;
+/// What the board knows of each symbol that a source would be asked for.
+type Recollections<'t> = HashMap<&'t Symbol, Arc<Recalled>>;
 
 /// Something a source must be asked for.
 struct Due {
@@ -40,59 +44,82 @@ struct Wanted<'t> {
     asked: &'t Symbol,
     targets: BTreeSet<&'t Symbol>,
     /// How far each of its targets is from a price.
-    prospects: Vec<Prospect<'t>>,
+    prospects: Vec<&'t Prospect<'t>>,
     /// Whether the sources that are asked anyway are too few for a quorum.
     needs_reserves: bool,
     /// How long a quote may be spared at most, whatever its own class says.
     refresh_after: Option<Duration>,
 }
 
+/// All that one source would be asked for.
+#[derive(Default)]
+struct Wants<'t> {
+    wanted: Vec<Wanted<'t>>,
+    /// Where each symbol stands among these.
+    places: HashMap<&'t Symbol, usize>,
+    /// The routes that the source has denied.
+    denied: Vec<&'t Route>,
+}
+
 impl Basis<'_> {
     /// What each source is asked for these targets, and what reserves could be asked.
-    pub(super) fn errands(self, targets: &[Target]) -> (Vec<Errand>, Vec<Spare>, Needs) {
-        let ways = || targets.iter().flat_map(|target| &target.ways);
-        let routes = ways().flat_map(|way| way.denied.iter().chain([&way.route]));
-        let memory: Memory =
-            routes.map(|route| (route.asked.clone(), self.board.recall(&route.asked, self.now.monotonic))).collect();
-        let mut wanted: BTreeMap<usize, Vec<Wanted<'_>>> = BTreeMap::new();
-        for target in targets {
-            let (prospect, needs_reserves) = (self.prospect(target, &memory), self.needs_reserves(target));
-            let refresh_after = self.quickest_user(target, targets);
-            for Way { source, route, .. } in &target.ways {
-                let all = wanted.entry(*source).or_default();
-                match all.iter_mut().find(|one| *one.asked == route.asked) {
-                    Some(known) => {
-                        known.targets.insert(&target.symbol);
-                        known.prospects.push(prospect.clone());
-                        known.needs_reserves |= needs_reserves;
-                        known.refresh_after = known.refresh_after.into_iter().chain(refresh_after).min();
-                    }
-                    None => {
-                        let targets = BTreeSet::from([&target.symbol]);
-                        let prospects = vec![prospect.clone()];
-                        all.push(Wanted { asked: &route.asked, targets, prospects, needs_reserves, refresh_after });
-                    }
-                }
-            }
+    pub(super) async fn errands(self, targets: &[Target], memory: &Memory<'_>) -> (Vec<Errand>, Vec<Spare>, Needs) {
+        let routes =
+            targets.iter().flat_map(|target| &target.ways).flat_map(|way| way.denied.iter().chain([&way.route]));
+        let mut recalled = Recollections::new();
+        for route in routes {
+            recalled.entry(&route.asked).or_insert_with(|| memory.of(&route.asked));
         }
+        let prospects: Vec<Prospect<'_>> = targets.iter().map(|target| self.prospect(target, &recalled)).collect();
         let (mut errands, mut spares, mut needs) = (Vec::new(), Vec::new(), Needs::new());
-        for (source, wanted) in wanted {
+        for (source, Wants { wanted, denied, .. }) in self.wants(targets, &prospects) {
             let Some(profile) = self.sources.get(source) else { continue };
             for one in &wanted {
                 needs.insert((source, one.asked.clone()), self.need(profile, one.asked, one.refresh_after));
             }
-            let mut errand = self.errand(source, profile, &wanted, &memory, &mut spares);
+            let mut errand = self.errand(source, profile, &wanted, &recalled, &mut spares);
             // what was denied is shown where nothing else comes of the source
-            let denied = ways().filter(|way| way.source == source).filter_map(|way| way.denied.as_ref());
             for route in denied {
                 needs.insert((source, route.asked.clone()), self.need(profile, &route.asked, None));
-                errand.settled.extend(known(&memory, profile, &route.asked).map(|denied| denied.outcome.clone()));
+                errand.settled.extend(known(&recalled, profile, &route.asked).map(|denied| denied.outcome.clone()));
             }
             if !errand.ask.due.is_empty() || !errand.settled.is_empty() {
                 errands.push(errand);
             }
+            yield_now().await;
         }
         (errands, spares, needs)
+    }
+
+    /// What each source would be asked for, each symbol once, in the order of the targets.
+    fn wants<'t>(self, targets: &'t [Target], prospects: &'t [Prospect<'t>]) -> BTreeMap<usize, Wants<'t>> {
+        let quickest = self.quickest_users(targets);
+        let mut wants: BTreeMap<usize, Wants<'t>> = BTreeMap::new();
+        for (target, prospect) in targets.iter().zip(prospects) {
+            let needs_reserves = self.needs_reserves(target);
+            let refresh_after = quickest.get(&target.symbol).copied().filter(|_| target.purpose == Purpose::Rate);
+            for Way { source, route, denied } in &target.ways {
+                let wants = wants.entry(*source).or_default();
+                wants.denied.extend(denied);
+                let place = *wants.places.entry(&route.asked).or_insert(wants.wanted.len());
+                match wants.wanted.get_mut(place) {
+                    Some(known) => {
+                        known.targets.insert(&target.symbol);
+                        known.prospects.push(prospect);
+                        known.needs_reserves |= needs_reserves;
+                        known.refresh_after = known.refresh_after.into_iter().chain(refresh_after).min();
+                    }
+                    None => wants.wanted.push(Wanted {
+                        asked: &route.asked,
+                        targets: BTreeSet::from([&target.symbol]),
+                        prospects: vec![prospect],
+                        needs_reserves,
+                        refresh_after,
+                    }),
+                }
+            }
+        }
+        wants
     }
 
     /// What a source is asked.
@@ -105,13 +132,13 @@ impl Basis<'_> {
         index: usize,
         source: &Profile,
         wanted: &[Wanted<'_>],
-        memory: &Memory,
+        recalled: &Recollections<'_>,
         spares: &mut Vec<Spare>,
     ) -> Errand {
         let (mut due, mut young, mut settled) = (Vec::new(), Vec::new(), Vec::new());
         let is_reserve = source.settings.role == Role::Reserve;
         for (place, one) in wanted.iter().enumerate() {
-            let known = known(memory, source, one.asked);
+            let known = known(recalled, source, one.asked);
             let need = self.need(source, one.asked, one.refresh_after);
             let answered = known.and_then(|known| known.answered);
             match known.filter(|known| known.is_settled(need, self.now.monotonic)) {
@@ -164,7 +191,7 @@ impl Basis<'_> {
     }
 
     /// How far a target is from a price: who has quoted it, and who could.
-    fn prospect<'t>(self, target: &Target, memory: &Memory) -> Prospect<'t>
+    fn prospect<'t>(self, target: &Target, recalled: &Recollections<'_>) -> Prospect<'t>
     where
         Self: 't,
     {
@@ -175,7 +202,7 @@ impl Basis<'_> {
             let Some(source) = self.sources.get(*source) else { continue };
             let account = source.settings.account.as_str();
             covering.insert(account);
-            let quote = known(memory, source, &route.asked).and_then(|known| known.outcome.quote.as_ref());
+            let quote = known(recalled, source, &route.asked).and_then(|known| known.outcome.quote.as_ref());
             let is_fresh = |quote| is_usable(quote, &source.origin(class), set.usable_for, self.now);
             // references alone make no quorum that could be relied on
             if source.settings.role != Role::Reference && quote.is_some_and(is_fresh) {
@@ -185,15 +212,19 @@ impl Basis<'_> {
         Prospect { quoted, covering, required: set.required, converts: target.purpose == Purpose::Conversion }
     }
 
-    /// A rate is renewed as often as the quickest of the prices that need it: a quote is as old as its oldest part.
-    fn quickest_user(self, rate: &Target, targets: &[Target]) -> Option<Duration> {
-        let uses = |target: &&Target| {
-            let rates = || target.ways.iter().flat_map(|way| &way.route.rates);
-            rate.purpose == Purpose::Rate && rates().any(|used| used.symbol == rate.symbol)
-        };
-        let class = |target: &Target| self.settings.of_class(self.settings.class(&target.symbol));
-        let asked = self.question.refresh_after;
-        targets.iter().filter(uses).map(|target| class(target).refresh_after(asked)).min()
+    /// How often each rate is renewed: as often as the quickest of the prices that need it, for a quote is as old as its oldest
+    /// part.
+    fn quickest_users(self, targets: &[Target]) -> HashMap<&Symbol, Duration> {
+        let mut quickest: HashMap<&Symbol, Duration> = HashMap::new();
+        for target in targets {
+            let class = self.settings.of_class(self.settings.class(&target.symbol));
+            let refresh_after = class.refresh_after(self.question.refresh_after);
+            for rate in target.ways.iter().flat_map(|way| &way.route.rates) {
+                let so_far = quickest.entry(&rate.symbol).or_insert(refresh_after);
+                *so_far = refresh_after.min(*so_far);
+            }
+        }
+        quickest
     }
 
     /// Whether no quorum can come about without reserves: waiting for the others to fall short would be for nothing. Whether
@@ -209,6 +240,6 @@ impl Basis<'_> {
     }
 }
 
-fn known<'m>(memory: &'m Memory, source: &Profile, symbol: &Symbol) -> Option<&'m Known> {
-    memory.get(symbol)?.get(source.name())
+fn known<'m>(recalled: &'m Recollections<'_>, source: &Profile, symbol: &Symbol) -> Option<&'m Known> {
+    recalled.get(symbol)?.get(source.name())
 }

@@ -2,6 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use tokio::task::yield_now;
+
+use super::memory::Memory;
 use super::{Basis, Purpose, Target, Way};
 use crate::quote::Role;
 use crate::route::Route;
@@ -11,15 +14,19 @@ use crate::symbol::{Class, Currency, Symbol};
 impl Basis<'_> {
     /// Everything that must be priced: what was asked for, the rates that its conversion will need or is known to need, and
     /// the rates that derived quotes of all these need.
-    pub(super) fn targets(self, rates: &BTreeSet<Symbol>) -> Vec<Target> {
-        let asked = self.question.symbols.iter();
-        let mut targets: Vec<Target> = asked.map(|symbol| self.target(symbol, Purpose::Asked)).collect();
+    pub(super) async fn targets(self, rates: &BTreeSet<Symbol>, memory: &Memory<'_>) -> Vec<Target> {
+        let mut targets = Vec::with_capacity(self.question.symbols.len());
+        for symbol in &self.question.symbols {
+            targets.push(self.target(symbol, Purpose::Asked, memory));
+            // a long question must not keep a thread from everything else
+            yield_now().await;
+        }
         let allowed = self.question.symbols.iter().filter(|symbol| self.settings.allows(symbol));
-        let mut conversions: BTreeSet<Symbol> = allowed.filter_map(|symbol| self.conversion(symbol)).collect();
+        let mut conversions: BTreeSet<Symbol> = allowed.filter_map(|symbol| self.conversion(symbol, memory)).collect();
         conversions.extend(rates.iter().cloned());
-        targets.extend(conversions.iter().map(|symbol| self.target(symbol, Purpose::Conversion)));
+        targets.extend(conversions.iter().map(|symbol| self.target(symbol, Purpose::Conversion, memory)));
         let needed: BTreeSet<Symbol> = rates_of(&targets).collect();
-        targets.extend(needed.iter().map(|symbol| self.target(symbol, Purpose::Rate)));
+        targets.extend(needed.iter().map(|symbol| self.target(symbol, Purpose::Rate, memory)));
         Self::leave_out_hopeless(&mut targets);
         targets
     }
@@ -47,24 +54,25 @@ impl Basis<'_> {
     }
 
     /// What turns a symbol's price into the caller's currency, if one is asked for and the symbol is not in it already.
-    fn conversion(self, symbol: &Symbol) -> Option<Symbol> {
+    fn conversion(self, symbol: &Symbol, memory: &Memory<'_>) -> Option<Symbol> {
         let to = self.question.currency.as_ref()?;
-        let (rate, _) = Symbol::market_pair(self.expected_currency(symbol)?.as_str(), to.as_str())?;
+        let (rate, _) = Symbol::market_pair(self.expected_currency(symbol, memory)?.as_str(), to.as_str())?;
         Some(rate)
     }
 
     /// The currency a symbol's price will probably be in: what its spelling says or is set, what most sources stated last,
     /// what is usual where it is listed. Points are in none. What the price is in is settled by the fold alone.
-    fn expected_currency(self, symbol: &Symbol) -> Option<Currency> {
+    fn expected_currency(self, symbol: &Symbol, memory: &Memory<'_>) -> Option<Currency> {
         let rule = self.settings.rule(symbol, None);
         if rule.in_points {
             return None;
         }
         let most_stated = || {
             let mut counts: BTreeMap<Currency, usize> = BTreeMap::new();
-            for known in self.board.recall(symbol, self.now.monotonic).into_values() {
-                if let Some(currency) = known.outcome.quote.and_then(|quote| quote.currency.filter(Currency::is_code)) {
-                    *counts.entry(currency).or_default() += 1;
+            for known in memory.of(symbol).values() {
+                let stated = known.outcome.quote.as_ref().and_then(|quote| quote.currency.as_ref());
+                if let Some(currency) = stated.filter(|currency| currency.is_code()) {
+                    *counts.entry(currency.clone()).or_default() += 1;
                 }
             }
             counts.into_iter().max_by_key(|(_, count)| *count).map(|(currency, _)| currency)
@@ -72,7 +80,7 @@ impl Basis<'_> {
         symbol.pair_currency().or(rule.currency).or_else(most_stated).or_else(|| symbol.usual_currency())
     }
 
-    fn target(self, symbol: &Symbol, purpose: Purpose) -> Target {
+    fn target(self, symbol: &Symbol, purpose: Purpose, memory: &Memory<'_>) -> Target {
         // what may not be asked for costs no call. A rate to a currency does, but no scarce one
         let is_allowed = self.settings.allows(symbol);
         let is_open =
@@ -80,8 +88,8 @@ impl Basis<'_> {
         let way = |(index, source): (usize, &&Profile)| {
             let (route, denied) = match purpose {
                 Purpose::Rate => (Route::leg(source, symbol, self.settings)?, None),
-                Purpose::Asked => self.route(source, symbol)?,
-                Purpose::Conversion => self.conversion_route(source, symbol)?,
+                Purpose::Asked => self.route(source, symbol, memory)?,
+                Purpose::Conversion => self.conversion_route(source, symbol, memory)?,
             };
             Some(Way { source: index, route, denied })
         };
@@ -92,9 +100,9 @@ impl Basis<'_> {
 
     /// How a source prices a symbol. Money that it has just denied to quote one way it may quote another; then the way it
     /// denied comes second.
-    fn route(self, source: &Profile, symbol: &Symbol) -> Option<(Route, Option<Route>)> {
+    fn route(self, source: &Profile, symbol: &Symbol, memory: &Memory<'_>) -> Option<(Route, Option<Route>)> {
         let route = Route::find(source, symbol, self.settings)?;
-        if self.settings.class(symbol) != Class::Fx || !self.denies(source, &route.asked) {
+        if self.settings.class(symbol) != Class::Fx || !memory.is_denied_by(source, &route.asked) {
             return Some((route, None));
         }
         let mut others = [Route::derived(source, symbol, self.settings), Route::turned(source, symbol, self.settings)];
@@ -102,7 +110,7 @@ impl Basis<'_> {
         if symbol.is_turned() {
             others.reverse();
         }
-        let other = others.into_iter().flatten().find(|other| !self.denies(source, &other.asked));
+        let other = others.into_iter().flatten().find(|other| !memory.is_denied_by(source, &other.asked));
         Some(match other {
             Some(other) => (other, Some(route)),
             None => (route, None),
@@ -110,16 +118,15 @@ impl Basis<'_> {
     }
 
     /// How a source prices what turns prices into the caller's currency: a coin that is called like it is not that.
-    fn conversion_route(self, source: &Profile, symbol: &Symbol) -> Option<(Route, Option<Route>)> {
+    fn conversion_route(
+        self,
+        source: &Profile,
+        symbol: &Symbol,
+        memory: &Memory<'_>,
+    ) -> Option<(Route, Option<Route>)> {
         let is_money = |(route, _): &(Route, Option<Route>)| source.settings.has_moneys_of(&route.asked);
         let derived = || Some((Route::derived(source, symbol, self.settings)?, None));
-        self.route(source, symbol).filter(is_money).or_else(derived)
-    }
-
-    /// Whether a source has lately said that it has no such symbol.
-    fn denies(self, source: &Profile, symbol: &Symbol) -> bool {
-        let known = self.board.known(source.name(), symbol, self.now.monotonic);
-        known.is_some_and(|known| known.outcome.denies_symbol() && known.is_denied(self.now.monotonic))
+        self.route(source, symbol, memory).filter(is_money).or_else(derived)
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rust_decimal::Decimal;
 
 use super::*;
-use crate::board::{Board, Fault, InARow, Landing, Stands};
+use crate::board::{Board, Fault, InARow, Landing, RECALLED, Stands};
 use crate::clock::Clock;
 use crate::question::Bounds;
 use crate::settings::load::{LoadOptions, load};
@@ -81,7 +81,7 @@ impl World {
         self.land(source, symbol, Landing::Quote(quote));
     }
 
-    fn plan(&self, query: &str) -> Plan {
+    async fn plan(&self, query: &str) -> Plan {
         let bounds = Bounds {
             max_symbols: 100,
             timeout: Duration::from_secs(2),
@@ -92,6 +92,7 @@ impl World {
         let question = Question::parse(query, &bounds, now).unwrap();
         let sources: Vec<&Profile> = self.sources.iter().collect();
         Plan::new(Basis { question: &question, board: &self.board, sources: &sources, settings: &self.settings, now })
+            .await
     }
 }
 
@@ -101,10 +102,10 @@ fn due(errand: &Errand) -> Vec<&str> {
 
 #[tokio::test(start_paused = true)]
 async fn a_source_is_asked_for_what_it_covers_and_nothing_else() {
-    let plan = World::new().plan("symbols=AAPL,BTC-USD,BTC-EUR,EUR-USD");
+    let plan = World::new().plan("symbols=AAPL,BTC-USD,BTC-EUR,EUR-USD").await;
     assert_eq!(plan.errands.iter().map(due).collect::<Vec<_>>(), [vec!["AAPL"], vec!["BTC-USD", "AAPL"]]);
-    assert_eq!(World::new().plan("symbols=AAPL&sources=beta").errands.len(), 1);
-    assert!(World::new().plan("symbols=EUR-USD").errands.is_empty());
+    assert_eq!(World::new().plan("symbols=AAPL&sources=beta").await.errands.len(), 1);
+    assert!(World::new().plan("symbols=EUR-USD").await.errands.is_empty());
 }
 
 #[tokio::test(start_paused = true)]
@@ -117,10 +118,10 @@ async fn those_short_of_a_quorum_come_first_then_the_longest_unanswered_then_the
     world.quote(0, "C");
     world.quote(1, "C");
     tokio::time::advance(Duration::from_secs(61)).await;
-    let plan = world.plan("symbols=C,A,D,Z,Y");
+    let plan = world.plan("symbols=C,A,D,Z,Y").await;
     assert_eq!(due(&plan.errands[0]), ["Z", "Y", "D", "A", "C"]);
     // for a caller who leaves beta out, C is as short of a quorum as A
-    let plan = world.plan("symbols=C,A,D,Z,Y&sources=alpha");
+    let plan = world.plan("symbols=C,A,D,Z,Y&sources=alpha").await;
     assert_eq!(due(&plan.errands[0]), ["Z", "Y", "D", "C", "A"]);
 }
 
@@ -131,7 +132,7 @@ async fn what_is_young_is_not_asked_again_but_may_ride_along_the_oldest_first() 
     tokio::time::advance(Duration::from_secs(1)).await;
     world.quote(0, "B");
     world.deny(0, "NOPE");
-    let plan = world.plan("symbols=B,NOPE,A,C");
+    let plan = world.plan("symbols=B,NOPE,A,C").await;
     let errand = &plan.errands[0];
     assert_eq!(due(errand), ["C"]);
     // an unknown symbol never rides: it could take the others down
@@ -147,18 +148,18 @@ async fn no_caller_gets_below_a_floor_and_a_known_unknown_is_checked_last_and_on
         world.deny(source, "NOPE");
     }
     tokio::time::advance(Duration::from_millis(4_999)).await;
-    let plan = world.plan("symbols=NOPE,A&refresh_after=0s");
+    let plan = world.plan("symbols=NOPE,A&refresh_after=0s").await;
     // beta's own floor is ten minutes
     assert_eq!(plan.errands.iter().map(due).collect::<Vec<_>>(), [vec!["A"], vec![]]);
     tokio::time::advance(Duration::from_millis(1)).await;
-    let plan = world.plan("symbols=NOPE,A&refresh_after=0s");
+    let plan = world.plan("symbols=NOPE,A&refresh_after=0s").await;
     // which is no reason to believe for long that it does not have something
     assert_eq!(plan.errands.iter().map(due).collect::<Vec<_>>(), [vec!["A", "NOPE"], vec!["NOPE"]]);
     for query in ["symbols=NOPE,A&refresh_after=1ms", "symbols=NOPE,A&max_age=1ms"] {
-        assert_eq!(world.plan(query).errands.iter().map(due).collect::<Vec<_>>(), [vec!["A"], vec![]], "{query}");
+        assert_eq!(world.plan(query).await.errands.iter().map(due).collect::<Vec<_>>(), [vec!["A"], vec![]], "{query}");
     }
     tokio::time::advance(Duration::from_secs(3600)).await;
-    let plan = world.plan("symbols=NOPE,A");
+    let plan = world.plan("symbols=NOPE,A").await;
     assert_eq!(due(&plan.errands[1]).len(), 2, "it is no longer believed");
 }
 
@@ -169,29 +170,29 @@ async fn a_known_unknown_is_not_checked_where_calls_are_dear_nor_below_the_floor
         let world = World::with(&format!("{SETTINGS}{key}\n{SISTER}"));
         world.deny(1, "NOPE");
         tokio::time::advance(Duration::from_secs(60)).await;
-        let plan = world.plan("symbols=NOPE&refresh_after=0s&sources=beta");
+        let plan = world.plan("symbols=NOPE&refresh_after=0s&sources=beta").await;
         assert!(plan.errands.iter().all(|errand| due(errand).is_empty()), "{key}");
     }
     let world = World::with(&format!("[freshness]\nrefresh_floor = \"20s\"\n{SETTINGS}"));
     world.deny(0, "NOPE");
     tokio::time::advance(Duration::from_millis(19_999)).await;
-    assert!(due(&world.plan("symbols=NOPE&refresh_after=0s").errands[0]).is_empty());
+    assert!(due(&world.plan("symbols=NOPE&refresh_after=0s").await.errands[0]).is_empty());
     tokio::time::advance(Duration::from_millis(1)).await;
-    assert_eq!(due(&world.plan("symbols=NOPE&refresh_after=0s").errands[0]), ["NOPE"]);
+    assert_eq!(due(&world.plan("symbols=NOPE&refresh_after=0s").await.errands[0]), ["NOPE"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_floor_of_a_daily_file_holds_for_quotes_and_not_for_what_went_wrong() {
     let world = World::new();
-    let due_of_beta = || world.plan("symbols=A&refresh_after=0s&sources=beta").errands[0].ask.due.len();
+    let due_of_beta = async || world.plan("symbols=A&refresh_after=0s&sources=beta").await.errands[0].ask.due.len();
     world.fail(1, "A", SourceError::Malformed(String::new()), Stands::WithSource);
-    assert_eq!(due_of_beta(), 1, "whether it may be asked is the source's matter");
+    assert_eq!(due_of_beta().await, 1, "whether it may be asked is the source's matter");
     // what the file does not hold is looked for as often as the class says, however impatient the caller
     world.fail(1, "A", SourceError::Missing(String::new()), Stands::LikeQuote);
     tokio::time::advance(Duration::from_secs(59)).await;
-    assert_eq!(due_of_beta(), 0);
+    assert_eq!(due_of_beta().await, 0);
     tokio::time::advance(Duration::from_secs(1)).await;
-    assert_eq!(due_of_beta(), 1);
+    assert_eq!(due_of_beta().await, 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -200,9 +201,12 @@ async fn a_quote_older_than_the_caller_would_use_is_asked_for_anew() {
     world.quote(0, "A");
     world.quote(1, "A");
     tokio::time::advance(Duration::from_secs(3)).await;
-    assert!(world.plan("symbols=A&max_age=10s").errands.iter().all(|errand| due(errand).is_empty()));
+    assert!(world.plan("symbols=A&max_age=10s").await.errands.iter().all(|errand| due(errand).is_empty()));
     // beta's own floor is ten minutes
-    assert_eq!(world.plan("symbols=A&max_age=2s").errands.iter().map(due).collect::<Vec<_>>(), [vec!["A"], vec![]]);
+    assert_eq!(
+        world.plan("symbols=A&max_age=2s").await.errands.iter().map(due).collect::<Vec<_>>(),
+        [vec!["A"], vec![]]
+    );
 }
 
 /// Sources that differ in what they cover and in what a symbol costs there.
@@ -243,21 +247,21 @@ fn due_at<'p>(world: &World, plan: &'p Plan, source: &str) -> Vec<&'p str> {
 #[tokio::test(start_paused = true)]
 async fn the_rate_to_the_callers_currency_comes_before_all_that_wait_for_it() {
     let world = World::with(SCARCE);
-    let plan = world.plan("symbols=BTC-USD,ETH-USD&currency=EUR");
+    let plan = world.plan("symbols=BTC-USD,ETH-USD&currency=EUR").await;
     assert_eq!(due_at(&world, &plan, "market"), ["EUR-USD", "BTC-USD", "ETH-USD"]);
     // not where nothing has to be converted
-    let plan = world.plan("symbols=BTC-USD,ETH-USD&currency=USD");
+    let plan = world.plan("symbols=BTC-USD,ETH-USD&currency=USD").await;
     assert_eq!(due_at(&world, &plan, "market"), ["BTC-USD", "ETH-USD"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_rate_that_enough_others_can_give_takes_no_unit_that_only_this_source_can_make_a_price_of() {
     let world = World::with(SCARCE);
-    let plan = world.plan("symbols=AAPL,VOD.L&currency=EUR");
+    let plan = world.plan("symbols=AAPL,VOD.L&currency=EUR").await;
     // market and central can both give the rates; of a listing abroad there is no other source, of AAPL there is one
     assert_eq!(due_at(&world, &plan, "bourse"), ["VOD.L", "AAPL", "EUR-GBP", "EUR-USD", "GBP-USD"]);
     // without them, the rates come first there too
-    let plan = world.plan("symbols=AAPL,VOD.L&currency=EUR&sources=bourse,york");
+    let plan = world.plan("symbols=AAPL,VOD.L&currency=EUR&sources=bourse,york").await;
     assert_eq!(due_at(&world, &plan, "bourse"), ["EUR-GBP", "EUR-USD", "VOD.L", "AAPL"]);
 }
 
@@ -266,10 +270,10 @@ async fn a_unit_goes_where_it_makes_a_quorum_whole() {
     let world = World::with(SCARCE);
     let york = world.sources.iter().position(|source| source.name() == "york").unwrap();
     world.quote(york, "MSFT");
-    let plan = world.plan("symbols=AAPL,KO,MSFT");
+    let plan = world.plan("symbols=AAPL,KO,MSFT").await;
     assert_eq!(due_at(&world, &plan, "bourse"), ["MSFT", "AAPL", "KO"]);
     // of a listing abroad there is no other price
-    let plan = world.plan("symbols=AAPL,MSFT,VOD.L");
+    let plan = world.plan("symbols=AAPL,MSFT,VOD.L").await;
     assert_eq!(due_at(&world, &plan, "bourse"), ["VOD.L", "MSFT", "AAPL"]);
 }
 
@@ -281,6 +285,46 @@ async fn what_was_refused_before_comes_before_what_was_not() {
     let error = SourceError::Throttled { limit: "8/min".to_owned(), retry_after: Duration::from_secs(5) };
     world.land(bourse, "KO", Landing::Refusal(error, world.clock.now().monotonic + Duration::from_secs(5)));
     tokio::time::advance(Duration::from_secs(5)).await;
-    let plan = world.plan("symbols=AAPL,MSFT,KO");
+    let plan = world.plan("symbols=AAPL,MSFT,KO").await;
     assert_eq!(due_at(&world, &plan, "bourse"), ["KO", "MSFT", "AAPL"]);
+}
+
+/// Sources that trade against tethers and dollars, and one that has only money.
+fn many_sources(count: usize) -> String {
+    let source = |number: usize| {
+        let currencies = if number.is_multiple_of(2) { "[\"USDT\", \"EUR\"]" } else { "[\"USD\", \"USDT\"]" };
+        format!(
+            "[sources.s{number}]\nclasses = [\"crypto\", \"fx\"]\ncurrencies = {currencies}\n\
+             url = \"http://127.0.0.1:1/{{symbols}}\"\nbatch = 20\njq = \".\"\n"
+        )
+    };
+    (0..count).map(source).collect()
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn the_board_is_asked_once_for_each_symbol_however_many_sources_and_ways_there_are(
+        symbols in 1_usize..40,
+        sources in 1_usize..12,
+        quoted in 0_usize..3,
+        currency in proptest::bool::ANY,
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().start_paused(true).build().unwrap();
+        runtime.block_on(async {
+            let world = World::with(&many_sources(sources));
+            let names: Vec<String> = (0..symbols).map(|number| format!("COIN{number}-USD")).collect();
+            for name in &names {
+                (0..quoted.min(sources)).for_each(|source| world.quote(source, name));
+            }
+            RECALLED.take();
+            let query = format!("symbols={}{}", names.join(","), if currency { "&currency=CHF" } else { "" });
+            let plan = world.plan(&query).await;
+            let recalled = RECALLED.take();
+            let distinct: BTreeSet<&Symbol> = recalled.iter().collect();
+            assert!(recalled.len() == distinct.len(), "asked for more than once: {recalled:?}");
+            assert!(plan.asked.iter().chain(plan.needs.keys()).all(|(_, symbol)| distinct.contains(symbol)));
+        });
+    }
 }

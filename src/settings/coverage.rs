@@ -53,7 +53,11 @@ impl Settings {
     /// Why no source that is on covers a symbol, and what would: one sentence. `None` if one does.
     pub fn would_cover(&self, symbol: &Symbol) -> Option<String> {
         let class = self.class(symbol);
-        if self.sources.iter().any(|source| source.covers(symbol, class)) {
+        let covers = |source: &SourceSettings| {
+            let spelling = self.spellings.get(&source.name);
+            source.means(symbol) && spelling.is_some_and(|spelling| spelling.covers(symbol, class))
+        };
+        if self.sources.iter().any(covers) {
             return None;
         }
         let kind = kind(symbol, class);
@@ -91,16 +95,18 @@ impl Settings {
     /// come first, and of these the ones without a key.
     pub fn one_more(&self, symbol: &Symbol) -> Option<String> {
         let class = self.class(symbol);
-        let mut able: Vec<&OffSource> = self.offered().into_iter().filter(|off| off.covers(symbol, class)).collect();
-        able.sort_by_key(|off| (off.source.unofficial, off.source.role == Role::Reference, off.source.key_from.len()));
-        able.first().map(|off| format!("{} would help: {}", off.source.name, off.switch_on))
+        let mut offered = self.offered();
+        offered
+            .sort_by_key(|off| (off.source.unofficial, off.source.role == Role::Reference, off.source.key_from.len()));
+        let able = offered.into_iter().find(|off| off.covers(symbol, class))?;
+        Some(format!("{} would help: {}", able.source.name, able.switch_on))
     }
 
     /// Which sources that are on have a pair under a name that they cannot be asked for, and what to do: half a sentence.
     fn unnamed(&self, symbol: &Symbol, class: Class) -> Option<String> {
         let said = |source: &SourceSettings| {
             let name = &source.name;
-            Some(match Spelling::new(source).ok()?.lacks_only_a_name(symbol, class)? {
+            Some(match self.spellings.get(name)?.lacks_only_a_name(symbol, class)? {
                 Unnamed::NoId(base) => format!(
                     "{name} has no id for {base}; [sources.{name}.ids] {base} = \"…\" gives it the one that {name} has"
                 ),

@@ -111,6 +111,7 @@ pub fn load(options: &LoadOptions) -> Result<Settings, ConfigErrors> {
         state: file.state.resolve(),
         watch: file.watch.resolve(watched(&file, &mut report)),
         log: file.log.resolve(),
+        spellings: super::spellings(&on),
         sources: on,
         off,
         read: distinct(read),

@@ -54,6 +54,8 @@ pub struct Settings {
     pub off: Vec<OffSource>,
     /// What was read, for people: files, variables.
     pub read: Vec<String>,
+    /// How each source spells symbols, by its name; read once, because a request may be about any number of symbols.
+    pub(crate) spellings: BTreeMap<String, Arc<Spelling>>,
 }
 
 /// The service itself.
@@ -197,6 +199,12 @@ impl OffSource {
     fn covers(&self, symbol: &Symbol, class: Class) -> bool {
         self.source.means(symbol) && self.spelling.as_ref().is_some_and(|spelling| spelling.covers(symbol, class))
     }
+}
+
+/// How sources spell symbols, by their names. A source whose description cannot be understood is left out.
+fn spellings(sources: &[SourceSettings]) -> BTreeMap<String, Arc<Spelling>> {
+    let read = |source: &SourceSettings| Some((source.name.clone(), Arc::new(Spelling::new(source).ok()?)));
+    sources.iter().filter_map(read).collect()
 }
 
 impl Settings {

@@ -19,6 +19,8 @@ const ENOUGH: usize = 8;
 #[derive(Debug, Default)]
 pub struct Agreement {
     quotes: VecDeque<Compared>,
+    /// How many of these were outliers.
+    outliers: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -50,20 +52,22 @@ impl Agreement {
         };
         let Some(quote) = &judged.outcome.quote else { return false };
         let (symbol, received_at) = (judged.outcome.symbol.clone(), quote.received_at);
-        if self.quotes.iter().any(|known| known.symbol == symbol && known.received_at == received_at) {
+        if self.quotes.iter().any(|known| known.received_at == received_at && known.symbol == symbol) {
             return false;
         }
-        let before = self.lately().is_persistent();
+        let before = is_persistent(self.quotes.len(), self.outliers);
         if self.quotes.len() == REMEMBERED {
-            self.quotes.pop_front();
+            let oldest = self.quotes.pop_front();
+            self.outliers -= usize::from(oldest.is_some_and(|oldest| oldest.is_outlier));
         }
+        self.outliers += usize::from(is_outlier);
         self.quotes.push_back(Compared { symbol, received_at, is_outlier, deviation_bps });
-        !before && self.lately().is_persistent()
+        !before && is_persistent(self.quotes.len(), self.outliers)
     }
 
     /// How the latest quotes lay.
     pub fn lately(&self) -> Lately {
-        let (compared, outliers) = (self.quotes.len(), self.quotes.iter().filter(|quote| quote.is_outlier).count());
+        let (compared, outliers) = (self.quotes.len(), self.outliers);
         let sum = self.quotes.iter().try_fold(Decimal::ZERO, |sum, quote| sum.checked_add(quote.deviation_bps));
         let mean = sum.and_then(|sum| sum.checked_div(Decimal::from(compared)));
         Lately { compared, outliers, mean_deviation_bps: mean.map(|mean| mean.round_dp(1)) }
@@ -73,8 +77,12 @@ impl Agreement {
 impl Lately {
     /// Whether the source is the outlier more often than not, in enough quotes to say so.
     pub fn is_persistent(&self) -> bool {
-        self.compared >= ENOUGH && self.outliers * 2 > self.compared
+        is_persistent(self.compared, self.outliers)
     }
+}
+
+fn is_persistent(compared: usize, outliers: usize) -> bool {
+    compared >= ENOUGH && outliers * 2 > compared
 }
 
 #[cfg(test)]

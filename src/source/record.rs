@@ -27,6 +27,10 @@ pub struct Record {
 #[derive(Debug, Default)]
 struct State {
     latencies: VecDeque<Duration>,
+    /// Half of these were at least as quick.
+    usual_latency: Duration,
+    /// Nine of ten of these were.
+    long_latency: Duration,
     last_success: Option<Timestamp>,
     last_error: Option<(Timestamp, SourceError)>,
     verdicts: BTreeMap<(&'static str, &'static str), u64>,
@@ -69,6 +73,10 @@ impl Record {
             state.latencies.pop_front();
         }
         state.latencies.push_back(latency);
+        // here and not where they are asked for: that is several times for each symbol of a request
+        let sorted = state.sorted_latencies();
+        state.usual_latency = percentile(&sorted, 50).unwrap_or_default();
+        state.long_latency = percentile(&sorted, 90).unwrap_or_default();
         match result {
             Ok(_) => state.last_success = Some(now.wall),
             Err(error) => {
@@ -106,12 +114,12 @@ impl Record {
 
     /// How long a call usually takes: half of the last 128 were at least as quick. Zero before the first one.
     pub fn usual_latency(&self) -> Duration {
-        percentile(&self.lock().sorted_latencies(), 50).unwrap_or_default()
+        self.lock().usual_latency
     }
 
     /// How long a call takes at worst, short of mishaps: nine of ten were at least as quick. Zero before the first one.
     pub fn long_latency(&self) -> Duration {
-        percentile(&self.lock().sorted_latencies(), 90).unwrap_or_default()
+        self.lock().long_latency
     }
 
     /// The record so far.

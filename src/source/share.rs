@@ -301,7 +301,8 @@ impl Inner {
         waits.extend(self.send(flights, groups, &own, ask, now));
         if let Some(refusal @ SourceError::Throttled { retry_after, .. }) = &refusal {
             let until = now + *retry_after;
-            let late: Vec<Symbol> = late.into_iter().filter(|symbol| left.contains(symbol)).collect();
+            let asked: HashSet<&Symbol> = left.iter().collect();
+            let late: Vec<Symbol> = late.into_iter().filter(|symbol| asked.contains(symbol)).collect();
             late.iter().for_each(|symbol| flights.want(symbol, until));
             // others may have more time than this caller: then it is no word to them
             waits.extend(match is_hasty {

@@ -8,7 +8,6 @@ use crate::source::error::SourceError;
 use crate::source::profile::Profile;
 
 /// How far a target is from a price, as far as the board knows.
-#[derive(Clone)]
 pub(super) struct Prospect<'a> {
     /// The accounts with a quote that is young enough to be folded and counts towards a quorum.
     pub(super) quoted: BTreeSet<&'a str>,
@@ -42,7 +41,7 @@ pub(super) enum Rank {
 
 impl Rank {
     /// The rank of a symbol at a source, by the targets it is asked for and by what the source said of it last.
-    pub(super) fn of(prospects: &[Prospect<'_>], source: &Profile, known: Option<&Known>) -> Self {
+    pub(super) fn of(prospects: &[&Prospect<'_>], source: &Profile, known: Option<&Known>) -> Self {
         if known.is_some_and(|known| known.outcome.denies_symbol()) {
             return Rank::Denied;
         }
@@ -76,7 +75,7 @@ impl Prospect<'_> {
     }
 
     fn others(&self, accounts: &BTreeSet<&str>, account: &str) -> usize {
-        accounts.iter().filter(|other| **other != account).count()
+        accounts.len() - usize::from(accounts.contains(account))
     }
 }
 

@@ -52,6 +52,8 @@ pub(super) struct Arrival {
     share: Arc<Inner>,
     batch: Batch,
     number: u64,
+    /// The symbols that were aboard, once it is over.
+    aboard: Vec<Symbol>,
     landed: bool,
     /// Whether it asks for what the source has not quoted yet, or not lately.
     is_news: bool,
@@ -62,7 +64,7 @@ pub(super) struct Arrival {
 impl Arrival {
     /// Handles the end of a batch that is about to start.
     pub(super) fn of(share: Arc<Inner>, batch: Batch, number: u64, is_news: bool) -> Self {
-        Arrival { share, batch, number, landed: false, is_news, _kept: None }
+        Arrival { share, batch, number, aboard: Vec::new(), landed: false, is_news, _kept: None }
     }
 
     /// The same for a call that goes on even after its last caller has left.
@@ -77,6 +79,7 @@ impl Arrival {
         let now = parts.clock.now();
         let sent_for = self.batch.sent_for(now.monotonic);
         let passengers = self.batch.disembark();
+        self.aboard = passengers.iter().map(|passenger| passenger.symbol.clone()).collect();
         if let Err(error) = &result
             && error.denies_symbol()
             && passengers.len() > 1
@@ -157,10 +160,14 @@ impl Arrival {
         }
     }
 
-    /// Removes this batch's flights, never those of a successor.
-    fn take_out(&self) {
+    /// Removes this batch's flights, never those of a successor. What else is in the air is not looked at: that may be much.
+    fn take_out(&mut self) {
         let mut flights = self.share.lock();
-        flights.air.retain(|_, flight| flight.number != self.number);
+        for symbol in self.aboard.drain(..) {
+            if flights.air.get(&symbol).is_some_and(|flight| flight.number == self.number) {
+                flights.air.remove(&symbol);
+            }
+        }
         flights.open.retain(|_, (number, ..)| *number != self.number);
     }
 }
@@ -168,7 +175,7 @@ impl Arrival {
 impl Drop for Arrival {
     fn drop(&mut self) {
         // nobody boards a call that is over; senders dropped unused are read as a fault of ours
-        drop(self.batch.disembark());
+        self.aboard.extend(self.batch.disembark().into_iter().map(|passenger| passenger.symbol));
         self.take_out();
         if !self.landed && std::thread::panicking() {
             let source = &self.share.parts.origin.source;

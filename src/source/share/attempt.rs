@@ -1,5 +1,6 @@
 //! Starts calls for somebody who only tries: what can be sent at this moment, and only while there is room for others.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,13 +46,14 @@ impl Inner {
         let places = self.free_places(flights).min(groups.len());
         let crowded = symbols(groups.split_off(places));
         waits.extend(self.send(flights, groups, left, ask, now));
-        late.retain(|symbol| left.contains(symbol));
+        let asked: HashSet<&Symbol> = left.iter().collect();
+        late.retain(|symbol| asked.contains(symbol));
         if let Some(refusal) = &refusal {
             waits.extend(self.decline(late.iter(), refusal));
         }
         let retry_after = self.parts.record.usual_latency().max(SOON);
         let full = SourceError::Throttled { limit: format!("{} calls at once", self.parts.places), retry_after };
-        waits.extend(self.decline(crowded.iter().filter(|symbol| left.contains(symbol)), &full));
+        waits.extend(self.decline(crowded.iter().filter(|symbol| asked.contains(symbol)), &full));
         waits
     }
 

@@ -1,5 +1,6 @@
 //! Sends groups on their way: what they cost, how many of them can go, and until when.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use tokio::time::Instant;
@@ -62,6 +63,7 @@ impl Inner {
             self.seat_riders(flights, &mut groups, quoted.as_deref().unwrap_or(&ask.riders), now);
         }
         let times = self.schedule(now, ask.until);
+        let left: HashSet<&Symbol> = left.iter().collect();
         let mut waits = Vec::new();
         for group in &groups {
             let batch = Batch::new(seats, cost_per_symbol, times);

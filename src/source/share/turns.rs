@@ -3,6 +3,7 @@
 //! Within a request the plan's order decides. Between requests it would be luck: whoever asks in the right second would get
 //! every call. So a symbol that was refused stays wanted for a while, and comes before one that was answered later.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -25,7 +26,8 @@ impl Inner {
         let Parts { board, origin, .. } = &self.parts;
         let answered = |symbol: &Symbol| board.known(&origin.source, symbol, now).and_then(|known| known.answered);
         flights.wanted.retain(|_, until| *until > now);
-        let others = flights.wanted.keys().filter(|symbol| !own.contains(symbol));
+        let asked: HashSet<&Symbol> = own.iter().collect();
+        let others = flights.wanted.keys().filter(|symbol| !asked.contains(symbol));
         let waits = |symbol: &&Symbol| {
             !flights.is_in_air(symbol) && !flights.is_hunted(symbol, self.tier(flights, symbol, now))
         };
