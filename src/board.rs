@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::clock::Moment;
@@ -30,6 +31,8 @@ thread_local! {
 pub struct Board {
     state: Mutex<State>,
     capacity: usize,
+    /// Tells that something has landed.
+    landings: watch::Sender<()>,
 }
 
 #[derive(Debug, Default)]
@@ -174,7 +177,7 @@ impl Known {
 impl Board {
     /// A board for so many outcomes.
     pub fn new(capacity: usize) -> Self {
-        Board { state: Mutex::default(), capacity }
+        Board { state: Mutex::default(), capacity, landings: watch::Sender::default() }
     }
 
     // a panic elsewhere while the lock was held leaves at worst one outcome unwritten: the board goes on
@@ -241,7 +244,14 @@ impl Board {
         let outcome = known.outcome.clone();
         state.insert(symbol, known);
         state.evict(self.capacity);
+        drop(state);
+        self.landings.send_replace(());
         outcome
+    }
+
+    /// Changes whenever something has landed.
+    pub fn landings(&self) -> watch::Receiver<()> {
+        self.landings.subscribe()
     }
 
     /// How many outcomes are on the board.

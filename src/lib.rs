@@ -34,6 +34,7 @@ pub mod derive;
 pub mod fold;
 pub mod gather;
 pub mod hours;
+mod pace;
 pub mod plan;
 pub mod question;
 pub mod quote;

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use crate::board::{Board, Need};
 use crate::clock::{Moment, age};
+use crate::pace::Pace;
 use crate::question::Question;
 use crate::quote::{Origin, Outcome, Quote};
 use crate::route::Route;
@@ -114,9 +115,9 @@ pub struct Basis<'a> {
 impl Plan {
     /// Makes the plan for a question. It waits for nothing, but lets other tasks have their turn on the way.
     pub async fn new(basis: Basis<'_>) -> Self {
-        let memory = Memory::new(basis.board, basis.now.monotonic);
-        let targets = basis.targets(&BTreeSet::new(), &memory).await;
-        let (errands, spares, needs) = basis.errands(&targets, &memory).await;
+        let (memory, mut pace) = (Memory::new(basis.board, basis.now.monotonic), Pace::default());
+        let targets = basis.targets(&BTreeSet::new(), &memory, &mut pace).await;
+        let (errands, spares, needs) = basis.errands(&targets, &memory, &mut pace).await;
         let asked = errands.iter().flat_map(Errand::pairs).collect();
         Plan { targets, errands, spares, asked, needs }
     }
@@ -142,9 +143,9 @@ impl Plan {
     ) -> Vec<Errand> {
         let conversions = self.targets.iter().filter(|target| target.purpose == Purpose::Conversion);
         let all = conversions.map(|target| target.symbol.clone()).chain(rates.iter().cloned()).collect();
-        let memory = Memory::new(basis.board, basis.now.monotonic);
-        self.targets = basis.targets(&all, &memory).await;
-        let (mut errands, spares, needs) = basis.errands(&self.targets, &memory).await;
+        let (memory, mut pace) = (Memory::new(basis.board, basis.now.monotonic), Pace::default());
+        self.targets = basis.targets(&all, &memory, &mut pace).await;
+        let (mut errands, spares, needs) = basis.errands(&self.targets, &memory, &mut pace).await;
         self.needs = needs;
         for errand in &mut errands {
             errand.leave_out(&self.asked);

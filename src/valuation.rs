@@ -9,11 +9,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use tokio::task::yield_now;
 
 use crate::convert::convert;
 use crate::derive::derive;
 use crate::fold::{Price, Status, Unavailable, fold};
+use crate::pace::Pace;
 use crate::plan::{Plan, Purpose, Target, Way};
 use crate::question::Question;
 use crate::quote::{Failure, Outcome};
@@ -119,11 +119,10 @@ fn wants_quorum(price: &Price) -> bool {
 impl Table<'_> {
     /// The prices of all targets with a purpose, in their order.
     async fn price_all(&self, plan: &Plan, purpose: Purpose, rates: &Rates) -> Vec<Price> {
-        let mut prices = Vec::new();
+        let (mut prices, mut pace) = (Vec::new(), Pace::default());
         for target in plan.targets.iter().filter(|target| target.purpose == purpose) {
             prices.push(self.price(target, rates));
-            // a long question must not keep a thread from everything else
-            yield_now().await;
+            pace.step(target.ways.len()).await;
         }
         prices
     }

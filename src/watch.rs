@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
@@ -36,17 +37,21 @@ const NAMED: usize = 5;
 
 /// Which of the watched symbols have no quote that may be used. At first that is all of them.
 #[derive(Debug, Default)]
-pub struct Watched(Mutex<BTreeSet<Symbol>>);
+pub struct Watched {
+    lacking: Mutex<BTreeSet<Symbol>>,
+    /// Tells that something about that has changed.
+    changes: watch::Sender<()>,
+}
 
 impl Watched {
     /// Nothing is known of these yet.
     pub fn new(symbols: &[Symbol]) -> Self {
-        Watched(Mutex::new(symbols.iter().cloned().collect()))
+        Watched { lacking: Mutex::new(symbols.iter().cloned().collect()), changes: watch::Sender::default() }
     }
 
     /// What is lacking, in words; `None` if nothing is.
     pub fn lacking(&self) -> Option<String> {
-        let lacking = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let lacking = self.lacking.lock().unwrap_or_else(PoisonError::into_inner);
         let names: Vec<&str> = lacking.iter().take(NAMED).map(Symbol::as_str).collect();
         let more = lacking.len() - names.len();
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
@@ -54,8 +59,17 @@ impl Watched {
     }
 
     fn note(&self, symbol: &Symbol, lacks: bool) {
-        let mut lacking = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let _ = if lacks { lacking.insert(symbol.clone()) } else { lacking.remove(symbol) };
+        let mut lacking = self.lacking.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_news = if lacks { lacking.insert(symbol.clone()) } else { lacking.remove(symbol) };
+        drop(lacking);
+        if is_news {
+            self.changes.send_replace(());
+        }
+    }
+
+    /// Changes whenever what is lacking does.
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.changes.subscribe()
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::Router;
 use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Handle};
 
 use super::print::{complain, print};
 use super::{Demo, Exit, Serve, options, settings};
@@ -48,8 +49,12 @@ pub(super) fn serve(arguments: &Serve) -> io::Result<Exit> {
         Err(error) => return Ok(wrong(&error.to_string())),
     };
     note_unknown_holidays(&service);
-    on_runtime(async {
-        let keeping = match service.settings.state.path.as_deref().map(|path| state::keep::begin(&service, path)) {
+    on_runtimes(async |work| {
+        let kept = service.settings.state.path.as_deref().map(|path| {
+            let _in_work = work.enter();
+            state::keep::begin(&service, path)
+        });
+        let keeping = match kept {
             None => None,
             Some(Ok(keeping)) => Some(keeping),
             Some(Err(error)) => return Ok(wrong(&error.to_string())),
@@ -59,8 +64,8 @@ pub(super) fn serve(arguments: &Serve) -> io::Result<Exit> {
         print(&doors.ready_line()?)?;
         let draining = drain.clone();
         let draining = async move { draining.reached(Stage::Draining).await };
-        tokio::spawn(watch::run(Arc::clone(&service), fastrand::Rng::new(), draining));
-        let exit = until_ended(&service, doors, drain, Router::new()).await;
+        work.spawn(watch::run(Arc::clone(&service), fastrand::Rng::new(), draining));
+        let exit = until_ended(&service, doors, drain, Router::new(), work).await;
         if let Some(keeping) = keeping {
             keeping.finish().await;
         }
@@ -79,7 +84,7 @@ fn note_unknown_holidays(service: &Quotefold) {
 }
 
 pub(super) fn demo(arguments: &Demo) -> io::Result<Exit> {
-    on_runtime(async {
+    on_runtimes(async |work| {
         let market = TcpListener::bind("127.0.0.1:0").await?;
         let at = market.local_addr()?;
         let options = LoadOptions {
@@ -91,7 +96,10 @@ pub(super) fn demo(arguments: &Demo) -> io::Result<Exit> {
             Ok(settings) => settings,
             Err(exit) => return Ok(exit),
         };
-        let venues = demo::open_venues(market, &settings);
+        let venues = {
+            let _in_work = work.enter();
+            demo::open_venues(market, &settings)
+        };
         let service = match demo::service(settings) {
             Ok(service) => Arc::new(service),
             Err(error) => return Ok(wrong(&error.to_string())),
@@ -101,9 +109,9 @@ pub(super) fn demo(arguments: &Demo) -> io::Result<Exit> {
         print(&format!("quotefold demo listens on http://{address} (simulated market: every price is invented)\n"))?;
         complain(&demo::what_to_try(&address.to_string()));
         if !arguments.quiet {
-            tokio::spawn(demo::tell(Arc::clone(&service), Arc::clone(&venues)));
+            work.spawn(demo::tell(Arc::clone(&service), Arc::clone(&venues)));
         }
-        until_ended(&service, doors, drain, demo::controls(&venues, at)).await
+        until_ended(&service, doors, drain, demo::controls(&venues, at), work).await
     })
 }
 
@@ -151,7 +159,13 @@ fn on_signals() -> io::Result<Drain> {
     Ok(drain)
 }
 
-async fn until_ended(service: &Arc<Quotefold>, doors: Doors, drain: Drain, extra: Router) -> io::Result<Exit> {
+async fn until_ended(
+    service: &Arc<Quotefold>,
+    doors: Doors,
+    drain: Drain,
+    extra: Router,
+    work: &Handle,
+) -> io::Result<Exit> {
     let server = &service.settings.server;
     let limits = Limits {
         max_connections: server.max_connections,
@@ -159,11 +173,11 @@ async fn until_ended(service: &Arc<Quotefold>, doors: Doors, drain: Drain, extra
         drain_timeout: server.drain_timeout,
         ..Limits::default()
     };
-    let public = listen::run(doors.public, router(service, &drain, extra), limits, drain.clone());
+    let public = listen::run(doors.public, router(service, &drain, extra, work), limits, drain.clone());
     let admin = async {
         let Some(listener) = doors.admin else { return 0 };
         let limits = Limits { max_connections: ADMIN_CONNECTIONS, ..limits };
-        listen::run(listener, admin_router(service, &drain), limits, drain.clone()).await.cancelled
+        listen::run(listener, admin_router(service, &drain, work), limits, drain.clone()).await.cancelled
     };
     let (public, admin) = tokio::join!(public, admin);
     let cancelled = public.cancelled + admin;
@@ -179,10 +193,14 @@ fn say_how_it_ended(cancelled: usize) {
     }
 }
 
-/// Runs to the end. Calls that nobody waits for any more, and filters that still run, do not hold the exit.
-fn on_runtime(work: impl Future<Output = io::Result<Exit>>) -> io::Result<Exit> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let exit = runtime.block_on(work);
-    runtime.shutdown_timeout(LAST_MOMENT);
+/// Runs to the end, with two runtimes: what is awaited here takes connections, reads, writes and answers health, on this thread
+/// and with nothing else to do; prices are worked out in the other one. Calls that nobody waits for any more, and filters that
+/// still run, do not hold the exit.
+fn on_runtimes(serve: impl AsyncFnOnce(&Handle) -> io::Result<Exit>) -> io::Result<Exit> {
+    let work = Builder::new_multi_thread().enable_all().build()?;
+    let front = Builder::new_current_thread().enable_all().build()?;
+    let exit = front.block_on(serve(work.handle()));
+    work.shutdown_timeout(LAST_MOMENT);
+    front.shutdown_background();
     exit
 }

@@ -6,12 +6,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::yield_now;
 use tokio::time::Instant;
 
 use super::memory::{Memory, Recalled};
 use super::{Basis, Errand, Purpose, Spare, Target, Way, is_usable};
 use crate::board::{Known, Need};
+use crate::pace::Pace;
 use crate::question::Patience;
 use crate::quote::Role;
 use crate::route::Route;
@@ -63,7 +63,12 @@ struct Wants<'t> {
 
 impl Basis<'_> {
     /// What each source is asked for these targets, and what reserves could be asked.
-    pub(super) async fn errands(self, targets: &[Target], memory: &Memory<'_>) -> (Vec<Errand>, Vec<Spare>, Needs) {
+    pub(super) async fn errands(
+        self,
+        targets: &[Target],
+        memory: &Memory<'_>,
+        pace: &mut Pace,
+    ) -> (Vec<Errand>, Vec<Spare>, Needs) {
         let routes =
             targets.iter().flat_map(|target| &target.ways).flat_map(|way| way.denied.iter().chain([&way.route]));
         let mut recalled = Recollections::new();
@@ -86,7 +91,7 @@ impl Basis<'_> {
             if !errand.ask.due.is_empty() || !errand.settled.is_empty() {
                 errands.push(errand);
             }
-            yield_now().await;
+            pace.step(wanted.len()).await;
         }
         (errands, spares, needs)
     }

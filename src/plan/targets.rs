@@ -2,10 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tokio::task::yield_now;
-
 use super::memory::Memory;
 use super::{Basis, Purpose, Target, Way};
+use crate::pace::Pace;
 use crate::quote::Role;
 use crate::route::Route;
 use crate::source::profile::Profile;
@@ -14,12 +13,11 @@ use crate::symbol::{Class, Currency, Symbol};
 impl Basis<'_> {
     /// Everything that must be priced: what was asked for, the rates that its conversion will need or is known to need, and
     /// the rates that derived quotes of all these need.
-    pub(super) async fn targets(self, rates: &BTreeSet<Symbol>, memory: &Memory<'_>) -> Vec<Target> {
+    pub(super) async fn targets(self, rates: &BTreeSet<Symbol>, memory: &Memory<'_>, pace: &mut Pace) -> Vec<Target> {
         let mut targets = Vec::with_capacity(self.question.symbols.len());
         for symbol in &self.question.symbols {
             targets.push(self.target(symbol, Purpose::Asked, memory));
-            // a long question must not keep a thread from everything else
-            yield_now().await;
+            pace.step(self.sources.len()).await;
         }
         let allowed = self.question.symbols.iter().filter(|symbol| self.settings.allows(symbol));
         let mut conversions: BTreeSet<Symbol> = allowed.filter_map(|symbol| self.conversion(symbol, memory)).collect();

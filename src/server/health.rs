@@ -13,9 +13,8 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::Server;
-use crate::Quotefold;
+use super::readiness::{OLD, Snapshot};
 use crate::clock::Moment;
-use crate::plan::is_usable;
 
 /// How well a condition is met.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -52,13 +51,19 @@ pub(super) async fn live() -> Response {
 
 /// `GET /health/ready` and `GET /health`: requests are welcome.
 pub(super) async fn ready(State(server): State<Arc<Server>>, headers: HeaderMap) -> Response {
-    let now = server.service.clock.now();
-    let mut report = report(&server.service, server.drain.has_begun(), now);
+    let mut report = report(&server.readiness.latest(), server.drain.has_begun(), server.clock.now());
     if !server.keys.shown(&headers).lets_in() {
         report.leave_out_words();
     }
     let code = if report.status == Health::Fail { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
     document(code, &report)
+}
+
+impl Check {
+    /// A condition that is met unless there is something to say.
+    fn warning(output: Option<String>) -> Self {
+        Check { status: if output.is_some() { Health::Warn } else { Health::Pass }, output }
+    }
 }
 
 impl Report {
@@ -71,46 +76,42 @@ impl Report {
     }
 }
 
-fn report(service: &Quotefold, draining: bool, now: Moment) -> Report {
+/// The report by what was so when the snapshot was made.
+fn report(snapshot: &Snapshot, draining: bool, now: Moment) -> Report {
     let mut checks: BTreeMap<String, [Check; 1]> = BTreeMap::new();
     let output = draining.then(|| "the service is ending".to_owned());
     checks
         .insert("draining".to_owned(), [Check { status: if draining { Health::Fail } else { Health::Pass }, output }]);
+    let age = now.monotonic.saturating_duration_since(snapshot.made);
+    let output = (age > OLD).then(|| {
+        let seconds = age.as_secs();
+        format!(
+            "the rest of this report is {seconds} s old: the threads that work on prices are too busy for a new one"
+        )
+    });
+    checks.insert("report".to_owned(), [Check::warning(output)]);
     let mut able = false;
-    for source in &service.sources {
-        let rest = source.rest(now.monotonic);
+    for (name, rest) in &snapshot.sources {
+        let rest = rest.as_ref().filter(|rest| rest.until > now.monotonic);
         able |= rest.is_none();
-        let status = if rest.is_some() { Health::Warn } else { Health::Pass };
         let output = rest.map(|rest| {
             format!("{}, not asked until {:.0}: {}", rest.error.reason(), now.wall_at(rest.until), rest.error)
         });
-        checks.insert(format!("source:{}", source.profile.name()), [Check { status, output }]);
+        checks.insert(format!("source:{name}"), [Check::warning(output)]);
     }
-    let nothing_to_show = !able && !has_usable_quote(service, now);
+    let nothing_to_show = !able && !snapshot.has_quote;
     let output =
         nothing_to_show.then(|| "no source can be asked, and no quote on the board is young enough".to_owned());
     checks.insert(
         "prices".to_owned(),
         [Check { status: if nothing_to_show { Health::Fail } else { Health::Pass }, output }],
     );
-    let skew = service.clock.skew(now);
-    let status = if skew.is_some() { Health::Warn } else { Health::Pass };
-    let output = skew.map(|skew| format!("{skew}: {}", skew.witnesses()));
-    checks.insert("clock".to_owned(), [Check { status, output }]);
-    if !service.settings.watch.symbols.is_empty() {
-        let output = service.watched.lacking();
-        let status = if output.is_some() { Health::Warn } else { Health::Pass };
-        checks.insert("watch".to_owned(), [Check { status, output }]);
+    checks.insert("clock".to_owned(), [Check::warning(snapshot.skew.clone())]);
+    if snapshot.watches {
+        checks.insert("watch".to_owned(), [Check::warning(snapshot.lacking.clone())]);
     }
     let status = checks.values().map(|[check]| check.status).max().unwrap_or(Health::Pass);
     Report { status, version: env!("CARGO_PKG_VERSION"), checks }
-}
-
-fn has_usable_quote(service: &Quotefold, now: Moment) -> bool {
-    service.board.any_quote(|outcome, quote| {
-        let class = service.settings.class(&outcome.symbol);
-        is_usable(quote, &outcome.origin, service.settings.of_class(class).usable_for, now)
-    })
 }
 
 fn document(code: StatusCode, report: &Report) -> Response {

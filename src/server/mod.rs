@@ -10,11 +10,13 @@ mod health;
 pub mod listen;
 mod prices;
 pub mod problem;
+mod readiness;
 pub mod request_id;
 pub mod request_log;
 mod sources;
 pub mod stack;
 pub mod stall;
+mod work;
 
 use std::sync::Arc;
 
@@ -25,21 +27,26 @@ use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::{Next, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use tokio::runtime::Handle;
 
 use crate::Quotefold;
+use crate::clock::Clock;
 use crate::question::longest_form;
 use crate::settings::access::AccessSettings;
 use crate::telemetry::Metrics;
 use admission::keys::Keys;
 use drain::Drain;
 use problem::Problem;
+use readiness::Readiness;
 use stack::{StackLimits, wrap};
+use work::Work;
 
 const DEMO: HeaderName = HeaderName::from_static("quotefold-demo");
 
 /// What the routes of health look at.
 struct Server {
-    service: Arc<Quotefold>,
+    readiness: Readiness,
+    clock: Clock,
     drain: Drain,
     /// Who may read more than names and states.
     keys: Keys,
@@ -47,33 +54,37 @@ struct Server {
 
 /// Every route of the service, and what else is served beside it, inside the stack that guards them all. The operator's own
 /// pages are among them unless they have an address of their own.
-pub fn router(service: &Arc<Quotefold>, drain: &Drain, extra: Router) -> Router {
+///
+/// Prices are worked out in the runtime `work`. Health and metrics are answered in the one that serves the router, and wait
+/// for nothing: so it had better be another.
+pub fn router(service: &Arc<Quotefold>, drain: &Drain, extra: Router, work: &Handle) -> Router {
     let access = &service.settings.access;
     let prices = Router::new()
         .route(form::PATH, get(prices::many).post(prices::form))
         .route("/prices/{symbol}", get(prices::one));
     let app = if access.admin_listen.is_some() { prices } else { prices.merge(admin_pages()) };
-    guarded(app.with_state(Arc::clone(service)).merge(extra), service, access, drain)
+    guarded(app.with_state(Work::new(service, work)).merge(extra), service, access, drain, work)
 }
 
-/// The operator's own pages, for a listener of their own: whoever can reach it needs no key.
-pub fn admin_router(service: &Arc<Quotefold>, drain: &Drain) -> Router {
+/// The operator's own pages, for a listener of their own: whoever can reach it needs no key. `work` is as for [`router`].
+pub fn admin_router(service: &Arc<Quotefold>, drain: &Drain, work: &Handle) -> Router {
     let trusted_proxies = service.settings.access.trusted_proxies.clone();
     let open = AccessSettings { trusted_proxies, ..AccessSettings::default() };
-    guarded(admin_pages().with_state(Arc::clone(service)), service, &open, drain)
+    guarded(admin_pages().with_state(Work::new(service, work)), service, &open, drain, work)
 }
 
-fn admin_pages() -> Router<Arc<Quotefold>> {
+fn admin_pages() -> Router<Work> {
     Router::new().route("/sources", get(sources::overview)).route("/metrics", get(metrics))
 }
 
-fn guarded(app: Router, service: &Arc<Quotefold>, access: &AccessSettings, drain: &Drain) -> Router {
+fn guarded(app: Router, service: &Arc<Quotefold>, access: &AccessSettings, drain: &Drain, work: &Handle) -> Router {
     let health = Router::new()
         .route("/health", get(health::ready))
         .route("/health/ready", get(health::ready))
         .route("/health/live", get(health::live))
         .with_state(Arc::new(Server {
-            service: Arc::clone(service),
+            readiness: Readiness::of(service, work),
+            clock: service.clock.clone(),
             drain: drain.clone(),
             keys: Keys::new(access.keys.clone()),
         }));
@@ -95,8 +106,8 @@ async fn label_as_demo(mut reply: Response) -> Response {
 }
 
 /// `GET /metrics`, for Prometheus.
-async fn metrics(State(service): State<Arc<Quotefold>>) -> Result<Response, Problem> {
-    let page = service.metrics.render().map_err(|_| Problem::Internal)?;
+async fn metrics(State(work): State<Work>) -> Result<Response, Problem> {
+    let page = work.service.metrics.render().map_err(|_| Problem::Internal)?;
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(([(CONTENT_TYPE, kind), (CACHE_CONTROL, "no-store")], page).into_response())
 }

@@ -7,10 +7,11 @@ use axum::extract::{Path, RawQuery, Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use jiff::Timestamp;
 
 use super::form;
 use super::problem::Problem;
-use crate::Quotefold;
+use super::work::Work;
 use crate::answer::Answer;
 use crate::question::{BadQuestion, Question, longest_form};
 
@@ -18,35 +19,44 @@ use crate::question::{BadQuestion, Question, longest_form};
 pub(super) const PRICES_STATUS: HeaderName = HeaderName::from_static("prices-status");
 
 /// `GET /prices?symbols=AAPL,MSFT`
-pub(super) async fn many(
-    State(service): State<Arc<Quotefold>>,
-    RawQuery(query): RawQuery,
-) -> Result<Response, Problem> {
-    let question = Question::parse(&query.unwrap_or_default(), &service.bounds(), service.clock.now())?;
-    let answer = service.answer(&question).await;
-    Ok(reply(&answer, answer.body(service.clock.now().wall)))
+pub(super) async fn many(State(work): State<Work>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
+    let question = Question::parse(&query.unwrap_or_default(), &work.service.bounds(), work.service.clock.now())?;
+    answer(&work, question, Answer::body).await
 }
 
 /// `POST /prices`, with the parameters in a form: for lists that are too long for a URL. Like a GET, it changes nothing.
-pub(super) async fn form(State(service): State<Arc<Quotefold>>, request: Request) -> Result<Response, Problem> {
-    let bounds = service.bounds();
+pub(super) async fn form(State(work): State<Work>, request: Request) -> Result<Response, Problem> {
+    let bounds = work.service.bounds();
     let form = form::read(request, longest_form(bounds.max_symbols)).await?;
-    let question = Question::parse_form(&form, &bounds, service.clock.now())?;
-    let answer = service.answer(&question).await;
-    Ok(reply(&answer, answer.body(service.clock.now().wall)))
+    let question = Question::parse_form(&form, &bounds, work.service.clock.now())?;
+    answer(&work, question, Answer::body).await
 }
 
 /// `GET /prices/{symbol}`
 pub(super) async fn one(
-    State(service): State<Arc<Quotefold>>,
+    State(work): State<Work>,
     symbol: Result<Path<String>, PathRejection>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
     let Path(symbol) =
         symbol.map_err(|_| Problem::bad_query("symbol", "what stands behind the percent signs is not UTF-8"))?;
-    let question = Question::parse_one(&symbol, &query.unwrap_or_default(), &service.bounds(), service.clock.now())?;
-    let answer = service.answer(&question).await;
-    Ok(reply(&answer, answer.single_body(service.clock.now().wall)))
+    let (bounds, now) = (work.service.bounds(), work.service.clock.now());
+    let question = Question::parse_one(&symbol, &query.unwrap_or_default(), &bounds, now)?;
+    answer(&work, question, Answer::single_body).await
+}
+
+/// Writes an answer's body at a time.
+type Write = fn(&Answer, Timestamp) -> serde_json::Result<Vec<u8>>;
+
+/// Lets the service answer, and replies. The caller's time has begun with the question, and goes on while it waits for its turn.
+async fn answer(work: &Work, question: Question, write: Write) -> Result<Response, Problem> {
+    let (service, deadline) = (Arc::clone(&work.service), question.deadline());
+    let answered = async move {
+        let answer = service.answer(&question).await;
+        let body = write(&answer, service.clock.now().wall);
+        reply(&answer, body)
+    };
+    work.run_until(deadline, answered).await
 }
 
 fn reply(answer: &Answer, body: serde_json::Result<Vec<u8>>) -> Response {

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::problem::Problem;
+use super::work::Work;
 use crate::Quotefold;
 use crate::clock::Moment;
 use crate::settings::OffSource;
@@ -98,15 +99,21 @@ struct Off<'a> {
 }
 
 /// `GET /sources`
-pub(super) async fn overview(State(service): State<Arc<Quotefold>>) -> Result<Response, Problem> {
+pub(super) async fn overview(State(work): State<Work>) -> Result<Response, Problem> {
+    let service = Arc::clone(&work.service);
+    // it takes many locks that calls and requests hold
+    let body = work.run(async move { body(&service) }).await.map_err(|_| Problem::Internal)?;
+    Ok(([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")], body).into_response())
+}
+
+fn body(service: &Quotefold) -> serde_json::Result<Vec<u8>> {
     let now = service.clock.now();
     let overview = Overview {
         simulated: service.simulated,
         sources: service.sources.iter().map(|source| on(source, now)).collect(),
         off: service.settings.off.iter().map(off).collect(),
     };
-    let body = serde_json::to_vec(&overview).map_err(|_| Problem::Internal)?;
-    Ok(([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")], body).into_response())
+    serde_json::to_vec(&overview)
 }
 
 fn on(source: &Source, now: Moment) -> On<'_> {

@@ -10,7 +10,7 @@ use quotefold::clock::Clock;
 use quotefold::server::drain::Drain;
 use quotefold::server::{listen, router};
 use quotefold::settings::load::{LoadOptions, load};
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime};
 
 use super::client::{Reply, get};
 use super::until;
@@ -44,7 +44,7 @@ impl Service {
             let listener = listen::bind("127.0.0.1:0").await.expect("a free port");
             let address = listener.local_addr().expect("its address");
             let drain = Drain::new();
-            let app = router(&service, &drain, Router::new());
+            let app = router(&service, &drain, Router::new(), &Handle::current());
             tokio::spawn(listen::run(listener, app, listen::Limits::default(), drain));
             (service, address)
         });

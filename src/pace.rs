@@ -1,0 +1,57 @@
+//! Lets other tasks have their turn in the middle of long work: a question about thousands of symbols must not keep a thread
+//! from replies that come in and deadlines that pass.
+
+use tokio::task::yield_now;
+
+/// So many pairs of symbol and source are worked on in a row. That takes about a millisecond.
+const IN_A_ROW: usize = 128;
+
+/// The pace of one piece of work.
+#[derive(Debug, Default)]
+pub(crate) struct Pace {
+    pairs: usize,
+}
+
+impl Pace {
+    /// Takes note that so many pairs of symbol and source have been worked on, and lets others have their turn when they are
+    /// enough.
+    pub(crate) async fn step(&mut self, pairs: usize) {
+        // what has no sources is not for nothing
+        self.pairs += pairs.max(1);
+        if self.pairs >= IN_A_ROW {
+            self.pairs = 0;
+            yield_now().await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn another_task_has_its_turn_in_the_middle_of_long_work_and_not_of_short_work() {
+        for (steps, at_least, at_most) in [(IN_A_ROW - 1, 0, 0), (IN_A_ROW * 10, 9, 11)] {
+            let turns = Arc::new(AtomicUsize::new(0));
+            let other = tokio::spawn({
+                let turns = Arc::clone(&turns);
+                async move {
+                    loop {
+                        yield_now().await;
+                        turns.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+            });
+            let mut pace = Pace::default();
+            for _ in 0..steps {
+                pace.step(0).await;
+            }
+            let turns = turns.load(Ordering::Relaxed);
+            assert!((at_least..=at_most).contains(&turns), "{turns} turns in {steps} steps");
+            other.abort();
+        }
+    }
+}
