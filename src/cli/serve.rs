@@ -14,9 +14,9 @@ use crate::Quotefold;
 use crate::clock::Clock;
 use crate::demo;
 use crate::hours;
+use crate::server::Front;
 use crate::server::drain::{Drain, Stage};
 use crate::server::listen::{self, Limits};
-use crate::server::{admin_router, router};
 use crate::settings::Settings;
 use crate::settings::load::LoadOptions;
 use crate::state;
@@ -173,11 +173,12 @@ async fn until_ended(
         drain_timeout: server.drain_timeout,
         ..Limits::default()
     };
-    let public = listen::run(doors.public, router(service, &drain, extra, work), limits, drain.clone());
+    let front = Front::new(service, &drain, work);
+    let public = listen::run(doors.public, front.router(extra), limits, drain.clone());
     let admin = async {
         let Some(listener) = doors.admin else { return 0 };
         let limits = Limits { max_connections: ADMIN_CONNECTIONS, ..limits };
-        listen::run(listener, admin_router(service, &drain, work), limits, drain.clone()).await.cancelled
+        listen::run(listener, front.admin_router(), limits, drain.clone()).await.cancelled
     };
     let (public, admin) = tokio::join!(public, admin);
     let cancelled = public.cancelled + admin;

@@ -52,52 +52,64 @@ struct Server {
     keys: Keys,
 }
 
-/// Every route of the service, and what else is served beside it, inside the stack that guards them all. The operator's own
-/// pages are among them unless they have an address of their own.
-///
-/// Prices are worked out in the runtime `work`. Health and metrics are answered in the one that serves the router, and wait
-/// for nothing: so it had better be another.
-pub fn router(service: &Arc<Quotefold>, drain: &Drain, extra: Router, work: &Handle) -> Router {
-    let access = &service.settings.access;
-    let prices = Router::new()
-        .route(form::PATH, get(prices::many).post(prices::form))
-        .route("/prices/{symbol}", get(prices::one));
-    let app = if access.admin_listen.is_some() { prices } else { prices.merge(admin_pages()) };
-    guarded(app.with_state(Work::new(service, work)).merge(extra), service, access, drain, work)
+/// What answers clients for a service. Prices are worked out in a runtime of their own; what serves the routers made here
+/// should be another one, so that connections, health and metrics never wait for that.
+pub struct Front {
+    work: Work,
+    drain: Drain,
 }
 
-/// The operator's own pages, for a listener of their own: whoever can reach it needs no key. `work` is as for [`router`].
-pub fn admin_router(service: &Arc<Quotefold>, drain: &Drain, work: &Handle) -> Router {
-    let trusted_proxies = service.settings.access.trusted_proxies.clone();
-    let open = AccessSettings { trusted_proxies, ..AccessSettings::default() };
-    guarded(admin_pages().with_state(Work::new(service, work)), service, &open, drain, work)
+impl Front {
+    /// A front for a service that works in a runtime.
+    pub fn new(service: &Arc<Quotefold>, drain: &Drain, work: &Handle) -> Self {
+        Front { work: Work::new(service, work), drain: drain.clone() }
+    }
+
+    /// Every route of the service, and what else is served beside it, inside the stack that guards them all. The operator's own
+    /// pages are among them unless they have an address of their own.
+    pub fn router(&self, extra: Router) -> Router {
+        let access = &self.work.service.settings.access;
+        let prices = Router::new()
+            .route(form::PATH, get(prices::many).post(prices::form))
+            .route("/prices/{symbol}", get(prices::one));
+        let app = if access.admin_listen.is_some() { prices } else { prices.merge(admin_pages()) };
+        self.guarded(app.with_state(self.work.clone()).merge(extra), access)
+    }
+
+    /// The operator's own pages, for a listener of their own: whoever can reach it needs no key.
+    pub fn admin_router(&self) -> Router {
+        let trusted_proxies = self.work.service.settings.access.trusted_proxies.clone();
+        let open = AccessSettings { trusted_proxies, ..AccessSettings::default() };
+        self.guarded(admin_pages().with_state(self.work.clone()), &open)
+    }
+
+    fn guarded(&self, app: Router, access: &AccessSettings) -> Router {
+        let service = &self.work.service;
+        let health = Router::new()
+            .route("/health", get(health::ready))
+            .route("/health/ready", get(health::ready))
+            .route("/health/live", get(health::live))
+            .with_state(Arc::new(Server {
+                readiness: self.work.readiness.clone(),
+                clock: service.clock.clone(),
+                drain: self.drain.clone(),
+                keys: Keys::new(access.keys.clone()),
+            }));
+        let limits = StackLimits {
+            max_requests: service.settings.server.max_requests,
+            max_timeout: service.settings.server.max_timeout,
+            longest_form: longest_form(service.settings.server.max_symbols),
+            requests: service.settings.log.requests,
+        };
+        let router = wrap(app, health, limits, access, self.drain.clone());
+        let router = router.layer(from_fn_with_state(service.metrics.clone(), count));
+        // nobody may take a simulation for the real thing, whatever they asked for
+        if service.simulated { router.layer(map_response(label_as_demo)) } else { router }
+    }
 }
 
 fn admin_pages() -> Router<Work> {
     Router::new().route("/sources", get(sources::overview)).route("/metrics", get(metrics))
-}
-
-fn guarded(app: Router, service: &Arc<Quotefold>, access: &AccessSettings, drain: &Drain, work: &Handle) -> Router {
-    let health = Router::new()
-        .route("/health", get(health::ready))
-        .route("/health/ready", get(health::ready))
-        .route("/health/live", get(health::live))
-        .with_state(Arc::new(Server {
-            readiness: Readiness::of(service, work),
-            clock: service.clock.clone(),
-            drain: drain.clone(),
-            keys: Keys::new(access.keys.clone()),
-        }));
-    let limits = StackLimits {
-        max_requests: service.settings.server.max_requests,
-        max_timeout: service.settings.server.max_timeout,
-        longest_form: longest_form(service.settings.server.max_symbols),
-        requests: service.settings.log.requests,
-    };
-    let router = wrap(app, health, limits, access, drain.clone());
-    let router = router.layer(from_fn_with_state(service.metrics.clone(), count));
-    // nobody may take a simulation for the real thing, whatever they asked for
-    if service.simulated { router.layer(map_response(label_as_demo)) } else { router }
 }
 
 async fn label_as_demo(mut reply: Response) -> Response {

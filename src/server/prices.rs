@@ -50,9 +50,10 @@ type Write = fn(&Answer, Timestamp) -> serde_json::Result<Vec<u8>>;
 
 /// Lets the service answer, and replies. The caller's time has begun with the question, and goes on while it waits for its turn.
 async fn answer(work: &Work, question: Question, write: Write) -> Result<Response, Problem> {
-    let (service, deadline) = (Arc::clone(&work.service), question.deadline());
+    let (service, readiness, deadline) = (Arc::clone(&work.service), work.readiness.clone(), question.deadline());
     let answered = async move {
         let answer = service.answer(&question).await;
+        readiness.refresh(&service);
         let body = write(&answer, service.clock.now().wall);
         reply(&answer, body)
     };

@@ -48,7 +48,7 @@ pub enum Problem {
     SlowBody,
     /// As many requests are being answered as the server takes on.
     Overloaded,
-    /// The request outlived every deadline that it could have had.
+    /// The answer is later than its caller waits, or the request outlived every deadline that it could have had.
     NoAnswer,
     /// A fault of ours, such as a panic. What it was stands in the log, not in the reply.
     Internal,
@@ -145,7 +145,7 @@ impl Problem {
             }
             Problem::SlowBody => "the request's body did not come within the time that is given to it; send it at once",
             Problem::Overloaded => "as many requests as this server takes on at once are being answered; ask again",
-            Problem::NoAnswer => "there was no answer within the longest time a request may take; ask again",
+            Problem::NoAnswer => "there was no answer within the time that this request may take; ask again",
             Problem::Internal => "this is a fault of the server, not of the request; its log has more under this id",
         };
         detail.into()

@@ -43,22 +43,39 @@ pub(super) struct Snapshot {
 
 /// The latest snapshot. Cheap to clone.
 #[derive(Clone, Debug)]
-pub(super) struct Readiness(watch::Receiver<Arc<Snapshot>>);
+pub(super) struct Readiness(watch::Sender<Arc<Snapshot>>);
 
 impl Readiness {
-    /// Makes snapshots of a service in a runtime from now on, as long as anybody reads them.
+    /// Makes snapshots of a service in a runtime from now on.
     pub(super) fn of(service: &Arc<Quotefold>, runtime: &Handle) -> Self {
-        let first = Arc::new(Snapshot::of(service, service.clock.now()));
-        let (latest, readiness) = watch::channel(first);
-        // a service that nobody holds any more needs none
+        let (now, has_quote) = (service.clock.now(), has_usable_quote);
+        let readiness = Readiness(watch::Sender::new(Arc::new(Snapshot::of(service, has_quote, now))));
         let (landings, watched) = (service.board.landings(), service.watched.changes());
-        runtime.spawn(keep(Arc::downgrade(service), landings, watched, latest));
-        Readiness(readiness)
+        // a service that nobody holds any more needs none
+        runtime.spawn(keep(Arc::downgrade(service), landings, watched, readiness.clone()));
+        readiness
     }
 
     /// The latest snapshot.
     pub(super) fn latest(&self) -> Arc<Snapshot> {
         Arc::clone(&self.0.borrow())
+    }
+
+    /// Makes a snapshot before an answer is given: whoever has it finds what it tells of the sources here, too. Whether there is
+    /// a quote on the board is not looked up for that: it may take long.
+    pub(super) fn refresh(&self, service: &Quotefold) {
+        let had_quote = self.latest().has_quote;
+        self.take(Snapshot::of(service, |_, _| had_quote, service.clock.now()));
+    }
+
+    fn take(&self, snapshot: Snapshot) {
+        self.0.send_if_modified(|latest| {
+            let is_newer = snapshot.made >= latest.made;
+            if is_newer {
+                *latest = Arc::new(snapshot);
+            }
+            is_newer
+        });
     }
 }
 
@@ -66,27 +83,26 @@ async fn keep(
     service: Weak<Quotefold>,
     mut landings: watch::Receiver<()>,
     mut watched: watch::Receiver<()>,
-    latest: watch::Sender<Arc<Snapshot>>,
+    readiness: Readiness,
 ) {
     loop {
         tokio::select! {
-            () = latest.closed() => return,
             _ = landings.changed() => {}
             _ = watched.changed() => {}
             () = sleep(EVERY) => {}
         }
         let Some(service) = service.upgrade() else { return };
-        latest.send_replace(Arc::new(Snapshot::of(&service, service.clock.now())));
+        readiness.take(Snapshot::of(&service, has_usable_quote, service.clock.now()));
         drop(service);
         sleep(PAUSE).await;
     }
 }
 
 impl Snapshot {
-    fn of(service: &Quotefold, now: Moment) -> Self {
+    fn of(service: &Quotefold, has_quote: impl Fn(&Quotefold, Moment) -> bool, now: Moment) -> Self {
         let rest = |source: &Arc<crate::source::Source>| (source.profile.name().to_owned(), source.rest(now.monotonic));
         let sources: Vec<(String, Option<Cooldown>)> = service.sources.iter().map(rest).collect();
-        let has_quote = sources.iter().any(|(_, rest)| rest.is_none()) || has_usable_quote(service, now);
+        let has_quote = sources.iter().any(|(_, rest)| rest.is_none()) || has_quote(service, now);
         let skew = service.clock.skew(now).map(|skew| format!("{skew}: {}", skew.witnesses()));
         let (watches, lacking) = (!service.settings.watch.symbols.is_empty(), service.watched.lacking());
         Snapshot { made: now.monotonic, sources, has_quote, skew, watches, lacking }

@@ -11,6 +11,7 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument;
 
 use super::problem::Problem;
+use super::readiness::Readiness;
 use crate::Quotefold;
 
 /// How long after its caller's deadline an answer is still waited for. An answer that is late by so little is better than none;
@@ -21,13 +22,16 @@ const GRACE: Duration = Duration::from_millis(50);
 #[derive(Clone)]
 pub(super) struct Work {
     pub(super) service: Arc<Quotefold>,
+    /// What is known of its readiness.
+    pub(super) readiness: Readiness,
     runtime: Handle,
 }
 
 impl Work {
     /// A service that works in a runtime.
     pub(super) fn new(service: &Arc<Quotefold>, runtime: &Handle) -> Self {
-        Work { service: Arc::clone(service), runtime: runtime.clone() }
+        let readiness = Readiness::of(service, runtime);
+        Work { service: Arc::clone(service), readiness, runtime: runtime.clone() }
     }
 
     /// Runs a task in the other runtime, and waits for its end. Dropping the future ends the task.

@@ -83,8 +83,8 @@ fn a_thousand_equal_requests_are_one_call_and_the_first_to_leave_disturbs_nobody
     sleep(Duration::from_millis(100));
     let alone = tasks();
     let others: Vec<_> = (0..999).map(|_| send(service.address, target)).collect();
-    // each of them has a task for its connection, and one for each source it waits for
-    let with = |others: usize| alone + 3 * others;
+    // each of them has a task for its connection, one for its answer, and one for each source it waits for
+    let with = |others: usize| alone + 4 * others;
     until("all of them wait", || tasks() == with(999));
     sleep(Duration::from_millis(40));
     drop(first);

@@ -8,7 +8,7 @@ use axum::Router;
 use quotefold::Quotefold;
 use quotefold::clock::Clock;
 use quotefold::server::drain::Drain;
-use quotefold::server::{listen, router};
+use quotefold::server::{Front, listen};
 use quotefold::settings::load::{LoadOptions, load};
 use tokio::runtime::{Handle, Runtime};
 
@@ -44,7 +44,7 @@ impl Service {
             let listener = listen::bind("127.0.0.1:0").await.expect("a free port");
             let address = listener.local_addr().expect("its address");
             let drain = Drain::new();
-            let app = router(&service, &drain, Router::new(), &Handle::current());
+            let app = Front::new(&service, &drain, &Handle::current()).router(Router::new());
             tokio::spawn(listen::run(listener, app, listen::Limits::default(), drain));
             (service, address)
         });
