@@ -60,6 +60,11 @@ impl<'a> Gathering<'a> {
         let _ = timeout_at(until.min(self.until), self.join_all()).await;
     }
 
+    /// Whether nothing is waited for.
+    pub fn is_done(&self) -> bool {
+        self.tasks.is_empty()
+    }
+
     /// How long the caller still waits.
     pub fn time_left(&self) -> Duration {
         self.until.saturating_duration_since(Instant::now())

@@ -20,7 +20,7 @@
 //!
 //! [`Quotefold::answer`] below is that path, written out. Around it: [`settings`] says what can be set, [`server`] speaks HTTP,
 //! [`cli`] is the command line, [`watch`] what is kept fresh, [`state`] what outlives a restart, [`demo`] a simulated market,
-//! [`telemetry`] metrics and logs.
+//! [`telemetry`] metrics and logs, [`workload`] how much of all this is done at once.
 
 pub mod again;
 pub mod answer;
@@ -47,6 +47,7 @@ pub mod symbol;
 pub mod telemetry;
 pub mod valuation;
 pub mod watch;
+pub mod workload;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -60,7 +61,7 @@ use answer::{Answer, Priced};
 use board::Board;
 use clock::{Clock, Moment};
 use fold::Price;
-use gather::Gathering;
+use gather::{Gathering, KEPT_BACK};
 use plan::{Basis, Errand, Plan};
 use question::{Bounds, Question};
 use quote::Outcome;
@@ -70,6 +71,7 @@ use source::{Source, Surroundings};
 use telemetry::Metrics;
 use valuation::Valuation;
 use watch::Watched;
+use workload::{Overloaded, Turn, Weight, Workload};
 
 /// Less time than this is too little for a call that is not in the air yet.
 const SHORTEST_CALL: Duration = Duration::from_millis(50);
@@ -90,8 +92,18 @@ pub struct Quotefold {
     pub metrics: Metrics,
     /// Where calls run.
     pub tasks: TaskTracker,
+    /// How much is worked on at once.
+    pub workload: Workload,
     /// Whether the prices are a simulation's, which every answer then says.
     pub simulated: bool,
+}
+
+/// An answer, with the turn in which it can be written.
+pub struct InTurn<'w> {
+    /// The answer.
+    pub answer: Answer,
+    _turn: Option<Turn<'w>>,
+    _weight: Weight<'w>,
 }
 
 impl Quotefold {
@@ -115,7 +127,8 @@ impl Quotefold {
     pub fn over(settings: Settings, sources: Vec<Arc<Source>>, around: &Surroundings, metrics: Metrics) -> Self {
         let (board, clock, tasks) = (Arc::clone(&around.board), around.clock.clone(), around.tasks.clone());
         let watched = Watched::new(&settings.watch.symbols);
-        Quotefold { settings, sources, board, watched, clock, metrics, tasks, simulated: false }
+        let workload = Workload::new(settings.server.max_weight);
+        Quotefold { settings, sources, board, watched, clock, metrics, tasks, workload, simulated: false }
     }
 
     /// What a question is checked against.
@@ -133,8 +146,47 @@ impl Quotefold {
     ///
     /// Dropping the future drops every wait for a source; calls that nobody else waits for are cancelled.
     pub async fn answer(&self, question: &Question) -> Answer {
-        let mut plan = self.plan(question).await;
-        let mut outcomes = self.gather(&mut plan, question).await;
+        let plan = self.plan(question).await;
+        self.carry_out(plan, None, question).await.0
+    }
+
+    /// The same, when its turn comes: no more is worked on at once than [`workload`] allows.
+    ///
+    /// # Errors
+    /// The caller's time was over before; nothing has been done for it.
+    pub async fn answer_in_turn(&self, question: &Question) -> Result<InTurn<'_>, Overloaded> {
+        let by = question.deadline() - KEPT_BACK;
+        let (plan, turn, weight) = self.admit(question, by).await?;
+        let (answer, turn) = self.carry_out(plan, Some(turn), question).await;
+        Ok(InTurn { answer, _turn: turn, _weight: weight })
+    }
+
+    /// Makes a plan, and waits until what it weighs may be worked on.
+    async fn admit(&self, question: &Question, by: Instant) -> Result<(Plan, Turn<'_>, Weight<'_>), Overloaded> {
+        let turn = self.workload.turn_before_calls(by).await?;
+        let plan = self.plan(question).await;
+        if let Some(weight) = self.workload.try_admit(plan.weight()) {
+            return Ok((plan, turn, weight));
+        }
+        // a thousand plans of those who wait would take more room than their answers
+        let weight = plan.weight();
+        drop((plan, turn));
+        let mut weight = self.workload.admit(weight, by).await?;
+        let turn = self.workload.turn_before_calls(by).await?;
+        // others may have asked for the same meanwhile
+        let plan = self.plan(question).await;
+        weight.lighten(plan.weight());
+        Ok((plan, turn, weight))
+    }
+
+    /// Carries a plan out. Who has a turn keeps it while nothing has to be waited for, and has one at the end.
+    async fn carry_out<'w>(
+        &'w self,
+        mut plan: Plan,
+        turn: Option<Turn<'w>>,
+        question: &Question,
+    ) -> (Answer, Option<Turn<'w>>) {
+        let (mut outcomes, turn) = self.gather(&mut plan, turn, question).await;
         let now = self.clock.now();
         let next_calls = self.next_calls(&plan, &mut outcomes, now);
         let valuation = self.value(&plan, outcomes, question, now).await;
@@ -146,7 +198,7 @@ impl Quotefold {
         };
         let priced = |price| Priced { changes_at: next_calls.that_changes(&price), price: explained(price) };
         let priced = valuation.prices.into_iter().map(priced).collect();
-        Answer::new(question, priced, now.wall, self.simulated)
+        (Answer::new(question, priced, now.wall, self.simulated), turn)
     }
 
     async fn plan(&self, question: &Question) -> Plan {
@@ -155,17 +207,37 @@ impl Quotefold {
 
     /// Asks the sources of a plan, and whoever else may help: once they are in, or have had half of the caller's time and a
     /// quarter of what a source may take.
-    async fn gather(&self, plan: &mut Plan, question: &Question) -> Vec<Outcome> {
+    async fn gather<'w>(
+        &'w self,
+        plan: &mut Plan,
+        turn: Option<Turn<'w>>,
+        question: &Question,
+    ) -> (Vec<Outcome>, Option<Turn<'w>>) {
+        let takes_turns = turn.is_some();
+        // while a request waits, it is another's turn
+        let mut turn = turn.filter(|_| plan.weight() == 0);
         let mut gathering = Gathering::new(question, &self.sources);
         gathering.ask(std::mem::take(&mut plan.errands));
         if plan.may_grow(question) {
             // a caller's haste is no reason to give up on a source that is no slower than usual
             let early = (question.timeout / 2).max(self.settings.server.timeout / 4);
             gathering.settle(question.arrived.monotonic + early).await;
+            turn = self.keep_turn(turn, takes_turns).await;
             let time_left = gathering.time_left();
-            gathering.ask(self.second_round(plan, question, time_left).await);
+            let errands = self.second_round(plan, question, time_left).await;
+            turn = turn.filter(|_| plan::weight(&errands) == 0 && gathering.is_done());
+            gathering.ask(errands);
         }
-        gathering.finish().await
+        let outcomes = gathering.finish().await;
+        (outcomes, self.keep_turn(turn, takes_turns).await)
+    }
+
+    /// A request's turn, or if it has given it away, a new one.
+    async fn keep_turn<'w>(&'w self, turn: Option<Turn<'w>>, takes_turns: bool) -> Option<Turn<'w>> {
+        match turn {
+            None if takes_turns => self.workload.turn_after_calls().await,
+            turn => turn,
+        }
     }
 
     /// Who else is asked, by what the board knows now of what was asked at first: what has landed since the question came is

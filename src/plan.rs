@@ -122,6 +122,11 @@ impl Plan {
         Plan { targets, errands, spares, asked, needs }
     }
 
+    /// What it weighs: the pairs of symbol and source that must be asked.
+    pub fn weight(&self) -> usize {
+        weight(&self.errands)
+    }
+
     /// Whether something may have to be asked that the first round cannot know of: a reserve, because the others fell short;
     /// a rate from a currency that nobody expected; money that has to be crossed, because a source denies to quote it.
     pub fn may_grow(&self, question: &Question) -> bool {
@@ -189,6 +194,11 @@ impl Errand {
         self.ask.due.clear();
         self
     }
+}
+
+/// What errands weigh: the pairs of symbol and source that must be asked.
+pub fn weight(errands: &[Errand]) -> usize {
+    errands.iter().map(|errand| errand.ask.due.len()).sum()
 }
 
 /// Whether a quote is young enough to be folded.

@@ -12,8 +12,10 @@ use jiff::Timestamp;
 use super::form;
 use super::problem::Problem;
 use super::work::Work;
+use crate::InTurn;
 use crate::answer::Answer;
 use crate::question::{BadQuestion, Question, longest_form};
+use crate::workload::Overloaded;
 
 /// The header with an answer's completeness.
 pub(super) const PRICES_STATUS: HeaderName = HeaderName::from_static("prices-status");
@@ -52,12 +54,12 @@ type Write = fn(&Answer, Timestamp) -> serde_json::Result<Vec<u8>>;
 async fn answer(work: &Work, question: Question, write: Write) -> Result<Response, Problem> {
     let (service, readiness, deadline) = (Arc::clone(&work.service), work.readiness.clone(), question.deadline());
     let answered = async move {
-        let answer = service.answer(&question).await;
+        let InTurn { answer, .. } = &service.answer_in_turn(&question).await?;
         readiness.refresh(&service);
-        let body = write(&answer, service.clock.now().wall);
-        reply(&answer, body)
+        let body = write(answer, service.clock.now().wall);
+        Ok(reply(answer, body))
     };
-    work.run_until(deadline, answered).await
+    work.run_until(deadline, answered).await?
 }
 
 fn reply(answer: &Answer, body: serde_json::Result<Vec<u8>>) -> Response {
@@ -74,6 +76,12 @@ fn reply(answer: &Answer, body: serde_json::Result<Vec<u8>>) -> Response {
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
     reply
+}
+
+impl From<Overloaded> for Problem {
+    fn from(_: Overloaded) -> Self {
+        Problem::Overloaded
+    }
 }
 
 impl From<BadQuestion> for Problem {

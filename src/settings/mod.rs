@@ -79,6 +79,9 @@ pub struct ServerSettings {
     pub max_connections: usize,
     /// Requests at once; more are shed.
     pub max_requests: usize,
+    /// Pairs of symbol and source that are worked on at once because they are not fresh on the board; requests beyond wait, and
+    /// are shed when their time is over. One that is heavier runs alone.
+    pub max_weight: u32,
 }
 
 /// Ages and the fold's rule, for one class.

@@ -106,6 +106,7 @@ impl Page {
         self.span("drain_timeout", server.drain_timeout);
         self.count("max_connections", server.max_connections);
         self.count("max_requests", server.max_requests);
+        self.count("max_weight", server.max_weight as usize);
     }
 
     /// What is not set is left out. A masked key is refused when it is read again: it would be one that everybody knows.

@@ -14,7 +14,7 @@ use quotefold::server::{Front, listen};
 use quotefold::settings::load::{LoadOptions, load};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::support::{NOBODY, Upstream, get, source, until};
+use crate::support::{NOBODY, Upstream, get, rows, send, source, until};
 
 /// Threads that work on prices.
 const THREADS: usize = 2;
@@ -110,4 +110,30 @@ fn whoever_was_told_of_a_sources_failure_finds_it_in_the_next_report() {
         let report = get(apart.address, "/health/ready").json();
         assert_eq!(report["checks"]["source:alpha"][0]["status"], "warn", "{report:#}");
     }
+}
+
+#[test]
+fn a_request_whose_turn_does_not_come_in_time_is_shed_and_what_is_fresh_is_answered_meanwhile() {
+    let vendor = Upstream::new(|call| {
+        let asked = call.asked();
+        if asked.iter().any(|symbol| symbol == "SLOW-USD") {
+            return call.hang();
+        }
+        call.json(&rows(&asked.iter().map(|symbol| (symbol.as_str(), "100")).collect::<Vec<_>>()))
+    });
+    let settings = "[server]\nmax_weight = 1\ntimeout = \"60s\"\nmax_timeout = \"60s\"\n[freshness]\nrefresh_after = \"1h\"\n\
+                    usable_for = \"2h\"\nfallback_for = \"3h\"\n";
+    let apart = Apart::over(&format!("{settings}{}", vendor.source("alpha", "timeout = \"60s\"")));
+    assert_eq!(get(apart.address, "/prices?symbols=BTC-USD").quote("BTC-USD", "alpha")["price"], "100");
+
+    let heavy = send(apart.address, "/prices?symbols=SLOW-USD,OTHER-USD&timeout=60s");
+    vendor.until_called(2);
+    let late = get(apart.address, "/prices?symbols=ETH-USD&timeout=300ms");
+    assert_eq!((late.status, &late.json()["type"]), (503, &"/problems/overloaded".into()));
+    assert_eq!(late.header("retry-after"), Some("1"));
+    assert_eq!(get(apart.address, "/prices?symbols=BTC-USD&timeout=5s").quote("BTC-USD", "alpha")["price"], "100");
+    assert!(vendor.heads().iter().all(|head| !head.contains("ETH-USD")), "it costs no call");
+
+    drop(heavy);
+    until("there is room again", || get(apart.address, "/prices?symbols=ETH-USD&timeout=300ms").status != 503);
 }

@@ -13,6 +13,9 @@ const SHORTEST: Duration = Duration::from_millis(50);
 /// The most connections, and requests.
 const MOST: usize = 1_000_000;
 
+/// The most pairs of symbol and source at once: more than can ever be asked for.
+const MOST_WEIGHT: u32 = 1_000_000_000;
+
 /// The most symbols in one request. A form with that many takes half a megabyte, and each request in flight may bring one.
 const MOST_SYMBOLS: usize = 5_000;
 
@@ -49,6 +52,11 @@ pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
             format!("{count} is out of range; write 1 to {MOST}"),
         );
     }
+    report.unless(
+        (1..=MOST_WEIGHT).contains(&server.max_weight),
+        &["server", "max_weight"],
+        format!("{} is out of range; write 1 to {MOST_WEIGHT}", server.max_weight),
+    );
     report.unless(
         (1..=MOST_SYMBOLS).contains(&server.max_symbols),
         &["server", "max_symbols"],

@@ -11,10 +11,11 @@ use crate::settings::catalogue::catalogue;
 use crate::settings::error::ConfigError;
 
 /// The keys whose values are no texts: numbers, booleans and lists, written as TOML writes them.
-const NOT_TEXT: [&str; 21] = [
+const NOT_TEXT: [&str; 22] = [
     "max_symbols",
     "max_connections",
     "max_requests",
+    "max_weight",
     "required",
     "hours",
     "batch",

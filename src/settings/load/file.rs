@@ -45,6 +45,7 @@ pub(super) struct ServerTable {
     drain_timeout: Option<Span>,
     max_connections: Option<usize>,
     max_requests: Option<usize>,
+    max_weight: Option<u32>,
 }
 
 /// Who may ask.
@@ -125,6 +126,7 @@ impl ServerTable {
             drain_timeout: span(self.drain_timeout, 10),
             max_connections: self.max_connections.unwrap_or(4096),
             max_requests: self.max_requests.unwrap_or(1024),
+            max_weight: self.max_weight.unwrap_or(25_000),
         }
     }
 }

@@ -1,0 +1,112 @@
+//! More requests than can be worked on at once: who waits, who is told that it is over, and what that costs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use quotefold::clock::Clock;
+use quotefold::question::Question;
+use quotefold::symbol::Symbol;
+use tokio::runtime::Builder;
+use tokio::time::{Instant, sleep};
+
+use crate::support::all_quoted;
+use crate::town::{Said, Town, crypto, morning};
+
+/// How long each vendor takes.
+const LATENCY: Duration = Duration::from_millis(400);
+
+fn slowly(_: &str, symbols: Vec<Symbol>, clock: Clock) -> Said {
+    Box::pin(async move {
+        sleep(LATENCY).await;
+        all_quoted(symbols, &clock)
+    })
+}
+
+fn town(max_weight: usize) -> Town {
+    let more = "batch = 100\nconcurrency = 100";
+    let settings = format!("[server]\nmax_weight = {max_weight}\n{}{}", crypto("alpha", more), crypto("beta", more));
+    Town::new(&settings, &morning(), slowly)
+}
+
+/// How a request ended, and after how long.
+async fn ask(town: &Town, query: &str) -> (Result<u16, ()>, Duration) {
+    let started = Instant::now();
+    let question = Question::parse(query, &town.service.bounds(), town.service.clock.now()).unwrap();
+    let ended = town.service.answer_in_turn(&question).await.map(|in_turn| in_turn.answer.code).map_err(|_| ());
+    (ended, started.elapsed())
+}
+
+fn calls_for(town: &Town, symbol: &str) -> usize {
+    town.log("alpha").calls().iter().filter(|call| call.symbols.iter().any(|asked| asked.as_str() == symbol)).count()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_waits_for_its_turn_and_one_whose_time_ends_before_costs_no_call() {
+    let town = town(4);
+    let (first, hasty, patient) = tokio::join!(
+        ask(&town, "symbols=A-USD,B-USD"),
+        async {
+            sleep(Duration::from_millis(1)).await;
+            ask(&town, "symbols=C-USD&timeout=200ms").await
+        },
+        async {
+            sleep(Duration::from_millis(2)).await;
+            ask(&town, "symbols=D-USD").await
+        },
+    );
+    assert_eq!(first, (Ok(200), LATENCY));
+    assert_eq!((hasty.0, calls_for(&town, "C-USD")), (Err(()), 0));
+    assert!(hasty.1 <= Duration::from_millis(200), "{:?}", hasty.1);
+    assert_eq!(patient, (Ok(200), LATENCY * 2 - Duration::from_millis(2)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_board_holds_is_answered_at_once_beside_a_request_that_takes_all_there_is() {
+    let town = town(4);
+    assert_eq!(ask(&town, "symbols=A-USD,B-USD").await.0, Ok(200));
+    let (heavy, light) = tokio::join!(ask(&town, "symbols=C-USD,D-USD,E-USD,F-USD"), async {
+        sleep(Duration::from_millis(1)).await;
+        ask(&town, "symbols=A-USD,B-USD").await
+    });
+    assert_eq!(heavy, (Ok(200), LATENCY), "none is refused for its size");
+    assert_eq!(light, (Ok(200), Duration::ZERO));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waited_while_others_asked_for_the_same_costs_no_call_of_its_own() {
+    let town = town(2);
+    let same = || ask(&town, "symbols=A-USD");
+    let (first, second, third) = tokio::join!(same(), same(), same());
+    assert_eq!([first.0, second.0, third.0], [Ok(200); 3]);
+    assert_eq!([second.1, third.1], [LATENCY; 2], "the plan is made anew when the turn comes");
+    assert_eq!(calls_for(&town, "A-USD"), 1);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn no_request_ends_later_than_its_time_whatever_comes_at_once(
+        max_weight in 1_usize..60,
+        requests in prop::collection::vec((0_u64..2000, 1_usize..30, 0_usize..40, 100_u64..3000), 1..30),
+    ) {
+        let runtime = Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+        runtime.block_on(async {
+            let town = Arc::new(town(max_weight));
+            let tasks: Vec<_> = requests.into_iter().map(|(arrives_ms, count, first, timeout_ms)| {
+                let town = Arc::clone(&town);
+                tokio::spawn(async move {
+                    sleep(Duration::from_millis(arrives_ms)).await;
+                    let symbols: Vec<String> = (first..first + count).map(|number| format!("S{number}-USD")).collect();
+                    let query = format!("symbols={}&timeout={timeout_ms}ms", symbols.join(","));
+                    let (ended, took) = ask(&town, &query).await;
+                    assert!(took <= Duration::from_millis(timeout_ms), "{ended:?} after {took:?} of {timeout_ms} ms");
+                })
+            }).collect();
+            for task in tasks {
+                task.await.unwrap();
+            }
+        });
+    }
+}
