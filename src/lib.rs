@@ -168,6 +168,8 @@ impl Quotefold {
         if let Some(weight) = self.workload.try_admit(plan.weight()) {
             return Ok((plan, turn, weight));
         }
+        // its calls need some of its time: a turn that leaves them less is another's
+        let by = by - self.usual_latency(&plan).min(question.timeout / 2);
         // a thousand plans of those who wait would take more room than their answers
         let weight = plan.weight();
         drop((plan, turn));
@@ -177,6 +179,15 @@ impl Quotefold {
         let plan = self.plan(question).await;
         weight.lighten(plan.weight());
         Ok((plan, turn, weight))
+    }
+
+    /// How long it usually takes until half of the sources that a plan asks have replied.
+    fn usual_latency(&self, plan: &Plan) -> Duration {
+        let asked = plan.errands.iter().filter(|errand| !errand.ask.due.is_empty());
+        let asked = asked.filter_map(|errand| self.sources.get(errand.source));
+        let mut latencies: Vec<Duration> = asked.map(|source| source.record.usual_latency()).collect();
+        latencies.sort_unstable();
+        latencies.get(latencies.len() / 2).copied().unwrap_or_default()
     }
 
     /// Carries a plan out. Who has a turn keeps it while nothing has to be waited for, and has one at the end.

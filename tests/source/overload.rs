@@ -83,6 +83,27 @@ async fn who_waited_while_others_asked_for_the_same_costs_no_call_of_its_own() {
     assert_eq!(calls_for(&town, "A-USD"), 1);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_turn_that_leaves_no_time_for_calls_is_given_to_the_next() {
+    let town = town(2);
+    // until then nobody knows how long the vendors take
+    assert_eq!(ask(&town, "symbols=A-USD").await, (Ok(200), LATENCY));
+    let (first, late, next) = tokio::join!(
+        ask(&town, "symbols=B-USD"),
+        async {
+            sleep(Duration::from_millis(1)).await;
+            ask(&town, "symbols=C-USD&timeout=500ms").await
+        },
+        async {
+            sleep(Duration::from_millis(2)).await;
+            ask(&town, "symbols=D-USD&timeout=900ms").await
+        },
+    );
+    assert_eq!(first, (Ok(200), LATENCY));
+    assert!(late.0.is_err() && late.1 < LATENCY && calls_for(&town, "C-USD") == 0, "{late:?}");
+    assert_eq!(next, (Ok(200), LATENCY * 2 - Duration::from_millis(2)));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
