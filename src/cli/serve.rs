@@ -155,7 +155,7 @@ async fn say_ready(line: String) {
         Ok(Ok(Err(error))) => tracing::warn!("cannot write to stdout that the service is ready: {error}"),
         Ok(Err(panicked)) => tracing::error!("cannot write to stdout that the service is ready: {panicked}"),
         Err(_) => {
-            tracing::warn!("stdout does not take the line that says that the service is ready; serving all the same")
+            tracing::warn!("stdout does not take the line that says that the service is ready; serving all the same");
         }
     }
 }
