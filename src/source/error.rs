@@ -45,6 +45,10 @@ pub enum SourceError {
     /// The key is wrong, or there is none. Set it.
     #[error("{0}")]
     Unauthorized(String),
+    /// The vendor's API refuses the call (403), and does not say whether because of the key or because of this symbol. Set the key,
+    /// or ask elsewhere.
+    #[error("{0}")]
+    Forbidden(String),
     /// The vendor's plan does not include this symbol. Ask elsewhere, or pay.
     #[error("{0}")]
     NotInPlan(String),
@@ -133,7 +137,7 @@ impl SourceError {
             SourceError::Malformed(_) => "malformed",
             SourceError::TooLarge { .. } => "too_large",
             SourceError::Missing(_) => "missing",
-            SourceError::Unauthorized(_) => "unauthorized",
+            SourceError::Unauthorized(_) | SourceError::Forbidden(_) => "unauthorized",
             SourceError::NotInPlan(_) => "not_in_plan",
             SourceError::UnknownSymbol(_) => "unknown_symbol",
             SourceError::RateLimited { .. } => "rate_limited",
@@ -181,7 +185,7 @@ impl SourceError {
             E::Timeout(_) | E::Connection(_) | E::Unavailable { .. } | E::RateLimited { .. } => true,
             E::QuotaExhausted { .. } | E::Throttled { .. } | E::CircuitOpen { .. } | E::Internal(_) => true,
             E::Tls(_) | E::HttpStatus { .. } | E::Malformed(_) | E::TooLarge { .. } | E::Missing(_) => false,
-            E::Unauthorized(_) | E::NotInPlan(_) | E::UnknownSymbol(_) | E::Blocked { .. } => false,
+            E::Unauthorized(_) | E::Forbidden(_) | E::NotInPlan(_) | E::UnknownSymbol(_) | E::Blocked { .. } => false,
         }
     }
 
@@ -200,7 +204,8 @@ impl SourceError {
         use SourceError as E;
         match self {
             E::UnknownSymbol(_) | E::NotInPlan(_) => Some(Scope::Symbol),
-            E::Unauthorized(_) | E::RateLimited { .. } | E::QuotaExhausted { .. } => Some(Scope::Account),
+            E::Unauthorized(_) | E::Forbidden(_) => Some(Scope::Account),
+            E::RateLimited { .. } | E::QuotaExhausted { .. } => Some(Scope::Account),
             E::Blocked { .. } => Some(Scope::Address),
             _ => None,
         }

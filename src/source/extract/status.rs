@@ -53,7 +53,7 @@ impl Statuses {
             401 => SourceError::Unauthorized(detail),
             402 => SourceError::QuotaExhausted { detail, retry_after: retry_after("quota_exhausted") },
             // an API that checks keys answers in the notation of its other replies; a firewall answers with a page
-            403 if self.sends_key && is_json(&reply.body) => SourceError::Unauthorized(detail),
+            403 if self.sends_key && is_json(&reply.body) => SourceError::Forbidden(detail),
             403 | 451 => SourceError::Blocked { detail: blocked(&detail, scrub), retry_after: retry_after("blocked") },
             404 if self.not_found_denies => SourceError::UnknownSymbol(detail),
             BANNED | 429 => SourceError::RateLimited { detail, retry_after: retry_after("rate_limited") },
