@@ -42,6 +42,9 @@ pub enum SourceError {
     /// The reply was understood, but it holds nothing for this symbol.
     #[error("{0}")]
     Missing(String),
+    /// The call failed because of another symbol in it, which the vendor names. Ask again without that one.
+    #[error("{0}")]
+    Overlooked(String),
     /// The key is wrong, or there is none. Set it.
     #[error("{0}")]
     Unauthorized(String),
@@ -136,7 +139,7 @@ impl SourceError {
             SourceError::Unavailable { .. } => "unavailable",
             SourceError::Malformed(_) => "malformed",
             SourceError::TooLarge { .. } => "too_large",
-            SourceError::Missing(_) => "missing",
+            SourceError::Missing(_) | SourceError::Overlooked(_) => "missing",
             SourceError::Unauthorized(_) | SourceError::Forbidden(_) => "unauthorized",
             SourceError::NotInPlan(_) => "not_in_plan",
             SourceError::UnknownSymbol(_) => "unknown_symbol",
@@ -184,7 +187,8 @@ impl SourceError {
         match self {
             E::Timeout(_) | E::Connection(_) | E::Unavailable { .. } | E::RateLimited { .. } => true,
             E::QuotaExhausted { .. } | E::Throttled { .. } | E::CircuitOpen { .. } | E::Internal(_) => true,
-            E::Tls(_) | E::HttpStatus { .. } | E::Malformed(_) | E::TooLarge { .. } | E::Missing(_) => false,
+            E::Tls(_) | E::HttpStatus { .. } | E::Malformed(_) | E::TooLarge { .. } => false,
+            E::Missing(_) | E::Overlooked(_) => false,
             E::Unauthorized(_) | E::Forbidden(_) | E::NotInPlan(_) | E::UnknownSymbol(_) | E::Blocked { .. } => false,
         }
     }

@@ -331,3 +331,25 @@ fn an_address_that_is_refused_twice_in_a_row_is_left_alone_for_a_minute() {
     assert!((30..=60).contains(&wait(&entry, "a")), "{entry:#}");
     assert_eq!(calls.load(Ordering::SeqCst), 2);
 }
+
+#[test]
+fn symbols_beside_one_that_the_vendor_names_as_the_culprit_are_asked_again_without_it() {
+    let more = "key = \"k3y-of-ours\"\nsecret = \"s3cret-of-ours\"\nlimits = []";
+    let town = Town::new(&shipped("alpaca", more), |call| {
+        let asked = call.target().split(['=', '&']).nth(1).unwrap_or_default().replace("%2C", ",");
+        if let Some(culprit) = asked.split(',').find(|symbol| symbol.starts_with('X')) {
+            return call.reply(400, JSON, &format!(r#"{{"message":"invalid symbol: {culprit}"}}"#));
+        }
+        let row = |symbol| format!(r#""{symbol}":{{"latestTrade":{{"p":12.5,"t":"{}"}}}}"#, Timestamp::now());
+        let rows: Vec<String> = asked.split(',').map(row).collect();
+        call.json(&format!("{{{}}}", rows.join(",")))
+    });
+    let reply = town.get("/prices?symbols=AAPL,XA,MSFT,XB,NVDA,XC&timeout=10s");
+    for symbol in ["AAPL", "MSFT", "NVDA"] {
+        assert_eq!(verdict(&reply.entry(symbol), "alpaca"), "used", "{symbol}");
+    }
+    for symbol in ["XA", "XB", "XC"] {
+        assert_eq!(verdict(&reply.entry(symbol), "alpaca"), "failed / unknown_symbol", "{symbol}");
+    }
+    assert_eq!(town.vendors.calls(), 4, "one for each culprit, and one for the others");
+}
