@@ -29,6 +29,8 @@ pub enum SourceError {
         detail: String,
         /// Whether the next call may well be answered: a gateway said so (502, 503, 504) and named no time to wait.
         passing: bool,
+        /// How long it wants to be left alone, if it said so usably.
+        retry_after: Option<Duration>,
     },
     /// The reply is not what the filter was written for. Look at the filter, run `quotefold check`.
     #[error("{0}")]
@@ -173,7 +175,7 @@ impl SourceError {
 
     /// The vendor is out of order, and nothing says for how long.
     pub fn unavailable(detail: impl Into<String>) -> Self {
-        SourceError::Unavailable { detail: detail.into(), passing: false }
+        SourceError::Unavailable { detail: detail.into(), passing: false, retry_after: None }
     }
 
     /// Whether the same call may well succeed a moment later.

@@ -147,8 +147,9 @@ impl Extractor {
         self.outcomes(reply, asked, run).map_err(|error| match error {
             // whoever says it, the filter or the status: a gateway's trouble is often over with the next call
             SourceError::Unavailable { detail, .. } => {
-                let passing = matches!(reply.status, 502..=504) && reply.retry_after.is_none();
-                SourceError::Unavailable { detail, passing }
+                let retry_after = status::outage(reply);
+                let passing = matches!(reply.status, 502..=504) && retry_after.is_none();
+                SourceError::Unavailable { detail, passing, retry_after }
             }
             SourceError::HttpStatus { detail, .. } => {
                 SourceError::HttpStatus { detail, is_client_error: status::is_client_error(reply.status) }
