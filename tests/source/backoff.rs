@@ -234,10 +234,10 @@ async fn a_failing_source_with_fifty_symbols_and_twenty_clients_is_tried_by_one_
     for number in 0..20_u64 {
         let (town, query) = (Arc::clone(&town), format!("symbols={}&refresh_after=0s", symbols.join(",")));
         clients.spawn(async move {
-            sleep(Duration::from_millis(number * 7)).await;
+            sleep(Duration::from_millis(number * 50)).await;
             while start.elapsed() < 60 * SECOND {
                 assert_eq!(town.ask(&query).await.code, 503);
-                sleep(Duration::from_millis(200)).await;
+                sleep(SECOND).await;
             }
         });
     }
