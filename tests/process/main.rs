@@ -14,6 +14,7 @@ mod exit_codes;
 mod faults;
 mod forms;
 mod killed;
+mod logs;
 mod operator;
 mod restart;
 mod secrets;
