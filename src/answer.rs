@@ -61,16 +61,6 @@ pub struct Priced {
 }
 
 #[derive(Serialize)]
-struct Envelope<'a> {
-    status: Completeness,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    simulated: bool,
-    prices: Vec<Entry<'a>>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    renamed: BTreeMap<&'a str, &'a str>,
-}
-
-#[derive(Serialize)]
 struct Single<'a> {
     #[serde(flatten)]
     entry: Entry<'a>,
@@ -155,13 +145,37 @@ impl Answer {
     /// # Errors
     /// None that our types can cause; passed on rather than hidden.
     pub fn body(&self, now: Timestamp) -> serde_json::Result<Vec<u8>> {
-        let envelope = Envelope {
-            status: self.completeness,
-            simulated: self.simulated,
-            prices: self.prices.iter().map(|price| Entry::new(price, self.quotes, now)).collect(),
-            renamed: self.renamed.iter().map(|(asked, symbol)| (asked.as_str(), symbol.as_str())).collect(),
+        let parts: serde_json::Result<Vec<Vec<u8>>> = self.parts(now).collect();
+        Ok(parts?.concat())
+    }
+
+    /// The same in parts, one symbol in each, so that other things can be done between them.
+    pub fn parts(&self, now: Timestamp) -> impl Iterator<Item = serde_json::Result<Vec<u8>>> + Send {
+        let head = move || {
+            let mut head = br#"{"status":"#.to_vec();
+            serde_json::to_writer(&mut head, &self.completeness)?;
+            head.extend_from_slice(if self.simulated { br#","simulated":true"# } else { b"" });
+            head.extend_from_slice(br#","prices":["#);
+            Ok(head)
         };
-        serde_json::to_vec(&envelope)
+        let entry = move |(place, price): (usize, &Price)| {
+            let mut part = if place > 0 { b",".to_vec() } else { Vec::new() };
+            serde_json::to_writer(&mut part, &Entry::new(price, self.quotes, now))?;
+            Ok(part)
+        };
+        let tail = move || {
+            let mut tail = b"]".to_vec();
+            if !self.renamed.is_empty() {
+                let renamed: BTreeMap<&str, &str> =
+                    self.renamed.iter().map(|(asked, symbol)| (asked.as_str(), symbol.as_str())).collect();
+                tail.extend_from_slice(br#","renamed":"#);
+                serde_json::to_writer(&mut tail, &renamed)?;
+            }
+            tail.push(b'}');
+            Ok(tail)
+        };
+        let entries = self.prices.iter().enumerate().map(entry);
+        std::iter::once_with(head).chain(entries).chain(std::iter::once_with(tail))
     }
 
     /// The body of `GET /prices/{symbol}`: the one entry without the envelope.

@@ -20,7 +20,8 @@
 //!
 //! [`Quotefold::answer`] below is that path, written out. Around it: [`settings`] says what can be set, [`server`] speaks HTTP,
 //! [`cli`] is the command line, [`watch`] what is kept fresh, [`state`] what outlives a restart, [`demo`] a simulated market,
-//! [`telemetry`] metrics, [`log`](mod@log) the log, [`workload`] how much of all this is done at once.
+//! [`telemetry`] metrics, [`log`](mod@log) the log, [`workload`] how much of all this is done at once, [`reply_memory`] what
+//! replies may hold.
 
 pub mod again;
 pub mod answer;
@@ -39,6 +40,7 @@ mod pace;
 pub mod plan;
 pub mod question;
 pub mod quote;
+pub mod reply_memory;
 pub mod route;
 pub mod server;
 pub mod settings;
@@ -66,6 +68,7 @@ use gather::{Gathering, KEPT_BACK};
 use plan::{Basis, Errand, Plan};
 use question::{Bounds, Question};
 use quote::Outcome;
+use reply_memory::ReplyMemory;
 use settings::Settings;
 use source::profile::Profile;
 use source::{Source, Surroundings};
@@ -95,6 +98,8 @@ pub struct Quotefold {
     pub tasks: TaskTracker,
     /// How much is worked on at once.
     pub workload: Workload,
+    /// What replies may hold.
+    pub reply_memory: ReplyMemory,
     /// Whether the prices are a simulation's, which every answer then says.
     pub simulated: bool,
 }
@@ -120,8 +125,9 @@ impl Quotefold {
             tasks: TaskTracker::new(),
             budget: settings.server.timeout,
         };
-        let sources = source::set_up(&settings, &around, &metrics)?;
-        Ok(Self::over(settings, sources, &around, metrics))
+        let reply_memory = ReplyMemory::new(settings.server.max_reply_memory);
+        let sources = source::set_up(&settings, &around, &metrics, &reply_memory)?;
+        Ok(Quotefold { reply_memory, ..Self::over(settings, sources, &around, metrics) })
     }
 
     /// The service over any sources: how tests script their vendors.
@@ -129,7 +135,8 @@ impl Quotefold {
         let (board, clock, tasks) = (Arc::clone(&around.board), around.clock.clone(), around.tasks.clone());
         let watched = Watched::new(&settings.watch.symbols);
         let workload = Workload::new(settings.server.max_weight);
-        Quotefold { settings, sources, board, watched, clock, metrics, tasks, workload, simulated: false }
+        let reply_memory = ReplyMemory::new(settings.server.max_reply_memory);
+        Quotefold { settings, sources, board, watched, clock, metrics, tasks, workload, reply_memory, simulated: false }
     }
 
     /// What a question is checked against.

@@ -8,6 +8,7 @@ mod form;
 mod headers;
 mod health;
 pub mod listen;
+mod pieces;
 mod prices;
 pub mod problem;
 mod readiness;

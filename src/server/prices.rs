@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
@@ -10,11 +11,14 @@ use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 
 use super::form;
+use super::pieces::Pieces;
 use super::problem::Problem;
 use super::work::Work;
 use crate::InTurn;
 use crate::answer::Answer;
+use crate::pace::Pace;
 use crate::question::{BadQuestion, Question, longest_form};
+use crate::reply_memory::Full;
 use crate::workload::Overloaded;
 
 /// The header with an answer's completeness.
@@ -23,7 +27,7 @@ pub(super) const PRICES_STATUS: HeaderName = HeaderName::from_static("prices-sta
 /// `GET /prices?symbols=AAPL,MSFT`
 pub(super) async fn many(State(work): State<Work>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
     let question = Question::parse(&query.unwrap_or_default(), &work.service.bounds(), work.service.clock.now())?;
-    answer(&work, question, Answer::body).await
+    answer(&work, question, all).await
 }
 
 /// `POST /prices`, with the parameters in a form: for lists that are too long for a URL. Like a GET, it changes nothing.
@@ -31,7 +35,7 @@ pub(super) async fn form(State(work): State<Work>, request: Request) -> Result<R
     let bounds = work.service.bounds();
     let form = form::read(request, longest_form(bounds.max_symbols)).await?;
     let question = Question::parse_form(&form, &bounds, work.service.clock.now())?;
-    answer(&work, question, Answer::body).await
+    answer(&work, question, all).await
 }
 
 /// `GET /prices/{symbol}`
@@ -44,28 +48,41 @@ pub(super) async fn one(
         symbol.map_err(|_| Problem::bad_query("symbol", "what stands behind the percent signs is not UTF-8"))?;
     let (bounds, now) = (work.service.bounds(), work.service.clock.now());
     let question = Question::parse_one(&symbol, &query.unwrap_or_default(), &bounds, now)?;
-    answer(&work, question, Answer::single_body).await
+    answer(&work, question, single).await
 }
 
-/// Writes an answer's body at a time.
-type Write = fn(&Answer, Timestamp) -> serde_json::Result<Vec<u8>>;
+/// How an answer's body is written at a time: in parts, between which other things can be done.
+type Parts = for<'a> fn(&'a Answer, Timestamp) -> Box<dyn Iterator<Item = serde_json::Result<Vec<u8>>> + Send + 'a>;
+
+fn all(answer: &Answer, now: Timestamp) -> Box<dyn Iterator<Item = serde_json::Result<Vec<u8>>> + Send + '_> {
+    Box::new(answer.parts(now))
+}
+
+fn single(answer: &Answer, now: Timestamp) -> Box<dyn Iterator<Item = serde_json::Result<Vec<u8>>> + Send + '_> {
+    Box::new(std::iter::once(answer.single_body(now)))
+}
 
 /// Lets the service answer, and replies. The caller's time has begun with the question, and goes on while it waits for its turn.
-async fn answer(work: &Work, question: Question, write: Write) -> Result<Response, Problem> {
+async fn answer(work: &Work, question: Question, parts: Parts) -> Result<Response, Problem> {
     let (service, readiness, deadline) = (Arc::clone(&work.service), work.readiness.clone(), question.deadline());
+    if service.reply_memory.is_full() {
+        return Err(Full.into());
+    }
     let answered = async move {
         let InTurn { answer, .. } = &service.answer_in_turn(&question).await?;
         readiness.refresh(&service);
-        let body = write(answer, service.clock.now().wall);
-        Ok(reply(answer, body))
+        let (mut body, mut pace) = (Pieces::new(&service.reply_memory), Pace::default());
+        for part in parts(answer, service.clock.now().wall) {
+            body.push(&part.map_err(|_| Problem::Internal)?)?;
+            pace.step(service.sources.len()).await;
+        }
+        reply(answer, body.finish()?)
     };
     work.run_until(deadline, answered).await?
 }
 
-fn reply(answer: &Answer, body: serde_json::Result<Vec<u8>>) -> Response {
-    let (Ok(body), Ok(code)) = (body, StatusCode::from_u16(answer.code)) else {
-        return Problem::Internal.into_response();
-    };
+fn reply(answer: &Answer, body: Body) -> Result<Response, Problem> {
+    let code = StatusCode::from_u16(answer.code).map_err(|_| Problem::Internal)?;
     let mut reply = (code, body).into_response();
     let headers = reply.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -75,7 +92,13 @@ fn reply(answer: &Answer, body: serde_json::Result<Vec<u8>>) -> Response {
     if let Some(seconds) = answer.retry_after {
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
-    reply
+    Ok(reply)
+}
+
+impl From<Full> for Problem {
+    fn from(_: Full) -> Self {
+        Problem::Overloaded
+    }
 }
 
 impl From<Overloaded> for Problem {

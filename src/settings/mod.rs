@@ -82,6 +82,9 @@ pub struct ServerSettings {
     /// Pairs of symbol and source that are worked on at once because they are not fresh on the board; requests beyond wait, and
     /// are shed when their time is over. One that is heavier runs alone.
     pub max_weight: u32,
+    /// Bytes that may be held by replies which clients have not taken yet, and by replies of sources that are being read;
+    /// requests beyond are shed.
+    pub max_reply_memory: usize,
 }
 
 /// Ages and the fold's rule, for one class.

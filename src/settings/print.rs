@@ -107,6 +107,7 @@ impl Page {
         self.count("max_connections", server.max_connections);
         self.count("max_requests", server.max_requests);
         self.count("max_weight", server.max_weight as usize);
+        self.line("max_reply_memory", Bytes(server.max_reply_memory).to_string());
     }
 
     /// What is not set is left out. A masked key is refused when it is read again: it would be one that everybody knows.

@@ -91,7 +91,7 @@ impl Bytes {
             _ => (text, 1),
         };
         let number: usize = number.trim().parse().map_err(|_| wrong())?;
-        number.checked_mul(factor).filter(|bytes| (1..=64 << 20).contains(bytes)).map(Bytes).ok_or_else(wrong)
+        number.checked_mul(factor).filter(|bytes| (1..=1 << 40).contains(bytes)).map(Bytes).ok_or_else(wrong)
     }
 }
 

@@ -13,6 +13,7 @@ mod trouble;
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use reqwest::header::AGE;
 use reqwest::{RequestBuilder, Response, Url};
@@ -29,6 +30,7 @@ use super::profile::Profile;
 use super::spelling::HttpRequest;
 use crate::clock::skew::Host;
 use crate::clock::{Clock, Moment};
+use crate::reply_memory::{Held, ReplyMemory};
 use crate::settings::source::Method;
 use crate::symbol::Symbol;
 use connector::Connector;
@@ -39,6 +41,9 @@ use trouble::{Trouble, trouble};
 /// Bodies longer than this are unpacked and filtered off the threads that serve requests.
 const LARGE_BODY: usize = 64 << 10;
 
+/// Memory that is used up by others may be free again after this time.
+const SOON: Duration = Duration::from_secs(1);
+
 /// Sends calls of one source. Cheap to clone.
 #[derive(Clone)]
 pub struct Fetch(Arc<Inner>);
@@ -48,12 +53,19 @@ struct Inner {
     profile: Arc<Profile>,
     clock: Clock,
     large_bodies: Arc<Semaphore>,
+    reply_memory: ReplyMemory,
 }
 
 impl Fetch {
-    /// The leaf for one source. `large_bodies` has a permit per core, and is shared by all.
-    pub fn new(connector: Connector, profile: Arc<Profile>, clock: Clock, large_bodies: Arc<Semaphore>) -> Self {
-        Fetch(Arc::new(Inner { connector, profile, clock, large_bodies }))
+    /// The leaf for one source. `large_bodies` has a permit per core, and is shared by all, and so is what bodies may hold.
+    pub fn new(
+        connector: Connector,
+        profile: Arc<Profile>,
+        clock: Clock,
+        large_bodies: Arc<Semaphore>,
+        reply_memory: ReplyMemory,
+    ) -> Self {
+        Fetch(Arc::new(Inner { connector, profile, clock, large_bodies, reply_memory }))
     }
 
     /// One exchange over the wire, without reading what it means: for looking at a source by hand.
@@ -61,7 +73,7 @@ impl Fetch {
     /// # Errors
     /// What kept the reply from being whole.
     pub async fn exchange(&self, asked: &[Symbol]) -> Result<RawReply, SourceError> {
-        self.0.send(asked).await
+        self.0.send(asked).await.map(|(reply, _)| reply)
     }
 }
 
@@ -78,7 +90,7 @@ impl Service<Batch> for Fetch {
         let inner = Arc::clone(&self.0);
         Box::pin(async move {
             let asked = batch.send();
-            let reply = inner.send(&asked).await?;
+            let (reply, _held) = inner.send(&asked).await?;
             let received = inner.clock.now();
             let reply = Arc::clone(&inner).read(reply, asked).await?;
             inner.hear_time(&reply, received);
@@ -88,8 +100,8 @@ impl Service<Batch> for Fetch {
 }
 
 impl Inner {
-    /// One exchange over the wire.
-    async fn send(&self, asked: &[Symbol]) -> Result<RawReply, SourceError> {
+    /// One exchange over the wire, and the memory that its body holds.
+    async fn send(&self, asked: &[Symbol]) -> Result<(RawReply, Held), SourceError> {
         let sent = Instant::now();
         let call = self.profile.extractor.spelling().request(asked);
         let response = self.reach(&call).await?;
@@ -98,7 +110,8 @@ impl Inner {
         let retry_after = reply::retry_after(response.headers(), date.unwrap_or_else(|| self.clock.now().wall));
         let redirect = reply::redirect(response.status(), response.headers(), response.url());
         let succeeded = response.status().is_success();
-        let body = match self.body(response).await {
+        let mut held = self.reply_memory.hold_nothing();
+        let body = match self.body(response, &mut held).await {
             Ok(body) if succeeded && page::is_page(&body, self.profile.settings.reply) => {
                 return Err(SourceError::Malformed("the reply is a web page, not data".to_owned()));
             }
@@ -108,7 +121,8 @@ impl Inner {
             Err(_) => Vec::new(),
         };
         let received_at = self.clock.now().wall;
-        Ok(RawReply { status, body, retry_after, redirect, date, received_at, latency: sent.elapsed() })
+        let latency = sent.elapsed();
+        Ok((RawReply { status, body, retry_after, redirect, date, received_at, latency }, held))
     }
 
     /// Sends a call to the first of the vendor's addresses that can be reached. Nothing has reached those before it, so to
@@ -194,10 +208,10 @@ impl Inner {
     }
 
     /// Reads a body and unpacks it. Neither what comes over the wire nor what it unpacks to may be longer than `max_body`.
-    async fn body(&self, response: Response) -> Result<Vec<u8>, SourceError> {
+    async fn body(&self, response: Response, held: &mut Held) -> Result<Vec<u8>, SourceError> {
         let codings = encoding::codings(response.headers());
         let limit = self.profile.settings.max_body;
-        let body = self.received(response, limit).await?;
+        let body = self.received(response, limit, held).await?;
         if !encoding::is_packed(&body, &codings) {
             return Ok(body);
         }
@@ -211,11 +225,13 @@ impl Inner {
                 return decoded.map_err(failed);
             }
         }
-        self.aside(move || encoding::decode(&body, &codings, limit)).await?.map_err(failed)
+        let decoded = self.aside(move || encoding::decode(&body, &codings, limit)).await?.map_err(failed)?;
+        hold(held, decoded.len())?;
+        Ok(decoded)
     }
 
     /// A body as it comes over the wire, up to the first byte that is too much.
-    async fn received(&self, mut response: Response, limit: usize) -> Result<Vec<u8>, SourceError> {
+    async fn received(&self, mut response: Response, limit: usize, held: &mut Held) -> Result<Vec<u8>, SourceError> {
         let too_large = || SourceError::TooLarge { limit };
         if response.content_length().is_some_and(|length| length > limit as u64) {
             return Err(too_large());
@@ -226,6 +242,7 @@ impl Inner {
             if body.len() + chunk.len() > limit {
                 return Err(too_large());
             }
+            hold(held, body.len() + chunk.len())?;
             body.extend_from_slice(&chunk);
         }
         Ok(body)
@@ -271,4 +288,14 @@ impl Inner {
     fn shown(&self, words: &str) -> String {
         self.profile.extractor.scrub().clean(words)
     }
+}
+
+/// Holds memory for a body of so many bytes. A small one is not counted: there are no more of them than calls at once, and a
+/// service whose memory is used up by slow readers still hears its sources.
+fn hold(held: &mut Held, bytes: usize) -> Result<(), SourceError> {
+    if bytes <= LARGE_BODY {
+        return Ok(());
+    }
+    let full = |_| SourceError::Throttled { limit: "server.max_reply_memory".to_owned(), retry_after: SOON };
+    held.grow_to(bytes).map_err(full)
 }

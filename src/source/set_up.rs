@@ -14,6 +14,7 @@ use super::fetch::{self, Fetch};
 use super::profile::Profile;
 use super::spelling::DescriptionError;
 use super::{Source, Surroundings, mark};
+use crate::reply_memory::ReplyMemory;
 use crate::settings::Settings;
 use crate::settings::source::SourceSettings;
 use crate::settings::units::Limit;
@@ -34,7 +35,12 @@ pub enum SetupError {
 ///
 /// # Errors
 /// The first source that cannot be set up.
-pub fn set_up(settings: &Settings, around: &Surroundings, metrics: &Metrics) -> Result<Vec<Arc<Source>>, SetupError> {
+pub fn set_up(
+    settings: &Settings,
+    around: &Surroundings,
+    metrics: &Metrics,
+    reply_memory: &ReplyMemory,
+) -> Result<Vec<Arc<Source>>, SetupError> {
     let mut connectors = Connectors::new(Names::of_the_system());
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let large_bodies = Arc::new(Semaphore::new(cores));
@@ -55,7 +61,7 @@ pub fn set_up(settings: &Settings, around: &Surroundings, metrics: &Metrics) -> 
         });
         let profile = Arc::new(Profile::new(source.clone(), extractor, settings));
         let (clock, large_bodies) = (around.clock.clone(), Arc::clone(&large_bodies));
-        let fetch = Fetch::new(connectors.of(source)?, Arc::clone(&profile), clock, large_bodies);
+        let fetch = Fetch::new(connectors.of(source)?, Arc::clone(&profile), clock, large_bodies, reply_memory.clone());
         sources.push(Arc::new(Source::over(fetch, profile, Arc::clone(account), metrics, around)));
     }
     Ok(sources)

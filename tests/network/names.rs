@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quotefold::clock::Clock;
+use quotefold::reply_memory::ReplyMemory;
 use quotefold::settings::load::{LoadOptions, load};
 use quotefold::source::error::SourceError;
 use quotefold::source::extract::Extractor;
@@ -26,7 +27,7 @@ fn leaf(section: &str, names: Names) -> Fetch {
     let connector = Connectors::new(names).of(&source).unwrap();
     let extractor = Extractor::new(&source).unwrap();
     let profile = Arc::new(Profile::new(source, extractor, &settings));
-    Fetch::new(connector, profile, Clock::system(), Arc::new(Semaphore::new(1)))
+    Fetch::new(connector, profile, Clock::system(), Arc::new(Semaphore::new(1)), ReplyMemory::unbounded())
 }
 
 /// One exchange, and how long it took.

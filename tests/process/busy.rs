@@ -1,6 +1,6 @@
 //! What is answered while everything that works on prices is busy.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::sleep;
@@ -9,12 +9,13 @@ use std::time::Duration;
 use axum::Router;
 use quotefold::Quotefold;
 use quotefold::clock::Clock;
+use quotefold::question::Question;
 use quotefold::server::drain::Drain;
 use quotefold::server::{Front, listen};
 use quotefold::settings::load::{LoadOptions, load};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::support::{NOBODY, Upstream, get, rows, send, source, until};
+use crate::support::{NOBODY, Upstream, get, read, rows, send, source, until, write};
 
 /// Threads that work on prices.
 const THREADS: usize = 2;
@@ -22,6 +23,7 @@ const THREADS: usize = 2;
 /// A service whose front has a runtime of its own, as in the program.
 struct Apart {
     address: SocketAddr,
+    service: Arc<Quotefold>,
     work: Runtime,
     _front: Runtime,
 }
@@ -41,8 +43,10 @@ impl Apart {
         let app = Front::new(&service, &drain, work.handle()).router(Router::new());
         let listener = front.block_on(listen::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
-        front.spawn(listen::run(listener, app, listen::Limits::default(), drain));
-        Apart { address, work, _front: front }
+        // who reads slowly here does so as long as the test takes
+        let limits = listen::Limits { write_timeout: Duration::from_secs(600), ..listen::Limits::default() };
+        front.spawn(listen::run(listener, app, limits, drain));
+        Apart { address, service, work, _front: front }
     }
 
     fn make_busy(&self) -> Busy {
@@ -136,4 +140,63 @@ fn a_request_whose_turn_does_not_come_in_time_is_shed_and_what_is_fresh_is_answe
 
     drop(heavy);
     until("there is room again", || get(apart.address, "/prices?symbols=ETH-USD&timeout=300ms").status != 503);
+}
+
+/// A client that asks for so many symbols and reads nothing yet.
+fn asks_for_many(address: SocketAddr, symbols: usize) -> TcpStream {
+    let names: Vec<String> = (0..symbols).map(|number| format!("COIN{number}-USD")).collect();
+    let form = format!("symbols={}&timeout=60s", names.join(","));
+    let kind = "application/x-www-form-urlencoded";
+    let length = form.len();
+    let head = format!(
+        "POST /prices HTTP/1.1\r\nHost: x\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
+    );
+    write(address, &(head + &form))
+}
+
+#[test]
+fn replies_that_nobody_takes_hold_no_more_than_their_memory_and_give_it_back() {
+    let settings =
+        "[server]\nmax_reply_memory = \"4MiB\"\nmax_symbols = 2000\ntimeout = \"60s\"\nmax_timeout = \"60s\"\n";
+    // nobody quotes anything, which is told at length
+    let apart = Apart::over(&format!("{settings}{}", source("alpha", NOBODY.parse().unwrap(), "")));
+    let memory = &apart.service.reply_memory;
+    let slow = asks_for_many(apart.address, 2000);
+    until("its reply waits for it", || memory.used() > 1 << 20);
+
+    let shed = read(asks_for_many(apart.address, 2000));
+    assert_eq!((shed.status, &shed.json()["type"]), (503, &"/problems/overloaded".into()), "{}", memory.used());
+    let small = get(apart.address, "/prices?symbols=COIN1-USD");
+    assert_eq!(small.json()["prices"][0]["symbol"], "COIN1-USD", "there is room for a small one");
+    assert_eq!(get(apart.address, "/health/live").status, 200);
+
+    drop(slow);
+    until("all of it is given back", || memory.used() == 0);
+    let reply = read(asks_for_many(apart.address, 2000));
+    assert_eq!(reply.json()["prices"].as_array().unwrap().len(), 2000);
+    until("also what was taken", || memory.used() == 0);
+}
+
+#[test]
+fn while_others_hold_the_memory_requests_are_shed_and_of_sources_only_short_replies_are_read() {
+    let long = Upstream::new(|call| call.json(&(rows(&[("BTC-USD", "100")]) + &" ".repeat(200 << 10))));
+    let short = Upstream::quoting("100");
+    let apart = Apart::over(&format!("{}{}", long.source("long", ""), short.source("short", "")));
+    let memory = &apart.service.reply_memory;
+    let others = memory.hold(apart.service.settings.server.max_reply_memory, 0).unwrap();
+    let shed = get(apart.address, "/prices?symbols=BTC-USD");
+    assert_eq!((shed.status, &shed.json()["type"], long.calls()), (503, &"/problems/overloaded".into(), 0));
+    let answer = |symbol: &str| {
+        let (bounds, now) = (apart.service.bounds(), apart.service.clock.now());
+        let question = Question::parse(&format!("symbols={symbol}"), &bounds, now).unwrap();
+        let answer = apart.work.block_on(apart.service.answer(&question));
+        serde_json::from_slice::<serde_json::Value>(&answer.body(now.wall).unwrap()).unwrap()["prices"][0]["quotes"]
+            .clone()
+    };
+    let quotes = answer("BTC-USD");
+    assert_eq!((&quotes[0]["reason"], &quotes[1]["price"]), (&"throttled".into(), &"100".into()), "{quotes:#}");
+    assert!(quotes[0]["detail"].as_str().unwrap().contains("server.max_reply_memory"), "{quotes:#}");
+    drop(others);
+    until("long replies are read again", || answer("BTC-USD")[0]["price"] == "100");
+    assert_eq!(memory.used(), 0);
 }

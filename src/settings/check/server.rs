@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Report;
 use crate::settings::Settings;
-use crate::settings::units::Span;
+use crate::settings::units::{Bytes, Span};
 
 /// The shortest wait that leaves a source any time.
 const SHORTEST: Duration = Duration::from_millis(50);
@@ -15,6 +15,9 @@ const MOST: usize = 1_000_000;
 
 /// The most pairs of symbol and source at once: more than can ever be asked for.
 const MOST_WEIGHT: u32 = 1_000_000_000;
+
+/// The least memory for replies: a few of 100 symbols, or one of a source.
+const LEAST_REPLY_MEMORY: usize = 4 << 20;
 
 /// The most symbols in one request. A form with that many takes half a megabyte, and each request in flight may bring one.
 const MOST_SYMBOLS: usize = 5_000;
@@ -56,6 +59,15 @@ pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
         (1..=MOST_WEIGHT).contains(&server.max_weight),
         &["server", "max_weight"],
         format!("{} is out of range; write 1 to {MOST_WEIGHT}", server.max_weight),
+    );
+    report.unless(
+        server.max_reply_memory >= LEAST_REPLY_MEMORY,
+        &["server", "max_reply_memory"],
+        format!(
+            "{} is too little to answer anybody; write {} or more",
+            Bytes(server.max_reply_memory),
+            Bytes(LEAST_REPLY_MEMORY)
+        ),
     );
     report.unless(
         (1..=MOST_SYMBOLS).contains(&server.max_symbols),

@@ -5,11 +5,14 @@ use std::time::Duration;
 
 use super::{Report, compile};
 use crate::settings::source::{ANY, Bases, SourceSettings, SourceTable};
-use crate::settings::units::Span;
+use crate::settings::units::{Bytes, Span};
 use crate::settings::{Settings, secrets};
 use crate::source::error::SourceError;
 use crate::source::spelling::Spelling;
 use crate::symbol::Currency;
+
+/// The longest reply that may be read.
+const MOST_BODY: usize = 64 << 20;
 
 pub(super) fn check(settings: &Settings, stated: &BTreeMap<String, SourceTable>, report: &mut Report<'_>) {
     for (name, table) in stated {
@@ -132,6 +135,11 @@ fn numbers(source: &SourceSettings, report: &mut OfSource<'_, '_>) {
         source.retries <= 1,
         "retries",
         format!("{} is out of range; write 1, or 0 for none: a call is never sent more than twice", source.retries),
+    );
+    report.unless(
+        source.max_body <= MOST_BODY,
+        "max_body",
+        format!("{} is out of range; write {} or less", Bytes(source.max_body), Bytes(MOST_BODY)),
     );
     report.unless(!source.timeout.is_zero(), "timeout", "0s leaves no time for an answer; write one such as \"800ms\"");
     let is_money = |code: &&String| Currency::new(code).is_money() || *code == ANY;

@@ -11,7 +11,7 @@ use crate::fold::BelowQuorum;
 use crate::settings::access::{AccessSettings, Network, Origin, Rate};
 use crate::settings::rule::RuleTable;
 use crate::settings::source::SourceTable;
-use crate::settings::units::{Glob, Percent, Span};
+use crate::settings::units::{Bytes, Glob, Percent, Span};
 use crate::settings::{
     LogFormat, LogSettings, RequestLog, ServerSettings, StateSettings, SymbolSettings, WatchSettings,
 };
@@ -46,6 +46,7 @@ pub(super) struct ServerTable {
     max_connections: Option<usize>,
     max_requests: Option<usize>,
     max_weight: Option<u32>,
+    max_reply_memory: Option<Bytes>,
 }
 
 /// Who may ask.
@@ -127,6 +128,7 @@ impl ServerTable {
             max_connections: self.max_connections.unwrap_or(4096),
             max_requests: self.max_requests.unwrap_or(1024),
             max_weight: self.max_weight.unwrap_or(25_000),
+            max_reply_memory: self.max_reply_memory.map_or(128 << 20, |bytes| bytes.0),
         }
     }
 }

@@ -1,0 +1,133 @@
+//! Writes large answers in pieces: what a client has taken is given back at once, not only when it has taken all of it.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use axum::body::{Body, Bytes, HttpBody};
+use hyper::body::{Frame, SizeHint};
+
+use crate::reply_memory::{Full, Held, ReplyMemory};
+
+/// A piece is at least so long, in bytes, but for the last one.
+const PIECE: usize = 64 * 1024;
+
+/// A body that is being written.
+#[derive(Debug)]
+pub(super) struct Pieces {
+    memory: ReplyMemory,
+    whole: VecDeque<Bytes>,
+    /// What is in these, in bytes.
+    length: usize,
+    open: Vec<u8>,
+}
+
+/// Bytes that are held until the connection has passed them on.
+struct Piece {
+    bytes: Vec<u8>,
+    _held: Held,
+}
+
+impl AsRef<[u8]> for Piece {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Pieces {
+    /// Nothing is written yet.
+    pub(super) fn new(memory: &ReplyMemory) -> Self {
+        Pieces { memory: memory.clone(), whole: VecDeque::new(), length: 0, open: Vec::new() }
+    }
+
+    /// Adds to the body.
+    pub(super) fn push(&mut self, part: &[u8]) -> Result<(), Full> {
+        self.open.extend_from_slice(part);
+        if self.open.len() >= PIECE { self.close() } else { Ok(()) }
+    }
+
+    fn close(&mut self) -> Result<(), Full> {
+        let mut bytes = std::mem::take(&mut self.open);
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        // it grew by doubling
+        bytes.shrink_to_fit();
+        // nobody takes any of it before it is whole
+        let held = self.memory.hold(bytes.len(), self.length)?;
+        self.length += bytes.len();
+        self.whole.push_back(Bytes::from_owner(Piece { bytes, _held: held }));
+        Ok(())
+    }
+
+    /// The whole body.
+    pub(super) fn finish(mut self) -> Result<Body, Full> {
+        self.close()?;
+        Ok(Body::new(self))
+    }
+}
+
+impl HttpBody for Pieces {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let next = self.whole.pop_front();
+        self.length -= next.as_ref().map_or(0, Bytes::len);
+        Poll::Ready(next.map(|piece| Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.whole.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.length as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_taken_is_given_back_piece_by_piece() {
+        let memory = ReplyMemory::new(usize::MAX);
+        let mut pieces = Pieces::new(&memory);
+        let part = vec![b'x'; 10_000];
+        (0..100).for_each(|_| pieces.push(&part).unwrap());
+        let mut body = pieces.finish().unwrap();
+        assert_eq!((memory.used(), body.size_hint().exact()), (1_000_000, Some(1_000_000)));
+        let mut left = 1_000_000;
+        while let Some(frame) = body.frame().await {
+            let piece = frame.unwrap().into_data().unwrap();
+            assert!(piece.len() <= PIECE + part.len());
+            assert_eq!(memory.used(), left, "it is held as long as it is somewhere");
+            left -= piece.len();
+            drop(piece);
+            assert_eq!(memory.used(), left);
+        }
+        assert_eq!(left, 0);
+    }
+
+    #[tokio::test]
+    async fn a_body_that_does_not_fit_is_given_up_and_holds_nothing() {
+        let memory = ReplyMemory::new(PIECE * 3);
+        let other = memory.hold(PIECE, 0).unwrap();
+        let mut pieces = Pieces::new(&memory);
+        let part = vec![b'x'; PIECE];
+        assert_eq!(pieces.push(&part).and_then(|()| pieces.push(&part)), Ok(()));
+        assert_eq!(pieces.push(&part), Err(Full));
+        drop(pieces);
+        assert_eq!(memory.used(), other.bytes());
+    }
+
+    #[tokio::test]
+    async fn an_empty_body_is_no_piece() {
+        let body = Pieces::new(&ReplyMemory::new(0)).finish().unwrap();
+        assert!(body.is_end_stream() && body.collect().await.unwrap().to_bytes().is_empty());
+    }
+}
