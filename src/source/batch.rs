@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::account::Expectation;
+use super::account::{Expectation, Units};
 use super::error::SourceError;
 use crate::quote::{Outcome, Quote};
 use crate::symbol::Symbol;
@@ -57,6 +57,12 @@ struct Cabin {
     /// Nobody boards any more.
     sealed: bool,
     sent: Option<Instant>,
+    /// Whether the request may have been written, so that the vendor may count it.
+    is_written: bool,
+    /// What its call was granted of the limits, until the vendor has begun to reply.
+    units: Option<Units>,
+    /// When the call under way ends at the latest.
+    over_by: Option<Instant>,
     /// When the call that was last sent ended.
     ended: Option<Instant>,
     expected: Option<Expectation>,
@@ -90,6 +96,9 @@ impl Batch {
             passengers: Vec::new(),
             sealed: false,
             sent: None,
+            is_written: true,
+            units: None,
+            over_by: None,
             ended: None,
             expected: None,
             turn: None,
@@ -137,13 +146,56 @@ impl Batch {
         self.lock().sealed = true;
     }
 
-    /// Seals the batch at the moment of sending, and says what to ask for.
-    pub fn send(&self) -> Vec<Symbol> {
+    /// Seals the batch, now that a connection is sought for its call, and says what to ask for. Nothing has been written yet.
+    pub fn connect(&self) -> Vec<Symbol> {
         let mut cabin = self.lock();
         cabin.sealed = true;
         // a second try is a call of its own: how long it took is counted from here
-        (cabin.sent, cabin.ended) = (Some(Instant::now()), None);
+        (cabin.sent, cabin.is_written, cabin.ended) = (Some(Instant::now()), false, None);
         cabin.passengers.iter().map(|passenger| passenger.symbol.clone()).collect()
+    }
+
+    /// Takes note that the request is about to be written.
+    pub fn write(&self) {
+        self.lock().is_written = true;
+    }
+
+    /// Both at once, for a call that needs no connection.
+    pub fn send(&self) -> Vec<Symbol> {
+        let asked = self.connect();
+        self.write();
+        asked
+    }
+
+    /// Holds what its call was granted of the limits.
+    pub(super) fn spend(&self, units: Units) {
+        let mut cabin = self.lock();
+        (cabin.units, cabin.is_written, cabin.over_by) = (Some(units), true, None);
+    }
+
+    /// Takes note that the vendor has begun to reply, so that it had the call before.
+    pub fn hear(&self) {
+        let units = self.lock().units.take();
+        drop(units);
+    }
+
+    /// Takes note of when the call under way ends at the latest.
+    pub(super) fn end_by(&self, latest: Instant) {
+        self.lock().over_by = Some(latest);
+    }
+
+    /// Settles what its call was granted of the limits, now that the call has ended or `is_cancelled`, unless the vendor had
+    /// begun to reply. Where nothing was written, it is given back.
+    pub(super) fn settle(&self, is_cancelled: bool) {
+        let (units, is_written, over_by) = {
+            let mut cabin = self.lock();
+            (cabin.units.take(), cabin.is_written, cabin.over_by)
+        };
+        match units {
+            Some(units) if !is_written => units.give_back(),
+            Some(units) if is_cancelled => units.cancel(over_by),
+            units => drop(units),
+        }
     }
 
     /// The symbol it asks for, if it is one alone.
