@@ -147,6 +147,11 @@ impl Account {
         state.promised.is_empty() && state.running.is_empty() && state.expected == 0
     }
 
+    /// Whether a unit is too scarce to be thrown away: a limit is over a minute or more.
+    pub(super) fn is_scarce(&self) -> bool {
+        self.limits.iter().any(|limit| limit.period >= Duration::from_secs(60))
+    }
+
     /// The most units that may be spent at one instant.
     pub(super) fn most_at_once(&self) -> usize {
         self.limits.iter().map(|limit| limit.calls as usize).min().unwrap_or(usize::MAX)

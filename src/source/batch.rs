@@ -66,8 +66,12 @@ struct Cabin {
     /// When the call that was last sent ended.
     ended: Option<Instant>,
     expected: Option<Expectation>,
-    /// When it is promised to be sent, once a limit has promised that.
+    /// When it is promised to be sent, once a limit has promised that; `None` again when the call has ended.
     turn: Option<Instant>,
+    /// What the call that ended last failed with.
+    failed_with: Option<SourceError>,
+    /// Whether its last caller has left, and it goes on without one.
+    is_orphan: bool,
     /// Whether its failure was the source's.
     is_charged: bool,
 }
@@ -102,6 +106,8 @@ impl Batch {
             ended: None,
             expected: None,
             turn: None,
+            failed_with: None,
+            is_orphan: false,
             is_charged: false,
         };
         Batch { cabin: Arc::new(Mutex::new(cabin)), seats, per_symbol }
@@ -115,7 +121,7 @@ impl Batch {
     /// Gives it as much time as a newcomer has, if that is more. What one attempt on the wire may take is not among it.
     pub fn allow(&self, newcomer: Times) {
         let mut cabin = self.lock();
-        cabin.times = cabin.times.or_later(newcomer);
+        (cabin.times, cabin.is_orphan) = (cabin.times.or_later(newcomer), false);
     }
 
     /// A batch of these passengers, which no other symbol joins.
@@ -211,9 +217,36 @@ impl Batch {
         self.lock().sent
     }
 
-    /// Takes note that the call which was last sent has ended: what follows is no part of it.
-    pub fn end(&self) {
-        self.lock().ended = Some(Instant::now());
+    /// Takes note that the call which was last sent has ended, and of what it failed with: what follows is no part of it.
+    pub fn end(&self, failed_with: Option<SourceError>) {
+        let mut cabin = self.lock();
+        (cabin.ended, cabin.turn, cabin.failed_with) = (Some(Instant::now()), None, failed_with);
+    }
+
+    /// What the call that ended last failed with.
+    pub(super) fn failed_with(&self) -> Option<SourceError> {
+        self.lock().failed_with.clone()
+    }
+
+    /// Whether its request has been written, and its call has not ended.
+    pub(super) fn is_on_the_wire(&self) -> bool {
+        let cabin = self.lock();
+        cabin.sent.is_some() && cabin.is_written && cabin.ended.is_none()
+    }
+
+    /// Whether its call has a place, and waits for nothing but the limits and the vendor.
+    pub(super) fn has_place(&self) -> bool {
+        self.lock().turn.is_some()
+    }
+
+    /// Lets it go on without a caller, until somebody joins it.
+    pub(super) fn abandon(&self) {
+        self.lock().is_orphan = true;
+    }
+
+    /// Whether it goes on without a caller.
+    pub(super) fn is_orphan(&self) -> bool {
+        self.lock().is_orphan
     }
 
     /// How long the last call took, or has been taking; `None` if no call was made.

@@ -60,7 +60,7 @@ impl Guard for Counting {
         let call = next.oneshot(batch.clone());
         let result = timeout_at(started + longest, call).await.unwrap_or(Err(SourceError::Timeout(longest)));
         under_way.ends(&result, &self.clock);
-        batch.end();
+        batch.end(result.as_ref().err().cloned());
         result
     }
 }

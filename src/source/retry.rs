@@ -99,7 +99,9 @@ impl RetryPolicy {
         let now = Instant::now();
         let was_quick = || batch.sent_for(now).is_some_and(|took| took <= self.shared.quick);
         let in_time = now + pause < batch.times().sends_by;
-        self.left > 0 && error.may_pass() && in_time && was_quick() && self.shared.breaker.is_closed()
+        // a second try is a unit more, and nobody waits for an orphan's
+        let is_wanted = !batch.is_orphan();
+        self.left > 0 && is_wanted && error.may_pass() && in_time && was_quick() && self.shared.breaker.is_closed()
     }
 }
 

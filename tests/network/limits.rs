@@ -137,3 +137,17 @@ fn a_call_whose_last_caller_leaves_during_the_handshake_costs_nothing_either() {
     let reply = service.get("/prices?symbols=BTC-USD&timeout=120s");
     assert_eq!((reply.verdict("BTC-USD", "desk").as_str(), vendor.calls(), left(service.address)), ("used", 1, 24));
 }
+
+#[test]
+fn callers_who_wait_less_than_a_vendor_takes_leave_quotes_behind_for_every_unit_they_spend() {
+    let vendor = Vendor::with(&[400], None, false);
+    let more = format!("base_url = \"http://{}\"\nbatch = 1\nlimits = [\"25/day\"]\n", vendor.address);
+    let service = service(source("desk", &more));
+    for number in 0..5 {
+        service.get(&format!("/prices?symbols=S{number}-USD&timeout=50ms"));
+    }
+    until("every call has ended", || service.in_flight() == 0);
+    let reply = service.get(&format!("/prices?symbols={}&timeout=50ms", symbols(5)));
+    assert_eq!(reply.json()["status"], "complete", "{}", reply.body);
+    assert_eq!((vendor.calls(), left(service.address)), (5, 20));
+}
