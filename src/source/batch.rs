@@ -57,6 +57,10 @@ struct Cabin {
     /// Nobody boards any more.
     sealed: bool,
     sent: Option<Instant>,
+    /// When its first call was sent.
+    first_sent: Option<Instant>,
+    /// When a call that is sent again must have ended.
+    tries_until: Option<Instant>,
     /// Whether the request may have been written, so that the vendor may count it.
     is_written: bool,
     /// What its call was granted of the limits, until the vendor has begun to reply.
@@ -100,6 +104,8 @@ impl Batch {
             passengers: Vec::new(),
             sealed: false,
             sent: None,
+            first_sent: None,
+            tries_until: None,
             is_written: true,
             units: None,
             over_by: None,
@@ -157,7 +163,9 @@ impl Batch {
         let mut cabin = self.lock();
         cabin.sealed = true;
         // a second try is a call of its own: how long it took is counted from here
-        (cabin.sent, cabin.is_written, cabin.ended) = (Some(Instant::now()), false, None);
+        let now = Instant::now();
+        (cabin.sent, cabin.is_written, cabin.ended) = (Some(now), false, None);
+        cabin.first_sent.get_or_insert(now);
         cabin.passengers.iter().map(|passenger| passenger.symbol.clone()).collect()
     }
 
@@ -253,6 +261,30 @@ impl Batch {
     pub fn sent_for(&self, now: Instant) -> Option<Duration> {
         let cabin = self.lock();
         cabin.sent.map(|sent| cabin.ended.unwrap_or(now).saturating_duration_since(sent))
+    }
+
+    /// How long it has been tried, all calls and the waits between them together; `None` if no call was made.
+    pub(super) fn tried_for(&self, now: Instant) -> Option<Duration> {
+        self.lock().first_sent.map(|sent| now.saturating_duration_since(sent))
+    }
+
+    /// Bounds the next try: it must have ended so long after the first one was sent.
+    pub(super) fn try_again_within(&self, span: Duration) {
+        let mut cabin = self.lock();
+        cabin.tries_until = cabin.first_sent.map(|sent| sent + span);
+    }
+
+    /// When the next call must have ended to be replied to in time.
+    pub(super) fn replies_by(&self) -> Instant {
+        let cabin = self.lock();
+        cabin.tries_until.map_or(cabin.times.replies_by, |until| until.min(cabin.times.replies_by))
+    }
+
+    /// When the next call must be sent to be replied to in time.
+    pub(super) fn sends_by(&self) -> Instant {
+        let cabin = self.lock();
+        let latest_again = cabin.tries_until.zip(cabin.first_sent).map(|(until, first)| until - (until - first) / 4);
+        latest_again.map_or(cabin.times.sends_by, |latest| latest.min(cabin.times.sends_by))
     }
 
     /// What it costs of the vendor's limits.

@@ -51,7 +51,7 @@ impl Guard for Counting {
     async fn pass(self, batch: Batch, next: impl Next) -> Result<Reply, SourceError> {
         let started = Instant::now();
         // one that stood in line has less: it must fail before its callers leave, or its failure would never count
-        let longest = self.longest.min(batch.times().replies_by.saturating_duration_since(started));
+        let longest = self.longest.min(batch.replies_by().saturating_duration_since(started));
         batch.end_by(started + longest);
         if batch.sent().is_some() {
             self.record.again();

@@ -137,7 +137,10 @@ impl Source {
                 source: name.clone(),
                 serves_for: profile.serves_for(),
             },
-            retries: RetryPolicy::new(settings.retries, attempt, Arc::clone(&breaker)),
+            retries: {
+                let retries = if settings.idempotent { settings.retries } else { 0 };
+                RetryPolicy::new(retries, attempt, Arc::clone(&breaker))
+            },
             calls: Counting { record: Arc::clone(&record), clock: around.clock.clone(), longest: attempt },
             slots: Arc::clone(&slots),
         };

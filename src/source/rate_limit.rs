@@ -20,7 +20,7 @@ const SOON: Duration = Duration::from_millis(100);
 async fn admit(account: &Arc<Account>, batch: &Batch) -> Result<Units, SourceError> {
     let mut cooling = account.watch_cooldowns();
     let now = Instant::now();
-    let sends_by = batch.times().sends_by;
+    let sends_by = batch.sends_by();
     if now > sends_by {
         // a call that waited so long for a place has no time left for a reply
         let limit = "calls at once".to_owned();
@@ -36,14 +36,13 @@ async fn admit(account: &Arc<Account>, batch: &Batch) -> Result<Units, SourceErr
         if let Some(cooldown) = account.cooldown(now) {
             return Err(cooldown.refusal(now));
         }
-        let times = batch.times();
         if at <= now
-            && let Some(units) = account.grant(ticket, now, times.replies_by)
+            && let Some(units) = account.grant(ticket, now, batch.replies_by())
         {
             return Ok(units);
         }
         let turn = account.turn(ticket, now);
-        if let (true, Some(limit)) = (turn.soonest > times.sends_by, turn.limit) {
+        if let (true, Some(limit)) = (turn.soonest > batch.sends_by(), turn.limit) {
             // the calls ahead took longer than was forecast
             return Err(SourceError::Throttled { limit: limit.to_string(), retry_after: turn.at - now });
         }
