@@ -13,6 +13,7 @@ mod exit_codes;
 mod faults;
 mod forms;
 mod killed;
+mod logs;
 mod operator;
 mod restart;
 mod secrets;
