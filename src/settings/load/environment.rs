@@ -21,6 +21,7 @@ const NOT_TEXT: [&str; 22] = [
     "batch",
     "concurrency",
     "retries",
+    "idempotent",
     "unofficial",
     "symbols",
     "classes",
