@@ -80,6 +80,9 @@ use workload::{Overloaded, Turn, Weight, Workload};
 /// Less time than this is too little for a call that is not in the air yet.
 const SHORTEST_CALL: Duration = Duration::from_millis(50);
 
+/// So many symbols of a question tell roughly what it weighs.
+const GLANCE: usize = 3;
+
 /// The service, without a server around it: questions in, answers out.
 pub struct Quotefold {
     /// What is set.
@@ -102,6 +105,13 @@ pub struct Quotefold {
     pub reply_memory: ReplyMemory,
     /// Whether the prices are a simulation's, which every answer then says.
     pub simulated: bool,
+}
+
+/// What a question that has to wait will need.
+struct Expected {
+    weight: usize,
+    /// How long its calls usually take.
+    latency: Duration,
 }
 
 /// An answer, with the turn in which it can be written.
@@ -171,22 +181,38 @@ impl Quotefold {
 
     /// Makes a plan, and waits until what it weighs may be worked on.
     async fn admit(&self, question: &Question, by: Instant) -> Result<(Plan, Turn<'_>, Weight<'_>), Overloaded> {
-        let turn = self.workload.turn_before_calls(by).await?;
-        let plan = self.plan(question).await;
-        if let Some(weight) = self.workload.try_admit(plan.weight()) {
-            return Ok((plan, turn, weight));
-        }
+        let turn = self.workload.turn_of_newcomer(by).await?;
+        let expected = match self.glance(question).await {
+            Some(expected) => expected,
+            None => {
+                let plan = self.plan(question).await;
+                if let Some(weight) = self.workload.try_admit(plan.weight()) {
+                    return Ok((plan, turn, weight));
+                }
+                // a thousand plans of those who wait would take more room than their answers
+                Expected { weight: plan.weight(), latency: self.usual_latency(&plan) }
+            }
+        };
+        drop(turn);
         // its calls need some of its time: a turn that leaves them less is another's
-        let by = by - self.usual_latency(&plan).min(question.timeout / 2);
-        // a thousand plans of those who wait would take more room than their answers
-        let weight = plan.weight();
-        drop((plan, turn));
-        let mut weight = self.workload.admit(weight, by).await?;
-        let turn = self.workload.turn_before_calls(by).await?;
+        let by = by - expected.latency.min(question.timeout / 2);
+        let mut weight = self.workload.admit(expected.weight, by).await?;
+        let turn = self.workload.turn_of_admitted().await.filter(|_| Instant::now() < by).ok_or(Overloaded)?;
         // others may have asked for the same meanwhile
         let plan = self.plan(question).await;
         weight.lighten(plan.weight());
         Ok((plan, turn, weight))
+    }
+
+    /// What a question can be expected to need by its first symbols, if these need calls. It is only asked while others wait:
+    /// then each of those who will have to wait, too, costs no more than this.
+    async fn glance(&self, question: &Question) -> Option<Expected> {
+        if !self.workload.is_full() {
+            return None;
+        }
+        let plan = self.plan(&question.about_the_first(GLANCE)).await;
+        let weight = plan.weight().saturating_mul(question.symbols.len().div_ceil(GLANCE));
+        (weight > 0).then(|| Expected { weight, latency: self.usual_latency(&plan) })
     }
 
     /// How long it usually takes until half of the sources that a plan asks have replied.
@@ -254,7 +280,7 @@ impl Quotefold {
     /// A request's turn, or if it has given it away, a new one.
     async fn keep_turn<'w>(&'w self, turn: Option<Turn<'w>>, takes_turns: bool) -> Option<Turn<'w>> {
         match turn {
-            None if takes_turns => self.workload.turn_after_calls().await,
+            None if takes_turns => self.workload.turn_of_admitted().await,
             turn => turn,
         }
     }

@@ -217,6 +217,12 @@ impl Question {
         }
     }
 
+    /// The same question about its first symbols alone.
+    pub fn about_the_first(&self, count: usize) -> Self {
+        let symbols = self.symbols.iter().take(count).cloned().collect();
+        Question { symbols, renamed: BTreeMap::new(), ..self.clone() }
+    }
+
     /// When the caller's patience ends.
     pub fn deadline(&self) -> Instant {
         self.arrived.monotonic + self.timeout

@@ -4,8 +4,8 @@
 //! asked for, waited for and landed. What is heavier than `server.max_weight` allows waits, in the order in which it came, and
 //! holds nothing but its question meanwhile; what is heavier than all of it runs alone. What the board holds weighs nothing.
 //!
-//! No more requests than there are processors are planned at the same time, and no more are folded and written: one that has its
-//! turn is done in time, where all of them at once would all be late.
+//! No more newcomers than there are processors are planned at the same time, and no more of the others are folded and written:
+//! one that has its turn is done in time, where all of them at once would all be late.
 
 use std::num::NonZeroUsize;
 use std::thread::available_parallelism;
@@ -19,11 +19,10 @@ pub struct Workload {
     max_weight: u32,
     /// As much weight as is free.
     weight: Semaphore,
-    /// Turns at what comes before a request's calls.
-    before: Semaphore,
-    /// Turns at what comes after them. They are apart, so that those who have waited for their calls need not wait for those who
-    /// have just come.
-    after: Semaphore,
+    /// Turns of those who have just come.
+    newcomers: Semaphore,
+    /// Turns of those who are worked on. They are apart, so that these need not wait for newcomers, who may be shed anyway.
+    admitted: Semaphore,
 }
 
 /// A request's weight, as long as it is worked on.
@@ -44,7 +43,13 @@ impl Workload {
     pub fn new(max_weight: u32) -> Self {
         let processors = available_parallelism().map_or(1, NonZeroUsize::get);
         let turns = || Semaphore::new(processors);
-        Workload { max_weight, weight: Semaphore::new(max_weight as usize), before: turns(), after: turns() }
+        Workload { max_weight, weight: Semaphore::new(max_weight as usize), newcomers: turns(), admitted: turns() }
+    }
+
+    /// Whether requests wait for others to end.
+    pub(crate) fn is_full(&self) -> bool {
+        // what becomes free goes to the first who waits
+        self.weight.available_permits() == 0
     }
 
     /// Takes on a weight at once, unless there is no room for it or others wait.
@@ -63,15 +68,15 @@ impl Workload {
         }
     }
 
-    /// Waits for a turn at what comes before a request's calls.
-    pub(crate) async fn turn_before_calls(&self, by: Instant) -> Result<Turn<'_>, Overloaded> {
-        Ok(Turn(in_time(self.before.acquire(), by).await?))
+    /// Waits for a turn of a request that has just come.
+    pub(crate) async fn turn_of_newcomer(&self, by: Instant) -> Result<Turn<'_>, Overloaded> {
+        Ok(Turn(in_time(self.newcomers.acquire(), by).await?))
     }
 
-    /// Waits for a turn at what comes after them, however long that takes: what they brought is not thrown away here.
-    pub(crate) async fn turn_after_calls(&self) -> Option<Turn<'_>> {
+    /// Waits for a turn of a request that is worked on, however long that takes: what it has brought is not thrown away here.
+    pub(crate) async fn turn_of_admitted(&self) -> Option<Turn<'_>> {
         // it is never closed
-        self.after.acquire().await.ok().map(Turn)
+        self.admitted.acquire().await.ok().map(Turn)
     }
 
     /// What a weight takes: all there is, if it is heavier.
@@ -215,9 +220,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_turn_that_comes_at_the_deadline_is_not_taken() {
         let workload = Workload::new(MAX);
-        assert_eq!(workload.turn_before_calls(Instant::now()).await.err(), Some(Overloaded));
+        assert_eq!(workload.turn_of_newcomer(Instant::now()).await.err(), Some(Overloaded));
         assert_eq!(workload.admit(1, Instant::now()).await.err(), Some(Overloaded));
-        assert_eq!(workload.before.available_permits(), available_parallelism().unwrap().get());
+        assert_eq!(workload.newcomers.available_permits(), available_parallelism().unwrap().get());
         assert_eq!(workload.weight.available_permits(), MAX as usize);
     }
 }

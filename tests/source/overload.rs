@@ -84,6 +84,27 @@ async fn who_waited_while_others_asked_for_the_same_costs_no_call_of_its_own() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_long_request_that_waits_is_let_in_by_what_its_first_symbols_tell_and_answered_whole() {
+    let town = town(4);
+    assert_eq!(ask(&town, "symbols=A-USD,B-USD").await.0, Ok(200));
+    let long = "symbols=A-USD,B-USD,C-USD,D-USD,E-USD,F-USD,G-USD";
+    let fresh_at_first = "symbols=A-USD,B-USD,A-EUR,B-EUR";
+    let (first, long, mixed) = tokio::join!(
+        ask(&town, "symbols=X-USD,Y-USD,Z-USD"),
+        async {
+            sleep(Duration::from_millis(1)).await;
+            ask(&town, long).await
+        },
+        async {
+            sleep(Duration::from_millis(2)).await;
+            ask(&town, fresh_at_first).await
+        },
+    );
+    assert_eq!([first.0, long.0, mixed.0], [Ok(200); 3]);
+    assert_eq!((long.1, calls_for(&town, "G-USD")), (LATENCY * 2 - Duration::from_millis(1), 1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_turn_that_leaves_no_time_for_calls_is_given_to_the_next() {
     let town = town(2);
     // until then nobody knows how long the vendors take
