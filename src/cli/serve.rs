@@ -50,10 +50,12 @@ pub(super) fn serve(arguments: &Serve) -> io::Result<Exit> {
     };
     note_unknown_holidays(&service);
     on_runtime(async {
-        let keeping = match service.settings.state.path.as_deref().map(|path| state::keep::begin(&service, path)) {
+        let keeping = match service.settings.state.path.as_deref() {
             None => None,
-            Some(Ok(keeping)) => Some(keeping),
-            Some(Err(error)) => return Ok(wrong(&error.to_string())),
+            Some(path) => match state::keep::begin(&service, path).await {
+                Ok(keeping) => Some(keeping),
+                Err(error) => return Ok(wrong(&error.to_string())),
+            },
         };
         let Some(doors) = Doors::open(&service.settings).await else { return Ok(Exit::Configuration) };
         let drain = on_signals()?;
