@@ -41,7 +41,7 @@ fn keep_asking(address: SocketAddr, target: &str) -> TcpStream {
 #[test]
 fn readiness_fails_first_while_everybody_is_still_served_and_asked_to_connect_anew() {
     let vendor = slow_vendor();
-    let (program, address) = Program::serve(&configuration(&vendor, "2s", "10s"), &[]);
+    let (program, address) = Program::serve(&configuration(&vendor, "8s", "10s"), &[]);
     assert_eq!(get(address, "/health/ready").status, 200);
     let in_flight = keep_asking(address, "/prices?symbols=BTC-USD");
     vendor.until_called(2);
