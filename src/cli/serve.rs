@@ -44,7 +44,7 @@ pub(super) fn serve(arguments: &Serve) -> io::Result<Exit> {
         Err(exit) => return Ok(exit),
     };
     tracing::info!("{}", settings.coverage().join(" · "));
-    let service = match Quotefold::sandboxed(&Program::running()?, settings, &Clock::system()) {
+    let service = match Quotefold::sandboxed(&Program::running(), settings, &Clock::system()) {
         Ok(service) => Arc::new(service),
         Err(error) => return Ok(wrong(&error.to_string())),
     };

@@ -55,12 +55,10 @@ struct Process {
 
 impl Program {
     /// The program that is running now, even if the file that it was started from has been replaced since.
-    ///
-    /// # Errors
-    /// The system does not say which one that is.
-    pub fn running() -> io::Result<Self> {
+    pub fn running() -> Self {
         let same = Path::new("/proc/self/exe");
-        Ok(Program(if same.exists() { same.to_owned() } else { std::env::current_exe()? }))
+        let named = || std::env::current_exe().unwrap_or_else(|_| PathBuf::from("quotefold"));
+        Program(if same.exists() { same.to_owned() } else { named() })
     }
 }
 
@@ -81,9 +79,9 @@ impl Sandbox {
         let alive = idle.take().and_then(Process::if_alive);
         let mut process = match alive {
             Some(process) => process,
-            None => self.start().await.map_err(|error| failed(&error))?,
+            None => self.start().await.map_err(|error| cannot_start(&error))?,
         };
-        match process.exchange(&job.encode()).await {
+        match process.exchange(job).await {
             Ok(reply) => {
                 *idle = Some(process);
                 Ok(Filtered(reply))
@@ -107,7 +105,7 @@ impl Sandbox {
             return Err(io::Error::other("it has no pipes"));
         };
         let mut process = Process { child, input, output };
-        process.send(self.filter.as_bytes()).await?;
+        process.send(&[self.filter.as_bytes()]).await?;
         Ok(process)
     }
 
@@ -140,6 +138,11 @@ impl Filtered {
     }
 }
 
+fn cannot_start(error: &io::Error) -> SourceError {
+    let why = "this program cannot start itself anew to run the filter, which is not the catalogue's";
+    SourceError::Internal(format!("{why}: {error}"))
+}
+
 fn failed(error: &io::Error) -> SourceError {
     SourceError::Internal(format!("the filter's process failed: {error}"))
 }
@@ -149,8 +152,8 @@ impl Process {
         matches!(self.child.try_wait(), Ok(None)).then_some(self)
     }
 
-    async fn exchange(&mut self, message: &[u8]) -> io::Result<Vec<u8>> {
-        self.send(message).await?;
+    async fn exchange(&mut self, job: &Job<'_>) -> io::Result<Vec<u8>> {
+        self.send(&[&job.head(), job.body]).await?;
         let length = self.output.read_u32_le().await? as usize;
         if length > wire::LONGEST_REPLY {
             return Err(io::Error::other("it replied with too much"));
@@ -160,10 +163,13 @@ impl Process {
         Ok(reply)
     }
 
-    async fn send(&mut self, message: &[u8]) -> io::Result<()> {
-        let length = u32::try_from(message.len()).map_err(io::Error::other)?;
-        self.input.write_u32_le(length).await?;
-        self.input.write_all(message).await?;
+    /// Sends a message that lies in several parts.
+    async fn send(&mut self, parts: &[&[u8]]) -> io::Result<()> {
+        let length = parts.iter().map(|part| part.len()).sum::<usize>();
+        self.input.write_u32_le(u32::try_from(length).map_err(io::Error::other)?).await?;
+        for part in parts {
+            self.input.write_all(part).await?;
+        }
         self.input.flush().await
     }
 }

@@ -114,6 +114,48 @@ fn a_filter_that_fills_the_memory_costs_its_call_and_nothing_else() {
     assert!(program.runs());
 }
 
+/// Filters put together at random of what makes a value longer, wider, or nothing at all of it.
+fn of_pieces(chance: &mut fastrand::Rng) -> String {
+    const PIECES: [&str; 14] = [
+        ". + .",
+        "[., .]",
+        "[., .] | add",
+        "tojson",
+        "tostring",
+        "\"\\(.)\\(.)\"",
+        "[.[]?]",
+        "map(.)?",
+        "split(\"x\")?",
+        "join(\"xxxxxxxx\")?",
+        "explode?",
+        "[., .] | sort",
+        "[.] | flatten",
+        "{a: ., b: .}",
+    ];
+    let pieces: Vec<&str> = (0..14).map(|_| PIECES[chance.usize(..PIECES.len())]).collect();
+    format!("{} | {{price: .}}", pieces.join(" | "))
+}
+
+#[test]
+fn a_filter_of_any_pieces_costs_no_more_than_its_call() {
+    let mut chance = fastrand::Rng::with_seed(7);
+    let body = format!("\"{}\"", "x".repeat(50_000));
+    const NAMES: [&str; 12] = ["f1", "f2", "f3", "f4", "f5", "f6", "f7", "f8", "f9", "f10", "f11", "f12"];
+    let filters: Vec<_> = NAMES.iter().map(|name| (*name, body.clone(), of_pieces(&mut chance))).collect();
+    let shown = format!("{:?}", filters.iter().map(|(_, _, jq)| jq).collect::<Vec<_>>());
+    let (vendor, sources) = sources(filters);
+    let honest = vendor.source("honest", "");
+    let (program, address) = Program::serve(&Configuration::new(&format!("{SERVER}{sources}{honest}")), &[]);
+    for name in NAMES {
+        let reply = ask(address, &format!("{name},honest"));
+        let quote = reply.quote("BTC-USD", name);
+        assert_eq!(reply.verdict("BTC-USD", name), "failed / malformed", "{name}: {quote} of {shown}");
+        assert_eq!(reply.quote("BTC-USD", "honest")["price"], "100", "{name}");
+        let peak = peak_kib(program.id());
+        assert!(peak < TOO_MUCH_KIB, "{name}: {peak} KiB of {shown}");
+    }
+}
+
 #[test]
 fn a_step_that_never_ends_holds_up_no_other_source() {
     // as many as replies of the catalogue's filters may be read beside the requests at once

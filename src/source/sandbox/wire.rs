@@ -32,8 +32,8 @@ pub(in crate::source) struct Job<'a> {
 }
 
 impl<'a> Job<'a> {
-    /// As a message.
-    pub(super) fn encode(&self) -> Vec<u8> {
+    /// What stands in front of the body in a message. The body is the rest of it.
+    pub(super) fn head(&self) -> Vec<u8> {
         let mut writer = Writer::default();
         writer.bytes.extend(self.status.to_le_bytes());
         writer.bytes.push(match self.notation {
@@ -43,7 +43,6 @@ impl<'a> Job<'a> {
         });
         writer.count(self.asked.len());
         self.asked.iter().for_each(|symbol| writer.text(symbol.as_bytes()));
-        writer.text(self.body);
         writer.bytes
     }
 
@@ -59,7 +58,7 @@ impl<'a> Job<'a> {
         };
         let count = reader.count()?;
         let asked = (0..count).map(|_| reader.text().map(String::from_utf8_lossy)).collect::<Result<_, _>>()?;
-        Ok(Job { status, notation, asked, body: reader.text()? })
+        Ok(Job { status, notation, asked, body: reader.0 })
     }
 }
 
