@@ -149,7 +149,11 @@ fn a_filter_of_any_pieces_costs_no_more_than_its_call() {
     for name in NAMES {
         let reply = ask(address, &format!("{name},honest"));
         let quote = reply.quote("BTC-USD", name);
-        assert_eq!(reply.verdict("BTC-USD", name), "failed / malformed", "{name}: {quote} of {shown}");
+        let verdict = reply.verdict("BTC-USD", name);
+        // some make something short of it, which is no price
+        let is_judged =
+            ["failed / malformed", "failed / missing", "excluded / invalid_price"].contains(&verdict.as_str());
+        assert!(is_judged, "{name}: {verdict}: {quote} of {shown}");
         assert_eq!(reply.quote("BTC-USD", "honest")["price"], "100", "{name}");
         let peak = peak_kib(program.id());
         assert!(peak < TOO_MUCH_KIB, "{name}: {peak} KiB of {shown}");
