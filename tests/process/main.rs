@@ -14,6 +14,7 @@ mod faults;
 mod filters;
 mod forms;
 mod killed;
+mod logs;
 mod operator;
 mod restart;
 mod secrets;
