@@ -71,6 +71,7 @@ use quote::Outcome;
 use reply_memory::ReplyMemory;
 use settings::Settings;
 use source::profile::Profile;
+use source::sandbox::Program;
 use source::{Source, Surroundings};
 use telemetry::Metrics;
 use valuation::Valuation;
@@ -128,6 +129,23 @@ impl Quotefold {
     /// # Errors
     /// What keeps a source from being set up: a filter, a certificate store.
     pub fn new(settings: Settings, clock: &Clock) -> Result<Self, source::SetupError> {
+        Self::with_filters_in(None, settings, clock)
+    }
+
+    /// The same, with every filter that is not the catalogue's in a process of its own, so that nothing a body makes of it
+    /// can harm this one.
+    ///
+    /// # Errors
+    /// What keeps a source from being set up.
+    pub fn sandboxed(program: &Program, settings: Settings, clock: &Clock) -> Result<Self, source::SetupError> {
+        Self::with_filters_in(Some(program), settings, clock)
+    }
+
+    fn with_filters_in(
+        program: Option<&Program>,
+        settings: Settings,
+        clock: &Clock,
+    ) -> Result<Self, source::SetupError> {
         let metrics = Metrics::default();
         let around = Surroundings {
             board: Arc::new(Board::new(board::CAPACITY)),
@@ -136,7 +154,7 @@ impl Quotefold {
             budget: settings.server.timeout,
         };
         let reply_memory = ReplyMemory::new(settings.server.max_reply_memory);
-        let sources = source::set_up(&settings, &around, &metrics, &reply_memory)?;
+        let sources = source::set_up(&settings, &around, &metrics, &reply_memory, program)?;
         Ok(Quotefold { reply_memory, ..Self::over(settings, sources, &around, metrics) })
     }
 

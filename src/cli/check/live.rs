@@ -14,7 +14,6 @@ use crate::clock::Clock;
 use crate::decimal::plain;
 use crate::fold::fold;
 use crate::quote::{Outcome, Quote, Stated};
-use crate::reply_memory::ReplyMemory;
 use crate::settings::Settings;
 use crate::settings::source::SourceSettings;
 use crate::source::error::SourceError;
@@ -59,13 +58,7 @@ pub(super) fn look(settings: &Settings, source: &SourceSettings, symbols: &[Symb
 /// One exchange with the vendor, and how long it took.
 fn exchange(profile: &Arc<Profile>, symbols: &[Symbol]) -> io::Result<(Result<RawReply, SourceError>, Duration)> {
     let connector = Connectors::new(Names::of_the_system()).of(&profile.settings).map_err(io::Error::other)?;
-    let fetch = Fetch::new(
-        connector,
-        Arc::clone(profile),
-        Clock::system(),
-        Arc::new(Semaphore::new(1)),
-        ReplyMemory::unbounded(),
-    );
+    let fetch = Fetch::new(connector, Arc::clone(profile), Clock::system(), Arc::new(Semaphore::new(1)));
     let attempt = profile.settings.timeout;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let sent = Instant::now();
