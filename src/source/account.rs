@@ -117,6 +117,11 @@ impl Account {
         state.promised.is_empty() && state.expected == 0
     }
 
+    /// How much of its time one unit takes of the tightest limit: an hour if 24 a day are allowed.
+    pub fn time_per_unit(&self) -> Duration {
+        self.limits.iter().map(|limit| limit.period / limit.calls).max().unwrap_or_default()
+    }
+
     /// The most units that may be spent at one instant.
     pub(super) fn most_at_once(&self) -> usize {
         self.limits.iter().map(|limit| limit.calls as usize).min().unwrap_or(usize::MAX)

@@ -35,7 +35,7 @@ use super::error::SourceError;
 use super::record::Record;
 use crate::board::{Board, Need};
 use crate::clock::Clock;
-use crate::question::Patience;
+use crate::question::{Caller, Patience};
 use crate::quote::{Origin, Outcome};
 use crate::state::SuspectState;
 use crate::symbol::Symbol;
@@ -134,6 +134,8 @@ pub struct Ask {
     pub due: Vec<(Symbol, Need)>,
     /// What it asked for and needs no call; may ride along where there is room.
     pub riders: Vec<Symbol>,
+    /// Whose request it is; `None` if it is the service's own.
+    pub caller: Option<Caller>,
 }
 
 impl Share {
@@ -223,8 +225,15 @@ impl Flights {
         self.air.get(symbol).is_some_and(|flight| flight.life.strong_count() > 0)
     }
 
-    fn enter(&mut self, number: u64, batch: &Batch, life: &Arc<DropGuard>, symbol: &Symbol) -> Option<Wait> {
-        let outcome = batch.board(symbol)?;
+    fn enter(
+        &mut self,
+        number: u64,
+        batch: &Batch,
+        life: &Arc<DropGuard>,
+        symbol: &Symbol,
+        caller: Option<Caller>,
+    ) -> Option<Wait> {
+        let outcome = batch.board_for(caller, symbol)?;
         let flight = Flight { outcome: outcome.clone(), number, batch: batch.clone(), life: Arc::downgrade(life) };
         self.air.insert(symbol.clone(), flight);
         self.wanted.remove(symbol);
@@ -247,7 +256,7 @@ impl Inner {
         let (denied, left): (Vec<Symbol>, Vec<Symbol>) =
             left.into_iter().partition(|symbol| self.is_denied(symbol, now));
         if let Some(rest) = self.rest(now) {
-            let mut waits = self.refuse(&left, &rest.refusal(now), rest.until);
+            let mut waits = self.refuse(&left, &rest.refusal(now), rest.until, ask.caller);
             waits.extend(self.denials(&denied, now));
             return waits;
         }
@@ -306,7 +315,7 @@ impl Inner {
             // others may have more time than this caller: then it is no word to them
             waits.extend(match is_hasty {
                 true => self.decline(late.iter(), refusal),
-                false => self.refuse(&late, refusal, until),
+                false => self.refuse(&late, refusal, until, ask.caller),
             });
         }
         waits
@@ -322,13 +331,21 @@ impl Inner {
     /// Sends a batch on its way: its flights are entered and its task is spawned, all under the lock.
     ///
     /// One that nobody waits for now, because those who wanted it were refused before, is not cancelled for that.
-    fn depart(self: &Arc<Self>, flights: &mut Flights, group: &Group, batch: Batch, awaited: bool) -> Vec<Wait> {
+    fn depart(
+        self: &Arc<Self>,
+        flights: &mut Flights,
+        group: &Group,
+        batch: Batch,
+        caller: Option<Caller>,
+        awaited: bool,
+    ) -> Vec<Wait> {
         let batching = self.parts.batching;
         let number = flights.next_number;
         flights.next_number += 1;
         let cancelled = CancellationToken::new();
         let life = Arc::new(cancelled.clone().drop_guard());
-        let waits = group.symbols.iter().filter_map(|symbol| flights.enter(number, &batch, &life, symbol)).collect();
+        let waits =
+            group.symbols.iter().filter_map(|symbol| flights.enter(number, &batch, &life, symbol, caller)).collect();
         if group.is_lonely || batching.cost_per_symbol {
             batch.seal();
         } else if group.len() < batching.seats {

@@ -112,7 +112,7 @@ impl Arrival {
                         Landing::Refusal(error, until.max(rests).unwrap_or(now.monotonic))
                     }
                 };
-                let outcome = parts.board.land(&parts.origin, symbol, landing, now);
+                let outcome = parts.board.land_for(passenger.caller, &parts.origin, symbol, landing, now);
                 (passenger, outcome)
             })
             .collect();

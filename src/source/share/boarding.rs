@@ -60,7 +60,7 @@ impl Inner {
         if !in_time {
             return None;
         }
-        let wait = flights.enter(number, &batch, &life, symbol)?;
+        let wait = flights.enter(number, &batch, &life, symbol, ask.caller)?;
         batch.allow(times);
         Some(wait)
     }

@@ -65,7 +65,8 @@ impl Inner {
         let mut waits = Vec::new();
         for group in &groups {
             let batch = Batch::new(seats, cost_per_symbol, times);
-            waits.extend(self.depart(flights, group, batch, group.symbols.iter().any(|symbol| left.contains(symbol))));
+            let awaited = group.symbols.iter().any(|symbol| left.contains(symbol));
+            waits.extend(self.depart(flights, group, batch, ask.caller, awaited));
         }
         // whoever rides along has its outcome from the board already, and whoever goes first is another's
         waits.retain(|wait| left.contains(wait.symbol()));
