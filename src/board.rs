@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::clock::Moment;
@@ -39,7 +40,7 @@ struct State {
     outcomes: usize,
     /// How often symbols have been asked for so far.
     uses: u64,
-    /// How many quotes have landed so far.
+    /// How many quotes have landed or were taken back so far.
     landed: u64,
 }
 
@@ -270,6 +271,22 @@ impl Board {
         let outcome = known.outcome.clone();
         state.insert(symbol, known, caller);
         outcome
+    }
+
+    /// Takes back the quote that arrived at an instant, if it is still the latest, because it turned out to be another
+    /// symbol's, or of nobody knows which.
+    pub fn withdraw(&self, origin: &Arc<Origin>, symbol: &Symbol, arrived: Timestamp, why: SourceError, now: Moment) {
+        let mut state = self.lock();
+        let entry = state.symbols.get(symbol).and_then(|entries| entries.by_source.get(&origin.source));
+        let Some(before) = entry.map(|entry| entry.known.clone()) else { return };
+        if before.outcome.quote.as_ref().is_none_or(|quote| quote.received_at != arrived) {
+            return;
+        }
+        let failure = Failure { error: why, latency: None, is_doubted: false, at: now.wall, retry_at: None };
+        let outcome = Outcome { quote: None, failure: Some(failure), ..before.outcome };
+        let known = Known { outcome, quote_landed: None, failure_landed: Some(now.monotonic), ..before };
+        state.landed += 1;
+        state.insert(symbol, Known { stands: Stands::WithSource, refused_until: None, answered: None, ..known }, None);
     }
 
     /// How many outcomes are on the board.

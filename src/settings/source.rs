@@ -91,6 +91,8 @@ pub struct SourceSettings {
     pub concurrency: usize,
     /// How often a call that failed in passing is sent again: 0 or 1.
     pub retries: usize,
+    /// Whether connections are kept for later calls. If not, each call pays for a handshake.
+    pub reuse: bool,
     /// The longest reply that is read, in bytes.
     pub max_body: usize,
     /// A floor under every `refresh_after`.

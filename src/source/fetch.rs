@@ -8,6 +8,7 @@ mod encoding;
 pub mod mirrors;
 pub mod names;
 mod page;
+mod repeats;
 mod reply;
 mod trouble;
 
@@ -15,7 +16,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use reqwest::header::AGE;
-use reqwest::{RequestBuilder, Response, Url};
+use reqwest::{Client, RequestBuilder, Response, Url};
 use secrecy::ExposeSecret;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -27,12 +28,14 @@ use super::error::SourceError;
 use super::extract::RawReply;
 use super::profile::Profile;
 use super::spelling::HttpRequest;
+use crate::board::Board;
 use crate::clock::skew::Host;
 use crate::clock::{Clock, Moment};
 use crate::settings::source::Method;
 use crate::symbol::Symbol;
 use connector::Connector;
 use encoding::DecodeError;
+use repeats::{Connection, Heard, Repeats};
 pub(in crate::source) use trouble::host;
 use trouble::{Trouble, trouble};
 
@@ -48,12 +51,21 @@ struct Inner {
     profile: Arc<Profile>,
     clock: Clock,
     large_bodies: Arc<Semaphore>,
+    board: Arc<Board>,
+    repeats: Repeats,
 }
 
 impl Fetch {
-    /// The leaf for one source. `large_bodies` has a permit per core, and is shared by all.
-    pub fn new(connector: Connector, profile: Arc<Profile>, clock: Clock, large_bodies: Arc<Semaphore>) -> Self {
-        Fetch(Arc::new(Inner { connector, profile, clock, large_bodies }))
+    /// The leaf for one source. `large_bodies` has a permit per core, and is shared by all; from `board` it takes back what
+    /// turns out to be another symbol's.
+    pub fn new(
+        connector: Connector,
+        profile: Arc<Profile>,
+        clock: Clock,
+        large_bodies: Arc<Semaphore>,
+        board: Arc<Board>,
+    ) -> Self {
+        Fetch(Arc::new(Inner { connector, profile, clock, large_bodies, board, repeats: Repeats::default() }))
     }
 
     /// One exchange over the wire, without reading what it means: for looking at a source by hand.
@@ -61,7 +73,7 @@ impl Fetch {
     /// # Errors
     /// What kept the reply from being whole.
     pub async fn exchange(&self, asked: &[Symbol]) -> Result<RawReply, SourceError> {
-        self.0.send(asked).await
+        self.0.send(asked).await.map(|(reply, _)| reply)
     }
 }
 
@@ -78,9 +90,13 @@ impl Service<Batch> for Fetch {
         let inner = Arc::clone(&self.0);
         Box::pin(async move {
             let asked = batch.send();
-            let reply = inner.send(&asked).await?;
+            let (reply, connection) = inner.send(&asked).await?;
             let received = inner.clock.now();
+            let body = inner.repeats.mark(&reply.body);
             let reply = Arc::clone(&inner).read(reply, asked).await?;
+            if let Some(connection) = connection {
+                inner.refuse_repeated(&connection, body, &reply)?;
+            }
             inner.hear_time(&reply, received);
             Ok(reply)
         })
@@ -89,10 +105,11 @@ impl Service<Batch> for Fetch {
 
 impl Inner {
     /// One exchange over the wire.
-    async fn send(&self, asked: &[Symbol]) -> Result<RawReply, SourceError> {
+    async fn send(&self, asked: &[Symbol]) -> Result<(RawReply, Option<Connection>), SourceError> {
         let sent = Instant::now();
         let call = self.profile.extractor.spelling().request(asked);
         let response = self.reach(&call).await?;
+        let connection = Connection::of(&response);
         let status = response.status().as_u16();
         let date = reply::date(response.headers());
         let retry_after = reply::retry_after(response.headers(), date.unwrap_or_else(|| self.clock.now().wall));
@@ -108,7 +125,8 @@ impl Inner {
             Err(_) => Vec::new(),
         };
         let received_at = self.clock.now().wall;
-        Ok(RawReply { status, body, retry_after, redirect, date, received_at, latency: sent.elapsed() })
+        let reply = RawReply { status, body, retry_after, redirect, date, received_at, latency: sent.elapsed() };
+        Ok((reply, connection))
     }
 
     /// Sends a call to the first of the vendor's addresses that can be reached. Nothing has reached those before it, so to
@@ -122,7 +140,8 @@ impl Inner {
                 mirrors.turn_to(place);
             }
             let sent = self.clock.now();
-            let ended = match self.request(call, urls[place]).send().await {
+            let client = self.client(urls[place]).await?;
+            let ended = match self.request(&client, call, urls[place]).send().await {
                 Ok(response) => {
                     self.hear_date(&response, sent);
                     Ok(response)
@@ -178,8 +197,38 @@ impl Inner {
         }
     }
 
-    fn request(&self, call: &HttpRequest, url: &str) -> RequestBuilder {
-        let client = &self.connector.client;
+    /// What a URL is asked with: connections are kept, unless the source or its host is not trusted with that.
+    async fn client(&self, url: &str) -> Result<Client, SourceError> {
+        let host = Url::parse(url).as_ref().map(host).unwrap_or_default();
+        if self.profile.settings.reuse && self.connector.trusts(&host) {
+            return Ok(self.connector.client.clone());
+        }
+        let single = self.connector.single().await;
+        single.map_err(|error| SourceError::Internal(format!("no client for single calls can be made: {error}")))
+    }
+
+    /// Refuses a reply that came on the same connection for another symbol before, and takes that one back as well: nothing
+    /// says whose it is. What that connection gives next may be wrong too, so the host's connections are not used again.
+    fn refuse_repeated(&self, connection: &Connection, body: u64, reply: &Reply) -> Result<(), SourceError> {
+        let Some(Heard { symbol, received_at, .. }) = self.repeats.hear(connection, body, reply) else { return Ok(()) };
+        self.connector.distrust(&connection.host);
+        let (source, host, origin) = (self.profile.name(), self.shown(&connection.host), self.profile.plain_origin());
+        let other = reply.rows.first().map(|(symbol, _)| symbol.to_string()).unwrap_or_default();
+        tracing::warn!(
+            source,
+            host,
+            "the replies for {symbol} and {other} are the same, as when a response comes twice; neither is used, and for an \
+             hour each call to this host has a connection of its own"
+        );
+        let repeated = |other: &str| {
+            let words = format!("its connection gave the same reply for {other}; neither is used");
+            SourceError::Connection(self.shown(&words))
+        };
+        self.board.withdraw(origin, &symbol, received_at, repeated(&other), self.clock.now());
+        Err(repeated(symbol.as_str()))
+    }
+
+    fn request(&self, client: &Client, call: &HttpRequest, url: &str) -> RequestBuilder {
         let mut request = match call.method {
             Method::Get => client.get(url),
             Method::Post => client.post(url),

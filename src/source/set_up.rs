@@ -55,7 +55,8 @@ pub fn set_up(settings: &Settings, around: &Surroundings, metrics: &Metrics) -> 
         });
         let profile = Arc::new(Profile::new(source.clone(), extractor, settings));
         let (clock, large_bodies) = (around.clock.clone(), Arc::clone(&large_bodies));
-        let fetch = Fetch::new(connectors.of(source)?, Arc::clone(&profile), clock, large_bodies);
+        let fetch =
+            Fetch::new(connectors.of(source)?, Arc::clone(&profile), clock, large_bodies, Arc::clone(&around.board));
         sources.push(Arc::new(Source::over(fetch, profile, Arc::clone(account), metrics, around)));
     }
     Ok(sources)

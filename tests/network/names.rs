@@ -4,6 +4,7 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
+use quotefold::board::Board;
 use quotefold::clock::Clock;
 use quotefold::settings::load::{LoadOptions, load};
 use quotefold::source::error::SourceError;
@@ -26,7 +27,7 @@ fn leaf(section: &str, names: Names) -> Fetch {
     let connector = Connectors::new(names).of(&source).unwrap();
     let extractor = Extractor::new(&source).unwrap();
     let profile = Arc::new(Profile::new(source, extractor, &settings));
-    Fetch::new(connector, profile, Clock::system(), Arc::new(Semaphore::new(1)))
+    Fetch::new(connector, profile, Clock::system(), Arc::new(Semaphore::new(1)), Arc::new(Board::new(1)))
 }
 
 /// One exchange, and how long it took.
