@@ -5,6 +5,7 @@
 
 pub mod connector;
 mod encoding;
+mod kept;
 pub mod mirrors;
 pub mod names;
 mod page;
@@ -35,6 +36,7 @@ use crate::settings::source::Method;
 use crate::symbol::Symbol;
 use connector::Connector;
 use encoding::DecodeError;
+use kept::{Kept, may_be_kept};
 use repeats::{Connection, Heard, Repeats};
 pub(in crate::source) use trouble::host;
 use trouble::{Trouble, trouble};
@@ -53,6 +55,7 @@ struct Inner {
     large_bodies: Arc<Semaphore>,
     board: Arc<Board>,
     repeats: Repeats,
+    kept: Kept,
 }
 
 impl Fetch {
@@ -65,7 +68,8 @@ impl Fetch {
         large_bodies: Arc<Semaphore>,
         board: Arc<Board>,
     ) -> Self {
-        Fetch(Arc::new(Inner { connector, profile, clock, large_bodies, board, repeats: Repeats::default() }))
+        let (repeats, kept) = (Repeats::default(), Kept::default());
+        Fetch(Arc::new(Inner { connector, profile, clock, large_bodies, board, repeats, kept }))
     }
 
     /// One exchange over the wire, without reading what it means: for looking at a source by hand.
@@ -108,8 +112,9 @@ impl Inner {
     async fn send(&self, asked: &[Symbol]) -> Result<(RawReply, Option<Connection>), SourceError> {
         let sent = Instant::now();
         let call = self.profile.extractor.spelling().request(asked);
+        let under_way = self.kept.begin();
         let response = self.reach(&call).await?;
-        let connection = Connection::of(&response);
+        let (connection, may_be_kept) = (Connection::of(&response), may_be_kept(&response));
         let status = response.status().as_u16();
         let date = reply::date(response.headers());
         let retry_after = reply::retry_after(response.headers(), date.unwrap_or_else(|| self.clock.now().wall));
@@ -124,6 +129,12 @@ impl Inner {
             // what cannot be read says nothing beyond its status
             Err(_) => Vec::new(),
         };
+        if let Some(connection) = &connection {
+            let is_kept = may_be_kept && self.keeps_connections_to(&connection.host);
+            if under_way.ends_on(connection, is_kept) {
+                self.stop_keeping(&connection.host);
+            }
+        }
         let received_at = self.clock.now().wall;
         let reply = RawReply { status, body, retry_after, redirect, date, received_at, latency: sent.elapsed() };
         Ok((reply, connection))
@@ -200,11 +211,26 @@ impl Inner {
     /// What a URL is asked with: connections are kept, unless the source or its host is not trusted with that.
     async fn client(&self, url: &str) -> Result<Client, SourceError> {
         let host = Url::parse(url).as_ref().map(host).unwrap_or_default();
-        if self.profile.settings.reuse && self.connector.trusts(&host) {
+        if self.keeps_connections_to(&host) {
             return Ok(self.connector.client.clone());
         }
         let single = self.connector.single().await;
         single.map_err(|error| SourceError::Internal(format!("no client for single calls can be made: {error}")))
+    }
+
+    fn keeps_connections_to(&self, host: &str) -> bool {
+        self.profile.settings.reuse && self.connector.trusts(host)
+    }
+
+    /// Gives each call to a host a connection of its own for a while, because none of them lasts.
+    fn stop_keeping(&self, host: &str) {
+        self.connector.distrust(host);
+        let (source, host) = (self.profile.name(), self.shown(host));
+        tracing::warn!(
+            source,
+            host,
+            "connections to this host do not last, as when responses come twice; for an hour each call has one of its own"
+        );
     }
 
     /// Refuses a reply that came on the same connection for another symbol before, and takes that one back as well: nothing

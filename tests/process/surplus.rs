@@ -58,6 +58,43 @@ fn a_response_that_comes_on_an_idle_connection_ends_it() {
     }
 }
 
+#[test]
+fn where_connections_do_not_last_because_responses_come_twice_none_is_kept_any_more() {
+    let upstream = Upstream::new(|call| {
+        // not the same again, as behind a proxy that asks twice
+        for _ in 0..2 {
+            let text = response(call, now());
+            call.raw(&text);
+            thread::sleep(Duration::from_millis(2));
+        }
+        After::Keep
+    });
+    let service = service(&upstream, "");
+    let closes = || upstream.heads().last().is_some_and(|head| head.to_lowercase().contains("connection: close"));
+    let mut number = 0;
+    until("each call has a connection of its own", || {
+        number += 1;
+        assert_eq!(price(&service, &format!("S{number}-USD"), "0s"), Some(number.to_string()));
+        upstream.until_left();
+        closes()
+    });
+    assert!(number > 5, "after {number} calls");
+}
+
+#[test]
+fn a_connection_that_lasts_is_kept() {
+    let upstream = Upstream::new(|call| {
+        let text = response(call, now());
+        call.raw(&text);
+        After::Keep
+    });
+    let service = service(&upstream, "");
+    for number in 1..40 {
+        assert_eq!(price(&service, &format!("S{number}-USD"), "0s"), Some(number.to_string()));
+    }
+    assert!(upstream.heads().iter().all(|head| !head.to_lowercase().contains("connection: close")));
+}
+
 /// A vendor that keeps a time, and gives the second call the response to the first once more; then what belongs to it.
 fn repeating_once(time: Option<i64>) -> Upstream {
     let first = Arc::new(std::sync::Mutex::new(None));

@@ -28,7 +28,7 @@ const MOST_CONNECTIONS: usize = 64;
 #[derive(Clone, Debug)]
 pub(super) struct Connection {
     /// Our end of it.
-    local: SocketAddr,
+    pub(super) local: SocketAddr,
     pub(super) host: String,
 }
 
