@@ -23,7 +23,8 @@ use eviction::{Failures, Quotes, Rank, Use};
 /// How many quotes are kept, of all sources together; one source has half of them at most.
 pub const CAPACITY: usize = 65_536;
 
-/// For each so many quotes there is room for one failure without a quote: for 16,384 of them, 1,024 of one caller.
+/// For each so many quotes there is room for one failure without a quote: for 16,384 of them. 1,024 of each caller are safe from
+/// all others.
 const QUOTES_PER_FAILURE: usize = 4;
 
 /// The latest outcome per source and symbol.
@@ -381,7 +382,7 @@ impl State {
         self.enter(&source, symbol, place);
         match place {
             Place::Quote(_) => self.evict_quotes(&source),
-            Place::Failure(_, caller) => self.evict_failures(caller),
+            Place::Failure(..) => self.evict_failures(),
         }
     }
 
@@ -411,8 +412,8 @@ impl State {
         }
     }
 
-    fn evict_failures(&mut self, came: Option<Caller>) {
-        while let Some((source, symbol, used)) = self.failures.next_to_go(came) {
+    fn evict_failures(&mut self) {
+        while let Some((source, symbol, used)) = self.failures.next_to_go() {
             let caller = match self.symbols.get(&symbol).and_then(|entries| entries.by_source.get(&source)) {
                 Some(Entry { place: Place::Failure(_, caller), .. }) => *caller,
                 _ => None,

@@ -1,6 +1,7 @@
 //! Decides what the board forgets when it is full.
 //!
-//! Quotes and failures have room of their own, so that no number of failures takes the place of a quote.
+//! Quotes and failures have room of their own, so that no number of failures takes the place of a quote. Of the failures, a
+//! sixteenth is safe for each caller: whoever asks for junk pushes out what came of that, and nobody else's.
 //!
 //! Of the quotes, those go first that cost least to get again, and among these the one that was asked for longest ago. This
 //! is the GreedyDual algorithm: a quote ranks by its cost above a level, and the level rises to the rank of each quote that
@@ -10,7 +11,7 @@
 //! Orders are lazy: asking for a symbol notes that it was used, and a place is corrected when its turn to go seems to have
 //! come.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use crate::question::Caller;
@@ -19,8 +20,8 @@ use crate::symbol::Symbol;
 /// Quotes that can be had again sooner than this cost nothing.
 const FREE_BELOW: Duration = Duration::from_secs(1);
 
-/// One caller's failures take up no more than this part of the room for failures: the sixteenth.
-const PARTS_OF_FAILURES: usize = 16;
+/// The part of the room for failures that each caller's are safe in, whatever others ask for: a sixteenth.
+const SHARES_OF_FAILURES: usize = 16;
 
 /// When a symbol was last asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,12 +51,15 @@ pub(super) struct Quotes {
     level: u64,
 }
 
-/// The order in which failures without a quote go: the one whose symbol was asked for longest ago goes first.
+/// The order in which failures without a quote go: the one whose symbol was asked for longest ago goes first, of a caller who
+/// has more than a share as long as there is one.
 #[derive(Debug)]
 pub(super) struct Failures {
     capacity: usize,
     all: BTreeSet<(u64, String, Symbol)>,
     by_caller: HashMap<Caller, BTreeSet<(u64, String, Symbol)>>,
+    /// Callers who have more than a share; never many.
+    over_share: HashSet<Caller>,
 }
 
 impl Quotes {
@@ -115,13 +119,17 @@ impl Quotes {
 
 impl Failures {
     pub(super) fn new(capacity: usize) -> Self {
-        Failures { capacity, all: BTreeSet::new(), by_caller: HashMap::new() }
+        Failures { capacity, all: BTreeSet::new(), by_caller: HashMap::new(), over_share: HashSet::new() }
     }
 
     pub(super) fn add(&mut self, source: &str, symbol: Symbol, used: u64, caller: Option<Caller>) {
         let one = (used, source.to_owned(), symbol);
         if let Some(caller) = caller {
-            self.by_caller.entry(caller).or_default().insert(one.clone());
+            let own = self.by_caller.entry(caller).or_default();
+            own.insert(one.clone());
+            if own.len() > self.capacity / SHARES_OF_FAILURES {
+                self.over_share.insert(caller);
+            }
         }
         self.all.insert(one);
     }
@@ -132,18 +140,22 @@ impl Failures {
         let Some(caller) = caller else { return };
         if let Some(own) = self.by_caller.get_mut(&caller) {
             own.remove(&one);
+            if own.len() <= self.capacity / SHARES_OF_FAILURES {
+                self.over_share.remove(&caller);
+            }
             if own.is_empty() {
                 self.by_caller.remove(&caller);
             }
         }
     }
 
-    /// The failure whose turn it is to go now that one of a caller's has come; `None` if there is room for all.
-    pub(super) fn next_to_go(&self, came: Option<Caller>) -> Option<(String, Symbol, u64)> {
-        let own = came.and_then(|caller| self.by_caller.get(&caller));
-        let crowded = own.filter(|own| own.len() > (self.capacity / PARTS_OF_FAILURES).max(1));
-        let order = crowded.or((self.all.len() > self.capacity).then_some(&self.all))?;
-        let (used, source, symbol) = order.first()?;
+    /// The failure whose turn it is to go; `None` if there is room for all.
+    pub(super) fn next_to_go(&self) -> Option<(String, Symbol, u64)> {
+        if self.all.len() <= self.capacity {
+            return None;
+        }
+        let of_those = self.over_share.iter().filter_map(|caller| self.by_caller.get(caller)?.first());
+        let (used, source, symbol) = of_those.min().or(self.all.first())?;
         Some((source.clone(), symbol.clone(), *used))
     }
 }
