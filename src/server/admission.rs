@@ -34,8 +34,8 @@ impl Admission {
         Admission { keys: Keys::new(access.keys.clone()), rates: Rates::new(access.rate.clone()) }
     }
 
-    /// Lets a request in and says whose it is, or why not. The key comes first: a client that may not ask must not use up the rate of one
-    /// behind the same address that may.
+    /// Lets a request in and says whose it is, or why not. The key comes first: a client that may not ask must not use up the
+    /// rate of one behind the same address that may.
     fn judge(&self, headers: &HeaderMap, client: Option<IpAddr>, now: Instant) -> Result<Caller, Problem> {
         let shown = self.keys.shown(headers);
         let caller = match shown {
