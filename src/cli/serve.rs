@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use axum::Router;
 use tokio::net::TcpListener;
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 
 use super::print::{complain, print};
 use super::{Demo, Exit, Serve, options, settings};
@@ -13,13 +15,14 @@ use crate::Quotefold;
 use crate::clock::Clock;
 use crate::demo;
 use crate::hours;
+use crate::log;
 use crate::server::drain::{Drain, Stage};
 use crate::server::listen::{self, Limits};
 use crate::server::{admin_router, router};
 use crate::settings::Settings;
 use crate::settings::load::LoadOptions;
+use crate::source::sandbox::Program;
 use crate::state;
-use crate::telemetry::start_logging;
 use crate::watch;
 
 /// What is left running when the server has ended gets so long to notice.
@@ -43,7 +46,7 @@ pub(super) fn serve(arguments: &Serve) -> io::Result<Exit> {
         Err(exit) => return Ok(exit),
     };
     tracing::info!("{}", settings.coverage().join(" · "));
-    let service = match Quotefold::new(settings, &Clock::system()) {
+    let service = match Quotefold::sandboxed(&Program::running(), settings, &Clock::system()) {
         Ok(service) => Arc::new(service),
         Err(error) => return Ok(wrong(&error.to_string())),
     };
@@ -58,7 +61,7 @@ pub(super) fn serve(arguments: &Serve) -> io::Result<Exit> {
         };
         let Some(doors) = Doors::open(&service.settings).await else { return Ok(Exit::Configuration) };
         let drain = on_signals()?;
-        print(&doors.ready_line()?)?;
+        say_ready(doors.ready_line()?).await;
         let draining = drain.clone();
         let draining = async move { draining.reached(Stage::Draining).await };
         tokio::spawn(watch::run(Arc::clone(&service), fastrand::Rng::new(), draining));
@@ -100,7 +103,8 @@ pub(super) fn demo(arguments: &Demo) -> io::Result<Exit> {
         };
         let Some(doors) = Doors::open(&service.settings).await else { return Ok(Exit::Configuration) };
         let (address, drain) = (doors.public.local_addr()?, on_signals()?);
-        print(&format!("quotefold demo listens on http://{address} (simulated market: every price is invented)\n"))?;
+        say_ready(format!("quotefold demo listens on http://{address} (simulated market: every price is invented)\n"))
+            .await;
         complain(&demo::what_to_try(&address.to_string()));
         if !arguments.quiet {
             tokio::spawn(demo::tell(Arc::clone(&service), Arc::clone(&venues)));
@@ -112,7 +116,7 @@ pub(super) fn demo(arguments: &Demo) -> io::Result<Exit> {
 /// The settings, with the log started as they say.
 fn prepared(options: &LoadOptions) -> Result<Settings, Exit> {
     let settings = settings(options)?;
-    start_logging(&settings.log).map_err(|error| wrong(&error))?;
+    log::start(&settings.log).map_err(|error| wrong(&error))?;
     Ok(settings)
 }
 
@@ -144,6 +148,19 @@ impl Doors {
 async fn bind(key: &str, address: &str, cure: &str) -> Option<TcpListener> {
     let bound = listen::bind(address).await;
     bound.map_err(|error| complain(&format!("{key}: cannot listen on {address}: {error}; {cure}"))).ok()
+}
+
+/// Prints the line that says where the service listens. A stdout that is full, or that nobody reads, does not keep it from
+/// serving.
+async fn say_ready(line: String) {
+    match timeout(LAST_MOMENT, spawn_blocking(move || print(&line))).await {
+        Ok(Ok(Ok(()))) => {}
+        Ok(Ok(Err(error))) => tracing::warn!("cannot write to stdout that the service is ready: {error}"),
+        Ok(Err(panicked)) => tracing::error!("cannot write to stdout that the service is ready: {panicked}"),
+        Err(_) => {
+            tracing::warn!("stdout does not take the line that says that the service is ready; serving all the same");
+        }
+    }
 }
 
 /// Obeys signals from here on. It comes before the line that says "ready": whoever waits for that may send one at once.

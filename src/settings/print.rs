@@ -183,6 +183,7 @@ impl Page {
         self.count("concurrency", source.concurrency);
         self.count("retries", source.retries);
         self.line("reuse", source.reuse);
+        self.line("idempotent", source.idempotent);
         self.line("max_body", Bytes(source.max_body).to_string());
         self.span("refresh_after", source.refresh_after);
         self.some("usable_for", source.usable_for.map(|span| Span(span).to_string()));

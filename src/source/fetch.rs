@@ -12,6 +12,7 @@ mod page;
 mod repeats;
 mod reply;
 mod trouble;
+mod written;
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -28,6 +29,7 @@ use super::batch::{Batch, Reply};
 use super::error::SourceError;
 use super::extract::RawReply;
 use super::profile::Profile;
+use super::sandbox::Sandbox;
 use super::spelling::HttpRequest;
 use crate::board::Board;
 use crate::clock::skew::Host;
@@ -40,6 +42,7 @@ use kept::{Kept, may_be_kept};
 use repeats::{Connection, Heard, Repeats};
 pub(in crate::source) use trouble::host;
 use trouble::{Trouble, trouble};
+use written::Written;
 
 /// Bodies longer than this are unpacked and filtered off the threads that serve requests.
 const LARGE_BODY: usize = 64 << 10;
@@ -53,23 +56,42 @@ struct Inner {
     profile: Arc<Profile>,
     clock: Clock,
     large_bodies: Arc<Semaphore>,
-    board: Arc<Board>,
+    /// Where the filter runs, if not in this process.
+    sandbox: Option<Sandbox>,
+    /// Where quotes are taken back that turn out to be another symbol's.
+    board: Option<Arc<Board>>,
     repeats: Repeats,
     kept: Kept,
 }
 
 impl Fetch {
-    /// The leaf for one source. `large_bodies` has a permit per core, and is shared by all; from `board` it takes back what
-    /// turns out to be another symbol's.
-    pub fn new(
+    /// The leaf for one source, whose quotes land nowhere. `large_bodies` has a permit per core, and is shared by all.
+    pub fn new(connector: Connector, profile: Arc<Profile>, clock: Clock, large_bodies: Arc<Semaphore>) -> Self {
+        Self::of(None, connector, profile, clock, large_bodies, None)
+    }
+
+    /// The leaf for one source whose quotes land on a board, with a filter that may run in a process of its own.
+    pub(super) fn landing_on(
+        board: Arc<Board>,
         connector: Connector,
         profile: Arc<Profile>,
         clock: Clock,
         large_bodies: Arc<Semaphore>,
-        board: Arc<Board>,
+        sandbox: Option<Sandbox>,
+    ) -> Self {
+        Self::of(Some(board), connector, profile, clock, large_bodies, sandbox)
+    }
+
+    fn of(
+        board: Option<Arc<Board>>,
+        connector: Connector,
+        profile: Arc<Profile>,
+        clock: Clock,
+        large_bodies: Arc<Semaphore>,
+        sandbox: Option<Sandbox>,
     ) -> Self {
         let (repeats, kept) = (Repeats::default(), Kept::default());
-        Fetch(Arc::new(Inner { connector, profile, clock, large_bodies, board, repeats, kept }))
+        Fetch(Arc::new(Inner { connector, profile, clock, large_bodies, sandbox, board, repeats, kept }))
     }
 
     /// One exchange over the wire, without reading what it means: for looking at a source by hand.
@@ -77,7 +99,7 @@ impl Fetch {
     /// # Errors
     /// What kept the reply from being whole.
     pub async fn exchange(&self, asked: &[Symbol]) -> Result<RawReply, SourceError> {
-        self.0.send(asked).await.map(|(reply, _)| reply)
+        self.0.send(asked, None).await.map(|(reply, _)| reply)
     }
 }
 
@@ -93,8 +115,8 @@ impl Service<Batch> for Fetch {
     fn call(&mut self, batch: Batch) -> Self::Future {
         let inner = Arc::clone(&self.0);
         Box::pin(async move {
-            let asked = batch.send();
-            let (reply, connection) = inner.send(&asked).await?;
+            let asked = batch.connect();
+            let (reply, connection) = inner.send(&asked, Some(&batch)).await?;
             let received = inner.clock.now();
             let body = inner.repeats.mark(&reply.body);
             let reply = Arc::clone(&inner).read(reply, asked).await?;
@@ -108,12 +130,19 @@ impl Service<Batch> for Fetch {
 }
 
 impl Inner {
-    /// One exchange over the wire.
-    async fn send(&self, asked: &[Symbol]) -> Result<(RawReply, Option<Connection>), SourceError> {
+    /// One exchange over the wire, and for which batch: it is told when the request is written, and when the reply begins.
+    async fn send(
+        &self,
+        asked: &[Symbol],
+        batch: Option<&Batch>,
+    ) -> Result<(RawReply, Option<Connection>), SourceError> {
         let sent = Instant::now();
         let call = self.profile.extractor.spelling().request(asked);
         let under_way = self.kept.begin();
-        let response = self.reach(&call).await?;
+        let response = self.reach(&call, batch).await?;
+        if let Some(batch) = batch {
+            batch.hear();
+        }
         let (connection, may_be_kept) = (Connection::of(&response), may_be_kept(&response));
         let status = response.status().as_u16();
         let date = reply::date(response.headers());
@@ -142,7 +171,7 @@ impl Inner {
 
     /// Sends a call to the first of the vendor's addresses that can be reached. Nothing has reached those before it, so to
     /// the vendor it is one call. Whatever comes after a connection is the call's end, and so is a refused certificate.
-    async fn reach(&self, call: &HttpRequest) -> Result<Response, SourceError> {
+    async fn reach(&self, call: &HttpRequest, batch: Option<&Batch>) -> Result<Response, SourceError> {
         let (urls, mirrors) = (call.urls().collect::<Vec<_>>(), &self.profile.mirrors);
         let order: Vec<usize> = mirrors.order(urls.len()).collect();
         let mut unreachable: Vec<String> = Vec::new();
@@ -152,7 +181,7 @@ impl Inner {
             }
             let sent = self.clock.now();
             let client = self.client(urls[place]).await?;
-            let ended = match self.request(&client, call, urls[place]).send().await {
+            let ended = match self.request(&client, call, urls[place], batch).send().await {
                 Ok(response) => {
                     self.hear_date(&response, sent);
                     Ok(response)
@@ -250,11 +279,13 @@ impl Inner {
             let words = format!("its connection gave the same reply for {other}; neither is used");
             SourceError::Connection(self.shown(&words))
         };
-        self.board.withdraw(origin, &symbol, received_at, repeated(&other), self.clock.now());
+        if let Some(board) = &self.board {
+            board.withdraw(origin, &symbol, received_at, repeated(&other), self.clock.now());
+        }
         Err(repeated(symbol.as_str()))
     }
 
-    fn request(&self, client: &Client, call: &HttpRequest, url: &str) -> RequestBuilder {
+    fn request(&self, client: &Client, call: &HttpRequest, url: &str, batch: Option<&Batch>) -> RequestBuilder {
         let mut request = match call.method {
             Method::Get => client.get(url),
             Method::Post => client.post(url),
@@ -262,10 +293,7 @@ impl Inner {
         for (name, value) in &call.headers {
             request = request.header(name, value.expose_secret());
         }
-        match &call.body {
-            Some(body) => request.body(body.clone()),
-            None => request,
-        }
+        request.body(reqwest::Body::wrap(Written::new(call.body.clone(), batch.cloned())))
     }
 
     /// Reads a body and unpacks it. Neither what comes over the wire nor what it unpacks to may be longer than `max_body`.
@@ -308,6 +336,9 @@ impl Inner {
 
     /// Makes rows of a reply; a large one, or one that takes its time, off the threads that serve requests.
     async fn read(self: Arc<Self>, reply: RawReply, asked: Vec<Symbol>) -> Result<Reply, SourceError> {
+        if let Some(sandbox) = &self.sandbox {
+            return self.read_apart(sandbox, reply, asked).await;
+        }
         if reply.body.len() <= LARGE_BODY
             && let Some(rows) = self.profile.extractor.read_at_once(&reply, &asked)
         {
@@ -315,6 +346,16 @@ impl Inner {
         }
         let profile = Arc::clone(&self.profile);
         let rows = self.aside(move || profile.extractor.read(&reply, &asked)).await??;
+        Ok(Reply { rows: rows.outcomes })
+    }
+
+    /// Makes rows of a reply in the filter's own process. What it gives back is short, so little is left to do here.
+    async fn read_apart(&self, sandbox: &Sandbox, reply: RawReply, asked: Vec<Symbol>) -> Result<Reply, SourceError> {
+        let filtered = sandbox.run(&self.profile.extractor.job(&reply, &asked)).await?;
+        let is_large = reply.body.len().max(filtered.len()) > LARGE_BODY;
+        let profile = Arc::clone(&self.profile);
+        let read = move || profile.extractor.read_rows(&reply, &asked, &filtered.rows()?);
+        let rows = if is_large { self.aside(read).await?? } else { read()? };
         Ok(Reply { rows: rows.outcomes })
     }
 

@@ -82,6 +82,7 @@ pub(super) fn of_meaning(source: &SourceSettings, settings: &Settings) -> Mark {
         concurrency: _,
         retries: _,
         reuse: _,
+        idempotent: _,
         max_body: _,
         refresh_after: _,
         usable_for: _,

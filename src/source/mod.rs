@@ -24,6 +24,7 @@ pub mod profile;
 pub mod rate_limit;
 pub mod record;
 pub mod retry;
+pub mod sandbox;
 pub mod scrub;
 mod set_up;
 pub mod share;
@@ -137,7 +138,10 @@ impl Source {
                 source: name.clone(),
                 serves_for: profile.serves_for(),
             },
-            retries: RetryPolicy::new(settings.retries, attempt, Arc::clone(&breaker)),
+            retries: {
+                let retries = if settings.idempotent { settings.retries } else { 0 };
+                RetryPolicy::new(retries, attempt, Arc::clone(&breaker))
+            },
             calls: Counting { record: Arc::clone(&record), clock: around.clock.clone(), longest: attempt },
             slots: Arc::clone(&slots),
         };
@@ -196,7 +200,8 @@ fn time_to_reply(budget: Duration) -> Duration {
 ///   account and nobody waits for it. It is not sent again, and says nothing of the source's health.
 /// - When the last caller who waits leaves, the share drops the call's future, and with it everything below: the place in the
 ///   queue, the slot, the promise of the rate limit, the connection; a probe of the breaker is up for the next caller. Nobody
-///   is told, nothing lands on the board, the breaker is not charged.
+///   is told, nothing lands on the board, the breaker is not charged. But where a limit is over a minute or more, a call that
+///   has been written goes on as an orphan.
 /// - A panic in a filter is caught where the filter runs and comes back as `internal`; it is one failed call of one source,
 ///   and counts for the breaker like any other.
 fn stack<S>(leaf: S, guards: Guards) -> Stack
@@ -210,12 +215,12 @@ where
         .layer(RetryLayer::new(guards.retries))
         // Open, it refuses before anything is waited for.
         .layer(GuardLayer(guards.breaker))
-        // What is about one symbol alone is no failure of the source's.
-        .layer(GuardLayer(guards.singled_out))
         // The bulkhead: calls of one slow source never take more than their own slots.
         .layer(GlobalConcurrencyLimitLayer::with_semaphore(guards.slots))
         // The vendor's limits; the scarcest thing is spent last, right before the call.
         .layer(GuardLayer(guards.account))
+        // What is about one symbol alone is neither a failure of the source nor a refusal of the key.
+        .layer(GuardLayer(guards.singled_out))
         // What passes here goes over the wire, and is counted; it is one attempt, and has an attempt's time. Queueing above is
         // not part of it: the share bounds the call in all.
         .layer(GuardLayer(guards.calls))

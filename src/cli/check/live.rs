@@ -9,7 +9,6 @@ use tokio::time::{Instant, timeout};
 
 use super::explain::{explain, head};
 use super::trouble::Trouble;
-use crate::board::Board;
 use crate::cli::print::print;
 use crate::clock::Clock;
 use crate::decimal::plain;
@@ -59,13 +58,7 @@ pub(super) fn look(settings: &Settings, source: &SourceSettings, symbols: &[Symb
 /// One exchange with the vendor, and how long it took.
 fn exchange(profile: &Arc<Profile>, symbols: &[Symbol]) -> io::Result<(Result<RawReply, SourceError>, Duration)> {
     let connector = Connectors::new(Names::of_the_system()).of(&profile.settings).map_err(io::Error::other)?;
-    let fetch = Fetch::new(
-        connector,
-        Arc::clone(profile),
-        Clock::system(),
-        Arc::new(Semaphore::new(1)),
-        Arc::new(Board::new(1)),
-    );
+    let fetch = Fetch::new(connector, Arc::clone(profile), Clock::system(), Arc::new(Semaphore::new(1)));
     let attempt = profile.settings.timeout;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let sent = Instant::now();

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
+use super::callers::{Callers, Claim};
+use super::orphans::Fate;
 use super::{Inner, Parts};
 use crate::board::Landing;
 use crate::clock::Moment;
@@ -18,22 +20,10 @@ use crate::source::error::SourceError;
 use crate::symbol::Symbol;
 
 /// One call, from its start to its landing.
-pub(super) async fn fly(mut arrival: Arrival, cancelled: CancellationToken) {
-    let batch = arrival.batch.clone();
-    let started = Instant::now();
-    let call = arrival.share.parts.stack.clone().oneshot(batch.clone());
-    let result = tokio::select! {
-        biased;
-        // the last who waited has left: nothing lands
-        () = cancelled.cancelled() => return,
-        result = call => result,
-        // of a call that waited for its turn, only the time since it was sent was the vendor's
-        () = given_up(&batch) => {
-            let now = Instant::now();
-            Err(SourceError::Timeout(batch.sent_for(now).unwrap_or(now - started)))
-        }
-    };
-    arrival.land(result);
+pub(super) async fn fly(mut arrival: Arrival, callers: Callers) {
+    if let Some(result) = arrival.call(&callers).await {
+        arrival.land(result);
+    }
 }
 
 /// Ends when the time of a batch is over. A caller who joins it meanwhile may extend it.
@@ -47,6 +37,14 @@ async fn given_up(batch: &Batch) {
     }
 }
 
+/// Ends when an orphan must give way.
+async fn given_way(orphan: Option<&CancellationToken>) {
+    match orphan {
+        Some(gives_way) => gives_way.cancelled().await,
+        None => std::future::pending().await,
+    }
+}
+
 /// The end of a call. Whatever ends it, return, cancellation or panic, its flights are taken out.
 pub(super) struct Arrival {
     share: Arc<Inner>,
@@ -56,7 +54,7 @@ pub(super) struct Arrival {
     /// Whether it asks for what the source has not quoted yet, or not lately.
     is_news: bool,
     /// Keeps a call alive after its last caller has left.
-    _kept: Option<Arc<DropGuard>>,
+    _kept: Option<Claim>,
 }
 
 impl Arrival {
@@ -66,16 +64,46 @@ impl Arrival {
     }
 
     /// The same for a call that goes on even after its last caller has left.
-    pub(super) fn keeping(mut self, kept: Option<Arc<DropGuard>>) -> Self {
+    pub(super) fn keeping(mut self, kept: Option<Claim>) -> Self {
         self._kept = kept;
         self
     }
 
+    /// Makes the call, and says how it ended; `None` if the last who waited has left, and nothing lands.
+    async fn call(&self, callers: &Callers) -> Option<Result<Reply, SourceError>> {
+        let Arrival { share, batch, number, .. } = self;
+        let started = Instant::now();
+        let mut call = std::pin::pin!(share.parts.stack.clone().oneshot(batch.clone()));
+        let mut orphan: Option<CancellationToken> = None;
+        let no_reply = || {
+            let now = Instant::now();
+            // of a call that waited for its turn, only the time since it was sent was the vendor's
+            Some(Err(SourceError::Timeout(batch.sent_for(now).unwrap_or(now - started))))
+        };
+        loop {
+            tokio::select! {
+                biased;
+                () = callers.leave(), if orphan.is_none() => match share.fate_of(*number, batch, callers) {
+                    Fate::Awaited => {}
+                    Fate::Orphan(gives_way) => orphan = Some(gives_way),
+                    Fate::Failed(error) => return Some(Err(error)),
+                    Fate::Cancelled => return None,
+                },
+                () = callers.come(), if orphan.is_some() => {
+                    share.lock().orphans.release(*number);
+                    orphan = None;
+                }
+                () = given_way(orphan.as_ref()) => return no_reply(),
+                result = &mut call => return Some(result),
+                () = given_up(batch) => return no_reply(),
+                () = callers.hurry() => share.make_room_for(*number, batch),
+            }
+        }
+    }
+
     /// The board first, then the flights are taken out, then the waiting are told: whoever looks after that finds the board.
     fn land(&mut self, result: Result<Reply, SourceError>) {
-        let parts = &self.share.parts;
-        let now = parts.clock.now();
-        let sent_for = self.batch.sent_for(now.monotonic);
+        let now = self.share.parts.clock.now();
         let passengers = self.batch.disembark();
         if let Err(error) = &result
             && error.denies_symbol()
@@ -93,35 +121,52 @@ impl Arrival {
         }
         let whole = result.err();
         let rests = self.share.rest(now.monotonic).map(|rest| rest.until);
-        let told: Vec<_> = passengers
-            .into_iter()
-            .map(|passenger| {
-                let symbol = &passenger.symbol;
-                let row = rows.remove(symbol).unwrap_or_else(|| match &whole {
-                    Some(error) => Err(error.clone()),
-                    None => Err(SourceError::Missing("the reply leaves it out".to_owned())),
-                });
-                let landing = match (row, sent_for) {
-                    (Ok(quote), _) => Landing::Quote(quote),
-                    (Err(error), Some(latency)) if error.stands_for().is_none() => {
-                        self.failure(symbol, error, latency, rests, now)
-                    }
-                    // no call was made: it may be when there is room again
-                    (Err(error), _) => {
-                        let until = error.stands_for().map(|span| now.monotonic + span);
-                        Landing::Refusal(error, until.max(rests).unwrap_or(now.monotonic))
-                    }
-                };
-                let outcome = parts.board.land_for(passenger.caller, &parts.origin, symbol, landing, now);
-                (passenger, outcome)
-            })
-            .collect();
-        self.learn(&told);
+        let mut told = Vec::with_capacity(passengers.len());
+        let mut overlooked = Vec::new();
+        for passenger in passengers {
+            let row = rows.remove(&passenger.symbol).unwrap_or_else(|| match &whole {
+                Some(error) => Err(error.clone()),
+                None => Err(SourceError::Missing("the reply leaves it out".to_owned())),
+            });
+            if let Err(error @ SourceError::Overlooked(_)) = row {
+                overlooked.push((passenger, error));
+                continue;
+            }
+            let outcome = self.land_row(&passenger, row, rests, now);
+            told.push((passenger, outcome));
+        }
+        let is_alone = told.len() + overlooked.len() == 1;
+        self.share.ask_again(&self.batch, overlooked);
+        self.learn(&told, is_alone);
         self.take_out();
         for (passenger, outcome) in told {
             passenger.told.send_replace(Some(outcome));
         }
         self.landed = true;
+    }
+
+    /// Puts on the board what the call brought of one symbol.
+    fn land_row(
+        &self,
+        passenger: &Passenger,
+        row: Result<Quote, SourceError>,
+        rests: Option<Instant>,
+        now: Moment,
+    ) -> Outcome {
+        let symbol = &passenger.symbol;
+        let landing = match (row, self.batch.sent_for(now.monotonic)) {
+            (Ok(quote), _) => Landing::Quote(quote),
+            (Err(error), Some(latency)) if error.stands_for().is_none() => {
+                self.failure(symbol, error, latency, rests, now)
+            }
+            // no call was made: it may be when there is room again
+            (Err(error), _) => {
+                let until = error.stands_for().map(|span| now.monotonic + span);
+                Landing::Refusal(error, until.max(rests).unwrap_or(now.monotonic))
+            }
+        };
+        let parts = &self.share.parts;
+        parts.board.land_for(passenger.caller, &parts.origin, symbol, landing, now)
     }
 
     /// What a call that was sent failed with, for one symbol. Where the source is left alone for it, that is not the symbol's
@@ -140,8 +185,8 @@ impl Arrival {
         Landing::Failure(backoff.waits().judge(symbol, error, latency, before.as_ref(), is_of_source, now))
     }
 
-    /// Remembers which symbols are known, and which would fail a whole call.
-    fn learn(&self, told: &[(Passenger, Outcome)]) {
+    /// Remembers which symbols are known, and which would fail a whole call. `is_alone`: the call asked for one symbol only.
+    fn learn(&self, told: &[(Passenger, Outcome)], is_alone: bool) {
         let mut flights = self.share.lock();
         if !flights.unknown_kills {
             return;
@@ -149,19 +194,17 @@ impl Arrival {
         for (Passenger { symbol, .. }, outcome) in told {
             match &outcome.failure {
                 None => flights.hunt.suspects.clear(symbol, self.is_news),
-                Some(failure) if failure.error.denies_symbol() => {
+                Some(failure) if failure.error.denies_symbol() && is_alone => {
                     flights.hunt.suspects.fail(std::slice::from_ref(symbol), Instant::now());
                 }
+                Some(failure) if failure.error.denies_symbol() => flights.hunt.suspects.name(symbol),
                 Some(_) => {}
             }
         }
     }
 
-    /// Removes this batch's flights, never those of a successor.
     fn take_out(&self) {
-        let mut flights = self.share.lock();
-        flights.air.retain(|_, flight| flight.number != self.number);
-        flights.open.retain(|_, (number, ..)| *number != self.number);
+        self.share.lock().take_out(self.number);
     }
 }
 
