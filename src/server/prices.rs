@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, Request, State};
@@ -17,7 +18,7 @@ use super::work::Work;
 use crate::InTurn;
 use crate::answer::Answer;
 use crate::pace::Pace;
-use crate::question::{BadQuestion, Question, longest_form};
+use crate::question::{BadQuestion, Caller, Question, longest_form};
 use crate::reply_memory::Full;
 use crate::workload::Overloaded;
 
@@ -25,22 +26,27 @@ use crate::workload::Overloaded;
 pub(super) const PRICES_STATUS: HeaderName = HeaderName::from_static("prices-status");
 
 /// `GET /prices?symbols=AAPL,MSFT`
-pub(super) async fn many(State(work): State<Work>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
+pub(super) async fn many(
+    State(work): State<Work>,
+    caller: Option<Extension<Caller>>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Problem> {
     let question = Question::parse(&query.unwrap_or_default(), &work.service.bounds(), work.service.clock.now())?;
-    answer(&work, question, all).await
+    answer(&work, question.asked_by(caller.map(|Extension(caller)| caller)), all).await
 }
 
 /// `POST /prices`, with the parameters in a form: for lists that are too long for a URL. Like a GET, it changes nothing.
 pub(super) async fn form(State(work): State<Work>, request: Request) -> Result<Response, Problem> {
-    let bounds = work.service.bounds();
+    let (bounds, caller) = (work.service.bounds(), request.extensions().get().copied());
     let form = form::read(request, longest_form(bounds.max_symbols)).await?;
-    let question = Question::parse_form(&form, &bounds, work.service.clock.now())?;
+    let question = Question::parse_form(&form, &bounds, work.service.clock.now())?.asked_by(caller);
     answer(&work, question, all).await
 }
 
 /// `GET /prices/{symbol}`
 pub(super) async fn one(
     State(work): State<Work>,
+    caller: Option<Extension<Caller>>,
     symbol: Result<Path<String>, PathRejection>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
@@ -48,7 +54,7 @@ pub(super) async fn one(
         symbol.map_err(|_| Problem::bad_query("symbol", "what stands behind the percent signs is not UTF-8"))?;
     let (bounds, now) = (work.service.bounds(), work.service.clock.now());
     let question = Question::parse_one(&symbol, &query.unwrap_or_default(), &bounds, now)?;
-    answer(&work, question, single).await
+    answer(&work, question.asked_by(caller.map(|Extension(caller)| caller)), single).await
 }
 
 /// How an answer's body is written at a time: in parts, between which other things can be done.
