@@ -1,5 +1,7 @@
 # Two stages: the first builds with the whole toolchain, the second holds the program and what it needs to run.
 FROM rust:1.95-slim-bookworm AS build
+# the allocator is written in C, and is built with make
+RUN apt-get update && apt-get install -y --no-install-recommends make && rm -rf /var/lib/apt/lists/*
 WORKDIR /build
 COPY Cargo.toml Cargo.lock ./
 COPY config config

@@ -4,6 +4,11 @@ use std::process::ExitCode;
 
 use quotefold::cli::{Exit, run};
 use quotefold::log;
+use tikv_jemallocator::Jemalloc;
+
+/// Gives memory back to the system when it is no longer needed.
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 fn main() -> ExitCode {
     let _last = log::FlushedAtEnd;

@@ -15,7 +15,7 @@ use quotefold::server::{Front, listen};
 use quotefold::settings::load::{LoadOptions, load};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::support::{NOBODY, Upstream, get, read, rows, send, source, until, write};
+use crate::support::{Configuration, NOBODY, Program, Upstream, get, read, rows, send, source, until, write};
 
 /// Threads that work on prices.
 const THREADS: usize = 2;
@@ -199,4 +199,26 @@ fn while_others_hold_the_memory_requests_are_shed_and_of_sources_only_short_repl
     drop(others);
     until("long replies are read again", || answer("BTC-USD")[0]["price"] == "100");
     assert_eq!(memory.used(), 0);
+}
+
+/// The memory that a process has in use, in KiB.
+fn resident(id: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    line.and_then(|rest| rest.trim().strip_suffix(" kB")?.parse().ok()).unwrap()
+}
+
+#[test]
+fn memory_goes_back_to_the_system_when_a_storm_is_over() {
+    const CLIENTS: usize = 12;
+    let settings = "[server]\nmax_symbols = 2000\ntimeout = \"60s\"\nmax_timeout = \"60s\"\n";
+    let configuration = Configuration::new(&format!("{settings}{}", source("alpha", NOBODY.parse().unwrap(), "")));
+    let (program, address) = Program::serve(&configuration, &[]);
+    // what is kept for good is there after the first: the board, the pool of threads
+    read(asks_for_many(address, 2000));
+    let before = resident(program.id());
+    let clients: Vec<TcpStream> = (0..CLIENTS).map(|_| asks_for_many(address, 2000)).collect();
+    until("it has grown", || resident(program.id()) > before * 5 / 4);
+    drop(clients);
+    until("it is as it was", || resident(program.id()) < before * 6 / 5);
 }
