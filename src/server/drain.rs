@@ -123,7 +123,8 @@ mod tests {
 
     #[test]
     fn whether_hangups_are_ignored_is_read_from_what_the_system_says() {
-        let status = |mask: &str| format!("Name:\tquotefold\nSigBlk:\t0000000000000001\nSigIgn:\t{mask}\nSigCgt:\tff\n");
+        let status =
+            |mask: &str| format!("Name:\tquotefold\nSigBlk:\t0000000000000001\nSigIgn:\t{mask}\nSigCgt:\tff\n");
         for (mask, ignored) in [("0000000000000000", false), ("0000000000001001", true), ("0000000000001000", false)] {
             assert_eq!(ignores_hangups(&status(mask)), Some(ignored), "{mask}");
         }

@@ -217,7 +217,8 @@ fn a_signal_that_comes_while_it_starts_ends_it_cleanly() {
 #[test]
 fn a_signal_is_not_lost_on_the_first_process_of_a_container() {
     let container = ["unshare", "--pid", "--fork", "--kill-child"];
-    if !Command::new("unshare").args([&container[1..], &["true"]].concat()).status().is_ok_and(|ended| ended.success()) {
+    if !Command::new("unshare").args([&container[1..], &["true"]].concat()).status().is_ok_and(|ended| ended.success())
+    {
         eprintln!("this system does not let us start a first process");
         return;
     }

@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 use crate::fold::BelowQuorum;
-use crate::settings::access::{AccessSettings, Network, Origin, Rate};
+use crate::settings::access::{AccessSettings, HostName, Network, Origin, Rate};
 use crate::settings::rule::RuleTable;
 use crate::settings::source::SourceTable;
 use crate::settings::units::{Glob, Percent, Span};
@@ -56,6 +56,7 @@ pub(super) struct AccessTable {
     trusted_proxies: Option<Vec<Network>>,
     cors: Option<Vec<Origin>>,
     admin_listen: Option<String>,
+    hosts: Option<Vec<HostName>>,
 }
 
 /// The ages that hold for all classes.
@@ -138,6 +139,7 @@ impl AccessTable {
             trusted_proxies: self.trusted_proxies.clone().unwrap_or_default(),
             cors: self.cors.clone().unwrap_or_default(),
             admin_listen: self.admin_listen.clone().filter(|address| !address.is_empty()),
+            hosts: self.hosts.clone().unwrap_or_default(),
         }
     }
 }
