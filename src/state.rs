@@ -1,11 +1,12 @@
 //! What must outlive a restart: what was spent of vendors' limits, who wants to be left alone, and the last quotes.
 //!
 //! [`State`] is what stands in the state file: plain values, wall times, no secret. Turning it into text and back is pure.
-//! [`snapshot`] takes it from a running service and gives it to a new one, [`file`](mod@file) is the only room that touches
-//! the disk, and [`keep`] decides when. None of this is there unless `state.path` is set.
+//! [`snapshot`] takes it from a running service and gives it to a new one, [`file`](mod@file) and [`lock`] are the only rooms
+//! that touch the disk, and [`keep`] decides when. None of this is there unless `state.path` is set.
 
 pub mod file;
 pub mod keep;
+pub mod lock;
 pub mod mark;
 pub mod snapshot;
 #[cfg(test)]
@@ -17,6 +18,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
+use serde_json::error::Category;
 
 use crate::quote::{NoMarket, Session};
 use mark::Mark;
@@ -153,15 +155,33 @@ pub struct SidesState {
     pub ask: Option<Decimal>,
 }
 
-/// Why what was found is no state.
+/// Why what was found is no state. None of its content is told but a version: it may be any file, with anybody's secrets.
 #[derive(Debug, thiserror::Error)]
 pub enum NoState {
-    /// A write that never ended, or a file of somebody else.
-    #[error("it is no state in JSON: {0}")]
-    NotReadable(#[from] serde_json::Error),
+    /// A write that never ended, a change by hand, or another program's file.
+    #[error("{fault} at line {line}, column {column}")]
+    NotReadable {
+        /// What is wrong there.
+        fault: &'static str,
+        /// The line, from 1.
+        line: usize,
+        /// The column, from 1; 0 if there is nothing on the line.
+        column: usize,
+    },
     /// Written by another version of this program.
     #[error("its version is {0}; this program reads version {VERSION}")]
     OtherVersion(u64),
+}
+
+impl From<serde_json::Error> for NoState {
+    fn from(error: serde_json::Error) -> Self {
+        let fault = match error.classify() {
+            Category::Eof => "it ends too early",
+            Category::Syntax | Category::Io => "it is not JSON",
+            Category::Data => "it is JSON, but not a state",
+        };
+        NoState::NotReadable { fault, line: error.line(), column: error.column() }
+    }
 }
 
 impl State {

@@ -68,10 +68,12 @@ async fn start(options: LoadOptions) -> io::Result<Result<Started, Exit>> {
         Ok(service) => service,
         Err(exit) => return Ok(Err(exit)),
     };
-    let keeping = match service.settings.state.path.as_deref().map(|path| state::keep::begin(&service, path)) {
+    let keeping = match service.settings.state.path.as_deref() {
         None => None,
-        Some(Ok(keeping)) => Some(keeping),
-        Some(Err(error)) => return Ok(Err(wrong(&error.to_string()))),
+        Some(path) => match state::keep::begin(&service, path).await {
+            Ok(keeping) => Some(keeping),
+            Err(error) => return Ok(Err(wrong(&error.to_string()))),
+        },
     };
     let Some(doors) = Doors::open(&service.settings).await else { return Ok(Err(Exit::Configuration)) };
     Ok(Ok(Started { service, keeping, doors }))

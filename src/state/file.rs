@@ -5,10 +5,13 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use super::State;
+use super::{NoState, State};
 
 /// Nothing that was written here is longer than this.
 const LONGEST: u64 = 64 * 1024 * 1024;
+
+/// So many states that could not be used are kept beside the one in use.
+const MOST_SET_ASIDE: usize = 5;
 
 /// Where the state is kept.
 #[derive(Clone, Debug)]
@@ -24,8 +27,16 @@ pub enum Found {
     Nothing,
     /// A state.
     State(Box<State>),
-    /// Something else, why, and where it is now.
+    /// A state that cannot be used, why, and where it is now.
     SetAside(String, PathBuf),
+}
+
+/// What is there.
+enum Content {
+    Nothing,
+    State(Box<State>),
+    /// A state of another version, or one that is not whole.
+    Unusable(NoState),
 }
 
 /// Why the state cannot be kept there, with the way out.
@@ -33,13 +44,18 @@ pub enum Found {
 #[error("state.path: {0}")]
 pub struct OpenError(String);
 
+impl OpenError {
+    pub(super) fn new(what: String) -> Self {
+        OpenError(what)
+    }
+}
+
 impl StateFile {
-    /// Makes sure that the state can be kept at a path, and reads what is there. What earlier processes left half written is
-    /// cleaned away; what is no state is set aside, never overwritten.
+    /// A path at which a state can be kept: files can be written there, and nothing is there yet, or a state. Changes nothing.
     ///
     /// # Errors
-    /// A path at which nothing can be written.
-    pub fn open(path: &Path) -> Result<(Self, Found), OpenError> {
+    /// A path where something else is, or where nothing can be written.
+    pub fn at(path: &Path) -> Result<Self, OpenError> {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let file = StateFile { path: path.to_owned(), folder: folder.to_owned() };
         if !folder.is_dir() {
@@ -56,15 +72,33 @@ impl StateFile {
             let path = path.display();
             return Err(OpenError(format!("{path} is no file; write the path of one, such as {path}/state.json")));
         }
-        file.sweep();
+        file.read()?;
         file.try_out().map_err(|error| file.unwritable(&error))?;
-        let found = file.read()?;
-        Ok((file, found))
+        Ok(file)
+    }
+
+    /// Reads what is there. What earlier processes left half written is cleaned away; a state that cannot be used is set
+    /// aside, never overwritten. The caller holds the [`Lock`](super::lock::Lock).
+    ///
+    /// # Errors
+    /// A file that has meanwhile become no state, or one that cannot be set aside.
+    pub fn open(&self) -> Result<Found, OpenError> {
+        self.sweep();
+        match self.read()? {
+            Content::Nothing => Ok(Found::Nothing),
+            Content::State(state) => Ok(Found::State(state)),
+            Content::Unusable(why) => self.set_aside(&why),
+        }
     }
 
     /// Where the state is kept.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The file whose lock says which process keeps the state.
+    pub(super) fn lock_path(&self) -> PathBuf {
+        self.beside(".lock")
     }
 
     /// Writes a state so that at any time either the one before or this one is there, whole.
@@ -130,28 +164,45 @@ impl StateFile {
         left.for_each(|entry| drop(remove_if_left(&entry.path())));
     }
 
-    fn read(&self) -> Result<Found, OpenError> {
-        let why = match self.read_bytes() {
-            Ok(bytes) => match State::parse(&bytes) {
-                Ok(state) => return Ok(Found::State(Box::new(state))),
-                Err(error) => error.to_string(),
-            },
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
+    /// Reads what is there, and refuses what this program has not written.
+    fn read(&self) -> Result<Content, OpenError> {
+        let path = self.path.display();
+        let bytes = match self.read_bytes() {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Content::Nothing),
             // what it holds may be right: starting without it would spend a day's calls twice
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                let path = self.path.display();
                 return Err(OpenError(format!(
                     "{path}: this process may not read it ({error}); let it, or write another path"
                 )));
             }
-            Err(error) => format!("it cannot be read: {error}"),
+            Err(error) => return Err(OpenError(format!("{path} cannot be read: {error}; write another path"))),
         };
-        let aside = self.beside(".unreadable");
-        fs::rename(&self.path, &aside).map_err(|error| {
-            let (path, aside) = (self.path.display(), aside.display());
+        match State::parse(&bytes) {
+            Ok(state) => Ok(Content::State(Box::new(state))),
+            Err(why) if begins_like_a_state(&bytes) => Ok(Content::Unusable(why)),
+            Err(why) => Err(OpenError(format!(
+                "{path} is no state of this program ({why}) and stays as it is; write the path of a file of its own, or \
+                 move that file away"
+            ))),
+        }
+    }
+
+    /// Renames the state, so that it can be looked at later. Earlier ones stay, up to [`MOST_SET_ASIDE`]; then the oldest is
+    /// replaced.
+    fn set_aside(&self, why: &NoState) -> Result<Found, OpenError> {
+        let names = (1..=MOST_SET_ASIDE).map(|number| match number {
+            1 => self.beside(".unreadable"),
+            _ => self.beside(&format!(".unreadable.{number}")),
+        });
+        let changed = |path: &PathBuf| fs::symlink_metadata(path).and_then(|found| found.modified()).ok();
+        // a name without a file is older than all
+        let oldest = names.min_by_key(changed).unwrap_or_else(|| self.beside(".unreadable"));
+        fs::rename(&self.path, &oldest).map_err(|error| {
+            let (path, aside) = (self.path.display(), oldest.display());
             OpenError(format!("{path}: {why}, and it cannot be renamed to {aside}: {error}; move it away"))
         })?;
-        Ok(Found::SetAside(why, aside))
+        Ok(Found::SetAside(why.to_string(), oldest))
     }
 
     fn read_bytes(&self) -> io::Result<Vec<u8>> {
@@ -159,6 +210,16 @@ impl StateFile {
         File::open(&self.path)?.take(LONGEST).read_to_end(&mut bytes)?;
         Ok(bytes)
     }
+}
+
+/// Whether a file begins as every version of this program begins a state, as far as the file goes. Many other files begin with
+/// a version, so the next key has to fit too.
+fn begins_like_a_state(bytes: &[u8]) -> bool {
+    let Some(rest) = bytes.strip_prefix(br#"{"version":"#) else { return false };
+    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let rest = &rest[digits..];
+    let next = br#","saved_at":"#;
+    rest.trim_ascii_end() == b"}" || rest.starts_with(next) || next.starts_with(rest)
 }
 
 /// Removes a temporary file that no process holds. Its owner cannot lock it meanwhile, and looks afterwards.

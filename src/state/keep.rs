@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::file::{Found, OpenError, StateFile};
+use super::lock::Lock;
 use super::snapshot::{Restored, Strangers, give, revision, take};
 use crate::Quotefold;
 use crate::settings::units::Span;
@@ -28,11 +30,13 @@ const SET: SignedDuration = SignedDuration::from_secs(1);
 /// So long the end waits for a disk that hangs.
 const LAST_WRITE: Duration = Duration::from_secs(2);
 
-/// A state that is being kept.
+/// A state that is being kept. Without [`Keeping::finish`], what has changed last is not written.
 #[derive(Debug)]
 pub struct Keeping {
     end: CancellationToken,
-    task: JoinHandle<()>,
+    task: AbortOnDropHandle<()>,
+    /// No other process takes the state over before this is dropped.
+    _lock: Lock,
 }
 
 struct Keeper {
@@ -56,20 +60,24 @@ struct Written {
     began: Timestamp,
 }
 
-/// Gives a service that has just been set up what an earlier process left, and keeps its state from now on. Needs a runtime.
+/// Gives a service that has just been set up what an earlier process left, and keeps its state from now on. If another process
+/// keeps its state there, waits as long as that one may take to end.
 ///
 /// # Errors
 /// A path at which no state can be kept.
-pub fn begin(service: &Arc<Quotefold>, path: &Path) -> Result<Keeping, OpenError> {
-    let (file, found) = StateFile::open(path)?;
+pub async fn begin(service: &Arc<Quotefold>, path: &Path) -> Result<Keeping, OpenError> {
+    let file = StateFile::at(path)?;
+    let server = &service.settings.server;
+    let lock = Lock::take(&file, server.drain_delay + server.drain_timeout + LAST_WRITE).await?;
+    let found = file.open()?;
     let (strangers, holds) = restore(service, &file, found);
     let now = service.clock.now();
     let written = holds.then(|| Written { revision: revision(service), began: now.wall });
     let (service, file) = (Arc::clone(service), Arc::new(file));
     let keeper = Keeper { service, file, strangers, began: now.monotonic, written, fails: false };
     let end = CancellationToken::new();
-    let task = tokio::spawn(keeper.run(end.clone()));
-    Ok(Keeping { end, task })
+    let task = AbortOnDropHandle::new(tokio::spawn(keeper.run(end.clone())));
+    Ok(Keeping { end, task, _lock: lock })
 }
 
 impl Keeping {

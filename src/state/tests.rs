@@ -82,7 +82,7 @@ fn prices_and_times_stand_in_the_file_as_text() {
 fn a_file_that_ends_too_early_is_no_state_wherever_it_ends() {
     let bytes = state().to_bytes().unwrap();
     for length in 0..bytes.len() {
-        assert!(matches!(State::parse(&bytes[..length]), Err(NoState::NotReadable(_))), "{length}");
+        assert!(matches!(State::parse(&bytes[..length]), Err(NoState::NotReadable { .. })), "{length}");
     }
 }
 

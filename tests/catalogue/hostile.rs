@@ -142,8 +142,6 @@ fn thousands_of_rows_about_one_symbol_take_no_longer_than_one() {
     let (source, extractor) = providers().into_iter().find(|(source, _)| source.name == "tiingo").unwrap();
     let row = r#"{"ticker":"AAPL","last":51.27,"bidPrice":51.2,"askPrice":51.3,"volume":1,"timestamp":"2021-11-05T16:00:00Z"}"#;
     let body = format!("[{}{row}]", format!("{row},").repeat(2_000));
-    // on a busy machine a filter's second may be over before it has had enough of a core
-    let mut tries = (0..10).map(|_| read(&extractor, 200, body.as_bytes(), &symbols(&["AAPL".to_owned()])));
-    let extracted = tries.find_map(Result::ok).unwrap();
+    let extracted = read(&extractor, 200, body.as_bytes(), &symbols(&["AAPL".to_owned()])).unwrap();
     assert!(extracted.outcomes[0].1.is_ok() && source.batch == 50);
 }

@@ -215,6 +215,22 @@ fn a_signal_that_comes_while_it_starts_ends_it_cleanly() {
 }
 
 #[test]
+fn a_signal_ends_it_while_it_waits_for_another_process_to_give_its_state_up() {
+    let folder = Folder::new();
+    let vendor = Upstream::quoting("100");
+    let state = format!("[state]\npath = {:?}\n{}", folder.file(), vendor.source("a", ""));
+    let configuration = Configuration::new(&state);
+    let (_first, _) = Program::serve(&configuration, &[]);
+    let serve = ["serve", "--config", configuration.path(), "--listen", "127.0.0.1:0"];
+    let second = Program::new(&mut start(&serve, &[]));
+    until("it waits", || second.said_on_stderr().contains("another process keeps its state there"));
+    second.signal("TERM");
+    let ended = second.ended();
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), ""), "{ended:?}");
+    assert!(ended.stderr.contains("asked to end before it was ready"), "{}", ended.stderr);
+}
+
+#[test]
 fn a_signal_is_not_lost_on_the_first_process_of_a_container() {
     let container = ["unshare", "--pid", "--fork", "--kill-child"];
     if !Command::new("unshare").args([&container[1..], &["true"]].concat()).status().is_ok_and(|ended| ended.success())

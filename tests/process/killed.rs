@@ -75,6 +75,6 @@ fn a_kill_at_any_moment_loses_no_more_than_the_last_second() {
     }
     assert!(known > 0, "no round was written");
     let (program, _) = Program::serve(&configuration, &[]);
-    assert_eq!(folder.names(), ["state.json"]);
+    assert_eq!(folder.names(), ["state.json", "state.json.lock"]);
     drop(program);
 }

@@ -20,7 +20,7 @@ fn what_was_spent_and_said_is_there_after_an_orderly_end_though_no_second_had_pa
     assert_eq!(left(address), 24);
     let ended = terminated(program);
     assert!(ended.stderr.contains("there is no state yet"), "{}", ended.stderr);
-    assert_eq!(folder.names(), ["state.json"]);
+    assert_eq!(folder.names(), ["state.json", "state.json.lock"]);
 
     let (program, address) = Program::serve(&configuration, &[]);
     assert_eq!(left(address), 24);
@@ -36,26 +36,57 @@ fn what_was_spent_and_said_is_there_after_an_orderly_end_though_no_second_had_pa
 }
 
 #[test]
-fn what_is_no_state_is_set_aside_and_said_and_the_service_starts_without_it() {
+fn a_state_that_cannot_be_used_is_set_aside_and_said_and_the_service_starts_without_it() {
     let (folder, upstream) = (Folder::new(), Upstream::quoting("100"));
     let configuration = folder.configuration(&upstream.source("a", "limits = [\"25/day\"]"));
-    for (content, why) in [
-        ("{\"version\":1,\"saved_at\":\"2026-11", "EOF while parsing"),
-        ("{\"version\":2}", "its version is 2; this program reads version 1"),
-    ] {
+    let contents = [
+        ("{\"version\":1,\"saved_at\":\"2026-11", "it ends too early at line 1, column 32", ""),
+        ("{\"version\":2}", "its version is 2; this program reads version 1", ".2"),
+    ];
+    for (content, why, number) in contents {
         std::fs::write(folder.file(), content).unwrap();
         let (program, address) = Program::serve(&configuration, &[]);
         assert_eq!(left(address), 25);
         get(address, "/prices?symbols=AAPL&refresh_after=0s");
         let ended = terminated(program);
         let line = ended.stderr.lines().find(|line| line.contains("set aside")).unwrap_or_default();
-        for words in ["WARN", why, "state.json.unreadable"] {
+        let aside = format!("state.json.unreadable{number}");
+        for words in ["WARN", why, &aside] {
             assert!(line.contains(words), "{words} in {}", ended.stderr);
         }
-        assert_eq!(std::fs::read_to_string(folder.0.join("state.json.unreadable")).unwrap(), content);
+        assert_eq!(std::fs::read_to_string(folder.0.join(aside)).unwrap(), content);
         assert_eq!(folder.spent(), 1, "and a new one is kept");
         std::fs::remove_file(folder.file()).unwrap();
     }
+}
+
+#[test]
+fn a_file_that_is_no_state_ends_the_start_and_stays_and_none_of_it_is_printed() {
+    let (folder, upstream) = (Folder::new(), Upstream::quoting("100"));
+    let configuration = folder.configuration(&upstream.source("a", ""));
+    let secret = "sk-live-4f9d8a7b";
+    let long = format!("{{\"version\":\"{secret}\",\"saved_at\":\"{}\"}}", secret.repeat(100_000));
+    for content in [&format!("key = \"{secret}\"\n"), &format!("[{{\"password\":\"{secret}\"}}]"), &long, ""] {
+        std::fs::write(folder.file(), content).unwrap();
+        let ended = run(&["serve", "--config", configuration.path(), "--listen", "127.0.0.1:0"]);
+        assert_eq!((ended.code, ended.stdout.as_str()), (Some(78), ""), "{}", ended.stderr);
+        assert!(std::fs::read_to_string(folder.file()).unwrap() == *content, "it was changed");
+        assert_eq!(folder.names(), ["state.json"], "nothing is made beside a file of somebody else");
+        assert!(!ended.stderr.contains(secret) && ended.stderr.len() < 1_000, "{:.2000}", ended.stderr);
+        for words in ["state.path", "state.json", "line 1, column", "write the path of a file of its own"] {
+            assert!(ended.stderr.contains(words), "{words} in {}", ended.stderr);
+        }
+    }
+}
+
+#[test]
+fn a_configuration_that_keeps_the_state_in_itself_is_refused_and_stays() {
+    let configuration = Configuration::new("");
+    let text = format!("[state]\npath = {:?}\n{}", configuration.path(), Upstream::quoting("1").source("a", ""));
+    std::fs::write(configuration.path(), &text).unwrap();
+    let ended = run(&["serve", "--config", configuration.path(), "--listen", "127.0.0.1:0"]);
+    assert_eq!(ended.code, Some(78), "{}", ended.stderr);
+    assert_eq!(std::fs::read_to_string(configuration.path()).unwrap(), text);
 }
 
 #[test]
@@ -170,23 +201,48 @@ fn a_refused_key_is_an_error_once_is_left_alone_after_a_restart_and_a_new_one_is
 }
 
 #[test]
-fn two_services_with_one_file_do_not_spoil_it() {
+fn a_second_service_waits_for_the_first_to_end_and_takes_its_state_over() {
     let (folder, upstream) = (Folder::new(), Upstream::quoting("100"));
-    let configuration = folder.configuration(&upstream.source("a", "limits = [\"100000/day\"]"));
-    let serve =
-        || Program::new(&mut start(&["serve", "--config", configuration.path(), "--listen", "127.0.0.1:0"], &[]));
-    let (one, two) = (serve(), serve());
-    let (first, second) = (one.ready(), two.ready());
+    let configuration = folder.configuration(&upstream.source("a", "limits = [\"25/day\"]"));
+    let (first, address) = Program::serve(&configuration, &[]);
+    let second = Program::new(&mut start(&["serve", "--config", configuration.path(), "--listen", "127.0.0.1:0"], &[]));
+    until("it says that it waits", || second.said_on_stderr().contains("another process keeps its state there"));
+    get(address, "/prices?symbols=AAPL");
+    assert_eq!(second.said_on_stdout(), "", "it is not ready as long as the first one runs");
+    terminated(first);
+    let address = second.ready();
+    assert_eq!(left(address), 24, "what the first one spent last is known");
+    terminated(second);
+    assert_eq!(folder.names(), ["state.json", "state.json.lock"]);
+}
+
+#[test]
+fn a_second_service_gives_up_when_the_first_one_should_have_ended() {
+    let (folder, upstream) = (Folder::new(), Upstream::quoting("100"));
+    let server = "[server]\ndrain_delay = \"200ms\"\ndrain_timeout = \"300ms\"\n";
+    let path = folder.file().display().to_string();
+    let configuration = Configuration::new(&format!("{server}[state]\npath = {path:?}\n{}", upstream.source("a", "")));
+    let (mut first, address) = Program::serve(&configuration, &[]);
     let started = Instant::now();
-    while started.elapsed() < Duration::from_secs(4) {
-        for address in [first, second] {
-            get(address, "/prices?symbols=AAPL&refresh_after=0s");
-        }
-        if folder.file().exists() {
-            assert_eq!(folder.state()["version"], 1);
-        }
+    let ended = run(&["serve", "--config", configuration.path(), "--listen", "127.0.0.1:0"]);
+    assert!(started.elapsed() >= Duration::from_millis(500), "it waits as long as the first one may take to end");
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(78), ""), "{}", ended.stderr);
+    for words in ["state.path", &path, "is in use by another process", "a file of its own"] {
+        assert!(ended.stderr.contains(words), "{words} in {}", ended.stderr);
     }
-    terminated(one);
-    terminated(two);
-    assert_eq!(folder.names(), ["state.json"]);
+    assert!(first.runs());
+    assert_eq!(get(address, "/prices?symbols=AAPL").status, 200);
+}
+
+#[test]
+fn a_process_that_is_killed_leaves_the_state_to_the_next_one_at_once() {
+    let (folder, upstream) = (Folder::new(), Upstream::quoting("100"));
+    let configuration = folder.configuration(&upstream.source("a", ""));
+    for _ in 0..3 {
+        let (program, _) = Program::serve(&configuration, &[]);
+        assert!(!program.said_on_stderr().contains("another process"), "{}", program.said_on_stderr());
+        program.signal("KILL");
+        program.ended();
+    }
+    assert!(folder.names().contains(&"state.json.lock".to_owned()), "{:?}", folder.names());
 }

@@ -65,7 +65,7 @@ async fn who_dies_soon_after_each_start_does_not_forget_the_calls_it_made_at_the
     let settings = crypto("alpha", "limits = [\"25/day\"]");
     for start in 1..=4 {
         let town = Town::new(&settings, &clock, quoting);
-        let keeping = begin(&town.service, &folder.file()).unwrap();
+        let keeping = begin(&town.service, &folder.file()).await.unwrap();
         sleep(Duration::from_millis(20)).await;
         town.ask("symbols=BTC-USD&refresh_after=0s").await;
         sleep(Duration::from_millis(480)).await;
@@ -84,14 +84,14 @@ async fn after_the_clock_was_set_back_what_was_spent_counts_as_made_now_only_onc
     let first = Town::new(&settings, &clock, |name: &str, symbols, clock| {
         if name == "beta" { exhausted(name, symbols, clock) } else { quoting(name, symbols, clock) }
     });
-    let keeping = begin(&first.service, &folder.file()).unwrap();
+    let keeping = begin(&first.service, &folder.file()).await.unwrap();
     first.ask("symbols=BTC-USD").await;
     keeping.finish().await;
     wrong_by.store(-30 * 86_400, Ordering::SeqCst);
     // it restarts every six hours, and in between nobody asks
     for restart in 0..4 {
         let town = Town::new(&settings, &clock, quoting);
-        let keeping = begin(&town.service, &folder.file()).unwrap();
+        let keeping = begin(&town.service, &folder.file()).await.unwrap();
         let cools = town.service.sources[1].account.cooldown(Instant::now()).is_some();
         assert_eq!((town.left("alpha")[0], cools), (0, restart < 2), "restart {restart}");
         sleep(HOUR * 6).await;
@@ -99,7 +99,7 @@ async fn after_the_clock_was_set_back_what_was_spent_counts_as_made_now_only_onc
     }
     sleep(HOUR).await;
     let town = Town::new(&settings, &clock, quoting);
-    let _keeping = begin(&town.service, &folder.file()).unwrap();
+    let _keeping = begin(&town.service, &folder.file()).await.unwrap();
     assert_eq!(town.left("alpha"), [1, 1], "a day is over");
 }
 
@@ -108,7 +108,7 @@ async fn after_the_clock_was_set_the_file_says_so_though_no_call_is_made() {
     let (folder, (clock, wrong_by)) = (Folder::new(), settable());
     let settings = crypto("alpha", "limits = [\"1/day\"]");
     let town = Town::new(&settings, &clock, quoting);
-    let keeping = begin(&town.service, &folder.file()).unwrap();
+    let keeping = begin(&town.service, &folder.file()).await.unwrap();
     town.ask("symbols=BTC-USD").await;
     sleep(Duration::from_secs(5)).await;
     // a machine without a clock of its own hears of the time after its start
@@ -116,6 +116,6 @@ async fn after_the_clock_was_set_the_file_says_so_though_no_call_is_made() {
     sleep(Duration::from_secs(5)).await;
     drop(keeping);
     let next = Town::new(&settings, &clock, quoting);
-    let _keeping = begin(&next.service, &folder.file()).unwrap();
+    let _keeping = begin(&next.service, &folder.file()).await.unwrap();
     assert_eq!(next.left("alpha")[0], 0);
 }
