@@ -68,7 +68,8 @@ impl Route {
 
     /// The pair turned round, if the source may have that.
     pub fn turned(source: &Profile, symbol: &Symbol, settings: &Settings) -> Option<Self> {
-        let asked = symbol.turned().filter(|_| !settings.is_own_name(symbol))?;
+        let asked =
+            symbol.turned().filter(|_| !settings.is_own_name(symbol) && symbol.in_whole_currency().is_none())?;
         let is_unlikely = is_market(source) && asked.is_turned() && !asked.has_two_ways();
         let covers = source.covers(&asked, settings.class(&asked)) && source.settings.has_moneys_of(&asked);
         (covers && !is_unlikely).then(|| Route { asked, turned: true, rates: Vec::new() })
@@ -81,7 +82,7 @@ impl Route {
 
     /// How a source prices a symbol through rates, whether or not it quotes the symbol itself.
     pub fn derived(source: &Profile, symbol: &Symbol, settings: &Settings) -> Option<Self> {
-        let (base, quote) = symbol.legs().filter(|_| !settings.is_own_name(symbol))?;
+        let (base, quote) = symbol.legs().filter(|_| is_made_of_others(symbol, settings))?;
         // what a stable coin is worth in dollars and euros is never derived: other quotes are derived from it
         let is_cross = |quote| Currency::new(quote).is_money() && !QUOTES_STABLE_COINS.contains(&quote);
         match settings.class(symbol) {
@@ -123,6 +124,12 @@ impl Route {
         };
         Some(Route { rates, ..self })
     }
+}
+
+/// Whether a pair's price may be made of other pairs' prices. A name of the user's own is only what the user says. A pair in
+/// pence (`BTC-GBX`) would be made of the price of a coin of that name, which is not what it means.
+fn is_made_of_others(symbol: &Symbol, settings: &Settings) -> bool {
+    !settings.is_own_name(symbol) && symbol.in_whole_currency().is_none()
 }
 
 /// Whether a pair's base is called like money, is that money at other sources, and a coin of that name at this one.
@@ -197,6 +204,11 @@ mod tests {
         assert_eq!(found("currencies = [\"USD\", \"EUR\"]", "USD-EUR").unwrap(), "1/EUR-USD");
         assert_eq!(found("currencies = [\"USD\", \"BTC\", \"ETH\"]", "BTC-ETH").unwrap(), "1/ETH-BTC");
         assert_eq!(found("currencies = [\"USDT\", \"EUR\"]", "EUR-USDT").unwrap(), "EUR-USDT");
+        // a coin may be called like pence, but a price in pence is no price in that coin
+        assert_eq!(found("currencies = [\"BTC\"]", "GBX-BTC").unwrap(), "GBX-BTC");
+        for in_part in ["BTC-GBX", "BTC-USX", "EUR-ILA", "BTC-KWF"] {
+            assert_eq!(found("currencies = [\"BTC\", \"EUR\", \"USDT\", \"USD\"]", in_part), None, "{in_part}");
+        }
     }
 
     #[test]

@@ -202,8 +202,18 @@ impl Symbol {
         }
     }
 
-    /// `BTC-USD` for `BTCUSD`: the pair that was perhaps meant. Never acted upon, only asked about.
+    /// The pair in the whole currency, of a pair in a part of one: `BTC-GBP` for `BTC-GBX`. `None` for every other symbol.
+    pub fn in_whole_currency(&self) -> Option<String> {
+        let (base, quote) = self.legs()?;
+        let (whole, places) = Currency::of_unit(quote);
+        (places > 0).then(|| format!("{base}-{whole}"))
+    }
+
+    /// `BTC-USD` for `BTCUSD`, `BTC-GBP` for `BTC-GBX`: the pair that was perhaps meant. Never acted upon, only asked about.
     pub fn did_you_mean(&self) -> Option<String> {
+        if let Some(pair) = self.in_whole_currency() {
+            return Some(pair);
+        }
         let text = self.text.as_ref();
         if !self.is_united_states() || text.len() < 6 || text.contains('.') {
             return None;

@@ -61,7 +61,7 @@ fn exclusion(entry: &Entry, settled: Option<&Currency>, of_unlabelled: Option<&C
     match settled {
         Some(settled) if stated == settled => None,
         // a tie: each may be right
-        None if stated.is_code() => None,
+        None if stated.prices_listings() => None,
         _ => Some(contrary(stated)),
     }
 }
@@ -78,7 +78,7 @@ fn most_stated(entries: &[Entry]) -> Vec<(Currency, String)> {
     for entry in entries {
         let origin = &entry.judged.outcome.origin;
         let Some(quote) = entry.admitted() else { continue };
-        let Some(currency) = quote.currency.as_ref().filter(|currency| currency.is_code()) else { continue };
+        let Some(currency) = quote.currency.as_ref().filter(|currency| currency.prices_listings()) else { continue };
         let vote = (age::time_of(quote), currency, origin.source.as_str());
         let held = newest.entry(origin.account.as_str()).or_insert(vote);
         if vote.0 > held.0 {
@@ -244,6 +244,18 @@ mod tests {
         let beta = price.quotes.iter().find(|judged| judged.outcome.origin.source == "beta").unwrap();
         assert_eq!(beta.detail.as_deref(), Some("it states the currency \"PENCE\", which is no currency's code"));
         assert_eq!(excluded(&fold("AAPL", quotes, &equity()), "beta"), Some(Exclusion::CurrencyUnknown));
+    }
+
+    #[test]
+    fn no_listing_is_priced_in_a_coin_or_in_metal() {
+        for label in ["BTC", "ETH", "XAU", "XAG"] {
+            for symbol in ["SAP.DE", "QQQQ.RO", "WORLDFUND", "US0378331005"] {
+                let labelled = ["alpha", "beta"].map(|source| stating(source, "31.2", Some(label)));
+                let price = fold(symbol, labelled, &equity());
+                assert_eq!((used(&price).len(), price.folded.is_some()), (0, false), "{symbol} in {label}");
+                assert_ne!(settled(&price), Some(label), "{symbol}");
+            }
+        }
     }
 
     #[test]

@@ -123,7 +123,11 @@ impl Backoff {
             Kind::Passing => &mut state.passing,
             Kind::Lasting => &mut state.lasting,
         };
-        let wait = spread(self.waits.of_source(kind, *before));
+        let announced = match error {
+            SourceError::Unavailable { retry_after, .. } => *retry_after,
+            _ => None,
+        };
+        let wait = spread(self.waits.of_source(kind, *before)).max(announced.unwrap_or_default());
         *before = before.saturating_add(1);
         state.failing = Some(Failing { since: now, until: now + wait, error: error.clone() });
     }

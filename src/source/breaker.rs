@@ -157,8 +157,8 @@ pub(super) fn verdict(result: &Result<Reply, SourceError>) -> Verdict {
     match result {
         Ok(reply) if !says_something(reply) => Verdict::Nothing,
         Ok(_) => Verdict::Success,
-        Err(E::Missing(_)) => Verdict::Nothing,
-        Err(E::Unauthorized(_) | E::NotInPlan(_) | E::UnknownSymbol(_)) => Verdict::Success,
+        Err(E::Missing(_) | E::Overlooked(_)) => Verdict::Nothing,
+        Err(E::Unauthorized(_) | E::Forbidden(_) | E::NotInPlan(_) | E::UnknownSymbol(_)) => Verdict::Success,
         Err(E::RateLimited { .. } | E::QuotaExhausted { .. } | E::Blocked { .. }) => Verdict::Refusal,
         // a 4xx finds fault with the call
         Err(E::Throttled { .. } | E::CircuitOpen { .. } | E::HttpStatus { is_client_error: true, .. }) => {

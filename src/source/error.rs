@@ -29,6 +29,8 @@ pub enum SourceError {
         detail: String,
         /// Whether the next call may well be answered: a gateway said so (502, 503, 504) and named no time to wait.
         passing: bool,
+        /// How long it wants to be left alone, if it said so usably.
+        retry_after: Option<Duration>,
     },
     /// The reply is not what the filter was written for. Look at the filter, run `quotefold check`.
     #[error("{0}")]
@@ -42,9 +44,16 @@ pub enum SourceError {
     /// The reply was understood, but it holds nothing for this symbol.
     #[error("{0}")]
     Missing(String),
+    /// The call failed because of another symbol in it, which the vendor names. Ask again without that one.
+    #[error("{0}")]
+    Overlooked(String),
     /// The key is wrong, or there is none. Set it.
     #[error("{0}")]
     Unauthorized(String),
+    /// The vendor's API refuses the call (403), and does not say whether because of the key or because of this symbol. Set the key,
+    /// or ask elsewhere.
+    #[error("{0}")]
+    Forbidden(String),
     /// The vendor's plan does not include this symbol. Ask elsewhere, or pay.
     #[error("{0}")]
     NotInPlan(String),
@@ -132,8 +141,8 @@ impl SourceError {
             SourceError::Unavailable { .. } => "unavailable",
             SourceError::Malformed(_) => "malformed",
             SourceError::TooLarge { .. } => "too_large",
-            SourceError::Missing(_) => "missing",
-            SourceError::Unauthorized(_) => "unauthorized",
+            SourceError::Missing(_) | SourceError::Overlooked(_) => "missing",
+            SourceError::Unauthorized(_) | SourceError::Forbidden(_) => "unauthorized",
             SourceError::NotInPlan(_) => "not_in_plan",
             SourceError::UnknownSymbol(_) => "unknown_symbol",
             SourceError::RateLimited { .. } => "rate_limited",
@@ -166,7 +175,7 @@ impl SourceError {
 
     /// The vendor is out of order, and nothing says for how long.
     pub fn unavailable(detail: impl Into<String>) -> Self {
-        SourceError::Unavailable { detail: detail.into(), passing: false }
+        SourceError::Unavailable { detail: detail.into(), passing: false, retry_after: None }
     }
 
     /// Whether the same call may well succeed a moment later.
@@ -180,8 +189,9 @@ impl SourceError {
         match self {
             E::Timeout(_) | E::Connection(_) | E::Unavailable { .. } | E::RateLimited { .. } => true,
             E::QuotaExhausted { .. } | E::Throttled { .. } | E::CircuitOpen { .. } | E::Internal(_) => true,
-            E::Tls(_) | E::HttpStatus { .. } | E::Malformed(_) | E::TooLarge { .. } | E::Missing(_) => false,
-            E::Unauthorized(_) | E::NotInPlan(_) | E::UnknownSymbol(_) | E::Blocked { .. } => false,
+            E::Tls(_) | E::HttpStatus { .. } | E::Malformed(_) | E::TooLarge { .. } => false,
+            E::Missing(_) | E::Overlooked(_) => false,
+            E::Unauthorized(_) | E::Forbidden(_) | E::NotInPlan(_) | E::UnknownSymbol(_) | E::Blocked { .. } => false,
         }
     }
 
@@ -200,7 +210,8 @@ impl SourceError {
         use SourceError as E;
         match self {
             E::UnknownSymbol(_) | E::NotInPlan(_) => Some(Scope::Symbol),
-            E::Unauthorized(_) | E::RateLimited { .. } | E::QuotaExhausted { .. } => Some(Scope::Account),
+            E::Unauthorized(_) | E::Forbidden(_) => Some(Scope::Account),
+            E::RateLimited { .. } | E::QuotaExhausted { .. } => Some(Scope::Account),
             E::Blocked { .. } => Some(Scope::Address),
             _ => None,
         }

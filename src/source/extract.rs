@@ -147,8 +147,9 @@ impl Extractor {
         self.outcomes(reply, asked, run).map_err(|error| match error {
             // whoever says it, the filter or the status: a gateway's trouble is often over with the next call
             SourceError::Unavailable { detail, .. } => {
-                let passing = matches!(reply.status, 502..=504) && reply.retry_after.is_none();
-                SourceError::Unavailable { detail, passing }
+                let retry_after = status::outage(reply);
+                let passing = matches!(reply.status, 502..=504) && retry_after.is_none();
+                SourceError::Unavailable { detail, passing, retry_after }
             }
             SourceError::HttpStatus { detail, .. } => {
                 SourceError::HttpStatus { detail, is_client_error: status::is_client_error(reply.status) }
@@ -190,10 +191,17 @@ impl Extractor {
         if let Some(error) = of_call.as_ref().filter(|_| left == asked.len()) {
             return Err(error.clone());
         }
+        let denies = |row: &Row<'_>| row.failure(&context).is_ok_and(|error| error.denies_symbol());
+        let only_denies = asked.iter().filter_map(|one| one.row).all(|(row, _)| row.is_error() && denies(row));
         let outcome = |one: Asked<'_>| {
             let outcome = match (one.row, &of_call) {
                 (Some((row, _)), _) => self.outcome(row, &context, one.symbol),
-                (None, Some(error)) => Err(left_out(error, is_named, left, &self.scrub)),
+                (None, Some(error)) => Err(match left_out(error, is_named, left, &self.scrub) {
+                    SourceError::Missing(words) if only_denies && is_about_call(error) => {
+                        SourceError::Overlooked(words)
+                    }
+                    other => other,
+                }),
                 (None, None) => Err(missing(one.spelled, run.cut)),
             };
             (one.symbol.clone(), outcome)
@@ -282,6 +290,11 @@ fn left_out(error: &SourceError, is_named: bool, left: usize, scrub: &Scrub) -> 
             scrub.clean(&format!("the reply answers for other symbols, and leaves this one out: {error}")),
         ),
     }
+}
+
+/// Whether an error finds fault with what was asked, and not with the vendor.
+fn is_about_call(error: &SourceError) -> bool {
+    matches!(error, SourceError::HttpStatus { is_client_error: true, .. }) || error.denies_symbol()
 }
 
 #[cfg(test)]

@@ -209,12 +209,12 @@ where
         .layer(RetryLayer::new(guards.retries))
         // Open, it refuses before anything is waited for.
         .layer(GuardLayer(guards.breaker))
-        // What is about one symbol alone is no failure of the source's.
-        .layer(GuardLayer(guards.singled_out))
         // The bulkhead: calls of one slow source never take more than their own slots.
         .layer(GlobalConcurrencyLimitLayer::with_semaphore(guards.slots))
         // The vendor's limits; the scarcest thing is spent last, right before the call.
         .layer(GuardLayer(guards.account))
+        // What is about one symbol alone is neither a failure of the source nor a refusal of the key.
+        .layer(GuardLayer(guards.singled_out))
         // What passes here goes over the wire, and is counted; it is one attempt, and has an attempt's time. Queueing above is
         // not part of it: the share bounds the call in all.
         .layer(GuardLayer(guards.calls))

@@ -1,8 +1,8 @@
 //! Tells a reply that cannot be used for one symbol from a source that is out of order.
 //!
 //! Many vendors have no words for a symbol that they do not know: they send a page, or a status that could mean anything. While
-//! such a source serves other symbols, the failure counts for this symbol alone, and not for the source's breaker. If it
-//! happens to a symbol that the source has served, it counts for the source.
+//! such a source serves other symbols, the failure counts for this symbol alone, and neither for the source's breaker nor for
+//! the key that the call carried. If it happens to a symbol that the source has served, it counts for the source.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use super::error::SourceError;
 use super::guard::{Guard, Next};
 use crate::board::Board;
 
-/// The guard behind a source's breaker that knows which symbols the source has served.
+/// The guard between an account and its calls that knows which symbols the source has served.
 #[derive(Clone, Debug)]
 pub struct SinglingOut {
     /// Where its quotes stand.
@@ -37,7 +37,7 @@ impl SinglingOut {
             SourceError::Malformed(_) | SourceError::TooLarge { .. } => SourceError::Missing(format!(
                 "it answers for other symbols, but its reply about this one cannot be read: {error}"
             )),
-            error @ SourceError::HttpStatus { is_client_error: true, .. } => error,
+            error @ (SourceError::HttpStatus { is_client_error: true, .. } | SourceError::Forbidden(_)) => error,
             other => return Err(other),
         };
         Ok(Reply { rows: vec![(symbol, Err(error))] })

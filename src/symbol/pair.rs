@@ -78,6 +78,11 @@ impl Currency {
         rank(self.as_str()) >= STABLE_RANK
     }
 
+    /// Whether shares, funds and the like are priced in it: money, or a coin that stands for money.
+    pub fn prices_listings(&self) -> bool {
+        self.is_stable() || (self.is_money() && !self.is_metal())
+    }
+
     /// Whether it is a coin in which other coins are quoted.
     pub(super) fn is_quoted_in(&self) -> bool {
         QUOTED_IN.contains(&self.as_str())

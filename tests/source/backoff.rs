@@ -34,6 +34,7 @@ fn every_failure() -> Vec<SourceError> {
         SourceError::Timeout(Duration::from_millis(700)),
         gateway(true),
         gateway(false),
+        SourceError::Unavailable { detail: detail(), passing: false, retry_after: Some(20 * SECOND) },
         SourceError::Malformed(detail()),
         SourceError::TooLarge { limit: 9 },
         status(true),
@@ -141,6 +142,7 @@ async fn whatever_a_source_fails_with_it_is_used_again_within_its_clock_and_ever
                 (SourceError::Missing(_), "BTC-USD" | "AAPL") => 1,
                 (SourceError::Missing(_), _) => 60,
                 (_, "AAPL") => 73,
+                (SourceError::Unavailable { retry_after: Some(_), .. }, _) => 20,
                 (error, _) if error.reason() == "unavailable" || error.reason() == "connection" => 11,
                 (SourceError::Timeout(_) | SourceError::Tls(_), _) => 11,
                 _ => 25,
@@ -148,6 +150,30 @@ async fn whatever_a_source_fails_with_it_is_used_again_within_its_clock_and_ever
             assert!(waits.iter().all(|wait| *wait <= longest), "{what}: {waits:?}");
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_that_is_announced_is_waited_out_and_callers_are_told_for_how_long() {
+    let vendor = Vendor::default();
+    let town = vendor.town("classes = [\"equity\"]\nretries = 0");
+    let announced = SourceError::Unavailable {
+        detail: "down for maintenance".to_owned(),
+        passing: false,
+        retry_after: Some(90 * SECOND),
+    };
+    vendor.becomes(Some(announced));
+    let ask = || town.ask("symbols=AAPL&refresh_after=0s");
+    ask().await;
+    vendor.becomes(None);
+    let began = Instant::now();
+    let mut asked = 0;
+    while ask().await.code != 200 {
+        asked += 1;
+        sleep(SECOND).await;
+    }
+    let calls = town.log("vendor").calls().len();
+    assert!((89..=92).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
+    assert!(asked > 60 && calls == 2, "{asked} questions, {calls} calls");
 }
 
 #[tokio::test(start_paused = true)]
@@ -208,10 +234,10 @@ async fn a_failing_source_with_fifty_symbols_and_twenty_clients_is_tried_by_one_
     for number in 0..20_u64 {
         let (town, query) = (Arc::clone(&town), format!("symbols={}&refresh_after=0s", symbols.join(",")));
         clients.spawn(async move {
-            sleep(Duration::from_millis(number * 7)).await;
+            sleep(Duration::from_millis(number * 50)).await;
             while start.elapsed() < 60 * SECOND {
                 assert_eq!(town.ask(&query).await.code, 503);
-                sleep(Duration::from_millis(200)).await;
+                sleep(SECOND).await;
             }
         });
     }

@@ -43,7 +43,7 @@ pub(crate) fn broken() -> SourceError {
 }
 
 pub(crate) fn gateway(passing: bool) -> SourceError {
-    SourceError::Unavailable { detail: "the source replied with status 503".to_owned(), passing }
+    SourceError::Unavailable { detail: "the source replied with status 503".to_owned(), passing, retry_after: None }
 }
 
 pub(crate) fn slow_down() -> SourceError {

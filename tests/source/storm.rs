@@ -28,7 +28,7 @@ fn fate(chance: &mut fastrand::Rng, symbols: Vec<Symbol>, clock: Clock) -> Said 
             0 => panic!("this call panics on purpose"),
             1 => std::future::pending().await,
             2 | 3 => Err(SourceError::Connection(detail)),
-            4 => Err(SourceError::Unavailable { detail, passing: true }),
+            4 => Err(SourceError::Unavailable { detail, passing: true, retry_after: None }),
             5 => Err(SourceError::RateLimited { detail, retry_after: None }),
             6 => Err(SourceError::UnknownSymbol(detail)),
             7 => Err(SourceError::Malformed(detail)),

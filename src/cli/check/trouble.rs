@@ -20,7 +20,9 @@ impl Trouble<'_> {
     /// What went wrong for a symbol, after its reason: "unauthorized: the key in FINNHUB_API_KEY was refused: …".
     pub(super) fn words(&self, error: &SourceError, symbol: &str) -> String {
         let words = match error {
-            SourceError::Unauthorized(detail) => format!("{}: {detail}", self.refused()),
+            SourceError::Unauthorized(detail) | SourceError::Forbidden(detail) => {
+                format!("{}: {detail}", self.refused())
+            }
             SourceError::RateLimited { detail, retry_after } => {
                 format!("it is asked too often; {}: {detail}", self.until(*retry_after))
             }

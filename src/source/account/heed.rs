@@ -26,8 +26,11 @@ impl Account {
             Ok(reply) => {
                 // a reply with a quote in it shows that the key is good, whatever it says of another symbol
                 let key_is_good = reply.rows.iter().any(|(_, row)| row.is_ok());
-                let speaks_of_account = |error: &&SourceError| {
-                    Cooldowns::concerns(error) && !(key_is_good && matches!(error, SourceError::Unauthorized(_)))
+                let speaks_of_account = |error: &&SourceError| match error {
+                    SourceError::Unauthorized(_) => !key_is_good,
+                    // as the failure of one symbol, it was found to be about that symbol
+                    SourceError::Forbidden(_) => false,
+                    error => Cooldowns::concerns(error),
                 };
                 reply.rows.iter().filter_map(|(_, row)| row.as_ref().err()).find(speaks_of_account)
             }
@@ -58,7 +61,7 @@ impl Account {
     fn report(&self, cooldown: &Cooldown, now: Instant) {
         let (account, seconds) = (&self.name, (cooldown.until - now).as_secs());
         match &cooldown.error {
-            error @ SourceError::Unauthorized(_) if self.has_key => {
+            error @ (SourceError::Unauthorized(_) | SourceError::Forbidden(_)) if self.has_key => {
                 tracing::error!(account, "key refused, not asking for {seconds} s: {error}");
             }
             error => tracing::warn!(account, reason = error.reason(), "not asking for {seconds} s: {error}"),

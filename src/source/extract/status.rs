@@ -14,6 +14,9 @@ use crate::source::scrub::Scrub;
 /// mistake than meant.
 const LONGEST_RATE_LIMIT: Duration = Duration::from_secs(3600);
 
+/// How long an announced outage is believed at most.
+const LONGEST_OUTAGE: Duration = Duration::from_secs(3600);
+
 /// How long a ban is believed at most.
 const LONGEST_BAN: Duration = Duration::from_secs(24 * 3600);
 
@@ -53,7 +56,7 @@ impl Statuses {
             401 => SourceError::Unauthorized(detail),
             402 => SourceError::QuotaExhausted { detail, retry_after: retry_after("quota_exhausted") },
             // an API that checks keys answers in the notation of its other replies; a firewall answers with a page
-            403 if self.sends_key && is_json(&reply.body) => SourceError::Unauthorized(detail),
+            403 if self.sends_key && is_json(&reply.body) => SourceError::Forbidden(detail),
             403 | 451 => SourceError::Blocked { detail: blocked(&detail, scrub), retry_after: retry_after("blocked") },
             404 if self.not_found_denies => SourceError::UnknownSymbol(detail),
             BANNED | 429 => SourceError::RateLimited { detail, retry_after: retry_after("rate_limited") },
@@ -96,6 +99,11 @@ pub(super) fn wait(reply: &RawReply, reason: &str, stated: Option<Duration>) -> 
     };
     let wait = stated.or(reply.retry_after).or_else(|| until::wait(reply))?;
     Some(wait.min(longest))
+}
+
+/// How long a vendor that is out of order wants to be left alone.
+pub(super) fn outage(reply: &RawReply) -> Option<Duration> {
+    reply.retry_after.map(|wait| wait.min(LONGEST_OUTAGE))
 }
 
 fn is_json(body: &[u8]) -> bool {

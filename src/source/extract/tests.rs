@@ -374,3 +374,23 @@ fn of_a_price_and_an_error_about_one_symbol_the_error_decides() {
 fn a_byte_order_mark_in_front_of_a_body_does_no_harm() {
     assert_eq!(price(one("", "\u{feff}[{\"symbol\":\"BTC-USD\",\"price\":\"5\"}]")), "5");
 }
+
+#[test]
+fn symbols_beside_named_culprits_were_overlooked_only_where_the_call_failed_for_them() {
+    let jq =
+        r#"if .bad then .bad[] | {symbol: ., error: "unknown_symbol", detail: "no such"} else .rows[]? end, .rows[]?"#;
+    let of = |status, body: &str| {
+        let (outcomes, _) = read(&format!("jq = '{jq}'"), status, body, &["AAPL", "MSFT", "NOPE"]).unwrap();
+        outcomes
+    };
+    let overlooked = of(400, r#"{"bad":["NOPE"]}"#);
+    assert!(matches!(overlooked[..2], [Err(SourceError::Overlooked(_)), Err(SourceError::Overlooked(_))]));
+    assert!(matches!(overlooked[2], Err(SourceError::UnknownSymbol(_))));
+    for (status, body) in [
+        // the vendor was out of order, or looked at them and has nothing
+        (500, r#"{"bad":["NOPE"]}"#),
+        (200, r#"{"bad":["NOPE"]}"#),
+    ] {
+        assert!(matches!(of(status, body)[1], Err(SourceError::Missing(_))), "{status} {body}");
+    }
+}

@@ -73,9 +73,7 @@ impl Arrival {
 
     /// The board first, then the flights are taken out, then the waiting are told: whoever looks after that finds the board.
     fn land(&mut self, result: Result<Reply, SourceError>) {
-        let parts = &self.share.parts;
-        let now = parts.clock.now();
-        let sent_for = self.batch.sent_for(now.monotonic);
+        let now = self.share.parts.clock.now();
         let passengers = self.batch.disembark();
         if let Err(error) = &result
             && error.denies_symbol()
@@ -93,35 +91,51 @@ impl Arrival {
         }
         let whole = result.err();
         let rests = self.share.rest(now.monotonic).map(|rest| rest.until);
-        let told: Vec<_> = passengers
-            .into_iter()
-            .map(|passenger| {
-                let symbol = &passenger.symbol;
-                let row = rows.remove(symbol).unwrap_or_else(|| match &whole {
-                    Some(error) => Err(error.clone()),
-                    None => Err(SourceError::Missing("the reply leaves it out".to_owned())),
-                });
-                let landing = match (row, sent_for) {
-                    (Ok(quote), _) => Landing::Quote(quote),
-                    (Err(error), Some(latency)) if error.stands_for().is_none() => {
-                        self.failure(symbol, error, latency, rests, now)
-                    }
-                    // no call was made: it may be when there is room again
-                    (Err(error), _) => {
-                        let until = error.stands_for().map(|span| now.monotonic + span);
-                        Landing::Refusal(error, until.max(rests).unwrap_or(now.monotonic))
-                    }
-                };
-                let outcome = parts.board.land(&parts.origin, symbol, landing, now);
-                (passenger, outcome)
-            })
-            .collect();
-        self.learn(&told);
+        let mut told = Vec::with_capacity(passengers.len());
+        let mut overlooked = Vec::new();
+        for passenger in passengers {
+            let row = rows.remove(&passenger.symbol).unwrap_or_else(|| match &whole {
+                Some(error) => Err(error.clone()),
+                None => Err(SourceError::Missing("the reply leaves it out".to_owned())),
+            });
+            if let Err(error @ SourceError::Overlooked(_)) = row {
+                overlooked.push((passenger, error));
+                continue;
+            }
+            let outcome = self.land_row(&passenger.symbol, row, rests, now);
+            told.push((passenger, outcome));
+        }
+        let is_alone = told.len() + overlooked.len() == 1;
+        self.share.ask_again(&self.batch, overlooked);
+        self.learn(&told, is_alone);
         self.take_out();
         for (passenger, outcome) in told {
             passenger.told.send_replace(Some(outcome));
         }
         self.landed = true;
+    }
+
+    /// Puts on the board what the call brought of one symbol.
+    fn land_row(
+        &self,
+        symbol: &Symbol,
+        row: Result<Quote, SourceError>,
+        rests: Option<Instant>,
+        now: Moment,
+    ) -> Outcome {
+        let landing = match (row, self.batch.sent_for(now.monotonic)) {
+            (Ok(quote), _) => Landing::Quote(quote),
+            (Err(error), Some(latency)) if error.stands_for().is_none() => {
+                self.failure(symbol, error, latency, rests, now)
+            }
+            // no call was made: it may be when there is room again
+            (Err(error), _) => {
+                let until = error.stands_for().map(|span| now.monotonic + span);
+                Landing::Refusal(error, until.max(rests).unwrap_or(now.monotonic))
+            }
+        };
+        let parts = &self.share.parts;
+        parts.board.land(&parts.origin, symbol, landing, now)
     }
 
     /// What a call that was sent failed with, for one symbol. Where the source is left alone for it, that is not the symbol's
@@ -140,8 +154,8 @@ impl Arrival {
         Landing::Failure(backoff.waits().judge(symbol, error, latency, before.as_ref(), is_of_source, now))
     }
 
-    /// Remembers which symbols are known, and which would fail a whole call.
-    fn learn(&self, told: &[(Passenger, Outcome)]) {
+    /// Remembers which symbols are known, and which would fail a whole call. `is_alone`: the call asked for one symbol only.
+    fn learn(&self, told: &[(Passenger, Outcome)], is_alone: bool) {
         let mut flights = self.share.lock();
         if !flights.unknown_kills {
             return;
@@ -149,9 +163,10 @@ impl Arrival {
         for (Passenger { symbol, .. }, outcome) in told {
             match &outcome.failure {
                 None => flights.hunt.suspects.clear(symbol, self.is_news),
-                Some(failure) if failure.error.denies_symbol() => {
+                Some(failure) if failure.error.denies_symbol() && is_alone => {
                     flights.hunt.suspects.fail(std::slice::from_ref(symbol), Instant::now());
                 }
+                Some(failure) if failure.error.denies_symbol() => flights.hunt.suspects.name(symbol),
                 Some(_) => {}
             }
         }

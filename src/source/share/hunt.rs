@@ -124,19 +124,34 @@ impl Inner {
     }
 
     /// A call for several symbols failed because one of them is unknown: those that are waited for are asked again in parts.
-    /// The others are as they were before.
     pub(super) fn hunt_among(self: &Arc<Self>, failed: &Batch, passengers: Vec<Passenger>, error: &SourceError) {
         let mut flights = self.lock();
         flights.unknown_kills = true;
         flights.hunt.last_words = error.to_string();
         let symbols: Vec<Symbol> = passengers.iter().map(|passenger| passenger.symbol.clone()).collect();
         flights.hunt.suspects.fail(&symbols, Instant::now());
+        self.wait_again(&mut flights, failed, passengers);
+    }
+
+    /// A call failed because of symbols that the vendor names: the others in it, which it did not look at, are asked again
+    /// without those.
+    pub(super) fn ask_again(self: &Arc<Self>, failed: &Batch, overlooked: Vec<(Passenger, SourceError)>) {
+        let Some((_, error)) = overlooked.first() else { return };
+        let mut flights = self.lock();
+        flights.unknown_kills = true;
+        flights.hunt.last_words = error.to_string();
+        let passengers = overlooked.into_iter().map(|(passenger, _)| passenger).collect();
+        self.wait_again(&mut flights, failed, passengers);
+    }
+
+    /// Lets those of a failed call that are waited for wait to be asked again. The others are as they were before.
+    fn wait_again(self: &Arc<Self>, flights: &mut Flights, failed: &Batch, passengers: Vec<Passenger>) {
         for passenger in passengers.into_iter().filter(Passenger::is_awaited) {
             let (symbol, outcome) = (passenger.symbol.clone(), passenger.told.subscribe());
             let alone = Batch::of(vec![passenger], self.parts.batching.cost_per_symbol, failed.times());
             flights.let_wait(&symbol, outcome, alone);
         }
-        self.see_to_the_hunt(&mut flights);
+        self.see_to_the_hunt(flights);
     }
 
     /// Which of these symbols the hunt would ask first.

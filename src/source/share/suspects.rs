@@ -97,9 +97,20 @@ impl Suspects {
             self.unknown_in_a_row = self.unknown_in_a_row.saturating_add(u32::from(asked.len() == 1));
             self.revision += 1;
         }
-        // what failed with them before is cleared: these alone are enough to explain it
-        self.groups.retain(|group| group.is_disjoint(&asked));
-        self.groups.push(asked);
+        self.blame(asked);
+    }
+
+    /// The vendor named a symbol as one for which a call failed. That tells nothing of those it has not looked at, so they need
+    /// not be asked one by one.
+    pub(super) fn name(&mut self, symbol: &Symbol) {
+        self.revision += u64::from(!self.contains(symbol));
+        self.blame(BTreeSet::from([symbol.clone()]));
+    }
+
+    /// These explain why calls failed: what failed with them before is cleared.
+    fn blame(&mut self, symbols: BTreeSet<Symbol>) {
+        self.groups.retain(|group| group.is_disjoint(&symbols));
+        self.groups.push(symbols);
         while self.groups.iter().map(BTreeSet::len).sum::<usize>() > MOST {
             self.groups.remove(0);
         }

@@ -97,6 +97,46 @@ fn a_symbol_that_is_not_in_the_plan_puts_no_key_aside() {
     }
 }
 
+/// A source of one's own with a key, at which some symbols are forbidden in words that name neither key nor plan.
+fn forbidding(is_forbidden: impl Fn(&str) -> bool + Send + Sync + 'static) -> Town {
+    let source =
+        format!("{}key = \"k3y-of-ours\"\nheaders = {{ Authorization = \"Bearer {{key}}\" }}\n", own("a", "equity"));
+    Town::new(&source, move |call| match is_forbidden(call.target()) {
+        true => call.reply(403, JSON, r#"{"error":"Forbidden symbol"}"#),
+        false => call.json(r#"{"p":"12.5"}"#),
+    })
+}
+
+#[test]
+fn symbols_that_are_forbidden_where_others_are_served_put_no_key_aside() {
+    let town = forbidding(|target| target.contains("/X"));
+    assert_eq!(verdict(&town.entry("AAPL"), "a"), "used");
+    for symbol in ["XA", "XB", "XC", "XD"] {
+        assert_eq!(verdict(&town.entry(symbol), "a"), "failed / unauthorized");
+        assert_eq!(verdict(&town.entry(&format!("M{symbol}")), "a"), "used");
+    }
+    for symbol in ["XE", "XF", "XG"] {
+        assert_eq!(verdict(&town.entry(symbol), "a"), "failed / unauthorized");
+    }
+    let entry = refreshed(&town, "AAPL");
+    assert_eq!((verdict(&entry, "a").as_str(), &entry["quotes"][0]["failure"]), ("used", &Value::Null), "{entry:#}");
+    assert_in_use(&town, "a");
+}
+
+#[test]
+fn a_key_is_put_aside_when_a_symbol_that_it_brought_before_is_forbidden() {
+    let is_revoked = std::sync::Arc::new(AtomicBool::new(false));
+    let now = std::sync::Arc::clone(&is_revoked);
+    let town = forbidding(move |_| now.load(Ordering::SeqCst));
+    assert_eq!(verdict(&town.entry("AAPL"), "a"), "used");
+    is_revoked.store(true, Ordering::SeqCst);
+    refreshed(&town, "AAPL");
+    let calls = town.vendors.calls();
+    let entry = town.entry("MSFT");
+    assert_eq!(verdict(&entry, "a"), "failed / unauthorized");
+    assert_eq!(town.vendors.calls(), calls, "no call is made for it: {entry:#}");
+}
+
 #[test]
 fn a_vendor_that_asks_to_spread_calls_out_is_left_alone_for_a_second() {
     let town = Town::new(&shipped("alphavantage", "key = \"k3y-of-ours\"\nlimits = []\nrole = \"primary\""), |call| {
@@ -290,4 +330,26 @@ fn an_address_that_is_refused_twice_in_a_row_is_left_alone_for_a_minute() {
     assert_eq!(verdict(&entry, "a"), "failed / blocked");
     assert!((30..=60).contains(&wait(&entry, "a")), "{entry:#}");
     assert_eq!(calls.load(Ordering::SeqCst), 2);
+}
+
+#[test]
+fn symbols_beside_one_that_the_vendor_names_as_the_culprit_are_asked_again_without_it() {
+    let more = "key = \"k3y-of-ours\"\nsecret = \"s3cret-of-ours\"\nlimits = []";
+    let town = Town::new(&shipped("alpaca", more), |call| {
+        let asked = call.target().split(['=', '&']).nth(1).unwrap_or_default().replace("%2C", ",");
+        if let Some(culprit) = asked.split(',').find(|symbol| symbol.starts_with('X')) {
+            return call.reply(400, JSON, &format!(r#"{{"message":"invalid symbol: {culprit}"}}"#));
+        }
+        let row = |symbol| format!(r#""{symbol}":{{"latestTrade":{{"p":12.5,"t":"{}"}}}}"#, Timestamp::now());
+        let rows: Vec<String> = asked.split(',').map(row).collect();
+        call.json(&format!("{{{}}}", rows.join(",")))
+    });
+    let reply = town.get("/prices?symbols=AAPL,XA,MSFT,XB,NVDA,XC&timeout=10s");
+    for symbol in ["AAPL", "MSFT", "NVDA"] {
+        assert_eq!(verdict(&reply.entry(symbol), "alpaca"), "used", "{symbol}");
+    }
+    for symbol in ["XA", "XB", "XC"] {
+        assert_eq!(verdict(&reply.entry(symbol), "alpaca"), "failed / unknown_symbol", "{symbol}");
+    }
+    assert_eq!(town.vendors.calls(), 4, "one for each culprit, and one for the others");
 }
