@@ -3,7 +3,9 @@
 //! The loop is our own because ready-made ones let a connection live for ever that sends half a request, or none.
 
 mod bind;
+mod exchange;
 mod shortage;
+mod stream;
 
 use std::error::Error;
 use std::future::poll_fn;
@@ -13,16 +15,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use axum::{Extension, Router};
+use axum::Router;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 use tokio_util::task::TaskTracker;
-use tower::Layer;
 use tracing::{debug, info};
 
 pub use bind::bind;
@@ -30,7 +33,9 @@ pub use bind::bind;
 use super::client::Peer;
 use super::drain::{Drain, Stage};
 use super::stall::Impatient;
+use exchange::Left;
 use shortage::Shortage;
+use stream::Shared;
 
 /// More headers than this are a 431.
 const MAX_HEADERS: usize = 64;
@@ -169,14 +174,21 @@ impl Server {
     async fn serve(&self, stream: TcpStream, peer: SocketAddr) {
         // Replies are written whole; waiting for more of them only makes them late.
         let _ = stream.set_nodelay(true);
-        let stream = Impatient::new(stream, self.limits.write_timeout);
-        let app = Extension(Peer(peer)).layer(self.app.clone());
+        let client = Shared(Arc::new(stream));
+        let stream = Impatient::new(client.clone(), self.limits.write_timeout);
+        let app = self.app.clone();
+        let answer = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(Peer(peer));
+            exchange::answer(app.clone(), request, client.clone())
+        });
         let mut connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.limits.header_timeout)
             .max_headers(MAX_HEADERS)
             .max_buf_size(MAX_BUFFER)
-            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(app));
+            // whether a client that has closed its side has left depends on what it waits for
+            .half_close(true)
+            .serve_connection(TokioIo::new(stream), answer);
 
         let mut asked_to_close = false;
         let ended = loop {
@@ -192,10 +204,11 @@ impl Server {
         };
         match ended {
             Err(error) if error.is_timeout() => debug!("closed: no request came"),
+            Err(error) if cause::<Left>(&error).is_some() => debug!("closed: the client left"),
             Err(error) if has_taken_nothing(&error) => {
                 debug!("closed: the client takes nothing of its reply");
                 // What the kernel still holds for it would wait there for minutes.
-                let _ = connection.into_parts().io.into_inner().into_inner().set_zero_linger();
+                let _ = connection.into_parts().io.into_inner().into_inner().0.set_zero_linger();
             }
             Err(error) if !error.is_parse() => debug!(%error, "the connection broke"),
             _ => tokio::select! {
@@ -224,13 +237,16 @@ fn concerns_one_client(error: &io::Error) -> bool {
 
 /// Whether a connection ended because [`Impatient`] gave up on it.
 fn has_taken_nothing(error: &hyper::Error) -> bool {
-    let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
-    cause.is_some_and(|cause| cause.kind() == io::ErrorKind::TimedOut)
+    cause::<io::Error>(error).is_some_and(|cause| cause.kind() == io::ErrorKind::TimedOut)
+}
+
+fn cause<E: Error + 'static>(error: &hyper::Error) -> Option<&E> {
+    error.source().and_then(|cause| cause.downcast_ref())
 }
 
 /// Closes our half and reads on for a moment. A connection closed with something unread is reset, and the reset would
 /// overtake the reply: the client would learn "connection reset" instead of "too large".
-async fn linger(mut stream: TcpStream) {
+async fn linger(mut stream: Shared) {
     let rest = async {
         stream.shutdown().await?;
         tokio::io::copy(&mut stream, &mut tokio::io::sink()).await

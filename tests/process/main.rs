@@ -12,6 +12,7 @@ mod ending;
 mod exit_codes;
 mod faults;
 mod forms;
+mod half_closed;
 mod killed;
 mod operator;
 mod restart;

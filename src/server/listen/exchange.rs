@@ -1,0 +1,41 @@
+//! Answers one request on a connection, unless its client leaves first.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::Response;
+use hyper::body::Incoming;
+use tokio::time::timeout;
+use tower::ServiceExt;
+
+use super::stream::Shared;
+use crate::gather::Waiting;
+
+/// A request that has not said that it waits for a source is taken to wait for something after this time.
+const NO_WAIT: Duration = Duration::from_secs(1);
+
+/// A client that has left before its reply.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the client left before its reply")]
+pub(super) struct Left;
+
+/// The reply to a request.
+///
+/// A client that closes its side may have left, or may only have nothing more to say: some proxies, and `nc -N`, close it
+/// right after the request. So that is not looked at while the reply needs no wait. Once a source has to be waited for, it
+/// counts as leaving: calls whose outcome nobody reads would be spent for nothing.
+pub(super) async fn answer(app: Router, request: Request<Incoming>, client: Shared) -> Result<Response, Left> {
+    let waiting = Waiting::default();
+    let left = async {
+        let _ = timeout(NO_WAIT, waiting.begun()).await;
+        client.closed_by_the_client().await;
+    };
+    tokio::select! {
+        biased;
+        reply = waiting.scope(app.oneshot(request.map(Body::new))) => Ok(reply.unwrap_or_else(|never: Infallible| match never {})),
+        () = left => Err(Left),
+    }
+}
