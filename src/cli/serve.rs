@@ -171,14 +171,16 @@ async fn until_ended(service: &Arc<Quotefold>, doors: Doors, drain: Drain, extra
     let server = &service.settings.server;
     let limits = Limits {
         max_connections: server.max_connections,
+        max_connections_per_client: Some(server.max_connections_per_client).filter(|cap| *cap > 0),
+        uncapped: service.settings.access.trusted_proxies.as_slice().into(),
         drain_delay: server.drain_delay,
         drain_timeout: server.drain_timeout,
         ..Limits::default()
     };
-    let public = listen::run(doors.public, router(service, &drain, extra), limits, drain.clone());
+    let public = listen::run(doors.public, router(service, &drain, extra), limits.clone(), drain.clone());
     let admin = async {
         let Some(listener) = doors.admin else { return 0 };
-        let limits = Limits { max_connections: ADMIN_CONNECTIONS, ..limits };
+        let limits = Limits { max_connections: ADMIN_CONNECTIONS, max_connections_per_client: None, ..limits };
         listen::run(listener, admin_router(service, &drain), limits, drain.clone()).await.cancelled
     };
     let (public, admin) = tokio::join!(public, admin);

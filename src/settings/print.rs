@@ -105,6 +105,7 @@ impl Page {
         self.span("drain_delay", server.drain_delay);
         self.span("drain_timeout", server.drain_timeout);
         self.count("max_connections", server.max_connections);
+        self.count("max_connections_per_client", server.max_connections_per_client);
         self.count("max_requests", server.max_requests);
     }
 

@@ -101,9 +101,14 @@ fn where_no_key_is_set_health_says_why_to_all_as_every_quote_does() {
 
 #[test]
 fn strangers_who_take_every_connection_leave_the_operators_address_alone() {
-    let vendor = Upstream::quoting("100");
-    let (_program, address, admin) = with_admin(&vendor, "[server]\nmax_connections = 10\n");
-    let _strangers: Vec<TcpStream> = (0..20).map(|_| TcpStream::connect(address).unwrap()).collect();
+    let vendor = Upstream::silent();
+    let settings = "[server]\nmax_connections = 10\ntimeout = \"10s\"\n[access]\nadmin_listen = \"127.0.0.1:0\"\n";
+    let (program, address) = Program::serve(&configuration(&vendor, settings), &[]);
+    let said = program.said_on_stdout();
+    let admin = said.rsplit_once("http://").unwrap().1.trim().parse().unwrap();
+    // idle connections would make room
+    let _strangers: Vec<TcpStream> = (0..20).map(|_| send(address, "/prices?symbols=BTC-USD")).collect();
+    vendor.until_called(2);
     let waiting = send(address, "/health");
     waiting.set_nonblocking(true).unwrap();
     assert_eq!(get(admin, "/health").status, 200);

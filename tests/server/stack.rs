@@ -167,7 +167,9 @@ async fn a_request_that_does_not_say_clearly_whom_it_is_for_is_a_400_and_ends_it
         let text = read_to_end(server.say(&format!("{words}{words}")).await).await;
         assert_eq!(text.matches("/problems/bad-host").count(), 1, "{words:?}: {text}");
         let reply = server.ask(words).await;
-        assert_eq!((reply.status, reply.header("connection")), (400, Some("close")), "{words:?}");
+        assert_eq!(reply.status, 400, "{words:?}");
+        // to HTTP/1.0, hyper says more than that
+        assert!(reply.header("connection").is_some_and(|said| said.starts_with("close")), "{words:?}: {reply:?}");
         let problem = reply.problem();
         assert_eq!(problem["type"], "/problems/bad-host");
         assert!(problem["detail"].as_str().unwrap().contains(fault), "{words:?}: {problem}");

@@ -1,16 +1,19 @@
-//! Answers one request on a connection, unless its client leaves first.
+//! Answers one request on a connection, unless its client leaves first, and says whether the connection is worth keeping.
 
-use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
+use axum::http::header::CONNECTION;
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 use hyper::body::Incoming;
 use tokio::time::timeout;
 use tower::ServiceExt;
 
+use super::places::Place;
 use super::stream::Shared;
 use crate::gather::Waiting;
 
@@ -27,15 +30,28 @@ pub(super) struct Left;
 /// A client that closes its side may have left, or may only have nothing more to say: some proxies, and `nc -N`, close it
 /// right after the request. So that is not looked at while the reply needs no wait. Once a source has to be waited for, it
 /// counts as leaving: calls whose outcome nobody reads would be spent for nothing.
-pub(super) async fn answer(app: Router, request: Request<Incoming>, client: Shared) -> Result<Response, Left> {
+pub(super) async fn answer(
+    app: Router,
+    request: Request<Incoming>,
+    client: Shared,
+    place: Arc<Place>,
+) -> Result<Response, Left> {
+    place.begins_work();
     let waiting = Waiting::default();
     let left = async {
         let _ = timeout(NO_WAIT, waiting.begun()).await;
         client.closed_by_the_client().await;
     };
-    tokio::select! {
+    let mut reply = tokio::select! {
         biased;
-        reply = waiting.scope(app.oneshot(request.map(Body::new))) => Ok(reply.unwrap_or_else(|never: Infallible| match never {})),
-        () = left => Err(Left),
+        Ok(reply) = waiting.scope(app.oneshot(request.map(Body::new))) => reply,
+        () = left => return Err(Left),
+    };
+    place.ends_work();
+    // others may need the place of one who gets nothing anyhow
+    let turned_away = matches!(reply.status(), StatusCode::UNAUTHORIZED | StatusCode::TOO_MANY_REQUESTS);
+    if turned_away && place.is_wanted_by_others() {
+        reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
+    Ok(reply)
 }

@@ -11,9 +11,10 @@ use crate::settings::catalogue::catalogue;
 use crate::settings::error::ConfigError;
 
 /// The keys whose values are no texts: numbers, booleans and lists, written as TOML writes them.
-const NOT_TEXT: [&str; 22] = [
+const NOT_TEXT: [&str; 23] = [
     "max_symbols",
     "max_connections",
+    "max_connections_per_client",
     "max_requests",
     "required",
     "hours",

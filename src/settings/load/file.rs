@@ -44,6 +44,7 @@ pub(super) struct ServerTable {
     drain_delay: Option<Span>,
     drain_timeout: Option<Span>,
     max_connections: Option<usize>,
+    max_connections_per_client: Option<usize>,
     max_requests: Option<usize>,
 }
 
@@ -125,6 +126,7 @@ impl ServerTable {
             drain_delay: span(self.drain_delay, 5),
             drain_timeout: span(self.drain_timeout, 10),
             max_connections: self.max_connections.unwrap_or(4096),
+            max_connections_per_client: self.max_connections_per_client.unwrap_or(0),
             max_requests: self.max_requests.unwrap_or(1024),
         }
     }
