@@ -92,11 +92,12 @@ impl<'a> Gathering<'a> {
     }
 }
 
-/// How long is waited for a source, and who is told of it.
+/// The terms on which a caller waits for one source.
 struct Wait {
     until: Instant,
     /// How long the caller said it would wait.
     timeout: Duration,
+    /// Is told when the wait begins.
     waiting: Waiting,
 }
 

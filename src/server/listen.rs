@@ -57,12 +57,12 @@ const LAST_WAIT: Duration = Duration::from_millis(500);
 /// What one client, and all of them together, may take.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Connections at once. More wait in the kernel's queue. From nine tenths on, a newcomer costs the client that holds most the
-    /// connection that has been idle longest.
+    /// Connections at once. More wait, all but one in the kernel's queue. From nine tenths on, a newcomer costs the client that
+    /// holds most the connection that has been idle longest.
     pub max_connections: usize,
     /// Connections of one client at once, counted by its address, or by its /64 in IPv6; more are closed. `None`: any number.
     pub max_connections_per_client: Option<usize>,
-    /// Whose connections are not counted for that: proxies have many clients behind them.
+    /// Networks for which that cap does not hold: proxies have many clients behind them.
     pub uncapped: Arc<[Network]>,
     /// How long the head of a request may take to arrive, counted from the connection's start or its last reply. So it
     /// also ends silent connections and idle ones: proxies must keep theirs for a shorter time.
@@ -158,7 +158,7 @@ impl Server {
             match next {
                 Ok((stream, peer)) => {
                     let Some(place) = self.places.take(peer.ip()).await else {
-                        debug!(%peer, "closed: this client has as many connections as one may");
+                        debug!(%peer, "closed: this client has as many connections as one client may have");
                         continue;
                     };
                     let server = self.clone();
@@ -216,8 +216,8 @@ impl Server {
                     std::pin::Pin::new(&mut connection).graceful_shutdown();
                     is_wanted = true;
                 }
-                // what came so far is not even a request
-                () = ready(()), if is_wanted && !place.was_used() => break Ok(()),
+                // What came so far is not even a request, unless one has just been read.
+                () = ready(()), if is_wanted && !place.was_used() => if !place.was_used() { break Ok(()) },
             }
         };
         match ended {

@@ -2,7 +2,7 @@
 
 use std::net::{Shutdown, SocketAddr};
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::support::{Configuration, Program, Reply, Upstream, get, read, rows, until, write};
 
@@ -89,6 +89,21 @@ fn a_client_that_closes_its_side_while_a_source_is_waited_for_has_left() {
     stream.shutdown(Shutdown::Write).unwrap();
     vendor.until_left();
     until("it is in the log", || program.said_on_stderr().contains("the client left before its reply"));
+}
+
+#[test]
+fn a_client_that_leaves_is_noticed_behind_a_next_request_that_nobody_has_read() {
+    let vendor = Upstream::silent();
+    let sources = ["a", "b"].map(|name| vendor.source(name, "timeout = \"20s\"")).concat();
+    let settings = "[server]\ntimeout = \"20s\"\nmax_timeout = \"20s\"\n";
+    let (_program, address) = Program::serve(&Configuration::new(&format!("{settings}{sources}")), &[]);
+    let request = "GET /prices?symbols=BTC-USD HTTP/1.1\r\nHost: x\r\n\r\n";
+    let stream = write(address, &request.repeat(2));
+    vendor.until_called(2);
+    let left = Instant::now();
+    drop(stream);
+    vendor.until_left();
+    assert!(left.elapsed() < Duration::from_secs(10), "only the end of its time was noticed");
 }
 
 #[test]

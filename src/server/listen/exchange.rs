@@ -48,7 +48,7 @@ pub(super) async fn answer(
         () = left => return Err(Left),
     };
     place.ends_work();
-    // others may need the place of one who gets nothing anyhow
+    // the place serves others better than a client that is turned away
     let turned_away = matches!(reply.status(), StatusCode::UNAUTHORIZED | StatusCode::TOO_MANY_REQUESTS);
     if turned_away && place.is_wanted_by_others() {
         reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));

@@ -5,23 +5,46 @@ use std::net::Shutdown;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf, Ready};
 use tokio::net::TcpStream;
+use tokio::time::sleep;
 
 use super::super::stall::Try;
+
+/// How often is looked for the end behind bytes that nobody reads yet, such as a next request.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// A handle on a socket; all clones are the same one.
 #[derive(Clone, Debug)]
 pub(super) struct Shared(pub(super) Arc<TcpStream>);
 
 impl Shared {
-    /// Waits until the client has closed its side, or broken the connection. For ever if it has sent something after its request:
-    /// the end comes only behind that.
+    /// Waits until the client has closed its side, or broken the connection.
     pub(super) async fn closed_by_the_client(&self) {
-        if self.0.peek(&mut [0]).await.is_ok_and(|length| length > 0) {
-            std::future::pending::<()>().await;
+        while self.0.peek(&mut [0]).await.is_ok_and(|length| length > 0) {
+            let is_closed = self.0.ready(Interest::READABLE).await.is_ok_and(Ready::is_read_closed);
+            if is_closed {
+                return;
+            }
+            sleep(LOOK).await;
+        }
+    }
+
+    fn poll_send(
+        &self,
+        context: &mut Context<'_>,
+        mut send: impl FnMut(&TcpStream) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(self.0.poll_write_ready(context))?;
+            match send(&self.0) {
+                // it was not ready after all
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                sent => return Poll::Ready(sent),
+            }
         }
     }
 }
@@ -40,22 +63,6 @@ impl AsyncRead for Shared {
                 // it was not ready after all
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 read => return Poll::Ready(read.map(|_| ())),
-            }
-        }
-    }
-}
-
-impl Shared {
-    fn poll_send(
-        &self,
-        context: &mut Context<'_>,
-        mut send: impl FnMut(&TcpStream) -> io::Result<usize>,
-    ) -> Poll<io::Result<usize>> {
-        loop {
-            ready!(self.0.poll_write_ready(context))?;
-            match send(&self.0) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                sent => return Poll::Ready(sent),
             }
         }
     }
