@@ -20,7 +20,7 @@
 //!
 //! [`Quotefold::answer`] below is that path, written out. Around it: [`settings`] says what can be set, [`server`] speaks HTTP,
 //! [`cli`] is the command line, [`watch`] what is kept fresh, [`state`] what outlives a restart, [`demo`] a simulated market,
-//! [`telemetry`] metrics and logs.
+//! [`telemetry`] metrics, [`log`](mod@log) the log.
 
 pub mod again;
 pub mod answer;
@@ -34,6 +34,7 @@ pub mod derive;
 pub mod fold;
 pub mod gather;
 pub mod hours;
+pub mod log;
 pub mod plan;
 pub mod question;
 pub mod quote;

@@ -3,8 +3,10 @@
 use std::process::ExitCode;
 
 use quotefold::cli::{Exit, run};
+use quotefold::log;
 
 fn main() -> ExitCode {
+    let _last = log::FlushedAtEnd;
     // the library was built without a default; clients cannot be made before one is chosen
     let chosen = rustls::crypto::ring::default_provider().install_default();
     let ended = match chosen {
@@ -12,7 +14,7 @@ fn main() -> ExitCode {
         Err(_) => Err(anyhow::anyhow!("the TLS library was set up twice")),
     };
     let exit = ended.unwrap_or_else(|error| {
-        eprintln!("quotefold: {error:#}");
+        log::say(&format!("quotefold: {error:#}"));
         Exit::Bug
     });
     exit.into()

@@ -1,6 +1,5 @@
-//! Shows what the service does: metrics for Prometheus, log lines on stderr.
+//! Shows what the service does: metrics for Prometheus.
 
-use std::io::IsTerminal;
 use std::sync::Arc;
 
 use prometheus_client::encoding::{EncodeLabelSet, text};
@@ -8,9 +7,8 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
-use tracing_subscriber::EnvFilter;
 
-use crate::settings::{LogFormat, LogSettings};
+use crate::log;
 
 /// The service's counters. Cheap to clone; all clones count together.
 #[derive(Clone, Debug)]
@@ -68,6 +66,11 @@ impl Default for Metrics {
             "1 while a source is left alone because its calls keep failing, else 0",
             Family::clone(&circuits),
         );
+        registry.register(
+            "log_lines_dropped",
+            "Lines that the log lacks because stderr did not take them in time",
+            log::dropped(),
+        );
         Metrics(Arc::new(Families { registry, requests, calls, quotes, retries, circuits }))
     }
 }
@@ -107,39 +110,4 @@ impl Metrics {
         text::encode(&mut page, &self.0.registry)?;
         Ok(page)
     }
-}
-
-/// Sends log lines to stderr. `RUST_LOG` wins over the settings. Where the log is JSON, a panic's words are a line of it too:
-/// what reads the log understands nothing else.
-///
-/// # Errors
-/// The filter that could not be read.
-pub fn start_logging(settings: &LogSettings) -> Result<(), String> {
-    let filter = match std::env::var("RUST_LOG") {
-        Ok(filter) if !filter.is_empty() => filter,
-        _ => settings.level.clone(),
-    };
-    let filter = EnvFilter::try_new(&filter).map_err(|error| format!("log filter {filter:?}: {error}"))?;
-    let terminal = std::io::stderr().is_terminal();
-    let json = match settings.format {
-        LogFormat::Auto => !terminal,
-        LogFormat::Json => true,
-        LogFormat::Text => false,
-    };
-    if json {
-        std::panic::set_hook(Box::new(|panic| {
-            let at = panic.location().map(ToString::to_string);
-            let words = panic.payload_as_str().unwrap_or("no message");
-            tracing::error!(panic = words, at, "a thread panicked");
-        }));
-    }
-    let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(terminal)
-        // complaining on stderr that stderr is closed would panic, and take the request with it
-        .log_internal_errors(false);
-    // a second call, as in tests, changes nothing
-    let _ = if json { lines.json().flatten_event(true).with_span_list(false).try_init() } else { lines.try_init() };
-    Ok(())
 }

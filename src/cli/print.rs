@@ -2,6 +2,8 @@
 
 use std::io::{self, ErrorKind, Write};
 
+use crate::log;
+
 /// Prints a text as it is.
 pub(super) fn print(text: &str) -> io::Result<()> {
     let mut out = std::io::stdout().lock();
@@ -11,9 +13,9 @@ pub(super) fn print(text: &str) -> io::Result<()> {
     }
 }
 
-/// Says on stderr what is wrong. If nobody reads that either, the exit code has to do.
+/// Says on stderr what is wrong.
 pub(super) fn complain(text: &str) {
-    let _ = writeln!(io::stderr(), "{text}");
+    log::say(text);
 }
 
 /// Lines up a table's columns; the last one may be as long as it likes.

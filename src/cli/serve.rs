@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use tokio::net::TcpListener;
 use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 
 use super::print::{complain, print};
 use super::{Demo, Exit, Serve, options, settings};
@@ -14,6 +15,7 @@ use crate::Quotefold;
 use crate::clock::Clock;
 use crate::demo;
 use crate::hours;
+use crate::log;
 use crate::server::drain::{Drain, Stage};
 use crate::server::listen::{self, Limits};
 use crate::server::{admin_router, router};
@@ -21,7 +23,6 @@ use crate::settings::Settings;
 use crate::settings::load::LoadOptions;
 use crate::state;
 use crate::state::keep::Keeping;
-use crate::telemetry::start_logging;
 use crate::watch;
 
 /// What is left running when the server has ended gets so long to notice.
@@ -49,7 +50,7 @@ pub(super) fn serve(arguments: &Serve) -> io::Result<Exit> {
         LoadOptions { listen: arguments.listen.clone(), unofficial: arguments.unofficial, ..options(&arguments.file) };
     on_runtime(start(options), async |started, drain| {
         let Started { service, keeping, doors } = started;
-        print(&doors.ready_line()?)?;
+        say_ready(doors.ready_line()?).await;
         let draining = drain.clone();
         let draining = async move { draining.reached(Stage::Draining).await };
         tokio::spawn(watch::run(Arc::clone(&service), fastrand::Rng::new(), draining));
@@ -121,7 +122,8 @@ pub(super) fn demo(arguments: &Demo) -> io::Result<Exit> {
     };
     on_runtime(start, async |(service, venues, at, doors), drain| {
         let address = doors.public.local_addr()?;
-        print(&format!("quotefold demo listens on http://{address} (simulated market: every price is invented)\n"))?;
+        say_ready(format!("quotefold demo listens on http://{address} (simulated market: every price is invented)\n"))
+            .await;
         complain(&demo::what_to_try(&address.to_string()));
         if !arguments.quiet {
             tokio::spawn(demo::tell(Arc::clone(&service), Arc::clone(&venues)));
@@ -133,7 +135,7 @@ pub(super) fn demo(arguments: &Demo) -> io::Result<Exit> {
 /// The settings, with the log started as they say.
 fn prepared(options: &LoadOptions) -> Result<Settings, Exit> {
     let settings = settings(options)?;
-    start_logging(&settings.log).map_err(|error| wrong(&error))?;
+    log::start(&settings.log).map_err(|error| wrong(&error))?;
     Ok(settings)
 }
 
@@ -165,6 +167,19 @@ impl Doors {
 async fn bind(key: &str, address: &str, cure: &str) -> Option<TcpListener> {
     let bound = listen::bind(address).await;
     bound.map_err(|error| complain(&format!("{key}: cannot listen on {address}: {error}; {cure}"))).ok()
+}
+
+/// Prints the line that says where the service listens. A stdout that is full, or that nobody reads, does not keep it from
+/// serving.
+async fn say_ready(line: String) {
+    match timeout(LAST_MOMENT, spawn_blocking(move || print(&line))).await {
+        Ok(Ok(Ok(()))) => {}
+        Ok(Ok(Err(error))) => tracing::warn!("cannot write to stdout that the service is ready: {error}"),
+        Ok(Err(panicked)) => tracing::error!("cannot write to stdout that the service is ready: {panicked}"),
+        Err(_) => {
+            tracing::warn!("stdout does not take the line that says that the service is ready; serving all the same");
+        }
+    }
 }
 
 async fn until_ended(service: &Arc<Quotefold>, doors: Doors, drain: Drain, extra: Router) -> io::Result<Exit> {

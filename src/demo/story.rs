@@ -1,7 +1,6 @@
 //! Tells what happens to a caller while the market breaks: a line every few seconds, from real answers to its own questions.
 
 use std::fmt::Write;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use super::venue::{Mood, Venues};
 use crate::Quotefold;
 use crate::decimal::plain;
 use crate::fold::{Folded, Judged, Price, Verdict};
+use crate::log;
 use crate::question::Question;
 
 /// One thing that happens.
@@ -72,8 +72,7 @@ pub async fn tell(service: Arc<Quotefold>, venues: Arc<Venues>) {
                 venues.get(name).into_iter().for_each(|venue| venue.set(*mood));
             }
             let line = play(&service, act).await;
-            // whoever closed stderr does not want to hear the story
-            let _ = io::Write::write_all(&mut io::stderr(), format!("{line}\n").as_bytes());
+            log::say(&line);
             sleep(PAUSE).await;
             // only what the story broke: a venue that a user broke stays broken
             for (name, _) in act.moods {

@@ -14,6 +14,7 @@ mod faults;
 mod forms;
 mod half_closed;
 mod killed;
+mod logs;
 mod operator;
 mod restart;
 mod secrets;

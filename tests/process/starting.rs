@@ -55,7 +55,7 @@ fn a_panic_is_a_line_of_the_log_too() {
             format: quotefold::settings::LogFormat::Json,
             requests: quotefold::settings::RequestLog::None,
         };
-        quotefold::telemetry::start_logging(&log).unwrap();
+        quotefold::log::start(&log).unwrap();
         let _ = std::thread::spawn(|| panic!("as the test\nwants it")).join();
         return;
     }

@@ -1,0 +1,165 @@
+//! Writes the log to stderr without ever making the service wait for whoever reads it.
+//!
+//! A write to a pipe that nobody reads never returns, so no thread of the service writes to stderr itself: lines go into a
+//! [backlog](backlog::Backlog) of bounded size, which a thread of its own empties. What finds it full is dropped and counted.
+
+mod backlog;
+mod writer;
+
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::io::{self, IsTerminal, Write};
+use std::panic::PanicHookInfo;
+use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use prometheus_client::metrics::counter::Counter;
+use tracing::{Dispatch, Level, dispatcher};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::settings::{LogFormat, LogSettings};
+use writer::{Lines, Queue};
+
+/// How long the end of the process waits for lines that are still to be written.
+const LAST_LINES: Duration = Duration::from_millis(200);
+
+/// What the standard library says when a panic ends the process at once.
+const ABORTS: [&str; 2] = ["panic in a function that cannot unwind", "panic in a destructor during cleanup"];
+
+/// The one log of the process, once it has been started.
+static LOG: OnceLock<Arc<Queue>> = OnceLock::new();
+
+static DROPPED: LazyLock<Counter> = LazyLock::new(Counter::default);
+
+/// How lines look.
+#[derive(Clone, Copy)]
+struct Form {
+    json: bool,
+    colours: bool,
+}
+
+/// Starts the log. `RUST_LOG` wins over the settings. A panic is a line of the log, too: a program that reads JSON lines
+/// understands nothing else, and a panic must not wait for stderr either. A second call changes nothing.
+///
+/// # Errors
+/// A filter that could not be read, or a system that has no thread left.
+pub fn start(settings: &LogSettings) -> Result<(), String> {
+    if LOG.get().is_some() {
+        return Ok(());
+    }
+    let filter = match std::env::var("RUST_LOG") {
+        Ok(filter) if !filter.is_empty() => filter,
+        _ => settings.level.clone(),
+    };
+    let filter = EnvFilter::try_new(&filter).map_err(|error| format!("log filter {filter:?}: {error}"))?;
+    let colours = io::stderr().is_terminal();
+    let json = match settings.format {
+        LogFormat::Auto => !colours,
+        LogFormat::Json => true,
+        LogFormat::Text => false,
+    };
+    let form = Form { json, colours };
+    let queue = writer::start(io::stderr(), count_line(form), DROPPED.clone())
+        .map_err(|error| format!("no thread could be started to write the log: {error}"))?;
+    // tests may have set up another log; then that one stays
+    let _ = form.lines(Lines(Arc::clone(&queue)), filter).try_init();
+    std::panic::set_hook(Box::new(log_panic));
+    let _ = LOG.set(queue);
+    Ok(())
+}
+
+/// Writes words for people, with a line's end: through the log if it has been started, else straight to stderr. If nobody reads
+/// that either, the exit code has to do.
+pub fn say(words: &str) {
+    let line = format!("{words}\n");
+    match LOG.get() {
+        Some(queue) => queue.push(line.as_bytes()),
+        None => drop(io::stderr().write_all(line.as_bytes())),
+    }
+}
+
+/// The lines dropped since the process began because stderr took none.
+pub fn dropped() -> Counter {
+    DROPPED.clone()
+}
+
+/// Gives the log 200 ms to be written when it is dropped. The process holds one up to its end.
+#[derive(Debug)]
+pub struct FlushedAtEnd;
+
+impl Drop for FlushedAtEnd {
+    fn drop(&mut self) {
+        flush();
+    }
+}
+
+fn flush() {
+    if let Some(queue) = LOG.get() {
+        queue.flush(LAST_LINES);
+    }
+}
+
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let words = panic.payload_as_str().unwrap_or("no message");
+    let at = panic.location().map(ToString::to_string);
+    // RUST_BACKTRACE asks for it
+    let backtrace = Backtrace::capture();
+    let backtrace = (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string());
+    tracing::error!(panic = words, at, backtrace, "a thread panicked");
+    if ABORTS.contains(&words) {
+        flush();
+    }
+}
+
+impl Form {
+    /// What turns events into lines.
+    fn lines<W>(self, writer: W, filter: EnvFilter) -> Dispatch
+    where
+        W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+    {
+        let lines = tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(writer)
+            .with_ansi(self.colours)
+            // complaining on stderr would wait for stderr
+            .log_internal_errors(false);
+        if self.json { lines.json().flatten_event(true).with_span_list(false).into() } else { lines.into() }
+    }
+}
+
+/// Makes the line that says how many were dropped. It looks as the others do, and no level hides it: else a log could lack
+/// lines without a word.
+fn count_line(form: Form) -> impl Fn(u64) -> Vec<u8> + Send + 'static {
+    let page = Arc::new(Mutex::new(Vec::new()));
+    let lines = form.lines(Page(Arc::clone(&page)), EnvFilter::default().add_directive(Level::WARN.into()));
+    move |dropped| {
+        dispatcher::with_default(&lines, || {
+            tracing::warn!(dropped, "lines of this log are missing here: stderr did not take them in time");
+        });
+        std::mem::take(&mut *page.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Keeps a line.
+#[derive(Clone)]
+struct Page(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Page {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Page {
+    type Writer = Page;
+
+    fn make_writer(&self) -> Page {
+        self.clone()
+    }
+}

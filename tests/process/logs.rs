@@ -1,0 +1,165 @@
+//! Whatever becomes of the log, the service goes on, and ends when it is asked to.
+
+use std::fs::File;
+use std::io::{PipeReader, PipeWriter, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Command, Stdio};
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::support::{Configuration, Program, Upstream, get, start, until};
+
+/// How many requests are made, each of which is a line of the log.
+const MANY: usize = 100;
+
+/// A pipe that holds all it can: the next write to it waits for a reader.
+fn full_pipe() -> (PipeReader, PipeWriter) {
+    let (reader, writer) = std::io::pipe().unwrap();
+    let mut filling = writer.try_clone().unwrap();
+    let (page, pages) = channel();
+    // it ends when the last reader leaves
+    thread::spawn(move || while filling.write_all(&[b'\n'; 4096]).is_ok_and(|()| page.send(()).is_ok()) {});
+    while pages.recv_timeout(Duration::from_millis(300)).is_ok() {}
+    (reader, writer)
+}
+
+/// A service that logs every request, with times of the end that are not waited for.
+fn configuration() -> Configuration {
+    let server = "[server]\ndrain_delay = \"0s\"\ndrain_timeout = \"500ms\"\n[log]\nrequests = \"all\"\n";
+    Configuration::new(&format!("{server}{}", Upstream::quoting("100").source("a", "")))
+}
+
+/// The command that serves it.
+fn serve(configuration: &Configuration) -> Command {
+    start(&["serve", "--config", configuration.path(), "--listen", "127.0.0.1:0"], &[])
+}
+
+/// Asserts that a service serves everybody, and ends as usual.
+fn assert_serves_and_ends(what: &str, program: Program, address: SocketAddr) {
+    for _ in 0..MANY {
+        assert_eq!(get(address, "/prices?symbols=BTC-USD").status, 200, "{what}");
+    }
+    assert_eq!(get(address, "/health/live").status, 200, "{what}");
+    let asked = Instant::now();
+    program.signal("TERM");
+    assert_eq!(program.ended().code, Some(0), "{what}");
+    // far more than the 200 ms that the log gets
+    assert!(asked.elapsed() < Duration::from_secs(5), "{what}: {:?}", asked.elapsed());
+}
+
+/// Where a process may write to without being read.
+fn hopeless() -> Vec<(&'static str, Stdio, Box<dyn std::any::Any>)> {
+    let (stuck, into_stuck) = full_pipe();
+    let (gone, into_gone) = std::io::pipe().unwrap();
+    drop(gone);
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    vec![
+        ("a pipe that nobody reads", into_stuck.into(), Box::new(stuck)),
+        ("a pipe without a reader", into_gone.into(), Box::new(())),
+        ("a full disk", full.into(), Box::new(())),
+    ]
+}
+
+#[test]
+fn the_service_serves_and_ends_whatever_becomes_of_its_log() {
+    let configuration = configuration();
+    for (what, stderr, _reader) in hopeless() {
+        let program = Program::new(serve(&configuration).stderr(stderr));
+        let address = program.ready();
+        assert_serves_and_ends(what, program, address);
+    }
+}
+
+#[test]
+fn a_stdout_that_takes_no_line_does_not_keep_it_from_serving() {
+    for (what, stdout, _reader) in hopeless() {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = port.local_addr().unwrap();
+        drop(port);
+        let configuration = configuration();
+        let arguments = ["serve", "--config", configuration.path(), "--listen", &address.to_string()];
+        let program = Program::new(start(&arguments, &[]).stdout(stdout));
+        until(what, || TcpStream::connect(address).is_ok());
+        assert_serves_and_ends(what, program, address);
+    }
+}
+
+#[test]
+fn lines_that_a_sleeping_reader_missed_are_counted_when_it_reads_again() {
+    // each is a line of more than half a kilobyte, all of them more than the 1 MiB that waits and what the kernel keeps
+    let requests = 2500;
+    let url = format!("/nowhere?{}", "x".repeat(600));
+    let (mut reader, writer) = full_pipe();
+    let configuration = configuration();
+    let program = Program::new(serve(&configuration).stderr(writer));
+    let address = program.ready();
+    for _ in 0..requests {
+        assert_eq!(get(address, &url).status, 404);
+    }
+    let metric = |name: &str| -> u64 {
+        let page = get(address, "/metrics").body;
+        let line = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("no {name} in {page}"))
+    };
+    let dropped = metric("quotefold_log_lines_dropped_total");
+    assert!(dropped > 0);
+    let reading = thread::spawn(move || {
+        let mut log = String::new();
+        reader.read_to_string(&mut log).map(|_| log)
+    });
+    // once it reads again, lines come through again
+    let last = "/the-last-one";
+    until("the log goes on", || {
+        let before = metric("quotefold_log_lines_dropped_total");
+        assert_eq!(get(address, last).status, 404);
+        metric("quotefold_log_lines_dropped_total") == before
+    });
+    program.signal("TERM");
+    assert_eq!(program.ended().code, Some(0));
+    let log = reading.join().unwrap().unwrap();
+    let lines: Vec<serde_json::Value> =
+        log.lines().filter(|line| !line.is_empty()).map(|line| serde_json::from_str(line).unwrap()).collect();
+    let counts: Vec<u64> = lines.iter().filter_map(|line| line["dropped"].as_u64()).collect();
+    let [count] = counts[..] else { panic!("not one count: {counts:?}") };
+    assert!(count >= dropped, "{count}, {dropped}");
+    let told = lines.iter().filter(|line| line["url"].as_str().is_some_and(|url| url.starts_with("/nowhere"))).count();
+    assert!(told as u64 >= requests - count, "lines are missing that were not counted");
+    let at = |text: &str| lines.iter().position(|line| line.to_string().contains(text)).unwrap();
+    assert!(at("\"dropped\"") < at(last), "the count stands where lines are missing");
+    assert_eq!(lines[at("\"dropped\"")]["level"], "WARN");
+}
+
+#[test]
+fn a_process_that_panics_does_not_wait_for_its_log_either() {
+    const PANICS: &str = "QUOTEFOLD_TEST_PANICS_INTO_A_FULL_PIPE";
+    if std::env::var_os(PANICS).is_some() {
+        let log = quotefold::settings::LogSettings {
+            level: "info".to_owned(),
+            format: quotefold::settings::LogFormat::Text,
+            requests: quotefold::settings::RequestLog::None,
+        };
+        quotefold::log::start(&log).unwrap();
+        let _last = quotefold::log::FlushedAtEnd;
+        for _ in 0..100 {
+            let _ = thread::spawn(|| panic!("as the test wants it")).join();
+        }
+        return;
+    }
+    let (_reader, writer) = full_pipe();
+    let mut this_test = Command::new(std::env::current_exe().unwrap());
+    let name = "logs::a_process_that_panics_does_not_wait_for_its_log_either";
+    // the harness says on stdout how it went
+    this_test.args(["--exact", name, "--nocapture"]).env(PANICS, "1").stdout(Stdio::null()).stderr(writer);
+    assert_eq!(Program::new(&mut this_test).ended().code, Some(0));
+}
+
+#[test]
+fn a_port_that_is_taken_ends_it_with_78_wherever_stderr_leads() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (configuration, address) = (configuration(), taken.local_addr().unwrap().to_string());
+    for (what, stderr, _reader) in hopeless() {
+        let arguments = ["serve", "--config", configuration.path(), "--listen", &address];
+        assert_eq!(Program::new(start(&arguments, &[]).stderr(stderr)).ended().code, Some(78), "{what}");
+    }
+}
