@@ -21,6 +21,7 @@ use crate::server::listen::{self, Limits};
 use crate::server::{admin_router, router};
 use crate::settings::Settings;
 use crate::settings::load::LoadOptions;
+use crate::source::sandbox::Program;
 use crate::state;
 use crate::state::keep::Keeping;
 use crate::watch;
@@ -84,7 +85,8 @@ async fn start(options: LoadOptions) -> io::Result<Result<Started, Exit>> {
 fn set_up(options: &LoadOptions) -> Result<Arc<Quotefold>, Exit> {
     let settings = prepared(options)?;
     tracing::info!("{}", settings.coverage().join(" · "));
-    let service = Quotefold::new(settings, &Clock::system()).map_err(|error| wrong(&error.to_string()))?;
+    let service = Quotefold::sandboxed(&Program::running(), settings, &Clock::system());
+    let service = service.map_err(|error| wrong(&error.to_string()))?;
     note_unknown_holidays(&service);
     Ok(Arc::new(service))
 }

@@ -178,7 +178,7 @@ fn counters_are_shown_however_busy_the_service_is() {
 #[test]
 fn both_addresses_drain_and_end_together() {
     let vendor = Upstream::quoting("100");
-    let (program, address, admin) = with_admin(&vendor, "[server]\ndrain_delay = \"1s\"\n");
+    let (program, address, admin) = with_admin(&vendor, "[server]\ndrain_delay = \"8s\"\n");
     program.signal("TERM");
     for at in [address, admin] {
         until("not ready", || get(at, "/health/ready").status == 503);
