@@ -1,6 +1,6 @@
 //! Finds out who a client is, also behind proxies: the address that rates are counted by and the log names.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
@@ -21,18 +21,6 @@ pub struct Peer(pub SocketAddr);
 /// extensions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Client(pub IpAddr);
-
-/// The first 64 bits of an IPv6 address: what one customer is given at least.
-const NETWORK: u128 = u128::MAX << 64;
-
-/// The address by which clients are told apart. An IPv6 customer is given at least a /64, and could take another address of it
-/// for every request and every connection.
-pub(super) fn network_of(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & NETWORK).into(),
-        address => address,
-    }
-}
 
 /// The layer: finds the client, for everything inside.
 pub async fn identify(State(trusted): State<Arc<[Network]>>, mut request: Request, next: Next) -> Response {

@@ -24,4 +24,5 @@ mod settled;
 mod starting;
 mod strangers;
 mod support;
+mod surplus;
 mod watching;

@@ -13,8 +13,8 @@ use std::time::Duration;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::sleep;
 
-use super::super::client::network_of;
 use super::Limits;
+use crate::question::Caller;
 use crate::settings::access::Network;
 
 /// How long a connection that was asked to close may take before another one is asked, too: it may be writing a reply.
@@ -40,7 +40,7 @@ pub(super) struct Places {
 #[derive(Debug)]
 pub(super) struct Place {
     places: Arc<Places>,
-    client: IpAddr,
+    client: Caller,
     /// The turn at which it became idle, or [`BUSY`].
     idle_since: AtomicU64,
     /// Whether any request has come.
@@ -64,7 +64,7 @@ impl Places {
 
     /// A place for a new connection, which may have to be waited for; `None` if its client holds as many as one may.
     pub(super) async fn take(self: &Arc<Self>, peer: IpAddr) -> Option<Place> {
-        let client = network_of(peer);
+        let client = Caller::at(Some(peer.to_canonical()));
         let is_capped = || !self.uncapped.iter().any(|network| network.contains(peer.to_canonical()));
         if self.cap.is_some_and(|cap| self.table().held_by(client) >= cap) && is_capped() {
             return None;
@@ -96,7 +96,7 @@ impl Places {
 
     /// Asks the longest idle connection to close of the client that holds most, unless the newcomer for whom it would make room
     /// holds more.
-    pub(super) fn ask_one_to_close(&self, newcomer: Option<IpAddr>) {
+    pub(super) fn ask_one_to_close(&self, newcomer: Option<Caller>) {
         if let Some(connection) = self.table().longest_idle(newcomer) {
             // it may be about to listen, and must hear this all the same
             connection.notify_one();
@@ -148,9 +148,9 @@ impl Drop for Place {
 /// Who holds how many connections, and which of them are idle.
 #[derive(Debug, Default)]
 struct Table {
-    clients: HashMap<IpAddr, Held>,
+    clients: HashMap<Caller, Held>,
     /// The clients that have an idle connection: the one that holds most comes last; of equals, the one whose is idle longest.
-    ranks: BTreeSet<(usize, Reverse<u64>, IpAddr)>,
+    ranks: BTreeSet<(usize, Reverse<u64>, Caller)>,
     /// Grows whenever a connection becomes idle.
     turn: u64,
 }
@@ -164,49 +164,49 @@ struct Held {
 }
 
 impl Held {
-    fn rank(&self, client: IpAddr) -> Option<(usize, Reverse<u64>, IpAddr)> {
+    fn rank(&self, client: Caller) -> Option<(usize, Reverse<u64>, Caller)> {
         let (since, _) = self.idle.first_key_value()?;
         Some((self.count, Reverse(*since), client))
     }
 }
 
 impl Table {
-    fn held_by(&self, client: IpAddr) -> usize {
+    fn held_by(&self, client: Caller) -> usize {
         self.clients.get(&client).map_or(0, |held| held.count)
     }
 
     /// Takes a new connection in, which is idle, and says since when.
-    fn enter(&mut self, client: IpAddr, connection: &Arc<Notify>) -> u64 {
+    fn enter(&mut self, client: Caller, connection: &Arc<Notify>) -> u64 {
         self.change(client, |held| held.count += 1);
         self.become_idle(client, connection)
     }
 
-    fn leave(&mut self, client: IpAddr, idle_since: u64) {
+    fn leave(&mut self, client: Caller, idle_since: u64) {
         self.change(client, |held| {
             held.idle.remove(&idle_since);
             held.count -= 1;
         });
     }
 
-    fn become_idle(&mut self, client: IpAddr, connection: &Arc<Notify>) -> u64 {
+    fn become_idle(&mut self, client: Caller, connection: &Arc<Notify>) -> u64 {
         self.turn += 1;
         let turn = self.turn;
         self.change(client, |held| held.idle.insert(turn, Arc::clone(connection)));
         turn
     }
 
-    fn become_busy(&mut self, client: IpAddr, idle_since: u64) {
+    fn become_busy(&mut self, client: Caller, idle_since: u64) {
         self.change(client, |held| held.idle.remove(&idle_since));
     }
 
     /// Takes out the longest idle connection of the client that holds most, if it holds no fewer than the newcomer.
-    fn longest_idle(&mut self, newcomer: Option<IpAddr>) -> Option<Arc<Notify>> {
+    fn longest_idle(&mut self, newcomer: Option<Caller>) -> Option<Arc<Notify>> {
         let (count, Reverse(since), client) = *self.ranks.last()?;
         let is_fair = newcomer.is_none_or(|newcomer| count >= self.held_by(newcomer));
         if is_fair { self.change(client, |held| held.idle.remove(&since)) } else { None }
     }
 
-    fn change<T>(&mut self, client: IpAddr, change: impl FnOnce(&mut Held) -> T) -> T {
+    fn change<T>(&mut self, client: Caller, change: impl FnOnce(&mut Held) -> T) -> T {
         let held = self.clients.entry(client).or_default();
         if let Some(rank) = held.rank(client) {
             self.ranks.remove(&rank);
@@ -233,18 +233,18 @@ mod tests {
     /// What a table is compared with: every connection, with its client and since when it is idle.
     #[derive(Clone, Debug)]
     struct Known {
-        client: IpAddr,
+        client: Caller,
         notify: Arc<Notify>,
         /// [`BUSY`], or since when; `None` once it was asked to close.
         idle_since: Option<u64>,
     }
 
-    fn client(number: u8) -> IpAddr {
-        Ipv4Addr::new(10, 0, 0, number).into()
+    fn client(number: u8) -> Caller {
+        Caller::at(Some(Ipv4Addr::new(10, 0, 0, number).into()))
     }
 
     /// Which connection should close for a newcomer, found by looking at all of them.
-    fn expected(known: &[Known], newcomer: IpAddr) -> Option<usize> {
+    fn expected(known: &[Known], newcomer: Caller) -> Option<usize> {
         let held = |client| known.iter().filter(|one| one.client == client).count();
         let idle = |at: &usize| known[*at].idle_since.is_some_and(|since| since != BUSY);
         let most =

@@ -11,7 +11,7 @@ use crate::settings::catalogue::catalogue;
 use crate::settings::error::ConfigError;
 
 /// The keys whose values are no texts: numbers, booleans and lists, written as TOML writes them.
-const NOT_TEXT: [&str; 24] = [
+const NOT_TEXT: [&str; 25] = [
     "max_symbols",
     "max_connections",
     "max_connections_per_client",
@@ -21,6 +21,7 @@ const NOT_TEXT: [&str; 24] = [
     "batch",
     "concurrency",
     "retries",
+    "reuse",
     "idempotent",
     "unofficial",
     "symbols",
