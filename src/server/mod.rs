@@ -7,6 +7,7 @@ pub mod drain;
 mod form;
 mod headers;
 mod health;
+mod host;
 pub mod listen;
 mod pieces;
 mod prices;
@@ -33,13 +34,13 @@ use tokio::runtime::Handle;
 use crate::Quotefold;
 use crate::clock::Clock;
 use crate::question::longest_form;
-use crate::settings::access::AccessSettings;
+use crate::settings::access::{AccessSettings, HostName};
 use crate::telemetry::Metrics;
 use admission::keys::Keys;
 use drain::Drain;
 use problem::Problem;
 use readiness::Readiness;
-use stack::{StackLimits, wrap};
+use stack::{METRICS, StackLimits, wrap};
 use work::Work;
 
 const DEMO: HeaderName = HeaderName::from_static("quotefold-demo");
@@ -74,28 +75,34 @@ impl Front {
             .route(form::PATH, get(prices::many).post(prices::form))
             .route("/prices/{symbol}", get(prices::one));
         let app = if access.admin_listen.is_some() { prices } else { prices.merge(admin_pages()) };
-        self.guarded(app.with_state(self.work.clone()).merge(extra), access)
+        self.guarded(app.with_state(self.work.clone()).merge(extra), self.health(access), access)
     }
 
     /// The operator's own pages, for a listener of their own: whoever can reach it needs no key.
     pub fn admin_router(&self) -> Router {
-        let trusted_proxies = self.work.service.settings.access.trusted_proxies.clone();
-        let open = AccessSettings { trusted_proxies, ..AccessSettings::default() };
-        self.guarded(admin_pages().with_state(self.work.clone()), &open)
+        let access = &self.work.service.settings.access;
+        let open = AccessSettings { trusted_proxies: access.trusted_proxies.clone(), ..AccessSettings::default() };
+        let names: Arc<[HostName]> = admin_names(access).into();
+        let keep_strangers_out = from_fn_with_state(names, host::keep_strangers_out);
+        let pages = admin_pages().with_state(self.work.clone()).layer(keep_strangers_out.clone());
+        self.guarded(pages, self.health(&open).layer(keep_strangers_out), &open)
     }
 
-    fn guarded(&self, app: Router, access: &AccessSettings) -> Router {
-        let service = &self.work.service;
-        let health = Router::new()
+    fn health(&self, access: &AccessSettings) -> Router {
+        Router::new()
             .route("/health", get(health::ready))
             .route("/health/ready", get(health::ready))
             .route("/health/live", get(health::live))
             .with_state(Arc::new(Server {
                 readiness: self.work.readiness.clone(),
-                clock: service.clock.clone(),
+                clock: self.work.service.clock.clone(),
                 drain: self.drain.clone(),
                 keys: Keys::new(access.keys.clone()),
-            }));
+            }))
+    }
+
+    fn guarded(&self, app: Router, health: Router, access: &AccessSettings) -> Router {
+        let service = &self.work.service;
         let limits = StackLimits {
             max_requests: service.settings.server.max_requests,
             max_timeout: service.settings.server.max_timeout,
@@ -109,8 +116,15 @@ impl Front {
     }
 }
 
+/// The names under which the operator's own address may be asked: those that are set, and the one it was opened by.
+fn admin_names(access: &AccessSettings) -> Vec<HostName> {
+    let (listen, hosts) = (access.admin_listen.as_deref(), access.hosts.iter().cloned());
+    let own = listen.and_then(|address| HostName::parse(address.rsplit_once(':')?.0).ok());
+    hosts.chain(own).collect()
+}
+
 fn admin_pages() -> Router<Work> {
-    Router::new().route("/sources", get(sources::overview)).route("/metrics", get(metrics))
+    Router::new().route("/sources", get(sources::overview)).route(METRICS, get(metrics))
 }
 
 async fn label_as_demo(mut reply: Response) -> Response {
@@ -131,4 +145,20 @@ async fn count(State(metrics): State<Metrics>, request: Request, next: Next) -> 
     let reply = next.run(request).await;
     metrics.request(&route, reply.status().as_u16());
     reply
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_that_the_operators_address_was_opened_by_is_one_of_its_names() {
+        let names = |listen: &str| {
+            let hosts = vec![HostName::parse("*.example.com").unwrap()];
+            let access = AccessSettings { admin_listen: Some(listen.to_owned()), hosts, ..AccessSettings::default() };
+            admin_names(&access).iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(names("Metrics.Example.org:9090"), ["*.example.com", "metrics.example.org"]);
+        assert_eq!(names("[::1]:9090"), ["*.example.com"]);
+    }
 }

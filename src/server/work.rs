@@ -13,6 +13,7 @@ use tracing::Instrument;
 use super::problem::Problem;
 use super::readiness::Readiness;
 use crate::Quotefold;
+use crate::gather::Waiting;
 
 /// How long after its caller's deadline an answer is still waited for. An answer that is late by so little is better than none;
 /// one that is later is read by nobody.
@@ -36,8 +37,9 @@ impl Work {
 
     /// Runs a task in the other runtime, and waits for its end. Dropping the future ends the task.
     pub(super) async fn run<T: Send + 'static>(&self, task: impl Future<Output = T> + Send + 'static) -> T {
-        // what is logged on the way carries the request's id
-        let running = AbortOnDropHandle::new(self.runtime.spawn(task.in_current_span()));
+        // what is logged on the way carries the request's id, and whoever answers the client learns when a source is waited for
+        let task = Waiting::current().scope(task.in_current_span());
+        let running = AbortOnDropHandle::new(self.runtime.spawn(task));
         match running.await {
             Ok(done) => done,
             Err(ended) => match ended.try_into_panic() {

@@ -11,9 +11,10 @@ use crate::settings::catalogue::catalogue;
 use crate::settings::error::ConfigError;
 
 /// The keys whose values are no texts: numbers, booleans and lists, written as TOML writes them.
-const NOT_TEXT: [&str; 24] = [
+const NOT_TEXT: [&str; 26] = [
     "max_symbols",
     "max_connections",
+    "max_connections_per_client",
     "max_requests",
     "max_weight",
     "required",
@@ -36,6 +37,7 @@ const NOT_TEXT: [&str; 24] = [
     "rate",
     "trusted_proxies",
     "cors",
+    "hosts",
 ];
 
 /// The key that is a text or a list.
