@@ -26,6 +26,8 @@ pub const SOONEST_AGAIN: Duration = Duration::from_secs(5);
 pub struct Waits {
     /// Whether one of its limits lasts an hour or more: then a short outage must not use up the calls of a day.
     is_scarce: bool,
+    /// Whether one unknown symbol fails a call for several.
+    unknown_kills: bool,
     classes: BTreeMap<Class, ClassSettings>,
     set: SetClasses,
 }
@@ -63,7 +65,13 @@ impl Waits {
     /// The waits of a source among the settings of all.
     pub fn new(source: &SourceSettings, settings: &Settings) -> Self {
         let classes = source.classes.iter().map(|class| (*class, settings.of_class(*class))).collect();
-        Waits { is_scarce: is_scarce(source, settings), classes, set: settings.symbols.classes() }
+        let (is_scarce, set) = (is_scarce(source, settings), settings.symbols.classes());
+        Waits { is_scarce, unknown_kills: source.unknown_kills, classes, set }
+    }
+
+    /// Whether one unknown symbol fails a call for several.
+    pub fn unknown_kills(&self) -> bool {
+        self.unknown_kills
     }
 
     /// Whether one of the source's limits lasts an hour or more.
@@ -109,6 +117,11 @@ impl Waits {
         let was_quoted = quote.is_some_and(|quote| age(now.wall, quote.received_at) <= class.fallback_for);
         let until = |wait| Stands::Until(now.monotonic + wait);
         let is_doubted = error.denies_symbol() && was_quoted && denials < DOUBTED;
+        // a check that a caller forced is none of the checks that make a denial believed
+        let still_doubted = before.and_then(Known::doubted_until).filter(|until| is_doubted && now.monotonic < *until);
+        if let Some(until) = still_doubted {
+            return Fault { error, latency, stands: Stands::Until(until), is_doubted, in_a_row };
+        }
         let (stands, in_a_row) = if error.denies_symbol() {
             let wait = match denials {
                 _ if !is_doubted => class.unknown_for,
