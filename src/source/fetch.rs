@@ -10,6 +10,7 @@ pub mod names;
 mod page;
 mod reply;
 mod trouble;
+mod written;
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -26,6 +27,7 @@ use super::batch::{Batch, Reply};
 use super::error::SourceError;
 use super::extract::RawReply;
 use super::profile::Profile;
+use super::sandbox::Sandbox;
 use super::spelling::HttpRequest;
 use crate::clock::skew::Host;
 use crate::clock::{Clock, Moment};
@@ -35,6 +37,7 @@ use connector::Connector;
 use encoding::DecodeError;
 pub(in crate::source) use trouble::host;
 use trouble::{Trouble, trouble};
+use written::Written;
 
 /// Bodies longer than this are unpacked and filtered off the threads that serve requests.
 const LARGE_BODY: usize = 64 << 10;
@@ -48,12 +51,25 @@ struct Inner {
     profile: Arc<Profile>,
     clock: Clock,
     large_bodies: Arc<Semaphore>,
+    /// Where the filter runs, if not in this process.
+    sandbox: Option<Sandbox>,
 }
 
 impl Fetch {
     /// The leaf for one source. `large_bodies` has a permit per core, and is shared by all.
     pub fn new(connector: Connector, profile: Arc<Profile>, clock: Clock, large_bodies: Arc<Semaphore>) -> Self {
-        Fetch(Arc::new(Inner { connector, profile, clock, large_bodies }))
+        Self::sandboxed(connector, profile, clock, large_bodies, None)
+    }
+
+    /// The same, with a filter that runs in a process of its own.
+    pub(super) fn sandboxed(
+        connector: Connector,
+        profile: Arc<Profile>,
+        clock: Clock,
+        large_bodies: Arc<Semaphore>,
+        sandbox: Option<Sandbox>,
+    ) -> Self {
+        Fetch(Arc::new(Inner { connector, profile, clock, large_bodies, sandbox }))
     }
 
     /// One exchange over the wire, without reading what it means: for looking at a source by hand.
@@ -61,7 +77,7 @@ impl Fetch {
     /// # Errors
     /// What kept the reply from being whole.
     pub async fn exchange(&self, asked: &[Symbol]) -> Result<RawReply, SourceError> {
-        self.0.send(asked).await
+        self.0.send(asked, None).await
     }
 }
 
@@ -77,8 +93,8 @@ impl Service<Batch> for Fetch {
     fn call(&mut self, batch: Batch) -> Self::Future {
         let inner = Arc::clone(&self.0);
         Box::pin(async move {
-            let asked = batch.send();
-            let reply = inner.send(&asked).await?;
+            let asked = batch.connect();
+            let reply = inner.send(&asked, Some(&batch)).await?;
             let received = inner.clock.now();
             let reply = Arc::clone(&inner).read(reply, asked).await?;
             inner.hear_time(&reply, received);
@@ -88,11 +104,14 @@ impl Service<Batch> for Fetch {
 }
 
 impl Inner {
-    /// One exchange over the wire.
-    async fn send(&self, asked: &[Symbol]) -> Result<RawReply, SourceError> {
+    /// One exchange over the wire, and for which batch: it is told when the request is written, and when the reply begins.
+    async fn send(&self, asked: &[Symbol], batch: Option<&Batch>) -> Result<RawReply, SourceError> {
         let sent = Instant::now();
         let call = self.profile.extractor.spelling().request(asked);
-        let response = self.reach(&call).await?;
+        let response = self.reach(&call, batch).await?;
+        if let Some(batch) = batch {
+            batch.hear();
+        }
         let status = response.status().as_u16();
         let date = reply::date(response.headers());
         let retry_after = reply::retry_after(response.headers(), date.unwrap_or_else(|| self.clock.now().wall));
@@ -113,7 +132,7 @@ impl Inner {
 
     /// Sends a call to the first of the vendor's addresses that can be reached. Nothing has reached those before it, so to
     /// the vendor it is one call. Whatever comes after a connection is the call's end, and so is a refused certificate.
-    async fn reach(&self, call: &HttpRequest) -> Result<Response, SourceError> {
+    async fn reach(&self, call: &HttpRequest, batch: Option<&Batch>) -> Result<Response, SourceError> {
         let (urls, mirrors) = (call.urls().collect::<Vec<_>>(), &self.profile.mirrors);
         let order: Vec<usize> = mirrors.order(urls.len()).collect();
         let mut unreachable: Vec<String> = Vec::new();
@@ -122,7 +141,7 @@ impl Inner {
                 mirrors.turn_to(place);
             }
             let sent = self.clock.now();
-            let ended = match self.request(call, urls[place]).send().await {
+            let ended = match self.request(call, urls[place], batch).send().await {
                 Ok(response) => {
                     self.hear_date(&response, sent);
                     Ok(response)
@@ -178,7 +197,7 @@ impl Inner {
         }
     }
 
-    fn request(&self, call: &HttpRequest, url: &str) -> RequestBuilder {
+    fn request(&self, call: &HttpRequest, url: &str, batch: Option<&Batch>) -> RequestBuilder {
         let client = &self.connector.client;
         let mut request = match call.method {
             Method::Get => client.get(url),
@@ -187,10 +206,7 @@ impl Inner {
         for (name, value) in &call.headers {
             request = request.header(name, value.expose_secret());
         }
-        match &call.body {
-            Some(body) => request.body(body.clone()),
-            None => request,
-        }
+        request.body(reqwest::Body::wrap(Written::new(call.body.clone(), batch.cloned())))
     }
 
     /// Reads a body and unpacks it. Neither what comes over the wire nor what it unpacks to may be longer than `max_body`.
@@ -233,6 +249,9 @@ impl Inner {
 
     /// Makes rows of a reply; a large one, or one that takes its time, off the threads that serve requests.
     async fn read(self: Arc<Self>, reply: RawReply, asked: Vec<Symbol>) -> Result<Reply, SourceError> {
+        if let Some(sandbox) = &self.sandbox {
+            return self.read_apart(sandbox, reply, asked).await;
+        }
         if reply.body.len() <= LARGE_BODY
             && let Some(rows) = self.profile.extractor.read_at_once(&reply, &asked)
         {
@@ -240,6 +259,16 @@ impl Inner {
         }
         let profile = Arc::clone(&self.profile);
         let rows = self.aside(move || profile.extractor.read(&reply, &asked)).await??;
+        Ok(Reply { rows: rows.outcomes })
+    }
+
+    /// Makes rows of a reply in the filter's own process. What it gives back is short, so little is left to do here.
+    async fn read_apart(&self, sandbox: &Sandbox, reply: RawReply, asked: Vec<Symbol>) -> Result<Reply, SourceError> {
+        let filtered = sandbox.run(&self.profile.extractor.job(&reply, &asked)).await?;
+        let is_large = reply.body.len().max(filtered.len()) > LARGE_BODY;
+        let profile = Arc::clone(&self.profile);
+        let read = move || profile.extractor.read_rows(&reply, &asked, &filtered.rows()?);
+        let rows = if is_large { self.aside(read).await?? } else { read()? };
         Ok(Reply { rows: rows.outcomes })
     }
 

@@ -41,7 +41,7 @@ fn keep_asking(address: SocketAddr, target: &str) -> TcpStream {
 #[test]
 fn readiness_fails_first_while_everybody_is_still_served_and_asked_to_connect_anew() {
     let vendor = slow_vendor();
-    let (program, address) = Program::serve(&configuration(&vendor, "2s", "10s"), &[]);
+    let (program, address) = Program::serve(&configuration(&vendor, "8s", "10s"), &[]);
     assert_eq!(get(address, "/health/ready").status, 200);
     let in_flight = keep_asking(address, "/prices?symbols=BTC-USD");
     vendor.until_called(2);
@@ -73,6 +73,20 @@ fn what_is_in_flight_when_the_door_closes_is_answered_whole() {
 }
 
 #[test]
+fn a_call_that_goes_on_without_a_caller_does_not_hold_up_the_end() {
+    let vendor = Upstream::silent();
+    let server = "[server]\ntimeout = \"60s\"\nmax_timeout = \"60s\"\ndrain_delay = \"0s\"\n";
+    let source = vendor.source("a", "timeout = \"60s\"\nlimits = [\"25/day\"]");
+    let (program, address) = Program::serve(&Configuration::new(&format!("{server}{source}")), &[]);
+    get(address, "/prices?symbols=BTC-USD&timeout=50ms");
+    vendor.until_called(1);
+    assert_eq!((vendor.open(), get(address, "/sources").json()["sources"][0]["in_flight"].as_u64()), (1, Some(1)));
+    program.signal("TERM");
+    // it would wait a minute for its vendor
+    assert_eq!(program.ended().code, Some(0));
+}
+
+#[test]
 fn clients_that_hold_on_do_not_hold_up_the_end() {
     let vendor = Upstream::silent();
     let (program, address) = Program::serve(&configuration(&vendor, "0s", "500ms"), &[]);
@@ -84,11 +98,10 @@ fn clients_that_hold_on_do_not_hold_up_the_end() {
     let _silent = TcpStream::connect(address).unwrap();
     // what has not been read when the end comes was never a request
     sleep(Duration::from_millis(200));
-    let started = Instant::now();
     program.signal("TERM");
     let ended = program.ended();
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
+    // on their own, none of them would have been left to drop
     assert!(ended.stderr.contains("\"cancelled\":3"), "half sent, waiting, not reading: {}", ended.stderr);
     assert!(ended.stderr.contains("3 connections did not finish in time and were dropped"), "{}", ended.stderr);
 }
