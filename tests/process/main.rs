@@ -23,4 +23,5 @@ mod settled;
 mod starting;
 mod strangers;
 mod support;
+mod surplus;
 mod watching;
