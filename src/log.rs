@@ -13,9 +13,11 @@ use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
-use tracing::{Dispatch, Level, dispatcher};
+use tracing::{Dispatch, Level, Metadata, dispatcher};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::settings::{LogFormat, LogSettings};
@@ -124,8 +126,20 @@ impl Form {
             .with_ansi(self.colours)
             // complaining on stderr would wait for stderr
             .log_internal_errors(false);
-        if self.json { lines.json().flatten_event(true).with_span_list(false).into() } else { lines.into() }
+        if self.json {
+            let lines = lines.json().flatten_event(true).with_span_list(false).finish();
+            lines.with(filter_fn(is_harmless)).into()
+        } else {
+            lines.finish().with(filter_fn(is_harmless)).into()
+        }
     }
+}
+
+/// Whether an event may be logged, whatever the filter says. Libraries below `info` tell of hosts, headers and bodies as they
+/// are, with the keys in them.
+fn is_harmless(event: &Metadata<'_>) -> bool {
+    let target = event.target().split("::").next();
+    target == Some(env!("CARGO_PKG_NAME")) || *event.level() <= Level::INFO
 }
 
 /// Makes the line that says how many were dropped. It looks as the others do, and no level hides it: else a log could lack

@@ -11,6 +11,7 @@ use super::client::Client;
 use super::drain::{Drain, Stage};
 use super::request_id::RequestId;
 use crate::settings::RequestLog;
+use crate::settings::secrets::mask_url;
 
 /// A hostile URL, or method, must not fill the disk.
 const MAX_URL: usize = 512;
@@ -55,7 +56,7 @@ impl Line {
             started: Instant::now(),
             client: request.extensions().get::<Client>().map(|Client(address)| address.to_string()),
             method: request.method().as_str().chars().take(MAX_METHOD).collect(),
-            url: request.uri().to_string().chars().take(MAX_URL).collect(),
+            url: mask_url(&request.uri().to_string()).chars().take(MAX_URL).collect(),
             status: None,
         }
     }

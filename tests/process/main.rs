@@ -22,4 +22,5 @@ mod settled;
 mod starting;
 mod strangers;
 mod support;
+mod terminal;
 mod watching;
