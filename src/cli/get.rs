@@ -159,9 +159,9 @@ fn show(body: &[u8], json: bool, from: &str) -> io::Result<Exit> {
     let simulated = if answer["simulated"] == true { " (simulated: every price is invented)" } else { "" };
     complain(&format!("{from}{simulated}"));
     if json {
-        print_json(&answer)?
+        print_json(&answer)?;
     } else {
-        print(&as_table(&answer))?
+        print(&as_table(&answer))?;
     }
     Ok(match answer["status"].as_str() {
         Some("complete") => Exit::Done,

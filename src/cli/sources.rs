@@ -14,9 +14,9 @@ pub(super) fn run(arguments: &Sources) -> io::Result<Exit> {
         Err(exit) => return Ok(exit),
     };
     if arguments.json {
-        print_json(&as_json(&settings))?
+        print_json(&as_json(&settings))?;
     } else {
-        print(&as_table(&settings))?
+        print(&as_table(&settings))?;
     }
     Ok(Exit::Done)
 }

@@ -10,6 +10,7 @@ use tracing::{Instrument, info, info_span, warn};
 use super::client::Client;
 use super::drain::{Drain, Stage};
 use super::request_id::RequestId;
+use crate::log::REQUESTS;
 use crate::settings::RequestLog;
 use crate::settings::secrets::mask_url;
 
@@ -76,12 +77,12 @@ impl Drop for Line {
         let Line { client, method, url, .. } = self;
         let elapsed_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         match self.status.map(|status| status.as_u16()) {
-            Some(status @ 500..) => warn!(client, method, url, status, elapsed_ms, "answered"),
-            Some(status) => info!(client, method, url, status, elapsed_ms, "answered"),
+            Some(status @ 500..) => warn!(target: REQUESTS, client, method, url, status, elapsed_ms, "answered"),
+            Some(status) => info!(target: REQUESTS, client, method, url, status, elapsed_ms, "answered"),
             None if self.logging.drain.stage() == Stage::Cancelling => {
-                warn!(client, method, url, elapsed_ms, "cancelled: the server is ending");
+                warn!(target: REQUESTS, client, method, url, elapsed_ms, "cancelled: the server is ending");
             }
-            None => info!(client, method, url, elapsed_ms, "the client left before its reply"),
+            None => info!(target: REQUESTS, client, method, url, elapsed_ms, "the client left before its reply"),
         }
     }
 }

@@ -133,6 +133,6 @@ fn entity(bytes: &[u8], radix: u32, before: usize) -> Option<(Code, usize)> {
 
 fn number(digits: &[u8], radix: u32) -> Option<u32> {
     // a sign would be read, too
-    let are_digits = digits.iter().all(|byte| byte.is_ascii_alphanumeric());
+    let are_digits = digits.iter().all(u8::is_ascii_alphanumeric);
     std::str::from_utf8(digits).ok().filter(|_| are_digits).and_then(|digits| u32::from_str_radix(digits, radix).ok())
 }
