@@ -60,7 +60,7 @@ impl Default for Metrics {
             "What became of each source's quotes in answers, by verdict and reason",
             Family::clone(&quotes),
         );
-        registry.register("source_retries", "Calls that were sent a second time", Family::clone(&retries));
+        registry.register("source_retries", "Calls that were sent again", Family::clone(&retries));
         registry.register(
             "source_circuit_open",
             "1 while a source is left alone because its calls keep failing, else 0",
@@ -86,7 +86,7 @@ impl Metrics {
         self.0.calls.get_or_create(&CallLabels { source: source.to_owned(), outcome }).inc();
     }
 
-    /// Counts a call that is sent a second time.
+    /// Counts a call that is sent again.
     pub fn retry(&self, source: &str) {
         self.0.retries.get_or_create(&SourceLabels { source: source.to_owned() }).inc();
     }

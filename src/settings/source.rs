@@ -89,8 +89,10 @@ pub struct SourceSettings {
     pub timeout: Duration,
     /// Calls in the air at once; at least 1.
     pub concurrency: usize,
-    /// How often a call that failed in passing is sent again: 0 or 1.
+    /// How often a call that failed in passing is sent again: 0 to 3.
     pub retries: usize,
+    /// Whether a call may be sent again at all: one more of it changes nothing at the vendor.
+    pub idempotent: bool,
     /// The longest reply that is read, in bytes.
     pub max_body: usize,
     /// A floor under every `refresh_after`.

@@ -51,7 +51,8 @@ impl Guard for Counting {
     async fn pass(self, batch: Batch, next: impl Next) -> Result<Reply, SourceError> {
         let started = Instant::now();
         // one that stood in line has less: it must fail before its callers leave, or its failure would never count
-        let longest = self.longest.min(batch.times().replies_by.saturating_duration_since(started));
+        let longest = self.longest.min(batch.replies_by().saturating_duration_since(started));
+        batch.end_by(started + longest);
         if batch.sent().is_some() {
             self.record.again();
         }
@@ -59,7 +60,7 @@ impl Guard for Counting {
         let call = next.oneshot(batch.clone());
         let result = timeout_at(started + longest, call).await.unwrap_or(Err(SourceError::Timeout(longest)));
         under_way.ends(&result, &self.clock);
-        batch.end();
+        batch.end(result.as_ref().err().cloned());
         result
     }
 }

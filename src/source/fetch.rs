@@ -10,6 +10,7 @@ pub mod names;
 mod page;
 mod reply;
 mod trouble;
+mod written;
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -35,6 +36,7 @@ use connector::Connector;
 use encoding::DecodeError;
 pub(in crate::source) use trouble::host;
 use trouble::{Trouble, trouble};
+use written::Written;
 
 /// Bodies longer than this are unpacked and filtered off the threads that serve requests.
 const LARGE_BODY: usize = 64 << 10;
@@ -61,7 +63,7 @@ impl Fetch {
     /// # Errors
     /// What kept the reply from being whole.
     pub async fn exchange(&self, asked: &[Symbol]) -> Result<RawReply, SourceError> {
-        self.0.send(asked).await
+        self.0.send(asked, None).await
     }
 }
 
@@ -77,8 +79,8 @@ impl Service<Batch> for Fetch {
     fn call(&mut self, batch: Batch) -> Self::Future {
         let inner = Arc::clone(&self.0);
         Box::pin(async move {
-            let asked = batch.send();
-            let reply = inner.send(&asked).await?;
+            let asked = batch.connect();
+            let reply = inner.send(&asked, Some(&batch)).await?;
             let received = inner.clock.now();
             let reply = Arc::clone(&inner).read(reply, asked).await?;
             inner.hear_time(&reply, received);
@@ -88,11 +90,14 @@ impl Service<Batch> for Fetch {
 }
 
 impl Inner {
-    /// One exchange over the wire.
-    async fn send(&self, asked: &[Symbol]) -> Result<RawReply, SourceError> {
+    /// One exchange over the wire, and for which batch: it is told when the request is written, and when the reply begins.
+    async fn send(&self, asked: &[Symbol], batch: Option<&Batch>) -> Result<RawReply, SourceError> {
         let sent = Instant::now();
         let call = self.profile.extractor.spelling().request(asked);
-        let response = self.reach(&call).await?;
+        let response = self.reach(&call, batch).await?;
+        if let Some(batch) = batch {
+            batch.hear();
+        }
         let status = response.status().as_u16();
         let date = reply::date(response.headers());
         let retry_after = reply::retry_after(response.headers(), date.unwrap_or_else(|| self.clock.now().wall));
@@ -113,7 +118,7 @@ impl Inner {
 
     /// Sends a call to the first of the vendor's addresses that can be reached. Nothing has reached those before it, so to
     /// the vendor it is one call. Whatever comes after a connection is the call's end, and so is a refused certificate.
-    async fn reach(&self, call: &HttpRequest) -> Result<Response, SourceError> {
+    async fn reach(&self, call: &HttpRequest, batch: Option<&Batch>) -> Result<Response, SourceError> {
         let (urls, mirrors) = (call.urls().collect::<Vec<_>>(), &self.profile.mirrors);
         let order: Vec<usize> = mirrors.order(urls.len()).collect();
         let mut unreachable: Vec<String> = Vec::new();
@@ -122,7 +127,7 @@ impl Inner {
                 mirrors.turn_to(place);
             }
             let sent = self.clock.now();
-            let ended = match self.request(call, urls[place]).send().await {
+            let ended = match self.request(call, urls[place], batch).send().await {
                 Ok(response) => {
                     self.hear_date(&response, sent);
                     Ok(response)
@@ -178,7 +183,7 @@ impl Inner {
         }
     }
 
-    fn request(&self, call: &HttpRequest, url: &str) -> RequestBuilder {
+    fn request(&self, call: &HttpRequest, url: &str, batch: Option<&Batch>) -> RequestBuilder {
         let client = &self.connector.client;
         let mut request = match call.method {
             Method::Get => client.get(url),
@@ -187,10 +192,7 @@ impl Inner {
         for (name, value) in &call.headers {
             request = request.header(name, value.expose_secret());
         }
-        match &call.body {
-            Some(body) => request.body(body.clone()),
-            None => request,
-        }
+        request.body(reqwest::Body::wrap(Written::new(call.body.clone(), batch.cloned())))
     }
 
     /// Reads a body and unpacks it. Neither what comes over the wire nor what it unpacks to may be longer than `max_body`.

@@ -137,7 +137,10 @@ impl Source {
                 source: name.clone(),
                 serves_for: profile.serves_for(),
             },
-            retries: RetryPolicy::new(settings.retries, attempt, Arc::clone(&breaker)),
+            retries: {
+                let retries = if settings.idempotent { settings.retries } else { 0 };
+                RetryPolicy::new(retries, attempt, Arc::clone(&breaker))
+            },
             calls: Counting { record: Arc::clone(&record), clock: around.clock.clone(), longest: attempt },
             slots: Arc::clone(&slots),
         };
@@ -195,7 +198,8 @@ fn time_to_reply(budget: Duration) -> Duration {
 ///   account and nobody waits for it. It is not sent again, and says nothing of the source's health.
 /// - When the last caller who waits leaves, the share drops the call's future, and with it everything below: the place in the
 ///   queue, the slot, the promise of the rate limit, the connection; a probe of the breaker is up for the next caller. Nobody
-///   is told, nothing lands on the board, the breaker is not charged.
+///   is told, nothing lands on the board, the breaker is not charged. But where a limit is over a minute or more, a call that
+///   has been written goes on as an orphan.
 /// - A panic in a filter is caught where the filter runs and comes back as `internal`; it is one failed call of one source,
 ///   and counts for the breaker like any other.
 fn stack<S>(leaf: S, guards: Guards) -> Stack

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 use tower::ServiceExt;
 
-use super::account::Account;
+use super::account::{Account, Promise, Units};
 use super::batch::{Batch, Reply};
 use super::error::SourceError;
 use super::guard::{Guard, Next};
@@ -16,61 +16,60 @@ use super::guard::{Guard, Next};
 /// How soon a place may be free for one who has waited too long for it.
 const SOON: Duration = Duration::from_millis(100);
 
-/// A promise of units; if the call is dropped before it is spent, the units go back.
-struct Promise<'a> {
-    account: &'a Account,
-    ticket: u64,
-    spent: bool,
-}
-
-impl Drop for Promise<'_> {
-    fn drop(&mut self) {
-        if !self.spent {
-            self.account.give_back(self.ticket);
-        }
-    }
-}
-
 /// Waits for room within the batch's time. During a cooldown it refuses at once.
-async fn admit(account: &Account, batch: &Batch) -> Result<(), SourceError> {
+async fn admit(account: &Arc<Account>, batch: &Batch) -> Result<Units, SourceError> {
     let mut cooling = account.watch_cooldowns();
-    let refused = |now| account.cooldown(now).map(|cooldown| cooldown.refusal(now));
     let now = Instant::now();
-    let sends_by = batch.times().sends_by;
+    let sends_by = batch.sends_by();
     if now > sends_by {
         // a call that waited so long for a place has no time left for a reply
         let limit = "calls at once".to_owned();
         return Err(SourceError::Throttled { limit, retry_after: SOON });
     }
     let (ticket, mut at) = account.promise(batch.take_expectation(), batch.units(), now, sends_by)?;
-    let mut promise = Promise { account, ticket, spent: false };
+    let _promise = Promise { account, ticket };
     loop {
+        // from here on, so that no end is missed
+        let freed = account.freed();
         batch.take_turn(at);
         let now = Instant::now();
-        if let Some(error) = refused(now) {
-            return Err(error);
+        if let Some(cooldown) = account.cooldown(now) {
+            return Err(cooldown.refusal(now));
         }
-        if at <= now {
-            match account.spend(ticket, now) {
-                Ok(()) => {
-                    promise.spent = true;
-                    return Ok(());
-                }
-                Err(later) => at = later,
-            }
+        if at <= now
+            && let Some(units) = account.grant(ticket, now, batch.replies_by())
+        {
+            return Ok(units);
         }
+        let turn = account.turn(ticket, now);
+        if let (true, Some(limit)) = (turn.soonest > batch.sends_by(), turn.limit) {
+            // the calls ahead took longer than was forecast
+            return Err(SourceError::Throttled { limit: limit.to_string(), retry_after: turn.at - now });
+        }
+        at = turn.at;
         tokio::select! {
             Ok(()) = cooling.changed() => {}
+            () = freed => at = account.turn(ticket, Instant::now()).at,
             () = sleep_until(at) => {}
         }
     }
 }
 
+/// Settles the units of a call that is cancelled.
+struct Spending<'a>(&'a Batch);
+
+impl Drop for Spending<'_> {
+    fn drop(&mut self) {
+        self.0.settle(true);
+    }
+}
+
 impl Guard for Arc<Account> {
     async fn pass(self, batch: Batch, next: impl Next) -> Result<Reply, SourceError> {
-        admit(&self, &batch).await?;
-        let sent = Instant::now();
-        let result = next.oneshot(batch).await;
+        batch.spend(admit(&self, &batch).await?);
+        let (_spending, sent) = (Spending(&batch), Instant::now());
+        let result = next.oneshot(batch.clone()).await;
+        batch.settle(false);
         self.heed(&result, sent, Instant::now());
         result
     }

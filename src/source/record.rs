@@ -78,7 +78,7 @@ impl Record {
         }
     }
 
-    /// Counts a call that is sent a second time.
+    /// Counts a call that is sent again.
     pub fn again(&self) {
         self.metrics.retry(&self.source);
     }

@@ -1,7 +1,8 @@
-//! Decides whether a failed call is sent again: once, a moment later, and only where that can help.
+//! Decides whether a failed call is sent again, and when: a moment later, and only where that can help and does no harm.
 //!
-//! What can help is a new connection, or a gateway's second try. A reply that was read is final. A timeout is not tried again,
-//! nor is what took as long as one: the other sources are the second try.
+//! What can help is a new connection, or a gateway's second try. A reply that was read is final. A timeout is not tried again:
+//! the other sources are the second try. All tries of a call have the time of one attempt together, and each spends its own
+//! unit of the limits. What changes something at the vendor is never sent again.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -13,19 +14,20 @@ use super::batch::{Batch, Reply};
 use super::breaker::Breaker;
 use super::error::SourceError;
 
-/// How long to wait before the second try, in milliseconds, at random: callers that failed together do not come back together.
-const PAUSE: std::ops::Range<u64> = 50..251;
+/// The longest wait before the second try; it doubles with each further one. Each wait is drawn at random from all up to that
+/// (full jitter), so that callers that failed together do not come back together.
+const PAUSE: Duration = Duration::from_millis(250);
 
-/// The time that pays for a second try. Time itself earns it, so that a source that is seldom asked may have one too.
+/// The time that pays for a try. Time itself earns it, so that a source that is seldom asked may have one too.
 const COST: Duration = Duration::from_secs(1);
 
-/// What an answered call earns: ten of them pay for a second try.
+/// What an answered call earns: ten of them pay for a try.
 const EARNED: Duration = Duration::from_millis(100);
 
-/// The most that is saved up: ten second tries.
+/// The most that is saved up: ten tries.
 const MOST_SAVED: Duration = Duration::from_secs(10);
 
-/// What a source may still spend on second tries.
+/// What a source may still spend on sending calls again.
 ///
 /// tower's own budget counts in windows and takes a gap a little longer than one for two of them, so that it would let
 /// through up to twice as many as we promise.
@@ -60,7 +62,7 @@ impl Budget {
         drop(self.saved(EARNED));
     }
 
-    /// Pays for a second try; whether there was enough for it.
+    /// Pays for a try; whether there was enough for it.
     fn withdraw(&self) -> bool {
         let mut saved = self.saved(Duration::ZERO);
         let left = saved.amount.checked_sub(COST);
@@ -74,8 +76,8 @@ impl Budget {
 struct Shared {
     budget: Budget,
     breaker: Arc<Breaker>,
-    /// What failed after more than this was no passing trouble.
-    quick: Duration,
+    /// What all tries of a call may take together.
+    attempt: Duration,
 }
 
 /// When one call is sent again. Each call gets a clone.
@@ -83,23 +85,29 @@ struct Shared {
 pub struct RetryPolicy {
     shared: Arc<Shared>,
     left: usize,
-    /// Why it is sent again, and when it was sent first.
-    first: Option<(SourceError, Option<Instant>)>,
+    /// The longest wait before the next try.
+    pause: Duration,
+    /// Why it was sent again last, and when it had been sent before.
+    last: Option<(SourceError, Option<Instant>)>,
 }
 
 impl RetryPolicy {
     /// At most `retries` per call of a source, whose attempts take `attempt` at most.
     pub fn new(retries: usize, attempt: Duration, breaker: Arc<Breaker>) -> Self {
-        let shared = Shared { budget: Budget::new(Instant::now()), breaker, quick: attempt / 2 };
-        RetryPolicy { shared: Arc::new(shared), left: retries, first: None }
+        let shared = Shared { budget: Budget::new(Instant::now()), breaker, attempt };
+        RetryPolicy { shared: Arc::new(shared), left: retries, pause: PAUSE.min(attempt / 4), last: None }
     }
 
     /// Whether there is a point in another try, before the budget is asked.
+    ///
+    /// One half of the attempt is for failing, a quarter for waiting; so the last try has a quarter of it at least.
     fn may_help(&self, error: &SourceError, batch: &Batch, pause: Duration) -> bool {
         let now = Instant::now();
-        let was_quick = || batch.sent_for(now).is_some_and(|took| took <= self.shared.quick);
+        let was_quick = || batch.tried_for(now).is_some_and(|took| took <= self.shared.attempt / 2);
         let in_time = now + pause < batch.times().sends_by;
-        self.left > 0 && error.may_pass() && in_time && was_quick() && self.shared.breaker.is_closed()
+        // another try is another unit, and nobody waits for an orphan's
+        let is_wanted = !batch.is_orphan();
+        self.left > 0 && is_wanted && error.may_pass() && in_time && was_quick() && self.shared.breaker.is_closed()
     }
 }
 
@@ -114,21 +122,27 @@ impl Policy<Batch, Reply, SourceError> for RetryPolicy {
             }
             Err(error) => error,
         };
-        let pause = Duration::from_millis(fastrand::u64(PAUSE));
+        let pause = Duration::from_micros(fastrand::u64(..=micros(self.pause)));
         if self.may_help(error, batch, pause) && self.shared.budget.withdraw() {
             self.left -= 1;
-            self.first = Some((error.clone(), batch.sent()));
+            self.pause = (self.pause * 2).min(self.shared.attempt / 4);
+            self.last = Some((error.clone(), batch.sent()));
+            batch.try_again_within(self.shared.attempt);
             return Some(sleep(pause));
         }
-        // that there was no second call is not why there is no quote
-        if let Some((first, _)) = self.first.take().filter(|(_, sent)| *sent == batch.sent()) {
-            *error = first;
+        // that there was no other call is not why there is no quote
+        if let Some((last, _)) = self.last.take().filter(|(_, sent)| *sent == batch.sent()) {
+            *error = last;
         }
         None
     }
 
-    // also when none is left: the end of the second call passes here too
+    // also when none is left: the end of the last call passes here too
     fn clone_request(&mut self, batch: &Batch) -> Option<Batch> {
         Some(batch.clone())
     }
+}
+
+fn micros(span: Duration) -> u64 {
+    u64::try_from(span.as_micros()).unwrap_or(u64::MAX)
 }

@@ -2,15 +2,17 @@
 //!
 //! Whoever asks for a symbol that is already in the air waits for that call. Symbols of several requests travel in one
 //! batch for as long as it waits for its turn. A call goes on while anybody waits for it, and is cancelled with the last who
-//! leaves; it waits for its turn as long as the most patient of them. Where one unknown symbol fails a whole call, it is hunted
+//! leaves, unless it has spent what is scarce; it waits for its turn as long as the most patient of them. Where one unknown symbol fails a whole call, it is hunted
 //! apart from what is known.
 
 mod arrival;
 mod attempt;
 mod boarding;
+mod callers;
 mod checks;
 mod departure;
 mod hunt;
+mod orphans;
 mod rest;
 mod seating;
 mod suspects;
@@ -18,12 +20,11 @@ mod turns;
 mod wait;
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
-use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 use tower::util::BoxCloneSyncService;
 
@@ -40,7 +41,9 @@ use crate::quote::{Origin, Outcome};
 use crate::state::SuspectState;
 use crate::symbol::Symbol;
 use arrival::{Arrival, fly};
+use callers::Callers;
 use hunt::Hunt;
+use orphans::Orphans;
 use seating::Group;
 pub use wait::Wait;
 
@@ -105,21 +108,23 @@ struct Flights {
     air: HashMap<Symbol, Flight>,
     next_number: u64,
     /// The newest batches that still have room: that of what the source has quoted, and that of what it has not.
-    open: HashMap<bool, (u64, Batch, Weak<DropGuard>)>,
+    open: HashMap<bool, (u64, Batch, Callers)>,
     /// Whether one unknown symbol fails a whole call: stated, or found out.
     unknown_kills: bool,
     /// Symbols that were refused for want of room, and until when they are wanted all the same.
     wanted: HashMap<Symbol, Instant>,
     /// What is hunted, because it failed a whole call or may do so.
     hunt: Hunt,
+    /// The calls that nobody waits for.
+    orphans: Orphans,
 }
 
 struct Flight {
     outcome: watch::Receiver<Option<Outcome>>,
     number: u64,
     batch: Batch,
-    /// The batch's life: as long as it can be upgraded, somebody waits and the call goes on.
-    life: Weak<DropGuard>,
+    /// Who waits for the call.
+    callers: Callers,
 }
 
 /// What a request asks of a source.
@@ -211,24 +216,38 @@ impl Flights {
     }
 
     /// Joins the flight of a symbol, if its call goes on. It then waits for its turn as long as its most patient waiter.
-    fn join(&self, symbol: &Symbol, times: Times) -> Option<Wait> {
+    fn join(&self, symbol: &Symbol, times: Times, hurry: Option<Instant>) -> Option<Wait> {
         let flight = self.air.get(symbol)?;
-        let life = flight.life.upgrade()?;
         flight.batch.allow(times);
-        Some(Wait::Air { symbol: symbol.clone(), outcome: flight.outcome.clone(), life })
+        let claim = flight.callers.claim(hurry);
+        Some(Wait::Air { symbol: symbol.clone(), outcome: flight.outcome.clone(), claim })
     }
 
-    /// Whether a symbol is in the air, and its call goes on.
+    /// Whether a symbol is in the air.
     fn is_in_air(&self, symbol: &Symbol) -> bool {
-        self.air.get(symbol).is_some_and(|flight| flight.life.strong_count() > 0)
+        self.air.contains_key(symbol)
     }
 
-    fn enter(&mut self, number: u64, batch: &Batch, life: &Arc<DropGuard>, symbol: &Symbol) -> Option<Wait> {
+    fn enter(
+        &mut self,
+        number: u64,
+        batch: &Batch,
+        callers: &Callers,
+        symbol: &Symbol,
+        hurry: Option<Instant>,
+    ) -> Option<Wait> {
         let outcome = batch.board(symbol)?;
-        let flight = Flight { outcome: outcome.clone(), number, batch: batch.clone(), life: Arc::downgrade(life) };
+        let flight = Flight { outcome: outcome.clone(), number, batch: batch.clone(), callers: callers.clone() };
         self.air.insert(symbol.clone(), flight);
         self.wanted.remove(symbol);
-        Some(Wait::Air { symbol: symbol.clone(), outcome, life: Arc::clone(life) })
+        Some(Wait::Air { symbol: symbol.clone(), outcome, claim: callers.claim(hurry) })
+    }
+
+    /// Takes a batch's flights out, never those of a successor.
+    fn take_out(&mut self, number: u64) {
+        self.air.retain(|_, flight| flight.number != number);
+        self.open.retain(|_, (other, ..)| *other != number);
+        self.orphans.release(number);
     }
 }
 
@@ -322,22 +341,30 @@ impl Inner {
     /// Sends a batch on its way: its flights are entered and its task is spawned, all under the lock.
     ///
     /// One that nobody waits for now, because those who wanted it were refused before, is not cancelled for that.
-    fn depart(self: &Arc<Self>, flights: &mut Flights, group: &Group, batch: Batch, awaited: bool) -> Vec<Wait> {
+    fn depart(
+        self: &Arc<Self>,
+        flights: &mut Flights,
+        group: &Group,
+        batch: Batch,
+        awaited: bool,
+        hurry: Option<Instant>,
+    ) -> Vec<Wait> {
         let batching = self.parts.batching;
         let number = flights.next_number;
         flights.next_number += 1;
-        let cancelled = CancellationToken::new();
-        let life = Arc::new(cancelled.clone().drop_guard());
-        let waits = group.symbols.iter().filter_map(|symbol| flights.enter(number, &batch, &life, symbol)).collect();
+        let callers = Callers::default();
+        let hurry = hurry.filter(|_| awaited);
+        let enter = |symbol| flights.enter(number, &batch, &callers, symbol, hurry);
+        let waits = group.symbols.iter().filter_map(enter).collect();
         if group.is_lonely || batching.cost_per_symbol {
             batch.seal();
         } else if group.len() < batching.seats {
-            flights.open.insert(group.is_known, (number, batch.clone(), Arc::downgrade(&life)));
+            flights.open.insert(group.is_known, (number, batch.clone(), callers.clone()));
         }
         batch.announce(self.parts.account.expect(batch.units()));
-        let kept = (!awaited).then(|| Arc::clone(&life));
+        let kept = (!awaited).then(|| callers.claim(None));
         let arrival = Arrival::of(Arc::clone(self), batch, number, !group.is_known).keeping(kept);
-        self.parts.tasks.spawn(fly(arrival, cancelled));
+        self.parts.tasks.spawn(fly(arrival, callers));
         waits
     }
 }

@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "clippy knows test functions, but not what they call")]
 
 mod certificates;
+mod limits;
 mod mirrors;
 mod names;
 #[path = "../support/settled.rs"]

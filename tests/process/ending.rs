@@ -73,6 +73,20 @@ fn what_is_in_flight_when_the_door_closes_is_answered_whole() {
 }
 
 #[test]
+fn a_call_that_goes_on_without_a_caller_does_not_hold_up_the_end() {
+    let vendor = Upstream::silent();
+    let server = "[server]\ntimeout = \"60s\"\nmax_timeout = \"60s\"\ndrain_delay = \"0s\"\n";
+    let source = vendor.source("a", "timeout = \"60s\"\nlimits = [\"25/day\"]");
+    let (program, address) = Program::serve(&Configuration::new(&format!("{server}{source}")), &[]);
+    get(address, "/prices?symbols=BTC-USD&timeout=50ms");
+    vendor.until_called(1);
+    assert_eq!((vendor.open(), get(address, "/sources").json()["sources"][0]["in_flight"].as_u64()), (1, Some(1)));
+    program.signal("TERM");
+    // it would wait a minute for its vendor
+    assert_eq!(program.ended().code, Some(0));
+}
+
+#[test]
 fn clients_that_hold_on_do_not_hold_up_the_end() {
     let vendor = Upstream::silent();
     let (program, address) = Program::serve(&configuration(&vendor, "0s", "500ms"), &[]);

@@ -172,8 +172,8 @@ async fn where_anything_else_is_wanted_at_most_every_second_unit_hunts() {
         let asked = Instant::now();
         let outcomes = bench.outcomes(bench.ask_for(&["K-USD"], FORCED, TIMEOUT)).await;
         assert_eq!(reason(&outcomes[0]), "ok");
-        // its own turn, and at most one that a hunting call has taken before
-        assert!(asked.elapsed() <= Duration::from_secs(2), "{:?} in second {second}", asked.elapsed());
+        // its own turn, and at most one that a hunting call has taken before; each call counts for a second from its end
+        assert!(asked.elapsed() <= Duration::from_millis(2_100), "{:?} in second {second}", asked.elapsed());
     }
     drop(hunted);
     let calls = bench.log.calls();

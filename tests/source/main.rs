@@ -16,6 +16,7 @@ mod hunting;
 mod keeping;
 mod law;
 mod left_alone;
+mod orphans;
 mod patience;
 mod rate_limit;
 mod restart;

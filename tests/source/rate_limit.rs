@@ -176,3 +176,108 @@ async fn the_worse_of_two_walls_that_are_met_together_is_the_one_that_counts() {
     assert_eq!(cooldown.error.reason(), "quota_exhausted");
     assert!(cooldown.until > Instant::now() + Duration::from_secs(3599));
 }
+
+/// A vendor behind a network: each call takes as long to arrive, and its reply as long to come back, as chance has it. Some
+/// connections are refused, some callers leave, some replies never begin.
+#[tokio::test(start_paused = true)]
+async fn however_long_calls_are_on_their_way_no_window_at_the_vendors_end_holds_more_than_the_limit() {
+    for seed in 0..40 {
+        let mut chance = fastrand::Rng::with_seed(seed);
+        let limits = [&["5/s"][..], &["1/s", "30/min"], &["3/s", "20/min"], &["7/min"]][chance.usize(..4)];
+        let (account, log) = (account(limits), Log::default());
+        let vendor = {
+            let (log, chance) = (log.clone(), std::sync::Arc::new(std::sync::Mutex::new(chance.fork())));
+            GuardLayer(Arc::clone(&account)).layer(tower::service_fn(move |batch: Batch| {
+                let (log, mut chance) = (log.clone(), chance.lock().unwrap());
+                let mut within = |most| Duration::from_millis(chance.u64(0..most));
+                let (handshake, way, work, fate) = (within(900), within(50), within(300), within(10));
+                async move {
+                    let asked = batch.connect();
+                    sleep(handshake).await;
+                    if fate.as_millis() == 0 {
+                        return Err(SourceError::Connection("refused".to_owned()));
+                    }
+                    batch.write();
+                    sleep(way).await;
+                    drop(log.enter(&asked));
+                    sleep(work).await;
+                    if fate.as_millis() == 1 {
+                        return Err(SourceError::Connection("broken".to_owned()));
+                    }
+                    batch.hear();
+                    sleep(work).await;
+                    Ok(Reply { rows: Vec::new() })
+                }
+            }))
+        };
+        let mut calls = tokio::task::JoinSet::new();
+        for _ in 0..150 {
+            let call = vendor.clone().oneshot(batch(Duration::from_secs(30)));
+            // some leave, at any moment
+            let patience = Duration::from_millis(if chance.u8(..3) == 0 { chance.u64(1..2_000) } else { 60_000 });
+            calls.spawn(tokio::time::timeout(patience, call));
+            sleep(Duration::from_millis(chance.u64(0..400))).await;
+        }
+        while calls.join_next().await.is_some() {}
+        for limit in limits.iter().map(|text| limit(text)) {
+            let most = most_in_a_window(&log, limit.period);
+            assert!(most <= limit.calls as usize, "seed {seed}: {most} in {limit}");
+        }
+        assert!(log.calls().len() > 5, "seed {seed}: the limits are made use of: {}", log.calls().len());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_unit_counts_from_its_grant_until_a_period_after_the_reply_begins() {
+    let account = account(&["1/s"]);
+    let vendor = GuardLayer(Arc::clone(&account)).layer(tower::service_fn(|batch: Batch| async move {
+        batch.connect();
+        sleep(Duration::from_millis(400)).await;
+        batch.write();
+        sleep(Duration::from_millis(300)).await;
+        batch.hear();
+        // the body takes its time, and the limit does not care
+        sleep(Duration::from_secs(5)).await;
+        Ok(Reply { rows: Vec::new() })
+    }));
+    let start = Instant::now();
+    let calls: Vec<_> = (0..3).map(|_| tokio::spawn(vendor.clone().oneshot(batch(Duration::from_secs(60))))).collect();
+    for (number, call) in calls.into_iter().enumerate() {
+        call.await.unwrap().unwrap();
+        let turn = Duration::from_millis(1_700) * u32::try_from(number).unwrap();
+        assert_eq!(start.elapsed(), turn + Duration::from_millis(5_700));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_connection_returns_its_unit_to_whoever_stands_in_line() {
+    let account = account(&["1/min"]);
+    let vendor = GuardLayer(Arc::clone(&account)).layer(tower::service_fn(|batch: Batch| async move {
+        batch.connect();
+        sleep(Duration::from_millis(400)).await;
+        Err::<Reply, _>(SourceError::Connection("refused".to_owned()))
+    }));
+    let start = Instant::now();
+    let first = tokio::spawn(vendor.clone().oneshot(batch(Duration::from_secs(90))));
+    let second = tokio::spawn(vendor.clone().oneshot(batch(Duration::from_secs(90))));
+    first.await.unwrap().unwrap_err();
+    second.await.unwrap().unwrap_err();
+    assert_eq!(start.elapsed(), Duration::from_millis(800), "the second is sent as soon as the first was refused");
+    assert_eq!(account.left(Instant::now())[0].left, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_cancelled_once_it_is_written_counts_as_if_it_had_taken_all_its_time() {
+    let account = account(&["1/s"]);
+    let vendor = GuardLayer(Arc::clone(&account)).layer(tower::service_fn(|batch: Batch| {
+        batch.send();
+        std::future::pending::<Result<Reply, SourceError>>()
+    }));
+    let start = Instant::now();
+    let times =
+        Times { sends_by: start, replies_by: start + Duration::from_secs(2), ends_by: start + Duration::from_secs(3) };
+    let call = vendor.oneshot(Batch::new(1, false, times));
+    assert!(tokio::time::timeout(Duration::from_millis(100), call).await.is_err());
+    // what was written may arrive at any moment until its reply would have been too late
+    assert_eq!(account.room_at(Instant::now()), start + Duration::from_secs(3));
+}

@@ -1,4 +1,4 @@
-//! Second tries: where a call that failed is sent again, and where that could not help.
+//! Tries: where a call that failed is sent again and when, and where that could not help or may do harm.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::failing::{Mood, broken, burst, gateway, outcome, slow_down};
 use crate::scripted::{ask, quotes, service, service_with};
-use crate::support::all_quoted;
+use crate::support::{Log, all_quoted};
 
 fn retries(service: &Quotefold) -> usize {
     let page = service.metrics.render().unwrap();
@@ -31,7 +31,8 @@ async fn a_call_whose_connection_broke_is_sent_again_once_a_moment_later() {
     let calls = log.calls();
     assert_eq!(calls.len(), 2);
     let pause = calls[1].sent - calls[0].sent;
-    assert!((Duration::from_millis(50)..=Duration::from_millis(251)).contains(&pause), "{pause:?}");
+    // 20 ms for the first call at most, tokio's timer rounds up to the next millisecond
+    assert!(pause <= Duration::from_millis(20 + 250 + 1), "{pause:?}");
     let page = service.metrics.render().unwrap();
     for counted in ["outcome=\"connection\"} 1", "outcome=\"ok\"} 1"] {
         assert!(page.contains(counted), "both calls went over the wire, and both are counted: {page}");
@@ -62,12 +63,13 @@ async fn only_what_may_have_passed_is_sent_again() {
 
 #[tokio::test(start_paused = true)]
 async fn what_took_more_than_half_of_its_time_to_fail_is_not_given_as_much_again() {
-    for (milliseconds, calls) in [(500, 2), (501, 1)] {
+    // the second try has what is left of the attempt
+    for (milliseconds, calls, reason) in [(500, 2, "timeout"), (501, 1, "connection")] {
         let (service, log) = service(move |_, _| async move {
             sleep(Duration::from_millis(milliseconds)).await;
             Err(broken())
         });
-        assert_eq!(outcome(&service, "A-USD").await, "connection");
+        assert_eq!(outcome(&service, "A-USD").await, reason);
         assert_eq!(log.calls().len(), calls, "{milliseconds} ms");
     }
 }
@@ -140,4 +142,77 @@ async fn second_tries_are_a_tenth_of_the_answered_calls_and_one_a_second_at_most
     let (calls, retries) = (log.calls().len(), retries(&service));
     let allowed = (calls as f64 / 10.0 + start.elapsed().as_secs_f64() + 10.0) as usize;
     assert!(retries > calls / 10 && retries <= allowed, "{retries} second tries of {calls} calls, {allowed} allowed");
+}
+
+/// The time between the end of each call and the next one, of calls that all take so long.
+fn pauses(log: &Log, took: Duration) -> Vec<Duration> {
+    log.calls().windows(2).map(|pair| pair[1].sent - pair[0].sent - took).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_longest_wait_doubles_with_each_try_and_each_wait_is_drawn_from_all_up_to_it() {
+    let took = Duration::from_millis(20);
+    let mut longest = [Duration::ZERO; 3];
+    for _ in 0..200 {
+        let (service, log) = Mood::of(broken()).service("retries = 3\ntimeout = \"2s\"");
+        assert_eq!(outcome(&service, "A-USD").await, "connection");
+        for (place, pause) in pauses(&log, took).into_iter().enumerate() {
+            longest[place] = longest[place].max(pause);
+        }
+    }
+    // a quarter of the attempt is the longest there is; the last millisecond is the timer's
+    for (longest, most) in longest.into_iter().zip([250, 500, 500]) {
+        let most = Duration::from_millis(most);
+        assert!(longest > most / 2 && longest <= most + Duration::from_millis(1), "{longest:?} of {most:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_tries_of_a_call_together_have_the_time_of_one_attempt() {
+    let mut counted = BTreeSet::new();
+    for seed in 0..100 {
+        let chance = Arc::new(Mutex::new(fastrand::Rng::with_seed(seed)));
+        let retries = chance.lock().unwrap().usize(..4);
+        let more = format!("retries = {retries}\ntimeout = \"1s\"");
+        let (service, log) = service_with(&more, move |_, _| {
+            let took = Duration::from_millis(chance.lock().unwrap().u64(0..400));
+            async move {
+                sleep(took).await;
+                Err(broken())
+            }
+        });
+        let start = Instant::now();
+        assert!(["connection", "timeout"].contains(&outcome(&service, "A-USD").await), "seed {seed}");
+        assert!(start.elapsed() <= Duration::from_millis(1_001), "seed {seed}: {:?}", start.elapsed());
+        let calls = log.calls().len();
+        assert!(calls <= retries + 1, "seed {seed}: {calls} calls");
+        counted.insert(calls);
+    }
+    assert_eq!(counted.into_iter().collect::<Vec<_>>(), [1, 2, 3, 4]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_try_spends_a_unit_and_none_is_sent_that_the_limit_has_no_room_for() {
+    for (limit, calls) in [("9/min", 4), ("4/min", 4), ("2/min", 2), ("1/min", 1)] {
+        let (service, log) = Mood::of(broken()).service(&format!("retries = 3\nlimits = [\"{limit}\"]"));
+        assert_eq!(outcome(&service, "A-USD").await, "connection", "{limit}");
+        assert_eq!(log.calls().len(), calls, "{limit}");
+        let left = service.sources[0].account.left(Instant::now())[0];
+        assert_eq!(left.left, left.limit.calls as usize - calls, "{limit}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_safe_to_repeat_is_never_sent_again() {
+    let post = "method = \"POST\"\nbody = \"{}\"\nretries = 3";
+    for (more, calls) in [
+        (post.to_owned(), 1),
+        (format!("{post}\nidempotent = true"), 4),
+        ("retries = 3".to_owned(), 4),
+        ("retries = 3\nidempotent = false".to_owned(), 1),
+    ] {
+        let (service, log) = Mood::of(broken()).service(&more);
+        assert_eq!(outcome(&service, "A-USD").await, "connection");
+        assert_eq!(log.calls().len(), calls, "{more}");
+    }
 }

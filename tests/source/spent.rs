@@ -105,6 +105,30 @@ async fn whatever_is_spent_and_whenever_it_restarts_no_window_holds_more_than_th
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_call_under_way_when_the_process_is_killed_counts_until_it_must_have_ended() {
+    let (clock, limits, start) = (morning(), ["1/min"], Instant::now());
+    let before = account(&limits);
+    let vendor = GuardLayer(Arc::clone(&before)).layer(tower::service_fn(|batch: Batch| {
+        batch.send();
+        std::future::pending::<Result<Reply, SourceError>>()
+    }));
+    let replies_by = start + Duration::from_secs(8);
+    let times = Times { sends_by: replies_by, replies_by, ends_by: replies_by };
+    let call = tokio::spawn(vendor.oneshot(Batch::new(1, false, times)));
+    tokio::task::yield_now().await;
+    let (state, saved_at) = (through_json(&before.remember(clock.now())), clock.now().wall);
+    call.abort();
+    for (down, until) in [(1, 61), (8, 68), (30, 68)] {
+        tokio::time::sleep_until(start + Duration::from_secs(down)).await;
+        let after = account(&limits);
+        after.restore(&state, saved_at, clock.now());
+        // the file tells full seconds
+        let room_at = (after.room_at(Instant::now()) - start).as_millis();
+        assert!((until * 1000..=until * 1000 + 1000).contains(&room_at), "{room_at} ms, {down} s after the kill");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn restarting_again_and_again_moves_nothing_on() {
     let (clock, limits) = (morning(), ["10/month"]);
     let mut account = account(&limits);

@@ -11,6 +11,9 @@ use crate::source::error::SourceError;
 use crate::source::spelling::Spelling;
 use crate::symbol::Currency;
 
+/// So often a call may be sent again: what has failed four times within one attempt is not about to heal.
+const MOST_RETRIES: usize = 3;
+
 pub(super) fn check(settings: &Settings, stated: &BTreeMap<String, SourceTable>, report: &mut Report<'_>) {
     for (name, table) in stated {
         let is_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_');
@@ -129,9 +132,9 @@ fn numbers(source: &SourceSettings, report: &mut OfSource<'_, '_>) {
         report.unless((1..=10_000).contains(&number), key, format!("{number} is out of range; write 1 to 10000"));
     }
     report.unless(
-        source.retries <= 1,
+        source.retries <= MOST_RETRIES,
         "retries",
-        format!("{} is out of range; write 1, or 0 for none: a call is never sent more than twice", source.retries),
+        format!("{} is out of range; write 1 to {MOST_RETRIES}, or 0 for none", source.retries),
     );
     report.unless(!source.timeout.is_zero(), "timeout", "0s leaves no time for an answer; write one such as \"800ms\"");
     let is_money = |code: &&String| Currency::of_code(code).is_money() || *code == ANY;

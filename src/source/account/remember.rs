@@ -26,11 +26,17 @@ impl Account {
         self.lock().revision
     }
 
-    /// What must outlive a restart. Every unit is rounded to the later side, by more the older it is.
+    /// What must outlive a restart. Every unit is rounded to the later side, by more the older it is; that of a call under way
+    /// stands at the latest moment at which the call can end, since a killed process cannot tell when it did.
     pub fn remember(&self, now: Moment) -> AccountState {
         let state = self.lock();
         let mut spent: Vec<(i64, usize)> = Vec::new();
-        for at in state.spent.iter().filter(|at| **at + self.longest() > now.monotonic) {
+        let mut ends: Vec<Instant> = state.ended.iter().copied().collect();
+        for running in &state.running {
+            ends.extend(std::iter::repeat_n(running.over_by.max(now.monotonic), running.units));
+        }
+        ends.sort_unstable();
+        for at in ends.iter().filter(|at| **at + self.longest() > now.monotonic) {
             let second = coarse(now.wall_at(*at), now.monotonic.saturating_duration_since(*at));
             match spent.last_mut() {
                 Some((known, units)) if *known == second => *units += 1,
@@ -59,9 +65,9 @@ impl Account {
                 spent.extend(std::iter::repeat_n(at, (*units).min(most - spent.len())));
             }
         }
-        spent.extend(state.spent.iter());
+        spent.extend(state.ended.iter());
         spent.sort_unstable();
-        state.spent = VecDeque::from(spent);
+        state.ended = VecDeque::from(spent);
         if self.has_another_key_than(past) {
             // the vendor has refused that one, not this one
             return;

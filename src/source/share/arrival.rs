@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
+use super::callers::{Callers, Claim};
+use super::orphans::Fate;
 use super::{Inner, Parts};
 use crate::board::Landing;
 use crate::clock::Moment;
@@ -18,22 +20,10 @@ use crate::source::error::SourceError;
 use crate::symbol::Symbol;
 
 /// One call, from its start to its landing.
-pub(super) async fn fly(mut arrival: Arrival, cancelled: CancellationToken) {
-    let batch = arrival.batch.clone();
-    let started = Instant::now();
-    let call = arrival.share.parts.stack.clone().oneshot(batch.clone());
-    let result = tokio::select! {
-        biased;
-        // the last who waited has left: nothing lands
-        () = cancelled.cancelled() => return,
-        result = call => result,
-        // of a call that waited for its turn, only the time since it was sent was the vendor's
-        () = given_up(&batch) => {
-            let now = Instant::now();
-            Err(SourceError::Timeout(batch.sent_for(now).unwrap_or(now - started)))
-        }
-    };
-    arrival.land(result);
+pub(super) async fn fly(mut arrival: Arrival, callers: Callers) {
+    if let Some(result) = arrival.call(&callers).await {
+        arrival.land(result);
+    }
 }
 
 /// Ends when the time of a batch is over. A caller who joins it meanwhile may extend it.
@@ -47,6 +37,14 @@ async fn given_up(batch: &Batch) {
     }
 }
 
+/// Ends when an orphan must give way.
+async fn given_way(orphan: Option<&CancellationToken>) {
+    match orphan {
+        Some(gives_way) => gives_way.cancelled().await,
+        None => std::future::pending().await,
+    }
+}
+
 /// The end of a call. Whatever ends it, return, cancellation or panic, its flights are taken out.
 pub(super) struct Arrival {
     share: Arc<Inner>,
@@ -56,7 +54,7 @@ pub(super) struct Arrival {
     /// Whether it asks for what the source has not quoted yet, or not lately.
     is_news: bool,
     /// Keeps a call alive after its last caller has left.
-    _kept: Option<Arc<DropGuard>>,
+    _kept: Option<Claim>,
 }
 
 impl Arrival {
@@ -66,9 +64,41 @@ impl Arrival {
     }
 
     /// The same for a call that goes on even after its last caller has left.
-    pub(super) fn keeping(mut self, kept: Option<Arc<DropGuard>>) -> Self {
+    pub(super) fn keeping(mut self, kept: Option<Claim>) -> Self {
         self._kept = kept;
         self
+    }
+
+    /// Makes the call, and says how it ended; `None` if the last who waited has left, and nothing lands.
+    async fn call(&self, callers: &Callers) -> Option<Result<Reply, SourceError>> {
+        let Arrival { share, batch, number, .. } = self;
+        let started = Instant::now();
+        let mut call = std::pin::pin!(share.parts.stack.clone().oneshot(batch.clone()));
+        let mut orphan: Option<CancellationToken> = None;
+        let no_reply = || {
+            let now = Instant::now();
+            // of a call that waited for its turn, only the time since it was sent was the vendor's
+            Some(Err(SourceError::Timeout(batch.sent_for(now).unwrap_or(now - started))))
+        };
+        loop {
+            tokio::select! {
+                biased;
+                () = callers.leave(), if orphan.is_none() => match share.fate_of(*number, batch, callers) {
+                    Fate::Awaited => {}
+                    Fate::Orphan(gives_way) => orphan = Some(gives_way),
+                    Fate::Failed(error) => return Some(Err(error)),
+                    Fate::Cancelled => return None,
+                },
+                () = callers.come(), if orphan.is_some() => {
+                    share.lock().orphans.release(*number);
+                    orphan = None;
+                }
+                () = given_way(orphan.as_ref()) => return no_reply(),
+                result = &mut call => return Some(result),
+                () = given_up(batch) => return no_reply(),
+                () = callers.hurry() => share.make_room_for(*number, batch),
+            }
+        }
     }
 
     /// The board first, then the flights are taken out, then the waiting are told: whoever looks after that finds the board.
@@ -172,11 +202,8 @@ impl Arrival {
         }
     }
 
-    /// Removes this batch's flights, never those of a successor.
     fn take_out(&self) {
-        let mut flights = self.share.lock();
-        flights.air.retain(|_, flight| flight.number != self.number);
-        flights.open.retain(|_, (number, ..)| *number != self.number);
+        self.share.lock().take_out(self.number);
     }
 }
 

@@ -21,11 +21,12 @@ impl Inner {
         let mut left = Vec::new();
         // a batch that waits for its turn has seats for those who wait with it
         let boards = patience == Patience::Waits;
-        let times = self.schedule(now, ask.until);
+        let (times, hurry) = (self.schedule(now, ask.until), self.hurry_for(ask, now));
         for (symbol, need) in &ask.due {
             let known = self.parts.board.known(&self.parts.origin.source, symbol, now);
             let fresh = known.filter(|known| known.is_settled(*need, now) || known.answered_since(ask.arrived));
-            let wait = fresh.map(|known| Wait::Here(Box::new(known.outcome))).or_else(|| flights.join(symbol, times));
+            let wait =
+                fresh.map(|known| Wait::Here(Box::new(known.outcome))).or_else(|| flights.join(symbol, times, hurry));
             match wait.or_else(|| if boards { self.board_open(flights, symbol, ask, times, now) } else { None }) {
                 Some(wait) => waits.push(wait),
                 None => left.push(symbol.clone()),
@@ -49,8 +50,7 @@ impl Inner {
         if self.travels_alone(tier) || flights.is_hunted(symbol, tier) {
             return None;
         }
-        let (number, batch, life) = flights.open.get(&(tier == Tier::Known)).cloned()?;
-        let life = life.upgrade()?;
+        let (number, batch, callers) = flights.open.get(&(tier == Tier::Known)).cloned()?;
         let by = self.sends_by_for(ask);
         let in_time = match batch.turn() {
             Some(turn) => turn <= by,
@@ -60,7 +60,7 @@ impl Inner {
         if !in_time {
             return None;
         }
-        let wait = flights.enter(number, &batch, &life, symbol)?;
+        let wait = flights.enter(number, &batch, &callers, symbol, self.hurry_for(ask, now))?;
         batch.allow(times);
         Some(wait)
     }

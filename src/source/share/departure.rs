@@ -1,6 +1,7 @@
 //! Sends groups on their way: what they cost, how many of them can go, and until when.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -21,12 +22,17 @@ impl Inner {
     /// before the end, and not every call is a quick one. A caller who waits longer than the budget lets the call wait longer
     /// for its turn; one who leaves sooner takes nothing away from it.
     pub(super) fn schedule(&self, now: Instant, until: Instant) -> Times {
-        let Parts { budget, record, .. } = &self.parts;
-        let patience = until.saturating_duration_since(now).max(*budget);
-        let (least, to_reply) = (*budget / LEAST_OF_BUDGET, time_to_reply(patience));
-        let call = record.long_latency().max(least);
-        let in_line = to_reply.saturating_sub(call).max(least);
+        let budget = self.parts.budget;
+        let patience = until.saturating_duration_since(now).max(budget);
+        let to_reply = time_to_reply(patience);
+        let in_line = to_reply.saturating_sub(self.time_for_a_call()).max(budget / LEAST_OF_BUDGET);
         Times { sends_by: now + in_line, replies_by: now + to_reply, ends_by: now + patience }
+    }
+
+    /// What is kept of the time for a call itself.
+    pub(super) fn time_for_a_call(&self) -> Duration {
+        let Parts { budget, record, .. } = &self.parts;
+        record.long_latency().max(*budget / LEAST_OF_BUDGET)
     }
 
     /// When a call must be sent so that one caller, who keeps something back of their time, sees its end.
@@ -61,11 +67,12 @@ impl Inner {
             let quoted = holds_all.then(|| self.parts.board.quoted_by(&self.parts.origin.source));
             self.seat_riders(flights, &mut groups, quoted.as_deref().unwrap_or(&ask.riders), now);
         }
-        let times = self.schedule(now, ask.until);
+        let (times, hurry) = (self.schedule(now, ask.until), self.hurry_for(ask, now));
         let mut waits = Vec::new();
         for group in &groups {
             let batch = Batch::new(seats, cost_per_symbol, times);
-            waits.extend(self.depart(flights, group, batch, group.symbols.iter().any(|symbol| left.contains(symbol))));
+            let awaited = group.symbols.iter().any(|symbol| left.contains(symbol));
+            waits.extend(self.depart(flights, group, batch, awaited, hurry));
         }
         // whoever rides along has its outcome from the board already, and whoever goes first is another's
         waits.retain(|wait| left.contains(wait.symbol()));

@@ -10,9 +10,9 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
-use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::arrival::{Arrival, fly};
+use super::callers::{Callers, Claim};
 use super::seating::Tier;
 use super::suspects::Suspects;
 use super::{Ask, Flight, Flights, Inner, Wait};
@@ -38,9 +38,11 @@ pub(super) struct Hunt {
     hunted: VecDeque<Instant>,
     /// What a call failed with last.
     last_words: String,
-    /// Lives as long as the source: a hunting call goes on when its caller leaves, because it tells something of other
-    /// symbols.
-    life: Arc<DropGuard>,
+    /// Who waits for what is hunted.
+    callers: Callers,
+    /// A claim that lasts as long as the source: a hunting call goes on when its caller leaves, because it tells something of
+    /// other symbols.
+    _kept: Claim,
 }
 
 /// What to do next.
@@ -62,6 +64,7 @@ struct Next {
 
 impl Default for Hunt {
     fn default() -> Self {
+        let callers = Callers::default();
         Hunt {
             suspects: Suspects::default(),
             waiting: Vec::new(),
@@ -69,7 +72,8 @@ impl Default for Hunt {
             has_yielded: false,
             hunted: VecDeque::new(),
             last_words: String::new(),
-            life: Arc::new(CancellationToken::new().drop_guard()),
+            _kept: callers.claim(None),
+            callers,
         }
     }
 }
@@ -95,8 +99,8 @@ impl Flights {
 
     /// Lets a symbol wait to be hunted.
     fn let_wait(&mut self, symbol: &Symbol, outcome: watch::Receiver<Option<Outcome>>, alone: Batch) {
-        let life = Arc::downgrade(&self.hunt.life);
-        self.air.insert(symbol.clone(), Flight { outcome, number: IN_WAIT, batch: alone.clone(), life });
+        let callers = self.hunt.callers.clone();
+        self.air.insert(symbol.clone(), Flight { outcome, number: IN_WAIT, batch: alone.clone(), callers });
         self.hunt.waiting.push((symbol.clone(), alone));
     }
 }
@@ -115,8 +119,8 @@ impl Inner {
         for symbol in symbols {
             let alone = Batch::new(1, self.parts.batching.cost_per_symbol, times);
             let Some(outcome) = alone.board(symbol) else { continue };
-            let life = Arc::clone(&flights.hunt.life);
-            waits.push(Wait::Air { symbol: symbol.clone(), outcome: outcome.clone(), life });
+            let claim = flights.hunt.callers.claim(None);
+            waits.push(Wait::Air { symbol: symbol.clone(), outcome: outcome.clone(), claim });
             flights.let_wait(symbol, outcome, alone);
         }
         self.see_to_the_hunt(flights);
@@ -291,7 +295,10 @@ async fn see_to(mut ending: Ending) {
     loop {
         match ending.share.next_step() {
             // no caller who leaves ends it: what it tells concerns others too
-            Step::Call(arrival) => fly(arrival, CancellationToken::new()).await,
+            Step::Call(arrival) => {
+                let callers = ending.share.lock().hunt.callers.clone();
+                fly(arrival, callers).await;
+            }
             Step::Wait(until) => sleep_until(until).await,
             Step::Over => break,
         }

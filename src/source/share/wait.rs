@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
-use tokio_util::sync::DropGuard;
 
+use super::callers::Claim;
 use super::{Inner, Parts, Share};
 use crate::quote::{Failure, Outcome};
 use crate::source::error::SourceError;
@@ -23,7 +23,7 @@ pub enum Wait {
         /// Where it will be told.
         outcome: watch::Receiver<Option<Outcome>>,
         /// Keeps the call alive.
-        life: Arc<DropGuard>,
+        claim: Claim,
     },
 }
 
@@ -42,9 +42,9 @@ impl Share {
     pub async fn arrive(&self, wait: Wait) -> Outcome {
         match wait {
             Wait::Here(outcome) => *outcome,
-            Wait::Air { symbol, mut outcome, life } => {
+            Wait::Air { symbol, mut outcome, claim } => {
                 let told = outcome.wait_for(Option::is_some).await.ok().and_then(|told| told.clone());
-                drop(life);
+                drop(claim);
                 let nobody_told = || SourceError::Internal("the call ended without an outcome".to_owned());
                 told.unwrap_or_else(|| self.failed(&symbol, nobody_told()))
             }

@@ -15,7 +15,7 @@ mod vendor;
 use std::time::{Duration, Instant};
 
 pub(crate) use authority::{Authority, Certified};
-pub(crate) use client::Reply;
+pub(crate) use client::{Reply, left};
 pub(crate) use service::Service;
 pub(crate) use upstream::{After, Upstream};
 pub(crate) use vendor::Vendor;
