@@ -66,6 +66,7 @@ use question::{Bounds, Question};
 use quote::Outcome;
 use settings::Settings;
 use source::profile::Profile;
+use source::sandbox::Program;
 use source::{Source, Surroundings};
 use telemetry::Metrics;
 use valuation::Valuation;
@@ -100,6 +101,23 @@ impl Quotefold {
     /// # Errors
     /// What keeps a source from being set up: a filter, a certificate store.
     pub fn new(settings: Settings, clock: &Clock) -> Result<Self, source::SetupError> {
+        Self::with_filters_in(None, settings, clock)
+    }
+
+    /// The same, with every filter that is not the catalogue's in a process of its own, so that nothing a body makes of it
+    /// can harm this one.
+    ///
+    /// # Errors
+    /// What keeps a source from being set up.
+    pub fn sandboxed(program: &Program, settings: Settings, clock: &Clock) -> Result<Self, source::SetupError> {
+        Self::with_filters_in(Some(program), settings, clock)
+    }
+
+    fn with_filters_in(
+        program: Option<&Program>,
+        settings: Settings,
+        clock: &Clock,
+    ) -> Result<Self, source::SetupError> {
         let metrics = Metrics::default();
         let around = Surroundings {
             board: Arc::new(Board::new(board::CAPACITY)),
@@ -107,7 +125,7 @@ impl Quotefold {
             tasks: TaskTracker::new(),
             budget: settings.server.timeout,
         };
-        let sources = source::set_up(&settings, &around, &metrics)?;
+        let sources = source::set_up(&settings, &around, &metrics, program)?;
         Ok(Self::over(settings, sources, &around, metrics))
     }
 

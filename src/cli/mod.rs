@@ -20,6 +20,7 @@ use print::complain;
 
 use crate::settings::Settings;
 use crate::settings::load::{LoadOptions, load};
+use crate::source::sandbox::worker;
 
 /// Folds many price quotes into one price, and shows the proof.
 #[derive(Debug, Parser)]
@@ -59,6 +60,9 @@ pub enum Command {
     Config(Config),
     /// Ask a running server whether it is ready; for health checks of containers
     Health(Health),
+    /// Run the filter of one source for a service that has started this process
+    #[command(hide = true)]
+    RunFilter(RunFilter),
 }
 
 /// Which configuration to read.
@@ -202,6 +206,17 @@ pub struct Health {
     pub file: ConfigFile,
 }
 
+/// Run a source's filter: `serve` starts this for every filter that is not the catalogue's.
+#[derive(Args, Debug)]
+pub struct RunFilter {
+    /// Whose filter it is, to be seen in lists of processes
+    #[arg(value_name = "SOURCE")]
+    pub source: String,
+    /// How much memory it may take, in bytes
+    #[arg(long, value_name = "BYTES")]
+    pub memory: usize,
+}
+
 /// Reads the arguments and does what they say.
 ///
 /// # Errors
@@ -219,6 +234,7 @@ pub fn run() -> io::Result<Exit> {
         Command::Sources(arguments) => sources::run(&arguments),
         Command::Config(arguments) => config::run(&arguments),
         Command::Health(arguments) => health::run(&arguments),
+        Command::RunFilter(arguments) => worker::run(arguments.memory).map(|()| Exit::Done),
     }
 }
 

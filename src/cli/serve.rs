@@ -21,6 +21,7 @@ use crate::server::listen::{self, Limits};
 use crate::server::{admin_router, router};
 use crate::settings::Settings;
 use crate::settings::load::LoadOptions;
+use crate::source::sandbox::Program;
 use crate::state;
 use crate::watch;
 
@@ -45,7 +46,7 @@ pub(super) fn serve(arguments: &Serve) -> io::Result<Exit> {
         Err(exit) => return Ok(exit),
     };
     tracing::info!("{}", settings.coverage().join(" · "));
-    let service = match Quotefold::new(settings, &Clock::system()) {
+    let service = match Quotefold::sandboxed(&Program::running(), settings, &Clock::system()) {
         Ok(service) => Arc::new(service),
         Err(error) => return Ok(wrong(&error.to_string())),
     };

@@ -30,6 +30,11 @@ pub fn catalogue() -> &'static BTreeMap<String, SourceTable> {
     &PARSED
 }
 
+/// Whether a filter is one of the catalogue's, as it stands there.
+pub fn has_filter(code: &str) -> bool {
+    catalogue().values().any(|table| table.jq.as_deref() == Some(code))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

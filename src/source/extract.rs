@@ -11,6 +11,7 @@ mod status;
 mod time;
 mod until;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ use self::status::Statuses;
 use self::time::Times;
 use super::error::{Scope, SourceError};
 use super::filter::{Effort, Filter, MOST_ROWS, Rows, RunError};
+use super::sandbox::Job;
 use super::scrub::Scrub;
 use super::spelling::{DescriptionError, Spelling};
 use crate::quote::Quote;
@@ -131,6 +133,21 @@ impl Extractor {
         let asked = self.asked(asked);
         let run = self.run(reply, &asked, Effort::LITTLE);
         (!matches!(run.failure, Some(RunError::TooMuch(_)))).then(|| self.understand(reply, asked, &run))
+    }
+
+    /// What the filter sees of a reply to a call that asked for these symbols: for running it elsewhere.
+    pub(super) fn job<'a>(&self, reply: &'a RawReply, asked: &[Symbol]) -> Job<'a> {
+        let spelled = asked.iter().map(|symbol| self.spelling.spell_as_set(symbol).unwrap_or_default());
+        let asked = spelled.map(Cow::Owned).collect();
+        Job { status: reply.status, notation: self.notation, asked, body: &reply.body }
+    }
+
+    /// Reads a reply of which the filter has already made these rows.
+    ///
+    /// # Errors
+    /// The failure of the call as a whole.
+    pub(super) fn read_rows(&self, reply: &RawReply, asked: &[Symbol], rows: &Rows) -> Result<Extracted, SourceError> {
+        self.understand(reply, self.asked(asked), rows)
     }
 
     fn asked<'a>(&self, symbols: &'a [Symbol]) -> Vec<Asked<'a>> {

@@ -27,6 +27,7 @@ use super::batch::{Batch, Reply};
 use super::error::SourceError;
 use super::extract::RawReply;
 use super::profile::Profile;
+use super::sandbox::Sandbox;
 use super::spelling::HttpRequest;
 use crate::clock::skew::Host;
 use crate::clock::{Clock, Moment};
@@ -50,12 +51,25 @@ struct Inner {
     profile: Arc<Profile>,
     clock: Clock,
     large_bodies: Arc<Semaphore>,
+    /// Where the filter runs, if not in this process.
+    sandbox: Option<Sandbox>,
 }
 
 impl Fetch {
     /// The leaf for one source. `large_bodies` has a permit per core, and is shared by all.
     pub fn new(connector: Connector, profile: Arc<Profile>, clock: Clock, large_bodies: Arc<Semaphore>) -> Self {
-        Fetch(Arc::new(Inner { connector, profile, clock, large_bodies }))
+        Self::sandboxed(connector, profile, clock, large_bodies, None)
+    }
+
+    /// The same, with a filter that runs in a process of its own.
+    pub(super) fn sandboxed(
+        connector: Connector,
+        profile: Arc<Profile>,
+        clock: Clock,
+        large_bodies: Arc<Semaphore>,
+        sandbox: Option<Sandbox>,
+    ) -> Self {
+        Fetch(Arc::new(Inner { connector, profile, clock, large_bodies, sandbox }))
     }
 
     /// One exchange over the wire, without reading what it means: for looking at a source by hand.
@@ -235,6 +249,9 @@ impl Inner {
 
     /// Makes rows of a reply; a large one, or one that takes its time, off the threads that serve requests.
     async fn read(self: Arc<Self>, reply: RawReply, asked: Vec<Symbol>) -> Result<Reply, SourceError> {
+        if let Some(sandbox) = &self.sandbox {
+            return self.read_apart(sandbox, reply, asked).await;
+        }
         if reply.body.len() <= LARGE_BODY
             && let Some(rows) = self.profile.extractor.read_at_once(&reply, &asked)
         {
@@ -242,6 +259,16 @@ impl Inner {
         }
         let profile = Arc::clone(&self.profile);
         let rows = self.aside(move || profile.extractor.read(&reply, &asked)).await??;
+        Ok(Reply { rows: rows.outcomes })
+    }
+
+    /// Makes rows of a reply in the filter's own process. What it gives back is short, so little is left to do here.
+    async fn read_apart(&self, sandbox: &Sandbox, reply: RawReply, asked: Vec<Symbol>) -> Result<Reply, SourceError> {
+        let filtered = sandbox.run(&self.profile.extractor.job(&reply, &asked)).await?;
+        let is_large = reply.body.len().max(filtered.len()) > LARGE_BODY;
+        let profile = Arc::clone(&self.profile);
+        let read = move || profile.extractor.read_rows(&reply, &asked, &filtered.rows()?);
+        let rows = if is_large { self.aside(read).await?? } else { read()? };
         Ok(Reply { rows: rows.outcomes })
     }
 

@@ -4,6 +4,9 @@
 //! position (`forbid`). A body that could overflow the stack or stall the reader is refused before it is parsed
 //! (`body`). A filter that does too much is ended (`effort`). And whatever still panics inside jq is caught, and is the
 //! failure of that one call.
+//!
+//! What none of them bounds is how much memory and time a single step takes. A filter that is not known to be modest runs in
+//! a process of its own (`sandbox`).
 
 mod body;
 mod effort;

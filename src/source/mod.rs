@@ -24,6 +24,7 @@ pub mod profile;
 pub mod rate_limit;
 pub mod record;
 pub mod retry;
+pub mod sandbox;
 pub mod scrub;
 mod set_up;
 pub mod share;

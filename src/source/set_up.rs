@@ -12,9 +12,11 @@ use super::fetch::connector::Connectors;
 use super::fetch::names::Names;
 use super::fetch::{self, Fetch};
 use super::profile::Profile;
+use super::sandbox::{Program, Sandbox};
 use super::spelling::DescriptionError;
 use super::{Source, Surroundings, mark};
 use crate::settings::Settings;
+use crate::settings::catalogue;
 use crate::settings::source::SourceSettings;
 use crate::settings::units::Limit;
 use crate::telemetry::Metrics;
@@ -30,11 +32,17 @@ pub enum SetupError {
     Client(#[from] reqwest::Error),
 }
 
-/// Builds every source that is switched on. Sources of one account share its limits.
+/// Builds every source that is switched on. Sources of one account share its limits. If there is a program to run filters,
+/// every filter that is not the catalogue's runs in a process of its own.
 ///
 /// # Errors
 /// The first source that cannot be set up.
-pub fn set_up(settings: &Settings, around: &Surroundings, metrics: &Metrics) -> Result<Vec<Arc<Source>>, SetupError> {
+pub fn set_up(
+    settings: &Settings,
+    around: &Surroundings,
+    metrics: &Metrics,
+    program: Option<&Program>,
+) -> Result<Vec<Arc<Source>>, SetupError> {
     let mut connectors = Connectors::new(Names::of_the_system());
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let large_bodies = Arc::new(Semaphore::new(cores));
@@ -55,7 +63,9 @@ pub fn set_up(settings: &Settings, around: &Surroundings, metrics: &Metrics) -> 
         });
         let profile = Arc::new(Profile::new(source.clone(), extractor, settings));
         let (clock, large_bodies) = (around.clock.clone(), Arc::clone(&large_bodies));
-        let fetch = Fetch::new(connectors.of(source)?, Arc::clone(&profile), clock, large_bodies);
+        let program = program.filter(|_| !catalogue::has_filter(&source.jq));
+        let sandbox = program.map(|program| Sandbox::new(program.clone(), source));
+        let fetch = Fetch::sandboxed(connectors.of(source)?, Arc::clone(&profile), clock, large_bodies, sandbox);
         sources.push(Arc::new(Source::over(fetch, profile, Arc::clone(account), metrics, around)));
     }
     Ok(sources)

@@ -149,14 +149,18 @@ impl Busy {
 fn an_address_that_swallows_everything_leaves_the_next_one_its_share_of_the_attempt() {
     let (busy, second) = (Busy::new(), Vendor::quoting("200"));
     // one attempt alone: what it costs to find out is seen in its latency
-    let service = service(&[mirrored(&[&at(busy.address), &second.base()], "timeout = \"2s\"")]);
+    let service = service(&[mirrored(&[&at(busy.address), &second.base()], "timeout = \"8s\"")]);
     let reply = service.prices("BTC-USD");
     let quote = reply.quote("BTC-USD", "desk");
     assert_eq!((reply.verdict("BTC-USD", "desk").as_str(), second.calls()), ("used", 1), "{quote}");
-    assert!(quote["latency_ms"].as_u64().is_some_and(|latency| (700..2000).contains(&latency)), "{quote}");
+    assert!(quote["latency_ms"].as_u64().is_some_and(|latency| (2_900..8_000).contains(&latency)), "{quote}");
     let started = Instant::now();
     assert_eq!(verdict(&service, "desk").0, "used");
-    assert!(started.elapsed() < Duration::from_millis(700), "the first was looked for again: {:?}", started.elapsed());
+    assert!(
+        started.elapsed() < Duration::from_millis(2_900),
+        "the first was looked for again: {:?}",
+        started.elapsed()
+    );
 
     let service = crate::support::service(&[mirrored(&[&at(busy.address)], "timeout = \"400ms\"")]);
     let (verdict, detail) = verdict(&service, "desk");

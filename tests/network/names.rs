@@ -20,7 +20,7 @@ use crate::support::{Upstream, service, source, verdict};
 
 /// The leaf of a source whose names are looked up in this way.
 fn leaf(section: &str, names: Names) -> Fetch {
-    let text = Some(("test.toml".to_owned(), section.to_owned()));
+    let text = Some(("test.toml".to_owned(), format!("[server]\ntimeout = \"8s\"\n{section}")));
     let settings = load(&LoadOptions { text, ..LoadOptions::default() }).unwrap();
     let source = settings.sources[0].clone();
     let connector = Connectors::new(names).of(&source).unwrap();
@@ -32,7 +32,7 @@ fn leaf(section: &str, names: Names) -> Fetch {
 /// One exchange, and how long it took.
 async fn exchange(leaf: &Fetch) -> (Result<u16, SourceError>, Duration) {
     let (symbol, started) = (Symbol::parse("BTC-USD").unwrap(), Instant::now());
-    let replied = timeout(Duration::from_secs(1), leaf.exchange(&[symbol])).await;
+    let replied = timeout(Duration::from_secs(10), leaf.exchange(&[symbol])).await;
     (replied.expect("the attempt ran out").map(|reply| reply.status), started.elapsed())
 }
 
@@ -84,12 +84,12 @@ async fn a_mirror_whose_name_is_known_answers_in_its_own_share() {
     let names = Names::by(move |host| {
         Box::pin(async move { if host == "b.test" { Ok(vec![address]) } else { pending().await } })
     });
-    let bases = format!("base_url = [\"http://a.test\", \"http://b.test:{}\"]\ntimeout = \"1s\"", address.port());
+    let bases = format!("base_url = [\"http://a.test\", \"http://b.test:{}\"]\ntimeout = \"8s\"", address.port());
     let leaf = leaf(&source("desk", &bases), names);
     let (replied, took) = exchange(&leaf).await;
     assert_eq!(replied, Ok(200));
-    assert!(took >= Duration::from_millis(375), "{took:?}");
+    assert!(took >= Duration::from_secs(3), "{took:?}");
     let (replied, took) = exchange(&leaf).await;
     assert_eq!(replied, Ok(200));
-    assert!(took < Duration::from_millis(375), "the first was looked for again: {took:?}");
+    assert!(took < Duration::from_secs(3), "the first was looked for again: {took:?}");
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crate::support::{Configuration, Ended, NOBODY, Program, Upstream, get, post, run, start, until};
+use crate::support::{Configuration, Ended, NOBODY, Program, Upstream, get, post, run, start};
 
 const README: &str = include_str!("../../README.md");
 
@@ -23,11 +23,11 @@ fn check(configuration: &Configuration, arguments: &[&str], variables: &[(&str, 
     Program::new(&mut start(&arguments, variables)).ended()
 }
 
-/// `check --live` where every source gives a price; on a busy machine one may be late at first.
+/// `check --live` where every source gives a price.
 fn all_priced(configuration: &Configuration) -> Ended {
-    let mut last = None;
-    until("every source in time", || last.insert(check(configuration, &["--live"], &[])).code == Some(0));
-    last.expect("it ended")
+    let ended = check(configuration, &["--live"], &[]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    ended
 }
 
 const TOKEN: [(&str, &str); 1] = [("DESK_TOKEN", "abcdefgh")];
@@ -44,7 +44,9 @@ fn without_figures(line: &str) -> String {
 #[test]
 fn a_venue_of_the_demo_that_lies_is_named_with_how_far_it_is_off() {
     let (_program, address) = Program::demo();
-    let configuration = Configuration::new(&get(address, "/demo/configuration").body);
+    // on a busy machine an honest venue may take longer than the demo waits
+    let text = get(address, "/demo/configuration").body;
+    let configuration = Configuration::new(&text.replace("\"800ms\"", "\"9s\"").replace("\"600ms\"", "\"9s\""));
     let honest = all_priced(&configuration);
     assert!(honest.stdout.contains("Nobody is off"), "{}", honest.stdout);
 
@@ -198,14 +200,14 @@ fn keys_and_limits_are_told_in_words() {
 
 #[test]
 fn slow_sources_are_waited_for_at_the_same_time() {
-    let silent: Vec<Upstream> = (0..6).map(|_| Upstream::silent()).collect();
+    let silent: Vec<Upstream> = (0..30).map(|_| Upstream::silent()).collect();
     let source = |(at, upstream): (usize, &Upstream)| upstream.source(&format!("s{at}"), "timeout = \"900ms\"");
     let text: String = silent.iter().enumerate().map(source).collect();
     let configuration = Configuration::new(&text);
     let started = Instant::now();
     let ended = check(&configuration, &["--live"], &[]);
     assert!(ended.code == Some(1) && ended.stdout.contains("timeout: no reply within 900 ms"), "{ended:?}");
-    assert!(started.elapsed() < Duration::from_millis(6 * 900 / 2), "one after the other: {:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_millis(30 * 900 / 2), "one after the other: {:?}", started.elapsed());
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod configuration;
 mod ending;
 mod exit_codes;
 mod faults;
+mod filters;
 mod forms;
 mod killed;
 mod logs;

@@ -111,7 +111,7 @@ fn strangers_who_take_every_connection_leave_the_operators_address_alone() {
 #[test]
 fn both_addresses_drain_and_end_together() {
     let vendor = Upstream::quoting("100");
-    let (program, address, admin) = with_admin(&vendor, "[server]\ndrain_delay = \"1s\"\n");
+    let (program, address, admin) = with_admin(&vendor, "[server]\ndrain_delay = \"8s\"\n");
     program.signal("TERM");
     for at in [address, admin] {
         until("not ready", || get(at, "/health/ready").status == 503);

@@ -1,6 +1,6 @@
 //! Who is let in: with which key, how often, from which address, and from which web page.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use quotefold::server::stack::StackLimits;
 use quotefold::settings::access::{AccessSettings, Network, Origin};
@@ -128,25 +128,27 @@ async fn whoever_is_not_let_in_takes_nobodys_place_and_nothing_of_his_is_read() 
 
 #[tokio::test]
 async fn over_the_rate_is_a_429_that_says_when_to_ask_again() {
-    let server = server(rate(&["3/s", "5/min"])).await;
+    let server = server(rate(&["3/10s", "5/min"])).await;
     for _ in 0..20 {
         assert_eq!(server.get("/health/live").await.status, 200, "health is not counted");
     }
-    let started = Instant::now();
     for path in ["/", "/nowhere", "/panic"] {
         assert_ne!(server.get(path).await.status, 429, "{path}");
     }
     let refused = server.get("/").await;
-    assert!(started.elapsed() < Duration::from_secs(1), "too slow a machine for this test: {:?}", started.elapsed());
-    assert_eq!((refused.status, refused.header("retry-after")), (429, Some("1")), "{refused:?}");
+    let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
+    assert!(refused.status == 429 && (1..=10).contains(&wait), "{refused:?}");
     assert_eq!(refused.problem()["type"], "/problems/too-many-requests");
     assert_eq!(server.get("/health/live").await.status, 200);
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    // so long has passed, by the clock of the server
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(10)).await;
+    tokio::time::resume();
     assert_eq!((server.get("/").await.status, server.get("/").await.status), (200, 200));
     // three, then two: the other limit is the one that holds now
     let refused = server.get("/").await;
     let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
-    assert!(refused.status == 429 && (50..=60).contains(&wait), "{refused:?}");
+    assert!(refused.status == 429 && (30..=50).contains(&wait), "{refused:?}");
 }
 
 #[tokio::test]

@@ -72,7 +72,7 @@ async fn five_hundred_half_sent_requests_disturb_nobody() {
     }
     let started = Instant::now();
     assert_eq!(server.get("/").await.body, "hello");
-    assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
     for client in slow {
         assert_eq!(read_to_end(client).await, "");
     }
@@ -109,12 +109,12 @@ async fn a_client_that_does_not_read_its_reply_is_given_up() {
 
 #[tokio::test]
 async fn a_client_that_reads_slowly_but_steadily_gets_everything() {
-    let write_timeout = Duration::from_millis(500);
+    let write_timeout = Duration::from_secs(2);
     let server = Server::with(Limits { write_timeout, ..limits() }, stack_limits()).await;
     let mut client = server.say("GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
     let (started, mut read, mut part) = (Instant::now(), 0, vec![0; 64 << 10]);
     loop {
-        tokio::time::sleep(Duration::from_millis(25)).await;
+        tokio::time::sleep(Duration::from_millis(75)).await;
         match client.read(&mut part).await.unwrap() {
             0 => break,
             length => read += length,

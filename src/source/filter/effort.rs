@@ -18,7 +18,7 @@ const STEPS_PER_LOOK: u64 = 16;
 /// What a filter may take for one reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Effort {
-    /// Steps of the interpreter. They bound the memory too, since none makes more than a few values.
+    /// Steps of the interpreter. They bound how many values a filter makes, and not how long those are.
     pub steps: u64,
     /// Processor time of the thread that runs the filter. On a busy machine a second may pass in which the thread has hardly
     /// run, and that says nothing of the filter.

@@ -80,8 +80,11 @@ fn a_thousand_equal_requests_are_one_call_and_the_first_to_leave_disturbs_nobody
     let tasks = || service.runtime.metrics().num_alive_tasks();
     let first = send(service.address, target);
     vendors.iter().for_each(|vendor| vendor.until_called(1));
-    sleep(Duration::from_millis(100));
-    let alone = tasks();
+    let mut alone = tasks();
+    until("nothing more is begun", || {
+        sleep(Duration::from_millis(300));
+        std::mem::replace(&mut alone, tasks()) == alone
+    });
     let others: Vec<_> = (0..999).map(|_| send(service.address, target)).collect();
     // each of them has a task for its connection, and one for each source it waits for
     let with = |others: usize| alone + 3 * others;

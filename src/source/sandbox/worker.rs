@@ -1,0 +1,48 @@
+//! The process that filters run in: `quotefold run-filter SOURCE`. It reads a filter, and then one reply after the other.
+
+use std::io::{self, Read, Write};
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::wire::Job;
+use super::{limits, wire};
+use crate::source::filter::{Effort, Filter};
+
+/// Runs filters until the standard input ends. `memory` is what they may take beyond what the process takes by itself, in bytes.
+///
+/// # Errors
+/// What keeps it from being limited, or a pipe that breaks in the middle of a message.
+pub fn run(memory: usize) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let _entered = runtime.enter();
+    // a signal to all processes of the service asks for a drain, in which replies are still read
+    let _ignored = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()].map(signal);
+    let (mut input, mut output) = (io::stdin().lock(), io::stdout().lock());
+    let Some(code) = receive(&mut input)? else { return Ok(()) };
+    let filter = Filter::compile(&String::from_utf8_lossy(&code)).map_err(io::Error::other)?;
+    limits::limit_memory(memory)?;
+    while let Some(message) = receive(&mut input)? {
+        limits::limit_time()?;
+        let job = Job::decode(&message).map_err(io::Error::other)?;
+        let asked: Vec<&str> = job.asked.iter().map(AsRef::as_ref).collect();
+        let rows = filter.run(job.body, job.notation, job.status, &asked, Effort::MOST);
+        let reply = wire::reply(&rows);
+        output.write_all(&u32::try_from(reply.len()).map_err(io::Error::other)?.to_le_bytes())?;
+        output.write_all(&reply)?;
+        output.flush()?;
+    }
+    Ok(())
+}
+
+/// The next message; `None` if there is none.
+fn receive(input: &mut impl Read) -> io::Result<Option<Vec<u8>>> {
+    let mut length = [0; 4];
+    match input.read_exact(&mut length) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        Err(error) => return Err(error),
+    }
+    let mut message = vec![0; u32::from_le_bytes(length) as usize];
+    input.read_exact(&mut message)?;
+    Ok(Some(message))
+}
