@@ -57,6 +57,11 @@ impl Backlog {
         job
     }
 
+    /// The writer has something else to do before its next job.
+    pub(super) fn begin(&mut self) {
+        self.is_busy = true;
+    }
+
     /// The writer has written so many bytes of its job.
     pub(super) fn written(&mut self, bytes: usize) {
         self.writing = self.writing.saturating_sub(bytes);
@@ -66,6 +71,11 @@ impl Backlog {
     /// The writer could not go on with its job, and will try again.
     pub(super) fn failed(&mut self) {
         self.fails = true;
+    }
+
+    /// Whether the last write failed.
+    pub(super) fn fails(&self) -> bool {
+        self.fails
     }
 
     /// Whether waiting changes nothing: everything is written, or nothing can be.
