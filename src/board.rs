@@ -1,46 +1,68 @@
 //! Remembers the latest outcome per source and symbol: its last quote, and its last failure if that came later.
 //!
 //! The board is the only cache there is. The plan reads it, a source looks once more before it calls, and every outcome
-//! lands here. It is bounded: the symbols asked for least recently go first.
+//! lands here. It is bounded: what costs least to get again goes first.
 
+mod eviction;
 mod remember;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::clock::Moment;
+use crate::question::Caller;
 use crate::quote::{Failure, Origin, Outcome, Quote};
 use crate::source::error::SourceError;
 use crate::symbol::Symbol;
+use eviction::{Failures, Quotes, Rank, Use};
 
-/// How many outcomes are kept.
+/// How many quotes are kept, of all sources together; one source has half of them at most.
 pub const CAPACITY: usize = 65_536;
+
+/// For each so many quotes there is room for one failure without a quote: for 16,384 of them. 1,024 of each caller are safe from
+/// all others.
+const QUOTES_PER_FAILURE: usize = 4;
 
 /// The latest outcome per source and symbol.
 #[derive(Debug)]
 pub struct Board {
     state: Mutex<State>,
-    capacity: usize,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     symbols: HashMap<Symbol, Entries>,
-    /// Who was asked for when: the oldest first.
-    by_use: BTreeMap<u64, Symbol>,
-    next_use: u64,
+    quotes: Quotes,
+    failures: Failures,
     outcomes: usize,
-    /// How many quotes have landed so far.
+    /// How often symbols have been asked for so far.
+    uses: u64,
+    /// How many quotes have landed or were taken back so far.
     landed: u64,
 }
 
 #[derive(Debug)]
 struct Entries {
-    last_use: u64,
-    by_source: BTreeMap<String, Known>,
+    last: Use,
+    by_source: BTreeMap<String, Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    known: Known,
+    place: Place,
+}
+
+/// Where an outcome stands in the order in which outcomes are forgotten.
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    Quote(Rank),
+    /// A failure without a quote: when it was used, and for whom the call was made.
+    Failure(u64, Option<Caller>),
 }
 
 /// What the board knows of one source and one symbol.
@@ -166,9 +188,16 @@ impl Known {
 }
 
 impl Board {
-    /// A board for so many outcomes.
+    /// A board for so many quotes, and a quarter as many failures.
     pub fn new(capacity: usize) -> Self {
-        Board { state: Mutex::default(), capacity }
+        let (quotes, failures) = (Quotes::new(capacity), Failures::new(capacity / QUOTES_PER_FAILURE));
+        let state = State { symbols: HashMap::new(), quotes, failures, outcomes: 0, uses: 0, landed: 0 };
+        Board { state: Mutex::new(state) }
+    }
+
+    /// Says what it costs to get a quote of a source again: how much of the time of its limits one call takes.
+    pub fn set_cost(&self, source: &str, cost: Duration) {
+        self.lock().quotes.set_cost(source, cost);
     }
 
     // a panic elsewhere while the lock was held leaves at worst one outcome unwritten: the board goes on
@@ -183,7 +212,7 @@ impl Board {
         let entries = state.symbols.get(symbol);
         entries
             .map(|entries| {
-                entries.by_source.iter().map(|(name, known)| (name.clone(), known.clone().at(now))).collect()
+                entries.by_source.iter().map(|(name, entry)| (name.clone(), entry.known.clone().at(now))).collect()
             })
             .unwrap_or_default()
     }
@@ -191,24 +220,22 @@ impl Board {
     /// What is known of one source and one symbol.
     pub fn known(&self, source: &str, symbol: &Symbol, now: Instant) -> Option<Known> {
         let state = self.lock();
-        state.symbols.get(symbol)?.by_source.get(source).cloned().map(|known| known.at(now))
+        state.symbols.get(symbol)?.by_source.get(source).map(|entry| entry.known.clone().at(now))
     }
 
     /// Whether any source has quoted a symbol.
     pub fn is_quoted(&self, symbol: &Symbol) -> bool {
         let state = self.lock();
         let entries = state.symbols.get(symbol);
-        entries.is_some_and(|entries| entries.by_source.values().any(|known| known.outcome.quote.is_some()))
+        entries.is_some_and(|entries| entries.by_source.values().any(|entry| entry.known.outcome.quote.is_some()))
     }
 
     /// Every symbol of which there is a quote of a source.
     pub fn quoted_by(&self, source: &str) -> Vec<Symbol> {
         let state = self.lock();
         let quoted = state.symbols.iter().filter(|(_, entries)| {
-            entries
-                .by_source
-                .get(source)
-                .is_some_and(|known| known.outcome.quote.is_some() && !known.outcome.is_denied())
+            let known = entries.by_source.get(source).map(|entry| &entry.known);
+            known.is_some_and(|known| known.outcome.quote.is_some() && !known.outcome.is_denied())
         });
         quoted.map(|(symbol, _)| symbol.clone()).collect()
     }
@@ -217,21 +244,50 @@ impl Board {
     pub fn serves_others(&self, source: &str, symbol: &Symbol, since: Instant) -> bool {
         let state = self.lock();
         let is_served = |entries: &Entries| {
-            entries.by_source.get(source).is_some_and(|known| known.quote_landed.is_some_and(|landed| landed >= since))
+            let landed = entries.by_source.get(source).and_then(|entry| entry.known.quote_landed);
+            landed.is_some_and(|landed| landed >= since)
         };
         !state.symbols.get(symbol).is_some_and(is_served) && state.symbols.values().any(is_served)
     }
 
-    /// Writes an outcome down, and says what the source's word on the symbol is now.
+    /// Writes an outcome down that nobody in particular asked for, and says what the source's word on the symbol is now.
     pub fn land(&self, origin: &Arc<Origin>, symbol: &Symbol, landing: Landing, now: Moment) -> Outcome {
+        self.land_for(None, origin, symbol, landing, now)
+    }
+
+    /// The same for what a caller asked for. If it is a failure, it counts among that caller's.
+    pub fn land_for(
+        &self,
+        caller: Option<Caller>,
+        origin: &Arc<Origin>,
+        symbol: &Symbol,
+        landing: Landing,
+        now: Moment,
+    ) -> Outcome {
         let mut state = self.lock();
-        let before = state.symbols.get(symbol).and_then(|entries| entries.by_source.get(&origin.source)).cloned();
+        let entry = state.symbols.get(symbol).and_then(|entries| entries.by_source.get(&origin.source));
+        let before = entry.map(|entry| entry.known.clone());
         state.landed += u64::from(matches!(landing, Landing::Quote(_)));
         let known = settle(origin, symbol, before, landing, now);
         let outcome = known.outcome.clone();
-        state.insert(symbol, known);
-        state.evict(self.capacity);
+        state.insert(symbol, known, caller);
         outcome
+    }
+
+    /// Takes back the quote that arrived at an instant, if it is still the latest, because it turned out to be another
+    /// symbol's, or of nobody knows which.
+    pub fn withdraw(&self, origin: &Arc<Origin>, symbol: &Symbol, arrived: Timestamp, why: SourceError, now: Moment) {
+        let mut state = self.lock();
+        let entry = state.symbols.get(symbol).and_then(|entries| entries.by_source.get(&origin.source));
+        let Some(before) = entry.map(|entry| entry.known.clone()) else { return };
+        if before.outcome.quote.as_ref().is_none_or(|quote| quote.received_at != arrived) {
+            return;
+        }
+        let failure = Failure { error: why, latency: None, is_doubted: false, at: now.wall, retry_at: None };
+        let outcome = Outcome { quote: None, failure: Some(failure), ..before.outcome };
+        let known = Known { outcome, quote_landed: None, failure_landed: Some(now.monotonic), ..before };
+        state.landed += 1;
+        state.insert(symbol, Known { stands: Stands::WithSource, refused_until: None, answered: None, ..known }, None);
     }
 
     /// How many outcomes are on the board.
@@ -247,7 +303,7 @@ impl Board {
     /// Whether any quote on the board satisfies the test.
     pub fn any_quote(&self, test: impl Fn(&Outcome, &Quote) -> bool) -> bool {
         let state = self.lock();
-        let mut known = state.symbols.values().flat_map(|entries| entries.by_source.values());
+        let mut known = state.symbols.values().flat_map(|entries| entries.by_source.values()).map(|entry| &entry.known);
         known.any(|known| known.outcome.quote.as_ref().is_some_and(|quote| test(&known.outcome, quote)))
     }
 }
@@ -303,27 +359,94 @@ fn settle(origin: &Arc<Origin>, symbol: &Symbol, before: Option<Known>, landing:
 impl State {
     fn touch(&mut self, symbol: &Symbol) {
         let Some(entries) = self.symbols.get_mut(symbol) else { return };
-        self.by_use.remove(&entries.last_use);
-        entries.last_use = self.next_use;
-        self.by_use.insert(self.next_use, symbol.clone());
-        self.next_use += 1;
+        self.uses += 1;
+        entries.last = Use { number: self.uses, level: self.quotes.level() };
     }
 
-    fn insert(&mut self, symbol: &Symbol, known: Known) {
+    /// Puts down what is known now, and forgets what there is no room for any more.
+    fn insert(&mut self, symbol: &Symbol, known: Known, caller: Option<Caller>) {
         if !self.symbols.contains_key(symbol) {
-            self.symbols.insert(symbol.clone(), Entries { last_use: self.next_use, by_source: BTreeMap::new() });
+            self.symbols.insert(symbol.clone(), Entries { last: Use::default(), by_source: BTreeMap::new() });
             self.touch(symbol);
         }
         let Some(entries) = self.symbols.get_mut(symbol) else { return };
         let source = known.outcome.origin.source.clone();
-        self.outcomes += usize::from(entries.by_source.insert(source, known).is_none());
+        let place = match known.outcome.quote {
+            Some(_) => Place::Quote(self.quotes.rank(&source, entries.last)),
+            None => Place::Failure(entries.last.number, caller),
+        };
+        match entries.by_source.insert(source.clone(), Entry { known, place }) {
+            Some(before) => self.leave(&source, symbol, before.place),
+            None => self.outcomes += 1,
+        }
+        self.enter(&source, symbol, place);
+        match place {
+            Place::Quote(_) => self.evict_quotes(&source),
+            Place::Failure(..) => self.evict_failures(),
+        }
     }
 
-    fn evict(&mut self, capacity: usize) {
-        while self.outcomes > capacity {
-            let Some((_, oldest)) = self.by_use.pop_first() else { return };
-            let gone = self.symbols.remove(&oldest).map_or(0, |entries| entries.by_source.len());
-            self.outcomes -= gone;
+    fn enter(&mut self, source: &str, symbol: &Symbol, place: Place) {
+        match place {
+            Place::Quote(rank) => self.quotes.add(source, symbol.clone(), rank),
+            Place::Failure(used, caller) => self.failures.add(source, symbol.clone(), used, caller),
+        }
+    }
+
+    fn leave(&mut self, source: &str, symbol: &Symbol, place: Place) {
+        match place {
+            Place::Quote(rank) => self.quotes.remove(source, symbol.clone(), rank),
+            Place::Failure(used, caller) => self.failures.remove(source, symbol.clone(), used, caller),
+        }
+    }
+
+    fn evict_quotes(&mut self, came: &str) {
+        while let Some((source, symbol, rank)) = self.quotes.next_to_go(came) {
+            let present = self.quotes.rank(&source, self.last_use(&symbol));
+            if present > rank {
+                self.correct(&source, &symbol, Place::Quote(rank), Place::Quote(present));
+            } else {
+                self.quotes.raise(rank);
+                self.remove(&source, &symbol, Place::Quote(rank));
+            }
+        }
+    }
+
+    fn evict_failures(&mut self) {
+        while let Some((source, symbol, used)) = self.failures.next_to_go() {
+            let caller = match self.symbols.get(&symbol).and_then(|entries| entries.by_source.get(&source)) {
+                Some(Entry { place: Place::Failure(_, caller), .. }) => *caller,
+                _ => None,
+            };
+            let present = self.last_use(&symbol).number;
+            if present > used {
+                self.correct(&source, &symbol, Place::Failure(used, caller), Place::Failure(present, caller));
+            } else {
+                self.remove(&source, &symbol, Place::Failure(used, caller));
+            }
+        }
+    }
+
+    fn last_use(&self, symbol: &Symbol) -> Use {
+        self.symbols.get(symbol).map(|entries| entries.last).unwrap_or_default()
+    }
+
+    /// Gives an outcome the place that is its own since its symbol was last used.
+    fn correct(&mut self, source: &str, symbol: &Symbol, old: Place, new: Place) {
+        self.leave(source, symbol, old);
+        let entry = self.symbols.get_mut(symbol).and_then(|entries| entries.by_source.get_mut(source));
+        if let Some(entry) = entry {
+            entry.place = new;
+            self.enter(source, symbol, new);
+        }
+    }
+
+    fn remove(&mut self, source: &str, symbol: &Symbol, place: Place) {
+        self.leave(source, symbol, place);
+        let Some(entries) = self.symbols.get_mut(symbol) else { return };
+        self.outcomes -= usize::from(entries.by_source.remove(source).is_some());
+        if entries.by_source.is_empty() {
+            self.symbols.remove(symbol);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Reads what a caller wants to know: every bound on a query, and every reason to refuse one, lives here.
 
 use std::collections::{BTreeMap, HashSet};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
@@ -49,6 +50,31 @@ pub struct Question {
     pub quotes: bool,
     /// Whether the caller waits for its turn at a scarce source.
     pub patience: Patience,
+    /// Who asks; `None` if it is the service itself.
+    pub caller: Option<Caller>,
+}
+
+/// Who asks, as far as what one caller does must not cost another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Caller {
+    /// Whoever has the access key with this number.
+    Key(u32),
+    /// Whoever asks from this address, or from the IPv6 network that it stands for.
+    Address(IpAddr),
+}
+
+impl Caller {
+    /// The first 64 bits of an IPv6 address: what one customer is given at least.
+    const NETWORK: u128 = u128::MAX << 64;
+
+    /// The caller at an address. An IPv6 customer is given at least a /64, and could take another address of it for every
+    /// request.
+    pub fn at(address: Option<IpAddr>) -> Self {
+        Caller::Address(match address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)) {
+            IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & Self::NETWORK).into(),
+            address => address,
+        })
+    }
 }
 
 /// Whether a caller waits for its turn at a scarce source.
@@ -197,6 +223,7 @@ impl Question {
                 Some(other) => return Err(bad("quotes", format!("quotes is {other:?}; true and false are allowed"))),
             },
             patience: Patience::Waits,
+            caller: None,
         })
     }
 
@@ -214,7 +241,13 @@ impl Question {
             sources: None,
             quotes: true,
             patience: Patience::OnlyTries,
+            caller: None,
         }
+    }
+
+    /// The same question, asked by this caller.
+    pub fn asked_by(self, caller: Option<Caller>) -> Self {
+        Question { caller, ..self }
     }
 
     /// When the caller's patience ends.

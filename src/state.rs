@@ -43,7 +43,7 @@ pub struct State {
     /// What was learned of symbols that fail whole calls, by the names of the sources where one does.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub suspects: BTreeMap<String, SuspectState>,
-    /// The last quotes, those of the most recently asked symbols first.
+    /// The last quotes: first those that cost most to get again, and of these those of the most recently asked symbols.
     pub quotes: Vec<QuoteState>,
 }
 

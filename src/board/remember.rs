@@ -1,9 +1,10 @@
 //! Carries the last quotes over a restart, with the times they had.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Board, InARow, Known, Stands};
+use super::{Board, InARow, Known, Rank, Stands};
 use crate::clock::{Moment, age};
 use crate::quote::{Origin, Outcome, Quote, Sides, Stated};
 use crate::state::{QuoteState, SidesState};
@@ -15,13 +16,18 @@ impl Board {
         self.lock().landed
     }
 
-    /// The last quotes, of the most recently asked symbols first, as many as wanted. Failures are not among them.
+    /// The last quotes, as many as wanted: first those that cost most to get again, and of these those of the most recently
+    /// asked symbols. Failures are not among them.
     pub fn remember(&self, most: usize) -> Vec<QuoteState> {
         let state = self.lock();
-        let entries = state.by_use.values().rev().filter_map(|symbol| Some((symbol, state.symbols.get(symbol)?)));
-        let outcomes =
-            entries.flat_map(|(symbol, entries)| entries.by_source.values().map(move |known| (symbol, &known.outcome)));
-        outcomes.filter_map(|(symbol, outcome)| kept(symbol, outcome)).take(most).collect()
+        let mut quotes: Vec<(Reverse<Rank>, &str, &Outcome)> = Vec::new();
+        for entries in state.symbols.values() {
+            let quoted = entries.by_source.iter().filter(|(_, entry)| entry.known.outcome.quote.is_some());
+            let rank = |source| Reverse(state.quotes.rank(source, entries.last));
+            quotes.extend(quoted.map(|(source, entry)| (rank(source), source.as_str(), &entry.known.outcome)));
+        }
+        quotes.sort_unstable_by_key(|(rank, source, _)| (*rank, *source));
+        quotes.into_iter().filter_map(|(.., outcome)| kept(outcome)).take(most).collect()
     }
 
     /// Takes over a quote that an earlier process had; it landed when it arrived there. Whether it was taken: what is here
@@ -50,14 +56,13 @@ impl Board {
             in_a_row: InARow::default(),
             answered: landed,
         };
-        state.insert(&symbol, known);
-        state.evict(self.capacity);
+        state.insert(&symbol, known, None);
         true
     }
 }
 
 /// A quote as it is written down; one whose price is no number is of no use later.
-fn kept(symbol: &Symbol, outcome: &Outcome) -> Option<QuoteState> {
+fn kept(outcome: &Outcome) -> Option<QuoteState> {
     let quote = outcome.quote.as_ref()?;
     let price = match &quote.price {
         Stated::Absent => None,
@@ -66,7 +71,7 @@ fn kept(symbol: &Symbol, outcome: &Outcome) -> Option<QuoteState> {
     };
     Some(QuoteState {
         source: outcome.origin.source.clone(),
-        symbol: symbol.to_string(),
+        symbol: outcome.symbol.to_string(),
         price,
         bid: quote.bid,
         ask: quote.ask,

@@ -1,5 +1,6 @@
 //! What the board remembers, and what it forgets.
 
+use proptest::prelude::*;
 use rust_decimal::Decimal;
 
 use super::*;
@@ -134,15 +135,169 @@ async fn who_wants_even_denials_checked_has_them_checked_sooner_and_nothing_else
     assert_eq!(due_at(SourceError::Malformed(String::new()), checks).as_secs(), 3600);
 }
 
+const SECOND: Duration = Duration::from_secs(1);
+
+/// The source that may be asked 25 times a day: a call takes an hour, nearly.
+const SCARCE: Duration = Duration::from_secs(86_400 / 25);
+
+fn denial() -> Landing {
+    failure(SourceError::UnknownSymbol(String::new()), Stands::WithSource)
+}
+
+fn symbol(text: &str) -> Symbol {
+    Symbol::parse(text).unwrap()
+}
+
+fn has(board: &Board, source: &str, name: &str) -> bool {
+    board.known(source, &symbol(name), Instant::now()).is_some()
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_symbols_asked_for_least_recently_go_first() {
-    let (board, now) = (Board::new(2), Clock::system().now());
-    let [a, b, c] = ["A", "B", "C"].map(|text| Symbol::parse(text).unwrap());
-    board.land(&origin("alpha"), &a, quote(now), now);
-    board.land(&origin("alpha"), &b, quote(now), now);
-    board.recall(&a, now.monotonic);
-    board.land(&origin("alpha"), &c, quote(now), now);
-    assert!(board.known("alpha", &a, now.monotonic).is_some());
-    assert!(board.known("alpha", &b, now.monotonic).is_none());
+    let (board, now) = (Board::new(4), Clock::system().now());
+    let land = |name: &str| board.land(&origin("alpha"), &symbol(name), quote(now), now);
+    land("A");
+    land("B");
+    board.recall(&symbol("A"), now.monotonic);
+    land("C");
+    assert!(has(&board, "alpha", "A") && !has(&board, "alpha", "B") && has(&board, "alpha", "C"));
     assert_eq!(board.len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_flood_of_junk_symbols_takes_the_place_of_a_quote_that_is_dear() {
+    let (board, now) = (Board::new(64), Clock::system().now());
+    board.set_cost("scarce", SCARCE);
+    board.set_cost("quick", Duration::from_millis(100));
+    for number in 0..20 {
+        board.land(&origin("scarce"), &symbol(&format!("S{number}")), quote(now), now);
+    }
+    for number in 0..10_000 {
+        let junk = symbol(&format!("J{number}-USD"));
+        board.recall(&junk, now.monotonic);
+        board.land(&origin("scarce"), &junk, denial(), now);
+        board.land(&origin("quick"), &junk, quote(now), now);
+        board.land(&origin("other"), &junk, denial(), now);
+    }
+    assert!((0..20).all(|number| has(&board, "scarce", &format!("S{number}"))));
+    // and the next process starts with them
+    let kept = board.remember(20);
+    assert!(kept.iter().all(|quote| quote.source == "scarce"), "{kept:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dear_quote_that_nobody_asks_for_gives_way_in_the_end_to_others_that_cost_something() {
+    let (board, now) = (Board::new(8), Clock::system().now());
+    board.set_cost("scarce", 10 * SECOND);
+    board.set_cost("slow", 5 * SECOND);
+    board.set_cost("slower", 5 * SECOND);
+    board.land(&origin("scarce"), &symbol("OLD"), quote(now), now);
+    for number in 0..100 {
+        for source in ["slow", "slower"] {
+            board.land(&origin(source), &symbol(&format!("N{number}")), quote(now), now);
+        }
+    }
+    assert!(!has(&board, "scarce", "OLD"));
+    assert!(has(&board, "slow", "N99"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_denial_of_one_caller_is_not_forgotten_for_those_of_another() {
+    let (board, now) = (Board::new(4 * 64), Clock::system().now());
+    let [one, other] = [1, 2].map(Caller::Key).map(Some);
+    board.land_for(one, &origin("alpha"), &symbol("RARE-USD"), denial(), now);
+    for number in 0..1_000 {
+        board.land_for(other, &origin("alpha"), &symbol(&format!("J{number}-USD")), denial(), now);
+    }
+    assert!(has(&board, "alpha", "RARE-USD") && has(&board, "alpha", "J999-USD"));
+    assert_eq!(board.len(), 64, "as long as there is room, a caller may have more than a sixteenth of it");
+}
+
+/// What happens to a board.
+#[derive(Clone, Debug)]
+enum Event {
+    Quote(usize, usize),
+    Fails(usize, usize, usize),
+    Denied(usize, usize, usize),
+    Asked(usize),
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let (source, symbol, caller) = (0..4_usize, 0..60_usize, 0..4_usize);
+    prop_oneof![
+        (source.clone(), symbol.clone()).prop_map(|(source, symbol)| Event::Quote(source, symbol)),
+        (source.clone(), symbol.clone(), caller.clone()).prop_map(|(s, n, caller)| Event::Fails(s, n, caller)),
+        (source, symbol.clone(), caller).prop_map(|(s, n, caller)| Event::Denied(s, n, caller)),
+        symbol.prop_map(Event::Asked),
+    ]
+}
+
+proptest! {
+    /// The sources 0 and 1 cost nothing, 2 an hour and 3 a day: half of the board has room for all that 2 and 3 can quote here.
+    #[test]
+    fn whatever_happens_the_board_keeps_to_its_room_and_forgets_no_dear_quote(
+        events in proptest::collection::vec(event(), 1..400),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        let _entered = runtime.enter();
+        const CAPACITY: usize = 128;
+        let (board, now) = (Board::new(CAPACITY), Clock::system().now());
+        let origins = ["0", "1", "2", "3"].map(origin);
+        board.set_cost("2", 3600 * SECOND);
+        board.set_cost("3", 86_400 * SECOND);
+        let name = |number: usize| symbol(&format!("S{number}-USD"));
+        let mut dear = std::collections::BTreeSet::new();
+        for event in events {
+            match event {
+                Event::Quote(source, number) => {
+                    board.land(&origins[source], &name(number), quote(now), now);
+                    if source >= 2 {
+                        dear.insert((source, number));
+                    }
+                }
+                Event::Fails(source, number, caller) => {
+                    let timeout = failure(SourceError::Timeout(SECOND), Stands::WithSource);
+                    let caller = caller.checked_sub(1).map(|key| Caller::Key(key as u32));
+                    board.land_for(caller, &origins[source], &name(number), timeout, now);
+                }
+                Event::Denied(source, number, caller) => {
+                    let caller = caller.checked_sub(1).map(|key| Caller::Key(key as u32));
+                    board.land_for(caller, &origins[source], &name(number), denial(), now);
+                    dear.remove(&(source, number));
+                }
+                Event::Asked(number) => drop(board.recall(&name(number), now.monotonic)),
+            }
+            let state = board.lock();
+            let entries = || state.symbols.values().flat_map(|entries| entries.by_source.values());
+            let quoted = |entry: &&Entry| entry.known.outcome.quote.is_some();
+            let of = |source: &str| entries().filter(quoted).filter(|e| e.known.outcome.origin.source == source).count();
+            prop_assert_eq!(entries().count(), state.outcomes);
+            prop_assert!(entries().filter(quoted).count() <= CAPACITY);
+            prop_assert!(origins.iter().all(|origin| of(&origin.source) <= CAPACITY / 2));
+            let failures = || entries().filter(|entry| !quoted(entry));
+            prop_assert!(failures().count() <= CAPACITY / 4);
+        }
+        for (source, number) in dear {
+            prop_assert!(has(&board, &source.to_string(), &format!("S{number}-USD")), "{source} {number}");
+        }
+    }
+
+    #[test]
+    fn a_caller_who_has_no_more_than_a_share_of_the_failures_loses_none_to_others(
+        events in proptest::collection::vec((0..4_u32, 0..300_usize), 1..600),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        let _entered = runtime.enter();
+        let (board, now) = (Board::new(4 * 64), Clock::system().now());
+        let (alpha, mut own) = (origin("alpha"), std::collections::BTreeSet::new());
+        for (caller, number) in events {
+            // the first one asks for four symbols of its own, again and again
+            let name = if caller == 0 { format!("OWN{}-USD", number % 4) } else { format!("J{number}-USD") };
+            board.land_for(Some(Caller::Key(caller)), &alpha, &symbol(&name), denial(), now);
+            if caller == 0 {
+                own.insert(name);
+            }
+            prop_assert!(own.iter().all(|name| has(&board, "alpha", name)) && board.len() <= 64);
+        }
+    }
 }

@@ -97,7 +97,13 @@ impl Basis<'_> {
 
     /// What a source is asked.
     pub(super) fn ask(self, due: Vec<(Symbol, Need)>, riders: Vec<Symbol>) -> Ask {
-        Ask { arrived: self.question.arrived.monotonic, until: self.question.deadline(), due, riders }
+        Ask {
+            arrived: self.question.arrived.monotonic,
+            until: self.question.deadline(),
+            due,
+            riders,
+            caller: self.question.caller,
+        }
     }
 
     fn errand(

@@ -16,9 +16,10 @@ use tokio::time::Instant;
 
 use super::client::Client;
 use super::problem::Problem;
+use crate::question::Caller;
 use crate::settings::access::AccessSettings;
 use keys::{Keys, Shown};
-use rates::{Caller, Rates};
+use rates::Rates;
 
 /// Who is let in.
 #[derive(Debug)]
@@ -33,24 +34,27 @@ impl Admission {
         Admission { keys: Keys::new(access.keys.clone()), rates: Rates::new(access.rate.clone()) }
     }
 
-    /// Lets a request in, or says why not. The key comes first: a client that may not ask must not use up the rate of one
-    /// behind the same address that may.
-    fn judge(&self, headers: &HeaderMap, client: Option<IpAddr>, now: Instant) -> Result<(), Problem> {
+    /// Lets a request in and says whose it is, or why not. The key comes first: a client that may not ask must not use up the
+    /// rate of one behind the same address that may.
+    fn judge(&self, headers: &HeaderMap, client: Option<IpAddr>, now: Instant) -> Result<Caller, Problem> {
         let shown = self.keys.shown(headers);
         let caller = match shown {
             Shown::Known(key) => Caller::Key(key),
             _ => Caller::at(client),
         };
         self.rates.admit(caller, now).map_err(Problem::too_many_requests)?;
-        if shown.lets_in() { Ok(()) } else { Err(Problem::Unauthorized { wrong_key: shown == Shown::Wrong }) }
+        if shown.lets_in() { Ok(caller) } else { Err(Problem::Unauthorized { wrong_key: shown == Shown::Wrong }) }
     }
 }
 
-/// The layer: lets in, or refuses at once.
-pub async fn admit(State(admission): State<Arc<Admission>>, request: Request, next: Next) -> Response {
+/// The layer: lets in, or refuses at once. Handlers find the [`Caller`] among the request's extensions.
+pub async fn admit(State(admission): State<Arc<Admission>>, mut request: Request, next: Next) -> Response {
     let client = request.extensions().get::<Client>().map(|Client(address)| *address);
     match admission.judge(request.headers(), client, Instant::now()) {
-        Ok(()) => next.run(request).await,
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            next.run(request).await
+        }
         Err(problem) => problem.into_response(),
     }
 }
@@ -89,11 +93,11 @@ mod tests {
         assert_eq!(admission.judge(&with_key("wrong"), CLIENT, now), too_many);
         for key in [KEY, "another-key-of-theirs"] {
             for _ in 0..2 {
-                assert_eq!(admission.judge(&with_key(key), CLIENT, now), Ok(()));
+                assert_eq!(admission.judge(&with_key(key), CLIENT, now).map(drop), Ok(()));
             }
             assert_eq!(admission.judge(&with_key(key), None, now), too_many, "the key's own rate, wherever it is used");
         }
-        assert_eq!(admission.judge(&with_key(KEY), CLIENT, now + Duration::from_secs(1)), Ok(()));
+        assert_eq!(admission.judge(&with_key(KEY), CLIENT, now + Duration::from_secs(1)).map(drop), Ok(()));
     }
 
     #[test]
@@ -101,7 +105,7 @@ mod tests {
         let admission = Admission::new(&AccessSettings::default());
         let now = Instant::now();
         for headers in [HeaderMap::new(), with_key("whatever")] {
-            (0..1000).for_each(|_| assert_eq!(admission.judge(&headers, CLIENT, now), Ok(())));
+            (0..1000).for_each(|_| assert_eq!(admission.judge(&headers, CLIENT, now).map(drop), Ok(())));
         }
     }
 }

@@ -182,6 +182,7 @@ impl Page {
         self.span("timeout", source.timeout);
         self.count("concurrency", source.concurrency);
         self.count("retries", source.retries);
+        self.line("reuse", source.reuse);
         self.line("idempotent", source.idempotent);
         self.line("max_body", Bytes(source.max_body).to_string());
         self.span("refresh_after", source.refresh_after);

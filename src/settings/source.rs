@@ -91,6 +91,8 @@ pub struct SourceSettings {
     pub concurrency: usize,
     /// How often a call that failed in passing is sent again: 0 to 3.
     pub retries: usize,
+    /// Whether connections are kept for later calls. If not, each call pays for a handshake.
+    pub reuse: bool,
     /// Whether a call may be sent again at all: one more of it changes nothing at the vendor.
     pub idempotent: bool,
     /// The longest reply that is read, in bytes.

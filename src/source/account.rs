@@ -152,6 +152,11 @@ impl Account {
         self.limits.iter().any(|limit| limit.period >= Duration::from_secs(60))
     }
 
+    /// How much of its time one unit takes of the tightest limit: an hour if 24 a day are allowed.
+    pub fn time_per_unit(&self) -> Duration {
+        self.limits.iter().map(|limit| limit.period / limit.calls).max().unwrap_or_default()
+    }
+
     /// The most units that may be spent at one instant.
     pub(super) fn most_at_once(&self) -> usize {
         self.limits.iter().map(|limit| limit.calls as usize).min().unwrap_or(usize::MAX)

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::account::{Expectation, Units};
 use super::error::SourceError;
+use crate::question::Caller;
 use crate::quote::{Outcome, Quote};
 use crate::symbol::Symbol;
 
@@ -87,6 +88,8 @@ pub struct Passenger {
     pub symbol: Symbol,
     /// Who waits for it listens here.
     pub told: watch::Sender<Option<Outcome>>,
+    /// Who asked for it first.
+    pub caller: Option<Caller>,
 }
 
 /// What a source replied, symbol by symbol. Every symbol of the batch has its row.
@@ -142,14 +145,20 @@ impl Batch {
         self.cabin.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a symbol aboard and says where its outcome will be told; `None` if it is full or has left.
+    /// Takes a symbol aboard for nobody in particular and says where its outcome will be told; `None` if it is full or has
+    /// left.
     pub fn board(&self, symbol: &Symbol) -> Option<watch::Receiver<Option<Outcome>>> {
+        self.board_for(None, symbol)
+    }
+
+    /// The same for a caller.
+    pub fn board_for(&self, caller: Option<Caller>, symbol: &Symbol) -> Option<watch::Receiver<Option<Outcome>>> {
         let mut cabin = self.lock();
         if cabin.sealed || cabin.passengers.len() >= self.seats {
             return None;
         }
         let (told, outcome) = watch::channel(None);
-        cabin.passengers.push(Passenger { symbol: symbol.clone(), told });
+        cabin.passengers.push(Passenger { symbol: symbol.clone(), told, caller });
         Some(outcome)
     }
 

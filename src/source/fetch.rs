@@ -5,9 +5,11 @@
 
 pub mod connector;
 mod encoding;
+mod kept;
 pub mod mirrors;
 pub mod names;
 mod page;
+mod repeats;
 mod reply;
 mod trouble;
 mod written;
@@ -16,7 +18,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use reqwest::header::AGE;
-use reqwest::{RequestBuilder, Response, Url};
+use reqwest::{Client, RequestBuilder, Response, Url};
 use secrecy::ExposeSecret;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -29,12 +31,15 @@ use super::extract::RawReply;
 use super::profile::Profile;
 use super::sandbox::Sandbox;
 use super::spelling::HttpRequest;
+use crate::board::Board;
 use crate::clock::skew::Host;
 use crate::clock::{Clock, Moment};
 use crate::settings::source::Method;
 use crate::symbol::Symbol;
 use connector::Connector;
 use encoding::DecodeError;
+use kept::{Kept, may_be_kept};
+use repeats::{Connection, Heard, Repeats};
 pub(in crate::source) use trouble::host;
 use trouble::{Trouble, trouble};
 use written::Written;
@@ -53,23 +58,40 @@ struct Inner {
     large_bodies: Arc<Semaphore>,
     /// Where the filter runs, if not in this process.
     sandbox: Option<Sandbox>,
+    /// Where quotes are taken back that turn out to be another symbol's.
+    board: Option<Arc<Board>>,
+    repeats: Repeats,
+    kept: Kept,
 }
 
 impl Fetch {
-    /// The leaf for one source. `large_bodies` has a permit per core, and is shared by all.
+    /// The leaf for one source, whose quotes land nowhere. `large_bodies` has a permit per core, and is shared by all.
     pub fn new(connector: Connector, profile: Arc<Profile>, clock: Clock, large_bodies: Arc<Semaphore>) -> Self {
-        Self::sandboxed(connector, profile, clock, large_bodies, None)
+        Self::of(None, connector, profile, clock, large_bodies, None)
     }
 
-    /// The same, with a filter that runs in a process of its own.
-    pub(super) fn sandboxed(
+    /// The leaf for one source whose quotes land on a board, with a filter that may run in a process of its own.
+    pub(super) fn landing_on(
+        board: Arc<Board>,
         connector: Connector,
         profile: Arc<Profile>,
         clock: Clock,
         large_bodies: Arc<Semaphore>,
         sandbox: Option<Sandbox>,
     ) -> Self {
-        Fetch(Arc::new(Inner { connector, profile, clock, large_bodies, sandbox }))
+        Self::of(Some(board), connector, profile, clock, large_bodies, sandbox)
+    }
+
+    fn of(
+        board: Option<Arc<Board>>,
+        connector: Connector,
+        profile: Arc<Profile>,
+        clock: Clock,
+        large_bodies: Arc<Semaphore>,
+        sandbox: Option<Sandbox>,
+    ) -> Self {
+        let (repeats, kept) = (Repeats::default(), Kept::default());
+        Fetch(Arc::new(Inner { connector, profile, clock, large_bodies, sandbox, board, repeats, kept }))
     }
 
     /// One exchange over the wire, without reading what it means: for looking at a source by hand.
@@ -77,7 +99,7 @@ impl Fetch {
     /// # Errors
     /// What kept the reply from being whole.
     pub async fn exchange(&self, asked: &[Symbol]) -> Result<RawReply, SourceError> {
-        self.0.send(asked, None).await
+        self.0.send(asked, None).await.map(|(reply, _)| reply)
     }
 }
 
@@ -94,9 +116,13 @@ impl Service<Batch> for Fetch {
         let inner = Arc::clone(&self.0);
         Box::pin(async move {
             let asked = batch.connect();
-            let reply = inner.send(&asked, Some(&batch)).await?;
+            let (reply, connection) = inner.send(&asked, Some(&batch)).await?;
             let received = inner.clock.now();
+            let body = inner.repeats.mark(&reply.body);
             let reply = Arc::clone(&inner).read(reply, asked).await?;
+            if let Some(connection) = connection {
+                inner.refuse_repeated(&connection, body, &reply)?;
+            }
             inner.hear_time(&reply, received);
             Ok(reply)
         })
@@ -105,13 +131,19 @@ impl Service<Batch> for Fetch {
 
 impl Inner {
     /// One exchange over the wire, and for which batch: it is told when the request is written, and when the reply begins.
-    async fn send(&self, asked: &[Symbol], batch: Option<&Batch>) -> Result<RawReply, SourceError> {
+    async fn send(
+        &self,
+        asked: &[Symbol],
+        batch: Option<&Batch>,
+    ) -> Result<(RawReply, Option<Connection>), SourceError> {
         let sent = Instant::now();
         let call = self.profile.extractor.spelling().request(asked);
+        let under_way = self.kept.begin();
         let response = self.reach(&call, batch).await?;
         if let Some(batch) = batch {
             batch.hear();
         }
+        let (connection, may_be_kept) = (Connection::of(&response), may_be_kept(&response));
         let status = response.status().as_u16();
         let date = reply::date(response.headers());
         let retry_after = reply::retry_after(response.headers(), date.unwrap_or_else(|| self.clock.now().wall));
@@ -126,8 +158,15 @@ impl Inner {
             // what cannot be read says nothing beyond its status
             Err(_) => Vec::new(),
         };
+        if let Some(connection) = &connection {
+            let is_kept = may_be_kept && self.keeps_connections_to(&connection.host);
+            if under_way.ends_on(connection, is_kept) {
+                self.stop_keeping(&connection.host);
+            }
+        }
         let received_at = self.clock.now().wall;
-        Ok(RawReply { status, body, retry_after, redirect, date, received_at, latency: sent.elapsed() })
+        let reply = RawReply { status, body, retry_after, redirect, date, received_at, latency: sent.elapsed() };
+        Ok((reply, connection))
     }
 
     /// Sends a call to the first of the vendor's addresses that can be reached. Nothing has reached those before it, so to
@@ -141,7 +180,8 @@ impl Inner {
                 mirrors.turn_to(place);
             }
             let sent = self.clock.now();
-            let ended = match self.request(call, urls[place], batch).send().await {
+            let client = self.client(urls[place]).await?;
+            let ended = match self.request(&client, call, urls[place], batch).send().await {
                 Ok(response) => {
                     self.hear_date(&response, sent);
                     Ok(response)
@@ -197,8 +237,55 @@ impl Inner {
         }
     }
 
-    fn request(&self, call: &HttpRequest, url: &str, batch: Option<&Batch>) -> RequestBuilder {
-        let client = &self.connector.client;
+    /// What a URL is asked with: connections are kept, unless the source or its host is not trusted with that.
+    async fn client(&self, url: &str) -> Result<Client, SourceError> {
+        let host = Url::parse(url).as_ref().map(host).unwrap_or_default();
+        if self.keeps_connections_to(&host) {
+            return Ok(self.connector.client.clone());
+        }
+        let single = self.connector.single().await;
+        single.map_err(|error| SourceError::Internal(format!("no client for single calls can be made: {error}")))
+    }
+
+    fn keeps_connections_to(&self, host: &str) -> bool {
+        self.profile.settings.reuse && self.connector.trusts(host)
+    }
+
+    /// Gives each call to a host a connection of its own for a while, because none of them lasts.
+    fn stop_keeping(&self, host: &str) {
+        self.connector.distrust(host);
+        let (source, host) = (self.profile.name(), self.shown(host));
+        tracing::warn!(
+            source,
+            host,
+            "connections to this host do not last, as when responses come twice; for an hour each call has one of its own"
+        );
+    }
+
+    /// Refuses a reply that came on the same connection for another symbol before, and takes that one back as well: nothing
+    /// says whose it is. What that connection gives next may be wrong too, so the host's connections are not used again.
+    fn refuse_repeated(&self, connection: &Connection, body: u64, reply: &Reply) -> Result<(), SourceError> {
+        let Some(Heard { symbol, received_at, .. }) = self.repeats.hear(connection, body, reply) else { return Ok(()) };
+        self.connector.distrust(&connection.host);
+        let (source, host, origin) = (self.profile.name(), self.shown(&connection.host), self.profile.plain_origin());
+        let other = reply.rows.first().map(|(symbol, _)| symbol.to_string()).unwrap_or_default();
+        tracing::warn!(
+            source,
+            host,
+            "the replies for {symbol} and {other} are the same, as when a response comes twice; neither is used, and for an \
+             hour each call to this host has a connection of its own"
+        );
+        let repeated = |other: &str| {
+            let words = format!("its connection gave the same reply for {other}; neither is used");
+            SourceError::Connection(self.shown(&words))
+        };
+        if let Some(board) = &self.board {
+            board.withdraw(origin, &symbol, received_at, repeated(&other), self.clock.now());
+        }
+        Err(repeated(symbol.as_str()))
+    }
+
+    fn request(&self, client: &Client, call: &HttpRequest, url: &str, batch: Option<&Batch>) -> RequestBuilder {
         let mut request = match call.method {
             Method::Get => client.get(url),
             Method::Post => client.post(url),

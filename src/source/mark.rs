@@ -81,6 +81,7 @@ pub(super) fn of_meaning(source: &SourceSettings, settings: &Settings) -> Mark {
         timeout: _,
         concurrency: _,
         retries: _,
+        reuse: _,
         idempotent: _,
         max_body: _,
         refresh_after: _,

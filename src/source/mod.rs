@@ -145,6 +145,7 @@ impl Source {
             calls: Counting { record: Arc::clone(&record), clock: around.clock.clone(), longest: attempt },
             slots: Arc::clone(&slots),
         };
+        around.board.set_cost(name, account.time_per_unit());
         let share = Share::new(Parts {
             origin: Arc::clone(profile.plain_origin()),
             board: Arc::clone(&around.board),

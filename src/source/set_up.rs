@@ -65,7 +65,8 @@ pub fn set_up(
         let (clock, large_bodies) = (around.clock.clone(), Arc::clone(&large_bodies));
         let program = program.filter(|_| !catalogue::has_filter(&source.jq));
         let sandbox = program.map(|program| Sandbox::new(program.clone(), source));
-        let fetch = Fetch::sandboxed(connectors.of(source)?, Arc::clone(&profile), clock, large_bodies, sandbox);
+        let (connector, board) = (connectors.of(source)?, Arc::clone(&around.board));
+        let fetch = Fetch::landing_on(board, connector, Arc::clone(&profile), clock, large_bodies, sandbox);
         sources.push(Arc::new(Source::over(fetch, profile, Arc::clone(account), metrics, around)));
     }
     Ok(sources)

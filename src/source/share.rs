@@ -36,7 +36,7 @@ use super::error::SourceError;
 use super::record::Record;
 use crate::board::{Board, Need};
 use crate::clock::Clock;
-use crate::question::Patience;
+use crate::question::{Caller, Patience};
 use crate::quote::{Origin, Outcome};
 use crate::state::SuspectState;
 use crate::symbol::Symbol;
@@ -139,6 +139,8 @@ pub struct Ask {
     pub due: Vec<(Symbol, Need)>,
     /// What it asked for and needs no call; may ride along where there is room.
     pub riders: Vec<Symbol>,
+    /// Whose request it is; `None` if it is the service's own.
+    pub caller: Option<Caller>,
 }
 
 impl Share {
@@ -234,9 +236,10 @@ impl Flights {
         batch: &Batch,
         callers: &Callers,
         symbol: &Symbol,
+        caller: Option<Caller>,
         hurry: Option<Instant>,
     ) -> Option<Wait> {
-        let outcome = batch.board(symbol)?;
+        let outcome = batch.board_for(caller, symbol)?;
         let flight = Flight { outcome: outcome.clone(), number, batch: batch.clone(), callers: callers.clone() };
         self.air.insert(symbol.clone(), flight);
         self.wanted.remove(symbol);
@@ -266,7 +269,7 @@ impl Inner {
         let (denied, left): (Vec<Symbol>, Vec<Symbol>) =
             left.into_iter().partition(|symbol| self.is_denied(symbol, now));
         if let Some(rest) = self.rest(now) {
-            let mut waits = self.refuse(&left, &rest.refusal(now), rest.until);
+            let mut waits = self.refuse(&left, &rest.refusal(now), rest.until, ask.caller);
             waits.extend(self.denials(&denied, now));
             return waits;
         }
@@ -325,7 +328,7 @@ impl Inner {
             // others may have more time than this caller: then it is no word to them
             waits.extend(match is_hasty {
                 true => self.decline(late.iter(), refusal),
-                false => self.refuse(&late, refusal, until),
+                false => self.refuse(&late, refusal, until, ask.caller),
             });
         }
         waits
@@ -346,6 +349,7 @@ impl Inner {
         flights: &mut Flights,
         group: &Group,
         batch: Batch,
+        caller: Option<Caller>,
         awaited: bool,
         hurry: Option<Instant>,
     ) -> Vec<Wait> {
@@ -354,7 +358,7 @@ impl Inner {
         flights.next_number += 1;
         let callers = Callers::default();
         let hurry = hurry.filter(|_| awaited);
-        let enter = |symbol| flights.enter(number, &batch, &callers, symbol, hurry);
+        let enter = |symbol| flights.enter(number, &batch, &callers, symbol, caller, hurry);
         let waits = group.symbols.iter().filter_map(enter).collect();
         if group.is_lonely || batching.cost_per_symbol {
             batch.seal();

@@ -82,7 +82,7 @@ pub fn give(service: &Quotefold, mut state: State, now: Moment) -> (Restored, St
             source.share.restore(past);
         }
     }
-    // the most recently asked come last, as they were asked
+    // those that cost most to get again, and the most recently asked, come last: they are kept most firmly here too
     for quote in state.quotes.iter().rev() {
         let source = service.sources.iter().find(|source| source.profile.name() == quote.source);
         let source = source.filter(|source| means_the_same(&source.profile));

@@ -132,7 +132,7 @@ fn every_documented_key_stands_in_the_annotated_file() {
         (
             "sources",
             "about like classes currencies fiat symbols role url base_url ca_file method body headers format rename \
-             aliases spelled units batch join unknown not_found limits cost account timeout concurrency retries idempotent max_body \
+             aliases spelled units batch join unknown not_found limits cost account timeout concurrency retries idempotent reuse max_body \
              refresh_after usable_for lag key secret key_from \
              get_a_key unofficial jq examples",
         ),

@@ -23,5 +23,6 @@ mod settled;
 mod starting;
 mod strangers;
 mod support;
+mod surplus;
 mod terminal;
 mod watching;

@@ -12,6 +12,7 @@ mod day;
 mod denials;
 mod failing;
 mod first_answers;
+mod flood;
 mod hunting;
 mod keeping;
 mod law;

@@ -122,7 +122,7 @@ pub(crate) fn all_quoted(symbols: Vec<Symbol>, clock: &Clock) -> Result<Reply, S
 /// What somebody asks for who has as much time as a call.
 pub(crate) fn patient(due: Vec<(Symbol, Need)>, riders: Vec<Symbol>) -> Ask {
     let arrived = Instant::now();
-    Ask { arrived, until: arrived + BUDGET, due, riders }
+    Ask { arrived, until: arrived + BUDGET, due, riders, caller: None }
 }
 
 /// A share over a vendor that behaves as `script` says.

@@ -88,7 +88,8 @@ async fn ask(service: &Quotefold) -> Vec<Outcome> {
     for (source, symbol) in service.sources.iter().zip(chosen) {
         let due = symbol.into_iter().map(|symbol| (symbol, need)).collect();
         let arrived = Instant::now();
-        let ask = Ask { arrived, until: arrived + service.settings.server.timeout, due, riders: Vec::new() };
+        let ask =
+            Ask { arrived, until: arrived + service.settings.server.timeout, due, riders: Vec::new(), caller: None };
         for wait in source.share.ask(&ask) {
             let share = source.share.clone();
             calls.spawn(async move { share.arrive(wait).await });

@@ -1,12 +1,12 @@
 //! Counts how often each caller has asked, in exact sliding windows, in a table that no crowd of callers can fill.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::question::Caller;
 use crate::settings::units::Limit;
 
 /// How many callers are remembered.
@@ -14,18 +14,6 @@ const MOST_CALLERS: usize = 65_536;
 
 /// How many requests are remembered, of all callers together: 16 MB.
 const MOST_REQUESTS: usize = 1 << 20;
-
-/// The first 64 bits of an IPv6 address: what one customer is given at least.
-const NETWORK: u128 = u128::MAX << 64;
-
-/// The one whose requests are counted together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Caller {
-    /// Whoever has the key with this number.
-    Key(u32),
-    /// Whoever asks from this address, or from the IPv6 network that it stands for.
-    Address(IpAddr),
-}
 
 /// How often each caller may ask.
 #[derive(Debug)]
@@ -50,17 +38,6 @@ struct Window {
     turn: u64,
     /// When requests were let in, as far back as any limit looks; refused ones are not counted.
     passed: VecDeque<Instant>,
-}
-
-impl Caller {
-    /// The caller at an address. An IPv6 customer is given at least a /64, and could take another address of it for every
-    /// request.
-    pub(super) fn at(address: Option<IpAddr>) -> Self {
-        Caller::Address(match address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)) {
-            IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & NETWORK).into(),
-            address => address,
-        })
-    }
 }
 
 impl Rates {
@@ -135,6 +112,8 @@ impl Window {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
 
     fn limits(texts: &[&str]) -> Vec<Limit> {

@@ -11,7 +11,7 @@ use crate::settings::catalogue::catalogue;
 use crate::settings::error::ConfigError;
 
 /// The keys whose values are no texts: numbers, booleans and lists, written as TOML writes them.
-const NOT_TEXT: [&str; 22] = [
+const NOT_TEXT: [&str; 23] = [
     "max_symbols",
     "max_connections",
     "max_requests",
@@ -20,6 +20,7 @@ const NOT_TEXT: [&str; 22] = [
     "batch",
     "concurrency",
     "retries",
+    "reuse",
     "idempotent",
     "unofficial",
     "symbols",

@@ -75,6 +75,8 @@ pub struct SourceTable {
     pub retries: Option<usize>,
     /// Whether a call may be sent again without changing anything at the vendor; a GET may, if left out, and a POST may not.
     pub idempotent: Option<bool>,
+    /// Whether connections are kept for later calls.
+    pub reuse: Option<bool>,
     /// The longest reply that is read.
     pub max_body: Option<Bytes>,
     /// A floor under every `refresh_after`: `6h` for a file that is made once a day.
@@ -157,7 +159,7 @@ impl SourceTable {
         }
         overlay! {
             about like classes currencies fiat symbols role url base_url ca_file method body headers format batch join unknown
-            not_found limits cost account timeout concurrency retries idempotent max_body refresh_after usable_for lag key secret key_from
+            not_found limits cost account timeout concurrency retries idempotent reuse max_body refresh_after usable_for lag key secret key_from
             key_optional paid get_a_key unofficial reply jq examples;
             rename ids aliases spelled units
         }
@@ -211,6 +213,7 @@ impl SourceTable {
             concurrency: self.concurrency.unwrap_or(8),
             retries: self.retries.unwrap_or(usize::from(!is_scarce)),
             idempotent: self.idempotent.unwrap_or(self.method.unwrap_or_default() == Method::Get),
+            reuse: self.reuse.unwrap_or(true),
             max_body: self.max_body.map_or(256 << 10, |bytes| bytes.0),
             refresh_after: self.refresh_after.map_or(Duration::ZERO, |span| span.0),
             usable_for: self.usable_for.map(|span| span.0),

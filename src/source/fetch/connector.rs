@@ -1,22 +1,72 @@
 //! Makes the HTTP clients that sources connect with: how long they wait for a connection, and whom they trust.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
+use reqwest::header::{ACCEPT_ENCODING, CONNECTION, HeaderMap, HeaderValue};
 use reqwest::{Certificate, Client, ClientBuilder};
 use rustls::pki_types::CertificateDer;
+use tokio::sync::OnceCell;
+use tokio::time::Instant;
 
 use super::encoding;
 use super::names::Names;
 use crate::settings::source::SourceSettings;
 
+/// For so long each call to a host has a connection of its own after one of its connections mixed up replies: far longer than
+/// an idle connection is kept.
+const DISTRUST: Duration = Duration::from_secs(3600);
+
 /// How one source connects. Cheap to clone.
 #[derive(Clone)]
 pub struct Connector {
     pub(super) client: Client,
+    /// A client that keeps no connection; made when it is first needed.
+    single: Arc<OnceCell<Client>>,
     pub(super) names: Names,
     /// How long one address may take until it is connected: name, TCP and TLS.
     pub(super) patience: Duration,
+    trust: Trust,
+    /// Hosts whose connections mixed up replies, and until when they are not trusted to be kept. Shared by all sources:
+    /// several may ask one host.
+    distrusted: Arc<Mutex<HashMap<String, Instant>>>,
+}
+
+impl Connector {
+    /// Whether connections to a host are kept for later calls.
+    pub(super) fn trusts(&self, host: &str) -> bool {
+        let mut distrusted = self.distrusted();
+        if distrusted.is_empty() {
+            return true;
+        }
+        let now = Instant::now();
+        distrusted.retain(|_, until| *until > now);
+        !distrusted.contains_key(host)
+    }
+
+    /// From now on each call to a host has a connection of its own, for [`DISTRUST`].
+    pub(super) fn distrust(&self, host: &str) {
+        self.distrusted().insert(host.to_owned(), Instant::now() + DISTRUST);
+    }
+
+    // a panic elsewhere while the lock was held leaves at worst one host unnoted
+    fn distrusted(&self) -> MutexGuard<'_, HashMap<String, Instant>> {
+        self.distrusted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The client that keeps no connection.
+    ///
+    /// # Errors
+    /// When the system's certificates cannot be read any more.
+    pub(super) async fn single(&self) -> Result<Client, String> {
+        let make = || async {
+            let (trust, names) = (self.trust.clone(), self.names.clone());
+            let made = tokio::task::spawn_blocking(move || trust.client(&names, false)).await;
+            made.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
+        };
+        self.single.get_or_try_init(make).await.cloned()
+    }
 }
 
 /// The connectors of all sources.
@@ -25,11 +75,12 @@ pub struct Connector {
 /// system's certificates are read for each), and most sources wait equally long and trust nobody special.
 pub struct Connectors {
     names: Names,
-    built: Vec<(Trust, Connector)>,
+    built: Vec<Connector>,
+    distrusted: Arc<Mutex<HashMap<String, Instant>>>,
 }
 
 /// What tells clients apart.
-#[derive(PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 struct Trust {
     patience: Duration,
     certificates: Vec<CertificateDer<'static>>,
@@ -38,7 +89,7 @@ struct Trust {
 impl Connectors {
     /// None yet. Names are looked up in this way.
     pub fn new(names: Names) -> Self {
-        Connectors { names, built: Vec::new() }
+        Connectors { names, built: Vec::new(), distrusted: Arc::default() }
     }
 
     /// The connector of a source.
@@ -49,20 +100,35 @@ impl Connectors {
         let patience = patience(source.timeout, source.mirrors.len() + 1);
         let certificates = source.authority.as_ref().map(|authority| authority.certificates.clone());
         let trust = Trust { patience, certificates: certificates.unwrap_or_default() };
-        if let Some((_, known)) = self.built.iter().find(|(known, _)| *known == trust) {
+        if let Some(known) = self.built.iter().find(|known| known.trust == trust) {
             return Ok(known.clone());
         }
-        let roots = trust.certificates.iter().map(|certificate| Certificate::from_der(certificate));
-        let client = builder()
-            // a source's own header stands in its place
-            .default_headers(HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static(encoding::ACCEPTED))]))
-            .connect_timeout(patience)
-            .dns_resolver(self.names.clone())
-            .tls_certs_merge(roots.collect::<reqwest::Result<Vec<_>>>()?)
-            .build()?;
-        let connector = Connector { client, names: self.names.clone(), patience };
-        self.built.push((trust, connector.clone()));
+        let connector = Connector {
+            client: trust.client(&self.names, true)?,
+            single: Arc::default(),
+            names: self.names.clone(),
+            patience,
+            trust,
+            distrusted: Arc::clone(&self.distrusted),
+        };
+        self.built.push(connector.clone());
         Ok(connector)
+    }
+}
+
+impl Trust {
+    /// A client that keeps connections for later calls, or one that says in each call that it is the last on its connection.
+    fn client(&self, names: &Names, keeps: bool) -> reqwest::Result<Client> {
+        let roots = self.certificates.iter().map(|certificate| Certificate::from_der(certificate));
+        // a source's own header stands in its place
+        let mut headers = HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static(encoding::ACCEPTED))]);
+        let mut client = builder();
+        if !keeps {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+            client = client.pool_max_idle_per_host(0);
+        }
+        let client = client.default_headers(headers).connect_timeout(self.patience).dns_resolver(names.clone());
+        client.tls_certs_merge(roots.collect::<reqwest::Result<Vec<_>>>()?).build()
     }
 }
 

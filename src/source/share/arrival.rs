@@ -132,7 +132,7 @@ impl Arrival {
                 overlooked.push((passenger, error));
                 continue;
             }
-            let outcome = self.land_row(&passenger.symbol, row, rests, now);
+            let outcome = self.land_row(&passenger, row, rests, now);
             told.push((passenger, outcome));
         }
         let is_alone = told.len() + overlooked.len() == 1;
@@ -148,11 +148,12 @@ impl Arrival {
     /// Puts on the board what the call brought of one symbol.
     fn land_row(
         &self,
-        symbol: &Symbol,
+        passenger: &Passenger,
         row: Result<Quote, SourceError>,
         rests: Option<Instant>,
         now: Moment,
     ) -> Outcome {
+        let symbol = &passenger.symbol;
         let landing = match (row, self.batch.sent_for(now.monotonic)) {
             (Ok(quote), _) => Landing::Quote(quote),
             (Err(error), Some(latency)) if error.stands_for().is_none() => {
@@ -165,7 +166,7 @@ impl Arrival {
             }
         };
         let parts = &self.share.parts;
-        parts.board.land(&parts.origin, symbol, landing, now)
+        parts.board.land_for(passenger.caller, &parts.origin, symbol, landing, now)
     }
 
     /// What a call that was sent failed with, for one symbol. Where the source is left alone for it, that is not the symbol's

@@ -60,7 +60,7 @@ impl Inner {
         if !in_time {
             return None;
         }
-        let wait = flights.enter(number, &batch, &callers, symbol, self.hurry_for(ask, now))?;
+        let wait = flights.enter(number, &batch, &callers, symbol, ask.caller, self.hurry_for(ask, now))?;
         batch.allow(times);
         Some(wait)
     }

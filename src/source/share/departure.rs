@@ -72,7 +72,7 @@ impl Inner {
         for group in &groups {
             let batch = Batch::new(seats, cost_per_symbol, times);
             let awaited = group.symbols.iter().any(|symbol| left.contains(symbol));
-            waits.extend(self.depart(flights, group, batch, awaited, hurry));
+            waits.extend(self.depart(flights, group, batch, ask.caller, awaited, hurry));
         }
         // whoever rides along has its outcome from the board already, and whoever goes first is another's
         waits.retain(|wait| left.contains(wait.symbol()));

@@ -118,7 +118,7 @@ impl Inner {
         let mut waits = Vec::with_capacity(symbols.len());
         for symbol in symbols {
             let alone = Batch::new(1, self.parts.batching.cost_per_symbol, times);
-            let Some(outcome) = alone.board(symbol) else { continue };
+            let Some(outcome) = alone.board_for(ask.caller, symbol) else { continue };
             let claim = flights.hunt.callers.claim(None);
             waits.push(Wait::Air { symbol: symbol.clone(), outcome: outcome.clone(), claim });
             flights.let_wait(symbol, outcome, alone);
@@ -280,8 +280,9 @@ impl Inner {
     /// Refuses symbols that wait to be hunted: the refusal stands until an instant.
     fn refuse_hunted(&self, flights: &mut Flights, symbols: &[Symbol], error: &SourceError, until: Instant) {
         for symbol in symbols {
-            let refused = self.refuse(std::slice::from_ref(symbol), error, until).pop();
             let passengers = flights.hunt.take(symbol).map(|alone| alone.disembark()).unwrap_or_default();
+            let caller = passengers.first().and_then(|passenger| passenger.caller);
+            let refused = self.refuse(std::slice::from_ref(symbol), error, until, caller).pop();
             flights.air.remove(symbol);
             if let Some(Wait::Here(outcome)) = refused {
                 passengers.iter().for_each(|passenger| drop(passenger.told.send_replace(Some((*outcome).clone()))));

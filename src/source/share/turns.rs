@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::{Flights, Inner, Parts, Wait};
 use crate::board::Landing;
+use crate::question::Caller;
 use crate::source::error::SourceError;
 use crate::symbol::Symbol;
 
@@ -44,12 +45,18 @@ impl Inner {
         line
     }
 
-    /// Refuses symbols without a call; the refusal stands until an instant.
-    pub(super) fn refuse(&self, symbols: &[Symbol], error: &SourceError, until: Instant) -> Vec<Wait> {
+    /// Refuses symbols to a caller without a call; the refusal stands until an instant.
+    pub(super) fn refuse(
+        &self,
+        symbols: &[Symbol],
+        error: &SourceError,
+        until: Instant,
+        caller: Option<Caller>,
+    ) -> Vec<Wait> {
         let Parts { board, origin, clock, .. } = &self.parts;
         let refuse = |symbol| {
             let landing = Landing::Refusal(error.clone(), until);
-            Wait::Here(Box::new(board.land(origin, symbol, landing, clock.now())))
+            Wait::Here(Box::new(board.land_for(caller, origin, symbol, landing, clock.now())))
         };
         symbols.iter().map(refuse).collect()
     }

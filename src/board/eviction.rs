@@ -1,0 +1,161 @@
+//! Decides what the board forgets when it is full.
+//!
+//! Quotes and failures have room of their own, so that no number of failures takes the place of a quote. Of the failures, a
+//! sixteenth is safe for each caller: whoever asks for junk pushes out what came of that, and nobody else's.
+//!
+//! Of the quotes, those go first that cost least to get again, and among these the one that was asked for longest ago. This
+//! is the GreedyDual algorithm: a quote ranks by its cost above a level, and the level rises to the rank of each quote that
+//! goes. So a costly quote that nobody asks for any more goes in the end, and no number of quotes that cost nothing can
+//! bring that about, because they do not raise the level.
+//!
+//! Orders are lazy: asking for a symbol notes that it was used, and a place is corrected when its turn to go seems to have
+//! come.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::time::Duration;
+
+use crate::question::Caller;
+use crate::symbol::Symbol;
+
+/// Quotes that can be had again sooner than this cost nothing.
+const FREE_BELOW: Duration = Duration::from_secs(1);
+
+/// The part of the room for failures that each caller's are safe in, whatever others ask for: a sixteenth.
+const SHARES_OF_FAILURES: usize = 16;
+
+/// When a symbol was last asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Use {
+    /// Grows with every use of any symbol.
+    pub(super) number: u64,
+    /// The level of that time.
+    pub(super) level: u64,
+}
+
+/// How firmly a quote is kept; the lowest goes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Rank {
+    /// The level at its last use, and its cost in milliseconds above that.
+    worth: u64,
+    used: u64,
+}
+
+/// The order in which quotes go.
+#[derive(Debug)]
+pub(super) struct Quotes {
+    capacity: usize,
+    /// What one more call takes of a source's limits, in milliseconds. A source that is not named costs nothing.
+    costs: HashMap<String, u64>,
+    by_source: BTreeMap<String, BTreeSet<(Rank, Symbol)>>,
+    count: usize,
+    level: u64,
+}
+
+/// The order in which failures without a quote go: the one whose symbol was asked for longest ago goes first, of a caller who
+/// has more than a share as long as there is one.
+#[derive(Debug)]
+pub(super) struct Failures {
+    capacity: usize,
+    all: BTreeSet<(u64, String, Symbol)>,
+    by_caller: HashMap<Caller, BTreeSet<(u64, String, Symbol)>>,
+    /// Callers who have more than a share; never many.
+    over_share: HashSet<Caller>,
+}
+
+impl Quotes {
+    pub(super) fn new(capacity: usize) -> Self {
+        Quotes { capacity, costs: HashMap::new(), by_source: BTreeMap::new(), count: 0, level: 0 }
+    }
+
+    pub(super) fn level(&self) -> u64 {
+        self.level
+    }
+
+    pub(super) fn set_cost(&mut self, source: &str, cost: Duration) {
+        let cost = if cost < FREE_BELOW { Duration::ZERO } else { cost };
+        self.costs.insert(source.to_owned(), u64::try_from(cost.as_millis()).unwrap_or(u64::MAX));
+    }
+
+    pub(super) fn rank(&self, source: &str, last: Use) -> Rank {
+        let cost = self.costs.get(source).copied().unwrap_or_default();
+        Rank { worth: last.level.saturating_add(cost), used: last.number }
+    }
+
+    pub(super) fn add(&mut self, source: &str, symbol: Symbol, rank: Rank) {
+        let order = self.by_source.entry(source.to_owned()).or_default();
+        self.count += usize::from(order.insert((rank, symbol)));
+    }
+
+    pub(super) fn remove(&mut self, source: &str, symbol: Symbol, rank: Rank) {
+        let Some(order) = self.by_source.get_mut(source) else { return };
+        self.count -= usize::from(order.remove(&(rank, symbol)));
+    }
+
+    /// The quote whose turn it is to go now that one of a source has come; `None` if there is room for all. No source has
+    /// more than half of the room.
+    pub(super) fn next_to_go(&self, came: &str) -> Option<(String, Symbol, Rank)> {
+        let is_over_half = |order: &&BTreeSet<_>| order.len() > (self.capacity / 2).max(1);
+        let (source, order) = match self.by_source.get(came).filter(is_over_half) {
+            Some(order) => (came, order),
+            None if self.count > self.capacity => {
+                let firsts = self.by_source.iter().filter(|(_, order)| !order.is_empty());
+                let (source, order) = firsts.min_by_key(|(_, order)| order.first().map(|(rank, _)| *rank))?;
+                (source.as_str(), order)
+            }
+            None => return None,
+        };
+        let (rank, symbol) = order.first()?;
+        Some((source.to_owned(), symbol.clone(), *rank))
+    }
+
+    /// Takes note that a quote of this rank has gone for want of room.
+    pub(super) fn raise(&mut self, rank: Rank) {
+        // a source that has gone over its half ages nobody else's quotes
+        if self.count > self.capacity {
+            self.level = self.level.max(rank.worth);
+        }
+    }
+}
+
+impl Failures {
+    pub(super) fn new(capacity: usize) -> Self {
+        Failures { capacity, all: BTreeSet::new(), by_caller: HashMap::new(), over_share: HashSet::new() }
+    }
+
+    pub(super) fn add(&mut self, source: &str, symbol: Symbol, used: u64, caller: Option<Caller>) {
+        let one = (used, source.to_owned(), symbol);
+        if let Some(caller) = caller {
+            let own = self.by_caller.entry(caller).or_default();
+            own.insert(one.clone());
+            if own.len() > self.capacity / SHARES_OF_FAILURES {
+                self.over_share.insert(caller);
+            }
+        }
+        self.all.insert(one);
+    }
+
+    pub(super) fn remove(&mut self, source: &str, symbol: Symbol, used: u64, caller: Option<Caller>) {
+        let one = (used, source.to_owned(), symbol);
+        self.all.remove(&one);
+        let Some(caller) = caller else { return };
+        if let Some(own) = self.by_caller.get_mut(&caller) {
+            own.remove(&one);
+            if own.len() <= self.capacity / SHARES_OF_FAILURES {
+                self.over_share.remove(&caller);
+            }
+            if own.is_empty() {
+                self.by_caller.remove(&caller);
+            }
+        }
+    }
+
+    /// The failure whose turn it is to go; `None` if there is room for all.
+    pub(super) fn next_to_go(&self) -> Option<(String, Symbol, u64)> {
+        if self.all.len() <= self.capacity {
+            return None;
+        }
+        let of_those = self.over_share.iter().filter_map(|caller| self.by_caller.get(caller)?.first());
+        let (used, source, symbol) = of_those.min().or(self.all.first())?;
+        Some((source.clone(), symbol.clone(), *used))
+    }
+}

@@ -1,0 +1,145 @@
+//! Tells when connections to a vendor do not last, though nothing says that they end.
+//!
+//! A connection on which a response comes twice is dropped: at once if it is idle, else when the response comes that its call
+//! was waiting for. So that connections do not last shows what no reply shows by itself. A vendor may also close them without
+//! a word; then nothing is lost by not keeping them.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use reqwest::header::CONNECTION;
+use reqwest::{Response, Version};
+use tokio::time::Instant;
+
+use super::repeats::Connection;
+
+/// Of so many calls that should have found a kept connection…
+const CALLS: u32 = 20;
+
+/// …so many found none, before connections are no longer kept.
+const MOST_LOST: u32 = 5;
+
+/// A connection is back among those that are kept after this time.
+const SOONEST: Duration = Duration::from_millis(1);
+
+/// Servers keep idle connections for at least this time, by and large.
+const LATEST: Duration = Duration::from_secs(5);
+
+/// What became of the connections of one source.
+#[derive(Debug, Default)]
+pub(super) struct Kept(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    in_air: usize,
+    /// The connection that should be used next, and since when.
+    idle: Option<(Connection, Instant)>,
+    /// The last calls that should have found a kept connection, a bit for each: whether it was lost. The latest is the lowest.
+    lost: u32,
+}
+
+/// A call in the air.
+#[derive(Debug)]
+pub(super) struct Call<'k> {
+    kept: &'k Kept,
+    expected: Option<Connection>,
+}
+
+impl Kept {
+    // a panic elsewhere while the lock was held leaves at worst one call uncounted
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A call begins. If it is the only one, it should find the connection of the one before it.
+    pub(super) fn begin(&self) -> Call<'_> {
+        let mut state = self.lock();
+        let idle = state.idle.take().filter(|_| state.in_air == 0);
+        let expected = idle.filter(|(_, since)| (SOONEST..LATEST).contains(&since.elapsed()));
+        state.in_air += 1;
+        Call { kept: self, expected: expected.map(|(connection, _)| connection) }
+    }
+}
+
+impl Call<'_> {
+    /// Its reply was read to the end, on a connection that is kept or not. Whether too many connections are lost.
+    pub(super) fn ends_on(mut self, connection: &Connection, is_kept: bool) -> bool {
+        let mut state = self.kept.lock();
+        state.idle = is_kept.then(|| (connection.clone(), Instant::now()));
+        let Some(expected) = self.expected.take().filter(|expected| expected.host == connection.host) else {
+            return false;
+        };
+        state.lost = (state.lost << 1 | u32::from(expected.local != connection.local)) & ((1 << CALLS) - 1);
+        let are_many = state.lost.count_ones() >= MOST_LOST;
+        if are_many {
+            state.lost = 0;
+        }
+        are_many
+    }
+}
+
+impl Drop for Call<'_> {
+    fn drop(&mut self) {
+        self.kept.lock().in_air -= 1;
+    }
+}
+
+/// Whether a vendor lets the connection of a reply be kept.
+pub(super) fn may_be_kept(response: &Response) -> bool {
+    let mut values = response.headers().get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    let closes = values.any(|value| value.split(',').any(|word| word.trim().eq_ignore_ascii_case("close")));
+    response.version() == Version::HTTP_11 && !closes
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::*;
+
+    fn on(port: u16) -> Connection {
+        Connection { local: ([127, 0, 0, 1], port).into(), host: "a.test".to_owned() }
+    }
+
+    /// Makes calls one after the other on connections with these ports; whether too many were lost in the end.
+    async fn calls(kept: &Kept, ports: impl IntoIterator<Item = u16>, pause: Duration) -> bool {
+        let mut are_many = false;
+        for port in ports {
+            advance(pause).await;
+            are_many |= kept.begin().ends_on(&on(port), true);
+        }
+        are_many
+    }
+
+    const PAUSE: Duration = Duration::from_millis(20);
+
+    #[tokio::test(start_paused = true)]
+    async fn five_lost_connections_among_twenty_calls_are_too_many() {
+        assert!(!calls(&Kept::default(), 1..=5, PAUSE).await, "the first one is expected by nobody");
+        assert!(calls(&Kept::default(), 1..=6, PAUSE).await);
+        // every third connection is lost
+        assert!(calls(&Kept::default(), (0..30).map(|call| call / 3), PAUSE).await);
+        // and every tenth
+        assert!(!calls(&Kept::default(), (0..300).map(|call| call / 10), PAUSE).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_was_idle_for_long_or_is_not_back_yet_is_not_expected() {
+        for pause in [Duration::ZERO, Duration::from_secs(6)] {
+            assert!(!calls(&Kept::default(), 1..=100, pause).await);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn calls_at_the_same_time_need_connections_of_their_own() {
+        let kept = Kept::default();
+        for round in 0..100 {
+            advance(PAUSE).await;
+            let (first, second) = (kept.begin(), kept.begin());
+            // the connection that was used last is taken first
+            let ports = if round % 2 == 0 { (1, 2) } else { (2, 1) };
+            assert!(!first.ends_on(&on(ports.0), true) && !second.ends_on(&on(ports.1), true), "{round}");
+        }
+        assert_eq!(kept.lock().in_air, 0);
+    }
+}

@@ -1,0 +1,71 @@
+//! Callers who ask for junk cost others nothing that is dear.
+
+use std::time::Duration;
+
+use quotefold::answer::Answer;
+use quotefold::clock::Clock;
+use quotefold::question::{Caller, Question};
+use quotefold::source::error::SourceError;
+use quotefold::symbol::Symbol;
+use tokio::time::advance;
+
+use crate::support::all_quoted;
+use crate::town::{Said, Town, crypto, morning};
+
+/// The scarce source has everything, the others deny everything.
+fn vendors(name: &str, symbols: Vec<Symbol>, clock: Clock) -> Said {
+    let is_scarce = name == "scarce";
+    Box::pin(async move {
+        if is_scarce {
+            all_quoted(symbols, &clock)
+        } else {
+            Err(SourceError::UnknownSymbol("no such symbol".to_owned()))
+        }
+    })
+}
+
+/// A scarce source that is asked for one pair alone, and two that may be asked for anything, a symbol at a time.
+fn town() -> Town {
+    let settings = crypto("scarce", "limits = [\"25/day\"]\nsymbols = [\"BTC-USD\"]")
+        + &crypto("one", "concurrency = 100")
+        + &crypto("two", "concurrency = 100");
+    Town::new(&settings, &morning(), vendors)
+}
+
+async fn ask(town: &Town, caller: u32, query: &str) -> Answer {
+    let question = Question::parse(query, &town.service.bounds(), town.service.clock.now()).unwrap();
+    town.service.answer(&question.asked_by(Some(Caller::Key(caller)))).await
+}
+
+/// Asks for a thousand symbols that nobody has.
+async fn flood(town: &Town, caller: u32, round: usize) {
+    for number in 0..10 {
+        let junk: Vec<String> = (0..100).map(|symbol| format!("J{round}X{number}X{symbol}-USD")).collect();
+        ask(town, caller, &format!("symbols={}", junk.join(","))).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_round_of_junk_symbols_costs_a_call_to_a_scarce_source() {
+    let town = town();
+    for round in 0..5 {
+        ask(&town, 1, "symbols=BTC-USD&refresh_after=6h").await;
+        flood(&town, 2, round).await;
+        advance(Duration::from_secs(60)).await;
+    }
+    assert_eq!(town.log("scarce").calls().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_one_caller_learned_to_be_unknown_is_not_asked_again_because_another_asks_for_junk() {
+    let town = town();
+    ask(&town, 1, "symbols=RARE-USD").await;
+    let asked = |source: &str| {
+        let calls = town.log(source).calls();
+        calls.iter().filter(|call| call.symbols.iter().any(|symbol| symbol.as_str() == "RARE-USD")).count()
+    };
+    assert_eq!((asked("one"), asked("two")), (1, 1));
+    flood(&town, 2, 0).await;
+    ask(&town, 1, "symbols=RARE-USD").await;
+    assert_eq!((asked("one"), asked("two")), (1, 1));
+}
