@@ -94,17 +94,23 @@ struct Market {
 }
 
 impl Market {
-    /// The faulty vendor is source `a`, and gets 400 ms unless its section says otherwise; `more` is what else that says.
+    /// The faulty vendor is source `a`; `more` is what its section says. All have time enough, on a busy machine too.
     fn with(faulty: Upstream, more: &str) -> Self {
         let honest = [Upstream::quoting("100"), Upstream::quoting("100.1")];
-        let timeout = if more.contains("timeout = ") { "" } else { "timeout = \"400ms\"\n" };
+        let patient = "timeout = \"7s\"\n";
+        let timeout = if more.contains("timeout = ") { "" } else { patient };
         let a = faulty.source("a", &format!("{timeout}{more}"));
-        let service = Service::over(&[a, honest[0].source("b", ""), honest[1].source("c", "")]);
+        let service = Service::over(&[a, honest[0].source("b", patient), honest[1].source("c", patient)]);
         Market { service, faulty, honest }
     }
 
     fn of(faulty: Upstream) -> Self {
         Market::with(faulty, "")
+    }
+
+    /// A vendor of whom no reply is expected: it gets 400 ms.
+    fn of_hanging(faulty: Upstream) -> Self {
+        Market::with(faulty, "timeout = \"400ms\"")
     }
 
     /// Asks for BTC-USD, and checks what must be true whatever `a` did: the price is folded from the others.

@@ -56,7 +56,7 @@ fn a_source_that_fails_always_is_tried_now_and_then_and_left_alone_meanwhile() {
 #[test]
 fn a_source_of_which_five_calls_fail_at_once_is_left_alone_by_its_breaker() {
     let vendor = all_at_once(5, |call| call.reply(500, "", "{}"));
-    let market = Market::with(vendor, "batch = 1\nconcurrency = 20\ntimeout = \"1500ms\"");
+    let market = Market::with(vendor, "batch = 1\nconcurrency = 20\ntimeout = \"7s\"");
     market.service.prices(&symbols(5));
     let reply = market.ask();
     assert_eq!(reply.verdict("BTC-USD", "a"), "failed / circuit_open");
@@ -71,7 +71,7 @@ fn a_source_of_which_five_calls_fail_at_once_is_left_alone_by_its_breaker() {
 
 #[test]
 fn a_source_that_hangs_costs_its_time_once_and_then_no_more() {
-    let market = Market::of(Upstream::silent());
+    let market = Market::of_hanging(Upstream::silent());
     market.assert_failed("timeout", "no reply within 400 ms");
     let started = Instant::now();
     let called = (0..100).filter(|_| was_called(&market.ask())).count();
@@ -102,7 +102,7 @@ fn each_kind_of_breaking_counts_once_per_call() {
     for (reason, enough, breaks) in kinds {
         for (calls, stands) in [(enough - 1, "closed"), (enough, "open")] {
             let vendor = all_at_once(calls, breaks);
-            let market = Market::with(vendor, "batch = 1\nconcurrency = 20\ntimeout = \"1500ms\"");
+            let market = Market::with(vendor, "batch = 1\nconcurrency = 20\ntimeout = \"7s\"");
             let reply = market.service.prices(&symbols(calls));
             assert_eq!(reply.verdict("S0-USD", "a"), format!("failed / {reason}"));
             assert_eq!(standing(&market), stands, "{reason}, {calls} calls");
@@ -136,7 +136,7 @@ fn what_a_living_vendor_says_never_counts_against_it() {
 
 #[test]
 fn a_burst_of_refusals_is_not_doubled_by_second_tries() {
-    let more = "batch = 1\nconcurrency = 20\ntimeout = \"1500ms\"";
+    let more = "batch = 1\nconcurrency = 20\ntimeout = \"7s\"";
     let market = Market::with(all_at_once(20, |call| call.reply(503, "", "{}")), more);
     let reply = market.service.prices(&symbols(20));
     assert_eq!((reply.status, reply.header("prices-status")), (200, Some("complete")));

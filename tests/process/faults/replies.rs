@@ -18,7 +18,7 @@ const LONG_BEFORE_THE_CLIENT_GIVES_UP: Duration = Duration::from_secs(4);
 
 #[test]
 fn a_vendor_that_never_replies_fails_after_its_own_time_and_the_others_make_the_price() {
-    let market = Market::of(Upstream::silent());
+    let market = Market::of_hanging(Upstream::silent());
     let started = Instant::now();
     market.assert_failed("timeout", "no reply within 400 ms");
     println!("answered after {:?}", started.elapsed());
@@ -28,7 +28,7 @@ fn a_vendor_that_never_replies_fails_after_its_own_time_and_the_others_make_the_
 
 #[test]
 fn a_body_that_drips_is_covered_by_the_attempts_time_and_its_connection_is_not_used_again() {
-    let market = Market::of(Upstream::new(|call| {
+    let market = Market::of_hanging(Upstream::new(|call| {
         let length = TEMPTING.len();
         call.raw(&format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"));
         for byte in TEMPTING.as_bytes() {
@@ -49,7 +49,7 @@ fn a_body_that_drips_is_covered_by_the_attempts_time_and_its_connection_is_not_u
 #[test]
 fn what_came_of_a_body_that_stalls_is_never_read() {
     for head in ["Content-Length: 1000", "Transfer-Encoding: chunked"] {
-        let market = Market::of(Upstream::new(move |call| {
+        let market = Market::of_hanging(Upstream::new(move |call| {
             // a whole JSON value, but not the whole body
             let chunk =
                 if head.starts_with("Transfer") { format!("19\r\n{TEMPTING}\r\n") } else { TEMPTING.to_owned() };
@@ -177,7 +177,8 @@ fn a_filter_that_repeats_its_error_for_ever_ends_as_one_failure() {
 #[test]
 fn a_filter_that_loops_within_loops_holds_up_nobody() {
     let body = format!("[{}0]", "0,".repeat(30_000));
-    let market = Market::with(Upstream::saying(200, body), "jq = '.[] as $a | .[] as $b | sort | empty'");
+    let market =
+        Market::with(Upstream::saying(200, body), "timeout = \"400ms\"\njq = '.[] as $a | .[] as $b | sort | empty'");
     // it goes on for longer than that, but not on the thread that watches the time
     market.assert_failed("timeout", "no reply within 400 ms");
     assert_eq!(market.service.get("/health/live").status, 200);
