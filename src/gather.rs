@@ -4,12 +4,16 @@
 //! panicked, it is an internal failure under its name. Dropping the gathering drops every wait, and calls that nobody else
 //! waits for end.
 
+mod waiting;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::{Id, JoinSet};
 use tokio::time::{Instant, timeout_at};
+
+pub use waiting::Waiting;
 
 use crate::plan::Errand;
 use crate::question::{Patience, Question};
@@ -49,7 +53,8 @@ impl<'a> Gathering<'a> {
             self.outcomes.extend(settled);
             let Some(source) = self.sources.get(source).filter(|_| !ask.due.is_empty()) else { continue };
             let symbols: Vec<Symbol> = ask.due.iter().map(|(symbol, _)| symbol.clone()).collect();
-            let task = self.tasks.spawn(wait_for(source.share.clone(), ask, self.patience, self.until, self.timeout));
+            let wait = Wait { until: self.until, timeout: self.timeout, waiting: Waiting::current() };
+            let task = self.tasks.spawn(wait.for_source(source.share.clone(), ask, self.patience));
             self.asked.insert(task.id(), (source, symbols));
         }
     }
@@ -87,19 +92,30 @@ impl<'a> Gathering<'a> {
     }
 }
 
-/// Waits for one source's outcomes, each until the deadline; `timeout` is how long the caller said it would wait.
-async fn wait_for(share: Share, ask: Ask, patience: Patience, until: Instant, timeout: Duration) -> Vec<Outcome> {
-    let mut outcomes = Vec::with_capacity(ask.due.len());
-    // the calls run by themselves: waiting for them one after the other loses no time
-    let waits = match patience {
-        Patience::Waits => share.ask(&ask),
-        Patience::OnlyTries => share.attempt(&ask),
-    };
-    for wait in waits {
-        let symbol = wait.symbol().clone();
-        let arrived = timeout_at(until, share.arrive(wait)).await;
-        // the call may go on for others
-        outcomes.push(arrived.unwrap_or_else(|_| share.gave_up(&symbol, timeout)));
+/// The terms on which a caller waits for one source.
+struct Wait {
+    until: Instant,
+    /// How long the caller said it would wait.
+    timeout: Duration,
+    /// Is told when the wait begins.
+    waiting: Waiting,
+}
+
+impl Wait {
+    /// One source's outcomes, each of which is waited for until the deadline.
+    async fn for_source(self, share: Share, ask: Ask, patience: Patience) -> Vec<Outcome> {
+        let mut outcomes = Vec::with_capacity(ask.due.len());
+        // the calls run by themselves: waiting for them one after the other loses no time
+        let waits = match patience {
+            Patience::Waits => share.ask(&ask),
+            Patience::OnlyTries => share.attempt(&ask),
+        };
+        for wait in waits {
+            let symbol = wait.symbol().clone();
+            let arrived = timeout_at(self.until, self.waiting.wait_for(share.arrive(wait))).await;
+            // the call may go on for others
+            outcomes.push(arrived.unwrap_or_else(|_| share.gave_up(&symbol, self.timeout)));
+        }
+        outcomes
     }
-    outcomes
 }

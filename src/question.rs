@@ -55,7 +55,7 @@ pub struct Question {
 }
 
 /// Who asks, as far as what one caller does must not cost another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Caller {
     /// Whoever has the access key with this number.
     Key(u32),

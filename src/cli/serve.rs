@@ -23,6 +23,7 @@ use crate::settings::Settings;
 use crate::settings::load::LoadOptions;
 use crate::source::sandbox::Program;
 use crate::state;
+use crate::state::keep::Keeping;
 use crate::watch;
 
 /// What is left running when the server has ended gets so long to notice.
@@ -38,29 +39,18 @@ struct Doors {
     admin: Option<TcpListener>,
 }
 
+/// The service, and what it takes to keep it running.
+struct Started {
+    service: Arc<Quotefold>,
+    keeping: Option<Keeping>,
+    doors: Doors,
+}
+
 pub(super) fn serve(arguments: &Serve) -> io::Result<Exit> {
     let options =
         LoadOptions { listen: arguments.listen.clone(), unofficial: arguments.unofficial, ..options(&arguments.file) };
-    let settings = match prepared(&options) {
-        Ok(settings) => settings,
-        Err(exit) => return Ok(exit),
-    };
-    tracing::info!("{}", settings.coverage().join(" · "));
-    let service = match Quotefold::sandboxed(&Program::running(), settings, &Clock::system()) {
-        Ok(service) => Arc::new(service),
-        Err(error) => return Ok(wrong(&error.to_string())),
-    };
-    note_unknown_holidays(&service);
-    on_runtime(async {
-        let keeping = match service.settings.state.path.as_deref() {
-            None => None,
-            Some(path) => match state::keep::begin(&service, path).await {
-                Ok(keeping) => Some(keeping),
-                Err(error) => return Ok(wrong(&error.to_string())),
-            },
-        };
-        let Some(doors) = Doors::open(&service.settings).await else { return Ok(Exit::Configuration) };
-        let drain = on_signals()?;
+    on_runtime(start(options), async |started, drain| {
+        let Started { service, keeping, doors } = started;
         say_ready(doors.ready_line()?).await;
         let draining = drain.clone();
         let draining = async move { draining.reached(Stage::Draining).await };
@@ -71,6 +61,34 @@ pub(super) fn serve(arguments: &Serve) -> io::Result<Exit> {
         }
         exit
     })
+}
+
+/// Starts the service, up to its listeners.
+async fn start(options: LoadOptions) -> io::Result<Result<Started, Exit>> {
+    // a file may lie on a disk that hangs, or be a pipe that nobody writes to
+    let service = match spawn_blocking(move || set_up(&options)).await.map_err(io::Error::other)? {
+        Ok(service) => service,
+        Err(exit) => return Ok(Err(exit)),
+    };
+    let keeping = match service.settings.state.path.as_deref() {
+        None => None,
+        Some(path) => match state::keep::begin(&service, path).await {
+            Ok(keeping) => Some(keeping),
+            Err(error) => return Ok(Err(wrong(&error.to_string()))),
+        },
+    };
+    let Some(doors) = Doors::open(&service.settings).await else { return Ok(Err(Exit::Configuration)) };
+    Ok(Ok(Started { service, keeping, doors }))
+}
+
+/// The service as its configuration says, with the log started.
+fn set_up(options: &LoadOptions) -> Result<Arc<Quotefold>, Exit> {
+    let settings = prepared(options)?;
+    tracing::info!("{}", settings.coverage().join(" · "));
+    let service = Quotefold::sandboxed(&Program::running(), settings, &Clock::system());
+    let service = service.map_err(|error| wrong(&error.to_string()))?;
+    note_unknown_holidays(&service);
+    Ok(Arc::new(service))
 }
 
 /// Says of which markets this version does not know the holidays any more.
@@ -84,7 +102,7 @@ fn note_unknown_holidays(service: &Quotefold) {
 }
 
 pub(super) fn demo(arguments: &Demo) -> io::Result<Exit> {
-    on_runtime(async {
+    let start = async {
         let market = TcpListener::bind("127.0.0.1:0").await?;
         let at = market.local_addr()?;
         let options = LoadOptions {
@@ -94,15 +112,18 @@ pub(super) fn demo(arguments: &Demo) -> io::Result<Exit> {
         };
         let settings = match prepared(&options) {
             Ok(settings) => settings,
-            Err(exit) => return Ok(exit),
+            Err(exit) => return Ok(Err(exit)),
         };
         let venues = demo::open_venues(market, &settings);
         let service = match demo::service(settings) {
             Ok(service) => Arc::new(service),
-            Err(error) => return Ok(wrong(&error.to_string())),
+            Err(error) => return Ok(Err(wrong(&error.to_string()))),
         };
-        let Some(doors) = Doors::open(&service.settings).await else { return Ok(Exit::Configuration) };
-        let (address, drain) = (doors.public.local_addr()?, on_signals()?);
+        let doors = Doors::open(&service.settings).await.ok_or(Exit::Configuration);
+        Ok(doors.map(|doors| (service, venues, at, doors)))
+    };
+    on_runtime(start, async |(service, venues, at, doors), drain| {
+        let address = doors.public.local_addr()?;
         say_ready(format!("quotefold demo listens on http://{address} (simulated market: every price is invented)\n"))
             .await;
         complain(&demo::what_to_try(&address.to_string()));
@@ -163,25 +184,20 @@ async fn say_ready(line: String) {
     }
 }
 
-/// Obeys signals from here on. It comes before the line that says "ready": whoever waits for that may send one at once.
-fn on_signals() -> io::Result<Drain> {
-    let drain = Drain::new();
-    tokio::spawn(drain.follow_signals()?);
-    Ok(drain)
-}
-
 async fn until_ended(service: &Arc<Quotefold>, doors: Doors, drain: Drain, extra: Router) -> io::Result<Exit> {
     let server = &service.settings.server;
     let limits = Limits {
         max_connections: server.max_connections,
+        max_connections_per_client: Some(server.max_connections_per_client).filter(|cap| *cap > 0),
+        uncapped: service.settings.access.trusted_proxies.as_slice().into(),
         drain_delay: server.drain_delay,
         drain_timeout: server.drain_timeout,
         ..Limits::default()
     };
-    let public = listen::run(doors.public, router(service, &drain, extra), limits, drain.clone());
+    let public = listen::run(doors.public, router(service, &drain, extra), limits.clone(), drain.clone());
     let admin = async {
         let Some(listener) = doors.admin else { return 0 };
-        let limits = Limits { max_connections: ADMIN_CONNECTIONS, ..limits };
+        let limits = Limits { max_connections: ADMIN_CONNECTIONS, max_connections_per_client: None, ..limits };
         listen::run(listener, admin_router(service, &drain), limits, drain.clone()).await.cancelled
     };
     let (public, admin) = tokio::join!(public, admin);
@@ -198,10 +214,31 @@ fn say_how_it_ended(cancelled: usize) {
     }
 }
 
-/// Runs to the end. Calls that nobody waits for any more, and filters that still run, do not hold the exit.
-fn on_runtime(work: impl Future<Output = io::Result<Exit>>) -> io::Result<Exit> {
+/// Obeys signals from now on, starts what `start` says, and serves it until the end. Until it is ready, a signal ends it at once:
+/// there is nobody to wait for.
+///
+/// The signals come first, because a process that is the first of its container does not get those that it does not ask for.
+/// Calls that nobody waits for any more, filters that still run, and a start that hangs do not hold the exit.
+fn on_runtime<S>(
+    start: impl Future<Output = io::Result<Result<S, Exit>>>,
+    serve: impl AsyncFnOnce(S, Drain) -> io::Result<Exit>,
+) -> io::Result<Exit> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let exit = runtime.block_on(work);
+    let exit = runtime.block_on(async {
+        let drain = Drain::new();
+        tokio::spawn(drain.follow_signals()?);
+        let started = tokio::select! {
+            started = start => started?,
+            () = drain.reached(Stage::Draining) => {
+                tracing::info!("asked to end before it was ready");
+                Err(Exit::Done)
+            }
+        };
+        match started {
+            Ok(started) => serve(started, drain).await,
+            Err(exit) => Ok(exit),
+        }
+    });
     runtime.shutdown_timeout(LAST_MOMENT);
     exit
 }

@@ -1,9 +1,9 @@
 //! Says how far the server has come in ending, and lets signals (or a test) push it on.
 
-use std::future::Future;
+use std::future::{Future, pending};
 use std::io;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 /// How far the end has come. The stages follow one another in this order and never go back.
@@ -56,19 +56,25 @@ impl Drain {
         let _ = self.0.subscribe().wait_for(|present| *present >= stage).await;
     }
 
-    /// Listens to SIGTERM and SIGINT from now on; the future, which never ends by itself, moves this drain on.
+    /// Listens to SIGTERM, SIGINT and SIGHUP from now on; the future, which never ends by itself, moves this drain on.
     ///
     /// SIGTERM comes from an orchestrator, whose load balancer must be given time; SIGINT from somebody who waits at a
-    /// terminal. A second signal, of either kind, means: now.
+    /// terminal. A second signal, of either kind, means: now. SIGHUP begins the end as SIGTERM does, but never hurries it: a
+    /// terminal that is closed often sends it twice, once by the kernel and once by its shell.
     pub fn follow_signals(&self) -> io::Result<impl Future<Output = ()> + Send + 'static> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut hangup = hangups()?;
         let drain = self.clone();
         Ok(async move {
             loop {
                 let first = tokio::select! {
                     _ = terminate.recv() => Stage::Draining,
                     _ = interrupt.recv() => Stage::Closing,
+                    () = next_hangup(&mut hangup) => {
+                        drain.advance(Stage::Draining);
+                        continue;
+                    }
                 };
                 drain.advance(if drain.has_begun() { Stage::Cancelling } else { first });
             }
@@ -79,6 +85,26 @@ impl Drain {
 impl Default for Drain {
     fn default() -> Self {
         Drain::new()
+    }
+}
+
+/// SIGHUP, if this process is to hear it. One that `nohup` started ignores it and is to outlive its terminal. Where the system
+/// does not say whether it is ignored, it keeps its usual effect.
+fn hangups() -> io::Result<Option<Signal>> {
+    let ignored = std::fs::read_to_string("/proc/self/status").ok().and_then(|status| ignores_hangups(&status));
+    if ignored == Some(false) { signal(SignalKind::hangup()).map(Some) } else { Ok(None) }
+}
+
+/// What Linux says of a process: the signals it ignores are a hexadecimal mask, whose lowest bit is signal 1, SIGHUP.
+fn ignores_hangups(status: &str) -> Option<bool> {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
+    u64::from_str_radix(mask.trim(), 16).ok().map(|mask| mask & 1 == 1)
+}
+
+async fn next_hangup(hangup: &mut Option<Signal>) {
+    match hangup {
+        Some(signal) => drop(signal.recv().await),
+        None => pending().await,
     }
 }
 
@@ -93,5 +119,17 @@ mod tests {
         drain.advance(Stage::Draining);
         assert_eq!(drain.stage(), Stage::Closing);
         drain.reached(Stage::Draining).await;
+    }
+
+    #[test]
+    fn whether_hangups_are_ignored_is_read_from_what_the_system_says() {
+        let status =
+            |mask: &str| format!("Name:\tquotefold\nSigBlk:\t0000000000000001\nSigIgn:\t{mask}\nSigCgt:\tff\n");
+        for (mask, ignored) in [("0000000000000000", false), ("0000000000001001", true), ("0000000000001000", false)] {
+            assert_eq!(ignores_hangups(&status(mask)), Some(ignored), "{mask}");
+        }
+        for unknown in ["", "Name:\tquotefold\n", &status("nonsense")] {
+            assert_eq!(ignores_hangups(unknown), None, "{unknown:?}");
+        }
     }
 }

@@ -7,6 +7,7 @@ pub mod drain;
 mod form;
 mod headers;
 mod health;
+mod host;
 pub mod listen;
 mod prices;
 pub mod problem;
@@ -28,12 +29,12 @@ use axum::routing::get;
 
 use crate::Quotefold;
 use crate::question::longest_form;
-use crate::settings::access::AccessSettings;
+use crate::settings::access::{AccessSettings, HostName};
 use crate::telemetry::Metrics;
 use admission::keys::Keys;
 use drain::Drain;
 use problem::Problem;
-use stack::{StackLimits, wrap};
+use stack::{METRICS, StackLimits, wrap};
 
 const DEMO: HeaderName = HeaderName::from_static("quotefold-demo");
 
@@ -53,30 +54,41 @@ pub fn router(service: &Arc<Quotefold>, drain: &Drain, extra: Router) -> Router 
         .route(form::PATH, get(prices::many).post(prices::form))
         .route("/prices/{symbol}", get(prices::one));
     let app = if access.admin_listen.is_some() { prices } else { prices.merge(admin_pages()) };
-    guarded(app.with_state(Arc::clone(service)).merge(extra), service, access, drain)
+    let app = app.with_state(Arc::clone(service)).merge(extra);
+    guarded(app, health(service, access, drain), service, access, drain)
 }
 
 /// The operator's own pages, for a listener of their own: whoever can reach it needs no key.
 pub fn admin_router(service: &Arc<Quotefold>, drain: &Drain) -> Router {
     let trusted_proxies = service.settings.access.trusted_proxies.clone();
     let open = AccessSettings { trusted_proxies, ..AccessSettings::default() };
-    guarded(admin_pages().with_state(Arc::clone(service)), service, &open, drain)
+    let names: Arc<[HostName]> = admin_names(&service.settings.access).into();
+    let keep_strangers_out = from_fn_with_state(names, host::keep_strangers_out);
+    let pages = admin_pages().with_state(Arc::clone(service)).layer(keep_strangers_out.clone());
+    guarded(pages, health(service, &open, drain).layer(keep_strangers_out), service, &open, drain)
+}
+
+/// The names under which the operator's own address may be asked: those that are set, and the one it was opened by.
+fn admin_names(access: &AccessSettings) -> Vec<HostName> {
+    let (listen, hosts) = (access.admin_listen.as_deref(), access.hosts.iter().cloned());
+    let own = listen.and_then(|address| HostName::parse(address.rsplit_once(':')?.0).ok());
+    hosts.chain(own).collect()
 }
 
 fn admin_pages() -> Router<Arc<Quotefold>> {
-    Router::new().route("/sources", get(sources::overview)).route("/metrics", get(metrics))
+    Router::new().route("/sources", get(sources::overview)).route(METRICS, get(metrics))
 }
 
-fn guarded(app: Router, service: &Arc<Quotefold>, access: &AccessSettings, drain: &Drain) -> Router {
-    let health = Router::new()
+fn health(service: &Arc<Quotefold>, access: &AccessSettings, drain: &Drain) -> Router {
+    let (service, keys) = (Arc::clone(service), Keys::new(access.keys.clone()));
+    Router::new()
         .route("/health", get(health::ready))
         .route("/health/ready", get(health::ready))
         .route("/health/live", get(health::live))
-        .with_state(Arc::new(Server {
-            service: Arc::clone(service),
-            drain: drain.clone(),
-            keys: Keys::new(access.keys.clone()),
-        }));
+        .with_state(Arc::new(Server { service, drain: drain.clone(), keys }))
+}
+
+fn guarded(app: Router, health: Router, service: &Arc<Quotefold>, access: &AccessSettings, drain: &Drain) -> Router {
     let limits = StackLimits {
         max_requests: service.settings.server.max_requests,
         max_timeout: service.settings.server.max_timeout,
@@ -107,4 +119,20 @@ async fn count(State(metrics): State<Metrics>, request: Request, next: Next) -> 
     let reply = next.run(request).await;
     metrics.request(&route, reply.status().as_u16());
     reply
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_that_the_operators_address_was_opened_by_is_one_of_its_names() {
+        let names = |listen: &str| {
+            let hosts = vec![HostName::parse("*.example.com").unwrap()];
+            let access = AccessSettings { admin_listen: Some(listen.to_owned()), hosts, ..AccessSettings::default() };
+            admin_names(&access).iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(names("Metrics.Example.org:9090"), ["*.example.com", "metrics.example.org"]);
+        assert_eq!(names("[::1]:9090"), ["*.example.com"]);
+    }
 }

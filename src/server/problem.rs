@@ -23,6 +23,16 @@ pub enum Problem {
         /// The rule that was broken, in one sentence.
         detail: String,
     },
+    /// The request does not say which host it is for, or not clearly.
+    BadHost {
+        /// What is wrong with its `Host` header.
+        detail: String,
+    },
+    /// The request came to the operator's own address under a name that a stranger can have made point there.
+    UnknownHost {
+        /// The name.
+        host: String,
+    },
     /// A key is wanted, and there is none, or not one of the right ones.
     Unauthorized {
         /// Whether one was shown.
@@ -81,7 +91,8 @@ impl Problem {
     /// The status of the reply.
     pub fn status(&self) -> StatusCode {
         match self {
-            Problem::BadQuery { .. } => StatusCode::BAD_REQUEST,
+            Problem::BadQuery { .. } | Problem::BadHost { .. } => StatusCode::BAD_REQUEST,
+            Problem::UnknownHost { .. } => StatusCode::MISDIRECTED_REQUEST,
             Problem::Unauthorized { .. } => StatusCode::UNAUTHORIZED,
             Problem::TooManyRequests { .. } => StatusCode::TOO_MANY_REQUESTS,
             Problem::NoSuchPath => StatusCode::NOT_FOUND,
@@ -98,6 +109,8 @@ impl Problem {
     pub fn name(&self) -> &'static str {
         match self {
             Problem::BadQuery { .. } => "bad-query",
+            Problem::BadHost { .. } => "bad-host",
+            Problem::UnknownHost { .. } => "unknown-host",
             Problem::Unauthorized { .. } => "unauthorized",
             Problem::TooManyRequests { .. } => "too-many-requests",
             Problem::NoSuchPath => "no-such-path",
@@ -114,6 +127,8 @@ impl Problem {
     fn title(&self) -> &'static str {
         match self {
             Problem::BadQuery { .. } => "The query is not valid",
+            Problem::BadHost { .. } => "The Host header is not valid",
+            Problem::UnknownHost { .. } => "Unknown host",
             Problem::Unauthorized { .. } => "Unauthorized",
             Problem::TooManyRequests { .. } => "Too many requests",
             Problem::NoSuchPath => "No such path",
@@ -129,7 +144,14 @@ impl Problem {
 
     fn detail(&self) -> Cow<'_, str> {
         let detail = match self {
-            Problem::BadQuery { detail, .. } => detail,
+            Problem::BadQuery { detail, .. } | Problem::BadHost { detail } => detail,
+            Problem::UnknownHost { host } => {
+                return format!(
+                    "this address is not asked as {host:?}: a web page could have made that name point here. If it is yours, \
+                     add it to access.hosts"
+                )
+                .into();
+            }
             Problem::Unauthorized { wrong_key: false } => {
                 "this server wants a key, in the header Authorization: Bearer KEY"
             }
@@ -199,8 +221,8 @@ impl IntoResponse for Problem {
         if let Some(after) = self.retry_after() {
             headers.insert(RETRY_AFTER, after);
         }
-        if self == Problem::SlowBody {
-            // what still comes of the body is no request
+        if matches!(self, Problem::SlowBody | Problem::BadHost { .. }) {
+            // what still comes of the body is no request, and whom the next request is for is as unclear
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         if let Some(challenge) = self.challenge() {

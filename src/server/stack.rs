@@ -21,9 +21,12 @@ use super::admission::{self, Admission};
 use super::drain::Drain;
 use super::problem::Problem;
 use super::request_log::{self, RequestLogging};
-use super::{client, cors, form, headers, request_id};
+use super::{client, cors, form, headers, host, request_id};
 use crate::settings::RequestLog;
 use crate::settings::access::{AccessSettings, Network};
+
+/// The path of the page with the counters.
+pub(super) const METRICS: &str = "/metrics";
 
 /// What is taken over of a refusal's words that somebody else wrote, in bytes.
 const MAX_WORDS: usize = 1024;
@@ -65,6 +68,8 @@ pub fn wrap(app: Router, health: Router, limits: StackLimits, access: &AccessSet
         .layer(from_fn_with_state(logging, request_log::log))
         // Every reply gets them, whoever wrote it. They stand outside of CORS, since they depend on what it allows.
         .layer(from_fn(headers::protect))
+        // What follows believes what the request says of itself.
+        .layer(from_fn(host::check))
         // A browser's question whether a page may ask brings no key and must be answered all the same, at no cost; and a
         // page that may read prices may also read why it got none: 401, 429 and 500 pass through here.
         .layer(option_layer(cors::layer(&access.cors)))
@@ -140,6 +145,10 @@ fn has_a_form(reply: &Response) -> bool {
 }
 
 async fn shed(State(places): State<Arc<Semaphore>>, request: Request, next: Next) -> Response {
+    // how busy a server is has to be known when it is busy
+    if request.uri().path() == METRICS {
+        return next.run(request).await;
+    }
     match places.try_acquire() {
         Ok(_place) => next.run(request).await,
         Err(_) => Problem::Overloaded.into_response(),

@@ -23,6 +23,8 @@ pub struct AccessSettings {
     pub cors: Vec<Origin>,
     /// Where the operator's own pages are served, and nowhere else; port 0 takes any that is free.
     pub admin_listen: Option<String>,
+    /// Names under which requests may come there, besides addresses, names without a dot and local ones.
+    pub hosts: Vec<HostName>,
 }
 
 /// Addresses that belong together: one by itself, or those that begin alike, such as `10.0.0.0/8`.
@@ -34,6 +36,11 @@ pub struct Network(IpNet);
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Origin(String);
+
+/// A host's name, or `*.` and how the names of several end, in small letters.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct HostName(String);
 
 /// One limit, or several that all hold: `"20/s"` or `["20/s", "1000/h"]`.
 #[derive(Clone, Debug, Default)]
@@ -127,6 +134,39 @@ impl Origin {
     }
 }
 
+impl HostName {
+    /// Reads a name, in any letters, with or without `*.` in front.
+    ///
+    /// # Errors
+    /// Says what was found and what is allowed.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let name = text.strip_prefix("*.").unwrap_or(text);
+        let is_label = |label: &str| {
+            !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+        };
+        if name.split('.').all(is_label) {
+            return Ok(HostName(text.to_ascii_lowercase()));
+        }
+        let cure = "without scheme and port, such as \"metrics.example.com\" or \"*.example.com\"";
+        Err(format!("{text:?} is no host's name; write one {cure}"))
+    }
+
+    /// Whether a host is meant that is written in small letters, without a dot at its end.
+    pub fn matches(&self, host: &str) -> bool {
+        match self.0.strip_prefix('*') {
+            Some(end) => host.len() > end.len() && host.ends_with(end),
+            None => host == self.0,
+        }
+    }
+}
+
+impl TryFrom<String> for HostName {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        HostName::parse(&text)
+    }
+}
+
 impl TryFrom<String> for Network {
     type Error = String;
     fn try_from(text: String) -> Result<Self, String> {
@@ -145,6 +185,12 @@ impl fmt::Display for Network {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // one address is written without the number of its bits
         if self.0.prefix_len() == self.0.max_prefix_len() { self.0.addr().fmt(f) } else { self.0.fmt(f) }
+    }
+}
+
+impl fmt::Display for HostName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
 

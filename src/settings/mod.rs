@@ -75,6 +75,8 @@ pub struct ServerSettings {
     pub drain_timeout: Duration,
     /// Connections at once.
     pub max_connections: usize,
+    /// Connections of one client at once; 0, as is built in: any number.
+    pub max_connections_per_client: usize,
     /// Requests at once; more are shed.
     pub max_requests: usize,
 }

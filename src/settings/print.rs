@@ -105,14 +105,15 @@ impl Page {
         self.span("drain_delay", server.drain_delay);
         self.span("drain_timeout", server.drain_timeout);
         self.count("max_connections", server.max_connections);
+        self.count("max_connections_per_client", server.max_connections_per_client);
         self.count("max_requests", server.max_requests);
     }
 
     /// What is not set is left out. A masked key is refused when it is read again: it would be one that everybody knows.
     fn access(&mut self, access: &AccessSettings) {
-        let AccessSettings { keys, rate, trusted_proxies, cors, admin_listen } = access;
-        if keys.is_empty() && rate.is_empty() && trusted_proxies.is_empty() && cors.is_empty() && admin_listen.is_none()
-        {
+        let AccessSettings { keys, rate, trusted_proxies, cors, admin_listen, hosts } = access;
+        let lists_are_empty = keys.is_empty() && rate.is_empty() && trusted_proxies.is_empty() && cors.is_empty();
+        if lists_are_empty && admin_listen.is_none() && hosts.is_empty() {
             return;
         }
         self.section(&["access"]);
@@ -121,6 +122,7 @@ impl Page {
         self.some("trusted_proxies", (!trusted_proxies.is_empty()).then(|| texts(trusted_proxies)));
         self.some("cors", (!cors.is_empty()).then(|| texts(cors)));
         self.some("admin_listen", admin_listen.as_deref());
+        self.some("hosts", (!hosts.is_empty()).then(|| texts(hosts)));
     }
 
     fn class(&mut self, class: Class, set: &ClassSettings) {

@@ -116,9 +116,10 @@ fn every_documented_key_stands_in_the_annotated_file() {
     let documented = [
         (
             "server",
-            "listen timeout max_timeout max_symbols symbols drain_delay drain_timeout max_connections max_requests",
+            "listen timeout max_timeout max_symbols symbols drain_delay drain_timeout max_connections \
+             max_connections_per_client max_requests",
         ),
-        ("access", "keys rate trusted_proxies cors admin_listen"),
+        ("access", "keys rate trusted_proxies cors admin_listen hosts"),
         ("freshness", "refresh_after usable_for fallback_for closed_for hours refresh_floor unknown_for"),
         ("fold", "required below_quorum outlier_beyond disagree_beyond book_within"),
         (

@@ -89,7 +89,7 @@ fn variables_are_laid_over_the_file() {
 fn access_is_open_unless_set_and_can_be_set_by_variables() {
     let open = load_text("", &[]).unwrap().access;
     assert!(open.keys.is_empty() && open.rate.is_empty() && open.trusted_proxies.is_empty() && open.cors.is_empty());
-    assert_eq!(open.admin_listen, None);
+    assert!(open.admin_listen.is_none() && open.hosts.is_empty());
     let settings = load_text(
         "[access]\nrate = \"1/s\"\nadmin_listen = \"127.0.0.1:9090\"",
         &[
@@ -97,12 +97,13 @@ fn access_is_open_unless_set_and_can_be_set_by_variables() {
             ("QUOTEFOLD_ACCESS__RATE", "20/s"),
             ("QUOTEFOLD_ACCESS__TRUSTED_PROXIES", "[\"10.0.0.0/8\", \"::1\"]"),
             ("QUOTEFOLD_ACCESS__CORS", "[\"*\"]"),
+            ("QUOTEFOLD_ACCESS__HOSTS", "[\"Metrics.example.com\", \"*.prod.example.com\"]"),
             ("QUOTEFOLD_ACCESS__ADMIN_LISTEN", ""),
         ],
     )
     .unwrap();
     let printed = settings.to_toml();
-    let expected = "[access]\nkeys = [\"***\"]\nrate = [\"20/s\"]\ntrusted_proxies = [\"10.0.0.0/8\", \"::1\"]\ncors = [\"*\"]\n\n";
+    let expected = "[access]\nkeys = [\"***\"]\nrate = [\"20/s\"]\ntrusted_proxies = [\"10.0.0.0/8\", \"::1\"]\ncors = [\"*\"]\nhosts = [\"metrics.example.com\", \"*.prod.example.com\"]\n\n";
     assert!(printed.contains(expected), "{printed}");
     assert_eq!(settings.access.keys[0].expose_secret(), "a-key-out-of-a-variable");
     assert!(!format!("{settings:?}").contains("a-key-out"));

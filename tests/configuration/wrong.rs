@@ -70,6 +70,8 @@ fn a_wrong_configuration_is_named_by_line_key_and_cure() {
         ("[access]\ntrusted_proxies = [\"0.0.0.0/0\"]".into(), 2, "access.trusted_proxies", "trusts everybody"),
         ("[access]\ncors = [\"https://x.test/\"]".into(), 2, "access.cors", "it has no \"/\""),
         ("[access]\ncors = [\"*\", \"https://x.test\"]".into(), 2, "access.cors", "write it alone"),
+        ("[access]\nhosts = [\"https://x.test\"]".into(), 2, "access.hosts", "without scheme and port"),
+        ("[access]\nhosts = [\"x.test:9090\"]".into(), 2, "access.hosts", "is no host's name"),
         ("[access]\nadmin_listen = \"9090\"".into(), 2, "access.admin_listen", "\"127.0.0.1:9090\""),
         ("[access]\nadmin_listen = \"127.0.0.1:8080\"".into(), 2, "access.admin_listen", "choose another port"),
         (

@@ -1,11 +1,16 @@
 //! How the program ends: ready no more, then no longer listening, then gone; in time, whatever clients do.
 
+use std::ffi::OsStr;
+use std::fs::File;
 use std::io::{ErrorKind, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::support::{Configuration, PATIENCE, Program, Upstream, get, read, rows, send, until, write};
+use crate::support::{
+    Configuration, Folder, PATIENCE, Program, Upstream, get, read, rows, send, send_signal, start, until, write,
+};
 
 /// How long the slow vendor takes.
 const SLOW: Duration = Duration::from_millis(600);
@@ -176,4 +181,115 @@ fn whoever_ends_it_as_soon_as_it_is_ready_gets_a_clean_end_that_is_in_the_log() 
         }
         assert!(!ended.stderr.contains("dropped"), "{}", ended.stderr);
     }
+}
+
+/// A program whose configuration comes through a pipe into which nobody writes, held up just where it reads that.
+struct HeldUp {
+    program: Program,
+    /// The process that reads the pipe.
+    id: u32,
+    _pipe: File,
+}
+
+impl HeldUp {
+    /// Started by these words of a command line, which end where the program's own begin.
+    fn starting(wrapped_in: &[&str]) -> Self {
+        let folder = Folder::new();
+        let path = folder.0.join("quotefold.toml");
+        assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+        let serve = start(&["serve", "--config", path.to_str().unwrap(), "--listen", "127.0.0.1:0"], &[]);
+        let words = wrapped_in.iter().map(OsStr::new).chain([serve.get_program()]).chain(serve.get_args());
+        let words: Vec<&OsStr> = words.collect();
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let program = Program::new(&mut command);
+        // it opens only once somebody reads
+        let opening = std::thread::spawn(move || File::options().write(true).open(path).unwrap());
+        until("it reads its configuration", || opening.is_finished());
+        let id = last_descendant(program.id());
+        HeldUp { program, id, _pipe: opening.join().unwrap() }
+    }
+}
+
+/// The process at the end of a line of only children.
+fn last_descendant(id: u32) -> u32 {
+    let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
+    children.split_whitespace().next().map_or(id, |child| last_descendant(child.parse().unwrap()))
+}
+
+#[test]
+fn a_signal_that_comes_while_it_starts_ends_it_cleanly() {
+    for signal in ["TERM", "INT", "HUP"] {
+        let held_up = HeldUp::starting(&["env"]);
+        held_up.program.signal(signal);
+        let ended = held_up.program.ended();
+        assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), ""), "{signal}: {ended:?}");
+    }
+}
+
+#[test]
+fn a_signal_ends_it_while_it_waits_for_another_process_to_give_its_state_up() {
+    let folder = Folder::new();
+    let vendor = Upstream::quoting("100");
+    let state = format!("[state]\npath = {:?}\n{}", folder.file(), vendor.source("a", ""));
+    let configuration = Configuration::new(&state);
+    let (_first, _) = Program::serve(&configuration, &[]);
+    let serve = ["serve", "--config", configuration.path(), "--listen", "127.0.0.1:0"];
+    let second = Program::new(&mut start(&serve, &[]));
+    until("it waits", || second.said_on_stderr().contains("another process keeps its state there"));
+    second.signal("TERM");
+    let ended = second.ended();
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), ""), "{ended:?}");
+    assert!(ended.stderr.contains("asked to end before it was ready"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_signal_is_not_lost_on_the_first_process_of_a_container() {
+    let container = ["unshare", "--pid", "--fork", "--kill-child"];
+    if !Command::new("unshare").args([&container[1..], &["true"]].concat()).status().is_ok_and(|ended| ended.success())
+    {
+        eprintln!("this system does not let us start a first process");
+        return;
+    }
+    for signal in ["TERM", "INT", "HUP"] {
+        let held_up = HeldUp::starting(&container);
+        assert_ne!(held_up.id, held_up.program.id());
+        send_signal(signal, held_up.id);
+        let ended = held_up.program.ended();
+        assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), ""), "{signal}: {ended:?}");
+    }
+}
+
+#[test]
+fn a_terminal_that_goes_away_begins_the_end_and_does_not_hurry_it() {
+    let vendor = slow_vendor();
+    let (program, address) = Program::serve(&configuration(&vendor, "2s", "10s"), &[]);
+    let in_flight = send(address, "/prices?symbols=BTC-USD");
+    vendor.until_called(2);
+    // a kernel sends one, a shell another one
+    for _ in 0..2 {
+        program.signal("HUP");
+        until("not ready", || get(address, "/health/ready").status == 503);
+    }
+    assert_eq!(get(address, "/prices?symbols=ETH-USD").status, 200, "it serves for as long as after SIGTERM");
+    assert_eq!(read(in_flight).status("BTC-USD"), "ok");
+    let ended = program.ended();
+    assert_eq!(ended.code, Some(0));
+    assert!(ended.stderr.contains("\"cancelled\":0"), "{}", ended.stderr);
+}
+
+#[test]
+fn what_nohup_started_outlives_its_terminal() {
+    let configuration = configuration(&Upstream::quoting("100"), "0s", "1s");
+    let serve = start(&["serve", "--config", configuration.path(), "--listen", "127.0.0.1:0"], &[]);
+    let mut nohup = Command::new("nohup");
+    nohup.arg(serve.get_program()).args(serve.get_args());
+    nohup.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let program = Program::new(&mut nohup);
+    let address = program.ready();
+    program.signal("HUP");
+    sleep(Duration::from_millis(200));
+    assert_eq!(get(address, "/health/ready").status, 200);
+    program.signal("TERM");
+    assert_eq!(program.ended().code, Some(0));
 }

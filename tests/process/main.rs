@@ -13,6 +13,7 @@ mod exit_codes;
 mod faults;
 mod filters;
 mod forms;
+mod half_closed;
 mod killed;
 mod logs;
 mod operator;

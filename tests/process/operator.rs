@@ -4,7 +4,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread::sleep;
 use std::time::Duration;
 
-use crate::support::{Configuration, Program, Upstream, get, read, rows, run, send, start, until, write};
+use crate::support::{Configuration, Program, Reply, Upstream, get, read, rows, run, send, start, until, write};
 
 const KEY: &str = "correct-horse-battery";
 
@@ -14,7 +14,9 @@ fn configuration(vendor: &Upstream, settings: &str) -> Configuration {
 
 /// A program with an address for callers and one for its operator.
 fn with_admin(vendor: &Upstream, more: &str) -> (Program, SocketAddr, SocketAddr) {
-    let settings = format!("{more}[access]\nkeys = [\"{KEY}\"]\nrate = \"1/h\"\nadmin_listen = \"127.0.0.1:0\"\n");
+    let access = format!("[access]\nkeys = [\"{KEY}\"]\nrate = \"1/h\"\nadmin_listen = \"127.0.0.1:0\"\n");
+    // a section of its own comes first, keys of this one come last
+    let settings = if more.starts_with('[') { format!("{more}{access}") } else { format!("{access}{more}") };
     let (program, address) = Program::serve(&configuration(vendor, &settings), &[]);
     let said = program.said_on_stdout();
     let admin = said.rsplit_once("http://").and_then(|(_, admin)| admin.trim().parse().ok());
@@ -99,13 +101,78 @@ fn where_no_key_is_set_health_says_why_to_all_as_every_quote_does() {
 
 #[test]
 fn strangers_who_take_every_connection_leave_the_operators_address_alone() {
-    let vendor = Upstream::quoting("100");
-    let (_program, address, admin) = with_admin(&vendor, "[server]\nmax_connections = 10\n");
-    let _strangers: Vec<TcpStream> = (0..20).map(|_| TcpStream::connect(address).unwrap()).collect();
+    let vendor = Upstream::silent();
+    let settings = "[server]\nmax_connections = 10\ntimeout = \"10s\"\n[access]\nadmin_listen = \"127.0.0.1:0\"\n";
+    let (program, address) = Program::serve(&configuration(&vendor, settings), &[]);
+    let said = program.said_on_stdout();
+    let admin = said.rsplit_once("http://").unwrap().1.trim().parse().unwrap();
+    // idle connections would make room
+    let _strangers: Vec<TcpStream> = (0..20).map(|_| send(address, "/prices?symbols=BTC-USD")).collect();
+    vendor.until_called(2);
     let waiting = send(address, "/health");
     waiting.set_nonblocking(true).unwrap();
     assert_eq!(get(admin, "/health").status, 200);
     assert!(waiting.peek(&mut [0]).is_err(), "it should still have waited for a place");
+}
+
+/// Asks as a browser does that takes this host for ours.
+fn ask_as(address: SocketAddr, host: &str, path: &str) -> Reply {
+    read(write(address, &format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")))
+}
+
+#[test]
+fn the_operators_address_is_not_asked_by_a_name_that_a_web_page_can_have_made_point_there() {
+    let vendor = Upstream::quoting("100");
+    let (_program, address, admin) = with_admin(&vendor, "hosts = [\"metrics.example.com\", \"*.prod.example.com\"]\n");
+    let port = admin.port();
+    for path in ["/metrics", "/sources", "/health", "/health/ready", "/health/live"] {
+        for host in
+            ["evil.example.com", &format!("evil.example.com:{port}"), "127.0.0.1.evil.com", "evil.com.", "[::1].x"]
+        {
+            let reply = ask_as(admin, host, path);
+            assert!((400..500).contains(&reply.status), "{host} {path}: {reply:?}");
+            assert!(!reply.body.contains("quotefold_") && !reply.body.contains("\"sources\""), "{reply:?}");
+        }
+        let reply = ask_as(admin, "evil.example.com", path);
+        assert_eq!((reply.status, reply.json()["type"].as_str()), (421, Some("/problems/unknown-host")));
+        assert!(reply.json()["detail"].as_str().unwrap().contains("access.hosts"), "{reply:?}");
+        for host in [
+            &format!("127.0.0.1:{port}"),
+            "[::1]:9090",
+            "localhost",
+            "quotefold:9090",
+            "quotefold.monitoring.svc",
+            "quotefold.monitoring.svc.cluster.local:9090",
+            "prices.internal",
+            "box.local",
+            "nas.home.arpa",
+            "metrics.example.com",
+            "a.prod.example.com:9090",
+        ] {
+            assert_eq!(ask_as(admin, host, path).status, 200, "{host} {path}");
+        }
+    }
+    // a target that names a host counts for more than the header
+    let as_a_proxy = "GET http://evil.com/metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    assert_eq!(read(write(admin, as_a_proxy)).status, 421);
+    // programs of the days before the header are no browsers
+    assert_eq!(read(write(admin, "GET /metrics HTTP/1.0\r\n\r\n")).status, 200);
+    assert_eq!(ask_as(address, "prices.example.com", "/health").status, 200, "callers may use any name");
+}
+
+#[test]
+fn counters_are_shown_however_busy_the_service_is() {
+    let vendor = Upstream::silent();
+    let (_program, address) =
+        Program::serve(&configuration(&vendor, "[server]\nmax_requests = 1\ntimeout = \"10s\"\n"), &[]);
+    let _in_flight = send(address, "/prices?symbols=BTC-USD");
+    vendor.until_called(2);
+    assert_eq!(get(address, "/prices?symbols=ETH-USD").status, 503);
+    for _ in 0..3 {
+        let reply = get(address, "/metrics");
+        assert_eq!(reply.status, 200, "{reply:?}");
+    }
+    assert!(get(address, "/metrics").body.contains("code=\"503\""));
 }
 
 #[test]

@@ -81,7 +81,9 @@ async fn five_hundred_half_sent_requests_disturb_nobody() {
 #[tokio::test]
 async fn more_connections_than_allowed_wait_for_one_to_end() {
     let server = Server::with(Limits { max_connections: 2, ..limits() }, stack_limits()).await;
-    let (first, _second) = (server.connect().await, server.connect().await);
+    let endless = "GET /endless HTTP/1.1\r\nHost: x\r\n\r\n";
+    let (first, _second) = (server.say(endless).await, server.say(endless).await);
+    server.busy.becomes(2).await;
     let mut third = server.say("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
     let mut byte = [0; 1];
     let early = timeout(Duration::from_millis(300), third.read(&mut byte)).await;

@@ -6,6 +6,7 @@
 mod access;
 mod drain;
 mod listen;
+mod places;
 mod request_log;
 mod stack;
 mod world;

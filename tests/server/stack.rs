@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use quotefold::server::stack::StackLimits;
 use quotefold::settings::RequestLog;
 
-use crate::world::{Reply, Server, limits, stack_limits};
+use crate::world::{Reply, Server, limits, read_to_end, stack_limits};
 
 async fn ask(server: &Server, method: &str, path: &str, more: &str) -> Reply {
     server.ask(&format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{more}\r\n")).await
@@ -144,5 +144,42 @@ async fn a_quiet_log_changes_nothing_for_clients() {
         let server = Server::with(limits(), StackLimits { requests, ..stack_limits() }).await;
         assert_eq!(server.get("/").await.status, 200);
         assert_eq!(server.get("/nowhere").await.status, 404);
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_does_not_say_clearly_whom_it_is_for_is_a_400_and_ends_its_connection() {
+    let server = Server::start().await;
+    let refused = [
+        ("GET / HTTP/1.1\r\n\r\n", "missing"),
+        ("GET http://x/ HTTP/1.1\r\n\r\n", "missing"),
+        ("GET / HTTP/1.1\r\nHost: x\r\nHost: x\r\n\r\n", "more than one"),
+        ("GET / HTTP/1.1\r\nHost: x\r\nX-Other: y\r\nhOST: y\r\n\r\n", "more than one"),
+        ("GET / HTTP/1.0\r\nHost: x\r\nHost: y\r\nConnection: keep-alive\r\n\r\n", "more than one"),
+        ("GET / HTTP/1.1\r\nHost: x, y\r\n\r\n", "is no host"),
+        ("GET / HTTP/1.1\r\nHost: http://x/\r\n\r\n", "is no host"),
+        ("GET /health/live HTTP/1.1\r\n\r\n", "missing"),
+        ("GET /nowhere HTTP/1.1\r\n\r\n", "missing"),
+    ];
+    for (words, fault) in refused {
+        // what comes after it is not believed any more
+        let text = read_to_end(server.say(&format!("{words}{words}")).await).await;
+        assert_eq!(text.matches("/problems/bad-host").count(), 1, "{words:?}: {text}");
+        let reply = server.ask(words).await;
+        assert_eq!(reply.status, 400, "{words:?}");
+        // to HTTP/1.0, hyper says more than that
+        assert!(reply.header("connection").is_some_and(|said| said.starts_with("close")), "{words:?}: {reply:?}");
+        let problem = reply.problem();
+        assert_eq!(problem["type"], "/problems/bad-host");
+        assert!(problem["detail"].as_str().unwrap().contains(fault), "{words:?}: {problem}");
+    }
+    for words in [
+        "GET / HTTP/1.0\r\n\r\n",
+        "GET / HTTP/1.0\r\nHost: x\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost:\r\nConnection: close\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: any.name.at-all:8080\r\nConnection: close\r\n\r\n",
+        "GET http://x/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+    ] {
+        assert_eq!(server.ask(words).await.body, "hello", "{words:?}");
     }
 }

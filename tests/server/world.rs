@@ -54,6 +54,7 @@ pub(crate) fn limits() -> Limits {
         write_timeout: Duration::from_secs(5),
         drain_delay: Duration::from_millis(100),
         drain_timeout: Duration::from_secs(10),
+        ..Limits::default()
     }
 }
 

@@ -50,6 +50,11 @@ pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
         );
     }
     report.unless(
+        server.max_connections_per_client <= MOST,
+        &["server", "max_connections_per_client"],
+        format!("{} is out of range; write up to {MOST}, or 0 for any number", server.max_connections_per_client),
+    );
+    report.unless(
         (1..=MOST_SYMBOLS).contains(&server.max_symbols),
         &["server", "max_symbols"],
         format!("{} is out of range; write 1 to {MOST_SYMBOLS}", server.max_symbols),

@@ -11,9 +11,10 @@ use crate::settings::catalogue::catalogue;
 use crate::settings::error::ConfigError;
 
 /// The keys whose values are no texts: numbers, booleans and lists, written as TOML writes them.
-const NOT_TEXT: [&str; 23] = [
+const NOT_TEXT: [&str; 25] = [
     "max_symbols",
     "max_connections",
+    "max_connections_per_client",
     "max_requests",
     "required",
     "hours",
@@ -35,6 +36,7 @@ const NOT_TEXT: [&str; 23] = [
     "rate",
     "trusted_proxies",
     "cors",
+    "hosts",
 ];
 
 /// The key that is a text or a list.

@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 use crate::fold::BelowQuorum;
-use crate::settings::access::{AccessSettings, Network, Origin, Rate};
+use crate::settings::access::{AccessSettings, HostName, Network, Origin, Rate};
 use crate::settings::rule::RuleTable;
 use crate::settings::source::SourceTable;
 use crate::settings::units::{Glob, Percent, Span};
@@ -44,6 +44,7 @@ pub(super) struct ServerTable {
     drain_delay: Option<Span>,
     drain_timeout: Option<Span>,
     max_connections: Option<usize>,
+    max_connections_per_client: Option<usize>,
     max_requests: Option<usize>,
 }
 
@@ -56,6 +57,7 @@ pub(super) struct AccessTable {
     trusted_proxies: Option<Vec<Network>>,
     cors: Option<Vec<Origin>>,
     admin_listen: Option<String>,
+    hosts: Option<Vec<HostName>>,
 }
 
 /// The ages that hold for all classes.
@@ -124,6 +126,7 @@ impl ServerTable {
             drain_delay: span(self.drain_delay, 5),
             drain_timeout: span(self.drain_timeout, 10),
             max_connections: self.max_connections.unwrap_or(4096),
+            max_connections_per_client: self.max_connections_per_client.unwrap_or(0),
             max_requests: self.max_requests.unwrap_or(1024),
         }
     }
@@ -138,6 +141,7 @@ impl AccessTable {
             trusted_proxies: self.trusted_proxies.clone().unwrap_or_default(),
             cors: self.cors.clone().unwrap_or_default(),
             admin_listen: self.admin_listen.clone().filter(|address| !address.is_empty()),
+            hosts: self.hosts.clone().unwrap_or_default(),
         }
     }
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 pub(crate) use client::{Reply, get, left, post, read, send, write};
 pub(crate) use folder::Folder;
-pub(crate) use program::{Configuration, Ended, Program, run, start};
+pub(crate) use program::{Configuration, Ended, Program, run, send_signal, start};
 pub(crate) use service::Service;
 pub(crate) use upstream::{After, Call, Upstream, rows, source};
 

@@ -68,6 +68,12 @@ pub(crate) fn run(arguments: &[&str]) -> Ended {
     Program::new(&mut start(arguments, &[])).ended()
 }
 
+/// Sends a signal to a process.
+pub(crate) fn send_signal(name: &str, id: u32) {
+    let sent = Command::new("kill").args([&format!("-{name}"), &id.to_string()]).status();
+    assert!(sent.expect("kill is installed").success());
+}
+
 impl Program {
     /// Starts a process whose words are kept.
     pub(crate) fn new(command: &mut Command) -> Self {
@@ -109,10 +115,9 @@ impl Program {
         address.and_then(|address| address.parse().ok()).unwrap_or_else(|| panic!("no address in {line:?}"))
     }
 
-    /// Sends it a signal: `TERM`, `INT`.
+    /// Sends it a signal: `TERM`, `INT`, `HUP`.
     pub(crate) fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
-        assert!(sent.expect("kill is installed").success());
+        send_signal(name, self.child.id());
     }
 
     /// Its number among the system's processes.

@@ -1,0 +1,164 @@
+//! Refuses a request that does not say which host it is for, or says it twice, and keeps the operator's pages from web pages.
+//!
+//! A web page can make its own name point to an address inside a network (DNS rebinding). A browser in that network then takes
+//! whatever is served there for the page's own, and lets its scripts read it. The name in the request gives this away.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::header::HOST;
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, HeaderValue, Version};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use super::problem::Problem;
+use crate::settings::access::HostName;
+
+/// How names end that only clusters and local networks give out. No stranger can make one of them point here.
+const LOCAL: [&str; 4] = [".svc", ".internal", ".local", ".home.arpa"];
+
+/// The layer: refuses a request whose host two programs could read differently (RFC 9112, section 3.2).
+pub(super) async fn check(request: Request, next: Next) -> Response {
+    match fault(request.version(), request.headers()) {
+        None => next.run(request).await,
+        Some(detail) => Problem::BadHost { detail }.into_response(),
+    }
+}
+
+/// What is wrong with the `Host` of a request, if anything is.
+fn fault(version: Version, headers: &HeaderMap) -> Option<String> {
+    let mut hosts = headers.get_all(HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        // in HTTP/1.0, nobody had to say
+        (None, _) if version < Version::HTTP_11 => None,
+        (None, _) => Some("the Host header is missing; HTTP/1.1 wants it in every request".to_owned()),
+        (Some(_), Some(_)) => Some("there is more than one Host header; send one".to_owned()),
+        (Some(host), None) if host.is_empty() || authority(host).is_some() => None,
+        (Some(host), None) => {
+            let host = String::from_utf8_lossy(host.as_bytes());
+            Some(format!("the Host header {host:?} is no host; write a name or an address, and a port if there is one"))
+        }
+    }
+}
+
+/// A host, with or without a port and with nothing else, such as a user in front.
+fn authority(host: &HeaderValue) -> Option<Authority> {
+    let authority = Authority::try_from(host.as_bytes()).ok()?;
+    let port = authority.as_str().strip_prefix(authority.host())?;
+    let is_port =
+        |port: &str| port.strip_prefix(':').is_some_and(|port| port.bytes().all(|byte| byte.is_ascii_digit()));
+    (port.is_empty() || is_port(port)).then_some(authority)
+}
+
+/// The layer of the operator's own address: refuses every host that a stranger can have made point here. `names` are let pass
+/// besides addresses, names without a dot and local ones.
+pub(super) async fn keep_strangers_out(State(names): State<Arc<[HostName]>>, request: Request, next: Next) -> Response {
+    // a host in the target counts for more than the one in the header (RFC 9112, section 3.2.2)
+    let authority = request.uri().authority().cloned().or_else(|| authority(request.headers().get(HOST)?));
+    match authority {
+        Some(authority) if !takes(&names, authority.host()) => {
+            Problem::UnknownHost { host: authority.host().to_owned() }.into_response()
+        }
+        // a browser always says whom it asks
+        _ => next.run(request).await,
+    }
+}
+
+fn takes(names: &[HostName], host: &str) -> bool {
+    let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+    let is_address = || match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        Some(six) => six.parse::<Ipv6Addr>().is_ok(),
+        None => host.parse::<Ipv4Addr>().is_ok(),
+    };
+    let is_local = || LOCAL.iter().any(|end| host.ends_with(end));
+    !host.contains(['.', ':']) || is_address() || is_local() || names.iter().any(|name| name.matches(&host))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn headers(hosts: &[&str]) -> HeaderMap {
+        hosts.iter().map(|host| (HOST, HeaderValue::from_str(host).unwrap())).collect()
+    }
+
+    #[test]
+    fn a_host_is_named_once_and_may_be_left_out_only_in_http_1_0() {
+        for right in ["x", "x:80", "127.0.0.1:8080", "[::1]:8080", "my_service:8080", "EXAMPLE.com.", ""] {
+            for version in [Version::HTTP_10, Version::HTTP_11] {
+                assert_eq!(fault(version, &headers(&[right])), None, "{right:?}");
+                let doubled = fault(version, &headers(&[right, right])).unwrap();
+                assert!(doubled.contains("more than one"), "{doubled}");
+            }
+        }
+        for wrong in ["a b", "x, y", "http://x/", "x/y", "x?y", "me@x", "[::1", "[::1].x", "x:80:80", "x:y"] {
+            let fault = fault(Version::HTTP_11, &headers(&[wrong])).unwrap();
+            assert!(fault.contains(&format!("{wrong:?}")), "{fault}");
+        }
+        assert_eq!(fault(Version::HTTP_10, &headers(&[])), None);
+        assert!(fault(Version::HTTP_11, &headers(&[])).unwrap().contains("missing"));
+    }
+
+    fn names(names: &[&str]) -> Vec<HostName> {
+        names.iter().map(|name| HostName::parse(name).unwrap()).collect()
+    }
+
+    #[test]
+    fn addresses_and_names_that_no_stranger_can_have_are_taken() {
+        let names = names(&["metrics.example.com", "*.prod.example.com"]);
+        for ours in [
+            "127.0.0.1",
+            "10.1.2.3",
+            "[::1]",
+            "[2001:db8::7]",
+            "localhost",
+            "LOCALHOST",
+            "localhost.",
+            "quotefold",
+            "quotefold.monitoring.svc",
+            "quotefold.monitoring.svc.cluster.local.",
+            "prices.internal",
+            "box.local",
+            "nas.home.arpa",
+            "metrics.example.com",
+            "METRICS.example.com.",
+            "a.prod.example.com",
+            "a.b.prod.example.com",
+        ] {
+            assert!(takes(&names, ours), "{ours}");
+        }
+        for theirs in [
+            "evil.com",
+            "127.0.0.1.evil.com",
+            "localhost.evil.com",
+            "127.1.evil",
+            "svc.cluster.local.evil.com",
+            "evil.com.",
+            "notlocal.evillocal.com",
+            "evil.xsvc",
+            "example.com",
+            "x.metrics.example.com",
+            "prod.example.com",
+            "evilprod.example.com",
+            "[::1].evil.com",
+        ] {
+            assert!(!takes(&names, theirs), "{theirs}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_name_below_a_domain_that_anybody_can_register_is_taken(
+            labels in proptest::collection::vec("[a-z0-9-]{1,12}|local|internal|svc|localhost|127", 1..6),
+            registered in "[a-z0-9]{1,20}\\.(com|org|dev|xyz|co\\.uk)\\.?",
+        ) {
+            let host = format!("{}.{registered}", labels.join("."));
+            prop_assert!(!takes(&[], &host), "{}", host);
+            prop_assert!(!takes(&[], &registered), "{}", registered);
+        }
+    }
+}
