@@ -54,7 +54,12 @@ fn a_wrong_configuration_is_named_by_line_key_and_cure() {
             "\"USd\" is no money of ISO 4217",
         ),
         ("[sources.kraken]\ncurrencies = [\"GBp\"]".into(), 2, "sources.kraken.currencies", "a part of GBP"),
-        ("[symbols.\"VOD.L\"]\ncurrency = \"USd\"".into(), 2, "symbols.VOD.L.currency", "written like a part of USD"),
+        (
+            "[symbols.\"VOD.L\"]\ncurrency = \"USd\"".into(),
+            2,
+            "symbols.\"VOD.L\".currency",
+            "written like a part of USD",
+        ),
         ("[access]\nkeys = [\"***\"]".into(), 2, "access.keys", "stands for a key that is not shown"),
         ("[access]\nkeys = [\"a key with spaces in it\"]".into(), 2, "access.keys", "cannot be sent"),
         ("[access]\nkeys = [\"${NO_SUCH_KEY}\"]".into(), 2, "access.keys", "NO_SUCH_KEY is not set"),

@@ -4,7 +4,13 @@ use std::net::{Shutdown, SocketAddr};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::support::{Configuration, Program, Reply, Upstream, get, read, rows, until, write};
+use axum::body::Body;
+use axum::http::Request;
+use quotefold::gather::Waiting;
+use tokio::time::timeout;
+use tower::ServiceExt;
+
+use crate::support::{Configuration, PATIENCE, Program, Reply, Service, Upstream, get, read, rows, until, write};
 
 /// Two sources after one vendor.
 fn configuration(vendor: &Upstream, more: &str) -> Configuration {
@@ -89,6 +95,28 @@ fn a_client_that_closes_its_side_while_a_source_is_waited_for_has_left() {
     stream.shutdown(Shutdown::Write).unwrap();
     vendor.until_left();
     until("it is in the log", || program.said_on_stderr().contains("the client left before its reply"));
+}
+
+#[test]
+fn a_request_tells_that_it_waits_for_a_source_and_only_then() {
+    let vendor = Upstream::silent();
+    let service = Service::over(&[vendor.source("a", "timeout = \"8s\"")]);
+    let asking = |target: &str| {
+        let waiting = Waiting::default();
+        let request = Request::get(target).header("host", "x").body(Body::empty()).unwrap();
+        let (app, scope) = (service.app.clone(), waiting.clone());
+        (waiting, service.runtime.spawn(async move { scope.scope(app.oneshot(request)).await }))
+    };
+    let (waiting, answering) = asking("/prices?symbols=BTC-USD");
+    let told = async { timeout(PATIENCE, waiting.begun()).await };
+    service.runtime.block_on(told).expect("it waits, and does not say so");
+    answering.abort();
+    for target in ["/prices", "/health", "/metrics", "/prices?symbols=BTC-USD&sources=b"] {
+        let (waiting, answering) = asking(target);
+        service.runtime.block_on(answering).unwrap().unwrap();
+        let told = async { timeout(Duration::ZERO, waiting.begun()).await };
+        assert!(service.runtime.block_on(told).is_err(), "{target} waits for no source");
+    }
 }
 
 #[test]

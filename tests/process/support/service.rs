@@ -20,6 +20,8 @@ use crate::settled::{assert_settled, unsettled};
 pub(crate) struct Service {
     pub(crate) address: SocketAddr,
     pub(crate) service: Arc<Quotefold>,
+    /// What answers behind the listener.
+    pub(crate) app: Router,
     pub(crate) runtime: Runtime,
     started: Instant,
 }
@@ -39,16 +41,16 @@ impl Service {
         let options = LoadOptions { text: Some(("test.toml".to_owned(), text)), ..LoadOptions::default() };
         let settings = load(&options).unwrap_or_else(|errors| panic!("{errors}"));
         let runtime = Runtime::new().expect("a runtime");
-        let (service, address) = runtime.block_on(async {
+        let (service, app, address) = runtime.block_on(async {
             let service = Arc::new(Quotefold::new(settings, &Clock::system()).expect("sources that can be set up"));
             let listener = listen::bind("127.0.0.1:0").await.expect("a free port");
             let address = listener.local_addr().expect("its address");
             let drain = Drain::new();
             let app = router(&service, &drain, Router::new());
-            tokio::spawn(listen::run(listener, app, listen::Limits::default(), drain));
-            (service, address)
+            tokio::spawn(listen::run(listener, app.clone(), listen::Limits::default(), drain));
+            (service, app, address)
         });
-        Service { address, service, runtime, started: Instant::now() }
+        Service { address, service, app, runtime, started: Instant::now() }
     }
 
     /// Asks for a path.
