@@ -1,7 +1,7 @@
 //! Writes the log to stderr without ever making the service wait for whoever reads it.
 //!
 //! A write to a pipe that nobody reads never returns, so no thread of the service writes to stderr itself: lines go into a
-//! [backlog](backlog::Backlog) of bounded size, which a thread of its own empties. What finds it full is dropped and counted.
+//! backlog of bounded size, which a thread of its own empties. What finds it full is dropped and counted.
 
 mod backlog;
 mod repeats;
