@@ -149,14 +149,6 @@ impl Need {
 }
 
 impl Known {
-    /// Until when a denial that is doubted keeps the symbol from being asked for; `None` if there is none.
-    pub fn doubted_until(&self) -> Option<Instant> {
-        match (self.stands, &self.outcome.failure) {
-            (Stands::Until(until), Some(failure)) if failure.is_doubted => Some(until),
-            _ => None,
-        }
-    }
-
     /// Whether there is nothing to call for: the latest word is young enough, or still stands.
     pub fn is_settled(&self, need: Need, now: Instant) -> bool {
         self.due_at(need).is_some_and(|at| now < at)

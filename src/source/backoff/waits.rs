@@ -117,11 +117,6 @@ impl Waits {
         let was_quoted = quote.is_some_and(|quote| age(now.wall, quote.received_at) <= class.fallback_for);
         let until = |wait| Stands::Until(now.monotonic + wait);
         let is_doubted = error.denies_symbol() && was_quoted && denials < DOUBTED;
-        // a check that a caller forced is none of the checks that make a denial believed
-        let still_doubted = before.and_then(Known::doubted_until).filter(|until| is_doubted && now.monotonic < *until);
-        if let Some(until) = still_doubted {
-            return Fault { error, latency, stands: Stands::Until(until), is_doubted, in_a_row };
-        }
         let (stands, in_a_row) = if error.denies_symbol() {
             let wait = match denials {
                 _ if !is_doubted => class.unknown_for,
