@@ -1,6 +1,6 @@
-//! Writes the log to stderr without ever making the service wait for whoever reads it.
+//! Writes the log to stderr without ever making the service wait for its reader.
 //!
-//! A write to a pipe that nobody reads never returns, so no thread of the service writes to stderr itself: lines go into a
+//! A write to a full pipe without a reader never returns, so no thread of the service writes to stderr itself: lines go into a
 //! backlog of bounded size, which a thread of its own empties. What finds it full is dropped and counted.
 
 mod backlog;
@@ -73,14 +73,14 @@ pub fn start(settings: &LogSettings) -> Result<(), String> {
     // tests may have set up another log; then that one stays
     let all_requests = settings.requests == RequestLog::All;
     let news_only = NewsOnly { queue: Arc::clone(&queue), all_requests };
-    let _ = form.lines(Lines(Arc::clone(&queue)), filter, Some(news_only)).try_init();
+    let _ = form.lines(lines_to(&queue), filter, Some(news_only)).try_init();
     std::panic::set_hook(Box::new(log_panic));
     let _ = LOG.set(queue);
     Ok(())
 }
 
-/// Writes words for people, with a line's end: through the log if it has been started, else straight to stderr. If nobody reads
-/// that either, the exit code has to do.
+/// Writes words for people, with a line's end: through the log if it has been started, else straight to stderr. If that
+/// fails too, only the exit code tells what happened.
 pub fn say(words: &str) {
     let line = format!("{words}\n");
     match LOG.get() {
@@ -149,6 +149,12 @@ fn is_harmless(event: &Metadata<'_>) -> bool {
     is_ours(event.target()) || *event.level() <= Level::INFO
 }
 
+/// What puts lines into a queue.
+fn lines_to(queue: &Arc<Queue>) -> impl Fn() -> Lines + Send + Sync + 'static {
+    let queue = Arc::clone(queue);
+    move || Lines(Arc::clone(&queue))
+}
+
 fn is_ours(target: &str) -> bool {
     target.split("::").next() == Some(env!("CARGO_PKG_NAME"))
 }
@@ -157,7 +163,9 @@ fn is_ours(target: &str) -> bool {
 /// lines without a word.
 fn line_of_what_is_missing(form: Form) -> impl Fn(Missing) -> Vec<u8> + Send + 'static {
     let page = Arc::new(Mutex::new(Vec::new()));
-    let lines = form.lines(Page(Arc::clone(&page)), EnvFilter::default().add_directive(Level::INFO.into()), None);
+    let kept = Arc::clone(&page);
+    let filter = EnvFilter::default().add_directive(Level::INFO.into());
+    let lines = form.lines(move || Page(Arc::clone(&kept)), filter, None);
     move |missing| {
         dispatcher::with_default(&lines, || match missing {
             Missing::Dropped(dropped) => {
@@ -193,7 +201,6 @@ impl<S: Subscriber> Layer<S> for NewsOnly {
 }
 
 /// Keeps a line.
-#[derive(Clone)]
 struct Page(Arc<Mutex<Vec<u8>>>);
 
 impl Write for Page {
@@ -204,13 +211,5 @@ impl Write for Page {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-impl MakeWriter<'_> for Page {
-    type Writer = Page;
-
-    fn make_writer(&self) -> Page {
-        self.clone()
     }
 }

@@ -13,7 +13,7 @@ pub fn is_unprintable(c: char) -> bool {
         )
 }
 
-/// A text for a terminal, whoever wrote it: spaces stand for what is unprintable, other than line breaks and tabs.
+/// A text from elsewhere, made fit for a terminal: spaces stand for what is unprintable, other than line breaks and tabs.
 pub fn printable(text: &str) -> Cow<'_, str> {
     let is_bad = |c: char| is_unprintable(c) && !matches!(c, '\n' | '\t');
     if text.contains(is_bad) { Cow::Owned(text.replace(is_bad, " ")) } else { Cow::Borrowed(text) }

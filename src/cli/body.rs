@@ -10,7 +10,7 @@ const LONGEST: usize = 8 << 20;
 /// The whole body.
 ///
 /// # Errors
-/// Why there is none, for people.
+/// Why the body could not be read, in words for people.
 pub(super) async fn body(mut reply: Response) -> Result<Vec<u8>, String> {
     let mut body = Vec::new();
     loop {

@@ -32,7 +32,7 @@ pub(super) fn complain(text: &str) {
 
 /// Lines up a table's columns; the last one may be as long as it likes.
 pub(super) fn table(rows: &[Vec<String>]) -> String {
-    // a line break in a cell would begin a row that nobody wrote
+    // a line break in a cell would begin a row that is not in the data
     let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(|cell| in_one_line(cell)).collect()).collect();
     let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
     let line = |row: &Vec<String>| {

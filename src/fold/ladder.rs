@@ -238,7 +238,7 @@ impl<'a> Rung<'a> {
 
     /// Adds the older quotes that support the younger ones: those near their price, as many as agree with all of them and
     /// among themselves, the nearest first. One that is farther away supports nothing: the middle between it and a younger
-    /// one would be nobody's price.
+    /// one would be a price at which nothing was traded.
     fn support(
         &mut self,
         younger: &mut Vec<Member<'a>>,

@@ -1,4 +1,4 @@
-//! Holds the lines that wait to be written: so many bytes and no more. What does not fit is counted.
+//! Holds the lines that wait to be written, up to a limit in bytes. Lines that do not fit are counted.
 
 /// Lines that wait for the writer.
 ///
@@ -24,7 +24,7 @@ pub(super) struct Backlog {
 pub(super) enum Job {
     /// Whole lines.
     Lines(Vec<u8>),
-    /// That so many lines were dropped.
+    /// The number of lines that were dropped.
     Count(u64),
 }
 
@@ -62,7 +62,7 @@ impl Backlog {
         self.is_busy = true;
     }
 
-    /// The writer has written so many bytes of its job.
+    /// Takes note that the writer has written this many bytes of its job.
     pub(super) fn written(&mut self, bytes: usize) {
         self.writing = self.writing.saturating_sub(bytes);
         self.fails = false;
@@ -95,9 +95,9 @@ mod tests {
     /// What happens to a backlog.
     #[derive(Clone, Debug)]
     enum Event {
-        /// A line of so many bytes comes.
+        /// A line of this length in bytes comes.
         Line(usize),
-        /// The writer can write so many bytes of its job.
+        /// The writer can write this many bytes of its job.
         Write(usize),
     }
 

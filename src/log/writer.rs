@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use prometheus_client::metrics::counter::Counter;
 use tracing::Event;
-use tracing_subscriber::fmt::MakeWriter;
 
 use super::backlog::{Backlog, Job};
 use super::repeats::{Repeated, Repeats};
@@ -51,7 +50,7 @@ pub(super) struct Lines(pub(super) Arc<Queue>);
 /// Why lines are missing.
 #[derive(Debug)]
 pub(super) enum Missing {
-    /// So many could not wait any longer for stderr.
+    /// Stderr did not take them in time; how many they are.
     Dropped(u64),
     /// They said what had been said.
     Repeated(Repeated),
@@ -193,13 +192,5 @@ impl Write for Lines {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-impl MakeWriter<'_> for Lines {
-    type Writer = Lines;
-
-    fn make_writer(&self) -> Lines {
-        self.clone()
     }
 }

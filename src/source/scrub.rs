@@ -10,6 +10,7 @@ use percent_encoding::utf8_percent_encode;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::spelling::RESERVED;
+use crate::settings::secrets::MASK;
 use crate::text::is_unprintable;
 use decode::View;
 
@@ -19,14 +20,11 @@ const LONGEST: usize = 200;
 /// How much of a provider's words is looked at for that, in bytes.
 const LOOKED_AT: usize = 16 * 1024;
 
-/// What stands for a key.
-const MASK: &str = "***";
-
-/// From so many characters on, a secret is found in other encodings and in other case, too. In shorter ones, chance would find
+/// The least characters of a secret that is found in other encodings and in other case, too. Of shorter ones, chance would find
 /// secrets where there are none.
 const LONG: usize = 12;
 
-/// From so many characters on, a secret is found in small letters: so a host is written that is made of a key.
+/// The least characters of a secret that is found in small letters: a host name made of a key is written so.
 const HOST: usize = 4;
 
 /// How many encodings around each other are seen through: JSON in HTML in a URL.

@@ -66,7 +66,7 @@ pub fn set_up(
         let program = program.filter(|_| !catalogue::has_filter(&source.jq));
         let sandbox = program.map(|program| Sandbox::new(program.clone(), source));
         let (connector, board) = (connectors.of(source)?, Arc::clone(&around.board));
-        let fetch = Fetch::landing_on(board, connector, Arc::clone(&profile), clock, large_bodies, sandbox);
+        let fetch = Fetch::landing_on(Some(board), connector, Arc::clone(&profile), clock, large_bodies, sandbox);
         sources.push(Arc::new(Source::over(fetch, profile, Arc::clone(account), metrics, around)));
     }
     Ok(sources)

@@ -28,7 +28,7 @@ impl Currency {
     }
 
     /// The currency that a code means, in any case; and a word that is no [code](Currency::is_code) for what is a part of a
-    /// currency, or written like one: `USd` may be cents, and nobody who writes it so means dollars.
+    /// currency, or written like one: `USd` may be cents, and is never a way to write dollars.
     pub fn of_code(code: &str) -> Self {
         match Currency::of_unit(code) {
             (whole, 0) => whole,

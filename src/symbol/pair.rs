@@ -186,7 +186,7 @@ mod tests {
         let can = |text: &str| Currency::asked_for(text).is_ok();
         assert!(can("EUR") && can("USDT") && can("BTC") && can("eur") && !can("PEPE") && !can(""));
         assert!(can("GBP") && can("gbp") && !can("GBp") && !can("gbx") && !can("ILA"));
-        // cents, perhaps: nobody who means dollars writes them so
+        // cents, perhaps, and never dollars
         assert!(can("usd") && can("Usd") && !can("USd") && !can("CHf"));
         assert_eq!(Currency::asked_for("USd").unwrap_err(), ", which is written like a part of USD; ask for USD");
     }

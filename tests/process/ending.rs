@@ -186,7 +186,7 @@ fn whoever_ends_it_as_soon_as_it_is_ready_gets_a_clean_end_that_is_in_the_log() 
 /// Starts a program that does not ignore SIGHUP, though these tests may: `nohup` may have started them.
 const HEARS_HANGUPS: [&str; 2] = ["env", "--default-signal=HUP"];
 
-/// A program whose configuration comes through a pipe into which nobody writes, held up just where it reads that.
+/// A program whose configuration comes through a pipe without a writer, which holds it up where it reads that.
 struct HeldUp {
     program: Program,
     /// The process that reads the pipe.

@@ -55,7 +55,7 @@ fn hopeless() -> Vec<(&'static str, Stdio, Box<dyn std::any::Any>)> {
     drop(gone);
     let full = File::options().write(true).open("/dev/full").unwrap();
     vec![
-        ("a pipe that nobody reads", into_stuck.into(), Box::new(stuck)),
+        ("a pipe without a reader", into_stuck.into(), Box::new(stuck)),
         ("a pipe without a reader", into_gone.into(), Box::new(())),
         ("a full disk", full.into(), Box::new(())),
     ]
@@ -168,7 +168,7 @@ fn a_port_that_is_taken_ends_it_with_78_wherever_stderr_leads() {
 fn an_outage_is_told_in_a_few_lines_that_count_the_others() {
     let vendor = Upstream::saying(500, "{}");
     let text = format!("[server]\ndrain_delay = \"0s\"\n{}{}", vendor.source("a", ""), vendor.source("b", ""));
-    // so many that they are no more than ten in a second however slow the machine is, sent at once
+    // sent at once, and enough that more than ten fall into one second however slow the machine is
     let requests = 1000;
     let request = "GET /prices?symbols=BTC-USD&require=ok HTTP/1.1\r\nHost: x\r\n";
     let all = format!("{request}\r\n").repeat(requests - 1) + request + "Connection: close\r\n\r\n";

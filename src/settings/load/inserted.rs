@@ -8,10 +8,10 @@ use super::document::joined;
 use crate::settings::error::ConfigError;
 use crate::settings::secrets::{self, MASK};
 
-/// From so many characters on, a text in the path of a URL is taken for a token: names of versions and regions are shorter.
+/// The least characters of a text in the path of a URL that is taken for a token: names of versions and regions are shorter.
 const TOKEN: usize = 12;
 
-/// From so many characters on, a piece of a value is hidden in an error.
+/// The least characters of a piece of a value that is hidden in an error.
 const PIECE: usize = 3;
 
 /// A text that was put into a value.
@@ -19,7 +19,7 @@ const PIECE: usize = 3;
 pub(super) struct Inserted {
     /// Where the value stands.
     pub(super) path: Vec<String>,
-    /// The text. No error of the configuration shows it: nobody knows what a variable holds that is in the wrong place.
+    /// The text. No error of the configuration shows it: a variable in the wrong place may hold a secret.
     pub(super) text: SecretString,
     /// What of it must never be shown anywhere.
     pub(super) secrets: Vec<SecretString>,

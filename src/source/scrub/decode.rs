@@ -118,7 +118,7 @@ fn escape(bytes: &[u8]) -> Option<(Code, usize)> {
     }
 }
 
-/// So many hexadecimal digits as a character.
+/// The character that the first `digits` hexadecimal digits stand for.
 fn unicode(bytes: &[u8], digits: usize) -> Option<Code> {
     number(bytes.get(..digits)?, 16).and_then(char::from_u32).map(Code::Character)
 }
