@@ -24,8 +24,8 @@ use eviction::{Failures, Quotes, Rank, Use};
 /// How many quotes are kept, of all sources together; one source has half of them at most.
 pub const CAPACITY: usize = 65_536;
 
-/// For each so many quotes there is room for one failure without a quote: for 16,384 of them. 1,024 of each caller are safe from
-/// all others.
+/// The board has room for one failure without a quote per this number of quotes: 16,384 failures in all. The last 1,024 of each
+/// caller are safe from other callers.
 const QUOTES_PER_FAILURE: usize = 4;
 
 #[cfg(test)]
@@ -176,7 +176,7 @@ impl Known {
         }
     }
 
-    /// Whether it is a denial that still stands. A caller who asks all the same only wants it checked.
+    /// Whether it is a denial that still stands. A caller who asks for it nevertheless only wants it checked.
     pub fn is_denied(&self, now: Instant) -> bool {
         self.outcome.is_denied() && matches!(self.stands, Stands::Until(until) if now < until)
     }
@@ -197,7 +197,7 @@ impl Known {
 }
 
 impl Board {
-    /// A board for so many quotes, and a quarter as many failures.
+    /// A board with room for `capacity` quotes, and a quarter as many failures.
     pub fn new(capacity: usize) -> Self {
         let (quotes, failures) = (Quotes::new(capacity), Failures::new(capacity / QUOTES_PER_FAILURE));
         let state = State { symbols: HashMap::new(), quotes, failures, outcomes: 0, uses: 0, landed: 0 };
@@ -263,7 +263,7 @@ impl Board {
         !state.symbols.get(symbol).is_some_and(is_served) && state.symbols.values().any(is_served)
     }
 
-    /// Writes an outcome down that nobody in particular asked for, and says what the source's word on the symbol is now.
+    /// Writes down an outcome that no particular caller asked for, and says what the source's word on the symbol is now.
     pub fn land(&self, origin: &Arc<Origin>, symbol: &Symbol, landing: Landing, now: Moment) -> Outcome {
         self.land_for(None, origin, symbol, landing, now)
     }
@@ -295,7 +295,7 @@ impl Board {
     }
 
     /// Takes back the quote that arrived at an instant, if it is still the latest, because it turned out to be another
-    /// symbol's, or of nobody knows which.
+    /// symbol's, or of an unknown one.
     pub fn withdraw(&self, origin: &Arc<Origin>, symbol: &Symbol, arrived: Timestamp, why: SourceError, now: Moment) {
         let mut state = self.lock();
         let entry = state.symbols.get(symbol).and_then(|entries| entries.by_source.get(&origin.source));

@@ -69,6 +69,9 @@ fn round_digits(digits: &str, decimals: i64) -> Option<Decimal> {
     }
 }
 
+/// The currency signs that may stand before a number.
+const SIGNS: [char; 7] = ['$', '€', '£', '¥', '₹', '₩', '₿'];
+
 /// The bare number in a decorated text: without a currency sign in front and grouping commas (`$4,098.12` → `4098.12`).
 ///
 /// A comma that does not group digits stays, so that [`read`] refuses the number.
@@ -78,7 +81,7 @@ pub fn undecorated(text: &str) -> Option<String> {
     if matches!(text, "" | "-" | "--" | "N/A" | "NA" | "N/D") {
         return None;
     }
-    let bare = text.trim_start_matches(['$', '€', '£', '¥', '₹', '₩', '₿']);
+    let bare = text.trim_start_matches(SIGNS);
     Some(if groups_digits(bare) { bare.replace(',', "") } else { bare.to_owned() })
 }
 

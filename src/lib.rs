@@ -48,6 +48,7 @@ pub mod source;
 pub mod state;
 pub mod symbol;
 pub mod telemetry;
+pub mod text;
 pub mod valuation;
 pub mod watch;
 pub mod workload;

@@ -1,9 +1,10 @@
-//! Writes the log to stderr without ever making the service wait for whoever reads it.
+//! Writes the log to stderr without ever making the service wait for its reader.
 //!
-//! A write to a pipe that nobody reads never returns, so no thread of the service writes to stderr itself: lines go into a
-//! [backlog](backlog::Backlog) of bounded size, which a thread of its own empties. What finds it full is dropped and counted.
+//! A write to a full pipe without a reader never returns, so no thread of the service writes to stderr itself: lines go into a
+//! backlog of bounded size, which a thread of its own empties. What finds it full is dropped and counted.
 
 mod backlog;
+mod repeats;
 mod writer;
 
 use std::backtrace::{Backtrace, BacktraceStatus};
@@ -13,13 +14,20 @@ use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
-use tracing::{Dispatch, Level, dispatcher};
+use tracing::{Dispatch, Event, Level, Metadata, Subscriber, dispatcher};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::settings::{LogFormat, LogSettings};
-use writer::{Lines, Queue};
+use crate::settings::{LogFormat, LogSettings, RequestLog};
+use repeats::Repeated;
+use writer::{Lines, Missing, Queue};
+
+/// The target of lines about requests: the module that writes them.
+pub const REQUESTS: &str = "quotefold::server::request_log";
 
 /// How long the end of the process waits for lines that are still to be written.
 const LAST_LINES: Duration = Duration::from_millis(200);
@@ -60,17 +68,19 @@ pub fn start(settings: &LogSettings) -> Result<(), String> {
         LogFormat::Text => false,
     };
     let form = Form { json, colours };
-    let queue = writer::start(io::stderr(), count_line(form), DROPPED.clone())
+    let queue = writer::start(io::stderr(), line_of_what_is_missing(form), DROPPED.clone())
         .map_err(|error| format!("no thread could be started to write the log: {error}"))?;
     // tests may have set up another log; then that one stays
-    let _ = form.lines(Lines(Arc::clone(&queue)), filter).try_init();
+    let all_requests = settings.requests == RequestLog::All;
+    let news_only = NewsOnly { queue: Arc::clone(&queue), all_requests };
+    let _ = form.lines(lines_to(&queue), filter, Some(news_only)).try_init();
     std::panic::set_hook(Box::new(log_panic));
     let _ = LOG.set(queue);
     Ok(())
 }
 
-/// Writes words for people, with a line's end: through the log if it has been started, else straight to stderr. If nobody reads
-/// that either, the exit code has to do.
+/// Writes words for people, with a line's end: through the log if it has been started, else straight to stderr. If that
+/// fails too, only the exit code tells what happened.
 pub fn say(words: &str) {
     let line = format!("{words}\n");
     match LOG.get() {
@@ -114,7 +124,7 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
 
 impl Form {
     /// What turns events into lines.
-    fn lines<W>(self, writer: W, filter: EnvFilter) -> Dispatch
+    fn lines<W>(self, writer: W, filter: EnvFilter, news_only: Option<NewsOnly>) -> Dispatch
     where
         W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
     {
@@ -124,25 +134,73 @@ impl Form {
             .with_ansi(self.colours)
             // complaining on stderr would wait for stderr
             .log_internal_errors(false);
-        if self.json { lines.json().flatten_event(true).with_span_list(false).into() } else { lines.into() }
+        if self.json {
+            let lines = lines.json().flatten_event(true).with_span_list(false).finish();
+            lines.with(filter_fn(is_harmless)).with(news_only).into()
+        } else {
+            lines.finish().with(filter_fn(is_harmless)).with(news_only).into()
+        }
     }
 }
 
-/// Makes the line that says how many were dropped. It looks as the others do, and no level hides it: else a log could lack
+/// Whether an event may be logged, whatever the filter says. Libraries below `info` tell of hosts, headers and bodies as they
+/// are, with the keys in them.
+fn is_harmless(event: &Metadata<'_>) -> bool {
+    is_ours(event.target()) || *event.level() <= Level::INFO
+}
+
+/// What puts lines into a queue.
+fn lines_to(queue: &Arc<Queue>) -> impl Fn() -> Lines + Send + Sync + 'static {
+    let queue = Arc::clone(queue);
+    move || Lines(Arc::clone(&queue))
+}
+
+fn is_ours(target: &str) -> bool {
+    target.split("::").next() == Some(env!("CARGO_PKG_NAME"))
+}
+
+/// Makes the line that says what is missing. It looks as the others do, and the level does not hide it: else a log could lack
 /// lines without a word.
-fn count_line(form: Form) -> impl Fn(u64) -> Vec<u8> + Send + 'static {
+fn line_of_what_is_missing(form: Form) -> impl Fn(Missing) -> Vec<u8> + Send + 'static {
     let page = Arc::new(Mutex::new(Vec::new()));
-    let lines = form.lines(Page(Arc::clone(&page)), EnvFilter::default().add_directive(Level::WARN.into()));
-    move |dropped| {
-        dispatcher::with_default(&lines, || {
-            tracing::warn!(dropped, "lines of this log are missing here: stderr did not take them in time");
+    let kept = Arc::clone(&page);
+    let filter = EnvFilter::default().add_directive(Level::INFO.into());
+    let lines = form.lines(move || Page(Arc::clone(&kept)), filter, None);
+    move |missing| {
+        dispatcher::with_default(&lines, || match missing {
+            Missing::Dropped(dropped) => {
+                tracing::warn!(dropped, "lines of this log are missing here: stderr did not take them in time");
+            }
+            Missing::Repeated(Repeated { level, words, about, times }) => {
+                let repeated = times;
+                match level {
+                    Level::ERROR => tracing::error!(repeated, about, "said again within a second: {words}"),
+                    Level::WARN => tracing::warn!(repeated, about, "said again within a second: {words}"),
+                    _ => tracing::info!(repeated, about, "said again within a second: {words}"),
+                }
+            }
         });
         std::mem::take(&mut *page.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
+/// Keeps lines back that say again what was said in the same second; they are counted.
+struct NewsOnly {
+    queue: Arc<Queue>,
+    /// Whether every request is to have its line.
+    all_requests: bool,
+}
+
+impl<S: Subscriber> Layer<S> for NewsOnly {
+    fn event_enabled(&self, event: &Event<'_>, _context: Context<'_, S>) -> bool {
+        let (level, target) = (event.metadata().level(), event.metadata().target());
+        // who asks for more than `info` wants to see it all
+        let may_repeat = *level > Level::INFO || !is_ours(target) || self.all_requests && target == REQUESTS;
+        may_repeat || self.queue.is_new(event)
+    }
+}
+
 /// Keeps a line.
-#[derive(Clone)]
 struct Page(Arc<Mutex<Vec<u8>>>);
 
 impl Write for Page {
@@ -153,13 +211,5 @@ impl Write for Page {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-impl MakeWriter<'_> for Page {
-    type Writer = Page;
-
-    fn make_writer(&self) -> Page {
-        self.clone()
     }
 }

@@ -57,9 +57,9 @@ pub struct Question {
 /// Who asks, as far as what one caller does must not cost another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Caller {
-    /// Whoever has the access key with this number.
+    /// The holder of the access key with this number.
     Key(u32),
-    /// Whoever asks from this address, or from the IPv6 network that it stands for.
+    /// A client at this address, or in the IPv6 network that it stands for.
     Address(IpAddr),
 }
 

@@ -177,6 +177,17 @@ mod tests {
     }
 
     #[test]
+    fn where_there_are_coins_only_what_is_said_to_be_money_is_that() {
+        for pair in ["MNT-USD", "XAU-USD", "RON-EUR"] {
+            assert_eq!(found("", pair), None, "{pair}");
+            let (base, quote) = pair.split_once('-').unwrap();
+            assert_eq!(found(&format!("fiat = [\"{base}\", \"{quote}\"]"), pair).as_deref(), Some(pair));
+        }
+        assert_eq!(found("", "EUR-USD").as_deref(), Some("EUR-USD"));
+        assert_eq!(found("", "MNT-USDT").as_deref(), Some("MNT-USDT"));
+    }
+
+    #[test]
     fn a_coin_is_priced_through_what_the_source_trades_it_against() {
         assert_eq!(found(TETHERS, "BTC-USD").unwrap(), "BTC-USDT × USDT-USD");
         assert_eq!(found("currencies = [\"USDT\"]", "BTC-EUR").unwrap(), "BTC-USDT × USDT-EUR");

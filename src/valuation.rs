@@ -155,7 +155,10 @@ impl Table<'_> {
                 format!("{symbol} can only be made with the price of {rate}, and {why}")
             }
             (Some(why), _) => why,
-            (None, _) => format!("none of the sources asked for covers {symbol}; ask without `sources`"),
+            (None, _) if self.question.sources.is_some() => {
+                format!("none of the sources asked for covers {symbol}; ask without `sources`")
+            }
+            (None, _) => format!("no source that is switched on has a market that {symbol} could be made of"),
         }
     }
 

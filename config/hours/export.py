@@ -32,7 +32,7 @@ SYMBOLS = {
     "XLON": ".L ^FTSE ^UKX ^FTMC ^FTAS ^FTLC",
     "XDUB": ".IR ^ISEQ",
     "XETR": ".DE ^GDAXI ^DAX ^MDAXI ^SDAXI ^TECDAX ^STOXX50E ^SX5E ^STOXX ^SXXP",
-    # Berlin, Hanover and Munich trade when Frankfurt does, and longer
+    # Berlin, Hanover and Munich trade when Frankfurt does
     "XFRA": ".F .BE .HA .MU",
     "XDUS": ".DU",
     "XHAM": ".HM",
@@ -141,6 +141,15 @@ week Sun 18:00-24:00 Mon-Thu 00:00-17:00+18:00-24:00 Fri 00:00-17:00
 
 DAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
 
+# longer than the package says: (why, its usual hours, the right ones)
+LONGER = {
+    "XFRA": (
+        "shares trade into the evening; the package has the hours of bonds (Börse Frankfurt, trading hours)",
+        ("09:00", "17:30"),
+        ("08:00", "22:00"),
+    ),
+}
+
 
 def spans(text):
     return [tuple(span.split("-")) for span in text.split("+")]
@@ -177,6 +186,9 @@ def hours_by_day(name, calendar):
         if row.break_start == row.break_start:  # no break is "not a time", which equals nothing
             hours = [(local(row.open), local(row.break_start)), (local(row.break_end), local(row.close))]
         hours = common(hours, spans(CORE[name][1](day))) if name in CORE else tuple(hours)
+        if name in LONGER:
+            _, usual, longer = LONGER[name]
+            hours = tuple(longer if span == usual else span for span in hours)
         # after an early close there is no second half of the day
         days[day] = tuple((start, end) for start, end in hours if start < end)
     return days
@@ -221,8 +233,9 @@ def dated(keyword, dates):
 def market(name):
     calendar, last = calendar_of(name)
     days = hours_by_day(name, calendar)
-    if name in CORE:
-        yield f"# {CORE[name][0]}"
+    for corrected in (CORE, LONGER):
+        if name in corrected:
+            yield f"# {corrected[name][0]}"
     yield f"market {name} {calendar.tz}"
     yield f"for {SYMBOLS[name]}"
     if last < LAST:

@@ -1,11 +1,11 @@
 //! Decides what the board forgets when it is full.
 //!
 //! Quotes and failures have room of their own, so that no number of failures takes the place of a quote. Of the failures, a
-//! sixteenth is safe for each caller: whoever asks for junk pushes out what came of that, and nobody else's.
+//! sixteenth is safe for each caller: a caller who asks for junk pushes out only the failures that came of it.
 //!
 //! Of the quotes, those go first that cost least to get again, and among these the one that was asked for longest ago. This
 //! is the GreedyDual algorithm: a quote ranks by its cost above a level, and the level rises to the rank of each quote that
-//! goes. So a costly quote that nobody asks for any more goes in the end, and no number of quotes that cost nothing can
+//! goes. So a costly quote that is no longer asked for goes in the end, and no number of quotes that cost nothing can
 //! bring that about, because they do not raise the level.
 //!
 //! Orders are lazy: asking for a symbol notes that it was used, and a place is corrected when its turn to go seems to have
@@ -110,7 +110,7 @@ impl Quotes {
 
     /// Takes note that a quote of this rank has gone for want of room.
     pub(super) fn raise(&mut self, rank: Rank) {
-        // a source that has gone over its half ages nobody else's quotes
+        // a source that has gone over its half does not age the quotes of others
         if self.count > self.capacity {
             self.level = self.level.max(rank.worth);
         }

@@ -9,13 +9,15 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
+use super::body::body;
 use super::health::{check_url, reachable, root_cause};
-use super::print::{complain, print, table};
+use super::print::{complain, print, print_json, table};
 use super::{Exit, Get, options, settings};
 use crate::Quotefold;
 use crate::clock::Clock;
 use crate::question::{LONGEST_QUERY, Question};
 use crate::settings::secrets::mask_url;
+use crate::text::in_one_line;
 
 /// How long a server may take whose settings are not known: longer than any sane `server.timeout`.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -132,11 +134,11 @@ async fn ask(base: &str, query: &str, key: Option<&SecretString>, patience: Dura
         Err(error) => return Asked::NoServer(root_cause(&error.without_url())),
     };
     let (status, is_ours) = (reply.status(), reply.headers().contains_key("prices-status"));
-    match reply.bytes().await {
-        Ok(body) if is_ours => Asked::Answer(body.to_vec()),
+    match body(reply).await {
+        Ok(body) if is_ours => Asked::Answer(body),
         Ok(body) => match serde_json::from_slice::<Value>(&body) {
             Ok(problem) if problem["type"].as_str().is_some_and(|kind| kind.starts_with("/problems/")) => {
-                let detail = problem["detail"].as_str().unwrap_or("the server refuses").to_owned();
+                let detail = in_one_line(problem["detail"].as_str().unwrap_or("the server refuses"));
                 match status {
                     StatusCode::UNAUTHORIZED => Asked::Refused(format!("{detail}; put it into {KEY_VARIABLE}")),
                     StatusCode::TOO_MANY_REQUESTS => Asked::Unable(detail),
@@ -146,7 +148,8 @@ async fn ask(base: &str, query: &str, key: Option<&SecretString>, patience: Dura
             }
             _ => Asked::NoServer(format!("something else answers there, with status {status}")),
         },
-        Err(error) => Asked::NoServer(root_cause(&error.without_url())),
+        Err(why) if is_ours => Asked::Refused(format!("the server's answer cannot be read: {why}")),
+        Err(why) => Asked::NoServer(why),
     }
 }
 
@@ -155,8 +158,11 @@ fn show(body: &[u8], json: bool, from: &str) -> io::Result<Exit> {
     let answer: Value = serde_json::from_slice(body)?;
     let simulated = if answer["simulated"] == true { " (simulated: every price is invented)" } else { "" };
     complain(&format!("{from}{simulated}"));
-    let text = if json { format!("{answer:#}\n") } else { as_table(&answer) };
-    print(&text)?;
+    if json {
+        print_json(&answer)?;
+    } else {
+        print(&as_table(&answer))?;
+    }
     Ok(match answer["status"].as_str() {
         Some("complete") => Exit::Done,
         Some("degraded" | "partial") => Exit::NotWhole,

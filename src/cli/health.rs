@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 
+use super::body::body;
 use super::get::KEY_VARIABLE;
 use super::print::{complain, print};
 use super::{Exit, Health, options, settings};
@@ -38,16 +39,16 @@ pub(super) fn run(arguments: &Health) -> io::Result<Exit> {
     let url = format!("{}/health/ready", base.trim_end_matches('/'));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     match runtime.block_on(ask(&url, key.as_ref())) {
-        Ok((true, body)) => {
-            print(&format!("{}\n", body.trim_end()))?;
+        Ok((true, page)) => {
+            print(&format!("{}\n", page.trim_end()))?;
             Ok(Exit::Done)
         }
-        Ok((false, body)) => {
-            complain(body.trim_end());
+        Ok((false, page)) => {
+            complain(page.trim_end());
             Ok(Exit::NotWhole)
         }
-        Err(error) => {
-            complain(&format!("{} does not answer: {}", mask_url(&url), root_cause(&error.without_url())));
+        Err(why) => {
+            complain(&format!("{} does not answer: {why}", mask_url(&url)));
             Ok(Exit::NotWhole)
         }
     }
@@ -60,16 +61,18 @@ fn address(settings: &Settings) -> &str {
 }
 
 /// Whether the reply is a 2xx, and its body.
-async fn ask(url: &str, key: Option<&SecretString>) -> Result<(bool, String), reqwest::Error> {
-    let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build()?;
+async fn ask(url: &str, key: Option<&SecretString>) -> Result<(bool, String), String> {
+    let why = |error: reqwest::Error| root_cause(&error.without_url());
+    let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().map_err(why)?;
     let request = client.get(url);
     // health is open to all, but says why only to those who may ask for prices
     let request = match key {
         Some(key) => request.bearer_auth(key.expose_secret()),
         None => request,
     };
-    let reply = request.send().await?;
-    Ok((reply.status().is_success(), reply.text().await?))
+    let reply = request.send().await.map_err(why)?;
+    let is_success = reply.status().is_success();
+    Ok((is_success, String::from_utf8_lossy(&body(reply).await?).into_owned()))
 }
 
 /// Whether a text names a server at all: one that does not is a slip in the command line, not a server that is down.

@@ -1,5 +1,6 @@
 //! Understands the command line: one file per command, one table of exit codes.
 
+mod body;
 mod check;
 mod config;
 mod exit;

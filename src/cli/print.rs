@@ -2,10 +2,22 @@
 
 use std::io::{self, ErrorKind, Write};
 
-use crate::log;
+use serde_json::Value;
 
-/// Prints a text as it is.
+use crate::log;
+use crate::text::{in_one_line, printable, printable_json};
+
+/// Prints a text. Vendors and servers wrote parts of it, and none of them may steer the reader's terminal.
 pub(super) fn print(text: &str) -> io::Result<()> {
+    write(&printable(text))
+}
+
+/// Prints JSON so that it says the same, and steers no terminal either.
+pub(super) fn print_json(value: &Value) -> io::Result<()> {
+    write(&format!("{}\n", printable_json(&format!("{value:#}"))))
+}
+
+fn write(text: &str) -> io::Result<()> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error),
@@ -15,11 +27,13 @@ pub(super) fn print(text: &str) -> io::Result<()> {
 
 /// Says on stderr what is wrong.
 pub(super) fn complain(text: &str) {
-    log::say(text);
+    log::say(&printable(text));
 }
 
 /// Lines up a table's columns; the last one may be as long as it likes.
 pub(super) fn table(rows: &[Vec<String>]) -> String {
+    // a line break in a cell would begin a row that is not in the data
+    let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(|cell| in_one_line(cell)).collect()).collect();
     let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
     let line = |row: &Vec<String>| {
         let cells = row.iter().enumerate().map(|(column, cell)| format!("{cell:<0$}  ", width(column).unwrap_or(0)));

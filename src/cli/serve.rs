@@ -69,7 +69,7 @@ pub(super) fn serve(arguments: &Serve) -> io::Result<Exit> {
 
 /// Starts the service, up to its listeners.
 async fn start(options: LoadOptions, work: &Handle) -> io::Result<Result<Started, Exit>> {
-    // a file may lie on a disk that hangs, or be a pipe that nobody writes to
+    // a file may lie on a disk that hangs, or be a pipe without a writer
     let service = match spawn_blocking(move || set_up(&options)).await.map_err(io::Error::other)? {
         Ok(service) => service,
         Err(exit) => return Ok(Err(exit)),
@@ -182,7 +182,7 @@ async fn bind(key: &str, address: &str, cure: &str) -> Option<TcpListener> {
     bound.map_err(|error| complain(&format!("{key}: cannot listen on {address}: {error}; {cure}"))).ok()
 }
 
-/// Prints the line that says where the service listens. A stdout that is full, or that nobody reads, does not keep it from
+/// Prints the line that says where the service listens. A stdout that is full or not read does not keep it from
 /// serving.
 async fn say_ready(line: String) {
     match timeout(LAST_MOMENT, spawn_blocking(move || print(&line))).await {
@@ -190,7 +190,7 @@ async fn say_ready(line: String) {
         Ok(Ok(Err(error))) => tracing::warn!("cannot write to stdout that the service is ready: {error}"),
         Ok(Err(panicked)) => tracing::error!("cannot write to stdout that the service is ready: {panicked}"),
         Err(_) => {
-            tracing::warn!("stdout does not take the line that says that the service is ready; serving all the same");
+            tracing::warn!("stdout does not take the line that says that the service is ready; serving without it");
         }
     }
 }
@@ -233,13 +233,13 @@ fn say_how_it_ended(cancelled: usize) {
 }
 
 /// Obeys signals from now on, starts what `start` says, and serves it until the end. Until it is ready, a signal ends it at once:
-/// there is nobody to wait for.
+/// no client can be waiting yet.
 ///
 /// There are two runtimes. What is awaited here takes connections, reads, writes and answers health, on this thread and with
 /// nothing else to do; prices are worked out in the other one.
 ///
 /// The signals come first, because a process that is the first of its container does not get those that it does not ask for.
-/// Calls that nobody waits for any more, filters that still run, and a start that hangs do not hold the exit.
+/// Calls without a caller, filters that still run, and a start that hangs do not hold the exit.
 fn on_runtimes<S>(
     start: impl AsyncFnOnce(&Handle) -> io::Result<Result<S, Exit>>,
     serve: impl AsyncFnOnce(S, Drain, &Handle) -> io::Result<Exit>,

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use std::io;
 
-use super::print::{print, table};
+use super::print::{print, print_json, table};
 use super::{Exit, Sources, options, settings};
 use crate::settings::Settings;
 use crate::settings::source::SourceSettings;
@@ -13,8 +13,11 @@ pub(super) fn run(arguments: &Sources) -> io::Result<Exit> {
         Ok(settings) => settings,
         Err(exit) => return Ok(exit),
     };
-    let text = if arguments.json { as_json(&settings)? } else { as_table(&settings) };
-    print(&text)?;
+    if arguments.json {
+        print_json(&as_json(&settings))?;
+    } else {
+        print(&as_table(&settings))?;
+    }
     Ok(Exit::Done)
 }
 
@@ -65,7 +68,7 @@ fn as_table(settings: &Settings) -> String {
     table(&rows)
 }
 
-fn as_json(settings: &Settings) -> io::Result<String> {
+fn as_json(settings: &Settings) -> Value {
     let entry = |(source, switch_on): (&SourceSettings, Option<&str>)| -> Value {
         json!({
             "name": source.name,
@@ -87,7 +90,7 @@ fn as_json(settings: &Settings) -> io::Result<String> {
         })
     };
     let sources: Vec<Value> = all(settings).into_iter().map(entry).collect();
-    Ok(format!("{}\n", serde_json::to_string_pretty(&json!({ "sources": sources }))?))
+    json!({ "sources": sources })
 }
 
 fn texts(items: &[impl ToString]) -> Vec<String> {

@@ -50,13 +50,16 @@ pub(super) fn usable_for(rule: &Rule, origin: &Origin) -> Duration {
 /// Tells usable quotes from older ones.
 pub(super) fn judge(entries: &mut [Entry], rule: &Rule, covering: usize, now: Timestamp) {
     let closing = Closing::of(entries, rule, covering, now);
-    for entry in entries {
+    for entry in entries.iter_mut() {
         let Some(quote) = entry.admitted() else { continue };
         let standing = standing(quote, &entry.judged.outcome.origin, rule, closing, now);
         if !standing.is_usable() {
             entry.judged.verdict = Verdict::Excluded(Exclusion::Stale);
         }
         entry.standing = standing;
+    }
+    if entries.iter().any(|entry| entry.standing == Standing::Last) {
+        closing.level(entries);
     }
 }
 
@@ -77,8 +80,8 @@ enum Closing {
 
 impl Closing {
     /// One young quote shows a market that trades, whatever its hours say. Only just after an opening that takes as many as
-    /// make a price: slower sources cannot have seen it yet. Where no hours are known, enough sources must have been heard of
-    /// lately besides.
+    /// make a price: slower sources cannot have seen it yet. Where no hours are known, a young quote that is left out shows it
+    /// too, and enough sources must have been heard of lately besides.
     fn of(entries: &[Entry], rule: &Rule, covering: usize, now: Timestamp) -> Self {
         if rule.closed_for.is_none() {
             return Closing::Open;
@@ -89,11 +92,13 @@ impl Closing {
         let mut is_quiet = true;
         for entry in entries {
             let origin = &entry.judged.outcome.origin;
-            let Some(quote) = entry.admitted() else { continue };
+            let Some(quote) = entry.admitted() else {
+                is_quiet &= around.is_some() || !shows_trading(entry, rule, now);
+                continue;
+            };
             let Some(stated_at) = stated_at(quote) else { continue };
-            let is_of_the_close = around.is_some_and(|around| {
-                around.opened_at.is_none() && age(stated_at, around.closed_at) <= AFTER_THE_CLOSE
-            });
+            let is_of_the_close =
+                around.is_some_and(|around| around.opened_at.is_none() && is_of_the_close(stated_at, around));
             if age(now, stated_at) <= shows_trading_for(rule, origin) && !is_of_the_close {
                 is_quiet = false;
                 if origin.role != Role::Reference {
@@ -114,6 +119,18 @@ impl Closing {
             _ if trades => Closing::Open,
             Some(around) => Closing::ByHours { around, is_quiet },
             None => newest.filter(|_| heard_from.len() >= enough).map_or(Closing::Open, Closing::Since),
+        }
+    }
+
+    /// Makes all last quotes of a closed market equals: one from minutes before or after the closing is not younger than the
+    /// others in any way that matters, although for a while it is young by the clock.
+    fn level(self, entries: &mut [Entry]) {
+        let Closing::ByHours { around, .. } = self else { return };
+        for entry in entries.iter_mut().filter(|entry| entry.standing == Standing::Usable) {
+            let stated_at = entry.admitted().and_then(stated_at);
+            if stated_at.is_some_and(|stated_at| is_of_the_close(stated_at, around)) {
+                entry.standing = Standing::Last;
+            }
         }
     }
 
@@ -151,9 +168,22 @@ fn standing(quote: &Quote, origin: &Origin, rule: &Rule, closing: Closing, now: 
     last.unwrap_or(if age_now <= rule.fallback_for.max(closed_for) { Standing::Fallback } else { Standing::Out })
 }
 
+/// Whether a time is from before a closing, or so soon after it that it is still the close.
+fn is_of_the_close(stated_at: Timestamp, around: Around) -> bool {
+    age(stated_at, around.closed_at) <= AFTER_THE_CLOSE
+}
+
 /// Whether the source was asked lately, and still said so.
 fn is_heard(quote: &Quote, origin: &Origin, rule: &Rule, now: Timestamp) -> bool {
     age(now, quote.received_at) <= usable_for(rule, origin)
+}
+
+/// Whether a quote that is left out, for its currency or because its clock is ahead, shows nevertheless that the market trades.
+fn shows_trading(entry: &Entry, rule: &Rule, now: Timestamp) -> bool {
+    let judged = &entry.judged;
+    let has_a_market = !matches!(judged.verdict, Verdict::Failed | Verdict::Excluded(Exclusion::NoMarket));
+    let stated_at = judged.outcome.quote.as_ref().filter(|_| has_a_market).and_then(stated_at);
+    stated_at.is_some_and(|stated_at| age(now, stated_at) <= shows_trading_for(rule, &judged.outcome.origin))
 }
 
 /// How long a quote proves that its market trades. A reference's lag does not count: that today's fixing still stands
@@ -170,7 +200,7 @@ mod tests {
     use super::*;
     use crate::fold::testing::{HOUR, MINUTE, equity, fold, of_origin, says, says_at, used, with};
     use crate::fold::{Degraded, Status, Unavailable};
-    use crate::quote::{Outcome, Session};
+    use crate::quote::{Outcome, Session, Stated};
 
     /// Said so long ago, although the source was asked just now.
     fn last(source: &str, seconds: i64) -> Outcome {
@@ -218,6 +248,25 @@ mod tests {
         let price = fold("AAPL", [last("alpha", 30 * HOUR), last("beta", 10), last("gamma", 10)], &equity());
         assert_eq!(price.status, Status::Ok);
         assert_eq!(price.quotes[0].verdict, Verdict::Excluded(Exclusion::Stale));
+    }
+
+    #[test]
+    fn a_young_quote_that_is_left_out_still_shows_that_the_market_trades() {
+        let in_currency =
+            |outcome, code| with(outcome, |quote| quote.currency = Some(crate::symbol::Currency::new(code)));
+        let closes = || ["beta", "gamma"].map(|source| in_currency(last(source, 64 * HOUR), "EUR"));
+        let trading = [
+            in_currency(last("alpha", 60), "RON"),
+            with(last("alpha", 60), |quote| quote.currency = None),
+            in_currency(last("alpha", -90), "EUR"),
+            with(in_currency(last("alpha", 60), "EUR"), |quote| quote.price = Stated::NotANumber("x".into())),
+        ];
+        for live in trading {
+            let price = fold("QQQQ.RO", closes().into_iter().chain([live]), &equity());
+            assert_eq!((price.status, price.session), (Status::Degraded(Degraded::StaleFallback), None));
+        }
+        let price = fold("QQQQ.RO", closes(), &equity());
+        assert_eq!((price.status, price.session), (Status::Ok, Some(Session::Closed)));
     }
 
     #[test]

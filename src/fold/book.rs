@@ -7,7 +7,9 @@ use rust_decimal::{Decimal, RoundingStrategy};
 use serde::Serialize;
 
 use super::Rule;
+use crate::clock::age;
 use crate::decimal::{self, MOST_DECIMALS, is_beyond, middle};
+use crate::hours::Hours;
 use crate::quote::{Origin, Quote, Session, Sides, Stated};
 
 /// What no price lies below: 1e-12.
@@ -154,8 +156,18 @@ fn is_of_the_session(quote: &Quote, origin: &Origin, rule: &Rule) -> bool {
     }
     match quote.session {
         Some(session) => session == Session::Regular,
-        None => rule.hours.as_ref().is_some_and(|hours| hours.is_open(moment(quote, origin))),
+        None => rule.hours.is_some_and(|hours| is_of_a_session(quote, origin, rule, hours)),
     }
+}
+
+/// Whether a book is from a session by the exchange's hours. One without a time of its own may be as old as the last trade: if
+/// that is from before the opening, so may the book be, until the market has been open for as long as a quote stays usable.
+fn is_of_a_session(quote: &Quote, origin: &Origin, rule: &Rule, hours: Hours) -> bool {
+    let moment = moment(quote, origin);
+    let Some(opened_at) = hours.around(moment).and_then(|around| around.opened_at) else { return false };
+    quote.book_at.is_some()
+        || quote.observed_at.is_some_and(|last_at| last_at >= opened_at)
+        || age(moment, opened_at) >= rule.usable_for
 }
 
 /// When the market had this book. Where the source does not say, it is as late as the source is by design.

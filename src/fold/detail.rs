@@ -4,6 +4,8 @@ mod labels;
 mod quote;
 mod words;
 
+use jiff::Timestamp;
+
 use super::ladder::Decision;
 use super::price::{Disagreement, Said};
 use super::status::{accounts, says_unknown};
@@ -65,7 +67,7 @@ fn with_references(price: &Price) -> String {
     }
     let sentence =
         format!("{} of {needed} needed independent sources answered; references helped out: {names}", own.len());
-    with_reasons(sentence, failed(price))
+    with_reasons(sentence, failed(price), price.as_of)
 }
 
 fn stale_fallback(price: &Price) -> String {
@@ -79,7 +81,7 @@ fn stale_fallback(price: &Price) -> String {
     });
     let (fresh, needed, ages) = (fresh.len(), price.rule.required, listed(ages.collect(), COMMA));
     let sentence = format!("{fresh} of {needed} needed sources gave a fresh price; older ones helped out: {ages}");
-    with_reasons(sentence, failed(price))
+    with_reasons(sentence, failed(price), price.as_of)
 }
 
 fn below_quorum(price: &Price) -> String {
@@ -100,7 +102,7 @@ fn below_quorum(price: &Price) -> String {
     }
     let all_failed = away.iter().all(|judged| judged.verdict == Verdict::Failed);
     let did = if all_failed { "answered" } else { "gave a price that can be used" };
-    with_reasons(format!("{} of {needed} needed sources {did}", here.len()), away)
+    with_reasons(format!("{} of {needed} needed sources {did}", here.len()), away, price.as_of)
 }
 
 /// Adds when the symbol was last traded, by the clocks of its exchange, if that is why its price is old.
@@ -148,7 +150,7 @@ fn no_answer(price: &Price) -> String {
         1 => "the only source gave no price".to_owned(),
         several => format!("none of {several} sources gave a price"),
     };
-    with_reasons(none, price.quotes.iter().collect())
+    with_reasons(none, price.quotes.iter().collect(), price.as_of)
 }
 
 fn all_stale(price: &Price) -> String {
@@ -203,30 +205,32 @@ fn disagree(disagreement: &Disagreement, rule: &Rule) -> String {
 }
 
 /// Adds why the others are missing: what an operator would do something about.
-fn with_reasons(sentence: String, missing: Vec<&Judged>) -> String {
-    let reasons = missing.into_iter().filter_map(reason);
+fn with_reasons(sentence: String, missing: Vec<&Judged>, now: Timestamp) -> String {
+    let reasons = missing.into_iter().filter_map(|judged| reason(judged, now));
     match listed(reasons.collect(), "; ") {
         none if none.is_empty() => sentence,
         reasons => format!("{sentence}; {reasons}"),
     }
 }
 
-fn reason(judged: &Judged) -> Option<String> {
+fn reason(judged: &Judged, now: Timestamp) -> Option<String> {
     let source = &judged.outcome.origin.source;
     let until = judged.outcome.failure.as_ref().and_then(|failure| Some((&failure.error, failure.retry_at?)));
     if judged.verdict != Verdict::Failed {
         return judged.detail.as_ref().map(|detail| format!("{source}: {detail}"));
     }
     Some(match until {
-        Some((SourceError::RateLimited { .. }, at)) => format!("{source} asked us to wait until {}", clock_time(at)),
+        Some((SourceError::RateLimited { .. }, at)) => {
+            format!("{source} asked us to wait until {}", clock_time(at, now))
+        }
         Some((SourceError::QuotaExhausted { .. }, at)) => {
-            format!("{source}'s quota is used up until {}", clock_time(at))
+            format!("{source}'s quota is used up until {}", clock_time(at, now))
         }
         Some((SourceError::Throttled { .. }, at)) => {
-            format!("our limit for {source} has no room until {}", clock_time(at))
+            format!("our limit for {source} has no room until {}", clock_time(at, now))
         }
         Some((SourceError::CircuitOpen { .. }, at)) => {
-            format!("{source} keeps failing and is left alone until {}", clock_time(at))
+            format!("{source} keeps failing and is left alone until {}", clock_time(at, now))
         }
         _ => format!("{source}: {}", judged.detail.as_deref().unwrap_or("no answer")),
     })

@@ -7,6 +7,7 @@ use rust_decimal::Decimal;
 use super::admit::{Entry, Standing};
 use super::price::{Agreed, Disagreement, decide};
 use super::{BelowQuorum, Book, Degraded, Exclusion, Folded, Rule, Status, Verdict, age};
+use crate::decimal::is_beyond;
 use crate::quote::{Origin, Quote, Role, Session};
 
 /// How the ladder ended.
@@ -121,7 +122,11 @@ fn descend(entries: &mut [Entry], rule: &Rule, covering: usize) -> Decision {
             return decision;
         }
     }
-    Rung::of(entries, any_usable).leave_out();
+    let mut rung = Rung::of(entries, any_usable);
+    // old ones that did not support the younger ones are not among those that could have made a price
+    let (_, older) = rung.younger_and_older();
+    rung.left_out.extend(older.into_iter().map(|member| (member, Exclusion::Stale)));
+    rung.leave_out();
     Decision::NoQuorum
 }
 
@@ -231,17 +236,21 @@ impl<'a> Rung<'a> {
         members.into_iter().partition(|member| seniority(member) == best)
     }
 
-    /// Adds the older quotes that support the younger ones: as many as agree with all of them that agree among themselves,
-    /// the nearest first.
+    /// Adds the older quotes that support the younger ones: those near their price, as many as agree with all of them and
+    /// among themselves, the nearest first. One that is farther away supports nothing: the middle between it and a younger
+    /// one would be a price at which nothing was traded.
     fn support(
         &mut self,
         younger: &mut Vec<Member<'a>>,
-        mut older: Vec<Member<'a>>,
+        older: Vec<Member<'a>>,
         alone: &Trial,
         quorum: Quorum,
         rule: &Rule,
     ) {
         let count = younger.len();
+        let is_far = |member: &Member<'_>| is_beyond(rule.outlier_beyond, member.price, alone.price);
+        let (far, mut older): (Vec<_>, Vec<_>) = older.into_iter().partition(is_far);
+        self.left_out.extend(far.into_iter().map(|member| (member, Exclusion::Stale)));
         older.sort_by_key(|member| (member.price.saturating_sub(alone.price).abs(), &member.origin.source));
         younger.append(&mut older);
         let keeps_all = |together: &Trial| {

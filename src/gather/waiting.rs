@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::sync::SetOnce;
 
 tokio::task_local! {
-    /// So that whoever asks a source can tell, wherever in the path of a request that is.
+    /// The answer that the current task works on, so that any part of a request's path can tell that it waits for a source.
     static CURRENT: Waiting;
 }
 
@@ -16,13 +16,13 @@ tokio::task_local! {
 pub struct Waiting(Arc<SetOnce<()>>);
 
 impl Waiting {
-    /// That of the answer which this task works on; one that nobody looks at, if it works on none.
+    /// The one of the answer that this task works on; outside of an answer, a new one without an observer.
     pub fn current() -> Self {
         CURRENT.try_with(Clone::clone).unwrap_or_default()
     }
 
     /// Runs `answering` as the work on this answer.
-    pub fn scope<F: Future>(&self, answering: F) -> impl Future<Output = F::Output> {
+    pub fn scope<F: Future>(&self, answering: F) -> impl Future<Output = F::Output> + use<F> {
         CURRENT.scope(self.clone(), answering)
     }
 
@@ -66,6 +66,6 @@ mod tests {
         assert!(!has_begun(&waiting).await);
         waiting.scope(async { Waiting::current().wait_for(sleep(Duration::from_secs(1))).await }).await;
         assert!(has_begun(&waiting).await);
-        assert!(!has_begun(&Waiting::current()).await, "outside of any answer nobody looks");
+        assert!(!has_begun(&Waiting::current()).await, "outside of any answer nothing is told");
     }
 }

@@ -1,4 +1,4 @@
-//! Holds the lines that wait to be written: so many bytes and no more. What does not fit is counted.
+//! Holds the lines that wait to be written, up to a limit in bytes. Lines that do not fit are counted.
 
 /// Lines that wait for the writer.
 ///
@@ -24,7 +24,7 @@ pub(super) struct Backlog {
 pub(super) enum Job {
     /// Whole lines.
     Lines(Vec<u8>),
-    /// That so many lines were dropped.
+    /// The number of lines that were dropped.
     Count(u64),
 }
 
@@ -57,7 +57,12 @@ impl Backlog {
         job
     }
 
-    /// The writer has written so many bytes of its job.
+    /// The writer has something else to do before its next job.
+    pub(super) fn begin(&mut self) {
+        self.is_busy = true;
+    }
+
+    /// Takes note that the writer has written this many bytes of its job.
     pub(super) fn written(&mut self, bytes: usize) {
         self.writing = self.writing.saturating_sub(bytes);
         self.fails = false;
@@ -66,6 +71,11 @@ impl Backlog {
     /// The writer could not go on with its job, and will try again.
     pub(super) fn failed(&mut self) {
         self.fails = true;
+    }
+
+    /// Whether the last write failed.
+    pub(super) fn fails(&self) -> bool {
+        self.fails
     }
 
     /// Whether waiting changes nothing: everything is written, or nothing can be.
@@ -85,9 +95,9 @@ mod tests {
     /// What happens to a backlog.
     #[derive(Clone, Debug)]
     enum Event {
-        /// A line of so many bytes comes.
+        /// A line of this length in bytes comes.
         Line(usize),
-        /// The writer can write so many bytes of its job.
+        /// The writer can write this many bytes of its job.
         Write(usize),
     }
 

@@ -31,7 +31,7 @@ pub(super) async fn check(request: Request, next: Next) -> Response {
 fn fault(version: Version, headers: &HeaderMap) -> Option<String> {
     let mut hosts = headers.get_all(HOST).iter();
     match (hosts.next(), hosts.next()) {
-        // in HTTP/1.0, nobody had to say
+        // HTTP/1.0 does not require it
         (None, _) if version < Version::HTTP_11 => None,
         (None, _) => Some("the Host header is missing; HTTP/1.1 wants it in every request".to_owned()),
         (Some(_), Some(_)) => Some("there is more than one Host header; send one".to_owned()),

@@ -229,7 +229,7 @@ impl Server {
                 let _ = connection.into_parts().io.into_inner().into_inner().0.set_zero_linger();
             }
             Err(error) if !error.is_parse() => debug!(%error, "the connection broke"),
-            // nobody is to wait for this place any longer
+            // another client waits for this place
             _ if is_wanted => debug!("closed: others need the connection more"),
             _ => tokio::select! {
                 () = linger(connection.into_parts().io.into_inner().into_inner()) => {}

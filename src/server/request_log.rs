@@ -10,7 +10,9 @@ use tracing::{Instrument, info, info_span, warn};
 use super::client::Client;
 use super::drain::{Drain, Stage};
 use super::request_id::RequestId;
+use crate::log::REQUESTS;
 use crate::settings::RequestLog;
+use crate::settings::secrets::mask_url;
 
 /// A hostile URL, or method, must not fill the disk.
 const MAX_URL: usize = 512;
@@ -55,7 +57,7 @@ impl Line {
             started: Instant::now(),
             client: request.extensions().get::<Client>().map(|Client(address)| address.to_string()),
             method: request.method().as_str().chars().take(MAX_METHOD).collect(),
-            url: request.uri().to_string().chars().take(MAX_URL).collect(),
+            url: mask_url(&request.uri().to_string()).chars().take(MAX_URL).collect(),
             status: None,
         }
     }
@@ -75,12 +77,12 @@ impl Drop for Line {
         let Line { client, method, url, .. } = self;
         let elapsed_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         match self.status.map(|status| status.as_u16()) {
-            Some(status @ 500..) => warn!(client, method, url, status, elapsed_ms, "answered"),
-            Some(status) => info!(client, method, url, status, elapsed_ms, "answered"),
+            Some(status @ 500..) => warn!(target: REQUESTS, client, method, url, status, elapsed_ms, "answered"),
+            Some(status) => info!(target: REQUESTS, client, method, url, status, elapsed_ms, "answered"),
             None if self.logging.drain.stage() == Stage::Cancelling => {
-                warn!(client, method, url, elapsed_ms, "cancelled: the server is ending");
+                warn!(target: REQUESTS, client, method, url, elapsed_ms, "cancelled: the server is ending");
             }
-            None => info!(client, method, url, elapsed_ms, "the client left before its reply"),
+            None => info!(target: REQUESTS, client, method, url, elapsed_ms, "the client left before its reply"),
         }
     }
 }

@@ -4,6 +4,7 @@ pub(crate) mod document;
 mod environment;
 mod file;
 pub mod find;
+mod inserted;
 mod names;
 mod sources;
 mod variables;
@@ -82,7 +83,7 @@ pub fn load(options: &LoadOptions) -> Result<Settings, ConfigErrors> {
         Ok(file) => file,
         Err(error) => {
             report.add([error]);
-            return Err(report.errors(&hidden(&substituted)).unwrap_or(ConfigErrors(Vec::new())));
+            return Err(wrong(report, &substituted, &[]).unwrap_or(ConfigErrors(Vec::new())));
         }
     };
 
@@ -93,7 +94,7 @@ pub fn load(options: &LoadOptions) -> Result<Settings, ConfigErrors> {
         stated: &file.sources,
         named: named.into_iter().collect(),
         overridden: overridden.sources,
-        substituted: &substituted.hidden,
+        inserted: &substituted.inserted,
         longest: server.timeout,
     };
     let (mut on, mut off) = chosen.resolve(&mut report);
@@ -118,10 +119,9 @@ pub fn load(options: &LoadOptions) -> Result<Settings, ConfigErrors> {
         server,
     };
     check::check(&settings, &file.sources, &mut report);
-    let mut secrets = hidden(&substituted);
-    secrets.extend(settings.access.keys.iter().cloned());
+    let mut secrets = settings.access.keys.clone();
     secrets.extend(settings.sources.iter().flat_map(|source| source.hidden.iter().cloned()));
-    match report.errors(&secrets) {
+    match wrong(report, &substituted, &secrets) {
         Some(errors) => Err(errors),
         None => Ok(settings),
     }
@@ -176,8 +176,11 @@ fn watched(file: &FileTable, report: &mut Report<'_>) -> Vec<Symbol> {
     symbols
 }
 
-fn hidden(substituted: &Substituted) -> Vec<SecretString> {
-    substituted.hidden.iter().map(|(_, text)| text.clone()).collect()
+/// What is wrong, without secrets and without what was put in.
+fn wrong(report: Report<'_>, put_in: &Substituted, secrets: &[SecretString]) -> Option<ConfigErrors> {
+    let mut errors = report.errors(secrets)?;
+    errors.0.iter_mut().for_each(|error| inserted::hide(error, &put_in.inserted, &put_in.masked));
+    Some(errors)
 }
 
 /// The first of every entry, in their order.

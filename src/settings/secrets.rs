@@ -1,5 +1,6 @@
 //! Knows where people write secrets, so that nothing we print shows one.
 
+use percent_encoding::percent_decode_str;
 use secrecy::{ExposeSecret, SecretString};
 
 /// What stands where a secret stood.
@@ -10,21 +11,33 @@ const SHORTEST: usize = 4;
 
 /// Whether what is called so is usually a secret: the name of a header, a query parameter or a key.
 pub fn is_secret_name(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    ["key", "token", "secret", "pass", "sig", "auth", "cookie", "app_id", "appid", "credential"]
+    // in a URL, letters of a name may be escaped
+    let name = percent_decode_str(name).decode_utf8_lossy().to_ascii_lowercase();
+    ["key", "token", "secret", "pass", "pwd", "sig", "auth", "bearer", "jwt", "cookie", "app_id", "appid", "credential"]
         .iter()
         .any(|part| name.contains(part))
 }
 
-/// A text without the given secrets.
+/// A text without the given secrets, in whatever case they stand.
 pub fn scrub(text: &str, hidden: &[SecretString]) -> String {
-    let mut hidden: Vec<&str> = hidden.iter().map(ExposeSecret::expose_secret).collect();
+    let secrets = hidden.iter().map(ExposeSecret::expose_secret).filter(|secret| secret.len() >= SHORTEST);
+    // messages quote what was found, and quoting escapes
+    let forms = secrets.flat_map(|secret| [secret.to_owned(), secret.escape_debug().to_string()]);
+    let mut forms: Vec<String> = forms.collect();
     // the longest first: one secret may be a part of another
-    hidden.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-    hidden.into_iter().filter(|secret| secret.len() >= SHORTEST).fold(text.to_owned(), |text, secret| {
-        // messages quote what was found, and quoting escapes
-        text.replace(secret, MASK).replace(&secret.escape_debug().to_string(), MASK)
-    })
+    forms.sort_by_key(|form| std::cmp::Reverse(form.len()));
+    forms.iter().fold(text.to_owned(), |text, form| replace(&text, form, MASK))
+}
+
+/// A text with another one in each place of it, in whatever case that stands there.
+pub(super) fn replace(text: &str, wanted: &str, with: &str) -> String {
+    let (mut whole, mut done) = (String::new(), 0);
+    for (at, found) in text.to_ascii_lowercase().match_indices(&wanted.to_ascii_lowercase()) {
+        whole.push_str(&text[done..at]);
+        whole.push_str(with);
+        done = at + found.len();
+    }
+    whole + &text[done..]
 }
 
 /// A URL as it may be shown: without a user's name and password, and without the values of secret-sounding parameters.
@@ -89,6 +102,7 @@ mod tests {
             ("https://me:p/w@x.test/{symbols}", "https://***@x.test/{symbols}"),
             ("https://x.test:80/@a", "https://x.test:80/@a"),
             ("https://x.test/latest.json?app_id=abc", "https://x.test/latest.json?app_id=***"),
+            ("/prices?symbols=A&%6bEy=abc&key=a=b&token", "/prices?symbols=A&%6bEy=***&key=***&token"),
             ("", ""),
         ];
         for (url, shown) in masked {
@@ -100,7 +114,7 @@ mod tests {
     #[test]
     fn secrets_are_scrubbed_as_they_are_and_as_they_are_quoted() {
         let hidden = ["abcd".to_owned().into(), "abcd\"ef".to_owned().into(), "5".to_owned().into()];
-        assert_eq!(scrub("abcd, \"abcd\\\"ef\", 5", &hidden), "***, \"***\", 5");
+        assert_eq!(scrub("abcd, \"abcd\\\"ef\", ABCD, 5", &hidden), "***, \"***\", ***, 5");
     }
 
     #[test]

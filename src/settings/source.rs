@@ -153,10 +153,13 @@ impl SourceSettings {
     }
 
     /// Whether the source means by a pair's name what users mean by it. Both sides of a pair of two moneys are money, and so is
-    /// the quote side of a coin's pair; the base may be a coin: `MNT-USDT` is Mantle. A source whose description does not say
-    /// what is money there is believed.
+    /// the quote side of a coin's pair; the base may be a coin: `MNT-USDT` is Mantle. No source means a price in pence by
+    /// `BTC-GBX`: what is called so is a coin's.
     pub fn means(&self, pair: &Symbol) -> bool {
-        let (Some((base, quote)), Some(_)) = (pair.legs(), &self.fiat) else { return true };
+        let Some((base, quote)) = pair.legs() else { return true };
+        if pair.in_whole_currency().is_some() {
+            return false;
+        }
         let is_meant = |code: Currency| !code.is_money() || self.is_money_there(&code);
         is_meant(Currency::new(quote)) && (pair.class() != Class::Fx || is_meant(Currency::new(base)))
     }

@@ -283,7 +283,7 @@ impl Account {
     /// Grants what was promised, now, for a call that has ended by an instant; or not, because an earlier call was granted or
     /// ended later than was forecast.
     ///
-    /// Only what was granted counts here, never what is merely promised: so no window is exceeded, whoever wakes first.
+    /// Only what was granted counts here, never what is merely promised: so no window is exceeded, in whatever order waiters wake.
     pub(super) fn grant(self: &Arc<Self>, ticket: u64, now: Instant, over_by: Instant) -> Option<Units> {
         let mut state = self.lock();
         let place = state.promised.iter().position(|promised| promised.ticket == ticket)?;

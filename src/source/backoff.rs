@@ -101,9 +101,11 @@ impl Backoff {
 
     /// Whether the end of a call shows that the source is out of order. A 4xx finds fault with the call, and is that only
     /// where nothing else has worked lately either.
-    fn is_failure(&self, result: &Result<Reply, SourceError>, now: Instant) -> bool {
+    fn is_failure(&self, result: &Result<Reply, SourceError>, batch: &Batch, now: Instant) -> bool {
         match result {
-            Err(SourceError::HttpStatus { is_client_error: true, .. }) => {
+            // one unknown symbol fails the call for several, and each of them is still to be asked
+            Err(error) if error.is_about_call() && self.waits.unknown_kills() && batch.only_symbol().is_none() => false,
+            Err(error) if error.is_about_call() => {
                 let served = self.lock().served;
                 served.is_none_or(|served| served + self.waits.serves_for() < now)
             }
@@ -159,7 +161,7 @@ impl Permit {
         self.has_ended = true;
         let now = Instant::now();
         match result {
-            Err(error) if self.backoff.is_failure(result, now) => {
+            Err(error) if self.backoff.is_failure(result, batch, now) => {
                 batch.charge();
                 self.backoff.fail(error, batch.sent(), now);
             }

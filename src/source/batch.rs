@@ -145,7 +145,7 @@ impl Batch {
         self.cabin.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a symbol aboard for nobody in particular and says where its outcome will be told; `None` if it is full or has
+    /// Takes a symbol aboard without a caller's name and says where its outcome will be told; `None` if it is full or has
     /// left.
     pub fn board(&self, symbol: &Symbol) -> Option<watch::Receiver<Option<Outcome>>> {
         self.board_for(None, symbol)

@@ -217,6 +217,11 @@ impl SourceError {
         }
     }
 
+    /// Whether it finds fault with the call (a 4xx), and not with the source.
+    pub fn is_about_call(&self) -> bool {
+        matches!(self, SourceError::HttpStatus { is_client_error: true, .. })
+    }
+
     /// Whether the source answered, and its answer is that it has no such symbol (for us).
     pub fn denies_symbol(&self) -> bool {
         self.scope() == Some(Scope::Symbol)

@@ -30,6 +30,12 @@ use crate::settings::source::{Notation, SourceSettings};
 use crate::settings::symbols::SetClasses;
 use crate::symbol::{Class, Currency, Symbol};
 
+/// The sign that stands for the yen in Japan, and for the yuan in China.
+const YEN_OR_YUAN: &str = "¥";
+
+/// The status of a call that is understood and refused.
+const FORBIDDEN: u16 = 403;
+
 /// A reply as it came off the wire.
 #[derive(Clone, Debug)]
 pub struct RawReply {
@@ -168,6 +174,8 @@ impl Extractor {
                 let passing = matches!(reply.status, 502..=504) && retry_after.is_none();
                 SourceError::Unavailable { detail, passing, retry_after }
             }
+            // whether the key is refused or this symbol, a 403 does not say, whatever the filter makes of its words
+            SourceError::Unauthorized(detail) if reply.status == FORBIDDEN => SourceError::Forbidden(detail),
             SourceError::HttpStatus { detail, .. } => {
                 SourceError::HttpStatus { detail, is_client_error: status::is_client_error(reply.status) }
             }
@@ -214,7 +222,7 @@ impl Extractor {
             let outcome = match (one.row, &of_call) {
                 (Some((row, _)), _) => self.outcome(row, &context, one.symbol),
                 (None, Some(error)) => Err(match left_out(error, is_named, left, &self.scrub) {
-                    SourceError::Missing(words) if only_denies && is_about_call(error) => {
+                    SourceError::Missing(words) if only_denies && (error.is_about_call() || error.denies_symbol()) => {
                         SourceError::Overlooked(words)
                     }
                     other => other,
@@ -272,7 +280,10 @@ impl Extractor {
     /// The currency of a symbol's prices where a row states this unit, or none, and how many decimal places they lie below it.
     fn unit(&self, symbol: &Symbol, stated: Option<&str>) -> (Option<Currency>, u32) {
         let described = || symbol.listing().and_then(|(_, exchange)| self.units.get(exchange.suffix));
-        let Some(unit) = stated.or_else(|| described().map(String::as_str)) else { return (None, 0) };
+        let Some(unit) = stated.filter(|unit| !self.may_mean(symbol, unit)).or_else(|| described().map(String::as_str))
+        else {
+            return (None, 0);
+        };
         let own = symbol.pair_currency().filter(|own| own.as_str() == unit);
         match (own, Currency::of_unit(unit)) {
             // of a pair it is the pair's own, whatever else is called so
@@ -281,6 +292,13 @@ impl Extractor {
             (None, (currency, _)) if self.spelling.class(symbol) == Class::Index => (Some(currency), 0),
             (None, (currency, places)) => (Some(currency), places),
         }
+    }
+
+    /// Whether a sign that stands for several currencies may stand for the symbol's own: then it says nothing more.
+    fn may_mean(&self, symbol: &Symbol, sign: &str) -> bool {
+        let own = symbol.pair_currency();
+        let listed = symbol.listing().map(|(_, exchange)| Currency::new(exchange.currency));
+        sign == YEN_OR_YUAN && own.or(listed).is_some_and(|own| matches!(own.as_str(), "JPY" | "CNY"))
     }
 
     fn malformed(&self, why: &str) -> SourceError {
@@ -307,11 +325,6 @@ fn left_out(error: &SourceError, is_named: bool, left: usize, scrub: &Scrub) -> 
             scrub.clean(&format!("the reply answers for other symbols, and leaves this one out: {error}")),
         ),
     }
-}
-
-/// Whether an error finds fault with what was asked, and not with the vendor.
-fn is_about_call(error: &SourceError) -> bool {
-    matches!(error, SourceError::HttpStatus { is_client_error: true, .. }) || error.denies_symbol()
 }
 
 #[cfg(test)]

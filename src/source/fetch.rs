@@ -82,24 +82,12 @@ struct Exchanged {
 impl Fetch {
     /// The leaf for one source, whose quotes land nowhere. `large_bodies` has a permit per core, and is shared by all.
     pub fn new(connector: Connector, profile: Arc<Profile>, clock: Clock, large_bodies: Arc<Semaphore>) -> Self {
-        Self::of(None, connector, profile, clock, large_bodies, ReplyMemory::unbounded(), None)
+        Self::landing_on(None, connector, profile, clock, large_bodies, ReplyMemory::unbounded(), None)
     }
 
     /// The leaf for one source whose quotes land on a board, with what bodies may hold, which is shared by all, and with a filter
     /// that may run in a process of its own.
     pub(super) fn landing_on(
-        board: Arc<Board>,
-        connector: Connector,
-        profile: Arc<Profile>,
-        clock: Clock,
-        large_bodies: Arc<Semaphore>,
-        reply_memory: ReplyMemory,
-        sandbox: Option<Sandbox>,
-    ) -> Self {
-        Self::of(Some(board), connector, profile, clock, large_bodies, reply_memory, sandbox)
-    }
-
-    fn of(
         board: Option<Arc<Board>>,
         connector: Connector,
         profile: Arc<Profile>,
@@ -137,9 +125,11 @@ impl Service<Batch> for Fetch {
             let asked = batch.connect();
             let Exchanged { reply, connection, _held } = inner.send(&asked, Some(&batch)).await?;
             let received = inner.clock.now();
-            let body = inner.repeats.mark(&reply.body);
+            // only a reply about one symbol can be told to be another's
+            let repeatable = connection.filter(|_| asked.len() == 1);
+            let repeatable = repeatable.map(|connection| (connection, inner.repeats.mark(&reply.body)));
             let reply = Arc::clone(&inner).read(reply, asked).await?;
-            if let Some(connection) = connection {
+            if let Some((connection, body)) = repeatable {
                 inner.refuse_repeated(&connection, body, &reply)?;
             }
             inner.hear_time(&reply, received);

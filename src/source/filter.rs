@@ -40,9 +40,11 @@ const VARIABLES: [&str; 2] = ["$status", "$asked"];
 /// The longest filter that is read, in bytes: the longest of the catalogue has a seventh of it.
 const LONGEST: usize = 8 << 10;
 
-/// The stack to read a filter with. Brackets within brackets are read by calls within calls, and the longest filter can
-/// consist of nothing else.
-const STACK: usize = 256 << 20;
+/// The stack to read a filter with that has nothing in it, in bytes.
+const STACK: usize = 1 << 20;
+
+/// The stack that each sign or word of a filter may take on top. Brackets within brackets are read by calls within calls.
+const STACK_PER_PART: usize = 32 << 10;
 
 /// A compiled filter. It keeps nothing between runs, so many replies may be filtered at once.
 pub struct Filter {
@@ -101,8 +103,9 @@ impl Filter {
             return Err(FilterError::at(code, code, message));
         }
         std::thread::scope(|scope| {
-            let reading = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, || Self::read(code));
-            let read = reading.map_err(|error| format!("there is no thread to read it: {error}"));
+            let stack = STACK + parts(code) * STACK_PER_PART;
+            let reading = std::thread::Builder::new().stack_size(stack).spawn_scoped(scope, || Self::read(code));
+            let read = reading.map_err(|error| no_thread(stack, &error));
             let read =
                 read.and_then(|reading| reading.join().map_err(|_| "jq panicked; please report this filter".into()));
             read.unwrap_or_else(|why| Err(FilterError::at(code, code, why)))
@@ -213,6 +216,26 @@ fn offset(code: &str, part: &str) -> usize {
 /// jq's own definitions, without those that lead out of the box.
 ///
 /// `recurse` and `range` stay, because `flatten` and `transpose` are made of them; no filter can name them.
+/// How many signs and words a filter has: it cannot be nested deeper.
+fn parts(code: &str) -> usize {
+    let mut is_in_word = false;
+    let begins = |c: &char| {
+        let is_word = c.is_alphanumeric() || *c == '_';
+        let begins = !(c.is_whitespace() || is_word && is_in_word);
+        is_in_word = is_word;
+        begins
+    };
+    code.chars().filter(begins).count()
+}
+
+fn no_thread(stack: usize, error: &std::io::Error) -> String {
+    let need = stack.div_ceil(1 << 20);
+    format!(
+        "reading this filter takes a thread with a stack of {need} MiB, which the system does not give ({error}); allow this \
+         process more memory or threads (ulimit -v, ulimit -u), or write a shorter filter"
+    )
+}
+
 fn definitions() -> impl Iterator<Item = Def<&'static str, Term<&'static str>>> {
     let all = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
     all.filter(|def| matches!(def.name, "recurse" | "range") || forbid::reason(def.name, def.args.len()).is_none())

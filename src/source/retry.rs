@@ -105,7 +105,7 @@ impl RetryPolicy {
         let now = Instant::now();
         let was_quick = || batch.tried_for(now).is_some_and(|took| took <= self.shared.attempt / 2);
         let in_time = now + pause < batch.times().sends_by;
-        // another try is another unit, and nobody waits for an orphan's
+        // another try costs another unit, and an orphan has no caller who waits for it
         let is_wanted = !batch.is_orphan();
         self.left > 0 && is_wanted && error.may_pass() && in_time && was_quick() && self.shared.breaker.is_closed()
     }

@@ -2,7 +2,7 @@
 //!
 //! A few words of jq are enough to fill the memory (`. + .`, again and again) or to compute for minutes within one step of
 //! the interpreter, which nothing inside the process could stop. The filters of the catalogue are fixed and known to do
-//! neither. Every other filter runs here: whatever a body makes of it, it costs that one call, and nobody else.
+//! neither. Every other filter runs here, so that no body can make it cost more than that one call.
 //!
 //! A source has one such process. It starts with the first reply, reads one reply after the other, and ends with the
 //! service, since its standard input ends then. If it dies, or if its call is cancelled, the next reply starts another.
@@ -38,7 +38,7 @@ pub(super) struct Sandbox {
     filter: String,
     /// Memory beyond what an idle process takes, in bytes.
     memory: usize,
-    /// The process, while it has nothing to do. Whoever has a reply takes it out, so one that is dropped in the middle of a
+    /// The process, while it has nothing to do. It is taken out for each reply, so one that is dropped in the middle of a
     /// reply is never used again.
     idle: Mutex<Option<Process>>,
 }
@@ -73,7 +73,7 @@ impl Sandbox {
     /// Filters one reply. Replies that come meanwhile wait for their turn.
     ///
     /// # Errors
-    /// The process cannot be started, or it has ended for a reason that is none of the filter's.
+    /// The process cannot be started, or it has ended for another reason than the filter.
     pub(super) async fn run(&self, job: &Job<'_>) -> Result<Filtered, SourceError> {
         let mut idle = self.idle.lock().await;
         let alive = idle.take().and_then(Process::if_alive);

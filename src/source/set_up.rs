@@ -67,7 +67,8 @@ pub fn set_up(
         let (clock, large_bodies) = (around.clock.clone(), Arc::clone(&large_bodies));
         let program = program.filter(|_| !catalogue::has_filter(&source.jq));
         let sandbox = program.map(|program| Sandbox::new(program.clone(), source));
-        let (connector, board, memory) = (connectors.of(source)?, Arc::clone(&around.board), reply_memory.clone());
+        let (connector, board, memory) =
+            (connectors.of(source)?, Some(Arc::clone(&around.board)), reply_memory.clone());
         let fetch = Fetch::landing_on(board, connector, Arc::clone(&profile), clock, large_bodies, memory, sandbox);
         sources.push(Arc::new(Source::over(fetch, profile, Arc::clone(account), metrics, around)));
     }

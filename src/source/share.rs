@@ -115,7 +115,7 @@ struct Flights {
     wanted: HashMap<Symbol, Instant>,
     /// What is hunted, because it failed a whole call or may do so.
     hunt: Hunt,
-    /// The calls that nobody waits for.
+    /// The calls that no caller waits for.
     orphans: Orphans,
 }
 

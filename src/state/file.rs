@@ -10,7 +10,7 @@ use super::{NoState, State};
 /// Nothing that was written here is longer than this.
 const LONGEST: u64 = 64 * 1024 * 1024;
 
-/// So many states that could not be used are kept beside the one in use.
+/// How many states that could not be used are kept beside the one in use.
 const MOST_SET_ASIDE: usize = 5;
 
 /// Where the state is kept.

@@ -51,7 +51,7 @@ impl Lock {
         }
     }
 
-    /// Some network file systems have no locks. A state can be kept there all the same.
+    /// Some network file systems have no locks. A state can be kept there, without that protection.
     fn unsupported(lock: File, file: &StateFile, error: &io::Error) -> Self {
         let path = file.path().display();
         tracing::warn!(%path, "the state cannot be locked: {error}; make sure that no other process keeps its state there");

@@ -27,6 +27,15 @@ impl Currency {
         }
     }
 
+    /// The currency that a code means, in any case; and a word that is no [code](Currency::is_code) for what is a part of a
+    /// currency, or written like one: `USd` may be cents, and is never a way to write dollars.
+    pub fn of_code(code: &str) -> Self {
+        match Currency::of_unit(code) {
+            (whole, 0) => whole,
+            _ => Currency(code.into()),
+        }
+    }
+
     /// Whether this is the code of something that prices are stated in: money of ISO 4217, a stable coin, bitcoin or ether.
     /// `PENCE`, `P` and `JPY100` are none.
     pub fn is_code(&self) -> bool {
@@ -60,6 +69,12 @@ mod tests {
         let is_code = |unit: &str| Currency::of_unit(unit).0.is_code();
         for code in ["USD", "usd", "Eur", "GBp", "USX", "KWF", "USDT", "BTC", "XAU"] {
             assert!(is_code(code), "{code}");
+        }
+        for part in ["GBp", "GBX", "gbx", "USd", "CHf", "KWd"] {
+            assert!(!Currency::of_code(part).is_code(), "{part}");
+        }
+        for code in ["USD", "usd", "Usd", "usD", "btc", "USDt", "eUR"] {
+            assert_eq!(Currency::of_code(code), Currency::new(code), "{code}");
         }
         for word in ["PENCE", "P", "JPY100", "CHf", "USd", "US$", "DOLLAR", "USDX", "", "£"] {
             assert!(!is_code(word), "{word}");

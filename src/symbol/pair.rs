@@ -105,6 +105,9 @@ impl Currency {
             return Err(format!(", a part of {major}; ask for {major}"));
         }
         let can = tables::is_money(&code) || is_stable(&code) || QUOTED_IN.contains(&code.as_str());
+        if can && !Currency::of_code(text).is_code() {
+            return Err(format!(", which is written like a part of {code}; ask for {code}"));
+        }
         can.then(|| Currency::new(&code))
             .ok_or_else(|| "; write an ISO 4217 code such as EUR, or USDT, USDC, BTC, ETH".to_owned())
     }
@@ -183,5 +186,8 @@ mod tests {
         let can = |text: &str| Currency::asked_for(text).is_ok();
         assert!(can("EUR") && can("USDT") && can("BTC") && can("eur") && !can("PEPE") && !can(""));
         assert!(can("GBP") && can("gbp") && !can("GBp") && !can("gbx") && !can("ILA"));
+        // cents, perhaps, and never dollars
+        assert!(can("usd") && can("Usd") && !can("USd") && !can("CHf"));
+        assert_eq!(Currency::asked_for("USd").unwrap_err(), ", which is written like a part of USD; ask for USD");
     }
 }

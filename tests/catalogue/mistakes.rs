@@ -104,14 +104,21 @@ fn a_mistake_in_a_reply_is_noticed_where_it_is_said_to_be() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
+/// What slips through because of the connection and not of a body: the tests of surplus responses in `tests/process` show how
+/// much of it is noticed.
+const OF_CONNECTIONS: [&str; 1] = [
+    "a response that comes twice, or early, while the next call waits, from a source whose replies name no symbol (coinbase, \
+     bitstamp, finnhub, some of your own)",
+];
+
 #[test]
 fn what_nobody_notices_is_what_the_readme_says() {
     const README: &str = include_str!("../../README.md");
     let (_, section) = README.split_once("\n## What it cannot catch\n").unwrap();
     let rows = section.split("\n## ").next().unwrap().lines().filter_map(|line| line.strip_prefix("| "));
     let listed: BTreeSet<&str> = rows.skip(1).map(|row| row.split(" |").next().unwrap()).collect();
-    let slips = SENT.iter().filter(|sent| sent.noticed == SLIPS_THROUGH);
-    assert_eq!(slips.map(|sent| sent.mistake).collect::<BTreeSet<_>>(), listed);
+    let slips = SENT.iter().filter(|sent| sent.noticed == SLIPS_THROUGH).map(|sent| sent.mistake);
+    assert_eq!(slips.chain(OF_CONNECTIONS).collect::<BTreeSet<_>>(), listed);
 }
 
 #[test]

@@ -47,6 +47,19 @@ fn a_wrong_configuration_is_named_by_line_key_and_cure() {
         ("[access]\nkeys = \"a-key-without-its-list\"".into(), 2, "access.keys", "write a list"),
         ("[access]\nkeys = [\"fifteen-letters\"]".into(), 2, "access.keys", "openssl rand -hex 32"),
         ("[access]\nkeys = [\"\"]".into(), 2, "access.keys", "an empty key lets everybody in"),
+        (
+            "[sources.kraken]\nfiat = [\"usd\", \"USd\"]".into(),
+            2,
+            "sources.kraken.fiat",
+            "\"USd\" is no money of ISO 4217",
+        ),
+        ("[sources.kraken]\ncurrencies = [\"GBp\"]".into(), 2, "sources.kraken.currencies", "a part of GBP"),
+        (
+            "[symbols.\"VOD.L\"]\ncurrency = \"USd\"".into(),
+            2,
+            "symbols.\"VOD.L\".currency",
+            "written like a part of USD",
+        ),
         ("[access]\nkeys = [\"***\"]".into(), 2, "access.keys", "stands for a key that is not shown"),
         ("[access]\nkeys = [\"a key with spaces in it\"]".into(), 2, "access.keys", "cannot be sent"),
         ("[access]\nkeys = [\"${NO_SUCH_KEY}\"]".into(), 2, "access.keys", "NO_SUCH_KEY is not set"),
@@ -255,4 +268,113 @@ fn what_stands_in_a_variables_list_is_that_variables() {
     // and it is taken as it is
     let found = errors(text, &[("QUOTEFOLD_SOURCES__KRAKEN__LIMITS", "[\"${NOT_SET}\"]")]);
     assert!(found[0].message.contains("not a limit"), "{}", found[0]);
+}
+
+/// Texts that are in the wrong place, with signs that parsers split texts at and that messages are made with.
+const MISPLACED: [&str; 8] = [
+    "Planted-Key-0123456789abcdef",
+    "planted-one\nplanted-two",
+    "planted`one`, expected planted`two",
+    "planted\"one\\two",
+    "planted\u{a0}\u{200b}\u{e9}",
+    "planted{one}planted",
+    "planted=one,planted=two planted",
+    "pw7",
+];
+
+#[test]
+fn no_error_shows_what_a_variable_put_in_whatever_the_key_makes_of_it() {
+    let keys = [
+        "lag = @",
+        "timeout = @",
+        "limits = [@]",
+        "symbols = [@]",
+        "classes = [@]",
+        "currencies = [@]",
+        "fiat = [@]",
+        "role = @",
+        "account = @",
+        "method = @",
+        "reply = @",
+        "max_body = @",
+        "batch = @",
+        "format = @",
+        "format = { crypto = @ }",
+        "like = @",
+        "base_url = @",
+        "base_url = [\"http://a.test\", @]",
+        "cost = @",
+        "unknown = @",
+        "not_found = @",
+        "ca_file = @",
+        "headers = { x = @ }",
+        "units = { L = @ }",
+        "ids = { BTC = @ }",
+        "url = @",
+        "jq = @",
+        "body = @",
+    ];
+    let sections = [
+        ("symbols.\"BTC-USD\"", "currency = @"),
+        ("symbols.\"BTC-USD\"", "class = @"),
+        ("symbols.\"BTC-USD\"", "spelled = { x = @ }"),
+        ("symbols.\"BTC-USD\"", "spelled = { nosuch = @ }"),
+        ("access", "rate = @"),
+        ("access", "rate = [@]"),
+        ("access", "trusted_proxies = [@]"),
+        ("access", "cors = [@]"),
+        ("access", "admin_listen = @"),
+        ("log", "level = @"),
+        ("log", "format = @"),
+        ("log", "requests = @"),
+        ("watch", "symbols = [@]"),
+        ("watch", "every = @"),
+        ("server", "listen = @"),
+        ("server", "symbols = [@]"),
+        ("server", "max_symbols = @"),
+        ("fold", "outlier_beyond = @"),
+        ("fold", "below_quorum = @"),
+        ("class.crypto", "usable_for = @"),
+        ("class.equity", "bare_currency = @"),
+        ("freshness", "hours = @"),
+    ];
+    let of_source = keys.iter().map(|key| {
+        let has = |name: &str| key.starts_with(name);
+        let url = if has("url") { "" } else { "url = \"http://a.test/{symbols}\"\n" };
+        let jq = if has("jq") { "" } else { "jq = \".\"\n" };
+        let classes = if has("classes") { "" } else { "classes = [\"crypto\"]\n" };
+        format!("[sources.x]\n{classes}{url}{jq}{key}\n")
+    });
+    let of_section = sections.iter().map(|(section, key)| format!("[{section}]\n{key}\n"));
+    let mut refused = 0;
+    for template in of_source.chain(of_section) {
+        for (secret, within) in MISPLACED.iter().flat_map(|secret| [(secret, "\"${PUT}\""), (secret, "\"a${PUT}=b\"")])
+        {
+            let text = template.replace('@', within);
+            let options = LoadOptions {
+                text: Some(("x.toml".to_owned(), text.clone())),
+                environment: [("PUT".to_owned(), (*secret).to_owned())].into(),
+                ..LoadOptions::default()
+            };
+            let Err(errors) = load(&options) else { continue };
+            refused += 1;
+            let shown = errors.to_string().to_lowercase();
+            assert!(!shown.contains("plant") && !shown.contains("pw7"), "{text}{secret:?}: {errors}");
+        }
+    }
+    assert!(refused > 300, "only {refused} were refused");
+}
+
+#[test]
+fn an_error_about_what_a_variable_put_in_says_what_is_wrong_with_it() {
+    let environment = [("SPAN", "9s"), ("LIMIT", "5/week"), ("HOST", "prices.internal")];
+    let cases = [
+        ("[sources.kraken]\nlimits = [\"${LIMIT}\"]", "\"***\" is not a limit; write N/period with s, min, h"),
+        ("[sources.kraken]\ntimeout = \"${SPAN}\"", "2s or less"),
+        ("[server]\nlisten = \"${HOST}\"", "\"***\" is no address; write a host and a port"),
+    ];
+    for (text, words) in cases {
+        let found = errors(text, &environment);
+        assert!(found[0].message.contains(words), "{}", found[0]);
+    }
 }

@@ -415,6 +415,48 @@ fn any_said() -> impl Strategy<Value = Vec<(i64, i64, bool)>> {
     )
 }
 
+/// Whole numbers of a price of 100 that no supporter of it is near to.
+fn far_from_a_hundred() -> impl Strategy<Value = i64> {
+    prop_oneof![90_i64..=97, 103_i64..=110]
+}
+
+proptest! {
+    #[test]
+    fn just_after_a_close_its_last_quotes_vote_as_equals_however_young_one_of_them_still_is(
+        closes in proptest::collection::vec(0_i32..=20, 2..6),
+        other in far_from_a_hundred(),
+        traded in -10_i32..=14,
+        since in 1_i32..300,
+    ) {
+        let close = new_york("2026-12-01 16:00");
+        let now = close + MINUTE * since;
+        let names = ["b", "c", "d", "e", "f"];
+        let closes = closes.iter().zip(names).map(|(before, name)| last(name, close - MINUTE * *before));
+        let odd = Says { price: other, ..last("a", (close + MINUTE * traded).min(now)) };
+        let price = fold_at("AAPL", now, &closes.chain([odd]).collect::<Vec<_>>());
+        let figure = price.folded.as_ref().map(|folded| folded.price);
+        prop_assert_eq!((price.status, figure), (Status::Ok, Some(Decimal::from(100))), "{:#?}", price.detail);
+    }
+
+    #[test]
+    fn the_middle_of_the_last_close_and_a_live_quote_far_from_it_is_never_a_price(
+        closes in 1_usize..6,
+        other in far_from_a_hundred(),
+        since in 1_i32..60,
+        ago in 0_i32..10,
+    ) {
+        let opening = new_york("2026-11-30 09:30");
+        let (now, close) = (opening + MINUTE * since, new_york("2026-11-27 12:59"));
+        let names = ["b", "c", "d", "e", "f"];
+        let closes = names.iter().take(closes).map(|name| last(name, close));
+        let live = Says { price: other, ..last("a", now - MINUTE * ago.min(since)) };
+        let price = fold_at("AAPL", now, &closes.chain([live]).collect::<Vec<_>>());
+        let figure = price.folded.as_ref().map(|folded| folded.price);
+        prop_assert!([None, Some(Decimal::from(100)), Some(Decimal::from(other))].contains(&figure), "{:?}", figure);
+        prop_assert!(price.status != Status::Ok || figure == Some(Decimal::from(100)));
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
 

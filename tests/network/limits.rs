@@ -133,7 +133,7 @@ fn a_call_whose_last_caller_leaves_during_the_handshake_costs_nothing_either() {
     service.get("/prices?symbols=BTC-USD&timeout=300ms");
     until("the call is cancelled", || service.in_flight() == 0);
     assert_eq!((vendor.calls(), left(service.address)), (0, 25));
-    // the same handshake serves whoever comes next, and stays until it does
+    // the same handshake serves the next caller, and stays until one comes
     let reply = service.get("/prices?symbols=BTC-USD&timeout=120s");
     assert_eq!((reply.verdict("BTC-USD", "desk").as_str(), vendor.calls(), left(service.address)), ("used", 1, 24));
 }

@@ -183,7 +183,10 @@ fn whoever_ends_it_as_soon_as_it_is_ready_gets_a_clean_end_that_is_in_the_log() 
     }
 }
 
-/// A program whose configuration comes through a pipe into which nobody writes, held up just where it reads that.
+/// Starts a program that does not ignore SIGHUP, though these tests may: `nohup` may have started them.
+const HEARS_HANGUPS: [&str; 2] = ["env", "--default-signal=HUP"];
+
+/// A program whose configuration comes through a pipe without a writer, which holds it up where it reads that.
 struct HeldUp {
     program: Program,
     /// The process that reads the pipe.
@@ -220,7 +223,7 @@ fn last_descendant(id: u32) -> u32 {
 #[test]
 fn a_signal_that_comes_while_it_starts_ends_it_cleanly() {
     for signal in ["TERM", "INT", "HUP"] {
-        let held_up = HeldUp::starting(&["env"]);
+        let held_up = HeldUp::starting(&HEARS_HANGUPS);
         held_up.program.signal(signal);
         let ended = held_up.program.ended();
         assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), ""), "{signal}: {ended:?}");
@@ -252,7 +255,7 @@ fn a_signal_is_not_lost_on_the_first_process_of_a_container() {
         return;
     }
     for signal in ["TERM", "INT", "HUP"] {
-        let held_up = HeldUp::starting(&container);
+        let held_up = HeldUp::starting(&[&HEARS_HANGUPS[..], &container].concat());
         assert_ne!(held_up.id, held_up.program.id());
         send_signal(signal, held_up.id);
         let ended = held_up.program.ended();
@@ -263,7 +266,13 @@ fn a_signal_is_not_lost_on_the_first_process_of_a_container() {
 #[test]
 fn a_terminal_that_goes_away_begins_the_end_and_does_not_hurry_it() {
     let vendor = slow_vendor();
-    let (program, address) = Program::serve(&configuration(&vendor, "2s", "10s"), &[]);
+    let configuration = configuration(&vendor, "2s", "10s");
+    let serve = start(&["serve", "--config", configuration.path(), "--listen", "127.0.0.1:0"], &[]);
+    let mut hears_hangups = Command::new(HEARS_HANGUPS[0]);
+    hears_hangups.args(&HEARS_HANGUPS[1..]).arg(serve.get_program()).args(serve.get_args());
+    hears_hangups.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let program = Program::new(&mut hears_hangups);
+    let address = program.ready();
     let in_flight = send(address, "/prices?symbols=BTC-USD");
     vendor.until_called(2);
     // a kernel sends one, a shell another one

@@ -11,7 +11,7 @@ const SERVER: &str = "[server]\ntimeout = \"25s\"\nmax_timeout = \"25s\"\n";
 /// Memory beyond which the service itself has held what a filter made.
 const TOO_MUCH_KIB: u64 = 250 << 10;
 
-/// A value in which each level stands in the next one ten times: a few hundred bytes in memory, `10^levels` values to whoever
+/// A value in which each level stands in the next one ten times: a few hundred bytes in memory, `10^levels` values to a reader that
 /// walks through it.
 fn wide(levels: usize) -> String {
     vec!["[.,.,.,.,.,.,.,.,.,.]"; levels].join(" | ")

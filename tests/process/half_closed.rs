@@ -73,7 +73,7 @@ fn what_needs_no_wait_is_answered_though_the_client_has_closed_its_side() {
 fn a_large_answer_of_the_board_is_written_whole_though_the_client_has_closed_its_side() {
     let vendor = Upstream::quoting("100");
     let (_program, address) = Program::serve(&configuration(&vendor, "[server]\nmax_symbols = 1000\n"), &[]);
-    // a POST, because so many fit into no URL
+    // a POST, because the symbols do not fit into a URL
     let symbols: Vec<String> = (0..1000).map(|number| format!("X{number}-USD")).collect();
     let form = format!("symbols={}&refresh_after=1h&timeout=10s", symbols.join(","));
     let kind = "Content-Type: application/x-www-form-urlencoded\r\nConnection: close";

@@ -8,7 +8,7 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::support::{Configuration, Program, Upstream, get, start, until};
+use crate::support::{Configuration, Program, Upstream, get, start, until, write};
 
 /// How many requests are made, each of which is a line of the log.
 const MANY: usize = 100;
@@ -55,7 +55,7 @@ fn hopeless() -> Vec<(&'static str, Stdio, Box<dyn std::any::Any>)> {
     drop(gone);
     let full = File::options().write(true).open("/dev/full").unwrap();
     vec![
-        ("a pipe that nobody reads", into_stuck.into(), Box::new(stuck)),
+        ("a pipe without a reader", into_stuck.into(), Box::new(stuck)),
         ("a pipe without a reader", into_gone.into(), Box::new(())),
         ("a full disk", full.into(), Box::new(())),
     ]
@@ -162,4 +162,32 @@ fn a_port_that_is_taken_ends_it_with_78_wherever_stderr_leads() {
         let arguments = ["serve", "--config", configuration.path(), "--listen", &address];
         assert_eq!(Program::new(start(&arguments, &[]).stderr(stderr)).ended().code, Some(78), "{what}");
     }
+}
+
+#[test]
+fn an_outage_is_told_in_a_few_lines_that_count_the_others() {
+    let vendor = Upstream::saying(500, "{}");
+    let text = format!("[server]\ndrain_delay = \"0s\"\n{}{}", vendor.source("a", ""), vendor.source("b", ""));
+    // sent at once, and enough that more than ten fall into one second however slow the machine is
+    let requests = 1000;
+    let request = "GET /prices?symbols=BTC-USD&require=ok HTTP/1.1\r\nHost: x\r\n";
+    let all = format!("{request}\r\n").repeat(requests - 1) + request + "Connection: close\r\n\r\n";
+    let failed = |which: &str| {
+        let configuration = Configuration::new(&format!("[log]\nrequests = \"{which}\"\n{text}"));
+        let program = Program::new(&mut serve(&configuration));
+        let mut stream = write(program.ready(), &all);
+        let mut replies = String::new();
+        stream.read_to_string(&mut replies).unwrap();
+        assert_eq!(replies.matches("HTTP/1.1 503 ").count(), requests);
+        program.signal("TERM");
+        let log = program.ended().stderr;
+        let lines: Vec<serde_json::Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let answered = lines.iter().filter(|line| line["message"] == "answered").count();
+        let repeated = lines.iter().filter(|line| line["about"] == "status=503").map(|line| line["repeated"].as_u64());
+        (answered, repeated.flatten().sum::<u64>() as usize)
+    };
+    let (answered, repeated) = failed("errors");
+    assert_eq!(answered + repeated, requests, "{answered} and {repeated}");
+    assert!(repeated > 0 && answered >= 10, "{answered} and {repeated}");
+    assert_eq!(failed("all"), (requests, 0), "every request has its line if that is wanted");
 }

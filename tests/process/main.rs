@@ -26,4 +26,5 @@ mod starting;
 mod strangers;
 mod support;
 mod surplus;
+mod terminal;
 mod watching;

@@ -1,5 +1,8 @@
 //! A key never leaves the process but for the vendor it belongs to, whatever that vendor, the network or the log does with it.
 
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+
 use crate::support::{After, Call, Configuration, Ended, NOBODY, Program, Upstream, get, read, start, write};
 
 /// What every secret here holds; so half a secret is found too.
@@ -126,7 +129,7 @@ fn no_page_of_the_service_and_no_line_of_its_log_shows_a_secret() {
         assert!(told.contains(secret), "{secret} did not get to the vendor");
     }
     assert!(
-        prices.body.contains("***") && ended.stderr.contains("TRACE"),
+        prices.body.contains("***") && ended.stderr.contains("\"level\":\"DEBUG\""),
         "nothing was hidden, or not much was logged"
     );
     for (carrier, _) in carriers() {
@@ -163,13 +166,73 @@ fn neither_the_keys_of_the_service_nor_those_that_callers_show_are_told() {
         assert_eq!(reply.status, status, "{authorization}");
         assert_hidden("a reply", &format!("{}{}", reply.head, reply.body));
     }
+    // some clients put their key where it does not belong
+    for target in ["/prices?symbols=BTC-USD&key=planted-in-the-query", "/x?a=1&api%4bey=planted-in-the-query&b=2"] {
+        assert!(get(address, target).status >= 400, "{target}");
+    }
     program.signal("INT");
     let ended = program.ended();
     assert_hidden("the log", &format!("{}{}", ended.stdout, ended.stderr));
-    assert!(ended.stderr.contains("TRACE") && ended.stderr.contains("\"client\":\"127.0.0.1\""), "not much was logged");
+    assert!(ended.stderr.contains("symbols=BTC-USD&key=***"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("\"client\":\"127.0.0.1\""), "not much was logged");
     let shown = run(&["config", "--config", configuration.path()]);
     assert_hidden("config", &format!("{}{}", shown.stdout, shown.stderr));
     assert!(shown.stdout.contains("keys = [\"***\", \"***\"]"), "{shown:?}");
+}
+
+#[test]
+fn a_key_in_a_host_is_not_told_by_any_library_at_any_level() {
+    let source = "key = \"Planted-In-The-Host\"\nurl = \"http://{key}.invalid/{symbols}\"";
+    let text = format!("[server]\ndrain_delay = \"0s\"\n{}", Upstream::silent().source("a", source));
+    let (program, address) = Program::serve(&Configuration::new(&text), &VARIABLES);
+    let prices = get(address, "/prices?symbols=BTC-USD").body;
+    let sources = get(address, "/sources").body;
+    program.signal("TERM");
+    let ended = program.ended();
+    assert_hidden("a page", &format!("{prices}{sources}"));
+    assert_hidden("the log", &ended.stderr);
+    assert!(prices.contains("***.invalid") && ended.stderr.contains("\"level\":\"DEBUG\""), "{prices} {ended:?}");
+}
+
+#[test]
+fn a_secret_is_hidden_also_if_its_vendor_repeats_it_in_another_encoding() {
+    const KEY: &str = "Planted/By+The=Operator";
+    type Encode = fn(&str) -> String;
+    let encodings: [(&str, Encode); 7] = [
+        ("base64", |text| STANDARD.encode(text)),
+        ("base64-url", |text| URL_SAFE_NO_PAD.encode(text)),
+        ("hex", |text| text.bytes().map(|byte| format!("{byte:02X}")).collect()),
+        ("entities", |text| text.chars().map(|c| format!("&#{};", u32::from(c))).collect()),
+        ("percents", |text| text.bytes().map(|byte| format!("%{byte:02x}")).collect()),
+        ("unicode", |text| text.chars().map(|c| format!("\\u{:04X}", u32::from(c))).collect()),
+        ("capitals", |text| text.to_ascii_uppercase()),
+    ];
+    let vendor = Upstream::new(move |call| {
+        let (_, encode) = encodings.iter().find(|(name, _)| call.target().starts_with(&format!("/{name}/"))).unwrap();
+        let body = format!("no such key: {} is not one of ours", encode(&format!("desk:{KEY}")));
+        call.reply(500, "Content-Type: text/plain\r\n", &body)
+    });
+    let mut text = String::from("[server]\ndrain_delay = \"0s\"\n");
+    for (name, _) in encodings {
+        let address = vendor.address;
+        let url = format!("url = \"http://{address}/{name}/?ids={{symbols}}\"\nheaders = {{ x-key = \"{{key}}\" }}");
+        text += &vendor.source(name, &format!("{url}\nkey = \"${{KEY}}\""));
+    }
+    let (program, address) = Program::serve(&Configuration::new(&text), &[("KEY", KEY), ("RUST_LOG", "debug")]);
+    let prices = get(address, "/prices?symbols=BTC-USD");
+    let sources = get(address, "/sources").body;
+    program.signal("TERM");
+    let log = program.ended().stderr;
+    for (name, encode) in encodings {
+        let detail = prices.quote("BTC-USD", name)["detail"].as_str().unwrap().to_owned();
+        assert!(detail.contains("no such key: ") && detail.contains("***"), "{name}: {detail}");
+        // what is left when its ends are cut, which depend on what stands around it in base64
+        let encoded = encode(&format!("desk:{KEY}"));
+        let core = &encoded[encoded.len() / 3..encoded.len() * 2 / 3];
+        for (what, shown) in [("the detail", &detail), ("/sources", &sources), ("the log", &log)] {
+            assert!(!shown.contains(core), "{what} shows {core} of {name}: {shown}");
+        }
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::Stdio;
 use std::time::Duration;
 
 use crate::support::{Configuration, Program, Upstream, get, post, run, start, until};
@@ -57,6 +58,8 @@ fn a_panic_is_a_line_of_the_log_too() {
         };
         quotefold::log::start(&log).unwrap();
         let _ = std::thread::spawn(|| panic!("as the test\nwants it")).join();
+        // each waits until the log is written, and a busy machine may need longer than one waits at most
+        (0..50).for_each(|_| drop(quotefold::log::FlushedAtEnd));
         return;
     }
     let mut this_test = std::process::Command::new(std::env::current_exe().unwrap());
@@ -182,4 +185,20 @@ fn a_burst_of_connections_waits_in_the_kernels_queue_and_none_is_sent_away() {
     program.signal("CONT");
     assert_eq!(connected.map(|streams| streams.len()).map_err(|error| error.kind()), Ok(burst));
     assert_eq!(get(address, "/health/live").status, 200);
+}
+
+#[test]
+fn three_hundred_megabytes_of_addresses_are_enough_to_start_and_to_serve() {
+    let configuration =
+        Configuration::new(&format!("[server]\ndrain_delay = \"0s\"\n{}", Upstream::quoting("100").source("a", "")));
+    let mut command = std::process::Command::new("sh");
+    let program = env!("CARGO_BIN_EXE_quotefold");
+    let serve =
+        format!("ulimit -v 307200; exec {program} serve --config {} --listen 127.0.0.1:0", configuration.path());
+    command.args(["-c", &serve]).env_clear().stdout(Stdio::piped()).stderr(Stdio::piped());
+    let program = Program::new(&mut command);
+    let address = program.ready();
+    assert_eq!(get(address, "/prices?symbols=BTC-USD").status, 200);
+    program.signal("TERM");
+    assert_eq!(program.ended().code, Some(0));
 }

@@ -63,7 +63,7 @@ async fn busy(server: &Server, client: u8) -> TcpStream {
     stream
 }
 
-/// Which of these connections the server has closed, once it has closed so many.
+/// Which of these connections the server has closed, once it has closed `count` of them.
 async fn closed(streams: &mut [TcpStream], count: usize) -> Vec<usize> {
     let look = async {
         loop {

@@ -37,7 +37,7 @@ async fn ask(town: &Town, caller: u32, query: &str) -> Answer {
     town.service.answer(&question.asked_by(Some(Caller::Key(caller)))).await
 }
 
-/// Asks for a thousand symbols that nobody has.
+/// Asks for a thousand symbols that do not exist.
 async fn flood(town: &Town, caller: u32, round: usize) {
     for number in 0..10 {
         let junk: Vec<String> = (0..100).map(|symbol| format!("J{round}X{number}X{symbol}-USD")).collect();

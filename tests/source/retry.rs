@@ -96,7 +96,8 @@ async fn a_second_try_that_is_never_made_leaves_the_first_failure_to_be_seen() {
 async fn a_second_try_that_is_not_made_because_the_vendor_refused_another_call_is_none_either() {
     let (service, log) = service_with("batch = 1", |symbols: Vec<Symbol>, _| async move {
         let is_first = symbols[0].as_str() == "S0-USD";
-        sleep(Duration::from_millis(if is_first { 10 } else { 20 })).await;
+        // at the same moment, which is before any wait of a second try is over
+        sleep(Duration::from_millis(10)).await;
         let refusal = SourceError::RateLimited { detail: "no".to_owned(), retry_after: Some(Duration::from_secs(9)) };
         Err(if is_first { broken() } else { refusal })
     });

@@ -3,6 +3,7 @@
 use crate::source::extract::look::{Look, Stop};
 use crate::source::extract::{Extractor, RawReply};
 use crate::symbol::Symbol;
+use crate::text::printable;
 
 /// How much of a reply is shown, in characters.
 const HEAD: usize = 600;
@@ -71,7 +72,7 @@ pub(super) fn shortened(text: &str, most: usize) -> String {
 
 /// A line that a terminal takes for text: a vendor's words must not move the cursor.
 fn plain(line: &str) -> String {
-    line.trim_end().replace(|c: char| c.is_control() && c != '\t', " ")
+    printable(line.trim_end()).into_owned()
 }
 
 #[cfg(test)]

@@ -215,14 +215,26 @@ fn the_hours_of_an_exchange_say_which_books_are_of_its_session() {
         ("2026-11-27T18:00:00Z", other),
     ] {
         assert_eq!(in_new_york(Some(book_at), book_at, 0), expected, "{book_at}");
-        // a book that states no time is as late as its source
+        // one that states no time may be as old as the last trade, which is of the day before, until the market has been open
+        // for a while
+        let expected = if book_at == "2026-11-20T14:30:00Z" { other } else { expected };
         assert_eq!(in_new_york(None, book_at, 0), expected, "{book_at}");
     }
+    assert_eq!(in_new_york(None, "2026-11-20T14:54:59Z", 0), other);
+    assert_eq!(in_new_york(None, "2026-11-20T14:55:00Z", 0), counts);
     // the last book of the day is of that day, whenever it is asked for
     assert_eq!(in_new_york(Some("2026-11-20T20:59:59Z"), "2026-11-21T09:00:00Z", 0), counts);
     // what comes from a source that is late by design when the exchange has just opened is from before
     assert_eq!(in_new_york(None, "2026-11-20T14:40:00Z", 15), other);
-    assert_eq!(in_new_york(None, "2026-11-20T14:45:00Z", 15), counts);
+    assert_eq!(in_new_york(None, "2026-11-20T15:09:59Z", 15), other);
+    assert_eq!(in_new_york(None, "2026-11-20T15:10:00Z", 15), counts);
+    // beside a trade of this session, a book is of this session
+    let time = |text: &str| text.parse::<Timestamp>().unwrap();
+    let outcome = with(says_beside(last("347.02"), "335.80", "337.00"), |quote| {
+        quote.observed_at = Some(time("2026-11-20T14:31:00Z"));
+        quote.received_at = time("2026-11-20T14:32:00Z");
+    });
+    assert_eq!(weighed_by(&Rule { hours: Hours::named("XNYS"), ..equity() }, &outcome).book, counts);
 }
 
 #[test]

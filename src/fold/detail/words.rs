@@ -25,9 +25,11 @@ pub(super) fn span(span: Duration) -> String {
     }
 }
 
-/// `14:31:40 UTC`.
-pub(super) fn clock_time(at: Timestamp) -> String {
-    at.strftime("%H:%M:%S UTC").to_string()
+/// `14:31:40 UTC`; with the date, if that is another day.
+pub(super) fn clock_time(at: Timestamp, now: Timestamp) -> String {
+    let day = |time: Timestamp| time.to_zoned(TimeZone::UTC).date();
+    let format = if day(at) == day(now) { "%H:%M:%S UTC" } else { "%a %-d %b %H:%M:%S UTC" };
+    at.strftime(format).to_string()
 }
 
 /// `Tue 11:00` by the clocks of a place; with the date, if that was about a week ago or longer.

@@ -144,6 +144,19 @@ fn an_old_quote_supports_a_fresh_one_and_never_contradicts_it() {
 }
 
 #[test]
+fn an_old_quote_supports_a_fresh_one_only_where_it_would_be_no_outlier_beside_it() {
+    for (old_price, supports) in [("98.01", true), ("97.99", false), ("101.99", true), ("102.01", false)] {
+        let price = fold("BTC-USD", [fresh("live", "100"), old("b", old_price)], &rule());
+        assert_eq!(used(&price).contains(&"b"), supports, "{old_price}");
+    }
+    // one that does not is not counted among those that could have made a price
+    let price =
+        fold("BTC-USD", ["b", "c", "d"].map(|name| old(name, "110")).into_iter().chain([fresh("a", "100")]), &rule());
+    assert_eq!(price.status, Status::Unavailable(Unavailable::NoQuorum));
+    assert!(price.detail.as_ref().unwrap().starts_with("1 of 2 needed sources"), "{:?}", price.detail);
+}
+
+#[test]
 fn of_several_old_quotes_those_that_agree_with_the_fresh_one_support_it() {
     let stale_fallback = Status::Degraded(Degraded::StaleFallback);
     for others in [vec!["100"], vec!["100", "100"], vec!["100", "99", "120"]] {

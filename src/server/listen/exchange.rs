@@ -29,7 +29,7 @@ pub(super) struct Left;
 ///
 /// A client that closes its side may have left, or may only have nothing more to say: some proxies, and `nc -N`, close it
 /// right after the request. So that is not looked at while the reply needs no wait. Once a source has to be waited for, it
-/// counts as leaving: calls whose outcome nobody reads would be spent for nothing.
+/// counts as leaving: a call would be spent for a client that may be gone.
 pub(super) async fn answer(
     app: Router,
     request: Request<Incoming>,

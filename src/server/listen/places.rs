@@ -98,7 +98,7 @@ impl Places {
     /// holds more.
     pub(super) fn ask_one_to_close(&self, newcomer: Option<Caller>) {
         if let Some(connection) = self.table().longest_idle(newcomer) {
-            // it may be about to listen, and must hear this all the same
+            // this also reaches a connection that is only about to listen
             connection.notify_one();
         }
     }

@@ -14,7 +14,7 @@ use tokio::time::sleep;
 
 use super::super::stall::Try;
 
-/// How often is looked for the end behind bytes that nobody reads yet, such as a next request.
+/// How often to look for the end of the client's side behind bytes that are not read yet, such as a next request.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// A handle on a socket; all clones are the same one.

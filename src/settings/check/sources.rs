@@ -145,10 +145,14 @@ fn numbers(source: &SourceSettings, report: &mut OfSource<'_, '_>) {
         format!("{} is out of range; write {} or less", Bytes(source.max_body), Bytes(MOST_BODY)),
     );
     report.unless(!source.timeout.is_zero(), "timeout", "0s leaves no time for an answer; write one such as \"800ms\"");
-    let is_money = |code: &&String| Currency::new(code).is_money() || *code == ANY;
+    let is_money = |code: &&String| Currency::of_code(code).is_money() || *code == ANY;
     for code in source.fiat.iter().flatten().filter(|code| !is_money(code)) {
         let message = format!("{code:?} is no money of ISO 4217; take it out, or write \"*\" for all there are");
         report.at("fiat", message);
+    }
+    for code in source.currencies.iter().filter(|code| **code != code.to_ascii_uppercase()) {
+        let capitals = code.to_ascii_uppercase();
+        report.at("currencies", format!("{code:?} is a part of {capitals} or written like one; write {capitals}"));
     }
     for (suffix, unit) in source.units.iter().filter(|(_, unit)| !Currency::of_unit(unit).0.is_code()) {
         let message = format!("{unit:?} is no currency and no part of one; write its code, such as \"EUR\" or \"GBp\"");

@@ -22,6 +22,12 @@ pub(crate) fn check(name: &str, currency: Option<&str>, set: &SymbolSettings, re
             &path,
             format!("{code:?} is no currency; write its code, such as \"USD\" or \"EUR\""),
         );
+        let capitals = Currency::new(code);
+        report.unless(
+            places > 0 || whole == capitals,
+            &path,
+            format!("{code:?} is written like a part of {capitals}; write {capitals} if that is what is meant"),
+        );
         if let Ok(symbol) = Symbol::parse(name) {
             let fixed = symbol.pair_currency();
             report.unless(

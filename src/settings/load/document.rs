@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::inserted::Masked;
 use crate::settings::error::ConfigError;
 
 /// A file's keys and values, and what variables and options laid over them.
@@ -16,13 +17,15 @@ pub(crate) struct Document<'t> {
     root: Spanned<DeTable<'t>>,
     /// Variables and options that set values. The n-th one's values have a span of their own behind the text's end.
     setters: Vec<String>,
+    /// The values into which something was put, with a mask for it.
+    masked: Vec<Masked>,
 }
 
 impl<'t> Document<'t> {
     /// Reads a file's text.
     pub(crate) fn parse(file: &str, text: &'t str) -> Result<Self, ConfigError> {
         match DeTable::parse(text) {
-            Ok(root) => Ok(Document { file: file.to_owned(), text, root, setters: Vec::new() }),
+            Ok(root) => Ok(Document { file: file.to_owned(), text, root, setters: Vec::new(), masked: Vec::new() }),
             Err(error) => Err(ConfigError {
                 file: file.to_owned(),
                 line: error.span().map(|span| line(text, span.start)),
@@ -41,6 +44,11 @@ impl<'t> Document<'t> {
     /// The tree, to change.
     pub(crate) fn root_mut(&mut self) -> &mut DeTable<'t> {
         self.root.get_mut()
+    }
+
+    /// Remembers how values are shown into which something was put.
+    pub(super) fn mask(&mut self, masked: Vec<Masked>) {
+        self.masked = masked;
     }
 
     /// The names of a table's keys; none if there is no such table.
@@ -84,14 +92,30 @@ impl<'t> Document<'t> {
         span.start > self.text.len()
     }
 
-    /// Reads the tree as what it describes.
+    /// Reads the tree as what it describes. An error about a value into which something was put shows a mask for that.
     pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T, ConfigError> {
-        T::deserialize(toml::de::Deserializer::from(self.root.clone())).map_err(|error| {
+        self.read_tree::<T>(&self.root).map_err(|mut error| {
+            let is_around = |one: &[String], other: &[String]| other.starts_with(one) || one.starts_with(other);
+            let masked: Vec<_> = self.masked.iter().filter(|masked| is_around(&masked.path, &error.path)).collect();
+            if !masked.is_empty() {
+                let mut tree = self.root.clone();
+                masked.into_iter().for_each(|masked| show(tree.get_mut(), masked, &masked.path));
+                // with a mask, the value mostly is as wrong as it was
+                error.message = match self.read_tree::<T>(&tree) {
+                    Err(same) if same.path == error.path => same.message,
+                    _ => "what was put in here is not of the form that is wanted".to_owned(),
+                };
+            }
+            let (file, line) = self.setter_or_line(&error.span);
+            ConfigError { file, line, key: joined(&error.path), message: error.message }
+        })
+    }
+
+    fn read_tree<T: DeserializeOwned>(&self, tree: &Spanned<DeTable<'t>>) -> Result<T, ReadError> {
+        T::deserialize(toml::de::Deserializer::from(tree.clone())).map_err(|error| {
             let span = error.span().unwrap_or(0..0);
-            let path = path_at(self.root.get_ref(), &span).unwrap_or_default();
-            let (file, line) = self.setter_or_line(&span);
-            let message = explain(error.message(), &path);
-            ConfigError { file, line, key: joined(&path), message }
+            let path = path_at(tree.get_ref(), &span).unwrap_or_default();
+            ReadError { message: explain(error.message(), &path), path, span }
         })
     }
 
@@ -113,6 +137,31 @@ impl<'t> Document<'t> {
             Some(setter) => (setter.clone(), None),
             None => (self.file.clone(), Some(line(self.text, span.start))),
         }
+    }
+}
+
+/// What keeps a tree from being read.
+struct ReadError {
+    path: Vec<String>,
+    span: Range<usize>,
+    message: String,
+}
+
+/// Puts the mask of a value in its place.
+fn show(table: &mut DeTable<'_>, masked: &Masked, path: &[String]) {
+    let Some((name, rest)) = path.split_first() else { return };
+    match table.get_mut(name.as_str()).map(Spanned::get_mut) {
+        Some(DeValue::Table(table)) => show(table, masked, rest),
+        Some(value) => show_value(value, masked),
+        None => {}
+    }
+}
+
+fn show_value(value: &mut DeValue<'_>, masked: &Masked) {
+    match value {
+        DeValue::String(text) if *text == masked.whole => *text = Cow::Owned(masked.shown.clone()),
+        DeValue::Array(items) => items.iter_mut().for_each(|item| show_value(item.get_mut(), masked)),
+        _ => {}
     }
 }
 

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 
 use super::LoadOptions;
+use super::inserted::Inserted;
 use crate::settings::OffSource;
 use crate::settings::catalogue::catalogue;
 use crate::settings::check::Report;
@@ -25,7 +26,7 @@ pub(super) struct Choice<'a> {
     /// The sources that variables name.
     pub(super) overridden: BTreeSet<String>,
     /// What `${…}` put where.
-    pub(super) substituted: &'a [(Vec<String>, SecretString)],
+    pub(super) inserted: &'a [Inserted],
     /// What a whole call may take.
     pub(super) longest: Duration,
 }
@@ -99,8 +100,8 @@ impl Choice<'_> {
         // a longer one of the user's own is an error of its own; the catalogue's and the built-in one give way
         source.timeout = source.timeout.min(self.longest);
         let ours = |path: &[String]| path.len() > 2 && path[0] == "sources" && trail.contains(&path[1]);
-        let put_in = self.substituted.iter().filter(|(path, _)| ours(path)).map(|(_, text)| text.clone());
-        source.hidden.extend(put_in);
+        let inserted = self.inserted.iter().filter(|inserted| ours(&inserted.path));
+        source.hidden.extend(inserted.flat_map(|inserted| inserted.secrets.iter().cloned()));
         let in_urls: Vec<_> = source.urls().flat_map(secrets::in_url).collect();
         source.hidden.extend(in_urls);
         let headers = source.headers.iter().flat_map(|(name, value)| secrets::in_header(name, value));

@@ -3,14 +3,15 @@
 use std::borrow::Cow;
 use std::path::Path;
 
-use secrecy::SecretString;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::Environment;
 use super::document::Document;
 use super::find;
+use super::inserted::{Inserted, Masked};
 use crate::settings::error::ConfigError;
+use crate::settings::secrets::MASK;
 
 /// The longest file that is put in, in bytes: a key, or a certificate, but no log.
 const LONGEST_FILE: u64 = 64 << 10;
@@ -18,12 +19,14 @@ const LONGEST_FILE: u64 = 64 << 10;
 /// What was put in, and what could not be.
 #[derive(Default)]
 pub(super) struct Substituted {
-    /// The paths of the values that changed, and each text that was put there.
-    pub(super) hidden: Vec<(Vec<String>, SecretString)>,
+    /// Each text that was put in.
+    pub(super) inserted: Vec<Inserted>,
     /// What was read, for people.
     pub(super) read: Vec<String>,
     /// Variables and files that are missing.
     pub(super) errors: Vec<ConfigError>,
+    /// The values into which something was put.
+    pub(super) masked: Vec<Masked>,
     failed: Vec<(Vec<String>, String)>,
 }
 
@@ -33,6 +36,7 @@ pub(super) fn substitute(document: &mut Document<'_>, environment: &Environment)
     let mut root = std::mem::take(document.root_mut());
     done.table(&mut root, document, environment, &mut Vec::new());
     *document.root_mut() = root;
+    document.mask(done.masked.clone());
     let failed = std::mem::take(&mut done.failed);
     let located = failed.into_iter().map(|(path, message)| {
         let path: Vec<&str> = path.iter().map(String::as_str).collect();
@@ -73,6 +77,8 @@ impl Substituted {
     fn text(&mut self, text: &str, from: &Environment, path: &[String]) -> String {
         let mut parts = text.split("${");
         let mut whole = parts.next().unwrap_or_default().to_owned();
+        let mut shown = whole.clone();
+        let mut places = Vec::new();
         for part in parts {
             let Some((name, rest)) = part.split_once('}') else {
                 self.failed.push((path.to_vec(), "a \"${\" without its \"}\"; write ${NAME} or ${file:/path}".into()));
@@ -80,8 +86,9 @@ impl Substituted {
             };
             match look_up(name, from) {
                 Ok(found) => {
+                    places.push((whole.len()..whole.len() + found.len(), name.starts_with("file:")));
                     whole.push_str(&found);
-                    self.hidden.push((path.to_vec(), found.into()));
+                    shown.push_str(MASK);
                     self.read.push(match name.strip_prefix("file:") {
                         Some(file) => format!("file {file}"),
                         None => format!("variable {name}"),
@@ -90,7 +97,10 @@ impl Substituted {
                 Err(message) => self.failed.push((path.to_vec(), message)),
             }
             whole.push_str(rest);
+            shown.push_str(rest);
         }
+        self.inserted.extend(places.into_iter().map(|(place, is_file)| Inserted::new(path, &whole, place, is_file)));
+        self.masked.push(Masked { path: path.to_vec(), whole: whole.clone(), shown });
         whole
     }
 }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::{Bases, Cost, Example, Format, Method, Notation, SourceSettings};
 use crate::quote::Role;
 use crate::settings::units::{Bytes, Glob, Limit, Span};
-use crate::symbol::Class;
+use crate::symbol::{Class, Currency};
 
 /// One source as a file describes it.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -181,8 +181,8 @@ impl SourceTable {
             name: name.to_owned(),
             about: self.about.unwrap_or_default(),
             classes: self.classes.filter(|classes| !classes.is_empty()).ok_or_else(needed("classes"))?,
-            currencies: self.currencies.unwrap_or_default().iter().map(|code| code.to_ascii_uppercase()).collect(),
-            fiat: self.fiat.map(|codes| codes.iter().map(|code| code.to_ascii_uppercase()).collect()),
+            currencies: self.currencies.unwrap_or_default().iter().map(|code| in_capitals(code)).collect(),
+            fiat: self.fiat.map(|codes| codes.iter().map(|code| in_capitals(code)).collect()),
             symbols: self.symbols.unwrap_or_default(),
             role: match self.role {
                 Some(RoleName::Reference) => Role::Reference,
@@ -231,6 +231,12 @@ impl SourceTable {
             hidden,
         })
     }
+}
+
+/// A code in capitals, unless it would then mean something else: `GBp` is pence.
+fn in_capitals(code: &str) -> String {
+    let capitals = code.to_ascii_uppercase();
+    if Currency::of_unit(code) == Currency::of_unit(&capitals) { capitals } else { code.to_owned() }
 }
 
 pub(super) type Names = Option<BTreeMap<String, String>>;

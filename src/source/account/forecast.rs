@@ -35,10 +35,10 @@ impl<'a> Forecast<'a> {
         self.ending.splice(place..place, std::iter::repeat_n(ends, units));
     }
 
-    /// When so many units can be granted at one instant, and which limit says so if that is not now.
+    /// When this number of units can be granted at one instant, and which limit says so if that is not now.
     pub(super) fn earliest(&self, units: usize) -> (Instant, Option<Limit>) {
         let bound = |limit: &Limit| {
-            // in the window that ends with the grant there is room for so many others
+            // how many others the window that ends with the grant may hold
             let others = (limit.calls as usize).saturating_sub(units);
             let counted = self.past + self.ending.len();
             Some((self.end(counted.checked_sub(others + 1)?)? + limit.period, *limit))
@@ -47,7 +47,7 @@ impl<'a> Forecast<'a> {
         latest.map_or((self.now, None), |(at, limit)| (at, Some(limit)))
     }
 
-    /// When the unit ends that is the so-manieth to do so.
+    /// When the unit at this index, in the order of their ends, stops counting.
     fn end(&self, index: usize) -> Option<Instant> {
         match index.checked_sub(self.past) {
             Some(index) => self.ending.get(index).copied(),

@@ -26,6 +26,8 @@ pub const SOONEST_AGAIN: Duration = Duration::from_secs(5);
 pub struct Waits {
     /// Whether one of its limits lasts an hour or more: then a short outage must not use up the calls of a day.
     is_scarce: bool,
+    /// Whether one unknown symbol fails a call for several.
+    unknown_kills: bool,
     classes: BTreeMap<Class, ClassSettings>,
     set: SetClasses,
 }
@@ -63,7 +65,13 @@ impl Waits {
     /// The waits of a source among the settings of all.
     pub fn new(source: &SourceSettings, settings: &Settings) -> Self {
         let classes = source.classes.iter().map(|class| (*class, settings.of_class(*class))).collect();
-        Waits { is_scarce: is_scarce(source, settings), classes, set: settings.symbols.classes() }
+        let (is_scarce, set) = (is_scarce(source, settings), settings.symbols.classes());
+        Waits { is_scarce, unknown_kills: source.unknown_kills, classes, set }
+    }
+
+    /// Whether one unknown symbol fails a call for several.
+    pub fn unknown_kills(&self) -> bool {
+        self.unknown_kills
     }
 
     /// Whether one of the source's limits lasts an hour or more.

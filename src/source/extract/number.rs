@@ -67,8 +67,20 @@ fn stands_in(body: &str, number: &str) -> bool {
             Some(byte) => byte.is_ascii_digit(),
             None => false,
         };
-        !goes_on && !before.is_some_and(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-'))
+        let is_begun = before.is_some_and(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-'));
+        !goes_on && (!is_begun || ends_in_escape(&body[..at]))
     })
+}
+
+/// Whether a text ends in a character that JSON writes with digits: `\u00a3` for a pound sign.
+fn ends_in_escape(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let Some((before, [b'\\', b'u', digits @ ..])) = bytes.len().checked_sub(6).map(|at| bytes.split_at(at)) else {
+        return false;
+    };
+    // an escaped backslash is no beginning of an escape
+    let backslashes = before.iter().rev().take_while(|byte| **byte == b'\\').count();
+    digits.iter().all(u8::is_ascii_hexdigit) && backslashes % 2 == 0
 }
 
 /// A number of pence as pounds: so many decimal places lower, exactly.
@@ -94,6 +106,12 @@ mod tests {
             assert!(!stands_in(body, "5.5"), "{body}");
         }
         assert!(stands_in("15.5 and 5.5", "5.5"));
+        for body in [r#""\u00a35.5""#, r#""\u00a5 5.5""#, r#""\u20a95.5""#, r#""\u00245.5""#] {
+            assert!(stands_in(body, "5.5"), "{body}");
+        }
+        for body in [r#""\\u00a35.5""#, r#""\u00a315.5""#, r#""u00a35.5""#] {
+            assert!(!stands_in(body, "5.5"), "{body}");
+        }
     }
 
     #[test]

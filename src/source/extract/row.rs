@@ -8,7 +8,7 @@ use rust_decimal::Decimal;
 
 use super::number::{self, Literal};
 use super::time::Times;
-use super::{RawReply, status};
+use super::{RawReply, YEN_OR_YUAN, status};
 use crate::decimal;
 use crate::quote::{NoMarket, Quote, Session, Sides, Stated};
 use crate::source::error::SourceError;
@@ -104,7 +104,7 @@ impl<'v> Row<'v> {
             Some(value) => number::read(value, &context.body).map_err(|why| format!("`{name}` {why}")),
             None => Ok(Literal::Absent),
         };
-        let (currency, places) = unit(self.unit(context.scrub)?.as_deref());
+        let (currency, places) = unit(self.unit(context.scrub)?.or_else(|| self.sign()).as_deref());
         let inverse = match self.field("inverse") {
             None | Some(Val::Bool(false)) => false,
             Some(Val::Bool(true)) => true,
@@ -179,6 +179,26 @@ impl<'v> Row<'v> {
         };
         let unit = scrub.clean(unit.trim());
         Ok((!unit.is_empty()).then(|| unit.chars().take(LONGEST_UNIT).collect()))
+    }
+
+    /// The currency that a sign before one of its prices stands for, where the row names none: `€71` is not in dollars. Many
+    /// currencies are written with `$`, so that it says nothing.
+    fn sign(&self) -> Option<String> {
+        let texts = ["price", "bid", "ask"].into_iter().filter_map(|name| text(self.field(name)?));
+        let mut signs = texts.filter_map(|text| text.trim().chars().next());
+        signs
+            .find_map(|sign| {
+                Some(match sign {
+                    '€' => "EUR",
+                    '£' => "GBP",
+                    '₹' => "INR",
+                    '₩' => "KRW",
+                    '₿' => "BTC",
+                    '¥' => YEN_OR_YUAN,
+                    _ => return None,
+                })
+            })
+            .map(str::to_owned)
     }
 
     /// A length of time in seconds, as a number or as text. The filter may calculate it: it is no price.

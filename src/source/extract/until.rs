@@ -17,14 +17,25 @@ pub(super) fn wait(reply: &RawReply) -> Option<Duration> {
     Some(age(until, reply.date.unwrap_or(reply.received_at))).filter(|wait| !wait.is_zero())
 }
 
-/// The first time that follows the word "until", in a sentence or as a field of that name.
+/// The first time that follows the word "until", in a sentence about a refusal or as a field of that name. Until when a plan is
+/// valid, or a price is cached, says nothing of a refusal.
 fn until(words: &str) -> Option<Timestamp> {
     let small = words.to_ascii_lowercase();
     let mut found = small.match_indices("until");
     found.find_map(|(at, word)| {
-        let rest = words.get(at + word.len()..)?;
+        let rest = words.get(at + word.len()..).filter(|_| speaks_of_a_refusal(&small[..at]))?;
         time(rest.trim_start_matches(|sign: char| sign.is_whitespace() || matches!(sign, '"' | '\'' | ':' | '=')))
     })
+}
+
+/// Whether what stands before the word "until" is about a refusal: nothing at all, or a word that says so in the same sentence
+/// and field.
+fn speaks_of_a_refusal(before: &str) -> bool {
+    const REFUSES: [&str; 11] =
+        ["ban", "block", "cool", "denied", "limit", "lock", "refus", "restrict", "retry", "try", "wait"];
+    let is_end = |sign: char| matches!(sign, '.' | ';' | ',' | '{' | '}' | '"' | '\'' | '<' | '>' | '\n');
+    let clause = before.rsplit(is_end).next().unwrap_or_default();
+    clause.trim().is_empty() || REFUSES.iter().any(|word| clause.contains(word))
 }
 
 /// The time that a text begins with: Unix seconds or a finer unit, told by the number of digits, or a date and a time of day
@@ -67,6 +78,19 @@ mod tests {
             "until 2020-04-16T00:55:38+02:00",
         ] {
             assert_eq!(until(words), time, "{words}");
+        }
+    }
+
+    #[test]
+    fn until_when_anything_else_lasts_is_no_refusal() {
+        for words in [
+            r#"{"error":"Too many requests","plan":{"valid_until":"2027-06-30T00:00:00Z"}}"#,
+            "Payment required: your free trial was active until 2027-01-31T00:00:00Z",
+            r#"{"subscription":{"active_until":1893456000}}"#,
+            "I'm a teapot; prices cached until 2027-01-31T00:00:00Z",
+            "You were banned. The offer stands until 2027-01-31T00:00:00Z",
+        ] {
+            assert_eq!(until(words), None, "{words}");
         }
     }
 

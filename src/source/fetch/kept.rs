@@ -13,10 +13,10 @@ use tokio::time::Instant;
 
 use super::repeats::Connection;
 
-/// Of so many calls that should have found a kept connection…
+/// How many calls that should have found a kept connection are looked at.
 const CALLS: u32 = 20;
 
-/// …so many found none, before connections are no longer kept.
+/// If this number of them found none, connections are no longer kept.
 const MOST_LOST: u32 = 5;
 
 /// A connection is back among those that are kept after this time.
@@ -115,7 +115,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn five_lost_connections_among_twenty_calls_are_too_many() {
-        assert!(!calls(&Kept::default(), 1..=5, PAUSE).await, "the first one is expected by nobody");
+        assert!(!calls(&Kept::default(), 1..=5, PAUSE).await, "the first call expects no connection");
         assert!(calls(&Kept::default(), 1..=6, PAUSE).await);
         // every third connection is lost
         assert!(calls(&Kept::default(), (0..30).map(|call| call / 3), PAUSE).await);

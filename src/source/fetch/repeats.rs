@@ -18,10 +18,10 @@ use crate::quote::{Quote, Stated};
 use crate::source::batch::Reply;
 use crate::symbol::Symbol;
 
-/// So many replies are remembered of a connection: a second response that is late by 50 ms may come dozens of calls later.
+/// How many replies of a connection are remembered: a second response that is 50 ms late may come dozens of calls later.
 const MOST_REPLIES: usize = 64;
 
-/// So many connections are remembered; a source has one for each call in the air.
+/// How many connections are remembered; a source has one for each call in flight.
 const MOST_CONNECTIONS: usize = 64;
 
 /// The connection that a reply came on.
@@ -122,7 +122,11 @@ mod tests {
     fn the_same_reply_for_another_symbol_is_noticed_however_many_calls_later() {
         let repeats = Repeats::default();
         assert_eq!(hear(&repeats, 1, "A", &reply("A-USD", TIME)), None);
-        assert_eq!(hear(&repeats, 1, "A", &reply("A-USD", TIME)), None, "of the same symbol it is none");
+        assert_eq!(
+            hear(&repeats, 1, "A", &reply("A-USD", TIME)),
+            None,
+            "the same symbol may have the same reply twice"
+        );
         for number in 0..40 {
             let name = format!("N{number}-USD");
             assert_eq!(hear(&repeats, 1, &name, &reply(&name, TIME)), None);

@@ -19,7 +19,7 @@ pub(super) struct Written {
 }
 
 impl Written {
-    /// A body, empty if there is none, and who is told.
+    /// A body, empty for `None`, and the batch to tell.
     pub(super) fn new(body: Option<impl Into<Bytes>>, batch: Option<Batch>) -> Self {
         Written { body: body.map(|body| Full::new(body.into())).unwrap_or_default(), batch }
     }

@@ -170,3 +170,16 @@ fn a_text_cannot_be_repeated_until_the_memory_is_full() {
     let numbers = "(.n | tonumber) * 60, 2 * 3, -2 * (.n | tonumber + 1), ($asked | length) * 1000";
     assert_eq!(texts(numbers, r#"{"n":"2"}"#), ["120.0", "6", "-6.0", "1000"]);
 }
+
+#[test]
+fn a_filter_has_no_more_parts_than_signs_and_words() {
+    for (code, expected) in [("", 0), (".", 1), (".a.b_2", 4), ("  .[] | select(.x)  ", 9), ("((.))", 5), ("1 1", 2)] {
+        assert_eq!(parts(code), expected, "{code}");
+    }
+    // what the catalogue takes to be read is no matter of hundreds of megabytes
+    let catalogue = crate::settings::catalogue::catalogue().values();
+    let most = catalogue.filter_map(|table| table.jq.as_deref()).map(parts).max().unwrap();
+    assert!(STACK + most * STACK_PER_PART < 64 << 20, "{most} parts");
+    let why = no_thread(20 << 20, &std::io::Error::other("no"));
+    assert!(why.contains("20 MiB") && why.contains("ulimit -v"), "{why}");
+}

@@ -198,10 +198,10 @@ impl<'a> Reader<'a> {
             b'f' => Val::Bool(false),
             b'i' | b'I' => {
                 let text = String::from_utf8_lossy(self.text()?);
-                Val::Num(Num::from_str_radix(&text, 10).ok_or("it holds a number that is none")?)
+                Val::Num(Num::from_str_radix(&text, 10).ok_or("it holds a number that cannot be read")?)
             }
             b'd' => {
-                let bytes = self.text()?.try_into().map_err(|_| "it holds a number that is none")?;
+                let bytes = self.text()?.try_into().map_err(|_| "it holds a number that cannot be read")?;
                 Val::Num(Num::Float(f64::from_le_bytes(bytes)))
             }
             b'l' => Val::Num(Num::Dec(Rc::new(String::from_utf8_lossy(self.text()?).into_owned()))),

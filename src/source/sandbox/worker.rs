@@ -34,7 +34,7 @@ pub fn run(memory: usize) -> io::Result<()> {
     Ok(())
 }
 
-/// The next message; `None` if there is none.
+/// The next message; `None` at the end of the input.
 fn receive(input: &mut impl Read) -> io::Result<Option<Vec<u8>>> {
     let mut length = [0; 4];
     match input.read_exact(&mut length) {

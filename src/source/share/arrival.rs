@@ -109,7 +109,7 @@ impl Arrival {
         let passengers = self.batch.disembark();
         self.aboard = passengers.iter().map(|passenger| passenger.symbol.clone()).collect();
         if let Err(error) = &result
-            && error.denies_symbol()
+            && self.share.is_for_one_of(error)
             && passengers.len() > 1
         {
             // one of several symbols is unknown, and the provider does not say which: none of them may be called unknown for it
@@ -197,7 +197,7 @@ impl Arrival {
         for (Passenger { symbol, .. }, outcome) in told {
             match &outcome.failure {
                 None => flights.hunt.suspects.clear(symbol, self.is_news),
-                Some(failure) if failure.error.denies_symbol() && is_alone => {
+                Some(failure) if is_alone && (failure.error.denies_symbol() || failure.error.is_about_call()) => {
                     flights.hunt.suspects.fail(std::slice::from_ref(symbol), Instant::now());
                 }
                 Some(failure) if failure.error.denies_symbol() => flights.hunt.suspects.name(symbol),

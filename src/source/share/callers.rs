@@ -1,4 +1,4 @@
-//! Counts who waits for a call, and knows when the first of them would be too late: a call goes on as long as anybody waits.
+//! Counts the callers of a call, and knows when the first of them would be too late. A call goes on as long as one waits.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -31,18 +31,18 @@ impl Callers {
         Claim(self.clone())
     }
 
-    /// Whether nobody waits.
+    /// Whether no caller waits.
     pub(super) fn are_gone(&self) -> bool {
         self.0.borrow().count == 0
     }
 
-    /// Ends when nobody waits, or at once if so.
+    /// Ends as soon as no caller waits.
     pub(super) async fn leave(&self) {
         // the sender lives as long as we do
         let _ = self.0.subscribe().wait_for(|state| state.count == 0).await;
     }
 
-    /// Ends when somebody waits, or at once if so.
+    /// Ends as soon as a caller waits.
     pub(super) async fn come(&self) {
         let _ = self.0.subscribe().wait_for(|state| state.count > 0).await;
     }

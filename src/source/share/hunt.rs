@@ -127,6 +127,12 @@ impl Inner {
         waits
     }
 
+    /// Whether a call for several symbols failed because of one of them: the vendor denies it, or finds fault with the call where
+    /// it is known to do so for one unknown symbol.
+    pub(super) fn is_for_one_of(&self, error: &SourceError) -> bool {
+        error.denies_symbol() || error.is_about_call() && self.lock().unknown_kills
+    }
+
     /// A call for several symbols failed because one of them is unknown: those that are waited for are asked again in parts.
     pub(super) fn hunt_among(self: &Arc<Self>, failed: &Batch, passengers: Vec<Passenger>, error: &SourceError) {
         let mut flights = self.lock();

@@ -1,7 +1,7 @@
-//! Lets calls run to their end that nobody waits for any more, where a unit of the limits is too scarce to be thrown away.
+//! Lets a call run to its end after its last caller has left, where a unit of the limits is too scarce to be thrown away.
 //!
-//! What a vendor bears in a minute, a day or a month would soon be used up by callers who wait less than it takes, and nobody
-//! would get a quote. So once such a call is written it goes on as an orphan, and its outcome lands like any other. Whoever
+//! Callers who wait less than a vendor takes would soon use up its limit for the minute, the day or the month, and none would
+//! get a quote. So once such a call is written it goes on as an orphan, and its outcome lands like any other. A caller who
 //! asks for its symbols meanwhile waits for it. It gives way if another call needs its place to be answered in time.
 
 use tokio::time::Instant;
@@ -13,10 +13,10 @@ use crate::gather::KEPT_BACK;
 use crate::source::batch::Batch;
 use crate::source::error::SourceError;
 
-/// A source has at most so many orphans; then the oldest gives way.
+/// How many orphans a source has at most; beyond that the oldest gives way.
 const MOST: usize = 8;
 
-/// The calls of one source that nobody waits for.
+/// The calls of one source that no caller waits for.
 #[derive(Debug, Default)]
 pub(super) struct Orphans {
     /// The numbers of their batches, the oldest first, and what tells each to give way.
@@ -31,7 +31,7 @@ pub(super) enum Fate {
     Awaited,
     /// It goes on until it ends, or the token is cancelled.
     Orphan(CancellationToken),
-    /// It ends with the failure of an earlier try, which nobody has been told.
+    /// It ends with the failure of an earlier try, of which no caller has been told.
     Failed(SourceError),
     /// It ends, and nothing lands.
     Cancelled,
@@ -73,7 +73,7 @@ impl Flights {
 }
 
 impl Inner {
-    /// Decides on a call that its last caller has left. Nobody can come back to it meanwhile.
+    /// Decides on a call that its last caller has left. No caller can join it meanwhile.
     pub(super) fn fate_of(&self, number: u64, batch: &Batch, callers: &Callers) -> Fate {
         let mut flights = self.lock();
         let is_scarce = self.parts.account.is_scarce();

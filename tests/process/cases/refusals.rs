@@ -353,3 +353,23 @@ fn symbols_beside_one_that_the_vendor_names_as_the_culprit_are_asked_again_witho
     }
     assert_eq!(town.vendors.calls(), 4, "one for each culprit, and one for the others");
 }
+
+#[test]
+fn a_call_for_several_that_is_refused_for_one_of_them_without_a_word_on_which_is_taken_apart() {
+    let source = "\n[sources.a]\nclasses = [\"crypto\"]\nurl = \"http://VENDORS/a/{symbols}\"\nbatch = 9\nunknown = \"kills\"\n\
+        jq = \".[] | {symbol: .s, price: .p}\"\n";
+    let town = Town::new(source, |call| {
+        let asked = call.target().rsplit('/').next().unwrap_or_default().replace("%2C", ",");
+        if asked.contains("NOPE") {
+            return call.reply(400, JSON, r#"{"m":"bad symbol"}"#);
+        }
+        let rows: Vec<String> = asked.split(',').map(|symbol| format!(r#"{{"s":"{symbol}","p":"7"}}"#)).collect();
+        call.json(&format!("[{}]", rows.join(",")))
+    });
+    let reply = town.get("/prices?symbols=A-USD,B-USD,C-USD,NOPE-USD&timeout=10s");
+    for symbol in ["A-USD", "B-USD", "C-USD"] {
+        assert_eq!(verdict(&reply.entry(symbol), "a"), "used", "{symbol}");
+    }
+    assert_eq!(verdict(&reply.entry("NOPE-USD"), "a"), "failed / http_status");
+    assert_in_use(&town, "a");
+}

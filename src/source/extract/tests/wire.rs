@@ -184,3 +184,26 @@ fn a_key_that_a_vendor_repeats_is_hidden_wherever_it_stands() {
     assert_eq!(words, "Invalid API KEY ***. Visit https://x.test/?k=***");
     assert_eq!(price(one(toml, r#"[{"price":"0a1b2c3d"}]"#)), "NotANumber(\"***\")");
 }
+
+#[test]
+fn a_currency_sign_before_a_price_says_its_currency_where_nothing_else_does() {
+    let currency = |symbol: &str, row: &str| {
+        let (outcomes, _) =
+            super::read("classes = [\"equity\", \"crypto\"]", 200, &format!("[{row}]"), &[symbol]).unwrap();
+        outcomes[0].clone().unwrap().currency.map(|currency| currency.to_string())
+    };
+    for (sign, code) in [("€", "EUR"), ("£", "GBP"), ("₹", "INR"), ("₩", "KRW"), ("\\u20ac", "EUR"), ("\\u00a3", "GBP")]
+    {
+        assert_eq!(
+            currency("ABC", &format!(r#"{{"symbol":"ABC","price":"{sign}71"}}"#)).as_deref(),
+            Some(code),
+            "{sign}"
+        );
+        let labelled = format!(r#"{{"symbol":"ABC","price":"{sign}71","currency":"CHF"}}"#);
+        assert_eq!(currency("ABC", &labelled).as_deref(), Some("CHF"), "{sign}");
+    }
+    assert_eq!(currency("ABC", r#"{"symbol":"ABC","price":"$71"}"#), None);
+    // the yen of Japan and the yuan of China have one sign
+    assert_eq!(currency("7203.T", r#"{"symbol":"7203.T","price":"¥2812"}"#), None);
+    assert_eq!(currency("ABC", r#"{"symbol":"ABC","price":"¥2812"}"#).as_deref(), Some("¥"));
+}

@@ -15,7 +15,8 @@ pub(super) fn read(bytes: &[u8]) -> Result<Val, String> {
     if !message.contains(['\n', '\r']) && !is_names(message) {
         return Ok(Val::from(message.to_owned()));
     }
-    // a line shorter than the first lacks its last fields; a longer one belongs to no table
+    // a line shorter than the first lacks its last fields, unless the body breaks off in it; a longer one belongs to no table
+    let breaks_off = !bytes.ends_with(b"\n") && !bytes.ends_with(b"\r");
     let mut lines = csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(bytes);
     let names = lines.headers().map_err(|error| error.to_string())?.clone();
     if let Some(name) = names.iter().find(|name| name.len() > LONGEST_NAME) {
@@ -23,7 +24,19 @@ pub(super) fn read(bytes: &[u8]) -> Result<Val, String> {
     }
     // every line has the same names: they are shared, not copied
     let names: Vec<Val> = names.iter().map(|name| Val::from(name.to_owned())).collect();
-    lines.records().map(|line| row(&names, &line.map_err(|error| error.to_string())?)).collect()
+    let mut rows = Vec::new();
+    let mut last = 0;
+    for line in lines.records() {
+        let line = line.map_err(|error| error.to_string())?;
+        last = line.len();
+        rows.push(row(&names, &line)?);
+    }
+    let last_line = message.rsplit(['\n', '\r']).next().unwrap_or_default();
+    let is_quote_open = last_line.matches('"').count() % 2 == 1;
+    if breaks_off && !rows.is_empty() && (last < names.len() || is_quote_open) {
+        return Err("the last line breaks off".to_owned());
+    }
+    Ok(rows.into_iter().collect())
 }
 
 /// Whether a single line can only be the names of columns. A sentence has a space after its commas; names have none, are
@@ -69,6 +82,12 @@ mod tests {
         assert!(read(b"Sorry, no such symbol").is_ok_and(|read| read.to_string().starts_with('"')));
         assert!(read(b"AAPL,231.44").is_ok_and(|read| read.to_string().starts_with('"')));
         assert_eq!(read(b"a,b\n1,2,3\n").unwrap_err(), "line 2: 3 fields under 2 names");
+        for cut in ["a,b,c\n1,27", "a,b,c\n1,2,3\n1", "a,b\n1,\"27"] {
+            assert_eq!(read(cut.as_bytes()).unwrap_err(), "the last line breaks off", "{cut:?}");
+        }
+        for whole in ["a,b,c\n1,27\n", "a,b\n1,27", "a,b\r\n1,\"27\""] {
+            assert!(read(whole.as_bytes()).is_ok(), "{whole:?}");
+        }
         assert!(read(b"a,b\n\xff,1\n").is_err());
         assert_eq!(read(b"<!DOCTYPE html>\n<html>\n").unwrap_err(), "a page, not a table");
         assert!(read(format!("{}\n1\n", "a".repeat(257)).as_bytes()).is_err());
