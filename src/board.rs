@@ -57,7 +57,8 @@ struct State {
 #[derive(Debug)]
 struct Entries {
     last: Use,
-    by_source: BTreeMap<String, Entry>,
+    /// Boxed, because a map makes room for eleven, and most symbols that are asked for as junk fail at one source.
+    by_source: BTreeMap<String, Box<Entry>>,
 }
 
 #[derive(Debug)]
@@ -397,7 +398,7 @@ impl State {
             Some(_) => Place::Quote(self.quotes.rank(&source, entries.last)),
             None => Place::Failure(entries.last.number, caller),
         };
-        match entries.by_source.insert(source.clone(), Entry { known, place }) {
+        match entries.by_source.insert(source.clone(), Box::new(Entry { known, place })) {
             Some(before) => self.leave(&source, symbol, before.place),
             None => self.outcomes += 1,
         }
@@ -436,8 +437,9 @@ impl State {
 
     fn evict_failures(&mut self) {
         while let Some((source, symbol, used)) = self.failures.next_to_go() {
-            let caller = match self.symbols.get(&symbol).and_then(|entries| entries.by_source.get(&source)) {
-                Some(Entry { place: Place::Failure(_, caller), .. }) => *caller,
+            let entry = self.symbols.get(&symbol).and_then(|entries| entries.by_source.get(&source));
+            let caller = match entry.map(|entry| entry.place) {
+                Some(Place::Failure(_, caller)) => caller,
                 _ => None,
             };
             let present = self.last_use(&symbol).number;

@@ -269,7 +269,7 @@ proptest! {
             }
             let state = board.lock();
             let entries = || state.symbols.values().flat_map(|entries| entries.by_source.values());
-            let quoted = |entry: &&Entry| entry.known.outcome.quote.is_some();
+            let quoted = |entry: &&Box<Entry>| entry.known.outcome.quote.is_some();
             let of = |source: &str| entries().filter(quoted).filter(|e| e.known.outcome.origin.source == source).count();
             prop_assert_eq!(entries().count(), state.outcomes);
             prop_assert!(entries().filter(quoted).count() <= CAPACITY);

@@ -1,32 +1,27 @@
 //! All clients, in a thread of their own that does nothing but send and read.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use quotefold::symbol::Symbol;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinSet;
-use tokio::time::sleep_until;
 
 use crate::client::{Client, Outcome};
 use crate::honest::History;
 use crate::judge::{Seen, Tally, judge};
 use crate::manner::Manner;
 
-/// How often the thread's own lateness is looked at.
-const TICK: Duration = Duration::from_millis(10);
-
 /// All clients, and the thread that looks at what they get.
 pub(crate) struct Crowd {
     server: SocketAddr,
     symbols: Vec<Symbol>,
     seed: u64,
-    runtime: Runtime,
+    pub(crate) runtime: Runtime,
     seen: mpsc::Sender<Seen>,
     judging: JoinHandle<Tally>,
-    lags: Arc<Mutex<Vec<Duration>>>,
 }
 
 impl Crowd {
@@ -35,7 +30,7 @@ impl Crowd {
         let (symbols, history) = (history.symbols(), Arc::clone(history));
         let judging = thread::spawn(move || judge(to_judge, &history));
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        Crowd { server, symbols, seed, runtime, seen, judging, lags: Arc::default() }
+        Crowd { server, symbols, seed, runtime, seen, judging }
     }
 
     /// So many clients until then, each in the manner of its number. Returns when the last has left.
@@ -59,14 +54,6 @@ impl Crowd {
                 }
             });
         }
-        let lags = Arc::clone(&self.lags);
-        visit.spawn(async move {
-            while Instant::now() < until {
-                let due = Instant::now() + TICK;
-                sleep_until(due.into()).await;
-                lags.lock().unwrap().push(due.elapsed());
-            }
-        });
         Visit { runtime: &self.runtime, visit }
     }
 
@@ -86,12 +73,11 @@ impl Crowd {
         (done, answered.into_iter().filter(|answered| *answered).count())
     }
 
-    /// What was seen in all, and by how much this thread's own timers were late.
-    pub(crate) fn end(self) -> (Tally, Vec<Duration>) {
+    /// What was seen in all.
+    pub(crate) fn end(self) -> Tally {
         self.runtime.shutdown_background();
         drop(self.seen);
-        let lags = std::mem::take(&mut *self.lags.lock().unwrap());
-        (self.judging.join().unwrap(), lags)
+        self.judging.join().unwrap()
     }
 }
 

@@ -44,8 +44,8 @@ pub(crate) enum Behaviour {
     /// The last reply comes once more as soon as there is a connection, where replies name their symbols. Where they do not,
     /// nobody could tell it from the right one.
     Early,
-    /// Each connection takes a while to stand, and serves one call.
-    SlowHandshake,
+    /// Each connection is taken up after a while, and serves one call.
+    Reluctant,
     /// Nobody listens, and those who were connected no longer are.
     Away,
 }
@@ -66,7 +66,7 @@ const MISBEHAVIOURS: [Behaviour; 17] = [
     Behaviour::HugeBody,
     Behaviour::Twice,
     Behaviour::Early,
-    Behaviour::SlowHandshake,
+    Behaviour::Reluctant,
     Behaviour::Away,
 ];
 
@@ -164,10 +164,13 @@ impl Gate {
     }
 
     async fn serve(self: Arc<Self>, mut stream: TcpStream) {
+        let mut came = None;
         match self.behaviour() {
-            Behaviour::SlowHandshake => {
+            Behaviour::Reluctant => {
+                // the call counts from when it was there, not from when it is looked at
+                let readable = async { stream.readable().await.ok().map(|()| Instant::now()) };
                 let pause = self.number(0..400);
-                sleep(Duration::from_millis(pause)).await;
+                came = tokio::join!(sleep(Duration::from_millis(pause)), readable).1;
             }
             Behaviour::Early if !NAMELESS.contains(&self.venue) => {
                 let last = self.last.lock().unwrap().clone();
@@ -176,7 +179,7 @@ impl Gate {
             _ => {}
         }
         while let Some((target, arrived)) = read_target(&mut stream).await {
-            self.arrivals.note(arrived);
+            self.arrivals.note(came.take().unwrap_or(arrived));
             let behaviour = self.behaviour();
             *self.calls.lock().unwrap().entry(behaviour).or_default() += 1;
             if self.reply(&mut stream, &target, behaviour).await.is_none() {
@@ -263,7 +266,7 @@ impl Gate {
                 sleep(Duration::from_micros(late)).await;
                 reply
             }
-            Behaviour::SlowHandshake => {
+            Behaviour::Reluctant => {
                 let reply = self.ask(target).await.replacen("\r\n", "\r\nConnection: close\r\n", 1);
                 let _ = stream.write_all(reply.as_bytes()).await;
                 return None;

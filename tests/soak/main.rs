@@ -23,6 +23,7 @@ mod gate;
 mod gates;
 mod honest;
 mod judge;
+mod lag;
 mod manner;
 mod probes;
 mod program;
@@ -41,6 +42,7 @@ use tokio::runtime::{Builder, Runtime};
 use crowd::Crowd;
 use gates::Gates;
 use honest::History;
+use lag::Lags;
 use manner::Manner;
 use probes::Probes;
 use program::{Program, Size};
@@ -116,9 +118,12 @@ fn storm(length: Duration, clients: usize, seed: u64) -> Report {
     let mut program = Program::start(&settings);
     let crowd = Crowd::new(program.address, &history, seed);
 
-    // an ordinary load first, so that what is made once is there
+    // An ordinary load first, so that what is made once is there, and some junk, so that the table of failures is as full as it
+    // soon is in any service that is asked for names that nobody has.
     let _ = asked(&runtime, &program, &Scarce::question());
-    crowd.visit(clients.div_ceil(10), |_| Manner::Asks, Instant::now() + length.min(REST));
+    let fresh = program.size();
+    let first = |number| if number % 5 == 0 { Manner::AsksForMany } else { Manner::Asks };
+    crowd.visit(clients.div_ceil(10), first, Instant::now() + length.min(REST));
     sleep(REST);
     let before = program.size();
 
@@ -128,6 +133,7 @@ fn storm(length: Duration, clients: usize, seed: u64) -> Report {
     drop(in_runtime);
     let probes = Probes::begin(program.address, program.admin);
     let visit = crowd.begin(clients, Manner::of, begun + length);
+    let lags = [&crowd.runtime, &runtime].map(|runtime| Lags::of(runtime, begun + length));
     let unread = length / UNREAD;
     let memory = watch(&mut program, begun, length, unread);
     visit.wait();
@@ -141,7 +147,7 @@ fn storm(length: Duration, clients: usize, seed: u64) -> Report {
     let mut measures = gates.measures();
     measures.extend(scarce.measures());
     let (log, gates, scarce) = (program.log(), gates.tally(), scarce.calls());
-    let (crowd, lags) = crowd.end();
+    let (crowd, lags) = (crowd.end(), lags.map(|lags| lags.all()));
     Report {
         crowd,
         lags,
@@ -151,6 +157,7 @@ fn storm(length: Duration, clients: usize, seed: u64) -> Report {
         scarce,
         lost,
         memory,
+        fresh,
         before,
         after,
         in_flight,

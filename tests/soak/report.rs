@@ -31,8 +31,8 @@ pub(crate) struct Memory(Vec<(Duration, u64)>);
 /// All of it.
 pub(crate) struct Report {
     pub(crate) crowd: Tally,
-    /// How late the timers of the clients' thread were: what the machine could not do, the service is not to blame for.
-    pub(crate) lags: Vec<Duration>,
+    /// How late the timers of the clients' thread were, and those of the venues'.
+    pub(crate) lags: [Vec<Duration>; 2],
     pub(crate) probed: Probed,
     pub(crate) gates: (Calls, u64),
     pub(crate) measures: Vec<Measure>,
@@ -41,6 +41,8 @@ pub(crate) struct Report {
     /// What its quotes were answered with at the end, if they were lost.
     pub(crate) lost: Option<String>,
     pub(crate) memory: Memory,
+    /// After the start, after an ordinary load, and after the storm.
+    pub(crate) fresh: Size,
     pub(crate) before: Size,
     pub(crate) after: Size,
     pub(crate) in_flight: u64,
@@ -146,12 +148,13 @@ impl fmt::Display for Report {
         writeln!(f, "symbols          {symbols:?}")?;
         writeln!(f, "latency          {}", Spread(&self.crowd.latencies))?;
         writeln!(f, "after deadline   {}", Spread(&self.crowd.late_by))?;
-        writeln!(f, "timers here      late by {}", Spread(&self.lags))?;
+        writeln!(f, "clients' timers  late by {}", Spread(&self.lags[0]))?;
+        writeln!(f, "venues' timers   late by {}", Spread(&self.lags[1]))?;
         writeln!(f, "health           {}", Spread(&self.probed.of_health()))?;
         for ((place, path), latencies) in &self.probed.latencies {
             writeln!(f, "  {place:<7} {path:<15}{}", Spread(latencies))?;
         }
-        writeln!(f, "  timers here    late by {}", Spread(&self.probed.lags))?;
+        writeln!(f, "probes' timers   late by {}", Spread(&self.probed.lags))?;
         let (calls, lies) = &self.gates;
         for (venue, calls) in calls {
             writeln!(f, "calls of {venue:<8}{}: {calls:?}", calls.values().sum::<u64>())?;
@@ -172,7 +175,9 @@ impl fmt::Display for Report {
             None => writeln!(f, "                 too short a run to judge its growth")?,
         }
         let share = self.after.resident_kib * 100 / self.before.resident_kib.max(1);
-        writeln!(f, "before, after    {:?}, {:?}: {share} %", self.before, self.after)?;
+        writeln!(f, "when it started  {:?}", self.fresh)?;
+        writeln!(f, "before           {:?}", self.before)?;
+        writeln!(f, "after            {:?}: {share} %", self.after)?;
         writeln!(f, "in flight        {}", self.in_flight)?;
         writeln!(
             f,
