@@ -62,6 +62,9 @@ const REST: Duration = Duration::from_secs(20);
 /// Descriptors and threads that may have come since then: the resolver's, another worker's.
 const SLACK: usize = 4;
 
+/// What memory may be then, in percent of what it was before the storm.
+const BACK: u64 = 120;
+
 /// How long the program may take to end, of which it waits 1 s for load balancers.
 const ENDING: Duration = Duration::from_secs(5);
 
@@ -189,8 +192,10 @@ fn until_quiet(runtime: &Runtime, program: &Program, before: Size) -> (Size, u64
     loop {
         sleep(Duration::from_secs(1));
         let (after, in_flight) = (program.size(), in_flight(runtime, program));
-        let small = after.descriptors <= before.descriptors + SLACK && after.threads <= before.threads + SLACK;
-        if small && in_flight == 0 && begun.elapsed() > REST || begun.elapsed() > QUIET {
+        let small = after.descriptors <= before.descriptors + SLACK
+            && after.threads <= before.threads + SLACK
+            && after.resident_kib * 100 <= before.resident_kib * BACK;
+        if small && in_flight == 0 || begun.elapsed() > QUIET {
             return (after, in_flight);
         }
     }

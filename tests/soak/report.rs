@@ -8,13 +8,10 @@ use crate::gates::Calls;
 use crate::judge::Tally;
 use crate::probes::Probed;
 use crate::program::{Log, Size};
-use crate::{ENDING, QUIET, SLACK, UNDER_WAY, percentile};
+use crate::{BACK, ENDING, QUIET, SLACK, UNDER_WAY, percentile};
 
 /// Health is answered within this at p99.
 const HEALTH: Duration = Duration::from_millis(50);
-
-/// What memory may be after the storm, in percent of what it was before.
-const BACK: u64 = 120;
 
 /// In this time more is logged than may wait to be read.
 const LONG_UNREAD: Duration = Duration::from_secs(30);
