@@ -329,7 +329,7 @@ impl Board {
         let mut state = self.lock();
         let entry = state.symbols.get(symbol).and_then(|entries| entries.by_source.get(&origin.source));
         let is_it =
-            |entry: &&Entry| entry.known.outcome.quote.as_ref().is_some_and(|quote| quote.received_at == arrived);
+            |entry: &&Box<Entry>| entry.known.outcome.quote.as_ref().is_some_and(|quote| quote.received_at == arrived);
         let Some(before) = entry.filter(is_it).map(|entry| entry.known.clone()) else {
             let (source, symbol) = (origin.source.clone(), symbol.clone());
             state.keep_off(Withdrawn { source, symbol, arrived, why });
