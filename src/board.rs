@@ -329,8 +329,8 @@ impl Board {
         let mut state = self.lock();
         let entry = state.symbols.get(symbol).and_then(|entries| entries.by_source.get(&origin.source));
         let is_it =
-            |entry: &&Box<Entry>| entry.known.outcome.quote.as_ref().is_some_and(|quote| quote.received_at == arrived);
-        let Some(before) = entry.filter(is_it).map(|entry| entry.known.clone()) else {
+            |entry: &&Entry| entry.known.outcome.quote.as_ref().is_some_and(|quote| quote.received_at == arrived);
+        let Some(before) = entry.map(Box::as_ref).filter(is_it).map(|entry| entry.known.clone()) else {
             let (source, symbol) = (origin.source.clone(), symbol.clone());
             state.keep_off(Withdrawn { source, symbol, arrived, why });
             return;
