@@ -263,6 +263,12 @@ impl Board {
         state.symbols.get(symbol)?.by_source.get(source).map(|entry| entry.known.clone().at(now))
     }
 
+    /// Looks at what is known of one source and one symbol, without copying it.
+    pub(crate) fn look<T>(&self, source: &str, symbol: &Symbol, look: impl FnOnce(&Known) -> T) -> Option<T> {
+        let state = self.lock();
+        state.symbols.get(symbol)?.by_source.get(source).map(|entry| look(&entry.known))
+    }
+
     /// Whether any source has quoted a symbol.
     pub fn is_quoted(&self, symbol: &Symbol) -> bool {
         let state = self.lock();

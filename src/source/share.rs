@@ -313,9 +313,10 @@ impl Inner {
         let (until, is_hasty) = self.patience(ask, now);
         let room = |units| self.parts.account.room(units, now, until);
         let mut groups = self.group(flights, left, now);
-        if room(self.units(&groups) + 1).0 <= self.units(&groups) {
+        let (bearable, _) = room(self.units(&groups) + 1);
+        if bearable <= self.units(&groups) {
             // this request takes the last there is: others may have waited longer
-            let line = self.line_up(flights, left, now);
+            let line = self.line_up(flights, left, bearable, now);
             groups = self.group(flights, &line, now);
         }
         let (granted, refusal) = room(self.units(&groups));
@@ -343,7 +344,7 @@ impl Inner {
     /// The symbols that are hunted, and the others.
     fn part_hunted(&self, flights: &mut Flights, symbols: &[Symbol], now: Instant) -> (Vec<Symbol>, Vec<Symbol>) {
         flights.hunt.suspects.forget_old(now);
-        let is_hunted = |symbol: &Symbol| flights.is_hunted(symbol, self.tier(flights, symbol, now));
+        let is_hunted = |symbol: &Symbol| flights.is_hunted(symbol, self.tier(flights, symbol));
         symbols.iter().cloned().partition(is_hunted)
     }
 

@@ -134,6 +134,19 @@ pub(crate) fn bench<F>(
 where
     F: Future<Output = Result<Reply, SourceError>> + Send + 'static,
 {
+    bench_naming(limits, batching, |_| false, script)
+}
+
+/// The same, whose description names symbols.
+pub(crate) fn bench_naming<F>(
+    limits: &[&str],
+    batching: Batching,
+    is_named: impl Fn(&Symbol) -> bool + Send + Sync + 'static,
+    script: impl Fn(Vec<Symbol>, Clock) -> F + Clone + Send + Sync + 'static,
+) -> Bench
+where
+    F: Future<Output = Result<Reply, SourceError>> + Send + 'static,
+{
     let clock = Clock::starting_at("2026-11-20T14:31:00Z".parse().expect("a time"));
     let (log, tasks) = (Log::default(), TaskTracker::new());
     let limits: Vec<Limit> = limits.iter().map(|text| limit(text)).collect();
@@ -168,7 +181,7 @@ where
         clock,
         tasks: tasks.clone(),
         batching,
-        is_named: Arc::new(|_| false),
+        is_named: Arc::new(is_named),
         places: 8,
         breaker: Arc::new(Breaker::new("vendor", Metrics::default())),
         backoff: Arc::new(Backoff::new(Waits::default())),

@@ -1,13 +1,16 @@
 //! Several clients and a scarce source: nobody gets every call by asking in the right second.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use quotefold::clock::Clock;
+use quotefold::source::share::Batching;
 use quotefold::symbol::Symbol;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::support::{Bench, NEED, all_quoted, batching, bench, patient, reason, symbol};
+use crate::support::{Bench, NEED, all_quoted, batching, bench, bench_naming, patient, reason, symbol};
 
 fn scarce(limit: &'static str) -> Bench {
     bench(&[limit], batching(1), |symbols: Vec<Symbol>, clock: Clock| async move {
@@ -75,5 +78,32 @@ async fn a_client_that_never_comes_back_costs_no_call_once_it_is_forgotten() {
     sleep(Duration::from_secs(600)).await;
     assert_eq!(reason(&bench.outcomes(bench.ask(&["A-USD"])).await[0]), "ok");
     assert_eq!(calls(&bench), BTreeMap::from([("A-USD".to_owned(), 2)]));
+    bench.settle().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_flood_of_refused_symbols_no_more_are_looked_at_than_calls_have_seats_for() {
+    let looked = Arc::new(AtomicUsize::new(0));
+    let looks = Arc::clone(&looked);
+    let is_named = move |_: &Symbol| {
+        looks.fetch_add(1, Ordering::Relaxed);
+        false
+    };
+    let batching = Batching { unknown_kills: true, ..batching(2) };
+    let bench =
+        bench_naming(&["1/min"], batching, is_named, |symbols, clock| async move { all_quoted(symbols, &clock) });
+    assert_eq!(reason(&bench.outcomes(bench.ask(&["A-USD"])).await[0]), "ok");
+    let junk: Vec<String> = (0..1000).map(|number| format!("JUNK{number}-USD")).collect();
+    let junk: Vec<&str> = junk.iter().map(String::as_str).collect();
+    assert!(bench.outcomes(bench.ask(&junk)).await.iter().all(|outcome| reason(outcome) == "throttled"));
+    sleep(Duration::from_secs(60)).await;
+    looked.store(0, Ordering::Relaxed);
+    let waits = bench.ask(&["A-USD"]);
+    let looked = looked.load(Ordering::Relaxed);
+    assert!(looked < 20, "{looked} looks for one symbol");
+    bench.outcomes(waits).await;
+    sleep(Duration::from_secs(1)).await;
+    let sent = &bench.log.calls()[1].symbols;
+    assert!(sent.len() == 2 && !sent.contains(&symbol("A-USD")), "those who wait longer go first: {sent:?}");
     bench.settle().await;
 }

@@ -38,7 +38,7 @@ impl Inner {
         let mut groups = self.group(flights, left, now);
         let (mut granted, refusal) = self.room_at_once(self.units(&groups), now);
         if granted < self.units(&groups) {
-            let line = self.line_up(flights, left, now);
+            let line = self.line_up(flights, left, granted, now);
             groups = self.group(flights, &line, now);
             granted = granted.min(self.units(&groups));
         }
@@ -64,7 +64,7 @@ impl Inner {
         }
         let (granted, refusal) = self.room_at_once(1, now);
         let may_call = granted > 0 && !flights.hunt.is_on && self.free_places(flights) > 0;
-        let first = if may_call { self.first_to_hunt(flights, symbols, now) } else { Vec::new() };
+        let first = if may_call { self.first_to_hunt(flights, symbols) } else { Vec::new() };
         let mut waits = self.hunt(flights, &first, ask, now);
         let retry_after = refusal.as_ref().and_then(SourceError::stands_for).unwrap_or_default();
         let retry_after = retry_after.max(self.parts.record.usual_latency()).max(SOON);

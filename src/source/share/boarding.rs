@@ -46,7 +46,7 @@ impl Inner {
         times: Times,
         now: Instant,
     ) -> Option<Wait> {
-        let tier = self.tier(flights, symbol, now);
+        let tier = self.tier(flights, symbol);
         if self.travels_alone(tier) || flights.is_hunted(symbol, tier) {
             return None;
         }

@@ -12,7 +12,7 @@ impl Inner {
     /// Whether the source has denied a symbol, and that still stands.
     pub(super) fn is_denied(&self, symbol: &Symbol, now: Instant) -> bool {
         let Parts { board, origin, .. } = &self.parts;
-        board.known(&origin.source, symbol, now).is_some_and(|known| known.is_denied(now))
+        board.look(&origin.source, symbol, |known| known.is_denied(now)) == Some(true)
     }
 
     /// What the board has of denied symbols that are not checked now.

@@ -66,7 +66,7 @@ impl Inner {
         let Batching { seats, cost_per_symbol, holds_all, .. } = self.parts.batching;
         if !cost_per_symbol {
             let quoted = holds_all.then(|| self.parts.board.quoted_by(&self.parts.origin.source));
-            self.seat_riders(flights, &mut groups, quoted.as_deref().unwrap_or(&ask.riders), now);
+            self.seat_riders(flights, &mut groups, quoted.as_deref().unwrap_or(&ask.riders));
         }
         let (times, hurry) = (self.schedule(now, ask.until), self.hurry_for(ask, now));
         let left: HashSet<&Symbol> = left.iter().collect();

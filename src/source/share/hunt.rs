@@ -165,8 +165,8 @@ impl Inner {
     }
 
     /// Which of these symbols the hunt would ask first.
-    pub(super) fn first_to_hunt(&self, flights: &Flights, symbols: &[Symbol], now: Instant) -> Vec<Symbol> {
-        let tier = |symbol: &Symbol| self.tier(flights, symbol, now);
+    pub(super) fn first_to_hunt(&self, flights: &Flights, symbols: &[Symbol]) -> Vec<Symbol> {
+        let tier = |symbol: &Symbol| self.tier(flights, symbol);
         let mut wanted = symbols.to_vec();
         wanted.sort_by_key(tier);
         let mut first = flights.hunt.suspects.next(&wanted, |symbol| tier(symbol) != Tier::Untried);
@@ -204,7 +204,7 @@ impl Inner {
             let wait = full.as_ref().and_then(SourceError::stands_for).filter(|_| room == 0);
             let free_at = wait.map_or(now, |wait| now + wait);
             let half_at = self.parts.account.half_at(&mut flights.hunt.hunted, now);
-            let next = self.next_to_ask(&flights, half_at <= free_at, now);
+            let next = self.next_to_ask(&flights, half_at <= free_at);
             let half_at = if next.hunts { half_at } else { now };
             let at = free_at.max(half_at);
             let late = flights.hunt.waiting(|alone| alone.times().sends_by < at);
@@ -225,15 +225,15 @@ impl Inner {
 
     /// What to ask next of all that waits. Symbols that were cleared but never quoted wait until the unknown one of
     /// their former group is found, unless the hunt may not take the next unit.
-    fn next_to_ask(&self, flights: &Flights, may_hunt: bool, now: Instant) -> Next {
-        let tier = |symbol: &Symbol| self.tier(flights, symbol, now);
+    fn next_to_ask(&self, flights: &Flights, may_hunt: bool) -> Next {
+        let tier = |symbol: &Symbol| self.tier(flights, symbol);
         let waiting = flights.hunt.waiting(|_| true);
         let mut cleared: Vec<&Symbol> =
             waiting.iter().filter(|symbol| !flights.is_hunted(symbol, tier(symbol))).collect();
         cleared.sort_by_key(|symbol| tier(symbol));
         let hunts = |symbols: &[Symbol]| !symbols.iter().any(|symbol| tier(symbol) == Tier::Known);
         let Some(first) = cleared.first().map(|symbol| tier(symbol)) else {
-            let symbols = self.first_to_hunt(flights, &waiting, now);
+            let symbols = self.first_to_hunt(flights, &waiting);
             return Next { hunts: hunts(&symbols), symbols };
         };
         if first != Tier::Known && may_hunt {

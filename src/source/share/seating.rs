@@ -35,9 +35,9 @@ impl Group {
 
 impl Inner {
     /// How likely the source is to have a symbol.
-    pub(super) fn tier(&self, flights: &Flights, symbol: &Symbol, now: Instant) -> Tier {
+    pub(super) fn tier(&self, flights: &Flights, symbol: &Symbol) -> Tier {
         let Parts { board, origin, is_named, .. } = &self.parts;
-        let has_quoted = || board.known(&origin.source, symbol, now).is_some_and(|known| known.outcome.quote.is_some());
+        let has_quoted = || board.look(&origin.source, symbol, |known| known.outcome.quote.is_some()) == Some(true);
         if !flights.unknown_kills || has_quoted() {
             Tier::Known
         } else if is_named(symbol) || board.is_quoted(symbol) {
@@ -55,7 +55,7 @@ impl Inner {
     /// Puts symbols into groups that travel together, keeping their order. What the source has quoted goes apart from what it
     /// has not; and of the latter, what it probably has apart from the rest, unless a call more would have to wait.
     pub(super) fn group(&self, flights: &Flights, left: &[Symbol], now: Instant) -> Vec<Group> {
-        let tiers: Vec<(Tier, &Symbol)> = left.iter().map(|symbol| (self.tier(flights, symbol, now), symbol)).collect();
+        let tiers: Vec<(Tier, &Symbol)> = left.iter().map(|symbol| (self.tier(flights, symbol), symbol)).collect();
         let apart = self.group_by(&tiers);
         let units = self.units(&apart);
         let (at_once, _) = self.parts.account.room(units, now, now);
@@ -87,11 +87,11 @@ impl Inner {
     }
 
     /// Lets symbols that need no call ride along where there is room.
-    pub(super) fn seat_riders(&self, flights: &Flights, groups: &mut [Group], riders: &[Symbol], now: Instant) {
+    pub(super) fn seat_riders(&self, flights: &Flights, groups: &mut [Group], riders: &[Symbol]) {
         // whoever was refused before may have been given a seat already
         let seated: HashSet<Symbol> = groups.iter().flat_map(|group| group.symbols.iter().cloned()).collect();
         let may_ride = |rider: &&Symbol| {
-            let tier = self.tier(flights, rider, now);
+            let tier = self.tier(flights, rider);
             let is_known = tier == Tier::Known && !flights.is_hunted(rider, tier);
             is_known && !seated.contains(rider) && !flights.is_in_air(rider)
         };

@@ -22,25 +22,26 @@ const MOST_WANTED: usize = 1_000;
 
 impl Inner {
     /// The symbols of a request in their order, and between them those that others were refused and that have waited longer
-    /// for an answer.
-    pub(super) fn line_up(&self, flights: &mut Flights, own: &[Symbol], now: Instant) -> Vec<Symbol> {
-        let Parts { board, origin, .. } = &self.parts;
-        let answered = |symbol: &Symbol| board.known(&origin.source, symbol, now).and_then(|known| known.answered);
+    /// for an answer, as far as so many units have room for them.
+    pub(super) fn line_up(&self, flights: &mut Flights, own: &[Symbol], units: usize, now: Instant) -> Vec<Symbol> {
+        let Parts { board, origin, batching, .. } = &self.parts;
+        let answered = |symbol: &Symbol| board.look(&origin.source, symbol, |known| known.answered).flatten();
         flights.wanted.retain(|_, until| *until > now);
+        let flights = &*flights;
         let asked: HashSet<&Symbol> = own.iter().collect();
         let others = flights.wanted.keys().filter(|symbol| !asked.contains(symbol));
-        let waits = |symbol: &&Symbol| {
-            !flights.is_in_air(symbol) && !flights.is_hunted(symbol, self.tier(flights, symbol, now))
-        };
-        let waiting = others.filter(waits);
-        let mut waiting: Vec<_> = waiting.map(|symbol| (answered(symbol), symbol.clone())).collect();
-        waiting.sort();
-        let mut waiting = waiting.into_iter().peekable();
+        let mut others: Vec<_> = others.map(|symbol| (answered(symbol), symbol)).collect();
+        others.sort_unstable();
+        let waits =
+            |symbol: &Symbol| !flights.is_in_air(symbol) && !flights.is_hunted(symbol, self.tier(flights, symbol));
+        let waiting = others.into_iter().filter(|(_, symbol)| waits(symbol));
+        // a flood of junk is refused, too: what no call has a seat for is not looked at any further
+        let mut waiting = waiting.take(units.saturating_mul(batching.seats)).peekable();
         let mut line = Vec::with_capacity(own.len());
         for symbol in own {
             let answered = answered(symbol);
             while let Some((_, other)) = waiting.next_if(|(theirs, _)| *theirs < answered) {
-                line.push(other);
+                line.push(other.clone());
             }
             line.push(symbol.clone());
         }
