@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use clap::CommandFactory;
 use quotefold::answer::{Completeness, code as http_code};
+use quotefold::cli::Arguments;
 use quotefold::fold::{Degraded, Status, Unavailable};
 use quotefold::question::Require;
 use quotefold::server::problem::Problem;
@@ -185,10 +187,15 @@ fn the_tables_of_headers_have_every_header_that_the_server_reads_or_sets() {
 }
 
 #[test]
-fn the_table_of_exit_codes_has_every_exit_code() {
+fn the_table_of_exit_codes_and_the_help_have_every_exit_code() {
     let listed: Names =
         page("docs/command-line.md").rows("## Exit codes").into_iter().map(|row| row[0].clone()).collect();
     let codes = item("pub enum Exit {");
     let codes = codes.split(" = ").skip(1).map(|rest| rest.split(',').next().unwrap().to_owned());
-    assert_eq!(listed, codes.collect());
+    let codes: Names = codes.collect();
+    assert_eq!(listed, codes);
+    let help = Arguments::command().render_long_help().to_string();
+    let (_, help) = help.split_once("Exit codes:").unwrap();
+    let in_help = help.split(|c: char| !c.is_ascii_digit()).filter(|word| !word.is_empty());
+    assert_eq!(in_help.map(str::to_owned).collect::<Names>(), codes);
 }

@@ -92,7 +92,10 @@ fn paste(block: &Block, address: SocketAddr, tools: &Path) -> Result<(), String>
         .stdin(Stdio::null())
         .output()
         .expect("bash is installed");
-    let said = || format!("{}{}", String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
+    let said = || {
+        let (stdout, stderr) = (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
+        format!("{}\n{stderr}", stdout.chars().take(500).collect::<String>())
+    };
     if ran.status.success() { Ok(()) } else { Err(format!("{}\n{text}\n{}", ran.status, said())) }
 }
 
