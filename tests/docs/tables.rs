@@ -92,7 +92,7 @@ fn every_problem_has_its_heading_and_is_in_the_table_of_codes() {
     assert_eq!(listed, real.collect());
     for problem in all {
         let text = http.section(&format!("### {}", problem.name()));
-        assert!(text.trim_start().starts_with(problem.status().as_str()), "{}", problem.name());
+        assert!(text.trim_start().starts_with(&format!("**{}**: ", problem.status().as_str())), "{}", problem.name());
     }
 }
 
