@@ -23,6 +23,7 @@
 //! [`telemetry`] metrics, [`log`](mod@log) the log, [`workload`] how much of all this is done at once, [`reply_memory`] what
 //! replies may hold.
 
+mod address_space;
 pub mod again;
 pub mod answer;
 pub mod board;
