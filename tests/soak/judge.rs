@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use quotefold::symbol::Symbol;
 use rust_decimal::Decimal;
@@ -28,14 +28,15 @@ const LARGE: usize = 64 << 10;
 const ONE_IN: u64 = 8;
 
 /// Faults that are told of each kind; the others are counted.
-const TOLD: usize = 5;
+const TOLD: usize = 20;
 
 /// What one client saw.
 pub(crate) type Seen = (Manner, Errand, Outcome);
 
 /// What the clients have seen.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Tally {
+    begun: Instant,
     /// Requests of each manner.
     pub(crate) requests: BTreeMap<Manner, u64>,
     pub(crate) statuses: BTreeMap<u16, u64>,
@@ -53,7 +54,7 @@ pub(crate) struct Tally {
 
 /// Judges all that is seen, until nobody sees anything any more.
 pub(crate) fn judge(seen: Receiver<Seen>, history: &Arc<History>) -> Tally {
-    let mut tally = Tally::default();
+    let mut tally = Tally::begun_now();
     for (manner, errand, outcome) in seen {
         *tally.requests.entry(manner).or_default() += 1;
         match outcome {
@@ -61,7 +62,7 @@ pub(crate) fn judge(seen: Receiver<Seen>, history: &Arc<History>) -> Tally {
             Outcome::Fault(kind, words) => tally.fault(kind, words),
             Outcome::Answered { reply, in_time } => {
                 if in_time {
-                    tally.judge_time(&errand, reply.took);
+                    tally.judge_time(&errand, &reply);
                 }
                 tally.judge(&errand, &reply, history);
             }
@@ -71,19 +72,36 @@ pub(crate) fn judge(seen: Receiver<Seen>, history: &Arc<History>) -> Tally {
 }
 
 impl Tally {
+    fn begun_now() -> Self {
+        Tally {
+            begun: Instant::now(),
+            requests: BTreeMap::new(),
+            statuses: BTreeMap::new(),
+            shed: BTreeMap::new(),
+            symbols: BTreeMap::new(),
+            large: 0,
+            large_read: 0,
+            latencies: Vec::new(),
+            late_by: Vec::new(),
+            faults: BTreeMap::new(),
+        }
+    }
+
     /// How many whole answers were seen.
     pub(crate) fn answered(&self) -> u64 {
         self.statuses.values().sum()
     }
 
-    fn judge_time(&mut self, errand: &Errand, took: Duration) {
+    fn judge_time(&mut self, errand: &Errand, reply: &Reply) {
+        let took = reply.took;
         self.latencies.push(took);
         let late_by = took.saturating_sub(errand.deadline);
         if !late_by.is_zero() {
             self.late_by.push(late_by);
         }
         if late_by > LATE {
-            self.fault("late", format!("{} took {took:?}", errand.question));
+            let at = reply.came - self.begun;
+            self.fault("late", format!("{took:?} instead of {:?}, after {at:?}: {}", errand.deadline, errand.question));
         }
     }
 

@@ -125,7 +125,7 @@ fn storm(length: Duration, clients: usize, seed: u64) -> Report {
     // soon is in any service that is asked for names that nobody has.
     let _ = asked(&runtime, &program, &Scarce::question());
     let fresh = program.size();
-    let first = |number| if number % 5 == 0 { Manner::AsksForMany } else { Manner::Asks };
+    let first = |number| if number % 5 < 4 { Manner::AsksForMany } else { Manner::Asks };
     crowd.visit(clients.div_ceil(10), first, Instant::now() + length.min(REST));
     sleep(REST);
     let before = program.size();

@@ -26,6 +26,8 @@ pub(crate) struct Probed {
     pub(crate) faults: Vec<String>,
     /// By how much the threads' own timers were late.
     pub(crate) lags: Vec<Duration>,
+    /// The longest that any page took, and when that was.
+    pub(crate) longest: (Duration, Duration),
 }
 
 /// The threads.
@@ -57,7 +59,8 @@ impl Probes {
         self.over.store(true, Ordering::Relaxed);
         let mut all = Probed::default();
         for thread in self.threads {
-            let Probed { latencies, faults, lags } = thread.join().unwrap();
+            let Probed { latencies, faults, lags, longest } = thread.join().unwrap();
+            all.longest = all.longest.max(longest);
             all.latencies.extend(latencies);
             all.faults.extend(faults);
             all.lags.extend(lags);
@@ -83,6 +86,7 @@ impl Probed {
 /// Asks for a page again and again, by turns on a connection that is kept and on a new one.
 fn probe((place, path): Page, address: SocketAddr, over: &AtomicBool) -> Probed {
     let (mut probed, mut kept, mut latencies) = (Probed::default(), None, Vec::new());
+    let started = Instant::now();
     while !over.load(Ordering::Relaxed) {
         let due = Instant::now() + EVERY;
         thread::sleep(EVERY);
@@ -93,6 +97,7 @@ fn probe((place, path): Page, address: SocketAddr, over: &AtomicBool) -> Probed 
         match stream.and_then(|stream| ask(stream, path)) {
             Ok((200, stream)) => {
                 latencies.push(begun.elapsed());
+                probed.longest = probed.longest.max((begun.elapsed(), begun - started));
                 kept = is_new.then_some(stream);
             }
             Ok((status, _)) => probed.faults.push(format!("{path} ({place}) gave {status}")),

@@ -148,6 +148,8 @@ impl fmt::Display for Report {
         writeln!(f, "clients' timers  late by {}", Spread(&self.lags[0]))?;
         writeln!(f, "venues' timers   late by {}", Spread(&self.lags[1]))?;
         writeln!(f, "health           {}", Spread(&self.probed.of_health()))?;
+        let (longest, at) = self.probed.longest;
+        writeln!(f, "                 longest {longest:?}, after {at:?}")?;
         for ((place, path), latencies) in &self.probed.latencies {
             writeln!(f, "  {place:<7} {path:<15}{}", Spread(latencies))?;
         }
