@@ -14,12 +14,13 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::caller::Caller;
 use crate::clock::Moment;
-use crate::question::Caller;
-use crate::quote::{Failure, Origin, Outcome, Quote};
-use crate::source::error::SourceError;
+use crate::failure::{Failure, SourceError};
+use crate::quote::{Origin, Outcome, Quote};
 use crate::symbol::Symbol;
 use eviction::{Failures, Quotes, Rank, Use};
+pub use remember::{QuoteState, SidesState};
 
 /// How many quotes are kept, of all sources together; one source has half of them at most.
 pub const CAPACITY: usize = 65_536;

@@ -12,15 +12,15 @@ use jiff::Timestamp;
 
 use crate::convert::convert;
 use crate::derive::derive;
+use crate::failure::{Failure, SourceError};
 use crate::fold::{Price, Status, Unavailable, fold};
 use crate::pace::Pace;
 use crate::plan::{Plan, Purpose, Target, Way};
+use crate::profile::Profile;
 use crate::question::Question;
-use crate::quote::{Failure, Outcome};
+use crate::quote::Outcome;
 use crate::route::Route;
 use crate::settings::Settings;
-use crate::source::error::SourceError;
-use crate::source::profile::Profile;
 use crate::symbol::{Currency, Symbol};
 use way_out::way_out;
 

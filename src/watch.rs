@@ -18,13 +18,13 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::Quotefold;
 use crate::clock::age;
+use crate::failure::SourceError;
 use crate::fold::{Degraded, Price, Status};
 use crate::plan::{Purpose, is_usable};
 use crate::question::Question;
 use crate::quote::Role;
-use crate::settings::units::Span;
-use crate::source::error::SourceError;
 use crate::symbol::Symbol;
+use crate::units::Span;
 
 /// What is younger than this share of `every` when a round begins is spared: somebody else has just fetched it.
 const SPARED: u32 = 10;

@@ -11,10 +11,10 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
+use quotefold::failure::{Failure, SourceError};
 use quotefold::fold::{Basis, BelowQuorum, Book, Degraded, Price, Rule, Status, Unavailable, Verdict, fold};
 use quotefold::hours::Hours;
-use quotefold::quote::{Failure, NoMarket, Origin, Outcome, Quote, Role, Session, Stated};
-use quotefold::source::error::SourceError;
+use quotefold::quote::{NoMarket, Origin, Outcome, Quote, Role, Session, Stated};
 use quotefold::symbol::{Currency, Symbol};
 use rust_decimal::Decimal;
 

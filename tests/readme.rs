@@ -8,11 +8,11 @@ use std::collections::BTreeSet;
 use clap::CommandFactory;
 use quotefold::cli::Arguments;
 use quotefold::demo;
+use quotefold::metrics::Metrics;
+use quotefold::provider::catalogue::catalogue;
 use quotefold::question::Question;
 use quotefold::server::problem::Problem;
-use quotefold::settings::catalogue::catalogue;
 use quotefold::settings::load::{LoadOptions, load};
-use quotefold::telemetry::Metrics;
 use serde_json::Value;
 use tokio::net::TcpListener;
 

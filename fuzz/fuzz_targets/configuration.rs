@@ -3,7 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use quotefold::settings::load::{LoadOptions, load};
-use quotefold::source::extract::Extractor;
+use quotefold::provider::extract::Extractor;
 use quotefold_fuzz::SECRET;
 
 fuzz_target!(|text: &str| {

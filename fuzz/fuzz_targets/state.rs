@@ -10,7 +10,8 @@ use quotefold::clock::{Clock, Moment};
 use quotefold::settings::Settings;
 use quotefold::settings::load::{LoadOptions, load};
 use quotefold::state::snapshot::{MOST_QUOTES, give, take};
-use quotefold::state::{QuoteState, State};
+use quotefold::board::QuoteState;
+use quotefold::state::State;
 
 static SETTINGS: LazyLock<Settings> = LazyLock::new(|| {
     let text = "[sources.kraken]\n[sources.alphavantage]\nkey = \"a\"\n".to_owned();

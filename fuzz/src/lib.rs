@@ -6,9 +6,9 @@ use jiff::Timestamp;
 use quotefold::decimal;
 use quotefold::quote::{Quote, Stated};
 use quotefold::settings::load::{LoadOptions, load};
-use quotefold::settings::source::SourceSettings;
-use quotefold::source::error::SourceError;
-use quotefold::source::extract::{Extractor, RawReply};
+use quotefold::provider::description::SourceSettings;
+use quotefold::failure::SourceError;
+use quotefold::provider::extract::{Extractor, RawReply};
 use quotefold::symbol::Symbol;
 use rust_decimal::Decimal;
 

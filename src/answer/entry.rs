@@ -9,7 +9,7 @@ use super::rates::{Conversion, used};
 use crate::clock::age;
 use crate::fold::{BelowQuorum, Folded, Judged, Price, Verdict};
 use crate::quote::Session;
-use crate::settings::units::Percent;
+use crate::units::Percent;
 
 /// One symbol.
 #[derive(Serialize)]

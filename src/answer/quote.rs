@@ -6,8 +6,9 @@ use serde::Serialize;
 
 use super::figures::{Plain, Points, Time, milliseconds};
 use super::rates::Derivation;
+use crate::failure::Failure;
 use crate::fold::{Basis, Book, Judged, Verdict};
-use crate::quote::{Failure, Session};
+use crate::quote::Session;
 use crate::symbol::Symbol;
 
 /// One source.

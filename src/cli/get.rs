@@ -15,8 +15,8 @@ use super::print::{complain, print, print_json, table};
 use super::{Exit, Get, options, settings};
 use crate::Quotefold;
 use crate::clock::Clock;
+use crate::provider::secrets::mask_url;
 use crate::question::{LONGEST_QUERY, Question};
-use crate::settings::secrets::mask_url;
 use crate::text::in_one_line;
 
 /// How long a server may take whose settings are not known: longer than any sane `server.timeout`.

@@ -16,7 +16,7 @@ use crate::Quotefold;
 use crate::clock::Clock;
 use crate::demo;
 use crate::hours;
-use crate::log;
+use crate::logging;
 use crate::server::Front;
 use crate::server::drain::{Drain, Stage};
 use crate::server::listen::{self, Limits};
@@ -148,7 +148,7 @@ pub(super) fn demo(arguments: &Demo) -> io::Result<Exit> {
 /// The settings, with the log started as they say.
 fn prepared(options: &LoadOptions) -> Result<Settings, Exit> {
     let settings = settings(options)?;
-    log::start(&settings.log).map_err(|error| wrong(&error))?;
+    logging::start(&settings.log).map_err(|error| wrong(&error))?;
     Ok(settings)
 }
 

@@ -11,7 +11,7 @@ use super::venue::{Mood, Venues};
 use crate::Quotefold;
 use crate::decimal::plain;
 use crate::fold::{Folded, Judged, Price, Verdict};
-use crate::log;
+use crate::logging;
 use crate::question::Question;
 
 /// One thing that happens.
@@ -72,7 +72,7 @@ pub async fn tell(service: Arc<Quotefold>, venues: Arc<Venues>) {
                 venues.get(name).into_iter().for_each(|venue| venue.set(*mood));
             }
             let line = play(&service, act).await;
-            log::say(&line);
+            logging::say(&line);
             sleep(PAUSE).await;
             // only what the story broke: a venue that a user broke stays broken
             for (name, _) in act.moods {

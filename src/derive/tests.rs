@@ -125,13 +125,13 @@ fn a_rate_without_a_price_leaves_none_and_says_whether_there_can_ever_be_one() {
         outcome.derivation.unwrap().never_has_rate()
     };
     assert!(without(rate("USDT-USD", Vec::new())));
-    let down = crate::fold::testing::failed("kraken", crate::source::error::SourceError::unavailable("down"));
+    let down = crate::fold::testing::failed("kraken", crate::failure::SourceError::unavailable("down"));
     assert!(!without(rate("USDT-USD", vec![down])));
 }
 
 #[test]
 fn a_failure_stays_the_failure_it_is() {
-    let down = crate::fold::testing::failed("x", crate::source::error::SourceError::unavailable("down"));
+    let down = crate::fold::testing::failed("x", crate::failure::SourceError::unavailable("down"));
     let outcome = outcome("EUR-USD", &route("USD-EUR", true, None), down.clone(), None);
     assert_eq!((outcome.symbol, outcome.quote, outcome.failure), (pair("EUR-USD"), None, down.failure));
     assert_eq!(outcome.derivation.unwrap().asked, pair("USD-EUR"));

@@ -110,8 +110,8 @@ fn verdict(quote: &Quote, outcome: &Outcome, price: Option<Decimal>, rule: &Rule
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::failure::SourceError;
     use crate::fold::testing::{refused, rule, says, says_at};
-    use crate::source::error::SourceError;
 
     fn verdict(outcome: Outcome) -> Verdict {
         admit(outcome, &rule(), crate::fold::testing::now()).judged.verdict

@@ -12,8 +12,8 @@ use super::status::{accounts, says_unknown};
 use super::{Degraded, Exclusion, Judged, Price, Rule, Status, Unavailable, Verdict, age};
 use crate::clock;
 use crate::decimal::{fraction, percent, plain};
+use crate::failure::SourceError;
 use crate::quote::Role;
-use crate::source::error::SourceError;
 
 pub(super) use quote::of_quote;
 use quote::{aged, said};

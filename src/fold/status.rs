@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use super::admit::{Entry, Standing};
 use super::ladder::Decision;
 use super::{Exclusion, Rule, Status, Unavailable, Verdict};
-use crate::quote::{Failure, Outcome};
-use crate::source::error::SourceError;
+use crate::failure::{Failure, SourceError};
+use crate::quote::Outcome;
 
 /// The first reason that applies.
 pub(super) fn without_price(entries: &[Entry], decision: &Decision, rule: &Rule) -> Status {

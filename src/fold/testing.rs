@@ -7,8 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 use rust_decimal::Decimal;
 
 use super::{BelowQuorum, Price, Rule, Verdict};
-use crate::quote::{Failure, Origin, Outcome, Quote, Role};
-use crate::source::error::SourceError;
+use crate::failure::{Failure, SourceError};
+use crate::quote::{Origin, Outcome, Quote, Role};
 use crate::symbol::{Class, Currency, Symbol};
 
 pub(crate) const MINUTE: i64 = 60;

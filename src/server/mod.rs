@@ -33,9 +33,9 @@ use tokio::runtime::Handle;
 
 use crate::Quotefold;
 use crate::clock::Clock;
+use crate::metrics::Metrics;
 use crate::question::longest_form;
 use crate::settings::access::{AccessSettings, HostName};
-use crate::telemetry::Metrics;
 use admission::keys::Keys;
 use drain::Drain;
 use problem::Problem;

@@ -128,7 +128,7 @@ fn on(source: &Source, now: Moment) -> On<'_> {
         role: settings.role.as_str(),
         classes: &settings.classes,
         account: &settings.account,
-        hosts: source.profile.hosts(),
+        hosts: source.hosts(),
         limits: source
             .account
             .left(now.monotonic)

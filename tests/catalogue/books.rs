@@ -6,10 +6,10 @@ use std::sync::{Arc, LazyLock};
 use jiff::{SignedDuration, Timestamp};
 use quotefold::decimal;
 use quotefold::fold::{Exclusion, Judged, Verdict, fold};
+use quotefold::provider::example;
 use quotefold::quote::{Origin, Outcome, Quote, Role};
 use quotefold::settings::Settings;
 use quotefold::settings::load::{LoadOptions, load};
-use quotefold::source::example;
 use quotefold::symbol::Symbol;
 
 use crate::provider;

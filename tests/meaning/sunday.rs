@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use quotefold::fold::{Status, Verdict, fold};
+use quotefold::provider::catalogue::catalogue;
+use quotefold::provider::extract::{Extractor, RawReply};
 use quotefold::quote::{Origin, Outcome, Session};
-use quotefold::settings::catalogue::catalogue;
 use quotefold::settings::load::{LoadOptions, load};
-use quotefold::source::extract::{Extractor, RawReply};
 use quotefold::symbol::Symbol;
 
 use crate::world::{World, of, says, status};

@@ -15,9 +15,9 @@ use crate::Quotefold;
 use crate::board::Need;
 use crate::clock::skew::Skew;
 use crate::fold::{Exclusion, Judged, Verdict, fold};
+use crate::provider::description::SourceSettings;
 use crate::quote::{Outcome, Role};
 use crate::settings::Settings;
-use crate::settings::source::SourceSettings;
 use crate::source::share::Ask;
 use crate::symbol::Symbol;
 

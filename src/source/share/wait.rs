@@ -8,8 +8,8 @@ use tokio::time::Instant;
 
 use super::callers::Claim;
 use super::{Inner, Parts, Share};
-use crate::quote::{Failure, Outcome};
-use crate::source::error::SourceError;
+use crate::failure::{Failure, SourceError};
+use crate::quote::Outcome;
 use crate::symbol::Symbol;
 
 /// A caller's claim to one outcome.
