@@ -337,13 +337,7 @@ fn settle(origin: &Arc<Origin>, symbol: &Symbol, before: Option<Known>, landing:
     let (quote, quote_landed, answered) =
         before.map_or((None, None, None), |known| (known.outcome.quote, known.quote_landed, known.answered));
     let failure = |error, latency, is_doubted| Failure { error, latency, is_doubted, at: now.wall, retry_at: None };
-    let outcome = |quote, failure| Outcome {
-        origin: Arc::clone(origin),
-        symbol: symbol.clone(),
-        quote,
-        failure,
-        derivation: None,
-    };
+    let outcome = |quote, failure| Outcome { origin: Arc::clone(origin), symbol: symbol.clone(), quote, failure };
     match landing {
         Landing::Quote(quote) => Known {
             outcome: outcome(Some(quote), None),

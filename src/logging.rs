@@ -10,10 +10,9 @@ mod writer;
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::{self, IsTerminal, Write};
 use std::panic::PanicHookInfo;
-use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use prometheus_client::metrics::counter::Counter;
 use tracing::{Dispatch, Event, Level, Metadata, Subscriber, dispatcher};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::Layer;
@@ -22,6 +21,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
+use crate::metrics::log_lines_dropped;
 use crate::settings::{LogFormat, LogSettings, RequestLog};
 use repeats::Repeated;
 use writer::{Lines, Missing, Queue};
@@ -37,8 +37,6 @@ const ABORTS: [&str; 2] = ["panic in a function that cannot unwind", "panic in a
 
 /// The one log of the process, once it has been started.
 static LOG: OnceLock<Arc<Queue>> = OnceLock::new();
-
-static DROPPED: LazyLock<Counter> = LazyLock::new(Counter::default);
 
 /// How lines look.
 #[derive(Clone, Copy)]
@@ -68,7 +66,7 @@ pub fn start(settings: &LogSettings) -> Result<(), String> {
         LogFormat::Text => false,
     };
     let form = Form { json, colours };
-    let queue = writer::start(io::stderr(), line_of_what_is_missing(form), DROPPED.clone())
+    let queue = writer::start(io::stderr(), line_of_what_is_missing(form), log_lines_dropped())
         .map_err(|error| format!("no thread could be started to write the log: {error}"))?;
     // tests may have set up another log; then that one stays
     let all_requests = settings.requests == RequestLog::All;
@@ -87,11 +85,6 @@ pub fn say(words: &str) {
         Some(queue) => queue.push(line.as_bytes()),
         None => drop(io::stderr().write_all(line.as_bytes())),
     }
-}
-
-/// The lines dropped since the process began because stderr took none.
-pub fn dropped() -> Counter {
-    DROPPED.clone()
 }
 
 /// Gives the log 200 ms to be written when it is dropped. The process holds one up to its end.

@@ -1,14 +1,12 @@
 //! Shows what the service does: metrics for Prometheus.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
-
-use crate::logging;
 
 /// The service's counters. Cheap to clone; all clones count together.
 #[derive(Clone, Debug)]
@@ -48,6 +46,13 @@ struct QuoteLabels {
     reason: &'static str,
 }
 
+/// The lines dropped since the process began because stderr took none. The log is one for all services of a process, and so is
+/// this counter.
+pub fn log_lines_dropped() -> Counter {
+    static DROPPED: LazyLock<Counter> = LazyLock::new(Counter::default);
+    DROPPED.clone()
+}
+
 impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("quotefold");
@@ -69,7 +74,7 @@ impl Default for Metrics {
         registry.register(
             "log_lines_dropped",
             "Lines that the log lacks because stderr did not take them in time",
-            logging::dropped(),
+            log_lines_dropped(),
         );
         Metrics(Arc::new(Families { registry, requests, calls, quotes, retries, circuits }))
     }

@@ -7,7 +7,6 @@ use jiff::Timestamp;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use crate::derive::Derivation;
 use crate::failure::Failure;
 use crate::symbol::{Currency, Symbol};
 
@@ -130,8 +129,6 @@ pub struct Outcome {
     pub quote: Option<Quote>,
     /// Its last failure, if that came after the quote.
     pub failure: Option<Failure>,
-    /// How it was made, if the source was not asked for the symbol itself.
-    pub derivation: Option<Arc<Derivation>>,
 }
 
 impl Quote {
@@ -178,11 +175,6 @@ impl Sides {
 }
 
 impl Outcome {
-    /// Whether the source could give a price of the symbol, now or later.
-    pub fn is_able(&self) -> bool {
-        !self.denies_symbol() && !self.derivation.as_ref().is_some_and(|derivation| derivation.never_has_rate())
-    }
-
     /// Whether the source's latest word is that it has no such symbol (for us), and there is no doubt about it: then it does
     /// not cover it.
     pub fn denies_symbol(&self) -> bool {

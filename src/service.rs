@@ -8,9 +8,10 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use crate::again::NextCalls;
-use crate::answer::{Answer, Priced};
+use crate::answer::{Answer, Answered};
 use crate::board::{Board, CAPACITY};
 use crate::clock::{Clock, Moment};
+use crate::convert::Priced;
 use crate::fold::Price;
 use crate::gather::Gathering;
 use crate::metrics::Metrics;
@@ -199,13 +200,16 @@ impl Quotefold {
         let valuation = self.value(&plan, outcomes, question, now).await;
         self.record(&valuation);
         let skew = self.clock.skew(now);
-        let explained = |price: Price| match skew {
-            Some(skew) => price.with_skew(skew),
-            None => price,
+        let explained = |Priced { price, conversion }: Priced| match skew {
+            Some(skew) => {
+                let rate = conversion.as_ref().and_then(|conversion| conversion.rate.as_deref());
+                Priced { price: price.with_skew(rate, skew), conversion }
+            }
+            None => Priced { price, conversion },
         };
-        let priced = |price| Priced { changes_at: next_calls.that_changes(&price), price: explained(price) };
-        let priced = valuation.prices.into_iter().map(priced).collect();
-        (Answer::new(question, priced, now.wall, self.simulated), turn)
+        let answered = |priced| Answered { changes_at: next_calls.that_changes(&priced), priced: explained(priced) };
+        let answered = valuation.prices.into_iter().map(answered).collect();
+        (Answer::new(question, answered, now.wall, self.simulated), turn)
     }
 
     pub(crate) async fn plan(&self, question: &Question) -> Plan {
@@ -297,10 +301,11 @@ impl Quotefold {
     /// Counts what became of every quote.
     fn record(&self, valuation: &Valuation) {
         // a rate that was asked for itself is counted once
-        let is_asked = |rate: &&Price| valuation.prices.iter().any(|price| price.symbol == rate.symbol);
+        let asked = || valuation.prices.iter().map(|priced| &priced.price);
+        let is_asked = |rate: &&Price| asked().any(|price| price.symbol == rate.symbol);
         let rates = valuation.rates.iter().map(Arc::as_ref).filter(|rate| !is_asked(rate));
         let places = self.places();
-        for judged in valuation.prices.iter().chain(rates).flat_map(|price| &price.quotes) {
+        for judged in asked().chain(rates).flat_map(|price| &price.quotes) {
             if let Some(place) = places.get(judged.outcome.origin.source.as_str()) {
                 self.sources[*place].record.verdict(judged);
             }

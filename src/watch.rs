@@ -16,13 +16,13 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
-use crate::Quotefold;
 use crate::clock::age;
 use crate::failure::SourceError;
 use crate::fold::{Degraded, Price, Status};
 use crate::plan::{Purpose, is_usable};
 use crate::question::Question;
 use crate::quote::Role;
+use crate::service::Quotefold;
 use crate::symbol::Symbol;
 use crate::units::Span;
 

@@ -50,7 +50,7 @@ impl<'a> Quote<'a> {
         let failed = judged.verdict == Verdict::Failed;
         // a failed outcome's quote is too old to be looked at: it is not shown
         let quote = outcome.quote.as_ref().filter(|_| !failed);
-        let derivation = outcome.derivation.as_deref();
+        let derivation = judged.derivation.as_deref();
         let failure_latency = || failure.and_then(|failure| failure.latency);
         Quote {
             source: &outcome.origin.source,

@@ -109,7 +109,6 @@ impl Board {
                 symbol: symbol.clone(),
                 quote: Some(quote(past)),
                 failure: None,
-                derivation: None,
             },
             quote_landed: landed,
             failure_landed: None,

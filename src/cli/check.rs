@@ -15,10 +15,10 @@ use std::io;
 
 use super::print::{complain, print};
 use super::{Check, Exit, options, settings};
-use crate::Quotefold;
 use crate::clock::Clock;
 use crate::provider::description::SourceSettings;
 use crate::provider::spelling::Spelling;
+use crate::service::Quotefold;
 use crate::settings::Settings;
 use crate::symbol::Symbol;
 use examples::{Proof, prove, unproved};

@@ -12,7 +12,6 @@ use tokio::time::timeout;
 
 use super::print::{complain, print};
 use super::{Demo, Exit, Serve, options, settings};
-use crate::Quotefold;
 use crate::clock::Clock;
 use crate::demo;
 use crate::hours;
@@ -20,6 +19,7 @@ use crate::logging;
 use crate::server::Front;
 use crate::server::drain::{Drain, Stage};
 use crate::server::listen::{self, Limits};
+use crate::service::Quotefold;
 use crate::settings::Settings;
 use crate::settings::load::LoadOptions;
 use crate::source::sandbox::Program;

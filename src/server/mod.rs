@@ -31,10 +31,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::runtime::Handle;
 
-use crate::Quotefold;
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 use crate::question::longest_form;
+use crate::service::Quotefold;
 use crate::settings::access::{AccessSettings, HostName};
 use admission::keys::Keys;
 use drain::Drain;

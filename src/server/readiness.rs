@@ -10,9 +10,9 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
-use crate::Quotefold;
 use crate::clock::Moment;
 use crate::plan::is_usable;
+use crate::service::Quotefold;
 use crate::source::cooldown::Cooldown;
 
 /// A snapshot is made at least so often.

@@ -12,8 +12,8 @@ use serde::Serialize;
 
 use super::problem::Problem;
 use super::work::Work;
-use crate::Quotefold;
 use crate::clock::Moment;
+use crate::service::Quotefold;
 use crate::settings::OffSource;
 use crate::source::Source;
 use crate::source::breaker::Standing;

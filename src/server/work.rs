@@ -12,8 +12,8 @@ use tracing::Instrument;
 
 use super::problem::Problem;
 use super::readiness::Readiness;
-use crate::Quotefold;
 use crate::gather::Waiting;
+use crate::service::Quotefold;
 
 /// How long after its caller's deadline an answer is still waited for. An answer that is late by so little is better than none;
 /// one that is later is read by nobody.

@@ -7,9 +7,9 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{State, VERSION};
-use crate::Quotefold;
 use crate::clock::{Moment, age};
 use crate::profile::Profile;
+use crate::service::Quotefold;
 use crate::source::Source;
 use crate::source::account::{Account, AccountState, CooldownState};
 use crate::source::share::SuspectState;

@@ -87,7 +87,7 @@ fn read(name: &str, body: &str, received_at: Timestamp) -> Outcome {
     let reply = RawReply::bare(200, body, received_at);
     let (symbol, quote) = Extractor::new(&source).unwrap().read(&reply, &[symbol]).unwrap().outcomes.remove(0);
     let origin = Origin { source: name.into(), account: name.into(), role: source.role, lag_ms: 0 };
-    Outcome { origin: Arc::new(origin), symbol, quote: Some(quote.unwrap()), failure: None, derivation: None }
+    Outcome { origin: Arc::new(origin), symbol, quote: Some(quote.unwrap()), failure: None }
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn what_providers_send_on_a_sunday_is_fridays_close() {
     let symbol = Symbol::parse("AAPL").unwrap();
     let fold_at = |now: &str| {
         let now: Timestamp = now.parse().unwrap();
-        let outcomes = BODIES.iter().map(|(name, body)| read(name, body, now)).collect();
+        let outcomes = BODIES.iter().map(|(name, body)| read(name, body, now));
         fold(&symbol, outcomes, &settings.rule(&symbol, None), now)
     };
     let sunday = fold_at(SUNDAY);

@@ -129,7 +129,7 @@ fn verdict(
 /// Why the fold would find no price in a quote; `None` if it finds one.
 fn fault(symbol: &Symbol, quote: Quote, profile: &Profile, trouble: &Trouble<'_>) -> Option<String> {
     let origin = profile.origin(trouble.settings.class(symbol));
-    let outcome = Outcome { origin, symbol: symbol.clone(), quote: Some(quote), failure: None, derivation: None };
+    let outcome = Outcome { origin, symbol: symbol.clone(), quote: Some(quote), failure: None };
     let folded = fold(symbol, vec![outcome], &trouble.settings.rule(symbol, None), trouble.now);
     let judged = folded.quotes.into_iter().next().filter(|judged| judged.price.is_none())?;
     Some(format!("{}: {}", judged.reason().unwrap_or_default(), judged.detail.unwrap_or_default()))

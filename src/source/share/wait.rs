@@ -73,6 +73,6 @@ impl Inner {
         let now = clock.now();
         let quote = board.known(&origin.source, symbol, now.monotonic).and_then(|known| known.outcome.quote);
         let failure = Failure { error, at: now.wall, latency: None, is_doubted: false, retry_at: None };
-        Outcome { origin: Arc::clone(origin), symbol: symbol.clone(), quote, failure: Some(failure), derivation: None }
+        Outcome { origin: Arc::clone(origin), symbol: symbol.clone(), quote, failure: Some(failure) }
     }
 }
