@@ -24,7 +24,6 @@ use crate::settings::Settings;
 use crate::source::sandbox::Program;
 use crate::source::{KEPT_BACK, SetupError, Source, Surroundings, set_up};
 use crate::valuation::{Valuation, value};
-use crate::watch::Watched;
 use crate::workload::{Overloaded, Turn, Weight, Workload};
 
 /// Less time than this is too little for a call that is not in the air yet.
@@ -41,8 +40,6 @@ pub struct Quotefold {
     pub sources: Vec<Arc<Source>>,
     /// What is remembered.
     pub board: Arc<Board>,
-    /// Which of the watched symbols lack a quote.
-    pub watched: Watched,
     /// Where the time comes from.
     pub clock: Clock,
     /// What is counted.
@@ -106,10 +103,9 @@ impl Quotefold {
     /// The service over any sources: how tests script their vendors.
     pub fn over(settings: Settings, sources: Vec<Arc<Source>>, around: &Surroundings, metrics: Metrics) -> Self {
         let (board, clock, tasks) = (Arc::clone(&around.board), around.clock.clone(), around.tasks.clone());
-        let watched = Watched::new(&settings.watch.symbols);
         let workload = Workload::new(settings.server.max_weight);
         let reply_memory = ReplyMemory::new(settings.server.max_reply_memory);
-        Quotefold { settings, sources, board, watched, clock, metrics, tasks, workload, reply_memory, simulated: false }
+        Quotefold { settings, sources, board, clock, metrics, tasks, workload, reply_memory, simulated: false }
     }
 
     /// What a question is checked against.
