@@ -1,63 +1,63 @@
 //! quotefold folds many quotes into one price, and shows the proof.
 //!
-//! The path of a request is the layout of this crate. Each room takes what the former gives:
+//! The rooms of this crate are listed below in their order: each stands on those above it, and imports from no other.
 //!
-//! 1. [`symbol`] reads names: `AAPL`, `BRK.B`, `VOD.L`, `BTC-USD`.
-//! 2. [`question`] reads a query, and refuses it by name where it is wrong.
-//! 3. [`plan`] decides which source is asked for which symbols.
-//! 4. [`gather`] asks them all at once, until the deadline; and once they are in, whoever else may help: a second round.
-//! 5. [`source`] is one source: limits, one call for many callers, the wire, the filter.
-//! 6. [`quote`] is what a source said: a quote, a failure, or both.
-//! 7. [`board`] remembers the latest of that.
-//! 8. [`fold`] makes one price of it, or refuses to.
-//! 9. [`answer`] writes status, headers and JSON.
+//! A request passes through them like this, and [`Quotefold::answer`] is that path, written out:
 //!
-//! [`again`] says when asking again can change the answer.
-//!
-//! Where a source does not quote what was asked, [`route`] finds the pair it does quote, [`derive`](mod@derive) makes its
-//! quote of that, and [`convert`] turns a price into the caller's currency; [`valuation`] puts all this around the fold.
-//! [`hours`] knows when markets are open, so that the fold does not take a dead feed for a closed market.
-//!
-//! [`Quotefold::answer`] below is that path, written out. Around it: [`settings`] says what can be set, [`server`] speaks HTTP,
-//! [`cli`] is the command line, [`watch`] what is kept fresh, [`state`] what outlives a restart, [`demo`] a simulated market,
-//! [`telemetry`] metrics, [`log`](mod@log) the log, [`workload`] how much of all this is done at once, [`reply_memory`] what
-//! replies may hold.
+//! 1. [`question`] reads a query, and refuses it by name where it is wrong; [`symbol`] reads the names in it.
+//! 2. [`plan`] decides which source is asked for which symbols. Where a source does not quote a pair, [`route`] finds one that
+//!    it does quote.
+//! 3. [`gather`] asks them all at once, until the deadline; when they are in, reserves and missing rates are asked for.
+//! 4. [`source`] is one source: limits, one call for many callers, the wire. [`provider`] writes its requests and reads its
+//!    replies. What it said is a [`quote`] or a [`failure`], and lands on the [`board`].
+//! 5. [`valuation`] makes the prices: [`derive`](mod@derive) turns one pair's quote into another's, [`fold`] makes one price of
+//!    many quotes or refuses to, [`convert`] turns it into the caller's currency.
+//! 6. [`answer`] writes status, headers and JSON; [`again`] says when asking again can change it.
 
-pub mod again;
-pub mod answer;
-pub mod board;
-pub mod caller;
-pub mod cli;
-pub mod clock;
-pub mod convert;
+// Ground: words and numbers that everything is made of.
 pub mod decimal;
-pub mod demo;
-pub mod derive;
-pub mod failure;
-pub mod fingerprint;
-pub mod fold;
-pub mod gather;
-pub mod hours;
-pub mod logging;
-pub mod metrics;
+pub mod clock;
 mod pace;
-pub mod plan;
-pub mod profile;
-pub mod provider;
-pub mod question;
-pub mod quote;
-pub mod reply_memory;
-pub mod route;
-pub mod server;
-pub mod service;
-pub mod settings;
-pub mod source;
-pub mod state;
-pub mod symbol;
 pub mod text;
 pub mod units;
+pub mod reply_memory;
+pub mod fingerprint;
+pub mod caller;
+pub mod symbol;
+pub mod hours;
+
+// What is known: a failure, a quote, a price, and the board that keeps them.
+pub mod failure;
+pub mod quote;
+pub mod fold;
+pub mod board;
+pub mod metrics;
+
+// What is described: providers, settings, and what follows from both without asking anybody.
+pub mod provider;
+pub mod settings;
+pub mod logging;
+pub mod profile;
+pub mod route;
+pub mod derive;
+pub mod convert;
+
+// The path of a request.
+pub mod source;
+pub mod question;
+pub mod plan;
+pub mod gather;
 pub mod valuation;
-pub mod watch;
+pub mod answer;
+pub mod again;
 pub mod workload;
+pub mod service;
+
+// Around it.
+pub mod state;
+pub mod watch;
+pub mod server;
+pub mod demo;
+pub mod cli;
 
 pub use service::Quotefold;
