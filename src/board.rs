@@ -6,7 +6,7 @@
 mod eviction;
 mod remember;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -28,6 +28,9 @@ pub const CAPACITY: usize = 65_536;
 /// The board has room for one failure without a quote per this number of quotes: 16,384 failures in all. The last 1,024 of each
 /// caller are safe from other callers.
 const QUOTES_PER_FAILURE: usize = 4;
+
+/// How many quotes are remembered that were taken back before they landed; each lands within its call's time, or never.
+const WITHDRAWN: usize = 1_024;
 
 #[cfg(test)]
 thread_local! {
@@ -53,6 +56,18 @@ struct State {
     uses: u64,
     /// How many quotes have landed or were taken back so far.
     landed: u64,
+    /// Quotes that were taken back before they landed, the latest last.
+    withdrawn: VecDeque<Withdrawn>,
+}
+
+/// A quote that must not land.
+#[derive(Debug)]
+struct Withdrawn {
+    source: String,
+    symbol: Symbol,
+    /// When it arrived.
+    arrived: Timestamp,
+    why: SourceError,
 }
 
 #[derive(Debug)]
@@ -108,8 +123,11 @@ pub enum Stands {
 /// What one source's calls for one symbol brought, one after the other, since its last quote.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct InARow {
-    /// How often it said that it has no such symbol, whatever else came between.
+    /// How often it said that it has no such symbol, whatever else came between. A denial of what was quoted lately does not
+    /// count if it comes too soon after the last one that did.
     pub denials: u32,
+    /// From when on another denial counts; `None` if it does at once.
+    pub denial_counts_from: Option<Instant>,
     /// How often the symbol alone failed otherwise.
     pub failures: u32,
 }
@@ -201,7 +219,15 @@ impl Board {
     /// A board with room for `capacity` quotes, and a quarter as many failures.
     pub fn new(capacity: usize) -> Self {
         let (quotes, failures) = (Quotes::new(capacity), Failures::new(capacity / QUOTES_PER_FAILURE));
-        let state = State { symbols: HashMap::new(), quotes, failures, outcomes: 0, uses: 0, landed: 0 };
+        let state = State {
+            symbols: HashMap::new(),
+            quotes,
+            failures,
+            outcomes: 0,
+            uses: 0,
+            landed: 0,
+            withdrawn: VecDeque::new(),
+        };
         Board { state: Mutex::new(state), landings: watch::Sender::default() }
     }
 
@@ -281,6 +307,8 @@ impl Board {
         let mut state = self.lock();
         let entry = state.symbols.get(symbol).and_then(|entries| entries.by_source.get(&origin.source));
         let before = entry.map(|entry| entry.known.clone());
+        let in_a_row = before.as_ref().map(|known| known.in_a_row).unwrap_or_default();
+        let landing = state.unless_withdrawn(&origin.source, symbol, landing, in_a_row);
         state.landed += u64::from(matches!(landing, Landing::Quote(_)));
         let known = settle(origin, symbol, before, landing, now);
         let outcome = known.outcome.clone();
@@ -295,15 +323,18 @@ impl Board {
         self.landings.subscribe()
     }
 
-    /// Takes back the quote that arrived at an instant, if it is still the latest, because it turned out to be another
-    /// symbol's, or of an unknown one.
+    /// Takes back the quote that arrived at an instant, because it turned out to be another symbol's, or of an unknown one. If
+    /// it has not landed yet, it never will: the failure lands in its place.
     pub fn withdraw(&self, origin: &Arc<Origin>, symbol: &Symbol, arrived: Timestamp, why: SourceError, now: Moment) {
         let mut state = self.lock();
         let entry = state.symbols.get(symbol).and_then(|entries| entries.by_source.get(&origin.source));
-        let Some(before) = entry.map(|entry| entry.known.clone()) else { return };
-        if before.outcome.quote.as_ref().is_none_or(|quote| quote.received_at != arrived) {
+        let is_it =
+            |entry: &&Entry| entry.known.outcome.quote.as_ref().is_some_and(|quote| quote.received_at == arrived);
+        let Some(before) = entry.filter(is_it).map(|entry| entry.known.clone()) else {
+            let (source, symbol) = (origin.source.clone(), symbol.clone());
+            state.keep_off(Withdrawn { source, symbol, arrived, why });
             return;
-        }
+        };
         let failure = Failure { error: why, latency: None, is_doubted: false, at: now.wall, retry_at: None };
         let outcome = Outcome { quote: None, failure: Some(failure), ..before.outcome };
         let known = Known { outcome, quote_landed: None, failure_landed: Some(now.monotonic), ..before };
@@ -374,6 +405,28 @@ fn settle(origin: &Arc<Origin>, symbol: &Symbol, before: Option<Known>, landing:
 }
 
 impl State {
+    /// Notes that a quote must not land.
+    fn keep_off(&mut self, quote: Withdrawn) {
+        if self.withdrawn.len() >= WITHDRAWN {
+            self.withdrawn.pop_front();
+        }
+        self.withdrawn.push_back(quote);
+    }
+
+    /// What is to land: the failure instead of a quote that was taken back before it came here.
+    fn unless_withdrawn(&mut self, source: &str, symbol: &Symbol, landing: Landing, in_a_row: InARow) -> Landing {
+        let Landing::Quote(quote) = landing else { return landing };
+        let is_it = |withdrawn: &Withdrawn| {
+            withdrawn.arrived == quote.received_at && withdrawn.symbol == *symbol && withdrawn.source == source
+        };
+        let place = self.withdrawn.iter().position(is_it);
+        let Some(Withdrawn { why, .. }) = place.and_then(|place| self.withdrawn.remove(place)) else {
+            return Landing::Quote(quote);
+        };
+        let (latency, stands) = (quote.latency, Stands::WithSource);
+        Landing::Failure(Fault { error: why, latency, stands, is_doubted: false, in_a_row })
+    }
+
     fn touch(&mut self, symbol: &Symbol) {
         let Some(entries) = self.symbols.get_mut(symbol) else { return };
         self.uses += 1;

@@ -18,6 +18,7 @@
 pub mod decimal;
 pub mod clock;
 mod pace;
+mod address_space;
 pub mod text;
 pub mod units;
 pub mod reply_memory;

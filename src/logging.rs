@@ -13,6 +13,7 @@ use std::panic::PanicHookInfo;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use prometheus_client::metrics::counter::Counter;
 use tracing::{Dispatch, Event, Level, Metadata, Subscriber, dispatcher};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::Layer;
@@ -32,11 +33,17 @@ pub const REQUESTS: &str = "quotefold::server::request_log";
 /// How long the end of the process waits for lines that are still to be written.
 const LAST_LINES: Duration = Duration::from_millis(200);
 
+/// How long an error that is said without a log waits for stderr to take it.
+const FIRST_LINES: Duration = Duration::from_secs(1);
+
 /// What the standard library says when a panic ends the process at once.
 const ABORTS: [&str; 2] = ["panic in a function that cannot unwind", "panic in a destructor during cleanup"];
 
 /// The one log of the process, once it has been started.
 static LOG: OnceLock<Arc<Queue>> = OnceLock::new();
+
+/// What is said without a log; `None` if there is no thread left to write it.
+static SAID: OnceLock<Option<Arc<Queue>>> = OnceLock::new();
 
 /// How lines look.
 #[derive(Clone, Copy)]
@@ -77,12 +84,27 @@ pub fn start(settings: &LogSettings) -> Result<(), String> {
     Ok(())
 }
 
-/// Writes words for people, with a line's end: through the log if it has been started, else straight to stderr. If that
-/// fails too, only the exit code tells what happened.
+/// Writes words for people, with a line's end: through the log if it has been started, else at once. Where stderr does not
+/// take them within a second, only the exit code tells what happened. A terminal may take its time: somebody has stopped it to
+/// read.
 pub fn say(words: &str) {
     let line = format!("{words}\n");
     match LOG.get() {
         Some(queue) => queue.push(line.as_bytes()),
+        None if io::stderr().is_terminal() => drop(io::stderr().write_all(line.as_bytes())),
+        None => say_at_once(&line),
+    }
+}
+
+/// Writes a line on a thread that may be left behind, and waits for that, unless an earlier line still waits.
+fn say_at_once(line: &str) {
+    let no_line = |_| Vec::new();
+    match SAID.get_or_init(|| writer::start(io::stderr(), no_line, Counter::default()).ok()) {
+        Some(queue) => {
+            let longest = if queue.is_settled() { FIRST_LINES } else { Duration::ZERO };
+            queue.push(line.as_bytes());
+            queue.flush(longest);
+        }
         None => drop(io::stderr().write_all(line.as_bytes())),
     }
 }

@@ -213,6 +213,98 @@ async fn a_denial_of_one_caller_is_not_forgotten_for_those_of_another() {
     assert_eq!(board.len(), 64, "as long as there is room, a caller may have more than a sixteenth of it");
 }
 
+#[tokio::test(start_paused = true)]
+async fn junk_symbols_leave_dear_quotes_in_place_and_do_not_age_them_so_that_no_number_of_junk_does() {
+    let (board, now) = (Board::new(256), Clock::system().now());
+    let [scarce, quick, other] = ["scarce", "quick", "other"].map(origin);
+    board.set_cost("scarce", SCARCE);
+    let dear: Vec<Symbol> = (0..100).map(|number| symbol(&format!("S{number}"))).collect();
+    dear.iter().for_each(|dear| drop(board.land(&scarce, dear, quote(now), now)));
+    // a board that is full forgets each of them before it comes again, so to the board it is new every time
+    let junk: Vec<Symbol> = (0..501).map(|number| symbol(&format!("J{number}-USD"))).collect();
+    let level = board.lock().quotes.level();
+    for number in 0..100_000 {
+        let junk = &junk[number % junk.len()];
+        match number % 16 {
+            0 => drop(board.land(&quick, junk, quote(now), now)),
+            1 => drop(board.land(&other, junk, failure(SourceError::Timeout(SECOND), Stands::WithSource), now)),
+            _ => drop(board.land(&scarce, junk, denial(), now)),
+        }
+    }
+    assert!(dear.iter().all(|dear| board.known("scarce", dear, now.monotonic).is_some()));
+    // the order in which quotes go depends on nothing else that junk could change, so ten times as much changes nothing either
+    assert_eq!(board.lock().quotes.level(), level);
+}
+
+/// A quote that arrived at this second.
+fn arrived(second: i64) -> Landing {
+    Landing::Quote(Quote::bare(Decimal::ONE, Timestamp::from_second(second).unwrap()))
+}
+
+fn repeated() -> SourceError {
+    SourceError::Connection("its connection gave the same reply for two symbols".to_owned())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quote_that_is_taken_back_before_it_lands_lands_as_a_failure_and_leaves_an_earlier_one_in_place() {
+    let (board, now, alpha) = (Board::new(8), Clock::system().now(), origin("alpha"));
+    board.land(&alpha, &symbol("A"), arrived(1), now);
+    board.withdraw(&alpha, &symbol("A"), Timestamp::from_second(2).unwrap(), repeated(), now);
+    let outcome = board.land(&alpha, &symbol("A"), arrived(2), now);
+    assert_eq!(outcome.failure.map(|failure| failure.error), Some(repeated()), "and so it is told to who waits for it");
+    assert_eq!(outcome.quote.map(|quote| quote.received_at.as_second()), Some(1));
+    // it is about that quote alone
+    assert_eq!(board.land(&origin("beta"), &symbol("A"), arrived(2), now).failure, None);
+    assert_eq!(board.land(&alpha, &symbol("B"), arrived(2), now).failure, None);
+    assert_eq!(board.land(&alpha, &symbol("A"), arrived(3), now).failure, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_taken_back_and_never_lands_takes_no_more_room_than_is_set() {
+    let (board, now, alpha) = (Board::new(8), Clock::system().now(), origin("alpha"));
+    for second in 0..10_000 {
+        board.withdraw(&alpha, &symbol("A"), Timestamp::from_second(second).unwrap(), repeated(), now);
+    }
+    assert_eq!(board.lock().withdrawn.len(), WITHDRAWN);
+    assert!(board.land(&alpha, &symbol("A"), arrived(9_999), now).failure.is_some());
+}
+
+proptest! {
+    /// Each of six calls for one of two symbols lands at some time, and some of their quotes are taken back, before or after.
+    #[test]
+    fn a_quote_that_was_taken_back_is_on_no_board_whenever_it_lands(
+        order in Just((0..12_usize).collect::<Vec<usize>>()).prop_shuffle(),
+        wrong in proptest::collection::btree_set(0..6_usize, 0..6),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        let _entered = runtime.enter();
+        let (board, now, alpha) = (Board::new(8), Clock::system().now(), origin("alpha"));
+        let (of, at) = (|call: usize| symbol(["A", "B"][call % 2]), |call: usize| call as i64);
+        let mut latest = [None; 2];
+        for step in order {
+            let call = step % 6;
+            match step < 6 {
+                true => {
+                    board.land(&alpha, &of(call), arrived(at(call)), now);
+                    latest[call % 2] = Some(call);
+                }
+                false if wrong.contains(&call) => {
+                    board.withdraw(&alpha, &of(call), Timestamp::from_second(at(call)).unwrap(), repeated(), now);
+                }
+                false => {}
+            }
+        }
+        for (name, latest) in ["A", "B"].into_iter().zip(latest) {
+            let known = board.known("alpha", &symbol(name), now.monotonic).unwrap();
+            let on_board = known.outcome.quote.map(|quote| quote.received_at.as_second() as usize);
+            prop_assert!(on_board.is_none_or(|call| !wrong.contains(&call)), "{on_board:?} of {wrong:?}");
+            if latest.is_some_and(|call| !wrong.contains(&call)) {
+                prop_assert_eq!(on_board, latest, "a right one that landed last stays");
+            }
+        }
+    }
+}
+
 /// What happens to a board.
 #[derive(Clone, Debug)]
 enum Event {

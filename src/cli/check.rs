@@ -14,7 +14,7 @@ mod trouble;
 use std::io;
 
 use super::print::{complain, print};
-use super::{Check, Exit, options, settings};
+use super::{Check, Exit, options, settings, threads};
 use crate::clock::Clock;
 use crate::provider::description::SourceSettings;
 use crate::provider::spelling::Spelling;
@@ -90,7 +90,11 @@ fn check_live(settings: Settings) -> io::Result<Exit> {
             return Ok(Exit::Configuration);
         }
     };
-    let survey = Survey::new(service)?;
+    let runtime = match threads::runtime()? {
+        Ok(runtime) => runtime,
+        Err(exit) => return Ok(exit),
+    };
+    let survey = Survey::new(service, runtime);
     print(&survey.page())?;
     Ok(exit(wrong.is_empty(), survey.is_all_priced()))
 }

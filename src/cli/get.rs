@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::body::body;
 use super::health::{check_url, reachable, root_cause};
 use super::print::{complain, print, print_json, table};
-use super::{Exit, Get, options, settings};
+use super::{Exit, Get, options, settings, threads};
 use crate::clock::Clock;
 use crate::provider::secrets::mask_url;
 use crate::question::{LONGEST_QUERY, Question};
@@ -41,7 +41,10 @@ enum Asked {
 }
 
 pub(super) fn run(arguments: &Get) -> io::Result<Exit> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = match threads::runtime()? {
+        Ok(runtime) => runtime,
+        Err(exit) => return Ok(exit),
+    };
     let exit = runtime.block_on(get(arguments));
     runtime.shutdown_background();
     exit

@@ -3,18 +3,21 @@
 mod body;
 mod check;
 mod config;
+mod ending;
 mod exit;
 mod get;
 mod health;
 mod print;
 mod serve;
 mod sources;
+mod threads;
 
-use std::io;
+use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use ending::Ending;
 pub use exit::Exit;
 use print::complain;
 
@@ -222,13 +225,15 @@ pub struct RunFilter {
 /// # Errors
 /// Whatever no exit code is made for: a fault of ours.
 pub fn run() -> io::Result<Exit> {
+    // the first process of a container does not get signals that it has not asked for, so a service asks before anything else
+    let ending = if runs_a_service() { Some(Ending::begin()?) } else { None };
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => return Ok(usage(&error)),
     };
     match arguments.command {
-        Command::Serve(arguments) => serve::serve(&arguments),
-        Command::Demo(arguments) => serve::demo(&arguments),
+        Command::Serve(arguments) => serve::serve(&arguments, ending.map_or_else(Ending::begin, Ok)?),
+        Command::Demo(arguments) => serve::demo(&arguments, ending.map_or_else(Ending::begin, Ok)?),
         Command::Get(arguments) => get::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Sources(arguments) => sources::run(&arguments),
@@ -238,10 +243,19 @@ pub fn run() -> io::Result<Exit> {
     }
 }
 
+/// Whether the first argument, read without reading the others, is a command that runs until a signal ends it.
+fn runs_a_service() -> bool {
+    std::env::args_os().nth(1).is_some_and(|command| command == "serve" || command == "demo")
+}
+
 /// Prints clap's help or complaint. What was asked for (`--help`, `--version`) is no mistake.
 fn usage(error: &clap::Error) -> Exit {
-    // a reader that has gone needs no help
-    let _ = error.print();
+    if error.use_stderr() && !io::stderr().is_terminal() {
+        complain(error.render().to_string().trim_end());
+    } else {
+        // a reader that has gone needs no help
+        let _ = error.print();
+    }
     if error.use_stderr() { Exit::Usage } else { Exit::Done }
 }
 

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use axum::Router;
 use tokio::net::TcpListener;
-use tokio::runtime::{Builder, Handle};
+use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
+use super::ending::Ending;
 use super::print::{complain, print};
-use super::{Demo, Exit, Serve, options, settings};
+use super::{Demo, Exit, Serve, options, settings, threads};
 use crate::clock::Clock;
 use crate::demo;
 use crate::hours;
@@ -47,10 +48,11 @@ struct Started {
     doors: Doors,
 }
 
-pub(super) fn serve(arguments: &Serve) -> io::Result<Exit> {
+pub(super) fn serve(arguments: &Serve, ending: Ending) -> io::Result<Exit> {
     let options =
         LoadOptions { listen: arguments.listen.clone(), unofficial: arguments.unofficial, ..options(&arguments.file) };
     on_runtimes(
+        ending,
         async |work| start(options, work).await,
         async |started, drain, work| {
             let Started { service, keeping, doors } = started;
@@ -110,7 +112,7 @@ fn note_unknown_holidays(service: &Quotefold) {
     }
 }
 
-pub(super) fn demo(arguments: &Demo) -> io::Result<Exit> {
+pub(super) fn demo(arguments: &Demo, ending: Ending) -> io::Result<Exit> {
     let start = async |work: &Handle| {
         let market = TcpListener::bind("127.0.0.1:0").await?;
         let at = market.local_addr()?;
@@ -134,7 +136,7 @@ pub(super) fn demo(arguments: &Demo) -> io::Result<Exit> {
         let doors = Doors::open(&service.settings).await.ok_or(Exit::Configuration);
         Ok(doors.map(|doors| (service, venues, at, doors)))
     };
-    on_runtimes(start, async |(service, venues, at, doors), drain, work| {
+    on_runtimes(ending, start, async |(service, venues, at, doors), drain, work| {
         let address = doors.public.local_addr()?;
         say_ready(format!("quotefold demo listens on http://{address} (simulated market: every price is invented)\n"))
             .await;
@@ -234,23 +236,24 @@ fn say_how_it_ended(cancelled: usize) {
     }
 }
 
-/// Obeys signals from now on, starts what `start` says, and serves it until the end. Until it is ready, a signal ends it at once:
-/// no client can be waiting yet.
+/// Starts what `start` says, and serves it until the end. Until it is ready, a signal ends it at once: no client can be waiting
+/// yet.
 ///
 /// There are two runtimes. What is awaited here takes connections, reads, writes and answers health, on this thread and with
 /// nothing else to do; prices are worked out in the other one.
 ///
-/// The signals come first, because a process that is the first of its container does not get those that it does not ask for.
 /// Calls without a caller, filters that still run, and a start that hangs do not hold the exit.
 fn on_runtimes<S>(
+    ending: Ending,
     start: impl AsyncFnOnce(&Handle) -> io::Result<Result<S, Exit>>,
     serve: impl AsyncFnOnce(S, Drain, &Handle) -> io::Result<Exit>,
 ) -> io::Result<Exit> {
-    let front = Builder::new_current_thread().enable_all().build()?;
-    let work = Builder::new_multi_thread().enable_all().build()?;
+    let Ending { front, drain } = ending;
+    let work = match threads::runtime()? {
+        Ok(work) => work,
+        Err(exit) => return Ok(exit),
+    };
     let exit = front.block_on(async {
-        let drain = Drain::new();
-        tokio::spawn(drain.follow_signals()?);
         let started = tokio::select! {
             started = start(work.handle()) => started?,
             () = drain.reached(Stage::Draining) => {

@@ -102,6 +102,11 @@ impl Queue {
         is_new
     }
 
+    /// Whether nothing waits to be written.
+    pub(super) fn is_settled(&self) -> bool {
+        self.lock().is_settled()
+    }
+
     /// Waits until everything is written that can be, but no longer than this.
     pub(super) fn flush(&self, longest: Duration) {
         self.is_ending.store(true, Ordering::SeqCst);

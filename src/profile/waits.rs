@@ -18,7 +18,8 @@ pub const SPREAD: RangeInclusive<u32> = 800..=1200;
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// So often in a row a source may deny a symbol that it has quoted lately before it is believed.
+/// So often in a row a source may deny a symbol that it has quoted lately before it is believed. A denial counts if it comes no
+/// sooner than the check that the last one calls for.
 const DOUBTED: u32 = 2;
 
 /// A caller who wants everything fetched anew has a denied symbol asked for again, but not sooner than this.
@@ -115,11 +116,12 @@ impl Waits {
     ) -> Fault {
         let class = self.class(symbol);
         let in_a_row = before.map(|known| known.in_a_row).unwrap_or_default();
-        let InARow { denials, failures } = in_a_row;
+        let InARow { denials, denial_counts_from, failures } = in_a_row;
         let quote = before.and_then(|known| known.outcome.quote.as_ref());
         let was_quoted = quote.is_some_and(|quote| age(now.wall, quote.received_at) <= class.fallback_for);
         let until = |wait| Stands::Until(now.monotonic + wait);
-        let is_doubted = error.denies_symbol() && was_quoted && denials < DOUBTED;
+        let comes_too_soon = denial_counts_from.filter(|from| now.monotonic < *from);
+        let is_doubted = error.denies_symbol() && was_quoted && (denials < DOUBTED || comes_too_soon.is_some());
         let (stands, in_a_row) = if error.denies_symbol() {
             let wait = match denials {
                 _ if !is_doubted => class.unknown_for,
@@ -127,14 +129,21 @@ impl Waits {
                 0 => 5 * SECOND,
                 _ => 30 * SECOND,
             };
-            (until(wait), InARow { denials: denials.saturating_add(1), failures: 0 })
+            match comes_too_soon.filter(|_| is_doubted) {
+                // a caller who wants everything new has it checked sooner, which proves nothing more
+                Some(from) => (Stands::Until(from), InARow { failures: 0, ..in_a_row }),
+                None => {
+                    let denial_counts_from = is_doubted.then(|| now.monotonic + wait);
+                    (until(wait), InARow { denials: denials.saturating_add(1), denial_counts_from, failures: 0 })
+                }
+            }
         } else if matches!(error, SourceError::Missing(_)) {
-            (Stands::LikeQuote, InARow { denials, failures: 0 })
+            (Stands::LikeQuote, InARow { failures: 0, ..in_a_row })
         } else if rests {
             (Stands::WithSource, in_a_row)
         } else {
             let wait = spread(self.doubled(Kind::of(&error), failures, class.refresh_after));
-            (until(wait), InARow { denials, failures: failures.saturating_add(1) })
+            (until(wait), InARow { failures: failures.saturating_add(1), ..in_a_row })
         };
         Fault { error, latency, stands, is_doubted, in_a_row }
     }

@@ -42,7 +42,7 @@ use connector::Connector;
 use encoding::DecodeError;
 use kept::{Kept, may_be_kept};
 use mirrors::Mirrors;
-use repeats::{Connection, Heard, Repeats};
+use repeats::{Connection, Heard, Repeated, Repeats};
 pub(in crate::source) use trouble::host;
 use trouble::{Trouble, trouble};
 use written::Written;
@@ -157,7 +157,7 @@ impl Inner {
         if let Some(batch) = batch {
             batch.hear();
         }
-        let (connection, may_be_kept) = (Connection::of(&response), may_be_kept(&response));
+        let (connection, may_be_kept) = (Connection::of(&response, sent), may_be_kept(&response));
         let status = response.status().as_u16();
         let date = reply::date(response.headers());
         let retry_after = reply::retry_after(response.headers(), date.unwrap_or_else(|| self.clock.now().wall));
@@ -279,10 +279,18 @@ impl Inner {
     }
 
     /// Refuses a reply that came on the same connection for another symbol before, and takes that one back as well: nothing
-    /// says whose it is. What that connection gives next may be wrong too, so the host's connections are not used again.
+    /// says whose it is. What that connection gives next may be wrong too, so that is refused or taken back, and the host's
+    /// connections are not used again.
     fn refuse_repeated(&self, connection: &Connection, body: u64, reply: &Reply) -> Result<(), SourceError> {
-        let Some(Heard { symbol, received_at, .. }) = self.repeats.hear(connection, body, reply) else { return Ok(()) };
+        let Some(Repeated { symbol, withdrawn }) = self.repeats.hear(connection, body, reply) else { return Ok(()) };
+        let refused = |words: &str| SourceError::Connection(self.shown(words));
+        if withdrawn.is_empty() {
+            let words =
+                format!("its connection gave the reply for {symbol} to another call as well; no later one is used");
+            return Err(refused(&words));
+        }
         self.connector.distrust(&connection.host);
+        self.repeats.close(connection);
         let (source, host, origin) = (self.profile.name(), self.shown(&connection.host), self.profile.plain_origin());
         let other = reply.rows.first().map(|(symbol, _)| symbol.to_string()).unwrap_or_default();
         tracing::warn!(
@@ -291,14 +299,13 @@ impl Inner {
             "the replies for {symbol} and {other} are the same, as when a response comes twice; neither is used, and for an \
              hour each call to this host has a connection of its own"
         );
-        let repeated = |other: &str| {
-            let words = format!("its connection gave the same reply for {other}; neither is used");
-            SourceError::Connection(self.shown(&words))
-        };
-        if let Some(board) = &self.board {
-            board.withdraw(origin, &symbol, received_at, repeated(&other), self.clock.now());
+        for Heard { symbol, received_at, .. } in &withdrawn {
+            let why = refused(&format!("its connection gave the same reply for {other}; neither is used"));
+            self.board
+                .iter()
+                .for_each(|board| board.withdraw(origin, symbol, *received_at, why.clone(), self.clock.now()));
         }
-        Err(repeated(symbol.as_str()))
+        Err(refused(&format!("its connection gave the same reply for {symbol}; neither is used")))
     }
 
     fn request(&self, client: &Client, call: &HttpRequest, url: &str, batch: Option<&Batch>) -> RequestBuilder {

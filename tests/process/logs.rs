@@ -3,12 +3,13 @@
 use std::fs::File;
 use std::io::{PipeReader, PipeWriter, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
 use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::support::{Configuration, Program, Upstream, get, start, until, write};
+use crate::support::{Configuration, Program, Upstream, get, run, start, until, write};
 
 /// How many requests are made, each of which is a line of the log.
 const MANY: usize = 100;
@@ -49,7 +50,7 @@ fn assert_serves_and_ends(what: &str, program: Program, address: SocketAddr) {
 }
 
 /// Where a process may write to without being read.
-fn hopeless() -> Vec<(&'static str, Stdio, Box<dyn std::any::Any>)> {
+fn hopeless() -> Vec<(&'static str, OwnedFd, Box<dyn std::any::Any>)> {
     let (stuck, into_stuck) = full_pipe();
     let (gone, into_gone) = std::io::pipe().unwrap();
     drop(gone);
@@ -83,6 +84,40 @@ fn a_stdout_that_takes_no_line_does_not_keep_it_from_serving() {
         until(what, || TcpStream::connect(address).is_ok());
         assert_serves_and_ends(what, program, address);
     }
+}
+
+#[test]
+fn an_error_ends_every_command_with_its_code_though_nobody_reads_it() {
+    let wrong = Configuration::new("[server]\ntimeout = \"soon\"\n");
+    let mut commands: Vec<(Vec<&str>, i32)> = ["serve", "check", "config", "sources", "health"]
+        .map(|command| (vec![command, "--config", wrong.path()], 78))
+        .into();
+    commands.push((vec!["get", "BTC-USD", "--config", wrong.path()], 78));
+    commands.push((vec!["get", "BTC-USD", "--url", "http://127.0.0.1:1"], 69));
+    commands.push((vec!["serve", "--no-such-option"], 64));
+    commands.push((vec!["no-such-command"], 64));
+    for (what, stderr, _reader) in hopeless() {
+        for (arguments, code) in &commands {
+            let ended = Program::new(start(arguments, &[]).stderr(stderr.try_clone().unwrap())).ended();
+            assert_eq!(ended.code, Some(*code), "{what}: {arguments:?}");
+        }
+    }
+}
+
+#[test]
+fn an_error_that_is_read_late_is_read_whole() {
+    // more than a pipe holds
+    let long = format!("[server]\n{}", (0..2_000).map(|n| format!("no_such_key_{n} = {n}\n")).collect::<String>());
+    let configuration = Configuration::new(&long);
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    let mut command = start(&["check", "--config", configuration.path()], &[]);
+    let program = Program::new(command.stderr(writer));
+    drop(command);
+    let mut told = String::new();
+    reader.read_to_string(&mut told).unwrap();
+    assert_eq!(program.ended().code, Some(78));
+    let whole = run(&["check", "--config", configuration.path()]).stderr;
+    assert!(told == whole && told.ends_with('\n'), "{} of {} bytes", told.len(), whole.len());
 }
 
 #[test]

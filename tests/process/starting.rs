@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use crate::support::{Configuration, Program, Upstream, get, post, run, start, until};
@@ -187,18 +187,44 @@ fn a_burst_of_connections_waits_in_the_kernels_queue_and_none_is_sent_away() {
     assert_eq!(get(address, "/health/live").status, 200);
 }
 
+/// A command of a process that may have so many KiB of addresses, itself and each process that it starts.
+fn within(kib: usize, arguments: &[&str]) -> Command {
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", &format!("ulimit -v {kib}; exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_quotefold")])
+        .args(arguments);
+    command.env_clear().stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
 #[test]
-fn three_hundred_megabytes_of_addresses_are_enough_to_start_and_to_serve() {
-    let configuration =
-        Configuration::new(&format!("[server]\ndrain_delay = \"0s\"\n{}", Upstream::quoting("100").source("a", "")));
-    let mut command = std::process::Command::new("sh");
-    let program = env!("CARGO_BIN_EXE_quotefold");
-    let serve =
-        format!("ulimit -v 307200; exec {program} serve --config {} --listen 127.0.0.1:0", configuration.path());
-    command.args(["-c", &serve]).env_clear().stdout(Stdio::piped()).stderr(Stdio::piped());
-    let program = Program::new(&mut command);
-    let address = program.ready();
-    assert_eq!(get(address, "/prices?symbols=BTC-USD").status, 200);
-    program.signal("TERM");
-    assert_eq!(program.ended().code, Some(0));
+fn two_hundred_megabytes_of_addresses_are_enough_to_check_to_start_and_to_serve_on_any_number_of_cores() {
+    // a filter of its own runs in a process of its own
+    let vendor = Upstream::new(|call| {
+        let quotes: Vec<_> = call.asked().iter().map(|symbol| format!(r#"{{"s":"{symbol}","p":"100"}}"#)).collect();
+        call.json(&format!("[{}]", quotes.join(",")))
+    });
+    let sources = ["a", "b", "c"].map(|name| vendor.source(name, "")).concat();
+    let configuration = Configuration::new(&format!("[server]\ndrain_delay = \"0s\"\n{sources}"));
+    let check = within(200 << 10, &["check", "--config", configuration.path()]).output().unwrap();
+    assert_eq!(check.status.code(), Some(0), "{check:?}");
+    for cores in ["1", "2", "64"] {
+        let mut serve = within(200 << 10, &["serve", "--config", configuration.path(), "--listen", "127.0.0.1:0"]);
+        let program = Program::new(serve.env("TOKIO_WORKER_THREADS", cores));
+        let address = program.ready();
+        let symbols: Vec<String> = (0..100).map(|number| format!("S{number}-USD")).collect();
+        let reply = get(address, &format!("/prices?symbols={}", symbols.join(",")));
+        assert_eq!((reply.status, reply.json()["code"].as_u64()), (200, None), "{cores}: {reply:?}");
+        assert_eq!(reply.verdict("S99-USD", "c"), "used", "{cores}");
+        program.signal("TERM");
+        assert_eq!(program.ended().code, Some(0), "{cores}");
+    }
+}
+
+#[test]
+fn where_there_are_too_few_addresses_it_says_how_many_it_takes() {
+    let configuration = Configuration::new(&Upstream::quoting("100").source("a", ""));
+    let ended = Program::new(&mut within(80 << 10, &["serve", "--config", configuration.path()])).ended();
+    assert_eq!(ended.code, Some(78), "{ended:?}");
+    assert!(ended.stderr.contains("ulimit -v") && ended.stderr.contains("80 MiB"), "{}", ended.stderr);
 }

@@ -1,4 +1,5 @@
-//! A source that denies what it has just quoted is doubted: its quote stays until it has said so three times in a row.
+//! A source that denies what it has just quoted is doubted: its quote stays until it has said so three times in a row, 5 and 30
+//! seconds apart or more.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -68,6 +69,26 @@ async fn a_denial_of_what_was_quoted_a_moment_ago_is_checked_after_5_and_30_seco
     }
     let calls = polled(&town, "symbols=A-USD", 3_700).await;
     assert!(matches!(calls[..], [3600]), "{calls:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_who_has_it_checked_all_the_time_does_not_make_a_denial_believed_sooner() {
+    let vendor = Vendor::default();
+    let town = vendor.town("classes = [\"crypto\"]\nretries = 0");
+    town.ask("symbols=A-USD").await;
+    sleep(Duration::from_secs(5)).await;
+    vendor.says(Some(unknown()));
+    let start = Instant::now();
+    for second in (0..=40).step_by(5) {
+        sleep_until(start + Duration::from_secs(second)).await;
+        let answer = town.ask("symbols=A-USD&refresh_after=0s").await;
+        let expected = if second < 35 { Verdict::Used } else { Verdict::Failed };
+        assert_eq!(quotes(&answer)[0].verdict, expected, "after {second} s");
+        assert_eq!(answer.code, if second < 35 { 200 } else { 404 }, "after {second} s");
+    }
+    let called: Vec<u64> =
+        town.log("vendor").calls().iter().skip(1).map(|call| (call.sent - start).as_secs()).collect();
+    assert_eq!(called, [0, 5, 10, 15, 20, 25, 30, 35, 40], "it is asked as often as the caller wants");
 }
 
 #[tokio::test(start_paused = true)]
@@ -165,12 +186,14 @@ async fn a_check_rides_along_for_nothing_and_never_takes_the_last_call() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_single_denial_ever_wipes_out_a_recent_quote_and_three_in_a_row_do_whatever_comes_between() {
+async fn no_denials_within_35_seconds_wipe_out_a_recent_quote_and_three_in_a_row_5_and_30_apart_do_whatever_comes_between()
+ {
     for seed in 0..25 {
         let mut chance = fastrand::Rng::with_seed(seed);
         let vendor = Vendor::default();
         let town = vendor.town("classes = [\"crypto\"]\nretries = 0");
         let mut in_a_row = 0;
+        let mut counts_from: Option<Instant> = None;
         let mut quoted: Option<Instant> = None;
         for step in 0..200 {
             let word = match chance.u8(0..10) {
@@ -185,8 +208,13 @@ async fn no_single_denial_ever_wipes_out_a_recent_quote_and_three_in_a_row_do_wh
             let answer = town.ask(&format!("symbols=A-USD{force}")).await;
             let was_called = town.log("vendor").calls().len() > calls;
             match word {
-                None if was_called => (in_a_row, quoted) = (0, Some(Instant::now())),
-                Some(SourceError::UnknownSymbol(_) | SourceError::NotInPlan(_)) if was_called => in_a_row += 1,
+                None if was_called => (in_a_row, counts_from, quoted) = (0, None, Some(Instant::now())),
+                Some(SourceError::UnknownSymbol(_) | SourceError::NotInPlan(_))
+                    if was_called && counts_from.is_none_or(|from| Instant::now() >= from) =>
+                {
+                    in_a_row += 1;
+                    counts_from = Some(Instant::now() + Duration::from_secs(if in_a_row == 1 { 5 } else { 30 }));
+                }
                 _ => {}
             }
             let quote = quotes(&answer)[0];

@@ -51,7 +51,7 @@ pub(super) fn look(settings: &Settings, source: &SourceSettings, symbols: &[Symb
         Ok(reply) => {
             let read = profile.extractor.read(reply, symbols);
             if !request.mirrors.is_empty() {
-                print(&format!("  reached: {}\n", reached))?;
+                print(&format!("  reached: {reached}\n"))?;
             }
             print(&seen(&profile.extractor, reply, symbols, &read))?;
             read

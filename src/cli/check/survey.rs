@@ -1,11 +1,11 @@
 //! Asks every source that is on once, all at the same time, and compares what they say.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use rust_decimal::Decimal;
+use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -53,11 +53,7 @@ pub(super) struct Said {
 
 impl Survey {
     /// Asks every source of a service.
-    ///
-    /// # Errors
-    /// When no calls can be made at all.
-    pub(super) fn new(service: Quotefold) -> io::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    pub(super) fn new(service: Quotefold, runtime: Runtime) -> Self {
         let outcomes = runtime.block_on(ask(&service));
         runtime.shutdown_background();
         let now = service.clock.now();
@@ -70,7 +66,7 @@ impl Survey {
             let symbol = line.said.as_ref().map(|said| said.judged.outcome.symbol.clone());
             (symbol.is_none(), symbol)
         });
-        Ok(Survey { lines, settings: service.settings, now, skew })
+        Survey { lines, settings: service.settings, now, skew }
     }
 
     /// Whether every source gave a price.

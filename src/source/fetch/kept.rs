@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     fn on(port: u16) -> Connection {
-        Connection { local: ([127, 0, 0, 1], port).into(), host: "a.test".to_owned() }
+        Connection::at(([127, 0, 0, 1], port).into(), tokio::time::Instant::now())
     }
 
     /// Makes calls one after the other on connections with these ports; whether too many were lost in the end.

@@ -12,6 +12,7 @@ use std::sync::{Mutex, PoisonError};
 use hyper_util::client::legacy::connect::HttpInfo;
 use jiff::Timestamp;
 use reqwest::Response;
+use tokio::time::Instant;
 
 use super::trouble::host;
 use crate::quote::{Quote, Stated};
@@ -24,18 +25,29 @@ const MOST_REPLIES: usize = 64;
 /// How many connections are remembered; a source has one for each call in flight.
 const MOST_CONNECTIONS: usize = 64;
 
-/// The connection that a reply came on.
+/// The connection that a reply came on, and when.
 #[derive(Clone, Debug)]
 pub(super) struct Connection {
     /// Our end of it.
     pub(super) local: SocketAddr,
     pub(super) host: String,
+    /// Before the call was sent: a connection that is opened later has nothing to do with this one, even with the same port.
+    called: Instant,
+    /// When the reply's head was here and its body was not yet read. The next call is written after the body, so this tells the
+    /// order of the replies on a connection, whoever works on them longer.
+    began: Instant,
 }
 
 impl Connection {
-    pub(super) fn of(response: &Response) -> Option<Self> {
+    /// The connection of a response whose body is still to be read, to a call that was sent then.
+    pub(super) fn of(response: &Response, called: Instant) -> Option<Self> {
         let local = response.extensions().get::<HttpInfo>()?.local_addr();
-        Some(Connection { local, host: host(response.url()) })
+        Some(Connection { local, host: host(response.url()), called, began: Instant::now() })
+    }
+
+    #[cfg(test)]
+    pub(super) fn at(local: SocketAddr, now: Instant) -> Self {
+        Connection { local, host: "a.test".to_owned(), called: now, began: now }
     }
 }
 
@@ -45,13 +57,41 @@ pub(super) struct Heard {
     pub(super) symbol: Symbol,
     pub(super) received_at: Timestamp,
     body: u64,
+    began: Instant,
+}
+
+/// Why a reply is not used.
+#[derive(Debug)]
+pub(super) struct Repeated {
+    /// The symbol that had the same reply before, on the same connection.
+    pub(super) symbol: Symbol,
+    /// The replies that were heard before and may be another symbol's as well. That of `symbol` is among them.
+    pub(super) withdrawn: Vec<Heard>,
 }
 
 /// What came on the connections of one source.
 #[derive(Debug, Default)]
 pub(super) struct Repeats {
-    connections: Mutex<HashMap<SocketAddr, VecDeque<Heard>>>,
+    connections: Mutex<HashMap<SocketAddr, Replies>>,
     random: RandomState,
+}
+
+/// What came on one connection.
+#[derive(Debug, Default)]
+struct Replies {
+    heard: VecDeque<Heard>,
+    broken: Option<Broken>,
+}
+
+/// A connection that gave one reply twice.
+#[derive(Debug)]
+struct Broken {
+    /// Whose reply came again.
+    symbol: Symbol,
+    /// When it came again. From then on, each reply may be that to an earlier call.
+    since: Instant,
+    /// When the last call can have begun that is sent on it; `None` as long as calls may be.
+    closed: Option<Instant>,
 }
 
 impl Repeats {
@@ -60,30 +100,65 @@ impl Repeats {
         self.random.hash_one(body)
     }
 
-    /// Takes note of a reply and its body's mark. Gives the earlier reply of another symbol on this connection that was the
-    /// same, and forgets the connection then.
-    pub(super) fn hear(&self, connection: &Connection, body: u64, reply: &Reply) -> Option<Heard> {
+    /// Takes note of a reply and its body's mark. Says why it must not be used, if an earlier reply for another symbol on this
+    /// connection was the same, or if that has happened to a reply before it.
+    pub(super) fn hear(&self, connection: &Connection, body: u64, reply: &Reply) -> Option<Repeated> {
         let [(symbol, Ok(quote))] = &reply.rows[..] else { return None };
         if !(states_a_price(quote) && states_a_time(quote)) {
             return None;
         }
+        let began = connection.began;
+        let heard = Heard { symbol: symbol.clone(), received_at: quote.received_at, body, began };
         // a panic elsewhere while the lock was held leaves at worst one reply unnoted
         let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
         let replies = connections.entry(connection.local).or_default();
-        if let Some(same) = replies.iter().find(|heard| heard.body == body && heard.symbol != *symbol).cloned() {
-            connections.remove(&connection.local);
-            return Some(same);
+        let closed = replies.broken.as_ref().and_then(|broken| broken.closed);
+        if closed.is_some_and(|closed| closed < connection.called) {
+            *replies = Replies::default();
         }
-        if replies.len() >= MOST_REPLIES {
-            replies.pop_front();
-        }
-        replies.push_back(Heard { symbol: symbol.clone(), received_at: quote.received_at, body });
+        let repeated = replies.hear(heard);
         if connections.len() > MOST_CONNECTIONS {
-            let latest = |replies: &VecDeque<Heard>| replies.back().map(|heard| heard.received_at);
+            let latest = |replies: &Replies| replies.heard.back().map(|heard| heard.received_at);
             let oldest = connections.iter().min_by_key(|(_, replies)| latest(replies)).map(|(local, _)| *local);
             oldest.map(|local| connections.remove(&local));
         }
-        None
+        repeated
+    }
+
+    /// Takes note that no call which begins from now on is sent on a connection.
+    pub(super) fn close(&self, connection: &Connection) {
+        let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        let replies = connections.get_mut(&connection.local);
+        if let Some(broken) = replies.and_then(|replies| replies.broken.as_mut()) {
+            broken.closed = Some(Instant::now());
+        }
+    }
+}
+
+impl Replies {
+    fn hear(&mut self, reply: Heard) -> Option<Repeated> {
+        let is_the_same = |heard: &&Heard| heard.body == reply.body && heard.symbol != reply.symbol;
+        if let Some(same) = self.heard.iter().find(is_the_same).cloned() {
+            // the one that came first may be read last
+            let since = same.began.max(reply.began);
+            let since = self.broken.as_ref().map_or(since, |broken| broken.since.min(since));
+            self.broken = Some(Broken { symbol: same.symbol.clone(), since, closed: None });
+            let withdrawn = self.heard.iter().filter(|heard| heard.body == same.body || heard.began >= since);
+            let withdrawn = withdrawn.cloned().collect();
+            self.keep(reply);
+            return Some(Repeated { symbol: same.symbol, withdrawn });
+        }
+        let broken = self.broken.as_ref().filter(|broken| broken.since <= reply.began);
+        let repeated = broken.map(|broken| Repeated { symbol: broken.symbol.clone(), withdrawn: Vec::new() });
+        self.keep(reply);
+        repeated
+    }
+
+    fn keep(&mut self, reply: Heard) {
+        if self.heard.len() >= MOST_REPLIES {
+            self.heard.pop_front();
+        }
+        self.heard.push_back(reply);
     }
 }
 
@@ -97,6 +172,9 @@ fn states_a_time(quote: &Quote) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
     use rust_decimal::Decimal;
 
     use super::*;
@@ -108,12 +186,70 @@ mod tests {
     }
 
     fn on(port: u16) -> Connection {
-        Connection { local: ([127, 0, 0, 1], port).into(), host: "a.test".to_owned() }
+        Connection::at(([127, 0, 0, 1], port).into(), Instant::now())
     }
 
     /// The symbol whose reply came again.
     fn hear(repeats: &Repeats, port: u16, body: &str, reply: &Reply) -> Option<String> {
-        repeats.hear(&on(port), repeats.mark(body.as_bytes()), reply).map(|heard| heard.symbol.to_string())
+        repeats.hear(&on(port), repeats.mark(body.as_bytes()), reply).map(|repeated| repeated.symbol.to_string())
+    }
+
+    /// Calls on one connection, each written once the reply to the one before is here: the symbols' names are numbers, and a
+    /// reply's body is that of the call which it belongs to.
+    fn exchanges(bodies: &[usize]) -> Vec<(Connection, String, Reply)> {
+        let start = Instant::now();
+        let exchange = |(number, body): (usize, &usize)| {
+            let began = start + std::time::Duration::from_millis(number as u64);
+            let reply = reply(&format!("N{number}-USD"), TIME);
+            (Connection { called: start, began, ..on(1) }, body.to_string(), reply)
+        };
+        bodies.iter().enumerate().map(exchange).collect()
+    }
+
+    /// Which replies are used in the end, if they are heard in this order. What is taken back may have been used before.
+    fn used(exchanges: &[(Connection, String, Reply)], order: &[usize]) -> BTreeSet<usize> {
+        let repeats = Repeats::default();
+        let (mut used, mut taken_back) = (BTreeSet::new(), BTreeSet::new());
+        for number in order {
+            let (connection, body, reply) = &exchanges[*number];
+            match repeats.hear(connection, repeats.mark(body.as_bytes()), reply) {
+                None => drop(used.insert(*number)),
+                Some(repeated) => taken_back.extend(repeated.withdrawn.into_iter().map(|heard| heard.symbol)),
+            }
+        }
+        used.retain(|number| !taken_back.contains(&exchanges[*number].2.rows[0].0));
+        used
+    }
+
+    proptest! {
+        /// Of the replies to eight calls, one comes again in the place of a later one, and shifts those that follow.
+        #[test]
+        fn in_whatever_order_replies_are_read_no_shifted_one_is_used(
+            first in 0_usize..7,
+            later in 1_usize..7,
+            order in Just((0..8).collect::<Vec<usize>>()).prop_shuffle(),
+        ) {
+            let again = (first + later).min(7);
+            let bodies: Vec<usize> = (0..8)
+                .map(|number| if number < again { number } else if number == again { first } else { number - 1 })
+                .collect();
+            let used = used(&exchanges(&bodies), &order);
+            let right: BTreeSet<usize> = (0..again).filter(|number| *number != first).collect();
+            prop_assert_eq!(used, right, "{:?}", bodies);
+        }
+    }
+
+    #[test]
+    fn a_later_connection_from_the_same_port_is_another_one() {
+        let repeats = Repeats::default();
+        hear(&repeats, 1, "A", &reply("A-USD", TIME));
+        assert_eq!(hear(&repeats, 1, "A", &reply("B-USD", TIME)), Some("A-USD".to_owned()));
+        let still = Connection { began: Instant::now(), ..on(1) };
+        assert!(repeats.hear(&still, repeats.mark(b"C"), &reply("C-USD", TIME)).is_some(), "the pool may hold it yet");
+        repeats.close(&on(1));
+        let later = Instant::now() + std::time::Duration::from_millis(1);
+        let anew = Connection { called: later, began: later, ..on(1) };
+        assert!(repeats.hear(&anew, repeats.mark(b"C"), &reply("C-USD", TIME)).is_none());
     }
 
     const TIME: Option<&str> = Some("2026-11-20T14:30:59Z");
@@ -155,6 +291,6 @@ mod tests {
         }
         let connections = repeats.connections.lock().unwrap();
         assert!(connections.len() <= MOST_CONNECTIONS);
-        assert!(connections.values().all(|replies| replies.len() <= MOST_REPLIES));
+        assert!(connections.values().all(|replies| replies.heard.len() <= MOST_REPLIES));
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 use rustix::time::{ClockId, clock_gettime};
 
+use crate::address_space;
 use crate::provider::filter::Effort;
 
 /// How much processor time a process has for one reply, in whole seconds, as the system counts: the filter ends itself after
@@ -32,7 +33,7 @@ pub(super) fn memory(max_body: usize) -> usize {
 
 /// Limits the memory of this process to so much more than it has now, for good.
 pub(super) fn limit_memory(more: usize) -> io::Result<()> {
-    let most = address_space().saturating_add(more as u64);
+    let most = address_space::used().saturating_add(more as u64);
     // what the service itself is held to cannot be raised here
     let most = getrlimit(Resource::As).maximum.map_or(most, |held| held.min(most));
     setrlimit(Resource::As, Rlimit { current: Some(most), maximum: Some(most) })?;
@@ -41,14 +42,6 @@ pub(super) fn limit_memory(more: usize) -> io::Result<()> {
     // where the machine's own memory runs out first, this process is the one to go
     let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
     Ok(())
-}
-
-/// The size of this process's address space, in bytes; where the system does not say, more than it is.
-fn address_space() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let kib =
-        status.lines().find_map(|line| line.strip_prefix("VmSize:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok());
-    kib.map_or(1 << 30, |kib| kib << 10)
 }
 
 /// Lets this process use so much processor time from here on until the system ends it.
