@@ -72,7 +72,8 @@ struct Withdrawn {
 #[derive(Debug)]
 struct Entries {
     last: Use,
-    by_source: BTreeMap<String, Entry>,
+    /// Boxed, because a map makes room for eleven, and most symbols that are asked for as junk fail at one source.
+    by_source: BTreeMap<String, Box<Entry>>,
 }
 
 #[derive(Debug)]
@@ -329,7 +330,7 @@ impl Board {
         let entry = state.symbols.get(symbol).and_then(|entries| entries.by_source.get(&origin.source));
         let is_it =
             |entry: &&Entry| entry.known.outcome.quote.as_ref().is_some_and(|quote| quote.received_at == arrived);
-        let Some(before) = entry.filter(is_it).map(|entry| entry.known.clone()) else {
+        let Some(before) = entry.map(Box::as_ref).filter(is_it).map(|entry| entry.known.clone()) else {
             let (source, symbol) = (origin.source.clone(), symbol.clone());
             state.keep_off(Withdrawn { source, symbol, arrived, why });
             return;
@@ -450,7 +451,7 @@ impl State {
             Some(_) => Place::Quote(self.quotes.rank(&source, entries.last)),
             None => Place::Failure(entries.last.number, caller),
         };
-        match entries.by_source.insert(source.clone(), Entry { known, place }) {
+        match entries.by_source.insert(source.clone(), Box::new(Entry { known, place })) {
             Some(before) => self.leave(&source, symbol, before.place),
             None => self.outcomes += 1,
         }
@@ -489,8 +490,9 @@ impl State {
 
     fn evict_failures(&mut self) {
         while let Some((source, symbol, used)) = self.failures.next_to_go() {
-            let caller = match self.symbols.get(&symbol).and_then(|entries| entries.by_source.get(&source)) {
-                Some(Entry { place: Place::Failure(_, caller), .. }) => *caller,
+            let entry = self.symbols.get(&symbol).and_then(|entries| entries.by_source.get(&source));
+            let caller = match entry.map(|entry| entry.place) {
+                Some(Place::Failure(_, caller)) => caller,
                 _ => None,
             };
             let present = self.last_use(&symbol).number;

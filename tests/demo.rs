@@ -112,9 +112,9 @@ async fn two_old_trades_beside_live_books_do_not_move_the_price() {
 }
 
 #[test]
-fn the_readme_lists_the_words_that_break_a_venue() {
-    let readme = include_str!("../README.md");
-    let (_, table) = readme.split_once("| word | the venue |").unwrap();
+fn the_documentation_lists_the_words_that_break_a_venue() {
+    let demo = include_str!("../docs/demo.md");
+    let (_, table) = demo.split_once("| word | the venue |").unwrap();
     let rows = table.split("\n\n").next().unwrap().lines().filter_map(|row| row.strip_prefix("| `")?.split('`').next());
     assert_eq!(rows.collect::<BTreeSet<_>>(), Mood::words().collect());
 }

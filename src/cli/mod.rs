@@ -39,12 +39,12 @@ Examples:
   quotefold demo                        see it work: no network, no keys
   quotefold get BTC-USD ETH-USD         one answer, now
   quotefold serve                       the service, at http://127.0.0.1:8080
-  quotefold sources                     what can be asked, and what it takes
+  quotefold sources                     the providers, and what would switch them on
   quotefold config --default > quotefold.toml
 
 Exit codes:
   0 done · 1 degraded, partial or not healthy · 3 no price · 64 wrong usage
-  69 no server at --url · 70 a bug of ours · 78 wrong configuration";
+  69 no server at --url · 70 a bug in quotefold · 78 wrong configuration";
 
 /// The commands.
 #[derive(Debug, Subcommand)]
@@ -59,7 +59,7 @@ pub enum Command {
     Check(Check),
     /// List the sources: what they cover and allow, and what would switch them on
     Sources(Sources),
-    /// Print the settings that hold, with secrets masked, and what they were read from
+    /// Print the settings in use, with secrets masked, and where they were read
     Config(Config),
     /// Ask a running server whether it is ready; for health checks of containers
     Health(Health),
@@ -90,7 +90,7 @@ pub struct Serve {
     /// Address and port, instead of server.listen; port 0 takes any that is free
     #[arg(long, value_name = "ADDR")]
     pub listen: Option<String>,
-    /// Also ask providers whose owners did not mean them for programs (as QUOTEFOLD_UNOFFICIAL=1 does)
+    /// Also call providers whose owners did not mean them for programs (as QUOTEFOLD_UNOFFICIAL=1 does)
     #[arg(long)]
     pub unofficial: bool,
 }
@@ -105,7 +105,7 @@ pub struct Demo {
     /// Address and port; port 0 takes any that is free
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     pub listen: String,
-    /// Do not tell what happens in the market
+    /// Do not break venues, and do not tell what happens
     #[arg(long)]
     pub quiet: bool,
 }
@@ -118,7 +118,7 @@ Examples:
   quotefold get BTC-USD --json
   quotefold get EUR-USD --url http://prices.internal:8080
 
-A server that wants a key gets the first of access.keys, else that in $QUOTEFOLD_KEY.
+A server that requires a key gets the first of access.keys, or else the one in $QUOTEFOLD_KEY.
 
 Exit codes: 0 complete · 1 degraded or partial · 3 none · 69 no server at --url")]
 pub struct Get {
@@ -131,7 +131,7 @@ pub struct Get {
     /// Print the whole answer with its proof
     #[arg(long)]
     pub json: bool,
-    /// Ask this server, and nobody else
+    /// Ask this server, and never the sources
     #[arg(long, value_name = "URL", conflicts_with = "config")]
     pub url: Option<String>,
     /// Which configuration to read.
@@ -184,7 +184,7 @@ Examples:
   quotefold config
   quotefold config --default > quotefold.toml     an annotated file to start from")]
 pub struct Config {
-    /// Print the annotated configuration file, whatever is configured
+    /// Print the annotated configuration file instead
     #[arg(long, conflicts_with = "config")]
     pub default: bool,
     /// Which configuration to read.
@@ -199,7 +199,7 @@ Examples:
   quotefold health
   quotefold health http://127.0.0.1:8080
 
-Exit codes: 0 ready · 1 not ready, or nobody answers")]
+Exit codes: 0 ready · 1 not ready, or no answer")]
 pub struct Health {
     /// The server [default: the configured address; access.admin_listen, if that is set]
     #[arg(value_name = "URL")]

@@ -33,12 +33,14 @@ fn fault(version: Version, headers: &HeaderMap) -> Option<String> {
     match (hosts.next(), hosts.next()) {
         // HTTP/1.0 does not require it
         (None, _) if version < Version::HTTP_11 => None,
-        (None, _) => Some("the Host header is missing; HTTP/1.1 wants it in every request".to_owned()),
+        (None, _) => Some("the Host header is missing; HTTP/1.1 requires it in every request".to_owned()),
         (Some(_), Some(_)) => Some("there is more than one Host header; send one".to_owned()),
         (Some(host), None) if host.is_empty() || authority(host).is_some() => None,
         (Some(host), None) => {
             let host = String::from_utf8_lossy(host.as_bytes());
-            Some(format!("the Host header {host:?} is no host; write a name or an address, and a port if there is one"))
+            Some(format!(
+                "the Host header {host:?} is not a host; write a name or an address, and a port if there is one"
+            ))
         }
     }
 }

@@ -147,28 +147,32 @@ impl Problem {
             Problem::BadQuery { detail, .. } | Problem::BadHost { detail } => detail,
             Problem::UnknownHost { host } => {
                 return format!(
-                    "this address is not asked as {host:?}: a web page could have made that name point here. If it is yours, \
-                     add it to access.hosts"
+                    "the host {host:?} is not allowed at this address: a web page could have made that name point here. If the \
+                     name is yours, add it to access.hosts"
                 )
                 .into();
             }
             Problem::Unauthorized { wrong_key: false } => {
-                "this server wants a key, in the header Authorization: Bearer KEY"
+                "this server requires a key; send it in the header Authorization: Bearer KEY"
             }
-            Problem::Unauthorized { wrong_key: true } => "this key is none of those that open this server",
+            Problem::Unauthorized { wrong_key: true } => "invalid key: it is not one of this server's keys",
             Problem::TooManyRequests { .. } => {
-                "this is more than the server takes from one caller in that time; Retry-After says when to ask again"
+                "too many requests from one caller in that time; ask again after Retry-After"
             }
             Problem::NoSuchPath => "nothing is served at this path; prices are at /prices and /prices/{symbol}",
-            Problem::WrongMethod => "this path does not take this method; the Allow header names those it takes",
-            Problem::BodyTooLarge { longest } => return format!("no more than {longest} bytes are read here").into(),
-            Problem::UnsupportedMediaType => {
-                "parameters are read from a form; send it as Content-Type: application/x-www-form-urlencoded, not compressed"
+            Problem::WrongMethod => {
+                "this path does not take this method; the Allow header names the methods that it takes"
             }
-            Problem::SlowBody => "the request's body did not come within the time that is given to it; send it at once",
-            Problem::Overloaded => "as many requests as this server takes on at once are being answered; ask again",
+            Problem::BodyTooLarge { longest } => {
+                return format!("the body is too long: at most {longest} bytes are read here").into();
+            }
+            Problem::UnsupportedMediaType => {
+                "the parameters must be a form; send it as Content-Type: application/x-www-form-urlencoded, not compressed"
+            }
+            Problem::SlowBody => "the request's body did not arrive in time; send it at once",
+            Problem::Overloaded => "the server is as busy as it may be; ask again after Retry-After",
             Problem::NoAnswer => "there was no answer within the time that this request may take; ask again",
-            Problem::Internal => "this is a fault of the server, not of the request; its log has more under this id",
+            Problem::Internal => "this is a fault of the server, not of the request; its log says more under this id",
         };
         detail.into()
     }

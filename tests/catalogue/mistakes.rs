@@ -1,7 +1,7 @@
 //! Seeded mistakes: what a wrong description, or a wrong reply to a right one, would do to a price.
 //!
 //! Each is made on purpose and must be noticed where the table says: a wrong description by an example of its own file, a
-//! wrong reply by what reads it or by the fold, between two honest sources. What nobody notices is listed in the README.
+//! wrong reply by what reads it or by the fold, between two honest sources. What goes unnoticed is listed in docs/limitations.md.
 
 mod company;
 mod described;
@@ -112,9 +112,9 @@ const OF_CONNECTIONS: [&str; 1] = [
 ];
 
 #[test]
-fn what_nobody_notices_is_what_the_readme_says() {
-    const README: &str = include_str!("../../README.md");
-    let (_, section) = README.split_once("\n## What it cannot catch\n").unwrap();
+fn what_nobody_notices_is_what_the_documentation_says() {
+    const LIMITATIONS: &str = include_str!("../../docs/limitations.md");
+    let (_, section) = LIMITATIONS.split_once("\n## What it cannot catch\n").unwrap();
     let rows = section.split("\n## ").next().unwrap().lines().filter_map(|line| line.strip_prefix("| "));
     let listed: BTreeSet<&str> = rows.skip(1).map(|row| row.split(" |").next().unwrap()).collect();
     let slips = SENT.iter().filter(|sent| sent.noticed == SLIPS_THROUGH).map(|sent| sent.mistake);

@@ -144,7 +144,12 @@ fn a_request_whose_turn_does_not_come_in_time_is_shed_and_what_is_fresh_is_answe
 
 /// A client that asks for so many symbols and reads nothing yet.
 fn asks_for_many(address: SocketAddr, symbols: usize) -> TcpStream {
-    let names: Vec<String> = (0..symbols).map(|number| format!("COIN{number}-USD")).collect();
+    asks_for(address, (0..symbols).map(|number| format!("COIN{number}-USD")))
+}
+
+/// A client that asks for these symbols and reads nothing yet.
+fn asks_for(address: SocketAddr, symbols: impl Iterator<Item = String>) -> TcpStream {
+    let names: Vec<String> = symbols.collect();
     let form = format!("symbols={}&timeout=60s", names.join(","));
     let kind = "application/x-www-form-urlencoded";
     let length = form.len();
@@ -221,4 +226,22 @@ fn memory_goes_back_to_the_system_when_a_storm_is_over() {
     until("it has grown", || resident(program.id()) > before * 5 / 4);
     drop(clients);
     until("it is as it was", || resident(program.id()) < before * 6 / 5);
+}
+
+#[test]
+fn failures_of_symbols_that_nobody_has_take_little_memory() {
+    // as many as are remembered
+    const REMEMBERED: usize = 16_384;
+    const AT_ONCE: usize = 2048;
+    let settings = "[server]\nmax_symbols = 5000\ntimeout = \"60s\"\nmax_timeout = \"60s\"\n";
+    let configuration = Configuration::new(&format!("{settings}{}", source("alpha", NOBODY.parse().unwrap(), "")));
+    let (program, address) = Program::serve(&configuration, &[]);
+    // what replies hold is there after the first
+    read(asks_for_many(address, AT_ONCE));
+    let before = resident(program.id());
+    for round in 1..=REMEMBERED / AT_ONCE {
+        read(asks_for(address, (0..AT_ONCE).map(|number| format!("JUNK{round}X{number}-USD"))));
+    }
+    // 2 KiB each, in all that is remembered of one
+    until("no more than that is held", || resident(program.id()) < before + REMEMBERED as u64 * 2);
 }

@@ -2,20 +2,12 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use crate::pages::page;
 use crate::support::{Configuration, Ended, NOBODY, Program, Upstream, get, post, run, start};
 
-const README: &str = include_str!("../../README.md");
-
-/// The first block of code of a kind under a heading of the README, after these words.
-fn block(after: &str, kind: &str) -> &'static str {
-    let (_, rest) = README.split_once(after).unwrap_or_else(|| panic!("{after:?} is not in the README"));
-    let (_, rest) = rest.split_once(&format!("\n```{kind}\n")).unwrap_or_else(|| panic!("no {kind} after {after:?}"));
-    rest.split_once("```").expect("an end of the block").0
-}
-
-/// The README's own source.
-fn desk() -> &'static str {
-    block("\n## Your own source\n", "toml")
+/// The source of one's own that the documentation shows.
+fn desk() -> String {
+    page("docs/own-sources.md").block("# Your own source\n", "toml")
 }
 
 fn check(configuration: &Configuration, arguments: &[&str], variables: &[(&str, &str)]) -> Ended {
@@ -60,15 +52,15 @@ fn a_venue_of_the_demo_that_lies_is_named_with_how_far_it_is_off() {
         ended.stdout
     );
 
-    // and that is what the README shows
-    let shown = block("check --live --config demo.toml\n```\n", "");
+    // and that is what the documentation shows
+    let shown = page("docs/demo.md").block("check --live --config demo.toml\n```\n", "");
     let asked = |text: &str| {
         text.lines()
             .take(9)
             .map(|line| line.split_whitespace().take(2).collect::<Vec<_>>().join(" "))
             .collect::<Vec<_>>()
     };
-    assert_eq!(asked(shown), asked(&ended.stdout));
+    assert_eq!(asked(&shown), asked(&ended.stdout));
     for line in shown.lines().filter(|line| !line.contains("bps") && !line.contains(" at the median ")) {
         let words = without_figures(line);
         assert!(ended.stdout.lines().any(|line| without_figures(line) == words), "{line}\n{}", ended.stdout);
@@ -76,7 +68,7 @@ fn a_venue_of_the_demo_that_lies_is_named_with_how_far_it_is_off() {
 }
 
 #[test]
-fn the_readmes_own_source_is_asked_as_it_stands_there() {
+fn the_source_of_ones_own_in_the_documentation_is_asked_as_it_stands_there() {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
     let desk_says = Upstream::saying(
         200,
@@ -105,15 +97,15 @@ fn the_readmes_own_source_is_asked_as_it_stands_there() {
 }
 
 #[test]
-fn a_wrong_filter_is_explained_as_the_readme_shows() {
-    let example = block("with what it means:\n", "toml");
+fn a_wrong_filter_is_explained_as_the_documentation_shows() {
+    let example = page("docs/own-sources.md").block("\n## Examples\n", "toml");
     let right = Configuration::new(&format!("{}\n{example}", desk()));
     let ended = check(&right, &["desk"], &TOKEN);
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "desk: ok, 1 example\n"), "{ended:?}");
     let wrong = Configuration::new(&format!("{}\n{example}", desk().replace("'.data[]", "'.items[]")));
     let ended = check(&wrong, &["desk"], &TOKEN);
     assert_eq!(ended.code, Some(78), "{ended:?}");
-    assert_eq!(ended.stdout, block("Of a filter that begins with", ""));
+    assert_eq!(ended.stdout, page("docs/own-sources.md").block("If the filter began with", ""));
 }
 
 #[test]

@@ -18,6 +18,10 @@ mod half_closed;
 mod killed;
 mod logs;
 mod operator;
+#[path = "../support/pages.rs"]
+#[allow(dead_code, reason = "others use the rest")]
+mod pages;
+mod pasting;
 mod restart;
 mod secrets;
 #[path = "../support/settled.rs"]

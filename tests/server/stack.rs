@@ -156,8 +156,8 @@ async fn a_request_that_does_not_say_clearly_whom_it_is_for_is_a_400_and_ends_it
         ("GET / HTTP/1.1\r\nHost: x\r\nHost: x\r\n\r\n", "more than one"),
         ("GET / HTTP/1.1\r\nHost: x\r\nX-Other: y\r\nhOST: y\r\n\r\n", "more than one"),
         ("GET / HTTP/1.0\r\nHost: x\r\nHost: y\r\nConnection: keep-alive\r\n\r\n", "more than one"),
-        ("GET / HTTP/1.1\r\nHost: x, y\r\n\r\n", "is no host"),
-        ("GET / HTTP/1.1\r\nHost: http://x/\r\n\r\n", "is no host"),
+        ("GET / HTTP/1.1\r\nHost: x, y\r\n\r\n", "is not a host"),
+        ("GET / HTTP/1.1\r\nHost: http://x/\r\n\r\n", "is not a host"),
         ("GET /health/live HTTP/1.1\r\n\r\n", "missing"),
         ("GET /nowhere HTTP/1.1\r\n\r\n", "missing"),
     ];

@@ -4,16 +4,23 @@ use std::time::Duration;
 
 use quotefold::symbol::Symbol;
 
+use crate::manner::Manner;
+
 /// How long a client waits who does not say so: the service's own `timeout`.
 const USUAL: Duration = Duration::from_millis(800);
 
-/// Symbols that nobody has.
-const INVENTED: [&str; 4] = ["NOSUCH", "ZZZZ9", "NOPE-USD", "QQQ-USDT"];
+/// How many symbols a large request asks for, and the largest, which is too long for a URL.
+const MANY: usize = 100;
+const MOST: usize = 500;
 
 /// One request, and what must be true of its answer.
 pub(crate) struct Errand {
-    pub(crate) target: String,
+    /// The whole request, as it is sent.
+    pub(crate) request: String,
+    /// What it asks, for people.
+    pub(crate) question: String,
     pub(crate) asked: Vec<String>,
+    /// At least one of these nobody has.
     pub(crate) invented: bool,
     pub(crate) deadline: Duration,
     /// Prices are in their own currency, so they can be judged.
@@ -21,38 +28,109 @@ pub(crate) struct Errand {
 }
 
 impl Errand {
-    /// What to ask for next: mostly a few symbols, now and then one alone, all of a kind, or one that does not exist.
-    pub(crate) fn new(symbols: &[Symbol], chance: &mut fastrand::Rng) -> Self {
-        let mut asked = Vec::new();
-        for _ in 0..chance.usize(1..6) {
-            let name = symbols[chance.usize(0..symbols.len())].to_string();
-            if !asked.contains(&name) {
-                asked.push(name);
+    /// What a client of this manner asks for next.
+    pub(crate) fn new(manner: Manner, symbols: &[Symbol], chance: &mut fastrand::Rng) -> Self {
+        match manner {
+            Manner::AsksForMany => {
+                let asked = padded(some_of(symbols, symbols.len(), chance), MANY, || invented(chance));
+                Errand::asking(asked, Terms::default())
+            }
+            Manner::AsksForJunk => {
+                let mut asked = some_of(symbols, chance.usize(0..2), chance);
+                asked.extend((0..chance.usize(1..20)).map(|_| invented(chance)));
+                Errand::asking(asked, Terms::by_chance(chance))
+            }
+            // always the same, so that the service has much to send and little to do for it
+            Manner::ReadsSlowly | Manner::StopsReading => {
+                let mut number = 0;
+                let nameless = || {
+                    number += 1;
+                    format!("ZQX{number}-USD")
+                };
+                Errand::asking(padded(some_of(symbols, symbols.len(), chance), MOST, nameless), Terms::default())
+            }
+            Manner::Refreshes => {
+                let terms = Terms { more: "refresh_after=0s", ..Terms::by_chance(chance) };
+                Errand::asking(a_few(symbols, chance), terms)
+            }
+            Manner::IsImpatient => {
+                let terms = Terms { timeout: Some(50), ..Terms::by_chance(chance) };
+                Errand::asking(a_few(symbols, chance), terms)
+            }
+            Manner::Asks | Manner::LeavesEarly | Manner::ClosesItsSide | Manner::SendsSlowly => {
+                let mut asked = a_few(symbols, chance);
+                if chance.u8(..) < 8 {
+                    asked.push(invented(chance));
+                }
+                Errand::asking(asked, Terms::by_chance(chance))
             }
         }
-        let invented = chance.u8(..) < 8;
-        if invented {
-            asked.push(INVENTED[chance.usize(0..INVENTED.len())].to_owned());
-        }
-        let mut parameters = Vec::new();
-        let timeouts = [("300ms", 300), ("1s", 1000), ("2s", 2000)];
-        let mut deadline = USUAL;
-        if chance.u8(..) < 100 {
-            let (text, milliseconds) = timeouts[chance.usize(0..timeouts.len())];
-            parameters.push(format!("timeout={text}"));
-            deadline = Duration::from_millis(milliseconds);
-        }
+    }
+
+    fn asking(asked: Vec<String>, terms: Terms) -> Self {
+        let timeout = terms.timeout.map(|milliseconds| format!("timeout={milliseconds}ms"));
+        let more = Some(terms.more.to_owned()).filter(|more| !more.is_empty());
+        let symbols = Some(format!("symbols={}", asked.join(","))).filter(|_| asked.len() > 1);
+        let query = [symbols, timeout, more].into_iter().flatten().collect::<Vec<_>>().join("&");
+        let question = match asked.as_slice() {
+            [only] => format!("/prices/{only}?{query}"),
+            _ => format!("/prices?{query}"),
+        };
+        let request = if asked.len() > MANY {
+            let head = "POST /prices HTTP/1.1\r\nHost: soak\r\nContent-Type: application/x-www-form-urlencoded\r\n";
+            format!("{head}Content-Length: {}\r\n\r\n{query}", query.len())
+        } else {
+            format!("GET {question} HTTP/1.1\r\nHost: soak\r\n\r\n")
+        };
+        let invented = asked.iter().any(|name| name.starts_with("ZQ"));
+        let deadline = terms.timeout.map_or(USUAL, Duration::from_millis);
+        Errand { request, question, asked, invented, deadline, plain: !terms.more.starts_with("currency") }
+    }
+}
+
+/// What else a request says.
+#[derive(Clone, Copy, Debug, Default)]
+struct Terms {
+    /// In milliseconds.
+    timeout: Option<u64>,
+    more: &'static str,
+}
+
+impl Terms {
+    fn by_chance(chance: &mut fastrand::Rng) -> Self {
+        let timeouts = [300, 1000, 2000];
+        let timeout = (chance.u8(..) < 100).then(|| timeouts[chance.usize(0..timeouts.len())]);
         let more =
             ["refresh_after=0s", "max_age=3s", "require=all", "require=ok", "quotes=false", "currency=EUR", "", ""];
-        parameters.push(more[chance.usize(0..more.len())].to_owned());
-        let plain = !parameters.iter().any(|parameter| parameter.starts_with("currency"));
-        parameters.retain(|parameter| !parameter.is_empty());
-        let target = if let [only] = asked.as_slice() {
-            format!("/prices/{only}?{}", parameters.join("&"))
-        } else {
-            parameters.insert(0, format!("symbols={}", asked.join(",")));
-            format!("/prices?{}", parameters.join("&"))
-        };
-        Errand { target, asked, invented, deadline, plain }
+        Terms { timeout, more: more[chance.usize(0..more.len())] }
     }
+}
+
+/// Mostly one to five of the market's symbols, now and then up to all of them.
+fn a_few(symbols: &[Symbol], chance: &mut fastrand::Rng) -> Vec<String> {
+    let most = if chance.u8(..) < 25 { symbols.len() } else { 5 };
+    let count = chance.usize(1..=most);
+    some_of(symbols, count, chance)
+}
+
+/// So many of the market's symbols, in any order.
+fn some_of(symbols: &[Symbol], count: usize, chance: &mut fastrand::Rng) -> Vec<String> {
+    let mut names: Vec<String> = symbols.iter().map(ToString::to_string).collect();
+    chance.shuffle(&mut names);
+    names.truncate(count);
+    names
+}
+
+fn padded(mut asked: Vec<String>, count: usize, name: impl FnMut() -> String) -> Vec<String> {
+    let missing = count.saturating_sub(asked.len());
+    asked.extend(std::iter::repeat_with(name).take(missing));
+    asked
+}
+
+/// A symbol that nobody has, and nobody has asked for before.
+fn invented(chance: &mut fastrand::Rng) -> String {
+    let letters: String = (0..5).map(|_| chance.uppercase()).collect();
+    let ending = ["", "-USD", "-USDT", "-EUR"][chance.usize(0..4)];
+    // with a digit it is no currency and no word
+    format!("ZQ{letters}9{ending}")
 }

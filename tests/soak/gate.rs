@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -16,6 +16,8 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tower::ServiceExt;
+
+use crate::arrivals::Arrivals;
 
 /// What a gate does to a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,11 +33,24 @@ pub(crate) enum Behaviour {
     Frozen,
     Garbage,
     Page,
+    /// The head and half of the body, and then nothing.
+    Stall,
+    /// The body comes in pieces of some bytes.
+    Drip,
+    /// A body without an end.
+    HugeBody,
+    /// The same reply comes once more, at once or while the connection rests.
+    Twice,
+    /// The last reply comes once more as soon as there is a connection, where replies name their symbols. Where they do not,
+    /// nobody could tell it from the right one.
+    Early,
+    /// Each connection is taken up after a while, and serves one call.
+    Reluctant,
     /// Nobody listens, and those who were connected no longer are.
     Away,
 }
 
-const MISBEHAVIOURS: [Behaviour; 11] = [
+const MISBEHAVIOURS: [Behaviour; 17] = [
     Behaviour::Slow,
     Behaviour::Hang,
     Behaviour::Reset,
@@ -46,8 +61,20 @@ const MISBEHAVIOURS: [Behaviour; 11] = [
     Behaviour::Frozen,
     Behaviour::Garbage,
     Behaviour::Page,
+    Behaviour::Stall,
+    Behaviour::Drip,
+    Behaviour::HugeBody,
+    Behaviour::Twice,
+    Behaviour::Early,
+    Behaviour::Reluctant,
     Behaviour::Away,
 ];
+
+/// The venues whose replies do not name their symbols.
+const NAMELESS: [&str; 3] = ["beta", "epsilon", "eta"];
+
+/// What of a body without an end is sent to one who takes all of it, in bytes: far more than a source's reply may have.
+const HUGE: usize = 4 << 20;
 
 /// One venue's.
 pub(crate) struct Gate {
@@ -57,7 +84,9 @@ pub(crate) struct Gate {
     /// While it lies, and until all its quotes are true again, it does nothing else.
     pub(crate) reserved: AtomicBool,
     pub(crate) calls: Mutex<BTreeMap<Behaviour, u64>>,
+    pub(crate) arrivals: Arrivals,
     frozen: Mutex<HashMap<String, String>>,
+    last: Mutex<Option<String>>,
     router: Router,
     chance: Mutex<fastrand::Rng>,
 }
@@ -71,7 +100,9 @@ impl Gate {
             behaviour: Mutex::new(Behaviour::Honest),
             reserved: AtomicBool::new(false),
             calls: Mutex::default(),
+            arrivals: Arrivals::default(),
             frozen: Mutex::default(),
+            last: Mutex::default(),
             router,
             chance: Mutex::new(fastrand::Rng::with_seed(seed)),
         }
@@ -133,7 +164,22 @@ impl Gate {
     }
 
     async fn serve(self: Arc<Self>, mut stream: TcpStream) {
-        while let Some(target) = read_target(&mut stream).await {
+        let mut came = None;
+        match self.behaviour() {
+            Behaviour::Reluctant => {
+                // the call counts from when it was there, not from when it is looked at
+                let readable = async { stream.readable().await.ok().map(|()| Instant::now()) };
+                let pause = self.number(0..400);
+                came = tokio::join!(sleep(Duration::from_millis(pause)), readable).1;
+            }
+            Behaviour::Early if !NAMELESS.contains(&self.venue) => {
+                let last = self.last.lock().unwrap().clone();
+                let _ = stream.write_all(last.unwrap_or_default().as_bytes()).await;
+            }
+            _ => {}
+        }
+        while let Some((target, arrived)) = read_target(&mut stream).await {
+            self.arrivals.note(came.take().unwrap_or(arrived));
             let behaviour = self.behaviour();
             *self.calls.lock().unwrap().entry(behaviour).or_default() += 1;
             if self.reply(&mut stream, &target, behaviour).await.is_none() {
@@ -147,7 +193,7 @@ impl Gate {
         let refusal = |status: &str, more: &str| format!("HTTP/1.1 {status}\r\n{more}Content-Length: 4\r\n\r\nbusy");
         let number = |range| self.number(range);
         let reply = match behaviour {
-            Behaviour::Honest | Behaviour::Away => self.ask(target).await,
+            Behaviour::Honest | Behaviour::Early | Behaviour::Away => self.ask(target).await,
             Behaviour::Slow => {
                 sleep(Duration::from_millis(number(100..900))).await;
                 self.ask(target).await
@@ -191,6 +237,40 @@ impl Gate {
                 with_length("200 OK", "application/json", &garbage)
             }
             Behaviour::Page => with_length("200 OK", "text/html", "<html><body>just a moment…</body></html>"),
+            Behaviour::Stall => {
+                let reply = self.ask(target).await;
+                let _ = stream.write_all(&reply.as_bytes()[..reply.len() - reply.len() / 4]).await;
+                while stream.read(&mut [0; 64]).await.is_ok_and(|read| read > 0) {}
+                return None;
+            }
+            Behaviour::Drip => {
+                let reply = self.ask(target).await;
+                for piece in reply.as_bytes().chunks(64) {
+                    stream.write_all(piece).await.ok()?;
+                    sleep(Duration::from_millis(number(1..20))).await;
+                }
+                return Some(());
+            }
+            Behaviour::HugeBody => {
+                stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n[").await.ok()?;
+                let spaces = [b' '; 64 << 10];
+                for _ in 0..HUGE / spaces.len() {
+                    stream.write_all(&spaces).await.ok()?;
+                }
+                return None;
+            }
+            Behaviour::Twice => {
+                let reply = self.ask(target).await;
+                stream.write_all(reply.as_bytes()).await.ok()?;
+                let late = [0, 500, 3000, 50_000][usize::try_from(number(0..4)).unwrap_or(0)];
+                sleep(Duration::from_micros(late)).await;
+                reply
+            }
+            Behaviour::Reluctant => {
+                let reply = self.ask(target).await.replacen("\r\n", "\r\nConnection: close\r\n", 1);
+                let _ = stream.write_all(reply.as_bytes()).await;
+                return None;
+            }
         };
         stream.write_all(reply.as_bytes()).await.ok()
     }
@@ -203,20 +283,23 @@ impl Gate {
         let kind =
             reply.headers().get("content-type").and_then(|kind| kind.to_str().ok()).unwrap_or_default().to_owned();
         let body = to_bytes(reply.into_body(), usize::MAX).await.unwrap_or_default();
-        with_length(&format!("{} Said", status.as_u16()), &kind, &String::from_utf8_lossy(&body))
+        let reply = with_length(&format!("{} Said", status.as_u16()), &kind, &String::from_utf8_lossy(&body));
+        *self.last.lock().unwrap() = Some(reply.clone());
+        reply
     }
 }
 
-fn with_length(status: &str, kind: &str, body: &str) -> String {
+pub(crate) fn with_length(status: &str, kind: &str, body: &str) -> String {
     format!("HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n{body}", body.len())
 }
 
-/// The path and query of the next call; `None` when there is none.
-async fn read_target(stream: &mut TcpStream) -> Option<String> {
+/// The path and query of the next call, and when it had arrived; `None` when there is none.
+pub(crate) async fn read_target(stream: &mut TcpStream) -> Option<(String, Instant)> {
     let (mut head, mut chunk) = (Vec::new(), [0; 4096]);
     while !head.ends_with(b"\r\n\r\n") {
         let read = stream.read(&mut chunk).await.ok().filter(|read| *read > 0)?;
         head.extend_from_slice(&chunk[..read]);
     }
-    String::from_utf8(head).ok()?.split(' ').nth(1).map(str::to_owned)
+    let arrived = Instant::now();
+    Some((String::from_utf8(head).ok()?.split(' ').nth(1)?.to_owned(), arrived))
 }

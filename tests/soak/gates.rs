@@ -10,11 +10,17 @@ use quotefold::demo::venue::{Mood, Venues};
 use tokio::net::TcpListener;
 use tokio::time::sleep;
 
+use crate::arrivals::Measure;
 use crate::gate::{Behaviour, Gate};
 
 /// How long a venue lies, and how long all are honest before the next one does: longer than an old quote is believed.
 const LIE: Duration = Duration::from_secs(4);
 const NO_LIE: Duration = Duration::from_secs(26);
+
+/// The venue that bears few calls, and how many in a second it and the others bear.
+const TIGHT: &str = "zeta";
+const TIGHT_LIMIT: usize = 5;
+const USUAL_LIMIT: usize = 50;
 
 /// Calls per venue and behaviour.
 pub(crate) type Calls = BTreeMap<&'static str, BTreeMap<Behaviour, u64>>;
@@ -41,14 +47,18 @@ impl Gates {
         Gates { gates, venues: Arc::clone(venues), on: Arc::default(), lies: Arc::default() }
     }
 
-    /// The venues' settings with the gates' addresses for the market's.
+    /// The venues' settings with the gates' addresses for the market's, and with the limits that are kept to here.
     pub(crate) fn in_front_of(&self, settings: &str, market: SocketAddr) -> String {
-        self.gates.iter().fold(settings.to_owned(), |text, gate| {
+        let text = self.gates.iter().fold(settings.to_owned(), |text, gate| {
             text.replace(
                 &format!("http://{market}/{}\"", gate.venue),
                 &format!("http://{}/{}\"", gate.address, gate.venue),
             )
-        })
+        });
+        let (before, tight) = text.split_once(&format!("[sources.{TIGHT}]")).unwrap();
+        let limits = |limit: usize| format!("limits = [\"{limit}/s\"]");
+        let tight = tight.replacen(&limits(USUAL_LIMIT), &limits(TIGHT_LIMIT), 1);
+        format!("{before}[sources.{TIGHT}]{tight}")
     }
 
     /// From now on every gate changes its mind every few seconds, and one venue at a time lies.
@@ -91,6 +101,20 @@ impl Gates {
                 venue.set(Mood::Honest);
             }
         }
+    }
+
+    /// What each venue bears, and the most that it got.
+    pub(crate) fn measures(&self) -> Vec<Measure> {
+        let measure = |gate: &Arc<Gate>| {
+            let limit = if gate.venue == TIGHT { TIGHT_LIMIT } else { USUAL_LIMIT };
+            gate.arrivals.measure(gate.venue, limit, Duration::from_secs(1))
+        };
+        self.gates.iter().map(measure).collect()
+    }
+
+    /// From now on each is slow to reply.
+    pub(crate) fn be_slow(&self) {
+        self.gates.iter().for_each(|gate| gate.set(Behaviour::Slow));
     }
 
     /// The calls so far, and how often a venue has begun to lie.

@@ -53,13 +53,13 @@ impl History {
         self.venues.market().symbols()
     }
 
-    /// Whether an honest venue could have said this within so long. A pair may be made of two others, which walk by
+    /// Whether an honest venue could have said this since an instant. A pair may be made of two others, which walk by
     /// themselves; either is far less than the 8 % of a lie.
-    pub(crate) fn allows(&self, symbol: &Symbol, price: Decimal, within: Duration) -> bool {
+    pub(crate) fn allows(&self, symbol: &Symbol, price: Decimal, since: Instant) -> bool {
         let slack = if symbol.legs().is_some() { Decimal::new(3, 2) } else { Decimal::new(5, 3) };
         let prices = self.prices.lock().unwrap();
         let Some(line) = prices.get(symbol) else { return false };
-        let recent = line.iter().filter(|(at, _)| at.elapsed() <= within).map(|(_, price)| *price);
+        let recent = line.iter().rev().take_while(|(at, _)| *at >= since).map(|(_, price)| *price);
         let (low, high) =
             recent.fold((Decimal::MAX, Decimal::ZERO), |(low, high), price| (low.min(price), high.max(price)));
         high > Decimal::ZERO && price >= low * (Decimal::ONE - slack) && price <= high * (Decimal::ONE + slack)

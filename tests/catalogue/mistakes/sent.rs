@@ -50,7 +50,7 @@ impl Sent {
     }
 }
 
-// what nobody notices, in the words of the README
+// what goes unnoticed, in the words of docs/limitations.md
 const OTHER_PRICE: &str = "another price of the market within `outlier_beyond`: the bid, the open, the close before";
 const OTHER_SYMBOL: &str = "something else that costs nearly as much: tethers for dollars, one share class for another";
 const OLD_PRICE: &str = "an old price within `outlier_beyond`, from a source that states neither a time nor a book";

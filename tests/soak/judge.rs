@@ -1,0 +1,150 @@
+//! Looks at what came of every request, in a thread of its own.
+//!
+//! Every small reply is read as a whole. Of the large ones, whose reading takes this machine as long as writing them takes the
+//! service, one in eight is; of the others only status and time are looked at.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+use std::time::Duration;
+
+use quotefold::symbol::Symbol;
+use rust_decimal::Decimal;
+use serde_json::Value;
+
+use crate::client::{Outcome, Reply};
+use crate::errand::Errand;
+use crate::honest::History;
+use crate::manner::Manner;
+
+/// How much later than the deadline an answer may be.
+pub(crate) const LATE: Duration = Duration::from_millis(100);
+
+/// How old a quote may be that a venue's frozen feed calls new, and what the calls around it take.
+const FROZEN: Duration = Duration::from_secs(10);
+
+/// Longer replies are large ones, in bytes, and of these one in so many is read.
+const LARGE: usize = 64 << 10;
+const ONE_IN: u64 = 8;
+
+/// Faults that are told of each kind; the others are counted.
+const TOLD: usize = 5;
+
+/// What one client saw.
+pub(crate) type Seen = (Manner, Errand, Outcome);
+
+/// What the clients have seen.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    /// Requests of each manner.
+    pub(crate) requests: BTreeMap<Manner, u64>,
+    pub(crate) statuses: BTreeMap<u16, u64>,
+    /// What was shed, by the problem that says so.
+    pub(crate) shed: BTreeMap<String, u64>,
+    pub(crate) symbols: BTreeMap<String, u64>,
+    /// Large replies, and how many of these were read.
+    pub(crate) large: u64,
+    pub(crate) large_read: u64,
+    pub(crate) latencies: Vec<Duration>,
+    /// By how much answers came after their deadline, of those that did.
+    pub(crate) late_by: Vec<Duration>,
+    pub(crate) faults: BTreeMap<&'static str, Vec<String>>,
+}
+
+/// Judges all that is seen, until nobody sees anything any more.
+pub(crate) fn judge(seen: Receiver<Seen>, history: &Arc<History>) -> Tally {
+    let mut tally = Tally::default();
+    for (manner, errand, outcome) in seen {
+        *tally.requests.entry(manner).or_default() += 1;
+        match outcome {
+            Outcome::Over => {}
+            Outcome::Fault(kind, words) => tally.fault(kind, words),
+            Outcome::Answered { reply, in_time } => {
+                if in_time {
+                    tally.judge_time(&errand, reply.took);
+                }
+                tally.judge(&errand, &reply, history);
+            }
+        }
+    }
+    tally
+}
+
+impl Tally {
+    /// How many whole answers were seen.
+    pub(crate) fn answered(&self) -> u64 {
+        self.statuses.values().sum()
+    }
+
+    fn judge_time(&mut self, errand: &Errand, took: Duration) {
+        self.latencies.push(took);
+        let late_by = took.saturating_sub(errand.deadline);
+        if !late_by.is_zero() {
+            self.late_by.push(late_by);
+        }
+        if late_by > LATE {
+            self.fault("late", format!("{} took {took:?}", errand.question));
+        }
+    }
+
+    fn judge(&mut self, errand: &Errand, reply: &Reply, history: &History) {
+        *self.statuses.entry(reply.status).or_default() += 1;
+        if !(matches!(reply.status, 200 | 503) || reply.status == 404 && errand.invented) {
+            let body = String::from_utf8_lossy(&reply.body);
+            self.fault("status", format!("{} for {}: {body:.500}", reply.status, errand.question));
+        }
+        if reply.body.len() > LARGE {
+            self.large += 1;
+            if self.large % ONE_IN != 1 {
+                return;
+            }
+            self.large_read += 1;
+        }
+        let Ok(answer) = serde_json::from_slice::<Value>(&reply.body) else {
+            return self.fault("no JSON", format!("for {}: {:?}", errand.question, reply.body));
+        };
+        let problem = answer["type"].as_str().filter(|_| reply.status == 503);
+        if let Some(problem @ ("/problems/overloaded" | "/problems/no-answer")) = problem {
+            *self.shed.entry(problem.to_owned()).or_default() += 1;
+            return;
+        }
+        self.judge_entries(errand, reply, &answer, history);
+    }
+
+    /// Looks at every entry: those that were asked for, and no price that no honest venue gave.
+    fn judge_entries(&mut self, errand: &Errand, reply: &Reply, answer: &Value, history: &History) {
+        let entries: Vec<&Value> = match answer["prices"].as_array() {
+            Some(prices) => prices.iter().collect(),
+            None => vec![answer],
+        };
+        let names: Vec<&str> = entries.iter().filter_map(|entry| entry["symbol"].as_str()).collect();
+        if names != errand.asked {
+            return self.fault("entries", format!("{} is answered with {answer:.2000}", errand.question));
+        }
+        for entry in entries {
+            let (name, status) = (entry["symbol"].as_str().unwrap_or_default(), entry["status"].as_str());
+            let status = status.unwrap_or_default();
+            let words = [status, entry["reason"].as_str().unwrap_or_default()].join(" ");
+            *self.symbols.entry(words.trim().to_owned()).or_default() += 1;
+            let price = entry["price"].as_str().and_then(|price| price.parse::<Decimal>().ok());
+            if price.is_some() != matches!(status, "ok" | "degraded") {
+                self.fault("price", format!("{entry}"));
+            }
+            let Some(price) = price.filter(|_| errand.plain) else { continue };
+            let age = Duration::from_millis(entry["age_ms"].as_u64().unwrap_or(0));
+            let symbol = Symbol::parse(name).unwrap();
+            let allows = |price| history.allows(&symbol, price, reply.came - age - FROZEN);
+            // with nobody to contradict it, a liar is believed, and the price says so
+            let believed = words.ends_with("few_sources") && allows(price / Decimal::new(108, 2));
+            if !allows(price) && !believed {
+                self.fault("wrong price", format!("{price} for {}: {entry}", errand.question));
+            }
+        }
+    }
+
+    fn fault(&mut self, kind: &'static str, words: String) {
+        let faults = self.faults.entry(kind).or_default();
+        // the rest is counted, not kept
+        faults.push(if faults.len() < TOLD { words } else { String::new() });
+    }
+}
