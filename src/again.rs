@@ -7,6 +7,7 @@ use std::collections::HashMap;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::convert::Priced;
 use crate::fold::{Degraded, Exclusion, Judged, Price, Status, Unavailable, Verdict};
 use crate::quote::Outcome;
 use crate::symbol::Symbol;
@@ -30,19 +31,28 @@ impl NextCalls {
     }
 
     /// The first call that can make a price better, or give one where there is none; `None` if no source is ever asked.
-    pub fn that_changes(&self, price: &Price) -> Option<Timestamp> {
-        let rate = price.conversion.as_ref().map(|conversion| (&conversion.rate, conversion.price.is_some()));
+    pub fn that_changes(&self, priced: &Priced) -> Option<Timestamp> {
+        let Priced { price, conversion } = priced;
+        let rate = conversion.as_ref().map(|conversion| (&conversion.rate, conversion.price.is_some()));
         let first = match rate {
             // there is a price, and it is the rate alone that lacks
-            Some((Some(rate), false)) => self.that_changes(rate),
+            Some((Some(rate), false)) => self.of_price(rate),
             Some((None, _)) => Some(price.as_of),
             Some((Some(rate), true)) if rate.status != Status::Ok => {
-                self.of_lacking(price).into_iter().chain(self.that_changes(rate)).min()
+                self.of_lacking(price).into_iter().chain(self.of_price(rate)).min()
             }
             Some((Some(_), true)) | None => self.of_lacking(price),
         };
-        // where nothing is wrong with any quote, only other quotes make a difference
-        first.or_else(|| price.quotes.iter().filter_map(|judged| self.of(judged)).min())
+        first.or_else(|| self.of_any(price))
+    }
+
+    fn of_price(&self, price: &Price) -> Option<Timestamp> {
+        self.of_lacking(price).or_else(|| self.of_any(price))
+    }
+
+    /// Where nothing is wrong with any quote, only other quotes make a difference.
+    fn of_any(&self, price: &Price) -> Option<Timestamp> {
+        price.quotes.iter().filter_map(|judged| self.of(judged)).min()
     }
 
     fn of_lacking(&self, price: &Price) -> Option<Timestamp> {
@@ -51,7 +61,7 @@ impl NextCalls {
 
     /// When all that a quote lacks has been asked for.
     fn of(&self, judged: &Judged) -> Option<Timestamp> {
-        let Outcome { origin, symbol, failure, derivation, .. } = &judged.outcome;
+        let Judged { outcome: Outcome { origin, symbol, failure, .. }, derivation, .. } = judged;
         let asked = derivation.as_ref().map_or(symbol, |derivation| &derivation.asked);
         let known = || self.0.get(&(origin.source.clone(), asked.clone())).copied();
         let own = failure.as_ref().and_then(|failure| failure.retry_at).or_else(known);
@@ -60,7 +70,7 @@ impl NextCalls {
             Verdict::Failed | Verdict::Excluded(Exclusion::NoConversion) => rate.folded.is_none(),
             _ => rate.status != Status::Ok,
         });
-        let rates = weak.try_fold(None, |latest, rate| Some(latest.max(Some(self.that_changes(rate)?))))?;
+        let rates = weak.try_fold(None, |latest, rate| Some(latest.max(Some(self.of_price(rate)?))))?;
         match judged.verdict {
             Verdict::Failed => own.max(rates),
             _ => rates.or(own),
@@ -82,7 +92,7 @@ fn lacks(price: &Price, judged: &Judged) -> bool {
         Status::Degraded(Degraded::StaleFallback)
             | Status::Unavailable(Unavailable::AllStale | Unavailable::SourcesDisagree)
     );
-    let has_weak_rate = || judged.outcome.derivation.as_ref().is_some_and(|derivation| derivation.degraded().is_some());
+    let has_weak_rate = || judged.derivation.as_ref().is_some_and(|derivation| derivation.degraded().is_some());
     whatever_comes
         || match judged.verdict {
             Verdict::Failed => true,

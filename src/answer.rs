@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::clock::age;
+use crate::convert::Priced;
 use crate::fold::{Price, Status};
 use crate::question::{Question, Require};
 use crate::symbol::Symbol;
@@ -31,7 +32,7 @@ pub struct Answer {
     pub code: u16,
     /// With a 503: when it is worth asking again, in whole seconds.
     pub retry_after: Option<u64>,
-    prices: Vec<Price>,
+    prices: Vec<Priced>,
     renamed: BTreeMap<String, Symbol>,
     quotes: bool,
     simulated: bool,
@@ -53,9 +54,9 @@ pub enum Completeness {
 
 /// A price, and when asking for it again can make a difference.
 #[derive(Clone, Debug)]
-pub struct Priced {
+pub struct Answered {
     /// The price.
-    pub price: Price,
+    pub priced: Priced,
     /// The first moment at which the same question makes a call that can change it; `None` if no source is ever asked.
     pub changes_at: Option<Timestamp>,
 }
@@ -120,15 +121,15 @@ pub fn code(statuses: &[Status], require: Require) -> u16 {
 
 impl Answer {
     /// The answer to a question whose symbols came to these prices, in the order of the question.
-    pub fn new(question: &Question, priced: Vec<Priced>, now: Timestamp, simulated: bool) -> Self {
-        let statuses: Vec<Status> = priced.iter().map(|priced| priced.price.status).collect();
+    pub fn new(question: &Question, answered: Vec<Answered>, now: Timestamp, simulated: bool) -> Self {
+        let statuses: Vec<Status> = answered.iter().map(|answered| answered.priced.price.status).collect();
         let code = code(&statuses, question.require);
-        let retry_after = (code == 503).then(|| retry_after(&priced, question.require, now));
+        let retry_after = (code == 503).then(|| retry_after(&answered, question.require, now));
         Answer {
             completeness: Completeness::of(&statuses),
             code,
             retry_after,
-            prices: priced.into_iter().map(|priced| priced.price).collect(),
+            prices: answered.into_iter().map(|answered| answered.priced).collect(),
             renamed: question.renamed.clone(),
             quotes: question.quotes,
             simulated,
@@ -136,8 +137,8 @@ impl Answer {
     }
 
     /// The prices, in the order of the question.
-    pub fn prices(&self) -> &[Price] {
-        &self.prices
+    pub fn prices(&self) -> Vec<&Price> {
+        self.prices.iter().map(|priced| &priced.price).collect()
     }
 
     /// The body of `GET /prices`, written at `now`: only `age_ms` depends on it.
@@ -158,9 +159,9 @@ impl Answer {
             head.extend_from_slice(br#","prices":["#);
             Ok(head)
         };
-        let entry = move |(place, price): (usize, &Price)| {
+        let entry = move |(place, priced): (usize, &Priced)| {
             let mut part = if place > 0 { b",".to_vec() } else { Vec::new() };
-            serde_json::to_writer(&mut part, &Entry::new(price, self.quotes, now))?;
+            serde_json::to_writer(&mut part, &Entry::new(priced, self.quotes, now))?;
             Ok(part)
         };
         let tail = move || {
@@ -183,19 +184,19 @@ impl Answer {
     /// # Errors
     /// As [`Answer::body`].
     pub fn single_body(&self, now: Timestamp) -> serde_json::Result<Vec<u8>> {
-        let entry = self.prices.first().map(|price| Entry::new(price, self.quotes, now));
+        let entry = self.prices.first().map(|priced| Entry::new(priced, self.quotes, now));
         serde_json::to_vec(&entry.map(|entry| Single { entry, simulated: self.simulated }))
     }
 }
 
 /// Until asking again can first change what is wrong with the answer, in whole seconds, rounded up; at least 1.
-fn retry_after(priced: &[Priced], require: Require, now: Timestamp) -> u64 {
-    let is_wrong = |priced: &&Priced| match priced.price.status {
+fn retry_after(answered: &[Answered], require: Require, now: Timestamp) -> u64 {
+    let is_wrong = |answered: &&Answered| match answered.priced.price.status {
         Status::Ok => false,
         Status::Degraded(_) => require == Require::Ok,
         Status::Unavailable(_) | Status::Unknown => true,
     };
-    let first = priced.iter().filter(is_wrong).filter_map(|priced| priced.changes_at).min();
+    let first = answered.iter().filter(is_wrong).filter_map(|answered| answered.changes_at).min();
     let wait = first.map_or(LONG, |at| age(at, now));
     (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)
 }

@@ -14,12 +14,13 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::caller::Caller;
 use crate::clock::Moment;
-use crate::question::Caller;
-use crate::quote::{Failure, Origin, Outcome, Quote};
-use crate::source::error::SourceError;
+use crate::failure::{Failure, SourceError};
+use crate::quote::{Origin, Outcome, Quote};
 use crate::symbol::Symbol;
 use eviction::{Failures, Quotes, Rank, Use};
+pub use remember::{QuoteState, SidesState};
 
 /// How many quotes are kept, of all sources together; one source has half of them at most.
 pub const CAPACITY: usize = 65_536;
@@ -374,13 +375,7 @@ fn settle(origin: &Arc<Origin>, symbol: &Symbol, before: Option<Known>, landing:
     let (quote, quote_landed, answered) =
         before.map_or((None, None, None), |known| (known.outcome.quote, known.quote_landed, known.answered));
     let failure = |error, latency, is_doubted| Failure { error, latency, is_doubted, at: now.wall, retry_at: None };
-    let outcome = |quote, failure| Outcome {
-        origin: Arc::clone(origin),
-        symbol: symbol.clone(),
-        quote,
-        failure,
-        derivation: None,
-    };
+    let outcome = |quote, failure| Outcome { origin: Arc::clone(origin), symbol: symbol.clone(), quote, failure };
     match landing {
         Landing::Quote(quote) => Known {
             outcome: outcome(Some(quote), None),

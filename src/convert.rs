@@ -32,16 +32,31 @@ pub struct Conversion {
     pub plus_minus: Option<Decimal>,
 }
 
+/// A symbol's price, and how it was turned into the caller's currency.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Priced {
+    /// The price. Its quotes, and what it came to, stay in the currency of the quotes.
+    pub price: Price,
+    /// How it was converted, or why it could not be; `None` where nothing had to be.
+    pub conversion: Option<Conversion>,
+}
+
+impl From<Price> for Priced {
+    fn from(price: Price) -> Self {
+        Priced { price, conversion: None }
+    }
+}
+
 /// The price in a currency; `rate` gives the price of a pair, if it was gathered.
 ///
 /// What has no price stays as it is. A degraded rate degrades the price with its reason; without a rate there is no price.
-pub fn convert(price: Price, to: &Currency, rate: impl Fn(&Symbol) -> Option<Arc<Price>>) -> Price {
-    let Some(folded) = &price.folded else { return price };
+pub fn convert(price: Price, to: &Currency, rate: impl Fn(&Symbol) -> Option<Arc<Price>>) -> Priced {
+    let Some(folded) = &price.folded else { return price.into() };
     if price.rule.in_points {
-        return if price.currency.as_ref() == Some(to) { price } else { in_points(price, to) };
+        return if price.currency.as_ref() == Some(to) { price } else { in_points(price, to) }.into();
     }
-    let Some(from) = price.currency.clone() else { return in_no_currency(price, to) };
-    let Some((symbol, is_of_from)) = Symbol::market_pair(to.as_str(), from.as_str()) else { return price };
+    let Some(from) = price.currency.clone() else { return in_no_currency(price, to).into() };
+    let Some((symbol, is_of_from)) = Symbol::market_pair(to.as_str(), from.as_str()) else { return price.into() };
     let rate = rate(&symbol);
     let factor = rate.as_ref().and_then(|rate| rate.folded.as_ref()).map(|folded| folded.price);
     // `EUR-USD` is the price of a euro in dollars: it divides what is in dollars
@@ -64,7 +79,7 @@ pub fn convert(price: Price, to: &Currency, rate: impl Fn(&Symbol) -> Option<Arc
     }
 }
 
-fn converted(price: Price, conversion: Conversion) -> Price {
+fn converted(price: Price, conversion: Conversion) -> Priced {
     let rate = conversion.rate.as_ref().filter(|rate| rate.status != Status::Ok);
     let said = rate.map(|rate| {
         let why = rate.detail.as_deref().unwrap_or("it is degraded");
@@ -76,10 +91,10 @@ fn converted(price: Price, conversion: Conversion) -> Price {
     };
     let detail = joined(price.detail.clone(), said);
     let currency = Some(conversion.to.clone());
-    Price { status, detail, currency, conversion: Some(conversion), ..price }
+    Priced { price: Price { status, detail, currency, ..price }, conversion: Some(conversion) }
 }
 
-fn unconverted(price: Price, conversion: Conversion) -> Price {
+fn unconverted(price: Price, conversion: Conversion) -> Priced {
     let Conversion { from, to, symbol, .. } = &conversion;
     let why = match &conversion.rate {
         Some(rate) => rate.detail.clone().unwrap_or_default(),
@@ -88,7 +103,8 @@ fn unconverted(price: Price, conversion: Conversion) -> Price {
     let detail =
         format!("the price is in {from}, and there is no rate to {to}: {why}; without a currency there is one");
     let currency = Some(to.clone());
-    without_price(Price { detail: Some(detail), currency, conversion: Some(conversion), ..price })
+    let price = without_price(Price { detail: Some(detail), currency, ..price });
+    Priced { price, conversion: Some(conversion) }
 }
 
 /// Whatever currency the sources name beside it, an index is no amount of it.

@@ -10,72 +10,12 @@ use jiff::Timestamp;
 use rust_decimal::Decimal;
 
 use crate::decimal::{CALCULATED_DIGITS, significant};
-use crate::fold::{Degraded, Price, Rule, Status, Unavailable, Weighed, possible, weigh};
+use crate::fold::{Derivation, Evidence, Price, Rule, UsedRate, Weighed, possible, weigh};
 use crate::quote::{Outcome, Quote, Stated};
 use crate::route::{Rate, Route};
 use crate::symbol::Symbol;
 
-/// How a quote was made of another.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Derivation {
-    /// The pair the source was asked for.
-    pub asked: Symbol,
-    /// What it said about that pair, if it gave a quote.
-    pub stated: Option<Quote>,
-    /// Whether that was turned round.
-    pub turned: bool,
-    /// The rates it was multiplied with, or divided by, one after the other.
-    pub rates: Vec<UsedRate>,
-    /// What its last price and its book came to before, with the price that was made of it.
-    pub weighed: Weighed,
-}
-
-/// A rate in a derived quote.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UsedRate {
-    /// The rate, with its own proof.
-    pub price: Arc<Price>,
-    /// Whether it divides.
-    pub turned: bool,
-}
-
-impl Derivation {
-    /// The pairs through which the quote came: its rate's, or where it was only turned round, the pair that was.
-    pub fn via(&self) -> Vec<&Symbol> {
-        if self.rates.is_empty() {
-            return vec![&self.asked];
-        }
-        self.rates.iter().map(|rate| &rate.price.symbol).collect()
-    }
-
-    /// Whether the source says that its quote is in another currency than that of the pair it was asked for.
-    pub fn states_other_currency(&self) -> bool {
-        let stated = self.stated.as_ref().and_then(|stated| stated.currency.as_ref());
-        stated.is_some() && stated != self.asked.pair_currency().as_ref()
-    }
-
-    /// The worst of its rates that are degraded, and what it lacks.
-    pub fn degraded(&self) -> Option<(&Price, Degraded)> {
-        let degraded = self.rates.iter().filter_map(|rate| match rate.price.status {
-            Status::Degraded(reason) => Some((rate.price.as_ref(), reason)),
-            _ => None,
-        });
-        degraded.max_by_key(|(_, reason)| *reason)
-    }
-
-    /// The first of its rates that has no price.
-    pub fn without_rate(&self) -> Option<&Price> {
-        self.rates.iter().map(|rate| rate.price.as_ref()).find(|price| price.folded.is_none())
-    }
-
-    /// Whether nobody who is asked has the rate at all: then the source cannot price the symbol, now or later.
-    pub fn never_has_rate(&self) -> bool {
-        self.without_rate()
-            .is_some_and(|rate| matches!(rate.status, Status::Unknown | Status::Unavailable(Unavailable::NotCovered)))
-    }
-}
-
-/// The outcome for a symbol, of the outcome for what the source was asked, whose rule this is. `rates` has a price for each of
+/// The evidence about a symbol, of the outcome for what the source was asked, whose rule this is. `rates` has a price for each of
 /// the route's.
 pub fn derive(
     symbol: &Symbol,
@@ -83,9 +23,9 @@ pub fn derive(
     outcome: Outcome,
     rates: &BTreeMap<Symbol, Arc<Price>>,
     rule: &Rule,
-) -> Outcome {
+) -> Evidence {
     if route.is_straight() {
-        return outcome;
+        return outcome.into();
     }
     let used =
         |rate: &Rate| rates.get(&rate.symbol).map(|price| UsedRate { price: Arc::clone(price), turned: rate.turned });
@@ -102,7 +42,8 @@ pub fn derive(
     let quote = outcome.quote.map(|quote| of_quote(symbol, quote, &derivation, factor));
     let price = weighed.price.and_then(|price| possible(worth(price, route.turned, factor?)?));
     derivation.weighed = Weighed { price, basis: weighed.basis.filter(|_| price.is_some()), ..weighed };
-    Outcome { symbol: symbol.clone(), quote, derivation: Some(Arc::new(derivation)), ..outcome }
+    let outcome = Outcome { symbol: symbol.clone(), quote, ..outcome };
+    Evidence { outcome, derivation: Some(Arc::new(derivation)) }
 }
 
 /// A quote of the symbol, of one of the pair that was asked for. `factor` multiplies and divides it.

@@ -7,6 +7,7 @@ mod age;
 mod book;
 mod currency;
 mod detail;
+mod evidence;
 mod judged;
 mod ladder;
 mod names;
@@ -23,15 +24,15 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use crate::clock;
-use crate::convert::Conversion;
 use crate::decimal::basis_points;
 use crate::hours::{Around, Hours};
-use crate::quote::{Outcome, Session};
+use crate::quote::Session;
 use crate::symbol::{Currency, Symbol};
 
 use admit::{Entry, Standing};
 pub use book::{Basis, Book, Weighed};
 pub(crate) use book::{possible, weigh};
+pub use evidence::{Derivation, Evidence, UsedRate};
 pub use judged::{Exclusion, Judged, Verdict};
 use ladder::Decision;
 use status::{accounts, without_price};
@@ -102,8 +103,6 @@ pub struct Price {
     pub quotes: Vec<Judged>,
     /// One plain sentence with the figures; present unless the status is `Ok`.
     pub detail: Option<String>,
-    /// How it was turned into the caller's currency, or why it could not be. The price above stays in that of its quotes.
-    pub conversion: Option<Conversion>,
 }
 
 /// What the hours of a symbol's market said when it was folded.
@@ -180,14 +179,20 @@ impl Market {
     }
 }
 
-/// Folds one symbol's outcomes, one per source that was asked for it.
+/// Folds the evidence about one symbol, one piece per source that was asked for it.
 ///
 /// Each quote is admitted or not: first by itself, then by its currency, then by its age, which a closed market lengthens.
 /// The ladder finds the best quotes of which there are enough; if those agree, their median is the price.
-pub fn fold(symbol: &Symbol, mut outcomes: Vec<Outcome>, rule: &Rule, now: Timestamp) -> Price {
-    // everything below meets the outcomes in this order, so the order they came in cannot matter
-    outcomes.sort_by(|one, other| one.origin.source.cmp(&other.origin.source));
-    let mut entries: Vec<Entry> = outcomes.into_iter().map(|outcome| admit::admit(outcome, rule, now)).collect();
+pub fn fold<E: Into<Evidence>>(
+    symbol: &Symbol,
+    evidence: impl IntoIterator<Item = E>,
+    rule: &Rule,
+    now: Timestamp,
+) -> Price {
+    let mut evidence: Vec<Evidence> = evidence.into_iter().map(Into::into).collect();
+    // everything below meets it in this order, so the order it came in cannot matter
+    evidence.sort_by(|one, other| one.outcome.origin.source.cmp(&other.outcome.origin.source));
+    let mut entries: Vec<Entry> = evidence.into_iter().map(|evidence| admit::admit(evidence, rule, now)).collect();
     let covering = accounts(entries.iter().filter(|entry| entry.may_price()).map(|entry| &entry.judged.outcome));
     let settled = currency::settle(symbol, &mut entries, rule);
     age::judge(&mut entries, rule, covering, now);
@@ -220,7 +225,6 @@ pub fn fold(symbol: &Symbol, mut outcomes: Vec<Outcome>, rule: &Rule, now: Times
         rule: rule.clone(),
         quotes,
         detail: None,
-        conversion: None,
     };
     price.detail = detail::of_symbol(&price, &decision);
     price

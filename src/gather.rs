@@ -15,16 +15,13 @@ use tokio::time::{Instant, timeout_at};
 
 pub use waiting::Waiting;
 
+use crate::failure::SourceError;
 use crate::plan::Errand;
-use crate::question::{Patience, Question};
+use crate::question::Question;
 use crate::quote::Outcome;
-use crate::source::Source;
-use crate::source::error::SourceError;
-use crate::source::share::{Ask, Share};
+use crate::source::share::{Ask, Patience, Share};
+use crate::source::{KEPT_BACK, Source};
 use crate::symbol::Symbol;
-
-/// What is kept of a caller's time for folding and answering.
-pub const KEPT_BACK: Duration = Duration::from_millis(25);
 
 /// One caller's waits for any number of sources: one task group, one deadline.
 pub struct Gathering<'a> {

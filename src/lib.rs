@@ -1,372 +1,64 @@
 //! quotefold folds many quotes into one price, and shows the proof.
 //!
-//! The path of a request is the layout of this crate. Each room takes what the former gives:
+//! The rooms of this crate are listed below in their order: each stands on those above it, and imports from no other.
 //!
-//! 1. [`symbol`] reads names: `AAPL`, `BRK.B`, `VOD.L`, `BTC-USD`.
-//! 2. [`question`] reads a query, and refuses it by name where it is wrong.
-//! 3. [`plan`] decides which source is asked for which symbols.
-//! 4. [`gather`] asks them all at once, until the deadline; and once they are in, whoever else may help: a second round.
-//! 5. [`source`] is one source: limits, one call for many callers, the wire, the filter.
-//! 6. [`quote`] is what a source said: a quote, a failure, or both.
-//! 7. [`board`] remembers the latest of that.
-//! 8. [`fold`] makes one price of it, or refuses to.
-//! 9. [`answer`] writes status, headers and JSON.
+//! A request passes through them like this, and [`Quotefold::answer`] is that path, written out:
 //!
-//! [`again`] says when asking again can change the answer.
-//!
-//! Where a source does not quote what was asked, [`route`] finds the pair it does quote, [`derive`](mod@derive) makes its
-//! quote of that, and [`convert`] turns a price into the caller's currency; [`valuation`] puts all this around the fold.
-//! [`hours`] knows when markets are open, so that the fold does not take a dead feed for a closed market.
-//!
-//! [`Quotefold::answer`] below is that path, written out. Around it: [`settings`] says what can be set, [`server`] speaks HTTP,
-//! [`cli`] is the command line, [`watch`] what is kept fresh, [`state`] what outlives a restart, [`demo`] a simulated market,
-//! [`telemetry`] metrics, [`log`](mod@log) the log, [`workload`] how much of all this is done at once, [`reply_memory`] what
-//! replies may hold.
+//! 1. [`question`] reads a query, and refuses it by name where it is wrong; [`symbol`] reads the names in it.
+//! 2. [`plan`] decides which source is asked for which symbols. Where a source does not quote a pair, [`route`] finds one that
+//!    it does quote.
+//! 3. [`gather`] asks them all at once, until the deadline; when they are in, reserves and missing rates are asked for.
+//! 4. [`source`] is one source: limits, one call for many callers, the wire. [`provider`] writes its requests and reads its
+//!    replies. What it said is a [`quote`] or a [`failure`], and lands on the [`board`].
+//! 5. [`valuation`] makes the prices: [`derive`](mod@derive) turns one pair's quote into another's, [`fold`] makes one price of
+//!    many quotes or refuses to, [`convert`] turns it into the caller's currency.
+//! 6. [`answer`] writes status, headers and JSON; [`again`] says when asking again can change it.
 
-mod address_space;
-pub mod again;
-pub mod answer;
-pub mod board;
-pub mod cli;
-pub mod clock;
-pub mod convert;
+// Ground: words and numbers that everything is made of.
 pub mod decimal;
-pub mod demo;
-pub mod derive;
-pub mod fold;
-pub mod gather;
-pub mod hours;
-pub mod log;
+pub mod clock;
 mod pace;
-pub mod plan;
-pub mod question;
-pub mod quote;
-pub mod reply_memory;
-pub mod route;
-pub mod server;
-pub mod settings;
-pub mod source;
-pub mod state;
-pub mod symbol;
-pub mod telemetry;
+mod address_space;
 pub mod text;
+pub mod units;
+pub mod reply_memory;
+pub mod fingerprint;
+pub mod caller;
+pub mod symbol;
+pub mod hours;
+
+// What is known: a failure, a quote, a price, and the board that keeps them.
+pub mod failure;
+pub mod quote;
+pub mod fold;
+pub mod board;
+pub mod metrics;
+
+// What is described: providers, settings, and what follows from both without asking anybody.
+pub mod provider;
+pub mod settings;
+pub mod logging;
+pub mod profile;
+pub mod route;
+pub mod derive;
+pub mod convert;
+
+// The path of a request.
+pub mod source;
+pub mod question;
+pub mod plan;
+pub mod gather;
 pub mod valuation;
-pub mod watch;
+pub mod answer;
+pub mod again;
 pub mod workload;
+pub mod service;
 
-use std::collections::HashMap;
-use std::sync::Arc;
-use std::time::Duration;
+// Around it.
+pub mod state;
+pub mod watch;
+pub mod server;
+pub mod demo;
+pub mod cli;
 
-use tokio::time::Instant;
-use tokio_util::task::TaskTracker;
-
-use again::NextCalls;
-use answer::{Answer, Priced};
-use board::Board;
-use clock::{Clock, Moment};
-use fold::Price;
-use gather::{Gathering, KEPT_BACK};
-use plan::{Basis, Errand, Plan};
-use question::{Bounds, Question};
-use quote::Outcome;
-use reply_memory::ReplyMemory;
-use settings::Settings;
-use source::profile::Profile;
-use source::sandbox::Program;
-use source::{Source, Surroundings};
-use telemetry::Metrics;
-use valuation::Valuation;
-use watch::Watched;
-use workload::{Overloaded, Turn, Weight, Workload};
-
-/// Less time than this is too little for a call that is not in the air yet.
-const SHORTEST_CALL: Duration = Duration::from_millis(50);
-
-/// So many symbols of a question tell roughly what it weighs.
-const GLANCE: usize = 3;
-
-/// The service, without a server around it: questions in, answers out.
-pub struct Quotefold {
-    /// What is set.
-    pub settings: Settings,
-    /// The sources that are switched on, in the order of their names.
-    pub sources: Vec<Arc<Source>>,
-    /// What is remembered.
-    pub board: Arc<Board>,
-    /// Which of the watched symbols lack a quote.
-    pub watched: Watched,
-    /// Where the time comes from.
-    pub clock: Clock,
-    /// What is counted.
-    pub metrics: Metrics,
-    /// Where calls run.
-    pub tasks: TaskTracker,
-    /// How much is worked on at once.
-    pub workload: Workload,
-    /// What replies may hold.
-    pub reply_memory: ReplyMemory,
-    /// Whether the prices are a simulation's, which every answer then says.
-    pub simulated: bool,
-}
-
-/// What a question that has to wait will need.
-struct Expected {
-    weight: usize,
-    /// How long its calls usually take.
-    latency: Duration,
-}
-
-/// An answer, with the turn in which it can be written.
-pub struct InTurn<'w> {
-    /// The answer.
-    pub answer: Answer,
-    _turn: Option<Turn<'w>>,
-    _weight: Weight<'w>,
-}
-
-impl Quotefold {
-    /// The service over the sources that the settings switch on.
-    ///
-    /// # Errors
-    /// What keeps a source from being set up: a filter, a certificate store.
-    pub fn new(settings: Settings, clock: &Clock) -> Result<Self, source::SetupError> {
-        Self::with_filters_in(None, settings, clock)
-    }
-
-    /// The same, with every filter that is not the catalogue's in a process of its own, so that nothing a body makes of it
-    /// can harm this one.
-    ///
-    /// # Errors
-    /// What keeps a source from being set up.
-    pub fn sandboxed(program: &Program, settings: Settings, clock: &Clock) -> Result<Self, source::SetupError> {
-        Self::with_filters_in(Some(program), settings, clock)
-    }
-
-    fn with_filters_in(
-        program: Option<&Program>,
-        settings: Settings,
-        clock: &Clock,
-    ) -> Result<Self, source::SetupError> {
-        let metrics = Metrics::default();
-        let around = Surroundings {
-            board: Arc::new(Board::new(board::CAPACITY)),
-            clock: clock.clone(),
-            tasks: TaskTracker::new(),
-            budget: settings.server.timeout,
-        };
-        let reply_memory = ReplyMemory::new(settings.server.max_reply_memory);
-        let sources = source::set_up(&settings, &around, &metrics, &reply_memory, program)?;
-        Ok(Quotefold { reply_memory, ..Self::over(settings, sources, &around, metrics) })
-    }
-
-    /// The service over any sources: how tests script their vendors.
-    pub fn over(settings: Settings, sources: Vec<Arc<Source>>, around: &Surroundings, metrics: Metrics) -> Self {
-        let (board, clock, tasks) = (Arc::clone(&around.board), around.clock.clone(), around.tasks.clone());
-        let watched = Watched::new(&settings.watch.symbols);
-        let workload = Workload::new(settings.server.max_weight);
-        let reply_memory = ReplyMemory::new(settings.server.max_reply_memory);
-        Quotefold { settings, sources, board, watched, clock, metrics, tasks, workload, reply_memory, simulated: false }
-    }
-
-    /// What a question is checked against.
-    pub fn bounds(&self) -> Bounds {
-        let server = &self.settings.server;
-        Bounds {
-            max_symbols: server.max_symbols,
-            timeout: server.timeout,
-            max_timeout: server.max_timeout,
-            sources: self.sources.iter().map(|source| source.profile.name().to_owned()).collect(),
-        }
-    }
-
-    /// The path of a request: `Question → Plan → Outcomes → Prices → Answer`.
-    ///
-    /// Dropping the future drops every wait for a source; calls that nobody else waits for are cancelled.
-    pub async fn answer(&self, question: &Question) -> Answer {
-        let plan = self.plan(question).await;
-        self.carry_out(plan, None, question).await.0
-    }
-
-    /// The same, when its turn comes: no more is worked on at once than [`workload`] allows.
-    ///
-    /// # Errors
-    /// The caller's time was over before; nothing has been done for it.
-    pub async fn answer_in_turn(&self, question: &Question) -> Result<InTurn<'_>, Overloaded> {
-        let by = question.deadline() - KEPT_BACK;
-        let (plan, turn, weight) = self.admit(question, by).await?;
-        let (answer, turn) = self.carry_out(plan, Some(turn), question).await;
-        Ok(InTurn { answer, _turn: turn, _weight: weight })
-    }
-
-    /// Makes a plan, and waits until what it weighs may be worked on.
-    async fn admit(&self, question: &Question, by: Instant) -> Result<(Plan, Turn<'_>, Weight<'_>), Overloaded> {
-        let turn = self.workload.turn_of_newcomer(by).await?;
-        let expected = match self.glance(question).await {
-            Some(expected) => expected,
-            None => {
-                let plan = self.plan(question).await;
-                if let Some(weight) = self.workload.try_admit(plan.weight()) {
-                    return Ok((plan, turn, weight));
-                }
-                // a thousand plans of those who wait would take more room than their answers
-                Expected { weight: plan.weight(), latency: self.usual_latency(&plan) }
-            }
-        };
-        drop(turn);
-        // its calls need some of its time: a turn that leaves them less is another's
-        let by = by - expected.latency.min(question.timeout / 2);
-        let mut weight = self.workload.admit(expected.weight, by).await?;
-        let turn = self.workload.turn_of_admitted().await.filter(|_| Instant::now() < by).ok_or(Overloaded)?;
-        // others may have asked for the same meanwhile
-        let plan = self.plan(question).await;
-        weight.lighten(plan.weight());
-        Ok((plan, turn, weight))
-    }
-
-    /// What a question can be expected to need by its first symbols, if these need calls. It is only asked while others wait:
-    /// then each of those who will have to wait, too, costs no more than this.
-    async fn glance(&self, question: &Question) -> Option<Expected> {
-        if !self.workload.is_full() {
-            return None;
-        }
-        let plan = self.plan(&question.about_the_first(GLANCE)).await;
-        let weight = plan.weight().saturating_mul(question.symbols.len().div_ceil(GLANCE));
-        (weight > 0).then(|| Expected { weight, latency: self.usual_latency(&plan) })
-    }
-
-    /// How long it usually takes until half of the sources that a plan asks have replied.
-    fn usual_latency(&self, plan: &Plan) -> Duration {
-        let asked = plan.errands.iter().filter(|errand| !errand.ask.due.is_empty());
-        let asked = asked.filter_map(|errand| self.sources.get(errand.source));
-        let mut latencies: Vec<Duration> = asked.map(|source| source.record.usual_latency()).collect();
-        latencies.sort_unstable();
-        latencies.get(latencies.len() / 2).copied().unwrap_or_default()
-    }
-
-    /// Carries a plan out. Who has a turn keeps it while nothing has to be waited for, and has one at the end.
-    async fn carry_out<'w>(
-        &'w self,
-        mut plan: Plan,
-        turn: Option<Turn<'w>>,
-        question: &Question,
-    ) -> (Answer, Option<Turn<'w>>) {
-        let (mut outcomes, turn) = self.gather(&mut plan, turn, question).await;
-        let now = self.clock.now();
-        let next_calls = self.next_calls(&plan, &mut outcomes, now);
-        let valuation = self.value(&plan, outcomes, question, now).await;
-        self.record(&valuation);
-        let skew = self.clock.skew(now);
-        let explained = |price: Price| match skew {
-            Some(skew) => price.with_skew(skew),
-            None => price,
-        };
-        let priced = |price| Priced { changes_at: next_calls.that_changes(&price), price: explained(price) };
-        let priced = valuation.prices.into_iter().map(priced).collect();
-        (Answer::new(question, priced, now.wall, self.simulated), turn)
-    }
-
-    async fn plan(&self, question: &Question) -> Plan {
-        Plan::new(self.basis(question, &self.profiles())).await
-    }
-
-    /// Asks the sources of a plan, and whoever else may help: once they are in, or have had half of the caller's time and a
-    /// quarter of what a source may take.
-    async fn gather<'w>(
-        &'w self,
-        plan: &mut Plan,
-        turn: Option<Turn<'w>>,
-        question: &Question,
-    ) -> (Vec<Outcome>, Option<Turn<'w>>) {
-        let takes_turns = turn.is_some();
-        // while a request waits, it is another's turn
-        let mut turn = turn.filter(|_| plan.weight() == 0);
-        let mut gathering = Gathering::new(question, &self.sources);
-        gathering.ask(std::mem::take(&mut plan.errands));
-        if plan.may_grow(question) {
-            // a caller's haste is no reason to give up on a source that is no slower than usual
-            let early = (question.timeout / 2).max(self.settings.server.timeout / 4);
-            gathering.settle(question.arrived.monotonic + early).await;
-            turn = self.keep_turn(turn, takes_turns).await;
-            let time_left = gathering.time_left();
-            let errands = self.second_round(plan, question, time_left).await;
-            turn = turn.filter(|_| plan::weight(&errands) == 0 && gathering.is_done());
-            gathering.ask(errands);
-        }
-        let outcomes = gathering.finish().await;
-        (outcomes, self.keep_turn(turn, takes_turns).await)
-    }
-
-    /// A request's turn, or if it has given it away, a new one.
-    async fn keep_turn<'w>(&'w self, turn: Option<Turn<'w>>, takes_turns: bool) -> Option<Turn<'w>> {
-        match turn {
-            None if takes_turns => self.workload.turn_of_admitted().await,
-            turn => turn,
-        }
-    }
-
-    /// Who else is asked, by what the board knows now of what was asked at first: what has landed since the question came is
-    /// on it.
-    async fn second_round(&self, plan: &mut Plan, question: &Question, time_left: Duration) -> Vec<Errand> {
-        let now = self.clock.now();
-        let known = plan.asked.iter().filter_map(|(source, symbol)| {
-            let source = self.sources.get(*source)?.profile.name();
-            Some(self.board.known(source, symbol, now.monotonic)?.outcome)
-        });
-        let known = known.collect();
-        let so_far = self.value(plan, known, question, now).await;
-        let rates = so_far.missing_rates();
-        let errands = plan.grow(&so_far.wanting, &rates, self.basis(question, &self.profiles())).await;
-        // a call whose end nobody would see is spent for nothing
-        let usual = |errand: &Errand| self.sources.get(errand.source).map(|source| source.record.usual_latency());
-        let in_time = |errand: &Errand| usual(errand).is_some_and(|usual| usual.max(SHORTEST_CALL) <= time_left);
-        errands.into_iter().map(|errand| if in_time(&errand) { errand } else { errand.without_calls() }).collect()
-    }
-
-    async fn value(&self, plan: &Plan, outcomes: Vec<Outcome>, question: &Question, now: Moment) -> Valuation {
-        valuation::value(plan, outcomes, question, &self.profiles(), &self.settings, now.wall).await
-    }
-
-    fn basis<'a>(&'a self, question: &'a Question, sources: &'a [&'a Profile]) -> Basis<'a> {
-        Basis { question, board: &self.board, sources, settings: &self.settings, now: self.clock.now() }
-    }
-
-    fn profiles(&self) -> Vec<&Profile> {
-        self.sources.iter().map(|source| source.profile.as_ref()).collect()
-    }
-
-    /// From when on the same question would make each source call again, as things are now. Failures are told of it.
-    fn next_calls(&self, plan: &Plan, outcomes: &mut [Outcome], now: Moment) -> NextCalls {
-        let askable: Vec<Instant> = self.sources.iter().map(|source| source.share.askable_at(now.monotonic)).collect();
-        let places = self.places();
-        let mut next_calls = NextCalls::default();
-        for outcome in outcomes {
-            let name = &outcome.origin.source;
-            let Some(place) = places.get(name.as_str()).copied() else { continue };
-            let known = self.board.known(name, &outcome.symbol, now.monotonic);
-            let need = plan.needs.get(&(place, outcome.symbol.clone()));
-            let due_at = known.zip(need).and_then(|(known, need)| known.due_at(*need));
-            let at = due_at.into_iter().chain([askable[place], now.monotonic]).max().unwrap_or(now.monotonic);
-            next_calls.note(outcome, now.wall_at(at));
-        }
-        next_calls
-    }
-
-    /// Counts what became of every quote.
-    fn record(&self, valuation: &Valuation) {
-        // a rate that was asked for itself is counted once
-        let is_asked = |rate: &&Price| valuation.prices.iter().any(|price| price.symbol == rate.symbol);
-        let rates = valuation.rates.iter().map(Arc::as_ref).filter(|rate| !is_asked(rate));
-        let places = self.places();
-        for judged in valuation.prices.iter().chain(rates).flat_map(|price| &price.quotes) {
-            if let Some(place) = places.get(judged.outcome.origin.source.as_str()) {
-                self.sources[*place].record.verdict(judged);
-            }
-        }
-    }
-
-    /// Where each source stands in the list of sources, by its name.
-    fn places(&self) -> HashMap<&str, usize> {
-        self.sources.iter().enumerate().map(|(place, source)| (source.profile.name(), place)).collect()
-    }
-}
+pub use service::Quotefold;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use quotefold::cli::{Exit, run};
-use quotefold::log;
+use quotefold::logging;
 use tikv_jemallocator::Jemalloc;
 
 /// Gives memory back to the system when it is no longer needed.
@@ -11,7 +11,7 @@ use tikv_jemallocator::Jemalloc;
 static ALLOCATOR: Jemalloc = Jemalloc;
 
 fn main() -> ExitCode {
-    let _last = log::FlushedAtEnd;
+    let _last = logging::FlushedAtEnd;
     // the library was built without a default; clients cannot be made before one is chosen
     let chosen = rustls::crypto::ring::default_provider().install_default();
     let ended = match chosen {
@@ -19,7 +19,7 @@ fn main() -> ExitCode {
         Err(_) => Err(anyhow::anyhow!("the TLS library was set up twice")),
     };
     let exit = ended.unwrap_or_else(|error| {
-        log::say(&format!("quotefold: {error:#}"));
+        logging::say(&format!("quotefold: {error:#}"));
         Exit::Bug
     });
     exit.into()

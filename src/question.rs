@@ -1,15 +1,16 @@
 //! Reads what a caller wants to know: every bound on a query, and every reason to refuse one, lives here.
 
 use std::collections::{BTreeMap, HashSet};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
 use tokio::time::Instant;
 
+use crate::caller::Caller;
 use crate::clock::Moment;
-use crate::settings::units::Span;
+use crate::source::share::Patience;
 use crate::symbol::{Currency, Symbol};
+use crate::units::Span;
 
 /// The longest query that is read, in bytes.
 pub const LONGEST_QUERY: usize = 4096;
@@ -52,40 +53,6 @@ pub struct Question {
     pub patience: Patience,
     /// Who asks; `None` if it is the service itself.
     pub caller: Option<Caller>,
-}
-
-/// Who asks, as far as what one caller does must not cost another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Caller {
-    /// The holder of the access key with this number.
-    Key(u32),
-    /// A client at this address, or in the IPv6 network that it stands for.
-    Address(IpAddr),
-}
-
-impl Caller {
-    /// The first 64 bits of an IPv6 address: what one customer is given at least.
-    const NETWORK: u128 = u128::MAX << 64;
-
-    /// The caller at an address. An IPv6 customer is given at least a /64, and could take another address of it for every
-    /// request.
-    pub fn at(address: Option<IpAddr>) -> Self {
-        Caller::Address(match address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)) {
-            IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & Self::NETWORK).into(),
-            address => address,
-        })
-    }
-}
-
-/// Whether a caller waits for its turn at a scarce source.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Patience {
-    /// It does, and reserves may be asked for it.
-    #[default]
-    Waits,
-    /// It takes what can be had at once and harms nobody: it waits for no limit and no place, asks no reserve, and what it is
-    /// refused concerns it alone.
-    OnlyTries,
 }
 
 /// What a caller calls a success.

@@ -7,8 +7,7 @@ use jiff::Timestamp;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use crate::derive::Derivation;
-use crate::source::error::SourceError;
+use crate::failure::Failure;
 use crate::symbol::{Currency, Symbol};
 
 /// A quote as a source stated it, in major units. Whether it may be believed is the fold's business.
@@ -130,24 +129,6 @@ pub struct Outcome {
     pub quote: Option<Quote>,
     /// Its last failure, if that came after the quote.
     pub failure: Option<Failure>,
-    /// How it was made, if the source was not asked for the symbol itself.
-    pub derivation: Option<Arc<Derivation>>,
-}
-
-/// A failure to get a quote, as it is shown and remembered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
-    /// What went wrong.
-    pub error: SourceError,
-    /// When it was known.
-    pub at: Timestamp,
-    /// How long the call took; `None` when no call was made.
-    pub latency: Option<Duration>,
-    /// Whether it denies a symbol that the source itself has quoted lately: one such reply is a mishap more often than the
-    /// end of a listing.
-    pub is_doubted: bool,
-    /// From when on the source may be asked again. It is the answer that says it: until it is made, this may change.
-    pub retry_at: Option<Timestamp>,
 }
 
 impl Quote {
@@ -194,11 +175,6 @@ impl Sides {
 }
 
 impl Outcome {
-    /// Whether the source could give a price of the symbol, now or later.
-    pub fn is_able(&self) -> bool {
-        !self.denies_symbol() && !self.derivation.as_ref().is_some_and(|derivation| derivation.never_has_rate())
-    }
-
     /// Whether the source's latest word is that it has no such symbol (for us), and there is no doubt about it: then it does
     /// not cover it.
     pub fn denies_symbol(&self) -> bool {

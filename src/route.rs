@@ -5,8 +5,8 @@
 //! rates take part, and a rate is itself only ever made of quotes that need none: so nothing goes in a circle. What is called
 //! like money and is a coin at a source takes part in none of this: only who asks for that very pair gets it.
 
+use crate::profile::Profile;
 use crate::settings::Settings;
-use crate::source::profile::Profile;
 use crate::symbol::{Class, Currency, Symbol};
 
 /// The third currencies through which money is crossed: whoever quotes only one base, quotes it against one of these.
@@ -147,8 +147,8 @@ fn is_market(source: &Profile) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::provider::extract::Extractor;
     use crate::settings::load::{LoadOptions, load};
-    use crate::source::extract::Extractor;
 
     /// How a source with these keys prices a symbol, in short: `BTC-USDT × USDT-USD`, `1/USD-EUR`.
     fn found(keys: &str, symbol: &str) -> Option<String> {

@@ -7,21 +7,21 @@
 pub mod file;
 pub mod keep;
 pub mod lock;
-pub mod mark;
 pub mod snapshot;
 #[cfg(test)]
 mod tests;
-mod text;
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use serde_json::error::Category;
 
-use crate::quote::{NoMarket, Session};
-use mark::Mark;
+use crate::board::QuoteState;
+use crate::fingerprint::Fingerprint;
+use crate::source::account::AccountState;
+use crate::source::share::SuspectState;
+use crate::text::as_string;
 
 /// The version of the file that this program writes, and the only one that it reads.
 pub const VERSION: u64 = 1;
@@ -32,127 +32,19 @@ pub struct State {
     /// [`VERSION`].
     pub version: u64,
     /// When it was taken.
-    #[serde(with = "text")]
+    #[serde(with = "as_string")]
     pub saved_at: Timestamp,
     /// The accounts by their names, also those that are not configured at the moment.
     pub accounts: BTreeMap<String, AccountState>,
     /// A mark of what each source's quotes are about: they are of no use once it is described otherwise, nor where no mark can
     /// say that it is not.
     #[serde(default)]
-    pub meanings: BTreeMap<String, Mark>,
+    pub meanings: BTreeMap<String, Fingerprint>,
     /// What was learned of symbols that fail whole calls, by the names of the sources where one does.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub suspects: BTreeMap<String, SuspectState>,
     /// The last quotes: first those that cost most to get again, and of these those of the most recently asked symbols.
     pub quotes: Vec<QuoteState>,
-}
-
-/// What one account must not forget.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AccountState {
-    /// A mark of the key that was used, too short to tell anything of it: a new key has not been refused yet. `None` for an
-    /// account without a key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub key_mark: Option<Mark>,
-    /// The units spent, as Unix seconds and how many; never decreasing, each rounded to the later side.
-    pub spent: Vec<(i64, usize)>,
-    /// The cooldown that holds, if any.
-    pub cooldown: Option<CooldownState>,
-    /// Refusals in a row, by kind: each doubles the next wait.
-    pub refused: Refused,
-}
-
-/// A cooldown: what the vendor said, and until when it is left alone.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CooldownState {
-    /// The failure's name, such as `quota_exhausted`.
-    pub reason: String,
-    /// The vendor's words, scrubbed.
-    pub detail: String,
-    /// Its end.
-    #[serde(with = "text")]
-    pub until: Timestamp,
-}
-
-/// How often in a row a vendor refused us, by kind of refusal.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Refused {
-    /// A 429 that named no time.
-    pub rate_limited: u32,
-    /// A used-up quota whose reset was not named.
-    pub quota_exhausted: u32,
-    /// A refused key.
-    pub unauthorized: u32,
-    /// An address that is not served, whether a time was named or not.
-    #[serde(default)]
-    pub blocked: u32,
-}
-
-/// What one source has shown of the symbols that fail whole calls.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SuspectState {
-    /// Whether one unknown symbol fails a whole call there: stated, or found out.
-    pub unknown_kills: bool,
-    /// Symbols of which at least one of each group is unknown, the oldest group first.
-    pub groups: Vec<Vec<String>>,
-}
-
-/// A quote as it stood on the board.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct QuoteState {
-    /// Whose.
-    pub source: String,
-    /// Of what.
-    pub symbol: String,
-    /// The price; `None` if only a book was given.
-    #[serde(with = "text::optional", default, skip_serializing_if = "Option::is_none")]
-    pub price: Option<Decimal>,
-    /// The best bid.
-    #[serde(with = "text::optional", default, skip_serializing_if = "Option::is_none")]
-    pub bid: Option<Decimal>,
-    /// The best ask.
-    #[serde(with = "text::optional", default, skip_serializing_if = "Option::is_none")]
-    pub ask: Option<Decimal>,
-    /// The three as they were stated, if the source states one over the price.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub inverse_of: Option<SidesState>,
-    /// The volume.
-    #[serde(with = "text::optional", default, skip_serializing_if = "Option::is_none")]
-    pub volume: Option<Decimal>,
-    /// The currency it states.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub currency: Option<String>,
-    /// The session it states.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub session: Option<Session>,
-    /// Why the price is that of no market.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub no_market: Option<NoMarket>,
-    /// When the last trade was.
-    #[serde(with = "text::optional", default, skip_serializing_if = "Option::is_none")]
-    pub observed_at: Option<Timestamp>,
-    /// When the market had the book.
-    #[serde(with = "text::optional", default, skip_serializing_if = "Option::is_none")]
-    pub book_at: Option<Timestamp>,
-    /// When it arrived here.
-    #[serde(with = "text")]
-    pub received_at: Timestamp,
-    /// How long that call took.
-    pub latency_ms: u64,
-}
-
-/// A last price and a book as they were stated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SidesState {
-    /// The last price.
-    #[serde(with = "text::optional", default, skip_serializing_if = "Option::is_none")]
-    pub last: Option<Decimal>,
-    /// The best bid.
-    #[serde(with = "text::optional", default, skip_serializing_if = "Option::is_none")]
-    pub bid: Option<Decimal>,
-    /// The best ask.
-    #[serde(with = "text::optional", default, skip_serializing_if = "Option::is_none")]
-    pub ask: Option<Decimal>,
 }
 
 /// Why what was found is no state. None of its content is told but a version: it may be any file, with anybody's secrets.

@@ -3,6 +3,7 @@
 //! There is one canonical spelling (`BRK.B`, `VOD.L`, `^GSPC`, `BTC-USD`); the other spellings in common use are understood
 //! and rewritten. What a symbol *is* follows from its spelling alone, so no list of symbols is needed.
 
+mod classes;
 mod currency;
 mod error;
 mod pair;
@@ -12,6 +13,7 @@ mod tables;
 use std::fmt;
 use std::sync::Arc;
 
+pub use classes::SetClasses;
 pub use currency::Currency;
 pub use error::SymbolError;
 pub use tables::Exchange;

@@ -1,5 +1,8 @@
 //! Keeps characters from a reader that are not for show: those that steer a terminal, or turn the text around them.
 
+pub(crate) mod as_string;
+pub(crate) mod near;
+
 use std::borrow::Cow;
 
 /// Whether a character has no shape of its own and changes how others are shown: a control character, or one that sets the

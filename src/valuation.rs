@@ -10,17 +10,17 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::convert::convert;
+use crate::convert::{Priced, convert};
 use crate::derive::derive;
-use crate::fold::{Price, Status, Unavailable, fold};
+use crate::failure::{Failure, SourceError};
+use crate::fold::{Evidence, Price, Status, Unavailable, fold};
 use crate::pace::Pace;
 use crate::plan::{Plan, Purpose, Target, Way};
+use crate::profile::Profile;
 use crate::question::Question;
-use crate::quote::{Failure, Outcome};
+use crate::quote::Outcome;
 use crate::route::Route;
 use crate::settings::Settings;
-use crate::source::error::SourceError;
-use crate::source::profile::Profile;
 use crate::symbol::{Currency, Symbol};
 use way_out::way_out;
 
@@ -28,7 +28,7 @@ use way_out::way_out;
 #[derive(Clone, Debug)]
 pub struct Valuation {
     /// One price per symbol of the question, in its order.
-    pub prices: Vec<Price>,
+    pub prices: Vec<Priced>,
     /// The rates that were folded on the way.
     pub rates: Vec<Arc<Price>>,
     /// What wants a quorum which another source could help to, rates among it.
@@ -65,7 +65,7 @@ pub async fn value(
     let wanting = wanting(plan, &asked, &conversions, &rates, question.currency.as_ref());
     let convert = |price: Price| match &question.currency {
         Some(to) => convert(price, to, |symbol| conversions.get(symbol).cloned()),
-        None => price,
+        None => price.into(),
     };
     let prices = asked.into_iter().map(convert).collect();
     // one rate may serve both purposes
@@ -130,9 +130,9 @@ impl Table<'_> {
     /// One target's price; `rates` are there for the quotes that must be derived.
     fn price(&self, target: &Target, rates: &Rates) -> Price {
         let symbol = &target.symbol;
-        let outcomes = target.ways.iter().filter_map(|way| self.outcome(symbol, way, rates));
+        let evidence = target.ways.iter().filter_map(|way| self.evidence(symbol, way, rates));
         let rule = self.settings.rule(symbol, self.question.max_age);
-        let mut price = fold(symbol, outcomes.collect(), &rule, self.now);
+        let mut price = fold(symbol, evidence, &rule, self.now);
         if price.status == Status::Unavailable(Unavailable::NotCovered) {
             price.detail = Some(self.why_not_covered(target));
         } else if let (Some(detail), Some(way_out)) = (&price.detail, way_out(&price, self.settings)) {
@@ -164,7 +164,7 @@ impl Table<'_> {
 
     /// What a source's word on a symbol comes to. Where it denied one way, and has nothing better the other, its denial
     /// stands; where there was no time left to ask it the other way, it is not held against the symbol.
-    fn outcome(&self, symbol: &Symbol, way: &Way, rates: &Rates) -> Option<Outcome> {
+    fn evidence(&self, symbol: &Symbol, way: &Way, rates: &Rates) -> Option<Evidence> {
         let source = self.sources.get(way.source)?;
         let by = |route: &Route| {
             let mut outcome = self.said.get(&(source.name().to_owned(), route.asked.clone()))?.clone();
@@ -172,20 +172,21 @@ impl Table<'_> {
             outcome.origin = source.origin(self.settings.class(symbol));
             // most are, and the rule of the pair is only needed to derive
             if route.is_straight() {
-                return Some(outcome);
+                return Some(Evidence::from(outcome));
             }
             let rule = self.settings.rule(&route.asked, self.question.max_age);
             Some(derive(symbol, route, outcome, rates, &rule))
         };
         let denied = way.denied.as_ref().and_then(by);
         match (by(&way.route), denied) {
-            (Some(outcome), Some(denied)) if outcome.denies_symbol() => Some(denied),
+            (Some(evidence), Some(denied)) if evidence.outcome.denies_symbol() => Some(denied),
             (None, Some(denied)) => {
                 let error = SourceError::Timeout(self.question.timeout);
                 let failure = Failure { error, at: self.now, latency: None, is_doubted: false, retry_at: None };
-                Some(Outcome { quote: None, failure: Some(failure), ..denied })
+                let outcome = Outcome { quote: None, failure: Some(failure), ..denied.outcome };
+                Some(Evidence { outcome, ..denied })
             }
-            (outcome, _) => outcome,
+            (evidence, _) => evidence,
         }
     }
 }
@@ -193,7 +194,7 @@ impl Table<'_> {
 impl Valuation {
     /// The rates that conversions need and that nobody was asked for.
     pub fn missing_rates(&self) -> BTreeSet<Symbol> {
-        let conversions = self.prices.iter().filter_map(|price| price.conversion.as_ref());
+        let conversions = self.prices.iter().filter_map(|priced| priced.conversion.as_ref());
         conversions.filter(|conversion| conversion.rate.is_none()).map(|conversion| conversion.symbol.clone()).collect()
     }
 }

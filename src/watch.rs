@@ -16,15 +16,15 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
-use crate::Quotefold;
 use crate::clock::age;
+use crate::failure::SourceError;
 use crate::fold::{Degraded, Price, Status};
 use crate::plan::{Purpose, is_usable};
 use crate::question::Question;
 use crate::quote::Role;
-use crate::settings::units::Span;
-use crate::source::error::SourceError;
+use crate::service::Quotefold;
 use crate::symbol::Symbol;
+use crate::units::Span;
 
 /// What is younger than this share of `every` when a round begins is spared: somebody else has just fetched it.
 const SPARED: u32 = 10;
@@ -73,8 +73,13 @@ impl Watched {
     }
 }
 
-/// Watches what is set, from now until `end`. Returns at once if nothing is.
-pub async fn run(service: Arc<Quotefold>, mut chance: fastrand::Rng, end: impl Future<Output = ()>) {
+/// Watches what is set, from now until `end`, and notes in `watched` what lacks a quote. Returns at once if nothing is set.
+pub async fn run(
+    service: Arc<Quotefold>,
+    watched: Arc<Watched>,
+    mut chance: fastrand::Rng,
+    end: impl Future<Output = ()>,
+) {
     let settings = &service.settings;
     if settings.watch.symbols.is_empty() {
         return;
@@ -82,7 +87,7 @@ pub async fn run(service: Arc<Quotefold>, mut chance: fastrand::Rng, end: impl F
     announce(&service).await;
     let mut parts = JoinSet::new();
     for part in settings.watch.symbols.chunks(settings.server.max_symbols) {
-        parts.spawn(keep_fresh(Arc::clone(&service), part.to_vec(), chance.fork()));
+        parts.spawn(keep_fresh(Arc::clone(&service), Arc::clone(&watched), part.to_vec(), chance.fork()));
     }
     tokio::select! {
         biased;
@@ -93,13 +98,13 @@ pub async fn run(service: Arc<Quotefold>, mut chance: fastrand::Rng, end: impl F
 }
 
 /// Round after round for one part of the list. One that takes longer than `every` is followed by the next at once.
-async fn keep_fresh(service: Arc<Quotefold>, part: Vec<Symbol>, mut chance: fastrand::Rng) {
+async fn keep_fresh(service: Arc<Quotefold>, watched: Arc<Watched>, part: Vec<Symbol>, mut chance: fastrand::Rng) {
     loop {
         let started = Instant::now();
         let next = started + jittered(service.settings.watch.every, &mut chance);
         // a task of its own: should one round panic, the next one comes all the same
         let mut task = JoinSet::new();
-        task.spawn(round(Arc::clone(&service), part.clone(), started, next));
+        task.spawn(round(Arc::clone(&service), Arc::clone(&watched), part.clone(), started, next));
         if let Some(Err(panicked)) = task.join_next().await {
             tracing::error!("a round of the watch list failed by a fault of ours: {panicked}");
         }
@@ -129,9 +134,15 @@ async fn announce(service: &Quotefold) {
 }
 
 /// Tries until everything was asked once, or the next round begins.
-async fn round(service: Arc<Quotefold>, mut wanted: Vec<Symbol>, started: Instant, next: Instant) {
+async fn round(
+    service: Arc<Quotefold>,
+    watched: Arc<Watched>,
+    mut wanted: Vec<Symbol>,
+    started: Instant,
+    next: Instant,
+) {
     loop {
-        let refused = attempt(&service, wanted, started).await;
+        let refused = attempt(&service, &watched, wanted, started).await;
         let Some(again) = refused.iter().map(|(_, at)| *at).min() else { return };
         let again = again.max(Instant::now() + SHORTEST_PAUSE);
         if again >= next {
@@ -143,11 +154,16 @@ async fn round(service: Arc<Quotefold>, mut wanted: Vec<Symbol>, started: Instan
 }
 
 /// Asks once, and says what there was no room for, and when there may be.
-async fn attempt(service: &Quotefold, symbols: Vec<Symbol>, started: Instant) -> Vec<(Symbol, Instant)> {
+async fn attempt(
+    service: &Quotefold,
+    watched: &Watched,
+    symbols: Vec<Symbol>,
+    started: Instant,
+) -> Vec<(Symbol, Instant)> {
     let answer = service.answer(&question(service, symbols, started)).await;
     let mut refused = Vec::new();
     for price in answer.prices() {
-        service.watched.note(&price.symbol, lacks(service, price));
+        watched.note(&price.symbol, lacks(service, price));
         let failures = price.quotes.iter().filter_map(|judged| judged.outcome.failure.as_ref());
         let throttled = failures.filter(|failure| matches!(failure.error, SourceError::Throttled { .. }));
         let again = throttled.filter_map(|failure| failure.retry_at).min();

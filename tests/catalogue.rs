@@ -15,9 +15,9 @@ mod catalogue {
 
 use std::path::Path;
 
-use quotefold::settings::source::{Expected, SourceSettings, SourceTable};
-use quotefold::source::example;
-use quotefold::source::extract::{Extractor, RawReply};
+use quotefold::provider::description::{Expected, SourceSettings, SourceTable};
+use quotefold::provider::example;
+use quotefold::provider::extract::{Extractor, RawReply};
 use quotefold::symbol::{Class, Symbol};
 
 /// Every provider of the catalogue, ready to read replies.
@@ -204,7 +204,7 @@ fn a_refusal_in_words_that_the_filter_does_not_know_is_what_its_status_says() {
             for (status, reason) in [(401, "unauthorized"), (429, "rate_limited"), (503, "unavailable")] {
                 let reply = RawReply::bare(status, body, jiff::Timestamp::UNIX_EPOCH);
                 let read = extractor.read(&reply, &asked).map(|_| ());
-                let said = read.as_ref().map_err(quotefold::source::error::SourceError::reason);
+                let said = read.as_ref().map_err(quotefold::failure::SourceError::reason);
                 if said != Err(reason) {
                     wrong.push(format!("{}: {status} {body:?}: {read:?}", source.name));
                 }

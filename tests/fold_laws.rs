@@ -11,10 +11,10 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
+use quotefold::failure::{Failure, SourceError};
 use quotefold::fold::{Basis, BelowQuorum, Book, Degraded, Price, Rule, Status, Unavailable, Verdict, fold};
 use quotefold::hours::Hours;
-use quotefold::quote::{Failure, NoMarket, Origin, Outcome, Quote, Role, Session, Stated};
-use quotefold::source::error::SourceError;
+use quotefold::quote::{NoMarket, Origin, Outcome, Quote, Role, Session, Stated};
 use quotefold::symbol::{Currency, Symbol};
 use rust_decimal::Decimal;
 
@@ -46,7 +46,7 @@ fn rule(required: usize) -> Rule {
 fn outcome(source: &str, price: Decimal) -> Outcome {
     let origin = Origin { source: source.into(), account: source.into(), role: Role::Primary, lag_ms: 0 };
     let quote = Quote::bare(price, ago(1));
-    Outcome { origin: Arc::new(origin), symbol: symbol(), quote: Some(quote), failure: None, derivation: None }
+    Outcome { origin: Arc::new(origin), symbol: symbol(), quote: Some(quote), failure: None }
 }
 
 fn symbol() -> Symbol {
@@ -159,7 +159,7 @@ fn any_outcomes(lively: bool) -> impl Strategy<Value = Vec<Outcome>> {
             // some accounts hold two sources
             let account = if account < 3 { format!("shared{account}") } else { format!("own{number}") };
             let origin = Origin { source: format!("s{number}"), account, role, lag_ms };
-            Outcome { origin: Arc::new(origin), symbol: symbol(), quote, failure, derivation: None }
+            Outcome { origin: Arc::new(origin), symbol: symbol(), quote, failure }
         });
         outcomes.collect()
     })

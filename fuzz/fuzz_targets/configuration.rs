@@ -2,8 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use quotefold::provider::extract::Extractor;
 use quotefold::settings::load::{LoadOptions, load};
-use quotefold::source::extract::Extractor;
 use quotefold_fuzz::SECRET;
 
 fuzz_target!(|text: &str| {

@@ -5,8 +5,8 @@ use std::panic;
 use std::time::{Duration, Instant};
 
 use libfuzzer_sys::fuzz_target;
-use quotefold::settings::source::Notation;
-use quotefold::source::filter::{Effort, Filter, MOST_ROWS};
+use quotefold::provider::description::Notation;
+use quotefold::provider::filter::{Effort, Filter, MOST_ROWS};
 
 const BODIES: [&str; 3] = [
     r#"{"a":[1,2,3],"b":{"a":"1.50","b":null},"c":"x"}"#,

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
 use quotefold::Quotefold;
+use quotefold::board::QuoteState;
 use quotefold::clock::{Clock, Moment};
 use quotefold::settings::Settings;
 use quotefold::settings::load::{LoadOptions, load};
+use quotefold::state::State;
 use quotefold::state::snapshot::{MOST_QUOTES, give, take};
-use quotefold::state::{QuoteState, State};
 
 static SETTINGS: LazyLock<Settings> = LazyLock::new(|| {
     let text = "[sources.kraken]\n[sources.alphavantage]\nkey = \"a\"\n".to_owned();

@@ -4,8 +4,8 @@
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
-use quotefold::settings::catalogue::catalogue;
-use quotefold::source::spelling::Spelling;
+use quotefold::provider::catalogue::catalogue;
+use quotefold::provider::spelling::Spelling;
 use quotefold::symbol::{LONGEST, Symbol};
 
 static SPELLINGS: LazyLock<Vec<(String, Spelling)>> = LazyLock::new(|| {

@@ -4,11 +4,11 @@ use std::sync::LazyLock;
 
 use jiff::Timestamp;
 use quotefold::decimal;
+use quotefold::failure::SourceError;
+use quotefold::provider::description::SourceSettings;
+use quotefold::provider::extract::{Extractor, RawReply};
 use quotefold::quote::{Quote, Stated};
 use quotefold::settings::load::{LoadOptions, load};
-use quotefold::settings::source::SourceSettings;
-use quotefold::source::error::SourceError;
-use quotefold::source::extract::{Extractor, RawReply};
 use quotefold::symbol::Symbol;
 use rust_decimal::Decimal;
 

@@ -7,9 +7,10 @@ use super::figures::{Plain, Points, Time, milliseconds};
 use super::quote::Quote;
 use super::rates::{Conversion, used};
 use crate::clock::age;
+use crate::convert::Priced;
 use crate::fold::{BelowQuorum, Folded, Judged, Price, Verdict};
 use crate::quote::Session;
-use crate::settings::units::Percent;
+use crate::units::Percent;
 
 /// One symbol.
 #[derive(Serialize)]
@@ -61,10 +62,11 @@ struct Rule {
 }
 
 impl<'a> Entry<'a> {
-    pub(super) fn new(price: &'a Price, quotes: bool, now: Timestamp) -> Self {
+    pub(super) fn new(priced: &'a Priced, quotes: bool, now: Timestamp) -> Self {
+        let Priced { price, conversion } = priced;
         let folded = price.folded.as_ref();
         let used = used(price).count();
-        let (shown, plus_minus) = match &price.conversion {
+        let (shown, plus_minus) = match conversion {
             Some(conversion) => (conversion.price, conversion.plus_minus),
             None => (folded.map(|folded| folded.price), folded.and_then(|folded| folded.plus_minus)),
         };
@@ -79,7 +81,7 @@ impl<'a> Entry<'a> {
             session: price.session,
             method: folded.map(|_| if used == 1 { "single" } else { "median" }),
             divergence_bps: folded.and_then(|folded| folded.divergence_bps).map(Points),
-            conversion: price.conversion.as_ref().map(Conversion::new),
+            conversion: conversion.as_ref().map(Conversion::new),
             as_of: Time(price.as_of),
             observed_at: folded.and_then(|folded| folded.observed_at).map(Time),
             age_ms: folded.map(|folded| age_ms(folded, now)),

@@ -6,8 +6,9 @@ use serde::Serialize;
 
 use super::figures::{Plain, Points, Time, milliseconds};
 use super::rates::Derivation;
+use crate::failure::Failure;
 use crate::fold::{Basis, Book, Judged, Verdict};
-use crate::quote::{Failure, Session};
+use crate::quote::Session;
 use crate::symbol::Symbol;
 
 /// One source.
@@ -49,7 +50,7 @@ impl<'a> Quote<'a> {
         let failed = judged.verdict == Verdict::Failed;
         // a failed outcome's quote is too old to be looked at: it is not shown
         let quote = outcome.quote.as_ref().filter(|_| !failed);
-        let derivation = outcome.derivation.as_deref();
+        let derivation = judged.derivation.as_deref();
         let failure_latency = || failure.and_then(|failure| failure.latency);
         Quote {
             source: &outcome.origin.source,

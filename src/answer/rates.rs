@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::figures::{Plain, Time};
 use crate::fold::{Price, Status, Unavailable, Verdict};
 use crate::quote::Quote;
-use crate::{convert, derive};
+use crate::{convert, fold};
 
 /// How the price was turned into the caller's currency, or why not.
 #[derive(Serialize)]
@@ -76,7 +76,7 @@ impl<'a> Conversion<'a> {
 
 impl<'a> Derivation<'a> {
     /// `is_shown` is whether what the source said may still be looked at.
-    pub(super) fn new(derivation: &'a derive::Derivation, is_shown: bool) -> Self {
+    pub(super) fn new(derivation: &'a fold::Derivation, is_shown: bool) -> Self {
         let stated = derivation.stated.as_ref().filter(|_| is_shown);
         Derivation {
             symbol: derivation.asked.as_str(),
@@ -92,7 +92,7 @@ impl<'a> Derivation<'a> {
 }
 
 impl<'a> Rate<'a> {
-    fn new(rate: &'a derive::UsedRate) -> Self {
+    fn new(rate: &'a fold::UsedRate) -> Self {
         let folded = rate.price.folded.as_ref();
         Rate {
             symbol: rate.price.symbol.as_str(),

@@ -14,7 +14,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
-use crate::question::Caller;
+use crate::caller::Caller;
 use crate::symbol::Symbol;
 
 /// Quotes that can be had again sooner than this cost nothing.

@@ -4,11 +4,73 @@ use std::cmp::Reverse;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+
 use super::{Board, InARow, Known, Rank, Stands};
 use crate::clock::{Moment, age};
-use crate::quote::{Origin, Outcome, Quote, Sides, Stated};
-use crate::state::{QuoteState, SidesState};
+use crate::quote::{NoMarket, Origin, Outcome, Quote, Session, Sides, Stated};
 use crate::symbol::{Currency, Symbol};
+use crate::text::as_string;
+
+/// A quote as it stood on the board.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuoteState {
+    /// Whose.
+    pub source: String,
+    /// Of what.
+    pub symbol: String,
+    /// The price; `None` if only a book was given.
+    #[serde(with = "as_string::optional", default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<Decimal>,
+    /// The best bid.
+    #[serde(with = "as_string::optional", default, skip_serializing_if = "Option::is_none")]
+    pub bid: Option<Decimal>,
+    /// The best ask.
+    #[serde(with = "as_string::optional", default, skip_serializing_if = "Option::is_none")]
+    pub ask: Option<Decimal>,
+    /// The three as they were stated, if the source states one over the price.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inverse_of: Option<SidesState>,
+    /// The volume.
+    #[serde(with = "as_string::optional", default, skip_serializing_if = "Option::is_none")]
+    pub volume: Option<Decimal>,
+    /// The currency it states.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub currency: Option<String>,
+    /// The session it states.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<Session>,
+    /// Why the price is that of no market.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_market: Option<NoMarket>,
+    /// When the last trade was.
+    #[serde(with = "as_string::optional", default, skip_serializing_if = "Option::is_none")]
+    pub observed_at: Option<Timestamp>,
+    /// When the market had the book.
+    #[serde(with = "as_string::optional", default, skip_serializing_if = "Option::is_none")]
+    pub book_at: Option<Timestamp>,
+    /// When it arrived here.
+    #[serde(with = "as_string")]
+    pub received_at: Timestamp,
+    /// How long that call took.
+    pub latency_ms: u64,
+}
+
+/// A last price and a book as they were stated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SidesState {
+    /// The last price.
+    #[serde(with = "as_string::optional", default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<Decimal>,
+    /// The best bid.
+    #[serde(with = "as_string::optional", default, skip_serializing_if = "Option::is_none")]
+    pub bid: Option<Decimal>,
+    /// The best ask.
+    #[serde(with = "as_string::optional", default, skip_serializing_if = "Option::is_none")]
+    pub ask: Option<Decimal>,
+}
 
 impl Board {
     /// How many quotes have landed so far.
@@ -47,7 +109,6 @@ impl Board {
                 symbol: symbol.clone(),
                 quote: Some(quote(past)),
                 failure: None,
-                derivation: None,
             },
             quote_landed: landed,
             failure_landed: None,

@@ -15,11 +15,11 @@ use std::io;
 
 use super::print::{complain, print};
 use super::{Check, Exit, options, settings, threads};
-use crate::Quotefold;
 use crate::clock::Clock;
+use crate::provider::description::SourceSettings;
+use crate::provider::spelling::Spelling;
+use crate::service::Quotefold;
 use crate::settings::Settings;
-use crate::settings::source::SourceSettings;
-use crate::source::spelling::Spelling;
 use crate::symbol::Symbol;
 use examples::{Proof, prove, unproved};
 use survey::Survey;

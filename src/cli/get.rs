@@ -13,10 +13,10 @@ use super::body::body;
 use super::health::{check_url, reachable, root_cause};
 use super::print::{complain, print, print_json, table};
 use super::{Exit, Get, options, settings, threads};
-use crate::Quotefold;
 use crate::clock::Clock;
+use crate::provider::secrets::mask_url;
 use crate::question::{LONGEST_QUERY, Question};
-use crate::settings::secrets::mask_url;
+use crate::service::Quotefold;
 use crate::text::in_one_line;
 
 /// How long a server may take whose settings are not known: longer than any sane `server.timeout`.

@@ -9,8 +9,8 @@ use super::body::body;
 use super::get::KEY_VARIABLE;
 use super::print::{complain, print};
 use super::{Exit, Health, options, settings};
+use crate::provider::secrets::mask_url;
 use crate::settings::Settings;
-use crate::settings::secrets::mask_url;
 
 /// A health check that hangs must say so before whoever runs it loses patience.
 const PATIENCE: Duration = Duration::from_secs(5);

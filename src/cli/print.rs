@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind, Write};
 
 use serde_json::Value;
 
-use crate::log;
+use crate::logging;
 use crate::text::{in_one_line, printable, printable_json};
 
 /// Prints a text. Vendors and servers wrote parts of it, and none of them may steer the reader's terminal.
@@ -27,7 +27,7 @@ fn write(text: &str) -> io::Result<()> {
 
 /// Says on stderr what is wrong.
 pub(super) fn complain(text: &str) {
-    log::say(&printable(text));
+    logging::say(&printable(text));
 }
 
 /// Lines up a table's columns; the last one may be as long as it likes.

@@ -13,20 +13,20 @@ use tokio::time::timeout;
 use super::ending::Ending;
 use super::print::{complain, print};
 use super::{Demo, Exit, Serve, options, settings, threads};
-use crate::Quotefold;
 use crate::clock::Clock;
 use crate::demo;
 use crate::hours;
-use crate::log;
+use crate::logging;
 use crate::server::Front;
 use crate::server::drain::{Drain, Stage};
 use crate::server::listen::{self, Limits};
+use crate::service::Quotefold;
 use crate::settings::Settings;
 use crate::settings::load::LoadOptions;
 use crate::source::sandbox::Program;
 use crate::state;
 use crate::state::keep::Keeping;
-use crate::watch;
+use crate::watch::{self, Watched};
 
 /// What is left running when the server has ended gets so long to notice.
 const LAST_MOMENT: Duration = Duration::from_millis(200);
@@ -59,8 +59,9 @@ pub(super) fn serve(arguments: &Serve, ending: Ending) -> io::Result<Exit> {
             say_ready(doors.ready_line()?).await;
             let draining = drain.clone();
             let draining = async move { draining.reached(Stage::Draining).await };
-            work.spawn(watch::run(Arc::clone(&service), fastrand::Rng::new(), draining));
-            let exit = until_ended(&service, doors, drain, Router::new(), work).await;
+            let watched = Arc::new(Watched::new(&service.settings.watch.symbols));
+            work.spawn(watch::run(Arc::clone(&service), Arc::clone(&watched), fastrand::Rng::new(), draining));
+            let exit = until_ended(&service, watched, doors, drain, Router::new(), work).await;
             if let Some(keeping) = keeping {
                 keeping.finish().await;
             }
@@ -143,14 +144,14 @@ pub(super) fn demo(arguments: &Demo, ending: Ending) -> io::Result<Exit> {
         if !arguments.quiet {
             work.spawn(demo::tell(Arc::clone(&service), Arc::clone(&venues)));
         }
-        until_ended(&service, doors, drain, demo::controls(&venues, at), work).await
+        until_ended(&service, Arc::default(), doors, drain, demo::controls(&venues, at), work).await
     })
 }
 
 /// The settings, with the log started as they say.
 fn prepared(options: &LoadOptions) -> Result<Settings, Exit> {
     let settings = settings(options)?;
-    log::start(&settings.log).map_err(|error| wrong(&error))?;
+    logging::start(&settings.log).map_err(|error| wrong(&error))?;
     Ok(settings)
 }
 
@@ -199,6 +200,7 @@ async fn say_ready(line: String) {
 
 async fn until_ended(
     service: &Arc<Quotefold>,
+    watched: Arc<Watched>,
     doors: Doors,
     drain: Drain,
     extra: Router,
@@ -213,7 +215,7 @@ async fn until_ended(
         drain_timeout: server.drain_timeout,
         ..Limits::default()
     };
-    let front = Front::new(service, &drain, work);
+    let front = Front::new(service, watched, &drain, work);
     let public = listen::run(doors.public, front.router(extra), limits.clone(), drain.clone());
     let admin = async {
         let Some(listener) = doors.admin else { return 0 };

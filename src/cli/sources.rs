@@ -5,8 +5,8 @@ use std::io;
 
 use super::print::{print, print_json, table};
 use super::{Exit, Sources, options, settings};
+use crate::provider::description::SourceSettings;
 use crate::settings::Settings;
-use crate::settings::source::SourceSettings;
 
 pub(super) fn run(arguments: &Sources) -> io::Result<Exit> {
     let settings = match settings(&options(&arguments.file)) {

@@ -12,14 +12,14 @@ fn dollars(low: &str, high: &str) -> Price {
     fold("AAPL", [says("alpha", low), says("beta", high)], &rule())
 }
 
-fn converted(price: Price, to: &str, rates: &[Arc<Price>]) -> Price {
+fn converted(price: Price, to: &str, rates: &[Arc<Price>]) -> Priced {
     convert(price, &Currency::new(to), |symbol| rates.iter().find(|rate| rate.symbol == *symbol).cloned())
 }
 
 #[test]
 fn a_price_and_its_uncertainty_are_converted_to_ten_digits() {
-    let price = converted(dollars("231.43", "231.45"), "EUR", &[rate("EUR-USD", "1.08")]);
-    let conversion = price.conversion.unwrap();
+    let Priced { price, conversion } = converted(dollars("231.43", "231.45"), "EUR", &[rate("EUR-USD", "1.08")]);
+    let conversion = conversion.unwrap();
     assert_eq!(conversion.price, Some(decimal("214.2962963")));
     assert_eq!(conversion.plus_minus, Some(decimal("0.009259259259")));
     assert_eq!((price.status, price.currency.unwrap().as_str().to_owned()), (Status::Ok, "EUR".to_owned()));
@@ -46,7 +46,7 @@ fn half_a_digit_is_rounded_to_the_even_one() {
 #[test]
 fn without_a_rate_nothing_is_left_that_could_be_taken_for_a_price() {
     for rates in [vec![], vec![Arc::new(fold("EUR-USD", [], &rule()))]] {
-        let price = converted(dollars("231.43", "231.45"), "EUR", &rates);
+        let Priced { price, .. } = converted(dollars("231.43", "231.45"), "EUR", &rates);
         assert_eq!(price.status, Status::Unavailable(Unavailable::NoConversion));
         assert!(price.folded.is_none() && price.status.may_heal());
         assert!(price.quotes.iter().all(|judged| judged.verdict == Verdict::Excluded(Exclusion::NotFolded)));
@@ -58,9 +58,9 @@ fn without_a_rate_nothing_is_left_that_could_be_taken_for_a_price() {
 #[test]
 fn what_has_no_price_or_is_in_that_currency_stays_as_it_is() {
     let none = fold("AAPL", [], &rule());
-    assert_eq!(converted(none.clone(), "EUR", &[]), none);
+    assert_eq!(converted(none.clone(), "EUR", &[]), none.into());
     let same = dollars("1", "1");
-    assert_eq!(converted(same.clone(), "USD", &[]), same);
+    assert_eq!(converted(same.clone(), "USD", &[]), same.into());
 }
 
 #[test]
@@ -70,12 +70,12 @@ fn points_of_an_index_are_in_no_currency_and_cannot_be_converted() {
         fold("^GSPC", [labelled("a"), labelled("b")], &rule())
     };
     for currency in [None, Some("USD")] {
-        let price = converted(index(currency), "EUR", &[rate("EUR-USD", "1.08")]);
+        let Priced { price, .. } = converted(index(currency), "EUR", &[rate("EUR-USD", "1.08")]);
         assert_eq!(price.status, Status::Unavailable(Unavailable::NoConversion));
         assert_eq!(
             price.detail.as_deref(),
             Some("^GSPC is in points, which no rate turns into EUR; ask for it without a currency")
         );
     }
-    assert_eq!(converted(index(Some("USD")), "USD", &[]).status, Status::Ok);
+    assert_eq!(converted(index(Some("USD")), "USD", &[]).price.status, Status::Ok);
 }

@@ -21,12 +21,12 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use tokio::net::TcpListener;
 
-use crate::Quotefold;
+use crate::provider::spelling::Spelling;
 use crate::server::drain::Drain;
 use crate::server::listen;
 use crate::server::problem::Problem;
+use crate::service::Quotefold;
 use crate::settings::Settings;
-use crate::source::spelling::Spelling;
 use crate::symbol::Symbol;
 use market::Market;
 pub use story::tell;

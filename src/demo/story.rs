@@ -8,11 +8,11 @@ use rust_decimal::{Decimal, RoundingStrategy};
 use tokio::time::{Instant, sleep};
 
 use super::venue::{Mood, Venues};
-use crate::Quotefold;
 use crate::decimal::plain;
 use crate::fold::{Folded, Judged, Price, Verdict};
-use crate::log;
+use crate::logging;
 use crate::question::Question;
+use crate::service::Quotefold;
 
 /// One thing that happens.
 struct Act {
@@ -72,7 +72,7 @@ pub async fn tell(service: Arc<Quotefold>, venues: Arc<Venues>) {
                 venues.get(name).into_iter().for_each(|venue| venue.set(*mood));
             }
             let line = play(&service, act).await;
-            log::say(&line);
+            logging::say(&line);
             sleep(PAUSE).await;
             // only what the story broke: a venue that a user broke stays broken
             for (name, _) in act.moods {
@@ -105,7 +105,7 @@ async fn ask_for(service: &Quotefold, symbol: &str, span: Duration) {
 async fn ask(service: &Quotefold, symbol: &str) -> Option<Price> {
     let query = format!("symbols={symbol}");
     let question = Question::parse(&query, &service.bounds(), service.clock.now()).ok()?;
-    service.answer(&question).await.prices().first().cloned()
+    service.answer(&question).await.prices().first().copied().cloned()
 }
 
 /// "AAPL 231.44 USD ok", or its status and reason.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::fold::Degraded;
 use crate::fold::testing::{ago, decimal, fold, now, rule, says, says_at, with};
 use crate::symbol::Currency;
 
@@ -25,13 +26,18 @@ fn route<'r>(asked: &str, turned: bool, rates: impl IntoIterator<Item = (&'r str
     Route { asked: pair(asked), turned, rates: rates.collect() }
 }
 
-fn outcome<'r>(symbol: &str, route: &Route, said: Outcome, rates: impl IntoIterator<Item = &'r Arc<Price>>) -> Outcome {
+fn evidence<'r>(
+    symbol: &str,
+    route: &Route,
+    said: Outcome,
+    rates: impl IntoIterator<Item = &'r Arc<Price>>,
+) -> Evidence {
     let rates = rates.into_iter().map(|rate| (rate.symbol.clone(), Arc::clone(rate))).collect();
     derive(&pair(symbol), route, said, &rates, &rule())
 }
 
 fn derived<'r>(symbol: &str, route: &Route, said: Outcome, rates: impl IntoIterator<Item = &'r Arc<Price>>) -> Quote {
-    outcome(symbol, route, said, rates).quote.unwrap()
+    evidence(symbol, route, said, rates).outcome.quote.unwrap()
 }
 
 fn price(quote: &Quote) -> String {
@@ -73,9 +79,10 @@ fn every_way_to_calculate_rounds_once_to_twelve_digits() {
 fn two_rates_are_used_one_after_the_other_and_the_worse_of_them_counts() {
     let francs = rate("USD-CHF", vec![unsaid(says("a", "0.8"))]);
     let way = route("BTC-USDT", false, [("USDT-USD", false), ("USD-CHF", false)]);
-    let outcome = outcome("BTC-CHF", &way, unsaid(says("binance", "64100")), [&tether(), &francs]);
+    let Evidence { outcome, derivation } =
+        evidence("BTC-CHF", &way, unsaid(says("binance", "64100")), [&tether(), &francs]);
     assert_eq!(price(outcome.quote.as_ref().unwrap()), "51228.72");
-    let derivation = outcome.derivation.unwrap();
+    let derivation = derivation.unwrap();
     assert_eq!(derivation.via(), [&pair("USDT-USD"), &pair("USD-CHF")]);
     let (worst, reason) = derivation.degraded().unwrap();
     assert_eq!((&worst.symbol, reason), (&pair("USD-CHF"), Degraded::FewSources));
@@ -88,11 +95,11 @@ fn a_pair_turned_round_has_its_sides_swapped_and_no_volume() {
     let book = with(unsaid(says("x", "0.8")), |quote| {
         (quote.bid, quote.ask, quote.volume) = (Some(decimal("0.5")), Some(decimal("1")), Some(decimal("7")));
     });
-    let outcome = outcome("EUR-USD", &route("USD-EUR", true, None), book, None);
+    let Evidence { outcome, derivation } = evidence("EUR-USD", &route("USD-EUR", true, None), book, None);
     let quote = outcome.quote.unwrap();
     assert_eq!((price(&quote).as_str(), quote.bid, quote.ask), ("1.25", Some(decimal("1")), Some(decimal("2"))));
     assert_eq!(quote.volume, None);
-    assert_eq!(outcome.derivation.unwrap().via(), [&pair("USD-EUR")]);
+    assert_eq!(derivation.unwrap().via(), [&pair("USD-EUR")]);
     let zero = derived("EUR-USD", &route("USD-EUR", true, None), unsaid(says("x", "0")), None);
     assert_eq!(price(&zero), "NotANumber(\"0\")");
 }
@@ -120,19 +127,19 @@ fn the_oldest_part_gives_the_time() {
 fn a_rate_without_a_price_leaves_none_and_says_whether_there_can_ever_be_one() {
     let way = route("BTC-USDT", false, Some(("USDT-USD", false)));
     let without = |rate: Arc<Price>| {
-        let outcome = outcome("BTC-USD", &way, unsaid(says("binance", "64100")), Some(&rate));
+        let Evidence { outcome, derivation } = evidence("BTC-USD", &way, unsaid(says("binance", "64100")), Some(&rate));
         assert_eq!(outcome.quote.unwrap().price, Stated::Absent);
-        outcome.derivation.unwrap().never_has_rate()
+        derivation.unwrap().never_has_rate()
     };
     assert!(without(rate("USDT-USD", Vec::new())));
-    let down = crate::fold::testing::failed("kraken", crate::source::error::SourceError::unavailable("down"));
+    let down = crate::fold::testing::failed("kraken", crate::failure::SourceError::unavailable("down"));
     assert!(!without(rate("USDT-USD", vec![down])));
 }
 
 #[test]
 fn a_failure_stays_the_failure_it_is() {
-    let down = crate::fold::testing::failed("x", crate::source::error::SourceError::unavailable("down"));
-    let outcome = outcome("EUR-USD", &route("USD-EUR", true, None), down.clone(), None);
+    let down = crate::fold::testing::failed("x", crate::failure::SourceError::unavailable("down"));
+    let Evidence { outcome, derivation } = evidence("EUR-USD", &route("USD-EUR", true, None), down.clone(), None);
     assert_eq!((outcome.symbol, outcome.quote, outcome.failure), (pair("EUR-USD"), None, down.failure));
-    assert_eq!(outcome.derivation.unwrap().asked, pair("USD-EUR"));
+    assert_eq!(derivation.unwrap().asked, pair("USD-EUR"));
 }

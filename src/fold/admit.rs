@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use rust_decimal::Decimal;
 
 use super::book::{self, Weighed};
-use super::{Exclusion, Judged, Rule, Verdict, age};
+use super::{Derivation, Evidence, Exclusion, Judged, Rule, Verdict, age};
 use crate::quote::{Outcome, Quote};
 
 /// An outcome on its way through the fold.
@@ -48,7 +48,7 @@ impl Entry {
 
     /// Whether the source could give a price of the symbol, now or later.
     pub(super) fn may_price(&self) -> bool {
-        self.judged.outcome.is_able() && self.judged.verdict != Verdict::Excluded(Exclusion::NoMarket)
+        self.judged.is_able() && self.judged.verdict != Verdict::Excluded(Exclusion::NoMarket)
     }
 
     /// The quote, unless something spoke against it already.
@@ -58,8 +58,9 @@ impl Entry {
 }
 
 /// Looks at one outcome by itself; what depends on the others (currency, age on a closed market) comes later.
-pub(super) fn admit(mut outcome: Outcome, rule: &Rule, now: Timestamp) -> Entry {
-    let (weighed, last_at) = match (&mut outcome.quote, &outcome.derivation) {
+pub(super) fn admit(evidence: Evidence, rule: &Rule, now: Timestamp) -> Entry {
+    let Evidence { mut outcome, derivation } = evidence;
+    let (weighed, last_at) = match (&mut outcome.quote, &derivation) {
         (None, _) => (Weighed::default(), None),
         // a derived quote was weighed before it was derived
         (Some(_), Some(derivation)) => {
@@ -71,25 +72,34 @@ pub(super) fn admit(mut outcome: Outcome, rule: &Rule, now: Timestamp) -> Entry 
             (weighed, last_at)
         }
     };
-    let verdict =
-        outcome.quote.as_ref().map_or(Verdict::Failed, |quote| verdict(quote, &outcome, weighed.price, rule, now));
+    let verdict = match &outcome.quote {
+        Some(quote) => verdict(quote, &outcome, derivation.as_deref(), weighed.price, rule, now),
+        None => Verdict::Failed,
+    };
     // what a failure shows is the failure, not what was said before it
     let is_shown = verdict != Verdict::Failed;
     let Weighed { price, basis, book, .. } = if is_shown { weighed } else { Weighed::default() };
     let last_at = last_at.filter(|_| is_shown);
     let admitted = verdict == Verdict::Excluded(Exclusion::NotFolded);
     let standing = if admitted { Standing::Usable } else { Standing::Out };
-    let judged = Judged { outcome, verdict, price, basis, book, last_at, deviation_bps: None, detail: None };
+    let judged =
+        Judged { outcome, derivation, verdict, price, basis, book, last_at, deviation_bps: None, detail: None };
     Entry { judged, standing }
 }
 
-fn verdict(quote: &Quote, outcome: &Outcome, price: Option<Decimal>, rule: &Rule, now: Timestamp) -> Verdict {
+fn verdict(
+    quote: &Quote,
+    outcome: &Outcome,
+    derivation: Option<&Derivation>,
+    price: Option<Decimal>,
+    rule: &Rule,
+    now: Timestamp,
+) -> Verdict {
     let too_old = age::is_past_looking_at(quote, &outcome.origin, rule, now);
     // a source that no longer covers the symbol does not vouch for what it said before
     if outcome.denies_symbol() || too_old && outcome.failure.is_some() {
         return Verdict::Failed;
     }
-    let derivation = outcome.derivation.as_ref();
     let stated = derivation.and_then(|derivation| derivation.stated.as_ref());
     Verdict::Excluded(if quote.no_market.is_some() {
         Exclusion::NoMarket
@@ -110,11 +120,11 @@ fn verdict(quote: &Quote, outcome: &Outcome, price: Option<Decimal>, rule: &Rule
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::failure::SourceError;
     use crate::fold::testing::{refused, rule, says, says_at};
-    use crate::source::error::SourceError;
 
     fn verdict(outcome: Outcome) -> Verdict {
-        admit(outcome, &rule(), crate::fold::testing::now()).judged.verdict
+        admit(outcome.into(), &rule(), crate::fold::testing::now()).judged.verdict
     }
 
     #[test]
@@ -135,7 +145,7 @@ mod tests {
     #[test]
     fn what_a_source_said_before_it_denied_the_symbol_is_not_folded() {
         let denied = refused(says("alpha", "1"), SourceError::UnknownSymbol("gone".into()));
-        let entry = admit(denied, &rule(), crate::fold::testing::now());
+        let entry = admit(denied.into(), &rule(), crate::fold::testing::now());
         assert_eq!((entry.judged.verdict, entry.judged.price), (Verdict::Failed, None));
     }
 }

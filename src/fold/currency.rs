@@ -51,7 +51,7 @@ pub(super) fn settle(symbol: &Symbol, entries: &mut [Entry], rule: &Rule) -> Res
 /// currency of a quote that states none.
 fn exclusion(entry: &Entry, settled: Option<&Currency>, of_unlabelled: Option<&Currency>) -> Option<Exclusion> {
     let quote = entry.admitted()?;
-    if let Some(derivation) = &entry.judged.outcome.derivation {
+    if let Some(derivation) = &entry.judged.derivation {
         // it was turned into the symbol's currency from that of the pair that was asked for, and must have been in that
         let stated = derivation.stated.as_ref().and_then(|stated| stated.currency.as_ref());
         let is_other = derivation.states_other_currency();

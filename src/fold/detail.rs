@@ -12,8 +12,8 @@ use super::status::{accounts, says_unknown};
 use super::{Degraded, Exclusion, Judged, Price, Rule, Status, Unavailable, Verdict, age};
 use crate::clock;
 use crate::decimal::{fraction, percent, plain};
+use crate::failure::SourceError;
 use crate::quote::Role;
-use crate::source::error::SourceError;
 
 pub(super) use quote::of_quote;
 use quote::{aged, said};
@@ -137,7 +137,7 @@ fn last_trade(price: &Price) -> Option<String> {
 /// Which derived quotes make the price no better than their rates.
 fn weak_rates(price: &Price) -> String {
     let rates = used(price).filter_map(|judged| {
-        let derivation = judged.outcome.derivation.as_ref()?;
+        let derivation = judged.derivation.as_ref()?;
         let (rate, _) = derivation.degraded()?;
         let (source, reason) = (&judged.outcome.origin.source, rate.status.reason()?);
         Some(format!("{source}'s rate {} is degraded / {reason}", rate.symbol))
@@ -168,8 +168,8 @@ fn all_stale(price: &Price) -> String {
 }
 
 fn unknown(price: &Price) -> String {
-    let outcomes = || price.quotes.iter().map(|judged| &judged.outcome);
-    let saying_so = accounts(outcomes().filter(|outcome| says_unknown(outcome)));
+    let saying_so = price.quotes.iter().filter(|judged| says_unknown(judged));
+    let saying_so = accounts(saying_so.map(|judged| &judged.outcome));
     let answered =
         price.quotes.iter().filter(|judged| judged.verdict != Verdict::Failed || judged.outcome.denies_symbol());
     let answered = accounts(answered.map(|judged| &judged.outcome));

@@ -1,16 +1,20 @@
 //! What became of each outcome: the proof beside the price.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 
-use super::{Basis, Book};
+use super::{Basis, Book, Derivation};
 use crate::quote::Outcome;
 
 /// One outcome with its verdict.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Judged {
-    /// What the source said.
+    /// What the source said, or what was made of it.
     pub outcome: Outcome,
+    /// How it was made, if the source was not asked for the symbol itself.
+    pub derivation: Option<Arc<Derivation>>,
     /// What became of it.
     pub verdict: Verdict,
     /// The price as the fold read it; `None` if it is no price. It is what `basis` says.
@@ -28,6 +32,11 @@ pub struct Judged {
 }
 
 impl Judged {
+    /// Whether the source could give a price of the symbol, now or later.
+    pub(super) fn is_able(&self) -> bool {
+        !self.outcome.denies_symbol() && !self.derivation.as_ref().is_some_and(|derivation| derivation.never_has_rate())
+    }
+
     /// Whether it is older than is allowed, and used because the fresh quotes were too few. Of the used quotes only these
     /// have a `detail`.
     pub(super) fn is_used_though_old(&self) -> bool {

@@ -80,8 +80,8 @@ fn any_quiet(on: Footing) -> bool {
 
 impl Footing {
     fn of(entry: &Entry) -> Self {
-        let outcome = &entry.judged.outcome;
-        let rate = outcome.derivation.as_ref().and_then(|derivation| derivation.degraded()).map(|(_, reason)| reason);
+        let (outcome, derivation) = (&entry.judged.outcome, &entry.judged.derivation);
+        let rate = derivation.as_ref().and_then(|derivation| derivation.degraded()).map(|(_, reason)| reason);
         Footing { role: outcome.origin.role, standing: entry.standing, rate }
     }
 

@@ -8,10 +8,12 @@ use crate::clock::skew::Skew;
 
 impl Price {
     /// Adds to the price's sentence that this machine's clock seems to be off, if by the right time a quote would not
-    /// have been left out for its age. Nothing else changes: what is refused stays refused.
-    pub fn with_skew(mut self, skew: Skew) -> Self {
+    /// have been left out for its age. `rate` is the one that it was converted with. Nothing else changes: what is refused
+    /// stays refused.
+    pub fn with_skew(mut self, rate: Option<&Price>, skew: Skew) -> Self {
         if let Some(detail) = self.detail.take() {
-            let named = if is_affected(&self, skew) { format!("{detail}; {skew}") } else { detail };
+            let affects = |price: &Price| is_affected(price, skew);
+            let named = if affects(&self) || rate.is_some_and(affects) { format!("{detail}; {skew}") } else { detail };
             self.detail = Some(named);
         }
         self
@@ -20,9 +22,8 @@ impl Price {
 
 /// Whether the clock may have cost the price a quote, or a rate of it.
 fn is_affected(price: &Price, skew: Skew) -> bool {
-    let rate = price.conversion.as_ref().and_then(|conversion| conversion.rate.as_ref());
-    let derivations = price.quotes.iter().filter_map(|judged| judged.outcome.derivation.as_ref());
-    let mut rates = derivations.flat_map(|derivation| &derivation.rates).map(|rate| &rate.price).chain(rate);
+    let derivations = price.quotes.iter().filter_map(|judged| judged.derivation.as_ref());
+    let mut rates = derivations.flat_map(|derivation| &derivation.rates).map(|rate| &rate.price);
     let right = skew.corrected(price.as_of);
     price.quotes.iter().any(|judged| is_misjudged(judged, price, right)) || rates.any(|rate| is_affected(rate, skew))
 }
@@ -58,7 +59,7 @@ mod tests {
     }
 
     fn detail(price: Price, seconds: i64) -> String {
-        price.with_skew(skew(seconds)).detail.unwrap_or_default()
+        price.with_skew(None, skew(seconds)).detail.unwrap_or_default()
     }
 
     #[test]
@@ -91,8 +92,8 @@ mod tests {
     #[test]
     fn a_price_that_is_well_and_one_that_lacks_something_else_are_left_alone() {
         let well = fold("BTC-USD", [says("alpha", "1"), says("beta", "1"), says_at("gamma", "1", -30)], &rule());
-        assert_eq!(well.clone().with_skew(skew(30)), well);
+        assert_eq!(well.clone().with_skew(None, skew(30)), well);
         let lone = fold("AAPL", [says("alpha", "1")], &equity());
-        assert_eq!(lone.clone().with_skew(skew(30)), lone);
+        assert_eq!(lone.clone().with_skew(None, skew(30)), lone);
     }
 }

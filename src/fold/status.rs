@@ -4,14 +4,15 @@ use std::collections::BTreeSet;
 
 use super::admit::{Entry, Standing};
 use super::ladder::Decision;
-use super::{Exclusion, Rule, Status, Unavailable, Verdict};
-use crate::quote::{Failure, Outcome};
-use crate::source::error::SourceError;
+use super::{Exclusion, Judged, Rule, Status, Unavailable, Verdict};
+use crate::failure::{Failure, SourceError};
+use crate::quote::Outcome;
 
 /// The first reason that applies.
 pub(super) fn without_price(entries: &[Entry], decision: &Decision, rule: &Rule) -> Status {
     let outcomes = || entries.iter().map(|entry| &entry.judged.outcome);
-    let denying = outcomes().filter(|outcome| says_unknown(outcome));
+    let denying = entries.iter().map(|entry| &entry.judged).filter(|judged| says_unknown(judged));
+    let denying = denying.map(|judged| &judged.outcome);
     let answered = || entries.iter().filter(|entry| entry.judged.verdict != Verdict::Failed);
     let too_old = |entry: &Entry| {
         matches!(entry.standing, Standing::Quiet | Standing::Fallback)
@@ -37,9 +38,9 @@ pub(super) fn without_price(entries: &[Entry], decision: &Decision, rule: &Rule)
 
 /// Whether the source says that there is no such symbol. That our plan does not include it is not that, nor that there is no
 /// such pair as the one it was asked for in order to derive the symbol's price with a rate.
-pub(super) fn says_unknown(outcome: &Outcome) -> bool {
-    let is_about_another = outcome.derivation.as_ref().is_some_and(|derivation| !derivation.rates.is_empty());
-    is_unknown(outcome) && !is_about_another
+pub(super) fn says_unknown(judged: &Judged) -> bool {
+    let is_about_another = judged.derivation.as_ref().is_some_and(|derivation| !derivation.rates.is_empty());
+    is_unknown(&judged.outcome) && !is_about_another
 }
 
 /// Whether the source does not know what it was asked for. That it has just lost what it quoted a moment ago is doubted.

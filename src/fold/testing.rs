@@ -7,8 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 use rust_decimal::Decimal;
 
 use super::{BelowQuorum, Price, Rule, Verdict};
-use crate::quote::{Failure, Origin, Outcome, Quote, Role};
-use crate::source::error::SourceError;
+use crate::failure::{Failure, SourceError};
+use crate::quote::{Origin, Outcome, Quote, Role};
 use crate::symbol::{Class, Currency, Symbol};
 
 pub(crate) const MINUTE: i64 = 60;
@@ -99,7 +99,7 @@ pub(crate) fn of_origin(mut outcome: Outcome, change: impl FnOnce(&mut Origin)) 
 fn silent(source: &str) -> Outcome {
     let origin = Origin { source: source.into(), account: source.into(), role: Role::Primary, lag_ms: 0 };
     let symbol = Symbol::parse("AAPL").unwrap();
-    Outcome { origin: Arc::new(origin), symbol, quote: None, failure: None, derivation: None }
+    Outcome { origin: Arc::new(origin), symbol, quote: None, failure: None }
 }
 
 /// The rule with what settings add to it for a symbol, if nothing is set.
@@ -111,7 +111,7 @@ fn of_symbol(symbol: &Symbol, rule: &Rule) -> Rule {
 /// Folds as of [`now`].
 pub(crate) fn fold(symbol: &str, outcomes: impl IntoIterator<Item = Outcome>, rule: &Rule) -> Price {
     let symbol = Symbol::parse(symbol).unwrap();
-    let outcomes = outcomes.into_iter().map(|outcome| Outcome { symbol: symbol.clone(), ..outcome }).collect();
+    let outcomes = outcomes.into_iter().map(|outcome| Outcome { symbol: symbol.clone(), ..outcome });
     super::fold(&symbol, outcomes, &of_symbol(&symbol, rule), now())
 }
 

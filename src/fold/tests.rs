@@ -2,7 +2,7 @@
 
 use super::testing::{book, decimal, failed, fold, rule, says, says_at, used, with};
 use super::*;
-use crate::source::error::SourceError;
+use crate::failure::SourceError;
 
 #[test]
 fn three_quotes_and_a_timeout_come_to_the_documented_figures() {

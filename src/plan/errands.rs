@@ -12,13 +12,13 @@ use super::memory::{Memory, Recalled};
 use super::{Basis, Errand, Purpose, Spare, Target, Way, is_usable};
 use crate::board::{Known, Need};
 use crate::pace::Pace;
-use crate::question::Patience;
+use crate::profile::Profile;
+use crate::profile::waits::SOONEST_AGAIN;
+use crate::provider::description::Cost;
 use crate::quote::Role;
 use crate::route::Route;
-use crate::settings::source::Cost;
-use crate::source::backoff::SOONEST_AGAIN;
-use crate::source::profile::Profile;
 use crate::source::share::Ask;
+use crate::source::share::Patience;
 use crate::symbol::Symbol;
 use rank::{Prospect, Rank};
 

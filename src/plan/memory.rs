@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::time::Instant;
 
 use crate::board::{Board, Known};
-use crate::source::profile::Profile;
+use crate::profile::Profile;
 use crate::symbol::Symbol;
 
 /// What the board knows of one symbol, by the names of its sources.

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::memory::Memory;
 use super::{Basis, Purpose, Target, Way};
 use crate::pace::Pace;
+use crate::profile::Profile;
 use crate::quote::Role;
 use crate::route::Route;
-use crate::source::profile::Profile;
 use crate::symbol::{Class, Currency, Symbol};
 
 impl Basis<'_> {

@@ -7,10 +7,10 @@ use rust_decimal::Decimal;
 use super::*;
 use crate::board::{Board, Fault, InARow, Landing, RECALLED, Stands};
 use crate::clock::Clock;
+use crate::failure::SourceError;
+use crate::provider::extract::Extractor;
 use crate::question::Bounds;
 use crate::settings::load::{LoadOptions, load};
-use crate::source::error::SourceError;
-use crate::source::extract::Extractor;
 
 const SETTINGS: &str = r#"
 [sources.alpha]
@@ -51,7 +51,7 @@ impl World {
     fn with(settings: &str) -> Self {
         let text = Some(("the settings".to_owned(), settings.to_owned()));
         let settings = load(&LoadOptions { text, ..LoadOptions::default() }).unwrap();
-        let profile = |source: &crate::settings::source::SourceSettings| {
+        let profile = |source: &crate::provider::description::SourceSettings| {
             Profile::new(source.clone(), Extractor::new(source).unwrap(), &settings)
         };
         let sources = settings.sources.iter().map(profile).collect();

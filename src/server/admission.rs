@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::client::Client;
 use super::problem::Problem;
-use crate::question::Caller;
+use crate::caller::Caller;
 use crate::settings::access::AccessSettings;
 use keys::{Keys, Shown};
 use rates::Rates;
@@ -66,7 +66,7 @@ mod tests {
     use axum::http::header::AUTHORIZATION;
 
     use super::*;
-    use crate::settings::units::Limit;
+    use crate::units::Limit;
 
     const KEY: &str = "correct-horse-battery";
 

@@ -31,11 +31,12 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::runtime::Handle;
 
-use crate::Quotefold;
 use crate::clock::Clock;
+use crate::metrics::Metrics;
 use crate::question::longest_form;
+use crate::service::Quotefold;
 use crate::settings::access::{AccessSettings, HostName};
-use crate::telemetry::Metrics;
+use crate::watch::Watched;
 use admission::keys::Keys;
 use drain::Drain;
 use problem::Problem;
@@ -62,9 +63,9 @@ pub struct Front {
 }
 
 impl Front {
-    /// A front for a service that works in a runtime.
-    pub fn new(service: &Arc<Quotefold>, drain: &Drain, work: &Handle) -> Self {
-        Front { work: Work::new(service, work), drain: drain.clone() }
+    /// A front for a service that works in a runtime, and whose watch list stands as `watched` says.
+    pub fn new(service: &Arc<Quotefold>, watched: Arc<Watched>, drain: &Drain, work: &Handle) -> Self {
+        Front { work: Work::new(service, watched, work), drain: drain.clone() }
     }
 
     /// Every route of the service, and what else is served beside it, inside the stack that guards them all. The operator's own

@@ -15,11 +15,12 @@ use super::form;
 use super::pieces::Pieces;
 use super::problem::Problem;
 use super::work::Work;
-use crate::InTurn;
 use crate::answer::Answer;
+use crate::caller::Caller;
 use crate::pace::Pace;
-use crate::question::{BadQuestion, Caller, Question, longest_form};
+use crate::question::{BadQuestion, Question, longest_form};
 use crate::reply_memory::Full;
+use crate::service::InTurn;
 use crate::workload::Overloaded;
 
 /// The header with an answer's completeness.

@@ -10,10 +10,11 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
-use crate::Quotefold;
 use crate::clock::Moment;
 use crate::plan::is_usable;
+use crate::service::Quotefold;
 use crate::source::cooldown::Cooldown;
+use crate::watch::Watched;
 
 /// A snapshot is made at least so often.
 const EVERY: Duration = Duration::from_secs(1);
@@ -43,33 +44,37 @@ pub(super) struct Snapshot {
 
 /// The latest snapshot. Cheap to clone.
 #[derive(Clone, Debug)]
-pub(super) struct Readiness(watch::Sender<Arc<Snapshot>>);
+pub(super) struct Readiness {
+    latest: watch::Sender<Arc<Snapshot>>,
+    watched: Arc<Watched>,
+}
 
 impl Readiness {
     /// Makes snapshots of a service in a runtime from now on.
-    pub(super) fn of(service: &Arc<Quotefold>, runtime: &Handle) -> Self {
+    pub(super) fn of(service: &Arc<Quotefold>, watched: Arc<Watched>, runtime: &Handle) -> Self {
         let (now, has_quote) = (service.clock.now(), has_usable_quote);
-        let readiness = Readiness(watch::Sender::new(Arc::new(Snapshot::of(service, has_quote, now))));
-        let (landings, watched) = (service.board.landings(), service.watched.changes());
+        let latest = watch::Sender::new(Arc::new(Snapshot::of(service, &watched, has_quote, now)));
+        let (landings, changes) = (service.board.landings(), watched.changes());
+        let readiness = Readiness { latest, watched };
         // a service that nobody holds any more needs none
-        runtime.spawn(keep(Arc::downgrade(service), landings, watched, readiness.clone()));
+        runtime.spawn(keep(Arc::downgrade(service), landings, changes, readiness.clone()));
         readiness
     }
 
     /// The latest snapshot.
     pub(super) fn latest(&self) -> Arc<Snapshot> {
-        Arc::clone(&self.0.borrow())
+        Arc::clone(&self.latest.borrow())
     }
 
     /// Makes a snapshot before an answer is given: whoever has it finds what it tells of the sources here, too. Whether there is
     /// a quote on the board is not looked up for that: it may take long.
     pub(super) fn refresh(&self, service: &Quotefold) {
         let had_quote = self.latest().has_quote;
-        self.take(Snapshot::of(service, |_, _| had_quote, service.clock.now()));
+        self.take(Snapshot::of(service, &self.watched, |_, _| had_quote, service.clock.now()));
     }
 
     fn take(&self, snapshot: Snapshot) {
-        self.0.send_if_modified(|latest| {
+        self.latest.send_if_modified(|latest| {
             let is_newer = snapshot.made >= latest.made;
             if is_newer {
                 *latest = Arc::new(snapshot);
@@ -92,19 +97,19 @@ async fn keep(
             () = sleep(EVERY) => {}
         }
         let Some(service) = service.upgrade() else { return };
-        readiness.take(Snapshot::of(&service, has_usable_quote, service.clock.now()));
+        readiness.take(Snapshot::of(&service, &readiness.watched, has_usable_quote, service.clock.now()));
         drop(service);
         sleep(PAUSE).await;
     }
 }
 
 impl Snapshot {
-    fn of(service: &Quotefold, has_quote: impl Fn(&Quotefold, Moment) -> bool, now: Moment) -> Self {
+    fn of(service: &Quotefold, watched: &Watched, has_quote: impl Fn(&Quotefold, Moment) -> bool, now: Moment) -> Self {
         let rest = |source: &Arc<crate::source::Source>| (source.profile.name().to_owned(), source.rest(now.monotonic));
         let sources: Vec<(String, Option<Cooldown>)> = service.sources.iter().map(rest).collect();
         let has_quote = sources.iter().any(|(_, rest)| rest.is_none()) || has_quote(service, now);
         let skew = service.clock.skew(now).map(|skew| format!("{skew}: {}", skew.witnesses()));
-        let (watches, lacking) = (!service.settings.watch.symbols.is_empty(), service.watched.lacking());
+        let (watches, lacking) = (!service.settings.watch.symbols.is_empty(), watched.lacking());
         Snapshot { made: now.monotonic, sources, has_quote, skew, watches, lacking }
     }
 }

@@ -10,9 +10,9 @@ use tracing::{Instrument, info, info_span, warn};
 use super::client::Client;
 use super::drain::{Drain, Stage};
 use super::request_id::RequestId;
-use crate::log::REQUESTS;
+use crate::logging::REQUESTS;
+use crate::provider::secrets::mask_url;
 use crate::settings::RequestLog;
-use crate::settings::secrets::mask_url;
 
 /// A hostile URL, or method, must not fill the disk.
 const MAX_URL: usize = 512;

@@ -12,8 +12,8 @@ use serde::Serialize;
 
 use super::problem::Problem;
 use super::work::Work;
-use crate::Quotefold;
 use crate::clock::Moment;
+use crate::service::Quotefold;
 use crate::settings::OffSource;
 use crate::source::Source;
 use crate::source::breaker::Standing;
@@ -128,7 +128,7 @@ fn on(source: &Source, now: Moment) -> On<'_> {
         role: settings.role.as_str(),
         classes: &settings.classes,
         account: &settings.account,
-        hosts: source.profile.hosts(),
+        hosts: source.hosts(),
         limits: source
             .account
             .left(now.monotonic)

@@ -12,8 +12,9 @@ use tracing::Instrument;
 
 use super::problem::Problem;
 use super::readiness::Readiness;
-use crate::Quotefold;
 use crate::gather::Waiting;
+use crate::service::Quotefold;
+use crate::watch::Watched;
 
 /// How long after its caller's deadline an answer is still waited for. An answer that is late by so little is better than none;
 /// one that is later is read by nobody.
@@ -30,8 +31,8 @@ pub(super) struct Work {
 
 impl Work {
     /// A service that works in a runtime.
-    pub(super) fn new(service: &Arc<Quotefold>, runtime: &Handle) -> Self {
-        let readiness = Readiness::of(service, runtime);
+    pub(super) fn new(service: &Arc<Quotefold>, watched: Arc<Watched>, runtime: &Handle) -> Self {
+        let readiness = Readiness::of(service, watched, runtime);
         Work { service: Arc::clone(service), readiness, runtime: runtime.clone() }
     }
 

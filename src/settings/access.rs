@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use serde::de::{self, SeqAccess, Visitor};
 
-use super::units::Limit;
+use crate::units::Limit;
 
 /// Who may ask, how often, and from where.
 #[derive(Clone, Debug, Default)]

@@ -14,9 +14,9 @@ use secrecy::SecretString;
 use super::Settings;
 use super::error::{ConfigError, ConfigErrors};
 use super::load::document::Document;
-use super::secrets;
-use super::source::SourceTable;
-use crate::source::filter::Filter;
+use crate::provider::description::SourceTable;
+use crate::provider::filter::Filter;
+use crate::provider::secrets;
 
 /// What is wrong so far, and where in the file.
 pub(super) struct Report<'d> {

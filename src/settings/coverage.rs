@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::source::SourceSettings;
 use super::{ClassSettings, OffSource, Settings};
+use crate::provider::description::SourceSettings;
+use crate::provider::spelling::{Spelling, Unnamed};
 use crate::quote::Role;
-use crate::source::spelling::{Spelling, Unnamed};
 use crate::symbol::{Class, Symbol};
 
 /// How many providers a sentence names.

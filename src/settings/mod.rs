@@ -1,18 +1,13 @@
 //! Says what an operator can set, and what holds if nothing is set.
 
 pub mod access;
-pub mod catalogue;
 mod check;
 mod coverage;
 pub mod error;
 pub mod load;
-mod near;
 mod print;
 pub mod rule;
-pub mod secrets;
-pub mod source;
 pub mod symbols;
-pub mod units;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -24,12 +19,13 @@ use serde::Deserialize;
 
 use crate::fold::{BelowQuorum, Rule};
 use crate::hours::Hours;
-use crate::source::spelling::Spelling;
+use crate::provider::description::SourceSettings;
+use crate::provider::spelling::Spelling;
 use crate::symbol::{Class, Currency, Symbol};
+use crate::units::Glob;
 use access::AccessSettings;
-use source::SourceSettings;
+use rule::MoneyCode;
 use symbols::SymbolRules;
-use units::{Glob, MoneyCode};
 
 /// Everything that is set, checked and complete.
 #[derive(Clone, Debug)]

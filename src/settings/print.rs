@@ -8,12 +8,12 @@ use secrecy::ExposeSecret;
 use toml::Value;
 
 use super::access::AccessSettings;
-use super::secrets::{MASK, mask_url, scrub};
-use super::source::{Bases, ClassFormat, Cost, Format, SourceSettings};
-use super::units::{Bytes, Percent, Span};
 use super::{ClassSettings, LogFormat, RequestLog, Settings};
 use crate::fold::BelowQuorum;
+use crate::provider::description::{Bases, ClassFormat, Cost, Format, SourceSettings};
+use crate::provider::secrets::{MASK, mask_url, scrub};
 use crate::symbol::Class;
+use crate::units::{Bytes, Percent, Span};
 
 /// A file under construction.
 struct Page(String);

@@ -1,14 +1,52 @@
 //! The ages and the rule of the fold: what a file may state, and what holds where it states nothing.
 
+use std::fmt;
 use std::time::Duration;
 
 use rust_decimal::Decimal;
 use serde::Deserialize;
 
 use super::ClassSettings;
-use super::units::{MoneyCode, Percent, Span};
 use crate::fold::BelowQuorum;
-use crate::symbol::Class;
+use crate::symbol::{Class, Currency};
+use crate::units::{Percent, Span};
+
+/// The code of a money in ISO 4217: `USD`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "String")]
+pub struct MoneyCode([u8; 3]);
+
+impl MoneyCode {
+    /// US dollars.
+    pub const USD: MoneyCode = MoneyCode(*b"USD");
+
+    fn parse(text: &str) -> Result<Self, String> {
+        // pence are not pounds
+        let (currency, places) = Currency::of_unit(text);
+        let is_whole = currency.is_money() && places == 0;
+        let code = <[u8; 3]>::try_from(currency.as_str().as_bytes()).ok().filter(|_| is_whole);
+        code.map(MoneyCode).ok_or_else(|| format!("{text:?} is no money; write a code of ISO 4217 such as \"USD\""))
+    }
+
+    /// The money.
+    pub fn currency(self) -> Currency {
+        Currency::new(&self.to_string())
+    }
+}
+
+impl TryFrom<String> for MoneyCode {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        Self::parse(&text)
+    }
+}
+
+impl fmt::Display for MoneyCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&String::from_utf8_lossy(&self.0))
+    }
+}
 
 /// Any key of `[freshness]` and `[fold]`, as a file or a class states it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]

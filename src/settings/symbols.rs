@@ -4,8 +4,8 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use super::SymbolSettings;
-use super::units::Glob;
-use crate::symbol::{Class, Currency, Symbol};
+use crate::symbol::{Class, Currency, SetClasses, Symbol};
+use crate::units::Glob;
 
 /// The section `[symbols]`. A symbol's own entry wins over patterns, and a longer pattern over a shorter one, key by key.
 #[derive(Clone, Debug, Default)]
@@ -13,14 +13,6 @@ pub struct SymbolRules {
     single: BTreeMap<Symbol, SymbolSettings>,
     /// The longest first.
     patterns: Vec<(Glob, SymbolSettings)>,
-}
-
-/// The classes that are set for symbols, because their spelling does not say them.
-#[derive(Clone, Debug, Default)]
-pub struct SetClasses {
-    single: BTreeMap<Symbol, Class>,
-    /// The longest first.
-    patterns: Vec<(Glob, Class)>,
 }
 
 impl SymbolRules {
@@ -59,33 +51,12 @@ impl SymbolRules {
     pub fn classes(&self) -> SetClasses {
         let single = self.single.iter().filter_map(|(symbol, set)| Some((symbol.clone(), set.class?)));
         let patterns = self.patterns.iter().filter_map(|(glob, set)| Some((glob.clone(), set.class?)));
-        SetClasses { single: single.collect(), patterns: patterns.collect() }
+        SetClasses::new(single.collect(), patterns.collect())
     }
 
     fn find<'a, T>(&'a self, symbol: &Symbol, said: impl Fn(&'a SymbolSettings) -> Option<T>) -> Option<T> {
         let fitting = || self.patterns.iter().filter(|(glob, _)| glob.matches(symbol.as_str()));
         self.single.get(symbol).and_then(&said).or_else(|| fitting().find_map(|(_, set)| said(set)))
-    }
-}
-
-impl SetClasses {
-    /// A symbol's class: the one that is set, else the one its spelling says.
-    pub fn of(&self, symbol: &Symbol) -> Class {
-        let fitting = || self.patterns.iter().find(|(glob, _)| glob.matches(symbol.as_str()));
-        let set = self.single.get(symbol).or_else(|| fitting().map(|(_, class)| class));
-        set.copied().unwrap_or_else(|| symbol.class())
-    }
-
-    /// The classes by the symbol or pattern that they are set for.
-    pub fn by_name(&self) -> BTreeMap<String, &'static str> {
-        let single = self.single.iter().map(|(symbol, class)| (symbol.to_string(), class.as_str()));
-        single.chain(self.patterns.iter().map(|(glob, class)| (glob.to_string(), class.as_str()))).collect()
-    }
-}
-
-impl From<BTreeMap<Symbol, Class>> for SetClasses {
-    fn from(single: BTreeMap<Symbol, Class>) -> Self {
-        SetClasses { single, patterns: Vec::new() }
     }
 }
 

@@ -22,10 +22,11 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use super::cooldown::{Cooldown, Cooldowns};
-use super::error::SourceError;
-use crate::settings::units::Limit;
-use crate::state::mark::Mark;
+use crate::failure::SourceError;
+use crate::fingerprint::Fingerprint;
+use crate::units::Limit;
 use forecast::{Forecast, usual};
+pub use remember::{AccountState, CooldownState};
 use units::End;
 pub(super) use units::Promise;
 pub use units::Units;
@@ -38,7 +39,7 @@ pub struct Account {
     /// Whether a refusal can be the key's fault.
     has_key: bool,
     /// Tells one key from another, and nothing of either.
-    key_mark: Option<Mark>,
+    key_mark: Option<Fingerprint>,
     limits: Vec<Limit>,
     state: Mutex<State>,
     cooling: watch::Sender<Option<Cooldown>>,
@@ -128,7 +129,7 @@ impl Account {
     }
 
     /// The same with a mark of its key.
-    pub fn marked(self, key_mark: Option<Mark>) -> Self {
+    pub fn marked(self, key_mark: Option<Fingerprint>) -> Self {
         Account { key_mark, ..self }
     }
 

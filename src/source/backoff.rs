@@ -7,8 +7,6 @@
 //! The breaker stands behind it. This clock knows failures that come one after the other; the breaker sees those of many
 //! calls at once, and those that alternate with successes. Both must let a call through.
 
-mod waits;
-
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
@@ -18,10 +16,9 @@ use tower::ServiceExt;
 use super::batch::{Batch, Reply};
 use super::breaker::{circuit::Verdict, verdict};
 use super::cooldown::Cooldown;
-use super::error::SourceError;
 use super::guard::{Guard, Next};
-use waits::spread;
-pub use waits::{Kind, SOONEST_AGAIN, Waits};
+use crate::failure::SourceError;
+use crate::profile::waits::{Kind, Waits, spread};
 
 /// Whether one source has failed lately, and when it is tried again.
 #[derive(Debug)]

@@ -7,8 +7,8 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::account::{Expectation, Units};
-use super::error::SourceError;
-use crate::question::Caller;
+use crate::caller::Caller;
+use crate::failure::SourceError;
 use crate::quote::{Outcome, Quote};
 use crate::symbol::Symbol;
 

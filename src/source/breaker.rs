@@ -12,10 +12,11 @@ use tokio::time::Instant;
 use tower::ServiceExt;
 
 use super::batch::{Batch, Reply};
-use super::error::SourceError;
 use super::guard::{Guard, Next};
-use crate::telemetry::Metrics;
-use circuit::{Change, Circuit, SPREAD, Ticket, Verdict};
+use crate::failure::SourceError;
+use crate::metrics::Metrics;
+use crate::profile::waits::SPREAD;
+use circuit::{Change, Circuit, Ticket, Verdict};
 
 /// Whether one source is asked at all, as its last calls have it.
 #[derive(Debug)]

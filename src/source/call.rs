@@ -9,10 +9,10 @@ use tokio::time::{Instant, timeout_at};
 use tower::ServiceExt;
 
 use super::batch::{Batch, Reply};
-use super::error::SourceError;
 use super::guard::{Guard, Next};
 use super::record::Record;
 use crate::clock::Clock;
+use crate::failure::SourceError;
 
 /// Puts a source's record around its calls.
 #[derive(Clone, Debug)]

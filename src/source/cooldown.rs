@@ -2,16 +2,30 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::error::{Scope, SourceError};
-use crate::state::Refused;
+use crate::failure::{Scope, SourceError};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
 /// The longest a quota takes to be filled again, whatever a vendor writes.
 pub(crate) const MONTH: Duration = Duration::from_secs(31 * 86_400);
+
+/// How often in a row a vendor refused us, by kind of refusal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// A 429 that named no time.
+    pub rate_limited: u32,
+    /// A used-up quota whose reset was not named.
+    pub quota_exhausted: u32,
+    /// A refused key.
+    pub unauthorized: u32,
+    /// An address that is not served, whether a time was named or not.
+    #[serde(default)]
+    pub blocked: u32,
+}
 
 /// A time in which a vendor is not called.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -27,20 +27,21 @@ use tower::Service;
 
 use super::BoxFuture;
 use super::batch::{Batch, Reply};
-use super::error::SourceError;
-use super::extract::RawReply;
-use super::profile::Profile;
 use super::sandbox::Sandbox;
-use super::spelling::HttpRequest;
 use crate::board::Board;
 use crate::clock::skew::Host;
 use crate::clock::{Clock, Moment};
+use crate::failure::SourceError;
+use crate::profile::Profile;
+use crate::provider::description::Method;
+use crate::provider::extract::RawReply;
+use crate::provider::spelling::HttpRequest;
 use crate::reply_memory::{Held, ReplyMemory};
-use crate::settings::source::Method;
 use crate::symbol::Symbol;
 use connector::Connector;
 use encoding::DecodeError;
 use kept::{Kept, may_be_kept};
+use mirrors::Mirrors;
 use repeats::{Connection, Heard, Repeated, Repeats};
 pub(in crate::source) use trouble::host;
 use trouble::{Trouble, trouble};
@@ -66,6 +67,8 @@ struct Inner {
     sandbox: Option<Sandbox>,
     /// Where quotes are taken back that turn out to be another symbol's.
     board: Option<Arc<Board>>,
+    /// Which of its vendor's addresses is asked first.
+    mirrors: Arc<Mirrors>,
     repeats: Repeats,
     kept: Kept,
 }
@@ -96,9 +99,15 @@ impl Fetch {
         reply_memory: ReplyMemory,
         sandbox: Option<Sandbox>,
     ) -> Self {
-        let (repeats, kept) = (Repeats::default(), Kept::default());
-        let inner = Inner { connector, profile, clock, large_bodies, reply_memory, sandbox, board, repeats, kept };
+        let (mirrors, repeats, kept) = (Arc::default(), Repeats::default(), Kept::default());
+        let inner =
+            Inner { connector, profile, clock, large_bodies, reply_memory, sandbox, board, mirrors, repeats, kept };
         Fetch(Arc::new(inner))
+    }
+
+    /// Which of its vendor's addresses is asked first.
+    pub fn mirrors(&self) -> &Arc<Mirrors> {
+        &self.0.mirrors
     }
 
     /// One exchange over the wire, without reading what it means: for looking at a source by hand.
@@ -178,7 +187,7 @@ impl Inner {
     /// Sends a call to the first of the vendor's addresses that can be reached. Nothing has reached those before it, so to
     /// the vendor it is one call. Whatever comes after a connection is the call's end, and so is a refused certificate.
     async fn reach(&self, call: &HttpRequest, batch: Option<&Batch>) -> Result<Response, SourceError> {
-        let (urls, mirrors) = (call.urls().collect::<Vec<_>>(), &self.profile.mirrors);
+        let (urls, mirrors) = (call.urls().collect::<Vec<_>>(), &self.mirrors);
         let order: Vec<usize> = mirrors.order(urls.len()).collect();
         let mut unreachable: Vec<String> = Vec::new();
         for place in order.iter().copied() {
@@ -236,8 +245,9 @@ impl Inner {
 
     /// Says in the log that the vendor is asked elsewhere, once.
     fn tell(&self, place: usize, unreachable: &[String]) {
-        if self.profile.mirrors.is_news(place) {
-            let (source, hosts, unreachable) = (self.profile.name(), self.profile.hosts(), unreachable.join("; "));
+        if self.mirrors.is_news(place) {
+            let (source, hosts, unreachable) =
+                (self.profile.name(), self.mirrors.hosts(&self.profile), unreachable.join("; "));
             let host = hosts.first().map(String::as_str).unwrap_or_default();
             tracing::warn!(source, host, unreachable, "the source is asked at another of its addresses from now on");
         }

@@ -8,7 +8,7 @@ use tower::{Layer, Service};
 
 use super::BoxFuture;
 use super::batch::{Batch, Reply};
-use super::error::SourceError;
+use crate::failure::SourceError;
 
 /// What stands behind a guard: more guards, and the leaf that speaks to the vendor.
 pub trait Next:

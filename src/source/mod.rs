@@ -13,23 +13,15 @@ pub mod batch;
 pub mod breaker;
 pub mod call;
 pub mod cooldown;
-pub mod error;
-pub mod example;
-pub mod extract;
 pub mod fetch;
-pub mod filter;
 pub mod guard;
-mod mark;
-pub mod profile;
 pub mod rate_limit;
 pub mod record;
 pub mod retry;
 pub mod sandbox;
-pub mod scrub;
 mod set_up;
 pub mod share;
 pub mod singled_out;
-pub mod spelling;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -45,24 +37,27 @@ use tower::{Service, ServiceBuilder};
 
 use crate::board::Board;
 use crate::clock::Clock;
-use crate::gather::KEPT_BACK;
-use crate::settings::source::Cost;
-use crate::telemetry::Metrics;
+use crate::failure::SourceError;
+use crate::metrics::Metrics;
+use crate::profile::Profile;
+use crate::provider::description::Cost;
 use account::Account;
 use backoff::Backoff;
 use batch::{Batch, Reply};
 use breaker::Breaker;
 use call::Counting;
 use cooldown::Cooldown;
-use error::SourceError;
+use fetch::mirrors::Mirrors;
 use guard::GuardLayer;
-use profile::Profile;
 use record::Record;
 use retry::RetryPolicy;
 use share::{Batching, Parts, Share, Stack};
 use singled_out::SinglingOut;
 
 pub use set_up::{SetupError, set_up};
+
+/// What is kept of a caller's time for folding and answering.
+pub const KEPT_BACK: Duration = Duration::from_millis(25);
 
 /// A future that owns all it needs.
 pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -81,6 +76,8 @@ pub struct Source {
     pub backoff: Arc<Backoff>,
     /// How it has done.
     pub record: Arc<Record>,
+    /// Which of its vendor's addresses is asked first.
+    mirrors: Arc<Mirrors>,
     /// Free places for calls in the air.
     slots: Arc<Semaphore>,
 }
@@ -169,7 +166,17 @@ impl Source {
             backoff: Arc::clone(&backoff),
             budget: around.budget,
         });
-        Source { profile, share, account, breaker, backoff, record, slots }
+        Source { profile, share, account, breaker, backoff, record, mirrors: Arc::default(), slots }
+    }
+
+    /// The same at the addresses that its leaf chooses among.
+    pub(crate) fn asked_at(self, mirrors: Arc<Mirrors>) -> Self {
+        Source { mirrors, ..self }
+    }
+
+    /// The hosts it is asked at, in the order in which they are tried now.
+    pub fn hosts(&self) -> Vec<String> {
+        self.mirrors.hosts(&self.profile)
     }
 
     /// Whether nothing is under way: no call in the air, every place free, nothing of its limits promised to anybody.

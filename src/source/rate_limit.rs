@@ -10,8 +10,8 @@ use tower::ServiceExt;
 
 use super::account::{Account, Promise, Units};
 use super::batch::{Batch, Reply};
-use super::error::SourceError;
 use super::guard::{Guard, Next};
+use crate::failure::SourceError;
 
 /// How soon a place may be free for one who has waited too long for it.
 const SOON: Duration = Duration::from_millis(100);

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use super::agreement::{Agreement, Lately};
 use super::batch::Reply;
-use super::error::SourceError;
 use crate::clock::Moment;
+use crate::failure::SourceError;
 use crate::fold::Judged;
-use crate::telemetry::Metrics;
+use crate::metrics::Metrics;
 use jiff::Timestamp;
 
 /// How many calls the latencies are taken from.

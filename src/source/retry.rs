@@ -12,7 +12,7 @@ use tower::retry::Policy;
 
 use super::batch::{Batch, Reply};
 use super::breaker::Breaker;
-use super::error::SourceError;
+use crate::failure::SourceError;
 
 /// The longest wait before the second try; it doubles with each further one. Each wait is drawn at random from all up to that
 /// (full jitter), so that callers that failed together do not come back together.

@@ -22,10 +22,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::Mutex;
 
-use super::error::SourceError;
-use super::filter::{Rows, RunError};
-use crate::settings::source::SourceSettings;
-pub(super) use wire::Job;
+use crate::failure::SourceError;
+use crate::provider::description::SourceSettings;
+use crate::provider::extract::Job;
+use crate::provider::filter::{Rows, RunError};
 
 /// The program that runs filters: this one, as `quotefold run-filter SOURCE`.
 #[derive(Clone, Debug)]

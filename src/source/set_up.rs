@@ -7,20 +7,20 @@ use reqwest::Url;
 use tokio::sync::Semaphore;
 
 use super::account::Account;
-use super::extract::Extractor;
 use super::fetch::connector::Connectors;
 use super::fetch::names::Names;
 use super::fetch::{self, Fetch};
-use super::profile::Profile;
 use super::sandbox::{Program, Sandbox};
-use super::spelling::DescriptionError;
-use super::{Source, Surroundings, mark};
+use super::{Source, Surroundings};
+use crate::metrics::Metrics;
+use crate::profile::{Profile, fingerprint};
+use crate::provider::catalogue;
+use crate::provider::description::SourceSettings;
+use crate::provider::extract::Extractor;
+use crate::provider::spelling::DescriptionError;
 use crate::reply_memory::ReplyMemory;
 use crate::settings::Settings;
-use crate::settings::catalogue;
-use crate::settings::source::SourceSettings;
-use crate::settings::units::Limit;
-use crate::telemetry::Metrics;
+use crate::units::Limit;
 
 /// Why a source cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -60,7 +60,7 @@ pub fn set_up(
         let has_key = settings.sources.iter().any(|other| other.account == source.account && other.sends_key());
         let name = account_of(source, settings);
         let account = accounts.entry(name.to_owned()).or_insert_with(|| {
-            let account = Account::new(name, &limits).marked(mark::of_keys(settings, &source.account));
+            let account = Account::new(name, &limits).marked(fingerprint::of_keys(settings, &source.account));
             Arc::new(if has_key { account } else { account.without_key() })
         });
         let profile = Arc::new(Profile::new(source.clone(), extractor, settings));
@@ -70,7 +70,9 @@ pub fn set_up(
         let (connector, board, memory) =
             (connectors.of(source)?, Some(Arc::clone(&around.board)), reply_memory.clone());
         let fetch = Fetch::landing_on(board, connector, Arc::clone(&profile), clock, large_bodies, memory, sandbox);
-        sources.push(Arc::new(Source::over(fetch, profile, Arc::clone(account), metrics, around)));
+        let mirrors = Arc::clone(fetch.mirrors());
+        let source = Source::over(fetch, profile, Arc::clone(account), metrics, around);
+        sources.push(Arc::new(source.asked_at(mirrors)));
     }
     Ok(sources)
 }

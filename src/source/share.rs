@@ -32,19 +32,19 @@ use super::account::Account;
 use super::backoff::Backoff;
 use super::batch::{Batch, Reply, Times};
 use super::breaker::Breaker;
-use super::error::SourceError;
 use super::record::Record;
 use crate::board::{Board, Need};
+use crate::caller::Caller;
 use crate::clock::Clock;
-use crate::question::{Caller, Patience};
+use crate::failure::SourceError;
 use crate::quote::{Origin, Outcome};
-use crate::state::SuspectState;
 use crate::symbol::Symbol;
 use arrival::{Arrival, fly};
 use callers::Callers;
 use hunt::Hunt;
 use orphans::Orphans;
 use seating::Group;
+pub use suspects::SuspectState;
 pub use wait::Wait;
 
 /// A source's stack behind the share: a batch in, a reply out.
@@ -125,6 +125,17 @@ struct Flight {
     batch: Batch,
     /// Who waits for the call.
     callers: Callers,
+}
+
+/// Whether a caller waits for its turn at a scarce source.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Patience {
+    /// It does, and reserves may be asked for it.
+    #[default]
+    Waits,
+    /// It takes what can be had at once and harms nobody: it waits for no limit and no place, asks no reserve, and what it is
+    /// refused concerns it alone.
+    OnlyTries,
 }
 
 /// What a request asks of a source.

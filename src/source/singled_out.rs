@@ -11,9 +11,9 @@ use tokio::time::Instant;
 use tower::ServiceExt;
 
 use super::batch::{Batch, Reply};
-use super::error::SourceError;
 use super::guard::{Guard, Next};
 use crate::board::Board;
+use crate::failure::SourceError;
 
 /// The guard between an account and its calls that knows which symbols the source has served.
 #[derive(Clone, Debug)]

@@ -14,8 +14,8 @@ use tokio_util::task::AbortOnDropHandle;
 use super::file::{Found, OpenError, StateFile};
 use super::lock::Lock;
 use super::snapshot::{Restored, Strangers, give, revision, take};
-use crate::Quotefold;
-use crate::settings::units::Span;
+use crate::service::Quotefold;
+use crate::units::Span;
 
 /// The state is written no more often than this; so much is lost at most if the process is killed.
 const PAUSE: Duration = Duration::from_secs(1);

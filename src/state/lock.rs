@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::file::{OpenError, StateFile};
-use crate::settings::units::Span;
+use crate::units::Span;
 
 /// A process that waits looks again so often.
 const LOOK: Duration = Duration::from_millis(50);

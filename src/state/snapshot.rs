@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{AccountState, CooldownState, State, SuspectState, VERSION};
-use crate::Quotefold;
+use super::{State, VERSION};
 use crate::clock::{Moment, age};
+use crate::profile::Profile;
+use crate::service::Quotefold;
 use crate::source::Source;
-use crate::source::account::Account;
-use crate::source::profile::Profile;
+use crate::source::account::{Account, AccountState, CooldownState};
+use crate::source::share::SuspectState;
 
 /// How many quotes are kept: forty sources' word on the hundred symbols that fit in one request. A quote takes some 270
 /// bytes, so the file stays near a megabyte, and is written within milliseconds.

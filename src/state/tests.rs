@@ -4,6 +4,10 @@ use jiff::Timestamp;
 use rust_decimal::Decimal;
 
 use super::*;
+use crate::board::SidesState;
+use crate::quote::{NoMarket, Session};
+use crate::source::account::CooldownState;
+use crate::source::cooldown::Refused;
 use crate::state::snapshot::MOST_QUOTES;
 
 fn at(text: &str) -> Timestamp {
@@ -36,7 +40,7 @@ fn state() -> State {
         until: at("2026-11-20T20:00:00Z"),
     };
     let account = AccountState {
-        key_mark: Some(Mark::of(["a key"], 2)),
+        key_mark: Some(Fingerprint::of(["a key"], 2)),
         spent: vec![(1_763_649_060, 3), (1_763_649_070, 1)],
         cooldown: Some(cooldown),
         refused: Refused { quota_exhausted: 2, ..Refused::default() },
@@ -49,7 +53,7 @@ fn state() -> State {
         version: VERSION,
         saved_at: at("2026-11-20T14:31:10.5Z"),
         accounts: [("alphavantage".to_owned(), account)].into(),
-        meanings: [("kraken".to_owned(), Mark::of(["a description"], 8))].into(),
+        meanings: [("kraken".to_owned(), Fingerprint::of(["a description"], 8))].into(),
         suspects: [("kraken".to_owned(), suspects())].into(),
         quotes: vec![quote(), QuoteState { price: None, volume: None, session: None, observed_at: None, ..quote() }],
     }

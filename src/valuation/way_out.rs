@@ -103,11 +103,11 @@ fn set_currency(symbol: &Symbol) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::failure::SourceError;
     use crate::fold::Rule;
     use crate::fold::testing::{MINUTE, equity, failed, fold, reference, refused, rule, says, says_at, with};
     use crate::quote::Outcome;
     use crate::settings::load::{LoadOptions, load};
-    use crate::source::error::SourceError;
     use crate::symbol::Currency;
 
     fn advice(symbol: &str, outcomes: impl IntoIterator<Item = Outcome>, rule: &Rule) -> (Status, String) {

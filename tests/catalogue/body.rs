@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use quotefold::settings::source::Notation;
+use quotefold::provider::description::Notation;
 
 /// A number or a text in a body: where it stands, and what it says.
 pub(crate) struct Leaf {

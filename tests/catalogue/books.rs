@@ -6,10 +6,10 @@ use std::sync::{Arc, LazyLock};
 use jiff::{SignedDuration, Timestamp};
 use quotefold::decimal;
 use quotefold::fold::{Exclusion, Judged, Verdict, fold};
+use quotefold::provider::example;
 use quotefold::quote::{Origin, Outcome, Quote, Role};
 use quotefold::settings::Settings;
 use quotefold::settings::load::{LoadOptions, load};
-use quotefold::source::example;
 use quotefold::symbol::Symbol;
 
 use crate::provider;
@@ -27,7 +27,7 @@ fn judged(name: &str, about: &str, symbol: &str) -> Judged {
     let now = quote.observed_at.max(quote.book_at).unwrap_or(some_friday) + SignedDuration::from_secs(1);
     let origin = Origin { source: name.into(), account: name.into(), role: Role::Primary, lag_ms: 0 };
     let quote = Some(Quote { received_at: now, ..quote });
-    let outcome = Outcome { origin: Arc::new(origin), symbol: symbol.clone(), quote, failure: None, derivation: None };
+    let outcome = Outcome { origin: Arc::new(origin), symbol: symbol.clone(), quote, failure: None };
     fold(&symbol, vec![outcome], &SETTINGS.rule(&symbol, None), now).quotes.remove(0)
 }
 

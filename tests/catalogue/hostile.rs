@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use proptest::prelude::*;
-use quotefold::source::error::SourceError;
-use quotefold::source::extract::{Extracted, Extractor, RawReply};
+use quotefold::failure::SourceError;
+use quotefold::provider::extract::{Extracted, Extractor, RawReply};
 use quotefold::symbol::Symbol;
 
 use crate::providers;

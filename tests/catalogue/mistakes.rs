@@ -9,7 +9,7 @@ mod sent;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use quotefold::source::example;
+use quotefold::provider::example;
 
 use company::Company;
 use described::DESCRIBED;

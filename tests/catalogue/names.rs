@@ -1,9 +1,9 @@
 //! No source is asked for one thing by the name it has for another.
 
+use quotefold::profile::Profile;
 use quotefold::route::Route;
 use quotefold::settings::Settings;
 use quotefold::settings::load::{LoadOptions, load};
-use quotefold::source::profile::Profile;
 use quotefold::symbol::{Class, Currency, Symbol};
 
 use crate::providers;

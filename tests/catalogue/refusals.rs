@@ -1,9 +1,9 @@
 //! Refusals that no description knows: a status is taken for what it says and no more, whatever stands in the body.
 
 use jiff::Timestamp;
-use quotefold::settings::source::SourceSettings;
-use quotefold::source::error::{Scope, SourceError};
-use quotefold::source::extract::{Extractor, RawReply};
+use quotefold::failure::{Scope, SourceError};
+use quotefold::provider::description::SourceSettings;
+use quotefold::provider::extract::{Extractor, RawReply};
 use quotefold::symbol::Symbol;
 
 use crate::providers;

@@ -4,8 +4,8 @@ use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan};
 use quotefold::decimal;
-use quotefold::settings::source::{Example, Expected};
-use quotefold::source::example;
+use quotefold::provider::description::{Example, Expected};
+use quotefold::provider::example;
 use rust_decimal::Decimal;
 
 use super::body::{Leaf, leaves, with};

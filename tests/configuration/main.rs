@@ -9,10 +9,10 @@ mod wrong;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use quotefold::provider::description::SourceSettings;
 use quotefold::settings::Settings;
 use quotefold::settings::error::{ConfigError, ConfigErrors};
 use quotefold::settings::load::{Environment, LoadOptions, load};
-use quotefold::settings::source::SourceSettings;
 use secrecy::ExposeSecret;
 
 /// A file that exists as long as a test needs it.

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use quotefold::settings::catalogue::catalogue;
-use quotefold::telemetry::Metrics;
+use quotefold::metrics::Metrics;
+use quotefold::provider::catalogue::catalogue;
 
 use crate::pages::{ROOT, page};
 use crate::tables::sources;

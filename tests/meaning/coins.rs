@@ -1,6 +1,6 @@
 //! Codes that are money and a coin: an exchange's coin is never taken for money, in no rate and in no conversion.
 
-use quotefold::settings::catalogue::catalogue;
+use quotefold::provider::catalogue::catalogue;
 use quotefold::symbol::Class;
 
 use crate::world::{World, says, source, status};

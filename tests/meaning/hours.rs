@@ -49,15 +49,9 @@ fn fold_at(symbol: &str, now: Timestamp, said: &[Says]) -> Price {
             currency: Some(currency),
             ..Quote::bare(Decimal::from(says.price), now - SignedDuration::from_secs(1))
         };
-        Outcome {
-            origin: Arc::new(origin),
-            symbol: symbol.clone(),
-            quote: Some(quote),
-            failure: None,
-            derivation: None,
-        }
+        Outcome { origin: Arc::new(origin), symbol: symbol.clone(), quote: Some(quote), failure: None }
     };
-    fold(&symbol, said.iter().map(outcome).collect(), &SETTINGS.rule(&symbol, None), now)
+    fold(&symbol, said.iter().map(outcome), &SETTINGS.rule(&symbol, None), now)
 }
 
 /// An instant by the clocks of a city: `2026-11-23 09:30`.

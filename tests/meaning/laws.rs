@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use quotefold::convert::convert;
 use quotefold::derive::derive;
-use quotefold::fold::{Price, Rule, Status, fold};
+use quotefold::fold::{Evidence, Price, Rule, Status, fold};
 use quotefold::quote::{Origin, Outcome, Quote, Role, Stated};
 use quotefold::route::{Rate, Route};
 use quotefold::settings::Settings;
@@ -33,17 +33,17 @@ fn says(source: &str, pair: &str, price: Decimal, old: i64) -> Outcome {
     let origin = Origin { source: source.into(), account: source.into(), role: Role::Primary, lag_ms: 0 };
     let observed_at = Some(now() - SignedDuration::from_secs(old));
     let quote = Quote { observed_at, ..Quote::bare(price, now()) };
-    Outcome { origin: Arc::new(origin), symbol: symbol(pair), quote: Some(quote), failure: None, derivation: None }
+    Outcome { origin: Arc::new(origin), symbol: symbol(pair), quote: Some(quote), failure: None }
 }
 
 /// The price of a pair of which so many sources say the same.
 fn price(pair: &str, price: Decimal, sources: usize, old: i64) -> Price {
-    let outcomes = (0..sources).map(|number| says(&format!("s{number}"), pair, price, old)).collect();
+    let outcomes = (0..sources).map(|number| says(&format!("s{number}"), pair, price, old));
     fold(&symbol(pair), outcomes, &rule(&symbol(pair)), now())
 }
 
 /// `BTC-USD` of a quote in tethers.
-fn derived(stated: Decimal, old: i64, rate: Price) -> Outcome {
+fn derived(stated: Decimal, old: i64, rate: Price) -> Evidence {
     let route = Route {
         asked: symbol("BTC-USDT"),
         turned: false,
@@ -81,7 +81,7 @@ proptest! {
         derive(&symbol("BTC-USD"), &route, says("x", "BTC-EUR", stated, 1), &rates, &rule(&route.asked));
         let own = price("BTC-USD", stated, 2, 1);
         let converted = convert(own, &Currency::new("EUR"), |pair| rates.get(pair).cloned());
-        prop_assert!(converted.status != Status::Ok || converted.conversion.is_some_and(|conversion| conversion.price.is_some()));
+        prop_assert!(converted.price.status != Status::Ok || converted.conversion.is_some_and(|conversion| conversion.price.is_some()));
     }
 
     #[test]
@@ -99,7 +99,7 @@ proptest! {
 
     #[test]
     fn a_derived_quote_is_never_younger_than_any_of_its_parts(own in 0_i64..600, rate in 0_i64..50) {
-        let quote = derived(Decimal::ONE, own, price("USDT-USD", Decimal::ONE, 2, rate)).quote.unwrap();
+        let quote = derived(Decimal::ONE, own, price("USDT-USD", Decimal::ONE, 2, rate)).outcome.quote.unwrap();
         prop_assert_eq!(quote.observed_at, Some(now() - SignedDuration::from_secs(own.max(rate))));
     }
 
@@ -107,17 +107,17 @@ proptest! {
     fn a_price_that_needs_a_degraded_rate_is_never_ok(stated in plausible(), direct in 0_usize..3) {
         // one source alone: the rate is degraded
         let one = derived(stated, 1, price("USDT-USD", Decimal::ONE, 1, 1));
-        let others = (0..direct).map(|number| says(&format!("d{number}"), "BTC-USD", stated, 1));
+        let others = (0..direct).map(|number| says(&format!("d{number}"), "BTC-USD", stated, 1).into());
         let folded = {
             let bitcoin = symbol("BTC-USD");
-            fold(&bitcoin, others.chain([one.clone()]).collect(), &rule(&bitcoin), now())
+            fold(&bitcoin, others.chain([one.clone()]), &rule(&bitcoin), now())
         };
         prop_assert_eq!(folded.status == Status::Ok, direct >= 2 && folded.folded.is_some());
     }
 
     #[test]
     fn scaling_the_rate_scales_the_quote(stated in 1_i64..1_000_000, rate in 1_i64..1_000) {
-        let of = |rate: Decimal| match derived(Decimal::new(stated, 2), 1, price("USDT-USD", rate, 2, 1)).quote.unwrap().price {
+        let of = |rate: Decimal| match derived(Decimal::new(stated, 2), 1, price("USDT-USD", rate, 2, 1)).outcome.quote.unwrap().price {
             Stated::Number(price) => price,
             other => panic!("{other:?}"),
         };

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use quotefold::fold::{Status, Verdict, fold};
+use quotefold::provider::catalogue::catalogue;
+use quotefold::provider::extract::{Extractor, RawReply};
 use quotefold::quote::{Origin, Outcome, Session};
-use quotefold::settings::catalogue::catalogue;
 use quotefold::settings::load::{LoadOptions, load};
-use quotefold::source::extract::{Extractor, RawReply};
 use quotefold::symbol::Symbol;
 
 use crate::world::{World, of, says, status};
@@ -87,7 +87,7 @@ fn read(name: &str, body: &str, received_at: Timestamp) -> Outcome {
     let reply = RawReply::bare(200, body, received_at);
     let (symbol, quote) = Extractor::new(&source).unwrap().read(&reply, &[symbol]).unwrap().outcomes.remove(0);
     let origin = Origin { source: name.into(), account: name.into(), role: source.role, lag_ms: 0 };
-    Outcome { origin: Arc::new(origin), symbol, quote: Some(quote.unwrap()), failure: None, derivation: None }
+    Outcome { origin: Arc::new(origin), symbol, quote: Some(quote.unwrap()), failure: None }
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn what_providers_send_on_a_sunday_is_fridays_close() {
     let symbol = Symbol::parse("AAPL").unwrap();
     let fold_at = |now: &str| {
         let now: Timestamp = now.parse().unwrap();
-        let outcomes = BODIES.iter().map(|(name, body)| read(name, body, now)).collect();
+        let outcomes = BODIES.iter().map(|(name, body)| read(name, body, now));
         fold(&symbol, outcomes, &settings.rule(&symbol, None), now)
     };
     let sunday = fold_at(SUNDAY);

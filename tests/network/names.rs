@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quotefold::clock::Clock;
+use quotefold::failure::SourceError;
+use quotefold::profile::Profile;
+use quotefold::provider::extract::Extractor;
 use quotefold::settings::load::{LoadOptions, load};
-use quotefold::source::error::SourceError;
-use quotefold::source::extract::Extractor;
 use quotefold::source::fetch::Fetch;
 use quotefold::source::fetch::connector::Connectors;
 use quotefold::source::fetch::names::Names;
-use quotefold::source::profile::Profile;
 use quotefold::symbol::Symbol;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};

@@ -40,7 +40,7 @@ impl Apart {
         let front = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let service = Arc::new(Quotefold::new(settings, &Clock::system()).unwrap());
         let drain = Drain::new();
-        let app = Front::new(&service, &drain, work.handle()).router(Router::new());
+        let app = Front::new(&service, Arc::default(), &drain, work.handle()).router(Router::new());
         let listener = front.block_on(listen::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
         // who reads slowly here does so as long as the test takes

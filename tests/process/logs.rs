@@ -174,8 +174,8 @@ fn a_process_that_panics_does_not_wait_for_its_log_either() {
             format: quotefold::settings::LogFormat::Text,
             requests: quotefold::settings::RequestLog::None,
         };
-        quotefold::log::start(&log).unwrap();
-        let _last = quotefold::log::FlushedAtEnd;
+        quotefold::logging::start(&log).unwrap();
+        let _last = quotefold::logging::FlushedAtEnd;
         for _ in 0..100 {
             let _ = thread::spawn(|| panic!("as the test wants it")).join();
         }

@@ -56,10 +56,10 @@ fn a_panic_is_a_line_of_the_log_too() {
             format: quotefold::settings::LogFormat::Json,
             requests: quotefold::settings::RequestLog::None,
         };
-        quotefold::log::start(&log).unwrap();
+        quotefold::logging::start(&log).unwrap();
         let _ = std::thread::spawn(|| panic!("as the test\nwants it")).join();
         // each waits until the log is written, and a busy machine may need longer than one waits at most
-        (0..50).for_each(|_| drop(quotefold::log::FlushedAtEnd));
+        (0..50).for_each(|_| drop(quotefold::logging::FlushedAtEnd));
         return;
     }
     let mut this_test = std::process::Command::new(std::env::current_exe().unwrap());

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use quotefold::server::stack::StackLimits;
 use quotefold::settings::access::{AccessSettings, Network, Origin};
-use quotefold::settings::units::Limit;
+use quotefold::units::Limit;
 
 use crate::world::{Reply, Server, limits, stack_limits};
 

@@ -214,7 +214,7 @@ async fn server_says_hello(server: &Server) -> TcpStream {
 #[tokio::test]
 async fn those_who_are_turned_away_keep_their_connection_only_while_there_are_places_left() {
     let keys = vec!["a-key-that-opens-it".into()];
-    let rate = vec![quotefold::settings::units::Limit::try_from("1/h".to_owned()).unwrap()];
+    let rate = vec![quotefold::units::Limit::try_from("1/h".to_owned()).unwrap()];
     let access = AccessSettings { keys, rate, ..AccessSettings::default() };
     let server = Server::guarded(patient_limits(), stack_limits(), &access).await;
     let refused = async |status: &str| {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use quotefold::clock::Clock;
-use quotefold::source::error::SourceError;
+use quotefold::failure::SourceError;
 use quotefold::source::share::Wait;
 use quotefold::symbol::Symbol;
 use tokio::time::{Instant, sleep};

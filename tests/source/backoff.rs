@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use quotefold::answer::Answer;
 use quotefold::clock::Clock;
+use quotefold::failure::SourceError;
 use quotefold::fold::{Degraded, Status, Verdict};
-use quotefold::source::error::SourceError;
 use quotefold::symbol::Symbol;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::support::{BUDGET, all_quoted, batching, bench, reason, symbol};
 use quotefold::clock::Clock;
-use quotefold::source::error::SourceError;
+use quotefold::failure::SourceError;
 use quotefold::source::share::Batching;
 use quotefold::symbol::Symbol;
 use tokio::time::{Instant, advance, sleep};

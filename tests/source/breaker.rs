@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use quotefold::profile::waits::SPREAD;
 use quotefold::source::breaker::circuit::{
-    Change, Circuit, ENOUGH_CALLS, FIRST_WAIT, IN_A_ROW, LONGEST_WAIT, SPREAD, Ticket, Verdict, WINDOW,
+    Change, Circuit, ENOUGH_CALLS, FIRST_WAIT, IN_A_ROW, LONGEST_WAIT, Ticket, Verdict, WINDOW,
 };
 use tokio::time::Instant;
 

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use quotefold::clock::Clock;
+use quotefold::failure::SourceError;
 use quotefold::fold::{Status, Verdict};
-use quotefold::source::error::SourceError;
 use quotefold::symbol::Symbol;
 use tokio::time::{Instant, sleep, sleep_until};
 

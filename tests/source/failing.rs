@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use quotefold::Quotefold;
-use quotefold::source::error::SourceError;
+use quotefold::failure::SourceError;
 use tokio::task::JoinSet;
 use tokio::time::{advance, sleep};
 

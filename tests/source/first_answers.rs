@@ -74,10 +74,8 @@ fn town(vendors: &[&str]) -> Town {
 
 /// How many of each kind have a price.
 fn priced(answer: &Answer) -> BTreeMap<&'static str, usize> {
-    let has_price = |name: &&&str| {
-        let price = answer.prices().iter().find(|price| price.symbol.as_str() == **name);
-        price.is_some_and(|price| price.folded.is_some())
-    };
+    let has_price =
+        |name: &&&str| answer.prices().iter().any(|price| price.symbol.as_str() == **name && price.folded.is_some());
     PORTFOLIO.iter().map(|(kind, names)| (*kind, names.iter().filter(has_price).count())).collect()
 }
 

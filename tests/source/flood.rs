@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use quotefold::answer::Answer;
+use quotefold::caller::Caller;
 use quotefold::clock::Clock;
-use quotefold::question::{Caller, Question};
-use quotefold::source::error::SourceError;
+use quotefold::failure::SourceError;
+use quotefold::question::Question;
 use quotefold::symbol::Symbol;
 use tokio::time::advance;
 

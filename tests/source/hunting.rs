@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use quotefold::board::Landing;
 use quotefold::clock::Clock;
+use quotefold::failure::SourceError;
 use quotefold::quote::{Origin, Quote, Role};
-use quotefold::source::error::SourceError;
 use quotefold::source::share::Batching;
 use quotefold::symbol::Symbol;
 use rust_decimal::Decimal;

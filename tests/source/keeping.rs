@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use quotefold::clock::Clock;
-use quotefold::source::error::SourceError;
+use quotefold::failure::SourceError;
 use quotefold::state::State;
 use quotefold::state::keep::begin;
 use quotefold::symbol::Symbol;

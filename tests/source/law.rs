@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use quotefold::clock::Clock;
-use quotefold::source::error::SourceError;
+use quotefold::failure::SourceError;
 use quotefold::source::share::{Ask, Batching};
 use quotefold::symbol::Symbol;
 use tokio::time::{Instant, sleep, timeout_at};

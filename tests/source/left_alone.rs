@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use quotefold::Quotefold;
 use quotefold::clock::Clock;
+use quotefold::failure::SourceError;
 use quotefold::question::Question;
 use quotefold::source::batch::Reply;
-use quotefold::source::error::SourceError;
 use quotefold::symbol::Symbol;
 use tokio::time::{Instant, advance, sleep, timeout};
 

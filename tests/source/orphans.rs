@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use quotefold::clock::Clock;
+use quotefold::failure::SourceError;
 use quotefold::source::batch::Reply;
-use quotefold::source::error::SourceError;
 use quotefold::symbol::Symbol;
 use tokio::time::{Instant, advance, sleep, timeout};
 

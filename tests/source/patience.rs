@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use quotefold::clock::Clock;
-use quotefold::source::error::SourceError;
+use quotefold::failure::SourceError;
 use quotefold::symbol::Symbol;
 use tokio::time::{Instant, sleep, timeout};
 

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::support::{Log, limit, most_in_a_window, symbol};
+use quotefold::failure::SourceError;
 use quotefold::source::account::Account;
 use quotefold::source::batch::{Batch, Reply, Times};
-use quotefold::source::error::SourceError;
 use quotefold::source::guard::GuardLayer;
 use tokio::time::{Instant, advance, sleep};
 use tower::{Layer, Service, ServiceExt};

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use quotefold::clock::Clock;
+use quotefold::failure::SourceError;
 use quotefold::fold::Verdict;
-use quotefold::source::error::SourceError;
 use quotefold::state::State;
 use quotefold::state::snapshot::{Restored, Strangers, give, take};
 use quotefold::symbol::Symbol;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use quotefold::Quotefold;
-use quotefold::source::error::SourceError;
+use quotefold::failure::SourceError;
 use quotefold::symbol::Symbol;
 use tokio::time::{Instant, sleep};
 

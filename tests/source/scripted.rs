@@ -5,10 +5,10 @@ use std::sync::Arc;
 use quotefold::Quotefold;
 use quotefold::answer::Answer;
 use quotefold::clock::Clock;
+use quotefold::failure::SourceError;
 use quotefold::fold::Judged;
 use quotefold::question::Question;
 use quotefold::source::batch::Reply;
-use quotefold::source::error::SourceError;
 use quotefold::symbol::Symbol;
 
 use crate::support::Log;

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use quotefold::clock::Clock;
+use quotefold::failure::SourceError;
 use quotefold::fold::Verdict;
 use quotefold::quote::Quote;
 use quotefold::source::batch::Reply;
-use quotefold::source::error::SourceError;
 use tokio::time::{Instant, advance, sleep};
 
 use crate::scripted::{ask, quotes, service, service_by};

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::support::{BUDGET, FORCED, NEED, all_quoted, batching, bench, patient, reason, symbol};
 use quotefold::clock::Clock;
+use quotefold::failure::SourceError;
 use quotefold::source::batch::Reply;
-use quotefold::source::error::SourceError;
 use quotefold::source::share::{Ask, Batching};
 use quotefold::symbol::Symbol;
 use tokio::time::{Instant, advance, sleep};

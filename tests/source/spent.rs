@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use quotefold::clock::{Clock, Moment};
-use quotefold::settings::units::Limit;
+use quotefold::failure::SourceError;
+use quotefold::fingerprint::Fingerprint;
 use quotefold::source::account::Account;
+use quotefold::source::account::AccountState;
 use quotefold::source::batch::{Batch, Reply, Times};
-use quotefold::source::error::SourceError;
 use quotefold::source::guard::GuardLayer;
-use quotefold::state::AccountState;
-use quotefold::state::mark::Mark;
+use quotefold::units::Limit;
 use tokio::time::{Instant, advance};
 use tower::{Layer, ServiceExt};
 
@@ -166,7 +166,7 @@ async fn a_file_that_names_more_units_than_there_can_be_takes_no_memory() {
 #[tokio::test(start_paused = true)]
 async fn a_key_that_was_changed_has_not_been_refused_yet_but_its_calls_are_spent() {
     let (clock, limits) = (morning(), [limit("25/day")]);
-    let with_key = |key| Arc::new(Account::new("vendor", &limits).marked(Some(Mark::of([key], 2))));
+    let with_key = |key| Arc::new(Account::new("vendor", &limits).marked(Some(Fingerprint::of([key], 2))));
     let before = with_key("one");
     let refusing = GuardLayer(Arc::clone(&before)).layer(tower::service_fn(|_: Batch| async {
         Err::<Reply, _>(SourceError::Unauthorized("wrong key".to_owned()))
@@ -189,7 +189,7 @@ async fn a_mark_of_an_earlier_version_says_nothing_of_the_key_so_the_vendor_is_l
         "cooldown":{"reason":"quota_exhausted","detail":"25 calls a day","until":"2026-11-20T15:00:00Z"}}"#;
     let past: AccountState = serde_json::from_str(earlier).unwrap();
     let now = clock.now();
-    for mark in [None, Some(Mark::of(["a key"], 2))] {
+    for mark in [None, Some(Fingerprint::of(["a key"], 2))] {
         let account = Account::new("vendor", &limits).marked(mark.clone());
         account.restore(&past, now.wall, now);
         assert!(account.cooldown(now.monotonic).is_some(), "{mark:?}");

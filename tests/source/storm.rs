@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use quotefold::clock::Clock;
+use quotefold::failure::SourceError;
 use quotefold::fold::Status;
 use quotefold::question::Question;
-use quotefold::source::error::SourceError;
 use quotefold::symbol::Symbol;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};

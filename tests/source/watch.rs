@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use quotefold::clock::Clock;
-use quotefold::source::error::SourceError;
+use quotefold::failure::SourceError;
 use quotefold::symbol::Symbol;
-use quotefold::watch;
+use quotefold::watch::{self, Watched};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
@@ -29,12 +29,21 @@ fn watching(symbols: &[&str], every: &str) -> String {
     format!("[watch]\nsymbols = {symbols:?}\nevery = \"{every}\"\n")
 }
 
+/// What lacks a quote before the watch begins.
+fn watched(town: &Town) -> Arc<Watched> {
+    Arc::new(Watched::new(&town.service.settings.watch.symbols))
+}
+
 /// Starts the watch, and gives what ends it.
 fn start(town: &Town, seed: u64) -> (JoinHandle<()>, oneshot::Sender<()>) {
+    start_noting(town, watched(town), seed)
+}
+
+fn start_noting(town: &Town, watched: Arc<Watched>, seed: u64) -> (JoinHandle<()>, oneshot::Sender<()>) {
     let (end, ended) = oneshot::channel();
     let ended = async { drop(ended.await) };
     let chance = fastrand::Rng::with_seed(seed);
-    (tokio::spawn(watch::run(Arc::clone(&town.service), chance, ended)), end)
+    (tokio::spawn(watch::run(Arc::clone(&town.service), watched, chance, ended)), end)
 }
 
 fn asked(town: &Town, source: &str) -> Vec<String> {
@@ -172,18 +181,19 @@ async fn it_says_what_is_lacking_until_there_is_a_quote_of_everything() {
         (healed, Town::new(&settings, &morning(), script))
     };
     let words = "no quote that may be used of A-USD, B-USD, C-USD, D-USD, E-USD and 2 more";
-    assert_eq!(town.service.watched.lacking().as_deref(), Some(words));
-    let (_watch, _end) = start(&town, 1);
+    let watched = watched(&town);
+    assert_eq!(watched.lacking().as_deref(), Some(words));
+    let (_watch, _end) = start_noting(&town, Arc::clone(&watched), 1);
     sleep(Duration::from_secs(5)).await;
-    assert_eq!(town.service.watched.lacking().as_deref(), Some(words), "a failure is no quote");
+    assert_eq!(watched.lacking().as_deref(), Some(words), "a failure is no quote");
     healed.store(true, Ordering::Relaxed);
     sleep(Duration::from_secs(10)).await;
-    assert_eq!(town.service.watched.lacking(), None);
+    assert_eq!(watched.lacking(), None);
     healed.store(false, Ordering::Relaxed);
     sleep(Duration::from_secs(40)).await;
-    assert_eq!(town.service.watched.lacking(), None, "for a minute its quotes may still be used");
+    assert_eq!(watched.lacking(), None, "for a minute its quotes may still be used");
     sleep(Duration::from_secs(40)).await;
-    assert_eq!(town.service.watched.lacking().as_deref(), Some(words));
+    assert_eq!(watched.lacking().as_deref(), Some(words));
 }
 
 #[tokio::test(start_paused = true)]
@@ -271,7 +281,8 @@ async fn a_source_that_is_given_up_is_tried_with_one_call_and_its_refusals_conce
             })
         })
     };
-    let (_watch, _end) = start(&town, 1);
+    let watched = watched(&town);
+    let (_watch, _end) = start_noting(&town, Arc::clone(&watched), 1);
     sleep(Duration::from_secs(15)).await;
     assert!(!town.service.sources[0].breaker.is_closed());
     healed.store(true, Ordering::Relaxed);
@@ -288,5 +299,5 @@ async fn a_source_that_is_given_up_is_tried_with_one_call_and_its_refusals_conce
         assert!(failure.is_none_or(|failure| failure.error.reason() == "connection"), "{name}");
     }
     sleep(Duration::from_secs(45)).await;
-    assert_eq!(town.service.watched.lacking(), None);
+    assert_eq!(watched.lacking(), None);
 }

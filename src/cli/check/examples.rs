@@ -3,10 +3,10 @@
 use super::explain::{explain, head};
 use super::known;
 use super::limits::bears;
+use crate::provider::description::{Example, SourceSettings};
+use crate::provider::example;
+use crate::provider::extract::Extractor;
 use crate::settings::Settings;
-use crate::settings::source::{Example, SourceSettings};
-use crate::source::example;
-use crate::source::extract::Extractor;
 
 /// What came of a source's examples.
 pub(super) struct Proof {

@@ -1,7 +1,7 @@
 //! Explains what a filter made of a reply that it was not written for: the reply's head, and the place or the row that is wrong.
 
-use crate::source::extract::look::{Look, Stop};
-use crate::source::extract::{Extractor, RawReply};
+use crate::provider::extract::look::{Look, Stop};
+use crate::provider::extract::{Extractor, RawReply};
 use crate::symbol::Symbol;
 use crate::text::printable;
 

@@ -1,10 +1,10 @@
 //! Chooses what to ask a source for when the caller does not say.
 
+use crate::profile::Profile;
+use crate::provider::description::SourceSettings;
+use crate::provider::extract::Extractor;
 use crate::route::Route;
 use crate::settings::Settings;
-use crate::settings::source::SourceSettings;
-use crate::source::extract::Extractor;
-use crate::source::profile::Profile;
 use crate::symbol::Symbol;
 
 /// What most vendors have, first what most of them have.

@@ -1,7 +1,7 @@
 //! Says in words what a source's limits bear.
 
-use crate::settings::source::{Cost, SourceSettings};
-use crate::settings::units::Limit;
+use crate::provider::description::{Cost, SourceSettings};
+use crate::units::Limit;
 
 /// What a limit means for those who poll: "25/day bears one symbol every 58 min", "20/2s bears 10 symbols a second".
 pub(super) fn bears(source: &SourceSettings, limit: Limit) -> String {
@@ -28,7 +28,7 @@ pub(super) fn bears(source: &SourceSettings, limit: Limit) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::catalogue::catalogue;
+    use crate::provider::catalogue::catalogue;
 
     #[test]
     fn what_a_limit_bears_is_said_in_words() {

@@ -12,17 +12,25 @@ use super::trouble::Trouble;
 use crate::cli::print::print;
 use crate::clock::Clock;
 use crate::decimal::plain;
+use crate::failure::SourceError;
 use crate::fold::fold;
+use crate::profile::Profile;
+use crate::provider::description::SourceSettings;
+use crate::provider::extract::{Extracted, Extractor, RawReply};
 use crate::quote::{Outcome, Quote, Stated};
 use crate::settings::Settings;
-use crate::settings::source::SourceSettings;
-use crate::source::error::SourceError;
-use crate::source::extract::{Extracted, Extractor, RawReply};
 use crate::source::fetch::Fetch;
 use crate::source::fetch::connector::Connectors;
 use crate::source::fetch::names::Names;
-use crate::source::profile::Profile;
 use crate::symbol::Symbol;
+
+/// One call to a source.
+struct Exchange {
+    replied: Result<RawReply, SourceError>,
+    took: Duration,
+    /// The host that was reached; of several mirrors it is not always the first.
+    reached: String,
+}
 
 /// Asks a source for symbols, prints what comes of it, and says whether every symbol got a price.
 pub(super) fn look(settings: &Settings, source: &SourceSettings, symbols: &[Symbol]) -> io::Result<bool> {
@@ -37,13 +45,13 @@ pub(super) fn look(settings: &Settings, source: &SourceSettings, symbols: &[Symb
         print(&format!("  or, if that cannot be reached: {}\n", extractor.scrub().hide(mirror)))?;
     }
     let profile = Arc::new(Profile::new(source.clone(), extractor, settings));
-    let (replied, took) = exchange(&profile, symbols)?;
+    let Exchange { replied, took, reached } = exchange(&profile, symbols)?;
     let trouble = Trouble { source, settings, now: Clock::system().now().wall };
     let read = match &replied {
         Ok(reply) => {
             let read = profile.extractor.read(reply, symbols);
             if !request.mirrors.is_empty() {
-                print(&format!("  reached: {}\n", profile.hosts().first().map(String::as_str).unwrap_or_default()))?;
+                print(&format!("  reached: {reached}\n"))?;
             }
             print(&seen(&profile.extractor, reply, symbols, &read))?;
             read
@@ -56,7 +64,7 @@ pub(super) fn look(settings: &Settings, source: &SourceSettings, symbols: &[Symb
 }
 
 /// One exchange with the vendor, and how long it took.
-fn exchange(profile: &Arc<Profile>, symbols: &[Symbol]) -> io::Result<(Result<RawReply, SourceError>, Duration)> {
+fn exchange(profile: &Arc<Profile>, symbols: &[Symbol]) -> io::Result<Exchange> {
     let connector = Connectors::new(Names::of_the_system()).of(&profile.settings).map_err(io::Error::other)?;
     let fetch = Fetch::new(connector, Arc::clone(profile), Clock::system(), Arc::new(Semaphore::new(1)));
     let attempt = profile.settings.timeout;
@@ -66,7 +74,8 @@ fn exchange(profile: &Arc<Profile>, symbols: &[Symbol]) -> io::Result<(Result<Ra
     let took = sent.elapsed();
     // a lookup that no name server answers is not waited for
     runtime.shutdown_background();
-    Ok((ended.unwrap_or(Err(SourceError::Timeout(attempt))), took))
+    let reached = fetch.mirrors().hosts(profile).into_iter().next().unwrap_or_default();
+    Ok(Exchange { replied: ended.unwrap_or(Err(SourceError::Timeout(attempt))), took, reached })
 }
 
 /// The reply's head and, if the filter was not written for it, what is wrong.
@@ -120,7 +129,7 @@ fn verdict(
 /// Why the fold would find no price in a quote; `None` if it finds one.
 fn fault(symbol: &Symbol, quote: Quote, profile: &Profile, trouble: &Trouble<'_>) -> Option<String> {
     let origin = profile.origin(trouble.settings.class(symbol));
-    let outcome = Outcome { origin, symbol: symbol.clone(), quote: Some(quote), failure: None, derivation: None };
+    let outcome = Outcome { origin, symbol: symbol.clone(), quote: Some(quote), failure: None };
     let folded = fold(symbol, vec![outcome], &trouble.settings.rule(symbol, None), trouble.now);
     let judged = folded.quotes.into_iter().next().filter(|judged| judged.price.is_none())?;
     Some(format!("{}: {}", judged.reason().unwrap_or_default(), judged.detail.unwrap_or_default()))

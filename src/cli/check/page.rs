@@ -10,8 +10,8 @@ use super::survey::{Line, Said, Survey};
 use super::trouble::{Trouble, moment};
 use crate::cli::print::table;
 use crate::decimal::{fraction, plain};
+use crate::failure::SourceError;
 use crate::quote::Role;
-use crate::source::error::SourceError;
 
 /// A line of the table says at most so much of what is wrong, in characters; the source's own page says the rest.
 const LONGEST: usize = 120;

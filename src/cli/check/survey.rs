@@ -11,13 +11,13 @@ use tokio::time::Instant;
 
 use super::compare::{Standing, Voice, compare};
 use super::known;
-use crate::Quotefold;
 use crate::board::Need;
 use crate::clock::skew::Skew;
 use crate::fold::{Exclusion, Judged, Verdict, fold};
+use crate::provider::description::SourceSettings;
 use crate::quote::{Outcome, Role};
+use crate::service::Quotefold;
 use crate::settings::Settings;
-use crate::settings::source::SourceSettings;
 use crate::source::share::Ask;
 use crate::symbol::Symbol;
 

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::failure::SourceError;
+use crate::provider::description::SourceSettings;
 use crate::settings::Settings;
-use crate::settings::source::SourceSettings;
-use crate::source::error::SourceError;
 
 /// Whose trouble it is.
 pub(super) struct Trouble<'a> {

@@ -34,7 +34,7 @@ fn account(judged: &Judged) -> &str {
 
 /// Whether a quote of the symbol itself was left out for its currency.
 fn is_contrary(judged: &Judged) -> bool {
-    judged.verdict == Verdict::Excluded(Exclusion::CurrencyMismatch) && judged.outcome.derivation.is_none()
+    judged.verdict == Verdict::Excluded(Exclusion::CurrencyMismatch) && judged.derivation.is_none()
 }
 
 /// Why the symbol is in its own currency, and how to ask for what the sources speak of.

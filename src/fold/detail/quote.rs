@@ -7,8 +7,8 @@ use crate::clock;
 use crate::decimal::{fraction, percent, plain};
 use crate::fold::admit::Entry;
 use crate::fold::ladder::Decision;
-use crate::fold::{Exclusion, Rule, Verdict, age};
-use crate::quote::{NoMarket, Origin, Outcome, Quote, Session, Stated};
+use crate::fold::{Exclusion, Judged, Rule, Verdict, age};
+use crate::quote::{NoMarket, Origin, Quote, Session, Stated};
 use crate::symbol::Currency;
 
 /// The sentence for a quote's verdict, where the verdict alone does not say enough.
@@ -34,13 +34,13 @@ pub(in crate::fold) fn of_quote(
         Exclusion::Future => format!("{}, {} allowed", said(quote, now), span(age::AHEAD)),
         Exclusion::InvalidPrice => no_price(quote),
         Exclusion::NoMarket => no_market(quote.no_market?).to_owned(),
-        Exclusion::CurrencyMismatch => mismatch(outcome, currency)?,
-        Exclusion::CurrencyUnknown => no_currency(outcome),
+        Exclusion::CurrencyMismatch => mismatch(&entry.judged, currency)?,
+        Exclusion::CurrencyUnknown => no_currency(&entry.judged),
         Exclusion::OtherSession => other_session(quote.session?),
         Exclusion::SameAccount => format!("another quote of the account {} is newer", outcome.origin.account),
         Exclusion::Reference => "a reference; the other sources suffice".to_owned(),
-        Exclusion::DegradedRate => degraded_rate(outcome)?,
-        Exclusion::NoConversion => no_rate(outcome)?,
+        Exclusion::DegradedRate => degraded_rate(&entry.judged)?,
+        Exclusion::NoConversion => no_rate(&entry.judged)?,
     })
 }
 
@@ -73,9 +73,9 @@ fn no_market(why: NoMarket) -> &'static str {
 }
 
 /// In which currency a quote is, and in which it should be; of a derived one, by the pair that was asked for.
-fn mismatch(outcome: &Outcome, currency: Option<&Currency>) -> Option<String> {
-    let stated = outcome.quote.as_ref()?.currency.as_ref()?;
-    let expected = match &outcome.derivation {
+fn mismatch(judged: &Judged, currency: Option<&Currency>) -> Option<String> {
+    let stated = judged.outcome.quote.as_ref()?.currency.as_ref()?;
+    let expected = match &judged.derivation {
         Some(derivation) => derivation.asked.pair_currency()?,
         None => currency?.clone(),
     };
@@ -83,10 +83,10 @@ fn mismatch(outcome: &Outcome, currency: Option<&Currency>) -> Option<String> {
 }
 
 /// Why nobody knows in which currency a quote is.
-fn no_currency(outcome: &Outcome) -> String {
-    let stated = match &outcome.derivation {
+fn no_currency(judged: &Judged) -> String {
+    let stated = match &judged.derivation {
         Some(derivation) => derivation.stated.as_ref(),
-        None => outcome.quote.as_ref(),
+        None => judged.outcome.quote.as_ref(),
     };
     match stated.and_then(|stated| stated.currency.as_ref()) {
         Some(word) => format!("it states the currency {:?}, which is no currency's code", word.as_str()),
@@ -94,15 +94,15 @@ fn no_currency(outcome: &Outcome) -> String {
     }
 }
 
-fn degraded_rate(outcome: &Outcome) -> Option<String> {
-    let (rate, _) = outcome.derivation.as_ref()?.degraded()?;
+fn degraded_rate(judged: &Judged) -> Option<String> {
+    let (rate, _) = judged.derivation.as_ref()?.degraded()?;
     let reason = rate.status.reason()?;
     Some(format!("its rate {} is degraded / {reason}; the other sources suffice", rate.symbol))
 }
 
 /// Why a quote could not be turned into the symbol's currency.
-fn no_rate(outcome: &Outcome) -> Option<String> {
-    let derivation = outcome.derivation.as_ref()?;
+fn no_rate(judged: &Judged) -> Option<String> {
+    let derivation = judged.derivation.as_ref()?;
     let (asked, rate) = (&derivation.asked, derivation.without_rate()?);
     let why = rate.detail.as_deref().unwrap_or("it has no price");
     Some(format!("it quotes {asked}, and there is no price of {}: {why}", rate.symbol))

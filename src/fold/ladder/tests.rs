@@ -1,12 +1,12 @@
 //! Which rung of the ladder decides.
 
 use super::*;
+use crate::failure::SourceError;
 use crate::fold::testing::{
     HOUR, MINUTE, decimal, equity, failed, fold, of_origin, reference, refused, rule, says, says_at, used, with,
 };
 use crate::fold::{Price, Unavailable};
 use crate::quote::Outcome;
-use crate::source::error::SourceError;
 
 fn status(outcomes: impl IntoIterator<Item = Outcome>) -> Status {
     fold("BTC-USD", outcomes, &rule()).status

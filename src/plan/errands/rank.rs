@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use crate::board::Known;
-use crate::settings::source::Cost;
-use crate::source::error::SourceError;
-use crate::source::profile::Profile;
+use crate::failure::SourceError;
+use crate::profile::Profile;
+use crate::provider::description::Cost;
 
 /// How far a target is from a price, as far as the board knows.
 pub(super) struct Prospect<'a> {

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::question::Caller;
-use crate::settings::units::Limit;
+use crate::caller::Caller;
+use crate::units::Limit;
 
 /// How many callers are remembered.
 const MOST_CALLERS: usize = 65_536;

@@ -14,7 +14,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::sleep;
 
 use super::Limits;
-use crate::question::Caller;
+use crate::caller::Caller;
 use crate::settings::access::Network;
 
 /// How long a connection that was asked to close may take before another one is asked, too: it may be writing a reply.

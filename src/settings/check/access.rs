@@ -4,8 +4,8 @@ use secrecy::ExposeSecret;
 
 use super::Report;
 use super::server::is_address;
+use crate::provider::secrets::MASK;
 use crate::settings::Settings;
-use crate::settings::secrets::MASK;
 
 /// A shorter key could be found by trying.
 const SHORTEST_KEY: usize = 16;

@@ -6,9 +6,9 @@ use std::time::Duration;
 use rust_decimal::Decimal;
 
 use super::Report;
-use crate::settings::units::{Percent, Span};
 use crate::settings::{ClassSettings, Settings};
 use crate::symbol::Class;
+use crate::units::{Percent, Span};
 
 /// Quotes farther apart than this are no prices of one thing.
 const WIDEST: Decimal = Decimal::from_parts(5, 0, 0, false, 1);

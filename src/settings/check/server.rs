@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Report;
 use crate::settings::Settings;
-use crate::settings::units::{Bytes, Span};
+use crate::units::{Bytes, Span};
 
 /// The shortest wait that leaves a source any time.
 const SHORTEST: Duration = Duration::from_millis(50);

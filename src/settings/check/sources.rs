@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{Report, compile};
-use crate::settings::source::{ANY, Bases, SourceSettings, SourceTable};
-use crate::settings::units::{Bytes, Span};
-use crate::settings::{Settings, secrets};
-use crate::source::error::SourceError;
-use crate::source::spelling::Spelling;
+use crate::failure::SourceError;
+use crate::provider::description::{ANY, Bases, SourceSettings, SourceTable};
+use crate::provider::secrets;
+use crate::provider::spelling::Spelling;
+use crate::settings::Settings;
 use crate::symbol::Currency;
+use crate::units::{Bytes, Span};
 
 /// The longest reply that may be read.
 const MOST_BODY: usize = 64 << 20;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Report;
 use crate::settings::Settings;
-use crate::settings::units::Span;
+use crate::units::Span;
 
 /// Whoever needs prices more often than this needs a stream.
 const SHORTEST: Duration = Duration::from_secs(1);

@@ -220,7 +220,7 @@ fn explain(message: &str, path: &[String]) -> String {
             .into();
     }
     let expected = message.rsplit_once("expected ").map_or("text", |(_, expected)| expected);
-    let is_secret = path.last().is_some_and(|key| crate::settings::secrets::is_secret_name(key));
+    let is_secret = path.last().is_some_and(|key| crate::provider::secrets::is_secret_name(key));
     // where a source or its headers should be, a text is mostly a key
     let is_source = path.first().is_some_and(|section| section == "sources");
     let is_table = expected == "a map" || expected.starts_with("struct ");
@@ -253,7 +253,7 @@ fn did_you_mean_one_of(message: &str) -> String {
     let wrong = found.split('`').nth(1).unwrap_or_default();
     let found = found.replace("unknown field", "unknown key").replace("unknown variant", "unknown value");
     let allowed = names().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-    match crate::settings::near::nearest(wrong, names()) {
+    match crate::text::near::nearest(wrong, names()) {
         Some(near) => format!("{found}; did you mean `{near}`? Allowed: {allowed}"),
         None => format!("{found}; allowed: {allowed}"),
     }

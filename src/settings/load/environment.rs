@@ -7,7 +7,7 @@ use toml::de::DeValue;
 
 use super::document::Document;
 use super::{Environment, LoadOptions};
-use crate::settings::catalogue::catalogue;
+use crate::provider::catalogue::catalogue;
 use crate::settings::error::ConfigError;
 
 /// The keys whose values are no texts: numbers, booleans and lists, written as TOML writes them.

@@ -8,14 +8,14 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 use crate::fold::BelowQuorum;
+use crate::provider::description::SourceTable;
 use crate::settings::access::{AccessSettings, HostName, Network, Origin, Rate};
 use crate::settings::rule::RuleTable;
-use crate::settings::source::SourceTable;
-use crate::settings::units::{Bytes, Glob, Percent, Span};
 use crate::settings::{
     LogFormat, LogSettings, RequestLog, ServerSettings, StateSettings, SymbolSettings, WatchSettings,
 };
 use crate::symbol::{Class, Currency, Symbol};
+use crate::units::{Bytes, Glob, Percent, Span};
 
 /// A whole file.
 #[derive(Debug, Default, Deserialize)]

@@ -5,8 +5,8 @@ use std::ops::Range;
 use secrecy::SecretString;
 
 use super::document::joined;
+use crate::provider::secrets::{self, MASK};
 use crate::settings::error::ConfigError;
-use crate::settings::secrets::{self, MASK};
 
 /// The least characters of a text in the path of a URL that is taken for a token: names of versions and regions are shorter.
 const TOKEN: usize = 12;

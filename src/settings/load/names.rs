@@ -3,12 +3,12 @@
 //! A name of the user's own says nothing to a source that is not named there, or worse, something else. So that source is
 //! not asked for it.
 
+use crate::provider::catalogue::catalogue;
+use crate::provider::description::SourceSettings;
 use crate::settings::OffSource;
-use crate::settings::catalogue::catalogue;
 use crate::settings::check::Report;
-use crate::settings::near::nearest;
-use crate::settings::source::SourceSettings;
 use crate::settings::symbols::SymbolRules;
+use crate::text::near::nearest;
 
 /// Tells every source which of the user's own names it knows, and which are none of its business.
 pub(super) fn apply(symbols: &SymbolRules, on: &mut [SourceSettings], off: &mut [OffSource], report: &mut Report<'_>) {

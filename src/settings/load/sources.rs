@@ -7,12 +7,12 @@ use secrecy::ExposeSecret;
 
 use super::LoadOptions;
 use super::inserted::Inserted;
+use crate::provider::catalogue::catalogue;
+use crate::provider::description::{Authority, SourceSettings, SourceTable};
+use crate::provider::secrets;
 use crate::settings::OffSource;
-use crate::settings::catalogue::catalogue;
 use crate::settings::check::Report;
-use crate::settings::near::nearest;
-use crate::settings::secrets;
-use crate::settings::source::{Authority, SourceSettings, SourceTable};
+use crate::text::near::nearest;
 
 /// What the choice of sources is made from.
 pub(super) struct Choice<'a> {

@@ -10,8 +10,8 @@ use super::Environment;
 use super::document::Document;
 use super::find;
 use super::inserted::{Inserted, Masked};
+use crate::provider::secrets::MASK;
 use crate::settings::error::ConfigError;
-use crate::settings::secrets::MASK;
 
 /// The longest file that is put in, in bytes: a key, or a certificate, but no log.
 const LONGEST_FILE: u64 = 64 << 10;

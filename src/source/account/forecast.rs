@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::settings::units::Limit;
+use crate::units::Limit;
 
 /// When each unit stops counting, as far as is known or likely.
 pub(super) struct Forecast<'a> {

@@ -4,9 +4,9 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::Account;
+use crate::failure::SourceError;
 use crate::source::batch::Reply;
 use crate::source::cooldown::{Cooldown, Cooldowns};
-use crate::source::error::SourceError;
 
 impl Account {
     /// The cooldown that holds now, if any.

@@ -4,14 +4,16 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
+use super::super::cooldown::Refused;
 use super::Account;
 use crate::clock::{Moment, age};
+use crate::failure::SourceError;
+use crate::fingerprint::Fingerprint;
 use crate::source::cooldown::{Cooldown, Cooldowns, MONTH};
-use crate::source::error::SourceError;
-use crate::state::mark::Mark;
-use crate::state::{AccountState, CooldownState};
+use crate::text::as_string;
 
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -19,6 +21,33 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// The two clocks are read one after the other, so a restored unit comes back by some microseconds later than it stood in the
 /// file. What is so little past a full second is not in the next one: else every restart would move it on.
 const SLACK: i128 = 500_000;
+
+/// What one account must not forget.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountState {
+    /// A mark of the key that was used, too short to tell anything of it: a new key has not been refused yet. `None` for an
+    /// account without a key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_mark: Option<Fingerprint>,
+    /// The units spent, as Unix seconds and how many; never decreasing, each rounded to the later side.
+    pub spent: Vec<(i64, usize)>,
+    /// The cooldown that holds, if any.
+    pub cooldown: Option<CooldownState>,
+    /// Refusals in a row, by kind: each doubles the next wait.
+    pub refused: Refused,
+}
+
+/// A cooldown: what the vendor said, and until when it is left alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CooldownState {
+    /// The failure's name, such as `quota_exhausted`.
+    pub reason: String,
+    /// The vendor's words, scrubbed.
+    pub detail: String,
+    /// Its end.
+    #[serde(with = "as_string")]
+    pub until: Timestamp,
+}
 
 impl Account {
     /// How often something has happened that must outlive a restart.
@@ -81,7 +110,7 @@ impl Account {
     /// Whether the key is known to be another one. Where the mark is of a form that says nothing, the vendor's wish to be left
     /// alone holds: waiting once more than needed harms less than asking a vendor that has banned us.
     fn has_another_key_than(&self, past: &AccountState) -> bool {
-        let says_something = past.key_mark.as_ref().is_none_or(Mark::says_something);
+        let says_something = past.key_mark.as_ref().is_none_or(Fingerprint::says_something);
         says_something && past.key_mark != self.key_mark
     }
 

@@ -20,9 +20,6 @@ pub const FIRST_WAIT: Duration = Duration::from_secs(1);
 /// The longest it ever lets nobody through.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-/// Waits are spread by up to a fifth, in thousandths: sources that failed together need not be tried together.
-pub const SPREAD: std::ops::RangeInclusive<u32> = 800..=1200;
-
 /// What a call says of its source's health.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::encoding;
 use super::names::Names;
-use crate::settings::source::SourceSettings;
+use crate::provider::description::SourceSettings;
 
 /// For so long each call to a host has a connection of its own after one of its connections mixed up replies: far longer than
 /// an idle connection is kept.

@@ -7,6 +7,11 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use reqwest::Url;
+
+use super::host;
+use crate::profile::Profile;
+
 /// Which address is asked first.
 #[derive(Debug, Default)]
 pub struct Mirrors {
@@ -22,6 +27,14 @@ impl Mirrors {
         let first = self.first.load(Ordering::Relaxed);
         let others = (0..addresses).filter(move |place| *place != first);
         (first < addresses).then_some(first).into_iter().chain(others)
+    }
+
+    /// The hosts that a source is asked at, in the order in which they are tried now. Without a key that may be a part of one.
+    pub fn hosts(&self, profile: &Profile) -> Vec<String> {
+        let request = profile.extractor.spelling().request(&[]);
+        let urls: Vec<Option<Url>> = request.urls().map(|url| Url::parse(url).ok()).collect();
+        let hosts = self.order(urls.len()).filter_map(|place| urls[place].as_ref().map(host));
+        hosts.map(|host| profile.extractor.scrub().clean(&host)).collect()
     }
 
     /// Asks an address first from now on. It is not waited for its reply: one that is slow, but there, would never be

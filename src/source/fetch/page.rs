@@ -2,7 +2,7 @@
 //!
 //! The body decides. Some vendors send JSON as `text/html`, and some pages come as `application/json`.
 
-use crate::settings::source::Notation;
+use crate::provider::description::Notation;
 
 /// The elements that make a text a page, as browsers tell it (WHATWG MIME Sniffing, 7.1).
 const ELEMENTS: [&str; 21] = [

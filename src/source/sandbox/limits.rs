@@ -7,7 +7,7 @@ use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::address_space;
-use crate::source::filter::Effort;
+use crate::provider::filter::Effort;
 
 /// How much processor time a process has for one reply, in whole seconds, as the system counts: the filter ends itself after
 /// the first of them, unless it is in the middle of a long step.

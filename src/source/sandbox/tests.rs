@@ -6,9 +6,9 @@ use jaq_json::{Num, Rc, Val};
 use proptest::prelude::*;
 
 use super::*;
-use crate::settings::catalogue::catalogue;
-use crate::settings::source::Notation;
-use crate::source::filter::{Effort, Filter};
+use crate::provider::catalogue::catalogue;
+use crate::provider::description::Notation;
+use crate::provider::filter::{Effort, Filter};
 
 /// Values of every kind that a filter can make, calculated numbers among them.
 fn values() -> impl Strategy<Value = Val> {

@@ -2,12 +2,11 @@
 //!
 //! JSON would not do for the rows: a number that the filter calculated must come back as such, since it is no price.
 
-use std::borrow::Cow;
-
 use jaq_json::{Map, Num, Rc, Val};
 
-use crate::settings::source::Notation;
-use crate::source::filter::{MOST_ROWS, Rows, RunError};
+use crate::provider::description::Notation;
+use crate::provider::extract::Job;
+use crate::provider::filter::{MOST_ROWS, Rows, RunError};
 
 /// The longest reply of a process, in bytes: its rows, each value with its length.
 pub(super) const LONGEST_REPLY: usize = 8 << 20;
@@ -17,19 +16,6 @@ const MOST_VALUES: usize = 50 * MOST_ROWS;
 
 /// The deepest nesting of a row. A filter has 32 levels to put around a value that was read, which has 64.
 const DEEPEST: usize = 256;
-
-/// A reply to be filtered.
-#[derive(Debug, PartialEq, Eq)]
-pub(in crate::source) struct Job<'a> {
-    /// The HTTP status.
-    pub(in crate::source) status: u16,
-    /// What the body is written in.
-    pub(in crate::source) notation: Notation,
-    /// The symbols asked for, as the source spells them.
-    pub(in crate::source) asked: Vec<Cow<'a, str>>,
-    /// The body.
-    pub(in crate::source) body: &'a [u8],
-}
 
 impl<'a> Job<'a> {
     /// What stands in front of the body in a message. The body is the rest of it.

@@ -4,9 +4,9 @@ use std::io::{self, Read, Write};
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::wire::Job;
 use super::{limits, wire};
-use crate::source::filter::{Effort, Filter};
+use crate::provider::extract::Job;
+use crate::provider::filter::{Effort, Filter};
 
 /// Runs filters until the standard input ends. `memory` is what they may take beyond what the process takes by itself, in bytes.
 ///

@@ -13,10 +13,10 @@ use super::orphans::Fate;
 use super::{Inner, Parts};
 use crate::board::Landing;
 use crate::clock::Moment;
+use crate::failure::SourceError;
 use crate::quote::{Outcome, Quote};
 use crate::source::batch::{Batch, Passenger, Reply};
 use crate::source::cooldown::Cooldowns;
-use crate::source::error::SourceError;
 use crate::symbol::Symbol;
 
 /// One call, from its start to its landing.

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::seating::symbols;
 use super::{Ask, Flights, Inner, Wait};
-use crate::source::error::SourceError;
+use crate::failure::SourceError;
 use crate::symbol::Symbol;
 
 /// How soon a place may be free again at a source of which no call is known yet.

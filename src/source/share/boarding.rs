@@ -4,8 +4,8 @@ use tokio::time::Instant;
 
 use super::seating::Tier;
 use super::{Ask, Flights, Inner, Wait};
-use crate::question::Patience;
 use crate::source::batch::Times;
+use crate::source::share::Patience;
 use crate::symbol::Symbol;
 
 impl Inner {

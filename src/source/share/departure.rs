@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::seating::{Group, split_after, symbols};
 use super::{Ask, Batch, Batching, Flights, Inner, Parts, Wait};
-use crate::gather::KEPT_BACK;
+use crate::source::KEPT_BACK;
 use crate::source::batch::Times;
 use crate::source::time_to_reply;
 use crate::symbol::Symbol;

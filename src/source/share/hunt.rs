@@ -16,9 +16,9 @@ use super::callers::{Callers, Claim};
 use super::seating::Tier;
 use super::suspects::Suspects;
 use super::{Ask, Flight, Flights, Inner, Wait};
+use crate::failure::SourceError;
 use crate::quote::Outcome;
 use crate::source::batch::{Batch, Passenger, Times};
-use crate::source::error::SourceError;
 use crate::symbol::Symbol;
 
 /// The number of the flights that wait to be hunted: that of no batch.

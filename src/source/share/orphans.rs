@@ -9,9 +9,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::callers::Callers;
 use super::{Ask, Flights, Inner};
-use crate::gather::KEPT_BACK;
+use crate::failure::SourceError;
+use crate::source::KEPT_BACK;
 use crate::source::batch::Batch;
-use crate::source::error::SourceError;
 
 /// How many orphans a source has at most; beyond that the oldest gives way.
 const MOST: usize = 8;

@@ -8,6 +8,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::symbol::Symbol;
@@ -23,6 +24,15 @@ const UNKNOWN: u32 = 2;
 
 /// How long failures in a row count after the last one.
 const LATELY: Duration = Duration::from_secs(60);
+
+/// What one source has shown of the symbols that fail whole calls.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SuspectState {
+    /// Whether one unknown symbol fails a whole call there: stated, or found out.
+    pub unknown_kills: bool,
+    /// Symbols of which at least one of each group is unknown, the oldest group first.
+    pub groups: Vec<Vec<String>>,
+}
 
 /// What is known of the symbols that may fail a whole call.
 #[derive(Debug, Default)]

@@ -10,8 +10,8 @@ use tokio::time::Instant;
 
 use super::{Flights, Inner, Parts, Wait};
 use crate::board::Landing;
-use crate::question::Caller;
-use crate::source::error::SourceError;
+use crate::caller::Caller;
+use crate::failure::SourceError;
 use crate::symbol::Symbol;
 
 /// How long after the end of its refusal a symbol is still wanted: whoever polls does so more often.

@@ -8,8 +8,8 @@ use tokio::time::Instant;
 
 use super::callers::Claim;
 use super::{Inner, Parts, Share};
-use crate::quote::{Failure, Outcome};
-use crate::source::error::SourceError;
+use crate::failure::{Failure, SourceError};
+use crate::quote::Outcome;
 use crate::symbol::Symbol;
 
 /// A caller's claim to one outcome.
@@ -73,6 +73,6 @@ impl Inner {
         let now = clock.now();
         let quote = board.known(&origin.source, symbol, now.monotonic).and_then(|known| known.outcome.quote);
         let failure = Failure { error, at: now.wall, latency: None, is_doubted: false, retry_at: None };
-        Outcome { origin: Arc::clone(origin), symbol: symbol.clone(), quote, failure: Some(failure), derivation: None }
+        Outcome { origin: Arc::clone(origin), symbol: symbol.clone(), quote, failure: Some(failure) }
     }
 }

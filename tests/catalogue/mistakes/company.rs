@@ -5,15 +5,15 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use quotefold::decimal;
 use quotefold::derive::derive;
-use quotefold::fold::{Basis, Exclusion, Price, Verdict, fold};
+use quotefold::failure::SourceError;
+use quotefold::fold::{Basis, Evidence, Exclusion, Price, Verdict, fold};
+use quotefold::profile::Profile;
+use quotefold::provider::description::Example;
+use quotefold::provider::extract::RawReply;
 use quotefold::quote::{Origin, Outcome, Quote, Role, Stated};
 use quotefold::route::{Rate, Route};
 use quotefold::settings::Settings;
 use quotefold::settings::load::{LoadOptions, load};
-use quotefold::settings::source::Example;
-use quotefold::source::error::SourceError;
-use quotefold::source::extract::RawReply;
-use quotefold::source::profile::Profile;
 use quotefold::symbol::Symbol;
 use rust_decimal::Decimal;
 
@@ -71,15 +71,16 @@ impl Company {
             return Err("it changes nothing".to_owned());
         }
         let (last, book) = (right.price.clone(), [right.bid, right.ask]);
-        let right = self.outcome(&call, right, sent.rate.right);
-        let (verdict, _) = self.verdict(&call, &right, right.clone())?;
+        let right = self.evidence(&call, right, sent.rate.right);
+        let (verdict, _) = self.verdict(&call, &right.outcome, right.clone())?;
         if verdict != Verdict::Used {
             return Err(format!("without the mistake: {verdict:?}"));
         }
         match wrong {
             Ok(wrong) => {
                 let only_last_differs = [wrong.bid, wrong.ask] == book && wrong.price != last;
-                let (verdict, read) = self.verdict(&call, &right, self.outcome(&call, wrong, sent.rate.said))?;
+                let (verdict, read) =
+                    self.verdict(&call, &right.outcome, self.evidence(&call, wrong, sent.rate.said))?;
                 let is_overruled = verdict == Verdict::Used && read != Some(Basis::Last) && only_last_differs;
                 Ok(if is_overruled { OVERRULED.to_owned() } else { place(verdict) })
             }
@@ -104,10 +105,9 @@ impl Company {
     }
 
     /// What a reply says of the symbol, derived where the source quotes another pair.
-    fn outcome(&self, call: &Call<'_>, quote: Quote, rate: &str) -> Outcome {
+    fn evidence(&self, call: &Call<'_>, quote: Quote, rate: &str) -> Evidence {
         let origin = call.source.origin(self.settings.class(&call.symbol));
-        let outcome =
-            Outcome { origin, symbol: call.route.asked.clone(), quote: Some(quote), failure: None, derivation: None };
+        let outcome = Outcome { origin, symbol: call.route.asked.clone(), quote: Some(quote), failure: None };
         let rates = call.route.rates.iter();
         let rates = rates.map(|way| (way.symbol.clone(), Arc::new(self.rate(way, rate, call.now)))).collect();
         derive(&call.symbol, &call.route, outcome, &rates, &self.settings.rule(&call.route.asked, None))
@@ -117,20 +117,21 @@ impl Company {
     fn rate(&self, way: &Rate, said: &str, now: Timestamp) -> Price {
         let quote = Quote::bare(decimal::read(said).unwrap(), now);
         let says = |(name, _)| honest(name, &way.symbol, Role::Primary, quote.clone());
-        fold(&way.symbol, HONEST.map(says).into(), &self.settings.rule(&way.symbol, None), now)
+        fold(&way.symbol, HONEST.map(says), &self.settings.rule(&way.symbol, None), now)
     }
 
     /// What becomes of a quote between two that are right.
     ///
     /// # Errors
     /// There is no price, or one that is farther off than the honest ones.
-    fn verdict(&self, call: &Call<'_>, right: &Outcome, tried: Outcome) -> Result<(Verdict, Option<Basis>), String> {
+    fn verdict(&self, call: &Call<'_>, right: &Outcome, tried: Evidence) -> Result<(Verdict, Option<Basis>), String> {
         let quote = right.quote.clone().unwrap();
         // where primaries suffice, no reference is looked at
         let role = right.origin.role;
         let says = |(name, factor)| honest(name, &call.symbol, role, times(quote.clone(), factor));
         let [low, high] = HONEST.map(says);
-        let price = fold(&call.symbol, vec![low, tried, high], &self.settings.rule(&call.symbol, None), call.now);
+        let price =
+            fold(&call.symbol, [low.into(), tried, high.into()], &self.settings.rule(&call.symbol, None), call.now);
 
         let judged = |name: &str| price.quotes.iter().find(|judged| judged.outcome.origin.source == name).unwrap();
         let [lowest, highest] = HONEST.map(|(name, _)| judged(name).price);
@@ -163,7 +164,7 @@ fn place(verdict: Verdict) -> String {
 
 fn honest(name: &str, symbol: &Symbol, role: Role, quote: Quote) -> Outcome {
     let origin = Origin { source: name.to_owned(), account: name.to_owned(), role, lag_ms: 0 };
-    Outcome { origin: Arc::new(origin), symbol: symbol.clone(), quote: Some(quote), failure: None, derivation: None }
+    Outcome { origin: Arc::new(origin), symbol: symbol.clone(), quote: Some(quote), failure: None }
 }
 
 fn times(quote: Quote, factor: Decimal) -> Quote {

@@ -46,7 +46,7 @@ impl Service {
             let listener = listen::bind("127.0.0.1:0").await.expect("a free port");
             let address = listener.local_addr().expect("its address");
             let drain = Drain::new();
-            let app = Front::new(&service, &drain, &Handle::current()).router(Router::new());
+            let app = Front::new(&service, Arc::default(), &drain, &Handle::current()).router(Router::new());
             tokio::spawn(listen::run(listener, app.clone(), listen::Limits::default(), drain));
             (service, app, address)
         });

@@ -1,0 +1,261 @@
+//! Names what can go wrong with one source: one variant per thing an operator would do differently.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+/// Why a source gave no quote. The text is the `detail` that users read; it never holds a key (details are scrubbed).
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SourceError {
+    /// No reply in time. Look at the vendor's latency, or allow more.
+    #[error("no reply within {} ms", .0.as_millis())]
+    Timeout(Duration),
+    /// No connection, or it broke before the reply was whole. Look at the network and at DNS.
+    #[error("{0}")]
+    Connection(String),
+    /// The certificate or the handshake was refused. Look at the clock, the host name, the certificates.
+    #[error("{0}")]
+    Tls(String),
+    /// An unexpected status (a redirect, 400, 404). Look at the URL.
+    #[error("{detail}")]
+    HttpStatus {
+        /// What it was, and the vendor's words.
+        detail: String,
+        /// Whether it is a 4xx, which finds fault with the call and not with the source.
+        is_client_error: bool,
+    },
+    /// The vendor says that it is out of order (5xx). Wait.
+    #[error("{detail}")]
+    Unavailable {
+        /// The vendor's words.
+        detail: String,
+        /// Whether the next call may well be answered: a gateway said so (502, 503, 504) and named no time to wait.
+        passing: bool,
+        /// How long it wants to be left alone, if it said so usably.
+        retry_after: Option<Duration>,
+    },
+    /// The reply is not what the filter was written for. Look at the filter, run `quotefold check`.
+    #[error("{0}")]
+    Malformed(String),
+    /// The reply is longer than `max_body`. Raise it, or ask for less.
+    #[error("the reply is longer than max_body = {limit} bytes")]
+    TooLarge {
+        /// The limit, in bytes.
+        limit: usize,
+    },
+    /// The reply was understood, but it holds nothing for this symbol.
+    #[error("{0}")]
+    Missing(String),
+    /// The call failed because of another symbol in it, which the vendor names. Ask again without that one.
+    #[error("{0}")]
+    Overlooked(String),
+    /// The key is wrong, or there is none. Set it.
+    #[error("{0}")]
+    Unauthorized(String),
+    /// The vendor's API refuses the call (403), and does not say whether because of the key or because of this symbol. Set the key,
+    /// or ask elsewhere.
+    #[error("{0}")]
+    Forbidden(String),
+    /// The vendor's plan does not include this symbol. Ask elsewhere, or pay.
+    #[error("{0}")]
+    NotInPlan(String),
+    /// The vendor knows no such symbol.
+    #[error("{0}")]
+    UnknownSymbol(String),
+    /// The vendor says that we ask too often.
+    #[error("{detail}")]
+    RateLimited {
+        /// The vendor's words.
+        detail: String,
+        /// How long it wants to be left alone, if it said so usably.
+        retry_after: Option<Duration>,
+    },
+    /// The vendor says that the day's or the month's calls are used up.
+    #[error("{detail}")]
+    QuotaExhausted {
+        /// The vendor's words.
+        detail: String,
+        /// Until the quota is filled again, if it said so usably.
+        retry_after: Option<Duration>,
+    },
+    /// The vendor does not serve this address of ours: a country, a firewall, a ban. No key helps; ask from elsewhere, or wait.
+    #[error("{detail}")]
+    Blocked {
+        /// The vendor's words.
+        detail: String,
+        /// How long the ban lasts, if it said so usably.
+        retry_after: Option<Duration>,
+    },
+    /// Our own limit for this source has no room within the time a call may take. No call was made.
+    #[error("our own limit of {limit} has no room for {} s", .retry_after.as_millis().div_ceil(1000))]
+    Throttled {
+        /// The limit, as configured.
+        limit: String,
+        /// Until there is room.
+        retry_after: Duration,
+    },
+    /// The calls of this source kept failing, so it is not asked for a while. No call was made. Look at its last error.
+    #[error("{detail}")]
+    CircuitOpen {
+        /// What its last failure was.
+        detail: String,
+        /// Until it is tried again.
+        retry_after: Duration,
+    },
+    /// A fault of ours: a panic, a task that ended without a word. Report it.
+    #[error("{0}")]
+    Internal(String),
+}
+
+/// Whom a vendor's refusal is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// The symbol that was asked for; others may well be served.
+    Symbol,
+    /// The account that asks: its key, its rate, its quota.
+    Account,
+    /// The address the call came from, whatever it asks for and with whatever key.
+    Address,
+}
+
+/// A failure to get a quote, as it is shown and remembered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// What went wrong.
+    pub error: SourceError,
+    /// When it was known.
+    pub at: Timestamp,
+    /// How long the call took; `None` when no call was made.
+    pub latency: Option<Duration>,
+    /// Whether it denies a symbol that the source itself has quoted lately: one such reply is a mishap more often than the
+    /// end of a listing.
+    pub is_doubted: bool,
+    /// From when on the source may be asked again. It is the answer that says it: until it is made, this may change.
+    pub retry_at: Option<Timestamp>,
+}
+
+impl SourceError {
+    /// What a filter can name in an error row.
+    pub const NAMED_BY_FILTERS: [&str; 10] = [
+        "http_status",
+        "unavailable",
+        "malformed",
+        "missing",
+        "unauthorized",
+        "not_in_plan",
+        "unknown_symbol",
+        "rate_limited",
+        "quota_exhausted",
+        "blocked",
+    ];
+
+    /// The failure's name in answers and metrics.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            SourceError::Timeout(_) => "timeout",
+            SourceError::Connection(_) => "connection",
+            SourceError::Tls(_) => "tls",
+            SourceError::HttpStatus { .. } => "http_status",
+            SourceError::Unavailable { .. } => "unavailable",
+            SourceError::Malformed(_) => "malformed",
+            SourceError::TooLarge { .. } => "too_large",
+            SourceError::Missing(_) | SourceError::Overlooked(_) => "missing",
+            SourceError::Unauthorized(_) | SourceError::Forbidden(_) => "unauthorized",
+            SourceError::NotInPlan(_) => "not_in_plan",
+            SourceError::UnknownSymbol(_) => "unknown_symbol",
+            SourceError::RateLimited { .. } => "rate_limited",
+            SourceError::QuotaExhausted { .. } => "quota_exhausted",
+            SourceError::Blocked { .. } => "blocked",
+            SourceError::Throttled { .. } => "throttled",
+            SourceError::CircuitOpen { .. } => "circuit_open",
+            SourceError::Internal(_) => "internal",
+        }
+    }
+
+    /// The error a filter names in an error row; `None` if there is no such reason.
+    ///
+    /// A filter may say whatever the vendor may say; that we failed ourselves it cannot know.
+    pub fn from_reason(reason: &str, detail: String, retry_after: Option<Duration>) -> Option<Self> {
+        Some(match reason {
+            "http_status" => SourceError::HttpStatus { detail, is_client_error: false },
+            "unavailable" => SourceError::unavailable(detail),
+            "malformed" => SourceError::Malformed(detail),
+            "missing" => SourceError::Missing(detail),
+            "unauthorized" => SourceError::Unauthorized(detail),
+            "not_in_plan" => SourceError::NotInPlan(detail),
+            "unknown_symbol" => SourceError::UnknownSymbol(detail),
+            "rate_limited" => SourceError::RateLimited { detail, retry_after },
+            "quota_exhausted" => SourceError::QuotaExhausted { detail, retry_after },
+            "blocked" => SourceError::Blocked { detail, retry_after },
+            _ => return None,
+        })
+    }
+
+    /// The vendor is out of order, and nothing says for how long.
+    pub fn unavailable(detail: impl Into<String>) -> Self {
+        SourceError::Unavailable { detail: detail.into(), passing: false, retry_after: None }
+    }
+
+    /// Whether the same call may well succeed a moment later.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, SourceError::Connection(_) | SourceError::Unavailable { passing: true, .. })
+    }
+
+    /// Whether waiting is all it takes: the next call may succeed although nothing was changed on either side.
+    pub fn ends_by_itself(&self) -> bool {
+        use SourceError as E;
+        match self {
+            E::Timeout(_) | E::Connection(_) | E::Unavailable { .. } | E::RateLimited { .. } => true,
+            E::QuotaExhausted { .. } | E::Throttled { .. } | E::CircuitOpen { .. } | E::Internal(_) => true,
+            E::Tls(_) | E::HttpStatus { .. } | E::Malformed(_) | E::TooLarge { .. } => false,
+            E::Missing(_) | E::Overlooked(_) => false,
+            E::Unauthorized(_) | E::Forbidden(_) | E::NotInPlan(_) | E::UnknownSymbol(_) | E::Blocked { .. } => false,
+        }
+    }
+
+    /// How long a refusal of ours stands; `None` for what a vendor said or did.
+    pub fn stands_for(&self) -> Option<Duration> {
+        match self {
+            SourceError::Throttled { retry_after, .. } | SourceError::CircuitOpen { retry_after, .. } => {
+                Some(*retry_after)
+            }
+            _ => None,
+        }
+    }
+
+    /// Whom it is about, if it is a refusal of the vendor's.
+    pub fn scope(&self) -> Option<Scope> {
+        use SourceError as E;
+        match self {
+            E::UnknownSymbol(_) | E::NotInPlan(_) => Some(Scope::Symbol),
+            E::Unauthorized(_) | E::Forbidden(_) => Some(Scope::Account),
+            E::RateLimited { .. } | E::QuotaExhausted { .. } => Some(Scope::Account),
+            E::Blocked { .. } => Some(Scope::Address),
+            _ => None,
+        }
+    }
+
+    /// Whether it finds fault with the call (a 4xx), and not with the source.
+    pub fn is_about_call(&self) -> bool {
+        matches!(self, SourceError::HttpStatus { is_client_error: true, .. })
+    }
+
+    /// Whether the source answered, and its answer is that it has no such symbol (for us).
+    pub fn denies_symbol(&self) -> bool {
+        self.scope() == Some(Scope::Symbol)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_can_name_what_it_is_told_that_it_can() {
+        for reason in SourceError::NAMED_BY_FILTERS {
+            let named = SourceError::from_reason(reason, String::new(), None).unwrap();
+            assert_eq!(named.reason(), reason);
+        }
+        assert!(SourceError::from_reason("timeout", String::new(), None).is_none());
+    }
+}

@@ -1,0 +1,118 @@
+//! Shows what the service does: metrics for Prometheus.
+
+use std::sync::{Arc, LazyLock};
+
+use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+/// The service's counters. Cheap to clone; all clones count together.
+#[derive(Clone, Debug)]
+pub struct Metrics(Arc<Families>);
+
+#[derive(Debug)]
+struct Families {
+    registry: Registry,
+    requests: Family<RequestLabels, Counter>,
+    calls: Family<CallLabels, Counter>,
+    quotes: Family<QuoteLabels, Counter>,
+    retries: Family<SourceLabels, Counter>,
+    circuits: Family<SourceLabels, Gauge>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    route: String,
+    code: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CallLabels {
+    source: String,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SourceLabels {
+    source: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct QuoteLabels {
+    source: String,
+    verdict: &'static str,
+    reason: &'static str,
+}
+
+/// The lines dropped since the process began because stderr took none. The log is one for all services of a process, and so is
+/// this counter.
+pub fn log_lines_dropped() -> Counter {
+    static DROPPED: LazyLock<Counter> = LazyLock::new(Counter::default);
+    DROPPED.clone()
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("quotefold");
+        let (requests, calls, quotes) = (Family::default(), Family::default(), Family::default());
+        let (retries, circuits) = (Family::default(), Family::default());
+        registry.register("requests", "Requests answered, by route and status code", Family::clone(&requests));
+        registry.register("source_calls", "Calls to sources over the wire, by how they ended", Family::clone(&calls));
+        registry.register(
+            "source_quotes",
+            "What became of each source's quotes in answers, by verdict and reason",
+            Family::clone(&quotes),
+        );
+        registry.register("source_retries", "Calls that were sent again", Family::clone(&retries));
+        registry.register(
+            "source_circuit_open",
+            "1 while a source is left alone because its calls keep failing, else 0",
+            Family::clone(&circuits),
+        );
+        registry.register(
+            "log_lines_dropped",
+            "Lines that the log lacks because stderr did not take them in time",
+            log_lines_dropped(),
+        );
+        Metrics(Arc::new(Families { registry, requests, calls, quotes, retries, circuits }))
+    }
+}
+
+impl Metrics {
+    /// Counts a request that was answered.
+    pub fn request(&self, route: &str, code: u16) {
+        self.0.requests.get_or_create(&RequestLabels { route: route.to_owned(), code }).inc();
+    }
+
+    /// Counts a call to a source: `ok`, the reason of its failure, or `cancelled` if nobody waited for it any more.
+    pub fn call(&self, source: &str, outcome: &'static str) {
+        self.0.calls.get_or_create(&CallLabels { source: source.to_owned(), outcome }).inc();
+    }
+
+    /// Counts a call that is sent again.
+    pub fn retry(&self, source: &str) {
+        self.0.retries.get_or_create(&SourceLabels { source: source.to_owned() }).inc();
+    }
+
+    /// Says whether a source is left alone because its calls keep failing.
+    pub fn circuit(&self, source: &str, is_open: bool) {
+        self.0.circuits.get_or_create(&SourceLabels { source: source.to_owned() }).set(i64::from(is_open));
+    }
+
+    /// Counts a quote's verdict.
+    pub fn quote(&self, source: &str, verdict: &'static str, reason: &'static str) {
+        self.0.quotes.get_or_create(&QuoteLabels { source: source.to_owned(), verdict, reason }).inc();
+    }
+
+    /// Everything counted, in the text format that Prometheus reads.
+    ///
+    /// # Errors
+    /// If a label cannot be written, which none of ours can cause.
+    pub fn render(&self) -> Result<String, std::fmt::Error> {
+        let mut page = String::new();
+        text::encode(&mut page, &self.0.registry)?;
+        Ok(page)
+    }
+}

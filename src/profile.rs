@@ -1,0 +1,86 @@
+//! Knows what can be known of a source without asking it: what it covers, and how its quotes are to be judged.
+
+pub mod fingerprint;
+pub mod waits;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::fingerprint::Fingerprint;
+use crate::provider::description::SourceSettings;
+use crate::provider::extract::Extractor;
+use crate::quote::Origin;
+use crate::settings::Settings;
+use crate::symbol::{Class, Symbol};
+use waits::Waits;
+
+/// A source, as far as no call is needed to know it.
+pub struct Profile {
+    /// How it is set up.
+    pub settings: SourceSettings,
+    /// How it spells symbols, and what its replies mean.
+    pub extractor: Extractor,
+    origins: BTreeMap<Class, Arc<Origin>>,
+    plain: Arc<Origin>,
+    meaning: Fingerprint,
+    waits: Waits,
+}
+
+impl Profile {
+    /// The profile of a source among the settings of all.
+    pub fn new(source: SourceSettings, extractor: Extractor, settings: &Settings) -> Self {
+        let origin = |lag_ms| {
+            let (name, account) = (source.name.clone(), source.account.clone());
+            Arc::new(Origin { source: name, account, role: source.role, lag_ms })
+        };
+        let lag_ms = |class| {
+            let usable_for = settings.of_class(class).usable_for;
+            milliseconds(source.lag) + milliseconds(source.usable_for.unwrap_or(usable_for)) - milliseconds(usable_for)
+        };
+        let origins = source.classes.iter().map(|class| (*class, origin(lag_ms(*class)))).collect();
+        let plain = origin(milliseconds(source.lag));
+        let meaning = fingerprint::of_meaning(&source, settings);
+        let waits = Waits::new(&source, settings);
+        Profile { settings: source, extractor, origins, plain, meaning, waits }
+    }
+
+    /// The source's name.
+    pub fn name(&self) -> &str {
+        &self.settings.name
+    }
+
+    /// How long after a quote it still counts as serving: the longest `fallback_for` of its classes.
+    pub fn serves_for(&self) -> Duration {
+        self.waits.serves_for()
+    }
+
+    /// A mark of what its quotes are about: under the same name a source may be described otherwise after a restart.
+    pub fn meaning(&self) -> &Fingerprint {
+        &self.meaning
+    }
+
+    /// For how long its failures are believed.
+    pub fn waits(&self) -> &Waits {
+        &self.waits
+    }
+
+    /// Whether it may be asked for a symbol of a class at all.
+    pub fn covers(&self, symbol: &Symbol, class: Class) -> bool {
+        self.settings.means(symbol) && self.extractor.spelling().covers(symbol, class)
+    }
+
+    /// What its quotes of a class are judged by.
+    pub fn origin(&self, class: Class) -> Arc<Origin> {
+        Arc::clone(self.origins.get(&class).unwrap_or(&self.plain))
+    }
+
+    /// What its quotes are judged by where the class does not matter.
+    pub fn plain_origin(&self) -> &Arc<Origin> {
+        &self.plain
+    }
+}
+
+fn milliseconds(span: Duration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX / 4)
+}

@@ -1,0 +1,109 @@
+//! Decides what the marks in a state file are made of: an account's secrets, and what a source's quotes are about.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use secrecy::ExposeSecret;
+use serde::Serialize;
+
+use crate::fingerprint::Fingerprint;
+use crate::provider::description::{Format, SourceSettings};
+use crate::provider::scrub::Scrub;
+use crate::settings::Settings;
+
+/// Two bytes tell a new key from the old one in all but one of 65,536 cases, and are far too few to recognise a key by.
+const OF_A_KEY: usize = 2;
+
+/// A description is no secret, and two of them must not be taken for one.
+const OF_A_DESCRIPTION: usize = 8;
+
+/// A mark of the secrets that an account's sources send; `None` if they send none.
+pub(crate) fn of_keys(settings: &Settings, account: &str) -> Option<Fingerprint> {
+    let secrets = settings.sources.iter().filter(|source| source.account == account).flat_map(|source| &source.hidden);
+    let secrets: BTreeSet<&str> = secrets.map(ExposeSecret::expose_secret).collect();
+    (!secrets.is_empty()).then(|| Fingerprint::of(secrets, OF_A_KEY))
+}
+
+/// What decides what a source's quotes are about.
+#[derive(Serialize)]
+struct Meaning<'a> {
+    url: &'a str,
+    method: &'a str,
+    body: &'a Option<String>,
+    headers: &'a BTreeMap<String, String>,
+    format: &'a Format,
+    rename: &'a BTreeMap<String, String>,
+    ids: &'a BTreeMap<String, String>,
+    aliases: &'a BTreeMap<String, String>,
+    spelled: &'a BTreeMap<String, String>,
+    classes: BTreeMap<String, &'a str>,
+    units: &'a BTreeMap<String, String>,
+    reply: String,
+    jq: &'a str,
+}
+
+/// A mark of all that decides what a source's quotes are about: where and how it is asked, what symbols are called there, and
+/// what is made of its replies. Secrets are taken out first: another key gets the same quotes, and the mark must tell nothing
+/// of it.
+pub(crate) fn of_meaning(source: &SourceSettings, settings: &Settings) -> Fingerprint {
+    // every key is named here, so that adding one does not compile until it is decided whether it belongs to the meaning
+    let SourceSettings {
+        url,
+        method,
+        body,
+        headers,
+        format,
+        rename,
+        ids,
+        aliases,
+        spelled,
+        units,
+        reply,
+        jq,
+        hidden,
+        // how it is asked, how often, and how its quotes are weighed: none of this makes another quote of a reply
+        name: _,
+        about: _,
+        classes: _,
+        currencies: _,
+        fiat: _,
+        symbols: _,
+        role: _,
+        account: _,
+        mirrors: _,
+        authority: _,
+        strangers: _,
+        batch: _,
+        join: _,
+        unknown_kills: _,
+        not_found_denies: _,
+        limits: _,
+        cost: _,
+        timeout: _,
+        concurrency: _,
+        retries: _,
+        reuse: _,
+        idempotent: _,
+        max_body: _,
+        refresh_after: _,
+        usable_for: _,
+        lag: _,
+        key: _,
+        secret: _,
+        key_from: _,
+        key_optional: _,
+        paid: _,
+        get_a_key: _,
+        unofficial: _,
+        examples: _,
+    } = source;
+    let classes = settings.symbols.classes().by_name();
+    let (method, reply) = (method.as_str(), reply.to_string());
+    let meaning =
+        Meaning { url, method, body, headers, format, rename, ids, aliases, spelled, classes, units, reply, jq };
+    // texts and maps of texts can always be written
+    let text = serde_json::to_string(&meaning).unwrap_or_default();
+    Fingerprint::of([Scrub::new(hidden).hide(&text).as_str()], OF_A_DESCRIPTION)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,82 @@
+//! What the marks in a state file tell apart, and what they tell nothing of.
+
+use super::*;
+use crate::settings::load::{LoadOptions, load};
+
+fn settings(source: &str) -> Settings {
+    let base = "[sources.desk]\nclasses = [\"equity\"]\njq = \".\"\nurl = \"http://desk.test/{symbol}\"\n";
+    // what a line states anew takes the place of the line above
+    let key = |line: &str| line.split([' ', '=']).next().unwrap_or_default().to_owned();
+    let stated: Vec<String> = source.lines().map(key).collect();
+    let base: String =
+        base.lines().filter(|line| !stated.contains(&key(line))).map(|line| format!("{line}\n")).collect();
+    let text = format!("{base}{source}");
+    let environment = [("OLD_KEY", "old-secret-key"), ("NEW_KEY", "new-secret-key")];
+    let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    let options = LoadOptions { text: Some(("test.toml".to_owned(), text)), environment, ..LoadOptions::default() };
+    load(&options).unwrap_or_else(|errors| panic!("{errors}"))
+}
+
+fn meaning(source: &str) -> Fingerprint {
+    let settings = settings(source);
+    of_meaning(&settings.sources[0], &settings)
+}
+
+#[test]
+fn another_description_has_another_mark_if_its_quotes_can_mean_something_else() {
+    let plain = meaning("");
+    for source in [
+        "url = \"http://desk.test/v2/{symbol}\"",
+        "base_url = \"http://elsewhere.test\"",
+        "body = \"{symbol}\"",
+        "headers = { accept = \"text/plain\" }",
+        "format = \"{symbol:lower}\"",
+        "format = { dot = \"-\" }",
+        "rename = { AAPL = \"APPLE\" }",
+        "ids = { AAPL = \"apple\" }",
+        "aliases = { APPLE = \"AAPL\" }",
+        "spelled = { AAPL = \"APPLE\" }",
+        "units = { L = \"GBp\" }",
+        "reply = \"csv\"",
+        "jq = \".[0]\"",
+        "\n[symbols.VTSAX]\nclass = \"fund\"",
+    ] {
+        assert_ne!(meaning(source), plain, "{source}");
+    }
+    for source in [
+        "about = \"the desk\"",
+        "timeout = \"500ms\"",
+        "limits = [\"1/s\"]",
+        "role = \"reserve\"",
+        "lag = \"15m\"",
+        "currencies = [\"USD\"]",
+        "account = \"other\"",
+        "symbols = [\"A*\"]",
+    ] {
+        assert_eq!(meaning(source), plain, "{source}");
+    }
+}
+
+#[test]
+fn another_key_gets_the_same_quotes_wherever_it_stands_and_is_told_by_its_own_mark() {
+    for source in [
+        "key = \"${KEY}\"\nurl = \"http://desk.test/{symbol}?token={key}\"",
+        "url = \"http://desk.test/{symbol}?token=${KEY}\"",
+        "url = \"http://me:${KEY}@desk.test/{symbol}\"",
+        "headers = { authorization = \"Bearer ${KEY}\" }",
+        "body = '{\"symbol\":\"{symbol}\",\"key\":\"${KEY}\"}'",
+    ] {
+        let [old, new] = ["OLD_KEY", "NEW_KEY"].map(|name| source.replace("KEY", name));
+        assert_eq!(meaning(&old), meaning(&new), "{source}");
+        let keys = |source: &str| of_keys(&settings(source), "desk");
+        assert!(keys(&old).is_some() && keys(&old) != keys(&new), "{source}");
+    }
+    assert_eq!(of_keys(&settings(""), "desk"), None);
+}
+
+#[test]
+fn a_keys_mark_is_too_short_to_tell_anything_of_it() {
+    let mark = of_keys(&settings("key = \"${OLD_KEY}\"\nurl = \"http://desk.test/{symbol}?token={key}\""), "desk");
+    let text = serde_json::to_string(&mark).unwrap();
+    assert_eq!(text.len(), "\"sha256:0123\"".len(), "{text}");
+}

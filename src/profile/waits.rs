@@ -1,0 +1,166 @@
+//! Says for how long a failure is believed: the times, and where they come from. Pure, with the present passed in.
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use crate::board::{Fault, InARow, Known, Stands};
+use crate::clock::{Moment, age};
+use crate::failure::SourceError;
+use crate::provider::description::SourceSettings;
+use crate::settings::{ClassSettings, Settings};
+use crate::symbol::SetClasses;
+use crate::symbol::{Class, Symbol};
+
+/// The bounds of the chance that spreads waits, in thousandths: sources that fail together are not tried again together.
+pub const SPREAD: RangeInclusive<u32> = 800..=1200;
+
+const SECOND: Duration = Duration::from_secs(1);
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// So often in a row a source may deny a symbol that it has quoted lately before it is believed. A denial counts if it comes no
+/// sooner than the check that the last one calls for.
+const DOUBTED: u32 = 2;
+
+/// A caller who wants everything fetched anew has a denied symbol asked for again, but not sooner than this.
+pub const SOONEST_AGAIN: Duration = Duration::from_secs(5);
+
+/// For how long failures of one source are believed. The default is that of a source of which nothing is set.
+#[derive(Clone, Debug, Default)]
+pub struct Waits {
+    /// Whether one of its limits lasts an hour or more: then a short outage must not use up the calls of a day.
+    is_scarce: bool,
+    /// Whether one unknown symbol fails a call for several.
+    unknown_kills: bool,
+    classes: BTreeMap<Class, ClassSettings>,
+    set: SetClasses,
+}
+
+/// How long a source is broken that fails in one way or the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// It does not answer, or says that it is out of order: that is mostly over in seconds.
+    Passing,
+    /// It answers something else than it should: that mostly lasts until somebody mends it.
+    Lasting,
+}
+
+impl Kind {
+    /// How long a failure usually lasts.
+    pub fn of(error: &SourceError) -> Self {
+        use SourceError as E;
+        match error {
+            E::Connection(_) | E::Tls(_) | E::Timeout(_) | E::Unavailable { .. } => Kind::Passing,
+            // one page of a firewall may have been about that one call; the next one tells
+            E::Blocked { .. } => Kind::Passing,
+            _ => Kind::Lasting,
+        }
+    }
+
+    fn bounds(self) -> (Duration, Duration) {
+        match self {
+            Kind::Passing => (SECOND, 30 * SECOND),
+            Kind::Lasting => (10 * SECOND, 300 * SECOND),
+        }
+    }
+}
+
+impl Waits {
+    /// The waits of a source among the settings of all.
+    pub fn new(source: &SourceSettings, settings: &Settings) -> Self {
+        let classes = source.classes.iter().map(|class| (*class, settings.of_class(*class))).collect();
+        let (is_scarce, set) = (is_scarce(source, settings), settings.symbols.classes());
+        Waits { is_scarce, unknown_kills: source.unknown_kills, classes, set }
+    }
+
+    /// Whether one unknown symbol fails a call for several.
+    pub fn unknown_kills(&self) -> bool {
+        self.unknown_kills
+    }
+
+    /// Whether one of the source's limits lasts an hour or more.
+    pub fn is_scarce(&self) -> bool {
+        self.is_scarce
+    }
+
+    /// How long a quote shows that the source serves: the longest `fallback_for` of its classes.
+    pub fn serves_for(&self) -> Duration {
+        self.classes.values().map(|class| class.fallback_for).max().unwrap_or_default()
+    }
+
+    /// How long a source is left alone after a failure of this kind; `before` counts the failures in a row before it.
+    ///
+    /// A scarce source starts with the shortest `refresh_after` of its classes.
+    pub fn of_source(&self, kind: Kind, before: u32) -> Duration {
+        let shortest = self.classes.values().map(|class| class.refresh_after).min();
+        self.doubled(kind, before, shortest.unwrap_or(SECOND))
+    }
+
+    fn doubled(&self, kind: Kind, before: u32, refresh_after: Duration) -> Duration {
+        let (first, most) = kind.bounds();
+        let (first, most) = if self.is_scarce { (first.max(refresh_after), HOUR) } else { (first, most) };
+        first.saturating_mul(1 << before.min(16)).min(most)
+    }
+
+    /// What a failure that a call brought for one symbol means for that symbol, with what was known of it before.
+    ///
+    /// `rests`: the failure is that of the whole source, which is left alone for it.
+    pub fn judge(
+        &self,
+        symbol: &Symbol,
+        error: SourceError,
+        latency: Duration,
+        before: Option<&Known>,
+        rests: bool,
+        now: Moment,
+    ) -> Fault {
+        let class = self.class(symbol);
+        let in_a_row = before.map(|known| known.in_a_row).unwrap_or_default();
+        let InARow { denials, denial_counts_from, failures } = in_a_row;
+        let quote = before.and_then(|known| known.outcome.quote.as_ref());
+        let was_quoted = quote.is_some_and(|quote| age(now.wall, quote.received_at) <= class.fallback_for);
+        let until = |wait| Stands::Until(now.monotonic + wait);
+        let comes_too_soon = denial_counts_from.filter(|from| now.monotonic < *from);
+        let is_doubted = error.denies_symbol() && was_quoted && (denials < DOUBTED || comes_too_soon.is_some());
+        let (stands, in_a_row) = if error.denies_symbol() {
+            let wait = match denials {
+                _ if !is_doubted => class.unknown_for,
+                _ if self.is_scarce => class.refresh_after,
+                0 => 5 * SECOND,
+                _ => 30 * SECOND,
+            };
+            match comes_too_soon.filter(|_| is_doubted) {
+                // a caller who wants everything new has it checked sooner, which proves nothing more
+                Some(from) => (Stands::Until(from), InARow { failures: 0, ..in_a_row }),
+                None => {
+                    let denial_counts_from = is_doubted.then(|| now.monotonic + wait);
+                    (until(wait), InARow { denials: denials.saturating_add(1), denial_counts_from, failures: 0 })
+                }
+            }
+        } else if matches!(error, SourceError::Missing(_)) {
+            (Stands::LikeQuote, InARow { failures: 0, ..in_a_row })
+        } else if rests {
+            (Stands::WithSource, in_a_row)
+        } else {
+            let wait = spread(self.doubled(Kind::of(&error), failures, class.refresh_after));
+            (until(wait), InARow { failures: failures.saturating_add(1), ..in_a_row })
+        };
+        Fault { error, latency, stands, is_doubted, in_a_row }
+    }
+
+    fn class(&self, symbol: &Symbol) -> ClassSettings {
+        let class = self.set.of(symbol);
+        self.classes.get(&class).copied().unwrap_or_else(|| ClassSettings::built_in(class))
+    }
+}
+
+/// Whether one of a source's limits, or of its account's, lasts an hour or more.
+fn is_scarce(source: &SourceSettings, settings: &Settings) -> bool {
+    let sisters = settings.sources.iter().filter(|other| other.account == source.account);
+    sisters.chain([source]).flat_map(|source| &source.limits).any(|limit| limit.period >= HOUR)
+}
+
+/// A wait, give or take a fifth: sources that failed together need not be tried together.
+pub(crate) fn spread(wait: Duration) -> Duration {
+    wait * fastrand::u32(SPREAD) / 1000
+}

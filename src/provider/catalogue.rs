@@ -1,0 +1,53 @@
+//! Holds the providers that are built in: one file each in `config/sources`, compiled into the program.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use super::description::SourceTable;
+
+macro_rules! embedded {
+    ($($name:literal)*) => {
+        [$(($name, include_str!(concat!("../../config/sources/", $name, ".toml")))),*]
+    };
+}
+
+/// Every provider's name, and its file.
+pub const FILES: &[(&str, &str)] = &embedded!(
+    "alpaca" "alpaca-crypto" "alphavantage" "alphavantage-fx" "binance" "bitfinex" "bitget" "bitstamp"
+    "blockchain_info" "bybit" "cnbc" "coinbase" "coincap" "coingecko" "coinmarketcap" "coinpaprika" "cryptocom"
+    "cryptocompare" "currencyapi" "ecb" "eodhd" "exchangerate_host" "finnhub" "fmp" "frankfurter" "gate" "gemini"
+    "htx" "kraken" "kucoin" "marketstack" "mexc" "nasdaq" "okx" "openexchangerates" "polygon" "polygon-fx" "stooq"
+    "tiingo" "tiingo-crypto" "tiingo-fx" "twelvedata" "yadio" "yahoo"
+);
+
+/// The providers by name. They are parsed once, when somebody first asks.
+pub fn catalogue() -> &'static BTreeMap<String, SourceTable> {
+    static PARSED: LazyLock<BTreeMap<String, SourceTable>> = LazyLock::new(|| {
+        // a file that does not parse would be missing here; the test below keeps such a program from being built
+        let parsed = FILES.iter().filter_map(|(name, text)| Some(((*name).to_owned(), toml::from_str(text).ok()?)));
+        parsed.collect()
+    });
+    &PARSED
+}
+
+/// Whether a filter is one of the catalogue's, as it stands there.
+pub fn has_filter(code: &str) -> bool {
+    catalogue().values().any(|table| table.jq.as_deref() == Some(code))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_of_the_catalogue_describes_a_source() {
+        for (name, text) in FILES {
+            let table: SourceTable = toml::from_str(text).unwrap_or_else(|error| panic!("{name}: {error}"));
+            assert!(table.key.is_none() && table.secret.is_none() && table.like.is_none(), "{name}");
+            let source = table.resolve(name).unwrap_or_else(|(key, error)| panic!("{name}: {key}: {error}"));
+            assert!(!source.about.is_empty(), "{name}");
+            assert!(source.key_from.is_empty() || source.get_a_key.is_some(), "{name} does not say where to get a key");
+        }
+        assert_eq!(catalogue().len(), FILES.len());
+    }
+}

@@ -1,0 +1,343 @@
+//! Turns a reply into quotes: body → JSON → jq → rows → one outcome per symbol that was asked for.
+//!
+//! What decides, in this order: each symbol's own row; a failure of the whole call that the filter names; in a reply that
+//! claims success, a body or a filter that fails. Where a status outside 2xx came without a row that explains it, the status
+//! speaks for itself.
+
+pub mod look;
+mod number;
+mod row;
+mod status;
+mod time;
+mod until;
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use self::row::{Context, Row};
+use self::status::Statuses;
+use self::time::Times;
+use super::filter::{Effort, Filter, MOST_ROWS, Rows, RunError};
+use super::scrub::Scrub;
+use super::spelling::{DescriptionError, Spelling};
+use crate::failure::{Scope, SourceError};
+use crate::provider::description::{Notation, SourceSettings};
+use crate::quote::Quote;
+use crate::symbol::SetClasses;
+use crate::symbol::{Class, Currency, Symbol};
+
+/// The sign that stands for the yen in Japan, and for the yuan in China.
+const YEN_OR_YUAN: &str = "¥";
+
+/// The status of a call that is understood and refused.
+const FORBIDDEN: u16 = 403;
+
+/// A reply as it came off the wire.
+#[derive(Clone, Debug)]
+pub struct RawReply {
+    /// The HTTP status.
+    pub status: u16,
+    /// The whole body.
+    pub body: Vec<u8>,
+    /// How long the `Retry-After` header asks us to stay away, if it says so usably.
+    pub retry_after: Option<Duration>,
+    /// Where a redirect leads: scheme, host and path.
+    pub redirect: Option<String>,
+    /// When the vendor's server says that it replied: its `Date` header.
+    pub date: Option<Timestamp>,
+    /// When the reply was whole.
+    pub received_at: Timestamp,
+    /// How long the call took.
+    pub latency: Duration,
+}
+
+impl RawReply {
+    /// A reply of which only the status and the body matter: an example, or one that a test makes up. It took no time.
+    pub fn bare(status: u16, body: impl Into<Vec<u8>>, received_at: Timestamp) -> Self {
+        let body = body.into();
+        RawReply { status, body, retry_after: None, redirect: None, date: None, received_at, latency: Duration::ZERO }
+    }
+}
+
+/// What a reply says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Extracted {
+    /// Exactly one outcome per symbol that was asked for, in that order.
+    pub outcomes: Vec<(Symbol, Result<Quote, SourceError>)>,
+    /// How many rows were about something nobody asked for.
+    pub ignored: usize,
+}
+
+/// Reads one source's replies. Made once per source; it keeps nothing between replies.
+pub struct Extractor {
+    filter: Filter,
+    spelling: Spelling,
+    scrub: Scrub,
+    units: BTreeMap<String, String>,
+    notation: Notation,
+    statuses: Statuses,
+}
+
+/// A symbol that was asked for, and what the reply has said about it so far.
+struct Asked<'a> {
+    symbol: &'a Symbol,
+    spelled: Option<String>,
+    /// Its row, with the row's time.
+    row: Option<(&'a Row<'a>, Option<Timestamp>)>,
+}
+
+/// A reply to be filtered.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Job<'a> {
+    /// The HTTP status.
+    pub(crate) status: u16,
+    /// What the body is written in.
+    pub(crate) notation: Notation,
+    /// The symbols asked for, as the source spells them.
+    pub(crate) asked: Vec<Cow<'a, str>>,
+    /// The body.
+    pub(crate) body: &'a [u8],
+}
+
+impl Extractor {
+    /// Reads how a source spells symbols, is asked and answers.
+    ///
+    /// # Errors
+    /// The first key that cannot be understood; for a filter, the position within it.
+    pub fn new(source: &SourceSettings) -> Result<Self, DescriptionError> {
+        let filter = Filter::compile(&source.jq).map_err(|error| DescriptionError::new("jq", error.to_string()))?;
+        let spelling = Spelling::new(source)?;
+        let hidden = [source.hidden.clone(), spelling.credentials()].concat();
+        Ok(Extractor {
+            filter,
+            spelling,
+            scrub: Scrub::new(&hidden),
+            units: source.units.clone(),
+            notation: source.reply,
+            statuses: Statuses::of(source),
+        })
+    }
+
+    /// The same, with the symbols whose class is set and does not follow from their spelling (funds).
+    pub fn with_classes(self, classes: impl Into<SetClasses>) -> Self {
+        Extractor { spelling: self.spelling.with_classes(classes), ..self }
+    }
+
+    /// How the source spells symbols and is asked.
+    pub fn spelling(&self) -> &Spelling {
+        &self.spelling
+    }
+
+    /// Makes the source's words fit to be shown.
+    pub fn scrub(&self) -> &Scrub {
+        &self.scrub
+    }
+
+    /// Reads a reply to a call that asked for these symbols.
+    ///
+    /// # Errors
+    /// The failure of the call as a whole.
+    pub fn read(&self, reply: &RawReply, asked: &[Symbol]) -> Result<Extracted, SourceError> {
+        let asked = self.asked(asked);
+        let run = self.run(reply, &asked, Effort::MOST);
+        self.understand(reply, asked, &run)
+    }
+
+    /// The same if it is done in no time, so that nobody else has to wait for it; otherwise `None`.
+    pub fn read_at_once(&self, reply: &RawReply, asked: &[Symbol]) -> Option<Result<Extracted, SourceError>> {
+        let asked = self.asked(asked);
+        let run = self.run(reply, &asked, Effort::LITTLE);
+        (!matches!(run.failure, Some(RunError::TooMuch(_)))).then(|| self.understand(reply, asked, &run))
+    }
+
+    /// What the filter sees of a reply to a call that asked for these symbols: for running it elsewhere.
+    pub(crate) fn job<'a>(&self, reply: &'a RawReply, asked: &[Symbol]) -> Job<'a> {
+        let spelled = asked.iter().map(|symbol| self.spelling.spell_as_set(symbol).unwrap_or_default());
+        let asked = spelled.map(Cow::Owned).collect();
+        Job { status: reply.status, notation: self.notation, asked, body: &reply.body }
+    }
+
+    /// Reads a reply of which the filter has already made these rows.
+    ///
+    /// # Errors
+    /// The failure of the call as a whole.
+    pub(crate) fn read_rows(&self, reply: &RawReply, asked: &[Symbol], rows: &Rows) -> Result<Extracted, SourceError> {
+        self.understand(reply, self.asked(asked), rows)
+    }
+
+    fn asked<'a>(&self, symbols: &'a [Symbol]) -> Vec<Asked<'a>> {
+        let asked = |symbol| Asked { symbol, spelled: self.spelling.spell_as_set(symbol), row: None };
+        symbols.iter().map(asked).collect()
+    }
+
+    fn run(&self, reply: &RawReply, asked: &[Asked<'_>], effort: Effort) -> Rows {
+        let spelled: Vec<&str> = asked.iter().map(|one| one.spelled.as_deref().unwrap_or_default()).collect();
+        self.filter.run(&reply.body, self.notation, reply.status, &spelled, effort)
+    }
+
+    fn understand(&self, reply: &RawReply, asked: Vec<Asked<'_>>, run: &Rows) -> Result<Extracted, SourceError> {
+        self.outcomes(reply, asked, run).map_err(|error| match error {
+            // whoever says it, the filter or the status: a gateway's trouble is often over with the next call
+            SourceError::Unavailable { detail, .. } => {
+                let retry_after = status::outage(reply);
+                let passing = matches!(reply.status, 502..=504) && retry_after.is_none();
+                SourceError::Unavailable { detail, passing, retry_after }
+            }
+            // whether the key is refused or this symbol, a 403 does not say, whatever the filter makes of its words
+            SourceError::Unauthorized(detail) if reply.status == FORBIDDEN => SourceError::Forbidden(detail),
+            SourceError::HttpStatus { detail, .. } => {
+                SourceError::HttpStatus { detail, is_client_error: status::is_client_error(reply.status) }
+            }
+            other => other,
+        })
+    }
+
+    fn outcomes(&self, reply: &RawReply, asked: Vec<Asked<'_>>, run: &Rows) -> Result<Extracted, SourceError> {
+        let mut asked: Vec<Asked<'_>> = asked;
+        if let Some(RunError::Panic) = &run.failure {
+            return Err(SourceError::Internal(RunError::Panic.to_string()));
+        }
+        let status_error = self.statuses.error(reply, &self.scrub);
+        let rows = match run.rows.iter().map(Row::of).collect::<Result<Vec<_>, _>>() {
+            Ok(rows) => rows,
+            Err(why) => return Err(status_error.unwrap_or_else(|| self.malformed(&why))),
+        };
+        let context = Context { body: String::from_utf8_lossy(&reply.body), scrub: &self.scrub, reply };
+        let named = self.call_failure(&rows, &context)?;
+        if let (Some(failure), None) = (&run.failure, &status_error) {
+            return Err(named.unwrap_or_else(|| self.malformed(&failure.to_string())));
+        }
+        let is_named = named.is_some();
+        let of_call = named.or_else(|| status_error.clone());
+        let mut ignored = 0;
+        // outside 2xx only failures are believed; beside a failure of the call, an empty row is no quote
+        let counts = |row: &&Row<'_>| match row.is_error() {
+            true => !row.is_of_call(),
+            false => status_error.is_none() && (!is_named || row.states_a_price()),
+        };
+        for row in rows.iter().filter(counts) {
+            ignored += match self.give(row, &mut asked) {
+                Ok(was_asked) => usize::from(!was_asked),
+                Err(error) => return Err(of_call.unwrap_or(error)),
+            };
+        }
+        let left = asked.iter().filter(|one| one.row.is_none()).count();
+        if let Some(error) = of_call.as_ref().filter(|_| left == asked.len()) {
+            return Err(error.clone());
+        }
+        let denies = |row: &Row<'_>| row.failure(&context).is_ok_and(|error| error.denies_symbol());
+        let only_denies = asked.iter().filter_map(|one| one.row).all(|(row, _)| row.is_error() && denies(row));
+        let outcome = |one: Asked<'_>| {
+            let outcome = match (one.row, &of_call) {
+                (Some((row, _)), _) => self.outcome(row, &context, one.symbol),
+                (None, Some(error)) => Err(match left_out(error, is_named, left, &self.scrub) {
+                    SourceError::Missing(words) if only_denies && (error.is_about_call() || error.denies_symbol()) => {
+                        SourceError::Overlooked(words)
+                    }
+                    other => other,
+                }),
+                (None, None) => Err(missing(one.spelled, run.cut)),
+            };
+            (one.symbol.clone(), outcome)
+        };
+        Ok(Extracted { outcomes: asked.into_iter().map(outcome).collect(), ignored })
+    }
+
+    /// The failure of the whole call that the filter names: in the first failure that names no symbol.
+    fn call_failure(&self, rows: &[Row<'_>], context: &Context<'_>) -> Result<Option<SourceError>, SourceError> {
+        for row in rows.iter().filter(|row| row.is_error()) {
+            row.symbol().map_err(|why| self.malformed(&why))?;
+            if row.is_of_call() {
+                return row.failure(context).map(Some).map_err(|why| self.malformed(&why));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Gives a row to the symbols it is about; whether there were any.
+    fn give<'a>(&self, row: &'a Row<'a>, asked: &mut [Asked<'a>]) -> Result<bool, SourceError> {
+        let named = row.symbol_of(asked.len()).map_err(|why| self.malformed(&why))?;
+        let requested = named.as_deref().map(|named| self.spelling.requested_as(named));
+        // a time that cannot be read makes the row malformed when it is read as a whole
+        let time = Times::of(row).unwrap_or_default().newest();
+        let mut was_asked = false;
+        for one in asked.iter_mut().filter(|one| requested.is_none() || requested == one.spelled.as_deref()) {
+            was_asked = true;
+            // of two rows about one symbol an error decides, then the newer one counts, else the last
+            let keeps = one.row.is_some_and(|(before, at)| match (before.is_error(), row.is_error()) {
+                (false, false) => at.zip(time).is_some_and(|(at, time)| time < at),
+                (is_error, _) => is_error,
+            });
+            if !keeps {
+                one.row = Some((row, time));
+            }
+        }
+        Ok(was_asked)
+    }
+
+    fn outcome(&self, row: &Row<'_>, context: &Context<'_>, symbol: &Symbol) -> Result<Quote, SourceError> {
+        if row.is_error() {
+            return Err(row.failure(context).unwrap_or_else(|why| self.malformed(&why)));
+        }
+        let quote = row.quote(context, |stated| self.unit(symbol, stated));
+        let mut quote = quote.map_err(|why| self.malformed(&why))?;
+        // a coin trades day and night; the orders for everything else are withdrawn when its market closes
+        quote.no_market = quote.no_market.filter(|why| why.is_stated() || symbol.class() == Class::Crypto);
+        Ok(quote)
+    }
+
+    /// The currency of a symbol's prices where a row states this unit, or none, and how many decimal places they lie below it.
+    fn unit(&self, symbol: &Symbol, stated: Option<&str>) -> (Option<Currency>, u32) {
+        let described = || symbol.listing().and_then(|(_, exchange)| self.units.get(exchange.suffix));
+        let Some(unit) = stated.filter(|unit| !self.may_mean(symbol, unit)).or_else(|| described().map(String::as_str))
+        else {
+            return (None, 0);
+        };
+        let own = symbol.pair_currency().filter(|own| own.as_str() == unit);
+        match (own, Currency::of_unit(unit)) {
+            // of a pair it is the pair's own, whatever else is called so
+            (Some(own), _) => (Some(own), 0),
+            // an index is in points, and no label makes them smaller
+            (None, (currency, _)) if self.spelling.class(symbol) == Class::Index => (Some(currency), 0),
+            (None, (currency, places)) => (Some(currency), places),
+        }
+    }
+
+    /// Whether a sign that stands for several currencies may stand for the symbol's own: then it says nothing more.
+    fn may_mean(&self, symbol: &Symbol, sign: &str) -> bool {
+        let own = symbol.pair_currency();
+        let listed = symbol.listing().map(|(_, exchange)| Currency::new(exchange.currency));
+        sign == YEN_OR_YUAN && own.or(listed).is_some_and(|own| matches!(own.as_str(), "JPY" | "CNY"))
+    }
+
+    fn malformed(&self, why: &str) -> SourceError {
+        SourceError::Malformed(self.scrub.clean(why))
+    }
+}
+
+fn missing(spelled: Option<String>, cut: bool) -> SourceError {
+    let name = spelled.unwrap_or_default();
+    let rest = if cut { format!(" in its first {MOST_ROWS} rows") } else { String::new() };
+    SourceError::Missing(format!("the reply holds nothing for this symbol, asked for as {name:?}{rest}"))
+}
+
+/// What becomes of the symbols without a row in a reply that has rows for others, and a failure beside them.
+///
+/// A denial is about the one that is left, and about none in particular of several. What an account or an address is refused,
+/// all of them are refused, where the filter says so; a status alone may come from the failure in another symbol's row.
+fn left_out(error: &SourceError, is_named: bool, left: usize, scrub: &Scrub) -> SourceError {
+    let is_limit = matches!(error, SourceError::RateLimited { .. } | SourceError::QuotaExhausted { .. });
+    match error.scope() {
+        Some(Scope::Symbol) if left == 1 => error.clone(),
+        Some(Scope::Account | Scope::Address) if is_named || is_limit => error.clone(),
+        _ => SourceError::Missing(
+            scrub.clean(&format!("the reply answers for other symbols, and leaves this one out: {error}")),
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests;

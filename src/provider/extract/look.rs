@@ -1,0 +1,124 @@
+//! Shows what a filter makes of a reply, row by row: for people who write filters.
+
+use jaq_json::Val;
+
+use super::row::{Context, Row};
+use super::{Extractor, RawReply};
+use crate::provider::filter::stages::Place;
+use crate::provider::filter::{Effort, Filter, RunError};
+use crate::symbol::Symbol;
+
+/// What a filter makes of a reply. Every text in it may be shown: keys are replaced by `***`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Look {
+    /// The rows, in the filter's order, up to the first error.
+    pub rows: Vec<SeenRow>,
+    /// Why there are no more.
+    pub stop: Option<Stop>,
+}
+
+/// A row as a filter made it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeenRow {
+    /// As JSON.
+    pub text: String,
+    /// Why it cannot be read.
+    pub fault: Option<String>,
+}
+
+/// Why a filter stopped before its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stop {
+    /// What went wrong: jq's own words, if it was the filter that stopped.
+    pub why: String,
+    /// Where, if it was the filter that stopped.
+    pub place: Option<Place>,
+}
+
+impl Extractor {
+    /// Looks at a reply to a call that asked for these symbols, as a person would: what is there, and what is wrong with it.
+    pub fn look(&self, reply: &RawReply, asked: &[Symbol]) -> Look {
+        let spelled: Vec<String> =
+            asked.iter().map(|symbol| self.spelling.spell_as_set(symbol).unwrap_or_default()).collect();
+        let spelled: Vec<&str> = spelled.iter().map(String::as_str).collect();
+        let run = |filter: &Filter| filter.run(&reply.body, self.notation, reply.status, &spelled, Effort::MOST);
+        let rows = run(&self.filter);
+        let context = Context { body: String::from_utf8_lossy(&reply.body), scrub: &self.scrub, reply };
+        let seen = |row| SeenRow {
+            text: self.scrub.hide(&format!("{row}")),
+            fault: self.fault(row, &context, &spelled).err().map(|why| self.scrub.clean(&why)),
+        };
+        let stop = |failure: RunError| {
+            let place = self.filter.place(&failure, &run);
+            let hidden = |place: Place| Place {
+                stage: self.scrub.hide(&place.stage),
+                given: place.given.map(|given| self.scrub.hide(&given)),
+                ..place
+            };
+            let why = match failure {
+                RunError::Filter(words) => words,
+                other => other.to_string(),
+            };
+            Stop { why: self.scrub.clean(&why), place: place.map(hidden) }
+        };
+        Look { rows: rows.rows.iter().map(seen).collect(), stop: rows.failure.map(stop) }
+    }
+
+    /// Whether a row can be read; of one that nobody asked for, no more than its symbol is.
+    fn fault(&self, row: &Val, context: &Context<'_>, asked: &[&str]) -> Result<(), String> {
+        let row = Row::of(row)?;
+        let named = if row.is_error() { row.symbol()? } else { row.symbol_of(asked.len())? };
+        let is_asked = |named: &String| asked.contains(&self.spelling.requested_as(named));
+        if !named.as_ref().is_none_or(is_asked) {
+            return Ok(());
+        }
+        if row.is_error() { row.failure(context).map(drop) } else { row.quote(context, |_| (None, 0)).map(drop) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{extractor, reply, symbols};
+    use super::*;
+
+    fn look(toml: &str, body: &str, asked: &[&str]) -> Look {
+        extractor(toml).look(&reply(200, body), &symbols(asked))
+    }
+
+    #[test]
+    fn every_row_is_shown_with_what_is_wrong_with_it() {
+        let body = r#"[{"symbol":"AAPL","price":1.50},{"price":2},3,{"error":"nonsense"},{"error":"missing"}]"#;
+        let look = look("", body, &["AAPL", "MSFT"]);
+        let faults: Vec<Option<&str>> = look.rows.iter().map(|row| row.fault.as_deref()).collect();
+        let starts = |fault: Option<&str>, words: &str| fault.is_some_and(|fault| fault.starts_with(words));
+        assert_eq!((look.rows[0].text.as_str(), faults[0]), (r#"{"symbol":"AAPL","price":1.50}"#, None));
+        assert!(starts(faults[1], "the filter gave a row without a symbol, though 2 were asked for"), "{faults:?}");
+        assert!(starts(faults[2], "the filter gave 3 where a row"), "{faults:?}");
+        assert!(starts(faults[3], "the filter names the failure \"nonsense\"; a filter can name"), "{faults:?}");
+        assert_eq!((faults[4], look.stop), (None, None));
+    }
+
+    #[test]
+    fn a_price_that_was_calculated_is_a_fault_of_its_row() {
+        let look = look("jq = '.[] | {price: (.p + 1)}'", r#"[{"p":1.5}]"#, &["AAPL"]);
+        assert_eq!(look.rows[0].text, r#"{"price":2.5}"#);
+        assert!(look.rows[0].fault.as_deref().unwrap().starts_with("`price` is 2.5: the filter calculated it"));
+    }
+
+    #[test]
+    fn what_nobody_asked_for_may_be_anything() {
+        let body =
+            r#"[{"symbol":"MSFT","price":true},{"symbol":"MSFT","error":"nonsense"},{"symbol":"AAPL","price":true}]"#;
+        let faults: Vec<bool> = look("", body, &["AAPL"]).rows.iter().map(|row| row.fault.is_some()).collect();
+        assert_eq!(faults, [false, false, true]);
+    }
+
+    #[test]
+    fn a_filter_that_stops_shows_where_and_no_key() {
+        let keyed = "key = \"s3cret\"\njq = '.[] | {price: .p} | .price.s3cret'";
+        let stop = look(keyed, r#"[{"p":"for s3cret"}]"#, &["AAPL"]).stop.unwrap();
+        let place = stop.place.unwrap();
+        assert_eq!(stop.why, "cannot index \"for ***\" with \"***\"");
+        assert_eq!((place.stage.as_str(), place.given.as_deref()), (".price.***", Some(r#"{"price":"for ***"}"#)));
+    }
+}

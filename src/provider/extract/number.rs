@@ -1,0 +1,126 @@
+//! Reads the numbers of a row. A price must stand in the body: what a filter has calculated went through binary fractions.
+
+use jaq_json::{Num, Val};
+use rust_decimal::Decimal;
+
+use crate::decimal;
+use crate::provider::extract::row;
+
+/// A number as the body states it.
+pub(super) enum Literal {
+    /// There is none: null, `N/A`.
+    Absent,
+    /// A number.
+    Number(Decimal),
+    /// Something else where a number should be, or a number too large for a price.
+    NotANumber(String),
+}
+
+impl Literal {
+    pub(super) fn decimal(&self) -> Option<Decimal> {
+        match self {
+            Literal::Number(value) => Some(*value),
+            Literal::Absent | Literal::NotANumber(_) => None,
+        }
+    }
+}
+
+/// Reads a number that must stand in the body, as a number or as text.
+pub(super) fn read(value: &Val, body: &str) -> Result<Literal, String> {
+    const CALCULATED: &str = "the filter calculated it, and a calculated number is not exact. Hand over the number as it \
+        stands in the body; `inverse: true` and `currency: \"GBp\"` are calculated exactly";
+    match value {
+        Val::Null => Ok(Literal::Absent),
+        // the body's own numbers come as decimal texts, every other kind was made in the filter
+        Val::Num(Num::Dec(text)) if stands_in(body, text) => Ok(literal(text)),
+        Val::Num(Num::Float(special)) if !special.is_finite() => Ok(Literal::NotANumber(special.to_string())),
+        Val::Num(number) => Err(format!("is {number}: {CALCULATED}")),
+        other => {
+            let text = row::text(other).ok_or_else(|| format!("is {other}, neither a number nor text"))?;
+            let Some(bare) = decimal::undecorated(&text) else { return Ok(Literal::Absent) };
+            let is_number = decimal::read(&bare).is_some();
+            if is_number && !stands_in(body, undecorated_but_for_commas(&text)) {
+                return Err(format!("is {text:?}: {CALCULATED}"));
+            }
+            Ok(if is_number { literal(&bare) } else { Literal::NotANumber(text) })
+        }
+    }
+}
+
+fn literal(text: &str) -> Literal {
+    decimal::read(text).map_or_else(|| Literal::NotANumber(text.to_owned()), Literal::Number)
+}
+
+/// `4,098.12` of ` $4,098.12`: a currency sign may be written as an escape in the body, the number may not.
+fn undecorated_but_for_commas(text: &str) -> &str {
+    text.trim().trim_start_matches(|c: char| !c.is_ascii_digit() && !matches!(c, '-' | '+' | '.'))
+}
+
+/// Whether a number stands in the body as a whole, not as a part of a longer one.
+fn stands_in(body: &str, number: &str) -> bool {
+    body.match_indices(number).any(|(at, _)| {
+        let before = body[..at].bytes().next_back();
+        let mut after = body[at + number.len()..].bytes();
+        let (next, next_but_one) = (after.next(), after.next());
+        let goes_on = match next {
+            Some(b'.' | b'e' | b'E') => next_but_one.is_some_and(|byte| byte.is_ascii_digit() || b"+-".contains(&byte)),
+            Some(byte) => byte.is_ascii_digit(),
+            None => false,
+        };
+        let is_begun = before.is_some_and(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-'));
+        !goes_on && (!is_begun || ends_in_escape(&body[..at]))
+    })
+}
+
+/// Whether a text ends in a character that JSON writes with digits: `\u00a3` for a pound sign.
+fn ends_in_escape(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let Some((before, [b'\\', b'u', digits @ ..])) = bytes.len().checked_sub(6).map(|at| bytes.split_at(at)) else {
+        return false;
+    };
+    // an escaped backslash is no beginning of an escape
+    let backslashes = before.iter().rev().take_while(|byte| **byte == b'\\').count();
+    digits.iter().all(u8::is_ascii_hexdigit) && backslashes % 2 == 0
+}
+
+/// A number of pence as pounds: so many decimal places lower, exactly.
+pub(super) fn shifted(value: Decimal, places: u32) -> Decimal {
+    value.checked_mul(Decimal::new(1, places)).unwrap_or(value)
+}
+
+/// A number of pounds as pence, the other way round.
+pub(super) fn raised(value: Decimal, places: u32) -> Decimal {
+    value.checked_mul(Decimal::from(10_u64.saturating_pow(places))).unwrap_or(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_stands_in_a_body_only_as_a_whole() {
+        for body in ["5.5", "[5.5]", "{\"a\":\"$5.5\"}", "5.5,", "5.5. End", "5.5EUR", "5.5\n"] {
+            assert!(stands_in(body, "5.5"), "{body}");
+        }
+        for body in ["", "5.55", "15.5", "-5.5", "5.5.1", "5.5e3", "5.5E-3", "0.5.5"] {
+            assert!(!stands_in(body, "5.5"), "{body}");
+        }
+        assert!(stands_in("15.5 and 5.5", "5.5"));
+        for body in [r#""\u00a35.5""#, r#""\u00a5 5.5""#, r#""\u20a95.5""#, r#""\u00245.5""#] {
+            assert!(stands_in(body, "5.5"), "{body}");
+        }
+        for body in [r#""\\u00a35.5""#, r#""\u00a315.5""#, r#""u00a35.5""#] {
+            assert!(!stands_in(body, "5.5"), "{body}");
+        }
+    }
+
+    #[test]
+    fn pence_become_pounds_exactly() {
+        assert_eq!(decimal::plain(shifted(decimal::read("74.82").unwrap(), 2)), "0.7482");
+        assert_eq!(
+            decimal::plain(shifted(decimal::read("0.000000000000000001").unwrap(), 3)),
+            "0.000000000000000000001"
+        );
+        assert_eq!(shifted(Decimal::MAX, 3).trunc().to_string(), "79228162514264337593543950");
+    }
+}

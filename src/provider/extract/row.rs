@@ -1,0 +1,279 @@
+//! Reads one row that a filter made: a quote, or a failure.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use jaq_json::{Map, Num, Val};
+use rust_decimal::Decimal;
+
+use super::number::{self, Literal};
+use super::time::Times;
+use super::{RawReply, YEN_OR_YUAN, status};
+use crate::decimal;
+use crate::failure::SourceError;
+use crate::provider::scrub::Scrub;
+use crate::quote::{NoMarket, Quote, Session, Sides, Stated};
+use crate::symbol::Currency;
+
+/// So much of a word is kept that stands where a currency's code should.
+const LONGEST_UNIT: usize = 16;
+
+/// What a row is read against.
+pub(super) struct Context<'a> {
+    /// The body as text: a price must stand in it.
+    pub(super) body: Cow<'a, str>,
+    pub(super) scrub: &'a Scrub,
+    pub(super) reply: &'a RawReply,
+}
+
+/// A row as the filter made it. Fields it does not know are none of its business; null is the same as left out.
+pub(super) struct Row<'v> {
+    fields: &'v Map,
+}
+
+impl<'v> Row<'v> {
+    pub(super) fn of(value: &'v Val) -> Result<Self, String> {
+        match value {
+            Val::Obj(fields) => Ok(Row { fields }),
+            other => Err(format!("the filter gave {other} where a row {{symbol, price, …}} is expected")),
+        }
+    }
+
+    pub(super) fn field(&self, name: &str) -> Option<&'v Val> {
+        self.fields.get(&Val::from(name.to_owned())).filter(|value| !matches!(value, Val::Null))
+    }
+
+    /// The symbol as the provider spells it; `None` if the row does not say.
+    pub(super) fn symbol(&self) -> Result<Option<String>, String> {
+        match self.field("symbol") {
+            None => Ok(None),
+            Some(Val::Num(number)) => Ok(Some(number.to_string())),
+            Some(value) => match text(value) {
+                Some(name) => Ok(Some(name)),
+                None => Err(format!("the filter gave the symbol {value}, which is not text")),
+            },
+        }
+    }
+
+    /// The same for a row that must be about one of so many symbols that were asked for.
+    pub(super) fn symbol_of(&self, asked: usize) -> Result<Option<String>, String> {
+        match self.symbol()? {
+            None if asked != 1 => Err(format!("the filter gave a row without a symbol, though {asked} were asked for")),
+            named => Ok(named),
+        }
+    }
+
+    /// Whether the row is a failure.
+    pub(super) fn is_error(&self) -> bool {
+        self.field("error").is_some()
+    }
+
+    /// Whether the row is the failure of the whole call: it names no symbol.
+    pub(super) fn is_of_call(&self) -> bool {
+        self.is_error() && self.field("symbol").is_none()
+    }
+
+    /// Whether the row states a price or a side of a book.
+    pub(super) fn states_a_price(&self) -> bool {
+        ["price", "bid", "ask"].iter().any(|name| self.field(name).is_some())
+    }
+
+    /// The failure that the row names.
+    pub(super) fn failure(&self, context: &Context<'_>) -> Result<SourceError, String> {
+        let value = self.field("error").unwrap_or(&Val::Null);
+        let reason = text(value).unwrap_or_else(|| value.to_string());
+        let detail = self.field("detail").map(|detail| text(detail).unwrap_or_else(|| detail.to_string()));
+        let detail = detail.filter(|detail| !detail.trim().is_empty());
+        let detail = detail.map(|detail| context.scrub.clean(&detail)).unwrap_or_else(|| format!("it says {reason}"));
+        let detail = if reason == "blocked" { status::blocked(&detail, context.scrub) } else { detail };
+        let retry_after = status::wait(context.reply, &reason, self.seconds("retry_after"));
+        SourceError::from_reason(&reason, detail, retry_after).ok_or_else(|| {
+            let allowed = SourceError::NAMED_BY_FILTERS.join(", ");
+            format!("the filter names the failure {reason:?}; a filter can name {allowed}")
+        })
+    }
+
+    /// The quote in the row. `unit` turns what the row states to be its unit into a currency, and how many decimal places
+    /// the row's figures lie below it.
+    pub(super) fn quote(
+        &self,
+        context: &Context<'_>,
+        unit: impl FnOnce(Option<&str>) -> (Option<Currency>, u32),
+    ) -> Result<Quote, String> {
+        let number = |name: &str| match self.field(name) {
+            Some(value) => number::read(value, &context.body).map_err(|why| format!("`{name}` {why}")),
+            None => Ok(Literal::Absent),
+        };
+        let (currency, places) = unit(self.unit(context.scrub)?.or_else(|| self.sign()).as_deref());
+        let inverse = match self.field("inverse") {
+            None | Some(Val::Bool(false)) => false,
+            Some(Val::Bool(true)) => true,
+            Some(other) => return Err(format!("`inverse` is {other}, neither true nor false")),
+        };
+        let in_major_units = |value: Decimal| {
+            let value = if inverse { decimal::inverse(value) } else { value };
+            number::shifted(value, places)
+        };
+        let price = number("price")?;
+        let (bid, ask) = (self.side("bid", context)?, self.side("ask", context)?);
+        let volume = number("volume")?.decimal();
+        let times = Times::of(self)?;
+        let no_market = self.no_market()?.or_else(|| without_orders(bid, ask, volume, times));
+        let (bid, ask) = (bid.number(), ask.number());
+        // a hundred pence are one pound, so the inverse of a price in pence is scaled the other way
+        let inverse_of = inverse.then(|| {
+            let in_minor_units = |value: Decimal| number::raised(value, places);
+            Sides { last: price.decimal(), bid, ask }.map(in_minor_units)
+        });
+        let (bid, ask) = if inverse { (ask, bid) } else { (bid, ask) };
+        Ok(Quote {
+            price: match price {
+                Literal::Absent => Stated::Absent,
+                Literal::Number(value) => Stated::Number(in_major_units(value)),
+                Literal::NotANumber(text) => Stated::NotANumber(context.scrub.clean(&text)),
+            },
+            bid: bid.map(in_major_units),
+            ask: ask.map(in_major_units),
+            inverse_of,
+            volume,
+            currency,
+            session: self.field("session").and_then(text).and_then(|name| session(&name)),
+            no_market,
+            observed_at: times.at,
+            book_at: times.book_at,
+            received_at: context.reply.received_at,
+            latency: context.reply.latency,
+        })
+    }
+
+    /// What the row says of one side of the book.
+    fn side(&self, name: &str, context: &Context<'_>) -> Result<Side, String> {
+        let key = self.fields.get(&Val::from(name.to_owned()));
+        let Some(value) = key else { return Ok(Side::NotNamed) };
+        if matches!(value, Val::Null) {
+            return Ok(Side::Null);
+        }
+        Ok(match number::read(value, &context.body).map_err(|why| format!("`{name}` {why}"))? {
+            Literal::Absent => Side::Empty,
+            Literal::Number(zero) if zero.is_zero() => Side::Empty,
+            Literal::Number(value) => Side::Number(value),
+            Literal::NotANumber(_) => Side::Unreadable,
+        })
+    }
+
+    /// Why nobody can trade, if the row says so.
+    fn no_market(&self) -> Result<Option<NoMarket>, String> {
+        let Some(value) = self.field("market") else { return Ok(None) };
+        let word = text(value).unwrap_or_else(|| value.to_string());
+        market(&word)
+            .ok_or_else(|| format!("`market` is {word:?}; a filter can say open, halted, cancel_only or delisted"))
+    }
+
+    /// The unit its prices are in: a currency's code, a part such as `GBp`, or any other word that stands there. Whether it
+    /// is a currency's code is the fold's business.
+    fn unit(&self, scrub: &Scrub) -> Result<Option<String>, String> {
+        let Some(value) = self.field("currency") else { return Ok(None) };
+        let unit = match value {
+            Val::Num(number) => number.to_string(),
+            other => text(other).ok_or_else(|| format!("`currency` is {other}, which is no text"))?,
+        };
+        let unit = scrub.clean(unit.trim());
+        Ok((!unit.is_empty()).then(|| unit.chars().take(LONGEST_UNIT).collect()))
+    }
+
+    /// The currency that a sign before one of its prices stands for, where the row names none: `€71` is not in dollars. Many
+    /// currencies are written with `$`, so that it says nothing.
+    fn sign(&self) -> Option<String> {
+        let texts = ["price", "bid", "ask"].into_iter().filter_map(|name| text(self.field(name)?));
+        let mut signs = texts.filter_map(|text| text.trim().chars().next());
+        signs
+            .find_map(|sign| {
+                Some(match sign {
+                    '€' => "EUR",
+                    '£' => "GBP",
+                    '₹' => "INR",
+                    '₩' => "KRW",
+                    '₿' => "BTC",
+                    '¥' => YEN_OR_YUAN,
+                    _ => return None,
+                })
+            })
+            .map(str::to_owned)
+    }
+
+    /// A length of time in seconds, as a number or as text. The filter may calculate it: it is no price.
+    fn seconds(&self, name: &str) -> Option<Duration> {
+        let value = self.field(name)?;
+        let stated = match value {
+            Val::Num(Num::Float(seconds)) if !seconds.is_finite() => return None,
+            Val::Num(number) => number.to_string(),
+            other => text(other)?,
+        };
+        let milliseconds = decimal::read(stated.trim())?.checked_mul(Decimal::ONE_THOUSAND)?.trunc();
+        let milliseconds = u64::try_from(milliseconds).ok()?;
+        (milliseconds > 0).then(|| Duration::from_millis(milliseconds))
+    }
+}
+
+/// What a row says of one side of a book.
+#[derive(Clone, Copy)]
+enum Side {
+    /// The row has no such field.
+    NotNamed,
+    /// The field is null: the source has no such figure, or no order.
+    Null,
+    /// There are no orders: zero, or a text without a value.
+    Empty,
+    /// The price of the best order.
+    Number(Decimal),
+    /// Something else.
+    Unreadable,
+}
+
+impl Side {
+    fn number(self) -> Option<Decimal> {
+        match self {
+            Side::Number(value) => Some(value),
+            Side::NotNamed | Side::Null | Side::Empty | Side::Unreadable => None,
+        }
+    }
+}
+
+/// A text's characters; `None` for anything else.
+pub(super) fn text(value: &Val) -> Option<String> {
+    match value {
+        Val::TStr(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
+        _ => None,
+    }
+}
+
+fn session(name: &str) -> Option<Session> {
+    [Session::Pre, Session::Regular, Session::Post, Session::Closed]
+        .into_iter()
+        .find(|session| session.as_str() == name)
+}
+
+/// Whether there are neither bids nor asks, and no sign of a trade. A null alone says nothing: it is also what a filter makes
+/// of a book that the source does not have.
+fn without_orders(bid: Side, ask: Side, volume: Option<Decimal>, times: Times) -> Option<NoMarket> {
+    let is_without = |side| matches!(side, Side::Null | Side::Empty);
+    let is_said = matches!(bid, Side::Empty) || matches!(ask, Side::Empty);
+    if !is_without(bid) || !is_without(ask) {
+        None
+    } else if volume.is_some_and(|volume| volume.is_zero()) {
+        Some(NoMarket::NothingTraded)
+    } else {
+        (is_said && times.at.is_none()).then_some(NoMarket::NoTradeStated)
+    }
+}
+
+/// What a word says of a market; `None` if it is no such word.
+fn market(word: &str) -> Option<Option<NoMarket>> {
+    Some(match word {
+        "open" => None,
+        "halted" => Some(NoMarket::Halted),
+        "cancel_only" => Some(NoMarket::CancelOnly),
+        "delisted" => Some(NoMarket::Delisted),
+        _ => return None,
+    })
+}

@@ -1,0 +1,252 @@
+//! Runs jq filters in a box: a filter sees one reply and nothing else, it always ends, and it cannot take the process down.
+//!
+//! Four walls stand around it. A filter that names anything outside the box is refused when it is compiled, with its
+//! position (`forbid`). A body that could overflow the stack or stall the reader is refused before it is parsed
+//! (`body`). A filter that does too much is ended (`effort`). And whatever still panics inside jq is caught, and is the
+//! failure of that one call.
+//!
+//! What none of them bounds is how much memory and time a single step takes. A filter that is not known to be modest runs in
+//! a process of its own (`sandbox`).
+
+mod body;
+mod effort;
+mod forbid;
+pub mod stages;
+#[cfg(test)]
+mod tests;
+mod words;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use jaq_core::load::lex::{Lexer, Token};
+use jaq_core::load::parse::{Def, Parser, Term};
+use jaq_core::load::{Arena, File, Loader};
+use jaq_core::native::{Fun, bome, run, v};
+use jaq_core::{Compiler, Ctx, Vars};
+use jaq_json::{Num, Val};
+
+use self::effort::{Counted, Counter, Program, TooMuch};
+use self::words::{first_sign, undefined_name, unexpected, words};
+
+use crate::provider::description::Notation;
+pub use effort::Effort;
+
+/// The most rows that are taken from one reply.
+pub const MOST_ROWS: usize = 10_000;
+
+/// What a filter can name besides the reply: the HTTP status, and the symbols asked for as the provider spells them.
+const VARIABLES: [&str; 2] = ["$status", "$asked"];
+
+/// The longest filter that is read, in bytes: the longest of the catalogue has a seventh of it.
+const LONGEST: usize = 8 << 10;
+
+/// The stack to read a filter with that has nothing in it, in bytes.
+const STACK: usize = 1 << 20;
+
+/// The stack that each sign or word of a filter may take on top. Brackets within brackets are read by calls within calls.
+const STACK_PER_PART: usize = 32 << 10;
+
+/// A compiled filter. It keeps nothing between runs, so many replies may be filtered at once.
+pub struct Filter {
+    code: String,
+    program: jaq_core::Filter<Counted>,
+}
+
+/// Why a text is no filter that may run here.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}, column {column}: {message}")]
+pub struct FilterError {
+    /// The line within the filter, from 1.
+    pub line: usize,
+    /// The character within the line, from 1.
+    pub column: usize,
+    /// What stands there, why it cannot, and what to write instead.
+    pub message: String,
+}
+
+/// What a filter made of a reply.
+#[derive(Debug)]
+pub struct Rows {
+    /// The rows, in the filter's order, up to the first error.
+    pub rows: Vec<Val>,
+    /// Whether there were more than [`MOST_ROWS`].
+    pub cut: bool,
+    /// Why there are no more.
+    pub failure: Option<RunError>,
+}
+
+/// Why a filter stopped before its end.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RunError {
+    /// The body is not in its notation, or none that may be read.
+    #[error("the body is no readable {0}: {1}")]
+    Body(Notation, String),
+    /// The filter met something it was not written for.
+    #[error("the filter stopped: {0}")]
+    Filter(String),
+    /// The filter did too much.
+    #[error("the filter was stopped: {0}")]
+    TooMuch(String),
+    /// A fault in jq or in us.
+    #[error("the filter panicked; please report this reply")]
+    Panic,
+}
+
+impl Filter {
+    /// Compiles a filter, if everything it names is in the box.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with its position.
+    pub fn compile(code: &str) -> Result<Self, FilterError> {
+        if code.len() > LONGEST {
+            let message = format!("the filter has {} bytes; {LONGEST} are allowed", code.len());
+            return Err(FilterError::at(code, code, message));
+        }
+        std::thread::scope(|scope| {
+            let stack = STACK + parts(code) * STACK_PER_PART;
+            let reading = std::thread::Builder::new().stack_size(stack).spawn_scoped(scope, || Self::read(code));
+            let read = reading.map_err(|error| no_thread(stack, &error));
+            let read =
+                read.and_then(|reading| reading.join().map_err(|_| "jq panicked; please report this filter".into()));
+            read.unwrap_or_else(|why| Err(FilterError::at(code, code, why)))
+        })
+    }
+
+    fn read(code: &str) -> Result<Self, FilterError> {
+        let tokens = Lexer::new(code).lex().map_err(|errors| match errors.first() {
+            Some((expected, found)) => FilterError::at(code, found, unexpected(expected.as_str(), found)),
+            None => FilterError::at(code, code, "this is no jq filter".to_owned()),
+        })?;
+        let term = Parser::new(&tokens).parse(Parser::term).map_err(|errors| match errors.first() {
+            Some((expected, found)) => {
+                let found = Token::opt_as_str(*found, code);
+                FilterError::at(code, found, unexpected(expected.as_str(), found))
+            }
+            None => FilterError::at(code, code, "this is no jq filter".to_owned()),
+        })?;
+        forbid::check(&term).map_err(|refused| {
+            // a sign carries no position of its own
+            let is_sign = matches!(refused.part, ".." | "*");
+            let part = if is_sign { first_sign(&tokens, refused.part).unwrap_or(code) } else { refused.part };
+            FilterError::at(code, part, refused.message)
+        })?;
+        let arena = Arena::default();
+        let modules = Loader::new(definitions()).load(&arena, File { code, path: () });
+        let modules = modules.map_err(|_| FilterError::at(code, code, "this is no jq filter".to_owned()))?;
+        let compiler = Compiler::default().with_funs(functions()).with_global_vars(VARIABLES);
+        let program = compiler.compile(modules).map_err(|errors| {
+            match errors.into_iter().flat_map(|(_, undefined)| undefined).next() {
+                Some((name, kind)) => FilterError::at(code, name, undefined_name(name, kind.as_str())),
+                None => FilterError::at(code, code, "this filter does not compile".to_owned()),
+            }
+        })?;
+        Ok(Filter { code: code.to_owned(), program })
+    }
+
+    /// Filters a reply's body: row by row, up to the first error or to [`MOST_ROWS`].
+    pub fn run(&self, body: &[u8], notation: Notation, status: u16, asked: &[&str], effort: Effort) -> Rows {
+        let mut rows = Rows { rows: Vec::new(), cut: false, failure: None };
+        let counter = effort.counter();
+        // nothing outlives the call but the rows taken so far, and each of those is whole
+        let ended = catch_unwind(AssertUnwindSafe(|| self.collect(body, notation, status, asked, &counter, &mut rows)));
+        rows.failure = match ended {
+            Ok(result) => result.err(),
+            Err(panic) => Some(panic.downcast().map_or(RunError::Panic, |too| {
+                let TooMuch(why) = *too;
+                RunError::TooMuch(why)
+            })),
+        };
+        rows
+    }
+
+    fn collect(
+        &self,
+        body: &[u8],
+        notation: Notation,
+        status: u16,
+        asked: &[&str],
+        counter: &Counter,
+        rows: &mut Rows,
+    ) -> Result<(), RunError> {
+        let input = match body::read(body, notation) {
+            Ok(input) => input,
+            // a refusal in words: the filter may know them, else the status speaks
+            Err(_) if !(200..300).contains(&status) => Val::from(String::from_utf8_lossy(body).trim().to_owned()),
+            Err(why) => return Err(RunError::Body(notation, why)),
+        };
+        let status = Val::Num(Num::Int(isize::try_from(status).unwrap_or_default()));
+        let asked: Val = asked.iter().map(|symbol| Val::from((*symbol).to_owned())).collect();
+        let program = Program { lut: &self.program.lut, counter };
+        let context = Ctx::<Counted>::new(program, Vars::new([status, asked]));
+        for row in self.program.id.run((context, input)) {
+            // jaq's own way out of an exception may end the process, so it is not used
+            let row = row.map_err(|exception| match exception.get_err() {
+                Ok(error) => RunError::Filter(words(error)),
+                Err(_) => RunError::Filter("it left by a way that is not open to it".to_owned()),
+            })?;
+            if rows.rows.len() == MOST_ROWS {
+                rows.cut = true;
+                break;
+            }
+            rows.rows.push(row);
+        }
+        Ok(())
+    }
+}
+
+impl FilterError {
+    fn at(code: &str, part: &str, message: String) -> Self {
+        let (line, column) = position(code, part);
+        FilterError { line, column, message }
+    }
+}
+
+/// Where a part of a filter stands: line and column, from 1.
+fn position(code: &str, part: &str) -> (usize, usize) {
+    let before = code.get(..offset(code, part)).unwrap_or_default();
+    let line = before.rsplit('\n').next().unwrap_or_default();
+    (before.matches('\n').count() + 1, line.chars().count() + 1)
+}
+
+/// How many bytes of a filter stand in front of a part of it.
+fn offset(code: &str, part: &str) -> usize {
+    (part.as_ptr() as usize).saturating_sub(code.as_ptr() as usize)
+}
+
+/// jq's own definitions, without those that lead out of the box.
+///
+/// `recurse` and `range` stay, because `flatten` and `transpose` are made of them; no filter can name them.
+/// How many signs and words a filter has: it cannot be nested deeper.
+fn parts(code: &str) -> usize {
+    let mut is_in_word = false;
+    let begins = |c: &char| {
+        let is_word = c.is_alphanumeric() || *c == '_';
+        let begins = !(c.is_whitespace() || is_word && is_in_word);
+        is_in_word = is_word;
+        begins
+    };
+    code.chars().filter(begins).count()
+}
+
+fn no_thread(stack: usize, error: &std::io::Error) -> String {
+    let need = stack.div_ceil(1 << 20);
+    format!(
+        "reading this filter takes a thread with a stack of {need} MiB, which the system does not give ({error}); allow this \
+         process more memory or threads (ulimit -v, ulimit -u), or write a shorter filter"
+    )
+}
+
+fn definitions() -> impl Iterator<Item = Def<&'static str, Term<&'static str>>> {
+    let all = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
+    all.filter(|def| matches!(def.name, "recurse" | "range") || forbid::reason(def.name, def.args.len()).is_none())
+}
+
+/// jq's native functions, without those that lead out of the box, and with our own reader of JSON in a text: the built-in
+/// one overflows the stack on deep nesting and repeats an error for ever.
+fn functions() -> impl Iterator<Item = Fun<Counted>> {
+    let all = jaq_core::funs().chain(jaq_std::funs()).chain(jaq_json::funs());
+    let kept = all.filter(|(name, arguments, _)| {
+        *name != "fromjson" && (*name == "range" || forbid::reason(name, arguments.len()).is_none())
+    });
+    kept.chain([run::<Counted>(("fromjson", v(0), |cv| bome(body::from_json(&cv.1))))])
+}

@@ -1,0 +1,126 @@
+//! Knows where people write secrets, so that nothing we print shows one.
+
+use percent_encoding::percent_decode_str;
+use secrecy::{ExposeSecret, SecretString};
+
+/// What stands where a secret stood.
+pub const MASK: &str = "***";
+
+/// Shorter texts are no secrets, and taking every `5` out of a sentence would make it unreadable.
+const SHORTEST: usize = 4;
+
+/// Whether what is called so is usually a secret: the name of a header, a query parameter or a key.
+pub fn is_secret_name(name: &str) -> bool {
+    // in a URL, letters of a name may be escaped
+    let name = percent_decode_str(name).decode_utf8_lossy().to_ascii_lowercase();
+    ["key", "token", "secret", "pass", "pwd", "sig", "auth", "bearer", "jwt", "cookie", "app_id", "appid", "credential"]
+        .iter()
+        .any(|part| name.contains(part))
+}
+
+/// A text without the given secrets, in whatever case they stand.
+pub fn scrub(text: &str, hidden: &[SecretString]) -> String {
+    let secrets = hidden.iter().map(ExposeSecret::expose_secret).filter(|secret| secret.len() >= SHORTEST);
+    // messages quote what was found, and quoting escapes
+    let forms = secrets.flat_map(|secret| [secret.to_owned(), secret.escape_debug().to_string()]);
+    let mut forms: Vec<String> = forms.collect();
+    // the longest first: one secret may be a part of another
+    forms.sort_by_key(|form| std::cmp::Reverse(form.len()));
+    forms.iter().fold(text.to_owned(), |text, form| replace(&text, form, MASK))
+}
+
+/// A text with another one in each place of it, in whatever case that stands there.
+pub(crate) fn replace(text: &str, wanted: &str, with: &str) -> String {
+    let (mut whole, mut done) = (String::new(), 0);
+    for (at, found) in text.to_ascii_lowercase().match_indices(&wanted.to_ascii_lowercase()) {
+        whole.push_str(&text[done..at]);
+        whole.push_str(with);
+        done = at + found.len();
+    }
+    whole + &text[done..]
+}
+
+/// A URL as it may be shown: without a user's name and password, and without the values of secret-sounding parameters.
+pub fn mask_url(url: &str) -> String {
+    pieces(url).into_iter().map(|(text, secret)| if secret { MASK } else { text }).collect()
+}
+
+/// The secrets that are written out in a URL.
+pub fn in_url(url: &str) -> Vec<SecretString> {
+    pieces(url).into_iter().filter(|(_, secret)| *secret).map(|(text, _)| text.to_owned().into()).collect()
+}
+
+/// The secrets in a header's value: all of it, and what follows a word such as `Bearer`.
+pub fn in_header(name: &str, value: &str) -> Vec<SecretString> {
+    if !is_secret_name(name) || value.contains('{') {
+        return Vec::new();
+    }
+    let last_word = value.split_whitespace().next_back().unwrap_or(value);
+    vec![value.to_owned().into(), last_word.to_owned().into()]
+}
+
+/// A URL cut into pieces, each with whether it is a secret. Templates such as `{key}` are none.
+fn pieces(url: &str) -> Vec<(&str, bool)> {
+    let is_secret = |text: &str| !(text.is_empty() || text.starts_with('{') && text.ends_with('}'));
+    let mut pieces = Vec::new();
+    let (front, query) = url.split_at(url.find('?').unwrap_or(url.len()));
+    let authority = front.find("://").map_or(0, |at| at + 3);
+    let path = front[authority..].find('/').map_or(front.len(), |at| authority + at);
+    let host = &front[authority..path];
+    let has_port = host.rsplit_once(':').is_none_or(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
+    // what follows a colon and is no port is a password, even with a slash in it
+    let host = if has_port || host.contains('@') { host } else { &front[authority..] };
+    match host.rfind('@') {
+        Some(at) => {
+            let user = &front[authority..authority + at];
+            let secret = user.split(':').any(is_secret);
+            pieces.extend([(&front[..authority], false), (user, secret), (&front[authority + at..], false)]);
+        }
+        None => pieces.push((front, false)),
+    }
+    for parameter in query.split_inclusive(['?', '&']) {
+        let end = parameter.len() - usize::from(parameter.ends_with(['?', '&']));
+        let value = parameter[..end].find('=').map_or(end, |at| at + 1);
+        let secret = is_secret_name(&parameter[..value]) && is_secret(&parameter[value..end]);
+        pieces.extend([(&parameter[..value], false), (&parameter[value..end], secret), (&parameter[end..], false)]);
+    }
+    pieces
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_shown_without_its_secrets() {
+        let masked = [
+            ("https://x.test/a?symbols={symbols}&apikey=abc", "https://x.test/a?symbols={symbols}&apikey=***"),
+            ("https://x.test/a?token={key}&s={symbol}", "https://x.test/a?token={key}&s={symbol}"),
+            ("https://me:pw@x.test/@a?Sig=1&b=2", "https://***@x.test/@a?Sig=***&b=2"),
+            ("https://{key}:{secret}@x.test/", "https://{key}:{secret}@x.test/"),
+            ("me:pw@x", "***@x"),
+            ("https://me:p/w@x.test/{symbols}", "https://***@x.test/{symbols}"),
+            ("https://x.test:80/@a", "https://x.test:80/@a"),
+            ("https://x.test/latest.json?app_id=abc", "https://x.test/latest.json?app_id=***"),
+            ("/prices?symbols=A&%6bEy=abc&key=a=b&token", "/prices?symbols=A&%6bEy=***&key=***&token"),
+            ("", ""),
+        ];
+        for (url, shown) in masked {
+            assert_eq!(mask_url(url), shown);
+        }
+        assert_eq!(in_url("https://me:pw@x.test/?pass=abc").len(), 2);
+    }
+
+    #[test]
+    fn secrets_are_scrubbed_as_they_are_and_as_they_are_quoted() {
+        let hidden = ["abcd".to_owned().into(), "abcd\"ef".to_owned().into(), "5".to_owned().into()];
+        assert_eq!(scrub("abcd, \"abcd\\\"ef\", ABCD, 5", &hidden), "***, \"***\", ***, 5");
+    }
+
+    #[test]
+    fn a_header_with_a_credential_is_known_by_its_name() {
+        assert_eq!(in_header("Authorization", "Bearer abcd").len(), 2);
+        assert!(in_header("accept", "application/json").is_empty());
+        assert!(in_header("x-api-key", "{key}").is_empty());
+    }
+}

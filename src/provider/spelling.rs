@@ -1,0 +1,284 @@
+//! Translates symbols: ours into a provider's spelling, a provider's back into ours, and a list of them into a request.
+//!
+//! A spelling follows rules alone (`format`, `rename`, `spelled`), so the way back needs no guess: a reply is about a symbol
+//! if it names it exactly as the rules spell it, or by an alias that is written down.
+
+mod call;
+mod request;
+mod template;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use secrecy::SecretString;
+
+use crate::provider::description::{ClassFormat, Format, SourceSettings};
+use crate::symbol::SetClasses;
+use crate::symbol::{Class, Symbol};
+use crate::units::Glob;
+pub use call::HttpRequest;
+pub(super) use request::RESERVED;
+use request::{RequestTemplate, Spelled};
+use template::Template;
+
+/// How one source spells symbols, which of them it covers, and how it is asked.
+pub struct Spelling {
+    classes: Vec<Class>,
+    currencies: Vec<String>,
+    symbols: Vec<Glob>,
+    formats: Formats,
+    rename: BTreeMap<String, String>,
+    ids: BTreeMap<String, String>,
+    aliases: BTreeMap<String, String>,
+    spelled: BTreeMap<Symbol, String>,
+    strangers: BTreeSet<Symbol>,
+    set_classes: SetClasses,
+    request: RequestTemplate,
+}
+
+// its request holds keys
+impl fmt::Debug for Spelling {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Spelling")
+    }
+}
+
+/// Why a source cannot be asked as it is described.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{key}: {message}")]
+pub struct DescriptionError {
+    /// The key of the source's table, such as `url` or `headers.authorization`.
+    pub key: String,
+    /// What is wrong with its value, and what is allowed.
+    pub message: String,
+}
+
+/// Why a source cannot name a coin that it may well have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unnamed {
+    /// Its coins have ids, and this base has none.
+    NoId(String),
+    /// What the source has under this name is what we call by another.
+    Renamed {
+        /// The name.
+        theirs: String,
+        /// What we call that.
+        ours: String,
+    },
+}
+
+/// The templates of a [`Format`].
+struct Formats {
+    /// For the classes that have none of their own.
+    general: Template,
+    per_class: BTreeMap<Class, Template>,
+    dot: Option<String>,
+    suffix: Option<BTreeMap<String, String>>,
+}
+
+impl Spelling {
+    /// Reads how a source spells symbols and how it is asked.
+    ///
+    /// # Errors
+    /// The first key that cannot be understood.
+    pub fn new(source: &SourceSettings) -> Result<Self, DescriptionError> {
+        let mut spelled = BTreeMap::new();
+        for (ours, theirs) in &source.spelled {
+            let symbol = Symbol::parse(ours);
+            let symbol =
+                symbol.map_err(|error| DescriptionError::new(format!("spelled.{ours:?}"), error.to_string()))?;
+            spelled.insert(symbol, theirs.clone());
+        }
+        Ok(Spelling {
+            classes: source.classes.clone(),
+            currencies: source.currencies.clone(),
+            symbols: source.symbols.clone(),
+            formats: Formats::new(&source.format)?,
+            rename: source.rename.clone(),
+            ids: source.ids.clone(),
+            aliases: source.aliases.clone(),
+            spelled,
+            strangers: source.strangers.clone(),
+            set_classes: SetClasses::default(),
+            request: RequestTemplate::new(source)?,
+        })
+    }
+
+    /// The same, with the symbols whose class is set and does not follow from their spelling (funds).
+    pub fn with_classes(self, set_classes: impl Into<SetClasses>) -> Self {
+        Spelling { set_classes: set_classes.into(), ..self }
+    }
+
+    /// Whether the source prices this symbol, as far as its description says.
+    pub fn covers(&self, symbol: &Symbol, class: Class) -> bool {
+        let trades = |quote: &str| self.currencies.is_empty() || self.currencies.iter().any(|code| code == quote);
+        self.classes.contains(&class)
+            && !self.strangers.contains(symbol)
+            && symbol.legs().is_none_or(|(_, quote)| trades(quote))
+            && (self.symbols.is_empty() || self.symbols.iter().any(|glob| glob.matches(symbol.as_str())))
+            && self.spell(symbol, class).is_some_and(|name| !self.is_a_pair_there(symbol, &name))
+    }
+
+    /// Whether a source that writes pairs without a sign would take a ticker for one: `EURUSD`.
+    fn is_a_pair_there(&self, symbol: &Symbol, name: &str) -> bool {
+        let split = |quote: &String| Symbol::of_legs(symbol.as_str().strip_suffix(quote.as_str())?, quote);
+        let mut pairs = self.currencies.iter().filter_map(split).filter(|pair| self.classes.contains(&pair.class()));
+        symbol.legs().is_none() && pairs.any(|pair| self.spell(&pair, pair.class()).as_deref() == Some(name))
+    }
+
+    /// The source's spelling of a symbol; `None` if it has none.
+    pub fn spell(&self, symbol: &Symbol, class: Class) -> Option<String> {
+        self.spell_whole(symbol, class).map(|spelled| spelled.symbol)
+    }
+
+    /// The spelling of a symbol, whole and in parts.
+    fn spell_whole(&self, symbol: &Symbol, class: Class) -> Option<Spelled> {
+        let exception = self.spelled.get(symbol);
+        let mut spelled = match self.parts(symbol, class) {
+            Some(parts) => parts,
+            None => exception.map(|_| Spelled::default())?,
+        };
+        spelled.symbol = match exception {
+            Some(theirs) => theirs.clone(),
+            None => self.formats.of(class).fill(|name| {
+                let part = match name {
+                    "symbol" => &spelled.symbol,
+                    "base" => &spelled.base,
+                    "quote" => &spelled.quote,
+                    _ => &spelled.id,
+                };
+                (!part.is_empty()).then(|| part.clone())
+            })?,
+        };
+        Some(spelled)
+    }
+
+    /// Whether the source's description names a symbol, beyond the rules for spelling any: by its whole name, or by its base.
+    pub fn names(&self, symbol: &Symbol) -> bool {
+        let by_base = |(base, _): (&str, &str)| self.rename.contains_key(base) || self.ids.contains_key(base);
+        let by_alias = |name: String| self.aliases.values().any(|requested| *requested == name);
+        self.spelled.contains_key(symbol)
+            || symbol.legs().map_or(self.rename.contains_key(symbol.as_str()), by_base)
+            || self.spell_as_set(symbol).is_some_and(by_alias)
+    }
+
+    /// The call that asks for these symbols.
+    pub fn request(&self, asked: &[Symbol]) -> HttpRequest {
+        let spelled: Vec<Spelled> =
+            asked.iter().filter_map(|symbol| self.spell_whole(symbol, self.class(symbol))).collect();
+        self.request.fill(&spelled)
+    }
+
+    /// What no reply may be quoted with, besides the keys themselves: a name and password in the URL, as they travel.
+    pub(super) fn credentials(&self) -> Vec<SecretString> {
+        self.request.credentials()
+    }
+
+    /// The spelling of a symbol in the class that is set for it, else in the one its own spelling says.
+    pub(super) fn spell_as_set(&self, symbol: &Symbol) -> Option<String> {
+        self.spell(symbol, self.class(symbol))
+    }
+
+    /// The class that is set for a symbol, else the one its own spelling says.
+    pub(super) fn class(&self, symbol: &Symbol) -> Class {
+        self.set_classes.of(symbol)
+    }
+
+    /// What a name in a reply would be in a request.
+    pub(super) fn requested_as<'n>(&'n self, replied: &'n str) -> &'n str {
+        self.aliases.get(replied).map_or(replied, String::as_str)
+    }
+
+    /// Why the source has no name for a pair's legs, if that is so.
+    pub fn unnamed(&self, pair: &Symbol) -> Option<Unnamed> {
+        let (base, quote) = pair.legs()?;
+        // what they call by this name is what we call by another, and ours may be another coin
+        let taken = |part: &str| {
+            let mut names = self.rename.iter().filter(|_| !self.rename.contains_key(part));
+            let (ours, theirs) = names.find(|(_, theirs)| *theirs == part)?;
+            Some(Unnamed::Renamed { theirs: theirs.clone(), ours: ours.clone() })
+        };
+        // tickers are not unique there: only what has an id is the coin that was meant
+        let no_id = || (!self.ids.is_empty() && !self.ids.contains_key(base)).then(|| Unnamed::NoId(base.to_owned()));
+        taken(base).or_else(|| taken(quote)).or_else(no_id)
+    }
+
+    /// Why a pair has no name at a source that could otherwise be asked for it; `None` if it has one, or if more is in the way.
+    pub fn lacks_only_a_name(&self, pair: &Symbol, class: Class) -> Option<Unnamed> {
+        let is_open = self.symbols.is_empty() || self.symbols.iter().any(|glob| glob.matches(pair.as_str()));
+        let may = is_open && self.classes.contains(&class) && !self.strangers.contains(pair);
+        self.unnamed(pair).filter(|_| may && !self.spelled.contains_key(pair))
+    }
+
+    /// What a format's placeholders stand for; `None` if the source has no name for a part.
+    fn parts(&self, symbol: &Symbol, class: Class) -> Option<Spelled> {
+        let renamed = |part: &str| self.rename.get(part).cloned().unwrap_or_else(|| part.to_owned());
+        if let Some((base, quote)) = symbol.legs() {
+            if self.unnamed(symbol).is_some() {
+                return None;
+            }
+            let id = self.ids.get(base).cloned().unwrap_or_default();
+            let (base, quote) = (renamed(base), renamed(quote));
+            return Some(Spelled { symbol: format!("{base}-{quote}"), base, quote, id });
+        }
+        let name = symbol.as_str();
+        let text = if let Some((ticker, exchange)) = symbol.listing() {
+            match &self.formats.suffix {
+                Some(suffix) => format!("{}{}", renamed(ticker), suffix.get(exchange.suffix)?),
+                None => format!("{}.{}", renamed(ticker), exchange.suffix),
+            }
+        } else if self.formats.per_class.contains_key(&Class::Index) && class == Class::Index {
+            renamed(name.trim_start_matches('^'))
+        } else {
+            let dot = self.formats.dot.as_deref().unwrap_or(".");
+            // listings in the United States have no suffix with us, but may have one there
+            let here = self.formats.suffix.as_ref().and_then(|suffix| suffix.get("US"));
+            let here = here.filter(|_| symbol.is_united_states()).map_or("", String::as_str);
+            format!("{}{here}", renamed(name).replace('.', dot))
+        };
+        Some(Spelled { symbol: text, ..Spelled::default() })
+    }
+}
+
+impl Formats {
+    fn new(format: &Format) -> Result<Self, DescriptionError> {
+        const PLACEHOLDERS: &[&str] = &["symbol", "base", "quote", "id", "symbol:lower", "base:lower", "quote:lower"];
+        let template = |key: &str, text: &str| Template::parse(key, text, PLACEHOLDERS);
+        let per_class = match format {
+            Format::One(text) => {
+                let general = template("format", text)?;
+                return Ok(Formats { general, per_class: BTreeMap::new(), dot: None, suffix: None });
+            }
+            Format::PerClass(per_class) => per_class,
+        };
+        let ClassFormat { equity, index, fund, crypto, fx, dot, suffix } = per_class;
+        let stated = [
+            (Class::Equity, equity),
+            (Class::Index, index),
+            (Class::Fund, fund),
+            (Class::Crypto, crypto),
+            (Class::Fx, fx),
+        ];
+        let mut templates = BTreeMap::new();
+        for (class, text) in stated {
+            if let Some(text) = text {
+                templates.insert(class, template(&format!("format.{class}"), text)?);
+            }
+        }
+        let general = template("format", "{symbol}")?;
+        Ok(Formats { general, per_class: templates, dot: dot.clone(), suffix: suffix.clone() })
+    }
+
+    fn of(&self, class: Class) -> &Template {
+        self.per_class.get(&class).unwrap_or(&self.general)
+    }
+}
+
+impl DescriptionError {
+    pub(super) fn new(key: impl Into<String>, message: impl Into<String>) -> Self {
+        DescriptionError { key: key.into(), message: message.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,54 @@
+//! A call as it is sent, with everything filled in.
+
+use std::fmt;
+
+use base64::prelude::{BASE64_STANDARD, Engine};
+use percent_encoding::percent_decode_str;
+use reqwest::Url;
+use secrecy::SecretString;
+
+use crate::provider::description::Method;
+
+/// A call, ready to be sent. Its URL and headers may hold a key, so it does not print them.
+pub struct HttpRequest {
+    /// The method.
+    pub method: Method,
+    /// The URL.
+    pub url: String,
+    /// The same at the vendor's other addresses, in the order in which they are tried.
+    pub mirrors: Vec<String>,
+    /// The headers, by name.
+    pub headers: Vec<(String, SecretString)>,
+    /// The body of a `POST`.
+    pub body: Option<String>,
+}
+
+impl HttpRequest {
+    /// Every URL that it may be sent to, the first one first.
+    pub fn urls(&self) -> impl Iterator<Item = &str> {
+        [&self.url].into_iter().chain(&self.mirrors).map(String::as_str)
+    }
+
+    /// What stands in front of the URLs' hosts, in the forms in which it travels: HTTP makes a header of name and password.
+    pub(super) fn credentials(&self) -> Vec<SecretString> {
+        self.urls().filter_map(|url| Url::parse(url).ok()).flat_map(|url| credentials(&url)).collect()
+    }
+}
+
+/// A URL's name and password as a header, and the secret one of the two as it is.
+fn credentials(url: &Url) -> Vec<SecretString> {
+    let plain = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+    let (name, password) = (plain(url.username()), url.password().map(plain).unwrap_or_default());
+    if name.is_empty() && password.is_empty() {
+        return Vec::new();
+    }
+    let header = BASE64_STANDARD.encode(format!("{name}:{password}"));
+    [header, if password.is_empty() { name } else { password }].map(SecretString::from).into()
+}
+
+impl fmt::Debug for HttpRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let headers: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("HttpRequest").field("method", &self.method).field("headers", &headers).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,141 @@
+//! Spellings of every kind of symbol, and requests in which everything is escaped for where it stands.
+
+use secrecy::ExposeSecret;
+
+use super::*;
+use crate::provider::description::SourceTable;
+
+fn described(toml: &str) -> Result<Spelling, DescriptionError> {
+    let base =
+        "classes = [\"crypto\", \"fx\", \"equity\", \"index\"]\nurl = \"https://x.test/q?s={symbols}\"\njq = \".\"";
+    let table: SourceTable = toml::from_str(toml).unwrap();
+    let source = table.over(toml::from_str(base).unwrap()).resolve("x").unwrap();
+    Spelling::new(&source)
+}
+
+fn symbol(text: &str) -> Symbol {
+    Symbol::parse(text).unwrap()
+}
+
+fn spelled(toml: &str, text: &str) -> Option<String> {
+    let symbol = symbol(text);
+    described(toml).unwrap_or_else(|error| panic!("{error}")).spell(&symbol, symbol.class())
+}
+
+fn request(toml: &str, asked: &[&str]) -> HttpRequest {
+    let asked: Vec<Symbol> = asked.iter().map(|text| symbol(text)).collect();
+    described(toml).unwrap_or_else(|error| panic!("{error}")).request(&asked)
+}
+
+#[test]
+fn every_kind_of_symbol_follows_its_template() {
+    let some = |text: &str| Some(text.to_owned());
+    assert_eq!(spelled("", "BTC-USD"), some("BTC-USD"));
+    assert_eq!(spelled("", "^GSPC"), some("^GSPC"));
+    assert_eq!(spelled("format = \"{base:lower}{quote:lower}\"", "BTC-USD"), some("btcusd"));
+    assert_eq!(spelled("format = \"{base}{quote}\"", "AAPL"), None);
+    let classes =
+        "format = { index = \"$IX.{symbol}\", fx = \"{base}{quote}=X\", dot = \"-\", suffix = { L = \":LSE\" } }";
+    assert_eq!(spelled(classes, "EUR-USD"), some("EURUSD=X"));
+    assert_eq!(spelled(classes, "^GSPC"), some("$IX.GSPC"));
+    assert_eq!(spelled(classes, "BRK.B"), some("BRK-B"));
+    assert_eq!(spelled(classes, "VOD.L"), some("VOD:LSE"));
+    assert_eq!(spelled(classes, "SAP.DE"), None);
+    assert_eq!(spelled("format = { dot = \"-\" }", "SAP.DE"), some("SAP.DE"));
+    let everywhere = "format = { dot = \"-\", equity = \"{symbol:lower}\", suffix = { US = \".US\", DE = \".DE\" } }";
+    assert_eq!(spelled(everywhere, "BRK.B"), some("brk-b.us"));
+    assert_eq!(spelled(everywhere, "SAP.DE"), some("sap.de"));
+    assert_eq!((spelled(everywhere, "VOD.L"), spelled(everywhere, "^GSPC")), (None, some("^GSPC")));
+}
+
+#[test]
+fn parts_are_renamed_and_whole_symbols_spelled() {
+    let kraken = "format = \"{base}{quote}\"\nrename = { BTC = \"XBT\" }\nspelled = { \"btc/eur\" = \"bitcoin\" }";
+    assert_eq!(spelled(kraken, "BTC-USD").unwrap(), "XBTUSD");
+    assert_eq!(spelled(kraken, "ETH-BTC").unwrap(), "ETHXBT");
+    assert_eq!(spelled(kraken, "BTC-EUR").unwrap(), "bitcoin");
+    assert_eq!(described("spelled = { \"a b\" = \"x\" }").err().unwrap().key, "spelled.\"a b\"");
+}
+
+#[test]
+fn a_class_that_is_set_decides_the_template() {
+    let funds = described("classes = [\"equity\", \"fund\"]\nformat = { fund = \"F:{symbol}\" }").unwrap();
+    let funds = funds.with_classes(BTreeMap::from([(symbol("VFIAX"), Class::Fund)]));
+    let asked = [symbol("AAPL"), symbol("VFIAX")];
+    assert_eq!(funds.request(&asked).url, "https://x.test/q?s=AAPL,F%3AVFIAX");
+}
+
+#[test]
+fn what_is_covered_follows_from_the_description() {
+    let covers = |toml: &str, text: &str| described(toml).unwrap().covers(&symbol(text), symbol(text).class());
+    assert!(covers("currencies = [\"usdt\"]", "BTC-USDT") && !covers("currencies = [\"USDT\"]", "BTC-USD"));
+    assert!(covers("currencies = [\"USDT\"]", "AAPL"));
+    assert!(covers("symbols = [\"ETH-*\"]", "ETH-USD") && !covers("symbols = [\"ETH-*\"]", "BTC-USD"));
+    assert!(!covers("classes = [\"equity\"]", "BTC-USD"));
+    assert!(!covers("format = { suffix = {} }", "VOD.L") && covers("format = { suffix = {} }", "AAPL"));
+}
+
+#[test]
+fn what_is_filled_into_a_url_is_escaped() {
+    assert_eq!(request("", &["^GSPC", "BTC-USD"]).url, "https://x.test/q?s=%5EGSPC,BTC-USD");
+    assert_eq!(request("join = \"|\"", &["AAPL", "MSFT"]).url, "https://x.test/q?s=AAPL%7CMSFT");
+    assert_eq!(request("join = \"%2C\"", &["AAPL", "MSFT"]).url, "https://x.test/q?s=AAPL%2CMSFT");
+    assert_eq!(request("join = \"json\"", &["AAPL", "MSFT"]).url, "https://x.test/q?s=%5B%22AAPL%22%2C%22MSFT%22%5D");
+    let slash = request("format = \"{base}/{quote}\"\nurl = \"https://x.test/p/{symbol}\"", &["BTC-USD"]);
+    assert_eq!(slash.url, "https://x.test/p/BTC%2FUSD");
+    let key = request("url = \"https://x.test/?k={key}&s={secret}\"\nkey = \"a&b=#\"\nsecret = \"ü%\"", &[]);
+    assert_eq!(key.url, "https://x.test/?k=a%26b%3D%23&s=%C3%BC%25");
+}
+
+#[test]
+fn what_is_filled_into_a_body_or_a_header_is_escaped() {
+    let body = "method = \"POST\"\nbody = '{\"key\": \"{key}\", \"ids\": {symbols}, \"of\": {}}'\njoin = \"json\"\nkey = 'a\"b'";
+    let post = request(body, &["AAPL", "BRK.B"]);
+    assert_eq!(post.body.unwrap(), r#"{"key": "a\"b", "ids": ["AAPL","BRK.B"], "of": {}}"#);
+    assert_eq!(post.method, crate::provider::description::Method::Post);
+    let form = "method = \"POST\"\nbody = 'k={key}&s={symbols}'\nkey = 'a&b'\n\
+        headers = { Content-Type = \"application/x-www-form-urlencoded\" }";
+    assert_eq!(request(form, &["AAPL"]).body.unwrap(), "k=a%26b&s=AAPL");
+    let header = request("headers = { Authorization = \"Token {key}\", a = \"b\" }\nkey = \"s3cret\"", &["AAPL"]);
+    assert_eq!(header.headers[0].1.expose_secret(), "Token s3cret");
+    assert!(!format!("{header:?}").contains("s3cret"));
+    // a key is optional in a header
+    assert_eq!(request("headers = { Authorization = \"Token {key}\", a = \"b\" }", &[]).headers.len(), 1);
+}
+
+#[test]
+fn what_cannot_be_asked_is_named() {
+    let wrong = |toml: &str| described(toml).err().unwrap_or_else(|| panic!("{toml}"));
+    let error = wrong("url = \"https://x.test/{tickers}\"");
+    assert_eq!((error.key.as_str(), error.message.contains("{tickers}")), ("url", true));
+    assert_eq!(wrong("format = \"{symbols}\"").key, "format");
+    assert_eq!(wrong("format = { fx = \"{a:lower}\" }").key, "format.fx");
+    assert_eq!(wrong("url = \"x.test/{symbols}\"").key, "url");
+    assert_eq!(wrong("url = \"ftp://x.test/{symbols}\"").key, "url");
+    assert_eq!(wrong("batch = 2\nurl = \"https://x.test/{symbol}\"").key, "batch");
+    assert_eq!(wrong("method = \"GET\"\nbody = \"{symbols}\"").key, "body");
+    assert_eq!(wrong("headers = { \"a b\" = \"c\" }").key, "headers.a b");
+    let error = wrong("headers = { authorization = \"Token {key}\" }\nkey = \"s3c\\nret\"");
+    assert_eq!((error.key.as_str(), error.message.contains("s3c")), ("headers.authorization", false));
+}
+
+#[test]
+fn a_list_may_stand_in_parts_each_of_them_once() {
+    let ids = "classes = [\"crypto\"]\nformat = \"{id}/{quote:lower}\"\nids = { BTC = \"bitcoin\", ETH = \"ethereum\" }\n\
+        url = \"https://x.test/q?ids={ids}&vs={quotes:lower}\"\nbatch = 9";
+    assert_eq!(
+        request(ids, &["BTC-USD", "ETH-USD", "BTC-EUR"]).url,
+        "https://x.test/q?ids=bitcoin,ethereum&vs=usd,eur"
+    );
+    let spelling = described(ids).unwrap();
+    let spell = |text: &str| spelling.spell(&symbol(text), Class::Crypto);
+    assert_eq!(spell("BTC-USD").as_deref(), Some("bitcoin/usd"));
+    // many coins may be called PEPE: without an id nobody is asked
+    assert_eq!(spell("PEPE-USD"), None);
+    let pair = "url = \"https://x.test/q?from={base}&to={quote:lower}\"";
+    assert_eq!(request(pair, &["BTC-USD"]).url, "https://x.test/q?from=BTC&to=usd");
+    let rest = "url = \"https://x.test/{first}?s={others}\"\nbatch = 9";
+    assert_eq!(request(rest, &["AAPL", "MSFT", "VOD.L"]).url, "https://x.test/AAPL?s=MSFT,VOD.L");
+    assert_eq!(request(rest, &["AAPL"]).url, "https://x.test/AAPL?s=");
+    assert_eq!(described("batch = 2\nurl = \"https://x.test/{quote}\"").err().unwrap().key, "batch");
+}

@@ -1,0 +1,40 @@
+//! Holds the classes that are set for symbols by hand.
+
+use std::collections::BTreeMap;
+
+use super::{Class, Symbol};
+use crate::units::Glob;
+
+/// The classes that are set for symbols, because their spelling does not say them.
+#[derive(Clone, Debug, Default)]
+pub struct SetClasses {
+    single: BTreeMap<Symbol, Class>,
+    /// The longest first.
+    patterns: Vec<(Glob, Class)>,
+}
+
+impl SetClasses {
+    /// The classes of single symbols, and of those that fit a pattern; the longest pattern comes first.
+    pub(crate) fn new(single: BTreeMap<Symbol, Class>, patterns: Vec<(Glob, Class)>) -> Self {
+        SetClasses { single, patterns }
+    }
+
+    /// A symbol's class: the one that is set, else the one its spelling says.
+    pub fn of(&self, symbol: &Symbol) -> Class {
+        let fitting = || self.patterns.iter().find(|(glob, _)| glob.matches(symbol.as_str()));
+        let set = self.single.get(symbol).or_else(|| fitting().map(|(_, class)| class));
+        set.copied().unwrap_or_else(|| symbol.class())
+    }
+
+    /// The classes by the symbol or pattern that they are set for.
+    pub fn by_name(&self) -> BTreeMap<String, &'static str> {
+        let single = self.single.iter().map(|(symbol, class)| (symbol.to_string(), class.as_str()));
+        single.chain(self.patterns.iter().map(|(glob, class)| (glob.to_string(), class.as_str()))).collect()
+    }
+}
+
+impl From<BTreeMap<Symbol, Class>> for SetClasses {
+    fn from(single: BTreeMap<Symbol, Class>) -> Self {
+        SetClasses { single, patterns: Vec::new() }
+    }
+}
