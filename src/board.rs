@@ -3,6 +3,7 @@
 //! The board is the only cache there is. The plan reads it, a source looks once more before it calls, and every outcome
 //! lands here. It is bounded: what costs least to get again goes first.
 
+mod by_source;
 mod eviction;
 mod remember;
 
@@ -19,6 +20,7 @@ use crate::clock::Moment;
 use crate::failure::{Failure, SourceError};
 use crate::quote::{Origin, Outcome, Quote};
 use crate::symbol::Symbol;
+use by_source::BySource;
 use eviction::{Failures, Quotes, Rank, Use};
 pub use remember::{QuoteState, SidesState};
 
@@ -73,8 +75,7 @@ struct Withdrawn {
 #[derive(Debug)]
 struct Entries {
     last: Use,
-    /// Boxed, because a map makes room for eleven, and most symbols that are asked for as junk fail at one source.
-    by_source: BTreeMap<String, Box<Entry>>,
+    by_source: BySource,
 }
 
 #[derive(Debug)]
@@ -216,6 +217,12 @@ impl Known {
     }
 }
 
+impl Entry {
+    fn source(&self) -> &str {
+        &self.known.outcome.origin.source
+    }
+}
+
 impl Board {
     /// A board with room for `capacity` quotes, and a quarter as many failures.
     pub fn new(capacity: usize) -> Self {
@@ -251,7 +258,7 @@ impl Board {
         let entries = state.symbols.get(symbol);
         entries
             .map(|entries| {
-                entries.by_source.iter().map(|(name, entry)| (name.clone(), entry.known.clone().at(now))).collect()
+                entries.by_source.all().map(|entry| (entry.source().to_owned(), entry.known.clone().at(now))).collect()
             })
             .unwrap_or_default()
     }
@@ -274,7 +281,7 @@ impl Board {
     pub fn is_quoted(&self, symbol: &Symbol) -> bool {
         let state = self.lock();
         let entries = state.symbols.get(symbol);
-        entries.is_some_and(|entries| entries.by_source.values().any(|entry| entry.known.outcome.quote.is_some()))
+        entries.is_some_and(|entries| entries.by_source.all().any(|entry| entry.known.outcome.quote.is_some()))
     }
 
     /// Every symbol of which there is a quote of a source.
@@ -337,7 +344,7 @@ impl Board {
         let entry = state.symbols.get(symbol).and_then(|entries| entries.by_source.get(&origin.source));
         let is_it =
             |entry: &&Entry| entry.known.outcome.quote.as_ref().is_some_and(|quote| quote.received_at == arrived);
-        let Some(before) = entry.map(Box::as_ref).filter(is_it).map(|entry| entry.known.clone()) else {
+        let Some(before) = entry.filter(is_it).map(|entry| entry.known.clone()) else {
             let (source, symbol) = (origin.source.clone(), symbol.clone());
             state.keep_off(Withdrawn { source, symbol, arrived, why });
             return;
@@ -364,7 +371,7 @@ impl Board {
     /// Whether any quote on the board satisfies the test.
     pub fn any_quote(&self, test: impl Fn(&Outcome, &Quote) -> bool) -> bool {
         let state = self.lock();
-        let mut known = state.symbols.values().flat_map(|entries| entries.by_source.values()).map(|entry| &entry.known);
+        let mut known = state.symbols.values().flat_map(|entries| entries.by_source.all()).map(|entry| &entry.known);
         known.any(|known| known.outcome.quote.as_ref().is_some_and(|quote| test(&known.outcome, quote)))
     }
 }
@@ -443,7 +450,7 @@ impl State {
     /// Puts down what is known now, and forgets what there is no room for any more.
     fn insert(&mut self, symbol: &Symbol, known: Known, caller: Option<Caller>) {
         if !self.symbols.contains_key(symbol) {
-            self.symbols.insert(symbol.clone(), Entries { last: Use::default(), by_source: BTreeMap::new() });
+            self.symbols.insert(symbol.clone(), Entries { last: Use::default(), by_source: BySource::default() });
             self.touch(symbol);
         }
         let Some(entries) = self.symbols.get_mut(symbol) else { return };
@@ -452,7 +459,7 @@ impl State {
             Some(_) => Place::Quote(self.quotes.rank(&source, entries.last)),
             None => Place::Failure(entries.last.number, caller),
         };
-        match entries.by_source.insert(source.clone(), Box::new(Entry { known, place })) {
+        match entries.by_source.insert(Entry { known, place }) {
             Some(before) => self.leave(&source, symbol, before.place),
             None => self.outcomes += 1,
         }

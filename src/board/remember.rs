@@ -84,9 +84,9 @@ impl Board {
         let state = self.lock();
         let mut quotes: Vec<(Reverse<Rank>, &str, &Outcome)> = Vec::new();
         for entries in state.symbols.values() {
-            let quoted = entries.by_source.iter().filter(|(_, entry)| entry.known.outcome.quote.is_some());
+            let quoted = entries.by_source.all().filter(|entry| entry.known.outcome.quote.is_some());
             let rank = |source| Reverse(state.quotes.rank(source, entries.last));
-            quotes.extend(quoted.map(|(source, entry)| (rank(source), source.as_str(), &entry.known.outcome)));
+            quotes.extend(quoted.map(|entry| (rank(entry.source()), entry.source(), &entry.known.outcome)));
         }
         quotes.sort_unstable_by_key(|(rank, source, _)| (*rank, *source));
         quotes.into_iter().filter_map(|(.., outcome)| kept(outcome)).take(most).collect()
@@ -97,7 +97,7 @@ impl Board {
     pub fn restore(&self, origin: &Arc<Origin>, past: &QuoteState, now: Moment) -> bool {
         let Ok(symbol) = Symbol::parse(&past.symbol) else { return false };
         let mut state = self.lock();
-        let is_here = |symbol| Some(state.symbols.get(symbol)?.by_source.contains_key(&origin.source));
+        let is_here = |symbol| Some(state.symbols.get(symbol)?.by_source.get(&origin.source).is_some());
         if past.received_at > now.wall || is_here(&symbol) == Some(true) {
             return false;
         }

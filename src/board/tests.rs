@@ -360,7 +360,7 @@ proptest! {
                 Event::Asked(number) => drop(board.recall(&name(number), now.monotonic)),
             }
             let state = board.lock();
-            let entries = || state.symbols.values().flat_map(|entries| entries.by_source.values()).map(Box::as_ref);
+            let entries = || state.symbols.values().flat_map(|entries| entries.by_source.all());
             let quoted = |entry: &&Entry| entry.known.outcome.quote.is_some();
             let of = |source: &str| entries().filter(quoted).filter(|e| e.known.outcome.origin.source == source).count();
             prop_assert_eq!(entries().count(), state.outcomes);
