@@ -127,7 +127,7 @@ impl Quotefold {
         self.carry_out(plan, None, question).await.0
     }
 
-    /// The same, when its turn comes: no more is worked on at once than [`workload`] allows.
+    /// The same, when its turn comes: no more is worked on at once than [`workload`](crate::workload) allows.
     ///
     /// # Errors
     /// The caller's time was over before; nothing has been done for it.

@@ -120,7 +120,7 @@ impl Circuit {
         matches!(self.state, State::Open { is_probed: true, .. })
     }
 
-    /// Takes note of how a call ended; `spread` is this opening's share of chance, one of [`SPREAD`].
+    /// Takes note of how a call ended; `spread` is this opening's share of chance, one of [`SPREAD`](crate::profile::waits::SPREAD).
     pub fn settle(&mut self, ticket: Ticket, verdict: Verdict, now: Instant, spread: u32) -> Option<Change> {
         if ticket.generation != self.generation {
             return None;
