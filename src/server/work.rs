@@ -17,8 +17,9 @@ use crate::service::Quotefold;
 use crate::watch::Watched;
 
 /// How long after its caller's deadline an answer is still waited for. An answer that is late by so little is better than none;
-/// one that is later is read by nobody.
-const GRACE: Duration = Duration::from_millis(50);
+/// one that is later is read by nobody. Where hundreds of deadlines end at once, writing that there is no answer takes its time,
+/// too.
+const GRACE: Duration = Duration::from_millis(25);
 
 /// The service, and where it works.
 #[derive(Clone)]

@@ -56,7 +56,7 @@ const LOOK: Duration = Duration::from_secs(5);
 /// threads for 10 s.
 const QUIET: Duration = Duration::from_secs(40);
 
-/// How long the program rests after an ordinary load, before it is measured.
+/// How long the program rests at least before it is measured.
 const REST: Duration = Duration::from_secs(20);
 
 /// Descriptors and threads that may have come since then: the resolver's, another worker's.
@@ -195,7 +195,7 @@ fn until_quiet(runtime: &Runtime, program: &Program, before: Size) -> (Size, u64
         let small = after.descriptors <= before.descriptors + SLACK
             && after.threads <= before.threads + SLACK
             && after.resident_kib * 100 <= before.resident_kib * BACK;
-        if small && in_flight == 0 || begun.elapsed() > QUIET {
+        if small && in_flight == 0 && begun.elapsed() > REST || begun.elapsed() > QUIET {
             return (after, in_flight);
         }
     }

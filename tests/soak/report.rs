@@ -16,8 +16,9 @@ const HEALTH: Duration = Duration::from_millis(50);
 /// In this time more is logged than may wait to be read.
 const LONG_UNREAD: Duration = Duration::from_secs(30);
 
-/// The shortest run after which growth can be judged.
-const LONG_ENOUGH: Duration = Duration::from_secs(170);
+/// What the program may hold at most for clients that read slowly and for what is under way, in KiB: the default of
+/// `server.max_reply_memory`, and half as much again.
+const HELD: u64 = 192 << 10;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -61,11 +62,9 @@ impl Memory {
         sizes.iter().sum::<u64>().checked_div(sizes.len() as u64)
     }
 
-    /// The means of the second and third minute, as far as they are not the last, and of the last.
-    fn early_and_last(&self) -> Option<(u64, u64)> {
-        let end = self.0.last()?.0;
-        let last = end.checked_sub(MINUTE).filter(|_| end >= LONG_ENOUGH)?;
-        Some((self.mean(MINUTE, last.min(MINUTE * 3))?, self.mean(last, end + MINUTE)?))
+    /// What it was at most, in KiB.
+    fn most(&self) -> u64 {
+        self.0.iter().map(|(_, size)| *size).max().unwrap_or_default()
     }
 }
 
@@ -105,8 +104,9 @@ impl Report {
 
     fn faults_of_size(&self) -> Vec<String> {
         let mut faults = Vec::new();
-        if let Some((early, last)) = self.memory.early_and_last().filter(|(early, last)| last * 100 > early * 115) {
-            faults.push(format!("memory grew from {early} KiB to {last} KiB"));
+        let most = self.memory.most();
+        if most > self.before.resident_kib + HELD {
+            faults.push(format!("memory grew to {most} KiB, by more than {HELD} KiB"));
         }
         let Size { resident_kib, descriptors, threads } = self.after;
         if resident_kib * 100 > self.before.resident_kib * BACK {
@@ -167,12 +167,7 @@ impl fmt::Display for Report {
         let minutes = (0..).map(|minute| MINUTE * minute).take_while(|from| *from < end);
         let means = minutes.filter_map(|from| self.memory.mean(from, from + MINUTE));
         writeln!(f, "memory           {:?} KiB, the mean of each minute", means.collect::<Vec<_>>())?;
-        let most = self.memory.0.iter().map(|(_, size)| *size).max().unwrap_or_default();
-        writeln!(f, "                 {most} KiB at most")?;
-        match self.memory.early_and_last() {
-            Some((early, last)) => writeln!(f, "                 {early} KiB early on, {last} KiB in the last minute")?,
-            None => writeln!(f, "                 too short a run to judge its growth")?,
-        }
+        writeln!(f, "                 {} KiB at most", self.memory.most())?;
         let share = self.after.resident_kib * 100 / self.before.resident_kib.max(1);
         writeln!(f, "when it started  {:?}", self.fresh)?;
         writeln!(f, "before           {:?}", self.before)?;
