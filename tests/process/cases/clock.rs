@@ -148,6 +148,8 @@ fn a_price_that_is_well_says_nothing_of_the_clock_and_the_log_says_when_it_is_ov
         });
         ours_is_right.store(true, Ordering::SeqCst);
     }
+    // the log is written by a thread of its own
+    until("the log says that it is over", || told(program).len() > 1);
     let told = told(program);
     assert!(
         matches!(&told[..], [begun, over] if begun.contains("WARN") && over.contains("no longer judged")),
