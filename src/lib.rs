@@ -34,7 +34,7 @@ pub mod fold;
 pub mod board;
 pub mod metrics;
 
-// What is described: providers, settings, and what follows from both without asking anybody.
+// What is described: providers, settings, and what follows from both without a call.
 pub mod provider;
 pub mod settings;
 pub mod logging;

@@ -13,7 +13,7 @@ pub(crate) struct Pace {
 }
 
 impl Pace {
-    /// Takes note that so many pairs of symbol and source have been worked on, and lets others have their turn when they are
+    /// Takes note that this many pairs of symbol and source have been worked on, and lets others have their turn when they are
     /// enough.
     pub(crate) async fn step(&mut self, pairs: usize) {
         // what has no sources is not for nothing

@@ -1,5 +1,5 @@
 //! Describes providers, and does with bytes alone what can be done with a description: spells symbols, writes the request, and
-//! makes rows of the reply. Nothing here asks anybody: no socket, no runtime, and the only clock is the thread's own, which
+//! makes rows of the reply. Nothing here makes a call: there is no socket, no runtime, and the only clock is the thread's own, which
 //! bounds a filter.
 
 pub mod catalogue;

@@ -29,7 +29,7 @@ pub struct Held {
 pub struct Full;
 
 impl ReplyMemory {
-    /// A budget of so many bytes.
+    /// A budget of `limit` bytes.
     pub fn new(limit: usize) -> Self {
         ReplyMemory(Arc::new(Budget { limit, used: AtomicUsize::new(0) }))
     }
@@ -49,9 +49,9 @@ impl ReplyMemory {
         self.used() >= self.0.limit
     }
 
-    /// Holds so many bytes for somebody who holds `own` already.
+    /// Holds `bytes` more for a reply that holds `own` already.
     ///
-    /// One reply may be as long as it is: where nobody else holds anything, there is room for it.
+    /// A single reply may exceed the budget: while no other reply holds any memory, there is room for it.
     ///
     /// # Errors
     /// Others hold too much.
@@ -76,7 +76,7 @@ impl Held {
         self.bytes
     }
 
-    /// Holds so many bytes in all, unless it holds more already.
+    /// Holds `bytes` in all, unless it holds more already.
     ///
     /// # Errors
     /// Others hold too much. What was held before is held on.

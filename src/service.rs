@@ -121,7 +121,7 @@ impl Quotefold {
 
     /// The path of a request: `Question → Plan → Outcomes → Prices → Answer`.
     ///
-    /// Dropping the future drops every wait for a source; calls that nobody else waits for are cancelled.
+    /// Dropping the future drops every wait for a source; calls without another caller are cancelled.
     pub async fn answer(&self, question: &Question) -> Answer {
         let plan = self.plan(question).await;
         self.carry_out(plan, None, question).await.0
@@ -212,8 +212,8 @@ impl Quotefold {
         Plan::new(self.basis(question, &self.profiles())).await
     }
 
-    /// Asks the sources of a plan, and whoever else may help: once they are in, or have had half of the caller's time and a
-    /// quarter of what a source may take.
+    /// Asks the sources of a plan, then in a second round reserves and sources of missing rates. The second round begins when
+    /// the first is in, or after half of the caller's time or a quarter of `server.timeout`, whichever is longer.
     async fn gather<'w>(
         &'w self,
         plan: &mut Plan,
@@ -259,7 +259,7 @@ impl Quotefold {
         let so_far = self.value(plan, known, question, now).await;
         let rates = so_far.missing_rates();
         let errands = plan.grow(&so_far.wanting, &rates, self.basis(question, &self.profiles())).await;
-        // a call whose end nobody would see is spent for nothing
+        // a call that ends after its caller has left is spent for nothing
         let usual = |errand: &Errand| self.sources.get(errand.source).map(|source| source.record.usual_latency());
         let in_time = |errand: &Errand| usual(errand).is_some_and(|usual| usual.max(SHORTEST_CALL) <= time_left);
         errands.into_iter().map(|errand| if in_time(&errand) { errand } else { errand.without_calls() }).collect()

@@ -39,7 +39,7 @@ pub struct Turn<'w>(#[expect(dead_code, reason = "it is there to be held")] Sema
 pub struct Overloaded;
 
 impl Workload {
-    /// A workload of so many pairs of symbol and source at once.
+    /// A workload of `max_weight` pairs of symbol and source at once.
     pub fn new(max_weight: u32) -> Self {
         let processors = available_parallelism().map_or(1, NonZeroUsize::get);
         let turns = || Semaphore::new(processors);
@@ -193,7 +193,7 @@ mod tests {
         let light = async {
             tokio::task::yield_now().await;
             assert!(workload.try_admit(1).is_none());
-            assert!(workload.try_admit(0).is_some(), "what is on the board waits for nobody");
+            assert!(workload.try_admit(0).is_some(), "what is on the board does not wait");
             let _light = workload.admit(1, by).await.unwrap();
             Instant::now()
         };

@@ -77,7 +77,7 @@ impl Threads {
     }
 }
 
-/// How many working threads there would be if addresses were no matter: tokio starts one for each core, or so many as its own
+/// How many working threads there would be if addresses were no matter: tokio starts one for each core, or as many as its own
 /// variable says.
 fn wanted() -> usize {
     let set = std::env::var("TOKIO_WORKER_THREADS").ok().and_then(|set| set.parse().ok()).filter(|set| *set > 0);

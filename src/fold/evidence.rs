@@ -68,7 +68,7 @@ impl Derivation {
         self.rates.iter().map(|rate| rate.price.as_ref()).find(|price| price.folded.is_none())
     }
 
-    /// Whether nobody who is asked has the rate at all: then the source cannot price the symbol, now or later.
+    /// Whether no source that is asked has the rate at all. Then the source cannot price the symbol, now or later.
     pub fn never_has_rate(&self) -> bool {
         self.without_rate()
             .is_some_and(|rate| matches!(rate.status, Status::Unknown | Status::Unavailable(Unavailable::NotCovered)))

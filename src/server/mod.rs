@@ -79,7 +79,7 @@ impl Front {
         self.guarded(app.with_state(self.work.clone()).merge(extra), self.health(access), access)
     }
 
-    /// The operator's own pages, for a listener of their own: whoever can reach it needs no key.
+    /// The operator's own pages, for a listener of their own. A client that can reach it needs no key.
     pub fn admin_router(&self) -> Router {
         let access = &self.work.service.settings.access;
         let open = AccessSettings { trusted_proxies: access.trusted_proxies.clone(), ..AccessSettings::default() };
@@ -112,7 +112,7 @@ impl Front {
         };
         let router = wrap(app, health, limits, access, self.drain.clone());
         let router = router.layer(from_fn_with_state(service.metrics.clone(), count));
-        // nobody may take a simulation for the real thing, whatever they asked for
+        // no reply of a simulation may be taken for the real thing
         if service.simulated { router.layer(map_response(label_as_demo)) } else { router }
     }
 }

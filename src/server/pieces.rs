@@ -54,7 +54,7 @@ impl Pieces {
         }
         // it grew by doubling
         bytes.shrink_to_fit();
-        // nobody takes any of it before it is whole
+        // the client takes none of it before it is whole
         let held = self.memory.hold(bytes.len(), self.length)?;
         self.length += bytes.len();
         self.whole.push_back(Bytes::from_owner(Piece { bytes, _held: held }));

@@ -56,7 +56,7 @@ impl Readiness {
         let latest = watch::Sender::new(Arc::new(Snapshot::of(service, &watched, has_quote, now)));
         let (landings, changes) = (service.board.landings(), watched.changes());
         let readiness = Readiness { latest, watched };
-        // a service that nobody holds any more needs none
+        // a service that has been dropped needs none
         runtime.spawn(keep(Arc::downgrade(service), landings, changes, readiness.clone()));
         readiness
     }
@@ -66,7 +66,7 @@ impl Readiness {
         Arc::clone(&self.latest.borrow())
     }
 
-    /// Makes a snapshot before an answer is given: whoever has it finds what it tells of the sources here, too. Whether there is
+    /// Makes a snapshot before an answer is given, so that a client that has the answer finds the same about the sources here. Whether there is
     /// a quote on the board is not looked up for that: it may take long.
     pub(super) fn refresh(&self, service: &Quotefold) {
         let had_quote = self.latest().has_quote;

@@ -17,7 +17,7 @@ use crate::service::Quotefold;
 use crate::watch::Watched;
 
 /// How long after its caller's deadline an answer is still waited for. An answer that is late by so little is better than none;
-/// one that is later is read by nobody. Where hundreds of deadlines end at once, writing that there is no answer takes its time,
+/// a later one has no reader. Where hundreds of deadlines end at once, writing that there is no answer takes its time,
 /// too.
 const GRACE: Duration = Duration::from_millis(25);
 
@@ -39,7 +39,7 @@ impl Work {
 
     /// Runs a task in the other runtime, and waits for its end. Dropping the future ends the task.
     pub(super) async fn run<T: Send + 'static>(&self, task: impl Future<Output = T> + Send + 'static) -> T {
-        // what is logged on the way carries the request's id, and whoever answers the client learns when a source is waited for
+        // what is logged on the way carries the request's id, and the connection learns when a source is waited for
         let task = Waiting::current().scope(task.in_current_span());
         let running = AbortOnDropHandle::new(self.runtime.spawn(task));
         match running.await {

@@ -415,7 +415,7 @@ impl Inner {
     }
 }
 
-/// Holds memory for a body of so many bytes. A small one is not counted: there are no more of them than calls at once, and a
+/// Holds memory for a body of this many bytes. A small one is not counted: there are no more of them than calls at once, and a
 /// service whose memory is used up by slow readers still hears its sources.
 fn hold(held: &mut Held, bytes: usize) -> Result<(), SourceError> {
     if bytes <= LARGE_BODY {

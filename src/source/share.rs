@@ -133,7 +133,7 @@ pub enum Patience {
     /// It does, and reserves may be asked for it.
     #[default]
     Waits,
-    /// It takes what can be had at once and harms nobody: it waits for no limit and no place, asks no reserve, and what it is
+    /// It takes what can be had at once without harm to others: it waits for no limit and no place, asks no reserve, and what it is
     /// refused concerns it alone.
     OnlyTries,
 }

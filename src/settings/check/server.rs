@@ -64,7 +64,7 @@ pub(super) fn check(settings: &Settings, report: &mut Report<'_>) {
         server.max_reply_memory >= LEAST_REPLY_MEMORY,
         &["server", "max_reply_memory"],
         format!(
-            "{} is too little to answer anybody; write {} or more",
+            "{} is too little for any answer; write {} or more",
             Bytes(server.max_reply_memory),
             Bytes(LEAST_REPLY_MEMORY)
         ),

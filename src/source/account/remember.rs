@@ -7,12 +7,11 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::super::cooldown::Refused;
 use super::Account;
 use crate::clock::{Moment, age};
 use crate::failure::SourceError;
 use crate::fingerprint::Fingerprint;
-use crate::source::cooldown::{Cooldown, Cooldowns, MONTH};
+use crate::source::cooldown::{Cooldown, Cooldowns, MONTH, Refused};
 use crate::text::as_string;
 
 const HOUR: Duration = Duration::from_secs(3600);

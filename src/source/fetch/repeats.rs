@@ -34,7 +34,7 @@ pub(super) struct Connection {
     /// Before the call was sent: a connection that is opened later has nothing to do with this one, even with the same port.
     called: Instant,
     /// When the reply's head was here and its body was not yet read. The next call is written after the body, so this tells the
-    /// order of the replies on a connection, whoever works on them longer.
+    /// order of the replies on a connection, however long each is worked on.
     began: Instant,
 }
 

@@ -22,7 +22,7 @@ const MOST_WANTED: usize = 1_000;
 
 impl Inner {
     /// The symbols of a request in their order, and between them those that others were refused and that have waited longer
-    /// for an answer, as far as so many units have room for them.
+    /// for an answer, as far as the units have room for them.
     pub(super) fn line_up(&self, flights: &mut Flights, own: &[Symbol], units: usize, now: Instant) -> Vec<Symbol> {
         let Parts { board, origin, batching, .. } = &self.parts;
         let answered = |symbol: &Symbol| board.look(&origin.source, symbol, |known| known.answered).flatten();

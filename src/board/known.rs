@@ -1,0 +1,186 @@
+//! Says what is known of one source and one symbol, for how long it stands, and what becomes of it when something new lands.
+//!
+//! Pure: the present is passed in.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::clock::Moment;
+use crate::failure::{Failure, SourceError};
+use crate::quote::{Origin, Outcome, Quote};
+use crate::symbol::Symbol;
+
+/// What the board knows of one source and one symbol.
+#[derive(Clone, Debug)]
+pub struct Known {
+    /// The latest outcome.
+    pub outcome: Outcome,
+    /// When the quote landed, if there is one.
+    pub quote_landed: Option<Instant>,
+    /// When the failure landed, if there is one.
+    pub failure_landed: Option<Instant>,
+    /// For how long the failure keeps the symbol from being asked for.
+    pub stands: Stands,
+    /// Set if the failure is a refusal of ours (no call was made): beside a quote it is shown until then and no longer.
+    pub refused_until: Option<Instant>,
+    /// What the source's calls brought since its last quote.
+    pub in_a_row: InARow,
+    /// When the source last answered, well or badly. Our own refusals are no answers.
+    pub answered: Option<Instant>,
+}
+
+/// For how long a failure keeps its symbol from being asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stands {
+    /// Not by itself: what failed is the source, which is left alone as long as it takes, whatever it is asked for.
+    WithSource,
+    /// As long as a quote would: the reply was understood, and held nothing for the symbol.
+    LikeQuote,
+    /// Until then: it is the symbol's own.
+    Until(Instant),
+}
+
+/// What one source's calls for one symbol brought, one after the other, since its last quote.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InARow {
+    /// How often it said that it has no such symbol, whatever else came between. A denial of what was quoted lately does not
+    /// count if it comes too soon after the last one that did.
+    pub denials: u32,
+    /// From when on another denial counts; `None` if it does at once.
+    pub denial_counts_from: Option<Instant>,
+    /// How often the symbol alone failed otherwise.
+    pub failures: u32,
+}
+
+/// A failure that a call brought, and for how long it is believed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// What went wrong.
+    pub error: SourceError,
+    /// How long the call took.
+    pub latency: Duration,
+    /// For how long it keeps the symbol from being asked for.
+    pub stands: Stands,
+    /// Whether it denies a symbol that the source itself has quoted lately: then it is checked before it is believed.
+    pub is_doubted: bool,
+    /// With this one.
+    pub in_a_row: InARow,
+}
+
+/// What lands on the board.
+#[derive(Clone, Debug)]
+pub enum Landing {
+    /// A quote; it wipes an earlier failure out.
+    Quote(Quote),
+    /// A failure that a call brought; the last quote stays beside it, unless it is denied.
+    Failure(Fault),
+    /// A refusal of ours: no call was made, and none will be until then.
+    Refusal(SourceError, Instant),
+}
+
+/// How fresh an outcome must be for a request to make no call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Need {
+    /// Younger than this since the quote landed.
+    pub refresh_after: Duration,
+    /// Younger than this since a reply held nothing for the symbol.
+    pub missing_after: Duration,
+    /// Younger than this since a denial landed, if the caller wants even that checked. It is always believed otherwise.
+    pub denied_after: Option<Duration>,
+}
+
+impl Need {
+    /// A need without any peculiarity: everything is as fresh as a quote must be, and denials are believed.
+    pub fn of(refresh_after: Duration) -> Self {
+        Need { refresh_after, missing_after: refresh_after, denied_after: None }
+    }
+}
+
+impl Known {
+    /// Whether there is nothing to call for: the latest word is young enough, or still stands.
+    pub fn is_settled(&self, need: Need, now: Instant) -> bool {
+        self.due_at(need).is_some_and(|at| now < at)
+    }
+
+    /// When there is something to call for again, as far as that is the symbol's matter; `None` if there is now.
+    pub fn due_at(&self, need: Need) -> Option<Instant> {
+        let Some(failure) = &self.outcome.failure else { return Some(self.quote_landed? + need.refresh_after) };
+        match self.stands {
+            Stands::WithSource => Some(self.quote_landed? + need.refresh_after),
+            Stands::LikeQuote => Some(self.failure_landed? + need.missing_after),
+            Stands::Until(until) => match need.denied_after.filter(|_| failure.error.denies_symbol()) {
+                Some(denied_after) => Some(until.min(self.failure_landed? + denied_after)),
+                None => Some(until),
+            },
+        }
+    }
+
+    /// Whether it is a denial that still stands. A caller who asks for it nevertheless only wants it checked.
+    pub fn is_denied(&self, now: Instant) -> bool {
+        self.outcome.is_denied() && matches!(self.stands, Stands::Until(until) if now < until)
+    }
+
+    /// Whether the source answered at or after an instant.
+    pub fn answered_since(&self, instant: Instant) -> bool {
+        self.answered.is_some_and(|answered| answered >= instant)
+    }
+
+    /// The outcome without a refusal that no longer stands.
+    pub(super) fn at(mut self, now: Instant) -> Self {
+        if self.refused_until.is_some_and(|until| until <= now) && self.outcome.quote.is_some() {
+            self.outcome.failure = None;
+            self.refused_until = None;
+        }
+        self
+    }
+}
+
+/// What is known after something new has landed on what was known before.
+pub(super) fn settle(
+    origin: &Arc<Origin>,
+    symbol: &Symbol,
+    before: Option<Known>,
+    landing: Landing,
+    now: Moment,
+) -> Known {
+    let in_a_row = before.as_ref().map(|known| known.in_a_row).unwrap_or_default();
+    let (quote, quote_landed, answered) =
+        before.map_or((None, None, None), |known| (known.outcome.quote, known.quote_landed, known.answered));
+    let failure = |error, latency, is_doubted| Failure { error, latency, is_doubted, at: now.wall, retry_at: None };
+    let outcome = |quote, failure| Outcome { origin: Arc::clone(origin), symbol: symbol.clone(), quote, failure };
+    match landing {
+        Landing::Quote(quote) => Known {
+            outcome: outcome(Some(quote), None),
+            quote_landed: Some(now.monotonic),
+            failure_landed: None,
+            stands: Stands::WithSource,
+            refused_until: None,
+            in_a_row: InARow::default(),
+            answered: Some(now.monotonic),
+        },
+        Landing::Failure(Fault { error, latency, stands, is_doubted, in_a_row }) => {
+            // a denial that is believed takes the quote with it: nothing that fails later brings it back
+            let stays = is_doubted || !error.denies_symbol();
+            Known {
+                outcome: outcome(quote.filter(|_| stays), Some(failure(error, Some(latency), is_doubted))),
+                quote_landed: quote_landed.filter(|_| stays),
+                failure_landed: Some(now.monotonic),
+                stands,
+                refused_until: None,
+                in_a_row,
+                answered: Some(now.monotonic),
+            }
+        }
+        Landing::Refusal(error, until) => Known {
+            outcome: outcome(quote, Some(failure(error, None, false))),
+            quote_landed,
+            failure_landed: Some(now.monotonic),
+            stands: Stands::WithSource,
+            refused_until: Some(until),
+            in_a_row,
+            answered,
+        },
+    }
+}
