@@ -166,12 +166,7 @@ impl Gate {
     async fn serve(self: Arc<Self>, mut stream: TcpStream) {
         let mut came = None;
         match self.behaviour() {
-            Behaviour::Reluctant => {
-                // the call counts from when it was there, not from when it is looked at
-                let readable = async { stream.readable().await.ok().map(|()| Instant::now()) };
-                let pause = self.number(0..400);
-                came = tokio::join!(sleep(Duration::from_millis(pause)), readable).1;
-            }
+            Behaviour::Reluctant => came = pause(&stream, Duration::from_millis(self.number(0..400))).await,
             Behaviour::Early if !NAMELESS.contains(&self.venue) => {
                 let last = self.last.lock().unwrap().clone();
                 let _ = stream.write_all(last.unwrap_or_default().as_bytes()).await;
@@ -182,14 +177,17 @@ impl Gate {
             self.arrivals.note(came.take().unwrap_or(arrived));
             let behaviour = self.behaviour();
             *self.calls.lock().unwrap().entry(behaviour).or_default() += 1;
-            if self.reply(&mut stream, &target, behaviour).await.is_none() {
-                return;
+            match self.reply(&mut stream, &target, behaviour).await {
+                Some(next) => came = next,
+                None => return,
             }
         }
     }
 
-    /// Replies to one call; `None` if the connection is not to be used again.
-    async fn reply(&self, stream: &mut TcpStream, target: &str, behaviour: Behaviour) -> Option<()> {
+    /// Replies to one call. Returns when the next call arrived, if it did before the reply was complete, or `None` if the
+    /// connection must not be used again.
+    async fn reply(&self, stream: &mut TcpStream, target: &str, behaviour: Behaviour) -> Option<Option<Instant>> {
+        let mut next = None;
         let refusal = |status: &str, more: &str| format!("HTTP/1.1 {status}\r\n{more}Content-Length: 4\r\n\r\nbusy");
         let number = |range| self.number(range);
         let reply = match behaviour {
@@ -249,7 +247,7 @@ impl Gate {
                     stream.write_all(piece).await.ok()?;
                     sleep(Duration::from_millis(number(1..20))).await;
                 }
-                return Some(());
+                return Some(None);
             }
             Behaviour::HugeBody => {
                 stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n[").await.ok()?;
@@ -263,7 +261,7 @@ impl Gate {
                 let reply = self.ask(target).await;
                 stream.write_all(reply.as_bytes()).await.ok()?;
                 let late = [0, 500, 3000, 50_000][usize::try_from(number(0..4)).unwrap_or(0)];
-                sleep(Duration::from_micros(late)).await;
+                next = pause(stream, Duration::from_micros(late)).await;
                 reply
             }
             Behaviour::Reluctant => {
@@ -272,7 +270,8 @@ impl Gate {
                 return None;
             }
         };
-        stream.write_all(reply.as_bytes()).await.ok()
+        stream.write_all(reply.as_bytes()).await.ok()?;
+        Some(next)
     }
 
     /// What the venue itself says.
@@ -291,6 +290,20 @@ impl Gate {
 
 pub(crate) fn with_length(status: &str, kind: &str, body: &str) -> String {
     format!("HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+}
+
+/// Waits, and says when a call arrived meanwhile: a call counts from when it was there, not from when it is read.
+async fn pause(stream: &TcpStream, duration: Duration) -> Option<Instant> {
+    let end = sleep(duration);
+    tokio::pin!(end);
+    tokio::select! {
+        () = &mut end => None,
+        readable = stream.readable() => {
+            let arrived = readable.ok().map(|()| Instant::now());
+            end.await;
+            arrived
+        }
+    }
 }
 
 /// The path and query of the next call, and when it had arrived; `None` when there is none.
