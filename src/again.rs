@@ -7,27 +7,33 @@ use std::collections::HashMap;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::board::Told;
 use crate::convert::Priced;
 use crate::fold::{Degraded, Exclusion, Judged, Price, Status, Unavailable, Verdict};
 use crate::quote::Outcome;
 use crate::symbol::Symbol;
 
-/// From when on the same question makes a source call again, by the source's name and what it is asked for.
+/// From when on the same question makes a source call again: by the source's name, and by what it is asked for.
 #[derive(Clone, Debug, Default)]
-pub struct NextCalls(HashMap<(String, Symbol), Timestamp>);
+pub struct NextCalls(HashMap<String, HashMap<Symbol, Timestamp>>);
 
 impl NextCalls {
-    /// Takes note of one, and says it in the outcome if that is a failure.
-    pub fn note(&mut self, outcome: &mut Outcome, at: Timestamp) {
+    /// Notes when a source would be called again for a symbol, and if the outcome is a failure, states it there.
+    pub fn note(&mut self, told: &mut Told, at: Timestamp) {
         let mut at = at;
-        if let Some(failure) = &mut outcome.failure {
-            // a refusal of ours may be one caller's alone, and then nothing else knows of it
+        if let Some(failure) = &told.outcome().failure {
+            // a refusal of ours may be this caller's alone, and then only the failure itself knows of it
             let stands = failure.error.stands_for().and_then(|span| SignedDuration::try_from(span).ok());
             let over = stands.and_then(|span| failure.at.checked_add(span).ok());
             at = whole_milliseconds(over.map_or(at, |over| over.max(at)));
-            failure.retry_at = Some(at);
+            told.set_retry_at(at);
         }
-        self.0.insert((outcome.origin.source.clone(), outcome.symbol.clone()), at);
+        let Outcome { origin, symbol, .. } = told.outcome();
+        if let Some(calls) = self.0.get_mut(&origin.source) {
+            calls.insert(symbol.clone(), at);
+        } else {
+            self.0.insert(origin.source.clone(), HashMap::from([(symbol.clone(), at)]));
+        }
     }
 
     /// The first call that can make a price better, or give one where there is none; `None` if no source is ever asked.
@@ -63,7 +69,7 @@ impl NextCalls {
     fn of(&self, judged: &Judged) -> Option<Timestamp> {
         let Judged { outcome: Outcome { origin, symbol, failure, .. }, derivation, .. } = judged;
         let asked = derivation.as_ref().map_or(symbol, |derivation| &derivation.asked);
-        let known = || self.0.get(&(origin.source.clone(), asked.clone())).copied();
+        let known = || self.0.get(&origin.source)?.get(asked).copied();
         let own = failure.as_ref().and_then(|failure| failure.retry_at).or_else(known);
         let rates = derivation.iter().flat_map(|derivation| &derivation.rates);
         let mut weak = rates.map(|rate| rate.price.as_ref()).filter(|rate| match judged.verdict {

@@ -8,7 +8,7 @@ mod eviction;
 mod known;
 mod remember;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ use crate::symbol::Symbol;
 use by_source::BySource;
 use eviction::{Failures, Quotes, Rank, Use};
 use known::settle;
-pub use known::{Fault, InARow, Known, Landing, Need, Stands};
+pub use known::{Fault, Freshness, InARow, Known, Landing, Stands, Told};
 pub use remember::{QuoteState, SidesState};
 
 /// How many quotes are kept, of all sources together; one source has half of them at most.
@@ -37,10 +37,18 @@ const QUOTES_PER_FAILURE: usize = 4;
 /// How many quotes are remembered that were taken back before they landed; each lands within its call's time, or never.
 const WITHDRAWN: usize = 1_024;
 
+/// One look at the board: at everything known of a symbol, or at what one source said of it.
+#[cfg(test)]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Look {
+    All(Symbol),
+    One(String, Symbol),
+}
+
 #[cfg(test)]
 thread_local! {
-    /// What a test has asked boards for.
-    pub(crate) static RECALLED: std::cell::RefCell<Vec<Symbol>> = const { std::cell::RefCell::new(Vec::new()) };
+    /// The looks that a test has had at boards.
+    pub(crate) static LOOKS: std::cell::RefCell<Vec<Look>> = const { std::cell::RefCell::new(Vec::new()) };
 }
 
 /// The latest outcome per source and symbol.
@@ -83,7 +91,7 @@ struct Entries {
 
 #[derive(Debug)]
 struct Entry {
-    known: Known,
+    known: Arc<Known>,
     place: Place,
 }
 
@@ -127,26 +135,22 @@ impl Board {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Everything known of a symbol, by the names of its sources. Counts as asking for it.
-    pub fn recall(&self, symbol: &Symbol, now: Instant) -> BTreeMap<String, Known> {
+    /// The latest from each source about a symbol, in the order of the sources' names. Counts as asking for the symbol.
+    pub fn recall(&self, symbol: &Symbol, now: Instant) -> Vec<Arc<Known>> {
         #[cfg(test)]
-        RECALLED.with_borrow_mut(|recalled| recalled.push(symbol.clone()));
+        LOOKS.with_borrow_mut(|looks| looks.push(Look::All(symbol.clone())));
         let mut state = self.lock();
         state.touch(symbol);
-        let entries = state.symbols.get(symbol);
-        entries
-            .map(|entries| {
-                entries.by_source.all().map(|entry| (entry.source().to_owned(), entry.known.clone().at(now))).collect()
-            })
-            .unwrap_or_default()
+        let Some(entries) = state.symbols.get(symbol) else { return Vec::new() };
+        entries.by_source.all().map(|entry| Known::at(&entry.known, now)).collect()
     }
 
-    /// What is known of one source and one symbol.
+    /// The latest from one source about one symbol.
     pub fn known(&self, source: &str, symbol: &Symbol, now: Instant) -> Option<Known> {
         #[cfg(test)]
-        RECALLED.with_borrow_mut(|recalled| recalled.push(symbol.clone()));
-        let state = self.lock();
-        state.symbols.get(symbol)?.by_source.get(source).map(|entry| entry.known.clone().at(now))
+        LOOKS.with_borrow_mut(|looks| looks.push(Look::One(source.to_owned(), symbol.clone())));
+        let known = Known::at(&self.lock().symbols.get(symbol)?.by_source.get(source)?.known, now);
+        Some(Arc::unwrap_or_clone(known))
     }
 
     /// Looks at what is known of one source and one symbol, without copying it.
@@ -198,7 +202,7 @@ impl Board {
     ) -> Outcome {
         let mut state = self.lock();
         let entry = state.symbols.get(symbol).and_then(|entries| entries.by_source.get(&origin.source));
-        let before = entry.map(|entry| entry.known.clone());
+        let before = entry.map(|entry| Known::clone(&entry.known));
         let in_a_row = before.as_ref().map(|known| known.in_a_row).unwrap_or_default();
         let landing = state.unless_withdrawn(&origin.source, symbol, landing, in_a_row);
         state.landed += u64::from(matches!(landing, Landing::Quote(_)));
@@ -222,7 +226,7 @@ impl Board {
         let entry = state.symbols.get(symbol).and_then(|entries| entries.by_source.get(&origin.source));
         let is_it =
             |entry: &&Entry| entry.known.outcome.quote.as_ref().is_some_and(|quote| quote.received_at == arrived);
-        let Some(before) = entry.filter(is_it).map(|entry| entry.known.clone()) else {
+        let Some(before) = entry.filter(is_it).map(|entry| Known::clone(&entry.known)) else {
             let (source, symbol) = (origin.source.clone(), symbol.clone());
             state.keep_off(Withdrawn { source, symbol, arrived, why });
             return;
@@ -295,7 +299,7 @@ impl State {
             Some(_) => Place::Quote(self.quotes.rank(&source, entries.last)),
             None => Place::Failure(entries.last.number, caller),
         };
-        match entries.by_source.insert(Entry { known, place }) {
+        match entries.by_source.insert(Entry { known: Arc::new(known), place }) {
             Some(before) => self.leave(&source, symbol, before.place),
             None => self.outcomes += 1,
         }

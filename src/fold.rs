@@ -30,6 +30,7 @@ use crate::quote::Session;
 use crate::symbol::{Currency, Symbol};
 
 use admit::{Entry, Standing};
+pub use age::is_usable;
 pub use book::{Basis, Book, Weighed};
 pub(crate) use book::{possible, weigh};
 pub use evidence::{Derivation, Evidence, UsedRate};

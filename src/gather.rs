@@ -1,8 +1,8 @@
 //! Carries a plan out: asks every source at once, and stops waiting at the caller's deadline.
 //!
-//! There is an outcome for each source and symbol that was asked, whatever happens to the source: late, it is a timeout;
-//! panicked, it is an internal failure under its name. Dropping the gathering drops every wait, and calls that nobody else
-//! waits for end.
+//! Each source and symbol that is asked gets an outcome, whatever happens to the source: if it is late, a timeout; if asking it
+//! panics, an internal failure under its name. Dropping the gathering drops every wait, and with it every call that no other
+//! caller waits for.
 
 mod waiting;
 
@@ -15,10 +15,10 @@ use tokio::time::{Instant, timeout_at};
 
 pub use waiting::Waiting;
 
+use crate::board::Told;
 use crate::failure::SourceError;
-use crate::plan::Errand;
+use crate::plan::{PerSource, SourceQuery};
 use crate::question::Question;
-use crate::quote::Outcome;
 use crate::source::share::{Ask, Patience, Share};
 use crate::source::{KEPT_BACK, Source};
 use crate::symbol::Symbol;
@@ -30,39 +30,41 @@ pub struct Gathering<'a> {
     /// How long the caller said it would wait.
     timeout: Duration,
     patience: Patience,
-    tasks: JoinSet<Vec<Outcome>>,
-    asked: HashMap<Id, (&'a Source, Vec<Symbol>)>,
-    outcomes: Vec<Outcome>,
+    tasks: JoinSet<(usize, Vec<Told>)>,
+    asked: HashMap<Id, (usize, Vec<Symbol>)>,
+    gathered: PerSource<Told>,
 }
 
 impl<'a> Gathering<'a> {
-    /// Nobody is asked yet.
+    /// A gathering that has asked no source yet.
     pub fn new(question: &Question, sources: &'a [Arc<Source>]) -> Self {
         let until = question.deadline() - KEPT_BACK;
         let (timeout, patience) = (question.timeout, question.patience);
-        let (tasks, asked, outcomes) = (JoinSet::new(), HashMap::new(), Vec::new());
-        Gathering { sources, until, timeout, patience, tasks, asked, outcomes }
+        let (tasks, asked, gathered) = (JoinSet::new(), HashMap::new(), PerSource::default());
+        Gathering { sources, until, timeout, patience, tasks, asked, gathered }
     }
 
     /// Asks sources at once, without waiting.
-    pub fn ask(&mut self, errands: Vec<Errand>) {
-        for Errand { source, ask, settled } in errands {
-            self.outcomes.extend(settled);
-            let Some(source) = self.sources.get(source).filter(|_| !ask.due.is_empty()) else { continue };
+    pub fn ask(&mut self, queries: Vec<SourceQuery>) {
+        for SourceQuery { source: place, ask, settled } in queries {
+            let settled = settled.into_iter().map(Told::OnBoard);
+            self.gathered.extend(settled.map(|told| (place, told.outcome().symbol.clone(), told)));
+            let Some(source) = self.sources.get(place).filter(|_| !ask.due.is_empty()) else { continue };
             let symbols: Vec<Symbol> = ask.due.iter().map(|(symbol, _)| symbol.clone()).collect();
             let wait = Wait { until: self.until, timeout: self.timeout, waiting: Waiting::current() };
-            let task = self.tasks.spawn(wait.for_source(source.share.clone(), ask, self.patience));
-            self.asked.insert(task.id(), (source, symbols));
+            let told = wait.for_source(source.share.clone(), ask, self.patience);
+            let task = self.tasks.spawn(async move { (place, told.await) });
+            self.asked.insert(task.id(), (place, symbols));
         }
     }
 
-    /// Waits until everybody has answered, but no longer than until an instant or the end of the caller's time.
+    /// Waits until every source has answered, but no longer than until an instant or the end of the caller's time.
     pub async fn settle(&mut self, until: Instant) {
-        // joining is safe to give up: what has not been joined stays in the set
+        // giving up in the middle of a join loses nothing: what was not joined stays in the set
         let _ = timeout_at(until.min(self.until), self.join_all()).await;
     }
 
-    /// Whether nothing is waited for.
+    /// Whether every source has answered.
     pub fn is_done(&self) -> bool {
         self.tasks.is_empty()
     }
@@ -72,22 +74,29 @@ impl<'a> Gathering<'a> {
         self.until.saturating_duration_since(Instant::now())
     }
 
-    /// Waits until everybody has answered or the caller's time is over, and gives all there is.
-    pub async fn finish(mut self) -> Vec<Outcome> {
+    /// Waits until every source has answered or the caller's time is over, and returns everything that was gathered.
+    pub async fn finish(mut self) -> PerSource<Told> {
         // each wait ends by itself at the deadline
         self.join_all().await;
-        self.outcomes
+        self.gathered
     }
 
     async fn join_all(&mut self) {
         while let Some(ended) = self.tasks.join_next_with_id().await {
             match ended {
-                Ok((_, arrived)) => self.outcomes.extend(arrived),
+                Ok((_, (place, told))) => {
+                    self.gathered.extend(told.into_iter().map(|told| (place, told.outcome().symbol.clone(), told)));
+                }
                 Err(panicked) => {
-                    let Some((source, symbols)) = self.asked.remove(&panicked.id()) else { continue };
+                    let Some((place, symbols)) = self.asked.remove(&panicked.id()) else { continue };
+                    let Some(source) = self.sources.get(place) else { continue };
                     tracing::error!(source = source.profile.name(), "asking panicked: {panicked}");
                     let error = || SourceError::Internal("asking this source failed by a fault of ours".to_owned());
-                    self.outcomes.extend(symbols.iter().map(|symbol| source.share.failed(symbol, error())));
+                    let failed = |symbol: Symbol| {
+                        let outcome = source.share.failed(&symbol, error());
+                        (place, symbol, Told::Alone(Box::new(outcome), None))
+                    };
+                    self.gathered.extend(symbols.into_iter().map(failed));
                 }
             }
         }
@@ -104,20 +113,21 @@ struct Wait {
 }
 
 impl Wait {
-    /// One source's outcomes, each of which is waited for until the deadline.
-    async fn for_source(self, share: Share, ask: Ask, patience: Patience) -> Vec<Outcome> {
-        let mut outcomes = Vec::with_capacity(ask.due.len());
-        // the calls run by themselves: waiting for them one after the other loses no time
+    /// What one source says, each symbol of which is waited for until the deadline.
+    async fn for_source(self, share: Share, ask: Ask, patience: Patience) -> Vec<Told> {
+        let mut all = Vec::with_capacity(ask.due.len());
+        // the calls run by themselves, so waiting for one after the other loses no time
         let waits = match patience {
             Patience::Waits => share.ask(&ask),
             Patience::OnlyTries => share.attempt(&ask),
         };
         for wait in waits {
             let symbol = wait.symbol().clone();
-            let arrived = timeout_at(self.until, self.waiting.wait_for(share.arrive(wait))).await;
+            let told = timeout_at(self.until, self.waiting.wait_for(share.arrive(wait))).await;
             // the call may go on for others
-            outcomes.push(arrived.unwrap_or_else(|_| share.gave_up(&symbol, self.timeout)));
+            let outcome = told.unwrap_or_else(|_| share.gave_up(&symbol, self.timeout));
+            all.push(Told::Alone(Box::new(outcome), None));
         }
-        outcomes
+        all
     }
 }

@@ -1,64 +1,65 @@
-//! Decides which source is asked for which symbols, and in which order scarce calls are given out.
+//! Decides which source is asked for which symbols, and what comes first when calls are scarce.
 //!
-//! A pure function of the question, what the board knows, the sources and the settings. Who is asked when a limit is short
-//! follows from the order made here, never from luck.
+//! A plan is a pure function of the question, what the board knows, the sources and the settings. Where a limit is short, the
+//! order made here decides which symbols get a call.
 
-mod errands;
-mod memory;
+mod board_view;
+mod per_source;
+mod source_queries;
 mod targets;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use crate::board::{Board, Need};
-use crate::clock::{Moment, age};
+use crate::board::{Board, Freshness, Known};
+use crate::clock::Moment;
 use crate::pace::Pace;
-use crate::profile::Profile;
+use crate::profile::profiles::Profiles;
 use crate::question::Question;
-use crate::quote::{Origin, Outcome, Quote};
 use crate::route::Route;
 use crate::settings::Settings;
 use crate::source::share::Ask;
 use crate::symbol::{Class, Symbol};
-use memory::Memory;
+pub use board_view::BoardView;
+pub use per_source::PerSource;
 
-/// What is asked of whom, and what its answers are for.
+/// What each source is asked for, and what its outcomes are used for.
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
-    /// What is priced: the question's symbols in its order, then the rates to the caller's currency, then the rates that
+    /// What is priced: the symbols of the question in its order, then the rates to the caller's currency, then the rates that
     /// derived quotes need.
     pub targets: Vec<Target>,
-    /// One per source that is asked, in the order of the sources.
-    pub errands: Vec<Errand>,
-    /// What reserves can be asked for, should the others fall short.
-    pub spares: Vec<Spare>,
-    /// What the errands are about: the sources' places, and what each is asked for.
-    pub asked: BTreeSet<(usize, Symbol)>,
-    /// How fresh everything must be that a source is or could be asked for.
-    pub needs: BTreeMap<(usize, Symbol), Need>,
+    /// One query per source that is asked, in the order of the sources.
+    pub queries: Vec<SourceQuery>,
+    /// What reserves can be asked for if the other sources fall short.
+    pub reserves: Vec<ReserveOption>,
+    /// What the queries cover: for each source, the symbols that it is asked for or that are fresh enough already.
+    pub asked: PerSource<()>,
+    /// How fresh each outcome must be that a source is asked for, or could be.
+    pub freshness: PerSource<Freshness>,
 }
 
-/// Something to be priced, and who can.
+/// Something to be priced, and the sources that can.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     /// What is priced.
     pub symbol: Symbol,
-    /// What for.
+    /// What the price is for.
     pub purpose: Purpose,
-    /// The sources that can price it, and how.
-    pub ways: Vec<Way>,
-    /// A rate that no source has and without which none can price it; then there are no ways.
+    /// The sources that can price it, each with its route.
+    pub routes: Vec<SourceRoute>,
+    /// A rate that every route needs and no source has. If there is one, `routes` is empty.
     pub lacks: Option<Symbol>,
 }
 
-/// How a source prices a target.
+/// How one source prices a target.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Way {
-    /// Which source: its place in the list of sources.
+pub struct SourceRoute {
+    /// The source: its place in the list of sources.
     pub source: usize,
-    /// What it is asked for, and what becomes of that.
+    /// What the source is asked for, and how its quote becomes the target's.
     pub route: Route,
-    /// The route that would have been taken, had the source not denied that there is such a pair.
+    /// The route that would have been taken if the source had not denied that there is such a pair.
     pub denied: Option<Route>,
 }
 
@@ -67,145 +68,147 @@ pub struct Way {
 pub enum Purpose {
     /// The caller asked for it.
     Asked,
-    /// It turns prices into the caller's currency.
+    /// It converts prices into the caller's currency.
     Conversion,
-    /// It turns a quote into one of another pair. Made of quotes alone that need no rate themselves.
+    /// It turns a quote into one of another pair. Such a rate is made only of quotes that need no rate themselves.
     Rate,
 }
 
 /// What one source is asked for.
 #[derive(Clone, Debug)]
-pub struct Errand {
-    /// Which source: its place in the list of sources.
+pub struct SourceQuery {
+    /// The source: its place in the list of sources.
     pub source: usize,
-    /// What it must be asked.
+    /// What it must be asked for.
     pub ask: Ask,
     /// What the board already has and is fresh enough.
-    pub settled: Vec<Outcome>,
+    pub settled: Vec<Arc<Known>>,
 }
 
 /// What a reserve can be asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Spare {
-    /// Which source: its place in the list of sources.
+pub struct ReserveOption {
+    /// The source: its place in the list of sources.
     pub source: usize,
-    /// What it would be asked.
+    /// What it would be asked for.
     pub asked: Symbol,
-    /// How fresh that must be.
-    pub need: Need,
-    /// What it would be for.
+    /// How fresh the outcome must be.
+    pub freshness: Freshness,
+    /// The targets it would help.
     pub targets: BTreeSet<Symbol>,
 }
 
 /// Everything a plan is made from.
 #[derive(Clone, Copy)]
-pub struct Basis<'a> {
+pub struct PlanInput<'a> {
     /// What is asked.
     pub question: &'a Question,
-    /// What is remembered.
+    /// The latest outcomes.
     pub board: &'a Board,
-    /// The sources that are on.
-    pub sources: &'a [&'a Profile],
-    /// What is set.
+    /// The sources that are switched on.
+    pub sources: &'a Profiles,
+    /// The settings.
     pub settings: &'a Settings,
     /// The present.
     pub now: Moment,
 }
 
+impl<'a> PlanInput<'a> {
+    /// A view of the board in which nothing has been looked at yet.
+    pub fn view(&self) -> BoardView<'a> {
+        BoardView::new(self.board, self.sources, self.now.monotonic)
+    }
+}
+
 impl Plan {
-    /// Makes the plan for a question. It waits for nothing, but lets other tasks have their turn on the way.
-    pub async fn new(basis: Basis<'_>) -> Self {
-        let (memory, mut pace) = (Memory::new(basis.board, basis.now.monotonic), Pace::default());
-        let targets = basis.targets(&BTreeSet::new(), &memory, &mut pace).await;
-        let (errands, spares, needs) = basis.errands(&targets, &memory, &mut pace).await;
-        let asked = errands.iter().flat_map(Errand::pairs).collect();
-        Plan { targets, errands, spares, asked, needs }
+    /// Makes the plan for a question. It waits for nothing, but yields to other tasks on the way.
+    pub async fn new(input: PlanInput<'_>) -> Self {
+        let (mut view, mut pace) = (input.view(), Pace::default());
+        let targets = input.targets(&BTreeSet::new(), &mut view, &mut pace).await;
+        let (queries, reserves, freshness) = input.queries(&targets, &mut view, &mut pace).await;
+        let mut asked = PerSource::default();
+        asked.extend(queries.iter().flat_map(SourceQuery::pairs));
+        Plan { targets, queries, reserves, asked, freshness }
     }
 
-    /// What it weighs: the pairs of symbol and source that must be asked.
+    /// What the plan weighs: the number of pairs of symbol and source that must be asked.
     pub fn weight(&self) -> usize {
-        weight(&self.errands)
+        weight(&self.queries)
     }
 
-    /// Whether something may have to be asked that the first round cannot know of: a reserve, because the others fell short;
-    /// a rate from a currency that nobody expected; money that has to be crossed, because a source denies to quote it.
+    /// Whether a second round may have to ask for something that the first cannot know of: a reserve, if the other sources fall
+    /// short; a rate from a currency that was not expected; a currency pair that has to be crossed, if a source denies it.
     pub fn may_grow(&self, question: &Question) -> bool {
         let is_priced = |target: &&Target| target.purpose != Purpose::Rate;
         let is_open = |target: &Target| match target.symbol.pair_currency() {
             None => question.currency.is_some() && target.purpose == Purpose::Asked,
-            Some(_) => target.symbol.class() == Class::Fx && target.ways.iter().any(|way| way.route.rates.is_empty()),
+            Some(_) => target.symbol.class() == Class::Fx && target.routes.iter().any(|by| by.route.rates.is_empty()),
         };
-        !self.spares.is_empty() || self.targets.iter().filter(is_priced).any(is_open)
+        !self.reserves.is_empty() || self.targets.iter().filter(is_priced).any(is_open)
     }
 
-    /// What else is asked, now that the first round is in: the plan is made again with what the board knows now, with the
-    /// rates that turned out to be needed beside those that were, and with reserves for the symbols that want a quorum.
+    /// What the second round asks. The plan is made again with what the board knows now, with the rates that turned out to be
+    /// needed besides those that were expected, and with reserves for the symbols that are short of a quorum.
     pub async fn grow(
         &mut self,
-        wanting: &BTreeSet<Symbol>,
+        short_of_quorum: &BTreeSet<Symbol>,
         rates: &BTreeSet<Symbol>,
-        basis: Basis<'_>,
-    ) -> Vec<Errand> {
+        input: PlanInput<'_>,
+        view: &mut BoardView<'_>,
+    ) -> Vec<SourceQuery> {
         let conversions = self.targets.iter().filter(|target| target.purpose == Purpose::Conversion);
         let all = conversions.map(|target| target.symbol.clone()).chain(rates.iter().cloned()).collect();
-        let (memory, mut pace) = (Memory::new(basis.board, basis.now.monotonic), Pace::default());
-        self.targets = basis.targets(&all, &memory, &mut pace).await;
-        let (mut errands, spares, needs) = basis.errands(&self.targets, &memory, &mut pace).await;
-        self.needs = needs;
-        for errand in &mut errands {
-            errand.leave_out(&self.asked);
+        let mut pace = Pace::default();
+        self.targets = input.targets(&all, view, &mut pace).await;
+        let (mut queries, reserves, freshness) = input.queries(&self.targets, view, &mut pace).await;
+        self.freshness = freshness;
+        for query in &mut queries {
+            query.leave_out(&self.asked);
         }
-        let lacks = |symbol: &Symbol| wanting.contains(symbol) || rates.contains(symbol);
-        let is_wanted = |spare: &Spare| {
-            spare.targets.iter().any(lacks) && !self.asked.contains(&(spare.source, spare.asked.clone()))
+        let lacks = |symbol: &Symbol| short_of_quorum.contains(symbol) || rates.contains(symbol);
+        let is_wanted = |reserve: &ReserveOption| {
+            reserve.targets.iter().any(lacks) && !self.asked.contains(reserve.source, &reserve.asked)
         };
-        for Spare { source, asked, need, .. } in spares.into_iter().filter(is_wanted) {
-            let due = (asked, need);
-            match errands.iter_mut().find(|errand| errand.source == source) {
-                Some(errand) => errand.ask.due.push(due),
-                None => errands.push(Errand::only(source, vec![due], basis)),
+        for ReserveOption { source, asked, freshness, .. } in reserves.into_iter().filter(is_wanted) {
+            let due = (asked, freshness);
+            match queries.iter_mut().find(|query| query.source == source) {
+                Some(query) => query.ask.due.push(due),
+                None => queries.push(SourceQuery::only(source, vec![due], input)),
             }
         }
-        errands
+        queries
     }
 }
 
-impl Errand {
-    fn only(source: usize, due: Vec<(Symbol, Need)>, basis: Basis<'_>) -> Self {
-        Errand { source, ask: basis.ask(due, Vec::new()), settled: Vec::new() }
+impl SourceQuery {
+    fn only(source: usize, due: Vec<(Symbol, Freshness)>, input: PlanInput<'_>) -> Self {
+        SourceQuery { source, ask: input.ask(due, Vec::new()), settled: Vec::new() }
     }
 
-    /// Everything it has an answer to, or asks for.
-    fn pairs(&self) -> impl Iterator<Item = (usize, Symbol)> {
-        let settled = self.settled.iter().map(|outcome| &outcome.symbol);
-        self.ask.due.iter().map(|(symbol, _)| symbol).chain(settled).map(|symbol| (self.source, symbol.clone()))
+    /// Every symbol that it asks for or has the outcome of.
+    fn pairs(&self) -> impl Iterator<Item = (usize, Symbol, ())> {
+        let settled = self.settled.iter().map(|known| &known.outcome.symbol);
+        self.ask.due.iter().map(|(symbol, _)| symbol).chain(settled).map(|symbol| (self.source, symbol.clone(), ()))
     }
 
-    /// Takes out what was asked before.
-    fn leave_out(&mut self, asked: &BTreeSet<(usize, Symbol)>) {
-        let is_new = |symbol: &Symbol| !asked.contains(&(self.source, symbol.clone()));
+    /// Leaves out what was asked before.
+    fn leave_out(&mut self, asked: &PerSource<()>) {
+        let is_new = |symbol: &Symbol| !asked.contains(self.source, symbol);
         self.ask.due.retain(|(symbol, _)| is_new(symbol));
         self.ask.riders.retain(is_new);
-        self.settled.retain(|outcome| is_new(&outcome.symbol));
+        self.settled.retain(|known| is_new(&known.outcome.symbol));
     }
 
-    /// Takes out what would need a call.
+    /// The query without what would need a call.
     pub fn without_calls(mut self) -> Self {
         self.ask.due.clear();
         self
     }
 }
 
-/// What errands weigh: the pairs of symbol and source that must be asked.
-pub fn weight(errands: &[Errand]) -> usize {
-    errands.iter().map(|errand| errand.ask.due.len()).sum()
-}
-
-/// Whether a quote is young enough to be folded.
-pub fn is_usable(quote: &Quote, origin: &Origin, usable_for: Duration, now: Moment) -> bool {
-    let old = age(now.wall, quote.aged_from());
-    let allowed = i128::try_from(usable_for.as_millis()).unwrap_or(i128::MAX).saturating_add(origin.lag_ms.into());
-    i128::try_from(old.as_millis()).is_ok_and(|old| old <= allowed)
+/// What queries weigh: the number of pairs of symbol and source that must be asked.
+pub fn weight(queries: &[SourceQuery]) -> usize {
+    queries.iter().map(|query| query.ask.due.len()).sum()
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Knows what can be known of a source without asking it: what it covers, and how its quotes are to be judged.
 
 pub mod fingerprint;
+pub mod profiles;
 pub mod waits;
 
 use std::collections::BTreeMap;

@@ -1,68 +1,68 @@
-//! Prices what a plan is about: rates first, then the quotes derived with them, then what was asked for, in the caller's
-//! currency.
+//! Prices everything that a plan is about: first the rates, then the quotes derived with them, then what was asked for, in the
+//! caller's currency.
 //!
-//! A pure function of the plan, the outcomes and `now`. Every price in it, a rate's too, is made by the same fold.
+//! A pure function of the plan, the outcomes and `now`. The same fold makes every price in it, the rates included.
 
 mod way_out;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::board::Told;
 use crate::convert::{Priced, convert};
 use crate::derive::derive;
 use crate::failure::{Failure, SourceError};
 use crate::fold::{Evidence, Price, Status, Unavailable, fold};
 use crate::pace::Pace;
-use crate::plan::{Plan, Purpose, Target, Way};
-use crate::profile::Profile;
+use crate::plan::{PerSource, Plan, Purpose, SourceRoute, Target};
+use crate::profile::profiles::Profiles;
 use crate::question::Question;
 use crate::quote::Outcome;
 use crate::route::Route;
 use crate::settings::Settings;
-use crate::symbol::{Currency, Symbol};
+use crate::symbol::{Class, Currency, Symbol};
 use way_out::way_out;
 
-/// What everything came to.
+/// The prices of everything that a plan is about.
 #[derive(Clone, Debug)]
 pub struct Valuation {
     /// One price per symbol of the question, in its order.
     pub prices: Vec<Priced>,
     /// The rates that were folded on the way.
     pub rates: Vec<Arc<Price>>,
-    /// What wants a quorum which another source could help to, rates among it.
-    pub wanting: BTreeSet<Symbol>,
+    /// The symbols, rates included, that are short of a quorum which another source could help to complete.
+    pub short_of_quorum: BTreeSet<Symbol>,
 }
 
 /// What prices are made from.
 struct Table<'a> {
     question: &'a Question,
     settings: &'a Settings,
-    sources: &'a [&'a Profile],
-    /// What each source said about what it was asked, by its name.
-    said: HashMap<(String, Symbol), Outcome>,
+    sources: &'a Profiles,
+    told: &'a PerSource<Told>,
     now: Timestamp,
 }
 
-/// Prices everything a plan is about. It waits for nothing, but lets other tasks have their turn between two prices.
+type Rates = BTreeMap<Symbol, Arc<Price>>;
+
+/// Prices everything a plan is about. It waits for nothing, but yields to other tasks between two prices.
 pub async fn value(
     plan: &Plan,
-    outcomes: Vec<Outcome>,
+    told: &PerSource<Told>,
     question: &Question,
-    sources: &[&Profile],
+    sources: &Profiles,
     settings: &Settings,
     now: Timestamp,
 ) -> Valuation {
-    let by_name = |outcome: Outcome| ((outcome.origin.source.clone(), outcome.symbol.clone()), outcome);
-    let said = outcomes.into_iter().map(by_name).collect();
-    let table = Table { question, settings, sources, said, now };
+    let table = Table { question, settings, sources, told, now };
     let by_symbol =
         |rates: Vec<Price>| -> Rates { rates.into_iter().map(|rate| (rate.symbol.clone(), Arc::new(rate))).collect() };
     let rates = by_symbol(table.price_all(plan, Purpose::Rate, &Rates::new()).await);
     let conversions = by_symbol(table.price_all(plan, Purpose::Conversion, &rates).await);
     let asked = table.price_all(plan, Purpose::Asked, &rates).await;
-    let wanting = wanting(plan, &asked, &conversions, &rates, question.currency.as_ref());
+    let short_of_quorum = all_short_of_quorum(plan, &asked, &conversions, &rates, question.currency.as_ref());
     let convert = |price: Price| match &question.currency {
         Some(to) => convert(price, to, |symbol| conversions.get(symbol).cloned()),
         None => price.into(),
@@ -71,49 +71,48 @@ pub async fn value(
     // one rate may serve both purposes
     let mut all = conversions.clone();
     all.extend(rates);
-    Valuation { prices, rates: all.into_values().collect(), wanting }
+    Valuation { prices, rates: all.into_values().collect(), short_of_quorum }
 }
 
-type Rates = BTreeMap<Symbol, Arc<Price>>;
-
-/// What wants a quorum which another source could help to: of what was asked for, of the rates that turn a price there is
-/// into the caller's currency, and of the rates that derived quotes of all these need.
-fn wanting(
+/// The symbols that are short of a quorum which another source could help to complete: of the symbols asked for, of the rates
+/// that convert a price there is into the caller's currency, and of the rates that derived quotes of all these need.
+fn all_short_of_quorum(
     plan: &Plan,
     asked: &[Price],
     conversions: &Rates,
     rates: &Rates,
     to: Option<&Currency>,
 ) -> BTreeSet<Symbol> {
-    let mut wanting: BTreeSet<Symbol> =
-        asked.iter().filter(|price| wants_quorum(price)).map(|price| price.symbol.clone()).collect();
+    let mut short: BTreeSet<Symbol> =
+        asked.iter().filter(|price| short_of_quorum(price)).map(|price| price.symbol.clone()).collect();
     let to_convert = asked.iter().filter(|price| price.folded.is_some());
     let needed = to_convert.filter_map(|price| {
         let (rate, _) = Symbol::market_pair(price.currency.as_ref()?.as_str(), to?.as_str())?;
         conversions.get(&rate)
     });
-    wanting.extend(needed.filter(|rate| rate_wants_quorum(rate)).map(|rate| rate.symbol.clone()));
-    let targets = plan.targets.iter().filter(|target| wanting.contains(&target.symbol));
-    let used = targets.flat_map(|target| &target.ways).flat_map(|way| &way.route.rates);
+    short.extend(needed.filter(|rate| rate_short_of_quorum(rate)).map(|rate| rate.symbol.clone()));
+    let targets = plan.targets.iter().filter(|target| short.contains(&target.symbol));
+    let used = targets.flat_map(|target| &target.routes).flat_map(|by| &by.route.rates);
     let used: BTreeSet<&Symbol> = used.map(|rate| &rate.symbol).collect();
     let rates = used.into_iter().filter_map(|symbol| rates.get(symbol));
-    let rates: Vec<Symbol> = rates.filter(|rate| rate_wants_quorum(rate)).map(|rate| rate.symbol.clone()).collect();
-    wanting.extend(rates);
-    wanting
+    let rates: Vec<Symbol> = rates.filter(|rate| rate_short_of_quorum(rate)).map(|rate| rate.symbol.clone()).collect();
+    short.extend(rates);
+    short
 }
 
-/// The same of a rate: that others do not have it is no sign of a typing error, as it is where somebody asks.
-fn rate_wants_quorum(rate: &Price) -> bool {
-    rate.status == Status::Unknown || wants_quorum(rate)
-}
-
-/// Whether another source could make the price better. A disagreement is no lack of quotes, and for what enough sources do
-/// not know no scarce call is spent.
-fn wants_quorum(price: &Price) -> bool {
+/// Whether another source could make the price better. A disagreement is not a lack of quotes, and no scarce call is spent on a
+/// symbol that enough sources do not know.
+fn short_of_quorum(price: &Price) -> bool {
     match price.status {
         Status::Ok | Status::Unknown | Status::Unavailable(Unavailable::SourcesDisagree) => false,
         Status::Degraded(_) | Status::Unavailable(_) => true,
     }
+}
+
+/// The same of a rate. If other sources do not know it, that is no sign of a typing error, as it is of a symbol that a caller
+/// asks for.
+fn rate_short_of_quorum(rate: &Price) -> bool {
+    rate.status == Status::Unknown || short_of_quorum(rate)
 }
 
 impl Table<'_> {
@@ -122,15 +121,16 @@ impl Table<'_> {
         let (mut prices, mut pace) = (Vec::new(), Pace::default());
         for target in plan.targets.iter().filter(|target| target.purpose == purpose) {
             prices.push(self.price(target, rates));
-            pace.step(target.ways.len()).await;
+            pace.step(target.routes.len()).await;
         }
         prices
     }
 
-    /// One target's price; `rates` are there for the quotes that must be derived.
+    /// One target's price. `rates` has the price of every rate that its derived quotes need.
     fn price(&self, target: &Target, rates: &Rates) -> Price {
         let symbol = &target.symbol;
-        let evidence = target.ways.iter().filter_map(|way| self.evidence(symbol, way, rates));
+        let class = self.settings.class(symbol);
+        let evidence = target.routes.iter().filter_map(|by| self.evidence(symbol, class, by, rates));
         let rule = self.settings.rule(symbol, self.question.max_age);
         let mut price = fold(symbol, evidence, &rule, self.now);
         if price.status == Status::Unavailable(Unavailable::NotCovered) {
@@ -162,23 +162,23 @@ impl Table<'_> {
         }
     }
 
-    /// What a source's word on a symbol comes to. Where it denied one way, and has nothing better the other, its denial
-    /// stands; where there was no time left to ask it the other way, it is not held against the symbol.
-    fn evidence(&self, symbol: &Symbol, way: &Way, rates: &Rates) -> Option<Evidence> {
-        let source = self.sources.get(way.source)?;
-        let by = |route: &Route| {
-            let mut outcome = self.said.get(&(source.name().to_owned(), route.asked.clone()))?.clone();
-            // how old a quote may be depends on the class, which the board does not know
-            outcome.origin = source.origin(self.settings.class(symbol));
-            // most are, and the rule of the pair is only needed to derive
+    /// What a source's outcome says about a symbol. If the source denied one route and has nothing better by the other, its
+    /// denial stands; if there was no time to ask it by the other route, that does not count against the symbol.
+    fn evidence(&self, symbol: &Symbol, class: Class, by: &SourceRoute, rates: &Rates) -> Option<Evidence> {
+        let source = self.sources.get(by.source)?;
+        let along = |route: &Route| {
+            let mut outcome = self.told.get(by.source, &route.asked)?.outcome().clone();
+            // how old a quote may be depends on the class of what is priced, which the board does not know
+            outcome.origin = source.origin(class);
+            // most routes are straight, and only the others need the rule of the pair that was asked for
             if route.is_straight() {
                 return Some(Evidence::from(outcome));
             }
             let rule = self.settings.rule(&route.asked, self.question.max_age);
             Some(derive(symbol, route, outcome, rates, &rule))
         };
-        let denied = way.denied.as_ref().and_then(by);
-        match (by(&way.route), denied) {
+        let denied = by.denied.as_ref().and_then(along);
+        match (along(&by.route), denied) {
             (Some(evidence), Some(denied)) if evidence.outcome.denies_symbol() => Some(denied),
             (None, Some(denied)) => {
                 let error = SourceError::Timeout(self.question.timeout);
@@ -192,7 +192,7 @@ impl Table<'_> {
 }
 
 impl Valuation {
-    /// The rates that conversions need and that nobody was asked for.
+    /// The rates that conversions need and no source was asked for.
     pub fn missing_rates(&self) -> BTreeSet<Symbol> {
         let conversions = self.prices.iter().filter_map(|priced| priced.conversion.as_ref());
         conversions.filter(|conversion| conversion.rate.is_none()).map(|conversion| conversion.symbol.clone()).collect()

@@ -18,8 +18,8 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::clock::age;
 use crate::failure::SourceError;
-use crate::fold::{Degraded, Price, Status};
-use crate::plan::{Purpose, is_usable};
+use crate::fold::{Degraded, Price, Status, is_usable};
+use crate::plan::Purpose;
 use crate::question::Question;
 use crate::quote::Role;
 use crate::service::Quotefold;
@@ -80,7 +80,7 @@ pub async fn run(
     mut chance: fastrand::Rng,
     end: impl Future<Output = ()>,
 ) {
-    let settings = &service.settings;
+    let settings = service.settings();
     if settings.watch.symbols.is_empty() {
         return;
     }
@@ -101,7 +101,7 @@ pub async fn run(
 async fn keep_fresh(service: Arc<Quotefold>, watched: Arc<Watched>, part: Vec<Symbol>, mut chance: fastrand::Rng) {
     loop {
         let started = Instant::now();
-        let next = started + jittered(service.settings.watch.every, &mut chance);
+        let next = started + jittered(service.settings().watch.every, &mut chance);
         // a task of its own: should one round panic, the next one comes all the same
         let mut task = JoinSet::new();
         task.spawn(round(Arc::clone(&service), Arc::clone(&watched), part.clone(), started, next));
@@ -118,11 +118,11 @@ pub fn jittered(every: Duration, chance: &mut fastrand::Rng) -> Duration {
 }
 
 async fn announce(service: &Quotefold) {
-    let watch = &service.settings.watch;
+    let watch = &service.settings().watch;
     let plan = service.plan(&question(service, watch.symbols.clone(), Instant::now())).await;
-    let can = |source: &usize| service.sources.get(*source).map(|source| source.profile.settings.role);
+    let can = |source: &usize| service.sources().get(*source).map(|source| source.profile.settings.role);
     let nobody = plan.targets.iter().filter(|target| {
-        let mut roles = target.ways.iter().filter_map(|way| can(&way.source));
+        let mut roles = target.routes.iter().filter_map(|by| can(&by.source));
         target.purpose == Purpose::Asked && !roles.any(|role| role != Role::Reserve)
     });
     let nobody: Vec<&str> = nobody.map(|target| target.symbol.as_str()).collect();
@@ -174,18 +174,18 @@ async fn attempt(
 
 /// The question of a round that began at an instant: what has landed since then is fresh enough in all its tries.
 fn question(service: &Quotefold, symbols: Vec<Symbol>, started: Instant) -> Question {
-    let settings = &service.settings;
+    let settings = service.settings();
     let refresh_after = settings.watch.every / SPARED + started.elapsed();
-    Question::trying(symbols, refresh_after, service.clock.now(), settings.server.timeout)
+    Question::trying(symbols, refresh_after, service.clock().now(), settings.server.timeout)
 }
 
 /// Whether a symbol has neither a quote that is young enough nor a price from other than old ones: the last prices of a
 /// closed market will do.
 fn lacks(service: &Quotefold, price: &Price) -> bool {
-    let class = service.settings.of_class(service.settings.class(&price.symbol));
-    let now = service.clock.now();
+    let class = service.settings().of_class(service.settings().class(&price.symbol));
+    let now = service.clock().now();
     let is_young = |outcome: &crate::quote::Outcome| {
-        outcome.quote.as_ref().is_some_and(|quote| is_usable(quote, &outcome.origin, class.usable_for, now))
+        outcome.quote.as_ref().is_some_and(|quote| is_usable(quote, &outcome.origin, class.usable_for, now.wall))
     };
     let stands = price.folded.is_some() && price.status != Status::Degraded(Degraded::StaleFallback);
     !stands && !price.quotes.iter().any(|judged| is_young(&judged.outcome))

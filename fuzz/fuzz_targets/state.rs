@@ -31,7 +31,7 @@ fuzz_target!(|data: &[u8]| {
     let (restored, strangers) = give(&service, state.clone(), *NOW);
     assert_eq!(restored.quotes + restored.dropped, state.quotes.len());
     let longest = NOW.monotonic + Duration::from_secs(366 * 86_400);
-    for source in &service.sources {
+    for source in service.sources() {
         let cooldown = source.account.cooldown(NOW.monotonic);
         assert!(cooldown.is_none_or(|cooldown| cooldown.until <= longest), "{} rests for ever", source.account.name());
     }

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::clock::Moment;
@@ -80,9 +81,44 @@ pub enum Landing {
     Refusal(SourceError, Instant),
 }
 
+/// What one caller is told about one source and one symbol.
+#[derive(Clone, Debug)]
+pub enum Told {
+    /// What is on the board.
+    OnBoard(Arc<Known>),
+    /// A failure that is this caller's alone and never lands on the board, and what is there beside it.
+    Alone(Box<Outcome>, Option<Arc<Known>>),
+}
+
+impl Told {
+    /// The outcome.
+    pub fn outcome(&self) -> &Outcome {
+        match self {
+            Told::OnBoard(known) => &known.outcome,
+            Told::Alone(outcome, _) => outcome,
+        }
+    }
+
+    /// What is on the board.
+    pub fn known(&self) -> Option<&Arc<Known>> {
+        match self {
+            Told::OnBoard(known) => Some(known),
+            Told::Alone(_, known) => known.as_ref(),
+        }
+    }
+
+    /// States in the failure, if there is one, from when on the source may be asked again.
+    pub fn set_retry_at(&mut self, at: Timestamp) {
+        let mut outcome = self.outcome().clone();
+        let Some(failure) = &mut outcome.failure else { return };
+        failure.retry_at = Some(at);
+        *self = Told::Alone(Box::new(outcome), self.known().cloned());
+    }
+}
+
 /// How fresh an outcome must be for a request to make no call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Need {
+pub struct Freshness {
     /// Younger than this since the quote landed.
     pub refresh_after: Duration,
     /// Younger than this since a reply held nothing for the symbol.
@@ -91,26 +127,26 @@ pub struct Need {
     pub denied_after: Option<Duration>,
 }
 
-impl Need {
-    /// A need without any peculiarity: everything is as fresh as a quote must be, and denials are believed.
+impl Freshness {
+    /// The usual case: every outcome must be as fresh as a quote, and denials are believed.
     pub fn of(refresh_after: Duration) -> Self {
-        Need { refresh_after, missing_after: refresh_after, denied_after: None }
+        Freshness { refresh_after, missing_after: refresh_after, denied_after: None }
     }
 }
 
 impl Known {
     /// Whether there is nothing to call for: the latest word is young enough, or still stands.
-    pub fn is_settled(&self, need: Need, now: Instant) -> bool {
-        self.due_at(need).is_some_and(|at| now < at)
+    pub fn is_settled(&self, freshness: Freshness, now: Instant) -> bool {
+        self.due_at(freshness).is_some_and(|at| now < at)
     }
 
     /// When there is something to call for again, as far as that is the symbol's matter; `None` if there is now.
-    pub fn due_at(&self, need: Need) -> Option<Instant> {
-        let Some(failure) = &self.outcome.failure else { return Some(self.quote_landed? + need.refresh_after) };
+    pub fn due_at(&self, freshness: Freshness) -> Option<Instant> {
+        let Some(failure) = &self.outcome.failure else { return Some(self.quote_landed? + freshness.refresh_after) };
         match self.stands {
-            Stands::WithSource => Some(self.quote_landed? + need.refresh_after),
-            Stands::LikeQuote => Some(self.failure_landed? + need.missing_after),
-            Stands::Until(until) => match need.denied_after.filter(|_| failure.error.denies_symbol()) {
+            Stands::WithSource => Some(self.quote_landed? + freshness.refresh_after),
+            Stands::LikeQuote => Some(self.failure_landed? + freshness.missing_after),
+            Stands::Until(until) => match freshness.denied_after.filter(|_| failure.error.denies_symbol()) {
                 Some(denied_after) => Some(until.min(self.failure_landed? + denied_after)),
                 None => Some(until),
             },
@@ -127,13 +163,15 @@ impl Known {
         self.answered.is_some_and(|answered| answered >= instant)
     }
 
-    /// The outcome without a refusal that no longer stands.
-    pub(super) fn at(mut self, now: Instant) -> Self {
-        if self.refused_until.is_some_and(|until| until <= now) && self.outcome.quote.is_some() {
-            self.outcome.failure = None;
-            self.refused_until = None;
+    /// The same without a refusal of ours that is over by now, if there is a quote to show instead.
+    pub(super) fn at(this: &Arc<Self>, now: Instant) -> Arc<Self> {
+        let mut known = Arc::clone(this);
+        if known.refused_until.is_some_and(|until| until <= now) && known.outcome.quote.is_some() {
+            let known = Arc::make_mut(&mut known);
+            known.outcome.failure = None;
+            known.refused_until = None;
         }
-        self
+        known
     }
 }
 

@@ -16,8 +16,8 @@ fn quote(now: Moment) -> Landing {
     Landing::Quote(Quote::bare(Decimal::ONE, now.wall))
 }
 
-const NEED: Need =
-    Need { refresh_after: Duration::from_secs(5), missing_after: Duration::from_secs(5), denied_after: None };
+const NEED: Freshness =
+    Freshness { refresh_after: Duration::from_secs(5), missing_after: Duration::from_secs(5), denied_after: None };
 
 fn failure(error: SourceError, stands: Stands) -> Landing {
     let in_a_row = InARow::default();
@@ -123,7 +123,7 @@ async fn who_wants_even_denials_checked_has_them_checked_sooner_and_nothing_else
     let (board, clock, symbol) = (Board::new(8), Clock::system(), Symbol::parse("AAPL").unwrap());
     let now = Instant::now();
     let denied_after = Some(Duration::from_secs(5));
-    let checks = Need { denied_after, ..Need::of(Duration::ZERO) };
+    let checks = Freshness { denied_after, ..Freshness::of(Duration::ZERO) };
     let until = Stands::Until(now + Duration::from_secs(3600));
     let due_at = |error, need| {
         board.land(&origin("alpha"), &symbol, failure(error, until), clock.now());
@@ -131,7 +131,7 @@ async fn who_wants_even_denials_checked_has_them_checked_sooner_and_nothing_else
     };
     let unknown = || SourceError::UnknownSymbol(String::new());
     assert_eq!(due_at(unknown(), checks).as_secs(), 5);
-    assert_eq!(due_at(unknown(), Need::of(Duration::ZERO)).as_secs(), 3600);
+    assert_eq!(due_at(unknown(), Freshness::of(Duration::ZERO)).as_secs(), 3600);
     assert_eq!(due_at(SourceError::Malformed(String::new()), checks).as_secs(), 3600);
 }
 

@@ -95,12 +95,12 @@ async fn get(arguments: &Get) -> io::Result<Exit> {
             return Ok(Exit::Configuration);
         }
     };
-    let question = match Question::parse_form(&query, &service.bounds(), service.clock.now()) {
+    let question = match Question::parse_form(&query, &service.bounds(), service.clock().now()) {
         Ok(question) => question,
         Err(bad) => return Ok(refused(&bad.to_string())),
     };
     let answer = service.answer(&question).await;
-    let body = answer.body(service.clock.now().wall)?;
+    let body = answer.body(service.clock().now().wall)?;
     show(&body, arguments.json, &format!("asked directly: no quotefold is running at {url} ({nobody})"))
 }
 

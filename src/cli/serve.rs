@@ -59,7 +59,7 @@ pub(super) fn serve(arguments: &Serve, ending: Ending) -> io::Result<Exit> {
             say_ready(doors.ready_line()?).await;
             let draining = drain.clone();
             let draining = async move { draining.reached(Stage::Draining).await };
-            let watched = Arc::new(Watched::new(&service.settings.watch.symbols));
+            let watched = Arc::new(Watched::new(&service.settings().watch.symbols));
             work.spawn(watch::run(Arc::clone(&service), Arc::clone(&watched), fastrand::Rng::new(), draining));
             let exit = until_ended(&service, watched, doors, drain, Router::new(), work).await;
             if let Some(keeping) = keeping {
@@ -77,7 +77,7 @@ async fn start(options: LoadOptions, work: &Handle) -> io::Result<Result<Started
         Ok(service) => service,
         Err(exit) => return Ok(Err(exit)),
     };
-    let keeping = match service.settings.state.path.clone() {
+    let keeping = match service.settings().state.path.clone() {
         None => None,
         Some(path) => {
             let kept = Arc::clone(&service);
@@ -88,7 +88,7 @@ async fn start(options: LoadOptions, work: &Handle) -> io::Result<Result<Started
             }
         }
     };
-    let Some(doors) = Doors::open(&service.settings).await else { return Ok(Err(Exit::Configuration)) };
+    let Some(doors) = Doors::open(service.settings()).await else { return Ok(Err(Exit::Configuration)) };
     Ok(Ok(Started { service, keeping, doors }))
 }
 
@@ -104,7 +104,7 @@ fn set_up(options: &LoadOptions) -> Result<Arc<Quotefold>, Exit> {
 
 /// Says of which markets this version does not know the holidays any more.
 fn note_unknown_holidays(service: &Quotefold) {
-    match hours::past_end(service.clock.now().wall) {
+    match hours::past_end(service.clock().now().wall) {
         Some(past) if past.everywhere => tracing::warn!("{}", past.sentence),
         // some exchanges announce theirs a year at a time, and few users need them all
         Some(past) => tracing::info!("{}", past.sentence),
@@ -133,7 +133,7 @@ pub(super) fn demo(arguments: &Demo, ending: Ending) -> io::Result<Exit> {
             Ok(service) => Arc::new(service),
             Err(error) => return Ok(Err(wrong(&error.to_string()))),
         };
-        let doors = Doors::open(&service.settings).await.ok_or(Exit::Configuration);
+        let doors = Doors::open(service.settings()).await.ok_or(Exit::Configuration);
         Ok(doors.map(|doors| (service, venues, at, doors)))
     };
     on_runtimes(ending, start, async |(service, venues, at, doors), drain, work| {
@@ -206,11 +206,11 @@ async fn until_ended(
     extra: Router,
     work: &Handle,
 ) -> io::Result<Exit> {
-    let server = &service.settings.server;
+    let server = &service.settings().server;
     let limits = Limits {
         max_connections: server.max_connections,
         max_connections_per_client: Some(server.max_connections_per_client).filter(|cap| *cap > 0),
-        uncapped: service.settings.access.trusted_proxies.as_slice().into(),
+        uncapped: service.settings().access.trusted_proxies.as_slice().into(),
         drain_delay: server.drain_delay,
         drain_timeout: server.drain_timeout,
         ..Limits::default()

@@ -124,7 +124,7 @@ pub fn service(settings: Settings) -> Result<Quotefold, crate::source::SetupErro
     // nobody can add a provider to a simulated market, so none is offered
     let settings = Settings { off: Vec::new(), ..settings };
     let service = Quotefold::new(settings, &crate::clock::Clock::system())?;
-    Ok(Quotefold { simulated: true, ..service })
+    Ok(service.simulated())
 }
 
 /// `POST /demo/{venue}/{mood}`: what breaks a venue, and heals it; and `GET /demo/configuration`: the settings with which

@@ -43,8 +43,17 @@ pub(super) fn is_past_looking_at(quote: &Quote, origin: &Origin, rule: &Rule, no
 
 /// How old a quote of this source may be to be folded: the class's `usable_for`, and the source's lag.
 pub(super) fn usable_for(rule: &Rule, origin: &Origin) -> Duration {
+    with_lag(rule.usable_for, origin)
+}
+
+fn with_lag(usable_for: Duration, origin: &Origin) -> Duration {
     let lag = Duration::from_millis(origin.lag_ms.unsigned_abs());
-    if origin.lag_ms < 0 { rule.usable_for.saturating_sub(lag) } else { rule.usable_for.saturating_add(lag) }
+    if origin.lag_ms < 0 { usable_for.saturating_sub(lag) } else { usable_for.saturating_add(lag) }
+}
+
+/// Whether a quote is young enough to be folded. `usable_for` is that of its class, to which the source's lag is added.
+pub fn is_usable(quote: &Quote, origin: &Origin, usable_for: Duration, now: Timestamp) -> bool {
+    age(now, time_of(quote)) <= with_lag(usable_for, origin)
 }
 
 /// Tells usable quotes from older ones.

@@ -1,15 +1,19 @@
 //! Who is asked for what, and whose turn comes first when calls are scarce.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rust_decimal::Decimal;
 
 use super::*;
-use crate::board::{Board, Fault, InARow, Landing, RECALLED, Stands};
+use crate::board::{Board, Fault, InARow, LOOKS, Landing, Look, Stands};
 use crate::clock::Clock;
 use crate::failure::SourceError;
+use crate::profile::Profile;
 use crate::provider::extract::Extractor;
 use crate::question::Bounds;
+use crate::quote::Quote;
 use crate::settings::load::{LoadOptions, load};
 
 const SETTINGS: &str = r#"
@@ -38,7 +42,7 @@ limits = ["25/day"]
 /// A board and sources, at a time that stands still.
 struct World {
     settings: Settings,
-    sources: Vec<Profile>,
+    sources: Profiles,
     board: Board,
     clock: Clock,
 }
@@ -52,15 +56,15 @@ impl World {
         let text = Some(("the settings".to_owned(), settings.to_owned()));
         let settings = load(&LoadOptions { text, ..LoadOptions::default() }).unwrap();
         let profile = |source: &crate::provider::description::SourceSettings| {
-            Profile::new(source.clone(), Extractor::new(source).unwrap(), &settings)
+            Arc::new(Profile::new(source.clone(), Extractor::new(source).unwrap(), &settings))
         };
-        let sources = settings.sources.iter().map(profile).collect();
+        let sources = Profiles::new(settings.sources.iter().map(profile).collect());
         let clock = Clock::starting_at("2026-11-20T14:31:00Z".parse().unwrap());
         World { settings, sources, board: Board::new(100), clock }
     }
 
     fn land(&self, source: usize, symbol: &str, landing: Landing) {
-        let origin = Arc::clone(self.sources[source].plain_origin());
+        let origin = Arc::clone(self.sources.get(source).unwrap().plain_origin());
         self.board.land(&origin, &Symbol::parse(symbol).unwrap(), landing, self.clock.now());
     }
 
@@ -86,26 +90,25 @@ impl World {
             max_symbols: 100,
             timeout: Duration::from_secs(2),
             max_timeout: Duration::from_secs(10),
-            sources: self.sources.iter().map(|source| source.name().to_owned()).collect(),
+            sources: self.sources.iter().map(|(_, source)| source.name().to_owned()).collect(),
         };
         let now = self.clock.now();
         let question = Question::parse(query, &bounds, now).unwrap();
-        let sources: Vec<&Profile> = self.sources.iter().collect();
-        Plan::new(Basis { question: &question, board: &self.board, sources: &sources, settings: &self.settings, now })
-            .await
+        let (board, sources, settings) = (&self.board, &self.sources, &self.settings);
+        Plan::new(PlanInput { question: &question, board, sources, settings, now }).await
     }
 }
 
-fn due(errand: &Errand) -> Vec<&str> {
-    errand.ask.due.iter().map(|(symbol, _)| symbol.as_str()).collect()
+fn due(query: &SourceQuery) -> Vec<&str> {
+    query.ask.due.iter().map(|(symbol, _)| symbol.as_str()).collect()
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_source_is_asked_for_what_it_covers_and_nothing_else() {
     let plan = World::new().plan("symbols=AAPL,BTC-USD,BTC-EUR,EUR-USD").await;
-    assert_eq!(plan.errands.iter().map(due).collect::<Vec<_>>(), [vec!["AAPL"], vec!["BTC-USD", "AAPL"]]);
-    assert_eq!(World::new().plan("symbols=AAPL&sources=beta").await.errands.len(), 1);
-    assert!(World::new().plan("symbols=EUR-USD").await.errands.is_empty());
+    assert_eq!(plan.queries.iter().map(due).collect::<Vec<_>>(), [vec!["AAPL"], vec!["BTC-USD", "AAPL"]]);
+    assert_eq!(World::new().plan("symbols=AAPL&sources=beta").await.queries.len(), 1);
+    assert!(World::new().plan("symbols=EUR-USD").await.queries.is_empty());
 }
 
 #[tokio::test(start_paused = true)]
@@ -119,10 +122,10 @@ async fn those_short_of_a_quorum_come_first_then_the_longest_unanswered_then_the
     world.quote(1, "C");
     tokio::time::advance(Duration::from_secs(61)).await;
     let plan = world.plan("symbols=C,A,D,Z,Y").await;
-    assert_eq!(due(&plan.errands[0]), ["Z", "Y", "D", "A", "C"]);
+    assert_eq!(due(&plan.queries[0]), ["Z", "Y", "D", "A", "C"]);
     // for a caller who leaves beta out, C is as short of a quorum as A
     let plan = world.plan("symbols=C,A,D,Z,Y&sources=alpha").await;
-    assert_eq!(due(&plan.errands[0]), ["Z", "Y", "D", "C", "A"]);
+    assert_eq!(due(&plan.queries[0]), ["Z", "Y", "D", "C", "A"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -133,11 +136,11 @@ async fn what_is_young_is_not_asked_again_but_may_ride_along_the_oldest_first() 
     world.quote(0, "B");
     world.deny(0, "NOPE");
     let plan = world.plan("symbols=B,NOPE,A,C").await;
-    let errand = &plan.errands[0];
-    assert_eq!(due(errand), ["C"]);
+    let query = &plan.queries[0];
+    assert_eq!(due(query), ["C"]);
     // an unknown symbol never rides: it could take the others down
-    assert_eq!(errand.ask.riders.iter().map(Symbol::as_str).collect::<Vec<_>>(), ["A", "B"]);
-    assert_eq!(errand.settled.len(), 3);
+    assert_eq!(query.ask.riders.iter().map(Symbol::as_str).collect::<Vec<_>>(), ["A", "B"]);
+    assert_eq!(query.settled.len(), 3);
 }
 
 #[tokio::test(start_paused = true)]
@@ -150,17 +153,17 @@ async fn no_caller_gets_below_a_floor_and_a_known_unknown_is_checked_last_and_on
     tokio::time::advance(Duration::from_millis(4_999)).await;
     let plan = world.plan("symbols=NOPE,A&refresh_after=0s").await;
     // beta's own floor is ten minutes
-    assert_eq!(plan.errands.iter().map(due).collect::<Vec<_>>(), [vec!["A"], vec![]]);
+    assert_eq!(plan.queries.iter().map(due).collect::<Vec<_>>(), [vec!["A"], vec![]]);
     tokio::time::advance(Duration::from_millis(1)).await;
     let plan = world.plan("symbols=NOPE,A&refresh_after=0s").await;
     // which is no reason to believe for long that it does not have something
-    assert_eq!(plan.errands.iter().map(due).collect::<Vec<_>>(), [vec!["A", "NOPE"], vec!["NOPE"]]);
+    assert_eq!(plan.queries.iter().map(due).collect::<Vec<_>>(), [vec!["A", "NOPE"], vec!["NOPE"]]);
     for query in ["symbols=NOPE,A&refresh_after=1ms", "symbols=NOPE,A&max_age=1ms"] {
-        assert_eq!(world.plan(query).await.errands.iter().map(due).collect::<Vec<_>>(), [vec!["A"], vec![]], "{query}");
+        assert_eq!(world.plan(query).await.queries.iter().map(due).collect::<Vec<_>>(), [vec!["A"], vec![]], "{query}");
     }
     tokio::time::advance(Duration::from_secs(3600)).await;
     let plan = world.plan("symbols=NOPE,A").await;
-    assert_eq!(due(&plan.errands[1]).len(), 2, "it is no longer believed");
+    assert_eq!(due(&plan.queries[1]).len(), 2, "it is no longer believed");
 }
 
 #[tokio::test(start_paused = true)]
@@ -171,20 +174,20 @@ async fn a_known_unknown_is_not_checked_where_calls_are_dear_nor_below_the_floor
         world.deny(1, "NOPE");
         tokio::time::advance(Duration::from_secs(60)).await;
         let plan = world.plan("symbols=NOPE&refresh_after=0s&sources=beta").await;
-        assert!(plan.errands.iter().all(|errand| due(errand).is_empty()), "{key}");
+        assert!(plan.queries.iter().all(|query| due(query).is_empty()), "{key}");
     }
     let world = World::with(&format!("[freshness]\nrefresh_floor = \"20s\"\n{SETTINGS}"));
     world.deny(0, "NOPE");
     tokio::time::advance(Duration::from_millis(19_999)).await;
-    assert!(due(&world.plan("symbols=NOPE&refresh_after=0s").await.errands[0]).is_empty());
+    assert!(due(&world.plan("symbols=NOPE&refresh_after=0s").await.queries[0]).is_empty());
     tokio::time::advance(Duration::from_millis(1)).await;
-    assert_eq!(due(&world.plan("symbols=NOPE&refresh_after=0s").await.errands[0]), ["NOPE"]);
+    assert_eq!(due(&world.plan("symbols=NOPE&refresh_after=0s").await.queries[0]), ["NOPE"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_floor_of_a_daily_file_holds_for_quotes_and_not_for_what_went_wrong() {
     let world = World::new();
-    let due_of_beta = async || world.plan("symbols=A&refresh_after=0s&sources=beta").await.errands[0].ask.due.len();
+    let due_of_beta = async || world.plan("symbols=A&refresh_after=0s&sources=beta").await.queries[0].ask.due.len();
     world.fail(1, "A", SourceError::Malformed(String::new()), Stands::WithSource);
     assert_eq!(due_of_beta().await, 1, "whether it may be asked is the source's matter");
     // what the file does not hold is looked for as often as the class says, however impatient the caller
@@ -201,10 +204,10 @@ async fn a_quote_older_than_the_caller_would_use_is_asked_for_anew() {
     world.quote(0, "A");
     world.quote(1, "A");
     tokio::time::advance(Duration::from_secs(3)).await;
-    assert!(world.plan("symbols=A&max_age=10s").await.errands.iter().all(|errand| due(errand).is_empty()));
+    assert!(world.plan("symbols=A&max_age=10s").await.queries.iter().all(|query| due(query).is_empty()));
     // beta's own floor is ten minutes
     assert_eq!(
-        world.plan("symbols=A&max_age=2s").await.errands.iter().map(due).collect::<Vec<_>>(),
+        world.plan("symbols=A&max_age=2s").await.queries.iter().map(due).collect::<Vec<_>>(),
         [vec!["A"], vec![]]
     );
 }
@@ -240,8 +243,8 @@ jq = "."
 "#;
 
 fn due_at<'p>(world: &World, plan: &'p Plan, source: &str) -> Vec<&'p str> {
-    let is_named = |errand: &&Errand| world.sources[errand.source].name() == source;
-    plan.errands.iter().find(is_named).map(due).unwrap_or_default()
+    let is_named = |query: &&SourceQuery| world.sources.get(query.source).unwrap().name() == source;
+    plan.queries.iter().find(is_named).map(due).unwrap_or_default()
 }
 
 #[tokio::test(start_paused = true)]
@@ -268,7 +271,7 @@ async fn a_rate_that_enough_others_can_give_takes_no_unit_that_only_this_source_
 #[tokio::test(start_paused = true)]
 async fn a_unit_goes_where_it_makes_a_quorum_whole() {
     let world = World::with(SCARCE);
-    let york = world.sources.iter().position(|source| source.name() == "york").unwrap();
+    let york = world.sources.place("york").unwrap();
     world.quote(york, "MSFT");
     let plan = world.plan("symbols=AAPL,KO,MSFT").await;
     assert_eq!(due_at(&world, &plan, "bourse"), ["MSFT", "AAPL", "KO"]);
@@ -318,13 +321,18 @@ proptest::proptest! {
             for name in &names {
                 (0..quoted.min(sources)).for_each(|source| world.quote(source, name));
             }
-            RECALLED.take();
+            LOOKS.take();
             let query = format!("symbols={}{}", names.join(","), if currency { "&currency=CHF" } else { "" });
             let plan = world.plan(&query).await;
-            let recalled = RECALLED.take();
-            let distinct: BTreeSet<&Symbol> = recalled.iter().collect();
-            assert!(recalled.len() == distinct.len(), "asked for more than once: {recalled:?}");
-            assert!(plan.asked.iter().chain(plan.needs.keys()).all(|(_, symbol)| distinct.contains(symbol)));
+            let looks = LOOKS.take();
+            let looked_at = |look: &Look| match look {
+                Look::All(symbol) => symbol.clone(),
+                Look::One(..) => panic!("looked at for one source alone: {look:?}"),
+            };
+            let distinct: BTreeSet<Symbol> = looks.iter().map(looked_at).collect();
+            assert!(looks.len() == distinct.len(), "looked at more than once: {looks:?}");
+            assert!(plan.asked.iter().all(|(_, symbol, ())| distinct.contains(symbol)));
+            assert!(plan.freshness.iter().all(|(_, symbol, _)| distinct.contains(symbol)));
         });
     }
 }

@@ -71,7 +71,7 @@ impl Front {
     /// Every route of the service, and what else is served beside it, inside the stack that guards them all. The operator's own
     /// pages are among them unless they have an address of their own.
     pub fn router(&self, extra: Router) -> Router {
-        let access = &self.work.service.settings.access;
+        let access = &self.work.service.settings().access;
         let prices = Router::new()
             .route(form::PATH, get(prices::many).post(prices::form))
             .route("/prices/{symbol}", get(prices::one));
@@ -81,7 +81,7 @@ impl Front {
 
     /// The operator's own pages, for a listener of their own. A client that can reach it needs no key.
     pub fn admin_router(&self) -> Router {
-        let access = &self.work.service.settings.access;
+        let access = &self.work.service.settings().access;
         let open = AccessSettings { trusted_proxies: access.trusted_proxies.clone(), ..AccessSettings::default() };
         let names: Arc<[HostName]> = admin_names(access).into();
         let keep_strangers_out = from_fn_with_state(names, host::keep_strangers_out);
@@ -96,7 +96,7 @@ impl Front {
             .route("/health/live", get(health::live))
             .with_state(Arc::new(Server {
                 readiness: self.work.readiness.clone(),
-                clock: self.work.service.clock.clone(),
+                clock: self.work.service.clock().clone(),
                 drain: self.drain.clone(),
                 keys: Keys::new(access.keys.clone()),
             }))
@@ -105,15 +105,15 @@ impl Front {
     fn guarded(&self, app: Router, health: Router, access: &AccessSettings) -> Router {
         let service = &self.work.service;
         let limits = StackLimits {
-            max_requests: service.settings.server.max_requests,
-            max_timeout: service.settings.server.max_timeout,
-            longest_form: longest_form(service.settings.server.max_symbols),
-            requests: service.settings.log.requests,
+            max_requests: service.settings().server.max_requests,
+            max_timeout: service.settings().server.max_timeout,
+            longest_form: longest_form(service.settings().server.max_symbols),
+            requests: service.settings().log.requests,
         };
         let router = wrap(app, health, limits, access, self.drain.clone());
-        let router = router.layer(from_fn_with_state(service.metrics.clone(), count));
+        let router = router.layer(from_fn_with_state(service.metrics().clone(), count));
         // no reply of a simulation may be taken for the real thing
-        if service.simulated { router.layer(map_response(label_as_demo)) } else { router }
+        if service.is_simulated() { router.layer(map_response(label_as_demo)) } else { router }
     }
 }
 
@@ -135,7 +135,7 @@ async fn label_as_demo(mut reply: Response) -> Response {
 
 /// `GET /metrics`, for Prometheus.
 async fn metrics(State(work): State<Work>) -> Result<Response, Problem> {
-    let page = work.service.metrics.render().map_err(|_| Problem::Internal)?;
+    let page = work.service.metrics().render().map_err(|_| Problem::Internal)?;
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(([(CONTENT_TYPE, kind), (CACHE_CONTROL, "no-store")], page).into_response())
 }

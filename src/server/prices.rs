@@ -32,7 +32,7 @@ pub(super) async fn many(
     caller: Option<Extension<Caller>>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
-    let question = Question::parse(&query.unwrap_or_default(), &work.service.bounds(), work.service.clock.now())?;
+    let question = Question::parse(&query.unwrap_or_default(), &work.service.bounds(), work.service.clock().now())?;
     answer(&work, question.asked_by(caller.map(|Extension(caller)| caller)), all).await
 }
 
@@ -40,7 +40,7 @@ pub(super) async fn many(
 pub(super) async fn form(State(work): State<Work>, request: Request) -> Result<Response, Problem> {
     let (bounds, caller) = (work.service.bounds(), request.extensions().get().copied());
     let form = form::read(request, longest_form(bounds.max_symbols)).await?;
-    let question = Question::parse_form(&form, &bounds, work.service.clock.now())?.asked_by(caller);
+    let question = Question::parse_form(&form, &bounds, work.service.clock().now())?.asked_by(caller);
     answer(&work, question, all).await
 }
 
@@ -53,7 +53,7 @@ pub(super) async fn one(
 ) -> Result<Response, Problem> {
     let Path(symbol) =
         symbol.map_err(|_| Problem::bad_query("symbol", "what stands behind the percent signs is not UTF-8"))?;
-    let (bounds, now) = (work.service.bounds(), work.service.clock.now());
+    let (bounds, now) = (work.service.bounds(), work.service.clock().now());
     let question = Question::parse_one(&symbol, &query.unwrap_or_default(), &bounds, now)?;
     answer(&work, question.asked_by(caller.map(|Extension(caller)| caller)), single).await
 }
@@ -72,16 +72,16 @@ fn single(answer: &Answer, now: Timestamp) -> Box<dyn Iterator<Item = serde_json
 /// Lets the service answer, and replies. The caller's time has begun with the question, and goes on while it waits for its turn.
 async fn answer(work: &Work, question: Question, parts: Parts) -> Result<Response, Problem> {
     let (service, readiness, deadline) = (Arc::clone(&work.service), work.readiness.clone(), question.deadline());
-    if service.reply_memory.is_full() {
+    if service.reply_memory().is_full() {
         return Err(Full.into());
     }
     let answered = async move {
         let InTurn { answer, .. } = &service.answer_in_turn(&question).await?;
         readiness.refresh(&service);
-        let (mut body, mut pace) = (Pieces::new(&service.reply_memory), Pace::default());
-        for part in parts(answer, service.clock.now().wall) {
+        let (mut body, mut pace) = (Pieces::new(service.reply_memory()), Pace::default());
+        for part in parts(answer, service.clock().now().wall) {
             body.push(&part.map_err(|_| Problem::Internal)?)?;
-            pace.step(service.sources.len()).await;
+            pace.step(service.sources().len()).await;
         }
         reply(answer, body.finish()?)
     };

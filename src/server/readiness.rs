@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
 use crate::clock::Moment;
-use crate::plan::is_usable;
+use crate::fold::is_usable;
 use crate::service::Quotefold;
 use crate::source::cooldown::Cooldown;
 use crate::watch::Watched;
@@ -52,9 +52,9 @@ pub(super) struct Readiness {
 impl Readiness {
     /// Makes snapshots of a service in a runtime from now on.
     pub(super) fn of(service: &Arc<Quotefold>, watched: Arc<Watched>, runtime: &Handle) -> Self {
-        let (now, has_quote) = (service.clock.now(), has_usable_quote);
+        let (now, has_quote) = (service.clock().now(), has_usable_quote);
         let latest = watch::Sender::new(Arc::new(Snapshot::of(service, &watched, has_quote, now)));
-        let (landings, changes) = (service.board.landings(), watched.changes());
+        let (landings, changes) = (service.board().landings(), watched.changes());
         let readiness = Readiness { latest, watched };
         // a service that has been dropped needs none
         runtime.spawn(keep(Arc::downgrade(service), landings, changes, readiness.clone()));
@@ -70,7 +70,7 @@ impl Readiness {
     /// a quote on the board is not looked up for that: it may take long.
     pub(super) fn refresh(&self, service: &Quotefold) {
         let had_quote = self.latest().has_quote;
-        self.take(Snapshot::of(service, &self.watched, |_, _| had_quote, service.clock.now()));
+        self.take(Snapshot::of(service, &self.watched, |_, _| had_quote, service.clock().now()));
     }
 
     fn take(&self, snapshot: Snapshot) {
@@ -97,7 +97,7 @@ async fn keep(
             () = sleep(EVERY) => {}
         }
         let Some(service) = service.upgrade() else { return };
-        readiness.take(Snapshot::of(&service, &readiness.watched, has_usable_quote, service.clock.now()));
+        readiness.take(Snapshot::of(&service, &readiness.watched, has_usable_quote, service.clock().now()));
         drop(service);
         sleep(PAUSE).await;
     }
@@ -106,17 +106,17 @@ async fn keep(
 impl Snapshot {
     fn of(service: &Quotefold, watched: &Watched, has_quote: impl Fn(&Quotefold, Moment) -> bool, now: Moment) -> Self {
         let rest = |source: &Arc<crate::source::Source>| (source.profile.name().to_owned(), source.rest(now.monotonic));
-        let sources: Vec<(String, Option<Cooldown>)> = service.sources.iter().map(rest).collect();
+        let sources: Vec<(String, Option<Cooldown>)> = service.sources().iter().map(rest).collect();
         let has_quote = sources.iter().any(|(_, rest)| rest.is_none()) || has_quote(service, now);
-        let skew = service.clock.skew(now).map(|skew| format!("{skew}: {}", skew.witnesses()));
-        let (watches, lacking) = (!service.settings.watch.symbols.is_empty(), watched.lacking());
+        let skew = service.clock().skew(now).map(|skew| format!("{skew}: {}", skew.witnesses()));
+        let (watches, lacking) = (!service.settings().watch.symbols.is_empty(), watched.lacking());
         Snapshot { made: now.monotonic, sources, has_quote, skew, watches, lacking }
     }
 }
 
 fn has_usable_quote(service: &Quotefold, now: Moment) -> bool {
-    service.board.any_quote(|outcome, quote| {
-        let class = service.settings.class(&outcome.symbol);
-        is_usable(quote, &outcome.origin, service.settings.of_class(class).usable_for, now)
+    service.board().any_quote(|outcome, quote| {
+        let class = service.settings().class(&outcome.symbol);
+        is_usable(quote, &outcome.origin, service.settings().of_class(class).usable_for, now.wall)
     })
 }

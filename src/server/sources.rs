@@ -107,11 +107,11 @@ pub(super) async fn overview(State(work): State<Work>) -> Result<Response, Probl
 }
 
 fn body(service: &Quotefold) -> serde_json::Result<Vec<u8>> {
-    let now = service.clock.now();
+    let now = service.clock().now();
     let overview = Overview {
-        simulated: service.simulated,
-        sources: service.sources.iter().map(|source| on(source, now)).collect(),
-        off: service.settings.off.iter().map(off).collect(),
+        simulated: service.is_simulated(),
+        sources: service.sources().iter().map(|source| on(source, now)).collect(),
+        off: service.settings().off.iter().map(off).collect(),
     };
     serde_json::to_vec(&overview)
 }

@@ -33,7 +33,7 @@ use super::backoff::Backoff;
 use super::batch::{Batch, Reply, Times};
 use super::breaker::Breaker;
 use super::record::Record;
-use crate::board::{Board, Need};
+use crate::board::{Board, Freshness};
 use crate::caller::Caller;
 use crate::clock::Clock;
 use crate::failure::SourceError;
@@ -147,7 +147,7 @@ pub struct Ask {
     /// then is not started.
     pub until: Instant,
     /// What it needs, in the order in which scarce calls are given out.
-    pub due: Vec<(Symbol, Need)>,
+    pub due: Vec<(Symbol, Freshness)>,
     /// What it asked for and needs no call; may ride along where there is room.
     pub riders: Vec<Symbol>,
     /// Whose request it is; `None` if it is the service's own.

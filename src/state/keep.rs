@@ -67,11 +67,11 @@ struct Written {
 /// A path at which no state can be kept.
 pub async fn begin(service: &Arc<Quotefold>, path: &Path) -> Result<Keeping, OpenError> {
     let file = StateFile::at(path)?;
-    let server = &service.settings.server;
+    let server = &service.settings().server;
     let lock = Lock::take(&file, server.drain_delay + server.drain_timeout + LAST_WRITE).await?;
     let found = file.open()?;
     let (strangers, holds) = restore(service, &file, found);
-    let now = service.clock.now();
+    let now = service.clock().now();
     let written = holds.then(|| Written { revision: revision(service), began: now.wall });
     let (service, file) = (Arc::clone(service), Arc::new(file));
     let keeper = Keeper { service, file, strangers, began: now.monotonic, written, fails: false };
@@ -112,13 +112,13 @@ impl Keeper {
 
     /// What the file would be written from now, if that makes a difference. What changes later is written the next time.
     fn change(&self) -> Option<Written> {
-        let new = Written { revision: revision(&self.service), began: self.service.clock.now().wall_at(self.began) };
+        let new = Written { revision: revision(&self.service), began: self.service.clock().now().wall_at(self.began) };
         let same = |old: Written| old.revision == new.revision && new.began.duration_since(old.began).abs() < SET;
         (!self.written.is_some_and(same)).then_some(new)
     }
 
     async fn write(&mut self, new: Written) {
-        let state = take(&self.service, &self.strangers, self.service.clock.now());
+        let state = take(&self.service, &self.strangers, self.service.clock().now());
         let file = Arc::clone(&self.file);
         let written = spawn_blocking(move || file.write(&state.to_bytes()?)).await;
         match written.unwrap_or_else(|error| Err(io::Error::other(error))) {
@@ -153,7 +153,7 @@ fn restore(service: &Quotefold, file: &StateFile, found: Found) -> (Strangers, b
             return (Strangers::new(), true);
         }
     };
-    let (restored, strangers) = give(service, state, service.clock.now());
+    let (restored, strangers) = give(service, state, service.clock().now());
     let Restored { age, is_from_the_future, quotes, dropped, spent, cooldowns } = restored;
     if is_from_the_future {
         tracing::warn!(

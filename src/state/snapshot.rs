@@ -42,22 +42,22 @@ pub struct Restored {
 /// Grows with everything that must outlive a restart.
 pub fn revision(service: &Quotefold) -> u64 {
     let accounts = accounts(service).values().map(|account| account.revision()).sum::<u64>();
-    let shares = service.sources.iter().map(|source| source.share.revision()).sum::<u64>();
-    accounts + shares + service.board.revision()
+    let shares = service.sources().iter().map(|source| source.share.revision()).sum::<u64>();
+    accounts + shares + service.board().revision()
 }
 
 /// What must outlive a restart.
 pub fn take(service: &Quotefold, strangers: &Strangers, now: Moment) -> State {
     let own = accounts(service).into_iter().map(|(name, account)| (name.to_owned(), account.remember(now)));
     let strangers = strangers.iter().filter(|(_, past)| is_alive(past, now));
-    let profiles = service.sources.iter().map(|source| &source.profile);
+    let profiles = service.sources().iter().map(|source| &source.profile);
     State {
         version: VERSION,
         saved_at: now.wall,
         accounts: strangers.map(|(name, past)| (name.clone(), past.clone())).chain(own).collect(),
         meanings: profiles.map(|profile| (profile.name().to_owned(), profile.meaning().clone())).collect(),
-        suspects: service.sources.iter().filter_map(suspects).collect(),
-        quotes: service.board.remember(MOST_QUOTES),
+        suspects: service.sources().iter().filter_map(suspects).collect(),
+        quotes: service.board().remember(MOST_QUOTES),
     }
 }
 
@@ -78,16 +78,16 @@ pub fn give(service: &Quotefold, mut state: State, now: Moment) -> (Restored, St
     let means_the_same = |profile: &Profile| {
         state.meanings.get(profile.name()).is_some_and(|meaning| meaning.is_same_as(profile.meaning()))
     };
-    for source in service.sources.iter().filter(|source| means_the_same(&source.profile)) {
+    for source in service.sources().iter().filter(|source| means_the_same(&source.profile)) {
         if let Some(past) = state.suspects.get(source.profile.name()) {
             source.share.restore(past);
         }
     }
     // those that cost most to get again, and the most recently asked, come last: they are kept most firmly here too
     for quote in state.quotes.iter().rev() {
-        let source = service.sources.iter().find(|source| source.profile.name() == quote.source);
+        let source = service.sources().iter().find(|source| source.profile.name() == quote.source);
         let source = source.filter(|source| means_the_same(&source.profile));
-        let taken = source.is_some_and(|source| service.board.restore(source.profile.plain_origin(), quote, now));
+        let taken = source.is_some_and(|source| service.board().restore(source.profile.plain_origin(), quote, now));
         restored.quotes += usize::from(taken);
         restored.dropped += usize::from(!taken);
     }
@@ -100,7 +100,7 @@ fn suspects(source: &Arc<Source>) -> Option<(String, SuspectState)> {
 }
 
 fn accounts(service: &Quotefold) -> BTreeMap<&str, &Arc<Account>> {
-    service.sources.iter().map(|source| (source.account.name(), &source.account)).collect()
+    service.sources().iter().map(|source| (source.account.name(), &source.account)).collect()
 }
 
 /// An account's state after the clock was set back: what lies ahead of the present is now, and a cooldown no longer than it was.

@@ -32,7 +32,7 @@ async fn demo_answers(query: &str) -> Answers {
     let settings = load(&LoadOptions { text, ..LoadOptions::default() }).unwrap();
     let _venues = demo::open_venues(listener, &settings);
     let service = demo::service(settings).unwrap();
-    let now = || service.clock.now();
+    let now = || service.clock().now();
     let question = Question::parse(query, &service.bounds(), now()).unwrap();
     let wrong = Question::parse("no=such", &service.bounds(), now()).unwrap_err();
     let answer = service.answer(&question).await;

@@ -21,7 +21,7 @@ async fn a_name_of_ones_own_is_asked_only_of_those_it_means_something_to() {
     assert!(world.asked("gamma").is_empty(), "WORLD is somebody else's share there");
     let spelled: Vec<_> = world
         .service
-        .sources
+        .sources()
         .iter()
         .map(|source| {
             let symbol = quotefold::symbol::Symbol::parse("WORLD").unwrap();

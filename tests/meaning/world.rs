@@ -183,14 +183,14 @@ impl World {
 
     /// The answer to a query.
     pub(crate) async fn answer(&self, query: &str) -> Answer {
-        let question = Question::parse(query, &self.service.bounds(), self.service.clock.now()).unwrap();
+        let question = Question::parse(query, &self.service.bounds(), self.service.clock().now()).unwrap();
         self.service.answer(&question).await
     }
 
     /// The entries of the answer to a query, as a caller reads them.
     pub(crate) async fn ask(&self, query: &str) -> Vec<Value> {
         let answer = self.answer(query).await;
-        let body = answer.body(self.service.clock.now().wall).unwrap();
+        let body = answer.body(self.service.clock().now().wall).unwrap();
         let body: Value = serde_json::from_slice(&body).unwrap();
         body["prices"].as_array().unwrap().clone()
     }

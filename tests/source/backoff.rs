@@ -91,7 +91,7 @@ impl Vendor {
 /// When the only quote of an answer says that its source may be asked again.
 fn retry_at(town: &Town, answer: &Answer) -> Instant {
     let failure = quotes(answer)[0].outcome.failure.as_ref().unwrap();
-    let now = town.service.clock.now();
+    let now = town.service.clock().now();
     now.monotonic + Duration::try_from(failure.retry_at.unwrap().duration_since(now.wall)).unwrap_or_default()
 }
 
@@ -266,13 +266,13 @@ async fn calls_that_fail_together_are_one_failure_and_one_that_succeeds_ends_it(
     let town = vendor.town("classes = [\"crypto\"]\nbatch = 1\nretries = 0\nconcurrency = 100");
     let answer = town.ask("symbols=A-USD,B-USD,C-USD,D-USD").await;
     assert_eq!((town.log("vendor").calls().len(), answer.retry_after.unwrap() <= 2), (4, true));
-    let rest = || town.service.sources[0].backoff.rest(Instant::now()).map(|rest| rest.until - Instant::now());
+    let rest = || town.service.sources()[0].backoff.rest(Instant::now()).map(|rest| rest.until - Instant::now());
     assert!(rest().unwrap() <= Duration::from_millis(1_200), "not the wait after four failures: {:?}", rest());
     // of two that are in the air, one fails and one succeeds later
     vendor.becomes(None);
     sleep(2 * SECOND).await;
     town.ask("symbols=A-USD").await;
-    assert!(town.service.sources[0].backoff.is_clear());
+    assert!(town.service.sources()[0].backoff.is_clear());
     vendor.becomes(Some(status(false)));
     let (failing, well) = tokio::join!(town.ask("symbols=B-USD&refresh_after=0s"), async {
         sleep(Duration::from_millis(10)).await;

@@ -160,12 +160,12 @@ async fn a_success_that_was_on_its_way_before_the_refusal_does_not_make_the_next
     });
     sleep_until(start + MINUTE * 16).await;
     town.ask("symbols=A-USD").await;
-    let until = town.service.sources[0].account.cooldown(Instant::now()).unwrap().until;
+    let until = town.service.sources()[0].account.cooldown(Instant::now()).unwrap().until;
     assert_eq!((until - Instant::now()).as_secs(), 1800);
     // one that was sent after it does
     sleep_until(start + MINUTE * 60).await;
     town.ask("symbols=SLOW-USD").await;
     town.ask("symbols=A-USD").await;
-    let until = town.service.sources[0].account.cooldown(Instant::now()).unwrap().until;
+    let until = town.service.sources()[0].account.cooldown(Instant::now()).unwrap().until;
     assert_eq!((until - Instant::now()).as_secs(), 900);
 }

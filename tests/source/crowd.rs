@@ -58,11 +58,11 @@ async fn a_source_that_begins_to_hang_is_found_out_though_each_call_had_to_wait_
     hangs.store(true, Ordering::Relaxed);
     let before = log.calls().len();
     crowd(&service, 60).await;
-    assert!(!service.sources[0].breaker.is_closed());
+    assert!(!service.sources()[0].breaker.is_closed());
     // five in a row, then probes after 1, 2, 4, 8, 16 and 32 seconds
     let calls = log.calls().len() - before;
     assert!((6..=13).contains(&calls), "{calls} calls to a source that hangs");
-    let page = service.metrics.render().unwrap();
+    let page = service.metrics().render().unwrap();
     assert!(page.contains("outcome=\"timeout\"") && !page.contains("outcome=\"cancelled\""), "{page}");
 }
 
@@ -79,5 +79,5 @@ async fn whoever_waits_too_long_for_a_place_costs_no_call_and_harms_nobodys_name
         assert_eq!((outcomes, log.calls().len()), (vec!["ok", "ok", "throttled"], 2 * round));
         sleep(Duration::from_secs(1)).await;
     }
-    assert!(service.sources[0].breaker.is_closed());
+    assert!(service.sources()[0].breaker.is_closed());
 }

@@ -102,7 +102,7 @@ async fn one_denial_among_quotes_costs_nothing_and_is_shown() {
     let quote = quotes(&answer)[0];
     assert_eq!((answer.code, quote.verdict, reason(&quote.outcome)), (200, Verdict::Used, "unknown_symbol"));
     let retry_at = quote.outcome.failure.as_ref().unwrap().retry_at.unwrap();
-    assert_eq!(retry_at.duration_since(town.service.clock.now().wall).as_secs(), 5);
+    assert_eq!(retry_at.duration_since(town.service.clock().now().wall).as_secs(), 5);
     assert_eq!(answer.prices()[0].covering, 1);
     vendor.says(None);
     sleep(Duration::from_secs(5)).await;

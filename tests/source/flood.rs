@@ -34,7 +34,7 @@ fn town() -> Town {
 }
 
 async fn ask(town: &Town, caller: u32, query: &str) -> Answer {
-    let question = Question::parse(query, &town.service.bounds(), town.service.clock.now()).unwrap();
+    let question = Question::parse(query, &town.service.bounds(), town.service.clock().now()).unwrap();
     town.service.answer(&question.asked_by(Some(Caller::Key(caller)))).await
 }
 

@@ -92,7 +92,7 @@ async fn after_the_clock_was_set_back_what_was_spent_counts_as_made_now_only_onc
     for restart in 0..4 {
         let town = Town::new(&settings, &clock, quoting);
         let keeping = begin(&town.service, &folder.file()).await.unwrap();
-        let cools = town.service.sources[1].account.cooldown(Instant::now()).is_some();
+        let cools = town.service.sources()[1].account.cooldown(Instant::now()).is_some();
         assert_eq!((town.left("alpha")[0], cools), (0, restart < 2), "restart {restart}");
         sleep(HOUR * 6).await;
         keeping.finish().await;

@@ -19,7 +19,7 @@ use crate::support::{Log, all_quoted, reason};
 /// Makes the breaker open: five calls that are in the air at once fail.
 async fn fail_until_open(service: &Arc<Quotefold>) {
     burst(service, 5).await;
-    assert!(!service.sources[0].breaker.is_closed(), "it never opened");
+    assert!(!service.sources()[0].breaker.is_closed(), "it never opened");
 }
 
 #[tokio::test(start_paused = true)]
@@ -65,7 +65,7 @@ async fn the_caller_whose_call_keeps_it_open_is_told_until_when_like_all_others(
         loop {
             let answer = ask(&service, "symbols=B-USD&refresh_after=0s").await;
             let failure = quotes(&answer)[0].outcome.failure.clone().unwrap();
-            let wait = service.sources[0].share.askable_at(Instant::now()) - Instant::now();
+            let wait = service.sources()[0].share.askable_at(Instant::now()) - Instant::now();
             if failure.latency.is_some() && wait > Duration::from_secs(65) {
                 return (answer.retry_after, wait.as_millis().div_ceil(1000));
             }
@@ -114,7 +114,7 @@ async fn a_source_is_able_to_serve_as_soon_as_the_wait_is_over_also_while_a_call
     let mood = Mood::of(gateway(false));
     let (service, _) = mood.service("");
     fail_until_open(&service).await;
-    let able = |service: &Quotefold| service.sources[0].rest(Instant::now()).is_none();
+    let able = |service: &Quotefold| service.sources()[0].rest(Instant::now()).is_none();
     assert!(!able(&service));
     sleep(Duration::from_millis(1_201)).await;
     assert!(able(&service), "without traffic");
@@ -140,7 +140,7 @@ async fn after_the_wait_one_call_probes_and_after_its_success_the_others_go_too(
     let calls = log.calls().split_off(before);
     let probe_ended = calls[0].sent + Duration::from_millis(20);
     assert!(calls.len() == 20 && calls[1..].iter().all(|call| call.sent >= probe_ended), "exactly one probe");
-    assert!(service.sources[0].breaker.is_closed());
+    assert!(service.sources()[0].breaker.is_closed());
 }
 
 #[tokio::test(start_paused = true)]
@@ -183,18 +183,18 @@ async fn callers_who_leave_429s_and_refusals_of_ours_are_no_failures() {
         // the caller leaves before the attempt is over
         assert_eq!(impatient(&service).await, "timeout");
     }
-    assert!(service.sources[0].breaker.is_closed());
+    assert!(service.sources()[0].breaker.is_closed());
     let (service, log) = Mood::of(slow_down()).service("");
     for _ in 0..20 {
         assert_eq!(outcome(&service, "A-USD").await, "rate_limited");
         sleep(Duration::from_millis(10)).await;
     }
-    assert!(service.sources[0].breaker.is_closed() && log.calls().len() == 20);
+    assert!(service.sources()[0].breaker.is_closed() && log.calls().len() == 20);
     let (service, _) = Mood::of(SourceError::UnknownSymbol("no".to_owned())).service("");
     for number in 0..20 {
         assert_eq!(outcome(&service, &format!("S{number}-USD")).await, "unknown_symbol");
     }
-    assert!(service.sources[0].breaker.is_closed());
+    assert!(service.sources()[0].breaker.is_closed());
 }
 
 /// A vendor that serves AAPL and MSFT, and says this of everything else.
@@ -227,8 +227,8 @@ async fn what_is_said_of_a_symbol_never_affects_another_one() {
             }
             assert_eq!(outcome(&service, "MSFT").await, "ok", "{expected}");
         }
-        assert!(service.sources[0].breaker.is_closed(), "{expected}");
-        assert!(service.sources[0].account.cooldown(Instant::now()).is_none(), "{expected}");
+        assert!(service.sources()[0].breaker.is_closed(), "{expected}");
+        assert!(service.sources()[0].account.cooldown(Instant::now()).is_none(), "{expected}");
     }
 }
 
@@ -237,7 +237,7 @@ async fn a_reply_that_cannot_be_read_is_the_sources_where_it_serves_nobody_or_se
     let page = SourceError::Malformed("the reply is a web page".to_owned());
     let (service, log) = Mood::of(page.clone()).service("");
     assert_eq!(burst(&service, 5).await, ["malformed"; 5]);
-    assert!(!service.sources[0].breaker.is_closed(), "it has never served anything");
+    assert!(!service.sources()[0].breaker.is_closed(), "it has never served anything");
     assert_eq!((outcome(&service, "A-USD").await, log.calls().len()), ("circuit_open", 5));
     let mood = Mood::of(page.clone());
     mood.becomes(Ok(()));
@@ -247,7 +247,7 @@ async fn a_reply_that_cannot_be_read_is_the_sources_where_it_serves_nobody_or_se
     }
     mood.becomes(Err(page.clone()));
     assert_eq!(outcome(&service, "A-USD").await, "malformed", "it has served this one");
-    assert!(!service.sources[0].backoff.is_clear());
+    assert!(!service.sources()[0].backoff.is_clear());
     // what it served too long ago to fall back on says nothing any more
     mood.becomes(Ok(()));
     let (service, _) = mood.service("");
@@ -260,7 +260,7 @@ async fn a_reply_that_cannot_be_read_is_the_sources_where_it_serves_nobody_or_se
 
 async fn impatient(service: &Quotefold) -> &'static str {
     let query = "symbols=A-USD&refresh_after=0s&timeout=100ms";
-    let question = Question::parse(query, &service.bounds(), service.clock.now()).unwrap();
+    let question = Question::parse(query, &service.bounds(), service.clock().now()).unwrap();
     reason(&quotes(&service.answer(&question).await)[0].outcome)
 }
 

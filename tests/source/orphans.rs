@@ -90,7 +90,7 @@ async fn an_orphan_gives_way_when_its_place_is_needed_and_no_sooner() {
         let answer = ask(&service, &format!("symbols=B-USD&timeout={wait}")).await;
         assert_eq!(reason(&quotes(&answer)[0].outcome), expected, "{wait}");
         sleep(Duration::from_secs(5)).await;
-        let first = service.board.known("vendor", &symbol("A-USD"), Instant::now()).unwrap().outcome;
+        let first = service.board().known("vendor", &symbol("A-USD"), Instant::now()).unwrap().outcome;
         let Some(after) = gave_way_after else {
             assert!(first.quote.is_some(), "{wait}");
             assert!(log.calls().iter().skip(1).all(|call| call.sent - start >= Duration::from_millis(1_200)));
@@ -110,7 +110,7 @@ async fn a_source_has_at_most_eight_orphans() {
         ask(&service, &format!("symbols=S{number}-USD&timeout=50ms")).await;
     }
     assert_eq!(log.in_air(), 8);
-    let failed = |number: usize| service.board.known("vendor", &symbol(&format!("S{number}-USD")), Instant::now());
+    let failed = |number: usize| service.board().known("vendor", &symbol(&format!("S{number}-USD")), Instant::now());
     assert!((0..4).all(|number| failed(number).is_some()), "the oldest have given way, and everybody sees that");
     assert!((4..12).all(|number| failed(number).is_none()), "the others go on");
     sleep(Duration::from_secs(5)).await;
@@ -174,11 +174,11 @@ async fn of_the_units_of_days_every_one_ends_as_a_quote_or_a_failure_on_the_boar
             caller.unwrap();
         }
         sleep(Duration::from_secs(5)).await;
-        assert!(service.sources.iter().all(|source| source.is_at_rest()), "seed {seed}");
+        assert!(service.sources().iter().all(|source| source.is_at_rest()), "seed {seed}");
         assert!(log.calls().len() >= 5, "seed {seed}: {}", log.calls().len());
         for (place, call) in log.calls().iter().enumerate() {
             for symbol in &call.symbols {
-                let known = service.board.known("vendor", symbol, Instant::now());
+                let known = service.board().known("vendor", symbol, Instant::now());
                 let has_landed = known.is_some_and(|known| known.answered_since(call.sent));
                 assert!(has_landed, "seed {seed}: {symbol} of call {place} never landed");
             }

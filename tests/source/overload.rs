@@ -32,7 +32,7 @@ fn town(max_weight: usize) -> Town {
 /// How a request ended, and after how long.
 async fn ask(town: &Town, query: &str) -> (Result<u16, ()>, Duration) {
     let started = Instant::now();
-    let question = Question::parse(query, &town.service.bounds(), town.service.clock.now()).unwrap();
+    let question = Question::parse(query, &town.service.bounds(), town.service.clock().now()).unwrap();
     let ended = town.service.answer_in_turn(&question).await.map(|in_turn| in_turn.answer.code).map_err(|_| ());
     (ended, started.elapsed())
 }

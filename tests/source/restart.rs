@@ -26,12 +26,12 @@ fn quoting(_: &str, symbols: Vec<Symbol>, clock: Clock) -> Said {
 
 /// The state of a service as the next one reads it.
 fn saved(town: &Town) -> State {
-    let state = take(&town.service, &Strangers::new(), town.service.clock.now());
+    let state = take(&town.service, &Strangers::new(), town.service.clock().now());
     State::parse(&state.to_bytes().unwrap()).unwrap()
 }
 
 fn restored(town: &Town, state: State) -> Restored {
-    give(&town.service, state, town.service.clock.now()).0
+    give(&town.service, state, town.service.clock().now()).0
 }
 
 /// The same service after a restart.
@@ -70,7 +70,7 @@ async fn a_vendor_that_said_no_is_left_alone_after_a_restart_for_as_long_as_befo
     advance(Duration::from_secs(301)).await;
     after.ask("symbols=A-USD&refresh_after=0s").await;
     assert_eq!(after.log("alpha").calls().len(), 1);
-    let until = after.service.sources[0].account.cooldown(Instant::now()).unwrap().until;
+    let until = after.service.sources()[0].account.cooldown(Instant::now()).unwrap().until;
     assert_eq!(until - Instant::now(), Duration::from_secs(1800));
 }
 
@@ -81,7 +81,7 @@ async fn an_address_that_was_refused_is_refused_again_after_a_restart_and_for_lo
     };
     let (settings, clock) = (crypto("alpha", ""), morning());
     let left = |town: &Town| {
-        let cooldown = town.service.sources[0].account.cooldown(Instant::now())?;
+        let cooldown = town.service.sources()[0].account.cooldown(Instant::now())?;
         Some((cooldown.error.reason(), cooldown.until - Instant::now()))
     };
     // the first in a row puts nothing aside, but is remembered
@@ -184,7 +184,7 @@ async fn a_cooldown_does_not_grow_when_the_clock_was_set_back() {
     let day_ago = Clock::starting_at(clock.now().wall - SignedDuration::from_hours(24));
     let after = Town::new(&settings, &day_ago, quoting);
     restored(&after, saved);
-    let left = after.service.sources[0].account.cooldown(Instant::now()).unwrap().until - Instant::now();
+    let left = after.service.sources()[0].account.cooldown(Instant::now()).unwrap().until - Instant::now();
     assert_eq!(left, Duration::from_secs(900));
 }
 
@@ -195,12 +195,12 @@ async fn the_most_recently_asked_are_kept_and_none_that_is_no_number() {
     for name in ["A-USD", "B-USD", "C-USD", "A-USD"] {
         town.ask(&format!("symbols={name}")).await;
     }
-    let kept = |most| town.service.board.remember(most).into_iter().map(|quote| quote.symbol).collect::<Vec<_>>();
+    let kept = |most| town.service.board().remember(most).into_iter().map(|quote| quote.symbol).collect::<Vec<_>>();
     assert_eq!(kept(2), ["A-USD", "C-USD"]);
     assert_eq!(kept(10).len(), 3);
     // and asked in the same order by the next process
     let next = restart(&town, &crypto("alpha", ""), &clock);
-    assert_eq!(next.service.board.remember(10), town.service.board.remember(10));
+    assert_eq!(next.service.board().remember(10), town.service.board().remember(10));
 }
 
 #[tokio::test(start_paused = true)]

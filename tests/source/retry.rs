@@ -15,7 +15,7 @@ use crate::scripted::{ask, quotes, service, service_with};
 use crate::support::{Log, all_quoted};
 
 fn retries(service: &Quotefold) -> usize {
-    let page = service.metrics.render().unwrap();
+    let page = service.metrics().render().unwrap();
     let line = page.lines().find_map(|line| line.strip_prefix("quotefold_source_retries_total{source=\"vendor\"} "));
     line.map_or(0, |count| count.parse().unwrap())
 }
@@ -33,7 +33,7 @@ async fn a_call_whose_connection_broke_is_sent_again_once_a_moment_later() {
     let pause = calls[1].sent - calls[0].sent;
     // 20 ms for the first call at most, tokio's timer rounds up to the next millisecond
     assert!(pause <= Duration::from_millis(20 + 250 + 1), "{pause:?}");
-    let page = service.metrics.render().unwrap();
+    let page = service.metrics().render().unwrap();
     for counted in ["outcome=\"connection\"} 1", "outcome=\"ok\"} 1"] {
         assert!(page.contains(counted), "both calls went over the wire, and both are counted: {page}");
     }
@@ -198,7 +198,7 @@ async fn each_try_spends_a_unit_and_none_is_sent_that_the_limit_has_no_room_for(
         let (service, log) = Mood::of(broken()).service(&format!("retries = 3\nlimits = [\"{limit}\"]"));
         assert_eq!(outcome(&service, "A-USD").await, "connection", "{limit}");
         assert_eq!(log.calls().len(), calls, "{limit}");
-        let left = service.sources[0].account.left(Instant::now())[0];
+        let left = service.sources()[0].account.left(Instant::now())[0];
         assert_eq!(left.left, left.limit.calls as usize - calls, "{limit}");
     }
 }

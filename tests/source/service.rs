@@ -107,7 +107,7 @@ async fn a_system_clock_that_jumps_back_makes_nothing_old_late_or_from_the_futur
     advance(Duration::from_secs(30)).await;
     let answer = ask(&service, "symbols=AAPL").await;
     assert_eq!((quotes(&answer)[0].verdict, log.calls().len()), (Verdict::Used, 1));
-    let body: serde_json::Value = serde_json::from_slice(&answer.body(service.clock.now().wall).unwrap()).unwrap();
+    let body: serde_json::Value = serde_json::from_slice(&answer.body(service.clock().now().wall).unwrap()).unwrap();
     assert_eq!(body["prices"][0]["age_ms"], 0);
     // and it is asked for anew when its minute is over, not an hour later
     advance(Duration::from_secs(30)).await;

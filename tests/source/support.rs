@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use quotefold::board::{Board, Need};
+use quotefold::board::{Board, Freshness};
 use quotefold::clock::{Clock, Moment};
 use quotefold::failure::SourceError;
 use quotefold::metrics::Metrics;
@@ -93,11 +93,11 @@ pub(crate) struct Bench {
 }
 
 pub(crate) const BUDGET: Duration = Duration::from_secs(2);
-pub(crate) const NEED: Need =
-    Need { refresh_after: Duration::from_secs(5), missing_after: Duration::from_secs(5), denied_after: None };
+pub(crate) const NEED: Freshness =
+    Freshness { refresh_after: Duration::from_secs(5), missing_after: Duration::from_secs(5), denied_after: None };
 
 /// What a caller needs who takes nothing from the board.
-pub(crate) const FORCED: Need = Need { refresh_after: Duration::ZERO, missing_after: Duration::ZERO, ..NEED };
+pub(crate) const FORCED: Freshness = Freshness { refresh_after: Duration::ZERO, missing_after: Duration::ZERO, ..NEED };
 
 pub(crate) fn symbol(text: &str) -> Symbol {
     Symbol::parse(text).expect("a symbol")
@@ -121,7 +121,7 @@ pub(crate) fn all_quoted(symbols: Vec<Symbol>, clock: &Clock) -> Result<Reply, S
 }
 
 /// What somebody asks for who has as much time as a call.
-pub(crate) fn patient(due: Vec<(Symbol, Need)>, riders: Vec<Symbol>) -> Ask {
+pub(crate) fn patient(due: Vec<(Symbol, Freshness)>, riders: Vec<Symbol>) -> Ask {
     let arrived = Instant::now();
     Ask { arrived, until: arrived + BUDGET, due, riders, caller: None }
 }
@@ -197,12 +197,12 @@ impl Bench {
         self.ask_with(symbols, NEED)
     }
 
-    pub(crate) fn ask_with(&self, symbols: &[&str], need: Need) -> Vec<Wait> {
+    pub(crate) fn ask_with(&self, symbols: &[&str], need: Freshness) -> Vec<Wait> {
         self.ask_for(symbols, need, BUDGET)
     }
 
     /// What a request that arrives now asks for, and how long it waits.
-    pub(crate) fn ask_for(&self, symbols: &[&str], need: Need, timeout: Duration) -> Vec<Wait> {
+    pub(crate) fn ask_for(&self, symbols: &[&str], need: Freshness, timeout: Duration) -> Vec<Wait> {
         let due = symbols.iter().map(|text| (symbol(text), need)).collect();
         self.share.ask(&Ask { until: Instant::now() + timeout, ..patient(due, Vec::new()) })
     }

@@ -87,14 +87,14 @@ impl Town {
 
     /// What is left of each of its limits.
     pub(crate) fn left(&self, source: &str) -> Vec<usize> {
-        let sources = &self.service.sources;
+        let sources = &self.service.sources();
         let source = sources.iter().find(|known| known.profile.name() == source).unwrap();
         source.account.left(tokio::time::Instant::now()).iter().map(|left| left.left).collect()
     }
 
     /// The answer to a query.
     pub(crate) async fn ask(&self, query: &str) -> Answer {
-        let question = Question::parse(query, &self.service.bounds(), self.service.clock.now()).unwrap();
+        let question = Question::parse(query, &self.service.bounds(), self.service.clock().now()).unwrap();
         self.service.answer(&question).await
     }
 }

@@ -31,7 +31,7 @@ fn watching(symbols: &[&str], every: &str) -> String {
 
 /// What lacks a quote before the watch begins.
 fn watched(town: &Town) -> Arc<Watched> {
-    Arc::new(Watched::new(&town.service.settings.watch.symbols))
+    Arc::new(Watched::new(&town.service.settings().watch.symbols))
 }
 
 /// Starts the watch, and gives what ends it.
@@ -141,7 +141,7 @@ async fn what_it_is_refused_is_refused_to_nobody_else() {
     let (_watch, _end) = start(&town, 1);
     sleep(LATENCY * 2).await;
     let now = Instant::now();
-    assert!(town.service.board.known("alpha", &symbol("B-USD"), now).is_none(), "nothing landed");
+    assert!(town.service.board().known("alpha", &symbol("B-USD"), now).is_none(), "nothing landed");
     // the call that there is room for a second after the end of the first is made for the one who asks
     let (took, said) = timed(&town, "symbols=B-USD").await;
     assert_eq!((took, said), (Duration::from_secs(1), "ok"));
@@ -284,7 +284,7 @@ async fn a_source_that_is_given_up_is_tried_with_one_call_and_its_refusals_conce
     let watched = watched(&town);
     let (_watch, _end) = start_noting(&town, Arc::clone(&watched), 1);
     sleep(Duration::from_secs(15)).await;
-    assert!(!town.service.sources[0].breaker.is_closed());
+    assert!(!town.service.sources()[0].breaker.is_closed());
     healed.store(true, Ordering::Relaxed);
     let before = asked(&town, "alpha").len();
     // the next round comes when the wait of about a second is long over
@@ -294,7 +294,7 @@ async fn a_source_that_is_given_up_is_tried_with_one_call_and_its_refusals_conce
     assert_eq!(asked(&town, "alpha").len(), before + 1, "one call comes first");
     let now = Instant::now();
     for name in symbols {
-        let known = town.service.board.known("alpha", &symbol(name), now);
+        let known = town.service.board().known("alpha", &symbol(name), now);
         let failure = known.and_then(|known| known.outcome.failure);
         assert!(failure.is_none_or(|failure| failure.error.reason() == "connection"), "{name}");
     }

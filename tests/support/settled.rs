@@ -7,16 +7,16 @@ use quotefold::source::Source;
 
 /// What of a service is not at rest yet, if anything.
 pub(crate) fn unsettled(service: &Quotefold) -> Option<String> {
-    let busy = service.sources.iter().find(|source| !source.is_at_rest());
+    let busy = service.sources().iter().find(|source| !source.is_at_rest());
     let busy = busy.map(|source| format!("{} is not at rest", source.profile.name()));
-    busy.or_else(|| (!service.tasks.is_empty()).then(|| format!("{} tasks run", service.tasks.len())))
+    busy.or_else(|| (!service.tasks().is_empty()).then(|| format!("{} tasks run", service.tasks().len())))
 }
 
 /// Asserts that a scenario that took so long has left nothing behind and has not asked its vendors too much.
 pub(crate) fn assert_settled(service: &Quotefold, took: Duration) {
     assert_eq!(unsettled(service), None);
-    let page = service.metrics.render().expect("metrics can be written");
-    for source in &service.sources {
+    let page = service.metrics().render().expect("metrics can be written");
+    for source in service.sources() {
         assert_asked_in_measure(source, &page, took);
     }
 }

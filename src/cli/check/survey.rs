@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::compare::{Standing, Voice, compare};
 use super::known;
-use crate::board::Need;
+use crate::board::Freshness;
 use crate::clock::skew::Skew;
 use crate::fold::{Exclusion, Judged, Verdict, fold};
 use crate::provider::description::SourceSettings;
@@ -56,17 +56,17 @@ impl Survey {
     pub(super) fn new(service: Quotefold, runtime: Runtime) -> Self {
         let outcomes = runtime.block_on(ask(&service));
         runtime.shutdown_background();
-        let now = service.clock.now();
-        let (now, skew) = (now.wall, service.clock.skew(now));
+        let now = service.clock().now();
+        let (now, skew) = (now.wall, service.clock().skew(now));
         let mut said = judge(&service, outcomes, now);
         let line = |source: &SourceSettings| Line { source: source.clone(), said: said.remove(&source.name) };
-        let mut lines: Vec<Line> = service.settings.sources.iter().map(line).collect();
+        let mut lines: Vec<Line> = service.settings().sources.iter().map(line).collect();
         // by name within a symbol, as they came; whoever was not asked comes last
         lines.sort_by_key(|line| {
             let symbol = line.said.as_ref().map(|said| said.judged.outcome.symbol.clone());
             (symbol.is_none(), symbol)
         });
-        Survey { lines, settings: service.settings, now, skew }
+        Survey { lines, settings: service.into_settings(), now, skew }
     }
 
     /// Whether every source gave a price.
@@ -77,15 +77,15 @@ impl Survey {
 
 /// Asks each source for one symbol, through the very stack that serves requests: sources of one vendor keep to its limits.
 async fn ask(service: &Quotefold) -> Vec<Outcome> {
-    let profiles: Vec<_> = service.sources.iter().map(|source| source.profile.as_ref()).collect();
-    let chosen = known::choose(&profiles, &service.settings);
-    let need = Need::of(Duration::ZERO);
+    let profiles: Vec<_> = service.sources().iter().map(|source| source.profile.as_ref()).collect();
+    let chosen = known::choose(&profiles, service.settings());
+    let need = Freshness::of(Duration::ZERO);
     let mut calls = JoinSet::new();
-    for (source, symbol) in service.sources.iter().zip(chosen) {
+    for (source, symbol) in service.sources().iter().zip(chosen) {
         let due = symbol.into_iter().map(|symbol| (symbol, need)).collect();
         let arrived = Instant::now();
         let ask =
-            Ask { arrived, until: arrived + service.settings.server.timeout, due, riders: Vec::new(), caller: None };
+            Ask { arrived, until: arrived + service.settings().server.timeout, due, riders: Vec::new(), caller: None };
         for wait in source.share.ask(&ask) {
             let share = source.share.clone();
             calls.spawn(async move { share.arrive(wait).await });
@@ -99,12 +99,12 @@ fn judge(service: &Quotefold, outcomes: Vec<Outcome>, now: Timestamp) -> BTreeMa
     let mut by_symbol: BTreeMap<Symbol, Vec<Outcome>> = BTreeMap::new();
     for mut outcome in outcomes {
         // how old a quote may be depends on its class
-        let class = service.settings.class(&outcome.symbol);
-        let source = service.sources.iter().find(|source| source.profile.name() == outcome.origin.source);
+        let class = service.settings().class(&outcome.symbol);
+        let source = service.sources().iter().find(|source| source.profile.name() == outcome.origin.source);
         outcome.origin = source.map_or(outcome.origin, |source| source.profile.origin(class));
         by_symbol.entry(outcome.symbol.clone()).or_default().push(outcome);
     }
-    by_symbol.into_iter().flat_map(|(symbol, outcomes)| about(&symbol, outcomes, &service.settings, now)).collect()
+    by_symbol.into_iter().flat_map(|(symbol, outcomes)| about(&symbol, outcomes, service.settings(), now)).collect()
 }
 
 /// What became of all outcomes about one symbol.

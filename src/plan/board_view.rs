@@ -1,0 +1,68 @@
+//! Holds what a plan has seen of the board: one look per symbol, however many sources and routes there are.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use crate::board::{Board, Known};
+use crate::profile::profiles::Profiles;
+use crate::symbol::Symbol;
+
+/// What a plan has seen of the board so far. Everything else that is made of this plan's outcomes uses the same view.
+pub struct BoardView<'a> {
+    board: &'a Board,
+    sources: &'a Profiles,
+    now: Instant,
+    seen: HashMap<Symbol, Seen>,
+}
+
+/// What the board knows of one symbol: at each source's place in the list of sources, the latest from that source. It ends
+/// with the last source that has anything.
+#[derive(Debug, Default)]
+struct Seen(Vec<Option<Arc<Known>>>);
+
+impl<'a> BoardView<'a> {
+    /// A view in which nothing has been looked at yet.
+    pub fn new(board: &'a Board, sources: &'a Profiles, now: Instant) -> Self {
+        BoardView { board, sources, now, seen: HashMap::new() }
+    }
+
+    /// Looks at a symbol on the board, unless it has been looked at already.
+    pub fn look_at(&mut self, symbol: &Symbol) {
+        self.seen(symbol);
+    }
+
+    /// The latest from one source about a symbol that was looked at.
+    pub fn known(&self, source: usize, symbol: &Symbol) -> Option<&Arc<Known>> {
+        self.seen.get(symbol)?.0.get(source)?.as_ref()
+    }
+
+    /// The latest from each source about a symbol.
+    pub(super) fn all(&mut self, symbol: &Symbol) -> impl Iterator<Item = &Known> {
+        self.seen(symbol).0.iter().flatten().map(Arc::as_ref)
+    }
+
+    /// Whether a source has said that it has no such symbol, and that still stands.
+    pub(super) fn is_denied_by(&mut self, source: usize, symbol: &Symbol) -> bool {
+        let now = self.now;
+        let known = self.seen(symbol).0.get(source).and_then(Option::as_ref);
+        known.is_some_and(|known| known.outcome.denies_symbol() && known.is_denied(now))
+    }
+
+    fn seen(&mut self, symbol: &Symbol) -> &Seen {
+        let BoardView { board, sources, now, seen } = self;
+        seen.entry(symbol.clone()).or_insert_with(|| {
+            let mut places = Seen::default();
+            for known in board.recall(symbol, *now) {
+                // a source that is no longer configured may still be on the board of a test
+                let Some(place) = sources.place(&known.outcome.origin.source) else { continue };
+                if places.0.len() <= place {
+                    places.0.resize(place + 1, None);
+                }
+                places.0[place] = Some(known);
+            }
+            places
+        })
+    }
+}

@@ -1,0 +1,45 @@
+//! The sources that are switched on, in the order in which everything else numbers them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::Profile;
+
+/// The profiles of all sources. A source's place in this list stands for it wherever a request looks sources up.
+pub struct Profiles {
+    all: Vec<Arc<Profile>>,
+    places: HashMap<String, usize>,
+}
+
+impl Profiles {
+    /// The list of these profiles.
+    pub fn new(all: Vec<Arc<Profile>>) -> Self {
+        let places = all.iter().enumerate().map(|(place, profile)| (profile.name().to_owned(), place)).collect();
+        Profiles { all, places }
+    }
+
+    /// How many sources there are.
+    pub fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    /// Whether no source is switched on.
+    pub fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    /// The source at a place.
+    pub fn get(&self, place: usize) -> Option<&Profile> {
+        self.all.get(place).map(Arc::as_ref)
+    }
+
+    /// The place of a source, by its name.
+    pub fn place(&self, name: &str) -> Option<usize> {
+        self.places.get(name).copied()
+    }
+
+    /// All sources with their places.
+    pub fn iter(&self) -> impl Iterator<Item = (usize, &Profile)> {
+        self.all.iter().map(Arc::as_ref).enumerate()
+    }
+}
