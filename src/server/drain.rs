@@ -93,6 +93,7 @@ impl Default for Drain {
 
 /// SIGHUP, if this process should handle it. A process that `nohup` started ignores it, and must outlive its terminal. Where
 /// the system does not say whether it is ignored, it keeps its default effect.
+#[allow(clippy::disallowed_methods, reason = "/proc is memory, and is read once")]
 fn hangups() -> io::Result<Option<Signal>> {
     let ignored = std::fs::read_to_string("/proc/self/status").ok().and_then(|status| ignores_hangups(&status));
     if ignored == Some(false) { signal(SignalKind::hangup()).map(Some) } else { Ok(None) }

@@ -1,5 +1,7 @@
 //! Says what an operator can set, and what holds if nothing is set.
 
+#![allow(clippy::disallowed_methods, reason = "the configuration is read before the server starts")]
+
 pub mod access;
 mod check;
 mod coverage;

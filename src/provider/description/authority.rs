@@ -18,6 +18,7 @@ impl Authority {
     ///
     /// # Errors
     /// The file cannot be read, or what is in it is no certificate: in words that name the file and the way out.
+    #[allow(clippy::disallowed_methods, reason = "the configuration is read before the server starts")]
     pub(crate) fn read(file: &str) -> Result<Self, String> {
         let cure = "write the path of a PEM file with the authority's certificate, or take the line out";
         let pem = std::fs::read(file).map_err(|error| format!("the file {file:?} cannot be read: {error}; {cure}"))?;
