@@ -1,7 +1,11 @@
 //! Remembers the latest outcome per source and symbol: its last quote, and its last failure if that came later.
 //!
-//! The board is the only cache there is. The plan reads it, a source looks once more before it calls, and every outcome
-//! lands here. It is bounded: what costs least to get again goes first.
+//! The board is the only cache there is. The plan reads it, and a source looks once more before it calls. It is bounded: what
+//! costs least to get again goes first.
+//!
+//! There is one way in, an [`Update`], and two rooms write: a source's calls land through it, whether they brought a quote, a
+//! failure or a refusal of ours, and so does the news that a reply was another symbol's. At the start, `state` restores what
+//! an earlier process had written down.
 
 mod by_source;
 mod eviction;
@@ -18,13 +22,13 @@ use tokio::time::Instant;
 
 use crate::caller::Caller;
 use crate::clock::Moment;
-use crate::failure::{Failure, SourceError};
+use crate::failure::SourceError;
 use crate::quote::{Origin, Outcome, Quote};
 use crate::symbol::Symbol;
 use by_source::BySource;
 use eviction::{Failures, Quotes, Rank, Use};
 use known::settle;
-pub use known::{Fault, InARow, Known, Landing, Need, Stands};
+pub use known::{Fault, InARow, Known, Need, Stands, Update};
 pub use remember::{QuoteState, SidesState};
 
 /// How many quotes are kept, of all sources together; one source has half of them at most.
@@ -182,9 +186,9 @@ impl Board {
         !state.symbols.get(symbol).is_some_and(is_served) && state.symbols.values().any(is_served)
     }
 
-    /// Writes down an outcome that no particular caller asked for, and says what the source's word on the symbol is now.
-    pub fn land(&self, origin: &Arc<Origin>, symbol: &Symbol, landing: Landing, now: Moment) -> Outcome {
-        self.land_for(None, origin, symbol, landing, now)
+    /// Writes down what no particular caller asked for, and says what the source's word on the symbol is now.
+    pub fn land(&self, origin: &Arc<Origin>, symbol: &Symbol, update: Update, now: Moment) -> Outcome {
+        self.land_for(None, origin, symbol, update, now)
     }
 
     /// The same for what a caller asked for. If it is a failure, it counts among that caller's.
@@ -193,16 +197,28 @@ impl Board {
         caller: Option<Caller>,
         origin: &Arc<Origin>,
         symbol: &Symbol,
-        landing: Landing,
+        update: Update,
         now: Moment,
     ) -> Outcome {
         let mut state = self.lock();
         let entry = state.symbols.get(symbol).and_then(|entries| entries.by_source.get(&origin.source));
         let before = entry.map(|entry| entry.known.clone());
+        if let Update::Withdrawal(arrived, why) = &update
+            && !before.as_ref().is_some_and(|known| known.has_quote_of(*arrived))
+        {
+            let withdrawn = Withdrawn {
+                source: origin.source.clone(),
+                symbol: symbol.clone(),
+                arrived: *arrived,
+                why: why.clone(),
+            };
+            state.keep_off(withdrawn);
+            return before.unwrap_or_else(|| settle(origin, symbol, None, update, now)).outcome;
+        }
         let in_a_row = before.as_ref().map(|known| known.in_a_row).unwrap_or_default();
-        let landing = state.unless_withdrawn(&origin.source, symbol, landing, in_a_row);
-        state.landed += u64::from(matches!(landing, Landing::Quote(_)));
-        let known = settle(origin, symbol, before, landing, now);
+        let update = state.unless_withdrawn(&origin.source, symbol, update, in_a_row);
+        state.landed += u64::from(matches!(update, Update::Quote(_) | Update::Withdrawal(..)));
+        let known = settle(origin, symbol, before, update, now);
         let outcome = known.outcome.clone();
         state.insert(symbol, known, caller);
         drop(state);
@@ -213,27 +229,6 @@ impl Board {
     /// Changes whenever something has landed.
     pub fn landings(&self) -> watch::Receiver<()> {
         self.landings.subscribe()
-    }
-
-    /// Takes back the quote that arrived at an instant, because it turned out to be another symbol's, or of an unknown one. If
-    /// it has not landed yet, it never will: the failure lands in its place.
-    pub fn withdraw(&self, origin: &Arc<Origin>, symbol: &Symbol, arrived: Timestamp, why: SourceError, now: Moment) {
-        let mut state = self.lock();
-        let entry = state.symbols.get(symbol).and_then(|entries| entries.by_source.get(&origin.source));
-        let is_it =
-            |entry: &&Entry| entry.known.outcome.quote.as_ref().is_some_and(|quote| quote.received_at == arrived);
-        let Some(before) = entry.filter(is_it).map(|entry| entry.known.clone()) else {
-            let (source, symbol) = (origin.source.clone(), symbol.clone());
-            state.keep_off(Withdrawn { source, symbol, arrived, why });
-            return;
-        };
-        let failure = Failure { error: why, latency: None, is_doubted: false, at: now.wall, retry_at: None };
-        let outcome = Outcome { quote: None, failure: Some(failure), ..before.outcome };
-        let known = Known { outcome, quote_landed: None, failure_landed: Some(now.monotonic), ..before };
-        state.landed += 1;
-        state.insert(symbol, Known { stands: Stands::WithSource, refused_until: None, answered: None, ..known }, None);
-        drop(state);
-        self.landings.send_replace(());
     }
 
     /// How many outcomes are on the board.
@@ -264,17 +259,17 @@ impl State {
     }
 
     /// What is to land: the failure instead of a quote that was taken back before it came here.
-    fn unless_withdrawn(&mut self, source: &str, symbol: &Symbol, landing: Landing, in_a_row: InARow) -> Landing {
-        let Landing::Quote(quote) = landing else { return landing };
+    fn unless_withdrawn(&mut self, source: &str, symbol: &Symbol, update: Update, in_a_row: InARow) -> Update {
+        let Update::Quote(quote) = update else { return update };
         let is_it = |withdrawn: &Withdrawn| {
             withdrawn.arrived == quote.received_at && withdrawn.symbol == *symbol && withdrawn.source == source
         };
         let place = self.withdrawn.iter().position(is_it);
         let Some(Withdrawn { why, .. }) = place.and_then(|place| self.withdrawn.remove(place)) else {
-            return Landing::Quote(quote);
+            return Update::Quote(quote);
         };
         let (latency, stands) = (quote.latency, Stands::WithSource);
-        Landing::Failure(Fault { error: why, latency, stands, is_doubted: false, in_a_row })
+        Update::Failure(Fault { error: why, latency, stands, is_doubted: false, in_a_row })
     }
 
     fn touch(&mut self, symbol: &Symbol) {

@@ -14,6 +14,8 @@
 //!    many quotes or refuses to, [`convert`] turns it into the caller's currency.
 //! 6. [`answer`] writes status, headers and JSON; [`again`] says when asking again can change it.
 
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "a test may block its thread"))]
+
 // Ground: words and numbers that everything is made of.
 pub mod decimal;
 pub mod clock;

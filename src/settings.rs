@@ -3,6 +3,8 @@
 //! Adding a key takes its field and its value in `Default`, its range in `check`, and its line in `config/quotefold.toml`.
 //! Reading (file and variables) and printing follow from the field.
 
+#![allow(clippy::disallowed_methods, reason = "the configuration is read before the server starts")]
+
 pub mod access;
 pub mod class;
 mod coverage;

@@ -4,6 +4,11 @@
 //! [`snapshot`] takes it from a running service and gives it to a new one, [`file`](mod@file) and [`lock`] are the only rooms
 //! that touch the disk, and [`keep`] decides when. None of this is there unless `state.path` is set.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the state file is read before the server starts and written on a thread that may block"
+)]
+
 pub mod file;
 pub mod keep;
 pub mod lock;

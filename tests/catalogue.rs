@@ -1,6 +1,7 @@
 //! The catalogue: every provider's description is proved by its examples, and no body it may send does harm.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::disallowed_methods, reason = "a test may block its thread")]
 
 mod catalogue {
     mod body;

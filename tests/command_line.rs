@@ -2,6 +2,7 @@
 
 // the helpers are tests too, which clippy cannot see
 #![allow(clippy::unwrap_used)]
+#![allow(clippy::disallowed_methods, reason = "a test may block its thread")]
 
 use std::io::{Read, Write};
 use std::net::TcpListener;

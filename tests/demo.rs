@@ -1,6 +1,7 @@
 //! The demo's market: it goes through the real catalogue, HTTP and stack, and breaks the way it says it does.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should stop")]
+#![allow(clippy::disallowed_methods, reason = "a test may block its thread")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

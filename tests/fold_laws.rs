@@ -2,6 +2,7 @@
 
 // clippy knows only functions marked as tests for test code
 #![allow(clippy::unwrap_used)]
+#![allow(clippy::disallowed_methods, reason = "a test may block its thread")]
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -2,6 +2,7 @@
 //! by the real program.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should stop")]
+#![allow(clippy::disallowed_methods, reason = "a test may block its thread")]
 
 use std::net::SocketAddr;
 use std::process::{Command, Output};

@@ -4,6 +4,7 @@
 //! or inside a macro. What is there for tests alone is passed over.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should stop")]
+#![allow(clippy::disallowed_methods, reason = "a test may block its thread")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

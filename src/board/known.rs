@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::clock::Moment;
@@ -69,15 +70,18 @@ pub struct Fault {
     pub in_a_row: InARow,
 }
 
-/// What lands on the board.
+/// What is written on the board.
 #[derive(Clone, Debug)]
-pub enum Landing {
+pub enum Update {
     /// A quote; it wipes an earlier failure out.
     Quote(Quote),
     /// A failure that a call brought; the last quote stays beside it, unless it is denied.
     Failure(Fault),
     /// A refusal of ours: no call was made, and none will be until then.
     Refusal(SourceError, Instant),
+    /// Takes back the quote that arrived at this time: it turned out to be another symbol's. If it has not landed yet, it never
+    /// will: the failure lands in its place.
+    Withdrawal(Timestamp, SourceError),
 }
 
 /// How fresh an outcome must be for a request to make no call.
@@ -127,6 +131,11 @@ impl Known {
         self.answered.is_some_and(|answered| answered >= instant)
     }
 
+    /// Whether its quote is the one that arrived at this time.
+    pub(super) fn has_quote_of(&self, arrived: Timestamp) -> bool {
+        self.outcome.quote.as_ref().is_some_and(|quote| quote.received_at == arrived)
+    }
+
     /// The outcome without a refusal that no longer stands.
     pub(super) fn at(mut self, now: Instant) -> Self {
         if self.refused_until.is_some_and(|until| until <= now) && self.outcome.quote.is_some() {
@@ -142,7 +151,7 @@ pub(super) fn settle(
     origin: &Arc<Origin>,
     symbol: &Symbol,
     before: Option<Known>,
-    landing: Landing,
+    update: Update,
     now: Moment,
 ) -> Known {
     let in_a_row = before.as_ref().map(|known| known.in_a_row).unwrap_or_default();
@@ -150,8 +159,8 @@ pub(super) fn settle(
         before.map_or((None, None, None), |known| (known.outcome.quote, known.quote_landed, known.answered));
     let failure = |error, latency, is_doubted| Failure { error, latency, is_doubted, at: now.wall, retry_at: None };
     let outcome = |quote, failure| Outcome { origin: Arc::clone(origin), symbol: symbol.clone(), quote, failure };
-    match landing {
-        Landing::Quote(quote) => Known {
+    match update {
+        Update::Quote(quote) => Known {
             outcome: outcome(Some(quote), None),
             quote_landed: Some(now.monotonic),
             failure_landed: None,
@@ -160,7 +169,7 @@ pub(super) fn settle(
             in_a_row: InARow::default(),
             answered: Some(now.monotonic),
         },
-        Landing::Failure(Fault { error, latency, stands, is_doubted, in_a_row }) => {
+        Update::Failure(Fault { error, latency, stands, is_doubted, in_a_row }) => {
             // a denial that is believed takes the quote with it: nothing that fails later brings it back
             let stays = is_doubted || !error.denies_symbol();
             Known {
@@ -173,7 +182,7 @@ pub(super) fn settle(
                 answered: Some(now.monotonic),
             }
         }
-        Landing::Refusal(error, until) => Known {
+        Update::Refusal(error, until) => Known {
             outcome: outcome(quote, Some(failure(error, None, false))),
             quote_landed,
             failure_landed: Some(now.monotonic),
@@ -181,6 +190,15 @@ pub(super) fn settle(
             refused_until: Some(until),
             in_a_row,
             answered,
+        },
+        Update::Withdrawal(_, error) => Known {
+            outcome: outcome(None, Some(failure(error, None, false))),
+            quote_landed: None,
+            failure_landed: Some(now.monotonic),
+            stands: Stands::WithSource,
+            refused_until: None,
+            in_a_row,
+            answered: None,
         },
     }
 }

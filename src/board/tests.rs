@@ -12,16 +12,16 @@ fn origin(name: &str) -> Arc<Origin> {
     Arc::new(Origin { source: name.into(), account: name.into(), role: Role::Primary, lag_ms: 0 })
 }
 
-fn quote(now: Moment) -> Landing {
-    Landing::Quote(Quote::bare(Decimal::ONE, now.wall))
+fn quote(now: Moment) -> Update {
+    Update::Quote(Quote::bare(Decimal::ONE, now.wall))
 }
 
 const NEED: Need =
     Need { refresh_after: Duration::from_secs(5), missing_after: Duration::from_secs(5), denied_after: None };
 
-fn failure(error: SourceError, stands: Stands) -> Landing {
+fn failure(error: SourceError, stands: Stands) -> Update {
     let in_a_row = InARow::default();
-    Landing::Failure(Fault { error, latency: Duration::ZERO, stands, is_doubted: false, in_a_row })
+    Update::Failure(Fault { error, latency: Duration::ZERO, stands, is_doubted: false, in_a_row })
 }
 
 #[tokio::test(start_paused = true)]
@@ -55,7 +55,7 @@ async fn a_quote_that_is_remembered_comes_back_with_all_it_states() {
         latency: Duration::from_millis(88),
         ..Quote::bare(Decimal::ONE, now.wall)
     };
-    before.land(&origin("alpha"), &symbol, Landing::Quote(quote.clone()), now);
+    before.land(&origin("alpha"), &symbol, Update::Quote(quote.clone()), now);
     for kept in before.remember(8) {
         assert!(after.restore(&origin("alpha"), &kept, now));
     }
@@ -88,15 +88,15 @@ async fn what_failed_with_its_source_or_was_refused_by_us_is_as_fresh_as_the_quo
         |board: &Board| board.known("alpha", &symbol, Instant::now()).unwrap().is_settled(NEED, Instant::now());
     let until = Instant::now() + Duration::from_secs(60);
     let throttled = SourceError::Throttled { limit: "1/min".into(), retry_after: Duration::from_secs(60) };
-    let refusal = Landing::Refusal(throttled, until);
+    let refusal = Update::Refusal(throttled, until);
     let failed = failure(SourceError::Connection(String::new()), Stands::WithSource);
-    for landing in [refusal, failed] {
+    for update in [refusal, failed] {
         let board = Board::new(8);
-        board.land(&origin("alpha"), &symbol, landing.clone(), clock.now());
+        board.land(&origin("alpha"), &symbol, update.clone(), clock.now());
         // whether the source may be asked is the source's matter
         assert!(!settled(&board));
         board.land(&origin("alpha"), &symbol, quote(clock.now()), clock.now());
-        board.land(&origin("alpha"), &symbol, landing, clock.now());
+        board.land(&origin("alpha"), &symbol, update, clock.now());
         assert!(settled(&board));
         tokio::time::advance(Duration::from_secs(5)).await;
         assert!(!settled(&board));
@@ -108,7 +108,7 @@ async fn a_refusal_of_ours_is_no_answer_and_is_not_shown_beside_a_quote_once_it_
     let (board, clock, symbol) = (Board::new(8), Clock::system(), Symbol::parse("AAPL").unwrap());
     let until = Instant::now() + Duration::from_secs(2);
     let refusal =
-        Landing::Refusal(SourceError::Throttled { limit: "1/s".into(), retry_after: Duration::from_secs(2) }, until);
+        Update::Refusal(SourceError::Throttled { limit: "1/s".into(), retry_after: Duration::from_secs(2) }, until);
     board.land(&origin("alpha"), &symbol, refusal.clone(), clock.now());
     assert!(board.known("alpha", &symbol, Instant::now()).unwrap().answered.is_none());
     board.land(&origin("alpha"), &symbol, quote(clock.now()), clock.now());
@@ -140,7 +140,7 @@ const SECOND: Duration = Duration::from_secs(1);
 /// The source that may be asked 25 times a day: a call takes an hour, nearly.
 const SCARCE: Duration = Duration::from_secs(86_400 / 25);
 
-fn denial() -> Landing {
+fn denial() -> Update {
     failure(SourceError::UnknownSymbol(String::new()), Stands::WithSource)
 }
 
@@ -237,19 +237,24 @@ async fn junk_symbols_leave_dear_quotes_in_place_and_do_not_age_them_so_that_no_
 }
 
 /// A quote that arrived at this second.
-fn arrived(second: i64) -> Landing {
-    Landing::Quote(Quote::bare(Decimal::ONE, Timestamp::from_second(second).unwrap()))
+fn arrived(second: i64) -> Update {
+    Update::Quote(Quote::bare(Decimal::ONE, Timestamp::from_second(second).unwrap()))
 }
 
 fn repeated() -> SourceError {
     SourceError::Connection("its connection gave the same reply for two symbols".to_owned())
 }
 
+/// Takes back the quote that arrived at this second.
+fn taken_back(second: i64) -> Update {
+    Update::Withdrawal(Timestamp::from_second(second).unwrap(), repeated())
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_quote_that_is_taken_back_before_it_lands_lands_as_a_failure_and_leaves_an_earlier_one_in_place() {
     let (board, now, alpha) = (Board::new(8), Clock::system().now(), origin("alpha"));
     board.land(&alpha, &symbol("A"), arrived(1), now);
-    board.withdraw(&alpha, &symbol("A"), Timestamp::from_second(2).unwrap(), repeated(), now);
+    board.land(&alpha, &symbol("A"), taken_back(2), now);
     let outcome = board.land(&alpha, &symbol("A"), arrived(2), now);
     assert_eq!(outcome.failure.map(|failure| failure.error), Some(repeated()), "and so it is told to who waits for it");
     assert_eq!(outcome.quote.map(|quote| quote.received_at.as_second()), Some(1));
@@ -263,7 +268,7 @@ async fn a_quote_that_is_taken_back_before_it_lands_lands_as_a_failure_and_leave
 async fn what_is_taken_back_and_never_lands_takes_no_more_room_than_is_set() {
     let (board, now, alpha) = (Board::new(8), Clock::system().now(), origin("alpha"));
     for second in 0..10_000 {
-        board.withdraw(&alpha, &symbol("A"), Timestamp::from_second(second).unwrap(), repeated(), now);
+        board.land(&alpha, &symbol("A"), taken_back(second), now);
     }
     assert_eq!(board.lock().withdrawn.len(), WITHDRAWN);
     assert!(board.land(&alpha, &symbol("A"), arrived(9_999), now).failure.is_some());
@@ -289,7 +294,7 @@ proptest! {
                     latest[call % 2] = Some(call);
                 }
                 false if wrong.contains(&call) => {
-                    board.withdraw(&alpha, &of(call), Timestamp::from_second(at(call)).unwrap(), repeated(), now);
+                    board.land(&alpha, &of(call), taken_back(at(call)), now);
                 }
                 false => {}
             }

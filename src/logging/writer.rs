@@ -1,5 +1,7 @@
 //! Writes the log on a thread of its own: the only one that waits for stderr.
 
+#![allow(clippy::disallowed_methods, reason = "the log has a thread of its own that waits")]
+
 use std::convert::Infallible;
 use std::io::{self, ErrorKind, Write};
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rust_decimal::Decimal;
 
 use super::*;
-use crate::board::{Board, Fault, InARow, Landing, RECALLED, Stands};
+use crate::board::{Board, Fault, InARow, RECALLED, Stands, Update};
 use crate::clock::Clock;
 use crate::failure::SourceError;
 use crate::provider::extract::Extractor;
@@ -59,9 +59,9 @@ impl World {
         World { settings, sources, board: Board::new(100), clock }
     }
 
-    fn land(&self, source: usize, symbol: &str, landing: Landing) {
+    fn land(&self, source: usize, symbol: &str, update: Update) {
         let origin = Arc::clone(self.sources[source].plain_origin());
-        self.board.land(&origin, &Symbol::parse(symbol).unwrap(), landing, self.clock.now());
+        self.board.land(&origin, &Symbol::parse(symbol).unwrap(), update, self.clock.now());
     }
 
     /// A source says that it has no such symbol, and is believed for an hour.
@@ -72,13 +72,13 @@ impl World {
 
     fn fail(&self, source: usize, symbol: &str, error: SourceError, stands: Stands) {
         let (latency, in_a_row) = (Duration::ZERO, InARow::default());
-        self.land(source, symbol, Landing::Failure(Fault { error, latency, stands, is_doubted: false, in_a_row }));
+        self.land(source, symbol, Update::Failure(Fault { error, latency, stands, is_doubted: false, in_a_row }));
     }
 
     fn quote(&self, source: usize, symbol: &str) {
         let now = self.clock.now().wall;
         let quote = Quote::bare(Decimal::ONE, now);
-        self.land(source, symbol, Landing::Quote(quote));
+        self.land(source, symbol, Update::Quote(quote));
     }
 
     async fn plan(&self, query: &str) -> Plan {
@@ -283,7 +283,7 @@ async fn what_was_refused_before_comes_before_what_was_not() {
     let (bourse, york) = (0, 3);
     world.quote(york, "MSFT");
     let error = SourceError::Throttled { limit: "8/min".to_owned(), retry_after: Duration::from_secs(5) };
-    world.land(bourse, "KO", Landing::Refusal(error, world.clock.now().monotonic + Duration::from_secs(5)));
+    world.land(bourse, "KO", Update::Refusal(error, world.clock.now().monotonic + Duration::from_secs(5)));
     tokio::time::advance(Duration::from_secs(5)).await;
     let plan = world.plan("symbols=AAPL,MSFT,KO").await;
     assert_eq!(due_at(&world, &plan, "bourse"), ["KO", "MSFT", "AAPL"]);

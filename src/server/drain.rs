@@ -90,6 +90,7 @@ impl Default for Drain {
 
 /// SIGHUP, if this process is to hear it. One that `nohup` started ignores it and is to outlive its terminal. Where the system
 /// does not say whether it is ignored, it keeps its usual effect.
+#[allow(clippy::disallowed_methods, reason = "/proc is memory, and is read once")]
 fn hangups() -> io::Result<Option<Signal>> {
     let ignored = std::fs::read_to_string("/proc/self/status").ok().and_then(|status| ignores_hangups(&status));
     if ignored == Some(false) { signal(SignalKind::hangup()).map(Some) } else { Ok(None) }

@@ -28,7 +28,7 @@ use tower::Service;
 use super::BoxFuture;
 use super::batch::{Batch, Reply};
 use super::sandbox::Sandbox;
-use crate::board::Board;
+use crate::board::{Board, Update};
 use crate::clock::skew::Host;
 use crate::clock::{Clock, Moment};
 use crate::failure::SourceError;
@@ -301,9 +301,9 @@ impl Inner {
         );
         for Heard { symbol, received_at, .. } in &withdrawn {
             let why = refused(&format!("its connection gave the same reply for {other}; neither is used"));
-            self.board
-                .iter()
-                .for_each(|board| board.withdraw(origin, symbol, *received_at, why.clone(), self.clock.now()));
+            if let Some(board) = &self.board {
+                board.land(origin, symbol, Update::Withdrawal(*received_at, why), self.clock.now());
+            }
         }
         Err(refused(&format!("its connection gave the same reply for {symbol}; neither is used")))
     }

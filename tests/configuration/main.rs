@@ -2,6 +2,7 @@
 
 // the helpers are tests too, which clippy cannot see
 #![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::disallowed_methods, reason = "a test may block its thread")]
 
 mod annotated;
 mod wrong;

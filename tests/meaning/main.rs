@@ -4,6 +4,7 @@
 //! their real descriptions in the catalogue, or from ones that stand in the test. The clock is paused.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::disallowed_methods, reason = "a test may block its thread")]
 
 mod coins;
 mod conversion;

@@ -3,6 +3,7 @@
 //! Certificates are made as the tests run, and checked as in service: what is trusted here is trusted there.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "clippy knows test functions, but not what they call")]
+#![allow(clippy::disallowed_methods, reason = "a test may block its thread")]
 
 mod certificates;
 mod limits;

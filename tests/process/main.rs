@@ -4,6 +4,7 @@
 //! without a process around it, which is quicker.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "clippy knows test functions, but not what they call")]
+#![allow(clippy::disallowed_methods, reason = "a test may block its thread")]
 
 mod busy;
 mod cases;

@@ -2,6 +2,7 @@
 
 // clippy knows test functions, but not what they call.
 #![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::disallowed_methods, reason = "a test may block its thread")]
 
 mod access;
 mod drain;

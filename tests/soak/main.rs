@@ -14,6 +14,7 @@
 //! health is probed from one of its own, and what replies say is looked at in one more.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should stop")]
+#![allow(clippy::disallowed_methods, reason = "a test may block its thread")]
 
 mod arrivals;
 mod client;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use quotefold::board::Landing;
+use quotefold::board::Update;
 use quotefold::clock::Clock;
 use quotefold::failure::SourceError;
 use quotefold::quote::{Origin, Quote, Role};
@@ -68,7 +68,7 @@ fn quoted_elsewhere(bench: &Bench, symbols: &[String]) {
     let clock = Clock::starting_at("2026-11-20T14:31:00Z".parse().unwrap());
     for name in symbols {
         let quote = Quote::bare(Decimal::ONE, clock.now().wall);
-        bench.board.land(&origin, &symbol(name), Landing::Quote(quote), clock.now());
+        bench.board.land(&origin, &symbol(name), Update::Quote(quote), clock.now());
     }
 }
 

@@ -1,6 +1,7 @@
 //! One source and its callers, with time that stands still until somebody waits: limits, sharing, and a whole day of both.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should stop")]
+#![allow(clippy::disallowed_methods, reason = "a test may block its thread")]
 
 mod attempt;
 mod backoff;

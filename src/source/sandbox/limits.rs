@@ -1,5 +1,7 @@
 //! What a filter's process may take, and how it is held to that: by the system.
 
+#![allow(clippy::disallowed_methods, reason = "this runs in the process of one filter, without a runtime")]
+
 use std::io;
 use std::time::Duration;
 

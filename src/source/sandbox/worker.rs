@@ -1,5 +1,7 @@
 //! The process that filters run in: `quotefold run-filter SOURCE`. It reads a filter, and then one reply after the other.
 
+#![allow(clippy::disallowed_methods, reason = "this is the process of one filter, without a runtime")]
+
 use std::io::{self, Read, Write};
 
 use tokio::signal::unix::{SignalKind, signal};

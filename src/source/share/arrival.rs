@@ -11,7 +11,7 @@ use tower::ServiceExt;
 use super::callers::{Callers, Claim};
 use super::orphans::Fate;
 use super::{Inner, Parts};
-use crate::board::Landing;
+use crate::board::Update;
 use crate::clock::Moment;
 use crate::failure::SourceError;
 use crate::quote::{Outcome, Quote};
@@ -157,19 +157,19 @@ impl Arrival {
         now: Moment,
     ) -> Outcome {
         let symbol = &passenger.symbol;
-        let landing = match (row, self.batch.sent_for(now.monotonic)) {
-            (Ok(quote), _) => Landing::Quote(quote),
+        let update = match (row, self.batch.sent_for(now.monotonic)) {
+            (Ok(quote), _) => Update::Quote(quote),
             (Err(error), Some(latency)) if error.stands_for().is_none() => {
                 self.failure(symbol, error, latency, rests, now)
             }
             // no call was made: it may be when there is room again
             (Err(error), _) => {
                 let until = error.stands_for().map(|span| now.monotonic + span);
-                Landing::Refusal(error, until.max(rests).unwrap_or(now.monotonic))
+                Update::Refusal(error, until.max(rests).unwrap_or(now.monotonic))
             }
         };
         let parts = &self.share.parts;
-        parts.board.land_for(passenger.caller, &parts.origin, symbol, landing, now)
+        parts.board.land_for(passenger.caller, &parts.origin, symbol, update, now)
     }
 
     /// What a call that was sent failed with, for one symbol. Where the source is left alone for it, that is not the symbol's
@@ -181,11 +181,11 @@ impl Arrival {
         latency: Duration,
         rests: Option<Instant>,
         now: Moment,
-    ) -> Landing {
+    ) -> Update {
         let Parts { board, origin, backoff, .. } = &self.share.parts;
         let before = board.known(&origin.source, symbol, now.monotonic);
         let is_of_source = rests.is_some() && (self.batch.is_charged() || Cooldowns::concerns(&error));
-        Landing::Failure(backoff.waits().judge(symbol, error, latency, before.as_ref(), is_of_source, now))
+        Update::Failure(backoff.waits().judge(symbol, error, latency, before.as_ref(), is_of_source, now))
     }
 
     /// Remembers which symbols are known, and which would fail a whole call. `is_alone`: the call asked for one symbol only.

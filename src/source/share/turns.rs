@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{Flights, Inner, Parts, Wait};
-use crate::board::Landing;
+use crate::board::Update;
 use crate::caller::Caller;
 use crate::failure::SourceError;
 use crate::symbol::Symbol;
@@ -58,8 +58,8 @@ impl Inner {
     ) -> Vec<Wait> {
         let Parts { board, origin, clock, .. } = &self.parts;
         let refuse = |symbol| {
-            let landing = Landing::Refusal(error.clone(), until);
-            Wait::Here(Box::new(board.land_for(caller, origin, symbol, landing, clock.now())))
+            let update = Update::Refusal(error.clone(), until);
+            Wait::Here(Box::new(board.land_for(caller, origin, symbol, update, clock.now())))
         };
         symbols.iter().map(refuse).collect()
     }
