@@ -1,6 +1,6 @@
-//! How many addresses this process has, used or only reserved: what `ulimit -v` limits.
+//! How much address space this process has, used or only reserved: what `ulimit -v` limits.
 
-/// The size of the address space, in bytes; where the system does not say, more than it is.
+/// The size of the address space, in bytes; if the system does not say, 1 GiB, which is more than it has.
 #[allow(clippy::disallowed_methods, reason = "/proc is memory")]
 pub(crate) fn used() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();

@@ -1,7 +1,7 @@
-//! Writes the log to stderr without ever making the service wait for its reader.
+//! Writes the log to stderr without ever making the service wait for whatever reads stderr.
 //!
-//! A write to a full pipe without a reader never returns, so no thread of the service writes to stderr itself: lines go into a
-//! backlog of bounded size, which a thread of its own empties. What finds it full is dropped and counted.
+//! A write to a full pipe that no one reads never returns, so no thread of the service writes to stderr itself: lines go into a
+//! bounded backlog, which a dedicated thread empties. Lines that find it full are dropped and counted.
 
 mod backlog;
 mod repeats;
@@ -10,9 +10,10 @@ mod writer;
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::{self, IsTerminal, Write};
 use std::panic::PanicHookInfo;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use prometheus_client::metrics::counter::Counter;
 use tracing::{Dispatch, Event, Level, Metadata, Subscriber, dispatcher};
 use tracing_subscriber::EnvFilter;
@@ -27,36 +28,36 @@ use crate::settings::{LogFormat, LogSettings, RequestLog};
 use repeats::Repeated;
 use writer::{Lines, Missing, Queue};
 
-/// The target of lines about requests: the module that writes them.
+/// The target of request lines: the module that writes them.
 pub const REQUESTS: &str = "quotefold::server::request_log";
 
-/// How long the end of the process waits for lines that are still to be written.
+/// How long the process waits at its end for lines to be written.
 const LAST_LINES: Duration = Duration::from_millis(200);
 
-/// How long an error that is said without a log waits for stderr to take it.
+/// How long to wait for stderr to take an error while no log has been started.
 const FIRST_LINES: Duration = Duration::from_secs(1);
 
-/// What the standard library says when a panic ends the process at once.
+/// The messages of the standard library when a panic aborts the process.
 const ABORTS: [&str; 2] = ["panic in a function that cannot unwind", "panic in a destructor during cleanup"];
 
 /// The one log of the process, once it has been started.
 static LOG: OnceLock<Arc<Queue>> = OnceLock::new();
 
-/// What is said without a log; `None` if there is no thread left to write it.
-static SAID: OnceLock<Option<Arc<Queue>>> = OnceLock::new();
+/// Writes messages while no log has been started; `None` if no thread could be started for it.
+static BEFORE_LOG: OnceLock<Option<Arc<Queue>>> = OnceLock::new();
 
-/// How lines look.
+/// The format of lines.
 #[derive(Clone, Copy)]
-struct Form {
+struct Format {
     json: bool,
     colours: bool,
 }
 
-/// Starts the log. `RUST_LOG` wins over the settings. A panic is a line of the log, too: a program that reads JSON lines
-/// understands nothing else, and a panic must not wait for stderr either. A second call changes nothing.
+/// Starts the log. `RUST_LOG` takes precedence over the settings. A panic becomes a line of the log, too: a program that reads
+/// JSON lines understands nothing else, and a panic must not wait for stderr either. A second call changes nothing.
 ///
 /// # Errors
-/// A filter that could not be read, or a system that has no thread left.
+/// If the filter cannot be parsed, or the thread cannot be started.
 pub fn start(settings: &LogSettings) -> Result<(), String> {
     if LOG.get().is_some() {
         return Ok(());
@@ -72,21 +73,20 @@ pub fn start(settings: &LogSettings) -> Result<(), String> {
         LogFormat::Json => true,
         LogFormat::Text => false,
     };
-    let form = Form { json, colours };
-    let queue = writer::start(io::stderr(), line_of_what_is_missing(form), log_lines_dropped())
+    let format = Format { json, colours };
+    let queue = writer::start(io::stderr(), line_about_missing_lines(format), log_lines_dropped())
         .map_err(|error| format!("no thread could be started to write the log: {error}"))?;
-    // tests may have set up another log; then that one stays
+    // a test may have set up another log; then that one stays
     let all_requests = settings.requests == RequestLog::All;
     let news_only = NewsOnly { queue: Arc::clone(&queue), all_requests };
-    let _ = form.lines(lines_to(&queue), filter, Some(news_only)).try_init();
+    let _ = format.lines(lines_to(&queue), filter, Some(news_only)).try_init();
     std::panic::set_hook(Box::new(log_panic));
     let _ = LOG.set(queue);
     Ok(())
 }
 
-/// Writes words for people, with a line's end: through the log if it has been started, else at once. Where stderr does not
-/// take them within a second, only the exit code tells what happened. A terminal may take its time: somebody has stopped it to
-/// read.
+/// Writes a message for people, and a newline: through the log if it has been started, else at once. If stderr does not take it
+/// within a second, only the exit code tells what happened. A terminal may take its time: its user may have stopped it to read.
 pub fn say(words: &str) {
     let line = format!("{words}\n");
     match LOG.get() {
@@ -96,10 +96,10 @@ pub fn say(words: &str) {
     }
 }
 
-/// Writes a line on a thread that may be left behind, and waits for that, unless an earlier line still waits.
+/// Writes a line on a thread that may never finish, and waits for it, unless an earlier line is still waiting.
 fn say_at_once(line: &str) {
     let no_line = |_| Vec::new();
-    match SAID.get_or_init(|| writer::start(io::stderr(), no_line, Counter::default()).ok()) {
+    match BEFORE_LOG.get_or_init(|| writer::start(io::stderr(), no_line, Counter::default()).ok()) {
         Some(queue) => {
             let longest = if queue.is_settled() { FIRST_LINES } else { Duration::ZERO };
             queue.push(line.as_bytes());
@@ -109,7 +109,7 @@ fn say_at_once(line: &str) {
     }
 }
 
-/// Gives the log 200 ms to be written when it is dropped. The process holds one up to its end.
+/// Flushes the log when it is dropped, for at most 200 ms. The process holds one until its end.
 #[derive(Debug)]
 pub struct FlushedAtEnd;
 
@@ -128,7 +128,7 @@ fn flush() {
 fn log_panic(panic: &PanicHookInfo<'_>) {
     let words = panic.payload_as_str().unwrap_or("no message");
     let at = panic.location().map(ToString::to_string);
-    // RUST_BACKTRACE asks for it
+    // captures one only if RUST_BACKTRACE is set
     let backtrace = Backtrace::capture();
     let backtrace = (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string());
     tracing::error!(panic = words, at, backtrace, "a thread panicked");
@@ -137,8 +137,8 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
     }
 }
 
-impl Form {
-    /// What turns events into lines.
+impl Format {
+    /// A subscriber that turns events into lines of this format.
     fn lines<W>(self, writer: W, filter: EnvFilter, news_only: Option<NewsOnly>) -> Dispatch
     where
         W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
@@ -147,7 +147,7 @@ impl Form {
             .with_env_filter(filter)
             .with_writer(writer)
             .with_ansi(self.colours)
-            // complaining on stderr would wait for stderr
+            // it would report them on stderr, and so wait for stderr
             .log_internal_errors(false);
         if self.json {
             let lines = lines.json().flatten_event(true).with_span_list(false).finish();
@@ -158,13 +158,13 @@ impl Form {
     }
 }
 
-/// Whether an event may be logged, whatever the filter says. Libraries below `info` tell of hosts, headers and bodies as they
-/// are, with the keys in them.
+/// Whether an event may be logged, whatever the filter says. Below `info`, libraries log hosts, headers and bodies verbatim,
+/// including keys.
 fn is_harmless(event: &Metadata<'_>) -> bool {
     is_ours(event.target()) || *event.level() <= Level::INFO
 }
 
-/// What puts lines into a queue.
+/// A writer that puts lines into a queue.
 fn lines_to(queue: &Arc<Queue>) -> impl Fn() -> Lines + Send + Sync + 'static {
     let queue = Arc::clone(queue);
     move || Lines(Arc::clone(&queue))
@@ -174,13 +174,13 @@ fn is_ours(target: &str) -> bool {
     target.split("::").next() == Some(env!("CARGO_PKG_NAME"))
 }
 
-/// Makes the line that says what is missing. It looks as the others do, and the level does not hide it: else a log could lack
-/// lines without a word.
-fn line_of_what_is_missing(form: Form) -> impl Fn(Missing) -> Vec<u8> + Send + 'static {
+/// Makes the line that reports missing lines. It has the format of the others, and no level hides it: otherwise a log could lack
+/// lines without saying so.
+fn line_about_missing_lines(format: Format) -> impl Fn(Missing) -> Vec<u8> + Send + 'static {
     let page = Arc::new(Mutex::new(Vec::new()));
     let kept = Arc::clone(&page);
     let filter = EnvFilter::default().add_directive(Level::INFO.into());
-    let lines = form.lines(move || Page(Arc::clone(&kept)), filter, None);
+    let lines = format.lines(move || Page(Arc::clone(&kept)), filter, None);
     move |missing| {
         dispatcher::with_default(&lines, || match missing {
             Missing::Dropped(dropped) => {
@@ -189,38 +189,38 @@ fn line_of_what_is_missing(form: Form) -> impl Fn(Missing) -> Vec<u8> + Send + '
             Missing::Repeated(Repeated { level, words, about, times }) => {
                 let repeated = times;
                 match level {
-                    Level::ERROR => tracing::error!(repeated, about, "said again within a second: {words}"),
-                    Level::WARN => tracing::warn!(repeated, about, "said again within a second: {words}"),
-                    _ => tracing::info!(repeated, about, "said again within a second: {words}"),
+                    Level::ERROR => tracing::error!(repeated, about, "repeated within a second: {words}"),
+                    Level::WARN => tracing::warn!(repeated, about, "repeated within a second: {words}"),
+                    _ => tracing::info!(repeated, about, "repeated within a second: {words}"),
                 }
             }
         });
-        std::mem::take(&mut *page.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *page.lock())
     }
 }
 
-/// Keeps lines back that say again what was said in the same second; they are counted.
+/// Suppresses and counts lines that repeat what was logged in the same second.
 struct NewsOnly {
     queue: Arc<Queue>,
-    /// Whether every request is to have its line.
+    /// Whether every request gets its own line.
     all_requests: bool,
 }
 
 impl<S: Subscriber> Layer<S> for NewsOnly {
     fn event_enabled(&self, event: &Event<'_>, _context: Context<'_, S>) -> bool {
         let (level, target) = (event.metadata().level(), event.metadata().target());
-        // who asks for more than `info` wants to see it all
+        // a user who sets a level below `info` wants to see everything
         let may_repeat = *level > Level::INFO || !is_ours(target) || self.all_requests && target == REQUESTS;
         may_repeat || self.queue.is_new(event)
     }
 }
 
-/// Keeps a line.
+/// Collects a line.
 struct Page(Arc<Mutex<Vec<u8>>>);
 
 impl Write for Page {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        self.0.lock().extend_from_slice(bytes);
         Ok(bytes.len())
     }
 

@@ -1,4 +1,4 @@
-//! The program: reads the command line, runs a command, and ends with its exit code.
+//! The program: reads the command line, runs a command, and exits with its code.
 
 use std::process::ExitCode;
 
@@ -6,17 +6,17 @@ use quotefold::cli::{Exit, run};
 use quotefold::logging;
 use tikv_jemallocator::Jemalloc;
 
-/// Gives memory back to the system when it is no longer needed.
+/// Returns memory to the system when it is no longer needed, where the C library's allocator keeps most of it.
 #[global_allocator]
 static ALLOCATOR: Jemalloc = Jemalloc;
 
 fn main() -> ExitCode {
     let _last = logging::FlushedAtEnd;
-    // the library was built without a default; clients cannot be made before one is chosen
+    // rustls is built without a default provider; no client can be made before one is installed
     let chosen = rustls::crypto::ring::default_provider().install_default();
     let ended = match chosen {
         Ok(()) => run().map_err(anyhow::Error::from),
-        Err(_) => Err(anyhow::anyhow!("the TLS library was set up twice")),
+        Err(_) => Err(anyhow::anyhow!("the TLS provider was installed twice")),
     };
     let exit = ended.unwrap_or_else(|error| {
         logging::say(&format!("quotefold: {error:#}"));

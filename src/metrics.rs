@@ -1,4 +1,4 @@
-//! Shows what the service does: metrics for Prometheus.
+//! Metrics for Prometheus.
 
 use std::sync::{Arc, LazyLock};
 
@@ -8,7 +8,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-/// The service's counters. Cheap to clone; all clones count together.
+/// The metrics of one service. Cheap to clone; all clones count together.
 #[derive(Clone, Debug)]
 pub struct Metrics(Arc<Families>);
 
@@ -46,8 +46,8 @@ struct QuoteLabels {
     reason: &'static str,
 }
 
-/// The lines dropped since the process began because stderr took none. The log is one for all services of a process, and so is
-/// this counter.
+/// The log lines dropped since the process started because stderr did not take them in time. All services of a process share
+/// one log, and so this counter.
 pub fn log_lines_dropped() -> Counter {
     static DROPPED: LazyLock<Counter> = LazyLock::new(Counter::default);
     DROPPED.clone()
@@ -86,30 +86,31 @@ impl Metrics {
         self.0.requests.get_or_create(&RequestLabels { route: route.to_owned(), code }).inc();
     }
 
-    /// Counts a call to a source: `ok`, the reason of its failure, or `cancelled` if nobody waited for it any more.
+    /// Counts a call to a source. Its outcome is `ok`, the reason of its failure, or `cancelled` if no caller waited for it any
+    /// more.
     pub fn call(&self, source: &str, outcome: &'static str) {
         self.0.calls.get_or_create(&CallLabels { source: source.to_owned(), outcome }).inc();
     }
 
-    /// Counts a call that is sent again.
+    /// Counts a retry.
     pub fn retry(&self, source: &str) {
         self.0.retries.get_or_create(&SourceLabels { source: source.to_owned() }).inc();
     }
 
-    /// Says whether a source is left alone because its calls keep failing.
+    /// Sets whether the circuit breaker of a source is open.
     pub fn circuit(&self, source: &str, is_open: bool) {
         self.0.circuits.get_or_create(&SourceLabels { source: source.to_owned() }).set(i64::from(is_open));
     }
 
-    /// Counts a quote's verdict.
+    /// Counts the verdict on a quote.
     pub fn quote(&self, source: &str, verdict: &'static str, reason: &'static str) {
         self.0.quotes.get_or_create(&QuoteLabels { source: source.to_owned(), verdict, reason }).inc();
     }
 
-    /// Everything counted, in the text format that Prometheus reads.
+    /// All metrics, in the OpenMetrics text format.
     ///
     /// # Errors
-    /// If a label cannot be written, which none of ours can cause.
+    /// If a label cannot be written, which none of ours causes.
     pub fn render(&self) -> Result<String, std::fmt::Error> {
         let mut page = String::new();
         text::encode(&mut page, &self.0.registry)?;

@@ -1,8 +1,8 @@
-//! What must outlive a restart: what was spent of vendors' limits, who wants to be left alone, and the last quotes.
+//! What must outlive a restart: what was spent of vendors' limits, cooldowns, and the last quotes.
 //!
-//! [`State`] is what stands in the state file: plain values, wall times, no secret. Turning it into text and back is pure.
-//! [`snapshot`] takes it from a running service and gives it to a new one, [`file`](mod@file) and [`lock`] are the only rooms
-//! that touch the disk, and [`keep`] decides when. None of this is there unless `state.path` is set.
+//! [`State`] is the content of the state file: plain values, wall times, no secret. Converting it to text and back is pure.
+//! [`snapshot`] takes it from a running service and gives it to a new one. Only [`file`](mod@file) and [`lock`] touch the disk,
+//! and [`keep`] decides when. None of this runs unless `state.path` is set.
 
 #![allow(
     clippy::disallowed_methods,
@@ -39,30 +39,30 @@ pub struct State {
     /// When it was taken.
     #[serde(with = "as_string")]
     pub saved_at: Timestamp,
-    /// The accounts by their names, also those that are not configured at the moment.
+    /// The accounts by name, including those that are not configured at the moment.
     pub accounts: BTreeMap<String, AccountState>,
-    /// A mark of what each source's quotes are about: they are of no use once it is described otherwise, nor where no mark can
-    /// say that it is not.
+    /// A fingerprint of each source's description. Quotes are restored only if it still matches: under another description they
+    /// may mean something else.
     #[serde(default)]
     pub meanings: BTreeMap<String, Fingerprint>,
-    /// What was learned of symbols that fail whole calls, by the names of the sources where one does.
+    /// What was learned about symbols that fail whole calls, by source; only sources where one unknown symbol does that.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub suspects: BTreeMap<String, SuspectState>,
-    /// The last quotes: first those that cost most to get again, and of these those of the most recently asked symbols.
+    /// The last quotes. Those that cost most to get again come first, and among them those of the most recently asked symbols.
     pub quotes: Vec<QuoteState>,
 }
 
-/// Why what was found is no state. None of its content is told but a version: it may be any file, with anybody's secrets.
+/// Why a file is not a state. It reveals nothing of the content except a version: the file may be any file, and hold secrets.
 #[derive(Debug, thiserror::Error)]
 pub enum NoState {
-    /// A write that never ended, a change by hand, or another program's file.
+    /// An interrupted write, a change by hand, or another program's file.
     #[error("{fault} at line {line}, column {column}")]
     NotReadable {
         /// What is wrong there.
         fault: &'static str,
         /// The line, from 1.
         line: usize,
-        /// The column, from 1; 0 if there is nothing on the line.
+        /// The column, from 1; 0 if the line is empty.
         column: usize,
     },
     /// Written by another version of this program.
@@ -85,13 +85,13 @@ impl State {
     /// Reads the content of a state file.
     ///
     /// # Errors
-    /// What keeps it from being one.
+    /// If it is not a state of this version.
     pub fn parse(bytes: &[u8]) -> Result<Self, NoState> {
         #[derive(Deserialize)]
         struct Versioned {
             version: u64,
         }
-        // the version first: what else another version's file holds is not known here
+        // the version first: the rest of another version's file is unknown here
         let Versioned { version } = serde_json::from_slice(bytes)?;
         if version != VERSION {
             return Err(NoState::OtherVersion(version));
@@ -102,7 +102,7 @@ impl State {
     /// The content of a state file.
     ///
     /// # Errors
-    /// None that is known: these values can all be written.
+    /// None that we know of: all of these values can be written.
     pub fn to_bytes(&self) -> Result<Vec<u8>, serde_json::Error> {
         serde_json::to_vec(self)
     }

@@ -1,5 +1,7 @@
 //! Reads the small notations that settings and queries are written in: `600ms`, `2%`, `256KiB`, `25/day`, `ETH-*`.
 
+pub(crate) mod as_text;
+
 use std::fmt;
 use std::time::Duration;
 

@@ -28,14 +28,14 @@ fuzz_target!(|data: &[u8]| {
     assert_eq!(State::parse(&written).unwrap(), state);
 
     let service = Quotefold::new(SETTINGS.clone(), &Clock::from_fn(|| NOW.wall)).unwrap();
-    let (restored, strangers) = give(&service, state.clone(), *NOW);
+    let (restored, unconfigured) = give(&service, state.clone(), *NOW);
     assert_eq!(restored.quotes + restored.dropped, state.quotes.len());
     let longest = NOW.monotonic + Duration::from_secs(366 * 86_400);
     for source in service.sources() {
         let cooldown = source.account.cooldown(NOW.monotonic);
         assert!(cooldown.is_none_or(|cooldown| cooldown.until <= longest), "{} rests for ever", source.account.name());
     }
-    let taken = take(&service, &strangers, *NOW);
+    let taken = take(&service, &unconfigured, *NOW);
     assert!(taken.quotes.len() <= MOST_QUOTES && taken.quotes.len() <= restored.quotes);
     for quote in &taken.quotes {
         assert!(quote.received_at <= NOW.wall, "{quote:?} is not there yet");

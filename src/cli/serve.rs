@@ -142,7 +142,7 @@ pub(super) fn demo(arguments: &Demo, ending: Ending) -> io::Result<Exit> {
             .await;
         complain(&demo::what_to_try(&address.to_string()));
         if !arguments.quiet {
-            work.spawn(demo::tell(Arc::clone(&service), Arc::clone(&venues)));
+            work.spawn(demo::narrate(Arc::clone(&service), Arc::clone(&venues)));
         }
         until_ended(&service, Arc::default(), doors, drain, demo::controls(&venues, at), work).await
     })

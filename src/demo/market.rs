@@ -1,14 +1,14 @@
-//! A seeded walk of some thirty prices from plausible levels: the market that the demo's venues quote.
+//! A seeded random walk of some thirty prices from plausible levels: the market that the demo's venues quote.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::SignedDuration;
+use parking_lot::Mutex;
 use rust_decimal::{Decimal, RoundingStrategy};
 
 use crate::symbol::Symbol;
 
-/// Symbol, level in major units, decimals, and the unit in which venues abroad quote it.
+/// Symbol, price level in major units, decimals, and the unit in which venues quote it.
 #[rustfmt::skip]
 const LEVELS: [(&str, &str, u32, &str); 32] = [
     ("AAPL", "231.44", 2, "USD"), ("MSFT", "512.30", 2, "USD"), ("NVDA", "188.15", 2, "USD"), ("AMZN", "229.70", 2, "USD"),
@@ -42,7 +42,7 @@ struct Level {
     unit: &'static str,
 }
 
-/// What a venue would print for a symbol right now, in major units.
+/// A venue's ticker of a symbol, in major units.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ticker {
     /// The last price.
@@ -53,17 +53,17 @@ pub struct Ticker {
     pub ask: Decimal,
     /// The day's volume.
     pub volume: Decimal,
-    /// The unit the price is usually quoted in: `USD`, `GBp`.
+    /// The unit in which the price is usually quoted: `USD`, `GBp`.
     pub unit: &'static str,
-    /// How long ago the last trade was; the book is of this moment.
+    /// How long ago the last trade was; the book is current.
     pub traded_ago: SignedDuration,
 }
 
-/// How long ago the last trade was at a venue where nobody trades any more.
+/// How long ago the last trade was at a venue without trading.
 const OLD: SignedDuration = SignedDuration::from_mins(10);
 
 impl State {
-    /// A symbol's price. What is quoted in tethers follows from the dollar price and the tether's own.
+    /// The price of a symbol. A price in USDT follows from the price in dollars and that of USDT.
     fn now(&self, symbol: &Symbol) -> Option<Decimal> {
         let level = |symbol: &Symbol| self.levels.get(symbol).map(|level| level.now);
         let in_tethers = || {
@@ -75,7 +75,7 @@ impl State {
 }
 
 impl Market {
-    /// A market at its opening levels; the same seed walks the same way.
+    /// A market at its opening levels; the same seed gives the same walk.
     pub fn new(seed: u64) -> Self {
         let level = |(name, level, decimals, unit): &(&str, &str, u32, &'static str)| {
             let start = crate::decimal::read(level)?;
@@ -85,18 +85,14 @@ impl Market {
         Market(Mutex::new(State { chance: fastrand::Rng::with_seed(seed), levels }))
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Every symbol there is.
+    /// All symbols of the market.
     pub fn symbols(&self) -> Vec<Symbol> {
-        self.lock().levels.keys().cloned().collect()
+        self.0.lock().levels.keys().cloned().collect()
     }
 
-    /// Moves every price by up to two basis points, and back towards its level if it has strayed by one in a hundred.
+    /// Moves every price by up to two basis points, with a pull back towards its level once it is 1 % away.
     pub fn step(&self) {
-        let mut state = self.lock();
+        let mut state = self.0.lock();
         let State { chance, levels } = &mut *state;
         for level in levels.values_mut() {
             let strayed = level.now.saturating_sub(level.start).checked_div(level.start).unwrap_or_default();
@@ -107,7 +103,7 @@ impl Market {
 
     /// A venue's view of a symbol: within a fraction of a basis point of the market, with a book around it.
     pub fn ticker(&self, symbol: &Symbol) -> Option<Ticker> {
-        let mut state = self.lock();
+        let mut state = self.0.lock();
         let level = Level { now: state.now(symbol)?, ..state.levels.get(symbol)?.clone() };
         let shade = state.chance.i64(-2..=2);
         let volume = Decimal::new(state.chance.i64(1_000_000..90_000_000), 3);
@@ -142,8 +138,8 @@ impl Ticker {
         Ticker { unit: if self.unit == "EUR" { "USD" } else { "EUR" }, ..self }
     }
 
-    /// The same ticker from a venue where nobody has traded since the market rose by 1.5 %: so little that the trade alone would
-    /// not show as an outlier.
+    /// The same ticker from a venue without a trade since the market rose by 1.5 %: too little for the trade alone to show as an
+    /// outlier.
     pub fn with_an_old_trade(self) -> Self {
         let scale = self.price.scale();
         let price = self.price.saturating_mul(Decimal::new(985, 3)).round_dp(scale);
@@ -151,7 +147,7 @@ impl Ticker {
     }
 }
 
-/// The value, more by so many hundred-thousandths.
+/// The value, increased by this many hundred-thousandths.
 fn scaled(value: Decimal, hundred_thousandths: i64) -> Decimal {
     value.saturating_mul(Decimal::new(100_000 + hundred_thousandths, 5)).round_dp(10)
 }
@@ -161,7 +157,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_seed_walks_the_same_way_and_never_far() {
+    fn the_same_seed_gives_the_same_walk_which_never_strays_far() {
         let (one, two) = (Market::new(1), Market::new(1));
         assert_eq!(one.symbols().len(), LEVELS.len());
         for _ in 0..5000 {
@@ -171,7 +167,7 @@ mod tests {
         for symbol in one.symbols() {
             let ticker = one.ticker(&symbol).unwrap();
             assert_eq!(Some(&ticker), two.ticker(&symbol).as_ref());
-            let start = one.lock().levels[&symbol].start;
+            let start = one.0.lock().levels[&symbol].start;
             assert!((ticker.price - start).abs() < start * Decimal::new(3, 2), "{symbol} strayed to {}", ticker.price);
             assert!(ticker.bid < ticker.price && ticker.price < ticker.ask, "{symbol}");
         }

@@ -20,23 +20,23 @@ use super::market::Market;
 use super::wire::Wire;
 use crate::symbol::Symbol;
 
-/// How long a venue that limits wants to be left alone, in seconds.
-pub const LEFT_ALONE: u64 = 6;
+/// The `Retry-After` of a venue that rate-limits, in seconds.
+const RETRY_AFTER_SECONDS: u64 = 6;
 
-/// What a venue does to those who ask it.
+/// How a venue behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mood {
-    /// It tells the market's price.
+    /// It quotes the market's price.
     Honest,
     /// It is off by 8 %.
     Lie,
     /// It states the wrong currency.
     Label,
-    /// Its last trade is ten minutes old and 1.5 % off, while its book is of this moment.
+    /// Its last trade is ten minutes old and 1.5 % off, while its book is current.
     OldTrade,
     /// It never replies.
     Hang,
-    /// It says 429, and for how long.
+    /// It answers 429 with a `Retry-After`.
     Limited,
     /// It drops the connection.
     Dead,
@@ -49,7 +49,7 @@ pub struct Venue {
     pub name: &'static str,
     /// The format it speaks.
     pub wire: Wire,
-    /// What it calls the symbols it has.
+    /// Its symbols, by its own names for them.
     names: HashMap<String, Symbol>,
     mood: AtomicU8,
 }
@@ -61,7 +61,7 @@ pub struct Venues {
     venues: BTreeMap<&'static str, Venue>,
 }
 
-/// Every mood with the word that brings it about; the first is the one that venues begin with.
+/// Every mood with the word that sets it; venues start with the first.
 const MOODS: [(Mood, &str); 7] = [
     (Mood::Honest, "heal"),
     (Mood::Lie, "lie"),
@@ -73,12 +73,12 @@ const MOODS: [(Mood, &str); 7] = [
 ];
 
 impl Mood {
-    /// The mood by the word that brings it about: `heal`, `lie`, `label`, `old-trade`, `hang`, `429`, `die`.
-    pub fn called(word: &str) -> Option<Self> {
+    /// The mood that a word sets: `heal`, `lie`, `label`, `old-trade`, `hang`, `429`, `die`.
+    pub fn from_word(word: &str) -> Option<Self> {
         MOODS.iter().find(|(_, name)| *name == word).map(|(mood, _)| *mood)
     }
 
-    /// The words that bring moods about.
+    /// The words that set moods.
     pub fn words() -> impl Iterator<Item = &'static str> {
         MOODS.iter().map(|(_, word)| *word)
     }
@@ -89,12 +89,12 @@ impl Mood {
 }
 
 impl Venue {
-    /// An honest venue that calls symbols by these names.
+    /// An honest venue that knows these symbols, by its own names for them.
     pub fn new(name: &'static str, wire: Wire, names: HashMap<String, Symbol>) -> Self {
         Venue { name, wire, names, mood: AtomicU8::new(0) }
     }
 
-    /// Whether its format can show a mood: not every one states a currency, or a book.
+    /// Whether its format can show a mood: not every format states a currency, or a book.
     pub fn can(&self, mood: Mood) -> bool {
         match mood {
             Mood::Label => self.wire.states_currencies(),
@@ -103,19 +103,19 @@ impl Venue {
         }
     }
 
-    /// What it does now.
+    /// How it behaves now.
     pub fn mood(&self) -> Mood {
         MOODS.get(usize::from(self.mood.load(Ordering::Relaxed))).map_or(Mood::Honest, |(mood, _)| *mood)
     }
 
-    /// What it does from now on.
+    /// Sets how it behaves from now on.
     pub fn set(&self, mood: Mood) {
         self.mood.store(mood.number(), Ordering::Relaxed);
     }
 }
 
 impl Venues {
-    /// The venues over a market.
+    /// Venues that quote a market.
     pub fn new(market: Market, venues: Vec<Venue>) -> Self {
         Venues { market, venues: venues.into_iter().map(|venue| (venue.name, venue)).collect() }
     }
@@ -135,7 +135,7 @@ impl Venues {
         self.venues.values()
     }
 
-    /// The venues as a web service: each under its name, its provider's paths below.
+    /// The venues as a web service: each under its name, with its provider's paths below.
     pub fn router(self: &Arc<Self>) -> Router {
         Router::new().route("/{venue}/{*path}", any(ask)).with_state(Arc::clone(self))
     }
@@ -153,7 +153,8 @@ async fn ask(
         Mood::Dead => Body::new(Broken).into_response(),
         Mood::Limited => {
             let (code, kind, body) = venue.wire.too_often();
-            (code, [(CONTENT_TYPE, kind.to_owned()), (RETRY_AFTER, LEFT_ALONE.to_string())], body).into_response()
+            (code, [(CONTENT_TYPE, kind.to_owned()), (RETRY_AFTER, RETRY_AFTER_SECONDS.to_string())], body)
+                .into_response()
         }
         Mood::Honest | Mood::Lie | Mood::Label | Mood::OldTrade => {
             let names = venue.wire.names(&path, &query.unwrap_or_default());
@@ -173,7 +174,7 @@ async fn ask(
     }
 }
 
-/// A body that breaks off: the connection is closed in the middle of the reply.
+/// A body that breaks off, so that the connection is closed in the middle of the reply.
 struct Broken;
 
 impl HttpBody for Broken {

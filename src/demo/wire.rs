@@ -1,6 +1,6 @@
-//! Writes the bodies of the providers whose formats the demo's venues speak.
+//! Writes replies in the formats of the providers that the demo's venues imitate.
 //!
-//! The text is put together by hand because several formats print prices as JSON numbers, and those must not become floats.
+//! It builds the text by hand because several formats have prices as JSON numbers, and those must not become floats.
 
 use std::fmt::Write;
 
@@ -13,25 +13,25 @@ use super::market::Ticker;
 /// A provider's wire format, under the provider's name in the catalogue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wire {
-    /// One product a call, times in microseconds.
+    /// One product per call, times in microseconds.
     Coinbase,
-    /// Several pairs a call, answered under other names, errors with status 200.
+    /// Several pairs per call, answered under other names; errors have status 200.
     Kraken,
-    /// One pair a call, the time a text of seconds.
+    /// One pair per call, the time as text, in seconds.
     Bitstamp,
-    /// A JSON array in the query, one unknown symbol fails all.
+    /// A JSON array in the query; one unknown symbol fails the whole call.
     Binance,
-    /// No symbol in the body, zeros for what it does not know.
+    /// No symbol in the body; zeros for an unknown symbol.
     Finnhub,
-    /// A shape that changes with the number of symbols.
+    /// A format that depends on the number of symbols.
     Twelvedata,
-    /// A chart whose head is what counts; pence for London.
+    /// A chart, of which only the metadata matters; pence for London.
     Yahoo,
-    /// Several tickers a call, the unknown left out.
+    /// Several tickers per call; unknown ones are left out.
     Tiingo,
 }
 
-/// What was asked, in the venue's spelling, and what there is of it.
+/// A symbol that was asked for, in the venue's spelling, and its ticker, if the venue has it.
 pub type Asked = (String, Option<Ticker>);
 
 /// A venue's reply: status, content type, body.
@@ -40,12 +40,12 @@ pub type Reply = (StatusCode, &'static str, String);
 const JSON: &str = "application/json";
 
 impl Wire {
-    /// Whether it says what its prices are in.
+    /// Whether it states the currency of its prices.
     pub fn states_currencies(self) -> bool {
         matches!(self, Wire::Twelvedata | Wire::Yahoo)
     }
 
-    /// Whether it gives bid and ask beside the last trade.
+    /// Whether it states bid and ask besides the last trade.
     pub fn has_a_book(self) -> bool {
         !matches!(self, Wire::Finnhub | Wire::Twelvedata | Wire::Yahoo)
     }
@@ -98,7 +98,7 @@ impl Wire {
         }
     }
 
-    /// How the provider says that it is asked too often.
+    /// The provider's reply when it rate-limits.
     pub fn too_often(self) -> Reply {
         let (kind, body) = match self {
             Wire::Yahoo => ("text/plain", "Too Many Requests"),

@@ -1,17 +1,17 @@
-//! Holds the lines that wait to be written, up to a limit in bytes. Lines that do not fit are counted.
+//! Holds the lines that wait to be written, up to a limit in bytes, and counts lines that do not fit.
 
 /// Lines that wait for the writer.
 ///
-/// Once a line had to be dropped, every further one is, until all that waits has been written. So the lines that are missing are
-/// missing in one place, and the line with their count stands there.
+/// Once a line has been dropped, every further one is, until everything that waits has been written. So lines are missing in one
+/// place only, and the line with their count stands there.
 #[derive(Debug)]
 pub(super) struct Backlog {
-    /// The most bytes that wait, with those that the writer has taken and not yet written.
+    /// The most bytes that may wait, including those that the writer has taken but not yet written.
     limit: usize,
     waiting: Vec<u8>,
-    /// Bytes that the writer has taken and not yet written.
+    /// Bytes that the writer has taken but not yet written.
     writing: usize,
-    /// Lines dropped that no line has told of yet.
+    /// Dropped lines that have not been reported yet.
     dropped: u64,
     /// Whether the writer has a job.
     is_busy: bool,
@@ -19,7 +19,7 @@ pub(super) struct Backlog {
     fails: bool,
 }
 
-/// What there is to write.
+/// What the writer has to write.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Job {
     /// Whole lines.
@@ -33,7 +33,7 @@ impl Backlog {
         Backlog { limit, waiting: Vec::new(), writing: 0, dropped: 0, is_busy: false, fails: false }
     }
 
-    /// Takes whole lines, or drops them and says how many they are.
+    /// Takes whole lines, or drops them; returns how many it dropped.
     pub(super) fn push(&mut self, lines: &[u8]) -> u64 {
         let fits = self.waiting.len() + self.writing + lines.len() <= self.limit;
         if fits && self.dropped == 0 {
@@ -45,7 +45,7 @@ impl Backlog {
         dropped
     }
 
-    /// The writer has done its last job. What is the next one?
+    /// The writer's next job, after it has finished the last one.
     pub(super) fn next(&mut self) -> Option<Job> {
         let job = match (self.waiting.is_empty(), self.dropped) {
             (true, 0) => None,
@@ -57,18 +57,18 @@ impl Backlog {
         job
     }
 
-    /// The writer has something else to do before its next job.
+    /// Records that the writer has something else to do before its next job.
     pub(super) fn begin(&mut self) {
         self.is_busy = true;
     }
 
-    /// Takes note that the writer has written this many bytes of its job.
+    /// Records that the writer has written this many bytes of its job.
     pub(super) fn written(&mut self, bytes: usize) {
         self.writing = self.writing.saturating_sub(bytes);
         self.fails = false;
     }
 
-    /// The writer could not go on with its job, and will try again.
+    /// Records that a write has failed; the writer will try again.
     pub(super) fn failed(&mut self) {
         self.fails = true;
     }
@@ -78,7 +78,7 @@ impl Backlog {
         self.fails
     }
 
-    /// Whether waiting changes nothing: everything is written, or nothing can be.
+    /// Whether waiting is pointless: everything is written, or nothing can be.
     pub(super) fn is_settled(&self) -> bool {
         self.fails || !self.is_busy && self.waiting.is_empty() && self.dropped == 0
     }
@@ -92,10 +92,10 @@ mod tests {
 
     const LIMIT: usize = 64;
 
-    /// What happens to a backlog.
+    /// Something that happens to a backlog.
     #[derive(Clone, Debug)]
     enum Event {
-        /// A line of this length in bytes comes.
+        /// A line of this length in bytes arrives.
         Line(usize),
         /// The writer can write this many bytes of its job.
         Write(usize),
@@ -117,13 +117,13 @@ mod tests {
     }
 
     /// A backlog with a writer, and the log that it writes.
-    struct World {
+    struct Scenario {
         backlog: Backlog,
         job: Vec<u8>,
         log: Vec<u8>,
     }
 
-    impl World {
+    impl Scenario {
         fn write(&mut self, bytes: usize) {
             if self.job.is_empty() {
                 self.job = match self.backlog.next() {
@@ -140,23 +140,23 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_line_is_in_the_log_or_is_counted_where_it_is_missing(events in events()) {
-            let mut world = World { backlog: Backlog::new(LIMIT), job: Vec::new(), log: Vec::new() };
+        fn every_line_is_in_the_log_or_counted_where_it_is_missing(events in events()) {
+            let mut scenario = Scenario { backlog: Backlog::new(LIMIT), job: Vec::new(), log: Vec::new() };
             let mut lines = 0;
             for event in events {
                 match event {
                     Event::Line(bytes) => {
-                        let _ = world.backlog.push(line(lines, bytes).as_bytes());
+                        let _ = scenario.backlog.push(line(lines, bytes).as_bytes());
                         lines += 1;
                     }
-                    Event::Write(bytes) => world.write(bytes),
+                    Event::Write(bytes) => scenario.write(bytes),
                 }
-                prop_assert!(world.backlog.waiting.len() + world.backlog.writing <= LIMIT);
+                prop_assert!(scenario.backlog.waiting.len() + scenario.backlog.writing <= LIMIT);
             }
-            while !world.backlog.is_settled() {
-                world.write(LIMIT);
+            while !scenario.backlog.is_settled() {
+                scenario.write(LIMIT);
             }
-            let log = String::from_utf8(world.log).unwrap();
+            let log = String::from_utf8(scenario.log).unwrap();
             let mut next = 0;
             for said in log.lines() {
                 if let Some(count) = said.strip_prefix('+') {
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_does_not_wait_for_what_cannot_be_written() {
+    fn flushing_does_not_wait_for_what_cannot_be_written() {
         let mut backlog = Backlog::new(LIMIT);
         let _ = backlog.push(b"a line\n");
         assert!(backlog.next().is_some() && !backlog.is_settled());

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::board::{Fault, InARow, Known, Stands};
 use crate::clock::{Moment, age};
 use crate::failure::SourceError;
-use crate::provider::description::SourceSettings;
+use crate::provider::description::{SourceSettings, Unknown};
 use crate::settings::{ClassSettings, Settings};
 use crate::symbol::SetClasses;
 use crate::symbol::{Class, Symbol};
@@ -70,7 +70,7 @@ impl Waits {
     pub fn new(source: &SourceSettings, settings: &Settings) -> Self {
         let classes = source.classes.iter().map(|class| (*class, settings.of_class(*class))).collect();
         let (is_scarce, set) = (is_scarce(source, settings), settings.symbols.classes());
-        Waits { is_scarce, unknown_kills: source.unknown_kills, classes, set }
+        Waits { is_scarce, unknown_kills: source.unknown == Unknown::Kills, classes, set }
     }
 
     /// Whether one unknown symbol fails a call for several.

@@ -32,7 +32,7 @@ pub fn catalogue() -> &'static BTreeMap<String, SourceTable> {
 
 /// Whether a filter is one of the catalogue's, as it stands there.
 pub fn has_filter(code: &str) -> bool {
-    catalogue().values().any(|table| table.jq.as_deref() == Some(code))
+    catalogue().values().any(|table| table.settings().jq == code)
 }
 
 #[cfg(test)]
@@ -43,7 +43,7 @@ mod tests {
     fn every_file_of_the_catalogue_describes_a_source() {
         for (name, text) in FILES {
             let table: SourceTable = toml::from_str(text).unwrap_or_else(|error| panic!("{name}: {error}"));
-            assert!(table.key.is_none() && table.secret.is_none() && table.like.is_none(), "{name}");
+            assert!(!["key", "secret", "like"].iter().any(|key| table.states(key)), "{name}");
             let source = table.resolve(name).unwrap_or_else(|(key, error)| panic!("{name}: {key}: {error}"));
             assert!(!source.about.is_empty(), "{name}");
             assert!(source.key_from.is_empty() || source.get_a_key.is_some(), "{name} does not say where to get a key");

@@ -1,10 +1,12 @@
 //! Describes one source: a URL, a jq filter, and what the vendor allows.
 //!
-//! A [`SourceTable`] is what a file says, in the catalogue or a user's own, with everything optional. Tables are laid over
-//! each other (the user's over the catalogue's) and then resolved into [`SourceSettings`], where nothing is left open.
+//! [`SourceSettings`] holds every key of `[sources.NAME]` with its type and its built-in value. A [`SourceTable`] is what one
+//! file states of a source, in the catalogue or a user's own. Tables are laid over each other (the user's over the
+//! catalogue's) and then resolved into settings, where nothing is left open.
 
 mod authority;
 mod bases;
+mod check;
 mod example;
 mod inherit;
 mod table;
@@ -14,121 +16,248 @@ use std::fmt;
 use std::time::Duration;
 
 use secrecy::SecretString;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::secrets;
 use crate::quote::Role;
 use crate::symbol::{Class, Currency, Symbol};
-use crate::units::{Glob, Limit};
+use crate::units::{Glob, Limit, as_text};
 
 pub use authority::Authority;
 pub use bases::Bases;
+pub use check::Fault;
 pub use example::{Example, Expected};
-use table::Names;
 pub use table::SourceTable;
 
-/// One source, resolved: nothing is left open.
-#[derive(Clone, Debug)]
+/// One source: every key of `[sources.NAME]` in the order in which `quotefold config` prints them, and what follows from them.
+///
+/// Some built-in values depend on other keys; [`SourceTable::resolve`] fills those in.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct SourceSettings {
     /// Its name in `[sources.NAME]`, answers and metrics.
+    #[serde(skip)]
     pub name: String,
     /// One line for people.
     pub about: String,
-    /// The classes it prices.
+    /// The source whose description this one starts from; only a file states it.
+    #[serde(skip_serializing)]
+    pub like: Option<String>,
+    /// The classes it prices; at least one.
     pub classes: Vec<Class>,
     /// The right-hand legs of the pairs it trades, in capitals; empty for all.
+    #[serde(deserialize_with = "codes", skip_serializing_if = "Vec::is_empty")]
     pub currencies: Vec<String>,
-    /// The ISO 4217 codes that are money there, in capitals, `*` for all of them; `None` if its description does not say. Only
-    /// a source of crypto pairs has to: see [`is_money_there`](Self::is_money_there).
+    /// The ISO 4217 codes that mean the currency there, in capitals, `*` for all of them; `None` if its description does not
+    /// say. Only a source of crypto pairs has to: see [`is_money_there`](Self::is_money_there).
+    #[serde(deserialize_with = "some_codes")]
     pub fiat: Option<Vec<String>>,
-    /// Only symbols that fit one of these; empty for all.
+    /// Only symbols that match one of these are asked for; empty for all.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub symbols: Vec<Glob>,
     /// What it is good for.
     pub role: Role,
-    /// The account whose limits and cooldown it shares.
-    pub account: String,
-    /// Where to ask; `base_url` is already in its place, the first one if it names several.
+    /// Where to ask: a template with `{symbols}`, `{key}`, `{secret}`. Once resolved, the first entry of `base_url` is in place.
     pub url: String,
-    /// The same at the other addresses of `base_url`, in the order in which they are tried: the vendor's mirrors.
-    pub mirrors: Vec<String>,
-    /// What is trusted besides the system's certificates.
-    pub authority: Option<Authority>,
-    /// The method of a call.
+    /// Replaces the scheme, host and port of `url`: a proxy or a test double; or several, for mirrors.
+    pub base_url: Option<Bases>,
+    /// A PEM file with certificates that are trusted for this source in addition to the system's.
+    pub ca_file: Option<String>,
+    /// The method of a call; `POST` if there is a body and nothing else is stated.
     pub method: Method,
-    /// The body of a `POST`.
+    /// The body of a `POST`: a template like the URL.
     pub body: Option<String>,
-    /// The headers of a call.
+    /// The headers of a call, each a template like the URL.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
     /// How it spells symbols.
     pub format: Format,
-    /// Parts of symbols it calls otherwise.
+    /// Parts of symbols that it spells differently: `BTC = "XBT"`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub rename: BTreeMap<String, String>,
-    /// What it calls bases where tickers are not unique; if any is given, a base without one is not asked for.
+    /// Its ids for bases, where tickers are not unique: `BTC = "bitcoin"`. If any is given, a base without one is not asked for.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub ids: BTreeMap<String, String>,
-    /// Whole names that replies spell otherwise than requests.
+    /// Whole names that its replies spell differently from its requests: `XXBTZUSD = "XBTUSD"`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub aliases: BTreeMap<String, String>,
-    /// Symbols whose spelling follows no rule, ours to theirs.
+    /// Symbols whose spelling follows no rule, ours to theirs: `"BTC-USD" = "bitcoin"`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub spelled: BTreeMap<String, String>,
-    /// Names of the user's own that stand for nothing here.
-    pub strangers: BTreeSet<Symbol>,
-    /// What its prices are in where replies do not say, by exchange suffix.
+    /// The units of its prices if its replies do not say, by exchange suffix: `L = "GBp"`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub units: BTreeMap<String, String>,
     /// How many symbols fit in one call; at least 1.
     pub batch: usize,
-    /// What stands between symbols in a call.
+    /// The text between symbols in a call, or `json` for a JSON array of strings.
     pub join: String,
-    /// Whether one unknown symbol fails a whole call.
-    pub unknown_kills: bool,
-    /// Whether a 404 that the filter does not know says that there is no such symbol.
-    pub not_found_denies: bool,
+    /// What one unknown symbol does to a call for several.
+    pub unknown: Unknown,
+    /// What a 404 means if the filter does not say.
+    pub not_found: NotFound,
     /// What the vendor allows.
     pub limits: Vec<Limit>,
     /// What a limit counts.
     pub cost: Cost,
+    /// The account whose limits and cooldown it shares; the source's name, unless stated.
+    pub account: String,
     /// What one attempt may take, body and filter included.
+    #[serde(with = "as_text::span")]
     pub timeout: Duration,
-    /// Calls in the air at once; at least 1.
+    /// Calls in flight at once; at least 1.
     pub concurrency: usize,
-    /// How often a call that failed in passing is sent again: 0 to 3.
+    /// How often a call is retried that failed in passing: 0 to 3. Unless stated, 1, or 0 if a limit covers a day or more.
     pub retries: usize,
     /// Whether connections are kept for later calls. If not, each call pays for a handshake.
     pub reuse: bool,
-    /// Whether a call may be sent again at all: one more of it changes nothing at the vendor.
+    /// Whether a call may be sent again without changing anything at the vendor; unless stated, not if `method` is `POST`.
     pub idempotent: bool,
     /// The longest reply that is read, in bytes.
+    #[serde(with = "as_text::bytes")]
     pub max_body: usize,
-    /// A floor under every `refresh_after`.
+    /// A floor under every `refresh_after`: `6h` for a file that is made once a day.
+    #[serde(with = "as_text::span")]
     pub refresh_after: Duration,
     /// How old its quotes may be, instead of the class's `usable_for`.
+    #[serde(with = "as_text::optional_span")]
     pub usable_for: Option<Duration>,
-    /// How old its quotes are by design.
+    /// How old its quotes are by design; added to `usable_for`.
+    #[serde(with = "as_text::span")]
     pub lag: Duration,
     /// The user's key.
+    #[serde(serialize_with = "secrets::masked", skip_serializing_if = "secrets::is_not_set")]
     pub key: Option<SecretString>,
-    /// The second half of the key.
+    /// The second half of the key, where a vendor has two.
+    #[serde(serialize_with = "secrets::masked", skip_serializing_if = "secrets::is_not_set")]
     pub secret: Option<SecretString>,
-    /// The variables that hold the key and the secret.
+    /// The variables that hold the key and the secret; they switch the source on where no file names sources.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub key_from: Vec<String>,
-    /// Whether it answers without a key too.
+    /// Whether it also answers without a key, perhaps less often.
     pub key_optional: bool,
-    /// Whether its quotes are in no free plan.
+    /// Whether no free plan has its quotes.
     pub paid: bool,
     /// Where to get a key.
     pub get_a_key: Option<String>,
-    /// Not meant by its owner for programs.
+    /// Whether its owner did not mean it for programs: it is asked only if named, or with `--unofficial`.
     pub unofficial: bool,
-    /// What its replies are written in.
+    /// The notation of its replies.
     pub reply: Notation,
-    /// What makes rows of a reply.
+    /// The filter that makes rows of a reply.
     pub jq: String,
-    /// Bodies the provider sends, and what they mean.
+    /// Replies that the provider sends, and what they mean.
+    #[serde(skip_serializing)]
     pub examples: Vec<Example>,
-    /// Every text that must never be shown: keys, and whatever came from the environment or a file.
+    /// `url` at the other addresses of `base_url`, in the order in which they are tried: the vendor's mirrors.
+    #[serde(skip)]
+    pub mirrors: Vec<String>,
+    /// The certificates of `ca_file`.
+    #[serde(skip)]
+    pub authority: Option<Authority>,
+    /// Symbols of the user's own that have no name at this source, so that it is not asked for them.
+    #[serde(skip)]
+    pub excluded_symbols: BTreeSet<Symbol>,
+    /// Every text that must never be shown: keys, and what came from variables and files into places where keys stand.
+    #[serde(skip)]
     pub hidden: Vec<SecretString>,
 }
 
+impl Default for SourceSettings {
+    /// What holds for keys that are not stated. `url`, `classes` and `jq` are empty here: a source has to state them.
+    fn default() -> Self {
+        SourceSettings {
+            name: String::new(),
+            about: String::new(),
+            like: None,
+            classes: Vec::new(),
+            currencies: Vec::new(),
+            fiat: None,
+            symbols: Vec::new(),
+            role: Role::Primary,
+            url: String::new(),
+            base_url: None,
+            ca_file: None,
+            method: Method::Get,
+            body: None,
+            headers: BTreeMap::new(),
+            format: Format::One("{symbol}".to_owned()),
+            rename: BTreeMap::new(),
+            ids: BTreeMap::new(),
+            aliases: BTreeMap::new(),
+            spelled: BTreeMap::new(),
+            units: BTreeMap::new(),
+            batch: 1,
+            join: ",".to_owned(),
+            unknown: Unknown::Missing,
+            not_found: NotFound::HttpStatus,
+            limits: Vec::new(),
+            cost: Cost::Call,
+            account: String::new(),
+            timeout: Duration::from_secs(1),
+            concurrency: 8,
+            retries: 1,
+            reuse: true,
+            idempotent: true,
+            max_body: 256 << 10,
+            refresh_after: Duration::ZERO,
+            usable_for: None,
+            lag: Duration::ZERO,
+            key: None,
+            secret: None,
+            key_from: Vec::new(),
+            key_optional: false,
+            paid: false,
+            get_a_key: None,
+            unofficial: false,
+            reply: Notation::Json,
+            jq: String::new(),
+            examples: Vec::new(),
+            mirrors: Vec::new(),
+            authority: None,
+            excluded_symbols: BTreeSet::new(),
+            hidden: Vec::new(),
+        }
+    }
+}
+
+/// Reads codes of currencies, in capitals.
+fn codes<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
+    Ok(Vec::<String>::deserialize(from)?.iter().map(|code| in_capitals(code)).collect())
+}
+
+fn some_codes<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<String>>, D::Error> {
+    codes(from).map(Some)
+}
+
+/// A code in capitals, unless it would then mean something else: `GBp` is pence.
+fn in_capitals(code: &str) -> String {
+    let capitals = code.to_ascii_uppercase();
+    if Currency::of_unit(code) == Currency::of_unit(&capitals) { capitals } else { code.to_owned() }
+}
+
+/// What one unknown symbol does to a call for several.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Unknown {
+    /// The others are answered.
+    Missing,
+    /// The whole call fails. So symbols that the source has never quoted are asked for apart from those that it has, and in
+    /// smaller calls if that fails.
+    Kills,
+}
+
+/// What a 404 means if the filter does not say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NotFound {
+    /// The page is not there, which says nothing about a symbol.
+    HttpStatus,
+    /// There is no such symbol: the source answers 404 to no other call.
+    UnknownSymbol,
+}
+
 /// The method of a call.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Method {
     /// Read.
@@ -212,7 +341,7 @@ impl Method {
 }
 
 /// What replies are written in, and what a filter sees of it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Notation {
     /// JSON, as it is.
@@ -225,7 +354,7 @@ pub enum Notation {
 }
 
 /// What a limit counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Cost {
     /// Calls, however many symbols they ask for.

@@ -2,6 +2,7 @@
 
 use percent_encoding::percent_decode_str;
 use secrecy::{ExposeSecret, SecretString};
+use serde::Serializer;
 
 /// What stands where a secret stood.
 pub const MASK: &str = "***";
@@ -16,6 +17,21 @@ pub fn is_secret_name(name: &str) -> bool {
     ["key", "token", "secret", "pass", "pwd", "sig", "auth", "bearer", "jwt", "cookie", "app_id", "appid", "credential"]
         .iter()
         .any(|part| name.contains(part))
+}
+
+/// Writes a mask for a secret of the settings.
+pub(crate) fn masked<S: Serializer>(_secret: &Option<SecretString>, into: S) -> Result<S::Ok, S::Error> {
+    into.serialize_str(MASK)
+}
+
+/// Writes a mask for each of several secrets.
+pub(crate) fn masked_each<S: Serializer>(secrets: &[SecretString], into: S) -> Result<S::Ok, S::Error> {
+    into.collect_seq(secrets.iter().map(|_| MASK))
+}
+
+/// Whether a secret of the settings is left out or empty.
+pub(crate) fn is_not_set(secret: &Option<SecretString>) -> bool {
+    secret.as_ref().is_none_or(|secret| secret.expose_secret().is_empty())
 }
 
 /// A text without the given secrets, in whatever case they stand.

@@ -31,7 +31,7 @@ pub struct Spelling {
     ids: BTreeMap<String, String>,
     aliases: BTreeMap<String, String>,
     spelled: BTreeMap<Symbol, String>,
-    strangers: BTreeSet<Symbol>,
+    excluded_symbols: BTreeSet<Symbol>,
     set_classes: SetClasses,
     request: RequestTemplate,
 }
@@ -98,7 +98,7 @@ impl Spelling {
             ids: source.ids.clone(),
             aliases: source.aliases.clone(),
             spelled,
-            strangers: source.strangers.clone(),
+            excluded_symbols: source.excluded_symbols.clone(),
             set_classes: SetClasses::default(),
             request: RequestTemplate::new(source)?,
         })
@@ -113,7 +113,7 @@ impl Spelling {
     pub fn covers(&self, symbol: &Symbol, class: Class) -> bool {
         let trades = |quote: &str| self.currencies.is_empty() || self.currencies.iter().any(|code| code == quote);
         self.classes.contains(&class)
-            && !self.strangers.contains(symbol)
+            && !self.excluded_symbols.contains(symbol)
             && symbol.legs().is_none_or(|(_, quote)| trades(quote))
             && (self.symbols.is_empty() || self.symbols.iter().any(|glob| glob.matches(symbol.as_str())))
             && self.spell(symbol, class).is_some_and(|name| !self.is_a_pair_there(symbol, &name))
@@ -206,7 +206,7 @@ impl Spelling {
     /// Why a pair has no name at a source that could otherwise be asked for it; `None` if it has one, or if more is in the way.
     pub fn lacks_only_a_name(&self, pair: &Symbol, class: Class) -> Option<Unnamed> {
         let is_open = self.symbols.is_empty() || self.symbols.iter().any(|glob| glob.matches(pair.as_str()));
-        let may = is_open && self.classes.contains(&class) && !self.strangers.contains(pair);
+        let may = is_open && self.classes.contains(&class) && !self.excluded_symbols.contains(pair);
         self.unnamed(pair).filter(|_| may && !self.spelled.contains_key(pair))
     }
 

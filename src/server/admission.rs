@@ -1,6 +1,6 @@
-//! Decides who is let in: callers with a key, where keys are set, and nobody more often than the rate allows.
+//! Admits requests: callers with a valid key, where keys are set, and no caller more often than the rate allows.
 //!
-//! Whoever is refused here has cost a comparison and an entry in a table, and no source knows of it.
+//! A request that is refused here costs one comparison and one entry in a table. No source sees it.
 
 pub(super) mod keys;
 mod rates;
@@ -21,21 +21,21 @@ use crate::settings::access::AccessSettings;
 use keys::{Keys, Shown};
 use rates::Rates;
 
-/// Who is let in.
+/// The keys and rates that decide which requests are admitted.
 #[derive(Debug)]
-pub struct Admission {
+pub(super) struct Admission {
     keys: Keys,
     rates: Rates,
 }
 
 impl Admission {
-    /// As set; nothing set lets everybody in.
-    pub fn new(access: &AccessSettings) -> Self {
+    /// Admission as the settings say; without keys and rates, every request is admitted.
+    pub(super) fn new(access: &AccessSettings) -> Self {
         Admission { keys: Keys::new(access.keys.clone()), rates: Rates::new(access.rate.clone()) }
     }
 
-    /// Lets a request in and says whose it is, or why not. The key comes first: a client that may not ask must not use up the
-    /// rate of one behind the same address that may.
+    /// Admits a request and returns its caller, or refuses it. The key is looked at first: a client without a valid key must not
+    /// use up the rate of a client with one behind the same address.
     fn judge(&self, headers: &HeaderMap, client: Option<IpAddr>, now: Instant) -> Result<Caller, Problem> {
         let shown = self.keys.shown(headers);
         let caller = match shown {
@@ -43,12 +43,12 @@ impl Admission {
             _ => Caller::at(client),
         };
         self.rates.admit(caller, now).map_err(Problem::too_many_requests)?;
-        if shown.lets_in() { Ok(caller) } else { Err(Problem::Unauthorized { wrong_key: shown == Shown::Wrong }) }
+        if shown.is_admitted() { Ok(caller) } else { Err(Problem::Unauthorized { wrong_key: shown == Shown::Wrong }) }
     }
 }
 
-/// The layer: lets in, or refuses at once. Handlers find the [`Caller`] among the request's extensions.
-pub async fn admit(State(admission): State<Arc<Admission>>, mut request: Request, next: Next) -> Response {
+/// The layer: admits a request, or refuses it at once. Handlers find the [`Caller`] among the request's extensions.
+pub(super) async fn admit(State(admission): State<Arc<Admission>>, mut request: Request, next: Next) -> Response {
     let client = request.extensions().get::<Client>().map(|Client(address)| *address);
     match admission.judge(request.headers(), client, Instant::now()) {
         Ok(caller) => {
@@ -83,7 +83,7 @@ mod tests {
     const CLIENT: Option<IpAddr> = Some(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST));
 
     #[test]
-    fn a_wrong_key_counts_against_the_address_and_not_against_the_right_one_behind_it() {
+    fn a_wrong_key_counts_against_the_address_and_not_against_a_valid_key() {
         let (admission, now) = (admission(&[KEY, "another-key-of-theirs"], "2/s"), Instant::now());
         for headers in [HeaderMap::new(), with_key("wrong")] {
             let wrong_key = !headers.is_empty();
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn where_nothing_is_set_everybody_is_let_in() {
+    fn without_keys_and_rates_every_request_is_admitted() {
         let admission = Admission::new(&AccessSettings::default());
         let now = Instant::now();
         for headers in [HeaderMap::new(), with_key("whatever")] {

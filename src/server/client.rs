@@ -1,4 +1,4 @@
-//! Finds out who a client is, also behind proxies: the address that rates are counted by and the log names.
+//! Finds a client's address, also behind proxies: the one that rates are counted by and that the log names.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -13,17 +13,17 @@ use crate::settings::access::Network;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// The other end of the connection a request came on.
+/// The other end of the connection that a request came on.
 #[derive(Clone, Copy, Debug)]
-pub struct Peer(pub SocketAddr);
+pub(super) struct Peer(pub(super) SocketAddr);
 
 /// The address a request comes from: the peer's, or the one a trusted proxy names. Handlers find it among the request's
 /// extensions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Client(pub IpAddr);
+pub(super) struct Client(pub(super) IpAddr);
 
-/// The layer: finds the client, for everything inside.
-pub async fn identify(State(trusted): State<Arc<[Network]>>, mut request: Request, next: Next) -> Response {
+/// The layer: finds the client for all inner layers.
+pub(super) async fn identify(State(trusted): State<Arc<[Network]>>, mut request: Request, next: Next) -> Response {
     if let Some(Peer(peer)) = request.extensions().get::<Peer>().copied() {
         // a listener on [::] sees IPv4 clients as IPv6 addresses
         let client = behind(peer.ip().to_canonical(), request.headers(), &trusted);
@@ -32,7 +32,7 @@ pub async fn identify(State(trusted): State<Arc<[Network]>>, mut request: Reques
     next.run(request).await
 }
 
-/// The client behind a peer. Anybody can send these headers, so only those of trusted peers are read.
+/// The client behind a peer. Any client can send these headers, so only those of trusted peers are read.
 fn behind(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> IpAddr {
     let is_trusted = |address| trusted.iter().any(|network| network.contains(address));
     if !is_trusted(peer) {
@@ -42,15 +42,15 @@ fn behind(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> IpAddr {
         headers.contains_key(&header).then(|| walk(peer, &headers.get_all(&header), read, is_trusted))
     };
     match (named(FORWARDED, forwarded_for), named(X_FORWARDED_FOR, node)) {
-        // A proxy that keeps one of the two lets the client's own version of the other through: it must not win.
+        // A proxy that writes one of the two headers passes on the client's own version of the other, which must not win.
         (Some(one), Some(other)) if one != other => peer,
         (one, other) => one.or(other).unwrap_or(peer),
     }
 }
 
-/// Walks from the peer towards the client. Each proxy adds, at the end, whom it was asked by; the first that is not trusted
-/// can have written whatever stands before it. So nothing there may change how the rest is read, and an unreadable entry
-/// says nothing about those before it.
+/// Walks from the peer towards the client. Each proxy appends the address that its request came from; the first untrusted one
+/// may have invented everything before it. So nothing there may change how the rest is read, and an entry that cannot be read
+/// ends the walk.
 fn walk(
     peer: IpAddr,
     values: &GetAll<'_, HeaderValue>,
@@ -68,8 +68,8 @@ fn walk(
     client
 }
 
-/// The parts of a text, the last one first, cut where a sign stands outside of quotes: a proxy may quote a host's name that
-/// its client made up. From the end, since a quote that the client opened must not swallow what proxies add behind it.
+/// Splits a text at a separator outside quotes, the last part first: a proxy may quote a host name that its client made up. It
+/// splits from the end because a quote that the client opened must not swallow what proxies append.
 fn cut_from_the_end(text: &[u8], sign: u8) -> impl Iterator<Item = &[u8]> {
     let is_escaped = |at: usize| text[..at].iter().rev().take_while(|byte| **byte == b'\\').count() % 2 == 1;
     let (mut quoted, mut end) = (false, text.len());
@@ -92,7 +92,7 @@ fn forwarded_for(element: &str) -> Option<IpAddr> {
     node(value.trim().trim_matches('"'))
 }
 
-/// An address with or without a port, an IPv6 one with or without brackets. Names such as `unknown` are none.
+/// An address with or without a port, and if it is IPv6, with or without brackets. A name such as `unknown` is no address.
 fn node(text: &str) -> Option<IpAddr> {
     let with_port = || text.parse::<SocketAddr>().ok().map(|address| address.ip());
     let in_brackets = || text.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_from_the_right_that_is_not_trusted_is_the_client() {
+    fn the_first_untrusted_address_from_the_right_is_the_client() {
         let cases = [
             ("6.6.6.6, 1.2.3.4", "1.2.3.4"),
             ("6.6.6.6, 1.2.3.4, 10.9.9.9 ,::1", "1.2.3.4"),
@@ -141,7 +141,7 @@ mod tests {
         let two_lines = [("x-forwarded-for", "6.6.6.6, 1.2.3.4"), ("x-forwarded-for", "10.0.0.3")];
         assert_eq!(client("10.0.0.1", &two_lines), "1.2.3.4");
         assert_eq!(client("10.0.0.1", &[("x-forwarded-for", "1.2.3.4, gr\u{f6}\u{df}e")]), "10.0.0.1");
-        // what a client wrote itself hides nothing that a proxy adds behind it
+        // what the client wrote does not hide what a proxy appends
         assert_eq!(client("10.0.0.1", &[("x-forwarded-for", "gr\u{f6}\u{df}e, 1.2.3.4")]), "1.2.3.4");
     }
 
@@ -155,7 +155,7 @@ mod tests {
             ("for=6.6.6.6, proto=https", "10.0.0.1"),
             // a quote that the client opened
             ("for=\"6.6.6.6, for=1.2.3.4", "1.2.3.4"),
-            // a host that the client made up, and a proxy quoted
+            // a host that the client made up and a proxy quoted
             ("for=1.2.3.4;host=\"x,for=6.6.6.6\"", "1.2.3.4"),
             ("host=\"x;for=6.6.6.6\";for=1.2.3.4", "1.2.3.4"),
             ("host=\"x,for=6.6.6.6\";for=\"[2001:db8::7]:4711\", for=10.0.0.2", "2001:db8::7"),
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn two_headers_that_contradict_each_other_are_both_not_believed() {
+    fn two_headers_that_contradict_each_other_are_both_ignored() {
         let forged = [("forwarded", "for=6.6.6.6"), ("x-forwarded-for", "1.2.3.4")];
         assert_eq!(client("10.0.0.1", &forged), "10.0.0.1");
     }

@@ -1,4 +1,4 @@
-//! Reads the form of `POST /prices`, and bounds its length by the symbols allowed and its time by that of a request's head.
+//! Reads the form of `POST /prices`, and bounds the length of every body and the time that a form may take to arrive.
 
 use std::error::Error;
 use std::time::Duration;
@@ -14,24 +14,24 @@ use tokio::time::timeout;
 
 use super::problem::Problem;
 
-/// The path that takes a form.
+/// The path that accepts a form.
 pub(super) const PATH: &str = "/prices";
 
 /// How long a form may take to arrive, from the end of the request's head.
 pub(super) const TIME: Duration = Duration::from_secs(5);
 
-/// How long any other body may be, in bytes. No other request needs one, but clients that send a small one do no harm.
+/// The most bytes of any other body. No other request needs a body, but a client that sends a small one does no harm.
 pub(super) const LONGEST_ELSEWHERE: usize = 1024;
 
 const MEDIA_TYPE: &[u8] = b"application/x-www-form-urlencoded";
 
-/// Whether a request brings its parameters in its body.
+/// Whether a request has its parameters in its body.
 pub(super) fn is_in(request: &Request) -> bool {
     request.method() == Method::POST && request.uri().path() == PATH
 }
 
-/// The layer that bounds every body. An announced length that is too long is refused here; a body without a length
-/// fails when too much of it is read.
+/// The layer that bounds every body. It refuses an announced length that is too long; a body without a length fails once too
+/// much of it has been read.
 pub(super) async fn bound(State(longest): State<usize>, request: Request, next: Next) -> Response {
     let longest = if is_in(&request) { longest } else { LONGEST_ELSEWHERE };
     let announced = usize::try_from(request.body().size_hint().lower()).unwrap_or(usize::MAX);
@@ -41,9 +41,9 @@ pub(super) async fn bound(State(longest): State<usize>, request: Request, next: 
     next.run(request.map(|body| Body::new(Limited::new(body, longest)))).await
 }
 
-/// The form that a request brings, of `longest` bytes at most.
+/// Reads the form of a request, of `longest` bytes at most.
 ///
-/// A query beside it is refused: the answer could not show which of the two was followed.
+/// A query in the URL as well is refused: the answer could not show which of the two was used.
 pub(super) async fn read(request: Request, longest: usize) -> Result<String, Problem> {
     if !says_form(request.headers()) {
         return Err(Problem::UnsupportedMediaType);
@@ -51,7 +51,7 @@ pub(super) async fn read(request: Request, longest: usize) -> Result<String, Pro
     if request.uri().query().is_some_and(|query| !query.is_empty()) {
         return Err(Problem::bad_query(
             "query",
-            "a POST has its parameters in the form; leave the query of its URL out",
+            "a POST takes its parameters from the form; leave out the query in the URL",
         ));
     }
     let bytes = timeout(TIME, to_bytes(request.into_body(), longest)).await.map_err(|_| Problem::SlowBody)?;
@@ -59,7 +59,7 @@ pub(super) async fn read(request: Request, longest: usize) -> Result<String, Pro
         if is_too_long(&error) {
             Problem::BodyTooLarge { longest }
         } else {
-            Problem::bad_query("form", "the form broke off before its end")
+            Problem::bad_query("form", "the form ended early")
         }
     })?;
     String::from_utf8(bytes.into()).map_err(|_| Problem::bad_query("form", "the form is not in UTF-8"))
@@ -69,7 +69,7 @@ fn says_form(headers: &HeaderMap) -> bool {
     let is_plain = headers.get_all(CONTENT_ENCODING).iter().all(|coding| coding.as_bytes() == b"identity");
     let mut kinds = headers.get_all(CONTENT_TYPE).iter();
     let (Some(kind), None) = (kinds.next(), kinds.next()) else { return false };
-    // what follows a semicolon means nothing for this type
+    // parameters after a semicolon mean nothing for this type
     let kind = kind.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
     is_plain && kind.trim_ascii().eq_ignore_ascii_case(MEDIA_TYPE)
 }

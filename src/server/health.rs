@@ -1,7 +1,7 @@
-//! Says whether the service lives, and whether it is ready for requests, with every condition spelled out.
+//! Serves health: whether the process is alive, and whether the service is ready for requests, condition by condition.
 //!
-//! One vendor's outage is a warning: it must never empty a service of replicas. Only draining, or having nobody to ask and
-//! nothing to show, is a failure.
+//! One vendor's outage is a warning: it must never take all replicas out of service. Readiness fails only while the service
+//! shuts down, or if it can ask no source and has no quote to show.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use super::Server;
+use super::HealthState;
 use super::readiness::{OLD, Snapshot};
 use crate::clock::Moment;
 
@@ -33,7 +33,7 @@ struct Check {
     output: Option<String>,
 }
 
-/// The whole, in the form of `application/health+json`: each check is a list, of one.
+/// The report, in the format `application/health+json`: each check is a list of one.
 #[derive(Debug, Serialize)]
 struct Report {
     status: Health,
@@ -41,7 +41,7 @@ struct Report {
     checks: BTreeMap<String, [Check; 1]>,
 }
 
-/// `GET /health/live`: the process runs.
+/// `GET /health/live`: the process is alive.
 pub(super) async fn live() -> Response {
     document(
         StatusCode::OK,
@@ -49,45 +49,43 @@ pub(super) async fn live() -> Response {
     )
 }
 
-/// `GET /health/ready` and `GET /health`: requests are welcome.
-pub(super) async fn ready(State(server): State<Arc<Server>>, headers: HeaderMap) -> Response {
+/// `GET /health/ready` and `GET /health`: whether the service is ready for requests.
+pub(super) async fn ready(State(server): State<Arc<HealthState>>, headers: HeaderMap) -> Response {
     let mut report = report(&server.readiness.latest(), server.drain.has_begun(), server.clock.now());
-    if !server.keys.shown(&headers).lets_in() {
-        report.leave_out_words();
+    if !server.keys.shown(&headers).is_admitted() {
+        report.leave_out_details();
     }
     let code = if report.status == Health::Fail { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
     document(code, &report)
 }
 
 impl Check {
-    /// A condition that is met unless there is something to say.
+    /// A condition that is met unless there is an output.
     fn warning(output: Option<String>) -> Self {
         Check { status: if output.is_some() { Health::Warn } else { Health::Pass }, output }
     }
 }
 
 impl Report {
-    /// Names and states are for everybody. What vendors say, what is watched and how long a source is left alone is for those
-    /// who may ask for prices, and read it there beside each quote.
-    fn leave_out_words(&mut self) {
+    /// Names and states are public. What vendors say, what is watched, and how long a source is paused is only for clients that
+    /// may ask for prices, where they read the same beside each quote.
+    fn leave_out_details(&mut self) {
         for [check] in self.checks.values_mut() {
             check.output = None;
         }
     }
 }
 
-/// The report by what was so when the snapshot was made.
+/// The report as of the snapshot.
 fn report(snapshot: &Snapshot, draining: bool, now: Moment) -> Report {
     let mut checks: BTreeMap<String, [Check; 1]> = BTreeMap::new();
-    let output = draining.then(|| "the service is ending".to_owned());
+    let output = draining.then(|| "the service is shutting down".to_owned());
     checks
         .insert("draining".to_owned(), [Check { status: if draining { Health::Fail } else { Health::Pass }, output }]);
     let age = now.monotonic.saturating_duration_since(snapshot.made);
     let output = (age > OLD).then(|| {
         let seconds = age.as_secs();
-        format!(
-            "the rest of this report is {seconds} s old: the threads that work on prices are too busy for a new one"
-        )
+        format!("the rest of this report is {seconds} s old: the pricing threads are too busy to make a new one")
     });
     checks.insert("report".to_owned(), [Check::warning(output)]);
     let mut able = false;
@@ -100,8 +98,7 @@ fn report(snapshot: &Snapshot, draining: bool, now: Moment) -> Report {
         checks.insert(format!("source:{name}"), [Check::warning(output)]);
     }
     let nothing_to_show = !able && !snapshot.has_quote;
-    let output =
-        nothing_to_show.then(|| "no source can be asked, and no quote on the board is young enough".to_owned());
+    let output = nothing_to_show.then(|| "no source can be asked, and no cached quote is young enough".to_owned());
     checks.insert(
         "prices".to_owned(),
         [Check { status: if nothing_to_show { Health::Fail } else { Health::Pass }, output }],

@@ -1,7 +1,8 @@
-//! Refuses a request that does not say which host it is for, or says it twice, and keeps the operator's pages from web pages.
+//! Checks the `Host` of requests: every request names one host, and the admin address refuses names that others may own.
 //!
-//! A web page can make its own name point to an address inside a network (DNS rebinding). A browser in that network then takes
-//! whatever is served there for the page's own, and lets its scripts read it. The name in the request gives this away.
+//! A web page can make its own host name point to an address inside a network (DNS rebinding). A browser in that network then
+//! treats what is served there as part of the page, and lets the page's scripts read it. The name in the request gives this
+//! away.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
@@ -16,10 +17,10 @@ use axum::response::{IntoResponse, Response};
 use super::problem::Problem;
 use crate::settings::access::HostName;
 
-/// How names end that only clusters and local networks give out. No stranger can make one of them point here.
+/// Suffixes of names that only clusters and local networks assign. No outsider can make one of them point here.
 const LOCAL: [&str; 4] = [".svc", ".internal", ".local", ".home.arpa"];
 
-/// The layer: refuses a request whose host two programs could read differently (RFC 9112, section 3.2).
+/// The layer: refuses a request whose host two programs could understand differently (RFC 9112, section 3.2).
 pub(super) async fn check(request: Request, next: Next) -> Response {
     match fault(request.version(), request.headers()) {
         None => next.run(request).await,
@@ -27,7 +28,7 @@ pub(super) async fn check(request: Request, next: Next) -> Response {
     }
 }
 
-/// What is wrong with the `Host` of a request, if anything is.
+/// What is wrong with the `Host` of a request, if anything.
 fn fault(version: Version, headers: &HeaderMap) -> Option<String> {
     let mut hosts = headers.get_all(HOST).iter();
     match (hosts.next(), hosts.next()) {
@@ -45,7 +46,7 @@ fn fault(version: Version, headers: &HeaderMap) -> Option<String> {
     }
 }
 
-/// A host, with or without a port and with nothing else, such as a user in front.
+/// A host with or without a port, and without anything else, such as a user.
 fn authority(host: &HeaderValue) -> Option<Authority> {
     let authority = Authority::try_from(host.as_bytes()).ok()?;
     let port = authority.as_str().strip_prefix(authority.host())?;
@@ -54,21 +55,25 @@ fn authority(host: &HeaderValue) -> Option<Authority> {
     (port.is_empty() || is_port(port)).then_some(authority)
 }
 
-/// The layer of the operator's own address: refuses every host that a stranger can have made point here. `names` are let pass
-/// besides addresses, names without a dot and local ones.
-pub(super) async fn keep_strangers_out(State(names): State<Arc<[HostName]>>, request: Request, next: Next) -> Response {
-    // a host in the target counts for more than the one in the header (RFC 9112, section 3.2.2)
+/// The layer of the admin address: refuses every host name that an outsider could have made point here. It accepts addresses,
+/// names without a dot, local names, and `names`.
+pub(super) async fn refuse_foreign_hosts(
+    State(names): State<Arc<[HostName]>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    // a host in the target takes precedence over the header (RFC 9112, section 3.2.2)
     let authority = request.uri().authority().cloned().or_else(|| authority(request.headers().get(HOST)?));
     match authority {
-        Some(authority) if !takes(&names, authority.host()) => {
+        Some(authority) if !accepts(&names, authority.host()) => {
             Problem::UnknownHost { host: authority.host().to_owned() }.into_response()
         }
-        // a browser always says whom it asks
+        // a browser always sends a host
         _ => next.run(request).await,
     }
 }
 
-fn takes(names: &[HostName], host: &str) -> bool {
+fn accepts(names: &[HostName], host: &str) -> bool {
     let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
     let is_address = || match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
         Some(six) => six.parse::<Ipv6Addr>().is_ok(),
@@ -89,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_is_named_once_and_may_be_left_out_only_in_http_1_0() {
+    fn every_request_names_one_host_unless_it_is_http_1_0() {
         for right in ["x", "x:80", "127.0.0.1:8080", "[::1]:8080", "my_service:8080", "EXAMPLE.com.", ""] {
             for version in [Version::HTTP_10, Version::HTTP_11] {
                 assert_eq!(fault(version, &headers(&[right])), None, "{right:?}");
@@ -110,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_and_names_that_no_stranger_can_have_are_taken() {
+    fn addresses_and_names_that_no_outsider_can_own_are_accepted() {
         let names = names(&["metrics.example.com", "*.prod.example.com"]);
         for ours in [
             "127.0.0.1",
@@ -131,7 +136,7 @@ mod tests {
             "a.prod.example.com",
             "a.b.prod.example.com",
         ] {
-            assert!(takes(&names, ours), "{ours}");
+            assert!(accepts(&names, ours), "{ours}");
         }
         for theirs in [
             "evil.com",
@@ -148,19 +153,19 @@ mod tests {
             "evilprod.example.com",
             "[::1].evil.com",
         ] {
-            assert!(!takes(&names, theirs), "{theirs}");
+            assert!(!accepts(&names, theirs), "{theirs}");
         }
     }
 
     proptest! {
         #[test]
-        fn no_name_below_a_domain_that_anybody_can_register_is_taken(
+        fn no_name_under_a_domain_that_can_be_registered_is_accepted(
             labels in proptest::collection::vec("[a-z0-9-]{1,12}|local|internal|svc|localhost|127", 1..6),
             registered in "[a-z0-9]{1,20}\\.(com|org|dev|xyz|co\\.uk)\\.?",
         ) {
             let host = format!("{}.{registered}", labels.join("."));
-            prop_assert!(!takes(&[], &host), "{}", host);
-            prop_assert!(!takes(&[], &registered), "{}", registered);
+            prop_assert!(!accepts(&[], &host), "{}", host);
+            prop_assert!(!accepts(&[], &registered), "{}", registered);
         }
     }
 }

@@ -1,85 +1,73 @@
-//! Takes connections and speaks HTTP/1.1 on them, so that no client can hold the server up, and ends in stages.
+//! Opens the port, accepts connections, and shuts down in stages.
 //!
-//! The loop is our own because ready-made ones let a connection live for ever that sends half a request, or none.
+//! The accept loop is our own because `axum::serve` never times out a client that sends half a request, or nothing.
 
-mod bind;
-mod exchange;
-mod places;
-mod shortage;
-mod stream;
+mod connection;
+mod slots;
+mod write_timeout;
 
-use std::error::Error;
-use std::future::{poll_fn, ready};
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::Router;
-use hyper::Request;
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::AsyncWriteExt;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::time::{sleep, timeout};
+use tokio::net::{TcpListener, TcpSocket, lookup_host};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::task::TaskTracker;
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
-pub use bind::bind;
-
-use super::client::Peer;
 use super::drain::{Drain, Stage};
-use super::stall::Impatient;
 use crate::settings::access::Network;
-use exchange::Left;
-use places::{Place, Places};
-use shortage::Shortage;
-use stream::Shared;
+use connection::Connection;
+use slots::Slots;
 
-/// More headers than this are a 431.
-const MAX_HEADERS: usize = 64;
+/// Connections that the kernel queues until we accept them. With the usual 128, a burst of clients would overflow the queue,
+/// and those that do not fit retry only after a second.
+const BACKLOG: u32 = 4096;
 
-/// What is kept per connection of an unread request; a longer head is a 431.
-const MAX_BUFFER: usize = 16 * 1024;
+/// The kernel's send buffer per connection, in bytes; the kernel doubles it for its own bookkeeping. A reply that fits reaches
+/// its client however slowly that reads: once the kernel has it, nothing here waits. The usual 4 MiB would hold whole replies
+/// to clients that do not read, for every connection, before we noticed.
+const SEND_BUFFER: u32 = 128 * 1024;
 
-/// How long the loop rests when the process has no file descriptor left: trying again at once would only burn a core.
+/// How long the loop pauses when the process has no file descriptor left: retrying at once would only burn a core.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// How long a client that is still sending gets to read why it was refused.
-const LINGER: Duration = Duration::from_secs(1);
+/// How long accepting must succeed before a shortage counts as over. While clients come and go, the process runs out of file
+/// descriptors again and again; that is one event, not a thousand.
+const CALM: Duration = Duration::from_secs(2);
 
-/// How long dropped connections get to be gone; only a handler that never yields needs longer.
+/// How long cancelled connections get to end; only a handler that never yields needs longer.
 const LAST_WAIT: Duration = Duration::from_millis(500);
 
-/// What one client, and all of them together, may take.
+/// How much one client, and all clients together, may use.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Connections at once. More wait, all but one in the kernel's queue. From nine tenths on, a newcomer costs the client that
-    /// holds most the connection that has been idle longest.
+    /// The most connections at once. Further ones wait, all but one in the kernel's queue. Once nine tenths are taken, each
+    /// new connection closes the longest idle one of the client that holds most.
     pub max_connections: usize,
-    /// Connections of one client at once, counted by its address, or by its /64 in IPv6; more are closed. `None`: any number.
+    /// The most connections of one client at once; further ones are closed. A client is an IPv4 address or an IPv6 /64.
+    /// `None`: no limit.
     pub max_connections_per_client: Option<usize>,
-    /// Networks for which that cap does not hold: proxies have many clients behind them.
+    /// Networks that the limit per client does not apply to: a proxy connects on behalf of many clients.
     pub uncapped: Arc<[Network]>,
-    /// How long the head of a request may take to arrive, counted from the connection's start or its last reply. So it
-    /// also ends silent connections and idle ones: proxies must keep theirs for a shorter time.
+    /// How long the head of a request may take to arrive, counted from the start of the connection or from its last reply. It
+    /// therefore also closes silent and idle connections: a proxy in front must keep its idle connections for a shorter time.
     pub header_timeout: Duration,
-    /// How long a client may take nothing of a reply that waits for it. Clients that read slowly show it to us in steps of what
-    /// their own kernel keeps for them, mostly some 100 KB: a shorter time would cut them off.
+    /// How long a client may take nothing of a reply that waits for it. We see a slow reader's progress only in steps of its
+    /// kernel's receive buffer, mostly some 100 KB: a shorter time would cut off slow readers.
     pub write_timeout: Duration,
-    /// How long to go on as before once draining has begun.
+    /// How long to go on serving as before once draining has begun.
     pub drain_delay: Duration,
-    /// How long what is in flight may take to finish after the listener has closed.
+    /// How long requests in flight may take to finish after the listener has closed.
     pub drain_timeout: Duration,
 }
 
 /// How the server ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ended {
-    /// Connections that had to be dropped because they did not finish in time.
+    /// Connections that did not finish in time and were dropped.
     pub cancelled: usize,
 }
 
@@ -97,7 +85,27 @@ impl Default for Limits {
     }
 }
 
-/// What the loop shares with its connections.
+/// Listens at an address: a host, as a number or a name, and a port.
+///
+/// # Errors
+/// If the name does not resolve, or no address that it resolves to can be bound.
+pub async fn bind(address: &str) -> io::Result<TcpListener> {
+    let mut error = io::Error::new(io::ErrorKind::NotFound, "this name stands for no address");
+    for address in lookup_host(address).await? {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        // without it, the port could not be bound again right after the server has ended
+        socket.set_reuseaddr(true)?;
+        // connections inherit it
+        socket.set_send_buffer_size(SEND_BUFFER)?;
+        match socket.bind(address).and_then(|()| socket.listen(BACKLOG)) {
+            Ok(listener) => return Ok(listener),
+            Err(reason) => error = reason,
+        }
+    }
+    Err(error)
+}
+
+/// What the accept loop shares with its connections.
 #[derive(Clone)]
 struct Server {
     app: Router,
@@ -105,14 +113,14 @@ struct Server {
     drain: Drain,
     connections: TaskTracker,
     cancelled: Arc<AtomicUsize>,
-    places: Arc<Places>,
+    slots: Arc<Slots>,
 }
 
-/// Serves `app` until `drain` says to end, and ends: in time, whatever the clients do.
+/// Serves `app` until `drain` starts the shutdown, and then ends in time, whatever the clients do.
 pub async fn run(listener: TcpListener, app: Router, limits: Limits, drain: Drain) -> Ended {
     let (connections, cancelled) = (TaskTracker::new(), Arc::default());
-    let places = Arc::new(Places::new(&limits));
-    let server = Server { app, limits, drain, connections, cancelled, places };
+    let slots = Arc::new(Slots::new(&limits));
+    let server = Server { app, limits, drain, connections, cancelled, slots };
     let Server { limits, drain, connections, cancelled, .. } = &server;
 
     tokio::select! {
@@ -124,7 +132,7 @@ pub async fn run(listener: TcpListener, app: Router, limits: Limits, drain: Drai
     info!(connections = connections.len(), "no longer listening, finishing what is in flight");
 
     tokio::select! {
-        // Another listener may share this drain: that nothing is in flight here does not end what is in flight there.
+        // Another listener may share this drain: if nothing is in flight here, that must not cancel what is in flight there.
         () = connections.wait() => {}
         () = drain.reached(Stage::Cancelling) => {}
         () = sleep(limits.drain_timeout) => drain.advance(Stage::Cancelling),
@@ -133,7 +141,7 @@ pub async fn run(listener: TcpListener, app: Router, limits: Limits, drain: Drai
     Ended { cancelled: cancelled.load(Ordering::Relaxed) + connections.len() }
 }
 
-/// Waits for the moment to close the listener, and says so to everybody.
+/// Waits until it is time to close the listener, and then moves the drain on for everything that follows it.
 async fn closing(drain: &Drain, delay: Duration) {
     drain.reached(Stage::Draining).await;
     info!("asked to end: no longer ready");
@@ -151,90 +159,38 @@ impl Server {
             let next = tokio::select! {
                 next = listener.accept() => next,
                 () = shortage.over() => {
-                    shortage.ends();
+                    shortage.end();
                     continue;
                 }
             };
             match next {
                 Ok((stream, peer)) => {
-                    let Some(place) = self.places.take(peer.ip()).await else {
-                        debug!(%peer, "closed: this client has as many connections as one client may have");
+                    let Some(slot) = self.slots.take(peer.ip()).await else {
+                        debug!(%peer, "closed: this client has the most connections that one client may have");
                         continue;
                     };
                     let server = self.clone();
-                    self.connections.spawn(async move { server.serve_or_cancel(stream, peer, &Arc::new(place)).await });
+                    let connection = Connection::new(stream, peer, slot);
+                    self.connections.spawn(async move { server.serve_or_cancel(connection).await });
                 }
-                Err(error) if concerns_one_client(&error) => debug!(%error, "a client left before it was let in"),
+                Err(error) if concerns_one_client(&error) => {
+                    debug!(%error, "a client left before its connection was accepted");
+                }
                 Err(error) => {
-                    shortage.goes_on(&error);
-                    self.places.ask_one_to_close(None);
+                    shortage.failed(&error);
+                    self.slots.ask_one_to_close(None);
                     sleep(PAUSE).await;
                 }
             }
         }
     }
 
-    async fn serve_or_cancel(&self, stream: TcpStream, peer: SocketAddr, place: &Arc<Place>) {
+    async fn serve_or_cancel(&self, connection: Connection) {
         tokio::select! {
             // In this order, a connection that has nothing in flight ends by itself and is not counted.
             biased;
-            () = self.serve(stream, peer, place) => {}
+            () = connection.serve(self.app.clone(), &self.limits, &self.drain) => {}
             () = self.drain.reached(Stage::Cancelling) => { self.cancelled.fetch_add(1, Ordering::Relaxed); }
-        }
-    }
-
-    async fn serve(&self, stream: TcpStream, peer: SocketAddr, place: &Arc<Place>) {
-        // Replies are written whole; waiting for more of them only makes them late.
-        let _ = stream.set_nodelay(true);
-        let client = Shared(Arc::new(stream));
-        let stream = Impatient::new(client.clone(), self.limits.write_timeout);
-        let (app, of_requests) = (self.app.clone(), Arc::clone(place));
-        let answer = service_fn(move |mut request: Request<Incoming>| {
-            request.extensions_mut().insert(Peer(peer));
-            Box::pin(exchange::answer(app.clone(), request, client.clone(), Arc::clone(&of_requests)))
-        });
-        let mut connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(self.limits.header_timeout)
-            .max_headers(MAX_HEADERS)
-            .max_buf_size(MAX_BUFFER)
-            // whether a client that has closed its side has left depends on what it waits for
-            .half_close(true)
-            .serve_connection(TokioIo::new(stream), answer);
-
-        let (mut asked_to_close, mut is_wanted) = (false, false);
-        let ended = loop {
-            tokio::select! {
-                // In this order, a request that can be read when the listener closes is still answered.
-                biased;
-                ended = poll_fn(|context| connection.poll_without_shutdown(context)) => break ended,
-                () = self.drain.reached(Stage::Closing), if !asked_to_close => {
-                    std::pin::Pin::new(&mut connection).graceful_shutdown();
-                    asked_to_close = true;
-                }
-                () = place.asked_to_close(), if !is_wanted => {
-                    std::pin::Pin::new(&mut connection).graceful_shutdown();
-                    is_wanted = true;
-                }
-                // What came so far is not even a request, unless one has just been read.
-                () = ready(()), if is_wanted && !place.was_used() => if !place.was_used() { break Ok(()) },
-            }
-        };
-        match ended {
-            Err(error) if error.is_timeout() => debug!("closed: no request came"),
-            Err(error) if cause::<Left>(&error).is_some() => debug!("closed: the client left"),
-            Err(error) if has_taken_nothing(&error) => {
-                debug!("closed: the client takes nothing of its reply");
-                // What the kernel still holds for it would wait there for minutes.
-                let _ = connection.into_parts().io.into_inner().into_inner().0.set_zero_linger();
-            }
-            Err(error) if !error.is_parse() => debug!(%error, "the connection broke"),
-            // another client waits for this place
-            _ if is_wanted => debug!("closed: others need the connection more"),
-            _ => tokio::select! {
-                () = linger(connection.into_parts().io.into_inner().into_inner()) => {}
-                () = self.drain.reached(Stage::Closing) => {}
-            },
         }
     }
 }
@@ -244,22 +200,41 @@ fn concerns_one_client(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
 }
 
-/// Whether a connection ended because [`Impatient`] gave up on it.
-fn has_taken_nothing(error: &hyper::Error) -> bool {
-    cause::<io::Error>(error).is_some_and(|cause| cause.kind() == io::ErrorKind::TimedOut)
+/// A time in which connections cannot be accepted, mostly for want of file descriptors. It is logged once when it begins and
+/// once when it is over.
+#[derive(Debug, Default)]
+struct Shortage(Option<Episode>);
+
+#[derive(Clone, Copy, Debug)]
+struct Episode {
+    began: Instant,
+    last: Instant,
 }
 
-fn cause<E: Error + 'static>(error: &hyper::Error) -> Option<&E> {
-    error.source().and_then(|cause| cause.downcast_ref())
-}
+impl Shortage {
+    /// Records that accepting has failed.
+    fn failed(&mut self, error: &io::Error) {
+        let now = Instant::now();
+        if self.0.is_none() {
+            warn!(%error, "cannot accept connections; new clients wait in the kernel's queue until others leave");
+        }
+        let began = self.0.map_or(now, |episode| episode.began);
+        self.0 = Some(Episode { began, last: now });
+    }
 
-/// Closes our half and reads on for a moment. A connection closed with something unread is reset, and the reset would
-/// overtake the reply: the client would learn "connection reset" instead of "too large".
-async fn linger(mut stream: Shared) {
-    let rest = async {
-        stream.shutdown().await?;
-        tokio::io::copy(&mut stream, &mut tokio::io::sink()).await
-    };
-    // However it ends, the connection is over.
-    let _ = timeout(LINGER, rest).await;
+    /// Waits until it is over; for ever if there is no shortage.
+    async fn over(&self) {
+        match self.0 {
+            Some(episode) => sleep_until(episode.last + CALM).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Records that it is over.
+    fn end(&mut self) {
+        if let Some(Episode { began, last }) = self.0.take() {
+            let lasted_ms = u64::try_from((last - began).as_millis()).unwrap_or(u64::MAX);
+            info!(lasted_ms, "accepting connections again");
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! Writes large answers in pieces: what a client has taken is given back at once, not only when it has taken all of it.
+//! Writes large answers in pieces, so that memory is freed as soon as the client has taken a piece, not only at the end.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -10,20 +10,21 @@ use hyper::body::{Frame, SizeHint};
 
 use crate::reply_memory::{Full, Held, ReplyMemory};
 
-/// A piece is at least so long, in bytes, but for the last one.
+/// The shortest piece, in bytes; only the last one may be shorter.
 const PIECE: usize = 64 * 1024;
 
 /// A body that is being written.
 #[derive(Debug)]
 pub(super) struct Pieces {
     memory: ReplyMemory,
-    whole: VecDeque<Bytes>,
-    /// What is in these, in bytes.
+    complete: VecDeque<Bytes>,
+    /// The bytes in the complete pieces.
     length: usize,
+    /// The piece that is being written.
     open: Vec<u8>,
 }
 
-/// Bytes that are held until the connection has passed them on.
+/// A piece, counted as held memory until the connection has sent it.
 struct Piece {
     bytes: Vec<u8>,
     _held: Held,
@@ -36,12 +37,15 @@ impl AsRef<[u8]> for Piece {
 }
 
 impl Pieces {
-    /// Nothing is written yet.
+    /// An empty body.
     pub(super) fn new(memory: &ReplyMemory) -> Self {
-        Pieces { memory: memory.clone(), whole: VecDeque::new(), length: 0, open: Vec::new() }
+        Pieces { memory: memory.clone(), complete: VecDeque::new(), length: 0, open: Vec::new() }
     }
 
-    /// Adds to the body.
+    /// Appends to the body.
+    ///
+    /// # Errors
+    /// If replies hold as much memory as they may.
     pub(super) fn push(&mut self, part: &[u8]) -> Result<(), Full> {
         self.open.extend_from_slice(part);
         if self.open.len() >= PIECE { self.close() } else { Ok(()) }
@@ -52,16 +56,19 @@ impl Pieces {
         if bytes.is_empty() {
             return Ok(());
         }
-        // it grew by doubling
+        // it has grown by doubling
         bytes.shrink_to_fit();
-        // the client takes none of it before it is whole
+        // the client takes nothing before the body is complete
         let held = self.memory.hold(bytes.len(), self.length)?;
         self.length += bytes.len();
-        self.whole.push_back(Bytes::from_owner(Piece { bytes, _held: held }));
+        self.complete.push_back(Bytes::from_owner(Piece { bytes, _held: held }));
         Ok(())
     }
 
-    /// The whole body.
+    /// The complete body.
+    ///
+    /// # Errors
+    /// As [`Pieces::push`].
     pub(super) fn finish(mut self) -> Result<Body, Full> {
         self.close()?;
         Ok(Body::new(self))
@@ -73,13 +80,13 @@ impl HttpBody for Pieces {
     type Error = Infallible;
 
     fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let next = self.whole.pop_front();
+        let next = self.complete.pop_front();
         self.length -= next.as_ref().map_or(0, Bytes::len);
         Poll::Ready(next.map(|piece| Ok(Frame::data(piece))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.whole.is_empty()
+        self.complete.is_empty()
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -94,7 +101,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_is_taken_is_given_back_piece_by_piece() {
+    async fn memory_is_freed_piece_by_piece() {
         let memory = ReplyMemory::new(usize::MAX);
         let mut pieces = Pieces::new(&memory);
         let part = vec![b'x'; 10_000];
@@ -105,7 +112,7 @@ mod tests {
         while let Some(frame) = body.frame().await {
             let piece = frame.unwrap().into_data().unwrap();
             assert!(piece.len() <= PIECE + part.len());
-            assert_eq!(memory.used(), left, "it is held as long as it is somewhere");
+            assert_eq!(memory.used(), left, "a piece counts as long as it exists");
             left -= piece.len();
             drop(piece);
             assert_eq!(memory.used(), left);
@@ -114,7 +121,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_body_that_does_not_fit_is_given_up_and_holds_nothing() {
+    async fn a_body_that_does_not_fit_is_dropped_and_holds_nothing() {
         let memory = ReplyMemory::new(PIECE * 3);
         let other = memory.hold(PIECE, 0).unwrap();
         let mut pieces = Pieces::new(&memory);
@@ -126,7 +133,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_empty_body_is_no_piece() {
+    async fn an_empty_body_has_no_piece() {
         let body = Pieces::new(&ReplyMemory::new(0)).finish().unwrap();
         assert!(body.is_end_stream() && body.collect().await.unwrap().to_bytes().is_empty());
     }

@@ -1,4 +1,4 @@
-//! Serves `/prices`: reads the question, lets the service answer it, writes the reply.
+//! Serves `/prices`: reads the query, has the service answer it, and writes the reply.
 
 use std::sync::Arc;
 
@@ -13,8 +13,8 @@ use jiff::Timestamp;
 
 use super::form;
 use super::pieces::Pieces;
+use super::pricing::Pricing;
 use super::problem::Problem;
-use super::work::Work;
 use crate::answer::Answer;
 use crate::caller::Caller;
 use crate::pace::Pace;
@@ -28,37 +28,38 @@ pub(super) const PRICES_STATUS: HeaderName = HeaderName::from_static("prices-sta
 
 /// `GET /prices?symbols=AAPL,MSFT`
 pub(super) async fn many(
-    State(work): State<Work>,
+    State(pricing): State<Pricing>,
     caller: Option<Extension<Caller>>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
-    let question = Question::parse(&query.unwrap_or_default(), &work.service.bounds(), work.service.clock().now())?;
-    answer(&work, question.asked_by(caller.map(|Extension(caller)| caller)), all).await
+    let question =
+        Question::parse(&query.unwrap_or_default(), &pricing.service.bounds(), pricing.service.clock().now())?;
+    answer(&pricing, question.asked_by(caller.map(|Extension(caller)| caller)), all).await
 }
 
-/// `POST /prices`, with the parameters in a form: for lists that are too long for a URL. Like a GET, it changes nothing.
-pub(super) async fn form(State(work): State<Work>, request: Request) -> Result<Response, Problem> {
-    let (bounds, caller) = (work.service.bounds(), request.extensions().get().copied());
+/// `POST /prices`, with the parameters in a form: for lists that are too long for a URL. Like a GET, it is safe and idempotent.
+pub(super) async fn form(State(pricing): State<Pricing>, request: Request) -> Result<Response, Problem> {
+    let (bounds, caller) = (pricing.service.bounds(), request.extensions().get().copied());
     let form = form::read(request, longest_form(bounds.max_symbols)).await?;
-    let question = Question::parse_form(&form, &bounds, work.service.clock().now())?.asked_by(caller);
-    answer(&work, question, all).await
+    let question = Question::parse_form(&form, &bounds, pricing.service.clock().now())?.asked_by(caller);
+    answer(&pricing, question, all).await
 }
 
 /// `GET /prices/{symbol}`
 pub(super) async fn one(
-    State(work): State<Work>,
+    State(pricing): State<Pricing>,
     caller: Option<Extension<Caller>>,
     symbol: Result<Path<String>, PathRejection>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
     let Path(symbol) =
-        symbol.map_err(|_| Problem::bad_query("symbol", "what stands behind the percent signs is not UTF-8"))?;
-    let (bounds, now) = (work.service.bounds(), work.service.clock().now());
+        symbol.map_err(|_| Problem::bad_query("symbol", "the percent-encoded symbol is not valid UTF-8"))?;
+    let (bounds, now) = (pricing.service.bounds(), pricing.service.clock().now());
     let question = Question::parse_one(&symbol, &query.unwrap_or_default(), &bounds, now)?;
-    answer(&work, question.asked_by(caller.map(|Extension(caller)| caller)), single).await
+    answer(&pricing, question.asked_by(caller.map(|Extension(caller)| caller)), single).await
 }
 
-/// How an answer's body is written at a time: in parts, between which other things can be done.
+/// Writes an answer's body in parts, so that other tasks can run in between.
 type Parts = for<'a> fn(&'a Answer, Timestamp) -> Box<dyn Iterator<Item = serde_json::Result<Vec<u8>>> + Send + 'a>;
 
 fn all(answer: &Answer, now: Timestamp) -> Box<dyn Iterator<Item = serde_json::Result<Vec<u8>>> + Send + '_> {
@@ -69,9 +70,10 @@ fn single(answer: &Answer, now: Timestamp) -> Box<dyn Iterator<Item = serde_json
     Box::new(std::iter::once(answer.single_body(now)))
 }
 
-/// Lets the service answer, and replies. The caller's time has begun with the question, and goes on while it waits for its turn.
-async fn answer(work: &Work, question: Question, parts: Parts) -> Result<Response, Problem> {
-    let (service, readiness, deadline) = (Arc::clone(&work.service), work.readiness.clone(), question.deadline());
+/// Has the service answer, and writes the reply. The caller's deadline counts from the arrival of the query, and includes the
+/// time in the queue.
+async fn answer(pricing: &Pricing, question: Question, parts: Parts) -> Result<Response, Problem> {
+    let (service, readiness, deadline) = (Arc::clone(&pricing.service), pricing.readiness.clone(), question.deadline());
     if service.reply_memory().is_full() {
         return Err(Full.into());
     }
@@ -85,7 +87,7 @@ async fn answer(work: &Work, question: Question, parts: Parts) -> Result<Respons
         }
         reply(answer, body.finish()?)
     };
-    work.run_until(deadline, answered).await?
+    pricing.run_until(deadline, answered).await?
 }
 
 fn reply(answer: &Answer, body: Body) -> Result<Response, Problem> {
@@ -93,7 +95,7 @@ fn reply(answer: &Answer, body: Body) -> Result<Response, Problem> {
     let mut reply = (code, body).into_response();
     let headers = reply.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    // the board is the cache: a second one in between could only be older
+    // the board is the cache: another one in between could only be older
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(PRICES_STATUS, HeaderValue::from_static(answer.completeness.as_str()));
     if let Some(seconds) = answer.retry_after {

@@ -1,4 +1,4 @@
-//! Says what went wrong with a request, as a document that programs can read (RFC 9457).
+//! Refusals: what was wrong with a request, as a document that programs can read (RFC 9457).
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -13,58 +13,58 @@ use super::request_id::RequestId;
 /// The media type of every problem.
 pub const MEDIA_TYPE: &str = "application/problem+json";
 
-/// Why a request got no prices at all: one variant per situation.
+/// Why a request got no prices at all: one variant per thing that a client would do differently.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Problem {
-    /// The question cannot be understood, or asks for more than is allowed.
+    /// The query is invalid, or asks for more than is allowed.
     BadQuery {
-        /// The parameter at fault, if it is a single one.
+        /// The invalid parameter, if it is a single one.
         field: Option<String>,
         /// The rule that was broken, in one sentence.
         detail: String,
     },
-    /// The request does not say which host it is for, or not clearly.
+    /// The request does not name its host, or not clearly.
     BadHost {
         /// What is wrong with its `Host` header.
         detail: String,
     },
-    /// The request came to the operator's own address under a name that a stranger can have made point there.
+    /// The request came to the admin address under a name that an outsider could have made point there.
     UnknownHost {
         /// The name.
         host: String,
     },
-    /// A key is wanted, and there is none, or not one of the right ones.
+    /// The server requires a key, and the request has none, or not a valid one.
     Unauthorized {
-        /// Whether one was shown.
+        /// Whether the request had a key.
         wrong_key: bool,
     },
-    /// The caller asks more often than the rate allows.
+    /// The caller is over its rate limit.
     TooManyRequests {
-        /// Until a request would pass, in whole seconds, rounded up.
+        /// How long until a request would be admitted, in whole seconds, rounded up.
         seconds: u64,
     },
-    /// Nothing lives at this path.
+    /// Nothing is served at this path.
     NoSuchPath,
-    /// The path exists, but not for this method; axum says in `Allow` for which.
+    /// The path exists, but not for this method; axum names the others in `Allow`.
     WrongMethod,
-    /// The request's body is longer than such a request needs.
+    /// The body is longer than this path reads.
     BodyTooLarge {
-        /// How long it may be, in bytes.
+        /// The most bytes that the path reads.
         longest: usize,
     },
-    /// The body is not written in what this path reads.
+    /// The body does not have the media type that this path reads.
     UnsupportedMediaType,
-    /// The body did not come in time.
+    /// The body did not arrive in time.
     SlowBody,
-    /// As many requests are being answered as the server takes on.
+    /// The server is at one of its limits: requests in flight, work under way, or memory held by replies.
     Overloaded,
-    /// The answer is later than its caller waits, or the request outlived every deadline that it could have had.
+    /// There was no answer by the caller's deadline, or by the longest deadline that a request may have.
     NoAnswer,
-    /// A fault of ours, such as a panic. What it was stands in the log, not in the reply.
+    /// A fault of ours, such as a panic. The log says what it was; the reply does not.
     Internal,
 }
 
-/// The document. Fields that do not apply are left out, as RFC 9457 has it.
+/// The document. Fields that do not apply are left out, as RFC 9457 says.
 #[derive(Serialize)]
 struct Document<'a> {
     r#type: String,
@@ -78,12 +78,12 @@ struct Document<'a> {
 }
 
 impl Problem {
-    /// A question that breaks a rule; `field` is the parameter at fault.
+    /// A query that breaks a rule; `field` is the invalid parameter.
     pub fn bad_query(field: impl Into<String>, detail: impl Into<String>) -> Self {
         Problem::BadQuery { field: Some(field.into()), detail: detail.into() }
     }
 
-    /// A caller who would pass after this time.
+    /// A caller over its rate limit, who would be admitted after `wait`.
     pub fn too_many_requests(wait: Duration) -> Self {
         Problem::TooManyRequests { seconds: wait.as_secs() + u64::from(wait.subsec_nanos() > 0) }
     }
@@ -105,7 +105,7 @@ impl Problem {
         }
     }
 
-    /// The name under which the documentation explains it: the last part of its `type`.
+    /// The last part of its `type`, which is also its heading in the documentation.
     pub fn name(&self) -> &'static str {
         match self {
             Problem::BadQuery { .. } => "bad-query",
@@ -135,7 +135,7 @@ impl Problem {
             Problem::WrongMethod => "Wrong method",
             Problem::BodyTooLarge { .. } => "The request's body is too large",
             Problem::UnsupportedMediaType => "Unsupported media type",
-            Problem::SlowBody => "The request's body did not come in time",
+            Problem::SlowBody => "The request's body did not arrive in time",
             Problem::Overloaded => "Overloaded",
             Problem::NoAnswer => "No answer in time",
             Problem::Internal => "Internal error",
@@ -156,28 +156,26 @@ impl Problem {
                 "this server requires a key; send it in the header Authorization: Bearer KEY"
             }
             Problem::Unauthorized { wrong_key: true } => "invalid key: it is not one of this server's keys",
-            Problem::TooManyRequests { .. } => {
-                "too many requests from one caller in that time; ask again after Retry-After"
-            }
+            Problem::TooManyRequests { .. } => "rate limit exceeded; ask again after the seconds in Retry-After",
             Problem::NoSuchPath => "nothing is served at this path; prices are at /prices and /prices/{symbol}",
-            Problem::WrongMethod => {
-                "this path does not take this method; the Allow header names the methods that it takes"
-            }
+            Problem::WrongMethod => "this path does not allow this method; the Allow header lists those that it allows",
             Problem::BodyTooLarge { longest } => {
-                return format!("the body is too long: at most {longest} bytes are read here").into();
+                return format!("the body is too long: this path reads at most {longest} bytes").into();
             }
             Problem::UnsupportedMediaType => {
                 "the parameters must be a form; send it as Content-Type: application/x-www-form-urlencoded, not compressed"
             }
             Problem::SlowBody => "the request's body did not arrive in time; send it at once",
-            Problem::Overloaded => "the server is as busy as it may be; ask again after Retry-After",
-            Problem::NoAnswer => "there was no answer within the time that this request may take; ask again",
-            Problem::Internal => "this is a fault of the server, not of the request; its log says more under this id",
+            Problem::Overloaded => "the server is at its limit; ask again after the seconds in Retry-After",
+            Problem::NoAnswer => "there was no answer within the timeout; ask again",
+            Problem::Internal => {
+                "this is a fault of the server, not of the request; its log says more under this request id"
+            }
         };
         detail.into()
     }
 
-    /// When asking again makes sense, for what heals by itself.
+    /// When to ask again, for problems that pass by themselves.
     fn retry_after(&self) -> Option<HeaderValue> {
         match self {
             Problem::Overloaded | Problem::NoAnswer => Some(HeaderValue::from_static("1")),
@@ -186,7 +184,7 @@ impl Problem {
         }
     }
 
-    /// How to show a key, for those who did not (RFC 6750, section 3).
+    /// How to send a key, if the request sent none or a wrong one (RFC 6750, section 3).
     fn challenge(&self) -> Option<HeaderValue> {
         match self {
             Problem::Unauthorized { wrong_key: false } => Some(HeaderValue::from_static("Bearer")),
@@ -215,18 +213,18 @@ impl IntoResponse for Problem {
             field: self.field(),
             request_id: RequestId::current(),
         };
-        // Strings and a number always serialize; should they ever not, status and type still tell the story.
+        // Strings and a number always serialize; if they ever did not, the status would still tell.
         let body = serde_json::to_vec(&document).unwrap_or_default();
         let mut reply = (self.status(), body).into_response();
         let headers = reply.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
-        // Caches may keep a 404 or a 405 unless told otherwise, and what is wrong now need not be wrong tomorrow.
+        // Caches may keep a 404 or a 405 unless told otherwise, and it may be right tomorrow.
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Some(after) = self.retry_after() {
             headers.insert(RETRY_AFTER, after);
         }
         if matches!(self, Problem::SlowBody | Problem::BadHost { .. }) {
-            // what still comes of the body is no request, and whom the next request is for is as unclear
+            // the rest of a slow body is not a request, and after an unclear host the next request is as unclear
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         if let Some(challenge) = self.challenge() {
@@ -269,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_heals_by_itself_says_when_to_ask_again() {
+    fn only_problems_that_pass_by_themselves_say_when_to_ask_again() {
         for problem in [Problem::Overloaded, Problem::NoAnswer] {
             assert_eq!(problem.into_response().headers()[RETRY_AFTER], "1");
         }

@@ -1,7 +1,7 @@
-//! Keeps what readiness looks at, so that who asks whether the service is ready waits for nothing that it is busy with.
+//! Keeps a snapshot of what readiness depends on, so that a probe never waits for what the service is busy with.
 //!
-//! A snapshot is made whenever something has changed, and once a second: what a symbol's quotes are worth changes by itself.
-//! When a rest of a source ends is known beforehand, and is not waited for.
+//! A snapshot is made whenever something has changed, and once a second, because quotes age by themselves. The end of a
+//! source's pause needs no new snapshot: it is part of the last one.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -13,32 +13,34 @@ use tokio::time::{Instant, sleep};
 use crate::clock::Moment;
 use crate::fold::is_usable;
 use crate::service::Quotefold;
+use crate::source::Source;
 use crate::source::cooldown::Cooldown;
 use crate::watch::Watched;
 
-/// A snapshot is made at least so often.
-const EVERY: Duration = Duration::from_secs(1);
+/// The longest time between two snapshots.
+const LONGEST_GAP: Duration = Duration::from_secs(1);
 
-/// Two snapshots are at least so far apart: many quotes land at once.
-const PAUSE: Duration = Duration::from_millis(10);
+/// The shortest time between two snapshots: many quotes may land at once.
+const SHORTEST_GAP: Duration = Duration::from_millis(10);
 
-/// An older snapshot says little of the present.
+/// An older snapshot says little about the present.
 pub(super) const OLD: Duration = Duration::from_secs(5);
 
-/// What readiness looks at, as it was at a moment.
+/// What readiness depends on, as of one moment.
 #[derive(Clone, Debug)]
 pub(super) struct Snapshot {
     /// When it was made.
     pub(super) made: Instant,
-    /// The names of the sources, and until when they are left alone.
+    /// The names of the sources, each with its pause, if it is paused.
     pub(super) sources: Vec<(String, Option<Cooldown>)>,
-    /// Whether a quote on the board may be used, as far as it matters: it does only where no source can be asked.
+    /// Whether a quote on the board is usable. It is looked up only if no source can be asked; otherwise it does not matter, and
+    /// is `true`.
     pub(super) has_quote: bool,
-    /// How far the clock is off, in words.
+    /// How far the clock is off, as text.
     pub(super) skew: Option<String>,
     /// Whether any symbols are watched.
     pub(super) watches: bool,
-    /// What these lack, in words.
+    /// What watched symbols lack, as text.
     pub(super) lacking: Option<String>,
 }
 
@@ -50,13 +52,13 @@ pub(super) struct Readiness {
 }
 
 impl Readiness {
-    /// Makes snapshots of a service in a runtime from now on.
+    /// Makes snapshots of a service on a runtime from now on.
     pub(super) fn of(service: &Arc<Quotefold>, watched: Arc<Watched>, runtime: &Handle) -> Self {
         let (now, has_quote) = (service.clock().now(), has_usable_quote);
         let latest = watch::Sender::new(Arc::new(Snapshot::of(service, &watched, has_quote, now)));
         let (landings, changes) = (service.board().landings(), watched.changes());
         let readiness = Readiness { latest, watched };
-        // a service that has been dropped needs none
+        // the task must not keep the service alive
         runtime.spawn(keep(Arc::downgrade(service), landings, changes, readiness.clone()));
         readiness
     }
@@ -66,8 +68,8 @@ impl Readiness {
         Arc::clone(&self.latest.borrow())
     }
 
-    /// Makes a snapshot before an answer is given, so that a client that has the answer finds the same about the sources here. Whether there is
-    /// a quote on the board is not looked up for that: it may take long.
+    /// Makes a snapshot before an answer is sent, so that a client that has the answer finds the same state of the sources in the
+    /// health report. It does not search the board for a usable quote, which may take long.
     pub(super) fn refresh(&self, service: &Quotefold) {
         let had_quote = self.latest().has_quote;
         self.take(Snapshot::of(service, &self.watched, |_, _| had_quote, service.clock().now()));
@@ -94,18 +96,18 @@ async fn keep(
         tokio::select! {
             _ = landings.changed() => {}
             _ = watched.changed() => {}
-            () = sleep(EVERY) => {}
+            () = sleep(LONGEST_GAP) => {}
         }
         let Some(service) = service.upgrade() else { return };
         readiness.take(Snapshot::of(&service, &readiness.watched, has_usable_quote, service.clock().now()));
         drop(service);
-        sleep(PAUSE).await;
+        sleep(SHORTEST_GAP).await;
     }
 }
 
 impl Snapshot {
     fn of(service: &Quotefold, watched: &Watched, has_quote: impl Fn(&Quotefold, Moment) -> bool, now: Moment) -> Self {
-        let rest = |source: &Arc<crate::source::Source>| (source.profile.name().to_owned(), source.rest(now.monotonic));
+        let rest = |source: &Arc<Source>| (source.profile.name().to_owned(), source.rest(now.monotonic));
         let sources: Vec<(String, Option<Cooldown>)> = service.sources().iter().map(rest).collect();
         let has_quote = sources.iter().any(|(_, rest)| rest.is_none()) || has_quote(service, now);
         let skew = service.clock().skew(now).map(|skew| format!("{skew}: {}", skew.witnesses()));

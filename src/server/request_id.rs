@@ -1,4 +1,4 @@
-//! Gives every request a name, so that a client's complaint can be matched with the lines of the log.
+//! Gives every request an id, by which a client's report can be matched with log lines.
 
 use std::fmt;
 use std::future::Future;
@@ -13,30 +13,30 @@ use serde::Serialize;
 /// The header that carries the id, in requests and in replies.
 pub const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Longer ids are not taken over: they would only bloat the log.
+/// Longer ids of clients are replaced: they would only bloat the log.
 const MAX_LENGTH: usize = 128;
 
-/// The name of one request: the client's own, or one made here. Handlers find it among the request's extensions.
+/// The id of one request: the client's own, or one made here. Handlers find it among the request's extensions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RequestId(Arc<str>);
 
 tokio::task_local! {
-    /// So that a problem can name the request it answers, wherever in the stack it arises.
+    /// Lets a problem state the id of its request, wherever in the stack it arises.
     static CURRENT: RequestId;
 }
 
 impl RequestId {
-    /// An id of the caller's choice.
+    /// An id from text.
     pub fn new(id: &str) -> Self {
         RequestId(id.into())
     }
 
-    /// The id of the request this task is answering, if it is answering one.
+    /// The id of the request that this task answers, if it answers one.
     pub fn current() -> Option<Self> {
         CURRENT.try_with(Clone::clone).ok()
     }
 
-    /// Runs `answering` as the work for this request.
+    /// Runs `answering` as work for this request.
     pub fn scope<F: Future>(&self, answering: F) -> impl Future<Output = F::Output> {
         CURRENT.scope(self.clone(), answering)
     }
@@ -46,7 +46,7 @@ impl RequestId {
         &self.0
     }
 
-    /// The id the client sent if it can be printed as it stands, else a new one.
+    /// The id that the client sent if it is printable, else a new one.
     fn of(headers: &HeaderMap) -> Self {
         let sent = headers.get(&HEADER).and_then(|value| value.to_str().ok());
         match sent.filter(|id| is_printable(id)) {
@@ -66,8 +66,8 @@ fn is_printable(id: &str) -> bool {
     (1..=MAX_LENGTH).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// The layer: names the request, hands the name to everything inside, and returns it with the reply.
-pub async fn identify(mut request: Request, next: Next) -> Response {
+/// The layer: gives the request its id, passes it to all inner layers, and returns it in the reply.
+pub(super) async fn identify(mut request: Request, next: Next) -> Response {
     let id = RequestId::of(request.headers());
     request.extensions_mut().insert(id.clone());
     let mut reply = id.scope(next.run(request)).await;
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sane_id_is_the_clients_own() {
+    fn a_printable_id_of_the_client_is_kept() {
         for id in ["1", "0b5a-77", &"x".repeat(128)] {
             assert_eq!(id_for(id).as_str(), id);
         }

@@ -1,4 +1,4 @@
-//! Writes a line per request to the log: who asked what, what came of it, and how long it took.
+//! Logs one line per request: the client, the request, the status, and how long it took.
 
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
@@ -14,20 +14,20 @@ use crate::logging::REQUESTS;
 use crate::provider::secrets::mask_url;
 use crate::settings::RequestLog;
 
-/// A hostile URL, or method, must not fill the disk.
+/// The most characters of a URL and a method that are logged: a hostile one must not fill the disk.
 const MAX_URL: usize = 512;
 const MAX_METHOD: usize = 32;
 
-/// What the layer needs to know.
+/// What the layer needs.
 #[derive(Clone, Debug)]
-pub struct RequestLogging {
+pub(super) struct RequestLogging {
     /// Which requests get a line.
-    pub lines: RequestLog,
-    /// Tells a request that we cancelled from one whose client left.
-    pub drain: Drain,
+    pub(super) lines: RequestLog,
+    /// Distinguishes a request that we cancelled from one whose client left.
+    pub(super) drain: Drain,
 }
 
-/// The line of one request. It is written on drop, because a request whose client leaves ends by being dropped.
+/// The line of one request. It is written on drop, because a request is dropped if its client leaves.
 struct Line {
     logging: RequestLogging,
     started: Instant,
@@ -37,8 +37,8 @@ struct Line {
     status: Option<StatusCode>,
 }
 
-/// The layer: writes the line, and marks whatever is logged meanwhile with the request's id.
-pub async fn log(State(logging): State<RequestLogging>, request: Request, next: Next) -> Response {
+/// The layer: writes the line, and marks everything that is logged meanwhile with the request's id.
+pub(super) async fn log(State(logging): State<RequestLogging>, request: Request, next: Next) -> Response {
     let id = RequestId::current().map_or_else(String::new, |id| id.to_string());
     async {
         let mut line = Line::new(logging, &request);
@@ -67,7 +67,7 @@ impl Drop for Line {
     fn drop(&mut self) {
         let wanted = match self.logging.lines {
             RequestLog::None => false,
-            // A client that did not wait may have waited long enough: without a status there was an error, too.
+            // A request without a status counts as an error: its client may have given up after waiting long enough.
             RequestLog::Errors => self.status.is_none_or(|status| status.is_server_error()),
             RequestLog::All => true,
         };

@@ -1,4 +1,4 @@
-//! Serves `/sources`: how each source does, and what would switch on those that are off.
+//! Serves `/sources`: the state of each source, and how to switch on those that are off.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,8 +10,8 @@ use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::pricing::Pricing;
 use super::problem::Problem;
-use super::work::Work;
 use crate::clock::Moment;
 use crate::service::Quotefold;
 use crate::settings::OffSource;
@@ -54,7 +54,7 @@ struct On<'a> {
     lately: Lately,
 }
 
-/// Its latest quotes, as far as there was a price to compare them with.
+/// Its latest quotes that could be compared with a price.
 #[derive(Serialize)]
 struct Lately {
     compared: usize,
@@ -75,7 +75,7 @@ struct Cooling {
     detail: String,
 }
 
-/// Whether its calls go through: `closed`, `open` until then, `half_open` while one of them is up to decide.
+/// Its circuit breaker: `closed`, `open` until a time, or `half_open` while one call decides.
 #[derive(Serialize)]
 struct Circuit {
     state: &'static str,
@@ -89,7 +89,7 @@ struct LastError {
     detail: String,
 }
 
-/// A provider that is not.
+/// A provider that is switched off.
 #[derive(Serialize)]
 struct Off<'a> {
     name: &'a str,
@@ -99,10 +99,10 @@ struct Off<'a> {
 }
 
 /// `GET /sources`
-pub(super) async fn overview(State(work): State<Work>) -> Result<Response, Problem> {
-    let service = Arc::clone(&work.service);
-    // it takes many locks that calls and requests hold
-    let body = work.run(async move { body(&service) }).await.map_err(|_| Problem::Internal)?;
+pub(super) async fn overview(State(pricing): State<Pricing>) -> Result<Response, Problem> {
+    let service = Arc::clone(&pricing.service);
+    // it takes many locks that calls and requests hold, so it must not run on the thread of the connections
+    let body = pricing.run(async move { body(&service) }).await.map_err(|_| Problem::Internal)?;
     Ok(([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")], body).into_response())
 }
 

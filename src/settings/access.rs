@@ -1,29 +1,39 @@
-//! Says who may ask, how often, and from where: all of it off unless set.
+//! `[access]`: who may ask, how often, and from where. All of it is off unless set.
 
 use std::fmt;
 use std::net::IpAddr;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
-use secrecy::SecretString;
-use serde::Deserialize;
+use secrecy::{ExposeSecret, SecretString};
 use serde::de::{self, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::error::Report;
+use super::server::is_address;
+use crate::provider::secrets::{self, MASK};
 use crate::units::Limit;
 
-/// Who may ask, how often, and from where.
-#[derive(Clone, Debug, Default)]
+/// The section `[access]`.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct AccessSettings {
     /// Bearer keys, any of which opens every path; none: no key is wanted.
+    #[serde(serialize_with = "secrets::masked_each", skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<SecretString>,
     /// How often one key, or one client's address, may ask; all of them hold.
+    #[serde(deserialize_with = "one_or_many", skip_serializing_if = "Vec::is_empty")]
     pub rate: Vec<Limit>,
     /// The proxies that are believed when they say on whose behalf they ask.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub trusted_proxies: Vec<Network>,
     /// The web pages whose scripts may read replies.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub cors: Vec<Origin>,
     /// Where the operator's own pages are served, and nowhere else; port 0 takes any that is free.
+    #[serde(deserialize_with = "unless_empty")]
     pub admin_listen: Option<String>,
     /// Names under which requests may come there, besides addresses, names without a dot and local ones.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub hosts: Vec<HostName>,
 }
 
@@ -42,9 +52,69 @@ pub struct Origin(String);
 #[serde(try_from = "String")]
 pub struct HostName(String);
 
-/// One limit, or several that all hold: `"20/s"` or `["20/s", "1000/h"]`.
-#[derive(Clone, Debug, Default)]
-pub struct Rate(pub Vec<Limit>);
+/// A shorter key could be found by trying.
+const SHORTEST_KEY: usize = 16;
+
+/// Every request that counts is remembered for as long as it counts.
+const MOST_CALLS: u32 = 100_000;
+
+/// What a key can be made with.
+const MAKE_ONE: &str = "make one with `openssl rand -hex 32`";
+
+impl AccessSettings {
+    /// Checks the section; `listen` is `server.listen`.
+    pub(super) fn check(&self, listen: &str, report: &mut Report<'_>) {
+        for key in &self.keys {
+            if let Some(fault) = fault_of_key(key.expose_secret()) {
+                report.at(&["access", "keys"], fault);
+            }
+        }
+        for limit in &self.rate {
+            report.unless(
+                limit.calls <= MOST_CALLS,
+                &["access", "rate"],
+                format!("{limit} is more than can be counted exactly; write at most {MOST_CALLS} in a shorter period"),
+            );
+        }
+        report.unless(
+            self.cors.len() < 2 || !self.cors.iter().any(Origin::is_any),
+            &["access", "cors"],
+            "\"*\" allows every page already; write it alone, or leave it out",
+        );
+        let Some(address) = &self.admin_listen else { return };
+        let path = ["access", "admin_listen"];
+        report.unless(
+            is_address(address),
+            &path,
+            format!("{address:?} is no address; write a host and a port, such as \"127.0.0.1:9090\""),
+        );
+        report.unless(
+            *address != *listen || address.ends_with(":0"),
+            &path,
+            format!(
+                "{address} is server.listen, too; choose another port, or leave this out to serve everything there"
+            ),
+        );
+    }
+}
+
+/// What is wrong with a key, without the key.
+fn fault_of_key(key: &str) -> Option<String> {
+    if key.is_empty() {
+        return Some(format!("an empty key lets everybody in; {MAKE_ONE}, or leave keys out"));
+    }
+    if key == MASK {
+        return Some(format!("{MASK} stands for a key that is not shown; write the key, or ${{NAME}} for a variable"));
+    }
+    if key.len() < SHORTEST_KEY {
+        return Some(format!(
+            "a key of {} characters can be guessed, {SHORTEST_KEY} is the least; {MAKE_ONE}",
+            key.len()
+        ));
+    }
+    let can_be_sent = key.bytes().all(|byte| byte.is_ascii_graphic());
+    (!can_be_sent).then(|| format!("a key with a space or a sign outside of ASCII cannot be sent; {MAKE_ONE}"))
+}
 
 impl Network {
     /// Reads an address, or an address and how many of its leading bits count.
@@ -200,32 +270,54 @@ impl fmt::Display for Origin {
     }
 }
 
-impl<'de> Deserialize<'de> for Rate {
-    fn deserialize<D: de::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct OneOrMany;
+impl Serialize for HostName {
+    fn serialize<S: Serializer>(&self, into: S) -> Result<S::Ok, S::Error> {
+        into.collect_str(self)
+    }
+}
 
-        impl<'de> Visitor<'de> for OneOrMany {
-            type Value = Rate;
+impl Serialize for Network {
+    fn serialize<S: Serializer>(&self, into: S) -> Result<S::Ok, S::Error> {
+        into.collect_str(self)
+    }
+}
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a limit such as \"20/s\", or a list of them")
-            }
+impl Serialize for Origin {
+    fn serialize<S: Serializer>(&self, into: S) -> Result<S::Ok, S::Error> {
+        into.collect_str(self)
+    }
+}
 
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Rate, E> {
-                Limit::try_from(text.to_owned()).map(|limit| Rate(vec![limit])).map_err(E::custom)
-            }
+/// An empty text is how a variable says that there is no address.
+fn unless_empty<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    Ok(Some(String::deserialize(from)?).filter(|address| !address.is_empty()))
+}
 
-            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Rate, A::Error> {
-                let mut limits = Vec::new();
-                while let Some(limit) = items.next_element()? {
-                    limits.push(limit);
-                }
-                Ok(Rate(limits))
-            }
+/// One limit, or several that all hold: `"20/s"` or `["20/s", "1000/h"]`.
+fn one_or_many<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Limit>, D::Error> {
+    struct OneOrMany;
+
+    impl<'de> Visitor<'de> for OneOrMany {
+        type Value = Vec<Limit>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a limit such as \"20/s\", or a list of them")
         }
 
-        from.deserialize_any(OneOrMany)
+        fn visit_str<E: de::Error>(self, text: &str) -> Result<Vec<Limit>, E> {
+            Limit::try_from(text.to_owned()).map(|limit| vec![limit]).map_err(E::custom)
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vec<Limit>, A::Error> {
+            let mut limits = Vec::new();
+            while let Some(limit) = items.next_element()? {
+                limits.push(limit);
+            }
+            Ok(limits)
+        }
     }
+
+    from.deserialize_any(OneOrMany)
 }
 
 #[cfg(test)]

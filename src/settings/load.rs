@@ -2,10 +2,8 @@
 
 pub(crate) mod document;
 mod environment;
-mod file;
 pub mod find;
 mod inserted;
-mod names;
 mod sources;
 mod variables;
 
@@ -14,15 +12,38 @@ use std::path::PathBuf;
 
 use secrecy::SecretString;
 
-use super::check::{self, Report};
-use super::error::ConfigErrors;
-use super::symbols::SymbolRules;
-use super::{ClassSettings, OffSource, Settings};
-use crate::symbol::{Class, Symbol};
-use crate::units::Glob;
+use serde::Deserialize;
+use toml::Table;
+
+use super::access::AccessSettings;
+use super::class::{self, ClassSettings};
+use super::error::{ConfigErrors, Report};
+use super::log::LogSettings;
+use super::server::ServerSettings;
+use super::state::StateSettings;
+use super::symbols::{SymbolRules, SymbolSettings};
+use super::watch::WatchSettings;
+use super::{OffSource, Settings};
+use crate::provider::description::{SourceSettings, SourceTable};
+use crate::symbol::Class;
 use document::Document;
-use file::FileTable;
 use variables::Substituted;
+
+/// A whole file. Reading it as this finds wrong keys and types with their lines.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct File {
+    server: ServerSettings,
+    access: AccessSettings,
+    freshness: ClassSettings,
+    fold: ClassSettings,
+    class: BTreeMap<Class, ClassSettings>,
+    symbols: BTreeMap<String, SymbolSettings>,
+    state: StateSettings,
+    watch: WatchSettings,
+    log: LogSettings,
+    sources: BTreeMap<String, SourceSettings>,
+}
 
 /// Variables and their values.
 pub type Environment = BTreeMap<String, String>;
@@ -79,46 +100,49 @@ pub fn load(options: &LoadOptions) -> Result<Settings, ConfigErrors> {
     let mut report = Report::new(&document);
     report.add(overridden.errors);
     report.add(std::mem::take(&mut substituted.errors));
-    let file: FileTable = match document.read() {
-        Ok(file) => file,
+    class::check_keys(&mut report);
+    // the same once more as it stands there: values are laid over each other key by key
+    let read = document.read::<File>().and_then(|file| Ok((file, document.read::<Table>()?)));
+    let (file, table) = match read {
+        Ok(read) => read,
         Err(error) => {
             report.add([error]);
             return Err(wrong(report, &substituted, &[]).unwrap_or(ConfigErrors(Vec::new())));
         }
     };
 
-    let server = file.server.resolve();
+    let stated = stated_sources(&table, &mut report);
     let chosen = sources::Choice {
         options,
         file: (!found.is_default).then_some(found.name.as_str()),
-        stated: &file.sources,
+        stated: &stated,
         named: named.into_iter().collect(),
         overridden: overridden.sources,
         inserted: &substituted.inserted,
-        longest: server.timeout,
+        longest: file.server.timeout,
     };
     let (mut on, mut off) = chosen.resolve(&mut report);
-    let symbols = symbols(&file, &mut report);
-    names::apply(&symbols, &mut on, &mut off, &mut report);
+    let symbols = SymbolRules::read(&file.symbols, &mut report);
+    sources::name_symbols(&symbols, &mut on, &mut off, &mut report);
     off.iter_mut().for_each(OffSource::read_spelling);
     let mut read = vec![found.name.clone()];
     read.extend(overridden.read);
     read.extend(substituted.read.iter().cloned());
     read.extend(chosen.key_variables(&on));
     let settings = Settings {
-        access: file.access.resolve(),
-        classes: classes(&file),
+        server: file.server,
+        access: file.access,
+        classes: ClassSettings::of_all_classes(&table, &mut report),
         symbols,
-        state: file.state.resolve(),
-        watch: file.watch.resolve(watched(&file, &mut report)),
-        log: file.log.resolve(),
+        state: file.state,
+        watch: file.watch,
+        log: file.log,
         spellings: super::spellings(&on),
         sources: on,
         off,
         read: distinct(read),
-        server,
     };
-    check::check(&settings, &file.sources, &mut report);
+    settings.check(&stated, &mut report);
     let mut secrets = settings.access.keys.clone();
     secrets.extend(settings.sources.iter().flat_map(|source| source.hidden.iter().cloned()));
     match wrong(report, &substituted, &secrets) {
@@ -127,53 +151,18 @@ pub fn load(options: &LoadOptions) -> Result<Settings, ConfigErrors> {
     }
 }
 
-/// A class's own value in the file wins, then the class's built-in one, then the file's sections for all classes.
-fn classes(file: &FileTable) -> BTreeMap<Class, ClassSettings> {
-    let of_class = |class: Class| {
-        let general = ClassSettings::general().with(&file.freshness.rule()).with(&file.fold.rule());
-        let own = file.class.get(&class).copied().unwrap_or_default();
-        (class, general.with(&ClassSettings::own(class)).with(&own))
-    };
-    Class::ALL.into_iter().map(of_class).collect()
-}
-
-fn symbols(file: &FileTable, report: &mut Report<'_>) -> SymbolRules {
-    let mut single = BTreeMap::new();
-    let mut patterns = Vec::new();
-    for (text, table) in &file.symbols {
-        let set = table.resolve();
-        check::symbols::check(text, table.currency.as_deref(), &set, report);
-        if text.contains('*') {
-            match Glob::parse(text) {
-                Ok(glob) => patterns.push((glob, set)),
-                Err(error) => report.at(&["symbols", text], error),
-            }
-            continue;
-        }
-        match Symbol::parse(text) {
-            Ok(symbol) => {
-                if single.insert(symbol.clone(), set).is_some() {
-                    report
-                        .at(&["symbols", text], format!("{symbol} has a second section, spelled otherwise; keep one"));
-                }
-            }
-            Err(error) => report.at(&["symbols", text], error.to_string()),
+/// What the file and the environment state of each source.
+fn stated_sources(table: &Table, report: &mut Report<'_>) -> BTreeMap<String, SourceTable> {
+    let sections = table.get("sources").and_then(toml::Value::as_table).into_iter().flatten();
+    let mut stated = BTreeMap::new();
+    for (name, section) in sections {
+        match section.as_table().cloned().unwrap_or_default().try_into() {
+            Ok(section) => drop(stated.insert(name.clone(), section)),
+            // it has been read before, as a part of the whole file
+            Err(error) => report.at(&["sources", name], toml::de::Error::message(&error)),
         }
     }
-    SymbolRules::new(single, patterns)
-}
-
-/// The symbols to watch, each once.
-fn watched(file: &FileTable, report: &mut Report<'_>) -> Vec<Symbol> {
-    let mut symbols = Vec::new();
-    for text in file.watch.symbols.iter().flatten() {
-        match Symbol::parse(text) {
-            Ok(symbol) if symbols.contains(&symbol) => {}
-            Ok(symbol) => symbols.push(symbol),
-            Err(error) => report.at(&["watch", "symbols"], error.to_string()),
-        }
-    }
-    symbols
+    stated
 }
 
 /// What is wrong, without secrets and without what was put in.

@@ -40,7 +40,7 @@ use crate::clock::Clock;
 use crate::failure::SourceError;
 use crate::metrics::Metrics;
 use crate::profile::Profile;
-use crate::provider::description::Cost;
+use crate::provider::description::{Cost, Unknown};
 use account::Account;
 use backoff::Backoff;
 use batch::{Batch, Reply};
@@ -154,7 +154,7 @@ impl Source {
             batching: Batching {
                 seats: settings.batch,
                 cost_per_symbol: settings.cost == Cost::Symbol,
-                unknown_kills: settings.unknown_kills,
+                unknown_kills: settings.unknown == Unknown::Kills,
                 holds_all: !settings.asks_by_name(),
             },
             is_named: {

@@ -13,84 +13,90 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::file::{Found, OpenError, StateFile};
 use super::lock::Lock;
-use super::snapshot::{Restored, Strangers, give, revision, take};
+use super::snapshot::{Restored, UnconfiguredAccounts, give, revision, take};
 use crate::service::Quotefold;
 use crate::units::Span;
 
-/// The state is written no more often than this; so much is lost at most if the process is killed.
+/// The shortest time between two writes, and so the most that a killed process loses.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// So often is looked for a change. The first one after a pause is written at once: a process that keeps dying soon after its
-/// start would otherwise forget each time the calls it makes at the start.
-const LOOK: Duration = Duration::from_millis(100);
+/// How often to check for a change. The first change after a pause is written at once: otherwise a process that keeps dying soon
+/// after its start would forget each time the calls that it makes then.
+const CHECK_EVERY: Duration = Duration::from_millis(100);
 
-/// A wall clock that is farther off than this from where it was going was set. Reading two clocks takes less.
-const SET: SignedDuration = SignedDuration::from_secs(1);
+/// A wall clock that differs by more than this from what the monotonic clock predicts has been set. Reading two clocks takes
+/// less.
+const CLOCK_WAS_SET: SignedDuration = SignedDuration::from_secs(1);
 
-/// So long the end waits for a disk that hangs.
+/// How long the shutdown waits for a disk that hangs.
 const LAST_WRITE: Duration = Duration::from_secs(2);
 
-/// A state that is being kept. Without [`Keeping::finish`], what has changed last is not written.
+/// A state that is being kept. Without [`Keeping::finish`], the last changes are not written.
 #[derive(Debug)]
 pub struct Keeping {
     end: CancellationToken,
     task: AbortOnDropHandle<()>,
-    /// No other process takes the state over before this is dropped.
+    /// No other process can take over the state before this is dropped.
     _lock: Lock,
 }
 
 struct Keeper {
     service: Arc<Quotefold>,
     file: Arc<StateFile>,
-    strangers: Strangers,
-    /// When it began to keep.
+    unconfigured: UnconfiguredAccounts,
+    /// When the keeper started.
     began: Instant,
-    /// What the file holds; `None` if it has to be written whatever it holds.
+    /// What the file was written from; `None` if it must be written in any case.
     written: Option<Written>,
     /// Whether the last write failed.
     fails: bool,
 }
 
-/// What a file was written from: nothing else can make the next one say something else.
+/// What a file was written from. As long as it stays the same, the next file would have the same content.
 #[derive(Clone, Copy, Debug)]
 struct Written {
     revision: u64,
-    /// When the keeper began, as the wall clock said at the time. The file tells wall times: once the clock is set, they are
-    /// no longer those of the calls.
+    /// When the keeper started, by the wall clock at the time of writing. The file holds wall times: once the clock has been set,
+    /// they are no longer right.
     began: Timestamp,
 }
 
-/// Gives a service that has just been set up what an earlier process left, and keeps its state from now on. If another process
-/// keeps its state there, waits as long as that one may take to end.
+/// Restores what an earlier process left to a service that has just been set up, and keeps its state from now on. If another
+/// process uses the file, waits as long as that one may take to shut down.
 ///
 /// # Errors
-/// A path at which no state can be kept.
+/// If no state can be kept at the path, or another process does not release it in time.
 pub async fn begin(service: &Arc<Quotefold>, path: &Path) -> Result<Keeping, OpenError> {
     let file = StateFile::at(path)?;
     let server = &service.settings().server;
     let lock = Lock::take(&file, server.drain_delay + server.drain_timeout + LAST_WRITE).await?;
     let found = file.open()?;
-    let (strangers, holds) = restore(service, &file, found);
+    let (unconfigured, holds) = restore(service, &file, found);
     let now = service.clock().now();
     let written = holds.then(|| Written { revision: revision(service), began: now.wall });
     let (service, file) = (Arc::clone(service), Arc::new(file));
-    let keeper = Keeper { service, file, strangers, began: now.monotonic, written, fails: false };
+    let keeper = Keeper { service, file, unconfigured, began: now.monotonic, written, fails: false };
     let end = CancellationToken::new();
     let task = AbortOnDropHandle::new(tokio::spawn(keeper.run(end.clone())));
     Ok(Keeping { end, task, _lock: lock })
 }
 
 impl Keeping {
-    /// Writes what has changed since the last time, and ends.
+    /// Writes the last changes, and ends.
     pub async fn finish(self) {
         self.end.cancel();
         match timeout(LAST_WRITE, self.task).await {
             Ok(Ok(())) => {}
             Ok(Err(panicked)) => {
-                tracing::error!("keeping the state failed by a fault of ours; the last one is kept: {panicked}");
+                tracing::error!(
+                    "keeping the state failed by a fault of ours; the previous file is still there: {panicked}"
+                );
             }
             Err(_) => {
-                tracing::warn!("the state could not be written within {}; the last one is kept", Span(LAST_WRITE));
+                tracing::warn!(
+                    "the state could not be written within {}; the previous file is still there",
+                    Span(LAST_WRITE)
+                );
             }
         }
     }
@@ -98,7 +104,7 @@ impl Keeping {
 
 impl Keeper {
     async fn run(mut self, end: CancellationToken) {
-        while end.run_until_cancelled(sleep(LOOK)).await.is_some() {
+        while end.run_until_cancelled(sleep(CHECK_EVERY)).await.is_some() {
             let Some(new) = self.change() else { continue };
             self.write(new).await;
             if end.run_until_cancelled(sleep(PAUSE)).await.is_none() {
@@ -110,15 +116,16 @@ impl Keeper {
         }
     }
 
-    /// What the file would be written from now, if that makes a difference. What changes later is written the next time.
+    /// What the file would be written from now, if it has changed. Later changes are written the next time.
     fn change(&self) -> Option<Written> {
         let new = Written { revision: revision(&self.service), began: self.service.clock().now().wall_at(self.began) };
-        let same = |old: Written| old.revision == new.revision && new.began.duration_since(old.began).abs() < SET;
+        let same =
+            |old: Written| old.revision == new.revision && new.began.duration_since(old.began).abs() < CLOCK_WAS_SET;
         (!self.written.is_some_and(same)).then_some(new)
     }
 
     async fn write(&mut self, new: Written) {
-        let state = take(&self.service, &self.strangers, self.service.clock().now());
+        let state = take(&self.service, &self.unconfigured, self.service.clock().now());
         let file = Arc::clone(&self.file);
         let written = spawn_blocking(move || file.write(&state.to_bytes()?)).await;
         match written.unwrap_or_else(|error| Err(io::Error::other(error))) {
@@ -131,39 +138,39 @@ impl Keeper {
             Err(error) => {
                 if !std::mem::replace(&mut self.fails, true) {
                     let path = self.file.path().display();
-                    tracing::warn!(%path, "the state cannot be written, a restart would forget the latest: {error}");
+                    tracing::warn!(%path, "the state cannot be written; a restart would lose the latest changes: {error}");
                 }
             }
         }
     }
 }
 
-/// Gives the service what was found. Whose it was that is not here, and whether the file may stay as it is.
-fn restore(service: &Quotefold, file: &StateFile, found: Found) -> (Strangers, bool) {
+/// Restores what was found. Returns the accounts that are not configured, and whether the file may stay as it is.
+fn restore(service: &Quotefold, file: &StateFile, found: Found) -> (UnconfiguredAccounts, bool) {
     let path = file.path().display();
     let state = match found {
         Found::State(state) => *state,
         Found::Nothing => {
-            tracing::info!(%path, "there is no state yet; one will be kept");
-            return (Strangers::new(), true);
+            tracing::info!(%path, "there is no state yet; it will be created");
+            return (UnconfiguredAccounts::new(), true);
         }
         Found::SetAside(why, aside) => {
             let aside = aside.display();
-            tracing::warn!(%path, "what was found is not restored and was set aside as {aside}: {why}");
-            return (Strangers::new(), true);
+            tracing::warn!(%path, "the state cannot be restored and was set aside as {aside}: {why}");
+            return (UnconfiguredAccounts::new(), true);
         }
     };
-    let (restored, strangers) = give(service, state, service.clock().now());
+    let (restored, unconfigured) = give(service, state, service.clock().now());
     let Restored { age, is_from_the_future, quotes, dropped, spent, cooldowns } = restored;
     if is_from_the_future {
         tracing::warn!(
             %path,
-            "the state was saved later than now: the clock was set back. Calls made later than now count as made now; quotes \
-             of later than now are dropped"
+            "the state was saved in the future, so the clock has been set back: calls in the future count as made now, and \
+             quotes from the future are dropped"
         );
     }
     let age_s = age.as_secs();
     tracing::info!(%path, quotes, dropped, accounts_spent = spent, cooldowns, age_s, "state restored");
-    // each start would take what lies ahead for made now, anew, and so for ever
-    (strangers, !is_from_the_future)
+    // otherwise each start would count calls in the future as made now, again and again
+    (unconfigured, !is_from_the_future)
 }

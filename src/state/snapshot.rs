@@ -1,4 +1,4 @@
-//! Takes what must outlive a restart from a running service, and gives it to one that has just been set up.
+//! Takes the state of a running service, and restores it to one that has just been set up.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,55 +14,56 @@ use crate::source::Source;
 use crate::source::account::{Account, AccountState, CooldownState};
 use crate::source::share::SuspectState;
 
-/// How many quotes are kept: forty sources' word on the hundred symbols that fit in one request. A quote takes some 270
-/// bytes, so the file stays near a megabyte, and is written within milliseconds.
+/// The most quotes that are kept: those of forty sources for the hundred symbols that fit in one request. A quote takes some
+/// 270 bytes, so the file stays near a megabyte, and is written within milliseconds.
 pub const MOST_QUOTES: usize = 4_096;
 
-/// What accounts that are not configured at the moment remember. A source that is taken out for an hour must not find its
-/// day's calls untouched when it comes back.
-pub type Strangers = BTreeMap<String, AccountState>;
+/// What was spent on accounts that are not configured at the moment, by name. A source that is removed for an hour must not come
+/// back with a fresh day's limit.
+pub type UnconfiguredAccounts = BTreeMap<String, AccountState>;
 
-/// What became of a state, for people.
+/// What was restored of a state, for the log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Restored {
-    /// How old the state was; zero if it lies ahead.
+    /// How old the state was; zero if it was saved in the future.
     pub age: Duration,
-    /// Whether it says that it was saved later than now: then somebody set the clock back.
+    /// Whether it was saved later than now, because the clock has been set back since.
     pub is_from_the_future: bool,
-    /// Quotes that stand on the board again.
+    /// Quotes that are on the board again.
     pub quotes: usize,
-    /// Quotes that do not: of a source that is off or described otherwise now, ahead of the present, or of no symbol.
+    /// Quotes that were dropped: their source is off or described differently now, they are from the future, or their symbol is
+    /// invalid.
     pub dropped: usize,
-    /// Accounts of which something is spent.
+    /// Accounts of which some units are spent.
     pub spent: usize,
-    /// Cooldowns that still hold.
+    /// Cooldowns that still apply.
     pub cooldowns: usize,
 }
 
-/// Grows with everything that must outlive a restart.
+/// A number that grows with every change that must outlive a restart.
 pub fn revision(service: &Quotefold) -> u64 {
     let accounts = accounts(service).values().map(|account| account.revision()).sum::<u64>();
     let shares = service.sources().iter().map(|source| source.share.revision()).sum::<u64>();
     accounts + shares + service.board().revision()
 }
 
-/// What must outlive a restart.
-pub fn take(service: &Quotefold, strangers: &Strangers, now: Moment) -> State {
+/// Takes what must outlive a restart.
+pub fn take(service: &Quotefold, unconfigured: &UnconfiguredAccounts, now: Moment) -> State {
     let own = accounts(service).into_iter().map(|(name, account)| (name.to_owned(), account.remember(now)));
-    let strangers = strangers.iter().filter(|(_, past)| is_alive(past, now));
+    let unconfigured = unconfigured.iter().filter(|(_, past)| is_alive(past, now));
     let profiles = service.sources().iter().map(|source| &source.profile);
     State {
         version: VERSION,
         saved_at: now.wall,
-        accounts: strangers.map(|(name, past)| (name.clone(), past.clone())).chain(own).collect(),
+        accounts: unconfigured.map(|(name, past)| (name.clone(), past.clone())).chain(own).collect(),
         meanings: profiles.map(|profile| (profile.name().to_owned(), profile.meaning().clone())).collect(),
         suspects: service.sources().iter().filter_map(suspects).collect(),
         quotes: service.board().remember(MOST_QUOTES),
     }
 }
 
-/// Gives a service what an earlier one left, and says what became of it and whose it was that is not here.
-pub fn give(service: &Quotefold, mut state: State, now: Moment) -> (Restored, Strangers) {
+/// Restores what an earlier service left. Returns what was restored, and the accounts that are not configured here.
+pub fn give(service: &Quotefold, mut state: State, now: Moment) -> (Restored, UnconfiguredAccounts) {
     let mut restored = Restored {
         age: age(now.wall, state.saved_at),
         is_from_the_future: state.saved_at > now.wall,
@@ -74,7 +75,7 @@ pub fn give(service: &Quotefold, mut state: State, now: Moment) -> (Restored, St
         restored.spent += usize::from(!account.remember(now).spent.is_empty());
         restored.cooldowns += usize::from(account.cooldown(now.monotonic).is_some());
     }
-    // a quote whose meaning nothing proves may be about something else; it costs one call to have a new one
+    // without a matching fingerprint, a quote may be about something else; a new one costs one call
     let means_the_same = |profile: &Profile| {
         state.meanings.get(profile.name()).is_some_and(|meaning| meaning.is_same_as(profile.meaning()))
     };
@@ -83,7 +84,7 @@ pub fn give(service: &Quotefold, mut state: State, now: Moment) -> (Restored, St
             source.share.restore(past);
         }
     }
-    // those that cost most to get again, and the most recently asked, come last: they are kept most firmly here too
+    // in reverse, so that quotes that cost most to get again, and the most recently asked, are evicted last
     for quote in state.quotes.iter().rev() {
         let source = service.sources().iter().find(|source| source.profile.name() == quote.source);
         let source = source.filter(|source| means_the_same(&source.profile));
@@ -91,8 +92,8 @@ pub fn give(service: &Quotefold, mut state: State, now: Moment) -> (Restored, St
         restored.quotes += usize::from(taken);
         restored.dropped += usize::from(!taken);
     }
-    let strangers = state.accounts.into_iter();
-    (restored, strangers.map(|(name, past)| (name, brought_back(past, state.saved_at, now))).collect())
+    let unconfigured = state.accounts.into_iter();
+    (restored, unconfigured.map(|(name, past)| (name, brought_back(past, state.saved_at, now))).collect())
 }
 
 fn suspects(source: &Arc<Source>) -> Option<(String, SuspectState)> {
@@ -103,7 +104,8 @@ fn accounts(service: &Quotefold) -> BTreeMap<&str, &Arc<Account>> {
     service.sources().iter().map(|source| (source.account.name(), &source.account)).collect()
 }
 
-/// An account's state after the clock was set back: what lies ahead of the present is now, and a cooldown no longer than it was.
+/// The state of an account after the clock was set back: calls in the future count as made now, and a cooldown is as long as it
+/// was.
 fn brought_back(past: AccountState, saved_at: Timestamp, now: Moment) -> AccountState {
     let ahead = saved_at.duration_since(now.wall);
     if ahead <= SignedDuration::ZERO {
@@ -117,7 +119,7 @@ fn brought_back(past: AccountState, saved_at: Timestamp, now: Moment) -> Account
     AccountState { spent, cooldown, ..past }
 }
 
-/// Whether an account remembers anything that can still matter: no vendor counts for longer than a year.
+/// Whether an account remembers anything that still matters: no vendor counts calls for longer than a year.
 fn is_alive(past: &AccountState, now: Moment) -> bool {
     const YEAR: i64 = 366 * 86_400;
     let spent = past.spent.last().is_some_and(|(second, _)| *second > now.wall.as_second() - YEAR);

@@ -1,4 +1,4 @@
-//! What a state file may hold, and that nothing else passes for one.
+//! What a state file may hold, and that nothing else passes for a state.
 
 use jiff::Timestamp;
 use rust_decimal::Decimal;
@@ -65,7 +65,7 @@ fn a_state_is_read_as_it_was_written() {
 }
 
 #[test]
-fn a_quote_that_was_written_before_books_had_times_can_still_be_read() {
+fn a_quote_that_was_written_before_books_had_times_can_be_read() {
     let old = r#"{"source":"kraken","symbol":"BTC-USD","price":"7","bid":"6","received_at":"2026-11-20T14:31:09Z","latency_ms":88}"#;
     let quote: QuoteState = serde_json::from_str(old).unwrap();
     assert_eq!(
@@ -75,7 +75,7 @@ fn a_quote_that_was_written_before_books_had_times_can_still_be_read() {
 }
 
 #[test]
-fn prices_and_times_stand_in_the_file_as_text() {
+fn prices_and_times_are_written_as_text() {
     let text = String::from_utf8(state().to_bytes().unwrap()).unwrap();
     for part in [r#""price":"92375.030000000001""#, r#""observed_at":"2026-11-20T14:31:09.123456789Z""#] {
         assert!(text.contains(part), "{text}");
@@ -83,7 +83,7 @@ fn prices_and_times_stand_in_the_file_as_text() {
 }
 
 #[test]
-fn a_file_that_ends_too_early_is_no_state_wherever_it_ends() {
+fn a_truncated_file_is_not_a_state_wherever_it_ends() {
     let bytes = state().to_bytes().unwrap();
     for length in 0..bytes.len() {
         assert!(matches!(State::parse(&bytes[..length]), Err(NoState::NotReadable { .. })), "{length}");
@@ -91,13 +91,13 @@ fn a_file_that_ends_too_early_is_no_state_wherever_it_ends() {
 }
 
 #[test]
-fn a_file_of_another_version_is_named_as_such_whatever_else_it_holds() {
+fn a_file_of_another_version_is_recognised_whatever_else_it_holds() {
     let error = State::parse(br#"{"version":2,"accounts":"elsewhere"}"#).unwrap_err();
     assert_eq!(error.to_string(), "its version is 2; this program reads version 1");
 }
 
 #[test]
-fn no_bytes_make_the_reader_stumble() {
+fn no_bytes_make_the_reader_panic() {
     let mut chance = fastrand::Rng::with_seed(11);
     let whole = state().to_bytes().unwrap();
     for _ in 0..20_000 {

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use quotefold::failure::{Scope, SourceError};
-use quotefold::provider::description::SourceSettings;
+use quotefold::provider::description::{NotFound, SourceSettings};
 use quotefold::provider::extract::{Extractor, RawReply};
 use quotefold::symbol::Symbol;
 
@@ -74,6 +74,6 @@ fn what_no_description_knows_denies_no_symbol_and_puts_no_key_aside_but_by_its_s
 #[test]
 fn no_shipped_source_leaves_its_vendors_denial_to_a_bare_status() {
     for (source, _) in providers() {
-        assert!(!source.not_found_denies, "{}", source.name);
+        assert!(source.not_found == NotFound::HttpStatus, "{}", source.name);
     }
 }

@@ -1,11 +1,11 @@
 //! The annotated file: valid as it stands, complete, and true.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use quotefold::settings::load::find::DEFAULT;
 use quotefold::settings::load::{Environment, LoadOptions, load};
 
-use crate::{TempFile, authority, load_text};
+use crate::{TempFile, authority, errors, load_text};
 
 /// A line of the annotated file that is commented out: its section's header, and what stands behind the `#`.
 struct Line {
@@ -105,43 +105,35 @@ fn the_commented_values_are_the_built_in_ones() {
     assert_eq!(printed(&format!("{bare}{stated}")), printed(&bare));
 }
 
+/// The keys that may stand where a text ends, as the program itself lists them.
+fn allowed(text: &str) -> BTreeSet<String> {
+    let error = errors(&format!("{text}\nno_such_key = 1"), &[]).remove(0);
+    let (_, names) = error.message.split_once("llowed: ").unwrap();
+    names.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
 #[test]
-fn every_documented_key_stands_in_the_annotated_file() {
-    let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
+fn the_annotated_file_has_every_key_and_no_other() {
+    let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for line in annotated() {
-        let section = line.header.trim_start_matches('[').split(['.', ']']).next().unwrap_or_default().to_owned();
-        let key = line.text.split(" =").next().unwrap_or_default().to_owned();
-        found.entry(section).or_default().push(key);
-    }
-    let documented = [
-        (
-            "server",
-            "listen timeout max_timeout max_symbols symbols drain_delay drain_timeout max_connections \
-             max_connections_per_client max_requests max_weight max_reply_memory",
-        ),
-        ("access", "keys rate trusted_proxies cors admin_listen hosts"),
-        ("freshness", "refresh_after usable_for fallback_for closed_for hours refresh_floor unknown_for"),
-        ("fold", "required below_quorum outlier_beyond disagree_beyond book_within"),
-        (
-            "class",
-            "refresh_after usable_for fallback_for below_quorum outlier_beyond disagree_beyond book_within bare_currency",
-        ),
-        ("symbols", "currency class"),
-        ("watch", "symbols every"),
-        ("state", "path"),
-        ("log", "level format requests"),
-        (
-            "sources",
-            "about like classes currencies fiat symbols role url base_url ca_file method body headers format rename \
-             aliases spelled units batch join unknown not_found limits cost account timeout concurrency retries idempotent reuse max_body \
-             refresh_after usable_for lag key secret key_from \
-             get_a_key unofficial jq examples",
-        ),
-    ];
-    for (section, keys) in documented {
-        for key in keys.split_whitespace() {
-            assert!(found[section].iter().any(|known| known == key), "{section}: {key} is missing");
+        let section = line.header.trim_start_matches('[').split(['.', ']']).next().unwrap_or_default();
+        let keys = found.entry(section.to_owned()).or_default();
+        if line.text != line.header {
+            keys.extend(line.text.split(" =").next().map(str::to_owned));
         }
+    }
+    assert_eq!(found.keys().cloned().collect::<BTreeSet<_>>(), allowed(""));
+    // a class may have what all classes may have
+    let general = [&found["freshness"], &found["fold"]].into_iter().flatten().cloned().collect::<BTreeSet<_>>();
+    found.get_mut("class").unwrap().extend(general);
+    for (section, keys) in found {
+        let header = match section.as_str() {
+            "class" => "[class.equity]".to_owned(),
+            "symbols" => "[symbols.AAPL]".to_owned(),
+            "sources" => "[sources.desk]".to_owned(),
+            other => format!("[{other}]"),
+        };
+        assert_eq!(keys, allowed(&header), "{header}");
     }
     for class in ["crypto", "equity", "index", "fx", "fund"] {
         assert!(DEFAULT.contains(&format!("\n[class.{class}]")), "{class}");

@@ -18,7 +18,7 @@ fn every_provider_and_its_variables_are_named() {
     let files = std::fs::read_dir(format!("{ROOT}/config/sources")).unwrap();
     let files = files.map(|file| file.unwrap().path().with_extension(""));
     assert_eq!(named, files.map(|file| file.file_name().unwrap().to_str().unwrap().to_owned()).collect::<Names>());
-    for variable in catalogue().values().flat_map(|table| table.key_from.iter().flatten()) {
+    for variable in catalogue().values().flat_map(|table| &table.settings().key_from) {
         assert!(providers.text.contains(&format!("`{variable}`")), "{variable}");
     }
 }

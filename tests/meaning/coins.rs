@@ -10,12 +10,11 @@ const COINS: [&str; 4] = ["MNT", "RON", "TOP", "GEL"];
 
 /// Every provider of crypto pairs in the catalogue, each of which has these coins against anything, and bitcoin.
 fn exchanges(more: &str) -> World {
-    let named =
-        catalogue().iter().filter(|(_, table)| table.classes.iter().flatten().any(|class| *class == Class::Crypto));
+    let named = catalogue().iter().filter(|(_, table)| table.settings().classes.contains(&Class::Crypto));
     let names: Vec<&String> = named.map(|(name, _)| name).collect();
-    let keys = |name: &str| match &catalogue()[name].key_from {
-        Some(keys) => ["key", "secret"].iter().zip(keys).map(|(key, _)| format!("{key} = \"simulated\"\n")).collect(),
-        None => String::new(),
+    let keys = |name: &str| -> String {
+        let keys = ["key", "secret"].iter().zip(&catalogue()[name].settings().key_from);
+        keys.map(|(key, _)| format!("{key} = \"simulated\"\n")).collect()
     };
     let sources: String = names.iter().map(|name| format!("[sources.{name}]\n{}", keys(name))).collect();
     let world = World::of(&format!("{sources}{more}"));

@@ -165,7 +165,7 @@ fn replies_that_nobody_takes_hold_no_more_than_their_memory_and_give_it_back() {
         "[server]\nmax_reply_memory = \"4MiB\"\nmax_symbols = 2000\ntimeout = \"60s\"\nmax_timeout = \"60s\"\n";
     // nobody quotes anything, which is told at length
     let apart = Apart::over(&format!("{settings}{}", source("alpha", NOBODY.parse().unwrap(), "")));
-    let memory = &apart.service.reply_memory();
+    let memory = apart.service.reply_memory();
     let slow = asks_for_many(apart.address, 2000);
     until("its reply waits for it", || memory.used() > 1 << 20);
 
@@ -187,7 +187,7 @@ fn while_others_hold_the_memory_requests_are_shed_and_of_sources_only_short_repl
     let long = Upstream::new(|call| call.json(&(rows(&[("BTC-USD", "100")]) + &" ".repeat(200 << 10))));
     let short = Upstream::quoting("100");
     let apart = Apart::over(&format!("{}{}", long.source("long", ""), short.source("short", "")));
-    let memory = &apart.service.reply_memory();
+    let memory = apart.service.reply_memory();
     let others = memory.hold(apart.service.settings().server.max_reply_memory, 0).unwrap();
     let shed = get(apart.address, "/prices?symbols=BTC-USD");
     assert_eq!((shed.status, &shed.json()["type"], long.calls()), (503, &"/problems/overloaded".into(), 0));

@@ -239,7 +239,7 @@ fn a_signal_ends_it_while_it_waits_for_another_process_to_give_its_state_up() {
     let (_first, _) = Program::serve(&configuration, &[]);
     let serve = ["serve", "--config", configuration.path(), "--listen", "127.0.0.1:0"];
     let second = Program::new(&mut start(&serve, &[]));
-    until("it waits", || second.said_on_stderr().contains("another process keeps its state there"));
+    until("it waits", || second.said_on_stderr().contains("another process uses this file"));
     second.signal("TERM");
     let ended = second.ended();
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), ""), "{ended:?}");

@@ -162,7 +162,7 @@ fn health_ends_with_0_when_ready_and_1_when_draining() {
     program.signal("TERM");
     until("not ready", || get(address, "/health/ready").status == 503);
     let draining = assert_code(&["health", &url], 1);
-    assert!(draining.stdout.is_empty() && draining.stderr.contains("the service is ending"), "{draining:?}");
+    assert!(draining.stdout.is_empty() && draining.stderr.contains("the service is shutting down"), "{draining:?}");
 }
 
 #[test]

@@ -105,7 +105,7 @@ fn a_state_of_later_than_now_counts_as_one_of_now_and_that_is_said() {
     let limits = get(address, "/sources").json()["sources"][0]["limits"].clone();
     assert_eq!((&limits[0]["left"], &limits[1]["left"]), (&20.into(), &0.into()));
     let ended = terminated(program);
-    assert!(ended.stderr.contains("the clock was set back"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("the clock has been set back"), "{}", ended.stderr);
     assert!(ended.stderr.contains("\"dropped\":1"), "{}", ended.stderr);
 }
 
@@ -115,8 +115,8 @@ fn a_path_at_which_nothing_can_be_kept_is_a_wrong_configuration() {
     for (path, way_out) in [
         ("/nonexistent/state.json", "there is no folder /nonexistent; create it"),
         // nobody may write there, not even root
-        ("/proc/state.json", "let this user write there, or write another path"),
-        ("/tmp", "is no file"),
+        ("/proc/state.json", "allow this user to write there, or set another path"),
+        ("/tmp", "is not a file"),
     ] {
         let text = format!("[state]\npath = {path:?}\n{}", upstream.source("a", ""));
         let configuration = Configuration::new(&text);
@@ -206,7 +206,7 @@ fn a_second_service_waits_for_the_first_to_end_and_takes_its_state_over() {
     let configuration = folder.configuration(&upstream.source("a", "limits = [\"25/day\"]"));
     let (first, address) = Program::serve(&configuration, &[]);
     let second = Program::new(&mut start(&["serve", "--config", configuration.path(), "--listen", "127.0.0.1:0"], &[]));
-    until("it says that it waits", || second.said_on_stderr().contains("another process keeps its state there"));
+    until("it says that it waits", || second.said_on_stderr().contains("another process uses this file"));
     get(address, "/prices?symbols=AAPL");
     assert_eq!(second.said_on_stdout(), "", "it is not ready as long as the first one runs");
     terminated(first);

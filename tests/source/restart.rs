@@ -8,7 +8,7 @@ use quotefold::clock::Clock;
 use quotefold::failure::SourceError;
 use quotefold::fold::Verdict;
 use quotefold::state::State;
-use quotefold::state::snapshot::{Restored, Strangers, give, take};
+use quotefold::state::snapshot::{Restored, UnconfiguredAccounts, give, take};
 use quotefold::symbol::Symbol;
 use tokio::time::{Instant, advance, sleep};
 
@@ -26,7 +26,7 @@ fn quoting(_: &str, symbols: Vec<Symbol>, clock: Clock) -> Said {
 
 /// The state of a service as the next one reads it.
 fn saved(town: &Town) -> State {
-    let state = take(&town.service, &Strangers::new(), town.service.clock().now());
+    let state = take(&town.service, &UnconfiguredAccounts::new(), town.service.clock().now());
     State::parse(&state.to_bytes().unwrap()).unwrap()
 }
 
@@ -143,11 +143,11 @@ async fn what_is_not_configured_any_more_loses_its_quotes_but_not_what_it_spent(
     let both = Town::new(&(alpha.clone() + &beta), &clock, quoting);
     both.ask("symbols=BTC-USD").await;
     let alone = Town::new(&beta, &clock, quoting);
-    let (restored, strangers) = give(&alone.service, saved(&both), clock.now());
+    let (restored, unconfigured) = give(&alone.service, saved(&both), clock.now());
     assert_eq!((restored.quotes, restored.dropped), (1, 1));
     advance(HOUR).await;
     let again = Town::new(&(alpha.clone() + &beta), &clock, quoting);
-    give(&again.service, take(&alone.service, &strangers, clock.now()), clock.now());
+    give(&again.service, take(&alone.service, &unconfigured, clock.now()), clock.now());
     assert_eq!(again.left("alpha"), [24, 4]);
     // and is said only of those whose windows still hold something
     let spent = |at: &Clock| give(&Town::new(&alpha, &clock, quoting).service, saved(&both), at.now()).0.spent;
@@ -155,7 +155,7 @@ async fn what_is_not_configured_any_more_loses_its_quotes_but_not_what_it_spent(
     assert_eq!((spent(&clock), spent(&days_later)), (1, 0));
     // but not for ever
     advance(HOUR * 24 * 400).await;
-    assert!(!take(&alone.service, &strangers, clock.now()).accounts.contains_key("alpha"));
+    assert!(!take(&alone.service, &unconfigured, clock.now()).accounts.contains_key("alpha"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -248,10 +248,10 @@ async fn of_who_is_not_configured_too_calls_of_later_than_now_count_as_made_now(
     both.ask("symbols=BTC-USD").await;
     let month_ago = Clock::starting_at(clock.now().wall - SignedDuration::from_hours(30 * 24));
     let alone = Town::new(&beta, &month_ago, quoting);
-    let (_, strangers) = give(&alone.service, saved(&both), month_ago.now());
+    let (_, unconfigured) = give(&alone.service, saved(&both), month_ago.now());
     advance(HOUR * 25).await;
     let again = Town::new(&(alpha + &beta), &month_ago, quoting);
-    give(&again.service, take(&alone.service, &strangers, month_ago.now()), month_ago.now());
+    give(&again.service, take(&alone.service, &unconfigured, month_ago.now()), month_ago.now());
     assert_eq!(again.left("alpha"), [25, 5]);
 }
 
@@ -273,7 +273,7 @@ async fn no_state_that_can_be_read_makes_the_next_process_stumble() {
             read += 1;
             let next = Town::new(&settings, &clock, quoting);
             restored(&next, state);
-            take(&next.service, &Strangers::new(), clock.now());
+            take(&next.service, &UnconfiguredAccounts::new(), clock.now());
         }
     }
     assert!(read > 500, "{read} of them could be read");

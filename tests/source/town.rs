@@ -87,7 +87,7 @@ impl Town {
 
     /// What is left of each of its limits.
     pub(crate) fn left(&self, source: &str) -> Vec<usize> {
-        let sources = &self.service.sources();
+        let sources = self.service.sources();
         let source = sources.iter().find(|known| known.profile.name() == source).unwrap();
         source.account.left(tokio::time::Instant::now()).iter().map(|left| left.left).collect()
     }

@@ -3,12 +3,12 @@
 use std::fmt;
 
 use serde::de::{Deserializer, SeqAccess, Visitor};
-use serde::{Deserialize, de};
+use serde::{Deserialize, Serialize, de};
 
 use crate::provider::secrets;
 
 /// What `base_url` says: one address, or mirrors in the order in which they are tried.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Bases(pub Vec<String>);
 
 /// The key's name, for errors.

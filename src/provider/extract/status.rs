@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::{RawReply, until};
 use crate::failure::SourceError;
-use crate::provider::description::SourceSettings;
+use crate::provider::description::{NotFound, SourceSettings};
 use crate::provider::scrub::Scrub;
 
 /// How long a vendor is left alone at most after too many calls, whatever time it names: a longer one is more often a
@@ -34,7 +34,7 @@ pub(super) struct Statuses {
 
 impl Statuses {
     pub(super) fn of(source: &SourceSettings) -> Self {
-        Statuses { sends_key: source.sends_key(), not_found_denies: source.not_found_denies }
+        Statuses { sends_key: source.sends_key(), not_found_denies: source.not_found == NotFound::UnknownSymbol }
     }
 
     /// The error that a reply's status stands for; `None` for 2xx.

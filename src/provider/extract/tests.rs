@@ -10,7 +10,7 @@ use crate::quote::{Session, Stated};
 pub(super) fn extractor(toml: &str) -> Extractor {
     let base = "classes = [\"crypto\", \"equity\"]\nurl = \"https://x.test/{symbols}\"\njq = \".[]\"\nbatch = 10";
     let table: SourceTable = toml::from_str(toml).unwrap();
-    let source = table.over(toml::from_str(base).unwrap()).resolve("x").unwrap();
+    let source = table.over(toml::from_str(base).unwrap()).unwrap().resolve("x").unwrap();
     Extractor::new(&source).unwrap_or_else(|error| panic!("{error}"))
 }
 

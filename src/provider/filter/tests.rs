@@ -178,7 +178,7 @@ fn a_filter_has_no_more_parts_than_signs_and_words() {
     }
     // what the catalogue takes to be read is no matter of hundreds of megabytes
     let catalogue = crate::provider::catalogue::catalogue().values();
-    let most = catalogue.filter_map(|table| table.jq.as_deref()).map(parts).max().unwrap();
+    let most = catalogue.map(|table| parts(&table.settings().jq)).max().unwrap();
     assert!(STACK + most * STACK_PER_PART < 64 << 20, "{most} parts");
     let why = no_thread(20 << 20, &std::io::Error::other("no"));
     assert!(why.contains("20 MiB") && why.contains("ulimit -v"), "{why}");

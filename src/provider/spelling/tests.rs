@@ -9,7 +9,7 @@ fn described(toml: &str) -> Result<Spelling, DescriptionError> {
     let base =
         "classes = [\"crypto\", \"fx\", \"equity\", \"index\"]\nurl = \"https://x.test/q?s={symbols}\"\njq = \".\"";
     let table: SourceTable = toml::from_str(toml).unwrap();
-    let source = table.over(toml::from_str(base).unwrap()).resolve("x").unwrap();
+    let source = table.over(toml::from_str(base).unwrap()).unwrap().resolve("x").unwrap();
     Spelling::new(&source)
 }
 

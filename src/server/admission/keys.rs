@@ -1,27 +1,27 @@
-//! Compares the key a request brings with those that are set, in a time that says nothing about them.
+//! Compares the key of a request with those that are set, in a time that reveals nothing about them.
 
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use secrecy::{ExposeSecret, SecretString};
 use subtle::{ConditionallySelectable, ConstantTimeEq};
 
-/// What a request shows.
+/// Which key a request shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::server) enum Shown {
-    /// No key is set, so none is looked at.
-    NoneWanted,
+    /// The server has no keys, so none is required.
+    NoneRequired,
     /// No key, or a credential of another kind.
     Nothing,
-    /// A key that is not set here.
+    /// A key that is not one of the server's.
     Wrong,
     /// The key with this number.
     Known(u32),
 }
 
 impl Shown {
-    /// Whether prices may be asked for with it.
-    pub(in crate::server) fn lets_in(self) -> bool {
-        matches!(self, Shown::NoneWanted | Shown::Known(_))
+    /// Whether a request that shows it may ask for prices.
+    pub(in crate::server) fn is_admitted(self) -> bool {
+        matches!(self, Shown::NoneRequired | Shown::Known(_))
     }
 }
 
@@ -37,19 +37,19 @@ impl Keys {
     /// Reads `Authorization: Bearer KEY` (RFC 6750, section 2.1).
     pub(in crate::server) fn shown(&self, headers: &HeaderMap) -> Shown {
         if self.0.is_empty() {
-            return Shown::NoneWanted;
+            return Shown::NoneRequired;
         }
         let mut values = headers.get_all(AUTHORIZATION).iter();
         match (values.next(), values.next()) {
             (Some(value), None) => bearer(value.as_bytes()).map_or(Shown::Nothing, |key| self.compare(key)),
             (None, _) => Shown::Nothing,
-            // Which of two is meant, a proxy in front might see otherwise than we do.
+            // A proxy in front might pick the other one of the two.
             (Some(_), Some(_)) => Shown::Wrong,
         }
     }
 
-    /// Every key is compared to its end, so the time it takes does not say how much of which was right. That it says
-    /// whether the length was does no harm: it is not the length that is secret.
+    /// Compares every key to its end, so the time does not reveal how much of which key was right. It may reveal that a length
+    /// was right, which does no harm: the length is not secret.
     fn compare(&self, shown: &[u8]) -> Shown {
         let mut found = u32::MAX;
         for (number, key) in (0..u32::MAX).zip(&self.0) {
@@ -59,7 +59,7 @@ impl Keys {
     }
 }
 
-/// What stands behind the scheme, whose name may be written in any letters (RFC 9110, section 11.1).
+/// The credential after the scheme; the name of the scheme is case-insensitive (RFC 9110, section 11.1).
 fn bearer(value: &[u8]) -> Option<&[u8]> {
     let (scheme, rest) = value.split_at_checked("bearer".len())?;
     let key = rest.trim_ascii();
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn any_of_the_keys_is_known_under_any_spelling_of_the_scheme() {
+    fn any_key_is_known_under_any_spelling_of_the_scheme() {
         for (value, number) in [
             ("Bearer the-first-of-the-keys", 0),
             ("bearer the-second-of-them-all", 1),
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_nearly_a_key_is_none() {
+    fn what_is_nearly_a_key_is_not_a_key() {
         for value in [
             "Bearer the-first-of-the-key",
             "Bearer the-first-of-the-keys2",
@@ -106,6 +106,6 @@ mod tests {
             assert_eq!(shown(&[value]), Shown::Nothing, "{value}");
         }
         assert_eq!(shown(&[]), Shown::Nothing);
-        assert_eq!(Keys::new(Vec::new()).shown(&HeaderMap::new()), Shown::NoneWanted);
+        assert_eq!(Keys::new(Vec::new()).shown(&HeaderMap::new()), Shown::NoneRequired);
     }
 }

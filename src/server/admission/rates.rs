@@ -1,21 +1,21 @@
-//! Counts how often each caller has asked, in exact sliding windows, in a table that no crowd of callers can fill.
+//! Rate-limits callers, each in exact sliding windows, in a table of bounded size.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::caller::Caller;
 use crate::units::Limit;
 
-/// How many callers are remembered.
+/// The most callers that are remembered.
 const MOST_CALLERS: usize = 65_536;
 
-/// How many requests are remembered, of all callers together: 16 MB.
+/// The most requests that are remembered, of all callers together: 16 MB.
 const MOST_REQUESTS: usize = 1 << 20;
 
-/// How often each caller may ask.
+/// The rate limit that applies to each caller.
 #[derive(Debug)]
 pub(super) struct Rates {
     limits: Vec<Limit>,
@@ -25,9 +25,10 @@ pub(super) struct Rates {
 #[derive(Debug)]
 struct Table {
     callers: HashMap<Caller, Window>,
-    /// Who asked when, as a number that grows with every request: the least recent caller comes first.
+    /// The callers by the tick of their last request: the least recent caller comes first.
     order: BTreeMap<u64, Caller>,
-    turn: u64,
+    /// Grows with every request.
+    tick: u64,
     requests: usize,
     most_callers: usize,
     most_requests: usize,
@@ -35,47 +36,48 @@ struct Table {
 
 #[derive(Debug, Default)]
 struct Window {
-    turn: u64,
-    /// When requests were let in, as far back as any limit looks; refused ones are not counted.
+    /// The tick of the last request, admitted or not.
+    tick: u64,
+    /// When requests were admitted, as far back as any limit looks; refused ones are not counted.
     passed: VecDeque<Instant>,
 }
 
 impl Rates {
-    /// All limits hold; none lets everything pass.
+    /// All limits apply at once; without any, every request passes.
     pub(super) fn new(limits: Vec<Limit>) -> Self {
         Rates { limits, table: Mutex::new(Table::new(MOST_CALLERS, MOST_REQUESTS)) }
     }
 
-    /// Lets one request pass and counts it, or says how long it takes until one would.
+    /// Admits one request and counts it, or returns how long until one would be admitted.
     pub(super) fn admit(&self, caller: Caller, now: Instant) -> Result<(), Duration> {
         if self.limits.is_empty() {
             return Ok(());
         }
-        self.table.lock().unwrap_or_else(PoisonError::into_inner).admit(caller, &self.limits, now)
+        self.table.lock().admit(caller, &self.limits, now)
     }
 }
 
 impl Table {
     fn new(most_callers: usize, most_requests: usize) -> Self {
         let (callers, order) = (HashMap::new(), BTreeMap::new());
-        Table { callers, order, turn: 0, requests: 0, most_callers, most_requests }
+        Table { callers, order, tick: 0, requests: 0, most_callers, most_requests }
     }
 
     fn admit(&mut self, caller: Caller, limits: &[Limit], now: Instant) -> Result<(), Duration> {
         let longest = limits.iter().map(|limit| limit.period).max().unwrap_or_default();
         let most = limits.iter().map(|limit| limit.calls as usize).max().unwrap_or_default();
         self.forget_the_idle(longest, now);
-        self.turn += 1;
+        self.tick += 1;
         let window = self.callers.entry(caller).or_default();
-        self.order.remove(&window.turn);
-        self.order.insert(self.turn, caller);
-        window.turn = self.turn;
+        self.order.remove(&window.tick);
+        self.order.insert(self.tick, caller);
+        window.tick = self.tick;
         if let Some(wait) = limits.iter().filter_map(|limit| window.wait(limit, now)).max() {
             return Err(wait);
         }
         window.passed.push_back(now);
         self.requests += 1;
-        // no limit looks further back than it counts
+        // no limit looks further back than the number of requests it allows
         if window.passed.len() > most {
             window.passed.pop_front();
             self.requests -= 1;
@@ -86,7 +88,7 @@ impl Table {
         Ok(())
     }
 
-    /// Forgets those at the front who would pass whether they are remembered or not.
+    /// Forgets the callers at the front who would be admitted whether they are remembered or not.
     fn forget_the_idle(&mut self, longest: Duration, now: Instant) {
         let is_idle = |window: &Window| window.passed.back().is_none_or(|last| *last + longest <= now);
         while self.order.values().next().and_then(|first| self.callers.get(first)).is_some_and(is_idle) {
@@ -101,9 +103,9 @@ impl Table {
 }
 
 impl Window {
-    /// How long until a limit has room; `None` if it has.
+    /// How long until a limit has room; `None` if it has room now.
     fn wait(&self, limit: &Limit, now: Instant) -> Option<Duration> {
-        // the request that has to leave the window before another fits in
+        // the request that must leave the window before another fits in
         let at = self.passed.len().checked_sub(limit.calls as usize)?;
         let free = *self.passed.get(at)? + limit.period;
         (free > now).then(|| free - now)
@@ -159,14 +161,14 @@ mod tests {
     }
 
     #[test]
-    fn a_crowd_of_callers_does_not_fill_the_table_and_pushes_out_the_least_recent() {
+    fn many_callers_do_not_fill_the_table_the_least_recent_are_forgotten() {
         let (limits, now) = (limits(&["2/min"]), Instant::now());
         let mut table = Table::new(3, 100);
         let mut passes = |number: u8| table.admit(caller(number), &limits, now).is_ok();
         assert!([1, 1, 2, 2, 3, 3].into_iter().all(&mut passes));
         // refused, yet more recent than the second
         assert!(!passes(1) && passes(4));
-        assert!(!passes(1) && !passes(3) && passes(2), "the second was forgotten, and nobody else");
+        assert!(!passes(1) && !passes(3) && passes(2), "only the second was forgotten");
         for number in 0..=255 {
             let _ = table.admit(caller(number), &limits, now);
             assert!(table.callers.len() <= 3 && table.order.len() == table.callers.len());
@@ -186,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_would_pass_anyway_is_forgotten() {
+    fn a_caller_who_would_be_admitted_anyway_is_forgotten() {
         let (limits, now) = (limits(&["1/s", "2/10s"]), Instant::now());
         let mut table = Table::new(1000, 1000);
         for number in 0..100 {

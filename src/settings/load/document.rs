@@ -9,6 +9,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::inserted::Masked;
 use crate::settings::error::ConfigError;
+use crate::text::near::nearest;
 
 /// A file's keys and values, and what variables and options laid over them.
 pub(crate) struct Document<'t> {
@@ -61,6 +62,14 @@ impl<'t> Document<'t> {
     pub(crate) fn states(&self, path: &[&str]) -> bool {
         let Some((last, tables)) = path.split_last() else { return true };
         self.keys(tables).iter().any(|key| key == last)
+    }
+
+    /// The text at a path, if there is one.
+    pub(crate) fn text(&self, path: &[&str]) -> Option<&str> {
+        let (last, tables) = path.split_last()?;
+        let table =
+            tables.iter().try_fold(self.root.get_ref(), |table, name| table.get(*name)?.get_ref().as_table())?;
+        table.get(*last)?.get_ref().as_str()
     }
 
     /// Sets a value in the name of a variable or an option, and makes the tables it needs.
@@ -236,7 +245,7 @@ fn explain(message: &str, path: &[String]) -> String {
 /// serde's name of a type, for people.
 fn kind(expected: &str) -> String {
     match expected {
-        "a string" | "a borrowed string" => "text in quotes".to_owned(),
+        "a string" | "a borrowed string" | "path string" => "text in quotes".to_owned(),
         "usize" | "u16" | "u32" => "a whole number, 0 or more, without quotes".to_owned(),
         "a boolean" => "true or false, without quotes".to_owned(),
         "a sequence" => "a list, such as [\"a\", \"b\"]".to_owned(),
@@ -249,12 +258,21 @@ fn kind(expected: &str) -> String {
 /// Adds the nearest name to a message such as "unknown field `tmeout`, expected one of `timeout`, `listen`".
 fn did_you_mean_one_of(message: &str) -> String {
     let Some((found, allowed)) = message.split_once(", expected ") else { return message.replace('\n', "; ") };
-    let names = || allowed.split('`').skip(1).step_by(2);
+    let allowed: Vec<&str> = allowed.split('`').skip(1).step_by(2).collect();
     let wrong = found.split('`').nth(1).unwrap_or_default();
     let found = found.replace("unknown field", "unknown key").replace("unknown variant", "unknown value");
-    let allowed = names().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-    match crate::text::near::nearest(wrong, names()) {
-        Some(near) => format!("{found}; did you mean `{near}`? Allowed: {allowed}"),
-        None => format!("{found}; allowed: {allowed}"),
+    with_allowed(&found, wrong, &allowed)
+}
+
+/// What is wrong with a key that a section does not have.
+pub(crate) fn unknown_key(wrong: &str, allowed: &[&str]) -> String {
+    with_allowed(&format!("unknown key `{wrong}`"), wrong, allowed)
+}
+
+fn with_allowed(found: &str, wrong: &str, allowed: &[&str]) -> String {
+    let names = allowed.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    match nearest(wrong, allowed.iter().copied()) {
+        Some(near) => format!("{found}; did you mean `{near}`? Allowed: {names}"),
+        None => format!("{found}; allowed: {names}"),
     }
 }

@@ -4,44 +4,12 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use toml::de::DeValue;
+use toml::{Table, Value};
 
 use super::document::Document;
-use super::{Environment, LoadOptions};
+use super::{Environment, File, LoadOptions};
 use crate::provider::catalogue::catalogue;
 use crate::settings::error::ConfigError;
-
-/// The keys whose values are no texts: numbers, booleans and lists, written as TOML writes them.
-const NOT_TEXT: [&str; 26] = [
-    "max_symbols",
-    "max_connections",
-    "max_connections_per_client",
-    "max_requests",
-    "max_weight",
-    "required",
-    "hours",
-    "batch",
-    "concurrency",
-    "retries",
-    "reuse",
-    "idempotent",
-    "unofficial",
-    "symbols",
-    "classes",
-    "currencies",
-    "fiat",
-    "limits",
-    "key_from",
-    "key_optional",
-    "paid",
-    "keys",
-    "rate",
-    "trusted_proxies",
-    "cors",
-    "hosts",
-];
-
-/// The key that is a text or a list.
-const TEXT_OR_LIST: &str = "base_url";
 
 /// What variables and options changed.
 #[derive(Default)]
@@ -135,14 +103,44 @@ fn path(document: &Document<'_>, variable: &str) -> Vec<String> {
     })
 }
 
-/// A variable's value as the key wants it. What is no such value stays text, and the key then refuses it in its own words.
+/// A variable's value as its key wants it: text, or else a number, a boolean or a list as TOML writes it. A value that the key
+/// does not take stays text, and the key then refuses it in its own words.
 fn read<'t>(path: &[String], value: &'t str) -> DeValue<'t> {
     let text = || DeValue::String(Cow::Borrowed(value));
-    let is_list = |key: &str| NOT_TEXT.contains(&key) || key == TEXT_OR_LIST && value.trim_start().starts_with('[');
-    if !path.last().is_some_and(|key| is_list(key)) {
+    let is_list = value.trim_start().starts_with('[') && takes_lists(path);
+    if takes_text(path) && !is_list {
         return text();
     }
-    DeValue::parse(value.trim()).map_or_else(|_| text(), toml::Spanned::into_inner)
+    match DeValue::parse(value.trim()).map(toml::Spanned::into_inner) {
+        // a table is too much for a variable
+        Ok(value) if !has_table(&value) => value,
+        _ => text(),
+    }
+}
+
+fn has_table(value: &DeValue<'_>) -> bool {
+    match value {
+        DeValue::Table(_) => true,
+        DeValue::Array(items) => items.iter().any(|item| has_table(item.get_ref())),
+        _ => false,
+    }
+}
+
+/// Whether the key at a path takes text, be it right or wrong.
+fn takes_text(path: &[String]) -> bool {
+    !refusal(path, Value::String(String::new())).is_some_and(|why| why.starts_with("invalid type: string"))
+}
+
+/// Whether the key at a path takes lists, alone or besides text.
+fn takes_lists(path: &[String]) -> bool {
+    refusal(path, Value::Array(Vec::new())).is_none()
+}
+
+/// Why a file with nothing but this value would be refused.
+fn refusal(path: &[String], value: Value) -> Option<String> {
+    let within = |value, key: &String| Value::Table(Table::from_iter([(key.clone(), value)]));
+    let refused = path.iter().rev().fold(value, within).try_into::<File>().err()?;
+    Some(refused.message().to_owned())
 }
 
 #[cfg(test)]
@@ -175,13 +173,26 @@ mod tests {
     }
 
     #[test]
-    fn every_key_that_is_no_text_is_known() {
-        for line in super::super::find::DEFAULT.lines() {
-            let Some((key, value)) = line.strip_prefix('#').and_then(|line| line.split_once(" = ")) else { continue };
-            let is_text = value.starts_with(['"', '\'', '{']);
-            // lists of tables are nothing for a variable
-            let is_listed = NOT_TEXT.contains(&key) || key == "examples" || key == TEXT_OR_LIST && !is_text;
-            assert!(key.contains(' ') || is_text != is_listed, "{key}");
+    fn every_annotated_value_can_be_given_by_a_variable() {
+        let mut section = Vec::new();
+        let lines = super::super::find::DEFAULT.lines().map(|line| line.strip_prefix('#').unwrap_or(line));
+        for (line, stated) in lines.filter_map(|line| Some((line, toml::from_str::<Table>(line).ok()?))) {
+            let Some((name, value)) = stated.iter().next() else { continue };
+            if line.starts_with('[') {
+                section = path_of(&stated);
+                continue;
+            }
+            let path = [section.clone(), vec![name.clone()]].concat();
+            let is_table = value.is_table() || value.as_array().is_some_and(|items| items.iter().any(Value::is_table));
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            assert_eq!(read(&path, &text).is_str(), value.is_str() || is_table, "{line}");
         }
+        assert_eq!(section, ["sources", "desk"]);
+    }
+
+    /// The names in a section's header.
+    fn path_of(header: &Table) -> Vec<String> {
+        let Some((name, inner)) = header.iter().next() else { return Vec::new() };
+        [vec![name.clone()], inner.as_table().map(path_of).unwrap_or_default()].concat()
     }
 }

@@ -3,15 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use secrecy::ExposeSecret;
-
 use super::LoadOptions;
 use super::inserted::Inserted;
 use crate::provider::catalogue::catalogue;
 use crate::provider::description::{Authority, SourceSettings, SourceTable};
 use crate::provider::secrets;
 use crate::settings::OffSource;
-use crate::settings::check::Report;
+use crate::settings::error::Report;
+use crate::settings::symbols::SymbolRules;
 use crate::text::near::nearest;
 
 /// What the choice of sources is made from.
@@ -64,7 +63,7 @@ impl Choice<'_> {
 
     /// The variables that gave keys, for people.
     pub(super) fn key_variables(&self, on: &[SourceSettings]) -> Vec<String> {
-        let keyed = on.iter().filter(|source| self.stated.get(&source.name).is_none_or(|table| table.key.is_none()));
+        let keyed = on.iter().filter(|source| self.stated.get(&source.name).is_none_or(|table| !table.states("key")));
         let variables = keyed.flat_map(|source| &source.key_from).filter(|variable| self.variable(variable).is_some());
         variables.map(|variable| format!("variable {variable}")).collect()
     }
@@ -74,9 +73,9 @@ impl Choice<'_> {
         if self.named.is_empty() {
             let unofficial = self.options.wants_unofficial();
             let is_on = |table: &SourceTable| {
-                let keys = table.key_from.as_deref().unwrap_or_default();
-                (table.key_optional == Some(true) || keys.iter().all(|variable| self.variable(variable).is_some()))
-                    && (unofficial || table.unofficial != Some(true))
+                let source = table.settings();
+                (source.key_optional || source.key_from.iter().all(|variable| self.variable(variable).is_some()))
+                    && (unofficial || !source.unofficial)
             };
             names.extend(catalogue().iter().filter(|(_, table)| is_on(table)).map(|(name, _)| name.clone()));
         }
@@ -94,8 +93,8 @@ impl Choice<'_> {
         self.complete(name, &table)?;
         self.find_key(name, &mut table)?;
         let fault = |(key, message)| Fault { source: name.to_owned(), key: Some(key), message };
-        let authority = table.ca_file.as_deref().map(Authority::read).transpose();
         let mut source = table.resolve(name).map_err(&fault)?;
+        let authority = source.ca_file.as_deref().map(read_authority).transpose();
         source.authority = authority.map_err(|message| fault(("ca_file", message)))?;
         // a longer one of the user's own is an error of its own; the catalogue's and the built-in one give way
         source.timeout = source.timeout.min(self.longest);
@@ -114,8 +113,12 @@ impl Choice<'_> {
         let name = trail.last().cloned().unwrap_or_default();
         let provider = catalogue().get(&name).cloned();
         let Some(own) = self.stated.get(&name).cloned() else { return Ok(provider.unwrap_or_default()) };
-        let Some(like) = own.like.clone() else { return Ok(own.over(provider.unwrap_or_default())) };
         let fault = |message| Fault { source: name.clone(), key: Some("like"), message };
+        let over = |own: SourceTable, base| {
+            let whole = |error: toml::de::Error| Fault { source: name.clone(), key: None, message: error.to_string() };
+            own.over(base).map_err(whole)
+        };
+        let Some(like) = own.settings().like.clone() else { return over(own, provider.unwrap_or_default()) };
         if trail.contains(&like) {
             return Err(fault(format!("{} is described by itself, in a circle; take one `like` out", quoted(&like))));
         }
@@ -125,14 +128,13 @@ impl Choice<'_> {
         }
         trail.push(like);
         // a second source of a vendor is a second account, unless it says otherwise
-        let base = SourceTable { account: None, ..self.describe(trail)? };
-        Ok(own.over(base))
+        let base = self.describe(trail)?.without("account");
+        over(own, base)
     }
 
     /// Whether the description can be a source at all.
     fn complete(&self, name: &str, table: &SourceTable) -> Result<(), Fault> {
-        let has = [("url", table.url.is_some()), ("classes", table.classes.is_some()), ("jq", table.jq.is_some())];
-        let missing: Vec<&str> = has.iter().filter(|(_, has)| !has).map(|(key, _)| *key).collect();
+        let missing: Vec<&str> = ["url", "classes", "jq"].into_iter().filter(|key| !table.states(key)).collect();
         let message = match missing.len() {
             0 => return Ok(()),
             3 => {
@@ -150,23 +152,27 @@ impl Choice<'_> {
 
     /// Takes the key and the secret from the variables that hold them, where no file gives them.
     fn find_key(&self, name: &str, table: &mut SourceTable) -> Result<(), Fault> {
-        let variables = table.key_from.clone().unwrap_or_default();
-        for (variable, (key, slot)) in variables.iter().zip([("key", &mut table.key), ("secret", &mut table.secret)]) {
-            let given = slot.as_ref().is_some_and(|given| !given.expose_secret().is_empty());
-            if given {
+        let source = table.settings();
+        let mut found = [None, None];
+        let given = [("key", &source.key), ("secret", &source.secret)];
+        for ((variable, (key, given)), slot) in source.key_from.iter().zip(given).zip(&mut found) {
+            if !secrets::is_not_set(given) {
                 continue;
             }
             let Some(value) = self.variable(variable) else {
-                if table.key_optional == Some(true) {
+                if source.key_optional {
                     continue;
                 }
-                let where_from = table.get_a_key.as_ref().map(|url| format!(" (get one at {url})")).unwrap_or_default();
+                let where_from =
+                    source.get_a_key.as_ref().map(|url| format!(" (get one at {url})")).unwrap_or_default();
                 let message =
                     format!("{name} needs a {key}{where_from}: set the variable {variable}, or write {key} = \"…\"");
                 return Err(Fault { source: name.to_owned(), key: Some(key), message });
             };
             *slot = Some(value.clone().into());
         }
+        let [key, secret] = found;
+        table.set_secrets(key, secret);
         Ok(())
     }
 
@@ -202,5 +208,44 @@ fn suggestion<'a>(wrong: &str, names: impl Iterator<Item = &'a str> + Clone) -> 
     match nearest(wrong, names.clone()) {
         Some(near) => format!("; did you mean {near}?"),
         None => format!("; there are {}", names.collect::<Vec<_>>().join(", ")),
+    }
+}
+
+/// Reads the file that `ca_file` names.
+fn read_authority(file: &str) -> Result<Authority, String> {
+    let cure = Authority::CURE;
+    let pem = std::fs::read(file).map_err(|error| format!("the file {file:?} cannot be read: {error}; {cure}"))?;
+    Authority::parse(file, &pem)
+}
+
+/// Gives sources the names that the user has for symbols: `[symbols.WORLD] spelled = { yahoo = "0P0000X.F" }`.
+///
+/// A source that is not named there does not know the symbol, or takes it for something else, so it is not asked for it.
+pub(super) fn name_symbols(
+    symbols: &SymbolRules,
+    on: &mut [SourceSettings],
+    off: &mut [OffSource],
+    report: &mut Report<'_>,
+) {
+    for (symbol, set) in symbols.iter().filter(|(_, set)| !set.spelled.is_empty()) {
+        let known: Vec<String> =
+            on.iter().map(|source| source.name.clone()).chain(catalogue().keys().cloned()).collect();
+        for name in set.spelled.keys().filter(|name| !known.contains(name)) {
+            let near = nearest(name, known.iter().map(String::as_str));
+            let cure = near
+                .map_or("`quotefold sources` lists those there are".to_owned(), |near| format!("did you mean {near}?"));
+            report.at(&["symbols", symbol.as_str(), "spelled"], format!("there is no source {name:?}; {cure}"));
+        }
+        for source in on.iter_mut().chain(off.iter_mut().map(|off| &mut off.source)) {
+            source.drop_examples_of(symbol);
+            match set.spelled.get(&source.name) {
+                Some(theirs) => {
+                    source.spelled.insert(symbol.to_string(), theirs.clone());
+                }
+                None => {
+                    source.excluded_symbols.insert(symbol.clone());
+                }
+            }
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! What is found at the path of a state file, and what is done about it.
+//! What may be at the path of a state file, and what is done about it.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::state::VERSION;
 
-/// A folder that exists as long as a test needs it.
+/// A temporary folder, removed with the test.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -46,7 +46,7 @@ fn content() -> Vec<u8> {
 }
 
 #[test]
-fn what_is_written_is_found_again_readable_for_its_owner_alone() {
+fn a_state_is_found_again_and_only_its_owner_can_read_it() {
     let folder = Folder::new();
     let (file, found) = open(&folder);
     assert!(matches!(found, Found::Nothing), "{found:?}");
@@ -58,7 +58,7 @@ fn what_is_written_is_found_again_readable_for_its_owner_alone() {
 }
 
 #[test]
-fn a_state_that_cannot_be_used_is_set_aside_and_earlier_ones_stay_up_to_five() {
+fn unusable_states_are_set_aside_and_up_to_five_are_kept() {
     let folder = Folder::new();
     let contents = [
         ("{\"version\":", "it ends too early at line 1, column 11"),
@@ -89,7 +89,7 @@ fn a_state_that_cannot_be_used_is_set_aside_and_earlier_ones_stay_up_to_five() {
 
 proptest! {
     #[test]
-    fn what_does_not_begin_like_a_state_stays_as_it_is_and_nothing_of_it_is_told(
+    fn another_programs_file_is_left_as_it_is_and_not_revealed(
         content in prop_oneof![
             "\\PC{0,200}".prop_map(String::into_bytes),
             proptest::collection::vec(any::<u8>(), 0..200),
@@ -112,7 +112,7 @@ proptest! {
     }
 
     #[test]
-    fn nothing_of_a_state_is_told_wherever_it_is_broken(
+    fn nothing_of_a_broken_state_is_revealed(
         place in any::<proptest::sample::Index>(),
         secret in "[g-z]{12}",
         kind in 0_usize..4,
@@ -137,7 +137,7 @@ proptest! {
 }
 
 #[test]
-fn files_of_other_programs_that_begin_with_a_version_are_no_states() {
+fn files_of_other_programs_that_begin_with_a_version_are_not_states() {
     for content in [
         "{\n  \"version\": 4,\n  \"terraform_version\": \"1.9.0\"}",
         "{\"version\":3,\"file\":\"app.js\",\"sources\":[]}",
@@ -151,7 +151,7 @@ fn files_of_other_programs_that_begin_with_a_version_are_no_states() {
 }
 
 #[test]
-fn a_state_that_was_changed_by_hand_is_one_however_it_is_laid_out() {
+fn a_state_that_was_edited_by_hand_is_read_however_it_is_laid_out() {
     let folder = Folder::new();
     let text = String::from_utf8(content())
         .unwrap()
@@ -163,7 +163,7 @@ fn a_state_that_was_changed_by_hand_is_one_however_it_is_laid_out() {
 }
 
 #[test]
-fn what_killed_processes_left_is_cleaned_away_and_nothing_else() {
+fn only_files_that_killed_processes_left_are_removed() {
     let folder = Folder::new();
     let others = ["other.tmp-1", "state.json.old", "state.json.tmp-7-note.txt", "state.json.tmp-of-mine"];
     for name in ["state.json.tmp-7-0000beef", "state.json.tmp-8-0000cafe"].into_iter().chain(others) {
@@ -174,24 +174,24 @@ fn what_killed_processes_left_is_cleaned_away_and_nothing_else() {
 }
 
 #[test]
-fn what_a_process_that_lives_is_writing_is_left_alone_until_its_lock_is_gone() {
+fn a_temporary_file_of_a_live_process_is_kept_until_its_lock_is_gone() {
     let folder = Folder::new();
     let (first, _) = open(&folder);
     let (temporary, mut writing) = first.temporary().unwrap();
     writing.write_all(&content()).unwrap();
     open(&folder);
-    assert!(temporary.exists(), "it was swept away under the hands of its owner");
+    assert!(temporary.exists(), "it was removed while its owner was writing it");
     fs::rename(&temporary, folder.path()).unwrap();
     assert!(matches!(open(&folder).1, Found::State(_)));
     let (temporary, writing) = first.temporary().unwrap();
-    // the end of a process takes its locks along
+    // the end of a process releases its locks
     drop(writing);
     open(&folder);
     assert!(!temporary.exists());
 }
 
 #[test]
-fn however_often_processes_start_beside_it_no_write_fails() {
+fn no_write_fails_however_often_processes_start_beside_it() {
     let folder = Folder::new();
     let (file, _) = open(&folder);
     std::thread::scope(|scope| {
@@ -204,14 +204,14 @@ fn however_often_processes_start_beside_it_no_write_fails() {
 }
 
 #[test]
-fn a_link_is_refused_whether_or_not_it_leads_anywhere_for_it_would_not_stay_one() {
+fn a_symbolic_link_is_refused_whether_or_not_its_target_exists() {
     let (folder, elsewhere) = (Folder::new(), Folder::new());
     std::os::unix::fs::symlink(elsewhere.path(), folder.path()).unwrap();
     for _ in 0..2 {
         let error = StateFile::at(&folder.path()).unwrap_err().to_string();
         assert!(
             error.contains(&format!(
-                "is a link, which would be replaced; write where it leads: {}",
+                "is a symbolic link, which would be replaced; set its target instead: {}",
                 elsewhere.path().display()
             )),
             "{error}"
@@ -222,11 +222,11 @@ fn a_link_is_refused_whether_or_not_it_leads_anywhere_for_it_would_not_stay_one(
 }
 
 #[test]
-fn a_path_at_which_nothing_can_be_written_is_refused_with_the_way_out() {
+fn an_unwritable_path_is_refused_with_what_to_do() {
     let folder = Folder::new();
     let error = |path: PathBuf| StateFile::at(&path).unwrap_err().to_string();
     assert!(error(folder.0.join("no/state.json")).contains("create it"));
-    assert!(error(folder.0.clone()).contains("is no file"));
+    assert!(error(folder.0.clone()).contains("is not a file"));
     for number in ["", ".2", ".3", ".4", ".5"] {
         fs::create_dir(folder.0.join(format!("state.json.unreadable{number}"))).unwrap();
     }
@@ -237,10 +237,10 @@ fn a_path_at_which_nothing_can_be_written_is_refused_with_the_way_out() {
 }
 
 #[test]
-fn a_write_that_fails_leaves_the_state_before_and_nothing_half_written() {
+fn a_failed_write_leaves_the_previous_state_and_no_temporary_file() {
     let folder = Folder::new();
     let (file, _) = open(&folder);
     fs::create_dir(folder.path()).unwrap();
-    assert!(file.write(&content()).is_err(), "no file takes the place of a folder");
+    assert!(file.write(&content()).is_err(), "a file cannot replace a folder");
     assert_eq!(folder.names(), ["state.json"]);
 }

@@ -18,8 +18,8 @@ examples = [
 
 /// The examples that are left, but for the one about a 404.
 fn left(own: &str) -> Vec<String> {
-    let source = table(own).over(table(BASE));
-    let left = source.examples.unwrap_or_default().into_iter().map(|example| example.about);
+    let source = table(own).over(table(BASE)).unwrap();
+    let left = source.settings().examples.iter().map(|example| example.about.clone());
     left.filter(|about| about != "404").collect()
 }
 
@@ -64,7 +64,7 @@ fn an_example_about_a_symbol_that_is_called_otherwise_or_not_asked_for_is_not_in
 
 #[test]
 fn an_example_with_a_404_is_not_inherited_where_a_404_says_something_else() {
-    let examples = |own: &str| table(own).over(table(BASE)).examples.unwrap_or_default().len();
+    let examples = |own: &str| table(own).over(table(BASE)).unwrap().settings().examples.len();
     assert_eq!((examples(""), examples("not_found = \"unknown_symbol\"")), (3, 2));
 }
 

@@ -12,7 +12,7 @@ fn what_a_table_leaves_out_is_the_one_below() {
     let user: SourceTable = toml::from_str("timeout = \"800ms\"\nlimits = [\"1/s\"]").unwrap();
     let catalogue: SourceTable =
         toml::from_str("classes = [\"crypto\"]\nurl = \"https://x/{symbols}\"\njq = \".\"\ntimeout = \"2s\"").unwrap();
-    let source = user.over(catalogue).resolve("x").unwrap();
+    let source = user.over(catalogue).unwrap().resolve("x").unwrap();
     assert_eq!((source.timeout, source.batch, source.limits.len()), (Duration::from_millis(800), 1, 1));
     assert_eq!(SourceTable::default().resolve("x").unwrap_err().0, "url");
 }
@@ -21,6 +21,6 @@ fn what_a_table_leaves_out_is_the_one_below() {
 fn a_name_that_is_added_takes_no_other_away() {
     let user: SourceTable = toml::from_str("ids = { PEPE = \"pepe\", ETH = \"ether\" }").unwrap();
     let catalogue: SourceTable = toml::from_str("ids = { BTC = \"bitcoin\", ETH = \"ethereum\" }").unwrap();
-    let ids = user.over(catalogue).ids.unwrap();
+    let ids = user.over(catalogue).unwrap().settings.ids;
     assert_eq!(ids.into_values().collect::<Vec<_>>(), ["bitcoin", "ether", "pepe"]);
 }

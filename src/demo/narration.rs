@@ -1,4 +1,4 @@
-//! Tells what happens to a caller while the market breaks: a line every few seconds, from real answers to its own questions.
+//! Narrates what a caller sees while the market breaks: a line every few seconds, from real answers to its own requests.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -14,24 +14,24 @@ use crate::logging;
 use crate::question::Question;
 use crate::service::Quotefold;
 
-/// One thing that happens.
-struct Act {
-    /// What is broken, and what callers should look for.
+/// One scene of the narration.
+struct Scene {
+    /// What is broken.
     title: &'static str,
-    /// Which venues are in which mood; all others are honest.
+    /// The venues that misbehave, and how; all others are honest.
     moods: &'static [(&'static str, Mood)],
-    /// What is asked.
+    /// The symbol that is asked for.
     symbol: &'static str,
-    /// How long it takes to show.
+    /// How long it takes for answers to show it.
     shows_after: Duration,
-    /// What to say of the price.
-    tell: fn(&Price) -> String,
+    /// The line about the price.
+    describe: fn(&Price) -> String,
 }
 
-/// How long each line stands before the next thing happens.
+/// How long each line stands before the next scene.
 const PAUSE: Duration = Duration::from_secs(3);
 
-/// How long healed venues are asked before the next thing happens.
+/// How long healed venues are asked before the next scene.
 const SETTLE: Duration = Duration::from_secs(2);
 
 const EVERY_VENUE_OF_AAPL: &[(&str, Mood)] =
@@ -39,61 +39,61 @@ const EVERY_VENUE_OF_AAPL: &[(&str, Mood)] =
 
 const OLD_TRADES: &[(&str, Mood)] = &[("zeta", Mood::OldTrade), ("eta", Mood::OldTrade)];
 
-const ACTS: [Act; 11] = [
-    act("all is well", &[], "AAPL", 2, well),
-    act("delta hangs", &[("delta", Mood::Hang)], "AAPL", 2, without_delta),
-    act("gamma lies by 8 %", &[("gamma", Mood::Lie)], "AAPL", 3, one_liar),
-    act("gamma states euros", &[("gamma", Mood::Label)], "AAPL", 3, wrong_label),
-    act("beta answers 429", &[("beta", Mood::Limited)], "AAPL", 3, left_alone),
-    act("gamma quotes pence, delta pounds", &[], "VOD.L", 7, pence),
-    act("zeta and eta have old trades", OLD_TRADES, "BTC-USD", 3, old_trades),
-    act("two camps", &[("alpha", Mood::Lie), ("beta", Mood::Lie)], "AAPL", 3, two_camps),
-    act("every venue is down", EVERY_VENUE_OF_AAPL, "AAPL", 7, all_down),
-    // after some seconds of failures, a source is left alone for up to ten
-    act("the venues are back", &[], "AAPL", 10, well),
-    act("and from the start", &[], "BTC-USD", 2, well),
+const SCENES: [Scene; 11] = [
+    scene("all is well", &[], "AAPL", 2, well),
+    scene("delta hangs", &[("delta", Mood::Hang)], "AAPL", 2, without_delta),
+    scene("gamma lies by 8 %", &[("gamma", Mood::Lie)], "AAPL", 3, one_liar),
+    scene("gamma states euros", &[("gamma", Mood::Label)], "AAPL", 3, wrong_label),
+    scene("beta answers 429", &[("beta", Mood::Limited)], "AAPL", 3, rate_limited),
+    scene("gamma quotes pence, delta pounds", &[], "VOD.L", 7, pence),
+    scene("zeta and eta have old trades", OLD_TRADES, "BTC-USD", 3, old_trades),
+    scene("two camps", &[("alpha", Mood::Lie), ("beta", Mood::Lie)], "AAPL", 3, two_camps),
+    scene("every venue is down", EVERY_VENUE_OF_AAPL, "AAPL", 7, all_down),
+    // after some seconds of failures, a source is paused for up to ten
+    scene("the venues are back", &[], "AAPL", 10, well),
+    scene("and from the start", &[], "BTC-USD", 2, well),
 ];
 
-const fn act(
+const fn scene(
     title: &'static str,
     moods: &'static [(&'static str, Mood)],
     symbol: &'static str,
     seconds: u64,
-    tell: fn(&Price) -> String,
-) -> Act {
-    Act { title, moods, symbol, shows_after: Duration::from_secs(seconds), tell }
+    describe: fn(&Price) -> String,
+) -> Scene {
+    Scene { title, moods, symbol, shows_after: Duration::from_secs(seconds), describe }
 }
 
-/// Tells the story over and over, on stderr.
-pub async fn tell(service: Arc<Quotefold>, venues: Arc<Venues>) {
+/// Plays all scenes over and over, on stderr.
+pub async fn narrate(service: Arc<Quotefold>, venues: Arc<Venues>) {
     loop {
-        for act in &ACTS {
-            for (name, mood) in act.moods {
+        for scene in &SCENES {
+            for (name, mood) in scene.moods {
                 venues.get(name).into_iter().for_each(|venue| venue.set(*mood));
             }
-            let line = play(&service, act).await;
+            let line = play(&service, scene).await;
             logging::say(&line);
             sleep(PAUSE).await;
-            // only what the story broke: a venue that a user broke stays broken
-            for (name, _) in act.moods {
+            // heal only what the scene broke: a venue that a user broke stays broken
+            for (name, _) in scene.moods {
                 venues.get(name).into_iter().for_each(|venue| venue.set(Mood::Honest));
             }
-            // what the broken ones said is forgotten before the next thing happens
-            ask_for(&service, act.symbol, SETTLE).await;
+            // replaces the quotes of the broken venues before the next scene
+            ask_for(&service, scene.symbol, SETTLE).await;
         }
     }
 }
 
-/// Waits until an act shows, asking now and then as a client would, and says what the last answer was.
-async fn play(service: &Quotefold, act: &Act) -> String {
-    ask_for(service, act.symbol, act.shows_after).await;
-    match ask(service, act.symbol).await {
-        Some(price) => format!("[simulated] {:<33} {}", act.title, (act.tell)(&price)),
-        None => format!("[simulated] {:<33} no answer", act.title),
+/// Asks repeatedly, as a client would, until a scene shows, and describes the last answer.
+async fn play(service: &Quotefold, scene: &Scene) -> String {
+    ask_for(service, scene.symbol, scene.shows_after).await;
+    match ask(service, scene.symbol).await {
+        Some(price) => format!("[simulated] {:<33} {}", scene.title, (scene.describe)(&price)),
+        None => format!("[simulated] {:<33} no answer", scene.title),
     }
 }
 
-/// Asks now and then, for so long.
+/// Asks about once a second for this long.
 async fn ask_for(service: &Quotefold, symbol: &str, span: Duration) {
     let until = Instant::now() + span;
     while Instant::now() < until {
@@ -108,7 +108,7 @@ async fn ask(service: &Quotefold, symbol: &str) -> Option<Price> {
     service.answer(&question).await.prices().first().copied().cloned()
 }
 
-/// "AAPL 231.44 USD ok", or its status and reason.
+/// "AAPL 231.44 USD ok", or the status and reason.
 fn headline(price: &Price) -> String {
     let mut text = format!("{} ", price.symbol);
     if let Some(Folded { price: value, .. }) = &price.folded {
@@ -146,7 +146,7 @@ fn verdict(price: &Price, source: &str) -> String {
     text
 }
 
-/// What somebody who averages would publish.
+/// The price that an average would give.
 fn mean(price: &Price) -> Option<Decimal> {
     let values: Vec<Decimal> = price.quotes.iter().filter_map(|quote| quote.price).collect();
     let sum = values.iter().try_fold(Decimal::ZERO, |sum, value| sum.checked_add(*value))?;
@@ -170,7 +170,7 @@ fn one_liar(price: &Price) -> String {
 }
 
 fn wrong_label(price: &Price) -> String {
-    format!("{} · {}: a label does not overrule what a US listing is in", headline(price), verdict(price, "gamma"))
+    format!("{} · {}: a label does not overrule the currency of a US listing", headline(price), verdict(price, "gamma"))
 }
 
 fn old_trades(price: &Price) -> String {
@@ -179,17 +179,17 @@ fn old_trades(price: &Price) -> String {
         format!(" · eta's last trade was at {}, but its live book stands around {}", plain(last), plain(price))
     });
     let middle = middle_of_trades(price).map_or_else(String::new, |middle| {
-        format!("; the middle of the last trades would have been {}", plain(middle))
+        format!("; the median of the last trades would have been {}", plain(middle))
     });
     format!("{}{read}{middle}", headline(price))
 }
 
-/// The last trade that a quote states.
+/// The last trade of a quote.
 fn last(judged: &Judged) -> Option<Decimal> {
     judged.outcome.quote.as_ref()?.last()
 }
 
-/// What somebody who takes the median of all last trades would publish.
+/// The price that the median of all last trades would give.
 fn middle_of_trades(price: &Price) -> Option<Decimal> {
     let mut trades: Vec<Decimal> = price.quotes.iter().filter_map(last).collect();
     trades.sort();
@@ -198,25 +198,24 @@ fn middle_of_trades(price: &Price) -> Option<Decimal> {
     Some(middle.round_dp_with_strategy(2, RoundingStrategy::MidpointNearestEven))
 }
 
-fn left_alone(price: &Price) -> String {
+fn rate_limited(price: &Price) -> String {
     let until = quote(price, "beta").and_then(|quote| quote.outcome.failure.as_ref()?.retry_at);
-    let until =
-        until.map_or_else(String::new, |at| format!("; left alone until {}, as it asked", at.strftime("%H:%M:%S")));
+    let until = until.map_or_else(String::new, |at| format!("; paused until {}, as it asked", at.strftime("%H:%M:%S")));
     format!("{} · {}{until}", headline(price), verdict(price, "beta"))
 }
 
 fn pence(price: &Price) -> String {
-    format!("{} · {} sources agree once pence are pounds: nobody mixes them", headline(price), used(price))
+    format!("{} · {} sources agree once pence are converted to pounds", headline(price), used(price))
 }
 
 fn two_camps(price: &Price) -> String {
-    let middle = mean(price).map_or_else(String::new, |mean| format!("; others publish the middle, {}", plain(mean)));
-    format!("{} · two say one price, two another: refused{middle}", headline(price))
+    let middle = mean(price).map_or_else(String::new, |mean| format!("; an average would have said {}", plain(mean)));
+    format!("{} · two venues say one price, two another: no price{middle}", headline(price))
 }
 
 fn all_down(price: &Price) -> String {
     let age = price.folded.as_ref().map(|folded| crate::clock::age(price.as_of, folded.aged_from).as_secs());
-    let age = age.map_or_else(|| "no price".to_owned(), |seconds| format!("the price says that it is {seconds} s old"));
+    let age = age.map_or_else(|| "no price".to_owned(), |seconds| format!("the price says it is {seconds} s old"));
     format!("{} · {age}", headline(price))
 }
 

@@ -1,33 +1,41 @@
-//! Says what an operator can set, and what holds if nothing is set.
+//! Everything that an operator can set. Each section has a file here, with its keys, their built-in values and their ranges.
+//!
+//! Adding a key takes its field and its value in `Default`, its range in `check`, and its line in `config/quotefold.toml`.
+//! Reading (file and variables) and printing follow from the field.
 
 #![allow(clippy::disallowed_methods, reason = "the configuration is read before the server starts")]
 
 pub mod access;
-mod check;
+pub mod class;
 mod coverage;
 pub mod error;
 pub mod load;
+mod log;
 mod print;
-pub mod rule;
+mod server;
+mod sources;
+mod state;
 pub mod symbols;
+mod watch;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rust_decimal::Decimal;
-use serde::Deserialize;
-
-use crate::fold::{BelowQuorum, Rule};
+use crate::fold::Rule;
 use crate::hours::Hours;
-use crate::provider::description::SourceSettings;
+use crate::provider::description::{SourceSettings, SourceTable};
 use crate::provider::spelling::Spelling;
 use crate::symbol::{Class, Currency, Symbol};
-use crate::units::Glob;
 use access::AccessSettings;
-use rule::MoneyCode;
+pub use class::ClassSettings;
+use class::CurrencyCode;
+use error::Report;
+pub use log::{LogFormat, LogSettings, RequestLog};
+pub use server::ServerSettings;
+pub use state::StateSettings;
 use symbols::SymbolRules;
+pub use watch::WatchSettings;
 
 /// Everything that is set, checked and complete.
 #[derive(Clone, Debug)]
@@ -54,130 +62,6 @@ pub struct Settings {
     pub read: Vec<String>,
     /// How each source spells symbols, by its name; read once, because a request may be about any number of symbols.
     pub(crate) spellings: BTreeMap<String, Arc<Spelling>>,
-}
-
-/// The service itself.
-#[derive(Clone, Debug)]
-pub struct ServerSettings {
-    /// Address and port; port 0 takes any that is free.
-    pub listen: String,
-    /// How long a client waits unless it says otherwise; also what one call to a source may take in all.
-    pub timeout: Duration,
-    /// The longest a client may ask to wait.
-    pub max_timeout: Duration,
-    /// Symbols in one request; 1 to 5000, 100 unless set.
-    pub max_symbols: usize,
-    /// What may be asked for at all.
-    pub symbols: Vec<Glob>,
-    /// After SIGTERM: how long to go on serving while load balancers notice.
-    pub drain_delay: Duration,
-    /// How long requests in flight may take to finish after that.
-    pub drain_timeout: Duration,
-    /// Connections at once.
-    pub max_connections: usize,
-    /// Connections of one client at once; 0, as is built in: any number.
-    pub max_connections_per_client: usize,
-    /// Requests at once; more are shed.
-    pub max_requests: usize,
-    /// Pairs of symbol and source that are worked on at once because they are not fresh on the board; requests beyond wait, and
-    /// are shed when their time is over. One that is heavier runs alone.
-    pub max_weight: u32,
-    /// Bytes that may be held by replies which clients have not taken yet, and by replies of sources that are being read;
-    /// requests beyond are shed.
-    pub max_reply_memory: usize,
-}
-
-/// Ages and the fold's rule, for one class.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ClassSettings {
-    /// Since we received it; younger: answered from the board, no call is made.
-    pub refresh_after: Duration,
-    /// Since the market said it; older: not folded.
-    pub usable_for: Duration,
-    /// The same clock; the last rung but one.
-    pub fallback_for: Duration,
-    /// How long a closed market's last quotes stand.
-    pub closed_for: Duration,
-    /// Whether the known hours of markets are gone by. Without them a market is taken to be closed by its quotes alone.
-    pub hours: bool,
-    /// A caller's `refresh_after` below it is raised to it.
-    pub refresh_floor: Duration,
-    /// How long a source's "unknown symbol" is believed.
-    pub unknown_for: Duration,
-    /// Sources that must agree.
-    pub required: usize,
-    /// What fewer give.
-    pub below_quorum: BelowQuorum,
-    /// A quote farther than this from the median is an outlier; a fraction.
-    pub outlier_beyond: Decimal,
-    /// Survivors farther apart than this disagree; a fraction.
-    pub disagree_beyond: Decimal,
-    /// What a listing without an exchange's suffix is in; of [`Class::Equity`] alone.
-    pub bare_currency: Option<MoneyCode>,
-    /// A book whose sides are farther apart than this does not count; a fraction. No book of an index or a fund ever does.
-    pub book_within: Decimal,
-}
-
-/// What is set for one symbol.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SymbolSettings {
-    /// The currency its prices are in.
-    pub currency: Option<Currency>,
-    /// Its class.
-    pub class: Option<Class>,
-    /// What sources call it. If any is named here, it is a name of the user's own: no other source is asked for it.
-    pub spelled: BTreeMap<String, String>,
-}
-
-/// What outlives a restart.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct StateSettings {
-    /// The file it is kept in; `None`: nothing is kept.
-    pub path: Option<PathBuf>,
-}
-
-/// What is kept fresh without being asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WatchSettings {
-    /// The symbols, each once.
-    pub symbols: Vec<Symbol>,
-    /// How often; at least a second.
-    pub every: Duration,
-}
-
-/// What is logged.
-#[derive(Clone, Debug)]
-pub struct LogSettings {
-    /// The least level, or a filter in the notation of `RUST_LOG`.
-    pub level: String,
-    /// Text or JSON.
-    pub format: LogFormat,
-    /// Which requests get a line.
-    pub requests: RequestLog,
-}
-
-/// How log lines are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    /// Text on a terminal, JSON elsewhere.
-    Auto,
-    /// For people.
-    Text,
-    /// For machines.
-    Json,
-}
-
-/// Which requests get a log line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum RequestLog {
-    /// None.
-    None,
-    /// Those that ended in an error of the server.
-    Errors,
-    /// All.
-    All,
 }
 
 /// A provider of the catalogue that is not switched on.
@@ -214,6 +98,17 @@ fn spellings(sources: &[SourceSettings]) -> BTreeMap<String, Arc<Spelling>> {
 }
 
 impl Settings {
+    /// Checks everything; `stated` is what the user's file and variables say of the sources.
+    fn check(&self, stated: &BTreeMap<String, SourceTable>, report: &mut Report<'_>) {
+        self.server.check(report);
+        self.log.check(report);
+        self.access.check(&self.server.listen, report);
+        class::check(&self.classes, report);
+        self.watch.check(self, report);
+        self.state.check(report);
+        sources::check(self, stated, report);
+    }
+
     /// A symbol's class: what is set for it, else what its spelling says.
     pub fn class(&self, symbol: &Symbol) -> Class {
         self.symbols.class(symbol).unwrap_or_else(|| symbol.class())
@@ -248,7 +143,7 @@ impl Settings {
     /// The currency of a listing in the United States: its spelling alone says where it is listed.
     fn bare_currency(&self, symbol: &Symbol) -> Option<Currency> {
         let is_bare = symbol.is_us_listing() && !self.is_own_name(symbol) && self.class(symbol) != Class::Index;
-        self.of_class(Class::Equity).bare_currency.filter(|_| is_bare).map(MoneyCode::currency)
+        self.of_class(Class::Equity).bare_currency.filter(|_| is_bare).map(CurrencyCode::currency)
     }
 
     /// Whether the base of a crypto pair is money at a source that is on and may have the pair: where `TRY-USDT` is the lira at

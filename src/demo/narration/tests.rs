@@ -1,4 +1,4 @@
-//! What the story says of a market that breaks: the words, from real answers.
+//! The narration's lines about a market that breaks, from real answers.
 
 use tokio::net::TcpListener;
 
@@ -6,8 +6,8 @@ use super::*;
 use crate::demo::{open_venues, service, settings_text};
 use crate::settings::load::{LoadOptions, load};
 
-/// The line of the act with this title, without waiting until it shows. The timeout is generous, so that a busy
-/// machine does not change the story.
+/// The line of the scene with this title, without waiting until it shows. The timeout is generous, so that a busy machine does
+/// not change the line.
 async fn line(title: &str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let text =
@@ -15,11 +15,11 @@ async fn line(title: &str) -> String {
     let settings = load(&LoadOptions { text: Some(("the demo".to_owned(), text)), ..LoadOptions::default() }).unwrap();
     let venues = open_venues(listener, &settings);
     let service = service(settings).unwrap();
-    let act = ACTS.iter().find(|act| act.title == title).unwrap();
-    for (name, mood) in act.moods {
+    let scene = SCENES.iter().find(|scene| scene.title == title).unwrap();
+    for (name, mood) in scene.moods {
         venues.get(name).unwrap().set(*mood);
     }
-    (act.tell)(&ask(&service, act.symbol).await.unwrap())
+    (scene.describe)(&ask(&service, scene.symbol).await.unwrap())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -48,12 +48,12 @@ async fn an_old_trade_beside_a_live_book_does_not_move_the_price() {
 }
 
 #[test]
-fn every_venue_of_an_act_can_be_in_its_mood() {
-    for act in &ACTS {
-        for (name, mood) in act.moods {
+fn every_venue_of_a_scene_can_misbehave_as_it_says() {
+    for scene in &SCENES {
+        for (name, mood) in scene.moods {
             let (_, wire, _) = crate::demo::VENUES.into_iter().find(|(venue, ..)| venue == name).unwrap();
             let venue = crate::demo::Venue::new(name, wire, std::collections::HashMap::new());
-            assert!(venue.can(*mood), "{}: {name} cannot {mood:?}", act.title);
+            assert!(venue.can(*mood), "{}: {name} cannot {mood:?}", scene.title);
         }
     }
 }

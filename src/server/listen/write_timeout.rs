@@ -1,4 +1,4 @@
-//! Gives up on a client that has stopped reading its reply, for it would keep its connection for ever.
+//! Gives up on a client that has stopped reading its reply; otherwise it would keep its connection for ever.
 
 use std::future::Future;
 use std::io::{self, IoSlice};
@@ -6,35 +6,27 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep};
 
-/// How often within its patience a stalled stream is tried.
+/// How many times within the timeout a stalled stream is tried.
 const TRIES: u32 = 10;
 
-/// A stream that can be written to whether it is said to be ready or not.
-pub trait Try {
+/// A stream that can be written to whether or not it is reported ready.
+pub(super) trait TryWrite {
     /// Writes what fits right now.
     ///
     /// # Errors
-    /// `WouldBlock` if nothing does.
-    fn try_now(&self, bytes: &[u8]) -> io::Result<usize>;
+    /// `WouldBlock` if nothing fits.
+    fn try_write_now(&self, bytes: &[u8]) -> io::Result<usize>;
 }
 
-impl Try for TcpStream {
-    fn try_now(&self, bytes: &[u8]) -> io::Result<usize> {
-        SockRef::from(self).send(bytes)
-    }
-}
-
-/// A stream whose writes fail when the other side takes nothing for too long.
+/// A stream whose writes fail if the other side takes nothing for too long.
 #[derive(Debug)]
-pub struct Impatient<S> {
+pub(super) struct WriteTimeout<S> {
     stream: S,
-    patience: Duration,
-    /// Runs while a write waits, and only then: most replies fit into the kernel's buffer and never start it.
+    timeout: Duration,
+    /// Runs only while a write waits: most replies fit into the kernel's buffer and never start it.
     stalled: Option<Stall>,
 }
 
@@ -44,23 +36,23 @@ struct Stall {
     next_try: Pin<Box<Sleep>>,
 }
 
-impl<S> Impatient<S> {
-    /// Wraps `stream`; a write that makes no progress for `patience` fails.
-    pub fn new(stream: S, patience: Duration) -> Self {
-        Impatient { stream, patience, stalled: None }
+impl<S> WriteTimeout<S> {
+    /// Wraps `stream`; a write that makes no progress for `timeout` fails.
+    pub(super) fn new(stream: S, timeout: Duration) -> Self {
+        WriteTimeout { stream, timeout, stalled: None }
     }
 
     /// The stream itself.
-    pub fn into_inner(self) -> S {
+    pub(super) fn into_inner(self) -> S {
         self.stream
     }
 }
 
-impl<S: Try> Impatient<S> {
-    /// Gives a write's progress back, or sees to it that it does not wait for ever.
+impl<S: TryWrite> WriteTimeout<S> {
+    /// Returns the progress of a write, or makes sure that it does not wait for ever.
     ///
-    /// A kernel calls a stream ready only when a third of its buffer is free, which takes a slow client longer than our
-    /// patience. So we also try by ourselves: whatever goes in proves that the client has taken something.
+    /// A kernel reports a stream ready only once a third of its buffer is free, which takes a slow client longer than the
+    /// timeout. So we also try by ourselves: if any byte goes in, the client has taken something.
     fn watch(
         &mut self,
         context: &mut Context<'_>,
@@ -71,18 +63,18 @@ impl<S: Try> Impatient<S> {
             self.stalled = None;
             return progress;
         }
-        let pause = self.patience / TRIES;
+        let pause = self.timeout / TRIES;
         let stalled =
             self.stalled.get_or_insert_with(|| Stall { began: Instant::now(), next_try: Box::pin(sleep(pause)) });
         while stalled.next_try.as_mut().poll(context).is_ready() {
-            match self.stream.try_now(bytes) {
+            match self.stream.try_write_now(bytes) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 progress => {
                     self.stalled = None;
                     return Poll::Ready(progress);
                 }
             }
-            if stalled.began.elapsed() >= self.patience {
+            if stalled.began.elapsed() >= self.timeout {
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
             }
             stalled.next_try.as_mut().reset(Instant::now() + pause);
@@ -91,7 +83,7 @@ impl<S: Try> Impatient<S> {
     }
 }
 
-impl<S: AsyncWrite + Try + Unpin> AsyncWrite for Impatient<S> {
+impl<S: AsyncWrite + TryWrite + Unpin> AsyncWrite for WriteTimeout<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let progress = Pin::new(&mut self.stream).poll_write(context, bytes);
         self.watch(context, bytes, progress)
@@ -120,7 +112,7 @@ impl<S: AsyncWrite + Try + Unpin> AsyncWrite for Impatient<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Impatient<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for WriteTimeout<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -136,18 +128,18 @@ mod tests {
 
     use super::*;
 
-    const PATIENCE: Duration = Duration::from_secs(30);
+    const TIMEOUT: Duration = Duration::from_secs(30);
 
-    impl Try for DuplexStream {
-        fn try_now(&self, _: &[u8]) -> io::Result<usize> {
+    impl TryWrite for DuplexStream {
+        fn try_write_now(&self, _: &[u8]) -> io::Result<usize> {
             Err(io::ErrorKind::WouldBlock.into())
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_write_that_nobody_takes_fails() {
+    async fn a_write_fails_if_the_client_stops_reading() {
         let (ours, _theirs) = duplex(4);
-        let error = Impatient::new(ours, PATIENCE).write_all(b"hello").await.unwrap_err();
+        let error = WriteTimeout::new(ours, TIMEOUT).write_all(b"hello").await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
 
@@ -157,12 +149,12 @@ mod tests {
         let reading = tokio::spawn(async move {
             let mut read = Vec::new();
             while read.len() < 5 {
-                tokio::time::sleep(PATIENCE - Duration::from_secs(1)).await;
+                tokio::time::sleep(TIMEOUT - Duration::from_secs(1)).await;
                 read.push(theirs.read_u8().await.unwrap());
             }
             read
         });
-        Impatient::new(ours, PATIENCE).write_all(b"hello").await.unwrap();
+        WriteTimeout::new(ours, TIMEOUT).write_all(b"hello").await.unwrap();
         assert_eq!(reading.await.unwrap(), b"hello");
     }
 }

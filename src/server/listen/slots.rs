@@ -1,15 +1,17 @@
-//! Shares the connections out among clients: while there are enough, everybody gets as many as it opens; when they run short, the
-//! client that holds most loses the one that has been idle longest.
+//! Shares the connection slots out among clients: while there are enough, each client gets as many as it opens; when they run
+//! short, the client that holds most loses its longest idle connection.
 //!
-//! There is no cap per client unless one is set, because clients share addresses: behind an ingress or a NAT, many are one.
+//! There is no limit per client unless one is set, because clients share addresses: an ingress or a NAT hides many clients
+//! behind one.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::sleep;
 
@@ -20,28 +22,28 @@ use crate::settings::access::Network;
 /// How long a connection that was asked to close may take before another one is asked, too: it may be writing a reply.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// While a connection answers a request, it is idle since then.
+/// The value of `idle_since` while a connection answers a request.
 const BUSY: u64 = 0;
 
-/// All places, and who holds them.
+/// All connection slots, and who holds them.
 #[derive(Debug)]
-pub(super) struct Places {
+pub(super) struct Slots {
     max: usize,
-    /// The most connections of one client.
+    /// The most slots of one client.
     cap: Option<usize>,
     uncapped: Arc<[Network]>,
     free: Arc<Semaphore>,
     table: Mutex<Table>,
-    /// Tells that a connection has become idle.
+    /// Notified when a connection becomes idle.
     idle_again: Notify,
 }
 
-/// A connection's place. Dropping it gives it back.
+/// The slot of one connection. Dropping it frees it.
 #[derive(Debug)]
-pub(super) struct Place {
-    places: Arc<Places>,
+pub(super) struct Slot {
+    slots: Arc<Slots>,
     client: Caller,
-    /// The turn at which it became idle, or [`BUSY`].
+    /// The tick at which it became idle, or [`BUSY`].
     idle_since: AtomicU64,
     /// Whether any request has come.
     was_used: AtomicBool,
@@ -49,10 +51,10 @@ pub(super) struct Place {
     _permit: OwnedSemaphorePermit,
 }
 
-impl Places {
+impl Slots {
     pub(super) fn new(limits: &Limits) -> Self {
         let max = limits.max_connections.min(Semaphore::MAX_PERMITS);
-        Places {
+        Slots {
             max,
             cap: limits.max_connections_per_client,
             uncapped: Arc::clone(&limits.uncapped),
@@ -62,11 +64,12 @@ impl Places {
         }
     }
 
-    /// A place for a new connection, which may have to be waited for; `None` if its client holds as many as one may.
-    pub(super) async fn take(self: &Arc<Self>, peer: IpAddr) -> Option<Place> {
+    /// Takes a slot for a new connection, waiting for one if necessary; `None` if the client already holds as many as one
+    /// client may.
+    pub(super) async fn take(self: &Arc<Self>, peer: IpAddr) -> Option<Slot> {
         let client = Caller::at(Some(peer.to_canonical()));
         let is_capped = || !self.uncapped.iter().any(|network| network.contains(peer.to_canonical()));
-        if self.cap.is_some_and(|cap| self.table().held_by(client) >= cap) && is_capped() {
+        if self.cap.is_some_and(|cap| self.table.lock().held_by(client) >= cap) && is_capped() {
             return None;
         }
         if self.are_short() {
@@ -75,7 +78,7 @@ impl Places {
         let permit = loop {
             tokio::select! {
                 biased;
-                // it is never closed, so this never fails
+                // the semaphore is never closed, so this never fails
                 permit = Arc::clone(&self.free).acquire_owned() => break permit.ok()?,
                 () = self.idle_again.notified() => {}
                 () = sleep(PAUSE) => {}
@@ -83,9 +86,9 @@ impl Places {
             self.ask_one_to_close(Some(client));
         };
         let asked_to_close = Arc::default();
-        let idle_since = AtomicU64::new(self.table().enter(client, &asked_to_close));
-        let (places, was_used) = (Arc::clone(self), AtomicBool::new(false));
-        Some(Place { places, client, idle_since, was_used, asked_to_close, _permit: permit })
+        let idle_since = AtomicU64::new(self.table.lock().enter(client, &asked_to_close));
+        let (slots, was_used) = (Arc::clone(self), AtomicBool::new(false));
+        Some(Slot { slots, client, idle_since, was_used, asked_to_close, _permit: permit })
     }
 
     /// Whether nine tenths are taken.
@@ -94,33 +97,29 @@ impl Places {
         taken.saturating_mul(10) >= self.max.saturating_mul(9)
     }
 
-    /// Asks the longest idle connection to close of the client that holds most, unless the newcomer for whom it would make room
-    /// holds more.
+    /// Asks the longest idle connection of the client that holds most to close, unless the newcomer that needs the slot holds
+    /// more than that client.
     pub(super) fn ask_one_to_close(&self, newcomer: Option<Caller>) {
-        if let Some(connection) = self.table().longest_idle(newcomer) {
-            // this also reaches a connection that is only about to listen
+        if let Some(connection) = self.table.lock().longest_idle(newcomer) {
+            // this also reaches a connection that is not listening yet
             connection.notify_one();
         }
     }
-
-    fn table(&self) -> MutexGuard<'_, Table> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
-impl Place {
-    /// A request has come.
-    pub(super) fn begins_work(&self) {
+impl Slot {
+    /// Records that a request has come.
+    pub(super) fn begin_work(&self) {
         self.was_used.store(true, Ordering::Relaxed);
         let since = self.idle_since.swap(BUSY, Ordering::Relaxed);
-        self.places.table().become_busy(self.client, since);
+        self.slots.table.lock().become_busy(self.client, since);
     }
 
-    /// Its reply is on its way.
-    pub(super) fn ends_work(&self) {
-        let since = self.places.table().become_idle(self.client, &self.asked_to_close);
+    /// Records that its reply is on its way.
+    pub(super) fn end_work(&self) {
+        let since = self.slots.table.lock().become_idle(self.client, &self.asked_to_close);
         self.idle_since.store(since, Ordering::Relaxed);
-        self.places.idle_again.notify_waiters();
+        self.slots.idle_again.notify_waiters();
     }
 
     /// Whether a whole request has ever come.
@@ -128,38 +127,39 @@ impl Place {
         self.was_used.load(Ordering::Relaxed)
     }
 
-    /// Whether places are short.
+    /// Whether slots are short.
     pub(super) fn is_wanted_by_others(&self) -> bool {
-        self.places.are_short()
+        self.slots.are_short()
     }
 
-    /// Waits until others need the place more.
+    /// Waits until others need the slot more.
     pub(super) async fn asked_to_close(&self) {
         self.asked_to_close.notified().await;
     }
 }
 
-impl Drop for Place {
+impl Drop for Slot {
     fn drop(&mut self) {
-        self.places.table().leave(self.client, *self.idle_since.get_mut());
+        self.slots.table.lock().leave(self.client, *self.idle_since.get_mut());
     }
 }
 
-/// Who holds how many connections, and which of them are idle.
+/// How many connections each client holds, and which of them are idle.
 #[derive(Debug, Default)]
 struct Table {
     clients: HashMap<Caller, Held>,
-    /// The clients that have an idle connection: the one that holds most comes last; of equals, the one whose is idle longest.
+    /// The clients that have an idle connection. The one that holds most comes last; among equals, the one whose connection
+    /// has been idle longest.
     ranks: BTreeSet<(usize, Reverse<u64>, Caller)>,
     /// Grows whenever a connection becomes idle.
-    turn: u64,
+    tick: u64,
 }
 
 /// The connections of one client.
 #[derive(Debug, Default)]
 struct Held {
     count: usize,
-    /// The idle ones, by the turn at which they became so.
+    /// The idle ones, by the tick at which they became idle.
     idle: BTreeMap<u64, Arc<Notify>>,
 }
 
@@ -175,7 +175,7 @@ impl Table {
         self.clients.get(&client).map_or(0, |held| held.count)
     }
 
-    /// Takes a new connection in, which is idle, and says since when.
+    /// Adds a new connection, which is idle, and returns the tick since when.
     fn enter(&mut self, client: Caller, connection: &Arc<Notify>) -> u64 {
         self.change(client, |held| held.count += 1);
         self.become_idle(client, connection)
@@ -189,17 +189,18 @@ impl Table {
     }
 
     fn become_idle(&mut self, client: Caller, connection: &Arc<Notify>) -> u64 {
-        self.turn += 1;
-        let turn = self.turn;
-        self.change(client, |held| held.idle.insert(turn, Arc::clone(connection)));
-        turn
+        self.tick += 1;
+        let tick = self.tick;
+        self.change(client, |held| held.idle.insert(tick, Arc::clone(connection)));
+        tick
     }
 
     fn become_busy(&mut self, client: Caller, idle_since: u64) {
         self.change(client, |held| held.idle.remove(&idle_since));
     }
 
-    /// Takes out the longest idle connection of the client that holds most, if it holds no fewer than the newcomer.
+    /// Removes and returns the longest idle connection of the client that holds most, unless the newcomer holds more than that
+    /// client.
     fn longest_idle(&mut self, newcomer: Option<Caller>) -> Option<Arc<Notify>> {
         let (count, Reverse(since), client) = *self.ranks.last()?;
         let is_fair = newcomer.is_none_or(|newcomer| count >= self.held_by(newcomer));
@@ -230,7 +231,7 @@ mod tests {
 
     use super::*;
 
-    /// What a table is compared with: every connection, with its client and since when it is idle.
+    /// The naive model that the table is compared with: every connection, with its client and since when it is idle.
     #[derive(Clone, Debug)]
     struct Known {
         client: Caller,
@@ -243,7 +244,7 @@ mod tests {
         Caller::at(Some(Ipv4Addr::new(10, 0, 0, number).into()))
     }
 
-    /// Which connection should close for a newcomer, found by looking at all of them.
+    /// The connection that should close for a newcomer, found by looking at all of them.
     fn expected(known: &[Known], newcomer: Caller) -> Option<usize> {
         let held = |client| known.iter().filter(|one| one.client == client).count();
         let idle = |at: &usize| known[*at].idle_since.is_some_and(|since| since != BUSY);

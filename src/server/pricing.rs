@@ -1,5 +1,5 @@
-//! Works prices out in a runtime of its own. The one that takes connections, reads, writes and answers health never waits for
-//! that: its thread is busy with nothing else.
+//! Runs pricing on a runtime of its own. The thread that accepts connections, reads, writes and answers health does nothing
+//! else, so it never waits for pricing.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -16,44 +16,43 @@ use crate::gather::Waiting;
 use crate::service::Quotefold;
 use crate::watch::Watched;
 
-/// How long after its caller's deadline an answer is still waited for. An answer that is late by so little is better than none;
-/// a later one has no reader. Where hundreds of deadlines end at once, writing that there is no answer takes its time,
-/// too.
+/// How long after its caller's deadline an answer may still come. An answer that is this late is better than none; a later one
+/// has no reader. When hundreds of deadlines end at once, writing the refusals takes time, too.
 const GRACE: Duration = Duration::from_millis(25);
 
-/// The service, and where it works.
+/// The service, and the runtime that it works on. Cheap to clone.
 #[derive(Clone)]
-pub(super) struct Work {
+pub(super) struct Pricing {
     pub(super) service: Arc<Quotefold>,
-    /// What is known of its readiness.
+    /// Its latest readiness.
     pub(super) readiness: Readiness,
     runtime: Handle,
 }
 
-impl Work {
-    /// A service that works in a runtime.
+impl Pricing {
+    /// A service that works on a runtime.
     pub(super) fn new(service: &Arc<Quotefold>, watched: Arc<Watched>, runtime: &Handle) -> Self {
         let readiness = Readiness::of(service, watched, runtime);
-        Work { service: Arc::clone(service), readiness, runtime: runtime.clone() }
+        Pricing { service: Arc::clone(service), readiness, runtime: runtime.clone() }
     }
 
-    /// Runs a task in the other runtime, and waits for its end. Dropping the future ends the task.
+    /// Runs a task on that runtime, and waits for its end. Dropping the future aborts the task.
     pub(super) async fn run<T: Send + 'static>(&self, task: impl Future<Output = T> + Send + 'static) -> T {
-        // what is logged on the way carries the request's id, and the connection learns when a source is waited for
+        // log lines of the task carry the request's id, and the connection learns when the task waits for a source
         let task = Waiting::current().scope(task.in_current_span());
         let running = AbortOnDropHandle::new(self.runtime.spawn(task));
         match running.await {
             Ok(done) => done,
             Err(ended) => match ended.try_into_panic() {
-                // the layer that catches panics speaks for all of them
+                // the layer that catches panics answers
                 Ok(panic) => std::panic::resume_unwind(panic),
-                // the runtime is ending: this request is dropped in a moment, too
+                // the runtime is shutting down: this request is about to be dropped, too
                 Err(_) => std::future::pending().await,
             },
         }
     }
 
-    /// The same, until shortly after a deadline.
+    /// As [`Pricing::run`], but gives up shortly after a deadline.
     pub(super) async fn run_until<T: Send + 'static>(
         &self,
         deadline: Instant,

@@ -1,10 +1,10 @@
 //! A simulated market on loopback that breaks while you watch: no network, no keys.
 //!
-//! The venues have invented names and speak the formats of catalogue entries, so the demo goes through the same catalogue, the
-//! same HTTP and the same stack as the real thing. Only the prices are invented, and every answer says so.
+//! The venues have invented names and speak the formats of built-in providers, so the demo goes through the same catalogue, HTTP
+//! and stack as real prices do. Only the prices are invented, and every answer says so.
 
 pub mod market;
-mod story;
+mod narration;
 pub mod venue;
 pub mod wire;
 
@@ -29,11 +29,11 @@ use crate::service::Quotefold;
 use crate::settings::Settings;
 use crate::symbol::Symbol;
 use market::Market;
-pub use story::tell;
+pub use narration::narrate;
 use venue::{Mood, Venue, Venues};
 use wire::Wire;
 
-/// The venues: name, format, and the catalogue entry whose format it is.
+/// The venues: name, format, and the built-in provider whose format it is.
 const VENUES: [(&str, Wire, &str); 8] = [
     ("alpha", Wire::Tiingo, "tiingo"),
     ("beta", Wire::Finnhub, "finnhub"),
@@ -45,13 +45,13 @@ const VENUES: [(&str, Wire, &str); 8] = [
     ("delta", Wire::Twelvedata, "twelvedata"),
 ];
 
-/// The seed of the market's walk: every demo opens alike.
+/// The seed of the market's random walk: every demo starts the same.
 const SEED: u64 = 20_261_120;
 
 /// How often prices move.
 const STEP: Duration = Duration::from_millis(250);
 
-/// Opens the venues behind a listener, and lets the market move.
+/// Serves the venues on a listener, and lets the market move.
 pub fn open_venues(listener: TcpListener, settings: &Settings) -> Arc<Venues> {
     let market = Market::new(SEED);
     let symbols = market.symbols();
@@ -69,7 +69,7 @@ pub fn open_venues(listener: TcpListener, settings: &Settings) -> Arc<Venues> {
     venues
 }
 
-/// What a venue calls the symbols it has: what the source that asks it calls them.
+/// The names under which a venue knows symbols: those that its source asks for.
 fn names(name: &str, settings: &Settings, symbols: &[Symbol]) -> HashMap<String, Symbol> {
     let source = settings.sources.iter().find(|source| source.name == name);
     let Some(spelling) = source.and_then(|source| Spelling::new(source).ok()) else { return HashMap::new() };
@@ -78,8 +78,8 @@ fn names(name: &str, settings: &Settings, symbols: &[Symbol]) -> HashMap<String,
     symbols.iter().filter(has).filter_map(named).collect()
 }
 
-/// The demo's own settings: the venues as sources, ages so short that the whole ladder of the fold is seen, and a quiet log,
-/// because the story is told on the same terminal. The simulated market never closes.
+/// The demo's settings: the venues as sources, ages so short that all rungs of the fold are seen, and a quiet log, because the
+/// narration goes to the same terminal. The simulated market never closes.
 pub fn settings_text(venues: SocketAddr) -> String {
     let mut text = String::from(
         "[server]\ntimeout = \"800ms\"\ndrain_delay = \"0s\"\n\n[freshness]\nrefresh_after = \"1s\"\nusable_for = \"5s\"\nfallback_for = \"15m\"\nhours = false\n\n[log]\nlevel = \"error\"\nrequests = \"none\"\n",
@@ -96,19 +96,19 @@ pub fn settings_text(venues: SocketAddr) -> String {
              base_url = \"http://{venues}/{name}\"\nkey = \"simulated\"\nlimits = [\"50/s\"]\ntimeout = \"600ms\"\n"
         );
     }
-    // every listing has two venues at least, so that one liar is always found out
+    // every listing has at least two venues, so that one wrong venue is always noticed
     text += "format = { suffix = { DE = \":XETR\", L = \":LSE\", NS = \":NSE\", PA = \":EPA\", SW = \":SIX\", T = \":TSE\" }, fx = \"{base}/{quote}\" }\n";
     text
 }
 
-/// What to paste into another terminal.
+/// Commands to paste into another terminal.
 pub fn what_to_try(address: &str) -> String {
     format!(
         "Try, in another terminal:\n\
          \x20 curl 'http://{address}/prices?symbols=AAPL,MSFT'\n\
          \x20 curl 'http://{address}/prices/BTC-USD?refresh_after=0s'\n\
-         \x20 curl -X POST 'http://{address}/demo/alpha/lie'     break a venue: lie, hang, 429, die; heal mends it\n\
-         \x20 curl -X POST 'http://{address}/demo/gamma/label'   states the wrong currency (gamma, delta)\n\
+         \x20 curl -X POST 'http://{address}/demo/alpha/lie'     break a venue: lie, hang, 429, die; heal repairs it\n\
+         \x20 curl -X POST 'http://{address}/demo/gamma/label'   state the wrong currency (gamma, delta)\n\
          \x20 curl -X POST 'http://{address}/demo/eta/old-trade' an old last trade beside a live book\n\
          \x20 curl 'http://{address}/sources'\n\
          \x20 curl 'http://{address}/demo/configuration' > demo.toml && quotefold check --live --config demo.toml\n\
@@ -121,17 +121,16 @@ pub fn what_to_try(address: &str) -> String {
 /// # Errors
 /// As [`Quotefold::new`].
 pub fn service(settings: Settings) -> Result<Quotefold, crate::source::SetupError> {
-    // nobody can add a provider to a simulated market, so none is offered
+    // a simulated market has no other providers, so none is offered
     let settings = Settings { off: Vec::new(), ..settings };
     let service = Quotefold::new(settings, &crate::clock::Clock::system())?;
     Ok(service.simulated())
 }
 
-/// `POST /demo/{venue}/{mood}`: what breaks a venue, and heals it; and `GET /demo/configuration`: the settings with which
-/// other commands can ask the venues, as long as the demo runs.
+/// `POST /demo/{venue}/{mood}` breaks a venue, or heals it; `GET /demo/configuration` returns settings with which other commands
+/// can ask the venues while the demo runs.
 pub fn controls(venues: &Arc<Venues>, market: SocketAddr) -> Router {
-    let text =
-        format!("# The simulated venues of a demo that runs now; every price is invented.\n{}", settings_text(market));
+    let text = format!("# The simulated venues of a running demo; every price is invented.\n{}", settings_text(market));
     let configuration = get(move || std::future::ready(([(CONTENT_TYPE, "application/toml")], text.clone())));
     let moods = Router::new().route("/demo/{venue}/{mood}", post(change)).with_state(Arc::clone(venues));
     moods.route("/demo/configuration", configuration)
@@ -143,17 +142,17 @@ async fn change(
 ) -> Result<Response, Problem> {
     let names = || VENUES.map(|(name, ..)| name).join(", ");
     let Some(venue) = venues.get(&name) else {
-        return Err(Problem::bad_query("venue", format!("there is no venue {name:?}; there are {}", names())));
+        return Err(Problem::bad_query("venue", format!("unknown venue {name:?}; expected one of {}", names())));
     };
-    let Some(mood) = Mood::called(&word) else {
+    let Some(mood) = Mood::from_word(&word) else {
         return Err(Problem::bad_query(
             "mood",
-            format!("a venue cannot {word:?}; the words are {}", Mood::words().collect::<Vec<_>>().join(", ")),
+            format!("unknown word {word:?}; expected one of {}", Mood::words().collect::<Vec<_>>().join(", ")),
         ));
     };
     if !venue.can(mood) {
         let able: Vec<_> = venues.all().filter(|venue| venue.can(mood)).map(|venue| venue.name).collect();
-        let why = format!("the format of {name} has nothing to show that with; these can {word}: {}", able.join(", "));
+        let why = format!("the format of {name} cannot show that; these venues can {word}: {}", able.join(", "));
         return Err(Problem::bad_query("mood", why));
     }
     venue.set(mood);

@@ -1,0 +1,166 @@
+//! Checks a description by itself: its URLs, its templates and its filter, and the ranges of its numbers.
+
+use super::{ANY, SourceSettings};
+use crate::failure::SourceError;
+use crate::provider::filter::Filter;
+use crate::provider::secrets;
+use crate::provider::spelling::Spelling;
+use crate::symbol::{Currency, Symbol};
+use crate::units::Bytes;
+
+/// The longest reply that may be read.
+const MOST_BODY: usize = 64 << 20;
+
+/// The most retries: a call that has failed four times within one attempt is unlikely to succeed.
+const MOST_RETRIES: usize = 3;
+
+/// Something in a description that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The key, and what is inside of it: `["headers", "accept"]`.
+    pub path: Vec<String>,
+    /// What was found, and what is allowed.
+    pub message: String,
+}
+
+/// The faults found so far.
+#[derive(Default)]
+struct Faults(Vec<Fault>);
+
+impl SourceSettings {
+    /// Everything that is wrong with the description by itself.
+    pub fn faults(&self) -> Vec<Fault> {
+        let mut faults = Faults::default();
+        self.check_urls(&mut faults);
+        self.check_templates(&mut faults);
+        self.check_ranges(&mut faults);
+        if let Err(error) = Filter::compile(&self.jq) {
+            faults.at("jq", format!("this filter does not compile: {error}"));
+        }
+        self.check_examples(&mut faults);
+        faults.0
+    }
+
+    fn check_urls(&self, faults: &mut Faults) {
+        let key = if self.base_url.is_some() { "base_url" } else { "url" };
+        let cure = "write one that starts with https:// or http://";
+        let (mut is_secure, mut is_plain) = (false, false);
+        for (index, url) in self.urls().enumerate() {
+            let stated = self.base_url.as_ref().and_then(|bases| bases.0.get(index)).map_or(url, String::as_str);
+            let stated = secrets::mask_url(stated);
+            // a placeholder is no valid host, but a word is
+            match reqwest::Url::parse(&url.replace(['{', '}'], "x")) {
+                Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => {
+                    is_secure |= url.scheme() == "https";
+                    is_plain |= url.scheme() == "http";
+                }
+                Ok(_) => faults.at(key, format!("{stated:?} is not a URL for HTTP; {cure}")),
+                Err(error) => faults.at(key, format!("{stated:?} is not a URL ({error}); {cure}")),
+            }
+        }
+        // an attacker who blocks the https:// address could read the key on its way to the other
+        faults.unless(
+            !(is_secure && is_plain) || self.hidden.is_empty(),
+            key,
+            "some of these addresses are https:// and some http://, so secrets would travel in the clear; \
+             write https:// in all of them",
+        );
+        faults.unless(
+            is_secure || self.authority.is_none(),
+            "ca_file",
+            "it is for https, and no URL of this source is; write https:// there, or take this line out",
+        );
+        faults.unless(
+            self.asks_by_name() || self.batch > 1,
+            "url",
+            "neither the URL nor a body says which symbols are asked for; write {symbols}, or {symbol} for one; \
+             if every reply contains all symbols, write batch = 100",
+        );
+        let uses = |placeholder: &str| {
+            self.urls().any(|url| url.contains(placeholder)) || self.body.iter().any(|body| body.contains(placeholder))
+        };
+        for (key, given) in [("key", self.key.is_some()), ("secret", self.secret.is_some())] {
+            let placeholder = format!("{{{key}}}");
+            faults.unless(
+                given || !uses(&placeholder),
+                "url",
+                format!("{placeholder} is filled in here, but there is none; write {key} = \"…\" for this source"),
+            );
+        }
+    }
+
+    /// The templates are read by the same code that fills them in.
+    fn check_templates(&self, faults: &mut Faults) {
+        if let Err(error) = Spelling::new(self) {
+            let (key, inner) = error.key.split_once('.').unwrap_or((&error.key, ""));
+            let inner = Some(inner.trim_matches('"')).filter(|inner| !inner.is_empty());
+            let path = [key].into_iter().chain(inner).map(str::to_owned).collect();
+            faults.0.push(Fault { path, message: error.message });
+        }
+    }
+
+    fn check_ranges(&self, faults: &mut Faults) {
+        for (key, number) in [("batch", self.batch), ("concurrency", self.concurrency)] {
+            faults.unless((1..=10_000).contains(&number), key, format!("{number} is out of range; write 1 to 10000"));
+        }
+        faults.unless(
+            self.retries <= MOST_RETRIES,
+            "retries",
+            format!("{} is out of range; write 1 to {MOST_RETRIES}, or 0 for none", self.retries),
+        );
+        faults.unless(
+            self.max_body <= MOST_BODY,
+            "max_body",
+            format!("{} is out of range; write {} or less", Bytes(self.max_body), Bytes(MOST_BODY)),
+        );
+        faults.unless(
+            !self.timeout.is_zero(),
+            "timeout",
+            "0s leaves no time for an answer; write one such as \"800ms\"",
+        );
+        let is_currency = |code: &&String| Currency::of_code(code).is_money() || *code == ANY;
+        for code in self.fiat.iter().flatten().filter(|code| !is_currency(code)) {
+            let message = format!("{code:?} is no money of ISO 4217; take it out, or write \"*\" for all of them");
+            faults.at("fiat", message);
+        }
+        for code in self.currencies.iter().filter(|code| **code != code.to_ascii_uppercase()) {
+            let capitals = code.to_ascii_uppercase();
+            faults.at("currencies", format!("{code:?} is a part of {capitals} or written like one; write {capitals}"));
+        }
+        for (suffix, unit) in self.units.iter().filter(|(_, unit)| !Currency::of_unit(unit).0.is_code()) {
+            let message =
+                format!("{unit:?} is no currency and no part of one; write its code, such as \"EUR\" or \"GBp\"");
+            faults.0.push(Fault { path: vec!["units".to_owned(), suffix.clone()], message });
+        }
+        faults.unless(!self.account.is_empty(), "account", "an account needs a name; write one, or take the line out");
+    }
+
+    fn check_examples(&self, faults: &mut Faults) {
+        for example in &self.examples {
+            let symbols = example.asked.iter().chain(example.expect.iter().map(|expected| &expected.symbol));
+            for error in symbols.filter_map(|symbol| Symbol::parse(symbol).err()) {
+                faults.at("examples", format!("{}: {error}", example.about));
+            }
+            let expected = example.expect.iter().filter_map(|expected| expected.error.as_ref());
+            for reason in example.error.iter().chain(expected) {
+                faults.unless(
+                    SourceError::from_reason(reason, String::new(), None).is_some(),
+                    "examples",
+                    format!("{}: {reason:?} is no reason that a source can fail for", example.about),
+                );
+            }
+        }
+    }
+}
+
+impl Faults {
+    fn at(&mut self, key: &str, message: impl Into<String>) {
+        self.0.push(Fault { path: vec![key.to_owned()], message: message.into() });
+    }
+
+    fn unless(&mut self, holds: bool, key: &str, message: impl Into<String>) {
+        if !holds {
+            self.at(key, message);
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! Serves one connection: reads its requests, answers them, and notices when its client is gone.
+
+use std::error::Error;
+use std::future::{poll_fn, ready};
+use std::io::{self, IoSlice};
+use std::net::{Shutdown, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready as ready_or_return};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::header::CONNECTION;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::Response;
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, Interest, ReadBuf, Ready};
+use tokio::net::TcpStream;
+use tokio::time::{sleep, timeout};
+use tower::ServiceExt;
+use tracing::debug;
+
+use super::super::client::Peer;
+use super::super::drain::{Drain, Stage};
+use super::Limits;
+use super::slots::Slot;
+use super::write_timeout::{TryWrite, WriteTimeout};
+use crate::gather::Waiting;
+
+/// The most headers of a request; more are a 431.
+const MAX_HEADERS: usize = 64;
+
+/// The most bytes of an unread request that are buffered per connection; a longer head is a 431.
+const MAX_BUFFER: usize = 16 * 1024;
+
+/// How long a client that is still sending gets to read why its request was refused.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// After this time, a request that has not reported that it waits for a source is taken to be waiting for something.
+const NO_WAIT: Duration = Duration::from_secs(1);
+
+/// How often to check whether the client has closed its side while bytes that are not read yet, such as a next request, hide
+/// the end of the stream.
+const CHECK_EVERY: Duration = Duration::from_millis(100);
+
+/// One accepted connection.
+pub(super) struct Connection {
+    socket: SharedSocket,
+    peer: SocketAddr,
+    slot: Arc<Slot>,
+}
+
+impl Connection {
+    pub(super) fn new(stream: TcpStream, peer: SocketAddr, slot: Slot) -> Self {
+        // Replies are written whole; waiting for more bytes would only delay them.
+        let _ = stream.set_nodelay(true);
+        Connection { socket: SharedSocket(Arc::new(stream)), peer, slot: Arc::new(slot) }
+    }
+
+    /// Serves requests until the client leaves, the server shuts down, or others need the slot more.
+    pub(super) async fn serve(self, app: Router, limits: &Limits, drain: &Drain) {
+        let Connection { socket, peer, slot } = self;
+        let stream = WriteTimeout::new(socket.clone(), limits.write_timeout);
+        let of_requests = Arc::clone(&slot);
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(Peer(peer));
+            Box::pin(answer(app.clone(), request, socket.clone(), Arc::clone(&of_requests)))
+        });
+        let mut connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(limits.header_timeout)
+            .max_headers(MAX_HEADERS)
+            .max_buf_size(MAX_BUFFER)
+            // whether a client that has closed its side has left depends on what it waits for; see `answer`
+            .half_close(true)
+            .serve_connection(TokioIo::new(stream), service);
+
+        let (mut is_closing, mut is_wanted) = (false, false);
+        let ended = loop {
+            tokio::select! {
+                // In this order, a request that can be read when the listener closes is still answered.
+                biased;
+                ended = poll_fn(|context| connection.poll_without_shutdown(context)) => break ended,
+                () = drain.reached(Stage::Closing), if !is_closing => {
+                    Pin::new(&mut connection).graceful_shutdown();
+                    is_closing = true;
+                }
+                () = slot.asked_to_close(), if !is_wanted => {
+                    Pin::new(&mut connection).graceful_shutdown();
+                    is_wanted = true;
+                }
+                // No whole request has come so far, unless one has just been read.
+                () = ready(()), if is_wanted && !slot.was_used() => if !slot.was_used() { break Ok(()) },
+            }
+        };
+        match ended {
+            Err(error) if error.is_timeout() => debug!("closed: no request came"),
+            Err(error) if cause::<ClientLeft>(&error).is_some() => debug!("closed: the client left"),
+            Err(error) if timed_out_writing(&error) => {
+                debug!("closed: the client stopped reading its reply");
+                // The kernel would keep the rest of the reply for minutes.
+                let _ = connection.into_parts().io.into_inner().into_inner().0.set_zero_linger();
+            }
+            Err(error) if !error.is_parse() => debug!(%error, "the connection broke"),
+            // another client waits for this slot
+            _ if is_wanted => debug!("closed: another client needs the connection more"),
+            _ => tokio::select! {
+                () = linger(connection.into_parts().io.into_inner().into_inner()) => {}
+                () = drain.reached(Stage::Closing) => {}
+            },
+        }
+    }
+}
+
+/// The client left before its reply.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the client left before its reply")]
+struct ClientLeft;
+
+/// Answers one request, unless its client leaves first, and tells the client whether to keep the connection.
+///
+/// A client that closes its side may have left, or may just have nothing more to send: some proxies, and `nc -N`, close it
+/// right after the request. So the closed side is ignored while the reply needs no waiting. Once a source has to be waited
+/// for, closing counts as leaving: a call would be spent for a client that may be gone.
+async fn answer(
+    app: Router,
+    request: Request<Incoming>,
+    client: SharedSocket,
+    slot: Arc<Slot>,
+) -> Result<Response, ClientLeft> {
+    slot.begin_work();
+    let waiting = Waiting::default();
+    let left = async {
+        let _ = timeout(NO_WAIT, waiting.begun()).await;
+        client.closed_by_the_client().await;
+    };
+    let mut reply = tokio::select! {
+        biased;
+        Ok(reply) = waiting.scope(app.oneshot(request.map(Body::new))) => reply,
+        () = left => return Err(ClientLeft),
+    };
+    slot.end_work();
+    // when slots are short, a client that is refused should not keep one
+    let is_refused = matches!(reply.status(), StatusCode::UNAUTHORIZED | StatusCode::TOO_MANY_REQUESTS);
+    if is_refused && slot.is_wanted_by_others() {
+        reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    Ok(reply)
+}
+
+/// Whether a connection ended because [`WriteTimeout`] gave up on its client.
+fn timed_out_writing(error: &hyper::Error) -> bool {
+    cause::<io::Error>(error).is_some_and(|cause| cause.kind() == io::ErrorKind::TimedOut)
+}
+
+fn cause<E: Error + 'static>(error: &hyper::Error) -> Option<&E> {
+    error.source().and_then(|cause| cause.downcast_ref())
+}
+
+/// Closes our side and keeps reading for a moment. Closing a connection with unread bytes resets it, and the reset would
+/// overtake the reply: the client would see "connection reset" instead of "too large".
+async fn linger(mut stream: SharedSocket) {
+    let rest = async {
+        stream.shutdown().await?;
+        tokio::io::copy(&mut stream, &mut tokio::io::sink()).await
+    };
+    // However this ends, the connection is over.
+    let _ = timeout(LINGER, rest).await;
+}
+
+/// A handle on a connection's socket: one clone reads and writes, another watches whether the client is still there.
+#[derive(Clone, Debug)]
+struct SharedSocket(Arc<TcpStream>);
+
+impl SharedSocket {
+    /// Waits until the client has closed its side, or the connection is broken.
+    async fn closed_by_the_client(&self) {
+        while self.0.peek(&mut [0]).await.is_ok_and(|length| length > 0) {
+            let is_closed = self.0.ready(Interest::READABLE).await.is_ok_and(Ready::is_read_closed);
+            if is_closed {
+                return;
+            }
+            sleep(CHECK_EVERY).await;
+        }
+    }
+
+    fn poll_send(
+        &self,
+        context: &mut Context<'_>,
+        mut send: impl FnMut(&TcpStream) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            ready_or_return!(self.0.poll_write_ready(context))?;
+            match send(&self.0) {
+                // it was not ready after all
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                sent => return Poll::Ready(sent),
+            }
+        }
+    }
+}
+
+impl TryWrite for SharedSocket {
+    fn try_write_now(&self, bytes: &[u8]) -> io::Result<usize> {
+        SockRef::from(&*self.0).send(bytes)
+    }
+}
+
+impl AsyncRead for SharedSocket {
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        loop {
+            ready_or_return!(self.0.poll_read_ready(context))?;
+            match self.0.try_read_buf(buffer) {
+                // it was not ready after all
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                read => return Poll::Ready(read.map(|_| ())),
+            }
+        }
+    }
+}
+
+impl AsyncWrite for SharedSocket {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_send(context, |stream| stream.try_write(bytes))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_send(context, |stream| stream.try_write_vectored(slices))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    /// The kernel has everything that was written.
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(SockRef::from(&*self.0).shutdown(Shutdown::Write))
+    }
+}

@@ -1,0 +1,166 @@
+//! `[server]`: where the service listens, how long it waits, and how much it bears.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::error::Report;
+use crate::units::{Bytes, Glob, Span, as_text};
+
+/// The section `[server]`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ServerSettings {
+    /// Address and port; port 0 takes any that is free.
+    pub listen: String,
+    /// How long a client waits unless it says otherwise; also what one call to a source may take in all.
+    #[serde(with = "as_text::span")]
+    pub timeout: Duration,
+    /// The longest a client may ask to wait.
+    #[serde(with = "as_text::span")]
+    pub max_timeout: Duration,
+    /// Symbols in one request; 1 to 5000.
+    pub max_symbols: usize,
+    /// What clients may ask for; at least one pattern.
+    pub symbols: Vec<Glob>,
+    /// After SIGTERM: how long the service goes on while load balancers notice.
+    #[serde(with = "as_text::span")]
+    pub drain_delay: Duration,
+    /// How long requests in flight may take to finish after that.
+    #[serde(with = "as_text::span")]
+    pub drain_timeout: Duration,
+    /// Connections at once; 1 to a million.
+    pub max_connections: usize,
+    /// Connections of one client at once; 0 for any number.
+    pub max_connections_per_client: usize,
+    /// Requests at once, 1 to a million; more are shed.
+    pub max_requests: usize,
+    /// Pairs of symbol and source that all requests fetch at once because they are not fresh on the board. Further requests
+    /// wait, and are shed when their time is over. A heavier request runs alone.
+    pub max_weight: u32,
+    /// Bytes of replies that clients have not read yet, and of replies of sources that are being read; at least 4 MiB. Requests
+    /// beyond it are shed.
+    #[serde(with = "as_text::bytes")]
+    pub max_reply_memory: usize,
+}
+
+impl Default for ServerSettings {
+    fn default() -> Self {
+        ServerSettings {
+            listen: "127.0.0.1:8080".to_owned(),
+            timeout: Duration::from_secs(2),
+            max_timeout: Duration::from_secs(10),
+            max_symbols: 100,
+            symbols: vec![Glob::any()],
+            drain_delay: Duration::from_secs(5),
+            drain_timeout: Duration::from_secs(10),
+            max_connections: 4096,
+            max_connections_per_client: 0,
+            max_requests: 1024,
+            max_weight: 25_000,
+            max_reply_memory: 128 << 20,
+        }
+    }
+}
+
+/// The shortest wait that leaves a source any time.
+const SHORTEST: Duration = Duration::from_millis(50);
+
+/// The most connections, and requests.
+const MOST: usize = 1_000_000;
+
+/// The most pairs of symbol and source at once: more than can ever be asked for.
+const MOST_WEIGHT: u32 = 1_000_000_000;
+
+/// The least memory for replies: a few of 100 symbols, or one of a source.
+const LEAST_REPLY_MEMORY: usize = 4 << 20;
+
+/// The most symbols in one request. A form with that many takes half a megabyte, and each request in flight may bring one.
+const MOST_SYMBOLS: usize = 5_000;
+
+impl ServerSettings {
+    pub(super) fn check(&self, report: &mut Report<'_>) {
+        report.unless(
+            is_address(&self.listen),
+            &["server", "listen"],
+            format!(
+                "{:?} is no address; write a host and a port, such as \"127.0.0.1:8080\" or \"[::]:8080\"",
+                self.listen
+            ),
+        );
+        report.unless(
+            self.timeout >= SHORTEST,
+            &["server", "timeout"],
+            format!("{} is too short to ask anybody; write {} or more", Span(self.timeout), Span(SHORTEST)),
+        );
+        if self.timeout > self.max_timeout {
+            let at = if report.states(&["server", "timeout"]) { "timeout" } else { "max_timeout" };
+            let (short, long) = (Span(self.max_timeout), Span(self.timeout));
+            report.at(
+                &["server", at],
+                format!(
+                    "timeout is {long}, longer than max_timeout = {short}; make it {short} or less, or raise max_timeout"
+                ),
+            );
+        }
+        let counts = [
+            ("max_connections", self.max_connections, MOST),
+            ("max_requests", self.max_requests, MOST),
+            ("max_weight", self.max_weight as usize, MOST_WEIGHT as usize),
+            ("max_symbols", self.max_symbols, MOST_SYMBOLS),
+        ];
+        for (key, count, most) in counts {
+            report.unless(
+                (1..=most).contains(&count),
+                &["server", key],
+                format!("{count} is out of range; write 1 to {most}"),
+            );
+        }
+        report.unless(
+            self.max_connections_per_client <= MOST,
+            &["server", "max_connections_per_client"],
+            format!("{} is out of range; write up to {MOST}, or 0 for any number", self.max_connections_per_client),
+        );
+        report.unless(
+            self.max_reply_memory >= LEAST_REPLY_MEMORY,
+            &["server", "max_reply_memory"],
+            format!(
+                "{} is too little for any answer; write {} or more",
+                Bytes(self.max_reply_memory),
+                Bytes(LEAST_REPLY_MEMORY)
+            ),
+        );
+        report.unless(
+            !self.symbols.is_empty(),
+            &["server", "symbols"],
+            "an empty list allows no symbol at all; write [\"*\"] for all, or patterns such as \"ETH-*\"",
+        );
+    }
+}
+
+/// Whether a text is a host (an address or a name) and a port.
+pub(super) fn is_address(text: &str) -> bool {
+    let name_and_port = || {
+        let (host, port) = text.rsplit_once(':')?;
+        port.parse::<u16>().ok()?;
+        let is_name = host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte));
+        Some(is_name && host.bytes().any(|byte| byte.is_ascii_alphabetic()))
+    };
+    text.parse::<SocketAddr>().is_ok() || name_and_port() == Some(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_address;
+
+    #[test]
+    fn an_address_has_a_host_and_a_port() {
+        for right in ["127.0.0.1:8080", "0.0.0.0:0", "[::]:8080", "localhost:80"] {
+            assert!(is_address(right), "{right}");
+        }
+        for wrong in ["", "8080", ":8080", "127.0.0.1", "127.0.0.1:99999", "256.0.0.1:80", "http://x:80", "a b:80"] {
+            assert!(!is_address(wrong), "{wrong}");
+        }
+    }
+}
