@@ -2,10 +2,7 @@
 //!
 //! The only room that knows HTTP codes for results. Body, status and header derive from one value, so they cannot disagree.
 
-mod entry;
-mod figures;
-mod quote;
-mod rates;
+mod json;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,7 +15,7 @@ use crate::convert::Priced;
 use crate::fold::{Price, Status};
 use crate::question::{Question, Require};
 use crate::symbol::Symbol;
-use entry::Entry;
+use json::Entry;
 
 /// When it is worth asking again where no source can be: somebody may have mended that.
 const LONG: Duration = Duration::from_secs(60);

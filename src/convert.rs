@@ -1,4 +1,4 @@
-//! Turns a price into the currency the caller asked for, by a rate that is a price itself, or says that it cannot.
+//! Converts a price into the caller's currency, by a rate that is a price itself, or says why it cannot.
 //!
 //! The quotes stay in their own currency: they are the proof of the price, and the rate is the proof of the conversion.
 
@@ -20,7 +20,7 @@ pub struct Conversion {
     pub from: Currency,
     /// The currency that was asked for.
     pub to: Currency,
-    /// The rate, the way markets write it, with its own proof; `None` if nobody was asked for it.
+    /// The rate, the way markets write it, with its own proof; `None` if no source was asked for it.
     pub rate: Option<Arc<Price>>,
     /// The rate's name.
     pub symbol: Symbol,
@@ -28,16 +28,16 @@ pub struct Conversion {
     pub own_price: Decimal,
     /// The converted price.
     pub price: Option<Decimal>,
-    /// How far the used quotes' votes lie from it, converted.
+    /// The price's `plus_minus`, converted.
     pub plus_minus: Option<Decimal>,
 }
 
-/// A symbol's price, and how it was turned into the caller's currency.
+/// A symbol's price, and how it was converted into the caller's currency.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Priced {
-    /// The price. Its quotes, and what it came to, stay in the currency of the quotes.
+    /// The price. Its quotes and its figures stay in the currency of the quotes.
     pub price: Price,
-    /// How it was converted, or why it could not be; `None` where nothing had to be.
+    /// How it was converted, or why it could not be; `None` if no conversion was needed.
     pub conversion: Option<Conversion>,
 }
 
@@ -47,9 +47,10 @@ impl From<Price> for Priced {
     }
 }
 
-/// The price in a currency; `rate` gives the price of a pair, if it was gathered.
+/// Converts a price into a currency. `rate` gives the price of a pair, if a source was asked for it.
 ///
-/// What has no price stays as it is. A degraded rate degrades the price with its reason; without a rate there is no price.
+/// A symbol without a price stays as it is. A degraded rate degrades the price, with the rate's reason. Without a rate there is
+/// no price.
 pub fn convert(price: Price, to: &Currency, rate: impl Fn(&Symbol) -> Option<Arc<Price>>) -> Priced {
     let Some(folded) = &price.folded else { return price.into() };
     if price.rule.in_points {
@@ -59,7 +60,7 @@ pub fn convert(price: Price, to: &Currency, rate: impl Fn(&Symbol) -> Option<Arc
     let Some((symbol, is_of_from)) = Symbol::market_pair(to.as_str(), from.as_str()) else { return price.into() };
     let rate = rate(&symbol);
     let factor = rate.as_ref().and_then(|rate| rate.folded.as_ref()).map(|folded| folded.price);
-    // `EUR-USD` is the price of a euro in dollars: it divides what is in dollars
+    // `EUR-USD` is the price of a euro in dollars, so it divides a price in dollars
     let worth = |value: Decimal| {
         let exact = if is_of_from { value.checked_mul(factor?) } else { value.checked_div(factor?) };
         exact.map(|exact| significant(exact, DIGITS))
@@ -98,30 +99,32 @@ fn unconverted(price: Price, conversion: Conversion) -> Priced {
     let Conversion { from, to, symbol, .. } = &conversion;
     let why = match &conversion.rate {
         Some(rate) => rate.detail.clone().unwrap_or_default(),
-        None => format!("no rate {symbol} was gathered"),
+        None => format!("no source was asked for {symbol}"),
     };
-    let detail =
-        format!("the price is in {from}, and there is no rate to {to}: {why}; without a currency there is one");
+    let detail = format!(
+        "the price is in {from}, and there is no rate to {to}: {why}; ask without a currency to get it in {from}"
+    );
     let currency = Some(to.clone());
     let price = without_price(Price { detail: Some(detail), currency, ..price });
     Priced { price, conversion: Some(conversion) }
 }
 
-/// Whatever currency the sources name beside it, an index is no amount of it.
+/// An index is not an amount of any currency, whatever currency the sources state beside it.
 fn in_points(price: Price, to: &Currency) -> Price {
-    let detail = format!("{} is in points, which no rate turns into {to}; ask for it without a currency", price.symbol);
+    let detail =
+        format!("{} is in points, which no rate converts into {to}; ask for it without a currency", price.symbol);
     without_price(Price { detail: Some(detail), ..price })
 }
 
 fn in_no_currency(price: Price, to: &Currency) -> Price {
     let detail = format!(
-        "no source says in which currency {} is, so it cannot be turned into {to}; ask for it without a currency",
+        "no source states the currency of {}, so it cannot be converted into {to}; ask for it without a currency",
         price.symbol
     );
     without_price(Price { detail: Some(detail), ..price })
 }
 
-/// The same without a price: what was used for it was used for nothing.
+/// The same without a price, so that no quote counts as used.
 fn without_price(mut price: Price) -> Price {
     for judged in &mut price.quotes {
         if judged.verdict == Verdict::Used {

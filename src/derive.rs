@@ -1,4 +1,4 @@
-//! Makes the quote of one pair out of a source's quote of another: turned round, or multiplied with rates.
+//! Makes the quote of one pair out of a source's quote of another: inverted, or multiplied with rates.
 //!
 //! A rate is a folded price like any other, shown with the quote and never counted: the witness is the source that quoted
 //! the pair it was asked for. A derived quote is as old as its oldest part, and stands no better than its worst rate.
@@ -27,20 +27,21 @@ pub fn derive(
     if route.is_straight() {
         return outcome.into();
     }
-    let used =
-        |rate: &Rate| rates.get(&rate.symbol).map(|price| UsedRate { price: Arc::clone(price), turned: rate.turned });
+    let used = |rate: &Rate| {
+        rates.get(&rate.symbol).map(|price| UsedRate { price: Arc::clone(price), inverted: rate.inverted })
+    };
     // orders are those of the pair that is traded, so it is judged there which of its prices counts
     let weighed = outcome.quote.as_ref().map(|quote| weigh(quote, &outcome.origin, rule)).unwrap_or_default();
     let mut derivation = Derivation {
         asked: route.asked.clone(),
         stated: outcome.quote.clone(),
-        turned: route.turned,
+        inverted: route.inverted,
         rates: route.rates.iter().filter_map(used).collect(),
         weighed,
     };
     let factor = factor(&derivation.rates).filter(|_| derivation.rates.len() == route.rates.len());
     let quote = outcome.quote.map(|quote| of_quote(symbol, quote, &derivation, factor));
-    let price = weighed.price.and_then(|price| possible(worth(price, route.turned, factor?)?));
+    let price = weighed.price.and_then(|price| possible(worth(price, route.inverted, factor?)?));
     derivation.weighed = Weighed { price, basis: weighed.basis.filter(|_| price.is_some()), ..weighed };
     let outcome = Outcome { symbol: symbol.clone(), quote, ..outcome };
     Evidence { outcome, derivation: Some(Arc::new(derivation)) }
@@ -48,9 +49,9 @@ pub fn derive(
 
 /// A quote of the symbol, of one of the pair that was asked for. `factor` multiplies and divides it.
 fn of_quote(symbol: &Symbol, stated: Quote, derivation: &Derivation, factor: Option<(Decimal, Decimal)>) -> Quote {
-    let turned = derivation.turned;
-    let worth = |value: Decimal| worth(value, turned, factor?);
-    let (bid, ask) = if turned { (stated.ask, stated.bid) } else { (stated.bid, stated.ask) };
+    let inverted = derivation.inverted;
+    let worth = |value: Decimal| worth(value, inverted, factor?);
+    let (bid, ask) = if inverted { (stated.ask, stated.bid) } else { (stated.bid, stated.ask) };
     let price = match &stated.price {
         // zero is no price, and has no inverse
         Stated::Number(number) => match worth(*number) {
@@ -67,8 +68,8 @@ fn of_quote(symbol: &Symbol, stated: Quote, derivation: &Derivation, factor: Opt
         bid: bid.and_then(worth),
         ask: ask.and_then(worth),
         inverse_of: None,
-        // of a pair turned round it is an amount of the other leg
-        volume: weighed.volume.filter(|_| !turned),
+        // of a pair inverted it is an amount of the other leg
+        volume: weighed.volume.filter(|_| !inverted),
         // a wrong one stays visible
         currency: if derivation.states_other_currency() { weighed.currency } else { symbol.pair_currency() },
         observed_at,
@@ -81,7 +82,7 @@ fn of_quote(symbol: &Symbol, stated: Quote, derivation: &Derivation, factor: Opt
 fn factor(rates: &[UsedRate]) -> Option<(Decimal, Decimal)> {
     rates.iter().try_fold((Decimal::ONE, Decimal::ONE), |(multiplies, divides), rate| {
         let price = rate.price.folded.as_ref()?.price;
-        match rate.turned {
+        match rate.inverted {
             false => Some((multiplies.checked_mul(price)?, divides)),
             true => Some((multiplies, divides.checked_mul(price)?)),
         }
@@ -89,8 +90,8 @@ fn factor(rates: &[UsedRate]) -> Option<(Decimal, Decimal)> {
 }
 
 /// What a number of the pair asked for comes to, rounded at the end.
-fn worth(value: Decimal, turned: bool, (multiplies, divides): (Decimal, Decimal)) -> Option<Decimal> {
-    let exact = if turned {
+fn worth(value: Decimal, inverted: bool, (multiplies, divides): (Decimal, Decimal)) -> Option<Decimal> {
+    let exact = if inverted {
         multiplies.checked_div(value.checked_mul(divides)?)
     } else {
         value.checked_mul(multiplies)?.checked_div(divides)

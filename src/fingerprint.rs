@@ -1,21 +1,21 @@
-//! Makes marks of texts that are secret, or too long to be kept: enough to see that a text has changed.
+//! Makes fingerprints of texts that are secret, or too long to keep: enough to see that a text has changed.
 
 use ring::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};
 
-/// What the marks of this version begin with.
+/// The prefix of this version's fingerprints.
 const FORM: &str = "sha256:";
 
-/// The first bytes of a SHA-256, which is the same on every machine and in every version of this program.
+/// The first bytes of a SHA-256 digest, which is the same on every machine and in every version of this program.
 ///
-/// A state file may also hold the marks of an earlier version, which were numbers. They say nothing: neither that something
-/// has changed nor that it has not.
+/// A state file may also hold the fingerprints of an earlier version, which were numbers. They cannot be compared: they show
+/// neither that something has changed nor that it has not.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "serde_json::Value")]
 pub struct Fingerprint(String);
 
 impl Fingerprint {
-    /// The mark of some texts, `length` bytes long. Where one text ends and the next begins counts.
+    /// The fingerprint of some texts, `length` bytes long. It depends on where one text ends and the next begins.
     pub fn of<'t>(texts: impl IntoIterator<Item = &'t str>, length: usize) -> Self {
         let mut context = Context::new(&SHA256);
         for text in texts {
@@ -27,13 +27,13 @@ impl Fingerprint {
         Fingerprint(FORM.to_owned() + &digits.collect::<String>())
     }
 
-    /// Whether this mark and another are known to be of the same texts.
+    /// Whether this fingerprint and another are known to be of the same texts.
     pub fn is_same_as(&self, other: &Fingerprint) -> bool {
-        self.says_something() && self == other
+        self.is_comparable() && self == other
     }
 
-    /// Whether this mark can be compared with others at all.
-    pub fn says_something(&self) -> bool {
+    /// Whether this fingerprint can be compared with others at all.
+    pub fn is_comparable(&self) -> bool {
         self.0.starts_with(FORM)
     }
 }
@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mark_is_the_same_in_every_version_of_the_program() {
+    fn a_fingerprint_is_the_same_in_every_version_of_the_program() {
         // the SHA-256 of 0000000000000003 616263 and 0000000000000000
         let mark = serde_json::to_value(Fingerprint::of(["abc", ""], 8)).unwrap();
         assert_eq!(mark, "sha256:f5a934b5ab96157b");
@@ -72,10 +72,10 @@ mod tests {
     }
 
     #[test]
-    fn a_mark_of_another_form_is_read_and_says_nothing() {
+    fn a_fingerprint_of_another_form_is_read_but_not_comparable() {
         for text in ["4711", "\"siphash:12\"", "null", "[1]", "\"\""] {
             let mark: Fingerprint = serde_json::from_str(text).unwrap();
-            assert!(!mark.says_something() && !mark.is_same_as(&mark), "{text}");
+            assert!(!mark.is_comparable() && !mark.is_same_as(&mark), "{text}");
             let again: Fingerprint = serde_json::from_str(&serde_json::to_string(&mark).unwrap()).unwrap();
             assert_eq!(again, mark, "{text}");
         }

@@ -10,7 +10,6 @@ mod detail;
 mod evidence;
 mod judged;
 mod ladder;
-mod names;
 mod price;
 mod skew;
 mod status;
@@ -29,13 +28,14 @@ use crate::hours::{Around, Hours};
 use crate::quote::Session;
 use crate::symbol::{Currency, Symbol};
 
-use admit::{Entry, Standing};
+use admit::{Eligibility, Entry};
 pub use age::is_usable;
 pub use book::{Basis, Book, Weighed};
 pub(crate) use book::{possible, weigh};
 pub use evidence::{Derivation, Evidence, UsedRate};
 pub use judged::{Exclusion, Judged, Verdict};
 use ladder::Decision;
+pub use status::{Degraded, Status, Unavailable};
 use status::{accounts, without_price};
 
 /// What the fold goes by, for one symbol: the settings of its class, and what this request asks for.
@@ -132,47 +132,6 @@ pub struct Folded {
     pub aged_from: Timestamp,
 }
 
-/// A symbol's status, with its reason.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Status {
-    /// A quorum of fresh quotes agrees.
-    Ok,
-    /// A price, but not as good as asked for.
-    Degraded(Degraded),
-    /// No price.
-    Unavailable(Unavailable),
-    /// As many sources as a price needs say that there is no such symbol.
-    Unknown,
-}
-
-/// Why a price is not as good as asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Degraded {
-    /// References had to help.
-    WithReferences,
-    /// Quotes older than `usable_for` had to help.
-    StaleFallback,
-    /// Fewer sources than required.
-    FewSources,
-}
-
-/// Why there is no price.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Unavailable {
-    /// No source that is switched on covers it.
-    NotCovered,
-    /// No source gave a quote.
-    NoAnswer,
-    /// Every quote is too old.
-    AllStale,
-    /// Fresh quotes are too far apart.
-    SourcesDisagree,
-    /// Too few quotes may be believed.
-    NoQuorum,
-    /// There is a price, but no rate to the currency it was asked for in.
-    NoConversion,
-}
-
 impl Market {
     fn new(around: Around, stands_closed: bool, rule: &Rule, now: Timestamp) -> Self {
         let since = around.opened_at.map(|opened_at| clock::age(now, opened_at));
@@ -233,8 +192,8 @@ pub fn fold<E: Into<Evidence>>(
 
 /// Whether the price is the last one of a closed market: no quote that it is made of is older than that.
 fn is_of_the_close(entries: &[Entry]) -> bool {
-    let mut used = entries.iter().filter(|entry| entry.judged.verdict == Verdict::Used).map(|entry| entry.standing);
-    used.clone().any(|standing| standing == Standing::Last) && used.all(Standing::is_usable)
+    let mut used = entries.iter().filter(|entry| entry.judged.verdict == Verdict::Used).map(|entry| entry.eligibility);
+    used.clone().any(|eligibility| eligibility == Eligibility::Last) && used.all(Eligibility::is_usable)
 }
 
 /// Adds to a quote what can only be said when the price is known.

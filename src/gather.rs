@@ -90,8 +90,9 @@ impl<'a> Gathering<'a> {
                 Err(panicked) => {
                     let Some((place, symbols)) = self.asked.remove(&panicked.id()) else { continue };
                     let Some(source) = self.sources.get(place) else { continue };
-                    tracing::error!(source = source.profile.name(), "asking panicked: {panicked}");
-                    let error = || SourceError::Internal("asking this source failed by a fault of ours".to_owned());
+                    tracing::error!(source = source.profile.name(), "asking this source panicked: {panicked}");
+                    let error =
+                        || SourceError::Internal("asking this source failed because of a bug in quotefold".to_owned());
                     let failed = |symbol: Symbol| {
                         let outcome = source.share.failed(&symbol, error());
                         (place, symbol, Told::Alone(Box::new(outcome), None))

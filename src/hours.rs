@@ -50,7 +50,7 @@ impl Hours {
             Class::Fx => {
                 let (base, quote) = symbol.legs()?;
                 let [base, quote] = [base, quote].map(Currency::new);
-                if !base.is_money() || !quote.is_money() {
+                if !base.is_fx() || !quote.is_fx() {
                     return None;
                 }
                 if base.is_metal() || quote.is_metal() { "metals".to_owned() } else { "fx".to_owned() }

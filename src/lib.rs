@@ -18,10 +18,10 @@
 
 // Ground: words and numbers that everything is made of.
 pub mod decimal;
+pub mod text;
 pub mod clock;
 mod pace;
 mod address_space;
-pub mod text;
 pub mod units;
 pub mod reply_memory;
 pub mod fingerprint;

@@ -1,4 +1,4 @@
-//! Reads what a caller wants to know: every bound on a query, and every reason to refuse one, lives here.
+//! Reads and checks queries. Every bound on a query and every reason to refuse one is here.
 
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::units::Span;
 /// The longest query that is read, in bytes.
 pub const LONGEST_QUERY: usize = 4096;
 
-/// What one symbol may take of a form, in bytes: 32 characters behind percent signs, and a comma.
+/// The most bytes that one symbol takes in a form: 32 percent-encoded characters and a comma.
 const LONGEST_IN_FORM: usize = 100;
 
 /// The longest form that is read, in bytes: room for the longest query and for as many symbols as one request may ask for.
@@ -29,76 +29,98 @@ pub const SHORTEST_TIMEOUT: Duration = Duration::from_millis(50);
 /// A query, read and checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Question {
-    /// The symbols, each once, in the order of their first mention.
+    /// The symbols, each once, in the order in which they are first mentioned. At least one.
     pub symbols: Vec<Symbol>,
-    /// What was rewritten: as it was asked, and as it is spelled.
+    /// The symbols that were rewritten: as the caller spelled them, and in their canonical spelling.
     pub renamed: BTreeMap<String, Symbol>,
-    /// The currency prices are wanted in, if not in their own.
+    /// The currency to convert prices into; `None` leaves each in its own.
     pub currency: Option<Currency>,
-    /// When the question was asked.
+    /// When the question arrived.
     pub arrived: Moment,
-    /// How long the caller waits.
+    /// How long the caller waits, from [`SHORTEST_TIMEOUT`] to [`Bounds::max_timeout`].
     pub timeout: Duration,
-    /// The age from which on a quote is fetched anew, if the caller says so.
+    /// The age from which on a quote is fetched anew; `None` for that of its class.
     pub refresh_after: Option<Duration>,
-    /// The age beyond which no quote may be used, if the caller says so.
+    /// The age beyond which no quote may be used; `None` if the caller sets no limit.
     pub max_age: Option<Duration>,
-    /// What the caller calls a success.
+    /// What counts as a success for the caller.
     pub require: Require,
-    /// Only these sources, if the caller says so.
+    /// The only sources that may take part; `None` for all.
     pub sources: Option<Vec<String>>,
     /// Whether the caller wants the proof.
     pub quotes: bool,
-    /// Whether the caller waits for its turn at a scarce source.
+    /// Whether the caller waits until a scarce source has room.
     pub patience: Patience,
-    /// Who asks; `None` if it is the service itself.
+    /// Who asks; `None` for the service itself.
     pub caller: Option<Caller>,
 }
 
-/// What a caller calls a success.
+/// What counts as a success for a caller.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Require {
-    /// At least one symbol is priced.
+    /// At least one symbol has a price.
     #[default]
     Any,
-    /// Every symbol is.
+    /// Every symbol has a price.
     All,
-    /// Every symbol is, and nothing is degraded.
+    /// Every symbol has a price that is not degraded.
     Ok,
 }
 
-/// What a question is checked against.
+/// The bounds that a question is checked against.
 #[derive(Clone, Debug)]
 pub struct Bounds {
-    /// Symbols in one request.
+    /// The most symbols in one request.
     pub max_symbols: usize,
-    /// How long a client waits unless it says otherwise.
+    /// The timeout of a query that states none.
     pub timeout: Duration,
-    /// The longest it may ask to wait.
+    /// The longest timeout that a query may state.
     pub max_timeout: Duration,
-    /// The sources there are.
+    /// The names of the sources that are switched on.
     pub sources: Vec<String>,
 }
 
-/// A query that is refused: which parameter, and what is wrong with it.
+/// Why a query is refused: which parameter is wrong, and how.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{detail}")]
 pub struct BadQuestion {
-    /// The parameter; `query` or `form` for the whole of it.
+    /// The parameter, or `query` or `form` if it is the whole of it.
     pub field: String,
-    /// One sentence with the value that was found and the way out.
+    /// One sentence with the value that was found and what to do.
     pub detail: String,
 }
 
-/// The parameters that a question about several symbols takes.
+/// The parameters of a question about several symbols.
 const PARAMETERS: [&str; 8] =
     ["symbols", "currency", "timeout", "refresh_after", "max_age", "require", "sources", "quotes"];
 
 impl Question {
     /// Reads the query of `GET /prices`.
     ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use quotefold::clock::Clock;
+    /// use quotefold::question::{Bounds, Question, Require};
+    ///
+    /// let bounds = Bounds {
+    ///     max_symbols: 100,
+    ///     timeout: Duration::from_secs(2),
+    ///     max_timeout: Duration::from_secs(10),
+    ///     sources: vec!["coinbase".to_owned()],
+    /// };
+    /// let read = |query| Question::parse(query, &bounds, Clock::system().now());
+    ///
+    /// let question = read("symbols=AAPL,btc-usd&require=all")?;
+    /// assert_eq!(question.symbols[1].as_str(), "BTC-USD");
+    /// assert_eq!((question.require, question.timeout), (Require::All, Duration::from_secs(2)));
+    /// assert_eq!(read("symbols=AAPL&timeout=60s").unwrap_err().field, "timeout");
+    /// # Ok::<(), quotefold::question::BadQuestion>(())
+    /// ```
+    ///
     /// # Errors
-    /// The first thing that is wrong with it.
+    /// The query is longer than [`LONGEST_QUERY`], names no symbol or too many, or has a parameter that is unknown, given twice
+    /// or out of its bounds. The error is about the first of these.
     pub fn parse(query: &str, bounds: &Bounds, arrived: Moment) -> Result<Self, BadQuestion> {
         if query.len() > LONGEST_QUERY {
             let BadQuestion { field, detail } = too_long("query", query, LONGEST_QUERY);
@@ -107,10 +129,10 @@ impl Question {
         Self::of_many(&split("query", query, &PARAMETERS)?, bounds, arrived)
     }
 
-    /// Reads the form of `POST /prices`: the same parameters, and room for as many symbols as may be asked for.
+    /// Reads the form of `POST /prices`: the same parameters, with room for as many symbols as one request may ask for.
     ///
     /// # Errors
-    /// The first thing that is wrong with it.
+    /// As [`Question::parse`], with the bound of [`longest_form`].
     pub fn parse_form(form: &str, bounds: &Bounds, arrived: Moment) -> Result<Self, BadQuestion> {
         let longest = longest_form(bounds.max_symbols);
         if form.len() > longest {
@@ -133,15 +155,15 @@ impl Question {
     /// Reads the path and query of `GET /prices/{symbol}`.
     ///
     /// # Errors
-    /// The first thing that is wrong with them.
+    /// As [`Question::parse`]; and the path holds more than one symbol, or the query has `symbols`.
     pub fn parse_one(symbol: &str, query: &str, bounds: &Bounds, arrived: Moment) -> Result<Self, BadQuestion> {
         if symbol.contains(',') {
             return Err(bad(
                 "symbol",
-                format!("one symbol stands in the path; ask for several with /prices?symbols={symbol}"),
+                format!("the path takes one symbol; ask for several with /prices?symbols={symbol}"),
             ));
         }
-        // what is one parameter of many there is the path itself here
+        // here the symbol is the path, not a parameter
         let in_path = |error: BadQuestion| match error.field.as_str() {
             "symbols" => bad("symbol", error.detail),
             _ => error,
@@ -194,7 +216,7 @@ impl Question {
         })
     }
 
-    /// The question of somebody who keeps symbols fresh, and only tries.
+    /// The question of the watch list, which keeps symbols fresh: it takes what can be had at once, and waits for no limit.
     pub fn trying(symbols: Vec<Symbol>, refresh_after: Duration, arrived: Moment, timeout: Duration) -> Self {
         Question {
             symbols,
@@ -223,12 +245,12 @@ impl Question {
         Question { symbols, renamed: BTreeMap::new(), ..self.clone() }
     }
 
-    /// When the caller's patience ends.
+    /// When the caller's time is over.
     pub fn deadline(&self) -> Instant {
         self.arrived.monotonic + self.timeout
     }
 
-    /// Whether the caller lets a source take part.
+    /// Whether a source may take part.
     pub fn lets_in(&self, source: &str) -> bool {
         self.sources.as_ref().is_none_or(|names| names.iter().any(|name| name == source))
     }
@@ -240,18 +262,18 @@ fn bad(field: &str, detail: String) -> BadQuestion {
 
 /// `whole` says what is too long: `query` or `form`.
 fn too_long(whole: &str, text: &str, longest: usize) -> BadQuestion {
-    bad(whole, format!("the {whole} has {} bytes; {longest} are allowed", text.len()))
+    bad(whole, format!("the {whole} has {} bytes; at most {longest} are allowed", text.len()))
 }
 
-/// Takes a query or a form (`whole` says which) apart. Unknown and repeated parameters are refused: a typo never silently
-/// means the default.
+/// Splits a query or a form (`whole` says which) into its parameters. Unknown and repeated ones are refused, so that a typo
+/// never silently means the default.
 fn split(whole: &str, query: &str, allowed: &[&str]) -> Result<BTreeMap<String, String>, BadQuestion> {
     let mut parameters = BTreeMap::new();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let (name, value) = (decode(whole, name)?, decode(name, value)?);
         if !allowed.contains(&name.as_str()) {
-            return Err(bad(&name, format!("there is no parameter {name:?}; there are {}", allowed.join(", "))));
+            return Err(bad(&name, format!("unknown parameter {name:?}; expected one of {}", allowed.join(", "))));
         }
         if parameters.insert(name.clone(), value).is_some() {
             return Err(bad(&name, format!("{name} is given twice; give it once")));
@@ -261,10 +283,10 @@ fn split(whole: &str, query: &str, allowed: &[&str]) -> Result<BTreeMap<String, 
 }
 
 fn decode(field: &str, text: &str) -> Result<String, BadQuestion> {
-    // a plus is a space in queries, and no symbol holds one: it is refused below by name
+    // a plus is a space in a query; no symbol contains one, so it is refused by name later
     let text = text.replace('+', " ");
     let decoded = percent_decode_str(&text).decode_utf8();
-    decoded.map(Into::into).map_err(|_| bad(field, format!("{text:?} is not UTF-8 behind its percent signs")))
+    decoded.map(Into::into).map_err(|_| bad(field, format!("{text:?} is not UTF-8 once it is percent-decoded")))
 }
 
 fn read_symbols(texts: &[&str], most: usize) -> Result<(Vec<Symbol>, BTreeMap<String, Symbol>), BadQuestion> {
@@ -280,7 +302,7 @@ fn read_symbols(texts: &[&str], most: usize) -> Result<(Vec<Symbol>, BTreeMap<St
             symbols.push(symbol);
         }
         if symbols.len() > most {
-            return Err(bad("symbols", format!("more than {most} symbols; ask for them in several requests")));
+            return Err(bad("symbols", format!("more than {most} symbols; split them over several requests")));
         }
     }
     Ok((symbols, renamed))
@@ -294,12 +316,12 @@ fn read_span(name: &str, text: &str) -> Result<Duration, BadQuestion> {
     Span::parse(text).map(|span| span.0).map_err(|detail| bad(name, format!("{name}: {detail}")))
 }
 
-fn read_sources(names: &str, there_are: &[String]) -> Result<Vec<String>, BadQuestion> {
+fn read_sources(names: &str, known: &[String]) -> Result<Vec<String>, BadQuestion> {
     let mut sources = Vec::new();
     for name in names.split(',') {
-        if !there_are.iter().any(|there_is| there_is == name) {
-            let list = there_are.join(", ");
-            return Err(bad("sources", format!("there is no source {name:?} switched on; there are {list}")));
+        if !known.iter().any(|known| known == name) {
+            let list = known.join(", ");
+            return Err(bad("sources", format!("no source {name:?} is switched on; choose from {list}")));
         }
         if !sources.iter().any(|source| source == name) {
             sources.push(name.to_owned());

@@ -1,12 +1,12 @@
-//! Bounds the memory of replies: those to clients that have not taken them yet, and those of sources that are being read.
+//! Bounds the memory of replies: those that clients have not read yet, and those of sources that are being read.
 //!
-//! A client that reads slowly, or a vendor that sends slowly, holds what it costs for as long as it likes. Together they hold no
-//! more than `server.max_reply_memory`; beyond it new requests are shed, and a source's reply that grows long is given up.
+//! A client that reads slowly, or a vendor that sends slowly, can hold memory for as long as it likes. Together they hold at most
+//! `server.max_reply_memory`. Beyond it, new requests are shed, and a source's reply that grows long is abandoned.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// A budget in bytes. Cheap to clone; all clones share it.
+/// A memory budget in bytes. Cheap to clone; all clones share it.
 #[derive(Clone, Debug)]
 pub struct ReplyMemory(Arc<Budget>);
 
@@ -34,7 +34,7 @@ impl ReplyMemory {
         ReplyMemory(Arc::new(Budget { limit, used: AtomicUsize::new(0) }))
     }
 
-    /// A budget without a bound, for a program that asks once.
+    /// A budget without a limit, for a program that asks once.
     pub fn unbounded() -> Self {
         ReplyMemory::new(usize::MAX)
     }
@@ -51,10 +51,10 @@ impl ReplyMemory {
 
     /// Holds `bytes` more for a reply that holds `own` already.
     ///
-    /// A single reply may exceed the budget: while no other reply holds any memory, there is room for it.
+    /// A single reply may exceed the budget: there is room for it while no other reply holds any memory.
     ///
     /// # Errors
-    /// Others hold too much.
+    /// The budget has no room, and other replies hold some of it.
     pub fn hold(&self, bytes: usize, own: usize) -> Result<Held, Full> {
         let more = |used: usize| {
             let together = used.saturating_add(bytes);
@@ -76,10 +76,10 @@ impl Held {
         self.bytes
     }
 
-    /// Holds `bytes` in all, unless it holds more already.
+    /// Holds `bytes` in all, unless it already holds more.
     ///
     /// # Errors
-    /// Others hold too much. What was held before is held on.
+    /// As [`ReplyMemory::hold`]. What was held before stays held.
     pub fn grow_to(&mut self, bytes: usize) -> Result<(), Full> {
         let mut more = self.memory.hold(bytes.saturating_sub(self.bytes), self.bytes)?;
         self.bytes += std::mem::take(&mut more.bytes);
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_held_comes_back_and_what_does_not_fit_is_refused() {
+    fn memory_that_is_held_comes_back_and_more_than_fits_is_refused() {
         let memory = ReplyMemory::new(100);
         let mut first = memory.hold(60, 0).unwrap();
         assert_eq!(memory.hold(41, 0).err(), Some(Full));
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn one_reply_alone_may_be_as_long_as_it_is() {
+    fn one_reply_alone_may_exceed_the_budget() {
         let memory = ReplyMemory::new(100);
         let first = memory.hold(90, 0).unwrap();
         let second = memory.hold(90, first.bytes()).unwrap();

@@ -1,4 +1,4 @@
-//! Finds how a source can price a symbol: by the pair it quotes, by that pair turned round, or through a third currency.
+//! Finds how a source can price a symbol: by the pair it quotes, by that pair inverted, or through a third currency.
 //!
 //! A source that trades against tethers can price `BTC-USD` with the price of `USDT-USD`; one that quotes dollars can price
 //! `EUR-USD` by turning `USD-EUR` round; one whose rates are all against the euro can price `GBP-USD` by crossing. At most two
@@ -20,8 +20,8 @@ const QUOTES_STABLE_COINS: [&str; 2] = ["USD", "EUR"];
 pub struct Route {
     /// What the source is asked for.
     pub asked: Symbol,
-    /// Whether its quote is turned round before anything else.
-    pub turned: bool,
+    /// Whether its quote is inverted before anything else.
+    pub inverted: bool,
     /// What turns the quote's currency into the symbol's, one after the other; none if it is that already, two at most.
     pub rates: Vec<Rate>,
 }
@@ -32,18 +32,18 @@ pub struct Rate {
     /// The pair, the way markets write it.
     pub symbol: Symbol,
     /// Whether its price divides instead of multiplying.
-    pub turned: bool,
+    pub inverted: bool,
 }
 
 impl Route {
     /// The source is asked for the symbol itself.
     pub fn straight(asked: &Symbol) -> Self {
-        Route { asked: asked.clone(), turned: false, rates: Vec::new() }
+        Route { asked: asked.clone(), inverted: false, rates: Vec::new() }
     }
 
     /// Whether the source is asked for the symbol itself.
     pub fn is_straight(&self) -> bool {
-        !self.turned && self.rates.is_empty()
+        !self.inverted && self.rates.is_empty()
     }
 
     /// How a source prices a symbol without any rate; `None` if it does not.
@@ -54,25 +54,25 @@ impl Route {
             // the user says what it is called, and nothing that only looks like it is the same
             return straight;
         }
-        let turned = Self::turned(source, symbol, settings);
+        let inverted = Self::inverted(source, symbol, settings);
         // markets have a pair in one of two ways
-        let is_turned = is_market(source) && symbol.is_turned() && !symbol.has_two_ways();
-        if is_turned { turned.or(straight) } else { straight.or(turned) }
+        let is_inverted = is_market(source) && symbol.is_inverted() && !symbol.has_two_ways();
+        if is_inverted { inverted.or(straight) } else { straight.or(inverted) }
     }
 
     /// How a source prices a pair, without any rate, from which another price is made: what it calls like money must be that
     /// money there, or a coin of that name would be taken for it.
     pub fn leg(source: &Profile, pair: &Symbol, settings: &Settings) -> Option<Self> {
-        Self::direct(source, pair, settings).filter(|_| source.settings.has_moneys_of(pair))
+        Self::direct(source, pair, settings).filter(|_| source.settings.has_currencies_of(pair))
     }
 
-    /// The pair turned round, if the source may have that.
-    pub fn turned(source: &Profile, symbol: &Symbol, settings: &Settings) -> Option<Self> {
+    /// The pair inverted, if the source may have that.
+    pub fn inverted(source: &Profile, symbol: &Symbol, settings: &Settings) -> Option<Self> {
         let asked =
-            symbol.turned().filter(|_| !settings.is_own_name(symbol) && symbol.in_whole_currency().is_none())?;
-        let is_unlikely = is_market(source) && asked.is_turned() && !asked.has_two_ways();
-        let covers = source.covers(&asked, settings.class(&asked)) && source.settings.has_moneys_of(&asked);
-        (covers && !is_unlikely).then(|| Route { asked, turned: true, rates: Vec::new() })
+            symbol.inverted().filter(|_| !settings.is_own_name(symbol) && symbol.in_whole_currency().is_none())?;
+        let is_unlikely = is_market(source) && asked.is_inverted() && !asked.has_two_ways();
+        let covers = source.covers(&asked, settings.class(&asked)) && source.settings.has_currencies_of(&asked);
+        (covers && !is_unlikely).then(|| Route { asked, inverted: true, rates: Vec::new() })
     }
 
     /// How a source prices a symbol at all: directly if it can.
@@ -84,7 +84,7 @@ impl Route {
     pub fn derived(source: &Profile, symbol: &Symbol, settings: &Settings) -> Option<Self> {
         let (base, quote) = symbol.legs().filter(|_| is_made_of_others(symbol, settings))?;
         // what a stable coin is worth in dollars and euros is never derived: other quotes are derived from it
-        let is_cross = |quote| Currency::new(quote).is_money() && !QUOTES_STABLE_COINS.contains(&quote);
+        let is_cross = |quote| Currency::new(quote).is_fx() && !QUOTES_STABLE_COINS.contains(&quote);
         match settings.class(symbol) {
             Class::Crypto if symbol.is_of_coin() => Self::of_coin(source, base, quote, settings),
             Class::Crypto if is_cross(quote) => Self::crossed(source, base, quote, settings),
@@ -95,7 +95,7 @@ impl Route {
 
     /// A coin's price in what the source trades it against, and that currency's own price.
     fn of_coin(source: &Profile, base: &str, quote: &str, settings: &Settings) -> Option<Self> {
-        let against = source.settings.currencies.iter().filter(|code| Currency::new(code).is_money_or_stable());
+        let against = source.settings.currencies.iter().filter(|code| Currency::new(code).is_fx_or_stable());
         let route = |code: &String| {
             let asked = Symbol::of_legs(base, code)?;
             let route = Self::leg(source, &asked, settings).filter(Self::is_straight)?;
@@ -115,9 +115,10 @@ impl Route {
 
     /// The same with what turns one currency into another; `None` if they are one.
     fn with_rates(self, from: &str, to: &str) -> Option<Self> {
-        let rate = |from: &str, to: &str| Symbol::market_pair(from, to).map(|(symbol, turned)| Rate { symbol, turned });
+        let rate =
+            |from: &str, to: &str| Symbol::market_pair(from, to).map(|(symbol, inverted)| Rate { symbol, inverted });
         let rates = match (Currency::new(from).is_stable(), to) {
-            (true, to) if Currency::new(to).is_money() && !QUOTES_STABLE_COINS.contains(&to) => {
+            (true, to) if Currency::new(to).is_fx() && !QUOTES_STABLE_COINS.contains(&to) => {
                 vec![rate(from, "USD")?, rate("USD", to)?]
             }
             _ => vec![rate(from, to)?],
@@ -134,9 +135,9 @@ fn is_made_of_others(symbol: &Symbol, settings: &Settings) -> bool {
 
 /// Whether a pair's base is called like money, is that money at other sources, and a coin of that name at this one.
 fn is_another_coin(source: &Profile, symbol: &Symbol, settings: &Settings) -> bool {
-    let base = symbol.legs().map(|(base, _)| Currency::new(base)).filter(Currency::is_money);
+    let base = symbol.legs().map(|(base, _)| Currency::new(base)).filter(Currency::is_fx);
     base.filter(|_| source.settings.fiat.is_some() && !settings.is_own_name(symbol))
-        .is_some_and(|base| !source.settings.is_money_there(&base) && settings.is_money_in_markets(&base, symbol))
+        .is_some_and(|base| !source.settings.is_currency_there(&base) && settings.is_currency_in_markets(&base, symbol))
 }
 
 /// Whether a source is a market: it lists the currencies it trades in, and has each pair in one of two ways.
@@ -160,9 +161,9 @@ mod tests {
         let source = &settings.sources[0];
         let profile = Profile::new(source.clone(), Extractor::new(source).unwrap(), &settings);
         let route = Route::find(&profile, &Symbol::parse(symbol).unwrap(), &settings)?;
-        let own = if route.turned { format!("1/{}", route.asked) } else { route.asked.to_string() };
+        let own = if route.inverted { format!("1/{}", route.asked) } else { route.asked.to_string() };
         let rates =
-            route.rates.into_iter().map(|rate| format!(" {} {}", if rate.turned { "/" } else { "×" }, rate.symbol));
+            route.rates.into_iter().map(|rate| format!(" {} {}", if rate.inverted { "/" } else { "×" }, rate.symbol));
         Some(rates.fold(own, |text, rate| text + &rate))
     }
 
@@ -208,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pair_is_turned_round_where_the_source_has_it_the_other_way() {
+    fn a_pair_is_inverted_round_where_the_source_has_it_the_other_way() {
         assert_eq!(found("symbols = [\"USD-*\"]", "EUR-USD").unwrap(), "1/USD-EUR");
         assert_eq!(found("symbols = [\"EUR-*\"]", "EUR-USD").unwrap(), "EUR-USD");
         // markets have it one way, whichever way it is asked for

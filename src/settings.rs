@@ -148,13 +148,14 @@ impl Settings {
 
     /// Whether the base of a crypto pair is money at a source that is on and may have the pair: where `TRY-USDT` is the lira at
     /// one exchange, a coin of that name at another must not be folded with it.
-    pub fn is_money_in_markets(&self, base: &Currency, pair: &Symbol) -> bool {
-        let turned = pair.turned();
+    pub fn is_currency_in_markets(&self, base: &Currency, pair: &Symbol) -> bool {
+        let inverted = pair.inverted();
         let may_have = |source: &SourceSettings| {
             let fits = |pair: &Symbol| source.symbols.iter().any(|glob| glob.matches(pair.as_str()));
-            source.symbols.is_empty() || fits(pair) || turned.as_ref().is_some_and(fits)
+            source.symbols.is_empty() || fits(pair) || inverted.as_ref().is_some_and(fits)
         };
-        let says_so = |source: &&SourceSettings| source.classes.contains(&Class::Crypto) && source.is_money_there(base);
+        let says_so =
+            |source: &&SourceSettings| source.classes.contains(&Class::Crypto) && source.is_currency_there(base);
         base.is_major() || self.sources.iter().filter(says_so).any(may_have)
     }
 

@@ -1,11 +1,10 @@
 //! Reads the name of what is priced: a share, a listing on an exchange, an index, or a pair of currencies.
 //!
-//! There is one canonical spelling (`BRK.B`, `VOD.L`, `^GSPC`, `BTC-USD`); the other spellings in common use are understood
-//! and rewritten. What a symbol *is* follows from its spelling alone, so no list of symbols is needed.
+//! There is one canonical spelling (`BRK.B`, `VOD.L`, `^GSPC`, `BTC-USD`). The other spellings in common use are understood and
+//! rewritten. What a symbol *is* follows from its spelling alone, so no list of symbols is needed.
 
 mod classes;
 mod currency;
-mod error;
 mod pair;
 mod part;
 mod tables;
@@ -15,19 +14,18 @@ use std::sync::Arc;
 
 pub use classes::SetClasses;
 pub use currency::Currency;
-pub use error::SymbolError;
 pub use tables::Exchange;
 
-/// The suffixes of the exchanges that are known.
+/// The suffixes of the known exchanges.
 #[cfg(test)]
 pub(crate) fn suffixes() -> impl Iterator<Item = &'static str> {
     tables::EXCHANGES.iter().map(|exchange| exchange.suffix)
 }
 
-/// The longest text that can name a symbol, in characters.
+/// The most characters in a symbol.
 pub const LONGEST: usize = 32;
 
-/// A symbol in its canonical spelling. Cheap to clone; two symbols are equal if they are spelled alike.
+/// A symbol in its canonical spelling. Cheap to clone. Two symbols are equal if they are spelled alike.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Symbol {
     text: Arc<str>,
@@ -37,37 +35,69 @@ pub struct Symbol {
 /// What a symbol's spelling says it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 enum Kind {
-    /// `AAPL`, `BRK.B`: no suffix of a known exchange, so perhaps listed in the United States.
+    /// `AAPL`, `BRK.B`: without the suffix of a known exchange, so perhaps listed in the United States.
     UnitedStates,
     /// `VOD.L`: the index of its suffix in the table of exchanges.
     Listing(usize),
     /// `^GSPC`.
     Index,
-    /// `BTC-USD`: where the hyphen stands.
-    Pair { hyphen: usize, money: bool },
+    /// `BTC-USD`: the position of the hyphen, and whether both legs are currencies of ISO 4217.
+    Pair { hyphen: usize, fx: bool },
 }
 
-/// A kind of market; ages and the rules of the fold are set per class.
+/// A kind of market. The ages and rules of the fold are set per class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Class {
-    /// Shares, and whatever else is listed on an exchange.
+    /// Shares, and everything else that is listed on an exchange.
     Equity,
     /// A market index.
     Index,
-    /// A pair with at least one leg that is not ISO 4217 money.
+    /// A pair of which at least one leg is not a currency of ISO 4217.
     Crypto,
-    /// A pair of ISO 4217 moneys.
+    /// A pair of currencies of ISO 4217, precious metals included.
     Fx,
-    /// A fund with one net asset value a day. No spelling says so: `[symbols."NAME"] class = "fund"` does.
+    /// A fund with one net asset value a day. No spelling says so; `[symbols."NAME"] class = "fund"` does.
     Fund,
 }
 
+/// Why a text does not name a symbol.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SymbolError {
+    /// Nothing between two commas.
+    #[error("a symbol is empty; remove the extra comma, or name one such as AAPL")]
+    Empty,
+    /// More than [`LONGEST`] characters.
+    #[error("a symbol has {0} characters; at most {LONGEST} are allowed")]
+    TooLong(usize),
+    /// A character that no symbol contains.
+    #[error("{0:?} contains {1:?}; a symbol consists of A-Z a-z 0-9 . - _ / = ^")]
+    Character(String, char),
+    /// A colon, which is reserved for identifiers such as `isin:US0378331005`.
+    #[error("{0:?} contains a colon, which is reserved for identifiers (isin:, figi:); these are not supported yet")]
+    Reserved(String),
+    /// The right characters, but in no known form.
+    #[error(
+        "{0:?} is not spelled like a symbol; write AAPL, BRK.B, VOD.L, ^GSPC, BTC-USD or EURUSD=X, with at most one hyphen"
+    )]
+    Form(String),
+}
+
 impl Symbol {
-    /// Reads a symbol in any spelling that is understood.
+    /// Reads a symbol in any of the spellings that are understood, in any case.
+    ///
+    /// ```
+    /// use quotefold::symbol::{Class, Symbol};
+    ///
+    /// assert_eq!(Symbol::parse("brk/b")?.as_str(), "BRK.B");
+    /// assert_eq!(Symbol::parse("EURUSD=X")?.as_str(), "EUR-USD");
+    /// assert_eq!(Symbol::parse("btc-usd")?.class(), Class::Crypto);
+    /// assert!(Symbol::parse("isin:US0378331005").is_err());
+    /// # Ok::<(), quotefold::symbol::SymbolError>(())
+    /// ```
     ///
     /// # Errors
-    /// Says what is wrong with the text, and which forms are right.
+    /// The text is empty, longer than [`LONGEST`], contains a character that no symbol has, or is in no known form.
     pub fn parse(text: &str) -> Result<Self, SymbolError> {
         check_characters(text)?;
         let upper = text.to_ascii_uppercase();
@@ -80,13 +110,13 @@ impl Symbol {
             let (base, quote) = pair.split_at_checked(3).ok_or_else(form)?;
             return if quote.len() == 3 { Self::pair(base, quote) } else { None }.ok_or_else(form);
         }
-        // listings abroad keep their own sign for a share class: NOVO-B.CO
+        // listings abroad write a share class with a hyphen: NOVO-B.CO
         if let Some(listing) = Self::class_abroad(&upper) {
             return Ok(listing);
         }
         match upper.split_once(['-', '/', '_']) {
-            // one letter after the sign is a share class: BRK-B, BF/B
-            // `MKC-V` is no listing in Canada, so it must not become `MKC.V`
+            // one letter after the separator is a share class: BRK-B, BF/B
+            // `MKC-V` is not a listing in Canada, so it must not become `MKC.V`
             Some((ticker, class)) if class.len() == 1 => {
                 Self::share(&format!("{ticker}.{class}")).filter(Self::is_united_states)
             }
@@ -117,9 +147,9 @@ impl Symbol {
     }
 
     fn pair(base: &str, quote: &str) -> Option<Self> {
-        let money = tables::is_money(base) && tables::is_money(quote);
+        let fx = tables::is_currency(base) && tables::is_currency(quote);
         (is_word(base) && is_word(quote) && base != quote)
-            .then(|| Self::new(&format!("{base}-{quote}"), Kind::Pair { hyphen: base.len(), money }))
+            .then(|| Self::new(&format!("{base}-{quote}"), Kind::Pair { hyphen: base.len(), fx }))
     }
 
     /// The canonical spelling.
@@ -127,19 +157,19 @@ impl Symbol {
         &self.text
     }
 
-    /// The section of a configuration file that is about it: `[symbols.TCS]`, `[symbols."VOD.L"]`.
+    /// The section of a configuration file about this symbol: `[symbols.TCS]`, `[symbols."VOD.L"]`.
     pub fn section(&self) -> String {
         let is_bare = self.text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
         if is_bare { format!("[symbols.{self}]") } else { format!("[symbols.{:?}]", self.as_str()) }
     }
 
-    /// The class its spelling says.
+    /// The class that its spelling implies.
     pub fn class(&self) -> Class {
         match self.kind {
             Kind::UnitedStates | Kind::Listing(_) => Class::Equity,
             Kind::Index => Class::Index,
-            Kind::Pair { money: true, .. } => Class::Fx,
-            Kind::Pair { money: false, .. } => Class::Crypto,
+            Kind::Pair { fx: true, .. } => Class::Fx,
+            Kind::Pair { fx: false, .. } => Class::Crypto,
         }
     }
 
@@ -151,7 +181,7 @@ impl Symbol {
         }
     }
 
-    /// A listing's ticker without its exchange, and the exchange; `None` for anything not listed outside the United States.
+    /// The ticker of a listing outside the United States, without its suffix, and the exchange; `None` for everything else.
     pub fn listing(&self) -> Option<(&str, &'static Exchange)> {
         match self.kind {
             Kind::Listing(index) => {
@@ -162,14 +192,14 @@ impl Symbol {
         }
     }
 
-    /// Whether it has neither the suffix of a known exchange nor the form of an index or a pair: a listing in the United
-    /// States, or something of which nothing is known.
+    /// Whether it has neither the suffix of a known exchange nor the form of an index or a pair: it is a listing in the United
+    /// States, or nothing is known about it.
     pub fn is_united_states(&self) -> bool {
         self.kind == Kind::UnitedStates
     }
 
-    /// Whether it is spelled like a listing in the United States: one to five letters, perhaps with a class or series behind
-    /// a dot. An ISIN, a numeric code and a suffix of which nothing is known are not.
+    /// Whether it is spelled like a listing in the United States: one to five letters, perhaps with a class or series after a
+    /// dot. An ISIN, a numeric code and a ticker with an unknown suffix are not.
     pub fn is_us_listing(&self) -> bool {
         let (ticker, series) = self.text.split_once('.').unwrap_or((&self.text, "A"));
         let is_letters = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphabetic());
@@ -182,19 +212,19 @@ impl Symbol {
             && is_series
     }
 
-    /// The listing of the same ticker where most trade in a currency: `TCS.NS` for `TCS` in rupees. Never acted upon, only
-    /// asked about.
+    /// The same ticker on the exchange where most listings in a currency trade: `TCS.NS` for `TCS` in rupees. It is only ever
+    /// suggested.
     pub fn listed_in(&self, currency: &Currency) -> Option<String> {
         let exchange = Exchange::of_currency(currency.as_str()).filter(|_| self.is_us_listing())?;
         Some(format!("{}.{}", self.text.replace('.', "-"), exchange.suffix))
     }
 
-    /// The currency its spelling fixes: a pair's right-hand leg.
+    /// The currency that its spelling fixes: the right-hand leg of a pair.
     pub fn pair_currency(&self) -> Option<Currency> {
         self.legs().map(|(_, quote)| Currency::new(quote))
     }
 
-    /// The currency most prices of its exchange are in; `None` if nothing is known of where it is listed.
+    /// The currency of most prices on its exchange; `None` if the exchange is not known.
     pub fn usual_currency(&self) -> Option<Currency> {
         match self.kind {
             Kind::UnitedStates => self.is_us_listing().then(|| Currency::new("USD")),
@@ -204,14 +234,14 @@ impl Symbol {
         }
     }
 
-    /// The pair in the whole currency, of a pair in a part of one: `BTC-GBP` for `BTC-GBX`. `None` for every other symbol.
+    /// For a pair in a part of a currency, the pair in the whole: `BTC-GBP` for `BTC-GBX`. `None` for every other symbol.
     pub fn in_whole_currency(&self) -> Option<String> {
         let (base, quote) = self.legs()?;
         let (whole, places) = Currency::of_unit(quote);
         (places > 0).then(|| format!("{base}-{whole}"))
     }
 
-    /// `BTC-USD` for `BTCUSD`, `BTC-GBP` for `BTC-GBX`: the pair that was perhaps meant. Never acted upon, only asked about.
+    /// The pair that was perhaps meant: `BTC-USD` for `BTCUSD`, `BTC-GBP` for `BTC-GBX`. It is only ever suggested.
     pub fn did_you_mean(&self) -> Option<String> {
         if let Some(pair) = self.in_whole_currency() {
             return Some(pair);
@@ -259,12 +289,12 @@ impl Class {
         }
     }
 
-    /// Whether its market closes for nights, weekends and holidays.
+    /// Whether its market closes at night, on weekends or on holidays.
     pub fn closes(self) -> bool {
         self != Class::Crypto
     }
 
-    /// Whether it is traded at the bids and asks beside its price: an index is calculated, a fund is valued once a day.
+    /// Whether it is traded at the bids and asks beside its price. An index is calculated, and a fund is valued once a day.
     pub fn has_books(self) -> bool {
         !matches!(self, Class::Index | Class::Fund)
     }

@@ -1,12 +1,13 @@
-//! Keeps characters from a reader that are not for show: those that steer a terminal, or turn the text around them.
+//! Makes texts fit to be read: without the characters that control a terminal or change the direction of the text.
 
 pub(crate) mod as_string;
 pub(crate) mod near;
+pub(crate) mod words;
 
 use std::borrow::Cow;
 
-/// Whether a character has no shape of its own and changes how others are shown: a control character, or one that sets the
-/// direction of text. White space such as a line break is one, too.
+/// Whether a character has no shape of its own but changes how others are shown: a control character, which includes line breaks
+/// and tabs, or one that sets the direction of text.
 pub fn is_unprintable(c: char) -> bool {
     c.is_control()
         || matches!(
@@ -16,19 +17,19 @@ pub fn is_unprintable(c: char) -> bool {
         )
 }
 
-/// A text from elsewhere, made fit for a terminal: spaces stand for what is unprintable, other than line breaks and tabs.
+/// A text from elsewhere, made fit for a terminal: unprintable characters other than line breaks and tabs become spaces.
 pub fn printable(text: &str) -> Cow<'_, str> {
     let is_bad = |c: char| is_unprintable(c) && !matches!(c, '\n' | '\t');
     if text.contains(is_bad) { Cow::Owned(text.replace(is_bad, " ")) } else { Cow::Borrowed(text) }
 }
 
-/// The same of a text that must stay in its line.
+/// The same for a text that must stay in its line: line breaks and tabs become spaces too.
 pub fn in_one_line(text: &str) -> String {
     text.replace(is_unprintable, " ")
 }
 
-/// JSON for a terminal that says the same: what is unprintable is escaped. Outside of strings JSON has nothing of the kind but
-/// line breaks.
+/// The same JSON, made fit for a terminal: unprintable characters are escaped. Outside of strings, JSON has none of them but line
+/// breaks.
 pub fn printable_json(json: &str) -> String {
     let mut shown = String::with_capacity(json.len());
     for c in json.chars() {
@@ -48,7 +49,7 @@ mod tests {
 
     use super::*;
 
-    /// What steers terminals, and turns text around.
+    /// Characters that control terminals or change the direction of text.
     const BAD: &str = "\u{1b}[2J\u{7}\u{8}\r\u{7f}\u{9b}31m\u{202e}\u{2066}\u{200f}\u{feff}\u{e0041}";
 
     #[test]

@@ -1,4 +1,4 @@
-//! Reads the small notations that settings and queries are written in: `600ms`, `2%`, `256KiB`, `25/day`, `ETH-*`.
+//! Reads the notations of settings and queries: `600ms`, `2%`, `256KiB`, `25/day`, `ETH-*`.
 
 pub(crate) mod as_text;
 
@@ -10,45 +10,44 @@ use serde::Deserialize;
 
 use crate::decimal;
 
-/// A length of time: `0s`, `600ms`, `2s`, `15m`, `6h`, `5d`.
+/// A duration: `0s`, `600ms`, `2s`, `15m`, `6h`, `5d`. At most 1,000 years of 365 days.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Span(pub Duration);
 
-/// A share of something, kept as a fraction: `2%` is 0.02.
+/// A percentage, kept as a fraction: `2%` is 0.02. Above 0, at most 100%.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Percent(pub Decimal);
 
-/// A number of bytes: `512`, `256KiB`, `1MiB`.
+/// A number of bytes: `512`, `256KiB`, `1MiB`. At least 1, at most 2^40.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Bytes(pub usize);
 
-/// How often a vendor allows to be asked: at most `calls` in any `period`.
+/// A vendor's rate limit: at most `calls` in any `period`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Limit {
     /// Calls (or symbols, where the cost is per symbol); at least 1.
     pub calls: u32,
-    /// The window that slides over them; at least a millisecond.
+    /// The length of the sliding window; from a second to 366 days.
     pub period: Duration,
 }
 
-/// A pattern for symbols in which `*` stands for any characters, also none.
+/// A pattern for symbols, in which `*` matches any number of characters, including none.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Glob(String);
 
 impl Span {
-    /// Reads a whole number and its unit: `ms`, `s`, `m`, `h` or `d`.
+    /// Reads a whole number followed by its unit: `ms`, `s`, `m`, `h` or `d`.
     ///
     /// # Errors
-    /// Says what was found and what is allowed.
+    /// The text has another form, or is longer than 1,000 years. The error says what was found and what is allowed.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let wrong = || {
-            format!("{text:?} is not a length of time; write a whole number and ms, s, m, h or d, such as \"600ms\"")
-        };
+        let wrong =
+            || format!("{text:?} is not a duration; write a whole number and ms, s, m, h or d, such as \"600ms\"");
         let digits = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
         let (number, unit) = text.split_at(digits);
         let milliseconds: u64 = match unit {
@@ -60,7 +59,7 @@ impl Span {
             _ => return Err(wrong()),
         };
         let number: u64 = number.parse().map_err(|_| wrong())?;
-        // a thousand years bounds every later sum of instants and spans
+        // within a thousand years, no later sum of instants and durations overflows
         let total =
             number.checked_mul(milliseconds).filter(|total| *total <= 86_400_000 * 365_000).ok_or_else(wrong)?;
         Ok(Span(Duration::from_millis(total)))
@@ -72,7 +71,9 @@ impl Percent {
         let number = text.strip_suffix('%').map(str::trim).and_then(decimal::read);
         let fraction = number.filter(|n| *n > Decimal::ZERO && *n <= Decimal::ONE_HUNDRED);
         fraction.and_then(|n| n.checked_div(Decimal::ONE_HUNDRED)).map(Percent).ok_or_else(|| {
-            format!("{text:?} is not a share; write a number above 0 and up to 100 with a percent sign, such as \"2%\"")
+            format!(
+                "{text:?} is not a percentage; write a number above 0 and up to 100 with a percent sign, such as \"2%\""
+            )
         })
     }
 }
@@ -118,7 +119,7 @@ impl Limit {
 }
 
 impl Glob {
-    /// The pattern that every symbol fits.
+    /// The pattern that matches every symbol.
     pub fn any() -> Self {
         Glob("*".to_owned())
     }
@@ -126,23 +127,23 @@ impl Glob {
     /// Reads a pattern, in any case.
     ///
     /// # Errors
-    /// Says what was found and what a pattern looks like.
+    /// The text is empty, or has a character that no symbol contains. The error says what a pattern looks like.
     pub fn parse(text: &str) -> Result<Self, String> {
         let allowed = |c: char| c.is_ascii_alphanumeric() || ".-^=*".contains(c);
         if text.is_empty() || !text.chars().all(allowed) {
             return Err(format!(
-                "{text:?} is not a pattern for symbols; write one such as \"BTC-USD\", \"ETH-*\" or \"*.L\""
+                "{text:?} is not a symbol pattern; write one such as \"BTC-USD\", \"ETH-*\" or \"*.L\""
             ));
         }
         Ok(Glob(text.to_ascii_uppercase()))
     }
 
-    /// How many characters it states: of two patterns that fit, the one that states more is meant.
+    /// How many characters it states. Of two patterns that match, the one that states more wins.
     pub fn weight(&self) -> usize {
         self.0.bytes().filter(|byte| *byte != b'*').count()
     }
 
-    /// Whether the pattern fits a canonical spelling.
+    /// Whether the pattern matches a canonical spelling.
     pub fn matches(&self, symbol: &str) -> bool {
         let mut parts = self.0.split('*');
         let Some(rest) = symbol.strip_prefix(parts.next().unwrap_or_default()) else { return false };
@@ -218,7 +219,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn spans_read_and_print_alike() {
+    fn durations_are_printed_as_they_are_read() {
         for text in ["600ms", "2s", "15m", "6h", "5d", "0s", "90s"] {
             let span = Span::parse(text).unwrap();
             assert_eq!(Span::parse(&span.to_string()).unwrap(), span, "{text}");
@@ -229,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn limits_take_a_multiple_of_their_unit() {
+    fn a_limit_may_span_several_units() {
         assert_eq!(Limit::parse("20/2s").unwrap(), Limit { calls: 20, period: Duration::from_secs(2) });
         assert_eq!(Limit::parse("25/day").unwrap().to_string(), "25/day");
         assert_eq!(Limit::parse("10000/10min").unwrap().to_string(), "10000/10min");
@@ -239,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn shares_and_sizes_are_read_exactly() {
+    fn percentages_and_sizes_are_read_exactly() {
         assert_eq!(Percent::parse("0.5%").unwrap().0, Decimal::new(5, 3));
         assert_eq!(Percent::parse("2%").unwrap().to_string(), "2%");
         assert!(Percent::parse("2").is_err() && Percent::parse("0%").is_err() && Percent::parse("101%").is_err());
@@ -248,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn a_star_stands_for_anything() {
+    fn a_star_matches_anything() {
         let fits = |glob: &str, symbol| Glob::parse(glob).unwrap().matches(symbol);
         assert!(fits("*", "AAPL") && fits("ETH-*", "ETH-USD") && fits("*.L", "VOD.L") && fits("B*-*D", "BTC-USD"));
         assert!(fits("eth-usd", "ETH-USD") && fits("A*A", "AA"));

@@ -152,13 +152,13 @@ impl Table<'_> {
         let rate = rate.and_then(|rate| Some((rate, self.settings.would_cover(rate)?)));
         match (why, rate) {
             (Some(_), Some((rate, why))) if self.settings.allows(symbol) => {
-                format!("{symbol} can only be made with the price of {rate}, and {why}")
+                format!("{symbol} can only be derived with the price of {rate}, and {why}")
             }
             (Some(why), _) => why,
             (None, _) if self.question.sources.is_some() => {
-                format!("none of the sources asked for covers {symbol}; ask without `sources`")
+                format!("none of the sources you named covers {symbol}; ask without `sources`")
             }
-            (None, _) => format!("no source that is switched on has a market that {symbol} could be made of"),
+            (None, _) => format!("no source that is switched on has a market from which {symbol} could be derived"),
         }
     }
 

@@ -24,6 +24,7 @@ use crate::question::Question;
 use crate::quote::Role;
 use crate::service::Quotefold;
 use crate::symbol::Symbol;
+use crate::text::words::list;
 use crate::units::Span;
 
 /// What is younger than this share of `every` when a round begins is spared: somebody else has just fetched it.
@@ -32,7 +33,7 @@ const SPARED: u32 = 10;
 /// Tries of one round are at least so far apart.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 
-/// So many names stand in a sentence.
+/// The most symbols that a sentence names.
 const NAMED: usize = 5;
 
 /// Which of the watched symbols have no quote that may be used. At first that is all of them.
@@ -52,10 +53,8 @@ impl Watched {
     /// What is lacking, in words; `None` if nothing is.
     pub fn lacking(&self) -> Option<String> {
         let lacking = self.lacking.lock().unwrap_or_else(PoisonError::into_inner);
-        let names: Vec<&str> = lacking.iter().take(NAMED).map(Symbol::as_str).collect();
-        let more = lacking.len() - names.len();
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        (!names.is_empty()).then(|| format!("no quote that may be used of {}{more}", names.join(", ")))
+        let names = list(lacking.iter().map(Symbol::as_str), NAMED);
+        (!names.is_empty()).then(|| format!("no quote that may be used of {names}"))
     }
 
     fn note(&self, symbol: &Symbol, lacks: bool) {

@@ -1,11 +1,11 @@
-//! Decides how many requests are worked on at once, and whose turn it is.
+//! Limits how many requests are worked on at once, and decides which is next.
 //!
-//! A request weighs as much as the pairs of symbol and source that it needs and that are not fresh on the board: each of them is
-//! asked for, waited for and landed. What is heavier than `server.max_weight` allows waits, in the order in which it came, and
-//! holds nothing but its question meanwhile; what is heavier than all of it runs alone. What the board holds weighs nothing.
+//! A request's weight is the number of pairs of symbol and source that it needs and that are not fresh on the board: each must be
+//! asked for, waited for and landed. A request for which `server.max_weight` has no room waits in line, and holds only its
+//! question meanwhile. One that is heavier than the whole limit runs alone. A request that the board can answer weighs nothing.
 //!
-//! No more newcomers than there are processors are planned at the same time, and no more of the others are folded and written:
-//! one that has its turn is done in time, where all of them at once would all be late.
+//! At most one new request per processor is planned at a time, and at most one admitted request per processor is folded and
+//! written. So each is done in time when its turn comes; all at once, all would be late.
 
 use std::num::NonZeroUsize;
 use std::thread::available_parallelism;
@@ -13,46 +13,46 @@ use std::thread::available_parallelism;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
 
-/// What is worked on, and what may be.
+/// The work that is admitted, and the room that is left.
 #[derive(Debug)]
 pub struct Workload {
     max_weight: u32,
-    /// As much weight as is free.
+    /// The weight that is free.
     weight: Semaphore,
-    /// Turns of those who have just come.
+    /// The turns of new requests.
     newcomers: Semaphore,
-    /// Turns of those who are worked on. They are apart, so that these need not wait for newcomers, who may be shed anyway.
+    /// The turns of admitted requests. These have their own, so that they do not wait for new requests, which may yet be shed.
     admitted: Semaphore,
 }
 
-/// A request's weight, as long as it is worked on.
+/// A request's weight, held as long as the request is worked on.
 #[derive(Debug)]
 pub struct Weight<'w>(Option<SemaphorePermit<'w>>);
 
-/// A request's turn: nothing that takes a processor's time is done without one.
+/// A request's turn. Nothing that takes processor time is done without one.
 #[derive(Debug)]
-pub struct Turn<'w>(#[expect(dead_code, reason = "it is there to be held")] SemaphorePermit<'w>);
+pub struct Turn<'w>(#[expect(dead_code, reason = "it only has to be held")] SemaphorePermit<'w>);
 
-/// The time of a request was over before its turn came. Nothing has been done for it.
+/// The time of a request was over before its turn came. Nothing was done for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("its turn did not come in time")]
+#[error("the request's turn did not come in time")]
 pub struct Overloaded;
 
 impl Workload {
-    /// A workload of `max_weight` pairs of symbol and source at once.
+    /// A workload of at most `max_weight` pairs of symbol and source at once.
     pub fn new(max_weight: u32) -> Self {
         let processors = available_parallelism().map_or(1, NonZeroUsize::get);
         let turns = || Semaphore::new(processors);
         Workload { max_weight, weight: Semaphore::new(max_weight as usize), newcomers: turns(), admitted: turns() }
     }
 
-    /// Whether requests wait for others to end.
+    /// Whether requests wait for others to finish.
     pub(crate) fn is_full(&self) -> bool {
-        // what becomes free goes to the first who waits
+        // weight that becomes free goes to the first request in line
         self.weight.available_permits() == 0
     }
 
-    /// Takes on a weight at once, unless there is no room for it or others wait.
+    /// Admits a weight at once, unless there is no room for it or other requests wait.
     pub(crate) fn try_admit(&self, weight: usize) -> Option<Weight<'_>> {
         match self.permits(weight) {
             0 => Some(Weight(None)),
@@ -68,25 +68,25 @@ impl Workload {
         }
     }
 
-    /// Waits for a turn of a request that has just come.
+    /// Waits for the turn of a new request.
     pub(crate) async fn turn_of_newcomer(&self, by: Instant) -> Result<Turn<'_>, Overloaded> {
         Ok(Turn(in_time(self.newcomers.acquire(), by).await?))
     }
 
-    /// Waits for a turn of a request that is worked on, however long that takes: what it has brought is not thrown away here.
+    /// Waits for the turn of an admitted request, however long that takes, because its outcomes must not be thrown away.
     pub(crate) async fn turn_of_admitted(&self) -> Option<Turn<'_>> {
         // it is never closed
         self.admitted.acquire().await.ok().map(Turn)
     }
 
-    /// What a weight takes: all there is, if it is heavier.
+    /// The permits that a weight takes: at most all of them.
     fn permits(&self, weight: usize) -> u32 {
         u32::try_from(weight).unwrap_or(u32::MAX).min(self.max_weight)
     }
 }
 
 impl Weight<'_> {
-    /// Gives back what a request turned out to be lighter by.
+    /// Gives back the surplus if the request turns out to weigh only `weight`.
     pub(crate) fn lighten(&mut self, weight: usize) {
         let Some(permit) = &mut self.0 else { return };
         let surplus = permit.num_permits().saturating_sub(weight);
@@ -94,7 +94,7 @@ impl Weight<'_> {
     }
 }
 
-/// A permit, if it comes before an instant. One that comes later is not used, even if it is there already.
+/// A permit, if it comes before an instant. One that comes later is not used, even if it is available by now.
 async fn in_time<'w>(
     permit: impl Future<Output = Result<SemaphorePermit<'w>, tokio::sync::AcquireError>>,
     by: Instant,
@@ -135,7 +135,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
         #[test]
-        fn what_runs_together_is_no_heavier_than_allowed_and_who_waits_is_let_in_or_told_by_its_deadline(
+        fn admitted_requests_never_exceed_the_limit_and_the_others_hear_by_their_deadline(
             requests in prop::collection::vec(request(), 1..40),
         ) {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();

@@ -14,10 +14,10 @@ use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 /// The rooms, ground first.
 const ROOMS: &[(&str, &str)] = &[
     ("decimal", "numbers that are money"),
+    ("text", "words for people: lists, durations, near names, what a terminal may show"),
     ("clock", "the time, and how far this machine's is off"),
     ("pace", "turns for other tasks in long work"),
     ("address_space", "how many addresses this process has"),
-    ("text", "words for people: lists, near names, what a terminal may show"),
     ("units", "notations of settings: spans, sizes, limits, patterns"),
     ("reply_memory", "how many bytes replies may hold"),
     ("fingerprint", "short hashes of what must not be kept itself"),

@@ -18,6 +18,7 @@ use crate::provider::secrets::mask_url;
 use crate::question::{LONGEST_QUERY, Question};
 use crate::service::Quotefold;
 use crate::text::in_one_line;
+use crate::text::words::duration;
 
 /// How long a server may take whose settings are not known: longer than any sane `server.timeout`.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -190,20 +191,9 @@ fn as_table(answer: &Value) -> String {
             text("currency"),
             status,
             format!("{} of {}", sources["used"], sources["asked"]),
-            price["age_ms"].as_u64().map_or("-".to_owned(), age),
+            price["age_ms"].as_u64().map_or("-".to_owned(), |age| duration(Duration::from_millis(age))),
             price["detail"].as_str().unwrap_or_default().to_owned(),
         ]);
     }
     table(&rows)
-}
-
-/// An age as people say it.
-fn age(milliseconds: u64) -> String {
-    match milliseconds / 1000 {
-        0 => format!("{milliseconds} ms"),
-        seconds @ 1..=119 => format!("{seconds} s"),
-        seconds @ 120..=7199 => format!("{} min", seconds / 60),
-        seconds @ 7200..=172_799 => format!("{} h", seconds / 3600),
-        seconds => format!("{} days", seconds / 86_400),
-    }
 }

@@ -19,6 +19,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::Moment;
+use crate::text::words::duration;
 
 /// Clocks this close to one another agree.
 const RIGHT: SignedDuration = SignedDuration::from_secs(5);
@@ -245,12 +246,8 @@ impl fmt::Display for Skew {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let way = if self.ahead.is_positive() { "slow" } else { "fast" };
         let by = self.ahead.unsigned_abs() + Duration::from_millis(500);
-        let (figure, unit) = match by.as_secs() {
-            seconds @ ..120 => (seconds, "s"),
-            seconds @ 120..7_200 => (seconds / 60, "min"),
-            seconds => (seconds / 3_600, "h"),
-        };
-        write!(f, "this machine's clock seems to be {figure} {unit} {way}")
+        let by = duration(Duration::from_secs(by.as_secs()));
+        write!(f, "this machine's clock seems to be {by} {way}")
     }
 }
 

@@ -74,7 +74,7 @@ fn points_of_an_index_are_in_no_currency_and_cannot_be_converted() {
         assert_eq!(price.status, Status::Unavailable(Unavailable::NoConversion));
         assert_eq!(
             price.detail.as_deref(),
-            Some("^GSPC is in points, which no rate turns into EUR; ask for it without a currency")
+            Some("^GSPC is in points, which no rate converts into EUR; ask for it without a currency")
         );
     }
     assert_eq!(converted(index(Some("USD")), "USD", &[]).price.status, Status::Ok);

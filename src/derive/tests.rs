@@ -21,9 +21,9 @@ fn unsaid(outcome: Outcome) -> Outcome {
     with(outcome, |quote| quote.currency = None)
 }
 
-fn route<'r>(asked: &str, turned: bool, rates: impl IntoIterator<Item = (&'r str, bool)>) -> Route {
-    let rates = rates.into_iter().map(|(symbol, turned)| Rate { symbol: pair(symbol), turned });
-    Route { asked: pair(asked), turned, rates: rates.collect() }
+fn route<'r>(asked: &str, inverted: bool, rates: impl IntoIterator<Item = (&'r str, bool)>) -> Route {
+    let rates = rates.into_iter().map(|(symbol, inverted)| Rate { symbol: pair(symbol), inverted });
+    Route { asked: pair(asked), inverted, rates: rates.collect() }
 }
 
 fn evidence<'r>(
@@ -65,8 +65,8 @@ fn a_rate_multiplies_price_bid_and_ask_and_leaves_the_volume() {
 #[test]
 fn every_way_to_calculate_rounds_once_to_twelve_digits() {
     let euro = rate("EUR-USD", vec![unsaid(says("a", "1.1")), unsaid(says("b", "1.1"))]);
-    let of = |turned, divides| {
-        let route = route("BTC-USD", turned, Some(("EUR-USD", divides)));
+    let of = |inverted, divides| {
+        let route = route("BTC-USD", inverted, Some(("EUR-USD", divides)));
         price(&derived("BTC-EUR", &route, unsaid(says("x", "3")), Some(&euro)))
     };
     assert_eq!(of(false, false), "3.3");

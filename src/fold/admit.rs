@@ -13,12 +13,12 @@ pub(super) struct Entry {
     /// What will be shown of it. Until a price is found, the verdict of an admitted quote is `NotFolded`.
     pub(super) judged: Judged,
     /// On which rungs of the ladder it may stand.
-    pub(super) standing: Standing,
+    pub(super) eligibility: Eligibility,
 }
 
 /// On which rungs of the ladder a quote may stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(super) enum Eligibility {
     /// On every rung: it is young.
     Usable,
     /// On every rung: it is the last one of a market that has closed since.
@@ -32,10 +32,10 @@ pub(super) enum Standing {
     Out,
 }
 
-impl Standing {
+impl Eligibility {
     /// Whether the quote may make a price that is `ok`.
     pub(super) fn is_usable(self) -> bool {
-        matches!(self, Standing::Usable | Standing::Last)
+        matches!(self, Eligibility::Usable | Eligibility::Last)
     }
 }
 
@@ -43,7 +43,7 @@ impl Entry {
     /// Leaves the quote out for good.
     pub(super) fn exclude(&mut self, exclusion: Exclusion) {
         self.judged.verdict = Verdict::Excluded(exclusion);
-        self.standing = Standing::Out;
+        self.eligibility = Eligibility::Out;
     }
 
     /// Whether the source could give a price of the symbol, now or later.
@@ -53,7 +53,7 @@ impl Entry {
 
     /// The quote, unless something spoke against it already.
     pub(super) fn admitted(&self) -> Option<&Quote> {
-        self.judged.outcome.quote.as_ref().filter(|_| self.standing != Standing::Out)
+        self.judged.outcome.quote.as_ref().filter(|_| self.eligibility != Eligibility::Out)
     }
 }
 
@@ -81,10 +81,10 @@ pub(super) fn admit(evidence: Evidence, rule: &Rule, now: Timestamp) -> Entry {
     let Weighed { price, basis, book, .. } = if is_shown { weighed } else { Weighed::default() };
     let last_at = last_at.filter(|_| is_shown);
     let admitted = verdict == Verdict::Excluded(Exclusion::NotFolded);
-    let standing = if admitted { Standing::Usable } else { Standing::Out };
+    let eligibility = if admitted { Eligibility::Usable } else { Eligibility::Out };
     let judged =
         Judged { outcome, derivation, verdict, price, basis, book, last_at, deviation_bps: None, detail: None };
-    Entry { judged, standing }
+    Entry { judged, eligibility }
 }
 
 fn verdict(

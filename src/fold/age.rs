@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::admit::{Entry, Standing};
+use super::admit::{Eligibility, Entry};
 use super::{Exclusion, Rule, Verdict};
 use crate::clock::age;
 use crate::hours::Around;
@@ -61,13 +61,13 @@ pub(super) fn judge(entries: &mut [Entry], rule: &Rule, covering: usize, now: Ti
     let closing = Closing::of(entries, rule, covering, now);
     for entry in entries.iter_mut() {
         let Some(quote) = entry.admitted() else { continue };
-        let standing = standing(quote, &entry.judged.outcome.origin, rule, closing, now);
-        if !standing.is_usable() {
+        let eligibility = eligibility(quote, &entry.judged.outcome.origin, rule, closing, now);
+        if !eligibility.is_usable() {
             entry.judged.verdict = Verdict::Excluded(Exclusion::Stale);
         }
-        entry.standing = standing;
+        entry.eligibility = eligibility;
     }
-    if entries.iter().any(|entry| entry.standing == Standing::Last) {
+    if entries.iter().any(|entry| entry.eligibility == Eligibility::Last) {
         closing.level(entries);
     }
 }
@@ -135,46 +135,46 @@ impl Closing {
     /// others in any way that matters, although for a while it is young by the clock.
     fn level(self, entries: &mut [Entry]) {
         let Closing::ByHours { around, .. } = self else { return };
-        for entry in entries.iter_mut().filter(|entry| entry.standing == Standing::Usable) {
+        for entry in entries.iter_mut().filter(|entry| entry.eligibility == Eligibility::Usable) {
             let stated_at = entry.admitted().and_then(stated_at);
             if stated_at.is_some_and(|stated_at| is_of_the_close(stated_at, around)) {
-                entry.standing = Standing::Last;
+                entry.eligibility = Eligibility::Last;
             }
         }
     }
 
     /// How a quote older than `usable_for` stands as one of the last of its market, if it is one.
-    fn standing(self, quote: &Quote, origin: &Origin, rule: &Rule, now: Timestamp) -> Option<Standing> {
+    fn eligibility(self, quote: &Quote, origin: &Origin, rule: &Rule, now: Timestamp) -> Option<Eligibility> {
         let stated_at = stated_at(quote)?;
         match self {
             Closing::Open => None,
-            Closing::Since(newest) => (age(newest, stated_at) <= SAME_CLOSE).then_some(Standing::Last),
+            Closing::Since(newest) => (age(newest, stated_at) <= SAME_CLOSE).then_some(Eligibility::Last),
             // what is not renewed any more may be the last price only of us
             Closing::ByHours { .. } if !is_heard(quote, origin, rule, now) => None,
             Closing::ByHours { around, is_quiet } => {
                 let usable_for = usable_for(rule, origin);
                 let is_open = around.opened_at.is_some_and(|opened_at| age(now, opened_at) >= usable_for);
                 if !is_open && age(around.closed_at, stated_at) <= usable_for {
-                    Some(Standing::Last)
+                    Some(Eligibility::Last)
                 } else {
-                    is_quiet.then_some(Standing::Quiet)
+                    is_quiet.then_some(Eligibility::Quiet)
                 }
             }
         }
     }
 }
 
-fn standing(quote: &Quote, origin: &Origin, rule: &Rule, closing: Closing, now: Timestamp) -> Standing {
+fn eligibility(quote: &Quote, origin: &Origin, rule: &Rule, closing: Closing, now: Timestamp) -> Eligibility {
     let age_now = age(now, time_of(quote));
     let closed_for = rule.closed_for.unwrap_or(Duration::ZERO);
     if rule.max_age.is_some_and(|max_age| age_now > max_age) {
-        return Standing::Out;
+        return Eligibility::Out;
     }
     if age_now <= usable_for(rule, origin) {
-        return Standing::Usable;
+        return Eligibility::Usable;
     }
-    let last = if age_now <= closed_for { closing.standing(quote, origin, rule, now) } else { None };
-    last.unwrap_or(if age_now <= rule.fallback_for.max(closed_for) { Standing::Fallback } else { Standing::Out })
+    let last = if age_now <= closed_for { closing.eligibility(quote, origin, rule, now) } else { None };
+    last.unwrap_or(if age_now <= rule.fallback_for.max(closed_for) { Eligibility::Fallback } else { Eligibility::Out })
 }
 
 /// Whether a time is from before a closing, or so soon after it that it is still the close.

@@ -242,7 +242,7 @@ mod tests {
         assert_eq!((settled(&price), used(&price)), (Some("EUR"), vec!["alpha"]));
         assert_eq!(excluded(&price, "beta"), Some(Exclusion::CurrencyUnknown));
         let beta = price.quotes.iter().find(|judged| judged.outcome.origin.source == "beta").unwrap();
-        assert_eq!(beta.detail.as_deref(), Some("it states the currency \"PENCE\", which is no currency's code"));
+        assert_eq!(beta.detail.as_deref(), Some("it states the currency \"PENCE\", which is not a currency code"));
         assert_eq!(excluded(&fold("AAPL", quotes, &equity()), "beta"), Some(Exclusion::CurrencyUnknown));
     }
 

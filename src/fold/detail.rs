@@ -1,11 +1,12 @@
-//! Says in one plain sentence, with the figures, what became of a symbol or a quote and why.
+//! Says in one plain sentence, with the figures, what became of a symbol or a quote, and why.
 
-mod labels;
-mod quote;
-mod words;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::admit::Entry;
 use super::ladder::Decision;
 use super::price::{Disagreement, Said};
 use super::status::{accounts, says_unknown};
@@ -13,19 +14,18 @@ use super::{Degraded, Exclusion, Judged, Price, Rule, Status, Unavailable, Verdi
 use crate::clock;
 use crate::decimal::{fraction, percent, plain};
 use crate::failure::SourceError;
-use crate::quote::Role;
+use crate::quote::{NoMarket, Origin, Quote, Role, Session, Stated};
+use crate::symbol::{Currency, Symbol};
+use crate::text::words::{self, clock_time, day_and_time, duration};
 
-pub(super) use quote::of_quote;
-use quote::{aged, said};
-use words::{clock_time, day_and_time, listed, span};
+/// The most sources or reasons that a sentence names.
+const NAMED: usize = 3;
 
-const COMMA: &str = ", ";
-
-/// The sentence for a symbol's status. Where all is well none is needed, unless most sources speak of another currency.
+/// The sentence for a symbol's status. A price that is `ok` needs none, unless most sources state another currency.
 pub(super) fn of_symbol(price: &Price, decision: &Decision) -> Option<String> {
     let symbol = &price.symbol;
     let sentence = match price.status {
-        Status::Ok => return labels::mostly_contrary(price),
+        Status::Ok => return most_state_another_currency(price),
         Status::Degraded(Degraded::WithReferences) => with_references(price),
         Status::Degraded(Degraded::StaleFallback) => with_last_trade(stale_fallback(price), price),
         Status::Degraded(Degraded::FewSources) => with_last_trade(below_quorum(price), price),
@@ -42,7 +42,7 @@ pub(super) fn of_symbol(price: &Price, decision: &Decision) -> Option<String> {
     let nothing_known =
         matches!(price.status, Status::Unknown | Status::Unavailable(Unavailable::NoAnswer | Unavailable::NotCovered));
     let meant = symbol.did_you_mean().filter(|_| nothing_known).map(|pair| format!("did you mean {pair}?"));
-    Some(match meant.or_else(|| labels::mostly_contrary(price)) {
+    Some(match meant.or_else(|| most_state_another_currency(price)) {
         Some(more) => format!("{sentence}; {more}"),
         None => sentence,
     })
@@ -56,17 +56,20 @@ fn failed(price: &Price) -> Vec<&Judged> {
     price.quotes.iter().filter(|judged| judged.verdict == Verdict::Failed).collect()
 }
 
+/// The first few, and how many more there are.
+fn first_few(all: impl Iterator<Item = String>, separator: &str) -> String {
+    words::clauses(all.collect(), separator, NAMED)
+}
+
 fn with_references(price: &Price) -> String {
     let (references, own): (Vec<_>, Vec<_>) =
         used(price).partition(|judged| judged.outcome.origin.role == Role::Reference);
-    let names = references.iter().map(|judged| judged.outcome.origin.source.as_str());
-    let names = listed(names.map(str::to_owned).collect(), COMMA);
-    let needed = price.rule.required;
     if references.is_empty() {
         return weak_rates(price);
     }
-    let sentence =
-        format!("{} of {needed} needed independent sources answered; references helped out: {names}", own.len());
+    let names = first_few(references.iter().map(|judged| judged.outcome.origin.source.clone()), ", ");
+    let (own, required) = (own.len(), price.rule.required);
+    let sentence = format!("{own} of {required} required independent sources answered; references filled in: {names}");
     with_reasons(sentence, failed(price), price.as_of)
 }
 
@@ -79,8 +82,8 @@ fn stale_fallback(price: &Price) -> String {
         let said = said(judged.outcome.quote.as_ref()?, price.as_of);
         Some(format!("{} {said}", judged.outcome.origin.source))
     });
-    let (fresh, needed, ages) = (fresh.len(), price.rule.required, listed(ages.collect(), COMMA));
-    let sentence = format!("{fresh} of {needed} needed sources gave a fresh price; older ones helped out: {ages}");
+    let (fresh, required, ages) = (fresh.len(), price.rule.required, first_few(ages, ", "));
+    let sentence = format!("{fresh} of {required} required sources gave a fresh price; older ones filled in: {ages}");
     with_reasons(sentence, failed(price), price.as_of)
 }
 
@@ -89,20 +92,17 @@ fn below_quorum(price: &Price) -> String {
         matches!(judged.verdict, Verdict::Used | Verdict::Excluded(Exclusion::NotFolded | Exclusion::Outlier))
     };
     let (here, away): (Vec<_>, Vec<_>) = price.quotes.iter().partition(folded);
-    let needed = price.rule.required;
-    if used(price).count() >= needed {
+    let (required, covering) = (price.rule.required, price.covering);
+    if used(price).count() >= required {
         return weak_rates(price);
     }
-    if (1..needed).contains(&price.covering) && here.len() >= price.covering {
-        let (vendor, covers) = if price.covering == 1 { ("vendor", "covers") } else { ("vendors", "cover") };
-        return format!(
-            "of those asked, only {} {vendor} {covers} {}; {needed} are needed",
-            price.covering, price.symbol
-        );
+    if (1..required).contains(&covering) && here.len() >= covering {
+        let covers = if covering == 1 { "covers" } else { "cover" };
+        return format!("of the vendors asked, only {covering} {covers} {}; {required} are required", price.symbol);
     }
     let all_failed = away.iter().all(|judged| judged.verdict == Verdict::Failed);
-    let did = if all_failed { "answered" } else { "gave a price that can be used" };
-    with_reasons(format!("{} of {needed} needed sources {did}", here.len()), away, price.as_of)
+    let did = if all_failed { "answered" } else { "gave a usable price" };
+    with_reasons(format!("{} of {required} required sources {did}", here.len()), away, price.as_of)
 }
 
 /// Adds when the symbol was last traded, by the clocks of its exchange, if that is why its price is old.
@@ -129,12 +129,12 @@ fn last_trade(price: &Price) -> Option<String> {
         None => {
             let before = clock::age(market.around.closed_at, at);
             (before > price.rule.usable_for)
-                .then(|| format!("last traded {}, {} before the close", local(at), span(before)))
+                .then(|| format!("last traded {}, {} before the close", local(at), duration(before)))
         }
     }
 }
 
-/// Which derived quotes make the price no better than their rates.
+/// The derived quotes that make the price no better than their rates.
 fn weak_rates(price: &Price) -> String {
     let rates = used(price).filter_map(|judged| {
         let derivation = judged.derivation.as_ref()?;
@@ -142,7 +142,7 @@ fn weak_rates(price: &Price) -> String {
         let (source, reason) = (&judged.outcome.origin.source, rate.status.reason()?);
         Some(format!("{source}'s rate {} is degraded / {reason}", rate.symbol))
     });
-    listed(rates.collect(), "; ")
+    first_few(rates, "; ")
 }
 
 fn no_answer(price: &Price) -> String {
@@ -159,11 +159,8 @@ fn all_stale(price: &Price) -> String {
     let newest = newest.max_by_key(|(_, quote)| age::time_of(quote));
     newest.map_or_else(String::new, |(judged, quote)| {
         let origin = &judged.outcome.origin;
-        format!(
-            "every price is too old; the newest is {}'s, {}",
-            origin.source,
-            aged(quote, origin, &price.rule, price.as_of)
-        )
+        let aged = aged(quote, origin, &price.rule, price.as_of);
+        format!("every price is too old; the newest is {}'s, {aged}", origin.source)
     })
 }
 
@@ -195,19 +192,18 @@ fn disagree(disagreement: &Disagreement, rule: &Rule) -> String {
         Disagreement::NoMajority { lowest, highest, median, near, of, needed } => {
             let allowed = fraction(rule.outlier_beyond);
             let says = between(lowest, highest);
-            format!("{says}: {near} of {of} within {allowed} of their median {}, {needed} needed", plain(*median))
+            format!("{says}: {near} of {of} within {allowed} of their median {}, {needed} required", plain(*median))
         }
         Disagreement::Currencies(sides) => {
             let sides = sides.iter().map(|(currency, source)| format!("{source} states {currency}"));
-            format!("{}: no currency is stated by most sources", listed(sides.collect(), COMMA))
+            format!("{}: no currency is stated by most sources", first_few(sides, ", "))
         }
     }
 }
 
-/// Adds why the others are missing: what an operator would do something about.
+/// Adds why the others are missing: the reasons that an operator would act on.
 fn with_reasons(sentence: String, missing: Vec<&Judged>, now: Timestamp) -> String {
-    let reasons = missing.into_iter().filter_map(|judged| reason(judged, now));
-    match listed(reasons.collect(), "; ") {
+    match first_few(missing.into_iter().filter_map(|judged| reason(judged, now)), "; ") {
         none if none.is_empty() => sentence,
         reasons => format!("{sentence}; {reasons}"),
     }
@@ -230,10 +226,182 @@ fn reason(judged: &Judged, now: Timestamp) -> Option<String> {
             format!("our limit for {source} has no room until {}", clock_time(at, now))
         }
         Some((SourceError::CircuitOpen { .. }, at)) => {
-            format!("{source} keeps failing and is left alone until {}", clock_time(at, now))
+            format!("{source} keeps failing and is not called until {}", clock_time(at, now))
         }
         _ => format!("{source}: {}", judged.detail.as_deref().unwrap_or("no answer")),
     })
+}
+
+/// What the caller may have meant, if most accounts that gave a quote state another currency than the symbol is in: half a
+/// sentence.
+fn most_state_another_currency(price: &Price) -> Option<String> {
+    let settled = price.currency.as_ref()?;
+    let answered = price.quotes.iter().filter(|judged| judged.verdict != Verdict::Failed);
+    let answered: BTreeSet<&str> = answered.map(account).collect();
+    let mut stating: BTreeMap<&Currency, BTreeSet<&str>> = BTreeMap::new();
+    let mut contrary = BTreeSet::new();
+    // of quotes of the symbol itself, those that were left out for their currency
+    let is_contrary = |judged: &&Judged| {
+        judged.verdict == Verdict::Excluded(Exclusion::CurrencyMismatch) && judged.derivation.is_none()
+    };
+    for judged in price.quotes.iter().filter(is_contrary) {
+        if let Some(stated) = judged.outcome.quote.as_ref().and_then(|quote| quote.currency.as_ref()) {
+            stating.entry(stated).or_default().insert(account(judged));
+            contrary.insert(account(judged));
+        }
+    }
+    if contrary.len() * 2 <= answered.len() {
+        return None;
+    }
+    // of two that are stated equally often, the first by name
+    let (most, _) = stating.iter().max_by_key(|(code, accounts)| (accounts.len(), Reverse(**code)))?;
+    let codes = first_few(stating.keys().map(ToString::to_string), " or ");
+    Some(format!("most sources state {codes}, and {}", another_symbol(&price.symbol, settled, most)))
+}
+
+fn account(judged: &Judged) -> &str {
+    &judged.outcome.origin.account
+}
+
+/// Why the symbol is in its own currency, and how to ask for the one that the sources state.
+fn another_symbol(symbol: &Symbol, settled: &Currency, stated: &Currency) -> String {
+    if let Some((base, _)) = symbol.legs() {
+        return format!("{symbol} is in {settled}; did you mean {base}-{stated}?");
+    }
+    let entry = format!("{} currency = \"{stated}\"", symbol.section());
+    match symbol.listed_in(stated) {
+        Some(listing) => {
+            format!("{symbol} is taken to be in {settled}; did you mean {listing}? If not, set {entry}")
+        }
+        None => format!("{symbol} is taken to be in {settled}; if that is wrong, set {entry}"),
+    }
+}
+
+/// The sentence for a quote's verdict, where the verdict alone does not say enough.
+pub(super) fn of_quote(
+    entry: &Entry,
+    decision: &Decision,
+    currency: Option<&Currency>,
+    rule: &Rule,
+    now: Timestamp,
+) -> Option<String> {
+    let outcome = &entry.judged.outcome;
+    let exclusion = match entry.judged.verdict {
+        Verdict::Failed => return outcome.failure.as_ref().map(|failure| failure.error.to_string()),
+        Verdict::Used if !entry.eligibility.is_usable() => Exclusion::Stale,
+        Verdict::Used => return None,
+        Verdict::Excluded(exclusion) => exclusion,
+    };
+    let quote = outcome.quote.as_ref()?;
+    Some(match exclusion {
+        Exclusion::NotFolded => return None,
+        Exclusion::Outlier => from_the_median(entry, decision, rule)?,
+        Exclusion::Stale => aged(quote, &outcome.origin, rule, now),
+        Exclusion::Future => format!("{}, {} allowed", said(quote, now), duration(age::AHEAD)),
+        Exclusion::InvalidPrice => invalid_price(quote),
+        Exclusion::NoMarket => no_market(quote.no_market?).to_owned(),
+        Exclusion::CurrencyMismatch => mismatch(&entry.judged, currency)?,
+        Exclusion::CurrencyUnknown => no_currency(&entry.judged),
+        Exclusion::OtherSession => other_session(quote.session?).to_owned(),
+        Exclusion::SameAccount => format!("another quote from the account {} is newer", outcome.origin.account),
+        Exclusion::Reference => "a reference; the other sources suffice".to_owned(),
+        Exclusion::DegradedRate => degraded_rate(&entry.judged)?,
+        Exclusion::NoConversion => no_rate(&entry.judged)?,
+    })
+}
+
+fn from_the_median(entry: &Entry, decision: &Decision, rule: &Rule) -> Option<String> {
+    let Decision::Agreed { agreed, .. } = decision else { return None };
+    let median = agreed.median;
+    let distance = percent(entry.judged.price?.saturating_sub(median), median);
+    let allowed = fraction(rule.outlier_beyond);
+    Some(format!("{distance} from the median {}, {allowed} allowed", plain(median)))
+}
+
+fn invalid_price(quote: &Quote) -> String {
+    match &quote.price {
+        Stated::Number(number) => format!("{} is not a price", plain(*number)),
+        Stated::NotANumber(text) => format!("{text:?} is not a price"),
+        Stated::Absent => "no price, and no book whose middle could be one".to_owned(),
+    }
+}
+
+fn no_market(why: NoMarket) -> &'static str {
+    match why {
+        NoMarket::Halted => "it says that trading is halted",
+        NoMarket::CancelOnly => "it says that orders can only be cancelled",
+        NoMarket::Delisted => "it says that this symbol is no longer listed",
+        NoMarket::NothingTraded => "it has no bids, no asks and a volume of 0: nothing is traded there",
+        NoMarket::NoTradeStated => "it has no bids, no asks and no time of a last trade: nothing is traded there",
+    }
+}
+
+/// The currency that a quote is in, and the one that it should be in. For a derived quote, that of the pair that was asked for.
+fn mismatch(judged: &Judged, currency: Option<&Currency>) -> Option<String> {
+    let stated = judged.outcome.quote.as_ref()?.currency.as_ref()?;
+    let expected = match &judged.derivation {
+        Some(derivation) => derivation.asked.pair_currency()?,
+        None => currency?.clone(),
+    };
+    Some(format!("in {stated}, not in {expected}"))
+}
+
+/// Why the currency of a quote is unknown.
+fn no_currency(judged: &Judged) -> String {
+    let stated = match &judged.derivation {
+        Some(derivation) => derivation.stated.as_ref(),
+        None => judged.outcome.quote.as_ref(),
+    };
+    match stated.and_then(|stated| stated.currency.as_ref()) {
+        Some(word) => format!("it states the currency {:?}, which is not a currency code", word.as_str()),
+        None => "it does not state a currency".to_owned(),
+    }
+}
+
+fn degraded_rate(judged: &Judged) -> Option<String> {
+    let (rate, _) = judged.derivation.as_ref()?.degraded()?;
+    let reason = rate.status.reason()?;
+    Some(format!("its rate {} is degraded / {reason}; the other sources suffice", rate.symbol))
+}
+
+/// Why a quote could not be converted into the symbol's currency.
+fn no_rate(judged: &Judged) -> Option<String> {
+    let derivation = judged.derivation.as_ref()?;
+    let (asked, rate) = (&derivation.asked, derivation.without_rate()?);
+    let why = rate.detail.as_deref().unwrap_or("it has no price");
+    Some(format!("it quotes {asked}, and there is no price for {}: {why}", rate.symbol))
+}
+
+fn other_session(session: Session) -> &'static str {
+    match session {
+        Session::Pre => "from pre-market trading, but regular or later quotes decide",
+        Session::Post => "from after-hours trading, but regular or later quotes decide",
+        Session::Regular | Session::Closed => "from a different session than the price",
+    }
+}
+
+/// How old the quote is, and how old it may be.
+fn aged(quote: &Quote, origin: &Origin, rule: &Rule, now: Timestamp) -> String {
+    let said = said(quote, now);
+    if let Some(max_age) = rule.max_age.filter(|max_age| clock::age(now, age::time_of(quote)) > *max_age) {
+        return format!("{said}, max_age is {}", duration(max_age));
+    }
+    if origin.lag_ms <= 0 {
+        return format!("{said}, {} allowed", duration(age::usable_for(rule, origin)));
+    }
+    let lag = Duration::from_millis(origin.lag_ms.unsigned_abs());
+    format!("{said}, {} allowed (+ {} lag)", duration(rule.usable_for), duration(lag))
+}
+
+/// How long ago, or how far ahead, the quote's time is.
+fn said(quote: &Quote, now: Timestamp) -> String {
+    let time = age::time_of(quote);
+    let verb = if quote.observed_at.is_none() && time == quote.received_at { "received" } else { "stated" };
+    if time > now {
+        format!("{verb} {} ahead of our clock", duration(clock::age(time, now)))
+    } else {
+        format!("{verb} {} ago", duration(clock::age(now, time)))
+    }
 }
 
 #[cfg(test)]

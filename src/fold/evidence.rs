@@ -22,8 +22,8 @@ pub struct Derivation {
     pub asked: Symbol,
     /// What it said about that pair, if it gave a quote.
     pub stated: Option<Quote>,
-    /// Whether that was turned round.
-    pub turned: bool,
+    /// Whether that was inverted.
+    pub inverted: bool,
     /// The rates it was multiplied with, or divided by, one after the other.
     pub rates: Vec<UsedRate>,
     /// What its last price and its book came to before, with the price that was made of it.
@@ -36,11 +36,11 @@ pub struct UsedRate {
     /// The rate, with its own proof.
     pub price: Arc<Price>,
     /// Whether it divides.
-    pub turned: bool,
+    pub inverted: bool,
 }
 
 impl Derivation {
-    /// The pairs through which the quote came: its rate's, or where it was only turned round, the pair that was.
+    /// The pairs through which the quote came: its rate's, or where it was only inverted, the pair that was.
     pub fn via(&self) -> Vec<&Symbol> {
         if self.rates.is_empty() {
             return vec![&self.asked];

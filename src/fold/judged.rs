@@ -1,4 +1,4 @@
-//! What became of each outcome: the proof beside the price.
+//! The verdict on each outcome: the proof beside the price.
 
 use std::sync::Arc;
 
@@ -11,47 +11,56 @@ use crate::quote::Outcome;
 /// One outcome with its verdict.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Judged {
-    /// What the source said, or what was made of it.
+    /// What the source said, or what was derived from it.
     pub outcome: Outcome,
-    /// How it was made, if the source was not asked for the symbol itself.
+    /// How it was derived, if the source was not asked for the symbol itself.
     pub derivation: Option<Arc<Derivation>>,
-    /// What became of it.
+    /// Whether it was used, or why not.
     pub verdict: Verdict,
-    /// The price as the fold read it; `None` if it is no price. It is what `basis` says.
+    /// The price as the fold read it; `None` if there is no valid one. `basis` says which of the quote's numbers it is.
     pub price: Option<Decimal>,
-    /// What the price is; `None` without one.
+    /// Which of the quote's numbers the price is; `None` without a price.
     pub basis: Option<Basis>,
-    /// Whether the book counts, or why not; `None` without one.
+    /// Whether the book counts, or why not; `None` without a book.
     pub book: Option<Book>,
-    /// When the last trade was, if the source says. The quote's `observed_at` is the book's time where the book tells more.
+    /// When the last trade was, if the source states it. Where the book tells more, the quote's `observed_at` is the book's time.
     pub last_at: Option<Timestamp>,
-    /// (quote − price) / price in basis points; `None` without a price.
+    /// (quote − price) / price, in basis points; `None` if the symbol or the quote has no price.
     pub deviation_bps: Option<Decimal>,
     /// One plain sentence, where the verdict alone does not say enough.
     pub detail: Option<String>,
 }
 
 impl Judged {
+    /// Why the outcome was not used: the name of the exclusion or of the failure.
+    pub fn reason(&self) -> Option<&'static str> {
+        match self.verdict {
+            Verdict::Used => None,
+            Verdict::Excluded(exclusion) => Some(exclusion.as_str()),
+            Verdict::Failed => self.outcome.failure.as_ref().map(|failure| failure.error.reason()),
+        }
+    }
+
     /// Whether the source could give a price of the symbol, now or later.
     pub(super) fn is_able(&self) -> bool {
         !self.outcome.denies_symbol() && !self.derivation.as_ref().is_some_and(|derivation| derivation.never_has_rate())
     }
 
-    /// Whether it is older than is allowed, and used because the fresh quotes were too few. Of the used quotes only these
-    /// have a `detail`.
+    /// Whether it is older than `usable_for`, and was used because there were too few fresh quotes. Of the used quotes, only
+    /// these have a `detail`.
     pub(super) fn is_used_though_old(&self) -> bool {
         self.verdict == Verdict::Used && self.detail.is_some()
     }
 }
 
-/// What became of an outcome.
+/// Whether an outcome was used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Verdict {
     /// Folded into the price.
     Used,
-    /// It answered, but was left out.
+    /// The source answered, but its quote was left out.
     Excluded(Exclusion),
-    /// It gave no quote that could still be looked at.
+    /// The source gave no quote, or none that is young enough for any rung.
     Failed,
 }
 
@@ -64,24 +73,56 @@ pub enum Exclusion {
     Stale,
     /// From the future.
     Future,
-    /// Not a number, or none that a price can be.
+    /// Not a number, or not one that a price can be.
     InvalidPrice,
-    /// Nobody can trade there.
+    /// Nothing can be traded there.
     NoMarket,
     /// In another currency than the symbol's.
     CurrencyMismatch,
-    /// In nobody knows which currency.
+    /// In an unknown currency.
     CurrencyUnknown,
-    /// From before or after hours, while regular quotes decide.
+    /// From pre-market or after-hours trading, while regular quotes decide.
     OtherSession,
-    /// Another quote of the same vendor is newer.
+    /// Another quote from the same vendor is newer.
     SameAccount,
-    /// A reference, while the others suffice.
+    /// A reference, while the other sources suffice.
     Reference,
-    /// A derived quote whose rate is degraded, while the others suffice.
+    /// A derived quote whose rate is degraded, while the other sources suffice.
     DegradedRate,
     /// A derived quote whose rate has no price.
     NoConversion,
-    /// Admitted, but its symbol got no price.
+    /// Admitted, but the symbol got no price.
     NotFolded,
+}
+
+impl Verdict {
+    /// Its name in answers and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Verdict::Used => "used",
+            Verdict::Excluded(_) => "excluded",
+            Verdict::Failed => "failed",
+        }
+    }
+}
+
+impl Exclusion {
+    /// Its name in answers and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Exclusion::Outlier => "outlier",
+            Exclusion::Stale => "stale",
+            Exclusion::Future => "future",
+            Exclusion::InvalidPrice => "invalid_price",
+            Exclusion::NoMarket => "no_market",
+            Exclusion::CurrencyMismatch => "currency_mismatch",
+            Exclusion::CurrencyUnknown => "currency_unknown",
+            Exclusion::OtherSession => "other_session",
+            Exclusion::SameAccount => "same_account",
+            Exclusion::Reference => "reference",
+            Exclusion::DegradedRate => "degraded_rate",
+            Exclusion::NoConversion => "no_conversion",
+            Exclusion::NotFolded => "not_folded",
+        }
+    }
 }

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use rust_decimal::Decimal;
 
-use super::admit::{Entry, Standing};
+use super::admit::{Eligibility, Entry};
 use super::price::{Agreed, Disagreement, decide};
 use super::{BelowQuorum, Book, Degraded, Exclusion, Folded, Rule, Status, Verdict, age};
 use crate::decimal::is_beyond;
@@ -42,7 +42,7 @@ impl Decision {
 pub(super) struct Member<'a> {
     pub(super) origin: &'a Origin,
     pub(super) quote: &'a Quote,
-    pub(super) standing: Standing,
+    pub(super) eligibility: Eligibility,
     pub(super) price: Decimal,
     /// Bid and ask of a book that counts.
     pub(super) book: Option<(Decimal, Decimal)>,
@@ -53,36 +53,36 @@ pub(super) struct Member<'a> {
 #[derive(Clone, Copy)]
 struct Footing {
     role: Role,
-    standing: Standing,
+    eligibility: Eligibility,
     rate: Option<Degraded>,
 }
 
 /// Whether a quote on that footing stands on a rung.
-type Stands = fn(Footing) -> bool;
+type Allows = fn(Footing) -> bool;
 
 /// The rungs on which a quorum is `required`, best first.
-const RUNGS: [(Status, Stands); 4] = [
-    (Status::Ok, |on| on.standing.is_usable() && on.role != Role::Reference && on.rate.is_none()),
-    (Status::Degraded(Degraded::WithReferences), |on| on.standing.is_usable() && on.rate_leans_on_references()),
+const RUNGS: [(Status, Allows); 4] = [
+    (Status::Ok, |on| on.eligibility.is_usable() && on.role != Role::Reference && on.rate.is_none()),
+    (Status::Degraded(Degraded::WithReferences), |on| on.eligibility.is_usable() && on.rate_leans_on_references()),
     (Status::Degraded(Degraded::StaleFallback), |on| {
-        on.standing != Standing::Out && on.rate != Some(Degraded::FewSources)
+        on.eligibility != Eligibility::Out && on.rate != Some(Degraded::FewSources)
     }),
     (Status::Degraded(Degraded::FewSources), any_usable),
 ];
 
 fn any_usable(on: Footing) -> bool {
-    on.standing.is_usable()
+    on.eligibility.is_usable()
 }
 
 fn any_quiet(on: Footing) -> bool {
-    on.standing == Standing::Quiet
+    on.eligibility == Eligibility::Quiet
 }
 
 impl Footing {
     fn of(entry: &Entry) -> Self {
         let (outcome, derivation) = (&entry.judged.outcome, &entry.judged.derivation);
         let rate = derivation.as_ref().and_then(|derivation| derivation.degraded()).map(|(_, reason)| reason);
-        Footing { role: outcome.origin.role, standing: entry.standing, rate }
+        Footing { role: outcome.origin.role, eligibility: entry.eligibility, rate }
     }
 
     fn rate_leans_on_references(self) -> bool {
@@ -107,16 +107,16 @@ pub(super) fn climb(entries: &mut [Entry], rule: &Rule, covering: usize) -> Deci
 
 fn descend(entries: &mut [Entry], rule: &Rule, covering: usize) -> Decision {
     let required = rule.required.max(1);
-    for (status, stands) in RUNGS {
-        let rung = Rung::of(entries, stands);
+    for (status, allows) in RUNGS {
+        let rung = Rung::of(entries, allows);
         if let Some(decision) = rung.decide(status, Quorum { of_the_fold: required, least: required }, rule) {
             return decision;
         }
     }
     // fewer than required, or they would have decided above: so these may be all there are
     let least = if rule.below_quorum == BelowQuorum::Degrade { 1 } else { covering.max(1) };
-    for stands in [any_usable, any_quiet] {
-        let rung = Rung::of(entries, stands);
+    for allows in [any_usable, any_quiet] {
+        let rung = Rung::of(entries, allows);
         let few = rung.decide(Status::Degraded(Degraded::FewSources), Quorum { of_the_fold: 1, least }, rule);
         if let Some(decision) = few {
             return decision;
@@ -146,9 +146,9 @@ struct Rung<'a> {
 }
 
 impl<'a> Rung<'a> {
-    fn of(entries: &'a mut [Entry], stands: Stands) -> Self {
-        let standing = entries.iter_mut().filter(|entry| stands(Footing::of(entry)));
-        let mut rung = Rung { members: standing.filter_map(member).collect(), left_out: Vec::new() };
+    fn of(entries: &'a mut [Entry], allows: Allows) -> Self {
+        let eligible = entries.iter_mut().filter(|entry| allows(Footing::of(entry)));
+        let mut rung = Rung { members: eligible.filter_map(member).collect(), left_out: Vec::new() };
         rung.keep_one_session();
         rung.keep_one_per_account();
         rung
@@ -157,8 +157,8 @@ impl<'a> Rung<'a> {
     /// Regular quotes win; without any, the newer of the sessions before and after hours. Where any quote is usable, those
     /// that are not have no say in this.
     fn keep_one_session(&mut self) {
-        let any_usable = self.members.iter().any(|member| member.standing.is_usable());
-        let has_a_say = |member: &&Member<'_>| member.standing.is_usable() || !any_usable;
+        let any_usable = self.members.iter().any(|member| member.eligibility.is_usable());
+        let has_a_say = |member: &&Member<'_>| member.eligibility.is_usable() || !any_usable;
         let winner = if self.members.iter().filter(has_a_say).any(|member| off_hours(member.quote).is_none()) {
             None
         } else {
@@ -211,7 +211,7 @@ impl<'a> Rung<'a> {
             return None;
         }
         // old quotes that disagree with one another are no reason to refuse a younger one that stands lower
-        let only_old = members.iter().all(|member| !member.standing.is_usable());
+        let only_old = members.iter().all(|member| !member.eligibility.is_usable());
         if only_old && tried(&members, quorum.of_the_fold, rule).is_err() {
             return None;
         }
@@ -222,15 +222,15 @@ impl<'a> Rung<'a> {
         })
     }
 
-    /// Takes the members: those of the best standing there is, and the others.
+    /// Takes the members: those of the best eligibility there is, and the others.
     fn younger_and_older(&mut self) -> (Vec<Member<'a>>, Vec<Member<'a>>) {
         let members = std::mem::take(&mut self.members);
-        let any_last = members.iter().any(|member| member.standing == Standing::Last);
-        let seniority = |member: &Member<'_>| match member.standing {
+        let any_last = members.iter().any(|member| member.eligibility == Eligibility::Last);
+        let seniority = |member: &Member<'_>| match member.eligibility {
             // a quote without a time may be the last one of a closed market too
-            Standing::Usable => usize::from(any_last && age::stated_at(member.quote).is_none()),
-            Standing::Last => 1,
-            Standing::Quiet | Standing::Fallback | Standing::Out => 2,
+            Eligibility::Usable => usize::from(any_last && age::stated_at(member.quote).is_none()),
+            Eligibility::Last => 1,
+            Eligibility::Quiet | Eligibility::Fallback | Eligibility::Out => 2,
         };
         let best = members.iter().map(seniority).min().unwrap_or_default();
         members.into_iter().partition(|member| seniority(member) == best)
@@ -297,7 +297,7 @@ fn member(entry: &mut Entry) -> Option<Member<'_>> {
     Some(Member {
         origin: &judged.outcome.origin,
         quote,
-        standing: entry.standing,
+        eligibility: entry.eligibility,
         price: judged.price?,
         book: quote.bid.zip(quote.ask).filter(|_| judged.book == Some(Book::Counts)),
         verdict: &mut judged.verdict,

@@ -1,12 +1,87 @@
-//! Finds the reason why a symbol has no price.
+//! The status of a symbol, and the reason why it has no price.
 
 use std::collections::BTreeSet;
 
-use super::admit::{Entry, Standing};
+use super::admit::{Eligibility, Entry};
 use super::ladder::Decision;
-use super::{Exclusion, Judged, Rule, Status, Unavailable, Verdict};
+use super::{Exclusion, Judged, Rule, Verdict};
 use crate::failure::{Failure, SourceError};
 use crate::quote::Outcome;
+
+/// A symbol's status, with its reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Status {
+    /// A quorum of fresh quotes agrees.
+    Ok,
+    /// A price, but not as good as asked for.
+    Degraded(Degraded),
+    /// No price.
+    Unavailable(Unavailable),
+    /// As many sources as a price needs say that there is no such symbol.
+    Unknown,
+}
+
+/// Why a price is not as good as asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Degraded {
+    /// References had to help.
+    WithReferences,
+    /// Quotes older than `usable_for` had to help.
+    StaleFallback,
+    /// Fewer sources than required.
+    FewSources,
+}
+
+/// Why there is no price.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Unavailable {
+    /// No source that is switched on covers it.
+    NotCovered,
+    /// No source gave a quote.
+    NoAnswer,
+    /// Every quote is too old.
+    AllStale,
+    /// Fresh quotes are too far apart.
+    SourcesDisagree,
+    /// Too few quotes may be believed.
+    NoQuorum,
+    /// There is a price, but no rate to the currency it was asked for in.
+    NoConversion,
+}
+
+impl Status {
+    /// Its name in answers.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Status::Ok => "ok",
+            Status::Degraded(_) => "degraded",
+            Status::Unavailable(_) => "unavailable",
+            Status::Unknown => "unknown",
+        }
+    }
+
+    /// Its reason in answers; none for `ok`.
+    pub fn reason(self) -> Option<&'static str> {
+        Some(match self {
+            Status::Ok => return None,
+            Status::Degraded(Degraded::WithReferences) => "with_references",
+            Status::Degraded(Degraded::StaleFallback) => "stale_fallback",
+            Status::Degraded(Degraded::FewSources) => "few_sources",
+            Status::Unavailable(Unavailable::NotCovered) => "not_covered",
+            Status::Unavailable(Unavailable::NoAnswer) => "no_answer",
+            Status::Unavailable(Unavailable::AllStale) => "all_stale",
+            Status::Unavailable(Unavailable::SourcesDisagree) => "sources_disagree",
+            Status::Unavailable(Unavailable::NoQuorum) => "no_quorum",
+            Status::Unavailable(Unavailable::NoConversion) => "no_conversion",
+            Status::Unknown => "unknown_symbol",
+        })
+    }
+
+    /// Whether asking again later may give a price.
+    pub fn may_heal(self) -> bool {
+        matches!(self, Status::Unavailable(reason) if reason != Unavailable::NotCovered)
+    }
+}
 
 /// The first reason that applies.
 pub(super) fn without_price(entries: &[Entry], decision: &Decision, rule: &Rule) -> Status {
@@ -15,12 +90,12 @@ pub(super) fn without_price(entries: &[Entry], decision: &Decision, rule: &Rule)
     let denying = denying.map(|judged| &judged.outcome);
     let answered = || entries.iter().filter(|entry| entry.judged.verdict != Verdict::Failed);
     let too_old = |entry: &Entry| {
-        matches!(entry.standing, Standing::Quiet | Standing::Fallback)
+        matches!(entry.eligibility, Eligibility::Quiet | Eligibility::Fallback)
             || entry.judged.verdict == Verdict::Excluded(Exclusion::Stale)
     };
     let reason = if entries.is_empty() {
         Unavailable::NotCovered
-    } else if entries.iter().all(|entry| matches!(entry.standing, Standing::Fallback | Standing::Out))
+    } else if entries.iter().all(|entry| matches!(entry.eligibility, Eligibility::Fallback | Eligibility::Out))
         && (accounts(denying) >= rule.required.max(1).min(accounts(outcomes())) || outcomes().all(is_unknown))
     {
         return Status::Unknown;

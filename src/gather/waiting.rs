@@ -1,4 +1,4 @@
-//! Tells when an answer has to wait for a source.
+//! Tells when an answer begins to wait for a source.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -7,16 +7,16 @@ use std::sync::Arc;
 use tokio::sync::SetOnce;
 
 tokio::task_local! {
-    /// The answer that the current task works on, so that any part of a request's path can tell that it waits for a source.
+    /// The answer that the current task works on, so that any step of a request can note that it waits for a source.
     static CURRENT: Waiting;
 }
 
-/// Whether one answer waits for a source by now. Cheap to clone; all clones are of the same answer.
+/// Whether one answer has begun to wait for a source. Cheap to clone; all clones belong to the same answer.
 #[derive(Clone, Debug, Default)]
 pub struct Waiting(Arc<SetOnce<()>>);
 
 impl Waiting {
-    /// The one of the answer that this task works on; outside of an answer, a new one without an observer.
+    /// The one that belongs to the answer this task works on. Outside of an answer, a new one that is not observed.
     pub fn current() -> Self {
         CURRENT.try_with(Clone::clone).unwrap_or_default()
     }
@@ -26,18 +26,18 @@ impl Waiting {
         CURRENT.scope(self.clone(), answering)
     }
 
-    /// Waits until the answer waits for a source.
+    /// Waits until the answer begins to wait for a source.
     pub async fn begun(&self) {
         self.0.wait().await;
     }
 
-    /// Waits for a source; if its outcome is there already, that is no wait.
+    /// Waits for a source. If its outcome is already there, that does not count as waiting.
     pub async fn wait_for<F: Future>(&self, outcome: F) -> F::Output {
         let mut outcome = pin!(outcome);
         poll_fn(|context| {
             let outcome = outcome.as_mut().poll(context);
             if outcome.is_pending() {
-                // that it is known already is no error
+                // it is no error that this is set already
                 let _ = self.0.set(());
             }
             outcome
@@ -60,12 +60,12 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_outcome_that_is_there_is_not_waited_for() {
+    async fn an_outcome_that_is_already_there_is_not_waited_for() {
         let waiting = Waiting::default();
         waiting.scope(async { Waiting::current().wait_for(ready(())).await }).await;
         assert!(!has_begun(&waiting).await);
         waiting.scope(async { Waiting::current().wait_for(sleep(Duration::from_secs(1))).await }).await;
         assert!(has_begun(&waiting).await);
-        assert!(!has_begun(&Waiting::current()).await, "outside of any answer nothing is told");
+        assert!(!has_begun(&Waiting::current()).await, "outside of any answer, nothing is noted");
     }
 }

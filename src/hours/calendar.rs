@@ -25,17 +25,17 @@ pub(super) struct Calendar {
     /// The usual weeks, each from a day until the next one's.
     pub(super) weeks: Vec<(Date, Week)>,
     /// Days that differ from the week, with their hours; without any there is no session.
-    pub(super) exceptions: BTreeMap<Date, Vec<Span>>,
+    pub(super) exceptions: BTreeMap<Date, Vec<OpenHours>>,
     /// Openings and closings, computed once, when somebody first asks.
     pub(super) sessions: OnceLock<Vec<Session>>,
 }
 
 /// The hours of each day of a week, from Monday.
-pub(super) type Week = [Vec<Span>; 7];
+pub(super) type Week = [Vec<OpenHours>; 7];
 
 /// From an opening until a closing, by the clocks of a day; `None` is the midnight at the end of the day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Span {
+pub(super) struct OpenHours {
     pub(super) opening: Time,
     pub(super) closing: Option<Time>,
 }
@@ -67,7 +67,7 @@ impl Calendar {
         })
     }
 
-    fn spans_of(&self, day: Date) -> &[Span] {
+    fn spans_of(&self, day: Date) -> &[OpenHours] {
         if let Some(spans) = self.exceptions.get(&day) {
             return spans;
         }
@@ -76,7 +76,7 @@ impl Calendar {
         week.and_then(|(_, week)| week.get(number)).map_or(&[], Vec::as_slice)
     }
 
-    fn session(&self, day: Date, span: Span) -> Option<Session> {
+    fn session(&self, day: Date, span: OpenHours) -> Option<Session> {
         let instant = |time: jiff::civil::DateTime| self.zone.to_timestamp(time).ok();
         let closing = match span.closing {
             Some(time) => day.to_datetime(time),

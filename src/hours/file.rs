@@ -8,7 +8,7 @@ use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
 
 use super::PastEnd;
-use super::calendar::{Calendar, Span, Week};
+use super::calendar::{Calendar, OpenHours, Week};
 
 /// What the days of a week are called, from Monday.
 const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
@@ -152,7 +152,7 @@ impl Calendar {
     }
 
     /// Days of a year that differ from the week.
-    fn except(&mut self, hours: &[Span], rest: &str) -> Result<(), &'static str> {
+    fn except(&mut self, hours: &[OpenHours], rest: &str) -> Result<(), &'static str> {
         let mut words = rest.split_whitespace();
         let year = words.next().ok_or("a year is expected")?;
         for day in words {
@@ -173,8 +173,8 @@ fn weekday(text: &str) -> Result<usize, &'static str> {
 }
 
 /// `09:00-11:30+12:30-15:30`: what lies between two spans is a break.
-fn spans(text: &str) -> Result<Vec<Span>, &'static str> {
-    let mut spans: Vec<Span> = Vec::new();
+fn spans(text: &str) -> Result<Vec<OpenHours>, &'static str> {
+    let mut spans: Vec<OpenHours> = Vec::new();
     for span in text.split('+') {
         let (opening, closing) = span.split_once('-').ok_or("hours are expected, such as 09:30-16:00")?;
         let opening = time(opening)?;
@@ -183,7 +183,7 @@ fn spans(text: &str) -> Result<Vec<Span>, &'static str> {
         if !follows || closing.is_some_and(|closing| closing <= opening) {
             return Err("hours are expected in their order");
         }
-        spans.push(Span { opening, closing });
+        spans.push(OpenHours { opening, closing });
     }
     Ok(spans)
 }

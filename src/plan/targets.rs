@@ -114,9 +114,10 @@ impl PlanInput<'_> {
         if self.settings.class(symbol) != Class::Fx || !view.is_denied_by(place, &route.asked) {
             return Some((route, None));
         }
-        let mut others = [Route::derived(source, symbol, self.settings), Route::turned(source, symbol, self.settings)];
+        let mut others =
+            [Route::derived(source, symbol, self.settings), Route::inverted(source, symbol, self.settings)];
         // a pair that the caller inverted is probably quoted the way markets write it
-        if symbol.is_turned() {
+        if symbol.is_inverted() {
             others.reverse();
         }
         let other = others.into_iter().flatten().find(|other| !view.is_denied_by(place, &other.asked));
@@ -134,7 +135,7 @@ impl PlanInput<'_> {
         symbol: &Symbol,
         view: &mut BoardView<'_>,
     ) -> Option<(Route, Option<Route>)> {
-        let is_of_currencies = |(route, _): &(Route, Option<Route>)| source.settings.has_moneys_of(&route.asked);
+        let is_of_currencies = |(route, _): &(Route, Option<Route>)| source.settings.has_currencies_of(&route.asked);
         let derived = || Some((Route::derived(source, symbol, self.settings)?, None));
         self.route(place, source, symbol, view).filter(is_of_currencies).or_else(derived)
     }

@@ -49,7 +49,7 @@ pub struct SourceSettings {
     #[serde(deserialize_with = "codes", skip_serializing_if = "Vec::is_empty")]
     pub currencies: Vec<String>,
     /// The ISO 4217 codes that mean the currency there, in capitals, `*` for all of them; `None` if its description does not
-    /// say. Only a source of crypto pairs has to: see [`is_money_there`](Self::is_money_there).
+    /// say. Only a source of crypto pairs has to: see [`is_currency_there`](Self::is_currency_there).
     #[serde(deserialize_with = "some_codes")]
     pub fiat: Option<Vec<String>>,
     /// Only symbols that match one of these are asked for; empty for all.
@@ -274,7 +274,7 @@ impl SourceSettings {
     /// Whether a code of ISO 4217 is that money at the source, and not a coin of the same name: `MNT` is the tögrög at a bank
     /// and Mantle at an exchange. Where the source has crypto pairs, only its `fiat` is; where its description states none,
     /// the moneys whose code no coin has.
-    pub fn is_money_there(&self, code: &Currency) -> bool {
+    pub fn is_currency_there(&self, code: &Currency) -> bool {
         match &self.fiat {
             Some(codes) => codes.iter().any(|known| known == code.as_str() || known == ANY),
             None => !self.classes.contains(&Class::Crypto) || code.is_major(),
@@ -289,14 +289,14 @@ impl SourceSettings {
         if pair.in_whole_currency().is_some() {
             return false;
         }
-        let is_meant = |code: Currency| !code.is_money() || self.is_money_there(&code);
+        let is_meant = |code: Currency| !code.is_fx() || self.is_currency_there(&code);
         is_meant(Currency::new(quote)) && (pair.class() != Class::Fx || is_meant(Currency::new(base)))
     }
 
     /// Whether every leg of a pair that is spelled like money is that money at the source.
-    pub fn has_moneys_of(&self, pair: &Symbol) -> bool {
+    pub fn has_currencies_of(&self, pair: &Symbol) -> bool {
         let legs = pair.legs().into_iter().flat_map(|(base, quote)| [base, quote]).map(Currency::new);
-        legs.filter(Currency::is_money).all(|code| self.is_money_there(&code))
+        legs.filter(Currency::is_fx).all(|code| self.is_currency_there(&code))
     }
 
     /// Every URL it can be asked at, the first one first.

@@ -1,4 +1,4 @@
-//! What a query may say, and how it is refused.
+//! What a query may contain, and how it is refused.
 
 use super::*;
 use crate::clock::Clock;
@@ -25,7 +25,7 @@ async fn symbols_are_answered_once_in_the_order_of_their_first_mention() {
 }
 
 #[tokio::test]
-async fn a_query_is_refused_by_the_name_of_what_is_wrong() {
+async fn a_query_is_refused_by_the_name_of_the_wrong_parameter() {
     let refused = [
         ("", "symbols"),
         ("symbols=", "symbols"),
@@ -55,7 +55,7 @@ async fn a_query_is_refused_by_the_name_of_what_is_wrong() {
 }
 
 #[tokio::test]
-async fn a_form_is_read_as_a_query_is_and_may_be_as_long_as_its_symbols_need() {
+async fn a_form_is_read_like_a_query_and_may_be_as_long_as_its_symbols_need() {
     let read = |form: &str| Question::parse_form(form, &bounds(), Clock::system().now());
     let question = read("symbols=btc-usd%2CAAPL&timeout=600ms").unwrap();
     assert_eq!((question.symbols.len(), question.timeout), (2, Duration::from_millis(600)));
@@ -76,7 +76,7 @@ async fn a_form_is_read_as_a_query_is_and_may_be_as_long_as_its_symbols_need() {
 }
 
 #[tokio::test]
-async fn what_is_left_out_is_the_default() {
+async fn a_parameter_that_is_left_out_has_its_default() {
     let question = ask("symbols=AAPL").unwrap();
     assert_eq!((question.timeout, question.require, question.quotes), (Duration::from_secs(2), Require::Any, true));
     assert!(question.sources.is_none() && question.lets_in("beta") && question.renamed.is_empty());
@@ -86,7 +86,7 @@ async fn what_is_left_out_is_the_default() {
 }
 
 #[tokio::test]
-async fn one_symbol_in_the_path_leaves_no_room_for_symbols_in_the_query() {
+async fn with_a_symbol_in_the_path_the_query_may_not_name_symbols() {
     let now = Clock::system().now();
     assert_eq!(Question::parse_one("btc-usd", "", &bounds(), now).unwrap().symbols[0].as_str(), "BTC-USD");
     assert_eq!(Question::parse_one("A", "symbols=B", &bounds(), now).unwrap_err().field, "symbols");
@@ -95,7 +95,7 @@ async fn one_symbol_in_the_path_leaves_no_room_for_symbols_in_the_query() {
 }
 
 #[tokio::test]
-async fn a_currency_is_money_or_what_is_used_like_it() {
+async fn a_currency_is_one_of_iso_4217_or_a_coin_that_is_used_like_one() {
     for (text, code) in [("EUR", "EUR"), ("eur", "EUR"), ("usdt", "USDT"), ("BTC", "BTC")] {
         let question = ask(&format!("symbols=A&currency={text}")).unwrap();
         assert_eq!(question.currency.unwrap().as_str(), code);

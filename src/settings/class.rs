@@ -291,7 +291,7 @@ impl CurrencyCode {
     fn parse(text: &str) -> Result<Self, String> {
         // pence are not pounds
         let (currency, places) = Currency::of_unit(text);
-        let is_whole = currency.is_money() && places == 0;
+        let is_whole = currency.is_fx() && places == 0;
         let code = <[u8; 3]>::try_from(currency.as_str().as_bytes()).ok().filter(|_| is_whole);
         code.map(CurrencyCode).ok_or_else(|| format!("{text:?} is no money; write a code of ISO 4217 such as \"USD\""))
     }

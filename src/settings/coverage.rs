@@ -7,6 +7,7 @@ use crate::provider::description::SourceSettings;
 use crate::provider::spelling::{Spelling, Unnamed};
 use crate::quote::Role;
 use crate::symbol::{Class, Symbol};
+use crate::text::words::list;
 
 /// How many providers a sentence names.
 const NAMED: usize = 3;
@@ -178,15 +179,7 @@ fn kind(symbol: &Symbol, class: Class) -> String {
 
 /// "a, b and c", or "a, b, c and 4 more".
 fn names(off: &[&OffSource]) -> String {
-    let mut names: Vec<String> = off.iter().take(NAMED).map(|off| off.source.name.clone()).collect();
-    if off.len() > NAMED {
-        names.push(format!("{} more", off.len() - NAMED));
-    }
-    match names.split_last() {
-        Some((last, [])) => last.clone(),
-        Some((last, others)) => format!("{} and {last}", others.join(", ")),
-        None => String::new(),
-    }
+    list(off.iter().map(|off| &off.source.name), NAMED)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The two tables a spelling is read with: exchanges by suffix, and the moneys of ISO 4217.
+//! The two tables that spellings are read with: exchanges by suffix, and the currencies of ISO 4217.
 
 /// An exchange outside the United States, by the suffix that portfolio trackers write.
 #[derive(Debug, PartialEq, Eq)]
@@ -11,20 +11,20 @@ pub struct Exchange {
     pub currency: &'static str,
 }
 
-/// The exchanges that state prices in a part of their currency, some of them or all: pence, cents, agorot, fils. Where no
-/// source says which it is, it cannot be known.
+/// The exchanges where some or all prices are stated in a part of the currency: pence, cents, agorot, fils. If no source says
+/// which it is, it cannot be known.
 const QUOTES_IN_PARTS: [&str; 4] = ["JO", "KW", "L", "TA"];
 
-/// The exchanges at which most listings in a currency are traded, where a currency has several.
+/// Of the exchanges that share a currency, the one where most listings trade.
 const HOMES: [&str; 8] = ["DE", "KS", "L", "NS", "SS", "T", "TO", "TW"];
 
 impl Exchange {
-    /// Whether prices may be stated in a part of its currency there.
+    /// Whether prices there may be stated in a part of the currency.
     pub fn quotes_in_parts(&self) -> bool {
         QUOTES_IN_PARTS.contains(&self.suffix)
     }
 
-    /// The exchange at which most listings in a currency are traded.
+    /// The exchange where most listings in a currency trade.
     pub(super) fn of_currency(currency: &str) -> Option<&'static Exchange> {
         let mut trading = EXCHANGES.iter().filter(|exchange| exchange.currency == currency);
         trading.clone().find(|exchange| HOMES.contains(&exchange.suffix)).or_else(|| trading.next())
@@ -102,9 +102,9 @@ pub(super) const EXCHANGES: &[Exchange] = &[
     exchange_row("WA", "Warsaw", "PLN"),
 ];
 
-/// The active codes of ISO 4217, precious metals included (gold against dollars is foreign exchange to every dealer).
+/// The active codes of ISO 4217, with the precious metals (dealers treat gold against dollars as foreign exchange).
 #[rustfmt::skip]
-const MONEY: &[&str] = &[
+const CURRENCIES: &[&str] = &[
     "AED", "AFN", "ALL", "AMD", "ANG", "AOA", "ARS", "AUD", "AWG", "AZN", "BAM", "BBD", "BDT", "BGN",
     "BHD", "BIF", "BMD", "BND", "BOB", "BRL", "BSD", "BTN", "BWP", "BYN", "BZD", "CAD", "CDF", "CHF",
     "CLF", "CLP", "CNY", "COP", "CRC", "CUP", "CVE", "CZK", "DJF", "DKK", "DOP", "DZD", "EGP", "ERN",
@@ -119,17 +119,17 @@ const MONEY: &[&str] = &[
     "XOF", "XPD", "XPF", "XPT", "YER", "ZAR", "ZMW", "ZWG",
 ];
 
-/// Where the suffix stands in [`EXCHANGES`].
+/// The index of a suffix in [`EXCHANGES`].
 pub(super) fn exchange(suffix: &str) -> Option<usize> {
     EXCHANGES.binary_search_by(|exchange| exchange.suffix.cmp(suffix)).ok()
 }
 
-/// Whether the code, in capitals, is money of ISO 4217.
-pub(super) fn is_money(code: &str) -> bool {
-    MONEY.binary_search(&code).is_ok()
+/// Whether the code, in capitals, is a currency of ISO 4217.
+pub(super) fn is_currency(code: &str) -> bool {
+    CURRENCIES.binary_search(&code).is_ok()
 }
 
-/// Whether the code, in capitals, is one of the precious metals among them.
+/// Whether the code, in capitals, is one of the precious metals in ISO 4217.
 pub(super) fn is_metal(code: &str) -> bool {
     matches!(code, "XAG" | "XAU" | "XPD" | "XPT")
 }
@@ -139,13 +139,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_tables_are_sorted_or_they_could_not_be_searched() {
+    fn both_tables_are_sorted_so_that_they_can_be_searched() {
         assert!(EXCHANGES.is_sorted_by(|a, b| a.suffix < b.suffix));
-        assert!(MONEY.is_sorted_by(|a, b| a < b));
+        assert!(CURRENCIES.is_sorted_by(|a, b| a < b));
     }
 
     #[test]
-    fn every_exchange_trades_in_money() {
-        assert!(EXCHANGES.iter().all(|exchange| is_money(exchange.currency)));
+    fn every_exchange_trades_in_a_currency_of_iso_4217() {
+        assert!(EXCHANGES.iter().all(|exchange| is_currency(exchange.currency)));
     }
 }

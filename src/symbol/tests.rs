@@ -1,4 +1,4 @@
-//! How names are read.
+//! How symbols are read.
 
 use super::*;
 
@@ -7,7 +7,7 @@ fn canonical(text: &str) -> String {
 }
 
 #[test]
-fn spellings_in_common_use_are_brought_to_one() {
+fn spellings_in_common_use_are_rewritten_to_one() {
     let spellings = [
         ("aapl", "AAPL"),
         ("BRK-B", "BRK.B"),
@@ -25,7 +25,7 @@ fn spellings_in_common_use_are_brought_to_one() {
 }
 
 #[test]
-fn the_spelling_says_the_class_and_the_currency() {
+fn the_spelling_implies_the_class_and_the_currency() {
     let facts = [
         ("AAPL", Class::Equity, Some("USD")),
         ("BRK.B", Class::Equity, Some("USD")),
@@ -53,7 +53,7 @@ fn a_pair_run_together_is_asked_about_and_not_guessed_at() {
 }
 
 #[test]
-fn what_is_no_symbol_is_refused_with_the_reason() {
+fn a_text_that_is_no_symbol_is_refused_with_the_reason() {
     assert_eq!(Symbol::parse(""), Err(SymbolError::Empty));
     assert_eq!(Symbol::parse(&"A".repeat(33)), Err(SymbolError::TooLong(33)));
     assert!(matches!(Symbol::parse("ÄPFEL"), Err(SymbolError::Character(_, 'Ä'))));
@@ -65,7 +65,7 @@ fn what_is_no_symbol_is_refused_with_the_reason() {
 }
 
 #[test]
-fn a_share_class_abroad_is_spelled_as_trackers_do() {
+fn a_share_class_abroad_is_spelled_with_a_hyphen() {
     let symbol = Symbol::parse("novo-b.co").unwrap();
     assert_eq!(symbol.as_str(), "NOVO-B.CO");
     assert_eq!(symbol.listing().map(|(ticker, exchange)| (ticker, exchange.suffix)), Some(("NOVO-B", "CO")));

@@ -1,4 +1,4 @@
-//! Writes values as the text they print as, so that no decimal passes through a float and every time can be read.
+//! Serializes values as the text that they print, so that no decimal passes through a float and every time can be read.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -17,7 +17,7 @@ where
     String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
 }
 
-/// The same for values that may be missing.
+/// The same for optional values.
 pub(crate) mod optional {
     use super::{Deserialize, Deserializer, Display, FromStr, Serializer};
 

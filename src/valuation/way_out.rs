@@ -1,4 +1,4 @@
-//! Says what a caller or an operator can do about a price that is missing or worse than asked for.
+//! Says what a caller or an operator can do about a price that is missing or degraded.
 
 use std::collections::BTreeSet;
 
@@ -6,34 +6,35 @@ use crate::fold::{Degraded, Exclusion, Judged, Price, Status, Unavailable, Verdi
 use crate::settings::Settings;
 use crate::symbol::Symbol;
 
-/// The advice that ends the sentence about what is wrong. `None` for a price that is `ok`, and where the sentence has
-/// it already.
+/// The advice that ends the sentence about what is wrong. `None` for a price that is `ok`, and where the sentence already says
+/// what to do.
 pub(super) fn way_out(price: &Price, settings: &Settings) -> Option<String> {
     let symbol = &price.symbol;
     match price.status {
         Status::Ok | Status::Unavailable(Unavailable::NotCovered | Unavailable::NoConversion) => None,
         Status::Unknown => {
-            // of a pair without its hyphen the sentence says so already
+            // the sentence about a pair without its hyphen already asks what was meant
             let spelling = "check how it is spelled";
             symbol.did_you_mean().is_none().then(|| or_another(spelling, symbol, settings))
         }
         Status::Unavailable(Unavailable::SourcesDisagree) => Some(choose(price)),
         Status::Unavailable(Unavailable::AllStale) => {
             let class = settings.class(symbol);
-            let later = format!("ask again later, or let older prices help with fallback_for under [class.{class}]");
+            let later =
+                format!("ask again later, or allow older prices with a longer fallback_for under [class.{class}]");
             Some(if price.rule.max_age.is_some() { "ask with a longer max_age".to_owned() } else { later })
         }
         Status::Unavailable(Unavailable::NoAnswer) => Some(more_sources(price, settings)),
         Status::Degraded(Degraded::FewSources) | Status::Unavailable(Unavailable::NoQuorum)
             if lacks_currency(price) =>
         {
-            Some(say_currency(symbol))
+            Some(state_currency(symbol))
         }
         Status::Degraded(_) | Status::Unavailable(Unavailable::NoQuorum) => Some(more_sources(price, settings)),
     }
 }
 
-/// What could make a quorum: the sources that failed in passing, another source, or a lower `required`.
+/// What could complete the quorum: the sources whose failure may pass, another source, or a lower `required`.
 fn more_sources(price: &Price, settings: &Settings) -> String {
     let symbol = &price.symbol;
     let may_pass = |judged: &Judged| {
@@ -50,11 +51,11 @@ fn more_sources(price: &Price, settings: &Settings) -> String {
     let class = settings.class(symbol);
     match price.status {
         Status::Degraded(Degraded::StaleFallback) => "ask again".to_owned(),
-        _ => format!("describe another source, or write a lower `required` under [class.{class}]"),
+        _ => format!("add another source, or set a lower `required` under [class.{class}]"),
     }
 }
 
-/// The advice, and what else there is.
+/// The advice, and the provider that would help too.
 fn or_another(advice: &str, symbol: &Symbol, settings: &Settings) -> String {
     match settings.one_more(symbol) {
         Some(another) => format!("{advice}; {another}"),
@@ -62,7 +63,7 @@ fn or_another(advice: &str, symbol: &Symbol, settings: &Settings) -> String {
     }
 }
 
-/// How to choose among those who disagree.
+/// How to choose among sources that disagree.
 fn choose(price: &Price) -> String {
     let symbol = &price.symbol;
     let prices = price.quotes.iter().filter(|judged| judged.verdict == Verdict::Excluded(Exclusion::NotFolded));
@@ -70,10 +71,10 @@ fn choose(price: &Price) -> String {
     if symbol.legs().is_none() && price.currency.is_none() && stated.len() > 1 {
         return set_currency(symbol);
     }
-    "name those you trust with `sources`".to_owned()
+    "name the ones you trust with `sources`".to_owned()
 }
 
-/// Whether a quote was left out because it does not say its currency, and nothing else does.
+/// Whether a quote was left out because neither it nor anything else states its currency.
 fn lacks_currency(price: &Price) -> bool {
     price.quotes.iter().any(|judged| {
         let is_silent = judged.outcome.quote.as_ref().is_some_and(|quote| quote.currency.is_none());
@@ -81,23 +82,23 @@ fn lacks_currency(price: &Price) -> bool {
     })
 }
 
-/// How to say what silent sources quote in.
-fn say_currency(symbol: &Symbol) -> String {
+/// How to state the currency of sources that state none.
+fn state_currency(symbol: &Symbol) -> String {
     match symbol.listing() {
         Some((_, exchange)) if exchange.quotes_in_parts() => {
             let (suffix, whole) = (exchange.suffix, exchange.currency);
             format!(
-                "units = {{ {suffix} = \"…\" }} at a source says whether its prices are in {whole} or in a part of it"
+                "set units = {{ {suffix} = \"…\" }} at a source to say whether its prices are in {whole} or in a part of it"
             )
         }
         _ => set_currency(symbol),
     }
 }
 
-/// How to say in which currency a listing is.
+/// How to state the currency of a listing.
 fn set_currency(symbol: &Symbol) -> String {
     let currency = symbol.usual_currency().map_or_else(|| "…".to_owned(), |currency| currency.to_string());
-    format!("{} currency = \"{currency}\" in the configuration settles it", symbol.section())
+    format!("set {} currency = \"{currency}\" in the configuration", symbol.section())
 }
 
 #[cfg(test)]
@@ -120,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn every_price_that_is_missing_or_worse_than_asked_for_has_a_way_out() {
+    fn every_price_that_is_missing_or_degraded_has_a_way_out() {
         let silent = |source| failed(source, SourceError::unavailable("503"));
         let denies = |source| failed(source, SourceError::UnknownSymbol("no such symbol".into()));
         let labelled =

@@ -13,7 +13,7 @@ fn moneys() -> Vec<String> {
     let letters = || b'A'..=b'Z';
     let words = letters().flat_map(|a| letters().flat_map(move |b| letters().map(move |c| [a, b, c])));
     let codes = words.map(|word| String::from_utf8(word.to_vec()).unwrap());
-    codes.filter(|code| Currency::new(code).is_money()).collect()
+    codes.filter(|code| Currency::new(code).is_fx()).collect()
 }
 
 /// The settings of somebody who has every provider of the catalogue.
@@ -41,7 +41,7 @@ fn what_is_called_like_money_at_an_exchange_makes_no_rate_unless_the_exchange_ha
                 for symbol in [pair(code, other), pair(other, code)] {
                     let name = &source.name;
                     assert!(Route::leg(&profile, &symbol, &settings).is_none(), "{name} makes a rate of {symbol}");
-                    assert!(Route::turned(&profile, &symbol, &settings).is_none(), "{name} turns {symbol} round");
+                    assert!(Route::inverted(&profile, &symbol, &settings).is_none(), "{name} inverts {symbol}");
                     let derived = Route::derived(&profile, &symbol, &settings);
                     assert!(!derived.is_some_and(|route| asks_for(&route, code)), "{name} derives {symbol}");
                     coins += 1;

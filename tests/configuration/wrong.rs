@@ -32,7 +32,7 @@ fn a_wrong_configuration_is_named_by_line_key_and_cure() {
         ("[class.equity]\nbare_currency = \"GBp\"".into(), 2, "class.equity.bare_currency", "such as \"USD\""),
         ("[symbols.\"*.L\"]\nspelled = { yahoo = \"X\" }".into(), 2, "symbols.\"*.L\".spelled", "no name in common"),
         ("[symbols.\"*.L\"]\ncurrency = \"GBX\"".into(), 2, "symbols.\"*.L\".currency", "write GBP here"),
-        ("[symbols.\"* L\"]\ncurrency = \"GBP\"".into(), 1, "symbols.\"* L\"", "is not a pattern for symbols"),
+        ("[symbols.\"* L\"]\ncurrency = \"GBP\"".into(), 1, "symbols.\"* L\"", "is not a symbol pattern"),
         ("[symbols.\"*.L\"]".into(), 1, "symbols.\"*.L\"", "this section says nothing"),
         (own("units = { L = \"pence\" }"), 5, "sources.desk.units.L", "no currency and no part of one"),
         (own("fiat = [\"EUR\", \"USDT\"]"), 5, "sources.desk.fiat", "\"USDT\" is no money"),

@@ -85,7 +85,7 @@ async fn the_examples_and_the_tables_have_the_fields_of_a_real_answer() {
     same_shape("the README's entry", &shown, &single);
     same_quotes(&shown, &single);
 
-    let (_, parameters) = wrong.split_once("there are ").unwrap();
+    let (_, parameters) = wrong.split_once("expected one of ").unwrap();
     let parameters: Names = parameters.split(", ").map(str::to_owned).collect();
     assert_eq!(http.first_column("### Parameters"), parameters);
 }

@@ -53,7 +53,7 @@ async fn without_a_rate_the_derived_quote_is_left_out_and_says_why() {
     assert_eq!((derived["status"].as_str(), derived["reason"].as_str()), (Some("excluded"), Some("no_conversion")));
     assert!(derived["price"].is_null() && derived["derivation"]["price"] == "64000");
     let detail = derived["detail"].as_str().unwrap();
-    assert!(detail.starts_with("it quotes BTC-USDT, and there is no price of USDT-USD: "), "{detail}");
+    assert!(detail.starts_with("it quotes BTC-USDT, and there is no price for USDT-USD: "), "{detail}");
     // who can never have a rate does not cover the symbol, so one source is all there is
     assert_eq!((status(&entry).as_str(), &entry["rule"]["covering"]), ("degraded / few_sources", &1.into()));
 }

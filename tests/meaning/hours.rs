@@ -227,7 +227,7 @@ fn a_share_that_trades_twice_a_week_always_has_a_price() {
     }
     let alone = fold_at("ZZZ", new_york("2026-10-20 18:00"), &[last("a", new_york("2026-10-19 10:00"))]);
     let expected =
-        "of those asked, only 1 vendor covers ZZZ; 2 are needed; last traded Mon 10:00, 30 h before the close";
+        "of the vendors asked, only 1 covers ZZZ; 2 are required; last traded Mon 10:00, 30 h before the close";
     assert_eq!((alone.detail.as_deref(), alone.session), (Some(expected), None));
 }
 

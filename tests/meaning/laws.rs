@@ -46,8 +46,8 @@ fn price(pair: &str, price: Decimal, sources: usize, old: i64) -> Price {
 fn derived(stated: Decimal, old: i64, rate: Price) -> Evidence {
     let route = Route {
         asked: symbol("BTC-USDT"),
-        turned: false,
-        rates: vec![Rate { symbol: symbol("USDT-USD"), turned: false }],
+        inverted: false,
+        rates: vec![Rate { symbol: symbol("USDT-USD"), inverted: false }],
     };
     let rates = BTreeMap::from([(symbol("USDT-USD"), Arc::new(rate))]);
     derive(&symbol("BTC-USD"), &route, says("binance", "BTC-USDT", stated, old), &rates, &rule(&route.asked))
@@ -71,12 +71,12 @@ fn near(one: Decimal, other: Decimal) -> bool {
 
 proptest! {
     #[test]
-    fn no_figure_makes_deriving_or_converting_panic(stated in any_decimal(), rate in any_decimal(), turned: bool, divides: bool) {
+    fn no_figure_makes_deriving_or_converting_panic(stated in any_decimal(), rate in any_decimal(), inverted: bool, divides: bool) {
         let rates = BTreeMap::from([(symbol("EUR-USD"), Arc::new(price("EUR-USD", rate, 2, 1)))]);
         let route = Route {
             asked: symbol("BTC-EUR"),
-            turned,
-            rates: vec![Rate { symbol: symbol("EUR-USD"), turned: divides }],
+            inverted,
+            rates: vec![Rate { symbol: symbol("EUR-USD"), inverted: divides }],
         };
         derive(&symbol("BTC-USD"), &route, says("x", "BTC-EUR", stated, 1), &rates, &rule(&route.asked));
         let own = price("BTC-USD", stated, 2, 1);

@@ -125,7 +125,8 @@ fn a_source_with_mirrors_shows_them_and_the_one_that_was_reached() {
 
 #[test]
 fn what_the_fold_takes_for_no_price_is_none_for_check_either() {
-    for (stated, fault) in [("0", "invalid_price: 0 is no price"), ("\"N/A\"", "invalid_price: no price, and no book")]
+    for (stated, fault) in
+        [("0", "invalid_price: 0 is not a price"), ("\"N/A\"", "invalid_price: no price, and no book")]
     {
         let vendor = Upstream::saying(200, format!("{{\"price\":{stated}}}"));
         let configuration = Configuration::new(&vendor.source("desk", "jq = '{price}'"));

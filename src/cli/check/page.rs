@@ -7,11 +7,12 @@ use rust_decimal::Decimal;
 use super::compare::{Standing, apart, distance};
 use super::explain::shortened;
 use super::survey::{Line, Said, Survey};
-use super::trouble::{Trouble, moment};
+use super::trouble::Trouble;
 use crate::cli::print::table;
 use crate::decimal::{fraction, plain};
 use crate::failure::SourceError;
 use crate::quote::Role;
+use crate::text::words::{clock_time, list};
 
 /// A line of the table says at most so much of what is wrong, in characters; the source's own page says the rest.
 const LONGEST: usize = 120;
@@ -51,7 +52,7 @@ impl Survey {
         let (price, quote) = (said.judged.price?, said.judged.outcome.quote.as_ref()?);
         let currency = quote.currency.as_ref().map(|currency| format!(" {currency}")).unwrap_or_default();
         let session = quote.session.map(|session| session.as_str().to_owned());
-        let at = quote.observed_at.map(|at| moment(at, self.now));
+        let at = quote.observed_at.map(|at| clock_time(at, self.now));
         let parts = [Some(format!("{}{currency}", plain(price))), session, at];
         Some(parts.into_iter().flatten().collect::<Vec<_>>().join(", "))
     }
@@ -100,7 +101,7 @@ fn disagreement(name: &str, said: &Said) -> Option<String> {
             let (distance, median) = (distance(*price, *median, true), plain(*median));
             let whose = match &others[..] {
                 [only] => format!("what {only} says"),
-                many => format!("the median of {}", listed(many)),
+                many => format!("the median of {}", list(many, MOST_NAMED)),
             };
             let (price, note) = (plain(*price), note(said));
             Some(format!(
@@ -132,31 +133,4 @@ fn closer_look(name: &str, said: &Said) -> Option<String> {
     let concerns_filter = matches!(error, SourceError::Malformed(_) | SourceError::Missing(_));
     let symbol = &outcome.symbol;
     concerns_filter.then(|| format!("`quotefold check {name} {symbol} --live` shows what {name} replied."))
-}
-
-/// "beta, delta and gamma"; of many, the first few and how many more there are.
-fn listed(names: &[String]) -> String {
-    let more = names.len().saturating_sub(MOST_NAMED);
-    match (names.split_last(), more) {
-        (_, 1..) => format!("{} and {more} more", names[..MOST_NAMED].join(", ")),
-        (Some((last, [])), _) => last.clone(),
-        (Some((last, others)), _) => format!("{} and {last}", others.join(", ")),
-        (None, _) => String::new(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::listed;
-
-    #[test]
-    fn of_many_names_the_first_few_are_listed() {
-        let names = |count: usize| {
-            ["a", "b", "c", "d", "e", "f"][..count].iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()
-        };
-        assert_eq!(
-            [1, 2, 4, 6].map(|count| listed(&names(count))),
-            ["a", "a and b", "a, b, c and d", "a, b, c, d and 2 more"]
-        );
-    }
 }

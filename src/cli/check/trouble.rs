@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use crate::failure::SourceError;
 use crate::provider::description::SourceSettings;
 use crate::settings::Settings;
+use crate::text::words::clock_time;
 
 /// Whose trouble it is.
 pub(super) struct Trouble<'a> {
@@ -56,16 +57,10 @@ impl Trouble<'_> {
     fn until(&self, retry_after: Option<Duration>) -> String {
         let at = retry_after.and_then(|wait| self.now.checked_add(wait).ok());
         match at {
-            Some(at) => format!("not to be asked until {}", moment(at, self.now)),
+            Some(at) => format!("not to be asked until {}", clock_time(at, self.now)),
             None => "it does not say until when".to_owned(),
         }
     }
-}
-
-/// `14:31:40 UTC`, with its day if that is not today.
-pub(super) fn moment(at: Timestamp, now: Timestamp) -> String {
-    let is_today = at.strftime("%F").to_string() == now.strftime("%F").to_string();
-    at.strftime(if is_today { "%H:%M:%S UTC" } else { "%F %H:%M:%S UTC" }).to_string()
 }
 
 #[cfg(test)]
@@ -113,6 +108,6 @@ mod tests {
         assert_eq!(limited(None), "rate_limited: it is asked too often; it does not say until when: slow down");
         let retry_after = Some(Duration::from_secs(86_400));
         let quota = SourceError::QuotaExhausted { detail: "25 a day".to_owned(), retry_after };
-        assert!(words(&[], "", "kraken", &quota).contains("used up; not to be asked until 2026-11-21 14:31:00 UTC: "));
+        assert!(words(&[], "", "kraken", &quota).contains("used up; not to be asked until Sat 21 Nov 14:31:00 UTC: "));
     }
 }

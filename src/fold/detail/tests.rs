@@ -35,24 +35,24 @@ fn a_good_price_needs_no_words() {
 fn a_missing_quorum_says_who_is_missing_and_until_when() {
     assert_eq!(
         sentence("DOGE-USD", [says("alpha", "1"), waits("beta")], &rule()),
-        "1 of 2 needed sources answered; beta asked us to wait until 14:31:40 UTC"
+        "1 of 2 required sources answered; beta asked us to wait until 14:31:40 UTC"
     );
     let old = [says("alpha", "1"), says_at("beta", "1", 17 * MINUTE)];
     assert_eq!(
         sentence("DOGE-USD", old, &rule()),
-        "1 of 2 needed sources gave a price that can be used; beta: stated 17 min ago, 60 s allowed"
+        "1 of 2 required sources gave a usable price; beta: stated 17 min ago, 60 s allowed"
     );
     let lenient = Rule { below_quorum: BelowQuorum::Degrade, ..rule() };
     assert_eq!(
         sentence("DOGE-USD", [says("alpha", "1"), times_out("beta")], &lenient),
-        "1 of 2 needed sources answered; beta: no reply within 700 ms"
+        "1 of 2 required sources answered; beta: no reply within 700 ms"
     );
 }
 
 #[test]
 fn a_symbol_that_too_few_sources_cover_says_so() {
     let quotes = [says("alpha", "1"), denies("beta")];
-    assert_eq!(sentence("VOD.L", quotes, &rule()), "of those asked, only 1 vendor covers VOD.L; 2 are needed");
+    assert_eq!(sentence("VOD.L", quotes, &rule()), "of the vendors asked, only 1 covers VOD.L; 2 are required");
 }
 
 #[test]
@@ -94,12 +94,12 @@ fn old_quotes_say_how_old_the_newest_is() {
 fn a_degraded_price_says_what_it_lacks() {
     assert_eq!(
         sentence("DOGE-USD", [says("alpha", "1"), waits("beta"), reference("gecko", "1")], &rule()),
-        "1 of 2 needed independent sources answered; references helped out: gecko; \
+        "1 of 2 required independent sources answered; references filled in: gecko; \
          beta asked us to wait until 14:31:40 UTC"
     );
     assert_eq!(
         sentence("DOGE-USD", [says("alpha", "1"), says_at("beta", "1", 7 * MINUTE)], &rule()),
-        "1 of 2 needed sources gave a fresh price; older ones helped out: beta stated 7 min ago"
+        "1 of 2 required sources gave a fresh price; older ones filled in: beta stated 7 min ago"
     );
 }
 
@@ -108,7 +108,7 @@ fn camps_say_how_few_are_near_the_middle() {
     let camps = [says("a", "50000"), says("b", "50000"), says("c", "100000"), says("d", "100000")];
     assert_eq!(
         sentence("BTC-USD", camps, &rule()),
-        "a says 50000, d 100000: 0 of 4 within 2 % of their median 75000, 3 needed"
+        "a says 50000, d 100000: 0 of 4 within 2 % of their median 75000, 3 required"
     );
 }
 
@@ -139,10 +139,10 @@ fn an_excluded_quote_says_why() {
     assert_eq!(of(with(says("it", "100"), |q| q.received_at = ago(300))), "received 5 min ago, 60 s allowed");
     assert_eq!(of(says_at("it", "100", -42)), "stated 42 s ahead of our clock, 5 s allowed");
     assert_eq!(of(says("it", "92")), "8.0 % from the median 100, 2 % allowed");
-    assert_eq!(of(says("it", "-5.0")), "-5 is no price");
+    assert_eq!(of(says("it", "-5.0")), "-5 is not a price");
     assert_eq!(of(reference("it", "100")), "a reference; the other sources suffice");
     let sessions = with(says("it", "100"), |q| q.session = Some(crate::quote::Session::Post));
-    assert_eq!(of(sessions), "from after hours, where regular or later quotes decide");
+    assert_eq!(of(sessions), "from after-hours trading, but regular or later quotes decide");
     let unsaid = with(says("it", "100"), |q| q.currency = Some(crate::symbol::Currency::new("EUR")));
     assert_eq!(of(unsaid), "in EUR, not in USD");
     assert_eq!(of(times_out("it")), "no reply within 700 ms");

@@ -153,7 +153,7 @@ fn an_old_quote_supports_a_fresh_one_only_where_it_would_be_no_outlier_beside_it
     let price =
         fold("BTC-USD", ["b", "c", "d"].map(|name| old(name, "110")).into_iter().chain([fresh("a", "100")]), &rule());
     assert_eq!(price.status, Status::Unavailable(Unavailable::NoQuorum));
-    assert!(price.detail.as_ref().unwrap().starts_with("1 of 2 needed sources"), "{:?}", price.detail);
+    assert!(price.detail.as_ref().unwrap().starts_with("1 of 2 required sources"), "{:?}", price.detail);
 }
 
 #[test]

@@ -118,7 +118,7 @@ impl SourceSettings {
             "timeout",
             "0s leaves no time for an answer; write one such as \"800ms\"",
         );
-        let is_currency = |code: &&String| Currency::of_code(code).is_money() || *code == ANY;
+        let is_currency = |code: &&String| Currency::of_code(code).is_fx() || *code == ANY;
         for code in self.fiat.iter().flatten().filter(|code| !is_currency(code)) {
             let message = format!("{code:?} is no money of ISO 4217; take it out, or write \"*\" for all of them");
             faults.at("fiat", message);

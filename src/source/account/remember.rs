@@ -109,8 +109,8 @@ impl Account {
     /// Whether the key is known to be another one. Where the mark is of a form that says nothing, the vendor's wish to be left
     /// alone holds: waiting once more than needed harms less than asking a vendor that has banned us.
     fn has_another_key_than(&self, past: &AccountState) -> bool {
-        let says_something = past.key_mark.as_ref().is_none_or(Fingerprint::says_something);
-        says_something && past.key_mark != self.key_mark
+        let is_comparable = past.key_mark.as_ref().is_none_or(Fingerprint::is_comparable);
+        is_comparable && past.key_mark != self.key_mark
     }
 
     /// The longest window there is: what was spent before it does not matter any more.

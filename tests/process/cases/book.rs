@@ -223,7 +223,7 @@ fn dead_markets_do_not_outvote_the_one_that_lives() {
     // the time of the reply is that of no trade
     assert_eq!(fields(quote(&entry, "bybit"), ["observed_at", "last_at"]), [None, None]);
     let why = quote(&entry, "bybit")["detail"].as_str().unwrap();
-    assert_eq!(why, "there are no bids and no asks, and its volume is 0: nobody trades there");
+    assert_eq!(why, "it has no bids, no asks and a volume of 0: nothing is traded there");
 }
 
 #[test]
@@ -234,10 +234,7 @@ fn where_every_market_is_dead_there_is_no_price() {
     assert_priced(&entry, None, Some("USDT"), "unavailable / no_quorum");
     assert_eq!(verdict(&entry, "kucoin"), "excluded / no_market");
     let detail = entry["detail"].as_str().unwrap();
-    assert!(
-        detail.starts_with("0 of 2 needed sources gave a price that can be used; bybit: there are no bids"),
-        "{detail}"
-    );
+    assert!(detail.starts_with("0 of 2 required sources gave a usable price; bybit: it has no bids"), "{detail}");
 }
 
 #[test]

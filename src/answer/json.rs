@@ -1,0 +1,346 @@
+//! The JSON of one symbol: every field in every entry, `null` where it has no value.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rust_decimal::Decimal;
+use serde::{Serialize, Serializer};
+
+use crate::clock::age;
+use crate::convert::{self, Priced};
+use crate::decimal;
+use crate::failure::Failure;
+use crate::fold::{self, Basis, BelowQuorum, Book, Folded, Judged, Price, Status, Unavailable, Verdict};
+use crate::quote::{self, Session};
+use crate::symbol::{Currency, Symbol};
+use crate::units::Percent;
+
+/// One symbol.
+#[derive(Serialize)]
+pub(super) struct Entry<'a> {
+    symbol: &'a str,
+    status: &'static str,
+    reason: Option<&'static str>,
+    detail: Option<&'a str>,
+    price: Option<Plain>,
+    plus_minus: Option<Plain>,
+    currency: Option<&'a str>,
+    session: Option<Session>,
+    method: Option<&'static str>,
+    divergence_bps: Option<Points>,
+    conversion: Option<Conversion<'a>>,
+    as_of: Time,
+    observed_at: Option<Time>,
+    age_ms: Option<u64>,
+    sources: Counts,
+    rule: Option<Rule>,
+    quotes: Option<Vec<Quote<'a>>>,
+}
+
+#[derive(Serialize)]
+struct Counts {
+    asked: usize,
+    answered: usize,
+    used: usize,
+    required: usize,
+}
+
+/// The rule of the fold, so that the price can be recomputed.
+#[derive(Serialize)]
+struct Rule {
+    required: usize,
+    covering: usize,
+    below_quorum: BelowQuorum,
+    outlier_beyond: String,
+    disagree_beyond: String,
+    book_within: Option<String>,
+    usable_for_ms: u64,
+    fallback_for_ms: u64,
+    closed_for_ms: Option<u64>,
+    max_age_ms: Option<u64>,
+    hours: Option<&'static str>,
+    market: Option<&'static str>,
+    opened_at: Option<Time>,
+    closed_at: Option<Time>,
+}
+
+/// How the price was converted into the caller's currency, or why it was not.
+#[derive(Serialize)]
+struct Conversion<'a> {
+    from: &'a str,
+    to: &'a str,
+    symbol: &'a str,
+    price: Option<Plain>,
+    rate: Option<Plain>,
+    status: &'static str,
+    reason: Option<&'static str>,
+    detail: Option<&'a str>,
+    observed_at: Option<Time>,
+    used: Vec<&'a str>,
+}
+
+/// One source's quote, and its verdict.
+#[derive(Serialize)]
+struct Quote<'a> {
+    source: &'a str,
+    status: &'static str,
+    reason: Option<&'static str>,
+    failure: Option<&'static str>,
+    detail: Option<Cow<'a, str>>,
+    price: Option<Plain>,
+    basis: Option<Basis>,
+    last: Option<Plain>,
+    bid: Option<Plain>,
+    ask: Option<Plain>,
+    book: Option<Book>,
+    inverse: bool,
+    volume: Option<Plain>,
+    currency: Option<&'a str>,
+    via: Option<Vec<&'a str>>,
+    derivation: Option<Derivation<'a>>,
+    session: Option<Session>,
+    role: &'static str,
+    account: &'a str,
+    lag_ms: i64,
+    deviation_bps: Option<Points>,
+    observed_at: Option<Time>,
+    last_at: Option<Time>,
+    book_at: Option<Time>,
+    received_at: Option<Time>,
+    latency_ms: Option<u64>,
+    retry_at: Option<Time>,
+}
+
+/// How a quote was derived from a quote of another pair.
+#[derive(Serialize)]
+struct Derivation<'a> {
+    symbol: &'a str,
+    inverse: bool,
+    price: Option<Plain>,
+    bid: Option<Plain>,
+    ask: Option<Plain>,
+    observed_at: Option<Time>,
+    received_at: Option<Time>,
+    rates: Vec<Rate<'a>>,
+}
+
+/// The rate in a derived quote.
+#[derive(Serialize)]
+struct Rate<'a> {
+    symbol: &'a str,
+    price: Option<Plain>,
+    inverse: bool,
+    status: &'static str,
+    reason: Option<&'static str>,
+    observed_at: Option<Time>,
+    used: Vec<&'a str>,
+}
+
+/// A decimal in plain notation, as a string.
+struct Plain(Decimal);
+
+/// Basis points: always one decimal.
+struct Points(Decimal);
+
+/// RFC 3339, UTC, milliseconds.
+struct Time(Timestamp);
+
+impl<'a> Entry<'a> {
+    /// The entry of a price, written at `now`. `quotes` says whether the caller wants the proof.
+    pub(super) fn new(priced: &'a Priced, quotes: bool, now: Timestamp) -> Self {
+        let Priced { price, conversion } = priced;
+        let folded = price.folded.as_ref();
+        let used = used(price).count();
+        let (shown, plus_minus) = match conversion {
+            Some(conversion) => (conversion.price, conversion.plus_minus),
+            None => (folded.map(|folded| folded.price), folded.and_then(|folded| folded.plus_minus)),
+        };
+        Entry {
+            symbol: price.symbol.as_str(),
+            status: price.status.as_str(),
+            reason: price.status.reason(),
+            detail: price.detail.as_deref(),
+            price: shown.map(Plain),
+            plus_minus: plus_minus.map(Plain),
+            currency: price.currency.as_ref().map(Currency::as_str),
+            session: price.session,
+            method: folded.map(|_| if used == 1 { "single" } else { "median" }),
+            divergence_bps: folded.and_then(|folded| folded.divergence_bps).map(Points),
+            conversion: conversion.as_ref().map(Conversion::new),
+            as_of: Time(price.as_of),
+            observed_at: folded.and_then(|folded| folded.observed_at).map(Time),
+            age_ms: folded.map(|folded| age_ms(folded, now)),
+            sources: Counts {
+                asked: price.quotes.len(),
+                answered: price.quotes.iter().filter(|quote| answered(quote)).count(),
+                used,
+                required: price.rule.required,
+            },
+            rule: quotes.then(|| Rule::new(price)),
+            quotes: quotes.then(|| price.quotes.iter().map(Quote::new).collect()),
+        }
+    }
+}
+
+fn age_ms(folded: &Folded, now: Timestamp) -> u64 {
+    milliseconds(age(now, folded.aged_from))
+}
+
+/// Whether the source gave a quote, or answered that it has no such symbol.
+fn answered(quote: &Judged) -> bool {
+    quote.verdict != Verdict::Failed || quote.outcome.denies_symbol()
+}
+
+/// The sources whose quotes were used.
+fn used(price: &Price) -> impl Iterator<Item = &str> {
+    let used = price.quotes.iter().filter(|quote| quote.verdict == Verdict::Used);
+    used.map(|quote| quote.outcome.origin.source.as_str())
+}
+
+impl Rule {
+    fn new(price: &Price) -> Self {
+        let rule = &price.rule;
+        Rule {
+            required: rule.required,
+            covering: price.covering,
+            below_quorum: rule.below_quorum,
+            outlier_beyond: Percent(rule.outlier_beyond).to_string(),
+            disagree_beyond: Percent(rule.disagree_beyond).to_string(),
+            book_within: rule.book_within.map(|within| Percent(within).to_string()),
+            usable_for_ms: milliseconds(rule.usable_for),
+            fallback_for_ms: milliseconds(rule.fallback_for),
+            closed_for_ms: rule.closed_for.map(milliseconds),
+            max_age_ms: rule.max_age.map(milliseconds),
+            hours: rule.hours.map(|hours| hours.name()),
+            market: price.market.map(|market| if market.is_open { "open" } else { "closed" }),
+            opened_at: price.market.and_then(|market| market.around.opened_at).map(Time),
+            closed_at: price.market.map(|market| Time(market.around.closed_at)),
+        }
+    }
+}
+
+impl<'a> Conversion<'a> {
+    fn new(conversion: &'a convert::Conversion) -> Self {
+        let rate = conversion.rate.as_deref();
+        // no source covers a rate that none was asked for
+        let status = rate.map_or(Status::Unavailable(Unavailable::NotCovered), |rate| rate.status);
+        let folded = rate.and_then(|rate| rate.folded.as_ref());
+        Conversion {
+            from: conversion.from.as_str(),
+            to: conversion.to.as_str(),
+            symbol: conversion.symbol.as_str(),
+            price: Some(Plain(conversion.own_price)),
+            rate: folded.map(|folded| Plain(folded.price)),
+            status: status.as_str(),
+            reason: status.reason(),
+            detail: rate.and_then(|rate| rate.detail.as_deref()),
+            observed_at: folded.and_then(|folded| folded.observed_at).map(Time),
+            used: rate.into_iter().flat_map(used).collect(),
+        }
+    }
+}
+
+impl<'a> Quote<'a> {
+    fn new(judged: &'a Judged) -> Self {
+        let outcome = &judged.outcome;
+        let failure = outcome.failure.as_ref();
+        let failed = judged.verdict == Verdict::Failed;
+        // the quote of a failed outcome is too old to be used on any rung, so it is not shown
+        let quote = outcome.quote.as_ref().filter(|_| !failed);
+        let derivation = judged.derivation.as_deref();
+        let failure_latency = || failure.and_then(|failure| failure.latency);
+        Quote {
+            source: &outcome.origin.source,
+            status: judged.verdict.as_str(),
+            reason: judged.reason(),
+            failure: failure.filter(|_| !failed).map(|failure| failure.error.reason()),
+            detail: detail(judged),
+            price: judged.price.map(Plain),
+            basis: judged.basis,
+            last: quote.and_then(quote::Quote::last).map(Plain),
+            bid: quote.and_then(|quote| quote.bid).map(Plain),
+            ask: quote.and_then(|quote| quote.ask).map(Plain),
+            book: judged.book,
+            inverse: quote.is_some_and(|quote| quote.inverse_of.is_some()),
+            volume: quote.and_then(|quote| quote.volume).map(Plain),
+            currency: quote.and_then(|quote| quote.currency.as_ref()).map(Currency::as_str),
+            via: derivation.map(|derivation| derivation.via().into_iter().map(Symbol::as_str).collect()),
+            derivation: derivation.map(|derivation| Derivation::new(derivation, !failed)),
+            session: quote.and_then(|quote| quote.session),
+            role: outcome.origin.role.as_str(),
+            account: &outcome.origin.account,
+            lag_ms: outcome.origin.lag_ms,
+            deviation_bps: judged.deviation_bps.map(Points),
+            observed_at: quote.and_then(|quote| quote.observed_at).map(Time),
+            last_at: judged.last_at.map(Time),
+            book_at: quote.and_then(|quote| quote.book_at).map(Time),
+            received_at: quote.map(|quote| Time(quote.received_at)),
+            latency_ms: quote.map(|quote| quote.latency).or_else(failure_latency).map(milliseconds),
+            retry_at: failure.and_then(|failure: &Failure| failure.retry_at).map(Time),
+        }
+    }
+}
+
+/// The sentence about a quote. If its refresh failed, the failure's own words are added.
+fn detail(judged: &Judged) -> Option<Cow<'_, str>> {
+    let said = judged.detail.as_deref();
+    let failure = judged.outcome.failure.as_ref().filter(|_| judged.verdict != Verdict::Failed);
+    let Some(failure) = failure else { return said.map(Cow::Borrowed) };
+    let said = said.map(|said| format!("{said}; ")).unwrap_or_default();
+    Some(Cow::Owned(format!("{said}its refresh failed: {}", failure.error)))
+}
+
+impl<'a> Derivation<'a> {
+    /// `is_shown` says whether the source's own quote is young enough to be shown.
+    fn new(derivation: &'a fold::Derivation, is_shown: bool) -> Self {
+        let stated = derivation.stated.as_ref().filter(|_| is_shown);
+        Derivation {
+            symbol: derivation.asked.as_str(),
+            inverse: derivation.inverted,
+            price: stated.and_then(quote::Quote::last).map(Plain),
+            bid: stated.and_then(|stated| stated.bid).map(Plain),
+            ask: stated.and_then(|stated| stated.ask).map(Plain),
+            observed_at: stated.and_then(|stated| stated.observed_at).map(Time),
+            received_at: stated.map(|stated| Time(stated.received_at)),
+            rates: derivation.rates.iter().map(Rate::new).collect(),
+        }
+    }
+}
+
+impl<'a> Rate<'a> {
+    fn new(rate: &'a fold::UsedRate) -> Self {
+        let folded = rate.price.folded.as_ref();
+        Rate {
+            symbol: rate.price.symbol.as_str(),
+            price: folded.map(|folded| Plain(folded.price)),
+            inverse: rate.inverted,
+            status: rate.price.status.as_str(),
+            reason: rate.price.status.reason(),
+            observed_at: folded.and_then(|folded| folded.observed_at).map(Time),
+            used: used(&rate.price).collect(),
+        }
+    }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl Serialize for Plain {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&decimal::plain(self.0))
+    }
+}
+
+impl Serialize for Points {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+impl Serialize for Time {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{:.3}", self.0))
+    }
+}
