@@ -118,7 +118,7 @@ fn a_source_is_not_checked_with_what_it_would_never_be_asked_for() {
         assert_eq!(stderr, "kraken does not cover AAPL (equity); ask it for another symbol of crypto, fx\n");
     }
     let (code, _, stderr) = run(&["check", "kraken", "A B"]);
-    assert!(code == Some(64) && stderr.contains("a symbol is made of"), "{stderr}");
+    assert!(code == Some(64) && stderr.contains("a symbol consists of"), "{stderr}");
 }
 
 #[test]
