@@ -89,10 +89,10 @@ fn a_wrong_configuration_is_named_by_line_key_and_cure() {
         ),
         ("[fold]\nrequired = 0".into(), 2, "fold.required", "write 1 to 100"),
         ("[fold]\ndisagree_beyond = \"80%\"".into(), 2, "fold.disagree_beyond", "50% or less"),
-        ("[symbols.\"A B\"]\ncurrency = \"USD\"".into(), 1, "symbols.\"A B\"", "a symbol is made of"),
+        ("[symbols.\"A B\"]\ncurrency = \"USD\"".into(), 1, "symbols.\"A B\"", "a symbol consists of"),
         ("[symbols.BTC-USD]\ncurrency = \"EUR\"".into(), 2, "symbols.BTC-USD.currency", "take this line out"),
         ("[watch]\nevery = \"500ms\"".into(), 2, "watch.every", "write 1s to 1d"),
-        ("[watch]\nsymbols = [\"A B\"]".into(), 2, "watch.symbols", "a symbol is made of"),
+        ("[watch]\nsymbols = [\"A B\"]".into(), 2, "watch.symbols", "a symbol consists of"),
         (
             "[server]\nsymbols = [\"ETH-*\"]\n[watch]\nsymbols = [\"ETH-USD\", \"AAPL\"]".into(),
             4,
