@@ -198,7 +198,7 @@ async fn each_try_spends_a_unit_and_none_is_sent_that_the_limit_has_no_room_for(
         let (service, log) = Mood::of(broken()).service(&format!("retries = 3\nlimits = [\"{limit}\"]"));
         assert_eq!(outcome(&service, "A-USD").await, "connection", "{limit}");
         assert_eq!(log.calls().len(), calls, "{limit}");
-        let left = service.sources()[0].account.left(Instant::now())[0];
+        let left = service.sources()[0].account.allowance().left(Instant::now())[0];
         assert_eq!(left.left, left.limit.calls as usize - calls, "{limit}");
     }
 }

@@ -65,7 +65,7 @@ impl Service {
 
     /// Calls that are in the air.
     pub(crate) fn in_flight(&self) -> usize {
-        self.service.sources().iter().map(|source| source.share.in_flight()).sum()
+        self.service.sources().iter().map(|source| source.coalescer.in_flight()).sum()
     }
 }
 
