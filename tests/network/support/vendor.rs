@@ -69,7 +69,7 @@ impl Vendor {
         self.running = Some((ended, accepting));
     }
 
-    /// Goes away: nobody listens there any more, and every connection is closed.
+    /// Goes away: nothing listens there any more, and every connection is closed.
     pub(crate) fn die(&mut self) {
         let Some((ended, accepting)) = self.running.take() else { return };
         ended.store(true, Ordering::SeqCst);
