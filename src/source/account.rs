@@ -1,7 +1,7 @@
 //! One vendor's account: what it allows us, and for how long it wants to be left alone.
 //!
 //! The sources of one vendor share an account. Its [`Allowance`] counts the units of its limits; calls wait for them in
-//! [`super::rate_limit`].
+//! `rate_limit`.
 
 mod remember;
 

@@ -1,10 +1,10 @@
 //! Hands out the units of a vendor's limits, and takes them back when their calls end.
 //!
-//! [`Window`] counts; this adds the lock, and gives each unit an owner whose end is the unit's end. Everything here is
-//! synchronous, because a coalescer asks for room while it holds its own lock; [`super::rate_limit`] is where calls wait.
+//! `Window` counts; this adds the lock, and gives each unit an owner whose end is the unit's end. Everything here is
+//! synchronous, because a coalescer asks for room while it holds its own lock; `rate_limit` is where calls wait.
 //!
 //! Replicas that are to share one limit through a lease, in Redis say, need a file of their own and a line in `set_up`: a task that
-//! takes what the others have leased out of this allowance as [`Units`], like any call, and gives it back with the lease.
+//! takes what the others have leased out of this allowance as `Units`, like any call, and gives it back with the lease.
 
 use std::sync::Arc;
 

@@ -1,6 +1,6 @@
-//! Sends one call and reads its reply: status, a body no longer than allowed, unpacked, rows.
+//! Sends one call and reads its reply: status, bounded body, unpacking, rows.
 //!
-//! The leaf of a source's stack. It gives back what the reply means, never a half-read response, so that every guard around it
+//! The leaf of a source's stack. It returns what the reply means, never a half-read response, so that every guard around it
 //! covers the body too.
 
 pub mod connector;
@@ -50,7 +50,7 @@ use written::Written;
 /// Bodies longer than this are unpacked and filtered off the threads that serve requests.
 const LARGE_BODY: usize = 64 << 10;
 
-/// Memory that is used up by others may be free again after this time.
+/// Memory that other replies hold may be free again after this time.
 const SOON: Duration = Duration::from_secs(1);
 
 /// Sends calls of one source. Cheap to clone.
@@ -65,7 +65,7 @@ struct Inner {
     reply_memory: ReplyMemory,
     /// Where the filter runs, if not in this process.
     sandbox: Option<Sandbox>,
-    /// Where quotes are taken back that turn out to be another symbol's.
+    /// Where quotes that turn out to be another symbol's are taken back.
     board: Option<Arc<Board>>,
     /// Which of its vendor's addresses is asked first.
     mirrors: Arc<Mirrors>,
@@ -83,13 +83,13 @@ struct Exchanged {
 }
 
 impl Fetch {
-    /// The leaf for one source, whose quotes land nowhere. `large_bodies` has a permit per core, and is shared by all.
+    /// The leaf for one source without a board. `large_bodies` has a permit per core, and all sources share it.
     pub fn new(connector: Connector, profile: Arc<Profile>, clock: Clock, large_bodies: Arc<Semaphore>) -> Self {
         Self::landing_on(None, connector, profile, clock, large_bodies, ReplyMemory::unbounded(), None)
     }
 
-    /// The leaf for one source whose quotes land on a board, with what bodies may hold, which is shared by all, and with a filter
-    /// that may run in a process of its own.
+    /// The leaf for one source whose quotes land on a board. All sources share `reply_memory`, which bounds what bodies may hold.
+    /// With a sandbox, the filter runs in a process of its own.
     pub(super) fn landing_on(
         board: Option<Arc<Board>>,
         connector: Connector,
@@ -110,10 +110,10 @@ impl Fetch {
         &self.0.mirrors
     }
 
-    /// One exchange over the wire, without reading what it means: for looking at a source by hand.
+    /// One exchange over the wire, without reading what it means: for inspecting a source by hand.
     ///
     /// # Errors
-    /// What kept the reply from being whole.
+    /// There was no connection, or the reply was not complete, too long or not readable.
     pub async fn exchange(&self, asked: &[Symbol]) -> Result<RawReply, SourceError> {
         self.0.send(asked, None).await.map(|exchanged| exchanged.reply)
     }
@@ -134,7 +134,7 @@ impl Service<Batch> for Fetch {
             let asked = batch.connect();
             let Exchanged { reply, connection, _held } = inner.send(&asked, Some(&batch)).await?;
             let received = inner.clock.now();
-            // only a reply about one symbol can be told to be another's
+            // only a reply about one symbol can be recognised as another symbol's
             let repeatable = connection.filter(|_| asked.len() == 1);
             let repeatable = repeatable.map(|connection| (connection, inner.repeats.hash(&reply.body)));
             let reply = Arc::clone(&inner).read(reply, asked).await?;
@@ -148,7 +148,7 @@ impl Service<Batch> for Fetch {
 }
 
 impl Inner {
-    /// One exchange over the wire, and for which batch: it is told when the request is written, and when the reply begins.
+    /// One exchange over the wire. The batch is told when the request is written, and when the reply begins.
     async fn send(&self, asked: &[Symbol], batch: Option<&Batch>) -> Result<Exchanged, SourceError> {
         let sent = Instant::now();
         let call = self.profile.extractor.spelling().request(asked);
@@ -170,7 +170,7 @@ impl Inner {
             }
             Ok(body) => body,
             Err(error) if succeeded => return Err(error),
-            // what cannot be read says nothing beyond its status
+            // a body that cannot be read says nothing beyond the status
             Err(_) => Vec::new(),
         };
         if let Some(connection) = &connection {
@@ -184,8 +184,8 @@ impl Inner {
         Ok(Exchanged { reply, connection, _held: held })
     }
 
-    /// Sends a call to the first of the vendor's addresses that can be reached. Nothing has reached those before it, so to
-    /// the vendor it is one call. Whatever comes after a connection is the call's end, and so is a refused certificate.
+    /// Sends a call to the first of the vendor's addresses that can be reached. Nothing has reached those before it, so for the
+    /// vendor it is one call. Whatever happens after a connection ends the call, and so does a refused certificate.
     async fn reach(&self, call: &HttpRequest, batch: Option<&Batch>) -> Result<Response, SourceError> {
         let (urls, mirrors) = (call.urls().collect::<Vec<_>>(), &self.mirrors);
         let order: Vec<usize> = mirrors.order(urls.len()).collect();
@@ -207,7 +207,7 @@ impl Inner {
                         continue;
                     }
                     Trouble::Tls(why) => {
-                        // an address with a false certificate is none to remember
+                        // an address with an invalid certificate must not become the preferred one
                         if place != order[0] {
                             mirrors.prefer(order[0]);
                         }
@@ -219,13 +219,13 @@ impl Inner {
             self.tell(place, &unreachable);
             return ended;
         }
-        // who reaches nobody has learnt nothing
+        // if no address can be reached, none has proved better than another
         order.first().inspect(|first| mirrors.prefer(**first));
         let intro = if urls.len() > 1 { "no address can be reached: " } else { "cannot reach " };
         Err(SourceError::Connection(format!("{intro}{}", unreachable.join("; "))))
     }
 
-    /// Tells the clock what a reply says about the time. One that a cache kept is as old as the cache says, or older.
+    /// Tells the clock what a reply says about the time. A reply out of a cache is as old as the cache says, or older.
     fn hear_date(&self, response: &Response, sent: Moment) {
         let (headers, url) = (response.headers(), response.url());
         let (Some(date), Some(name)) = (reply::date(headers), url.host_str()) else { return };
@@ -243,7 +243,7 @@ impl Inner {
         }
     }
 
-    /// Says in the log that the vendor is asked elsewhere, once.
+    /// Logs once that the vendor is asked at another address.
     fn tell(&self, place: usize, unreachable: &[String]) {
         if self.mirrors.is_news(place) {
             let (source, hosts, unreachable) =
@@ -253,7 +253,7 @@ impl Inner {
         }
     }
 
-    /// What a URL is asked with: connections are kept, unless the source or its host is not trusted with that.
+    /// The client for a URL. Its connections are kept, unless the source forbids that or the host's connections mixed up replies.
     async fn client(&self, url: &str) -> Result<Client, SourceError> {
         let host = Url::parse(url).as_ref().map(host).unwrap_or_default();
         if self.keeps_connections_to(&host) {
@@ -267,7 +267,7 @@ impl Inner {
         self.profile.settings.reuse && self.connector.trusts(host)
     }
 
-    /// Gives each call to a host a connection of its own for a while, because none of them lasts.
+    /// Gives each call to a host a connection of its own for a while, because its connections do not last.
     fn stop_keeping(&self, host: &str) {
         self.connector.distrust(host);
         let (source, host) = (self.profile.name(), self.shown(host));
@@ -279,8 +279,8 @@ impl Inner {
     }
 
     /// Refuses a reply that came on the same connection for another symbol before, and takes that one back as well: nothing
-    /// says whose it is. What that connection gives next may be wrong too, so that is refused or taken back, and the host's
-    /// connections are not used again.
+    /// tells which of the two it belongs to. Later replies on that connection may be wrong too, so they are refused or taken
+    /// back, and the host's connections are not used again.
     fn refuse_repeated(&self, connection: &Connection, body: u64, reply: &Reply) -> Result<(), SourceError> {
         let Some(Repeated { symbol, withdrawn }) = self.repeats.hear(connection, body, reply) else { return Ok(()) };
         let refused = |words: &str| SourceError::Connection(self.shown(words));
@@ -319,7 +319,7 @@ impl Inner {
         request.body(reqwest::Body::wrap(Written::new(call.body.clone(), batch.cloned())))
     }
 
-    /// Reads a body and unpacks it. Neither what comes over the wire nor what it unpacks to may be longer than `max_body`.
+    /// Reads a body and unpacks it. Neither the bytes on the wire nor the unpacked ones may be more than `max_body`.
     async fn body(&self, response: Response, held: &mut Held) -> Result<Vec<u8>, SourceError> {
         let codings = encoding::codings(response.headers());
         let limit = self.profile.settings.max_body;
@@ -342,7 +342,7 @@ impl Inner {
         Ok(decoded)
     }
 
-    /// A body as it comes over the wire, up to the first byte that is too much.
+    /// A body as it comes over the wire, up to the first byte beyond the limit.
     async fn received(&self, mut response: Response, limit: usize, held: &mut Held) -> Result<Vec<u8>, SourceError> {
         let too_large = || SourceError::TooLarge { limit };
         if response.content_length().is_some_and(|length| length > limit as u64) {
@@ -360,7 +360,7 @@ impl Inner {
         Ok(body)
     }
 
-    /// Makes rows of a reply; a large one, or one that takes its time, off the threads that serve requests.
+    /// Makes rows of a reply. A large reply, or one whose filter takes long, is filtered off the threads that serve requests.
     async fn read(self: Arc<Self>, reply: RawReply, asked: Vec<Symbol>) -> Result<Reply, SourceError> {
         if let Some(sandbox) = &self.sandbox {
             return self.read_apart(sandbox, reply, asked).await;
@@ -375,7 +375,7 @@ impl Inner {
         Ok(Reply { rows: rows.outcomes })
     }
 
-    /// Makes rows of a reply in the filter's own process. What it gives back is short, so little is left to do here.
+    /// Makes rows of a reply in the filter's own process. Its result is short, so little is left to do here.
     async fn read_apart(&self, sandbox: &Sandbox, reply: RawReply, asked: Vec<Symbol>) -> Result<Reply, SourceError> {
         let filtered = sandbox.run(&self.profile.extractor.job(&reply, &asked)).await?;
         let is_large = reply.body.len().max(filtered.len()) > LARGE_BODY;
@@ -389,7 +389,7 @@ impl Inner {
     async fn aside<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, SourceError> {
         let permit = Arc::clone(&self.large_bodies).acquire_owned().await;
         let working = tokio::task::spawn_blocking(move || {
-            // the work goes on when its call is cancelled, and so does its claim to a core
+            // the work goes on when its call is cancelled, and must keep its permit
             let _permit = permit;
             work()
         });
@@ -409,14 +409,14 @@ impl Inner {
         trouble(error, url, &self.connector, self.profile.settings.authority.is_some())
     }
 
-    /// Words that may be shown: a host may be made of a key, and a certificate may say anything.
+    /// A text without secrets: a host may be made of a key, and a certificate may say anything.
     fn shown(&self, words: &str) -> String {
         self.profile.extractor.scrub().clean(words)
     }
 }
 
-/// Holds memory for a body of this many bytes. A small one is not counted: there are no more of them than calls at once, and a
-/// service whose memory is used up by slow readers still hears its sources.
+/// Holds memory for a body of this many bytes. A small body is not counted: there are no more of them than calls at once, and so
+/// sources can still be read when slow readers use up the memory.
 fn hold(held: &mut Held, bytes: usize) -> Result<(), SourceError> {
     if bytes <= LARGE_BODY {
         return Ok(());

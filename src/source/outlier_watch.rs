@@ -91,7 +91,7 @@ mod tests {
     use super::*;
     use crate::fold::testing::{ago, equity, fold, says, with};
 
-    /// What becomes of a quote that came so many seconds ago, beside two honest ones.
+    /// The verdict on a quote that came this many seconds ago, beside two honest ones.
     fn judged(price: &str, seconds: i64) -> Judged {
         let says_then = with(says("alpha", price), |quote| quote.received_at = ago(seconds));
         let folded = fold("AAPL", [says_then, says("beta", "100"), says("gamma", "100")], &equity());

@@ -1,11 +1,11 @@
-//! Runs a source's filter in a process of its own, which the system holds to a limit of memory and of processor time.
+//! Runs a source's filter in a process of its own, whose memory and CPU time the operating system limits.
 //!
 //! A few words of jq are enough to fill the memory (`. + .`, again and again) or to compute for minutes within one step of
 //! the interpreter, which nothing inside the process could stop. The filters of the catalogue are fixed and known to do
 //! neither. Every other filter runs here, so that no body can make it cost more than that one call.
 //!
-//! A source has one such process. It starts with the first reply, reads one reply after the other, and ends with the
-//! service, since its standard input ends then. If it dies, or if its call is cancelled, the next reply starts another.
+//! A source has one such process. It starts with the first reply, filters one reply after the other, and ends with the
+//! service, because its standard input ends then. If it dies, or if its call is cancelled, the next reply starts another one.
 
 mod limits;
 #[cfg(test)]
@@ -36,14 +36,14 @@ pub(super) struct Sandbox {
     program: Program,
     source: String,
     filter: String,
-    /// Memory beyond what an idle process takes, in bytes.
+    /// Memory that it may take beyond that of an idle process, in bytes.
     memory: usize,
-    /// The process, while it has nothing to do. It is taken out for each reply, so one that is dropped in the middle of a
-    /// reply is never used again.
+    /// The process, while it is idle. It is taken out for each reply, so a process that is dropped in the middle of a reply is
+    /// never used again.
     idle: Mutex<Option<Process>>,
 }
 
-/// What a filter made of a reply, as its process says it.
+/// The result of a filter, as its process sent it.
 pub(super) struct Filtered(Vec<u8>);
 
 /// A running process; dropping it kills it.
@@ -70,10 +70,10 @@ impl Sandbox {
         Sandbox { program, source: name, filter, memory, idle: Mutex::new(None) }
     }
 
-    /// Filters one reply. Replies that come meanwhile wait for their turn.
+    /// Filters one reply. Replies that come meanwhile wait.
     ///
     /// # Errors
-    /// The process cannot be started, or it has ended for another reason than the filter.
+    /// The process cannot be started, or it ended for another reason than the filter.
     pub(super) async fn run(&self, job: &Job<'_>) -> Result<Filtered, SourceError> {
         let mut idle = self.idle.lock().await;
         let alive = idle.take().and_then(Process::if_alive);
@@ -109,7 +109,7 @@ impl Sandbox {
         Ok(process)
     }
 
-    /// What a process that has ended says of its filter; `None` if it says nothing.
+    /// What the end of a process says of its filter; `None` if it says nothing.
     fn why_it_ended(&self, status: ExitStatus) -> Option<Filtered> {
         let why = match status.signal()? {
             limits::OUT_OF_TIME => format!("one step took more than {} s of processor time", limits::SECONDS),
@@ -132,7 +132,7 @@ impl Filtered {
     /// The rows.
     ///
     /// # Errors
-    /// They cannot be read: a fault in us.
+    /// They cannot be read, which is a bug of ours.
     pub(super) fn rows(&self) -> Result<Rows, SourceError> {
         wire::rows(&self.0).map_err(|why| failed(&io::Error::other(why)))
     }
@@ -163,7 +163,7 @@ impl Process {
         Ok(reply)
     }
 
-    /// Sends a message that lies in several parts.
+    /// Sends a message that consists of several parts.
     async fn send(&mut self, parts: &[&[u8]]) -> io::Result<()> {
         let length = parts.iter().map(|part| part.len()).sum::<usize>();
         self.input.write_u32_le(u32::try_from(length).map_err(io::Error::other)?).await?;

@@ -91,8 +91,8 @@ impl Call {
         }
     }
 
-    /// Lands what the call brought: first on the board, then the call is no longer in flight, then those who wait are told. So
-    /// whoever looks after that finds the board.
+    /// Lands what the call brought: first on the board, then the call is no longer in flight, then those who wait are told. So a
+    /// caller who does not find the call in flight finds its outcome on the board.
     fn land(&mut self, result: Result<Reply, SourceError>) {
         let now = self.coalescer.parts.clock.now();
         let waiters = self.pending.batch.take_waiters();

@@ -151,7 +151,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_symbol_is_in_one_group_within_the_capacity_and_known_ones_are_apart(
+        fn every_symbol_is_in_one_group_within_capacity_and_known_ones_apart(
             tiers in proptest::collection::vec(tier(), 0..40),
             capacity in 1_usize..8,
             cost_per_symbol: bool,
@@ -184,7 +184,7 @@ mod tests {
             mut refused in proptest::collection::vec(0_u64..20, 0..10),
         ) {
             let start = Instant::now();
-            // an answer at 0 s is none at all
+            // 0 s stands for a symbol that was never answered
             let answered = |second: u64| (second > 0).then(|| start + Duration::from_secs(second));
             refused.sort_unstable();
             let names: Vec<Symbol> = (0..own.len() + refused.len()).map(symbol).collect();

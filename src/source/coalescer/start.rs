@@ -78,7 +78,7 @@ impl Inner {
                 Terms { until: call.min(caller), spared: 0, margin: 1, is_private: caller < call }
             }
             Patience::OnlyTries => {
-                // where a limit bears more than one unit at once, the last is left: whoever asks next must not wait for this
+                // where a limit bears more than one unit at once, the last is left: the next caller must not wait for this one
                 let spared = usize::from(self.parts.account.allowance().limits().most_at_once() > 1);
                 Terms { until: now, spared, margin: spared, is_private: true }
             }

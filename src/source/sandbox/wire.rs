@@ -1,6 +1,6 @@
-//! How a reply goes to a filter's process and its rows come back. Both ends are the same program, so this has no versions.
+//! The messages to and from a filter's process. Both ends are the same program, so the format has no versions.
 //!
-//! JSON would not do for the rows: a number that the filter calculated must come back as such, since it is no price.
+//! JSON would not do for the rows: a number that the filter calculated must be recognisable as such, since it is not a price.
 
 use jaq_json::{Map, Num, Rc, Val};
 
@@ -18,7 +18,7 @@ const MOST_VALUES: usize = 50 * MOST_ROWS;
 const DEEPEST: usize = 256;
 
 impl<'a> Job<'a> {
-    /// What stands in front of the body in a message. The body is the rest of it.
+    /// The head of a message. The body is the rest of it.
     pub(super) fn head(&self) -> Vec<u8> {
         let mut writer = Writer::default();
         writer.bytes.extend(self.status.to_le_bytes());
@@ -48,7 +48,7 @@ impl<'a> Job<'a> {
     }
 }
 
-/// What a filter made of a reply, as a message. Rows that are too long for one are a filter that did too much.
+/// The result of a filter as a message. Rows that are too long for a message count as a filter that did too much.
 pub(super) fn reply(rows: &Rows) -> Vec<u8> {
     let mut writer = Writer::default();
     match writer.rows(rows) {
@@ -64,7 +64,7 @@ pub(super) fn reply(rows: &Rows) -> Vec<u8> {
     }
 }
 
-/// Reads what a filter made of a reply.
+/// Reads the result of a filter.
 pub(super) fn rows(message: &[u8]) -> Result<Rows, String> {
     let mut reader = Reader(message);
     let cut = reader.byte()? == 1;
@@ -74,7 +74,7 @@ pub(super) fn rows(message: &[u8]) -> Result<Rows, String> {
     Ok(Rows { rows, cut, failure })
 }
 
-/// Writes a message, up to the longest there may be.
+/// Writes a message, up to `LONGEST_REPLY`.
 #[derive(Default)]
 struct Writer {
     bytes: Vec<u8>,
@@ -103,7 +103,7 @@ impl Writer {
             Some(RunError::Panic) => (b'p', ""),
         };
         self.bytes.push(kind);
-        // the words of an error may hold a whole value; a caller sees its beginning
+        // the text of an error may hold a whole value; a caller sees its beginning
         let end = words.floor_char_boundary(LONGEST_REPLY / 4);
         self.text(&words.as_bytes()[..end]);
     }

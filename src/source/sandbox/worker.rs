@@ -10,10 +10,10 @@ use super::{limits, wire};
 use crate::provider::extract::Job;
 use crate::provider::filter::{Effort, Filter};
 
-/// Runs filters until the standard input ends. `memory` is what they may take beyond what the process takes by itself, in bytes.
+/// Runs a filter until the standard input ends. `memory` is what it may take beyond what the process takes by itself, in bytes.
 ///
 /// # Errors
-/// What keeps it from being limited, or a pipe that breaks in the middle of a message.
+/// The filter cannot be compiled, the process cannot be limited, or a pipe breaks in the middle of a message.
 pub fn run(memory: usize) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     let _entered = runtime.enter();

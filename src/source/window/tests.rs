@@ -118,7 +118,7 @@ fn step() -> impl Strategy<Value = Step> {
 
 proptest! {
     #[test]
-    fn whatever_happens_a_window_says_what_a_recount_says_and_holds_no_more_than_its_limit(
+    fn a_window_says_what_a_recount_says_and_never_exceeds_its_limit(
         stated in prop_oneof![
             Just(vec!["5/s"]), Just(vec!["3/s", "20/min"]), Just(vec!["2/s", "5/min"]), Just(vec!["7/min", "25/day"]),
         ],

@@ -23,7 +23,7 @@ pub(crate) use vendor::Vendor;
 /// Far longer than anything here takes; a test that waits this long has failed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// An address at which nobody listens: no port below 1024 is given away by chance.
+/// An address at which nothing listens: ports below 1024 are not assigned by chance.
 pub(crate) const NOBODY: &str = "127.0.0.1:1";
 
 /// Waits until something is so.

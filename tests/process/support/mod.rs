@@ -26,5 +26,5 @@ pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-/// An address at which nobody listens: no port below 1024 is given away by chance.
+/// An address at which nothing listens: ports below 1024 are not assigned by chance.
 pub(crate) const NOBODY: &str = "127.0.0.1:1";

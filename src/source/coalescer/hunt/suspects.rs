@@ -1,9 +1,9 @@
 //! Finds the symbols for which a source fails a whole call, by group testing: with as few calls as it takes, and one at a time.
 //!
-//! A call that fails says that at least one of its symbols is unknown, and nothing about the others. So all symbols of
-//! such a call are suspects until a part of them is asked. If that call is answered, the unknown one is among the rest.
-//! If it fails, the rest is cleared, which means that it is treated as never asked. Either way the search has become
-//! smaller.
+//! A call that fails says that at least one of its symbols is unknown, and nothing about the others. So all symbols of such a
+//! call are suspects until a part of them is asked for. If that call is answered, the unknown symbol is among the rest. If it
+//! fails, the rest is cleared, which means that it is treated as if it had never been asked for. Either way the search has
+//! become smaller.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -13,64 +13,64 @@ use tokio::time::Instant;
 
 use crate::symbol::Symbol;
 
-/// How many suspects are remembered at most; callers can name any number of symbols.
+/// The most suspects that are remembered; callers can name any number of symbols.
 const MOST: usize = 1_000;
 
-/// After how many failures in a row the suspects are asked one by one: from then on, halving would only cost calls.
+/// After this many failures in a row the suspects are asked for one by one: from then on, halving would only cost calls.
 const FAILURES: u32 = 3;
 
-/// After how many symbols in a row that turned out to be unknown, what was never asked is asked one by one too.
+/// After this many unknown symbols in a row, symbols that were never asked for are asked for one by one too.
 const UNKNOWN: u32 = 2;
 
 /// How long failures in a row count after the last one.
 const LATELY: Duration = Duration::from_secs(60);
 
-/// What one source has shown of the symbols that fail whole calls.
+/// What is remembered of the symbols that fail whole calls at one source.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SuspectState {
-    /// Whether one unknown symbol fails a whole call there: stated, or found out.
+    /// Whether one unknown symbol fails a whole call there, as configured or as observed.
     pub unknown_kills: bool,
-    /// Symbols of which at least one of each group is unknown, the oldest group first.
+    /// Groups of symbols, in each of which at least one is unknown; the oldest group first.
     pub groups: Vec<Vec<String>>,
 }
 
 /// What is known of the symbols that may fail a whole call.
 #[derive(Debug, Default)]
 pub(super) struct Suspects {
-    /// Symbols that failed together, so that at least one of each group is unknown; the oldest group first. No symbol is in
-    /// two. A group of one is a symbol that was denied when it was asked alone.
+    /// Symbols that failed together, so that at least one of each group is unknown; the oldest group first. No symbol is in two
+    /// groups. A group of one is a symbol that was denied when it was asked for alone.
     groups: Vec<BTreeSet<Symbol>>,
     /// How many calls for anything but known symbols have failed since one was answered.
     failed_in_a_row: u32,
-    /// How many symbols have turned out to be unknown since.
+    /// How many symbols have turned out to be unknown since then.
     unknown_in_a_row: u32,
-    /// When a call failed last.
+    /// When a call last failed.
     failed: Option<Instant>,
     /// Grows with everything that must outlive a restart.
     revision: u64,
 }
 
 impl Suspects {
-    /// Whether a symbol may fail a whole call, as far as calls have shown.
+    /// Whether a symbol may fail a whole call, judging by earlier calls.
     pub(super) fn contains(&self, symbol: &Symbol) -> bool {
         self.groups.iter().any(|group| group.contains(symbol))
     }
 
-    /// Whether enough symbols were unknown lately for those that were never asked to be suspects too.
+    /// Whether so many symbols were unknown lately that those which were never asked for are suspects too.
     pub(super) fn are_many(&self) -> bool {
         self.unknown_in_a_row >= UNKNOWN
     }
 
-    /// Forgets failures in a row that are too long ago to say anything of what is asked now.
+    /// Forgets failures in a row that are too long ago to say anything of what is asked for now.
     pub(super) fn forget_old(&mut self, now: Instant) {
         if self.failed.is_none_or(|failed| failed + LATELY < now) {
             (self.failed_in_a_row, self.unknown_in_a_row) = (0, 0);
         }
     }
 
-    /// Which of the wanted symbols to ask next in one call: a part of the group whose symbol comes first in `wanted`.
-    /// Symbols that are certainly unknown come last; those that are `expected` are likely to be known. Empty if no
-    /// suspect is wanted.
+    /// Which of the wanted symbols to ask for next in one call: a part of the group whose symbol comes first in `wanted`.
+    /// Symbols that are certainly unknown come last; those that are `expected` are likely to be known. Empty if no suspect
+    /// is wanted.
     pub(super) fn next(&self, wanted: &[Symbol], expected: impl Fn(&Symbol) -> bool) -> Vec<Symbol> {
         let groups = |of_one: bool| {
             let group_of = move |symbol: &Symbol| self.groups.iter().find(|group| group.contains(symbol));
@@ -79,8 +79,8 @@ impl Suspects {
         groups(false).or_else(|| groups(true)).map_or_else(Vec::new, |group| self.part_of(group, wanted, expected))
     }
 
-    /// The same while cleared symbols wait: only from the group that failed last. All symbols that are cleared on the
-    /// way are asked together once its unknown one is found, which takes fewer calls than asking them after each step.
+    /// The same while cleared symbols wait: only from the group that failed last. All symbols that are cleared on the way are
+    /// asked for together once its unknown symbol is found, which takes fewer calls than asking for them after each step.
     pub(super) fn next_at_once(&self, wanted: &[Symbol], expected: impl Fn(&Symbol) -> bool) -> Vec<Symbol> {
         let last = self.groups.last().filter(|group| group.len() > 1);
         last.map_or_else(Vec::new, |group| self.part_of(group, wanted, expected))
@@ -91,14 +91,14 @@ impl Suspects {
         let (likely, unlikely): (Vec<Symbol>, Vec<Symbol>) = wanted.partition(expected);
         let most = match group.len() {
             _ if self.failed_in_a_row >= FAILURES => 1,
-            // what others have quoted is probably here as well, and then it is the rest that has the unknown one
+            // what other sources have quoted is probably here as well, and then the unknown symbol is among the rest
             _ if !likely.is_empty() && !unlikely.is_empty() => likely.len(),
             all => all.div_ceil(2),
         };
         likely.into_iter().chain(unlikely).take(most).collect()
     }
 
-    /// A call for these failed, because at least one of them is unknown.
+    /// Notes that a call for these symbols failed, because at least one of them is unknown.
     pub(super) fn fail(&mut self, asked: &[Symbol], now: Instant) {
         let asked: BTreeSet<Symbol> = asked.iter().cloned().collect();
         if asked.len() > 1 || !self.groups.contains(&asked) {
@@ -110,14 +110,14 @@ impl Suspects {
         self.blame(asked);
     }
 
-    /// The vendor named a symbol as one for which a call failed. That tells nothing of those it has not looked at, so they need
-    /// not be asked one by one.
+    /// Notes that the vendor named a symbol for which a call failed. That says nothing of the symbols it has not looked at, so
+    /// they need not be asked for one by one.
     pub(super) fn name(&mut self, symbol: &Symbol) {
         self.revision += u64::from(!self.contains(symbol));
         self.blame(BTreeSet::from([symbol.clone()]));
     }
 
-    /// These explain why calls failed: what failed with them before is cleared.
+    /// Makes a group of symbols that explains why calls failed: what failed with them before is cleared.
     fn blame(&mut self, symbols: BTreeSet<Symbol>) {
         self.groups.retain(|group| group.is_disjoint(&symbols));
         self.groups.push(symbols);
@@ -126,7 +126,7 @@ impl Suspects {
         }
     }
 
-    /// A symbol was answered in a call: it is known. `is_news`: until then nothing was known of it.
+    /// Notes that a symbol was answered in a call, so that it is known. `is_news`: until then nothing was known of it.
     pub(super) fn clear(&mut self, symbol: &Symbol, is_news: bool) {
         if is_news {
             (self.failed_in_a_row, self.unknown_in_a_row) = (0, 0);
@@ -147,7 +147,7 @@ impl Suspects {
         self.groups.iter().map(|group| group.iter().cloned().collect()).collect()
     }
 
-    /// Takes over groups that an earlier process had. What this one has learned already stands.
+    /// Takes over groups that an earlier process had. What this process has learned takes precedence.
     pub(super) fn restore(&mut self, groups: Vec<Vec<Symbol>>) {
         for group in groups {
             let group: BTreeSet<Symbol> = group.into_iter().filter(|symbol| !self.contains(symbol)).collect();

@@ -111,7 +111,7 @@ fn what_was_learned_is_the_same_after_a_restart() {
 }
 
 proptest! {
-    /// Whichever symbols are unknown, and whatever others have quoted: the calls grow with the number of unknown symbols, and
+    /// For any unknown symbols, and anything that others have quoted, the calls grow with the number of unknown symbols, and
     /// only with the logarithm of the others.
     #[test]
     fn every_symbol_has_its_answer_within_few_calls(
