@@ -2,13 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use quotefold::demo;
 use quotefold::question::Question;
-use quotefold::settings::load::{LoadOptions, load};
 use serde_json::Value;
-use tokio::net::TcpListener;
 
-use crate::pages::page;
+use crate::support::demo;
+use crate::support::pages::page;
 
 /// What stands where an example leaves something out.
 const LEFT_OUT: &str = "…";
@@ -27,11 +25,7 @@ struct Answers {
 }
 
 async fn demo_answers(query: &str) -> Answers {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let text = Some(("the demo's settings".to_owned(), demo::settings_text(listener.local_addr().unwrap())));
-    let settings = load(&LoadOptions { text, ..LoadOptions::default() }).unwrap();
-    let _venues = demo::open_venues(listener, &settings);
-    let service = demo::service(settings).unwrap();
+    let (service, _venues) = demo(|text| text).await;
     let now = || service.clock.now();
     let question = Question::parse(query, &service.bounds(), now()).unwrap();
     let wrong = Question::parse("no=such", &service.bounds(), now()).unwrap_err();

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use clap::{Command, CommandFactory};
 use quotefold::cli::Arguments;
 
-use crate::pages::{Page, code, page, pages};
+use crate::support::pages::{Page, code, page, pages};
 
 type Names = BTreeSet<String>;
 

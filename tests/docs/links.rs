@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
-use crate::pages::{Page, ROOT, pages};
+use crate::support::pages::{Page, ROOT, pages};
 
 /// Where a link leads that is not to another site: the path and, after a #, the heading.
 fn relative_links(page: &Page) -> Vec<String> {

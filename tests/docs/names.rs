@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use quotefold::metrics::Metrics;
 use quotefold::provider::catalogue::catalogue;
 
-use crate::pages::{ROOT, page};
+use crate::support::pages::{ROOT, page};
 use crate::tables::sources;
 
 type Names = BTreeSet<String>;

@@ -10,7 +10,7 @@ use quotefold::fold::{Degraded, Status, Unavailable};
 use quotefold::question::Require;
 use quotefold::server::problem::Problem;
 
-use crate::pages::{ROOT, code, page};
+use crate::support::pages::{ROOT, code, page};
 
 type Names = BTreeSet<String>;
 

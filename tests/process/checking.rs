@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crate::pages::page;
+use crate::support::pages::page;
 use crate::support::{Configuration, Ended, NOBODY, Program, Upstream, get, post, run, start};
 
 /// The source of one's own that the documentation shows.

@@ -11,7 +11,7 @@ use std::time::Instant;
 use clap::Parser;
 use quotefold::cli::Arguments;
 
-use crate::pages::{Block, page, pages};
+use crate::support::pages::{Block, page, pages};
 use crate::support::{Folder, PATIENCE, Program, post};
 
 /// The address that the documentation gives the demo.

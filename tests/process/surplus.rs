@@ -42,7 +42,7 @@ fn a_response_that_comes_on_an_idle_connection_ends_it() {
         let upstream = Upstream::new(move |call| {
             let text = response(call, now());
             call.raw(&text);
-            let mut again = call.stream.try_clone().unwrap();
+            let mut again = call.socket();
             thread::spawn(move || {
                 thread::sleep(Duration::from_millis(late));
                 let _ = again.write_all(text.as_bytes());
@@ -173,7 +173,7 @@ fn whenever_second_responses_come_no_symbol_has_the_price_of_another() {
         let upstream = Upstream::new(|call| {
             let text = response(call, now());
             call.raw(&text);
-            let mut again = call.stream.try_clone().unwrap();
+            let mut again = call.socket();
             let late = Duration::from_micros(fastrand::u64(0..6_000));
             thread::spawn(move || {
                 thread::sleep(late);

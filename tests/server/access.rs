@@ -6,7 +6,8 @@ use quotefold::server::stack::StackLimits;
 use quotefold::settings::access::{AccessSettings, Network, Origin};
 use quotefold::units::Limit;
 
-use crate::world::{Reply, Server, limits, stack_limits};
+use crate::misbehaving::{Server, limits, stack_limits};
+use crate::support::Reply;
 
 const KEY: &str = "correct-horse-battery";
 const OTHER_KEY: &str = "staple-in-the-haystack";

@@ -9,7 +9,8 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::world::{Server, limits, read_reply, read_to_end, stack_limits};
+use crate::misbehaving::{Server, limits, stack_limits};
+use crate::support::{read_reply, read_to_end};
 
 const SLOW: &str = "GET /slow HTTP/1.1\r\nHost: x\r\n\r\n";
 const ENDLESS: &str = "GET /endless HTTP/1.1\r\nHost: x\r\n\r\n";

@@ -10,7 +10,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
-use crate::world::{LARGE, Server, limits, read_reply, read_to_end, stack_limits};
+use crate::misbehaving::{LARGE, Server, limits, stack_limits};
+use crate::support::{read_reply, read_to_end};
 
 const HALF_A_HEAD: &str = "GET / HTTP/1.1\r\nHost: x\r\nX-Half";
 

@@ -9,7 +9,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
-use crate::world::{Reply, Server, limits, read_reply, read_to_end, stack_limits};
+use crate::misbehaving::{Server, limits, stack_limits};
+use crate::support::{Reply, read_reply, read_to_end};
 
 const PLACES: usize = 20;
 

@@ -1,4 +1,4 @@
-//! A server with a few routes that misbehave on purpose, and raw clients that do.
+//! A server with some routes that misbehave on purpose.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,15 +14,14 @@ use quotefold::server::request_id::RequestId;
 use quotefold::server::stack::{StackLimits, wrap};
 use quotefold::settings::RequestLog;
 use quotefold::settings::access::AccessSettings;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-/// Far longer than anything here takes; a test that waits this long has failed.
-const PATIENCE: Duration = Duration::from_secs(20);
+use crate::support::{PATIENCE, Reply, read_reply};
 
-/// The length of `/large`: more than all the buffers in between hold.
+/// The length of `/large` in bytes: more than all the buffers in between hold.
 pub(crate) const LARGE: usize = 4 << 20;
 
 /// A running server.
@@ -33,19 +32,11 @@ pub(crate) struct Server {
     pub(crate) ended: JoinHandle<Ended>,
 }
 
-/// How many handlers are at work right now.
+/// How many handlers are running.
 #[derive(Clone, Default)]
 pub(crate) struct Busy(Arc<AtomicUsize>);
 
 struct AtWork(Busy);
-
-/// One reply, as it came over the wire.
-#[derive(Debug)]
-pub(crate) struct Reply {
-    pub(crate) status: u16,
-    pub(crate) head: String,
-    pub(crate) body: String,
-}
 
 pub(crate) fn limits() -> Limits {
     Limits {
@@ -86,24 +77,24 @@ impl Server {
         Server { address, drain, busy, ended }
     }
 
-    /// A connection on which nothing has been said yet.
+    /// A connection on which nothing has been sent yet.
     pub(crate) async fn connect(&self) -> TcpStream {
         TcpStream::connect(self.address).await.unwrap()
     }
 
-    /// A connection on which `words` have been said.
+    /// A connection on which `words` have been sent.
     pub(crate) async fn say(&self, words: &str) -> TcpStream {
         let mut stream = self.connect().await;
         stream.write_all(words.as_bytes()).await.unwrap();
         stream
     }
 
-    /// Asks for `path` on a connection of its own.
+    /// Requests `path` on a new connection.
     pub(crate) async fn get(&self, path: &str) -> Reply {
         self.ask(&format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")).await
     }
 
-    /// Says `words`, and reads until the server closes the connection.
+    /// Sends `words`, and reads until the server closes the connection.
     pub(crate) async fn ask(&self, words: &str) -> Reply {
         read_reply(self.say(words).await).await
     }
@@ -119,14 +110,14 @@ impl Busy {
         self.0.load(Ordering::SeqCst)
     }
 
-    /// Waits until `count` handlers are at work.
+    /// Waits until `count` handlers are running.
     pub(crate) async fn becomes(&self, count: usize) {
         let poll = async {
             while self.now() != count {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
-        timeout(PATIENCE, poll).await.unwrap_or_else(|_| panic!("{} handlers at work, not {count}", self.now()));
+        timeout(PATIENCE, poll).await.unwrap_or_else(|_| panic!("{} handlers are running, not {count}", self.now()));
     }
 
     fn start(&self) -> AtWork {
@@ -139,36 +130,6 @@ impl Drop for AtWork {
     fn drop(&mut self) {
         self.0.0.fetch_sub(1, Ordering::SeqCst);
     }
-}
-
-impl Reply {
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        let lines = self.head.lines().filter_map(|line| line.split_once(": "));
-        lines.into_iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
-    }
-
-    /// The problem this reply is, having checked that it is one in all respects.
-    pub(crate) fn problem(&self) -> serde_json::Value {
-        assert_eq!(self.header("content-type"), Some("application/problem+json"), "{self:?}");
-        let problem: serde_json::Value = serde_json::from_str(&self.body).unwrap();
-        assert_eq!(problem["status"], self.status);
-        assert_eq!(problem["request_id"].as_str(), self.header("x-request-id"), "{self:?}");
-        problem
-    }
-}
-
-/// Reads until the other side closes; a reset after the reply counts as a close.
-pub(crate) async fn read_to_end(mut stream: TcpStream) -> String {
-    let mut bytes = Vec::new();
-    let _ = timeout(PATIENCE, stream.read_to_end(&mut bytes)).await.expect("the connection stays open");
-    String::from_utf8(bytes).unwrap()
-}
-
-pub(crate) async fn read_reply(stream: TcpStream) -> Reply {
-    let text = read_to_end(stream).await;
-    let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("not a reply: {text:?}"));
-    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap();
-    Reply { status, head: head.to_string(), body: body.to_string() }
 }
 
 fn app(busy: Busy) -> Router {
@@ -192,7 +153,7 @@ fn app(busy: Busy) -> Router {
 }
 
 async fn broken() -> &'static str {
-    panic!("as the test wants it")
+    panic!("this handler panics on purpose")
 }
 
 async fn work(busy: Busy, time: Duration) -> &'static str {

@@ -1,21 +1,23 @@
-//! The program as a process: its arguments, its configuration, its signals, its end.
+//! The program as a process: its arguments, configuration, signals and exit.
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
+
 use super::PATIENCE;
 
-/// A configuration file that exists as long as a test needs it.
+/// A temporary configuration file, removed with the test.
 pub(crate) struct Configuration(PathBuf);
 
-/// How a process ended, and what it said.
+/// How a process ended, and its output.
 #[derive(Debug)]
 pub(crate) struct Ended {
     pub(crate) code: Option<i32>,
@@ -23,7 +25,7 @@ pub(crate) struct Ended {
     pub(crate) stderr: String,
 }
 
-/// A process that runs, and ends with the test.
+/// A running process, killed with the test.
 pub(crate) struct Program {
     child: Child,
     stdout: Text,
@@ -31,7 +33,7 @@ pub(crate) struct Program {
     lines: Receiver<String>,
 }
 
-/// What a process has said so far.
+/// What a process has written to a pipe so far.
 #[derive(Clone, Default)]
 struct Text(Arc<Mutex<String>>);
 
@@ -55,7 +57,7 @@ impl Drop for Configuration {
     }
 }
 
-/// The program on a machine without variables and files of ours, about to be started.
+/// The program, about to be started without variables or files of this machine.
 pub(crate) fn start(arguments: &[&str], variables: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_quotefold"));
     command.args(arguments).env_clear().envs(variables.iter().copied()).current_dir(std::env::temp_dir());
@@ -75,16 +77,28 @@ pub(crate) fn send_signal(name: &str, id: u32) {
 }
 
 impl Program {
-    /// Starts a process whose words are kept.
+    /// Starts a process whose output is kept.
     pub(crate) fn new(command: &mut Command) -> Self {
+        let stderr = Text::default();
+        let kept = stderr.clone();
+        Program::spawn(command, stderr, move |pipe| kept.read(pipe, |_| {}))
+    }
+
+    /// Starts a process whose stderr is read by `read_stderr`, on a thread of its own.
+    pub(crate) fn reading(command: &mut Command, read_stderr: impl FnOnce(ChildStderr) + Send + 'static) -> Self {
+        Program::spawn(command, Text::default(), read_stderr)
+    }
+
+    fn spawn(command: &mut Command, stderr: Text, read_stderr: impl FnOnce(ChildStderr) + Send + 'static) -> Self {
         let mut child = command.spawn().expect("the program starts");
         let (line, lines) = channel();
-        let (stdout, stderr) = (Text::default(), Text::default());
+        let stdout = Text::default();
         if let Some(pipe) = child.stdout.take() {
-            stdout.follow(pipe, move |said| drop(line.send(said.to_owned())));
+            let kept = stdout.clone();
+            thread::spawn(move || kept.read(pipe, |said| drop(line.send(said.to_owned()))));
         }
         if let Some(pipe) = child.stderr.take() {
-            stderr.follow(pipe, |_| {});
+            thread::spawn(move || read_stderr(pipe));
         }
         Program { child, stdout, stderr, lines }
     }
@@ -97,22 +111,29 @@ impl Program {
         (program, address)
     }
 
-    /// `quotefold demo`, which says nothing of its story, on any free port; and where it listens.
+    /// `quotefold demo` without its narration, on any free port; and where it listens.
     pub(crate) fn demo() -> (Self, SocketAddr) {
         let program = Program::new(&mut start(&["demo", "--quiet", "--listen", "127.0.0.1:0"], &[]));
         let address = program.ready();
         (program, address)
     }
 
-    /// Waits for the line that says where it listens.
+    /// Waits for the line that says where it listens, and returns the address for callers.
     pub(crate) fn ready(&self) -> SocketAddr {
+        self.addresses()[0]
+    }
+
+    /// Waits for the line that says where it listens, and returns every address in it.
+    pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
         let line = self.lines.recv_timeout(PATIENCE).unwrap_or_else(|_| {
-            // what it said last may still be on its way
+            // its last words may still be on their way
             thread::sleep(Duration::from_millis(200));
             panic!("not ready: {}", self.stderr.get())
         });
-        let address = line.split("http://").nth(1).and_then(|rest| rest.split_whitespace().next());
-        address.and_then(|address| address.parse().ok()).unwrap_or_else(|| panic!("no address in {line:?}"))
+        let addresses = line.split("http://").skip(1).filter_map(|rest| rest.split([' ', ',']).next()?.parse().ok());
+        let addresses: Vec<SocketAddr> = addresses.collect();
+        assert!(!addresses.is_empty(), "no address in {line:?}");
+        addresses
     }
 
     /// Sends it a signal: `TERM`, `INT`, `HUP`.
@@ -120,31 +141,43 @@ impl Program {
         send_signal(name, self.child.id());
     }
 
-    /// Its number among the system's processes.
+    /// Its process id.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// What it has said so far, of what was asked for.
+    /// What it has written to stdout so far.
     pub(crate) fn said_on_stdout(&self) -> String {
         self.stdout.get()
     }
 
-    /// What it has said so far, of everything else.
+    /// What it has written to stderr so far.
     pub(crate) fn said_on_stderr(&self) -> String {
         self.stderr.get()
     }
 
-    /// Whether it still runs.
+    /// Whether it is still running.
     pub(crate) fn runs(&mut self) -> bool {
         self.child.try_wait().expect("our own child").is_none()
     }
 
-    /// Waits for its end.
+    /// Waits until it exits, for at most this long; its exit code, and how long that took.
+    pub(crate) fn exited_within(&mut self, longest: Duration) -> Option<(i32, Duration)> {
+        let started = Instant::now();
+        while started.elapsed() < longest {
+            if let Some(status) = self.child.try_wait().expect("our own child") {
+                return Some((status.code().unwrap_or(-1), started.elapsed()));
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        None
+    }
+
+    /// Waits until it exits.
     pub(crate) fn ended(mut self) -> Ended {
         let started = Instant::now();
         while self.runs() {
-            assert!(started.elapsed() < PATIENCE, "it does not end; it said {}", self.stderr.get());
+            assert!(started.elapsed() < PATIENCE, "it does not end; it wrote {}", self.stderr.get());
             thread::sleep(Duration::from_millis(5));
         }
         let code = self.child.wait().expect("our own child").code();
@@ -160,22 +193,19 @@ impl Drop for Program {
 }
 
 impl Text {
-    /// Keeps what comes through a pipe, and tells every line.
-    fn follow(&self, pipe: impl Read + Send + 'static, tell: impl Fn(&str) + Send + 'static) {
-        let text = self.clone();
-        thread::spawn(move || {
-            for line in BufReader::new(pipe).lines().map_while(Result::ok) {
-                text.0.lock().expect("nobody panics here").push_str(&format!("{line}\n"));
-                tell(&line);
-            }
-        });
+    /// Keeps every line of a pipe, and passes it to `each`.
+    fn read(&self, pipe: impl Read, each: impl Fn(&str)) {
+        for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+            self.0.lock().push_str(&format!("{line}\n"));
+            each(&line);
+        }
     }
 
     fn get(&self) -> String {
-        self.0.lock().expect("nobody panics here").clone()
+        self.0.lock().clone()
     }
 
-    /// All of it: the pipe's thread gives its share of the text back when the pipe is closed.
+    /// All of it: the thread that reads the pipe drops its handle when the pipe is closed.
     fn whole(&self) -> String {
         super::until("the end of a pipe", || Arc::strong_count(&self.0) == 1);
         self.get()

@@ -1,4 +1,4 @@
-//! The service behind its own server on loopback, without a process around it.
+//! The service behind its own server on loopback, in the test's process.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -9,24 +9,23 @@ use quotefold::Quotefold;
 use quotefold::clock::Clock;
 use quotefold::server::drain::Drain;
 use quotefold::server::{Front, listen};
-use quotefold::settings::load::{LoadOptions, load};
 use tokio::runtime::{Handle, Runtime};
 
 use super::client::{Reply, get};
-use super::until;
-use crate::settled::{assert_settled, unsettled};
+use super::settled::{assert_settled, unsettled};
+use super::{settings, until};
 
-/// A running service. When a test lets go of it, nothing may be left in the air.
+/// A running service. When a test drops it, nothing may be left in flight.
 pub(crate) struct Service {
     pub(crate) address: SocketAddr,
     pub(crate) service: Arc<Quotefold>,
-    /// What answers behind the listener.
+    /// The router behind the listener.
     pub(crate) app: Router,
     pub(crate) runtime: Runtime,
     started: Instant,
 }
 
-/// Time enough for everybody, so that only what a test sets can run out.
+/// A generous timeout, so that only timeouts that a test sets can expire.
 const SERVER: &str = "[server]\ntimeout = \"8s\"\n";
 
 impl Service {
@@ -35,11 +34,9 @@ impl Service {
         Service::with(SERVER, sources)
     }
 
-    /// The service with settings of its own.
-    pub(crate) fn with(settings: &str, sources: &[String]) -> Self {
-        let text = format!("{settings}{}", sources.concat());
-        let options = LoadOptions { text: Some(("test.toml".to_owned(), text)), ..LoadOptions::default() };
-        let settings = load(&options).unwrap_or_else(|errors| panic!("{errors}"));
+    /// The service over these sources, with other settings as well.
+    pub(crate) fn with(sections: &str, sources: &[String]) -> Self {
+        let settings = settings(&format!("{sections}{}", sources.concat()));
         let runtime = Runtime::new().expect("a runtime");
         let (service, app, address) = runtime.block_on(async {
             let service = Arc::new(Quotefold::new(settings, &Clock::system()).expect("sources that can be set up"));
@@ -53,17 +50,17 @@ impl Service {
         Service { address, service, app, runtime, started: Instant::now() }
     }
 
-    /// Asks for a path.
+    /// Requests a path.
     pub(crate) fn get(&self, target: &str) -> Reply {
         get(self.address, target)
     }
 
-    /// Asks for the prices of these symbols, fetched anew.
+    /// Requests the prices of these symbols, fetched again.
     pub(crate) fn prices(&self, symbols: &str) -> Reply {
         self.get(&format!("/prices?symbols={symbols}&refresh_after=0s"))
     }
 
-    /// Calls that are in the air.
+    /// Calls in flight.
     pub(crate) fn in_flight(&self) -> usize {
         self.service.sources.iter().map(|source| source.share.in_flight()).sum()
     }
@@ -72,7 +69,7 @@ impl Service {
 impl Drop for Service {
     fn drop(&mut self) {
         if !std::thread::panicking() {
-            until("nothing is under way", || unsettled(&self.service).is_none());
+            until("nothing is in flight", || unsettled(&self.service).is_none());
             assert_settled(&self.service, self.started.elapsed());
         }
     }

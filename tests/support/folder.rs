@@ -1,4 +1,4 @@
-//! Where a service keeps its state.
+//! A folder for the state file of a service.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::Configuration;
 
-/// A folder that exists as long as a test needs it, with the state file in it.
+/// A temporary folder with the state file in it, removed with the test.
 pub(crate) struct Folder(pub(crate) PathBuf);
 
 impl Folder {
@@ -25,7 +25,7 @@ impl Folder {
         serde_json::from_slice(&bytes).unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&bytes)))
     }
 
-    /// The units that the state says the account `a` has spent.
+    /// The units that the account `a` has spent, according to the state.
     pub(crate) fn spent(&self) -> u64 {
         let state = self.state();
         let spent = state["accounts"]["a"]["spent"].as_array();

@@ -1,9 +1,10 @@
-//! A client that says exactly what it is told to, and reads what comes.
+//! An HTTP/1.1 client that sends exactly the bytes that it is given, and reads whatever comes back.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
 use serde_json::Value;
+use tokio::io::AsyncReadExt;
 
 use super::PATIENCE;
 
@@ -15,45 +16,72 @@ pub(crate) struct Reply {
     pub(crate) body: String,
 }
 
-/// A connection on which these words have been said.
+/// A connection on which these bytes have been sent.
 pub(crate) fn write(server: SocketAddr, words: &str) -> TcpStream {
-    let mut stream = TcpStream::connect(server).expect("somebody listens");
+    let mut stream = TcpStream::connect(server).expect("a listener");
     stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-    stream.write_all(words.as_bytes()).expect("somebody reads");
+    stream.write_all(words.as_bytes()).expect("a reader");
     stream
 }
 
-/// Asks for a path, and does not wait for the reply.
+/// Requests a path, without waiting for the reply.
 pub(crate) fn send(server: SocketAddr, target: &str) -> TcpStream {
     write(server, &format!("GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"))
 }
 
-/// Asks for a path.
+/// Requests a path.
 pub(crate) fn get(server: SocketAddr, target: &str) -> Reply {
     read(send(server, target))
 }
 
-/// Posts to a path, without a body.
+/// Posts an empty body to a path.
 pub(crate) fn post(server: SocketAddr, target: &str) -> Reply {
     read(write(server, &format!("POST {target} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")))
 }
 
-/// Reads a reply up to the end of its connection.
+/// Reads a reply until the connection ends.
 pub(crate) fn read(mut stream: TcpStream) -> Reply {
     let mut bytes = Vec::new();
-    let ended = stream.read_to_end(&mut bytes);
-    let text = String::from_utf8(bytes).expect("a reply in UTF-8");
-    let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("not a reply: {text:?} ({ended:?})"));
-    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
-    Reply { status: status.expect("a status"), head: head.to_owned(), body: body.to_owned() }
+    // a reset after the reply counts as an end
+    let _ = stream.read_to_end(&mut bytes);
+    Reply::parse(&String::from_utf8(bytes).expect("a reply in UTF-8"))
 }
 
-/// What is left of the first limit of the first source.
+/// Reads until the other side closes, in a runtime; a reset counts as a close.
+pub(crate) async fn read_to_end(mut stream: tokio::net::TcpStream) -> String {
+    let mut bytes = Vec::new();
+    let read = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut bytes)).await;
+    let _ = read.expect("the connection stays open");
+    String::from_utf8(bytes).expect("a reply in UTF-8")
+}
+
+/// Reads a reply until the connection ends, in a runtime.
+pub(crate) async fn read_reply(stream: tokio::net::TcpStream) -> Reply {
+    Reply::parse(&read_to_end(stream).await)
+}
+
+/// The units that are left of the first limit of the first source.
 pub(crate) fn left(address: SocketAddr) -> u64 {
     get(address, "/sources").json()["sources"][0]["limits"][0]["left"].as_u64().unwrap()
 }
 
 impl Reply {
+    /// One reply, as it came over the wire.
+    fn parse(text: &str) -> Self {
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("not a reply: {text:?}"));
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+        Reply { status: status.expect("a status"), head: head.to_owned(), body: body.to_owned() }
+    }
+
+    /// The problem document in this reply, after checking that it is one in every respect.
+    pub(crate) fn problem(&self) -> Value {
+        assert_eq!(self.header("content-type"), Some("application/problem+json"), "{self:?}");
+        let problem = self.json();
+        assert_eq!(problem["status"], self.status);
+        assert_eq!(problem["request_id"].as_str(), self.header("x-request-id"), "{self:?}");
+        problem
+    }
+
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
         lines.find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
@@ -70,14 +98,14 @@ impl Reply {
         entry.unwrap_or_else(|| panic!("no entry for {symbol}: {answer:#}")).clone()
     }
 
-    /// What became of a source's quote of a symbol.
+    /// A source's quote of a symbol.
     pub(crate) fn quote(&self, symbol: &str, source: &str) -> Value {
         let entry = self.entry(symbol);
         let quote = entry["quotes"].as_array().into_iter().flatten().find(|quote| quote["source"] == source);
         quote.unwrap_or_else(|| panic!("no quote of {source}: {entry:#}")).clone()
     }
 
-    /// Status and reason of a source's quote, as in "failed / timeout"; "used" alone where there is no reason.
+    /// Status and reason of a source's quote: "failed / timeout", or just "used" without a reason.
     pub(crate) fn verdict(&self, symbol: &str, source: &str) -> String {
         verdict(&self.quote(symbol, source))
     }

@@ -1,4 +1,4 @@
-//! An authority that signs certificates, good and bad ones.
+//! A certificate authority that signs valid and expired certificates.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,13 +9,13 @@ use rustls::ServerConfig;
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::PrivateKeyDer;
 
-/// An authority of somebody's own. Its file exists as long as a test needs it.
+/// A private authority. Its file is removed with the test.
 pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
     file: PathBuf,
 }
 
-/// What a server shows to whoever connects.
+/// The TLS configuration of a server: its certificate and key.
 pub(crate) type Certified = Arc<ServerConfig>;
 
 impl Authority {
@@ -37,12 +37,12 @@ impl Authority {
         format!("ca_file = \"{}\"\n", self.file.display())
     }
 
-    /// A server with a certificate for this name or address.
+    /// A certificate for this name or address.
     pub(crate) fn certify(&self, name: &str) -> Certified {
         self.sign(&CertificateParams::new([name.to_owned()]).unwrap())
     }
 
-    /// A server with a certificate that was good for a year, long ago.
+    /// A certificate that expired long ago.
     pub(crate) fn certify_expired(&self, name: &str) -> Certified {
         let mut parameters = CertificateParams::new([name.to_owned()]).unwrap();
         (parameters.not_before, parameters.not_after) = (date_time_ymd(2001, 1, 1), date_time_ymd(2002, 1, 1));
