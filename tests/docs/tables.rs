@@ -14,9 +14,11 @@ use crate::support::pages::{ROOT, code, page};
 
 type Names = BTreeSet<String>;
 
-/// The text of every source file below a folder, without its tests.
+/// The text of every source file of a folder, or of the module of that name, without its tests.
 pub(crate) fn sources(folder: &str) -> Vec<String> {
-    let mut texts = Vec::new();
+    let without_tests = |text: String| text.split("#[cfg(test)]").next().unwrap().to_owned();
+    let module = std::fs::read_to_string(Path::new(ROOT).join(folder).with_extension("rs"));
+    let mut texts: Vec<String> = module.into_iter().map(without_tests).collect();
     let mut folders = vec![Path::new(ROOT).join(folder)];
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {
@@ -24,8 +26,7 @@ pub(crate) fn sources(folder: &str) -> Vec<String> {
             if path.is_dir() {
                 folders.push(path);
             } else if path.extension().is_some_and(|kind| kind == "rs") {
-                let text = std::fs::read_to_string(path).unwrap();
-                texts.push(text.split("#[cfg(test)]").next().unwrap().to_owned());
+                texts.push(without_tests(std::fs::read_to_string(path).unwrap()));
             }
         }
     }

@@ -104,7 +104,7 @@ fn a_report_of_readiness_that_grows_old_says_so() {
 }
 
 #[test]
-fn whoever_was_told_of_a_sources_failure_finds_it_in_the_next_report() {
+fn a_failure_that_was_answered_is_in_the_next_health_report() {
     let broken = Upstream::saying(503, "out of order");
     let apart = Apart::over(&broken.source("alpha", ""));
     for number in 0..10 {
@@ -117,7 +117,7 @@ fn whoever_was_told_of_a_sources_failure_finds_it_in_the_next_report() {
 }
 
 #[test]
-fn a_request_whose_turn_does_not_come_in_time_is_shed_and_what_is_fresh_is_answered_meanwhile() {
+fn a_request_that_waits_too_long_is_shed_while_cached_ones_are_answered() {
     let vendor = Upstream::new(|call| {
         let asked = call.asked();
         if asked.iter().any(|symbol| symbol == "SLOW-USD") {
@@ -160,7 +160,7 @@ fn asks_for(address: SocketAddr, symbols: impl Iterator<Item = String>) -> TcpSt
 }
 
 #[test]
-fn replies_that_nobody_takes_hold_no_more_than_their_memory_and_give_it_back() {
+fn unread_replies_hold_bounded_memory_and_release_it() {
     let settings =
         "[server]\nmax_reply_memory = \"4MiB\"\nmax_symbols = 2000\ntimeout = \"60s\"\nmax_timeout = \"60s\"\n";
     // nobody quotes anything, which is told at length
@@ -183,7 +183,7 @@ fn replies_that_nobody_takes_hold_no_more_than_their_memory_and_give_it_back() {
 }
 
 #[test]
-fn while_others_hold_the_memory_requests_are_shed_and_of_sources_only_short_replies_are_read() {
+fn with_reply_memory_full_requests_are_shed_and_only_short_replies_read() {
     let long = Upstream::new(|call| call.json(&(rows(&[("BTC-USD", "100")]) + &" ".repeat(200 << 10))));
     let short = Upstream::quoting("100");
     let apart = Apart::over(&format!("{}{}", long.source("long", ""), short.source("short", "")));
@@ -229,7 +229,7 @@ fn memory_goes_back_to_the_system_when_a_storm_is_over() {
 }
 
 #[test]
-fn failures_of_symbols_that_nobody_has_take_little_memory() {
+fn failures_of_unknown_symbols_take_little_memory() {
     // as many as are remembered
     const REMEMBERED: usize = 16_384;
     const AT_ONCE: usize = 2048;

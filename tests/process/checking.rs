@@ -68,7 +68,7 @@ fn a_venue_of_the_demo_that_lies_is_named_with_how_far_it_is_off() {
 }
 
 #[test]
-fn the_source_of_ones_own_in_the_documentation_is_asked_as_it_stands_there() {
+fn the_documentations_own_source_works_as_it_is_written() {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
     let desk_says = Upstream::saying(
         200,
@@ -124,7 +124,7 @@ fn a_source_with_mirrors_shows_them_and_the_one_that_was_reached() {
 }
 
 #[test]
-fn what_the_fold_takes_for_no_price_is_none_for_check_either() {
+fn check_accepts_only_prices_that_the_fold_accepts() {
     for (stated, fault) in [("0", "invalid_price: 0 is no price"), ("\"N/A\"", "invalid_price: no price, and no book")]
     {
         let vendor = Upstream::saying(200, format!("{{\"price\":{stated}}}"));
@@ -214,7 +214,7 @@ fn an_example_that_does_not_hold_is_told_before_the_sources_are_asked() {
 }
 
 #[test]
-fn a_source_that_reads_replies_otherwise_than_the_one_it_is_like_has_none_of_its_examples() {
+fn a_source_with_another_filter_inherits_no_examples() {
     let desk = r#"
 [sources.desk]
 classes = ["equity"]
@@ -242,7 +242,7 @@ examples = [
 }
 
 #[test]
-fn a_source_of_the_catalogue_that_is_asked_for_less_fails_no_example_about_the_rest() {
+fn a_narrowed_catalogue_source_fails_no_example_about_the_rest() {
     let name = "[symbols.\"ETH-USD\"]\nspelled = { bitstamp = \"ethusd2\" }\n";
     for keys in ["symbols = [\"BTC-USD\"]", "classes = [\"fx\"]", "currencies = [\"EUR\"]", "batch = 1", name] {
         let configuration = Configuration::new(&format!("[sources.kraken]\n[sources.bitstamp]\n{keys}\n"));

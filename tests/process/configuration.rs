@@ -68,7 +68,7 @@ fn several_faults_are_told_together() {
 }
 
 #[test]
-fn a_file_that_is_none_is_named() {
+fn a_file_that_does_not_exist_is_named() {
     let ended = run(&["serve", "--config", "/nowhere/quotefold.toml"]);
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(78), ""));
     assert!(ended.stderr.starts_with("/nowhere/quotefold.toml: ") && ended.stderr.contains("--config"), "{ended:?}");

@@ -44,7 +44,7 @@ fn keep_asking(address: SocketAddr, target: &str) -> TcpStream {
 }
 
 #[test]
-fn readiness_fails_first_while_everybody_is_still_served_and_asked_to_connect_anew() {
+fn readiness_fails_first_while_requests_are_still_served() {
     let vendor = slow_vendor();
     let (program, address) = Program::serve(&configuration(&vendor, "8s", "10s"), &[]);
     assert_eq!(get(address, "/health/ready").status, 200);
@@ -169,7 +169,7 @@ fn ctrl_c_skips_the_time_for_load_balancers() {
 }
 
 #[test]
-fn whoever_ends_it_as_soon_as_it_is_ready_gets_a_clean_end_that_is_in_the_log() {
+fn a_signal_right_after_ready_is_a_clean_logged_shutdown() {
     let configuration = configuration(&Upstream::quoting("100"), "0s", "1s");
     for _ in 0..10 {
         let (program, _) = Program::serve(&configuration, &[]);

@@ -139,7 +139,7 @@ fn no_server_ends_with_69_and_no_health_with_1() {
 }
 
 #[test]
-fn somebody_else_at_the_configured_address_who_says_nothing_does_not_hang_the_command() {
+fn a_silent_program_at_the_configured_address_does_not_hang_get() {
     let (vendor, silent) = (vendor(), Upstream::silent());
     let configuration = Configuration::new(&format!(
         "[server]\nlisten = \"{}\"\ntimeout = \"1s\"\n{}{}",

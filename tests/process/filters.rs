@@ -193,7 +193,7 @@ fn a_step_that_never_ends_holds_up_no_other_source() {
 }
 
 #[test]
-fn a_filters_process_reads_one_reply_after_the_other_and_is_replaced_when_it_is_gone() {
+fn a_filter_process_reads_one_reply_at_a_time_and_is_replaced() {
     let vendor = Upstream::quoting("100");
     let (program, address) = Program::serve(&Configuration::new(&format!("{SERVER}{}", vendor.source("a", ""))), &[]);
     assert!(children(program.id()).is_empty(), "none before the first reply");

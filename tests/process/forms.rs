@@ -88,7 +88,7 @@ fn as_many_symbols_as_are_allowed_fit_in_a_form_however_they_are_written() {
 }
 
 #[test]
-fn a_form_beyond_its_limit_is_a_413_announced_or_not_and_no_other_body_may_be_longer_for_it() {
+fn a_form_over_its_limit_is_a_413_with_or_without_a_length() {
     let vendor = vendor();
     let service = service(&vendor, 10, "");
     let longest = 4096 + 10 * 100;

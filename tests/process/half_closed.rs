@@ -70,7 +70,7 @@ fn what_needs_no_wait_is_answered_though_the_client_has_closed_its_side() {
 }
 
 #[test]
-fn a_large_answer_of_the_board_is_written_whole_though_the_client_has_closed_its_side() {
+fn a_large_cached_answer_reaches_a_half_closed_client() {
     let vendor = Upstream::quoting("100");
     let (_program, address) = Program::serve(&configuration(&vendor, "[server]\nmax_symbols = 1000\n"), &[]);
     // a POST, because the symbols do not fit into a URL
@@ -120,7 +120,7 @@ fn a_request_tells_that_it_waits_for_a_source_and_only_then() {
 }
 
 #[test]
-fn a_client_that_leaves_is_noticed_behind_a_next_request_that_nobody_has_read() {
+fn a_client_that_leaves_is_noticed_behind_an_unread_request() {
     let vendor = Upstream::silent();
     let sources = ["a", "b"].map(|name| vendor.source(name, "timeout = \"20s\"")).concat();
     let settings = "[server]\ntimeout = \"20s\"\nmax_timeout = \"20s\"\n";

@@ -87,7 +87,7 @@ fn a_stdout_that_takes_no_line_does_not_keep_it_from_serving() {
 }
 
 #[test]
-fn an_error_ends_every_command_with_its_code_though_nobody_reads_it() {
+fn an_error_ends_every_command_with_its_code_though_stderr_is_unread() {
     let wrong = Configuration::new("[server]\ntimeout = \"soon\"\n");
     let mut commands: Vec<(Vec<&str>, i32)> = ["serve", "check", "config", "sources", "health"]
         .map(|command| (vec![command, "--config", wrong.path()], 78))

@@ -54,7 +54,7 @@ fn without_an_address_of_their_own_the_operators_pages_are_where_prices_are() {
 }
 
 #[test]
-fn health_tells_strangers_names_and_states_and_says_why_to_those_who_have_a_key() {
+fn health_shows_reasons_only_to_clients_with_a_key() {
     let vendor = Upstream::new(|call| call.reply(429, "Retry-After: 60\r\n", "{\"error\":\"plan of ACME Ltd\"}"));
     let watch = "[watch]\nsymbols = [\"AAPL\"]\n";
     let (_program, address, admin) = with_admin(&vendor, watch);
@@ -100,7 +100,7 @@ fn where_no_key_is_set_health_says_why_to_all_as_every_quote_does() {
 }
 
 #[test]
-fn strangers_who_take_every_connection_leave_the_operators_address_alone() {
+fn taking_every_public_connection_leaves_the_admin_address_free() {
     let vendor = Upstream::silent();
     let settings = "[server]\nmax_connections = 10\ntimeout = \"10s\"\n[access]\nadmin_listen = \"127.0.0.1:0\"\n";
     let (program, address) = Program::serve(&configuration(&vendor, settings), &[]);
@@ -121,7 +121,7 @@ fn ask_as(address: SocketAddr, host: &str, path: &str) -> Reply {
 }
 
 #[test]
-fn the_operators_address_is_not_asked_by_a_name_that_a_web_page_can_have_made_point_there() {
+fn the_admin_address_refuses_names_that_a_web_page_could_own() {
     let vendor = Upstream::quoting("100");
     let (_program, address, admin) = with_admin(&vendor, "hosts = [\"metrics.example.com\", \"*.prod.example.com\"]\n");
     let port = admin.port();
@@ -191,7 +191,7 @@ fn both_addresses_drain_and_end_together() {
 }
 
 #[test]
-fn an_answer_in_flight_is_finished_though_nobody_is_at_the_operators_address() {
+fn an_answer_in_flight_is_finished_though_the_admin_address_is_idle() {
     let vendor = Upstream::new(|call| {
         sleep(Duration::from_millis(600));
         call.json(&rows(&[("BTC-USD", "100")]))

@@ -100,7 +100,7 @@ fn paste(block: &Block, address: SocketAddr, tools: &Path) -> Result<(), String>
 }
 
 #[test]
-fn every_shell_example_that_uses_quotefold_or_curl_can_be_pasted_while_the_demo_runs() {
+fn every_shell_example_works_pasted_while_the_demo_runs() {
     let (_demo, address) = Program::demo();
     let tools = tools();
     let mut pasted = BTreeMap::new();

@@ -285,7 +285,7 @@ fn a_secret_in_the_wrong_place_is_not_repeated_by_the_complaint() {
 }
 
 #[test]
-fn a_name_and_password_in_a_url_are_hidden_in_the_form_in_which_they_travel_too() {
+fn a_urls_user_and_password_are_masked_in_base64_too() {
     for mirrors in [false, true] {
         let vendor = Upstream::new(telltale);
         let front = format!("http://desk:planted-in-the-front@{}", vendor.address);

@@ -143,7 +143,7 @@ fn a_port_that_is_taken_is_named_with_a_cure() {
 }
 
 #[test]
-fn a_log_that_nobody_reads_any_more_does_not_stop_the_service() {
+fn an_unread_log_does_not_stop_the_service() {
     let configuration = Configuration::new(&Upstream::quoting("100").source("a", ""));
     let (reader, writer) = std::io::pipe().unwrap();
     let mut command = start(&["serve", "--config", configuration.path(), "--listen", "127.0.0.1:0"], &[]);
@@ -198,7 +198,7 @@ fn within(kib: usize, arguments: &[&str]) -> Command {
 }
 
 #[test]
-fn two_hundred_megabytes_of_addresses_are_enough_to_check_to_start_and_to_serve_on_any_number_of_cores() {
+fn two_hundred_megabytes_of_addresses_suffice_on_any_number_of_cores() {
     // a filter of its own runs in a process of its own
     let vendor = Upstream::new(|call| {
         let quotes: Vec<_> = call.asked().iter().map(|symbol| format!(r#"{{"s":"{symbol}","p":"100"}}"#)).collect();

@@ -78,7 +78,7 @@ fn median(address: SocketAddr) -> Duration {
 }
 
 #[test]
-fn clients_that_hold_on_disturb_nobody_and_are_soon_gone() {
+fn clients_that_hold_connections_disturb_no_other_and_are_soon_gone() {
     let vendor = Upstream::quoting("100");
     let (_program, address) = Program::serve(&configuration(&vendor, ""), &[]);
     assert_eq!(get(address, &long_answer()).status, 200);
@@ -115,7 +115,7 @@ fn clients_that_hold_on_by_the_hundred_do_not_hold_up_the_end() {
 }
 
 #[test]
-fn running_out_of_file_descriptors_is_survived_without_a_spin_and_told_once() {
+fn running_out_of_file_descriptors_is_survived_and_logged_once() {
     let vendor = Upstream::quoting("100");
     let configuration = configuration(&vendor, "");
     let serve = start(&["serve", "--config", configuration.path(), "--listen", "127.0.0.1:0"], &[]);
@@ -238,7 +238,7 @@ fn invented_symbols_cost_what_the_limit_allows(time: Duration) {
 }
 
 #[test]
-fn invented_symbols_cost_no_more_calls_than_the_limits_allow_and_none_where_symbols_are_named() {
+fn invented_symbols_cost_calls_only_within_limits_and_allowed_symbols() {
     invented_symbols_cost_what_the_limit_allows(Duration::from_secs(3));
 }
 

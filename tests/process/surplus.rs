@@ -59,7 +59,7 @@ fn a_response_that_comes_on_an_idle_connection_ends_it() {
 }
 
 #[test]
-fn where_connections_do_not_last_because_responses_come_twice_none_is_kept_any_more() {
+fn duplicate_responses_that_break_connections_end_their_reuse() {
     let upstream = Upstream::new(|call| {
         // not the same again, as behind a proxy that asks twice
         for _ in 0..2 {
@@ -112,7 +112,7 @@ fn repeating_once(time: Option<i64>) -> Upstream {
 }
 
 #[test]
-fn of_two_symbols_with_the_same_reply_neither_is_used_and_the_connection_is_not_used_again() {
+fn equal_replies_for_two_symbols_are_unused_and_end_the_connection() {
     let upstream = repeating_once(now());
     let service = service(&upstream, "retries = 0");
     assert_eq!(price(&service, "S1-USD", "0s").as_deref(), Some("1"));
@@ -142,7 +142,7 @@ fn a_caller_whose_reply_is_refused_gets_the_right_one_by_a_second_try() {
 }
 
 #[test]
-fn the_same_price_without_a_time_may_be_by_chance_and_the_connection_is_kept() {
+fn an_equal_price_without_a_time_keeps_the_connection() {
     let upstream = Upstream::new(|call| call.json("{\"p\":\"1.00\"}"));
     let service = service(&upstream, "");
     for symbol in ["S1-USD", "S2-USD", "S3-USD"] {

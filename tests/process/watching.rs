@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::support::{After, Configuration, Program, Upstream, get, rows, until};
 
 #[test]
-fn readiness_warns_until_every_watched_symbol_has_a_quote_and_never_fails_for_one() {
+fn readiness_warns_while_a_watched_symbol_lacks_a_quote() {
     let has_it = Arc::new(AtomicBool::new(false));
     let upstream = {
         let has_it = Arc::clone(&has_it);

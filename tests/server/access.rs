@@ -112,7 +112,7 @@ async fn a_wrong_key_is_told_so_and_another_scheme_that_a_key_is_wanted() {
 }
 
 #[tokio::test]
-async fn whoever_is_not_let_in_takes_nobodys_place_and_nothing_of_his_is_read() {
+async fn an_unauthorized_request_takes_no_slot_and_its_body_is_not_read() {
     let one_place = StackLimits { max_requests: 1, ..stack_limits() };
     let server = Server::guarded(limits(), one_place, &keys()).await;
     let _held = server.say(&format!("GET /endless HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {KEY}\r\n\r\n")).await;
@@ -167,7 +167,7 @@ async fn each_key_has_its_own_rate_and_a_wrong_one_spends_that_of_its_address() 
 }
 
 #[tokio::test]
-async fn behind_a_trusted_proxy_clients_are_counted_apart_and_an_ipv6_network_as_one() {
+async fn behind_a_trusted_proxy_clients_count_apart_an_ipv6_64_as_one() {
     let server = server(behind_proxies(&["127.0.0.0/8"], rate(&["1/min"]))).await;
     for (client, status) in [
         ("192.0.2.1", 200),
@@ -188,7 +188,7 @@ async fn behind_a_trusted_proxy_clients_are_counted_apart_and_an_ipv6_network_as
 }
 
 #[tokio::test]
-async fn whoever_is_no_trusted_proxy_is_counted_himself_whatever_he_says() {
+async fn an_untrusted_peer_is_counted_by_its_own_address() {
     let server = server(behind_proxies(&["10.0.0.0/8", "::1"], rate(&["1/min"]))).await;
     assert_eq!(server.for_client("192.0.2.1").await, 200);
     assert_eq!(server.for_client("192.0.2.2").await, 429);

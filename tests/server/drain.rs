@@ -20,7 +20,7 @@ async fn server(drain_delay: Duration, drain_timeout: Duration) -> Server {
 }
 
 #[tokio::test]
-async fn while_draining_everybody_is_served_and_asked_to_connect_anew() {
+async fn while_draining_requests_are_served_and_clients_told_to_reconnect() {
     let server = server(Duration::from_secs(60), Duration::from_secs(10)).await;
     let before = server.say("GET / HTTP/1.1\r\nHost: x\r\n\r\n").await;
     server.drain.advance(Stage::Draining);
@@ -35,7 +35,7 @@ async fn while_draining_everybody_is_served_and_asked_to_connect_anew() {
 }
 
 #[tokio::test]
-async fn what_is_in_flight_is_finished_whole_and_nobody_else_is_let_in() {
+async fn requests_in_flight_are_finished_and_no_new_ones_admitted() {
     let server = server(Duration::from_millis(50), Duration::from_secs(10)).await;
     let client = server.say(SLOW).await;
     server.busy.becomes(1).await;

@@ -65,7 +65,7 @@ async fn one_connection_serves_many_requests() {
 }
 
 #[tokio::test]
-async fn five_hundred_half_sent_requests_disturb_nobody() {
+async fn five_hundred_half_sent_requests_disturb_no_other_client() {
     let server = impatient_server().await;
     let mut slow = Vec::new();
     for _ in 0..500 {
@@ -128,7 +128,7 @@ async fn a_client_that_reads_slowly_but_steadily_gets_everything() {
 }
 
 #[tokio::test]
-async fn a_client_that_takes_a_little_at_a_time_is_not_taken_for_one_that_takes_nothing() {
+async fn a_slow_reader_is_not_mistaken_for_one_that_has_stopped() {
     let server = Server::with(Limits { write_timeout: Duration::from_secs(1), ..limits() }, stack_limits()).await;
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(8 << 10).unwrap();
@@ -142,7 +142,7 @@ async fn a_client_that_takes_a_little_at_a_time_is_not_taken_for_one_that_takes_
 }
 
 #[tokio::test]
-async fn what_the_kernel_holds_for_a_client_that_does_not_read_is_little_and_thrown_away() {
+async fn the_kernel_keeps_little_for_a_stopped_reader_and_drops_it() {
     let impatient = Limits { write_timeout: Duration::from_millis(200), ..limits() };
     let server = Server::with(impatient, stack_limits()).await;
     let mut client = server.say("GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;

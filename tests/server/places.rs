@@ -86,7 +86,7 @@ async fn ask_as(server: &Server, client: u8) -> Reply {
 }
 
 #[tokio::test]
-async fn a_client_that_holds_all_connections_keeps_nobody_out() {
+async fn a_client_that_holds_all_connections_keeps_no_other_out() {
     for said in [ASK, "", "GET / HTTP/1.1\r\nHost: x\r\nX-Half"] {
         let server = small_server().await;
         let mut held = Vec::new();
@@ -120,7 +120,7 @@ async fn the_client_that_holds_most_loses_the_connection_that_was_idle_longest()
 }
 
 #[tokio::test]
-async fn while_there_are_places_left_nobody_loses_one_however_many_one_client_holds() {
+async fn while_slots_are_free_one_client_may_hold_any_number() {
     let server = small_server().await;
     let mut many = Vec::new();
     for _ in 0..SHORT {
@@ -148,7 +148,7 @@ async fn a_request_under_way_is_never_cut_off_for_a_newcomer() {
 }
 
 #[tokio::test]
-async fn a_newcomer_gets_the_place_of_a_connection_that_becomes_idle_while_it_waits() {
+async fn a_waiting_newcomer_gets_the_slot_of_a_connection_that_becomes_idle() {
     let server = small_server().await;
     let mut held = Vec::new();
     for number in 0..PLACES {
@@ -164,7 +164,7 @@ async fn a_newcomer_gets_the_place_of_a_connection_that_becomes_idle_while_it_wa
 }
 
 #[tokio::test]
-async fn nobody_loses_a_connection_to_one_who_holds_more() {
+async fn no_client_loses_a_connection_to_one_that_holds_more() {
     let server = small_server().await;
     let mut few = [served(&server, 1).await, served(&server, 1).await];
     let mut held = Vec::new();
@@ -181,7 +181,7 @@ async fn nobody_loses_a_connection_to_one_who_holds_more() {
 }
 
 #[tokio::test]
-async fn a_client_gets_no_more_connections_than_the_cap_that_is_set_and_proxies_any_number() {
+async fn a_client_gets_at_most_its_cap_of_connections_a_proxy_any_number() {
     let proxies = [Network::parse("127.0.0.9").unwrap()].into();
     let capped = Limits { max_connections_per_client: Some(3), uncapped: proxies, ..patient_limits() };
     let server = Server::with(capped, stack_limits()).await;
@@ -213,7 +213,7 @@ async fn server_says_hello(server: &Server) -> TcpStream {
 }
 
 #[tokio::test]
-async fn those_who_are_turned_away_keep_their_connection_only_while_there_are_places_left() {
+async fn refused_clients_keep_connections_only_while_slots_are_free() {
     let keys = vec!["a-key-that-opens-it".into()];
     let rate = vec![quotefold::units::Limit::try_from("1/h".to_owned()).unwrap()];
     let access = AccessSettings { keys, rate, ..AccessSettings::default() };

@@ -149,7 +149,7 @@ async fn a_quiet_log_changes_nothing_for_clients() {
 }
 
 #[tokio::test]
-async fn a_request_that_does_not_say_clearly_whom_it_is_for_is_a_400_and_ends_its_connection() {
+async fn an_unclear_host_is_a_400_and_closes_the_connection() {
     let server = Server::start().await;
     let refused = [
         ("GET / HTTP/1.1\r\n\r\n", "missing"),

@@ -219,7 +219,7 @@ fn a_redirect_names_its_target_and_says_what_to_do() {
 }
 
 #[test]
-fn a_time_in_milliseconds_under_the_word_for_seconds_hints_at_the_other_word() {
+fn milliseconds_in_the_field_for_seconds_hint_at_the_other_field() {
     let town = Town::of_own("equity", &[("a", r#"{"p":"40.1","t":1764340000123}"#)]);
     let entry = town.entry("AAPL");
     assert_eq!(verdict(&entry, "a"), "failed / malformed");

@@ -18,7 +18,7 @@ fn fields<'e, const N: usize>(quote: &'e Value, names: [&str; N]) -> [Option<&'e
 }
 
 #[test]
-fn an_old_trade_far_from_its_book_does_not_disagree_with_anybody() {
+fn an_old_trade_far_from_its_book_is_no_disagreement() {
     let town = Town::of_own(
         "crypto",
         &[("a", r#"{"p":"105","b":"99.99","a":"100.01"}"#), ("b", r#"{"p":"100","b":"99.99","a":"100.01"}"#)],

@@ -51,7 +51,7 @@ fn told(program: &Program) -> Vec<String> {
 }
 
 #[test]
-fn times_that_three_sources_state_thirty_seconds_ahead_are_refused_and_our_clock_is_named() {
+fn times_thirty_seconds_ahead_at_three_sources_name_our_clock() {
     let town = Town::new(&sources(&["a", "b", "c"]), |call| call.json(&ahead(30)));
     let entry = until_named(town.address);
     assert_priced(&entry, None, Some("USD"), "unavailable / no_quorum");
@@ -132,7 +132,7 @@ fn two_sources_do_not_outweigh_our_clock_and_times_that_lie_behind_never_do() {
 }
 
 #[test]
-fn a_price_that_is_well_says_nothing_of_the_clock_and_the_log_says_when_it_is_over() {
+fn a_good_price_does_not_mention_the_clock_and_the_log_says_its_end() {
     let ours_is_right = Arc::new(AtomicBool::new(false));
     let mended = Arc::clone(&ours_is_right);
     let Hosts { program, address, .. } = &three_hosts(move |call| {

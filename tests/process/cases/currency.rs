@@ -56,7 +56,7 @@ fn where_most_labels_are_contrary_the_sentence_says_what_was_perhaps_meant() {
 }
 
 #[test]
-fn an_index_is_in_points_and_a_label_on_it_excludes_nobody() {
+fn an_index_is_in_points_and_its_stated_currency_excludes_no_quote() {
     let says = &[("a", r#"{"p":"500","c":"EUR"}"#), ("b", r#"{"p":"610"}"#), ("c", r#"{"p":"610.2"}"#)];
     let town = Town::of_own("index", says);
     let entry = town.entry("^ZZZ");
@@ -90,7 +90,7 @@ fn a_suffix_that_is_in_no_table_implies_no_currency() {
 }
 
 #[test]
-fn an_isin_a_numeric_code_and_a_name_of_ones_own_imply_no_currency() {
+fn an_isin_a_numeric_code_and_an_own_symbol_imply_no_currency() {
     let says = &[("a", r#"{"p":"31.2"}"#), ("b", r#"{"p":"31.2"}"#)];
     let names = "[symbols.WORLD]\nspelled = { a = \"W1\", b = \"W2\" }\n\
                  [symbols.SEKFUND]\ncurrency = \"SEK\"\nspelled = { a = \"S1\", b = \"S2\" }\n";

@@ -25,7 +25,7 @@ fn told(reply: &Reply, source: &str) -> u64 {
 }
 
 #[test]
-fn a_daily_file_that_could_not_be_had_is_asked_for_again_within_seconds_and_callers_know_when() {
+fn a_failed_daily_file_is_retried_within_seconds_and_callers_know_when() {
     let fixing =
         |date: &str| format!(r#"<a><Cube><Cube time="{date}"><Cube currency="USD" rate="1.0842"/></Cube></Cube></a>"#);
     let town = Town::new("[sources.ecb]\nbase_url = \"http://VENDORS\"\n", move |call| match call.number {
@@ -47,7 +47,7 @@ fn a_daily_file_that_could_not_be_had_is_asked_for_again_within_seconds_and_call
 }
 
 #[test]
-fn zeros_for_a_share_that_was_quoted_a_moment_ago_are_doubted_and_the_next_reply_is_believed() {
+fn zeros_for_a_share_just_quoted_are_doubted_once() {
     let town = Town::new("[sources.finnhub]\nkey = \"k\"\nbase_url = \"http://VENDORS\"\n", |call| {
         let now = Timestamp::now().as_second();
         match call.number {
@@ -72,7 +72,7 @@ fn zeros_for_a_share_that_was_quoted_a_moment_ago_are_doubted_and_the_next_reply
 }
 
 #[test]
-fn who_waits_for_less_than_a_limit_is_told_at_once_that_there_is_no_room_and_when_there_will_be() {
+fn a_caller_too_impatient_for_a_limit_learns_at_once_when_it_has_room() {
     let limited = format!("{}limits = [\"1/20s\"]\n", own("a", "crypto"));
     let town = Town::new(&limited, |call| call.json(r#"{"p":"100"}"#));
     assert_eq!(town.get("/prices?symbols=BTC-USD").status, 200);

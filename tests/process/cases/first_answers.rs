@@ -132,7 +132,7 @@ fn twelve_pairs_of_moneys_are_priced_at_the_first_ask() {
 }
 
 #[test]
-fn with_one_unknown_pair_among_twelve_the_other_eleven_are_priced_within_six_units() {
+fn one_unknown_pair_among_twelve_costs_at_most_six_units() {
     for place in [0, 6, 11] {
         let (town, asked) = town(&["kraken", "bitstamp", "frankfurter"]);
         let mut pairs = PAIRS.to_vec();

@@ -72,7 +72,7 @@ fn a_page_that_is_not_found_throws_no_quote_away_and_denies_no_symbol() {
 }
 
 #[test]
-fn a_source_of_ones_own_may_mean_the_symbol_by_a_404() {
+fn an_own_source_may_mean_an_unknown_symbol_by_a_404() {
     let source = format!("{}not_found = \"unknown_symbol\"\n", own("a", "crypto"));
     let town = Town::new(&source, |call| call.reply(404, HTML, NGINX));
     assert_priced(&town.entry("NOPE-USD"), None, None, "unknown / unknown_symbol");
@@ -279,7 +279,7 @@ fn a_ban_is_waited_out_as_long_as_the_vendor_says() {
 }
 
 #[test]
-fn a_country_that_is_not_served_sends_nobody_to_look_for_a_key() {
+fn a_blocked_country_is_not_blamed_on_the_key() {
     let page = "<html><head><title>403 Forbidden</title></head></html>";
     let keyless = Town::new(&shipped("kraken", ""), move |call| call.reply(403, HTML, page));
     let keyed = Town::new(&shipped("finnhub", "key = \"k3y-of-ours\""), move |call| call.reply(403, HTML, page));
@@ -333,7 +333,7 @@ fn an_address_that_is_refused_twice_in_a_row_is_left_alone_for_a_minute() {
 }
 
 #[test]
-fn symbols_beside_one_that_the_vendor_names_as_the_culprit_are_asked_again_without_it() {
+fn symbols_beside_a_named_culprit_are_asked_for_again() {
     let more = "key = \"k3y-of-ours\"\nsecret = \"s3cret-of-ours\"\nlimits = []";
     let town = Town::new(&shipped("alpaca", more), |call| {
         let asked = call.target().split(['=', '&']).nth(1).unwrap_or_default().replace("%2C", ",");
@@ -355,7 +355,7 @@ fn symbols_beside_one_that_the_vendor_names_as_the_culprit_are_asked_again_witho
 }
 
 #[test]
-fn a_call_for_several_that_is_refused_for_one_of_them_without_a_word_on_which_is_taken_apart() {
+fn a_call_refused_for_one_unnamed_symbol_is_split() {
     let source = "\n[sources.a]\nclasses = [\"crypto\"]\nurl = \"http://VENDORS/a/{symbols}\"\nbatch = 9\nunknown = \"kills\"\n\
         jq = \".[] | {symbol: .s, price: .p}\"\n";
     let town = Town::new(source, |call| {

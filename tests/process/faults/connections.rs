@@ -11,7 +11,7 @@ use super::Market;
 use crate::support::{After, NOBODY, Service, Upstream, rows, until};
 
 #[test]
-fn a_reply_that_ends_before_its_announced_length_is_a_broken_connection() {
+fn a_reply_shorter_than_its_announced_length_is_a_broken_connection() {
     let market = Market::of(Upstream::new(|call| {
         let body = r#"[{"s":"BTC-USD","p":"1"}]"#;
         call.raw(&format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 999\r\n\r\n{body}"));
@@ -23,7 +23,7 @@ fn a_reply_that_ends_before_its_announced_length_is_a_broken_connection() {
 }
 
 #[test]
-fn a_connection_that_breaks_in_passing_costs_nobody_anything() {
+fn a_connection_that_breaks_once_costs_no_quote() {
     let market = Market::of(Upstream::new(|call| match call.number {
         // gone without a word, as a server that is being replaced
         1 | 3 => After::Close,
@@ -97,7 +97,7 @@ fn a_redirect_is_not_followed() {
 }
 
 #[test]
-fn a_connection_that_the_vendor_closed_while_it_was_idle_costs_nobody_anything() {
+fn a_connection_closed_while_idle_costs_no_quote() {
     let market = Market::of(Upstream::new(|call| {
         // says that it stays, and goes
         call.json(&rows(&[("BTC-USD", "100.05")]));
@@ -125,7 +125,7 @@ fn a_connection_is_used_again_if_its_reply_was_whole() {
 }
 
 #[test]
-fn with_every_source_down_each_is_named_with_its_reason_and_a_time_to_ask_again() {
+fn with_all_sources_down_each_states_its_reason_and_retry_time() {
     let vendors = [Upstream::saying(500, "{}"), Upstream::saying(200, "<"), Upstream::saying(429, "{}")];
     let names = ["a", "b", "c"];
     let mut sources: Vec<String> = vendors.iter().zip(names).map(|(vendor, name)| vendor.source(name, "")).collect();

@@ -33,7 +33,7 @@ fn was_called(reply: &Reply) -> bool {
 }
 
 #[test]
-fn a_source_that_fails_always_is_tried_now_and_then_and_left_alone_meanwhile() {
+fn a_source_that_always_fails_is_probed_and_paused_in_between() {
     let market = Market::of(Upstream::saying(500, "{}"));
     let started = Instant::now();
     let mut calls = 0;
@@ -166,7 +166,7 @@ fn with_every_source_left_alone_it_is_ready_again_without_being_asked() {
 }
 
 #[test]
-fn a_vendor_that_names_two_seconds_is_not_called_for_two_seconds_and_then_once() {
+fn a_vendor_that_says_two_seconds_is_paused_for_two_and_called_once() {
     let calls = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&calls);
     let market = Market::of(Upstream::new(move |call| {
@@ -186,7 +186,7 @@ fn a_vendor_that_names_two_seconds_is_not_called_for_two_seconds_and_then_once()
 }
 
 #[test]
-fn clients_who_force_refreshes_never_get_a_vendor_asked_more_often_than_it_allows() {
+fn forced_refreshes_never_exceed_a_vendors_limit() {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let calls = Arc::clone(&seen);
     let market = Market::with(

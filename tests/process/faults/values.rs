@@ -17,7 +17,7 @@ fn aged(seconds: i64, price: &'static str) -> Upstream {
 }
 
 #[test]
-fn a_price_that_is_none_is_refused_and_the_sources_others_are_kept() {
+fn an_invalid_price_is_refused_and_the_sources_other_prices_are_kept() {
     let prices = [
         ("X1-USD", "\"NaN\""),
         ("X2-USD", "\"inf\""),
@@ -63,7 +63,7 @@ fn a_time_ahead_of_ours_is_refused_unless_clocks_may_differ_by_it() {
 }
 
 #[test]
-fn a_quote_that_is_ten_minutes_old_is_not_folded_but_helps_out_under_a_label() {
+fn a_ten_minute_old_quote_is_only_a_fallback_and_says_so() {
     let market = Market::of(aged(600, "100.05"));
     let (verdict, detail) = market.verdict();
     assert_eq!(verdict, "excluded / stale");
@@ -81,7 +81,7 @@ fn a_quote_that_is_ten_minutes_old_is_not_folded_but_helps_out_under_a_label() {
 }
 
 #[test]
-fn a_symbol_nobody_asked_for_is_not_taken_in() {
+fn a_row_about_a_symbol_that_was_not_asked_for_is_ignored() {
     let body = r#"[{"s":"DOGE-USD","p":"7"},{"s":"BTC-USD","p":"100.05"},{"s":"ETH-USD","p":"8"}]"#;
     let market = Market::of(Upstream::saying(200, body));
     let reply = market.service.prices("BTC-USD");

@@ -19,7 +19,7 @@ fn slow(price: &'static str, milliseconds: u64) -> Upstream {
 }
 
 #[test]
-fn the_answer_is_there_by_the_clients_deadline_whoever_hangs() {
+fn the_answer_comes_by_the_clients_deadline_whichever_source_hangs() {
     let honest = [Upstream::quoting("100"), Upstream::quoting("100.1"), Upstream::quoting("100.2")];
     let hanging = Upstream::new(|call| if call.number == 1 { call.hang() } else { call.json(&rows(&[])) });
     let service = Service::over(&[
@@ -44,7 +44,7 @@ fn the_answer_is_there_by_the_clients_deadline_whoever_hangs() {
 }
 
 #[test]
-fn a_source_that_hangs_after_a_good_answer_is_used_with_its_failure_beside_it() {
+fn after_a_good_answer_a_hanging_source_is_used_with_its_failure() {
     let honest = [Upstream::quoting("100"), Upstream::quoting("100")];
     let turning =
         Upstream::new(|call| if call.number == 1 { call.json(&rows(&[("BTC-USD", "100")])) } else { call.hang() });
@@ -70,7 +70,7 @@ fn behind(gate: &Arc<AtomicBool>, price: &'static str) -> Upstream {
 }
 
 #[test]
-fn a_thousand_equal_requests_are_one_call_and_the_first_to_leave_disturbs_nobody() {
+fn a_thousand_equal_requests_are_one_call_though_the_first_leaves() {
     let gate = Arc::new(AtomicBool::new(false));
     let vendors = [behind(&gate, "100"), behind(&gate, "100.1")];
     // opening so many connections takes its time
