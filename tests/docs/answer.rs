@@ -1,4 +1,4 @@
-//! The examples of an answer, and the tables that explain its fields.
+//! The example answers, and the tables that explain their fields.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::support::demo;
 use crate::support::pages::page;
 
-/// What stands where an example leaves something out.
+/// The key that stands for fields that an example leaves out.
 const LEFT_OUT: &str = "…";
 
 type Names = BTreeSet<String>;
@@ -17,7 +17,7 @@ fn fields(value: &Value) -> Names {
     value.as_object().unwrap().keys().cloned().collect()
 }
 
-/// What the demo answers: with the envelope, without it, and about a wrong parameter.
+/// The demo's answers: with the envelope, without it, and to a wrong parameter.
 struct Answers {
     all: Value,
     single: Value,
@@ -35,7 +35,7 @@ async fn demo_answers(query: &str) -> Answers {
     Answers { all, single, wrong: wrong.detail }
 }
 
-/// Compares an object of an example with the same one of a real answer.
+/// Compares the fields of an object in an example with those in a real answer.
 fn same_shape(place: &str, shown: &Value, real: &Value) {
     let (mut shown, real) = (fields(shown), fields(real));
     if shown.remove(LEFT_OUT) {

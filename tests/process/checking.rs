@@ -1,11 +1,11 @@
-//! `quotefold check`: what it says of filters that are wrong, of vendors that refuse, and of one who is off.
+//! `quotefold check`: its output about wrong filters, vendors that refuse, and a vendor that is off.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::support::pages::page;
 use crate::support::{Configuration, Ended, NOBODY, Program, Upstream, get, post, run, start};
 
-/// The source of one's own that the documentation shows.
+/// The own source that the documentation shows.
 fn desk() -> String {
     page("docs/own-sources.md").block("# Your own source\n", "toml")
 }
@@ -36,7 +36,7 @@ fn without_figures(line: &str) -> String {
 #[test]
 fn a_venue_of_the_demo_that_lies_is_named_with_how_far_it_is_off() {
     let (_program, address) = Program::demo();
-    // on a busy machine an honest venue may take longer than the demo waits
+    // on a busy machine an honest venue may take longer than the demo's timeout
     let text = get(address, "/demo/configuration").body;
     let configuration = Configuration::new(&text.replace("\"800ms\"", "\"9s\"").replace("\"600ms\"", "\"9s\""));
     let honest = all_priced(&configuration);
@@ -52,7 +52,7 @@ fn a_venue_of_the_demo_that_lies_is_named_with_how_far_it_is_off() {
         ended.stdout
     );
 
-    // and that is what the documentation shows
+    // this is what the documentation shows
     let shown = page("docs/demo.md").block("check --live --config demo.toml\n```\n", "");
     let asked = |text: &str| {
         text.lines()

@@ -1,4 +1,4 @@
-//! The operator's own address, and how the operator's commands show a key.
+//! The admin address, and how the commands send a key.
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread::sleep;
@@ -12,10 +12,10 @@ fn configuration(vendor: &Upstream, settings: &str) -> Configuration {
     Configuration::new(&format!("{settings}{}{}", vendor.source("a", ""), vendor.source("b", "")))
 }
 
-/// A program with an address for callers and one for its operator.
+/// A program with a public address and an admin address.
 fn with_admin(vendor: &Upstream, more: &str) -> (Program, SocketAddr, SocketAddr) {
     let access = format!("[access]\nkeys = [\"{KEY}\"]\nrate = \"1/h\"\nadmin_listen = \"127.0.0.1:0\"\n");
-    // a section of its own comes first, keys of this one come last
+    // sections come first, keys of this section last
     let settings = if more.starts_with('[') { format!("{more}{access}") } else { format!("{access}{more}") };
     let (program, address) = Program::serve(&configuration(vendor, &settings), &[]);
     let said = program.said_on_stdout();
@@ -80,7 +80,7 @@ fn health_shows_reasons_only_to_clients_with_a_key() {
             assert_eq!(said.as_object().unwrap().len(), known.as_object().unwrap().len());
         }
     }
-    // the command says why, too, if it has the key
+    // the command shows the reasons, too, if it has the key
     let url = format!("http://{address}");
     let health = |key: &str| Program::new(&mut start(&["health", &url], &[("QUOTEFOLD_KEY", key)])).ended();
     let said = |ended: crate::support::Ended| ended.stdout + &ended.stderr;
@@ -106,7 +106,7 @@ fn taking_every_public_connection_leaves_the_admin_address_free() {
     let (program, address) = Program::serve(&configuration(&vendor, settings), &[]);
     let said = program.said_on_stdout();
     let admin = said.rsplit_once("http://").unwrap().1.trim().parse().unwrap();
-    // idle connections would make room
+    // idle connections would be closed to make room
     let _strangers: Vec<TcpStream> = (0..20).map(|_| send(address, "/prices?symbols=BTC-USD")).collect();
     vendor.until_called(2);
     let waiting = send(address, "/health");
@@ -115,7 +115,7 @@ fn taking_every_public_connection_leaves_the_admin_address_free() {
     assert!(waiting.peek(&mut [0]).is_err(), "it should still have waited for a place");
 }
 
-/// Asks as a browser does that takes this host for ours.
+/// Sends a request with this host, as a browser would.
 fn ask_as(address: SocketAddr, host: &str, path: &str) -> Reply {
     read(write(address, &format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")))
 }
@@ -152,10 +152,10 @@ fn the_admin_address_refuses_names_that_a_web_page_could_own() {
             assert_eq!(ask_as(admin, host, path).status, 200, "{host} {path}");
         }
     }
-    // a target that names a host counts for more than the header
+    // a host in the target takes precedence over the header
     let as_a_proxy = "GET http://evil.com/metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     assert_eq!(read(write(admin, as_a_proxy)).status, 421);
-    // programs of the days before the header are no browsers
+    // programs without the header are not browsers
     assert_eq!(read(write(admin, "GET /metrics HTTP/1.0\r\n\r\n")).status, 200);
     assert_eq!(ask_as(address, "prices.example.com", "/health").status, 200, "callers may use any name");
 }
@@ -245,7 +245,7 @@ fn get_shows_the_key_of_the_configuration_or_that_of_the_variable() {
     for ended in refused {
         assert!(ended.code == Some(64) && ended.stderr.contains("put it into QUOTEFOLD_KEY"), "{ended:?}");
     }
-    // health is open to all
+    // health needs no key
     assert_eq!(run(&["health", &url]).code, Some(0));
 }
 

@@ -1,4 +1,4 @@
-//! What outlives a restart, also one that nobody announced.
+//! What outlives a restart, even an unclean one.
 
 use std::time::{Duration, Instant};
 
@@ -114,7 +114,7 @@ fn a_path_at_which_nothing_can_be_kept_is_a_wrong_configuration() {
     let upstream = Upstream::quoting("100");
     for (path, way_out) in [
         ("/nonexistent/state.json", "there is no folder /nonexistent; create it"),
-        // nobody may write there, not even root
+        // not even root may write there
         ("/proc/state.json", "allow this user to write there, or set another path"),
         ("/tmp", "is not a file"),
     ] {

@@ -1,4 +1,4 @@
-//! The watch list from outside: readiness says what is lacking, and the end ends it.
+//! The watch list from outside: readiness says what is missing, and a shutdown ends it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -58,7 +58,7 @@ fn the_watch_ends_when_draining_begins() {
     until("it drains", || get(address, "/health/ready").status == 503);
     let calls = upstream.calls();
     assert_eq!(program.ended().code, Some(0));
-    // one may have been on its way
+    // one may have been in flight
     assert!(
         upstream.calls() <= calls + 1,
         "rounds in the four seconds of draining: {} calls",

@@ -1,4 +1,4 @@
-//! How the server ends: in stages, and in time, whatever its clients do.
+//! How the server shuts down: in stages, and in time, whatever its clients do.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -25,7 +25,7 @@ async fn while_draining_requests_are_served_and_clients_told_to_reconnect() {
     let before = server.say("GET / HTTP/1.1\r\nHost: x\r\n\r\n").await;
     server.drain.advance(Stage::Draining);
     for path in ["/", "/health/live", "/nowhere"] {
-        // No `Connection: close` of the client's: that the connection ends is the server's doing.
+        // Without `Connection: close` in the request, only the server can close the connection.
         let reply = server.ask(&format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n")).await;
         assert_eq!(reply.header("connection"), Some("close"), "{reply:?}");
     }
@@ -100,7 +100,7 @@ async fn a_second_request_to_end_is_obeyed_at_once() {
 
 #[tokio::test]
 async fn the_first_signal_drains_and_the_second_cancels() {
-    // Both go to this very process: from here on it listens to them instead of dying.
+    // Both signals go to this very process, which handles them from here on instead of dying.
     let terminated = Drain::new();
     let following = tokio::spawn(terminated.follow_signals().unwrap());
     signal_ourselves("-TERM");

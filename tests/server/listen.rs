@@ -1,4 +1,4 @@
-//! What clients may do to connections, and what they may not.
+//! What clients can do with connections, and what they cannot.
 
 use std::fs::File;
 use std::io::{Read, Seek};
@@ -134,7 +134,7 @@ async fn a_slow_reader_is_not_mistaken_for_one_that_has_stopped() {
     socket.set_recv_buffer_size(8 << 10).unwrap();
     let mut client = socket.connect(server.address).await.unwrap();
     client.write_all(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
-    // so slowly that the server's kernel does not call the connection ready for some two seconds
+    // so slowly that the server's kernel does not report the connection ready for some two seconds
     for _ in 0..200 {
         tokio::time::sleep(Duration::from_millis(20)).await;
         assert!(client.read(&mut [0; 800]).await.expect("it was given up") > 0);
@@ -155,7 +155,7 @@ async fn the_kernel_keeps_little_for_a_stopped_reader_and_drops_it() {
 
 #[tokio::test]
 async fn a_client_that_sends_many_requests_at_once_waits_its_turn() {
-    // server and clients share one thread here, so what is answered in a row is answered before anybody else moves
+    // server and clients share one thread here, so requests that are answered in a row are answered before any client moves
     let server = Server::start().await;
     let greedy = server.say(&"GET /blocking HTTP/1.1\r\nHost: x\r\n\r\n".repeat(16)).await;
     assert_eq!(server.get("/").await.body, "hello");
@@ -179,7 +179,7 @@ async fn running_out_of_file_descriptors_neither_stops_nor_spins_the_server() {
         return;
     }
     let server = Server::start().await;
-    // Opened now, as later there is no file descriptor left for it.
+    // Opened now, because later no file descriptor is left for it.
     let mut statistics = File::open("/proc/self/stat").ok();
     let mut clients = Vec::new();
     while let Ok(client) = TcpStream::connect(server.address).await {
@@ -231,7 +231,7 @@ async fn what_is_not_http_1_ends_the_connection() {
 async fn a_body_of_a_megabyte_is_a_413_and_the_client_gets_to_read_it() {
     let server = Server::start().await;
     let mut client = server.say("GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n").await;
-    // A client that reads only after it has written everything must not be reset meanwhile.
+    // A client that reads only after it has written everything must not be reset in between.
     for _ in 0..10 {
         client.write_all(&[b'x'; 100_000]).await.unwrap();
         tokio::time::sleep(Duration::from_millis(10)).await;

@@ -7,8 +7,8 @@ mod access;
 mod drain;
 mod listen;
 mod misbehaving;
-mod places;
 mod request_log;
+mod slots;
 mod stack;
 #[path = "../support/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "each test binary uses a part of it")]

@@ -1,4 +1,4 @@
-//! What the log says about requests.
+//! Log lines about requests.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -13,7 +13,7 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use crate::misbehaving::{Server, limits, stack_limits};
 
-/// What was logged on this thread since it was made. Tests run server and clients on one.
+/// What has been logged on this thread since it was created. Tests run server and clients on one thread.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 

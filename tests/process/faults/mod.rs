@@ -1,6 +1,6 @@
-//! What vendors, networks and clients do wrong, over real sockets; and that it costs one quote, never the answer.
+//! Faults of vendors, networks and clients, over real sockets: each costs one quote, never the answer.
 //!
-//! Every fault the service must survive, and the tests that prove that it does (31 and 32 are not in use):
+//! Every fault that the service must survive, and the tests that show that it does (31 and 32 are not in use):
 //!
 //! | # | fault | test |
 //! |---|---|---|
@@ -63,9 +63,9 @@
 //! | 37 | SIGTERM with clients that hold on | process::ending::clients_that_hold_on_do_not_hold_up_the_end |
 //! | 38 | a second SIGTERM | process::ending::a_second_signal_ends_it_at_once |
 //! | 39 | 500 clients that never finish their request | server::listen::five_hundred_half_sent_requests_disturb_no_other_client |
-//! | | | process::strangers::clients_that_hold_connections_disturb_no_other_and_are_soon_gone |
+//! | | | process::untrusted::clients_that_hold_connections_disturb_no_other_and_are_soon_gone |
 //! | 40 | no file descriptor is left | server::listen::running_out_of_file_descriptors_neither_stops_nor_spins_the_server |
-//! | | | process::strangers::running_out_of_file_descriptors_is_survived_and_logged_once |
+//! | | | process::untrusted::running_out_of_file_descriptors_is_survived_and_logged_once |
 //! | 41 | the system clock is set back | source::service::a_system_clock_that_jumps_back_makes_nothing_old_late_or_from_the_future |
 //! | 42 | a wrong configuration | process::configuration::what_is_wrong_is_named_by_file_line_key_and_cure_and_nothing_listens |
 //! | 43 | a hundred thousand brackets | process::faults::replies::deeply_nested_bodies_are_malformed_and_the_service_survives |
@@ -86,7 +86,7 @@ mod waiting;
 
 use crate::support::{Reply, Service, Upstream};
 
-/// A service over one vendor that misbehaves, and two that do not.
+/// A service over one faulty vendor and two good ones.
 struct Market {
     service: Service,
     faulty: Upstream,
@@ -94,7 +94,7 @@ struct Market {
 }
 
 impl Market {
-    /// The faulty vendor is source `a`; `more` is what its section says. All have time enough, on a busy machine too.
+    /// The faulty vendor is source `a`, with `more` in its section. Timeouts suit a busy machine.
     fn with(faulty: Upstream, more: &str) -> Self {
         let honest = [Upstream::quoting("100"), Upstream::quoting("100.1")];
         let patient = "timeout = \"7s\"\n";
@@ -108,12 +108,12 @@ impl Market {
         Market::with(faulty, "")
     }
 
-    /// A vendor of whom no reply is expected: it gets 400 ms.
+    /// A faulty vendor that is expected not to reply: its timeout is 400 ms.
     fn of_hanging(faulty: Upstream) -> Self {
         Market::with(faulty, "timeout = \"400ms\"")
     }
 
-    /// Asks for BTC-USD, and checks what must be true whatever `a` did: the price is folded from the others.
+    /// Asks for BTC-USD, and checks that the price is folded from the good vendors, whatever `a` did.
     fn ask(&self) -> Reply {
         let reply = self.service.prices("BTC-USD");
         assert_eq!((reply.status, reply.header("prices-status")), (200, Some("complete")), "{reply:?}");
@@ -126,14 +126,14 @@ impl Market {
         reply
     }
 
-    /// Asks, and gives status and reason of what `a` said, and the detail.
+    /// Asks, and returns status and reason of the quote of `a`, and the detail.
     fn verdict(&self) -> (String, String) {
         let reply = self.ask();
         let quote = reply.quote("BTC-USD", "a");
         (reply.verdict("BTC-USD", "a"), quote["detail"].as_str().unwrap_or_default().to_owned())
     }
 
-    /// Asserts what `a` came to, and that its detail says this.
+    /// Asserts status and reason of `a`, and a part of its detail.
     fn assert_failed(&self, reason: &str, words: &str) {
         let (verdict, detail) = self.verdict();
         assert_eq!(verdict, format!("failed / {reason}"), "{detail}");

@@ -1,4 +1,4 @@
-//! What clients ask wrong: refused by the name of what is wrong, and no vendor hears of it.
+//! Wrong queries: refused with the name of what is wrong, without a call.
 
 use super::Market;
 use crate::support::{Service, Upstream};
@@ -18,7 +18,7 @@ fn a_symbol_in_several_spellings_is_answered_once_in_first_place() {
     assert_eq!(reply.json()["prices"].as_array().map(Vec::len), Some(1));
 }
 
-/// A query, the field that must be named, and a word of the rule that was broken.
+/// A query, the field that must be named, and a word of the rule that it breaks.
 fn bad_queries() -> Vec<(String, &'static str, &'static str)> {
     let symbols = |list: &str| format!("symbols={list}");
     let many: Vec<String> = (0..101).map(|number| format!("X{number}-USD")).collect();

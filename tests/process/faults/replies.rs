@@ -1,4 +1,4 @@
-//! Replies that are late, cut, too long, or no replies at all.
+//! Replies that are late, cut off, too long, or not replies at all.
 
 use std::io::Write;
 use std::thread::sleep;
@@ -10,10 +10,10 @@ use flate2::write::GzEncoder;
 use super::Market;
 use crate::support::{After, Upstream, rows, until};
 
-/// A body that would give a wrong price if it were believed.
+/// A body that would give a wrong price if it were used.
 const TEMPTING: &str = r#"[{"s":"BTC-USD","p":"1"}]"#;
 
-/// Only an attempt's own 400 ms can have ended what a client with 8 s was waiting for.
+/// Less than the client's 8 s: only the attempt's own 400 ms can have ended the call.
 const LONG_BEFORE_THE_CLIENT_GIVES_UP: Duration = Duration::from_secs(4);
 
 #[test]
@@ -38,7 +38,7 @@ fn a_dripping_body_times_out_and_its_connection_is_not_reused() {
         After::Keep
     }));
     market.assert_failed("timeout", "no reply within 400 ms");
-    // after a second or so it is tried again
+    // after about a second it is tried again
     until("the second call", || {
         market.assert_failed("timeout", "");
         market.faulty.calls() == 2
@@ -89,7 +89,7 @@ fn a_reply_that_is_too_long_is_cut_at_the_limit_and_not_asked_for_again() {
         market.assert_failed("too_large", "max_body = 262144 bytes");
         market.faulty.until_left();
         assert_eq!(market.faulty.calls(), 1);
-        // what was sent beyond the limit lies in the kernel's buffers
+        // bytes beyond the limit are in the kernel's buffers
         let taken = market.faulty.poured();
         assert!(taken < 30_000_000, "{taken} bytes were taken");
     }
@@ -179,7 +179,7 @@ fn a_filter_with_nested_loops_delays_no_other_request() {
     let body = format!("[{}0]", "0,".repeat(30_000));
     let market =
         Market::with(Upstream::saying(200, body), "timeout = \"400ms\"\njq = '.[] as $a | .[] as $b | sort | empty'");
-    // it goes on for longer than that, but not on the thread that watches the time
+    // it runs for longer, but not on the thread of the timer
     market.assert_failed("timeout", "no reply within 400 ms");
     assert_eq!(market.service.get("/health/live").status, 200);
 }
@@ -199,7 +199,7 @@ fn a_status_that_says_no_is_named_for_what_it_is() {
         (599, "unavailable"),
     ];
     for (status, reason) in table {
-        // a price in an error's body is no price
+        // a price in the body of an error is not a price
         let market = Market::of(Upstream::saying(status, TEMPTING));
         market.assert_failed(reason, "");
     }

@@ -1,4 +1,4 @@
-//! What strangers' traffic costs: neither the process nor the operator's quotas.
+//! Untrusted traffic costs neither the process nor the operator's quotas.
 
 use std::collections::BTreeSet;
 use std::io::{ErrorKind, Read, Write};
@@ -15,12 +15,12 @@ const HALF_A_HEAD: &str = "GET /prices?symbols=BTC-USD HTTP/1.1\r\nHost: x\r\nX-
 const HALF_SENDERS: usize = 500;
 const NOT_READERS: usize = 50;
 
-/// Two sources after one vendor.
+/// Two sources of one vendor.
 fn configuration(vendor: &Upstream, more: &str) -> Configuration {
     Configuration::new(&format!("{more}{}{}", vendor.source("a", ""), vendor.source("b", "")))
 }
 
-/// Clients that hold on to the server: some never finish their request, some never read their replies.
+/// Clients that hold connections: some never finish their request, some never read their replies.
 struct Crowd {
     half_senders: Vec<TcpStream>,
     not_readers: Vec<TcpStream>,
@@ -40,7 +40,7 @@ impl Crowd {
     /// How many of each the server has not closed yet.
     fn left(&mut self) -> (usize, usize) {
         let reads_on = |stream: &mut TcpStream| stream.read(&mut [0]).is_err_and(|e| e.kind() == ErrorKind::WouldBlock);
-        // who never reads finds out by writing
+        // a client that never reads finds out by writing
         let writes_on = |stream: &mut TcpStream| match stream.write(b"GET ") {
             Ok(_) => true,
             Err(error) => error.kind() == ErrorKind::WouldBlock,
@@ -51,19 +51,19 @@ impl Crowd {
     }
 }
 
-/// What gets a long answer at little cost: all of it stands on the board.
+/// A request with a long answer at little cost: everything is cached.
 fn long_answer() -> String {
     let symbols: Vec<String> = (0..100).map(|number| format!("X{number}-USD")).collect();
     format!("/prices?symbols={}&refresh_after=1h", symbols.join(","))
 }
 
-/// A client that asks for more than all the buffers in between can hold, and reads none of it.
+/// A client that asks for more than all the buffers in between hold, and reads nothing.
 fn not_reading(address: SocketAddr) -> TcpStream {
     let request = format!("GET {} HTTP/1.1\r\nHost: x\r\n\r\n", long_answer());
     write(address, &request.repeat(50))
 }
 
-/// The median time of requests that come at an even pace, each of which is answered however busy the machine is.
+/// The median latency of requests at an even pace; each is answered however busy the machine is.
 fn median(address: SocketAddr) -> Duration {
     let mut times: Vec<Duration> = (0..61)
         .map(|_| {
@@ -89,7 +89,7 @@ fn clients_that_hold_connections_disturb_no_other_and_are_soon_gone() {
     let left = crowd.left();
     until("all of them gone", || crowd.left() == (0, 0));
     let gone = gathered.elapsed();
-    // for people: how busy the machine is decides it, too
+    // shown for people, not asserted: it depends on how busy the machine is
     eprintln!(
         "median before {before:?}, during {during:?}: ratio {:.2} (then still there: {left:?}); all gone after {gone:?}",
         during.div_duration_f64(before)
@@ -109,7 +109,7 @@ fn clients_that_hold_on_by_the_hundred_do_not_hold_up_the_end() {
     let ended = program.ended();
     eprintln!("ended after {:?}", started.elapsed());
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    // on their own they would stay for 5 s: that some were dropped shows that the end did not wait for them
+    // otherwise they would stay for 5 s: that some were dropped shows that the shutdown did not wait for them
     let was_dropped = ended.stderr.contains("\"cancelled\":") && !ended.stderr.contains("\"cancelled\":0");
     assert!(was_dropped, "{}", ended.stderr);
 }
@@ -131,7 +131,7 @@ fn running_out_of_file_descriptors_is_survived_and_logged_once() {
     let before = processor_ticks(program.id());
     for _ in 0..20 {
         sleep(Duration::from_millis(100));
-        // some leave and others come, so that it goes back and forth
+        // some leave and others come, so that the shortage comes and goes
         clients.remove(0);
         clients.push(write(address, HALF_A_HEAD));
     }
@@ -194,7 +194,7 @@ fn neither_a_wrong_key_nor_a_client_over_its_rate_touches_a_source() {
     assert_eq!(get(address, "/health").status, 200);
 }
 
-/// Asks for fifty symbols that nobody has heard of, over and over from several connections, and says how often.
+/// Asks for fifty unknown symbols, over and over from several connections; returns how often.
 fn invent(address: SocketAddr, time: Duration) -> usize {
     let (count, started) = (Arc::new(AtomicUsize::new(0)), Instant::now());
     let clients = (0..4).map(|_| {
@@ -212,7 +212,7 @@ fn invent(address: SocketAddr, time: Duration) -> usize {
     count.load(Ordering::SeqCst)
 }
 
-/// What invented symbols cost for so long: never more calls than the limit allows, and none where they may not be asked for.
+/// Invented symbols for this long: never more calls than the limit allows, and none if `server.symbols` forbids them.
 fn invented_symbols_cost_what_the_limit_allows(time: Duration) {
     const A_SECOND: usize = 5;
     let vendor = Upstream::quoting("100");

@@ -1,4 +1,4 @@
-//! Who keeps a connection when there are hardly any left.
+//! Which clients keep their connections when slots run short.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -12,24 +12,24 @@ use tokio::time::timeout;
 use crate::misbehaving::{Server, limits, stack_limits};
 use crate::support::{Reply, read_reply, read_to_end};
 
-const PLACES: usize = 20;
+const SLOTS: usize = 20;
 
-/// From how many on connections are short: nine tenths.
+/// The number of taken slots from which on they are short: nine tenths.
 const SHORT: usize = 18;
 
-/// A request after which the connection stays.
+/// A request that keeps the connection.
 const ASK: &str = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
 
 /// Far more than a reply takes here.
 const SOON: Duration = Duration::from_secs(20);
 
-/// A server with few places, on which nothing is closed merely because it is idle.
+/// A server with few slots, which closes no connection merely because it is idle.
 async fn small_server() -> Server {
     Server::with(patient_limits(), stack_limits()).await
 }
 
 fn patient_limits() -> Limits {
-    Limits { max_connections: PLACES, header_timeout: Duration::from_secs(3600), ..limits() }
+    Limits { max_connections: SLOTS, header_timeout: Duration::from_secs(3600), ..limits() }
 }
 
 /// A connection of the client with this number: all of 127.0.0.0/8 is this machine.
@@ -90,9 +90,9 @@ async fn a_client_that_holds_all_connections_keeps_no_other_out() {
     for said in [ASK, "", "GET / HTTP/1.1\r\nHost: x\r\nX-Half"] {
         let server = small_server().await;
         let mut held = Vec::new();
-        for _ in 0..3 * PLACES {
+        for _ in 0..3 * SLOTS {
             let mut stream = connect(&server, 1).await;
-            // its own newcomers may have taken its place already
+            // its own newcomers may already have taken its slot
             let _ = stream.write_all(said.as_bytes()).await;
             held.push(stream);
         }
@@ -110,7 +110,7 @@ async fn the_client_that_holds_most_loses_the_connection_that_was_idle_longest()
         many.push(served(&server, 1).await);
     }
     let mut others = [served(&server, 2).await, served(&server, 2).await];
-    // it was idle longest, and is no longer
+    // it was idle longest until now
     ask_again(&mut many[0]).await;
     let mut newcomers = [served(&server, 3).await, served(&server, 3).await];
     assert_eq!(closed(&mut many, 2).await, [1, 2]);
@@ -135,14 +135,14 @@ async fn while_slots_are_free_one_client_may_hold_any_number() {
 async fn a_request_under_way_is_never_cut_off_for_a_newcomer() {
     let server = small_server().await;
     let mut held = Vec::new();
-    for _ in 0..PLACES {
+    for _ in 0..SLOTS {
         held.push(busy(&server, 1).await);
     }
-    server.busy.becomes(PLACES).await;
+    server.busy.becomes(SLOTS).await;
     let mut waiting = connect(&server, 2).await;
     waiting.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
     assert!(timeout(Duration::from_millis(300), waiting.readable()).await.is_err(), "served beyond the cap");
-    assert_eq!(server.busy.now(), PLACES);
+    assert_eq!(server.busy.now(), SLOTS);
     held.pop();
     assert_eq!(timeout(SOON, read_reply(waiting)).await.expect("no place").body, "hello");
 }
@@ -151,15 +151,15 @@ async fn a_request_under_way_is_never_cut_off_for_a_newcomer() {
 async fn a_waiting_newcomer_gets_the_slot_of_a_connection_that_becomes_idle() {
     let server = small_server().await;
     let mut held = Vec::new();
-    for number in 0..PLACES {
+    for number in 0..SLOTS {
         let mut stream = connect(&server, 1).await;
         let path = if number == 0 { "/slow" } else { "/endless" };
         stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes()).await.unwrap();
         held.push(stream);
     }
-    server.busy.becomes(PLACES).await;
+    server.busy.becomes(SLOTS).await;
     assert_eq!(ask_as(&server, 2).await.body, "hello");
-    assert_eq!(server.busy.now(), PLACES - 1);
+    assert_eq!(server.busy.now(), SLOTS - 1);
     assert!(read_to_end(held.swap_remove(0)).await.ends_with("done"), "what was under way was answered first");
 }
 
@@ -172,7 +172,7 @@ async fn no_client_loses_a_connection_to_one_that_holds_more() {
         held.push(busy(&server, 2).await);
     }
     server.busy.becomes(SHORT).await;
-    // there is no place left, and this one waits for one of its own
+    // no slot is left, so this one waits for one
     let _greedy = connect(&server, 2).await;
     tokio::time::sleep(Duration::from_millis(300)).await;
     for stream in &mut few {
@@ -188,7 +188,7 @@ async fn a_client_gets_at_most_its_cap_of_connections_a_proxy_any_number() {
     let mut held = [served(&server, 1).await, served(&server, 1).await, served(&server, 1).await];
     for _ in 0..3 {
         let mut refused = connect(&server, 1).await;
-        // it may be gone before this is written
+        // it may be closed before this is written
         let _ = refused.write_all(ASK.as_bytes()).await;
         assert_eq!(timeout(SOON, read_to_end(refused)).await.expect("neither served nor closed"), "");
     }
@@ -200,7 +200,7 @@ async fn a_client_gets_at_most_its_cap_of_connections_a_proxy_any_number() {
     for _ in 0..5 {
         behind_the_proxy.push(served(&server, 9).await);
     }
-    // a place that is given back can be had again
+    // a freed slot can be taken again
     drop(held);
     let again = async { while read_to_end(server_says_hello(&server).await).await.is_empty() {} };
     timeout(SOON, again).await.expect("the places were not given back");
@@ -240,7 +240,7 @@ async fn refused_clients_keep_connections_only_while_slots_are_free() {
     let (stream, closes) = refused("429").await;
     assert!(closes);
     assert_eq!(timeout(SOON, read_to_end(stream)).await.expect("it stays open"), "");
-    // health is not turned away
+    // health is not refused
     assert!(!read_health(&server).await.contains("connection: close"));
 }
 
