@@ -73,7 +73,7 @@ fn another_programs_file_ends_the_start_is_kept_and_not_printed() {
         assert!(std::fs::read_to_string(folder.file()).unwrap() == *content, "it was changed");
         assert_eq!(folder.names(), ["state.json"], "nothing is made beside a file of somebody else");
         assert!(!ended.stderr.contains(secret) && ended.stderr.len() < 1_000, "{:.2000}", ended.stderr);
-        for words in ["state.path", "state.json", "line 1, column", "write the path of a file of its own"] {
+        for words in ["state.path", "state.json", "line 1, column", "set another path"] {
             assert!(ended.stderr.contains(words), "{words} in {}", ended.stderr);
         }
     }

@@ -109,7 +109,7 @@ fn a_venue_of_the_demo_is_broken_only_in_a_way_that_its_format_can_show() {
         assert_eq!(post(address, path).status, status, "{path}");
     }
     let detail = post(address, "/demo/beta/label").json()["detail"].as_str().unwrap().to_owned();
-    assert!(detail.ends_with("these can label: delta, gamma"), "{detail}");
+    assert!(detail.ends_with("these venues can label: delta, gamma"), "{detail}");
 }
 
 #[test]

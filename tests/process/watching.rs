@@ -23,7 +23,7 @@ fn readiness_warns_while_a_watched_symbol_lacks_a_quote() {
     let (program, address) = Program::serve(&configuration, &[]);
     let ready = || get(address, "/health/ready");
     let check = || ready().json()["checks"]["watch"][0].clone();
-    until("AAPL is there", || check()["output"] == "no quote that may be used of EUR-USD, MSFT");
+    until("AAPL is there", || check()["output"] == "no quote that may be used of EUR-USD and MSFT");
     let reply = ready();
     assert_eq!((reply.status, &reply.json()["status"]), (200, &"warn".into()), "{reply:?}");
     has_it.store(true, Ordering::SeqCst);
