@@ -19,7 +19,7 @@ use crate::board::Told;
 use crate::failure::SourceError;
 use crate::plan::{PerSource, SourceQuery};
 use crate::question::Question;
-use crate::source::share::{Ask, Patience, Share};
+use crate::source::coalescer::{Ask, Coalescer};
 use crate::source::{KEPT_BACK, Source};
 use crate::symbol::Symbol;
 
@@ -29,7 +29,6 @@ pub struct Gathering<'a> {
     until: Instant,
     /// How long the caller said it would wait.
     timeout: Duration,
-    patience: Patience,
     tasks: JoinSet<(usize, Vec<Told>)>,
     asked: HashMap<Id, (usize, Vec<Symbol>)>,
     gathered: PerSource<Told>,
@@ -39,9 +38,8 @@ impl<'a> Gathering<'a> {
     /// A gathering that has asked no source yet.
     pub fn new(question: &Question, sources: &'a [Arc<Source>]) -> Self {
         let until = question.deadline() - KEPT_BACK;
-        let (timeout, patience) = (question.timeout, question.patience);
         let (tasks, asked, gathered) = (JoinSet::new(), HashMap::new(), PerSource::default());
-        Gathering { sources, until, timeout, patience, tasks, asked, gathered }
+        Gathering { sources, until, timeout: question.timeout, tasks, asked, gathered }
     }
 
     /// Asks sources at once, without waiting.
@@ -52,7 +50,7 @@ impl<'a> Gathering<'a> {
             let Some(source) = self.sources.get(place).filter(|_| !ask.due.is_empty()) else { continue };
             let symbols: Vec<Symbol> = ask.due.iter().map(|(symbol, _)| symbol.clone()).collect();
             let wait = Wait { until: self.until, timeout: self.timeout, waiting: Waiting::current() };
-            let told = wait.for_source(source.share.clone(), ask, self.patience);
+            let told = wait.for_source(source.coalescer.clone(), ask);
             let task = self.tasks.spawn(async move { (place, told.await) });
             self.asked.insert(task.id(), (place, symbols));
         }
@@ -94,7 +92,7 @@ impl<'a> Gathering<'a> {
                     let error =
                         || SourceError::Internal("asking this source failed because of a bug in quotefold".to_owned());
                     let failed = |symbol: Symbol| {
-                        let outcome = source.share.failed(&symbol, error());
+                        let outcome = source.coalescer.failed(&symbol, error());
                         (place, symbol, Told::Alone(Box::new(outcome), None))
                     };
                     self.gathered.extend(symbols.into_iter().map(failed));
@@ -115,18 +113,14 @@ struct Wait {
 
 impl Wait {
     /// What one source says, each symbol of which is waited for until the deadline.
-    async fn for_source(self, share: Share, ask: Ask, patience: Patience) -> Vec<Told> {
+    async fn for_source(self, coalescer: Coalescer, ask: Ask) -> Vec<Told> {
         let mut all = Vec::with_capacity(ask.due.len());
         // the calls run by themselves, so waiting for one after the other loses no time
-        let waits = match patience {
-            Patience::Waits => share.ask(&ask),
-            Patience::OnlyTries => share.attempt(&ask),
-        };
-        for wait in waits {
+        for wait in coalescer.ask(&ask) {
             let symbol = wait.symbol().clone();
-            let told = timeout_at(self.until, self.waiting.wait_for(share.arrive(wait))).await;
+            let told = timeout_at(self.until, self.waiting.wait_for(coalescer.arrive(wait))).await;
             // the call may go on for others
-            let outcome = told.unwrap_or_else(|_| share.gave_up(&symbol, self.timeout));
+            let outcome = told.unwrap_or_else(|_| coalescer.gave_up(&symbol, self.timeout));
             all.push(Told::Alone(Box::new(outcome), None));
         }
         all

@@ -1,9 +1,9 @@
-//! Lets other tasks have their turn in the middle of long work: a question about thousands of symbols must not keep a thread
-//! from replies that come in and deadlines that pass.
+//! Yields to other tasks in the middle of long work: a query about thousands of symbols must not keep a thread from replies that
+//! come in and deadlines that pass.
 
 use tokio::task::yield_now;
 
-/// So many pairs of symbol and source are worked on in a row. That takes about a millisecond.
+/// This many pairs of symbol and source are worked on in a row. That takes about a millisecond.
 const IN_A_ROW: usize = 128;
 
 /// The pace of one piece of work.
@@ -13,10 +13,9 @@ pub(crate) struct Pace {
 }
 
 impl Pace {
-    /// Takes note that this many pairs of symbol and source have been worked on, and lets others have their turn when they are
-    /// enough.
+    /// Counts pairs of symbol and source that have been worked on, and yields to other tasks when they are enough.
     pub(crate) async fn step(&mut self, pairs: usize) {
-        // what has no sources is not for nothing
+        // a symbol without sources is work too
         self.pairs += pairs.max(1);
         if self.pairs >= IN_A_ROW {
             self.pairs = 0;

@@ -18,7 +18,7 @@ use crate::profile::profiles::Profiles;
 use crate::question::Question;
 use crate::route::Route;
 use crate::settings::Settings;
-use crate::source::share::Ask;
+use crate::source::coalescer::Ask;
 use crate::symbol::{Class, Symbol};
 pub use board_view::BoardView;
 pub use per_source::PerSource;
@@ -195,7 +195,7 @@ impl SourceQuery {
     fn leave_out(&mut self, asked: &PerSource<()>) {
         let is_new = |symbol: &Symbol| !asked.contains(self.source, symbol);
         self.ask.due.retain(|(symbol, _)| is_new(symbol));
-        self.ask.riders.retain(is_new);
+        self.ask.optional.retain(is_new);
         self.settled.retain(|known| is_new(&known.outcome.symbol));
     }
 

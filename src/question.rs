@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::caller::Caller;
 use crate::clock::Moment;
-use crate::source::share::Patience;
+use crate::source::coalescer::Patience;
 use crate::symbol::{Currency, Symbol};
 use crate::units::Span;
 

@@ -231,7 +231,7 @@ impl Quotefold {
     fn usual_latency(&self, plan: &Plan) -> Duration {
         let asked = plan.queries.iter().filter(|query| !query.ask.due.is_empty());
         let asked = asked.filter_map(|query| self.sources.get(query.source));
-        let mut latencies: Vec<Duration> = asked.map(|source| source.record.usual_latency()).collect();
+        let mut latencies: Vec<Duration> = asked.map(|source| source.statistics.usual_latency()).collect();
         latencies.sort_unstable();
         latencies.get(latencies.len() / 2).copied().unwrap_or_default()
     }
@@ -316,7 +316,8 @@ impl Quotefold {
         let so_far = self.value(plan, &told, question, now).await;
         let queries = plan.grow(&so_far.short_of_quorum, &so_far.missing_rates(), input, &mut view).await;
         // a call that ends after its caller has left is wasted
-        let usual = |query: &SourceQuery| self.sources.get(query.source).map(|source| source.record.usual_latency());
+        let usual =
+            |query: &SourceQuery| self.sources.get(query.source).map(|source| source.statistics.usual_latency());
         let in_time = |query: &SourceQuery| usual(query).is_some_and(|usual| usual.max(SHORTEST_CALL) <= time_left);
         queries.into_iter().map(|query| if in_time(&query) { query } else { query.without_calls() }).collect()
     }
@@ -331,7 +332,8 @@ impl Quotefold {
 
     /// From when on the same question would make each source call again, as things are now. Failures are told it.
     fn next_calls(&self, plan: &Plan, told: &mut PerSource<Told>, now: Moment) -> NextCalls {
-        let askable: Vec<Instant> = self.sources.iter().map(|source| source.share.askable_at(now.monotonic)).collect();
+        let askable: Vec<Instant> =
+            self.sources.iter().map(|source| source.coalescer.askable_at(now.monotonic)).collect();
         let mut next_calls = NextCalls::default();
         for (source, symbol, told) in told.iter_mut() {
             let freshness = plan.freshness.get(source, symbol);
@@ -353,7 +355,7 @@ impl Quotefold {
         for judged in asked().chain(rates).flat_map(|price| &price.quotes) {
             let source = self.profiles.place(&judged.outcome.origin.source).and_then(|place| self.sources.get(place));
             if let Some(source) = source {
-                source.record.verdict(judged);
+                source.statistics.verdict(judged);
             }
         }
     }

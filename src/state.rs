@@ -25,7 +25,7 @@ use serde_json::error::Category;
 use crate::board::QuoteState;
 use crate::fingerprint::Fingerprint;
 use crate::source::account::AccountState;
-use crate::source::share::SuspectState;
+use crate::source::coalescer::SuspectState;
 use crate::text::as_string;
 
 /// The version of the file that this program writes, and the only one that it reads.

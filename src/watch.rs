@@ -1,17 +1,18 @@
-//! Keeps symbols fresh without being asked for them, as one more caller of the same path who never insists.
+//! Keeps watched symbols fresh without a request for them, as one more caller on the same path who only tries.
 //!
-//! A round asks for what would be too old by the next one. What a source has no room for right now is tried again within the
-//! round when there is. No caller waits longer because of that, no reserve is spent, and what is refused here is not refused
-//! to callers.
+//! A round asks for the symbols whose quotes would be too old by the next round. A symbol for which a source has no room right
+//! now is tried again within the round when there is room. No caller waits longer because of that, no reserve is asked, and a
+//! refusal here is no refusal to callers.
 //!
-//! A list that is longer than `server.max_symbols` is cut into parts, each of them a question that a client could ask. Every
-//! part has rounds of its own, so that slow vendors of one part do not hold up the others, and no symbol is ever in two
-//! rounds at once. How much is asked for at the same time is bounded by the list, which has at most 1000 symbols.
+//! A list that is longer than `server.max_symbols` is cut into parts, each of them a query that a client could send. Every part
+//! has rounds of its own, so that slow vendors of one part do not hold up the others, and no symbol is ever in two rounds at
+//! once. The list has at most 1000 symbols, which bounds how many are asked for at the same time.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
@@ -27,38 +28,39 @@ use crate::symbol::Symbol;
 use crate::text::words::list;
 use crate::units::Span;
 
-/// What is younger than this share of `every` when a round begins is spared: somebody else has just fetched it.
+/// A quote that is younger than this fraction of `every` when a round begins is not asked for: another caller has just fetched
+/// it. A tenth.
 const SPARED: u32 = 10;
 
-/// Tries of one round are at least so far apart.
+/// The shortest time between two attempts of one round.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 
 /// The most symbols that a sentence names.
 const NAMED: usize = 5;
 
-/// Which of the watched symbols have no quote that may be used. At first that is all of them.
+/// Which of the watched symbols lack a quote that may be used. At first that is all of them.
 #[derive(Debug, Default)]
 pub struct Watched {
     lacking: Mutex<BTreeSet<Symbol>>,
-    /// Tells that something about that has changed.
+    /// Changes whenever `lacking` does.
     changes: watch::Sender<()>,
 }
 
 impl Watched {
-    /// Nothing is known of these yet.
+    /// Nothing is known of these symbols yet.
     pub fn new(symbols: &[Symbol]) -> Self {
         Watched { lacking: Mutex::new(symbols.iter().cloned().collect()), changes: watch::Sender::default() }
     }
 
     /// What is lacking, in words; `None` if nothing is.
     pub fn lacking(&self) -> Option<String> {
-        let lacking = self.lacking.lock().unwrap_or_else(PoisonError::into_inner);
+        let lacking = self.lacking.lock();
         let names = list(lacking.iter().map(Symbol::as_str), NAMED);
         (!names.is_empty()).then(|| format!("no quote that may be used of {names}"))
     }
 
     fn note(&self, symbol: &Symbol, lacks: bool) {
-        let mut lacking = self.lacking.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lacking = self.lacking.lock();
         let is_news = if lacks { lacking.insert(symbol.clone()) } else { lacking.remove(symbol) };
         drop(lacking);
         if is_news {
@@ -72,7 +74,8 @@ impl Watched {
     }
 }
 
-/// Watches what is set, from now until `end`, and notes in `watched` what lacks a quote. Returns at once if nothing is set.
+/// Watches the symbols in the settings from now until `end`, and notes in `watched` which of them lack a quote. Returns at once
+/// if there are none.
 pub async fn run(
     service: Arc<Quotefold>,
     watched: Arc<Watched>,
@@ -96,12 +99,12 @@ pub async fn run(
     }
 }
 
-/// Round after round for one part of the list. One that takes longer than `every` is followed by the next at once.
+/// Runs round after round for one part of the list. A round that takes longer than `every` is followed by the next at once.
 async fn keep_fresh(service: Arc<Quotefold>, watched: Arc<Watched>, part: Vec<Symbol>, mut chance: fastrand::Rng) {
     loop {
         let started = Instant::now();
         let next = started + jittered(service.settings().watch.every, &mut chance);
-        // a task of its own: should one round panic, the next one comes all the same
+        // a task of its own: if one round panics, the next one still comes
         let mut task = JoinSet::new();
         task.spawn(round(Arc::clone(&service), Arc::clone(&watched), part.clone(), started, next));
         if let Some(Err(panicked)) = task.join_next().await {
@@ -111,7 +114,7 @@ async fn keep_fresh(service: Arc<Quotefold>, watched: Arc<Watched>, part: Vec<Sy
     }
 }
 
-/// `every`, up to a tenth sooner or later: services that were started together do not call together for ever.
+/// `every`, up to a tenth shorter or longer: services that were started together do not call together for ever.
 pub fn jittered(every: Duration, chance: &mut fastrand::Rng) -> Duration {
     every * chance.u32(900..=1100) / 1000
 }
@@ -120,19 +123,19 @@ async fn announce(service: &Quotefold) {
     let watch = &service.settings().watch;
     let plan = service.plan(&question(service, watch.symbols.clone(), Instant::now())).await;
     let can = |source: &usize| service.sources().get(*source).map(|source| source.profile.settings.role);
-    let nobody = plan.targets.iter().filter(|target| {
+    let uncovered = plan.targets.iter().filter(|target| {
         let mut roles = target.routes.iter().filter_map(|by| can(&by.source));
         target.purpose == Purpose::Asked && !roles.any(|role| role != Role::Reserve)
     });
-    let nobody: Vec<&str> = nobody.map(|target| target.symbol.as_str()).collect();
-    if !nobody.is_empty() {
-        let symbols = nobody.join(", ");
+    let uncovered: Vec<&str> = uncovered.map(|target| target.symbol.as_str()).collect();
+    if !uncovered.is_empty() {
+        let symbols = uncovered.join(", ");
         tracing::warn!(symbols, "watched, but no source that is on covers them, or only reserves, which are not asked");
     }
     tracing::info!(symbols = watch.symbols.len(), "watching, every {}", Span(watch.every));
 }
 
-/// Tries until everything was asked once, or the next round begins.
+/// Tries until everything has been asked for once, or the next round begins.
 async fn round(
     service: Arc<Quotefold>,
     watched: Arc<Watched>,
@@ -152,7 +155,7 @@ async fn round(
     }
 }
 
-/// Asks once, and says what there was no room for, and when there may be.
+/// Asks once, and returns the symbols for which there was no room, and when there may be.
 async fn attempt(
     service: &Quotefold,
     watched: &Watched,
@@ -171,15 +174,15 @@ async fn attempt(
     refused
 }
 
-/// The question of a round that began at an instant: what has landed since then is fresh enough in all its tries.
+/// The question of a round that began at an instant: what has landed since then is fresh enough for all its attempts.
 fn question(service: &Quotefold, symbols: Vec<Symbol>, started: Instant) -> Question {
     let settings = service.settings();
     let refresh_after = settings.watch.every / SPARED + started.elapsed();
     Question::trying(symbols, refresh_after, service.clock().now(), settings.server.timeout)
 }
 
-/// Whether a symbol has neither a quote that is young enough nor a price from other than old ones: the last prices of a
-/// closed market will do.
+/// Whether a symbol has neither a quote that is young enough nor a price that is more than a stale fallback. The last prices
+/// of a closed market will do.
 fn lacks(service: &Quotefold, price: &Price) -> bool {
     let class = service.settings().of_class(service.settings().class(&price.symbol));
     let now = service.clock().now();

@@ -15,7 +15,7 @@ use crate::profile::waits::SOONEST_AGAIN;
 use crate::provider::description::Cost;
 use crate::quote::Role;
 use crate::route::Route;
-use crate::source::share::{Ask, Patience};
+use crate::source::coalescer::{Ask, Patience};
 use crate::symbol::Symbol;
 
 /// A symbol that a source must be asked for.
@@ -148,12 +148,13 @@ impl PlanInput<'_> {
     }
 
     /// What a source is asked.
-    pub(super) fn ask(self, due: Vec<(Symbol, Freshness)>, riders: Vec<Symbol>) -> Ask {
+    pub(super) fn ask(self, due: Vec<(Symbol, Freshness)>, optional: Vec<Symbol>) -> Ask {
         Ask {
             arrived: self.question.arrived.monotonic,
             until: self.question.deadline(),
+            patience: self.question.patience,
             due,
-            riders,
+            optional,
             caller: self.question.caller,
         }
     }
@@ -196,8 +197,8 @@ impl PlanInput<'_> {
         due.sort_by_key(|one| (one.is_denied, one.rank, one.answered, one.position));
         young.sort();
         let due = due.into_iter().map(|one| (one.symbol, one.freshness)).collect();
-        let riders = young.into_iter().map(|(_, symbol)| symbol).collect();
-        SourceQuery { source, ask: self.ask(due, riders), settled }
+        let optional = young.into_iter().map(|(_, symbol)| symbol).collect();
+        SourceQuery { source, ask: self.ask(due, optional), settled }
     }
 
     /// How fresh an outcome must be: what the caller or the class says, but never below the floors.

@@ -139,7 +139,7 @@ async fn what_is_young_is_not_asked_again_but_may_ride_along_the_oldest_first() 
     let query = &plan.queries[0];
     assert_eq!(due(query), ["C"]);
     // an unknown symbol never rides: it could take the others down
-    assert_eq!(query.ask.riders.iter().map(Symbol::as_str).collect::<Vec<_>>(), ["A", "B"]);
+    assert_eq!(query.ask.optional.iter().map(Symbol::as_str).collect::<Vec<_>>(), ["A", "B"]);
     assert_eq!(query.settled.len(), 3);
 }
 

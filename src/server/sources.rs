@@ -16,9 +16,9 @@ use crate::clock::Moment;
 use crate::service::Quotefold;
 use crate::settings::OffSource;
 use crate::source::Source;
-use crate::source::breaker::Standing;
+use crate::source::breaker::BreakerState;
 use crate::source::cooldown::Cooldown;
-use crate::source::record::Summary;
+use crate::source::statistics::Summary;
 use crate::symbol::Class;
 
 #[derive(Serialize)]
@@ -118,7 +118,7 @@ fn body(service: &Quotefold) -> serde_json::Result<Vec<u8>> {
 
 fn on(source: &Source, now: Moment) -> On<'_> {
     let settings = &source.profile.settings;
-    let Summary { latency_p50, latency_p99, last_success, last_error, verdicts, lately } = source.record.summary();
+    let Summary { latency_p50, latency_p99, last_success, last_error, verdicts, recent } = source.statistics.summary();
     let of = |verdict| {
         verdicts.iter().filter(move |((kind, _), _)| *kind == verdict).map(|((_, reason), count)| (*reason, *count))
     };
@@ -131,14 +131,15 @@ fn on(source: &Source, now: Moment) -> On<'_> {
         hosts: source.hosts(),
         limits: source
             .account
+            .allowance()
             .left(now.monotonic)
             .iter()
             .map(|left| Left { limit: left.limit.to_string(), left: left.left })
             .collect(),
         cooldown: source.account.cooldown(now.monotonic).map(|cooldown| cooling(&cooldown, now)),
-        breaker: circuit(source.breaker.standing(now.monotonic), now),
+        breaker: circuit(source.breaker.state(now.monotonic), now),
         failing: source.backoff.rest(now.monotonic).map(|rest| cooling(&rest, now)),
-        in_flight: source.share.in_flight(),
+        in_flight: source.coalescer.in_flight(),
         latency_p50_ms: latency_p50.map(milliseconds),
         latency_p99_ms: latency_p99.map(milliseconds),
         last_success: last_success.map(time),
@@ -150,11 +151,11 @@ fn on(source: &Source, now: Moment) -> On<'_> {
         used: of("used").map(|(_, count)| count).sum(),
         excluded: of("excluded").collect(),
         failed: of("failed").collect(),
-        mean_deviation_bps: lately.mean_deviation_bps.map(|mean| mean.to_string()),
+        mean_deviation_bps: recent.mean_deviation_bps.map(|mean| mean.to_string()),
         lately: Lately {
-            compared: lately.compared,
-            outliers: lately.outliers,
-            persistent_outlier: lately.is_persistent(),
+            compared: recent.compared,
+            outliers: recent.outliers,
+            persistent_outlier: recent.is_persistent(),
         },
     }
 }
@@ -167,11 +168,11 @@ fn cooling(cooldown: &Cooldown, now: Moment) -> Cooling {
     }
 }
 
-fn circuit(standing: Standing, now: Moment) -> Circuit {
-    match standing {
-        Standing::Closed => Circuit { state: "closed", until: None },
-        Standing::Open(until) => Circuit { state: "open", until: Some(time(now.wall_at(until))) },
-        Standing::HalfOpen => Circuit { state: "half_open", until: None },
+fn circuit(state: BreakerState, now: Moment) -> Circuit {
+    match state {
+        BreakerState::Closed => Circuit { state: "closed", until: None },
+        BreakerState::Open(until) => Circuit { state: "open", until: Some(time(now.wall_at(until))) },
+        BreakerState::HalfOpen => Circuit { state: "half_open", until: None },
     }
 }
 

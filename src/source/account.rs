@@ -1,134 +1,67 @@
-//! Counts what one vendor allows us: exact sliding windows of units, and whether it wants to be left alone.
+//! One vendor's account: what it allows us, and for how long it wants to be left alone.
 //!
-//! The vendor counts a call when it arrives there, and we cannot see that moment. It lies between the grant of the unit and the
-//! first byte of the reply, with a handshake or a slow network in between. So a unit counts from its grant until a period
-//! after that byte, or after the failure. Then no window at the vendor's end holds more than the limit: whichever call was
-//! granted last, enough of the others had arrived a whole period before.
-//!
-//! The sources of one vendor share an account. Counting is all it does; who waits for room waits in
+//! The sources of one vendor share an account. Its [`Allowance`] counts the units of its limits; calls wait for them in
 //! [`super::rate_limit`].
 
-mod forecast;
-mod heed;
 mod remember;
-mod units;
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
-
-use tokio::sync::futures::Notified;
-use tokio::sync::{Notify, watch};
+use parking_lot::Mutex;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::allowance::Allowance;
+use super::batch::Reply;
 use super::cooldown::{Cooldown, Cooldowns};
 use crate::failure::SourceError;
 use crate::fingerprint::Fingerprint;
 use crate::units::Limit;
-use forecast::{Forecast, usual};
 pub use remember::{AccountState, CooldownState};
-use units::End;
-pub(super) use units::Promise;
-pub use units::Units;
 
 /// What one vendor allows us: its limits, what of them is spent, and whether it wants to be left alone.
 #[derive(Debug)]
 pub struct Account {
-    /// Whose it is, for log lines.
+    /// Its name in log lines and in the state file.
     name: String,
     /// Whether a refusal can be the key's fault.
     has_key: bool,
-    /// Tells one key from another, and nothing of either.
+    /// Tells one key from another, and reveals nothing of either.
     key_mark: Option<Fingerprint>,
-    limits: Vec<Limit>,
-    state: Mutex<State>,
+    allowance: Allowance,
+    refusals: Mutex<Refusals>,
+    /// The cooldown that began last.
     cooling: watch::Sender<Option<Cooldown>>,
-    /// Tells those who wait for room that a unit's end is known now.
-    freed: Notify,
 }
 
+/// How the vendor has refused us so far.
 #[derive(Debug, Default)]
-struct State {
-    /// When the calls ended that units were spent on, an instant for each unit; never decreasing. The units count for a period
-    /// from there. That of a cancelled call may lie ahead.
-    ended: VecDeque<Instant>,
-    /// The calls that have been granted units and have not ended. Their units count in every window.
-    running: Vec<Running>,
-    /// The units promised and not yet granted, in the order of the promises.
-    promised: Vec<Promised>,
-    next_ticket: u64,
-    /// Units of batches that have departed and not yet reached the limit: they are as good as spent.
-    expected: usize,
-    /// How long the last calls took from their grant to their end.
-    took: VecDeque<Duration>,
+struct Refusals {
     cooldowns: Cooldowns,
     /// Grows with everything that must outlive a restart.
     revision: u64,
 }
 
-#[derive(Debug)]
-struct Promised {
-    ticket: u64,
-    units: usize,
-}
-
-#[derive(Debug)]
-struct Running {
-    ticket: u64,
-    units: usize,
-    granted: Instant,
-    /// When it has ended at the latest.
-    over_by: Instant,
-}
-
-/// A limit with what is left of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Left {
-    /// The limit.
-    pub limit: Limit,
-    /// Units that could be spent at once.
-    pub left: usize,
-}
-
-/// When a call that stands in line may be granted its units.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Turn {
-    /// The likely moment, if calls take as long as usual and everybody ahead goes first.
-    pub(super) at: Instant,
-    /// The first moment there can be, if every running call ended now.
-    pub(super) soonest: Instant,
-    /// The limit that says so; `None` if it is now.
-    pub(super) limit: Option<Limit>,
-}
-
-/// How many calls are remembered for how long they take.
-const REMEMBERED: usize = 9;
-
 impl Account {
-    /// An account with the limits its vendor states.
+    /// An account whose vendor states these limits.
     ///
-    /// A limit over an hour or more also counts as a fifth of it over a fifth of its period, so that no five minutes eat a day.
+    /// A limit over an hour or more also counts as a fifth of it over a fifth of its period, so that no five minutes use up a
+    /// day.
     pub fn new(name: &str, stated: &[Limit]) -> Self {
-        let spread = stated.iter().filter(|limit| limit.period >= Duration::from_secs(3600));
-        let spread = spread.map(|limit| Limit { calls: limit.calls.div_ceil(5), period: limit.period / 5 });
-        let limits = stated.iter().copied().chain(spread).collect();
         Account {
             name: name.to_owned(),
             has_key: true,
             key_mark: None,
-            limits,
-            state: Mutex::default(),
+            allowance: Allowance::new(stated),
+            refusals: Mutex::default(),
             cooling: watch::Sender::new(None),
-            freed: Notify::new(),
         }
     }
 
     /// The same for a vendor that is asked without a key.
-    pub fn without_key(self) -> Self {
+    pub(super) fn without_key(self) -> Self {
         Account { has_key: false, ..self }
     }
 
-    /// The same with a mark of its key.
+    /// The same with a fingerprint of its key.
     pub fn marked(self, key_mark: Option<Fingerprint>) -> Self {
         Account { key_mark, ..self }
     }
@@ -138,227 +71,91 @@ impl Account {
         &self.name
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The units of its limits.
+    pub fn allowance(&self) -> &Allowance {
+        &self.allowance
     }
 
-    /// Whether no unit is promised to anybody, on its way to be spent, or spent on a call that has not ended.
-    pub(super) fn owes_nothing(&self) -> bool {
-        let state = self.lock();
-        state.promised.is_empty() && state.running.is_empty() && state.expected == 0
+    /// The cooldown that holds now, if any.
+    pub fn cooldown(&self, now: Instant) -> Option<Cooldown> {
+        self.cooling.borrow().clone().filter(|cooldown| cooldown.until > now)
     }
 
-    /// Whether a unit is too scarce to be thrown away: a limit is over a minute or more.
-    pub(super) fn is_scarce(&self) -> bool {
-        self.limits.iter().any(|limit| limit.period >= Duration::from_secs(60))
+    /// Changes with each cooldown that begins from now on.
+    pub(super) fn watch_cooldowns(&self) -> watch::Receiver<Option<Cooldown>> {
+        self.cooling.subscribe()
     }
 
-    /// How much of its time one unit takes of the tightest limit: an hour if 24 a day are allowed.
-    pub fn time_per_unit(&self) -> Duration {
-        self.limits.iter().map(|limit| limit.period / limit.calls).max().unwrap_or_default()
-    }
-
-    /// The most units that may be spent at one instant.
-    pub(super) fn most_at_once(&self) -> usize {
-        self.limits.iter().map(|limit| limit.calls as usize).min().unwrap_or(usize::MAX)
-    }
-
-    /// How many of the wanted units can be spent until an instant, and what stands in the way of the next one.
-    ///
-    /// What others are on their way to spend comes first. Calls under way are taken to last as long as usual.
-    pub fn room(&self, wanted: usize, now: Instant, until: Instant) -> (usize, Option<SourceError>) {
-        if self.limits.is_empty() {
-            return (wanted, None);
-        }
-        let state = self.lock();
-        let (mut forecast, ahead) = (self.forecast(&state, now), state.expected);
-        for granted in 0..ahead + wanted {
-            let (at, limit) = forecast.earliest(1);
-            if let (true, Some(limit)) = (at > until, limit) {
-                return (granted.saturating_sub(ahead), Some(throttled(limit, at - now)));
+    /// Learns from the reply to a call, sent at an instant, what the vendor says of limits, keys and quotas. A refusal may
+    /// begin a cooldown; a success makes the next one the shortest again.
+    pub(super) fn apply_refusal(&self, result: &Result<Reply, SourceError>, sent: Instant, now: Instant) {
+        let mut refusals = self.refusals.lock();
+        let holds = self.cooldown(now);
+        match refusal(result) {
+            // of several calls in flight that are refused for the same reason, the first one counts
+            Some(error) if holds.as_ref().is_some_and(|holds| holds.error.reason() == error.reason()) => {}
+            Some(error) => {
+                refusals.revision += 1;
+                let cooldown = refusals.cooldowns.begin(error, now);
+                // and of two refusals the one that lasts longer
+                let longer = cooldown.filter(|new| holds.is_none_or(|holds| holds.until < new.until));
+                if let Some(cooldown) = longer {
+                    self.report(&cooldown, now);
+                    self.cooling.send_replace(Some(cooldown));
+                }
             }
-            forecast.grant(1, at);
-        }
-        (wanted, None)
-    }
-
-    /// When one more unit can be spent, after all that others are on their way to spend.
-    pub fn room_at(&self, now: Instant) -> Instant {
-        let state = self.lock();
-        let mut forecast = self.forecast(&state, now);
-        for _ in 0..state.expected {
-            let (at, _) = forecast.earliest(1);
-            forecast.grant(1, at);
-        }
-        forecast.earliest(1).0
-    }
-
-    /// From when on one more unit may be hunted with, if at most half of what each limit bears at once may be. `hunted` are the
-    /// instants of those that were, the oldest first; what no limit counts any more is taken out.
-    pub(super) fn half_at(&self, hunted: &mut VecDeque<Instant>, now: Instant) -> Instant {
-        while hunted.front().is_some_and(|at| *at + self.longest() <= now) {
-            hunted.pop_front();
-        }
-        let bound = |limit: &Limit| {
-            let half = (limit.calls as usize / 2).max(1);
-            Some(hunted[hunted.len().checked_sub(half)?] + limit.period)
-        };
-        self.limits.iter().filter_map(bound).max().map_or(now, |at| at.max(now))
-    }
-
-    /// Says that units are on their way to be spent, for as long as the expectation is kept.
-    pub fn expect(self: &Arc<Self>, units: usize) -> Expectation {
-        self.lock().expected += units;
-        Expectation { account: Arc::clone(self), units }
-    }
-
-    /// What is left of each limit, the stated ones first.
-    pub fn left(&self, now: Instant) -> Vec<Left> {
-        let state = self.lock();
-        let granted = state.running.iter().map(|running| running.units).sum::<usize>();
-        let promised = state.promised.iter().map(|promised| promised.units).sum::<usize>();
-        let in_period = |limit: &Limit| state.ended.iter().filter(|at| **at + limit.period > now).count();
-        let spent_in = |limit: &Limit| in_period(limit) + granted + promised;
-        self.limits
-            .iter()
-            .map(|limit| Left { limit: *limit, left: (limit.calls as usize).saturating_sub(spent_in(limit)) })
-            .collect()
-    }
-
-    /// What lies ahead if calls take so long, of those under way alone.
-    fn under_way<'a>(&'a self, state: &'a State, takes: Duration, now: Instant) -> Forecast<'a> {
-        let mut forecast = Forecast::new(&self.limits, &state.ended, takes, now);
-        state.running.iter().for_each(|running| forecast.grant(running.units, running.granted));
-        forecast
-    }
-
-    /// What lies ahead if calls take as long as usual: calls under way first, then those that were promised units.
-    fn forecast<'a>(&'a self, state: &'a State, now: Instant) -> Forecast<'a> {
-        let mut forecast = self.under_way(state, usual(&state.took), now);
-        for promised in &state.promised {
-            let (at, _) = forecast.earliest(promised.units);
-            forecast.grant(promised.units, at);
-        }
-        forecast
-    }
-
-    /// Promises units, all to be spent at one instant, or says that it would take too long. Gives a ticket, and the likely
-    /// instant.
-    ///
-    /// What was expected of them ends in the same moment, so that nobody else counts them twice or not at all.
-    pub(super) fn promise(
-        &self,
-        mut expected: Option<Expectation>,
-        units: usize,
-        now: Instant,
-        until: Instant,
-    ) -> Result<(u64, Instant), SourceError> {
-        let mut state = self.lock();
-        state.expected -= expected.as_mut().map_or(0, |expected| std::mem::take(&mut expected.units));
-        self.forget_old(&mut state, now);
-        let (at, limit) = self.forecast(&state, now).earliest(units);
-        if let (true, Some(limit)) = (at > until, limit) {
-            return Err(throttled(limit, at - now));
-        }
-        let ticket = state.next_ticket;
-        state.next_ticket += 1;
-        state.promised.push(Promised { ticket, units });
-        Ok((ticket, at))
-    }
-
-    /// When the turn of a promise comes.
-    pub(super) fn turn(&self, ticket: u64, now: Instant) -> Turn {
-        let state = self.lock();
-        let mut forecast = self.under_way(&state, usual(&state.took), now);
-        for promised in &state.promised {
-            let (at, limit) = forecast.earliest(promised.units);
-            if promised.ticket == ticket {
-                let (soonest, _) = self.under_way(&state, Duration::ZERO, now).earliest(promised.units);
-                return Turn { at, soonest, limit };
+            None if result.is_ok() => {
+                let reset = refusals.cooldowns.reset(sent);
+                refusals.revision += u64::from(reset);
             }
-            forecast.grant(promised.units, at);
-        }
-        Turn { at: now, soonest: now, limit: None }
-    }
-
-    /// Grants what was promised, now, for a call that has ended by an instant; or not, because an earlier call was granted or
-    /// ended later than was forecast.
-    ///
-    /// Only what was granted counts here, never what is merely promised: so no window is exceeded, in whatever order waiters wake.
-    pub(super) fn grant(self: &Arc<Self>, ticket: u64, now: Instant, over_by: Instant) -> Option<Units> {
-        let mut state = self.lock();
-        let place = state.promised.iter().position(|promised| promised.ticket == ticket)?;
-        let units = state.promised[place].units;
-        if self.under_way(&state, Duration::ZERO, now).earliest(units).0 > now {
-            return None;
-        }
-        state.promised.remove(place);
-        if !self.limits.is_empty() {
-            // where nothing is limited, nothing is remembered
-            state.running.push(Running { ticket, units, granted: now, over_by });
-            state.revision += 1;
-        }
-        Some(Units::new(Arc::clone(self), ticket))
-    }
-
-    /// Takes a promise back that was not granted.
-    fn take_back(&self, ticket: u64) {
-        let mut state = self.lock();
-        let promises = state.promised.len();
-        state.promised.retain(|promised| promised.ticket != ticket);
-        if state.promised.len() < promises {
-            self.freed.notify_waiters();
+            None => {}
         }
     }
 
-    /// Ends a call that was granted units.
-    fn end(&self, ticket: u64, end: End) {
-        let mut state = self.lock();
-        let now = Instant::now();
-        let Some(place) = state.running.iter().position(|running| running.ticket == ticket) else { return };
-        let Running { units, granted, over_by, .. } = state.running.remove(place);
-        let ended = match end {
-            End::NotWritten => None,
-            End::Known => {
-                state.took.truncate(REMEMBERED - 1);
-                state.took.push_front(now - granted);
-                Some(now)
+    fn report(&self, cooldown: &Cooldown, now: Instant) {
+        let (account, seconds) = (&self.name, (cooldown.until - now).as_secs());
+        match &cooldown.error {
+            error @ (SourceError::Unauthorized(_) | SourceError::Forbidden(_)) if self.has_key => {
+                tracing::error!(account, "key refused, not asking for {seconds} s: {error}");
             }
-            End::Unknown(latest) => Some(latest.unwrap_or(over_by).max(now)),
-        };
-        if let Some(at) = ended {
-            let place = state.ended.partition_point(|other| *other <= at);
-            (0..units).for_each(|_| state.ended.insert(place, at));
-        }
-        state.revision += 1;
-        self.freed.notify_waiters();
-    }
-
-    /// Hears of every unit whose end is known from now on.
-    pub(super) fn freed(&self) -> Notified<'_> {
-        self.freed.notified()
-    }
-
-    fn forget_old(&self, state: &mut State, now: Instant) {
-        while state.ended.front().is_some_and(|at| *at + self.longest() <= now) {
-            state.ended.pop_front();
+            error => tracing::warn!(account, reason = error.reason(), "not asking for {seconds} s: {error}"),
         }
     }
 }
 
-fn throttled(limit: Limit, retry_after: Duration) -> SourceError {
-    SourceError::Throttled { limit: limit.to_string(), retry_after }
+/// The error in a reply by which the vendor refuses the whole account, if there is one.
+fn refusal(result: &Result<Reply, SourceError>) -> Option<&SourceError> {
+    let reply = match result {
+        Err(error) => return Some(error).filter(|error| Cooldowns::concerns(error)),
+        Ok(reply) => reply,
+    };
+    // a reply with a quote in it shows that the key is good, whatever it says of another symbol
+    let key_is_good = reply.rows.iter().any(|(_, row)| row.is_ok());
+    let speaks_of_account = |error: &&SourceError| match error {
+        SourceError::Unauthorized(_) => !key_is_good,
+        // as the failure of one symbol, it was found to be about that symbol
+        SourceError::Forbidden(_) => false,
+        error => Cooldowns::concerns(error),
+    };
+    reply.rows.iter().filter_map(|(_, row)| row.as_ref().err()).find(speaks_of_account)
 }
 
-/// Units that a departed batch is about to spend. Dropped when they are promised, or when the batch never gets there.
-#[derive(Debug)]
-pub struct Expectation {
-    account: Arc<Account>,
-    units: usize,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::quote::Quote;
+    use crate::symbol::Symbol;
 
-impl Drop for Expectation {
-    fn drop(&mut self) {
-        self.account.lock().expected -= self.units;
+    #[test]
+    fn a_key_that_brings_a_quote_is_not_put_aside_for_what_the_reply_says_of_another_symbol() {
+        let refused = || Err(SourceError::Unauthorized("BAD is restricted".to_owned()));
+        let quoted = || Ok(Quote::bare(rust_decimal::Decimal::ONE, jiff::Timestamp::UNIX_EPOCH));
+        for (first, is_put_aside) in [(quoted(), false), (refused(), true)] {
+            let (account, now) = (Account::new("a", &[]), Instant::now());
+            let symbol = |text| Symbol::parse(text).unwrap();
+            let rows = vec![(symbol("AAPL"), first), (symbol("BAD"), refused())];
+            account.apply_refusal(&Ok(Reply { rows }), now, now);
+            assert_eq!(account.cooldown(now).is_some(), is_put_aside);
+        }
     }
 }

@@ -1,20 +1,21 @@
-//! Leaves a source alone for a while after a call of it failed, and then lets one call try before the others go.
+//! Leaves a source alone for a while after one of its calls failed, and then lets one call try before the others go.
 //!
-//! What fails as a call is the source's, whichever symbols were in it: so there is one clock for all of them, and while it
-//! runs nothing is asked. When it has run out, the next call tries. Calls that come meanwhile wait for the end of that one,
-//! then go too, or are told what became of it and until when. A success sets the clock back to the start.
+//! A call that fails as a whole is the source's failure, whichever symbols it asked for. So there is one backoff for all of
+//! them, and while it lasts nothing is asked. When it is over, the next call tries. Calls that come meanwhile wait for the end
+//! of that trial; then they go too, or are told what it failed with and until when. A success resets the backoff.
 //!
-//! The breaker stands behind it. This clock knows failures that come one after the other; the breaker sees those of many
-//! calls at once, and those that alternate with successes. Both must let a call through.
+//! The breaker stands behind it. The backoff knows failures that follow each other; the breaker sees those of many calls at
+//! once, and those that alternate with successes. Both must let a call through.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tower::ServiceExt;
 
 use super::batch::{Batch, Reply};
-use super::breaker::{circuit::Verdict, verdict};
+use super::breaker::{circuit::Signal, signal};
 use super::cooldown::Cooldown;
 use super::guard::{Guard, Next};
 use crate::failure::SourceError;
@@ -25,7 +26,7 @@ use crate::profile::waits::{Kind, Waits, spread};
 pub struct Backoff {
     waits: Waits,
     state: Mutex<State>,
-    /// Grows with each change, for those who wait for the end of a trial.
+    /// Grows with each change, for calls that wait for the end of a trial.
     changes: watch::Sender<u64>,
 }
 
@@ -38,7 +39,7 @@ struct State {
     lasting: u32,
     /// When it last answered.
     served: Option<Instant>,
-    /// Whether the call is under way that tries whether it is back.
+    /// Whether a trial is in flight: the call that tries whether the source is back.
     is_tried: bool,
 }
 
@@ -49,7 +50,7 @@ struct Failing {
     error: SourceError,
 }
 
-/// A call that was let through. Whatever ends it, the clock hears of it.
+/// A call that was let through. Whatever ends it, the backoff is told.
 struct Permit {
     backoff: Arc<Backoff>,
     is_trial: bool,
@@ -57,14 +58,9 @@ struct Permit {
 }
 
 impl Backoff {
-    /// The clock of a source that has not failed yet.
+    /// The backoff of a source that has not failed yet.
     pub fn new(waits: Waits) -> Self {
         Backoff { waits, state: Mutex::default(), changes: watch::Sender::new(0) }
-    }
-
-    // a panic elsewhere while the lock was held leaves at worst one call uncounted
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// For how long its failures are believed.
@@ -72,19 +68,19 @@ impl Backoff {
         &self.waits
     }
 
-    /// Whether its last call that says anything of it went well.
+    /// Whether the last call that says anything of the source succeeded.
     pub fn is_clear(&self) -> bool {
-        self.lock().failing.is_none()
+        self.state.lock().failing.is_none()
     }
 
-    /// Until when nothing is asked of it, and for which failure; `None` once it may be tried.
+    /// Until when nothing is asked of the source, and for which failure; `None` once it may be tried.
     pub fn rest(&self, now: Instant) -> Option<Cooldown> {
-        self.lock().rest(now)
+        self.state.lock().rest(now)
     }
 
-    /// Lets a call through, or says that one must wait for the end of the call that tries (`None`).
+    /// Lets a call through; `None` if the call must wait for the end of a trial.
     fn admit(self: &Arc<Self>, now: Instant) -> Result<Option<Permit>, SourceError> {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         if let Some(rest) = state.rest(now) {
             return Err(rest.error);
         }
@@ -96,24 +92,24 @@ impl Backoff {
         Ok(Some(Permit { backoff: Arc::clone(self), is_trial, has_ended: false }))
     }
 
-    /// Whether the end of a call shows that the source is out of order. A 4xx finds fault with the call, and is that only
-    /// where nothing else has worked lately either.
+    /// Whether the end of a call shows that the source is out of order. A 4xx finds fault with the call, so it shows that only
+    /// where no other call has succeeded lately.
     fn is_failure(&self, result: &Result<Reply, SourceError>, batch: &Batch, now: Instant) -> bool {
         match result {
-            // one unknown symbol fails the call for several, and each of them is still to be asked
+            // one unknown symbol fails the call for several, and each of them is still to be asked for
             Err(error) if error.is_about_call() && self.waits.unknown_kills() && batch.only_symbol().is_none() => false,
             Err(error) if error.is_about_call() => {
-                let served = self.lock().served;
+                let served = self.state.lock().served;
                 served.is_none_or(|served| served + self.waits.serves_for() < now)
             }
-            result => verdict(result) == Verdict::Failure,
+            result => signal(result) == Signal::Failure,
         }
     }
 
-    /// Takes note of a failure of a call that was sent at an instant; one that was sent before the clock was set last does
-    /// not set it anew.
+    /// Starts or lengthens the backoff, after a call that was sent at an instant failed. A call that was sent before the last
+    /// failure does not lengthen it.
     fn fail(&self, error: &SourceError, sent: Option<Instant>, now: Instant) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         if state.failing.as_ref().is_some_and(|failing| sent.is_none_or(|sent| sent < failing.since)) {
             return;
         }
@@ -131,16 +127,16 @@ impl Backoff {
         state.failing = Some(Failing { since: now, until: now + wait, error: error.clone() });
     }
 
-    /// Sets the clock back to the start.
+    /// Resets the backoff.
     fn succeed(&self, now: Instant) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         (state.failing, state.passing, state.lasting, state.served) = (None, 0, 0, Some(now));
     }
 
-    /// Lets those know who wait that a call has ended; if it was the one that tried, the next one may.
+    /// Tells waiting calls that a call has ended. If it was a trial, the next call may be one.
     fn end(&self, was_trial: bool) {
         if was_trial {
-            self.lock().is_tried = false;
+            self.state.lock().is_tried = false;
         }
         self.changes.send_modify(|changes| *changes += 1);
     }
@@ -162,7 +158,7 @@ impl Permit {
                 batch.charge();
                 self.backoff.fail(error, batch.sent(), now);
             }
-            _ if verdict(result) == Verdict::Success => self.backoff.succeed(now),
+            _ if signal(result) == Signal::Success => self.backoff.succeed(now),
             _ => {}
         }
         self.backoff.end(self.is_trial);
@@ -174,7 +170,7 @@ impl Drop for Permit {
         if self.has_ended {
             return;
         }
-        // the last caller left before its end, or it panicked
+        // its last caller left before its end, or it panicked
         if std::thread::panicking() {
             let panicked = SourceError::Internal("the call panicked".to_owned());
             let now = Instant::now();
@@ -185,22 +181,22 @@ impl Drop for Permit {
 }
 
 impl Guard for Arc<Backoff> {
-    /// Leaves a source alone after failures. Second tries are part of a call.
+    /// Leaves a source alone after failures. Retries are part of a call.
     async fn pass(self, batch: Batch, next: impl Next) -> Result<Reply, SourceError> {
         let mut changes = self.changes.subscribe();
         let permit = loop {
             match self.admit(Instant::now())? {
                 Some(permit) => break permit,
-                // the sender lives as long as the clock
+                // the sender lives as long as the backoff
                 None => drop(changes.changed().await),
             }
         };
         let mut call = std::pin::pin!(next.oneshot(batch.clone()));
         loop {
             tokio::select! {
-                // a call that waits for a place in the line must learn of the failure before it is given one
+                // a call that waits for a slot must learn of the failure before it is given one
                 biased;
-                // a call that stands in line when another fails would only fail as well
+                // a call that waits to be sent when another fails would only fail as well
                 Ok(()) = changes.changed(), if !permit.is_trial && batch.sent().is_none() => {
                     let rest = self.rest(Instant::now()).filter(|_| batch.sent().is_none());
                     if let Some(rest) = rest {

@@ -1,12 +1,13 @@
-//! Stops asking a source whose calls keep failing, and tries now and then whether it is back.
+//! Stops asking a source whose calls keep failing, and probes now and then whether it is back.
 //!
-//! Open, it refuses before a call waits for anything, so that a source that is down costs no time. Every attempt passes it, so
-//! every attempt counts.
+//! An open breaker refuses before a call waits for anything, so that a source that is down costs no time. Every attempt passes
+//! it, so every attempt counts.
 
 pub mod circuit;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tower::ServiceExt;
@@ -16,16 +17,16 @@ use super::guard::{Guard, Next};
 use crate::failure::SourceError;
 use crate::metrics::Metrics;
 use crate::profile::waits::SPREAD;
-use circuit::{Change, Circuit, Ticket, Verdict};
+use circuit::{Change, Circuit, Signal, Ticket};
 
-/// Whether one source is asked at all, as its last calls have it.
+/// Whether one source is asked at all, judging by its last calls.
 #[derive(Debug)]
 pub struct Breaker {
-    /// Whose it is, for log lines and metrics.
+    /// The source's name in log lines and metrics.
     source: String,
     metrics: Metrics,
     state: Mutex<State>,
-    /// Whether it is open, for those who stand in line.
+    /// Whether it is open, for calls that wait to be sent.
     is_open: watch::Sender<bool>,
 }
 
@@ -36,70 +37,65 @@ struct State {
     last: String,
 }
 
-/// Where a breaker stands, for people.
+/// The state of a breaker, for people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum BreakerState {
     /// Calls go through.
     Closed,
-    /// None do until then.
+    /// No call goes through until then.
     Open(Instant),
-    /// The next call, or the one under way, decides.
+    /// The next call, or the probe in flight, decides.
     HalfOpen,
 }
 
-/// A call that was let through. Whatever ends it, the breaker hears of it: a probe whose caller left lets the next one probe.
+/// A call that was let through. Whatever ends it, the breaker is told: a probe whose last caller left lets the next call probe.
 struct Permit {
     breaker: Arc<Breaker>,
     ticket: Option<Ticket>,
 }
 
 impl Breaker {
-    /// A closed one.
+    /// A closed breaker.
     pub fn new(source: &str, metrics: Metrics) -> Self {
         metrics.circuit(source, false);
         Breaker { source: source.to_owned(), metrics, state: Mutex::default(), is_open: watch::Sender::new(false) }
     }
 
-    // a panic elsewhere while the lock was held leaves at worst one call uncounted
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Whether calls go through freely.
     pub fn is_closed(&self) -> bool {
-        self.lock().circuit.is_closed()
+        self.state.lock().circuit.is_closed()
     }
 
-    /// Where it stands.
-    pub fn standing(&self, now: Instant) -> Standing {
-        let state = self.lock();
+    /// Its state.
+    pub fn state(&self, now: Instant) -> BreakerState {
+        let state = self.state.lock();
         match state.circuit.closed_until(now) {
-            _ if state.circuit.is_closed() => Standing::Closed,
-            Some(until) if !state.circuit.is_probed() => Standing::Open(until),
-            _ => Standing::HalfOpen,
+            _ if state.circuit.is_closed() => BreakerState::Closed,
+            Some(until) if !state.circuit.is_probed() => BreakerState::Open(until),
+            _ => BreakerState::HalfOpen,
         }
     }
 
-    /// The refusal that a call would get now, if any.
+    /// The refusal that a call would get now; `None` if it would go through.
     pub fn refusal(&self, now: Instant) -> Option<SourceError> {
-        let state = self.lock();
+        let state = self.state.lock();
         state.circuit.closed_until(now).map(|until| state.refusal(until, now))
     }
 
     fn admit(self: &Arc<Self>, now: Instant) -> Result<Permit, SourceError> {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         match state.circuit.admit(now) {
             Ok(ticket) => Ok(Permit { breaker: Arc::clone(self), ticket: Some(ticket) }),
             Err(until) => Err(state.refusal(until, now)),
         }
     }
 
-    fn settle(&self, ticket: Ticket, verdict: Verdict, error: Option<&SourceError>) {
-        let mut state = self.lock();
-        if let (Verdict::Failure, Some(error)) = (verdict, error) {
+    fn settle(&self, ticket: Ticket, signal: Signal, error: Option<&SourceError>) {
+        let mut state = self.state.lock();
+        if let (Signal::Failure, Some(error)) = (signal, error) {
             state.last = error.to_string();
         }
-        let change = state.circuit.settle(ticket, verdict, Instant::now(), fastrand::u32(SPREAD));
+        let change = state.circuit.settle(ticket, signal, Instant::now(), fastrand::u32(SPREAD));
         let Some(change) = change else { return };
         let (source, last) = (&self.source, &state.last);
         self.metrics.circuit(source, change != Change::Closed);
@@ -131,7 +127,7 @@ impl Permit {
 
     fn settle(mut self, result: &Result<Reply, SourceError>) {
         if let Some(ticket) = self.ticket.take() {
-            self.breaker.settle(ticket, verdict(result), result.as_ref().err());
+            self.breaker.settle(ticket, signal(result), result.as_ref().err());
         }
     }
 }
@@ -141,29 +137,29 @@ impl Drop for Permit {
         let Some(ticket) = self.ticket.take() else { return };
         if std::thread::panicking() {
             let panicked = SourceError::Internal("the call panicked".to_owned());
-            self.breaker.settle(ticket, Verdict::Failure, Some(&panicked));
+            self.breaker.settle(ticket, Signal::Failure, Some(&panicked));
         } else {
-            self.breaker.settle(ticket, Verdict::Nothing, None);
+            self.breaker.settle(ticket, Signal::Nothing, None);
         }
     }
 }
 
-/// What the end of a call says of the source's health. Whatever was understood is a success: "no such symbol" and "wrong key"
-/// come from a source that lives. A reply that has nothing for what was asked is no sign of either.
-pub(super) fn verdict(result: &Result<Reply, SourceError>) -> Verdict {
+/// What the end of a call says of the source's health. A reply that was understood is a success: "no such symbol" and "wrong
+/// key" come from a source that works. A reply without anything for the symbols in the call says neither.
+pub(super) fn signal(result: &Result<Reply, SourceError>) -> Signal {
     use SourceError as E;
     let says_something = |reply: &Reply| {
         reply.rows.iter().any(|(_, row)| row.as_ref().err().is_none_or(|error| error.scope().is_some()))
     };
     match result {
-        Ok(reply) if !says_something(reply) => Verdict::Nothing,
-        Ok(_) => Verdict::Success,
-        Err(E::Missing(_) | E::Overlooked(_)) => Verdict::Nothing,
-        Err(E::Unauthorized(_) | E::Forbidden(_) | E::NotInPlan(_) | E::UnknownSymbol(_)) => Verdict::Success,
-        Err(E::RateLimited { .. } | E::QuotaExhausted { .. } | E::Blocked { .. }) => Verdict::Refusal,
-        // a 4xx finds fault with the call
+        Ok(reply) if !says_something(reply) => Signal::Nothing,
+        Ok(_) => Signal::Success,
+        Err(E::Missing(_) | E::Overlooked(_)) => Signal::Nothing,
+        Err(E::Unauthorized(_) | E::Forbidden(_) | E::NotInPlan(_) | E::UnknownSymbol(_)) => Signal::Success,
+        Err(E::RateLimited { .. } | E::QuotaExhausted { .. } | E::Blocked { .. }) => Signal::Refusal,
+        // a 4xx finds fault with the call, not with the source
         Err(E::Throttled { .. } | E::CircuitOpen { .. } | E::HttpStatus { is_client_error: true, .. }) => {
-            Verdict::Nothing
+            Signal::Nothing
         }
         Err(
             E::Timeout(_)
@@ -174,7 +170,7 @@ pub(super) fn verdict(result: &Result<Reply, SourceError>) -> Verdict {
             | E::Malformed(_)
             | E::TooLarge { .. }
             | E::Internal(_),
-        ) => Verdict::Failure,
+        ) => Signal::Failure,
     }
 }
 
@@ -186,9 +182,9 @@ impl Guard for Arc<Breaker> {
         let mut call = std::pin::pin!(next.oneshot(batch.clone()));
         loop {
             tokio::select! {
-                // a call that waits for a place in the line must learn that it opened before it is given one
+                // a call that waits for a slot must learn that the breaker opened before it is given one
                 biased;
-                // a call that stands in line when it opens would only fail as well
+                // a call that waits to be sent when the breaker opens would only fail as well
                 Ok(()) = is_open.changed(), if !permit.is_probe() => {
                     let refusal = self.refusal(Instant::now()).filter(|_| batch.sent() == sent_before);
                     if let Some(refusal) = refusal {

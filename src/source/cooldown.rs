@@ -1,4 +1,4 @@
-//! Says for how long a vendor is left alone after it refused us.
+//! Decides for how long a vendor is left alone after it has refused us. Pure.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use crate::failure::{Scope, SourceError};
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
-/// The longest a quota takes to be filled again, whatever a vendor writes.
+/// The longest wait for a used-up quota, whatever a vendor writes.
 pub(crate) const MONTH: Duration = Duration::from_secs(31 * 86_400);
 
-/// How often in a row a vendor refused us, by kind of refusal.
+/// How often in a row a vendor has refused us, by kind of refusal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refused {
     /// A 429 that named no time.
@@ -22,7 +22,7 @@ pub struct Refused {
     pub quota_exhausted: u32,
     /// A refused key.
     pub unauthorized: u32,
-    /// An address that is not served, whether a time was named or not.
+    /// An address of ours that is not served, whether a time was named or not.
     #[serde(default)]
     pub blocked: u32,
 }
@@ -32,11 +32,11 @@ pub struct Refused {
 pub struct Cooldown {
     /// Its end.
     pub until: Instant,
-    /// What the vendor said.
+    /// The vendor's refusal.
     pub error: SourceError,
 }
 
-/// How often in a row a vendor refused us, by kind of refusal: each time the wait doubles.
+/// How often in a row a vendor has refused us, by kind of refusal: the wait doubles each time.
 #[derive(Debug, Default)]
 pub struct Cooldowns {
     refused: Refused,
@@ -78,8 +78,8 @@ impl Cooldowns {
 
     /// Begins the cooldown that an error asks for, if it asks for one.
     ///
-    /// What the vendor names is kept to; else the wait doubles with each refusal in a row. One block alone asks for none: a
-    /// firewall may have disliked that one call.
+    /// The time that the vendor names is kept to; otherwise the wait doubles with each refusal in a row. A first block begins
+    /// none, since a firewall may have disliked that one call.
     pub fn begin(&mut self, error: &SourceError, now: Instant) -> Option<Cooldown> {
         let Refused { rate_limited, quota_exhausted, unauthorized, blocked } = &mut self.refused;
         self.last = Some(now);
@@ -99,9 +99,10 @@ impl Cooldowns {
         Some(Cooldown { until: now + wait, error: error.clone() })
     }
 
-    /// A success of a call that was sent at an instant: the next wait is the shortest again. Whether that changes anything.
+    /// Notes the success of a call that was sent at an instant: the next wait is the shortest again. Returns whether that
+    /// changes anything.
     ///
-    /// One that was sent before the last refusal came says nothing of what the vendor thinks since.
+    /// A call that was sent before the last refusal came says nothing of what the vendor does since.
     pub fn reset(&mut self, sent: Instant) -> bool {
         let changes = self.refused != Refused::default() && self.last.is_none_or(|last| last < sent);
         if changes {

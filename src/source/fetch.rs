@@ -7,7 +7,7 @@ pub mod connector;
 mod encoding;
 mod kept;
 pub mod mirrors;
-pub mod names;
+pub mod resolver;
 mod page;
 mod repeats;
 mod reply;
@@ -136,7 +136,7 @@ impl Service<Batch> for Fetch {
             let received = inner.clock.now();
             // only a reply about one symbol can be told to be another's
             let repeatable = connection.filter(|_| asked.len() == 1);
-            let repeatable = repeatable.map(|connection| (connection, inner.repeats.mark(&reply.body)));
+            let repeatable = repeatable.map(|connection| (connection, inner.repeats.hash(&reply.body)));
             let reply = Arc::clone(&inner).read(reply, asked).await?;
             if let Some((connection, body)) = repeatable {
                 inner.refuse_repeated(&connection, body, &reply)?;
@@ -155,7 +155,7 @@ impl Inner {
         let under_way = self.kept.begin();
         let response = self.reach(&call, batch).await?;
         if let Some(batch) = batch {
-            batch.hear();
+            batch.begin_reply();
         }
         let (connection, may_be_kept) = (Connection::of(&response, sent), may_be_kept(&response));
         let status = response.status().as_u16();
@@ -192,7 +192,7 @@ impl Inner {
         let mut unreachable: Vec<String> = Vec::new();
         for place in order.iter().copied() {
             if !unreachable.is_empty() {
-                mirrors.turn_to(place);
+                mirrors.prefer(place);
             }
             let sent = self.clock.now();
             let client = self.client(urls[place]).await?;
@@ -209,7 +209,7 @@ impl Inner {
                     Trouble::Tls(why) => {
                         // an address with a false certificate is none to remember
                         if place != order[0] {
-                            mirrors.turn_to(order[0]);
+                            mirrors.prefer(order[0]);
                         }
                         return Err(SourceError::Tls(self.shown(&why)));
                     }
@@ -220,7 +220,7 @@ impl Inner {
             return ended;
         }
         // who reaches nobody has learnt nothing
-        order.first().inspect(|first| mirrors.turn_to(**first));
+        order.first().inspect(|first| mirrors.prefer(**first));
         let intro = if urls.len() > 1 { "no address can be reached: " } else { "cannot reach " };
         Err(SourceError::Connection(format!("{intro}{}", unreachable.join("; "))))
     }

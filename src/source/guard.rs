@@ -1,6 +1,6 @@
-//! What every guard between us and a vendor has in common, so that each of them is one function.
+//! The one kind of layer between us and a vendor: each guard is one function around a call.
 //!
-//! A guard is always ready and decides inside its future, so that whatever it waits for is cancelled like any other waiting.
+//! A guard is always ready and decides inside its future, so that cancelling the call cancels whatever the guard waits for.
 
 use std::task::{Context, Poll};
 
@@ -21,12 +21,12 @@ impl<S> Next for S where
 {
 }
 
-/// Decides whether a batch is sent, and when, and learns how that ended.
+/// Decides whether and when a batch is sent, and learns how that ended.
 pub trait Guard: Clone + Send + Sync + 'static {
     /// Passes a batch on, or refuses it.
     ///
     /// # Errors
-    /// Its own refusal, or what became of the call.
+    /// The guard refuses the call, or the call fails.
     fn pass(self, batch: Batch, next: impl Next) -> impl Future<Output = Result<Reply, SourceError>> + Send;
 }
 

@@ -1,6 +1,6 @@
-//! Keeps to what a vendor allows: waits for room where that can end in time, and else refuses at once.
+//! Keeps to what a vendor allows: waits for room in its limits where that can end in time, and otherwise refuses at once.
 //!
-//! What is counted belongs to an [`Account`].
+//! What is counted belongs to an [`Allowance`](super::allowance::Allowance).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,48 +8,49 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 use tower::ServiceExt;
 
-use super::account::{Account, Promise, Units};
+use super::account::Account;
+use super::allowance::Units;
 use super::batch::{Batch, Reply};
 use super::guard::{Guard, Next};
 use crate::failure::SourceError;
 
-/// How soon a place may be free for one who has waited too long for it.
+/// How soon a slot may be free for a call that has waited too long for one.
 const SOON: Duration = Duration::from_millis(100);
 
 /// Waits for room within the batch's time. During a cooldown it refuses at once.
-async fn admit(account: &Arc<Account>, batch: &Batch) -> Result<Units, SourceError> {
-    let mut cooling = account.watch_cooldowns();
+async fn admit(account: &Account, batch: &Batch) -> Result<Units, SourceError> {
+    let (allowance, mut cooling) = (account.allowance(), account.watch_cooldowns());
     let now = Instant::now();
     let sends_by = batch.sends_by();
     if now > sends_by {
-        // a call that waited so long for a place has no time left for a reply
+        // a call that waited so long for a slot has no time left for a reply
         let limit = "calls at once".to_owned();
         return Err(SourceError::Throttled { limit, retry_after: SOON });
     }
-    let (ticket, mut at) = account.promise(batch.take_expectation(), batch.units(), now, sends_by)?;
-    let _promise = Promise { account, ticket };
+    let promise = allowance.promise(batch.take_expectation(), batch.units(), now, sends_by)?;
+    let mut at = promise.likely;
     loop {
         // from here on, so that no end is missed
-        let freed = account.freed();
-        batch.take_turn(at);
+        let freed = allowance.freed();
+        batch.expect_grant(at);
         let now = Instant::now();
         if let Some(cooldown) = account.cooldown(now) {
             return Err(cooldown.refusal(now));
         }
         if at <= now
-            && let Some(units) = account.grant(ticket, now, batch.replies_by())
+            && let Some(units) = promise.grant(now, batch.replies_by())
         {
             return Ok(units);
         }
-        let turn = account.turn(ticket, now);
-        if let (true, Some(limit)) = (turn.soonest > batch.sends_by(), turn.limit) {
+        let estimate = promise.estimate(now);
+        if let (true, Some(limit)) = (estimate.soonest > batch.sends_by(), estimate.limit) {
             // the calls ahead took longer than was forecast
-            return Err(SourceError::Throttled { limit: limit.to_string(), retry_after: turn.at - now });
+            return Err(SourceError::Throttled { limit: limit.to_string(), retry_after: estimate.likely - now });
         }
-        at = turn.at;
+        at = estimate.likely;
         tokio::select! {
             Ok(()) = cooling.changed() => {}
-            () = freed => at = account.turn(ticket, Instant::now()).at,
+            () = freed => at = promise.estimate(Instant::now()).likely,
             () = sleep_until(at) => {}
         }
     }
@@ -70,7 +71,7 @@ impl Guard for Arc<Account> {
         let (_spending, sent) = (Spending(&batch), Instant::now());
         let result = next.oneshot(batch.clone()).await;
         batch.settle(false);
-        self.heed(&result, sent, Instant::now());
+        self.apply_refusal(&result, sent, Instant::now());
         result
     }
 }

@@ -1,12 +1,13 @@
-//! Decides whether a failed call is sent again, and when: a moment later, and only where that can help and does no harm.
+//! Decides whether a failed call is retried, and when: a moment later, and only where that can help and does no harm.
 //!
-//! What can help is a new connection, or a gateway's second try. A reply that was read is final. A timeout is not tried again:
-//! the other sources are the second try. All tries of a call have the time of one attempt together, and each spends its own
-//! unit of the limits. What changes something at the vendor is never sent again.
+//! A new connection can help, or a second try of a gateway. A reply that was read is final. A timeout is not retried: the other
+//! sources are the second try. All attempts of a call share the time of one, and each spends a unit of the limits. A call that
+//! changes something at the vendor is never retried.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::{Instant, Sleep, sleep};
 use tower::retry::Policy;
 
@@ -14,23 +15,23 @@ use super::batch::{Batch, Reply};
 use super::breaker::Breaker;
 use crate::failure::SourceError;
 
-/// The longest wait before the second try; it doubles with each further one. Each wait is drawn at random from all up to that
-/// (full jitter), so that callers that failed together do not come back together.
+/// The longest pause before the first retry; it doubles with each further one. Each pause is drawn at random from zero up to
+/// that (full jitter), so that calls that failed together do not come back together.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// The time that pays for a try. Time itself earns it, so that a source that is seldom asked may have one too.
+/// The time that pays for a retry. The passing of time earns it, so that a source that is seldom asked may have one too.
 const COST: Duration = Duration::from_secs(1);
 
-/// What an answered call earns: ten of them pay for a try.
+/// What an answered call earns: ten of them pay for a retry.
 const EARNED: Duration = Duration::from_millis(100);
 
-/// The most that is saved up: ten tries.
+/// The most that is saved up: ten retries.
 const MOST_SAVED: Duration = Duration::from_secs(10);
 
-/// What a source may still spend on sending calls again.
+/// What a source may still spend on retries.
 ///
-/// tower's own budget counts in windows and takes a gap a little longer than one for two of them, so that it would let
-/// through up to twice as many as we promise.
+/// tower's own budget counts in windows and takes a gap a little longer than one for two of them, so that it would allow up to
+/// twice as many retries as we promise.
 #[derive(Debug)]
 struct Budget(Mutex<Saved>);
 
@@ -47,9 +48,8 @@ impl Budget {
     }
 
     /// What is saved at this moment, with what an answered call earned.
-    // a panic elsewhere while the lock was held leaves at worst one try uncounted
     fn saved(&self, earned: Duration) -> MutexGuard<'_, Saved> {
-        let mut saved = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut saved = self.0.lock();
         let now = Instant::now();
         let more = earned.saturating_add(now.saturating_duration_since(saved.counted_to));
         saved.amount = saved.amount.saturating_add(more).min(MOST_SAVED);
@@ -57,12 +57,12 @@ impl Budget {
         saved
     }
 
-    /// Takes in what an answered call earns.
+    /// Adds what an answered call earns.
     fn deposit(&self) {
         drop(self.saved(EARNED));
     }
 
-    /// Pays for a try; whether there was enough for it.
+    /// Pays for a retry, and returns whether there was enough for it.
     fn withdraw(&self) -> bool {
         let mut saved = self.saved(Duration::ZERO);
         let left = saved.amount.checked_sub(COST);
@@ -76,36 +76,36 @@ impl Budget {
 struct Shared {
     budget: Budget,
     breaker: Arc<Breaker>,
-    /// What all tries of a call may take together.
+    /// What all attempts of a call may take together.
     attempt: Duration,
 }
 
-/// When one call is sent again. Each call gets a clone.
+/// When one call is retried. Each call gets a clone.
 #[derive(Clone, Debug)]
-pub struct RetryPolicy {
+pub(super) struct RetryPolicy {
     shared: Arc<Shared>,
     left: usize,
-    /// The longest wait before the next try.
+    /// The longest pause before the next retry.
     pause: Duration,
-    /// Why it was sent again last, and when it had been sent before.
+    /// Why it was retried last, and when it had been sent before.
     last: Option<(SourceError, Option<Instant>)>,
 }
 
 impl RetryPolicy {
-    /// At most `retries` per call of a source, whose attempts take `attempt` at most.
-    pub fn new(retries: usize, attempt: Duration, breaker: Arc<Breaker>) -> Self {
+    /// At most `retries` per call of a source whose attempts take `attempt` at most.
+    pub(super) fn new(retries: usize, attempt: Duration, breaker: Arc<Breaker>) -> Self {
         let shared = Shared { budget: Budget::new(Instant::now()), breaker, attempt };
         RetryPolicy { shared: Arc::new(shared), left: retries, pause: PAUSE.min(attempt / 4), last: None }
     }
 
-    /// Whether there is a point in another try, before the budget is asked.
+    /// Whether there is a point in a retry, before the budget is asked.
     ///
-    /// One half of the attempt is for failing, a quarter for waiting; so the last try has a quarter of it at least.
+    /// One half of the attempt's time is for failing, a quarter for the pause, so that the last attempt has at least a quarter.
     fn may_help(&self, error: &SourceError, batch: &Batch, pause: Duration) -> bool {
         let now = Instant::now();
         let was_quick = || batch.tried_for(now).is_some_and(|took| took <= self.shared.attempt / 2);
-        let in_time = now + pause < batch.times().sends_by;
-        // another try costs another unit, and an orphan has no caller who waits for it
+        let in_time = now + pause < batch.deadlines().sends_by;
+        // a retry costs another unit, and no caller waits for an orphan
         let is_wanted = !batch.is_orphan();
         self.left > 0 && is_wanted && error.may_pass() && in_time && was_quick() && self.shared.breaker.is_closed()
     }
@@ -127,17 +127,17 @@ impl Policy<Batch, Reply, SourceError> for RetryPolicy {
             self.left -= 1;
             self.pause = (self.pause * 2).min(self.shared.attempt / 4);
             self.last = Some((error.clone(), batch.sent()));
-            batch.try_again_within(self.shared.attempt);
+            batch.retry_within(self.shared.attempt);
             return Some(sleep(pause));
         }
-        // that there was no other call is not why there is no quote
+        // that there was no further call is not why there is no quote
         if let Some((last, _)) = self.last.take().filter(|(_, sent)| *sent == batch.sent()) {
             *error = last;
         }
         None
     }
 
-    // also when none is left: the end of the last call passes here too
+    // also when no retry is left: the end of the last attempt passes here too
     fn clone_request(&mut self, batch: &Batch) -> Option<Batch> {
         Some(batch.clone())
     }

@@ -1,4 +1,4 @@
-//! Builds the sources that are switched on, with what they share: clients, accounts, places for large bodies.
+//! Builds the sources that are switched on, with what they share: clients, accounts, cores for large bodies.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 
 use super::account::Account;
 use super::fetch::connector::Connectors;
-use super::fetch::names::Names;
+use super::fetch::resolver::Resolver;
 use super::fetch::{self, Fetch};
 use super::sandbox::{Program, Sandbox};
 use super::{Source, Surroundings};
@@ -33,11 +33,11 @@ pub enum SetupError {
     Client(#[from] reqwest::Error),
 }
 
-/// Builds every source that is switched on. Sources of one account share its limits. If there is a program to run filters,
+/// Builds every source that is switched on. Sources of one account share its limits. If there is a program to run filters in,
 /// every filter that is not the catalogue's runs in a process of its own.
 ///
 /// # Errors
-/// The first source that cannot be set up.
+/// A source's description cannot be understood, or no HTTP client can be built for it.
 pub fn set_up(
     settings: &Settings,
     around: &Surroundings,
@@ -45,7 +45,7 @@ pub fn set_up(
     reply_memory: &ReplyMemory,
     program: Option<&Program>,
 ) -> Result<Vec<Arc<Source>>, SetupError> {
-    let mut connectors = Connectors::new(Names::of_the_system());
+    let mut connectors = Connectors::new(Resolver::of_the_system());
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let large_bodies = Arc::new(Semaphore::new(cores));
     let mut accounts: BTreeMap<String, Arc<Account>> = BTreeMap::new();
@@ -77,8 +77,8 @@ pub fn set_up(
     Ok(sources)
 }
 
-/// Whose limits and refusals a source shares. Sources of one account that have neither a key nor a limit in common, and are
-/// asked at different hosts, are one witness and no more: what one host refuses says nothing of another.
+/// The account whose limits and refusals a source shares. Sources of one account that have neither a key nor a limit in common
+/// and are asked at different hosts count as one witness, but share nothing: what one host refuses says nothing of another.
 fn account_of<'s>(source: &'s SourceSettings, settings: &'s Settings) -> &'s str {
     let sisters = || settings.sources.iter().filter(|other| other.account == source.account);
     let shares = sisters().any(|other| other.sends_key() || !other.limits.is_empty());

@@ -1,8 +1,8 @@
 //! Tells a reply that cannot be used for one symbol from a source that is out of order.
 //!
-//! Many vendors have no words for a symbol that they do not know: they send a page, or a status that could mean anything. While
-//! such a source serves other symbols, the failure counts for this symbol alone, and neither for the source's breaker nor for
-//! the key that the call carried. If it happens to a symbol that the source has served, it counts for the source.
+//! Many vendors have no words for an unknown symbol: they send a web page, or a status that could mean anything. While such a
+//! source serves other symbols, the failure counts against this symbol alone, and neither against the source's breaker nor
+//! against the key in the call. A failure for a symbol that the source has served counts against the source.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,17 +17,17 @@ use crate::failure::SourceError;
 
 /// The guard between an account and its calls that knows which symbols the source has served.
 #[derive(Clone, Debug)]
-pub struct SinglingOut {
-    /// Where its quotes stand.
-    pub board: Arc<Board>,
+pub(super) struct SinglingOut {
+    /// Where its quotes are.
+    pub(super) board: Arc<Board>,
     /// The source's name.
-    pub source: String,
+    pub(super) source: String,
     /// How long a quote shows that the source serves: the longest `fallback_for` of its classes.
-    pub serves_for: Duration,
+    pub(super) serves_for: Duration,
 }
 
 impl SinglingOut {
-    /// Turns the error of a call into a failure of its only symbol, where it is one; otherwise returns the error.
+    /// Turns the error of a call into a failure of its only symbol, if it has only one and the source serves others.
     fn judge(&self, error: SourceError, batch: &Batch) -> Result<Reply, SourceError> {
         let now = Instant::now();
         let since = now.checked_sub(self.serves_for).unwrap_or(now);

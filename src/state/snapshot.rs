@@ -12,7 +12,7 @@ use crate::profile::Profile;
 use crate::service::Quotefold;
 use crate::source::Source;
 use crate::source::account::{Account, AccountState, CooldownState};
-use crate::source::share::SuspectState;
+use crate::source::coalescer::SuspectState;
 
 /// The most quotes that are kept: those of forty sources for the hundred symbols that fit in one request. A quote takes some
 /// 270 bytes, so the file stays near a megabyte, and is written within milliseconds.
@@ -43,7 +43,7 @@ pub struct Restored {
 /// A number that grows with every change that must outlive a restart.
 pub fn revision(service: &Quotefold) -> u64 {
     let accounts = accounts(service).values().map(|account| account.revision()).sum::<u64>();
-    let shares = service.sources().iter().map(|source| source.share.revision()).sum::<u64>();
+    let shares = service.sources().iter().map(|source| source.coalescer.revision()).sum::<u64>();
     accounts + shares + service.board().revision()
 }
 
@@ -81,7 +81,7 @@ pub fn give(service: &Quotefold, mut state: State, now: Moment) -> (Restored, Un
     };
     for source in service.sources().iter().filter(|source| means_the_same(&source.profile)) {
         if let Some(past) = state.suspects.get(source.profile.name()) {
-            source.share.restore(past);
+            source.coalescer.restore(past);
         }
     }
     // in reverse, so that quotes that cost most to get again, and the most recently asked, are evicted last
@@ -97,7 +97,7 @@ pub fn give(service: &Quotefold, mut state: State, now: Moment) -> (Restored, Un
 }
 
 fn suspects(source: &Arc<Source>) -> Option<(String, SuspectState)> {
-    source.share.remember().map(|past| (source.profile.name().to_owned(), past))
+    source.coalescer.remember().map(|past| (source.profile.name().to_owned(), past))
 }
 
 fn accounts(service: &Quotefold) -> BTreeMap<&str, &Arc<Account>> {

@@ -70,7 +70,7 @@
 //! | B10 | unknown, which fails the call, or is an error of its own, or is left out | `kraken`: "a pair it does not know fails the call" |
 //! | | | `twelvedata`: "several: a listing in pence, a pair, and one it does not know" |
 //! | | | `coincap`: "two prices, and a coin it leaves out" |
-//! | | | `tests/source/share.rs`: `where_one_unknown_kills_a_batch_each_symbol_is_answered_for_itself` |
+//! | | | `tests/source/coalescer.rs`: `where_one_unknown_kills_a_batch_each_symbol_is_answered_for_itself` |
 //!
 //! ## C. Numbers
 //!

@@ -66,7 +66,7 @@ fn if_all_are_down_each_is_named_with_its_reason_but_not_its_password() {
     let service = service(&[mirrored(&[&at(NOBODY), &format!("http://me:{secret}@127.0.0.1:2")], "")]);
     let (verdict, detail) = verdict(&service, "desk");
     assert_eq!(verdict, "failed / connection");
-    let why = "connection refused, nobody listens there";
+    let why = "connection refused, nothing listens there";
     assert_eq!(detail, format!("no address can be reached: 127.0.0.1:1: {why}; 127.0.0.1:2: {why}"));
     assert_eq!(hosts(&service), ["127.0.0.1:1", "127.0.0.1:2"], "without a connection the order stays");
     assert!(!service.get("/sources").body.contains(secret));

@@ -10,7 +10,7 @@ use quotefold::profile::Profile;
 use quotefold::provider::extract::Extractor;
 use quotefold::source::fetch::Fetch;
 use quotefold::source::fetch::connector::Connectors;
-use quotefold::source::fetch::names::Names;
+use quotefold::source::fetch::resolver::Resolver;
 use quotefold::symbol::Symbol;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
@@ -19,10 +19,10 @@ use crate::sources::{service, source, verdict};
 use crate::support::{Upstream, settings};
 
 /// The leaf of a source whose names are looked up in this way.
-fn leaf(section: &str, names: Names) -> Fetch {
+fn leaf(section: &str, resolver: Resolver) -> Fetch {
     let settings = settings(&format!("[server]\ntimeout = \"8s\"\n{section}"));
     let source = settings.sources[0].clone();
-    let connector = Connectors::new(names).of(&source).unwrap();
+    let connector = Connectors::new(resolver).of(&source).unwrap();
     let extractor = Extractor::new(&source).unwrap();
     let profile = Arc::new(Profile::new(source, extractor, &settings));
     Fetch::new(connector, profile, Clock::system(), Arc::new(Semaphore::new(1)))
@@ -47,9 +47,9 @@ fn a_name_that_does_not_exist_is_no_connection() {
 #[tokio::test(start_paused = true)]
 async fn a_name_without_an_address_is_said_to_have_none() {
     let nobody = "failed to lookup address information: Name or service not known";
-    let names = Names::by(move |_| Box::pin(async move { Err(std::io::Error::other(nobody)) }));
+    let resolver = Resolver::by(move |_| Box::pin(async move { Err(std::io::Error::other(nobody)) }));
     let (replied, took) =
-        exchange(&leaf(&source("desk", "base_url = \"https://a.test\"\ntimeout = \"1s\""), names)).await;
+        exchange(&leaf(&source("desk", "base_url = \"https://a.test\"\ntimeout = \"1s\""), resolver)).await;
     let said = "cannot reach a.test: its name has no address (Name or service not known)";
     assert_eq!((replied, took), (Err(SourceError::Connection(said.to_owned())), Duration::ZERO));
 }
@@ -58,7 +58,7 @@ async fn a_name_without_an_address_is_said_to_have_none() {
 async fn a_name_server_that_never_answers_is_no_connection_after_three_quarters_of_the_attempt() {
     for base in ["http://a.test", "https://a.test"] {
         let section = source("desk", &format!("base_url = \"{base}\"\ntimeout = \"1s\""));
-        let (replied, took) = exchange(&leaf(&section, Names::by(|_| Box::pin(pending())))).await;
+        let (replied, took) = exchange(&leaf(&section, Resolver::by(|_| Box::pin(pending())))).await;
         let said = "cannot reach a.test: no name server answered within 750 ms";
         assert_eq!(replied, Err(SourceError::Connection(said.to_owned())));
         assert_eq!(took.as_millis(), 750);
@@ -69,7 +69,7 @@ async fn a_name_server_that_never_answers_is_no_connection_after_three_quarters_
 async fn mirrors_have_equal_shares_of_that_and_each_is_named() {
     let section =
         source("desk", "base_url = [\"https://a.test\", \"https://b.test\", \"https://c.test\"]\ntimeout = \"1s\"");
-    let (replied, took) = exchange(&leaf(&section, Names::by(|_| Box::pin(pending())))).await;
+    let (replied, took) = exchange(&leaf(&section, Resolver::by(|_| Box::pin(pending())))).await;
     let why = "no name server answered within 250 ms";
     let said = format!("no address can be reached: a.test: {why}; b.test: {why}; c.test: {why}");
     assert_eq!(replied, Err(SourceError::Connection(said)));
@@ -80,11 +80,11 @@ async fn mirrors_have_equal_shares_of_that_and_each_is_named() {
 async fn a_mirror_whose_name_is_known_answers_in_its_own_share() {
     let vendor = Upstream::quoting("100");
     let address = vendor.address;
-    let names = Names::by(move |host| {
+    let resolver = Resolver::by(move |host| {
         Box::pin(async move { if host == "b.test" { Ok(vec![address]) } else { pending().await } })
     });
     let bases = format!("base_url = [\"http://a.test\", \"http://b.test:{}\"]\ntimeout = \"8s\"", address.port());
-    let leaf = leaf(&source("desk", &bases), names);
+    let leaf = leaf(&source("desk", &bases), resolver);
     let (replied, took) = exchange(&leaf).await;
     assert_eq!(replied, Ok(200));
     assert!(took >= Duration::from_secs(3), "{took:?}");

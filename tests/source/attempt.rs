@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use quotefold::clock::Clock;
 use quotefold::failure::SourceError;
-use quotefold::source::share::Wait;
+use quotefold::source::coalescer::{Ask, Patience, Wait};
 use quotefold::symbol::Symbol;
 use tokio::time::{Instant, sleep};
 
@@ -15,11 +15,11 @@ use crate::support::{Bench, FORCED, all_quoted, batching, bench, patient, reason
 /// What somebody who only tries gets for these symbols.
 fn attempt(bench: &Bench, symbols: &[&str]) -> Vec<Wait> {
     let due = symbols.iter().map(|text| (symbol(text), FORCED)).collect();
-    bench.share.attempt(&patient(due, Vec::new()))
+    bench.coalescer.ask(&Ask { patience: Patience::OnlyTries, ..patient(due, Vec::new()) })
 }
 
-fn vendor(limits: &[&str], seats: usize) -> Bench {
-    bench(limits, batching(seats), |symbols: Vec<Symbol>, clock: Clock| async move {
+fn vendor(limits: &[&str], capacity: usize) -> Bench {
+    bench(limits, batching(capacity), |symbols: Vec<Symbol>, clock: Clock| async move {
         sleep(Duration::from_millis(50)).await;
         all_quoted(symbols, &clock)
     })
@@ -37,14 +37,14 @@ async fn who_tries_joins_what_is_in_the_air() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_tries_takes_no_seat_in_a_batch_that_waits_for_its_turn() {
+async fn who_tries_takes_no_room_in_a_batch_that_waits_to_be_sent() {
     let bench = vendor(&["1/s"], 2);
     bench.outcomes(bench.ask(&["A-USD"])).await;
     let waiting = bench.ask(&["B-USD"]);
     let tried = bench.outcomes(attempt(&bench, &["C-USD"])).await;
     assert_eq!(reason(&tried[0]), "throttled");
-    let boarding = bench.ask(&["D-USD"]);
-    assert_eq!(reason(&bench.outcomes(boarding).await[0]), "ok");
+    let joining = bench.ask(&["D-USD"]);
+    assert_eq!(reason(&bench.outcomes(joining).await[0]), "ok");
     bench.outcomes(waiting).await;
     let last = bench.log.calls().last().unwrap().symbols.clone();
     assert_eq!(last, [symbol("B-USD"), symbol("D-USD")]);
@@ -59,7 +59,7 @@ async fn who_tries_gets_no_place_that_is_not_free_and_not_the_last() {
     let tried = attempt(&bench, &["A-USD", "B-USD"]);
     sleep(Duration::from_millis(1)).await;
     assert_eq!(bench.log.calls().len(), 7, "one of the eight is left");
-    let Wait::Here(refused) = &tried[1] else { panic!("it was refused at once") };
+    let Wait::Ready(refused) = &tried[1] else { panic!("it was refused at once") };
     assert_eq!(
         refused.failure.as_ref().unwrap().error.to_string(),
         "our own limit of 8 calls at once has no room for 1 s"

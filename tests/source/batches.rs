@@ -5,13 +5,13 @@ use std::time::Duration;
 use crate::support::{BUDGET, all_quoted, batching, bench, reason, symbol};
 use quotefold::clock::Clock;
 use quotefold::failure::SourceError;
-use quotefold::source::share::Batching;
+use quotefold::source::coalescer::Batching;
 use quotefold::symbol::Symbol;
 use tokio::time::{Instant, advance, sleep};
 
 #[tokio::test(start_paused = true)]
 async fn a_batch_never_costs_more_than_a_limit_allows_at_once() {
-    let per_symbol = Batching { seats: 8, cost_per_symbol: true, unknown_kills: false, holds_all: false };
+    let per_symbol = Batching { capacity: 8, cost_per_symbol: true, unknown_kills: false, holds_all: false };
     let bench = bench(&["5/s"], per_symbol, |symbols, clock| async move { all_quoted(symbols, &clock) });
     let start = Instant::now();
     let outcomes = bench.outcomes(bench.ask(&["A", "B", "C", "D", "E", "F", "G", "H"])).await;

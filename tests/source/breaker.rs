@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use quotefold::profile::waits::SPREAD;
 use quotefold::source::breaker::circuit::{
-    Change, Circuit, ENOUGH_CALLS, FIRST_WAIT, IN_A_ROW, LONGEST_WAIT, Ticket, Verdict, WINDOW,
+    Change, Circuit, ENOUGH_CALLS, FIRST_WAIT, IN_A_ROW, LONGEST_WAIT, Signal, Ticket, WINDOW,
 };
 use tokio::time::Instant;
 
@@ -39,20 +39,20 @@ impl Reference {
     }
 
     /// What must become of the end of a call, before chance spreads it.
-    fn settle(&mut self, call: &Let, verdict: Verdict, now: Instant) -> Option<Change> {
+    fn settle(&mut self, call: &Let, verdict: Signal, now: Instant) -> Option<Change> {
         if call.changes != self.changes {
             return None;
         }
         let change = match (self.open, verdict) {
-            (None, Verdict::Refusal | Verdict::Nothing) => None,
+            (None, Signal::Refusal | Signal::Nothing) => None,
             (None, verdict) => {
-                self.ends.push((now, verdict == Verdict::Failure));
+                self.ends.push((now, verdict == Signal::Failure));
                 self.must_open(now).then_some(Change::Opened(FIRST_WAIT))
             }
-            (Some(_), Verdict::Success) => Some(Change::Closed),
-            (Some((_, wait, _)), Verdict::Failure) => Some(Change::StaysOpen((2 * wait).min(LONGEST_WAIT))),
-            (Some((_, wait, _)), Verdict::Refusal) => Some(Change::StaysOpen(wait)),
-            (Some((until, wait, _)), Verdict::Nothing) => {
+            (Some(_), Signal::Success) => Some(Change::Closed),
+            (Some((_, wait, _)), Signal::Failure) => Some(Change::StaysOpen((2 * wait).min(LONGEST_WAIT))),
+            (Some((_, wait, _)), Signal::Refusal) => Some(Change::StaysOpen(wait)),
+            (Some((until, wait, _)), Signal::Nothing) => {
                 self.open = Some((until, wait, false));
                 None
             }
@@ -105,10 +105,10 @@ fn the_circuit_does_what_a_naive_reference_does_whatever_happens() {
             for number in ended {
                 let call = calls.remove(&number).unwrap();
                 let verdict = match chance.u32(0..12) {
-                    10 => Verdict::Refusal,
-                    11 => Verdict::Nothing,
-                    dice if dice < failing => Verdict::Failure,
-                    _ => Verdict::Success,
+                    10 => Signal::Refusal,
+                    11 => Signal::Nothing,
+                    dice if dice < failing => Signal::Failure,
+                    _ => Signal::Success,
                 };
                 let spread = chance.u32(SPREAD);
                 let expected = reference.settle(&call, verdict, now).map(|change| spread_out(change, spread));
@@ -133,7 +133,7 @@ fn the_circuit_does_what_a_naive_reference_does_whatever_happens() {
 }
 
 /// Ends so many calls at once.
-fn settle_all(circuit: &mut Circuit, verdict: Verdict, times: u32, now: Instant) -> Vec<Change> {
+fn settle_all(circuit: &mut Circuit, verdict: Signal, times: u32, now: Instant) -> Vec<Change> {
     let mut end = |_| circuit.admit(now).ok().and_then(|ticket| circuit.settle(ticket, verdict, now, 1000));
     (0..times).filter_map(&mut end).collect()
 }
@@ -141,30 +141,30 @@ fn settle_all(circuit: &mut Circuit, verdict: Verdict, times: u32, now: Instant)
 #[test]
 fn five_failures_in_a_row_open_it_and_one_success_in_between_does_not() {
     let (mut circuit, now) = (Circuit::default(), Instant::now());
-    assert_eq!(settle_all(&mut circuit, Verdict::Failure, 4, now), []);
-    settle_all(&mut circuit, Verdict::Success, 1, now);
-    assert_eq!(settle_all(&mut circuit, Verdict::Failure, 4, now), []);
-    assert_eq!(settle_all(&mut circuit, Verdict::Failure, 1, now), [Change::Opened(FIRST_WAIT)]);
+    assert_eq!(settle_all(&mut circuit, Signal::Failure, 4, now), []);
+    settle_all(&mut circuit, Signal::Success, 1, now);
+    assert_eq!(settle_all(&mut circuit, Signal::Failure, 4, now), []);
+    assert_eq!(settle_all(&mut circuit, Signal::Failure, 1, now), [Change::Opened(FIRST_WAIT)]);
 }
 
 #[test]
 fn half_of_ten_calls_failing_opens_it_though_never_two_in_a_row() {
     let (mut circuit, now) = (Circuit::default(), Instant::now());
     for _ in 0..4 {
-        settle_all(&mut circuit, Verdict::Success, 1, now);
-        assert_eq!(settle_all(&mut circuit, Verdict::Failure, 1, now), [], "too few calls to judge by");
+        settle_all(&mut circuit, Signal::Success, 1, now);
+        assert_eq!(settle_all(&mut circuit, Signal::Failure, 1, now), [], "too few calls to judge by");
     }
-    settle_all(&mut circuit, Verdict::Success, 1, now);
-    assert_eq!(settle_all(&mut circuit, Verdict::Failure, 1, now), [Change::Opened(FIRST_WAIT)]);
+    settle_all(&mut circuit, Signal::Success, 1, now);
+    assert_eq!(settle_all(&mut circuit, Signal::Failure, 1, now), [Change::Opened(FIRST_WAIT)]);
 }
 
 #[test]
 fn each_failed_probe_doubles_the_wait_up_to_a_minute() {
     let (mut circuit, mut now) = (Circuit::default(), Instant::now());
-    settle_all(&mut circuit, Verdict::Failure, IN_A_ROW, now);
+    settle_all(&mut circuit, Signal::Failure, IN_A_ROW, now);
     let waits = (0..8).map(|_| {
         now = circuit.closed_until(now).unwrap();
-        match settle_all(&mut circuit, Verdict::Failure, 1, now)[..] {
+        match settle_all(&mut circuit, Signal::Failure, 1, now)[..] {
             [Change::StaysOpen(wait)] => wait.as_secs(),
             ref other => panic!("{other:?}"),
         }

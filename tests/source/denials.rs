@@ -176,7 +176,7 @@ async fn a_check_rides_along_for_nothing_and_never_takes_the_last_call() {
     let asked = Instant::now();
     let answer = town.ask("symbols=X2-USD&refresh_after=0s").await;
     assert_eq!((calls().len(), answer.prices()[0].status, asked.elapsed()), (2, Status::Unknown, Duration::ZERO));
-    // but beside a symbol that is asked for in any case there is a seat
+    // but beside a symbol that is asked for in any case there is room
     town.ask("symbols=X2-USD,B-USD&refresh_after=0s").await;
     let last = calls().pop().unwrap();
     assert_eq!(

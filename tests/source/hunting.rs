@@ -9,14 +9,14 @@ use quotefold::board::Update;
 use quotefold::clock::Clock;
 use quotefold::failure::SourceError;
 use quotefold::quote::{Origin, Quote, Role};
-use quotefold::source::share::Batching;
+use quotefold::source::coalescer::Batching;
 use quotefold::symbol::Symbol;
 use rust_decimal::Decimal;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use crate::support::{Bench, FORCED, NEED, all_quoted, batching, bench, most_in_a_window, reason, symbol};
 
-const KILLS: Batching = Batching { seats: 20, cost_per_symbol: false, unknown_kills: true, holds_all: false };
+const KILLS: Batching = Batching { capacity: 20, cost_per_symbol: false, unknown_kills: true, holds_all: false };
 
 /// How long a caller waits here.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -43,7 +43,7 @@ async fn asked_once(bench: &Bench, symbols: &[String]) -> BTreeMap<String, &'sta
     let mut said = BTreeMap::new();
     for wait in bench.ask_for(&names, NEED, TIMEOUT) {
         let name = wait.symbol().to_string();
-        let outcome = timeout_at(until, bench.share.arrive(wait)).await;
+        let outcome = timeout_at(until, bench.coalescer.arrive(wait)).await;
         said.insert(name, outcome.as_ref().map_or("timeout", reason));
     }
     said
@@ -114,7 +114,7 @@ async fn with_one_unknown_among_twelve_the_other_eleven_are_answered_within_six_
         while answered.len() < 11 {
             let until = Instant::now() + TIMEOUT;
             let arrivals = bench.ask_for(&names, NEED, TIMEOUT).into_iter().map(|wait| async {
-                let outcome = timeout_at(until, bench.share.arrive(wait)).await.ok()?;
+                let outcome = timeout_at(until, bench.coalescer.arrive(wait)).await.ok()?;
                 (reason(&outcome) == "ok").then(|| (outcome.symbol, start.elapsed()))
             });
             for (symbol, took) in together(arrivals).await.into_iter().flatten() {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use quotefold::clock::Clock;
 use quotefold::failure::SourceError;
-use quotefold::source::share::{Ask, Batching};
+use quotefold::source::coalescer::{Ask, Batching};
 use quotefold::symbol::Symbol;
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -19,7 +19,7 @@ async fn whatever_callers_do_no_symbol_is_twice_in_the_air_and_nothing_is_left_b
         let (kills, per_symbol) = (seed % 2 == 0, seed % 5 == 0);
         let bench = bench(
             &["20/s"],
-            Batching { seats: 4, cost_per_symbol: per_symbol, unknown_kills: kills, holds_all: false },
+            Batching { capacity: 4, cost_per_symbol: per_symbol, unknown_kills: kills, holds_all: false },
             {
                 let chance = Arc::new(Mutex::new(chance.fork()));
                 move |symbols: Vec<Symbol>, clock: Clock| {
@@ -48,15 +48,15 @@ async fn whatever_callers_do_no_symbol_is_twice_in_the_air_and_nothing_is_left_b
             // some leave before their deadline, and some wait longer than a call may take by itself
             let timeout = if chance.u8(0..4) == 0 { BUDGET * 2 } else { BUDGET };
             let patience = if chance.bool() { Duration::from_millis(chance.u64(0..1500)) } else { timeout };
-            let riders = vec![symbol(&format!("S{}-USD", chance.u8(0..12)))];
+            let optional = vec![symbol(&format!("S{}-USD", chance.u8(0..12)))];
             let due: Vec<_> = names.into_iter().map(|name| (symbol(name), need)).collect();
-            let riders = riders.into_iter().filter(|rider| due.iter().all(|(symbol, _)| symbol != rider)).collect();
-            let waits = bench.share.ask(&Ask { until: Instant::now() + timeout, ..patient(due, riders) });
-            let share = bench.share.clone();
+            let optional = optional.into_iter().filter(|other| due.iter().all(|(symbol, _)| symbol != other)).collect();
+            let waits = bench.coalescer.ask(&Ask { until: Instant::now() + timeout, ..patient(due, optional) });
+            let coalescer = bench.coalescer.clone();
             callers.spawn(async move {
                 let started = Instant::now();
                 for wait in waits {
-                    let _ = timeout_at(started + patience, share.arrive(wait)).await;
+                    let _ = timeout_at(started + patience, coalescer.arrive(wait)).await;
                 }
             });
             sleep(Duration::from_millis(chance.u64(0..40))).await;

@@ -68,7 +68,7 @@ async fn what_has_not_been_written_is_cancelled_and_costs_nothing() {
     sleep(Duration::from_millis(100)).await;
     drop(waits);
     sleep(BUDGET).await;
-    assert_eq!((bench.log.calls().len(), bench.share.in_flight()), (1, 0));
+    assert_eq!((bench.log.calls().len(), bench.coalescer.in_flight()), (1, 0));
     assert_eq!(reason(&bench.outcomes(bench.ask(&["C-USD"])).await[0]), "ok");
     bench.settle().await;
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::support::{Log, limit, most_in_a_window, symbol};
 use quotefold::failure::SourceError;
 use quotefold::source::account::Account;
-use quotefold::source::batch::{Batch, Reply, Times};
+use quotefold::source::batch::{Batch, Deadlines, Reply};
 use quotefold::source::guard::GuardLayer;
 use tokio::time::{Instant, advance, sleep};
 use tower::{Layer, Service, ServiceExt};
@@ -31,8 +31,8 @@ fn vendor(
 
 fn batch(budget: Duration) -> Batch {
     let ends_by = Instant::now() + budget;
-    let batch = Batch::new(1, false, Times { sends_by: ends_by, replies_by: ends_by, ends_by });
-    batch.board(&symbol("A-USD"));
+    let batch = Batch::new(1, false, Deadlines { sends_by: ends_by, replies_by: ends_by, ends_by });
+    batch.join(&symbol("A-USD"));
     batch
 }
 
@@ -80,7 +80,7 @@ async fn a_wait_that_would_outlast_its_time_is_refused_at_once_with_the_time_to_
     let refused = vendor.clone().oneshot(batch(Duration::from_secs(2))).await.unwrap_err();
     assert_eq!(refused, SourceError::Throttled { limit: "1/min".to_owned(), retry_after: Duration::from_secs(50) });
     assert_eq!(Instant::now(), before);
-    assert_eq!(account.left(Instant::now())[0].left, 0);
+    assert_eq!(account.allowance().left(Instant::now())[0].left, 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -92,7 +92,7 @@ async fn a_caller_who_gives_up_gives_its_turn_back() {
     sleep(Duration::from_millis(100)).await;
     waiting.abort();
     let _ = waiting.await;
-    assert_eq!(account.room(5, Instant::now(), Instant::now() + Duration::from_secs(1)).0, 1);
+    assert_eq!(account.allowance().room(5, Instant::now(), Instant::now() + Duration::from_secs(1)).0, 1);
     vendor.clone().oneshot(batch(Duration::from_secs(1))).await.unwrap();
     assert_eq!(log.calls()[1].sent - log.calls()[0].sent, Duration::from_secs(1));
 }
@@ -102,9 +102,9 @@ async fn trying_how_much_room_there_is_spends_nothing() {
     let account = account(&["3/s"]);
     let now = Instant::now();
     let until = now + Duration::from_secs(1);
-    assert_eq!(account.room(10, now, until), account.room(10, now, until));
-    assert_eq!(account.room(10, now, until).0, 6, "three now, three when the second has passed");
-    assert_eq!(account.left(now)[0].left, 3);
+    assert_eq!(account.allowance().room(10, now, until), account.allowance().room(10, now, until));
+    assert_eq!(account.allowance().room(10, now, until).0, 6, "three now, three when the second has passed");
+    assert_eq!(account.allowance().left(now)[0].left, 3);
 }
 
 #[tokio::test(start_paused = true)]
@@ -204,7 +204,7 @@ async fn however_long_calls_are_on_their_way_no_window_at_the_vendors_end_holds_
                     if fate.as_millis() == 1 {
                         return Err(SourceError::Connection("broken".to_owned()));
                     }
-                    batch.hear();
+                    batch.begin_reply();
                     sleep(work).await;
                     Ok(Reply { rows: Vec::new() })
                 }
@@ -235,7 +235,7 @@ async fn a_unit_counts_from_its_grant_until_a_period_after_the_reply_begins() {
         sleep(Duration::from_millis(400)).await;
         batch.write();
         sleep(Duration::from_millis(300)).await;
-        batch.hear();
+        batch.begin_reply();
         // the body takes its time, and the limit does not care
         sleep(Duration::from_secs(5)).await;
         Ok(Reply { rows: Vec::new() })
@@ -263,7 +263,7 @@ async fn a_refused_connection_returns_its_unit_to_whoever_stands_in_line() {
     first.await.unwrap().unwrap_err();
     second.await.unwrap().unwrap_err();
     assert_eq!(start.elapsed(), Duration::from_millis(800), "the second is sent as soon as the first was refused");
-    assert_eq!(account.left(Instant::now())[0].left, 1);
+    assert_eq!(account.allowance().left(Instant::now())[0].left, 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -274,10 +274,13 @@ async fn what_is_cancelled_once_it_is_written_counts_as_if_it_had_taken_all_its_
         std::future::pending::<Result<Reply, SourceError>>()
     }));
     let start = Instant::now();
-    let times =
-        Times { sends_by: start, replies_by: start + Duration::from_secs(2), ends_by: start + Duration::from_secs(3) };
-    let call = vendor.oneshot(Batch::new(1, false, times));
+    let deadlines = Deadlines {
+        sends_by: start,
+        replies_by: start + Duration::from_secs(2),
+        ends_by: start + Duration::from_secs(3),
+    };
+    let call = vendor.oneshot(Batch::new(1, false, deadlines));
     assert!(tokio::time::timeout(Duration::from_millis(100), call).await.is_err());
     // what was written may arrive at any moment until its reply would have been too late
-    assert_eq!(account.room_at(Instant::now()), start + Duration::from_secs(3));
+    assert_eq!(account.allowance().room_at(Instant::now()), start + Duration::from_secs(3));
 }

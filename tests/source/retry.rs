@@ -195,10 +195,12 @@ async fn all_tries_of_a_call_together_have_the_time_of_one_attempt() {
 #[tokio::test(start_paused = true)]
 async fn each_try_spends_a_unit_and_none_is_sent_that_the_limit_has_no_room_for() {
     for (limit, calls) in [("9/min", 4), ("4/min", 4), ("2/min", 2), ("1/min", 1)] {
-        let (service, log) = Mood::of(broken()).service(&format!("retries = 3\nlimits = [\"{limit}\"]"));
+        // it fails at once: any time that it took would count towards the half of an attempt in which retries may begin
+        let more = format!("retries = 3\nlimits = [\"{limit}\"]");
+        let (service, log) = service_with(&more, |_, _| async { Err(broken()) });
         assert_eq!(outcome(&service, "A-USD").await, "connection", "{limit}");
         assert_eq!(log.calls().len(), calls, "{limit}");
-        let left = service.sources()[0].account.left(Instant::now())[0];
+        let left = service.sources()[0].account.allowance().left(Instant::now())[0];
         assert_eq!(left.left, left.limit.calls as usize - calls, "{limit}");
     }
 }

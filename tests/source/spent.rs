@@ -9,7 +9,7 @@ use quotefold::failure::SourceError;
 use quotefold::fingerprint::Fingerprint;
 use quotefold::source::account::Account;
 use quotefold::source::account::AccountState;
-use quotefold::source::batch::{Batch, Reply, Times};
+use quotefold::source::batch::{Batch, Deadlines, Reply};
 use quotefold::source::guard::GuardLayer;
 use quotefold::units::Limit;
 use tokio::time::{Instant, advance};
@@ -21,9 +21,9 @@ use crate::town::morning;
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// What must happen at this moment or not at all.
-fn at_once() -> Times {
+fn at_once() -> Deadlines {
     let now = Instant::now();
-    Times { sends_by: now, replies_by: now, ends_by: now }
+    Deadlines { sends_by: now, replies_by: now, ends_by: now }
 }
 
 /// Spends what an account has room for, up to so many units; says how many that were.
@@ -32,7 +32,7 @@ async fn spend(account: &Arc<Account>, most: usize) -> usize {
         .layer(tower::service_fn(|_: Batch| async { Ok::<_, SourceError>(Reply { rows: Vec::new() }) }));
     for done in 0..most {
         let batch = Batch::new(1, false, at_once());
-        batch.board(&symbol("A-USD"));
+        batch.join(&symbol("A-USD"));
         if vendor.clone().oneshot(batch).await.is_err() {
             return done;
         }
@@ -66,7 +66,7 @@ async fn a_day_of_25_calls_that_spent_20_has_5_left_after_a_restart_and_a_fifth_
         advance(Duration::from_millis(17_340_400)).await;
     }
     account = reborn(&account, &limits, &clock);
-    let left: Vec<usize> = account.left(Instant::now()).iter().map(|left| left.left).collect();
+    let left: Vec<usize> = account.allowance().left(Instant::now()).iter().map(|left| left.left).collect();
     assert_eq!(left, [5, 5], "of the day, and of its fifth");
     assert_eq!(spend(&account, 100).await, 5);
     account = reborn(&account, &limits, &clock);
@@ -113,8 +113,8 @@ async fn a_call_under_way_when_the_process_is_killed_counts_until_it_must_have_e
         std::future::pending::<Result<Reply, SourceError>>()
     }));
     let replies_by = start + Duration::from_secs(8);
-    let times = Times { sends_by: replies_by, replies_by, ends_by: replies_by };
-    let call = tokio::spawn(vendor.oneshot(Batch::new(1, false, times)));
+    let deadlines = Deadlines { sends_by: replies_by, replies_by, ends_by: replies_by };
+    let call = tokio::spawn(vendor.oneshot(Batch::new(1, false, deadlines)));
     tokio::task::yield_now().await;
     let (state, saved_at) = (through_json(&before.remember(clock.now())), clock.now().wall);
     call.abort();
@@ -123,7 +123,7 @@ async fn a_call_under_way_when_the_process_is_killed_counts_until_it_must_have_e
         let after = account(&limits);
         after.restore(&state, saved_at, clock.now());
         // the file tells full seconds
-        let room_at = (after.room_at(Instant::now()) - start).as_millis();
+        let room_at = (after.allowance().room_at(Instant::now()) - start).as_millis();
         assert!((until * 1000..=until * 1000 + 1000).contains(&room_at), "{room_at} ms, {down} s after the kill");
     }
 }
@@ -159,7 +159,7 @@ async fn a_file_that_names_more_units_than_there_can_be_takes_no_memory() {
     let (account, now) = (account(&["25/day"]), morning().now());
     let past = AccountState { spent: vec![(now.wall.as_second() - 5, usize::MAX)], ..AccountState::default() };
     account.restore(&past, now.wall, now);
-    assert_eq!(account.left(now.monotonic)[0].left, 0);
+    assert_eq!(account.allowance().left(now.monotonic)[0].left, 0);
     assert_eq!(account.remember(now).spent[0].1, 25);
 }
 
@@ -178,7 +178,7 @@ async fn a_key_that_was_changed_has_not_been_refused_yet_but_its_calls_are_spent
         let after = with_key(key);
         after.restore(&past, now.wall, now);
         assert_eq!(after.cooldown(now.monotonic).is_some(), cools, "key {key}");
-        assert_eq!(after.left(now.monotonic)[0].left, 24);
+        assert_eq!(after.allowance().left(now.monotonic)[0].left, 24);
     }
 }
 
@@ -206,5 +206,5 @@ async fn the_ends_of_time_are_survived() {
         account.restore(&past, Timestamp::MAX, now);
         account.remember(now);
     }
-    assert_eq!(account.left(Instant::now())[0].left, 0, "what cannot have been is taken for now");
+    assert_eq!(account.allowance().left(Instant::now())[0].left, 0, "what cannot have been is taken for now");
 }

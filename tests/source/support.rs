@@ -11,13 +11,13 @@ use quotefold::metrics::Metrics;
 use quotefold::profile::waits::Waits;
 use quotefold::quote::{Origin, Outcome, Quote, Role};
 use quotefold::source::account::Account;
+use quotefold::source::attempt::Attempts;
 use quotefold::source::backoff::Backoff;
 use quotefold::source::batch::{Batch, Reply};
 use quotefold::source::breaker::Breaker;
-use quotefold::source::call::Counting;
+use quotefold::source::coalescer::{Ask, Batching, Coalescer, Parts, Patience, Wait};
 use quotefold::source::guard::GuardLayer;
-use quotefold::source::record::Record;
-use quotefold::source::share::{Ask, Batching, Parts, Share, Wait};
+use quotefold::source::statistics::Statistics;
 use quotefold::symbol::Symbol;
 use quotefold::units::Limit;
 use rust_decimal::Decimal;
@@ -86,7 +86,7 @@ impl Drop for InAir {
 
 /// A share with everything around it.
 pub(crate) struct Bench {
-    pub(crate) share: Share,
+    pub(crate) coalescer: Coalescer,
     pub(crate) board: Arc<Board>,
     pub(crate) log: Log,
     pub(crate) tasks: TaskTracker,
@@ -107,8 +107,8 @@ pub(crate) fn limit(text: &str) -> Limit {
     Limit::try_from(text.to_owned()).expect("a limit")
 }
 
-pub(crate) fn batching(seats: usize) -> Batching {
-    Batching { seats, cost_per_symbol: false, unknown_kills: false, holds_all: false }
+pub(crate) fn batching(capacity: usize) -> Batching {
+    Batching { capacity, cost_per_symbol: false, unknown_kills: false, holds_all: false }
 }
 
 pub(crate) fn quote(now: Moment) -> Quote {
@@ -121,9 +121,9 @@ pub(crate) fn all_quoted(symbols: Vec<Symbol>, clock: &Clock) -> Result<Reply, S
 }
 
 /// What somebody asks for who has as much time as a call.
-pub(crate) fn patient(due: Vec<(Symbol, Freshness)>, riders: Vec<Symbol>) -> Ask {
+pub(crate) fn patient(due: Vec<(Symbol, Freshness)>, optional: Vec<Symbol>) -> Ask {
     let arrived = Instant::now();
-    Ask { arrived, until: arrived + BUDGET, due, riders, caller: None }
+    Ask { arrived, until: arrived + BUDGET, patience: Patience::Waits, due, optional, caller: None }
 }
 
 /// A share over a vendor that behaves as `script` says.
@@ -166,29 +166,29 @@ where
             }
         })
     };
-    let record = Arc::new(Record::new("vendor", Metrics::default()));
+    let statistics = Arc::new(Statistics::new("vendor", Metrics::default()));
     let stack = ServiceBuilder::new()
         .layer(GlobalConcurrencyLimitLayer::new(8))
         .layer(GuardLayer(Arc::clone(&account)))
-        .layer(GuardLayer(Counting { record: Arc::clone(&record), clock: clock.clone(), longest: BUDGET }))
+        .layer(GuardLayer(Attempts { statistics: Arc::clone(&statistics), clock: clock.clone(), longest: BUDGET }))
         .service(leaf);
     let board = Arc::new(Board::new(1000));
-    let share = Share::new(Parts {
+    let coalescer = Coalescer::new(Parts {
         origin,
         board: Arc::clone(&board),
         stack: BoxCloneSyncService::new(stack),
         account: Arc::clone(&account),
-        record,
+        statistics,
         clock,
         tasks: tasks.clone(),
         batching,
         is_named: Arc::new(is_named),
-        places: 8,
+        concurrency: 8,
         breaker: Arc::new(Breaker::new("vendor", Metrics::default())),
         backoff: Arc::new(Backoff::new(Waits::default())),
         budget: BUDGET,
     });
-    Bench { share, board, log, tasks }
+    Bench { coalescer, board, log, tasks }
 }
 
 impl Bench {
@@ -204,13 +204,13 @@ impl Bench {
     /// What a request that arrives now asks for, and how long it waits.
     pub(crate) fn ask_for(&self, symbols: &[&str], need: Freshness, timeout: Duration) -> Vec<Wait> {
         let due = symbols.iter().map(|text| (symbol(text), need)).collect();
-        self.share.ask(&Ask { until: Instant::now() + timeout, ..patient(due, Vec::new()) })
+        self.coalescer.ask(&Ask { until: Instant::now() + timeout, ..patient(due, Vec::new()) })
     }
 
     pub(crate) async fn outcomes(&self, waits: Vec<Wait>) -> Vec<Outcome> {
         let mut outcomes = Vec::new();
         for wait in waits {
-            outcomes.push(self.share.arrive(wait).await);
+            outcomes.push(self.coalescer.arrive(wait).await);
         }
         outcomes
     }
@@ -218,7 +218,7 @@ impl Bench {
     /// Asserts that nothing is left behind: no flight, no task, nothing on the wire.
     pub(crate) async fn settle(&self) {
         tokio::time::sleep(BUDGET * 2).await;
-        assert_eq!(self.share.in_flight(), 0, "flights");
+        assert_eq!(self.coalescer.in_flight(), 0, "flights");
         assert_eq!(self.tasks.len(), 0, "tasks");
         assert_eq!(self.log.in_air(), 0, "calls on the wire");
     }

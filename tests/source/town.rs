@@ -89,7 +89,7 @@ impl Town {
     pub(crate) fn left(&self, source: &str) -> Vec<usize> {
         let sources = self.service.sources();
         let source = sources.iter().find(|known| known.profile.name() == source).unwrap();
-        source.account.left(tokio::time::Instant::now()).iter().map(|left| left.left).collect()
+        source.account.allowance().left(tokio::time::Instant::now()).iter().map(|left| left.left).collect()
     }
 
     /// The answer to a query.

@@ -140,7 +140,7 @@ impl ScriptedService {
     pub(crate) fn left(&self, source: &str) -> Vec<usize> {
         let sources = self.service.sources();
         let source = sources.iter().find(|known| known.profile.name() == source).unwrap();
-        source.account.left(Instant::now()).iter().map(|left| left.left).collect()
+        source.account.allowance().left(Instant::now()).iter().map(|left| left.left).collect()
     }
 
     /// The answer to a query.

@@ -62,7 +62,7 @@ impl Service {
 
     /// Calls in flight.
     pub(crate) fn in_flight(&self) -> usize {
-        self.service.sources().iter().map(|source| source.share.in_flight()).sum()
+        self.service.sources().iter().map(|source| source.coalescer.in_flight()).sum()
     }
 }
 

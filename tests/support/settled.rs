@@ -29,7 +29,7 @@ fn assert_asked_in_measure(source: &Source, page: &str, took: Duration) {
         let lines = page.lines().filter(|line| line.starts_with(&start));
         lines.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
     };
-    let (calls, retries, batches) = (sum("source_calls"), sum("source_retries"), source.share.departures());
+    let (calls, retries, batches) = (sum("source_calls"), sum("source_retries"), source.coalescer.dispatched());
     let most = source.profile.settings.retries as u64 + 1;
     assert!(calls <= most * batches, "{name}: {calls} calls for {batches} batches");
     assert!(retries <= calls / 10 + took.as_secs() + 10, "{name}: {retries} second tries of {calls} calls in {took:?}");

@@ -21,7 +21,7 @@ use crate::quote::{Outcome, Quote, Stated};
 use crate::settings::Settings;
 use crate::source::fetch::Fetch;
 use crate::source::fetch::connector::Connectors;
-use crate::source::fetch::names::Names;
+use crate::source::fetch::resolver::Resolver;
 use crate::symbol::Symbol;
 
 /// One call to a source.
@@ -65,7 +65,7 @@ pub(super) fn look(settings: &Settings, source: &SourceSettings, symbols: &[Symb
 
 /// One exchange with the vendor, and how long it took.
 fn exchange(profile: &Arc<Profile>, symbols: &[Symbol]) -> io::Result<Exchange> {
-    let connector = Connectors::new(Names::of_the_system()).of(&profile.settings).map_err(io::Error::other)?;
+    let connector = Connectors::new(Resolver::of_the_system()).of(&profile.settings).map_err(io::Error::other)?;
     let fetch = Fetch::new(connector, Arc::clone(profile), Clock::system(), Arc::new(Semaphore::new(1)));
     let attempt = profile.settings.timeout;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

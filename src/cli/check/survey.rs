@@ -18,7 +18,7 @@ use crate::provider::description::SourceSettings;
 use crate::quote::{Outcome, Role};
 use crate::service::Quotefold;
 use crate::settings::Settings;
-use crate::source::share::Ask;
+use crate::source::coalescer::{Ask, Patience};
 use crate::symbol::Symbol;
 
 /// What every source said.
@@ -84,11 +84,17 @@ async fn ask(service: &Quotefold) -> Vec<Outcome> {
     for (source, symbol) in service.sources().iter().zip(chosen) {
         let due = symbol.into_iter().map(|symbol| (symbol, need)).collect();
         let arrived = Instant::now();
-        let ask =
-            Ask { arrived, until: arrived + service.settings().server.timeout, due, riders: Vec::new(), caller: None };
-        for wait in source.share.ask(&ask) {
-            let share = source.share.clone();
-            calls.spawn(async move { share.arrive(wait).await });
+        let ask = Ask {
+            arrived,
+            until: arrived + service.settings().server.timeout,
+            patience: Patience::Waits,
+            due,
+            optional: Vec::new(),
+            caller: None,
+        };
+        for wait in source.coalescer.ask(&ask) {
+            let coalescer = source.coalescer.clone();
+            calls.spawn(async move { coalescer.arrive(wait).await });
         }
     }
     calls.join_all().await

@@ -1,6 +1,5 @@
 //! Carries an account over a restart: what was spent, as wall times, and for how long its vendor is left alone.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -17,18 +16,19 @@ use crate::text::as_string;
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// The two clocks are read one after the other, so a restored unit comes back by some microseconds later than it stood in the
-/// file. What is so little past a full second is not in the next one: else every restart would move it on.
+/// The two clocks are read one after the other, so a restored unit comes back some microseconds later than it was written. A
+/// time that is this little past a full second does not count as the next one; otherwise every restart would move it on. In
+/// nanoseconds.
 const SLACK: i128 = 500_000;
 
 /// What one account must not forget.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccountState {
-    /// A mark of the key that was used, too short to tell anything of it: a new key has not been refused yet. `None` for an
-    /// account without a key.
+    /// A fingerprint of the key that was used, too short to reveal anything of it: a new key has not been refused yet. `None`
+    /// for an account without a key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_mark: Option<Fingerprint>,
-    /// The units spent, as Unix seconds and how many; never decreasing, each rounded to the later side.
+    /// The units spent, as Unix seconds and how many; never decreasing, each rounded up.
     pub spent: Vec<(i64, usize)>,
     /// The cooldown that holds, if any.
     pub cooldown: Option<CooldownState>,
@@ -51,21 +51,15 @@ pub struct CooldownState {
 impl Account {
     /// How often something has happened that must outlive a restart.
     pub fn revision(&self) -> u64 {
-        self.lock().revision
+        self.allowance.revision() + self.refusals.lock().revision
     }
 
-    /// What must outlive a restart. Every unit is rounded to the later side, by more the older it is; that of a call under way
-    /// stands at the latest moment at which the call can end, since a killed process cannot tell when it did.
+    /// What must outlive a restart. The time of every unit is rounded up, by more the older it is. The unit of a call in flight
+    /// is written with the latest moment at which the call can end, since a killed process cannot tell when it did.
     pub fn remember(&self, now: Moment) -> AccountState {
-        let state = self.lock();
         let mut spent: Vec<(i64, usize)> = Vec::new();
-        let mut ends: Vec<Instant> = state.ended.iter().copied().collect();
-        for running in &state.running {
-            ends.extend(std::iter::repeat_n(running.over_by.max(now.monotonic), running.units));
-        }
-        ends.sort_unstable();
-        for at in ends.iter().filter(|at| **at + self.longest() > now.monotonic) {
-            let second = coarse(now.wall_at(*at), now.monotonic.saturating_duration_since(*at));
+        for at in self.allowance.ends(now.monotonic) {
+            let second = coarse(now.wall_at(at), now.monotonic.saturating_duration_since(at));
             match spent.last_mut() {
                 Some((known, units)) if *known == second => *units += 1,
                 _ => spent.push((second, 1)),
@@ -76,46 +70,44 @@ impl Account {
             detail: error.to_string(),
             until: now.wall_at(until),
         });
-        AccountState { key_mark: self.key_mark.clone(), spent, cooldown, refused: state.cooldowns.refused() }
+        AccountState {
+            key_mark: self.key_mark.clone(),
+            spent,
+            cooldown,
+            refused: self.refusals.lock().cooldowns.refused(),
+        }
     }
 
     /// Takes over what an earlier process remembered at `saved_at`.
     ///
-    /// What lies ahead of the present counts as now: clocks are set back, but no call was made in the future.
+    /// A time that lies ahead counts as now: clocks are set back, but no call was made in the future.
     pub fn restore(&self, past: &AccountState, saved_at: Timestamp, now: Moment) {
-        let mut state = self.lock();
-        // older units than a limit has calls never decide anything
-        let most = self.limits.iter().map(|limit| limit.calls as usize).max().unwrap_or_default();
+        let limits = self.allowance.limits();
+        // units beyond the most that a limit allows never decide anything
+        let most = limits.most();
         let mut spent: Vec<Instant> = Vec::new();
         for (second, units) in past.spent.iter().rev() {
             let at = instant(*second, now);
-            if at + self.longest() > now.monotonic {
+            if at + limits.longest() > now.monotonic {
                 spent.extend(std::iter::repeat_n(at, (*units).min(most - spent.len())));
             }
         }
-        spent.extend(state.ended.iter());
-        spent.sort_unstable();
-        state.ended = VecDeque::from(spent);
+        self.allowance.restore(spent);
         if self.has_another_key_than(past) {
-            // the vendor has refused that one, not this one
+            // the vendor has refused that key, not this one
             return;
         }
-        state.cooldowns = Cooldowns::after(past.refused);
+        self.refusals.lock().cooldowns = Cooldowns::after(past.refused);
         if let Some(cooldown) = past.cooldown.as_ref().and_then(|past| cooldown(past, saved_at, now)) {
             self.cooling.send_replace(Some(cooldown));
         }
     }
 
-    /// Whether the key is known to be another one. Where the mark is of a form that says nothing, the vendor's wish to be left
-    /// alone holds: waiting once more than needed harms less than asking a vendor that has banned us.
+    /// Whether the key is known to be another one. If the fingerprint has a form that says nothing, the cooldown holds: waiting
+    /// once more than needed harms less than asking a vendor that has banned us.
     fn has_another_key_than(&self, past: &AccountState) -> bool {
         let is_comparable = past.key_mark.as_ref().is_none_or(Fingerprint::is_comparable);
         is_comparable && past.key_mark != self.key_mark
-    }
-
-    /// The longest window there is: what was spent before it does not matter any more.
-    pub(super) fn longest(&self) -> Duration {
-        self.limits.iter().map(|limit| limit.period).max().unwrap_or_default()
     }
 }
 
@@ -131,13 +123,13 @@ fn coarse(at: Timestamp, age: Duration) -> i64 {
     i64::try_from(full * grain).unwrap_or(i64::MAX)
 }
 
-/// The instant of a Unix time that is past; now, for one that is not, or that lies before all instants there are.
+/// The instant of a Unix time in the past; now, for a time that lies ahead or before the earliest possible instant.
 fn instant(second: i64, now: Moment) -> Instant {
     let past = Timestamp::from_second(second).map_or(Duration::ZERO, |at| age(now.wall, at));
     now.monotonic.checked_sub(past).unwrap_or(now.monotonic)
 }
 
-/// The cooldown that is left; `None` if it is over. A clock that was set back does not make it longer.
+/// What is left of a cooldown; `None` if it is over. A clock that was set back does not make it longer.
 fn cooldown(past: &CooldownState, saved_at: Timestamp, now: Moment) -> Option<Cooldown> {
     let error = SourceError::from_reason(&past.reason, past.detail.clone(), None).filter(Cooldowns::concerns)?;
     let left: SignedDuration = past.until.duration_since(now.wall.max(saved_at));

@@ -1,42 +1,42 @@
-//! Decides when calls to one source are let through: a machine of two states, without a clock and without chance of its own.
+//! Decides when calls to one source are let through: a state machine of two states, to which time and chance are passed in.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// So many failures in a row open the circuit.
+/// This many failures in a row open the circuit.
 pub const IN_A_ROW: u32 = 5;
 
-/// The second signal looks at the calls that ended within this time.
+/// The share of failures is taken of the calls that ended within this time.
 pub const WINDOW: Duration = Duration::from_secs(10);
 
-/// So many calls within the window are enough to judge by their share of failures.
+/// This many calls within the window are enough to judge by the share of failures.
 pub const ENOUGH_CALLS: usize = 10;
 
-/// How long an open circuit lets nobody through, the first time. Each failed probe doubles it.
+/// How long an open circuit lets no call through, the first time. Each failed probe doubles it.
 pub const FIRST_WAIT: Duration = Duration::from_secs(1);
 
-/// The longest it ever lets nobody through.
+/// The longest time for which it lets no call through.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-/// What a call says of its source's health.
+/// What the end of a call says of its source's health.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Signal {
     /// The source replied, and its reply was understood.
     Success,
-    /// It did not.
+    /// The source did not reply, or its reply was not understood.
     Failure,
-    /// It lives, but wants to be left alone: a 429.
+    /// It works, but wants to be left alone: a 429.
     Refusal,
-    /// Nothing: no call was made, or nobody waited for its end.
+    /// Nothing: no call was made, or its last caller left before its end.
     Nothing,
 }
 
-/// Lets a call through. How the call ended is told with it.
+/// Lets a call through. The call reports its end with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ticket {
-    /// Which state the circuit was in: what ends after it has changed says nothing about the present.
+    /// Which state the circuit was in: a call that ends after the state has changed says nothing about the present.
     generation: u64,
     /// Whether this is the one call that an open circuit lets through.
     pub is_probe: bool,
@@ -45,15 +45,15 @@ pub struct Ticket {
 /// What a call's end changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// The circuit opened, for so long.
+    /// The circuit opened for this long.
     Opened(Duration),
-    /// The probe failed: it stays open for so long.
+    /// The probe failed: the circuit stays open for this long.
     StaysOpen(Duration),
-    /// The probe succeeded: it closed.
+    /// The probe succeeded: the circuit closed.
     Closed,
 }
 
-/// Whether calls are let through, and what that is decided by.
+/// Whether calls are let through, and what decides it.
 #[derive(Debug, Default)]
 pub struct Circuit {
     state: State,
@@ -69,7 +69,7 @@ enum State {
     },
     Open {
         until: Instant,
-        /// How long it is, before chance spreads it.
+        /// How long it stays open, before chance spreads it.
         wait: Duration,
         is_probed: bool,
     },
@@ -85,7 +85,7 @@ impl Circuit {
     /// Lets a call through, or says when to ask again.
     ///
     /// # Errors
-    /// The end of the wait; while a probe is under way, the shortest wait from now.
+    /// The call is refused; returns the end of the wait or, while a probe is in flight, the shortest wait from now.
     pub fn admit(&mut self, now: Instant) -> Result<Ticket, Instant> {
         if let Some(at) = self.closed_until(now) {
             return Err(at);
@@ -115,20 +115,21 @@ impl Circuit {
         matches!(self.state, State::Closed { .. })
     }
 
-    /// Whether the one call is under way that decides.
+    /// Whether the probe is in flight that decides.
     pub fn is_probed(&self) -> bool {
         matches!(self.state, State::Open { is_probed: true, .. })
     }
 
-    /// Takes note of how a call ended; `spread` is this opening's share of chance, one of [`SPREAD`](crate::profile::waits::SPREAD).
-    pub fn settle(&mut self, ticket: Ticket, verdict: Verdict, now: Instant, spread: u32) -> Option<Change> {
+    /// Notes how a call ended, and returns what that changed. `spread` is the random factor of this opening's wait, in
+    /// thousandths, one of [`SPREAD`](crate::profile::waits::SPREAD).
+    pub fn settle(&mut self, ticket: Ticket, signal: Signal, now: Instant, spread: u32) -> Option<Change> {
         if ticket.generation != self.generation {
             return None;
         }
         let spread_out = |wait: Duration| wait * spread / 1000;
-        match (&mut self.state, verdict) {
-            (State::Closed { in_a_row, recent }, Verdict::Success | Verdict::Failure) => {
-                let failed = verdict == Verdict::Failure;
+        match (&mut self.state, signal) {
+            (State::Closed { in_a_row, recent }, Signal::Success | Signal::Failure) => {
+                let failed = signal == Signal::Failure;
                 *in_a_row = if failed { *in_a_row + 1 } else { 0 };
                 recent.push_back((now, failed));
                 while recent.front().is_some_and(|(at, _)| *at + WINDOW <= now) {
@@ -143,19 +144,19 @@ impl Circuit {
                     Change::Opened(wait)
                 })
             }
-            (State::Closed { .. }, Verdict::Refusal | Verdict::Nothing) => None,
-            (State::Open { .. }, Verdict::Success) => {
+            (State::Closed { .. }, Signal::Refusal | Signal::Nothing) => None,
+            (State::Open { .. }, Signal::Success) => {
                 self.become_new(State::default());
                 Some(Change::Closed)
             }
-            (State::Open { wait, .. }, Verdict::Failure | Verdict::Refusal) => {
-                // one who wants to be left alone is not worse than before
-                let next = if verdict == Verdict::Failure { (*wait * 2).min(LONGEST_WAIT) } else { *wait };
+            (State::Open { wait, .. }, Signal::Failure | Signal::Refusal) => {
+                // a source that wants to be left alone is not worse than before
+                let next = if signal == Signal::Failure { (*wait * 2).min(LONGEST_WAIT) } else { *wait };
                 let wait = spread_out(next);
                 self.become_new(State::Open { until: now + wait, wait: next, is_probed: false });
                 Some(Change::StaysOpen(wait))
             }
-            (State::Open { is_probed, .. }, Verdict::Nothing) => {
+            (State::Open { is_probed, .. }, Signal::Nothing) => {
                 *is_probed = false;
                 None
             }

@@ -1,9 +1,10 @@
-//! Makes the HTTP clients that sources connect with: how long they wait for a connection, and whom they trust.
+//! Makes the HTTP clients that sources connect with: how long they wait for a connection, and which certificates they trust.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use reqwest::header::{ACCEPT_ENCODING, CONNECTION, HeaderMap, HeaderValue};
 use reqwest::{Certificate, Client, ClientBuilder};
 use rustls::pki_types::CertificateDer;
@@ -11,21 +12,21 @@ use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
 use super::encoding;
-use super::names::Names;
+use super::resolver::Resolver;
 use crate::provider::description::SourceSettings;
 
-/// For so long each call to a host has a connection of its own after one of its connections mixed up replies: far longer than
-/// an idle connection is kept.
+/// After a connection to a host has mixed up replies, each call to that host has a connection of its own for this long: far
+/// longer than an idle connection is kept.
 const DISTRUST: Duration = Duration::from_secs(3600);
 
 /// How one source connects. Cheap to clone.
 #[derive(Clone)]
 pub struct Connector {
     pub(super) client: Client,
-    /// A client that keeps no connection; made when it is first needed.
+    /// A client that keeps no connection. It is made when it is first needed.
     single: Arc<OnceCell<Client>>,
-    pub(super) names: Names,
-    /// How long one address may take until it is connected: name, TCP and TLS.
+    pub(super) resolver: Resolver,
+    /// How long it may take until one address is connected: name, TCP and TLS.
     pub(super) patience: Duration,
     trust: Trust,
     /// Hosts whose connections mixed up replies, and until when they are not trusted to be kept. Shared by all sources:
@@ -36,7 +37,7 @@ pub struct Connector {
 impl Connector {
     /// Whether connections to a host are kept for later calls.
     pub(super) fn trusts(&self, host: &str) -> bool {
-        let mut distrusted = self.distrusted();
+        let mut distrusted = self.distrusted.lock();
         if distrusted.is_empty() {
             return true;
         }
@@ -47,22 +48,17 @@ impl Connector {
 
     /// From now on each call to a host has a connection of its own, for [`DISTRUST`].
     pub(super) fn distrust(&self, host: &str) {
-        self.distrusted().insert(host.to_owned(), Instant::now() + DISTRUST);
-    }
-
-    // a panic elsewhere while the lock was held leaves at worst one host unnoted
-    fn distrusted(&self) -> MutexGuard<'_, HashMap<String, Instant>> {
-        self.distrusted.lock().unwrap_or_else(PoisonError::into_inner)
+        self.distrusted.lock().insert(host.to_owned(), Instant::now() + DISTRUST);
     }
 
     /// The client that keeps no connection.
     ///
     /// # Errors
-    /// When the system's certificates cannot be read any more.
+    /// The system's certificates can no longer be read.
     pub(super) async fn single(&self) -> Result<Client, String> {
         let make = || async {
-            let (trust, names) = (self.trust.clone(), self.names.clone());
-            let made = tokio::task::spawn_blocking(move || trust.client(&names, false)).await;
+            let (trust, resolver) = (self.trust.clone(), self.resolver.clone());
+            let made = tokio::task::spawn_blocking(move || trust.client(&resolver, false)).await;
             made.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
         };
         self.single.get_or_try_init(make).await.cloned()
@@ -71,10 +67,11 @@ impl Connector {
 
 /// The connectors of all sources.
 ///
-/// A client's patience and trust are its own, so there is one for each pair of them. It costs some 20 ms and 100 KiB (the
-/// system's certificates are read for each), and most sources wait equally long and trust nobody special.
+/// A client has one connection timeout and one set of trusted certificates, so there is one client for each pair of them. It
+/// costs some 20 ms and 100 KiB, since the system's certificates are read for each. Most sources wait equally long and trust
+/// no certificates of their own.
 pub struct Connectors {
-    names: Names,
+    resolver: Resolver,
     built: Vec<Connector>,
     distrusted: Arc<Mutex<HashMap<String, Instant>>>,
 }
@@ -87,15 +84,15 @@ struct Trust {
 }
 
 impl Connectors {
-    /// None yet. Names are looked up in this way.
-    pub fn new(names: Names) -> Self {
-        Connectors { names, built: Vec::new(), distrusted: Arc::default() }
+    /// No connectors yet. All of them will look hosts up with this resolver.
+    pub fn new(resolver: Resolver) -> Self {
+        Connectors { resolver, built: Vec::new(), distrusted: Arc::default() }
     }
 
     /// The connector of a source.
     ///
     /// # Errors
-    /// When the system's certificates, or the source's own, cannot be used.
+    /// The system's certificates, or the source's own, cannot be used.
     pub fn of(&mut self, source: &SourceSettings) -> reqwest::Result<Connector> {
         let patience = patience(source.timeout, source.mirrors.len() + 1);
         let certificates = source.authority.as_ref().map(|authority| authority.certificates.clone());
@@ -104,9 +101,9 @@ impl Connectors {
             return Ok(known.clone());
         }
         let connector = Connector {
-            client: trust.client(&self.names, true)?,
+            client: trust.client(&self.resolver, true)?,
             single: Arc::default(),
-            names: self.names.clone(),
+            resolver: self.resolver.clone(),
             patience,
             trust,
             distrusted: Arc::clone(&self.distrusted),
@@ -117,30 +114,30 @@ impl Connectors {
 }
 
 impl Trust {
-    /// A client that keeps connections for later calls, or one that says in each call that it is the last on its connection.
-    fn client(&self, names: &Names, keeps: bool) -> reqwest::Result<Client> {
+    /// A client that keeps connections for later calls, or a client that says in each call that it is the last on its connection.
+    fn client(&self, resolver: &Resolver, keeps: bool) -> reqwest::Result<Client> {
         let roots = self.certificates.iter().map(|certificate| Certificate::from_der(certificate));
-        // a source's own header stands in its place
+        // a source's own header replaces it
         let mut headers = HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static(encoding::ACCEPTED))]);
         let mut client = builder();
         if !keeps {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
             client = client.pool_max_idle_per_host(0);
         }
-        let client = client.default_headers(headers).connect_timeout(self.patience).dns_resolver(names.clone());
+        let client = client.default_headers(headers).connect_timeout(self.patience).dns_resolver(resolver.clone());
         client.tls_certs_merge(roots.collect::<reqwest::Result<Vec<_>>>()?).build()
     }
 }
 
-/// The HTTP client for whatever is no source.
+/// The HTTP client for everything but sources.
 ///
 /// # Errors
-/// When the system's certificates cannot be read.
+/// The system's certificates cannot be read.
 pub fn client() -> reqwest::Result<Client> {
     builder().connect_timeout(Duration::from_secs(2)).build()
 }
 
-/// No redirects (they lead into private networks), no retries, no proxies by chance.
+/// No redirects (they could lead into private networks), no retries, and no proxy from the environment.
 fn builder() -> ClientBuilder {
     // an error means that a provider is installed already
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -155,8 +152,8 @@ fn builder() -> ClientBuilder {
         .tcp_nodelay(true)
 }
 
-/// What each of several addresses may take of an attempt until it is connected: an equal share of three quarters. A
-/// connection that needs more would leave no time for the reply; and the last address gets as long as the first.
+/// How much of an attempt each of several addresses may take until it is connected: an equal share of three quarters. A
+/// connection that needs longer would leave no time for the reply, and the last address gets as much as the first.
 fn patience(attempt: Duration, addresses: usize) -> Duration {
     attempt * 3 / 4 / u32::try_from(addresses).unwrap_or(u32::MAX).max(1)
 }
@@ -175,7 +172,7 @@ mod tests {
     #[test]
     fn sources_that_wait_equally_long_share_a_client() {
         let settings = load(&LoadOptions { unofficial: true, ..LoadOptions::default() }).unwrap();
-        let mut connectors = Connectors::new(Names::of_the_system());
+        let mut connectors = Connectors::new(Resolver::of_the_system());
         for source in &settings.sources {
             connectors.of(source).unwrap();
         }

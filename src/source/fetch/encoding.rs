@@ -1,8 +1,8 @@
-//! Undoes what `Content-Encoding` did to a body.
+//! Decodes the `Content-Encoding` of a body.
 //!
 //! A body is unpacked as its header says, unless its first bytes show another format: files that were compressed when
 //! they were stored are often served without that header. A body that is plain text although its header names a format
-//! was unpacked by a proxy, and is read as it stands.
+//! was unpacked by a proxy, and is read as it is.
 //!
 //! Memory is bounded by `limit`, one step, and the decoder's window: at most 16 MiB for brotli, 8 MiB or `limit` for zstd,
 //! 32 KiB for the others.
@@ -40,7 +40,7 @@ pub(super) enum DecodeError {
     /// Unpacked, it would be longer than allowed.
     #[error("the reply is longer than allowed")]
     TooLong,
-    /// It breaks off, or it is not in the format that it should be in.
+    /// It breaks off, or it is not in the format that it should have.
     #[error("the reply cannot be unpacked as {coding}: {why}")]
     Damaged { coding: &'static str, why: String },
     /// Its format is not one of those that were asked for.
@@ -69,7 +69,7 @@ pub(super) fn is_packed(body: &[u8], codings: &[Coding]) -> bool {
 /// The body as it was before it was packed; at most `limit` bytes of it.
 ///
 /// # Errors
-/// What keeps it from being unpacked.
+/// The body is damaged, unpacks to more than `limit`, or is packed in an unknown format or too many times over.
 pub(super) fn decode(body: &[u8], codings: &[Coding], limit: usize) -> Result<Vec<u8>, DecodeError> {
     let mut named = codings.to_vec();
     let mut body = Cow::Borrowed(body);
@@ -86,7 +86,7 @@ pub(super) fn decode(body: &[u8], codings: &[Coding], limit: usize) -> Result<Ve
     Err(DecodeError::TooManyLayers)
 }
 
-/// What a body is packed in, as far as its header and its first bytes say.
+/// The outermost format of a body, as far as its header and its first bytes tell.
 fn outermost(named: &mut Vec<Coding>, body: &[u8]) -> Option<Coding> {
     if body.is_empty() {
         return None;
@@ -98,7 +98,7 @@ fn outermost(named: &mut Vec<Coding>, body: &[u8]) -> Option<Coding> {
     }
 }
 
-/// Whether a body is text that no packing can have made: UTF-8 without control characters.
+/// Whether a body is text that cannot be packed data: UTF-8 without control characters.
 fn is_text(body: &[u8]) -> bool {
     let is_printed = |c: char| !c.is_control() || matches!(c, '\t' | '\n' | '\r');
     std::str::from_utf8(body).is_ok_and(|text| text.chars().all(is_printed))
@@ -115,7 +115,7 @@ impl Coding {
         }
     }
 
-    /// The format that begins with these bytes and that no text and no other format begins with.
+    /// The format that begins with these bytes, if no text and no other format begins with them.
     fn shown_by(body: &[u8]) -> Option<Self> {
         match body {
             [0x1f, 0x8b, 8, ..] => Some(Coding::Gzip),

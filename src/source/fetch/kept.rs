@@ -1,28 +1,28 @@
-//! Tells when connections to a vendor do not last, though nothing says that they end.
+//! Notices when connections to a vendor do not last although no reply says that they end.
 //!
-//! A connection on which a response comes twice is dropped: at once if it is idle, else when the response comes that its call
-//! was waiting for. So that connections do not last shows what no reply shows by itself. A vendor may also close them without
-//! a word; then nothing is lost by not keeping them.
+//! A connection on which a response comes twice is dropped: at once if it is idle, otherwise when the response comes that its
+//! call waits for. So connections that do not last show what no reply shows by itself. A vendor may also close them
+//! silently; then nothing is lost by not keeping them.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use reqwest::header::CONNECTION;
 use reqwest::{Response, Version};
 use tokio::time::Instant;
 
 use super::repeats::Connection;
 
-/// How many calls that should have found a kept connection are looked at.
+/// How many of the calls that should have found a kept connection are looked at.
 const CALLS: u32 = 20;
 
-/// If this number of them found none, connections are no longer kept.
+/// If this many of them found none, connections are no longer kept.
 const MOST_LOST: u32 = 5;
 
-/// A connection is back among those that are kept after this time.
+/// After this time a connection is kept again for other calls.
 const SOONEST: Duration = Duration::from_millis(1);
 
-/// Servers keep idle connections for at least this time, by and large.
+/// Most servers keep idle connections for at least this time.
 const LATEST: Duration = Duration::from_secs(5);
 
 /// What became of the connections of one source.
@@ -31,14 +31,14 @@ pub(super) struct Kept(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    in_air: usize,
-    /// The connection that should be used next, and since when.
+    in_flight: usize,
+    /// The connection that should be used next, and since when it is idle.
     idle: Option<(Connection, Instant)>,
     /// The last calls that should have found a kept connection, a bit for each: whether it was lost. The latest is the lowest.
     lost: u32,
 }
 
-/// A call in the air.
+/// A call in flight.
 #[derive(Debug)]
 pub(super) struct Call<'k> {
     kept: &'k Kept,
@@ -46,25 +46,21 @@ pub(super) struct Call<'k> {
 }
 
 impl Kept {
-    // a panic elsewhere while the lock was held leaves at worst one call uncounted
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A call begins. If it is the only one, it should find the connection of the one before it.
+    /// Begins a call. If it is the only one, it should find the connection of the call before it.
     pub(super) fn begin(&self) -> Call<'_> {
-        let mut state = self.lock();
-        let idle = state.idle.take().filter(|_| state.in_air == 0);
+        let mut state = self.0.lock();
+        let idle = state.idle.take().filter(|_| state.in_flight == 0);
         let expected = idle.filter(|(_, since)| (SOONEST..LATEST).contains(&since.elapsed()));
-        state.in_air += 1;
+        state.in_flight += 1;
         Call { kept: self, expected: expected.map(|(connection, _)| connection) }
     }
 }
 
 impl Call<'_> {
-    /// Its reply was read to the end, on a connection that is kept or not. Whether too many connections are lost.
+    /// Ends the call: its reply was read to the end, on a connection that is kept or not. Returns whether too many connections
+    /// are lost.
     pub(super) fn ends_on(mut self, connection: &Connection, is_kept: bool) -> bool {
-        let mut state = self.kept.lock();
+        let mut state = self.kept.0.lock();
         state.idle = is_kept.then(|| (connection.clone(), Instant::now()));
         let Some(expected) = self.expected.take().filter(|expected| expected.host == connection.host) else {
             return false;
@@ -80,11 +76,11 @@ impl Call<'_> {
 
 impl Drop for Call<'_> {
     fn drop(&mut self) {
-        self.kept.lock().in_air -= 1;
+        self.kept.0.lock().in_flight -= 1;
     }
 }
 
-/// Whether a vendor lets the connection of a reply be kept.
+/// Whether a vendor allows the connection of a reply to be kept.
 pub(super) fn may_be_kept(response: &Response) -> bool {
     let mut values = response.headers().get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
     let closes = values.any(|value| value.split(',').any(|word| word.trim().eq_ignore_ascii_case("close")));
@@ -140,6 +136,6 @@ mod tests {
             let ports = if round % 2 == 0 { (1, 2) } else { (2, 1) };
             assert!(!first.ends_on(&on(ports.0), true) && !second.ends_on(&on(ports.1), true), "{round}");
         }
-        assert_eq!(kept.lock().in_air, 0);
+        assert_eq!(kept.0.lock().in_flight, 0);
     }
 }

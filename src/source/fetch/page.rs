@@ -1,4 +1,4 @@
-//! Tells a web page from data: a captive portal, a firewall's refusal, a vendor's own page for what it does not have.
+//! Tells a web page from data: a captive portal, a firewall's refusal, a vendor's own page for an unknown symbol.
 //!
 //! The body decides. Some vendors send JSON as `text/html`, and some pages come as `application/json`.
 
@@ -10,7 +10,7 @@ const ELEMENTS: [&str; 21] = [
     "br", "p", "meta", "center", "pre", "span",
 ];
 
-/// Whether a body is a web page. In XML any element may be the first one, so there only a page that says so is one.
+/// Whether a body is a web page. In XML any element may come first, so there it must say that it is HTML.
 pub(super) fn is_page(body: &[u8], notation: Notation) -> bool {
     let mut rest = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body).trim_ascii_start();
     while let Some(after) = after_prolog(rest) {
@@ -26,7 +26,7 @@ pub(super) fn is_page(body: &[u8], notation: Notation) -> bool {
     }
 }
 
-/// What follows a comment, or what an XML document begins with.
+/// What follows a comment or a processing instruction such as an XML declaration.
 fn after_prolog(body: &[u8]) -> Option<&[u8]> {
     let after = |begin: &[u8], end: &[u8]| {
         let inside = body.strip_prefix(begin)?;

@@ -1,16 +1,16 @@
-//! Tells when a connection gives the reply to one call to a later call as well.
+//! Notices when a connection gives the reply to one call to a later call as well.
 //!
-//! HTTP/1.1 has nothing but the order to tell whose a reply is. If a vendor or a proxy sends one twice and the second comes
-//! while the next call waits, it is taken for that call's, and so on for as long as the connection lasts. Where a reply
-//! names its symbol, the description sees it. Where it does not, two symbols have the same price at the same time.
+//! In HTTP/1.1 only the order tells which call a reply belongs to. If a vendor or a proxy sends a reply twice and the second one
+//! comes while the next call waits, that call takes it for its own, and so on for as long as the connection lasts. If the
+//! reply names its symbol, the description notices. Otherwise two symbols have the same price at the same time.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
-use std::sync::{Mutex, PoisonError};
 
 use hyper_util::client::legacy::connect::HttpInfo;
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use reqwest::Response;
 use tokio::time::Instant;
 
@@ -31,15 +31,15 @@ pub(super) struct Connection {
     /// Our end of it.
     pub(super) local: SocketAddr,
     pub(super) host: String,
-    /// Before the call was sent: a connection that is opened later has nothing to do with this one, even with the same port.
+    /// Before the call was sent: a connection that was opened later has nothing to do with this one, even with the same port.
     called: Instant,
-    /// When the reply's head was here and its body was not yet read. The next call is written after the body, so this tells the
-    /// order of the replies on a connection, however long each is worked on.
+    /// When the reply's head was read and its body was not. The next call is written after the body, so this gives the order of
+    /// the replies on a connection, however long each takes to process.
     began: Instant,
 }
 
 impl Connection {
-    /// The connection of a response whose body is still to be read, to a call that was sent then.
+    /// The connection of a response whose body is still to be read, to a call that was sent at `called`.
     pub(super) fn of(response: &Response, called: Instant) -> Option<Self> {
         let local = response.extensions().get::<HttpInfo>()?.local_addr();
         Some(Connection { local, host: host(response.url()), called, began: Instant::now() })
@@ -51,7 +51,7 @@ impl Connection {
     }
 }
 
-/// A reply that held the price of one symbol, with its time.
+/// A reply that held the price of one symbol and its time.
 #[derive(Clone, Debug)]
 pub(super) struct Heard {
     pub(super) symbol: Symbol,
@@ -65,7 +65,7 @@ pub(super) struct Heard {
 pub(super) struct Repeated {
     /// The symbol that had the same reply before, on the same connection.
     pub(super) symbol: Symbol,
-    /// The replies that were heard before and may be another symbol's as well. That of `symbol` is among them.
+    /// The earlier replies that may belong to another symbol as well. That of `symbol` is among them.
     pub(super) withdrawn: Vec<Heard>,
 }
 
@@ -88,20 +88,20 @@ struct Replies {
 struct Broken {
     /// Whose reply came again.
     symbol: Symbol,
-    /// When it came again. From then on, each reply may be that to an earlier call.
+    /// When it came again. From then on, each reply may be the one to an earlier call.
     since: Instant,
-    /// When the last call can have begun that is sent on it; `None` as long as calls may be.
+    /// When the last call on it can have begun; `None` as long as calls may still be sent on it.
     closed: Option<Instant>,
 }
 
 impl Repeats {
-    /// A number that stands for a body.
-    pub(super) fn mark(&self, body: &[u8]) -> u64 {
+    /// A hash of a body.
+    pub(super) fn hash(&self, body: &[u8]) -> u64 {
         self.random.hash_one(body)
     }
 
-    /// Takes note of a reply and its body's mark. Says why it must not be used, if an earlier reply for another symbol on this
-    /// connection was the same, or if that has happened to a reply before it.
+    /// Notes a reply and the hash of its body. Returns why the reply must not be used: an earlier reply for another symbol on
+    /// this connection was the same, or that has happened to a reply before it.
     pub(super) fn hear(&self, connection: &Connection, body: u64, reply: &Reply) -> Option<Repeated> {
         let [(symbol, Ok(quote))] = &reply.rows[..] else { return None };
         if !(states_a_price(quote) && states_a_time(quote)) {
@@ -109,8 +109,7 @@ impl Repeats {
         }
         let began = connection.began;
         let heard = Heard { symbol: symbol.clone(), received_at: quote.received_at, body, began };
-        // a panic elsewhere while the lock was held leaves at worst one reply unnoted
-        let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut connections = self.connections.lock();
         let replies = connections.entry(connection.local).or_default();
         let closed = replies.broken.as_ref().and_then(|broken| broken.closed);
         if closed.is_some_and(|closed| closed < connection.called) {
@@ -125,9 +124,9 @@ impl Repeats {
         repeated
     }
 
-    /// Takes note that no call which begins from now on is sent on a connection.
+    /// Notes that no call that begins from now on is sent on a connection.
     pub(super) fn close(&self, connection: &Connection) {
-        let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut connections = self.connections.lock();
         let replies = connections.get_mut(&connection.local);
         if let Some(broken) = replies.and_then(|replies| replies.broken.as_mut()) {
             broken.closed = Some(Instant::now());
@@ -191,7 +190,7 @@ mod tests {
 
     /// The symbol whose reply came again.
     fn hear(repeats: &Repeats, port: u16, body: &str, reply: &Reply) -> Option<String> {
-        repeats.hear(&on(port), repeats.mark(body.as_bytes()), reply).map(|repeated| repeated.symbol.to_string())
+        repeats.hear(&on(port), repeats.hash(body.as_bytes()), reply).map(|repeated| repeated.symbol.to_string())
     }
 
     /// Calls on one connection, each written once the reply to the one before is here: the symbols' names are numbers, and a
@@ -212,7 +211,7 @@ mod tests {
         let (mut used, mut taken_back) = (BTreeSet::new(), BTreeSet::new());
         for number in order {
             let (connection, body, reply) = &exchanges[*number];
-            match repeats.hear(connection, repeats.mark(body.as_bytes()), reply) {
+            match repeats.hear(connection, repeats.hash(body.as_bytes()), reply) {
                 None => drop(used.insert(*number)),
                 Some(repeated) => taken_back.extend(repeated.withdrawn.into_iter().map(|heard| heard.symbol)),
             }
@@ -245,11 +244,11 @@ mod tests {
         hear(&repeats, 1, "A", &reply("A-USD", TIME));
         assert_eq!(hear(&repeats, 1, "A", &reply("B-USD", TIME)), Some("A-USD".to_owned()));
         let still = Connection { began: Instant::now(), ..on(1) };
-        assert!(repeats.hear(&still, repeats.mark(b"C"), &reply("C-USD", TIME)).is_some(), "the pool may hold it yet");
+        assert!(repeats.hear(&still, repeats.hash(b"C"), &reply("C-USD", TIME)).is_some(), "the pool may hold it yet");
         repeats.close(&on(1));
         let later = Instant::now() + std::time::Duration::from_millis(1);
         let anew = Connection { called: later, began: later, ..on(1) };
-        assert!(repeats.hear(&anew, repeats.mark(b"C"), &reply("C-USD", TIME)).is_none());
+        assert!(repeats.hear(&anew, repeats.hash(b"C"), &reply("C-USD", TIME)).is_none());
     }
 
     const TIME: Option<&str> = Some("2026-11-20T14:30:59Z");
@@ -289,7 +288,7 @@ mod tests {
             hear(&repeats, 1, &name, &reply(&name, TIME));
             hear(&repeats, number + 2, &name, &reply(&name, TIME));
         }
-        let connections = repeats.connections.lock().unwrap();
+        let connections = repeats.connections.lock();
         assert!(connections.len() <= MOST_CONNECTIONS);
         assert!(connections.values().all(|replies| replies.heard.len() <= MOST_REPLIES));
     }

@@ -1,4 +1,4 @@
-//! Reads what the head of a reply says about it.
+//! Reads the head of a reply: redirects, dates, `Retry-After`.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use reqwest::{StatusCode, Url};
 use super::trouble::host;
 use crate::clock::age;
 
-/// Where a redirect from a URL leads: scheme, host and path, and nothing of what is behind them.
+/// Where a redirect from a URL leads: scheme, host and path, without the query, which may hold a key.
 pub(super) fn redirect(status: StatusCode, headers: &HeaderMap, url: &Url) -> Option<String> {
     let location = headers.get(LOCATION).filter(|_| status.is_redirection())?.to_str().ok()?;
     let target = url.join(location).ok().filter(Url::has_host)?;
@@ -21,8 +21,8 @@ pub(super) fn date(headers: &HeaderMap) -> Option<Timestamp> {
     read_date(headers.get(DATE)?.to_str().ok()?)
 }
 
-/// How long a vendor wants to be left alone: `Retry-After` in seconds, or as a date, of which the time from the reply's own
-/// date is taken: the vendor's clock wrote both. Zero, past and unreadable count as none.
+/// How long a vendor wants to be left alone: `Retry-After` in seconds, or as a date, counted from the reply's own date, since
+/// the vendor's clock wrote both. Zero, a past date and an unreadable value count as none.
 pub(super) fn retry_after(headers: &HeaderMap, date: Timestamp) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let wait = match text.parse::<u64>() {

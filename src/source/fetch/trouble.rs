@@ -14,16 +14,16 @@ use super::connector::Connector;
 /// Why there is no reply.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Trouble {
-    /// There was no connection, so nothing reached the vendor, and another address may do: the host, and why.
+    /// There was no connection, so nothing reached the vendor, and another address may work: the host, and why.
     Unreachable(String, String),
-    /// The certificate or the handshake was refused, by either side. Whoever answers there is not to be trusted with a key,
-    /// and it is no reason to trust another.
+    /// The certificate or the handshake was refused, by either side. The server there must not be trusted with a key, and that
+    /// is no reason to trust another.
     Tls(String),
     /// There was a connection, and it broke.
     Broken(String),
 }
 
-/// What an HTTP error means. An error that comes with a body does not say which URL it was.
+/// What an HTTP error means. `url` is passed in because an error that comes with a body does not say which URL it was.
 pub(super) fn trouble(
     error: &reqwest::Error,
     url: Option<&Url>,
@@ -43,12 +43,12 @@ pub(super) fn trouble(
     let name = url.and_then(Url::host_str).unwrap_or_default();
     let why = if error.is_timeout() {
         let is_secure = url.is_some_and(|url| url.scheme() == "https");
-        late(connector.patience, connector.names.is_looking_up(name), is_secure)
+        late(connector.patience, connector.resolver.is_looking_up(name), is_secure)
     } else if error.is_dns() {
         format!("its name has no address ({})", root(error))
     } else {
         match causes(error).filter_map(|cause| cause.downcast_ref::<io::Error>()).last().map(io::Error::kind) {
-            Some(io::ErrorKind::ConnectionRefused) => "connection refused, nobody listens there".to_owned(),
+            Some(io::ErrorKind::ConnectionRefused) => "connection refused, nothing listens there".to_owned(),
             Some(io::ErrorKind::UnexpectedEof) => "it closed the connection during the TLS handshake".to_owned(),
             _ => root(error),
         }
@@ -56,7 +56,7 @@ pub(super) fn trouble(
     Trouble::Unreachable(host, why)
 }
 
-/// Host and, if it is not the usual one, port.
+/// The host and, if it is not the default one, the port.
 pub(in crate::source) fn host(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
@@ -98,8 +98,8 @@ fn certificate(refused: &rustls::Error, host: &str, has_authority: bool) -> Stri
     }
 }
 
-/// An error, and what caused it, and what caused that. TLS stands inside an error of input and output, which may itself
-/// stand in another one, and neither names what is inside it as its source.
+/// An error and the chain of its causes. A TLS error is inside an I/O error, which may itself be inside another one, and neither
+/// names what is inside it as its source.
 fn causes<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
     std::iter::successors(Some(error), |&error| match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
         Some(inside) => Some(inside as _),
@@ -107,7 +107,7 @@ fn causes<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn
     })
 }
 
-/// The text of the cause of all causes.
+/// The text of the root cause.
 fn root(error: &reqwest::Error) -> String {
     causes(error).last().map(ToString::to_string).unwrap_or_default()
 }

@@ -1,7 +1,7 @@
 //! Tells a batch that its request is about to be written.
 //!
-//! A handshake may take longer than the call itself, and until it stands the vendor has not seen anything to count. The HTTP
-//! client does not say when it is over; but it looks at the request's body right before it writes the head, and not before.
+//! A handshake may take longer than the call itself, and until it is done the vendor has not seen anything to count. The HTTP
+//! client does not say when that is, but it looks at the request's body right before it writes the head, and not earlier.
 
 use std::convert::Infallible;
 use std::pin::Pin;

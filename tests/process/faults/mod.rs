@@ -50,7 +50,7 @@
 //! | | | server::listen::sixty_four_headers_are_enough_and_sixty_five_too_many |
 //! | | | server::listen::a_body_of_a_megabyte_is_a_413_and_the_client_gets_to_read_it |
 //! | 28 | every source is down | process::faults::connections::with_all_sources_down_each_states_its_reason_and_retry_time |
-//! | 29 | a call panics | source::share::a_panic_is_one_internal_failure_and_the_source_goes_on |
+//! | 29 | a call panics | source::coalescer::a_panic_is_one_internal_failure_and_the_source_goes_on |
 //! | | | source::left_alone::a_call_that_panics_counts_like_any_failure |
 //! | 30 | a client leaves | process::faults::waiting::a_lone_client_that_leaves_takes_its_calls_with_it |
 //! | | | source::left_alone::callers_who_leave_429s_and_refusals_of_ours_are_no_failures |
@@ -71,7 +71,7 @@
 //! | 43 | a hundred thousand brackets | process::faults::replies::deeply_nested_bodies_are_malformed_and_the_service_survives |
 //! | 44 | a filter that names what it may not | process::configuration::what_is_wrong_is_named_by_file_line_key_and_cure_and_nothing_listens |
 //! | 45 | a filter that repeats its error | process::faults::replies::a_filter_that_repeats_its_error_for_ever_ends_as_one_failure |
-//! | 46 | one unknown symbol fails a whole call | source::share::where_one_unknown_kills_a_batch_each_symbol_is_answered_for_itself |
+//! | 46 | one unknown symbol fails a whole call | source::coalescer::where_one_unknown_kills_a_batch_each_symbol_is_answered_for_itself |
 //! | 47 | every breaker is open, and nobody asks | process::faults::outages::with_every_source_left_alone_it_is_ready_again_without_being_asked |
 //! | 48 | who asked first has less time | source::service::a_hasty_client_who_asked_first_leaves_with_what_there_was_and_the_one_who_joined_gets_the_reply |
 //! | 49 | a day's quota is used up | source::bad_days::a_quota_used_up_at_nine_is_asked_for_a_handful_of_times_that_day |

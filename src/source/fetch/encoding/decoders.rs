@@ -1,6 +1,6 @@
-//! Unpacks one layer, a step at a time, and stops at the first byte that is too much.
+//! Unpacks one layer, a step at a time, and stops at the first byte beyond the limit.
 //!
-//! Each decoder takes a whole body: one that breaks off, and one with anything behind its end, is damaged.
+//! Each decoder takes a whole body: a body that breaks off, or that has anything behind its end, is damaged.
 
 use std::io::Read;
 

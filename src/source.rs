@@ -1,27 +1,29 @@
 //! Asks one source: symbols in, one outcome per symbol out.
 //!
 //! ```text
-//! share       joins what is in the air, else starts a call with the source's own budget
+//! coalescer   joins what is in flight, else starts a call with the source's own budget
 //!   stack     what stands between us and the vendor: see `stack` below
 //!     fetch   send → status → content type → bounded body → filter → rows
 //! ```
 
 pub mod account;
-pub mod agreement;
+pub mod allowance;
+pub mod attempt;
 pub mod backoff;
 pub mod batch;
 pub mod breaker;
-pub mod call;
+pub mod coalescer;
 pub mod cooldown;
 pub mod fetch;
 pub mod guard;
-pub mod rate_limit;
-pub mod record;
-pub mod retry;
+mod outlier_watch;
+mod rate_limit;
+mod retry;
 pub mod sandbox;
 mod set_up;
-pub mod share;
-pub mod singled_out;
+mod singled_out;
+pub mod statistics;
+mod window;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -42,21 +44,21 @@ use crate::metrics::Metrics;
 use crate::profile::Profile;
 use crate::provider::description::{Cost, Unknown};
 use account::Account;
+use attempt::Attempts;
 use backoff::Backoff;
 use batch::{Batch, Reply};
 use breaker::Breaker;
-use call::Counting;
+use coalescer::{Batching, Coalescer, Parts, Stack};
 use cooldown::Cooldown;
 use fetch::mirrors::Mirrors;
 use guard::GuardLayer;
-use record::Record;
 use retry::RetryPolicy;
-use share::{Batching, Parts, Share, Stack};
 use singled_out::SinglingOut;
+use statistics::Statistics;
 
 pub use set_up::{SetupError, set_up};
 
-/// What is kept of a caller's time for folding and answering.
+/// The part of a caller's time that is kept for folding and answering.
 pub const KEPT_BACK: Duration = Duration::from_millis(25);
 
 /// A future that owns all it needs.
@@ -64,21 +66,21 @@ pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// One source, ready to be asked.
 pub struct Source {
-    /// What is known of it without asking.
+    /// What is known of it without asking it.
     pub profile: Arc<Profile>,
-    /// Its front.
-    pub share: Share,
-    /// Its vendor's limits.
+    /// Its front: everything that is asked of it goes through here.
+    pub coalescer: Coalescer,
+    /// Its vendor's limits and cooldowns.
     pub account: Arc<Account>,
-    /// Whether it is asked at all.
+    /// Whether its calls keep failing.
     pub breaker: Arc<Breaker>,
-    /// Whether it has failed lately.
+    /// Whether its last call failed.
     pub backoff: Arc<Backoff>,
-    /// How it has done.
-    pub record: Arc<Record>,
+    /// How its calls have gone.
+    pub statistics: Arc<Statistics>,
     /// Which of its vendor's addresses is asked first.
     mirrors: Arc<Mirrors>,
-    /// Free places for calls in the air.
+    /// Free slots for calls in flight.
     slots: Arc<Semaphore>,
 }
 
@@ -91,7 +93,7 @@ pub struct Surroundings {
     pub clock: Clock,
     /// Where calls run.
     pub tasks: TaskTracker,
-    /// What one call may take in all, unless a caller waits longer for its turn: `server.timeout`.
+    /// What one call may take in all, unless a caller waits longer for it: `server.timeout`.
     pub budget: Duration,
 }
 
@@ -102,13 +104,13 @@ struct Guards {
     backoff: Arc<Backoff>,
     singled_out: SinglingOut,
     retries: RetryPolicy,
-    calls: Counting,
-    /// A place for each call in the air at once.
+    attempts: Attempts,
+    /// A slot for each call in flight at once.
     slots: Arc<Semaphore>,
 }
 
 impl Source {
-    /// A source over the leaf that speaks to its vendor, or over one that a test scripts.
+    /// A source over the leaf that speaks to its vendor, or over a leaf that a test scripts.
     pub fn over<S>(
         leaf: S,
         profile: Arc<Profile>,
@@ -123,7 +125,7 @@ impl Source {
         let (settings, name) = (&profile.settings, &profile.settings.name);
         let breaker = Arc::new(Breaker::new(name, metrics.clone()));
         let backoff = Arc::new(Backoff::new(profile.waits().clone()));
-        let record = Arc::new(Record::new(name, metrics.clone()));
+        let statistics = Arc::new(Statistics::new(name, metrics.clone()));
         let slots = Arc::new(Semaphore::new(settings.concurrency));
         let attempt = longest_attempt(settings.timeout, around.budget);
         let guards = Guards {
@@ -139,20 +141,20 @@ impl Source {
                 let retries = if settings.idempotent { settings.retries } else { 0 };
                 RetryPolicy::new(retries, attempt, Arc::clone(&breaker))
             },
-            calls: Counting { record: Arc::clone(&record), clock: around.clock.clone(), longest: attempt },
+            attempts: Attempts { statistics: Arc::clone(&statistics), clock: around.clock.clone(), longest: attempt },
             slots: Arc::clone(&slots),
         };
-        around.board.set_cost(name, account.time_per_unit());
-        let share = Share::new(Parts {
+        around.board.set_cost(name, account.allowance().limits().time_per_unit());
+        let coalescer = Coalescer::new(Parts {
             origin: Arc::clone(profile.plain_origin()),
             board: Arc::clone(&around.board),
             stack: stack(leaf, guards),
             account: Arc::clone(&account),
-            record: Arc::clone(&record),
+            statistics: Arc::clone(&statistics),
             clock: around.clock.clone(),
             tasks: around.tasks.clone(),
             batching: Batching {
-                seats: settings.batch,
+                capacity: settings.batch,
                 cost_per_symbol: settings.cost == Cost::Symbol,
                 unknown_kills: settings.unknown == Unknown::Kills,
                 holds_all: !settings.asks_by_name(),
@@ -161,76 +163,76 @@ impl Source {
                 let profile = Arc::clone(&profile);
                 Arc::new(move |symbol| profile.extractor.spelling().names(symbol))
             },
-            places: settings.concurrency,
+            concurrency: settings.concurrency,
             breaker: Arc::clone(&breaker),
             backoff: Arc::clone(&backoff),
             budget: around.budget,
         });
-        Source { profile, share, account, breaker, backoff, record, mirrors: Arc::default(), slots }
+        Source { profile, coalescer, account, breaker, backoff, statistics, mirrors: Arc::default(), slots }
     }
 
-    /// The same at the addresses that its leaf chooses among.
+    /// The same, with the addresses that its leaf chooses among.
     pub(crate) fn asked_at(self, mirrors: Arc<Mirrors>) -> Self {
         Source { mirrors, ..self }
     }
 
-    /// The hosts it is asked at, in the order in which they are tried now.
+    /// The hosts that it is asked at, in the order in which they are tried now.
     pub fn hosts(&self) -> Vec<String> {
         self.mirrors.hosts(&self.profile)
     }
 
-    /// Whether nothing is under way: no call in the air, every place free, nothing of its limits promised to anybody.
+    /// Whether nothing is under way: no call in flight, every slot free, and none of its limits' units promised.
     pub fn is_at_rest(&self) -> bool {
         let all_free = self.slots.available_permits() == self.profile.settings.concurrency;
-        all_free && self.share.in_flight() == 0 && self.account.owes_nothing()
+        all_free && self.coalescer.in_flight() == 0 && self.account.allowance().is_at_rest()
     }
 
-    /// Until when it is not asked at all, and why; `None` if it is able to serve. That comes back by itself, without traffic.
+    /// Until when nothing is asked of it, and why; `None` if it can serve. It comes back by itself, without traffic.
     pub fn rest(&self, now: Instant) -> Option<Cooldown> {
-        self.share.rest(now)
+        self.coalescer.rest(now)
     }
 }
 
-/// What one attempt may take: a source that hangs must fail before the last caller leaves, or its failures would never count.
+/// What one attempt may take. A source that hangs must fail before the last caller leaves, or its failures would never count.
 fn longest_attempt(stated: Duration, budget: Duration) -> Duration {
     stated.min(time_to_reply(budget))
 }
 
-/// How long after its start a call may be replied to: callers keep something back of their time, and leave before its end.
+/// How long after its start a call may be replied to. Callers keep a part of their time back, and leave before its end.
 fn time_to_reply(budget: Duration) -> Duration {
     budget.saturating_sub(2 * KEPT_BACK).max(budget / 2)
 }
 
 /// What stands between us and a vendor, outermost first. Every layer sees a call as a whole, body and filter included.
 ///
-/// - A 429 comes back as an error of the leaf; the rate limit sees it pass, and until the time it names nobody calls this
-///   account and nobody waits for it. It is not sent again, and says nothing of the source's health.
-/// - When the last caller who waits leaves, the share drops the call's future, and with it everything below: the place in the
-///   queue, the slot, the promise of the rate limit, the connection; a probe of the breaker is up for the next caller. Nobody
-///   is told, nothing lands on the board, the breaker is not charged. But where a limit is over a minute or more, a call that
+/// - A 429 comes back as an error of the leaf. The rate limit sees it pass; until the time it names, nothing calls this account
+///   or waits for it. It is not retried, and says nothing of the source's health.
+/// - When the last caller who waits leaves, the coalescer drops the call's future, and with it everything below: the place in
+///   the queue, the slot, the promise of units, the connection. A probe of the breaker is up for the next caller. No caller is
+///   told, nothing lands on the board, and the breaker is not charged. But where a limit is over a minute or more, a call that
 ///   has been written goes on as an orphan.
-/// - A panic in a filter is caught where the filter runs and comes back as `internal`; it is one failed call of one source,
-///   and counts for the breaker like any other.
+/// - A panic in a filter is caught where the filter runs, and comes back as `internal`. It is one failed call of one source, and
+///   counts for the breaker like any other.
 fn stack<S>(leaf: S, guards: Guards) -> Stack
 where
     S: Service<Batch, Response = Reply, Error = SourceError, Future: Send + 'static> + Clone + Send + Sync + 'static,
 {
     let stack = ServiceBuilder::new()
-        // Whether it is tried: after a failure nothing is asked for a while, and then one call goes first.
+        // Whether the source is tried: after a failure nothing is asked for a while, and then one call goes first.
         .layer(GuardLayer(guards.backoff))
-        // Whether to send again. Everything below sees each attempt; while it pauses, a call holds nothing.
+        // Whether to retry. Everything below sees each attempt; while a call pauses between two, it holds nothing.
         .layer(RetryLayer::new(guards.retries))
-        // Open, it refuses before anything is waited for.
+        // An open breaker refuses before anything is waited for.
         .layer(GuardLayer(guards.breaker))
         // The bulkhead: calls of one slow source never take more than their own slots.
         .layer(GlobalConcurrencyLimitLayer::with_semaphore(guards.slots))
-        // The vendor's limits; the scarcest thing is spent last, right before the call.
+        // The vendor's limits. The scarcest thing is spent last, right before the call.
         .layer(GuardLayer(guards.account))
-        // What is about one symbol alone is neither a failure of the source nor a refusal of the key.
+        // What concerns one symbol alone is neither a failure of the source nor a refusal of the key.
         .layer(GuardLayer(guards.singled_out))
-        // What passes here goes over the wire, and is counted; it is one attempt, and has an attempt's time. Queueing above is
-        // not part of it: the share bounds the call in all.
-        .layer(GuardLayer(guards.calls))
+        // What passes here goes over the wire and is counted. It is one attempt and has an attempt's time; waiting above does
+        // not count towards that, since the coalescer bounds the call in all.
+        .layer(GuardLayer(guards.attempts))
         .service(leaf);
     BoxCloneSyncService::new(stack)
 }

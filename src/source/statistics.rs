@@ -1,24 +1,25 @@
-//! Remembers how a source has done: its calls, how long they took, and what became of its quotes.
+//! Counts how a source has done: its calls, how long they took, and what became of its quotes.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::agreement::{Agreement, Lately};
+use jiff::Timestamp;
+use parking_lot::Mutex;
+
 use super::batch::Reply;
+use super::outlier_watch::{OutlierWatch, RecentQuotes};
 use crate::clock::Moment;
 use crate::failure::SourceError;
 use crate::fold::Judged;
 use crate::metrics::Metrics;
-use jiff::Timestamp;
 
 /// How many calls the latencies are taken from.
 const CALLS: usize = 128;
 
-/// What is remembered of one source.
+/// How one source has done since the process started.
 #[derive(Debug)]
-pub struct Record {
-    /// Whose it is.
+pub struct Statistics {
+    /// The source's name.
     source: String,
     metrics: Metrics,
     state: Mutex<State>,
@@ -27,53 +28,49 @@ pub struct Record {
 #[derive(Debug, Default)]
 struct State {
     latencies: VecDeque<Duration>,
-    /// Half of these were at least as quick.
+    /// Half of these took no longer.
     usual_latency: Duration,
-    /// Nine of ten of these were.
+    /// Nine in ten of these took no longer.
     long_latency: Duration,
     last_success: Option<Timestamp>,
     last_error: Option<(Timestamp, SourceError)>,
     verdicts: BTreeMap<(&'static str, &'static str), u64>,
-    agreement: Agreement,
+    outlier_watch: OutlierWatch,
 }
 
-/// A source's record, for people.
+/// A source's statistics at one moment, for people.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
-    /// Half of the last 128 calls were at least as quick.
+    /// Half of the last 128 calls took no longer.
     pub latency_p50: Option<Duration>,
-    /// 99 of 100 were.
+    /// 99 in 100 of them took no longer.
     pub latency_p99: Option<Duration>,
     /// When a call last brought a reply that was understood.
     pub last_success: Option<Timestamp>,
-    /// When one last failed, and why.
+    /// When a call last failed, and why.
     pub last_error: Option<(Timestamp, SourceError)>,
-    /// How often its quotes were used, excluded or failed, by reason.
+    /// How often its quotes were used, excluded or failed, by verdict and reason.
     pub verdicts: BTreeMap<(&'static str, &'static str), u64>,
-    /// How its latest quotes lay to the prices they were compared with.
-    pub lately: Lately,
+    /// How its latest quotes compared with the prices.
+    pub recent: RecentQuotes,
 }
 
-impl Record {
-    /// An empty record of a source that counts into the service's metrics.
+impl Statistics {
+    /// The statistics of a source that has not been called. They also count into the service's metrics.
     pub fn new(source: &str, metrics: Metrics) -> Self {
-        Record { source: source.to_owned(), metrics, state: Mutex::default() }
+        Statistics { source: source.to_owned(), metrics, state: Mutex::default() }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Remembers how a call ended, and how long it took.
-    pub fn call(&self, result: &Result<Reply, SourceError>, latency: Duration, now: Moment) {
+    /// Counts a call that has ended, and how long it took.
+    pub(super) fn call(&self, result: &Result<Reply, SourceError>, latency: Duration, now: Moment) {
         let outcome = result.as_ref().err().map_or("ok", SourceError::reason);
         self.metrics.call(&self.source, outcome);
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         if state.latencies.len() == CALLS {
             state.latencies.pop_front();
         }
         state.latencies.push_back(latency);
-        // here and not where they are asked for: that is several times for each symbol of a request
+        // not where they are read: that happens several times for each symbol of a request
         let sorted = state.sorted_latencies();
         state.usual_latency = percentile(&sorted, 50).unwrap_or_default();
         state.long_latency = percentile(&sorted, 90).unwrap_or_default();
@@ -86,24 +83,24 @@ impl Record {
         }
     }
 
-    /// Counts a call that is sent again.
-    pub fn again(&self) {
+    /// Counts a retry.
+    pub(super) fn retried(&self) {
         self.metrics.retry(&self.source);
     }
 
-    /// Remembers a call that ended without an outcome: everybody left, or it panicked.
-    pub fn lost(&self, how: &'static str) {
+    /// Counts a call that ended without an outcome: its last caller left, or it panicked.
+    pub(super) fn lost(&self, how: &'static str) {
         self.metrics.call(&self.source, how);
     }
 
-    /// Remembers what became of one of its quotes in an answer.
+    /// Counts what became of one of its quotes in an answer.
     pub fn verdict(&self, judged: &Judged) {
         let (verdict, reason) = (judged.verdict.as_str(), judged.reason().unwrap_or("none"));
         self.metrics.quote(&judged.outcome.origin.source, verdict, reason);
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         *state.verdicts.entry((verdict, reason)).or_default() += 1;
-        if state.agreement.remember(judged) {
-            let Lately { compared, outliers, mean_deviation_bps } = state.agreement.lately();
+        if state.outlier_watch.remember(judged) {
+            let RecentQuotes { compared, outliers, mean_deviation_bps } = state.outlier_watch.recent();
             let (source, mean) = (&judged.outcome.origin.source, mean_deviation_bps.unwrap_or_default());
             tracing::warn!(
                 source,
@@ -112,19 +109,19 @@ impl Record {
         }
     }
 
-    /// How long a call usually takes: half of the last 128 were at least as quick. Zero before the first one.
+    /// How long a call usually takes: half of the last 128 took no longer. Zero before the first one.
     pub fn usual_latency(&self) -> Duration {
-        self.lock().usual_latency
+        self.state.lock().usual_latency
     }
 
-    /// How long a call takes at worst, short of mishaps: nine of ten were at least as quick. Zero before the first one.
+    /// How long a slow call takes: nine in ten of the last 128 took no longer. Zero before the first one.
     pub fn long_latency(&self) -> Duration {
-        self.lock().long_latency
+        self.state.lock().long_latency
     }
 
-    /// The record so far.
+    /// The statistics so far.
     pub fn summary(&self) -> Summary {
-        let state = self.lock();
+        let state = self.state.lock();
         let latencies = state.sorted_latencies();
         Summary {
             latency_p50: percentile(&latencies, 50),
@@ -132,7 +129,7 @@ impl Record {
             last_success: state.last_success,
             last_error: state.last_error.clone(),
             verdicts: state.verdicts.clone(),
-            lately: state.agreement.lately(),
+            recent: state.outlier_watch.recent(),
         }
     }
 }

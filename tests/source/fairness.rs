@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use quotefold::clock::Clock;
-use quotefold::source::share::Batching;
+use quotefold::source::coalescer::Batching;
 use quotefold::symbol::Symbol;
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -64,7 +64,7 @@ async fn what_gets_its_turn_and_could_ride_along_as_well_is_asked_for_once() {
     assert_eq!(reason(&bench.outcomes(bench.ask(&["B-USD"])).await[0]), "throttled");
     sleep(Duration::from_secs(60)).await;
     let due = vec![(symbol("C-USD"), NEED)];
-    let waits = bench.share.ask(&patient(due, vec![symbol("B-USD")]));
+    let waits = bench.coalescer.ask(&patient(due, vec![symbol("B-USD")]));
     assert_eq!(reason(&bench.outcomes(waits).await[0]), "ok");
     assert_eq!(bench.log.calls()[1].symbols.len(), 2, "{:?}", bench.log.calls()[1]);
     bench.settle().await;
@@ -82,7 +82,7 @@ async fn a_client_that_never_comes_back_costs_no_call_once_it_is_forgotten() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_a_flood_of_refused_symbols_no_more_are_looked_at_than_calls_have_seats_for() {
+async fn of_a_flood_of_refused_symbols_no_more_are_looked_at_than_calls_can_hold() {
     let looked = Arc::new(AtomicUsize::new(0));
     let looks = Arc::clone(&looked);
     let is_named = move |_: &Symbol| {

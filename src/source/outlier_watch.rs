@@ -1,6 +1,7 @@
-//! Remembers how a source's latest quotes lay to the prices they were compared with, and notices a persistent outlier.
+//! Watches how a source's latest quotes compare with the prices, and notices a persistent outlier.
 //!
-//! One quote far off is a bad second; a source that is far off most of the time is in another unit, another market, or broken.
+//! One quote that is far off is a bad second. A source that is far off most of the time uses another unit, quotes another
+//! market, or is broken.
 
 use std::collections::VecDeque;
 
@@ -12,14 +13,14 @@ use crate::symbol::Symbol;
 
 /// How many quotes are remembered.
 const REMEMBERED: usize = 128;
-/// Of fewer none can be said to be persistent.
+/// With fewer quotes, no outlier is called persistent.
 const ENOUGH: usize = 8;
 
 /// A source's latest quotes that were compared with a price.
 #[derive(Debug, Default)]
-pub struct Agreement {
+pub(super) struct OutlierWatch {
     quotes: VecDeque<Compared>,
-    /// How many of these were outliers.
+    /// How many of them were outliers.
     outliers: usize,
 }
 
@@ -31,9 +32,9 @@ struct Compared {
     deviation_bps: Decimal,
 }
 
-/// How a source's latest quotes lay.
+/// How a source's latest quotes compared with the prices.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Lately {
+pub struct RecentQuotes {
     /// How many quotes were compared with a price: at most 128.
     pub compared: usize,
     /// How many of them were outliers.
@@ -42,10 +43,10 @@ pub struct Lately {
     pub mean_deviation_bps: Option<Decimal>,
 }
 
-impl Agreement {
-    /// Remembers a quote, if there was a price to compare it with, and once however often it is read. Whether the source has
-    /// just become a persistent outlier.
-    pub fn remember(&mut self, judged: &Judged) -> bool {
+impl OutlierWatch {
+    /// Remembers a quote that was compared with a price; once, however often it is read. Returns whether the source has just
+    /// become a persistent outlier.
+    pub(super) fn remember(&mut self, judged: &Judged) -> bool {
         let is_outlier = judged.verdict == Verdict::Excluded(Exclusion::Outlier);
         let Some(deviation_bps) = judged.deviation_bps.filter(|_| is_outlier || judged.verdict == Verdict::Used) else {
             return false;
@@ -65,16 +66,16 @@ impl Agreement {
         !before && is_persistent(self.quotes.len(), self.outliers)
     }
 
-    /// How the latest quotes lay.
-    pub fn lately(&self) -> Lately {
+    /// How the latest quotes compared.
+    pub(super) fn recent(&self) -> RecentQuotes {
         let (compared, outliers) = (self.quotes.len(), self.outliers);
         let sum = self.quotes.iter().try_fold(Decimal::ZERO, |sum, quote| sum.checked_add(quote.deviation_bps));
         let mean = sum.and_then(|sum| sum.checked_div(Decimal::from(compared)));
-        Lately { compared, outliers, mean_deviation_bps: mean.map(|mean| mean.round_dp(1)) }
+        RecentQuotes { compared, outliers, mean_deviation_bps: mean.map(|mean| mean.round_dp(1)) }
     }
 }
 
-impl Lately {
+impl RecentQuotes {
     /// Whether the source is the outlier more often than not, in enough quotes to say so.
     pub fn is_persistent(&self) -> bool {
         is_persistent(self.compared, self.outliers)
@@ -99,36 +100,39 @@ mod tests {
 
     #[test]
     fn a_source_that_is_off_most_of_the_time_is_noticed_once() {
-        let mut agreement = Agreement::default();
+        let mut watch = OutlierWatch::default();
         let mut seconds = 1000;
-        let mut noticed = |agreement: &mut Agreement, price: &str| {
+        let mut noticed = |watch: &mut OutlierWatch, price: &str| {
             seconds -= 1;
-            agreement.remember(&judged(price, seconds))
+            watch.remember(&judged(price, seconds))
         };
-        assert!((0..4).all(|_| !noticed(&mut agreement, "100")));
-        assert!((0..4).all(|_| !noticed(&mut agreement, "108")), "half of the time is not most of it");
-        assert!(noticed(&mut agreement, "108"));
-        assert!(!noticed(&mut agreement, "108"));
-        let lately = agreement.lately();
-        assert_eq!((lately.compared, lately.outliers, lately.is_persistent()), (10, 6, true));
-        assert_eq!(lately.mean_deviation_bps, crate::decimal::read("480.0"));
-        // it is forgiven as it was found out
-        assert!((0..128).all(|_| !noticed(&mut agreement, "100")));
-        assert_eq!(agreement.lately(), Lately { compared: 128, outliers: 0, mean_deviation_bps: Some(Decimal::ZERO) });
+        assert!((0..4).all(|_| !noticed(&mut watch, "100")));
+        assert!((0..4).all(|_| !noticed(&mut watch, "108")), "half of the time is not most of it");
+        assert!(noticed(&mut watch, "108"));
+        assert!(!noticed(&mut watch, "108"));
+        let recent = watch.recent();
+        assert_eq!((recent.compared, recent.outliers, recent.is_persistent()), (10, 6, true));
+        assert_eq!(recent.mean_deviation_bps, crate::decimal::read("480.0"));
+        // agreeing again for long enough makes up for it
+        assert!((0..128).all(|_| !noticed(&mut watch, "100")));
+        assert_eq!(
+            watch.recent(),
+            RecentQuotes { compared: 128, outliers: 0, mean_deviation_bps: Some(Decimal::ZERO) }
+        );
     }
 
     #[test]
     fn a_quote_counts_once_however_often_it_is_read() {
-        let mut agreement = Agreement::default();
-        assert!((0..20).all(|_| !agreement.remember(&judged("108", 1))));
-        assert_eq!(agreement.lately().compared, 1);
+        let mut watch = OutlierWatch::default();
+        assert!((0..20).all(|_| !watch.remember(&judged("108", 1))));
+        assert_eq!(watch.recent().compared, 1);
     }
 
     #[test]
     fn what_was_compared_with_no_price_says_nothing() {
-        let mut agreement = Agreement::default();
+        let mut watch = OutlierWatch::default();
         let alone = fold("AAPL", [says("alpha", "0")], &equity());
-        assert!(!agreement.remember(&alone.quotes[0]));
-        assert_eq!(agreement.lately(), Lately::default());
+        assert!(!watch.remember(&alone.quotes[0]));
+        assert_eq!(watch.recent(), RecentQuotes::default());
     }
 }

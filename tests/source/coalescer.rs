@@ -1,4 +1,4 @@
-//! One source in front of many callers: who joins which call, who boards which batch, and what is left when they leave.
+//! One source in front of many callers: who joins which call, who joins which batch, and what is left when they leave.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use crate::support::{BUDGET, FORCED, NEED, all_quoted, batching, bench, patient,
 use quotefold::clock::Clock;
 use quotefold::failure::SourceError;
 use quotefold::source::batch::Reply;
-use quotefold::source::share::{Ask, Batching};
+use quotefold::source::coalescer::{Ask, Batching};
 use quotefold::symbol::Symbol;
 use tokio::time::{Instant, advance, sleep};
 
@@ -36,7 +36,7 @@ async fn the_last_caller_who_leaves_cancels_the_call_and_nothing_lands() {
     assert_eq!(bench.log.in_air(), 1);
     drop(waits);
     sleep(Duration::from_millis(1)).await;
-    assert_eq!((bench.log.in_air(), bench.share.in_flight()), (0, 0));
+    assert_eq!((bench.log.in_air(), bench.coalescer.in_flight()), (0, 0));
     sleep(Duration::from_millis(200)).await;
     assert!(bench.board.is_empty());
     // whoever comes next starts a call of their own
@@ -55,7 +55,7 @@ async fn a_newcomer_right_behind_the_last_to_leave_takes_the_call_over() {
     // the call has not noticed yet
     let waits = bench.ask(&["BTC-USD"]);
     assert_eq!(reason(&bench.outcomes(waits).await[0]), "ok");
-    assert_eq!((bench.log.calls().len(), bench.share.in_flight()), (1, 0));
+    assert_eq!((bench.log.calls().len(), bench.coalescer.in_flight()), (1, 0));
     bench.settle().await;
 }
 
@@ -65,7 +65,7 @@ async fn what_landed_since_a_request_arrived_is_fresh_enough_even_when_it_forces
     let arrived = Instant::now();
     bench.outcomes(bench.ask(&["BTC-USD"])).await;
     let late = Ask { arrived, ..patient(vec![(symbol("BTC-USD"), FORCED)], vec![]) };
-    bench.outcomes(bench.share.ask(&late)).await;
+    bench.outcomes(bench.coalescer.ask(&late)).await;
     assert_eq!(bench.log.calls().len(), 1);
     advance(Duration::from_millis(1)).await;
     bench.outcomes(bench.ask_with(&["BTC-USD"], FORCED)).await;
@@ -123,8 +123,8 @@ async fn what_the_limits_cannot_bear_in_time_is_throttled_at_once_in_the_order_a
 }
 
 #[tokio::test(start_paused = true)]
-async fn where_each_symbol_costs_a_batch_is_cut_to_what_is_left_and_takes_no_boarders() {
-    let per_symbol = Batching { seats: 8, cost_per_symbol: true, unknown_kills: false, holds_all: false };
+async fn where_each_symbol_costs_a_batch_is_cut_to_what_is_left_and_lets_no_symbol_join() {
+    let per_symbol = Batching { capacity: 8, cost_per_symbol: true, unknown_kills: false, holds_all: false };
     let bench = bench(&["8/min"], per_symbol, after_100_ms);
     let first = bench.ask(&["A", "B", "C", "D", "E"]);
     let second = bench.ask(&["F", "G", "H", "I", "J"]);
@@ -138,7 +138,7 @@ async fn where_each_symbol_costs_a_batch_is_cut_to_what_is_left_and_takes_no_boa
 
 #[tokio::test(start_paused = true)]
 async fn where_one_unknown_kills_a_batch_each_symbol_is_answered_for_itself() {
-    let kills = Batching { seats: 10, cost_per_symbol: false, unknown_kills: true, holds_all: false };
+    let kills = Batching { capacity: 10, cost_per_symbol: false, unknown_kills: true, holds_all: false };
     let bench = bench(&[], kills, |symbols: Vec<Symbol>, clock: Clock| async move {
         if symbols.iter().any(|symbol| symbol.as_str().starts_with("NOSUCH")) {
             return Err(SourceError::UnknownSymbol("Unknown asset pair".to_owned()));
@@ -155,7 +155,7 @@ async fn where_one_unknown_kills_a_batch_each_symbol_is_answered_for_itself() {
 
 #[tokio::test(start_paused = true)]
 async fn a_symbol_that_is_gone_takes_its_batch_down_once_and_is_found_out_at_once() {
-    let kills = Batching { seats: 10, cost_per_symbol: false, unknown_kills: true, holds_all: false };
+    let kills = Batching { capacity: 10, cost_per_symbol: false, unknown_kills: true, holds_all: false };
     let bench = bench(&[], kills, |symbols: Vec<Symbol>, clock: Clock| async move {
         let gone = clock.now().wall > "2026-11-20T14:31:01Z".parse().unwrap();
         if gone && symbols.contains(&symbol("OLD-USD")) {
@@ -179,15 +179,15 @@ async fn a_symbol_that_is_gone_takes_its_batch_down_once_and_is_found_out_at_onc
 #[tokio::test(start_paused = true)]
 async fn what_needs_no_call_rides_along_where_there_is_room_but_starts_none() {
     let bench = bench(&[], batching(3), after_100_ms);
-    let ask = |due: &[&str], riders: &[&str]| {
+    let ask = |due: &[&str], optional: &[&str]| {
         let due = due.iter().map(|text| (symbol(text), NEED)).collect();
-        patient(due, riders.iter().map(|text| symbol(text)).collect())
+        patient(due, optional.iter().map(|text| symbol(text)).collect())
     };
-    let outcomes = bench.outcomes(bench.share.ask(&ask(&["A-USD", "B-USD"], &["C-USD", "D-USD"]))).await;
-    assert_eq!(outcomes.len(), 2, "riders have their outcome already");
+    let outcomes = bench.outcomes(bench.coalescer.ask(&ask(&["A-USD", "B-USD"], &["C-USD", "D-USD"]))).await;
+    assert_eq!(outcomes.len(), 2, "optional symbols have their outcome already");
     assert!(bench.board.known("vendor", &symbol("C-USD"), Instant::now()).is_some(), "and get a fresh one");
     assert_eq!(bench.log.calls()[0].symbols, ["A-USD", "B-USD", "C-USD"].map(symbol));
-    assert!(bench.share.ask(&ask(&[], &["E-USD"])).is_empty());
+    assert!(bench.coalescer.ask(&ask(&[], &["E-USD"])).is_empty());
     bench.settle().await;
     assert_eq!(bench.log.calls().len(), 1);
 }

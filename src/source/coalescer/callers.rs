@@ -6,27 +6,27 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-/// Those who wait for one call. Cheap to clone.
+/// The callers who wait for one call. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Callers(Arc<watch::Sender<State>>);
 
 #[derive(Debug, Default)]
 struct State {
     count: usize,
-    /// When the call must have a place, or the first of them leaves without its outcome.
-    hurry: Option<Instant>,
+    /// When the call must have a slot, or the first of them leaves without its outcome.
+    slot_by: Option<Instant>,
 }
 
-/// One caller's claim to a call. Dropped, it is given up.
+/// One caller's claim to a call. The caller gives it up by dropping it.
 #[derive(Debug)]
 pub struct Claim(Callers);
 
 impl Callers {
-    /// Adds a caller, and when the call must have a place for it; `None` if that is no matter, or too late anyway.
-    pub(super) fn claim(&self, hurry: Option<Instant>) -> Claim {
+    /// Adds a caller, and when the call must have a slot for that caller; `None` if that does not matter, or is too late anyway.
+    pub(super) fn claim(&self, slot_by: Option<Instant>) -> Claim {
         self.0.send_modify(|state| {
             state.count += 1;
-            state.hurry = state.hurry.into_iter().chain(hurry).min();
+            state.slot_by = state.slot_by.into_iter().chain(slot_by).min();
         });
         Claim(self.clone())
     }
@@ -37,33 +37,33 @@ impl Callers {
     }
 
     /// Ends as soon as no caller waits.
-    pub(super) async fn leave(&self) {
+    pub(super) async fn all_gone(&self) {
         // the sender lives as long as we do
         let _ = self.0.subscribe().wait_for(|state| state.count == 0).await;
     }
 
     /// Ends as soon as a caller waits.
-    pub(super) async fn come(&self) {
+    pub(super) async fn any_came(&self) {
         let _ = self.0.subscribe().wait_for(|state| state.count > 0).await;
     }
 
-    /// Ends when the call must have a place, once for each such moment.
-    pub(super) async fn hurry(&self) {
+    /// Ends when the call must have a slot, once for each such moment.
+    pub(super) async fn slot_is_due(&self) {
         let mut changes = self.0.subscribe();
         loop {
-            let hurry = changes.borrow_and_update().hurry;
-            let in_hurry = async {
-                match hurry {
+            let slot_by = changes.borrow_and_update().slot_by;
+            let due = async {
+                match slot_by {
                     Some(at) => sleep_until(at).await,
                     None => pending().await,
                 }
             };
             tokio::select! {
                 Ok(()) = changes.changed() => {}
-                () = in_hurry => break,
+                () = due => break,
             }
         }
-        self.0.send_modify(|state| state.hurry = None);
+        self.0.send_modify(|state| state.slot_by = None);
     }
 }
 

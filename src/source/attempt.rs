@@ -1,6 +1,6 @@
-//! Counts every conversation with a vendor: how long it took and how it ended. Ends those that take too long.
+//! Counts every attempt to call a vendor: how long it took and how it ended. Ends those that take too long.
 //!
-//! It stands right around the call, so what is counted was sent: neither refusals of ours nor waiting in line.
+//! It stands right around the leaf, so it counts what was sent, and neither refusals of ours nor the wait to be sent.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,24 +10,24 @@ use tower::ServiceExt;
 
 use super::batch::{Batch, Reply};
 use super::guard::{Guard, Next};
-use super::record::Record;
+use super::statistics::Statistics;
 use crate::clock::Clock;
 use crate::failure::SourceError;
 
-/// Puts a source's record around its calls.
+/// The guard that measures the attempts of a source.
 #[derive(Clone, Debug)]
-pub struct Counting {
+pub struct Attempts {
     /// Where they are counted.
-    pub record: Arc<Record>,
+    pub statistics: Arc<Statistics>,
     /// Where the time comes from.
     pub clock: Clock,
-    /// What one call may take.
+    /// What one attempt may take.
     pub longest: Duration,
 }
 
-/// A call under way. It may end without a result: everybody left, or it panicked.
+/// An attempt under way. It may end without a result: its last caller left, or it panicked.
 struct UnderWay {
-    record: Arc<Record>,
+    statistics: Arc<Statistics>,
     started: Instant,
     has_ended: bool,
 }
@@ -35,28 +35,28 @@ struct UnderWay {
 impl UnderWay {
     fn ends(mut self, result: &Result<Reply, SourceError>, clock: &Clock) {
         self.has_ended = true;
-        self.record.call(result, self.started.elapsed(), clock.now());
+        self.statistics.call(result, self.started.elapsed(), clock.now());
     }
 }
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
         if !self.has_ended {
-            self.record.lost(if std::thread::panicking() { "internal" } else { "cancelled" });
+            self.statistics.lost(if std::thread::panicking() { "internal" } else { "cancelled" });
         }
     }
 }
 
-impl Guard for Counting {
+impl Guard for Attempts {
     async fn pass(self, batch: Batch, next: impl Next) -> Result<Reply, SourceError> {
         let started = Instant::now();
-        // one that stood in line has less: it must fail before its callers leave, or its failure would never count
+        // a call that waited has less: it must fail before its callers leave, or its failure would never count
         let longest = self.longest.min(batch.replies_by().saturating_duration_since(started));
         batch.end_by(started + longest);
         if batch.sent().is_some() {
-            self.record.again();
+            self.statistics.retried();
         }
-        let under_way = UnderWay { record: self.record, started, has_ended: false };
+        let under_way = UnderWay { statistics: self.statistics, started, has_ended: false };
         let call = next.oneshot(batch.clone());
         let result = timeout_at(started + longest, call).await.unwrap_or(Err(SourceError::Timeout(longest)));
         under_way.ends(&result, &self.clock);

@@ -1,0 +1,457 @@
+//! Stands at the front of a source: symbols in, one outcome per symbol out, and never two calls in flight for one symbol.
+//!
+//! A caller who asks for a symbol that is in flight joins that call. Symbols of several requests go out in one batch for as
+//! long as it waits to be sent, and it waits as long as the most patient of its callers. A call goes on while any caller waits
+//! for it. When the last one leaves it is cancelled, unless it has spent a unit of a scarce limit. Where one unknown symbol
+//! fails a whole call, that symbol is hunted for in calls of its own.
+//!
+//! `start` decides what is called for, `grouping` what goes into one call, `call` runs one and lands its outcomes, and `hunt`
+//! looks for the symbols that fail calls.
+
+mod call;
+mod callers;
+mod grouping;
+mod hunt;
+mod start;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::{Mutex, MutexGuard};
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
+use tower::util::BoxCloneSyncService;
+
+use super::account::Account;
+use super::backoff::Backoff;
+use super::batch::{Batch, Deadlines, Reply};
+use super::breaker::{Breaker, BreakerState};
+use super::cooldown::Cooldown;
+use super::statistics::Statistics;
+use super::{KEPT_BACK, time_to_reply};
+use crate::board::{Board, Freshness};
+use crate::caller::Caller;
+use crate::clock::Clock;
+use crate::failure::{Failure, SourceError};
+use crate::quote::{Origin, Outcome};
+use crate::symbol::Symbol;
+use call::Orphans;
+use callers::{Callers, Claim};
+pub use grouping::Batching;
+use grouping::Tier;
+use hunt::Hunt;
+pub use hunt::SuspectState;
+
+/// This part of the budget is left to every call, however quick its source has been: an eighth.
+const LEAST_OF_BUDGET: u32 = 8;
+
+/// A source's stack behind the coalescer: a batch in, a reply out.
+pub type Stack = BoxCloneSyncService<Batch, Reply, SourceError>;
+
+/// The front of one source. Cheap to clone.
+#[derive(Clone)]
+pub struct Coalescer(Arc<Inner>);
+
+/// What a coalescer is made of.
+pub struct Parts {
+    /// The source.
+    pub origin: Arc<Origin>,
+    /// Where outcomes land.
+    pub board: Arc<Board>,
+    /// Where calls go.
+    pub stack: Stack,
+    /// The vendor's limits.
+    pub account: Arc<Account>,
+    /// How its calls have gone.
+    pub statistics: Arc<Statistics>,
+    /// Where the time comes from.
+    pub clock: Clock,
+    /// Where its calls run.
+    pub tasks: TaskTracker,
+    /// How a batch is made up.
+    pub batching: Batching,
+    /// Whether the source's description names a symbol, beyond the rules for spelling any.
+    pub is_named: Arc<dyn Fn(&Symbol) -> bool + Send + Sync>,
+    /// The most calls that may be in flight at once.
+    pub concurrency: usize,
+    /// Whether the source is asked at all.
+    pub breaker: Arc<Breaker>,
+    /// Whether the source has failed lately.
+    pub backoff: Arc<Backoff>,
+    /// What one call may take in all, its wait to be sent included, unless a caller waits longer for it.
+    pub budget: Duration,
+}
+
+/// Whether a caller waits for its turn at a scarce source.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Patience {
+    /// It does, and reserves may be asked for it.
+    #[default]
+    Waits,
+    /// It takes what can be had at once without harm to others: it waits for no limit and no slot, asks no reserve, and what it
+    /// is refused concerns it alone.
+    OnlyTries,
+}
+
+/// What a request asks of a source.
+#[derive(Clone, Debug)]
+pub struct Ask {
+    /// When the request arrived: what landed since then is fresh enough for it.
+    pub arrived: Instant,
+    /// When the caller leaves. A call may wait until then to be sent, and never less than its budget allows; what cannot be sent
+    /// by then is not started.
+    pub until: Instant,
+    /// Whether the caller waits for its turn.
+    pub patience: Patience,
+    /// What it needs, in the order in which scarce calls are given out.
+    pub due: Vec<(Symbol, Freshness)>,
+    /// What it asked for and needs no call: it is asked for as well where a call has room.
+    pub optional: Vec<Symbol>,
+    /// Whose request it is; `None` if it is the service's own.
+    pub caller: Option<Caller>,
+}
+
+/// A caller's claim to one outcome.
+pub enum Wait {
+    /// The outcome is here already.
+    Ready(Box<Outcome>),
+    /// Its call is in flight.
+    InFlight {
+        /// The symbol.
+        symbol: Symbol,
+        /// Where its outcome will be told.
+        outcome: watch::Receiver<Option<Outcome>>,
+        /// Keeps the call alive.
+        claim: Claim,
+    },
+}
+
+impl Wait {
+    /// The symbol whose outcome it is.
+    pub fn symbol(&self) -> &Symbol {
+        match self {
+            Wait::Ready(outcome) => &outcome.symbol,
+            Wait::InFlight { symbol, .. } => symbol,
+        }
+    }
+}
+
+struct Inner {
+    parts: Parts,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    in_flight: HashMap<Symbol, InFlight>,
+    /// How many batches were dispatched; the next one's number.
+    dispatched: u64,
+    /// The newest batches that still have room: that of symbols the source has quoted (`true`), and that of others.
+    open: HashMap<bool, Pending>,
+    /// Whether one unknown symbol fails a whole call: stated, or found out.
+    unknown_kills: bool,
+    /// Symbols that were refused for want of room, and how long they keep their turn.
+    refused: HashMap<Symbol, Instant>,
+    /// What is hunted, because it failed a whole call or may do so.
+    hunt: Hunt,
+    /// The calls that no caller waits for.
+    orphans: Orphans,
+}
+
+/// A batch that waits to be sent or is on the wire. Cheap to clone.
+#[derive(Clone)]
+struct Pending {
+    number: u64,
+    batch: Batch,
+    /// Who waits for it.
+    callers: Callers,
+}
+
+/// A symbol in a pending batch.
+struct InFlight {
+    /// Where its outcome will be told.
+    outcome: watch::Receiver<Option<Outcome>>,
+    pending: Pending,
+}
+
+impl Coalescer {
+    /// A coalescer in front of a stack.
+    pub fn new(mut parts: Parts) -> Self {
+        let batching = &mut parts.batching;
+        if batching.cost_per_symbol {
+            // the units of a call are spent at one instant: more than a limit allows could never be
+            batching.capacity = batching.capacity.min(parts.account.allowance().limits().most_at_once());
+        }
+        let state = State { unknown_kills: batching.unknown_kills, ..State::default() };
+        Coalescer(Arc::new(Inner { parts, state: Mutex::new(state) }))
+    }
+
+    /// Joins what is in flight and starts what is not, as far as the caller's patience goes; never waits itself.
+    ///
+    /// Returns a claim per due symbol: what is here or in flight first, what is refused last. Dropping a claim gives it up. A
+    /// refusal of a caller who only tries does not land on the board, and does not keep the symbol a turn.
+    pub fn ask(&self, ask: &Ask) -> Vec<Wait> {
+        let now = Instant::now();
+        let mut state = self.0.lock();
+        let (mut waits, left) = self.0.join_all(&mut state, ask, now);
+        waits.extend(self.0.start(&mut state, left, ask, now));
+        waits
+    }
+
+    /// Waits for an outcome, however long it takes.
+    pub async fn arrive(&self, wait: Wait) -> Outcome {
+        match wait {
+            Wait::Ready(outcome) => *outcome,
+            Wait::InFlight { symbol, mut outcome, claim } => {
+                let told = outcome.wait_for(Option::is_some).await.ok().and_then(|told| told.clone());
+                drop(claim);
+                let untold = || SourceError::Internal("the call ended without an outcome".to_owned());
+                told.unwrap_or_else(|| self.failed(&symbol, untold()))
+            }
+        }
+    }
+
+    /// The outcome for a caller who has waited for this long and leaves: no reply, or, where the call has not even been sent, no
+    /// room in our own limits.
+    pub fn gave_up(&self, symbol: &Symbol, waited: Duration) -> Outcome {
+        let is_unsent = self.0.lock().in_flight.get(symbol).is_some_and(|call| call.pending.batch.sent().is_none());
+        let now = Instant::now();
+        let full = is_unsent.then(|| self.0.parts.account.allowance().room(1, now, now).1).flatten();
+        self.failed(symbol, full.unwrap_or(SourceError::Timeout(waited)))
+    }
+
+    /// A failure that concerns one caller alone: it stands beside the last quote, and never lands on the board.
+    pub fn failed(&self, symbol: &Symbol, error: SourceError) -> Outcome {
+        self.0.failed(symbol, error)
+    }
+
+    /// Until when nothing is asked of the source, and what callers are told meanwhile; `None` if it may be asked.
+    pub(crate) fn rest(&self, now: Instant) -> Option<Cooldown> {
+        self.0.rest(now)
+    }
+
+    /// The first moment at which a call could be sent: the source is not left alone, and its limits have room.
+    pub fn askable_at(&self, now: Instant) -> Instant {
+        let rest = self.0.rest(now).map_or(now, |rest| rest.until);
+        rest.max(self.0.parts.account.allowance().room_at(now))
+    }
+
+    /// How many batches were dispatched so far.
+    pub fn dispatched(&self) -> u64 {
+        self.0.lock().dispatched
+    }
+
+    /// How many calls are in flight.
+    pub fn in_flight(&self) -> usize {
+        self.0.lock().calls()
+    }
+
+    /// How often something was learned of symbols that fail whole calls.
+    pub(crate) fn revision(&self) -> u64 {
+        self.0.lock().hunt.revision()
+    }
+
+    /// What was learned of symbols that fail whole calls; `None` if that is nothing.
+    pub(crate) fn remember(&self) -> Option<SuspectState> {
+        let state = self.0.lock();
+        let groups = state.hunt.remember();
+        let text = |group: Vec<Symbol>| group.iter().map(Symbol::to_string).collect();
+        let is_news = !groups.is_empty() || state.unknown_kills != self.0.parts.batching.unknown_kills;
+        let unknown_kills = state.unknown_kills;
+        is_news.then(|| SuspectState { unknown_kills, groups: groups.into_iter().map(text).collect() })
+    }
+
+    /// Takes over what an earlier process had learned.
+    pub(crate) fn restore(&self, past: &SuspectState) {
+        let symbols = |group: &Vec<String>| group.iter().filter_map(|text| Symbol::parse(text).ok()).collect();
+        let mut state = self.0.lock();
+        state.unknown_kills |= past.unknown_kills;
+        state.hunt.restore(past.groups.iter().map(symbols).collect());
+    }
+}
+
+impl State {
+    /// How many calls are in flight.
+    fn calls(&self) -> usize {
+        self.in_flight.values().map(|call| call.pending.number).collect::<HashSet<_>>().len()
+    }
+
+    /// How many calls have a slot.
+    fn calls_with_slot(&self) -> usize {
+        let pending = self.in_flight.values().map(|call| &call.pending);
+        pending.filter(|pending| pending.batch.has_slot()).map(|pending| pending.number).collect::<HashSet<_>>().len()
+    }
+
+    /// Whether a symbol is in flight.
+    fn is_in_flight(&self, symbol: &Symbol) -> bool {
+        self.in_flight.contains_key(symbol)
+    }
+
+    /// The number of the next batch.
+    fn next_number(&mut self) -> u64 {
+        let number = self.dispatched;
+        self.dispatched += 1;
+        number
+    }
+
+    /// Joins the call for a symbol, if there is one. The call then waits to be sent as long as its most patient caller.
+    fn join(&self, symbol: &Symbol, deadlines: Deadlines, slot_by: Option<Instant>) -> Option<Wait> {
+        let InFlight { outcome, pending } = self.in_flight.get(symbol)?;
+        pending.batch.extend(deadlines);
+        let claim = pending.callers.claim(slot_by);
+        Some(Wait::InFlight { symbol: symbol.clone(), outcome: outcome.clone(), claim })
+    }
+
+    /// Enters a symbol as in flight in a batch, if the batch has room.
+    fn enter(
+        &mut self,
+        symbol: &Symbol,
+        pending: &Pending,
+        caller: Option<Caller>,
+        slot_by: Option<Instant>,
+    ) -> Option<Wait> {
+        let outcome = pending.batch.join_for(caller, symbol)?;
+        self.in_flight.insert(symbol.clone(), InFlight { outcome: outcome.clone(), pending: pending.clone() });
+        self.refused.remove(symbol);
+        Some(Wait::InFlight { symbol: symbol.clone(), outcome, claim: pending.callers.claim(slot_by) })
+    }
+
+    /// Removes a call that asks for these symbols, and never a later one for any of them. Other calls are not looked at: there
+    /// may be many.
+    fn remove(&mut self, number: u64, symbols: &[Symbol]) {
+        for symbol in symbols {
+            if self.in_flight.get(symbol).is_some_and(|call| call.pending.number == number) {
+                self.in_flight.remove(symbol);
+            }
+        }
+        self.open.retain(|_, pending| pending.number != number);
+        self.orphans.release(number);
+    }
+}
+
+impl Inner {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock()
+    }
+
+    /// What is here or in flight already, and the symbols that are not.
+    fn join_all(&self, state: &mut State, ask: &Ask, now: Instant) -> (Vec<Wait>, Vec<Symbol>) {
+        let mut waits = Vec::with_capacity(ask.due.len());
+        let mut left = Vec::new();
+        let (deadlines, slot_by) = (self.deadlines(now, ask.until), self.slot_by(ask, now));
+        for (symbol, need) in &ask.due {
+            let known = self.parts.board.known(&self.parts.origin.source, symbol, now);
+            let fresh = known.filter(|known| known.is_settled(*need, now) || known.answered_since(ask.arrived));
+            let ready = fresh.map(|known| Wait::Ready(Box::new(known.outcome)));
+            let wait = ready.or_else(|| state.join(symbol, deadlines, slot_by)).or_else(|| match ask.patience {
+                Patience::Waits => self.join_open(state, symbol, ask, deadlines, now),
+                // a batch that waits to be sent has room for those who wait with it
+                Patience::OnlyTries => None,
+            });
+            match wait {
+                Some(wait) => waits.push(wait),
+                None => left.push(symbol.clone()),
+            }
+        }
+        (waits, left)
+    }
+
+    /// Adds a symbol to the batch that is still to be sent, if there is one with room and it will be sent while this caller
+    /// waits.
+    fn join_open(
+        &self,
+        state: &mut State,
+        symbol: &Symbol,
+        ask: &Ask,
+        deadlines: Deadlines,
+        now: Instant,
+    ) -> Option<Wait> {
+        let tier = self.tier(state, symbol);
+        if self.parts.batching.asks_alone(tier) || state.is_hunted(symbol, tier) {
+            return None;
+        }
+        let open = state.open.get(&(tier == Tier::Known)).cloned()?;
+        let by = self.sends_by_for(ask);
+        let in_time = match open.batch.grant_at() {
+            Some(at) => at <= by,
+            // the newest of those that are on their way to the limits
+            None => self.parts.account.allowance().room(0, now, by).1.is_none(),
+        };
+        if !in_time {
+            return None;
+        }
+        let wait = state.enter(symbol, &open, ask.caller, self.slot_by(ask, now))?;
+        open.batch.extend(deadlines);
+        Some(wait)
+    }
+
+    /// How likely the source is to have a symbol.
+    fn tier(&self, state: &State, symbol: &Symbol) -> Tier {
+        let Parts { board, origin, is_named, .. } = &self.parts;
+        let has_quoted = || board.look(&origin.source, symbol, |known| known.outcome.quote.is_some()) == Some(true);
+        if !state.unknown_kills || has_quoted() {
+            Tier::Known
+        } else if is_named(symbol) || board.is_quoted(symbol) {
+            Tier::Expected
+        } else {
+            Tier::Untried
+        }
+    }
+
+    /// Until when nothing is asked of the source, and what callers are told meanwhile: its vendor wants that, its breaker is
+    /// open, or its last call failed. Each of these must be over, so the latest decides.
+    fn rest(&self, now: Instant) -> Option<Cooldown> {
+        let open = match self.parts.breaker.state(now) {
+            BreakerState::Open(until) => self.parts.breaker.refusal(now).map(|error| Cooldown { until, error }),
+            // a probe is in flight: callers who come now wait for its end
+            BreakerState::Closed | BreakerState::HalfOpen => None,
+        };
+        let all = [self.parts.account.cooldown(now), open, self.parts.backoff.rest(now)];
+        let until = all.iter().flatten().map(|rest| rest.until).max()?;
+        let error = all.into_iter().flatten().next()?.error;
+        Some(Cooldown { until, error })
+    }
+
+    /// The deadlines of a call that starts now, for a caller who leaves at an instant.
+    ///
+    /// A call that is sent too late is spent for nothing, since its callers leave before its reply: they leave a little before
+    /// the end, and not every call is a quick one. A caller who waits longer than the budget lets the call wait longer to be
+    /// sent; one who leaves sooner takes nothing away from it.
+    fn deadlines(&self, now: Instant, until: Instant) -> Deadlines {
+        let budget = self.parts.budget;
+        let patience = until.saturating_duration_since(now).max(budget);
+        let to_reply = time_to_reply(patience);
+        let in_line = to_reply.saturating_sub(self.time_for_a_call()).max(budget / LEAST_OF_BUDGET);
+        Deadlines { sends_by: now + in_line, replies_by: now + to_reply, ends_by: now + patience }
+    }
+
+    /// What is kept of the time for the call itself.
+    fn time_for_a_call(&self) -> Duration {
+        let Parts { budget, statistics, .. } = &self.parts;
+        statistics.long_latency().max(*budget / LEAST_OF_BUDGET)
+    }
+
+    /// When a call must be sent so that this caller, who keeps a part of the time for folding and answering, sees its end.
+    fn sends_by_for(&self, ask: &Ask) -> Instant {
+        let kept = KEPT_BACK + self.parts.statistics.usual_latency();
+        ask.until.checked_sub(kept).unwrap_or(ask.until)
+    }
+
+    /// When a call must have a slot for this caller to be answered in time. `None` for a caller who leaves sooner than a call
+    /// takes: no other call gives way for that one.
+    fn slot_by(&self, ask: &Ask, now: Instant) -> Option<Instant> {
+        let kept = KEPT_BACK + self.time_for_a_call();
+        ask.until.checked_sub(kept).filter(|at| *at > now)
+    }
+
+    /// A failure that concerns one caller alone.
+    fn failed(&self, symbol: &Symbol, error: SourceError) -> Outcome {
+        let Parts { board, origin, clock, .. } = &self.parts;
+        let now = clock.now();
+        let quote = board.known(&origin.source, symbol, now.monotonic).and_then(|known| known.outcome.quote);
+        let failure = Failure { error, at: now.wall, latency: None, is_doubted: false, retry_at: None };
+        Outcome { origin: Arc::clone(origin), symbol: symbol.clone(), quote, failure: Some(failure) }
+    }
+}

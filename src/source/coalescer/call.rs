@@ -1,0 +1,287 @@
+//! Runs one call: until its reply is there, its time is over or its last caller has left. Then its outcomes land, and those who
+//! wait are told.
+//!
+//! Callers who wait for less time than a vendor takes would soon use up its limit for the minute, the day or the month without
+//! ever getting a quote. So where a unit is that scarce, a call that was written goes on as an orphan when its last caller
+//! leaves. Its outcome lands like any other, and a caller who asks for its symbols meanwhile joins it. It gives way if another
+//! call needs its slot to be answered in time.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+use super::callers::Claim;
+use super::{Inner, Parts, Pending};
+use crate::board::Update;
+use crate::clock::Moment;
+use crate::failure::SourceError;
+use crate::quote::{Outcome, Quote};
+use crate::source::batch::{Batch, Reply, Waiter};
+use crate::source::cooldown::Cooldowns;
+use crate::symbol::Symbol;
+
+/// The most orphans of one source; beyond that the oldest gives way.
+const MOST_ORPHANS: usize = 8;
+
+/// One call, from its dispatch to its landing. Whatever ends it, return, cancellation or panic, it is no longer in flight then.
+pub(super) struct Call {
+    coalescer: Arc<Inner>,
+    pending: Pending,
+    /// The symbols it asked for, once it is over.
+    asked: Vec<Symbol>,
+    has_landed: bool,
+    /// Whether it asks for symbols that the source has not quoted yet, or that it has failed for.
+    is_news: bool,
+    /// Keeps the call alive after its last caller has left.
+    _kept: Option<Claim>,
+}
+
+impl Call {
+    /// The call of a batch that is about to start.
+    pub(super) fn new(coalescer: Arc<Inner>, pending: Pending, is_news: bool) -> Self {
+        Call { coalescer, pending, asked: Vec::new(), has_landed: false, is_news, _kept: None }
+    }
+
+    /// The same for a call that goes on even after its last caller has left.
+    pub(super) fn keeping(mut self, kept: Option<Claim>) -> Self {
+        self._kept = kept;
+        self
+    }
+
+    /// Makes the call and lands what it brought.
+    pub(super) async fn run(mut self) {
+        if let Some(result) = self.result().await {
+            self.land(result);
+        }
+    }
+
+    /// How the call ended; `None` if the last caller has left, so that nothing lands.
+    async fn result(&self) -> Option<Result<Reply, SourceError>> {
+        let Call { coalescer, pending: pending @ Pending { batch, callers, .. }, .. } = self;
+        let started = Instant::now();
+        let mut call = std::pin::pin!(coalescer.parts.stack.clone().oneshot(batch.clone()));
+        let mut orphan: Option<CancellationToken> = None;
+        let no_reply = || {
+            let now = Instant::now();
+            // of a call that waited to be sent, only the time since then was the vendor's
+            Some(Err(SourceError::Timeout(batch.sent_for(now).unwrap_or(now - started))))
+        };
+        loop {
+            tokio::select! {
+                biased;
+                () = callers.all_gone(), if orphan.is_none() => match coalescer.fate_of(pending) {
+                    Fate::Awaited => {}
+                    Fate::Orphan(gives_way) => orphan = Some(gives_way),
+                    Fate::Failed(error) => return Some(Err(error)),
+                    Fate::Cancelled => return None,
+                },
+                () = callers.any_came(), if orphan.is_some() => {
+                    coalescer.lock().orphans.release(pending.number);
+                    orphan = None;
+                }
+                () = gives_way(orphan.as_ref()) => return no_reply(),
+                result = &mut call => return Some(result),
+                () = time_is_over(batch) => return no_reply(),
+                () = callers.slot_is_due() => coalescer.make_room_for(pending),
+            }
+        }
+    }
+
+    /// Lands what the call brought: first on the board, then the call is no longer in flight, then those who wait are told. So
+    /// whoever looks after that finds the board.
+    fn land(&mut self, result: Result<Reply, SourceError>) {
+        let now = self.coalescer.parts.clock.now();
+        let waiters = self.pending.batch.take_waiters();
+        self.asked = waiters.iter().map(|waiter| waiter.symbol.clone()).collect();
+        if let Err(error) = &result
+            && self.coalescer.is_for_one_of(error)
+            && waiters.len() > 1
+        {
+            // one of several symbols is unknown, and the provider does not say which: none of them may be called unknown for it
+            self.coalescer.hunt_among(&self.pending.batch, waiters, error);
+            self.remove();
+            self.has_landed = true;
+            return;
+        }
+        let mut rows: HashMap<Symbol, Result<Quote, SourceError>> = HashMap::new();
+        if let Ok(reply) = &result {
+            rows.extend(reply.rows.iter().cloned());
+        }
+        let whole = result.err();
+        let rests = self.coalescer.rest(now.monotonic).map(|rest| rest.until);
+        let mut told = Vec::with_capacity(waiters.len());
+        let mut overlooked = Vec::new();
+        for waiter in waiters {
+            let row = rows.remove(&waiter.symbol).unwrap_or_else(|| match &whole {
+                Some(error) => Err(error.clone()),
+                None => Err(SourceError::Missing("the reply leaves it out".to_owned())),
+            });
+            if let Err(error @ SourceError::Overlooked(_)) = row {
+                overlooked.push((waiter, error));
+                continue;
+            }
+            let outcome = self.land_row(&waiter, row, rests, now);
+            told.push((waiter, outcome));
+        }
+        let is_alone = told.len() + overlooked.len() == 1;
+        self.coalescer.ask_again(&self.pending.batch, overlooked);
+        self.coalescer.lock().learn(&told, is_alone, self.is_news);
+        self.remove();
+        for (waiter, outcome) in told {
+            waiter.told.send_replace(Some(outcome));
+        }
+        self.has_landed = true;
+    }
+
+    /// Puts on the board what the call brought for one symbol.
+    fn land_row(
+        &self,
+        waiter: &Waiter,
+        row: Result<Quote, SourceError>,
+        rests: Option<Instant>,
+        now: Moment,
+    ) -> Outcome {
+        let symbol = &waiter.symbol;
+        let update = match (row, self.pending.batch.sent_for(now.monotonic)) {
+            (Ok(quote), _) => Update::Quote(quote),
+            (Err(error), Some(latency)) if error.stands_for().is_none() => {
+                self.failure(symbol, error, latency, rests, now)
+            }
+            // no call was made: one may be when there is room again
+            (Err(error), _) => {
+                let until = error.stands_for().map(|span| now.monotonic + span);
+                Update::Refusal(error, until.max(rests).unwrap_or(now.monotonic))
+            }
+        };
+        let Parts { board, origin, .. } = &self.coalescer.parts;
+        board.land_for(waiter.caller, origin, symbol, update, now)
+    }
+
+    /// What a call that was sent failed with, for one symbol. If the source is left alone for it, it is not the symbol's
+    /// failure.
+    fn failure(
+        &self,
+        symbol: &Symbol,
+        error: SourceError,
+        latency: Duration,
+        rests: Option<Instant>,
+        now: Moment,
+    ) -> Update {
+        let Parts { board, origin, backoff, .. } = &self.coalescer.parts;
+        let before = board.known(&origin.source, symbol, now.monotonic);
+        let is_of_source = rests.is_some() && (self.pending.batch.is_charged() || Cooldowns::concerns(&error));
+        Update::Failure(backoff.waits().judge(symbol, error, latency, before.as_ref(), is_of_source, now))
+    }
+
+    fn remove(&mut self) {
+        self.coalescer.lock().remove(self.pending.number, &std::mem::take(&mut self.asked));
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        // no symbol joins a call that is over; senders dropped unused are read as a fault of ours
+        self.asked.extend(self.pending.batch.take_waiters().into_iter().map(|waiter| waiter.symbol));
+        self.remove();
+        if !self.has_landed && std::thread::panicking() {
+            let source = &self.coalescer.parts.origin.source;
+            tracing::error!(source, "a call panicked; its symbols fail as internal");
+        }
+    }
+}
+
+/// Ends when the time of a batch is over. A caller who joins it meanwhile may extend it.
+async fn time_is_over(batch: &Batch) {
+    loop {
+        let ends_by = batch.deadlines().ends_by;
+        sleep_until(ends_by).await;
+        if batch.deadlines().ends_by <= ends_by {
+            return;
+        }
+    }
+}
+
+/// Ends when an orphan must give way.
+async fn gives_way(orphan: Option<&CancellationToken>) {
+    match orphan {
+        Some(gives_way) => gives_way.cancelled().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The calls of one source that no caller waits for.
+#[derive(Debug, Default)]
+pub(super) struct Orphans {
+    /// The numbers of their batches, the oldest first, and what tells each to give way.
+    all: Vec<(u64, CancellationToken)>,
+    /// Calls that need a slot, and found no orphan in one.
+    in_need: Vec<(u64, Batch)>,
+}
+
+/// What becomes of a call that its last caller has left.
+enum Fate {
+    /// A caller waits for it again.
+    Awaited,
+    /// It goes on until it ends, or the token is cancelled.
+    Orphan(CancellationToken),
+    /// It ends with the failure of an earlier attempt, of which no caller has been told.
+    Failed(SourceError),
+    /// It ends, and nothing lands.
+    Cancelled,
+}
+
+impl Orphans {
+    /// Takes a call in. If another one needs its slot, the oldest gives way at once.
+    fn adopt(&mut self, number: u64) -> CancellationToken {
+        let gives_way = CancellationToken::new();
+        self.all.push((number, gives_way.clone()));
+        self.in_need.retain(|(_, batch)| !batch.has_slot());
+        if self.all.len() > MOST_ORPHANS || self.in_need.pop().is_some() {
+            self.oldest_gives_way();
+        }
+        gives_way
+    }
+
+    /// Forgets a call that has ended, or that a caller waits for again.
+    pub(super) fn release(&mut self, number: u64) {
+        self.all.retain(|(other, _)| *other != number);
+        self.in_need.retain(|(other, _)| *other != number);
+    }
+
+    fn oldest_gives_way(&mut self) -> bool {
+        let oldest = (!self.all.is_empty()).then(|| self.all.remove(0));
+        oldest.inspect(|(_, gives_way)| gives_way.cancel()).is_some()
+    }
+}
+
+impl Inner {
+    /// Decides on a call that its last caller has left. No caller can join it meanwhile.
+    fn fate_of(&self, Pending { number, batch, callers }: &Pending) -> Fate {
+        let mut state = self.lock();
+        let is_scarce = self.parts.account.allowance().limits().is_scarce();
+        if !callers.are_gone() {
+            Fate::Awaited
+        } else if is_scarce && batch.is_on_the_wire() {
+            batch.abandon();
+            Fate::Orphan(state.orphans.adopt(*number))
+        } else if is_scarce && let Some(error) = batch.failed_with() {
+            Fate::Failed(error)
+        } else {
+            state.remove(*number, &batch.symbols());
+            Fate::Cancelled
+        }
+    }
+
+    /// Makes an orphan give way to a call that has no slot yet, if it waits for one.
+    fn make_room_for(&self, Pending { number, batch, .. }: &Pending) {
+        let mut state = self.lock();
+        let waits_for_slot = !batch.has_slot() && state.calls_with_slot() >= self.parts.concurrency;
+        if waits_for_slot && !state.orphans.oldest_gives_way() {
+            state.orphans.in_need.push((*number, batch.clone()));
+        }
+    }
+}
