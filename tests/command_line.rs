@@ -1,44 +1,31 @@
-//! The program as scripts see it: exit codes, and what stands on stdout and on stderr.
+//! The program as scripts see it: exit codes, stdout and stderr.
 
-// the helpers are tests too, which clippy cannot see
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 #![allow(clippy::disallowed_methods, reason = "a test may block its thread")]
 
-use std::io::{Read, Write};
-use std::net::TcpListener;
-use std::process::{Command, Output, Stdio};
+#[allow(dead_code, unused_imports, reason = "each test binary uses a part of it")]
+mod support;
 
-/// The program, as on a machine without variables and files of ours.
-fn quotefold(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_quotefold"));
-    command.args(arguments).env_clear().current_dir(std::env::temp_dir());
-    command
-}
+use support::{After, Ended, Upstream, start};
 
 fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
-    let Output { status, stdout, stderr } = quotefold(arguments).output().unwrap();
-    (status.code(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
+    let Ended { code, stdout, stderr } = support::run(arguments);
+    (code, stdout, stderr)
 }
 
-/// A server that gives one reply, and its address.
-fn server(status: &'static str) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = format!("http://{}", listener.local_addr().unwrap());
-    std::thread::spawn(move || {
-        let (mut stream, _) = listener.accept().unwrap();
-        let mut request = [0; 1024];
-        let length = stream.read(&mut request).unwrap();
-        assert!(request[..length].starts_with(b"GET /health/ready HTTP/1.1\r\n"));
-        let body = "{\"status\":\"…\"}";
-        let reply = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
-        stream.write_all(reply.as_bytes()).unwrap();
-    });
-    address
+/// A server whose readiness has this status.
+fn server(status: u16) -> Upstream {
+    Upstream::new(move |call| {
+        assert_eq!(call.target(), "/health/ready");
+        call.reply(status, "Connection: close\r\n", "{\"status\":\"…\"}");
+        After::Close
+    })
 }
 
 #[test]
 fn exit_codes_follow_the_table() {
-    let (ready, draining) = (server("200 OK"), server("503 Service Unavailable"));
+    let servers = [200, 503].map(server);
+    let [ready, draining] = servers.each_ref().map(Upstream::base);
     let table: [(&[&str], i32); 16] = [
         (&["--help"], 0),
         (&["--version"], 0),
@@ -52,7 +39,7 @@ fn exit_codes_follow_the_table() {
         (&["sell"], 64),
         (&["get"], 64),
         (&["get", "AAPL", "--url", "http://x", "--config", "y"], 64),
-        // a slip is not a server that is down
+        // a typing error is not a server that is down
         (&["get", "AAPL", "--url", "127.0.0.1:8080"], 64),
         (&["get", "AAPL", "--url", "http://127.0.0.1:1"], 69),
         (&["health", "prices.internal"], 64),
@@ -65,7 +52,7 @@ fn exit_codes_follow_the_table() {
 }
 
 #[test]
-fn a_wrong_configuration_is_told_on_stderr_alone() {
+fn a_wrong_configuration_is_reported_on_stderr_only() {
     let (code, stdout, stderr) = run(&["sources", "--config", "/no/where.toml"]);
     assert_eq!((code, stdout.as_str()), (Some(78), ""));
     assert!(stderr.starts_with("/no/where.toml: "), "{stderr}");
@@ -79,7 +66,7 @@ fn the_default_is_printed_as_it_is_built_in() {
 
 #[test]
 fn config_says_what_was_read_and_shows_no_key() {
-    let output = quotefold(&["config"]).env("FINNHUB_API_KEY", "s3cr3t-value").output().unwrap();
+    let output = start(&["config"], &[("FINNHUB_API_KEY", "s3cr3t-value")]).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.contains("#   the built-in configuration\n#   variable FINNHUB_API_KEY\n"), "{text}");
     assert!(text.contains("key = \"***\"") && !text.contains("s3cr3t-value"), "{text}");
@@ -87,7 +74,7 @@ fn config_says_what_was_read_and_shows_no_key() {
 }
 
 #[test]
-fn every_source_stands_in_the_table_with_what_it_takes() {
+fn every_source_is_listed_with_what_switches_it_on() {
     let (_, stdout, _) = run(&["sources"]);
     for (name, says) in
         [("coinbase", " on "), ("finnhub", "set FINNHUB_API_KEY"), ("yahoo", "set QUOTEFOLD_UNOFFICIAL=1")]
@@ -108,7 +95,7 @@ fn answers_are_printed_in_the_order_in_which_they_are_documented() {
 }
 
 #[test]
-fn a_source_is_not_checked_with_what_it_would_never_be_asked_for() {
+fn a_source_is_not_checked_with_a_symbol_that_it_does_not_cover() {
     let (code, stdout, _) = run(&["check", "kraken", "btc/usd", "EUR-USD"]);
     assert_eq!(code, Some(0));
     assert!(stdout.contains("  BTC-USD: asked for as \"XBTUSD\"\n  EUR-USD: asked for as \"EURUSD\"\n"), "{stdout}");
@@ -123,7 +110,7 @@ fn a_source_is_not_checked_with_what_it_would_never_be_asked_for() {
 
 #[test]
 fn a_reader_that_leaves_is_no_error() {
-    let mut child = quotefold(&["config"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = start(&["config"], &[]).spawn().unwrap();
     drop(child.stdout.take());
     let output = child.wait_with_output().unwrap();
     assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0));

@@ -1,30 +1,23 @@
-//! The demo's market: it goes through the real catalogue, HTTP and stack, and breaks the way it says it does.
+//! The demo's market: it goes through the real catalogue, HTTP and stack, and breaks in the documented ways.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should stop")]
 #![allow(clippy::disallowed_methods, reason = "a test may block its thread")]
+
+#[allow(dead_code, unused_imports, reason = "each test binary uses a part of it")]
+mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use quotefold::Quotefold;
-use quotefold::demo;
 use quotefold::demo::venue::{Mood, Venues};
 use quotefold::fold::{Basis, Price, Status, Unavailable};
 use quotefold::question::Question;
-use quotefold::settings::load::{LoadOptions, load};
-use tokio::net::TcpListener;
 
-/// The demo's service over its market, in this process. It waits longer than the demo does: on a busy machine an honest venue
-/// may be slow.
+/// The demo's service over its market, with longer timeouts: on a busy machine an honest venue may be slow.
 async fn open() -> (Quotefold, Arc<Venues>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let text = demo::settings_text(listener.local_addr().unwrap());
-    let text = text.replace("\"800ms\"", "\"4s\"").replace("\"600ms\"", "\"3s\"");
-    let options = LoadOptions { text: Some(("the demo's settings".to_owned(), text)), ..LoadOptions::default() };
-    let settings = load(&options).unwrap();
-    let venues = demo::open_venues(listener, &settings);
-    (demo::service(settings).unwrap(), venues)
+    support::demo(|text| text.replace("\"800ms\"", "\"4s\"").replace("\"600ms\"", "\"3s\"")).await
 }
 
 async fn ask(service: &Quotefold, symbols: &str) -> Vec<Price> {
@@ -33,7 +26,7 @@ async fn ask(service: &Quotefold, symbols: &str) -> Vec<Price> {
     service.answer(&question).await.prices().into_iter().cloned().collect()
 }
 
-/// What became of each source's word on a price: its verdict's reason, or the failure beside a verdict.
+/// The reason of each source's verdict, or the failure beside it.
 fn reasons(price: &Price) -> BTreeMap<&str, &str> {
     let reason = |quote: &quotefold::fold::Judged| {
         quote.reason().or_else(|| quote.outcome.failure.as_ref().map(|failure| failure.error.reason()))
@@ -42,7 +35,7 @@ fn reasons(price: &Price) -> BTreeMap<&str, &str> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_symbol_of_the_market_is_priced_through_the_formats_of_the_catalogue() {
+async fn every_symbol_of_the_market_is_priced_through_the_catalogues_formats() {
     let (service, venues) = open().await;
     let symbols: Vec<String> = venues.market().symbols().iter().map(ToString::to_string).collect();
     assert!(symbols.len() >= 30);
@@ -55,7 +48,7 @@ async fn every_symbol_of_the_market_is_priced_through_the_formats_of_the_catalog
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_venue_breaks_in_the_way_it_is_told_and_heals() {
+async fn a_venue_breaks_as_it_is_told_and_heals() {
     let (service, venues) = open().await;
     let honest = ask(&service, "AAPL").await.remove(0).folded.unwrap().price;
     let broken = [
@@ -82,7 +75,7 @@ async fn a_venue_breaks_in_the_way_it_is_told_and_heals() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_label_that_contradicts_a_us_listing_costs_the_venue_its_vote_and_nobody_else() {
+async fn a_wrong_currency_of_a_us_listing_costs_only_that_venue_its_vote() {
     let (service, venues) = open().await;
     for name in ["gamma", "delta"] {
         venues.get(name).unwrap().set(Mood::Label);
@@ -121,7 +114,7 @@ fn the_documentation_lists_the_words_that_break_a_venue() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_camps_are_refused_and_a_market_in_pence_agrees_with_one_in_pounds() {
+async fn two_camps_give_no_price_and_pence_agree_with_pounds() {
     let (service, venues) = open().await;
     for name in ["alpha", "beta"] {
         venues.get(name).unwrap().set(Mood::Lie);

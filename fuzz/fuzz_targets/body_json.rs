@@ -1,30 +1,12 @@
-//! Bodies in JSON, as sources of the catalogue read them.
+//! Bodies in JSON, as read by the sources of the catalogue.
 #![no_main]
 
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
-use quotefold_fuzz::{Provider, catalogue, read};
+use quotefold::provider::description::Notation;
+use quotefold_fuzz::{Provider, catalogue_of, read, write_seeds};
 
-const NAMES: [&str; 16] = [
-    "kraken",
-    "twelvedata",
-    "binance",
-    "yahoo",
-    "coinbase",
-    "bitfinex",
-    "tiingo",
-    "finnhub",
-    "alphavantage",
-    "coingecko",
-    "coinmarketcap",
-    "nasdaq",
-    "cnbc",
-    "gate",
-    "frankfurter",
-    "blockchain_info",
-];
+static PROVIDERS: LazyLock<Vec<Provider>> = LazyLock::new(|| catalogue_of(Notation::Json));
 
-static PROVIDERS: LazyLock<Vec<Provider>> = LazyLock::new(|| catalogue(&NAMES));
-
-fuzz_target!(|data: &[u8]| read(&PROVIDERS, data));
+fuzz_target!(init: write_seeds(&PROVIDERS), |data: &[u8]| read(&PROVIDERS, data));

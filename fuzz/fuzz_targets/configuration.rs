@@ -1,4 +1,4 @@
-//! The text of a configuration: everything that is wrong with its line, or settings that can be printed and read again.
+//! The text of a configuration: it gives errors with their lines, or settings that can be printed and read again.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -7,7 +7,7 @@ use quotefold::settings::load::{LoadOptions, load};
 use quotefold_fuzz::SECRET;
 
 fuzz_target!(|text: &str| {
-    // what stands in the text itself is no secret, and files are left alone
+    // what the text itself contains is no secret, and no file is read
     if text.contains(SECRET) || text.contains("file:") {
         return;
     }

@@ -1,4 +1,4 @@
-//! Rows of any shape: filters that hand on whatever the body holds, and one that makes numbers of its own.
+//! Rows of any shape: filters that pass on what the body contains, and one that calculates numbers.
 #![no_main]
 
 use std::sync::LazyLock;

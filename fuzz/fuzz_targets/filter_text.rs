@@ -1,4 +1,4 @@
-//! The text of a filter: it is refused with its position, or it ends soon whatever it is given.
+//! The text of a filter: it is refused with a position, or it terminates soon, whatever its input.
 #![no_main]
 
 use std::panic;
@@ -15,7 +15,7 @@ const BODIES: [&str; 3] = [
 ];
 
 fuzz_target!(
-    // a panic in jq is caught, and the failure of one call
+    // a panic in jq is caught, and fails only one call
     init: {
         let abort = panic::take_hook();
         panic::set_hook(Box::new(move |info| {

@@ -1,4 +1,4 @@
-//! The query of a request: refused by name, or within every bound.
+//! The query of a request: it is refused with a reason, or stays within every bound.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -37,7 +37,7 @@ fn check(query: &str, longest: usize, question: Result<Question, BadQuestion>) {
     assert!(
         question.renamed.iter().all(|(asked, symbol)| asked != symbol.as_str() && question.symbols.contains(symbol))
     );
-    // asked for as it is spelled, it is the same question
+    // in its canonical spelling, it is the same question
     let names: Vec<&str> = question.symbols.iter().map(|symbol| symbol.as_str()).collect();
     let again = Question::parse(&format!("symbols={}", names.join(",")), &BOUNDS, *ARRIVED).unwrap();
     assert_eq!((&again.symbols, again.renamed.len()), (&question.symbols, 0), "{question:?}");

@@ -1,4 +1,4 @@
-//! The content of a state file: no state, or one that a service can be given and gives again.
+//! The content of a state file: it is refused, or can be restored to a service and taken from it again.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -18,7 +18,7 @@ static SETTINGS: LazyLock<Settings> = LazyLock::new(|| {
     load(&LoadOptions { text: Some(("fuzz.toml".to_owned(), text)), ..LoadOptions::default() }).unwrap()
 });
 
-/// The corpus was saved a few seconds before.
+/// A few seconds after the states of the corpus were saved.
 static NOW: LazyLock<Moment> =
     LazyLock::new(|| Moment { wall: "2026-11-20T14:31:20Z".parse().unwrap(), ..Clock::system().now() });
 
@@ -33,13 +33,13 @@ fuzz_target!(|data: &[u8]| {
     let longest = NOW.monotonic + Duration::from_secs(366 * 86_400);
     for source in service.sources() {
         let cooldown = source.account.cooldown(NOW.monotonic);
-        assert!(cooldown.is_none_or(|cooldown| cooldown.until <= longest), "{} rests for ever", source.account.name());
+        assert!(cooldown.is_none_or(|cooldown| cooldown.until <= longest), "{} is paused for ever", source.account.name());
     }
     let taken = take(&service, &unconfigured, *NOW);
     assert!(taken.quotes.len() <= MOST_QUOTES && taken.quotes.len() <= restored.quotes);
     for quote in &taken.quotes {
-        assert!(quote.received_at <= NOW.wall, "{quote:?} is not there yet");
-        // spelled otherwise, it comes back in the one spelling
+        assert!(quote.received_at <= NOW.wall, "{quote:?} is from the future");
+        // it comes back in the canonical spelling
         let is_it = |old: &QuoteState| (old.price, old.received_at) == (quote.price, quote.received_at);
         assert!(state.quotes.iter().any(is_it), "{quote:?}");
     }

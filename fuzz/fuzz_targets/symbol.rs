@@ -1,4 +1,4 @@
-//! Names of symbols: one canonical spelling, and no two symbols under one name at a source.
+//! Symbols: each has one canonical spelling, and no source has two symbols under one name.
 #![no_main]
 
 use std::sync::LazyLock;

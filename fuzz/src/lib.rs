@@ -1,31 +1,37 @@
-//! What the fuzz targets share: sources of the catalogue with keys of their own, and what must hold of whatever was read.
+//! What the fuzz targets share: sources of the catalogue with keys, seeds from their examples, and what must hold of every
+//! reply that is read.
 
 use std::sync::LazyLock;
+use std::{env, fs};
 
 use jiff::Timestamp;
 use quotefold::decimal;
 use quotefold::failure::SourceError;
-use quotefold::provider::description::SourceSettings;
+use quotefold::provider::catalogue;
+use quotefold::provider::description::{Example, Notation, SourceSettings};
 use quotefold::provider::extract::{Extractor, RawReply};
 use quotefold::quote::{Quote, Stated};
 use quotefold::settings::load::{LoadOptions, load};
 use quotefold::symbol::Symbol;
 use rust_decimal::Decimal;
 
-/// The key of every source: it may stand in a reply, and must not stand in what is said about one.
+/// The key of every source. It may be part of a reply, but must not appear in what is said about it.
 pub const SECRET: &str = "s3cr3t-k3y";
 
-/// The most characters of a source's words that are shown: 200, and a sign that there were more.
+/// The most characters of a source's words that are shown: 200, and a sign that there are more.
 const LONGEST_WORDS: usize = 201;
 
-/// A source, and the symbols that are asked for.
+/// The statuses that a reply may have; the second byte of the input selects one.
+const STATUSES: [u16; 4] = [200, 200, 404, 429];
+
+/// A source, and the lists of symbols that it may be asked for. Those of its examples come first, in their order.
 pub struct Provider {
     pub source: SourceSettings,
     extractor: Extractor,
     asked: Vec<Vec<Symbol>>,
 }
 
-/// The sources of a configuration text, each with the symbols of its examples, or with these.
+/// The sources of a configuration text, each with the symbols of its examples and with these.
 pub fn providers(text: &str, asked: &[&str]) -> Vec<Provider> {
     let options = LoadOptions { text: Some(("fuzz.toml".to_owned(), text.to_owned())), ..LoadOptions::default() };
     let settings = load(&options).unwrap_or_else(|errors| panic!("{errors}"));
@@ -40,15 +46,35 @@ pub fn providers(text: &str, asked: &[&str]) -> Vec<Provider> {
     settings.sources.into_iter().map(provider).collect()
 }
 
-/// The sources of the catalogue by name, each with a key.
-pub fn catalogue(names: &[&str]) -> Vec<Provider> {
-    let section = |name: &&str| format!("[sources.{name}]\nkey = \"{SECRET}\"\nsecret = \"{SECRET}\"\n");
-    providers(&names.iter().map(section).collect::<String>(), &[])
+/// All sources of the catalogue whose replies are in a notation, each with a key.
+pub fn catalogue_of(notation: Notation) -> Vec<Provider> {
+    let section = |name: &String| format!("[sources.{name}]\nkey = \"{SECRET}\"\nsecret = \"{SECRET}\"\n");
+    let mut all = providers(&catalogue::catalogue().keys().map(section).collect::<String>(), &[]);
+    all.retain(|provider| provider.source.reply == notation);
+    all
 }
 
-/// Reads a body as one of these sources does; the first byte says which, what it was asked for, and the status.
+/// Writes every example of these providers as a seed into the folder that `QUOTEFOLD_SEEDS` names. `fuzz/run` sets it: the
+/// corpus then always fits the catalogue, and nothing of the catalogue is committed twice.
+pub fn write_seeds(providers: &[Provider]) {
+    let Some(folder) = env::var_os("QUOTEFOLD_SEEDS") else { return };
+    for (choice, provider) in (0..=u8::MAX).zip(providers) {
+        for (number, example) in provider.source.examples.iter().filter(|example| !example.asked.is_empty()).enumerate() {
+            let path = std::path::Path::new(&folder).join(format!("{}-{number}", provider.source.name));
+            fs::write(path, seed(choice, number, example)).unwrap();
+        }
+    }
+}
+
+/// The input that [`read`] reads as this example: the provider's place, the list of symbols and the status, and the body.
+fn seed(choice: u8, number: usize, example: &Example) -> Vec<u8> {
+    let status = STATUSES.iter().position(|status| *status == example.status).unwrap_or(0);
+    let variant = u8::try_from(number * STATUSES.len() + status).unwrap();
+    [&[choice, variant], example.body.as_bytes()].concat()
+}
+
+/// Reads a body as one of these sources would. The first byte selects the source, the second the symbols and the status.
 pub fn read(providers: &LazyLock<Vec<Provider>>, data: &[u8]) {
-    const STATUSES: [u16; 4] = [200, 200, 404, 429];
     let [choice, variant, body @ ..] = data else { return };
     let provider = &providers[usize::from(*choice) % providers.len()];
     let status = STATUSES[usize::from(*variant) % STATUSES.len()];
@@ -57,7 +83,7 @@ pub fn read(providers: &LazyLock<Vec<Provider>>, data: &[u8]) {
 }
 
 impl Provider {
-    /// Reads a body, and checks what must hold of it whatever the body is.
+    /// Reads a body, and checks what must hold whatever the body is.
     fn read(&self, status: u16, body: &[u8], asked: &[Symbol]) {
         let received_at = Timestamp::UNIX_EPOCH;
         let reply = RawReply::bare(status, body.to_vec(), received_at);
@@ -77,13 +103,13 @@ impl Provider {
                 Err(error) => check_error(error),
             }
         }
-        // the same reply says the same
+        // reading the same reply again gives the same
         let again = self.extractor.read(&reply, asked).expect("it could be read before");
         assert_eq!(again.outcomes, extracted.outcomes);
     }
 }
 
-/// What is said of a failure is short, holds no key, and is no fault of ours.
+/// Checks that the message of a failure is short and contains no key, and that the failure is not a fault of ours.
 fn check_error(error: &SourceError) {
     assert!(!matches!(error, SourceError::Internal(_)), "{error}");
     check_words(&error.to_string());
@@ -95,7 +121,7 @@ fn check_words(words: &str) {
     assert!(!words.contains(char::is_control), "{words:?}");
 }
 
-/// Every number of a quote stands in the body, as it is or turned over, and in whole units, hundredths or thousandths.
+/// Checks that every number of a quote is in the body: as it is or inverted, and in whole units, hundredths or thousandths.
 fn check_quote(quote: &Quote, body: &[u8]) {
     let price = match &quote.price {
         Stated::Number(price) => Some(*price),
@@ -117,15 +143,15 @@ fn check_quote(quote: &Quote, body: &[u8]) {
     for number in numbers {
         let is = |other: Option<Decimal>| other == Some(number);
         let stands = stated.iter().any(|stated| {
-            let turned = one(*stated).or(Some(Decimal::ZERO));
-            [Some(*stated), turned].into_iter().flatten().flat_map(parts).any(is)
+            let inverted = one(*stated).or(Some(Decimal::ZERO));
+            [Some(*stated), inverted].into_iter().flatten().flat_map(parts).any(is)
         });
-        // a part of a number with as many decimals as there can be is rounded
-        assert!(stands || number.scale() > 16 || number.is_zero(), "{number} stands nowhere in the body");
+        // a fraction of a number with the most decimals possible is rounded
+        assert!(stands || number.scale() > 16 || number.is_zero(), "{number} is not in the body");
     }
 }
 
-/// Every number that could be read in a text as a whole: no part of a longer one.
+/// Every number that can be read in a text, but no part of a longer one.
 fn numbers_of(text: &str) -> Vec<Decimal> {
     let is_part = |byte: &u8| byte.is_ascii_digit() || b"+-.eE,".contains(byte);
     let mut numbers = Vec::new();

@@ -1,16 +1,14 @@
-//! The examples of an answer, and the tables that explain its fields.
+//! The example answers, and the tables that explain their fields.
 
 use std::collections::BTreeSet;
 
-use quotefold::demo;
 use quotefold::question::Question;
-use quotefold::settings::load::{LoadOptions, load};
 use serde_json::Value;
-use tokio::net::TcpListener;
 
-use crate::pages::page;
+use crate::support::demo;
+use crate::support::pages::page;
 
-/// What stands where an example leaves something out.
+/// The key that stands for fields that an example leaves out.
 const LEFT_OUT: &str = "…";
 
 type Names = BTreeSet<String>;
@@ -19,7 +17,7 @@ fn fields(value: &Value) -> Names {
     value.as_object().unwrap().keys().cloned().collect()
 }
 
-/// What the demo answers: with the envelope, without it, and about a wrong parameter.
+/// The demo's answers: with the envelope, without it, and to a wrong parameter.
 struct Answers {
     all: Value,
     single: Value,
@@ -27,11 +25,7 @@ struct Answers {
 }
 
 async fn demo_answers(query: &str) -> Answers {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let text = Some(("the demo's settings".to_owned(), demo::settings_text(listener.local_addr().unwrap())));
-    let settings = load(&LoadOptions { text, ..LoadOptions::default() }).unwrap();
-    let _venues = demo::open_venues(listener, &settings);
-    let service = demo::service(settings).unwrap();
+    let (service, _venues) = demo(|text| text).await;
     let now = || service.clock().now();
     let question = Question::parse(query, &service.bounds(), now()).unwrap();
     let wrong = Question::parse("no=such", &service.bounds(), now()).unwrap_err();
@@ -41,7 +35,7 @@ async fn demo_answers(query: &str) -> Answers {
     Answers { all, single, wrong: wrong.detail }
 }
 
-/// Compares an object of an example with the same one of a real answer.
+/// Compares the fields of an object in an example with those in a real answer.
 fn same_shape(place: &str, shown: &Value, real: &Value) {
     let (mut shown, real) = (fields(shown), fields(real));
     if shown.remove(LEFT_OUT) {

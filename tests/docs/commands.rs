@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use clap::{Command, CommandFactory};
 use quotefold::cli::Arguments;
 
-use crate::pages::{Page, code, page, pages};
+use crate::support::pages::{Page, code, page, pages};
 
 type Names = BTreeSet<String>;
 
@@ -44,7 +44,7 @@ fn every_command_line_names_a_command_and_its_options() {
 }
 
 #[test]
-fn the_page_about_the_command_line_lists_every_command_with_all_of_its_options() {
+fn the_command_line_page_lists_every_command_with_its_options() {
     let listed = page("docs/command-line.md").rows("## Commands");
     let listed: BTreeSet<(String, Names)> = listed
         .iter()

@@ -1,15 +1,15 @@
-//! The links between pages: what they lead to exists.
+//! The links between pages lead to files and headings that exist.
 
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
-use crate::pages::{Page, ROOT, pages};
+use crate::support::pages::{Page, ROOT, pages};
 
-/// Where a link leads that is not to another site: the path and, after a #, the heading.
+/// The targets of links within the repository: a path and, after a #, a heading.
 fn relative_links(page: &Page) -> Vec<String> {
     let mut links = Vec::new();
     for (_, line) in page.lines().filter(|(is_code, _)| !is_code) {
-        // within `code`, brackets are no link
+        // brackets within `code` are not a link
         let prose: String = line.split('`').step_by(2).collect::<Vec<_>>().join("");
         links.extend(prose.split("](").skip(1).map(|rest| rest.split(')').next().unwrap().to_owned()));
     }
@@ -17,7 +17,7 @@ fn relative_links(page: &Page) -> Vec<String> {
     links
 }
 
-/// The anchors of a page, as GitHub makes them of its headings.
+/// The anchors of a page, derived from its headings as GitHub does.
 fn anchors(page: &Page) -> BTreeSet<String> {
     let mut anchors = BTreeSet::new();
     for heading in page.headings() {

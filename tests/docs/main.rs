@@ -1,9 +1,8 @@
-//! The documentation: what it shows and names is what the program gives and takes.
+//! The documentation: what it shows and names matches the program.
 //!
 //! What its examples do when they are run is in `tests/process`: the blocks of `sh` in `pasting`, the transcripts of
 //! `quotefold check` in `checking`.
 
-// the helpers are tests too, which clippy cannot see
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 #![allow(clippy::disallowed_methods, reason = "a test may block its thread")]
 
@@ -11,8 +10,8 @@ mod answer;
 mod commands;
 mod links;
 mod names;
-#[path = "../support/pages.rs"]
-#[allow(dead_code, reason = "others use the rest")]
-mod pages;
 mod settings;
+#[path = "../support/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "each test binary uses a part of it")]
+mod support;
 mod tables;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use quotefold::metrics::Metrics;
 use quotefold::provider::catalogue::catalogue;
 
-use crate::pages::{ROOT, page};
+use crate::support::pages::{ROOT, page};
 use crate::tables::sources;
 
 type Names = BTreeSet<String>;
@@ -26,7 +26,7 @@ fn every_provider_and_its_variables_are_named() {
 #[test]
 fn every_metric_is_named() {
     let deployment = page("docs/deployment.md").text;
-    // those with labels are not rendered before something has been counted
+    // metrics with labels are not rendered before something has been counted
     let metrics = Metrics::default();
     metrics.request("/prices", 200);
     metrics.call("alpha", "ok");

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use quotefold::settings::load::{LoadOptions, load};
 
-use crate::pages::{ROOT, code, pages};
+use crate::support::pages::{ROOT, code, pages};
 
 /// Values for the variables that a text asks for.
 fn variables(text: &str) -> BTreeMap<String, String> {

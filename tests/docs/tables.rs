@@ -1,4 +1,4 @@
-//! The tables of codes, headers and reasons: each has a row for whatever the code has.
+//! The tables of codes, headers and reasons have a row for everything in the code.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -10,7 +10,7 @@ use quotefold::fold::{Degraded, Status, Unavailable};
 use quotefold::question::Require;
 use quotefold::server::problem::Problem;
 
-use crate::pages::{ROOT, code, page};
+use crate::support::pages::{ROOT, code, page};
 
 type Names = BTreeSet<String>;
 
@@ -33,7 +33,7 @@ pub(crate) fn sources(folder: &str) -> Vec<String> {
     texts
 }
 
-/// The piece of the one source file which has it that begins with these words, up to the end of the item.
+/// The item that begins with these words, in the one source file that has it.
 fn item(words: &str) -> String {
     let texts = sources("src");
     let mut with: Vec<&str> = texts.iter().filter_map(|text| Some(text.split_once(words)?.1)).collect();
@@ -42,7 +42,7 @@ fn item(words: &str) -> String {
     found.split("\n}").next().unwrap().to_owned()
 }
 
-/// The names that a method of a type gives.
+/// The names that a method of a type returns.
 fn names_of(implementation: &str, method: &str) -> Names {
     let texts = sources("src");
     let methods = texts.iter().flat_map(|text| text.split(implementation).skip(1)).filter_map(|rest| {
@@ -182,7 +182,7 @@ fn the_tables_of_headers_have_every_header_that_the_server_reads_or_sets() {
     let is_cors = |name: &String| name.starts_with("access-control-");
     let listed: Names = listed.into_iter().filter(|name| !is_cors(name)).collect();
     let mut real: Names = headers_of_the_server().into_iter().filter(|name| !is_cors(name)).collect();
-    // axum sets this one by itself
+    // axum sets this one
     real.insert("allow".to_owned());
     assert_eq!(listed, real);
 }

@@ -1,7 +1,7 @@
-//! What a price means: which currency, which unit, which session, derived from what, independent of whom.
+//! Pricing: the currency, unit and session of a price, what it is derived from, and which vendors it depends on.
 //!
-//! Vendors are scripted: what each says of what it is asked for stands in a table. What they are asked for follows from
-//! their real descriptions in the catalogue, or from ones that stand in the test. The clock is paused.
+//! Vendors are scripted: their quotes come from a table. Their descriptions are those of the catalogue, or are part of the test.
+//! The clock is paused.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 #![allow(clippy::disallowed_methods, reason = "a test may block its thread")]
@@ -15,5 +15,8 @@ mod names;
 mod reserve;
 mod rounds;
 mod sunday;
+#[path = "../support/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "each test binary uses a part of it")]
+mod support;
 mod units;
 mod world;

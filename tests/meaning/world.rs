@@ -1,32 +1,26 @@
-//! A service over vendors that say what a table says.
+//! A service over vendors whose quotes come from a table.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use parking_lot::Mutex;
 use quotefold::Quotefold;
 use quotefold::answer::Answer;
-use quotefold::board::Board;
 use quotefold::clock::Clock;
 use quotefold::failure::SourceError;
-use quotefold::metrics::Metrics;
-use quotefold::profile::Profile;
-use quotefold::provider::extract::Extractor;
-use quotefold::question::Question;
 use quotefold::quote::Quote;
-use quotefold::settings::load::{LoadOptions, load};
-use quotefold::source::account::Account;
-use quotefold::source::batch::{Batch, Reply};
-use quotefold::source::{Source, Surroundings};
+use quotefold::source::batch::Reply;
 use quotefold::symbol::{Currency, Symbol};
 use serde_json::Value;
-use tokio_util::task::TaskTracker;
+
+use crate::support::scripted::ScriptedService;
 
 /// A Friday afternoon, when every market is open.
 pub(crate) const FRIDAY: &str = "2026-11-20T14:31:00Z";
 
-/// What a vendor says about one symbol.
+/// A vendor's quote of one symbol.
 #[derive(Clone, Copy)]
 pub(crate) struct Says {
     price: &'static str,
@@ -36,24 +30,26 @@ pub(crate) struct Says {
     session: Option<quotefold::quote::Session>,
 }
 
-/// What the vendors say, by source and symbol, and what they were asked.
+/// The quotes of the vendors.
 #[derive(Clone, Default)]
 struct Script(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
+    /// By source and symbol.
     says: BTreeMap<(String, String), Says>,
     /// Sources that never reply.
     silent: BTreeSet<String>,
-    asked: Vec<(String, String)>,
 }
 
+/// The service and its table.
 pub(crate) struct World {
-    pub(crate) service: Quotefold,
+    pub(crate) service: Arc<Quotefold>,
     script: Script,
+    scripted: ScriptedService,
 }
 
-/// A source of the test's own: its name, its only class, and further keys.
+/// A source: its name, its only class, and further keys.
 pub(crate) fn source(name: &str, class: &str, more: &str) -> String {
     format!(
         "[sources.{name}]\nclasses = [\"{class}\"]\nurl = \"http://x.test/{{symbols}}\"\nbatch = 9\njq = \".\"\n{more}\n"
@@ -71,12 +67,12 @@ impl Says {
         Says { currency: Some(unit), ..self }
     }
 
-    /// The same, stating that it is so old.
+    /// The same, stating this age.
     pub(crate) fn old(self, old: Duration) -> Self {
         Says { old: Some(old.try_into().unwrap()), ..self }
     }
 
-    /// The same, stating that it is so far ahead.
+    /// The same, stating a time this far ahead.
     pub(crate) fn ahead(self, ahead: Duration) -> Self {
         Says { old: Some(-SignedDuration::try_from(ahead).unwrap()), ..self }
     }
@@ -97,17 +93,11 @@ impl Says {
 
 impl Script {
     async fn reply(self, source: String, asked: Vec<Symbol>, clock: Clock) -> Result<Reply, SourceError> {
-        let silent = {
-            let mut state = self.0.lock().unwrap();
-            let asked = asked.iter().map(|symbol| (source.clone(), symbol.to_string()));
-            state.asked.extend(asked.collect::<Vec<_>>());
-            state.silent.contains(&source)
-        };
-        if silent {
+        if self.0.lock().silent.contains(&source) {
             std::future::pending::<()>().await;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
-        let state = self.0.lock().unwrap();
+        let state = self.0.lock();
         let now = clock.now().wall;
         let row = |symbol: Symbol| {
             let said = state.says.get(&(source.clone(), symbol.to_string()));
@@ -139,52 +129,35 @@ impl World {
 
     /// The sources of a configuration, at a time.
     pub(crate) fn at(time: &str, settings: &str) -> Self {
-        let text = Some(("the settings".to_owned(), settings.to_owned()));
-        let settings =
-            load(&LoadOptions { text, ..LoadOptions::default() }).unwrap_or_else(|errors| panic!("{errors:?}"));
-        let clock = Clock::starting_at(time.parse().unwrap());
-        let around = Surroundings {
-            board: Arc::new(Board::new(1000)),
-            clock: clock.clone(),
-            tasks: TaskTracker::new(),
-            budget: settings.server.timeout,
-        };
         let script = Script::default();
-        let sources = settings.sources.iter().map(|set| {
-            let (script, clock, name) = (script.clone(), clock.clone(), set.name.clone());
-            let leaf = tower::service_fn(move |batch: Batch| {
-                let asked = batch.send();
-                script.clone().reply(name.clone(), asked, clock.clone())
+        let replies = script.clone();
+        let scripted =
+            ScriptedService::new(settings, &Clock::starting_at(time.parse().unwrap()), move |name, asked, clock| {
+                Box::pin(replies.clone().reply(name.to_owned(), asked, clock))
             });
-            let account = Arc::new(Account::new(&set.account, &set.limits));
-            let profile = Arc::new(Profile::new(set.clone(), Extractor::new(set).unwrap(), &settings));
-            Arc::new(Source::over(leaf, profile, account, &Metrics::default(), &around))
-        });
-        let sources = sources.collect();
-        World { service: Quotefold::over(settings, sources, &around, Metrics::default()), script }
+        World { service: Arc::clone(&scripted.service), script, scripted }
     }
 
     /// What a source says about a symbol from now on.
     pub(crate) fn say(&self, source: &str, symbol: &str, says: Says) -> &Self {
-        self.script.0.lock().unwrap().says.insert((source.to_owned(), symbol.to_owned()), says);
+        self.script.0.lock().says.insert((source.to_owned(), symbol.to_owned()), says);
         self
     }
 
     /// A source that never replies from now on.
     pub(crate) fn silence(&self, source: &str) {
-        self.script.0.lock().unwrap().silent.insert(source.to_owned());
+        self.script.0.lock().silent.insert(source.to_owned());
     }
 
-    /// What a source has been asked for, in order.
+    /// The symbols that a source has been asked for, in their order.
     pub(crate) fn asked(&self, source: &str) -> Vec<String> {
-        let state = self.script.0.lock().unwrap();
-        state.asked.iter().filter(|(asked, _)| asked == source).map(|(_, symbol)| symbol.clone()).collect()
+        let calls = self.scripted.log(source).calls();
+        calls.iter().flat_map(|call| &call.symbols).map(ToString::to_string).collect()
     }
 
     /// The answer to a query.
     pub(crate) async fn answer(&self, query: &str) -> Answer {
-        let question = Question::parse(query, &self.service.bounds(), self.service.clock().now()).unwrap();
-        self.service.answer(&question).await
+        self.scripted.ask(query).await
     }
 
     /// The entries of the answer to a query, as a caller reads them.
@@ -211,7 +184,7 @@ pub(crate) fn status(entry: &Value) -> String {
     }
 }
 
-/// What a source's quote came to.
+/// A source's quote in an entry.
 pub(crate) fn of<'e>(entry: &'e Value, source: &str) -> &'e Value {
     let quotes = entry["quotes"].as_array().unwrap();
     quotes.iter().find(|quote| quote["source"] == source).unwrap_or_else(|| panic!("no {source} in {entry:#}"))

@@ -1,17 +1,18 @@
-//! Certificates: whose are trusted, and what happens to a call when one is not. A key goes to nobody else.
+//! Certificates: which are trusted, and what happens to a call if one is not. A key never goes to another host.
 
 use std::net::TcpListener;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::support::{Authority, Certified, Vendor, service, source, verdict};
+use crate::sources::{certified, service, source, source_at, verdict};
+use crate::support::{Authority, Certified};
 
-/// A vendor with this certificate is asked once, in vain: there is one connection whatever the stack does with failures that
-/// may heal, since this one does not by itself; and nothing is said in the clear.
-fn assert_refused(certified: Certified, authority: Option<&Authority>, words: &str) {
-    let vendor = Vendor::certified(certified, "100");
+/// Asserts that a vendor with this certificate gets one connection and no call: the stack must not retry, since a certificate
+/// does not become valid by itself, and must send nothing unencrypted.
+fn assert_refused(certificate: Certified, authority: Option<&Authority>, words: &str) {
+    let vendor = certified(certificate, "100");
     let ca_file = authority.map(Authority::ca_file).unwrap_or_default();
-    let service = service(&[vendor.source("desk", &ca_file)]);
+    let service = service(&[source_at(&vendor, "desk", &ca_file)]);
     let (verdict, detail) = verdict(&service, "desk");
     assert_eq!(verdict, "failed / tls", "{detail}");
     assert!(detail.contains(&vendor.address.to_string()) && detail.contains(words), "{words:?} is not in {detail:?}");
@@ -19,10 +20,10 @@ fn assert_refused(certified: Certified, authority: Option<&Authority>, words: &s
 }
 
 #[test]
-fn a_certificate_of_ones_own_authority_is_trusted_where_ca_file_says_so_and_nowhere_else() {
+fn a_private_authority_is_trusted_only_by_sources_with_its_ca_file() {
     let authority = Authority::new();
-    let vendor = Vendor::certified(authority.certify("127.0.0.1"), "100");
-    let service = service(&[vendor.source("a", &authority.ca_file()), vendor.source("b", "")]);
+    let vendor = certified(authority.certify("127.0.0.1"), "100");
+    let service = service(&[source_at(&vendor, "a", &authority.ca_file()), source_at(&vendor, "b", "")]);
     let reply = service.prices("BTC-USD");
     assert_eq!(reply.verdict("BTC-USD", "a"), "used");
     assert_eq!(reply.verdict("BTC-USD", "b"), "failed / tls");

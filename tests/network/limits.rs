@@ -1,99 +1,44 @@
-//! A vendor's limits as the vendor counts them: by when calls arrive there, behind handshakes of any length.
+//! Rate limits as a vendor counts them: by the arrival of calls, after handshakes of any length.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
+use std::net::{TcpListener, TcpStream};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use rustls::{ServerConnection, StreamOwned};
+use crate::sources::{source, verdict};
+use crate::support::{After, Authority, Certified, NOBODY, Service, Setup, Upstream, left, rows, until};
 
-use crate::support::{Authority, Certified, NOBODY, Service, left, source, until, verdict};
-
-/// What the handshakes take, one connection after the other, in milliseconds.
+/// How long the handshakes take, one connection after another, in milliseconds.
 const HANDSHAKES: [u64; 8] = [0, 900, 50, 400, 0, 650, 200, 800];
 
-/// A vendor that notes when each call has arrived.
-struct Vendor {
-    address: SocketAddr,
-    arrived: Arc<Mutex<Vec<Instant>>>,
+/// A vendor whose connections stand only after a delay of their own. It keeps each connection, or closes it after one reply.
+fn vendor(delays: &'static [u64], certified: Option<Certified>, keeps: bool) -> Upstream {
+    Upstream::with(Setup { certified, delays }, move |call| {
+        let asked = call.asked();
+        let body = rows(&asked.iter().map(|symbol| (symbol.as_str(), "100")).collect::<Vec<_>>());
+        let connection = if keeps { "keep-alive" } else { "close" };
+        call.reply(200, &format!("Content-Type: application/json\r\nConnection: {connection}\r\n"), &body);
+        if keeps { After::Keep } else { After::Close }
+    })
 }
 
-impl Vendor {
-    /// Each connection stands after a time of its own; then it is kept, or closed after one reply.
-    fn with(handshakes: &'static [u64], certified: Option<Certified>, keeps: bool) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let (address, arrived) = (listener.local_addr().unwrap(), Arc::default());
-        let noted = Arc::clone(&arrived);
-        thread::spawn(move || {
-            for (number, stream) in listener.incoming().map_while(Result::ok).enumerate() {
-                let (noted, certified) = (Arc::clone(&noted), certified.clone());
-                thread::spawn(move || {
-                    thread::sleep(Duration::from_millis(handshakes[number % handshakes.len()]));
-                    match certified {
-                        Some(it) => serve(StreamOwned::new(ServerConnection::new(it).unwrap(), stream), &noted, keeps),
-                        None => serve(stream, &noted, keeps),
-                    }
-                });
-            }
-        });
-        Vendor { address, arrived }
-    }
-
-    fn calls(&self) -> usize {
-        self.arrived.lock().unwrap().len()
-    }
-
-    /// The most calls that arrived in any window of this length.
-    fn most_in(&self, window: Duration) -> usize {
-        let arrived = self.arrived.lock().unwrap();
-        let within = |start: &Instant| arrived.iter().filter(|at| *at >= start && **at < *start + window).count();
-        arrived.iter().map(within).max().unwrap_or(0)
-    }
-}
-
-/// Replies to calls one after the other, until the client leaves.
-fn serve(mut stream: impl Read + Write, noted: &Mutex<Vec<Instant>>, keeps: bool) {
-    let (mut head, mut byte) = (Vec::new(), [0]);
-    while stream.read_exact(&mut byte).is_ok() {
-        head.push(byte[0]);
-        if !head.ends_with(b"\r\n\r\n") {
-            continue;
-        }
-        noted.lock().unwrap().push(Instant::now());
-        let text = String::from_utf8(std::mem::take(&mut head)).unwrap();
-        let symbol = text.split("ids=").nth(1).and_then(|rest| rest.split(' ').next()).unwrap_or_default();
-        let body = format!(r#"[{{"s":"{symbol}","p":"100"}}]"#);
-        let (length, connection) = (body.len(), if keeps { "keep-alive" } else { "close" });
-        let head = format!(
-            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {length}\r\nConnection: {connection}\r\n\r\n"
-        );
-        let written = stream.write_all(format!("{head}{body}").as_bytes());
-        if !keeps || written.is_err() {
-            let _ = stream.flush();
-            return;
-        }
-    }
-}
-
-/// A service with time enough for calls that wait for their turn.
+/// A service with enough time for calls that wait for a rate limit.
 fn service(section: String) -> Service {
     Service::with("[server]\ntimeout = \"20s\"\nmax_timeout = \"120s\"\n[fold]\nrequired = 1\n", &[section])
 }
 
-/// As many symbols, in a query.
+/// This many symbols, for a query.
 fn symbols(count: usize) -> String {
     (0..count).map(|number| format!("S{number}-USD")).collect::<Vec<_>>().join(",")
 }
 
 #[test]
-fn no_window_at_the_vendors_end_holds_more_than_the_limit_however_long_handshakes_take() {
+fn no_window_at_the_vendor_exceeds_the_limit_whatever_handshakes_take() {
     let authority = Authority::new();
     thread::scope(|scope| {
         for (is_secure, keeps) in [(false, false), (false, true), (true, false), (true, true)] {
             let (authority, certified) = (&authority, is_secure.then(|| authority.certify("127.0.0.1")));
             scope.spawn(move || {
-                let vendor = Vendor::with(&HANDSHAKES, certified, keeps);
+                let vendor = vendor(&HANDSHAKES, certified, keeps);
                 let (scheme, trusted) =
                     if is_secure { ("https", authority.ca_file()) } else { ("http", String::new()) };
                 let more = format!(
@@ -112,7 +57,7 @@ fn no_window_at_the_vendors_end_holds_more_than_the_limit_however_long_handshake
 }
 
 #[test]
-fn a_call_that_found_no_connection_costs_nothing_of_the_limits() {
+fn a_call_without_a_connection_costs_no_unit_of_a_limit() {
     let refused = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = refused.local_addr().unwrap();
     // it closes every connection before the handshake
@@ -125,9 +70,9 @@ fn a_call_that_found_no_connection_costs_nothing_of_the_limits() {
 }
 
 #[test]
-fn a_call_whose_last_caller_leaves_during_the_handshake_costs_nothing_either() {
+fn a_call_whose_last_caller_leaves_during_the_handshake_costs_no_unit() {
     let authority = Authority::new();
-    let vendor = Vendor::with(&[2_000], Some(authority.certify("127.0.0.1")), true);
+    let vendor = vendor(&[2_000], Some(authority.certify("127.0.0.1")), true);
     let more = format!("base_url = \"https://{}\"\n{}limits = [\"25/day\"]\n", vendor.address, authority.ca_file());
     let service = service(source("desk", &more));
     service.get("/prices?symbols=BTC-USD&timeout=300ms");
@@ -139,8 +84,8 @@ fn a_call_whose_last_caller_leaves_during_the_handshake_costs_nothing_either() {
 }
 
 #[test]
-fn callers_who_wait_less_than_a_vendor_takes_leave_quotes_behind_for_every_unit_they_spend() {
-    let vendor = Vendor::with(&[400], None, false);
+fn calls_that_outlive_their_callers_leave_a_quote_for_every_unit_spent() {
+    let vendor = vendor(&[400], None, false);
     let more = format!("base_url = \"http://{}\"\nbatch = 1\nlimits = [\"25/day\"]\n", vendor.address);
     let service = service(source("desk", &more));
     for number in 0..5 {

@@ -1,14 +1,15 @@
-//! What stands between us and a vendor: names, addresses, connections, certificates; real ones, over loopback.
+//! The network between the service and a vendor: names, addresses, connections and certificates; real ones, over loopback.
 //!
-//! Certificates are made as the tests run, and checked as in service: what is trusted here is trusted there.
+//! Certificates are made as the tests run, and verified exactly as in production.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "clippy knows test functions, but not what they call")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 #![allow(clippy::disallowed_methods, reason = "a test may block its thread")]
 
 mod certificates;
 mod limits;
 mod mirrors;
 mod names;
-#[path = "../support/settled.rs"]
-mod settled;
+mod sources;
+#[path = "../support/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "each test binary uses a part of it")]
 mod support;

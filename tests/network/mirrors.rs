@@ -1,4 +1,4 @@
-//! Several addresses of one vendor: the next one is asked where nothing reached the one before, and only there.
+//! Mirrors of one vendor: the next one is tried if there is no connection to the one before, and only then.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::runtime::Runtime;
 
-use crate::support::{After, Authority, NOBODY, Service, Upstream, Vendor, service, source, until, verdict};
+use crate::sources::{certified, service, source, verdict};
+use crate::support::{After, Authority, NOBODY, Service, Upstream, until};
 
 /// A source at these addresses.
 fn mirrored(bases: &[&str], more: &str) -> String {
@@ -17,22 +18,22 @@ fn at(address: impl std::fmt::Display) -> String {
     format!("http://{address}")
 }
 
-/// Where the source is asked, in the order in which its addresses are tried.
+/// The hosts of the source, in the order in which they are tried.
 fn hosts(service: &Service) -> Vec<String> {
     let hosts = service.get("/sources").json()["sources"][0]["hosts"].clone();
     serde_json::from_value(hosts).unwrap()
 }
 
 #[test]
-fn where_the_first_is_down_the_second_answers_and_is_asked_first_from_then_on() {
-    let (mut first, second) = (Vendor::quoting("100"), Vendor::quoting("200"));
+fn if_the_first_mirror_is_down_the_second_answers_and_is_tried_first() {
+    let (mut first, second) = (Upstream::quoting("100"), Upstream::quoting("200"));
     first.die();
     let (one, other) = (first.address.to_string(), second.address.to_string());
     let service = service(&[mirrored(&[&at(&one), &at(&other)], "limits = [\"100/day\"]")]);
     assert_eq!(hosts(&service), [one.clone(), other.clone()]);
     let reply = service.prices("BTC-USD");
     assert_eq!((reply.verdict("BTC-USD", "desk").as_str(), &reply.entry("BTC-USD")["price"]), ("used", &"200".into()));
-    // nothing reached the vendor before, so it was one call
+    // no connection to the first, so it was one call
     let limits = service.get("/sources").json()["sources"][0]["limits"].clone();
     assert!(limits.to_string().contains(r#"{"limit":"100/day","left":99}"#), "{limits}");
     assert_eq!(hosts(&service), [other, one]);
@@ -42,12 +43,12 @@ fn where_the_first_is_down_the_second_answers_and_is_asked_first_from_then_on() 
         assert_eq!(verdict(&service, "desk").0, "used");
         assert_eq!((second.calls(), second.connections()), (calls, 1));
     }
-    assert_eq!(first.connections(), 0, "the first was looked for again");
+    assert_eq!(first.connections(), 0, "the first was tried again");
 }
 
 #[test]
-fn the_first_is_asked_again_when_the_second_is_down() {
-    let (mut first, mut second) = (Vendor::quoting("100"), Vendor::quoting("200"));
+fn the_first_mirror_is_tried_again_when_the_second_is_down() {
+    let (mut first, mut second) = (Upstream::quoting("100"), Upstream::quoting("200"));
     let service = service(&[mirrored(&[&first.base(), &second.base()], "")]);
     let price = || service.prices("BTC-USD").entry("BTC-USD")["price"].clone();
     assert_eq!((price(), second.connections()), ("100".into(), 0));
@@ -60,44 +61,44 @@ fn the_first_is_asked_again_when_the_second_is_down() {
 }
 
 #[test]
-fn where_all_are_down_each_is_named_with_its_reason_and_without_its_password() {
+fn if_all_are_down_each_is_named_with_its_reason_but_not_its_password() {
     let secret = "planted-in-the-front";
     let service = service(&[mirrored(&[&at(NOBODY), &format!("http://me:{secret}@127.0.0.1:2")], "")]);
     let (verdict, detail) = verdict(&service, "desk");
     assert_eq!(verdict, "failed / connection");
     let why = "connection refused, nothing listens there";
     assert_eq!(detail, format!("no address can be reached: 127.0.0.1:1: {why}; 127.0.0.1:2: {why}"));
-    assert_eq!(hosts(&service), ["127.0.0.1:1", "127.0.0.1:2"], "who reaches nobody has learnt nothing");
+    assert_eq!(hosts(&service), ["127.0.0.1:1", "127.0.0.1:2"], "without a connection the order stays");
     assert!(!service.get("/sources").body.contains(secret));
 }
 
 #[test]
-fn a_certificate_that_is_refused_is_no_reason_to_ask_elsewhere() {
-    let (authority, second) = (Authority::new(), Vendor::quoting("200"));
-    for certified in [authority.certify("127.0.0.1"), authority.certify_expired("127.0.0.1")] {
-        let first = Vendor::certified(certified, "100");
+fn a_refused_certificate_is_no_reason_to_try_the_next_mirror() {
+    let (authority, second) = (Authority::new(), Upstream::quoting("200"));
+    for certificate in [authority.certify("127.0.0.1"), authority.certify_expired("127.0.0.1")] {
+        let first = certified(certificate, "100");
         let service = service(&[mirrored(&[&first.base(), &second.base()], "")]);
         assert_eq!(verdict(&service, "desk").0, "failed / tls");
-        // one, with whatever else stands in the stack: a certificate does not heal by being asked for again
+        // exactly one connection: a refused certificate must not be retried
         assert_eq!((first.connections(), second.connections()), (1, 0));
     }
 }
 
 #[test]
-fn an_address_with_a_false_certificate_is_not_remembered() {
-    let mut first = Vendor::quoting("100");
-    let second = Vendor::certified(Authority::new().certify("127.0.0.1"), "200");
+fn a_mirror_with_a_refused_certificate_is_not_preferred_later() {
+    let mut first = Upstream::quoting("100");
+    let second = certified(Authority::new().certify("127.0.0.1"), "200");
     let service = service(&[mirrored(&[&first.base(), &second.base()], "")]);
     first.die();
     assert_eq!(verdict(&service, "desk").0, "failed / tls");
     first.rise();
-    // a source that failed is left alone for a second or so
-    until("the first one is asked", || verdict(&service, "desk").0 == "used");
+    // a source that failed is paused for about a second
+    until("the first mirror answers", || verdict(&service, "desk").0 == "used");
 }
 
 #[test]
-fn whatever_a_vendor_does_once_it_is_connected_is_no_reason_to_ask_elsewhere() {
-    let second = Vendor::quoting("200");
+fn after_a_connection_nothing_is_a_reason_to_try_the_next_mirror() {
+    let second = Upstream::quoting("200");
     let breaking = Upstream::new(|call| {
         call.raw("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 999\r\n\r\n[");
         After::Close
@@ -118,7 +119,7 @@ fn whatever_a_vendor_does_once_it_is_connected_is_no_reason_to_ask_elsewhere() {
     assert_eq!(second.connections(), 0);
 }
 
-/// A listener that is busy: its queue is full, so whoever connects hears nothing, as behind a firewall that drops packets.
+/// A listener with a full queue: connecting to it gets no reply, as behind a firewall that drops packets.
 struct Busy {
     address: SocketAddr,
     _runtime: Runtime,
@@ -146,9 +147,9 @@ impl Busy {
 }
 
 #[test]
-fn an_address_that_swallows_everything_leaves_the_next_one_its_share_of_the_attempt() {
-    let (busy, second) = (Busy::new(), Vendor::quoting("200"));
-    // one attempt alone: what it costs to find out is seen in its latency
+fn a_mirror_that_drops_packets_leaves_time_for_the_next() {
+    let (busy, second) = (Busy::new(), Upstream::quoting("200"));
+    // a single attempt, whose latency shows what trying the first mirror costs
     let service = service(&[mirrored(&[&at(busy.address), &second.base()], "timeout = \"8s\"")]);
     let reply = service.prices("BTC-USD");
     let quote = reply.quote("BTC-USD", "desk");
@@ -156,13 +157,9 @@ fn an_address_that_swallows_everything_leaves_the_next_one_its_share_of_the_atte
     assert!(quote["latency_ms"].as_u64().is_some_and(|latency| (2_900..8_000).contains(&latency)), "{quote}");
     let started = Instant::now();
     assert_eq!(verdict(&service, "desk").0, "used");
-    assert!(
-        started.elapsed() < Duration::from_millis(2_900),
-        "the first was looked for again: {:?}",
-        started.elapsed()
-    );
+    assert!(started.elapsed() < Duration::from_millis(2_900), "the first was tried again: {:?}", started.elapsed());
 
-    let service = crate::support::service(&[mirrored(&[&at(busy.address)], "timeout = \"400ms\"")]);
+    let service = crate::sources::service(&[mirrored(&[&at(busy.address)], "timeout = \"400ms\"")]);
     let (verdict, detail) = verdict(&service, "desk");
     let expected = format!("cannot reach {}: no connection within 300 ms", busy.address);
     assert_eq!((verdict.as_str(), detail), ("failed / connection", expected));

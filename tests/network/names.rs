@@ -1,4 +1,4 @@
-//! Resolver: hosts that do not exist, and name servers that do not answer.
+//! Host names that do not exist, and name servers that do not answer.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -8,7 +8,6 @@ use quotefold::clock::Clock;
 use quotefold::failure::SourceError;
 use quotefold::profile::Profile;
 use quotefold::provider::extract::Extractor;
-use quotefold::settings::load::{LoadOptions, load};
 use quotefold::source::fetch::Fetch;
 use quotefold::source::fetch::connector::Connectors;
 use quotefold::source::fetch::resolver::Resolver;
@@ -16,12 +15,12 @@ use quotefold::symbol::Symbol;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
-use crate::support::{Upstream, service, source, verdict};
+use crate::sources::{service, source, verdict};
+use crate::support::{Upstream, settings};
 
 /// The leaf of a source whose names are looked up in this way.
 fn leaf(section: &str, resolver: Resolver) -> Fetch {
-    let text = Some(("test.toml".to_owned(), format!("[server]\ntimeout = \"8s\"\n{section}")));
-    let settings = load(&LoadOptions { text, ..LoadOptions::default() }).unwrap();
+    let settings = settings(&format!("[server]\ntimeout = \"8s\"\n{section}"));
     let source = settings.sources[0].clone();
     let connector = Connectors::new(resolver).of(&source).unwrap();
     let extractor = Extractor::new(&source).unwrap();

@@ -1,4 +1,4 @@
-//! What is answered while everything that works on prices is busy.
+//! What is answered while every pricing thread is busy.
 
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -17,10 +17,10 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::support::{Configuration, NOBODY, Program, Upstream, get, read, rows, send, source, until, write};
 
-/// Threads that work on prices.
+/// The number of pricing threads.
 const THREADS: usize = 2;
 
-/// A service whose front has a runtime of its own, as in the program.
+/// A service that serves HTTP on a runtime of its own, as the program does.
 struct Apart {
     address: SocketAddr,
     service: Arc<Quotefold>,
@@ -28,7 +28,7 @@ struct Apart {
     _front: Runtime,
 }
 
-/// Keeps every thread that works on prices from its work until it is dropped.
+/// Blocks every pricing thread until it is dropped.
 struct Busy(Arc<AtomicBool>);
 
 impl Apart {
@@ -43,7 +43,7 @@ impl Apart {
         let app = Front::new(&service, Arc::default(), &drain, work.handle()).router(Router::new());
         let listener = front.block_on(listen::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
-        // who reads slowly here does so as long as the test takes
+        // slow readers take as long as the test does
         let limits = listen::Limits { write_timeout: Duration::from_secs(600), ..listen::Limits::default() };
         front.spawn(listen::run(listener, app, limits, drain));
         Apart { address, service, work, _front: front }
@@ -104,7 +104,7 @@ fn a_report_of_readiness_that_grows_old_says_so() {
 }
 
 #[test]
-fn whoever_was_told_of_a_sources_failure_finds_it_in_the_next_report() {
+fn a_failure_that_was_answered_is_in_the_next_health_report() {
     let broken = Upstream::saying(503, "out of order");
     let apart = Apart::over(&broken.source("alpha", ""));
     for number in 0..10 {
@@ -117,7 +117,7 @@ fn whoever_was_told_of_a_sources_failure_finds_it_in_the_next_report() {
 }
 
 #[test]
-fn a_request_whose_turn_does_not_come_in_time_is_shed_and_what_is_fresh_is_answered_meanwhile() {
+fn a_request_that_waits_too_long_is_shed_while_cached_ones_are_answered() {
     let vendor = Upstream::new(|call| {
         let asked = call.asked();
         if asked.iter().any(|symbol| symbol == "SLOW-USD") {
@@ -142,7 +142,7 @@ fn a_request_whose_turn_does_not_come_in_time_is_shed_and_what_is_fresh_is_answe
     until("there is room again", || get(apart.address, "/prices?symbols=ETH-USD&timeout=300ms").status != 503);
 }
 
-/// A client that asks for so many symbols and reads nothing yet.
+/// A client that asks for this many symbols and reads nothing yet.
 fn asks_for_many(address: SocketAddr, symbols: usize) -> TcpStream {
     asks_for(address, (0..symbols).map(|number| format!("COIN{number}-USD")))
 }
@@ -160,10 +160,10 @@ fn asks_for(address: SocketAddr, symbols: impl Iterator<Item = String>) -> TcpSt
 }
 
 #[test]
-fn replies_that_nobody_takes_hold_no_more_than_their_memory_and_give_it_back() {
+fn unread_replies_hold_bounded_memory_and_release_it() {
     let settings =
         "[server]\nmax_reply_memory = \"4MiB\"\nmax_symbols = 2000\ntimeout = \"60s\"\nmax_timeout = \"60s\"\n";
-    // nobody quotes anything, which is told at length
+    // no source quotes anything, so the answer is long
     let apart = Apart::over(&format!("{settings}{}", source("alpha", NOBODY.parse().unwrap(), "")));
     let memory = apart.service.reply_memory();
     let slow = asks_for_many(apart.address, 2000);
@@ -183,7 +183,7 @@ fn replies_that_nobody_takes_hold_no_more_than_their_memory_and_give_it_back() {
 }
 
 #[test]
-fn while_others_hold_the_memory_requests_are_shed_and_of_sources_only_short_replies_are_read() {
+fn with_reply_memory_full_requests_are_shed_and_only_short_replies_read() {
     let long = Upstream::new(|call| call.json(&(rows(&[("BTC-USD", "100")]) + &" ".repeat(200 << 10))));
     let short = Upstream::quoting("100");
     let apart = Apart::over(&format!("{}{}", long.source("long", ""), short.source("short", "")));
@@ -219,7 +219,7 @@ fn memory_goes_back_to_the_system_when_a_storm_is_over() {
     let settings = "[server]\nmax_symbols = 2000\ntimeout = \"60s\"\nmax_timeout = \"60s\"\n";
     let configuration = Configuration::new(&format!("{settings}{}", source("alpha", NOBODY.parse().unwrap(), "")));
     let (program, address) = Program::serve(&configuration, &[]);
-    // what is kept for good is there after the first: the board, the pool of threads
+    // the first round allocates what is kept for good: the board, the thread pool
     read(asks_for_many(address, 2000));
     let before = resident(program.id());
     let clients: Vec<TcpStream> = (0..CLIENTS).map(|_| asks_for_many(address, 2000)).collect();
@@ -229,19 +229,19 @@ fn memory_goes_back_to_the_system_when_a_storm_is_over() {
 }
 
 #[test]
-fn failures_of_symbols_that_nobody_has_take_little_memory() {
-    // as many as are remembered
+fn failures_of_unknown_symbols_take_little_memory() {
+    // as many as the board remembers
     const REMEMBERED: usize = 16_384;
     const AT_ONCE: usize = 2048;
     let settings = "[server]\nmax_symbols = 5000\ntimeout = \"60s\"\nmax_timeout = \"60s\"\n";
     let configuration = Configuration::new(&format!("{settings}{}", source("alpha", NOBODY.parse().unwrap(), "")));
     let (program, address) = Program::serve(&configuration, &[]);
-    // what replies hold is there after the first
+    // the first round allocates what replies hold
     read(asks_for_many(address, AT_ONCE));
     let before = resident(program.id());
     for round in 1..=REMEMBERED / AT_ONCE {
         read(asks_for(address, (0..AT_ONCE).map(|number| format!("JUNK{round}X{number}-USD"))));
     }
-    // 2 KiB each, in all that is remembered of one
+    // at most 2 KiB for each
     until("no more than that is held", || resident(program.id()) < before + REMEMBERED as u64 * 2);
 }

@@ -1,11 +1,11 @@
-//! `quotefold check`: what it says of filters that are wrong, of vendors that refuse, and of one who is off.
+//! `quotefold check`: its output about wrong filters, vendors that refuse, and a vendor that is off.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crate::pages::page;
+use crate::support::pages::page;
 use crate::support::{Configuration, Ended, NOBODY, Program, Upstream, get, post, run, start};
 
-/// The source of one's own that the documentation shows.
+/// The own source that the documentation shows.
 fn desk() -> String {
     page("docs/own-sources.md").block("# Your own source\n", "toml")
 }
@@ -36,7 +36,7 @@ fn without_figures(line: &str) -> String {
 #[test]
 fn a_venue_of_the_demo_that_lies_is_named_with_how_far_it_is_off() {
     let (_program, address) = Program::demo();
-    // on a busy machine an honest venue may take longer than the demo waits
+    // on a busy machine an honest venue may take longer than the demo's timeout
     let text = get(address, "/demo/configuration").body;
     let configuration = Configuration::new(&text.replace("\"800ms\"", "\"9s\"").replace("\"600ms\"", "\"9s\""));
     let honest = all_priced(&configuration);
@@ -52,7 +52,7 @@ fn a_venue_of_the_demo_that_lies_is_named_with_how_far_it_is_off() {
         ended.stdout
     );
 
-    // and that is what the documentation shows
+    // this is what the documentation shows
     let shown = page("docs/demo.md").block("check --live --config demo.toml\n```\n", "");
     let asked = |text: &str| {
         text.lines()
@@ -68,7 +68,7 @@ fn a_venue_of_the_demo_that_lies_is_named_with_how_far_it_is_off() {
 }
 
 #[test]
-fn the_source_of_ones_own_in_the_documentation_is_asked_as_it_stands_there() {
+fn the_documentations_own_source_works_as_it_is_written() {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
     let desk_says = Upstream::saying(
         200,
@@ -124,7 +124,7 @@ fn a_source_with_mirrors_shows_them_and_the_one_that_was_reached() {
 }
 
 #[test]
-fn what_the_fold_takes_for_no_price_is_none_for_check_either() {
+fn check_accepts_only_prices_that_the_fold_accepts() {
     for (stated, fault) in
         [("0", "invalid_price: 0 is not a price"), ("\"N/A\"", "invalid_price: no price, and no book")]
     {
@@ -215,7 +215,7 @@ fn an_example_that_does_not_hold_is_told_before_the_sources_are_asked() {
 }
 
 #[test]
-fn a_source_that_reads_replies_otherwise_than_the_one_it_is_like_has_none_of_its_examples() {
+fn a_source_with_another_filter_inherits_no_examples() {
     let desk = r#"
 [sources.desk]
 classes = ["equity"]
@@ -243,7 +243,7 @@ examples = [
 }
 
 #[test]
-fn a_source_of_the_catalogue_that_is_asked_for_less_fails_no_example_about_the_rest() {
+fn a_narrowed_catalogue_source_fails_no_example_about_the_rest() {
     let name = "[symbols.\"ETH-USD\"]\nspelled = { bitstamp = \"ethusd2\" }\n";
     for keys in ["symbols = [\"BTC-USD\"]", "classes = [\"fx\"]", "currencies = [\"EUR\"]", "batch = 1", name] {
         let configuration = Configuration::new(&format!("[sources.kraken]\n[sources.bitstamp]\n{keys}\n"));

@@ -1,4 +1,4 @@
-//! A wrong configuration ends the program before it listens anywhere, with words that lead to the cure.
+//! A wrong configuration ends the program before it listens, with messages that say what to do.
 
 use std::net::TcpListener;
 
@@ -6,7 +6,7 @@ use crate::support::{Configuration, run};
 
 const DESK: &str = "[sources.desk]\nclasses = [\"equity\"]\nurl = \"http://127.0.0.1:9/q?ids={symbols}\"\n";
 
-/// What is wrong, on which line of the file it stands, under which key, and what must be said about it.
+/// What is wrong, its line, its key, and what the message must contain.
 fn table() -> Vec<(String, &'static str, &'static str, Vec<&'static str>)> {
     let filter = |jq: &str| format!("{DESK}jq = '{jq}'\n");
     vec![
@@ -36,7 +36,7 @@ fn table() -> Vec<(String, &'static str, &'static str, Vec<&'static str>)> {
 #[test]
 fn what_is_wrong_is_named_by_file_line_key_and_cure_and_nothing_listens() {
     for (text, line, key, words) in table() {
-        // the port is held here: a program that tried to listen would say so, and not what is wrong
+        // this test holds the port: a program that tried to listen would complain about that instead
         let held = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = held.local_addr().unwrap().to_string();
         let configuration = Configuration::new(&format!("\n{text}"));
@@ -68,7 +68,7 @@ fn several_faults_are_told_together() {
 }
 
 #[test]
-fn a_file_that_is_none_is_named() {
+fn a_file_that_does_not_exist_is_named() {
     let ended = run(&["serve", "--config", "/nowhere/quotefold.toml"]);
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(78), ""));
     assert!(ended.stderr.starts_with("/nowhere/quotefold.toml: ") && ended.stderr.contains("--config"), "{ended:?}");

@@ -1,4 +1,4 @@
-//! How the program ends: ready no more, then no longer listening, then gone; in time, whatever clients do.
+//! How the program shuts down: no longer ready, then no longer listening, then gone; in time, whatever clients do.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -12,10 +12,10 @@ use crate::support::{
     Configuration, Folder, PATIENCE, Program, Upstream, get, read, rows, send, send_signal, start, until, write,
 };
 
-/// How long the slow vendor takes.
+/// How long the slow vendor takes to reply.
 const SLOW: Duration = Duration::from_millis(600);
 
-/// Two sources after one vendor, slow where BTC-USD is asked for, and the times of the end.
+/// Two sources of one vendor, which is slow for BTC-USD, and the times of the shutdown.
 fn configuration(vendor: &Upstream, drain_delay: &str, drain_timeout: &str) -> Configuration {
     let server =
         format!("[server]\ntimeout = \"8s\"\ndrain_delay = \"{drain_delay}\"\ndrain_timeout = \"{drain_timeout}\"\n");
@@ -38,13 +38,13 @@ fn is_refused(address: SocketAddr) -> bool {
     TcpStream::connect(address).is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
 }
 
-/// Asks as a client that would keep its connection: that it is closed is the server's doing.
+/// Asks without `Connection: close`, so that only the server can close the connection.
 fn keep_asking(address: SocketAddr, target: &str) -> TcpStream {
     write(address, &format!("GET {target} HTTP/1.1\r\nHost: x\r\n\r\n"))
 }
 
 #[test]
-fn readiness_fails_first_while_everybody_is_still_served_and_asked_to_connect_anew() {
+fn readiness_fails_first_while_requests_are_still_served() {
     let vendor = slow_vendor();
     let (program, address) = Program::serve(&configuration(&vendor, "8s", "10s"), &[]);
     assert_eq!(get(address, "/health/ready").status, 200);
@@ -87,7 +87,7 @@ fn a_call_that_goes_on_without_a_caller_does_not_hold_up_the_end() {
     vendor.until_called(1);
     assert_eq!((vendor.open(), get(address, "/sources").json()["sources"][0]["in_flight"].as_u64()), (1, Some(1)));
     program.signal("TERM");
-    // it would wait a minute for its vendor
+    // this call would wait a minute for its vendor
     assert_eq!(program.ended().code, Some(0));
 }
 
@@ -98,20 +98,20 @@ fn clients_that_hold_on_do_not_hold_up_the_end() {
     let _not_reading = not_reading(address);
     let _waiting = send(address, "/prices?symbols=BTC-USD");
     vendor.until_called(2);
-    // each of these has 5 s to begin with, the one that waits for the vendor 8 s
+    // each of these would have 5 s, the one that waits for the vendor 8 s
     let _half_sent = write(address, "GET /prices HTTP/1.1\r\nHost: x\r\nX-Ha");
     let _silent = TcpStream::connect(address).unwrap();
-    // what has not been read when the end comes was never a request
+    // bytes that have not been read at shutdown were never a request
     sleep(Duration::from_millis(200));
     program.signal("TERM");
     let ended = program.ended();
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    // on their own, none of them would have been left to drop
+    // none of them would have lasted long enough to be dropped
     assert!(ended.stderr.contains("\"cancelled\":3"), "half sent, waiting, not reading: {}", ended.stderr);
     assert!(ended.stderr.contains("3 connections did not finish in time and were dropped"), "{}", ended.stderr);
 }
 
-/// A client that asks for more than all the buffers in between can hold, and reads none of it.
+/// A client that asks for more than all the buffers in between hold, and reads nothing.
 fn not_reading(address: SocketAddr) -> TcpStream {
     let symbols: Vec<String> = (0..100).map(|number| format!("^X{number}")).collect();
     let request = format!("GET /prices?symbols={} HTTP/1.1\r\nHost: x\r\n\r\n", symbols.join(","));
@@ -149,7 +149,7 @@ fn a_second_signal_ends_it_at_once() {
         let started = Instant::now();
         program.signal(second);
         assert_eq!(program.ended().code, Some(0), "{first}, {second}");
-        // without it, the client would be waited for until its 8 s are over
+        // without it, the shutdown would wait the client's whole 8 s
         assert!(started.elapsed() < Duration::from_secs(5), "{first}, {second}: {:?}", started.elapsed());
         drop(in_flight);
     }
@@ -162,14 +162,14 @@ fn ctrl_c_skips_the_time_for_load_balancers() {
     assert_eq!(get(address, "/prices?symbols=BTC-USD").status, 200);
     let idle = TcpStream::connect(address).unwrap();
     program.signal("INT");
-    // the patience of every wait here is half of the delay
+    // every wait here is at most half of the delay
     assert!(PATIENCE < Duration::from_secs(60));
     assert_eq!(program.ended().code, Some(0));
     drop(idle);
 }
 
 #[test]
-fn whoever_ends_it_as_soon_as_it_is_ready_gets_a_clean_end_that_is_in_the_log() {
+fn a_signal_right_after_ready_is_a_clean_logged_shutdown() {
     let configuration = configuration(&Upstream::quoting("100"), "0s", "1s");
     for _ in 0..10 {
         let (program, _) = Program::serve(&configuration, &[]);
@@ -183,10 +183,10 @@ fn whoever_ends_it_as_soon_as_it_is_ready_gets_a_clean_end_that_is_in_the_log() 
     }
 }
 
-/// Starts a program that does not ignore SIGHUP, though these tests may: `nohup` may have started them.
+/// Starts a program that does not ignore SIGHUP, even if these tests do because `nohup` started them.
 const HEARS_HANGUPS: [&str; 2] = ["env", "--default-signal=HUP"];
 
-/// A program whose configuration comes through a pipe without a writer, which holds it up where it reads that.
+/// A program whose configuration is a pipe without a writer, so that it blocks while reading it.
 struct HeldUp {
     program: Program,
     /// The process that reads the pipe.
@@ -195,7 +195,7 @@ struct HeldUp {
 }
 
 impl HeldUp {
-    /// Started by these words of a command line, which end where the program's own begin.
+    /// Starts it with a command-line prefix, before the program's own arguments.
     fn starting(wrapped_in: &[&str]) -> Self {
         let folder = Folder::new();
         let path = folder.0.join("quotefold.toml");
@@ -206,7 +206,7 @@ impl HeldUp {
         let mut command = Command::new(words[0]);
         command.args(&words[1..]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let program = Program::new(&mut command);
-        // it opens only once somebody reads
+        // opening it waits for a reader
         let opening = std::thread::spawn(move || File::options().write(true).open(path).unwrap());
         until("it reads its configuration", || opening.is_finished());
         let id = last_descendant(program.id());
@@ -214,7 +214,7 @@ impl HeldUp {
     }
 }
 
-/// The process at the end of a line of only children.
+/// The last process in a chain of only children.
 fn last_descendant(id: u32) -> u32 {
     let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
     children.split_whitespace().next().map_or(id, |child| last_descendant(child.parse().unwrap()))
@@ -275,7 +275,7 @@ fn a_terminal_that_goes_away_begins_the_end_and_does_not_hurry_it() {
     let address = program.ready();
     let in_flight = send(address, "/prices?symbols=BTC-USD");
     vendor.until_called(2);
-    // a kernel sends one, a shell another one
+    // the kernel sends one, the shell another
     for _ in 0..2 {
         program.signal("HUP");
         until("not ready", || get(address, "/health/ready").status == 503);

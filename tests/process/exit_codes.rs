@@ -1,10 +1,10 @@
-//! What scripts rely on: exit codes, stdout for what was asked for, stderr for everything else.
+//! What scripts rely on: exit codes, results on stdout, everything else on stderr.
 
 use serde_json::Value;
 
 use crate::support::{Configuration, Ended, NOBODY, Program, Upstream, get, post, run, start, until};
 
-/// A vendor that has two symbols and no others.
+/// A vendor with two symbols and no others.
 fn vendor() -> Upstream {
     Upstream::new(|call| {
         let has = |symbol: &&String| ["BTC-USD", "ETH-USD"].contains(&symbol.as_str());
@@ -14,7 +14,7 @@ fn vendor() -> Upstream {
     })
 }
 
-/// Sources of these vendors, and an address to listen on where nobody does.
+/// Sources of these vendors, and a free address to listen on.
 fn configuration(vendors: &[&Upstream], more: &str) -> Configuration {
     let names = ["a", "b", "c"];
     let sources = vendors.iter().zip(names).map(|(vendor, name)| vendor.source(name, ""));
@@ -78,7 +78,7 @@ fn an_answer_from_the_sources_ends_with_the_code_of_its_completeness() {
 fn an_answer_from_a_server_ends_with_the_same_codes() {
     let (_program, address) = Program::demo();
     let url = format!("http://{address}");
-    // the venues' first prices are there at once, but the demo is not asked before it is ready
+    // the venues have prices at once, but the demo must be ready before it is asked
     until("a whole answer", || {
         get(address, "/prices?symbols=AAPL,BTC-USD").header("prices-status") == Some("complete")
     });
@@ -95,7 +95,7 @@ fn an_answer_from_a_server_ends_with_the_same_codes() {
     let too_long = "A".repeat(33);
     let refused = assert_code(&["get", &too_long, "--url", &url], 64);
     assert!(refused.stdout.is_empty() && refused.stderr.contains("33 characters"), "{refused:?}");
-    // two camps of venues: no price, and a plain sentence why
+    // two camps of venues: no price, and a sentence that says why
     for venue in ["gamma", "delta"] {
         assert_eq!(post(address, &format!("/demo/{venue}/lie")).status, 200);
     }
@@ -134,12 +134,12 @@ fn no_server_ends_with_69_and_no_health_with_1() {
         let ended = assert_code(arguments, 1);
         assert!(ended.stdout.is_empty() && ended.stderr.contains("does not answer"), "{ended:?}");
     }
-    // a health check that hangs must say so before whoever runs it loses patience
+    // a health check that hangs must say so before its runner kills it
     assert_code(&["health", &format!("http://{}", silent.address)], 1);
 }
 
 #[test]
-fn somebody_else_at_the_configured_address_who_says_nothing_does_not_hang_the_command() {
+fn a_silent_program_at_the_configured_address_does_not_hang_get() {
     let (vendor, silent) = (vendor(), Upstream::silent());
     let configuration = Configuration::new(&format!(
         "[server]\nlisten = \"{}\"\ntimeout = \"1s\"\n{}{}",

@@ -1,4 +1,4 @@
-//! An operator's own filters, and bodies that make them grow: each costs its own call, and the service nothing.
+//! Own filters, and bodies that make them grow: each costs its own call, and the service nothing.
 
 use std::net::SocketAddr;
 use std::process::{Command, Stdio};
@@ -8,11 +8,11 @@ use crate::support::{Call, Configuration, Program, Reply, Upstream, get, read, r
 /// Far more time than any filter gets, and less than a client waits here.
 const SERVER: &str = "[server]\ntimeout = \"25s\"\nmax_timeout = \"25s\"\n";
 
-/// Memory beyond which the service itself has held what a filter made.
+/// More memory than this means that the service itself held what a filter made.
 const TOO_MUCH_KIB: u64 = 250 << 10;
 
-/// A value in which each level stands in the next one ten times: a few hundred bytes in memory, `10^levels` values to a reader that
-/// walks through it.
+/// A value in which each level contains the one below ten times: a few hundred bytes in memory, `10^levels` values for a reader
+/// that walks through it.
 fn wide(levels: usize) -> String {
     vec!["[.,.,.,.,.,.,.,.,.,.]"; levels].join(" | ")
 }
@@ -21,7 +21,7 @@ fn repeated(stage: &str, times: usize) -> String {
     vec![stage; times].join(" | ")
 }
 
-/// Filters that make gigabytes, or never end, of a body of a few hundred kilobytes at most.
+/// Filters that make gigabytes of a body of a few hundred kilobytes, or never end.
 fn greedy() -> Vec<(&'static str, String, String)> {
     let text = format!("\"{}\"", "x".repeat(200_000));
     let list = format!("[{}1]", "1,".repeat(100_000));
@@ -44,7 +44,7 @@ fn greedy() -> Vec<(&'static str, String, String)> {
     ]
 }
 
-/// Sources with these filters after a vendor who sends each the body that goes with it.
+/// Sources with these filters, whose vendor sends each the body that belongs to it.
 fn sources(greedy: Vec<(&'static str, String, String)>) -> (Upstream, String) {
     let filters: Vec<(String, String)> = greedy.iter().map(|(name, _, jq)| ((*name).to_owned(), jq.clone())).collect();
     let vendor = Upstream::new(move |call: &mut Call<'_>| {
@@ -69,7 +69,7 @@ fn peak_kib(id: u32) -> u64 {
     line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
-/// The processes that a process has started and that still run.
+/// The running child processes of a process.
 fn children(id: u32) -> Vec<u32> {
     let processes = std::fs::read_dir("/proc").expect("Linux").filter_map(Result::ok);
     let ids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
@@ -114,7 +114,7 @@ fn a_filter_that_fills_the_memory_costs_its_call_and_nothing_else() {
     assert!(program.runs());
 }
 
-/// Filters put together at random of what makes a value longer, wider, or nothing at all of it.
+/// Filters put together at random from parts that make a value longer or wider, or drop it.
 fn of_pieces(chance: &mut fastrand::Rng) -> String {
     const PIECES: [&str; 14] = [
         ". + .",
@@ -150,7 +150,7 @@ fn a_filter_of_any_pieces_costs_no_more_than_its_call() {
         let reply = ask(address, &format!("{name},honest"));
         let quote = reply.quote("BTC-USD", name);
         let verdict = reply.verdict("BTC-USD", name);
-        // some make something short of it, which is no price
+        // some produce something short, which is not a price
         let is_judged =
             ["failed / malformed", "failed / missing", "excluded / invalid_price"].contains(&verdict.as_str());
         assert!(is_judged, "{name}: {verdict}: {quote} of {shown}");
@@ -162,7 +162,7 @@ fn a_filter_of_any_pieces_costs_no_more_than_its_call() {
 
 #[test]
 fn a_step_that_never_ends_holds_up_no_other_source() {
-    // as many as replies of the catalogue's filters may be read beside the requests at once
+    // as many replies of the catalogue's filters as may be read beside the requests at once
     let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
     const NAMES: [&str; 8] = ["e1", "e2", "e3", "e4", "e5", "e6", "e7", "e8"];
     let names = &NAMES[..cores.clamp(2, 8)];
@@ -193,7 +193,7 @@ fn a_step_that_never_ends_holds_up_no_other_source() {
 }
 
 #[test]
-fn a_filters_process_reads_one_reply_after_the_other_and_is_replaced_when_it_is_gone() {
+fn a_filter_process_reads_one_reply_at_a_time_and_is_replaced() {
     let vendor = Upstream::quoting("100");
     let (program, address) = Program::serve(&Configuration::new(&format!("{SERVER}{}", vendor.source("a", ""))), &[]);
     assert!(children(program.id()).is_empty(), "none before the first reply");
@@ -204,7 +204,7 @@ fn a_filters_process_reads_one_reply_after_the_other_and_is_replaced_when_it_is_
         assert_eq!(now.len(), 1, "{now:?}");
         assert!(round == 0 || now == known, "{known:?}, then {now:?}");
         known = now;
-        // what a terminal or an init system sends to all of the service asks for a drain
+        // a signal that a terminal or an init system sends to all processes starts a drain
         ["TERM", "INT", "HUP"].into_iter().for_each(|signal| kill(signal, known[0]));
     }
     kill("KILL", known[0]);

@@ -1,4 +1,4 @@
-//! Long lists: what does not fit in a URL comes as a form, and the limits agree about how much that is.
+//! Long lists: what does not fit into a URL comes as a form, and all limits agree on how much that is.
 
 use std::io::{Read, Write};
 use std::net::SocketAddr;
@@ -32,7 +32,7 @@ fn service(vendor: &Upstream, max_symbols: usize, more: &str) -> Service {
     Service::with(&settings, &[vendor.source("a", "batch = 50"), vendor.source("b", "batch = 50")])
 }
 
-/// This many symbols, each as long as a symbol can be, with every character behind a percent sign.
+/// This many symbols of the greatest length, with every character percent-encoded.
 fn longest_symbols(count: usize) -> String {
     let symbol = |number: usize| format!("{:A>28}-USD", format!("N{}", letters(number)));
     let escaped = |text: String| text.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
@@ -79,7 +79,7 @@ fn as_many_symbols_as_are_allowed_fit_in_a_form_however_they_are_written() {
     let reply = post(service.address, "/prices", FORM, &form);
     assert_eq!(reply.header("prices-status"), Some("complete"), "{}", &reply.body[..reply.body.len().min(500)]);
     assert_eq!(reply.json()["prices"].as_array().unwrap().len(), 600);
-    // the same list in a URL, and one symbol more, are refused with the way out
+    // the same list in a URL, and one symbol more, are refused with what to do
     let names: Vec<String> = (0..601).map(|number| format!("N{}-USD", letters(number))).collect();
     let reply = get(service.address, &format!("/prices?symbols={}", names[..600].join(",")));
     assert!(reply.status == 400 && reply.json()["detail"].as_str().unwrap().contains("POST /prices"), "{reply:?}");
@@ -88,7 +88,7 @@ fn as_many_symbols_as_are_allowed_fit_in_a_form_however_they_are_written() {
 }
 
 #[test]
-fn a_form_beyond_its_limit_is_a_413_announced_or_not_and_no_other_body_may_be_longer_for_it() {
+fn a_form_over_its_limit_is_a_413_with_or_without_a_length() {
     let vendor = vendor();
     let service = service(&vendor, 10, "");
     let longest = 4096 + 10 * 100;
@@ -178,7 +178,7 @@ fn a_form_that_does_not_come_takes_a_place_for_as_long_as_a_head_may_take() {
     let begun = Instant::now();
     let head = format!("POST /prices HTTP/1.1\r\nHost: x\r\n{FORM}Content-Length: 100\r\nExpect: 100-continue\r\n\r\n");
     let mut unsent = write(service.address, &head);
-    // the server says so when it begins to read the form: then the place is taken
+    // the server says `100 Continue` once it reads the form: then the slot is taken
     let mut expected = [0; "HTTP/1.1 100 Continue\r\n\r\n".len()];
     unsent.read_exact(&mut expected).unwrap();
     assert_eq!(post(service.address, "/prices", FORM, "symbols=BTC-USD").status, 503, "others are shed");
@@ -220,7 +220,7 @@ fn get_sends_a_long_list_as_a_form_and_a_short_one_as_a_query() {
         let line = format!("\"method\":\"{method}\"");
         until("the log tells it", || program.said_on_stderr().contains(&line));
     }
-    // asked directly, a list is as long as the settings allow
+    // asked directly, a list may be as long as the settings allow
     let nobody = crate::support::NOBODY;
     let own =
         Configuration::new(&format!("[server]\nlisten = \"{nobody}\"\nmax_symbols = 700\ntimeout = \"8s\"\n{sources}"));

@@ -12,12 +12,12 @@ use tower::ServiceExt;
 
 use crate::support::{Configuration, PATIENCE, Program, Reply, Service, Upstream, get, read, rows, until, write};
 
-/// Two sources after one vendor.
+/// Two sources of one vendor.
 fn configuration(vendor: &Upstream, more: &str) -> Configuration {
     Configuration::new(&format!("{more}{}{}", vendor.source("a", ""), vendor.source("b", "")))
 }
 
-/// Says all it has to say, closes its side, and reads.
+/// Sends everything, closes its side, and reads.
 fn say_and_close(address: SocketAddr, words: &str) -> Reply {
     let stream = write(address, words);
     stream.shutdown(Shutdown::Write).unwrap();
@@ -38,7 +38,7 @@ fn what_needs_no_wait_is_answered_though_the_client_has_closed_its_side() {
     let symbols: Vec<String> = (0..100).map(|number| format!("X{number}-USD")).collect();
     let board = format!("/prices?symbols=BTC-USD,{}&refresh_after=1h", symbols[..99].join(","));
     assert_eq!(get(address, &board).status, 200);
-    // often, because it must not be a matter of luck
+    // many times, so that luck does not decide
     for _ in 0..20 {
         for (target, status) in [
             ("/health/live", 200),
@@ -61,7 +61,7 @@ fn what_needs_no_wait_is_answered_though_the_client_has_closed_its_side() {
         let kind = "Content-Type: application/x-www-form-urlencoded";
         let head = format!("POST /prices HTTP/1.1\r\nHost: x\r\n{kind}\r\nContent-Length: {length}\r\n\r\n");
         assert_eq!(say_and_close(address, &format!("{head}{form}")).status, 200);
-        // the rest of this one will never come
+        // the rest of this form never comes
         assert_eq!(say_and_close(address, &format!("{head}{}", &form[1..])).status, 400);
         let two = "GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n".repeat(2);
         let both = say_and_close(address, &two);
@@ -70,7 +70,7 @@ fn what_needs_no_wait_is_answered_though_the_client_has_closed_its_side() {
 }
 
 #[test]
-fn a_large_answer_of_the_board_is_written_whole_though_the_client_has_closed_its_side() {
+fn a_large_cached_answer_reaches_a_half_closed_client() {
     let vendor = Upstream::quoting("100");
     let (_program, address) = Program::serve(&configuration(&vendor, "[server]\nmax_symbols = 1000\n"), &[]);
     // a POST, because the symbols do not fit into a URL
@@ -120,7 +120,7 @@ fn a_request_tells_that_it_waits_for_a_source_and_only_then() {
 }
 
 #[test]
-fn a_client_that_leaves_is_noticed_behind_a_next_request_that_nobody_has_read() {
+fn a_client_that_leaves_is_noticed_behind_an_unread_request() {
     let vendor = Upstream::silent();
     let sources = ["a", "b"].map(|name| vendor.source(name, "timeout = \"20s\"")).concat();
     let settings = "[server]\ntimeout = \"20s\"\nmax_timeout = \"20s\"\n";

@@ -1,11 +1,11 @@
-//! A service that is killed again and again, and what it still knows.
+//! A service that is killed again and again still knows what it spent.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::support::{Folder, PATIENCE, Program, Upstream, get, left, rows};
 
-/// A state with so many quotes that writing it takes a while.
+/// A state with enough quotes that writing it takes a while.
 fn full_board() -> String {
     let now = jiff::Timestamp::now();
     let quote = |number| {
@@ -22,7 +22,7 @@ fn half_written(folder: &Folder) -> usize {
 
 #[test]
 fn a_kill_at_any_moment_loses_no_more_than_the_last_second() {
-    // what the vendor itself has counted
+    // the vendor's own count
     let calls: Arc<Mutex<Vec<SystemTime>>> = Arc::default();
     let upstream = {
         let calls = Arc::clone(&calls);
@@ -41,9 +41,9 @@ fn a_kill_at_any_moment_loses_no_more_than_the_last_second() {
     for round in 0..20 {
         let (program, address) = Program::serve(&configuration, &[]);
         assert_eq!(100_000 - left(address), known, "round {round}: the state is restored as it stands in the file");
-        // every other round ends at any moment, some before anything could be written; the others in the middle of a write
+        // every other round ends at a random moment, some before the first write; the others in the middle of a write
         let (started, lasts) = (Instant::now(), Duration::from_millis(fastrand::u64(50..2_400)));
-        // a quick disk is hard to catch in the middle of a write
+        // a fast disk is hard to catch in the middle of a write
         let is_caught = || half_written(&folder) > 0 || started.elapsed() > PATIENCE / 3;
         let is_over = || if round % 2 == 0 { started.elapsed() >= lasts } else { is_caught() };
         let mut asked = started;
@@ -59,14 +59,14 @@ fn a_kill_at_any_moment_loses_no_more_than_the_last_second() {
         let killed = SystemTime::now();
         let state = folder.state();
         let (written, made) = (folder.spent() - known, count() - before);
-        // all that the vendor had seen in this round when the state was taken is in it
+        // the state has every call that the vendor had seen in this round when it was taken
         let saved_at: jiff::Timestamp = state["saved_at"].as_str().unwrap().parse().unwrap();
         let saved_at = SystemTime::from(saved_at);
         let seen = calls.lock().unwrap().iter().skip(before as usize).filter(|at| **at < saved_at).count() as u64;
         assert!(written >= seen, "round {round}: {written} of {seen} calls seen by {saved_at:?} are in the file");
-        // one may have been counted whose call never left
+        // one unit may be of a call that was never sent
         assert!(written <= made + 1, "round {round}: {written} of {made}");
-        // a second, and as much as this machine may need to write
+        // a second, and the time that this machine may need to write
         let age = killed.duration_since(saved_at).unwrap_or_default();
         assert!(
             round == 0 || started.elapsed() < Duration::from_secs(2) || age < Duration::from_secs(10),

@@ -1,4 +1,4 @@
-//! Whatever becomes of the log, the service goes on, and ends when it is asked to.
+//! Whatever happens to the log, the service goes on, and ends when it is asked to.
 
 use std::fs::File;
 use std::io::{PipeReader, PipeWriter, Read, Write};
@@ -11,21 +11,21 @@ use std::time::{Duration, Instant};
 
 use crate::support::{Configuration, Program, Upstream, get, run, start, until, write};
 
-/// How many requests are made, each of which is a line of the log.
+/// How many requests are made; each is a line of the log.
 const MANY: usize = 100;
 
-/// A pipe that holds all it can: the next write to it waits for a reader.
+/// A full pipe: the next write to it waits for a reader.
 fn full_pipe() -> (PipeReader, PipeWriter) {
     let (reader, writer) = std::io::pipe().unwrap();
     let mut filling = writer.try_clone().unwrap();
     let (page, pages) = channel();
-    // it ends when the last reader leaves
+    // this process ends when the last reader leaves
     thread::spawn(move || while filling.write_all(&[b'\n'; 4096]).is_ok_and(|()| page.send(()).is_ok()) {});
     while pages.recv_timeout(Duration::from_millis(300)).is_ok() {}
     (reader, writer)
 }
 
-/// A service that logs every request, with times of the end that are not waited for.
+/// A service that logs every request, and shuts down without delay.
 fn configuration() -> Configuration {
     let server = "[server]\ndrain_delay = \"0s\"\ndrain_timeout = \"500ms\"\n[log]\nrequests = \"all\"\n";
     Configuration::new(&format!("{server}{}", Upstream::quoting("100").source("a", "")))
@@ -36,7 +36,7 @@ fn serve(configuration: &Configuration) -> Command {
     start(&["serve", "--config", configuration.path(), "--listen", "127.0.0.1:0"], &[])
 }
 
-/// Asserts that a service serves everybody, and ends as usual.
+/// Asserts that a service serves every request, and shuts down as usual.
 fn assert_serves_and_ends(what: &str, program: Program, address: SocketAddr) {
     for _ in 0..MANY {
         assert_eq!(get(address, "/prices?symbols=BTC-USD").status, 200, "{what}");
@@ -49,7 +49,7 @@ fn assert_serves_and_ends(what: &str, program: Program, address: SocketAddr) {
     assert!(asked.elapsed() < Duration::from_secs(5), "{what}: {:?}", asked.elapsed());
 }
 
-/// Where a process may write to without being read.
+/// Kinds of stderr that are not read.
 fn hopeless() -> Vec<(&'static str, OwnedFd, Box<dyn std::any::Any>)> {
     let (stuck, into_stuck) = full_pipe();
     let (gone, into_gone) = std::io::pipe().unwrap();
@@ -87,7 +87,7 @@ fn a_stdout_that_takes_no_line_does_not_keep_it_from_serving() {
 }
 
 #[test]
-fn an_error_ends_every_command_with_its_code_though_nobody_reads_it() {
+fn an_error_ends_every_command_with_its_code_though_stderr_is_unread() {
     let wrong = Configuration::new("[server]\ntimeout = \"soon\"\n");
     let mut commands: Vec<(Vec<&str>, i32)> = ["serve", "check", "config", "sources", "health"]
         .map(|command| (vec![command, "--config", wrong.path()], 78))
@@ -122,7 +122,7 @@ fn an_error_that_is_read_late_is_read_whole() {
 
 #[test]
 fn lines_that_a_sleeping_reader_missed_are_counted_when_it_reads_again() {
-    // each is a line of more than half a kilobyte, all of them more than the 1 MiB that waits and what the kernel keeps
+    // each line has more than half a kilobyte; together they are more than the 1 MiB backlog and the kernel's buffers
     let requests = 2500;
     let url = format!("/nowhere?{}", "x".repeat(600));
     let (mut reader, writer) = full_pipe();
@@ -143,7 +143,7 @@ fn lines_that_a_sleeping_reader_missed_are_counted_when_it_reads_again() {
         let mut log = String::new();
         reader.read_to_string(&mut log).map(|_| log)
     });
-    // once it reads again, lines come through again
+    // once stderr is read again, lines arrive again
     let last = "/the-last-one";
     until("the log goes on", || {
         let before = metric("quotefold_log_lines_dropped_total");
@@ -184,7 +184,7 @@ fn a_process_that_panics_does_not_wait_for_its_log_either() {
     let (_reader, writer) = full_pipe();
     let mut this_test = Command::new(std::env::current_exe().unwrap());
     let name = "logs::a_process_that_panics_does_not_wait_for_its_log_either";
-    // the harness says on stdout how it went
+    // the test harness reports on stdout
     this_test.args(["--exact", name, "--nocapture"]).env(PANICS, "1").stdout(Stdio::null()).stderr(writer);
     assert_eq!(Program::new(&mut this_test).ended().code, Some(0));
 }
@@ -203,7 +203,7 @@ fn a_port_that_is_taken_ends_it_with_78_wherever_stderr_leads() {
 fn an_outage_is_told_in_a_few_lines_that_count_the_others() {
     let vendor = Upstream::saying(500, "{}");
     let text = format!("[server]\ndrain_delay = \"0s\"\n{}{}", vendor.source("a", ""), vendor.source("b", ""));
-    // sent at once, and enough that more than ten fall into one second however slow the machine is
+    // sent at once, and enough of them that more than ten fall into one second on any machine
     let requests = 1000;
     let request = "GET /prices?symbols=BTC-USD&require=ok HTTP/1.1\r\nHost: x\r\n";
     let all = format!("{request}\r\n").repeat(requests - 1) + request + "Connection: close\r\n\r\n";

@@ -1,9 +1,9 @@
-//! The service from outside: a real process with real signals and exit codes, real sockets, and vendors that misbehave.
+//! The service from outside: real processes, signals, exit codes and sockets, and vendors that misbehave.
 //!
-//! What starts the program is at the top; what vendors and clients do over the wire is in [`faults`], against the same service
-//! without a process around it, which is quicker.
+//! Tests of what vendors and clients do over the wire are in [`faults`]. They run the service within the test's process, which is
+//! quicker.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "clippy knows test functions, but not what they call")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 #![allow(clippy::disallowed_methods, reason = "a test may block its thread")]
 
 mod busy;
@@ -19,16 +19,13 @@ mod half_closed;
 mod killed;
 mod logs;
 mod operator;
-#[path = "../support/pages.rs"]
-#[allow(dead_code, reason = "others use the rest")]
-mod pages;
 mod pasting;
 mod restart;
 mod secrets;
-#[path = "../support/settled.rs"]
-mod settled;
 mod starting;
-mod strangers;
+mod untrusted;
+#[path = "../support/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "each test binary uses a part of it")]
 mod support;
 mod surplus;
 mod terminal;

@@ -1,4 +1,4 @@
-//! The operator's own address, and how the operator's commands show a key.
+//! The admin address, and how the commands send a key.
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread::sleep;
@@ -12,10 +12,10 @@ fn configuration(vendor: &Upstream, settings: &str) -> Configuration {
     Configuration::new(&format!("{settings}{}{}", vendor.source("a", ""), vendor.source("b", "")))
 }
 
-/// A program with an address for callers and one for its operator.
+/// A program with a public address and an admin address.
 fn with_admin(vendor: &Upstream, more: &str) -> (Program, SocketAddr, SocketAddr) {
     let access = format!("[access]\nkeys = [\"{KEY}\"]\nrate = \"1/h\"\nadmin_listen = \"127.0.0.1:0\"\n");
-    // a section of its own comes first, keys of this one come last
+    // sections come first, keys of this section last
     let settings = if more.starts_with('[') { format!("{more}{access}") } else { format!("{access}{more}") };
     let (program, address) = Program::serve(&configuration(vendor, &settings), &[]);
     let said = program.said_on_stdout();
@@ -54,7 +54,7 @@ fn without_an_address_of_their_own_the_operators_pages_are_where_prices_are() {
 }
 
 #[test]
-fn health_tells_strangers_names_and_states_and_says_why_to_those_who_have_a_key() {
+fn health_shows_reasons_only_to_clients_with_a_key() {
     let vendor = Upstream::new(|call| call.reply(429, "Retry-After: 60\r\n", "{\"error\":\"plan of ACME Ltd\"}"));
     let watch = "[watch]\nsymbols = [\"AAPL\"]\n";
     let (_program, address, admin) = with_admin(&vendor, watch);
@@ -80,7 +80,7 @@ fn health_tells_strangers_names_and_states_and_says_why_to_those_who_have_a_key(
             assert_eq!(said.as_object().unwrap().len(), known.as_object().unwrap().len());
         }
     }
-    // the command says why, too, if it has the key
+    // the command shows the reasons, too, if it has the key
     let url = format!("http://{address}");
     let health = |key: &str| Program::new(&mut start(&["health", &url], &[("QUOTEFOLD_KEY", key)])).ended();
     let said = |ended: crate::support::Ended| ended.stdout + &ended.stderr;
@@ -100,13 +100,13 @@ fn where_no_key_is_set_health_says_why_to_all_as_every_quote_does() {
 }
 
 #[test]
-fn strangers_who_take_every_connection_leave_the_operators_address_alone() {
+fn taking_every_public_connection_leaves_the_admin_address_free() {
     let vendor = Upstream::silent();
     let settings = "[server]\nmax_connections = 10\ntimeout = \"10s\"\n[access]\nadmin_listen = \"127.0.0.1:0\"\n";
     let (program, address) = Program::serve(&configuration(&vendor, settings), &[]);
     let said = program.said_on_stdout();
     let admin = said.rsplit_once("http://").unwrap().1.trim().parse().unwrap();
-    // idle connections would make room
+    // idle connections would be closed to make room
     let _strangers: Vec<TcpStream> = (0..20).map(|_| send(address, "/prices?symbols=BTC-USD")).collect();
     vendor.until_called(2);
     let waiting = send(address, "/health");
@@ -115,13 +115,13 @@ fn strangers_who_take_every_connection_leave_the_operators_address_alone() {
     assert!(waiting.peek(&mut [0]).is_err(), "it should still have waited for a place");
 }
 
-/// Asks as a browser does that takes this host for ours.
+/// Sends a request with this host, as a browser would.
 fn ask_as(address: SocketAddr, host: &str, path: &str) -> Reply {
     read(write(address, &format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")))
 }
 
 #[test]
-fn the_operators_address_is_not_asked_by_a_name_that_a_web_page_can_have_made_point_there() {
+fn the_admin_address_refuses_names_that_a_web_page_could_own() {
     let vendor = Upstream::quoting("100");
     let (_program, address, admin) = with_admin(&vendor, "hosts = [\"metrics.example.com\", \"*.prod.example.com\"]\n");
     let port = admin.port();
@@ -152,10 +152,10 @@ fn the_operators_address_is_not_asked_by_a_name_that_a_web_page_can_have_made_po
             assert_eq!(ask_as(admin, host, path).status, 200, "{host} {path}");
         }
     }
-    // a target that names a host counts for more than the header
+    // a host in the target takes precedence over the header
     let as_a_proxy = "GET http://evil.com/metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     assert_eq!(read(write(admin, as_a_proxy)).status, 421);
-    // programs of the days before the header are no browsers
+    // programs without the header are not browsers
     assert_eq!(read(write(admin, "GET /metrics HTTP/1.0\r\n\r\n")).status, 200);
     assert_eq!(ask_as(address, "prices.example.com", "/health").status, 200, "callers may use any name");
 }
@@ -191,7 +191,7 @@ fn both_addresses_drain_and_end_together() {
 }
 
 #[test]
-fn an_answer_in_flight_is_finished_though_nobody_is_at_the_operators_address() {
+fn an_answer_in_flight_is_finished_though_the_admin_address_is_idle() {
     let vendor = Upstream::new(|call| {
         sleep(Duration::from_millis(600));
         call.json(&rows(&[("BTC-USD", "100")]))
@@ -245,7 +245,7 @@ fn get_shows_the_key_of_the_configuration_or_that_of_the_variable() {
     for ended in refused {
         assert!(ended.code == Some(64) && ended.stderr.contains("put it into QUOTEFOLD_KEY"), "{ended:?}");
     }
-    // health is open to all
+    // health needs no key
     assert_eq!(run(&["health", &url]).code, Some(0));
 }
 

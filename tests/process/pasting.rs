@@ -1,4 +1,4 @@
-//! What happens if a reader pastes the examples of the documentation into a shell while the demo runs.
+//! The examples of the documentation work when they are pasted into a shell while the demo runs.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,19 +11,19 @@ use std::time::Instant;
 use clap::Parser;
 use quotefold::cli::Arguments;
 
-use crate::pages::{Block, page, pages};
+use crate::support::pages::{Block, page, pages};
 use crate::support::{Folder, PATIENCE, Program, post};
 
-/// The address that the documentation gives the demo.
+/// The address of the demo in the documentation.
 const SHOWN: &str = "127.0.0.1:8080";
 
-/// How the first line of a block begins that needs more than the demo, or does not end. A reader sees it too.
+/// The first lines of blocks that need more than the demo, or do not end. Readers see them, too.
 const MARKS: [&str; 5] =
     ["# needs the network", "# needs a key", "# needs Docker", "# needs a server", "# runs until you stop it"];
 
 const VENUES: [&str; 8] = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta"];
 
-/// The blocks for a shell on every page.
+/// The shell blocks of every page.
 fn shell_blocks() -> Vec<Block> {
     let blocks = pages().into_iter().flat_map(|page| page.blocks());
     let blocks: Vec<Block> = blocks.filter(|block| block.kind == "sh").collect();
@@ -36,14 +36,14 @@ fn mark(block: &Block) -> Option<&str> {
     MARKS.into_iter().find(|mark| first.starts_with(mark))
 }
 
-/// The commands of a block, without comments; a line that goes on after a backslash is one.
+/// The commands of a block, without comments; a line ending in a backslash continues.
 fn commands(block: &Block) -> Vec<String> {
     let text = block.text.replace("\\\n", " ");
     let commands = text.lines().flat_map(|line| line.split(" && ")).map(|line| line.split(" #").next().unwrap_or(line));
     commands.map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_owned).collect()
 }
 
-/// The name of the program that a command runs, behind the variables that it sets.
+/// The name of the program that a command runs, after the variables that it sets.
 fn program(command: &str) -> &str {
     let mut words = command.split_whitespace();
     words.find(|word| !word.split_once('=').is_some_and(|(name, _)| is_variable(name))).unwrap_or_default()
@@ -53,7 +53,7 @@ fn is_variable(name: &str) -> bool {
     name.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
 }
 
-/// The arguments that a command gives to quotefold, if it runs it: by itself, through cargo, or in a container.
+/// The arguments that a command passes to quotefold, if it runs it: directly, through cargo, or in a container.
 fn arguments(command: &str) -> Option<Vec<String>> {
     let words: Vec<&str> = command.split(['>', '|', ';']).next()?.split_whitespace().collect();
     let at = match program(command) {
@@ -64,11 +64,11 @@ fn arguments(command: &str) -> Option<Vec<String>> {
     };
     let arguments = words[at + 1..].iter().map(|word| word.trim_matches(['\'', '"']).to_owned());
     let arguments: Vec<String> = arguments.collect();
-    // a container without arguments runs what the Dockerfile says
+    // a container without arguments runs the command in the Dockerfile
     Some(if arguments.is_empty() { vec!["serve".to_owned()] } else { arguments })
 }
 
-/// Where `quotefold` and `curl` are the ones that a block gets: ours, and one whose exit code says whether it was refused.
+/// A folder with the `quotefold` and `curl` for a block: ours, and one whose exit code says whether it was refused.
 fn tools() -> Folder {
     let folder = Folder::new();
     symlink(env!("CARGO_BIN_EXE_quotefold"), folder.0.join("quotefold")).expect("a link");
@@ -79,7 +79,7 @@ fn tools() -> Folder {
     folder
 }
 
-/// Runs a block in an empty folder, with nothing replaced but the port; what it said, if it failed.
+/// Runs a block in an empty folder, replacing only the port; returns its output if it failed.
 fn paste(block: &Block, address: SocketAddr, tools: &Path) -> Result<(), String> {
     let folder = Folder::new();
     let path = format!("{}:{}", tools.display(), std::env::var("PATH").unwrap_or_default());
@@ -100,7 +100,7 @@ fn paste(block: &Block, address: SocketAddr, tools: &Path) -> Result<(), String>
 }
 
 #[test]
-fn every_shell_example_that_uses_quotefold_or_curl_can_be_pasted_while_the_demo_runs() {
+fn every_shell_example_works_pasted_while_the_demo_runs() {
     let (_demo, address) = Program::demo();
     let tools = tools();
     let mut pasted = BTreeMap::new();
@@ -110,7 +110,7 @@ fn every_shell_example_that_uses_quotefold_or_curl_can_be_pasted_while_the_demo_
             continue;
         }
         let started = Instant::now();
-        // on a busy machine an honest venue may be late, and one that was broken before is left alone for a while
+        // on a busy machine an honest venue may be late, and one that was broken before is paused for a while
         while let Err(failed) = paste(&block, address, &tools.0) {
             assert!(started.elapsed() < PATIENCE, "{}: {failed}", block.at);
         }

@@ -1,4 +1,4 @@
-//! What outlives a restart, also one that nobody announced.
+//! What outlives a restart, even an unclean one.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ fn terminated(program: Program) -> Ended {
 }
 
 #[test]
-fn what_was_spent_and_said_is_there_after_an_orderly_end_though_no_second_had_passed() {
+fn an_orderly_shutdown_saves_the_last_second_too() {
     let (folder, upstream) = (Folder::new(), Upstream::quoting("100"));
     let configuration = folder.configuration(&upstream.source("a", "limits = [\"25/day\"]"));
     let (program, address) = Program::serve(&configuration, &[]);
@@ -36,7 +36,7 @@ fn what_was_spent_and_said_is_there_after_an_orderly_end_though_no_second_had_pa
 }
 
 #[test]
-fn a_state_that_cannot_be_used_is_set_aside_and_said_and_the_service_starts_without_it() {
+fn an_unusable_state_is_set_aside_with_a_warning() {
     let (folder, upstream) = (Folder::new(), Upstream::quoting("100"));
     let configuration = folder.configuration(&upstream.source("a", "limits = [\"25/day\"]"));
     let contents = [
@@ -61,7 +61,7 @@ fn a_state_that_cannot_be_used_is_set_aside_and_said_and_the_service_starts_with
 }
 
 #[test]
-fn a_file_that_is_no_state_ends_the_start_and_stays_and_none_of_it_is_printed() {
+fn another_programs_file_ends_the_start_is_kept_and_not_printed() {
     let (folder, upstream) = (Folder::new(), Upstream::quoting("100"));
     let configuration = folder.configuration(&upstream.source("a", ""));
     let secret = "sk-live-4f9d8a7b";
@@ -73,7 +73,7 @@ fn a_file_that_is_no_state_ends_the_start_and_stays_and_none_of_it_is_printed() 
         assert!(std::fs::read_to_string(folder.file()).unwrap() == *content, "it was changed");
         assert_eq!(folder.names(), ["state.json"], "nothing is made beside a file of somebody else");
         assert!(!ended.stderr.contains(secret) && ended.stderr.len() < 1_000, "{:.2000}", ended.stderr);
-        for words in ["state.path", "state.json", "line 1, column", "write the path of a file of its own"] {
+        for words in ["state.path", "state.json", "line 1, column", "set another path"] {
             assert!(ended.stderr.contains(words), "{words} in {}", ended.stderr);
         }
     }
@@ -114,7 +114,7 @@ fn a_path_at_which_nothing_can_be_kept_is_a_wrong_configuration() {
     let upstream = Upstream::quoting("100");
     for (path, way_out) in [
         ("/nonexistent/state.json", "there is no folder /nonexistent; create it"),
-        // nobody may write there, not even root
+        // not even root may write there
         ("/proc/state.json", "allow this user to write there, or set another path"),
         ("/tmp", "is not a file"),
     ] {
@@ -166,7 +166,7 @@ fn commands_that_ask_once_leave_the_state_alone() {
 }
 
 #[test]
-fn a_refused_key_is_an_error_once_is_left_alone_after_a_restart_and_a_new_one_is_tried_at_once() {
+fn a_refused_key_stays_paused_after_a_restart_a_new_one_is_tried() {
     let upstream = Upstream::new(|call| {
         if call.head.contains("new-key") {
             return call.json(&rows(&[("BTC-USD", "100")]));

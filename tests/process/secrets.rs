@@ -1,19 +1,19 @@
-//! A key never leaves the process but for the vendor it belongs to, whatever that vendor, the network or the log does with it.
+//! A key goes only to its own vendor, whatever that vendor, the network or the log does with it.
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 
 use crate::support::{After, Call, Configuration, Ended, NOBODY, Program, Upstream, get, read, start, write};
 
-/// What every secret here holds; so half a secret is found too.
+/// A part of every secret here, by which half a secret is found, too.
 const PLANTED: &str = "planted";
 
-/// A key with signs that are escaped in URLs and in JSON.
+/// A key with characters that are escaped in URLs and in JSON.
 const KEY: &str = "planted/by+the=operator&\\\"quoted";
 const VARIABLES: [(&str, &str); 3] =
     [("DESK_TOKEN", "planted-in-the-environment"), ("DESK_KEY", KEY), ("RUST_LOG", "trace")];
 
-/// The ways in which a vendor says what it was told, and the filter that makes the most of it.
+/// The ways in which a vendor repeats what it was sent, and the filter that shows most of it.
 const TELLTALES: [(&str, &str); 9] = [
     ("a_refusal", "{error: \"unauthorized\", detail: .said}"),
     ("an_outage", "."),
@@ -26,7 +26,7 @@ const TELLTALES: [(&str, &str); 9] = [
     ("a_long_body", ".price"),
 ];
 
-/// The ways in which a secret gets into a call.
+/// The ways in which a secret can be part of a call.
 fn carriers() -> [(&'static str, String); 4] {
     let url = |path: &str| format!("url = \"http://ADDRESS/TELLTALE/{path}\"\n");
     [
@@ -46,7 +46,7 @@ fn carriers() -> [(&'static str, String); 4] {
     ]
 }
 
-/// A vendor that repeats the whole request in its reply, in the place that the path names.
+/// A vendor that repeats the whole request in its reply, in the place that the path selects.
 fn telltale(call: &mut Call<'_>) -> After {
     let said = serde_json::Value::from(call.head.clone()).to_string();
     let kind = call.target().split('/').nth(1).unwrap_or_default().to_owned();
@@ -59,18 +59,18 @@ fn telltale(call: &mut Call<'_>) -> After {
             let target = call.target().to_owned();
             call.reply(302, &format!("Location: http://{NOBODY}{target}\r\n"), &said)
         }
-        // only white space in front of it, which is not shown: the cut falls into the secret
+        // preceded by white space, which is not shown, so that the cut falls into the secret
         "a_long_body" => call.json(&format!("{}{said}", " ".repeat(550))),
         _ => call.json(&format!("{{\"said\":{said}}}")),
     }
 }
 
-/// The name of a source: they have no underscores.
+/// A name as sources may have it: without underscores.
 fn name(carrier: &str, kind: &str) -> String {
     format!("{carrier}-{kind}").replace('_', "-")
 }
 
-/// Every carrier to every telltale, and to nobody at all.
+/// Every way to send a secret, to every way to repeat it, and to an address where nothing listens.
 fn configuration(vendor: &Upstream) -> Configuration {
     let mut text = String::from("[server]\ntimeout = \"5s\"\ndrain_delay = \"0s\"\n");
     for (carrier, lines) in carriers() {
@@ -121,7 +121,7 @@ fn no_page_of_the_service_and_no_line_of_its_log_shows_a_secret() {
     assert_hidden("a reply", &format!("{}{}", prices.head, prices.body));
     assert_hidden("stdout", &ended.stdout);
     assert_hidden("the log", &ended.stderr);
-    // else nothing would have been shown to begin with
+    // otherwise there was nothing to mask
     let told = vendor.heads().concat();
     for secret in
         ["token=planted%2Fby", "planted/by+the", "Bearer planted-in-the-env", "planted-in-a-h", "apikey=planted"]
@@ -226,7 +226,7 @@ fn a_secret_is_hidden_also_if_its_vendor_repeats_it_in_another_encoding() {
     for (name, encode) in encodings {
         let detail = prices.quote("BTC-USD", name)["detail"].as_str().unwrap().to_owned();
         assert!(detail.contains("no such key: ") && detail.contains("***"), "{name}: {detail}");
-        // what is left when its ends are cut, which depend on what stands around it in base64
+        // without its ends, which depend on the surrounding bytes in base64
         let encoded = encode(&format!("desk:{KEY}"));
         let core = &encoded[encoded.len() / 3..encoded.len() * 2 / 3];
         for (what, shown) in [("the detail", &detail), ("/sources", &sources), ("the log", &log)] {
@@ -285,7 +285,7 @@ fn a_secret_in_the_wrong_place_is_not_repeated_by_the_complaint() {
 }
 
 #[test]
-fn a_name_and_password_in_a_url_are_hidden_in_the_form_in_which_they_travel_too() {
+fn a_urls_user_and_password_are_masked_in_base64_too() {
     for mirrors in [false, true] {
         let vendor = Upstream::new(telltale);
         let front = format!("http://desk:planted-in-the-front@{}", vendor.address);

@@ -1,4 +1,4 @@
-//! How the program starts: one line says that it is ready, and where.
+//! How the program starts: one line says that it is ready, and at which address.
 
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::support::{Configuration, Program, Upstream, get, post, run, start, until};
 
-/// A line that a script can wait for: these words, then the address with the real port.
+/// The line that a script can wait for: these words, then the address with the real port.
 fn assert_ready_line(stdout: &str, words: &str, address: SocketAddr) {
     let lines: Vec<&str> = stdout.lines().collect();
     assert!(matches!(lines[..], [line] if line.starts_with(&format!("{words} http://{address}"))), "{stdout:?}");
@@ -58,7 +58,7 @@ fn a_panic_is_a_line_of_the_log_too() {
         };
         quotefold::logging::start(&log).unwrap();
         let _ = std::thread::spawn(|| panic!("as the test\nwants it")).join();
-        // each waits until the log is written, and a busy machine may need longer than one waits at most
+        // each waits until the log is written, and a busy machine may need longer than the longest wait
         (0..50).for_each(|_| drop(quotefold::logging::FlushedAtEnd));
         return;
     }
@@ -109,7 +109,7 @@ fn a_venue_of_the_demo_is_broken_only_in_a_way_that_its_format_can_show() {
         assert_eq!(post(address, path).status, status, "{path}");
     }
     let detail = post(address, "/demo/beta/label").json()["detail"].as_str().unwrap().to_owned();
-    assert!(detail.ends_with("these can label: delta, gamma"), "{detail}");
+    assert!(detail.ends_with("these venues can label: delta, gamma"), "{detail}");
 }
 
 #[test]
@@ -143,13 +143,13 @@ fn a_port_that_is_taken_is_named_with_a_cure() {
 }
 
 #[test]
-fn a_log_that_nobody_reads_any_more_does_not_stop_the_service() {
+fn an_unread_log_does_not_stop_the_service() {
     let configuration = Configuration::new(&Upstream::quoting("100").source("a", ""));
     let (reader, writer) = std::io::pipe().unwrap();
     let mut command = start(&["serve", "--config", configuration.path(), "--listen", "127.0.0.1:0"], &[]);
     let program = Program::new(command.env("RUST_LOG", "trace").stderr(writer));
     let address = program.ready();
-    // the pipe is closed for good when the command's own end of it is gone
+    // the pipe is closed once the command's own end of it is gone
     drop((command, reader));
     for _ in 0..3 {
         assert_eq!(get(address, "/prices?symbols=BTC-USD&refresh_after=0s").status, 200);
@@ -165,7 +165,7 @@ fn what_is_no_http_does_not_stop_the_service() {
     let (mut program, address) = Program::serve(&configuration, &[]);
     for words in [&b"\x16\x03\x01\x02\x00\x01\x00"[..], b"\r\n\r\n\r\n", b"GET\0/ HTTP/9.9\r\n\r\n", &[0xff; 4096]] {
         let mut stream = TcpStream::connect(address).unwrap();
-        // whether it takes all of it is its own affair
+        // whether it reads everything does not matter
         let _ = stream.write_all(words);
     }
     until("it answers again", || get(address, "/health/live").status == 200);
@@ -176,7 +176,7 @@ fn what_is_no_http_does_not_stop_the_service() {
 fn a_burst_of_connections_waits_in_the_kernels_queue_and_none_is_sent_away() {
     let configuration = Configuration::new(&Upstream::quoting("100").source("a", ""));
     let (program, address) = Program::serve(&configuration, &[]);
-    // a process that stands still takes no connections
+    // a stopped process accepts no connections
     program.signal("STOP");
     let kernels_own_limit = std::fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap_or_default();
     let burst = kernels_own_limit.trim().parse().map_or(100, |limit: usize| limit.min(1000));
@@ -187,7 +187,7 @@ fn a_burst_of_connections_waits_in_the_kernels_queue_and_none_is_sent_away() {
     assert_eq!(get(address, "/health/live").status, 200);
 }
 
-/// A command of a process that may have so many KiB of addresses, itself and each process that it starts.
+/// A command whose process, and each child of it, may have this many KiB of addresses.
 fn within(kib: usize, arguments: &[&str]) -> Command {
     let mut command = Command::new("sh");
     command
@@ -198,8 +198,8 @@ fn within(kib: usize, arguments: &[&str]) -> Command {
 }
 
 #[test]
-fn two_hundred_megabytes_of_addresses_are_enough_to_check_to_start_and_to_serve_on_any_number_of_cores() {
-    // a filter of its own runs in a process of its own
+fn two_hundred_megabytes_of_addresses_suffice_on_any_number_of_cores() {
+    // an own filter runs in a separate process
     let vendor = Upstream::new(|call| {
         let quotes: Vec<_> = call.asked().iter().map(|symbol| format!(r#"{{"s":"{symbol}","p":"100"}}"#)).collect();
         call.json(&format!("[{}]", quotes.join(",")))

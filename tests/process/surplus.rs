@@ -1,4 +1,4 @@
-//! Vendors that answer twice, early or late: no response is taken for that to another call.
+//! Vendors that answer twice, early or late: no response is mistaken for that to another call.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use crate::support::{After, Call, Service, Upstream, until};
 
-/// A source whose replies name no symbol: one call for each.
+/// A source whose replies name no symbol, with one call per symbol.
 const UNNAMED: &str = "batch = 1\njq = '{price: .p, at_ms: .t}'";
 
-/// A response with a price and, at will, a time. Every symbol has another price: `S7-USD` costs 7.
+/// A response with a price and perhaps a time. Every symbol has another price: `S7-USD` costs 7.
 fn response(call: &Call<'_>, time: Option<i64>) -> String {
     let asked = call.asked().remove(0);
     let price = asked.trim_start_matches('S').trim_end_matches("-USD").to_owned();
@@ -25,7 +25,7 @@ fn now() -> Option<i64> {
     Some(jiff::Timestamp::now().as_millisecond())
 }
 
-/// What a symbol costs, as far as the service says: fetched anew, or as it remembers it.
+/// The price of a symbol according to the service: fetched again, or cached.
 fn price(service: &Service, symbol: &str, refresh_after: &str) -> Option<String> {
     let reply = service.get(&format!("/prices?symbols={symbol}&refresh_after={refresh_after}"));
     reply.quote(symbol, "a")["price"].as_str().map(str::to_owned)
@@ -42,7 +42,7 @@ fn a_response_that_comes_on_an_idle_connection_ends_it() {
         let upstream = Upstream::new(move |call| {
             let text = response(call, now());
             call.raw(&text);
-            let mut again = call.stream.try_clone().unwrap();
+            let mut again = call.socket();
             thread::spawn(move || {
                 thread::sleep(Duration::from_millis(late));
                 let _ = again.write_all(text.as_bytes());
@@ -59,9 +59,9 @@ fn a_response_that_comes_on_an_idle_connection_ends_it() {
 }
 
 #[test]
-fn where_connections_do_not_last_because_responses_come_twice_none_is_kept_any_more() {
+fn duplicate_responses_that_break_connections_end_their_reuse() {
     let upstream = Upstream::new(|call| {
-        // not the same again, as behind a proxy that asks twice
+        // not the same response, as behind a proxy that asks twice
         for _ in 0..2 {
             let text = response(call, now());
             call.raw(&text);
@@ -95,7 +95,7 @@ fn a_connection_that_lasts_is_kept() {
     assert!(upstream.heads().iter().all(|head| !head.to_lowercase().contains("connection: close")));
 }
 
-/// A vendor that keeps a time, and gives the second call the response to the first once more; then what belongs to it.
+/// A vendor that waits, and sends the response to the first call again before that to the second.
 fn repeating_once(time: Option<i64>) -> Upstream {
     let first = Arc::new(std::sync::Mutex::new(None));
     let has_repeated = AtomicBool::new(false);
@@ -104,7 +104,7 @@ fn repeating_once(time: Option<i64>) -> Upstream {
         let first = first.lock().unwrap().get_or_insert_with(|| text.clone()).clone();
         if first != text && !has_repeated.swap(true, Ordering::SeqCst) {
             call.raw(&first);
-            // the client has left, or takes this for the response to its next call
+            // the client has left, or mistakes this for the response to its next call
         }
         call.raw(&text);
         After::Keep
@@ -112,7 +112,7 @@ fn repeating_once(time: Option<i64>) -> Upstream {
 }
 
 #[test]
-fn of_two_symbols_with_the_same_reply_neither_is_used_and_the_connection_is_not_used_again() {
+fn equal_replies_for_two_symbols_are_unused_and_end_the_connection() {
     let upstream = repeating_once(now());
     let service = service(&upstream, "retries = 0");
     assert_eq!(price(&service, "S1-USD", "0s").as_deref(), Some("1"));
@@ -120,7 +120,7 @@ fn of_two_symbols_with_the_same_reply_neither_is_used_and_the_connection_is_not_
     assert_eq!(second.verdict("S2-USD", "a"), "failed / connection");
     let detail = second.quote("S2-USD", "a")["detail"].as_str().unwrap().to_owned();
     assert!(detail.contains("the same reply for S1-USD; neither is used"), "{detail}");
-    // the source is left alone for a second after a failure
+    // the source is paused for a second after a failure
     until("the first is fetched anew, though its quote was young", || {
         price(&service, "S1-USD", "1m").as_deref() == Some("1") && upstream.calls() > 2
     });
@@ -142,7 +142,7 @@ fn a_caller_whose_reply_is_refused_gets_the_right_one_by_a_second_try() {
 }
 
 #[test]
-fn the_same_price_without_a_time_may_be_by_chance_and_the_connection_is_kept() {
+fn an_equal_price_without_a_time_keeps_the_connection() {
     let upstream = Upstream::new(|call| call.json("{\"p\":\"1.00\"}"));
     let service = service(&upstream, "");
     for symbol in ["S1-USD", "S2-USD", "S3-USD"] {
@@ -173,7 +173,7 @@ fn whenever_second_responses_come_no_symbol_has_the_price_of_another() {
         let upstream = Upstream::new(|call| {
             let text = response(call, now());
             call.raw(&text);
-            let mut again = call.stream.try_clone().unwrap();
+            let mut again = call.socket();
             let late = Duration::from_micros(fastrand::u64(0..6_000));
             thread::spawn(move || {
                 thread::sleep(late);
@@ -188,7 +188,7 @@ fn whenever_second_responses_come_no_symbol_has_the_price_of_another() {
             assert!(right(number, price.clone()), "S{number}-USD costs {price:?}");
             thread::sleep(Duration::from_micros(chance.u64(0..3_000)));
         }
-        // and what is remembered is right as well
+        // and cached prices are right as well
         for number in 1..150 {
             let price = price(&service, &format!("S{number}-USD"), "1h");
             assert!(right(number, price.clone()), "S{number}-USD cost {price:?}");

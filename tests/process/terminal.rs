@@ -1,8 +1,8 @@
-//! What other servers and vendors write does not steer the terminal of who reads it, and does not fill the memory.
+//! Text from other servers and vendors cannot control the reader's terminal or fill the memory.
 
 use crate::support::{Configuration, Ended, Program, Upstream, run, start};
 
-/// Clears the screen, rings, goes back, turns the text around, and begins a line of its own.
+/// Clears the screen, rings, moves back, reverses the text direction, and starts a new line.
 const BAD: &str = "A\u{1b}[2J\u{7}\u{8}\u{9b}31m\u{202e}\u{2066}\u{feff}\rB\nC";
 
 /// Asserts that a process wrote nothing but text.
@@ -12,7 +12,7 @@ fn assert_plain(what: &str, ended: &Ended) {
     assert_eq!(shown.chars().find(is_bad), None, "{what}: {ended:?}");
 }
 
-/// A server that says of everything that it is an answer, whatever it is.
+/// A server that replies to everything with the same body.
 fn server(body: String) -> Upstream {
     Upstream::new(move |call| call.reply(200, "Prices-Status: complete\r\nContent-Type: application/json\r\n", &body))
 }
@@ -23,7 +23,7 @@ fn what_a_server_writes_does_not_steer_a_terminal() {
         "symbol": BAD, "status": BAD, "reason": BAD, "price": BAD, "plus_minus": BAD, "currency": BAD, "detail": BAD,
         "sources": { "used": BAD, "asked": BAD }, "age_ms": 1,
     });
-    // JSON as it may be written, too: with everything in it as it is
+    // also JSON with these characters unescaped
     let answer = serde_json::json!({ "status": "complete", "prices": [price] }).to_string();
     let raw = answer.replace("\\u001b", "\u{7f}");
     for body in [answer, raw] {
@@ -87,7 +87,7 @@ fn a_body_that_is_no_answer_in_its_length_is_not_read_to_its_end() {
             assert_eq!(ended.code, Some(code), "{ended:?}");
             assert!(ended.stderr.contains("longer than 8 MiB"), "{ended:?}");
         }
-        // what was on its way when the reader left comes on top
+        // in addition to what was in flight when the reader left
         assert!(server.poured() < 64 << 20, "{} bytes were read", server.poured());
     }
 }

@@ -1,4 +1,4 @@
-//! The watch list from outside: readiness says what is lacking, and the end ends it.
+//! The watch list from outside: readiness says what is missing, and a shutdown ends it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::support::{After, Configuration, Program, Upstream, get, rows, until};
 
 #[test]
-fn readiness_warns_until_every_watched_symbol_has_a_quote_and_never_fails_for_one() {
+fn readiness_warns_while_a_watched_symbol_lacks_a_quote() {
     let has_it = Arc::new(AtomicBool::new(false));
     let upstream = {
         let has_it = Arc::clone(&has_it);
@@ -58,7 +58,7 @@ fn the_watch_ends_when_draining_begins() {
     until("it drains", || get(address, "/health/ready").status == 503);
     let calls = upstream.calls();
     assert_eq!(program.ended().code, Some(0));
-    // one may have been on its way
+    // one may have been in flight
     assert!(
         upstream.calls() <= calls + 1,
         "rounds in the four seconds of draining: {} calls",

@@ -1,4 +1,4 @@
-//! Who is let in: with which key, how often, from which address, and from which web page.
+//! Access: keys, rates, addresses and web pages.
 
 use std::time::Duration;
 
@@ -6,7 +6,8 @@ use quotefold::server::stack::StackLimits;
 use quotefold::settings::access::{AccessSettings, Network, Origin};
 use quotefold::units::Limit;
 
-use crate::world::{Reply, Server, limits, stack_limits};
+use crate::misbehaving::{Server, limits, stack_limits};
+use crate::support::Reply;
 
 const KEY: &str = "correct-horse-battery";
 const OTHER_KEY: &str = "staple-in-the-haystack";
@@ -47,7 +48,7 @@ impl Server {
         self.with_headers("GET", path, &[("Authorization", authorization)]).await
     }
 
-    /// Asks in the name of a client behind a proxy on this machine.
+    /// Sends a request on behalf of a client behind a proxy on this machine.
     async fn for_client(&self, client: &str) -> u16 {
         self.with_headers("GET", "/", &[("X-Forwarded-For", client)]).await.status
     }
@@ -111,7 +112,7 @@ async fn a_wrong_key_is_told_so_and_another_scheme_that_a_key_is_wanted() {
 }
 
 #[tokio::test]
-async fn whoever_is_not_let_in_takes_nobodys_place_and_nothing_of_his_is_read() {
+async fn an_unauthorized_request_takes_no_slot_and_its_body_is_not_read() {
     let one_place = StackLimits { max_requests: 1, ..stack_limits() };
     let server = Server::guarded(limits(), one_place, &keys()).await;
     let _held = server.say(&format!("GET /endless HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {KEY}\r\n\r\n")).await;
@@ -140,12 +141,12 @@ async fn over_the_rate_is_a_429_that_says_when_to_ask_again() {
     assert!(refused.status == 429 && (1..=10).contains(&wait), "{refused:?}");
     assert_eq!(refused.problem()["type"], "/problems/too-many-requests");
     assert_eq!(server.get("/health/live").await.status, 200);
-    // so long has passed, by the clock of the server
+    // this much time has passed by the server's clock
     tokio::time::pause();
     tokio::time::advance(Duration::from_secs(10)).await;
     tokio::time::resume();
     assert_eq!((server.get("/").await.status, server.get("/").await.status), (200, 200));
-    // three, then two: the other limit is the one that holds now
+    // three, then two: now the other limit applies
     let refused = server.get("/").await;
     let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
     assert!(refused.status == 429 && (30..=50).contains(&wait), "{refused:?}");
@@ -166,13 +167,13 @@ async fn each_key_has_its_own_rate_and_a_wrong_one_spends_that_of_its_address() 
 }
 
 #[tokio::test]
-async fn behind_a_trusted_proxy_clients_are_counted_apart_and_an_ipv6_network_as_one() {
+async fn behind_a_trusted_proxy_clients_count_apart_an_ipv6_64_as_one() {
     let server = server(behind_proxies(&["127.0.0.0/8"], rate(&["1/min"]))).await;
     for (client, status) in [
         ("192.0.2.1", 200),
         ("192.0.2.2", 200),
         ("192.0.2.1", 429),
-        // what a client wrote itself stands on the left
+        // what the client wrote is on the left
         ("192.0.2.77, 192.0.2.1", 429),
         ("192.0.2.3, 127.0.0.9", 200),
         ("2001:db8:0:1::1", 200),
@@ -187,7 +188,7 @@ async fn behind_a_trusted_proxy_clients_are_counted_apart_and_an_ipv6_network_as
 }
 
 #[tokio::test]
-async fn whoever_is_no_trusted_proxy_is_counted_himself_whatever_he_says() {
+async fn an_untrusted_peer_is_counted_by_its_own_address() {
     let server = server(behind_proxies(&["10.0.0.0/8", "::1"], rate(&["1/min"]))).await;
     assert_eq!(server.for_client("192.0.2.1").await, 200);
     assert_eq!(server.for_client("192.0.2.2").await, 429);
@@ -216,7 +217,7 @@ async fn a_pages_preflight_needs_no_key_and_counts_for_nothing() {
     let reply = server.with_headers("GET", "/", &[("Origin", PAGE), ("Authorization", &key)]).await;
     assert_eq!((reply.status, reply.header("access-control-allow-origin")), (200, Some(PAGE)));
     assert_eq!(reply.header("access-control-expose-headers"), Some("prices-status,retry-after,x-request-id"));
-    // a page may also read why it got nothing
+    // a page may also read why it got no prices
     for (headers, status) in
         [(&[("Origin", PAGE), ("Authorization", key.as_str())][..], 429), (&[("Origin", PAGE)], 401)]
     {

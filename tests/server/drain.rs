@@ -1,4 +1,4 @@
-//! How the server ends: in stages, and in time, whatever its clients do.
+//! How the server shuts down: in stages, and in time, whatever its clients do.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -9,7 +9,8 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::world::{Server, limits, read_reply, read_to_end, stack_limits};
+use crate::misbehaving::{Server, limits, stack_limits};
+use crate::support::{read_reply, read_to_end};
 
 const SLOW: &str = "GET /slow HTTP/1.1\r\nHost: x\r\n\r\n";
 const ENDLESS: &str = "GET /endless HTTP/1.1\r\nHost: x\r\n\r\n";
@@ -19,12 +20,12 @@ async fn server(drain_delay: Duration, drain_timeout: Duration) -> Server {
 }
 
 #[tokio::test]
-async fn while_draining_everybody_is_served_and_asked_to_connect_anew() {
+async fn while_draining_requests_are_served_and_clients_told_to_reconnect() {
     let server = server(Duration::from_secs(60), Duration::from_secs(10)).await;
     let before = server.say("GET / HTTP/1.1\r\nHost: x\r\n\r\n").await;
     server.drain.advance(Stage::Draining);
     for path in ["/", "/health/live", "/nowhere"] {
-        // No `Connection: close` of the client's: that the connection ends is the server's doing.
+        // Without `Connection: close` in the request, only the server can close the connection.
         let reply = server.ask(&format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n")).await;
         assert_eq!(reply.header("connection"), Some("close"), "{reply:?}");
     }
@@ -34,7 +35,7 @@ async fn while_draining_everybody_is_served_and_asked_to_connect_anew() {
 }
 
 #[tokio::test]
-async fn what_is_in_flight_is_finished_whole_and_nobody_else_is_let_in() {
+async fn requests_in_flight_are_finished_and_no_new_ones_admitted() {
     let server = server(Duration::from_millis(50), Duration::from_secs(10)).await;
     let client = server.say(SLOW).await;
     server.busy.becomes(1).await;
@@ -99,7 +100,7 @@ async fn a_second_request_to_end_is_obeyed_at_once() {
 
 #[tokio::test]
 async fn the_first_signal_drains_and_the_second_cancels() {
-    // Both go to this very process: from here on it listens to them instead of dying.
+    // Both signals go to this very process, which handles them from here on instead of dying.
     let terminated = Drain::new();
     let following = tokio::spawn(terminated.follow_signals().unwrap());
     signal_ourselves("-TERM");

@@ -1,4 +1,4 @@
-//! What clients may do to connections, and what they may not.
+//! What clients can do with connections, and what they cannot.
 
 use std::fs::File;
 use std::io::{Read, Seek};
@@ -10,7 +10,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
-use crate::world::{LARGE, Server, limits, read_reply, read_to_end, stack_limits};
+use crate::misbehaving::{LARGE, Server, limits, stack_limits};
+use crate::support::{read_reply, read_to_end};
 
 const HALF_A_HEAD: &str = "GET / HTTP/1.1\r\nHost: x\r\nX-Half";
 
@@ -64,7 +65,7 @@ async fn one_connection_serves_many_requests() {
 }
 
 #[tokio::test]
-async fn five_hundred_half_sent_requests_disturb_nobody() {
+async fn five_hundred_half_sent_requests_disturb_no_other_client() {
     let server = impatient_server().await;
     let mut slow = Vec::new();
     for _ in 0..500 {
@@ -127,13 +128,13 @@ async fn a_client_that_reads_slowly_but_steadily_gets_everything() {
 }
 
 #[tokio::test]
-async fn a_client_that_takes_a_little_at_a_time_is_not_taken_for_one_that_takes_nothing() {
+async fn a_slow_reader_is_not_mistaken_for_one_that_has_stopped() {
     let server = Server::with(Limits { write_timeout: Duration::from_secs(1), ..limits() }, stack_limits()).await;
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(8 << 10).unwrap();
     let mut client = socket.connect(server.address).await.unwrap();
     client.write_all(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
-    // so slowly that the server's kernel does not call the connection ready for some two seconds
+    // so slowly that the server's kernel does not report the connection ready for some two seconds
     for _ in 0..200 {
         tokio::time::sleep(Duration::from_millis(20)).await;
         assert!(client.read(&mut [0; 800]).await.expect("it was given up") > 0);
@@ -141,7 +142,7 @@ async fn a_client_that_takes_a_little_at_a_time_is_not_taken_for_one_that_takes_
 }
 
 #[tokio::test]
-async fn what_the_kernel_holds_for_a_client_that_does_not_read_is_little_and_thrown_away() {
+async fn the_kernel_keeps_little_for_a_stopped_reader_and_drops_it() {
     let impatient = Limits { write_timeout: Duration::from_millis(200), ..limits() };
     let server = Server::with(impatient, stack_limits()).await;
     let mut client = server.say("GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
@@ -154,7 +155,7 @@ async fn what_the_kernel_holds_for_a_client_that_does_not_read_is_little_and_thr
 
 #[tokio::test]
 async fn a_client_that_sends_many_requests_at_once_waits_its_turn() {
-    // server and clients share one thread here, so what is answered in a row is answered before anybody else moves
+    // server and clients share one thread here, so requests that are answered in a row are answered before any client moves
     let server = Server::start().await;
     let greedy = server.say(&"GET /blocking HTTP/1.1\r\nHost: x\r\n\r\n".repeat(16)).await;
     assert_eq!(server.get("/").await.body, "hello");
@@ -178,7 +179,7 @@ async fn running_out_of_file_descriptors_neither_stops_nor_spins_the_server() {
         return;
     }
     let server = Server::start().await;
-    // Opened now, as later there is no file descriptor left for it.
+    // Opened now, because later no file descriptor is left for it.
     let mut statistics = File::open("/proc/self/stat").ok();
     let mut clients = Vec::new();
     while let Ok(client) = TcpStream::connect(server.address).await {
@@ -230,7 +231,7 @@ async fn what_is_not_http_1_ends_the_connection() {
 async fn a_body_of_a_megabyte_is_a_413_and_the_client_gets_to_read_it() {
     let server = Server::start().await;
     let mut client = server.say("GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n").await;
-    // A client that reads only after it has written everything must not be reset meanwhile.
+    // A client that reads only after it has written everything must not be reset in between.
     for _ in 0..10 {
         client.write_all(&[b'x'; 100_000]).await.unwrap();
         tokio::time::sleep(Duration::from_millis(10)).await;

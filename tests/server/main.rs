@@ -1,13 +1,15 @@
-//! The server against real sockets: what it serves, refuses and survives, and how it ends.
+//! The server over real sockets: what it serves, refuses and survives, and how it shuts down.
 
-// clippy knows test functions, but not what they call.
 #![allow(clippy::unwrap_used, clippy::panic)]
 #![allow(clippy::disallowed_methods, reason = "a test may block its thread")]
 
 mod access;
 mod drain;
 mod listen;
-mod places;
+mod misbehaving;
 mod request_log;
+mod slots;
 mod stack;
-mod world;
+#[path = "../support/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "each test binary uses a part of it")]
+mod support;

@@ -1,4 +1,4 @@
-//! What the log says about requests.
+//! Log lines about requests.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -11,9 +11,9 @@ use quotefold::settings::access::{AccessSettings, Network};
 use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::world::{Server, limits, stack_limits};
+use crate::misbehaving::{Server, limits, stack_limits};
 
-/// What was logged on this thread since it was made. Tests run server and clients on one.
+/// What has been logged on this thread since it was created. Tests run server and clients on one thread.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -129,6 +129,6 @@ async fn a_panic_is_in_the_log_with_its_words() {
     let (log, _guard) = Log::start();
     server.get("/panic").await;
     let lines = log.lines();
-    assert_contains(&lines[0], &["ERROR", "as the test wants it"]);
+    assert_contains(&lines[0], &["ERROR", "this handler panics on purpose"]);
     assert_contains(&lines[1], &["WARN", "status=500"]);
 }

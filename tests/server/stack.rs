@@ -1,11 +1,12 @@
-//! What the layers do for every request, and that every refusal has one form.
+//! What the layers do for every request; every refusal has one format.
 
 use std::time::{Duration, Instant};
 
 use quotefold::server::stack::StackLimits;
 use quotefold::settings::RequestLog;
 
-use crate::world::{Reply, Server, limits, read_to_end, stack_limits};
+use crate::misbehaving::{Server, limits, stack_limits};
+use crate::support::{Reply, read_to_end};
 
 async fn ask(server: &Server, method: &str, path: &str, more: &str) -> Reply {
     server.ask(&format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{more}\r\n")).await
@@ -81,7 +82,7 @@ async fn a_panic_is_a_500_problem_and_the_server_lives_on() {
     let server = Server::start().await;
     let reply = ask(&server, "GET", "/panic", "x-request-id: order-17\r\n").await;
     assert_eq!((reply.status, &reply.problem()["request_id"]), (500, &"order-17".into()));
-    assert!(!reply.body.contains("as the test wants it"), "our faults are nobody else's business");
+    assert!(!reply.body.contains("this handler panics on purpose"), "our faults are nobody else's business");
     assert_eq!(server.get("/").await.body, "hello");
 }
 
@@ -109,14 +110,14 @@ async fn excess_is_refused_at_once_while_health_still_answers() {
         held.push(server.say("GET /endless HTTP/1.1\r\nHost: x\r\n\r\n").await);
     }
     server.busy.becomes(2).await;
-    // a place would be waited for until the end of all days
+    // otherwise this would wait for ever
     for _ in 0..20 {
         let reply = server.get("/").await;
         assert_eq!((reply.status, reply.header("retry-after")), (503, Some("1")));
         assert_eq!(reply.problem()["type"], "/problems/overloaded");
     }
     assert_eq!(server.get("/health/live").await.body, "alive");
-    // A client that leaves gives its place back.
+    // A client that leaves frees its slot.
     held.pop();
     server.busy.becomes(1).await;
     assert_eq!(server.get("/").await.status, 200);
@@ -148,7 +149,7 @@ async fn a_quiet_log_changes_nothing_for_clients() {
 }
 
 #[tokio::test]
-async fn a_request_that_does_not_say_clearly_whom_it_is_for_is_a_400_and_ends_its_connection() {
+async fn an_unclear_host_is_a_400_and_closes_the_connection() {
     let server = Server::start().await;
     let refused = [
         ("GET / HTTP/1.1\r\n\r\n", "missing"),
@@ -162,12 +163,12 @@ async fn a_request_that_does_not_say_clearly_whom_it_is_for_is_a_400_and_ends_it
         ("GET /nowhere HTTP/1.1\r\n\r\n", "missing"),
     ];
     for (words, fault) in refused {
-        // what comes after it is not believed any more
+        // what follows on the connection is not trusted any more
         let text = read_to_end(server.say(&format!("{words}{words}")).await).await;
         assert_eq!(text.matches("/problems/bad-host").count(), 1, "{words:?}: {text}");
         let reply = server.ask(words).await;
         assert_eq!(reply.status, 400, "{words:?}");
-        // to HTTP/1.0, hyper says more than that
+        // in HTTP/1.0, hyper adds more
         assert!(reply.header("connection").is_some_and(|said| said.starts_with("close")), "{words:?}: {reply:?}");
         let problem = reply.problem();
         assert_eq!(problem["type"], "/problems/bad-host");

@@ -1,23 +1,25 @@
-//! The program as a process: how it is started, how large it is, how it ends.
+//! The program under load: how large its process is, and what its log says.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::process::{Child, ChildStderr, Command, Stdio};
+use std::process::ChildStderr;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The service as a process, which ends with the test.
+use crate::support::{self, Configuration};
+
+/// The service as a process, killed with the test.
 pub(crate) struct Program {
-    child: Child,
+    process: support::Program,
     pub(crate) address: SocketAddr,
-    /// Where its operator asks.
+    /// The admin address.
     pub(crate) admin: SocketAddr,
     log: Arc<Mutex<Log>>,
 }
 
-/// What was read of stderr.
+/// What has been read of stderr.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Log {
     pub(crate) lines: u64,
@@ -25,12 +27,11 @@ pub(crate) struct Log {
     pub(crate) dropped: u64,
     /// Lines that should not be there.
     pub(crate) errors: Vec<String>,
-    last: String,
-    /// Until when nothing is read.
+    /// Until when stderr is not read.
     asleep_until: Option<Instant>,
 }
 
-/// What a process takes.
+/// The resources of a process.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Size {
     pub(crate) resident_kib: u64,
@@ -38,47 +39,31 @@ pub(crate) struct Size {
     pub(crate) threads: usize,
 }
 
-/// What the program runs with: the venues' settings, an end in stages, an address for its operator, long answers for those who
-/// read slowly, and a line in the log for every request, so that nobody's sleep goes unnoticed.
+/// The configuration of the program: the venues' settings, a shutdown in stages, an admin address, long answers for slow
+/// readers, and a log line for every request, so that an unread stderr is noticed.
 pub(crate) fn configuration(venues: &str) -> String {
     let server =
         "drain_delay = \"1s\"\ndrain_timeout = \"3s\"\nmax_symbols = 500\n\n[access]\nadmin_listen = \"127.0.0.1:0\"";
     let text = venues.replace("drain_delay = \"0s\"", server);
-    // old quotes are believed for so short a time that lies of two venues never meet
+    // old quotes are usable for so short a time that the lies of two venues never overlap
     let text = text.replace("fallback_for = \"15m\"", "fallback_for = \"20s\"");
     text.replace("level = \"error\"\nrequests = \"none\"", "level = \"info\"\nrequests = \"all\"")
 }
 
 impl Program {
     pub(crate) fn start(configuration: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("quotefold-soak-{}.toml", std::process::id()));
-        fs::write(&path, configuration).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_quotefold"));
-        command.args(["serve", "--listen", "127.0.0.1:0", "--config"]).arg(&path).env_clear();
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let configuration = Configuration::new(configuration);
+        let arguments = ["serve", "--listen", "127.0.0.1:0", "--config", configuration.path()];
         let log: Arc<Mutex<Log>> = Arc::default();
-        let (reading, stderr) = (Arc::clone(&log), BufReader::new(child.stderr.take().unwrap()));
-        thread::spawn(move || read(stderr, &reading));
-        let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        let mut line = String::new();
-        stdout.read_line(&mut line).unwrap();
-        thread::spawn(move || stdout.read_to_end(&mut Vec::new()));
-        let addresses: Vec<SocketAddr> = line
-            .split("http://")
-            .skip(1)
-            .filter_map(|rest| rest.split([' ', ',', '\n']).next()?.parse().ok())
-            .collect();
-        let [address, admin] = addresses[..] else {
-            // its last words are read by another thread
-            thread::sleep(Duration::from_secs(1));
-            panic!("not ready: {line:?} {}", log.lock().unwrap().last)
-        };
-        let _ = fs::remove_file(path);
-        Program { child, address, admin, log }
+        let reading = Arc::clone(&log);
+        let process =
+            support::Program::reading(&mut support::start(&arguments, &[]), move |stderr| read(stderr, &reading));
+        let [address, admin] = process.addresses()[..] else { panic!("not both addresses") };
+        Program { process, address, admin, log }
     }
 
     pub(crate) fn runs(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_none()
+        self.process.runs()
     }
 
     /// What was read of stderr so far.
@@ -86,14 +71,14 @@ impl Program {
         self.log.lock().unwrap().clone()
     }
 
-    /// From now on nobody reads stderr for so long.
+    /// Stops reading stderr for this long.
     pub(crate) fn leave_stderr_for(&self, length: Duration) {
         self.log.lock().unwrap().asleep_until = Some(Instant::now() + length);
     }
 
-    /// How large it is now, as Linux says.
+    /// How large it is now, according to Linux.
     pub(crate) fn size(&self) -> Size {
-        let process = format!("/proc/{}", self.child.id());
+        let process = format!("/proc/{}", self.process.id());
         let status = fs::read_to_string(format!("{process}/status")).unwrap_or_default();
         let field = |name: &str| {
             let line = status.lines().find_map(|line| line.strip_prefix(name));
@@ -104,27 +89,22 @@ impl Program {
         Size { resident_kib: field("VmRSS"), descriptors, threads: usize::try_from(field("Threads")).unwrap() }
     }
 
-    /// Sends SIGTERM; its exit code and how long that took, or `None` if it is still there after so long.
+    /// Sends SIGTERM; its exit code and how long it took to exit, or `None` if it is still running after `within`.
     pub(crate) fn end(&mut self, within: Duration) -> Option<(i32, Duration)> {
-        let begun = Instant::now();
-        assert!(Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap().success());
-        while begun.elapsed() < within {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return Some((status.code().unwrap_or(-1), begun.elapsed()));
-            }
-            thread::sleep(Duration::from_millis(10));
-        }
-        None
+        self.process.signal("TERM");
+        self.process.exited_within(within)
     }
 }
 
-/// Reads the log as long as there is one, but for the time when it is left alone.
-fn read(mut stderr: BufReader<ChildStderr>, log: &Mutex<Log>) {
+/// Reads the log until it ends, except while it is left unread.
+fn read(stderr: ChildStderr, log: &Mutex<Log>) {
+    let mut stderr = BufReader::new(stderr);
     let mut line = String::new();
     while stderr.read_line(&mut line).is_ok_and(|length| length > 0) {
         let asleep_until = {
             let mut log = log.lock().unwrap();
-            log.hear(std::mem::take(&mut line));
+            log.hear(&line);
+            line.clear();
             log.asleep_until.take()
         };
         if let Some(until) = asleep_until {
@@ -134,22 +114,14 @@ fn read(mut stderr: BufReader<ChildStderr>, log: &Mutex<Log>) {
 }
 
 impl Log {
-    fn hear(&mut self, line: String) {
+    fn hear(&mut self, line: &str) {
         self.lines += 1;
-        // panics come without a form
+        // a panic before the log has started has no JSON form
         if line.contains("\"ERROR\"") || line.contains("panicked") {
-            self.errors.push(line.clone());
+            self.errors.push(line.to_owned());
         }
         let dropped = line.split("\"dropped\":").nth(1).filter(|_| line.contains("lines of this log are missing"));
         let digits = dropped.map(|rest| rest.chars().take_while(char::is_ascii_digit).collect::<String>());
         self.dropped += digits.and_then(|digits| digits.parse::<u64>().ok()).unwrap_or(0);
-        self.last = line;
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }

@@ -1,14 +1,14 @@
-//! Bodies that come packed, under a false name, from another address, or with times in another unit.
+//! Bodies that are compressed, have a wrong content type, come from another address, or state times in another unit.
 
 use std::io::Write;
 
 use flate2::Compression;
 use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
 
-use super::{Town, assert_priced, own, source_of, verdict};
+use super::{Case, assert_priced, own, source_of, verdict};
 use crate::support::{After, Call, Configuration, Program, start};
 
-/// A vendor's reply, as it packs it.
+/// A vendor's reply, compressed as the vendor does it.
 fn gzip(body: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
     encoder.write_all(body).unwrap();
@@ -37,7 +37,7 @@ fn zstd(body: &[u8]) -> Vec<u8> {
     zstd::encode_all(body, 3).unwrap()
 }
 
-/// Replies in pieces of a few bytes.
+/// Sends a reply in pieces of a few bytes.
 fn in_pieces(call: &mut Call<'_>, headers: &str, body: &[u8]) -> After {
     call.raw(&format!("HTTP/1.1 200 OK\r\n{headers}Transfer-Encoding: chunked\r\n\r\n"));
     let mut chance = fastrand::Rng::with_seed(7);
@@ -55,12 +55,12 @@ fn in_pieces(call: &mut Call<'_>, headers: &str, body: &[u8]) -> After {
 
 const PATIENT_SERVER: &str = "[server]\ntimeout = \"9s\"\n";
 
-/// A source with more time than a busy machine needs.
+/// A source with a generous timeout.
 fn patient(name: &str) -> String {
     format!("{}timeout = \"8s\"\n", own(name, "equity"))
 }
 
-/// The source's name, its headers, and what it makes of a body.
+/// A source's name, its headers, and how it encodes a body.
 type Packed = (&'static str, &'static str, fn(&[u8]) -> Vec<u8>);
 
 #[test]
@@ -74,9 +74,9 @@ fn replies_are_asked_for_packed_and_read_however_they_come() {
         ("brotli", "Content-Encoding: br\r\n", brotli),
         ("zstd", "Content-Encoding: zstd\r\n", zstd),
         ("twice", "Content-Encoding: gzip, br\r\n", |body| brotli(&gzip(body))),
-        // packed, without a word of it
+        // compressed, without saying so
         ("unnamed", "Content-Type: application/json\r\n", gzip),
-        // unpacked on the way, and still said to be packed
+        // decompressed on the way, but still labelled as compressed
         ("unpacked", "Content-Encoding: gzip\r\n", <[u8]>::to_vec),
         ("misnamed", "Content-Encoding: utf-8\r\n", <[u8]>::to_vec),
         ("html", "Content-Type: text/html; charset=utf-8\r\n", <[u8]>::to_vec),
@@ -84,28 +84,28 @@ fn replies_are_asked_for_packed_and_read_however_they_come() {
     ];
     let sources: String = SOURCES.iter().map(|(name, ..)| patient(name)).collect();
     let packed = SOURCES.map(|(name, headers, pack)| (name, headers, pack(BODY.as_bytes())));
-    let town = Town::new(&format!("{PATIENT_SERVER}{sources}"), move |call| {
+    let case = Case::new(&format!("{PATIENT_SERVER}{sources}"), move |call| {
         let source = source_of(call).to_owned();
         let (_, headers, body) = packed.iter().find(|(name, ..)| *name == source).unwrap();
         in_pieces(call, headers, body)
     });
-    let entry = town.entry("AAPL");
+    let entry = case.entry("AAPL");
     for (source, ..) in SOURCES {
         assert_eq!(verdict(&entry, source), "used", "{source}: {entry:#}");
     }
     assert_priced(&entry, Some("40.1"), Some("USD"), "ok");
-    for head in town.vendors.heads() {
+    for head in case.vendors.heads() {
         assert!(head.to_ascii_lowercase().contains("accept-encoding: gzip, deflate, br, zstd\r\n"), "{head}");
     }
 }
 
 #[test]
 fn json_under_the_name_of_a_page_is_read_from_a_source_of_the_catalogue_too() {
-    let town = Town::new("[sources.coinbase]\nbase_url = \"http://VENDORS\"\n", |call| {
+    let case = Case::new("[sources.coinbase]\nbase_url = \"http://VENDORS\"\n", |call| {
         let body = r#"{"trade_id":1,"price":"58123.4","size":"0.1","bid":"58123","ask":"58124","volume":"1207.5"}"#;
         call.reply(200, "Content-Type: text/html\r\n", body)
     });
-    let entry = town.entry("BTC-USD");
+    let entry = case.entry("BTC-USD");
     let quote = &entry["quotes"][0];
     assert_eq!((&quote["source"], &quote["price"]), (&"coinbase".into(), &"58123.4".into()), "{entry:#}");
 }
@@ -113,9 +113,9 @@ fn json_under_the_name_of_a_page_is_read_from_a_source_of_the_catalogue_too() {
 #[test]
 fn a_source_that_names_its_own_encodings_is_asked_for_those() {
     let source = format!("{}headers = {{ Accept-Encoding = \"identity\" }}\n", own("a", "equity"));
-    let town = Town::new(&source, |call| call.json(r#"{"p":"40.1"}"#));
-    assert_eq!(verdict(&town.entry("AAPL"), "a"), "used");
-    let heads = town.vendors.heads();
+    let case = Case::new(&source, |call| call.json(r#"{"p":"40.1"}"#));
+    assert_eq!(verdict(&case.entry("AAPL"), "a"), "used");
+    let heads = case.vendors.heads();
     let asked = heads[0].lines().filter(|line| line.to_ascii_lowercase().starts_with("accept-encoding"));
     assert_eq!(asked.collect::<Vec<_>>(), ["accept-encoding: identity"]);
 }
@@ -163,14 +163,14 @@ fn a_body_that_cannot_be_unpacked_costs_one_quote() {
     let names = SOURCES.iter().map(|((name, ..), ..)| *name).chain(["honest", "sister"]);
     let sources: String = names.map(patient).collect();
     let packed = SOURCES.map(|((name, headers, pack), ..)| (name, headers, pack(BODY.as_bytes())));
-    let town = Town::new(&format!("{PATIENT_SERVER}{sources}"), move |call| {
+    let case = Case::new(&format!("{PATIENT_SERVER}{sources}"), move |call| {
         let source = source_of(call).to_owned();
         match packed.iter().find(|(name, ..)| *name == source) {
             Some((_, headers, body)) => in_pieces(call, headers, body),
             None => call.json(r#"{"p":"40.1","c":"USD"}"#),
         }
     });
-    let entry = town.entry("AAPL");
+    let entry = case.entry("AAPL");
     assert_priced(&entry, Some("40.1"), Some("USD"), "ok");
     for ((source, ..), said, words) in SOURCES {
         assert_eq!(verdict(&entry, source), said, "{source}: {entry:#}");
@@ -178,17 +178,17 @@ fn a_body_that_cannot_be_unpacked_costs_one_quote() {
         let detail = quotes.iter().find(|quote| quote["source"] == source).unwrap()["detail"].as_str().unwrap();
         assert!(detail.contains(words), "{source}: {detail}");
     }
-    assert_eq!(town.get("/health/live").status, 200);
+    assert_eq!(case.get("/health/live").status, 200);
 }
 
 #[test]
 fn a_status_is_believed_though_its_body_cannot_be_read() {
-    let town = Town::new(&own("a", "equity"), |call| {
+    let case = Case::new(&own("a", "equity"), |call| {
         call.raw("HTTP/1.1 429 Said\r\nRetry-After: 7\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\n");
         call.bytes(&[0x1f, 0x8b, 8, 0]);
         After::Keep
     });
-    assert_eq!(verdict(&town.entry("AAPL"), "a"), "failed / rate_limited");
+    assert_eq!(verdict(&case.entry("AAPL"), "a"), "failed / rate_limited");
 }
 
 #[test]
@@ -196,7 +196,7 @@ fn a_redirect_names_its_target_and_says_what_to_do() {
     let source = "[sources.a]\nclasses = [\"equity\"]\nkey = \"s3cret\"\nurl = \"http://VENDORS/{key}/{symbol}\"\n\
                   jq = \"{price: .p}\"\n";
     let redirecting = || {
-        Town::new(source, |call| {
+        Case::new(source, |call| {
             let location = match call.target().rsplit('/').next().unwrap_or_default() {
                 "AAPL" => "https://new.test/v2/s3cret/AAPL?token=s3cret#x",
                 _ => "/login?back=MSFT",
@@ -204,8 +204,8 @@ fn a_redirect_names_its_target_and_says_what_to_do() {
             call.reply(301, &format!("Location: {location}\r\n"), "<html>moved</html>")
         })
     };
-    let detail = |town: &Town, symbol: &str| {
-        let entry = town.entry(symbol);
+    let detail = |case: &Case, symbol: &str| {
+        let entry = case.entry(symbol);
         assert_eq!(verdict(&entry, "a"), "failed / http_status");
         entry["quotes"][0]["detail"].as_str().unwrap().to_owned()
     };
@@ -214,21 +214,21 @@ fn a_redirect_names_its_target_and_says_what_to_do() {
         "the source replied with status 301: a redirect to https://new.test/v2/***/AAPL, which is not followed; if the \
          source has moved there, name that address in its url or base_url"
     );
-    let town = redirecting();
-    assert!(detail(&town, "MSFT").contains(&format!("a redirect to http://{}/login, which", town.vendors.address)));
+    let case = redirecting();
+    assert!(detail(&case, "MSFT").contains(&format!("a redirect to http://{}/login, which", case.vendors.address)));
 }
 
 #[test]
-fn a_time_in_milliseconds_under_the_word_for_seconds_hints_at_the_other_word() {
-    let town = Town::of_own("equity", &[("a", r#"{"p":"40.1","t":1764340000123}"#)]);
-    let entry = town.entry("AAPL");
+fn milliseconds_in_the_field_for_seconds_hint_at_the_other_field() {
+    let case = Case::of_own("equity", &[("a", r#"{"p":"40.1","t":1764340000123}"#)]);
+    let entry = case.entry("AAPL");
     assert_eq!(verdict(&entry, "a"), "failed / malformed");
     let detail = entry["quotes"][0]["detail"].as_str().unwrap();
     let hint = "`at` is \"1764340000123\", which is no time of a quote in seconds; in milliseconds it would be \
                 2025-11-28T14:26:40Z: name it `at_ms`";
     assert!(detail.contains(hint), "{detail}");
-    // and so says the tool for people who write filters
-    let configuration = own("a", "equity").replace("VENDORS", &town.vendors.address.to_string());
+    // `check` says the same
+    let configuration = own("a", "equity").replace("VENDORS", &case.vendors.address.to_string());
     let configuration = Configuration::new(&configuration);
     let arguments = ["check", "a", "AAPL", "--live", "--config", configuration.path()];
     let ended = Program::new(&mut start(&arguments, &[])).ended();

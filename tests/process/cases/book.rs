@@ -1,10 +1,10 @@
-//! Which price of a quote counts: an old trade beside a live book, a book that proves nothing, a market that is dead.
+//! Which price of a quote counts: an old trade beside a live book, a book that does not count, a dead market.
 
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 use serde_json::Value;
 
-use super::{Town, assert_priced, verdict};
+use super::{Case, assert_priced, verdict};
 
 /// The quote of a source in an entry.
 fn quote<'e>(entry: &'e Value, source: &str) -> &'e Value {
@@ -12,18 +12,18 @@ fn quote<'e>(entry: &'e Value, source: &str) -> &'e Value {
     quotes.iter().find(|quote| quote["source"] == source).unwrap_or_else(|| panic!("no quote of {source}: {entry:#}"))
 }
 
-/// A field of each of some fields of a quote, as text.
+/// Some fields of a quote, as text.
 fn fields<'e, const N: usize>(quote: &'e Value, names: [&str; N]) -> [Option<&'e str>; N] {
     names.map(|name| quote[name].as_str())
 }
 
 #[test]
-fn an_old_trade_far_from_its_book_does_not_disagree_with_anybody() {
-    let town = Town::of_own(
+fn an_old_trade_far_from_its_book_is_no_disagreement() {
+    let case = Case::of_own(
         "crypto",
         &[("a", r#"{"p":"105","b":"99.99","a":"100.01"}"#), ("b", r#"{"p":"100","b":"99.99","a":"100.01"}"#)],
     );
-    let entry = town.entry("BTC-USD");
+    let entry = case.entry("BTC-USD");
     assert_priced(&entry, Some("100"), Some("USD"), "ok");
     assert_eq!(
         fields(quote(&entry, "a"), ["price", "basis", "last", "book"]).map(Option::unwrap),
@@ -38,16 +38,16 @@ fn an_old_trade_far_from_its_book_does_not_disagree_with_anybody() {
 
 #[test]
 fn two_old_trades_that_agree_are_still_no_price_beside_the_live_book() {
-    let town = Town::of_own(
+    let case = Case::of_own(
         "crypto",
         &[("a", r#"{"p":"101.5","b":"99.99","a":"100.01"}"#), ("b", r#"{"p":"101.5","b":"99.99","a":"100.01"}"#)],
     );
-    assert_priced(&town.entry("BTC-USD"), Some("100"), Some("USD"), "ok");
+    assert_priced(&case.entry("BTC-USD"), Some("100"), Some("USD"), "ok");
 }
 
 #[test]
 fn a_majority_of_old_trades_does_not_make_an_outlier_of_the_honest_one() {
-    let town = Town::of_own(
+    let case = Case::of_own(
         "crypto",
         &[
             ("a", r#"{"p":"1.046","b":"0.9993","a":"0.9995"}"#),
@@ -55,28 +55,28 @@ fn a_majority_of_old_trades_does_not_make_an_outlier_of_the_honest_one() {
             ("c", r#"{"p":"0.9994","b":"0.9993","a":"0.9995"}"#),
         ],
     );
-    let entry = town.entry("USDT-USD");
+    let entry = case.entry("USDT-USD");
     assert_priced(&entry, Some("0.9994"), Some("USD"), "ok");
     assert_eq!(["a", "b", "c"].map(|source| verdict(&entry, source)), ["used"; 3]);
 }
 
 #[test]
 fn a_trade_a_little_outside_of_its_book_gives_way_to_the_nearer_side() {
-    let town = Town::of_own(
+    let case = Case::of_own(
         "crypto",
         &[
             ("a", r#"{"p":"0.004924","b":"0.00482","a":"0.004913"}"#),
             ("b", r#"{"p":"0.004913","b":"0.00482","a":"0.004913"}"#),
         ],
     );
-    let entry = town.entry("HEMI-USD");
+    let entry = case.entry("HEMI-USD");
     assert_priced(&entry, Some("0.004913"), Some("USD"), "ok");
     assert_eq!(quote(&entry, "a")["basis"], "side");
 }
 
 #[test]
 fn books_that_prove_nothing_are_shown_as_stated_with_the_reason() {
-    let town = Town::of_own(
+    let case = Case::of_own(
         "fx",
         &[
             ("a", r#"{"p":"1.336","b":"1.31418","a":"1.35792"}"#),
@@ -85,7 +85,7 @@ fn books_that_prove_nothing_are_shown_as_stated_with_the_reason() {
             ("d", r#"{"p":"1.3361"}"#),
         ],
     );
-    let entry = town.entry("GBP-USD");
+    let entry = case.entry("GBP-USD");
     assert_priced(&entry, Some("1.33605"), Some("USD"), "ok");
     let shown = ["a", "b", "c", "d"].map(|source| fields(quote(&entry, source), ["bid", "ask", "book", "basis"]));
     let last = Some("last");
@@ -93,7 +93,7 @@ fn books_that_prove_nothing_are_shown_as_stated_with_the_reason() {
     assert_eq!(shown[1], [Some("1.337"), Some("1.335"), Some("crossed"), last]);
     assert_eq!(shown[2], [None, Some("1.3362"), Some("one_sided"), last]);
     assert_eq!(shown[3], [None, None, None, last]);
-    // nor do they count in how far the price may be off
+    // nor do they count in `plus_minus`
     assert_eq!(entry["plus_minus"], "0.00005");
 }
 
@@ -107,7 +107,7 @@ fn the_book_before_hours_does_not_overrule_the_close() {
     };
     let configuration = source("a") + &source("b");
     let says = |session: &'static str| {
-        Town::new(&configuration, move |call| {
+        Case::new(&configuration, move |call| {
             call.json(&format!(r#"{{"p":"347.02","b":"335.80","a":"337.00","s":"{session}"}}"#))
         })
     };
@@ -121,18 +121,18 @@ fn the_book_before_hours_does_not_overrule_the_close() {
     assert_eq!(entry["rule"]["book_within"], "1%");
 }
 
-/// The Unix time, in seconds.
+/// The Unix time of this many seconds ago.
 fn now() -> i64 {
     Timestamp::now().as_second()
 }
 
-/// Sources that state the time of the trade and that of the book, both as seconds before now.
-fn timed(says: &'static [(&'static str, &'static str, i64, i64)]) -> Town {
+/// Sources that state the time of the trade and that of the book, both in seconds before now.
+fn timed(says: &'static [(&'static str, &'static str, i64, i64)]) -> Case {
     let jq = "{price: .p, bid: .b, ask: .a, at: .t, book_at: .bt}";
     let sources = says.iter().map(|(name, ..)| {
         format!("[sources.{name}]\nclasses = [\"crypto\"]\nurl = \"http://VENDORS/{name}/{{symbol}}\"\njq = \"{jq}\"\n")
     });
-    Town::new(&sources.collect::<String>(), |call| {
+    Case::new(&sources.collect::<String>(), |call| {
         let name = super::source_of(call);
         let (_, price, trade, book) = says.iter().find(|(source, ..)| *source == name).unwrap();
         let (trade, book) = (now() - trade, now() - book);
@@ -143,7 +143,7 @@ fn timed(says: &'static [(&'static str, &'static str, i64, i64)]) -> Town {
 #[test]
 fn a_price_of_the_book_is_as_old_as_the_book_and_an_older_book_gives_none() {
     const TEN_DAYS: i64 = 10 * 24 * 3600;
-    // an hour is far older than what may be used
+    // an hour is far older than `usable_for`
     let entry = timed(&[("a", "105", 3600, 1), ("b", "100", 3600, 1)]).entry("BTC-USD");
     assert_priced(&entry, Some("100"), Some("USD"), "ok");
     let a = quote(&entry, "a");
@@ -164,8 +164,8 @@ fn one_over_a_price_is_weighed_as_it_is_stated() {
              jq = \"{{price: .p, bid: .b, ask: .a, inverse: true}}\"\n"
         )
     });
-    let town = Town::new(&sources.concat(), |call| call.json(r#"{"p":"105","b":"99","a":"101"}"#));
-    let entry = town.entry("BTC-USD");
+    let case = Case::new(&sources.concat(), |call| call.json(r#"{"p":"105","b":"99","a":"101"}"#));
+    let entry = case.entry("BTC-USD");
     assert_priced(&entry, Some("0.01"), Some("USD"), "ok");
     assert_eq!(quote(&entry, "a")["inverse"], true);
 }
@@ -180,12 +180,12 @@ fn a_quote_is_weighed_before_it_is_derived() {
     };
     let all = [("a", "USDT"), ("b", "USDT"), ("c", "USD"), ("d", "USD")];
     let sources: String = all.iter().map(|(name, currency)| source(name, currency)).collect();
-    let town = Town::new(&sources, |call| match call.target().rsplit('/').next() {
+    let case = Case::new(&sources, |call| match call.target().rsplit('/').next() {
         Some("BTC-USDT") => call.json(r#"{"p":"63000","b":"59990","a":"60010"}"#),
         Some("USDT-USD") => call.json(r#"{"p":"1.05","b":"0.999","a":"1.001"}"#),
         _ => call.json(r#"{"p":"60000"}"#),
     });
-    let entry = town.entry("BTC-USD");
+    let entry = case.entry("BTC-USD");
     assert_priced(&entry, Some("60000"), Some("USD"), "ok");
     let a = quote(&entry, "a");
     let shown = fields(a, ["price", "last", "bid", "ask", "basis", "book"]).map(Option::unwrap);
@@ -196,7 +196,7 @@ fn a_quote_is_weighed_before_it_is_derived() {
 fn exchanges(bybit: &'static str, htx: &'static str, kucoin: &'static str) -> Value {
     let sources =
         ["bybit", "htx", "kucoin"].map(|name| format!("[sources.{name}]\nbase_url = \"http://VENDORS/{name}\"\n"));
-    let town = Town::new(&sources.concat(), move |call| {
+    let case = Case::new(&sources.concat(), move |call| {
         let body = match super::source_of(call) {
             "bybit" => bybit,
             "htx" => htx,
@@ -205,7 +205,7 @@ fn exchanges(bybit: &'static str, htx: &'static str, kucoin: &'static str) -> Va
         let milliseconds = (now() * 1000).to_string();
         call.json(&body.replace("NOW", &milliseconds))
     });
-    town.entry("GLEEC-USDT")
+    case.entry("GLEEC-USDT")
 }
 
 const DEAD_BYBIT: &str = r#"{"retCode":0,"retMsg":"OK","result":{"category":"spot","list":[{"symbol":"GLEECUSDT","bid1Price":"","bid1Size":"","ask1Price":"","ask1Size":"","lastPrice":"7","prevPrice24h":"7","volume24h":"0","turnover24h":"0"}]},"retExtInfo":{},"time":NOW}"#;
@@ -215,12 +215,12 @@ const LIVE_KUCOIN: &str = r#"{"code":"200000","data":{"time":NOW,"symbol":"GLEEC
 #[test]
 fn dead_markets_do_not_outvote_the_one_that_lives() {
     let entry = exchanges(DEAD_BYBIT, DEAD_HTX, LIVE_KUCOIN);
-    // the other two do not cover it any more
+    // the other two no longer cover it
     assert_priced(&entry, Some("4"), Some("USDT"), "degraded / few_sources");
     let verdicts = ["bybit", "htx", "kucoin"].map(|source| verdict(&entry, source));
     assert_eq!(verdicts, ["excluded / no_market", "excluded / no_market", "used"], "{entry:#}");
     assert_eq!(entry["rule"]["covering"], 1);
-    // the time of the reply is that of no trade
+    // the time of the reply is not that of a trade
     assert_eq!(fields(quote(&entry, "bybit"), ["observed_at", "last_at"]), [None, None]);
     let why = quote(&entry, "bybit")["detail"].as_str().unwrap();
     assert_eq!(why, "it has no bids, no asks and a volume of 0: nothing is traded there");
@@ -246,26 +246,26 @@ fn a_market_that_says_it_is_halted_does_not_vote_in_any_class() {
         )
     });
     for word in ["halted", "cancel_only", "delisted"] {
-        let town = Town::new(&sources.concat(), move |call| match super::source_of(call) {
+        let case = Case::new(&sources.concat(), move |call| match super::source_of(call) {
             "a" => call.json(&format!(r#"{{"p":"12.00","m":"{word}"}}"#)),
             _ => call.json(r#"{"p":"10.00","m":"open"}"#),
         });
-        let entry = town.entry("ZZZ");
+        let entry = case.entry("ZZZ");
         assert_priced(&entry, Some("10"), Some("USD"), "ok");
         assert_eq!(verdict(&entry, "a"), "excluded / no_market");
     }
-    let town = Town::new(&sources.concat(), |call| call.json(r#"{"p":"10.00","m":"TRADING"}"#));
-    let quote = town.entry("ZZZ");
+    let case = Case::new(&sources.concat(), |call| call.json(r#"{"p":"10.00","m":"TRADING"}"#));
+    let quote = case.entry("ZZZ");
     assert_eq!(verdict(&quote, "a"), "failed / malformed");
 }
 
 #[test]
 fn a_coin_whose_sources_have_no_book_at_all_is_not_taken_for_dead() {
-    // the filter of these names bid and ask, which are in none of their replies
-    let town = Town::of_own("crypto", &[("a", r#"{"p":"40.1"}"#), ("b", r#"{"p":"40.2","v":"7"}"#)]);
-    assert_priced(&town.entry("BTC-USD"), Some("40.15"), Some("USD"), "ok");
-    // one that says that there are no orders, and no trade, is
-    let town = Town::of_own(
+    // the filter of these reads bid and ask, which are in none of their replies
+    let case = Case::of_own("crypto", &[("a", r#"{"p":"40.1"}"#), ("b", r#"{"p":"40.2","v":"7"}"#)]);
+    assert_priced(&case.entry("BTC-USD"), Some("40.15"), Some("USD"), "ok");
+    // a market without orders and trades is dead
+    let case = Case::of_own(
         "crypto",
         &[
             ("a", r#"{"p":"40.1","b":"","a":"","v":"7"}"#),
@@ -274,13 +274,13 @@ fn a_coin_whose_sources_have_no_book_at_all_is_not_taken_for_dead() {
             ("d", r#"{"p":"43"}"#),
         ],
     );
-    let entry = town.entry("BTC-USD");
+    let entry = case.entry("BTC-USD");
     assert_priced(&entry, Some("43"), Some("USD"), "ok");
     assert_eq!(["a", "b"].map(|source| verdict(&entry, source)), ["excluded / no_market"; 2]);
     // for shares that is an ordinary night
-    let town =
-        Town::of_own("equity", &[("a", r#"{"p":"40.1","b":"","a":"","v":0}"#), ("b", r#"{"p":"40.2","b":0,"a":0}"#)]);
-    assert_priced(&town.entry("AAPL"), Some("40.15"), Some("USD"), "ok");
+    let case =
+        Case::of_own("equity", &[("a", r#"{"p":"40.1","b":"","a":"","v":0}"#), ("b", r#"{"p":"40.2","b":0,"a":0}"#)]);
+    assert_priced(&case.entry("AAPL"), Some("40.15"), Some("USD"), "ok");
 }
 
 /// A number of an entry or a quote.
@@ -303,7 +303,7 @@ fn recomputed(quote: &Value) -> Option<Decimal> {
 
 #[test]
 fn the_price_can_be_recomputed_from_the_answer() {
-    let town = Town::of_own(
+    let case = Case::of_own(
         "crypto",
         &[
             ("a", r#"{"p":"105","b":"99.98","a":"100.06"}"#),
@@ -313,7 +313,7 @@ fn the_price_can_be_recomputed_from_the_answer() {
             ("e", r#"{"p":"100.04","b":"95","a":"105"}"#),
         ],
     );
-    let entry = town.entry("BTC-USD");
+    let entry = case.entry("BTC-USD");
     let used: Vec<&Value> =
         entry["quotes"].as_array().unwrap().iter().filter(|quote| quote["status"] == "used").collect();
     assert_eq!(used.len(), 5, "{entry:#}");

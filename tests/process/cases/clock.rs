@@ -1,4 +1,4 @@
-//! Our own clock: that it is off is said by the others' clocks, and explains what is missing.
+//! This machine's clock: other clocks show that it is off, and that explains missing prices.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::Value;
 
-use super::{Town, assert_priced, own, source_of, verdict};
+use super::{Case, assert_priced, own, source_of, verdict};
 use crate::support::{After, Call, Configuration, Program, Reply, Upstream, get, start, until};
 
 /// A quote whose time lies this many seconds ahead.
@@ -34,7 +34,7 @@ fn detail(entry: &Value) -> &str {
     entry["detail"].as_str().unwrap_or_default()
 }
 
-/// Asks anew until the sentence of BTC-USD names the clock: on a busy machine a reply may come too late to be heard.
+/// Asks until the detail of BTC-USD names the clock: on a busy machine a reply may be too slow to count.
 fn until_named(address: SocketAddr) -> Value {
     let mut entry = Value::Null;
     until("the clock is named", || {
@@ -51,9 +51,9 @@ fn told(program: &Program) -> Vec<String> {
 }
 
 #[test]
-fn times_that_three_sources_state_thirty_seconds_ahead_are_refused_and_our_clock_is_named() {
-    let town = Town::new(&sources(&["a", "b", "c"]), |call| call.json(&ahead(30)));
-    let entry = until_named(town.address);
+fn times_thirty_seconds_ahead_at_three_sources_name_our_clock() {
+    let case = Case::new(&sources(&["a", "b", "c"]), |call| call.json(&ahead(30)));
+    let entry = until_named(case.address);
     assert_priced(&entry, None, Some("USD"), "unavailable / no_quorum");
     for source in ["a", "b", "c"] {
         assert_eq!(verdict(&entry, source), "excluded / future");
@@ -62,27 +62,27 @@ fn times_that_three_sources_state_thirty_seconds_ahead_are_refused_and_our_clock
     let named = ["29", "30", "31"].map(|by| format!("; this machine's clock seems to be {by} s slow"));
     assert!(named.iter().any(|named| said.ends_with(named)), "{said}");
 
-    let health = town.get("/health");
+    let health = case.get("/health");
     let check = clock(&health);
     assert_eq!((health.status, &check["status"]), (200, &"warn".into()), "{health:?}");
     let output = check["output"].as_str().unwrap();
     assert!(output.ends_with(" s slow: the times that 3 sources state say so"), "{output}");
-    town.entry("ETH-USD");
-    town.get("/health");
-    until("the log tells it", || !told(&town.program).is_empty());
-    assert_eq!(told(&town.program).len(), 1, "{:?}", told(&town.program));
+    case.entry("ETH-USD");
+    case.get("/health");
+    until("the log tells it", || !told(&case.program).is_empty());
+    assert_eq!(told(&case.program).len(), 1, "{:?}", told(&case.program));
 }
 
 /// The program over three hosts.
 struct Hosts {
     program: Program,
     address: SocketAddr,
-    /// What is configured.
+    /// The configuration.
     text: String,
     _vendors: [Upstream; 3],
 }
 
-/// The program over three vendors, each a host of its own that dates its replies and states times by a clock of its own.
+/// The program over three vendors on different hosts, each with a clock of its own for dates and times.
 fn three_hosts(script: impl Fn(&mut Call<'_>) -> After + Clone + Send + Sync + 'static) -> Hosts {
     let vendors = [(); 3].map(|()| Upstream::new(script.clone()));
     let named = ["a", "b", "c"].into_iter().zip(&vendors);
@@ -103,11 +103,11 @@ fn dates_of_three_hosts_name_our_clock_too_also_if_it_is_fast() {
         let check = clock(&get(address, "/health"));
         let output = check["output"].as_str().unwrap_or_default();
         assert!(output.ends_with(": the dates in the replies of 3 hosts say so"), "{check}");
-        // a log line takes a moment to come through the pipe
+        // a log line takes a moment to arrive through the pipe
         until("the log tells it", || !told(&program).is_empty());
         assert_eq!(told(&program).len(), 1);
 
-        // and so says the tool that compares the sources
+        // `check --live` says the same
         let configuration = Configuration::new(&text);
         let ended = Program::new(&mut start(&["check", "--live", "--config", configuration.path()], &[])).ended();
         assert!(ended.stdout.contains("Note that this machine's clock seems to be "), "{}", ended.stdout);
@@ -117,7 +117,7 @@ fn dates_of_three_hosts_name_our_clock_too_also_if_it_is_fast() {
 #[test]
 fn two_sources_do_not_outweigh_our_clock_and_times_that_lie_behind_never_do() {
     for times in [[30, 30, -120], [-120, -120, -120]] {
-        let town = Town::new(&sources(&["a", "b", "c"]), move |call| {
+        let case = Case::new(&sources(&["a", "b", "c"]), move |call| {
             let place = match source_of(call) {
                 "a" => 0,
                 "b" => 1,
@@ -125,14 +125,14 @@ fn two_sources_do_not_outweigh_our_clock_and_times_that_lie_behind_never_do() {
             };
             call.json(&ahead(times[place]))
         });
-        let entry = town.entry("BTC-USD");
+        let entry = case.entry("BTC-USD");
         assert!(!detail(&entry).contains("this machine's clock"), "{entry:#}");
-        assert_eq!(clock(&town.get("/health")), serde_json::json!({"status": "pass"}));
+        assert_eq!(clock(&case.get("/health")), serde_json::json!({"status": "pass"}));
     }
 }
 
 #[test]
-fn a_price_that_is_well_says_nothing_of_the_clock_and_the_log_says_when_it_is_over() {
+fn a_good_price_does_not_mention_the_clock_and_the_log_says_its_end() {
     let ours_is_right = Arc::new(AtomicBool::new(false));
     let mended = Arc::clone(&ours_is_right);
     let Hosts { program, address, .. } = &three_hosts(move |call| {
@@ -148,7 +148,7 @@ fn a_price_that_is_well_says_nothing_of_the_clock_and_the_log_says_when_it_is_ov
         });
         ours_is_right.store(true, Ordering::SeqCst);
     }
-    // the log is written by a thread of its own
+    // the log is written by another thread
     until("the log says that it is over", || told(program).len() > 1);
     let told = told(program);
     assert!(

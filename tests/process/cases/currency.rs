@@ -1,13 +1,13 @@
-//! Which currency a price is in: a label never overrules what the symbol itself says, and nothing is guessed.
+//! The currency of a price: a stated currency never overrules the symbol, and nothing is guessed.
 
 use serde_json::Value;
 
-use super::{Town, assert_priced, own, verdict};
+use super::{Case, assert_priced, own, verdict};
 
-/// A town whose own sources of shares say these things, with a configuration of its own.
-fn town(configuration: &str, says: &'static [(&'static str, &'static str)]) -> Town {
+/// A case over own sources of shares with these replies, and with a configuration.
+fn case(configuration: &str, says: &'static [(&'static str, &'static str)]) -> Case {
     let sources: String = says.iter().map(|(name, _)| own(name, "equity")).collect();
-    Town::new(&format!("{configuration}{sources}"), |call| {
+    Case::new(&format!("{configuration}{sources}"), |call| {
         let source = super::source_of(call);
         call.json(says.iter().find(|(name, _)| *name == source).map_or("{}", |(_, body)| body))
     })
@@ -19,8 +19,8 @@ fn detail(entry: &Value) -> &str {
 
 #[test]
 fn a_wrong_label_costs_its_own_quote_and_not_those_that_agree() {
-    let town = town("", &[("a", r#"{"p":"40.1"}"#), ("b", r#"{"p":"40.2"}"#), ("c", r#"{"p":"40.3","c":"SEK"}"#)]);
-    let entry = town.entry("ZZZ");
+    let case = case("", &[("a", r#"{"p":"40.1"}"#), ("b", r#"{"p":"40.2"}"#), ("c", r#"{"p":"40.3","c":"SEK"}"#)]);
+    let entry = case.entry("ZZZ");
     assert_priced(&entry, Some("40.15"), Some("USD"), "ok");
     assert_eq!(verdict(&entry, "c"), "excluded / currency_mismatch");
 }
@@ -33,8 +33,8 @@ fn a_ticker_that_a_vendor_has_in_india_stays_the_american_one() {
         ("alpa", r#"{"p":"2.115"}"#),
         ("twelve", r#"{"p":"3120.50","c":"INR"}"#),
     ];
-    let town = Town::of_own("equity", says);
-    let entry = town.entry("TCS");
+    let case = Case::of_own("equity", says);
+    let entry = case.entry("TCS");
     assert_priced(&entry, Some("2.115"), Some("USD"), "ok");
     assert_eq!(verdict(&entry, "twelve"), "excluded / currency_mismatch");
     assert!(entry["detail"].is_null());
@@ -43,26 +43,26 @@ fn a_ticker_that_a_vendor_has_in_india_stays_the_american_one() {
 #[test]
 fn where_most_labels_are_contrary_the_sentence_says_what_was_perhaps_meant() {
     let says = &[("a", r#"{"p":"3120.5","c":"INR"}"#), ("b", r#"{"p":"3121","c":"INR"}"#), ("c", r#"{"p":"2.11"}"#)];
-    let indian = town("", says);
+    let indian = case("", says);
     let entry = indian.entry("TCS");
     assert_priced(&entry, Some("2.11"), Some("USD"), "degraded / few_sources");
     let said = detail(&entry);
     assert!(said.contains("most sources state INR") && said.contains("did you mean TCS.NS?"), "{said}");
     assert!(said.contains("[symbols.TCS] currency = \"INR\""), "{said}");
-    // and that is the way out
-    let indian = town("[symbols.TCS]\ncurrency = \"INR\"\n", says);
+    // and this is what the detail suggests
+    let indian = case("[symbols.TCS]\ncurrency = \"INR\"\n", says);
     let entry = indian.entry("TCS");
     assert_priced(&entry, Some("3120.75"), Some("INR"), "ok");
 }
 
 #[test]
-fn an_index_is_in_points_and_a_label_on_it_excludes_nobody() {
+fn an_index_is_in_points_and_its_stated_currency_excludes_no_quote() {
     let says = &[("a", r#"{"p":"500","c":"EUR"}"#), ("b", r#"{"p":"610"}"#), ("c", r#"{"p":"610.2"}"#)];
-    let town = Town::of_own("index", says);
-    let entry = town.entry("^ZZZ");
+    let case = Case::of_own("index", says);
+    let entry = case.entry("^ZZZ");
     assert_eq!((entry["price"].as_str(), entry["status"].as_str()), (Some("610.1"), Some("ok")), "{entry:#}");
     assert_eq!(verdict(&entry, "a"), "excluded / outlier");
-    let reply = town.get("/prices?symbols=%5EZZZ&currency=GBP");
+    let reply = case.get("/prices?symbols=%5EZZZ&currency=GBP");
     let entry = reply.entry("^ZZZ");
     assert_eq!((entry["price"].as_str(), entry["reason"].as_str()), (None, Some("no_conversion")));
     assert!(detail(&entry).contains("in points") && detail(&entry).contains("without a currency"), "{entry:#}");
@@ -70,31 +70,31 @@ fn an_index_is_in_points_and_a_label_on_it_excludes_nobody() {
 
 #[test]
 fn a_label_scales_no_index() {
-    let town = Town::of_own("index", &[("a", r#"{"p":"8412.5","c":"GBp"}"#), ("b", r#"{"p":"8412.7","c":"GBP"}"#)]);
-    let entry = town.entry("^FTSE");
+    let case = Case::of_own("index", &[("a", r#"{"p":"8412.5","c":"GBp"}"#), ("b", r#"{"p":"8412.7","c":"GBP"}"#)]);
+    let entry = case.entry("^FTSE");
     assert_priced(&entry, Some("8412.6"), Some("GBP"), "ok");
 }
 
 #[test]
 fn a_suffix_that_is_in_no_table_implies_no_currency() {
     let says = &[("a", r#"{"p":"31.2"}"#), ("b", r#"{"p":"31.2"}"#)];
-    let silent = town("", says);
+    let silent = case("", says);
     let entry = silent.entry("QQQQ.RO");
     assert_priced(&entry, None, None, "unavailable / no_quorum");
     assert_eq!(verdict(&entry, "a"), "excluded / currency_unknown");
     assert!(detail(&entry).contains("[symbols.\"QQQQ.RO\"] currency = "), "{entry:#}");
-    // a pattern says it for the whole exchange
-    let told = town("[symbols.\"*.RO\"]\ncurrency = \"RON\"\n", says);
+    // a pattern applies to the whole exchange
+    let told = case("[symbols.\"*.RO\"]\ncurrency = \"RON\"\n", says);
     let entry = told.entry("QQQQ.RO");
     assert_priced(&entry, Some("31.2"), Some("RON"), "ok");
 }
 
 #[test]
-fn an_isin_a_numeric_code_and_a_name_of_ones_own_imply_no_currency() {
+fn an_isin_a_numeric_code_and_an_own_symbol_imply_no_currency() {
     let says = &[("a", r#"{"p":"31.2"}"#), ("b", r#"{"p":"31.2"}"#)];
     let names = "[symbols.WORLD]\nspelled = { a = \"W1\", b = \"W2\" }\n\
                  [symbols.SEKFUND]\ncurrency = \"SEK\"\nspelled = { a = \"S1\", b = \"S2\" }\n";
-    let silent = town(names, says);
+    let silent = case(names, says);
     for symbol in ["US0378331005", "600519", "WORLD"] {
         let entry = silent.entry(symbol);
         assert_priced(&entry, None, None, "unavailable / no_quorum");
@@ -108,20 +108,20 @@ fn an_isin_a_numeric_code_and_a_name_of_ones_own_imply_no_currency() {
 fn silence_about_a_listing_in_pounds_or_pence_stays_unknown_whatever_is_set() {
     let says = &[("a", r#"{"p":"72.1"}"#), ("b", r#"{"p":"72.1"}"#)];
     let set = "[symbols.\"*.L\"]\ncurrency = \"GBP\"\n";
-    let silent = town(set, says);
+    let silent = case(set, says);
     let entry = silent.entry("VOD.L");
     assert_priced(&entry, None, Some("GBP"), "unavailable / no_quorum");
     assert_eq!(verdict(&entry, "a"), "excluded / currency_unknown");
     assert!(detail(&entry).contains("units = { L = "), "{entry:#}");
     let pence = |name: &str| format!("{}units = {{ L = \"GBp\" }}\n", own(name, "equity"));
-    let told = Town::new(&[set.to_owned(), pence("a"), pence("b")].concat(), |call| call.json(r#"{"p":"72.1"}"#));
+    let told = Case::new(&[set.to_owned(), pence("a"), pence("b")].concat(), |call| call.json(r#"{"p":"72.1"}"#));
     let entry = told.entry("VOD.L");
     assert_priced(&entry, Some("0.721"), Some("GBP"), "ok");
 }
 
 #[test]
 fn every_part_of_a_currency_is_turned_into_whole_units() {
-    let cents = town("", &[("a", r#"{"p":"430.25","c":"USX"}"#), ("b", r#"{"p":"4.3025","c":"USD"}"#)]);
+    let cents = case("", &[("a", r#"{"p":"430.25","c":"USX"}"#), ("b", r#"{"p":"4.3025","c":"USD"}"#)]);
     let entry = cents.entry("CORN");
     assert_priced(&entry, Some("4.3025"), Some("USD"), "ok");
     let parts = [
@@ -137,8 +137,8 @@ fn every_part_of_a_currency_is_turned_into_whole_units() {
     for (symbol, unit, price, currency) in parts {
         let sources = [own("a", "equity"), own("b", "equity")].concat();
         let body = format!(r#"{{"p":"430.25","b":"430.2","c":"{unit}"}}"#);
-        let town = Town::new(&sources, move |call| call.json(&body));
-        let entry = town.entry(symbol);
+        let case = Case::new(&sources, move |call| call.json(&body));
+        let entry = case.entry(symbol);
         assert_priced(&entry, Some(price), Some(currency), "ok");
     }
 }
@@ -148,18 +148,18 @@ fn a_word_that_is_no_code_says_nothing_of_the_currency() {
     for word in ["PENCE", "P", "JPY100", "US$", "CHf"] {
         let sources = [own("a", "equity"), own("b", "equity"), own("c", "equity")].concat();
         let body = format!(r#"{{"p":"430.25","c":"{word}"}}"#);
-        let town = Town::new(&sources, move |call| match super::source_of(call) {
+        let case = Case::new(&sources, move |call| match super::source_of(call) {
             "c" => call.json(&body),
             _ => call.json(r#"{"p":"4.3"}"#),
         });
-        let entry = town.entry("CORN");
+        let entry = case.entry("CORN");
         assert_priced(&entry, Some("4.3"), Some("USD"), "ok");
         assert_eq!(verdict(&entry, "c"), "excluded / currency_unknown", "{word}");
     }
 }
 
-/// The exchange with Mantle, and banks that have the euro, with the tögrög or without it.
-fn mantle(bank_has_it: bool) -> Town {
+/// The exchange with Mantle, and banks that have the euro, with or without the tögrög.
+fn mantle(bank_has_it: bool) -> Case {
     let bank = |name: &str| {
         format!(
             "[sources.{name}]\nclasses = [\"fx\"]\nurl = \"http://VENDORS/{name}/{{symbol}}\"\njq = \"{{price: .p}}\"\n\
@@ -169,7 +169,7 @@ fn mantle(bank_has_it: bool) -> Town {
     };
     let base = |name: &str| format!("[sources.{name}]\nbase_url = \"http://VENDORS/{name}\"\n");
     let markets = format!("{}{}{}", base("bybit"), base("kraken"), base("coinbase"));
-    Town::new(&format!("{markets}{}{}", bank("central"), bank("savings")), |call| {
+    Case::new(&format!("{markets}{}{}", bank("central"), bank("savings")), |call| {
         let target = call.target().to_owned();
         let bybit = |symbol: &str, price: &str| {
             format!(
@@ -177,7 +177,7 @@ fn mantle(bank_has_it: bool) -> Town {
                 jiff::Timestamp::now().as_millisecond()
             )
         };
-        // all that is asked for in one call, or nothing
+        // all symbols of the call, or none
         let kraken = || {
             let row = |pair: &str| {
                 let (replied, price) = match pair {
@@ -221,11 +221,11 @@ fn mantle(bank_has_it: bool) -> Town {
 
 #[test]
 fn a_coin_that_is_called_like_money_is_not_that_money() {
-    let entry = |town: &Town, query: &str, symbol: &str| town.get(&format!("/prices?symbols={query}")).entry(symbol);
+    let entry = |case: &Case, query: &str, symbol: &str| case.get(&format!("/prices?symbols={query}")).entry(symbol);
     let with_rate = mantle(true);
     let converted = entry(&with_rate, "BTC-USDT&currency=MNT", "BTC-USDT");
     assert_priced(&converted, Some("214800000"), Some("MNT"), "ok");
-    // the coin itself can be asked for by the name it has there
+    // the coin itself can be asked for by its name there
     let coin = entry(&with_rate, "MNT-USDT", "MNT-USDT");
     assert_eq!(coin["price"].as_str(), Some("1.02"), "{coin:#}");
     let without = mantle(false);
@@ -239,13 +239,13 @@ fn a_coin_that_is_called_like_money_is_not_that_money() {
 #[test]
 fn a_coin_without_an_id_or_under_another_name_is_said_to_lack_just_that() {
     let base = "[sources.coingecko]\nkey = \"k\"\nbase_url = \"http://VENDORS/coingecko\"\n";
-    let no_id = Town::new(base, |call| call.json("{}"));
+    let no_id = Case::new(base, |call| call.json("{}"));
     let entry = no_id.entry("NEWCOIN-USD");
     assert_priced(&entry, None, Some("USD"), "unavailable / not_covered");
     assert!(detail(&entry).contains("coingecko has no id for NEWCOIN"), "{entry:#}");
     assert!(detail(&entry).contains("[sources.coingecko.ids] NEWCOIN = "), "{entry:#}");
     let renamed = format!("{}rename = {{ MATIC = \"POL\" }}\n", own("a", "crypto"));
-    let renamed = Town::new(&renamed, |call| call.json(r#"{"p":"0.5"}"#));
+    let renamed = Case::new(&renamed, |call| call.json(r#"{"p":"0.5"}"#));
     let entry = renamed.entry("POL-USD");
     assert_priced(&entry, None, Some("USD"), "unavailable / not_covered");
     assert!(detail(&entry).contains("a's POL is what is called MATIC here (rename)"), "{entry:#}");
@@ -254,24 +254,24 @@ fn a_coin_without_an_id_or_under_another_name_is_said_to_lack_just_that() {
 
 #[test]
 fn no_path_of_the_server_stands_in_a_reply() {
-    let town = Town::of_own("equity", &[("a", r#"{"p":"40.1"}"#), ("b", r#"{"p":"40.2"}"#)]);
+    let case = Case::of_own("equity", &[("a", r#"{"p":"40.1"}"#), ("b", r#"{"p":"40.2"}"#)]);
     for symbol in ["BTC-USD", "EUR-USD", "^GSPC", "BTCUSD", "VOD.L", "EUR-KPW"] {
-        let entry = town.entry(symbol);
+        let entry = case.entry(symbol);
         let said = detail(&entry);
         assert!(!said.is_empty() && !said.contains(".toml") && !said.contains("/tmp"), "{symbol}: {said}");
         assert!(!said.contains('/') || said.contains("https://"), "{symbol}: {said}");
     }
-    let covered = town.entry("BTC-USD");
+    let covered = case.entry("BTC-USD");
     assert!(detail(&covered).contains("add [sources."), "{covered:#}");
 }
 
 #[test]
 fn what_is_not_ok_says_what_to_do_about_it() {
-    let one = Town::of_own("equity", &[("a", r#"{"p":"40.1"}"#)]);
+    let one = Case::of_own("equity", &[("a", r#"{"p":"40.1"}"#)]);
     let entry = one.entry("AAPL");
     assert_priced(&entry, Some("40.1"), Some("USD"), "degraded / few_sources");
     assert!(detail(&entry).contains(" would help: add [sources."), "{entry:#}");
-    let two = Town::of_own("equity", &[("a", r#"{"p":"40.1"}"#), ("b", r#"{"p":"50"}"#)]);
+    let two = Case::of_own("equity", &[("a", r#"{"p":"40.1"}"#), ("b", r#"{"p":"50"}"#)]);
     let entry = two.entry("AAPL");
     assert_priced(&entry, None, Some("USD"), "unavailable / sources_disagree");
     assert!(detail(&entry).contains("`sources`"), "{entry:#}");

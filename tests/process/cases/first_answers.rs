@@ -1,4 +1,4 @@
-//! The first answers after a start: what a scarce vendor bears, and what one unknown symbol costs the others.
+//! The first answers after a start: a vendor with few calls, and what one unknown symbol costs the others.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use rust_decimal::Decimal;
 
-use super::{Town, source_of};
+use super::{Case, source_of};
 use crate::support::{After, Call, Reply};
 
-/// Pairs of moneys that Kraken has.
+/// Currency pairs that Kraken has.
 const PAIRS: [&str; 12] = [
     "EUR-USD", "GBP-USD", "USD-JPY", "USD-CHF", "USD-CAD", "AUD-USD", "EUR-GBP", "EUR-JPY", "EUR-CHF", "EUR-CAD",
     "EUR-AUD", "AUD-JPY",
@@ -18,7 +18,7 @@ const PAIRS: [&str; 12] = [
 /// What Kraken was asked for, call by call.
 type Asked = Arc<Mutex<Vec<Vec<String>>>>;
 
-/// What a money is worth, in millionths of a dollar.
+/// The price of a currency, in millionths of a dollar.
 fn worth(money: &str) -> u64 {
     match money {
         "EUR" => 1_100_000,
@@ -32,13 +32,13 @@ fn worth(money: &str) -> u64 {
     }
 }
 
-/// The price of one money in another.
+/// The price of one currency in another.
 fn price(base: &str, quote: &str) -> String {
     let price = worth(base) * 1_000_000 / worth(quote);
     format!("{}.{:06}", price / 1_000_000, price % 1_000_000)
 }
 
-/// Kraken: one call for all, and one pair it does not know fails it.
+/// Kraken: one call for all pairs, which one unknown pair fails.
 fn kraken(call: &mut Call<'_>, asked: &Asked) -> After {
     let names: Vec<String> =
         call.target().split("pair=").nth(1).unwrap_or_default().split(',').map(str::to_owned).collect();
@@ -46,7 +46,7 @@ fn kraken(call: &mut Call<'_>, asked: &Asked) -> After {
     let row = |name: &String| {
         let (base, quote) = (name.get(..3)?, name.get(3..)?);
         PAIRS.contains(&format!("{base}-{quote}").as_str()).then_some(())?;
-        // as it replies: some under an older name
+        // as Kraken replies: some under an older name
         let replied = match name.as_str() {
             "EURUSD" | "GBPUSD" | "USDCAD" | "USDJPY" => format!("Z{base}Z{quote}"),
             _ => name.clone(),
@@ -63,7 +63,7 @@ fn kraken(call: &mut Call<'_>, asked: &Asked) -> After {
     }
 }
 
-/// Bitstamp: one pair per call, and few pairs of moneys.
+/// Bitstamp: one pair per call, and few currency pairs.
 fn bitstamp(call: &mut Call<'_>) -> After {
     let name = call.target().split('/').nth(5).unwrap_or_default().to_ascii_uppercase();
     if !["EURUSD", "GBPUSD"].contains(&name.as_str()) {
@@ -77,7 +77,7 @@ fn bitstamp(call: &mut Call<'_>) -> After {
     call.json(&format!(r#"{{"ask":"{price}","bid":"{price}","last":"{price}","timestamp":"{now}","volume":"10"}}"#))
 }
 
-/// Frankfurter: all that is asked against the euro.
+/// Frankfurter: everything against the euro.
 fn frankfurter(call: &mut Call<'_>) -> After {
     let codes = call.target().split("symbols=").nth(1).unwrap_or_default().to_owned();
     let rates: Vec<String> = codes.split(',').map(|code| format!(r#""{code}":{}"#, price("EUR", code))).collect();
@@ -86,16 +86,16 @@ fn frankfurter(call: &mut Call<'_>) -> After {
 }
 
 /// The program over sources of the catalogue, just started, and what it asks Kraken for.
-fn town(sources: &[&str]) -> (Town, Asked) {
+fn case(sources: &[&str]) -> (Case, Asked) {
     let asked = Asked::default();
     let section = |name: &&str| format!("[sources.{name}]\nbase_url = \"http://VENDORS/{name}\"\n");
     let seen = Arc::clone(&asked);
-    let town = Town::new(&sources.iter().map(section).collect::<String>(), move |call| match source_of(call) {
+    let case = Case::new(&sources.iter().map(section).collect::<String>(), move |call| match source_of(call) {
         "kraken" => kraken(call, &seen),
         "bitstamp" => bitstamp(call),
         _ => frankfurter(call),
     });
-    (town, asked)
+    (case, asked)
 }
 
 fn priced(reply: &Reply) -> BTreeMap<String, String> {
@@ -111,16 +111,16 @@ fn sizes(asked: &Asked) -> Vec<usize> {
 
 #[test]
 fn six_pairs_that_kraken_was_never_asked_are_one_call() {
-    let (town, asked) = town(&["kraken"]);
-    let reply = town.get(&format!("/prices?symbols={}", PAIRS[..6].join(",")));
+    let (case, asked) = case(&["kraken"]);
+    let reply = case.get(&format!("/prices?symbols={}", PAIRS[..6].join(",")));
     assert_eq!(priced(&reply).len(), 6, "{reply:?}");
     assert_eq!(sizes(&asked), [6]);
 }
 
 #[test]
 fn twelve_pairs_of_moneys_are_priced_at_the_first_ask() {
-    let (town, asked) = town(&["kraken", "bitstamp", "frankfurter"]);
-    let reply = town.get(&format!("/prices?symbols={}&timeout=5s", PAIRS.join(",")));
+    let (case, asked) = case(&["kraken", "bitstamp", "frankfurter"]);
+    let reply = case.get(&format!("/prices?symbols={}&timeout=5s", PAIRS.join(",")));
     let priced = priced(&reply);
     println!("{priced:?} with calls for {:?}", sizes(&asked));
     assert_eq!(priced.len(), 12, "{reply:?}");
@@ -132,14 +132,14 @@ fn twelve_pairs_of_moneys_are_priced_at_the_first_ask() {
 }
 
 #[test]
-fn with_one_unknown_pair_among_twelve_the_other_eleven_are_priced_within_six_units() {
+fn one_unknown_pair_among_twelve_costs_at_most_six_units() {
     for place in [0, 6, 11] {
-        let (town, asked) = town(&["kraken", "bitstamp", "frankfurter"]);
+        let (case, asked) = case(&["kraken", "bitstamp", "frankfurter"]);
         let mut pairs = PAIRS.to_vec();
         pairs[place] = "NZD-USD";
         let (started, mut found) = (Instant::now(), BTreeMap::new());
         while !PAIRS.iter().all(|pair| found.contains_key(*pair) || !pairs.contains(pair)) {
-            let reply = town.get(&format!("/prices?symbols={}&timeout=5s", pairs.join(",")));
+            let reply = case.get(&format!("/prices?symbols={}&timeout=5s", pairs.join(",")));
             found.extend(priced(&reply));
             assert!(started.elapsed() < Duration::from_secs(30), "{reply:?}");
         }

@@ -1,9 +1,9 @@
-//! A market is not closed in the middle of its own hours.
+//! A market counts as open within its hours.
 
 use jiff::{SignedDuration, Timestamp};
 use quotefold::hours::Hours;
 
-use super::{Town, assert_priced, own, source_of, verdict};
+use super::{Case, assert_priced, own, source_of, verdict};
 
 /// Two hours before the end of the latest session in New York: whenever this test runs, the market has traded since for
 /// longer than a quote is usable.
@@ -13,8 +13,8 @@ fn in_the_middle() -> Timestamp {
 }
 
 /// Two own sources whose last trade was at a time.
-fn stuck_at(time: Timestamp) -> Town {
-    Town::new(&(own("a", "equity") + &own("b", "equity")), move |call| {
+fn stuck_at(time: Timestamp) -> Case {
+    Case::new(&(own("a", "equity") + &own("b", "equity")), move |call| {
         let price = if source_of(call) == "a" { "100.1" } else { "100.2" };
         call.json(&format!(r#"{{"p":{price},"c":"USD","t":{}}}"#, time.as_second()))
     })
@@ -22,18 +22,18 @@ fn stuck_at(time: Timestamp) -> Town {
 
 #[test]
 fn two_feeds_that_are_stuck_since_the_middle_of_a_session_are_not_ok() {
-    let town = stuck_at(in_the_middle());
-    let entry = town.entry("AAPL");
+    let case = stuck_at(in_the_middle());
+    let entry = case.entry("AAPL");
     assert_priced(&entry, Some("100.15"), Some("USD"), "degraded / stale_fallback");
     assert_eq!((verdict(&entry, "a").as_str(), entry["session"].is_null()), ("used", true), "{entry:#}");
     assert!(entry["detail"].as_str().unwrap().contains("; last traded "), "{entry:#}");
     assert_eq!(entry["rule"]["hours"], "XNYS");
-    assert_eq!(town.get("/prices?symbols=AAPL&require=ok").status, 503);
+    assert_eq!(case.get("/prices?symbols=AAPL&require=ok").status, 503);
 }
 
 #[test]
 fn nor_is_one_of_them_beside_a_market_of_which_no_hours_are_known() {
-    // of a suffix that is not in the table nothing is known: the last quotes stand as those of a closed market
+    // the hours of an unknown suffix are unknown: the last quotes stand as those of a closed market
     let entry = stuck_at(in_the_middle()).entry("QQQQ.RO");
     assert_priced(&entry, Some("100.15"), Some("USD"), "ok");
     assert_eq!((entry["session"].as_str(), entry["rule"]["hours"].is_null()), (Some("closed"), true), "{entry:#}");

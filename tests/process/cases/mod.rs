@@ -1,5 +1,5 @@
-//! What people who do this job have met: wrong labels, old trades, dead markets, refusals that are misread. Each case runs
-//! through the real program against a vendor on loopback, and has its right price or an honest refusal.
+//! Cases from practice: wrong currencies, old trades, dead markets, misread refusals. Each runs through the real program against
+//! a vendor on loopback, and ends in the right price or an honest refusal.
 
 mod bodies;
 mod book;
@@ -16,9 +16,9 @@ use serde_json::Value;
 
 use crate::support::{After, Call, Configuration, Program, Reply, Upstream, get};
 
-/// The program over vendors that are all played by one script.
-pub(crate) struct Town {
-    /// Who plays the vendors, and what they were asked.
+/// The program over vendors that one script replies for.
+pub(crate) struct Case {
+    /// The vendors, and what they were asked.
     pub(crate) vendors: Upstream,
     /// Where the program listens.
     pub(crate) address: SocketAddr,
@@ -26,21 +26,21 @@ pub(crate) struct Town {
     pub(crate) program: Program,
 }
 
-impl Town {
+impl Case {
     /// The program with this configuration, in which `VENDORS` stands for the address of the vendors, as in
     /// `base_url = "http://VENDORS/kraken"`. The script is called for each request that a vendor gets.
     pub(crate) fn new(configuration: &str, script: impl Fn(&mut Call<'_>) -> After + Send + Sync + 'static) -> Self {
         let vendors = Upstream::new(script);
         let configuration = configuration.replace("VENDORS", &vendors.address.to_string());
         let (program, address) = Program::serve(&Configuration::new(&configuration), &[]);
-        Town { vendors, address, program }
+        Case { vendors, address, program }
     }
 
-    /// Own sources of a class that reply with what the table says, each as [`own`] describes it. A source that the table
-    /// gives no reply for a symbol replies with an empty object.
+    /// Own sources of a class with replies from a table, each described as in [`own`]. Without a reply in the table, a source
+    /// replies with an empty object.
     pub(crate) fn of_own(class: &str, says: &'static [(&'static str, &'static str)]) -> Self {
         let sources: String = says.iter().map(|(name, _)| own(name, class)).collect();
-        Town::new(&sources, |call| {
+        Case::new(&sources, |call| {
             let source = source_of(call);
             let body = says.iter().find(|(name, _)| *name == source).map_or("{}", |(_, body)| body);
             call.json(body)
@@ -58,19 +58,19 @@ impl Town {
     }
 }
 
-/// A source of the user's own, one symbol per call, that replies with
+/// An own source, one symbol per call, that replies with
 /// `{p: price, b: bid, a: ask, c: currency, v: volume, t: unix seconds}`.
 pub(crate) fn own(name: &str, class: &str) -> String {
     let jq = "{price: .p, bid: .b, ask: .a, currency: .c, volume: .v, at: .t}";
     format!("\n[sources.{name}]\nclasses = [\"{class}\"]\nurl = \"http://VENDORS/{name}/{{symbol}}\"\njq = \"{jq}\"\n")
 }
 
-/// The first part of the path that a vendor is asked for: the name of the source.
+/// The first part of the requested path: the name of the source.
 pub(crate) fn source_of<'c>(call: &'c Call<'_>) -> &'c str {
     call.target().split(['/', '?']).nth(1).unwrap_or_default()
 }
 
-/// Asserts price, currency and status of an entry: `None` for a price that must not be there.
+/// Asserts price, currency and status of an entry; `None`: there must be no price.
 pub(crate) fn assert_priced(entry: &Value, price: Option<&str>, currency: Option<&str>, status: &str) {
     let text = |field: &str| entry[field].as_str();
     let reason = text("reason").map_or_else(String::new, |reason| format!(" / {reason}"));
@@ -90,9 +90,9 @@ pub(crate) fn verdict(entry: &Value, source: &str) -> String {
 
 #[test]
 fn two_sources_that_agree_make_a_price() {
-    let town = Town::of_own("equity", &[("a", r#"{"p":"40.1"}"#), ("b", r#"{"p":"40.2"}"#)]);
-    let entry = town.entry("AAPL");
+    let case = Case::of_own("equity", &[("a", r#"{"p":"40.1"}"#), ("b", r#"{"p":"40.2"}"#)]);
+    let entry = case.entry("AAPL");
     assert_priced(&entry, Some("40.15"), Some("USD"), "ok");
     assert_eq!(verdict(&entry, "a"), "used");
-    assert!(town.vendors.calls() >= 2);
+    assert!(case.vendors.calls() >= 2);
 }

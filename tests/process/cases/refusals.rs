@@ -1,32 +1,32 @@
-//! What vendors refuse: this symbol, this account, or this address of ours; and that a refusal costs no more than it says.
+//! Refusals of a symbol, an account or an address: each costs no more than it refuses.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Town, assert_priced, own, source_of, verdict};
+use super::{Case, assert_priced, own, source_of, verdict};
 use crate::support::{After, Call, Upstream, until};
 
-/// What nginx says where there is nothing.
+/// The page of nginx for a missing file.
 const NGINX: &str = "<html>\r\n<head><title>404 Not Found</title></head>\r\n<body>\r\n<center><h1>404 Not Found</h1></center>\
     \r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n";
 
 const HTML: &str = "Content-Type: text/html\r\n";
 const JSON: &str = "Content-Type: application/json\r\n";
 
-/// A source of the catalogue that is played here.
+/// A source of the catalogue whose vendor a test plays.
 fn shipped(name: &str, more: &str) -> String {
     format!("\n[sources.{name}]\nbase_url = \"http://VENDORS/{name}\"\n{more}\n")
 }
 
-/// One source of the catalogue whose vendor says this to everybody.
-fn saying(name: &'static str, more: &str, status: u16, body: &'static str) -> Town {
-    Town::new(&shipped(name, more), move |call| call.reply(status, JSON, body))
+/// One source of the catalogue whose vendor always replies with this.
+fn saying(name: &'static str, more: &str, status: u16, body: &'static str) -> Case {
+    Case::new(&shipped(name, more), move |call| call.reply(status, JSON, body))
 }
 
-fn refreshed(town: &Town, symbol: &str) -> Value {
-    town.get(&format!("/prices?symbols={symbol}&refresh_after=0s")).entry(symbol)
+fn refreshed(case: &Case, symbol: &str) -> Value {
+    case.get(&format!("/prices?symbols={symbol}&refresh_after=0s")).entry(symbol)
 }
 
 fn detail<'v>(entry: &'v Value, source: &str) -> &'v str {
@@ -34,7 +34,7 @@ fn detail<'v>(entry: &'v Value, source: &str) -> &'v str {
     quotes.find(|quote| quote["source"] == source).and_then(|quote| quote["detail"].as_str()).unwrap_or_default()
 }
 
-/// How many seconds from now a source may be asked again, as its quote in an entry says.
+/// In how many seconds a source may be asked again, according to its quote in an entry.
 fn wait(entry: &Value, source: &str) -> i64 {
     let mut quotes = entry["quotes"].as_array().into_iter().flatten();
     let quote = quotes.find(|quote| quote["source"] == source).unwrap_or_else(|| panic!("no {source}: {entry:#}"));
@@ -42,9 +42,9 @@ fn wait(entry: &Value, source: &str) -> i64 {
     at.duration_since(Timestamp::now()).as_secs()
 }
 
-/// Whether a source's breaker is closed and its account is not left alone.
-fn assert_in_use(town: &Town, source: &str) {
-    let overview = town.get("/sources").json();
+/// Whether a source's breaker is closed and its account has no cooldown.
+fn assert_in_use(case: &Case, source: &str) {
+    let overview = case.get("/sources").json();
     let of = overview["sources"].as_array().into_iter().flatten().find(|known| known["name"] == source);
     let of = of.unwrap_or_else(|| panic!("no {source}: {overview:#}"));
     assert_eq!((&of["breaker"]["state"], &of["cooldown"]), (&"closed".into(), &Value::Null), "{of:#}");
@@ -55,53 +55,53 @@ fn a_page_that_is_not_found_throws_no_quote_away_and_denies_no_symbol() {
     let sources: String = [own("a", "crypto"), own("b", "crypto")].concat();
     let gone = std::sync::Arc::new(AtomicBool::new(false));
     let is_gone = std::sync::Arc::clone(&gone);
-    let town = Town::new(&sources, move |call| match is_gone.load(Ordering::SeqCst) {
+    let case = Case::new(&sources, move |call| match is_gone.load(Ordering::SeqCst) {
         true => call.reply(404, HTML, NGINX),
         false => call.json(r#"{"p":"58000"}"#),
     });
-    assert_priced(&town.entry("BTC-USD"), Some("58000"), Some("USD"), "ok");
+    assert_priced(&case.entry("BTC-USD"), Some("58000"), Some("USD"), "ok");
     gone.store(true, Ordering::SeqCst);
-    let entry = refreshed(&town, "BTC-USD");
+    let entry = refreshed(&case, "BTC-USD");
     assert_priced(&entry, Some("58000"), Some("USD"), "ok");
     assert_eq!(verdict(&entry, "a"), "used");
     assert!(entry["quotes"][0]["failure"].as_str() == Some("http_status"), "{entry:#}");
-    // nor is it said of a symbol that was never quoted
-    let entry = town.entry("NOPE-USD");
+    // nor does it apply to a symbol that was never quoted
+    let entry = case.entry("NOPE-USD");
     assert_eq!((&entry["status"], &entry["price"]), (&"unavailable".into(), &Value::Null), "{entry:#}");
     assert_eq!(verdict(&entry, "a"), "failed / http_status");
 }
 
 #[test]
-fn a_source_of_ones_own_may_mean_the_symbol_by_a_404() {
+fn an_own_source_may_mean_an_unknown_symbol_by_a_404() {
     let source = format!("{}not_found = \"unknown_symbol\"\n", own("a", "crypto"));
-    let town = Town::new(&source, |call| call.reply(404, HTML, NGINX));
-    assert_priced(&town.entry("NOPE-USD"), None, None, "unknown / unknown_symbol");
+    let case = Case::new(&source, |call| call.reply(404, HTML, NGINX));
+    assert_priced(&case.entry("NOPE-USD"), None, None, "unknown / unknown_symbol");
 }
 
 #[test]
 fn a_symbol_that_is_not_in_the_plan_puts_no_key_aside() {
-    // listings abroad are asked for by those whose plan has them
+    // listings abroad are asked for by users whose plan includes them
     let more = "key = \"k3y-of-ours\"\nformat = \"{symbol}\"\nlimits = []";
     for (status, words) in
         [(403, "\"no rights for this symbol\""), (401, r#"{"error":"You don't have access to this resource."}"#)]
     {
-        let town = Town::new(&shipped("finnhub", more), move |call| {
+        let case = Case::new(&shipped("finnhub", more), move |call| {
             if call.target().contains("SBERP.ME") {
                 return call.reply(status, JSON, words);
             }
             call.json(r#"{"c":12.5,"d":0,"dp":0,"h":12.5,"l":12.5,"o":12.5,"pc":12.5,"t":0}"#)
         });
-        assert_eq!(verdict(&town.entry("SBERP.ME"), "finnhub"), "failed / not_in_plan", "{status}");
-        assert_eq!(verdict(&town.entry("AAPL"), "finnhub"), "used", "{status}");
-        assert_in_use(&town, "finnhub");
+        assert_eq!(verdict(&case.entry("SBERP.ME"), "finnhub"), "failed / not_in_plan", "{status}");
+        assert_eq!(verdict(&case.entry("AAPL"), "finnhub"), "used", "{status}");
+        assert_in_use(&case, "finnhub");
     }
 }
 
-/// A source of one's own with a key, at which some symbols are forbidden in words that name neither key nor plan.
-fn forbidding(is_forbidden: impl Fn(&str) -> bool + Send + Sync + 'static) -> Town {
+/// An own source with a key, which forbids some symbols in words that name neither key nor plan.
+fn forbidding(is_forbidden: impl Fn(&str) -> bool + Send + Sync + 'static) -> Case {
     let source =
         format!("{}key = \"k3y-of-ours\"\nheaders = {{ Authorization = \"Bearer {{key}}\" }}\n", own("a", "equity"));
-    Town::new(&source, move |call| match is_forbidden(call.target()) {
+    Case::new(&source, move |call| match is_forbidden(call.target()) {
         true => call.reply(403, JSON, r#"{"error":"Forbidden symbol"}"#),
         false => call.json(r#"{"p":"12.5"}"#),
     })
@@ -109,37 +109,37 @@ fn forbidding(is_forbidden: impl Fn(&str) -> bool + Send + Sync + 'static) -> To
 
 #[test]
 fn symbols_that_are_forbidden_where_others_are_served_put_no_key_aside() {
-    let town = forbidding(|target| target.contains("/X"));
-    assert_eq!(verdict(&town.entry("AAPL"), "a"), "used");
+    let case = forbidding(|target| target.contains("/X"));
+    assert_eq!(verdict(&case.entry("AAPL"), "a"), "used");
     for symbol in ["XA", "XB", "XC", "XD"] {
-        assert_eq!(verdict(&town.entry(symbol), "a"), "failed / unauthorized");
-        assert_eq!(verdict(&town.entry(&format!("M{symbol}")), "a"), "used");
+        assert_eq!(verdict(&case.entry(symbol), "a"), "failed / unauthorized");
+        assert_eq!(verdict(&case.entry(&format!("M{symbol}")), "a"), "used");
     }
     for symbol in ["XE", "XF", "XG"] {
-        assert_eq!(verdict(&town.entry(symbol), "a"), "failed / unauthorized");
+        assert_eq!(verdict(&case.entry(symbol), "a"), "failed / unauthorized");
     }
-    let entry = refreshed(&town, "AAPL");
+    let entry = refreshed(&case, "AAPL");
     assert_eq!((verdict(&entry, "a").as_str(), &entry["quotes"][0]["failure"]), ("used", &Value::Null), "{entry:#}");
-    assert_in_use(&town, "a");
+    assert_in_use(&case, "a");
 }
 
 #[test]
 fn a_key_is_put_aside_when_a_symbol_that_it_brought_before_is_forbidden() {
     let is_revoked = std::sync::Arc::new(AtomicBool::new(false));
     let now = std::sync::Arc::clone(&is_revoked);
-    let town = forbidding(move |_| now.load(Ordering::SeqCst));
-    assert_eq!(verdict(&town.entry("AAPL"), "a"), "used");
+    let case = forbidding(move |_| now.load(Ordering::SeqCst));
+    assert_eq!(verdict(&case.entry("AAPL"), "a"), "used");
     is_revoked.store(true, Ordering::SeqCst);
-    refreshed(&town, "AAPL");
-    let calls = town.vendors.calls();
-    let entry = town.entry("MSFT");
+    refreshed(&case, "AAPL");
+    let calls = case.vendors.calls();
+    let entry = case.entry("MSFT");
     assert_eq!(verdict(&entry, "a"), "failed / unauthorized");
-    assert_eq!(town.vendors.calls(), calls, "no call is made for it: {entry:#}");
+    assert_eq!(case.vendors.calls(), calls, "no call is made for it: {entry:#}");
 }
 
 #[test]
 fn a_vendor_that_asks_to_spread_calls_out_is_left_alone_for_a_second() {
-    let town = Town::new(&shipped("alphavantage", "key = \"k3y-of-ours\"\nlimits = []\nrole = \"primary\""), |call| {
+    let case = Case::new(&shipped("alphavantage", "key = \"k3y-of-ours\"\nlimits = []\nrole = \"primary\""), |call| {
         if call.number == 1 {
             return call.json(
                 r#"{"Information":"Thank you for using Alpha Vantage! Please spread out your requests more sparingly. You may subscribe to any of the premium plans to lift the limit (25 requests per day)"}"#,
@@ -147,18 +147,18 @@ fn a_vendor_that_asks_to_spread_calls_out_is_left_alone_for_a_second() {
         }
         call.json(r#"{"Global Quote":{"01. symbol":"IBM","05. price":"150.00","06. volume":"1","07. latest trading day":"2023-01-03"}}"#)
     });
-    let entry = town.entry("IBM");
+    let entry = case.entry("IBM");
     assert_eq!(verdict(&entry, "alphavantage"), "failed / rate_limited");
     assert!(wait(&entry, "alphavantage") <= 1, "{entry:#}");
     until("it is asked again", || {
-        refreshed(&town, "IBM");
-        town.vendors.calls() > 1
+        refreshed(&case, "IBM");
+        case.vendors.calls() > 1
     });
 }
 
 #[test]
 fn products_that_were_delisted_never_affect_the_one_that_is_traded() {
-    let town = Town::new(&shipped("coinbase", "limits = []"), |call| match call.target().contains("BTC-USD") {
+    let case = Case::new(&shipped("coinbase", "limits = []"), |call| match call.target().contains("BTC-USD") {
         true => {
             call.json(r#"{"price":"58000","bid":"57999","ask":"58001","volume":"1","time":"2099-01-01T00:00:00Z"}"#)
         }
@@ -167,19 +167,19 @@ fn products_that_were_delisted_never_affect_the_one_that_is_traded() {
     let symbols: Vec<String> = (1..=6).map(|number| format!("OLD{number}-USD")).collect();
     for _ in 0..3 {
         for symbol in &symbols {
-            assert_eq!(verdict(&town.entry(symbol), "coinbase"), "failed / unknown_symbol");
+            assert_eq!(verdict(&case.entry(symbol), "coinbase"), "failed / unknown_symbol");
         }
     }
-    assert_eq!(town.vendors.calls(), 6, "what is denied is not asked again and again");
-    assert_eq!(verdict(&town.entry("BTC-USD"), "coinbase"), "excluded / future");
-    assert_in_use(&town, "coinbase");
+    assert_eq!(case.vendors.calls(), 6, "what is denied is not asked again and again");
+    assert_eq!(verdict(&case.entry("BTC-USD"), "coinbase"), "excluded / future");
+    assert_in_use(&case, "coinbase");
 }
 
-/// A source of tables and one of JSON, both of which know AAPL and have no words for what they do not know.
-fn wordless() -> Town {
+/// A CSV source and a JSON source that both know AAPL, and have no words for unknown symbols.
+fn wordless() -> Case {
     let table = "\n[sources.table]\nclasses = [\"equity\"]\nreply = \"csv\"\nurl = \"http://VENDORS/table/{symbol}\"\n\
         jq = '.[] | {symbol: .Symbol, price: .Close}'\n";
-    Town::new(&format!("{table}{}", own("pages", "equity")), |call: &mut Call<'_>| -> After {
+    Case::new(&format!("{table}{}", own("pages", "equity")), |call: &mut Call<'_>| -> After {
         let is_known = call.target().ends_with("/AAPL");
         match (source_of(call), is_known) {
             ("table", true) => {
@@ -194,26 +194,26 @@ fn wordless() -> Town {
 
 #[test]
 fn an_empty_table_and_a_page_per_unknown_symbol_leave_the_source_in_use() {
-    let town = wordless();
-    assert_priced(&town.entry("AAPL"), Some("231.445"), Some("USD"), "ok");
+    let case = wordless();
+    assert_priced(&case.entry("AAPL"), Some("231.445"), Some("USD"), "ok");
     for symbol in ["AAAA", "BBBB", "CCCC", "DDDD", "EEEE", "FFFF", "GGGG"] {
-        let entry = town.entry(symbol);
+        let entry = case.entry(symbol);
         assert_eq!(verdict(&entry, "table"), "failed / missing");
         assert_eq!(verdict(&entry, "pages"), "failed / missing", "{entry:#}");
         assert!(detail(&entry, "pages").contains("cannot be read"), "{entry:#}");
     }
-    let entry = refreshed(&town, "AAPL");
+    let entry = refreshed(&case, "AAPL");
     assert_priced(&entry, Some("231.445"), Some("USD"), "ok");
     assert!(entry["quotes"].as_array().into_iter().flatten().all(|quote| quote["failure"].is_null()), "{entry:#}");
-    assert_in_use(&town, "table");
-    assert_in_use(&town, "pages");
+    assert_in_use(&case, "table");
+    assert_in_use(&case, "pages");
 }
 
 #[test]
 fn a_row_beside_an_error_is_used() {
     let body = r#"{"error":["EQuery:Unknown asset pair"],"result":{"XXBTZEUR":{"a":["54815.4","2","2.0"],"b":["54815.2","11","11.0"],"c":["54815.3","0.01"],"v":["1866.1","2251.3"]}}}"#;
-    let town = saying("kraken", "", 200, body);
-    let entry = town.entry("BTC-EUR");
+    let case = saying("kraken", "", 200, body);
+    let entry = case.entry("BTC-EUR");
     assert_eq!((verdict(&entry, "kraken").as_str(), entry["price"].as_str()), ("used", Some("54815.3")), "{entry:#}");
 }
 
@@ -257,7 +257,7 @@ fn a_ban_is_waited_out_as_long_as_the_vendor_says() {
             &format!(r#"{{"code":-1003,"msg":"Way too much request weight used; IP banned until {until}."}}"#),
         )
     };
-    // the vendor's clock is an hour ahead, as its own date shows
+    // the vendor's clock is an hour ahead, as its `Date` shows
     let by_date = |call: &mut Call<'_>| {
         let ahead = |seconds: i64| {
             let at = Timestamp::now() + jiff::SignedDuration::from_secs(3600 + seconds);
@@ -267,32 +267,32 @@ fn a_ban_is_waited_out_as_long_as_the_vendor_says() {
     };
     let scripts: [fn(&mut Call<'_>) -> After; 3] = [by_header, by_words, by_date];
     for (number, script) in scripts.into_iter().enumerate() {
-        let town = Town::new(&shipped("binance", ""), script);
-        let first = town.entry("BTC-USDT");
+        let case = Case::new(&shipped("binance", ""), script);
+        let first = case.entry("BTC-USDT");
         assert_eq!(verdict(&first, "binance"), "failed / rate_limited", "{number}");
         assert!((270..=300).contains(&wait(&first, "binance")), "{number}: {first:#}");
-        let again = refreshed(&town, "ETH-USDT");
+        let again = refreshed(&case, "ETH-USDT");
         assert_eq!(verdict(&again, "binance"), "failed / rate_limited", "{number}");
         assert!((270..=300).contains(&wait(&again, "binance")), "{number}: {again:#}");
-        assert_eq!(town.vendors.calls(), 1, "{number}");
+        assert_eq!(case.vendors.calls(), 1, "{number}");
     }
 }
 
 #[test]
-fn a_country_that_is_not_served_sends_nobody_to_look_for_a_key() {
+fn a_blocked_country_is_not_blamed_on_the_key() {
     let page = "<html><head><title>403 Forbidden</title></head></html>";
-    let keyless = Town::new(&shipped("kraken", ""), move |call| call.reply(403, HTML, page));
-    let keyed = Town::new(&shipped("finnhub", "key = \"k3y-of-ours\""), move |call| call.reply(403, HTML, page));
+    let keyless = Case::new(&shipped("kraken", ""), move |call| call.reply(403, HTML, page));
+    let keyed = Case::new(&shipped("finnhub", "key = \"k3y-of-ours\""), move |call| call.reply(403, HTML, page));
     let in_json = saying("binance", "", 451, r#"{"code":0,"msg":"Service unavailable from a restricted location."}"#);
-    for (town, source, symbol) in
+    for (case, source, symbol) in
         [(keyless, "kraken", "BTC-USD"), (keyed, "finnhub", "AAPL"), (in_json, "binance", "BTC-USDT")]
     {
-        let entry = town.entry(symbol);
+        let entry = case.entry(symbol);
         assert_eq!(verdict(&entry, source), "failed / blocked", "{entry:#}");
         let said = detail(&entry, source);
         assert!(said.contains("does not serve this address") && !said.contains("key"), "{said}");
-        // one page alone puts nothing aside: it may have been that one call's
-        assert_in_use(&town, source);
+        // a single page pauses nothing: it may concern only that call
+        assert_in_use(&case, source);
     }
 }
 
@@ -302,14 +302,14 @@ fn what_one_host_refuses_says_nothing_of_another_that_has_the_same_figures() {
         <Cube currency="GBP" rate="0.8671"/></Cube></Cube></Envelope>"#;
     let bank = Upstream::saying(200, fixing);
     let sources = format!("{}\n[sources.ecb]\nbase_url = \"http://{}\"\n", shipped("frankfurter", ""), bank.address);
-    let town = Town::new(&sources, |call| call.reply(403, HTML, "<html>"));
+    let case = Case::new(&sources, |call| call.reply(403, HTML, "<html>"));
     for symbol in ["EUR-USD", "EUR-GBP"] {
-        assert_eq!(verdict(&town.entry(symbol), "frankfurter"), "failed / blocked");
+        assert_eq!(verdict(&case.entry(symbol), "frankfurter"), "failed / blocked");
     }
-    let entry = town.entry("EUR-USD");
+    let entry = case.entry("EUR-USD");
     assert!(verdict(&entry, "ecb") != "failed / blocked", "{entry:#}");
-    assert_in_use(&town, "ecb");
-    let overview = town.get("/sources").json();
+    assert_in_use(&case, "ecb");
+    let overview = case.get("/sources").json();
     let mut all = overview["sources"].as_array().into_iter().flatten();
     let copy = all.find(|known| known["name"] == "frankfurter").expect("it is on");
     assert_eq!(copy["cooldown"]["reason"], "blocked", "{copy:#}");
@@ -319,23 +319,23 @@ fn what_one_host_refuses_says_nothing_of_another_that_has_the_same_figures() {
 fn an_address_that_is_refused_twice_in_a_row_is_left_alone_for_a_minute() {
     let calls = std::sync::Arc::new(AtomicUsize::new(0));
     let counted = std::sync::Arc::clone(&calls);
-    let town = Town::new(&own("a", "crypto"), move |call| {
+    let case = Case::new(&own("a", "crypto"), move |call| {
         counted.fetch_add(1, Ordering::SeqCst);
         call.reply(403, HTML, "<html>")
     });
     for symbol in ["A-USD", "B-USD"] {
-        assert_eq!(verdict(&town.entry(symbol), "a"), "failed / blocked");
+        assert_eq!(verdict(&case.entry(symbol), "a"), "failed / blocked");
     }
-    let entry = town.entry("C-USD");
+    let entry = case.entry("C-USD");
     assert_eq!(verdict(&entry, "a"), "failed / blocked");
     assert!((30..=60).contains(&wait(&entry, "a")), "{entry:#}");
     assert_eq!(calls.load(Ordering::SeqCst), 2);
 }
 
 #[test]
-fn symbols_beside_one_that_the_vendor_names_as_the_culprit_are_asked_again_without_it() {
+fn symbols_beside_a_named_culprit_are_asked_for_again() {
     let more = "key = \"k3y-of-ours\"\nsecret = \"s3cret-of-ours\"\nlimits = []";
-    let town = Town::new(&shipped("alpaca", more), |call| {
+    let case = Case::new(&shipped("alpaca", more), |call| {
         let asked = call.target().split(['=', '&']).nth(1).unwrap_or_default().replace("%2C", ",");
         if let Some(culprit) = asked.split(',').find(|symbol| symbol.starts_with('X')) {
             return call.reply(400, JSON, &format!(r#"{{"message":"invalid symbol: {culprit}"}}"#));
@@ -344,21 +344,21 @@ fn symbols_beside_one_that_the_vendor_names_as_the_culprit_are_asked_again_witho
         let rows: Vec<String> = asked.split(',').map(row).collect();
         call.json(&format!("{{{}}}", rows.join(",")))
     });
-    let reply = town.get("/prices?symbols=AAPL,XA,MSFT,XB,NVDA,XC&timeout=10s");
+    let reply = case.get("/prices?symbols=AAPL,XA,MSFT,XB,NVDA,XC&timeout=10s");
     for symbol in ["AAPL", "MSFT", "NVDA"] {
         assert_eq!(verdict(&reply.entry(symbol), "alpaca"), "used", "{symbol}");
     }
     for symbol in ["XA", "XB", "XC"] {
         assert_eq!(verdict(&reply.entry(symbol), "alpaca"), "failed / unknown_symbol", "{symbol}");
     }
-    assert_eq!(town.vendors.calls(), 4, "one for each culprit, and one for the others");
+    assert_eq!(case.vendors.calls(), 4, "one for each culprit, and one for the others");
 }
 
 #[test]
-fn a_call_for_several_that_is_refused_for_one_of_them_without_a_word_on_which_is_taken_apart() {
+fn a_call_refused_for_one_unnamed_symbol_is_split() {
     let source = "\n[sources.a]\nclasses = [\"crypto\"]\nurl = \"http://VENDORS/a/{symbols}\"\nbatch = 9\nunknown = \"kills\"\n\
         jq = \".[] | {symbol: .s, price: .p}\"\n";
-    let town = Town::new(source, |call| {
+    let case = Case::new(source, |call| {
         let asked = call.target().rsplit('/').next().unwrap_or_default().replace("%2C", ",");
         if asked.contains("NOPE") {
             return call.reply(400, JSON, r#"{"m":"bad symbol"}"#);
@@ -366,10 +366,10 @@ fn a_call_for_several_that_is_refused_for_one_of_them_without_a_word_on_which_is
         let rows: Vec<String> = asked.split(',').map(|symbol| format!(r#"{{"s":"{symbol}","p":"7"}}"#)).collect();
         call.json(&format!("[{}]", rows.join(",")))
     });
-    let reply = town.get("/prices?symbols=A-USD,B-USD,C-USD,NOPE-USD&timeout=10s");
+    let reply = case.get("/prices?symbols=A-USD,B-USD,C-USD,NOPE-USD&timeout=10s");
     for symbol in ["A-USD", "B-USD", "C-USD"] {
         assert_eq!(verdict(&reply.entry(symbol), "a"), "used", "{symbol}");
     }
     assert_eq!(verdict(&reply.entry("NOPE-USD"), "a"), "failed / http_status");
-    assert_in_use(&town, "a");
+    assert_in_use(&case, "a");
 }

@@ -1,4 +1,4 @@
-//! Connections that break, are refused, lead elsewhere, or were closed behind our back.
+//! Connections that break, are refused, lead elsewhere, or were closed while idle.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
@@ -11,21 +11,21 @@ use super::Market;
 use crate::support::{After, NOBODY, Service, Upstream, rows, until};
 
 #[test]
-fn a_reply_that_ends_before_its_announced_length_is_a_broken_connection() {
+fn a_reply_shorter_than_its_announced_length_is_a_broken_connection() {
     let market = Market::of(Upstream::new(|call| {
         let body = r#"[{"s":"BTC-USD","p":"1"}]"#;
         call.raw(&format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 999\r\n\r\n{body}"));
         After::Close
     }));
     market.assert_failed("connection", "");
-    // one more try, and on a connection of its own
+    // one retry, on a new connection
     assert_eq!((market.faulty.calls(), market.faulty.connections()), (2, 2));
 }
 
 #[test]
-fn a_connection_that_breaks_in_passing_costs_nobody_anything() {
+fn a_connection_that_breaks_once_costs_no_quote() {
     let market = Market::of(Upstream::new(|call| match call.number {
-        // gone without a word, as a server that is being replaced
+        // closed without a reply, as by a server that is being replaced
         1 | 3 => After::Close,
         _ => call.json(&rows(&[("BTC-USD", "100.05")])),
     }));
@@ -54,8 +54,8 @@ fn a_connection_that_is_reset_costs_one_quote() {
     }
 }
 
-/// A vendor that resets every connection after these words, and how many it took: closing with a byte unread is what makes a
-/// reset of it.
+/// A vendor that resets every connection after sending these bytes, and how many it accepted. Closing with an unread byte causes
+/// the reset.
 fn resetting(reply: &'static str) -> (SocketAddr, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let (address, connections) = (listener.local_addr().unwrap(), Arc::new(AtomicUsize::new(0)));
@@ -97,9 +97,9 @@ fn a_redirect_is_not_followed() {
 }
 
 #[test]
-fn a_connection_that_the_vendor_closed_while_it_was_idle_costs_nobody_anything() {
+fn a_connection_closed_while_idle_costs_no_quote() {
     let market = Market::of(Upstream::new(|call| {
-        // says that it stays, and goes
+        // says keep-alive, and closes
         call.json(&rows(&[("BTC-USD", "100.05")]));
         After::Close
     }));
@@ -108,7 +108,7 @@ fn a_connection_that_the_vendor_closed_while_it_was_idle_costs_nobody_anything()
         assert_eq!(reply.verdict("BTC-USD", "a"), "used");
         assert!(reply.quote("BTC-USD", "a")["failure"].is_null(), "{reply:?}");
         market.faulty.until_left();
-        // the news of it must have come before the next call
+        // we must learn of it before the next call
         thread::sleep(Duration::from_millis(50));
     }
     assert_eq!((market.faulty.calls(), market.faulty.connections()), (3, 3));
@@ -125,7 +125,7 @@ fn a_connection_is_used_again_if_its_reply_was_whole() {
 }
 
 #[test]
-fn with_every_source_down_each_is_named_with_its_reason_and_a_time_to_ask_again() {
+fn with_all_sources_down_each_states_its_reason_and_retry_time() {
     let vendors = [Upstream::saying(500, "{}"), Upstream::saying(200, "<"), Upstream::saying(429, "{}")];
     let names = ["a", "b", "c"];
     let mut sources: Vec<String> = vendors.iter().zip(names).map(|(vendor, name)| vendor.source(name, "")).collect();

@@ -1,23 +1,23 @@
-//! What vendors, networks and clients do wrong, over real sockets; and that it costs one quote, never the answer.
+//! Faults of vendors, networks and clients, over real sockets: each costs one quote, never the answer.
 //!
-//! Every fault the service must survive, and the tests that prove that it does (31 and 32 are not in use):
+//! Every fault that the service must survive, and the tests that show that it does (31 and 32 are not in use):
 //!
 //! | # | fault | test |
 //! |---|---|---|
-//! | 1 | a source never replies | process::faults::replies::a_vendor_that_never_replies_fails_after_its_own_time_and_the_others_make_the_price |
+//! | 1 | a source never replies | process::faults::replies::a_silent_vendor_times_out_and_the_others_make_the_price |
 //! | | | process::faults::outages::a_source_that_hangs_costs_its_time_once_and_then_no_more |
-//! | 2 | a body drips | process::faults::replies::a_body_that_drips_is_covered_by_the_attempts_time_and_its_connection_is_not_used_again |
-//! | 3 | a body stalls | process::faults::replies::what_came_of_a_body_that_stalls_is_never_read |
-//! | 4 | JSON breaks off | process::faults::replies::json_that_breaks_off_is_malformed_and_not_asked_for_again |
+//! | 2 | a body drips | process::faults::replies::a_dripping_body_times_out_and_its_connection_is_not_reused |
+//! | 3 | a body stalls | process::faults::replies::a_body_that_stalls_is_never_read |
+//! | 4 | JSON breaks off | process::faults::replies::truncated_json_is_malformed_and_not_retried |
 //! | | | process::faults::outages::each_kind_of_breaking_counts_once_per_call |
-//! | 5 | a body is shorter than announced | process::faults::connections::a_reply_that_ends_before_its_announced_length_is_a_broken_connection |
+//! | 5 | a body is shorter than announced | process::faults::connections::a_reply_shorter_than_its_announced_length_is_a_broken_connection |
 //! | 6 | a body of 100 MB | process::faults::replies::a_reply_that_is_too_long_is_cut_at_the_limit_and_not_asked_for_again |
-//! | 7 | a compressed bomb | process::faults::replies::a_small_body_that_unpacks_to_megabytes_is_cut_at_the_limit_whether_its_header_names_it_or_not |
+//! | 7 | a compressed bomb | process::faults::replies::a_small_body_that_unpacks_to_megabytes_is_cut_at_the_limit |
 //! | | | process::cases::bodies::a_body_that_cannot_be_unpacked_costs_one_quote |
 //! | | | source::fetch::encoding::any_bytes_under_any_name_are_a_failure_or_a_body_within_the_limit |
-//! | 8 | a web page | process::faults::replies::a_web_page_is_never_taken_for_data_even_if_data_is_in_it_and_whatever_it_is_called |
+//! | 8 | a web page | process::faults::replies::a_web_page_is_never_data_whatever_it_contains_or_is_called |
 //! | 9 | a 429 | process::faults::replies::a_429_is_not_asked_again_before_the_time_it_names |
-//! | | | process::faults::outages::a_vendor_that_names_two_seconds_is_not_called_for_two_seconds_and_then_once |
+//! | | | process::faults::outages::a_vendor_that_says_two_seconds_is_paused_for_two_and_called_once |
 //! | 10 | a 429 with an absurd time | source::cooldown::a_429_is_kept_to_and_else_doubles |
 //! | | | source::fetch::reply::retry_after_is_seconds_or_a_date_and_nonsense_is_none |
 //! | 11 | a burst of 503 | process::faults::outages::a_burst_of_refusals_is_not_doubled_by_second_tries |
@@ -36,39 +36,39 @@
 //! | | | network::certificates::a_certificate_for_another_host_is_refused |
 //! | | | network::certificates::a_handshake_that_stalls_is_no_connection_and_does_not_take_the_whole_attempt |
 //! | 19 | a redirect inwards | process::faults::connections::a_redirect_is_not_followed |
-//! | 20 | an idle connection was closed | process::faults::connections::a_connection_that_the_vendor_closed_while_it_was_idle_costs_nobody_anything |
-//! | | | process::faults::connections::a_connection_that_breaks_in_passing_costs_nobody_anything |
-//! | 21 | a price that is none | process::faults::values::a_price_that_is_none_is_refused_and_the_sources_others_are_kept |
+//! | 20 | an idle connection was closed | process::faults::connections::a_connection_closed_while_idle_costs_no_quote |
+//! | | | process::faults::connections::a_connection_that_breaks_once_costs_no_quote |
+//! | 21 | a price that is none | process::faults::values::an_invalid_price_is_refused_and_the_sources_other_prices_are_kept |
 //! | 22 | a time ahead of ours | process::faults::values::a_time_ahead_of_ours_is_refused_unless_clocks_may_differ_by_it |
-//! | 23 | a quote of ten minutes ago | process::faults::values::a_quote_that_is_ten_minutes_old_is_not_folded_but_helps_out_under_a_label |
-//! | 24 | a symbol not asked for, twice, in another case | process::faults::values::a_symbol_nobody_asked_for_is_not_taken_in |
+//! | 23 | a quote of ten minutes ago | process::faults::values::a_ten_minute_old_quote_is_only_a_fallback_and_says_so |
+//! | 24 | a symbol not asked for, twice, in another case | process::faults::values::a_row_about_a_symbol_that_was_not_asked_for_is_ignored |
 //! | | | process::faults::values::of_two_rows_about_one_symbol_the_newer_counts_else_the_last |
 //! | | | process::faults::values::a_name_is_matched_as_the_rules_spell_it_and_not_by_resemblance |
-//! | 25 | one symbol in three spellings | process::faults::questions::a_symbol_that_is_asked_for_in_several_spellings_is_answered_once_where_it_was_first_mentioned |
-//! | 26 | a bad query | process::faults::questions::a_bad_query_is_a_problem_that_names_the_field_and_the_rule_and_costs_no_call |
+//! | 25 | one symbol in three spellings | process::faults::questions::a_symbol_in_several_spellings_is_answered_once_in_first_place |
+//! | 26 | a bad query | process::faults::questions::a_bad_query_names_the_field_and_the_rule_and_costs_no_call |
 //! | 27 | a request that is too large | server::listen::a_url_of_sixty_kilobytes_is_refused_and_the_client_gets_to_read_it |
 //! | | | server::listen::sixty_four_headers_are_enough_and_sixty_five_too_many |
 //! | | | server::listen::a_body_of_a_megabyte_is_a_413_and_the_client_gets_to_read_it |
-//! | 28 | every source is down | process::faults::connections::with_every_source_down_each_is_named_with_its_reason_and_a_time_to_ask_again |
+//! | 28 | every source is down | process::faults::connections::with_all_sources_down_each_states_its_reason_and_retry_time |
 //! | 29 | a call panics | source::coalescer::a_panic_is_one_internal_failure_and_the_source_goes_on |
 //! | | | source::left_alone::a_call_that_panics_counts_like_any_failure |
 //! | 30 | a client leaves | process::faults::waiting::a_lone_client_that_leaves_takes_its_calls_with_it |
 //! | | | source::left_alone::callers_who_leave_429s_and_refusals_of_ours_are_no_failures |
 //! | | | server::request_log::a_client_that_leaves_before_its_reply_is_in_the_log_under_its_id |
-//! | 33 | a thousand equal requests | process::faults::waiting::a_thousand_equal_requests_are_one_call_and_the_first_to_leave_disturbs_nobody |
+//! | 33 | a thousand equal requests | process::faults::waiting::a_thousand_equal_requests_are_one_call_though_the_first_leaves |
 //! | 34 | who joined has less time | process::faults::waiting::a_client_with_less_time_leaves_alone_and_the_call_goes_on_for_the_other |
 //! | 35 | ten times too many requests | server::stack::excess_is_refused_at_once_while_health_still_answers |
-//! | 36 | SIGTERM with requests in flight | process::ending::readiness_fails_first_while_everybody_is_still_served_and_asked_to_connect_anew |
+//! | 36 | SIGTERM with requests in flight | process::ending::readiness_fails_first_while_requests_are_still_served |
 //! | | | process::ending::what_is_in_flight_when_the_door_closes_is_answered_whole |
 //! | 37 | SIGTERM with clients that hold on | process::ending::clients_that_hold_on_do_not_hold_up_the_end |
 //! | 38 | a second SIGTERM | process::ending::a_second_signal_ends_it_at_once |
-//! | 39 | 500 clients that never finish their request | server::listen::five_hundred_half_sent_requests_disturb_nobody |
-//! | | | process::strangers::clients_that_hold_on_disturb_nobody_and_are_soon_gone |
+//! | 39 | 500 clients that never finish their request | server::listen::five_hundred_half_sent_requests_disturb_no_other_client |
+//! | | | process::untrusted::clients_that_hold_connections_disturb_no_other_and_are_soon_gone |
 //! | 40 | no file descriptor is left | server::listen::running_out_of_file_descriptors_neither_stops_nor_spins_the_server |
-//! | | | process::strangers::running_out_of_file_descriptors_is_survived_without_a_spin_and_told_once |
+//! | | | process::untrusted::running_out_of_file_descriptors_is_survived_and_logged_once |
 //! | 41 | the system clock is set back | source::service::a_system_clock_that_jumps_back_makes_nothing_old_late_or_from_the_future |
 //! | 42 | a wrong configuration | process::configuration::what_is_wrong_is_named_by_file_line_key_and_cure_and_nothing_listens |
-//! | 43 | a hundred thousand brackets | process::faults::replies::a_body_of_a_hundred_thousand_brackets_and_its_kin_are_malformed_and_the_service_lives |
+//! | 43 | a hundred thousand brackets | process::faults::replies::deeply_nested_bodies_are_malformed_and_the_service_survives |
 //! | 44 | a filter that names what it may not | process::configuration::what_is_wrong_is_named_by_file_line_key_and_cure_and_nothing_listens |
 //! | 45 | a filter that repeats its error | process::faults::replies::a_filter_that_repeats_its_error_for_ever_ends_as_one_failure |
 //! | 46 | one unknown symbol fails a whole call | source::coalescer::where_one_unknown_kills_a_batch_each_symbol_is_answered_for_itself |
@@ -86,7 +86,7 @@ mod waiting;
 
 use crate::support::{Reply, Service, Upstream};
 
-/// A service over one vendor that misbehaves, and two that do not.
+/// A service over one faulty vendor and two good ones.
 struct Market {
     service: Service,
     faulty: Upstream,
@@ -94,7 +94,7 @@ struct Market {
 }
 
 impl Market {
-    /// The faulty vendor is source `a`; `more` is what its section says. All have time enough, on a busy machine too.
+    /// The faulty vendor is source `a`, with `more` in its section. Timeouts suit a busy machine.
     fn with(faulty: Upstream, more: &str) -> Self {
         let honest = [Upstream::quoting("100"), Upstream::quoting("100.1")];
         let patient = "timeout = \"7s\"\n";
@@ -108,12 +108,12 @@ impl Market {
         Market::with(faulty, "")
     }
 
-    /// A vendor of whom no reply is expected: it gets 400 ms.
+    /// A faulty vendor that is expected not to reply: its timeout is 400 ms.
     fn of_hanging(faulty: Upstream) -> Self {
         Market::with(faulty, "timeout = \"400ms\"")
     }
 
-    /// Asks for BTC-USD, and checks what must be true whatever `a` did: the price is folded from the others.
+    /// Asks for BTC-USD, and checks that the price is folded from the good vendors, whatever `a` did.
     fn ask(&self) -> Reply {
         let reply = self.service.prices("BTC-USD");
         assert_eq!((reply.status, reply.header("prices-status")), (200, Some("complete")), "{reply:?}");
@@ -126,14 +126,14 @@ impl Market {
         reply
     }
 
-    /// Asks, and gives status and reason of what `a` said, and the detail.
+    /// Asks, and returns status and reason of the quote of `a`, and the detail.
     fn verdict(&self) -> (String, String) {
         let reply = self.ask();
         let quote = reply.quote("BTC-USD", "a");
         (reply.verdict("BTC-USD", "a"), quote["detail"].as_str().unwrap_or_default().to_owned())
     }
 
-    /// Asserts what `a` came to, and that its detail says this.
+    /// Asserts status and reason of `a`, and a part of its detail.
     fn assert_failed(&self, reason: &str, words: &str) {
         let (verdict, detail) = self.verdict();
         assert_eq!(verdict, format!("failed / {reason}"), "{detail}");

@@ -1,4 +1,4 @@
-//! Vendors that stay broken, and vendors that want to be asked less: left alone, while the others make the price.
+//! Vendors that stay broken, and vendors that rate-limit: they are paused, while the others make the price.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use super::Market;
 use crate::support::{After, Call, NOBODY, Reply, Service, Upstream, get, until};
 
-/// A little less than the second in which a vendor allows so many calls: on their way, some are slower than others.
+/// A little less than the second for which the vendor's limit counts: calls take different times to arrive.
 const WINDOW: Duration = Duration::from_millis(950);
 
-/// A vendor that holds its first replies until this many calls are there: none of them fails before the others are on their
-/// way.
+/// A vendor that holds its first replies until this many calls have arrived, so that none fails before the others are in
+/// flight.
 fn all_at_once(calls: usize, reply: impl Fn(&mut Call<'_>) -> After + Send + Sync + 'static) -> Upstream {
     let here = AtomicUsize::new(0);
     Upstream::new(move |call| {
@@ -27,13 +27,13 @@ fn symbols(count: usize) -> String {
     (0..count).map(|number| format!("S{number}-USD")).collect::<Vec<_>>().join(",")
 }
 
-/// Whether an answer says of `a` that it was called; else it was left alone.
+/// Whether an answer shows that `a` was called; otherwise it was paused.
 fn was_called(reply: &Reply) -> bool {
     !reply.quote("BTC-USD", "a")["latency_ms"].is_null()
 }
 
 #[test]
-fn a_source_that_fails_always_is_tried_now_and_then_and_left_alone_meanwhile() {
+fn a_source_that_always_fails_is_probed_and_paused_in_between() {
     let market = Market::of(Upstream::saying(500, "{}"));
     let started = Instant::now();
     let mut calls = 0;
@@ -82,7 +82,7 @@ fn a_source_that_hangs_costs_its_time_once_and_then_no_more() {
     assert!(called as f64 <= room, "{called} of 100 within {took:?}");
 }
 
-/// Where the breaker of `a` stands.
+/// The state of the breaker of `a`.
 fn standing(market: &Market) -> String {
     let overview = market.service.get("/sources").json();
     overview["sources"][0]["breaker"]["state"].as_str().unwrap_or_default().to_owned()
@@ -96,7 +96,7 @@ fn each_kind_of_breaking_counts_once_per_call() {
         ("malformed", 5, |call| call.reply(200, "Content-Type: text/html\r\n", "<html>")),
         ("too_large", 5, |call| call.json(&format!("[{}]", " ".repeat(300 << 10)))),
         ("http_status", 5, |call| call.reply(302, "Location: http://10.0.0.1/\r\n", "")),
-        // both tries count
+        // both attempts count
         ("unavailable", 3, |call| call.reply(502, "Content-Type: application/json\r\n", "{}")),
     ];
     for (reason, enough, breaks) in kinds {
@@ -127,7 +127,7 @@ fn what_a_living_vendor_says_never_counts_against_it() {
     ] {
         let market = Market::of(Upstream::saying(status, body));
         for number in 0..12 {
-            // each a symbol of its own: what is known of one is not asked again
+            // each for another symbol: a known one is not asked for again
             market.service.prices(&format!("S{number}-USD"));
         }
         assert_eq!(standing(&market), "closed", "{status}");
@@ -166,7 +166,7 @@ fn with_every_source_left_alone_it_is_ready_again_without_being_asked() {
 }
 
 #[test]
-fn a_vendor_that_names_two_seconds_is_not_called_for_two_seconds_and_then_once() {
+fn a_vendor_that_says_two_seconds_is_paused_for_two_and_called_once() {
     let calls = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&calls);
     let market = Market::of(Upstream::new(move |call| {
@@ -181,12 +181,12 @@ fn a_vendor_that_names_two_seconds_is_not_called_for_two_seconds_and_then_once()
     let calls = calls.lock().expect("no script panicked");
     let waits: Vec<Duration> = calls.windows(2).map(|pair| pair[1] - pair[0]).collect();
     println!("waits between calls: {waits:?}");
-    // the clocks of two processes tick apart, and the first reply had to travel first
+    // the two processes have different clocks, and the first reply needed time to travel
     assert!(!waits.is_empty() && waits.iter().all(|wait| *wait >= Duration::from_millis(1990)), "{waits:?}");
 }
 
 #[test]
-fn clients_who_force_refreshes_never_get_a_vendor_asked_more_often_than_it_allows() {
+fn forced_refreshes_never_exceed_a_vendors_limit() {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let calls = Arc::clone(&seen);
     let market = Market::with(

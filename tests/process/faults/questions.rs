@@ -1,10 +1,10 @@
-//! What clients ask wrong: refused by the name of what is wrong, and no vendor hears of it.
+//! Wrong queries: refused with the name of what is wrong, without a call.
 
 use super::Market;
 use crate::support::{Service, Upstream};
 
 #[test]
-fn a_symbol_that_is_asked_for_in_several_spellings_is_answered_once_where_it_was_first_mentioned() {
+fn a_symbol_in_several_spellings_is_answered_once_in_first_place() {
     let market = Market::of(Upstream::quoting("100.05"));
     let reply = market.service.prices("eth-usd,BTC_USD,ETH-USD,btc/usd,BTC-USD");
     let answer = reply.json();
@@ -18,7 +18,7 @@ fn a_symbol_that_is_asked_for_in_several_spellings_is_answered_once_where_it_was
     assert_eq!(reply.json()["prices"].as_array().map(Vec::len), Some(1));
 }
 
-/// A query, the field that must be named, and a word of the rule that was broken.
+/// A query, the field that must be named, and a word of the rule that it breaks.
 fn bad_queries() -> Vec<(String, &'static str, &'static str)> {
     let symbols = |list: &str| format!("symbols={list}");
     let many: Vec<String> = (0..101).map(|number| format!("X{number}-USD")).collect();
@@ -57,7 +57,7 @@ fn bad_queries() -> Vec<(String, &'static str, &'static str)> {
 }
 
 #[test]
-fn a_bad_query_is_a_problem_that_names_the_field_and_the_rule_and_costs_no_call() {
+fn a_bad_query_names_the_field_and_the_rule_and_costs_no_call() {
     let market = Market::of(Upstream::quoting("100"));
     for (query, field, words) in bad_queries() {
         let reply = market.service.get(&format!("/prices?{query}"));
@@ -95,7 +95,7 @@ fn what_may_be_asked_at_most_is_answered_whole() {
 }
 
 #[test]
-fn a_symbol_that_nobody_covers_costs_no_call_and_says_what_would_cover_it() {
+fn an_uncovered_symbol_costs_no_call_and_says_what_would_cover_it() {
     let vendors = [Upstream::quoting("100"), Upstream::quoting("100")];
     let service = Service::over(&[vendors[0].source("a", ""), vendors[1].source("b", "")]);
     let reply = service.prices("EUR-USD");

@@ -1,4 +1,4 @@
-//! Replies that are late, cut, too long, or no replies at all.
+//! Replies that are late, cut off, too long, or not replies at all.
 
 use std::io::Write;
 use std::thread::sleep;
@@ -10,14 +10,14 @@ use flate2::write::GzEncoder;
 use super::Market;
 use crate::support::{After, Upstream, rows, until};
 
-/// A body that would give a wrong price if it were believed.
+/// A body that would give a wrong price if it were used.
 const TEMPTING: &str = r#"[{"s":"BTC-USD","p":"1"}]"#;
 
-/// Only an attempt's own 400 ms can have ended what a client with 8 s was waiting for.
+/// Less than the client's 8 s: only the attempt's own 400 ms can have ended the call.
 const LONG_BEFORE_THE_CLIENT_GIVES_UP: Duration = Duration::from_secs(4);
 
 #[test]
-fn a_vendor_that_never_replies_fails_after_its_own_time_and_the_others_make_the_price() {
+fn a_silent_vendor_times_out_and_the_others_make_the_price() {
     let market = Market::of_hanging(Upstream::silent());
     let started = Instant::now();
     market.assert_failed("timeout", "no reply within 400 ms");
@@ -27,7 +27,7 @@ fn a_vendor_that_never_replies_fails_after_its_own_time_and_the_others_make_the_
 }
 
 #[test]
-fn a_body_that_drips_is_covered_by_the_attempts_time_and_its_connection_is_not_used_again() {
+fn a_dripping_body_times_out_and_its_connection_is_not_reused() {
     let market = Market::of_hanging(Upstream::new(|call| {
         let length = TEMPTING.len();
         call.raw(&format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"));
@@ -38,7 +38,7 @@ fn a_body_that_drips_is_covered_by_the_attempts_time_and_its_connection_is_not_u
         After::Keep
     }));
     market.assert_failed("timeout", "no reply within 400 ms");
-    // after a second or so it is tried again
+    // after about a second it is tried again
     until("the second call", || {
         market.assert_failed("timeout", "");
         market.faulty.calls() == 2
@@ -47,7 +47,7 @@ fn a_body_that_drips_is_covered_by_the_attempts_time_and_its_connection_is_not_u
 }
 
 #[test]
-fn what_came_of_a_body_that_stalls_is_never_read() {
+fn a_body_that_stalls_is_never_read() {
     for head in ["Content-Length: 1000", "Transfer-Encoding: chunked"] {
         let market = Market::of_hanging(Upstream::new(move |call| {
             // a whole JSON value, but not the whole body
@@ -62,7 +62,7 @@ fn what_came_of_a_body_that_stalls_is_never_read() {
 }
 
 #[test]
-fn json_that_breaks_off_is_malformed_and_not_asked_for_again() {
+fn truncated_json_is_malformed_and_not_retried() {
     for body in [r#"[{"s":"BTC-USD","p":"1"}"#, r#"[{"s":"BTC-USD","p":"1"},{"s":"#, "", "null null"] {
         let market = Market::of(Upstream::saying(200, body));
         market.assert_failed("malformed", "");
@@ -89,7 +89,7 @@ fn a_reply_that_is_too_long_is_cut_at_the_limit_and_not_asked_for_again() {
         market.assert_failed("too_large", "max_body = 262144 bytes");
         market.faulty.until_left();
         assert_eq!(market.faulty.calls(), 1);
-        // what was sent beyond the limit lies in the kernel's buffers
+        // bytes beyond the limit are in the kernel's buffers
         let taken = market.faulty.poured();
         assert!(taken < 30_000_000, "{taken} bytes were taken");
     }
@@ -106,7 +106,7 @@ fn max_body_is_the_longest_reply_that_is_read() {
 }
 
 #[test]
-fn a_small_body_that_unpacks_to_megabytes_is_cut_at_the_limit_whether_its_header_names_it_or_not() {
+fn a_small_body_that_unpacks_to_megabytes_is_cut_at_the_limit() {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
     encoder.write_all(&vec![b' '; 50_000_000]).unwrap();
     let bomb = encoder.finish().unwrap();
@@ -124,7 +124,7 @@ fn a_small_body_that_unpacks_to_megabytes_is_cut_at_the_limit_whether_its_header
 }
 
 #[test]
-fn a_web_page_is_never_taken_for_data_even_if_data_is_in_it_and_whatever_it_is_called() {
+fn a_web_page_is_never_data_whatever_it_contains_or_is_called() {
     let page = format!("\r\n<!-- cached -->\n<!DOCTYPE HTML><html><script>{TEMPTING}</script></html>");
     for kind in ["text/html", "application/json", "text/csv; charset=utf-8"] {
         let (headers, page) = (format!("Content-Type: {kind}\r\n"), page.clone());
@@ -149,7 +149,7 @@ fn a_429_is_not_asked_again_before_the_time_it_names() {
 }
 
 #[test]
-fn a_body_of_a_hundred_thousand_brackets_and_its_kin_are_malformed_and_the_service_lives() {
+fn deeply_nested_bodies_are_malformed_and_the_service_survives() {
     let nested = [("[".repeat(100_000), "nested deeper"), ("{\"a\":".repeat(40_000), "nested deeper")];
     let others = [
         (format!("[{{\"s\":\"BTC-USD\",\"p\":{}}}]", "9".repeat(100_000)), "digits"),
@@ -175,11 +175,11 @@ fn a_filter_that_repeats_its_error_for_ever_ends_as_one_failure() {
 }
 
 #[test]
-fn a_filter_that_loops_within_loops_holds_up_nobody() {
+fn a_filter_with_nested_loops_delays_no_other_request() {
     let body = format!("[{}0]", "0,".repeat(30_000));
     let market =
         Market::with(Upstream::saying(200, body), "timeout = \"400ms\"\njq = '.[] as $a | .[] as $b | sort | empty'");
-    // it goes on for longer than that, but not on the thread that watches the time
+    // it runs for longer, but not on the thread of the timer
     market.assert_failed("timeout", "no reply within 400 ms");
     assert_eq!(market.service.get("/health/live").status, 200);
 }
@@ -199,7 +199,7 @@ fn a_status_that_says_no_is_named_for_what_it_is() {
         (599, "unavailable"),
     ];
     for (status, reason) in table {
-        // a price in an error's body is no price
+        // a price in the body of an error is not a price
         let market = Market::of(Upstream::saying(status, TEMPTING));
         market.assert_failed(reason, "");
     }

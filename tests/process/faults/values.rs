@@ -1,4 +1,4 @@
-//! Prices that are none, times that cannot be, and rows about something else.
+//! Invalid prices, impossible times, and rows about other symbols.
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
@@ -6,7 +6,7 @@ use serde_json::json;
 use super::Market;
 use crate::support::{Service, Upstream};
 
-/// A vendor with a row for BTC-USD that is this old (younger than nothing: ahead of us), at this price.
+/// A vendor with a row for BTC-USD at this price and of this age; a negative age is a time ahead.
 fn aged(seconds: i64, price: &'static str) -> Upstream {
     Upstream::new(move |call| {
         let then = Timestamp::now() - SignedDuration::from_secs(seconds);
@@ -17,7 +17,7 @@ fn aged(seconds: i64, price: &'static str) -> Upstream {
 }
 
 #[test]
-fn a_price_that_is_none_is_refused_and_the_sources_others_are_kept() {
+fn an_invalid_price_is_refused_and_the_sources_other_prices_are_kept() {
     let prices = [
         ("X1-USD", "\"NaN\""),
         ("X2-USD", "\"inf\""),
@@ -52,7 +52,7 @@ fn a_time_ahead_of_ours_is_refused_unless_clocks_may_differ_by_it() {
     assert_eq!(verdict, "excluded / future", "{detail}");
     assert!(detail.contains("ahead of our clock"), "{detail}");
 
-    // all of them a little ahead: no age below zero
+    // all a little ahead: no negative age
     let vendors = [aged(-3, "100"), aged(-3, "100")];
     let service = Service::over(&[vendors[0].source("a", ""), vendors[1].source("b", "")]);
     let reply = service.prices("BTC-USD");
@@ -63,7 +63,7 @@ fn a_time_ahead_of_ours_is_refused_unless_clocks_may_differ_by_it() {
 }
 
 #[test]
-fn a_quote_that_is_ten_minutes_old_is_not_folded_but_helps_out_under_a_label() {
+fn a_ten_minute_old_quote_is_only_a_fallback_and_says_so() {
     let market = Market::of(aged(600, "100.05"));
     let (verdict, detail) = market.verdict();
     assert_eq!(verdict, "excluded / stale");
@@ -81,13 +81,13 @@ fn a_quote_that_is_ten_minutes_old_is_not_folded_but_helps_out_under_a_label() {
 }
 
 #[test]
-fn a_symbol_nobody_asked_for_is_not_taken_in() {
+fn a_row_about_a_symbol_that_was_not_asked_for_is_ignored() {
     let body = r#"[{"s":"DOGE-USD","p":"7"},{"s":"BTC-USD","p":"100.05"},{"s":"ETH-USD","p":"8"}]"#;
     let market = Market::of(Upstream::saying(200, body));
     let reply = market.service.prices("BTC-USD");
     assert_eq!(reply.json()["prices"].as_array().map(Vec::len), Some(1));
     assert_eq!(reply.verdict("BTC-USD", "a"), "used");
-    // what was not asked for is not known either
+    // a row that was not asked for is not cached either
     let calls = market.faulty.calls();
     let reply = market.service.get("/prices?symbols=DOGE-USD");
     assert_eq!(market.faulty.calls(), calls + 1);

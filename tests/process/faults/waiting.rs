@@ -1,4 +1,4 @@
-//! Who waits for whom: a slow vendor, a thousand clients at once, and clients that leave.
+//! Waiting: a slow vendor, a thousand clients at once, and clients that leave.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::Market;
 use crate::support::{Reply, Service, Upstream, read, rows, send, until};
 
-/// A vendor that has every symbol after this time.
+/// A vendor that quotes every symbol after this time.
 fn slow(price: &'static str, milliseconds: u64) -> Upstream {
     Upstream::new(move |call| {
         sleep(Duration::from_millis(milliseconds));
@@ -19,7 +19,7 @@ fn slow(price: &'static str, milliseconds: u64) -> Upstream {
 }
 
 #[test]
-fn the_answer_is_there_by_the_clients_deadline_whoever_hangs() {
+fn the_answer_comes_by_the_clients_deadline_whichever_source_hangs() {
     let honest = [Upstream::quoting("100"), Upstream::quoting("100.1"), Upstream::quoting("100.2")];
     let hanging = Upstream::new(|call| if call.number == 1 { call.hang() } else { call.json(&rows(&[])) });
     let service = Service::over(&[
@@ -44,7 +44,7 @@ fn the_answer_is_there_by_the_clients_deadline_whoever_hangs() {
 }
 
 #[test]
-fn a_source_that_hangs_after_a_good_answer_is_used_with_its_failure_beside_it() {
+fn after_a_good_answer_a_hanging_source_is_used_with_its_failure() {
     let honest = [Upstream::quoting("100"), Upstream::quoting("100")];
     let turning =
         Upstream::new(|call| if call.number == 1 { call.json(&rows(&[("BTC-USD", "100")])) } else { call.hang() });
@@ -58,7 +58,7 @@ fn a_source_that_hangs_after_a_good_answer_is_used_with_its_failure_beside_it() 
     assert!(reply.quote("BTC-USD", "a")["failure"].is_null());
 }
 
-/// A vendor that has every symbol, but says so only once the gate is open.
+/// A vendor that quotes every symbol, but replies only once the gate is open.
 fn behind(gate: &Arc<AtomicBool>, price: &'static str) -> Upstream {
     let gate = Arc::clone(gate);
     Upstream::new(move |call| {
@@ -70,10 +70,10 @@ fn behind(gate: &Arc<AtomicBool>, price: &'static str) -> Upstream {
 }
 
 #[test]
-fn a_thousand_equal_requests_are_one_call_and_the_first_to_leave_disturbs_nobody() {
+fn a_thousand_equal_requests_are_one_call_though_the_first_leaves() {
     let gate = Arc::new(AtomicBool::new(false));
     let vendors = [behind(&gate, "100"), behind(&gate, "100.1")];
-    // opening so many connections takes its time
+    // opening this many connections takes a while
     let (settings, patient) = ("[server]\ntimeout = \"60s\"\nmax_timeout = \"60s\"\n", "timeout = \"60s\"");
     let service = Service::with(settings, &[vendors[0].source("a", patient), vendors[1].source("b", patient)]);
     let target = "/prices?symbols=BTC-USD,ETH-USD&refresh_after=0s";
@@ -113,7 +113,7 @@ fn a_lone_client_that_leaves_takes_its_calls_with_it() {
     until("nothing in flight", || service.in_flight() == 0);
     // an attempt's own time is 8 s
     assert!(left.elapsed() < Duration::from_secs(5), "{:?}", left.elapsed());
-    // nobody is blamed for it
+    // no source is blamed for it
     let overview = service.get("/sources").json();
     for source in overview["sources"].as_array().into_iter().flatten() {
         assert!(source["last_error"].is_null() && source["failed"] == serde_json::json!({}), "{source:#}");
@@ -130,7 +130,7 @@ fn a_client_with_less_time_leaves_alone_and_the_call_goes_on_for_the_other() {
     assert_eq!((hasty.status, hasty.verdict("BTC-USD", "a").as_str()), (503, "failed / timeout"));
     let patient = read(patient);
     assert_eq!((patient.status, patient.status("BTC-USD").as_str()), (200, "ok"));
-    // what the other waited for is there for whoever comes next
+    // the result that the other waited for is there for the next client
     assert_eq!(service.get("/prices?symbols=BTC-USD&timeout=100ms").status("BTC-USD"), "ok");
     assert_eq!(vendors.each_ref().map(Upstream::calls), [1, 1]);
 }
