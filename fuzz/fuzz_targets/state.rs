@@ -33,7 +33,11 @@ fuzz_target!(|data: &[u8]| {
     let longest = NOW.monotonic + Duration::from_secs(366 * 86_400);
     for source in service.sources() {
         let cooldown = source.account.cooldown(NOW.monotonic);
-        assert!(cooldown.is_none_or(|cooldown| cooldown.until <= longest), "{} is paused for ever", source.account.name());
+        assert!(
+            cooldown.is_none_or(|cooldown| cooldown.until <= longest),
+            "{} is paused for ever",
+            source.account.name()
+        );
     }
     let taken = take(&service, &unconfigured, *NOW);
     assert!(taken.quotes.len() <= MOST_QUOTES && taken.quotes.len() <= restored.quotes);

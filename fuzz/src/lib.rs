@@ -59,7 +59,8 @@ pub fn catalogue_of(notation: Notation) -> Vec<Provider> {
 pub fn write_seeds(providers: &[Provider]) {
     let Some(folder) = env::var_os("QUOTEFOLD_SEEDS") else { return };
     for (choice, provider) in (0..=u8::MAX).zip(providers) {
-        for (number, example) in provider.source.examples.iter().filter(|example| !example.asked.is_empty()).enumerate() {
+        for (number, example) in provider.source.examples.iter().filter(|example| !example.asked.is_empty()).enumerate()
+        {
             let path = std::path::Path::new(&folder).join(format!("{}-{number}", provider.source.name));
             fs::write(path, seed(choice, number, example)).unwrap();
         }
