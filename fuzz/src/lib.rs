@@ -56,6 +56,7 @@ pub fn catalogue_of(notation: Notation) -> Vec<Provider> {
 
 /// Writes every example of these providers as a seed into the folder that `QUOTEFOLD_SEEDS` names. `fuzz/run` sets it: the
 /// corpus then always fits the catalogue, and nothing of the catalogue is committed twice.
+#[allow(clippy::disallowed_methods, reason = "it runs once, before the fuzzer starts")]
 pub fn write_seeds(providers: &[Provider]) {
     let Some(folder) = env::var_os("QUOTEFOLD_SEEDS") else { return };
     for (choice, provider) in (0..=u8::MAX).zip(providers) {
