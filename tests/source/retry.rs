@@ -214,7 +214,7 @@ async fn what_is_not_safe_to_repeat_is_never_sent_again() {
         ("retries = 3".to_owned(), 4),
         ("retries = 3\nidempotent = false".to_owned(), 1),
     ] {
-        let (service, log) = Mood::of(broken()).service(&more);
+        let (service, log) = service_with(&more, |_, _| async { Err(broken()) });
         assert_eq!(outcome(&service, "A-USD").await, "connection");
         assert_eq!(log.calls().len(), calls, "{more}");
     }
