@@ -3,6 +3,7 @@
 //! Whoever needs the time is handed a [`Clock`] or a [`Moment`]; nothing on the path of a request reads the system's
 //! clock by itself. So a test can live through a day in a second, and a system clock that jumps cannot fire a timeout.
 
+pub mod cpu;
 pub mod skew;
 
 use std::fmt;

@@ -1,6 +1,6 @@
 //! Describes providers, and does with bytes alone what can be done with a description: spells symbols, writes the request, and
-//! makes rows of the reply. Nothing here makes a call: there is no socket, no runtime, and the only clock is the thread's own, which
-//! bounds a filter.
+//! makes rows of the reply. Nothing here makes a call, reads a file or tells the time: there is no socket, no runtime and no
+//! clock. A filter's budget of steps and CPU time is passed in ([`filter::Fuel`]).
 
 pub mod catalogue;
 pub mod description;

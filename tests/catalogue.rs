@@ -16,6 +16,7 @@ mod catalogue {
 
 use std::path::Path;
 
+use quotefold::clock::cpu;
 use quotefold::provider::description::{Expected, SourceSettings, SourceTable};
 use quotefold::provider::example;
 use quotefold::provider::extract::{Extractor, RawReply};
@@ -51,7 +52,7 @@ fn described(name: &str, text: &str) -> Result<(SourceSettings, Extractor), Stri
 fn every_example_gives_exactly_what_it_says() {
     for (source, extractor) in providers() {
         for example in &source.examples {
-            if let Err(difference) = example::check(&extractor, &source, example) {
+            if let Err(difference) = example::check(&extractor, &source, example, cpu::timer) {
                 panic!("{}: {}: {difference}", source.name, example.about);
             }
         }
@@ -68,10 +69,10 @@ fn a_wrong_expectation_is_told_apart() {
     let (source, extractor) = providers().into_iter().find(|(source, _)| source.name == "coinbase").unwrap();
     let mut example = source.examples[0].clone();
     example.expect[0].price = Some("73367.80000000000001".into());
-    let difference = example::check(&extractor, &source, &example).unwrap_err();
+    let difference = example::check(&extractor, &source, &example, cpu::timer).unwrap_err();
     assert_eq!(difference, "BTC-USD: price is 73367.8, expected 73367.80000000000001");
     example.expect.clear();
-    assert!(example::check(&extractor, &source, &example).unwrap_err().contains("must be missing"));
+    assert!(example::check(&extractor, &source, &example, cpu::timer).unwrap_err().contains("must be missing"));
 }
 
 #[test]
@@ -204,7 +205,7 @@ fn a_refusal_in_words_that_the_filter_does_not_know_is_what_its_status_says() {
         for body in ["", "Go away", "<html><body>Go away</body></html>", "{}", "[]", "null"] {
             for (status, reason) in [(401, "unauthorized"), (429, "rate_limited"), (503, "unavailable")] {
                 let reply = RawReply::bare(status, body, jiff::Timestamp::UNIX_EPOCH);
-                let read = extractor.read(&reply, &asked).map(|_| ());
+                let read = extractor.read(&reply, &asked, cpu::timer).map(|_| ());
                 let said = read.as_ref().map_err(quotefold::failure::SourceError::reason);
                 if said != Err(reason) {
                     wrong.push(format!("{}: {status} {body:?}: {read:?}", source.name));

@@ -5,8 +5,9 @@ use std::panic;
 use std::time::{Duration, Instant};
 
 use libfuzzer_sys::fuzz_target;
+use quotefold::clock::cpu;
 use quotefold::provider::description::Notation;
-use quotefold::provider::filter::{Effort, Filter, MOST_ROWS};
+use quotefold::provider::filter::{Filter, Fuel, MOST_ROWS};
 
 const BODIES: [&str; 3] = [
     r#"{"a":[1,2,3],"b":{"a":"1.50","b":null},"c":"x"}"#,
@@ -36,7 +37,7 @@ fuzz_target!(
         };
         for body in BODIES {
             let begun = Instant::now();
-            let run = |filter: &Filter| filter.run(body.as_bytes(), Notation::Json, 200, &["AAPL"], Effort::MOST);
+            let run = |filter: &Filter| filter.run(body.as_bytes(), Notation::Json, 200, &["AAPL"], Fuel::most(cpu::timer));
             let rows = run(&filter);
             assert!(rows.rows.len() <= MOST_ROWS && (!rows.cut || rows.rows.len() == MOST_ROWS));
             assert!(begun.elapsed() < Duration::from_secs(5), "it took {:?}", begun.elapsed());

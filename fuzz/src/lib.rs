@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use std::{env, fs};
 
 use jiff::Timestamp;
+use quotefold::clock::cpu;
 use quotefold::decimal;
 use quotefold::failure::SourceError;
 use quotefold::provider::catalogue;
@@ -89,7 +90,7 @@ impl Provider {
     fn read(&self, status: u16, body: &[u8], asked: &[Symbol]) {
         let received_at = Timestamp::UNIX_EPOCH;
         let reply = RawReply::bare(status, body.to_vec(), received_at);
-        let extracted = match self.extractor.read(&reply, asked) {
+        let extracted = match self.extractor.read(&reply, asked, cpu::timer) {
             Ok(extracted) => extracted,
             Err(error) => return check_error(&error),
         };
@@ -106,7 +107,7 @@ impl Provider {
             }
         }
         // reading the same reply again gives the same
-        let again = self.extractor.read(&reply, asked).expect("it could be read before");
+        let again = self.extractor.read(&reply, asked, cpu::timer).expect("it could be read before");
         assert_eq!(again.outcomes, extracted.outcomes);
     }
 }

@@ -7,6 +7,7 @@ use super::extract::{Extractor, RawReply};
 use crate::decimal;
 use crate::failure::SourceError;
 use crate::provider::description::{Example, Expected, SourceSettings};
+use crate::provider::filter::CpuTimer;
 use crate::quote::{NoMarket, Quote, Stated};
 use crate::symbol::Symbol;
 
@@ -14,7 +15,7 @@ use crate::symbol::Symbol;
 ///
 /// # Errors
 /// The first difference, as half a sentence: "BTC-USD: price is 1, expected 2".
-pub fn check(extractor: &Extractor, source: &SourceSettings, example: &Example) -> Result<(), String> {
+pub fn check(extractor: &Extractor, source: &SourceSettings, example: &Example, timer: CpuTimer) -> Result<(), String> {
     let asked = asked(example)?;
     if asked.len() > source.batch {
         return Err(format!("it asks for {} symbols, but batch is {}", asked.len(), source.batch));
@@ -24,7 +25,7 @@ pub fn check(extractor: &Extractor, source: &SourceSettings, example: &Example) 
     {
         return Err(format!("it asks for {stranger}, which the source does not cover"));
     }
-    let outcomes = match (extractor.read(&reply(example), &asked), &example.error) {
+    let outcomes = match (extractor.read(&reply(example), &asked, timer), &example.error) {
         (Ok(extracted), None) => extracted.outcomes,
         (Err(error), Some(expected)) if error.reason() == expected => return Ok(()),
         (Err(error), Some(expected)) => return Err(format!("the call is {}, expected {expected}", described(&error))),

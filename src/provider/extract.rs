@@ -4,7 +4,7 @@
 //! claims success, a body or a filter that fails. Where a status outside 2xx came without a row that explains it, the status
 //! speaks for itself.
 
-pub mod look;
+pub mod explain;
 mod number;
 mod row;
 mod status;
@@ -20,7 +20,7 @@ use jiff::Timestamp;
 use self::row::{Context, Row};
 use self::status::Statuses;
 use self::time::Times;
-use super::filter::{Effort, Filter, MOST_ROWS, Rows, RunError};
+use super::filter::{CpuTimer, Filter, Fuel, MOST_ROWS, Rows, RunError};
 use super::scrub::Scrub;
 use super::spelling::{DescriptionError, Spelling};
 use crate::failure::{Scope, SourceError};
@@ -136,21 +136,26 @@ impl Extractor {
         &self.scrub
     }
 
-    /// Reads a reply to a call that asked for these symbols.
+    /// Reads a reply to a call that asked for these symbols. `timer` measures the CPU time of the filter.
     ///
     /// # Errors
     /// The failure of the call as a whole.
-    pub fn read(&self, reply: &RawReply, asked: &[Symbol]) -> Result<Extracted, SourceError> {
+    pub fn read(&self, reply: &RawReply, asked: &[Symbol], timer: CpuTimer) -> Result<Extracted, SourceError> {
         let asked = self.asked(asked);
-        let run = self.run(reply, &asked, Effort::MOST);
+        let run = self.run(reply, &asked, Fuel::most(timer));
         self.understand(reply, asked, &run)
     }
 
-    /// The same if it is done in no time, so that nobody else has to wait for it; otherwise `None`.
-    pub fn read_at_once(&self, reply: &RawReply, asked: &[Symbol]) -> Option<Result<Extracted, SourceError>> {
+    /// The same if it takes so little that it may hold up the other tasks of a thread; otherwise `None`.
+    pub fn read_at_once(
+        &self,
+        reply: &RawReply,
+        asked: &[Symbol],
+        timer: CpuTimer,
+    ) -> Option<Result<Extracted, SourceError>> {
         let asked = self.asked(asked);
-        let run = self.run(reply, &asked, Effort::LITTLE);
-        (!matches!(run.failure, Some(RunError::TooMuch(_)))).then(|| self.understand(reply, asked, &run))
+        let run = self.run(reply, &asked, Fuel::little(timer));
+        (!matches!(run.failure, Some(RunError::OutOfFuel(_)))).then(|| self.understand(reply, asked, &run))
     }
 
     /// What the filter sees of a reply to a call that asked for these symbols: for running it elsewhere.
@@ -173,9 +178,9 @@ impl Extractor {
         symbols.iter().map(asked).collect()
     }
 
-    fn run(&self, reply: &RawReply, asked: &[Asked<'_>], effort: Effort) -> Rows {
+    fn run(&self, reply: &RawReply, asked: &[Asked<'_>], fuel: Fuel) -> Rows {
         let spelled: Vec<&str> = asked.iter().map(|one| one.spelled.as_deref().unwrap_or_default()).collect();
-        self.filter.run(&reply.body, self.notation, reply.status, &spelled, effort)
+        self.filter.run(&reply.body, self.notation, reply.status, &spelled, fuel)
     }
 
     fn understand(&self, reply: &RawReply, asked: Vec<Asked<'_>>, run: &Rows) -> Result<Extracted, SourceError> {

@@ -1,19 +1,19 @@
 //! Runs jq filters in a box: a filter sees one reply and nothing else, it always ends, and it cannot take the process down.
 //!
 //! Four walls stand around it. A filter that names anything outside the box is refused when it is compiled, with its
-//! position (`forbid`). A body that could overflow the stack or stall the reader is refused before it is parsed
-//! (`body`). A filter that does too much is ended (`effort`). And whatever still panics inside jq is caught, and is the
+//! position (`validate`). A body that could overflow the stack or stall the reader is refused before it is parsed
+//! (`body`). A filter that does too much is ended (`fuel`). And whatever still panics inside jq is caught, and is the
 //! failure of that one call.
 //!
 //! What none of them bounds is how much memory and time a single step takes. A filter that is not known to be modest runs in
 //! a process of its own (`sandbox`).
 
 mod body;
-mod effort;
-mod forbid;
+mod fuel;
 pub mod stages;
 #[cfg(test)]
 mod tests;
+mod validate;
 mod words;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -25,11 +25,11 @@ use jaq_core::native::{Fun, bome, run, v};
 use jaq_core::{Compiler, Ctx, Vars};
 use jaq_json::{Num, Val};
 
-use self::effort::{Counted, Counter, Program, TooMuch};
+use self::fuel::{Meter, Metered, OutOfFuel, Program};
 use self::words::{first_sign, undefined_name, unexpected, words};
 
 use crate::provider::description::Notation;
-pub use effort::Effort;
+pub use fuel::{CpuTimer, Fuel};
 
 /// The most rows that are taken from one reply.
 pub const MOST_ROWS: usize = 10_000;
@@ -49,7 +49,7 @@ const STACK_PER_PART: usize = 32 << 10;
 /// A compiled filter. It keeps nothing between runs, so many replies may be filtered at once.
 pub struct Filter {
     code: String,
-    program: jaq_core::Filter<Counted>,
+    program: jaq_core::Filter<Metered>,
 }
 
 /// Why a text is no filter that may run here.
@@ -84,9 +84,9 @@ pub enum RunError {
     /// The filter met something it was not written for.
     #[error("the filter stopped: {0}")]
     Filter(String),
-    /// The filter did too much.
+    /// The filter was stopped because it took too many steps, too much time or too much memory.
     #[error("the filter was stopped: {0}")]
-    TooMuch(String),
+    OutOfFuel(String),
     /// A fault in jq or in us.
     #[error("the filter panicked; please report this reply")]
     Panic,
@@ -124,7 +124,7 @@ impl Filter {
             }
             None => FilterError::at(code, code, "this is no jq filter".to_owned()),
         })?;
-        forbid::check(&term).map_err(|refused| {
+        validate::check(&term).map_err(|refused| {
             // a sign carries no position of its own
             let is_sign = matches!(refused.part, ".." | "*");
             let part = if is_sign { first_sign(&tokens, refused.part).unwrap_or(code) } else { refused.part };
@@ -144,16 +144,16 @@ impl Filter {
     }
 
     /// Filters a reply's body: row by row, up to the first error or to [`MOST_ROWS`].
-    pub fn run(&self, body: &[u8], notation: Notation, status: u16, asked: &[&str], effort: Effort) -> Rows {
+    pub fn run(&self, body: &[u8], notation: Notation, status: u16, asked: &[&str], fuel: Fuel) -> Rows {
         let mut rows = Rows { rows: Vec::new(), cut: false, failure: None };
-        let counter = effort.counter();
+        let meter = fuel.meter();
         // nothing outlives the call but the rows taken so far, and each of those is whole
-        let ended = catch_unwind(AssertUnwindSafe(|| self.collect(body, notation, status, asked, &counter, &mut rows)));
+        let ended = catch_unwind(AssertUnwindSafe(|| self.collect(body, notation, status, asked, &meter, &mut rows)));
         rows.failure = match ended {
             Ok(result) => result.err(),
-            Err(panic) => Some(panic.downcast().map_or(RunError::Panic, |too| {
-                let TooMuch(why) = *too;
-                RunError::TooMuch(why)
+            Err(panic) => Some(panic.downcast().map_or(RunError::Panic, |out| {
+                let OutOfFuel(why) = *out;
+                RunError::OutOfFuel(why)
             })),
         };
         rows
@@ -165,7 +165,7 @@ impl Filter {
         notation: Notation,
         status: u16,
         asked: &[&str],
-        counter: &Counter,
+        meter: &Meter,
         rows: &mut Rows,
     ) -> Result<(), RunError> {
         let input = match body::read(body, notation) {
@@ -176,8 +176,8 @@ impl Filter {
         };
         let status = Val::Num(Num::Int(isize::try_from(status).unwrap_or_default()));
         let asked: Val = asked.iter().map(|symbol| Val::from((*symbol).to_owned())).collect();
-        let program = Program { lut: &self.program.lut, counter };
-        let context = Ctx::<Counted>::new(program, Vars::new([status, asked]));
+        let program = Program { lut: &self.program.lut, meter };
+        let context = Ctx::<Metered>::new(program, Vars::new([status, asked]));
         for row in self.program.id.run((context, input)) {
             // jaq's own way out of an exception may end the process, so it is not used
             let row = row.map_err(|exception| match exception.get_err() {
@@ -213,9 +213,6 @@ fn offset(code: &str, part: &str) -> usize {
     (part.as_ptr() as usize).saturating_sub(code.as_ptr() as usize)
 }
 
-/// jq's own definitions, without those that lead out of the box.
-///
-/// `recurse` and `range` stay, because `flatten` and `transpose` are made of them; no filter can name them.
 /// How many signs and words a filter has: it cannot be nested deeper.
 fn parts(code: &str) -> usize {
     let mut is_in_word = false;
@@ -236,17 +233,20 @@ fn no_thread(stack: usize, error: &std::io::Error) -> String {
     )
 }
 
+/// jq's own definitions, without those that lead out of the box.
+///
+/// `recurse` and `range` stay, because `flatten` and `transpose` are made of them; no filter can name them.
 fn definitions() -> impl Iterator<Item = Def<&'static str, Term<&'static str>>> {
     let all = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
-    all.filter(|def| matches!(def.name, "recurse" | "range") || forbid::reason(def.name, def.args.len()).is_none())
+    all.filter(|def| matches!(def.name, "recurse" | "range") || validate::reason(def.name, def.args.len()).is_none())
 }
 
 /// jq's native functions, without those that lead out of the box, and with our own reader of JSON in a text: the built-in
 /// one overflows the stack on deep nesting and repeats an error for ever.
-fn functions() -> impl Iterator<Item = Fun<Counted>> {
+fn functions() -> impl Iterator<Item = Fun<Metered>> {
     let all = jaq_core::funs().chain(jaq_std::funs()).chain(jaq_json::funs());
     let kept = all.filter(|(name, arguments, _)| {
-        *name != "fromjson" && (*name == "range" || forbid::reason(name, arguments.len()).is_none())
+        *name != "fromjson" && (*name == "range" || validate::reason(name, arguments.len()).is_none())
     });
-    kept.chain([run::<Counted>(("fromjson", v(0), |cv| bome(body::from_json(&cv.1))))])
+    kept.chain([run::<Metered>(("fromjson", v(0), |cv| bome(body::from_json(&cv.1))))])
 }

@@ -30,7 +30,7 @@ use super::batch::{Batch, Reply};
 use super::sandbox::Sandbox;
 use crate::board::{Board, Update};
 use crate::clock::skew::Host;
-use crate::clock::{Clock, Moment};
+use crate::clock::{Clock, Moment, cpu};
 use crate::failure::SourceError;
 use crate::profile::Profile;
 use crate::provider::description::Method;
@@ -366,12 +366,12 @@ impl Inner {
             return self.read_apart(sandbox, reply, asked).await;
         }
         if reply.body.len() <= LARGE_BODY
-            && let Some(rows) = self.profile.extractor.read_at_once(&reply, &asked)
+            && let Some(rows) = self.profile.extractor.read_at_once(&reply, &asked, cpu::timer)
         {
             return Ok(Reply { rows: rows?.outcomes });
         }
         let profile = Arc::clone(&self.profile);
-        let rows = self.aside(move || profile.extractor.read(&reply, &asked)).await??;
+        let rows = self.aside(move || profile.extractor.read(&reply, &asked, cpu::timer)).await??;
         Ok(Reply { rows: rows.outcomes })
     }
 

@@ -119,7 +119,7 @@ impl Sandbox {
             }
             _ => return None,
         };
-        Some(Filtered(wire::reply(&Rows { rows: Vec::new(), cut: false, failure: Some(RunError::TooMuch(why)) })))
+        Some(Filtered(wire::reply(&Rows { rows: Vec::new(), cut: false, failure: Some(RunError::OutOfFuel(why)) })))
     }
 }
 

@@ -21,7 +21,9 @@ fn judged(name: &str, about: &str, symbol: &str) -> Judged {
     let (source, extractor) = provider(&folder.join(format!("{name}.toml")));
     let example = source.examples.iter().find(|example| example.about.starts_with(about)).unwrap();
     let symbol = Symbol::parse(symbol).unwrap();
-    let read = extractor.read(&example::reply(example), &example::asked(example).unwrap()).unwrap();
+    let read = extractor
+        .read(&example::reply(example), &example::asked(example).unwrap(), quotefold::clock::cpu::timer)
+        .unwrap();
     let quote = read.outcomes.into_iter().find(|(of, _)| *of == symbol).unwrap().1.unwrap();
     let some_friday: Timestamp = "2026-11-20T14:31:00Z".parse().unwrap();
     let now = quote.observed_at.max(quote.book_at).unwrap_or(some_friday) + SignedDuration::from_secs(1);

@@ -13,7 +13,7 @@ use crate::providers;
 fn read(extractor: &Extractor, status: u16, body: &[u8], asked: &[Symbol]) -> Result<Extracted, SourceError> {
     let reply = RawReply::bare(status, body.to_vec(), Timestamp::UNIX_EPOCH);
     let begun = time_on_a_core();
-    let extracted = extractor.read(&reply, asked);
+    let extracted = extractor.read(&reply, asked, quotefold::clock::cpu::timer);
     let took = time_on_a_core() - begun;
     assert!(took < Duration::from_secs(1), "it took {took:?}");
     if let Ok(extracted) = &extracted {

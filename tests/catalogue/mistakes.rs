@@ -75,7 +75,10 @@ fn fails_an_example(file: &str, changes: Changes) -> Result<bool, String> {
     let (description, examples) = text.split_once("\n[[examples]]").ok_or("it has no examples")?;
     let description = changed(description, changes)?;
     let (source, extractor) = crate::described(file, &format!("{description}\n[[examples]]{examples}"))?;
-    Ok(source.examples.iter().any(|example| example::check(&extractor, &source, example).is_err()))
+    Ok(source
+        .examples
+        .iter()
+        .any(|example| example::check(&extractor, &source, example, quotefold::clock::cpu::timer).is_err()))
 }
 
 #[test]

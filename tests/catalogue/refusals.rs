@@ -32,7 +32,7 @@ const TELLING: [u16; 14] = [400, 401, 402, 403, 404, 410, 418, 422, 429, 451, 50
 
 fn outcomes(extractor: &Extractor, status: u16, body: &str, asked: &[Symbol]) -> Vec<SourceError> {
     let reply = RawReply::bare(status, body, Timestamp::UNIX_EPOCH);
-    match extractor.read(&reply, asked) {
+    match extractor.read(&reply, asked, quotefold::clock::cpu::timer) {
         Err(error) => vec![error],
         Ok(extracted) => extracted.outcomes.into_iter().filter_map(|(_, outcome)| outcome.err()).collect(),
     }

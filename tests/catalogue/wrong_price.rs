@@ -39,7 +39,7 @@ fn every_mutation_of_an_example_fails_it() {
             let body = &example.body;
             let passes = |body: String| {
                 let example = Example { body, ..example.clone() };
-                example::check(&extractor, &source, &example).is_ok()
+                example::check(&extractor, &source, &example, quotefold::clock::cpu::timer).is_ok()
             };
             assert!(passes(body.clone()), "{}: {}", source.name, example.about);
             let all = leaves(body, source.reply);

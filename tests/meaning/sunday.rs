@@ -85,7 +85,12 @@ fn read(name: &str, body: &str, received_at: Timestamp) -> Outcome {
     let source = catalogue()[name].clone().resolve(name).unwrap();
     let symbol = Symbol::parse("AAPL").unwrap();
     let reply = RawReply::bare(200, body, received_at);
-    let (symbol, quote) = Extractor::new(&source).unwrap().read(&reply, &[symbol]).unwrap().outcomes.remove(0);
+    let (symbol, quote) = Extractor::new(&source)
+        .unwrap()
+        .read(&reply, &[symbol], quotefold::clock::cpu::timer)
+        .unwrap()
+        .outcomes
+        .remove(0);
     let origin = Origin { source: name.into(), account: name.into(), role: source.role, lag_ms: 0 };
     Outcome { origin: Arc::new(origin), symbol, quote: Some(quote.unwrap()), failure: None }
 }

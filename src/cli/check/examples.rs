@@ -3,6 +3,7 @@
 use super::explain::{explain, head};
 use super::known;
 use super::limits::bears;
+use crate::clock::cpu;
 use crate::provider::description::{Example, SourceSettings};
 use crate::provider::example;
 use crate::provider::extract::Extractor;
@@ -39,11 +40,11 @@ pub(super) fn prove(source: &SourceSettings) -> Proof {
 
 /// What is different in an example, and where that comes from.
 fn difference(extractor: &Extractor, source: &SourceSettings, example: &Example) -> Option<String> {
-    let difference = example::check(extractor, source, example).err()?;
+    let difference = example::check(extractor, source, example, cpu::timer).err()?;
     let mut lines = vec![format!("  example \"{}\": {difference}", example.about)];
     let asked = example::asked(example).unwrap_or_default();
     let reply = example::reply(example);
-    let outcomes = extractor.read(&reply, &asked).map(|extracted| extracted.outcomes);
+    let outcomes = extractor.read(&reply, &asked, cpu::timer).map(|extracted| extracted.outcomes);
     let all_quotes = outcomes.is_ok_and(|outcomes| outcomes.iter().all(|(_, outcome)| outcome.is_ok()));
     // of a quote that is there, the field that differs says it all
     if example.error.is_some() || !all_quotes {

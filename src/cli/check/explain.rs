@@ -1,6 +1,7 @@
 //! Explains what a filter made of a reply that it was not written for: the reply's head, and the place or the row that is wrong.
 
-use crate::provider::extract::look::{Look, Stop};
+use crate::clock::cpu;
+use crate::provider::extract::explain::{Explanation, Stop};
 use crate::provider::extract::{Extractor, RawReply};
 use crate::symbol::Symbol;
 use crate::text::printable;
@@ -22,7 +23,7 @@ pub(super) fn head(extractor: &Extractor, reply: &RawReply, indent: &str) -> Str
 
 /// What is wrong, line by line. What has been `said` before is not said again.
 pub(super) fn explain(extractor: &Extractor, reply: &RawReply, asked: &[Symbol], said: &str) -> Vec<String> {
-    let Look { rows, stop } = extractor.look(reply, asked);
+    let Explanation { rows, stop } = extractor.explain(reply, asked, cpu::timer);
     if let Some(stop) = stop {
         return stopped(&stop, said);
     }

@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout};
 use super::explain::{explain, head};
 use super::trouble::Trouble;
 use crate::cli::print::print;
-use crate::clock::Clock;
+use crate::clock::{Clock, cpu};
 use crate::decimal::plain;
 use crate::failure::SourceError;
 use crate::fold::fold;
@@ -49,7 +49,7 @@ pub(super) fn look(settings: &Settings, source: &SourceSettings, symbols: &[Symb
     let trouble = Trouble { source, settings, now: Clock::system().now().wall };
     let read = match &replied {
         Ok(reply) => {
-            let read = profile.extractor.read(reply, symbols);
+            let read = profile.extractor.read(reply, symbols, cpu::timer);
             if !request.mirrors.is_empty() {
                 print(&format!("  reached: {reached}\n"))?;
             }

@@ -26,7 +26,7 @@ pub(super) fn symbols(asked: &[&str]) -> Vec<Symbol> {
 type Outcomes = Vec<Result<Quote, SourceError>>;
 
 fn read(toml: &str, status: u16, body: &str, asked: &[&str]) -> Result<(Outcomes, usize), SourceError> {
-    let extracted = extractor(toml).read(&reply(status, body), &symbols(asked))?;
+    let extracted = extractor(toml).read(&reply(status, body), &symbols(asked), crate::clock::cpu::timer)?;
     let (named, outcomes): (Vec<_>, Vec<_>) = extracted.outcomes.into_iter().unzip();
     assert_eq!(named, symbols(asked));
     Ok((outcomes, extracted.ignored))
@@ -276,7 +276,11 @@ fn a_wait_is_believed_as_long_as_such_a_refusal_lasts() {
     let wait = |status, header: Option<u64>, body: &str| {
         let retry_after = header.map(Duration::from_secs);
         let date = Some("2020-04-15T22:54:38Z".parse().unwrap());
-        let error = extractor("").read(&RawReply { retry_after, date, ..reply(status, body) }, &symbols(&["AAPL"]));
+        let error = extractor("").read(
+            &RawReply { retry_after, date, ..reply(status, body) },
+            &symbols(&["AAPL"]),
+            crate::clock::cpu::timer,
+        );
         match error.unwrap_err() {
             SourceError::RateLimited { retry_after, .. } | SourceError::Blocked { retry_after, .. } => {
                 retry_after.map(|wait| wait.as_secs())

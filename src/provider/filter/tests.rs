@@ -1,6 +1,7 @@
 //! What the box lets in and what it keeps out.
 
 use super::*;
+use crate::clock::cpu;
 use crate::provider::description::Notation;
 
 fn refused(code: &str) -> String {
@@ -13,7 +14,7 @@ fn rows(code: &str, body: &str) -> Rows {
         Notation::Json,
         200,
         &["BTCUSD"],
-        Effort::MOST,
+        Fuel::most(cpu::timer),
     )
 }
 
@@ -74,12 +75,12 @@ fn a_filter_as_deep_as_it_may_be_is_read_and_run_on_a_small_stack() {
     for shape in shapes.split_whitespace().map(|shape| shape.replace(".as", ". as ")).chain(["\"\\(%)\"".to_owned()]) {
         let (before, after) = shape.split_once('%').unwrap();
         let nested = |levels: usize| format!("{}.{}", before.repeat(levels), after.repeat(levels));
-        let deepest = (1..=forbid::DEEPEST).rev().find_map(|levels| Filter::compile(&nested(levels)).ok()).unwrap();
+        let deepest = (1..=validate::DEEPEST).rev().find_map(|levels| Filter::compile(&nested(levels)).ok()).unwrap();
         for body in ["[[1]]", r#"{"a":{"a":1}}"#, &lists] {
-            let effort = Effort { steps: 200_000, ..Effort::MOST };
-            let _ = deepest.run(body.as_bytes(), Notation::Json, 200, &[], effort);
+            let fuel = Fuel { steps: 200_000, ..Fuel::most(cpu::timer) };
+            let _ = deepest.run(body.as_bytes(), Notation::Json, 200, &[], fuel);
         }
-        assert!(refused(&nested(forbid::DEEPEST + 1)).contains("nested deeper"), "{shape}");
+        assert!(refused(&nested(validate::DEEPEST + 1)).contains("nested deeper"), "{shape}");
         refused(&nested(LONGEST / (before.len() + after.len()) - 1));
         refused(&before.repeat(LONGEST / before.len()));
     }
@@ -97,22 +98,25 @@ fn a_filter_that_does_too_much_is_ended() {
         ".[] as $a | sort | group_by(.) | empty",
         "map([.]) | [.[] as $a | .[] | map(select(. == $a))] | map(tojson)",
     ] {
-        let used_before = effort::processor_time();
+        let used_before = cpu::used();
         let failure = rows(code, &body).failure;
-        let used = effort::processor_time() - used_before;
-        assert!(matches!(&failure, Some(RunError::TooMuch(why)) if why.starts_with("it took ")), "{code}: {failure:?}");
-        assert!(used < 10 * Effort::MOST.time, "{code} took {used:?}");
+        let used = cpu::used() - used_before;
+        assert!(
+            matches!(&failure, Some(RunError::OutOfFuel(why)) if why.starts_with("it took ")),
+            "{code}: {failure:?}"
+        );
+        assert!(used < 10 * Fuel::MOST_TIME, "{code} took {used:?}");
     }
     let filter = Filter::compile(".[] | select(. == 1)").unwrap();
-    let little = filter.run(body.as_bytes(), Notation::Json, 200, &[], Effort { steps: 1000, time: Effort::MOST.time });
+    let little = filter.run(body.as_bytes(), Notation::Json, 200, &[], Fuel { steps: 1000, ..Fuel::most(cpu::timer) });
     assert_eq!(little.failure.unwrap().to_string(), "the filter was stopped: it took more than 1000 steps");
-    let hurried = Effort { steps: u64::MAX, time: std::time::Duration::ZERO };
+    let hurried = Fuel { steps: u64::MAX, time: std::time::Duration::ZERO, timer: cpu::timer };
     let hurried = filter.run(body.as_bytes(), Notation::Json, 200, &[], hurried);
     assert_eq!(
         hurried.failure.unwrap().to_string(),
         "the filter was stopped: it took more than 0 ms of processor time"
     );
-    assert_eq!(filter.run(body.as_bytes(), Notation::Json, 200, &[], Effort::MOST).failure, None);
+    assert_eq!(filter.run(body.as_bytes(), Notation::Json, 200, &[], Fuel::most(cpu::timer)).failure, None);
 }
 
 #[test]

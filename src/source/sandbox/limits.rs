@@ -9,11 +9,11 @@ use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::address_space;
-use crate::provider::filter::Effort;
+use crate::provider::filter::Fuel;
 
 /// How much CPU time a process has for one reply, in whole seconds, as the system counts it. The filter ends itself after the
 /// first of them, unless it is in the middle of a long step.
-pub(super) const SECONDS: u64 = Effort::MOST.time.as_secs() + 1;
+pub(super) const SECONDS: u64 = Fuel::MOST_TIME.as_secs() + 1;
 
 /// The signals by which a process ends that has used up a limit.
 pub(super) const OUT_OF_TIME: i32 = Signal::XCPU.as_raw();

@@ -6,9 +6,10 @@ use jaq_json::{Num, Rc, Val};
 use proptest::prelude::*;
 
 use super::*;
+use crate::clock::cpu;
 use crate::provider::catalogue::catalogue;
 use crate::provider::description::Notation;
-use crate::provider::filter::{Effort, Filter};
+use crate::provider::filter::{Filter, Fuel};
 
 /// Values of every kind that a filter can make, calculated numbers among them.
 fn values() -> impl Strategy<Value = Val> {
@@ -40,7 +41,7 @@ fn failures() -> impl Strategy<Value = Option<RunError>> {
         Just(Some(RunError::Panic)),
         (notation, any::<String>()).prop_map(|(notation, why)| Some(RunError::Body(notation, why))),
         any::<String>().prop_map(|why| Some(RunError::Filter(why))),
-        any::<String>().prop_map(|why| Some(RunError::TooMuch(why))),
+        any::<String>().prop_map(|why| Some(RunError::OutOfFuel(why))),
     ]
 }
 
@@ -74,7 +75,8 @@ proptest! {
 
 #[test]
 fn rows_that_are_too_many_too_long_or_too_deep_are_a_filter_that_did_too_much() {
-    let filter = |code: &str| Filter::compile(code).unwrap().run(b"1", Notation::Json, 200, &[], Effort::MOST);
+    let filter =
+        |code: &str| Filter::compile(code).unwrap().run(b"1", Notation::Json, 200, &[], Fuel::most(cpu::timer));
     let wide = |levels: usize| vec!["[.,.,.,.,.,.,.,.,.,.]"; levels].join(" | ");
     // in the process it is a hundred small lists, each of which stands in the next one ten times
     for rows in [filter(&wide(10)), filter(&format!("[{}] | map(tojson)", wide(5)))] {
@@ -88,7 +90,7 @@ fn rows_that_are_too_many_too_long_or_too_deep_are_a_filter_that_did_too_much() 
     }
     let deep = (0..300).fold(Val::Null, |inner, _| [inner].into_iter().collect());
     let read = wire::rows(&wire::reply(&Rows { rows: vec![deep], cut: false, failure: None })).unwrap();
-    assert!(matches!(read.failure, Some(RunError::TooMuch(_))));
+    assert!(matches!(read.failure, Some(RunError::OutOfFuel(_))));
 }
 
 #[test]
@@ -97,7 +99,8 @@ fn what_the_filters_of_the_catalogue_make_of_their_examples_comes_back_as_it_was
         let source = table.clone().resolve(name).unwrap();
         let filter = Filter::compile(&source.jq).unwrap();
         for example in &source.examples {
-            let rows = filter.run(example.body.as_bytes(), source.reply, example.status, &["X"], Effort::MOST);
+            let rows =
+                filter.run(example.body.as_bytes(), source.reply, example.status, &["X"], Fuel::most(cpu::timer));
             assert_eq!(shown(&wire::rows(&wire::reply(&rows)).unwrap()), shown(&rows), "{name}");
         }
     }

@@ -56,7 +56,7 @@ pub(super) fn reply(rows: &Rows) -> Vec<u8> {
         None => {
             let why = format!("its rows take more than {} MiB or {MOST_VALUES} values", LONGEST_REPLY >> 20);
             let mut writer = Writer::default();
-            let failed = Rows { rows: Vec::new(), cut: false, failure: Some(RunError::TooMuch(why)) };
+            let failed = Rows { rows: Vec::new(), cut: false, failure: Some(RunError::OutOfFuel(why)) };
             // a few words always have room
             let _ = writer.rows(&failed);
             writer.bytes
@@ -99,7 +99,7 @@ impl Writer {
             Some(RunError::Body(Notation::Csv, why)) => (b'c', why.as_str()),
             Some(RunError::Body(Notation::Xml, why)) => (b'x', why.as_str()),
             Some(RunError::Filter(why)) => (b'f', why.as_str()),
-            Some(RunError::TooMuch(why)) => (b'm', why.as_str()),
+            Some(RunError::OutOfFuel(why)) => (b'm', why.as_str()),
             Some(RunError::Panic) => (b'p', ""),
         };
         self.bytes.push(kind);
@@ -170,7 +170,7 @@ impl<'a> Reader<'a> {
             b'c' => RunError::Body(Notation::Csv, words),
             b'x' => RunError::Body(Notation::Xml, words),
             b'f' => RunError::Filter(words),
-            b'm' => RunError::TooMuch(words),
+            b'm' => RunError::OutOfFuel(words),
             b'p' => RunError::Panic,
             other => return Err(format!("there is no failure {other}")),
         }))

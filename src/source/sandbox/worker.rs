@@ -7,8 +7,9 @@ use std::io::{self, Read, Write};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{limits, wire};
+use crate::clock::cpu;
 use crate::provider::extract::Job;
-use crate::provider::filter::{Effort, Filter};
+use crate::provider::filter::{Filter, Fuel};
 
 /// Runs a filter until the standard input ends. `memory` is what it may take beyond what the process takes by itself, in bytes.
 ///
@@ -27,7 +28,7 @@ pub fn run(memory: usize) -> io::Result<()> {
         limits::limit_time()?;
         let job = Job::decode(&message).map_err(io::Error::other)?;
         let asked: Vec<&str> = job.asked.iter().map(AsRef::as_ref).collect();
-        let rows = filter.run(job.body, job.notation, job.status, &asked, Effort::MOST);
+        let rows = filter.run(job.body, job.notation, job.status, &asked, Fuel::most(cpu::timer));
         let reply = wire::reply(&rows);
         output.write_all(&u32::try_from(reply.len()).map_err(io::Error::other)?.to_le_bytes())?;
         output.write_all(&reply)?;

@@ -149,7 +149,7 @@ impl Call<'_> {
     fn read(&self, body: &str) -> Result<Quote, SourceError> {
         let reply = RawReply::bare(self.example.status, body, self.now);
         let asked = std::slice::from_ref(&self.route.asked);
-        self.source.extractor.read(&reply, asked)?.outcomes.remove(0).1
+        self.source.extractor.read(&reply, asked, quotefold::clock::cpu::timer)?.outcomes.remove(0).1
     }
 }
 

@@ -6,7 +6,13 @@ use crate::provider::description::Notation;
 /// Where a filter fails on a body, as `line:column stage ← given`.
 fn place(code: &str, body: &str) -> String {
     let run = |filter: &Filter| {
-        filter.run(body.as_bytes(), Notation::Json, 200, &["AAPL"], crate::provider::filter::Effort::MOST)
+        filter.run(
+            body.as_bytes(),
+            Notation::Json,
+            200,
+            &["AAPL"],
+            crate::provider::filter::Fuel::most(crate::clock::cpu::timer),
+        )
     };
     let filter = Filter::compile(code).unwrap_or_else(|error| panic!("{code}: {error}"));
     let failure = run(&filter).failure.unwrap_or_else(|| panic!("{code} must fail"));

@@ -5,12 +5,12 @@ use jaq_json::Val;
 use super::row::{Context, Row};
 use super::{Extractor, RawReply};
 use crate::provider::filter::stages::Place;
-use crate::provider::filter::{Effort, Filter, RunError};
+use crate::provider::filter::{CpuTimer, Filter, Fuel, RunError};
 use crate::symbol::Symbol;
 
 /// What a filter makes of a reply. Every text in it may be shown: keys are replaced by `***`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Look {
+pub struct Explanation {
     /// The rows, in the filter's order, up to the first error.
     pub rows: Vec<SeenRow>,
     /// Why there are no more.
@@ -37,11 +37,11 @@ pub struct Stop {
 
 impl Extractor {
     /// Looks at a reply to a call that asked for these symbols, as a person would: what is there, and what is wrong with it.
-    pub fn look(&self, reply: &RawReply, asked: &[Symbol]) -> Look {
+    pub fn explain(&self, reply: &RawReply, asked: &[Symbol], timer: CpuTimer) -> Explanation {
         let spelled: Vec<String> =
             asked.iter().map(|symbol| self.spelling.spell_as_set(symbol).unwrap_or_default()).collect();
         let spelled: Vec<&str> = spelled.iter().map(String::as_str).collect();
-        let run = |filter: &Filter| filter.run(&reply.body, self.notation, reply.status, &spelled, Effort::MOST);
+        let run = |filter: &Filter| filter.run(&reply.body, self.notation, reply.status, &spelled, Fuel::most(timer));
         let rows = run(&self.filter);
         let context = Context { body: String::from_utf8_lossy(&reply.body), scrub: &self.scrub, reply };
         let seen = |row| SeenRow {
@@ -61,7 +61,7 @@ impl Extractor {
             };
             Stop { why: self.scrub.clean(&why), place: place.map(hidden) }
         };
-        Look { rows: rows.rows.iter().map(seen).collect(), stop: rows.failure.map(stop) }
+        Explanation { rows: rows.rows.iter().map(seen).collect(), stop: rows.failure.map(stop) }
     }
 
     /// Whether a row can be read; of one that nobody asked for, no more than its symbol is.
@@ -81,42 +81,42 @@ mod tests {
     use super::super::tests::{extractor, reply, symbols};
     use super::*;
 
-    fn look(toml: &str, body: &str, asked: &[&str]) -> Look {
-        extractor(toml).look(&reply(200, body), &symbols(asked))
+    fn explained(toml: &str, body: &str, asked: &[&str]) -> Explanation {
+        extractor(toml).explain(&reply(200, body), &symbols(asked), crate::clock::cpu::timer)
     }
 
     #[test]
     fn every_row_is_shown_with_what_is_wrong_with_it() {
         let body = r#"[{"symbol":"AAPL","price":1.50},{"price":2},3,{"error":"nonsense"},{"error":"missing"}]"#;
-        let look = look("", body, &["AAPL", "MSFT"]);
-        let faults: Vec<Option<&str>> = look.rows.iter().map(|row| row.fault.as_deref()).collect();
+        let explained = explained("", body, &["AAPL", "MSFT"]);
+        let faults: Vec<Option<&str>> = explained.rows.iter().map(|row| row.fault.as_deref()).collect();
         let starts = |fault: Option<&str>, words: &str| fault.is_some_and(|fault| fault.starts_with(words));
-        assert_eq!((look.rows[0].text.as_str(), faults[0]), (r#"{"symbol":"AAPL","price":1.50}"#, None));
+        assert_eq!((explained.rows[0].text.as_str(), faults[0]), (r#"{"symbol":"AAPL","price":1.50}"#, None));
         assert!(starts(faults[1], "the filter gave a row without a symbol, though 2 were asked for"), "{faults:?}");
         assert!(starts(faults[2], "the filter gave 3 where a row"), "{faults:?}");
         assert!(starts(faults[3], "the filter names the failure \"nonsense\"; a filter can name"), "{faults:?}");
-        assert_eq!((faults[4], look.stop), (None, None));
+        assert_eq!((faults[4], explained.stop), (None, None));
     }
 
     #[test]
     fn a_price_that_was_calculated_is_a_fault_of_its_row() {
-        let look = look("jq = '.[] | {price: (.p + 1)}'", r#"[{"p":1.5}]"#, &["AAPL"]);
-        assert_eq!(look.rows[0].text, r#"{"price":2.5}"#);
-        assert!(look.rows[0].fault.as_deref().unwrap().starts_with("`price` is 2.5: the filter calculated it"));
+        let explained = explained("jq = '.[] | {price: (.p + 1)}'", r#"[{"p":1.5}]"#, &["AAPL"]);
+        assert_eq!(explained.rows[0].text, r#"{"price":2.5}"#);
+        assert!(explained.rows[0].fault.as_deref().unwrap().starts_with("`price` is 2.5: the filter calculated it"));
     }
 
     #[test]
     fn what_nobody_asked_for_may_be_anything() {
         let body =
             r#"[{"symbol":"MSFT","price":true},{"symbol":"MSFT","error":"nonsense"},{"symbol":"AAPL","price":true}]"#;
-        let faults: Vec<bool> = look("", body, &["AAPL"]).rows.iter().map(|row| row.fault.is_some()).collect();
+        let faults: Vec<bool> = explained("", body, &["AAPL"]).rows.iter().map(|row| row.fault.is_some()).collect();
         assert_eq!(faults, [false, false, true]);
     }
 
     #[test]
     fn a_filter_that_stops_shows_where_and_no_key() {
         let keyed = "key = \"s3cret\"\njq = '.[] | {price: .p} | .price.s3cret'";
-        let stop = look(keyed, r#"[{"p":"for s3cret"}]"#, &["AAPL"]).stop.unwrap();
+        let stop = explained(keyed, r#"[{"p":"for s3cret"}]"#, &["AAPL"]).stop.unwrap();
         let place = stop.place.unwrap();
         assert_eq!(stop.why, "cannot index \"for ***\" with \"***\"");
         assert_eq!((place.stage.as_str(), place.given.as_deref()), (".price.***", Some(r#"{"price":"for ***"}"#)));
