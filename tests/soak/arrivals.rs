@@ -1,4 +1,4 @@
-//! When calls arrived at a vendor, to count them in exact windows as the vendor would.
+//! The arrival times of calls at a vendor, to count them in exact windows as the vendor would.
 
 use std::fmt;
 use std::sync::Mutex;
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 #[derive(Debug, Default)]
 pub(crate) struct Arrivals(Mutex<Vec<Instant>>);
 
-/// What a vendor bears, and the most that it got.
+/// A vendor's limit, and the most calls that it got in one period.
 #[derive(Clone, Debug)]
 pub(crate) struct Measure {
     pub(crate) vendor: &'static str,
@@ -27,13 +27,13 @@ impl Arrivals {
         self.0.lock().unwrap().len()
     }
 
-    /// The most that any window of a limit's period held.
+    /// The most calls in any window of a limit's period.
     pub(crate) fn measure(&self, vendor: &'static str, limit: usize, period: Duration) -> Measure {
         let mut arrived = self.0.lock().unwrap().clone();
         arrived.sort_unstable();
         let (mut first, mut most) = (0, 0);
         for (last, at) in arrived.iter().enumerate() {
-            // what came exactly a period before is in no window with it
+            // a call exactly one period earlier is in no window with it
             while *at >= arrived[first] + period {
                 first += 1;
             }

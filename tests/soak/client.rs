@@ -1,6 +1,6 @@
-//! One client: sends its requests and reads the replies, each in its own manner.
+//! One client: sends requests and reads replies, in its own manner.
 //!
-//! It does nothing else. What a reply says is looked at in another thread, so that the times taken here are the service's.
+//! It does nothing else. Another thread examines the replies, so that the latencies measured here are the service's.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -13,35 +13,35 @@ use tokio::time::{sleep, timeout};
 use crate::errand::Errand;
 use crate::manner::Manner;
 
-/// How much longer than its deadline a client waits for an answer that does not come.
+/// How long past its deadline a client waits for an answer before it counts as missing.
 const NEVER: Duration = Duration::from_secs(10);
 
-/// What the kernel keeps for a client that reads slowly, in bytes.
+/// The kernel's receive buffer of a slow reader, in bytes.
 const SMALL: u32 = 4096;
 
-/// How long a client reads slowly that is not cut off.
+/// How long a slow reader reads, if it is not cut off.
 const SLOW: Duration = Duration::from_secs(20);
 
-/// The service gives up on a request that does not arrive, and on a client that takes nothing of its reply, after 5 s.
+/// The service gives up after 5 s on a request that does not arrive, and on a client that reads nothing of its reply.
 const GIVES_UP: Duration = Duration::from_secs(5);
 
-/// A reply, as it came.
+/// A complete reply.
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) body: Vec<u8>,
-    /// From the moment at which the request was sent until the reply was there as a whole.
+    /// From sending the request to the end of the reply.
     pub(crate) took: Duration,
     pub(crate) came: Instant,
 }
 
-/// What came of a request.
+/// The outcome of a request.
 pub(crate) enum Outcome {
-    /// A whole reply. It may be judged by its time, too, unless the client itself took its time.
+    /// A complete reply. Its latency counts unless the client itself was slow.
     Answered { reply: Reply, in_time: bool },
-    /// The client left, or was let go as it deserves.
+    /// The client left, or was cut off as it should be.
     Over,
-    /// This should not have been.
+    /// Something that must not happen.
     Fault(&'static str, String),
 }
 
@@ -49,7 +49,7 @@ pub(crate) enum Outcome {
 pub(crate) struct Client {
     manner: Manner,
     server: SocketAddr,
-    /// Each client has one of its own.
+    /// Each client has its own address.
     from: Ipv4Addr,
     symbols: Vec<Symbol>,
     chance: fastrand::Rng,
@@ -77,13 +77,13 @@ impl Client {
         (errand, outcome)
     }
 
-    /// Rests between two requests.
+    /// Pauses between two requests.
     pub(crate) async fn rest(&mut self) {
         let pause = self.chance.u64(200..500);
         sleep(Duration::from_millis(pause)).await;
     }
 
-    /// Asks, and reads the answer.
+    /// Sends a request, and reads the answer.
     pub(crate) async fn ask(&mut self, errand: &Errand) -> Outcome {
         let Some(mut stream) = self.connected().await else { return self.not_let_in() };
         let sent = Instant::now();
@@ -112,12 +112,12 @@ impl Client {
         Outcome::Over
     }
 
-    /// Takes some KB each second, until it has enough.
+    /// Reads some KB each second, for a while.
     async fn read_slowly(&mut self, errand: &Errand) -> Outcome {
         let Some(mut stream) = self.connected_with(SMALL).await else { return self.not_let_in() };
         let (begun, mut piece) = (Instant::now(), [0; SMALL as usize]);
         let _ = stream.write_all(errand.request.as_bytes()).await;
-        // the service may cut it off: it sees that something was taken only when the kernel says so
+        // the service may cut it off: it learns only from the kernel that something was read
         while begun.elapsed() < SLOW && stream.read(&mut piece).await.is_ok_and(|read| read > 0) {
             sleep(Duration::from_millis(500)).await;
         }
@@ -143,7 +143,7 @@ impl Client {
         }
     }
 
-    /// Health needs no wait and must be answered all the same; prices only if they are on the board.
+    /// Health needs no wait and must be answered; prices only if they are cached.
     async fn close_own_side(&mut self, errand: &Errand) -> Outcome {
         let asks_for_health = self.chance.bool();
         let health = "GET /health/live HTTP/1.1\r\nHost: soak\r\n\r\n";
@@ -163,7 +163,7 @@ impl Client {
         }
     }
 
-    /// Sends its request in pieces; every third time it stops in the middle, and must be let go.
+    /// Sends its request in pieces. Every third time it stops in the middle, and must be cut off.
     async fn send_slowly(&mut self, errand: &Errand) -> Outcome {
         let Some(mut stream) = self.connected().await else { return self.not_let_in() };
         let whole = errand.request.as_bytes();
@@ -195,7 +195,7 @@ impl Client {
         }
     }
 
-    /// A connection for which the kernel keeps no more than so much.
+    /// A connection with a receive buffer of this many bytes.
     async fn connected_with(&self, kept: u32) -> Option<TcpStream> {
         let socket = self.socket()?;
         socket.set_recv_buffer_size(kept).ok()?;
@@ -242,7 +242,7 @@ fn header<'h>(head: &'h [u8], name: &str) -> Option<&'h str> {
     fields.filter(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim()).next()
 }
 
-/// A page of the service that is JSON, read at leisure.
+/// A JSON page of the service.
 pub(crate) async fn page(server: SocketAddr, path: &str) -> serde_json::Value {
     let mut stream = TcpStream::connect(server).await.unwrap();
     stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes()).await.unwrap();

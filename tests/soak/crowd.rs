@@ -1,4 +1,4 @@
-//! All clients, in a thread of their own that does nothing but send and read.
+//! All clients, on a thread that does nothing but send and read.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, mpsc};
@@ -14,7 +14,7 @@ use crate::honest::History;
 use crate::judge::{Seen, Tally, judge};
 use crate::manner::Manner;
 
-/// All clients, and the thread that looks at what they get.
+/// All clients, and the thread that examines what they get.
 pub(crate) struct Crowd {
     server: SocketAddr,
     symbols: Vec<Symbol>,
@@ -33,7 +33,7 @@ impl Crowd {
         Crowd { server, symbols, seed, runtime, seen, judging }
     }
 
-    /// So many clients until then, each in the manner of its number. Returns when the last has left.
+    /// Runs this many clients until a time, each in the manner of its number. Returns when the last has left.
     pub(crate) fn visit(&self, clients: usize, manner: fn(usize) -> Manner, until: Instant) {
         self.begin(clients, manner, until).wait();
     }
@@ -57,8 +57,8 @@ impl Crowd {
         Visit { runtime: &self.runtime, visit }
     }
 
-    /// Sends so many requests that want everything fetched anew, and, a moment later, does what is given; then says how many
-    /// were answered.
+    /// Sends this many requests that fetch everything again, and a moment later runs `what`; returns its result and how many
+    /// requests were answered.
     pub(crate) fn while_asking<T>(&self, clients: usize, what: impl FnOnce() -> T) -> (T, usize) {
         let _in_runtime = self.runtime.enter();
         let mut asking = JoinSet::new();
@@ -66,14 +66,14 @@ impl Crowd {
             let mut client = Client::new(Manner::Refreshes, self.server, number, self.symbols.clone(), self.seed);
             asking.spawn(async move { matches!(client.act().await.1, Outcome::Answered { .. }) });
         }
-        // so that they are under way
+        // so that they are in flight
         thread::sleep(Duration::from_millis(50));
         let done = what();
         let answered = self.runtime.block_on(asking.join_all());
         (done, answered.into_iter().filter(|answered| *answered).count())
     }
 
-    /// What was seen in all.
+    /// Everything that was seen.
     pub(crate) fn end(self) -> Tally {
         self.runtime.shutdown_background();
         drop(self.seen);
@@ -81,7 +81,7 @@ impl Crowd {
     }
 }
 
-/// Clients who are there.
+/// Clients that are running.
 pub(crate) struct Visit<'c> {
     runtime: &'c Runtime,
     visit: JoinSet<()>,

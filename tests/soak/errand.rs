@@ -1,4 +1,4 @@
-//! What a client asks for, and what must be true of the answer.
+//! A client's request, and what must be true of the answer.
 
 use std::time::Duration;
 
@@ -6,29 +6,29 @@ use quotefold::symbol::Symbol;
 
 use crate::manner::Manner;
 
-/// How long a client waits who does not say so: the service's own `timeout`.
+/// How long a client waits that does not say: the service's own `timeout`.
 const USUAL: Duration = Duration::from_millis(800);
 
-/// How many symbols a large request asks for, and the largest, which is too long for a URL.
+/// The number of symbols in a large request, and in the largest, which is too long for a URL.
 const MANY: usize = 100;
 const MOST: usize = 500;
 
 /// One request, and what must be true of its answer.
 pub(crate) struct Errand {
-    /// The whole request, as it is sent.
+    /// The bytes of the request.
     pub(crate) request: String,
-    /// What it asks, for people.
+    /// The query, for messages.
     pub(crate) question: String,
     pub(crate) asked: Vec<String>,
-    /// At least one of these nobody has.
+    /// Whether at least one symbol is invented.
     pub(crate) invented: bool,
     pub(crate) deadline: Duration,
-    /// Prices are in their own currency, so they can be judged.
+    /// Whether prices are in their own currency, so that they can be checked.
     pub(crate) plain: bool,
 }
 
 impl Errand {
-    /// What a client of this manner asks for next.
+    /// The next request of a client of this manner.
     pub(crate) fn new(manner: Manner, symbols: &[Symbol], chance: &mut fastrand::Rng) -> Self {
         match manner {
             Manner::AsksForMany => {
@@ -40,7 +40,7 @@ impl Errand {
                 asked.extend((0..chance.usize(1..20)).map(|_| invented(chance)));
                 Errand::asking(asked, Terms::by_chance(chance))
             }
-            // always the same, so that the service has much to send and little to do for it
+            // always the same, so that the service has much to send but little to calculate
             Manner::ReadsSlowly | Manner::StopsReading => {
                 let mut number = 0;
                 let nameless = || {
@@ -88,7 +88,7 @@ impl Errand {
     }
 }
 
-/// What else a request says.
+/// The other parameters of a request.
 #[derive(Clone, Copy, Debug, Default)]
 struct Terms {
     /// In milliseconds.
@@ -113,7 +113,7 @@ fn a_few(symbols: &[Symbol], chance: &mut fastrand::Rng) -> Vec<String> {
     some_of(symbols, count, chance)
 }
 
-/// So many of the market's symbols, in any order.
+/// This many of the market's symbols, in random order.
 fn some_of(symbols: &[Symbol], count: usize, chance: &mut fastrand::Rng) -> Vec<String> {
     let mut names: Vec<String> = symbols.iter().map(ToString::to_string).collect();
     chance.shuffle(&mut names);
@@ -127,10 +127,10 @@ fn padded(mut asked: Vec<String>, count: usize, name: impl FnMut() -> String) ->
     asked
 }
 
-/// A symbol that nobody has, and nobody has asked for before.
+/// A new invented symbol.
 fn invented(chance: &mut fastrand::Rng) -> String {
     let letters: String = (0..5).map(|_| chance.uppercase()).collect();
     let ending = ["", "-USD", "-USDT", "-EUR"][chance.usize(0..4)];
-    // with a digit it is no currency and no word
+    // with a digit it is neither a currency nor a word
     format!("ZQ{letters}9{ending}")
 }

@@ -1,4 +1,4 @@
-//! A gate in front of a venue: it lets calls through, or does to them what venues and networks do.
+//! A gate in front of a venue: it passes calls on, or misbehaves as venues and networks do.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
@@ -19,7 +19,7 @@ use tower::ServiceExt;
 
 use crate::arrivals::Arrivals;
 
-/// What a gate does to a call.
+/// What a gate does with a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Behaviour {
     Honest,
@@ -33,20 +33,20 @@ pub(crate) enum Behaviour {
     Frozen,
     Garbage,
     Page,
-    /// The head and half of the body, and then nothing.
+    /// Sends the head and half of the body, and then nothing.
     Stall,
-    /// The body comes in pieces of some bytes.
+    /// Sends the body in pieces of some bytes.
     Drip,
-    /// A body without an end.
+    /// Sends a body without an end.
     HugeBody,
-    /// The same reply comes once more, at once or while the connection rests.
+    /// Sends the same reply again, at once or while the connection is idle.
     Twice,
-    /// The last reply comes once more as soon as there is a connection, where replies name their symbols. Where they do not,
-    /// nobody could tell it from the right one.
+    /// Sends the last reply again on each new connection, if replies name their symbols. If they do not, the service could not
+    /// tell it from the right one.
     Early,
-    /// Each connection is taken up after a while, and serves one call.
+    /// Serves each connection after a while, and one call on each.
     Reluctant,
-    /// Nobody listens, and those who were connected no longer are.
+    /// Closes its port and every connection.
     Away,
 }
 
@@ -73,15 +73,15 @@ const MISBEHAVIOURS: [Behaviour; 17] = [
 /// The venues whose replies do not name their symbols.
 const NAMELESS: [&str; 3] = ["beta", "epsilon", "eta"];
 
-/// What of a body without an end is sent to one who takes all of it, in bytes: far more than a source's reply may have.
+/// How much of an endless body is sent at most, in bytes: far more than a source's reply may have.
 const HUGE: usize = 4 << 20;
 
-/// One venue's.
+/// The gate of one venue.
 pub(crate) struct Gate {
     pub(crate) venue: &'static str,
     pub(crate) address: SocketAddr,
     behaviour: Mutex<Behaviour>,
-    /// While it lies, and until all its quotes are true again, it does nothing else.
+    /// While its venue lies, and until all its quotes are true again, the gate does not misbehave otherwise.
     pub(crate) reserved: AtomicBool,
     pub(crate) calls: Mutex<BTreeMap<Behaviour, u64>>,
     pub(crate) arrivals: Arrivals,
@@ -92,7 +92,7 @@ pub(crate) struct Gate {
 }
 
 impl Gate {
-    /// A gate that is honest until told otherwise.
+    /// A gate that passes calls on until told otherwise.
     pub(crate) fn new(venue: &'static str, address: SocketAddr, router: Router, seed: u64) -> Self {
         Gate {
             venue,
@@ -108,7 +108,7 @@ impl Gate {
         }
     }
 
-    /// A number by chance.
+    /// A random number.
     pub(crate) fn number(&self, range: Range<u64>) -> u64 {
         self.chance.lock().unwrap().u64(range)
     }
@@ -122,7 +122,7 @@ impl Gate {
         *self.behaviour.lock().unwrap()
     }
 
-    /// Honest as often as not.
+    /// Honest half of the time.
     pub(crate) fn next(&self) -> Behaviour {
         let mut chance = self.chance.lock().unwrap();
         if self.reserved.load(Ordering::Relaxed) || chance.bool() {
@@ -131,7 +131,7 @@ impl Gate {
         MISBEHAVIOURS[chance.usize(0..MISBEHAVIOURS.len())]
     }
 
-    /// Takes connections; while it is away the port is closed, and afterwards it is the same.
+    /// Accepts connections. While the gate is away, its port is closed; afterwards it has the same port.
     pub(crate) async fn listen(self: Arc<Self>, first: TcpListener) {
         let mut listener = Some(first);
         let mut connections = JoinSet::new();
@@ -143,12 +143,12 @@ impl Gate {
                 continue;
             }
             let Some(open) = &listener else {
-                // somebody may have taken the port for a connection of his own; then it comes free again
+                // another connection may have taken the port; it becomes free again
                 listener = self.bind().ok();
                 sleep(Duration::from_millis(50)).await;
                 continue;
             };
-            // looks up now and then, to see whether it is away
+            // with a timeout, to notice that it is away
             if let Ok(Ok((stream, _))) = tokio::time::timeout(Duration::from_millis(50), open.accept()).await {
                 connections.spawn(Arc::clone(&self).serve(stream));
             }
@@ -274,7 +274,7 @@ impl Gate {
         Some(next)
     }
 
-    /// What the venue itself says.
+    /// The reply of the venue itself.
     async fn ask(&self, target: &str) -> String {
         let request = Request::get(target).body(Body::empty()).unwrap();
         let reply = self.router.clone().oneshot(request).await.unwrap();
@@ -292,7 +292,7 @@ pub(crate) fn with_length(status: &str, kind: &str, body: &str) -> String {
     format!("HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n{body}", body.len())
 }
 
-/// Waits, and says when a call arrived meanwhile: a call counts from when it was there, not from when it is read.
+/// Waits, and returns when a call arrived meanwhile: a call counts from its arrival, not from when it is read.
 async fn pause(stream: &TcpStream, duration: Duration) -> Option<Instant> {
     let end = sleep(duration);
     tokio::pin!(end);

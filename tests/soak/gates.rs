@@ -1,4 +1,4 @@
-//! Gates in front of all of the demo's venues, each of which changes its mind every few seconds, and one of which lies.
+//! Gates in front of all of the demo's venues. Each changes its behaviour every few seconds, and one venue at a time lies.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -13,11 +13,11 @@ use tokio::time::sleep;
 use crate::arrivals::Measure;
 use crate::gate::{Behaviour, Gate};
 
-/// How long a venue lies, and how long all are honest before the next one does: longer than an old quote is believed.
+/// How long a venue lies, and how long all are honest before the next one does: longer than an old quote is usable.
 const LIE: Duration = Duration::from_secs(4);
 const NO_LIE: Duration = Duration::from_secs(26);
 
-/// The venue that bears few calls, and how many in a second it and the others bear.
+/// The venue with a tight limit, and the calls per second that it and the others allow.
 const TIGHT: &str = "zeta";
 const TIGHT_LIMIT: usize = 5;
 const USUAL_LIMIT: usize = 50;
@@ -34,7 +34,7 @@ pub(crate) struct Gates {
 }
 
 impl Gates {
-    /// A gate for each venue, honest until told otherwise.
+    /// A gate for each venue, which passes calls on until told otherwise.
     pub(crate) async fn open(venues: &Arc<Venues>, seed: u64) -> Self {
         let mut gates = Vec::new();
         for (number, venue) in (0..).zip(venues.all()) {
@@ -47,7 +47,7 @@ impl Gates {
         Gates { gates, venues: Arc::clone(venues), on: Arc::default(), lies: Arc::default() }
     }
 
-    /// The venues' settings with the gates' addresses for the market's, and with the limits that are kept to here.
+    /// The venues' settings with the addresses of the gates, and with the limits that are checked here.
     pub(crate) fn in_front_of(&self, settings: &str, market: SocketAddr) -> String {
         let text = self.gates.iter().fold(settings.to_owned(), |text, gate| {
             text.replace(
@@ -61,7 +61,7 @@ impl Gates {
         format!("{before}[sources.{TIGHT}]{tight}")
     }
 
-    /// From now on every gate changes its mind every few seconds, and one venue at a time lies.
+    /// Makes every gate change its behaviour every few seconds, and one venue at a time lie.
     pub(crate) fn misbehave(&self) {
         self.on.store(true, Ordering::Relaxed);
         for gate in &self.gates {
@@ -92,7 +92,7 @@ impl Gates {
         });
     }
 
-    /// From now on all are honest.
+    /// Makes all of them honest.
     pub(crate) fn behave(&self) {
         self.on.store(false, Ordering::Relaxed);
         for gate in &self.gates {
@@ -103,7 +103,7 @@ impl Gates {
         }
     }
 
-    /// What each venue bears, and the most that it got.
+    /// Each venue's limit, and the most calls that it got in one period.
     pub(crate) fn measures(&self) -> Vec<Measure> {
         let measure = |gate: &Arc<Gate>| {
             let limit = if gate.venue == TIGHT { TIGHT_LIMIT } else { USUAL_LIMIT };
@@ -112,7 +112,7 @@ impl Gates {
         self.gates.iter().map(measure).collect()
     }
 
-    /// From now on each is slow to reply.
+    /// Makes all of them slow to reply.
     pub(crate) fn be_slow(&self) {
         self.gates.iter().for_each(|gate| gate.set(Behaviour::Slow));
     }

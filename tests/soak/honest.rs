@@ -1,4 +1,4 @@
-//! What honest venues said and when, to judge a price by.
+//! The prices of honest venues over time, to check prices against.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -8,10 +8,10 @@ use quotefold::demo::venue::Venues;
 use quotefold::symbol::Symbol;
 use rust_decimal::Decimal;
 
-/// How often the market is looked at: as often as it moves.
+/// How often the market is recorded: as often as it moves.
 const STEP: Duration = Duration::from_millis(250);
 
-/// How long is remembered: longer than any quote is believed.
+/// How long prices are remembered: longer than any quote is usable.
 const REMEMBERED: Duration = Duration::from_secs(120);
 
 /// The prices of the market in the last minutes.
@@ -53,8 +53,8 @@ impl History {
         self.venues.market().symbols()
     }
 
-    /// Whether an honest venue could have said this since an instant. A pair may be made of two others, which walk by
-    /// themselves; either is far less than the 8 % of a lie.
+    /// Whether an honest venue could have quoted this since an instant. A pair may be derived from two others, which move
+    /// independently; either is far less than the 8 % of a lie.
     pub(crate) fn allows(&self, symbol: &Symbol, price: Decimal, since: Instant) -> bool {
         let slack = if symbol.legs().is_some() { Decimal::new(3, 2) } else { Decimal::new(5, 3) };
         let prices = self.prices.lock().unwrap();

@@ -1,7 +1,7 @@
-//! Looks at what came of every request, in a thread of its own.
+//! Examines the outcome of every request, on a thread of its own.
 //!
-//! Every small reply is read as a whole. Of the large ones, whose reading takes this machine as long as writing them takes the
-//! service, one in eight is; of the others only status and time are looked at.
+//! Every small reply is parsed. Of the large ones, whose parsing takes as long as the service takes to write them, one in
+//! eight is parsed; of the others only status and latency are checked.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,17 +17,17 @@ use crate::errand::Errand;
 use crate::honest::History;
 use crate::manner::Manner;
 
-/// How much later than the deadline an answer may be.
+/// How late after its deadline an answer may be.
 pub(crate) const LATE: Duration = Duration::from_millis(100);
 
-/// How old a quote may be that a venue's frozen feed calls new, and what the calls around it take.
+/// How old a quote of a frozen feed may be, including the latency of calls.
 const FROZEN: Duration = Duration::from_secs(10);
 
-/// Longer replies are large ones, in bytes, and of these one in so many is read.
+/// Replies longer than this many bytes are large; of these, one in `ONE_IN` is parsed.
 const LARGE: usize = 64 << 10;
 const ONE_IN: u64 = 8;
 
-/// Faults that are told of each kind; the others are counted.
+/// The most faults of each kind that are shown; the others are counted.
 const TOLD: usize = 20;
 
 /// What one client saw.
@@ -40,19 +40,19 @@ pub(crate) struct Tally {
     /// Requests of each manner.
     pub(crate) requests: BTreeMap<Manner, u64>,
     pub(crate) statuses: BTreeMap<u16, u64>,
-    /// What was shed, by the problem that says so.
+    /// Requests that were shed, by problem.
     pub(crate) shed: BTreeMap<String, u64>,
     pub(crate) symbols: BTreeMap<String, u64>,
     /// Large replies, and how many of these were read.
     pub(crate) large: u64,
     pub(crate) large_read: u64,
     pub(crate) latencies: Vec<Duration>,
-    /// By how much answers came after their deadline, of those that did.
+    /// How late the late answers were.
     pub(crate) late_by: Vec<Duration>,
     pub(crate) faults: BTreeMap<&'static str, Vec<String>>,
 }
 
-/// Judges all that is seen, until nobody sees anything any more.
+/// Judges every outcome, until all clients are gone.
 pub(crate) fn judge(seen: Receiver<Seen>, history: &Arc<History>) -> Tally {
     let mut tally = Tally::begun_now();
     for (manner, errand, outcome) in seen {
@@ -87,7 +87,7 @@ impl Tally {
         }
     }
 
-    /// How many whole answers were seen.
+    /// How many complete answers were seen.
     pub(crate) fn answered(&self) -> u64 {
         self.statuses.values().sum()
     }
@@ -129,7 +129,7 @@ impl Tally {
         self.judge_entries(errand, reply, &answer, history);
     }
 
-    /// Looks at every entry: those that were asked for, and no price that no honest venue gave.
+    /// Checks that the entries are those that were asked for, and that every price is one that honest venues gave.
     fn judge_entries(&mut self, errand: &Errand, reply: &Reply, answer: &Value, history: &History) {
         let entries: Vec<&Value> = match answer["prices"].as_array() {
             Some(prices) => prices.iter().collect(),
@@ -152,7 +152,7 @@ impl Tally {
             let age = Duration::from_millis(entry["age_ms"].as_u64().unwrap_or(0));
             let symbol = Symbol::parse(name).unwrap();
             let allows = |price| history.allows(&symbol, price, reply.came - age - FROZEN);
-            // with nobody to contradict it, a liar is believed, and the price says so
+            // without a second vendor a liar is believed, and the price says so
             let believed = words.ends_with("few_sources") && allows(price / Decimal::new(108, 2));
             if !allows(price) && !believed {
                 self.fault("wrong price", format!("{price} for {}: {entry}", errand.question));

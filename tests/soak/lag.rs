@@ -1,4 +1,4 @@
-//! How late the timers of a thread here are: what the machine could not do, the service is not to blame for.
+//! How late the timers of a thread are: the service is not to blame for what this machine cannot do.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 use tokio::time::sleep_until;
 
-/// How often it is looked at.
+/// How often it is measured.
 const TICK: Duration = Duration::from_millis(10);
 
 /// By how much each timer was late.

@@ -1,4 +1,4 @@
-//! A storm: the real program under load for minutes, while clients and venues misbehave. By hand, with a report at the end.
+//! A storm: the real program under load for minutes, while clients and venues misbehave. Run by hand; prints a report.
 //!
 //! ```sh
 //! cargo test --release --test soak -- --ignored --nocapture                    # ten minutes, 300 clients
@@ -6,12 +6,12 @@
 //! ```
 //!
 //! Clients ask for one to 500 symbols, for junk, with little patience; they read slowly, stop reading, leave, close their side and
-//! send half of a request. Venues are slow, break off, reply twice, lie. For a tenth of the time in the middle nobody reads
-//! stderr. Meanwhile health is probed. Before and after, the program is measured at rest. In the end it gets SIGTERM while
-//! requests are under way.
+//! send half of a request. Venues are slow, break off, reply twice, lie. For a tenth of the time in the middle, stderr is not
+//! read. Meanwhile health is probed. Before and after, the program is measured at rest. In the end it gets SIGTERM while
+//! requests are in flight.
 //!
-//! The clients share the machine with the service. So they send and read in one thread, the venues reply in another, each page of
-//! health is probed from one of its own, and what replies say is looked at in one more.
+//! The clients share the machine with the service. So they send and read on one thread, the venues reply on another, each page
+//! of health is probed from a thread of its own, and one more examines the replies.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should stop")]
 #![allow(clippy::disallowed_methods, reason = "a test may block its thread")]
@@ -53,29 +53,29 @@ use program::{Program, Size};
 use report::{Memory, Report};
 use scarce::Scarce;
 
-/// How often memory is looked at.
+/// How often memory is measured.
 const LOOK: Duration = Duration::from_secs(5);
 
-/// How long after the last client everything of theirs must be gone: idle connections to venues are kept for 15 s, idle
+/// How long after the last client all of their resources must be released: idle connections to venues are kept for 15 s, idle
 /// threads for 10 s.
 const QUIET: Duration = Duration::from_secs(40);
 
-/// How long the program rests at least before it is measured.
+/// The shortest rest before the program is measured.
 const REST: Duration = Duration::from_secs(20);
 
-/// Descriptors and threads that may have come since then: the resolver's, another worker's.
+/// File descriptors and threads that may have been added: the resolver's, another worker's.
 const SLACK: usize = 4;
 
-/// What memory may be then, in percent of what it was before the storm.
+/// How much memory may be in use then, in percent of the amount before the storm.
 const BACK: u64 = 120;
 
-/// How long the program may take to end, of which it waits 1 s for load balancers.
+/// How long the program may take to exit, including 1 s for load balancers.
 const ENDING: Duration = Duration::from_secs(5);
 
-/// In the middle, nobody reads stderr for one in so many parts of the time.
+/// The part of the time, in the middle, during which stderr is not read: one in this many.
 const UNREAD: u32 = 10;
 
-/// Requests that are under way when it is asked to end.
+/// Requests in flight when it gets SIGTERM.
 const UNDER_WAY: usize = 8;
 
 fn from_environment(name: &str, default: u64) -> u64 {
@@ -95,17 +95,17 @@ fn the_service_stands_while_clients_and_venues_misbehave() {
     assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
 }
 
-/// All that the service asks.
+/// Everything that the service calls.
 struct Vendors {
     gates: Gates,
     scarce: Arc<Scarce>,
     history: Arc<History>,
-    /// What the service runs with.
+    /// The configuration of the service.
     settings: String,
 }
 
 impl Vendors {
-    /// The demo's market and formats, behind gates that do what venues do, and a vendor with few calls.
+    /// The demo's market and formats, behind gates that misbehave, and a vendor with few calls.
     async fn open(seed: u64) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let market = listener.local_addr().unwrap();
@@ -125,8 +125,8 @@ fn storm(length: Duration, clients: usize, seed: u64) -> Report {
     let mut program = Program::start(&settings);
     let crowd = Crowd::new(program.address, &history, seed);
 
-    // An ordinary load first, so that what is made once is there, and some junk, so that the table of failures is as full as it
-    // soon is in any service that is asked for names that nobody has.
+    // An ordinary load first, so that one-time allocations are made, and some junk, so that the table of failures is as full as
+    // it soon is in any service that is asked for unknown symbols.
     let _ = asked(&runtime, &program, &Scarce::question());
     let fresh = program.size();
     let first = |number| if number % 5 < 4 { Manner::AsksForMany } else { Manner::Asks };
@@ -175,7 +175,7 @@ fn storm(length: Duration, clients: usize, seed: u64) -> Report {
     }
 }
 
-/// Looks at the program's memory as long as the storm lasts, and leaves its stderr unread in the middle.
+/// Measures the program's memory during the storm, and leaves its stderr unread in the middle.
 fn watch(program: &mut Program, begun: Instant, length: Duration, unread: Duration) -> Memory {
     let (mut memory, mut unread) = (Memory::default(), Some(unread));
     while begun.elapsed() < length {
@@ -190,7 +190,7 @@ fn watch(program: &mut Program, begun: Instant, length: Duration, unread: Durati
     memory
 }
 
-/// Waits until the program is as small as before and nothing is in the air, or until it should have been.
+/// Waits until the program is as small as before and nothing is in flight, or until it should have been.
 fn until_quiet(runtime: &Runtime, program: &Program, before: Size) -> (Size, u64) {
     let begun = Instant::now();
     loop {
@@ -205,19 +205,19 @@ fn until_quiet(runtime: &Runtime, program: &Program, before: Size) -> (Size, u64
     }
 }
 
-/// Calls that the service says are in the air.
+/// Calls that the service reports as in flight.
 fn in_flight(runtime: &Runtime, program: &Program) -> u64 {
     let overview = runtime.block_on(client::page(program.admin, "/sources"));
     let sources = overview["sources"].as_array().into_iter().flatten();
     sources.map(|source| source["in_flight"].as_u64().unwrap_or(u64::MAX)).sum()
 }
 
-/// What the service answers to a question.
+/// The service's answer to a query.
 fn asked(runtime: &Runtime, program: &Program, question: &str) -> serde_json::Value {
     runtime.block_on(client::page(program.address, question))
 }
 
-/// So many percent of these are no longer than this.
+/// The percentile of these durations.
 fn percentile(all: &[Duration], percent: usize) -> Duration {
     let mut sorted = all.to_vec();
     sorted.sort_unstable();

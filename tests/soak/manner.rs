@@ -1,4 +1,4 @@
-//! The ways in which clients behave. Each client has one, and keeps it.
+//! The ways in which clients behave. Each client has one manner, and keeps it.
 
 use std::fmt;
 
@@ -7,15 +7,15 @@ use std::fmt;
 pub(crate) enum Manner {
     /// Asks for a few symbols, sometimes for up to thirty, and reads the answer.
     Asks,
-    /// Asks for 100 symbols, most of which nobody has.
+    /// Asks for 100 symbols, most of them invented.
     AsksForMany,
-    /// Asks for symbols that nobody has, different ones each time.
+    /// Asks for invented symbols, different ones each time.
     AsksForJunk,
-    /// Wants everything fetched anew.
+    /// Has everything fetched again.
     Refreshes,
     /// Waits for 50 ms.
     IsImpatient,
-    /// Is gone before the answer comes.
+    /// Leaves before the answer comes.
     LeavesEarly,
     /// Asks for 500 symbols, and reads a few KB of the answer each second.
     ReadsSlowly,
@@ -27,7 +27,7 @@ pub(crate) enum Manner {
     SendsSlowly,
 }
 
-/// Of twenty clients, so many have each manner.
+/// How many of twenty clients have each manner.
 const OF_TWENTY: [(Manner, usize); 10] = [
     (Manner::Asks, 7),
     (Manner::AsksForMany, 2),
@@ -46,7 +46,7 @@ impl Manner {
     pub(crate) fn of(number: usize) -> Self {
         let all: Vec<Manner> =
             OF_TWENTY.iter().flat_map(|(manner, share)| std::iter::repeat_n(*manner, *share)).collect();
-        // seven is prime to twenty, so that small crowds are mixed, too
+        // seven is coprime to twenty, so that small crowds are mixed, too
         all[number * 7 % all.len()]
     }
 }

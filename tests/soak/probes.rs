@@ -1,4 +1,4 @@
-//! Asks for health and metrics all the time, from threads that do nothing else: what they wait for is the service.
+//! Requests health and metrics all the time, from threads that do nothing else, so that every delay is the service's.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
@@ -13,10 +13,10 @@ use crate::percentile;
 /// How often each page is asked for.
 const EVERY: Duration = Duration::from_millis(50);
 
-/// Longer than anybody waits for health.
+/// Longer than any probe waits for health.
 const TOO_LONG: Duration = Duration::from_secs(10);
 
-/// A page, and where it was asked for.
+/// A page, and the address at which it was requested.
 type Page = (&'static str, &'static str);
 
 /// How long each page took, and what went wrong.
@@ -24,7 +24,7 @@ type Page = (&'static str, &'static str);
 pub(crate) struct Probed {
     pub(crate) latencies: BTreeMap<Page, Vec<Duration>>,
     pub(crate) faults: Vec<String>,
-    /// By how much the threads' own timers were late.
+    /// How late the threads' own timers were.
     pub(crate) lags: Vec<Duration>,
     /// The longest that any page took, and when that was.
     pub(crate) longest: (Duration, Duration),
@@ -37,7 +37,7 @@ pub(crate) struct Probes {
 }
 
 impl Probes {
-    /// Asks at the address for everybody, and at the operator's.
+    /// Probes the public and the admin address.
     pub(crate) fn begin(public: SocketAddr, admin: SocketAddr) -> Self {
         let over: Arc<AtomicBool> = Arc::default();
         let probe = |place: &'static str, address: SocketAddr, path: &'static str| {
@@ -54,7 +54,7 @@ impl Probes {
         Probes { over, threads }
     }
 
-    /// What was seen in all.
+    /// Everything that was seen.
     pub(crate) fn end(self) -> Probed {
         self.over.store(true, Ordering::Relaxed);
         let mut all = Probed::default();
@@ -83,7 +83,7 @@ impl Probed {
     }
 }
 
-/// Asks for a page again and again, by turns on a connection that is kept and on a new one.
+/// Requests a page again and again, alternating between a kept and a new connection.
 fn probe((place, path): Page, address: SocketAddr, over: &AtomicBool) -> Probed {
     let (mut probed, mut kept, mut latencies) = (Probed::default(), None, Vec::new());
     let started = Instant::now();
@@ -108,7 +108,7 @@ fn probe((place, path): Page, address: SocketAddr, over: &AtomicBool) -> Probed 
     probed
 }
 
-/// The status of a page that was read as a whole.
+/// The status of a page that was read completely.
 fn ask(mut stream: TcpStream, path: &str) -> io::Result<(u16, TcpStream)> {
     stream.set_read_timeout(Some(TOO_LONG))?;
     stream.set_nodelay(true)?;

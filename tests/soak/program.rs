@@ -66,7 +66,7 @@ impl Program {
         self.process.runs()
     }
 
-    /// What was read of stderr so far.
+    /// What has been read of stderr so far.
     pub(crate) fn log(&self) -> Log {
         self.log.lock().unwrap().clone()
     }

@@ -1,4 +1,4 @@
-//! What there was to see, and what of it should not have been.
+//! The report: what was measured, and which of it are faults.
 
 use std::fmt;
 use std::time::Duration;
@@ -13,16 +13,16 @@ use crate::{BACK, ENDING, QUIET, SLACK, UNDER_WAY, percentile};
 /// Health is answered within this at p99.
 const HEALTH: Duration = Duration::from_millis(50);
 
-/// In this time more is logged than may wait to be read.
+/// In this time more is logged than the backlog holds.
 const LONG_UNREAD: Duration = Duration::from_secs(30);
 
-/// What the program may hold at most for clients that read slowly and for what is under way, in KiB: the default of
+/// The most memory that the program may hold for slow readers and requests in flight, in KiB: the default of
 /// `server.max_reply_memory`, and half as much again.
 const HELD: u64 = 192 << 10;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// How large the program was, over time.
+/// The program's memory over time.
 #[derive(Debug, Default)]
 pub(crate) struct Memory(Vec<(Duration, u64)>);
 
@@ -34,9 +34,9 @@ pub(crate) struct Report {
     pub(crate) probed: Probed,
     pub(crate) gates: (Calls, u64),
     pub(crate) measures: Vec<Measure>,
-    /// Calls of the scarce vendor for what it quotes, and in all.
+    /// Calls to the scarce vendor for what it quotes, and in all.
     pub(crate) scarce: (u64, usize),
-    /// What its quotes were answered with at the end, if they were lost.
+    /// The answer about its quotes at the end, if they were lost.
     pub(crate) lost: Option<String>,
     pub(crate) memory: Memory,
     /// After the start, after an ordinary load, and after the storm.
@@ -45,10 +45,10 @@ pub(crate) struct Report {
     pub(crate) after: Size,
     pub(crate) in_flight: u64,
     pub(crate) log: Log,
-    /// For how long nobody read it.
+    /// For how long it was not read.
     pub(crate) unread: Duration,
     pub(crate) ended: Option<(i32, Duration)>,
-    /// Of the requests that were under way when it was asked to end.
+    /// How many of the requests that were in flight at SIGTERM were answered.
     pub(crate) answered_at_the_end: usize,
 }
 
@@ -62,14 +62,14 @@ impl Memory {
         sizes.iter().sum::<u64>().checked_div(sizes.len() as u64)
     }
 
-    /// What it was at most, in KiB.
+    /// The maximum, in KiB.
     fn most(&self) -> u64 {
         self.0.iter().map(|(_, size)| *size).max().unwrap_or_default()
     }
 }
 
 impl Report {
-    /// Everything that should not have been.
+    /// All faults.
     pub(crate) fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
         for (kind, all) in &self.crowd.faults {

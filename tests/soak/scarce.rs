@@ -1,4 +1,4 @@
-//! A vendor with few calls an hour, asked once for what it has before everybody asks it for junk.
+//! A vendor with few calls an hour, asked once for its symbols before all clients ask it for junk.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -10,11 +10,11 @@ use tokio::net::TcpListener;
 use crate::arrivals::{Arrivals, Measure};
 use crate::gate::{read_target, with_length};
 
-/// All that it quotes, and the price of each.
+/// The symbols that it quotes, and the price of each.
 const QUOTED: [&str; 3] = ["KEPT1-USD", "KEPT2-USD", "KEPT3-USD"];
 const PRICE: &str = "123.45";
 
-/// Calls that it bears in an hour. A fifth of them may be made in a fifth of it.
+/// Calls that it allows in an hour. A fifth of them may be made in a fifth of it.
 const AN_HOUR: usize = 40;
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -57,7 +57,7 @@ impl Scarce {
         with_length("200 OK", "application/json", &format!("[{}]", rows.join(",")))
     }
 
-    /// Its part of the configuration: it is asked for all pairs, and its quotes are good for hours.
+    /// Its section of the configuration: it is asked for all pairs, and its quotes are usable for hours.
     pub(crate) fn settings(&self) -> String {
         format!(
             "\n[sources.scarce]\nclasses = [\"crypto\"]\nurl = \"http://{}/quotes?ids={{symbols}}\"\n\
@@ -67,12 +67,12 @@ impl Scarce {
         )
     }
 
-    /// The question for all that it quotes.
+    /// The request for everything that it quotes.
     pub(crate) fn question() -> String {
         format!("/prices?symbols={}&sources=scarce&timeout=2s", QUOTED.join(","))
     }
 
-    /// What is wrong with an answer to that question.
+    /// What is missing in an answer to that request.
     pub(crate) fn missing_in(answer: &serde_json::Value) -> Option<String> {
         let is_there = |name: &str| {
             let entries = answer["prices"].as_array().into_iter().flatten();
@@ -85,12 +85,12 @@ impl Scarce {
         if QUOTED.into_iter().all(is_there) { None } else { Some(answer.to_string()) }
     }
 
-    /// How often it was asked for what it quotes, and in all.
+    /// How often it was called for what it quotes, and in all.
     pub(crate) fn calls(&self) -> (u64, usize) {
         (*self.for_quoted.lock().unwrap(), self.arrivals.count())
     }
 
-    /// What it bears, and the most that it got.
+    /// Its limit, and the most calls that it got in one period.
     pub(crate) fn measures(&self) -> Vec<Measure> {
         let part = |share: u32| self.arrivals.measure("scarce", AN_HOUR / share as usize, HOUR / share);
         vec![part(1), part(5)]

@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use crate::failing::{broken, gateway};
 use crate::scripted::quotes;
 use crate::support::all_quoted;
-use crate::town::{Said, Town, morning};
+use crate::vendors::{Replies, ScriptedService, morning};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -72,11 +72,11 @@ impl Vendor {
         *self.0.lock().unwrap() = failing;
     }
 
-    fn town(&self, more: &str) -> Town {
+    fn scripted(&self, more: &str) -> ScriptedService {
         let vendor = self.clone();
-        Town::new(&source(more), &morning(), move |_: &str, symbols: Vec<Symbol>, clock: Clock| {
+        ScriptedService::new(&source(more), &morning(), move |_: &str, symbols: Vec<Symbol>, clock: Clock| {
             let failing = vendor.0.lock().unwrap().clone();
-            let said: Said = Box::pin(async move {
+            let said: Replies = Box::pin(async move {
                 sleep(Duration::from_millis(30)).await;
                 match failing {
                     Some(error) => Err(error),
@@ -89,9 +89,9 @@ impl Vendor {
 }
 
 /// When the only quote of an answer says that its source may be asked again.
-fn retry_at(town: &Town, answer: &Answer) -> Instant {
+fn retry_at(scripted: &ScriptedService, answer: &Answer) -> Instant {
     let failure = quotes(answer)[0].outcome.failure.as_ref().unwrap();
-    let now = town.service.clock().now();
+    let now = scripted.service.clock().now();
     now.monotonic + Duration::try_from(failure.retry_at.unwrap().duration_since(now.wall)).unwrap_or_default()
 }
 
@@ -101,9 +101,9 @@ async fn whatever_a_source_fails_with_it_is_used_again_within_its_clock_and_ever
         for error in every_failure() {
             let vendor = Vendor::default();
             vendor.becomes(Some(error.clone()));
-            let town = vendor.town(&format!("batch = 9\n{kind}"));
+            let scripted = vendor.scripted(&format!("batch = 9\n{kind}"));
             let (query, what) = (format!("symbols={symbol}&refresh_after=0s"), format!("{symbol}, {error:?}"));
-            let calls = || town.log("vendor").calls().len();
+            let calls = || scripted.log("vendor").calls().len();
             let start = Instant::now();
             let back = {
                 let vendor = vendor.clone();
@@ -112,20 +112,20 @@ async fn whatever_a_source_fails_with_it_is_used_again_within_its_clock_and_ever
                     vendor.becomes(None);
                 })
             };
-            let mut answer = town.ask(&query).await;
+            let mut answer = scripted.ask(&query).await;
             let mut waits = Vec::new();
             while answer.code == 503 {
                 let (told, asked, before) = (answer.retry_after.unwrap(), Instant::now(), calls());
-                let from = retry_at(&town, &answer);
+                let from = retry_at(&scripted, &answer);
                 assert_eq!(told, (from - asked).as_millis().div_ceil(1000).max(1) as u64, "{what}");
                 waits.push(told);
                 // a moment earlier no call is made
                 sleep_until(from - Duration::from_millis(2)).await;
-                let early = town.ask(&query).await;
+                let early = scripted.ask(&query).await;
                 assert_eq!((early.code, early.retry_after, calls()), (503, Some(1), before), "{what}: too early");
                 // and then one is
                 sleep_until(asked + told as u32 * SECOND).await;
-                answer = town.ask(&query).await;
+                answer = scripted.ask(&query).await;
                 assert!(calls() > before, "{what}: no call although {told} s are over");
             }
             assert_eq!(answer.code, 200, "{what}");
@@ -155,14 +155,14 @@ async fn whatever_a_source_fails_with_it_is_used_again_within_its_clock_and_ever
 #[tokio::test(start_paused = true)]
 async fn an_outage_that_is_announced_is_waited_out_and_callers_are_told_for_how_long() {
     let vendor = Vendor::default();
-    let town = vendor.town("classes = [\"equity\"]\nretries = 0");
+    let scripted = vendor.scripted("classes = [\"equity\"]\nretries = 0");
     let announced = SourceError::Unavailable {
         detail: "down for maintenance".to_owned(),
         passing: false,
         retry_after: Some(90 * SECOND),
     };
     vendor.becomes(Some(announced));
-    let ask = || town.ask("symbols=AAPL&refresh_after=0s");
+    let ask = || scripted.ask("symbols=AAPL&refresh_after=0s");
     ask().await;
     vendor.becomes(None);
     let began = Instant::now();
@@ -171,7 +171,7 @@ async fn an_outage_that_is_announced_is_waited_out_and_callers_are_told_for_how_
         asked += 1;
         sleep(SECOND).await;
     }
-    let calls = town.log("vendor").calls().len();
+    let calls = scripted.log("vendor").calls().len();
     assert!((89..=92).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
     assert!(asked > 60 && calls == 2, "{asked} questions, {calls} calls");
 }
@@ -184,9 +184,9 @@ async fn after_every_outage_a_source_is_asked_again_no_later_than_its_clock_says
         let failures = [broken(), gateway(false), SourceError::Malformed("no".into()), status(false)];
         let vendor = Vendor::default();
         let limits = if is_scarce { "limits = [\"1000/day\"]" } else { "" };
-        let town = vendor.town(&format!("classes = [\"equity\"]\nretries = 0\n{limits}"));
-        let ask = || town.ask("symbols=AAPL&refresh_after=0s");
-        let calls = || town.log("vendor").calls();
+        let scripted = vendor.scripted(&format!("classes = [\"equity\"]\nretries = 0\n{limits}"));
+        let ask = || scripted.ask("symbols=AAPL&refresh_after=0s");
+        let calls = || scripted.log("vendor").calls();
         for _ in 0..4 {
             let error = chance.choice(&failures).unwrap().clone();
             let is_passing = matches!(error, SourceError::Connection(_) | SourceError::Unavailable { .. });
@@ -226,23 +226,23 @@ async fn after_every_outage_a_source_is_asked_again_no_later_than_its_clock_says
 async fn a_failing_source_with_fifty_symbols_and_twenty_clients_is_tried_by_one_call_at_a_time() {
     let vendor = Vendor::default();
     vendor.becomes(Some(gateway(false)));
-    let town = Arc::new(vendor.town("classes = [\"crypto\"]\nbatch = 1\nconcurrency = 100"));
+    let scripted = Arc::new(vendor.scripted("classes = [\"crypto\"]\nbatch = 1\nconcurrency = 100"));
     let symbols: Vec<String> = (0..50).map(|number| format!("S{number}-USD")).collect();
-    town.ask(&format!("symbols={}", symbols[0])).await;
+    scripted.ask(&format!("symbols={}", symbols[0])).await;
     let start = Instant::now();
     let mut clients = JoinSet::new();
     for number in 0..20_u64 {
-        let (town, query) = (Arc::clone(&town), format!("symbols={}&refresh_after=0s", symbols.join(",")));
+        let (scripted, query) = (Arc::clone(&scripted), format!("symbols={}&refresh_after=0s", symbols.join(",")));
         clients.spawn(async move {
             sleep(Duration::from_millis(number * 50)).await;
             while start.elapsed() < 60 * SECOND {
-                assert_eq!(town.ask(&query).await.code, 503);
+                assert_eq!(scripted.ask(&query).await.code, 503);
                 sleep(SECOND).await;
             }
         });
     }
     clients.join_all().await;
-    let calls = town.log("vendor").calls();
+    let calls = scripted.log("vendor").calls();
     let gaps: Vec<Duration> = calls.windows(2).map(|pair| pair[1].sent - pair[0].sent).collect();
     assert!(gaps.iter().all(|gap| *gap >= Duration::from_millis(800)), "{gaps:?}");
     assert!((6..=9).contains(&calls.len()), "{} calls", calls.len());
@@ -250,11 +250,11 @@ async fn a_failing_source_with_fifty_symbols_and_twenty_clients_is_tried_by_one_
     vendor.becomes(None);
     sleep(40 * SECOND).await;
     let before = calls.len();
-    let answer = town.ask(&format!("symbols={}", symbols.join(","))).await;
+    let answer = scripted.ask(&format!("symbols={}", symbols.join(","))).await;
     assert!(
         answer.prices().iter().all(|price| quotes(&answer).len() == 50 && price.quotes[0].verdict != Verdict::Failed)
     );
-    let calls = town.log("vendor").calls().split_off(before);
+    let calls = scripted.log("vendor").calls().split_off(before);
     assert_eq!(calls.len(), 50);
     assert!(calls[1..].iter().all(|call| call.sent >= calls[0].sent + Duration::from_millis(30)));
 }
@@ -263,25 +263,25 @@ async fn a_failing_source_with_fifty_symbols_and_twenty_clients_is_tried_by_one_
 async fn calls_that_fail_together_are_one_failure_and_one_that_succeeds_ends_it() {
     let vendor = Vendor::default();
     vendor.becomes(Some(broken()));
-    let town = vendor.town("classes = [\"crypto\"]\nbatch = 1\nretries = 0\nconcurrency = 100");
-    let answer = town.ask("symbols=A-USD,B-USD,C-USD,D-USD").await;
-    assert_eq!((town.log("vendor").calls().len(), answer.retry_after.unwrap() <= 2), (4, true));
-    let rest = || town.service.sources()[0].backoff.rest(Instant::now()).map(|rest| rest.until - Instant::now());
+    let scripted = vendor.scripted("classes = [\"crypto\"]\nbatch = 1\nretries = 0\nconcurrency = 100");
+    let answer = scripted.ask("symbols=A-USD,B-USD,C-USD,D-USD").await;
+    assert_eq!((scripted.log("vendor").calls().len(), answer.retry_after.unwrap() <= 2), (4, true));
+    let rest = || scripted.service.sources()[0].backoff.rest(Instant::now()).map(|rest| rest.until - Instant::now());
     assert!(rest().unwrap() <= Duration::from_millis(1_200), "not the wait after four failures: {:?}", rest());
     // of two that are in the air, one fails and one succeeds later
     vendor.becomes(None);
     sleep(2 * SECOND).await;
-    town.ask("symbols=A-USD").await;
-    assert!(town.service.sources()[0].backoff.is_clear());
+    scripted.ask("symbols=A-USD").await;
+    assert!(scripted.service.sources()[0].backoff.is_clear());
     vendor.becomes(Some(status(false)));
-    let (failing, well) = tokio::join!(town.ask("symbols=B-USD&refresh_after=0s"), async {
+    let (failing, well) = tokio::join!(scripted.ask("symbols=B-USD&refresh_after=0s"), async {
         sleep(Duration::from_millis(10)).await;
         vendor.becomes(None);
-        town.ask("symbols=C-USD&refresh_after=0s").await
+        scripted.ask("symbols=C-USD&refresh_after=0s").await
     });
     assert_eq!((failing.code, well.code), (503, 200));
     assert!(rest().is_none(), "it has answered since");
-    assert_eq!(town.ask("symbols=B-USD").await.code, 200);
+    assert_eq!(scripted.ask("symbols=B-USD").await.code, 200);
 }
 
 #[tokio::test(start_paused = true)]
@@ -291,20 +291,20 @@ async fn of_two_failed_sources_the_first_that_can_help_decides_when_to_ask_again
         "alpha" => SourceError::QuotaExhausted { detail: "no".into(), retry_after: Some(200 * SECOND) },
         _ => SourceError::RateLimited { detail: "no".into(), retry_after: Some(20 * SECOND) },
     };
-    let script = move |name: &str, _: Vec<Symbol>, _: Clock| -> Said {
+    let script = move |name: &str, _: Vec<Symbol>, _: Clock| -> Replies {
         let error = error(name);
         Box::pin(async move { Err(error) })
     };
     let sources = ["alpha", "beta"].map(|name| source("classes = [\"equity\"]").replace("vendor", name)).concat();
-    let town = Town::new(&sources, &morning(), script);
-    let told = async |query: &str| town.ask(query).await.retry_after;
+    let scripted = ScriptedService::new(&sources, &morning(), script);
+    let told = async |query: &str| scripted.ask(query).await.retry_after;
     assert_eq!(told("symbols=AAPL").await, Some(20));
     assert_eq!(told("symbols=AAPL&sources=alpha").await, Some(200), "no longer cut at a minute");
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_is_wrong_with_the_answer_decides_when_to_ask_again() {
-    let script = |_: &str, symbols: Vec<Symbol>, clock: Clock| -> Said {
+    let script = |_: &str, symbols: Vec<Symbol>, clock: Clock| -> Replies {
         Box::pin(async move {
             let quota = |seconds: u64| {
                 let retry_after = Some(Duration::from_secs(seconds));
@@ -328,9 +328,9 @@ async fn what_is_wrong_with_the_answer_decides_when_to_ask_again() {
         only("delta", "equity", "TSLA"),
         only("epsilon", "equity", "TSLA"),
     ];
-    let town = Town::new(&sources.concat(), &morning(), script);
+    let scripted = ScriptedService::new(&sources.concat(), &morning(), script);
     let told = async |query: &str| {
-        let answer = town.ask(query).await;
+        let answer = scripted.ask(query).await;
         (answer.code, answer.retry_after)
     };
     // MSFT has a price, though too few sources; its next call is due in a minute, which does not help
@@ -348,30 +348,30 @@ async fn what_is_wrong_with_the_answer_decides_when_to_ask_again() {
 #[tokio::test(start_paused = true)]
 async fn what_would_wait_longer_for_a_limit_than_its_caller_is_refused_at_once_to_that_caller_alone() {
     let vendor = Vendor::default();
-    let town = vendor.town("classes = [\"crypto\"]\nbatch = 5\nlimits = [\"1/s\"]");
-    town.ask("symbols=A-USD").await;
+    let scripted = vendor.scripted("classes = [\"crypto\"]\nbatch = 5\nlimits = [\"1/s\"]");
+    scripted.ask("symbols=A-USD").await;
     let asked = Instant::now();
-    let answer = town.ask("symbols=B-USD&timeout=300ms").await;
+    let answer = scripted.ask("symbols=B-USD&timeout=300ms").await;
     let failure = quotes(&answer)[0].outcome.failure.clone().unwrap();
     assert_eq!((failure.error.reason(), asked.elapsed(), answer.retry_after), ("throttled", Duration::ZERO, Some(1)));
     // the first call counts until a second after its end
-    assert_eq!(retry_at(&town, &answer), asked + SECOND);
+    assert_eq!(retry_at(&scripted, &answer), asked + SECOND);
     // who has the time waits for it, and a hasty one joins who waits for the same symbol, but for no other
-    let patient = town.ask("symbols=B-USD");
+    let patient = scripted.ask("symbols=B-USD");
     let hasty = async {
         // what has not been sent by then has had no reply for want of room
-        let joined = town.ask("symbols=B-USD&timeout=300ms").await;
+        let joined = scripted.ask("symbols=B-USD&timeout=300ms").await;
         assert_eq!(quotes(&joined)[0].outcome.failure.as_ref().unwrap().error.reason(), "throttled");
         sleep(Duration::from_millis(400)).await;
-        let other = town.ask("symbols=C-USD&timeout=100ms").await;
+        let other = scripted.ask("symbols=C-USD&timeout=100ms").await;
         (
             quotes(&other)[0].outcome.failure.clone().unwrap().error.reason(),
-            town.ask("symbols=B-USD&timeout=500ms").await.code,
+            scripted.ask("symbols=B-USD&timeout=500ms").await.code,
         )
     };
     let (patient, hasty) = tokio::join!(patient, hasty);
     assert_eq!((patient.code, hasty), (200, ("throttled", 200)));
-    assert_eq!(town.log("vendor").calls().len(), 2);
+    assert_eq!(scripted.log("vendor").calls().len(), 2);
 }
 
 #[tokio::test(start_paused = true)]
@@ -388,23 +388,27 @@ async fn whatever_several_sources_do_asking_at_the_time_told_makes_a_call_that_c
             source(&more).replace("vendor", name)
         });
         let moods = vendors.clone();
-        let town = Town::new(&sources.concat(), &morning(), move |name: &str, symbols: Vec<Symbol>, clock: Clock| {
-            let place = names.iter().position(|known| *known == name).unwrap();
-            let failing = moods[place].0.lock().unwrap().clone();
-            let said: Said = Box::pin(async move {
-                sleep(Duration::from_millis(30)).await;
-                failing.map_or_else(|| all_quoted(symbols, &clock), Err)
-            });
-            said
-        });
-        let called = || names.map(|name| town.log(name).calls().len());
+        let scripted = ScriptedService::new(
+            &sources.concat(),
+            &morning(),
+            move |name: &str, symbols: Vec<Symbol>, clock: Clock| {
+                let place = names.iter().position(|known| *known == name).unwrap();
+                let failing = moods[place].0.lock().unwrap().clone();
+                let said: Replies = Box::pin(async move {
+                    sleep(Duration::from_millis(30)).await;
+                    failing.map_or_else(|| all_quoted(symbols, &clock), Err)
+                });
+                said
+            },
+        );
+        let called = || names.map(|name| scripted.log(name).calls().len());
         let query = ["symbols=AAPL&require=ok", "symbols=AAPL", "symbols=AAPL&refresh_after=0s"][chance.usize(0..3)];
         for step in 0..40 {
             for vendor in &vendors {
                 let failure = chance.choice(every_failure()).filter(|_| chance.u8(0..6) > 0);
                 vendor.becomes(failure);
             }
-            let answer = town.ask(query).await;
+            let answer = scripted.ask(query).await;
             let (asked, before) = (Instant::now(), called());
             let what = format!("seed {seed}, step {step}, {query}: {:?}", answer.prices());
             for quote in quotes(&answer) {
@@ -425,14 +429,14 @@ async fn whatever_several_sources_do_asking_at_the_time_told_makes_a_call_that_c
             let helped = |now: [usize; 3]| (0..3).any(|place| lacks(place) && now[place] > before[place]);
             if told > 1 {
                 sleep_until(asked + (told as u32 - 1) * SECOND - Duration::from_millis(1)).await;
-                let early = town.ask(query).await;
+                let early = scripted.ask(query).await;
                 assert!(
                     !helped(called()) && early.code == 503,
                     "{what}: a call a second before the {told} s were over"
                 );
             }
             sleep_until(asked + told as u32 * SECOND).await;
-            town.ask(query).await;
+            scripted.ask(query).await;
             assert!(helped(called()), "{what}: no call that could help after {told} s");
         }
     }

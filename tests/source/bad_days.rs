@@ -10,13 +10,13 @@ use quotefold::symbol::Symbol;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::support::all_quoted;
-use crate::town::{Said, Town, crypto, morning};
+use crate::vendors::{Replies, ScriptedService, crypto, morning};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// A vendor that says this to everybody, at once.
-fn always(error: SourceError) -> impl Fn(&str, Vec<Symbol>, Clock) -> Said + Clone + Send + Sync + 'static {
+fn always(error: SourceError) -> impl Fn(&str, Vec<Symbol>, Clock) -> Replies + Clone + Send + Sync + 'static {
     move |_: &str, _, _| {
         let error = error.clone();
         Box::pin(async move { Err(error) })
@@ -32,17 +32,17 @@ fn rate_limited(retry_after: Option<Duration>) -> SourceError {
 }
 
 /// Polls as a client does that wants it fresh, and says after how many seconds the vendor was called each time.
-async fn polled(town: &Town, every: Duration, for_long: Duration) -> Vec<u64> {
+async fn polled(scripted: &ScriptedService, every: Duration, for_long: Duration) -> Vec<u64> {
     let start = Instant::now();
     while start.elapsed() < for_long {
-        town.ask("symbols=A-USD&refresh_after=0s").await;
+        scripted.ask("symbols=A-USD&refresh_after=0s").await;
         sleep(every).await;
     }
-    town.log("alpha").calls().iter().map(|call| (call.sent - start).as_secs()).collect()
+    scripted.log("alpha").calls().iter().map(|call| (call.sent - start).as_secs()).collect()
 }
 
-fn alpha(error: SourceError) -> Town {
-    Town::new(&crypto("alpha", ""), &morning(), always(error))
+fn alpha(error: SourceError) -> ScriptedService {
+    ScriptedService::new(&crypto("alpha", ""), &morning(), always(error))
 }
 
 #[tokio::test(start_paused = true)]
@@ -100,23 +100,24 @@ async fn an_address_that_is_not_served_is_tried_after_a_minute_and_soon_once_an_
 
 #[tokio::test(start_paused = true)]
 async fn a_page_of_a_firewall_between_two_successes_puts_nothing_aside() {
-    let town = Town::new(&crypto("alpha", ""), &morning(), |_: &str, symbols: Vec<Symbol>, clock: Clock| {
-        let refuses = symbols.iter().any(|symbol| symbol.as_str().starts_with("ODD"));
-        Box::pin(async move { if refuses { Err(blocked(None)) } else { all_quoted(symbols, &clock) } })
-    });
+    let scripted =
+        ScriptedService::new(&crypto("alpha", ""), &morning(), |_: &str, symbols: Vec<Symbol>, clock: Clock| {
+            let refuses = symbols.iter().any(|symbol| symbol.as_str().starts_with("ODD"));
+            Box::pin(async move { if refuses { Err(blocked(None)) } else { all_quoted(symbols, &clock) } })
+        });
     for number in 0..20 {
-        town.ask(&format!("symbols=ODD{number}-USD")).await;
+        scripted.ask(&format!("symbols=ODD{number}-USD")).await;
         sleep(Duration::from_secs(1)).await;
-        let answer = town.ask("symbols=A-USD&refresh_after=0s").await;
+        let answer = scripted.ask("symbols=A-USD&refresh_after=0s").await;
         assert!(answer.prices()[0].folded.is_some(), "{number}");
     }
-    assert_eq!(town.log("alpha").calls().len(), 40);
+    assert_eq!(scripted.log("alpha").calls().len(), 40);
 }
 
 #[tokio::test(start_paused = true)]
 async fn of_twenty_clients_none_calls_in_the_two_seconds_and_one_call_is_made_for_all_of_them_after() {
     let refused = Arc::new(Mutex::new(false));
-    let town = Arc::new(Town::new(&crypto("alpha", ""), &morning(), move |_: &str, symbols, clock| {
+    let scripted = Arc::new(ScriptedService::new(&crypto("alpha", ""), &morning(), move |_: &str, symbols, clock| {
         let refuse = !std::mem::replace(&mut *refused.lock().unwrap(), true);
         Box::pin(async move {
             sleep(Duration::from_millis(50)).await;
@@ -126,10 +127,10 @@ async fn of_twenty_clients_none_calls_in_the_two_seconds_and_one_call_is_made_fo
     let start = Instant::now();
     let mut clients = tokio::task::JoinSet::new();
     for _ in 0..20 {
-        let town = Arc::clone(&town);
+        let scripted = Arc::clone(&scripted);
         // each asks until it has a price, as often as it can
         clients.spawn(async move {
-            while town.ask("symbols=A-USD&refresh_after=1s").await.prices()[0].folded.is_none() {
+            while scripted.ask("symbols=A-USD&refresh_after=1s").await.prices()[0].folded.is_none() {
                 sleep(Duration::from_millis(10)).await;
                 assert!(start.elapsed() < Duration::from_secs(10), "no price came");
             }
@@ -138,12 +139,12 @@ async fn of_twenty_clients_none_calls_in_the_two_seconds_and_one_call_is_made_fo
     while let Some(client) = clients.join_next().await {
         client.unwrap();
     }
-    let sent: Vec<u128> = town.log("alpha").calls().iter().map(|call| (call.sent - start).as_millis()).collect();
+    let sent: Vec<u128> = scripted.log("alpha").calls().iter().map(|call| (call.sent - start).as_millis()).collect();
     assert!(matches!(sent[..], [0, 2050..=2070]), "{sent:?}");
 }
 
 /// A vendor whose calls take as long as the symbol's name says, and that refuses all but the slow one.
-fn slow_success(_: &str, symbols: Vec<Symbol>, clock: Clock) -> Said {
+fn slow_success(_: &str, symbols: Vec<Symbol>, clock: Clock) -> Replies {
     Box::pin(async move {
         let is_slow = symbols.iter().any(|symbol| symbol.as_str() == "SLOW-USD");
         sleep(Duration::from_millis(if is_slow { 900 } else { 100 })).await;
@@ -153,19 +154,19 @@ fn slow_success(_: &str, symbols: Vec<Symbol>, clock: Clock) -> Said {
 
 #[tokio::test(start_paused = true)]
 async fn a_success_that_was_on_its_way_before_the_refusal_does_not_make_the_next_wait_short_again() {
-    let town = Town::new(&crypto("alpha", ""), &morning(), slow_success);
+    let scripted = ScriptedService::new(&crypto("alpha", ""), &morning(), slow_success);
     let start = Instant::now();
-    let ((), ()) = tokio::join!(async { drop(town.ask("symbols=SLOW-USD").await) }, async {
-        town.ask("symbols=A-USD").await;
+    let ((), ()) = tokio::join!(async { drop(scripted.ask("symbols=SLOW-USD").await) }, async {
+        scripted.ask("symbols=A-USD").await;
     });
     sleep_until(start + MINUTE * 16).await;
-    town.ask("symbols=A-USD").await;
-    let until = town.service.sources()[0].account.cooldown(Instant::now()).unwrap().until;
+    scripted.ask("symbols=A-USD").await;
+    let until = scripted.service.sources()[0].account.cooldown(Instant::now()).unwrap().until;
     assert_eq!((until - Instant::now()).as_secs(), 1800);
     // one that was sent after it does
     sleep_until(start + MINUTE * 60).await;
-    town.ask("symbols=SLOW-USD").await;
-    town.ask("symbols=A-USD").await;
-    let until = town.service.sources()[0].account.cooldown(Instant::now()).unwrap().until;
+    scripted.ask("symbols=SLOW-USD").await;
+    scripted.ask("symbols=A-USD").await;
+    let until = scripted.service.sources()[0].account.cooldown(Instant::now()).unwrap().until;
     assert_eq!((until - Instant::now()).as_secs(), 900);
 }

@@ -33,10 +33,10 @@ async fn the_last_caller_who_leaves_cancels_the_call_and_nothing_lands() {
     let bench = bench(&[], batching(1), after_100_ms);
     let waits = bench.ask(&["BTC-USD"]);
     sleep(Duration::from_millis(40)).await;
-    assert_eq!(bench.log.in_air(), 1);
+    assert_eq!(bench.log.in_flight(), 1);
     drop(waits);
     sleep(Duration::from_millis(1)).await;
-    assert_eq!((bench.log.in_air(), bench.coalescer.in_flight()), (0, 0));
+    assert_eq!((bench.log.in_flight(), bench.coalescer.in_flight()), (0, 0));
     sleep(Duration::from_millis(200)).await;
     assert!(bench.board.is_empty());
     // whoever comes next starts a call of their own

@@ -65,11 +65,11 @@ fn vendor(settings: &Settings, name: &str, closes: Option<Timestamp>, log: &Log,
     let (log, clock) = (log.clone(), around.clock.clone());
     let leaf = tower::service_fn(move |batch: Batch| {
         let asked = batch.send();
-        let in_air = log.enter(&asked);
+        let in_flight = log.enter(&asked);
         let clock = clock.clone();
         async move {
             sleep(Duration::from_millis(80)).await;
-            drop(in_air);
+            drop(in_flight);
             let now = clock.now().wall;
             let at = closes.map_or(now, |closes| now.min(closes));
             let quote = |symbol: &Symbol| Quote { observed_at: Some(at), ..Quote::bare(true_price(symbol, at), now) };

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::scripted::quotes;
 use crate::support::{all_quoted, reason};
-use crate::town::{Said, Town, morning};
+use crate::vendors::{Replies, ScriptedService, morning};
 
 fn unknown() -> SourceError {
     SourceError::UnknownSymbol("there is no such symbol".to_owned())
@@ -27,132 +27,132 @@ impl Vendor {
         *self.0.lock().unwrap() = error;
     }
 
-    fn town(&self, more: &str) -> Town {
+    fn scripted(&self, more: &str) -> ScriptedService {
         let vendor = self.clone();
         let settings = format!(
             "[fold]\nbelow_quorum = \"degrade\"\n[sources.vendor]\nurl = \"http://x.test/{{symbols}}\"\njq = \".\"\n{more}\n"
         );
-        Town::new(&settings, &morning(), move |_: &str, symbols: Vec<Symbol>, clock: Clock| {
+        ScriptedService::new(&settings, &morning(), move |_: &str, symbols: Vec<Symbol>, clock: Clock| {
             let said = vendor.0.lock().unwrap().clone();
-            let said: Said = Box::pin(async move { said.map_or_else(|| all_quoted(symbols, &clock), Err) });
+            let said: Replies = Box::pin(async move { said.map_or_else(|| all_quoted(symbols, &clock), Err) });
             said
         })
     }
 }
 
 /// When the source was called, in seconds since the start, while a client asks every half a second.
-async fn polled(town: &Town, query: &str, seconds: u64) -> Vec<u64> {
-    let (start, before) = (Instant::now(), town.log("vendor").calls().len());
+async fn polled(scripted: &ScriptedService, query: &str, seconds: u64) -> Vec<u64> {
+    let (start, before) = (Instant::now(), scripted.log("vendor").calls().len());
     for tick in 1..=seconds * 2 {
-        town.ask(query).await;
+        scripted.ask(query).await;
         sleep_until(start + Duration::from_millis(500) * tick as u32).await;
     }
-    town.log("vendor").calls()[before..].iter().map(|call| (call.sent - start).as_secs()).collect()
+    scripted.log("vendor").calls()[before..].iter().map(|call| (call.sent - start).as_secs()).collect()
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_denial_of_what_was_quoted_a_moment_ago_is_checked_after_5_and_30_seconds_and_then_believed_for_an_hour() {
     let vendor = Vendor::default();
-    let town = vendor.town("classes = [\"crypto\"]");
-    town.ask("symbols=A-USD").await;
+    let scripted = vendor.scripted("classes = [\"crypto\"]");
+    scripted.ask("symbols=A-USD").await;
     vendor.says(Some(unknown()));
     sleep(Duration::from_secs(5)).await;
     let start = Instant::now();
     for (second, verdict) in [(0, Verdict::Used), (5, Verdict::Used), (35, Verdict::Failed)] {
         sleep_until(start + Duration::from_secs(second)).await;
-        let calls = town.log("vendor").calls().len();
-        let answer = town.ask("symbols=A-USD").await;
+        let calls = scripted.log("vendor").calls().len();
+        let answer = scripted.ask("symbols=A-USD").await;
         let quote = quotes(&answer)[0];
         assert_eq!((quote.verdict, reason(&quote.outcome)), (verdict, "unknown_symbol"), "after {second} s");
         assert_eq!(answer.code, if verdict == Verdict::Used { 200 } else { 404 });
-        assert_eq!(town.log("vendor").calls().len(), calls + 1, "after {second} s");
+        assert_eq!(scripted.log("vendor").calls().len(), calls + 1, "after {second} s");
     }
-    let calls = polled(&town, "symbols=A-USD", 3_700).await;
+    let calls = polled(&scripted, "symbols=A-USD", 3_700).await;
     assert!(matches!(calls[..], [3600]), "{calls:?}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_caller_who_has_it_checked_all_the_time_does_not_make_a_denial_believed_sooner() {
     let vendor = Vendor::default();
-    let town = vendor.town("classes = [\"crypto\"]\nretries = 0");
-    town.ask("symbols=A-USD").await;
+    let scripted = vendor.scripted("classes = [\"crypto\"]\nretries = 0");
+    scripted.ask("symbols=A-USD").await;
     sleep(Duration::from_secs(5)).await;
     vendor.says(Some(unknown()));
     let start = Instant::now();
     for second in (0..=40).step_by(5) {
         sleep_until(start + Duration::from_secs(second)).await;
-        let answer = town.ask("symbols=A-USD&refresh_after=0s").await;
+        let answer = scripted.ask("symbols=A-USD&refresh_after=0s").await;
         let expected = if second < 35 { Verdict::Used } else { Verdict::Failed };
         assert_eq!(quotes(&answer)[0].verdict, expected, "after {second} s");
         assert_eq!(answer.code, if second < 35 { 200 } else { 404 }, "after {second} s");
     }
     let called: Vec<u64> =
-        town.log("vendor").calls().iter().skip(1).map(|call| (call.sent - start).as_secs()).collect();
+        scripted.log("vendor").calls().iter().skip(1).map(|call| (call.sent - start).as_secs()).collect();
     assert_eq!(called, [0, 5, 10, 15, 20, 25, 30, 35, 40], "it is asked as often as the caller wants");
 }
 
 #[tokio::test(start_paused = true)]
 async fn one_denial_among_quotes_costs_nothing_and_is_shown() {
     let vendor = Vendor::default();
-    let town = vendor.town("classes = [\"crypto\"]");
-    town.ask("symbols=A-USD").await;
+    let scripted = vendor.scripted("classes = [\"crypto\"]");
+    scripted.ask("symbols=A-USD").await;
     sleep(Duration::from_secs(6)).await;
     vendor.says(Some(unknown()));
-    let answer = town.ask("symbols=A-USD").await;
+    let answer = scripted.ask("symbols=A-USD").await;
     let quote = quotes(&answer)[0];
     assert_eq!((answer.code, quote.verdict, reason(&quote.outcome)), (200, Verdict::Used, "unknown_symbol"));
     let retry_at = quote.outcome.failure.as_ref().unwrap().retry_at.unwrap();
-    assert_eq!(retry_at.duration_since(town.service.clock().now().wall).as_secs(), 5);
+    assert_eq!(retry_at.duration_since(scripted.service.clock().now().wall).as_secs(), 5);
     assert_eq!(answer.prices()[0].covering, 1);
     vendor.says(None);
     sleep(Duration::from_secs(5)).await;
-    assert_eq!(reason(&quotes(&town.ask("symbols=A-USD").await)[0].outcome), "ok");
+    assert_eq!(reason(&quotes(&scripted.ask("symbols=A-USD").await)[0].outcome), "ok");
     // it begins anew: the next denial is the first again
     sleep(Duration::from_secs(5)).await;
     vendor.says(Some(unknown()));
-    assert_eq!(quotes(&town.ask("symbols=A-USD").await)[0].verdict, Verdict::Used);
+    assert_eq!(quotes(&scripted.ask("symbols=A-USD").await)[0].verdict, Verdict::Used);
 }
 
 #[tokio::test(start_paused = true)]
 async fn where_a_limit_lasts_an_hour_each_check_waits_as_long_as_a_quote_would() {
     let vendor = Vendor::default();
-    let town = vendor.town("classes = [\"equity\"]\nlimits = [\"500/day\"]");
-    town.ask("symbols=AAPL").await;
+    let scripted = vendor.scripted("classes = [\"equity\"]\nlimits = [\"500/day\"]");
+    scripted.ask("symbols=AAPL").await;
     vendor.says(Some(unknown()));
     sleep(Duration::from_secs(60)).await;
-    assert_eq!(polled(&town, "symbols=AAPL&refresh_after=0s", 600).await, [0, 60, 120]);
+    assert_eq!(polled(&scripted, "symbols=AAPL&refresh_after=0s", 600).await, [0, 60, 120]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn who_wants_everything_new_has_a_denied_symbol_asked_for_once_in_five_seconds_whoever_else_asks() {
     let vendor = Vendor::default();
     vendor.says(Some(unknown()));
-    let town = vendor.town("classes = [\"crypto\"]");
-    assert_eq!(polled(&town, "symbols=A-USD", 60).await, [0]);
+    let scripted = vendor.scripted("classes = [\"crypto\"]");
+    assert_eq!(polled(&scripted, "symbols=A-USD", 60).await, [0]);
     // five seconds after the last word of the vendor, and so on
-    assert_eq!(polled(&town, "symbols=A-USD&refresh_after=0s", 21).await, [0, 5, 10, 15, 20]);
+    assert_eq!(polled(&scripted, "symbols=A-USD&refresh_after=0s", 21).await, [0, 5, 10, 15, 20]);
     vendor.says(None);
     sleep(Duration::from_secs(5)).await;
-    assert_eq!(town.ask("symbols=A-USD&refresh_after=0s").await.code, 200);
+    assert_eq!(scripted.ask("symbols=A-USD&refresh_after=0s").await.code, 200);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_source_that_is_left_alone_still_denies_what_it_denied() {
     let vendor = Vendor::default();
     vendor.says(Some(unknown()));
-    let town = vendor.town("classes = [\"crypto\"]\nretries = 0");
-    assert_eq!(town.ask("symbols=X-USD").await.code, 404);
+    let scripted = vendor.scripted("classes = [\"crypto\"]\nretries = 0");
+    assert_eq!(scripted.ask("symbols=X-USD").await.code, 404);
     sleep(Duration::from_secs(10)).await;
     vendor.says(Some(SourceError::Connection("it broke".to_owned())));
-    assert_eq!(town.ask("symbols=A-USD").await.code, 503);
-    let calls = town.log("vendor").calls().len();
-    assert_eq!(town.ask("symbols=X-USD&refresh_after=0s").await.code, 404);
-    assert_eq!(town.log("vendor").calls().len(), calls);
+    assert_eq!(scripted.ask("symbols=A-USD").await.code, 503);
+    let calls = scripted.log("vendor").calls().len();
+    assert_eq!(scripted.ask("symbols=X-USD&refresh_after=0s").await.code, 404);
+    assert_eq!(scripted.log("vendor").calls().len(), calls);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_check_rides_along_for_nothing_and_never_takes_the_last_call() {
-    let denies_x = |_: &str, symbols: Vec<Symbol>, clock: Clock| -> Said {
+    let denies_x = |_: &str, symbols: Vec<Symbol>, clock: Clock| -> Replies {
         Box::pin(async move {
             let mut reply = all_quoted(symbols, &clock)?;
             for (symbol, row) in &mut reply.rows {
@@ -165,19 +165,19 @@ async fn a_check_rides_along_for_nothing_and_never_takes_the_last_call() {
     };
     let settings =
         "[sources.vendor]\nclasses = [\"crypto\"]\nurl = \"http://x.test/{symbols}\"\njq = \".\"\nbatch = 2\n";
-    let town = Town::new(&format!("{settings}limits = [\"3/min\"]"), &morning(), denies_x);
-    let calls = || town.log("vendor").calls();
-    town.ask("symbols=X1-USD,X2-USD").await;
+    let scripted = ScriptedService::new(&format!("{settings}limits = [\"3/min\"]"), &morning(), denies_x);
+    let calls = || scripted.log("vendor").calls();
+    scripted.ask("symbols=X1-USD,X2-USD").await;
     sleep(Duration::from_secs(5)).await;
     // two are left: one check may be made alone
-    let answer = town.ask("symbols=X1-USD&refresh_after=0s").await;
+    let answer = scripted.ask("symbols=X1-USD&refresh_after=0s").await;
     assert_eq!((calls().len(), answer.prices()[0].status), (2, Status::Unknown));
     // one is left, and is not for checks
     let asked = Instant::now();
-    let answer = town.ask("symbols=X2-USD&refresh_after=0s").await;
+    let answer = scripted.ask("symbols=X2-USD&refresh_after=0s").await;
     assert_eq!((calls().len(), answer.prices()[0].status, asked.elapsed()), (2, Status::Unknown, Duration::ZERO));
     // but beside a symbol that is asked for in any case there is room
-    town.ask("symbols=X2-USD,B-USD&refresh_after=0s").await;
+    scripted.ask("symbols=X2-USD,B-USD&refresh_after=0s").await;
     let last = calls().pop().unwrap();
     assert_eq!(
         (calls().len(), last.symbols),
@@ -191,7 +191,7 @@ async fn no_denials_within_35_seconds_wipe_out_a_recent_quote_and_three_in_a_row
     for seed in 0..25 {
         let mut chance = fastrand::Rng::with_seed(seed);
         let vendor = Vendor::default();
-        let town = vendor.town("classes = [\"crypto\"]\nretries = 0");
+        let scripted = vendor.scripted("classes = [\"crypto\"]\nretries = 0");
         let mut in_a_row = 0;
         let mut counts_from: Option<Instant> = None;
         let mut quoted: Option<Instant> = None;
@@ -203,10 +203,10 @@ async fn no_denials_within_35_seconds_wipe_out_a_recent_quote_and_three_in_a_row
                 _ => Some(unknown()),
             };
             vendor.says(word.clone());
-            let calls = town.log("vendor").calls().len();
+            let calls = scripted.log("vendor").calls().len();
             let force = if chance.bool() { "&refresh_after=0s" } else { "" };
-            let answer = town.ask(&format!("symbols=A-USD{force}")).await;
-            let was_called = town.log("vendor").calls().len() > calls;
+            let answer = scripted.ask(&format!("symbols=A-USD{force}")).await;
+            let was_called = scripted.log("vendor").calls().len() > calls;
             match word {
                 None if was_called => (in_a_row, counts_from, quoted) = (0, None, Some(Instant::now())),
                 Some(SourceError::UnknownSymbol(_) | SourceError::NotInPlan(_))

@@ -11,7 +11,7 @@ use quotefold::symbol::{Class, Currency, Symbol};
 use rust_decimal::Decimal;
 use tokio::time::{Instant, sleep};
 
-use crate::town::{Said, Town};
+use crate::vendors::{Replies, ScriptedService};
 
 /// Forty symbols as they stand in a portfolio.
 const PORTFOLIO: [(&str, &[&str]); 6] = [
@@ -55,21 +55,25 @@ fn quote(symbol: &Symbol, clock: &Clock) -> Quote {
 }
 
 /// Every vendor has every symbol that it covers, and replies after 150 ms.
-fn replying(_: &str, symbols: Vec<Symbol>, clock: Clock) -> Said {
+fn replying(_: &str, symbols: Vec<Symbol>, clock: Clock) -> Replies {
     Box::pin(async move {
         sleep(Duration::from_millis(150)).await;
         Ok(Reply { rows: symbols.into_iter().map(|symbol| (symbol.clone(), Ok(quote(&symbol, &clock)))).collect() })
     })
 }
 
-fn town(vendors: &[&str]) -> Town {
+fn scripted(vendors: &[&str]) -> ScriptedService {
     let keyed = ["finnhub", "tiingo", "twelvedata"];
     let section = |name: &&str| {
         let key = if keyed.contains(name) { "key = \"k\"\n" } else { "" };
         format!("[sources.{name}]\n{key}")
     };
     let sources: String = vendors.iter().map(section).collect();
-    Town::new(&format!("{FUNDS}{sources}"), &Clock::starting_at("2026-11-19T15:00:00Z".parse().unwrap()), replying)
+    ScriptedService::new(
+        &format!("{FUNDS}{sources}"),
+        &Clock::starting_at("2026-11-19T15:00:00Z".parse().unwrap()),
+        replying,
+    )
 }
 
 /// How many of each kind have a price.
@@ -80,11 +84,11 @@ fn priced(answer: &Answer) -> BTreeMap<&'static str, usize> {
 }
 
 /// Asks for the portfolio, as a client does that polls without a pause.
-async fn ask(town: &Town) -> (usize, BTreeMap<&'static str, usize>) {
+async fn ask(scripted: &ScriptedService) -> (usize, BTreeMap<&'static str, usize>) {
     let names: Vec<&str> = PORTFOLIO.iter().flat_map(|(_, names)| names.iter().copied()).collect();
     assert_eq!(names.len(), 40);
     let start = Instant::now();
-    let answer = town.ask(&format!("symbols={}&currency=EUR&timeout=10s", names.join(","))).await;
+    let answer = scripted.ask(&format!("symbols={}&currency=EUR&timeout=10s", names.join(","))).await;
     assert!(start.elapsed() <= Duration::from_secs(10));
     let of_each = priced(&answer);
     let all = of_each.values().sum();
@@ -94,21 +98,21 @@ async fn ask(town: &Town) -> (usize, BTreeMap<&'static str, usize>) {
 
 #[tokio::test(start_paused = true)]
 async fn of_forty_symbols_in_euros_at_six_free_vendors_all_that_they_have_are_priced_at_once() {
-    let town = town(&["coingecko", "finnhub", "frankfurter", "kraken", "twelvedata", "yahoo"]);
+    let scripted = scripted(&["coingecko", "finnhub", "frankfurter", "kraken", "twelvedata", "yahoo"]);
     // finnhub bears the American shares, yahoo the funds and with twelvedata the listings abroad, each within ten seconds
-    let (all, of_each) = ask(&town).await;
+    let (all, of_each) = ask(&scripted).await;
     assert_eq!(all, 40, "{of_each:?}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn without_an_unofficial_vendor_all_are_priced_that_eight_units_a_minute_bear() {
-    let town = town(&["coingecko", "finnhub", "frankfurter", "kraken", "tiingo", "twelvedata"]);
+    let scripted = scripted(&["coingecko", "finnhub", "frankfurter", "kraken", "tiingo", "twelvedata"]);
     // no source has the funds, and of the ten listings abroad, which only twelvedata has, its minute bears eight
-    let (all, of_each) = ask(&town).await;
+    let (all, of_each) = ask(&scripted).await;
     assert_eq!(all, 35, "{of_each:?}");
-    let (second, of_each) = ask(&town).await;
+    let (second, of_each) = ask(&scripted).await;
     assert!(second >= 35, "{of_each:?}");
     sleep(Duration::from_secs(60)).await;
-    let (third, of_each) = ask(&town).await;
+    let (third, of_each) = ask(&scripted).await;
     assert_eq!(third, 37, "all but the funds: {of_each:?}");
 }

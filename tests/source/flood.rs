@@ -11,10 +11,10 @@ use quotefold::symbol::Symbol;
 use tokio::time::advance;
 
 use crate::support::all_quoted;
-use crate::town::{Said, Town, crypto, morning};
+use crate::vendors::{Replies, ScriptedService, crypto, morning};
 
 /// The scarce source has everything, the others deny everything.
-fn vendors(name: &str, symbols: Vec<Symbol>, clock: Clock) -> Said {
+fn vendors(name: &str, symbols: Vec<Symbol>, clock: Clock) -> Replies {
     let is_scarce = name == "scarce";
     Box::pin(async move {
         if is_scarce {
@@ -26,47 +26,47 @@ fn vendors(name: &str, symbols: Vec<Symbol>, clock: Clock) -> Said {
 }
 
 /// A scarce source that is asked for one pair alone, and two that may be asked for anything, a symbol at a time.
-fn town() -> Town {
+fn scripted() -> ScriptedService {
     let settings = crypto("scarce", "limits = [\"25/day\"]\nsymbols = [\"BTC-USD\"]")
         + &crypto("one", "concurrency = 100")
         + &crypto("two", "concurrency = 100");
-    Town::new(&settings, &morning(), vendors)
+    ScriptedService::new(&settings, &morning(), vendors)
 }
 
-async fn ask(town: &Town, caller: u32, query: &str) -> Answer {
-    let question = Question::parse(query, &town.service.bounds(), town.service.clock().now()).unwrap();
-    town.service.answer(&question.asked_by(Some(Caller::Key(caller)))).await
+async fn ask(scripted: &ScriptedService, caller: u32, query: &str) -> Answer {
+    let question = Question::parse(query, &scripted.service.bounds(), scripted.service.clock().now()).unwrap();
+    scripted.service.answer(&question.asked_by(Some(Caller::Key(caller)))).await
 }
 
 /// Asks for a thousand symbols that do not exist.
-async fn flood(town: &Town, caller: u32, round: usize) {
+async fn flood(scripted: &ScriptedService, caller: u32, round: usize) {
     for number in 0..10 {
         let junk: Vec<String> = (0..100).map(|symbol| format!("J{round}X{number}X{symbol}-USD")).collect();
-        ask(town, caller, &format!("symbols={}", junk.join(","))).await;
+        ask(scripted, caller, &format!("symbols={}", junk.join(","))).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn no_round_of_junk_symbols_costs_a_call_to_a_scarce_source() {
-    let town = town();
+    let scripted = scripted();
     for round in 0..5 {
-        ask(&town, 1, "symbols=BTC-USD&refresh_after=6h").await;
-        flood(&town, 2, round).await;
+        ask(&scripted, 1, "symbols=BTC-USD&refresh_after=6h").await;
+        flood(&scripted, 2, round).await;
         advance(Duration::from_secs(60)).await;
     }
-    assert_eq!(town.log("scarce").calls().len(), 1);
+    assert_eq!(scripted.log("scarce").calls().len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_one_caller_learned_to_be_unknown_is_not_asked_again_because_another_asks_for_junk() {
-    let town = town();
-    ask(&town, 1, "symbols=RARE-USD").await;
+    let scripted = scripted();
+    ask(&scripted, 1, "symbols=RARE-USD").await;
     let asked = |source: &str| {
-        let calls = town.log(source).calls();
+        let calls = scripted.log(source).calls();
         calls.iter().filter(|call| call.symbols.iter().any(|symbol| symbol.as_str() == "RARE-USD")).count()
     };
     assert_eq!((asked("one"), asked("two")), (1, 1));
-    flood(&town, 2, 0).await;
-    ask(&town, 1, "symbols=RARE-USD").await;
+    flood(&scripted, 2, 0).await;
+    ask(&scripted, 1, "symbols=RARE-USD").await;
     assert_eq!((asked("one"), asked("two")), (1, 1));
 }

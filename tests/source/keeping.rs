@@ -14,7 +14,7 @@ use quotefold::symbol::Symbol;
 use tokio::time::{Instant, sleep};
 
 use crate::support::all_quoted;
-use crate::town::{Said, Town, crypto, morning};
+use crate::vendors::{Replies, ScriptedService, crypto, morning};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -39,11 +39,11 @@ impl Drop for Folder {
     }
 }
 
-fn quoting(_: &str, symbols: Vec<Symbol>, clock: Clock) -> Said {
+fn quoting(_: &str, symbols: Vec<Symbol>, clock: Clock) -> Replies {
     Box::pin(async move { all_quoted(symbols, &clock) })
 }
 
-fn exhausted(_: &str, _: Vec<Symbol>, _: Clock) -> Said {
+fn exhausted(_: &str, _: Vec<Symbol>, _: Clock) -> Replies {
     Box::pin(async { Err(SourceError::QuotaExhausted { detail: "no more".to_owned(), retry_after: Some(HOUR * 10) }) })
 }
 
@@ -64,10 +64,10 @@ async fn who_dies_soon_after_each_start_does_not_forget_the_calls_it_made_at_the
     let (folder, clock) = (Folder::new(), morning());
     let settings = crypto("alpha", "limits = [\"25/day\"]");
     for start in 1..=4 {
-        let town = Town::new(&settings, &clock, quoting);
-        let keeping = begin(&town.service, &folder.file()).await.unwrap();
+        let scripted = ScriptedService::new(&settings, &clock, quoting);
+        let keeping = begin(&scripted.service, &folder.file()).await.unwrap();
         sleep(Duration::from_millis(20)).await;
-        town.ask("symbols=BTC-USD&refresh_after=0s").await;
+        scripted.ask("symbols=BTC-USD&refresh_after=0s").await;
         sleep(Duration::from_millis(480)).await;
         // killed: nothing happens to it any more
         drop(keeping);
@@ -81,7 +81,7 @@ async fn who_dies_soon_after_each_start_does_not_forget_the_calls_it_made_at_the
 async fn after_the_clock_was_set_back_what_was_spent_counts_as_made_now_only_once() {
     let (folder, (clock, wrong_by)) = (Folder::new(), settable());
     let settings = crypto("alpha", "limits = [\"1/day\"]") + &crypto("beta", "");
-    let first = Town::new(&settings, &clock, |name: &str, symbols, clock| {
+    let first = ScriptedService::new(&settings, &clock, |name: &str, symbols, clock| {
         if name == "beta" { exhausted(name, symbols, clock) } else { quoting(name, symbols, clock) }
     });
     let keeping = begin(&first.service, &folder.file()).await.unwrap();
@@ -90,32 +90,32 @@ async fn after_the_clock_was_set_back_what_was_spent_counts_as_made_now_only_onc
     wrong_by.store(-30 * 86_400, Ordering::SeqCst);
     // it restarts every six hours, and in between nobody asks
     for restart in 0..4 {
-        let town = Town::new(&settings, &clock, quoting);
-        let keeping = begin(&town.service, &folder.file()).await.unwrap();
-        let cools = town.service.sources()[1].account.cooldown(Instant::now()).is_some();
-        assert_eq!((town.left("alpha")[0], cools), (0, restart < 2), "restart {restart}");
+        let scripted = ScriptedService::new(&settings, &clock, quoting);
+        let keeping = begin(&scripted.service, &folder.file()).await.unwrap();
+        let cools = scripted.service.sources()[1].account.cooldown(Instant::now()).is_some();
+        assert_eq!((scripted.left("alpha")[0], cools), (0, restart < 2), "restart {restart}");
         sleep(HOUR * 6).await;
         keeping.finish().await;
     }
     sleep(HOUR).await;
-    let town = Town::new(&settings, &clock, quoting);
-    let _keeping = begin(&town.service, &folder.file()).await.unwrap();
-    assert_eq!(town.left("alpha"), [1, 1], "a day is over");
+    let scripted = ScriptedService::new(&settings, &clock, quoting);
+    let _keeping = begin(&scripted.service, &folder.file()).await.unwrap();
+    assert_eq!(scripted.left("alpha"), [1, 1], "a day is over");
 }
 
 #[tokio::test(start_paused = true)]
 async fn after_the_clock_was_set_the_file_says_so_though_no_call_is_made() {
     let (folder, (clock, wrong_by)) = (Folder::new(), settable());
     let settings = crypto("alpha", "limits = [\"1/day\"]");
-    let town = Town::new(&settings, &clock, quoting);
-    let keeping = begin(&town.service, &folder.file()).await.unwrap();
-    town.ask("symbols=BTC-USD").await;
+    let scripted = ScriptedService::new(&settings, &clock, quoting);
+    let keeping = begin(&scripted.service, &folder.file()).await.unwrap();
+    scripted.ask("symbols=BTC-USD").await;
     sleep(Duration::from_secs(5)).await;
     // a machine without a clock of its own hears of the time after its start
     wrong_by.store(300 * 86_400, Ordering::SeqCst);
     sleep(Duration::from_secs(5)).await;
     drop(keeping);
-    let next = Town::new(&settings, &clock, quoting);
+    let next = ScriptedService::new(&settings, &clock, quoting);
     let _keeping = begin(&next.service, &folder.file()).await.unwrap();
     assert_eq!(next.left("alpha")[0], 0);
 }

@@ -1,4 +1,4 @@
-//! One source and its callers, with time that stands still until somebody waits: limits, sharing, and a whole day of both.
+//! One source and its callers, with time that stands still until a task waits: limits, coalescing, and a whole day of both.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should stop")]
 #![allow(clippy::disallowed_methods, reason = "a test may block its thread")]
@@ -28,10 +28,11 @@ mod restart;
 mod retry;
 mod scripted;
 mod service;
-#[path = "../support/settled.rs"]
-mod settled;
+#[path = "../support/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "each test binary uses a part of it")]
+mod shared;
 mod spent;
 mod storm;
 mod support;
-mod town;
+mod vendors;
 mod watch;

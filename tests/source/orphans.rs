@@ -35,7 +35,7 @@ async fn callers_who_leave_too_early_still_get_the_vendor_to_quote() {
         }
         // they all waited for the first call, where its unit is scarce
         assert_eq!(bench.log.calls().len(), calls, "{limit}");
-        assert_eq!(bench.log.in_air(), usize::from(lands), "{limit}");
+        assert_eq!(bench.log.in_flight(), usize::from(lands), "{limit}");
         sleep(BUDGET).await;
         let known = bench.board.known("vendor", &symbol("A-USD"), Instant::now());
         assert_eq!(known.is_some_and(|known| known.outcome.quote.is_some()), lands, "{limit}");
@@ -109,7 +109,7 @@ async fn a_source_has_at_most_eight_orphans() {
     for number in 0..12 {
         ask(&service, &format!("symbols=S{number}-USD&timeout=50ms")).await;
     }
-    assert_eq!(log.in_air(), 8);
+    assert_eq!(log.in_flight(), 8);
     let failed = |number: usize| service.board().known("vendor", &symbol(&format!("S{number}-USD")), Instant::now());
     assert!((0..4).all(|number| failed(number).is_some()), "the oldest have given way, and everybody sees that");
     assert!((4..12).all(|number| failed(number).is_none()), "the others go on");

@@ -21,9 +21,9 @@ fn vendor(
 ) -> impl Service<Batch, Response = Reply, Error = SourceError, Future: Send> + Clone + use<> {
     let log = log.clone();
     GuardLayer(Arc::clone(account)).layer(tower::service_fn(move |batch: Batch| {
-        let in_air = log.enter(&batch.send());
+        let in_flight = log.enter(&batch.send());
         async move {
-            drop(in_air);
+            drop(in_flight);
             Ok(Reply { rows: Vec::new() })
         }
     }))

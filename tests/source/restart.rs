@@ -13,11 +13,11 @@ use quotefold::symbol::Symbol;
 use tokio::time::{Instant, advance, sleep};
 
 use crate::support::{all_quoted, reason};
-use crate::town::{Said, Town, crypto, morning};
+use crate::vendors::{Replies, ScriptedService, crypto, morning};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-fn quoting(_: &str, symbols: Vec<Symbol>, clock: Clock) -> Said {
+fn quoting(_: &str, symbols: Vec<Symbol>, clock: Clock) -> Replies {
     Box::pin(async move {
         sleep(Duration::from_millis(50)).await;
         all_quoted(symbols, &clock)
@@ -25,24 +25,24 @@ fn quoting(_: &str, symbols: Vec<Symbol>, clock: Clock) -> Said {
 }
 
 /// The state of a service as the next one reads it.
-fn saved(town: &Town) -> State {
-    let state = take(&town.service, &UnconfiguredAccounts::new(), town.service.clock().now());
+fn saved(scripted: &ScriptedService) -> State {
+    let state = take(&scripted.service, &UnconfiguredAccounts::new(), scripted.service.clock().now());
     State::parse(&state.to_bytes().unwrap()).unwrap()
 }
 
-fn restored(town: &Town, state: State) -> Restored {
-    give(&town.service, state, town.service.clock().now()).0
+fn restored(scripted: &ScriptedService, state: State) -> Restored {
+    give(&scripted.service, state, scripted.service.clock().now()).0
 }
 
 /// The same service after a restart.
-fn restart(town: &Town, settings: &str, clock: &Clock) -> Town {
-    let next = Town::new(settings, clock, quoting);
-    restored(&next, saved(town));
+fn restart(scripted: &ScriptedService, settings: &str, clock: &Clock) -> ScriptedService {
+    let next = ScriptedService::new(settings, clock, quoting);
+    restored(&next, saved(scripted));
     next
 }
 
 /// A vendor that says once that its quota is used up, and then quotes again.
-fn refusing_once() -> impl Fn(&str, Vec<Symbol>, Clock) -> Said + Clone + Send + Sync + 'static {
+fn refusing_once() -> impl Fn(&str, Vec<Symbol>, Clock) -> Replies + Clone + Send + Sync + 'static {
     let refused = Arc::new(Mutex::new(false));
     move |_: &str, symbols, clock: Clock| {
         let refuse = !std::mem::replace(&mut *refused.lock().unwrap(), true);
@@ -56,10 +56,10 @@ fn refusing_once() -> impl Fn(&str, Vec<Symbol>, Clock) -> Said + Clone + Send +
 #[tokio::test(start_paused = true)]
 async fn a_vendor_that_said_no_is_left_alone_after_a_restart_for_as_long_as_before() {
     let (settings, clock) = (crypto("alpha", ""), morning());
-    let before = Town::new(&settings, &clock, refusing_once());
+    let before = ScriptedService::new(&settings, &clock, refusing_once());
     before.ask("symbols=A-USD").await;
     advance(Duration::from_secs(600)).await;
-    let after = Town::new(&settings, &clock, refusing_once());
+    let after = ScriptedService::new(&settings, &clock, refusing_once());
     assert_eq!(restored(&after, saved(&before)).cooldowns, 1);
     let answer = after.ask("symbols=A-USD").await;
     let outcome = &answer.prices()[0].quotes[0].outcome;
@@ -76,25 +76,25 @@ async fn a_vendor_that_said_no_is_left_alone_after_a_restart_for_as_long_as_befo
 
 #[tokio::test(start_paused = true)]
 async fn an_address_that_was_refused_is_refused_again_after_a_restart_and_for_longer() {
-    let blocked = |_: &str, _: Vec<Symbol>, _: Clock| -> Said {
+    let blocked = |_: &str, _: Vec<Symbol>, _: Clock| -> Replies {
         Box::pin(async { Err(SourceError::Blocked { detail: "not from there".to_owned(), retry_after: None }) })
     };
     let (settings, clock) = (crypto("alpha", ""), morning());
-    let left = |town: &Town| {
-        let cooldown = town.service.sources()[0].account.cooldown(Instant::now())?;
+    let left = |scripted: &ScriptedService| {
+        let cooldown = scripted.service.sources()[0].account.cooldown(Instant::now())?;
         Some((cooldown.error.reason(), cooldown.until - Instant::now()))
     };
     // the first in a row puts nothing aside, but is remembered
-    let first = Town::new(&settings, &clock, blocked);
+    let first = ScriptedService::new(&settings, &clock, blocked);
     first.ask("symbols=A-USD").await;
     assert_eq!(left(&first), None);
-    let second = Town::new(&settings, &clock, blocked);
+    let second = ScriptedService::new(&settings, &clock, blocked);
     restored(&second, saved(&first));
     second.ask("symbols=A-USD").await;
     let minute = Duration::from_secs(60);
     assert_eq!(left(&second), Some(("blocked", minute)));
     advance(minute / 2).await;
-    let third = Town::new(&settings, &clock, blocked);
+    let third = ScriptedService::new(&settings, &clock, blocked);
     assert_eq!(restored(&third, saved(&second)).cooldowns, 1);
     assert_eq!(left(&third), Some(("blocked", minute / 2)));
     advance(minute / 2).await;
@@ -105,7 +105,7 @@ async fn an_address_that_was_refused_is_refused_again_after_a_restart_and_for_lo
 #[tokio::test(start_paused = true)]
 async fn quotes_keep_their_times_so_they_are_fetched_again_when_they_would_have_been() {
     let (settings, clock) = (crypto("alpha", "") + &crypto("beta", ""), morning());
-    let before = Town::new(&settings, &clock, quoting);
+    let before = ScriptedService::new(&settings, &clock, quoting);
     let first = before.ask("symbols=BTC-USD").await;
     advance(Duration::from_secs(3)).await;
     let after = restart(&before, &settings, &clock);
@@ -124,10 +124,11 @@ async fn quotes_keep_their_times_so_they_are_fetched_again_when_they_would_have_
 #[tokio::test(start_paused = true)]
 async fn an_old_quote_is_as_stale_after_a_restart_as_before() {
     let (settings, clock) = (crypto("alpha", "") + &crypto("beta", ""), morning());
-    let before = Town::new(&settings, &clock, quoting);
+    let before = ScriptedService::new(&settings, &clock, quoting);
     before.ask("symbols=BTC-USD").await;
     advance(HOUR).await;
-    let after = Town::new(&settings, &clock, |_, _, _| Box::pin(async { Err(SourceError::unavailable("503")) }));
+    let after =
+        ScriptedService::new(&settings, &clock, |_, _, _| Box::pin(async { Err(SourceError::unavailable("503")) }));
     restored(&after, saved(&before));
     let answer = after.ask("symbols=BTC-USD").await;
     let price = &answer.prices()[0];
@@ -140,17 +141,18 @@ async fn an_old_quote_is_as_stale_after_a_restart_as_before() {
 async fn what_is_not_configured_any_more_loses_its_quotes_but_not_what_it_spent() {
     let clock = morning();
     let (alpha, beta) = (crypto("alpha", "limits = [\"25/day\"]"), crypto("beta", ""));
-    let both = Town::new(&(alpha.clone() + &beta), &clock, quoting);
+    let both = ScriptedService::new(&(alpha.clone() + &beta), &clock, quoting);
     both.ask("symbols=BTC-USD").await;
-    let alone = Town::new(&beta, &clock, quoting);
+    let alone = ScriptedService::new(&beta, &clock, quoting);
     let (restored, unconfigured) = give(&alone.service, saved(&both), clock.now());
     assert_eq!((restored.quotes, restored.dropped), (1, 1));
     advance(HOUR).await;
-    let again = Town::new(&(alpha.clone() + &beta), &clock, quoting);
+    let again = ScriptedService::new(&(alpha.clone() + &beta), &clock, quoting);
     give(&again.service, take(&alone.service, &unconfigured, clock.now()), clock.now());
     assert_eq!(again.left("alpha"), [24, 4]);
     // and is said only of those whose windows still hold something
-    let spent = |at: &Clock| give(&Town::new(&alpha, &clock, quoting).service, saved(&both), at.now()).0.spent;
+    let spent =
+        |at: &Clock| give(&ScriptedService::new(&alpha, &clock, quoting).service, saved(&both), at.now()).0.spent;
     let days_later = Clock::starting_at(clock.now().wall + SignedDuration::from_hours(3 * 24));
     assert_eq!((spent(&clock), spent(&days_later)), (1, 0));
     // but not for ever
@@ -161,11 +163,11 @@ async fn what_is_not_configured_any_more_loses_its_quotes_but_not_what_it_spent(
 #[tokio::test(start_paused = true)]
 async fn after_the_clock_was_set_back_calls_count_as_made_now_and_quotes_of_later_are_dropped() {
     let (settings, clock) = (crypto("alpha", "limits = [\"25/day\"]"), morning());
-    let before = Town::new(&settings, &clock, quoting);
+    let before = ScriptedService::new(&settings, &clock, quoting);
     before.ask("symbols=BTC-USD").await;
     let saved = saved(&before);
     let hour_ago = Clock::starting_at(clock.now().wall - SignedDuration::from_hours(1));
-    let after = Town::new(&settings, &hour_ago, quoting);
+    let after = ScriptedService::new(&settings, &hour_ago, quoting);
     let restored = restored(&after, saved);
     assert!(restored.is_from_the_future);
     assert_eq!((restored.quotes, restored.dropped), (0, 1));
@@ -178,11 +180,11 @@ async fn after_the_clock_was_set_back_calls_count_as_made_now_and_quotes_of_late
 #[tokio::test(start_paused = true)]
 async fn a_cooldown_does_not_grow_when_the_clock_was_set_back() {
     let (settings, clock) = (crypto("alpha", ""), morning());
-    let before = Town::new(&settings, &clock, refusing_once());
+    let before = ScriptedService::new(&settings, &clock, refusing_once());
     before.ask("symbols=A-USD").await;
     let saved = saved(&before);
     let day_ago = Clock::starting_at(clock.now().wall - SignedDuration::from_hours(24));
-    let after = Town::new(&settings, &day_ago, quoting);
+    let after = ScriptedService::new(&settings, &day_ago, quoting);
     restored(&after, saved);
     let left = after.service.sources()[0].account.cooldown(Instant::now()).unwrap().until - Instant::now();
     assert_eq!(left, Duration::from_secs(900));
@@ -191,26 +193,26 @@ async fn a_cooldown_does_not_grow_when_the_clock_was_set_back() {
 #[tokio::test(start_paused = true)]
 async fn the_most_recently_asked_are_kept_and_none_that_is_no_number() {
     let clock = morning();
-    let town = Town::new(&crypto("alpha", ""), &clock, quoting);
+    let scripted = ScriptedService::new(&crypto("alpha", ""), &clock, quoting);
     for name in ["A-USD", "B-USD", "C-USD", "A-USD"] {
-        town.ask(&format!("symbols={name}")).await;
+        scripted.ask(&format!("symbols={name}")).await;
     }
-    let kept = |most| town.service.board().remember(most).into_iter().map(|quote| quote.symbol).collect::<Vec<_>>();
+    let kept = |most| scripted.service.board().remember(most).into_iter().map(|quote| quote.symbol).collect::<Vec<_>>();
     assert_eq!(kept(2), ["A-USD", "C-USD"]);
     assert_eq!(kept(10).len(), 3);
     // and asked in the same order by the next process
-    let next = restart(&town, &crypto("alpha", ""), &clock);
-    assert_eq!(next.service.board().remember(10), town.service.board().remember(10));
+    let next = restart(&scripted, &crypto("alpha", ""), &clock);
+    assert_eq!(next.service.board().remember(10), scripted.service.board().remember(10));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_source_that_is_described_otherwise_now_loses_its_quotes_for_they_may_mean_something_else() {
     let clock = morning();
     let described = |more: &str| crypto("alpha", &format!("limits = [\"25/day\"]\n{more}"));
-    let before = Town::new(&described("spelled = { \"WORLD-USD\" = \"W1\" }"), &clock, quoting);
+    let before = ScriptedService::new(&described("spelled = { \"WORLD-USD\" = \"W1\" }"), &clock, quoting);
     before.ask("symbols=WORLD-USD").await;
     let quotes = |more: &str| {
-        let after = Town::new(&described(more), &clock, quoting);
+        let after = ScriptedService::new(&described(more), &clock, quoting);
         let quotes = restored(&after, saved(&before)).quotes;
         assert_eq!(after.left("alpha"), [24, 4], "its calls are spent all the same");
         quotes
@@ -226,14 +228,14 @@ async fn a_source_that_is_described_otherwise_now_loses_its_quotes_for_they_may_
 #[tokio::test(start_paused = true)]
 async fn a_file_of_an_earlier_version_is_read_but_where_its_marks_say_nothing_quotes_are_dropped() {
     let (settings, clock) = (crypto("alpha", "limits = [\"25/day\"]"), morning());
-    let before = Town::new(&settings, &clock, quoting);
+    let before = ScriptedService::new(&settings, &clock, quoting);
     before.ask("symbols=BTC-USD").await;
     let whole = String::from_utf8(saved(&before).to_bytes().unwrap()).unwrap();
     let (front, rest) = whole.split_once("\"meanings\":{").unwrap();
     let (_, rest) = rest.split_once('}').unwrap();
     for (meanings, quotes) in [("{\"alpha\":4712}", 0), ("{}", 0)] {
         let earlier = State::parse(format!("{front}\"meanings\":{meanings}{rest}").as_bytes()).unwrap();
-        let after = Town::new(&settings, &clock, quoting);
+        let after = ScriptedService::new(&settings, &clock, quoting);
         let restored = restored(&after, earlier);
         assert_eq!((restored.quotes, restored.dropped), (quotes, 1 - quotes), "{meanings}");
         assert_eq!(after.left("alpha"), [24, 4], "what was spent stays spent");
@@ -244,13 +246,13 @@ async fn a_file_of_an_earlier_version_is_read_but_where_its_marks_say_nothing_qu
 async fn of_who_is_not_configured_too_calls_of_later_than_now_count_as_made_now() {
     let clock = morning();
     let (alpha, beta) = (crypto("alpha", "limits = [\"25/day\"]"), crypto("beta", ""));
-    let both = Town::new(&(alpha.clone() + &beta), &clock, quoting);
+    let both = ScriptedService::new(&(alpha.clone() + &beta), &clock, quoting);
     both.ask("symbols=BTC-USD").await;
     let month_ago = Clock::starting_at(clock.now().wall - SignedDuration::from_hours(30 * 24));
-    let alone = Town::new(&beta, &month_ago, quoting);
+    let alone = ScriptedService::new(&beta, &month_ago, quoting);
     let (_, unconfigured) = give(&alone.service, saved(&both), month_ago.now());
     advance(HOUR * 25).await;
-    let again = Town::new(&(alpha + &beta), &month_ago, quoting);
+    let again = ScriptedService::new(&(alpha + &beta), &month_ago, quoting);
     give(&again.service, take(&alone.service, &unconfigured, month_ago.now()), month_ago.now());
     assert_eq!(again.left("alpha"), [25, 5]);
 }
@@ -258,9 +260,9 @@ async fn of_who_is_not_configured_too_calls_of_later_than_now_count_as_made_now(
 #[tokio::test(start_paused = true)]
 async fn no_state_that_can_be_read_makes_the_next_process_stumble() {
     let (settings, clock) = (crypto("alpha", "limits = [\"25/day\", \"2/s\"]"), morning());
-    let town = Town::new(&settings, &clock, quoting);
-    town.ask("symbols=BTC-USD").await;
-    let whole = saved(&town).to_bytes().unwrap();
+    let scripted = ScriptedService::new(&settings, &clock, quoting);
+    scripted.ask("symbols=BTC-USD").await;
+    let whole = saved(&scripted).to_bytes().unwrap();
     let mut chance = fastrand::Rng::with_seed(5);
     let mut read = 0;
     for _ in 0..5_000 {
@@ -271,7 +273,7 @@ async fn no_state_that_can_be_read_makes_the_next_process_stumble() {
         }
         if let Ok(state) = State::parse(&bytes) {
             read += 1;
-            let next = Town::new(&settings, &clock, quoting);
+            let next = ScriptedService::new(&settings, &clock, quoting);
             restored(&next, state);
             take(&next.service, &UnconfiguredAccounts::new(), clock.now());
         }
@@ -280,7 +282,7 @@ async fn no_state_that_can_be_read_makes_the_next_process_stumble() {
 }
 
 /// A vendor that knows no symbol whose name begins with these letters, and fails every call that asks for one.
-fn failing_for_unknown(_: &str, symbols: Vec<Symbol>, clock: Clock) -> Said {
+fn failing_for_unknown(_: &str, symbols: Vec<Symbol>, clock: Clock) -> Replies {
     Box::pin(async move {
         if symbols.iter().any(|symbol| symbol.as_str().starts_with("NO")) {
             return Err(SourceError::UnknownSymbol("Unknown asset pair".to_owned()));
@@ -293,19 +295,19 @@ fn failing_for_unknown(_: &str, symbols: Vec<Symbol>, clock: Clock) -> Said {
 async fn which_symbols_fail_a_whole_call_is_known_after_a_restart() {
     // the vendor's description does not say that they do; that is found out
     let (settings, clock) = (crypto("alpha", "batch = 20"), morning());
-    let before = Town::new(&settings, &clock, failing_for_unknown);
+    let before = ScriptedService::new(&settings, &clock, failing_for_unknown);
     before.ask("symbols=A-USD,B-USD,NO-USD,NO-EUR").await;
     let state = saved(&before);
     assert!(state.suspects["alpha"].unknown_kills, "{:?}", state.suspects);
     assert_eq!(state.suspects["alpha"].groups, [["NO-USD"], ["NO-EUR"]]);
-    let after = Town::new(&settings, &clock, failing_for_unknown);
+    let after = ScriptedService::new(&settings, &clock, failing_for_unknown);
     restored(&after, state.clone());
     after.ask("symbols=C-USD,D-USD,NO-USD,NO-EUR").await;
     let mut sizes: Vec<usize> = after.log("alpha").calls().iter().map(|call| call.symbols.len()).collect();
     sizes.sort_unstable();
     assert_eq!(sizes, [1, 1, 2], "what is unknown takes nothing down any more");
     // a source that is described otherwise may fail for other reasons
-    let other = Town::new(&settings.replace("x.test", "y.test"), &clock, failing_for_unknown);
+    let other = ScriptedService::new(&settings.replace("x.test", "y.test"), &clock, failing_for_unknown);
     restored(&other, state);
     assert!(saved(&other).suspects.is_empty());
 }

@@ -12,7 +12,7 @@ use quotefold::source::batch::Reply;
 use quotefold::symbol::Symbol;
 
 use crate::support::Log;
-use crate::town::{Said, Town};
+use crate::vendors::{Replies, ScriptedService};
 
 const SETTINGS: &str = r#"
 [sources.vendor]
@@ -51,12 +51,12 @@ pub(crate) fn service_by<F>(
 where
     F: Future<Output = Result<Reply, SourceError>> + Send + 'static,
 {
-    let town = Town::new(&format!("{SETTINGS}{more}"), clock, move |_, symbols, clock| {
-        let said: Said = Box::pin(script(symbols, clock));
+    let scripted = ScriptedService::new(&format!("{SETTINGS}{more}"), clock, move |_, symbols, clock| {
+        let said: Replies = Box::pin(script(symbols, clock));
         said
     });
-    let log = town.log("vendor").clone();
-    (town.service, log)
+    let log = scripted.log("vendor").clone();
+    (scripted.service, log)
 }
 
 pub(crate) async fn ask(service: &Quotefold, query: &str) -> Answer {

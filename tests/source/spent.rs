@@ -16,7 +16,7 @@ use tokio::time::{Instant, advance};
 use tower::{Layer, ServiceExt};
 
 use crate::support::{limit, symbol};
-use crate::town::morning;
+use crate::vendors::morning;
 
 const HOUR: Duration = Duration::from_secs(3600);
 

@@ -12,14 +12,14 @@ use quotefold::symbol::Symbol;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::settled::assert_settled;
+use crate::shared::settled::assert_settled;
 use crate::support::{all_quoted, most_in_a_window};
-use crate::town::{Said, Town, crypto, morning};
+use crate::vendors::{Replies, ScriptedService, crypto, morning};
 
 const SERVER: &str = "[server]\ntimeout = \"1s\"\nmax_timeout = \"3s\"\n";
 
 /// One of the things that vendors do.
-fn fate(chance: &mut fastrand::Rng, symbols: Vec<Symbol>, clock: Clock) -> Said {
+fn fate(chance: &mut fastrand::Rng, symbols: Vec<Symbol>, clock: Clock) -> Replies {
     let after = Duration::from_millis(chance.u64(0..900));
     let (detail, fate) = ("a fate".to_owned(), chance.u8(0..20));
     Box::pin(async move {
@@ -63,10 +63,10 @@ async fn every_caller_is_answered_in_time_with_what_was_asked_and_nothing_is_lef
             crypto("beta", "timeout = \"400ms\"\nbatch = 5\nconcurrency = 2"),
             crypto("gamma", "timeout = \"1s\"\nbatch = 3\nunknown = \"kills\"\nlimits = [\"5/s\"]"),
         ];
-        let town = Town::new(&settings.concat(), &morning(), move |_, symbols, clock| {
+        let scripted = ScriptedService::new(&settings.concat(), &morning(), move |_, symbols, clock| {
             fate(&mut fates.lock().unwrap(), symbols, clock)
         });
-        let (service, start) = (Arc::clone(&town.service), Instant::now());
+        let (service, start) = (Arc::clone(&scripted.service), Instant::now());
         let mut callers = JoinSet::new();
         for _ in 0..300 {
             let (symbols, query) = query(&mut chance);
@@ -108,10 +108,10 @@ async fn every_caller_is_answered_in_time_with_what_was_asked_and_nothing_is_lef
         sleep(Duration::from_secs(2)).await;
         assert_settled(&service, start.elapsed());
         for source in ["alpha", "beta", "gamma"] {
-            let log = town.log(source);
-            assert_eq!((log.in_air(), log.ever_twice()), (0, None), "seed {seed}, {source}");
+            let log = scripted.log(source);
+            assert_eq!((log.in_flight(), log.ever_twice()), (0, None), "seed {seed}, {source}");
         }
-        assert!(most_in_a_window(town.log("alpha"), Duration::from_secs(1)) <= 20, "seed {seed}");
-        assert!(most_in_a_window(town.log("gamma"), Duration::from_secs(1)) <= 5, "seed {seed}");
+        assert!(most_in_a_window(scripted.log("alpha"), Duration::from_secs(1)) <= 20, "seed {seed}");
+        assert!(most_in_a_window(scripted.log("gamma"), Duration::from_secs(1)) <= 5, "seed {seed}");
     }
 }

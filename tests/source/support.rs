@@ -1,7 +1,6 @@
 //! A scripted vendor behind a real share: what tests of one source have in common.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use quotefold::board::{Board, Freshness};
@@ -27,62 +26,7 @@ use tower::ServiceBuilder;
 use tower::limit::GlobalConcurrencyLimitLayer;
 use tower::util::BoxCloneSyncService;
 
-/// One call as the vendor saw it.
-#[derive(Clone, Debug)]
-pub(crate) struct Call {
-    pub(crate) sent: Instant,
-    pub(crate) symbols: Vec<Symbol>,
-}
-
-/// What the vendor has seen, and what is in the air right now.
-#[derive(Clone, Default)]
-pub(crate) struct Log(Arc<Mutex<Seen>>);
-
-#[derive(Default)]
-struct Seen {
-    calls: Vec<Call>,
-    in_air: HashMap<Symbol, usize>,
-    twice: Option<Symbol>,
-}
-
-/// Takes a call out of the air however it ends.
-pub(crate) struct InAir(Log, Vec<Symbol>);
-
-impl Log {
-    pub(crate) fn enter(&self, symbols: &[Symbol]) -> InAir {
-        let mut seen = self.0.lock().unwrap();
-        seen.calls.push(Call { sent: Instant::now(), symbols: symbols.to_vec() });
-        for symbol in symbols {
-            let count = seen.in_air.entry(symbol.clone()).or_default();
-            *count += 1;
-            if *count > 1 {
-                seen.twice = Some(symbol.clone());
-            }
-        }
-        InAir(self.clone(), symbols.to_vec())
-    }
-
-    pub(crate) fn calls(&self) -> Vec<Call> {
-        self.0.lock().unwrap().calls.clone()
-    }
-
-    pub(crate) fn in_air(&self) -> usize {
-        self.0.lock().unwrap().in_air.values().sum()
-    }
-
-    pub(crate) fn ever_twice(&self) -> Option<Symbol> {
-        self.0.lock().unwrap().twice.clone()
-    }
-}
-
-impl Drop for InAir {
-    fn drop(&mut self) {
-        let mut seen = self.0.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        for symbol in &self.1 {
-            *seen.in_air.get_mut(symbol).expect("it is in the air") -= 1;
-        }
-    }
-}
+pub(crate) use crate::shared::scripted::Log;
 
 /// A share with everything around it.
 pub(crate) struct Bench {
@@ -157,11 +101,11 @@ where
         let (log, clock) = (log.clone(), clock.clone());
         tower::service_fn(move |batch: Batch| {
             let asked = batch.send();
-            let in_air = log.enter(&asked);
+            let in_flight = log.enter(&asked);
             let reply = script(asked, clock.clone());
             async move {
                 let reply = reply.await;
-                drop(in_air);
+                drop(in_flight);
                 reply
             }
         })
@@ -220,7 +164,7 @@ impl Bench {
         tokio::time::sleep(BUDGET * 2).await;
         assert_eq!(self.coalescer.in_flight(), 0, "flights");
         assert_eq!(self.tasks.len(), 0, "tasks");
-        assert_eq!(self.log.in_air(), 0, "calls on the wire");
+        assert_eq!(self.log.in_flight(), 0, "calls on the wire");
     }
 }
 

@@ -14,11 +14,11 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
 use crate::support::{all_quoted, most_in_a_window, reason, symbol};
-use crate::town::{Said, Town, crypto, morning};
+use crate::vendors::{Replies, ScriptedService, crypto, morning};
 
 const LATENCY: Duration = Duration::from_millis(50);
 
-fn quoting(_: &str, symbols: Vec<Symbol>, clock: Clock) -> Said {
+fn quoting(_: &str, symbols: Vec<Symbol>, clock: Clock) -> Replies {
     Box::pin(async move {
         sleep(LATENCY).await;
         all_quoted(symbols, &clock)
@@ -30,58 +30,58 @@ fn watching(symbols: &[&str], every: &str) -> String {
 }
 
 /// What lacks a quote before the watch begins.
-fn watched(town: &Town) -> Arc<Watched> {
-    Arc::new(Watched::new(&town.service.settings().watch.symbols))
+fn watched(scripted: &ScriptedService) -> Arc<Watched> {
+    Arc::new(Watched::new(&scripted.service.settings().watch.symbols))
 }
 
 /// Starts the watch, and gives what ends it.
-fn start(town: &Town, seed: u64) -> (JoinHandle<()>, oneshot::Sender<()>) {
-    start_noting(town, watched(town), seed)
+fn start(scripted: &ScriptedService, seed: u64) -> (JoinHandle<()>, oneshot::Sender<()>) {
+    start_noting(scripted, watched(scripted), seed)
 }
 
-fn start_noting(town: &Town, watched: Arc<Watched>, seed: u64) -> (JoinHandle<()>, oneshot::Sender<()>) {
+fn start_noting(scripted: &ScriptedService, watched: Arc<Watched>, seed: u64) -> (JoinHandle<()>, oneshot::Sender<()>) {
     let (end, ended) = oneshot::channel();
     let ended = async { drop(ended.await) };
     let chance = fastrand::Rng::with_seed(seed);
-    (tokio::spawn(watch::run(Arc::clone(&town.service), watched, chance, ended)), end)
+    (tokio::spawn(watch::run(Arc::clone(&scripted.service), watched, chance, ended)), end)
 }
 
-fn asked(town: &Town, source: &str) -> Vec<String> {
-    town.log(source).calls().iter().flat_map(|call| &call.symbols).map(ToString::to_string).collect()
+fn asked(scripted: &ScriptedService, source: &str) -> Vec<String> {
+    scripted.log(source).calls().iter().flat_map(|call| &call.symbols).map(ToString::to_string).collect()
 }
 
 /// How long an answer took, and the reason of the first quote's failure.
-async fn timed(town: &Town, query: &str) -> (Duration, &'static str) {
+async fn timed(scripted: &ScriptedService, query: &str) -> (Duration, &'static str) {
     let start = Instant::now();
-    let answer = town.ask(query).await;
+    let answer = scripted.ask(query).await;
     (start.elapsed(), reason(&answer.prices()[0].quotes[0].outcome))
 }
 
 #[tokio::test(start_paused = true)]
 async fn whoever_asks_for_a_watched_symbol_finds_it_there_at_any_time() {
     let sources = crypto("alpha", "batch = 9") + &crypto("beta", "batch = 9");
-    let town = Town::new(&(watching(&["A-USD", "B-USD"], "4s") + &sources), &morning(), quoting);
-    let (_watch, _end) = start(&town, 1);
+    let scripted = ScriptedService::new(&(watching(&["A-USD", "B-USD"], "4s") + &sources), &morning(), quoting);
+    let (_watch, _end) = start(&scripted, 1);
     sleep(LATENCY * 2).await;
     for _ in 0..500 {
         sleep(Duration::from_millis(730)).await;
-        let before = town.log("alpha").calls().len();
-        let (took, said) = timed(&town, "symbols=A-USD,B-USD").await;
+        let before = scripted.log("alpha").calls().len();
+        let (took, said) = timed(&scripted, "symbols=A-USD,B-USD").await;
         assert_eq!((took, said), (Duration::ZERO, "ok"));
-        assert_eq!(town.log("alpha").calls().len(), before);
+        assert_eq!(scripted.log("alpha").calls().len(), before);
     }
     // 365 s of rounds of 3.6 to 4.4 s, each of them one call
-    let rounds = town.log("alpha").calls().len();
+    let rounds = scripted.log("alpha").calls().len();
     assert!((83..=102).contains(&rounds), "{rounds}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_first_round_comes_at_once_and_the_rounds_differ_by_chance() {
     let starts = |seed| async move {
-        let town = Town::new(&(watching(&["A-USD"], "30s") + &crypto("alpha", "")), &morning(), quoting);
-        let (began, (_watch, _end)) = (Instant::now(), start(&town, seed));
+        let scripted = ScriptedService::new(&(watching(&["A-USD"], "30s") + &crypto("alpha", "")), &morning(), quoting);
+        let (began, (_watch, _end)) = (Instant::now(), start(&scripted, seed));
         sleep(Duration::from_secs(300)).await;
-        town.log("alpha").calls().iter().map(|call| call.sent - began).collect::<Vec<_>>()
+        scripted.log("alpha").calls().iter().map(|call| call.sent - began).collect::<Vec<_>>()
     };
     let (one, two) = (starts(1).await, starts(2).await);
     assert_eq!((one[0], two[0]), (Duration::ZERO, Duration::ZERO));
@@ -93,13 +93,17 @@ async fn the_first_round_comes_at_once_and_the_rounds_differ_by_chance() {
 #[tokio::test(start_paused = true)]
 async fn what_there_is_no_room_for_is_tried_again_within_the_round() {
     let symbols = ["A-USD", "B-USD", "C-USD", "D-USD", "E-USD"];
-    let town = Town::new(&(watching(&symbols, "30s") + &crypto("alpha", "limits = [\"1/s\"]")), &morning(), quoting);
-    let (_watch, _end) = start(&town, 1);
+    let scripted = ScriptedService::new(
+        &(watching(&symbols, "30s") + &crypto("alpha", "limits = [\"1/s\"]")),
+        &morning(),
+        quoting,
+    );
+    let (_watch, _end) = start(&scripted, 1);
     sleep(Duration::from_secs(6)).await;
-    assert_eq!(asked(&town, "alpha"), symbols);
-    assert_eq!(most_in_a_window(town.log("alpha"), Duration::from_secs(1)), 1);
+    assert_eq!(asked(&scripted, "alpha"), symbols);
+    assert_eq!(most_in_a_window(scripted.log("alpha"), Duration::from_secs(1)), 1);
     sleep(Duration::from_secs(20)).await;
-    assert_eq!(asked(&town, "alpha").len(), 5, "each once a round");
+    assert_eq!(asked(&scripted, "alpha").len(), 5, "each once a round");
 }
 
 #[tokio::test(start_paused = true)]
@@ -108,12 +112,12 @@ async fn who_asks_at_the_moment_of_a_round_waits_for_no_more_than_the_one_call_t
     // that one counts for a second from its end
     for (limit, waits) in [("1/s", LATENCY + Duration::from_secs(1)), ("5/s", Duration::ZERO)] {
         let settings = watching(&symbols, "30s") + &crypto("alpha", &format!("limits = [\"{limit}\"]"));
-        let town = Town::new(&settings, &morning(), quoting);
-        let (_watch, _end) = start(&town, 1);
+        let scripted = ScriptedService::new(&settings, &morning(), quoting);
+        let (_watch, _end) = start(&scripted, 1);
         tokio::task::yield_now().await;
         sleep(Duration::from_millis(1)).await;
-        assert!(!asked(&town, "alpha").is_empty(), "the round has begun");
-        let (took, said) = timed(&town, "symbols=Z-USD").await;
+        assert!(!asked(&scripted, "alpha").is_empty(), "the round has begun");
+        let (took, said) = timed(&scripted, "symbols=Z-USD").await;
         assert_eq!(said, "ok", "{limit}");
         assert!(took <= waits + LATENCY, "{limit}: {took:?}");
     }
@@ -122,68 +126,68 @@ async fn who_asks_at_the_moment_of_a_round_waits_for_no_more_than_the_one_call_t
 #[tokio::test(start_paused = true)]
 async fn a_reserve_is_never_asked_however_much_is_lacking() {
     let settings = watching(&["A-USD"], "5s") + &crypto("alpha", "") + &crypto("spare", "role = \"reserve\"");
-    let town = Town::new(&settings, &morning(), |name: &str, symbols, clock| {
+    let scripted = ScriptedService::new(&settings, &morning(), |name: &str, symbols, clock| {
         let fails = name == "alpha";
         Box::pin(async move { if fails { Err(SourceError::unavailable("503")) } else { all_quoted(symbols, &clock) } })
     });
-    let (_watch, _end) = start(&town, 1);
+    let (_watch, _end) = start(&scripted, 1);
     sleep(Duration::from_secs(60)).await;
-    assert!(asked(&town, "alpha").len() > 5);
-    assert_eq!(asked(&town, "spare"), Vec::<String>::new());
-    town.ask("symbols=A-USD").await;
-    assert_eq!(asked(&town, "spare"), ["A-USD"], "who waits may have it");
+    assert!(asked(&scripted, "alpha").len() > 5);
+    assert_eq!(asked(&scripted, "spare"), Vec::<String>::new());
+    scripted.ask("symbols=A-USD").await;
+    assert_eq!(asked(&scripted, "spare"), ["A-USD"], "who waits may have it");
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_it_is_refused_is_refused_to_nobody_else() {
     let settings = watching(&["A-USD", "B-USD"], "30s") + &crypto("alpha", "limits = [\"1/s\"]");
-    let town = Town::new(&settings, &morning(), quoting);
-    let (_watch, _end) = start(&town, 1);
+    let scripted = ScriptedService::new(&settings, &morning(), quoting);
+    let (_watch, _end) = start(&scripted, 1);
     sleep(LATENCY * 2).await;
     let now = Instant::now();
-    assert!(town.service.board().known("alpha", &symbol("B-USD"), now).is_none(), "nothing landed");
+    assert!(scripted.service.board().known("alpha", &symbol("B-USD"), now).is_none(), "nothing landed");
     // the call that there is room for a second after the end of the first is made for the one who asks
-    let (took, said) = timed(&town, "symbols=B-USD").await;
+    let (took, said) = timed(&scripted, "symbols=B-USD").await;
     assert_eq!((took, said), (Duration::from_secs(1), "ok"));
 }
 
 #[tokio::test(start_paused = true)]
 async fn it_ends_at_once_and_takes_the_calls_along_that_nobody_else_waits_for() {
-    let town = Town::new(&(watching(&["A-USD"], "5s") + &crypto("alpha", "")), &morning(), |_, _, _| {
+    let scripted = ScriptedService::new(&(watching(&["A-USD"], "5s") + &crypto("alpha", "")), &morning(), |_, _, _| {
         Box::pin(std::future::pending())
     });
-    let (watch, end) = start(&town, 1);
+    let (watch, end) = start(&scripted, 1);
     sleep(Duration::from_millis(10)).await;
-    assert_eq!(town.log("alpha").in_air(), 1);
+    assert_eq!(scripted.log("alpha").in_flight(), 1);
     let before = Instant::now();
     end.send(()).unwrap();
     watch.await.unwrap();
     sleep(Duration::from_millis(1)).await;
-    assert_eq!(town.log("alpha").in_air(), 0);
+    assert_eq!(scripted.log("alpha").in_flight(), 0);
     assert!(before.elapsed() <= Duration::from_millis(1));
     sleep(Duration::from_secs(60)).await;
-    assert_eq!(asked(&town, "alpha"), ["A-USD"]);
+    assert_eq!(asked(&scripted, "alpha"), ["A-USD"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn it_says_what_is_lacking_until_there_is_a_quote_of_everything() {
     let symbols = ["A-USD", "B-USD", "C-USD", "D-USD", "E-USD", "F-USD", "G-USD"];
-    let (healed, town) = {
+    let (healed, scripted) = {
         let healed = Arc::new(AtomicBool::new(false));
         let heals = Arc::clone(&healed);
-        let script = move |_: &str, symbols: Vec<Symbol>, clock: Clock| -> Said {
+        let script = move |_: &str, symbols: Vec<Symbol>, clock: Clock| -> Replies {
             let fails = !heals.load(Ordering::Relaxed);
             Box::pin(
                 async move { if fails { Err(SourceError::unavailable("503")) } else { all_quoted(symbols, &clock) } },
             )
         };
         let settings = watching(&symbols, "10s") + &crypto("alpha", "batch = 9");
-        (healed, Town::new(&settings, &morning(), script))
+        (healed, ScriptedService::new(&settings, &morning(), script))
     };
     let words = "no quote that may be used of A-USD, B-USD, C-USD, D-USD, E-USD and 2 more";
-    let watched = watched(&town);
+    let watched = watched(&scripted);
     assert_eq!(watched.lacking().as_deref(), Some(words));
-    let (_watch, _end) = start_noting(&town, Arc::clone(&watched), 1);
+    let (_watch, _end) = start_noting(&scripted, Arc::clone(&watched), 1);
     sleep(Duration::from_secs(5)).await;
     assert_eq!(watched.lacking().as_deref(), Some(words), "a failure is no quote");
     healed.store(true, Ordering::Relaxed);
@@ -201,16 +205,16 @@ async fn many_symbols_are_asked_in_questions_that_anybody_could_ask() {
     let names: Vec<String> = (0..25).map(|number| format!("S{number}-USD")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let settings = format!("[server]\nmax_symbols = 10\n{}{}", watching(&names, "30s"), crypto("alpha", "batch = 100"));
-    let town = Town::new(&settings, &morning(), quoting);
-    let (_watch, _end) = start(&town, 1);
+    let scripted = ScriptedService::new(&settings, &morning(), quoting);
+    let (_watch, _end) = start(&scripted, 1);
     sleep(Duration::from_secs(1)).await;
-    let sizes: Vec<usize> = town.log("alpha").calls().iter().map(|call| call.symbols.len()).collect();
+    let sizes: Vec<usize> = scripted.log("alpha").calls().iter().map(|call| call.symbols.len()).collect();
     assert_eq!(sizes, [10, 10, 5]);
 }
 
 /// When a source was asked for a symbol, as time since the first call.
-fn asked_at(town: &Town, symbol: &str) -> Vec<Duration> {
-    let calls = town.log("alpha").calls();
+fn asked_at(scripted: &ScriptedService, symbol: &str) -> Vec<Duration> {
+    let calls = scripted.log("alpha").calls();
     let asks = calls.iter().filter(|call| call.symbols.iter().any(|asked| asked.as_str() == symbol));
     asks.map(|call| call.sent - calls[0].sent).collect()
 }
@@ -219,18 +223,18 @@ fn asked_at(town: &Town, symbol: &str) -> Vec<Duration> {
 async fn a_long_list_at_a_slow_vendor_keeps_its_rhythm() {
     let names: Vec<String> = (0..100).map(|number| format!("S{number}-USD")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let slow = |_: &str, symbols: Vec<Symbol>, clock: Clock| -> Said {
+    let slow = |_: &str, symbols: Vec<Symbol>, clock: Clock| -> Replies {
         Box::pin(async move {
             sleep(Duration::from_millis(700)).await;
             all_quoted(symbols, &clock)
         })
     };
     let settings = format!("[server]\nmax_symbols = 10\n{}{}", watching(&names, "2s"), crypto("alpha", "batch = 10"));
-    let town = Town::new(&settings, &morning(), slow);
-    let (_watch, _end) = start(&town, 1);
+    let scripted = ScriptedService::new(&settings, &morning(), slow);
+    let (_watch, _end) = start(&scripted, 1);
     sleep(Duration::from_secs(60)).await;
     for name in names {
-        let gaps: Vec<Duration> = asked_at(&town, name).windows(2).map(|pair| pair[1] - pair[0]).collect();
+        let gaps: Vec<Duration> = asked_at(&scripted, name).windows(2).map(|pair| pair[1] - pair[0]).collect();
         // a place that was not free may have been waited for, for as long as a call takes
         assert!(gaps.iter().all(|gap| (1000..=3000).contains(&gap.as_millis())), "{name}: {gaps:?}");
         assert!((27..=34).contains(&(gaps.len() + 1)), "{name}: {gaps:?}");
@@ -239,7 +243,7 @@ async fn a_long_list_at_a_slow_vendor_keeps_its_rhythm() {
 
 #[tokio::test(start_paused = true)]
 async fn a_part_of_the_list_that_hangs_holds_up_no_other_and_is_never_asked_twice_at_once() {
-    let hanging = |_: &str, symbols: Vec<Symbol>, clock: Clock| -> Said {
+    let hanging = |_: &str, symbols: Vec<Symbol>, clock: Clock| -> Replies {
         let hangs = symbols.iter().any(|symbol| symbol.as_str() == "A-USD");
         Box::pin(async move {
             sleep(if hangs { Duration::from_millis(3500) } else { LATENCY }).await;
@@ -248,10 +252,10 @@ async fn a_part_of_the_list_that_hangs_holds_up_no_other_and_is_never_asked_twic
     };
     let server = "[server]\nmax_symbols = 1\ntimeout = \"5s\"\n";
     let settings = format!("{server}{}{}", watching(&["A-USD", "B-USD"], "1s"), crypto("alpha", "timeout = \"4s\""));
-    let town = Town::new(&settings, &morning(), hanging);
-    let (_watch, _end) = start(&town, 1);
+    let scripted = ScriptedService::new(&settings, &morning(), hanging);
+    let (_watch, _end) = start(&scripted, 1);
     sleep(Duration::from_secs(60)).await;
-    let gaps = |name: &str| asked_at(&town, name).windows(2).map(|pair| pair[1] - pair[0]).collect::<Vec<_>>();
+    let gaps = |name: &str| asked_at(&scripted, name).windows(2).map(|pair| pair[1] - pair[0]).collect::<Vec<_>>();
     let (hangs, other) = (gaps("A-USD"), gaps("B-USD"));
     // what has just come is spared by the round that follows at once
     assert!(hangs.len() >= 12 && hangs.iter().all(|gap| gap.as_millis() >= 3500), "{hangs:?}");
@@ -270,10 +274,10 @@ fn every_is_stretched_and_shortened_by_up_to_a_tenth() {
 async fn a_source_that_is_given_up_is_tried_with_one_call_and_its_refusals_concern_nobody_else() {
     let healed = Arc::new(AtomicBool::new(false));
     let symbols = ["A-USD", "B-USD", "C-USD", "D-USD", "E-USD", "F-USD"];
-    let town = {
+    let scripted = {
         let healed = Arc::clone(&healed);
         let settings = watching(&symbols, "20s") + &crypto("alpha", "retries = 0");
-        Town::new(&settings, &morning(), move |_: &str, symbols, clock: Clock| -> Said {
+        ScriptedService::new(&settings, &morning(), move |_: &str, symbols, clock: Clock| -> Replies {
             let fails = !healed.load(Ordering::Relaxed);
             Box::pin(async move {
                 sleep(LATENCY).await;
@@ -281,20 +285,20 @@ async fn a_source_that_is_given_up_is_tried_with_one_call_and_its_refusals_conce
             })
         })
     };
-    let watched = watched(&town);
-    let (_watch, _end) = start_noting(&town, Arc::clone(&watched), 1);
+    let watched = watched(&scripted);
+    let (_watch, _end) = start_noting(&scripted, Arc::clone(&watched), 1);
     sleep(Duration::from_secs(15)).await;
-    assert!(!town.service.sources()[0].breaker.is_closed());
+    assert!(!scripted.service.sources()[0].breaker.is_closed());
     healed.store(true, Ordering::Relaxed);
-    let before = asked(&town, "alpha").len();
+    let before = asked(&scripted, "alpha").len();
     // the next round comes when the wait of about a second is long over
-    while asked(&town, "alpha").len() == before {
+    while asked(&scripted, "alpha").len() == before {
         sleep(Duration::from_millis(10)).await;
     }
-    assert_eq!(asked(&town, "alpha").len(), before + 1, "one call comes first");
+    assert_eq!(asked(&scripted, "alpha").len(), before + 1, "one call comes first");
     let now = Instant::now();
     for name in symbols {
-        let known = town.service.board().known("alpha", &symbol(name), now);
+        let known = scripted.service.board().known("alpha", &symbol(name), now);
         let failure = known.and_then(|known| known.outcome.failure);
         assert!(failure.is_none_or(|failure| failure.error.reason() == "connection"), "{name}");
     }

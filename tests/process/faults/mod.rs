@@ -46,25 +46,25 @@
 //! | | | process::faults::values::a_name_is_matched_as_the_rules_spell_it_and_not_by_resemblance |
 //! | 25 | one symbol in three spellings | process::faults::questions::a_symbol_in_several_spellings_is_answered_once_in_first_place |
 //! | 26 | a bad query | process::faults::questions::a_bad_query_names_the_field_and_the_rule_and_costs_no_call |
-//! | 27 | a request that is too large | server::listen::a_url_of_sixty_kilobytes_is_refused_and_the_client_gets_to_read_it |
-//! | | | server::listen::sixty_four_headers_are_enough_and_sixty_five_too_many |
-//! | | | server::listen::a_body_of_a_megabyte_is_a_413_and_the_client_gets_to_read_it |
+//! | 27 | a request that is too large | http::listen::a_url_of_sixty_kilobytes_is_refused_and_the_client_gets_to_read_it |
+//! | | | http::listen::sixty_four_headers_are_enough_and_sixty_five_too_many |
+//! | | | http::listen::a_body_of_a_megabyte_is_a_413_and_the_client_gets_to_read_it |
 //! | 28 | every source is down | process::faults::connections::with_all_sources_down_each_states_its_reason_and_retry_time |
 //! | 29 | a call panics | source::coalescer::a_panic_is_one_internal_failure_and_the_source_goes_on |
 //! | | | source::left_alone::a_call_that_panics_counts_like_any_failure |
 //! | 30 | a client leaves | process::faults::waiting::a_lone_client_that_leaves_takes_its_calls_with_it |
 //! | | | source::left_alone::callers_who_leave_429s_and_refusals_of_ours_are_no_failures |
-//! | | | server::request_log::a_client_that_leaves_before_its_reply_is_in_the_log_under_its_id |
+//! | | | http::request_log::a_client_that_leaves_before_its_reply_is_in_the_log_under_its_id |
 //! | 33 | a thousand equal requests | process::faults::waiting::a_thousand_equal_requests_are_one_call_though_the_first_leaves |
 //! | 34 | who joined has less time | process::faults::waiting::a_client_with_less_time_leaves_alone_and_the_call_goes_on_for_the_other |
-//! | 35 | ten times too many requests | server::stack::excess_is_refused_at_once_while_health_still_answers |
+//! | 35 | ten times too many requests | http::stack::excess_is_refused_at_once_while_health_still_answers |
 //! | 36 | SIGTERM with requests in flight | process::ending::readiness_fails_first_while_requests_are_still_served |
 //! | | | process::ending::what_is_in_flight_when_the_door_closes_is_answered_whole |
 //! | 37 | SIGTERM with clients that hold on | process::ending::clients_that_hold_on_do_not_hold_up_the_end |
 //! | 38 | a second SIGTERM | process::ending::a_second_signal_ends_it_at_once |
-//! | 39 | 500 clients that never finish their request | server::listen::five_hundred_half_sent_requests_disturb_no_other_client |
+//! | 39 | 500 clients that never finish their request | http::listen::five_hundred_half_sent_requests_disturb_no_other_client |
 //! | | | process::untrusted::clients_that_hold_connections_disturb_no_other_and_are_soon_gone |
-//! | 40 | no file descriptor is left | server::listen::running_out_of_file_descriptors_neither_stops_nor_spins_the_server |
+//! | 40 | no file descriptor is left | http::listen::running_out_of_file_descriptors_neither_stops_nor_spins_the_server |
 //! | | | process::untrusted::running_out_of_file_descriptors_is_survived_and_logged_once |
 //! | 41 | the system clock is set back | source::service::a_system_clock_that_jumps_back_makes_nothing_old_late_or_from_the_future |
 //! | 42 | a wrong configuration | process::configuration::what_is_wrong_is_named_by_file_line_key_and_cure_and_nothing_listens |

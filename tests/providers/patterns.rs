@@ -52,16 +52,16 @@
 //! | | | `bitfinex`: "a price without a name, as /v2/ticker/{symbol} gives it" |
 //! | B3 | named in two fields | `alphavantage-fx`: "a price" |
 //! | B4 | not the only one of its name | `coinpaprika`: "the other coin that is called BTC: not the one that was asked for" |
-//! | | | `tests/catalogue.rs`: `aggregates_are_asked_for_coins_by_id_and_for_no_coin_without_one` |
+//! | | | `tests/providers/main.rs`: `aggregates_are_asked_for_coins_by_id_and_for_no_coin_without_one` |
 //! | B5 | spelled in as many ways as there are providers | `src/provider/spelling/tests.rs`: `every_kind_of_symbol_follows_its_template` |
 //! | | | `src/provider/spelling/tests.rs`: `parts_are_renamed_and_whole_symbols_spelled` |
-//! | | | `tests/catalogue.rs`: `symbols_travel_as_each_provider_spells_them` |
+//! | | | `tests/providers/main.rs`: `symbols_travel_as_each_provider_spells_them` |
 //! | B6 | several at once, joined by any sign, in two places or as JSON | `src/provider/spelling/tests.rs`: `what_is_filled_into_a_url_is_escaped` |
-//! | | | `tests/catalogue.rs`: `a_call_is_written_as_its_provider_reads_it` |
-//! | | | `tests/catalogue.rs`: `dollars_are_not_asked_of_who_trades_tethers` |
+//! | | | `tests/providers/main.rs`: `a_call_is_written_as_its_provider_reads_it` |
+//! | | | `tests/providers/main.rs`: `dollars_are_not_asked_of_who_trades_tethers` |
 //! | B7 | with signs that a URL must escape | `src/provider/spelling/tests.rs`: `what_is_filled_into_a_url_is_escaped` |
-//! | | | `tests/catalogue.rs`: `cnbc_is_asked_for_those_indices_and_pairs_only_whose_names_are_known` |
-//! | B8 | one at a time, or all markets in one long reply | `tests/catalogue/patterns.rs`: `no_provider_is_asked_for_all_of_its_markets` |
+//! | | | `tests/providers/main.rs`: `cnbc_is_asked_for_those_indices_and_pairs_only_whose_names_are_known` |
+//! | B8 | one at a time, or all markets in one long reply | `tests/providers/patterns.rs`: `no_provider_is_asked_for_all_of_its_markets` |
 //! | | | `src/provider/extract/tests/wire.rs`: `of_a_list_of_all_markets_only_what_was_asked_for_is_taken` |
 //! | B9 | an object for one symbol, a list or a map for several | `twelvedata`: "several: a listing in pence, a pair, and one it does not know" |
 //! | | | `eodhd`: "a price: one symbol is an object" |
@@ -82,7 +82,7 @@
 //! | | | `coingecko`: "a price" |
 //! | C3 | more digits than a float has | `htx`: "a price, with more digits than a float has" |
 //! | | | `coincap`: "a price with sixteen decimals" |
-//! | | | `tests/catalogue/hostile.rs`: `numbers_of_forty_digits_and_wrong_currencies_are_read_as_said` |
+//! | | | `tests/providers/hostile.rs`: `numbers_of_forty_digits_and_wrong_currencies_are_read_as_said` |
 //! | C4 | exponents | `bitfinex`: "several: two names of theirs, a small price with an exponent, one that is left out, one that cannot be spelled" |
 //! | | | `htx`: "a small price with an exponent" |
 //! | | | `blockchain_info`: "a price in scientific notation, two others, and a currency it does not list" |
@@ -95,10 +95,10 @@
 //! | | | `src/provider/extract/tests/wire.rs`: `a_number_is_read_in_every_notation_in_use` |
 //! | C7 | the rate the other way round | `ecb`: "a fixing" |
 //! | | | `openexchangerates`: "a rate" |
-//! | | | `tests/meaning/derived.rs`: `a_pair_quoted_the_other_way_round_is_turned` |
-//! | C8 | a rate that only a third currency gives | `tests/meaning/derived.rs`: `money_is_crossed_through_the_base_of_who_quotes_only_one` |
+//! | | | `tests/pricing/derived.rs`: `a_pair_quoted_the_other_way_round_is_turned` |
+//! | C8 | a rate that only a third currency gives | `tests/pricing/derived.rs`: `money_is_crossed_through_the_base_of_who_quotes_only_one` |
 //! | C9 | pence, agorot, cents | `yahoo`: "a listing in pence" |
-//! | | | `tests/meaning/units.rs`: `pence_and_pounds_agree` |
+//! | | | `tests/pricing/units.rs`: `pence_and_pounds_agree` |
 //! | | | `src/provider/extract/tests/wire.rs`: `a_unit_below_a_currency_is_told_by_its_name` |
 //! | C10 | the volume of either leg, of the day or of 24 hours | `kraken`: "one price, under an older name" |
 //! | | | `gemini`: "a price" |

@@ -1,18 +1,16 @@
-//! The catalogue: every provider's description is proved by its examples, and no body it may send does harm.
+//! Providers: the examples of every built-in provider hold, and no body that a provider may send does harm.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 #![allow(clippy::disallowed_methods, reason = "a test may block its thread")]
 
-mod catalogue {
-    mod body;
-    mod books;
-    mod hostile;
-    mod mistakes;
-    mod names;
-    mod patterns;
-    mod refusals;
-    mod wrong_price;
-}
+mod body;
+mod books;
+mod hostile;
+mod mistakes;
+mod names;
+mod patterns;
+mod refusals;
+mod wrong_price;
 
 use std::path::Path;
 
