@@ -28,7 +28,7 @@ use crate::symbol::Symbol;
 use by_source::BySource;
 use eviction::{Failures, Quotes, Rank, Use};
 use known::settle;
-pub use known::{Fault, Freshness, InARow, Known, Stands, Told, Update};
+pub use known::{Fault, Freshness, InARow, Known, Openings, Stands, Told, Update};
 pub use remember::{QuoteState, SidesState};
 
 /// How many quotes are kept, of all sources together; one source has half of them at most.

@@ -94,7 +94,7 @@ fn groups_digits(bare: &str) -> bool {
     let first = groups.next().unwrap_or_default();
     let rest: Vec<&str> = groups.collect();
     !fraction.contains(',')
-        // `1,2e5` has a group of three that is none, and nobody groups `0,123`
+        // `2e5` in `1,2e5` is no group of three digits, and `0,123` is not how thousands are grouped
         && unsigned.bytes().all(|byte| byte.is_ascii_digit() || byte == b',')
         && !first.starts_with('0')
         && (1..=3).contains(&first.len())

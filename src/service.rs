@@ -8,7 +8,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::again::NextCalls;
 use crate::answer::{Answer, Answered};
-use crate::board::{Board, CAPACITY, Told};
+use crate::board::{Board, CAPACITY, Openings, Told};
 use crate::clock::{Clock, Moment};
 use crate::convert::Priced;
 use crate::fold::Price;
@@ -332,16 +332,16 @@ impl Quotefold {
 
     /// From when on the same question would make each source call again, as things are now. Failures are told it.
     fn next_calls(&self, plan: &Plan, told: &mut PerSource<Told>, now: Moment) -> NextCalls {
-        let askable: Vec<Instant> =
-            self.sources.iter().map(|source| source.coalescer.askable_at(now.monotonic)).collect();
+        let openings: Vec<Openings> =
+            self.sources.iter().map(|source| source.coalescer.openings(now.monotonic)).collect();
         let mut next_calls = NextCalls::default();
         for (source, symbol, told) in told.iter_mut() {
             let freshness = plan.freshness.get(source, symbol);
             let on_board = || self.board.known(&told.outcome().origin.source, symbol, now.monotonic).map(Arc::new);
             let known = told.known().cloned().or_else(on_board);
-            let due_at = known.zip(freshness).and_then(|(known, freshness)| known.due_at(*freshness));
-            let at = due_at.into_iter().chain(askable.get(source).copied()).fold(now.monotonic, Instant::max);
-            next_calls.note(told, now.wall_at(at));
+            let Some(openings) = openings.get(source) else { continue };
+            let at = known.zip(freshness).map(|(known, freshness)| known.called_at(*freshness, *openings));
+            next_calls.note(told, now.wall_at(at.unwrap_or(openings.call).max(now.monotonic)));
         }
         next_calls
     }

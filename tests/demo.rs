@@ -3,7 +3,6 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should stop")]
 #![allow(clippy::disallowed_methods, reason = "a test may block its thread")]
 
-#[allow(dead_code, unused_imports, reason = "each test binary uses a part of it")]
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -32,6 +32,16 @@ pub struct Known {
     pub answered: Option<Instant>,
 }
 
+/// The first moments at which a source can be called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Openings {
+    /// For a symbol that is due.
+    pub call: Instant,
+    /// To check a denial that still stands, which only a spare unit of every limit is spent on; `None` if its limits never leave
+    /// one.
+    pub check: Option<Instant>,
+}
+
 /// For how long a failure keeps its symbol from being asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stands {
@@ -153,6 +163,18 @@ impl Known {
                 Some(denied_after) => Some(until.min(self.failure_landed? + denied_after)),
                 None => Some(until),
             },
+        }
+    }
+
+    /// When its source would be called for it again, if asked then. While a denial stands, a call for it is only a check of it.
+    pub fn called_at(&self, freshness: Freshness, openings: Openings) -> Instant {
+        let Some(due) = self.due_at(freshness) else { return openings.call };
+        match self.stands {
+            Stands::Until(until) if due < until => {
+                let call = until.max(openings.call);
+                openings.check.map_or(call, |check| call.min(check.max(due)))
+            }
+            _ => due.max(openings.call),
         }
     }
 

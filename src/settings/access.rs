@@ -101,7 +101,7 @@ impl AccessSettings {
 /// What is wrong with a key, without the key.
 fn fault_of_key(key: &str) -> Option<String> {
     if key.is_empty() {
-        return Some(format!("an empty key lets everybody in; {MAKE_ONE}, or leave keys out"));
+        return Some(format!("an empty key admits every caller; {MAKE_ONE}, or leave keys out"));
     }
     if key == MASK {
         return Some(format!("{MASK} stands for a key that is not shown; write the key, or ${{NAME}} for a variable"));

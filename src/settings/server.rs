@@ -92,7 +92,7 @@ impl ServerSettings {
         report.unless(
             self.timeout >= SHORTEST,
             &["server", "timeout"],
-            format!("{} is too short to ask anybody; write {} or more", Span(self.timeout), Span(SHORTEST)),
+            format!("{} is too short to call a source; set {} or more", Span(self.timeout), Span(SHORTEST)),
         );
         if self.timeout > self.max_timeout {
             let at = if report.states(&["server", "timeout"]) { "timeout" } else { "max_timeout" };

@@ -19,8 +19,8 @@ impl StateSettings {
         let is_file = |path: &Path| path.file_name().is_some() && !path.to_string_lossy().ends_with('/');
         if let Some(path) = self.path.as_deref().filter(|path| !is_file(path)) {
             let path = path.display().to_string();
-            let cure = "write the path of one, such as \"/var/lib/quotefold/state.json\"";
-            report.at(&["state", "path"], format!("{path:?} is no file; {cure}"));
+            let cure = "set the path of a file, such as \"/var/lib/quotefold/state.json\"";
+            report.at(&["state", "path"], format!("{path:?} is not a file; {cure}"));
         }
     }
 }

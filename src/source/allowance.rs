@@ -58,9 +58,9 @@ impl Allowance {
         (room, full.map(throttled))
     }
 
-    /// When one more unit can be spent, after all that other calls are about to spend.
-    pub fn room_at(&self, now: Instant) -> Instant {
-        self.0.window.lock().room_at(now)
+    /// When this number of units, at least one, can be spent, after all that other calls are about to spend.
+    pub fn room_at(&self, units: usize, now: Instant) -> Instant {
+        self.0.window.lock().room_at(units, now)
     }
 
     /// Whether no unit is promised, expected, or spent on a call that has not ended.

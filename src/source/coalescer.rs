@@ -31,7 +31,7 @@ use super::breaker::{Breaker, BreakerState};
 use super::cooldown::Cooldown;
 use super::statistics::Statistics;
 use super::{KEPT_BACK, time_to_reply};
-use crate::board::{Board, Freshness};
+use crate::board::{Board, Freshness, Openings};
 use crate::caller::Caller;
 use crate::clock::Clock;
 use crate::failure::{Failure, SourceError};
@@ -232,10 +232,16 @@ impl Coalescer {
         self.0.rest(now)
     }
 
-    /// The first moment at which a call could be sent: the source is not left alone, and its limits have room.
-    pub fn askable_at(&self, now: Instant) -> Instant {
+    /// The first moments at which a call could be sent: the source is not left alone, and its limits have room.
+    pub fn openings(&self, now: Instant) -> Openings {
         let rest = self.0.rest(now).map_or(now, |rest| rest.until);
-        rest.max(self.0.parts.account.allowance().room_at(now))
+        let allowance = self.0.parts.account.allowance();
+        // a check leaves the last unit to others
+        let has_spare = allowance.limits().most_at_once() > 1;
+        Openings {
+            call: rest.max(allowance.room_at(1, now)),
+            check: has_spare.then(|| rest.max(allowance.room_at(2, now))),
+        }
     }
 
     /// How many batches were dispatched so far.

@@ -204,10 +204,10 @@ impl Window {
         (wanted, None)
     }
 
-    /// When one more unit can be spent, after all that is promised or expected.
-    pub(super) fn room_at(&self, now: Instant) -> Instant {
+    /// When this number of units, at least one, can have been spent one after the other, after all that is promised or expected.
+    pub(super) fn room_at(&self, units: usize, now: Instant) -> Instant {
         let mut forecast = self.forecast(now);
-        for _ in 0..self.expected {
+        for _ in 1..self.expected + units {
             let (at, _) = forecast.earliest(1);
             forecast.grant(1, at);
         }

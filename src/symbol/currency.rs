@@ -49,7 +49,7 @@ impl Currency {
     /// A currency that prices can be asked for in, in any case: a currency of ISO 4217, a stable coin, bitcoin or ether.
     ///
     /// # Errors
-    /// The text is none of these. The error says what to ask for instead, as the end of a sentence.
+    /// The text is not a currency. The error says what to ask for instead, as the end of a sentence.
     pub fn asked_for(text: &str) -> Result<Self, String> {
         let code = text.to_ascii_uppercase();
         // GBp is pence, and gbx cannot mean anything else

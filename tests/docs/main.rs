@@ -12,6 +12,5 @@ mod links;
 mod names;
 mod settings;
 #[path = "../support/mod.rs"]
-#[allow(dead_code, unused_imports, reason = "each test binary uses a part of it")]
 mod support;
 mod tables;

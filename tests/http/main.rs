@@ -11,5 +11,4 @@ mod request_log;
 mod slots;
 mod stack;
 #[path = "../support/mod.rs"]
-#[allow(dead_code, unused_imports, reason = "each test binary uses a part of it")]
 mod support;

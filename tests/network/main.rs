@@ -11,5 +11,4 @@ mod mirrors;
 mod names;
 mod sources;
 #[path = "../support/mod.rs"]
-#[allow(dead_code, unused_imports, reason = "each test binary uses a part of it")]
 mod support;

@@ -16,7 +16,6 @@ mod reserve;
 mod rounds;
 mod sunday;
 #[path = "../support/mod.rs"]
-#[allow(dead_code, unused_imports, reason = "each test binary uses a part of it")]
 mod support;
 mod units;
 mod world;

@@ -25,7 +25,6 @@ mod secrets;
 mod starting;
 mod untrusted;
 #[path = "../support/mod.rs"]
-#[allow(dead_code, unused_imports, reason = "each test binary uses a part of it")]
 mod support;
 mod surplus;
 mod terminal;

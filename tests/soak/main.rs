@@ -31,7 +31,6 @@ mod program;
 mod report;
 mod scarce;
 #[path = "../support/mod.rs"]
-#[allow(dead_code, unused_imports, reason = "each test binary uses a part of it")]
 mod support;
 
 use std::sync::Arc;

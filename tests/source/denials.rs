@@ -50,6 +50,34 @@ async fn polled(scripted: &ScriptedService, query: &str, seconds: u64) -> Vec<u6
     scripted.log("vendor").calls()[before..].iter().map(|call| (call.sent - start).as_secs()).collect()
 }
 
+/// A check of a denial leaves the last unit of a limit to others. So it is told for when two units are free.
+#[tokio::test(start_paused = true)]
+async fn where_a_limit_is_nearly_used_up_the_time_told_for_a_denied_symbol_is_that_of_its_check() {
+    let start = Instant::now();
+    let at = async |seconds: u64| sleep_until(start + Duration::from_secs(seconds)).await;
+    let vendor = Vendor::default();
+    let scripted = vendor.scripted("classes = [\"crypto\"]\nlimits = [\"3/min\"]");
+    scripted.ask("symbols=A-USD").await;
+    at(30).await;
+    scripted.ask("symbols=B-USD").await;
+    at(40).await;
+    vendor.says(Some(unknown()));
+    let calls = || scripted.log("vendor").calls().len();
+    let query = "symbols=X-USD&refresh_after=0s";
+    assert_eq!((scripted.ask(query).await.code, calls()), (404, 3));
+    // one unit comes free after 60 s, and the second after 90 s
+    vendor.says(None);
+    at(70).await;
+    let answer = scripted.ask(query).await;
+    let told = quotes(&answer)[0].outcome.failure.clone().unwrap().retry_at.unwrap();
+    let now = scripted.service.clock().now().wall;
+    assert_eq!((calls(), told.duration_since(now).as_secs()), (3, 20));
+    at(89).await;
+    assert_eq!((scripted.ask(query).await.code, calls()), (404, 3));
+    at(90).await;
+    assert_eq!((scripted.ask(query).await.code, calls()), (200, 4));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_denial_of_what_was_quoted_a_moment_ago_is_checked_after_5_and_30_seconds_and_then_believed_for_an_hour() {
     let vendor = Vendor::default();

@@ -65,7 +65,7 @@ async fn the_caller_whose_call_keeps_it_open_is_told_until_when_like_all_others(
         loop {
             let answer = ask(&service, "symbols=B-USD&refresh_after=0s").await;
             let failure = quotes(&answer)[0].outcome.failure.clone().unwrap();
-            let wait = service.sources()[0].coalescer.askable_at(Instant::now()) - Instant::now();
+            let wait = service.sources()[0].coalescer.openings(Instant::now()).call - Instant::now();
             if failure.latency.is_some() && wait > Duration::from_secs(65) {
                 return (answer.retry_after, wait.as_millis().div_ceil(1000));
             }

@@ -29,7 +29,6 @@ mod retry;
 mod scripted;
 mod service;
 #[path = "../support/mod.rs"]
-#[allow(dead_code, unused_imports, reason = "each test binary uses a part of it")]
 mod shared;
 mod spent;
 mod storm;

@@ -282,5 +282,5 @@ async fn what_is_cancelled_once_it_is_written_counts_as_if_it_had_taken_all_its_
     let call = vendor.oneshot(Batch::new(1, false, deadlines));
     assert!(tokio::time::timeout(Duration::from_millis(100), call).await.is_err());
     // what was written may arrive at any moment until its reply would have been too late
-    assert_eq!(account.allowance().room_at(Instant::now()), start + Duration::from_secs(3));
+    assert_eq!(account.allowance().room_at(1, Instant::now()), start + Duration::from_secs(3));
 }

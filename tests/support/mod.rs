@@ -4,6 +4,8 @@
 //! Each test binary includes this module and uses a part of it. It is a `mod.rs` because cargo takes every file directly in
 //! `tests` for a test.
 
+#![allow(dead_code, unused_imports, reason = "each test binary uses a part of it")]
+
 pub(crate) mod authority;
 pub(crate) mod client;
 pub(crate) mod folder;

@@ -84,7 +84,7 @@ impl SourceSettings {
             faults.unless(
                 given || !uses(&placeholder),
                 "url",
-                format!("{placeholder} is filled in here, but there is none; write {key} = \"…\" for this source"),
+                format!("{placeholder} is used here, but there is no {key}; set {key} = \"…\" for this source"),
             );
         }
     }

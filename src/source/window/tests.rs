@@ -226,7 +226,8 @@ proptest! {
             }
             let moments = reference.moments(6, now);
             let own = &moments[reference.expected()..];
-            prop_assert_eq!(window.room_at(now), own[0]);
+            prop_assert_eq!(window.room_at(1, now), own[0]);
+            prop_assert_eq!(window.room_at(2, now), own[1]);
             for until in [now, now + milliseconds(700), now + milliseconds(40_000)] {
                 let (room, full) = window.room(6, now, until);
                 prop_assert_eq!(room, own.iter().take_while(|at| **at <= until).count());

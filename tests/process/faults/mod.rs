@@ -38,7 +38,7 @@
 //! | 19 | a redirect inwards | process::faults::connections::a_redirect_is_not_followed |
 //! | 20 | an idle connection was closed | process::faults::connections::a_connection_closed_while_idle_costs_no_quote |
 //! | | | process::faults::connections::a_connection_that_breaks_once_costs_no_quote |
-//! | 21 | a price that is none | process::faults::values::an_invalid_price_is_refused_and_the_sources_other_prices_are_kept |
+//! | 21 | a value that is not a price | process::faults::values::an_invalid_price_is_refused_and_the_sources_other_prices_are_kept |
 //! | 22 | a time ahead of ours | process::faults::values::a_time_ahead_of_ours_is_refused_unless_clocks_may_differ_by_it |
 //! | 23 | a quote of ten minutes ago | process::faults::values::a_ten_minute_old_quote_is_only_a_fallback_and_says_so |
 //! | 24 | a symbol not asked for, twice, in another case | process::faults::values::a_row_about_a_symbol_that_was_not_asked_for_is_ignored |

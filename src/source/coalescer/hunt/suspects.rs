@@ -56,7 +56,7 @@ impl Suspects {
         self.groups.iter().any(|group| group.contains(symbol))
     }
 
-    /// Whether so many symbols were unknown lately that those which were never asked for are suspects too.
+    /// Whether symbols that this source was never asked for are suspects too, because many were unknown recently.
     pub(super) fn are_many(&self) -> bool {
         self.unknown_in_a_row >= UNKNOWN
     }
