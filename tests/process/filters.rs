@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use crate::support::{Call, Configuration, Program, Reply, Upstream, get, read, rows, send, start, until};
 
 /// Far more time than any filter gets, and less than a client waits here.
-const SERVER: &str = "[server]\ntimeout = \"25s\"\nmax_timeout = \"25s\"\n";
+const SERVER: &str = "[server]\ntimeout = \"50s\"\nmax_timeout = \"50s\"\n";
 
 /// More memory than this means that the service itself held what a filter made.
 const TOO_MUCH_KIB: u64 = 250 << 10;
@@ -56,7 +56,7 @@ fn sources(greedy: Vec<(&'static str, String, String)>) -> (Upstream, String) {
     });
     let section = |(name, jq): (String, String)| {
         let url = format!("http://{}/{name}?ids={{symbols}}", vendor.address);
-        vendor.source(&name, &format!("url = \"{url}\"\ntimeout = \"25s\"\nmax_body = \"1MiB\"\njq = '''{jq}'''"))
+        vendor.source(&name, &format!("url = \"{url}\"\ntimeout = \"50s\"\nmax_body = \"1MiB\"\njq = '''{jq}'''"))
     };
     let text: String = filters.into_iter().map(section).collect();
     (vendor, text)
@@ -91,7 +91,7 @@ fn kill(signal: &str, id: u32) {
 }
 
 fn ask(address: SocketAddr, source: &str) -> Reply {
-    get(address, &format!("/prices?symbols=BTC-USD&refresh_after=0s&timeout=25s&sources={source}"))
+    get(address, &format!("/prices?symbols=BTC-USD&refresh_after=0s&timeout=50s&sources={source}"))
 }
 
 #[test]
@@ -177,9 +177,9 @@ fn a_step_that_never_ends_holds_up_no_other_source() {
             r#"{{{padding}"ask":"100.6","bid":"100.4","last":"100.5","timestamp":"{now}","volume":"3"}}"#
         ))
     });
-    let catalogue = format!("[sources.bitstamp]\nbase_url = \"http://{}\"\ntimeout = \"25s\"\n", bitstamp.address);
+    let catalogue = format!("[sources.bitstamp]\nbase_url = \"http://{}\"\ntimeout = \"50s\"\n", bitstamp.address);
     let (_program, address) = Program::serve(&Configuration::new(&format!("{SERVER}{sources}{catalogue}")), &[]);
-    let target = format!("/prices?symbols=BTC-USD&timeout=25s&sources={}", names.join(","));
+    let target = format!("/prices?symbols=BTC-USD&timeout=50s&sources={}", names.join(","));
     let waiting = send(address, &target);
     vendor.until_called(names.len());
     let reply = ask(address, "bitstamp");

@@ -28,6 +28,14 @@ fn get_and_close(address: SocketAddr, target: &str) -> Reply {
     say_and_close(address, &format!("GET {target} HTTP/1.1\r\nHost: x\r\n\r\n"))
 }
 
+/// Asks until every symbol has its price: on a busy machine not all of them come in time for the first answer.
+fn until_cached(ask: impl Fn() -> Reply) {
+    until("every symbol has a price", || {
+        let answer = ask().json();
+        answer["prices"].as_array().unwrap().iter().all(|entry| entry["status"] == "ok")
+    });
+}
+
 #[test]
 fn what_needs_no_wait_is_answered_though_the_client_has_closed_its_side() {
     let vendor = Upstream::quoting("100");
@@ -37,7 +45,7 @@ fn what_needs_no_wait_is_answered_though_the_client_has_closed_its_side() {
     let admin: SocketAddr = said.rsplit_once("http://").unwrap().1.trim().parse().unwrap();
     let symbols: Vec<String> = (0..100).map(|number| format!("X{number}-USD")).collect();
     let board = format!("/prices?symbols=BTC-USD,{}&refresh_after=1h", symbols[..99].join(","));
-    assert_eq!(get(address, &board).status, 200);
+    until_cached(|| get(address, &board));
     // many times, so that luck does not decide
     for _ in 0..20 {
         for (target, status) in [
@@ -78,7 +86,7 @@ fn a_large_cached_answer_reaches_a_half_closed_client() {
     let form = format!("symbols={}&refresh_after=1h&timeout=10s", symbols.join(","));
     let kind = "Content-Type: application/x-www-form-urlencoded\r\nConnection: close";
     let head = format!("POST /prices HTTP/1.1\r\nHost: x\r\n{kind}\r\nContent-Length: {}\r\n\r\n", form.len());
-    assert_eq!(read(write(address, &format!("{head}{form}"))).status, 200);
+    until_cached(|| read(write(address, &format!("{head}{form}"))));
     let reply = say_and_close(address, &format!("{head}{form}"));
     assert_eq!(reply.json()["prices"].as_array().unwrap().len(), 1000);
 }

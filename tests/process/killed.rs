@@ -44,7 +44,7 @@ fn a_kill_at_any_moment_loses_no_more_than_the_last_second() {
         // every other round ends at a random moment, some before the first write; the others in the middle of a write
         let (started, lasts) = (Instant::now(), Duration::from_millis(fastrand::u64(50..2_400)));
         // a fast disk is hard to catch in the middle of a write
-        let is_caught = || half_written(&folder) > 0 || started.elapsed() > PATIENCE / 3;
+        let is_caught = || half_written(&folder) > 0 || started.elapsed() > PATIENCE / 6;
         let is_over = || if round % 2 == 0 { started.elapsed() >= lasts } else { is_caught() };
         let mut asked = started;
         while !is_over() {

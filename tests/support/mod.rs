@@ -33,7 +33,7 @@ pub(crate) use service::Service;
 pub(crate) use upstream::{After, Call, Setup, Upstream, rows, source};
 
 /// Far longer than anything here takes; a test that waits this long has failed.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(55);
 
 /// An address where nothing listens: the system assigns no port below 1024.
 pub(crate) const NOBODY: &str = "127.0.0.1:1";
