@@ -6,6 +6,7 @@ WORKDIR /build
 COPY Cargo.toml Cargo.lock ./
 COPY config config
 COPY src src
+COPY benches benches
 RUN cargo build --release --locked
 # where the state may be kept: a volume that is mounted there takes over whose it is
 RUN mkdir /state

@@ -360,3 +360,6 @@ impl Quotefold {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
