@@ -150,11 +150,10 @@ impl Board {
     }
 
     /// The latest from one source about one symbol.
-    pub fn known(&self, source: &str, symbol: &Symbol, now: Instant) -> Option<Known> {
+    pub fn known(&self, source: &str, symbol: &Symbol, now: Instant) -> Option<Arc<Known>> {
         #[cfg(test)]
         LOOKS.with_borrow_mut(|looks| looks.push(Look::One(source.to_owned(), symbol.clone())));
-        let known = Known::at(&self.lock().symbols.get(symbol)?.by_source.get(source)?.known, now);
-        Some(Arc::unwrap_or_clone(known))
+        Some(Known::at(&self.lock().symbols.get(symbol)?.by_source.get(source)?.known, now))
     }
 
     /// Looks at what is known of one source and one symbol, without copying it.
@@ -192,7 +191,7 @@ impl Board {
 
     /// Writes down what no particular caller asked for, and says what the source's word on the symbol is now.
     pub fn land(&self, origin: &Arc<Origin>, symbol: &Symbol, update: Update, now: Moment) -> Outcome {
-        self.land_for(None, origin, symbol, update, now)
+        self.land_for(None, origin, symbol, update, now).outcome.clone()
     }
 
     /// The same for what a caller asked for. If it is a failure, it counts among that caller's.
@@ -203,7 +202,7 @@ impl Board {
         symbol: &Symbol,
         update: Update,
         now: Moment,
-    ) -> Outcome {
+    ) -> Arc<Known> {
         let mut state = self.lock();
         let entry = state.symbols.get(symbol).and_then(|entries| entries.by_source.get(&origin.source));
         let before = entry.map(|entry| Known::clone(&entry.known));
@@ -217,17 +216,16 @@ impl Board {
                 why: why.clone(),
             };
             state.keep_off(withdrawn);
-            return before.unwrap_or_else(|| settle(origin, symbol, None, update, now)).outcome;
+            return Arc::new(before.unwrap_or_else(|| settle(origin, symbol, None, update, now)));
         }
         let in_a_row = before.as_ref().map(|known| known.in_a_row).unwrap_or_default();
         let update = state.unless_withdrawn(&origin.source, symbol, update, in_a_row);
         state.landed += u64::from(matches!(update, Update::Quote(_) | Update::Withdrawal(..)));
-        let known = settle(origin, symbol, before, update, now);
-        let outcome = known.outcome.clone();
-        state.insert(symbol, known, caller);
+        let known = Arc::new(settle(origin, symbol, before, update, now));
+        state.insert(symbol, Arc::clone(&known), caller);
         drop(state);
         self.landings.send_replace(());
-        outcome
+        known
     }
 
     /// Changes whenever something has landed.
@@ -283,7 +281,7 @@ impl State {
     }
 
     /// Puts down what is known now, and forgets what there is no room for any more.
-    fn insert(&mut self, symbol: &Symbol, known: Known, caller: Option<Caller>) {
+    fn insert(&mut self, symbol: &Symbol, known: Arc<Known>, caller: Option<Caller>) {
         if !self.symbols.contains_key(symbol) {
             self.symbols.insert(symbol.clone(), Entries { last: Use::default(), by_source: BySource::default() });
             self.touch(symbol);
@@ -294,7 +292,7 @@ impl State {
             Some(_) => Place::Quote(self.quotes.rank(&source, entries.last)),
             None => Place::Failure(entries.last.number, caller),
         };
-        match entries.by_source.insert(Entry { known: Arc::new(known), place }) {
+        match entries.by_source.insert(Entry { known, place }) {
             Some(before) => self.leave(&source, symbol, before.place),
             None => self.outcomes += 1,
         }

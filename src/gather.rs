@@ -92,8 +92,8 @@ impl<'a> Gathering<'a> {
                     let error =
                         || SourceError::Internal("asking this source failed because of a bug in quotefold".to_owned());
                     let failed = |symbol: Symbol| {
-                        let outcome = source.coalescer.failed(&symbol, error());
-                        (place, symbol, Told::Alone(Box::new(outcome), None))
+                        let told = source.coalescer.failed(&symbol, error());
+                        (place, symbol, told)
                     };
                     self.gathered.extend(symbols.into_iter().map(failed));
                 }
@@ -120,8 +120,7 @@ impl Wait {
             let symbol = wait.symbol().clone();
             let told = timeout_at(self.until, self.waiting.wait_for(coalescer.arrive(wait))).await;
             // the call may go on for others
-            let outcome = told.unwrap_or_else(|_| coalescer.gave_up(&symbol, self.timeout));
-            all.push(Told::Alone(Box::new(outcome), None));
+            all.push(told.unwrap_or_else(|_| coalescer.gave_up(&symbol, self.timeout)));
         }
         all
     }

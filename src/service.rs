@@ -337,10 +337,8 @@ impl Quotefold {
         let mut next_calls = NextCalls::default();
         for (source, symbol, told) in told.iter_mut() {
             let freshness = plan.freshness.get(source, symbol);
-            let on_board = || self.board.known(&told.outcome().origin.source, symbol, now.monotonic).map(Arc::new);
-            let known = told.known().cloned().or_else(on_board);
             let Some(openings) = openings.get(source) else { continue };
-            let at = known.zip(freshness).map(|(known, freshness)| known.called_at(*freshness, *openings));
+            let at = told.known().zip(freshness).map(|(known, freshness)| known.called_at(*freshness, *openings));
             next_calls.note(told, now.wall_at(at.unwrap_or(openings.call).max(now.monotonic)));
         }
         next_calls

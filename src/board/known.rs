@@ -112,6 +112,14 @@ impl Told {
         }
     }
 
+    /// The outcome, if nothing else is needed any more.
+    pub fn into_outcome(self) -> Outcome {
+        match self {
+            Told::OnBoard(known) => known.outcome.clone(),
+            Told::Alone(outcome, _) => *outcome,
+        }
+    }
+
     /// What is on the board.
     pub fn known(&self) -> Option<&Arc<Known>> {
         match self {

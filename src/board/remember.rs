@@ -117,7 +117,7 @@ impl Board {
             in_a_row: InARow::default(),
             answered: landed,
         };
-        state.insert(&symbol, known, None);
+        state.insert(&symbol, Arc::new(known), None);
         true
     }
 }

@@ -301,7 +301,7 @@ proptest! {
         }
         for (name, latest) in ["A", "B"].into_iter().zip(latest) {
             let known = board.known("alpha", &symbol(name), now.monotonic).unwrap();
-            let on_board = known.outcome.quote.map(|quote| quote.received_at.as_second() as usize);
+            let on_board = known.outcome.quote.as_ref().map(|quote| quote.received_at.as_second() as usize);
             prop_assert!(on_board.is_none_or(|call| !wrong.contains(&call)), "{on_board:?} of {wrong:?}");
             if latest.is_some_and(|call| !wrong.contains(&call)) {
                 prop_assert_eq!(on_board, latest, "a right one that landed last stays");

@@ -11,9 +11,10 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::allowance::{Expectation, Units};
+use crate::board::Told;
 use crate::caller::Caller;
 use crate::failure::SourceError;
-use crate::quote::{Outcome, Quote};
+use crate::quote::Quote;
 use crate::symbol::Symbol;
 
 /// What a call asks for. Cheap to clone; all clones are one batch.
@@ -54,7 +55,7 @@ pub(super) struct Waiter {
     /// The symbol.
     pub(super) symbol: Symbol,
     /// Where its outcome is told.
-    pub(super) told: watch::Sender<Option<Outcome>>,
+    pub(super) told: watch::Sender<Option<Told>>,
     /// Who asked for it first; `None` for the service itself.
     pub(super) caller: Option<Caller>,
 }
@@ -151,12 +152,12 @@ impl Batch {
     }
 
     /// Adds a symbol without naming a caller. Returns where its outcome will be told, or `None` if the batch is full or sealed.
-    pub fn join(&self, symbol: &Symbol) -> Option<watch::Receiver<Option<Outcome>>> {
+    pub fn join(&self, symbol: &Symbol) -> Option<watch::Receiver<Option<Told>>> {
         self.join_for(None, symbol)
     }
 
     /// The same for a caller.
-    pub(super) fn join_for(&self, caller: Option<Caller>, symbol: &Symbol) -> Option<watch::Receiver<Option<Outcome>>> {
+    pub(super) fn join_for(&self, caller: Option<Caller>, symbol: &Symbol) -> Option<watch::Receiver<Option<Told>>> {
         let mut state = self.lock();
         if state.is_sealed || state.waiters.len() >= self.capacity {
             return None;

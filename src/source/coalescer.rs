@@ -31,7 +31,7 @@ use super::breaker::{Breaker, BreakerState};
 use super::cooldown::Cooldown;
 use super::statistics::Statistics;
 use super::{KEPT_BACK, time_to_reply};
-use crate::board::{Board, Freshness, Openings};
+use crate::board::{Board, Freshness, Openings, Told};
 use crate::caller::Caller;
 use crate::clock::Clock;
 use crate::failure::{Failure, SourceError};
@@ -116,13 +116,13 @@ pub struct Ask {
 /// A caller's claim to one outcome.
 pub enum Wait {
     /// The outcome is here already.
-    Ready(Box<Outcome>),
+    Ready(Told),
     /// Its call is in flight.
     InFlight {
         /// The symbol.
         symbol: Symbol,
         /// Where its outcome will be told.
-        outcome: watch::Receiver<Option<Outcome>>,
+        outcome: watch::Receiver<Option<Told>>,
         /// Keeps the call alive.
         claim: Claim,
     },
@@ -132,7 +132,7 @@ impl Wait {
     /// The symbol whose outcome it is.
     pub fn symbol(&self) -> &Symbol {
         match self {
-            Wait::Ready(outcome) => &outcome.symbol,
+            Wait::Ready(told) => &told.outcome().symbol,
             Wait::InFlight { symbol, .. } => symbol,
         }
     }
@@ -172,7 +172,7 @@ struct Pending {
 /// A symbol in a pending batch.
 struct InFlight {
     /// Where its outcome will be told.
-    outcome: watch::Receiver<Option<Outcome>>,
+    outcome: watch::Receiver<Option<Told>>,
     pending: Pending,
 }
 
@@ -201,9 +201,9 @@ impl Coalescer {
     }
 
     /// Waits for an outcome, however long it takes.
-    pub async fn arrive(&self, wait: Wait) -> Outcome {
+    pub async fn arrive(&self, wait: Wait) -> Told {
         match wait {
-            Wait::Ready(outcome) => *outcome,
+            Wait::Ready(told) => told,
             Wait::InFlight { symbol, mut outcome, claim } => {
                 let told = outcome.wait_for(Option::is_some).await.ok().and_then(|told| told.clone());
                 drop(claim);
@@ -215,7 +215,7 @@ impl Coalescer {
 
     /// The outcome for a caller who has waited for this long and leaves: no reply, or, where the call has not even been sent, no
     /// room in our own limits.
-    pub fn gave_up(&self, symbol: &Symbol, waited: Duration) -> Outcome {
+    pub fn gave_up(&self, symbol: &Symbol, waited: Duration) -> Told {
         let is_unsent = self.0.lock().in_flight.get(symbol).is_some_and(|call| call.pending.batch.sent().is_none());
         let now = Instant::now();
         let full = is_unsent.then(|| self.0.parts.account.allowance().room(1, now, now).1).flatten();
@@ -223,7 +223,7 @@ impl Coalescer {
     }
 
     /// A failure that concerns one caller alone: it stands beside the last quote, and never lands on the board.
-    pub fn failed(&self, symbol: &Symbol, error: SourceError) -> Outcome {
+    pub fn failed(&self, symbol: &Symbol, error: SourceError) -> Told {
         self.0.failed(symbol, error)
     }
 
@@ -350,7 +350,7 @@ impl Inner {
         for (symbol, need) in &ask.due {
             let known = self.parts.board.known(&self.parts.origin.source, symbol, now);
             let fresh = known.filter(|known| known.is_settled(*need, now) || known.answered_since(ask.arrived));
-            let ready = fresh.map(|known| Wait::Ready(Box::new(known.outcome)));
+            let ready = fresh.map(|known| Wait::Ready(Told::OnBoard(known)));
             let wait = ready.or_else(|| state.join(symbol, deadlines, slot_by)).or_else(|| match ask.patience {
                 Patience::Waits => self.join_open(state, symbol, ask, deadlines, now),
                 // a batch that waits to be sent has room for those who wait with it
@@ -453,11 +453,13 @@ impl Inner {
     }
 
     /// A failure that concerns one caller alone.
-    fn failed(&self, symbol: &Symbol, error: SourceError) -> Outcome {
+    fn failed(&self, symbol: &Symbol, error: SourceError) -> Told {
         let Parts { board, origin, clock, .. } = &self.parts;
         let now = clock.now();
-        let quote = board.known(&origin.source, symbol, now.monotonic).and_then(|known| known.outcome.quote);
+        let known = board.known(&origin.source, symbol, now.monotonic);
+        let quote = known.as_ref().and_then(|known| known.outcome.quote.clone());
         let failure = Failure { error, at: now.wall, latency: None, is_doubted: false, retry_at: None };
-        Outcome { origin: Arc::clone(origin), symbol: symbol.clone(), quote, failure: Some(failure) }
+        let (origin, symbol) = (Arc::clone(origin), symbol.clone());
+        Told::Alone(Box::new(Outcome { origin, symbol, quote, failure: Some(failure) }), known)
     }
 }

@@ -44,7 +44,7 @@ async fn asked_once(bench: &Bench, symbols: &[String]) -> BTreeMap<String, &'sta
     for wait in bench.ask_for(&names, NEED, TIMEOUT) {
         let name = wait.symbol().to_string();
         let outcome = timeout_at(until, bench.coalescer.arrive(wait)).await;
-        said.insert(name, outcome.as_ref().map_or("timeout", reason));
+        said.insert(name, outcome.as_ref().map_or("timeout", |told| reason(told.outcome())));
     }
     said
 }
@@ -114,7 +114,7 @@ async fn with_one_unknown_among_twelve_the_other_eleven_are_answered_within_six_
         while answered.len() < 11 {
             let until = Instant::now() + TIMEOUT;
             let arrivals = bench.ask_for(&names, NEED, TIMEOUT).into_iter().map(|wait| async {
-                let outcome = timeout_at(until, bench.coalescer.arrive(wait)).await.ok()?;
+                let outcome = timeout_at(until, bench.coalescer.arrive(wait)).await.ok()?.into_outcome();
                 (reason(&outcome) == "ok").then(|| (outcome.symbol, start.elapsed()))
             });
             for (symbol, took) in together(arrivals).await.into_iter().flatten() {

@@ -90,7 +90,7 @@ async fn an_orphan_gives_way_when_its_place_is_needed_and_no_sooner() {
         let answer = ask(&service, &format!("symbols=B-USD&timeout={wait}")).await;
         assert_eq!(reason(&quotes(&answer)[0].outcome), expected, "{wait}");
         sleep(Duration::from_secs(5)).await;
-        let first = service.board().known("vendor", &symbol("A-USD"), Instant::now()).unwrap().outcome;
+        let first = service.board().known("vendor", &symbol("A-USD"), Instant::now()).unwrap().outcome.clone();
         let Some(after) = gave_way_after else {
             assert!(first.quote.is_some(), "{wait}");
             assert!(log.calls().iter().skip(1).all(|call| call.sent - start >= Duration::from_millis(1_200)));

@@ -154,7 +154,7 @@ impl Bench {
     pub(crate) async fn outcomes(&self, waits: Vec<Wait>) -> Vec<Outcome> {
         let mut outcomes = Vec::new();
         for wait in waits {
-            outcomes.push(self.coalescer.arrive(wait).await);
+            outcomes.push(self.coalescer.arrive(wait).await.into_outcome());
         }
         outcomes
     }

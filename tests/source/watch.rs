@@ -299,7 +299,7 @@ async fn a_source_that_is_given_up_is_tried_with_one_call_and_its_refusals_conce
     let now = Instant::now();
     for name in symbols {
         let known = scripted.service.board().known("alpha", &symbol(name), now);
-        let failure = known.and_then(|known| known.outcome.failure);
+        let failure = known.and_then(|known| known.outcome.failure.clone());
         assert!(failure.is_none_or(|failure| failure.error.reason() == "connection"), "{name}");
     }
     sleep(Duration::from_secs(45)).await;

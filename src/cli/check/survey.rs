@@ -94,7 +94,7 @@ async fn ask(service: &Quotefold) -> Vec<Outcome> {
         };
         for wait in source.coalescer.ask(&ask) {
             let coalescer = source.coalescer.clone();
-            calls.spawn(async move { coalescer.arrive(wait).await });
+            calls.spawn(async move { coalescer.arrive(wait).await.into_outcome() });
         }
     }
     calls.join_all().await

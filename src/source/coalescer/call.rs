@@ -16,10 +16,10 @@ use tower::ServiceExt;
 
 use super::callers::Claim;
 use super::{Inner, Parts, Pending};
-use crate::board::Update;
+use crate::board::{Known, Told, Update};
 use crate::clock::Moment;
 use crate::failure::SourceError;
-use crate::quote::{Outcome, Quote};
+use crate::quote::Quote;
 use crate::source::batch::{Batch, Reply, Waiter};
 use crate::source::cooldown::Cooldowns;
 use crate::symbol::Symbol;
@@ -124,15 +124,15 @@ impl Call {
                 overlooked.push((waiter, error));
                 continue;
             }
-            let outcome = self.land_row(&waiter, row, rests, now);
-            told.push((waiter, outcome));
+            let known = self.land_row(&waiter, row, rests, now);
+            told.push((waiter, known));
         }
         let is_alone = told.len() + overlooked.len() == 1;
         self.coalescer.ask_again(&self.pending.batch, overlooked);
         self.coalescer.lock().learn(&told, is_alone, self.is_news);
         self.remove();
-        for (waiter, outcome) in told {
-            waiter.told.send_replace(Some(outcome));
+        for (waiter, known) in told {
+            waiter.told.send_replace(Some(Told::OnBoard(known)));
         }
         self.has_landed = true;
     }
@@ -144,7 +144,7 @@ impl Call {
         row: Result<Quote, SourceError>,
         rests: Option<Instant>,
         now: Moment,
-    ) -> Outcome {
+    ) -> Arc<Known> {
         let symbol = &waiter.symbol;
         let update = match (row, self.pending.batch.sent_for(now.monotonic)) {
             (Ok(quote), _) => Update::Quote(quote),
@@ -174,7 +174,7 @@ impl Call {
         let Parts { board, origin, backoff, .. } = &self.coalescer.parts;
         let before = board.known(&origin.source, symbol, now.monotonic);
         let is_of_source = rests.is_some() && (self.pending.batch.is_charged() || Cooldowns::concerns(&error));
-        Update::Failure(backoff.waits().judge(symbol, error, latency, before.as_ref(), is_of_source, now))
+        Update::Failure(backoff.waits().judge(symbol, error, latency, before.as_deref(), is_of_source, now))
     }
 
     fn remove(&mut self) {

@@ -17,8 +17,8 @@ use super::call::Call;
 use super::callers::{Callers, Claim};
 use super::grouping::Tier;
 use super::{Ask, InFlight, Inner, Pending, State, Wait};
+use crate::board::{Known, Told};
 use crate::failure::SourceError;
-use crate::quote::Outcome;
 use crate::source::batch::{Batch, Deadlines, Waiter};
 use crate::symbol::Symbol;
 pub use suspects::SuspectState;
@@ -122,12 +122,12 @@ impl State {
 
     /// Remembers which symbols of a call are known, and which would fail a whole call. `is_alone`: it asked for one symbol only.
     /// `is_news`: it asked for symbols that the source had not quoted yet.
-    pub(super) fn learn(&mut self, told: &[(Waiter, Outcome)], is_alone: bool, is_news: bool) {
+    pub(super) fn learn(&mut self, told: &[(Waiter, Arc<Known>)], is_alone: bool, is_news: bool) {
         if !self.unknown_kills {
             return;
         }
-        for (Waiter { symbol, .. }, outcome) in told {
-            match &outcome.failure {
+        for (Waiter { symbol, .. }, known) in told {
+            match &known.outcome.failure {
                 None => self.hunt.suspects.clear(symbol, is_news),
                 Some(failure) if is_alone && (failure.error.denies_symbol() || failure.error.is_about_call()) => {
                     self.hunt.suspects.fail(std::slice::from_ref(symbol), Instant::now());
@@ -139,7 +139,7 @@ impl State {
     }
 
     /// Queues a symbol for the hunt, in a batch of its own.
-    fn queue_for_hunt(&mut self, symbol: &Symbol, outcome: watch::Receiver<Option<Outcome>>, batch: Batch) {
+    fn queue_for_hunt(&mut self, symbol: &Symbol, outcome: watch::Receiver<Option<Told>>, batch: Batch) {
         let pending = Pending { number: QUEUED, batch: batch.clone(), callers: self.hunt.callers.clone() };
         self.in_flight.insert(symbol.clone(), InFlight { outcome, pending });
         self.hunt.queue.push((symbol.clone(), batch));
@@ -327,8 +327,8 @@ impl Inner {
             let caller = waiters.first().and_then(|waiter| waiter.caller);
             let refused = self.refuse(std::slice::from_ref(symbol), error, until, caller).pop();
             state.in_flight.remove(symbol);
-            if let Some(Wait::Ready(outcome)) = refused {
-                waiters.iter().for_each(|waiter| drop(waiter.told.send_replace(Some((*outcome).clone()))));
+            if let Some(Wait::Ready(told)) = refused {
+                waiters.iter().for_each(|waiter| drop(waiter.told.send_replace(Some(told.clone()))));
             }
         }
     }

@@ -14,7 +14,7 @@ use super::call::Call;
 use super::callers::Callers;
 use super::grouping::{Group, Tier, merge, symbols};
 use super::{Ask, Inner, Parts, Patience, Pending, State, Wait};
-use crate::board::Update;
+use crate::board::{Told, Update};
 use crate::caller::Caller;
 use crate::failure::SourceError;
 use crate::source::batch::Batch;
@@ -229,7 +229,7 @@ impl Inner {
     fn denials(&self, denied: &[Symbol], now: Instant) -> Vec<Wait> {
         let Parts { board, origin, .. } = &self.parts;
         let known = denied.iter().filter_map(|symbol| board.known(&origin.source, symbol, now));
-        known.map(|known| Wait::Ready(Box::new(known.outcome))).collect()
+        known.map(|known| Wait::Ready(Told::OnBoard(known))).collect()
     }
 
     /// Checks denied symbols again, for a caller who wants everything fetched anew: they get the room that is left in `groups`,
@@ -340,14 +340,14 @@ impl Inner {
         let Parts { board, origin, clock, .. } = &self.parts;
         let refuse = |symbol| {
             let update = Update::Refusal(error.clone(), until);
-            Wait::Ready(Box::new(board.land_for(caller, origin, symbol, update, clock.now())))
+            Wait::Ready(Told::OnBoard(board.land_for(caller, origin, symbol, update, clock.now())))
         };
         symbols.iter().map(refuse).collect()
     }
 
     /// Refuses symbols to one caller alone.
     fn decline<'s>(&self, symbols: impl IntoIterator<Item = &'s Symbol>, error: &SourceError) -> Vec<Wait> {
-        let decline = |symbol| Wait::Ready(Box::new(self.failed(symbol, error.clone())));
+        let decline = |symbol| Wait::Ready(self.failed(symbol, error.clone()));
         symbols.into_iter().map(decline).collect()
     }
 }
