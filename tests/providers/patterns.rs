@@ -35,10 +35,10 @@
 //! | | | `alpaca-crypto`: "a book" |
 //! | | | `tiingo-fx`: "a price" |
 //! | A14 | in a table of commas with a first line of names | `stooq`: "a price, in summer time" |
-//! | | | `src/provider/extract/tests/wire.rs`: `of_a_table_by_days_the_last_day_of_each_currency_counts` |
+//! | | | `src/provider/extract/tests/wire.rs`: `in_a_table_by_days_the_last_day_of_each_currency_counts` |
 //! | A15 | in an attribute of XML with namespaces | `ecb`: "a fixing" |
-//! | | | `src/provider/filter/body/xml.rs`: `an_element_is_its_name_attributes_text_and_children` |
-//! | A16 | in an object, beside the way it is shown | `src/provider/extract/tests/wire.rs`: `a_number_may_be_wrapped_with_the_way_it_is_shown` |
+//! | | | `src/provider/filter/body/xml.rs`: `an_element_becomes_its_name_attributes_text_and_children` |
+//! | A16 | in an object, beside the way it is shown | `src/provider/extract/tests/wire.rs`: `a_number_may_be_wrapped_together_with_its_display_form` |
 //!
 //! ## B. Symbols
 //!
@@ -56,13 +56,13 @@
 //! | B5 | spelled in as many ways as there are providers | `src/provider/spelling/tests.rs`: `every_kind_of_symbol_follows_its_template` |
 //! | | | `src/provider/spelling/tests.rs`: `parts_are_renamed_and_whole_symbols_spelled` |
 //! | | | `tests/providers/main.rs`: `symbols_travel_as_each_provider_spells_them` |
-//! | B6 | several at once, joined by any sign, in two places or as JSON | `src/provider/spelling/tests.rs`: `what_is_filled_into_a_url_is_escaped` |
+//! | B6 | several at once, joined by any sign, in two places or as JSON | `src/provider/spelling/tests.rs`: `values_in_a_url_are_escaped` |
 //! | | | `tests/providers/main.rs`: `a_call_is_written_as_its_provider_reads_it` |
 //! | | | `tests/providers/main.rs`: `dollars_are_not_asked_of_who_trades_tethers` |
-//! | B7 | with signs that a URL must escape | `src/provider/spelling/tests.rs`: `what_is_filled_into_a_url_is_escaped` |
+//! | B7 | with signs that a URL must escape | `src/provider/spelling/tests.rs`: `values_in_a_url_are_escaped` |
 //! | | | `tests/providers/main.rs`: `cnbc_is_asked_for_those_indices_and_pairs_only_whose_names_are_known` |
 //! | B8 | one at a time, or all markets in one long reply | `tests/providers/patterns.rs`: `no_provider_is_asked_for_all_of_its_markets` |
-//! | | | `src/provider/extract/tests/wire.rs`: `of_a_list_of_all_markets_only_what_was_asked_for_is_taken` |
+//! | | | `src/provider/extract/tests/wire.rs`: `from_a_list_of_all_markets_only_the_symbols_asked_for_are_taken` |
 //! | B9 | an object for one symbol, a list or a map for several | `twelvedata`: "several: a listing in pence, a pair, and one it does not know" |
 //! | | | `eodhd`: "a price: one symbol is an object" |
 //! | | | `cnbc`: "a pair, as a row without a list" |
@@ -99,7 +99,7 @@
 //! | C8 | a rate that only a third currency gives | `tests/pricing/derived.rs`: `money_is_crossed_through_the_base_of_who_quotes_only_one` |
 //! | C9 | pence, agorot, cents | `yahoo`: "a listing in pence" |
 //! | | | `tests/pricing/units.rs`: `pence_and_pounds_agree` |
-//! | | | `src/provider/extract/tests/wire.rs`: `a_unit_below_a_currency_is_told_by_its_name` |
+//! | | | `src/provider/extract/tests/wire.rs`: `a_part_of_a_currency_is_recognised_by_its_name` |
 //! | C10 | the volume of either leg, of the day or of 24 hours | `kraken`: "one price, under an older name" |
 //! | | | `gemini`: "a price" |
 //! | | | `okx`: "a pair against another coin" |
@@ -116,7 +116,7 @@
 //! | D2 | seconds | `finnhub`: "a price" |
 //! | | | `eodhd`: "a price: one symbol is an object" |
 //! | D3 | seconds as a text, or with decimals | `bitstamp`: "a price" |
-//! | | | `src/provider/extract/tests/wire.rs`: `a_number_of_seconds_or_less_is_a_time_whether_text_or_not` |
+//! | | | `src/provider/extract/tests/wire.rs`: `a_number_of_seconds_or_smaller_units_is_a_time_be_it_text_or_not` |
 //! | D4 | milliseconds, as a number or a text | `binance`: "two prices" |
 //! | | | `okx`: "a price, last sold at the bid" |
 //! | D5 | text with microseconds | `coinbase`: "a price" |
@@ -164,7 +164,7 @@
 //! | | | `finnhub`: "a symbol that is not in the plan" |
 //! | | | `htx`: "too many calls, said of a parameter" |
 //! | E9 | the caller's key, repeated | `fmp`: "a wrong key, repeated in the text and said with status 200" |
-//! | | | `src/provider/extract/tests/wire.rs`: `a_key_that_a_vendor_repeats_is_hidden_wherever_it_stands` |
+//! | | | `src/provider/extract/tests/wire.rs`: `a_key_that_a_vendor_repeats_is_hidden_everywhere` |
 //! | E10 | an error beside good rows | `kraken`: "a pair it does not know, beside one that it does" |
 //! | E11 | a refusal of the address that called | `binance`: "not available where the call came from" |
 //! | | | `bybit`: "a country it does not serve, as its network says it" |
