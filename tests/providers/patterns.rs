@@ -1,7 +1,7 @@
-//! Every shape that replies of providers have been seen to have, and an example or a test in which it is met.
+//! Every shape that was seen in providers' replies, each with an example or a test that has it.
 //!
-//! Places are in catalogue files, by what the example is about, or in sources, by the test's name. A shape that is new gets a
-//! row here, and an example or a test.
+//! A place is a catalogue file with what the example is about, or a source file with the test's name. A new shape gets a row
+//! here, and an example or a test.
 //!
 //! ## A. Where the price is
 //!
@@ -58,9 +58,9 @@
 //! | | | `tests/providers/main.rs`: `symbols_travel_as_each_provider_spells_them` |
 //! | B6 | several at once, joined by any sign, in two places or as JSON | `src/provider/spelling/tests.rs`: `values_in_a_url_are_escaped` |
 //! | | | `tests/providers/main.rs`: `a_call_is_written_as_its_provider_reads_it` |
-//! | | | `tests/providers/main.rs`: `dollars_are_not_asked_of_who_trades_tethers` |
+//! | | | `tests/providers/main.rs`: `an_exchange_of_tethers_is_not_asked_for_dollars` |
 //! | B7 | with signs that a URL must escape | `src/provider/spelling/tests.rs`: `values_in_a_url_are_escaped` |
-//! | | | `tests/providers/main.rs`: `cnbc_is_asked_for_those_indices_and_pairs_only_whose_names_are_known` |
+//! | | | `tests/providers/main.rs`: `cnbc_is_asked_only_for_indices_and_pairs_whose_names_are_known` |
 //! | B8 | one at a time, or all markets in one long reply | `tests/providers/patterns.rs`: `no_provider_is_asked_for_all_of_its_markets` |
 //! | | | `src/provider/extract/tests/wire.rs`: `from_a_list_of_all_markets_only_the_symbols_asked_for_are_taken` |
 //! | B9 | an object for one symbol, a list or a map for several | `twelvedata`: "several: a listing in pence, a pair, and one it does not know" |
@@ -221,7 +221,7 @@ fn every_pattern_is_met_where_the_table_says() {
 
 #[test]
 fn no_provider_is_asked_for_all_of_its_markets() {
-    // a list of all markets is a megabyte and more, one of all currencies a few kilobytes
+    // a list of all markets is a megabyte or more, one of all currencies a few kilobytes
     let placeholders = ["{symbol", "{id", "{base", "{quote", "{first"];
     let providers = providers();
     let asked_for_all = providers.iter().map(|(source, _)| source).filter(|source| {

@@ -23,8 +23,8 @@ const CLOCK: &str =
 const REGEX: &str =
     "but there are no regular expressions here: use split, ltrimstr, rtrimstr, startswith or a lookup object";
 
-const NESTS: &str = "which may nest a value within itself again and again, and a value nested so deeply takes the process down; \
-     use add, map, group_by, min_by, max_by or first";
+const NESTS: &str = "which may nest a value within itself again and again, and a value nested so deeply takes the \
+     process down; use add, map, group_by, min_by, max_by or first";
 const PATHS: &str = "which goes as deep as its path is long, and a value nested so deeply takes the process down; \
      write the path out: .a.b[0]";
 
@@ -32,8 +32,8 @@ const PATHS: &str = "which goes as deep as its path is long, and a value nested 
 /// filter take stack for every level.
 pub(super) const DEEPEST: usize = 32;
 
-const REPEATS: &str = "which repeats a text, if it meets one, until the memory is full; hand over prices and times as they stand in the body, \
-     and make sure that anything else you multiply is a number: (… | tonumber)";
+const REPEATS: &str = "which repeats a text, if it meets one, until the memory is full; hand over prices and times as \
+     they stand in the body, and make sure that anything else you multiply is a number: (… | tonumber)";
 
 /// Why jq's filter of this name is not in the box; `None` if it is.
 pub(super) fn reason(name: &str, arguments: usize) -> Option<&'static str> {
