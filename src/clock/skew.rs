@@ -24,8 +24,8 @@ use crate::text::words::duration;
 
 /// Clocks this close to one another agree.
 const RIGHT: SignedDuration = SignedDuration::from_secs(5);
-/// A clock that was judged to be off must come this close to be right again. Otherwise the verdict on a clock that is 5
-/// s off would change with every reply.
+/// A clock that was judged to be off must come this close to be right again. Otherwise the verdict on a clock that is
+/// 5 s off would change with every reply.
 const RIGHT_AGAIN: SignedDuration = SignedDuration::from_secs(3);
 /// How many witnesses a verdict needs.
 const ENOUGH: usize = 3;

@@ -132,7 +132,7 @@ fn openings_follow_the_local_time_of_the_exchange_when_clocks_change() {
 fn foreign_exchange_is_one_session_from_sunday_to_friday() {
     let fx = Hours::named("fx").unwrap();
     let around = fx.around(at("2026-11-25T05:00:00Z")).unwrap();
-    assert_eq!(around.opened_at, Some(at("2026-11-22T22:00:00Z")), "midnight is no opening");
+    assert_eq!(around.opened_at, Some(at("2026-11-22T22:00:00Z")), "midnight is not an opening");
     assert_eq!(around.closed_at, at("2026-11-20T22:00:00Z"));
     // in summer an hour earlier in UTC
     assert!(!fx.is_open(at("2026-07-05T20:59:00Z")) && fx.is_open(at("2026-07-05T21:00:00Z")));

@@ -55,7 +55,7 @@ fn changed(text: &str, changes: Changes) -> Result<String, String> {
     let mut places = Vec::new();
     for (from, to) in changes {
         let all: Vec<_> = text.match_indices(from).collect();
-        let [(at, _)] = all[..] else { return Err(format!("{from:?} stands in {} places", all.len())) };
+        let [(at, _)] = all[..] else { return Err(format!("{from:?} occurs in {} places", all.len())) };
         places.push((at, at + from.len(), to));
     }
     places.sort_unstable();

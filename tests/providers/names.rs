@@ -33,7 +33,7 @@ fn a_coin_with_a_currencys_code_makes_no_rate_for_that_currency() {
     let settings = everything();
     let (mut coins, mut rates) = (0, 0);
     for (source, extractor) in providers().into_iter().filter(|(source, _)| source.classes.contains(&Class::Crypto)) {
-        let fiat = source.fiat.clone().unwrap_or_else(|| panic!("{} does not say which codes are currencies there", source.name));
+        let fiat = source.fiat.clone().unwrap_or_else(|| panic!("{} does not state its fiat codes", source.name));
         let profile = Profile::new(source.clone(), extractor, &settings);
         for code in moneys().iter().filter(|code| !fiat.contains(code) && !fiat.contains(&"*".to_owned())) {
             let pair = |base: &str, quote: &str| Symbol::of_legs(base, quote).unwrap();
