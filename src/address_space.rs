@@ -1,7 +1,7 @@
-//! How much address space this process has, used or only reserved: what `ulimit -v` limits.
+//! Measures the address space of this process, used or only reserved, which `ulimit -v` limits.
 
-/// The size of the address space, in bytes; if the system does not say, 1 GiB, which is more than it has.
-#[allow(clippy::disallowed_methods, reason = "/proc is memory")]
+/// The size of the address space, in bytes; if the system does not say, 1 GiB, which is more than the process has.
+#[allow(clippy::disallowed_methods, reason = "/proc is read from memory, so this does not block")]
 pub(crate) fn used() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let kib =

@@ -1,7 +1,7 @@
-//! Tells the time twice: by the wall for ages, by a clock that never jumps for waiting.
+//! Tells the time by two clocks: the wall clock for ages, and one that never jumps for waiting.
 //!
-//! Whoever needs the time is handed a [`Clock`] or a [`Moment`]; nothing on the path of a request reads the system's
-//! clock by itself. So a test can live through a day in a second, and a system clock that jumps cannot fire a timeout.
+//! Code that needs the time is handed a [`Clock`] or a [`Moment`]; nothing on the path of a request reads the system's
+//! clock directly. So a test can live through a day in a second, and a system clock that jumps cannot fire a timeout.
 
 pub mod cpu;
 pub mod skew;
@@ -18,9 +18,9 @@ use skew::{Host, Skew, Witnesses};
 /// One instant as both clocks saw it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moment {
-    /// What the wall clock said: for ages and for what is printed. May jump.
+    /// The time on the wall clock, for ages and for output. It may jump.
     pub wall: Timestamp,
-    /// The same instant on tokio's monotonic clock: for waiting and for "how long ago did we".
+    /// The same instant on tokio's monotonic clock, for waiting and for how long ago we did something.
     pub monotonic: Instant,
 }
 
@@ -38,12 +38,12 @@ fn shift(time: Timestamp, by: Duration, sign: i32) -> Timestamp {
     time.saturating_add(by * sign).unwrap_or(time)
 }
 
-/// How long before `now` something stated at `then` was; zero if it lies ahead (clocks differ).
+/// The time from `then` to `now`; zero if `then` lies ahead, as clocks differ.
 pub fn age(now: Timestamp, then: Timestamp) -> Duration {
     Duration::try_from(now.duration_since(then)).unwrap_or(Duration::ZERO)
 }
 
-/// Where the time comes from, and what others say about it. Clones are the same clock.
+/// The source of the time, and what other machines say about it. Clones are the same clock.
 #[derive(Clone)]
 pub struct Clock {
     read: Arc<dyn Fn() -> Timestamp + Send + Sync>,
@@ -51,18 +51,18 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// The system's clock: what `serve` uses.
+    /// The system's clock, which `serve` uses.
     pub fn system() -> Self {
         Clock::from_fn(Timestamp::now)
     }
 
-    /// A wall clock that reads `start` now and from then on moves with tokio's clock, also while that is paused.
+    /// A wall clock that reads `start` now and then moves with tokio's clock, even while that is paused.
     pub fn starting_at(start: Timestamp) -> Self {
         let origin = Instant::now();
         Clock::from_fn(move || shift(start, origin.elapsed(), 1))
     }
 
-    /// A wall clock of the caller's making; waiting stays with tokio's clock.
+    /// A wall clock that the caller provides; waiting still uses tokio's clock.
     pub fn from_fn(read: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
         Clock { read: Arc::new(read), witnesses: Arc::default() }
     }
@@ -72,8 +72,8 @@ impl Clock {
         Moment { wall: (self.read)(), monotonic: Instant::now() }
     }
 
-    /// Records the `Date` of a reply from one of an account's hosts, with the moments at which the request was sent and the
-    /// head of the reply was received. Other machines' clocks are what this one is judged by.
+    /// Records the `Date` of a reply from one of an account's hosts, with the moments at which the request was sent and
+    /// the head of the reply was received. This machine's clock is judged by such dates.
     pub fn hear_date(&self, account: &str, host: Host, date: Timestamp, sent: Moment, received: Moment) {
         let mut witnesses = self.witnesses();
         witnesses.hear_date(account, host, date, sent, received);
@@ -92,7 +92,7 @@ impl Clock {
         judge(&mut self.witnesses(), now)
     }
 
-    // a panic elsewhere while the lock was held leaves at worst one reading out
+    // if another thread panicked while it held the lock, at worst one reading is missing
     fn witnesses(&self) -> MutexGuard<'_, Witnesses> {
         self.witnesses.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_ahead_is_not_old() {
+    fn a_time_that_lies_ahead_has_no_age() {
         let now: Timestamp = "2026-11-20T14:31:00Z".parse().unwrap();
         let ahead: Timestamp = "2026-11-20T15:31:00Z".parse().unwrap();
         assert_eq!(age(now, ahead), Duration::ZERO);

@@ -1,10 +1,11 @@
-//! Reads and writes money: exact decimals from any number text a provider sends, plain text out again.
+//! Reads and writes money: exact decimals from any text of a number that a provider sends, and plain text from
+//! decimals.
 
 use rust_decimal::{Decimal, RoundingStrategy};
 
 const HALF: Decimal = Decimal::from_parts(5, 0, 0, false, 1);
 
-/// The most decimals a price keeps; what lies beyond is rounded half to even.
+/// The most decimals that a price keeps; a price with more is rounded half to even.
 pub const MOST_DECIMALS: u32 = 18;
 
 /// The significant digits of a quote that was calculated: an inverse, or a product with a rate.
@@ -12,8 +13,9 @@ pub const CALCULATED_DIGITS: u32 = 12;
 
 /// Reads a number's text exactly: digits, one point, an exponent (`1e-8`, `9.083198811E7`), any length.
 ///
-/// More than [`MOST_DECIMALS`] decimals, or more than the 28 digits that fit, are rounded half to even on the text itself.
-/// `None` if it is not a number, or one too large for 96 bits. Decorations are not understood here: see [`undecorated`].
+/// More than [`MOST_DECIMALS`] decimals, or more than the 28 digits that fit, are rounded half to even on the text
+/// itself. `None` if it is not a number, or is too large for 96 bits. Decorations are not understood here: see
+/// [`undecorated`].
 pub fn read(text: &str) -> Option<Decimal> {
     let (negative, unsigned) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
@@ -33,7 +35,7 @@ pub fn read(text: &str) -> Option<Decimal> {
     if digits.is_empty() {
         return Some(Decimal::ZERO);
     }
-    // how many of the digits stand after the point; may be negative or beyond their number
+    // how many of the digits come after the point; may be negative, or more than there are digits
     let decimals = i64::try_from(fraction.len()).ok()? - i64::from(exponent);
     let value = round_digits(digits, decimals)?;
     Some(if negative { -value } else { value })
@@ -61,7 +63,7 @@ fn round_digits(digits: &str, decimals: i64) -> Option<Decimal> {
     mantissa += i128::from(up);
     match u32::try_from(kept_decimals) {
         Ok(scale) => Decimal::try_from_i128_with_scale(mantissa, scale).ok(),
-        // a whole number with zeros to come: 12e3
+        // a whole number with zeros to append: 12e3
         Err(_) => {
             let zeros = u32::try_from(-kept_decimals).ok()?;
             Decimal::try_from_i128_with_scale(mantissa.checked_mul(10_i128.checked_pow(zeros)?)?, 0).ok()
@@ -69,13 +71,13 @@ fn round_digits(digits: &str, decimals: i64) -> Option<Decimal> {
     }
 }
 
-/// The currency signs that may stand before a number.
+/// The currency signs that may precede a number.
 const SIGNS: [char; 7] = ['$', '€', '£', '¥', '₹', '₩', '₿'];
 
 /// The bare number in a decorated text: without a currency sign in front and grouping commas (`$4,098.12` → `4098.12`).
 ///
 /// A comma that does not group digits stays, so that [`read`] refuses the number.
-/// `None` for the words that vendors write where there is no value: `""`, `-`, `--`, `N/A`, `NA`, `N/D`.
+/// `None` for the texts that vendors write for a missing value: `""`, `-`, `--`, `N/A`, `NA`, `N/D`.
 pub fn undecorated(text: &str) -> Option<String> {
     let text = text.trim();
     if matches!(text, "" | "-" | "--" | "N/A" | "NA" | "N/D") {
@@ -85,8 +87,8 @@ pub fn undecorated(text: &str) -> Option<String> {
     Some(if groups_digits(bare) { bare.replace(',', "") } else { bare.to_owned() })
 }
 
-/// Whether every comma groups digits: `4,098.12`, also `12,34,567` as in India. In `12,5` or `1.234,56` a comma is a decimal
-/// point, and to take it off would make another price.
+/// Whether every comma groups digits: `4,098.12`, also `12,34,567` as in India. In `12,5` or `1.234,56` the comma is a
+/// decimal point, and removing it would make a different price.
 fn groups_digits(bare: &str) -> bool {
     let (whole, fraction) = bare.split_once('.').unwrap_or((bare, ""));
     let unsigned = whole.trim_start_matches(['-', '+']);
@@ -94,7 +96,7 @@ fn groups_digits(bare: &str) -> bool {
     let first = groups.next().unwrap_or_default();
     let rest: Vec<&str> = groups.collect();
     !fraction.contains(',')
-        // `2e5` in `1,2e5` is no group of three digits, and `0,123` is not how thousands are grouped
+        // `2e5` in `1,2e5` is not a group of three digits, and thousands are not grouped as `0,123`
         && unsigned.bytes().all(|byte| byte.is_ascii_digit() || byte == b',')
         && !first.starts_with('0')
         && (1..=3).contains(&first.len())
@@ -107,30 +109,30 @@ pub fn plain(value: Decimal) -> String {
     value.normalize().to_string()
 }
 
-/// The number with so many significant digits, half to even: how a calculated price is rounded.
+/// The number rounded half to even to this many significant digits, as calculated prices are.
 pub fn significant(value: Decimal, digits: u32) -> Decimal {
     let rounded = value.round_sf_with_strategy(digits, RoundingStrategy::MidpointNearestEven).unwrap_or(value);
     rounded.normalize()
 }
 
-/// 1/x with [`CALCULATED_DIGITS`] significant digits. Zero stays zero: it is no price either way.
+/// 1/x with [`CALCULATED_DIGITS`] significant digits. Zero stays zero: neither is a price.
 pub fn inverse(value: Decimal) -> Decimal {
     significant(Decimal::ONE.checked_div(value).unwrap_or_default(), CALCULATED_DIGITS)
 }
 
-/// The mean of two prices, exact wherever it can be written: their difference has room for one more digit where their
-/// sum may have none.
+/// The mean of two prices, exact wherever a decimal can hold it. It is calculated from their difference, which has room
+/// for one more digit where their sum may have none.
 pub fn middle(lower: Decimal, upper: Decimal) -> Decimal {
     lower.saturating_add(upper.saturating_sub(lower).saturating_mul(HALF))
 }
 
-/// Whether a price is farther from another than that fraction of it.
+/// Whether a price is farther `from` another than this `fraction` of the other.
 pub fn is_beyond(fraction: Decimal, price: Decimal, from: Decimal) -> bool {
-    // multiplied and not divided, so that the border is exact
+    // multiplies instead of dividing, so that the border is exact
     price.saturating_sub(from).abs() > fraction.saturating_mul(from)
 }
 
-/// `part / whole` in basis points with one decimal, half to even; `None` when it cannot be said.
+/// `part / whole` in basis points with one decimal, half to even; `None` if it cannot be calculated.
 pub fn basis_points(part: Decimal, whole: Decimal) -> Option<Decimal> {
     let ratio = part.checked_div(whole)?.checked_mul(Decimal::from(10_000))?;
     let mut points = ratio.round_dp_with_strategy(1, RoundingStrategy::MidpointNearestEven);
@@ -139,7 +141,7 @@ pub fn basis_points(part: Decimal, whole: Decimal) -> Option<Decimal> {
     Some(if points.is_zero() { Decimal::new(0, 1) } else { points })
 }
 
-/// `6.4 %`: how much one is of the other, to one decimal.
+/// `part / whole` in percent, to one decimal: `6.4 %`.
 pub fn percent(part: Decimal, whole: Decimal) -> String {
     let ratio = part.abs().checked_div(whole).and_then(|ratio| ratio.checked_mul(Decimal::ONE_HUNDRED));
     let rounded = ratio.map(|ratio| {
@@ -147,10 +149,10 @@ pub fn percent(part: Decimal, whole: Decimal) -> String {
         rounded.rescale(1);
         rounded.to_string()
     });
-    format!("{} %", rounded.as_deref().unwrap_or("endlessly many"))
+    format!("{} %", rounded.as_deref().unwrap_or("infinitely many"))
 }
 
-/// `0.5 %`: a fraction as it was set.
+/// A fraction in percent, unrounded: `0.5 %`.
 pub fn fraction(fraction: Decimal) -> String {
     format!("{} %", plain(fraction.saturating_mul(Decimal::ONE_HUNDRED)))
 }
@@ -164,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_keep_every_digit_the_wire_had() {
+    fn numbers_keep_every_digit_that_was_on_the_wire() {
         let numbers = [
             ("1234.500000000000000001", "1234.500000000000000001"),
             ("6622.57000000", "6622.57"),
@@ -196,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_is_none() {
+    fn a_text_that_is_not_a_number_is_none() {
         for wrong in ["", "-", "NaN", "inf", "1e999", "1.2.3", "0x10", "1_000", "12 ", "e5", "1e", "--1", "."] {
             assert_eq!(read(wrong), None, "{wrong:?}");
         }
@@ -204,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn decorations_are_taken_off_and_words_for_nothing_are_nothing() {
+    fn decorations_are_removed_and_texts_for_a_missing_value_are_none() {
         assert_eq!(undecorated("$4,098.12").as_deref(), Some("4098.12"));
         assert_eq!(undecorated("77,555,460").as_deref(), Some("77555460"));
         assert_eq!(undecorated("12,34,567.8").as_deref(), Some("1234567.8"));
@@ -229,10 +231,10 @@ mod tests {
     }
 
     #[test]
-    fn shares_are_told_in_percent() {
+    fn shares_are_given_in_percent() {
         let decimal = |text: &str| read(text).unwrap();
         assert_eq!(percent(decimal("-18.44"), decimal("231.44")), "8.0 %");
-        assert_eq!(percent(Decimal::ONE, Decimal::ZERO), "endlessly many %");
+        assert_eq!(percent(Decimal::ONE, Decimal::ZERO), "infinitely many %");
         assert_eq!(fraction(decimal("0.0050")), "0.5 %");
     }
 

@@ -8,14 +8,14 @@ const FORM: &str = "sha256:";
 
 /// The first bytes of a SHA-256 digest, which is the same on every machine and in every version of this program.
 ///
-/// A state file may also hold the fingerprints of an earlier version, which were numbers. They cannot be compared: they show
-/// neither that something has changed nor that it has not.
+/// A state file may also hold the fingerprints of an earlier version, which were numbers. They cannot be compared: they
+/// show neither that something has changed nor that it has not.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "serde_json::Value")]
 pub struct Fingerprint(String);
 
 impl Fingerprint {
-    /// The fingerprint of some texts, `length` bytes long. It depends on where one text ends and the next begins.
+    /// The fingerprint of a list of texts, `length` bytes long. It depends on where one text ends and the next begins.
     pub fn of<'t>(texts: impl IntoIterator<Item = &'t str>, length: usize) -> Self {
         let mut context = Context::new(&SHA256);
         for text in texts {
@@ -27,7 +27,7 @@ impl Fingerprint {
         Fingerprint(FORM.to_owned() + &digits.collect::<String>())
     }
 
-    /// Whether this fingerprint and another are known to be of the same texts.
+    /// Whether this fingerprint and another are known to have been made from the same texts.
     pub fn is_same_as(&self, other: &Fingerprint) -> bool {
         self.is_comparable() && self == other
     }
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn where_a_text_ends_counts() {
+    fn a_fingerprint_depends_on_where_each_text_ends() {
         let marks = [
             Fingerprint::of(["ab", "c"], 8),
             Fingerprint::of(["a", "bc"], 8),

@@ -1,6 +1,6 @@
 //! Knows when markets are open: the sessions of exchanges, with their holidays, early closes and lunch breaks.
 //!
-//! What is known stands in `config/hours/sessions.txt`, which `config/hours/export.py` writes. This room is pure: the
+//! The sessions come from `config/hours/sessions.txt`, which `config/hours/export.py` writes. This room is pure: the
 //! caller passes the time.
 
 mod calendar;
@@ -19,31 +19,32 @@ use file::File;
 /// The file of all markets, as it is built into the program.
 const SESSIONS: &str = include_str!("../config/hours/sessions.txt");
 
-/// The sessions of one market. Cheap to clone; two are equal if they are of the same market.
+/// The sessions of one market. Cheap to clone; two are equal if they belong to the same market.
 #[derive(Clone, Copy)]
 pub struct Hours(&'static Calendar);
 
-/// What a market's sessions say about one instant.
+/// The sessions of a market around one instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Around {
-    /// The opening of the session that is going on; `None` between two sessions.
+    /// When the current session opened; `None` between two sessions.
     pub opened_at: Option<Timestamp>,
-    /// The closing of the latest session that has ended.
+    /// When the latest session that has ended closed.
     pub closed_at: Timestamp,
 }
 
-/// The markets by name. They are read once, when somebody first asks.
+/// All markets. The file is read once, on first use.
 fn markets() -> &'static File {
     static READ: LazyLock<File> = LazyLock::new(|| {
-        // a file that cannot be read would leave every market without hours; a test keeps such a program from being built
+        // a file that cannot be read would leave every market without hours; a test keeps such a program from being
+        // built
         File::read(SESSIONS).unwrap_or_default()
     });
     &READ
 }
 
 impl Hours {
-    /// The hours of a symbol's market, if they are known: of listings in the United States and on an exchange of the table,
-    /// of the indices that the file names, of foreign exchange and of metals.
+    /// The hours of a symbol's market; `None` if they are not known. They are known for listings in the United States
+    /// and on the exchanges of the table, for the indices that the file names, for foreign exchange and for metals.
     pub fn of(symbol: &Symbol, class: Class) -> Option<Self> {
         let key = match class {
             Class::Crypto | Class::Fund => return None,
@@ -60,7 +61,7 @@ impl Hours {
         markets().calendar_for(&key).map(Hours)
     }
 
-    /// The hours of a market by the name it has in the file: `XNYS`, `fx`.
+    /// The hours of a market by its name in the file: `XNYS`, `fx`.
     pub fn named(name: &str) -> Option<Self> {
         markets().calendar(name).map(Hours)
     }
@@ -70,7 +71,7 @@ impl Hours {
         &self.0.name
     }
 
-    /// The clocks by which the market opens and closes.
+    /// The time zone by which the market opens and closes.
     pub fn time_zone(&self) -> &'static TimeZone {
         &self.0.zone
     }
@@ -80,7 +81,7 @@ impl Hours {
         self.around(at).is_some_and(|around| around.opened_at.is_some())
     }
 
-    /// The sessions around a time; `None` before the first that is known has ended.
+    /// The sessions around a time; `None` before the end of the first session that is known.
     pub fn around(&self, at: Timestamp) -> Option<Around> {
         let sessions = self.0.sessions();
         let opened = sessions.partition_point(|session| session.opening <= at);
@@ -93,30 +94,30 @@ impl Hours {
     }
 }
 
-/// What the file calls the market on which a share or an index is listed.
+/// The key under which the file has the market of a share or an index.
 fn listed_on(symbol: &Symbol) -> Option<String> {
     let text = symbol.as_str();
     if let Some((_, exchange)) = symbol.listing() {
         return Some(format!(".{}", exchange.suffix));
     }
     if let Some(name) = text.strip_prefix('^') {
-        // an index with the suffix of an exchange, such as ^TA125.TA, trades there
+        // an index with an exchange's suffix, such as ^TA125.TA, has that exchange's hours
         let suffix = name.rsplit_once('.').map(|(_, suffix)| format!(".{suffix}"));
         return Some(suffix.unwrap_or_else(|| text.to_owned()));
     }
     symbol.is_us_listing().then(|| "US".to_owned())
 }
 
-/// Markets whose holidays are not known any more.
+/// The markets whose holidays are no longer known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PastEnd {
     /// Whether these are all markets: the whole file is past its end.
     pub everywhere: bool,
-    /// Which they are, what that does to prices, and the way out.
+    /// Names the markets, and says what that does to prices and what helps.
     pub sentence: String,
 }
 
-/// Which markets' holidays are not known any more at a time; `None` where all are.
+/// The markets whose holidays are no longer known at a time; `None` if there are no such markets.
 pub fn past_end(at: Timestamp) -> Option<PastEnd> {
     markets().past_end(at)
 }

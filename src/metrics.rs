@@ -1,4 +1,4 @@
-//! Metrics for Prometheus.
+//! Counts requests, calls and quotes, for Prometheus.
 
 use std::sync::{Arc, LazyLock};
 
@@ -46,8 +46,8 @@ struct QuoteLabels {
     reason: &'static str,
 }
 
-/// The log lines dropped since the process started because stderr did not take them in time. All services of a process share
-/// one log, and so this counter.
+/// The log lines dropped since the process started because stderr did not take them in time. All services of a process
+/// share one log, and therefore this counter.
 pub fn log_lines_dropped() -> Counter {
     static DROPPED: LazyLock<Counter> = LazyLock::new(Counter::default);
     DROPPED.clone()
@@ -73,7 +73,7 @@ impl Default for Metrics {
         );
         registry.register(
             "log_lines_dropped",
-            "Lines that the log lacks because stderr did not take them in time",
+            "Log lines dropped because stderr did not take them in time",
             log_lines_dropped(),
         );
         Metrics(Arc::new(Families { registry, requests, calls, quotes, retries, circuits }))
@@ -86,8 +86,8 @@ impl Metrics {
         self.0.requests.get_or_create(&RequestLabels { route: route.to_owned(), code }).inc();
     }
 
-    /// Counts a call to a source. Its outcome is `ok`, the reason of its failure, or `cancelled` if no caller waited for it any
-    /// more.
+    /// Counts a call to a source. Its outcome is `ok`, the reason of its failure, or `cancelled` if no caller waited
+    /// for it any more.
     pub fn call(&self, source: &str, outcome: &'static str) {
         self.0.calls.get_or_create(&CallLabels { source: source.to_owned(), outcome }).inc();
     }
@@ -110,7 +110,7 @@ impl Metrics {
     /// All metrics, in the OpenMetrics text format.
     ///
     /// # Errors
-    /// If a label cannot be written, which none of ours causes.
+    /// A label cannot be written. None of ours causes that.
     pub fn render(&self) -> Result<String, std::fmt::Error> {
         let mut page = String::new();
         text::encode(&mut page, &self.0.registry)?;

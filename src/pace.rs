@@ -1,9 +1,9 @@
-//! Yields to other tasks in the middle of long work: a query about thousands of symbols must not keep a thread from replies that
-//! come in and deadlines that pass.
+//! Yields to other tasks in the middle of long work: while a thread works on a query about thousands of symbols, it
+//! must still get to the replies that come in and the deadlines that pass.
 
 use tokio::task::yield_now;
 
-/// This many pairs of symbol and source are worked on in a row. That takes about a millisecond.
+/// How many pairs of symbol and source are worked on without a pause. That takes about a millisecond.
 const IN_A_ROW: usize = 128;
 
 /// The pace of one piece of work.
@@ -13,7 +13,8 @@ pub(crate) struct Pace {
 }
 
 impl Pace {
-    /// Counts pairs of symbol and source that have been worked on, and yields to other tasks when they are enough.
+    /// Counts pairs of symbol and source that have been worked on, and yields to other tasks after every [`IN_A_ROW`]
+    /// of them.
     pub(crate) async fn step(&mut self, pairs: usize) {
         // a symbol without sources is work too
         self.pairs += pairs.max(1);
@@ -32,7 +33,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn another_task_has_its_turn_in_the_middle_of_long_work_and_not_of_short_work() {
+    async fn another_task_has_its_turn_during_long_work_and_not_during_short_work() {
         for (steps, at_least, at_most) in [(IN_A_ROW - 1, 0, 0), (IN_A_ROW * 10, 9, 11)] {
             let turns = Arc::new(AtomicUsize::new(0));
             let other = tokio::spawn({

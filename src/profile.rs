@@ -1,4 +1,4 @@
-//! Knows what can be known of a source without asking it: what it covers, and how its quotes are to be judged.
+//! Knows what can be said about a source without calling it: what it covers, and how its quotes are judged.
 
 pub mod fingerprint;
 pub mod profiles;
@@ -16,9 +16,9 @@ use crate::settings::Settings;
 use crate::symbol::{Class, Symbol};
 use waits::Waits;
 
-/// A source, as far as no call is needed to know it.
+/// Everything about a source that can be known without a call.
 pub struct Profile {
-    /// How it is set up.
+    /// The source's settings.
     pub settings: SourceSettings,
     /// How it spells symbols, and what its replies mean.
     pub extractor: Extractor,
@@ -29,7 +29,7 @@ pub struct Profile {
 }
 
 impl Profile {
-    /// The profile of a source among the settings of all.
+    /// The profile of a source; `settings` holds those of the whole service.
     pub fn new(source: SourceSettings, extractor: Extractor, settings: &Settings) -> Self {
         let origin = |lag_ms| {
             let (name, account) = (source.name.clone(), source.account.clone());
@@ -51,17 +51,17 @@ impl Profile {
         &self.settings.name
     }
 
-    /// How long after a quote it still counts as serving: the longest `fallback_for` of its classes.
+    /// How long after its latest quote the source still counts as serving: the longest `fallback_for` of its classes.
     pub fn serves_for(&self) -> Duration {
         self.waits.serves_for()
     }
 
-    /// A mark of what its quotes are about: under the same name a source may be described otherwise after a restart.
+    /// A fingerprint of what its quotes are about: after a restart, a different source may have the same name.
     pub fn meaning(&self) -> &Fingerprint {
         &self.meaning
     }
 
-    /// For how long its failures are believed.
+    /// How long its failures are believed.
     pub fn waits(&self) -> &Waits {
         &self.waits
     }
@@ -71,12 +71,12 @@ impl Profile {
         self.settings.means(symbol) && self.extractor.spelling().covers(symbol, class)
     }
 
-    /// What its quotes of a class are judged by.
+    /// What is known of the source when its quotes of a class are judged.
     pub fn origin(&self, class: Class) -> Arc<Origin> {
         Arc::clone(self.origins.get(&class).unwrap_or(&self.plain))
     }
 
-    /// What its quotes are judged by where the class does not matter.
+    /// The same where the class does not matter.
     pub fn plain_origin(&self) -> &Arc<Origin> {
         &self.plain
     }

@@ -1,5 +1,5 @@
-//! Describes providers, and does with bytes alone what can be done with a description: spells symbols, writes the request, and
-//! makes rows of the reply. Nothing here makes a call, reads a file or tells the time: there is no socket, no runtime and no
+//! Describes providers, and does the part of the work that needs only bytes: spells symbols, writes requests, and turns
+//! replies into rows. Nothing here makes a call, reads a file or tells the time: there is no socket, no runtime and no
 //! clock. A filter's budget of steps and CPU time is passed in ([`filter::Fuel`]).
 
 pub mod catalogue;

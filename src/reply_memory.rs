@@ -1,7 +1,8 @@
-//! Bounds the memory of replies: those that clients have not read yet, and those of sources that are being read.
+//! Bounds the memory of replies: of ours that clients have not read yet, and of the sources' that we are reading.
 //!
-//! A client that reads slowly, or a vendor that sends slowly, can hold memory for as long as it likes. Together they hold at most
-//! `server.max_reply_memory`. Beyond it, new requests are shed, and a source's reply that grows long is abandoned.
+//! A client that reads slowly, or a vendor that sends slowly, can hold memory for as long as it likes. Together they
+//! hold at most `server.max_reply_memory`. Beyond that, new requests are shed, and a source's reply that grows long is
+//! abandoned.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -100,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn memory_that_is_held_comes_back_and_more_than_fits_is_refused() {
+    fn held_memory_is_released_and_more_than_fits_is_refused() {
         let memory = ReplyMemory::new(100);
         let mut first = memory.hold(60, 0).unwrap();
         assert_eq!(memory.hold(41, 0).err(), Some(Full));
@@ -127,7 +128,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_is_lost_and_the_budget_is_exceeded_by_one_alone(
+        fn no_memory_is_lost_and_only_a_single_reply_may_exceed_the_budget(
             steps in prop::collection::vec((0_usize..8, 0_usize..120), 0..60),
         ) {
             let memory = ReplyMemory::new(100);

@@ -138,12 +138,12 @@ impl Glob {
         Ok(Glob(text.to_ascii_uppercase()))
     }
 
-    /// How many characters it states. Of two patterns that match, the one that states more wins.
+    /// How many characters it states besides `*`. Of two patterns that match, the one that states more wins.
     pub fn weight(&self) -> usize {
         self.0.bytes().filter(|byte| *byte != b'*').count()
     }
 
-    /// Whether the pattern matches a canonical spelling.
+    /// Whether the pattern matches a symbol in its canonical spelling.
     pub fn matches(&self, symbol: &str) -> bool {
         let mut parts = self.0.split('*');
         let Some(rest) = symbol.strip_prefix(parts.next().unwrap_or_default()) else { return false };

@@ -1,11 +1,12 @@
 //! Limits how many requests are worked on at once, and decides which is next.
 //!
-//! A request's weight is the number of pairs of symbol and source that it needs and that are not fresh on the board: each must be
-//! asked for, waited for and landed. A request for which `server.max_weight` has no room waits in line, and holds only its
-//! question meanwhile. One that is heavier than the whole limit runs alone. A request that the board can answer weighs nothing.
+//! A request's weight is the number of pairs of symbol and source that it needs and that are not fresh on the board:
+//! each must be asked for, waited for and landed. A request for which `server.max_weight` has no room waits in line,
+//! and holds only its question in the meantime. One that is heavier than the whole limit runs alone. A request that the
+//! board can answer weighs nothing.
 //!
-//! At most one new request per processor is planned at a time, and at most one admitted request per processor is folded and
-//! written. So each is done in time when its turn comes; all at once, all would be late.
+//! At most one new request per processor is planned at a time, and at most one admitted request per processor is folded
+//! and written. So each is done in time when its turn comes; if all ran at once, all would be late.
 
 use std::num::NonZeroUsize;
 use std::thread::available_parallelism;
@@ -13,7 +14,7 @@ use std::thread::available_parallelism;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
 
-/// The work that is admitted, and the room that is left.
+/// The work that is admitted, and the room for more.
 #[derive(Debug)]
 pub struct Workload {
     max_weight: u32,
@@ -21,7 +22,8 @@ pub struct Workload {
     weight: Semaphore,
     /// The turns of new requests.
     newcomers: Semaphore,
-    /// The turns of admitted requests. These have their own, so that they do not wait for new requests, which may yet be shed.
+    /// The turns of admitted requests. These have their own, so that they do not wait for new requests, which may yet
+    /// be shed.
     admitted: Semaphore,
 }
 
@@ -33,7 +35,7 @@ pub struct Weight<'w>(Option<SemaphorePermit<'w>>);
 #[derive(Debug)]
 pub struct Turn<'w>(#[expect(dead_code, reason = "it only has to be held")] SemaphorePermit<'w>);
 
-/// The time of a request was over before its turn came. Nothing was done for it.
+/// A request's time was over before its turn came. No work was done for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the request's turn did not come in time")]
 pub struct Overloaded;
@@ -48,11 +50,11 @@ impl Workload {
 
     /// Whether requests wait for others to finish.
     pub(crate) fn is_full(&self) -> bool {
-        // weight that becomes free goes to the first request in line
+        // the first request in line takes weight as soon as it is released
         self.weight.available_permits() == 0
     }
 
-    /// Admits a weight at once, unless there is no room for it or other requests wait.
+    /// Admits a weight at once, unless there is no room for it or other requests are waiting.
     pub(crate) fn try_admit(&self, weight: usize) -> Option<Weight<'_>> {
         match self.permits(weight) {
             0 => Some(Weight(None)),
@@ -73,9 +75,10 @@ impl Workload {
         Ok(Turn(in_time(self.newcomers.acquire(), by).await?))
     }
 
-    /// Waits for the turn of an admitted request, however long that takes, because its outcomes must not be thrown away.
+    /// Waits for the turn of an admitted request, however long that takes, because its outcomes must not be thrown
+    /// away.
     pub(crate) async fn turn_of_admitted(&self) -> Option<Turn<'_>> {
-        // it is never closed
+        // the semaphore is never closed
         self.admitted.acquire().await.ok().map(Turn)
     }
 
@@ -86,7 +89,7 @@ impl Workload {
 }
 
 impl Weight<'_> {
-    /// Gives back the surplus if the request turns out to weigh only `weight`.
+    /// Releases the surplus if the request turns out to weigh only `weight`.
     pub(crate) fn lighten(&mut self, weight: usize) {
         let Some(permit) = &mut self.0 else { return };
         let surplus = permit.num_permits().saturating_sub(weight);
@@ -100,7 +103,7 @@ async fn in_time<'w>(
     by: Instant,
 ) -> Result<SemaphorePermit<'w>, Overloaded> {
     let permit = timeout_at(by, permit).await.map_err(|_| Overloaded)?;
-    // it is never closed
+    // the semaphore is never closed
     permit.ok().filter(|_| Instant::now() < by).ok_or(Overloaded)
 }
 
@@ -135,7 +138,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
         #[test]
-        fn admitted_requests_never_exceed_the_limit_and_the_others_hear_by_their_deadline(
+        fn admitted_requests_never_exceed_the_limit_and_others_fail_at_their_deadline(
             requests in prop::collection::vec(request(), 1..40),
         ) {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
@@ -153,13 +156,13 @@ mod tests {
                         None => workload.admit(request.weight, by).await,
                     };
                     let Ok(_admitted) = admitted else {
-                        assert_eq!(Instant::now(), by, "it is told at its deadline");
+                        assert_eq!(Instant::now(), by, "it is refused at its deadline");
                         refused.set(refused.get() + 1);
                         return;
                     };
                     assert!(Instant::now() < by || request.weight == 0);
                     let before = running.replace(running.get() + request.weight);
-                    assert!(!alone.get() || request.weight == 0, "beside one that must run alone");
+                    assert!(!alone.get() || request.weight == 0, "another request runs, but must run alone");
                     let is_heavy = request.weight > MAX as usize;
                     assert!(if is_heavy { before == 0 } else { running.get() <= MAX as usize || request.weight == 0 });
                     alone.set(alone.get() || is_heavy);
@@ -172,9 +175,9 @@ mod tests {
                 for task in tasks {
                     task.await.unwrap();
                 }
-                assert_eq!(workload.weight.available_permits(), MAX as usize, "all of it comes back");
+                assert_eq!(workload.weight.available_permits(), MAX as usize, "all of the weight is released");
                 if requests.len() == 1 {
-                    assert_eq!(refused.get(), 0, "none is refused for its size");
+                    assert_eq!(refused.get(), 0, "no request is refused for its size");
                 }
             });
         }
@@ -193,7 +196,7 @@ mod tests {
         let light = async {
             tokio::task::yield_now().await;
             assert!(workload.try_admit(1).is_none());
-            assert!(workload.try_admit(0).is_some(), "what is on the board does not wait");
+            assert!(workload.try_admit(0).is_some(), "a request that the board can answer does not wait");
             let _light = workload.admit(1, by).await.unwrap();
             Instant::now()
         };
@@ -202,7 +205,7 @@ mod tests {
             drop(first);
         };
         let (heavy, light, ()) = tokio::join!(heavy, light, ending);
-        assert_eq!(heavy, light, "it is let in when the heavy one ends");
+        assert_eq!(heavy, light, "it is admitted when the heavy one ends");
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,14 +1,14 @@
-//! Measures the CPU time of a thread: on a busy machine, a second may pass in which it has hardly run.
+//! Measures the CPU time of a thread: on a busy machine, a second may pass in which the thread hardly runs.
 
 use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// Starts to measure the CPU time of the current thread. The function that it returns tells whether this thread has used more
-/// than a given time since then.
+/// Starts to measure the CPU time of the current thread. The function that it returns tells whether this thread has
+/// used more than a given time since then.
 pub fn timer() -> Box<dyn Fn(Duration) -> bool> {
     let (begun, used_before) = (Instant::now(), used());
-    // a thread uses no more CPU time than passes, and the time that passes is cheaper to read
+    // CPU time never exceeds elapsed time, which is cheaper to read
     Box::new(move |limit| begun.elapsed() > limit && used().saturating_sub(used_before) > limit)
 }
 

@@ -1,15 +1,16 @@
 //! Judges this machine's clock by other machines' clocks.
 //!
-//! With a slow clock every quote is `future`, with a fast one every quote is `stale`, and either looks as if the sources
-//! were at fault. There are two kinds of evidence:
+//! With a slow clock every quote is `future`, with a fast one every quote is `stale`, and either looks as if the
+//! sources were at fault. There are two kinds of evidence:
 //!
-//! - **Dates.** Every HTTP server states its own time in the `Date` header of a reply. Three hosts of different vendors that
-//!   are all off to one side, by nearly the same, outweigh this one machine. A single host that agrees with it does not let
-//!   it be judged at all.
-//! - **Times in quotes**, only if they lie ahead, and only if no host's date agrees with this machine: a time that lies behind
-//!   is what a closed or delayed market looks like, and some vendors state the end of a minute that has not ended yet.
+//! - **Dates.** Every HTTP server states its own time in the `Date` header of a reply. Three hosts of different vendors
+//!   that are all off in the same direction, by nearly the same amount, outweigh this one machine. If a single host
+//!   agrees with this machine, there is no verdict.
+//! - **Times in quotes**, only if they lie ahead, and only if no host's date agrees with this machine: times that lie
+//!   behind are normal for a closed or delayed market, and some vendors state the end of a minute that has not ended
+//!   yet.
 //!
-//! Nothing is corrected by this. It explains prices that are missing, and says what to mend.
+//! The verdict corrects nothing. It explains why prices are missing, and says what to repair.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -23,26 +24,27 @@ use crate::text::words::duration;
 
 /// Clocks this close to one another agree.
 const RIGHT: SignedDuration = SignedDuration::from_secs(5);
-/// A clock that was judged to be off must come this close to be right again. Otherwise the verdict on a clock that is 5 s
-/// off would change with every reply.
+/// A clock that was judged to be off must come this close to be right again. Otherwise the verdict on a clock that is
+/// 5 s off would change with every reply.
 const RIGHT_AGAIN: SignedDuration = SignedDuration::from_secs(3);
 /// How many witnesses a verdict needs.
 const ENOUGH: usize = 3;
-/// How far apart the dates of several hosts may be. A date is cut to the second, and when it was written is only known to lie
+/// How far apart the dates of several hosts may be. A date is cut to the second, and was written at an unknown moment
 /// between sending and receiving.
 const DATES_AGREE: SignedDuration = SignedDuration::from_secs(3);
 /// How far apart the times that several sources state may be.
 const TIMES_AGREE: SignedDuration = SignedDuration::from_secs(2);
 /// A `Date` has no fractions of a second, so on average it is half a second behind.
 const HALF_A_SECOND: SignedDuration = SignedDuration::from_millis(500);
-/// A reply that takes longer does not count: when it was dated is too uncertain.
+/// The longest time that a reply may take to count: after a longer one, the moment at which it was dated is too
+/// uncertain.
 const QUICK: Duration = Duration::from_secs(2);
-/// How long a reading counts. This is long because sources that are rarely asked are witnesses too.
+/// How long a reading counts: long, because rarely asked sources are witnesses too.
 const KEPT: Duration = Duration::from_secs(3600);
-/// Within this, only the newest time that a source states counts: older ones belong to symbols that trade less often.
+/// Within this time, only the newest time that a source states counts: older ones belong to symbols that trade less
+/// often.
 const NEWEST_OF: Duration = Duration::from_secs(60);
-/// If the wall clock moves this much farther than the monotonic clock, or less far, then it was set, or the machine was
-/// suspended.
+/// If the wall clock moves this much more or less than the monotonic clock, it was set, or the machine was suspended.
 const STEPPED: Duration = Duration::from_secs(1);
 
 /// Names with these endings exist only within a private network.
@@ -59,7 +61,7 @@ pub struct Skew {
     pub evidence: Evidence,
 }
 
-/// What other clocks are read from.
+/// The kind of evidence from which other clocks are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Evidence {
     /// The `Date` headers of hosts.
@@ -85,7 +87,7 @@ struct Witness {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Host {
     name: String,
-    /// Whether it may be this machine, or one with the same clock.
+    /// Whether it may be this machine, or share its clock.
     is_near: bool,
 }
 
@@ -97,8 +99,8 @@ struct Reading {
 }
 
 impl Host {
-    /// A host by its name and port. On this machine and in private networks each port counts as a host of its own, because a
-    /// proxy there may pass on the dates of a different vendor at each port.
+    /// A host by its name and port. On this machine and in private networks each port counts as a host of its own,
+    /// because a proxy there may pass on the dates of a different vendor at each port.
     pub fn new(name: &str, port: Option<u16>) -> Self {
         let is_near = match name.trim_matches(['[', ']']).parse() {
             Ok(IpAddr::V4(address)) => address.is_loopback() || address.is_private() || address.is_link_local(),
@@ -114,8 +116,8 @@ impl Host {
 }
 
 impl Witnesses {
-    /// Records the date of a reply from an account's host, with the moments at which the request was sent and the head of the
-    /// reply was received.
+    /// Records the date of a reply from an account's host, with the moments at which the request was sent and the head
+    /// of the reply was received.
     pub fn hear_date(&mut self, account: &str, host: Host, date: Timestamp, sent: Moment, received: Moment) {
         let took = received.monotonic.saturating_duration_since(sent.monotonic);
         if took > QUICK || has_stepped(sent, received) {
@@ -136,7 +138,7 @@ impl Witnesses {
         }
     }
 
-    /// How far the clock is off, if enough witnesses say so; and whether that is different from the last verdict.
+    /// How far the clock is off, if enough witnesses say so; and whether the last verdict said otherwise.
     pub fn judge(&mut self, now: Moment) -> (Option<Skew>, bool) {
         let right = if self.judged { RIGHT_AGAIN } else { RIGHT };
         let skew = self.skew(right, now);
@@ -156,7 +158,8 @@ impl Witnesses {
         of_dates(dates).or_else(|| self.of_times(right, now))
     }
 
-    /// How far ahead the newest date of each host is. A near host that agrees is left out: its clock may be this machine's.
+    /// How far ahead the newest date of each host is. A near host that agrees is left out: its clock may be this
+    /// machine's.
     fn dates(&self, right: SignedDuration, now: Moment) -> Vec<SignedDuration> {
         let mut by_host: BTreeMap<&Host, Reading> = BTreeMap::new();
         let dates = self.by_account.values().filter_map(|witness| witness.date.as_ref());
@@ -172,8 +175,8 @@ impl Witnesses {
         by_host.into_values().map(|reading| reading.ahead).collect()
     }
 
-    /// The verdict by times in quotes. Accounts that agree on a time ahead must outnumber all others whose times do not lie
-    /// behind.
+    /// The verdict from times in quotes. The accounts that agree on a time ahead must outnumber all other accounts
+    /// whose times do not lie behind.
     fn of_times(&self, right: SignedDuration, now: Moment) -> Option<Skew> {
         let readings = self.by_account.values().filter_map(|witness| witness.time).filter(|time| time.holds(now, KEPT));
         let mut times: Vec<SignedDuration> =
@@ -195,7 +198,7 @@ impl Witnesses {
     }
 }
 
-/// The verdict by dates, none of which agrees with this machine.
+/// The verdict from dates, none of which agrees with this machine.
 fn of_dates(mut dates: Vec<SignedDuration>) -> Option<Skew> {
     dates.sort_unstable();
     let (lowest, highest) = (*dates.first()?, *dates.last()?);
@@ -221,19 +224,19 @@ fn has_stepped(before: Moment, after: Moment) -> bool {
 }
 
 impl Reading {
-    /// Whether it is young enough, and this machine's clock has run undisturbed since.
+    /// Whether the reading is young enough and this machine's clock has run undisturbed since.
     fn holds(&self, now: Moment, kept: Duration) -> bool {
         now.monotonic.saturating_duration_since(self.at.monotonic) <= kept && !has_stepped(self.at, now)
     }
 }
 
 impl Skew {
-    /// The present by the others' clocks.
+    /// The present according to the other clocks.
     pub fn corrected(&self, now: Timestamp) -> Timestamp {
         now.saturating_add(self.ahead).unwrap_or(now)
     }
 
-    /// Who says so.
+    /// A clause that says who the witnesses are.
     pub fn witnesses(&self) -> String {
         match self.evidence {
             Evidence::Dates => format!("the dates in the replies of {} hosts say so", self.witnesses),

@@ -1,4 +1,4 @@
-//! Turns a market's usual week and its exceptions into sessions with an opening and a closing each.
+//! Turns a market's usual week and its exceptions into sessions, each with an opening and a closing.
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -7,33 +7,33 @@ use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 
-/// For how many years after the file's end the usual week goes on. Holidays are not known then, and prices on them are
-/// degraded, which is better than to believe a dead feed.
+/// For how many years after the file's end the usual week continues. Holidays are not known then, so prices on holidays
+/// are degraded, which is better than trusting a dead feed.
 const YEARS_PAST_THE_END: i16 = 10;
 
-/// One market: its clocks, its usual week and what differs from it.
+/// One market: its time zone, its usual week, and the days that differ from it.
 #[derive(Debug)]
 pub(super) struct Calendar {
     /// The exchange's MIC, `fx` or `metals`.
     pub(super) name: String,
-    /// The clocks by which it opens and closes.
+    /// The time zone by which it opens and closes.
     pub(super) zone: TimeZone,
-    /// The first day of which anything is known.
+    /// The first day whose hours are known.
     pub(super) first: Date,
     /// The last day whose holidays are known.
     pub(super) until: Date,
-    /// The usual weeks, each from a day until the next one's.
+    /// The usual weeks, each valid from a day until the first day of the next one.
     pub(super) weeks: Vec<(Date, Week)>,
-    /// Days that differ from the week, with their hours; without any there is no session.
+    /// The days that differ from the week, with their hours; a day with an empty list has no session.
     pub(super) exceptions: BTreeMap<Date, Vec<OpenHours>>,
-    /// Openings and closings, computed once, when somebody first asks.
+    /// All sessions, computed once, on first use.
     pub(super) sessions: OnceLock<Vec<Session>>,
 }
 
 /// The hours of each day of a week, from Monday.
 pub(super) type Week = [Vec<OpenHours>; 7];
 
-/// From an opening until a closing, by the clocks of a day; `None` is the midnight at the end of the day.
+/// An opening and a closing on one day, in local time. A closing of `None` is the midnight at the end of the day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct OpenHours {
     pub(super) opening: Time,
@@ -48,7 +48,7 @@ pub(super) struct Session {
 }
 
 impl Calendar {
-    /// All sessions, in order; none overlap or touch.
+    /// All sessions, in order; no two overlap or touch.
     pub(super) fn sessions(&self) -> &[Session] {
         self.sessions.get_or_init(|| {
             let end = self.until.saturating_add(i64::from(YEARS_PAST_THE_END).years());

@@ -1,4 +1,4 @@
-//! Reads the file of markets: one line after the other, each with a keyword. What the lines mean stands at its top.
+//! Reads the file of markets line by line; each line begins with a keyword. The top of the file explains them.
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -10,16 +10,16 @@ use jiff::tz::TimeZone;
 use super::PastEnd;
 use super::calendar::{Calendar, OpenHours, Week};
 
-/// What the days of a week are called, from Monday.
+/// The names of the days of a week, from Monday.
 const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 
-/// The markets of the file, and which symbols belong to them.
+/// The markets of the file, and the symbols that belong to them.
 #[derive(Debug, Default)]
 pub(super) struct File {
     /// The first and the last day that it covers.
     covers: Option<(Date, Date)>,
     calendars: Vec<Calendar>,
-    /// Where the market of a suffix, an index or a kind of symbols stands among them.
+    /// The place in `calendars` of the market of a suffix, an index or a kind of symbols.
     symbols: BTreeMap<String, usize>,
 }
 
@@ -54,7 +54,7 @@ impl File {
         self.calendars.iter().find(|calendar| calendar.name == name)
     }
 
-    /// Which markets' holidays are not known any more at a time.
+    /// The markets whose holidays are no longer known at a time; `None` if there are no such markets.
     pub(super) fn past_end(&self, at: Timestamp) -> Option<PastEnd> {
         let ended = |calendar: &&Calendar| at.to_zoned(calendar.zone.clone()).date() > calendar.until;
         let ended: Vec<&Calendar> = self.calendars.iter().filter(ended).collect();
@@ -96,7 +96,7 @@ impl File {
 
     fn begin(&mut self, rest: &str) -> Result<(), &'static str> {
         let (name, zone) = rest.split_once(' ').ok_or("a name and a time zone are expected")?;
-        let (first, until) = self.covers.ok_or("what the file covers must stand before its markets")?;
+        let (first, until) = self.covers.ok_or("the line `covers` must come before the markets")?;
         self.calendars.push(Calendar {
             name: name.to_owned(),
             zone: TimeZone::get(zone).map_err(|_| "there is no such time zone")?,
@@ -113,7 +113,7 @@ impl File {
         let market = self.calendars.len().checked_sub(1).ok_or("no market has begun")?;
         for symbols in rest.split_whitespace() {
             if self.symbols.insert(symbols.to_owned(), market).is_some() {
-                return Err("these symbols have another market already");
+                return Err("these symbols already have another market");
             }
         }
         Ok(())
@@ -151,13 +151,13 @@ impl Calendar {
         Ok(())
     }
 
-    /// Days of a year that differ from the week.
+    /// Adds days of a year that differ from the week.
     fn except(&mut self, hours: &[OpenHours], rest: &str) -> Result<(), &'static str> {
         let mut words = rest.split_whitespace();
         let year = words.next().ok_or("a year is expected")?;
         for day in words {
             if self.exceptions.insert(date(&format!("{year}-{day}"))?, hours.to_vec()).is_some() {
-                return Err("a day stands there twice");
+                return Err("a day is listed twice");
             }
         }
         Ok(())
@@ -172,7 +172,7 @@ fn weekday(text: &str) -> Result<usize, &'static str> {
     DAYS.iter().position(|day| *day == text).ok_or("a day of the week is expected, such as Mon")
 }
 
-/// `09:00-11:30+12:30-15:30`: what lies between two spans is a break.
+/// Reads `09:00-11:30+12:30-15:30`: the time between two spans is a break.
 fn spans(text: &str) -> Result<Vec<OpenHours>, &'static str> {
     let mut spans: Vec<OpenHours> = Vec::new();
     for span in text.split('+') {
@@ -201,15 +201,15 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_refused_with_its_line() {
+    fn a_line_that_cannot_be_read_is_refused_with_its_number() {
         let wrong = [
             ("market XNYS Nowhere/City", "there is no such time zone"),
             ("week Mon-Fri 09:30-16:00", "no market has begun"),
             ("market XNYS America/New_York\nweek Mon-Fry 09:30-16:00", "a day of the week is expected, such as Mon"),
             ("market XNYS America/New_York\nweek Mon-Fri 16:00-09:30", "hours are expected in their order"),
             ("market XNYS America/New_York\nclosed 2026 13-01", "a date is expected, such as 2026-11-27"),
-            ("market XNYS America/New_York\nclosed 2026 12-25 12-25", "a day stands there twice"),
-            ("market XNYS America/New_York\nfor US US", "these symbols have another market already"),
+            ("market XNYS America/New_York\nclosed 2026 12-25 12-25", "a day is listed twice"),
+            ("market XNYS America/New_York\nfor US US", "these symbols already have another market"),
             ("market XNYS America/New_York\nopen 2026 12-25", "the keyword is unknown"),
         ];
         for (lines, expected) in wrong {
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_week_may_turn_over_the_weekend_and_change_with_the_season() {
+    fn a_week_may_span_the_weekend_and_change_with_the_season() {
         let file =
             with("market M UTC\nweek Sun-Thu 10:00-14:00\nweek from 2026-06-01 Mon 10:00-12:00+13:00-24:00").unwrap();
         let sessions = file.calendar("M").unwrap().sessions();

@@ -1,4 +1,4 @@
-//! What the file of markets says, day by day and minute by minute.
+//! What the file of markets says about days and minutes.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ fn hours(symbol: &str) -> Option<Hours> {
     Hours::of(&symbol, symbol.class())
 }
 
-/// The sessions of a market that open on a day, by its own clocks.
+/// The sessions of a market that open on a day, in local time.
 fn day(market: &str, day: &str) -> Vec<String> {
     let hours = Hours::named(market).unwrap();
     let clock = |time: Timestamp| time.to_zoned(hours.time_zone().clone());
@@ -53,7 +53,7 @@ fn every_exchange_of_the_table_has_hours() {
 }
 
 #[test]
-fn what_a_symbol_is_says_which_market_it_has() {
+fn each_kind_of_symbol_has_its_market() {
     let market = |symbol: &str| hours(symbol).map(|hours| hours.name());
     let known = [
         ("AAPL", "XNYS"),
@@ -73,11 +73,11 @@ fn what_a_symbol_is_says_which_market_it_has() {
         assert_eq!(market(symbol), None, "{symbol}");
     }
     let apple = Symbol::parse("AAPL").unwrap();
-    assert_eq!(Hours::of(&apple, Class::Fund), None, "a fund has one price a day, whatever it is called");
+    assert_eq!(Hours::of(&apple, Class::Fund), None, "a fund has one price a day, no matter its name");
 }
 
 #[test]
-fn new_york_closes_early_after_thanksgiving_and_not_at_all_on_it() {
+fn new_york_is_closed_on_thanksgiving_and_closes_early_on_the_day_after() {
     assert_eq!(day("XNYS", "2026-11-25"), ["09:30-16:00"]);
     assert!(day("XNYS", "2026-11-26").is_empty());
     assert_eq!(day("XNYS", "2026-11-27"), ["09:30-13:00"]);
@@ -113,7 +113,7 @@ fn a_market_is_open_from_its_opening_until_just_before_its_closing() {
 }
 
 #[test]
-fn openings_follow_the_clocks_of_the_exchange_when_they_change() {
+fn openings_follow_the_local_time_of_the_exchange_when_clocks_change() {
     let opening = |market: &str, time: &str| Hours::named(market).unwrap().around(at(time)).unwrap().opened_at.unwrap();
     // New York: the Friday before the change, and the Monday after it
     assert_eq!(opening("XNYS", "2026-10-30T15:00:00Z"), at("2026-10-30T13:30:00Z"));
@@ -132,9 +132,9 @@ fn openings_follow_the_clocks_of_the_exchange_when_they_change() {
 fn foreign_exchange_is_one_session_from_sunday_to_friday() {
     let fx = Hours::named("fx").unwrap();
     let around = fx.around(at("2026-11-25T05:00:00Z")).unwrap();
-    assert_eq!(around.opened_at, Some(at("2026-11-22T22:00:00Z")), "midnight is no opening");
+    assert_eq!(around.opened_at, Some(at("2026-11-22T22:00:00Z")), "midnight is not an opening");
     assert_eq!(around.closed_at, at("2026-11-20T22:00:00Z"));
-    // in summer an hour earlier by the clocks of London
+    // in summer an hour earlier in UTC
     assert!(!fx.is_open(at("2026-07-05T20:59:00Z")) && fx.is_open(at("2026-07-05T21:00:00Z")));
     let gold = Hours::named("metals").unwrap();
     assert!(!gold.is_open(at("2026-11-24T22:30:00Z")) && gold.is_open(at("2026-11-24T23:00:00Z")));
@@ -143,14 +143,14 @@ fn foreign_exchange_is_one_session_from_sunday_to_friday() {
 #[test]
 fn past_the_end_the_usual_week_goes_on_without_holidays() {
     let shanghai = Hours::named("XSHG").unwrap();
-    assert!(shanghai.is_open(at("2027-02-08T02:00:00Z")), "new year, of which nothing was known");
+    assert!(shanghai.is_open(at("2027-02-08T02:00:00Z")), "the lunar new year, which was not known");
     assert!(Hours::named("XNYS").unwrap().is_open(at("2035-06-05T15:00:00Z")));
     // before the first session nothing is known
     assert_eq!(Hours::named("XNYS").unwrap().around(at("2025-06-05T15:00:00Z")), None);
 }
 
 #[test]
-fn no_market_is_open_for_longer_than_a_day_nor_closed_for_longer_than_two_weeks() {
+fn no_market_is_open_for_over_a_day_or_closed_for_over_two_weeks() {
     for market in SESSIONS.lines().filter_map(|line| line.strip_prefix("market ")) {
         let name = market.split(' ').next().unwrap();
         let sessions = Hours::named(name).unwrap().0.sessions();

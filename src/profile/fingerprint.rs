@@ -1,4 +1,4 @@
-//! Decides what the marks in a state file are made of: an account's secrets, and what a source's quotes are about.
+//! Decides what the fingerprints in a state file cover: an account's secrets, and what a source's quotes are about.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,20 +10,21 @@ use crate::provider::description::{Format, SourceSettings};
 use crate::provider::scrub::Scrub;
 use crate::settings::Settings;
 
-/// Two bytes tell a new key from the old one in all but one of 65,536 cases, and are far too few to recognise a key by.
+/// The length of a key's fingerprint in bytes: two tell a new key from the old one in all but one of 65,536 cases, and
+/// are far too few to recognise a key by.
 const OF_A_KEY: usize = 2;
 
-/// A description is no secret, and two of them must not be taken for one.
+/// The length of a description's fingerprint in bytes: a description is not secret, and two must not be taken for one.
 const OF_A_DESCRIPTION: usize = 8;
 
-/// A mark of the secrets that an account's sources send; `None` if they send none.
+/// The fingerprint of the secrets that an account's sources send; `None` if they send none.
 pub(crate) fn of_keys(settings: &Settings, account: &str) -> Option<Fingerprint> {
     let secrets = settings.sources.iter().filter(|source| source.account == account).flat_map(|source| &source.hidden);
     let secrets: BTreeSet<&str> = secrets.map(ExposeSecret::expose_secret).collect();
     (!secrets.is_empty()).then(|| Fingerprint::of(secrets, OF_A_KEY))
 }
 
-/// What decides what a source's quotes are about.
+/// The settings that decide what a source's quotes are about.
 #[derive(Serialize)]
 struct Meaning<'a> {
     url: &'a str,
@@ -41,11 +42,11 @@ struct Meaning<'a> {
     jq: &'a str,
 }
 
-/// A mark of all that decides what a source's quotes are about: where and how it is asked, what symbols are called there, and
-/// what is made of its replies. Secrets are taken out first: another key gets the same quotes, and the mark must tell nothing
-/// of it.
+/// The fingerprint of everything that decides what a source's quotes are about: where and how it is asked, how it
+/// spells symbols, and how its replies are read. Secrets are masked first: another key gets the same quotes, and the
+/// fingerprint must not reveal anything about it.
 pub(crate) fn of_meaning(source: &SourceSettings, settings: &Settings) -> Fingerprint {
-    // every key is named here, so that adding one does not compile until it is decided whether it belongs to the meaning
+    // every key is named, so that the compiler asks of each new one whether it belongs to the meaning
     let SourceSettings {
         url,
         method,
@@ -60,7 +61,7 @@ pub(crate) fn of_meaning(source: &SourceSettings, settings: &Settings) -> Finger
         reply,
         jq,
         hidden,
-        // how it is asked, how often, and how its quotes are weighed: none of this makes another quote of a reply
+        // how and how often it is asked, and how its quotes are weighed: a reply gives the same quotes in any case
         name: _,
         about: _,
         like: _,
@@ -103,7 +104,7 @@ pub(crate) fn of_meaning(source: &SourceSettings, settings: &Settings) -> Finger
     let (method, reply) = (method.as_str(), reply.to_string());
     let meaning =
         Meaning { url, method, body, headers, format, rename, ids, aliases, spelled, classes, units, reply, jq };
-    // texts and maps of texts can always be written
+    // texts and maps of texts can always be serialised
     let text = serde_json::to_string(&meaning).unwrap_or_default();
     Fingerprint::of([Scrub::new(hidden).hide(&text).as_str()], OF_A_DESCRIPTION)
 }

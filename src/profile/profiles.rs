@@ -1,18 +1,18 @@
-//! The sources that are switched on, in the order in which everything else numbers them.
+//! Lists the sources that are switched on, in the order by which everything else numbers them.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::Profile;
 
-/// The profiles of all sources. A source's place in this list stands for it wherever a request looks sources up.
+/// The profiles of all sources. A request identifies each source by its place in this list.
 pub struct Profiles {
     all: Vec<Arc<Profile>>,
     places: HashMap<String, usize>,
 }
 
 impl Profiles {
-    /// The list of these profiles.
+    /// A list of these profiles, in this order.
     pub fn new(all: Vec<Arc<Profile>>) -> Self {
         let places = all.iter().enumerate().map(|(place, profile)| (profile.name().to_owned(), place)).collect();
         Profiles { all, places }

@@ -1,4 +1,4 @@
-//! Says for how long a failure is believed: the times, and where they come from. Pure, with the present passed in.
+//! Decides how long a failure is believed. Pure: the present is passed in.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -12,23 +12,25 @@ use crate::settings::{ClassSettings, Settings};
 use crate::symbol::SetClasses;
 use crate::symbol::{Class, Symbol};
 
-/// The bounds of the chance that spreads waits, in thousandths: sources that fail together are not tried again together.
+/// The range of the random factor on waits, in thousandths, so that sources that fail together are not tried again
+/// together.
 pub const SPREAD: RangeInclusive<u32> = 800..=1200;
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// So often in a row a source may deny a symbol that it has quoted lately before it is believed. A denial counts if it comes no
-/// sooner than the check that the last one calls for.
+/// How many denials in a row of a symbol that the source has quoted lately are doubted before one is believed. A denial
+/// counts only if it comes no sooner than the check that the previous one calls for.
 const DOUBTED: u32 = 2;
 
-/// A caller who wants everything fetched anew has a denied symbol asked for again, but not sooner than this.
+/// How soon after a denial a symbol is asked for again for a caller who wants everything fetched anew.
 pub const SOONEST_AGAIN: Duration = Duration::from_secs(5);
 
-/// For how long failures of one source are believed. The default is that of a source of which nothing is set.
+/// How long failures of one source are believed. The default is for a source without any settings.
 #[derive(Clone, Debug, Default)]
 pub struct Waits {
-    /// Whether one of its limits lasts an hour or more: then a short outage must not use up the calls of a day.
+    /// Whether one of its limits is over an hour or more: then retries in a short outage must not use up the calls of a
+    /// day.
     is_scarce: bool,
     /// Whether one unknown symbol fails a call for several.
     unknown_kills: bool,
@@ -36,12 +38,12 @@ pub struct Waits {
     set: SetClasses,
 }
 
-/// How long a source is broken that fails in one way or the other.
+/// How long an outage of a source is likely to last, judged by a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
-    /// It does not answer, or says that it is out of order: that is mostly over in seconds.
+    /// The source does not answer, or says that it is down: that is mostly over in seconds.
     Passing,
-    /// It answers something else than it should: that mostly lasts until somebody mends it.
+    /// The source answers something that it should not: that mostly lasts until it is repaired.
     Lasting,
 }
 
@@ -51,7 +53,7 @@ impl Kind {
         use SourceError as E;
         match error {
             E::Connection(_) | E::Tls(_) | E::Timeout(_) | E::Unavailable { .. } => Kind::Passing,
-            // one page of a firewall may have been about that one call; the next one tells
+            // a firewall's page may have been about that one call only; the next call will show
             E::Blocked { .. } => Kind::Passing,
             _ => Kind::Lasting,
         }
@@ -66,7 +68,7 @@ impl Kind {
 }
 
 impl Waits {
-    /// The waits of a source among the settings of all.
+    /// The waits of a source; `settings` holds those of the whole service.
     pub fn new(source: &SourceSettings, settings: &Settings) -> Self {
         let classes = source.classes.iter().map(|class| (*class, settings.of_class(*class))).collect();
         let (is_scarce, set) = (is_scarce(source, settings), settings.symbols.classes());
@@ -78,12 +80,12 @@ impl Waits {
         self.unknown_kills
     }
 
-    /// Whether one of the source's limits lasts an hour or more.
+    /// Whether one of the source's limits is over an hour or more.
     pub fn is_scarce(&self) -> bool {
         self.is_scarce
     }
 
-    /// How long a quote shows that the source serves: the longest `fallback_for` of its classes.
+    /// How long after its latest quote the source still counts as serving: the longest `fallback_for` of its classes.
     pub fn serves_for(&self) -> Duration {
         self.classes.values().map(|class| class.fallback_for).max().unwrap_or_default()
     }
@@ -102,9 +104,9 @@ impl Waits {
         first.saturating_mul(1 << before.min(16)).min(most)
     }
 
-    /// What a failure that a call brought for one symbol means for that symbol, with what was known of it before.
+    /// What one symbol's failure in a call means for that symbol, given what was known of it before.
     ///
-    /// `rests`: the failure is that of the whole source, which is left alone for it.
+    /// `rests`: the failure is about the whole source, which is left alone because of it.
     pub fn judge(
         &self,
         symbol: &Symbol,
@@ -130,7 +132,7 @@ impl Waits {
                 _ => 30 * SECOND,
             };
             match comes_too_soon.filter(|_| is_doubted) {
-                // a caller who wants everything new has it checked sooner, which proves nothing more
+                // a caller who wants everything fetched anew had it checked early, which adds no evidence
                 Some(from) => (Stands::Until(from), InARow { failures: 0, ..in_a_row }),
                 None => {
                     let denial_counts_from = is_doubted.then(|| now.monotonic + wait);
@@ -154,13 +156,13 @@ impl Waits {
     }
 }
 
-/// Whether one of a source's limits, or of its account's, lasts an hour or more.
+/// Whether a limit of a source, or of another source of its account, is over an hour or more.
 fn is_scarce(source: &SourceSettings, settings: &Settings) -> bool {
     let sisters = settings.sources.iter().filter(|other| other.account == source.account);
     sisters.chain([source]).flat_map(|source| &source.limits).any(|limit| limit.period >= HOUR)
 }
 
-/// A wait, give or take a fifth: sources that failed together need not be tried together.
+/// A wait, plus or minus up to a fifth, so that sources that failed together are not tried again together.
 pub(crate) fn spread(wait: Duration) -> Duration {
     wait * fastrand::u32(SPREAD) / 1000
 }

@@ -1,4 +1,4 @@
-//! Holds the providers that are built in: one file each in `config/sources`, compiled into the program.
+//! Holds the built-in providers: one file each in `config/sources`, compiled into the program.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -20,7 +20,7 @@ pub const FILES: &[(&str, &str)] = &embedded!(
     "tiingo" "tiingo-crypto" "tiingo-fx" "twelvedata" "yadio" "yahoo"
 );
 
-/// The providers by name. They are parsed once, when somebody first asks.
+/// The providers by name. They are parsed once, on first use.
 pub fn catalogue() -> &'static BTreeMap<String, SourceTable> {
     static PARSED: LazyLock<BTreeMap<String, SourceTable>> = LazyLock::new(|| {
         // a file that does not parse would be missing here; the test below keeps such a program from being built
@@ -30,7 +30,7 @@ pub fn catalogue() -> &'static BTreeMap<String, SourceTable> {
     &PARSED
 }
 
-/// Whether a filter is one of the catalogue's, as it stands there.
+/// Whether a filter is one of the catalogue's, character for character.
 pub fn has_filter(code: &str) -> bool {
     catalogue().values().any(|table| table.settings().jq == code)
 }

@@ -1,8 +1,8 @@
 //! Describes one source: a URL, a jq filter, and what the vendor allows.
 //!
-//! [`SourceSettings`] holds every key of `[sources.NAME]` with its type and its built-in value. A [`SourceTable`] is what one
-//! file states of a source, in the catalogue or a user's own. Tables are laid over each other (the user's over the
-//! catalogue's) and then resolved into settings, where nothing is left open.
+//! [`SourceSettings`] holds every key of `[sources.NAME]` with its type and its built-in value. A [`SourceTable`] holds
+//! the keys that one file states, be it a file of the catalogue or the user's. Tables are laid over each other (the
+//! user's over the catalogue's) and then resolved into settings in which every key has a value.
 
 mod authority;
 mod bases;
@@ -29,13 +29,14 @@ pub use check::Fault;
 pub use example::{Example, Expected};
 pub use table::SourceTable;
 
-/// One source: every key of `[sources.NAME]` in the order in which `quotefold config` prints them, and what follows from them.
+/// One source: every key of `[sources.NAME]`, in the order in which `quotefold config` prints them, and what follows
+/// from them.
 ///
 /// Some built-in values depend on other keys; [`SourceTable::resolve`] fills those in.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SourceSettings {
-    /// Its name in `[sources.NAME]`, answers and metrics.
+    /// The source's name in `[sources.NAME]`, answers and metrics.
     #[serde(skip)]
     pub name: String,
     /// One line for people.
@@ -45,21 +46,23 @@ pub struct SourceSettings {
     pub like: Option<String>,
     /// The classes it prices; at least one.
     pub classes: Vec<Class>,
-    /// The right-hand legs of the pairs it trades, in capitals; empty for all.
+    /// The quote currencies of the pairs it trades, in capitals; empty for all.
     #[serde(deserialize_with = "codes", skip_serializing_if = "Vec::is_empty")]
     pub currencies: Vec<String>,
-    /// The ISO 4217 codes that mean the currency there, in capitals, `*` for all of them; `None` if its description does not
-    /// say. Only a source of crypto pairs has to: see [`is_currency_there`](Self::is_currency_there).
+    /// The ISO 4217 codes that mean the currency there and not a coin, in capitals; `*` for all of them; `None` if its
+    /// description does not say. Only a source of crypto pairs has to say: see
+    /// [`is_currency_there`](Self::is_currency_there).
     #[serde(deserialize_with = "some_codes")]
     pub fiat: Option<Vec<String>>,
     /// Only symbols that match one of these are asked for; empty for all.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub symbols: Vec<Glob>,
-    /// What it is good for.
+    /// When its quotes count.
     pub role: Role,
-    /// Where to ask: a template with `{symbols}`, `{key}`, `{secret}`. Once resolved, the first entry of `base_url` is in place.
+    /// The address of a call: a template with `{symbols}`, `{key}`, `{secret}`. Once resolved, it starts with the first
+    /// entry of `base_url`.
     pub url: String,
-    /// Replaces the scheme, host and port of `url`: a proxy or a test double; or several, for mirrors.
+    /// Replaces the scheme, host and port of `url`: with a proxy or a test double, or with several mirrors.
     pub base_url: Option<Bases>,
     /// A PEM file with certificates that are trusted for this source in addition to the system's.
     pub ca_file: Option<String>,
@@ -75,7 +78,8 @@ pub struct SourceSettings {
     /// Parts of symbols that it spells differently: `BTC = "XBT"`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub rename: BTreeMap<String, String>,
-    /// Its ids for bases, where tickers are not unique: `BTC = "bitcoin"`. If any is given, a base without one is not asked for.
+    /// Its ids for base coins, where tickers are not unique: `BTC = "bitcoin"`. If any is given, pairs whose base has
+    /// no id are not asked for.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub ids: BTreeMap<String, String>,
     /// Whole names that its replies spell differently from its requests: `XXBTZUSD = "XBTUSD"`.
@@ -95,33 +99,35 @@ pub struct SourceSettings {
     pub unknown: Unknown,
     /// What a 404 means if the filter does not say.
     pub not_found: NotFound,
-    /// What the vendor allows.
+    /// The vendor's rate limits.
     pub limits: Vec<Limit>,
     /// What a limit counts.
     pub cost: Cost,
     /// The account whose limits and cooldown it shares; the source's name, unless stated.
     pub account: String,
-    /// What one attempt may take, body and filter included.
+    /// How long one attempt may take, body and filter included.
     #[serde(with = "as_text::span")]
     pub timeout: Duration,
     /// Calls in flight at once; at least 1.
     pub concurrency: usize,
-    /// How often a call is retried that failed in passing: 0 to 3. Unless stated, 1, or 0 if a limit covers a day or more.
+    /// How often a call that failed in passing is retried: 0 to 3. Unless stated, 1, or 0 if a limit covers a day or
+    /// more.
     pub retries: usize,
-    /// Whether connections are kept for later calls. If not, each call pays for a handshake.
+    /// Whether connections are kept for later calls. If not, each call needs a handshake.
     pub reuse: bool,
-    /// Whether a call may be sent again without changing anything at the vendor; unless stated, not if `method` is `POST`.
+    /// Whether sending a call twice changes nothing at the vendor. Unless stated, false if `method` is stated to be
+    /// `POST`, else true.
     pub idempotent: bool,
     /// The longest reply that is read, in bytes.
     #[serde(with = "as_text::bytes")]
     pub max_body: usize,
-    /// A floor under every `refresh_after`: `6h` for a file that is made once a day.
+    /// A floor under every `refresh_after`: `6h` for a file that is published once a day.
     #[serde(with = "as_text::span")]
     pub refresh_after: Duration,
     /// How old its quotes may be, instead of the class's `usable_for`.
     #[serde(with = "as_text::optional_span")]
     pub usable_for: Option<Duration>,
-    /// How old its quotes are by design; added to `usable_for`.
+    /// How late its quotes are by design; added to `usable_for`.
     #[serde(with = "as_text::span")]
     pub lag: Duration,
     /// The user's key.
@@ -130,40 +136,41 @@ pub struct SourceSettings {
     /// The second half of the key, where a vendor has two.
     #[serde(serialize_with = "secrets::masked", skip_serializing_if = "secrets::is_not_set")]
     pub secret: Option<SecretString>,
-    /// The variables that hold the key and the secret; they switch the source on where no file names sources.
+    /// The environment variables that hold the key and the secret. Setting them switches the source on if no file names
+    /// sources.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub key_from: Vec<String>,
-    /// Whether it also answers without a key, perhaps less often.
+    /// Whether it also answers without a key, perhaps within tighter limits.
     pub key_optional: bool,
-    /// Whether no free plan has its quotes.
+    /// Whether its quotes need a paid plan.
     pub paid: bool,
     /// Where to get a key.
     pub get_a_key: Option<String>,
-    /// Whether its owner did not mean it for programs: it is asked only if named, or with `--unofficial`.
+    /// Whether its owner did not intend it for programs: it is asked only if named, or with `--unofficial`.
     pub unofficial: bool,
     /// The notation of its replies.
     pub reply: Notation,
-    /// The filter that makes rows of a reply.
+    /// The filter that turns a reply into rows.
     pub jq: String,
     /// Replies that the provider sends, and what they mean.
     #[serde(skip_serializing)]
     pub examples: Vec<Example>,
-    /// `url` at the other addresses of `base_url`, in the order in which they are tried: the vendor's mirrors.
+    /// `url` at the further addresses of `base_url`, in the order in which they are tried: the vendor's mirrors.
     #[serde(skip)]
     pub mirrors: Vec<String>,
     /// The certificates of `ca_file`.
     #[serde(skip)]
     pub authority: Option<Authority>,
-    /// Symbols of the user's own that have no name at this source, so that it is not asked for them.
+    /// Symbols that the user has defined and that have no name at this source, so that it is not asked for them.
     #[serde(skip)]
     pub excluded_symbols: BTreeSet<Symbol>,
-    /// Every text that must never be shown: keys, and what came from variables and files into places where keys stand.
+    /// Every text that must never be shown: keys, and what variables and files put into places that hold keys.
     #[serde(skip)]
     pub hidden: Vec<SecretString>,
 }
 
 impl Default for SourceSettings {
-    /// What holds for keys that are not stated. `url`, `classes` and `jq` are empty here: a source has to state them.
+    /// The values of keys that are not stated. `url`, `classes` and `jq` are empty here: a source has to state them.
     fn default() -> Self {
         SourceSettings {
             name: String::new(),
@@ -220,7 +227,7 @@ impl Default for SourceSettings {
     }
 }
 
-/// Reads codes of currencies, in capitals.
+/// Reads currency codes, and returns them in capitals.
 fn codes<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
     Ok(Vec::<String>::deserialize(from)?.iter().map(|code| in_capitals(code)).collect())
 }
@@ -239,10 +246,10 @@ fn in_capitals(code: &str) -> String {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Unknown {
-    /// The others are answered.
+    /// The other symbols are answered.
     Missing,
-    /// The whole call fails. So symbols that the source has never quoted are asked for apart from those that it has, and in
-    /// smaller calls if that fails.
+    /// The whole call fails. So symbols that the source has never quoted are asked for apart from those that it has
+    /// quoted, and in smaller calls if that fails.
     Kills,
 }
 
@@ -250,9 +257,9 @@ pub enum Unknown {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NotFound {
-    /// The page is not there, which says nothing about a symbol.
+    /// The page does not exist, which says nothing about a symbol.
     HttpStatus,
-    /// There is no such symbol: the source answers 404 to no other call.
+    /// The symbol does not exist: the source answers 404 for no other reason.
     UnknownSymbol,
 }
 
@@ -260,20 +267,20 @@ pub enum NotFound {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Method {
-    /// Read.
+    /// Reads.
     #[default]
     Get,
-    /// Read, with the question in a body.
+    /// Reads, with the question in a body.
     Post,
 }
 
-/// What stands in `fiat` for every code of ISO 4217.
+/// The entry of `fiat` that means every code of ISO 4217.
 pub(crate) const ANY: &str = "*";
 
 impl SourceSettings {
-    /// Whether a code of ISO 4217 is that money at the source, and not a coin of the same name: `MNT` is the tögrög at a bank
-    /// and Mantle at an exchange. Where the source has crypto pairs, only its `fiat` is; where its description states none,
-    /// the moneys whose code no coin has.
+    /// Whether a code of ISO 4217 means that currency at the source, and not a coin of the same name: `MNT` is the
+    /// tögrög at a bank and Mantle at an exchange. At a source of crypto pairs, only the codes in its `fiat` do. If its
+    /// description states no `fiat`, the major currencies do, whose codes no coin has.
     pub fn is_currency_there(&self, code: &Currency) -> bool {
         match &self.fiat {
             Some(codes) => codes.iter().any(|known| known == code.as_str() || known == ANY),
@@ -281,9 +288,9 @@ impl SourceSettings {
         }
     }
 
-    /// Whether the source means by a pair's name what users mean by it. Both sides of a pair of two moneys are money, and so is
-    /// the quote side of a coin's pair; the base may be a coin: `MNT-USDT` is Mantle. No source means a price in pence by
-    /// `BTC-GBX`: what is called so is a coin's.
+    /// Whether the source means by a pair's name what users mean by it. In a pair of two currencies, both legs have to
+    /// be currencies at the source. In a coin's pair, only the quote leg has to be; the base may be a coin: `MNT-USDT`
+    /// is Mantle. No source means a price in pence by `BTC-GBX`: that name is a coin's.
     pub fn means(&self, pair: &Symbol) -> bool {
         let Some((base, quote)) = pair.legs() else { return true };
         if pair.in_whole_currency().is_some() {
@@ -293,24 +300,24 @@ impl SourceSettings {
         is_meant(Currency::new(quote)) && (pair.class() != Class::Fx || is_meant(Currency::new(base)))
     }
 
-    /// Whether every leg of a pair that is spelled like money is that money at the source.
+    /// Whether every leg of a pair that is spelled like a currency is that currency at the source.
     pub fn has_currencies_of(&self, pair: &Symbol) -> bool {
         let legs = pair.legs().into_iter().flat_map(|(base, quote)| [base, quote]).map(Currency::new);
         legs.filter(Currency::is_fx).all(|code| self.is_currency_there(&code))
     }
 
-    /// Every URL it can be asked at, the first one first.
+    /// Every URL at which it can be asked, in the order in which they are tried.
     pub fn urls(&self) -> impl Iterator<Item = &str> {
         [&self.url].into_iter().chain(&self.mirrors).map(String::as_str)
     }
 
-    /// Whether a call says which symbols it is about. Where it does not, every reply holds all there is.
+    /// Whether a call says which symbols it asks for. If not, every reply holds all symbols.
     pub fn asks_by_name(&self) -> bool {
         let texts = || self.headers.values().chain(self.body.as_ref()).chain([&self.url]);
         ["{symbol", "{first}", "{base", "{quote", "{id"].into_iter().any(|name| texts().any(|text| text.contains(name)))
     }
 
-    /// Whether its calls carry a key of some kind: then a refusal may be about that.
+    /// Whether its calls carry a key of some kind: then a refusal may be about the key.
     pub fn sends_key(&self) -> bool {
         let is_written = self.urls().any(|url| !secrets::in_url(url).is_empty())
             || self.headers.iter().any(|(name, value)| !secrets::in_header(name, value).is_empty());
@@ -331,7 +338,7 @@ impl fmt::Display for Notation {
 }
 
 impl Method {
-    /// As it stands in a request.
+    /// The method as a request spells it.
     pub fn as_str(self) -> &'static str {
         match self {
             Method::Get => "GET",
@@ -340,16 +347,17 @@ impl Method {
     }
 }
 
-/// What replies are written in, and what a filter sees of it.
+/// The format of replies, and what a filter sees of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Notation {
     /// JSON, as it is.
     #[default]
     Json,
-    /// A table with a first line of names: an object of texts per further line. A single line is no table but a message: a text, unless it is the names alone.
+    /// A table whose first line holds the names: each further line becomes an object of texts. A single line is no
+    /// table but a message, and becomes a text, unless it holds the names alone.
     Csv,
-    /// XML: each element is `{name, attributes, text, children}`, names without their prefix.
+    /// XML: each element becomes `{name, attributes, text, children}`, with names without their prefixes.
     Xml,
 }
 
@@ -385,11 +393,11 @@ pub struct ClassFormat {
     pub fund: Option<String>,
     /// Crypto pairs.
     pub crypto: Option<String>,
-    /// Money pairs.
+    /// Currency pairs.
     pub fx: Option<String>,
-    /// What stands for the dot of a share class: `-` for `BRK-B`.
+    /// What replaces the dot of a share class: `-` for `BRK-B`.
     pub dot: Option<String>,
-    /// How listings abroad end, by our suffix: `L = ":LSE"`. If given, others cannot be spelled; else they keep `.L`.
-    /// `US` is how listings in the United States end.
+    /// The endings of listings abroad, by our suffix: `L = ":LSE"`. If given, listings with other suffixes cannot be
+    /// spelled; if not, all keep ours (`.L`). `US` is the ending of listings in the United States.
     pub suffix: Option<BTreeMap<String, String>>,
 }

@@ -1,4 +1,5 @@
-//! Proves a source's description on its own examples: a body that the provider sends must give exactly what it means.
+//! Tests a source's description on its own examples: a body that the provider sends must give exactly the outcomes it
+//! means.
 
 use jiff::Timestamp;
 use rust_decimal::Decimal;
@@ -11,7 +12,7 @@ use crate::provider::filter::CpuTimer;
 use crate::quote::{NoMarket, Quote, Stated};
 use crate::symbol::Symbol;
 
-/// Reads an example's body as if it had come from the provider, and compares what comes of it, to the last digit.
+/// Reads an example's body as if it had come from the provider, and compares the outcomes to the last digit.
 ///
 /// # Errors
 /// The first difference, as half a sentence: "BTC-USD: price is 1, expected 2".
@@ -48,10 +49,10 @@ pub fn check(extractor: &Extractor, source: &SourceSettings, example: &Example, 
     Ok(())
 }
 
-/// What an example asks for.
+/// The symbols that an example asks for.
 ///
 /// # Errors
-/// The first text that is no symbol.
+/// The first text that is not a symbol.
 pub fn asked(example: &Example) -> Result<Vec<Symbol>, String> {
     example.asked.iter().map(|text| symbol(text)).collect()
 }
@@ -80,7 +81,7 @@ fn compare(outcome: &Result<Quote, SourceError>, expected: &Expected) -> Result<
     let price = match &quote.price {
         Stated::Number(price) => Some(*price),
         Stated::Absent => None,
-        Stated::NotANumber(text) => return Err(format!("price is {text:?}, which is no number")),
+        Stated::NotANumber(text) => return Err(format!("price is {text:?}, which is not a number")),
     };
     same_number("price", price, expected.price.as_deref())?;
     same_number("bid", quote.bid, expected.bid.as_deref())?;
@@ -93,7 +94,7 @@ fn compare(outcome: &Result<Quote, SourceError>, expected: &Expected) -> Result<
     let times =
         [("observed_at", quote.observed_at, &expected.observed_at), ("book_at", quote.book_at, &expected.book_at)];
     for (name, found, expected) in times {
-        let time = |text: &String| text.parse::<Timestamp>().map_err(|_| format!("{name}: {text:?} is no time"));
+        let time = |text: &String| text.parse::<Timestamp>().map_err(|_| format!("{name}: {text:?} is not a time"));
         let shown = |time: Option<Timestamp>| time.map(|time| time.to_string());
         same(name, shown(found).as_deref(), shown(expected.as_ref().map(time).transpose()?).as_deref())?;
     }
@@ -102,7 +103,7 @@ fn compare(outcome: &Result<Quote, SourceError>, expected: &Expected) -> Result<
 
 fn same_number(name: &str, found: Option<Decimal>, expected: Option<&str>) -> Result<(), String> {
     let expected = match expected {
-        Some(text) => Some(decimal::read(text).ok_or_else(|| format!("{name}: {text:?} is no number"))?),
+        Some(text) => Some(decimal::read(text).ok_or_else(|| format!("{name}: {text:?} is not a number"))?),
         None => None,
     };
     let shown = |number: Option<Decimal>| number.map(decimal::plain);

@@ -1,8 +1,8 @@
 //! Turns a reply into quotes: body → JSON → jq → rows → one outcome per symbol that was asked for.
 //!
-//! What decides, in this order: each symbol's own row; a failure of the whole call that the filter names; in a reply that
-//! claims success, a body or a filter that fails. Where a status outside 2xx came without a row that explains it, the status
-//! speaks for itself.
+//! A symbol's outcome is decided by the first of these that applies: its own row; a failure of the whole call that the
+//! filter names; in a reply that claims success, a failure to parse the body or run the filter. If no row explains a
+//! status outside 2xx, the status itself decides.
 
 pub mod explain;
 mod number;
@@ -29,10 +29,10 @@ use crate::quote::Quote;
 use crate::symbol::SetClasses;
 use crate::symbol::{Class, Currency, Symbol};
 
-/// The sign that stands for the yen in Japan, and for the yuan in China.
+/// The sign of the yen in Japan and of the yuan in China.
 const YEN_OR_YUAN: &str = "¥";
 
-/// The status of a call that is understood and refused.
+/// The HTTP status of a call that was understood and refused.
 const FORBIDDEN: u16 = 403;
 
 /// A reply as it came off the wire.
@@ -42,20 +42,21 @@ pub struct RawReply {
     pub status: u16,
     /// The whole body.
     pub body: Vec<u8>,
-    /// How long the `Retry-After` header asks us to stay away, if it says so usably.
+    /// How long the `Retry-After` header asks us to stay away, if there is one that can be read.
     pub retry_after: Option<Duration>,
-    /// Where a redirect leads: scheme, host and path.
+    /// The target of a redirect: scheme, host and path.
     pub redirect: Option<String>,
     /// When the vendor's server says that it replied: its `Date` header.
     pub date: Option<Timestamp>,
-    /// When the reply was whole.
+    /// When the reply was complete.
     pub received_at: Timestamp,
     /// How long the call took.
     pub latency: Duration,
 }
 
 impl RawReply {
-    /// A reply of which only the status and the body matter: an example, or one that a test makes up. It took no time.
+    /// A reply of which only the status and the body matter: an example, or one that a test makes up. Its latency is
+    /// zero.
     pub fn bare(status: u16, body: impl Into<Vec<u8>>, received_at: Timestamp) -> Self {
         let body = body.into();
         RawReply { status, body, retry_after: None, redirect: None, date: None, received_at, latency: Duration::ZERO }
@@ -65,13 +66,13 @@ impl RawReply {
 /// What a reply says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Extracted {
-    /// Exactly one outcome per symbol that was asked for, in that order.
+    /// Exactly one outcome per symbol that was asked for, in the order of the question.
     pub outcomes: Vec<(Symbol, Result<Quote, SourceError>)>,
-    /// How many rows were about something nobody asked for.
+    /// How many rows were about symbols that were not asked for.
     pub ignored: usize,
 }
 
-/// Reads one source's replies. Made once per source; it keeps nothing between replies.
+/// Reads one source's replies. Made once per source; it keeps no state between replies.
 pub struct Extractor {
     filter: Filter,
     spelling: Spelling,
@@ -94,7 +95,7 @@ struct Asked<'a> {
 pub(crate) struct Job<'a> {
     /// The HTTP status.
     pub(crate) status: u16,
-    /// What the body is written in.
+    /// The body's notation.
     pub(crate) notation: Notation,
     /// The symbols asked for, as the source spells them.
     pub(crate) asked: Vec<Cow<'a, str>>,
@@ -103,10 +104,10 @@ pub(crate) struct Job<'a> {
 }
 
 impl Extractor {
-    /// Reads how a source spells symbols, is asked and answers.
+    /// Compiles a source's filter, and reads how it spells symbols and is asked.
     ///
     /// # Errors
-    /// The first key that cannot be understood; for a filter, the position within it.
+    /// The first key with a value that cannot be used; for a filter, also the position within it.
     pub fn new(source: &SourceSettings) -> Result<Self, DescriptionError> {
         let filter = Filter::compile(&source.jq).map_err(|error| DescriptionError::new("jq", error.to_string()))?;
         let spelling = Spelling::new(source)?;
@@ -121,7 +122,7 @@ impl Extractor {
         })
     }
 
-    /// The same, with the symbols whose class is set and does not follow from their spelling (funds).
+    /// The same, with the classes of symbols that are set because they do not follow from the spelling (funds).
     pub fn with_classes(self, classes: impl Into<SetClasses>) -> Self {
         Extractor { spelling: self.spelling.with_classes(classes), ..self }
     }
@@ -146,7 +147,8 @@ impl Extractor {
         self.understand(reply, asked, &run)
     }
 
-    /// The same if it takes so little that it may hold up the other tasks of a thread; otherwise `None`.
+    /// Does the same as [`read`](Self::read) if that takes so little time that the thread's other tasks can wait for
+    /// it; otherwise returns `None`.
     pub fn read_at_once(
         &self,
         reply: &RawReply,
@@ -158,14 +160,15 @@ impl Extractor {
         (!matches!(run.failure, Some(RunError::OutOfFuel(_)))).then(|| self.understand(reply, asked, &run))
     }
 
-    /// What the filter sees of a reply to a call that asked for these symbols: for running it elsewhere.
+    /// What the filter sees of a reply to a call that asked for these symbols: for running the filter in another
+    /// process.
     pub(crate) fn job<'a>(&self, reply: &'a RawReply, asked: &[Symbol]) -> Job<'a> {
         let spelled = asked.iter().map(|symbol| self.spelling.spell_as_set(symbol).unwrap_or_default());
         let asked = spelled.map(Cow::Owned).collect();
         Job { status: reply.status, notation: self.notation, asked, body: &reply.body }
     }
 
-    /// Reads a reply of which the filter has already made these rows.
+    /// Reads a reply that the filter has already turned into these rows.
     ///
     /// # Errors
     /// The failure of the call as a whole.
@@ -185,13 +188,13 @@ impl Extractor {
 
     fn understand(&self, reply: &RawReply, asked: Vec<Asked<'_>>, run: &Rows) -> Result<Extracted, SourceError> {
         self.outcomes(reply, asked, run).map_err(|error| match error {
-            // whoever says it, the filter or the status: a gateway's trouble is often over with the next call
+            // whether the filter or the status says so, a gateway often works again at the next call
             SourceError::Unavailable { detail, .. } => {
                 let retry_after = status::outage(reply);
                 let passing = matches!(reply.status, 502..=504) && retry_after.is_none();
                 SourceError::Unavailable { detail, passing, retry_after }
             }
-            // whether the key is refused or this symbol, a 403 does not say, whatever the filter makes of its words
+            // a 403 may refuse the key or only this symbol, even if the filter takes its words to be about the key
             SourceError::Unauthorized(detail) if reply.status == FORBIDDEN => SourceError::Forbidden(detail),
             SourceError::HttpStatus { detail, .. } => {
                 SourceError::HttpStatus { detail, is_client_error: status::is_client_error(reply.status) }
@@ -218,7 +221,7 @@ impl Extractor {
         let is_named = named.is_some();
         let of_call = named.or_else(|| status_error.clone());
         let mut ignored = 0;
-        // outside 2xx only failures are believed; beside a failure of the call, an empty row is no quote
+        // outside 2xx only failures are believed; beside a failure of the call, an empty row is not a quote
         let counts = |row: &&Row<'_>| match row.is_error() {
             true => !row.is_of_call(),
             false => status_error.is_none() && (!is_named || row.states_a_price()),
@@ -251,7 +254,7 @@ impl Extractor {
         Ok(Extracted { outcomes: asked.into_iter().map(outcome).collect(), ignored })
     }
 
-    /// The failure of the whole call that the filter names: in the first failure that names no symbol.
+    /// The failure of the whole call, if the filter names one: the first failure that names no symbol.
     fn call_failure(&self, rows: &[Row<'_>], context: &Context<'_>) -> Result<Option<SourceError>, SourceError> {
         for row in rows.iter().filter(|row| row.is_error()) {
             row.symbol().map_err(|why| self.malformed(&why))?;
@@ -262,7 +265,7 @@ impl Extractor {
         Ok(None)
     }
 
-    /// Gives a row to the symbols it is about; whether there were any.
+    /// Assigns a row to the symbols that it is about. Returns whether any of those were asked for.
     fn give<'a>(&self, row: &'a Row<'a>, asked: &mut [Asked<'a>]) -> Result<bool, SourceError> {
         let named = row.symbol_of(asked.len()).map_err(|why| self.malformed(&why))?;
         let requested = named.as_deref().map(|named| self.spelling.requested_as(named));
@@ -271,7 +274,8 @@ impl Extractor {
         let mut was_asked = false;
         for one in asked.iter_mut().filter(|one| requested.is_none() || requested == one.spelled.as_deref()) {
             was_asked = true;
-            // of two rows about one symbol an error decides, then the newer one counts, else the last
+            // of two rows about one symbol, an error wins; of two quotes, the newer one, or the last if that is not
+            // known
             let keeps = one.row.is_some_and(|(before, at)| match (before.is_error(), row.is_error()) {
                 (false, false) => at.zip(time).is_some_and(|(at, time)| time < at),
                 (is_error, _) => is_error,
@@ -289,12 +293,13 @@ impl Extractor {
         }
         let quote = row.quote(context, |stated| self.unit(symbol, stated));
         let mut quote = quote.map_err(|why| self.malformed(&why))?;
-        // a coin trades day and night; the orders for everything else are withdrawn when its market closes
+        // coins trade day and night, but orders for everything else are withdrawn when the market closes
         quote.no_market = quote.no_market.filter(|why| why.is_stated() || symbol.class() == Class::Crypto);
         Ok(quote)
     }
 
-    /// The currency of a symbol's prices where a row states this unit, or none, and how many decimal places they lie below it.
+    /// The currency of a symbol's prices, given the unit that a row states, if any; and how many decimal places below
+    /// that currency the prices are.
     fn unit(&self, symbol: &Symbol, stated: Option<&str>) -> (Option<Currency>, u32) {
         let described = || symbol.listing().and_then(|(_, exchange)| self.units.get(exchange.suffix));
         let Some(unit) = stated.filter(|unit| !self.may_mean(symbol, unit)).or_else(|| described().map(String::as_str))
@@ -303,15 +308,15 @@ impl Extractor {
         };
         let own = symbol.pair_currency().filter(|own| own.as_str() == unit);
         match (own, Currency::of_unit(unit)) {
-            // of a pair it is the pair's own, whatever else is called so
+            // in a pair, the pair's own quote leg has this name, even if other currencies have it too
             (Some(own), _) => (Some(own), 0),
-            // an index is in points, and no label makes them smaller
+            // an index is in points, which no label scales
             (None, (currency, _)) if self.spelling.class(symbol) == Class::Index => (Some(currency), 0),
             (None, (currency, places)) => (Some(currency), places),
         }
     }
 
-    /// Whether a sign that stands for several currencies may stand for the symbol's own: then it says nothing more.
+    /// Whether a sign that several currencies share may mean the symbol's own: then it says nothing new.
     fn may_mean(&self, symbol: &Symbol, sign: &str) -> bool {
         let own = symbol.pair_currency();
         let listed = symbol.listing().map(|(_, exchange)| Currency::new(exchange.currency));
@@ -329,10 +334,11 @@ fn missing(spelled: Option<String>, cut: bool) -> SourceError {
     SourceError::Missing(format!("the reply holds nothing for this symbol, asked for as {name:?}{rest}"))
 }
 
-/// What becomes of the symbols without a row in a reply that has rows for others, and a failure beside them.
+/// The outcome of the symbols without a row, in a reply that has rows for others and a failure beside them.
 ///
-/// A denial is about the one that is left, and about none in particular of several. What an account or an address is refused,
-/// all of them are refused, where the filter says so; a status alone may come from the failure in another symbol's row.
+/// A denial is about the symbol that is left if only one is; of several, none can be singled out. A refusal of the
+/// account or the address is about all of them if the filter names it; a status alone may come from the failure in
+/// another symbol's row.
 fn left_out(error: &SourceError, is_named: bool, left: usize, scrub: &Scrub) -> SourceError {
     let is_limit = matches!(error, SourceError::RateLimited { .. } | SourceError::QuotaExhausted { .. });
     match error.scope() {

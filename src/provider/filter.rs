@@ -1,12 +1,11 @@
-//! Runs jq filters in a box: a filter sees one reply and nothing else, it always ends, and it cannot take the process down.
+//! Runs jq filters in a box: a filter sees one reply and nothing else, it always ends, and it cannot crash the process.
 //!
-//! Four walls stand around it. A filter that names anything outside the box is refused when it is compiled, with its
-//! position (`validate`). A body that could overflow the stack or stall the reader is refused before it is parsed
-//! (`body`). A filter that does too much is ended (`fuel`). And whatever still panics inside jq is caught, and is the
-//! failure of that one call.
+//! The box has four walls. A filter that names anything outside the box is refused at compile time, with its position
+//! (`validate`). A body that could overflow the stack or stall the parser is refused before it is parsed (`body`). A
+//! filter that does too much is stopped (`fuel`). And if jq still panics, the panic is caught and fails that one call.
 //!
-//! What none of them bounds is how much memory and time a single step takes. A filter that is not known to be modest runs in
-//! a process of its own (`sandbox`).
+//! None of them bounds the memory and time of a single step. So a filter that is not known to be modest runs in a
+//! process of its own (`sandbox`).
 
 mod body;
 mod fuel;
@@ -37,22 +36,22 @@ pub const MOST_ROWS: usize = 10_000;
 /// What a filter can name besides the reply: the HTTP status, and the symbols asked for as the provider spells them.
 const VARIABLES: [&str; 2] = ["$status", "$asked"];
 
-/// The longest filter that is read, in bytes: the longest of the catalogue has a seventh of it.
+/// The longest filter that is read, in bytes: seven times the longest one of the catalogue.
 const LONGEST: usize = 8 << 10;
 
-/// The stack to read a filter with that has nothing in it, in bytes.
+/// The stack that reading an empty filter takes, in bytes.
 const STACK: usize = 1 << 20;
 
-/// The stack that each sign or word of a filter may take on top. Brackets within brackets are read by calls within calls.
+/// The stack that each sign or word of a filter may add, in bytes: the parser recurses into brackets.
 const STACK_PER_PART: usize = 32 << 10;
 
-/// A compiled filter. It keeps nothing between runs, so many replies may be filtered at once.
+/// A compiled filter. It keeps no state between runs, so it may filter several replies at once.
 pub struct Filter {
     code: String,
     program: jaq_core::Filter<Metered>,
 }
 
-/// Why a text is no filter that may run here.
+/// Why a text is not a filter that may run here.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}, column {column}: {message}")]
 pub struct FilterError {
@@ -60,7 +59,7 @@ pub struct FilterError {
     pub line: usize,
     /// The character within the line, from 1.
     pub column: usize,
-    /// What stands there, why it cannot, and what to write instead.
+    /// What was found there, why it is refused, and what to write instead.
     pub message: String,
 }
 
@@ -69,17 +68,17 @@ pub struct FilterError {
 pub struct Rows {
     /// The rows, in the filter's order, up to the first error.
     pub rows: Vec<Val>,
-    /// Whether there were more than [`MOST_ROWS`].
+    /// Whether the filter gave more than [`MOST_ROWS`].
     pub cut: bool,
-    /// Why there are no more.
+    /// Why the filter stopped early; `None` if it did not.
     pub failure: Option<RunError>,
 }
 
 /// Why a filter stopped before its end.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RunError {
-    /// The body is not in its notation, or none that may be read.
-    #[error("the body is no readable {0}: {1}")]
+    /// The body is not in its notation, or is refused before it is parsed.
+    #[error("the body cannot be read as {0}: {1}")]
     Body(Notation, String),
     /// The filter met something it was not written for.
     #[error("the filter stopped: {0}")]
@@ -87,7 +86,7 @@ pub enum RunError {
     /// The filter was stopped because it took too many steps, too much time or too much memory.
     #[error("the filter was stopped: {0}")]
     OutOfFuel(String),
-    /// A fault in jq or in us.
+    /// A bug in jq or in quotefold.
     #[error("the filter panicked; please report this reply")]
     Panic,
 }
@@ -115,24 +114,24 @@ impl Filter {
     fn read(code: &str) -> Result<Self, FilterError> {
         let tokens = Lexer::new(code).lex().map_err(|errors| match errors.first() {
             Some((expected, found)) => FilterError::at(code, found, unexpected(expected.as_str(), found)),
-            None => FilterError::at(code, code, "this is no jq filter".to_owned()),
+            None => FilterError::at(code, code, "this is not a jq filter".to_owned()),
         })?;
         let term = Parser::new(&tokens).parse(Parser::term).map_err(|errors| match errors.first() {
             Some((expected, found)) => {
                 let found = Token::opt_as_str(*found, code);
                 FilterError::at(code, found, unexpected(expected.as_str(), found))
             }
-            None => FilterError::at(code, code, "this is no jq filter".to_owned()),
+            None => FilterError::at(code, code, "this is not a jq filter".to_owned()),
         })?;
         validate::check(&term).map_err(|refused| {
-            // a sign carries no position of its own
+            // the parser keeps no position for a sign
             let is_sign = matches!(refused.part, ".." | "*");
             let part = if is_sign { first_sign(&tokens, refused.part).unwrap_or(code) } else { refused.part };
             FilterError::at(code, part, refused.message)
         })?;
         let arena = Arena::default();
         let modules = Loader::new(definitions()).load(&arena, File { code, path: () });
-        let modules = modules.map_err(|_| FilterError::at(code, code, "this is no jq filter".to_owned()))?;
+        let modules = modules.map_err(|_| FilterError::at(code, code, "this is not a jq filter".to_owned()))?;
         let compiler = Compiler::default().with_funs(functions()).with_global_vars(VARIABLES);
         let program = compiler.compile(modules).map_err(|errors| {
             match errors.into_iter().flat_map(|(_, undefined)| undefined).next() {
@@ -147,7 +146,7 @@ impl Filter {
     pub fn run(&self, body: &[u8], notation: Notation, status: u16, asked: &[&str], fuel: Fuel) -> Rows {
         let mut rows = Rows { rows: Vec::new(), cut: false, failure: None };
         let meter = fuel.meter();
-        // nothing outlives the call but the rows taken so far, and each of those is whole
+        // only the rows taken so far outlive a panic, and each of those is whole
         let ended = catch_unwind(AssertUnwindSafe(|| self.collect(body, notation, status, asked, &meter, &mut rows)));
         rows.failure = match ended {
             Ok(result) => result.err(),
@@ -170,7 +169,7 @@ impl Filter {
     ) -> Result<(), RunError> {
         let input = match body::read(body, notation) {
             Ok(input) => input,
-            // a refusal in words: the filter may know them, else the status speaks
+            // a refusal in plain words: the filter may know them; if not, the status decides
             Err(_) if !(200..300).contains(&status) => Val::from(String::from_utf8_lossy(body).trim().to_owned()),
             Err(why) => return Err(RunError::Body(notation, why)),
         };
@@ -179,10 +178,10 @@ impl Filter {
         let program = Program { lut: &self.program.lut, meter };
         let context = Ctx::<Metered>::new(program, Vars::new([status, asked]));
         for row in self.program.id.run((context, input)) {
-            // jaq's own way out of an exception may end the process, so it is not used
+            // jaq's own conversion of an exception may end the process, so it is not used
             let row = row.map_err(|exception| match exception.get_err() {
                 Ok(error) => RunError::Filter(words(error)),
-                Err(_) => RunError::Filter("it left by a way that is not open to it".to_owned()),
+                Err(_) => RunError::Filter("it tried to exit, which a filter cannot do".to_owned()),
             })?;
             if rows.rows.len() == MOST_ROWS {
                 rows.cut = true;
@@ -201,19 +200,19 @@ impl FilterError {
     }
 }
 
-/// Where a part of a filter stands: line and column, from 1.
+/// The line and column of a part of a filter, from 1.
 fn position(code: &str, part: &str) -> (usize, usize) {
     let before = code.get(..offset(code, part)).unwrap_or_default();
     let line = before.rsplit('\n').next().unwrap_or_default();
     (before.matches('\n').count() + 1, line.chars().count() + 1)
 }
 
-/// How many bytes of a filter stand in front of a part of it.
+/// How many bytes of a filter precede a part of it.
 fn offset(code: &str, part: &str) -> usize {
     (part.as_ptr() as usize).saturating_sub(code.as_ptr() as usize)
 }
 
-/// How many signs and words a filter has: it cannot be nested deeper.
+/// How many signs and words a filter has: its nesting cannot be deeper than that.
 fn parts(code: &str) -> usize {
     let mut is_in_word = false;
     let begins = |c: &char| {
@@ -228,21 +227,21 @@ fn parts(code: &str) -> usize {
 fn no_thread(stack: usize, error: &std::io::Error) -> String {
     let need = stack.div_ceil(1 << 20);
     format!(
-        "reading this filter takes a thread with a stack of {need} MiB, which the system does not give ({error}); allow this \
+        "reading this filter takes a thread with a stack of {need} MiB, which the system refuses ({error}); allow this \
          process more memory or threads (ulimit -v, ulimit -u), or write a shorter filter"
     )
 }
 
 /// jq's own definitions, without those that lead out of the box.
 ///
-/// `recurse` and `range` stay, because `flatten` and `transpose` are made of them; no filter can name them.
+/// `recurse` and `range` stay, because `flatten` and `transpose` are built on them; no filter can name them.
 fn definitions() -> impl Iterator<Item = Def<&'static str, Term<&'static str>>> {
     let all = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
     all.filter(|def| matches!(def.name, "recurse" | "range") || validate::reason(def.name, def.args.len()).is_none())
 }
 
-/// jq's native functions, without those that lead out of the box, and with our own reader of JSON in a text: the built-in
-/// one overflows the stack on deep nesting and repeats an error for ever.
+/// jq's native functions, without those that lead out of the box, and with our own `fromjson`: the built-in one
+/// overflows the stack on deep nesting and repeats an error for ever.
 fn functions() -> impl Iterator<Item = Fun<Metered>> {
     let all = jaq_core::funs().chain(jaq_std::funs()).chain(jaq_json::funs());
     let kept = all.filter(|(name, arguments, _)| {

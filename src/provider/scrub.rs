@@ -1,4 +1,4 @@
-//! Makes a provider's words fit to be shown: without keys, without control characters, and short.
+//! Makes a provider's words safe to show: without keys, without control characters, and short.
 
 mod decode;
 
@@ -17,44 +17,45 @@ use decode::View;
 /// The most characters of a provider's words that are shown.
 const LONGEST: usize = 200;
 
-/// How much of a provider's words is looked at for that, in bytes.
+/// How many bytes of a provider's words are searched to show that many characters.
 const LOOKED_AT: usize = 16 * 1024;
 
-/// The least characters of a secret that is found in other encodings and in other case, too. Of shorter ones, chance would find
-/// secrets where there are none.
+/// How many characters a secret needs to be hidden in other encodings and in other case, too. Encodings of shorter ones
+/// would also turn up by chance, where there is no secret.
 const LONG: usize = 12;
 
-/// The least characters of a secret that is found in small letters: a host name made of a key is written so.
+/// How many bytes a secret needs to be hidden in lower case, too: a key in a host name is written in lower case.
 const HOST: usize = 4;
 
-/// How many encodings around each other are seen through: JSON in HTML in a URL.
+/// How many nested encodings are decoded: JSON in HTML in a URL.
 const LAYERS: usize = 3;
 
-/// How many characters an encoding makes of one at most, `&#x000041;`.
+/// The most characters that an encoding makes of one: `&#x000041;`.
 const WIDEST: usize = 10;
 
-/// The texts that must never be shown, in every form in which they travel.
+/// Hides the texts that must never be shown, in every form in which they travel.
 #[derive(Clone)]
 pub struct Scrub {
     hidden: Vec<String>,
-    /// The long ones as bytes without white space, in small letters.
+    /// The long ones as bytes without white space, in lower case.
     plain: Vec<Vec<u8>>,
     /// The long ones in hexadecimal digits.
     hex: Vec<Vec<u8>>,
-    /// The part of a long one's base64 that is the same whatever stands around it, for each of the three ways to begin.
+    /// The part of a long one's base64 that does not depend on the text around it, for each of the three offsets within
+    /// a group.
     base64: Vec<Vec<u8>>,
-    /// How many bytes the longest one takes at most, encoded.
+    /// The most bytes that the longest one takes when it is encoded.
     longest: usize,
 }
 
 impl Scrub {
-    /// Hides these texts, and also their forms in URLs and in JSON. Those of 12 characters and more are hidden in other case and
-    /// in other encodings as well: base64, hexadecimal, and the escapes of URLs, JSON and HTML.
+    /// Hides these texts, and also their forms in URLs and in JSON. Texts of 12 characters or more are hidden in other
+    /// case and in other encodings as well: base64, hexadecimal, and the escapes of URLs, JSON and HTML.
     pub fn new(hidden: &[SecretString]) -> Self {
         let secrets: Vec<&str> =
             hidden.iter().map(ExposeSecret::expose_secret).filter(|secret| !secret.is_empty()).collect();
         let mut hidden: Vec<String> = secrets.iter().flat_map(|secret| forms(secret)).collect();
-        // a key may hold another one, so the longest goes first
+        // one key may contain another, so the longest comes first
         hidden.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         hidden.dedup();
         let long: Vec<&str> = secrets.iter().copied().filter(|secret| secret.chars().count() >= LONG).collect();
@@ -67,25 +68,25 @@ impl Scrub {
         }
     }
 
-    /// The text with keys replaced by `***`, and nothing else changed: for people who look at a whole reply.
+    /// The text with keys replaced by `***` and nothing else changed, for people who look at a whole reply.
     pub fn hide(&self, text: &str) -> String {
         masked(text, text.len(), &self.found(text))
     }
 
-    /// A text that may be shown: keys replaced by `***`, white space and characters that are not for show by single spaces, cut
-    /// to 200 characters.
+    /// The text in a form that may be shown: keys are replaced by `***`, white space and unprintable characters by
+    /// single spaces, and the text is cut to 200 characters.
     pub fn clean(&self, text: &str) -> String {
-        // a key that is cut in two is still seen as a whole
+        // searches a little farther, so that a key across the cut is found as a whole
         let seen = &text[..text.floor_char_boundary(LOOKED_AT + self.longest)];
         let text = masked(seen, LOOKED_AT, &self.found(seen));
         let plain = |c: char| if is_unprintable(c) { ' ' } else { c };
         let mut words = String::new();
-        // a little more than is shown, so that the cut can be told
+        // keeps a little more than is shown, to tell whether the text is cut
         for word in text.chars().map(plain).take(LONGEST * 4).collect::<String>().split_whitespace() {
             words.extend((!words.is_empty()).then_some(' '));
             words.push_str(word);
         }
-        // white space put right may have made a key of what was none
+        // collapsing white space may have turned a text into a key
         let words = self.hide(&words);
         match words.char_indices().nth(LONGEST) {
             Some((end, _)) => format!("{}…", &words[..end]),
@@ -93,7 +94,7 @@ impl Scrub {
         }
     }
 
-    /// Where the text holds a secret.
+    /// The places of the text that hold a secret.
     fn found(&self, text: &str) -> Vec<Range<usize>> {
         let exact = self.hidden.iter().flat_map(|secret| text.match_indices(secret.as_str()));
         let mut found: Vec<_> = exact.map(|(at, secret)| at..at + secret.len()).collect();
@@ -111,7 +112,7 @@ impl Scrub {
     }
 }
 
-/// The first bytes of a text, with a mask in each place that was found.
+/// The text up to `end`, with a mask in each of the places that were found.
 fn masked(text: &str, end: usize, found: &[Range<usize>]) -> String {
     let mut found = found.to_vec();
     found.sort_unstable_by_key(|place| place.start);
@@ -119,7 +120,7 @@ fn masked(text: &str, end: usize, found: &[Range<usize>]) -> String {
     let (mut whole, mut done) = (String::new(), 0);
     let mut places = found.into_iter().filter(|place| place.start < end).peekable();
     while let Some(mut place) = places.next() {
-        // one secret may hold another, and one place be found in two ways
+        // one secret may contain another, and a place may be found in two ways
         while let Some(next) = places.next_if(|next| next.start < place.end) {
             place.end = place.end.max(next.end);
         }
@@ -131,7 +132,8 @@ fn masked(text: &str, end: usize, found: &[Range<usize>]) -> String {
     whole
 }
 
-/// The base64 around what was found of it: a secret does not begin and end where its letters do.
+/// The whole run of base64 around the part that was found: a secret does not begin and end where its base64 characters
+/// do.
 fn around(text: &str, found: Range<usize>) -> Range<usize> {
     let is_base64 = |byte: &&u8| byte.is_ascii_alphanumeric() || b"+/-_=".contains(byte);
     let bytes = text.as_bytes();
@@ -144,19 +146,20 @@ fn hex(secret: &str) -> Vec<u8> {
     secret.bytes().flat_map(|byte| format!("{byte:02x}").into_bytes()).collect()
 }
 
-/// The base64 of a secret with 0, 1 and 2 bytes in front, each without the characters that depend on what stands around; in both
-/// alphabets.
+/// The base64 of a secret with 0, 1 and 2 bytes in front, each without the characters that depend on the bytes around
+/// the secret; in both alphabets.
 fn base64(secret: &str) -> Vec<Vec<u8>> {
     let core = |front: usize| {
         let bytes = [&[0; 2][..front], secret.as_bytes()].concat();
         let text = STANDARD_NO_PAD.encode(&bytes);
-        // a character holds six bits: the first ones hold some of what stands before, the last one of what comes after
+        // a character holds six bits: the first ones may include bits of what comes before, the last one of what comes
+        // after
         text[(front * 8).div_ceil(6)..bytes.len() * 8 / 6].to_owned()
     };
     (0..3).map(core).flat_map(|core| [core.replace('+', "-").replace('/', "_"), core]).map(String::into_bytes).collect()
 }
 
-/// A secret, and the same as forms write its spaces.
+/// A secret, and the secret with its spaces as forms write them.
 fn spaced(secret: &str) -> impl Iterator<Item = String> {
     [secret.to_owned(), secret.replace(' ', "+")].into_iter()
 }
@@ -166,13 +169,13 @@ fn forms(secret: &str) -> [String; 6] {
     let json = serde_json::Value::from(secret).to_string();
     let json = json.strip_prefix('"').and_then(|json| json.strip_suffix('"')).unwrap_or_default().to_owned();
     let lower = lower_escapes(&encoded);
-    // PHP writes a slash in JSON so
+    // PHP escapes slashes in JSON
     let slashes = json.replace('/', "\\/");
     let host = if secret.len() >= HOST { secret.to_ascii_lowercase() } else { secret.to_owned() };
     [secret.to_owned(), encoded, lower, json, slashes, host]
 }
 
-/// `%2F` as `%2f`: some servers echo it so.
+/// `%2F` as `%2f`, as some servers echo it.
 fn lower_escapes(encoded: &str) -> String {
     let mut escape = 0;
     let lower = |c: char| {
@@ -207,7 +210,7 @@ mod tests {
 
     const LONG_ONE: &str = "Planted/By+The=Desk&\"q\"<é>";
 
-    /// The ways in which a vendor may write what it was told.
+    /// The ways in which a vendor may write back what it was sent.
     fn encodings() -> impl Strategy<Value = fn(&str) -> String> {
         let base64: fn(&str) -> String = |text| STANDARD.encode(text);
         prop_oneof![
@@ -230,7 +233,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_long_secret_is_hidden_in_any_encoding_of_whatever_holds_it(
+        fn a_long_secret_is_hidden_in_any_encoding_of_any_text_around_it(
             encoding in encodings(),
             inner in prop_oneof![Just((|text: &str| text.to_owned()) as fn(&str) -> String),
                 Just((|text| utf8_percent_encode(text, RESERVED).to_string()) as fn(&str) -> String),
@@ -240,12 +243,12 @@ mod tests {
         ) {
             let scrub = scrub(&[LONG_ONE]);
             let is_escape = !encoding("}").chars().all(|c| c.is_ascii_alphanumeric() || "+/-_= ".contains(c));
-            // base64 and hexadecimal hold the secret as it is, escapes hold what is escaped already
+            // base64 and hexadecimal hold the plain secret, escapes may hold text that is escaped already
             let told = if is_escape { inner(LONG_ONE) } else { LONG_ONE.to_owned() };
             let text = format!("no such key: {}!", encoding(&format!("{before}{told}{after}")));
             let shown = scrub.hide(&text);
             prop_assert!(shown.contains("***"), "{}", text);
-            // nothing is left of it that could be read by undoing the encoding; its ends depend on what stands around it in base64
+            // no part of it can be read by undoing the encoding; in base64, its ends depend on the text around it
             let encoded: Vec<char> = encoding(&told).chars().collect();
             for piece in encoded[4..encoded.len() - 4].windows(24) {
                 prop_assert!(!shown.contains(&piece.iter().collect::<String>()), "{} shows {:?}", shown, piece);
@@ -259,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_encoding_is_hidden_and_not_what_stands_around() {
+    fn only_the_encoded_secret_is_hidden_and_not_the_text_around_it() {
         let scrub = scrub(&[LONG_ONE]);
         for (told, shown) in [
             (LONG_ONE.to_ascii_uppercase(), "the key *** is wrong"),
@@ -268,14 +271,14 @@ mod tests {
         ] {
             assert_eq!(scrub.hide(&format!("the key {told} is wrong")), shown);
         }
-        // what is short is found as it is, and in small letters as in a host
+        // a short secret is found as it is, and in lower case, as in a host
         let short = self::scrub(&["Short/1"]);
         assert_eq!(short.hide("Short/1 Short%2F1 short/1 SHORT/1"), "*** *** *** SHORT/1");
     }
 
     #[test]
-    fn a_secret_at_the_end_of_what_is_looked_at_is_hidden_whole() {
-        // masks are so much shorter that the end of what is looked at is shown
+    fn a_secret_across_the_end_of_the_searched_text_is_hidden_whole() {
+        // masks are so much shorter that the end of the searched text is shown
         let long = LONG_ONE.repeat(12);
         let shown = scrub(&[&long]).clean(&long.repeat(LOOKED_AT / long.len() + 2));
         assert!(shown.len() < LONGEST && shown.chars().all(|c| c == '*'), "{shown}");

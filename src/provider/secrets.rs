@@ -1,18 +1,18 @@
-//! Knows where people write secrets, so that nothing we print shows one.
+//! Knows where people write secrets, so that nothing that we print shows one.
 
 use percent_encoding::percent_decode_str;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serializer;
 
-/// What stands where a secret stood.
+/// What is shown in place of a secret.
 pub const MASK: &str = "***";
 
-/// Shorter texts are no secrets, and taking every `5` out of a sentence would make it unreadable.
+/// The shortest text that is masked, in bytes: masking every `5` in a sentence would make it unreadable.
 const SHORTEST: usize = 4;
 
-/// Whether what is called so is usually a secret: the name of a header, a query parameter or a key.
+/// Whether a header, a query parameter or a key of this name usually holds a secret.
 pub fn is_secret_name(name: &str) -> bool {
-    // in a URL, letters of a name may be escaped
+    // in a URL, the letters of a name may be escaped
     let name = percent_decode_str(name).decode_utf8_lossy().to_ascii_lowercase();
     ["key", "token", "secret", "pass", "pwd", "sig", "auth", "bearer", "jwt", "cookie", "app_id", "appid", "credential"]
         .iter()
@@ -34,10 +34,10 @@ pub(crate) fn is_not_set(secret: &Option<SecretString>) -> bool {
     secret.as_ref().is_none_or(|secret| secret.expose_secret().is_empty())
 }
 
-/// A text without the given secrets, in whatever case they stand.
+/// A text with a mask in place of the given secrets, in upper or lower case.
 pub fn scrub(text: &str, hidden: &[SecretString]) -> String {
     let secrets = hidden.iter().map(ExposeSecret::expose_secret).filter(|secret| secret.len() >= SHORTEST);
-    // messages quote what was found, and quoting escapes
+    // messages quote what was found, and quoting escapes some characters
     let forms = secrets.flat_map(|secret| [secret.to_owned(), secret.escape_debug().to_string()]);
     let mut forms: Vec<String> = forms.collect();
     // the longest first: one secret may be a part of another
@@ -45,7 +45,7 @@ pub fn scrub(text: &str, hidden: &[SecretString]) -> String {
     forms.iter().fold(text.to_owned(), |text, form| replace(&text, form, MASK))
 }
 
-/// A text with another one in each place of it, in whatever case that stands there.
+/// A text in which each occurrence of `wanted`, in upper or lower case, is replaced.
 pub(crate) fn replace(text: &str, wanted: &str, with: &str) -> String {
     let (mut whole, mut done) = (String::new(), 0);
     for (at, found) in text.to_ascii_lowercase().match_indices(&wanted.to_ascii_lowercase()) {
@@ -56,17 +56,17 @@ pub(crate) fn replace(text: &str, wanted: &str, with: &str) -> String {
     whole + &text[done..]
 }
 
-/// A URL as it may be shown: without a user's name and password, and without the values of secret-sounding parameters.
+/// A URL that may be shown: user name, password, and the values of parameters with secret-sounding names are masked.
 pub fn mask_url(url: &str) -> String {
     pieces(url).into_iter().map(|(text, secret)| if secret { MASK } else { text }).collect()
 }
 
-/// The secrets that are written out in a URL.
+/// The secrets that a URL spells out.
 pub fn in_url(url: &str) -> Vec<SecretString> {
     pieces(url).into_iter().filter(|(_, secret)| *secret).map(|(text, _)| text.to_owned().into()).collect()
 }
 
-/// The secrets in a header's value: all of it, and what follows a word such as `Bearer`.
+/// The secrets in a header's value: all of it, and its last word, which may follow a word such as `Bearer`.
 pub fn in_header(name: &str, value: &str) -> Vec<SecretString> {
     if !is_secret_name(name) || value.contains('{') {
         return Vec::new();
@@ -75,7 +75,7 @@ pub fn in_header(name: &str, value: &str) -> Vec<SecretString> {
     vec![value.to_owned().into(), last_word.to_owned().into()]
 }
 
-/// A URL cut into pieces, each with whether it is a secret. Templates such as `{key}` are none.
+/// A URL cut into pieces, each with whether it is a secret. Placeholders such as `{key}` are not secrets.
 fn pieces(url: &str) -> Vec<(&str, bool)> {
     let is_secret = |text: &str| !(text.is_empty() || text.starts_with('{') && text.ends_with('}'));
     let mut pieces = Vec::new();
@@ -84,7 +84,7 @@ fn pieces(url: &str) -> Vec<(&str, bool)> {
     let path = front[authority..].find('/').map_or(front.len(), |at| authority + at);
     let host = &front[authority..path];
     let has_port = host.rsplit_once(':').is_none_or(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
-    // what follows a colon and is no port is a password, even with a slash in it
+    // if what follows a colon is not a port, it is a password, even with a slash in it
     let host = if has_port || host.contains('@') { host } else { &front[authority..] };
     match host.rfind('@') {
         Some(at) => {
@@ -128,13 +128,13 @@ mod tests {
     }
 
     #[test]
-    fn secrets_are_scrubbed_as_they_are_and_as_they_are_quoted() {
+    fn secrets_are_masked_in_plain_and_in_quoted_form() {
         let hidden = ["abcd".to_owned().into(), "abcd\"ef".to_owned().into(), "5".to_owned().into()];
         assert_eq!(scrub("abcd, \"abcd\\\"ef\", ABCD, 5", &hidden), "***, \"***\", ***, 5");
     }
 
     #[test]
-    fn a_header_with_a_credential_is_known_by_its_name() {
+    fn a_header_with_a_credential_is_recognised_by_its_name() {
         assert_eq!(in_header("Authorization", "Bearer abcd").len(), 2);
         assert!(in_header("accept", "application/json").is_empty());
         assert!(in_header("x-api-key", "{key}").is_empty());

@@ -1,7 +1,7 @@
 //! Translates symbols: ours into a provider's spelling, a provider's back into ours, and a list of them into a request.
 //!
-//! A spelling follows rules alone (`format`, `rename`, `spelled`), so the way back needs no guess: a reply is about a symbol
-//! if it names it exactly as the rules spell it, or by an alias that is written down.
+//! A spelling follows from rules alone (`format`, `rename`, `spelled`), so the way back needs no guessing: a reply is
+//! about a symbol if it names it exactly as the rules spell it, or by one of the `aliases`.
 
 mod call;
 mod request;
@@ -36,14 +36,14 @@ pub struct Spelling {
     request: RequestTemplate,
 }
 
-// its request holds keys
+// does not print the request, which holds keys
 impl fmt::Debug for Spelling {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Spelling")
     }
 }
 
-/// Why a source cannot be asked as it is described.
+/// Why a source's description cannot be used for calls.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{key}: {message}")]
 pub struct DescriptionError {
@@ -53,23 +53,23 @@ pub struct DescriptionError {
     pub message: String,
 }
 
-/// Why a source cannot name a coin that it may well have.
+/// Why a coin has no name at a source, although the source may well have it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unnamed {
-    /// Its coins have ids, and this base has none.
+    /// The source identifies coins by ids, and this base has none.
     NoId(String),
-    /// What the source has under this name is what we call by another.
+    /// The source uses this name for a coin that has another name here.
     Renamed {
-        /// The name.
+        /// The source's name of that coin.
         theirs: String,
-        /// What we call that.
+        /// Our name of that coin.
         ours: String,
     },
 }
 
 /// The templates of a [`Format`].
 struct Formats {
-    /// For the classes that have none of their own.
+    /// The template of the classes that have none of their own.
     general: Template,
     per_class: BTreeMap<Class, Template>,
     dot: Option<String>,
@@ -80,7 +80,7 @@ impl Spelling {
     /// Reads how a source spells symbols and how it is asked.
     ///
     /// # Errors
-    /// The first key that cannot be understood.
+    /// The first key with a value that cannot be used.
     pub fn new(source: &SourceSettings) -> Result<Self, DescriptionError> {
         let mut spelled = BTreeMap::new();
         for (ours, theirs) in &source.spelled {
@@ -104,12 +104,12 @@ impl Spelling {
         })
     }
 
-    /// The same, with the symbols whose class is set and does not follow from their spelling (funds).
+    /// The same, with the classes of symbols that are set because they do not follow from the spelling (funds).
     pub fn with_classes(self, set_classes: impl Into<SetClasses>) -> Self {
         Spelling { set_classes: set_classes.into(), ..self }
     }
 
-    /// Whether the source prices this symbol, as far as its description says.
+    /// Whether the source prices this symbol, according to its description.
     pub fn covers(&self, symbol: &Symbol, class: Class) -> bool {
         let trades = |quote: &str| self.currencies.is_empty() || self.currencies.iter().any(|code| code == quote);
         self.classes.contains(&class)
@@ -119,7 +119,7 @@ impl Spelling {
             && self.spell(symbol, class).is_some_and(|name| !self.is_a_pair_there(symbol, &name))
     }
 
-    /// Whether a source that writes pairs without a sign would take a ticker for one: `EURUSD`.
+    /// Whether a source that writes pairs without a separator would take a ticker for a pair: `EURUSD`.
     fn is_a_pair_there(&self, symbol: &Symbol, name: &str) -> bool {
         let split = |quote: &String| Symbol::of_legs(symbol.as_str().strip_suffix(quote.as_str())?, quote);
         let mut pairs = self.currencies.iter().filter_map(split).filter(|pair| self.classes.contains(&pair.class()));
@@ -153,7 +153,8 @@ impl Spelling {
         Some(spelled)
     }
 
-    /// Whether the source's description names a symbol, beyond the rules for spelling any: by its whole name, or by its base.
+    /// Whether the source's description mentions a symbol, by its whole name or by its base, and does not merely have
+    /// rules that spell it.
     pub fn names(&self, symbol: &Symbol) -> bool {
         let by_base = |(base, _): (&str, &str)| self.rename.contains_key(base) || self.ids.contains_key(base);
         let by_alias = |name: String| self.aliases.values().any(|requested| *requested == name);
@@ -169,48 +170,50 @@ impl Spelling {
         self.request.fill(&spelled)
     }
 
-    /// What no reply may be quoted with, besides the keys themselves: a name and password in the URL, as they travel.
+    /// Texts that must be hidden in replies besides the keys themselves: the name and password in a URL, in the forms
+    /// in which they travel.
     pub(super) fn credentials(&self) -> Vec<SecretString> {
         self.request.credentials()
     }
 
-    /// The spelling of a symbol in the class that is set for it, else in the one its own spelling says.
+    /// The spelling of a symbol in the class that is set for it, else in the class that follows from the symbol itself.
     pub(super) fn spell_as_set(&self, symbol: &Symbol) -> Option<String> {
         self.spell(symbol, self.class(symbol))
     }
 
-    /// The class that is set for a symbol, else the one its own spelling says.
+    /// The class that is set for a symbol, else the class that follows from the symbol itself.
     pub(super) fn class(&self, symbol: &Symbol) -> Class {
         self.set_classes.of(symbol)
     }
 
-    /// What a name in a reply would be in a request.
+    /// The name in a request that a name in a reply corresponds to.
     pub(super) fn requested_as<'n>(&'n self, replied: &'n str) -> &'n str {
         self.aliases.get(replied).map_or(replied, String::as_str)
     }
 
-    /// Why the source has no name for a pair's legs, if that is so.
+    /// Why the source has no name for a leg of a pair; `None` if it has names for both.
     pub fn unnamed(&self, pair: &Symbol) -> Option<Unnamed> {
         let (base, quote) = pair.legs()?;
-        // what they call by this name is what we call by another, and ours may be another coin
+        // the source uses this name for a coin that we call something else, so it would answer for the wrong coin
         let taken = |part: &str| {
             let mut names = self.rename.iter().filter(|_| !self.rename.contains_key(part));
             let (ours, theirs) = names.find(|(_, theirs)| *theirs == part)?;
             Some(Unnamed::Renamed { theirs: theirs.clone(), ours: ours.clone() })
         };
-        // tickers are not unique there: only what has an id is the coin that was meant
+        // tickers are not unique there: only an id makes sure that it is the coin that was meant
         let no_id = || (!self.ids.is_empty() && !self.ids.contains_key(base)).then(|| Unnamed::NoId(base.to_owned()));
         taken(base).or_else(|| taken(quote)).or_else(no_id)
     }
 
-    /// Why a pair has no name at a source that could otherwise be asked for it; `None` if it has one, or if more is in the way.
+    /// Why a pair has no name at a source that could otherwise be asked for it; `None` if it has one, or if the source
+    /// does not cover it for another reason too.
     pub fn lacks_only_a_name(&self, pair: &Symbol, class: Class) -> Option<Unnamed> {
         let is_open = self.symbols.is_empty() || self.symbols.iter().any(|glob| glob.matches(pair.as_str()));
         let may = is_open && self.classes.contains(&class) && !self.excluded_symbols.contains(pair);
         self.unnamed(pair).filter(|_| may && !self.spelled.contains_key(pair))
     }
 
-    /// What a format's placeholders stand for; `None` if the source has no name for a part.
+    /// The values of a format's placeholders; `None` if the source has no name for a part.
     fn parts(&self, symbol: &Symbol, class: Class) -> Option<Spelled> {
         let renamed = |part: &str| self.rename.get(part).cloned().unwrap_or_else(|| part.to_owned());
         if let Some((base, quote)) = symbol.legs() {
@@ -231,7 +234,7 @@ impl Spelling {
             renamed(name.trim_start_matches('^'))
         } else {
             let dot = self.formats.dot.as_deref().unwrap_or(".");
-            // listings in the United States have no suffix with us, but may have one there
+            // our listings in the United States have no suffix, but the source's may
             let here = self.formats.suffix.as_ref().and_then(|suffix| suffix.get("US"));
             let here = here.filter(|_| symbol.is_united_states()).map_or("", String::as_str);
             format!("{}{here}", renamed(name).replace('.', dot))

@@ -1,5 +1,5 @@
-//! Lets serde read and write plain values in the notations of this room: `#[serde(with = "as_text::span")]` on a `Duration`
-//! reads `600ms`.
+//! Lets serde read and write plain types in the notations of this room: `#[serde(with = "as_text::span")]` on a
+//! `Duration` reads `600ms`.
 
 use std::time::Duration;
 

@@ -34,7 +34,7 @@ fn a_wrong_configuration_is_named_by_line_key_and_cure() {
         ("[symbols.\"*.L\"]\ncurrency = \"GBX\"".into(), 2, "symbols.\"*.L\".currency", "write GBP here"),
         ("[symbols.\"* L\"]\ncurrency = \"GBP\"".into(), 1, "symbols.\"* L\"", "is not a symbol pattern"),
         ("[symbols.\"*.L\"]".into(), 1, "symbols.\"*.L\"", "this section says nothing"),
-        (own("units = { L = \"pence\" }"), 5, "sources.desk.units.L", "no currency and no part of one"),
+        (own("units = { L = \"pence\" }"), 5, "sources.desk.units.L", "neither a currency nor a part of one"),
         (own("fiat = [\"EUR\", \"USDT\"]"), 5, "sources.desk.fiat", "\"USDT\" is no money"),
         (own("limits = [\"5/week\"]"), 5, "sources.desk.limits", "\"25/day\""),
         // what is found after parsing
@@ -51,7 +51,7 @@ fn a_wrong_configuration_is_named_by_line_key_and_cure() {
             "[sources.kraken]\nfiat = [\"usd\", \"USd\"]".into(),
             2,
             "sources.kraken.fiat",
-            "\"USd\" is no money of ISO 4217",
+            "\"USd\" is not a currency of ISO 4217",
         ),
         ("[sources.kraken]\ncurrencies = [\"GBp\"]".into(), 2, "sources.kraken.currencies", "a part of GBP"),
         (
@@ -130,7 +130,7 @@ fn a_wrong_configuration_is_named_by_line_key_and_cure() {
             "sources.desk.base_url",
             "write https:// in all of them",
         ),
-        (own("base_url = []"), 5, "sources.desk.base_url", "an empty list is no address"),
+        (own("base_url = []"), 5, "sources.desk.base_url", "the list is empty; write an address"),
         (
             own("base_url = [\"https://a.test\", \"https://me:pass@\"]"),
             5,
@@ -147,7 +147,7 @@ fn a_wrong_configuration_is_named_by_line_key_and_cure() {
             own("base_url = [\"https://a.test\", \"https://b.test\", \"https://A.test/\"]"),
             5,
             "sources.desk.base_url",
-            "\"https://A.test/\" stands there twice",
+            "\"https://A.test/\" is listed twice",
         ),
         (
             own("base_url = [\"https://{key}.a.test\", \"https://b.test\"]"),

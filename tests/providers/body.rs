@@ -1,10 +1,10 @@
-//! Bodies of which single places can be changed, whatever they are written in.
+//! Changes single places of a body, in any notation.
 
 use std::ops::Range;
 
 use quotefold::provider::description::Notation;
 
-/// A number or a text in a body: where it stands, and what it says.
+/// A number or a text in a body: its place, and what it says.
 pub(crate) struct Leaf {
     pub(crate) place: Range<usize>,
     pub(crate) text: String,
@@ -18,7 +18,7 @@ enum Written {
     Number,
     /// A text of JSON, in quotation marks.
     Quoted,
-    /// As it stands: in a table or in XML.
+    /// Without any marks: in a table or in XML.
     Plain,
 }
 
@@ -30,7 +30,7 @@ pub(crate) fn leaves(body: &str, notation: Notation) -> Vec<Leaf> {
     }
 }
 
-/// What stands between two signs of the notation is one text.
+/// Every text between two signs of the notation.
 fn of_text(body: &str) -> Vec<Leaf> {
     let mut begin = 0;
     let pieces = body.split_inclusive(['"', '\'', '<', '>', '=', ',', ';', '\r', '\n']).map(|piece| {
@@ -43,8 +43,8 @@ fn of_text(body: &str) -> Vec<Leaf> {
     pieces.filter(|leaf| !leaf.text.is_empty()).collect()
 }
 
-/// Every number and every text of a body but its keys. The body stays text throughout: some providers send more digits than
-/// any number of ours would keep.
+/// Every number and every text of a body except keys. The body stays text throughout: some providers send more digits
+/// than any of our number types would keep.
 fn of_json(body: &str) -> Vec<Leaf> {
     let mut found = Vec::new();
     let mut at = 0;
@@ -70,7 +70,7 @@ fn of_json(body: &str) -> Vec<Leaf> {
     found
 }
 
-/// How long the quoted text is that stands in front, with both its marks.
+/// The length of the quoted text at the front, including both quotation marks.
 fn end_of_text(rest: &str) -> usize {
     let mut escaped = false;
     let closing = rest.bytes().skip(1).position(|byte| {

@@ -1,4 +1,4 @@
-//! What becomes of the books and dead markets that providers were seen to send.
+//! How the fold judges books and dead markets that providers were seen to send.
 
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
@@ -14,7 +14,8 @@ use quotefold::symbol::Symbol;
 
 use crate::provider;
 
-/// What the fold makes of a symbol in the example of a provider with these words about it, a second later.
+/// How the fold judges a symbol's quote a second later, in the provider's example whose `about` begins with these
+/// words.
 fn judged(name: &str, about: &str, symbol: &str) -> Judged {
     static SETTINGS: LazyLock<Settings> = LazyLock::new(|| load(&LoadOptions::default()).unwrap());
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/sources");
@@ -34,12 +35,12 @@ fn judged(name: &str, about: &str, symbol: &str) -> Judged {
 }
 
 #[test]
-fn only_dead_markets_are_taken_for_dead() {
+fn only_dead_markets_count_as_dead() {
     for (name, about, symbol) in [("gate", "a market without", "DEAD-USDT"), ("mexc", "a market without", "DEAD-USDT")]
     {
         assert_eq!(judged(name, about, symbol).verdict, Verdict::Excluded(Exclusion::NoMarket), "{name} {symbol}");
     }
-    // an empty book of a share is that of a closed market, or of a plan without books
+    // a share's empty book means that the market is closed, or that the plan has no books
     for (name, about, symbol) in [
         ("tiingo", "one price", "USD"),
         ("nasdaq", "a price of more than", "BKNG"),

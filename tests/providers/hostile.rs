@@ -1,4 +1,4 @@
-//! Hostile bodies through every description: none panics, none takes longer than a second.
+//! Hostile bodies through every description: none causes a panic, and none takes longer than a second.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ fn read(extractor: &Extractor, status: u16, body: &[u8], asked: &[Symbol]) -> Re
     extracted
 }
 
-/// How long this thread has had a core so far: how busy the machine is does not count.
+/// How long this thread has run on a core so far, which does not depend on how busy the machine is.
 fn time_on_a_core() -> Duration {
     let statistics = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
     Duration::from_nanos(statistics.split(' ').next().unwrap().parse().unwrap())

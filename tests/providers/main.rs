@@ -1,4 +1,4 @@
-//! Providers: the examples of every built-in provider hold, and no body that a provider may send does harm.
+//! Providers: the examples of every built-in provider hold, and no body that a provider may send does any harm.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 #![allow(clippy::disallowed_methods, reason = "a test may block its thread")]
@@ -33,7 +33,7 @@ fn provider(path: &Path) -> (SourceSettings, Extractor) {
     let text = std::fs::read_to_string(path).unwrap();
     assert!(
         text.starts_with("# ") && text.contains("https://"),
-        "{name}: a file opens with what it is and where its rules are"
+        "{name}: a file begins by saying what it describes and where its rules are"
     );
     described(name, &text).unwrap_or_else(|why| panic!("{name}: {why}"))
 }
@@ -54,7 +54,7 @@ fn every_example_gives_exactly_what_it_says() {
                 panic!("{}: {}: {difference}", source.name, example.about);
             }
         }
-        // a book is its middle
+        // a book counts as a price: its middle
         let is_priced = |one: &&Expected| one.price.is_some() || one.bid.is_some() && one.ask.is_some();
         let prices = source.examples.iter().flat_map(|example| &example.expect).filter(is_priced);
         let refusals = source.examples.iter().filter(|example| example.error.is_some());
@@ -63,7 +63,7 @@ fn every_example_gives_exactly_what_it_says() {
 }
 
 #[test]
-fn a_wrong_expectation_is_told_apart() {
+fn a_wrong_expectation_is_noticed() {
     let (source, extractor) = providers().into_iter().find(|(source, _)| source.name == "coinbase").unwrap();
     let mut example = source.examples[0].clone();
     example.expect[0].price = Some("73367.80000000000001".into());
@@ -74,7 +74,7 @@ fn a_wrong_expectation_is_told_apart() {
 }
 
 #[test]
-fn dollars_are_not_asked_of_who_trades_tethers() {
+fn an_exchange_of_tethers_is_not_asked_for_dollars() {
     let (source, extractor) = providers().into_iter().find(|(source, _)| source.name == "binance").unwrap();
     let covers = |text: &str| {
         let symbol = Symbol::parse(text).unwrap();
@@ -87,7 +87,7 @@ fn dollars_are_not_asked_of_who_trades_tethers() {
 }
 
 #[test]
-fn a_coin_is_never_taken_for_the_old_one_of_its_name() {
+fn a_coin_is_never_taken_for_an_older_one_of_the_same_name() {
     let providers = providers();
     let (_, kraken) = providers.iter().find(|(source, _)| source.name == "kraken").unwrap();
     let spelled = |symbol: &str| kraken.spelling().spell(&Symbol::parse(symbol).unwrap(), Class::Crypto).unwrap();
@@ -99,7 +99,7 @@ fn a_coin_is_never_taken_for_the_old_one_of_its_name() {
 }
 
 #[test]
-fn cnbc_is_asked_for_those_indices_and_pairs_only_whose_names_are_known() {
+fn cnbc_is_asked_only_for_indices_and_pairs_whose_names_are_known() {
     let (_, cnbc) = providers().into_iter().find(|(source, _)| source.name == "cnbc").unwrap();
     let covers = |text: &str| {
         let symbol = Symbol::parse(text).unwrap();
@@ -186,16 +186,16 @@ fn a_call_is_written_as_its_provider_reads_it() {
     ] {
         assert_eq!(url(name, asked).as_deref(), Some(expected));
     }
-    // a price whose currency nobody states would never be folded, and calls are few
+    // a price without a stated currency would never be folded, and calls are few
     for name in ["eodhd", "fmp", "marketstack", "stooq"] {
         assert_eq!(url(name, &["VOD.L"]), None, "{name}");
     }
-    // an index that has another name there is not guessed at
+    // the name of an index at a source is never guessed
     assert_eq!(url("stooq", &["^FTSE"]), None);
 }
 
 #[test]
-fn a_refusal_in_words_that_the_filter_does_not_know_is_what_its_status_says() {
+fn a_refusal_that_the_filter_does_not_know_means_what_its_status_says() {
     let mut wrong = Vec::new();
     for (source, extractor) in providers() {
         let example = source.examples.iter().find(|example| !example.expect.is_empty()).unwrap();

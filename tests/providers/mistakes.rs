@@ -1,7 +1,8 @@
-//! Seeded mistakes: what a wrong description, or a wrong reply to a right one, would do to a price.
+//! Seeded mistakes: what a wrong description, or a wrong reply to a right description, would do to a price.
 //!
-//! Each is made on purpose and must be noticed where the table says: a wrong description by an example of its own file, a
-//! wrong reply by what reads it or by the fold, between two honest sources. What goes unnoticed is listed in docs/limitations.md.
+//! Each is made on purpose and must be noticed where the table says: a wrong description by an example of its own file,
+//! a wrong reply by what reads it or by the fold, between two honest sources. What goes unnoticed is listed in
+//! docs/limitations.md.
 
 mod company;
 mod described;
@@ -18,11 +19,11 @@ use sent::SENT;
 /// What is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
-    /// One field stands where another should.
+    /// One field is in the place of another.
     Swapped,
-    /// The price is one over itself.
+    /// The price is inverted.
     Inverted,
-    /// The price is a hundred times, or some power of ten times, too high or too low.
+    /// The price is too high or too low by a factor of a hundred or another power of ten.
     Scaled,
     /// The time has another offset, unit or zone, or is an old one.
     Time,
@@ -30,7 +31,7 @@ enum Kind {
     Currency,
     /// The price is another symbol's.
     Symbol,
-    /// A sign is lost, or stands where none should.
+    /// A sign is missing, or is there without need.
     Sign,
     /// A rate is the wrong way round.
     Rate,
@@ -39,22 +40,22 @@ enum Kind {
 const KINDS: [Kind; 8] =
     [Kind::Swapped, Kind::Inverted, Kind::Scaled, Kind::Time, Kind::Currency, Kind::Symbol, Kind::Sign, Kind::Rate];
 
-/// What is written instead of what: each of these texts stands in one place only.
+/// Replacements of one text by another; each of the old texts occurs only once.
 type Changes = &'static [(&'static str, &'static str)];
 
-/// What is said of a mistake that nobody notices.
+/// The place of a mistake that goes unnoticed.
 const SLIPS_THROUGH: &str = "slips through";
 
-/// What is said of a wrong last price that the book beside it overrules.
+/// The place of a wrong last price that the book beside it overrules.
 const OVERRULED: &str = "overruled by the book";
 
-/// The text with all of the changes.
+/// The text with all changes applied.
 fn changed(text: &str, changes: Changes) -> Result<String, String> {
     let mut changed = String::new();
     let mut places = Vec::new();
     for (from, to) in changes {
         let all: Vec<_> = text.match_indices(from).collect();
-        let [(at, _)] = all[..] else { return Err(format!("{from:?} stands in {} places", all.len())) };
+        let [(at, _)] = all[..] else { return Err(format!("{from:?} occurs in {} places", all.len())) };
         places.push((at, at + from.len(), to));
     }
     places.sort_unstable();
@@ -94,7 +95,7 @@ fn a_mistake_in_a_description_fails_one_of_its_own_examples() {
 }
 
 #[test]
-fn a_mistake_in_a_reply_is_noticed_where_it_is_said_to_be() {
+fn a_mistake_in_a_reply_is_noticed_where_the_table_says() {
     let company = Company::new();
     let mut wrong = Vec::new();
     for sent in SENT {
@@ -107,15 +108,15 @@ fn a_mistake_in_a_reply_is_noticed_where_it_is_said_to_be() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-/// What slips through because of the connection and not of a body: the tests of surplus responses in `tests/process` show how
-/// much of it is noticed.
+/// The mistakes of connections, not of bodies, that go unnoticed: the tests of surplus responses in `tests/process`
+/// show how many of these are noticed.
 const OF_CONNECTIONS: [&str; 1] = [
     "a response that comes twice, or early, while the next call waits, from a source whose replies name no symbol (coinbase, \
      bitstamp, finnhub, some of your own)",
 ];
 
 #[test]
-fn what_nobody_notices_is_what_the_documentation_says() {
+fn mistakes_that_go_unnoticed_are_those_that_the_documentation_lists() {
     const LIMITATIONS: &str = include_str!("../../docs/limitations.md");
     let (_, section) = LIMITATIONS.split_once("\n## What it cannot catch\n").unwrap();
     let rows = section.split("\n## ").next().unwrap().lines().filter_map(|line| line.strip_prefix("| "));

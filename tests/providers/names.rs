@@ -1,4 +1,4 @@
-//! No source is asked for one thing by the name it has for another.
+//! No source is asked for one thing by its name for another.
 
 use quotefold::profile::Profile;
 use quotefold::route::Route;
@@ -16,24 +16,24 @@ fn moneys() -> Vec<String> {
     codes.filter(|code| Currency::new(code).is_fx()).collect()
 }
 
-/// The settings of somebody who has every provider of the catalogue.
+/// Settings with every provider of the catalogue switched on.
 fn everything() -> Settings {
     let keys = providers().into_iter().flat_map(|(source, _)| source.key_from);
     let environment = keys.map(|key| (key, "simulated".to_owned())).collect();
     load(&LoadOptions { environment, unofficial: true, ..LoadOptions::default() }).unwrap()
 }
 
-/// Whether anything in a route that its source must have is called like this code.
+/// Whether a route asks its source for anything with this code as a leg.
 fn asks_for(route: &Route, code: &str) -> bool {
     route.asked.legs().is_some_and(|(base, quote)| base == code || quote == code)
 }
 
 #[test]
-fn what_is_called_like_money_at_an_exchange_makes_no_rate_unless_the_exchange_has_that_money() {
+fn a_coin_with_a_currencys_code_makes_no_rate_for_that_currency() {
     let settings = everything();
     let (mut coins, mut rates) = (0, 0);
     for (source, extractor) in providers().into_iter().filter(|(source, _)| source.classes.contains(&Class::Crypto)) {
-        let fiat = source.fiat.clone().unwrap_or_else(|| panic!("{} does not say what is money there", source.name));
+        let fiat = source.fiat.clone().unwrap_or_else(|| panic!("{} does not state its fiat codes", source.name));
         let profile = Profile::new(source.clone(), extractor, &settings);
         for code in moneys().iter().filter(|code| !fiat.contains(code) && !fiat.contains(&"*".to_owned())) {
             let pair = |base: &str, quote: &str| Symbol::of_legs(base, quote).unwrap();
@@ -46,7 +46,7 @@ fn what_is_called_like_money_at_an_exchange_makes_no_rate_unless_the_exchange_ha
                     assert!(!derived.is_some_and(|route| asks_for(&route, code)), "{name} derives {symbol}");
                     coins += 1;
                 }
-                // an amount of it is asked of an exchange only as the coin that it is there
+                // for an amount of it, an exchange is asked only for the coin of that name
                 let found = Route::find(&profile, &pair(other, code), &settings);
                 assert!(!found.is_some_and(|route| asks_for(&route, code)), "{} for {other}-{code}", source.name);
             }
@@ -57,7 +57,7 @@ fn what_is_called_like_money_at_an_exchange_makes_no_rate_unless_the_exchange_ha
 }
 
 #[test]
-fn a_coin_that_is_called_like_money_can_be_asked_for_where_no_exchange_has_that_money() {
+fn a_coin_with_a_currencys_code_is_asked_for_where_it_is_a_coin() {
     let settings = everything();
     let asked = |symbol: &str| {
         let symbol = Symbol::parse(symbol).unwrap();
@@ -95,7 +95,7 @@ fn no_two_pairs_have_one_name_at_a_source() {
 }
 
 #[test]
-fn what_a_source_calls_a_coin_is_no_name_of_another() {
+fn a_sources_name_for_a_coin_is_not_used_for_another() {
     let mut names = 0;
     for (source, extractor) in providers() {
         let taken = source.rename.values().filter(|theirs| !source.rename.contains_key(*theirs));

@@ -1,7 +1,7 @@
-//! Every shape that replies of providers have been seen to have, and an example or a test in which it is met.
+//! Every shape that was seen in providers' replies, each with an example or a test that has it.
 //!
-//! Places are in catalogue files, by what the example is about, or in sources, by the test's name. A shape that is new gets a
-//! row here, and an example or a test.
+//! A place is a catalogue file with what the example is about, or a source file with the test's name. A new shape gets a row
+//! here, and an example or a test.
 //!
 //! ## A. Where the price is
 //!
@@ -34,11 +34,11 @@
 //! | A13 | nowhere: there is a book, with its middle or without | `polygon-fx`: "a book" |
 //! | | | `alpaca-crypto`: "a book" |
 //! | | | `tiingo-fx`: "a price" |
-//! | A14 | in a table of commas with a first line of names | `stooq`: "a price, in summer time" |
-//! | | | `src/provider/extract/tests/wire.rs`: `of_a_table_by_days_the_last_day_of_each_currency_counts` |
+//! | A14 | in a CSV table with a header line | `stooq`: "a price, in summer time" |
+//! | | | `src/provider/extract/tests/wire.rs`: `in_a_table_by_days_the_last_day_of_each_currency_counts` |
 //! | A15 | in an attribute of XML with namespaces | `ecb`: "a fixing" |
-//! | | | `src/provider/filter/body/xml.rs`: `an_element_is_its_name_attributes_text_and_children` |
-//! | A16 | in an object, beside the way it is shown | `src/provider/extract/tests/wire.rs`: `a_number_may_be_wrapped_with_the_way_it_is_shown` |
+//! | | | `src/provider/filter/body/xml.rs`: `an_element_becomes_its_name_attributes_text_and_children` |
+//! | A16 | in an object, beside its display form | `src/provider/extract/tests/wire.rs`: `a_number_may_be_wrapped_together_with_its_display_form` |
 //!
 //! ## B. Symbols
 //!
@@ -56,13 +56,13 @@
 //! | B5 | spelled in as many ways as there are providers | `src/provider/spelling/tests.rs`: `every_kind_of_symbol_follows_its_template` |
 //! | | | `src/provider/spelling/tests.rs`: `parts_are_renamed_and_whole_symbols_spelled` |
 //! | | | `tests/providers/main.rs`: `symbols_travel_as_each_provider_spells_them` |
-//! | B6 | several at once, joined by any sign, in two places or as JSON | `src/provider/spelling/tests.rs`: `what_is_filled_into_a_url_is_escaped` |
+//! | B6 | several at once, joined by any separator, in two places or as JSON | `src/provider/spelling/tests.rs`: `values_in_a_url_are_escaped` |
 //! | | | `tests/providers/main.rs`: `a_call_is_written_as_its_provider_reads_it` |
-//! | | | `tests/providers/main.rs`: `dollars_are_not_asked_of_who_trades_tethers` |
-//! | B7 | with signs that a URL must escape | `src/provider/spelling/tests.rs`: `what_is_filled_into_a_url_is_escaped` |
-//! | | | `tests/providers/main.rs`: `cnbc_is_asked_for_those_indices_and_pairs_only_whose_names_are_known` |
+//! | | | `tests/providers/main.rs`: `an_exchange_of_tethers_is_not_asked_for_dollars` |
+//! | B7 | with characters that a URL must escape | `src/provider/spelling/tests.rs`: `values_in_a_url_are_escaped` |
+//! | | | `tests/providers/main.rs`: `cnbc_is_asked_only_for_indices_and_pairs_whose_names_are_known` |
 //! | B8 | one at a time, or all markets in one long reply | `tests/providers/patterns.rs`: `no_provider_is_asked_for_all_of_its_markets` |
-//! | | | `src/provider/extract/tests/wire.rs`: `of_a_list_of_all_markets_only_what_was_asked_for_is_taken` |
+//! | | | `src/provider/extract/tests/wire.rs`: `from_a_list_of_all_markets_only_the_symbols_asked_for_are_taken` |
 //! | B9 | an object for one symbol, a list or a map for several | `twelvedata`: "several: a listing in pence, a pair, and one it does not know" |
 //! | | | `eodhd`: "a price: one symbol is an object" |
 //! | | | `cnbc`: "a pair, as a row without a list" |
@@ -86,20 +86,20 @@
 //! | C4 | exponents | `bitfinex`: "several: two names of theirs, a small price with an exponent, one that is left out, one that cannot be spelled" |
 //! | | | `htx`: "a small price with an exponent" |
 //! | | | `blockchain_info`: "a price in scientific notation, two others, and a currency it does not list" |
-//! | C5 | decorations: signs of currencies, commas, percent | `nasdaq`: "a price of more than a thousand dollars while the market is open, without a book" |
+//! | C5 | decorations: currency signs, commas, percent signs | `nasdaq`: "a price of more than a thousand dollars while the market is open, without a book" |
 //! | | | `cnbc`: "an index, as the only row of the list" |
 //! | | | `src/provider/extract/tests/wire.rs`: `a_number_is_read_in_every_notation_in_use` |
 //! | C6 | words, zeros and nulls that say "none" | `mexc`: "a market without orders" |
 //! | | | `tiingo`: "one price is a list of one" |
 //! | | | `yadio`: "two prices, a currency without a rate, and one it does not list" |
 //! | | | `src/provider/extract/tests/wire.rs`: `a_number_is_read_in_every_notation_in_use` |
-//! | C7 | the rate the other way round | `ecb`: "a fixing" |
+//! | C7 | the inverse rate | `ecb`: "a fixing" |
 //! | | | `openexchangerates`: "a rate" |
 //! | | | `tests/pricing/derived.rs`: `a_pair_quoted_the_other_way_round_is_turned` |
 //! | C8 | a rate that only a third currency gives | `tests/pricing/derived.rs`: `money_is_crossed_through_the_base_of_who_quotes_only_one` |
 //! | C9 | pence, agorot, cents | `yahoo`: "a listing in pence" |
 //! | | | `tests/pricing/units.rs`: `pence_and_pounds_agree` |
-//! | | | `src/provider/extract/tests/wire.rs`: `a_unit_below_a_currency_is_told_by_its_name` |
+//! | | | `src/provider/extract/tests/wire.rs`: `a_part_of_a_currency_is_recognised_by_its_name` |
 //! | C10 | the volume of either leg, of the day or of 24 hours | `kraken`: "one price, under an older name" |
 //! | | | `gemini`: "a price" |
 //! | | | `okx`: "a pair against another coin" |
@@ -116,7 +116,7 @@
 //! | D2 | seconds | `finnhub`: "a price" |
 //! | | | `eodhd`: "a price: one symbol is an object" |
 //! | D3 | seconds as a text, or with decimals | `bitstamp`: "a price" |
-//! | | | `src/provider/extract/tests/wire.rs`: `a_number_of_seconds_or_less_is_a_time_whether_text_or_not` |
+//! | | | `src/provider/extract/tests/wire.rs`: `a_number_of_seconds_or_smaller_units_is_a_time_be_it_text_or_not` |
 //! | D4 | milliseconds, as a number or a text | `binance`: "two prices" |
 //! | | | `okx`: "a price, last sold at the bid" |
 //! | D5 | text with microseconds | `coinbase`: "a price" |
@@ -124,7 +124,7 @@
 //! | | | `alpaca`: "a price" |
 //! | D7 | text with an offset, of any spelling | `tiingo`: "one price is a list of one" |
 //! | | | `cnbc`: "an index, as the only row of the list" |
-//! | D8 | local time whose zone stands elsewhere, or nowhere | `alphavantage-fx`: "a price with the time of another zone" |
+//! | D8 | local time whose zone is given elsewhere, or nowhere | `alphavantage-fx`: "a price with the time of another zone" |
 //! | | | `stooq`: "a price, in summer time" |
 //! | D9 | a date | `ecb`: "a fixing" |
 //! | | | `alphavantage`: "a price, dated by its trading day" |
@@ -138,7 +138,7 @@
 //!
 //! | no. | shape | met in |
 //! |---|---|---|
-//! | E1 | a status that says so, with JSON | `coinbase`: "an unknown product" |
+//! | E1 | a status that fits, with JSON | `coinbase`: "an unknown product" |
 //! | | | `gate`: "a coin it does not know" |
 //! | | | `marketstack`: "a wrong key" |
 //! | E2 | status 200 | `kraken`: "too many calls" |
@@ -154,17 +154,17 @@
 //! | | | `finnhub`: "a symbol it does not know" |
 //! | | | `fmp`: "an empty list: a symbol it does not know" |
 //! | | | `stooq`: "a symbol it does not know" |
-//! | E6 | plain text or a page | `yahoo`: "too many calls, or a client it does not like" |
+//! | E6 | plain text or an HTML page | `yahoo`: "too many calls, or a client it does not like" |
 //! | | | `stooq`: "the day's calls are used up, said with status 200" |
 //! | | | `bitstamp`: "a page where there is no such market" |
-//! | E7 | the status of a server's fault for what the caller did | `bitfinex`: "a symbol it does not know, with the status of a server's fault" |
+//! | E7 | a server error's status for a mistake of the caller | `bitfinex`: "a symbol it does not know, with the status of a server's fault" |
 //! | E8 | limits with any status, and one that looks like a limit | `bybit`: "too many calls from this address, with the status of a wrong key" |
 //! | | | `binance`: "shut out for a while, after too many calls" |
 //! | | | `coinpaprika`: "the month's calls are used up" |
 //! | | | `finnhub`: "a symbol that is not in the plan" |
 //! | | | `htx`: "too many calls, said of a parameter" |
 //! | E9 | the caller's key, repeated | `fmp`: "a wrong key, repeated in the text and said with status 200" |
-//! | | | `src/provider/extract/tests/wire.rs`: `a_key_that_a_vendor_repeats_is_hidden_wherever_it_stands` |
+//! | | | `src/provider/extract/tests/wire.rs`: `a_key_that_a_vendor_repeats_is_hidden_everywhere` |
 //! | E10 | an error beside good rows | `kraken`: "a pair it does not know, beside one that it does" |
 //! | E11 | a refusal of the address that called | `binance`: "not available where the call came from" |
 //! | | | `bybit`: "a country it does not serve, as its network says it" |
@@ -221,7 +221,7 @@ fn every_pattern_is_met_where_the_table_says() {
 
 #[test]
 fn no_provider_is_asked_for_all_of_its_markets() {
-    // a list of all markets is a megabyte and more, one of all currencies a few kilobytes
+    // a list of all markets is a megabyte or more, one of all currencies a few kilobytes
     let placeholders = ["{symbol", "{id", "{base", "{quote", "{first"];
     let providers = providers();
     let asked_for_all = providers.iter().map(|(source, _)| source).filter(|source| {

@@ -1,4 +1,4 @@
-//! Refusals that no description knows: a status is taken for what it says and no more, whatever stands in the body.
+//! Refusals that no description knows: no matter the body, a status is taken to mean what it says and no more.
 
 use jiff::Timestamp;
 use quotefold::failure::{Scope, SourceError};
@@ -38,7 +38,7 @@ fn outcomes(extractor: &Extractor, status: u16, body: &str, asked: &[Symbol]) ->
     }
 }
 
-/// Whom a status is about by itself.
+/// What a status on its own is about.
 fn scope(source: &SourceSettings, status: u16, body: &str) -> Option<Scope> {
     let is_json = serde_json::from_str::<serde_json::Value>(body).is_ok();
     match status {
@@ -50,7 +50,7 @@ fn scope(source: &SourceSettings, status: u16, body: &str) -> Option<Scope> {
 }
 
 #[test]
-fn what_no_description_knows_denies_no_symbol_and_puts_no_key_aside_but_by_its_status() {
+fn a_refusal_that_no_description_knows_means_what_its_status_means() {
     let mut wrong = Vec::new();
     for (source, extractor) in providers() {
         let example = source.examples.iter().find(|example| !example.expect.is_empty()).unwrap();
@@ -72,7 +72,7 @@ fn what_no_description_knows_denies_no_symbol_and_puts_no_key_aside_but_by_its_s
 }
 
 #[test]
-fn no_shipped_source_leaves_its_vendors_denial_to_a_bare_status() {
+fn no_source_of_the_catalogue_takes_a_bare_status_for_a_denial() {
     for (source, _) in providers() {
         assert!(source.not_found == NotFound::HttpStatus, "{}", source.name);
     }

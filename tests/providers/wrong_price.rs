@@ -1,4 +1,4 @@
-//! The wrong price: an example is worth something only if a description that takes the wrong field would fail it.
+//! The wrong price: an example is useful only if a description that takes the wrong field fails it.
 
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::TimeZone;
@@ -11,7 +11,7 @@ use rust_decimal::Decimal;
 use super::body::{Leaf, leaves, with};
 use crate::providers;
 
-/// The numbers an example expects, as the body states them (before sub-units become major ones).
+/// The numbers that an example expects, as the body states them (before sub-units become major units).
 fn expected_numbers(expected: &Expected) -> Vec<Decimal> {
     let stated = [&expected.price, &expected.bid, &expected.ask, &expected.volume];
     stated.into_iter().flatten().filter_map(|text| decimal::read(text)).collect()
@@ -54,7 +54,7 @@ fn every_mutation_of_an_example_fails_it() {
 
 fn swap_scale_and_invert(name: &str, body: &str, all: &[Leaf], expected: &Expected, passes: &dyn Fn(String) -> bool) {
     for number in expected_numbers(expected) {
-        // the fields the filter reads are those without which the example fails
+        // the filter reads those fields whose change makes the example fail
         let read: Vec<_> = all
             .iter()
             .filter(|leaf| is_stated(&leaf.text, number) && !passes(with(body, &[(leaf, "987654.5")])))
@@ -75,7 +75,8 @@ fn swap_scale_and_invert(name: &str, body: &str, all: &[Leaf], expected: &Expect
     }
 }
 
-/// Whether a text is a time in words: with an offset, as a date, or as the time of some zone, whose name stands elsewhere.
+/// Whether a text is this time in words: with an offset, as a date, or in the local time of a zone that is named
+/// elsewhere.
 fn is_written(text: &str, time: Timestamp) -> bool {
     if let Ok(stated) = text.parse::<Timestamp>() {
         return stated == time;
@@ -116,7 +117,7 @@ fn shift_one_time(name: &str, body: &str, all: &[Leaf], time: Timestamp, passes:
     assert!(read > 0, "{name}: the time can be shifted by 5 hours");
 }
 
-/// A part of a time, later: the time of day of some zone by 5 hours, a date by 5 days.
+/// A part of a time, shifted: a local time of day by 5 hours, a date by 5 days.
 fn shifted_in_part(text: &str, time: Timestamp) -> Option<String> {
     let utc = time.to_zoned(TimeZone::UTC);
     if let (Ok(local), true) = (text.parse::<Time>(), text.len() == "22:00:05".len()) {

@@ -1,4 +1,4 @@
-//! Somebody who only tries, beside those who wait: it is in nobody's way.
+//! Callers who only try for a call, beside callers who wait for theirs: attempts are in no caller's way.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::support::{Bench, FORCED, all_quoted, batching, bench, patient, reason, symbol};
 
-/// What somebody who only tries gets for these symbols.
+/// The waits of a caller who only tries for these symbols.
 fn attempt(bench: &Bench, symbols: &[&str]) -> Vec<Wait> {
     let due = symbols.iter().map(|text| (symbol(text), FORCED)).collect();
     bench.coalescer.ask(&Ask { patience: Patience::OnlyTries, ..patient(due, Vec::new()) })
@@ -26,7 +26,7 @@ fn vendor(limits: &[&str], capacity: usize) -> Bench {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_tries_joins_what_is_in_the_air() {
+async fn an_attempt_joins_a_call_that_is_in_flight() {
     let bench = vendor(&["1/min"], 1);
     let first = bench.ask(&["A-USD"]);
     let second = attempt(&bench, &["A-USD"]);
@@ -37,7 +37,7 @@ async fn who_tries_joins_what_is_in_the_air() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_tries_takes_no_room_in_a_batch_that_waits_to_be_sent() {
+async fn an_attempt_takes_no_room_in_a_batch_that_waits_to_be_sent() {
     let bench = vendor(&["1/s"], 2);
     bench.outcomes(bench.ask(&["A-USD"])).await;
     let waiting = bench.ask(&["B-USD"]);
@@ -52,7 +52,7 @@ async fn who_tries_takes_no_room_in_a_batch_that_waits_to_be_sent() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_tries_gets_no_place_that_is_not_free_and_not_the_last() {
+async fn an_attempt_gets_only_a_free_place_and_never_the_last_one() {
     let bench = bench(&[], batching(1), |_, _| std::future::pending());
     let others: Vec<_> = (0..6).map(|number| bench.ask(&[&format!("S{number}-USD")])).collect();
     sleep(Duration::from_millis(1)).await;
@@ -69,7 +69,7 @@ async fn who_tries_gets_no_place_that_is_not_free_and_not_the_last() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_tried_in_vain_is_not_remembered_as_wanted() {
+async fn an_attempt_in_vain_is_not_remembered_as_wanted() {
     let bench = vendor(&["1/min"], 1);
     bench.outcomes(bench.ask(&["A-USD"])).await;
     assert_eq!(reason(&bench.outcomes(attempt(&bench, &["B-USD"])).await[0]), "throttled");
@@ -80,7 +80,7 @@ async fn what_was_tried_in_vain_is_not_remembered_as_wanted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_tries_in_vain_does_not_take_the_place_of_one_who_was_refused_the_same() {
+async fn an_attempt_in_vain_does_not_replace_a_caller_who_was_refused_the_same() {
     let bench = vendor(&["1/min"], 1);
     bench.outcomes(bench.ask(&["W-USD"])).await;
     sleep(Duration::from_secs(1)).await;
@@ -97,12 +97,12 @@ async fn who_tries_in_vain_does_not_take_the_place_of_one_who_was_refused_the_sa
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_refused_to_others_goes_before_what_is_tried() {
+async fn symbols_refused_to_callers_go_before_attempts() {
     let bench = vendor(&["2/min"], 1);
     bench.outcomes(bench.ask(&["A-USD", "B-USD"])).await;
     assert_eq!(reason(&bench.outcomes(bench.ask(&["W-USD"])).await[0]), "throttled");
     sleep(Duration::from_secs(60)).await;
-    // one of the two is left to others, so there is one to give
+    // one of the two units is left to others, so there is one to give
     assert_eq!(reason(&bench.outcomes(attempt(&bench, &["A-USD", "B-USD"])).await[1]), "throttled");
     sleep(Duration::from_secs(1)).await;
     assert_eq!(called(&bench), ["A-USD", "B-USD", "W-USD"]);
@@ -114,7 +114,7 @@ fn called(bench: &Bench) -> Vec<String> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn in_a_cooldown_who_tries_is_refused_alone() {
+async fn in_a_cooldown_only_the_attempt_is_refused() {
     let refused = Arc::new(AtomicBool::new(false));
     let bench = bench(&[], batching(1), move |symbols: Vec<Symbol>, clock: Clock| {
         let refuse = !refused.swap(true, Ordering::Relaxed);

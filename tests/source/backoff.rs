@@ -1,5 +1,5 @@
-//! A failure has a clock of its own: a source that failed is left alone for a while, tried by one call, and used again as
-//! soon as it is back. What callers are told of that is true.
+//! After a failure, a source is left alone for a while, then tried with one call, and used again as soon as it is back.
+//! What callers are told about that is true.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -52,7 +52,7 @@ fn every_failure() -> Vec<SourceError> {
     ]
 }
 
-/// What a source of which nothing is special, a file that is made once a day, and one with few calls a day are set to.
+/// The settings of an ordinary source, of a file that is published once a day, and of a source with few calls a day.
 const KINDS: [(&str, &str); 3] = [
     ("BTC-USD", "classes = [\"crypto\"]\nlimits = [\"30/min\"]"),
     ("EUR-USD", "classes = [\"fx\"]\nrole = \"reference\"\nrefresh_after = \"6h\"\nlag = \"4d\""),
@@ -63,7 +63,7 @@ fn source(more: &str) -> String {
     format!("[sources.vendor]\nurl = \"http://x.test/{{symbols}}\"\njq = \".\"\n{more}\n")
 }
 
-/// A vendor that fails as the state says, after a moment, or else quotes everything.
+/// A vendor that fails as its state says, after a moment, or else quotes everything.
 #[derive(Clone, Default)]
 struct Vendor(Arc<Mutex<Option<SourceError>>>);
 
@@ -96,7 +96,7 @@ fn retry_at(scripted: &ScriptedService, answer: &Answer) -> Instant {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whatever_a_source_fails_with_it_is_used_again_within_its_clock_and_every_time_told_on_the_way_is_true() {
+async fn after_any_failure_a_source_is_used_again_in_time_and_callers_are_told_when() {
     for (symbol, kind) in KINDS {
         for error in every_failure() {
             let vendor = Vendor::default();
@@ -130,7 +130,7 @@ async fn whatever_a_source_fails_with_it_is_used_again_within_its_clock_and_ever
             }
             assert_eq!(answer.code, 200, "{what}");
             back.await.unwrap();
-            // the longest that any of these lasts, give or take a fifth
+            // the longest wait of each kind, give or take a fifth
             let longest = match (&error, symbol) {
                 (SourceError::NotInPlan(_), _) => 3600,
                 (SourceError::QuotaExhausted { retry_after: None, .. }, _) => 900,
@@ -177,7 +177,7 @@ async fn an_outage_that_is_announced_is_waited_out_and_callers_are_told_for_how_
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_every_outage_a_source_is_asked_again_no_later_than_its_clock_says_and_no_outage_eats_a_day() {
+async fn after_every_outage_a_source_is_asked_again_in_time_without_eating_a_day() {
     for seed in 0..25 {
         let mut chance = fastrand::Rng::with_seed(seed);
         let is_scarce = chance.bool();
@@ -190,7 +190,7 @@ async fn after_every_outage_a_source_is_asked_again_no_later_than_its_clock_says
         for _ in 0..4 {
             let error = chance.choice(&failures).unwrap().clone();
             let is_passing = matches!(error, SourceError::Connection(_) | SourceError::Unavailable { .. });
-            // from a tenth of a second to an hour, the short ones as often as the long ones
+            // from a tenth of a second to an hour, evenly spread over the orders of magnitude
             let lasts = Duration::from_millis(100 << chance.u32(0..16)) * chance.u32(1000..2000) / 1000;
             vendor.becomes(Some(error));
             let (began, before) = (Instant::now(), calls().len());
@@ -209,9 +209,9 @@ async fn after_every_outage_a_source_is_asked_again_no_later_than_its_clock_says
                 (false, true) => (1, 30),
                 (false, false) => (10, 300),
             };
-            // waits double, so the last of them is no longer than the outage was by then, and never longer than the most
+            // waits double, so the last one is no longer than the outage had lasted by then, or than the longest wait
             let longest = (lasts.as_secs() * 2 + first).min(most) * 6 / 5 + 1 + pause.as_secs();
-            // the breaker, which opens after five of them, leaves it alone for a minute at most
+            // the breaker, which opens after five failures, leaves the source alone for a minute at most
             let longest = longest.max(if tries >= 5 { 73 } else { 0 });
             assert!(over.elapsed().as_secs() <= longest, "seed {seed}: {lasts:?}, {:?} of {longest}", over.elapsed());
             let doublings = (lasts.as_secs_f64() / (first as f64 * 0.8) + 1.0).log2().ceil();
@@ -223,7 +223,7 @@ async fn after_every_outage_a_source_is_asked_again_no_later_than_its_clock_says
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failing_source_with_fifty_symbols_and_twenty_clients_is_tried_by_one_call_at_a_time() {
+async fn a_failing_source_with_many_symbols_and_clients_gets_one_call_at_a_time() {
     let vendor = Vendor::default();
     vendor.becomes(Some(gateway(false)));
     let scripted = Arc::new(vendor.scripted("classes = [\"crypto\"]\nbatch = 1\nconcurrency = 100"));
@@ -268,7 +268,7 @@ async fn calls_that_fail_together_are_one_failure_and_one_that_succeeds_ends_it(
     assert_eq!((scripted.log("vendor").calls().len(), answer.retry_after.unwrap() <= 2), (4, true));
     let rest = || scripted.service.sources()[0].backoff.rest(Instant::now()).map(|rest| rest.until - Instant::now());
     assert!(rest().unwrap() <= Duration::from_millis(1_200), "not the wait after four failures: {:?}", rest());
-    // of two that are in the air, one fails and one succeeds later
+    // of two calls in flight, one fails, and one succeeds later
     vendor.becomes(None);
     sleep(2 * SECOND).await;
     scripted.ask("symbols=A-USD").await;
@@ -303,7 +303,7 @@ async fn of_two_failed_sources_the_first_that_can_help_decides_when_to_ask_again
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_wrong_with_the_answer_decides_when_to_ask_again() {
+async fn the_flaw_of_an_answer_decides_when_to_ask_again() {
     let script = |_: &str, symbols: Vec<Symbol>, clock: Clock| -> Replies {
         Box::pin(async move {
             let quota = |seconds: u64| {
@@ -341,12 +341,12 @@ async fn what_is_wrong_with_the_answer_decides_when_to_ask_again() {
     assert_eq!(told("symbols=TSLA&require=ok").await, (200, None));
     // the price is there; the rate to the caller's currency is not
     assert_eq!(told("symbols=TSLA&currency=EUR").await, (503, Some(300)));
-    // whichever comes first
+    // the earlier of the two
     assert_eq!(told("symbols=TSLA,AAPL&currency=EUR&require=all").await, (503, Some(100)));
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_would_wait_longer_for_a_limit_than_its_caller_is_refused_at_once_to_that_caller_alone() {
+async fn a_call_that_must_outwait_its_caller_is_refused_at_once_to_that_caller_alone() {
     let vendor = Vendor::default();
     let scripted = vendor.scripted("classes = [\"crypto\"]\nbatch = 5\nlimits = [\"1/s\"]");
     scripted.ask("symbols=A-USD").await;
@@ -356,10 +356,10 @@ async fn what_would_wait_longer_for_a_limit_than_its_caller_is_refused_at_once_t
     assert_eq!((failure.error.reason(), asked.elapsed(), answer.retry_after), ("throttled", Duration::ZERO, Some(1)));
     // the first call counts until a second after its end
     assert_eq!(retry_at(&scripted, &answer), asked + SECOND);
-    // who has the time waits for it, and a hasty one joins who waits for the same symbol, but for no other
+    // a patient caller waits for it; a hasty one joins a call for the same symbol that waits, but for no other
     let patient = scripted.ask("symbols=B-USD");
     let hasty = async {
-        // what has not been sent by then has had no reply for want of room
+        // a call that has not been sent by then failed for want of room
         let joined = scripted.ask("symbols=B-USD&timeout=300ms").await;
         assert_eq!(quotes(&joined)[0].outcome.failure.as_ref().unwrap().error.reason(), "throttled");
         sleep(Duration::from_millis(400)).await;
@@ -375,8 +375,7 @@ async fn what_would_wait_longer_for_a_limit_than_its_caller_is_refused_at_once_t
 }
 
 #[tokio::test(start_paused = true)]
-async fn whatever_several_sources_do_asking_at_the_time_told_makes_a_call_that_can_help_and_a_second_earlier_none_does()
-{
+async fn asking_at_the_time_told_makes_a_call_that_can_help_and_not_a_second_sooner() {
     let (mut told_often, mut longest) = (0, 0);
     for seed in 0..40 {
         let mut chance = fastrand::Rng::with_seed(seed);
@@ -440,6 +439,6 @@ async fn whatever_several_sources_do_asking_at_the_time_told_makes_a_call_that_c
             assert!(helped(called()), "{what}: no call that could help after {told} s");
         }
     }
-    // the test is worth something only if much has happened
+    // the test proves something only if much has happened
     assert!(told_often > 150 && longest > 120, "{told_often}, {longest}");
 }

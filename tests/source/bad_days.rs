@@ -1,4 +1,4 @@
-//! Days on which a vendor says no: how often it is asked all the same.
+//! Days on which a vendor refuses: how often it is still asked.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::vendors::{Replies, ScriptedService, crypto, morning};
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// A vendor that says this to everybody, at once.
+/// A vendor that answers every call with this, at once.
 fn always(error: SourceError) -> impl Fn(&str, Vec<Symbol>, Clock) -> Replies + Clone + Send + Sync + 'static {
     move |_: &str, _, _| {
         let error = error.clone();
@@ -31,7 +31,7 @@ fn rate_limited(retry_after: Option<Duration>) -> SourceError {
     SourceError::RateLimited { detail: "slow down".to_owned(), retry_after }
 }
 
-/// Polls as a client does that wants it fresh, and says after how many seconds the vendor was called each time.
+/// Polls like a client that forces fresh quotes, and returns the seconds after which the vendor was called.
 async fn polled(scripted: &ScriptedService, every: Duration, for_long: Duration) -> Vec<u64> {
     let start = Instant::now();
     while start.elapsed() < for_long {
@@ -48,7 +48,7 @@ fn alpha(error: SourceError) -> ScriptedService {
 #[tokio::test(start_paused = true)]
 async fn a_quota_used_up_at_nine_is_asked_for_a_handful_of_times_that_day() {
     let calls = polled(&alpha(quota(None)), MINUTE, DAY).await;
-    // after 15 and 30 minutes, 1, 2, 4 and then every 6 hours, to the minute in which somebody asks
+    // after 15 and 30 minutes, 1, 2, 4 and then every 6 hours, rounded up to the minute in which a caller asks
     let hours: Vec<u64> = [0, 1, 3, 7, 15, 31, 55, 79].iter().map(|quarters| quarters * 900).collect();
     assert_eq!(calls, hours);
 }
@@ -73,10 +73,10 @@ async fn a_429_without_a_time_is_asked_again_after_a_second_and_soon_once_a_minu
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_time_is_kept_to_within_reason() {
+async fn a_stated_wait_is_believed_within_reason() {
     let half_an_hour = rate_limited(Some(MINUTE * 30));
     assert_eq!(polled(&alpha(half_an_hour), Duration::from_secs(1), MINUTE * 61).await, [0, 1800, 3600]);
-    // as a ban may last, but not longer
+    // as long as a ban may last, but no longer
     let week = rate_limited(Some(DAY * 7));
     assert_eq!(polled(&alpha(week), MINUTE, DAY * 2).await, [0, 86_400]);
     let year = quota(Some(DAY * 365));
@@ -90,7 +90,7 @@ fn blocked(retry_after: Option<Duration>) -> SourceError {
 #[tokio::test(start_paused = true)]
 async fn an_address_that_is_not_served_is_tried_after_a_minute_and_soon_once_an_hour() {
     let calls = polled(&alpha(blocked(None)), Duration::from_secs(5), DAY / 6).await;
-    // one page alone may have been about that one call
+    // a single page may have been about that one call only
     assert_eq!(calls[..2], [0, 5]);
     let minutes: Vec<u64> = calls[1..].windows(2).map(|pair| (pair[1] - pair[0]) / 60).collect();
     assert_eq!(minutes, [1, 2, 4, 8, 16, 32, 60, 60]);
@@ -99,7 +99,7 @@ async fn an_address_that_is_not_served_is_tried_after_a_minute_and_soon_once_an_
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_page_of_a_firewall_between_two_successes_puts_nothing_aside() {
+async fn a_firewalls_page_between_two_successes_starts_no_cooldown() {
     let scripted =
         ScriptedService::new(&crypto("alpha", ""), &morning(), |_: &str, symbols: Vec<Symbol>, clock: Clock| {
             let refuses = symbols.iter().any(|symbol| symbol.as_str().starts_with("ODD"));
@@ -115,7 +115,7 @@ async fn a_page_of_a_firewall_between_two_successes_puts_nothing_aside() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_twenty_clients_none_calls_in_the_two_seconds_and_one_call_is_made_for_all_of_them_after() {
+async fn twenty_clients_make_no_call_in_the_two_seconds_and_one_call_afterwards() {
     let refused = Arc::new(Mutex::new(false));
     let scripted = Arc::new(ScriptedService::new(&crypto("alpha", ""), &morning(), move |_: &str, symbols, clock| {
         let refuse = !std::mem::replace(&mut *refused.lock().unwrap(), true);
@@ -153,7 +153,7 @@ fn slow_success(_: &str, symbols: Vec<Symbol>, clock: Clock) -> Replies {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_success_that_was_on_its_way_before_the_refusal_does_not_make_the_next_wait_short_again() {
+async fn a_success_sent_before_the_refusal_does_not_reset_the_next_wait() {
     let scripted = ScriptedService::new(&crypto("alpha", ""), &morning(), slow_success);
     let start = Instant::now();
     let ((), ()) = tokio::join!(async { drop(scripted.ask("symbols=SLOW-USD").await) }, async {
@@ -163,7 +163,7 @@ async fn a_success_that_was_on_its_way_before_the_refusal_does_not_make_the_next
     scripted.ask("symbols=A-USD").await;
     let until = scripted.service.sources()[0].account.cooldown(Instant::now()).unwrap().until;
     assert_eq!((until - Instant::now()).as_secs(), 1800);
-    // one that was sent after it does
+    // a success that was sent after it does
     sleep_until(start + MINUTE * 60).await;
     scripted.ask("symbols=SLOW-USD").await;
     scripted.ask("symbols=A-USD").await;

@@ -1,4 +1,4 @@
-//! Which symbols travel in one call, and what happens to the rest when one of them spoils it.
+//! Which symbols travel in one call, and what happens to the others when one of them fails it.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ async fn a_batch_never_costs_more_than_a_limit_allows_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_source_whose_calls_turn_out_to_fail_for_one_unknown_is_asked_as_such_from_then_on() {
+async fn a_source_that_turns_out_to_fail_for_one_unknown_is_treated_so_from_then_on() {
     let bench = bench(&[], batching(10), |symbols: Vec<Symbol>, clock: Clock| async move {
         if symbols.contains(&symbol("NOSUCH-USD")) {
             return Err(SourceError::UnknownSymbol("Unknown asset pair".to_owned()));
@@ -31,7 +31,7 @@ async fn a_source_whose_calls_turn_out_to_fail_for_one_unknown_is_asked_as_such_
     });
     let outcomes = bench.outcomes(bench.ask(&["BTC-USD", "NOSUCH-USD"])).await;
     assert_eq!(outcomes.iter().map(reason).collect::<Vec<_>>(), ["ok", "unknown_symbol"], "each is asked alone");
-    // what it has quoted never travels with what it has not any more
+    // symbols that it has quoted no longer travel with symbols that it has not
     advance(Duration::from_secs(6)).await;
     bench.outcomes(bench.ask(&["BTC-USD", "ETH-USD"])).await;
     let calls: Vec<usize> = bench.log.calls().iter().map(|call| call.symbols.len()).collect();
@@ -44,24 +44,24 @@ async fn no_call_is_spent_that_could_not_be_over_in_time() {
         sleep(Duration::from_millis(300)).await;
         all_quoted(symbols, &clock)
     });
-    // from here on it is known how long a call usually takes
+    // from here on, the usual duration of a call is known
     bench.outcomes(bench.ask(&["A-USD"])).await;
     advance(Duration::from_secs(10)).await;
     let outcomes = bench.outcomes(bench.ask(&["B-USD", "C-USD", "D-USD"])).await;
-    // there would be room for a third call at the very end of the time that a call may take
+    // a third call would have room only at the very end of the time that a call may take
     assert_eq!(outcomes.iter().map(reason).collect::<Vec<_>>(), ["ok", "ok", "throttled"]);
     assert_eq!(bench.log.calls().len(), 3);
     bench.settle().await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_a_file_that_holds_everything_one_call_renews_all_that_was_ever_asked_for() {
+async fn one_call_for_a_file_of_everything_renews_all_that_was_ever_asked_for() {
     let file = Batching { holds_all: true, ..batching(100) };
     let bench = bench(&[], file, |symbols: Vec<Symbol>, clock: Clock| async move { all_quoted(symbols, &clock) });
     bench.outcomes(bench.ask(&["USD-EUR"])).await;
     advance(Duration::from_secs(3)).await;
     bench.outcomes(bench.ask(&["USD-GBP"])).await;
-    // the first one rode along, and is young enough for three more seconds than by its own call
+    // the first one rode along, so it stays fresh for three seconds longer than after its own call
     advance(Duration::from_secs(4)).await;
     bench.outcomes(bench.ask(&["USD-EUR"])).await;
     let calls: Vec<usize> = bench.log.calls().iter().map(|call| call.symbols.len()).collect();

@@ -1,4 +1,4 @@
-//! The breaker's circuit against a naive reference that keeps everything that ever happened, with random events.
+//! The breaker's circuit against a naive reference that remembers everything that ever happened, under random events.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,9 +16,9 @@ struct Let {
     changes: usize,
 }
 
-/// The rules, written down as they are told: nothing is forgotten, everything is counted anew each time.
+/// The rules, written down literally: nothing is forgotten, and everything is counted anew each time.
 struct Reference {
-    /// Every end of a call since the circuit closed last: when, and whether it failed.
+    /// Every end of a call since the circuit last closed: when, and whether the call failed.
     ends: Vec<(Instant, bool)>,
     /// Set while it is open: until when, how long that is before chance spreads it, and whether a probe is under way.
     open: Option<(Instant, Duration, bool)>,
@@ -38,7 +38,7 @@ impl Reference {
         latest[0] && (in_a_row >= IN_A_ROW as usize || recent.len() >= ENOUGH_CALLS && failures * 2 >= recent.len())
     }
 
-    /// What must become of the end of a call, before chance spreads it.
+    /// What the end of a call must change, before chance spreads the wait.
     fn settle(&mut self, call: &Let, verdict: Signal, now: Instant) -> Option<Change> {
         if call.changes != self.changes {
             return None;
@@ -77,11 +77,11 @@ fn spread_out(change: Change, spread: u32) -> Change {
 }
 
 #[test]
-fn the_circuit_does_what_a_naive_reference_does_whatever_happens() {
+fn the_circuit_does_what_a_naive_reference_does_under_random_events() {
     let (mut opened, mut closed, mut longest) = (0, 0, Duration::ZERO);
     for seed in 0..300 {
         let mut chance = fastrand::Rng::with_seed(seed);
-        // from sources that hardly ever fail to such that always do
+        // from sources that hardly ever fail to sources that always do
         let failing = chance.u32(0..=10);
         let mut now = Instant::now();
         let mut circuit = Circuit::default();
@@ -98,7 +98,7 @@ fn the_circuit_does_what_a_naive_reference_does_whatever_happens() {
                     reference.open = reference.open.map(|(until, wait, _)| (until, wait, true));
                     calls.insert(event, Let { ticket, changes: reference.changes });
                 }
-                // whoever is refused is told of a time to come, and never of one far off
+                // a refusal names a time that lies ahead, and never one that is far off
                 Err(at) => assert!(at > now && at <= now + LONGEST_WAIT * 6 / 5, "seed {seed}, event {event}"),
             }
             let ended: Vec<u32> = calls.keys().copied().filter(|_| chance.u32(0..3) == 0).collect();
@@ -125,14 +125,14 @@ fn the_circuit_does_what_a_naive_reference_does_whatever_happens() {
             assert_eq!(circuit.is_closed(), reference.open.is_none(), "seed {seed}, event {event}");
         }
     }
-    // the test is worth something only if much has happened
+    // the test proves something only if much has happened
     assert!(
         opened > 1_000 && closed > 1_000 && longest > LONGEST_WAIT,
         "{opened} opened, {closed} closed, {longest:?}"
     );
 }
 
-/// Ends so many calls at once.
+/// Ends this many calls at once.
 fn settle_all(circuit: &mut Circuit, verdict: Signal, times: u32, now: Instant) -> Vec<Change> {
     let mut end = |_| circuit.admit(now).ok().and_then(|ticket| circuit.settle(ticket, verdict, now, 1000));
     (0..times).filter_map(&mut end).collect()
@@ -148,7 +148,7 @@ fn five_failures_in_a_row_open_it_and_one_success_in_between_does_not() {
 }
 
 #[test]
-fn half_of_ten_calls_failing_opens_it_though_never_two_in_a_row() {
+fn half_of_ten_calls_failing_opens_it_even_without_two_in_a_row() {
     let (mut circuit, now) = (Circuit::default(), Instant::now());
     for _ in 0..4 {
         settle_all(&mut circuit, Signal::Success, 1, now);

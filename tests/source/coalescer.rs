@@ -1,4 +1,4 @@
-//! One source in front of many callers: who joins which call, who joins which batch, and what is left when they leave.
+//! One source with many callers: which call and which batch a caller joins, and what is left when callers leave.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ async fn after_100_ms(symbols: Vec<Symbol>, clock: Clock) -> Result<Reply, Sourc
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_thousand_equal_asks_are_one_call_and_the_first_to_leave_disturbs_nobody() {
+async fn a_thousand_equal_asks_are_one_call_and_the_first_to_leave_disturbs_no_other() {
     let bench = bench(&[], batching(1), after_100_ms);
     let mut asks: Vec<_> = (0..1000).map(|_| bench.ask(&["BTC-USD"])).collect();
     sleep(Duration::from_millis(40)).await;
@@ -39,7 +39,7 @@ async fn the_last_caller_who_leaves_cancels_the_call_and_nothing_lands() {
     assert_eq!((bench.log.in_flight(), bench.coalescer.in_flight()), (0, 0));
     sleep(Duration::from_millis(200)).await;
     assert!(bench.board.is_empty());
-    // whoever comes next starts a call of their own
+    // the next caller starts a call of its own
     let waits = bench.ask(&["BTC-USD"]);
     assert_eq!(reason(&bench.outcomes(waits).await[0]), "ok");
     assert_eq!(bench.log.calls().len(), 2);
@@ -60,7 +60,7 @@ async fn a_newcomer_right_behind_the_last_to_leave_takes_the_call_over() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_landed_since_a_request_arrived_is_fresh_enough_even_when_it_forces_a_fetch() {
+async fn a_quote_that_landed_after_the_request_arrived_satisfies_a_forced_fetch() {
     let bench = bench(&[], batching(1), after_100_ms);
     let arrived = Instant::now();
     bench.outcomes(bench.ask(&["BTC-USD"])).await;
@@ -108,7 +108,7 @@ async fn twenty_clients_with_the_same_twenty_symbols_cost_one_call() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_limits_cannot_bear_in_time_is_throttled_at_once_in_the_order_asked() {
+async fn symbols_beyond_the_limits_are_throttled_at_once_in_the_order_asked() {
     let bench = bench(&["1/s"], batching(1), after_100_ms);
     let start = Instant::now();
     let outcomes = bench.outcomes(bench.ask(&["A-USD", "B-USD", "C-USD", "D-USD", "E-USD"])).await;
@@ -123,7 +123,7 @@ async fn what_the_limits_cannot_bear_in_time_is_throttled_at_once_in_the_order_a
 }
 
 #[tokio::test(start_paused = true)]
-async fn where_each_symbol_costs_a_batch_is_cut_to_what_is_left_and_lets_no_symbol_join() {
+async fn where_each_symbol_costs_a_batch_is_cut_to_the_units_left_and_nothing_joins() {
     let per_symbol = Batching { capacity: 8, cost_per_symbol: true, unknown_kills: false, holds_all: false };
     let bench = bench(&["8/min"], per_symbol, after_100_ms);
     let first = bench.ask(&["A", "B", "C", "D", "E"]);
@@ -148,7 +148,7 @@ async fn where_one_unknown_kills_a_batch_each_symbol_is_answered_for_itself() {
     let outcomes = bench.outcomes(bench.ask(&["BTC-USD", "NOSUCH-USD", "BTC-USDT", "NOSUCH-USDT"])).await;
     assert_eq!(outcomes.iter().map(reason).collect::<Vec<_>>(), ["ok", "unknown_symbol", "ok", "unknown_symbol"]);
     advance(Duration::from_secs(5)).await;
-    // what has answered once travels together
+    // symbols that were answered once travel together
     bench.outcomes(bench.ask(&["BTC-USD", "BTC-USDT"])).await;
     assert_eq!(bench.log.calls().last().unwrap().symbols.len(), 2);
 }
@@ -177,7 +177,7 @@ async fn a_symbol_that_is_gone_takes_its_batch_down_once_and_is_found_out_at_onc
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_needs_no_call_rides_along_where_there_is_room_but_starts_none() {
+async fn a_symbol_that_needs_no_call_rides_along_where_there_is_room_but_starts_none() {
     let bench = bench(&[], batching(3), after_100_ms);
     let ask = |due: &[&str], optional: &[&str]| {
         let due = due.iter().map(|text| (symbol(text), NEED)).collect();
@@ -193,7 +193,7 @@ async fn what_needs_no_call_rides_along_where_there_is_room_but_starts_none() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_429_is_left_alone_for_as_long_as_it_asks_and_nobody_calls_or_waits() {
+async fn after_a_429_the_source_is_left_alone_as_long_as_it_asks_and_no_caller_waits() {
     let bench = bench(&["100/s"], batching(1), |symbols: Vec<Symbol>, clock: Clock| async move {
         sleep(Duration::from_millis(10)).await;
         if clock.now().wall < "2026-11-20T14:31:03Z".parse().unwrap() {

@@ -1,4 +1,4 @@
-//! More is wanted of a source than it may be asked for, all the time: what it is asked for is of use to somebody.
+//! Callers constantly want more of a source than its limit allows: every call that is made is of use to some caller.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::failing::{burst, outcome};
 use crate::scripted::service_with;
 use crate::support::all_quoted;
 
-/// A hundred callers a second, each for a symbol of its own; how many of them ended in which way.
+/// A hundred callers a second, each with a symbol of its own; counts the ways in which they ended.
 async fn crowd(service: &Arc<Quotefold>, seconds: usize) -> BTreeMap<&'static str, usize> {
     let mut asking = JoinSet::new();
     for number in 0..100 * seconds {
@@ -42,7 +42,7 @@ async fn a_call_that_had_to_wait_for_the_limit_is_back_before_its_caller_leaves(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_source_that_begins_to_hang_is_found_out_though_each_call_had_to_wait_for_the_limit() {
+async fn a_source_that_begins_to_hang_is_noticed_although_calls_wait_for_its_limit() {
     let hangs = Arc::new(AtomicBool::new(false));
     let (service, log) = {
         let hangs = Arc::clone(&hangs);
@@ -67,7 +67,7 @@ async fn a_source_that_begins_to_hang_is_found_out_though_each_call_had_to_wait_
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_waits_too_long_for_a_place_costs_no_call_and_harms_nobodys_name() {
+async fn a_caller_who_waits_too_long_for_a_place_costs_no_call_and_blames_no_source() {
     // slow, but healthy: of three that come together, the last one has no time left when its turn comes
     let (service, log) = service_with("batch = 1\nconcurrency = 1", |symbols, clock| async move {
         sleep(Duration::from_millis(900)).await;

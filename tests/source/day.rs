@@ -1,4 +1,5 @@
-//! A day in a second: scarce keys, closed markets and polling clients for 24 hours, on a clock that only moves when all wait.
+//! A day in a second: scarce keys, closed markets and polling clients for 24 hours, on a clock that moves only while
+//! all wait.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -52,13 +53,13 @@ jq = "."
 batch = 10
 "#;
 
-/// The one price of a symbol at a time, known to every vendor: it rises by a cent a minute.
+/// The true price of a symbol at a time, known to every vendor: it rises by a cent a minute.
 fn true_price(symbol: &Symbol, at: Timestamp) -> Decimal {
     let base = i64::try_from(symbol.as_str().len()).unwrap() * 10_000;
     Decimal::new(base + (at.as_second() - START.parse::<Timestamp>().unwrap().as_second()) / 60, 2)
 }
 
-/// A vendor that tells the true price, at the latest that of its close.
+/// A vendor that tells the true price, or after its close the price at the close.
 fn vendor(settings: &Settings, name: &str, closes: Option<Timestamp>, log: &Log, around: &Surroundings) -> Arc<Source> {
     let source = settings.sources.iter().find(|source| source.name == name).unwrap();
     let account = Arc::new(Account::new(name, &source.limits));
@@ -80,7 +81,7 @@ fn vendor(settings: &Settings, name: &str, closes: Option<Timestamp>, log: &Log,
     Arc::new(Source::over(leaf, profile, account, &Metrics::default(), around))
 }
 
-/// What an answer claims must be so.
+/// Asserts that what an answer claims is true.
 fn assert_true(price: &Price, set: &ClassSettings) {
     let used: Vec<_> = price.quotes.iter().filter(|quote| quote.verdict == Verdict::Used).collect();
     let mut oldest = Duration::ZERO;
@@ -99,7 +100,7 @@ fn assert_true(price: &Price, set: &ClassSettings) {
         Status::Degraded(Degraded::FewSources) => assert!(used.len() == 1 && oldest <= set.usable_for, "{claim}"),
         _ => panic!("{claim}"),
     }
-    // as long as one feed trades the market is not closed, however long the other has been frozen
+    // while one feed trades the market is not closed, however long the other has been frozen
     assert_ne!(price.session, Some(Session::Closed), "{claim}");
     let folded = price.folded.as_ref().unwrap();
     assert_eq!(age(price.as_of, folded.observed_at.unwrap()), oldest, "{claim}");
@@ -108,7 +109,7 @@ fn assert_true(price: &Price, set: &ClassSettings) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_day_of_polling_exceeds_no_limit_starves_no_symbol_and_labels_every_answer_truly() {
+async fn a_day_of_polling_keeps_limits_starves_no_symbol_and_labels_answers_truly() {
     let text = Some(("the day's settings".to_owned(), SETTINGS.to_owned()));
     let settings = load(&LoadOptions { text, ..LoadOptions::default() }).unwrap();
     let set = settings.of_class(Class::Equity);
@@ -141,9 +142,9 @@ async fn a_day_of_polling_exceeds_no_limit_starves_no_symbol_and_labels_every_an
     let minute = Duration::from_secs(60);
     assert!(most_in_a_window(&scarce, minute) <= 5 && most_in_a_window(&minutely, minute) <= 60);
     assert!(most_in_a_window(&scarce, minute * 60 * 24) <= 25);
-    assert!(most_in_a_window(&scarce, minute * 60 * 24 / 5) <= 5, "no five minutes eat the day");
-    assert!(scarce.calls().len() >= 25, "the day's calls are made use of: {}", scarce.calls().len());
-    // ten symbols equally short of a quorum: nobody is asked for twice before everybody was asked for once
+    assert!(most_in_a_window(&scarce, minute * 60 * 24 / 5) <= 5, "no five minutes use up the day");
+    assert!(scarce.calls().len() >= 25, "the day's calls are used: {}", scarce.calls().len());
+    // ten symbols equally short of a quorum: none is asked for twice before each was asked for once
     let turns: Vec<Symbol> = scarce.calls().into_iter().flat_map(|call| call.symbols).collect();
     for round in turns.chunks(SYMBOLS.len()) {
         assert_eq!(round.iter().collect::<BTreeSet<_>>().len(), round.len(), "{turns:?}");

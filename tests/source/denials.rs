@@ -1,5 +1,5 @@
-//! A source that denies what it has just quoted is doubted: its quote stays until it has said so three times in a row, 5 and 30
-//! seconds apart or more.
+//! A source that denies a symbol it has just quoted is doubted: its quote stays until it has denied it three times in a
+//! row, at least 5 and 30 seconds apart.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -18,7 +18,7 @@ fn unknown() -> SourceError {
     SourceError::UnknownSymbol("there is no such symbol".to_owned())
 }
 
-/// What the only source says from now on: quotes, or this.
+/// What the only source answers from now on: quotes, or this failure.
 #[derive(Clone, Default)]
 struct Vendor(Arc<Mutex<Option<SourceError>>>);
 
@@ -40,7 +40,7 @@ impl Vendor {
     }
 }
 
-/// When the source was called, in seconds since the start, while a client asks every half a second.
+/// The times at which the source was called, in seconds since the start, while a client asks every half second.
 async fn polled(scripted: &ScriptedService, query: &str, seconds: u64) -> Vec<u64> {
     let (start, before) = (Instant::now(), scripted.log("vendor").calls().len());
     for tick in 1..=seconds * 2 {
@@ -50,9 +50,9 @@ async fn polled(scripted: &ScriptedService, query: &str, seconds: u64) -> Vec<u6
     scripted.log("vendor").calls()[before..].iter().map(|call| (call.sent - start).as_secs()).collect()
 }
 
-/// A check of a denial leaves the last unit of a limit to others. So it is told for when two units are free.
+/// A check of a denial leaves the last unit of a limit to others. So the time told is when two units are free.
 #[tokio::test(start_paused = true)]
-async fn where_a_limit_is_nearly_used_up_the_time_told_for_a_denied_symbol_is_that_of_its_check() {
+async fn near_a_limits_end_the_time_told_for_a_denied_symbol_is_that_of_its_check() {
     let start = Instant::now();
     let at = async |seconds: u64| sleep_until(start + Duration::from_secs(seconds)).await;
     let vendor = Vendor::default();
@@ -79,7 +79,7 @@ async fn where_a_limit_is_nearly_used_up_the_time_told_for_a_denied_symbol_is_th
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_denial_of_what_was_quoted_a_moment_ago_is_checked_after_5_and_30_seconds_and_then_believed_for_an_hour() {
+async fn a_denial_of_a_recent_quote_is_checked_after_5_and_30_s_and_then_believed() {
     let vendor = Vendor::default();
     let scripted = vendor.scripted("classes = [\"crypto\"]");
     scripted.ask("symbols=A-USD").await;
@@ -100,7 +100,7 @@ async fn a_denial_of_what_was_quoted_a_moment_ago_is_checked_after_5_and_30_seco
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_caller_who_has_it_checked_all_the_time_does_not_make_a_denial_believed_sooner() {
+async fn a_caller_who_checks_all_the_time_does_not_make_a_denial_believed_sooner() {
     let vendor = Vendor::default();
     let scripted = vendor.scripted("classes = [\"crypto\"]\nretries = 0");
     scripted.ask("symbols=A-USD").await;
@@ -135,14 +135,14 @@ async fn one_denial_among_quotes_costs_nothing_and_is_shown() {
     vendor.says(None);
     sleep(Duration::from_secs(5)).await;
     assert_eq!(reason(&quotes(&scripted.ask("symbols=A-USD").await)[0].outcome), "ok");
-    // it begins anew: the next denial is the first again
+    // the count starts over: the next denial is the first again
     sleep(Duration::from_secs(5)).await;
     vendor.says(Some(unknown()));
     assert_eq!(quotes(&scripted.ask("symbols=A-USD").await)[0].verdict, Verdict::Used);
 }
 
 #[tokio::test(start_paused = true)]
-async fn where_a_limit_lasts_an_hour_each_check_waits_as_long_as_a_quote_would() {
+async fn under_an_hourly_limit_each_check_waits_as_long_as_a_quote_would() {
     let vendor = Vendor::default();
     let scripted = vendor.scripted("classes = [\"equity\"]\nlimits = [\"500/day\"]");
     scripted.ask("symbols=AAPL").await;
@@ -152,12 +152,12 @@ async fn where_a_limit_lasts_an_hour_each_check_waits_as_long_as_a_quote_would()
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_wants_everything_new_has_a_denied_symbol_asked_for_once_in_five_seconds_whoever_else_asks() {
+async fn callers_who_force_fetches_have_a_denied_symbol_asked_once_in_five_seconds() {
     let vendor = Vendor::default();
     vendor.says(Some(unknown()));
     let scripted = vendor.scripted("classes = [\"crypto\"]");
     assert_eq!(polled(&scripted, "symbols=A-USD", 60).await, [0]);
-    // five seconds after the last word of the vendor, and so on
+    // five seconds after the vendor's last answer, and so on
     assert_eq!(polled(&scripted, "symbols=A-USD&refresh_after=0s", 21).await, [0, 5, 10, 15, 20]);
     vendor.says(None);
     sleep(Duration::from_secs(5)).await;
@@ -165,7 +165,7 @@ async fn who_wants_everything_new_has_a_denied_symbol_asked_for_once_in_five_sec
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_source_that_is_left_alone_still_denies_what_it_denied() {
+async fn a_denial_stands_while_its_source_is_left_alone() {
     let vendor = Vendor::default();
     vendor.says(Some(unknown()));
     let scripted = vendor.scripted("classes = [\"crypto\"]\nretries = 0");
@@ -179,7 +179,7 @@ async fn a_source_that_is_left_alone_still_denies_what_it_denied() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_check_rides_along_for_nothing_and_never_takes_the_last_call() {
+async fn a_check_rides_along_for_free_and_never_takes_the_last_call() {
     let denies_x = |_: &str, symbols: Vec<Symbol>, clock: Clock| -> Replies {
         Box::pin(async move {
             let mut reply = all_quoted(symbols, &clock)?;
@@ -197,14 +197,14 @@ async fn a_check_rides_along_for_nothing_and_never_takes_the_last_call() {
     let calls = || scripted.log("vendor").calls();
     scripted.ask("symbols=X1-USD,X2-USD").await;
     sleep(Duration::from_secs(5)).await;
-    // two are left: one check may be made alone
+    // two units are left: a check may use one for itself
     let answer = scripted.ask("symbols=X1-USD&refresh_after=0s").await;
     assert_eq!((calls().len(), answer.prices()[0].status), (2, Status::Unknown));
-    // one is left, and is not for checks
+    // one unit is left, which checks may not use
     let asked = Instant::now();
     let answer = scripted.ask("symbols=X2-USD&refresh_after=0s").await;
     assert_eq!((calls().len(), answer.prices()[0].status, asked.elapsed()), (2, Status::Unknown, Duration::ZERO));
-    // but beside a symbol that is asked for in any case there is room
+    // but there is room beside a symbol that is asked for in any case
     scripted.ask("symbols=X2-USD,B-USD&refresh_after=0s").await;
     let last = calls().pop().unwrap();
     assert_eq!(
@@ -214,8 +214,7 @@ async fn a_check_rides_along_for_nothing_and_never_takes_the_last_call() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_denials_within_35_seconds_wipe_out_a_recent_quote_and_three_in_a_row_5_and_30_apart_do_whatever_comes_between()
- {
+async fn only_three_denials_in_a_row_5_and_30_s_apart_wipe_out_a_recent_quote() {
     for seed in 0..25 {
         let mut chance = fastrand::Rng::with_seed(seed);
         let vendor = Vendor::default();

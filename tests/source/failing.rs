@@ -1,4 +1,4 @@
-//! Vendors that fail: what tests of second tries and of the breaker have in common.
+//! Vendors that fail: what tests of retries and of the breaker have in common.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use tokio::time::{advance, sleep};
 use crate::scripted::{ask, quotes, service_with};
 use crate::support::{Log, all_quoted, reason};
 
-/// What a vendor does from now on; tests change their mind as they go.
+/// What a vendor does from now on; a test can change it at any time.
 #[derive(Clone)]
 pub(crate) struct Mood(Arc<Mutex<Result<(), SourceError>>>);
 
@@ -52,13 +52,13 @@ pub(crate) fn slow_down() -> SourceError {
 
 /// Asks for one symbol, fetched anew; the reason of its failure, or `ok`.
 pub(crate) async fn outcome(service: &Quotefold, symbol: &str) -> &'static str {
-    // what landed in the very instant of the question would be fresh enough for it
+    // a quote that landed in the very instant of the question would be fresh enough for it
     advance(Duration::from_millis(1)).await;
     let answer = ask(service, &format!("symbols={symbol}&refresh_after=0s")).await;
     reason(&quotes(&answer)[0].outcome)
 }
 
-/// Asks for so many symbols, each by a caller of its own, at once.
+/// Asks for this many symbols at once, each by a caller of its own.
 pub(crate) async fn burst(service: &Arc<Quotefold>, callers: usize) -> Vec<&'static str> {
     let mut asking = JoinSet::new();
     for number in 0..callers {

@@ -1,4 +1,4 @@
-//! Several clients and a scarce source: nobody gets every call by asking in the right second.
+//! Several clients and a scarce source: no client gets every call by asking in the right second.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -44,7 +44,7 @@ async fn a_client_that_always_asks_a_little_late_gets_its_turns_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_refused_is_fetched_in_its_turn_even_if_its_client_is_between_two_questions() {
+async fn a_refused_symbol_is_fetched_in_its_turn_even_between_two_questions() {
     let bench = scarce("1/min");
     bench.outcomes(bench.ask(&["A-USD"])).await;
     assert_eq!(reason(&bench.outcomes(bench.ask(&["B-USD"])).await[0]), "throttled");
@@ -58,7 +58,7 @@ async fn what_was_refused_is_fetched_in_its_turn_even_if_its_client_is_between_t
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_gets_its_turn_and_could_ride_along_as_well_is_asked_for_once() {
+async fn a_symbol_that_has_its_turn_and_could_also_ride_along_is_asked_for_once() {
     let bench = bench(&["1/min"], batching(3), |symbols, clock| async move { all_quoted(symbols, &clock) });
     bench.outcomes(bench.ask(&["A-USD"])).await;
     assert_eq!(reason(&bench.outcomes(bench.ask(&["B-USD"])).await[0]), "throttled");
@@ -82,7 +82,7 @@ async fn a_client_that_never_comes_back_costs_no_call_once_it_is_forgotten() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_a_flood_of_refused_symbols_no_more_are_looked_at_than_calls_can_hold() {
+async fn in_a_flood_of_refused_symbols_only_as_many_as_calls_can_hold_are_looked_at() {
     let looked = Arc::new(AtomicUsize::new(0));
     let looks = Arc::clone(&looked);
     let is_named = move |_: &Symbol| {
@@ -104,6 +104,6 @@ async fn of_a_flood_of_refused_symbols_no_more_are_looked_at_than_calls_can_hold
     bench.outcomes(waits).await;
     sleep(Duration::from_secs(1)).await;
     let sent = &bench.log.calls()[1].symbols;
-    assert!(sent.len() == 2 && !sent.contains(&symbol("A-USD")), "those who wait longer go first: {sent:?}");
+    assert!(sent.len() == 2 && !sent.contains(&symbol("A-USD")), "symbols that wait longer go first: {sent:?}");
     bench.settle().await;
 }

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::vendors::{Replies, ScriptedService};
 
-/// Forty symbols as they stand in a portfolio.
+/// Forty symbols, as in a portfolio.
 const PORTFOLIO: [(&str, &[&str]); 6] = [
     ("US", &["AAPL", "MSFT", "NVDA", "AMZN", "GOOGL", "META", "TSLA", "JPM", "KO", "PEP", "V", "BRK.B", "XOM", "HD"]),
     ("London", &["VOD.L", "HSBA.L", "BP.L", "AZN.L", "SHEL.L"]),
@@ -32,7 +32,7 @@ class = \"fund\"
 class = \"fund\"
 ";
 
-/// What a money is worth, in millionths of a dollar.
+/// The value of a currency, in millionths of a dollar.
 fn worth(money: &str) -> i64 {
     match money {
         "EUR" => 1_100_000,
@@ -76,7 +76,7 @@ fn scripted(vendors: &[&str]) -> ScriptedService {
     )
 }
 
-/// How many of each kind have a price.
+/// How many symbols of each kind have a price.
 fn priced(answer: &Answer) -> BTreeMap<&'static str, usize> {
     let has_price =
         |name: &&&str| answer.prices().iter().any(|price| price.symbol.as_str() == **name && price.folded.is_some());
@@ -97,17 +97,18 @@ async fn ask(scripted: &ScriptedService) -> (usize, BTreeMap<&'static str, usize
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_forty_symbols_in_euros_at_six_free_vendors_all_that_they_have_are_priced_at_once() {
+async fn six_free_vendors_price_forty_symbols_in_euros_at_once() {
     let scripted = scripted(&["coingecko", "finnhub", "frankfurter", "kraken", "twelvedata", "yahoo"]);
-    // finnhub bears the American shares, yahoo the funds and with twelvedata the listings abroad, each within ten seconds
+    // finnhub serves the American shares, yahoo the funds, and yahoo and twelvedata the listings abroad, within ten
+    // seconds
     let (all, of_each) = ask(&scripted).await;
     assert_eq!(all, 40, "{of_each:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_an_unofficial_vendor_all_are_priced_that_eight_units_a_minute_bear() {
+async fn without_an_unofficial_vendor_eight_units_a_minute_decide_what_is_priced() {
     let scripted = scripted(&["coingecko", "finnhub", "frankfurter", "kraken", "tiingo", "twelvedata"]);
-    // no source has the funds, and of the ten listings abroad, which only twelvedata has, its minute bears eight
+    // no source has the funds; only twelvedata has the ten listings abroad, and its limit a minute allows eight
     let (all, of_each) = ask(&scripted).await;
     assert_eq!(all, 35, "{of_each:?}");
     let (second, of_each) = ask(&scripted).await;

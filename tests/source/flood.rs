@@ -1,4 +1,4 @@
-//! Callers who ask for junk cost others nothing that is dear.
+//! Callers who ask for junk cost other callers no scarce calls.
 
 use std::time::Duration;
 
@@ -58,7 +58,7 @@ async fn no_round_of_junk_symbols_costs_a_call_to_a_scarce_source() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_one_caller_learned_to_be_unknown_is_not_asked_again_because_another_asks_for_junk() {
+async fn one_callers_unknown_symbols_are_not_asked_again_because_of_anothers_junk() {
     let scripted = scripted();
     ask(&scripted, 1, "symbols=RARE-USD").await;
     let asked = |source: &str| {

@@ -1,4 +1,4 @@
-//! One unknown symbol fails a whole call: it is found with few calls, and the other symbols do not wait for that.
+//! One unknown symbol fails a whole call. It is found with few calls, and the other symbols do not wait for that.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::support::{Bench, FORCED, NEED, all_quoted, batching, bench, most_in_a
 
 const KILLS: Batching = Batching { capacity: 20, cost_per_symbol: false, unknown_kills: true, holds_all: false };
 
-/// How long a caller waits here.
+/// How long a caller in these tests waits.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A vendor that knows no symbol whose name begins with these letters, and fails every call that asks for one.
@@ -36,7 +36,7 @@ fn named(prefix: &str, count: usize) -> Vec<String> {
     (0..count).map(|number| format!("{prefix}{number}-USD")).collect()
 }
 
-/// What has become of each symbol when one ask is over: those who wait longer than they said get nothing.
+/// The outcome of each symbol when one ask is over: `timeout` for a symbol that takes longer than the caller waits.
 async fn asked_once(bench: &Bench, symbols: &[String]) -> BTreeMap<String, &'static str> {
     let names: Vec<&str> = symbols.iter().map(String::as_str).collect();
     let until = Instant::now() + TIMEOUT;
@@ -49,7 +49,8 @@ async fn asked_once(bench: &Bench, symbols: &[String]) -> BTreeMap<String, &'sta
     said
 }
 
-/// Asks again and again, as a client does that polls, until every symbol has its answer; gives these, and how long it took.
+/// Asks again and again, like a client that polls, until every symbol has its answer; returns the answers, and how long
+/// it took.
 async fn asked_until_answered(bench: &Bench, symbols: &[String]) -> (BTreeMap<String, &'static str>, Duration) {
     let start = Instant::now();
     loop {
@@ -57,12 +58,12 @@ async fn asked_until_answered(bench: &Bench, symbols: &[String]) -> (BTreeMap<St
         if said.values().all(|reason| ["ok", "unknown_symbol"].contains(reason)) {
             return (said, start.elapsed());
         }
-        assert!(start.elapsed() < Duration::from_secs(3600), "it ends: {said:?}");
+        assert!(start.elapsed() < Duration::from_secs(3600), "no answer within an hour: {said:?}");
         sleep(Duration::from_millis(200)).await;
     }
 }
 
-/// Another source quotes these.
+/// Puts quotes of these symbols from another source on the board.
 fn quoted_elsewhere(bench: &Bench, symbols: &[String]) {
     let origin = Arc::new(Origin { source: "other".into(), account: "other".into(), role: Role::Primary, lag_ms: 0 });
     let clock = Clock::starting_at("2026-11-20T14:31:00Z".parse().unwrap());
@@ -104,7 +105,7 @@ async fn twelve_symbols_that_were_never_asked_are_one_call() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn with_one_unknown_among_twelve_the_other_eleven_are_answered_within_six_seconds() {
+async fn with_one_unknown_among_twelve_the_other_eleven_are_answered_within_6_s() {
     for place in 0..12 {
         let bench = without("NO", &["1/s"], KILLS);
         let mut symbols = named("S", 11);
@@ -129,7 +130,7 @@ async fn with_one_unknown_among_twelve_the_other_eleven_are_answered_within_six_
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_is_unknown_all_have_their_answer_within_few_calls() {
+async fn no_matter_which_symbols_are_unknown_all_are_answered_within_few_calls() {
     for seed in 0..60 {
         let mut chance = fastrand::Rng::with_seed(seed);
         let (count, unknown) = (chance.usize(1..40), chance.usize(0..6));
@@ -144,12 +145,13 @@ async fn whoever_is_unknown_all_have_their_answer_within_few_calls() {
         for (name, reason) in &said {
             assert_eq!(*reason, if name.starts_with("NO") { "unknown_symbol" } else { "ok" }, "seed {seed}: {name}");
         }
-        // three calls bear all of them; each unknown one costs two for every time that the symbols of a call can be halved
+        // three calls hold all of them; each unknown one costs two for every time that the symbols of a call can be
+        // halved
         let most = 4 + unknown * (2 * 5 + 3);
         assert!(sizes(&bench).len() <= most, "seed {seed}: {unknown} of {}: {:?}", symbols.len(), sizes(&bench));
         assert_eq!(bench.log.ever_twice(), None, "seed {seed}");
         bench.settle().await;
-        // now that it is known which one it is, nothing is hunted any more
+        // now that the unknown ones are known, there is no more hunting
         let before = sizes(&bench).len();
         symbols.retain(|name| name.starts_with('S'));
         sleep(Duration::from_secs(60)).await;
@@ -159,35 +161,35 @@ async fn whoever_is_unknown_all_have_their_answer_within_few_calls() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn where_anything_else_is_wanted_at_most_every_second_unit_hunts() {
+async fn while_anything_else_is_wanted_at_most_every_second_unit_hunts() {
     let bench = without("NO", &["1/s"], KILLS);
     assert_eq!(asked_once(&bench, &["K-USD".to_owned()]).await["K-USD"], "ok");
     let start = Instant::now() + Duration::from_secs(10);
     sleep_until(start).await;
     let symbols: Vec<String> = named("S", 10).into_iter().chain(named("NO", 4)).collect();
     let hunted = bench.ask_for(&symbols.iter().map(String::as_str).collect::<Vec<_>>(), NEED, TIMEOUT * 4);
-    // and somebody wants what is known as often as the limit allows
+    // and a caller wants a known symbol as often as the limit allows
     for second in 0..20 {
         sleep_until(start + Duration::from_millis(1000 * second + 300)).await;
         let asked = Instant::now();
         let outcomes = bench.outcomes(bench.ask_for(&["K-USD"], FORCED, TIMEOUT)).await;
         assert_eq!(reason(&outcomes[0]), "ok");
-        // its own turn, and at most one that a hunting call has taken before; each call counts for a second from its end
+        // its own turn, and at most one that a hunting call took before; each call counts for a second from its end
         assert!(asked.elapsed() <= Duration::from_millis(2_100), "{:?} in second {second}", asked.elapsed());
     }
     drop(hunted);
     let calls = bench.log.calls();
     let hunts: Vec<bool> = calls[1..].iter().map(|call| !call.symbols.contains(&symbol("K-USD"))).collect();
-    // the first call was for all that was never asked, and no hunt yet
+    // the first call was for all symbols that were never asked for, and not a hunt yet
     for (number, pair) in hunts[1..].windows(2).enumerate() {
         assert!(!(pair[0] && pair[1]), "calls {number} and the next: {hunts:?}");
     }
-    assert!(hunts.iter().filter(|hunts| **hunts).count() >= 5, "and it goes on all the same: {hunts:?}");
+    assert!(hunts.iter().filter(|hunts| **hunts).count() >= 5, "and the hunt still goes on: {hunts:?}");
     bench.settle().await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn half_of_a_limit_is_left_to_others_even_while_nobody_wants_it() {
+async fn half_of_a_limit_is_left_to_other_calls_even_while_none_are_wanted() {
     let bench = without("NO", &["10/min"], KILLS);
     let symbols: Vec<String> = named("NO", 18);
     let start = Instant::now();
@@ -196,9 +198,9 @@ async fn half_of_a_limit_is_left_to_others_even_while_nobody_wants_it() {
         asked_once(&bench, &symbols).await;
         sleep(Duration::from_secs(1)).await;
     }
-    // neither the first call was a hunt, nor that for what had been cleared
+    // neither the first call nor the call for the cleared symbols was a hunt
     assert_eq!(sizes(&bench), [18, 9, 5, 1, 17, 1, 1]);
-    // what somebody else has quoted is likely enough to be there, however much was unknown lately
+    // a symbol that another source has quoted is likely enough to be there, however many were unknown lately
     quoted_elsewhere(&bench, &["K-USD".to_owned()]);
     assert_eq!(asked_once(&bench, &["K-USD".to_owned()]).await["K-USD"], "ok");
     let (said, took) = asked_until_answered(&bench, &symbols).await;
@@ -208,7 +210,7 @@ async fn half_of_a_limit_is_left_to_others_even_while_nobody_wants_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_others_have_quoted_goes_apart_where_a_second_call_need_not_wait() {
+async fn symbols_quoted_elsewhere_go_apart_where_a_second_call_need_not_wait() {
     let symbols = ["A-USD", "B-USD", "NO-USD"].map(str::to_owned);
     for (limits, calls) in [(&["100/min"][..], vec![2, 1]), (&["1/s"], vec![3, 2, 1])] {
         let bench = without("NO", limits, KILLS);
@@ -221,11 +223,11 @@ async fn what_others_have_quoted_goes_apart_where_a_second_call_need_not_wait() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_source_has_quoted_never_travels_with_what_it_has_not() {
+async fn symbols_that_the_source_has_quoted_never_travel_with_others() {
     let bench = without("NO", &["1/s"], KILLS);
     asked_once(&bench, &named("S", 3)).await;
     sleep(Duration::from_secs(10)).await;
-    // others have quoted it, and it fails the call all the same
+    // others have quoted it, but it still fails the call
     quoted_elsewhere(&bench, &["NO-USD".to_owned()]);
     let said = asked_once(&bench, &[named("S", 3), vec!["NO-USD".to_owned()]].concat()).await;
     assert_eq!(said.into_values().collect::<Vec<_>>(), ["unknown_symbol", "ok", "ok", "ok"]);
@@ -234,7 +236,7 @@ async fn what_the_source_has_quoted_never_travels_with_what_it_has_not() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_symbol_that_is_gone_is_found_among_those_that_were_quoted_and_they_are_answered_in_the_same_ask() {
+async fn a_delisted_symbol_is_found_while_the_others_are_answered_in_the_same_ask() {
     let bench = bench(&["5/s"], KILLS, |symbols: Vec<Symbol>, clock: Clock| async move {
         let gone = clock.now().wall > "2026-11-20T14:31:10Z".parse().unwrap();
         if gone && symbols.contains(&symbol("S7-USD")) {
@@ -250,7 +252,7 @@ async fn a_symbol_that_is_gone_is_found_among_those_that_were_quoted_and_they_ar
     assert!(said.iter().all(|(name, reason)| (*reason == "ok") == (name != "S7-USD")), "{said:?}");
     assert_eq!(said["S7-USD"], "unknown_symbol");
     assert!(start.elapsed() < Duration::from_secs(2) && sizes(&bench).len() - calls <= 10, "{:?}", sizes(&bench));
-    // from then on it takes nothing down, also if it is asked for again
+    // from then on it fails no call for others, even if it is asked for again
     sleep(Duration::from_secs(6)).await;
     let calls = bench.log.calls().len();
     asked_once(&bench, &symbols).await;
@@ -262,7 +264,7 @@ async fn a_symbol_that_is_gone_is_found_among_those_that_were_quoted_and_they_ar
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_leaves_ends_the_hunt_for_what_only_they_wanted() {
+async fn a_caller_who_leaves_ends_the_hunt_for_symbols_that_no_other_wanted() {
     let bench = without("NO", &["1/s"], KILLS);
     let symbols = [named("S", 6), named("NO", 3)].concat();
     let waits = bench.ask_for(&symbols.iter().map(String::as_str).collect::<Vec<_>>(), NEED, TIMEOUT);
@@ -275,7 +277,7 @@ async fn whoever_leaves_ends_the_hunt_for_what_only_they_wanted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn where_each_symbol_costs_the_same_in_company_what_was_never_quoted_goes_alone() {
+async fn where_company_saves_no_unit_symbols_that_were_never_quoted_go_alone() {
     let bench = without("NO", &["20/min"], Batching { cost_per_symbol: true, ..KILLS });
     let said = asked_once(&bench, &["A-USD", "B-USD", "NO-USD"].map(str::to_owned)).await;
     assert_eq!(said.into_values().collect::<Vec<_>>(), ["ok", "ok", "unknown_symbol"]);
@@ -284,7 +286,7 @@ async fn where_each_symbol_costs_the_same_in_company_what_was_never_quoted_goes_
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_source_that_does_not_say_so_is_found_out_and_hunted_at_like_any_other() {
+async fn a_source_that_is_not_declared_to_fail_whole_calls_is_hunted_at_too() {
     let bench = without("NO", &[], batching(20));
     let symbols = [named("S", 10), named("NO", 1)].concat();
     let said = asked_once(&bench, &symbols).await;

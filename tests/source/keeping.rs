@@ -1,4 +1,4 @@
-//! When the state is written, so that neither a process that keeps dying nor a clock that is set makes anybody forget.
+//! When the state is written, so that nothing is forgotten if a process keeps dying or a clock is set.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::vendors::{Replies, ScriptedService, crypto, morning};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// A folder that exists as long as a test needs it.
+/// A folder that exists for the duration of a test.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -51,7 +51,7 @@ fn state(file: &Path) -> Option<State> {
     Some(State::parse(&std::fs::read(file).ok()?).unwrap())
 }
 
-/// A morning on a clock that can be set, by seconds.
+/// A morning on a clock that a test can set forward or back by seconds.
 fn settable() -> (Clock, Arc<AtomicI64>) {
     let (true_time, wrong_by) = (morning(), Arc::new(AtomicI64::new(0)));
     let by = Arc::clone(&wrong_by);
@@ -60,7 +60,7 @@ fn settable() -> (Clock, Arc<AtomicI64>) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_dies_soon_after_each_start_does_not_forget_the_calls_it_made_at_the_start() {
+async fn a_process_that_dies_soon_after_each_start_keeps_the_calls_of_each_start() {
     let (folder, clock) = (Folder::new(), morning());
     let settings = crypto("alpha", "limits = [\"25/day\"]");
     for start in 1..=4 {
@@ -69,7 +69,7 @@ async fn who_dies_soon_after_each_start_does_not_forget_the_calls_it_made_at_the
         sleep(Duration::from_millis(20)).await;
         scripted.ask("symbols=BTC-USD&refresh_after=0s").await;
         sleep(Duration::from_millis(480)).await;
-        // killed: nothing happens to it any more
+        // killed: the process does nothing more
         drop(keeping);
         let spent: usize =
             state(&folder.file()).map_or(0, |state| state.accounts["alpha"].spent.iter().map(|run| run.1).sum());
@@ -88,7 +88,7 @@ async fn after_the_clock_was_set_back_what_was_spent_counts_as_made_now_only_onc
     first.ask("symbols=BTC-USD").await;
     keeping.finish().await;
     wrong_by.store(-30 * 86_400, Ordering::SeqCst);
-    // it restarts every six hours, and in between nobody asks
+    // it restarts every six hours, and no caller asks in between
     for restart in 0..4 {
         let scripted = ScriptedService::new(&settings, &clock, quoting);
         let keeping = begin(&scripted.service, &folder.file()).await.unwrap();
@@ -111,7 +111,7 @@ async fn after_the_clock_was_set_the_file_says_so_though_no_call_is_made() {
     let keeping = begin(&scripted.service, &folder.file()).await.unwrap();
     scripted.ask("symbols=BTC-USD").await;
     sleep(Duration::from_secs(5)).await;
-    // a machine without a clock of its own hears of the time after its start
+    // a machine without a battery for its clock learns the time after its start
     wrong_by.store(300 * 86_400, Ordering::SeqCst);
     sleep(Duration::from_secs(5)).await;
     drop(keeping);

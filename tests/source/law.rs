@@ -1,4 +1,4 @@
-//! The law of sharing: whatever callers and vendors do, at random, for thousands of joins and leaves.
+//! The law of sharing, under random callers and vendors, for thousands of joins and leaves.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use crate::support::{BUDGET, FORCED, NEED, all_quoted, bench, most_in_a_window, patient, symbol};
 
 #[tokio::test(start_paused = true)]
-async fn whatever_callers_do_no_symbol_is_twice_in_the_air_and_nothing_is_left_behind() {
+async fn random_callers_never_put_a_symbol_in_flight_twice_or_leave_anything_behind() {
     for seed in 0..40 {
         let mut chance = fastrand::Rng::with_seed(seed);
         let (kills, per_symbol) = (seed % 2 == 0, seed % 5 == 0);
@@ -45,7 +45,7 @@ async fn whatever_callers_do_no_symbol_is_twice_in_the_air_and_nothing_is_left_b
             let names: Vec<String> = (0..chance.usize(1..6)).map(|_| format!("S{}-USD", chance.u8(0..12))).collect();
             let names: BTreeSet<&str> = names.iter().map(String::as_str).collect();
             let need = if chance.bool() { FORCED } else { NEED };
-            // some leave before their deadline, and some wait longer than a call may take by itself
+            // some leave before their deadline, and some wait longer than a call alone may take
             let timeout = if chance.u8(0..4) == 0 { BUDGET * 2 } else { BUDGET };
             let patience = if chance.bool() { Duration::from_millis(chance.u64(0..1500)) } else { timeout };
             let optional = vec![symbol(&format!("S{}-USD", chance.u8(0..12)))];

@@ -1,4 +1,4 @@
-//! A source that keeps failing is left alone, costs nobody time meanwhile, and is tried now and then.
+//! A source that keeps failing is left alone, costs no caller time in the meantime, and is tried now and then.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,14 +16,14 @@ use crate::failing::{Mood, broken, burst, gateway, outcome, slow_down};
 use crate::scripted::{ask, quotes, service, service_with};
 use crate::support::{Log, all_quoted, reason};
 
-/// Makes the breaker open: five calls that are in the air at once fail.
+/// Makes the breaker open: five calls that are in flight at once fail.
 async fn fail_until_open(service: &Arc<Quotefold>) {
     burst(service, 5).await;
     assert!(!service.sources()[0].breaker.is_closed(), "it never opened");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_source_that_fails_always_is_asked_by_probes_alone_and_nobody_waits_for_it() {
+async fn a_source_that_always_fails_gets_only_probes_and_no_caller_waits_for_it() {
     let (service, log) = Mood::of(gateway(false)).service("");
     fail_until_open(&service).await;
     let (before, start) = (log.calls().len(), Instant::now());
@@ -31,7 +31,7 @@ async fn a_source_that_fails_always_is_asked_by_probes_alone_and_nobody_waits_fo
     while start.elapsed() < Duration::from_secs(600) {
         let asked = Instant::now();
         burst(&service, 20).await;
-        // only who comes while a call probes waits for the source, and no longer than for that call
+        // only a caller who comes while a call probes waits for the source, and for that call at most
         slowest = slowest.max(asked.elapsed());
         sleep(Duration::from_millis(500)).await;
     }
@@ -44,7 +44,7 @@ async fn a_source_that_fails_always_is_asked_by_probes_alone_and_nobody_waits_fo
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_open_circuit_refuses_without_a_moments_wait_and_says_until_when() {
+async fn an_open_circuit_refuses_at_once_and_says_until_when() {
     let (service, log) = Mood::of(gateway(false)).service("");
     fail_until_open(&service).await;
     let (calls, start) = (log.calls().len(), Instant::now());
@@ -73,12 +73,12 @@ async fn the_caller_whose_call_keeps_it_open_is_told_until_when_like_all_others(
         }
     };
     let (told, wait) = probes.await;
-    // however long that is
+    // no matter how long that is
     assert_eq!(told.map(u128::from), Some(wait));
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_stands_in_line_when_a_call_fails_is_let_go_without_one() {
+async fn callers_in_line_when_the_circuit_opens_are_refused_without_a_call() {
     for queue in ["concurrency = 5", "limits = [\"5/s\"]"] {
         let (service, log) = service_with(&format!("batch = 1\nretries = 0\n{queue}"), |_, _| async {
             sleep(Duration::from_millis(300)).await;
@@ -93,7 +93,7 @@ async fn whoever_stands_in_line_when_a_call_fails_is_let_go_without_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_second_try_that_stands_in_line_when_the_circuit_opens_is_let_go_as_well() {
+async fn a_retry_in_line_when_the_circuit_opens_is_refused_too() {
     let count = Arc::new(AtomicU64::new(0));
     let (service, log) = service_with("batch = 1\nlimits = [\"5/s\"]", move |_, _| {
         let is_first = count.fetch_add(1, Ordering::Relaxed) == 0;
@@ -106,11 +106,11 @@ async fn a_second_try_that_stands_in_line_when_the_circuit_opens_is_let_go_as_we
     let outcomes = burst(&service, 5).await;
     assert_eq!(log.calls().len(), 5);
     assert!(start.elapsed() < Duration::from_millis(350), "{:?}", start.elapsed());
-    assert!(outcomes.contains(&"connection"), "why there was to be a second one: {outcomes:?}");
+    assert!(outcomes.contains(&"connection"), "the failure that was to be retried: {outcomes:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_source_is_able_to_serve_as_soon_as_the_wait_is_over_also_while_a_call_probes() {
+async fn a_source_can_serve_once_its_wait_is_over_even_while_a_call_probes() {
     let mood = Mood::of(gateway(false));
     let (service, _) = mood.service("");
     fail_until_open(&service).await;
@@ -155,7 +155,7 @@ async fn a_probe_that_meets_a_429_leaves_the_circuit_open() {
     sleep(Duration::from_millis(10)).await;
     assert_eq!(outcome(&service, "C-USD").await, "circuit_open");
     assert_eq!(log.calls().len() - before, 1);
-    // and it is not taken for worse than it was
+    // and the outage is not taken to be worse than it was
     mood.becomes(Ok(()));
     sleep(Duration::from_millis(1_201)).await;
     assert_eq!(outcome(&service, "D-USD").await, "ok");
@@ -177,7 +177,7 @@ async fn a_probe_whose_caller_leaves_lets_the_next_one_probe() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn callers_who_leave_429s_and_refusals_of_ours_are_no_failures() {
+async fn callers_who_leave_429s_and_our_own_refusals_do_not_count_as_failures() {
     let (service, _) = service(|_, _| std::future::pending());
     for _ in 0..20 {
         // the caller leaves before the attempt is over
@@ -197,7 +197,7 @@ async fn callers_who_leave_429s_and_refusals_of_ours_are_no_failures() {
     assert!(service.sources()[0].breaker.is_closed());
 }
 
-/// A vendor that serves AAPL and MSFT, and says this of everything else.
+/// A vendor that serves AAPL and MSFT, and fails with this for everything else.
 fn knowing_two(error: SourceError) -> (Arc<Quotefold>, Log) {
     service_with("batch = 1\nretries = 0\nconcurrency = 1", move |symbols, clock| {
         let known = symbols.iter().all(|symbol| matches!(symbol.as_str(), "AAPL" | "MSFT"));
@@ -207,7 +207,7 @@ fn knowing_two(error: SourceError) -> (Arc<Quotefold>, Log) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_said_of_a_symbol_never_affects_another_one() {
+async fn a_failure_about_one_symbol_never_affects_another() {
     let page = || SourceError::Malformed("the reply is a web page".to_owned());
     let status = || SourceError::HttpStatus { detail: "status 400".to_owned(), is_client_error: true };
     let kinds = [
@@ -233,7 +233,7 @@ async fn what_is_said_of_a_symbol_never_affects_another_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reply_that_cannot_be_read_is_the_sources_where_it_serves_nobody_or_served_that_very_symbol() {
+async fn an_unreadable_reply_counts_if_the_source_never_serves_or_served_that_symbol() {
     let page = SourceError::Malformed("the reply is a web page".to_owned());
     let (service, log) = Mood::of(page.clone()).service("");
     assert_eq!(burst(&service, 5).await, ["malformed"; 5]);
@@ -248,7 +248,7 @@ async fn a_reply_that_cannot_be_read_is_the_sources_where_it_serves_nobody_or_se
     mood.becomes(Err(page.clone()));
     assert_eq!(outcome(&service, "A-USD").await, "malformed", "it has served this one");
     assert!(!service.sources()[0].backoff.is_clear());
-    // what it served too long ago to fall back on says nothing any more
+    // a quote that is too old to fall back on proves nothing any more
     mood.becomes(Ok(()));
     let (service, _) = mood.service("");
     assert_eq!(outcome(&service, "A-USD").await, "ok");
@@ -265,7 +265,7 @@ async fn impatient(service: &Quotefold) -> &'static str {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_source_that_hangs_is_found_out_even_if_its_attempt_is_as_long_as_any_caller_waits() {
+async fn a_hanging_source_is_noticed_even_if_an_attempt_outlasts_every_caller() {
     let (service, _) = service_with("batch = 1\ntimeout = \"2s\"", |_, _| std::future::pending());
     assert_eq!(burst(&service, 5).await, ["timeout"; 5]);
     assert_eq!(outcome(&service, "A-USD").await, "circuit_open");
@@ -283,7 +283,7 @@ async fn a_call_that_panics_counts_like_any_failure() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn flapping_trips_it_though_never_five_in_a_row() {
+async fn flapping_opens_the_circuit_without_five_failures_in_a_row() {
     let count = Arc::new(AtomicU64::new(0));
     let (service, log) = service_with("retries = 0", move |symbols, clock| {
         let fails = count.fetch_add(1, Ordering::Relaxed) % 2 == 1;

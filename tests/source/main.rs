@@ -1,4 +1,5 @@
-//! One source and its callers, with time that stands still until a task waits: limits, coalescing, and a whole day of both.
+//! One source and its callers, on a clock that moves only while all tasks wait: limits, coalescing, and a whole day of
+//! both.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should stop")]
 #![allow(clippy::disallowed_methods, reason = "a test may block its thread")]

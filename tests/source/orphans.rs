@@ -1,4 +1,4 @@
-//! Units that are scarce and callers who are not patient: what is spent brings a quote, or a failure that everybody sees.
+//! Scarce units and impatient callers: every unit spent brings a quote, or a failure that every caller sees.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -19,7 +19,7 @@ async fn after_300_ms(symbols: Vec<Symbol>, clock: Clock) -> Result<Reply, Sourc
     all_quoted(symbols, &clock)
 }
 
-/// Asks for a symbol, and leaves soon.
+/// Asks for a symbol, and leaves before the reply.
 async fn ask_in_haste(bench: &Bench, name: &str) {
     let waits = bench.ask_for(&[name], FORCED, HASTY);
     assert!(timeout(HASTY, bench.outcomes(waits)).await.is_err(), "it leaves before the end");
@@ -33,7 +33,7 @@ async fn callers_who_leave_too_early_still_get_the_vendor_to_quote() {
             ask_in_haste(&bench, "A-USD").await;
             sleep(Duration::from_millis(1)).await;
         }
-        // they all waited for the first call, where its unit is scarce
+        // if the unit is scarce, they all waited for the first call
         assert_eq!(bench.log.calls().len(), calls, "{limit}");
         assert_eq!(bench.log.in_flight(), usize::from(lands), "{limit}");
         sleep(BUDGET).await;
@@ -44,7 +44,7 @@ async fn callers_who_leave_too_early_still_get_the_vendor_to_quote() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_asks_for_the_symbol_of_an_orphan_waits_for_it_and_may_leave_it_again() {
+async fn a_caller_who_asks_for_an_orphans_symbol_joins_it_and_may_leave_it_again() {
     let bench = bench(&["25/day"], batching(1), after_300_ms);
     ask_in_haste(&bench, "A-USD").await;
     let patient = bench.ask(&["A-USD"]);
@@ -59,7 +59,7 @@ async fn whoever_asks_for_the_symbol_of_an_orphan_waits_for_it_and_may_leave_it_
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_has_not_been_written_is_cancelled_and_costs_nothing() {
+async fn a_call_that_has_not_been_written_is_cancelled_and_costs_nothing() {
     let bench = bench(&["1/min"], batching(1), after_300_ms);
     bench.outcomes(bench.ask(&["A-USD"])).await;
     advance(Duration::from_secs(59)).await;
@@ -80,7 +80,7 @@ async fn an_orphan_gives_way_when_its_place_is_needed_and_no_sooner() {
         sleep(Duration::from_millis(if is_slow { 1_200 } else { 100 })).await;
         all_quoted(symbols, &clock)
     };
-    // how long the second caller waits, what it gets, and after how long the first call had to end for that
+    // how long the second caller waits, what it gets, and how soon the first call had to end for that
     let cases = [("900ms", "ok", Some(625)), ("5s", "ok", None), ("100ms", "timeout", None)];
     for (wait, expected, gave_way_after) in cases {
         let more = "batch = 1\nconcurrency = 1\nlimits = [\"25/day\"]\ntimeout = \"1500ms\"";
@@ -97,7 +97,7 @@ async fn an_orphan_gives_way_when_its_place_is_needed_and_no_sooner() {
             continue;
         };
         let failure = first.failure.unwrap();
-        assert_eq!(failure.error.reason(), "timeout", "it is a failure that everybody sees");
+        assert_eq!(failure.error.reason(), "timeout", "every caller sees the failure");
         assert!((after..after + 60).contains(&failure.latency.unwrap().as_millis()), "{failure:?}");
     }
 }
@@ -111,7 +111,7 @@ async fn a_source_has_at_most_eight_orphans() {
     }
     assert_eq!(log.in_flight(), 8);
     let failed = |number: usize| service.board().known("vendor", &symbol(&format!("S{number}-USD")), Instant::now());
-    assert!((0..4).all(|number| failed(number).is_some()), "the oldest have given way, and everybody sees that");
+    assert!((0..4).all(|number| failed(number).is_some()), "the oldest have given way, and every caller sees that");
     assert!((4..12).all(|number| failed(number).is_none()), "the others go on");
     sleep(Duration::from_secs(5)).await;
     assert!((0..12).all(|number| failed(number).is_some()));
@@ -131,9 +131,9 @@ async fn an_orphan_that_fails_is_not_sent_again() {
     }
 }
 
-/// Callers of any patience, a vendor of any mood: of a day's units, each ends as a quote or a failure on the board.
+/// Callers of any patience and a vendor of any mood: each unit of a day ends as a quote or a failure on the board.
 #[tokio::test(start_paused = true)]
-async fn of_the_units_of_days_every_one_ends_as_a_quote_or_a_failure_on_the_board() {
+async fn every_unit_of_many_days_ends_as_a_quote_or_a_failure_on_the_board() {
     for seed in 0..12 {
         let mut chance = fastrand::Rng::with_seed(seed);
         let more = [

@@ -1,4 +1,4 @@
-//! More requests than can be worked on at once: who waits, who is told that it is over, and what that costs.
+//! More requests than can be worked on at once: which wait, which are shed, and what that costs.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -67,19 +67,19 @@ async fn a_request_waits_for_its_turn_and_one_whose_time_ends_before_costs_no_ca
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_board_holds_is_answered_at_once_beside_a_request_that_takes_all_there_is() {
+async fn a_request_from_the_board_is_answered_at_once_beside_one_that_fills_all() {
     let scripted = scripted(4);
     assert_eq!(ask(&scripted, "symbols=A-USD,B-USD").await.0, Ok(200));
     let (heavy, light) = tokio::join!(ask(&scripted, "symbols=C-USD,D-USD,E-USD,F-USD"), async {
         sleep(Duration::from_millis(1)).await;
         ask(&scripted, "symbols=A-USD,B-USD").await
     });
-    assert_eq!(heavy, (Ok(200), LATENCY), "none is refused for its size");
+    assert_eq!(heavy, (Ok(200), LATENCY), "no request is refused for its size");
     assert_eq!(light, (Ok(200), Duration::ZERO));
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_waited_while_others_asked_for_the_same_costs_no_call_of_its_own() {
+async fn a_request_that_waited_while_others_asked_the_same_costs_no_call() {
     let scripted = scripted(2);
     let same = || ask(&scripted, "symbols=A-USD");
     let (first, second, third) = tokio::join!(same(), same(), same());
@@ -89,7 +89,7 @@ async fn who_waited_while_others_asked_for_the_same_costs_no_call_of_its_own() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_long_request_that_waits_is_let_in_by_what_its_first_symbols_tell_and_answered_whole() {
+async fn a_long_waiting_request_is_admitted_by_its_first_symbols_and_answered_whole() {
     let scripted = scripted(4);
     assert_eq!(ask(&scripted, "symbols=A-USD,B-USD").await.0, Ok(200));
     let long = "symbols=A-USD,B-USD,C-USD,D-USD,E-USD,F-USD,G-USD";
@@ -112,7 +112,7 @@ async fn a_long_request_that_waits_is_let_in_by_what_its_first_symbols_tell_and_
 #[tokio::test(start_paused = true)]
 async fn a_turn_that_leaves_no_time_for_calls_is_given_to_the_next() {
     let scripted = scripted(2);
-    // until then nobody knows how long the vendors take
+    // until then it is not known how long the vendors take
     assert_eq!(ask(&scripted, "symbols=A-USD").await, (Ok(200), LATENCY));
     let (first, late, next) = tokio::join!(
         ask(&scripted, "symbols=B-USD"),
@@ -134,7 +134,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
-    fn no_request_ends_later_than_its_time_whatever_comes_at_once(
+    fn no_request_ends_later_than_its_time_no_matter_how_many_come_at_once(
         max_weight in 1_usize..60,
         requests in prop::collection::vec((0_u64..2000, 1_usize..30, 0_usize..40, 100_u64..3000), 1..30),
     ) {

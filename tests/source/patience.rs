@@ -1,4 +1,4 @@
-//! How long a call waits for its turn: as long as its most patient caller, and no attempt is longer for that.
+//! How long a call waits for its turn: as long as its most patient caller. That does not make an attempt any longer.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ fn named(count: usize) -> Vec<String> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_waits_longer_than_a_call_may_take_lets_calls_wait_longer_for_their_turn() {
+async fn a_caller_who_waits_longer_than_a_call_takes_lets_calls_wait_longer() {
     let bench = one_a_second();
     let names = named(12);
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -39,12 +39,12 @@ async fn who_waits_longer_than_a_call_may_take_lets_calls_wait_longer_for_their_
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_flight_waits_as_long_as_its_most_patient_waiter_and_the_hasty_one_leaves_at_its_deadline() {
+async fn a_flight_waits_for_its_most_patient_caller_and_a_hasty_one_leaves_in_time() {
     let bench = one_a_second();
-    // the turn of S0 comes at once, that of S1 after a second
+    // S0 has its turn at once, S1 after a second
     let patient = bench.ask_for(&["S0-USD", "S1-USD"], NEED, PATIENT);
     let hasty = bench.ask_for(&["S1-USD"], NEED, HASTY);
-    assert!(timeout(HASTY, bench.outcomes(hasty)).await.is_err(), "it leaves, and nothing came");
+    assert!(timeout(HASTY, bench.outcomes(hasty)).await.is_err(), "it leaves without an answer");
     assert_eq!(bench.outcomes(patient).await.iter().map(reason).collect::<Vec<_>>(), ["ok", "ok"]);
     assert_eq!(bench.log.calls().len(), 2);
     bench.settle().await;

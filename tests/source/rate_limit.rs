@@ -1,4 +1,4 @@
-//! A vendor's limits are exact: never more than N calls in any window, never a wait that cannot end in time.
+//! A vendor's limits are exact: never more than N calls in any window, and never a wait that cannot end in time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,7 +51,7 @@ async fn no_window_ever_holds_more_calls_than_the_limit() {
     while calls.join_next().await.is_some() {}
     assert_eq!(most_in_a_window(&log, Duration::from_secs(60)), 5);
     assert_eq!(most_in_a_window(&log, Duration::from_secs(1)), 2);
-    assert!(log.calls().len() > 100, "the limit is also made use of");
+    assert!(log.calls().len() > 100, "the limit is also used");
 }
 
 #[tokio::test(start_paused = true)]
@@ -62,7 +62,7 @@ async fn a_daily_limit_is_spread_so_that_no_five_minutes_eat_the_day() {
         let _ = vendor.clone().oneshot(batch(Duration::from_secs(2))).await;
         sleep(Duration::from_secs(60)).await;
     }
-    // five in the first fifth of the day, the next five when it has passed
+    // five in the first fifth of the day, and the next five when that has passed
     assert_eq!(
         log.calls().iter().filter(|call| call.sent < log.calls()[0].sent + Duration::from_secs(17_280)).count(),
         5
@@ -98,7 +98,7 @@ async fn a_caller_who_gives_up_gives_its_turn_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn trying_how_much_room_there_is_spends_nothing() {
+async fn looking_for_room_spends_nothing() {
     let account = account(&["3/s"]);
     let now = Instant::now();
     let until = now + Duration::from_secs(1);
@@ -108,7 +108,7 @@ async fn trying_how_much_room_there_is_spends_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_429_ends_the_waiting_of_everybody_in_the_queue() {
+async fn a_429_ends_the_wait_of_every_call_in_the_queue() {
     let account = account(&["1/s"]);
     let refusing = GuardLayer(Arc::clone(&account)).layer(tower::service_fn(|batch: Batch| async move {
         batch.send();
@@ -141,7 +141,7 @@ async fn a_call_that_is_late_does_not_let_two_through_at_once() {
         _ = &mut second => panic!("it has to wait for two"),
         () = std::future::ready(()) => {}
     }
-    // nobody runs for two seconds (a stopped process), and then the later one wakes first
+    // no task runs for two seconds (a stopped process), and then the later one wakes first
     advance(Duration::from_secs(2)).await;
     second.await.unwrap();
     first.await.unwrap();
@@ -150,7 +150,7 @@ async fn a_call_that_is_late_does_not_let_two_through_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_worse_of_two_walls_that_are_met_together_is_the_one_that_counts() {
+async fn of_two_refusals_at_the_same_time_the_worse_one_counts() {
     let account = account(&["10/s"]);
     let refusing = |error: SourceError, after: u64| {
         let vendor = GuardLayer(Arc::clone(&account)).layer(tower::service_fn(move |_: Batch| {
@@ -177,10 +177,10 @@ async fn the_worse_of_two_walls_that_are_met_together_is_the_one_that_counts() {
     assert!(cooldown.until > Instant::now() + Duration::from_secs(3599));
 }
 
-/// A vendor behind a network: each call takes as long to arrive, and its reply as long to come back, as chance has it. Some
-/// connections are refused, some callers leave, some replies never begin.
+/// A vendor behind a network: each call and each reply travels for a random time. Some connections are refused, some
+/// callers leave, some replies never begin.
 #[tokio::test(start_paused = true)]
-async fn however_long_calls_are_on_their_way_no_window_at_the_vendors_end_holds_more_than_the_limit() {
+async fn no_window_at_the_vendors_end_exceeds_the_limit_however_long_calls_travel() {
     for seed in 0..40 {
         let mut chance = fastrand::Rng::with_seed(seed);
         let limits = [&["5/s"][..], &["1/s", "30/min"], &["3/s", "20/min"], &["7/min"]][chance.usize(..4)];
@@ -223,7 +223,7 @@ async fn however_long_calls_are_on_their_way_no_window_at_the_vendors_end_holds_
             let most = most_in_a_window(&log, limit.period);
             assert!(most <= limit.calls as usize, "seed {seed}: {most} in {limit}");
         }
-        assert!(log.calls().len() > 5, "seed {seed}: the limits are made use of: {}", log.calls().len());
+        assert!(log.calls().len() > 5, "seed {seed}: the limits are used: {}", log.calls().len());
     }
 }
 
@@ -236,7 +236,7 @@ async fn a_unit_counts_from_its_grant_until_a_period_after_the_reply_begins() {
         batch.write();
         sleep(Duration::from_millis(300)).await;
         batch.begin_reply();
-        // the body takes its time, and the limit does not care
+        // the body takes longer, which does not matter for the limit
         sleep(Duration::from_secs(5)).await;
         Ok(Reply { rows: Vec::new() })
     }));
@@ -250,7 +250,7 @@ async fn a_unit_counts_from_its_grant_until_a_period_after_the_reply_begins() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refused_connection_returns_its_unit_to_whoever_stands_in_line() {
+async fn a_refused_connection_returns_its_unit_to_the_next_in_line() {
     let account = account(&["1/min"]);
     let vendor = GuardLayer(Arc::clone(&account)).layer(tower::service_fn(|batch: Batch| async move {
         batch.connect();
@@ -267,7 +267,7 @@ async fn a_refused_connection_returns_its_unit_to_whoever_stands_in_line() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_cancelled_once_it_is_written_counts_as_if_it_had_taken_all_its_time() {
+async fn a_call_that_is_cancelled_after_it_was_written_counts_for_its_whole_time() {
     let account = account(&["1/s"]);
     let vendor = GuardLayer(Arc::clone(&account)).layer(tower::service_fn(|batch: Batch| {
         batch.send();
@@ -281,6 +281,6 @@ async fn what_is_cancelled_once_it_is_written_counts_as_if_it_had_taken_all_its_
     };
     let call = vendor.oneshot(Batch::new(1, false, deadlines));
     assert!(tokio::time::timeout(Duration::from_millis(100), call).await.is_err());
-    // what was written may arrive at any moment until its reply would have been too late
+    // a call that was written may arrive at any moment until its reply would have been too late
     assert_eq!(account.allowance().room_at(1, Instant::now()), start + Duration::from_secs(3));
 }

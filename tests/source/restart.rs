@@ -1,4 +1,5 @@
-//! What a restart may not change: a day's calls are spent once, a vendor that said no is left alone, and quotes keep their age.
+//! What a restart must not change: a day's calls are spent once, a vendor that refused is left alone, and quotes keep
+//! their age.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -24,7 +25,7 @@ fn quoting(_: &str, symbols: Vec<Symbol>, clock: Clock) -> Replies {
     })
 }
 
-/// The state of a service as the next one reads it.
+/// The state of a service as the next process reads it.
 fn saved(scripted: &ScriptedService) -> State {
     let state = take(&scripted.service, &UnconfiguredAccounts::new(), scripted.service.clock().now());
     State::parse(&state.to_bytes().unwrap()).unwrap()
@@ -66,7 +67,7 @@ async fn a_vendor_that_said_no_is_left_alone_after_a_restart_for_as_long_as_befo
     assert_eq!(reason(outcome), "quota_exhausted");
     assert_eq!(outcome.failure.as_ref().unwrap().error.to_string(), "25 calls a day");
     assert_eq!(after.log("alpha").calls().len(), 0);
-    // the quarter of an hour is over five minutes later; the next no lasts twice as long
+    // the quarter of an hour is over five minutes later; the next refusal lasts twice as long
     advance(Duration::from_secs(301)).await;
     after.ask("symbols=A-USD&refresh_after=0s").await;
     assert_eq!(after.log("alpha").calls().len(), 1);
@@ -84,7 +85,7 @@ async fn an_address_that_was_refused_is_refused_again_after_a_restart_and_for_lo
         let cooldown = scripted.service.sources()[0].account.cooldown(Instant::now())?;
         Some((cooldown.error.reason(), cooldown.until - Instant::now()))
     };
-    // the first in a row puts nothing aside, but is remembered
+    // the first in a row starts no cooldown, but is remembered
     let first = ScriptedService::new(&settings, &clock, blocked);
     first.ask("symbols=A-USD").await;
     assert_eq!(left(&first), None);
@@ -138,7 +139,7 @@ async fn an_old_quote_is_as_stale_after_a_restart_as_before() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_not_configured_any_more_loses_its_quotes_but_not_what_it_spent() {
+async fn a_source_no_longer_configured_loses_its_quotes_but_keeps_its_spending() {
     let clock = morning();
     let (alpha, beta) = (crypto("alpha", "limits = [\"25/day\"]"), crypto("beta", ""));
     let both = ScriptedService::new(&(alpha.clone() + &beta), &clock, quoting);
@@ -150,7 +151,7 @@ async fn what_is_not_configured_any_more_loses_its_quotes_but_not_what_it_spent(
     let again = ScriptedService::new(&(alpha.clone() + &beta), &clock, quoting);
     give(&again.service, take(&alone.service, &unconfigured, clock.now()), clock.now());
     assert_eq!(again.left("alpha"), [24, 4]);
-    // and is said only of those whose windows still hold something
+    // and is reported only for sources whose windows still hold something
     let spent =
         |at: &Clock| give(&ScriptedService::new(&alpha, &clock, quoting).service, saved(&both), at.now()).0.spent;
     let days_later = Clock::starting_at(clock.now().wall + SignedDuration::from_hours(3 * 24));
@@ -161,7 +162,7 @@ async fn what_is_not_configured_any_more_loses_its_quotes_but_not_what_it_spent(
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_the_clock_was_set_back_calls_count_as_made_now_and_quotes_of_later_are_dropped() {
+async fn after_the_clock_is_set_back_calls_count_as_new_and_future_quotes_drop() {
     let (settings, clock) = (crypto("alpha", "limits = [\"25/day\"]"), morning());
     let before = ScriptedService::new(&settings, &clock, quoting);
     before.ask("symbols=BTC-USD").await;
@@ -172,7 +173,7 @@ async fn after_the_clock_was_set_back_calls_count_as_made_now_and_quotes_of_late
     assert!(restored.is_from_the_future);
     assert_eq!((restored.quotes, restored.dropped), (0, 1));
     assert_eq!(after.left("alpha"), [24, 4]);
-    // they count as long as calls made now do, and not an hour longer
+    // they count as long as calls made now, and not an hour longer
     advance(HOUR * 24 + Duration::from_secs(1)).await;
     assert_eq!(after.left("alpha"), [25, 5]);
 }
@@ -191,7 +192,7 @@ async fn a_cooldown_does_not_grow_when_the_clock_was_set_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_most_recently_asked_are_kept_and_none_that_is_no_number() {
+async fn the_most_recently_asked_quotes_are_kept_and_only_those_with_a_number() {
     let clock = morning();
     let scripted = ScriptedService::new(&crypto("alpha", ""), &clock, quoting);
     for name in ["A-USD", "B-USD", "C-USD", "A-USD"] {
@@ -206,7 +207,7 @@ async fn the_most_recently_asked_are_kept_and_none_that_is_no_number() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_source_that_is_described_otherwise_now_loses_its_quotes_for_they_may_mean_something_else() {
+async fn a_source_whose_quotes_may_mean_something_else_now_loses_them() {
     let clock = morning();
     let described = |more: &str| crypto("alpha", &format!("limits = [\"25/day\"]\n{more}"));
     let before = ScriptedService::new(&described("spelled = { \"WORLD-USD\" = \"W1\" }"), &clock, quoting);
@@ -214,19 +215,19 @@ async fn a_source_that_is_described_otherwise_now_loses_its_quotes_for_they_may_
     let quotes = |more: &str| {
         let after = ScriptedService::new(&described(more), &clock, quoting);
         let quotes = restored(&after, saved(&before)).quotes;
-        assert_eq!(after.left("alpha"), [24, 4], "its calls are spent all the same");
+        assert_eq!(after.left("alpha"), [24, 4], "its calls stay spent");
         quotes
     };
     assert_eq!(quotes("spelled = { \"WORLD-USD\" = \"W2\" }"), 0);
     assert_eq!(quotes("spelled = { \"WORLD-USD\" = \"W1\" }\nbase_url = \"http://y.test\""), 0);
     assert_eq!(quotes("spelled = { \"WORLD-USD\" = \"W1\" }\n[symbols.WORLD-USD]\nclass = \"fund\""), 0);
-    // what says how to ask and not for what
+    // settings that say how to ask, and not what for
     let same = "spelled = { \"WORLD-USD\" = \"W1\" }\ntimeout = \"800ms\"\nrole = \"reserve\"\nlag = \"1m\"";
     assert_eq!(quotes(same), 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_file_of_an_earlier_version_is_read_but_where_its_marks_say_nothing_quotes_are_dropped() {
+async fn a_file_of_an_earlier_version_is_read_without_quotes_of_unknown_meaning() {
     let (settings, clock) = (crypto("alpha", "limits = [\"25/day\"]"), morning());
     let before = ScriptedService::new(&settings, &clock, quoting);
     before.ask("symbols=BTC-USD").await;
@@ -238,12 +239,12 @@ async fn a_file_of_an_earlier_version_is_read_but_where_its_marks_say_nothing_qu
         let after = ScriptedService::new(&settings, &clock, quoting);
         let restored = restored(&after, earlier);
         assert_eq!((restored.quotes, restored.dropped), (quotes, 1 - quotes), "{meanings}");
-        assert_eq!(after.left("alpha"), [24, 4], "what was spent stays spent");
+        assert_eq!(after.left("alpha"), [24, 4], "the calls stay spent");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_who_is_not_configured_too_calls_of_later_than_now_count_as_made_now() {
+async fn future_calls_of_a_source_that_is_not_configured_count_as_made_now_too() {
     let clock = morning();
     let (alpha, beta) = (crypto("alpha", "limits = [\"25/day\"]"), crypto("beta", ""));
     let both = ScriptedService::new(&(alpha.clone() + &beta), &clock, quoting);
@@ -293,7 +294,7 @@ fn failing_for_unknown(_: &str, symbols: Vec<Symbol>, clock: Clock) -> Replies {
 
 #[tokio::test(start_paused = true)]
 async fn which_symbols_fail_a_whole_call_is_known_after_a_restart() {
-    // the vendor's description does not say that they do; that is found out
+    // the vendor's description does not say that they do; the service learns it
     let (settings, clock) = (crypto("alpha", "batch = 20"), morning());
     let before = ScriptedService::new(&settings, &clock, failing_for_unknown);
     before.ask("symbols=A-USD,B-USD,NO-USD,NO-EUR").await;
@@ -305,8 +306,8 @@ async fn which_symbols_fail_a_whole_call_is_known_after_a_restart() {
     after.ask("symbols=C-USD,D-USD,NO-USD,NO-EUR").await;
     let mut sizes: Vec<usize> = after.log("alpha").calls().iter().map(|call| call.symbols.len()).collect();
     sizes.sort_unstable();
-    assert_eq!(sizes, [1, 1, 2], "what is unknown takes nothing down any more");
-    // a source that is described otherwise may fail for other reasons
+    assert_eq!(sizes, [1, 1, 2], "an unknown symbol no longer fails a call for others");
+    // a source with a different description may fail for other reasons
     let other = ScriptedService::new(&settings.replace("x.test", "y.test"), &clock, failing_for_unknown);
     restored(&other, state);
     assert!(saved(&other).suspects.is_empty());

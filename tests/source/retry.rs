@@ -1,4 +1,4 @@
-//! Tries: where a call that failed is sent again and when, and where that could not help or may do harm.
+//! Retries: when a call that failed is sent again, and when that could not help or may do harm.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -21,7 +21,7 @@ fn retries(service: &Quotefold) -> usize {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_whose_connection_broke_is_sent_again_once_a_moment_later() {
+async fn a_call_whose_connection_broke_is_retried_once_a_moment_later() {
     let count = Arc::new(AtomicUsize::new(0));
     let (service, log) = service(move |symbols, clock| {
         let first = count.fetch_add(1, Ordering::Relaxed) == 0;
@@ -40,7 +40,7 @@ async fn a_call_whose_connection_broke_is_sent_again_once_a_moment_later() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn only_what_may_have_passed_is_sent_again() {
+async fn only_failures_that_may_have_passed_are_retried() {
     let again = [broken(), gateway(true)];
     let final_word = [
         gateway(false),
@@ -62,8 +62,8 @@ async fn only_what_may_have_passed_is_sent_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_took_more_than_half_of_its_time_to_fail_is_not_given_as_much_again() {
-    // the second try has what is left of the attempt
+async fn a_call_that_took_over_half_of_its_time_to_fail_is_not_retried() {
+    // the retry has the time that is left of the attempt
     for (milliseconds, calls, reason) in [(500, 2, "timeout"), (501, 1, "connection")] {
         let (service, log) = service(move |_, _| async move {
             sleep(Duration::from_millis(milliseconds)).await;
@@ -75,7 +75,7 @@ async fn what_took_more_than_half_of_its_time_to_fail_is_not_given_as_much_again
 }
 
 #[tokio::test(start_paused = true)]
-async fn where_a_limit_lasts_a_day_or_the_operator_says_so_nothing_is_sent_again() {
+async fn nothing_is_retried_under_a_daily_limit_or_if_the_operator_says_so() {
     for (more, calls) in [("limits = [\"25/day\"]", 1), ("retries = 0", 1), ("limits = [\"25/day\"]\nretries = 1", 2)] {
         let (service, log) = Mood::of(broken()).service(more);
         outcome(&service, "A-USD").await;
@@ -84,19 +84,19 @@ async fn where_a_limit_lasts_a_day_or_the_operator_says_so_nothing_is_sent_again
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_second_try_that_is_never_made_leaves_the_first_failure_to_be_seen() {
+async fn a_retry_that_is_never_made_leaves_the_first_failure_visible() {
     let (service, log) = Mood::of(broken()).service("limits = [\"1/min\"]");
     let answer = ask(&service, "symbols=A-USD").await;
     let failure = quotes(&answer)[0].outcome.failure.as_ref().unwrap();
     assert_eq!((failure.error.reason(), failure.latency), ("connection", Some(Duration::from_millis(20))));
-    assert_eq!((log.calls().len(), retries(&service)), (1, 0), "what was not sent is not counted");
+    assert_eq!((log.calls().len(), retries(&service)), (1, 0), "a retry that was not sent is not counted");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_second_try_that_is_not_made_because_the_vendor_refused_another_call_is_none_either() {
+async fn a_retry_that_another_calls_refusal_prevents_is_not_counted() {
     let (service, log) = service_with("batch = 1", |symbols: Vec<Symbol>, _| async move {
         let is_first = symbols[0].as_str() == "S0-USD";
-        // at the same moment, which is before any wait of a second try is over
+        // at the same moment, which is before the wait of any retry is over
         sleep(Duration::from_millis(10)).await;
         let refusal = SourceError::RateLimited { detail: "no".to_owned(), retry_after: Some(Duration::from_secs(9)) };
         Err(if is_first { broken() } else { refusal })
@@ -107,7 +107,7 @@ async fn a_second_try_that_is_not_made_because_the_vendor_refused_another_call_i
 }
 
 #[tokio::test(start_paused = true)]
-async fn calls_that_failed_together_do_not_come_back_together() {
+async fn calls_that_failed_together_are_not_retried_together() {
     // every other call of a symbol breaks
     let odd = Arc::new(Mutex::new(BTreeSet::new()));
     let (service, log) = service_with("batch = 1", move |symbols: Vec<Symbol>, clock| {
@@ -117,18 +117,18 @@ async fn calls_that_failed_together_do_not_come_back_together() {
     });
     let mut pauses = BTreeSet::new();
     for round in 0..25 {
-        // four at a time: so many the budget bears, and the breaker takes for chance
+        // four at a time: the retry budget allows that many, and the breaker does not open
         assert_eq!(burst(&service, 4).await, ["ok"; 4]);
         let calls = log.calls().split_off(8 * round);
         pauses.extend(calls[4..].iter().map(|call| (call.sent - calls[0].sent).as_millis()));
         sleep(Duration::from_secs(11)).await;
     }
-    assert!(pauses.len() > 50, "of 100 second tries, so many came at a moment of their own: {}", pauses.len());
+    assert!(pauses.len() > 50, "of 100 retries, only so many came at a moment of their own: {}", pauses.len());
 }
 
 #[tokio::test(start_paused = true)]
-async fn second_tries_are_a_tenth_of_the_answered_calls_and_one_a_second_at_most() {
-    // each third call breaks at first, and goes well the second time
+async fn retries_are_at_most_a_tenth_of_the_answered_calls_plus_one_a_second() {
+    // every third call breaks at first, and succeeds the second time
     let count = Arc::new(AtomicUsize::new(0));
     let (service, log) = service_with("batch = 1", move |symbols, clock| {
         let breaks = count.fetch_add(1, Ordering::Relaxed).is_multiple_of(3);
@@ -137,21 +137,21 @@ async fn second_tries_are_a_tenth_of_the_answered_calls_and_one_a_second_at_most
     let start = Instant::now();
     for _ in 0..1_200 {
         let is_ok = outcome(&service, "A-USD").await == "ok";
-        // after a failure that was not tried again, the source is left alone for a second, give or take a fifth
+        // after a failure that was not retried, the source is left alone for a second, give or take a fifth
         sleep(Duration::from_millis(if is_ok { 50 } else { 1_201 })).await;
     }
     let (calls, retries) = (log.calls().len(), retries(&service));
     let allowed = (calls as f64 / 10.0 + start.elapsed().as_secs_f64() + 10.0) as usize;
-    assert!(retries > calls / 10 && retries <= allowed, "{retries} second tries of {calls} calls, {allowed} allowed");
+    assert!(retries > calls / 10 && retries <= allowed, "{retries} retries of {calls} calls, {allowed} allowed");
 }
 
-/// The time between the end of each call and the next one, of calls that all take so long.
+/// The time between the end of each call and the start of the next, for calls that all take this long.
 fn pauses(log: &Log, took: Duration) -> Vec<Duration> {
     log.calls().windows(2).map(|pair| pair[1].sent - pair[0].sent - took).collect()
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_longest_wait_doubles_with_each_try_and_each_wait_is_drawn_from_all_up_to_it() {
+async fn the_longest_wait_doubles_with_each_try_and_each_wait_is_random_up_to_it() {
     let took = Duration::from_millis(20);
     let mut longest = [Duration::ZERO; 3];
     for _ in 0..200 {
@@ -161,7 +161,7 @@ async fn the_longest_wait_doubles_with_each_try_and_each_wait_is_drawn_from_all_
             longest[place] = longest[place].max(pause);
         }
     }
-    // a quarter of the attempt is the longest there is; the last millisecond is the timer's
+    // the longest wait is a quarter of the attempt; the extra millisecond is the timer's
     for (longest, most) in longest.into_iter().zip([250, 500, 500]) {
         let most = Duration::from_millis(most);
         assert!(longest > most / 2 && longest <= most + Duration::from_millis(1), "{longest:?} of {most:?}");
@@ -193,7 +193,7 @@ async fn all_tries_of_a_call_together_have_the_time_of_one_attempt() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_try_spends_a_unit_and_none_is_sent_that_the_limit_has_no_room_for() {
+async fn each_try_spends_a_unit_and_none_is_sent_beyond_the_limit() {
     for (limit, calls) in [("9/min", 4), ("4/min", 4), ("2/min", 2), ("1/min", 1)] {
         // it fails at once: any time that it took would count towards the half of an attempt in which retries may begin
         let more = format!("retries = 3\nlimits = [\"{limit}\"]");
@@ -206,7 +206,7 @@ async fn each_try_spends_a_unit_and_none_is_sent_that_the_limit_has_no_room_for(
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_not_safe_to_repeat_is_never_sent_again() {
+async fn a_call_that_is_not_safe_to_repeat_is_never_retried() {
     let post = "method = \"POST\"\nbody = \"{}\"\nretries = 3";
     for (more, calls) in [
         (post.to_owned(), 1),

@@ -1,4 +1,4 @@
-//! The whole service over one vendor that does what a test says.
+//! The whole service with one vendor that does what a test says.
 
 use std::sync::Arc;
 
@@ -31,7 +31,7 @@ where
     service_with("batch = 3", script)
 }
 
-/// The same, with more to its section.
+/// The same, with further keys in the source's section.
 pub(crate) fn service_with<F>(
     more: &str,
     script: impl Fn(Vec<Symbol>, Clock) -> F + Clone + Send + Sync + 'static,
@@ -42,7 +42,7 @@ where
     service_by(&Clock::starting_at("2026-11-20T14:31:00Z".parse().unwrap()), more, script)
 }
 
-/// The same, by a clock of the test's making.
+/// The same, with the test's own clock.
 pub(crate) fn service_by<F>(
     clock: &Clock,
     more: &str,

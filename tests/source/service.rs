@@ -1,4 +1,4 @@
-//! The whole path over scripted vendors: what a caller reads when its sources misbehave.
+//! The whole path with scripted vendors: what a caller reads when its sources misbehave.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -16,7 +16,7 @@ use crate::scripted::{ask, quotes, service, service_by};
 use crate::support::{all_quoted, quote, reason};
 
 #[tokio::test(start_paused = true)]
-async fn what_rides_along_is_still_answered_once() {
+async fn a_symbol_that_rides_along_is_still_answered_once() {
     let (service, log) = service(|symbols, clock| async move {
         sleep(Duration::from_millis(100)).await;
         all_quoted(symbols, &clock)
@@ -29,7 +29,7 @@ async fn what_rides_along_is_still_answered_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_fault_of_ours_stands_beside_the_last_quote_like_any_failure() {
+async fn a_bug_of_ours_is_shown_beside_the_last_quote_like_any_failure() {
     let (service, _) = service(|symbols, clock: Clock| async move {
         assert!(clock.now().wall < "2026-11-20T14:31:05Z".parse().unwrap(), "this call panics on purpose");
         all_quoted(symbols, &clock)
@@ -46,7 +46,7 @@ async fn retry_after_is_when_the_source_is_asked_again() {
     let (service, log) = service(|_, _| async {
         Err(SourceError::RateLimited { detail: "slow down".to_owned(), retry_after: Some(Duration::from_secs(1)) })
     });
-    // the 429's second is over long before a quote would be asked for again
+    // the second after the 429 is over long before a quote would be asked for again
     let answer = ask(&service, "symbols=AAPL").await;
     assert_eq!((answer.code, answer.retry_after), (503, Some(1)));
     sleep(Duration::from_millis(999)).await;
@@ -70,7 +70,7 @@ async fn a_caller_who_did_not_wait_long_enough_may_ask_again_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hasty_client_who_asked_first_leaves_with_what_there_was_and_the_one_who_joined_gets_the_reply() {
+async fn a_hasty_client_leaves_with_what_there_is_and_one_who_joined_gets_the_reply() {
     let (service, log) = service(|symbols, clock| async move {
         sleep(Duration::from_millis(500)).await;
         all_quoted(symbols, &clock)
@@ -97,7 +97,7 @@ async fn a_system_clock_that_jumps_back_makes_nothing_old_late_or_from_the_futur
             noon + passed + SignedDuration::from_secs(jump.load(Ordering::Relaxed))
         })
     };
-    // a source that states no time: the only one its quotes have is ours
+    // a source that states no time: its quotes have only the time of arrival
     let (service, log) = service_by(&clock, "batch = 3", |symbols, clock: Clock| async move {
         let untimed = || Quote { observed_at: None, ..quote(clock.now()) };
         Ok(Reply { rows: symbols.into_iter().map(|symbol| (symbol, Ok(untimed()))).collect() })
@@ -109,7 +109,7 @@ async fn a_system_clock_that_jumps_back_makes_nothing_old_late_or_from_the_futur
     assert_eq!((quotes(&answer)[0].verdict, log.calls().len()), (Verdict::Used, 1));
     let body: serde_json::Value = serde_json::from_slice(&answer.body(service.clock().now().wall).unwrap()).unwrap();
     assert_eq!(body["prices"][0]["age_ms"], 0);
-    // and it is asked for anew when its minute is over, not an hour later
+    // and it is fetched anew when its minute is over, not an hour later
     advance(Duration::from_secs(30)).await;
     ask(&service, "symbols=AAPL").await;
     assert_eq!(log.calls().len(), 2);

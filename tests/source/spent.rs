@@ -1,4 +1,4 @@
-//! What one account knows after a restart: windows that began before it hold.
+//! What an account knows after a restart: windows that began before the restart still hold.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,13 +20,13 @@ use crate::vendors::morning;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// What must happen at this moment or not at all.
+/// Deadlines for a call that must be sent at this moment or not at all.
 fn at_once() -> Deadlines {
     let now = Instant::now();
     Deadlines { sends_by: now, replies_by: now, ends_by: now }
 }
 
-/// Spends what an account has room for, up to so many units; says how many that were.
+/// Spends the units that an account has room for, up to `most`, and returns how many those were.
 async fn spend(account: &Arc<Account>, most: usize) -> usize {
     let vendor = GuardLayer(Arc::clone(account))
         .layer(tower::service_fn(|_: Batch| async { Ok::<_, SourceError>(Reply { rows: Vec::new() }) }));
@@ -57,10 +57,10 @@ fn through_json(state: &AccountState) -> AccountState {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_day_of_25_calls_that_spent_20_has_5_left_after_a_restart_and_a_fifth_of_it_still_bears_5() {
+async fn of_25_calls_a_day_20_spent_leave_5_after_a_restart_also_in_its_fifth() {
     let (clock, limits) = (morning(), ["25/day"]);
     let mut account = account(&limits);
-    // four fifths of the day, and a minute each: to so much are calls rounded that are older than an hour
+    // four times a fifth of the day and a minute, because calls that are older than an hour are rounded to minutes
     for _ in 0..4 {
         assert_eq!(spend(&account, 100).await, 5);
         advance(Duration::from_millis(17_340_400)).await;
@@ -71,13 +71,13 @@ async fn a_day_of_25_calls_that_spent_20_has_5_left_after_a_restart_and_a_fifth_
     assert_eq!(spend(&account, 100).await, 5);
     account = reborn(&account, &limits, &clock);
     assert_eq!(spend(&account, 100).await, 0, "another restart gives nothing");
-    // a fifth later the first five calls are a day old, give or take the minute they were rounded to
+    // a fifth of a day later the first five calls are a day old, give or take the minute of rounding
     advance(Duration::from_secs(17_280 + 120)).await;
     assert_eq!(spend(&account, 100).await, 5);
 }
 
 #[tokio::test(start_paused = true)]
-async fn whatever_is_spent_and_whenever_it_restarts_no_window_holds_more_than_the_limit() {
+async fn restarts_at_any_time_let_no_window_hold_more_than_the_limit() {
     let all = [&["5/min", "25/day"][..], &["2/s", "30/min"], &["3/s", "40/h", "300/month"], &["1/s"]];
     for seed in 0..60 {
         let mut chance = fastrand::Rng::with_seed(seed);
@@ -100,7 +100,7 @@ async fn whatever_is_spent_and_whenever_it_restarts_no_window_holds_more_than_th
             let most = sent.iter().enumerate().map(|(index, start)| ends(*start) - index).max().unwrap();
             assert!(most <= limit.calls as usize, "seed {seed}: {most} in {limit}");
         }
-        assert!(sent.len() > 50, "seed {seed}: the limits are made use of: {}", sent.len());
+        assert!(sent.len() > 50, "seed {seed}: the limits are used: {}", sent.len());
     }
 }
 
@@ -122,14 +122,14 @@ async fn a_call_under_way_when_the_process_is_killed_counts_until_it_must_have_e
         tokio::time::sleep_until(start + Duration::from_secs(down)).await;
         let after = account(&limits);
         after.restore(&state, saved_at, clock.now());
-        // the file tells full seconds
+        // the file holds whole seconds
         let room_at = (after.allowance().room_at(1, Instant::now()) - start).as_millis();
         assert!((until * 1000..=until * 1000 + 1000).contains(&room_at), "{room_at} ms, {down} s after the kill");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn restarting_again_and_again_moves_nothing_on() {
+async fn repeated_restarts_postpone_nothing() {
     let (clock, limits) = (morning(), ["10/month"]);
     let mut account = account(&limits);
     assert_eq!(spend(&account, 2).await, 2);
@@ -183,7 +183,7 @@ async fn a_key_that_was_changed_has_not_been_refused_yet_but_its_calls_are_spent
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_mark_of_an_earlier_version_says_nothing_of_the_key_so_the_vendor_is_left_alone() {
+async fn an_earlier_versions_mark_says_nothing_of_the_key_so_the_cooldown_stays() {
     let (clock, limits) = (morning(), [limit("25/day")]);
     let earlier = r#"{"key_mark":4711,"spent":[],"refused":{"rate_limited":0,"quota_exhausted":1,"unauthorized":0},
         "cooldown":{"reason":"quota_exhausted","detail":"25 calls a day","until":"2026-11-20T15:00:00Z"}}"#;
@@ -198,7 +198,7 @@ async fn a_mark_of_an_earlier_version_says_nothing_of_the_key_so_the_vendor_is_l
 
 /// Times that no wall clock shows.
 #[tokio::test(start_paused = true)]
-async fn the_ends_of_time_are_survived() {
+async fn times_that_no_clock_shows_are_survived() {
     let account = account(&["5/min", "25/day"]);
     let past = AccountState { spent: vec![(i64::MIN, 1), (0, 2), (i64::MAX, 3)], ..AccountState::default() };
     for wall in [Timestamp::MIN, Timestamp::UNIX_EPOCH, Timestamp::MAX] {
@@ -206,5 +206,5 @@ async fn the_ends_of_time_are_survived() {
         account.restore(&past, Timestamp::MAX, now);
         account.remember(now);
     }
-    assert_eq!(account.allowance().left(Instant::now())[0].left, 0, "what cannot have been is taken for now");
+    assert_eq!(account.allowance().left(Instant::now())[0].left, 0, "an impossible time counts as now");
 }

@@ -1,5 +1,5 @@
-//! Three vendors that do anything at any moment, and hundreds of callers: whatever happens, each is answered in time, and
-//! nothing is left behind.
+//! Three vendors that do anything at any moment, and hundreds of callers: each caller is answered in time, and nothing
+//! is left behind.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -38,7 +38,7 @@ fn fate(chance: &mut fastrand::Rng, symbols: Vec<Symbol>, clock: Clock) -> Repli
     })
 }
 
-/// A caller's question, in the words of a query.
+/// A caller's symbols, and its query.
 fn query(chance: &mut fastrand::Rng) -> (Vec<String>, String) {
     let mut symbols: Vec<String> = Vec::new();
     for _ in 0..chance.usize(1..7) {
@@ -53,7 +53,7 @@ fn query(chance: &mut fastrand::Rng) -> (Vec<String>, String) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_caller_is_answered_in_time_with_what_was_asked_and_nothing_is_left_behind() {
+async fn every_caller_is_answered_in_time_and_in_full_and_nothing_is_left_behind() {
     for seed in 0..12 {
         let mut chance = fastrand::Rng::with_seed(seed);
         let fates = Arc::new(Mutex::new(chance.fork()));

@@ -1,4 +1,4 @@
-//! A scripted vendor behind a real share: what tests of one source have in common.
+//! A scripted vendor behind a real coalescer: what tests of one source have in common.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,7 +28,7 @@ use tower::util::BoxCloneSyncService;
 
 pub(crate) use crate::shared::scripted::Log;
 
-/// A share with everything around it.
+/// A coalescer with everything around it.
 pub(crate) struct Bench {
     pub(crate) coalescer: Coalescer,
     pub(crate) board: Arc<Board>,
@@ -40,7 +40,7 @@ pub(crate) const BUDGET: Duration = Duration::from_secs(2);
 pub(crate) const NEED: Freshness =
     Freshness { refresh_after: Duration::from_secs(5), missing_after: Duration::from_secs(5), denied_after: None };
 
-/// What a caller needs who takes nothing from the board.
+/// The freshness that a caller needs who wants everything fetched anew.
 pub(crate) const FORCED: Freshness = Freshness { refresh_after: Duration::ZERO, missing_after: Duration::ZERO, ..NEED };
 
 pub(crate) fn symbol(text: &str) -> Symbol {
@@ -64,13 +64,13 @@ pub(crate) fn all_quoted(symbols: Vec<Symbol>, clock: &Clock) -> Result<Reply, S
     Ok(Reply { rows: symbols.into_iter().map(|symbol| (symbol, Ok(quote(clock.now())))).collect() })
 }
 
-/// What somebody asks for who has as much time as a call.
+/// The question of a caller who has as much time as a call.
 pub(crate) fn patient(due: Vec<(Symbol, Freshness)>, optional: Vec<Symbol>) -> Ask {
     let arrived = Instant::now();
     Ask { arrived, until: arrived + BUDGET, patience: Patience::Waits, due, optional, caller: None }
 }
 
-/// A share over a vendor that behaves as `script` says.
+/// A coalescer in front of a vendor that behaves as `script` says.
 pub(crate) fn bench<F>(
     limits: &[&str],
     batching: Batching,
@@ -82,7 +82,7 @@ where
     bench_naming(limits, batching, |_| false, script)
 }
 
-/// The same, whose description names symbols.
+/// The same, with a description that names symbols.
 pub(crate) fn bench_naming<F>(
     limits: &[&str],
     batching: Batching,
@@ -136,7 +136,7 @@ where
 }
 
 impl Bench {
-    /// What a request that arrives now asks for.
+    /// The waits of a request that arrives now.
     pub(crate) fn ask(&self, symbols: &[&str]) -> Vec<Wait> {
         self.ask_with(symbols, NEED)
     }
@@ -145,7 +145,7 @@ impl Bench {
         self.ask_for(symbols, need, BUDGET)
     }
 
-    /// What a request that arrives now asks for, and how long it waits.
+    /// The waits of a request that arrives now and waits this long.
     pub(crate) fn ask_for(&self, symbols: &[&str], need: Freshness, timeout: Duration) -> Vec<Wait> {
         let due = symbols.iter().map(|text| (symbol(text), need)).collect();
         self.coalescer.ask(&Ask { until: Instant::now() + timeout, ..patient(due, Vec::new()) })

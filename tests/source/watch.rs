@@ -1,4 +1,4 @@
-//! The watch list: it keeps symbols fresh, and nobody is the worse for it.
+//! The watch list keeps symbols fresh without any disadvantage for callers.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -34,7 +34,7 @@ fn watched(scripted: &ScriptedService) -> Arc<Watched> {
     Arc::new(Watched::new(&scripted.service.settings().watch.symbols))
 }
 
-/// Starts the watch, and gives what ends it.
+/// Starts the watch, and returns its task and the sender that ends it.
 fn start(scripted: &ScriptedService, seed: u64) -> (JoinHandle<()>, oneshot::Sender<()>) {
     start_noting(scripted, watched(scripted), seed)
 }
@@ -58,7 +58,7 @@ async fn timed(scripted: &ScriptedService, query: &str) -> (Duration, &'static s
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_asks_for_a_watched_symbol_finds_it_there_at_any_time() {
+async fn a_watched_symbol_is_on_the_board_at_any_time() {
     let sources = crypto("alpha", "batch = 9") + &crypto("beta", "batch = 9");
     let scripted = ScriptedService::new(&(watching(&["A-USD", "B-USD"], "4s") + &sources), &morning(), quoting);
     let (_watch, _end) = start(&scripted, 1);
@@ -91,7 +91,7 @@ async fn the_first_round_comes_at_once_and_the_rounds_differ_by_chance() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_there_is_no_room_for_is_tried_again_within_the_round() {
+async fn symbols_without_room_are_tried_again_within_the_round() {
     let symbols = ["A-USD", "B-USD", "C-USD", "D-USD", "E-USD"];
     let scripted = ScriptedService::new(
         &(watching(&symbols, "30s") + &crypto("alpha", "limits = [\"1/s\"]")),
@@ -107,9 +107,9 @@ async fn what_there_is_no_room_for_is_tried_again_within_the_round() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_asks_at_the_moment_of_a_round_waits_for_no_more_than_the_one_call_that_was_sent() {
+async fn a_caller_at_the_moment_of_a_round_waits_for_one_call_at_most() {
     let symbols = ["A-USD", "B-USD", "C-USD", "D-USD", "E-USD"];
-    // that one counts for a second from its end
+    // that call counts for a second from its end
     for (limit, waits) in [("1/s", LATENCY + Duration::from_secs(1)), ("5/s", Duration::ZERO)] {
         let settings = watching(&symbols, "30s") + &crypto("alpha", &format!("limits = [\"{limit}\"]"));
         let scripted = ScriptedService::new(&settings, &morning(), quoting);
@@ -124,7 +124,7 @@ async fn who_asks_at_the_moment_of_a_round_waits_for_no_more_than_the_one_call_t
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reserve_is_never_asked_however_much_is_lacking() {
+async fn the_watch_never_asks_a_reserve() {
     let settings = watching(&["A-USD"], "5s") + &crypto("alpha", "") + &crypto("spare", "role = \"reserve\"");
     let scripted = ScriptedService::new(&settings, &morning(), |name: &str, symbols, clock| {
         let fails = name == "alpha";
@@ -135,24 +135,24 @@ async fn a_reserve_is_never_asked_however_much_is_lacking() {
     assert!(asked(&scripted, "alpha").len() > 5);
     assert_eq!(asked(&scripted, "spare"), Vec::<String>::new());
     scripted.ask("symbols=A-USD").await;
-    assert_eq!(asked(&scripted, "spare"), ["A-USD"], "who waits may have it");
+    assert_eq!(asked(&scripted, "spare"), ["A-USD"], "a caller who waits may have it");
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_it_is_refused_is_refused_to_nobody_else() {
+async fn a_refusal_of_the_watch_refuses_no_caller() {
     let settings = watching(&["A-USD", "B-USD"], "30s") + &crypto("alpha", "limits = [\"1/s\"]");
     let scripted = ScriptedService::new(&settings, &morning(), quoting);
     let (_watch, _end) = start(&scripted, 1);
     sleep(LATENCY * 2).await;
     let now = Instant::now();
     assert!(scripted.service.board().known("alpha", &symbol("B-USD"), now).is_none(), "nothing landed");
-    // the call that there is room for a second after the end of the first is made for the one who asks
+    // a second after the end of the first call there is room for one, which is made for the caller
     let (took, said) = timed(&scripted, "symbols=B-USD").await;
     assert_eq!((took, said), (Duration::from_secs(1), "ok"));
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_ends_at_once_and_takes_the_calls_along_that_nobody_else_waits_for() {
+async fn the_watch_ends_at_once_with_the_calls_that_no_caller_waits_for() {
     let scripted = ScriptedService::new(&(watching(&["A-USD"], "5s") + &crypto("alpha", "")), &morning(), |_, _, _| {
         Box::pin(std::future::pending())
     });
@@ -170,7 +170,7 @@ async fn it_ends_at_once_and_takes_the_calls_along_that_nobody_else_waits_for() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_says_what_is_lacking_until_there_is_a_quote_of_everything() {
+async fn the_watch_says_what_is_lacking_until_everything_has_a_quote() {
     let symbols = ["A-USD", "B-USD", "C-USD", "D-USD", "E-USD", "F-USD", "G-USD"];
     let (healed, scripted) = {
         let healed = Arc::new(AtomicBool::new(false));
@@ -189,7 +189,7 @@ async fn it_says_what_is_lacking_until_there_is_a_quote_of_everything() {
     assert_eq!(watched.lacking().as_deref(), Some(words));
     let (_watch, _end) = start_noting(&scripted, Arc::clone(&watched), 1);
     sleep(Duration::from_secs(5)).await;
-    assert_eq!(watched.lacking().as_deref(), Some(words), "a failure is no quote");
+    assert_eq!(watched.lacking().as_deref(), Some(words), "a failure is not a quote");
     healed.store(true, Ordering::Relaxed);
     sleep(Duration::from_secs(10)).await;
     assert_eq!(watched.lacking(), None);
@@ -201,7 +201,7 @@ async fn it_says_what_is_lacking_until_there_is_a_quote_of_everything() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn many_symbols_are_asked_in_questions_that_anybody_could_ask() {
+async fn many_symbols_are_asked_in_questions_of_the_allowed_size() {
     let names: Vec<String> = (0..25).map(|number| format!("S{number}-USD")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let settings = format!("[server]\nmax_symbols = 10\n{}{}", watching(&names, "30s"), crypto("alpha", "batch = 100"));
@@ -235,14 +235,14 @@ async fn a_long_list_at_a_slow_vendor_keeps_its_rhythm() {
     sleep(Duration::from_secs(60)).await;
     for name in names {
         let gaps: Vec<Duration> = asked_at(&scripted, name).windows(2).map(|pair| pair[1] - pair[0]).collect();
-        // a place that was not free may have been waited for, for as long as a call takes
+        // a round may have waited for a free place, for as long as a call takes
         assert!(gaps.iter().all(|gap| (1000..=3000).contains(&gap.as_millis())), "{name}: {gaps:?}");
         assert!((27..=34).contains(&(gaps.len() + 1)), "{name}: {gaps:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_part_of_the_list_that_hangs_holds_up_no_other_and_is_never_asked_twice_at_once() {
+async fn a_part_of_the_list_that_hangs_delays_no_other_and_is_never_asked_twice() {
     let hanging = |_: &str, symbols: Vec<Symbol>, clock: Clock| -> Replies {
         let hangs = symbols.iter().any(|symbol| symbol.as_str() == "A-USD");
         Box::pin(async move {
@@ -257,7 +257,7 @@ async fn a_part_of_the_list_that_hangs_holds_up_no_other_and_is_never_asked_twic
     sleep(Duration::from_secs(60)).await;
     let gaps = |name: &str| asked_at(&scripted, name).windows(2).map(|pair| pair[1] - pair[0]).collect::<Vec<_>>();
     let (hangs, other) = (gaps("A-USD"), gaps("B-USD"));
-    // what has just come is spared by the round that follows at once
+    // a round that follows at once skips a quote that has just landed
     assert!(hangs.len() >= 12 && hangs.iter().all(|gap| gap.as_millis() >= 3500), "{hangs:?}");
     assert!(other.len() >= 54 && other.iter().all(|gap| gap.as_millis() <= 1200), "{other:?}");
 }
@@ -271,7 +271,7 @@ fn every_is_stretched_and_shortened_by_up_to_a_tenth() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_source_that_is_given_up_is_tried_with_one_call_and_its_refusals_concern_nobody_else() {
+async fn a_source_left_alone_is_probed_once_and_its_refusals_affect_no_other_caller() {
     let healed = Arc::new(AtomicBool::new(false));
     let symbols = ["A-USD", "B-USD", "C-USD", "D-USD", "E-USD", "F-USD"];
     let scripted = {
@@ -291,7 +291,7 @@ async fn a_source_that_is_given_up_is_tried_with_one_call_and_its_refusals_conce
     assert!(!scripted.service.sources()[0].breaker.is_closed());
     healed.store(true, Ordering::Relaxed);
     let before = asked(&scripted, "alpha").len();
-    // the next round comes when the wait of about a second is long over
+    // the next round comes long after the wait of about a second
     while asked(&scripted, "alpha").len() == before {
         sleep(Duration::from_millis(10)).await;
     }

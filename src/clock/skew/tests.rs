@@ -5,7 +5,7 @@ use super::*;
 
 const START: &str = "2026-11-20T14:31:00Z";
 
-/// A network of hosts, seen by a machine whose clock is off by so much.
+/// A network of hosts, seen by a machine whose clock is off.
 struct World {
     witnesses: Witnesses,
     start: Moment,
@@ -23,7 +23,7 @@ impl World {
         World { witnesses: Witnesses::default(), start, behind }
     }
 
-    /// What this machine's clocks say so long after the start.
+    /// What this machine's clocks say this many milliseconds after the start.
     fn at(&self, elapsed: u64) -> Moment {
         let elapsed = Duration::from_millis(elapsed);
         let wall = self.start.wall.checked_sub(milliseconds(self.behind)).unwrap().checked_add(elapsed).unwrap();
@@ -73,7 +73,7 @@ fn three_hosts_that_agree_outweigh_one_machine_and_two_do_not() {
 }
 
 #[test]
-fn one_host_that_agrees_with_this_machine_is_enough_not_to_accuse_it() {
+fn one_host_that_agrees_with_this_machine_is_enough_to_acquit_it() {
     let mut world = World::behind(0);
     for (account, host) in &HOSTS[..3] {
         world.date(account, host, 30_000, 0, 100);
@@ -81,7 +81,7 @@ fn one_host_that_agrees_with_this_machine_is_enough_not_to_accuse_it() {
     assert_eq!(world.judge(200), slow());
     world.date("d", "api.d.test", 0, 300, 100);
     assert_eq!(world.judge(500), None);
-    // nor do hosts that are off to different sides, or far from one another
+    // hosts that are off in different directions, or far from one another, do not accuse it either
     for others in [[30_000, 30_000, -30_000], [30_000, 30_000, 40_000]] {
         let mut world = World::behind(0);
         for ((account, host), ahead) in HOSTS.iter().zip(others) {
@@ -110,7 +110,7 @@ fn a_vendor_and_a_host_have_one_vote_each() {
 }
 
 #[test]
-fn this_machines_own_date_says_nothing_and_a_proxy_on_it_passes_on_others() {
+fn this_machines_own_date_does_not_count_but_dates_through_its_proxies_do() {
     for near in ["127.0.0.1", "localhost", "192.168.1.7", "[::1]", "desk", "desk.internal"] {
         let mut world = World::behind(30_000);
         for (account, host) in &HOSTS[..3] {
@@ -130,7 +130,7 @@ fn this_machines_own_date_says_nothing_and_a_proxy_on_it_passes_on_others() {
 }
 
 #[test]
-fn what_took_long_or_fell_asleep_on_the_way_is_not_heard() {
+fn a_date_that_took_long_or_slept_through_a_suspension_is_not_heard() {
     let mut world = World::behind(30_000);
     for (account, host) in HOSTS {
         world.date(account, host, 0, 0, 2_001);
@@ -147,7 +147,7 @@ fn what_took_long_or_fell_asleep_on_the_way_is_not_heard() {
 }
 
 #[test]
-fn what_was_heard_before_the_clock_was_set_or_an_hour_ago_is_forgotten() {
+fn readings_from_before_the_clock_was_set_or_an_hour_ago_are_forgotten() {
     let hear = || {
         let mut world = World::behind(30_000);
         for (account, host) in HOSTS {
@@ -162,7 +162,7 @@ fn what_was_heard_before_the_clock_was_set_or_an_hour_ago_is_forgotten() {
     assert_eq!(world.judge(200), slow());
     world.behind = 0;
     assert_eq!(world.judge(300), None);
-    // the same if it stood still meanwhile
+    // the same if it stood still in the meantime
     let mut world = hear();
     let now = world.at(60_000);
     let woken = Moment { monotonic: world.at(200).monotonic, ..now };
@@ -170,11 +170,11 @@ fn what_was_heard_before_the_clock_was_set_or_an_hour_ago_is_forgotten() {
 }
 
 #[test]
-fn it_is_news_once_when_it_begins_and_once_when_it_is_over() {
+fn a_skew_is_news_once_when_it_begins_and_once_when_it_ends() {
     let mut world = World::behind(30_000);
     let mut news = Vec::new();
     for round in 0..4_u64 {
-        // mended slowly, as NTP does it: every reading is taken anew
+        // corrected slowly, as NTP does it: every reading is taken anew
         world.behind = [30_000, 5_600, 4_400, 600][usize::try_from(round).unwrap()];
         for (account, host) in HOSTS {
             world.date(account, host, 0, round * 1_000, 100);
@@ -201,7 +201,7 @@ fn times_count_only_ahead_and_only_if_most_sources_agree() {
     // a closed or delayed market
     assert_eq!(judge(&[30_000, 30_000, 30_000]), None);
     assert_eq!(judge(&[-30_000, -30_000, -30_000, 900_000, 61_000]), slow());
-    // as many have the time right
+    // as many agree with this machine
     assert_eq!(judge(&[-30_000, -30_000, -30_000, 0, 1_000, 0]), None);
     assert_eq!(judge(&[-30_000, -30_000, -30_000, 0, 1_000]), slow());
     // within what clocks may differ by
@@ -209,7 +209,7 @@ fn times_count_only_ahead_and_only_if_most_sources_agree() {
 }
 
 #[test]
-fn of_a_sources_times_the_newest_of_a_minute_counts() {
+fn the_newest_of_a_sources_times_within_a_minute_counts() {
     let mut world = World::behind(30_000);
     for (account, _) in &HOSTS[..3] {
         world.time(account, 500, 0);
@@ -236,7 +236,7 @@ fn a_date_that_agrees_with_this_machine_outweighs_times_that_are_ahead() {
 }
 
 #[test]
-fn the_figure_is_in_the_unit_one_would_use() {
+fn the_figure_is_in_the_unit_that_people_would_use() {
     let said = |seconds| {
         let skew = Skew { ahead: SignedDuration::from_secs(seconds), witnesses: 3, evidence: Evidence::Dates };
         skew.to_string().replace("this machine's clock seems to be ", "")
@@ -244,7 +244,7 @@ fn the_figure_is_in_the_unit_one_would_use() {
     assert_eq!([30, -119, 120, -7_300].map(said), ["30 s slow", "119 s fast", "2 min slow", "2 h fast"]);
 }
 
-/// Dates of hosts, each off by its own jitter: at what time it was asked, how long it took, and the jitter.
+/// Dates of hosts: for each the time at which it was asked, how long it took, and its jitter.
 fn honest(hosts: std::ops::Range<usize>) -> impl Strategy<Value = Vec<(u64, u64, i64)>> {
     prop::collection::vec((0..600_000_u64, 0..2_000_u64, -1_999..2_000_i64), hosts)
 }
@@ -264,7 +264,7 @@ proptest! {
     }
 
     #[test]
-    fn a_clock_that_is_off_is_judged_so_by_three_hosts_or_more_and_by_about_as_much(
+    fn three_hosts_or_more_tell_that_a_clock_is_off_and_by_about_how_much(
         dates in prop::collection::vec((0..600_000_u64, 0..1_000_u64, -200..200_i64), 3..12),
         behind in prop_oneof![7_000..10_000_000_i64, -10_000_000..-7_000_i64],
     ) {
@@ -275,12 +275,12 @@ proptest! {
     }
 
     #[test]
-    fn two_hosts_are_too_few_whatever_they_say(dates in honest(0..3), behind in -10_000_000..10_000_000_i64) {
+    fn two_hosts_are_too_few_no_matter_what_they_say(dates in honest(0..3), behind in -10_000_000..10_000_000_i64) {
         prop_assert_eq!(heard(behind, &dates).judge(700_000), None);
     }
 
     #[test]
-    fn a_mixture_is_no_verdict(wrong in honest(1..8), right in honest(1..8), off in 8_000..10_000_000_i64) {
+    fn hosts_that_disagree_give_no_verdict(wrong in honest(1..8), right in honest(1..8), off in 8_000..10_000_000_i64) {
         let wrong = wrong.into_iter().map(|(sent, took, jitter)| (sent, took, jitter + off));
         let dates: Vec<_> = wrong.chain(right).collect();
         prop_assert_eq!(heard(0, &dates).judge(700_000), None);

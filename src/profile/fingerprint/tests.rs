@@ -1,11 +1,11 @@
-//! What the marks in a state file tell apart, and what they tell nothing of.
+//! What the fingerprints in a state file tell apart, and what they do not reveal.
 
 use super::*;
 use crate::settings::load::{LoadOptions, load};
 
 fn settings(source: &str) -> Settings {
     let base = "[sources.desk]\nclasses = [\"equity\"]\njq = \".\"\nurl = \"http://desk.test/{symbol}\"\n";
-    // what a line states anew takes the place of the line above
+    // a line replaces the base's line with the same key
     let key = |line: &str| line.split([' ', '=']).next().unwrap_or_default().to_owned();
     let stated: Vec<String> = source.lines().map(key).collect();
     let base: String =
@@ -23,7 +23,7 @@ fn meaning(source: &str) -> Fingerprint {
 }
 
 #[test]
-fn another_description_has_another_mark_if_its_quotes_can_mean_something_else() {
+fn a_description_whose_quotes_can_mean_something_else_has_another_mark() {
     let plain = meaning("");
     for source in [
         "url = \"http://desk.test/v2/{symbol}\"",
@@ -58,7 +58,7 @@ fn another_description_has_another_mark_if_its_quotes_can_mean_something_else() 
 }
 
 #[test]
-fn another_key_gets_the_same_quotes_wherever_it_stands_and_is_told_by_its_own_mark() {
+fn a_new_key_changes_the_mark_of_the_keys_and_not_that_of_the_quotes() {
     for source in [
         "key = \"${KEY}\"\nurl = \"http://desk.test/{symbol}?token={key}\"",
         "url = \"http://desk.test/{symbol}?token=${KEY}\"",
@@ -75,7 +75,7 @@ fn another_key_gets_the_same_quotes_wherever_it_stands_and_is_told_by_its_own_ma
 }
 
 #[test]
-fn a_keys_mark_is_too_short_to_tell_anything_of_it() {
+fn a_keys_mark_is_too_short_to_reveal_the_key() {
     let mark = of_keys(&settings("key = \"${OLD_KEY}\"\nurl = \"http://desk.test/{symbol}?token={key}\""), "desk");
     let text = serde_json::to_string(&mark).unwrap();
     assert_eq!(text.len(), "\"sha256:0123\"".len(), "{text}");

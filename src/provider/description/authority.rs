@@ -1,4 +1,4 @@
-//! The certificates of an authority of the user's own, for a source whose certificate no public authority has signed.
+//! Reads the certificates of the user's own authority, for a source whose certificate no public authority has signed.
 
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
@@ -9,23 +9,24 @@ use rustls::pki_types::pem::PemObject;
 pub struct Authority {
     /// The file that they were read from, as the settings name it.
     pub file: String,
-    /// At least one; each can be a root.
+    /// The certificates: at least one; each can be a root.
     pub certificates: Vec<CertificateDer<'static>>,
 }
 
 impl Authority {
-    /// What a user can do about a file that holds no certificate.
-    pub(crate) const CURE: &str = "write the path of a PEM file with the authority's certificate, or take the line out";
+    /// What the user can do about a file that cannot be used.
+    pub(crate) const CURE: &str = "write the path of a PEM file with the authority's certificate, or remove the line";
 
-    /// Takes the certificates out of a PEM file's content, and ignores everything else there.
+    /// Reads the certificates in a PEM file's content, and ignores everything else there.
     ///
     /// # Errors
-    /// The content is not PEM, or holds no certificate that can be a root. The message names the file and what to do.
+    /// The content is not PEM, holds no certificate, or holds one that cannot be a root. The message names the file and
+    /// says what to do.
     pub(crate) fn parse(file: &str, pem: &[u8]) -> Result<Self, String> {
         let cure = Self::CURE;
         let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
         let certificates =
-            read.map_err(|_| format!("the file {file:?} is damaged: it is not PEM throughout; {cure}"))?;
+            read.map_err(|_| format!("the file {file:?} is damaged: parts of it are not PEM; {cure}"))?;
         if certificates.is_empty() {
             return Err(format!("there is no -----BEGIN CERTIFICATE----- in the file {file:?}; {cure}"));
         }

@@ -1,4 +1,4 @@
-//! Puts other addresses at the front of a source's URL: a proxy, a test double, or several that mirror each other.
+//! Replaces the address at the front of a source's URL: with a proxy, a test double, or several mirrors.
 
 use std::fmt;
 
@@ -15,14 +15,15 @@ pub struct Bases(pub Vec<String>);
 const KEY: &str = "base_url";
 
 impl Bases {
-    /// A URL template at each of these addresses: `https://api.kraken.com/0/…` at `http://127.0.0.1:9001/k` is
+    /// Moves a URL template to each of these addresses: `https://api.kraken.com/0/…` at `http://127.0.0.1:9001/k` is
     /// `http://127.0.0.1:9001/k/0/…`.
     ///
     /// # Errors
-    /// The key, and the first entry that is no address or stands there twice; an empty list.
+    /// The list is empty, or has an entry that is not an address or is listed twice. The error is the key, and a
+    /// message about the first such entry.
     pub(super) fn before(&self, url: &str) -> Result<Vec<String>, (&'static str, String)> {
         if self.0.is_empty() {
-            return Err((KEY, "an empty list is no address; write one, or take the line out".to_owned()));
+            return Err((KEY, "the list is empty; write an address, or remove the line".to_owned()));
         }
         let mut urls: Vec<String> = Vec::new();
         for base in &self.0 {
@@ -34,7 +35,7 @@ impl Bases {
             if urls.iter().any(|known| plain(known) == plain(&whole)) {
                 return Err((
                     KEY,
-                    format!("{shown:?} stands there twice; a mirror is another address, so take one out"),
+                    format!("{shown:?} is listed twice; a mirror has an address of its own, so remove one"),
                 ));
             }
             urls.push(whole);
@@ -42,7 +43,7 @@ impl Bases {
         Ok(urls)
     }
 
-    /// The reverse: a URL and the addresses that [`before`](Self::before) makes these of.
+    /// The reverse of [`before`](Self::before): the URL and the addresses from which it makes these URLs.
     pub(crate) fn of(urls: &[&str]) -> (String, Self) {
         let first = urls.first().copied().unwrap_or_default();
         let tails = path(first).match_indices(['/', '?']).map(|(at, _)| &path(first)[at..]);
@@ -54,12 +55,12 @@ impl Bases {
     }
 }
 
-/// What follows scheme, host and port.
+/// The part of a URL after scheme, host and port.
 fn path(url: &str) -> &str {
     url.split_once("://").and_then(|(_, rest)| rest.find(['/', '?']).map(|end| &rest[end..])).unwrap_or("/")
 }
 
-/// A URL as it compares: hosts in small letters, usual ports left out.
+/// A URL in the form in which it is compared: host in lower case, default port left out.
 fn plain(url: &str) -> String {
     reqwest::Url::parse(&url.replace(['{', '}'], "x")).map_or_else(|_| url.to_owned(), String::from)
 }
@@ -70,7 +71,7 @@ impl<'de> Deserialize<'de> for Bases {
     }
 }
 
-/// Reads a text or a list of texts, and says so where it finds neither.
+/// Reads a text or a list of texts, and names both if it finds neither.
 struct TextOrList;
 
 impl<'de> Visitor<'de> for TextOrList {
@@ -105,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_base_url_stands_for_scheme_host_and_port() {
+    fn a_base_url_replaces_scheme_host_and_port() {
         let replaced = |base| before(KRAKEN, &[base]);
         let proxied = "http://127.0.0.1:9001/k/0/public/Ticker?pair={symbols}";
         assert_eq!(replaced("http://127.0.0.1:9001/k/").unwrap(), [proxied]);
@@ -117,10 +118,10 @@ mod tests {
     #[test]
     fn a_list_that_makes_no_sense_names_the_entry() {
         let wrong = |bases: &[&str]| before(KRAKEN, bases).unwrap_err();
-        assert!(wrong(&[]).contains("an empty list"));
+        assert!(wrong(&[]).contains("the list is empty"));
         assert!(wrong(&["https://a.test", "ftp://me:pass@b.test"]).starts_with("\"ftp://***@b.test\" is not a URL"));
         for twice in ["https://a.test", "https://a.test/", "https://A.test:443"] {
-            assert!(wrong(&["https://a.test", twice]).starts_with(&format!("{twice:?} stands there twice")));
+            assert!(wrong(&["https://a.test", twice]).starts_with(&format!("{twice:?} is listed twice")));
         }
         assert_eq!(before(KRAKEN, &["https://a.test", "https://a.test:8443"]).unwrap().len(), 2);
     }

@@ -1,4 +1,4 @@
-//! Checks a description by itself: its URLs, its templates and its filter, and the ranges of its numbers.
+//! Checks one description on its own: its URLs, its templates, its filter, and the ranges of its numbers.
 
 use super::{ANY, SourceSettings};
 use crate::failure::SourceError;
@@ -8,16 +8,16 @@ use crate::provider::spelling::Spelling;
 use crate::symbol::{Currency, Symbol};
 use crate::units::Bytes;
 
-/// The longest reply that may be read.
+/// The largest `max_body`, in bytes.
 const MOST_BODY: usize = 64 << 20;
 
 /// The most retries: a call that has failed four times within one attempt is unlikely to succeed.
 const MOST_RETRIES: usize = 3;
 
-/// Something in a description that cannot be used.
+/// Something that is wrong with a description.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// The key, and what is inside of it: `["headers", "accept"]`.
+    /// The key, and the name within it if it is a table: `["headers", "accept"]`.
     pub path: Vec<String>,
     /// What was found, and what is allowed.
     pub message: String,
@@ -28,7 +28,7 @@ pub struct Fault {
 struct Faults(Vec<Fault>);
 
 impl SourceSettings {
-    /// Everything that is wrong with the description by itself.
+    /// Everything that is wrong with the description, without regard to other settings.
     pub fn faults(&self) -> Vec<Fault> {
         let mut faults = Faults::default();
         self.check_urls(&mut faults);
@@ -48,7 +48,7 @@ impl SourceSettings {
         for (index, url) in self.urls().enumerate() {
             let stated = self.base_url.as_ref().and_then(|bases| bases.0.get(index)).map_or(url, String::as_str);
             let stated = secrets::mask_url(stated);
-            // a placeholder is no valid host, but a word is
+            // braces are not allowed in a host, letters are
             match reqwest::Url::parse(&url.replace(['{', '}'], "x")) {
                 Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => {
                     is_secure |= url.scheme() == "https";
@@ -58,7 +58,7 @@ impl SourceSettings {
                 Err(error) => faults.at(key, format!("{stated:?} is not a URL ({error}); {cure}")),
             }
         }
-        // an attacker who blocks the https:// address could read the key on its way to the other
+        // an attacker who blocks the https:// address could read the key on its way to the http:// one
         faults.unless(
             !(is_secure && is_plain) || self.hidden.is_empty(),
             key,
@@ -68,7 +68,7 @@ impl SourceSettings {
         faults.unless(
             is_secure || self.authority.is_none(),
             "ca_file",
-            "it is for https, and no URL of this source is; write https:// there, or take this line out",
+            "this needs https://, which no URL of this source has; write https:// there, or remove this line",
         );
         faults.unless(
             self.asks_by_name() || self.batch > 1,
@@ -89,7 +89,7 @@ impl SourceSettings {
         }
     }
 
-    /// The templates are read by the same code that fills them in.
+    /// Reads the templates with the code that also fills them in.
     fn check_templates(&self, faults: &mut Faults) {
         if let Err(error) = Spelling::new(self) {
             let (key, inner) = error.key.split_once('.').unwrap_or((&error.key, ""));
@@ -120,19 +120,19 @@ impl SourceSettings {
         );
         let is_currency = |code: &&String| Currency::of_code(code).is_fx() || *code == ANY;
         for code in self.fiat.iter().flatten().filter(|code| !is_currency(code)) {
-            let message = format!("{code:?} is no money of ISO 4217; take it out, or write \"*\" for all of them");
+            let message = format!("{code:?} is not a currency of ISO 4217; remove it, or write \"*\" for all of them");
             faults.at("fiat", message);
         }
         for code in self.currencies.iter().filter(|code| **code != code.to_ascii_uppercase()) {
             let capitals = code.to_ascii_uppercase();
-            faults.at("currencies", format!("{code:?} is a part of {capitals} or written like one; write {capitals}"));
+            faults.at("currencies", format!("{code:?} is a part of {capitals}, or spelled like one; write {capitals}"));
         }
         for (suffix, unit) in self.units.iter().filter(|(_, unit)| !Currency::of_unit(unit).0.is_code()) {
             let message =
-                format!("{unit:?} is no currency and no part of one; write its code, such as \"EUR\" or \"GBp\"");
+                format!("{unit:?} is neither a currency nor a part of one; write a code such as \"EUR\" or \"GBp\"");
             faults.0.push(Fault { path: vec!["units".to_owned(), suffix.clone()], message });
         }
-        faults.unless(!self.account.is_empty(), "account", "an account needs a name; write one, or take the line out");
+        faults.unless(!self.account.is_empty(), "account", "an account needs a name; write one, or remove the line");
     }
 
     fn check_examples(&self, faults: &mut Faults) {
@@ -146,7 +146,7 @@ impl SourceSettings {
                 faults.unless(
                     SourceError::from_reason(reason, String::new(), None).is_some(),
                     "examples",
-                    format!("{}: {reason:?} is no reason that a source can fail for", example.about),
+                    format!("{}: {reason:?} is not a reason for which a source can fail", example.about),
                 );
             }
         }

@@ -1,4 +1,4 @@
-//! Bodies that providers send, and what they mean: what keeps a filter honest.
+//! Bodies that providers send, and what they mean: the tests of a filter.
 
 use serde::Deserialize;
 
@@ -8,27 +8,27 @@ use crate::quote::{NoMarket, Session};
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Example {
-    /// What it shows.
+    /// What the example shows.
     pub about: String,
-    /// What was asked, in our spelling.
+    /// The symbols that were asked for, in our spelling.
     pub asked: Vec<String>,
-    /// The status it came with; 200 if left out.
+    /// The HTTP status of the reply; 200 if left out.
     #[serde(default = "ok")]
     pub status: u16,
     /// The body.
     pub body: String,
-    /// The failure of the whole call that must come of it.
+    /// The reason for which the whole call must fail.
     pub error: Option<String>,
-    /// The outcome of each symbol that must come of it; whoever was asked and is not here must be `missing`.
+    /// The outcome that each symbol must have. A symbol that was asked for and is not listed must be `missing`.
     #[serde(default)]
     pub expect: Vec<Expected>,
 }
 
-/// What an example must give for one symbol. What is left out must be absent.
+/// What an example must give for one symbol. A field that is left out must be absent from the quote.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Expected {
-    /// In our spelling.
+    /// The symbol, in our spelling.
     pub symbol: String,
     /// The price, in major units.
     pub price: Option<String>,
@@ -46,9 +46,9 @@ pub struct Expected {
     pub observed_at: Option<String>,
     /// The time of the book, in RFC 3339.
     pub book_at: Option<String>,
-    /// Why the price is that of no market.
+    /// Why there is no market behind the price.
     pub no_market: Option<NoMarket>,
-    /// The failure's reason, instead of all the above.
+    /// The reason for which the symbol must fail, instead of all the above.
     pub error: Option<String>,
 }
 

@@ -1,7 +1,8 @@
 //! Decides which examples of a description still hold for a table that is laid over it.
 //!
-//! An example proves how a body is read. A table that reads bodies differently, spells the example's symbols differently, or
-//! does not ask for them would fail the example without being wrong. So it does not inherit it.
+//! An example proves how a body is read. A table that reads bodies differently, spells the example's symbols
+//! differently, or does not ask for them would fail the example without being wrong. So such a table does not inherit
+//! it.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +24,7 @@ impl SourceTable {
         base.settings().examples.iter().filter(holds).cloned().collect()
     }
 
-    /// Whether it makes something else of the same body, whatever symbols that is about.
+    /// Whether it reads the same body differently, no matter which symbols are in it.
     fn reads_differently_from(&self, base: &SourceTable) -> bool {
         let (own, below) = (self.settings(), base.settings());
         self.states("reply") && own.reply != below.reply
@@ -64,7 +65,8 @@ impl SourceTable {
 }
 
 impl SourceSettings {
-    /// Drops the examples about a symbol that turns out to have another name here, or not to be asked for here.
+    /// Drops the examples about a symbol that turns out to have another name at this source, or not to be asked for
+    /// there.
     pub(crate) fn drop_examples_of(&mut self, symbol: &Symbol) {
         let is_about =
             |example: &Example| example.asked.iter().any(|asked| Symbol::parse(asked).as_ref() == Ok(symbol));
@@ -72,7 +74,7 @@ impl SourceSettings {
     }
 }
 
-/// The names that one table sets and that the table below it does not set to the same.
+/// The names that one table sets, unless the table below sets them to the same value.
 fn changed<'a>(
     own: &'a BTreeMap<String, String>,
     below: &'a BTreeMap<String, String>,
@@ -80,7 +82,7 @@ fn changed<'a>(
     own.iter().filter(move |(name, theirs)| below.get(*name) != Some(theirs))
 }
 
-/// A symbol as a whole, and what it is made of: the legs of a pair, a ticker and its suffix.
+/// A symbol as a whole, and its parts: the legs of a pair, or a ticker and its suffix.
 fn parts(symbol: &str) -> impl Iterator<Item = &str> {
     std::iter::once(symbol).chain(symbol.split(['-', '.']))
 }

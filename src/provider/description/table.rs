@@ -1,4 +1,4 @@
-//! What one file states of a source, and how that becomes a source with nothing left open.
+//! Lays tables of source settings over each other, and fills in the values that no table states.
 
 use std::time::Duration;
 
@@ -8,20 +8,21 @@ use toml::{Table, Value};
 
 use super::{Example, Method, SourceSettings};
 
-/// What one file states of a source: some of its keys.
+/// The keys that one file states about a source.
 #[derive(Clone, Default, Deserialize)]
 #[serde(try_from = "Table")]
 pub struct SourceTable {
-    /// The keys, as they stand there.
+    /// The keys, as the file states them.
     stated: Table,
     /// The same, with the built-in value of every key that is not stated.
     settings: SourceSettings,
 }
 
-/// Keys that add up where one table is laid over another: adding a name must not take the others away.
+/// Keys whose entries add up when one table is laid over another: adding a name must not remove the others.
 const ADDED_UP: [&str; 5] = ["rename", "ids", "aliases", "spelled", "units"];
 
-/// Limits that last at least this long leave no calls for retries: a second failure is too dear where a day has 25.
+/// Limits over a period of at least this length leave no calls for retries: with 25 calls a day, a second failure costs
+/// too much.
 const DAY: Duration = Duration::from_secs(86_400);
 
 impl TryFrom<Table> for SourceTable {
@@ -38,7 +39,8 @@ impl SourceTable {
         self.stated.contains_key(key)
     }
 
-    /// The keys that are stated, and the built-in values of the others. Values that depend on other keys are not filled in.
+    /// The keys that are stated, and the built-in values of the others. Values that depend on other keys are not filled
+    /// in.
     pub fn settings(&self) -> &SourceSettings {
         &self.settings
     }
@@ -56,11 +58,11 @@ impl SourceTable {
         self
     }
 
-    /// This table laid over another: what it states wins, and names add up. Examples are the other's, as far as they hold for
-    /// this table too.
+    /// This table laid over another: what it states wins, and names add up. Unless it states examples, it inherits
+    /// those of the other table that hold for it too.
     ///
     /// # Errors
-    /// The tables do not fit together. Each has been read by itself before, so that does not happen.
+    /// The tables do not fit together. Each has been read on its own before, so that does not happen.
     pub fn over(self, base: SourceTable) -> Result<SourceTable, toml::de::Error> {
         let examples = self.examples_over(&base);
         let mut stated = base.stated;
@@ -84,7 +86,7 @@ impl SourceTable {
     /// The source that this table describes.
     ///
     /// # Errors
-    /// The first key that is missing or that says nothing usable, and what to write.
+    /// The first key that is missing or has a value that cannot be used, and what to write.
     pub fn resolve(self, name: &str) -> Result<SourceSettings, (&'static str, String)> {
         let needed = |key: &'static str| (key, format!("a source needs `{key}`"));
         let states = |key| self.stated.contains_key(key);

@@ -1,4 +1,4 @@
-//! Shows what a filter makes of a reply, row by row: for people who write filters.
+//! Shows row by row how a filter reads a reply, for people who write filters.
 
 use jaq_json::Val;
 
@@ -8,35 +8,35 @@ use crate::provider::filter::stages::Place;
 use crate::provider::filter::{CpuTimer, Filter, Fuel, RunError};
 use crate::symbol::Symbol;
 
-/// What a filter makes of a reply. Every text in it may be shown: keys are replaced by `***`.
+/// How a filter reads a reply. Every text in it may be shown: keys are replaced by `***`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Explanation {
     /// The rows, in the filter's order, up to the first error.
     pub rows: Vec<SeenRow>,
-    /// Why there are no more.
+    /// Why the filter stopped early; `None` if it did not.
     pub stop: Option<Stop>,
 }
 
 /// A row as a filter made it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SeenRow {
-    /// As JSON.
+    /// The row as JSON.
     pub text: String,
-    /// Why it cannot be read.
+    /// Why the row cannot be read; `None` if it can.
     pub fault: Option<String>,
 }
 
 /// Why a filter stopped before its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stop {
-    /// What went wrong: jq's own words, if it was the filter that stopped.
+    /// What went wrong, in jq's own words if the filter itself failed.
     pub why: String,
-    /// Where, if it was the filter that stopped.
+    /// Where in the filter, if the filter itself failed.
     pub place: Option<Place>,
 }
 
 impl Extractor {
-    /// Looks at a reply to a call that asked for these symbols, as a person would: what is there, and what is wrong with it.
+    /// Lists every row of a reply to a call that asked for these symbols, with what is wrong with it.
     pub fn explain(&self, reply: &RawReply, asked: &[Symbol], timer: CpuTimer) -> Explanation {
         let spelled: Vec<String> =
             asked.iter().map(|symbol| self.spelling.spell_as_set(symbol).unwrap_or_default()).collect();
@@ -64,7 +64,7 @@ impl Extractor {
         Explanation { rows: rows.rows.iter().map(seen).collect(), stop: rows.failure.map(stop) }
     }
 
-    /// Whether a row can be read; of one that nobody asked for, no more than its symbol is.
+    /// Checks that a row can be read. Of a row about a symbol that was not asked for, only the symbol is read.
     fn fault(&self, row: &Val, context: &Context<'_>, asked: &[&str]) -> Result<(), String> {
         let row = Row::of(row)?;
         let named = if row.is_error() { row.symbol()? } else { row.symbol_of(asked.len())? };
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_asked_for_may_be_anything() {
+    fn a_row_about_a_symbol_that_was_not_asked_for_may_hold_anything() {
         let body =
             r#"[{"symbol":"MSFT","price":true},{"symbol":"MSFT","error":"nonsense"},{"symbol":"AAPL","price":true}]"#;
         let faults: Vec<bool> = explained("", body, &["AAPL"]).rows.iter().map(|row| row.fault.is_some()).collect();

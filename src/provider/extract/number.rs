@@ -1,4 +1,4 @@
-//! Reads the numbers of a row. A price must stand in the body: what a filter has calculated went through binary fractions.
+//! Reads the numbers of a row. A price must appear in the body: jq calculates in binary fractions, which are not exact.
 
 use jaq_json::{Num, Val};
 use rust_decimal::Decimal;
@@ -8,7 +8,7 @@ use crate::provider::extract::row;
 
 /// A number as the body states it.
 pub(super) enum Literal {
-    /// There is none: null, `N/A`.
+    /// No number: null, `N/A`.
     Absent,
     /// A number.
     Number(Decimal),
@@ -25,13 +25,13 @@ impl Literal {
     }
 }
 
-/// Reads a number that must stand in the body, as a number or as text.
+/// Reads a number that must appear in the body, as a number or as text.
 pub(super) fn read(value: &Val, body: &str) -> Result<Literal, String> {
     const CALCULATED: &str = "the filter calculated it, and a calculated number is not exact. Hand over the number as it \
         stands in the body; `inverse: true` and `currency: \"GBp\"` are calculated exactly";
     match value {
         Val::Null => Ok(Literal::Absent),
-        // the body's own numbers come as decimal texts, every other kind was made in the filter
+        // numbers of the body are decimal texts; the filter made every other kind
         Val::Num(Num::Dec(text)) if stands_in(body, text) => Ok(literal(text)),
         Val::Num(Num::Float(special)) if !special.is_finite() => Ok(Literal::NotANumber(special.to_string())),
         Val::Num(number) => Err(format!("is {number}: {CALCULATED}")),
@@ -51,12 +51,12 @@ fn literal(text: &str) -> Literal {
     decimal::read(text).map_or_else(|| Literal::NotANumber(text.to_owned()), Literal::Number)
 }
 
-/// `4,098.12` of ` $4,098.12`: a currency sign may be written as an escape in the body, the number may not.
+/// `4,098.12` of ` $4,098.12`: the body may write a currency sign as an escape, but not the number.
 fn undecorated_but_for_commas(text: &str) -> &str {
     text.trim().trim_start_matches(|c: char| !c.is_ascii_digit() && !matches!(c, '-' | '+' | '.'))
 }
 
-/// Whether a number stands in the body as a whole, not as a part of a longer one.
+/// Whether a number appears in the body as a whole, not as a part of a longer one.
 fn stands_in(body: &str, number: &str) -> bool {
     body.match_indices(number).any(|(at, _)| {
         let before = body[..at].bytes().next_back();
@@ -78,17 +78,17 @@ fn ends_in_escape(text: &str) -> bool {
     let Some((before, [b'\\', b'u', digits @ ..])) = bytes.len().checked_sub(6).map(|at| bytes.split_at(at)) else {
         return false;
     };
-    // an escaped backslash is no beginning of an escape
+    // an escaped backslash does not begin an escape
     let backslashes = before.iter().rev().take_while(|byte| **byte == b'\\').count();
     digits.iter().all(u8::is_ascii_hexdigit) && backslashes % 2 == 0
 }
 
-/// A number of pence as pounds: so many decimal places lower, exactly.
+/// A price in pence as pounds: the decimal point moves left by `places`, exactly.
 pub(super) fn shifted(value: Decimal, places: u32) -> Decimal {
     value.checked_mul(Decimal::new(1, places)).unwrap_or(value)
 }
 
-/// A number of pounds as pence, the other way round.
+/// A price in pounds as pence, the reverse.
 pub(super) fn raised(value: Decimal, places: u32) -> Decimal {
     value.checked_mul(Decimal::from(10_u64.saturating_pow(places))).unwrap_or(value)
 }
@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_number_stands_in_a_body_only_as_a_whole() {
+    fn a_number_is_found_in_a_body_only_as_a_whole() {
         for body in ["5.5", "[5.5]", "{\"a\":\"$5.5\"}", "5.5,", "5.5. End", "5.5EUR", "5.5\n"] {
             assert!(stands_in(body, "5.5"), "{body}");
         }

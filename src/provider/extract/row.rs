@@ -1,4 +1,4 @@
-//! Reads one row that a filter made: a quote, or a failure.
+//! Reads one row of a filter: a quote, or a failure.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -15,18 +15,18 @@ use crate::provider::scrub::Scrub;
 use crate::quote::{NoMarket, Quote, Session, Sides, Stated};
 use crate::symbol::Currency;
 
-/// So much of a word is kept that stands where a currency's code should.
+/// How many characters are kept of a word in place of a currency's code.
 const LONGEST_UNIT: usize = 16;
 
 /// What a row is read against.
 pub(super) struct Context<'a> {
-    /// The body as text: a price must stand in it.
+    /// The body as text: a price must appear in it.
     pub(super) body: Cow<'a, str>,
     pub(super) scrub: &'a Scrub,
     pub(super) reply: &'a RawReply,
 }
 
-/// A row as the filter made it. Fields it does not know are none of its business; null is the same as left out.
+/// A row as the filter made it. Unknown fields are ignored; a field that is null counts as left out.
 pub(super) struct Row<'v> {
     fields: &'v Map,
 }
@@ -55,7 +55,7 @@ impl<'v> Row<'v> {
         }
     }
 
-    /// The same for a row that must be about one of so many symbols that were asked for.
+    /// The same; but the row may leave its symbol out only if one symbol was `asked` for.
     pub(super) fn symbol_of(&self, asked: usize) -> Result<Option<String>, String> {
         match self.symbol()? {
             None if asked != 1 => Err(format!("the filter gave a row without a symbol, though {asked} were asked for")),
@@ -68,7 +68,7 @@ impl<'v> Row<'v> {
         self.field("error").is_some()
     }
 
-    /// Whether the row is the failure of the whole call: it names no symbol.
+    /// Whether the row is a failure of the whole call: it names no symbol.
     pub(super) fn is_of_call(&self) -> bool {
         self.is_error() && self.field("symbol").is_none()
     }
@@ -93,8 +93,8 @@ impl<'v> Row<'v> {
         })
     }
 
-    /// The quote in the row. `unit` turns what the row states to be its unit into a currency, and how many decimal places
-    /// the row's figures lie below it.
+    /// The quote in the row. `unit` turns the unit that the row states into a currency, and says how many decimal
+    /// places below that currency the row's figures are.
     pub(super) fn quote(
         &self,
         context: &Context<'_>,
@@ -146,7 +146,7 @@ impl<'v> Row<'v> {
         })
     }
 
-    /// What the row says of one side of the book.
+    /// What the row says about one side of the book.
     fn side(&self, name: &str, context: &Context<'_>) -> Result<Side, String> {
         let key = self.fields.get(&Val::from(name.to_owned()));
         let Some(value) = key else { return Ok(Side::NotNamed) };
@@ -161,7 +161,7 @@ impl<'v> Row<'v> {
         })
     }
 
-    /// Why nobody can trade, if the row says so.
+    /// Why trading is not possible, if the row says so.
     fn no_market(&self) -> Result<Option<NoMarket>, String> {
         let Some(value) = self.field("market") else { return Ok(None) };
         let word = text(value).unwrap_or_else(|| value.to_string());
@@ -169,20 +169,20 @@ impl<'v> Row<'v> {
             .ok_or_else(|| format!("`market` is {word:?}; a filter can say open, halted, cancel_only or delisted"))
     }
 
-    /// The unit its prices are in: a currency's code, a part such as `GBp`, or any other word that stands there. Whether it
-    /// is a currency's code is the fold's business.
+    /// The unit that the row states: a currency's code, a part of a currency such as `GBp`, or any other word. The fold
+    /// decides whether it is a currency's code.
     fn unit(&self, scrub: &Scrub) -> Result<Option<String>, String> {
         let Some(value) = self.field("currency") else { return Ok(None) };
         let unit = match value {
             Val::Num(number) => number.to_string(),
-            other => text(other).ok_or_else(|| format!("`currency` is {other}, which is no text"))?,
+            other => text(other).ok_or_else(|| format!("`currency` is {other}, which is not text"))?,
         };
         let unit = scrub.clean(unit.trim());
         Ok((!unit.is_empty()).then(|| unit.chars().take(LONGEST_UNIT).collect()))
     }
 
-    /// The currency that a sign before one of its prices stands for, where the row names none: `€71` is not in dollars. Many
-    /// currencies are written with `$`, so that it says nothing.
+    /// The currency that the sign in front of a price means, for a row that names no currency: `€71` is not in dollars.
+    /// A `$` says nothing, because many currencies are written with it.
     fn sign(&self) -> Option<String> {
         let texts = ["price", "bid", "ask"].into_iter().filter_map(|name| text(self.field(name)?));
         let mut signs = texts.filter_map(|text| text.trim().chars().next());
@@ -201,7 +201,7 @@ impl<'v> Row<'v> {
             .map(str::to_owned)
     }
 
-    /// A length of time in seconds, as a number or as text. The filter may calculate it: it is no price.
+    /// A length of time in seconds, as a number or as text. Unlike a price, the filter may calculate it.
     fn seconds(&self, name: &str) -> Option<Duration> {
         let value = self.field(name)?;
         let stated = match value {
@@ -215,14 +215,14 @@ impl<'v> Row<'v> {
     }
 }
 
-/// What a row says of one side of a book.
+/// What a row says about one side of a book.
 #[derive(Clone, Copy)]
 enum Side {
     /// The row has no such field.
     NotNamed,
-    /// The field is null: the source has no such figure, or no order.
+    /// The field is null: the source has no such figure, or there are no orders.
     Null,
-    /// There are no orders: zero, or a text without a value.
+    /// There are no orders: the field is zero, or a text such as `N/A`.
     Empty,
     /// The price of the best order.
     Number(Decimal),
@@ -253,8 +253,8 @@ fn session(name: &str) -> Option<Session> {
         .find(|session| session.as_str() == name)
 }
 
-/// Whether there are neither bids nor asks, and no sign of a trade. A null alone says nothing: it is also what a filter makes
-/// of a book that the source does not have.
+/// Why there is no market if there are neither bids nor asks, and no sign of a trade. Two nulls alone say nothing: a
+/// filter also gives them if the source has no book.
 fn without_orders(bid: Side, ask: Side, volume: Option<Decimal>, times: Times) -> Option<NoMarket> {
     let is_without = |side| matches!(side, Side::Null | Side::Empty);
     let is_said = matches!(bid, Side::Empty) || matches!(ask, Side::Empty);
@@ -267,7 +267,7 @@ fn without_orders(bid: Side, ask: Side, volume: Option<Decimal>, times: Times) -
     }
 }
 
-/// What a word says of a market; `None` if it is no such word.
+/// What a word of `market` means; `None` if the word is unknown.
 fn market(word: &str) -> Option<Option<NoMarket>> {
     Some(match word {
         "open" => None,

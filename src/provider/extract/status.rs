@@ -1,7 +1,7 @@
-//! Says what a status outside 2xx means by itself, where the filter does not know the reply's words.
+//! Says what a status outside 2xx means on its own, when the filter does not recognise the reply.
 //!
-//! A refusal is never taken for more than it says: a page that is not found denies no symbol, and a page that a firewall wrote
-//! says nothing about a key.
+//! A refusal is never taken for more than it says: a page that is not found denies no symbol, and a page that a
+//! firewall wrote says nothing about a key.
 
 use std::time::Duration;
 
@@ -10,25 +10,25 @@ use crate::failure::SourceError;
 use crate::provider::description::{NotFound, SourceSettings};
 use crate::provider::scrub::Scrub;
 
-/// How long a vendor is left alone at most after too many calls, whatever time it names: a longer one is more often a
+/// How long a vendor is left alone at most after too many calls: if it names a longer time, that is more often a
 /// mistake than meant.
 const LONGEST_RATE_LIMIT: Duration = Duration::from_secs(3600);
 
-/// How long an announced outage is believed at most.
+/// How long a stated outage is believed at most.
 const LONGEST_OUTAGE: Duration = Duration::from_secs(3600);
 
 /// How long a ban is believed at most.
 const LONGEST_BAN: Duration = Duration::from_secs(24 * 3600);
 
-/// The status with which exchanges ban an address that went on after a 429.
+/// The status with which exchanges ban an address that kept calling after a 429.
 const BANNED: u16 = 418;
 
-/// What a source's settings say about its statuses.
+/// What a source's settings say about the statuses of its replies.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Statuses {
     /// Whether its calls carry a key, which a refusal may be about.
     sends_key: bool,
-    /// Whether it answers 404 to a symbol that it does not know.
+    /// Whether it answers 404 if it does not know a symbol.
     not_found_denies: bool,
 }
 
@@ -37,7 +37,7 @@ impl Statuses {
         Statuses { sends_key: source.sends_key(), not_found_denies: source.not_found == NotFound::UnknownSymbol }
     }
 
-    /// The error that a reply's status stands for; `None` for 2xx.
+    /// The error that a reply's status means; `None` for 2xx.
     pub(super) fn error(self, reply: &RawReply, scrub: &Scrub) -> Option<SourceError> {
         let status = reply.status;
         if (200..300).contains(&status) {
@@ -45,7 +45,7 @@ impl Statuses {
         }
         let body = String::from_utf8_lossy(&reply.body);
         let words = body.trim_start();
-        // a page for people would only be noise
+        // an HTML page would only be noise
         let detail = if words.is_empty() || words.starts_with('<') {
             format!("the source replied with status {status}")
         } else {
@@ -55,7 +55,7 @@ impl Statuses {
         Some(match status {
             401 => SourceError::Unauthorized(detail),
             402 => SourceError::QuotaExhausted { detail, retry_after: retry_after("quota_exhausted") },
-            // an API that checks keys answers in the notation of its other replies; a firewall answers with a page
+            // an API that checks keys answers in JSON; a firewall answers with a page
             403 if self.sends_key && is_json(&reply.body) => SourceError::Forbidden(detail),
             403 | 451 => SourceError::Blocked { detail: blocked(&detail, scrub), retry_after: retry_after("blocked") },
             404 if self.not_found_denies => SourceError::UnknownSymbol(detail),
@@ -69,7 +69,8 @@ impl Statuses {
     }
 }
 
-/// Where a redirect leads, and what to do about it. Redirects are not followed: they lead into private networks.
+/// The target of a redirect, and what to do about it. Redirects are not followed, because they can lead into private
+/// networks.
 fn redirected(reply: &RawReply, scrub: &Scrub) -> Option<String> {
     let (status, target) = (reply.status, scrub.clean(reply.redirect.as_deref()?));
     Some(format!(
@@ -78,18 +79,18 @@ fn redirected(reply: &RawReply, scrub: &Scrub) -> Option<String> {
     ))
 }
 
-/// Whether a status finds fault with the call, and not with the source.
+/// Whether a status blames the call and not the source.
 pub(super) fn is_client_error(status: u16) -> bool {
     (400..500).contains(&status)
 }
 
-/// The words about a block, which no key can lift.
+/// The detail of a block, which no key can lift.
 pub(super) fn blocked(words: &str, scrub: &Scrub) -> String {
     scrub.clean(&format!("it does not serve this address: {words}"))
 }
 
-/// How long a refusal wants us to stay away: as the filter states it, as the header does, or as the words do; no longer than
-/// such a refusal is believed.
+/// How long a refusal asks us to stay away: the filter's figure, else the header's, else the one in the words; no
+/// longer than such a refusal is believed.
 pub(super) fn wait(reply: &RawReply, reason: &str, stated: Option<Duration>) -> Option<Duration> {
     let longest = match reason {
         "rate_limited" if reply.status == BANNED => LONGEST_BAN,
@@ -101,7 +102,7 @@ pub(super) fn wait(reply: &RawReply, reason: &str, stated: Option<Duration>) -> 
     Some(wait.min(longest))
 }
 
-/// How long a vendor that is out of order wants to be left alone.
+/// How long a vendor that is down asks to be left alone, as far as that is believed.
 pub(super) fn outage(reply: &RawReply) -> Option<Duration> {
     reply.retry_after.map(|wait| wait.min(LONGEST_OUTAGE))
 }

@@ -1,4 +1,4 @@
-//! Replies of every kind, and the outcomes that come of them.
+//! Replies of every kind, and the outcomes that follow from them.
 
 mod book;
 mod wire;
@@ -59,7 +59,7 @@ fn a_row_becomes_a_quote_with_every_digit() {
 }
 
 #[test]
-fn what_is_no_price_is_kept_for_the_proof() {
+fn a_text_that_is_not_a_price_is_kept_for_the_proof() {
     for (stated, expected) in [
         ("null", "Absent"),
         ("\"N/A\"", "Absent"),
@@ -79,7 +79,7 @@ fn what_is_no_price_is_kept_for_the_proof() {
 }
 
 #[test]
-fn a_word_that_is_no_currencys_code_is_kept_and_is_none() {
+fn a_word_that_is_not_a_currency_code_is_kept_as_it_is() {
     for word in ["US Dollar", "PENCE", "JPY100", "£", "840", "CHf"] {
         let quote = one("", &format!(r#"[{{"price":7586,"currency":"{word}"}}]"#)).unwrap();
         let currency = quote.currency.clone().unwrap();
@@ -89,7 +89,7 @@ fn a_word_that_is_no_currencys_code_is_kept_and_is_none() {
 }
 
 #[test]
-fn a_label_scales_neither_an_index_nor_what_is_quoted_in_a_coin_of_that_name() {
+fn a_label_scales_neither_an_index_nor_a_price_in_a_coin_of_that_name() {
     let said = |symbol: &str, unit: &str| {
         let body = format!(r#"[{{"symbol":"{symbol}","price":7586,"currency":"{unit}"}}]"#);
         let (outcomes, _) = read("classes = [\"equity\", \"index\", \"crypto\"]", 200, &body, &[symbol]).unwrap();
@@ -145,7 +145,7 @@ fn rows_belong_to_the_symbols_they_name_and_to_no_other() {
     assert_eq!((price(outcomes[0].clone()), price(outcomes[1].clone()), ignored), ("1".into(), "2".into(), 2));
     let missing = "missing: the reply holds nothing for this symbol, asked for as \"SOLUSD\"";
     assert_eq!(price(outcomes[2].clone()), missing);
-    // one was asked, and the row names another
+    // one symbol was asked for, and the row names another
     assert!(price(one(toml, r#"[{"symbol":"XBTEUR","price":1}]"#)).starts_with("missing"));
     let error = read("", 200, r#"[{"price":1}]"#, &["AAPL", "MSFT"]).unwrap_err();
     assert!(error.to_string().contains("without a symbol"), "{error}");
@@ -203,7 +203,7 @@ fn an_error_row_decides_for_the_call_or_for_its_symbol() {
 }
 
 #[test]
-fn without_an_error_row_the_status_speaks() {
+fn without_an_error_row_the_status_decides() {
     let speaks = |status: u16, asked: &[&str]| read("", status, "[{\"price\":1}]", asked).unwrap_err().reason();
     for (status, reason) in [
         (401, "unauthorized"),
@@ -228,7 +228,7 @@ fn without_an_error_row_the_status_speaks() {
     for (status, reason) in [(402, "not_in_plan"), (200, "malformed")] {
         assert_eq!(read(words, status, "Not for you\n", &["AAPL"]).unwrap_err().reason(), reason);
     }
-    // a filter that fails is ignored, one that names the failure is not
+    // outside 2xx, a filter that fails is ignored, and one that names the failure is not
     let named = read("jq = '{error: \"unknown_symbol\"}'", 500, "[]", &["AAPL"]).unwrap_err();
     assert_eq!(named.reason(), "unknown_symbol");
     let body = r#"[{"symbol":"AAPL","error":"not_in_plan"},{"symbol":"MSFT","price":1}]"#;
@@ -238,7 +238,7 @@ fn without_an_error_row_the_status_speaks() {
 }
 
 #[test]
-fn a_403_is_about_the_key_only_where_one_is_sent_and_who_answers_knows_what_json_is() {
+fn a_403_is_about_the_key_only_if_one_is_sent_and_the_answer_is_json() {
     let keys = [
         ("", false),
         ("key = \"abcd\"\nheaders = { x-api-key = \"{key}\" }", true),
@@ -260,7 +260,7 @@ fn a_403_is_about_the_key_only_where_one_is_sent_and_who_answers_knows_what_json
 }
 
 #[test]
-fn a_404_denies_a_symbol_only_of_a_source_that_is_said_to_mean_that() {
+fn a_404_denies_a_symbol_only_if_the_description_says_so() {
     for asked in [&["AAPL"][..], &["AAPL", "MSFT"]] {
         for body in ["", "<html>Not Found</html>", "{}"] {
             assert_eq!(read("", 404, body, asked).unwrap_err().reason(), "http_status");
@@ -271,7 +271,7 @@ fn a_404_denies_a_symbol_only_of_a_source_that_is_said_to_mean_that() {
 }
 
 #[test]
-fn a_wait_is_believed_as_long_as_such_a_refusal_lasts() {
+fn a_stated_wait_is_believed_up_to_the_longest_for_its_kind() {
     let (minute, hour, day) = (60, 3600, 86_400);
     let wait = |status, header: Option<u64>, body: &str| {
         let retry_after = header.map(Duration::from_secs);
@@ -294,7 +294,7 @@ fn a_wait_is_believed_as_long_as_such_a_refusal_lasts() {
         assert_eq!(wait(status, Some(300), ""), Some(300), "{status}");
         assert_eq!(wait(status, Some(7 * day), ""), Some(day), "{status}");
     }
-    // by the clock of the vendor, which is years behind ours
+    // by the vendor's clock, which is years behind ours
     let until = "IP banned until 1586991578000.";
     assert_eq!((wait(418, None, until), wait(403, None, until)), (Some(5 * minute), Some(5 * minute)));
     assert_eq!(wait(418, Some(7), until), Some(7), "the header comes first");
@@ -310,7 +310,7 @@ fn rows_beside_a_failure_are_used() {
     let beside = |error: &str| format!(r#"[{{"error":"{error}"}},{{"symbol":"AAPL","price":1}}]"#);
     for error in SourceError::NAMED_BY_FILTERS {
         assert_eq!(reasons(200, &beside(error), &["AAPL"]), ["quote"], "{error}");
-        // of one that is left it is known that the denial is about it, and all are refused with the account
+        // if one symbol is left, the denial must be about it; a refusal of the account refuses all that are left
         let [two, three] = match error {
             "unknown_symbol" | "not_in_plan" => [error, "missing"],
             "unauthorized" | "rate_limited" | "quota_exhausted" | "blocked" => [error, error],
@@ -318,23 +318,23 @@ fn rows_beside_a_failure_are_used() {
         };
         assert_eq!(reasons(200, &beside(error), &["AAPL", "MSFT"]), ["quote", two], "{error}");
         assert_eq!(reasons(200, &beside(error), &["AAPL", "MSFT", "KO"]), ["quote", three, three], "{error}");
-        // a filter may make its row whatever the reply holds
+        // some filters make their row no matter what the reply holds
         let empty = beside(error).replace("\"price\":1", "\"price\":null");
         assert_eq!(read("", 200, &empty, &["AAPL"]).unwrap_err().reason(), error);
-        // outside 2xx a price is no price
+        // outside 2xx a price does not count
         let failed = read("", 400, &beside(error), &["AAPL", "MSFT"]).unwrap_err();
         assert_eq!(failed.reason(), error);
     }
 }
 
 #[test]
-fn what_was_not_understood_is_malformed_and_scrubbed() {
+fn a_reply_that_is_not_understood_is_malformed_and_scrubbed() {
     let key = "url = \"https://x.test/{symbols}?k={key}\"\nkey = \"s3cr/et\"\n";
     let words = |toml: &str, body: &str| match read(&format!("{key}{toml}"), 200, body, &["AAPL"]) {
         Err(SourceError::Malformed(words)) => words,
         other => panic!("{other:?}"),
     };
-    assert!(words("", "your key s3cr/et is wrong").starts_with("the body is no readable JSON"));
+    assert!(words("", "your key s3cr/et is wrong").starts_with("the body cannot be read as JSON"));
     assert_eq!(words("jq = '.[0] | tonumber'", r#"["s3cr/et s3cr%2Fet"]"#).matches("***").count(), 2);
     assert!(words("jq = '.[] | {price: (.p | tonumber)}'", r#"[{"p":"abc"}]"#).contains("cannot parse \"abc\""));
     assert!(words("jq = '.a'", r#"{"a":1}"#).contains("where a row"));
@@ -343,7 +343,7 @@ fn what_was_not_understood_is_malformed_and_scrubbed() {
 }
 
 #[test]
-fn what_is_said_of_a_failure_is_short_whatever_the_vendor_says() {
+fn the_detail_of_a_failure_is_short_even_if_the_vendors_words_are_long() {
     let long = "x".repeat(5000);
     for status in [200, 300, 400, 401, 402, 403, 404, 418, 429, 451, 500, 503] {
         for error in SourceError::NAMED_BY_FILTERS.into_iter().chain(["broken"]) {
@@ -380,7 +380,7 @@ fn a_byte_order_mark_in_front_of_a_body_does_no_harm() {
 }
 
 #[test]
-fn symbols_beside_named_culprits_were_overlooked_only_where_the_call_failed_for_them() {
+fn symbols_beside_named_culprits_are_overlooked_only_if_those_failed_the_call() {
     let jq =
         r#"if .bad then .bad[] | {symbol: ., error: "unknown_symbol", detail: "no such"} else .rows[]? end, .rows[]?"#;
     let of = |status, body: &str| {
@@ -391,7 +391,7 @@ fn symbols_beside_named_culprits_were_overlooked_only_where_the_call_failed_for_
     assert!(matches!(overlooked[..2], [Err(SourceError::Overlooked(_)), Err(SourceError::Overlooked(_))]));
     assert!(matches!(overlooked[2], Err(SourceError::UnknownSymbol(_))));
     for (status, body) in [
-        // the vendor was out of order, or looked at them and has nothing
+        // the vendor was down, or it looked these symbols up and has nothing
         (500, r#"{"bad":["NOPE"]}"#),
         (200, r#"{"bad":["NOPE"]}"#),
     ] {

@@ -1,4 +1,5 @@
-//! Reads a row's time, exactly: the filter hands over text or a number as the body has it, and the sums are done here.
+//! Reads a row's times exactly: the filter hands over text or a number as it stands in the body, and the arithmetic is
+//! done here.
 
 use std::ops::Range;
 
@@ -11,39 +12,40 @@ use rust_decimal::Decimal;
 use super::row::{self, Row};
 use crate::decimal;
 
-/// Words for a time, and how many of their unit make a second.
+/// The fields for one time, each with how many of its units make a second.
 type Words = [(&'static str, i64); 4];
 
-/// The units of these words, in their order.
+/// The units of these fields, in their order.
 const UNITS: [&str; 4] = ["seconds", "milliseconds", "microseconds", "nanoseconds"];
 
-/// The years in which the times of quotes lie, by seconds since 1970: 2000 to 2099.
+/// The years in which the times of quotes lie, 2000 to 2099, in seconds since 1970.
 const QUOTED: Range<i64> = 946_684_800..4_102_444_800;
 
-/// The words for the time of the last trade.
+/// The fields for the time of the last trade.
 const AT: Words = [("at", 1), ("at_ms", 1_000), ("at_us", 1_000_000), ("at_ns", 1_000_000_000)];
-/// The words for the time of the book.
+/// The fields for the time of the book.
 const BOOK_AT: Words =
     [("book_at", 1), ("book_at_ms", 1_000), ("book_at_us", 1_000_000), ("book_at_ns", 1_000_000_000)];
 
-/// The times a row states.
+/// The times that a row states.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Times {
-    /// Of the last trade.
+    /// The time of the last trade.
     pub(super) at: Option<Timestamp>,
-    /// Of the book, or of the reply as a whole.
+    /// The time of the book, or of the reply as a whole.
     pub(super) book_at: Option<Timestamp>,
 }
 
 impl Times {
-    /// Reads them; `None` for what is not stated (null, zero). A time that cannot be read is an error, never left out.
+    /// Reads the times; one that is not stated (null, zero) is `None`. A time that cannot be read is an error and never
+    /// left out.
     pub(super) fn of(row: &Row<'_>) -> Result<Self, String> {
         let zone = zone(row)?;
         let time = |words: &Words| stated(row, words, zone.as_ref());
         Ok(Times { at: time(&AT)?, book_at: time(&BOOK_AT)? })
     }
 
-    /// When the row was right: of two rows about one symbol the newer one counts.
+    /// The newest time of the row: of two rows about one symbol the newer one counts.
     pub(super) fn newest(self) -> Option<Timestamp> {
         self.at.max(self.book_at)
     }
@@ -51,10 +53,10 @@ impl Times {
 
 fn zone(row: &Row<'_>) -> Result<Option<TimeZone>, String> {
     let Some(name) = row.field("zone").and_then(row::text) else { return Ok(None) };
-    TimeZone::get(&name).map(Some).map_err(|_| format!("`zone` is {name:?}, which is no IANA time zone"))
+    TimeZone::get(&name).map(Some).map_err(|_| format!("`zone` is {name:?}, which is not an IANA time zone"))
 }
 
-/// The time that a row states with one of these words.
+/// The time that a row states in one of these fields.
 fn stated(row: &Row<'_>, words: &Words, zone: Option<&TimeZone>) -> Result<Option<Timestamp>, String> {
     let mut found: Option<(&str, Timestamp)> = None;
     for &(word, per_second) in words {
@@ -80,7 +82,7 @@ fn read(text: &str, per_second: i64, words: &Words, zone: Option<&TimeZone>) -> 
     if decimal::undecorated(text).is_none() {
         return Ok(None);
     }
-    let unreadable = || format!("is {text:?}, which is no time");
+    let unreadable = || format!("is {text:?}, which is not a time");
     match decimal::read(text) {
         Some(number) if number.is_zero() => Ok(None),
         Some(number) => {
@@ -101,8 +103,8 @@ fn since_1970(number: Decimal, per_second: i64) -> Option<Timestamp> {
     Timestamp::from_nanosecond(i128::try_from(nanoseconds).ok()?).ok()
 }
 
-/// The unit in which a number would be the time of a quote, if in its own word's unit it cannot be: milliseconds in `at`
-/// lie beyond the year 9999, and seconds in `at_ms` in January 1970.
+/// The unit in which a number would be the time of a quote, if in its own field's unit it cannot be one: milliseconds
+/// in `at` lie beyond the year 9999, and seconds in `at_ms` in January 1970.
 fn mistaken_unit(number: Decimal, time: Option<Timestamp>, per_second: i64, words: &Words) -> Option<String> {
     let is_quoted = |time: Timestamp| QUOTED.contains(&time.as_second());
     if time.is_some_and(is_quoted) {
@@ -116,12 +118,12 @@ fn mistaken_unit(number: Decimal, time: Option<Timestamp>, per_second: i64, word
     Some(format!(" of a quote in {stated}; {meant}"))
 }
 
-/// A time in words: with an offset, local to the zone, or a date.
+/// A time in text: with an offset, local to the zone, or a date.
 fn written(text: &str, zone: Option<&TimeZone>) -> Result<Timestamp, String> {
     if let Ok(time) = text.parse::<Timestamp>() {
         return Ok(time);
     }
-    let unreadable = |_| format!("is {text:?}, which is no time");
+    let unreadable = |_| format!("is {text:?}, which is not a time");
     let local: DateTime = text.parse().map_err(unreadable)?;
     let is_date = text.len() == "2026-11-20".len() && text.parse::<Date>().is_ok();
     let zone = match zone {
@@ -154,15 +156,15 @@ mod tests {
         assert_eq!(utc("0", 1), "none");
         assert_eq!(utc("0.0", 1_000), "none");
         for wrong in ["1586991278494", "9999999999999999999999999999", "1e30"] {
-            assert!(utc(wrong, 1).contains("no time"), "{wrong}");
+            assert!(utc(wrong, 1).contains("not a time"), "{wrong}");
         }
     }
 
     #[test]
-    fn a_number_in_the_unit_of_another_word_is_no_time_and_the_word_is_named() {
+    fn a_number_in_the_unit_of_another_field_is_refused_and_the_field_is_named() {
         assert_eq!(
             utc("1586991278494", 1),
-            "is \"1586991278494\", which is no time of a quote in seconds; in milliseconds it would be \
+            "is \"1586991278494\", which is not a time of a quote in seconds; in milliseconds it would be \
              2020-04-15T22:54:38Z: name it `at_ms`"
         );
         for (units, per_second, number) in
@@ -178,11 +180,11 @@ mod tests {
         }
         let of_a_book = read("1586991278494", 1, &BOOK_AT, None).unwrap_err();
         assert!(of_a_book.ends_with(": name it `book_at_ms`"), "{of_a_book}");
-        // what is no quote's time in any unit is what it was
+        // a number that is not a quote's time in any unit is read as it is
         for (text, per_second, time) in [("1", 1, "1970-01-01T00:00:01Z"), ("20261120", 1, "1970-08-23T12:05:20Z")] {
             assert_eq!(utc(text, per_second), time);
         }
-        assert_eq!(utc("20261120143100", 1), "is \"20261120143100\", which is no time");
+        assert_eq!(utc("20261120143100", 1), "is \"20261120143100\", which is not a time");
     }
 
     #[test]
@@ -202,9 +204,9 @@ mod tests {
             assert_eq!(utc(none, 1), "none");
         }
         for wrong in ["soon", "2021-13-05", "2021-11-05T25:00:00Z", "Nov 5, 2021", "2021-11-05x"] {
-            assert!(utc(wrong, 1).contains("no time"), "{wrong}: {}", utc(wrong, 1));
+            assert!(utc(wrong, 1).contains("not a time"), "{wrong}: {}", utc(wrong, 1));
         }
-        assert!(utc("2021-11-05T11:54:23Z", 1_000).contains("no time"));
+        assert!(utc("2021-11-05T11:54:23Z", 1_000).contains("not a time"));
     }
 
     #[test]

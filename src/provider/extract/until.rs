@@ -1,4 +1,4 @@
-//! Reads from a refusal's words until when it holds: "IP banned until 1586991338494."
+//! Reads the end of a refusal from its words: "IP banned until 1586991338494."
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::RawReply;
 use crate::clock::age;
 
-/// How much of a body is searched: no refusal is longer, and a long page is not one.
+/// How many bytes of a body are searched: a refusal is shorter, and a longer page is not a refusal.
 const LONGEST_WORDS: usize = 2_000;
 
 /// How long the words of a reply ask us to stay away, by the vendor's own clock.
@@ -17,8 +17,8 @@ pub(super) fn wait(reply: &RawReply) -> Option<Duration> {
     Some(age(until, reply.date.unwrap_or(reply.received_at))).filter(|wait| !wait.is_zero())
 }
 
-/// The first time that follows the word "until", in a sentence about a refusal or as a field of that name. Until when a plan is
-/// valid, or a price is cached, says nothing of a refusal.
+/// The first time that follows the word "until", in a sentence about a refusal or as a field of that name. How long a
+/// plan is valid or a price is cached says nothing about a refusal.
 fn until(words: &str) -> Option<Timestamp> {
     let small = words.to_ascii_lowercase();
     let mut found = small.match_indices("until");
@@ -28,8 +28,8 @@ fn until(words: &str) -> Option<Timestamp> {
     })
 }
 
-/// Whether what stands before the word "until" is about a refusal: nothing at all, or a word that says so in the same sentence
-/// and field.
+/// Whether the text before the word "until" is about a refusal: either there is none, or a word in the same sentence
+/// and field says so.
 fn speaks_of_a_refusal(before: &str) -> bool {
     const REFUSES: [&str; 11] =
         ["ban", "block", "cool", "denied", "limit", "lock", "refus", "restrict", "retry", "try", "wait"];
@@ -38,8 +38,8 @@ fn speaks_of_a_refusal(before: &str) -> bool {
     clause.trim().is_empty() || REFUSES.iter().any(|word| clause.contains(word))
 }
 
-/// The time that a text begins with: Unix seconds or a finer unit, told by the number of digits, or a date and a time of day
-/// with its offset.
+/// The time that a text begins with: a Unix time, whose unit follows from the number of digits, or a date and a time of
+/// day with an offset.
 fn time(text: &str) -> Option<Timestamp> {
     let digits = text.len() - text.trim_start_matches(|sign: char| sign.is_ascii_digit()).len();
     let number = text.get(..digits)?;
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn until_when_anything_else_lasts_is_no_refusal() {
+    fn the_end_of_anything_else_is_not_taken_for_the_end_of_a_refusal() {
         for words in [
             r#"{"error":"Too many requests","plan":{"valid_until":"2027-06-30T00:00:00Z"}}"#,
             "Payment required: your free trial was active until 2027-01-31T00:00:00Z",

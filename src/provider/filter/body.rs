@@ -1,4 +1,4 @@
-//! Reads a body so that no body can take the process down, and every number keeps the text it had on the wire.
+//! Reads a body so that no body can crash the process, and every number keeps the text that it had on the wire.
 
 mod csv;
 mod xml;
@@ -7,7 +7,7 @@ use jaq_json::{Error, Num, Rc, Val, read::parse_single};
 
 use crate::provider::description::Notation;
 
-/// The deepest nesting that is read. The reader calls itself for every level, and a stack that overflows ends the process.
+/// The deepest nesting that is read. The parser recurses at every level, and a stack overflow would end the process.
 const DEEPEST: usize = 64;
 
 /// The longest number that is read, in characters: the time to read a longer one grows with the square of its length.
@@ -15,7 +15,7 @@ const LONGEST_NUMBER: usize = 256;
 
 /// Reads a body in its notation.
 pub(super) fn read(bytes: &[u8], notation: Notation) -> Result<Val, String> {
-    // some servers put it there, and it says nothing
+    // some servers send a byte order mark, which means nothing
     let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
     match notation {
         Notation::Json => json(bytes),
@@ -24,8 +24,8 @@ pub(super) fn read(bytes: &[u8], notation: Notation) -> Result<Val, String> {
     }
 }
 
-/// Reads one JSON value. Its numbers come out as decimal texts, so that a number which jq calculates (an integer or a float)
-/// can be told from one that stood in the body.
+/// Reads one JSON value. Its numbers become decimal texts, so that a number that jq calculated (an integer or a float)
+/// can be told from one that was in the body.
 fn json(bytes: &[u8]) -> Result<Val, String> {
     check(bytes)?;
     parse_single(bytes).map(keep_texts).map_err(|error| error.to_string())
@@ -37,7 +37,7 @@ pub(super) fn from_json(value: &Val) -> Result<Val, Error> {
     json(&text).map_err(|why| Error::str(format_args!("cannot parse {value} as JSON: {why}")))
 }
 
-/// One pass over the bytes, before anything that could be led astray by them.
+/// Checks the bytes in one pass, before the parser sees them.
 fn check(bytes: &[u8]) -> Result<(), String> {
     let (mut depth, mut digits, mut last) = (0_usize, 0_usize, b' ');
     let (mut in_string, mut escaped) = (false, false);
@@ -52,9 +52,9 @@ fn check(bytes: &[u8]) -> Result<(), String> {
             b'"' => in_string = true,
             b'[' | b'{' => depth += 1,
             b']' | b'}' => depth = depth.saturating_sub(1),
-            // the reader skips comments, and in one a quotation mark would hide what follows from this pass
+            // the parser skips comments, and a quotation mark in one would hide from this pass what follows
             b'#' => return Err(format!("byte offset {at}: a comment, which JSON does not have")),
-            // nor does JSON have lists and objects as keys, which take long to compare
+            // the parser allows lists and objects as keys, which JSON does not; comparing them takes long
             b':' if matches!(last, b']' | b'}') => return Err(format!("byte offset {at}: a key that is not a string")),
             _ => {}
         }
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn deep_nesting_is_refused_before_it_is_json() {
+    fn deep_nesting_is_refused_before_it_is_parsed() {
         let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
         assert!(json(nested(64).as_bytes()).is_ok());
         assert!(json(nested(65).as_bytes()).unwrap_err().contains("nested deeper"));
@@ -114,14 +114,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_slow_to_read_is_refused() {
+    fn a_body_that_is_slow_to_parse_is_refused() {
         assert!(json("9".repeat(100_000).as_bytes()).unwrap_err().contains("digits"));
         assert!(json(b"{{} : 1}").unwrap_err().contains("key"));
         assert!(json(b"{\"a\":[],\"b\":{}}").is_ok());
     }
 
     #[test]
-    fn what_is_not_one_value_is_refused() {
+    fn a_body_that_is_not_exactly_one_value_is_refused() {
         for wrong in ["", "{", "[1,]", "1 2", "Too Many Requests", "<html>", "\"a", "{\"a\" 1}"] {
             assert!(json(wrong.as_bytes()).is_err(), "{wrong}");
         }

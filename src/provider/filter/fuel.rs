@@ -1,8 +1,8 @@
-//! Counts the steps of a filter, and ends one that takes too many.
+//! Counts the steps of a filter, and stops one that takes too many.
 //!
-//! No filter runs for ever, but nested loops over a long list come near to it, and may yield no row at which the filter could
-//! be stopped. So every step of the interpreter is counted: the interpreter looks each step up in the program, and we hold the
-//! program.
+//! No filter runs for ever, but nested loops over a long list come close to it, and may never yield a row at which the
+//! filter could be stopped. So every step of the interpreter is counted: the interpreter looks each step up in the
+//! program, and the program is ours.
 
 use std::cell::Cell;
 use std::panic::resume_unwind;
@@ -15,18 +15,18 @@ use jaq_json::Val;
 /// How many steps pass between two looks at the clock. Sorting a long list is one step, and may take a millisecond.
 const STEPS_PER_LOOK: u64 = 16;
 
-/// Starts to measure the CPU time of the current thread. The function that it returns tells whether this thread has used more
-/// than a given time since then.
+/// Starts to measure the CPU time of the current thread. The function that it returns tells whether this thread has
+/// used more than a given time since then.
 pub type CpuTimer = fn() -> Box<dyn Fn(Duration) -> bool>;
 
 /// What a filter may spend on one reply.
 #[derive(Clone, Copy, Debug)]
 pub struct Fuel {
-    /// Steps of the interpreter. They bound how many values a filter makes, and not how long those are.
+    /// Steps of the interpreter. They bound how many values a filter makes, but not how large those are.
     pub steps: u64,
     /// CPU time of the thread that runs the filter.
     pub time: Duration,
-    /// Measures that time.
+    /// Measures the CPU time.
     pub timer: CpuTimer,
 }
 
@@ -34,18 +34,18 @@ impl Fuel {
     /// The most CPU time that any filter gets.
     pub const MOST_TIME: Duration = Duration::from_secs(1);
 
-    /// The most that any filter gets: five million steps, and a second.
+    /// The most that any filter gets: five million steps, and one second.
     pub fn most(timer: CpuTimer) -> Self {
         Fuel { steps: 5_000_000, time: Self::MOST_TIME, timer }
     }
 
-    /// What a filter may use on a thread that others wait for: 10,000 steps and 10 ms, some twenty times what the catalogue's
-    /// filters need for their examples.
+    /// What a filter gets on a thread that other tasks wait for: 10,000 steps and 10 ms, some twenty times what the
+    /// catalogue's filters need for their examples.
     pub fn little(timer: CpuTimer) -> Self {
         Fuel { steps: 10_000, time: Duration::from_millis(10), timer }
     }
 
-    /// Starts to count.
+    /// Starts counting.
     pub(super) fn meter(self) -> Meter {
         Meter { fuel: self, steps: Cell::new(0), has_used: (self.timer)() }
     }
@@ -59,7 +59,7 @@ pub(super) struct Meter {
     has_used: Box<dyn Fn(Duration) -> bool>,
 }
 
-/// What unwinds through the interpreter when a filter is out of fuel, and what it is out of.
+/// The payload of the panic that stops a filter that is out of fuel: what it is out of.
 pub(super) struct OutOfFuel(pub(super) String);
 
 impl Meter {
@@ -75,12 +75,12 @@ impl Meter {
     }
 }
 
-/// The interpreter has no way to be told to stop, so this is a panic, but one that writes nothing to stderr.
+/// Stops the filter with a panic that writes nothing to stderr, because the interpreter offers no other way.
 fn end(why: String) {
     resume_unwind(Box::new(OutOfFuel(why)))
 }
 
-/// What filters work with: values, and a program whose steps are counted.
+/// The types that the interpreter works with: values, and a program whose steps are counted.
 pub(super) struct Metered;
 
 /// A program, and the meter of its steps.
@@ -108,13 +108,13 @@ mod tests {
 
     use super::*;
 
-    /// Takes as many steps as it takes to look at the clock once; whether that ended the filter.
+    /// Takes enough steps for one look at the clock, and returns whether that stopped the filter.
     fn is_ended(meter: &Meter) -> bool {
         catch_unwind(AssertUnwindSafe(|| (0..STEPS_PER_LOOK).for_each(|_| meter.step()))).is_err()
     }
 
     #[test]
-    fn time_in_which_the_thread_does_not_run_is_not_the_filters() {
+    fn time_in_which_the_thread_does_not_run_is_not_counted() {
         use crate::clock::cpu::{timer, used};
         let fuel = Fuel { steps: u64::MAX, time: Duration::from_millis(20), timer };
         let (meter, used_before) = (fuel.meter(), used());
@@ -123,6 +123,6 @@ mod tests {
         while used() - used_before <= fuel.time {
             std::hint::black_box(0);
         }
-        assert!(is_ended(&meter), "it had its time");
+        assert!(is_ended(&meter), "its time is used up");
     }
 }

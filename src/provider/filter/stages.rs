@@ -1,7 +1,7 @@
-//! Finds where a filter failed: the first stage of its pipes that fails as the whole filter does.
+//! Finds where a filter failed: the first stage of its pipes that fails in the same way as the whole filter.
 //!
-//! A stage is tried by running the filter up to it, and then with it. That takes several runs, so it is for people who look at
-//! a source by hand, and never happens on the path of a request.
+//! To try a stage, the filter is run up to that stage, and then with it. That takes several runs, so it is done only
+//! for people who examine a source by hand, and never on the path of a request.
 
 use jaq_core::load::lex::{Lexer, Tok, Token};
 
@@ -14,9 +14,9 @@ pub struct Place {
     pub line: usize,
     /// The character within the line, from 1.
     pub column: usize,
-    /// The stage that failed, as it is written.
+    /// The stage that failed, as the filter writes it.
     pub stage: String,
-    /// The value that it failed on, as JSON.
+    /// The value on which it failed, as JSON.
     pub given: Option<String>,
 }
 
@@ -27,7 +27,8 @@ struct Search<'a> {
     run: &'a dyn Fn(&Filter) -> Rows,
 }
 
-/// A pipe somewhere in a filter. Any part of it, between these two texts, is a filter that does only what leads to that part.
+/// A pipe somewhere in a filter. Any part of it, put between these two texts, makes a filter that runs only what leads
+/// to that part.
 struct Pipe<'t, 's> {
     before: String,
     tokens: &'t [Token<&'s str>],
@@ -35,7 +36,7 @@ struct Pipe<'t, 's> {
 }
 
 impl Filter {
-    /// The place at which this filter failed; `None` if it was not the filter that did. `run` runs a filter on the same reply.
+    /// The place at which this filter failed; `None` if something else failed. `run` runs a filter on the same reply.
     pub fn place(&self, failure: &RunError, run: &dyn Fn(&Filter) -> Rows) -> Option<Place> {
         if !matches!(failure, RunError::Filter(_)) {
             return None;
@@ -47,7 +48,7 @@ impl Filter {
 }
 
 impl Search<'_> {
-    /// The first stage of a pipe that fails; within brackets and branches, the first stage of those.
+    /// The first stage of a pipe that fails; if that has brackets or branches, the first stage within them that does.
     fn within(&self, pipe: &Pipe<'_, '_>) -> Option<Place> {
         let (before, tokens) = stages(pipe.tokens).into_iter().find_map(|stage| {
             let before = format!("{}{}", pipe.before, self.text_between(pipe.tokens, stage));
@@ -63,7 +64,7 @@ impl Search<'_> {
         Some(Place { line, column, stage: text.to_owned(), given: self.given(stage, text) })
     }
 
-    /// Of all values that came to a stage, the first that it did not get through.
+    /// The first of the values that reached a stage on which it failed.
     fn given(&self, stage: &Pipe<'_, '_>, text: &str) -> Option<String> {
         let Pipe { before, after, .. } = stage;
         let passed = self.rows(&format!("{before}(({text} | empty), .){after}"))?.rows.len();
@@ -75,12 +76,13 @@ impl Search<'_> {
         self.rows(code).is_some_and(|rows| rows.failure.as_ref() == Some(self.failure))
     }
 
-    /// The rows of another filter on the same reply; `None` if it is none, as what ends before `as $x` has a bar.
+    /// The rows of another filter on the same reply; `None` if the text is not a filter, such as one that is cut before
+    /// `as $x`.
     fn rows(&self, code: &str) -> Option<Rows> {
         Filter::compile(code).ok().map(|filter| (self.run)(&filter))
     }
 
-    /// The pipes that a stage consists of: what stands in its brackets, or in the branches of its `if`.
+    /// The pipes within a stage: the content of its brackets, or the branches of its `if`.
     fn inside<'t, 's>(&self, stage: &Pipe<'t, 's>) -> Vec<Pipe<'t, 's>> {
         let Pipe { before, tokens, after } = stage;
         match tokens {
@@ -92,7 +94,8 @@ impl Search<'_> {
         }
     }
 
-    /// The conditions and branches of an `if` that is a whole stage. What leads to one of them takes no other branch.
+    /// The conditions and branches of an `if` that is a whole stage. The text before each makes sure that no other
+    /// branch is taken.
     fn branches<'t, 's>(&self, stage: &Pipe<'t, 's>) -> Vec<Pipe<'t, 's>> {
         let (mut before, mut after, mut condition) = (stage.before.clone(), stage.after.clone(), "");
         let mut pipes = Vec::new();
@@ -112,13 +115,13 @@ impl Search<'_> {
         pipes
     }
 
-    /// What is written from the first of these tokens to the last.
+    /// The filter's text from the first of these tokens to the last.
     fn text(&self, tokens: &[Token<&str>]) -> &str {
         let end = tokens.last().map_or(0, |Token(last, _)| offset(self.code, last) + last.len());
         tokens.first().and_then(|Token(first, _)| self.code.get(offset(self.code, first)..end)).unwrap_or_default()
     }
 
-    /// What is written in a pipe before one of its stages.
+    /// The filter's text in a pipe before one of its stages.
     fn text_between(&self, pipe: &[Token<&str>], stage: &[Token<&str>]) -> &str {
         let ends = pipe.first().zip(stage.first());
         ends.and_then(|(from, to)| self.code.get(offset(self.code, from.0)..offset(self.code, to.0)))
@@ -126,7 +129,7 @@ impl Search<'_> {
     }
 }
 
-/// The stages of a pipe. What is bound by `as` is one as well, without and with its pattern.
+/// The stages of a pipe. A value that `as` binds is a stage as well, both without and with its pattern.
 fn stages<'t, 's>(tokens: &'t [Token<&'s str>]) -> Vec<&'t [Token<&'s str>]> {
     let (mut depth, mut start, mut stages) = (0_usize, 0, Vec::new());
     for (at, Token(text, kind)) in tokens.iter().enumerate() {
@@ -145,7 +148,7 @@ fn stages<'t, 's>(tokens: &'t [Token<&'s str>]) -> Vec<&'t [Token<&'s str>]> {
     stages
 }
 
-/// The keywords of an `if` with what stands after each, if the tokens are one `if` and nothing else.
+/// The keywords of an `if` with what follows each, if the tokens are one `if` and nothing else.
 fn parts_of_if<'t, 's>(tokens: &'t [Token<&'s str>]) -> Vec<(&'s str, &'t [Token<&'s str>])> {
     let (mut depth, mut keywords) = (0_usize, Vec::new());
     for (at, Token(text, kind)) in tokens.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! What the box lets in and what it keeps out.
+//! What the box allows, and what it keeps out.
 
 use super::*;
 use crate::clock::cpu;
@@ -31,7 +31,7 @@ fn a_filter_may_run_on_any_thread() {
 }
 
 #[test]
-fn what_leads_out_of_the_box_is_refused_with_its_position() {
+fn a_name_that_leads_out_of_the_box_is_refused_with_its_position() {
     assert!(refused("env").starts_with("line 1, column 1: found `env`"));
     assert!(refused(".a\n | .b | halt").starts_with("line 2, column 9: found `halt`"));
     assert!(refused("def f: .; f").starts_with("line 1, column 5: found `def f`"));
@@ -55,20 +55,20 @@ fn what_leads_out_of_the_box_is_refused_with_its_position() {
 }
 
 #[test]
-fn what_nests_values_without_end_is_refused_with_its_position() {
+fn a_name_that_nests_values_without_end_is_refused_with_its_position() {
     assert!(refused("reduce .[] as $x (null; [.])").starts_with("line 1, column 1: found `reduce`, which may nest"));
     assert!(refused(".a\n| foreach .[] as $x (null; [.])").starts_with("line 2, column 3: found `foreach`"));
-    // each wraps all that the other made of every part
+    // each wraps every part of what the other made
     assert!(refused("[walk(walk([.]))]").starts_with("line 1, column 2: found `walk`, which may nest"));
     for code in ["setpath(.; 1)", "getpath(.) = 1", "[delpaths([.])]", "{a: (.b | getpath(.))}"] {
         assert!(refused(code).contains("and a value nested so deeply takes the process down"), "{code}");
     }
-    // the path is the filter's own here, and no longer than its text
+    // here the path is written in the filter, so it is no longer than the filter's text
     assert_eq!(texts(".a.b.c |= [.]", r#"{"a":{"b":{"c":1}}}"#), [r#"{"a":{"b":{"c":[1]}}}"#]);
 }
 
 #[test]
-fn a_filter_as_deep_as_it_may_be_is_read_and_run_on_a_small_stack() {
+fn a_filter_of_the_deepest_nesting_is_read_and_run_on_a_small_stack() {
     let shapes = "[%] -% [.[]|%] .as$x|% map(%) {a:%} if(.)then(%)end try(%) [limit(9;%)] label$a|% .a|=(%) with_entries(%) \
         [paths(%)] del(%) .//% first(%) all(.[];any(%)) min_by(%) pick(%) group_by(map_values(%)) [path(%)] isempty(%)";
     let lists = format!("{}{}", "[".repeat(64), "]".repeat(64));
@@ -90,7 +90,7 @@ fn a_filter_as_deep_as_it_may_be_is_read_and_run_on_a_small_stack() {
 }
 
 #[test]
-fn a_filter_that_does_too_much_is_ended() {
+fn a_filter_that_does_too_much_is_stopped() {
     let body = format!("[{}0]", "0,".repeat(30_000));
     for code in [
         ".[] as $a | .[] as $b | empty",
@@ -129,7 +129,7 @@ fn a_forbidden_name_is_an_ordinary_key() {
 }
 
 #[test]
-fn what_cannot_be_read_is_refused_with_its_position() {
+fn a_filter_that_cannot_be_read_is_refused_with_the_position() {
     assert_eq!(refused(".a | if . then 1"), "line 1, column 17: the filter ends too early; expected else or end");
     assert!(refused(".a §").starts_with("line 1, column 4: found `§`"));
     assert!(refused(".a b").contains("column 4: found `b`, but expected the filter to end here"));
@@ -149,7 +149,7 @@ fn everything_else_of_jq_works() {
 }
 
 #[test]
-fn a_text_that_is_no_number_is_one_error_not_endless_ones() {
+fn a_text_that_is_not_a_number_is_one_error_and_not_endless_ones() {
     let rows = rows("tonumber", "\"abc\"");
     assert!(rows.rows.is_empty());
     assert!(matches!(rows.failure, Some(RunError::Filter(text)) if text.contains("abc")));
@@ -158,7 +158,7 @@ fn a_text_that_is_no_number_is_one_error_not_endless_ones() {
 }
 
 #[test]
-fn rows_end_at_the_first_error_and_at_the_most() {
+fn rows_end_at_the_first_error_and_at_the_limit() {
     let taken = rows(".[] | tonumber", r#"["1", "2", "x", "3"]"#);
     assert_eq!((taken.rows.len(), taken.failure.is_some()), (2, true));
     let many = rows(".[] as $x | .[] as $y | $x", &serde_json::to_string(&vec![0; 200]).unwrap());
@@ -180,7 +180,7 @@ fn a_filter_has_no_more_parts_than_signs_and_words() {
     for (code, expected) in [("", 0), (".", 1), (".a.b_2", 4), ("  .[] | select(.x)  ", 9), ("((.))", 5), ("1 1", 2)] {
         assert_eq!(parts(code), expected, "{code}");
     }
-    // what the catalogue takes to be read is no matter of hundreds of megabytes
+    // reading the catalogue does not take hundreds of megabytes
     let catalogue = crate::provider::catalogue::catalogue().values();
     let most = catalogue.map(|table| parts(&table.settings().jq)).max().unwrap();
     assert!(STACK + most * STACK_PER_PART < 64 << 20, "{most} parts");

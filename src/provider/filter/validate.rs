@@ -1,5 +1,5 @@
-//! Says what a filter may not name, and why: whatever does not end, whatever looks beyond the reply, and whatever makes values
-//! nested so deeply, or is itself, that the stack would overflow.
+//! Says what a filter may not contain, and why: anything that may not end, that looks beyond the reply, or that
+//! overflows the stack because it nests too deeply or makes values that do.
 
 use jaq_core::load::lex::StrPart;
 use jaq_core::load::parse::{BinaryOp, Pattern, Term};
@@ -8,7 +8,8 @@ use jaq_core::path::Part;
 
 /// A part of a filter that is refused.
 pub(super) struct Refused<'s> {
-    /// The part, as a slice of the filter; a sign such as `..` carries no position.
+    /// The part, as a slice of the filter; for a sign such as `..`, whose position is not known, any text that equals
+    /// it.
     pub(super) part: &'s str,
     /// What it is, why it is refused, and what to write instead.
     pub(super) message: String,
@@ -18,23 +19,23 @@ const ENDLESS: &str = "which may never end; walk the reply with .[], map or to_e
 const OUTSIDE: &str =
     "but a filter sees the reply and nothing else: no environment, no other input, no output, no exit";
 const CLOCK: &str =
-    "but times are read by quotefold: hand them over as at, at_ms, at_us or at_ns, with zone for a local time";
+    "but quotefold reads the times: hand them over as at, at_ms, at_us or at_ns, with zone for a local time";
 const REGEX: &str =
     "but there are no regular expressions here: use split, ltrimstr, rtrimstr, startswith or a lookup object";
 
-const NESTS: &str = "which may nest a value within itself again and again, and a value nested so deeply takes the process down; \
-     use add, map, group_by, min_by, max_by or first";
+const NESTS: &str = "which may nest a value within itself again and again, and a value nested so deeply takes the \
+     process down; use add, map, group_by, min_by, max_by or first";
 const PATHS: &str = "which goes as deep as its path is long, and a value nested so deeply takes the process down; \
      write the path out: .a.b[0]";
 
-/// The deepest that a filter may be: parts within parts, where what follows `|` is a part of what stands before. Both reading
-/// and running a filter take stack for every level.
+/// The deepest nesting of a filter. What follows `|` counts as nested in what precedes it. Both reading and running a
+/// filter take stack for every level.
 pub(super) const DEEPEST: usize = 32;
 
-const REPEATS: &str = "which repeats a text, should it meet one, until the memory is full; prices and times are handed over as they stand, \
-     and what else is multiplied has to be sure to be a number: (… | tonumber)";
+const REPEATS: &str = "which repeats a text, if it meets one, until the memory is full; hand over prices and times as \
+     they stand in the body, and make sure that anything else you multiply is a number: (… | tonumber)";
 
-/// Why a filter of this name is not in the box; `None` if it is.
+/// Why jq's filter of this name is not in the box; `None` if it is.
 pub(super) fn reason(name: &str, arguments: usize) -> Option<&'static str> {
     Some(match name {
         "range" | "repeat" | "while" | "until" | "recurse" | "combinations" => ENDLESS,
@@ -45,13 +46,13 @@ pub(super) fn reason(name: &str, arguments: usize) -> Option<&'static str> {
         "now" | "localtime" | "strflocaltime" | "mktime" | "strptime" => CLOCK,
         "test" | "match" | "capture" | "scan" | "splits" | "sub" | "gsub" => REGEX,
         "matches" | "split_matches" | "split_" | "scan_" | "capture_of_match" => REGEX,
-        // with one argument it is the plain one
+        // with one argument, it splits at a plain text
         "split" if arguments == 2 => REGEX,
         _ => return None,
     })
 }
 
-/// Walks a whole filter, and refuses the first part that is not in the box.
+/// Walks the whole filter, and refuses the first part that is not in the box.
 pub(super) fn check<'s>(term: &Term<&'s str>) -> Result<(), Refused<'s>> {
     within(term, DEEPEST)
 }
@@ -112,7 +113,7 @@ fn within<'s>(term: &Term<&'s str>, levels: usize) -> Result<(), Refused<'s>> {
     }
 }
 
-/// Whether a filter gives nothing but numbers, by its looks.
+/// Whether the form of a filter shows that it gives nothing but numbers.
 fn is_number(term: &Term<&str>) -> bool {
     match term {
         Term::Num(_) => true,
@@ -125,7 +126,7 @@ fn is_number(term: &Term<&str>) -> bool {
 }
 
 fn too_deep<'s>() -> Refused<'s> {
-    // it is no one part's fault
+    // no single part is to blame
     Refused { part: "", message: format!("the filter is nested deeper than {DEEPEST} levels") }
 }
 

@@ -1,15 +1,15 @@
-//! Puts what jq has to say into words for people, and finds where in a filter it is.
+//! Puts jq's errors into words for people, and finds where in a filter they are.
 
 use jaq_core::load::lex::{StrPart, Tok, Token};
 use jaq_json::Val;
 
-/// What was found where something else must stand.
+/// The message for a part of a filter in a place that needs something else.
 pub(super) fn unexpected(expected: &str, found: &str) -> String {
     let found = found.lines().next().unwrap_or_default();
     let shown: String = found.chars().take(30).collect();
     let expected = match expected {
         "nothing" => "the filter to end here".to_owned(),
-        // a keyword or a sign that must stand here is shown as it is written
+        // a keyword or a sign is shown as it is written
         sign if sign.len() < 5 && sign != "term" && sign != "key" => format!("`{sign}`"),
         words => words.to_owned(),
     };
@@ -19,13 +19,13 @@ pub(super) fn unexpected(expected: &str, found: &str) -> String {
     format!("found `{shown}`, but expected {expected}")
 }
 
-/// What was named that there is not.
+/// The message for a name that does not exist.
 pub(super) fn undefined_name(name: &str, kind: &str) -> String {
     match kind {
         "variable" => {
             format!("found `{name}`, which is not bound; a filter can name $status, $asked and what it binds")
         }
-        "filter" => format!("found `{name}`, but there is no such filter with so many arguments"),
+        "filter" => format!("found `{name}`, but there is no such filter with this number of arguments"),
         kind => format!("found `{name}`, but there is no such {kind}"),
     }
 }
@@ -38,7 +38,7 @@ pub(super) fn words(error: jaq_json::Error) -> String {
     }
 }
 
-/// Where a sign first stands; `*` also as a part of `*=`.
+/// The first place of a sign; for `*`, also as a part of `*=`.
 pub(super) fn first_sign<'s>(tokens: &[Token<&'s str>], sign: &str) -> Option<&'s str> {
     tokens.iter().find_map(|Token(text, kind)| match kind {
         Tok::Sym if text.starts_with(sign) => Some(*text),

@@ -1,8 +1,8 @@
-//! Sees through the escapes of URLs, JSON and HTML, and remembers where in the text each byte stands.
+//! Decodes the escapes of URLs, JSON and HTML, and remembers where in the text each byte came from.
 
 use std::ops::Range;
 
-/// Entities of HTML that stand for characters of ASCII. Encoders write numbers for the others.
+/// The named HTML entities of ASCII characters. Encoders write other characters as numbers.
 const ENTITIES: [(&str, u8); 18] = [
     ("amp", b'&'),
     ("lt", b'<'),
@@ -24,26 +24,26 @@ const ENTITIES: [(&str, u8); 18] = [
     ("grave", b'`'),
 ];
 
-/// A text without white space, at one layer of its encodings.
+/// A text without white space, after some layers of its encodings are undone.
 pub(super) struct View {
     bytes: Vec<u8>,
-    /// Where each byte stands in the text, with all of its escape.
+    /// Where in the text each byte came from, with its whole escape.
     places: Vec<Range<usize>>,
 }
 
-/// What an escape stands for.
+/// What an escape decodes to.
 enum Code {
     Byte(u8),
     Character(char),
 }
 
-/// A secret as it stands in a view.
+/// A secret in the form in which a view holds it.
 pub(super) fn plain(secret: &str) -> Vec<u8> {
     View::of(secret).in_small_letters().bytes
 }
 
 impl View {
-    /// The text as it is.
+    /// The text before any decoding.
     pub(super) fn of(text: &str) -> Self {
         View::made(text.bytes().enumerate().map(|(at, byte)| (byte, at..at + 1)))
     }
@@ -53,7 +53,7 @@ impl View {
         View { bytes, places }
     }
 
-    /// One layer further in; `None` if nothing here is encoded.
+    /// The view with one more layer undone; `None` if nothing in it is encoded.
     pub(super) fn decoded(&self) -> Option<Self> {
         let mut decoded = Vec::with_capacity(self.bytes.len());
         let (mut at, mut is_encoded) = (0, false);
@@ -73,18 +73,18 @@ impl View {
         is_encoded.then(|| View::made(decoded.into_iter()))
     }
 
-    /// The same in small letters.
+    /// The same in lower case.
     pub(super) fn in_small_letters(&self) -> Self {
         View { bytes: self.bytes.to_ascii_lowercase(), places: self.places.clone() }
     }
 
-    /// Only the hexadecimal digits of it, in small letters, whatever stands between them.
+    /// Only the hexadecimal digits, in lower case, without what separates them.
     pub(super) fn digits(&self) -> Self {
         let bytes = self.bytes.iter().map(u8::to_ascii_lowercase).zip(self.places.iter().cloned());
         View::made(bytes.filter(|(byte, _)| byte.is_ascii_hexdigit()))
     }
 
-    /// Where in the text these bytes stand.
+    /// The places in the text that hold one of these byte strings.
     pub(super) fn find(&self, wanted: &[Vec<u8>]) -> Vec<Range<usize>> {
         let mut found = Vec::new();
         for wanted in wanted.iter().filter(|wanted| !wanted.is_empty()) {
@@ -96,7 +96,7 @@ impl View {
     }
 }
 
-/// What an escape at the beginning of these bytes stands for, and how many of them it takes.
+/// What the escape at the beginning of these bytes decodes to, and how many bytes it takes.
 fn escape(bytes: &[u8]) -> Option<(Code, usize)> {
     match bytes {
         [b'%', b'u' | b'U', rest @ ..] => unicode(rest, 4).map(|c| (c, 6)),
@@ -118,12 +118,12 @@ fn escape(bytes: &[u8]) -> Option<(Code, usize)> {
     }
 }
 
-/// The character that the first `digits` hexadecimal digits stand for.
+/// The character with the code that the first `digits` hexadecimal digits spell.
 fn unicode(bytes: &[u8], digits: usize) -> Option<Code> {
     number(bytes.get(..digits)?, 16).and_then(char::from_u32).map(Code::Character)
 }
 
-/// A numeric entity after its first characters, with or without a semicolon.
+/// A numeric entity, given the bytes after its first `before` characters; with or without a semicolon.
 fn entity(bytes: &[u8], radix: u32, before: usize) -> Option<(Code, usize)> {
     let digits = bytes.iter().take(7).take_while(|byte| char::from(**byte).is_digit(radix)).count();
     let c = number(bytes.get(..digits)?, radix).and_then(char::from_u32)?;
@@ -132,7 +132,7 @@ fn entity(bytes: &[u8], radix: u32, before: usize) -> Option<(Code, usize)> {
 }
 
 fn number(digits: &[u8], radix: u32) -> Option<u32> {
-    // a sign would be read, too
+    // from_str_radix would also read a sign
     let are_digits = digits.iter().all(u8::is_ascii_alphanumeric);
     std::str::from_utf8(digits).ok().filter(|_| are_digits).and_then(|digits| u32::from_str_radix(digits, radix).ok())
 }

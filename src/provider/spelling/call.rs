@@ -1,4 +1,4 @@
-//! A call as it is sent, with everything filled in.
+//! A call as it is sent, with all placeholders filled in.
 
 use std::fmt;
 
@@ -9,13 +9,13 @@ use secrecy::SecretString;
 
 use crate::provider::description::Method;
 
-/// A call, ready to be sent. Its URL and headers may hold a key, so it does not print them.
+/// A call that is ready to be sent. Its URL and headers may hold a key, so its `Debug` does not print them.
 pub struct HttpRequest {
     /// The method.
     pub method: Method,
     /// The URL.
     pub url: String,
-    /// The same at the vendor's other addresses, in the order in which they are tried.
+    /// The URLs at the vendor's other addresses, in the order in which they are tried.
     pub mirrors: Vec<String>,
     /// The headers, by name.
     pub headers: Vec<(String, SecretString)>,
@@ -24,18 +24,18 @@ pub struct HttpRequest {
 }
 
 impl HttpRequest {
-    /// Every URL that it may be sent to, the first one first.
+    /// Every URL that it may be sent to, in the order in which they are tried.
     pub fn urls(&self) -> impl Iterator<Item = &str> {
         [&self.url].into_iter().chain(&self.mirrors).map(String::as_str)
     }
 
-    /// What stands in front of the URLs' hosts, in the forms in which it travels: HTTP makes a header of name and password.
+    /// The names and passwords in the URLs, in the forms in which they travel: HTTP sends them in a header.
     pub(super) fn credentials(&self) -> Vec<SecretString> {
         self.urls().filter_map(|url| Url::parse(url).ok()).flat_map(|url| credentials(&url)).collect()
     }
 }
 
-/// A URL's name and password as a header, and the secret one of the two as it is.
+/// A URL's name and password as a header, and in plain text the password, or the name if there is no password.
 fn credentials(url: &Url) -> Vec<SecretString> {
     let plain = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
     let (name, password) = (plain(url.username()), url.password().map(plain).unwrap_or_default());

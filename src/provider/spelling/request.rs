@@ -1,4 +1,4 @@
-//! Writes the call to a source: everything that is filled in is escaped for where it stands.
+//! Writes the call to a source. Every value that is filled in is escaped for its place.
 
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::{HeaderName, HeaderValue};
@@ -9,10 +9,10 @@ use super::call::HttpRequest;
 use super::template::Template;
 use crate::provider::description::{Method, SourceSettings};
 
-/// What is escaped in a URL wherever it stands: everything but letters, digits and `- . _ ~`.
+/// The characters that are escaped in every part of a URL: all but letters, digits and `- . _ ~`.
 pub(crate) const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// What a separator cannot be in a URL. A comma, a plus sign or an escape (`%2C`) stays as it is written.
+/// The characters of a separator that are escaped in a URL. A comma, a plus sign or an escape (`%2C`) stays as it is.
 const NOT_IN_URL: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')
@@ -36,14 +36,14 @@ pub(super) struct RequestTemplate {
     mirrors: Vec<Template>,
     headers: Vec<(String, Template)>,
     body: Option<Template>,
-    /// Where in the body something stands: in JSON, or in a form.
+    /// What values in the body are escaped for: JSON, or a form, which is escaped like a URL.
     body_place: Place,
     join: String,
     key: Option<SecretString>,
     secret: Option<SecretString>,
 }
 
-/// Where something stands that is filled in.
+/// The place that a value is escaped for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
     Url,
@@ -58,14 +58,15 @@ pub(super) struct Spelled {
     /// The legs of a pair; empty for anything else.
     pub(super) base: String,
     pub(super) quote: String,
-    /// What it calls the base, where it has ids; empty elsewhere.
+    /// The provider's id for the base; empty if it has none.
     pub(super) id: String,
 }
 
-/// What stands for the one symbol of a call.
+/// The placeholders for a call's only symbol.
 const SINGLE: [&str; 4] = ["symbol", "base", "quote", "id"];
 
-/// What can stand in a URL, a header or a body. `{first}` and `{others}` are for a list that is written in two places.
+/// The placeholders of URLs, headers and bodies. `{first}` and `{others}` are for a list that is split between two
+/// places.
 #[rustfmt::skip]
 const PLACEHOLDERS: &[&str] = &[
     "symbols", "symbol", "first", "others", "bases", "quotes", "ids", "base", "quote", "id",
@@ -82,7 +83,7 @@ impl RequestTemplate {
         for (name, value) in &source.headers {
             let key = format!("headers.{name}");
             HeaderName::from_bytes(name.as_bytes())
-                .map_err(|_| DescriptionError::new(&key, format!("{name:?} is not a header's name")))?;
+                .map_err(|_| DescriptionError::new(&key, format!("{name:?} is not a valid header name")))?;
             headers.push((name.clone(), Template::parse(&key, value, PLACEHOLDERS)?));
         }
         let body = source.body.as_deref().map(|body| Template::parse("body", body, PLACEHOLDERS)).transpose()?;
@@ -92,7 +93,7 @@ impl RequestTemplate {
         let templates = || headers.iter().map(|(_, template)| template).chain([&url]).chain(&body);
         let single = SINGLE.into_iter().find(|name| templates().any(|template| template.has(name)));
         if let (Some(name), 2..) = (single, source.batch) {
-            let message = format!("it is {}, but {{{name}}} is of one symbol; write {{{name}s}}", source.batch);
+            let message = format!("it is {}, but {{{name}}} takes a single symbol; write {{{name}s}}", source.batch);
             return Err(DescriptionError::new("batch", message));
         }
         let is_form = |(name, value): (&String, &String)| {
@@ -120,7 +121,7 @@ impl RequestTemplate {
             method: self.method,
             url: fill(&self.url, Place::Url).unwrap_or_default(),
             mirrors: self.mirrors.iter().filter_map(|url| fill(url, Place::Url)).collect(),
-            // a header that would hold a key nobody has is left out: some keys are optional
+            // some keys are optional: without the key, its header is left out
             headers: self
                 .headers
                 .iter()
@@ -130,7 +131,7 @@ impl RequestTemplate {
         }
     }
 
-    /// The names and passwords in its URLs, whatever is asked for.
+    /// The names and passwords in its URLs, which do not depend on the symbols.
     pub(super) fn credentials(&self) -> Vec<SecretString> {
         self.fill(&[Spelled::sample()]).credentials()
     }
@@ -173,7 +174,8 @@ impl RequestTemplate {
         names.iter().map(|name| escape(name, place)).collect::<Vec<_>>().join(&separator)
     }
 
-    /// A header that cannot be sent is found here, not at the first call. The message shows no value: it may be a key.
+    /// Finds headers that cannot be sent now, and not at the first call. The message does not show the value, which may
+    /// be a key.
     fn check_headers(&self) -> Result<(), DescriptionError> {
         for (name, value) in self.fill(&[Spelled::sample()]).headers {
             if HeaderValue::from_str(value.expose_secret()).is_err() {
@@ -186,14 +188,14 @@ impl RequestTemplate {
 }
 
 impl Spelled {
-    /// Something to fill templates with that are only looked at.
+    /// A symbol to fill templates with when they are only checked.
     fn sample() -> Self {
         let some = || "X".to_owned();
         Spelled { symbol: some(), base: some(), quote: some(), id: some() }
     }
 }
 
-/// Each name once, in the order of their first mention: two pairs may share a leg.
+/// Each name once, in the order of first mention: two pairs may share a leg.
 fn distinct<'n>(names: impl Iterator<Item = &'n str>) -> Vec<&'n str> {
     names.fold(Vec::new(), |mut names, name| {
         if !names.contains(&name) {

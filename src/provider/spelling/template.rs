@@ -1,4 +1,4 @@
-//! Fills placeholders: `{symbol}` in a text becomes what it stands for.
+//! Replaces placeholders such as `{symbol}` in a text by their values.
 
 use super::DescriptionError;
 
@@ -13,8 +13,11 @@ enum Piece {
 }
 
 impl Template {
-    /// Reads a text. A placeholder is a word of lower-case letters in braces, perhaps with `:lower`; other braces are text,
-    /// so that a template can be JSON.
+    /// Reads a text. A placeholder is a word of lower-case letters in braces, perhaps with `:lower`. Other braces are
+    /// plain text, so that a template can be JSON.
+    ///
+    /// # Errors
+    /// The first placeholder that is not `allowed`, under this `key`.
     pub(super) fn parse(key: &str, text: &str, allowed: &[&str]) -> Result<Self, DescriptionError> {
         let mut pieces = Vec::new();
         let mut literal = String::new();
@@ -31,7 +34,8 @@ impl Template {
             };
             if !allowed.contains(&word) {
                 let allowed: Vec<String> = allowed.iter().map(|name| format!("{{{name}}}")).collect();
-                let message = format!("there is no {{{word}}} here; there are {}", allowed.join(" "));
+                let message =
+                    format!("{{{word}}} is not a placeholder here; the placeholders are {}", allowed.join(" "));
                 return Err(DescriptionError::new(key, message));
             }
             if !literal.is_empty() {
@@ -48,7 +52,7 @@ impl Template {
         Ok(Template { pieces })
     }
 
-    /// The text with its placeholders filled; `None` if one of them stands for nothing.
+    /// The text with its placeholders replaced; `None` if one of them has no value.
     pub(super) fn fill(&self, value: impl Fn(&str) -> Option<String>) -> Option<String> {
         let mut text = String::new();
         for piece in &self.pieces {

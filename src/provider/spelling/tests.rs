@@ -1,4 +1,4 @@
-//! Spellings of every kind of symbol, and requests in which everything is escaped for where it stands.
+//! Spellings of every kind of symbol, and requests in which every value is escaped for its place.
 
 use secrecy::ExposeSecret;
 
@@ -66,7 +66,7 @@ fn a_class_that_is_set_decides_the_template() {
 }
 
 #[test]
-fn what_is_covered_follows_from_the_description() {
+fn which_symbols_are_covered_follows_from_the_description() {
     let covers = |toml: &str, text: &str| described(toml).unwrap().covers(&symbol(text), symbol(text).class());
     assert!(covers("currencies = [\"usdt\"]", "BTC-USDT") && !covers("currencies = [\"USDT\"]", "BTC-USD"));
     assert!(covers("currencies = [\"USDT\"]", "AAPL"));
@@ -76,7 +76,7 @@ fn what_is_covered_follows_from_the_description() {
 }
 
 #[test]
-fn what_is_filled_into_a_url_is_escaped() {
+fn values_in_a_url_are_escaped() {
     assert_eq!(request("", &["^GSPC", "BTC-USD"]).url, "https://x.test/q?s=%5EGSPC,BTC-USD");
     assert_eq!(request("join = \"|\"", &["AAPL", "MSFT"]).url, "https://x.test/q?s=AAPL%7CMSFT");
     assert_eq!(request("join = \"%2C\"", &["AAPL", "MSFT"]).url, "https://x.test/q?s=AAPL%2CMSFT");
@@ -88,7 +88,7 @@ fn what_is_filled_into_a_url_is_escaped() {
 }
 
 #[test]
-fn what_is_filled_into_a_body_or_a_header_is_escaped() {
+fn values_in_a_body_are_escaped_and_a_header_without_its_key_is_left_out() {
     let body = "method = \"POST\"\nbody = '{\"key\": \"{key}\", \"ids\": {symbols}, \"of\": {}}'\njoin = \"json\"\nkey = 'a\"b'";
     let post = request(body, &["AAPL", "BRK.B"]);
     assert_eq!(post.body.unwrap(), r#"{"key": "a\"b", "ids": ["AAPL","BRK.B"], "of": {}}"#);
@@ -104,7 +104,7 @@ fn what_is_filled_into_a_body_or_a_header_is_escaped() {
 }
 
 #[test]
-fn what_cannot_be_asked_is_named() {
+fn a_key_that_makes_calls_impossible_is_named() {
     let wrong = |toml: &str| described(toml).err().unwrap_or_else(|| panic!("{toml}"));
     let error = wrong("url = \"https://x.test/{tickers}\"");
     assert_eq!((error.key.as_str(), error.message.contains("{tickers}")), ("url", true));
@@ -120,7 +120,7 @@ fn what_cannot_be_asked_is_named() {
 }
 
 #[test]
-fn a_list_may_stand_in_parts_each_of_them_once() {
+fn a_list_may_be_split_into_parts_with_each_part_named_once() {
     let ids = "classes = [\"crypto\"]\nformat = \"{id}/{quote:lower}\"\nids = { BTC = \"bitcoin\", ETH = \"ethereum\" }\n\
         url = \"https://x.test/q?ids={ids}&vs={quotes:lower}\"\nbatch = 9";
     assert_eq!(
@@ -130,7 +130,7 @@ fn a_list_may_stand_in_parts_each_of_them_once() {
     let spelling = described(ids).unwrap();
     let spell = |text: &str| spelling.spell(&symbol(text), Class::Crypto);
     assert_eq!(spell("BTC-USD").as_deref(), Some("bitcoin/usd"));
-    // many coins may be called PEPE: without an id nobody is asked
+    // many coins may be called PEPE: without an id it is not asked for
     assert_eq!(spell("PEPE-USD"), None);
     let pair = "url = \"https://x.test/q?from={base}&to={quote:lower}\"";
     assert_eq!(request(pair, &["BTC-USD"]).url, "https://x.test/q?from=BTC&to=usd");

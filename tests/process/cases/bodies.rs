@@ -224,7 +224,7 @@ fn milliseconds_in_the_field_for_seconds_hint_at_the_other_field() {
     let entry = case.entry("AAPL");
     assert_eq!(verdict(&entry, "a"), "failed / malformed");
     let detail = entry["quotes"][0]["detail"].as_str().unwrap();
-    let hint = "`at` is \"1764340000123\", which is no time of a quote in seconds; in milliseconds it would be \
+    let hint = "`at` is \"1764340000123\", which is not a time of a quote in seconds; in milliseconds it would be \
                 2025-11-28T14:26:40Z: name it `at_ms`";
     assert!(detail.contains(hint), "{detail}");
     // `check` says the same

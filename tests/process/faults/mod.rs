@@ -21,14 +21,14 @@
 //! | 10 | a 429 with an absurd time | source::cooldown::a_429_is_kept_to_and_else_doubles |
 //! | | | source::fetch::reply::retry_after_is_seconds_or_a_date_and_nonsense_is_none |
 //! | 11 | a burst of 503 | process::faults::outages::a_burst_of_refusals_is_not_doubled_by_second_tries |
-//! | | | source::retry::second_tries_are_a_tenth_of_the_answered_calls_and_one_a_second_at_most |
+//! | | | source::retry::retries_are_at_most_a_tenth_of_the_answered_calls_plus_one_a_second |
 //! | 12 | a source comes back | source::left_alone::after_the_wait_one_call_probes_and_after_its_success_the_others_go_too |
 //! | | | source::left_alone::a_probe_that_meets_a_429_leaves_the_circuit_open |
 //! | | | source::breaker::each_failed_probe_doubles_the_wait_up_to_a_minute |
 //! | 13 | who probes leaves | source::left_alone::a_probe_whose_caller_leaves_lets_the_next_one_probe |
-//! | 14 | every other call fails | source::left_alone::flapping_trips_it_though_never_five_in_a_row |
+//! | 14 | every other call fails | source::left_alone::flapping_opens_the_circuit_without_five_failures_in_a_row |
 //! | 15 | a connection is reset | process::faults::connections::a_connection_that_is_reset_costs_one_quote |
-//! | | | source::retry::calls_that_failed_together_do_not_come_back_together |
+//! | | | source::retry::calls_that_failed_together_are_not_retried_together |
 //! | 16 | a connection is refused | process::faults::connections::a_refused_connection_is_known_at_once |
 //! | 17 | no such name, or nobody who knows it | network::names::a_name_that_does_not_exist_is_no_connection |
 //! | | | network::names::a_name_server_that_never_answers_is_no_connection_after_three_quarters_of_the_attempt |
@@ -53,7 +53,7 @@
 //! | 29 | a call panics | source::coalescer::a_panic_is_one_internal_failure_and_the_source_goes_on |
 //! | | | source::left_alone::a_call_that_panics_counts_like_any_failure |
 //! | 30 | a client leaves | process::faults::waiting::a_lone_client_that_leaves_takes_its_calls_with_it |
-//! | | | source::left_alone::callers_who_leave_429s_and_refusals_of_ours_are_no_failures |
+//! | | | source::left_alone::callers_who_leave_429s_and_our_own_refusals_do_not_count_as_failures |
 //! | | | http::request_log::a_client_that_leaves_before_its_reply_is_in_the_log_under_its_id |
 //! | 33 | a thousand equal requests | process::faults::waiting::a_thousand_equal_requests_are_one_call_though_the_first_leaves |
 //! | 34 | who joined has less time | process::faults::waiting::a_client_with_less_time_leaves_alone_and_the_call_goes_on_for_the_other |
@@ -73,7 +73,7 @@
 //! | 45 | a filter that repeats its error | process::faults::replies::a_filter_that_repeats_its_error_for_ever_ends_as_one_failure |
 //! | 46 | one unknown symbol fails a whole call | source::coalescer::where_one_unknown_kills_a_batch_each_symbol_is_answered_for_itself |
 //! | 47 | every breaker is open, and nobody asks | process::faults::outages::with_every_source_left_alone_it_is_ready_again_without_being_asked |
-//! | 48 | who asked first has less time | source::service::a_hasty_client_who_asked_first_leaves_with_what_there_was_and_the_one_who_joined_gets_the_reply |
+//! | 48 | who asked first has less time | source::service::a_hasty_client_leaves_with_what_there_is_and_one_who_joined_gets_the_reply |
 //! | 49 | a day's quota is used up | source::bad_days::a_quota_used_up_at_nine_is_asked_for_a_handful_of_times_that_day |
 
 mod connections;

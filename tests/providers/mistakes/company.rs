@@ -20,24 +20,24 @@ use rust_decimal::Decimal;
 use super::sent::Sent;
 use super::{OVERRULED, SLIPS_THROUGH, changed};
 
-/// When a reply comes whose quote states no time.
+/// When a reply arrives whose quote states no time.
 const SOME_FRIDAY: &str = "2026-11-20T14:31:00Z";
-/// How long after its quote was observed any other reply comes.
+/// How long after its quote was observed any other reply arrives.
 const A_MOMENT: SignedDuration = SignedDuration::from_secs(2);
 
-/// The two that are right: one a little too low, the other as much too high.
+/// The factors of the two honest sources: one is a little too low, the other too high by as much.
 const HONEST: [(&str, Decimal); 2] = [
     ("honest and low", Decimal::from_parts(9_999, 0, 0, false, 4)),
     ("honest and high", Decimal::from_parts(10_001, 0, 0, false, 4)),
 ];
 
-/// The sources of the catalogue, and what holds if nothing is set.
+/// The sources of the catalogue, with the default settings.
 pub(super) struct Company {
     settings: Settings,
     profiles: Vec<Profile>,
 }
 
-/// A call to a source: about what, when, and the example that shows its reply.
+/// A call to a source: its subject, its time, and the example that shows its reply.
 struct Call<'a> {
     source: &'a Profile,
     symbol: Symbol,
@@ -59,7 +59,7 @@ impl Company {
     /// nowhere.
     ///
     /// # Errors
-    /// It changes nothing, or the reply would not do without it.
+    /// The mistake changes nothing, or the reply is no good even without it.
     pub(super) fn noticed(&self, sent: &Sent) -> Result<String, String> {
         let call = self.call(sent)?;
         let right = call.read(&call.example.body).map_err(|error| format!("without the mistake: {error}"))?;
@@ -88,7 +88,7 @@ impl Company {
         }
     }
 
-    /// The call whose reply is an example of the source's own.
+    /// The call whose reply is one of the source's examples.
     fn call(&self, sent: &Sent) -> Result<Call<'_>, String> {
         let symbol = Symbol::parse(sent.symbol).map_err(|error| error.to_string())?;
         let source = self.profiles.iter().find(|source| source.name() == sent.file).ok_or("there is no such file")?;
@@ -104,7 +104,7 @@ impl Company {
         Ok(Call { source, symbol, route, example, now })
     }
 
-    /// What a reply says of the symbol, derived where the source quotes another pair.
+    /// What a reply says about the symbol, derived if the source quotes another pair.
     fn evidence(&self, call: &Call<'_>, quote: Quote, rate: &str) -> Evidence {
         let origin = call.source.origin(self.settings.class(&call.symbol));
         let outcome = Outcome { origin, symbol: call.route.asked.clone(), quote: Some(quote), failure: None };
@@ -120,13 +120,13 @@ impl Company {
         fold(&way.symbol, HONEST.map(says), &self.settings.rule(&way.symbol, None), now)
     }
 
-    /// What becomes of a quote between two that are right.
+    /// The verdict on a quote between two honest ones.
     ///
     /// # Errors
     /// There is no price, or one that is farther off than the honest ones.
     fn verdict(&self, call: &Call<'_>, right: &Outcome, tried: Evidence) -> Result<(Verdict, Option<Basis>), String> {
         let quote = right.quote.clone().unwrap();
-        // where primaries suffice, no reference is looked at
+        // if there are enough primaries, references do not count
         let role = right.origin.role;
         let says = |(name, factor)| honest(name, &call.symbol, role, times(quote.clone(), factor));
         let [low, high] = HONEST.map(says);

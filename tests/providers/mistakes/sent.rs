@@ -5,23 +5,24 @@ use super::{Changes, OVERRULED, SLIPS_THROUGH};
 
 /// A mistake in what a provider sends.
 pub(super) struct Sent {
-    /// Who sends it.
+    /// The source that sends it.
     pub(super) file: &'static str,
-    /// What is priced. The reply is that of the first example which quotes it, or the pair from which it is derived.
+    /// The symbol that is priced. The reply comes from the first example that quotes it, or the pair from which it is
+    /// derived.
     pub(super) symbol: &'static str,
     pub(super) kind: Kind,
     pub(super) mistake: &'static str,
-    /// Where it is noticed.
+    /// Where the mistake is noticed.
     pub(super) noticed: &'static str,
-    /// What is wrong in the reply; nothing where only a rate is wrong.
+    /// What is wrong in the reply; nothing if only a rate is wrong.
     pub(super) changes: Changes,
     /// The rate with which the symbol's quote is derived, if it is: what it is, and what all its sources say.
     pub(super) rate: Rates,
-    /// How long after its quote was observed the reply comes.
+    /// How long after its quote was observed the reply arrives.
     pub(super) hours_later: i64,
 }
 
-/// A rate as it is, and as it is said to be.
+/// The true rate, and the rate that the sources state.
 pub(super) struct Rates {
     pub(super) right: &'static str,
     pub(super) said: &'static str,
@@ -50,7 +51,7 @@ impl Sent {
     }
 }
 
-// what goes unnoticed, in the words of docs/limitations.md
+// the mistakes that go unnoticed, in the words of docs/limitations.md
 const OTHER_PRICE: &str = "another price of the market within `outlier_beyond`: the bid, the open, the close before";
 const OTHER_SYMBOL: &str = "something else that costs nearly as much: tethers for dollars, one share class for another";
 const OLD_PRICE: &str = "an old price within `outlier_beyond`, from a source that states neither a time nor a book";
@@ -62,7 +63,7 @@ const BOOK: &str = "a wrong bid or ask beside a price that is right";
 const VOLUME: &str = "a wrong volume";
 const RATE: &str = "a rate near 1 that is the wrong way round";
 
-/// Every one of them, kind by kind.
+/// All of these mistakes, by kind.
 #[rustfmt::skip]
 pub(super) const SENT: &[Sent] = &[
     sent(("binance", "BTC-USDT", Swapped), "the average of the day for the price", OVERRULED, &[

@@ -1,4 +1,4 @@
-//! Which examples a source takes over from the description that it starts from.
+//! Which examples a source inherits from the description that it starts from.
 
 use crate::provider::description::table::tests::table;
 
@@ -16,7 +16,7 @@ examples = [
 ]
 "#;
 
-/// The examples that are left, but for the one about a 404.
+/// The examples that are left, without the one about a 404.
 fn left(own: &str) -> Vec<String> {
     let source = table(own).over(table(BASE)).unwrap();
     let left = source.settings().examples.iter().map(|example| example.about.clone());
@@ -24,7 +24,7 @@ fn left(own: &str) -> Vec<String> {
 }
 
 #[test]
-fn an_account_of_its_own_or_another_address_leaves_every_example_as_it_is() {
+fn a_different_account_or_address_leaves_every_example_as_it_is() {
     for own in [
         "",
         "account = \"mine\"\nkey = \"abcdef\"\nlimits = [\"1/s\"]\nbase_url = \"http://127.0.0.1:9\"",
@@ -38,14 +38,14 @@ fn an_account_of_its_own_or_another_address_leaves_every_example_as_it_is() {
 }
 
 #[test]
-fn a_table_that_reads_bodies_otherwise_inherits_none() {
+fn a_table_that_reads_bodies_differently_inherits_no_example() {
     for own in ["jq = \".data[]\"", "reply = \"csv\"", "format = \"{base}/{quote}\"", "format = { dot = \"-\" }"] {
         assert_eq!(left(own), [] as [&str; 0], "{own}");
     }
 }
 
 #[test]
-fn an_example_about_a_symbol_that_is_called_otherwise_or_not_asked_for_is_not_inherited() {
+fn an_example_about_a_symbol_that_is_renamed_or_not_asked_for_is_dropped() {
     for (own, stays) in [
         ("rename = { BTC = \"BTC\" }", "two"),
         ("rename = { FOO = \"XBT\" }", "two"),
@@ -63,13 +63,13 @@ fn an_example_about_a_symbol_that_is_called_otherwise_or_not_asked_for_is_not_in
 }
 
 #[test]
-fn an_example_with_a_404_is_not_inherited_where_a_404_says_something_else() {
+fn an_example_with_a_404_is_dropped_where_a_404_means_something_else() {
     let examples = |own: &str| table(own).over(table(BASE)).unwrap().settings().examples.len();
     assert_eq!((examples(""), examples("not_found = \"unknown_symbol\"")), (3, 2));
 }
 
 #[test]
-fn examples_of_its_own_take_the_place_of_all_others() {
+fn own_examples_replace_all_others() {
     let own = "examples = [{ about = \"mine\", asked = [\"BTC-USD\"], body = \"{}\" }]";
     assert_eq!(left(own), ["mine"]);
     assert_eq!(left(&format!("jq = \".data[]\"\n{own}")), ["mine"]);

@@ -2,13 +2,13 @@
 
 use super::*;
 
-/// A table as a file says it.
+/// A table as a file states it.
 pub(in crate::provider::description) fn table(text: &str) -> SourceTable {
     toml::from_str(text).unwrap()
 }
 
 #[test]
-fn what_a_table_leaves_out_is_the_one_below() {
+fn a_key_that_a_table_leaves_out_comes_from_the_table_below() {
     let user: SourceTable = toml::from_str("timeout = \"800ms\"\nlimits = [\"1/s\"]").unwrap();
     let catalogue: SourceTable =
         toml::from_str("classes = [\"crypto\"]\nurl = \"https://x/{symbols}\"\njq = \".\"\ntimeout = \"2s\"").unwrap();
@@ -18,7 +18,7 @@ fn what_a_table_leaves_out_is_the_one_below() {
 }
 
 #[test]
-fn a_name_that_is_added_takes_no_other_away() {
+fn adding_a_name_removes_no_other() {
     let user: SourceTable = toml::from_str("ids = { PEPE = \"pepe\", ETH = \"ether\" }").unwrap();
     let catalogue: SourceTable = toml::from_str("ids = { BTC = \"bitcoin\", ETH = \"ethereum\" }").unwrap();
     let ids = user.over(catalogue).unwrap().settings.ids;

@@ -1,4 +1,4 @@
-//! What a row says of its book and its market besides prices.
+//! What a row says about its book and its market besides prices.
 
 use super::{one, price, read};
 use crate::quote::NoMarket;
@@ -33,7 +33,7 @@ fn a_coin_without_orders_and_without_a_trade_has_no_market() {
         (r#""bid":0,"ask":0,"volume":0,"at":1637858100"#, untraded),
         (r#""bid":0,"ask":0,"book_at":1637858100"#, unstated),
         (r#""bid":null,"ask":null,"volume":0"#, untraded),
-        // a trade is stated, or an order, or nothing at all is said of orders
+        // a trade is stated, or an order, or the row says nothing about orders
         (r#""bid":0,"ask":0,"volume":5,"at":1637858100"#, None),
         (r#""bid":0,"ask":0,"at":1637858100"#, None),
         (r#""bid":0,"ask":7.1,"volume":0"#, None),
@@ -44,7 +44,7 @@ fn a_coin_without_orders_and_without_a_trade_has_no_market() {
     ] {
         assert_eq!(of(row), expected, "{row}");
     }
-    // of a share that says nothing: its orders are withdrawn for the night
+    // for a share that means nothing: its orders are withdrawn overnight
     let (shares, _) = read("", 200, r#"[{"price":7,"bid":0,"ask":0,"volume":0}]"#, &["AAPL"]).unwrap();
     assert_eq!(shares[0].as_ref().unwrap().no_market, None);
     let halted = one("", r#"[{"price":7,"bid":6.9,"ask":7.1,"market":"halted"}]"#).unwrap();
@@ -55,7 +55,7 @@ fn a_coin_without_orders_and_without_a_trade_has_no_market() {
 }
 
 #[test]
-fn of_two_rows_the_newer_counts_by_whatever_time_it_states() {
+fn of_two_rows_the_newer_counts_by_any_time_that_it_states() {
     let two =
         |first: &str, second: &str| price(one("", &format!("[{{\"price\":1,{first}}},{{\"price\":2,{second}}}]")));
     assert_eq!(two("\"book_at\":200", "\"book_at\":100"), "1");

@@ -1,4 +1,4 @@
-//! What providers write on the wire: numbers, units and times in every notation that is in use.
+//! Numbers, units and times in every notation that providers use on the wire.
 
 use super::*;
 
@@ -8,7 +8,7 @@ fn time(jq: &str, body: &str) -> String {
 }
 
 #[test]
-fn a_number_of_seconds_or_less_is_a_time_whether_text_or_not() {
+fn a_number_of_seconds_or_smaller_units_is_a_time_be_it_text_or_not() {
     for (word, stated, expected) in [
         ("at", "1636322400", "2021-11-07T22:00:00Z"),
         ("at", "\"1643640186\"", "2022-01-31T14:43:06Z"),
@@ -26,7 +26,7 @@ fn a_number_of_seconds_or_less_is_a_time_whether_text_or_not() {
 }
 
 #[test]
-fn a_time_in_words_is_read_with_its_offset_its_zone_or_as_a_date() {
+fn a_time_in_text_is_read_with_its_offset_its_zone_or_as_a_date() {
     for (stated, expected) in [
         ("2024-03-13T11:10:41.270099Z", "2024-03-13T11:10:41.270099Z"),
         ("2021-11-05T11:54:23.055122029-04:00", "2021-11-05T15:54:23.055122029Z"),
@@ -50,7 +50,7 @@ fn a_time_in_words_is_read_with_its_offset_its_zone_or_as_a_date() {
 }
 
 #[test]
-fn a_time_may_stand_on_the_envelope_beside_the_price_or_there_twice() {
+fn a_time_may_be_in_the_envelope_beside_the_price_or_there_twice() {
     let envelope = r#"{"ts":1586991278494,"data":[{"symbol":"BTC-USD","price":"1"}]}"#;
     let with_envelope = ".ts as $at_ms | .data[] | {symbol, price, $at_ms}";
     assert_eq!(time(with_envelope, envelope), "2020-04-15T22:54:38.494Z");
@@ -84,7 +84,7 @@ fn a_number_is_read_in_every_notation_in_use() {
     ] {
         assert_eq!(price(one("", &format!("[{{\"price\":{stated}}}]"))), expected, "{stated}");
     }
-    // a sign behind a number is the filter's to take off
+    // removing a sign behind a number is the filter's task
     assert_eq!(price(one("jq = '{price: (.y | rtrimstr(\"%\"))}'", r#"{"y":"4.253%"}"#)), "4.253");
     let book = |bid: &str, ask: &str| {
         one("", &format!("[{{\"price\":1,\"bid\":{bid},\"ask\":{ask},\"volume\":\"77,555,460\"}}]")).unwrap()
@@ -92,7 +92,7 @@ fn a_number_is_read_in_every_notation_in_use() {
     for none in ["0", "0.0", "\"0.0\"", "\"\"", "null", "\"N/A\""] {
         assert_eq!((book(none, "2").bid, book("2", none).ask), (None, None), "{none}");
     }
-    // a book that is crossed is handed on as it stands
+    // a crossed book is passed on as it is
     let crossed = book("10160.51", "8209.92");
     assert_eq!(crossed.bid.unwrap().to_string(), "10160.51");
     assert_eq!(crossed.ask.unwrap().to_string(), "8209.92");
@@ -100,7 +100,7 @@ fn a_number_is_read_in_every_notation_in_use() {
 }
 
 #[test]
-fn a_unit_below_a_currency_is_told_by_its_name() {
+fn a_part_of_a_currency_is_recognised_by_its_name() {
     for (unit, currency, expected) in [
         ("GBp", "GBP", "75.86"),
         ("GBX", "GBP", "75.86"),
@@ -122,7 +122,7 @@ fn a_unit_below_a_currency_is_told_by_its_name() {
 }
 
 #[test]
-fn a_number_may_be_wrapped_with_the_way_it_is_shown() {
+fn a_number_may_be_wrapped_together_with_its_display_form() {
     let body = r#"{"quoteResponse":{"result":[{"symbol":"TEVA.TA","currency":"ILA",
         "regularMarketPrice":{"raw":6543.2,"fmt":"6,543.20"},
         "regularMarketVolume":{"raw":59096538,"fmt":"59.097M","longFmt":"59,096,538"},
@@ -138,7 +138,7 @@ fn a_number_may_be_wrapped_with_the_way_it_is_shown() {
 }
 
 #[test]
-fn of_a_table_by_days_the_last_day_of_each_currency_counts() {
+fn in_a_table_by_days_the_last_day_of_each_currency_counts() {
     let toml = "classes = [\"fx\"]\nreply = \"csv\"\nformat = \"{base}-{quote}\"\n\
         jq = '.[] | {symbol: \"EUR-\\(.CURRENCY)\", price: .OBS_VALUE, at: .TIME_PERIOD}'";
     let days =
@@ -156,7 +156,7 @@ fn of_a_table_by_days_the_last_day_of_each_currency_counts() {
 }
 
 #[test]
-fn of_a_list_of_all_markets_only_what_was_asked_for_is_taken() {
+fn from_a_list_of_all_markets_only_the_symbols_asked_for_are_taken() {
     let market =
         |number: usize| format!(r#"{{"pair":"C{number}USD","ticker":{{"last":"{number}.5","vol":"1204.33"}}}}"#);
     let body = format!("[{}]", (0..2_500).map(market).collect::<Vec<_>>().join(","));
@@ -168,7 +168,7 @@ fn of_a_list_of_all_markets_only_what_was_asked_for_is_taken() {
 }
 
 #[test]
-fn a_key_that_a_vendor_repeats_is_hidden_wherever_it_stands() {
+fn a_key_that_a_vendor_repeats_is_hidden_everywhere() {
     let toml = "url = \"https://x.test/{symbols}?k={key}\"\nkey = \"0a1b2c3d\"\n\
         jq = 'if type == \"object\" then {error: \"unauthorized\", detail: .\"Error Message\"} else .[] end'";
     let refusals = [
@@ -186,7 +186,7 @@ fn a_key_that_a_vendor_repeats_is_hidden_wherever_it_stands() {
 }
 
 #[test]
-fn a_currency_sign_before_a_price_says_its_currency_where_nothing_else_does() {
+fn a_currency_sign_before_a_price_names_its_currency_if_nothing_else_does() {
     let currency = |symbol: &str, row: &str| {
         let (outcomes, _) =
             super::read("classes = [\"equity\", \"crypto\"]", 200, &format!("[{row}]"), &[symbol]).unwrap();

@@ -1,12 +1,12 @@
-//! Reads a table: one object per line, by the names in its first.
+//! Reads a table as a list of objects: one per line, with the names from the first line.
 
 use jaq_json::{Map, Rc, Val};
 
 /// The longest name of a column that is read, in bytes.
 const LONGEST_NAME: usize = 256;
 
-/// Reads a table. A single line is no table but a message, such as that a quota is used up: it is given as a text. Only one
-/// that must be the names of columns is a table without lines: nothing was found.
+/// Reads a table. A single line is usually not a table but a message, such as that a quota is used up, and becomes a
+/// text. Only if it must be the names of columns is it an empty table: nothing was found.
 pub(super) fn read(bytes: &[u8]) -> Result<Val, String> {
     let message = str::from_utf8(bytes).map_err(|error| error.to_string())?.trim();
     if message.starts_with('<') {
@@ -15,14 +15,15 @@ pub(super) fn read(bytes: &[u8]) -> Result<Val, String> {
     if !message.contains(['\n', '\r']) && !is_names(message) {
         return Ok(Val::from(message.to_owned()));
     }
-    // a line shorter than the first lacks its last fields, unless the body breaks off in it; a longer one belongs to no table
+    // a line that is shorter than the first lacks its last fields, unless the body breaks off in it; a longer one is an
+    // error
     let breaks_off = !bytes.ends_with(b"\n") && !bytes.ends_with(b"\r");
     let mut lines = csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(bytes);
     let names = lines.headers().map_err(|error| error.to_string())?.clone();
     if let Some(name) = names.iter().find(|name| name.len() > LONGEST_NAME) {
         return Err(format!("a name of {} bytes in the first line", name.len()));
     }
-    // every line has the same names: they are shared, not copied
+    // the names are shared by all lines, not copied
     let names: Vec<Val> = names.iter().map(|name| Val::from(name.to_owned())).collect();
     let mut rows = Vec::new();
     let mut last = 0;
@@ -39,8 +40,8 @@ pub(super) fn read(bytes: &[u8]) -> Result<Val, String> {
     Ok(rows.into_iter().collect())
 }
 
-/// Whether a single line can only be the names of columns. A sentence has a space after its commas; names have none, are
-/// all different and never empty, and none of them is a number.
+/// Whether a single line can only be the names of columns. A sentence has spaces after its commas. Names have none, are
+/// all different, are never empty, and are not numbers.
 fn is_names(line: &str) -> bool {
     let names: Vec<&str> = line.split(',').map(|name| name.trim_matches('"')).collect();
     let is_name = |name: &&str| !name.is_empty() && !name.starts_with(' ') && name.parse::<f64>().is_err();
@@ -62,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_are_objects_of_texts_by_the_names_in_the_first() {
+    fn lines_become_objects_of_texts_with_the_names_from_the_first() {
         let table = "Symbol,Name,Close\r\nAAPL.US,\"Apple, Inc\",272.50\r\nXXXX.US,N/D,\r\nSHORT\r\n";
         let read = read(table.as_bytes()).unwrap().to_string();
         let expected = r#"[{"Symbol":"AAPL.US","Name":"Apple, Inc","Close":"272.50"},{"Symbol":"XXXX.US","Name":"N/D","Close":""},{"Symbol":"SHORT"}]"#;
@@ -77,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn a_single_line_is_a_message_and_a_longer_line_belongs_to_no_table() {
+    fn a_single_line_is_a_message_and_a_line_that_is_too_long_is_an_error() {
         assert_eq!(read(b"Exceeded the daily hits limit\n").unwrap().to_string(), "\"Exceeded the daily hits limit\"");
         assert!(read(b"Sorry, no such symbol").is_ok_and(|read| read.to_string().starts_with('"')));
         assert!(read(b"AAPL,231.44").is_ok_and(|read| read.to_string().starts_with('"')));

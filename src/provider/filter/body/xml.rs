@@ -1,5 +1,5 @@
-//! Reads XML: each element is an object of its name, its attributes, its text and its children, always all four, so that
-//! the shape does not change with the number of children.
+//! Reads XML: each element becomes an object with its name, its attributes, its text and its children. All four are
+//! always there, so that the shape does not depend on the number of children.
 
 use jaq_json::{Map, Rc, Val};
 use roxmltree::{Document, Node, ParsingOptions};
@@ -9,10 +9,11 @@ use super::DEEPEST;
 /// The most elements and texts that are read.
 const MOST_NODES: u32 = 100_000;
 
-/// The most attributes of one element, and namespaces of a document. The reader compares each with all the others.
+/// The most attributes of an element, and the most namespaces of a document. The parser compares each with all the
+/// others.
 const MOST_ATTRIBUTES: usize = 64;
 
-/// Reads a document as its outermost element.
+/// Reads a document, and returns its outermost element.
 pub(super) fn read(bytes: &[u8]) -> Result<Val, String> {
     let text = str::from_utf8(bytes).map_err(|error| error.to_string())?;
     check(text)?;
@@ -22,12 +23,12 @@ pub(super) fn read(bytes: &[u8]) -> Result<Val, String> {
     element(document.root_element(), DEEPEST)
 }
 
-/// One look at the text, before anything is read that could take long.
+/// Refuses texts that would take the parser long, before it reads them.
 fn check(text: &str) -> Result<(), String> {
     if text.matches("xmlns").count() > MOST_ATTRIBUTES {
         return Err(format!("more than {MOST_ATTRIBUTES} namespaces"));
     }
-    // no attribute holds this sign, so between two of them is one element at most
+    // no attribute contains `<`, so there is at most one element between two of them
     let attributes = text.split('<').map(|element| element.matches('=').count());
     match attributes.max() {
         Some(most) if most > MOST_ATTRIBUTES => {
@@ -57,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_element_is_its_name_attributes_text_and_children() {
+    fn an_element_becomes_its_name_attributes_text_and_children() {
         let body = r#"<?xml version="1.0"?><a:rates xmlns:a="urn:x"><a:day time="2021-01-08">Fri<c n="USD" r="1.2250"/></a:day></a:rates>"#;
         let leaf = r#"{"name":"c","attributes":{"n":"USD","r":"1.2250"},"text":"","children":[]}"#;
         let day = format!(r#"{{"name":"day","attributes":{{"time":"2021-01-08"}},"text":"Fri","children":[{leaf}]}}"#);
@@ -66,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_that_grows_or_goes_too_deep_is_read() {
+    fn a_document_that_grows_or_nests_without_limit_is_refused() {
         let nested = |depth: usize| format!("{}{}", "<a>".repeat(depth), "</a>".repeat(depth));
         assert!(read(nested(64).as_bytes()).is_ok());
         assert!(read(nested(65).as_bytes()).unwrap_err().contains("nested deeper"));

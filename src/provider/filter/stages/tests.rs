@@ -1,4 +1,4 @@
-//! The place that is named is the one where a person would start to look.
+//! The place that is named is the one where a person would look first.
 
 use super::*;
 use crate::provider::description::Notation;
@@ -32,31 +32,31 @@ fn the_first_stage_that_fails_is_named_with_what_it_was_given() {
 }
 
 #[test]
-fn of_many_values_the_one_is_shown_that_it_failed_on() {
+fn of_many_values_the_one_on_which_it_failed_is_shown() {
     let body = r#"[{"p":{"x":1}},{"p":{"x":2}},{"p":"3"},{"p":{"x":4}}]"#;
     assert_eq!(place(".[] | {price: .p.x}", body), r#"1:7 {price: .p.x} ← {"p":"3"}"#);
     assert_eq!(place(".[] | .p | .x, .x | {price: .}", body), r#"1:12 .x, .x ← "3""#);
 }
 
 #[test]
-fn what_a_name_is_bound_to_is_a_stage_and_the_pattern_alone_is_none() {
+fn the_value_that_a_name_is_bound_to_is_a_stage_but_its_pattern_is_not() {
     let body = r#"{"error":null,"data":1}"#;
     assert_eq!(place(".data as $data | .error[] as $error | $data", body), format!("1:18 .error[] ← {body}"));
-    // after a binding, the value is still the one from before it
+    // a binding leaves the value unchanged
     assert_eq!(place(".error as $error | .data[] | {price: .}", body), format!("1:20 .data[] ← {body}"));
     assert_eq!(place(". as {$data} | $data | .x", body), "1:24 .x ← 1");
     assert_eq!(place("label $out | .data | .x, break $out", body), "1:22 .x, break $out ← 1");
 }
 
 #[test]
-fn bars_within_brackets_texts_and_branches_are_not_those_of_the_pipe() {
+fn bars_within_brackets_texts_and_branches_do_not_split_the_pipe() {
     let body = r#"{"a|b":1,"if":2}"#;
     assert_eq!(place("{x: (.if | .)} | \"\\(.x | .)|\" | .[0] | .", body), r#"1:33 .[0] ← "2|""#);
     assert_eq!(place("if .if then . | . else . end | .[\"a|b\"] | .x", body), "1:43 .x ← 1");
 }
 
 #[test]
-fn brackets_and_branches_are_looked_into() {
+fn brackets_and_branches_are_searched() {
     let body = r#"{"error":null,"result":{"X":{"c":"1"}}}"#;
     let code = "(.error | length) as $errors\n| if $errors > 0 then {error: \"unavailable\"}\n  elif .result then\n    .result | to_entries[]\n    | {symbol: .key, price: .value.c.last}\n  else empty end";
     assert_eq!(place(code, body), r#"5:7 {symbol: .key, price: .value.c.last} ← {"key":"X","value":{"c":"1"}}"#);
