@@ -38,6 +38,32 @@ async fn a_failure_stands_beside_the_last_quote_and_a_quote_wipes_it_out() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_source_quotes_what_it_has_quoted_and_not_denied_since() {
+    let (board, now) = (Board::new(8), Clock::system().now());
+    assert!(board.is_empty());
+    let land = |source: &str, symbol: &str, update| {
+        board.land(&origin(source), &Symbol::parse(symbol).unwrap(), update, now);
+    };
+    let timeout = || failure(SourceError::Timeout(Duration::from_secs(1)), Stands::WithSource);
+    let denial = || failure(SourceError::UnknownSymbol(String::new()), Stands::LikeQuote);
+    for symbol in ["AAPL", "MSFT", "NVDA"] {
+        land("alpha", symbol, quote(now));
+    }
+    land("alpha", "MSFT", timeout());
+    land("alpha", "NVDA", denial());
+    land("alpha", "TSLA", timeout());
+    land("beta", "SPY", quote(now));
+    let mut quoted = board.quoted_by("alpha");
+    quoted.sort_by_key(ToString::to_string);
+    assert_eq!(quoted, ["AAPL", "MSFT"].map(|symbol| Symbol::parse(symbol).unwrap()));
+    assert!(!board.is_empty());
+    // the test sees quotes only, each with its source
+    let of = |source: &str| board.any_quote(|outcome, _| outcome.origin.source == source);
+    assert!(of("alpha") && of("beta") && !of("gamma"));
+    assert!(!board.any_quote(|outcome, _| outcome.symbol == Symbol::parse("TSLA").unwrap()));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_quote_that_is_remembered_comes_back_with_all_it_states() {
     let (before, after, clock) = (Board::new(8), Board::new(8), Clock::system());
     let (now, symbol) = (clock.now(), Symbol::parse("BTC-USDT").unwrap());

@@ -109,11 +109,11 @@ impl SourceTable {
         if !states("account") {
             name.clone_into(&mut source.account);
         }
-        if !states("idempotent") {
-            source.idempotent = source.method == Method::Get;
-        }
         if !states("method") && source.body.is_some() {
             source.method = Method::Post;
+        }
+        if !states("idempotent") {
+            source.idempotent = source.method == Method::Get;
         }
         if !states("retries") {
             source.retries = usize::from(!source.limits.iter().any(|limit| limit.period >= DAY));

@@ -24,3 +24,19 @@ fn adding_a_name_removes_no_other() {
     let ids = user.over(catalogue).unwrap().settings.ids;
     assert_eq!(ids.into_values().collect::<Vec<_>>(), ["bitcoin", "ether", "pepe"]);
 }
+
+#[test]
+fn a_call_is_a_post_where_a_body_is_given_and_a_post_is_not_sent_again_unless_stated() {
+    let needed = "classes = [\"crypto\"]\nurl = \"https://x/{symbols}\"\njq = \".\"\n";
+    let method = ["", "method = \"GET\"\n", "method = \"POST\"\n"];
+    let stated = [(None, ""), (Some(true), "idempotent = true\n"), (Some(false), "idempotent = false\n")];
+    for (method, body) in method.iter().flat_map(|method| [(method, ""), (method, "body = \"{}\"\n")]) {
+        for (idempotent, line) in stated {
+            let text = format!("{needed}{method}{body}{line}");
+            let source = table(&text).resolve("x").unwrap();
+            let is_post = method.contains("POST") || (method.is_empty() && !body.is_empty());
+            assert_eq!(source.method == Method::Post, is_post, "{text}");
+            assert_eq!(source.idempotent, idempotent.unwrap_or(!is_post), "{text}");
+        }
+    }
+}
