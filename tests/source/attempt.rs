@@ -62,7 +62,7 @@ async fn who_tries_gets_no_place_that_is_not_free_and_not_the_last() {
     let Wait::Ready(refused) = &tried[1] else { panic!("it was refused at once") };
     assert_eq!(
         refused.failure.as_ref().unwrap().error.to_string(),
-        "our own limit of 8 calls at once has no room for 1 s"
+        "our own limit of 8 calls at once is used up; it has room again in 1 s"
     );
     drop((others, tried));
     bench.settle().await;
