@@ -187,7 +187,7 @@ impl Answer {
     }
 }
 
-/// How long until asking again can first change what is wrong with the answer: in whole seconds, rounded up, at least
+/// How long until asking again can first change what is wrong with the answer, in whole seconds, rounded up; at least
 /// 1.
 fn retry_after(answered: &[Answered], require: Require, now: Timestamp) -> u64 {
     let is_wrong = |answered: &&Answered| match answered.priced.price.status {

@@ -179,6 +179,7 @@ fn unknown(price: &Price) -> String {
         }
         (1, 1) => format!("the only source that answered says there is no {symbol}"),
         (all, answered) if all == answered => format!("all {all} sources that answered say there is no {symbol}"),
+        (1, answered) => format!("1 of {answered} sources that answered says there is no {symbol}"),
         (some, answered) => format!("{some} of {answered} sources that answered say there is no {symbol}"),
     }
 }
