@@ -1,4 +1,4 @@
-//! Makes one price of quotes that agree, and tells when they do not.
+//! Makes one price out of quotes that agree, and says when they do not.
 
 use rust_decimal::Decimal;
 
@@ -8,15 +8,15 @@ use crate::decimal::{basis_points, is_beyond, middle};
 use crate::quote::Session;
 use crate::symbol::Currency;
 
-/// Of fewer quotes none can be told from the rest.
+/// Among fewer quotes, no outlier can be told from the rest.
 const ENOUGH_FOR_OUTLIERS: usize = 3;
 
-/// What the quotes of one rung came to.
+/// The price that the quotes of one rung agreed on.
 #[derive(Debug)]
 pub(super) struct Agreed {
     /// The price and its figures.
     pub(super) folded: Folded,
-    /// The session of the used quotes, as far as one of them says.
+    /// The session of the used quotes, if one of them states it.
     pub(super) session: Option<Session>,
     /// What outliers were measured from.
     pub(super) median: Decimal,
@@ -29,7 +29,7 @@ pub(super) enum Disagreement {
     Apart { lowest: Said, highest: Said, median: Decimal },
     /// Too few are near the median of all.
     NoMajority { lowest: Said, highest: Said, median: Decimal, near: usize, of: usize, needed: usize },
-    /// As many sources state one currency as another; each with a source that does.
+    /// No currency leads: these are stated equally often. Each is given with a source that states it.
     Currencies(Vec<(Currency, String)>),
 }
 
@@ -43,7 +43,7 @@ pub(super) struct Said {
 /// Leaves out outliers, asks for agreement, and takes the median. Verdicts change only if there is a price.
 ///
 /// # Errors
-/// The quotes disagree: an average of camps is nobody's price.
+/// The quotes disagree: the average of two camps would be a price that no source stated.
 pub(super) fn decide(mut members: Vec<Member<'_>>, quorum: usize, rule: &Rule) -> Result<Agreed, Disagreement> {
     members.sort_by(|one, other| (one.price, &one.origin.source).cmp(&(other.price, &other.origin.source)));
     let median = median(&members);
@@ -93,7 +93,8 @@ fn agree(mut survivors: Vec<Member<'_>>, median_of_all: Decimal, rule: &Rule) ->
     Ok(Agreed { folded, session: session(&survivors), median: median_of_all })
 }
 
-/// The session of quotes among which one has already won: the others say `regular`, `closed` or nothing.
+/// The session of quotes that stand on one rung: all of them are pre-market, or all after-hours, or else each states
+/// `regular`, `closed` or nothing.
 fn session(used: &[Member<'_>]) -> Option<Session> {
     let said = |session| used.iter().any(|member| member.quote.session == Some(session));
     [Session::Pre, Session::Post, Session::Regular, Session::Closed].into_iter().find(|session| said(*session))
@@ -107,7 +108,7 @@ fn disagreement(members: &[Member<'_>], of: impl FnOnce(Said, Said) -> Disagreem
     of(said(members.first()), said(members.last()))
 }
 
-/// The median of members sorted by price; zero of none.
+/// The median of members sorted by price; zero if there are no members.
 fn median(sorted: &[Member<'_>]) -> Decimal {
     let half = sorted.len() / 2;
     let upper = sorted.get(half).map_or(Decimal::ZERO, |member| member.price);
@@ -117,14 +118,14 @@ fn median(sorted: &[Member<'_>]) -> Decimal {
     }
 }
 
-/// Highest less lowest, of members sorted by price.
+/// The highest price less the lowest, of members sorted by price.
 fn spread(sorted: &[Member<'_>]) -> Decimal {
     let ends = sorted.last().zip(sorted.first());
     ends.map_or(Decimal::ZERO, |(highest, lowest)| highest.price.saturating_sub(lowest.price))
 }
 
-/// How far the middle half of the votes reaches from the price. A quote whose book counts votes with bid, price and ask,
-/// another three times with its price: so every source has the same weight.
+/// How far the middle half of the votes reaches from the price. A quote whose book counts votes with its bid, price and
+/// ask, any other three times with its price: so every source has the same weight.
 fn plus_minus(used: &[Member<'_>], price: Decimal) -> Decimal {
     let mut votes: Vec<Decimal> = used
         .iter()
