@@ -2,7 +2,8 @@
 
 use rust_decimal::Decimal;
 
-use crate::decimal::{basis_points, is_beyond, middle, percent, plain};
+use crate::decimal::{basis_points, is_beyond, percent, plain};
+use crate::fold::median;
 
 /// What one source said about a symbol.
 #[derive(Clone, Debug)]
@@ -58,7 +59,7 @@ pub(super) fn compare(voices: &[Voice<'_>], beyond: Decimal) -> Vec<Standing> {
 /// Those whom the others are measured by: a majority near the median of all. Without it one liar would make liars of those
 /// whom it is compared with. Two that disagree are none.
 fn trusted<'v>(sorted: &[&'v Voice<'v>], beyond: Decimal) -> Option<Vec<&'v Voice<'v>>> {
-    let median = median(sorted);
+    let median = median(sorted, |voice| voice.price);
     let near: Vec<_> = match sorted {
         [one, other] if is_beyond(beyond, other.price, one.price) => Vec::new(),
         [_, _] => sorted.to_vec(),
@@ -72,21 +73,11 @@ fn measured(voice: &Voice<'_>, trusted: &[&Voice<'_>], beyond: Decimal) -> Stand
     if others.is_empty() {
         return Standing::Alone;
     }
-    let median = median(&others);
+    let median = median(&others, |voice| voice.price);
     let is_off = is_beyond(beyond, voice.price, median);
     let mut others: Vec<String> = others.into_iter().map(|other| other.source.to_owned()).collect();
     others.sort_unstable();
     Standing::Measured { median, others, is_off }
-}
-
-/// The median of prices in their order; of an even number, the middle of the two in the middle.
-fn median(sorted: &[&Voice<'_>]) -> Decimal {
-    let price = |at: usize| sorted.get(at).map_or(Decimal::ZERO, |voice| voice.price);
-    let (half, upper) = (sorted.len() / 2, price(sorted.len() / 2));
-    if half == 0 || !sorted.len().is_multiple_of(2) {
-        return upper;
-    }
-    middle(price(half - 1), upper)
 }
 
 impl Standing {
