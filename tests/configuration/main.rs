@@ -246,7 +246,7 @@ fn a_file_without_an_end_is_not_read_to_its_end() {
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let error = errors(&format!("[sources.finnhub]\nkey = \"${{file:{}}}\"", pipe.display()), &[]).remove(0);
     std::fs::remove_file(&pipe).unwrap();
-    assert!(error.message.contains("cannot be read: it is no ordinary file"), "{error}");
+    assert!(error.message.contains("cannot be read: it is not a regular file"), "{error}");
     let long = TempFile::new(&"x".repeat(65_537));
     let error = errors(&format!("[sources.finnhub]\nkey = \"${{file:{}}}\"", long.0.display()), &[]).remove(0);
     assert!(error.message.contains("it is longer than 65536 bytes"), "{error}");

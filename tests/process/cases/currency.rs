@@ -233,7 +233,7 @@ fn a_coin_that_is_called_like_money_is_not_that_money() {
     assert_priced(&refused, None, Some("MNT"), "unavailable / no_conversion");
     let pair = entry(&without, "EUR-MNT", "EUR-MNT");
     assert_priced(&pair, None, Some("MNT"), "unavailable / not_covered");
-    assert!(detail(&pair).contains("no source that is switched on covers money pairs in MNT"), "{pair:#}");
+    assert!(detail(&pair).contains("no source that is switched on covers currency pairs in MNT"), "{pair:#}");
 }
 
 #[test]
@@ -248,7 +248,7 @@ fn a_coin_without_an_id_or_under_another_name_is_said_to_lack_just_that() {
     let renamed = Case::new(&renamed, |call| call.json(r#"{"p":"0.5"}"#));
     let entry = renamed.entry("POL-USD");
     assert_priced(&entry, None, Some("USD"), "unavailable / not_covered");
-    assert!(detail(&entry).contains("a's POL is what is called MATIC here (rename)"), "{entry:#}");
+    assert!(detail(&entry).contains("what a calls POL is called MATIC here (rename)"), "{entry:#}");
     assert!(detail(&entry).contains("ask for MATIC-USD"), "{entry:#}");
 }
 
