@@ -113,7 +113,7 @@ fn access_is_open_unless_set_and_can_be_set_by_variables() {
 }
 
 #[test]
-fn a_file_that_names_no_source_gets_the_keyless_official_ones_and_those_with_a_key() {
+fn a_file_without_sources_gets_keyless_official_ones_and_those_with_a_key() {
     let bare = load_text("", &[]).unwrap();
     let is_open = |source: &SourceSettings| (source.key_from.is_empty() || source.key_optional) && !source.unofficial;
     assert!(bare.sources.iter().all(is_open) && bare.sources.len() >= 4);

@@ -196,7 +196,7 @@ fn a_wrong_configuration_is_named_by_line_key_and_cure() {
 }
 
 #[test]
-fn all_that_is_found_after_parsing_is_reported_together_in_the_order_of_the_file() {
+fn all_errors_after_parsing_are_reported_together_in_the_order_of_the_file() {
     let text = "[server]\nlisten = \"nowhere\"\n[fold]\nrequired = 0\n[sources.krakn]\n[sources.coinbase]\ntimeout = \"5s\"\n\
                 [sources.desk]\nclasses = [\"equity\"]\njq = '.'\nurl = \"ftp://x/{symbols}\"\nheaders = { a = \"${MISSING}\" }\n\
                 [sources.a]\nlike = \"b\"\n[sources.b]\nlike = \"a\"\n";
