@@ -11,7 +11,7 @@ use crate::{TempFile, authority, errors, load_text};
 struct Line {
     header: String,
     text: String,
-    /// Whether it stands under "What holds if they are left out".
+    /// Whether it stands under "The defaults of the other keys".
     left_out: bool,
 }
 
@@ -20,7 +20,7 @@ fn annotated() -> Vec<Line> {
     let (mut header, mut left_out) = (String::new(), false);
     for line in DEFAULT.lines() {
         let text = line.strip_prefix('#').unwrap_or(line);
-        left_out |= text.contains("What holds if they are left out");
+        left_out |= text.contains("The defaults of the other keys");
         if text.is_empty() || text.starts_with(' ') {
             continue;
         }
