@@ -1,4 +1,4 @@
-//! What an operator is told when something is wrong: where, what, and what to do.
+//! Errors in the configuration: where, what is wrong, and what to do.
 
 use quotefold::settings::error::ConfigErrors;
 use quotefold::settings::load::{LoadOptions, load};
@@ -37,7 +37,7 @@ fn a_wrong_configuration_is_named_by_line_key_and_cure() {
         (own("units = { L = \"pence\" }"), 5, "sources.desk.units.L", "no currency and no part of one"),
         (own("fiat = [\"EUR\", \"USDT\"]"), 5, "sources.desk.fiat", "\"USDT\" is no money"),
         (own("limits = [\"5/week\"]"), 5, "sources.desk.limits", "\"25/day\""),
-        // what is found after parsing
+        // errors that are found after parsing
         ("[server]\nlisten = \"8080\"".into(), 2, "server.listen", "\"127.0.0.1:8080\""),
         ("[server]\nmax_symbols = 0".into(), 2, "server.max_symbols", "write 1 to"),
         ("[server]\nsymbols = []".into(), 2, "server.symbols", "[\"*\"]"),
@@ -242,7 +242,7 @@ fn a_variable_that_is_wrong_is_named() {
 }
 
 #[test]
-fn a_key_that_stands_one_level_too_high_is_not_shown() {
+fn a_key_that_is_written_one_level_too_high_is_not_shown() {
     let high = [
         ("[sources]\nfinnhub = \"s3cret-key\"", "sources.finnhub"),
         ("[sources.x]\nheaders = \"Bearer s3cret-key\"", "sources.x.headers"),
@@ -258,19 +258,19 @@ fn a_key_that_stands_one_level_too_high_is_not_shown() {
 }
 
 #[test]
-fn what_stands_in_a_variables_list_is_that_variables() {
+fn an_error_in_a_variables_list_names_the_variable() {
     let text = "[server]\ntimeout = \"2s\"\n[sources.kraken]";
     for list in ["[\"1/s\", \"5/week\"]", "[5]", "[\"1/s\", [\"1/s\"]]"] {
         let found = errors(text, &[("QUOTEFOLD_SOURCES__KRAKEN__LIMITS", list)]);
         let place = (found[0].file.as_str(), found[0].line, found[0].key.as_str());
         assert_eq!(place, ("QUOTEFOLD_SOURCES__KRAKEN__LIMITS", None, "sources.kraken.limits"), "{list}");
     }
-    // and it is taken as it is
+    // and its text is taken literally
     let found = errors(text, &[("QUOTEFOLD_SOURCES__KRAKEN__LIMITS", "[\"${NOT_SET}\"]")]);
     assert!(found[0].message.contains("not a limit"), "{}", found[0]);
 }
 
-/// Texts that are in the wrong place, with signs that parsers split texts at and that messages are made with.
+/// Secrets for the wrong place, with characters at which parsers split texts and which messages use.
 const MISPLACED: [&str; 8] = [
     "Planted-Key-0123456789abcdef",
     "planted-one\nplanted-two",
@@ -283,7 +283,7 @@ const MISPLACED: [&str; 8] = [
 ];
 
 #[test]
-fn no_error_shows_what_a_variable_put_in_whatever_the_key_makes_of_it() {
+fn no_error_shows_an_inserted_value_whatever_the_key_makes_of_it() {
     let keys = [
         "lag = @",
         "timeout = @",
@@ -366,7 +366,7 @@ fn no_error_shows_what_a_variable_put_in_whatever_the_key_makes_of_it() {
 }
 
 #[test]
-fn an_error_about_what_a_variable_put_in_says_what_is_wrong_with_it() {
+fn an_error_about_an_inserted_value_still_says_what_is_wrong() {
     let environment = [("SPAN", "9s"), ("LIMIT", "5/week"), ("HOST", "prices.internal")];
     let cases = [
         ("[sources.kraken]\nlimits = [\"${LIMIT}\"]", "\"***\" is not a limit; write N/period with s, min, h"),

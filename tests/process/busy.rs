@@ -1,4 +1,4 @@
-//! What is answered while every pricing thread is busy.
+//! While every pricing thread is busy, what needs no pricing is still answered.
 
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -90,14 +90,14 @@ fn health_and_metrics_are_answered_while_no_thread_is_free_for_prices() {
 }
 
 #[test]
-fn a_report_of_readiness_that_grows_old_says_so() {
+fn an_old_readiness_report_says_that_it_is_old() {
     let apart = Apart::over(&source("alpha", NOBODY.parse().unwrap(), ""));
     let report = || get(apart.address, "/health/ready").json()["checks"]["report"][0].clone();
     assert_eq!(report(), serde_json::json!({ "status": "pass" }));
     let busy = apart.make_busy();
     until("it is old", || report()["status"] == "warn");
     let old = get(apart.address, "/health/ready");
-    assert_eq!((old.status, &old.json()["status"]), (200, &"warn".into()), "a busy service must not be taken out");
+    assert_eq!((old.status, &old.json()["status"]), (200, &"warn".into()), "a busy service must stay in use");
     assert!(report()["output"].as_str().unwrap().contains("s old"), "{}", report());
     drop(busy);
     until("it is new again", || report()["status"] == "pass");

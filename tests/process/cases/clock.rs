@@ -1,4 +1,4 @@
-//! This machine's clock: other clocks show that it is off, and that explains missing prices.
+//! This machine's clock: if other clocks show that it is off, missing prices are explained by it.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -93,7 +93,7 @@ fn three_hosts(script: impl Fn(&mut Call<'_>) -> After + Clone + Send + Sync + '
 }
 
 #[test]
-fn dates_of_three_hosts_name_our_clock_too_also_if_it_is_fast() {
+fn dates_of_three_hosts_name_our_clock_too_even_if_it_is_fast() {
     for (off, words) in [(30, " s slow"), (-90, " s fast")] {
         let Hosts { program, address, text, _vendors } = three_hosts(move |call| {
             call.reply(200, &format!("Content-Type: application/json\r\n{}", dated(off)), &ahead(off))
@@ -115,7 +115,7 @@ fn dates_of_three_hosts_name_our_clock_too_also_if_it_is_fast() {
 }
 
 #[test]
-fn two_sources_do_not_outweigh_our_clock_and_times_that_lie_behind_never_do() {
+fn two_sources_do_not_outweigh_our_clock_and_times_in_the_past_never_do() {
     for times in [[30, 30, -120], [-120, -120, -120]] {
         let case = Case::new(&sources(&["a", "b", "c"]), move |call| {
             let place = match source_of(call) {
@@ -132,7 +132,7 @@ fn two_sources_do_not_outweigh_our_clock_and_times_that_lie_behind_never_do() {
 }
 
 #[test]
-fn a_good_price_does_not_mention_the_clock_and_the_log_says_its_end() {
+fn a_good_price_does_not_mention_the_clock_and_the_log_says_when_it_is_right() {
     let ours_is_right = Arc::new(AtomicBool::new(false));
     let mended = Arc::clone(&ours_is_right);
     let Hosts { program, address, .. } = &three_hosts(move |call| {
