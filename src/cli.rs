@@ -227,8 +227,7 @@ pub struct RunFilter {
 /// # Errors
 /// An error without an exit code of its own; it is a bug in quotefold.
 pub fn run() -> io::Result<Exit> {
-    // the first process of a container gets only signals for which it has a handler, so a service installs its handlers
-    // first
+    // the first process of a container gets only signals that it handles, so a service installs its handlers first
     let ending = if runs_a_service() { Some(Ending::begin()?) } else { None };
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,

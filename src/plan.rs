@@ -70,8 +70,7 @@ pub enum Purpose {
     Asked,
     /// It converts prices into the caller's currency.
     Conversion,
-    /// It turns a quote into a quote of another pair. Such a rate is made only from quotes that need no rate
-    /// themselves.
+    /// It turns a quote into one of another pair. Such a rate is made only from quotes that need no rate themselves.
     Rate,
 }
 

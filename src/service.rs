@@ -180,8 +180,7 @@ impl Quotefold {
         self.carry_out(plan, None, question).await.0
     }
 
-    /// The same, but waits for its turn, so that no more is worked on at once than [`workload`](crate::workload)
-    /// allows.
+    /// The same, but waits for its turn, since [`workload`](crate::workload) limits what is worked on at once.
     ///
     /// # Errors
     /// The caller's time was over before its turn came; nothing was done for it.
@@ -237,8 +236,7 @@ impl Quotefold {
         latencies.get(latencies.len() / 2).copied().unwrap_or_default()
     }
 
-    /// Carries out a plan. A request with a turn gives it up while it waits for sources, and has a turn again at the
-    /// end.
+    /// Carries out a plan. A request with a turn gives it up while it waits for sources, and has one again at the end.
     async fn carry_out<'w>(
         &'w self,
         mut plan: Plan,

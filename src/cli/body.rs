@@ -4,8 +4,7 @@ use reqwest::Response;
 
 use super::health::root_cause;
 
-/// The longest body that is read, in bytes: some thousand symbols with their proof. Parsed as JSON, it may take 50
-/// times the memory.
+/// The longest body that is read, in bytes: some thousand symbols with their proof. Parsing it may take 50 times that.
 const LONGEST: usize = 8 << 20;
 
 /// The whole body.

@@ -54,8 +54,7 @@ pub(super) fn run(arguments: &Health) -> io::Result<Exit> {
     }
 }
 
-/// The address to ask: the operator's if there is one, since it answers even if clients hold all connections of the
-/// other.
+/// The address to ask: the operator's if there is one, since clients cannot take all of its connections.
 fn address(settings: &Settings) -> &str {
     let admin = settings.access.admin_listen.as_deref().filter(|address| !address.ends_with(":0"));
     admin.unwrap_or(&settings.server.listen)
@@ -76,8 +75,7 @@ async fn ask(url: &str, key: Option<&SecretString>) -> Result<(bool, String), St
     Ok((is_success, String::from_utf8_lossy(&body(reply).await?).into_owned()))
 }
 
-/// Checks that a text is the URL of a server. If not, the command line is wrong, which differs from a server that is
-/// down.
+/// Checks that a text is the URL of a server: a wrong command line is not the same as a server that is down.
 pub(super) fn check_url(url: &str) -> Result<(), String> {
     match reqwest::Url::parse(url) {
         Ok(parsed) if matches!(parsed.scheme(), "http" | "https") && parsed.has_host() => Ok(()),
@@ -85,8 +83,7 @@ pub(super) fn check_url(url: &str) -> Result<(), String> {
     }
 }
 
-/// The address at which this machine reaches a server that listens here. One on all interfaces is on the loopback one,
-/// too.
+/// The address at which this machine reaches a server that listens here; all interfaces include the loopback one.
 pub(super) fn reachable(listen: &str) -> String {
     listen
         .strip_prefix("0.0.0.0:")

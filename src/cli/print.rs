@@ -7,8 +7,7 @@ use serde_json::Value;
 use crate::logging;
 use crate::text::{in_one_line, printable, printable_json};
 
-/// Prints a text without control characters: parts of it come from vendors and servers, which must not steer the
-/// terminal.
+/// Prints a text without control characters: vendors and servers wrote parts of it, and must not steer the terminal.
 pub(super) fn print(text: &str) -> io::Result<()> {
     write(&printable(text))
 }

@@ -19,8 +19,7 @@ const BESIDES: u64 = 100 << 20;
 /// The address space of one worker thread, in bytes: 2 MiB for its stack, and its part of the heap.
 const PER_THREAD: u64 = 12 << 20;
 
-/// The most threads that wait for files and names, if address space is short and if it is ample. They start when
-/// needed.
+/// The most threads that wait for files and names: with little address space, and with plenty. They start when needed.
 const FEW_WAITING: usize = 4;
 const MANY_WAITING: usize = 512;
 

@@ -127,8 +127,7 @@ impl PlanInput<'_> {
         })
     }
 
-    /// How a source prices the rate to the caller's currency. A coin that shares its name with a currency does not
-    /// count.
+    /// How a source prices the rate to the caller's currency. A coin with the name of a currency does not count.
     fn conversion_route(
         self,
         place: usize,

@@ -139,8 +139,7 @@ impl Network {
     }
 }
 
-/// The network in IPv4 form if it is an IPv4 network written as IPv6, since clients' addresses are compared in that
-/// form.
+/// An IPv4 network that is written as IPv6 in IPv4 form, since clients' addresses are compared in that form.
 fn shortest(network: IpNet) -> IpNet {
     let mapped = |network: Ipv6Net| {
         let bits = network.prefix_len().checked_sub(96)?;

@@ -153,8 +153,7 @@ impl ClassSettings {
         all.try_into()
     }
 
-    /// The age at which an outcome is fetched again: the one a caller asks for, but not below the floor; else the
-    /// class's.
+    /// The age at which to fetch an outcome again: what a caller asks for, but not below the floor; else the class's.
     pub fn refresh_after(&self, asked: Option<Duration>) -> Duration {
         asked.map_or(self.refresh_after, |asked| asked.max(self.refresh_floor))
     }
@@ -168,8 +167,7 @@ fn days(count: u64) -> Duration {
     Duration::from_secs(count * 86_400)
 }
 
-/// Checks that `[freshness]` and `[fold]` have only their own keys. Reading does not: it accepts any key of a class in
-/// both.
+/// Checks that `[freshness]` and `[fold]` have only their own keys, since both are read as a class with any key.
 pub(super) fn check_keys(report: &mut Report<'_>) {
     let general = lines(&ClassSettings::default());
     let (of_fold, of_freshness): (Vec<&str>, Vec<&str>) =

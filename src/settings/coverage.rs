@@ -103,8 +103,7 @@ impl Settings {
         Some(format!("{} would help: {}", able.source.name, able.switch_on))
     }
 
-    /// Which sources that are on could quote a pair if they were asked for it by another name, and what to do: half a
-    /// sentence.
+    /// Which sources that are on could quote a pair under another name, and what to do: half a sentence.
     fn unnamed(&self, symbol: &Symbol, class: Class) -> Option<String> {
         let said = |source: &SourceSettings| {
             let name = &source.name;

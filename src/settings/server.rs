@@ -76,8 +76,7 @@ const MOST_WEIGHT: u32 = 1_000_000_000;
 /// The least memory for replies: enough for a few answers about 100 symbols, or for one reply of a source.
 const LEAST_REPLY_MEMORY: usize = 4 << 20;
 
-/// The upper bound for `max_symbols`. A form with that many takes half a megabyte, and each request in flight may bring
-/// one.
+/// The upper bound for `max_symbols`. A form with that many takes half a megabyte, in each request in flight.
 const MOST_SYMBOLS: usize = 5_000;
 
 impl ServerSettings {

@@ -27,8 +27,8 @@ fn currency<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Currency>, D::E
     String::deserialize(from).map(|code| Some(Currency::new(&code)))
 }
 
-/// All sections `[symbols."NAME"]`. Key by key, a symbol's own entry wins over patterns, and a longer pattern over a
-/// shorter one.
+/// All sections `[symbols."NAME"]`. For each key, a symbol's own entry wins over patterns, and longer patterns over
+/// shorter ones.
 #[derive(Clone, Debug, Default)]
 pub struct SymbolRules {
     single: BTreeMap<Symbol, SymbolSettings>,

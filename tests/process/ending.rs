@@ -70,7 +70,7 @@ fn a_request_in_flight_when_listening_ends_is_answered_whole() {
     let in_flight = send(address, "/prices?symbols=BTC-USD");
     vendor.until_called(2);
     program.signal("TERM");
-    until("nobody else let in", || is_refused(address));
+    until("no new client is admitted", || is_refused(address));
     assert!(program.runs(), "it ended before its last client was answered");
     let reply = read(in_flight);
     assert_eq!((reply.status, reply.status("BTC-USD").as_str()), (200, "ok"));

@@ -218,7 +218,7 @@ fn get_sends_a_long_list_as_a_form_and_a_short_one_as_a_query() {
         let ended = get(&names[..count]);
         assert_eq!((ended.code, ended.stdout.lines().count()), (Some(0), count + 1), "{}", ended.stderr);
         let line = format!("\"method\":\"{method}\"");
-        until("the log tells it", || program.said_on_stderr().contains(&line));
+        until("it is in the log", || program.said_on_stderr().contains(&line));
     }
     // asked directly, a list may be as long as the settings allow
     let nobody = crate::support::NOBODY;

@@ -121,7 +121,7 @@ fn equal_replies_for_two_symbols_are_unused_and_end_the_connection() {
     let detail = second.quote("S2-USD", "a")["detail"].as_str().unwrap().to_owned();
     assert!(detail.contains("the same reply for S1-USD; neither is used"), "{detail}");
     // the source is paused for a second after a failure
-    until("the first is fetched anew, though its quote was young", || {
+    until("the first is fetched again, though its quote was young", || {
         price(&service, "S1-USD", "1m").as_deref() == Some("1") && upstream.calls() > 2
     });
     for number in 3..6 {

@@ -91,8 +91,7 @@ impl Survey {
     }
 }
 
-/// How far a source is off, and from what. If no majority tells which source is wrong, all that disagree get the same
-/// sentence.
+/// How far a source is off, and from what. If no majority agrees, all that disagree get the same sentence.
 fn disagreement(name: &str, said: &Said) -> Option<String> {
     let (price, standing) = said.standing.as_ref()?;
     let (symbol, allowed) = (&said.judged.outcome.symbol, fraction(said.allowed));

@@ -16,8 +16,7 @@ pub(crate) struct Document<'t> {
     file: String,
     text: &'t str,
     root: Spanned<DeTable<'t>>,
-    /// The variables and options that set values. The values of the n-th have a span of their own, past the end of the
-    /// text.
+    /// The variables and options that set values. The values of the n-th have their own span, past the end of the text.
     setters: Vec<String>,
     /// The values with something inserted, and how to show them masked.
     masked: Vec<Masked>,

@@ -23,8 +23,7 @@ pub(super) struct Found {
     pub(super) is_default: bool,
 }
 
-/// Reads the file named by option, else the one that `$QUOTEFOLD_CONFIG` names, else the first that exists in the usual
-/// places.
+/// Reads the file named by option, else by `$QUOTEFOLD_CONFIG`, else the first that exists in the usual places.
 pub(super) fn find(options: &LoadOptions) -> Result<Found, ConfigErrors> {
     if let Some((name, text)) = options.text.clone() {
         return Ok(Found { name, text, is_default: false });

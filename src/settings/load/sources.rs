@@ -96,8 +96,7 @@ impl Choice<'_> {
         let mut source = table.resolve(name).map_err(&fault)?;
         let authority = source.ca_file.as_deref().map(read_authority).transpose();
         source.authority = authority.map_err(|message| fault(("ca_file", message)))?;
-        // only the catalogue's and the built-in timeout are shortened; a user's own that is too long is reported as an
-        // error
+        // this shortens the catalogue's and the built-in timeout; a user's own that is too long is an error
         source.timeout = source.timeout.min(self.longest);
         let ours = |path: &[String]| path.len() > 2 && path[0] == "sources" && trail.contains(&path[1]);
         let inserted = self.inserted.iter().filter(|inserted| ours(&inserted.path));
@@ -109,8 +108,8 @@ impl Choice<'_> {
         Ok(source)
     }
 
-    /// The complete table of the trail's last source: its own keys, laid over the source that it is `like`, or over its
-    /// catalogue entry.
+    /// The complete table of the trail's last source: its own keys over those of the source that it is `like`, or over
+    /// its catalogue entry.
     fn describe(&self, trail: &mut Vec<String>) -> Result<SourceTable, Fault> {
         let name = trail.last().cloned().unwrap_or_default();
         let provider = catalogue().get(&name).cloned();

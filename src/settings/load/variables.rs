@@ -105,8 +105,7 @@ impl Substituted {
     }
 }
 
-/// Reads a file that holds a value. It must be a regular file: a device may have no end, and reading a pipe may wait
-/// forever.
+/// Reads a file that holds a value. It must be a regular file: a device may be endless, and a pipe may block forever.
 fn read(file: &Path) -> Result<String, String> {
     let is_file = std::fs::metadata(file).map_err(|error| error.to_string())?.is_file();
     if !is_file {

@@ -69,7 +69,7 @@ fn times_thirty_seconds_ahead_at_three_sources_name_our_clock() {
     assert!(output.ends_with(" s slow: the times that 3 sources state say so"), "{output}");
     case.entry("ETH-USD");
     case.get("/health");
-    until("the log tells it", || !told(&case.program).is_empty());
+    until("it is in the log", || !told(&case.program).is_empty());
     assert_eq!(told(&case.program).len(), 1, "{:?}", told(&case.program));
 }
 
@@ -104,7 +104,7 @@ fn dates_of_three_hosts_name_our_clock_too_even_if_it_is_fast() {
         let output = check["output"].as_str().unwrap_or_default();
         assert!(output.ends_with(": the dates in the replies of 3 hosts say so"), "{check}");
         // a log line takes a moment to arrive through the pipe
-        until("the log tells it", || !told(&program).is_empty());
+        until("it is in the log", || !told(&program).is_empty());
         assert_eq!(told(&program).len(), 1);
 
         // `check --live` says the same
@@ -140,7 +140,7 @@ fn a_good_price_does_not_mention_the_clock_and_the_log_says_when_it_is_right() {
         call.reply(200, &format!("Content-Type: application/json\r\n{}", dated(off)), r#"{"p":"100"}"#)
     });
     for status in ["warn", "pass"] {
-        until("health says so, and the price is well", || {
+        until("health says so, and the price is ok", || {
             let entry = get(*address, "/prices?symbols=BTC-USD&refresh_after=0s").entry("BTC-USD");
             let is_well = entry["status"] == "ok" && entry["sources"]["used"] == 3;
             assert!(!is_well || entry["detail"].is_null(), "{entry:#}");

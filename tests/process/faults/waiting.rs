@@ -81,7 +81,7 @@ fn a_thousand_equal_requests_are_one_call_though_the_first_leaves() {
     let first = send(service.address, target);
     vendors.iter().for_each(|vendor| vendor.until_called(1));
     let mut alone = tasks();
-    until("nothing more is begun", || {
+    until("no further call begins", || {
         sleep(Duration::from_millis(300));
         std::mem::replace(&mut alone, tasks()) == alone
     });
