@@ -35,6 +35,7 @@ pub(crate) use book::{possible, weigh};
 pub use evidence::{Derivation, Evidence, UsedRate};
 pub use judged::{Exclusion, Judged, Verdict};
 use ladder::Decision;
+pub(crate) use price::median;
 pub use status::{Degraded, Status, Unavailable};
 use status::{accounts, without_price};
 

@@ -46,7 +46,7 @@ pub(super) struct Said {
 /// The quotes disagree: the average of two camps would be a price that no source stated.
 pub(super) fn decide(mut members: Vec<Member<'_>>, quorum: usize, rule: &Rule) -> Result<Agreed, Disagreement> {
     members.sort_by(|one, other| (one.price, &one.origin.source).cmp(&(other.price, &other.origin.source)));
-    let median = median(&members);
+    let median = median(&members, |member| member.price);
     let outlier = |member: &Member<'_>| is_beyond(rule.outlier_beyond, member.price, median);
     let near = members.iter().filter(|member| !outlier(member)).count();
     let needed = quorum.max(members.len() / 2 + 1);
@@ -74,7 +74,7 @@ pub(super) fn decide(mut members: Vec<Member<'_>>, quorum: usize, rule: &Rule) -
 
 /// The price of the survivors, lowest first, if they agree.
 fn agree(mut survivors: Vec<Member<'_>>, median_of_all: Decimal, rule: &Rule) -> Result<Agreed, Disagreement> {
-    let price = median(&survivors);
+    let price = median(&survivors, |member| member.price);
     let spread = spread(&survivors);
     if spread > rule.disagree_beyond.saturating_mul(price) {
         return Err(disagreement(&survivors, |lowest, highest| Disagreement::Apart { lowest, highest, median: price }));
@@ -108,12 +108,12 @@ fn disagreement(members: &[Member<'_>], of: impl FnOnce(Said, Said) -> Disagreem
     of(said(members.first()), said(members.last()))
 }
 
-/// The median of members sorted by price; zero if there are no members.
-fn median(sorted: &[Member<'_>]) -> Decimal {
+/// The median of items sorted by `price`; zero if there are no items.
+pub(crate) fn median<T>(sorted: &[T], price: impl Fn(&T) -> Decimal) -> Decimal {
     let half = sorted.len() / 2;
-    let upper = sorted.get(half).map_or(Decimal::ZERO, |member| member.price);
+    let upper = sorted.get(half).map_or(Decimal::ZERO, &price);
     match sorted.get(half.saturating_sub(1)) {
-        Some(lower) if sorted.len().is_multiple_of(2) => middle(lower.price, upper),
+        Some(lower) if sorted.len().is_multiple_of(2) => middle(price(lower), upper),
         _ => upper,
     }
 }

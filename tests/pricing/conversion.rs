@@ -63,7 +63,9 @@ async fn where_no_source_has_the_rate_both_prices_are_refused() {
     world.say("coinbase", "BTC-USD", says("64000")).say("finnhub", "AAPL", says("231.44"));
     for entry in world.ask("symbols=BTC-USD,AAPL&currency=EUR").await {
         assert_eq!((status(&entry).as_str(), entry["price"].is_null()), ("unavailable / no_conversion", true));
-        assert!(entry["detail"].as_str().unwrap().contains("no source that is switched on covers money pairs in USD"));
+        assert!(
+            entry["detail"].as_str().unwrap().contains("no source that is switched on covers currency pairs in USD")
+        );
     }
 }
 
