@@ -1,7 +1,7 @@
-//! Says when asking again can change an answer: from when on each source makes another call, and which of these calls an
-//! answer waits for.
+//! Says when asking again can change an answer: when each source would be called again, and which of these calls could
+//! change the answer.
 //!
-//! Pure: what is known of the sources at the end of a request comes in, times come out.
+//! Pure: it turns what is known of the sources at the end of a request into times.
 
 use std::collections::HashMap;
 
@@ -13,12 +13,12 @@ use crate::fold::{Degraded, Exclusion, Judged, Price, Status, Unavailable, Verdi
 use crate::quote::Outcome;
 use crate::symbol::Symbol;
 
-/// From when on the same question makes a source call again: by the source's name, and by what it is asked for.
+/// When the same question would lead to another call: by the source's name, and by the symbol it is asked for.
 #[derive(Clone, Debug, Default)]
 pub struct NextCalls(HashMap<String, HashMap<Symbol, Timestamp>>);
 
 impl NextCalls {
-    /// Notes when a source would be called again for a symbol, and if the outcome is a failure, states it there.
+    /// Notes when a source would be called again for a symbol. If the outcome is a failure, states the time there too.
     pub fn note(&mut self, told: &mut Told, at: Timestamp) {
         let mut at = at;
         if let Some(failure) = &told.outcome().failure {
@@ -41,7 +41,7 @@ impl NextCalls {
         let Priced { price, conversion } = priced;
         let rate = conversion.as_ref().map(|conversion| (&conversion.rate, conversion.price.is_some()));
         let first = match rate {
-            // there is a price, and it is the rate alone that lacks
+            // there is a price, and only the rate is missing
             Some((Some(rate), false)) => self.of_price(rate),
             Some((None, _)) => Some(price.as_of),
             Some((Some(rate), true)) if rate.status != Status::Ok => {
@@ -56,7 +56,7 @@ impl NextCalls {
         self.of_lacking(price).or_else(|| self.of_any(price))
     }
 
-    /// Where nothing is wrong with any quote, only other quotes make a difference.
+    /// The first call for any quote: where nothing is wrong with the quotes, only newer ones make a difference.
     fn of_any(&self, price: &Price) -> Option<Timestamp> {
         price.quotes.iter().filter_map(|judged| self.of(judged)).min()
     }
@@ -65,7 +65,7 @@ impl NextCalls {
         price.quotes.iter().filter(|judged| lacks(price, judged)).filter_map(|judged| self.of(judged)).min()
     }
 
-    /// When all that a quote lacks has been asked for.
+    /// When everything that a quote lacks can have been asked for.
     fn of(&self, judged: &Judged) -> Option<Timestamp> {
         let Judged { outcome: Outcome { origin, symbol, failure, .. }, derivation, .. } = judged;
         let asked = derivation.as_ref().map_or(symbol, |derivation| &derivation.asked);
@@ -84,22 +84,22 @@ impl NextCalls {
     }
 }
 
-/// A time as it is shown, rounded up: a moment too early would make no call.
+/// A time as it is shown, rounded up: asking a moment too early would lead to no call.
 fn whole_milliseconds(at: Timestamp) -> Timestamp {
     let milliseconds = (at.as_nanosecond() + 999_999).div_euclid(1_000_000);
     Timestamp::from_nanosecond(milliseconds * 1_000_000).unwrap_or(at)
 }
 
-/// Whether a call that brings another word on this quote could change the price.
+/// Whether a call that renews this quote could change the price.
 fn lacks(price: &Price, judged: &Judged) -> bool {
     use Exclusion as E;
-    let whatever_comes = matches!(
+    let any_change_helps = matches!(
         price.status,
         Status::Degraded(Degraded::StaleFallback)
             | Status::Unavailable(Unavailable::AllStale | Unavailable::SourcesDisagree)
     );
     let has_weak_rate = || judged.derivation.as_ref().is_some_and(|derivation| derivation.degraded().is_some());
-    whatever_comes
+    any_change_helps
         || match judged.verdict {
             Verdict::Failed => true,
             Verdict::Used => has_weak_rate(),

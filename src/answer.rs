@@ -1,6 +1,7 @@
 //! Turns prices into what the caller reads: a status code, headers, JSON.
 //!
-//! The only room that knows HTTP codes for results. Body, status and header derive from one value, so they cannot disagree.
+//! No other room knows the HTTP codes of results. Body, status and headers derive from one value, so they cannot
+//! disagree.
 
 mod json;
 
@@ -17,17 +18,17 @@ use crate::question::{Question, Require};
 use crate::symbol::Symbol;
 use json::Entry;
 
-/// When it is worth asking again where no source can be: somebody may have mended that.
+/// How long to wait before asking again where no source is ever called: by then the configuration may have been fixed.
 const LONG: Duration = Duration::from_secs(60);
 
 /// The answer to a question.
 #[derive(Clone, Debug)]
 pub struct Answer {
-    /// How much of what was asked for is there: the header `Prices-Status`, and the body's `status`.
+    /// How complete the answer is: the header `Prices-Status`, and the body's `status`.
     pub completeness: Completeness,
     /// The HTTP status.
     pub code: u16,
-    /// With a 503: when it is worth asking again, in whole seconds.
+    /// With a 503: after how many whole seconds it is worth asking again.
     pub retry_after: Option<u64>,
     prices: Vec<Priced>,
     renamed: BTreeMap<String, Symbol>,
@@ -35,17 +36,17 @@ pub struct Answer {
     simulated: bool,
 }
 
-/// How much of what was asked for is there.
+/// How complete an answer is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Completeness {
     /// Every symbol is `ok`.
     Complete,
-    /// Every symbol has a price, some a degraded one.
+    /// Every symbol has a price, but some are degraded.
     Degraded,
-    /// Some symbols have a price.
+    /// Some symbols have a price, some do not.
     Partial,
-    /// None has.
+    /// No symbol has a price.
     None,
 }
 
@@ -77,7 +78,7 @@ impl Completeness {
         }
     }
 
-    /// What symbols with these statuses come to.
+    /// How complete an answer with these statuses is.
     pub fn of(statuses: &[Status]) -> Self {
         let priced = statuses.iter().filter(|status| matches!(status, Status::Ok | Status::Degraded(_))).count();
         match priced {
@@ -89,7 +90,7 @@ impl Completeness {
     }
 }
 
-/// The HTTP status for symbols with these statuses, by what the caller requires.
+/// The HTTP code for symbols with these statuses, by what the caller requires.
 ///
 /// | situation | `any` | `all` | `ok` |
 /// |---|---|---|---|
@@ -117,7 +118,7 @@ pub fn code(statuses: &[Status], require: Require) -> u16 {
 }
 
 impl Answer {
-    /// The answer to a question whose symbols came to these prices, in the order of the question.
+    /// The answer to a question, with the prices in the order of its symbols.
     pub fn new(question: &Question, answered: Vec<Answered>, now: Timestamp, simulated: bool) -> Self {
         let statuses: Vec<Status> = answered.iter().map(|answered| answered.priced.price.status).collect();
         let code = code(&statuses, question.require);
@@ -141,13 +142,13 @@ impl Answer {
     /// The body of `GET /prices`, written at `now`: only `age_ms` depends on it.
     ///
     /// # Errors
-    /// None that our types can cause; passed on rather than hidden.
+    /// Never for our types; the error of the serializer is passed on rather than hidden.
     pub fn body(&self, now: Timestamp) -> serde_json::Result<Vec<u8>> {
         let parts: serde_json::Result<Vec<Vec<u8>>> = self.parts(now).collect();
         Ok(parts?.concat())
     }
 
-    /// The same in parts, one symbol in each, so that other things can be done between them.
+    /// The same in parts, one per symbol, so that other tasks can run between them.
     pub fn parts(&self, now: Timestamp) -> impl Iterator<Item = serde_json::Result<Vec<u8>>> + Send {
         let head = move || {
             let mut head = br#"{"status":"#.to_vec();
@@ -186,7 +187,8 @@ impl Answer {
     }
 }
 
-/// Until asking again can first change what is wrong with the answer, in whole seconds, rounded up; at least 1.
+/// How long until asking again can first change what is wrong with the answer, in whole seconds, rounded up; at least
+/// 1.
 fn retry_after(answered: &[Answered], require: Require, now: Timestamp) -> u64 {
     let is_wrong = |answered: &&Answered| match answered.priced.price.status {
         Status::Ok => false,

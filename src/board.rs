@@ -1,11 +1,11 @@
 //! Remembers the latest outcome per source and symbol: its last quote, and its last failure if that came later.
 //!
-//! The board is the only cache there is. The plan reads it, and a source looks once more before it calls. It is bounded: what
-//! costs least to get again goes first.
+//! The board is the only cache. The plan reads it, and a source looks at it once more before it calls. It is bounded:
+//! what costs least to get again is evicted first.
 //!
-//! There is one way in, an [`Update`], and two rooms write: a source's calls land through it, whether they brought a quote, a
-//! failure or a refusal of ours, and so does the news that a reply was another symbol's. At the start, `state` restores what
-//! an earlier process had written down.
+//! An [`Update`] is the only way to write. A source lands each of its calls as one, whether it brought a quote, a
+//! failure or a refusal of ours, and also the news that a reply belonged to another symbol. At the start, `state`
+//! restores what an earlier process had saved.
 
 mod by_source;
 mod eviction;
@@ -31,17 +31,17 @@ use known::settle;
 pub use known::{Fault, Freshness, InARow, Known, Openings, Stands, Told, Update};
 pub use remember::{QuoteState, SidesState};
 
-/// How many quotes are kept, of all sources together; one source has half of them at most.
+/// How many quotes are kept for all sources together; one source may have at most half of them.
 pub const CAPACITY: usize = 65_536;
 
-/// The board has room for one failure without a quote per this number of quotes: 16,384 failures in all. The last 1,024 of each
-/// caller are safe from other callers.
+/// How many quotes the board has room for per failure without a quote: that makes 16,384 failures in all. The last
+/// 1,024 of each caller are safe from other callers.
 const QUOTES_PER_FAILURE: usize = 4;
 
-/// How many quotes are remembered that were taken back before they landed; each lands within its call's time, or never.
+/// How many withdrawn quotes are remembered until they land; each lands within its call's time, or never.
 const WITHDRAWN: usize = 1_024;
 
-/// One look at the board: at everything known of a symbol, or at what one source said of it.
+/// One look at the board: at everything known of a symbol, or at what one source said about it.
 #[cfg(test)]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Look {
@@ -59,7 +59,7 @@ thread_local! {
 #[derive(Debug)]
 pub struct Board {
     state: Mutex<State>,
-    /// Tells that something has landed.
+    /// Signals that something has landed.
     landings: watch::Sender<()>,
 }
 
@@ -71,9 +71,9 @@ struct State {
     outcomes: usize,
     /// How often symbols have been asked for so far.
     uses: u64,
-    /// How many quotes have landed or were taken back so far.
+    /// How many quotes have landed or were withdrawn so far.
     landed: u64,
-    /// Quotes that were taken back before they landed, the latest last.
+    /// Quotes that were withdrawn before they landed, the latest last.
     withdrawn: VecDeque<Withdrawn>,
 }
 
@@ -99,7 +99,7 @@ struct Entry {
     place: Place,
 }
 
-/// Where an outcome stands in the order in which outcomes are forgotten.
+/// Where an outcome stands in the order of eviction.
 #[derive(Clone, Copy, Debug)]
 enum Place {
     Quote(Rank),
@@ -129,17 +129,17 @@ impl Board {
         Board { state: Mutex::new(state), landings: watch::Sender::default() }
     }
 
-    /// Says what it costs to get a quote of a source again: how much of the time of its limits one call takes.
+    /// Sets what it costs to get a quote of a source again: the time that one call takes of the source's limits.
     pub fn set_cost(&self, source: &str, cost: Duration) {
         self.lock().quotes.set_cost(source, cost);
     }
 
-    // a panic elsewhere while the lock was held leaves at worst one outcome unwritten: the board goes on
+    // a panic while the lock was held leaves at worst one outcome unwritten, so the board carries on
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The latest from each source about a symbol, in the order of the sources' names. Counts as asking for the symbol.
+    /// What each source last said about a symbol, in the order of the sources' names. Counts as asking for the symbol.
     pub fn recall(&self, symbol: &Symbol, now: Instant) -> Vec<Arc<Known>> {
         #[cfg(test)]
         LOOKS.with_borrow_mut(|looks| looks.push(Look::All(symbol.clone())));
@@ -149,7 +149,7 @@ impl Board {
         entries.by_source.all().map(|entry| Known::at(&entry.known, now)).collect()
     }
 
-    /// The latest from one source about one symbol.
+    /// What one source last said about one symbol.
     pub fn known(&self, source: &str, symbol: &Symbol, now: Instant) -> Option<Arc<Known>> {
         #[cfg(test)]
         LOOKS.with_borrow_mut(|looks| looks.push(Look::One(source.to_owned(), symbol.clone())));
@@ -169,7 +169,7 @@ impl Board {
         entries.is_some_and(|entries| entries.by_source.all().any(|entry| entry.known.outcome.quote.is_some()))
     }
 
-    /// Every symbol of which there is a quote of a source.
+    /// Every symbol that a source has quoted and not denied since.
     pub fn quoted_by(&self, source: &str) -> Vec<Symbol> {
         let state = self.lock();
         let quoted = state.symbols.iter().filter(|(_, entries)| {
@@ -179,7 +179,7 @@ impl Board {
         quoted.map(|(symbol, _)| symbol.clone()).collect()
     }
 
-    /// Whether quotes of a source have landed since an instant, and none of them of this symbol.
+    /// Whether quotes from a source have landed since an instant, but none of this symbol.
     pub fn serves_others(&self, source: &str, symbol: &Symbol, since: Instant) -> bool {
         let state = self.lock();
         let is_served = |entries: &Entries| {
@@ -189,12 +189,12 @@ impl Board {
         !state.symbols.get(symbol).is_some_and(is_served) && state.symbols.values().any(is_served)
     }
 
-    /// Writes down what no particular caller asked for, and says what the source's word on the symbol is now.
+    /// Lands what no particular caller asked for, and returns what the source now says about the symbol.
     pub fn land(&self, origin: &Arc<Origin>, symbol: &Symbol, update: Update, now: Moment) -> Outcome {
         self.land_for(None, origin, symbol, update, now).outcome.clone()
     }
 
-    /// The same for what a caller asked for. If it is a failure, it counts among that caller's.
+    /// The same for what a caller asked for. A failure counts among that caller's.
     pub fn land_for(
         &self,
         caller: Option<Caller>,
@@ -260,7 +260,7 @@ impl State {
         self.withdrawn.push_back(quote);
     }
 
-    /// What is to land: the failure instead of a quote that was taken back before it came here.
+    /// What is to land: for a quote that was withdrawn before it came here, the failure instead.
     fn unless_withdrawn(&mut self, source: &str, symbol: &Symbol, update: Update, in_a_row: InARow) -> Update {
         let Update::Quote(quote) = update else { return update };
         let is_it = |withdrawn: &Withdrawn| {
@@ -280,7 +280,7 @@ impl State {
         entries.last = Use { number: self.uses, level: self.quotes.level() };
     }
 
-    /// Puts down what is known now, and forgets what there is no room for any more.
+    /// Writes what is known now, and evicts what no longer fits.
     fn insert(&mut self, symbol: &Symbol, known: Arc<Known>, caller: Option<Caller>) {
         if !self.symbols.contains_key(symbol) {
             self.symbols.insert(symbol.clone(), Entries { last: Use::default(), by_source: BySource::default() });
@@ -349,7 +349,7 @@ impl State {
         self.symbols.get(symbol).map(|entries| entries.last).unwrap_or_default()
     }
 
-    /// Gives an outcome the place that is its own since its symbol was last used.
+    /// Moves an outcome to the place that follows from the last use of its symbol.
     fn correct(&mut self, source: &str, symbol: &Symbol, old: Place, new: Place) {
         self.leave(source, symbol, old);
         let entry = self.symbols.get_mut(symbol).and_then(|entries| entries.by_source.get_mut(source));

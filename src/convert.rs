@@ -1,4 +1,4 @@
-//! Converts a price into the caller's currency, by a rate that is a price itself, or says why it cannot.
+//! Converts a price into the caller's currency by a rate, which is itself a folded price, or says why it cannot.
 //!
 //! The quotes stay in their own currency: they are the proof of the price, and the rate is the proof of the conversion.
 
@@ -16,7 +16,7 @@ pub const DIGITS: u32 = 10;
 /// How a price was converted, or why it was not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Conversion {
-    /// The currency the quotes are in.
+    /// The currency that the quotes are in.
     pub from: Currency,
     /// The currency that was asked for.
     pub to: Currency,
@@ -49,8 +49,8 @@ impl From<Price> for Priced {
 
 /// Converts a price into a currency. `rate` gives the price of a pair, if a source was asked for it.
 ///
-/// A symbol without a price stays as it is. A degraded rate degrades the price, with the rate's reason. Without a rate there is
-/// no price.
+/// A symbol without a price stays as it is. A degraded rate degrades the price, with the rate's reason. Without a rate
+/// there is no price.
 pub fn convert(price: Price, to: &Currency, rate: impl Fn(&Symbol) -> Option<Arc<Price>>) -> Priced {
     let Some(folded) = &price.folded else { return price.into() };
     if price.rule.in_points {
@@ -109,7 +109,7 @@ fn unconverted(price: Price, conversion: Conversion) -> Priced {
     Priced { price, conversion: Some(conversion) }
 }
 
-/// An index is not an amount of any currency, whatever currency the sources state beside it.
+/// An index is not an amount of any currency, even if the sources state one beside it.
 fn in_points(price: Price, to: &Currency) -> Price {
     let detail =
         format!("{} is in points, which no rate converts into {to}; ask for it without a currency", price.symbol);

@@ -1,7 +1,8 @@
-//! Makes the quote of one pair out of a source's quote of another: inverted, or multiplied with rates.
+//! Makes the quote of one pair out of a source's quote of another: by inverting it, or by applying rates.
 //!
-//! A rate is a folded price like any other, shown with the quote and never counted: the witness is the source that quoted
-//! the pair it was asked for. A derived quote is as old as its oldest part, and stands no better than its worst rate.
+//! A rate is a folded price like any other. It is shown with the quote, but does not count as a witness: that is the
+//! source which quoted the pair. A derived quote is as old as its oldest part, and stands no higher than its worst
+//! rate.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,8 +16,8 @@ use crate::quote::{Outcome, Quote, Stated};
 use crate::route::{Rate, Route};
 use crate::symbol::Symbol;
 
-/// The evidence about a symbol, of the outcome for what the source was asked, whose rule this is. `rates` has a price for each of
-/// the route's.
+/// Turns the outcome for the pair that a source was asked for into evidence about a symbol. `rule` is that of the pair,
+/// and `rates` has a price for each rate of the route.
 pub fn derive(
     symbol: &Symbol,
     route: &Route,
@@ -30,7 +31,7 @@ pub fn derive(
     let used = |rate: &Rate| {
         rates.get(&rate.symbol).map(|price| UsedRate { price: Arc::clone(price), inverted: rate.inverted })
     };
-    // orders are those of the pair that is traded, so it is judged there which of its prices counts
+    // the orders in a book are for the pair that is traded, so that pair decides which of its prices counts
     let weighed = outcome.quote.as_ref().map(|quote| weigh(quote, &outcome.origin, rule)).unwrap_or_default();
     let mut derivation = Derivation {
         asked: route.asked.clone(),
@@ -47,13 +48,13 @@ pub fn derive(
     Evidence { outcome, derivation: Some(Arc::new(derivation)) }
 }
 
-/// A quote of the symbol, of one of the pair that was asked for. `factor` multiplies and divides it.
+/// Makes a quote of the symbol out of one of the pair that was asked for. `factor` multiplies and divides it.
 fn of_quote(symbol: &Symbol, stated: Quote, derivation: &Derivation, factor: Option<(Decimal, Decimal)>) -> Quote {
     let inverted = derivation.inverted;
     let worth = |value: Decimal| worth(value, inverted, factor?);
     let (bid, ask) = if inverted { (stated.ask, stated.bid) } else { (stated.bid, stated.ask) };
     let price = match &stated.price {
-        // zero is no price, and has no inverse
+        // zero is not a price, and has no inverse
         Stated::Number(number) => match worth(*number) {
             Some(price) => Stated::Number(price),
             None if factor.is_none() => Stated::Absent,
@@ -68,9 +69,9 @@ fn of_quote(symbol: &Symbol, stated: Quote, derivation: &Derivation, factor: Opt
         bid: bid.and_then(worth),
         ask: ask.and_then(worth),
         inverse_of: None,
-        // of a pair inverted it is an amount of the other leg
+        // the volume of an inverted pair is an amount of the other leg
         volume: weighed.volume.filter(|_| !inverted),
-        // a wrong one stays visible
+        // a wrong currency stays visible
         currency: if derivation.states_other_currency() { weighed.currency } else { symbol.pair_currency() },
         observed_at,
         received_at,
@@ -78,7 +79,7 @@ fn of_quote(symbol: &Symbol, stated: Quote, derivation: &Derivation, factor: Opt
     }
 }
 
-/// What multiplies and what divides, of all rates together; `None` if one of them has no price.
+/// What all rates together multiply by and divide by; `None` if one of them has no price.
 fn factor(rates: &[UsedRate]) -> Option<(Decimal, Decimal)> {
     rates.iter().try_fold((Decimal::ONE, Decimal::ONE), |(multiplies, divides), rate| {
         let price = rate.price.folded.as_ref()?.price;
@@ -89,7 +90,7 @@ fn factor(rates: &[UsedRate]) -> Option<(Decimal, Decimal)> {
     })
 }
 
-/// What a number of the pair asked for comes to, rounded at the end.
+/// Converts a number of the pair that was asked for, and rounds it at the end.
 fn worth(value: Decimal, inverted: bool, (multiplies, divides): (Decimal, Decimal)) -> Option<Decimal> {
     let exact = if inverted {
         multiplies.checked_div(value.checked_mul(divides)?)
@@ -99,7 +100,7 @@ fn worth(value: Decimal, inverted: bool, (multiplies, divides): (Decimal, Decima
     exact.map(|exact| significant(exact, CALCULATED_DIGITS))
 }
 
-/// The times of the part that is the oldest. Where that part states none, the quote states none.
+/// The times of the oldest part. Where that part states no time, neither does the quote.
 fn oldest(stated: &Quote, rates: &[UsedRate]) -> (Option<Timestamp>, Timestamp) {
     let own = stated.aged_from();
     let oldest = rates.iter().filter_map(|rate| rate.price.folded.as_ref()).min_by_key(|folded| folded.aged_from);

@@ -1,4 +1,4 @@
-//! Names what can go wrong with one source: one variant per thing an operator would do differently.
+//! Names what can go wrong with one source: one variant for each case that an operator would handle differently.
 
 use std::time::Duration;
 
@@ -19,19 +19,19 @@ pub enum SourceError {
     /// An unexpected status (a redirect, 400, 404). Look at the URL.
     #[error("{detail}")]
     HttpStatus {
-        /// What it was, and the vendor's words.
+        /// The status, and the vendor's words.
         detail: String,
         /// Whether it is a 4xx, which finds fault with the call and not with the source.
         is_client_error: bool,
     },
-    /// The vendor says that it is out of order (5xx). Wait.
+    /// The vendor says that it is out of service (5xx). Wait.
     #[error("{detail}")]
     Unavailable {
         /// The vendor's words.
         detail: String,
-        /// Whether the next call may well be answered: a gateway said so (502, 503, 504) and named no time to wait.
+        /// Whether the next call may well succeed: a gateway said so (502, 503, 504) and named no time to wait.
         passing: bool,
-        /// How long it wants to be left alone, if it said so usably.
+        /// How long it asks us to wait, if it stated a usable time.
         retry_after: Option<Duration>,
     },
     /// The reply is not what the filter was written for. Look at the filter, run `quotefold check`.
@@ -52,8 +52,8 @@ pub enum SourceError {
     /// The key is wrong, or there is none. Set it.
     #[error("{0}")]
     Unauthorized(String),
-    /// The vendor's API refuses the call (403), and does not say whether because of the key or because of this symbol. Set the key,
-    /// or ask elsewhere.
+    /// The vendor's API refuses the call (403), and does not say whether that is because of the key or because of this
+    /// symbol. Set the key, or ask elsewhere.
     #[error("{0}")]
     Forbidden(String),
     /// The vendor's plan does not include this symbol. Ask elsewhere, or pay.
@@ -67,7 +67,7 @@ pub enum SourceError {
     RateLimited {
         /// The vendor's words.
         detail: String,
-        /// How long it wants to be left alone, if it said so usably.
+        /// How long it asks us to wait, if it stated a usable time.
         retry_after: Option<Duration>,
     },
     /// The vendor says that the day's or the month's calls are used up.
@@ -75,46 +75,47 @@ pub enum SourceError {
     QuotaExhausted {
         /// The vendor's words.
         detail: String,
-        /// Until the quota is filled again, if it said so usably.
+        /// How long until the quota is refilled, if it stated a usable time.
         retry_after: Option<Duration>,
     },
-    /// The vendor does not serve this address of ours: a country, a firewall, a ban. No key helps; ask from elsewhere, or wait.
+    /// The vendor does not serve our address: because of its country, a firewall or a ban. No key helps. Ask from
+    /// elsewhere, or wait.
     #[error("{detail}")]
     Blocked {
         /// The vendor's words.
         detail: String,
-        /// How long the ban lasts, if it said so usably.
+        /// How long the ban lasts, if it stated a usable time.
         retry_after: Option<Duration>,
     },
     /// Our own limit for this source has no room within the time a call may take. No call was made.
-    #[error("our own limit of {limit} has no room for {} s", .retry_after.as_millis().div_ceil(1000))]
+    #[error("our own limit of {limit} is used up; it has room again in {} s", .retry_after.as_millis().div_ceil(1000))]
     Throttled {
         /// The limit, as configured.
         limit: String,
-        /// Until there is room.
+        /// How long until there is room.
         retry_after: Duration,
     },
-    /// The calls of this source kept failing, so it is not asked for a while. No call was made. Look at its last error.
+    /// Calls to this source kept failing, so it is not asked for a while. No call was made. Look at its last error.
     #[error("{detail}")]
     CircuitOpen {
         /// What its last failure was.
         detail: String,
-        /// Until it is tried again.
+        /// How long until it is tried again.
         retry_after: Duration,
     },
-    /// A fault of ours: a panic, a task that ended without a word. Report it.
+    /// A fault of ours: a panic, or a task that ended without a result. Report it.
     #[error("{0}")]
     Internal(String),
 }
 
-/// Whom a vendor's refusal is about.
+/// What a vendor's refusal applies to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
     /// The symbol that was asked for; others may well be served.
     Symbol,
     /// The account that asks: its key, its rate, its quota.
     Account,
-    /// The address the call came from, whatever it asks for and with whatever key.
+    /// The address the call came from, for any symbol and with any key.
     Address,
 }
 
@@ -123,19 +124,19 @@ pub enum Scope {
 pub struct Failure {
     /// What went wrong.
     pub error: SourceError,
-    /// When it was known.
+    /// When we learned of it.
     pub at: Timestamp,
     /// How long the call took; `None` when no call was made.
     pub latency: Option<Duration>,
-    /// Whether it denies a symbol that the source itself has quoted lately: one such reply is a mishap more often than the
-    /// end of a listing.
+    /// Whether it denies a symbol that the source itself quoted recently: one such reply is more often a mishap than a
+    /// delisting.
     pub is_doubted: bool,
-    /// From when on the source may be asked again. It is the answer that says it: until it is made, this may change.
+    /// When the source may be asked again. It may change until the answer is made, so only then is it filled in.
     pub retry_at: Option<Timestamp>,
 }
 
 impl SourceError {
-    /// What a filter can name in an error row.
+    /// The reasons that a filter can name in an error row.
     pub const NAMED_BY_FILTERS: [&str; 10] = [
         "http_status",
         "unavailable",
@@ -174,7 +175,7 @@ impl SourceError {
 
     /// The error a filter names in an error row; `None` if there is no such reason.
     ///
-    /// A filter may say whatever the vendor may say; that we failed ourselves it cannot know.
+    /// A filter can report any failure that the vendor can report, but none of our own.
     pub fn from_reason(reason: &str, detail: String, retry_after: Option<Duration>) -> Option<Self> {
         Some(match reason {
             "http_status" => SourceError::HttpStatus { detail, is_client_error: false },
@@ -191,7 +192,7 @@ impl SourceError {
         })
     }
 
-    /// The vendor is out of order, and nothing says for how long.
+    /// The vendor is out of service, and does not say for how long.
     pub fn unavailable(detail: impl Into<String>) -> Self {
         SourceError::Unavailable { detail: detail.into(), passing: false, retry_after: None }
     }
@@ -201,7 +202,7 @@ impl SourceError {
         matches!(self, SourceError::Connection(_) | SourceError::Unavailable { passing: true, .. })
     }
 
-    /// Whether waiting is all it takes: the next call may succeed although nothing was changed on either side.
+    /// Whether waiting is enough: the next call may succeed without a change on either side.
     pub fn ends_by_itself(&self) -> bool {
         use SourceError as E;
         match self {
@@ -213,7 +214,7 @@ impl SourceError {
         }
     }
 
-    /// How long a refusal of ours stands; `None` for what a vendor said or did.
+    /// How long our own refusal lasts; `None` for anything that the vendor said or did.
     pub fn stands_for(&self) -> Option<Duration> {
         match self {
             SourceError::Throttled { retry_after, .. } | SourceError::CircuitOpen { retry_after, .. } => {
@@ -223,7 +224,7 @@ impl SourceError {
         }
     }
 
-    /// Whom it is about, if it is a refusal of the vendor's.
+    /// What it applies to, if it is the vendor's refusal.
     pub fn scope(&self) -> Option<Scope> {
         use SourceError as E;
         match self {
@@ -251,7 +252,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_filter_can_name_what_it_is_told_that_it_can() {
+    fn a_filter_can_name_each_documented_reason_and_no_other() {
         for reason in SourceError::NAMED_BY_FILTERS {
             let named = SourceError::from_reason(reason, String::new(), None).unwrap();
             assert_eq!(named.reason(), reason);

@@ -35,10 +35,11 @@ pub(crate) use book::{possible, weigh};
 pub use evidence::{Derivation, Evidence, UsedRate};
 pub use judged::{Exclusion, Judged, Verdict};
 use ladder::Decision;
+pub(crate) use price::median;
 pub use status::{Degraded, Status, Unavailable};
 use status::{accounts, without_price};
 
-/// What the fold goes by, for one symbol: the settings of its class, and what this request asks for.
+/// The rule for folding one symbol: the settings of its class, and what this request asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
     /// How many sources of different accounts must agree; at least 1.
@@ -47,22 +48,22 @@ pub struct Rule {
     pub below_quorum: BelowQuorum,
     /// A quote farther than this from the median is an outlier; a fraction (0.02 is 2 %).
     pub outlier_beyond: Decimal,
-    /// A book whose sides are farther apart than this fraction of their middle does not count; `None` where no book ever
-    /// does: indices and funds are not traded at the prices beside them.
+    /// A book whose sides are farther apart than this fraction of their middle does not count; `None` where no book
+    /// counts: indices and funds are not traded at their bids and asks.
     pub book_within: Option<Decimal>,
     /// Survivors farther apart than this, relative to their median, disagree; a fraction.
     pub disagree_beyond: Decimal,
     /// How old a quote may be to be folded (a source's lag is added).
     pub usable_for: Duration,
-    /// How old it may be on the last rung but one.
+    /// How old a quote may be where older ones may fill in (`stale_fallback`).
     pub fallback_for: Duration,
-    /// How long a closed market's last quotes stand; `None` for a market that never closes.
+    /// How old the last quotes of a closed market may be; `None` for a market that never closes.
     pub closed_for: Option<Duration>,
     /// No quote older than this may be used at all: what the caller asked for.
     pub max_age: Option<Duration>,
     /// The currency that settings fix for this symbol, or for all listings in the United States.
     pub currency: Option<Currency>,
-    /// Whether its prices are points, and in no currency: an index.
+    /// Whether its prices are points, and not in any currency: an index.
     pub in_points: bool,
     /// When the symbol's market is open; `None` where that is not known.
     pub hours: Option<Hours>,
@@ -85,18 +86,18 @@ pub struct Price {
     pub symbol: Symbol,
     /// Whether the price may be believed.
     pub status: Status,
-    /// What it came to; `None` unless the status is `Ok` or `Degraded`.
+    /// The price and its figures; `None` unless the status is `Ok` or `Degraded`.
     pub folded: Option<Folded>,
     /// The currency prices of this symbol are in, if it is known.
     pub currency: Option<Currency>,
-    /// The session the price is from, where a source or the rule for closed markets says.
+    /// The session the price is from, where a source or the rule for closed markets says so.
     pub session: Option<Session>,
     /// Whether its market is open by its hours; `None` where they are not known.
     pub market: Option<Market>,
     /// When it was folded.
     pub as_of: Timestamp,
-    /// How many accounts cover the symbol. An account does not if its latest word is that it has no such symbol or that its
-    /// market is dead, or if it quotes in a currency for which no source has a rate.
+    /// How many accounts cover the symbol. An account does not cover it if its latest word is that it has no such
+    /// symbol or that its market is dead, or if it quotes in a currency for which no source has a rate.
     pub covering: usize,
     /// The rule it was folded by.
     pub rule: Rule,
@@ -109,14 +110,14 @@ pub struct Price {
 /// What the hours of a symbol's market said when it was folded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Market {
-    /// Whether last prices must be young: from `usable_for` after an opening until the closing, and no quote from before the
-    /// opening is used.
+    /// Whether last prices must be young: from `usable_for` after an opening until the closing, and no quote from
+    /// before the opening is used.
     pub is_open: bool,
     /// The sessions around that time.
     pub around: Around,
 }
 
-/// A price that a quorum (or what the rule takes for one) gave.
+/// A price from a quorum, or from as few quotes as the rule accepts instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Folded {
     /// The median of the used quotes.
@@ -127,8 +128,8 @@ pub struct Folded {
     pub divergence_bps: Option<Decimal>,
     /// The oldest time that the used quotes state; `None` if none states one.
     pub observed_at: Option<Timestamp>,
-    /// What its age counts from: the oldest of the used quotes' `observed_at`, or where there is none, of `book_at` and
-    /// `received_at` the earlier.
+    /// The time that its age counts from: the oldest of the used quotes' `observed_at`. A quote without one counts from
+    /// its `book_at` or its `received_at`, whichever is earlier.
     pub aged_from: Timestamp,
 }
 
@@ -141,7 +142,7 @@ impl Market {
 
 /// Folds the evidence about one symbol, one piece per source that was asked for it.
 ///
-/// Each quote is admitted or not: first by itself, then by its currency, then by its age, which a closed market lengthens.
+/// Each quote is judged alone, then by its currency, then by its age. A closed market lets its last quotes be older.
 /// The ladder finds the best quotes of which there are enough; if those agree, their median is the price.
 pub fn fold<E: Into<Evidence>>(
     symbol: &Symbol,
@@ -150,7 +151,7 @@ pub fn fold<E: Into<Evidence>>(
     now: Timestamp,
 ) -> Price {
     let mut evidence: Vec<Evidence> = evidence.into_iter().map(Into::into).collect();
-    // everything below meets it in this order, so the order it came in cannot matter
+    // everything below sees it in this order, so the order it came in cannot matter
     evidence.sort_by(|one, other| one.outcome.origin.source.cmp(&other.outcome.origin.source));
     let mut entries: Vec<Entry> = evidence.into_iter().map(|evidence| admit::admit(evidence, rule, now)).collect();
     let covering = accounts(entries.iter().filter(|entry| entry.may_price()).map(|entry| &entry.judged.outcome));
@@ -165,7 +166,7 @@ pub fn fold<E: Into<Evidence>>(
         Decision::Agreed { status, .. } => *status,
         Decision::Disagreed(_) | Decision::NoQuorum => without_price(&entries, &decision, rule),
     };
-    // what does not exist is in no currency, whatever its spelling suggests
+    // a symbol that does not exist has no currency, even if its spelling suggests one
     let currency = currency.filter(|_| status != Status::Unknown);
     let folded = decision.folded().cloned();
     let stands_closed = is_of_the_close(&entries);
@@ -190,13 +191,13 @@ pub fn fold<E: Into<Evidence>>(
     price
 }
 
-/// Whether the price is the last one of a closed market: no quote that it is made of is older than that.
+/// Whether the price is the last one of a closed market, with no older quote in it.
 fn is_of_the_close(entries: &[Entry]) -> bool {
     let mut used = entries.iter().filter(|entry| entry.judged.verdict == Verdict::Used).map(|entry| entry.eligibility);
     used.clone().any(|eligibility| eligibility == Eligibility::Last) && used.all(Eligibility::is_usable)
 }
 
-/// Adds to a quote what can only be said when the price is known.
+/// Adds to a quote what can only be said once the price is known.
 fn conclude(entry: Entry, decision: &Decision, currency: Option<&Currency>, rule: &Rule, now: Timestamp) -> Judged {
     let detail = detail::of_quote(&entry, decision, currency, rule, now);
     let deviation_bps = decision.folded().zip(entry.judged.price).and_then(|(folded, price)| {

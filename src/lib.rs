@@ -1,18 +1,18 @@
 //! quotefold folds many quotes into one price, and shows the proof.
 //!
-//! The rooms of this crate are listed below in their order: each stands on those above it, and imports from no other.
+//! The rooms of this crate are listed below in their order: each room imports only from those above it.
 //!
-//! A request passes through them like this, and [`Quotefold::answer`] is that path, written out:
+//! A request passes through them as follows. [`Quotefold::answer`] is this path in code:
 //!
-//! 1. [`question`] reads a query, and refuses it by name where it is wrong; [`symbol`] reads the names in it.
+//! 1. [`question`] reads a query, and refuses a wrong parameter by name; [`symbol`] reads the symbols.
 //! 2. [`plan`] decides which source is asked for which symbols. Where a source does not quote a pair, [`route`] finds one that
 //!    it does quote.
-//! 3. [`gather`] asks them all at once, until the deadline; when they are in, reserves and missing rates are asked for.
+//! 3. [`gather`] asks all sources at once, until the deadline. A second round asks for reserves and missing rates.
 //! 4. [`source`] is one source: limits, one call for many callers, the wire. [`provider`] writes its requests and reads its
-//!    replies. What it said is a [`quote`] or a [`failure`], and lands on the [`board`].
-//! 5. [`valuation`] makes the prices: [`derive`](mod@derive) turns one pair's quote into another's, [`fold`] makes one price of
-//!    many quotes or refuses to, [`convert`] turns it into the caller's currency.
-//! 6. [`answer`] writes status, headers and JSON; [`again`] says when asking again can change it.
+//!    replies. Each reply becomes a [`quote`] or a [`failure`], and lands on the [`board`].
+//! 5. [`valuation`] makes the prices: [`derive`](mod@derive) turns one pair's quote into another's, [`fold`] makes one
+//!    price of many quotes or refuses to, [`convert`] turns it into the caller's currency.
+//! 6. [`answer`] writes status, headers and JSON; [`again`] says when asking again can change the answer.
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "a test may block its thread"))]
 

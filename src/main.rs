@@ -6,7 +6,7 @@ use quotefold::cli::{Exit, run};
 use quotefold::logging;
 use tikv_jemallocator::Jemalloc;
 
-/// Returns memory to the system when it is no longer needed, where the C library's allocator keeps most of it.
+/// Returns unused memory to the system; the C library's allocator would keep most of it.
 #[global_allocator]
 static ALLOCATOR: Jemalloc = Jemalloc;
 

@@ -31,24 +31,24 @@ pub struct Plan {
     pub targets: Vec<Target>,
     /// One query per source that is asked, in the order of the sources.
     pub queries: Vec<SourceQuery>,
-    /// What reserves can be asked for if the other sources fall short.
+    /// What to ask reserves for if the other sources fall short.
     pub reserves: Vec<ReserveOption>,
-    /// What the queries cover: for each source, the symbols that it is asked for or that are fresh enough already.
+    /// What the queries cover: for each source, the symbols that it is asked for or that are already fresh enough.
     pub asked: PerSource<()>,
-    /// How fresh each outcome must be that a source is asked for, or could be.
+    /// How fresh each outcome must be, for everything that a source is or could be asked for.
     pub freshness: PerSource<Freshness>,
 }
 
-/// Something to be priced, and the sources that can.
+/// A symbol to price, and the sources that can.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     /// What is priced.
     pub symbol: Symbol,
     /// What the price is for.
     pub purpose: Purpose,
-    /// The sources that can price it, each with its route.
+    /// The sources that can price the target, each with its route.
     pub routes: Vec<SourceRoute>,
-    /// A rate that every route needs and no source has. If there is one, `routes` is empty.
+    /// A rate that every route needs and no source has. If this is set, `routes` is empty.
     pub lacks: Option<Symbol>,
 }
 
@@ -57,9 +57,9 @@ pub struct Target {
 pub struct SourceRoute {
     /// The source: its place in the list of sources.
     pub source: usize,
-    /// What the source is asked for, and how its quote becomes the target's.
+    /// What the source is asked for, and how its quote becomes one of the target.
     pub route: Route,
-    /// The route that would have been taken if the source had not denied that there is such a pair.
+    /// The preferred route, if it was not taken because the source denies that the pair exists.
     pub denied: Option<Route>,
 }
 
@@ -70,7 +70,7 @@ pub enum Purpose {
     Asked,
     /// It converts prices into the caller's currency.
     Conversion,
-    /// It turns a quote into one of another pair. Such a rate is made only of quotes that need no rate themselves.
+    /// It turns a quote into one of another pair. Such a rate is made only from quotes that need no rate themselves.
     Rate,
 }
 
@@ -79,9 +79,9 @@ pub enum Purpose {
 pub struct SourceQuery {
     /// The source: its place in the list of sources.
     pub source: usize,
-    /// What it must be asked for.
+    /// What the source must be asked for.
     pub ask: Ask,
-    /// What the board already has and is fresh enough.
+    /// The outcomes on the board that are fresh enough.
     pub settled: Vec<Arc<Known>>,
 }
 
@@ -90,18 +90,18 @@ pub struct SourceQuery {
 pub struct ReserveOption {
     /// The source: its place in the list of sources.
     pub source: usize,
-    /// What it would be asked for.
+    /// What the reserve would be asked for.
     pub asked: Symbol,
     /// How fresh the outcome must be.
     pub freshness: Freshness,
-    /// The targets it would help.
+    /// The targets that its quote would help.
     pub targets: BTreeSet<Symbol>,
 }
 
 /// Everything a plan is made from.
 #[derive(Clone, Copy)]
 pub struct PlanInput<'a> {
-    /// What is asked.
+    /// The question.
     pub question: &'a Question,
     /// The latest outcomes.
     pub board: &'a Board,
@@ -114,14 +114,14 @@ pub struct PlanInput<'a> {
 }
 
 impl<'a> PlanInput<'a> {
-    /// A view of the board in which nothing has been looked at yet.
+    /// A view of the board in which no symbol has been looked up yet.
     pub fn view(&self) -> BoardView<'a> {
         BoardView::new(self.board, self.sources, self.now.monotonic)
     }
 }
 
 impl Plan {
-    /// Makes the plan for a question. It waits for nothing, but yields to other tasks on the way.
+    /// Makes the plan for a question. It waits for nothing, but yields to other tasks now and then.
     pub async fn new(input: PlanInput<'_>) -> Self {
         let (mut view, mut pace) = (input.view(), Pace::default());
         let targets = input.targets(&BTreeSet::new(), &mut view, &mut pace).await;
@@ -131,13 +131,14 @@ impl Plan {
         Plan { targets, queries, reserves, asked, freshness }
     }
 
-    /// What the plan weighs: the number of pairs of symbol and source that must be asked.
+    /// The weight of the plan: the number of pairs of symbol and source that must be asked.
     pub fn weight(&self) -> usize {
         weight(&self.queries)
     }
 
-    /// Whether a second round may have to ask for something that the first cannot know of: a reserve, if the other sources fall
-    /// short; a rate from a currency that was not expected; a currency pair that has to be crossed, if a source denies it.
+    /// Whether a second round may have to ask for something that the first cannot foresee: a reserve, if the other
+    /// sources fall short; a rate from an unexpected currency; a currency pair that must be crossed because a source
+    /// denies it.
     pub fn may_grow(&self, question: &Question) -> bool {
         let is_priced = |target: &&Target| target.purpose != Purpose::Rate;
         let is_open = |target: &Target| match target.symbol.pair_currency() {
@@ -147,8 +148,8 @@ impl Plan {
         !self.reserves.is_empty() || self.targets.iter().filter(is_priced).any(is_open)
     }
 
-    /// What the second round asks. The plan is made again with what the board knows now, with the rates that turned out to be
-    /// needed besides those that were expected, and with reserves for the symbols that are short of a quorum.
+    /// What the second round asks. The plan is made again from the present board, with the rates that turned out to be
+    /// needed in addition to the expected ones, and with reserves for the symbols that are short of a quorum.
     pub async fn grow(
         &mut self,
         short_of_quorum: &BTreeSet<Symbol>,
@@ -185,13 +186,13 @@ impl SourceQuery {
         SourceQuery { source, ask: input.ask(due, Vec::new()), settled: Vec::new() }
     }
 
-    /// Every symbol that it asks for or has the outcome of.
+    /// Every symbol that the query asks for or has a settled outcome of.
     fn pairs(&self) -> impl Iterator<Item = (usize, Symbol, ())> {
         let settled = self.settled.iter().map(|known| &known.outcome.symbol);
         self.ask.due.iter().map(|(symbol, _)| symbol).chain(settled).map(|symbol| (self.source, symbol.clone(), ()))
     }
 
-    /// Leaves out what was asked before.
+    /// Removes what was asked before.
     fn leave_out(&mut self, asked: &PerSource<()>) {
         let is_new = |symbol: &Symbol| !asked.contains(self.source, symbol);
         self.ask.due.retain(|(symbol, _)| is_new(symbol));
@@ -206,7 +207,7 @@ impl SourceQuery {
     }
 }
 
-/// What queries weigh: the number of pairs of symbol and source that must be asked.
+/// The weight of queries: the number of pairs of symbol and source that must be asked.
 pub fn weight(queries: &[SourceQuery]) -> usize {
     queries.iter().map(|query| query.ask.due.len()).sum()
 }

@@ -10,16 +10,17 @@ use serde::{Deserialize, Serialize};
 use crate::failure::Failure;
 use crate::symbol::{Currency, Symbol};
 
-/// A quote as a source stated it, in major units. Whether it may be believed is the fold's business.
+/// A quote as a source stated it, in major units. The fold decides whether it may be believed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quote {
-    /// The last price, in whatever state the source left it.
+    /// The last price, as the source gave it.
     pub price: Stated,
     /// The best bid, if stated as a number.
     pub bid: Option<Decimal>,
     /// The best ask, if stated as a number.
     pub ask: Option<Decimal>,
-    /// The three as they were stated, if the source states one over the price: the others are turned round.
+    /// The last price, bid and ask as the source stated them, if it states the inverse of the price. The fields above
+    /// are inverted then.
     pub inverse_of: Option<Sides>,
     /// The volume of the last 24 hours or of the day, in units of the base, if stated.
     pub volume: Option<Decimal>,
@@ -27,27 +28,27 @@ pub struct Quote {
     pub currency: Option<Currency>,
     /// The trading session the source says the price is from.
     pub session: Option<Session>,
-    /// Why the price is that of no market, as far as the source says.
+    /// Why nothing can be traded at the price, as far as the source says.
     pub no_market: Option<NoMarket>,
-    /// When the market said it, according to the source: the time of the last trade, until the fold finds that the book tells
-    /// more. Never invented.
+    /// When the market made the price, according to the source: the time of the last trade, or of the book once the
+    /// fold goes by that. Never invented.
     pub observed_at: Option<Timestamp>,
-    /// When the market had this book, or the reply was made, if the source states that time.
+    /// When the market had this book, or when the reply was made, if the source states that.
     pub book_at: Option<Timestamp>,
     /// When the reply arrived here.
     pub received_at: Timestamp,
-    /// How long the call took that brought it.
+    /// How long the call that brought it took.
     pub latency: Duration,
 }
 
 /// A stated price.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stated {
-    /// The source gives none (null, `N/A`), or none is asked of it (a book has only two sides).
+    /// The source gives no price (null, `N/A`), or was not asked for one (a book has only two sides).
     Absent,
     /// A number, not yet checked.
     Number(Decimal),
-    /// Something that is no number, or none that a price could be: kept for the proof.
+    /// Text that is not a number, or a number that cannot be a price: kept for the proof.
     NotANumber(String),
 }
 
@@ -62,7 +63,7 @@ pub struct Sides {
     pub ask: Option<Decimal>,
 }
 
-/// Why a price is that of no market.
+/// Why nothing can be traded at a price.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NoMarket {
@@ -70,9 +71,9 @@ pub enum NoMarket {
     Halted,
     /// Orders can only be cancelled.
     CancelOnly,
-    /// It is not listed any more.
+    /// The symbol is no longer listed.
     Delisted,
-    /// There are neither bids nor asks, and nothing was traded in the time that the volume is about.
+    /// There are neither bids nor asks, and nothing was traded in the period that the volume covers.
     NothingTraded,
     /// There are neither bids nor asks, and no time of a trade is stated.
     NoTradeStated,
@@ -96,34 +97,35 @@ pub enum Session {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
-    /// Independent prices, asked always.
+    /// Gives independent prices, and is always asked.
     Primary,
-    /// Independent but scarce, asked only where the primaries fall short.
+    /// Independent but scarce: asked only where the primaries fall short.
     Reserve,
-    /// Itself an aggregate of others, or daily by design: folded only if the others fall short.
+    /// Aggregates other sources, or is daily by design: folded only if the others fall short.
     Reference,
 }
 
-/// What is known of a source wherever its quotes are judged; the same for all its outcomes, so they share it.
+/// What the fold needs to know of a source. All outcomes of the source share it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
     /// The source's name.
     pub source: String,
-    /// Sources of one vendor share an account; only the newest of one account's quotes for a symbol is folded.
+    /// The account at the vendor, which the vendor's sources share. Only an account's newest quote for a symbol is
+    /// folded.
     pub account: String,
     /// What the source is good for.
     pub role: Role,
-    /// How much older than `usable_for` its quotes may be, in milliseconds: its `lag`, and what its own `usable_for` differs
-    /// from the class's. Negative if the source is held to a shorter age than its class.
+    /// How much older than the class's `usable_for` its quotes may be, in milliseconds: its `lag`, plus its own
+    /// `usable_for` less that of the class. Negative if the source is held to a shorter age than its class.
     pub lag_ms: i64,
 }
 
-/// The latest that one source said about one symbol. At least one of `quote` and `failure` is there.
+/// What one source last said about one symbol. At least one of `quote` and `failure` is present.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
     /// Who said it.
     pub origin: Arc<Origin>,
-    /// About what.
+    /// The symbol it is about.
     pub symbol: Symbol,
     /// Its last quote, however old.
     pub quote: Option<Quote>,
@@ -158,8 +160,8 @@ impl Quote {
         }
     }
 
-    /// The time its age counts from: when the market said it. Where the source states no such time, it is as old as the book
-    /// or the reply whose time is stated, else as its arrival here.
+    /// The time that its age counts from: when the market made the price. Where the source does not state that, the
+    /// stated time of the book or the reply, or the arrival here, whichever is earlier.
     pub fn aged_from(&self) -> Timestamp {
         let arrived = || self.book_at.map_or(self.received_at, |book_at| book_at.min(self.received_at));
         self.observed_at.unwrap_or_else(arrived)
@@ -167,7 +169,7 @@ impl Quote {
 }
 
 impl Sides {
-    /// Each number changed alike.
+    /// Applies the same change to each number.
     pub fn map(self, change: impl Fn(Decimal) -> Decimal) -> Self {
         let Sides { last, bid, ask } = self;
         Sides { last: last.map(&change), bid: bid.map(&change), ask: ask.map(&change) }
@@ -175,13 +177,13 @@ impl Sides {
 }
 
 impl Outcome {
-    /// Whether the source's latest word is that it has no such symbol (for us), and there is no doubt about it: then it does
-    /// not cover it.
+    /// Whether the source's latest word, beyond doubt, is that it has no such symbol (for us). Then it does not cover
+    /// the symbol.
     pub fn denies_symbol(&self) -> bool {
         self.failure.as_ref().is_some_and(|failure| failure.error.denies_symbol() && !failure.is_doubted)
     }
 
-    /// The same, believed or not.
+    /// The same, whether the denial is doubted or not.
     pub fn is_denied(&self) -> bool {
         self.failure.as_ref().is_some_and(|failure| failure.error.denies_symbol())
     }
@@ -199,7 +201,7 @@ impl Role {
 }
 
 impl NoMarket {
-    /// Whether the source says so itself; otherwise it follows from what it says.
+    /// Whether the source itself says so; otherwise it is inferred from what the source says.
     pub fn is_stated(self) -> bool {
         matches!(self, NoMarket::Halted | NoMarket::CancelOnly | NoMarket::Delisted)
     }

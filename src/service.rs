@@ -1,4 +1,4 @@
-//! Carries a question from its plan to its answer: the path of a request, and everything that requests share.
+//! Takes a question from its plan to its answer: the path of a request, and everything that requests share.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,13 +24,13 @@ use crate::source::{KEPT_BACK, SetupError, Source, Surroundings, set_up};
 use crate::valuation::{Valuation, value};
 use crate::workload::{Overloaded, Turn, Weight, Workload};
 
-/// A call is not started if less time than this is left.
+/// The least time left with which a call is still started.
 const SHORTEST_CALL: Duration = Duration::from_millis(50);
 
-/// The number of symbols from which the weight of a whole question is estimated.
+/// How many symbols to look at to estimate the weight of a whole question.
 const GLANCE: usize = 3;
 
-/// The service without a server around it: questions in, answers out.
+/// The service without a server: questions in, answers out.
 pub struct Quotefold {
     settings: Settings,
     sources: Vec<Arc<Source>>,
@@ -45,14 +45,14 @@ pub struct Quotefold {
     is_simulated: bool,
 }
 
-/// What a question that has to wait will need.
+/// The estimated needs of a question that has to wait.
 struct Expected {
     weight: usize,
     /// How long its calls usually take.
     latency: Duration,
 }
 
-/// An answer, with the turn in which it can be written.
+/// An answer, with the turn during which to write it.
 pub struct InTurn<'w> {
     /// The answer.
     pub answer: Answer,
@@ -69,8 +69,8 @@ impl Quotefold {
         Self::with_filters_in(None, settings, clock)
     }
 
-    /// The same, but each filter that is not from the catalogue runs in a process of its own, so that no reply can make it harm
-    /// this one.
+    /// The same, but each filter that is not from the catalogue runs in its own process, so that no reply can make it
+    /// harm this process.
     ///
     /// # Errors
     /// As [`Quotefold::new`].
@@ -91,7 +91,7 @@ impl Quotefold {
         Ok(Quotefold { reply_memory, ..Self::over(settings, sources, &around, metrics) })
     }
 
-    /// The service over any sources, such as those that a test scripts.
+    /// The service over given sources, such as the scripted ones of a test.
     #[doc(hidden)]
     pub fn over(settings: Settings, sources: Vec<Arc<Source>>, around: &Surroundings, metrics: Metrics) -> Self {
         let server = &settings.server;
@@ -117,7 +117,7 @@ impl Quotefold {
         }
     }
 
-    /// The same, but every answer says that its prices are those of a simulation.
+    /// The same, but every answer says that its prices are simulated.
     pub fn simulated(self) -> Self {
         Quotefold { is_simulated: true, ..self }
     }
@@ -127,7 +127,7 @@ impl Quotefold {
         &self.settings
     }
 
-    /// The settings, when the service has done its work.
+    /// The settings, taken out of a service that is no longer needed.
     pub(crate) fn into_settings(self) -> Settings {
         self.settings
     }
@@ -162,7 +162,7 @@ impl Quotefold {
         &self.reply_memory
     }
 
-    /// Whether every answer says that its prices are those of a simulation.
+    /// Whether every answer says that its prices are simulated.
     pub fn is_simulated(&self) -> bool {
         self.is_simulated
     }
@@ -180,7 +180,7 @@ impl Quotefold {
         self.carry_out(plan, None, question).await.0
     }
 
-    /// The same, when its turn comes: no more is worked on at once than [`workload`](crate::workload) allows.
+    /// The same, but waits for its turn, since [`workload`](crate::workload) limits what is worked on at once.
     ///
     /// # Errors
     /// The caller's time was over before its turn came; nothing was done for it.
@@ -201,23 +201,23 @@ impl Quotefold {
                 if let Some(weight) = self.workload.try_admit(plan.weight()) {
                     return Ok((plan, turn, weight));
                 }
-                // the plan is dropped: a thousand plans that wait would take more room than their answers
+                // drop the plan: a thousand waiting plans would take more memory than their answers
                 Expected { weight: plan.weight(), latency: self.usual_latency(&plan) }
             }
         };
         drop(turn);
-        // the calls need some of the caller's time: a turn that would leave them less goes to another request
+        // the calls need part of the caller's time: a turn that would come too late for them goes to another request
         let by = by - expected.latency.min(question.timeout / 2);
         let mut weight = self.workload.admit(expected.weight, by).await?;
         let turn = self.workload.turn_of_admitted().await.filter(|_| Instant::now() < by).ok_or(Overloaded)?;
-        // other requests may have asked for the same meanwhile
+        // other requests may have fetched the same symbols meanwhile
         let plan = self.plan(question).await;
         weight.lighten(plan.weight());
         Ok((plan, turn, weight))
     }
 
-    /// Estimates from its first symbols what a question will need; `None` if they need no call, or if no request waits. While
-    /// requests wait, each further one that has to wait costs no more than this.
+    /// Estimates what a question will need from its first symbols; `None` if they need no call, or if no request waits.
+    /// While requests wait, each further one that has to wait costs only this estimate.
     async fn estimate(&self, question: &Question) -> Option<Expected> {
         if !self.workload.is_full() {
             return None;
@@ -227,7 +227,7 @@ impl Quotefold {
         (weight > 0).then(|| Expected { weight, latency: self.usual_latency(&plan) })
     }
 
-    /// How long it usually takes until half of the sources that a plan asks have replied.
+    /// How long it usually takes until half of the sources asked by a plan have replied.
     fn usual_latency(&self, plan: &Plan) -> Duration {
         let asked = plan.queries.iter().filter(|query| !query.ask.due.is_empty());
         let asked = asked.filter_map(|query| self.sources.get(query.source));
@@ -236,7 +236,7 @@ impl Quotefold {
         latencies.get(latencies.len() / 2).copied().unwrap_or_default()
     }
 
-    /// Carries a plan out. A request that has a turn keeps it while it waits for no source, and has one at the end.
+    /// Carries out a plan. A request with a turn gives it up while it waits for sources, and has one again at the end.
     async fn carry_out<'w>(
         &'w self,
         mut plan: Plan,
@@ -265,8 +265,9 @@ impl Quotefold {
         Plan::new(self.plan_input(question, self.clock.now())).await
     }
 
-    /// Asks the sources of a plan, then in a second round reserves and sources of missing rates. The second round begins when
-    /// the first is in, or after half of the caller's time or a quarter of `server.timeout`, whichever is longer.
+    /// Asks the sources of a plan, then in a second round the reserves and the sources of missing rates. The second
+    /// round begins when the first has ended, but no later than after half of the caller's time or a quarter of
+    /// `server.timeout`, whichever is longer.
     async fn gather<'w>(
         &'w self,
         plan: &mut Plan,
@@ -274,12 +275,12 @@ impl Quotefold {
         question: &Question,
     ) -> (PerSource<Told>, Option<Turn<'w>>) {
         let takes_turns = turn.is_some();
-        // while this request waits for sources, another has its turn
+        // while this request waits for sources, another may have the turn
         let mut turn = turn.filter(|_| plan.weight() == 0);
         let mut gathering = Gathering::new(question, &self.sources);
         gathering.ask(std::mem::take(&mut plan.queries));
         if plan.may_grow(question) {
-            // a caller in a hurry is no reason to give up on a source that is no slower than usual
+            // even for a caller in a hurry, do not give up on a source that is no slower than usual
             let early = (question.timeout / 2).max(self.settings.server.timeout / 4);
             gathering.settle(question.arrived.monotonic + early).await;
             turn = self.keep_turn(turn, takes_turns).await;
@@ -300,8 +301,8 @@ impl Quotefold {
         }
     }
 
-    /// Decides what the second round asks, by what the board knows now of everything that the first round asked for: whatever
-    /// has landed since the question came is on it. The plan is extended with the same view of the board.
+    /// Decides what the second round asks, from the board's present view of everything that the first round asked for:
+    /// all outcomes that have landed since are on it. The plan grows from the same view.
     async fn second_round(&self, plan: &mut Plan, question: &Question, time_left: Duration) -> Vec<SourceQuery> {
         let now = self.clock.now();
         let input = self.plan_input(question, now);
@@ -330,7 +331,7 @@ impl Quotefold {
         PlanInput { question, board: &self.board, sources: &self.profiles, settings: &self.settings, now }
     }
 
-    /// From when on the same question would make each source call again, as things are now. Failures are told it.
+    /// When the same question would make each source call again, as things are now. Each failure is given this time.
     fn next_calls(&self, plan: &Plan, told: &mut PerSource<Told>, now: Moment) -> NextCalls {
         let openings: Vec<Openings> =
             self.sources.iter().map(|source| source.coalescer.openings(now.monotonic)).collect();
@@ -346,7 +347,7 @@ impl Quotefold {
 
     /// Counts the verdict on every quote.
     fn count_verdicts(&self, valuation: &Valuation) {
-        // a rate that was itself asked for is counted once
+        // a rate that the caller also asked for is counted once
         let asked = || valuation.prices.iter().map(|priced| &priced.price);
         let is_asked = |rate: &&Price| asked().any(|price| price.symbol == rate.symbol);
         let rates = valuation.rates.iter().map(Arc::as_ref).filter(|rate| !is_asked(rate));

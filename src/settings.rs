@@ -1,7 +1,7 @@
 //! Everything that an operator can set. Each section has a file here, with its keys, their built-in values and their ranges.
 //!
-//! Adding a key takes its field and its value in `Default`, its range in `check`, and its line in `config/quotefold.toml`.
-//! Reading (file and variables) and printing follow from the field.
+//! To add a key, write its field, its value in `Default`, its range in `check`, and its line in
+//! `config/quotefold.toml`. Reading it (from the file and from variables) and printing it follow from the field.
 
 #![allow(clippy::disallowed_methods, reason = "the configuration is read before the server starts")]
 
@@ -37,41 +37,41 @@ pub use state::StateSettings;
 use symbols::SymbolRules;
 pub use watch::WatchSettings;
 
-/// Everything that is set, checked and complete.
+/// The settings the service runs with, checked and complete.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The service itself.
+    /// Where the service listens, how long it waits, and how much it takes on.
     pub server: ServerSettings,
     /// Who may ask, how often, and from where.
     pub access: AccessSettings,
     /// Ages and the fold's rule, per class.
     pub classes: BTreeMap<Class, ClassSettings>,
-    /// Symbols where the rules guess wrong.
+    /// Corrections for symbols that the rules guess wrong.
     pub symbols: SymbolRules,
     /// What outlives a restart.
     pub state: StateSettings,
-    /// What is kept fresh without being asked for.
+    /// The symbols that are kept fresh without a request.
     pub watch: WatchSettings,
     /// What is logged.
     pub log: LogSettings,
     /// The sources that are switched on, in the order of their names.
     pub sources: Vec<SourceSettings>,
-    /// The providers of the catalogue that are not, in the order of their names.
+    /// The catalogue's providers that are switched off, in the order of their names.
     pub off: Vec<OffSource>,
     /// What was read, for people: files, variables.
     pub read: Vec<String>,
-    /// How each source spells symbols, by its name; read once, because a request may be about any number of symbols.
+    /// How each source spells symbols, by the source's name; read once, because a request may name many symbols.
     pub(crate) spellings: BTreeMap<String, Arc<Spelling>>,
 }
 
-/// A provider of the catalogue that is not switched on.
+/// A provider from the catalogue that is switched off.
 #[derive(Clone, Debug)]
 pub struct OffSource {
-    /// The provider as it would be.
+    /// The provider's settings if it were on.
     pub source: SourceSettings,
-    /// What would switch it on, as half a sentence: "set FINNHUB_API_KEY (<https://finnhub.io/register>)".
+    /// What switches it on, as half a sentence: "set FINNHUB_API_KEY (<https://finnhub.io/register>)".
     pub switch_on: String,
-    /// How it would spell symbols, read once: anybody may ask for a hundred symbols that nobody covers.
+    /// How it would spell symbols; read once, because any client may ask for a hundred symbols that no source covers.
     spelling: Option<Arc<Spelling>>,
 }
 
@@ -80,7 +80,7 @@ impl OffSource {
         OffSource { source, switch_on, spelling: None }
     }
 
-    /// Reads how it would spell symbols, once nothing changes its description any more.
+    /// Reads how it would spell symbols. Call this when its description is final.
     fn read_spelling(&mut self) {
         self.spelling = Spelling::new(&self.source).ok().map(Arc::new);
     }
@@ -91,14 +91,14 @@ impl OffSource {
     }
 }
 
-/// How sources spell symbols, by their names. A source whose description cannot be understood is left out.
+/// How each source spells symbols, by the source's name. A source whose description is faulty is left out.
 fn spellings(sources: &[SourceSettings]) -> BTreeMap<String, Arc<Spelling>> {
     let read = |source: &SourceSettings| Some((source.name.clone(), Arc::new(Spelling::new(source).ok()?)));
     sources.iter().filter_map(read).collect()
 }
 
 impl Settings {
-    /// Checks everything; `stated` is what the user's file and variables say of the sources.
+    /// Checks everything; `stated` holds what the user's file and variables say about the sources.
     fn check(&self, stated: &BTreeMap<String, SourceTable>, report: &mut Report<'_>) {
         self.server.check(report);
         self.log.check(report);
@@ -109,17 +109,17 @@ impl Settings {
         sources::check(self, stated, report);
     }
 
-    /// A symbol's class: what is set for it, else what its spelling says.
+    /// A symbol's class: the one set for it, else the one that follows from its spelling.
     pub fn class(&self, symbol: &Symbol) -> Class {
         self.symbols.class(symbol).unwrap_or_else(|| symbol.class())
     }
 
-    /// The ages and the rule that hold for a class.
+    /// The ages and the fold's rule for a class.
     pub fn of_class(&self, class: Class) -> ClassSettings {
         self.classes.get(&class).copied().unwrap_or_else(|| ClassSettings::built_in(class))
     }
 
-    /// What the fold goes by for a symbol.
+    /// The rule by which the fold prices a symbol.
     pub fn rule(&self, symbol: &Symbol, max_age: Option<Duration>) -> Rule {
         let class = self.class(symbol);
         let set = self.of_class(class);
@@ -135,19 +135,19 @@ impl Settings {
             max_age,
             currency: self.symbols.currency(symbol).cloned().or_else(|| self.bare_currency(symbol)),
             in_points: class == Class::Index && symbol.legs().is_none(),
-            // what a name of the user's own stands for, and where that trades, only the user knows
+            // only the user knows what a user-defined name means and where that trades
             hours: if set.hours && !self.is_own_name(symbol) { Hours::of(symbol, class) } else { None },
         }
     }
 
-    /// The currency of a listing in the United States: its spelling alone says where it is listed.
+    /// The currency of a US listing, which is recognized by its spelling alone.
     fn bare_currency(&self, symbol: &Symbol) -> Option<Currency> {
         let is_bare = symbol.is_us_listing() && !self.is_own_name(symbol) && self.class(symbol) != Class::Index;
         self.of_class(Class::Equity).bare_currency.filter(|_| is_bare).map(CurrencyCode::currency)
     }
 
-    /// Whether the base of a crypto pair is money at a source that is on and may have the pair: where `TRY-USDT` is the lira at
-    /// one exchange, a coin of that name at another must not be folded with it.
+    /// Whether any source that is on and may quote this crypto pair takes its base for a currency: where `TRY-USDT` is
+    /// the lira at one exchange, a coin called TRY at another must not be folded with it.
     pub fn is_currency_in_markets(&self, base: &Currency, pair: &Symbol) -> bool {
         let inverted = pair.inverted();
         let may_have = |source: &SourceSettings| {
@@ -159,12 +159,13 @@ impl Settings {
         base.is_major() || self.sources.iter().filter(says_so).any(may_have)
     }
 
-    /// Whether the user says what sources call this symbol: then it is nothing to the others, whatever it looks like.
+    /// Whether the user has defined what sources call this symbol. Sources without such a name are then not asked for
+    /// it, even if its spelling looks familiar.
     pub fn is_own_name(&self, symbol: &Symbol) -> bool {
         self.symbols.get(symbol).is_some_and(|set| !set.spelled.is_empty())
     }
 
-    /// Whether a symbol may be asked for at all.
+    /// Whether clients may ask for a symbol at all.
     pub fn allows(&self, symbol: &Symbol) -> bool {
         self.server.symbols.iter().any(|glob| glob.matches(symbol.as_str()))
     }

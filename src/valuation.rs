@@ -1,7 +1,7 @@
-//! Prices everything that a plan is about: first the rates, then the quotes derived with them, then what was asked for, in the
-//! caller's currency.
+//! Prices everything in a plan: first the rates, then the symbols that were asked for with the quotes derived by those
+//! rates, in the caller's currency.
 //!
-//! A pure function of the plan, the outcomes and `now`. The same fold makes every price in it, the rates included.
+//! A pure function of the plan, the outcomes and `now`. The same fold makes every price, the rates included.
 
 mod way_out;
 
@@ -25,14 +25,14 @@ use crate::settings::Settings;
 use crate::symbol::{Class, Currency, Symbol};
 use way_out::way_out;
 
-/// The prices of everything that a plan is about.
+/// The prices of everything in a plan.
 #[derive(Clone, Debug)]
 pub struct Valuation {
     /// One price per symbol of the question, in its order.
     pub prices: Vec<Priced>,
     /// The rates that were folded on the way.
     pub rates: Vec<Arc<Price>>,
-    /// The symbols, rates included, that are short of a quorum which another source could help to complete.
+    /// The symbols, rates included, that lack a quorum and that another source could help to one.
     pub short_of_quorum: BTreeSet<Symbol>,
 }
 
@@ -47,7 +47,7 @@ struct Table<'a> {
 
 type Rates = BTreeMap<Symbol, Arc<Price>>;
 
-/// Prices everything a plan is about. It waits for nothing, but yields to other tasks between two prices.
+/// Prices everything in a plan. It waits for nothing, but yields to other tasks between two prices.
 pub async fn value(
     plan: &Plan,
     told: &PerSource<Told>,
@@ -74,8 +74,9 @@ pub async fn value(
     Valuation { prices, rates: all.into_values().collect(), short_of_quorum }
 }
 
-/// The symbols that are short of a quorum which another source could help to complete: of the symbols asked for, of the rates
-/// that convert a price there is into the caller's currency, and of the rates that derived quotes of all these need.
+/// The symbols that lack a quorum and that another source could help to one. They are among the symbols asked for, the
+/// rates that convert an existing price into the caller's currency, and the rates that derived quotes of all these
+/// need.
 fn all_short_of_quorum(
     plan: &Plan,
     asked: &[Price],
@@ -100,8 +101,8 @@ fn all_short_of_quorum(
     short
 }
 
-/// Whether another source could make the price better. A disagreement is not a lack of quotes, and no scarce call is spent on a
-/// symbol that enough sources do not know.
+/// Whether another source could make the price better. A disagreement is not a lack of quotes, and no scarce call is
+/// spent on a symbol that enough sources do not know.
 fn short_of_quorum(price: &Price) -> bool {
     match price.status {
         Status::Ok | Status::Unknown | Status::Unavailable(Unavailable::SourcesDisagree) => false,
@@ -109,8 +110,8 @@ fn short_of_quorum(price: &Price) -> bool {
     }
 }
 
-/// The same of a rate. If other sources do not know it, that is no sign of a typing error, as it is of a symbol that a caller
-/// asks for.
+/// The same for a rate. If other sources do not know it, that does not suggest a typing error, as it does for a symbol
+/// that a caller asks for.
 fn rate_short_of_quorum(rate: &Price) -> bool {
     rate.status == Status::Unknown || short_of_quorum(rate)
 }
@@ -162,13 +163,13 @@ impl Table<'_> {
         }
     }
 
-    /// What a source's outcome says about a symbol. If the source denied one route and has nothing better by the other, its
-    /// denial stands; if there was no time to ask it by the other route, that does not count against the symbol.
+    /// What a source's outcome says about a symbol. If the source denied one route and has nothing better by the other,
+    /// its denial stands. If there was no time to ask by the other route, the denial does not count against the symbol.
     fn evidence(&self, symbol: &Symbol, class: Class, by: &SourceRoute, rates: &Rates) -> Option<Evidence> {
         let source = self.sources.get(by.source)?;
         let along = |route: &Route| {
             let mut outcome = self.told.get(by.source, &route.asked)?.outcome().clone();
-            // how old a quote may be depends on the class of what is priced, which the board does not know
+            // how old a quote may be depends on the class of the symbol that is priced, which the board does not know
             outcome.origin = source.origin(class);
             // most routes are straight, and only the others need the rule of the pair that was asked for
             if route.is_straight() {
@@ -192,7 +193,7 @@ impl Table<'_> {
 }
 
 impl Valuation {
-    /// The rates that conversions need and no source was asked for.
+    /// The rates that conversions need but no source was asked for.
     pub fn missing_rates(&self) -> BTreeSet<Symbol> {
         let conversions = self.prices.iter().filter_map(|priced| priced.conversion.as_ref());
         conversions.filter(|conversion| conversion.rate.is_none()).map(|conversion| conversion.symbol.clone()).collect()

@@ -58,7 +58,7 @@ fn a_wrong_configuration_is_reported_on_stderr_only() {
 }
 
 #[test]
-fn the_default_is_printed_as_it_is_built_in() {
+fn the_default_configuration_is_printed_as_it_is_built_in() {
     let (_, stdout, _) = run(&["config", "--default"]);
     assert_eq!(stdout, quotefold::settings::load::find::DEFAULT);
 }
@@ -108,7 +108,7 @@ fn a_source_is_not_checked_with_a_symbol_that_it_does_not_cover() {
 }
 
 #[test]
-fn a_reader_that_leaves_is_no_error() {
+fn a_reader_that_leaves_is_not_an_error() {
     let mut child = start(&["config"], &[]).spawn().unwrap();
     drop(child.stdout.take());
     let output = child.wait_with_output().unwrap();

@@ -1,6 +1,6 @@
-//! What holds of every fold, whatever the sources say: tried with random outcomes.
+//! The laws of every fold, no matter what the sources say: tried with random outcomes.
 
-// clippy knows only functions marked as tests for test code
+// clippy takes only functions marked as tests for test code
 #![allow(clippy::unwrap_used)]
 #![allow(clippy::disallowed_methods, reason = "a test may block its thread")]
 
@@ -58,7 +58,7 @@ fn fold_all(outcomes: Vec<Outcome>, rule: &Rule) -> Price {
     fold(&symbol(), outcomes, rule, now())
 }
 
-/// Fresh quotes of as many primaries.
+/// Fresh quotes with these prices, each of another primary.
 fn quotes(prices: &[Decimal]) -> Vec<Outcome> {
     prices.iter().enumerate().map(|(number, price)| outcome(&format!("s{number}"), *price)).collect()
 }
@@ -82,7 +82,7 @@ fn near_prices(count: std::ops::Range<usize>) -> impl Strategy<Value = Vec<Decim
 fn any_decimal() -> impl Strategy<Value = Decimal> {
     let any = (any::<u32>(), any::<u32>(), any::<u32>(), any::<bool>(), 0_u32..=28)
         .prop_map(|(low, middle, high, negative, scale)| Decimal::from_parts(low, middle, high, negative, scale));
-    // many of them possible prices, and some at the very ends
+    // many of them are possible prices, and some lie at the very ends
     prop_oneof![
         4 => any,
         4 => (1_i64..1_000_000_000, 0_u32..=18).prop_map(|(number, scale)| Decimal::new(number, scale)),
@@ -99,7 +99,7 @@ fn any_quote(price: impl Strategy<Value = Decimal> + 'static, lively: bool) -> i
     ];
     let side = move || if lively { near_decimal().boxed() } else { any_decimal().boxed() };
     let sides = (option::weighted(0.3, side()), option::weighted(0.3, side()));
-    // and narrow ones, of which many count
+    // and narrow books, many of which count
     let narrow =
         (side(), 0_i64..300).prop_map(|(bid, width)| (Some(bid), Some(bid.saturating_add(Decimal::new(width, 2)))));
     let book = prop_oneof![2 => sides, 1 => narrow];
@@ -144,7 +144,7 @@ fn any_failure() -> impl Strategy<Value = Failure> {
     })
 }
 
-/// Outcomes of different sources in every state there is.
+/// Outcomes of different sources, in every possible state.
 fn any_outcomes(lively: bool) -> impl Strategy<Value = Vec<Outcome>> {
     let price = move || if lively { near_decimal().boxed() } else { any_decimal().boxed() };
     let role = select(vec![Role::Primary, Role::Primary, Role::Reserve, Role::Reference]);
@@ -214,7 +214,7 @@ proptest! {
     }
 
     #[test]
-    fn no_decimal_makes_it_panic_and_every_outcome_has_its_verdict(
+    fn no_decimal_makes_the_fold_panic_and_every_outcome_has_a_verdict(
         outcomes in any_outcomes(false),
         rule in any_rule(),
         symbol in any_symbol(),
@@ -226,7 +226,7 @@ proptest! {
         let priced = matches!(price.status, Status::Ok | Status::Degraded(_));
         prop_assert_eq!(price.folded.is_some(), priced);
         prop_assert_eq!(used(&price).is_empty(), !priced);
-        // where most labels are contrary to it, a price that is ok has a sentence too
+        // a price that is ok has a sentence only if most labels contradict it
         prop_assert!(price.detail.is_some() || price.status == Status::Ok);
     }
 
@@ -254,7 +254,7 @@ proptest! {
     }
 
     #[test]
-    fn one_liar_moves_the_price_by_at_most_the_honest_spread_or_is_refused(
+    fn one_liar_moves_the_price_by_at_most_the_honest_spread(
         honest in near_prices(2..7),
         lie in prop_oneof![any_decimal(), near_decimal(), (9_000_i64..11_000).prop_map(|cents| Decimal::new(cents, 2))],
     ) {
@@ -269,7 +269,7 @@ proptest! {
     fn one_more_quote_equal_to_the_median_does_not_move_it(prices in near_prices(2..8)) {
         let price = fold_all(quotes(&prices), &rule(2));
         let Some(median) = price.folded.as_ref().map(|folded| folded.price) else { return Ok(()) };
-        // where outliers were left out, the median they are measured from may move, and with it who is one
+        // where outliers were left out, the median they are measured from may move, and with it the set of outliers
         if used(&price).len() < prices.len() {
             return Ok(());
         }
@@ -304,7 +304,7 @@ proptest! {
     }
 
     #[test]
-    fn old_quotes_may_support_fresh_ones_and_never_contradict_them(
+    fn old_quotes_may_support_fresh_ones_but_never_contradict_them(
         fresh in vec((9_500_i64..10_500).prop_map(|cents| Decimal::new(cents, 2)), 0..4),
         old in vec((9_500_i64..10_500).prop_map(|cents| Decimal::new(cents, 2)), 0..4),
         required in 1_usize..4,
@@ -367,7 +367,7 @@ proptest! {
     #[test]
     fn only_books_that_count_vote(outcomes in any_outcomes(true), rule in any_rule()) {
         let price = fold_all(outcomes.clone(), &rule);
-        // what each quote came to, without the books that did not count
+        // the price of each quote, without the books that did not count
         let without = price.quotes.iter().map(|judged| {
             let mut outcome = judged.outcome.clone();
             let counts = judged.book == Some(Book::Counts);
@@ -380,7 +380,7 @@ proptest! {
     }
 
     #[test]
-    fn a_market_that_is_dead_changes_no_price(outcomes in any_outcomes(true), rule in any_rule(), last in near_decimal()) {
+    fn a_dead_market_changes_no_price(outcomes in any_outcomes(true), rule in any_rule(), last in near_decimal()) {
         let before = fold_all(outcomes.clone(), &rule);
         let mut dead = outcome("zz", last);
         dead.quote.as_mut().unwrap().no_market = Some(NoMarket::NothingTraded);

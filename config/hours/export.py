@@ -3,10 +3,11 @@
     python3 -m venv /tmp/hours && /tmp/hours/bin/pip install exchange_calendars "pandas<3"
     /tmp/hours/bin/python config/hours/export.py > config/hours/sessions.txt
 
-Holidays, early closes and most hours are those of exchange_calendars (https://pypi.org/project/exchange-calendars,
-Apache-2.0). Where it leaves out a lunch break or says longer hours than an exchange keeps, CORE narrows them; what it
-lacks stands in BY_HAND. Hours that are too long would call a closed market's last price stale; hours that are a little
-too short only notice a dead feed later. So both tables hold only the hours in which an exchange trades on every normal day.
+Holidays, early closes and most hours come from exchange_calendars (https://pypi.org/project/exchange-calendars,
+Apache-2.0). Where it omits a lunch break or states longer hours than an exchange keeps, CORE narrows them; markets that
+it lacks are in BY_HAND. Hours that are too long would make a closed market's last price stale; hours that are a little
+too short only delay the notice of a dead feed. So both tables hold only hours in which an exchange trades on every
+normal day.
 """
 
 import datetime as dt
@@ -17,11 +18,11 @@ from zoneinfo import ZoneInfo
 
 import exchange_calendars
 
-# Tel Aviv has traded from Monday to Friday since this day
+# since this day, Tel Aviv trades from Monday to Friday
 FIRST = dt.date(2026, 1, 5)
 LAST = dt.date(2028, 12, 31)
 
-# the symbols of each calendar: suffixes, indices, or all listings of the United States
+# the symbols of each calendar: suffixes, indices, or all US listings
 SYMBOLS = {
     "XNYS": "US ^GSPC ^SPX ^INX ^OEX ^MID ^SP400 ^SP600 ^DJI ^DJT ^DJU ^IXIC ^NDX ^NDQ ^RUT ^RUI ^RUA ^NYA ^XAX ^SOX ^VIX",
     "XTSE": ".TO .V .NE .CN ^GSPTSE",
@@ -32,7 +33,7 @@ SYMBOLS = {
     "XLON": ".L ^FTSE ^UKX ^FTMC ^FTAS ^FTLC",
     "XDUB": ".IR ^ISEQ",
     "XETR": ".DE ^GDAXI ^DAX ^MDAXI ^SDAXI ^TECDAX ^STOXX50E ^SX5E ^STOXX ^SXXP",
-    # Berlin, Hanover and Munich trade when Frankfurt does
+    # Berlin, Hanover and Munich trade at the same hours as Frankfurt
     "XFRA": ".F .BE .HA .MU",
     "XDUS": ".DU",
     "XHAM": ".HM",
@@ -81,7 +82,7 @@ def new_york_saves_daylight(day):
     return bool(noon.dst())
 
 
-# narrower than the package says: (why, hours of a day)
+# hours narrower than the package's: (why, hours of a day)
 CORE = {
     "BVMF": (
         "closes with New York, at 16:55 or 17:55 (B3's notices of each March and November)",
@@ -99,9 +100,9 @@ CORE = {
     "XSES": ("mid-day break, which the package leaves out (SGX, trading hours)", lambda day: "09:00-12:00+13:00-17:00"),
 }
 
-# the days on which the week changes, where it does; elsewhere what differs from the usual week is an exception
+# the days on which the usual week changes; elsewhere, days that differ from it are exceptions
 SEASONS = {
-    # the American change of clocks: the second Sunday of March and the first of November
+    # daylight saving in the US begins on the second Sunday of March and ends on the first of November
     "BVMF": ["2026-03-08", "2026-11-01", "2027-03-14", "2027-11-07", "2028-03-12", "2028-11-05"],
     # the package's own seasons
     "XSGO": ["2026-03-01", "2026-11-01", "2027-03-01", "2027-11-01", "2028-03-01", "2028-11-01"],
@@ -141,7 +142,7 @@ week Sun 18:00-24:00 Mon-Thu 00:00-17:00+18:00-24:00 Fri 00:00-17:00
 
 DAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
 
-# longer than the package says: (why, its usual hours, the right ones)
+# hours longer than the package's: (why, the package's hours, the right ones)
 LONGER = {
     "XFRA": (
         "shares trade into the evening; the package has the hours of bonds (Börse Frankfurt, trading hours)",
@@ -160,13 +161,13 @@ def written(hours):
 
 
 def common(one, other):
-    """What two lists of hours have in common; times of one day compare as text."""
+    """The hours that two lists share; times of one day compare as text."""
     both = [(max(a, c), min(b, d)) for a, b in one for c, d in other]
     return tuple((start, end) for start, end in both if start < end)
 
 
 def calendar_of(name):
-    """The calendar, and the last day of which its holidays are known."""
+    """The calendar, and the last day for which its holidays are known."""
     for last in (LAST, dt.date(2027, 12, 31), dt.date(2026, 12, 31)):
         try:
             return exchange_calendars.get_calendar(name, start=FIRST.isoformat(), end=last.isoformat()), last
@@ -177,25 +178,25 @@ def calendar_of(name):
 
 
 def hours_by_day(name, calendar):
-    """The hours of each day with a session, as written on the exchange's own clocks."""
+    """The hours of each day with a session, in the exchange's local time."""
     local = lambda time: time.tz_convert(calendar.tz).strftime("%H:%M")
     days = {}
     for stamp, row in calendar.schedule.iterrows():
         day = stamp.date()
         hours = [(local(row.open), local(row.close))]
-        if row.break_start == row.break_start:  # no break is "not a time", which equals nothing
+        if row.break_start == row.break_start:  # without a break this is NaT, which does not equal itself
             hours = [(local(row.open), local(row.break_start)), (local(row.break_end), local(row.close))]
         hours = common(hours, spans(CORE[name][1](day))) if name in CORE else tuple(hours)
         if name in LONGER:
             _, usual, longer = LONGER[name]
             hours = tuple(longer if span == usual else span for span in hours)
-        # after an early close there is no second half of the day
+        # drop the second half of a day that closes early
         days[day] = tuple((start, end) for start, end in hours if start < end)
     return days
 
 
 def week_of(days, first, last):
-    """The usual hours of each day of the week, from a day until the one before another."""
+    """The usual hours of each weekday from `first` until the day before `last`."""
     week = []
     for weekday in range(7):
         seen = Counter()
@@ -224,7 +225,7 @@ def week_line(week):
 
 
 def dated(keyword, dates):
-    """Lines of one keyword with the days of a year each."""
+    """Lines of one keyword, each with days of one year."""
     for year in sorted({day.year for day in dates}):
         line = " ".join(day.strftime("%m-%d") for day in sorted(dates) if day.year == year)
         yield from textwrap.wrap(f"{keyword} {year} {line}", 118, subsequent_indent=f"{keyword} {year} ")
@@ -257,11 +258,11 @@ def market(name):
 
 def main():
     version = importlib.metadata.version("exchange_calendars")
-    print("# When markets are open, written by export.py: openings and closings by their own clocks.")
+    print("# When markets are open, in their local time. Written by export.py.")
     print("#")
-    print("# market NAME ZONE             begins a market; NAME is the exchange's MIC where it has one")
+    print("# market NAME ZONE             begins a market; NAME is the exchange's MIC if it has one")
     print("# for SYMBOLS                  a suffix (.L), an index (^FTSE), US: listings there; fx, metals: pairs")
-    print("# until DATE                   the last day whose holidays are known, where that is not the end of the file")
+    print("# until DATE                   the last day whose holidays are known, if that is before the end of the file")
     print("# week [from DATE] DAYS HOURS  the usual week, until the next such line")
     print("# closed YEAR DAYS             no session at all")
     print("# only HOURS YEAR DAYS         other hours than the week's")

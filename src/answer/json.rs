@@ -1,4 +1,4 @@
-//! The JSON of one symbol: every field in every entry, `null` where it has no value.
+//! Writes the JSON of one symbol: every entry has every field, `null` where it has no value.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -46,7 +46,7 @@ struct Counts {
     required: usize,
 }
 
-/// The rule of the fold, so that the price can be recomputed.
+/// The rule that the price was folded by, so that it can be recomputed.
 #[derive(Serialize)]
 struct Rule {
     required: usize,
@@ -223,7 +223,7 @@ impl Rule {
 impl<'a> Conversion<'a> {
     fn new(conversion: &'a convert::Conversion) -> Self {
         let rate = conversion.rate.as_deref();
-        // no source covers a rate that none was asked for
+        // if no source was asked for the rate, none covers it
         let status = rate.map_or(Status::Unavailable(Unavailable::NotCovered), |rate| rate.status);
         let folded = rate.and_then(|rate| rate.folded.as_ref());
         Conversion {
@@ -282,7 +282,7 @@ impl<'a> Quote<'a> {
     }
 }
 
-/// The sentence about a quote. If its refresh failed, the failure's own words are added.
+/// The sentence about a quote. If its refresh failed, the failure's sentence is added.
 fn detail(judged: &Judged) -> Option<Cow<'_, str>> {
     let said = judged.detail.as_deref();
     let failure = judged.outcome.failure.as_ref().filter(|_| judged.verdict != Verdict::Failed);

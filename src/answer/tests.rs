@@ -1,11 +1,11 @@
-//! Status, header and Retry-After come from one table, which is also the documentation.
+//! Checks that status, header and `Retry-After` come from one table, which is also the documentation.
 
 use super::*;
 use crate::fold::{Degraded, Unavailable};
 
 type Row = (&'static str, fn(&[Status]) -> bool, [u16; 3]);
 
-/// The documentation: what the symbols came to, and the code for `any`, `all` and `ok`.
+/// The documentation: how complete the answer is, and the code for `any`, `all` and `ok`.
 const TABLE: [Row; 6] = [
     ("every symbol ok", |all| all.iter().all(|one| *one == Status::Ok), [200, 200, 200]),
     ("every symbol priced, some degraded", |all| all.iter().all(is_priced), [200, 200, 503]),

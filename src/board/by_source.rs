@@ -1,7 +1,7 @@
 //! Holds what the board knows of one symbol: an entry per source, in the order of their names.
 //!
-//! Most symbols that are asked for as junk fail at one source or two, and there are thousands of them. So this takes no more room
-//! than its entries: a map would make room for eleven at once.
+//! Most junk symbols fail at one or two sources, and there are thousands of them. So this takes no more room than its
+//! entries, where a map would reserve room for eleven at once.
 
 use super::Entry;
 
@@ -23,7 +23,7 @@ impl BySource {
         self.0.get_mut(place)
     }
 
-    /// Puts an entry in the place of the one of the same source, which it gives back.
+    /// Inserts an entry in place of the one of the same source, and returns that one.
     pub(super) fn insert(&mut self, entry: Entry) -> Option<Entry> {
         match self.place(entry.source()) {
             Ok(place) => self.0.get_mut(place).map(|before| std::mem::replace(before, entry)),

@@ -1,14 +1,15 @@
-//! Decides what the board forgets when it is full.
+//! Decides what the board evicts when it is full.
 //!
-//! Quotes and failures have room of their own, so that no number of failures takes the place of a quote. Of the failures, a
-//! sixteenth is safe for each caller: a caller who asks for junk pushes out only the failures that came of it.
+//! Quotes and failures have separate room, so that no number of failures takes the place of a quote. In the room for
+//! failures, a sixteenth is safe for each caller: a caller who asks for junk pushes out only the failures that it
+//! caused.
 //!
-//! Of the quotes, those go first that cost least to get again, and among these the one that was asked for longest ago. This
-//! is the GreedyDual algorithm: a quote ranks by its cost above a level, and the level rises to the rank of each quote that
-//! goes. So a costly quote that is no longer asked for goes in the end, and no number of quotes that cost nothing can
-//! bring that about, because they do not raise the level.
+//! Quotes that cost least to get again are evicted first and, among these, the one that was asked for longest ago. This
+//! is the GreedyDual algorithm: a quote ranks by its cost above a level, and the level rises to the rank of each quote
+//! that is evicted. So a costly quote that is no longer asked for is evicted in the end. Quotes that cost nothing can
+//! never bring that about, because they do not raise the level.
 //!
-//! Orders are lazy: asking for a symbol notes that it was used, and a place is corrected when its turn to go seems to have
+//! The orders are lazy: asking for a symbol only notes its use, and a place is corrected when its turn seems to have
 //! come.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -17,10 +18,10 @@ use std::time::Duration;
 use crate::caller::Caller;
 use crate::symbol::Symbol;
 
-/// Quotes that can be had again sooner than this cost nothing.
+/// A quote that can be fetched again sooner than this costs nothing.
 const FREE_BELOW: Duration = Duration::from_secs(1);
 
-/// The part of the room for failures that each caller's are safe in, whatever others ask for: a sixteenth.
+/// The share of the room for failures in which those of one caller are safe from all others: a sixteenth.
 const SHARES_OF_FAILURES: usize = 16;
 
 /// When a symbol was last asked for.
@@ -28,37 +29,37 @@ const SHARES_OF_FAILURES: usize = 16;
 pub(super) struct Use {
     /// Grows with every use of any symbol.
     pub(super) number: u64,
-    /// The level of that time.
+    /// The level at that time.
     pub(super) level: u64,
 }
 
-/// How firmly a quote is kept; the lowest goes first.
+/// How firmly a quote is kept; the lowest is evicted first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Rank {
-    /// The level at its last use, and its cost in milliseconds above that.
+    /// The level at its last use plus its cost, in milliseconds.
     worth: u64,
     used: u64,
 }
 
-/// The order in which quotes go.
+/// The order in which quotes are evicted.
 #[derive(Debug)]
 pub(super) struct Quotes {
     capacity: usize,
-    /// What one more call takes of a source's limits, in milliseconds. A source that is not named costs nothing.
+    /// The time that one call takes of a source's limits, in milliseconds. A source that is not named costs nothing.
     costs: HashMap<String, u64>,
     by_source: BTreeMap<String, BTreeSet<(Rank, Symbol)>>,
     count: usize,
     level: u64,
 }
 
-/// The order in which failures without a quote go: the one whose symbol was asked for longest ago goes first, of a caller who
-/// has more than a share as long as there is one.
+/// The order in which failures without a quote are evicted. The one whose symbol was asked for longest ago goes first;
+/// as long as any caller has more than its share, it is one of such a caller.
 #[derive(Debug)]
 pub(super) struct Failures {
     capacity: usize,
     all: BTreeSet<(u64, String, Symbol)>,
     by_caller: HashMap<Caller, BTreeSet<(u64, String, Symbol)>>,
-    /// Callers who have more than a share; never many.
+    /// Callers that have more than their share: at most sixteen.
     over_share: HashSet<Caller>,
 }
 
@@ -91,8 +92,8 @@ impl Quotes {
         self.count -= usize::from(order.remove(&(rank, symbol)));
     }
 
-    /// The quote whose turn it is to go now that one of a source has come; `None` if there is room for all. No source has
-    /// more than half of the room.
+    /// The quote to evict now that one from a source has come in; `None` if there is room for all. No source has more
+    /// than half of the room.
     pub(super) fn next_to_go(&self, came: &str) -> Option<(String, Symbol, Rank)> {
         let is_over_half = |order: &&BTreeSet<_>| order.len() > (self.capacity / 2).max(1);
         let (source, order) = match self.by_source.get(came).filter(is_over_half) {
@@ -108,7 +109,7 @@ impl Quotes {
         Some((source.to_owned(), symbol.clone(), *rank))
     }
 
-    /// Takes note that a quote of this rank has gone for want of room.
+    /// Notes that a quote of this rank was evicted for lack of room.
     pub(super) fn raise(&mut self, rank: Rank) {
         // a source that has gone over its half does not age the quotes of others
         if self.count > self.capacity {
@@ -149,7 +150,7 @@ impl Failures {
         }
     }
 
-    /// The failure whose turn it is to go; `None` if there is room for all.
+    /// The failure to evict; `None` if there is room for all.
     pub(super) fn next_to_go(&self) -> Option<(String, Symbol, u64)> {
         if self.all.len() <= self.capacity {
             return None;

@@ -1,4 +1,4 @@
-//! Says what is known of one source and one symbol, for how long it stands, and what becomes of it when something new lands.
+//! Says what is known of one source and one symbol, how long it stands, and how it changes when something new lands.
 //!
 //! Pure: the present is passed in.
 
@@ -22,13 +22,13 @@ pub struct Known {
     pub quote_landed: Option<Instant>,
     /// When the failure landed, if there is one.
     pub failure_landed: Option<Instant>,
-    /// For how long the failure keeps the symbol from being asked for.
+    /// How long the failure keeps the symbol from being asked for.
     pub stands: Stands,
-    /// Set if the failure is a refusal of ours (no call was made): beside a quote it is shown until then and no longer.
+    /// Set if the failure is a refusal of ours (no call was made): beside a quote it is shown only until then.
     pub refused_until: Option<Instant>,
     /// What the source's calls brought since its last quote.
     pub in_a_row: InARow,
-    /// When the source last answered, well or badly. Our own refusals are no answers.
+    /// When the source last answered, well or badly. Our own refusals do not count as answers.
     pub answered: Option<Instant>,
 }
 
@@ -37,60 +37,60 @@ pub struct Known {
 pub struct Openings {
     /// For a symbol that is due.
     pub call: Instant,
-    /// To check a denial that still stands, which only a spare unit of every limit is spent on; `None` if its limits never leave
-    /// one.
+    /// To check a denial that still stands. Only a spare unit of every limit is spent on that; `None` if the limits
+    /// never leave a spare unit.
     pub check: Option<Instant>,
 }
 
-/// For how long a failure keeps its symbol from being asked for.
+/// How long a failure keeps its symbol from being asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stands {
-    /// Not by itself: what failed is the source, which is left alone as long as it takes, whatever it is asked for.
+    /// It does not: the source as a whole has failed, and is left alone as long as it takes, for any symbol.
     WithSource,
-    /// As long as a quote would: the reply was understood, and held nothing for the symbol.
+    /// As long as a quote would: the reply was understood, but held nothing for the symbol.
     LikeQuote,
-    /// Until then: it is the symbol's own.
+    /// Until then: the failure is the symbol's own.
     Until(Instant),
 }
 
 /// What one source's calls for one symbol brought, one after the other, since its last quote.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct InARow {
-    /// How often it said that it has no such symbol, whatever else came between. A denial of what was quoted lately does not
-    /// count if it comes too soon after the last one that did.
+    /// How often it said that it has no such symbol; other failures in between do not matter. A denial of what was
+    /// quoted recently does not count if it comes too soon after the last one that counted.
     pub denials: u32,
-    /// From when on another denial counts; `None` if it does at once.
+    /// When another denial starts to count; `None` if it does at once.
     pub denial_counts_from: Option<Instant>,
-    /// How often the symbol alone failed otherwise.
+    /// How often the symbol alone failed for another reason.
     pub failures: u32,
 }
 
-/// A failure that a call brought, and for how long it is believed.
+/// A failure that a call brought, and how long it is believed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     /// What went wrong.
     pub error: SourceError,
     /// How long the call took.
     pub latency: Duration,
-    /// For how long it keeps the symbol from being asked for.
+    /// How long it keeps the symbol from being asked for.
     pub stands: Stands,
-    /// Whether it denies a symbol that the source itself has quoted lately: then it is checked before it is believed.
+    /// Whether it denies a symbol that the source itself quoted recently: then it is checked before it is believed.
     pub is_doubted: bool,
-    /// With this one.
+    /// What the calls have brought since the last quote, this failure included.
     pub in_a_row: InARow,
 }
 
 /// What is written on the board.
 #[derive(Clone, Debug)]
 pub enum Update {
-    /// A quote; it wipes an earlier failure out.
+    /// A quote; it removes an earlier failure.
     Quote(Quote),
-    /// A failure that a call brought; the last quote stays beside it, unless it is denied.
+    /// A failure that a call brought. The last quote stays beside it, unless the failure is a denial that is believed.
     Failure(Fault),
     /// A refusal of ours: no call was made, and none will be until then.
     Refusal(SourceError, Instant),
-    /// Takes back the quote that arrived at this time: it turned out to be another symbol's. If it has not landed yet, it never
-    /// will: the failure lands in its place.
+    /// Withdraws the quote that arrived at this time, because it turned out to belong to another symbol. If it has not
+    /// landed yet, it never will: the failure lands in its place.
     Withdrawal(Timestamp, SourceError),
 }
 
@@ -99,7 +99,7 @@ pub enum Update {
 pub enum Told {
     /// What is on the board.
     OnBoard(Arc<Known>),
-    /// A failure that is this caller's alone and never lands on the board, and what is there beside it.
+    /// A failure of this caller alone, which never lands on the board, and what is on the board beside it.
     Alone(Box<Outcome>, Option<Arc<Known>>),
 }
 
@@ -128,7 +128,7 @@ impl Told {
         }
     }
 
-    /// States in the failure, if there is one, from when on the source may be asked again.
+    /// States in the failure, if there is one, when the source may be asked again.
     pub fn set_retry_at(&mut self, at: Timestamp) {
         let mut outcome = self.outcome().clone();
         let Some(failure) = &mut outcome.failure else { return };
@@ -144,7 +144,7 @@ pub struct Freshness {
     pub refresh_after: Duration,
     /// Younger than this since a reply held nothing for the symbol.
     pub missing_after: Duration,
-    /// Younger than this since a denial landed, if the caller wants even that checked. It is always believed otherwise.
+    /// Younger than this since a denial landed, if the caller wants even denials checked. Otherwise they are believed.
     pub denied_after: Option<Duration>,
 }
 
@@ -156,12 +156,12 @@ impl Freshness {
 }
 
 impl Known {
-    /// Whether there is nothing to call for: the latest word is young enough, or still stands.
+    /// Whether no call is needed: the latest word is young enough, or still stands.
     pub fn is_settled(&self, freshness: Freshness, now: Instant) -> bool {
         self.due_at(freshness).is_some_and(|at| now < at)
     }
 
-    /// When there is something to call for again, as far as that is the symbol's matter; `None` if there is now.
+    /// When a call is needed again, as far as the symbol alone decides that; `None` if a call is needed now.
     pub fn due_at(&self, freshness: Freshness) -> Option<Instant> {
         let Some(failure) = &self.outcome.failure else { return Some(self.quote_landed? + freshness.refresh_after) };
         match self.stands {
@@ -174,7 +174,8 @@ impl Known {
         }
     }
 
-    /// When its source would be called for it again, if asked then. While a denial stands, a call for it is only a check of it.
+    /// When the source would be called for the symbol again, if asked then. While a denial stands, a call only checks
+    /// it.
     pub fn called_at(&self, freshness: Freshness, openings: Openings) -> Instant {
         let Some(due) = self.due_at(freshness) else { return openings.call };
         match self.stands {
@@ -186,7 +187,7 @@ impl Known {
         }
     }
 
-    /// Whether it is a denial that still stands. A caller who asks for it nevertheless only wants it checked.
+    /// Whether it is a denial that still stands. A call for the symbol then only checks the denial.
     pub fn is_denied(&self, now: Instant) -> bool {
         self.outcome.is_denied() && matches!(self.stands, Stands::Until(until) if now < until)
     }
@@ -201,7 +202,7 @@ impl Known {
         self.outcome.quote.as_ref().is_some_and(|quote| quote.received_at == arrived)
     }
 
-    /// The same without a refusal of ours that is over by now, if there is a quote to show instead.
+    /// The same, but without a refusal of ours that is over, if there is a quote to show instead.
     pub(super) fn at(this: &Arc<Self>, now: Instant) -> Arc<Self> {
         let mut known = Arc::clone(this);
         if known.refused_until.is_some_and(|until| until <= now) && known.outcome.quote.is_some() {
@@ -213,7 +214,7 @@ impl Known {
     }
 }
 
-/// What is known after something new has landed on what was known before.
+/// What is known once an update has landed on what was known before.
 pub(super) fn settle(
     origin: &Arc<Origin>,
     symbol: &Symbol,
@@ -237,7 +238,7 @@ pub(super) fn settle(
             answered: Some(now.monotonic),
         },
         Update::Failure(Fault { error, latency, stands, is_doubted, in_a_row }) => {
-            // a denial that is believed takes the quote with it: nothing that fails later brings it back
+            // a denial that is believed removes the quote, and no later failure brings it back
             let stays = is_doubted || !error.denies_symbol();
             Known {
                 outcome: outcome(quote.filter(|_| stays), Some(failure(error, Some(latency), is_doubted))),

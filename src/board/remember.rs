@@ -17,9 +17,9 @@ use crate::text::as_string;
 /// A quote as it stood on the board.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QuoteState {
-    /// Whose.
+    /// The name of the source.
     pub source: String,
-    /// Of what.
+    /// The symbol.
     pub symbol: String,
     /// The price; `None` if only a book was given.
     #[serde(with = "as_string::optional", default, skip_serializing_if = "Option::is_none")]
@@ -30,7 +30,7 @@ pub struct QuoteState {
     /// The best ask.
     #[serde(with = "as_string::optional", default, skip_serializing_if = "Option::is_none")]
     pub ask: Option<Decimal>,
-    /// The three as they were stated, if the source states one over the price.
+    /// The last price, bid and ask as they were stated, if the source states the inverse of the price.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inverse_of: Option<SidesState>,
     /// The volume.
@@ -42,7 +42,7 @@ pub struct QuoteState {
     /// The session it states.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<Session>,
-    /// Why the price is that of no market.
+    /// Why nothing can be traded at the price.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub no_market: Option<NoMarket>,
     /// When the last trade was.
@@ -54,7 +54,7 @@ pub struct QuoteState {
     /// When it arrived here.
     #[serde(with = "as_string")]
     pub received_at: Timestamp,
-    /// How long that call took.
+    /// How long the call took, in milliseconds.
     pub latency_ms: u64,
 }
 
@@ -78,8 +78,8 @@ impl Board {
         self.lock().landed
     }
 
-    /// The last quotes, as many as wanted: first those that cost most to get again, and of these those of the most recently
-    /// asked symbols. Failures are not among them.
+    /// The last quotes, at most `most`: those that cost most to get again first and, among these, those whose symbols
+    /// were asked for most recently. Failures are not included.
     pub fn remember(&self, most: usize) -> Vec<QuoteState> {
         let state = self.lock();
         let mut quotes: Vec<(Reverse<Rank>, &str, &Outcome)> = Vec::new();
@@ -92,8 +92,8 @@ impl Board {
         quotes.into_iter().filter_map(|(.., outcome)| kept(outcome)).take(most).collect()
     }
 
-    /// Takes over a quote that an earlier process had; it landed when it arrived there. Whether it was taken: what is here
-    /// already is younger, and what no process can have written is left out.
+    /// Takes over a quote of an earlier process; it counts as landed when it arrived there. Returns whether it was
+    /// taken over: what is here already is younger, and a quote that no process can have saved is left out.
     pub fn restore(&self, origin: &Arc<Origin>, past: &QuoteState, now: Moment) -> bool {
         let Ok(symbol) = Symbol::parse(&past.symbol) else { return false };
         let mut state = self.lock();
@@ -101,7 +101,7 @@ impl Board {
         if past.received_at > now.wall || is_here(&symbol) == Some(true) {
             return false;
         }
-        // one that arrived before all instants there are is not young enough for anybody anyway
+        // a quote from before the earliest `Instant` is too old for any caller anyway
         let landed = now.monotonic.checked_sub(age(now.wall, past.received_at));
         let known = Known {
             outcome: Outcome {
@@ -122,7 +122,7 @@ impl Board {
     }
 }
 
-/// A quote as it is written down; one whose price is no number is of no use later.
+/// A quote as it is saved; `None` if its price is not a number, since it would be of no use later.
 fn kept(outcome: &Outcome) -> Option<QuoteState> {
     let quote = outcome.quote.as_ref()?;
     let price = match &quote.price {

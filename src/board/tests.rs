@@ -1,4 +1,4 @@
-//! What the board remembers, and what it forgets.
+//! Checks what the board remembers, and what it forgets.
 
 use proptest::prelude::*;
 use rust_decimal::Decimal;
@@ -25,7 +25,7 @@ fn failure(error: SourceError, stands: Stands) -> Update {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failure_stands_beside_the_last_quote_and_a_quote_wipes_it_out() {
+async fn a_failure_stands_beside_the_last_quote_and_a_quote_removes_it() {
     let (board, clock, symbol) = (Board::new(8), Clock::system(), Symbol::parse("AAPL").unwrap());
     let now = clock.now();
     board.land(&origin("alpha"), &symbol, quote(now), now);
@@ -64,7 +64,7 @@ async fn a_source_quotes_what_it_has_quoted_and_not_denied_since() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_quote_that_is_remembered_comes_back_with_all_it_states() {
+async fn a_remembered_quote_comes_back_with_everything_it_states() {
     let (before, after, clock) = (Board::new(8), Board::new(8), Clock::system());
     let (now, symbol) = (clock.now(), Symbol::parse("BTC-USDT").unwrap());
     let number = |text: &str| crate::decimal::read(text);
@@ -108,7 +108,7 @@ async fn a_failure_is_an_answer_and_is_not_asked_for_again_before_its_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_failed_with_its_source_or_was_refused_by_us_is_as_fresh_as_the_quote_beside_it() {
+async fn a_failed_source_or_our_refusal_leaves_a_symbol_as_fresh_as_its_quote() {
     let (clock, symbol) = (Clock::system(), Symbol::parse("AAPL").unwrap());
     let settled =
         |board: &Board| board.known("alpha", &symbol, Instant::now()).unwrap().is_settled(NEED, Instant::now());
@@ -119,7 +119,7 @@ async fn what_failed_with_its_source_or_was_refused_by_us_is_as_fresh_as_the_quo
     for update in [refusal, failed] {
         let board = Board::new(8);
         board.land(&origin("alpha"), &symbol, update.clone(), clock.now());
-        // whether the source may be asked is the source's matter
+        // whether the source may be asked is up to the source, not to the symbol
         assert!(!settled(&board));
         board.land(&origin("alpha"), &symbol, quote(clock.now()), clock.now());
         board.land(&origin("alpha"), &symbol, update, clock.now());
@@ -130,7 +130,7 @@ async fn what_failed_with_its_source_or_was_refused_by_us_is_as_fresh_as_the_quo
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refusal_of_ours_is_no_answer_and_is_not_shown_beside_a_quote_once_it_is_over() {
+async fn a_refusal_of_ours_is_not_an_answer_and_is_hidden_once_it_is_over() {
     let (board, clock, symbol) = (Board::new(8), Clock::system(), Symbol::parse("AAPL").unwrap());
     let until = Instant::now() + Duration::from_secs(2);
     let refusal =
@@ -145,7 +145,7 @@ async fn a_refusal_of_ours_is_no_answer_and_is_not_shown_beside_a_quote_once_it_
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_wants_even_denials_checked_has_them_checked_sooner_and_nothing_else() {
+async fn denied_after_makes_denials_due_sooner_and_nothing_else() {
     let (board, clock, symbol) = (Board::new(8), Clock::system(), Symbol::parse("AAPL").unwrap());
     let now = Instant::now();
     let denied_after = Some(Duration::from_secs(5));
@@ -163,7 +163,7 @@ async fn who_wants_even_denials_checked_has_them_checked_sooner_and_nothing_else
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// The source that may be asked 25 times a day: a call takes an hour, nearly.
+/// The cost of a source that may be asked 25 times a day: a call takes nearly an hour.
 const SCARCE: Duration = Duration::from_secs(86_400 / 25);
 
 fn denial() -> Update {
@@ -191,7 +191,7 @@ async fn the_symbols_asked_for_least_recently_go_first() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_flood_of_junk_symbols_takes_the_place_of_a_quote_that_is_dear() {
+async fn no_flood_of_junk_symbols_takes_the_place_of_a_costly_quote() {
     let (board, now) = (Board::new(64), Clock::system().now());
     board.set_cost("scarce", SCARCE);
     board.set_cost("quick", Duration::from_millis(100));
@@ -206,13 +206,13 @@ async fn no_flood_of_junk_symbols_takes_the_place_of_a_quote_that_is_dear() {
         board.land(&origin("other"), &junk, denial(), now);
     }
     assert!((0..20).all(|number| has(&board, "scarce", &format!("S{number}"))));
-    // and the next process starts with them
+    // and the next process starts with these quotes
     let kept = board.remember(20);
     assert!(kept.iter().all(|quote| quote.source == "scarce"), "{kept:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_dear_quote_that_nobody_asks_for_gives_way_in_the_end_to_others_that_cost_something() {
+async fn a_costly_quote_that_is_no_longer_asked_for_gives_way_to_others_in_the_end() {
     let (board, now) = (Board::new(8), Clock::system().now());
     board.set_cost("scarce", 10 * SECOND);
     board.set_cost("slow", 5 * SECOND);
@@ -228,7 +228,7 @@ async fn a_dear_quote_that_nobody_asks_for_gives_way_in_the_end_to_others_that_c
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_denial_of_one_caller_is_not_forgotten_for_those_of_another() {
+async fn a_denial_for_one_caller_is_not_evicted_by_those_for_another() {
     let (board, now) = (Board::new(4 * 64), Clock::system().now());
     let [one, other] = [1, 2].map(Caller::Key).map(Some);
     board.land_for(one, &origin("alpha"), &symbol("RARE-USD"), denial(), now);
@@ -240,13 +240,13 @@ async fn a_denial_of_one_caller_is_not_forgotten_for_those_of_another() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn junk_symbols_leave_dear_quotes_in_place_and_do_not_age_them_so_that_no_number_of_junk_does() {
+async fn junk_symbols_never_age_or_evict_costly_quotes() {
     let (board, now) = (Board::new(256), Clock::system().now());
     let [scarce, quick, other] = ["scarce", "quick", "other"].map(origin);
     board.set_cost("scarce", SCARCE);
     let dear: Vec<Symbol> = (0..100).map(|number| symbol(&format!("S{number}"))).collect();
     dear.iter().for_each(|dear| drop(board.land(&scarce, dear, quote(now), now)));
-    // a board that is full forgets each of them before it comes again, so to the board it is new every time
+    // a full board forgets each of them before it comes again, so to the board it is new every time
     let junk: Vec<Symbol> = (0..501).map(|number| symbol(&format!("J{number}-USD"))).collect();
     let level = board.lock().quotes.level();
     for number in 0..100_000 {
@@ -258,7 +258,7 @@ async fn junk_symbols_leave_dear_quotes_in_place_and_do_not_age_them_so_that_no_
         }
     }
     assert!(dear.iter().all(|dear| board.known("scarce", dear, now.monotonic).is_some()));
-    // the order in which quotes go depends on nothing else that junk could change, so ten times as much changes nothing either
+    // junk could change nothing else on which the order of eviction depends, so no more of it can do harm either
     assert_eq!(board.lock().quotes.level(), level);
 }
 
@@ -271,27 +271,27 @@ fn repeated() -> SourceError {
     SourceError::Connection("its connection gave the same reply for two symbols".to_owned())
 }
 
-/// Takes back the quote that arrived at this second.
+/// Withdraws the quote that arrived at this second.
 fn taken_back(second: i64) -> Update {
     Update::Withdrawal(Timestamp::from_second(second).unwrap(), repeated())
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_quote_that_is_taken_back_before_it_lands_lands_as_a_failure_and_leaves_an_earlier_one_in_place() {
+async fn a_quote_withdrawn_before_it_lands_is_a_failure_beside_the_earlier_quote() {
     let (board, now, alpha) = (Board::new(8), Clock::system().now(), origin("alpha"));
     board.land(&alpha, &symbol("A"), arrived(1), now);
     board.land(&alpha, &symbol("A"), taken_back(2), now);
     let outcome = board.land(&alpha, &symbol("A"), arrived(2), now);
-    assert_eq!(outcome.failure.map(|failure| failure.error), Some(repeated()), "and so it is told to who waits for it");
+    assert_eq!(outcome.failure.map(|failure| failure.error), Some(repeated()), "waiting callers are told so");
     assert_eq!(outcome.quote.map(|quote| quote.received_at.as_second()), Some(1));
-    // it is about that quote alone
+    // the withdrawal is about that quote alone
     assert_eq!(board.land(&origin("beta"), &symbol("A"), arrived(2), now).failure, None);
     assert_eq!(board.land(&alpha, &symbol("B"), arrived(2), now).failure, None);
     assert_eq!(board.land(&alpha, &symbol("A"), arrived(3), now).failure, None);
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_taken_back_and_never_lands_takes_no_more_room_than_is_set() {
+async fn withdrawn_quotes_that_never_land_take_bounded_room() {
     let (board, now, alpha) = (Board::new(8), Clock::system().now(), origin("alpha"));
     for second in 0..10_000 {
         board.land(&alpha, &symbol("A"), taken_back(second), now);
@@ -301,9 +301,10 @@ async fn what_is_taken_back_and_never_lands_takes_no_more_room_than_is_set() {
 }
 
 proptest! {
-    /// Each of six calls for one of two symbols lands at some time, and some of their quotes are taken back, before or after.
+    /// Each of six calls for one of two symbols lands at some time, and some of their quotes are withdrawn before or
+    /// after.
     #[test]
-    fn a_quote_that_was_taken_back_is_on_no_board_whenever_it_lands(
+    fn a_withdrawn_quote_is_never_on_the_board_no_matter_when_it_lands(
         order in Just((0..12_usize).collect::<Vec<usize>>()).prop_shuffle(),
         wrong in proptest::collection::btree_set(0..6_usize, 0..6),
     ) {
@@ -356,9 +357,10 @@ fn event() -> impl Strategy<Value = Event> {
 }
 
 proptest! {
-    /// The sources 0 and 1 cost nothing, 2 an hour and 3 a day: half of the board has room for all that 2 and 3 can quote here.
+    /// The sources 0 and 1 cost nothing, 2 costs an hour and 3 a day. Half of the board has room for everything that 2
+    /// and 3 can quote here.
     #[test]
-    fn whatever_happens_the_board_keeps_to_its_room_and_forgets_no_dear_quote(
+    fn the_board_always_stays_within_its_room_and_keeps_costly_quotes(
         events in proptest::collection::vec(event(), 1..400),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
@@ -406,7 +408,7 @@ proptest! {
     }
 
     #[test]
-    fn a_caller_who_has_no_more_than_a_share_of_the_failures_loses_none_to_others(
+    fn a_caller_within_its_share_of_the_failures_loses_none_to_others(
         events in proptest::collection::vec((0..4_u32, 0..300_usize), 1..600),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();

@@ -1,10 +1,10 @@
-//! Reads the body of a server's reply, and no more of it than an answer can have.
+//! Reads the body of a server's reply, up to the longest that an answer can be.
 
 use reqwest::Response;
 
 use super::health::root_cause;
 
-/// The longest body that is read, in bytes: some thousand symbols with their proof. Read as JSON, it may take 50 times as much.
+/// The longest body that is read, in bytes: some thousand symbols with their proof. Parsing it may take 50 times that.
 const LONGEST: usize = 8 << 20;
 
 /// The whole body.
@@ -16,7 +16,7 @@ pub(super) async fn body(mut reply: Response) -> Result<Vec<u8>, String> {
     loop {
         match reply.chunk().await {
             Ok(Some(chunk)) if body.len() + chunk.len() > LONGEST => {
-                return Err(format!("it is longer than {} MiB; an answer about fewer symbols fits", LONGEST >> 20));
+                return Err(format!("it is longer than {} MiB; ask for fewer symbols", LONGEST >> 20));
             }
             Ok(Some(chunk)) => body.extend_from_slice(&chunk),
             Ok(None) => return Ok(body),

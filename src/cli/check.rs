@@ -1,5 +1,5 @@
-//! `quotefold check`: whether the configuration holds together, every source still means what its examples say, and what the
-//! sources say right now.
+//! `quotefold check`: whether the configuration is consistent, whether every source's filter still passes its examples,
+//! and, with `--live`, what the sources say right now.
 
 mod compare;
 mod examples;
@@ -34,13 +34,13 @@ pub(super) fn run(arguments: &Check) -> io::Result<Exit> {
         Some(name) => match all.into_iter().find(|source| source.name == *name) {
             Some(source) => check_one(arguments, source, &settings),
             None => {
-                complain(&format!("there is no source {name:?}; `quotefold sources` lists those there are"));
+                complain(&format!("there is no source {name:?}; `quotefold sources` lists all sources"));
                 Ok(Exit::Usage)
             }
         },
         None if arguments.live => check_live(settings),
         None => {
-            // what is off is checked too: its examples need no key
+            // sources that are off are checked too: their examples need no key
             let mut holds = true;
             for source in all {
                 let proof = prove(source);
@@ -52,7 +52,7 @@ pub(super) fn run(arguments: &Check) -> io::Result<Exit> {
     }
 }
 
-/// One source in detail: its examples, and what it is asked for or, live, what it says.
+/// Checks one source in detail: its examples, and the spelling of the symbols or, live, its reply.
 fn check_one(arguments: &Check, source: &SourceSettings, settings: &Settings) -> io::Result<Exit> {
     let proof = prove(source);
     print(&proof.text)?;
@@ -78,7 +78,7 @@ fn check_one(arguments: &Check, source: &SourceSettings, settings: &Settings) ->
     Ok(exit(proof.holds, priced))
 }
 
-/// Every source that is on, on one screen: what does not hold, then what they all say.
+/// Checks every source that is on, on one screen: first the examples that fail, then what all of them say.
 fn check_live(settings: Settings) -> io::Result<Exit> {
     let proofs: Vec<Proof> = settings.sources.iter().map(prove).collect();
     let wrong: Vec<&Proof> = proofs.iter().filter(|proof| !proof.holds).collect();
@@ -107,12 +107,12 @@ fn exit(holds: bool, priced: bool) -> Exit {
     }
 }
 
-/// What to ask a source for: what the caller says, else what it is known to have. What the service would never ask it for is
-/// refused: the call would be another one than the service makes.
+/// The symbols to ask a source for: those of the command line, else one that it is known to have. A symbol that the
+/// service would never ask it for is refused, since the check would then show a call that the service does not make.
 fn symbols(arguments: &Check, source: &SourceSettings, settings: &Settings) -> Result<Vec<Symbol>, String> {
     if arguments.symbols.is_empty() {
         let known = known::first(source, settings).map(|symbol| vec![symbol]);
-        return known.ok_or_else(|| format!("nothing is known that {} has; say which symbol to ask for", source.name));
+        return known.ok_or_else(|| format!("no symbol is known that {} has; say which one to ask for", source.name));
     }
     let read = |text: &String| {
         let symbol = Symbol::parse(text).map_err(|error| error.to_string())?;
@@ -126,7 +126,7 @@ fn symbols(arguments: &Check, source: &SourceSettings, settings: &Settings) -> R
     arguments.symbols.iter().take(source.batch).map(read).collect()
 }
 
-/// What the source calls the symbols, without asking it.
+/// Prints what the source calls the symbols, without a call.
 fn spellings(settings: &Settings, source: &SourceSettings, symbols: &[Symbol]) -> io::Result<()> {
     let Ok(spelling) = Spelling::new(source) else { return Ok(()) };
     let spelled = |symbol: &Symbol| spelling.spell(symbol, settings.class(symbol)).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! `quotefold config`: the settings that hold, and what they were read from.
+//! `quotefold config`: the settings in use, and where they were read.
 
 use super::print::print;
 use super::{Config, Exit, options, settings};
@@ -16,7 +16,7 @@ pub(super) fn run(arguments: &Config) -> io::Result<Exit> {
     };
     let read: String = settings.read.iter().map(|from| format!("#   {from}\n")).collect();
     let covered: String = settings.coverage().iter().map(|line| format!("#   {line}\n")).collect();
-    let head = format!("# The settings that hold; secrets are masked. Read from:\n{read}# What is covered:\n{covered}");
+    let head = format!("# The settings in use; secrets are masked. Read from:\n{read}# Sources per class:\n{covered}");
     print(&format!("{head}\n{}", settings.to_toml()))?;
     Ok(Exit::Done)
 }

@@ -1,4 +1,4 @@
-//! Hears the signals that end a service, from the first moment on.
+//! Receives the signals that end a service, from the first moment on.
 
 use std::io;
 
@@ -6,14 +6,15 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::server::drain::Drain;
 
-/// The runtime in which signals arrive, and what they move on. Those that come before it is run are heard when it is.
+/// The runtime in which signals arrive, and the drain that they start. A signal that comes before the runtime runs
+/// takes effect when it does.
 pub(super) struct Ending {
     pub(super) front: Runtime,
     pub(super) drain: Drain,
 }
 
 impl Ending {
-    /// Obeys signals from now on.
+    /// Handles signals from now on.
     pub(super) fn begin() -> io::Result<Self> {
         let front = Builder::new_current_thread().enable_all().build()?;
         let drain = Drain::new();

@@ -4,9 +4,9 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
-    /// What was asked for was done; every price is complete.
+    /// The command succeeded; every price is complete.
     Done = 0,
-    /// Prices are degraded or partial; a server is not ready; a source gave no price when looked at.
+    /// Prices are degraded or partial; a server is not ready; `check` got no price from a source.
     NotWhole = 1,
     /// There is no price.
     NoPrice = 3,
@@ -14,7 +14,7 @@ pub enum Exit {
     Usage = 64,
     /// There is no server at `--url` (`EX_UNAVAILABLE`).
     NoServer = 69,
-    /// A fault of ours (`EX_SOFTWARE`).
+    /// A bug in quotefold (`EX_SOFTWARE`).
     Bug = 70,
     /// The configuration is wrong (`EX_CONFIG`).
     Configuration = 78,

@@ -20,24 +20,24 @@ use crate::service::Quotefold;
 use crate::text::in_one_line;
 use crate::text::words::duration;
 
-/// How long a server may take whose settings are not known: longer than any sane `server.timeout`.
+/// The timeout for a server with unknown settings: longer than any sane `server.timeout`.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Holds the key for a server whose settings are not known, or name none.
+/// The variable with the key for a server whose settings are unknown or have no key.
 pub(super) const KEY_VARIABLE: &str = "QUOTEFOLD_KEY";
 
-/// How much longer than `server.timeout` the server at the configured address may take.
+/// How much longer than its `server.timeout` the server at the configured address may take.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// A server's reply, or the reason why it is none.
+/// A server's reply, or why there is none.
 enum Asked {
     /// An answer with prices.
     Answer(Vec<u8>),
-    /// A refusal, in the server's words.
+    /// The server refuses the request; its own words.
     Refused(String),
-    /// A server that cannot answer now, in its words.
+    /// The server cannot answer now; its own words.
     Unable(String),
-    /// Nobody there, or somebody else.
+    /// There is no server, or it is not quotefold.
     NoServer(String),
 }
 
@@ -58,7 +58,7 @@ async fn get(arguments: &Get) -> io::Result<Exit> {
     let options = options(&arguments.file);
     let own_key = options.environment.get(KEY_VARIABLE).filter(|key| !key.is_empty());
     if own_key.is_some_and(|key| !key.bytes().all(|byte| byte.is_ascii_graphic())) {
-        let why = "a key with a space, a line break or a sign outside of ASCII, which cannot be sent";
+        let why = "a key with a space, a line break or a non-ASCII character, which cannot be sent";
         return Ok(refused(&format!("{KEY_VARIABLE} holds {why}")));
     }
     let own_key = own_key.map(|key| SecretString::from(key.clone()));
@@ -83,7 +83,7 @@ async fn get(arguments: &Get) -> io::Result<Exit> {
     };
     let url = format!("http://{}", reachable(&settings.server.listen));
     let key = settings.access.keys.first().or(own_key.as_ref());
-    let nobody = match ask(&url, &query, key, settings.server.timeout + GRACE).await {
+    let why_not = match ask(&url, &query, key, settings.server.timeout + GRACE).await {
         Asked::Answer(body) => return show(&body, arguments.json, &format!("answered by the server at {url}")),
         Asked::Refused(why) => return Ok(refused(&why)),
         Asked::Unable(why) => return Ok(unable(&url, &why)),
@@ -102,7 +102,7 @@ async fn get(arguments: &Get) -> io::Result<Exit> {
     };
     let answer = service.answer(&question).await;
     let body = answer.body(service.clock().now().wall)?;
-    show(&body, arguments.json, &format!("asked directly: no quotefold is running at {url} ({nobody})"))
+    show(&body, arguments.json, &format!("asked directly: no quotefold is running at {url} ({why_not})"))
 }
 
 fn refused(why: &str) -> Exit {
@@ -121,7 +121,7 @@ async fn ask(base: &str, query: &str, key: Option<&SecretString>, patience: Dura
         Err(error) => return Asked::NoServer(root_cause(&error.without_url())),
     };
     let prices = format!("{}/prices", base.trim_end_matches('/'));
-    // a list that is too long for a URL travels as a form
+    // a list that is too long for a URL is sent as a form
     let request = if query.len() > LONGEST_QUERY {
         let form = "application/x-www-form-urlencoded";
         client.post(prices).header(CONTENT_TYPE, form).body(query.to_owned())
@@ -157,7 +157,7 @@ async fn ask(base: &str, query: &str, key: Option<&SecretString>, patience: Dura
     }
 }
 
-/// Prints an answer, says where it came from, and ends as it deserves.
+/// Prints an answer and says where it came from. The exit code follows from the answer's status.
 fn show(body: &[u8], json: bool, from: &str) -> io::Result<Exit> {
     let answer: Value = serde_json::from_slice(body)?;
     let simulated = if answer["simulated"] == true { " (simulated: every price is invented)" } else { "" };

@@ -12,12 +12,12 @@ use super::{Exit, Health, options, settings};
 use crate::provider::secrets::mask_url;
 use crate::settings::Settings;
 
-/// A health check that hangs must say so before whoever runs it loses patience.
+/// The longest wait for a reply. A health check must end before the container's own timeout does.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 pub(super) fn run(arguments: &Health) -> io::Result<Exit> {
     let options = options(&arguments.file);
-    // one that cannot be sent is left out: health is answered without, too
+    // a key that cannot be sent is left out: health is answered without one, too
     let can_be_sent = |key: &&String| !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_graphic());
     let own_key = options.environment.get(KEY_VARIABLE).filter(can_be_sent);
     let own_key = own_key.map(|key| SecretString::from(key.clone()));
@@ -54,7 +54,7 @@ pub(super) fn run(arguments: &Health) -> io::Result<Exit> {
     }
 }
 
-/// Where the server can be asked, also when strangers have taken all connections to the address for callers.
+/// The address to ask: the operator's if there is one, since clients cannot take all of its connections.
 fn address(settings: &Settings) -> &str {
     let admin = settings.access.admin_listen.as_deref().filter(|address| !address.ends_with(":0"));
     admin.unwrap_or(&settings.server.listen)
@@ -65,7 +65,7 @@ async fn ask(url: &str, key: Option<&SecretString>) -> Result<(bool, String), St
     let why = |error: reqwest::Error| root_cause(&error.without_url());
     let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().map_err(why)?;
     let request = client.get(url);
-    // health is open to all, but says why only to those who may ask for prices
+    // health needs no key, but gives its reasons only to callers with one
     let request = match key {
         Some(key) => request.bearer_auth(key.expose_secret()),
         None => request,
@@ -75,7 +75,7 @@ async fn ask(url: &str, key: Option<&SecretString>) -> Result<(bool, String), St
     Ok((is_success, String::from_utf8_lossy(&body(reply).await?).into_owned()))
 }
 
-/// Whether a text names a server at all: one that does not is a slip in the command line, not a server that is down.
+/// Checks that a text is the URL of a server: a wrong command line is not the same as a server that is down.
 pub(super) fn check_url(url: &str) -> Result<(), String> {
     match reqwest::Url::parse(url) {
         Ok(parsed) if matches!(parsed.scheme(), "http" | "https") && parsed.has_host() => Ok(()),
@@ -83,7 +83,7 @@ pub(super) fn check_url(url: &str) -> Result<(), String> {
     }
 }
 
-/// Where a server can be reached that listens here: on all interfaces means on this machine too.
+/// The address at which this machine reaches a server that listens here; all interfaces include the loopback one.
 pub(super) fn reachable(listen: &str) -> String {
     listen
         .strip_prefix("0.0.0.0:")
@@ -91,7 +91,7 @@ pub(super) fn reachable(listen: &str) -> String {
         .unwrap_or_else(|| listen.replace("[::]:", "[::1]:"))
 }
 
-/// What lies at the bottom of an error: "Connection refused (os error 111)" says more than the layers above it.
+/// The root cause of an error: "Connection refused (os error 111)" says more than the layers above it.
 pub(super) fn root_cause(error: &dyn std::error::Error) -> String {
     let mut cause = error;
     while let Some(deeper) = cause.source() {

@@ -1,4 +1,4 @@
-//! Writes to stdout, and takes it calmly when nobody reads: `quotefold sources | head -1` is no error.
+//! Writes to stdout. A reader that has gone is not an error, as in `quotefold sources | head -1`.
 
 use std::io::{self, ErrorKind, Write};
 
@@ -7,12 +7,12 @@ use serde_json::Value;
 use crate::logging;
 use crate::text::{in_one_line, printable, printable_json};
 
-/// Prints a text. Vendors and servers wrote parts of it, and none of them may steer the reader's terminal.
+/// Prints a text without control characters: vendors and servers wrote parts of it, and must not steer the terminal.
 pub(super) fn print(text: &str) -> io::Result<()> {
     write(&printable(text))
 }
 
-/// Prints JSON so that it says the same, and steers no terminal either.
+/// Prints JSON with control characters escaped, so that it means the same and does not steer the terminal.
 pub(super) fn print_json(value: &Value) -> io::Result<()> {
     write(&format!("{}\n", printable_json(&format!("{value:#}"))))
 }
@@ -25,14 +25,14 @@ fn write(text: &str) -> io::Result<()> {
     }
 }
 
-/// Says on stderr what is wrong.
+/// Prints a message to stderr.
 pub(super) fn complain(text: &str) {
     logging::say(&printable(text));
 }
 
-/// Lines up a table's columns; the last one may be as long as it likes.
+/// Aligns a table's columns; the last one is not padded.
 pub(super) fn table(rows: &[Vec<String>]) -> String {
-    // a line break in a cell would begin a row that is not in the data
+    // a line break in a cell would look like another row
     let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(|cell| in_one_line(cell)).collect()).collect();
     let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
     let line = |row: &Vec<String>| {

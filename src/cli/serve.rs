@@ -1,4 +1,4 @@
-//! `quotefold serve` and `quotefold demo`: the service behind a server, until somebody ends it.
+//! `quotefold serve` and `quotefold demo`: the service behind a server, until a signal ends it.
 
 use std::io;
 use std::sync::Arc;
@@ -28,20 +28,20 @@ use crate::state;
 use crate::state::keep::Keeping;
 use crate::watch::{self, Watched};
 
-/// What is left running when the server has ended gets so long to notice.
+/// How long tasks that still run when the server has ended may take to stop; also how long stdout may block.
 const LAST_MOMENT: Duration = Duration::from_millis(200);
 
-/// Connections to the operator's own address; strangers' connections to the other one are not counted here, so that health and
-/// metrics can be asked for when those are as many as they may be.
+/// The most connections to the operator's address. They have a limit of their own, so that health and metrics answer
+/// even if clients hold all the connections that they may.
 const ADMIN_CONNECTIONS: usize = 64;
 
-/// Where the service can be asked.
+/// The listeners of the service.
 struct Doors {
     public: TcpListener,
     admin: Option<TcpListener>,
 }
 
-/// The service, and what it takes to keep it running.
+/// The service, with everything that it needs to run.
 struct Started {
     service: Arc<Quotefold>,
     keeping: Option<Keeping>,
@@ -72,7 +72,7 @@ pub(super) fn serve(arguments: &Serve, ending: Ending) -> io::Result<Exit> {
 
 /// Starts the service, up to its listeners.
 async fn start(options: LoadOptions, work: &Handle) -> io::Result<Result<Started, Exit>> {
-    // a file may lie on a disk that hangs, or be a pipe without a writer
+    // a file may be on a disk that hangs, or be a pipe without a writer
     let service = match spawn_blocking(move || set_up(&options)).await.map_err(io::Error::other)? {
         Ok(service) => service,
         Err(exit) => return Ok(Err(exit)),
@@ -81,7 +81,7 @@ async fn start(options: LoadOptions, work: &Handle) -> io::Result<Result<Started
         None => None,
         Some(path) => {
             let kept = Arc::clone(&service);
-            // a disk takes its time, and this thread has none
+            // a disk may be slow, and this thread must not wait
             match work.spawn(async move { state::keep::begin(&kept, &path).await }).await? {
                 Ok(keeping) => Some(keeping),
                 Err(error) => return Ok(Err(wrong(&error.to_string()))),
@@ -92,7 +92,7 @@ async fn start(options: LoadOptions, work: &Handle) -> io::Result<Result<Started
     Ok(Ok(Started { service, keeping, doors }))
 }
 
-/// The service as its configuration says, with the log started.
+/// Reads the settings, starts the log, and makes the service.
 fn set_up(options: &LoadOptions) -> Result<Arc<Quotefold>, Exit> {
     let settings = prepared(options)?;
     tracing::info!("{}", settings.coverage().join(" · "));
@@ -102,7 +102,7 @@ fn set_up(options: &LoadOptions) -> Result<Arc<Quotefold>, Exit> {
     Ok(Arc::new(service))
 }
 
-/// Says of which markets this version does not know the holidays any more.
+/// Logs the markets whose holidays this version no longer knows.
 fn note_unknown_holidays(service: &Quotefold) {
     match hours::past_end(service.clock().now().wall) {
         Some(past) if past.everywhere => tracing::warn!("{}", past.sentence),
@@ -148,7 +148,7 @@ pub(super) fn demo(arguments: &Demo, ending: Ending) -> io::Result<Exit> {
     })
 }
 
-/// The settings, with the log started as they say.
+/// Reads the settings, and starts the log as they say.
 fn prepared(options: &LoadOptions) -> Result<Settings, Exit> {
     let settings = settings(options)?;
     logging::start(&settings.log).map_err(|error| wrong(&error))?;
@@ -161,7 +161,7 @@ fn wrong(what: &str) -> Exit {
 }
 
 impl Doors {
-    /// Every listener, or none; if an address cannot be had, that is said.
+    /// Opens every listener; `None` if one cannot be opened, after saying why.
     async fn open(settings: &Settings) -> Option<Self> {
         let public = bind("server.listen", &settings.server.listen, "choose another with --listen").await?;
         let admin = match &settings.access.admin_listen {
@@ -171,7 +171,7 @@ impl Doors {
         Some(Doors { public, admin })
     }
 
-    /// The one line on stdout: the address for callers comes first, so that scripts need not know of the other.
+    /// The only line on stdout. The address for clients comes first, so that scripts need not know about the other.
     fn ready_line(&self) -> io::Result<String> {
         let public = self.public.local_addr()?;
         let admin = self.admin.as_ref().map(TcpListener::local_addr).transpose()?;
@@ -185,15 +185,14 @@ async fn bind(key: &str, address: &str, cure: &str) -> Option<TcpListener> {
     bound.map_err(|error| complain(&format!("{key}: cannot listen on {address}: {error}; {cure}"))).ok()
 }
 
-/// Prints the line that says where the service listens. A stdout that is full or not read does not keep it from
-/// serving.
+/// Prints the line that says where the service listens. It serves even if stdout is full or not read.
 async fn say_ready(line: String) {
     match timeout(LAST_MOMENT, spawn_blocking(move || print(&line))).await {
         Ok(Ok(Ok(()))) => {}
         Ok(Ok(Err(error))) => tracing::warn!("cannot write to stdout that the service is ready: {error}"),
         Ok(Err(panicked)) => tracing::error!("cannot write to stdout that the service is ready: {panicked}"),
         Err(_) => {
-            tracing::warn!("stdout does not take the line that says that the service is ready; serving without it");
+            tracing::warn!("stdout blocks, so the line that says that the service is ready is late; serving anyway");
         }
     }
 }
@@ -236,13 +235,13 @@ fn say_how_it_ended(cancelled: usize) {
     }
 }
 
-/// Starts what `start` says, and serves it until the end. Until it is ready, a signal ends it at once: no client can be waiting
-/// yet.
+/// Runs `start`, and then `serve` until the end. A signal during the start ends the program at once: no client can be
+/// waiting yet.
 ///
-/// There are two runtimes. What is awaited here takes connections, reads, writes and answers health, on this thread and with
-/// nothing else to do; prices are worked out in the other one.
+/// There are two runtimes. The front one, on this thread, only accepts connections, reads, writes and answers health.
+/// Prices are worked out in the other.
 ///
-/// Calls without a caller, filters that still run, and a start that hangs do not hold the exit.
+/// Calls without a caller, filters that still run, and a start that hangs do not delay the exit.
 fn on_runtimes<S>(
     ending: Ending,
     start: impl AsyncFnOnce(&Handle) -> io::Result<Result<S, Exit>>,

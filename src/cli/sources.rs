@@ -1,4 +1,4 @@
-//! `quotefold sources`: what can be asked, and what it takes.
+//! `quotefold sources`: lists the sources, and what would switch on those that are off.
 
 use serde_json::{Value, json};
 use std::io;
@@ -30,7 +30,7 @@ fn all(settings: &Settings) -> Vec<(&SourceSettings, Option<&str>)> {
     all
 }
 
-/// What would switch a source on; where to get a key has a column of its own.
+/// What switches a source on, without the address for a key, which has its own column.
 fn to_do(step: &str, source: &SourceSettings) -> String {
     let address = source.get_a_key.as_ref().map(|url| format!(" ({url})")).unwrap_or_default();
     let plan = if source.paid { " (of a paid plan)" } else { "" };

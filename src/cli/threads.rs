@@ -1,7 +1,7 @@
-//! Fits the threads of a service into the addresses that its process may have (`ulimit -v`).
+//! Fits the threads of a service into the address space that its process may have (`ulimit -v`).
 //!
-//! Each thread reserves addresses for its stack and for its part of the heap, so that a machine with many cores needs more of
-//! them, and none of its memory, for doing the same.
+//! Each thread reserves address space for its stack and its part of the heap. So a machine with many cores needs more
+//! address space for the same work, though no more memory.
 
 use std::io;
 
@@ -12,18 +12,18 @@ use super::Exit;
 use super::print::complain;
 use crate::address_space;
 
-/// What everything but the working threads takes, beyond what the program itself does: the settings, the certificates, the
-/// log's thread and those that wait for files and names, and requests for a hundred symbols over the whole catalogue.
+/// The address space, in bytes, of everything but the program and the worker threads: settings, certificates, the log's
+/// thread, threads that wait for files and names, and requests for a hundred symbols over the whole catalogue.
 const BESIDES: u64 = 100 << 20;
 
-/// What a working thread takes: 2 MiB for its stack, and its part of the heap.
+/// The address space of one worker thread, in bytes: 2 MiB for its stack, and its part of the heap.
 const PER_THREAD: u64 = 12 << 20;
 
-/// How many threads wait for files and names where addresses are few, and where they are many. They start when they are needed.
+/// The most threads that wait for files and names: with little address space, and with plenty. They start when needed.
 const FEW_WAITING: usize = 4;
 const MANY_WAITING: usize = 512;
 
-/// A runtime with a thread for each core, or with as many as fit. Where not one does, that is said on stderr.
+/// A runtime with a thread for each core, or with as many as fit. If none fits, says so on stderr.
 pub(super) fn runtime() -> io::Result<Result<Runtime, Exit>> {
     match Threads::that_fit() {
         Ok(threads) => threads.runtime().map(Ok),
@@ -34,7 +34,7 @@ pub(super) fn runtime() -> io::Result<Result<Runtime, Exit>> {
     }
 }
 
-/// How many threads there may be; `None` where the number of cores alone decides.
+/// How many threads there may be; `None` if only the number of cores decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Threads {
     working: Option<usize>,
@@ -42,10 +42,10 @@ struct Threads {
 }
 
 impl Threads {
-    /// As many as fit beside what this process has already.
+    /// As many as fit beside what this process already uses.
     ///
     /// # Errors
-    /// What it takes, if there is no room for a single one.
+    /// There is no room for even one. The message says how much is needed.
     fn that_fit() -> Result<Self, String> {
         match getrlimit(Resource::As).current {
             None => Ok(Threads { working: None, waiting: None }),
@@ -53,7 +53,7 @@ impl Threads {
         }
     }
 
-    /// A runtime that has them.
+    /// A runtime with these threads.
     fn runtime(self) -> io::Result<Runtime> {
         let mut builder = Builder::new_multi_thread();
         self.working.map(|working| builder.worker_threads(working));
@@ -67,8 +67,8 @@ impl Threads {
         if fit == 0 {
             let (limit, least) = (limit >> 20, (used + BESIDES + PER_THREAD).div_ceil(1 << 20));
             return Err(format!(
-                "the process may have {limit} MiB of addresses (ulimit -v), and takes at least {least} MiB; allow it that, and {} MiB \
-                 more for each further core that it is to use",
+                "the process may have {limit} MiB of address space (ulimit -v), and needs at least {least} MiB; \
+                raise the limit to that, plus {} MiB for each further core that it should use",
                 PER_THREAD >> 20
             ));
         }
@@ -77,8 +77,7 @@ impl Threads {
     }
 }
 
-/// How many working threads there would be if addresses were no matter: tokio starts one for each core, or as many as its own
-/// variable says.
+/// How many worker threads tokio would start without a limit: one for each core, or as many as its own variable says.
 fn wanted() -> usize {
     let set = std::env::var("TOKIO_WORKER_THREADS").ok().and_then(|set| set.parse().ok()).filter(|set| *set > 0);
     set.or_else(|| std::thread::available_parallelism().ok().map(usize::from)).unwrap_or(1)
@@ -102,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn where_not_one_fits_it_says_what_it_takes() {
+    fn if_no_thread_fits_the_error_says_how_much_is_needed() {
         for limit in [0, 60, 171] {
             let why = Threads::within(limit * MIB, 60 * MIB, 2).unwrap_err();
             assert!(why.contains(&format!("{limit} MiB")) && why.contains("at least 172 MiB"), "{why}");

@@ -1,4 +1,4 @@
-//! Prices in another currency.
+//! Checks prices that are converted into another currency.
 
 use super::*;
 use crate::fold::Rule;
@@ -24,7 +24,7 @@ fn a_price_and_its_uncertainty_are_converted_to_ten_digits() {
     assert_eq!(conversion.price, Some(decimal("214.2962963")));
     assert_eq!(conversion.plus_minus, Some(decimal("0.009259259259")));
     assert_eq!((price.status, price.currency.unwrap().as_str().to_owned()), (Status::Ok, "EUR".to_owned()));
-    // what was folded stays what it was: it is what the quotes are compared with
+    // the folded price stays as it was, because the quotes are compared with it
     assert_eq!(price.folded.unwrap().price, decimal("231.44"));
 }
 
@@ -45,7 +45,7 @@ fn half_a_digit_is_rounded_to_the_even_one() {
 }
 
 #[test]
-fn without_a_rate_nothing_is_left_that_could_be_taken_for_a_price() {
+fn without_a_rate_nothing_is_left_that_looks_like_a_price() {
     for rates in [vec![], vec![Arc::new(fold("EUR-USD", [], &rule()))]] {
         let Priced { price, .. } = converted(dollars("231.43", "231.45"), "EUR", &rates);
         assert_eq!(price.status, Status::Unavailable(Unavailable::NoConversion));
@@ -57,7 +57,7 @@ fn without_a_rate_nothing_is_left_that_could_be_taken_for_a_price() {
 }
 
 #[test]
-fn what_has_no_price_or_is_in_that_currency_stays_as_it_is() {
+fn a_symbol_without_a_price_or_in_that_currency_already_stays_as_it_is() {
     let none = fold("AAPL", [], &rule());
     assert_eq!(converted(none.clone(), "EUR", &[]), none.into());
     let same = dollars("1", "1");
@@ -65,7 +65,7 @@ fn what_has_no_price_or_is_in_that_currency_stays_as_it_is() {
 }
 
 #[test]
-fn points_of_an_index_are_in_no_currency_and_cannot_be_converted() {
+fn the_points_of_an_index_cannot_be_converted() {
     let index = |currency: Option<&str>| {
         let labelled = |source| with(says(source, "6000"), |quote| quote.currency = currency.map(Currency::new));
         fold("^GSPC", [labelled("a"), labelled("b")], &rule())

@@ -1,4 +1,4 @@
-//! What a quote of one pair says about another.
+//! Checks what a quote of one pair says about another.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use crate::fold::Degraded;
 use crate::fold::testing::{ago, decimal, fold, now, rule, says, says_at, with};
 use crate::symbol::Currency;
 
-/// The fold of one pair's quotes, as a rate.
+/// A rate: the fold of one pair's quotes.
 fn rate(symbol: &str, outcomes: Vec<Outcome>) -> Arc<Price> {
     Arc::new(fold(symbol, outcomes, &crate::fold::Rule { currency: None, ..rule() }))
 }
@@ -16,7 +16,7 @@ fn pair(text: &str) -> Symbol {
     Symbol::parse(text).unwrap()
 }
 
-/// A quote without a currency, as exchanges give it.
+/// A quote without a currency, as exchanges give them.
 fn unsaid(outcome: Outcome) -> Outcome {
     with(outcome, |quote| quote.currency = None)
 }
@@ -63,7 +63,7 @@ fn a_rate_multiplies_price_bid_and_ask_and_leaves_the_volume() {
 }
 
 #[test]
-fn every_way_to_calculate_rounds_once_to_twelve_digits() {
+fn every_calculation_rounds_once_to_twelve_digits() {
     let euro = rate("EUR-USD", vec![unsaid(says("a", "1.1")), unsaid(says("b", "1.1"))]);
     let of = |inverted, divides| {
         let route = route("BTC-USD", inverted, Some(("EUR-USD", divides)));
@@ -86,12 +86,12 @@ fn two_rates_are_used_one_after_the_other_and_the_worse_of_them_counts() {
     assert_eq!(derivation.via(), [&pair("USDT-USD"), &pair("USD-CHF")]);
     let (worst, reason) = derivation.degraded().unwrap();
     assert_eq!((&worst.symbol, reason), (&pair("USD-CHF"), Degraded::FewSources));
-    // one of two is not enough
+    // one rate of two is not enough
     assert_eq!(derived("BTC-CHF", &way, unsaid(says("binance", "64100")), [&tether()]).price, Stated::Absent);
 }
 
 #[test]
-fn a_pair_turned_round_has_its_sides_swapped_and_no_volume() {
+fn an_inverted_pair_has_its_sides_swapped_and_no_volume() {
     let book = with(unsaid(says("x", "0.8")), |quote| {
         (quote.bid, quote.ask, quote.volume) = (Some(decimal("0.5")), Some(decimal("1")), Some(decimal("7")));
     });
@@ -124,7 +124,7 @@ fn the_oldest_part_gives_the_time() {
 }
 
 #[test]
-fn a_rate_without_a_price_leaves_none_and_says_whether_there_can_ever_be_one() {
+fn without_a_rate_there_is_no_price_and_it_is_known_whether_one_can_come() {
     let way = route("BTC-USDT", false, Some(("USDT-USD", false)));
     let without = |rate: Arc<Price>| {
         let Evidence { outcome, derivation } = evidence("BTC-USD", &way, unsaid(says("binance", "64100")), Some(&rate));
@@ -137,7 +137,7 @@ fn a_rate_without_a_price_leaves_none_and_says_whether_there_can_ever_be_one() {
 }
 
 #[test]
-fn a_failure_stays_the_failure_it_is() {
+fn a_failure_stays_the_same_failure() {
     let down = crate::fold::testing::failed("x", crate::failure::SourceError::unavailable("down"));
     let Evidence { outcome, derivation } = evidence("EUR-USD", &route("USD-EUR", true, None), down.clone(), None);
     assert_eq!((outcome.symbol, outcome.quote, outcome.failure), (pair("EUR-USD"), None, down.failure));

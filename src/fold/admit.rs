@@ -1,4 +1,4 @@
-//! Reads each outcome: a quote that may be folded, or the first reason why it may not.
+//! Reads each outcome as a quote that may be folded, or finds the first reason why it may not.
 
 use jiff::Timestamp;
 use rust_decimal::Decimal;
@@ -10,7 +10,7 @@ use crate::quote::{Outcome, Quote};
 /// An outcome on its way through the fold.
 #[derive(Debug)]
 pub(super) struct Entry {
-    /// What will be shown of it. Until a price is found, the verdict of an admitted quote is `NotFolded`.
+    /// How it will be shown. Until a price is found, the verdict of an admitted quote is `NotFolded`.
     pub(super) judged: Judged,
     /// On which rungs of the ladder it may stand.
     pub(super) eligibility: Eligibility,
@@ -21,12 +21,12 @@ pub(super) struct Entry {
 pub(super) enum Eligibility {
     /// On every rung: it is young.
     Usable,
-    /// On every rung: it is the last one of a market that has closed since.
+    /// On every rung: it is the last quote of a market that has since closed.
     Last,
-    /// Only where older quotes are let in, and where there is nothing else: its source was heard of lately and knows nothing
-    /// newer, though the market has been open since. Its verdict is `Stale` elsewhere.
+    /// Where older quotes may fill in, and where there is nothing else: its source answered recently and knows nothing
+    /// newer, though the market has been open since. Elsewhere its verdict is `Stale`.
     Quiet,
-    /// Only where older quotes are let in; its verdict is `Stale` elsewhere.
+    /// Only where older quotes may fill in; elsewhere its verdict is `Stale`.
     Fallback,
     /// On none.
     Out,
@@ -46,18 +46,18 @@ impl Entry {
         self.eligibility = Eligibility::Out;
     }
 
-    /// Whether the source could give a price of the symbol, now or later.
+    /// Whether the source could price the symbol, now or later.
     pub(super) fn may_price(&self) -> bool {
         self.judged.is_able() && self.judged.verdict != Verdict::Excluded(Exclusion::NoMarket)
     }
 
-    /// The quote, unless something spoke against it already.
+    /// The quote, unless it has been ruled out already.
     pub(super) fn admitted(&self) -> Option<&Quote> {
         self.judged.outcome.quote.as_ref().filter(|_| self.eligibility != Eligibility::Out)
     }
 }
 
-/// Looks at one outcome by itself; what depends on the others (currency, age on a closed market) comes later.
+/// Judges one outcome alone; what depends on the others (currency, age on a closed market) comes later.
 pub(super) fn admit(evidence: Evidence, rule: &Rule, now: Timestamp) -> Entry {
     let Evidence { mut outcome, derivation } = evidence;
     let (weighed, last_at) = match (&mut outcome.quote, &derivation) {
@@ -76,7 +76,7 @@ pub(super) fn admit(evidence: Evidence, rule: &Rule, now: Timestamp) -> Entry {
         Some(quote) => verdict(quote, &outcome, derivation.as_deref(), weighed.price, rule, now),
         None => Verdict::Failed,
     };
-    // what a failure shows is the failure, not what was said before it
+    // a failed outcome shows its failure, not the quote before it
     let is_shown = verdict != Verdict::Failed;
     let Weighed { price, basis, book, .. } = if is_shown { weighed } else { Weighed::default() };
     let last_at = last_at.filter(|_| is_shown);
@@ -96,7 +96,7 @@ fn verdict(
     now: Timestamp,
 ) -> Verdict {
     let too_old = age::is_past_looking_at(quote, &outcome.origin, rule, now);
-    // a source that no longer covers the symbol does not vouch for what it said before
+    // a source that no longer covers the symbol does not vouch for its earlier quotes
     if outcome.denies_symbol() || too_old && outcome.failure.is_some() {
         return Verdict::Failed;
     }
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quote_too_old_to_be_looked_at_is_stale_or_with_a_later_failure_failed() {
+    fn a_quote_too_old_for_every_rung_is_stale_or_failed_after_a_failure() {
         let day = 24 * 3600;
         assert_eq!(verdict(says_at("alpha", "1", 6 * day)), Verdict::Excluded(Exclusion::Stale));
         let failing = |age| refused(says_at("alpha", "1", age), SourceError::unavailable("503"));
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_source_said_before_it_denied_the_symbol_is_not_folded() {
+    fn a_quote_from_before_its_source_denied_the_symbol_is_not_folded() {
         let denied = refused(says("alpha", "1"), SourceError::UnknownSymbol("gone".into()));
         let entry = admit(denied.into(), &rule(), crate::fold::testing::now());
         assert_eq!((entry.judged.verdict, entry.judged.price), (Verdict::Failed, None));

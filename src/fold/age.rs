@@ -13,10 +13,10 @@ use crate::quote::{Origin, Quote, Role};
 
 /// How far a source's clock may be ahead of ours.
 pub(super) const AHEAD: Duration = Duration::from_secs(5);
-/// Last quotes of one closed market lie this near to each other: the close, and what trades after it.
+/// How far apart the last quotes of one closed market may be: the close, and trades after it.
 const SAME_CLOSE: Duration = Duration::from_secs(12 * 3600);
 
-/// What is traded so soon after a closing is still the close: auctions, and what is reported late.
+/// Trades this soon after the closing still belong to the close: auctions, and trades that are reported late.
 const AFTER_THE_CLOSE: Duration = Duration::from_secs(15 * 60);
 
 /// The time a quote's age counts from.
@@ -29,13 +29,13 @@ pub(super) fn stated_at(quote: &Quote) -> Option<Timestamp> {
     quote.observed_at.or(quote.book_at).map(|_| time_of(quote))
 }
 
-/// Whether a time that a source states lies farther ahead than clocks differ. When a quote arrived here is never the future,
-/// even if our own clock has been set back since.
+/// Whether a time that the source states lies farther ahead than clocks may differ. The time of arrival is never the
+/// future, even if our own clock has been set back since.
 pub(super) fn is_future(quote: &Quote, now: Timestamp) -> bool {
     quote.observed_at.max(quote.book_at).is_some_and(|stated| age(stated, now) > AHEAD)
 }
 
-/// Whether the quote is older than the fold would look at on any rung, whatever the caller's `max_age`.
+/// Whether the quote is too old for every rung, regardless of the caller's `max_age`.
 pub(super) fn is_past_looking_at(quote: &Quote, origin: &Origin, rule: &Rule, now: Timestamp) -> bool {
     let closed_for = rule.closed_for.unwrap_or(Duration::ZERO);
     age(now, time_of(quote)) > rule.fallback_for.max(closed_for).max(usable_for(rule, origin))
@@ -56,7 +56,7 @@ pub fn is_usable(quote: &Quote, origin: &Origin, usable_for: Duration, now: Time
     age(now, time_of(quote)) <= with_lag(usable_for, origin)
 }
 
-/// Tells usable quotes from older ones.
+/// Separates usable quotes from older ones.
 pub(super) fn judge(entries: &mut [Entry], rule: &Rule, covering: usize, now: Timestamp) {
     let closing = Closing::of(entries, rule, covering, now);
     for entry in entries.iter_mut() {
@@ -72,25 +72,25 @@ pub(super) fn judge(entries: &mut [Entry], rule: &Rule, covering: usize, now: Ti
     }
 }
 
-/// What may make old quotes the last ones of a closed market.
+/// What may turn old quotes into the last ones of a closed market.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Closing {
     /// Nothing: the market trades, or nothing shows that it does not.
     Open,
-    /// The market's sessions, where they are known.
+    /// The market's sessions, where its hours are known.
     ByHours {
         around: Around,
         /// Whether no quote at all is young.
         is_quiet: bool,
     },
-    /// Where they are not known: the newest time anyone states.
+    /// The newest time that a source states, where the hours are not known.
     Since(Timestamp),
 }
 
 impl Closing {
-    /// One young quote shows a market that trades, whatever its hours say. Only just after an opening that takes as many as
-    /// make a price: slower sources cannot have seen it yet. Where no hours are known, a young quote that is left out shows it
-    /// too, and enough sources must have been heard of lately besides.
+    /// One young quote shows that the market trades, even outside its hours. After an opening it takes as many as make
+    /// a price, because slower sources cannot have seen the opening yet. Where the hours are not known, a young quote
+    /// that is left out shows it too, and the market counts as closed only if enough sources have answered recently.
     fn of(entries: &[Entry], rule: &Rule, covering: usize, now: Timestamp) -> Self {
         if rule.closed_for.is_none() {
             return Closing::Open;
@@ -131,8 +131,8 @@ impl Closing {
         }
     }
 
-    /// Makes all last quotes of a closed market equals: one from minutes before or after the closing is not younger than the
-    /// others in any way that matters, although for a while it is young by the clock.
+    /// Treats all last quotes of a closed market alike. One from minutes before or after the closing is young by the
+    /// clock for a while, but not in any way that matters.
     fn level(self, entries: &mut [Entry]) {
         let Closing::ByHours { around, .. } = self else { return };
         for entry in entries.iter_mut().filter(|entry| entry.eligibility == Eligibility::Usable) {
@@ -143,13 +143,14 @@ impl Closing {
         }
     }
 
-    /// How a quote older than `usable_for` stands as one of the last of its market, if it is one.
+    /// The eligibility of a quote older than `usable_for` as one of the last of its market; `None` if it is not one of
+    /// them.
     fn eligibility(self, quote: &Quote, origin: &Origin, rule: &Rule, now: Timestamp) -> Option<Eligibility> {
         let stated_at = stated_at(quote)?;
         match self {
             Closing::Open => None,
             Closing::Since(newest) => (age(newest, stated_at) <= SAME_CLOSE).then_some(Eligibility::Last),
-            // what is not renewed any more may be the last price only of us
+            // a quote that is no longer refreshed may be the last one we have, not the market's last
             Closing::ByHours { .. } if !is_heard(quote, origin, rule, now) => None,
             Closing::ByHours { around, is_quiet } => {
                 let usable_for = usable_for(rule, origin);
@@ -177,17 +178,18 @@ fn eligibility(quote: &Quote, origin: &Origin, rule: &Rule, closing: Closing, no
     last.unwrap_or(if age_now <= rule.fallback_for.max(closed_for) { Eligibility::Fallback } else { Eligibility::Out })
 }
 
-/// Whether a time is from before a closing, or so soon after it that it is still the close.
+/// Whether a time lies before the closing, or so soon after it that it still belongs to the close.
 fn is_of_the_close(stated_at: Timestamp, around: Around) -> bool {
     age(stated_at, around.closed_at) <= AFTER_THE_CLOSE
 }
 
-/// Whether the source was asked lately, and still said so.
+/// Whether the source was asked recently, and still gave this quote.
 fn is_heard(quote: &Quote, origin: &Origin, rule: &Rule, now: Timestamp) -> bool {
     age(now, quote.received_at) <= usable_for(rule, origin)
 }
 
-/// Whether a quote that is left out, for its currency or because its clock is ahead, shows nevertheless that the market trades.
+/// Whether a quote that is left out, for its currency or because its clock is ahead, still shows that the market
+/// trades.
 fn shows_trading(entry: &Entry, rule: &Rule, now: Timestamp) -> bool {
     let judged = &entry.judged;
     let has_a_market = !matches!(judged.verdict, Verdict::Failed | Verdict::Excluded(Exclusion::NoMarket));
@@ -195,8 +197,8 @@ fn shows_trading(entry: &Entry, rule: &Rule, now: Timestamp) -> bool {
     stated_at.is_some_and(|stated_at| age(now, stated_at) <= shows_trading_for(rule, &judged.outcome.origin))
 }
 
-/// How long a quote proves that its market trades. A reference's lag does not count: that today's fixing still stands
-/// does not mean that anybody trades now.
+/// How long a quote proves that its market trades. A reference's lag does not count: today's fixing remains valid while
+/// nothing is traded.
 fn shows_trading_for(rule: &Rule, origin: &Origin) -> Duration {
     match origin.role {
         Role::Primary | Role::Reserve => usable_for(rule, origin),
@@ -211,7 +213,7 @@ mod tests {
     use crate::fold::{Degraded, Status, Unavailable};
     use crate::quote::{Outcome, Session, Stated};
 
-    /// Said so long ago, although the source was asked just now.
+    /// A quote from this long ago, although the source was asked just now.
     fn last(source: &str, seconds: i64) -> Outcome {
         says_at(source, "231.44", seconds)
     }
@@ -221,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn nights_weekends_and_holidays_are_closed_markets_whose_last_quotes_stand() {
+    fn on_nights_weekends_and_holidays_the_last_quotes_stay_usable() {
         let (night, holiday, weekend, long_weekend) = (16 * HOUR, 20 * HOUR, 64 * HOUR, 88 * HOUR);
         for hours in [night, holiday, weekend, long_weekend] {
             let price = fold("AAPL", [last("alpha", hours), last("beta", hours + HOUR)], &equity());
@@ -284,19 +286,19 @@ mod tests {
         let stale_fallback = (Status::Degraded(Degraded::StaleFallback), None);
         let price = fold("AAPL", [silent("alpha"), silent("beta")], &equity());
         assert_eq!((price.status, price.session), stale_fallback);
-        // one of two that are required is not enough either
+        // one of the two required is not enough either
         let price = fold("AAPL", [last("alpha", 26 * HOUR), silent("beta")], &equity());
         assert_eq!((price.status, price.session), stale_fallback);
     }
 
     #[test]
-    fn where_fewer_sources_cover_a_symbol_than_are_required_all_of_them_can_close_its_market() {
+    fn all_sources_of_a_symbol_can_close_its_market_even_if_too_few() {
         let price = fold("AAPL", [last("alpha", 40 * HOUR)], &equity());
         assert_eq!((price.status, price.session), (Status::Degraded(Degraded::FewSources), Some(Session::Closed)));
     }
 
     #[test]
-    fn a_market_that_never_closes_is_never_taken_to_be_closed() {
+    fn a_market_that_never_closes_never_counts_as_closed() {
         let never = Rule { closed_for: None, ..equity() };
         let price = fold("BTC-USD", [last("alpha", 40 * HOUR), last("beta", 40 * HOUR)], &never);
         assert_eq!(price.status, Status::Unavailable(Unavailable::AllStale));
@@ -309,7 +311,7 @@ mod tests {
         let daily = of_origin(lagging(last("ecb", 30 * HOUR), 96 * HOUR), |origin| origin.role = Role::Reference);
         let price = fold("AAPL", [last("alpha", 28 * HOUR), last("beta", 28 * HOUR), daily], &equity());
         assert_eq!((price.status, price.session), (Status::Ok, Some(Session::Closed)));
-        // but one that states a moment ago does
+        // but one that was stated a moment ago does
         let trades = of_origin(last("ecb", 10), |origin| origin.role = Role::Reference);
         let price = fold("AAPL", [last("alpha", 28 * HOUR), last("beta", 28 * HOUR), trades], &equity());
         assert_eq!((price.status, price.session), (Status::Degraded(Degraded::StaleFallback), None));
@@ -332,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_older_than_max_age_is_used_neither_as_a_fallback_nor_on_a_closed_market() {
+    fn nothing_older_than_max_age_is_used_even_when_the_market_is_closed() {
         let strict = Rule { max_age: Some(Duration::from_secs(3600)), ..equity() };
         for age in [2 * HOUR, 40 * HOUR] {
             let price = fold("AAPL", [last("alpha", age), last("beta", age)], &strict);

@@ -1,6 +1,6 @@
-//! Weighs a quote's last price against its book: a trade may be an old one, the orders beside it are not.
+//! Weighs a quote's last price against its book: the last trade may be old, but the orders in the book are not.
 //!
-//! Judged on the numbers as the source states them, before they are turned round or multiplied with rates.
+//! It goes by the numbers as the source states them, before they are inverted or multiplied by rates.
 
 use jiff::{SignedDuration, Timestamp};
 use rust_decimal::{Decimal, RoundingStrategy};
@@ -12,12 +12,12 @@ use crate::decimal::{self, MOST_DECIMALS, is_beyond, middle};
 use crate::hours::Hours;
 use crate::quote::{Origin, Quote, Session, Sides, Stated};
 
-/// What no price lies below: 1e-12.
+/// The lowest price that is accepted: 1e-12.
 const LOWEST: Decimal = Decimal::from_parts(1, 0, 0, false, 12);
-/// What no price lies above: 1e15.
+/// The highest price that is accepted: 1e15.
 const HIGHEST: Decimal = Decimal::from_parts(0xA4C6_8000, 0x0003_8D7E, 0, false, 0);
 
-/// What a quote's price is.
+/// Which of a quote's numbers its price is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Basis {
@@ -33,9 +33,9 @@ pub enum Basis {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Book {
-    /// It outranks it.
+    /// The book outranks it.
     Counts,
-    /// There is a bid or an ask, and not both.
+    /// There is a bid or an ask, but not both.
     OneSided,
     /// The bid is above the ask.
     Crossed,
@@ -43,26 +43,26 @@ pub enum Book {
     Wide,
     /// The last trade is newer.
     Older,
-    /// It is not from the exchange's own hours, or nothing says that it is.
+    /// The book is not from the exchange's regular hours, or nothing says that it is.
     OtherSession,
-    /// It is that of an index or a fund: nobody trades at these prices.
+    /// The book is that of an index or a fund: nothing is traded at its prices.
     Untraded,
 }
 
-/// The price that a quote's last price and its book make.
+/// The price that follows from a quote's last price and its book.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Weighed {
     /// The price; `None` if the quote has no usable one.
     pub price: Option<Decimal>,
-    /// What the price is; `None` without one.
+    /// Which number the price is; `None` without a price.
     pub basis: Option<Basis>,
-    /// Whether the book counts; `None` without one.
+    /// Whether the book counts; `None` without a book.
     pub book: Option<Book>,
-    /// When the market said the price. A last price that lies within a book which counts is as new as that book.
+    /// When the market made the price. A last price within a book that counts is as new as that book.
     pub observed_at: Option<Timestamp>,
 }
 
-/// Weighs a quote of a symbol that has this rule.
+/// Weighs a quote by the rule of its symbol.
 pub(crate) fn weigh(quote: &Quote, origin: &Origin, rule: &Rule) -> Weighed {
     let is_inverse = quote.inverse_of.is_some();
     let stated = quote.inverse_of.unwrap_or(Sides { last: quote.last(), bid: quote.bid, ask: quote.ask });
@@ -76,7 +76,7 @@ pub(crate) fn weigh(quote: &Quote, origin: &Origin, rule: &Rule) -> Weighed {
         Stated::Absent => bid.zip(ask).and_then(|(bid, ask)| only_a_book(bid, ask, rule)),
         Stated::NotANumber(_) => None,
     };
-    // where the source states one over the price, its bid has become the ask
+    // where the source states the inverse of the price, its bid has become the ask
     let (bid, ask) = if is_inverse { (quote.ask, quote.bid) } else { (quote.bid, quote.ask) };
     let price = read.and_then(|read| match read {
         Read::Last => quote.last(),
@@ -91,7 +91,7 @@ pub(crate) fn weigh(quote: &Quote, origin: &Origin, rule: &Rule) -> Weighed {
     Weighed { price, basis, book, observed_at }
 }
 
-/// Where a price is read.
+/// Which number a price is read from.
 #[derive(Clone, Copy)]
 enum Read {
     Last,
@@ -110,8 +110,9 @@ impl Read {
     }
 }
 
-/// The last price if it lies within the book, since outside of it no trade is possible any more. The nearer side stands for a
-/// last price no farther away than the book is wide, else the middle does: so no step is larger than the book is wide.
+/// The last price, if it lies within the book: outside of it, no trade is possible any more. Otherwise the nearer side,
+/// if the last price is no farther away than the book is wide, or else the middle. So no step is larger than the book
+/// is wide.
 fn nearest(last: Decimal, bid: Decimal, ask: Decimal) -> Read {
     let width = ask.saturating_sub(bid);
     if last < bid {
@@ -123,7 +124,8 @@ fn nearest(last: Decimal, bid: Decimal, ask: Decimal) -> Read {
     }
 }
 
-/// The middle, unless the book is crossed, or so wide that its own sides are far from it: then no trade is likely there.
+/// The middle, unless the book is crossed or so wide that its own sides are far from it: then a trade there is
+/// unlikely.
 fn only_a_book(bid: Decimal, ask: Decimal, rule: &Rule) -> Option<Read> {
     let middle = middle(bid, ask);
     let is_near = |side| !is_beyond(rule.outlier_beyond, side, middle);
@@ -148,8 +150,8 @@ fn judge(bid: Option<Decimal>, ask: Option<Decimal>, quote: &Quote, origin: &Ori
     })
 }
 
-/// Whether a book is from the exchange's own hours, which is when a last price beside it may be compared with it: the book
-/// before and after hours is another market than that of the close.
+/// Whether a book is from the exchange's regular hours. Only then may it be compared with the last price: the book
+/// before and after hours belongs to another market than the close.
 fn is_of_the_session(quote: &Quote, origin: &Origin, rule: &Rule) -> bool {
     if rule.closed_for.is_none() {
         return true;
@@ -160,8 +162,9 @@ fn is_of_the_session(quote: &Quote, origin: &Origin, rule: &Rule) -> bool {
     }
 }
 
-/// Whether a book is from a session by the exchange's hours. One without a time of its own may be as old as the last trade: if
-/// that is from before the opening, so may the book be, until the market has been open for as long as a quote stays usable.
+/// Whether a book is from a session, by the exchange's hours. A book without a time of its own may be as old as the
+/// last trade. If that trade is from before the opening, the book may be too, until the market has been open for as
+/// long as a quote stays usable.
 fn is_of_a_session(quote: &Quote, origin: &Origin, rule: &Rule, hours: Hours) -> bool {
     let moment = moment(quote, origin);
     let Some(opened_at) = hours.around(moment).and_then(|around| around.opened_at) else { return false };
@@ -170,13 +173,13 @@ fn is_of_a_session(quote: &Quote, origin: &Origin, rule: &Rule, hours: Hours) ->
         || age(moment, opened_at) >= rule.usable_for
 }
 
-/// When the market had this book. Where the source does not say, it is as late as the source is by design.
+/// When the market had this book. Where the source does not say, it is the time of arrival less the source's lag.
 fn moment(quote: &Quote, origin: &Origin) -> Timestamp {
     let lag = SignedDuration::from_millis(origin.lag_ms.max(0));
     quote.book_at.unwrap_or_else(|| quote.received_at.checked_sub(lag).unwrap_or(quote.received_at))
 }
 
-/// The number with no more decimals than are kept, if a price can be that.
+/// The number, rounded to the decimals that are kept, if it can be a price.
 pub(crate) fn possible(number: Decimal) -> Option<Decimal> {
     let rounded = number.round_dp_with_strategy(MOST_DECIMALS, RoundingStrategy::MidpointNearestEven);
     (LOWEST..=HIGHEST).contains(&rounded).then_some(rounded)

@@ -1,8 +1,8 @@
 //! Settles which currency a symbol's prices are in, and leaves out the quotes in another one.
 //!
-//! The symbol itself decides where it can: a pair by its right-hand leg, a listing in the United States by its spelling, any
-//! symbol by its entry in the settings. A source's label cannot overrule that; a contrary one only excludes its own quote.
-//! Elsewhere labels vote.
+//! The symbol itself decides where it can: a pair by its right-hand leg, a listing in the United States by its
+//! spelling, any symbol by its entry in the settings. A source's label cannot overrule that; a contrary one only
+//! excludes its own quote. Elsewhere labels vote.
 
 use std::collections::BTreeMap;
 
@@ -13,14 +13,15 @@ use super::price::Disagreement;
 use super::{Exclusion, Rule, age};
 use crate::symbol::{Currency, Symbol};
 
-/// Settles the symbol's currency. `None` where it is in points and no source, or no majority, states a currency; and where
-/// nothing is known of a listing.
+/// Settles the symbol's currency. `None` for an index, unless settings fix its currency or one leads among the labels,
+/// and for a listing of which nothing is known.
 ///
 /// # Errors
-/// The symbol does not settle its currency, and as many accounts state one as state another.
+/// The symbol does not settle its currency, and no currency leads among the accounts: two or more are stated equally
+/// often.
 pub(super) fn settle(symbol: &Symbol, entries: &mut [Entry], rule: &Rule) -> Result<Option<Currency>, Disagreement> {
     if rule.in_points {
-        // points are in no currency: a label says where the index is from, not what its figures are in
+        // points are not in any currency: a label says where the index is from, not what its figures are in
         let most_named = || match most_stated(entries).as_slice() {
             [(currency, _)] => Some(currency.clone()),
             _ => None,
@@ -35,7 +36,7 @@ pub(super) fn settle(symbol: &Symbol, entries: &mut [Entry], rule: &Rule) -> Res
         (None, [(currency, _)]) => Ok(Some(currency.clone())),
         (None, _) => Err(Disagreement::Currencies(stated)),
     };
-    // what is said of the whole currency does not say whether a figure is in pounds or in pence
+    // that the currency is GBP does not say whether an unlabelled figure is in pounds or in pence
     let in_parts = symbol.listing().is_some_and(|(_, exchange)| exchange.quotes_in_parts());
     let of_unlabelled = fixed.filter(|_| !in_parts);
     for entry in entries {
@@ -47,12 +48,12 @@ pub(super) fn settle(symbol: &Symbol, entries: &mut [Entry], rule: &Rule) -> Res
     settled
 }
 
-/// Why a quote is left out, if its currency is not the symbol's. `settled` is the symbol's currency; `of_unlabelled` is the
-/// currency of a quote that states none.
+/// Why a quote is left out, if its currency is not the symbol's. `settled` is the symbol's currency; `of_unlabelled` is
+/// the currency of a quote that states none.
 fn exclusion(entry: &Entry, settled: Option<&Currency>, of_unlabelled: Option<&Currency>) -> Option<Exclusion> {
     let quote = entry.admitted()?;
     if let Some(derivation) = &entry.judged.derivation {
-        // it was turned into the symbol's currency from that of the pair that was asked for, and must have been in that
+        // it was converted from the currency of the pair that was asked for, so it must have been in that one
         let stated = derivation.stated.as_ref().and_then(|stated| stated.currency.as_ref());
         let is_other = derivation.states_other_currency();
         return stated.filter(|_| is_other).map(contrary);
@@ -66,12 +67,12 @@ fn exclusion(entry: &Entry, settled: Option<&Currency>, of_unlabelled: Option<&C
     }
 }
 
-/// What a label makes of a quote that is not the symbol's currency: another currency, or a word that says nothing.
+/// The exclusion of a quote whose label is not the symbol's currency: it is another currency, or not a currency at all.
 fn contrary(stated: &Currency) -> Exclusion {
     if stated.is_code() { Exclusion::CurrencyMismatch } else { Exclusion::CurrencyUnknown }
 }
 
-/// The currency most accounts state, or those that share the lead, each with the first source that states it.
+/// The currency that most accounts state, or those that share the lead, each with the first source that states it.
 fn most_stated(entries: &[Entry]) -> Vec<(Currency, String)> {
     // an account has one vote, and its newest quote casts it: the others are not folded
     let mut newest: BTreeMap<&str, (Timestamp, &Currency, &str)> = BTreeMap::new();
@@ -183,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pair_is_in_its_right_hand_leg_whatever_anyone_states() {
+    fn a_pair_is_in_its_right_hand_leg_despite_all_labels() {
         let quotes = [
             stating("alpha", "90000", Some("USDT")),
             stating("beta", "90000", Some("USDT")),
@@ -194,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_listing_in_the_united_states_is_in_dollars_whatever_most_labels_say() {
+    fn a_listing_in_the_united_states_is_in_dollars_despite_most_labels() {
         let price = fold("AAPL", [stating("alpha", "231", None), stating("beta", "231", None)], &equity());
         assert_eq!((price.status, settled(&price)), (Status::Ok, Some("USD")));
         let labelled = ["x", "y", "z"].map(|source| stating(source, "3120.5", Some("INR")));
@@ -207,20 +208,20 @@ mod tests {
     }
 
     #[test]
-    fn a_symbol_that_settings_settle_is_in_that_currency_where_nobody_says_more() {
+    fn settings_give_the_currency_where_no_source_states_one() {
         let euros = Rule { currency: Some(Currency::new("EUR")), ..equity() };
         let silent = || [stating("alpha", "31.2", None), stating("beta", "31.2", None)];
         for symbol in ["SAP.DE", "QQQQ.RO", "WORLDFUND"] {
             let price = fold(symbol, silent(), &euros);
             assert_eq!((price.status, settled(&price)), (Status::Ok, Some("EUR")), "{symbol}");
         }
-        // but whether it is pounds or pence they do not say
+        // but they do not say whether it is pounds or pence
         let price = fold("VOD.L", silent(), &Rule { currency: Some(Currency::new("GBP")), ..equity() });
         assert_eq!((used(&price).len(), excluded(&price, "alpha")), (0, Some(Exclusion::CurrencyUnknown)));
     }
 
     #[test]
-    fn of_what_nothing_is_known_no_currency_is_implied() {
+    fn a_listing_of_which_nothing_is_known_implies_no_currency() {
         for symbol in ["QQQQ.RO", "US0378331005", "600519", "WORLDFUND", "AAPL1"] {
             let price = fold(symbol, ["alpha", "beta"].map(|source| stating(source, "31.2", None)), &equity());
             assert_eq!((price.status, settled(&price)), (Status::Unavailable(Unavailable::NoQuorum), None), "{symbol}");
@@ -232,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_that_is_no_code_says_nothing_and_does_not_vote() {
+    fn a_label_that_is_not_a_code_means_nothing_and_has_no_vote() {
         let quotes = [
             stating("alpha", "221.4", Some("EUR")),
             stating("beta", "221.6", Some("PENCE")),
@@ -259,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_listing_elsewhere_needs_somebody_to_state_its_currency() {
+    fn a_listing_elsewhere_needs_a_source_that_states_its_currency() {
         let price = fold("VOD.L", [stating("alpha", "72", None), stating("beta", "72", None)], &equity());
         assert_eq!((price.status, settled(&price)), (Status::Unavailable(Unavailable::NoQuorum), Some("GBP")));
         assert_eq!(excluded(&price, "alpha"), Some(Exclusion::CurrencyUnknown));

@@ -18,10 +18,11 @@ use crate::quote::{NoMarket, Origin, Quote, Role, Session, Stated};
 use crate::symbol::{Currency, Symbol};
 use crate::text::words::{self, clock_time, day_and_time, duration};
 
-/// The most sources or reasons that a sentence names.
+/// How many sources or reasons a sentence names at most.
 const NAMED: usize = 3;
 
-/// The sentence for a symbol's status. A price that is `ok` needs none, unless most sources state another currency.
+/// The sentence for a symbol's status. A price that is `ok` needs no sentence, unless most sources state another
+/// currency.
 pub(super) fn of_symbol(price: &Price, decision: &Decision) -> Option<String> {
     let symbol = &price.symbol;
     let sentence = match price.status {
@@ -134,7 +135,7 @@ fn last_trade(price: &Price) -> Option<String> {
     }
 }
 
-/// The derived quotes that make the price no better than their rates.
+/// Names the degraded rates of the derived quotes, which are why the price is degraded.
 fn weak_rates(price: &Price) -> String {
     let rates = used(price).filter_map(|judged| {
         let derivation = judged.derivation.as_ref()?;
@@ -148,7 +149,7 @@ fn weak_rates(price: &Price) -> String {
 fn no_answer(price: &Price) -> String {
     let none = match price.quotes.len() {
         1 => "the only source gave no price".to_owned(),
-        several => format!("none of {several} sources gave a price"),
+        several => format!("none of the {several} sources gave a price"),
     };
     with_reasons(none, price.quotes.iter().collect(), price.as_of)
 }
@@ -172,9 +173,13 @@ fn unknown(price: &Price) -> String {
     let answered = accounts(answered.map(|judged| &judged.outcome));
     let symbol = &price.symbol;
     match (saying_so, answered) {
-        (0, answered) => format!("none of {answered} sources that answered has {symbol}, or a pair to derive it from"),
+        (0, 1) => format!("the only source that answered has neither {symbol} nor a pair to derive it from"),
+        (0, answered) => {
+            format!("none of the {answered} sources that answered has {symbol}, or a pair to derive it from")
+        }
         (1, 1) => format!("the only source that answered says there is no {symbol}"),
         (all, answered) if all == answered => format!("all {all} sources that answered say there is no {symbol}"),
+        (1, answered) => format!("1 of {answered} sources that answered says there is no {symbol}"),
         (some, answered) => format!("{some} of {answered} sources that answered say there is no {symbol}"),
     }
 }
@@ -232,15 +237,15 @@ fn reason(judged: &Judged, now: Timestamp) -> Option<String> {
     })
 }
 
-/// What the caller may have meant, if most accounts that gave a quote state another currency than the symbol is in: half a
-/// sentence.
+/// A clause on what the caller may have meant, if most accounts that gave a quote state another currency than the
+/// symbol's.
 fn most_state_another_currency(price: &Price) -> Option<String> {
     let settled = price.currency.as_ref()?;
     let answered = price.quotes.iter().filter(|judged| judged.verdict != Verdict::Failed);
     let answered: BTreeSet<&str> = answered.map(account).collect();
     let mut stating: BTreeMap<&Currency, BTreeSet<&str>> = BTreeMap::new();
     let mut contrary = BTreeSet::new();
-    // of quotes of the symbol itself, those that were left out for their currency
+    // a quote of the symbol itself that was left out for its currency
     let is_contrary = |judged: &&Judged| {
         judged.verdict == Verdict::Excluded(Exclusion::CurrencyMismatch) && judged.derivation.is_none()
     };
@@ -253,7 +258,7 @@ fn most_state_another_currency(price: &Price) -> Option<String> {
     if contrary.len() * 2 <= answered.len() {
         return None;
     }
-    // of two that are stated equally often, the first by name
+    // of currencies that are stated equally often, the first by name
     let (most, _) = stating.iter().max_by_key(|(code, accounts)| (accounts.len(), Reverse(**code)))?;
     let codes = first_few(stating.keys().map(ToString::to_string), " or ");
     Some(format!("most sources state {codes}, and {}", another_symbol(&price.symbol, settled, most)))
@@ -263,7 +268,7 @@ fn account(judged: &Judged) -> &str {
     &judged.outcome.origin.account
 }
 
-/// Why the symbol is in its own currency, and how to ask for the one that the sources state.
+/// States which currency the symbol is in, and how to ask for the one that the sources state.
 fn another_symbol(symbol: &Symbol, settled: &Currency, stated: &Currency) -> String {
     if let Some((base, _)) = symbol.legs() {
         return format!("{symbol} is in {settled}; did you mean {base}-{stated}?");
@@ -322,7 +327,7 @@ fn invalid_price(quote: &Quote) -> String {
     match &quote.price {
         Stated::Number(number) => format!("{} is not a price", plain(*number)),
         Stated::NotANumber(text) => format!("{text:?} is not a price"),
-        Stated::Absent => "no price, and no book whose middle could be one".to_owned(),
+        Stated::Absent => "it states no price, and no book whose middle could be one".to_owned(),
     }
 }
 
@@ -336,7 +341,7 @@ fn no_market(why: NoMarket) -> &'static str {
     }
 }
 
-/// The currency that a quote is in, and the one that it should be in. For a derived quote, that of the pair that was asked for.
+/// The currency that a quote is in, and the one that it should be in: for a derived quote, that of the pair asked for.
 fn mismatch(judged: &Judged, currency: Option<&Currency>) -> Option<String> {
     let stated = judged.outcome.quote.as_ref()?.currency.as_ref()?;
     let expected = match &judged.derivation {

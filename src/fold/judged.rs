@@ -1,4 +1,4 @@
-//! The verdict on each outcome: the proof beside the price.
+//! Holds the verdict on each outcome: the proof beside the price.
 
 use std::sync::Arc;
 
@@ -23,7 +23,8 @@ pub struct Judged {
     pub basis: Option<Basis>,
     /// Whether the book counts, or why not; `None` without a book.
     pub book: Option<Book>,
-    /// When the last trade was, if the source states it. Where the book tells more, the quote's `observed_at` is the book's time.
+    /// When the last trade was, if the source states it. Where the fold goes by the book, the quote's `observed_at` is
+    /// the book's time instead.
     pub last_at: Option<Timestamp>,
     /// (quote − price) / price, in basis points; `None` if the symbol or the quote has no price.
     pub deviation_bps: Option<Decimal>,
@@ -41,13 +42,13 @@ impl Judged {
         }
     }
 
-    /// Whether the source could give a price of the symbol, now or later.
+    /// Whether the source could price the symbol, now or later.
     pub(super) fn is_able(&self) -> bool {
         !self.outcome.denies_symbol() && !self.derivation.as_ref().is_some_and(|derivation| derivation.never_has_rate())
     }
 
-    /// Whether it is older than `usable_for`, and was used because there were too few fresh quotes. Of the used quotes, only
-    /// these have a `detail`.
+    /// Whether it is older than `usable_for`, and was used because there were too few fresh quotes. Of the used quotes,
+    /// only these have a `detail`.
     pub(super) fn is_used_though_old(&self) -> bool {
         self.verdict == Verdict::Used && self.detail.is_some()
     }
@@ -75,7 +76,7 @@ pub enum Exclusion {
     Future,
     /// Not a number, or not one that a price can be.
     InvalidPrice,
-    /// Nothing can be traded there.
+    /// Nothing can be traded at that price.
     NoMarket,
     /// In another currency than the symbol's.
     CurrencyMismatch,

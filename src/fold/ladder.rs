@@ -15,7 +15,7 @@ use crate::quote::{Origin, Quote, Role, Session};
 pub(super) enum Decision {
     /// On a rung whose quotes agree.
     Agreed { status: Status, agreed: Agreed },
-    /// On a rung whose quotes do not, or before the first: nothing older or derived may overrule that.
+    /// On a rung whose quotes disagree, or before the first rung: no older or derived quote may overrule that.
     Disagreed(Disagreement),
     /// No rung has enough quotes.
     NoQuorum,
@@ -29,7 +29,8 @@ impl Decision {
         }
     }
 
-    /// The session of the price, if there is one: a closed market's last quotes say so where the sources say nothing.
+    /// The session of the price, if it is known. Where no source states one, the last quotes of a closed market mean
+    /// `closed`.
     pub(super) fn session(&self, market_closed: bool) -> Option<Session> {
         match self {
             Decision::Agreed { agreed, .. } => agreed.session.or(market_closed.then_some(Session::Closed)),
@@ -38,7 +39,7 @@ impl Decision {
     }
 }
 
-/// A quote that stands on a rung: what is looked at there, and the verdict that may still change.
+/// A quote on a rung: what the rung looks at, and the verdict that may still change.
 pub(super) struct Member<'a> {
     pub(super) origin: &'a Origin,
     pub(super) quote: &'a Quote,
@@ -49,7 +50,7 @@ pub(super) struct Member<'a> {
     pub(super) verdict: &'a mut Verdict,
 }
 
-/// What decides on which rungs a quote stands. A derived one stands no better than its rate.
+/// What decides on which rungs a quote stands. A derived quote stands no higher than its rate.
 #[derive(Clone, Copy)]
 struct Footing {
     role: Role,
@@ -57,10 +58,10 @@ struct Footing {
     rate: Option<Degraded>,
 }
 
-/// Whether a quote on that footing stands on a rung.
+/// Whether a quote on this footing stands on a rung.
 type Allows = fn(Footing) -> bool;
 
-/// The rungs on which a quorum is `required`, best first.
+/// The rungs that need as many quotes as are `required`, best first.
 const RUNGS: [(Status, Allows); 4] = [
     (Status::Ok, |on| on.eligibility.is_usable() && on.role != Role::Reference && on.rate.is_none()),
     (Status::Degraded(Degraded::WithReferences), |on| on.eligibility.is_usable() && on.rate_leans_on_references()),
@@ -90,8 +91,8 @@ impl Footing {
     }
 }
 
-/// The first rung with a quorum decides. What then was not asked for its opinion was not needed: a reference, or a quote
-/// with a degraded rate.
+/// The first rung with a quorum decides. Admitted quotes that do not stand on it were not needed: references, and
+/// quotes with a degraded rate.
 pub(super) fn climb(entries: &mut [Entry], rule: &Rule, covering: usize) -> Decision {
     let decision = descend(entries, rule, covering);
     if decision.folded().is_some() {
@@ -113,7 +114,7 @@ fn descend(entries: &mut [Entry], rule: &Rule, covering: usize) -> Decision {
             return decision;
         }
     }
-    // fewer than required, or they would have decided above: so these may be all there are
+    // there are fewer than required, or they would have decided above; but they may be all that exist
     let least = if rule.below_quorum == BelowQuorum::Degrade { 1 } else { covering.max(1) };
     for allows in [any_usable, any_quiet] {
         let rung = Rung::of(entries, allows);
@@ -123,7 +124,7 @@ fn descend(entries: &mut [Entry], rule: &Rule, covering: usize) -> Decision {
         }
     }
     let mut rung = Rung::of(entries, any_usable);
-    // old ones that did not support the younger ones are not among those that could have made a price
+    // old quotes that did not support the younger ones could not have made a price
     let (_, older) = rung.younger_and_older();
     rung.left_out.extend(older.into_iter().map(|member| (member, Exclusion::Stale)));
     rung.leave_out();
@@ -154,8 +155,8 @@ impl<'a> Rung<'a> {
         rung
     }
 
-    /// Regular quotes win; without any, the newer of the sessions before and after hours. Where any quote is usable, those
-    /// that are not have no say in this.
+    /// Regular quotes win. Without any, the newer of the pre-market and after-hours sessions wins. If any quote is
+    /// usable, the others have no say in this.
     fn keep_one_session(&mut self) {
         let any_usable = self.members.iter().any(|member| member.eligibility.is_usable());
         let has_a_say = |member: &&Member<'_>| member.eligibility.is_usable() || !any_usable;
@@ -175,7 +176,7 @@ impl<'a> Rung<'a> {
         }
     }
 
-    /// The newest quote of an account wins: an older one of the same vendor is no second witness.
+    /// The newest quote of an account wins: an older one from the same vendor is not a second witness.
     fn keep_one_per_account(&mut self) {
         self.members
             .sort_by_key(|member| (&member.origin.account, Reverse(age::time_of(member.quote)), &member.origin.source));
@@ -191,8 +192,8 @@ impl<'a> Rung<'a> {
 
     /// How the ladder ends on this rung; `None` if the next one has to decide.
     ///
-    /// Younger quotes decide. Older ones may support them, where together they are enough and agree; they never speak
-    /// against them.
+    /// Younger quotes decide. Older ones may support them, if together they are enough and agree, but never contradict
+    /// them.
     fn decide(mut self, status: Status, quorum: Quorum, rule: &Rule) -> Option<Decision> {
         if self.members.len() < quorum.least {
             return None;
@@ -210,7 +211,7 @@ impl<'a> Rung<'a> {
         if members.len() < quorum.least {
             return None;
         }
-        // old quotes that disagree with one another are no reason to refuse a younger one that stands lower
+        // old quotes that disagree with one another are no reason to refuse a younger one on a lower rung
         let only_old = members.iter().all(|member| !member.eligibility.is_usable());
         if only_old && tried(&members, quorum.of_the_fold, rule).is_err() {
             return None;
@@ -222,7 +223,7 @@ impl<'a> Rung<'a> {
         })
     }
 
-    /// Takes the members: those of the best eligibility there is, and the others.
+    /// Takes the members out, split into those with the best eligibility and the others.
     fn younger_and_older(&mut self) -> (Vec<Member<'a>>, Vec<Member<'a>>) {
         let members = std::mem::take(&mut self.members);
         let any_last = members.iter().any(|member| member.eligibility == Eligibility::Last);
@@ -236,9 +237,9 @@ impl<'a> Rung<'a> {
         members.into_iter().partition(|member| seniority(member) == best)
     }
 
-    /// Adds the older quotes that support the younger ones: those near their price, as many as agree with all of them and
-    /// among themselves, the nearest first. One that is farther away supports nothing: the middle between it and a younger
-    /// one would be a price at which nothing was traded.
+    /// Adds the older quotes that support the younger ones. These are the ones near the younger quotes' price, the
+    /// nearest first, as long as they agree with all younger ones and among themselves. A quote that is farther away
+    /// supports nothing: the middle between it and a younger one would be a price at which nothing was traded.
     fn support(
         &mut self,
         younger: &mut Vec<Member<'a>>,
@@ -273,14 +274,14 @@ impl<'a> Rung<'a> {
     }
 }
 
-/// What quotes would come to.
+/// What folding some quotes would give.
 struct Trial {
     price: Decimal,
-    /// The verdict of each, in their order.
+    /// The verdict on each, in the order of the quotes.
     verdicts: Vec<Verdict>,
 }
 
-/// Folds members without a word on what becomes of them.
+/// Folds members without changing their verdicts.
 ///
 /// # Errors
 /// They disagree.

@@ -1,4 +1,4 @@
-//! Makes one price of quotes that agree, and tells when they do not.
+//! Makes one price out of quotes that agree, and says when they do not.
 
 use rust_decimal::Decimal;
 
@@ -8,15 +8,15 @@ use crate::decimal::{basis_points, is_beyond, middle};
 use crate::quote::Session;
 use crate::symbol::Currency;
 
-/// Of fewer quotes none can be told from the rest.
+/// Among fewer quotes, no outlier can be told from the rest.
 const ENOUGH_FOR_OUTLIERS: usize = 3;
 
-/// What the quotes of one rung came to.
+/// The price that the quotes of one rung agreed on.
 #[derive(Debug)]
 pub(super) struct Agreed {
     /// The price and its figures.
     pub(super) folded: Folded,
-    /// The session of the used quotes, as far as one of them says.
+    /// The session of the used quotes, if one of them states it.
     pub(super) session: Option<Session>,
     /// What outliers were measured from.
     pub(super) median: Decimal,
@@ -29,7 +29,7 @@ pub(super) enum Disagreement {
     Apart { lowest: Said, highest: Said, median: Decimal },
     /// Too few are near the median of all.
     NoMajority { lowest: Said, highest: Said, median: Decimal, near: usize, of: usize, needed: usize },
-    /// As many sources state one currency as another; each with a source that does.
+    /// No currency leads: these are stated equally often. Each is given with a source that states it.
     Currencies(Vec<(Currency, String)>),
 }
 
@@ -43,10 +43,10 @@ pub(super) struct Said {
 /// Leaves out outliers, asks for agreement, and takes the median. Verdicts change only if there is a price.
 ///
 /// # Errors
-/// The quotes disagree: an average of camps is nobody's price.
+/// The quotes disagree: the average of two camps would be a price that no source stated.
 pub(super) fn decide(mut members: Vec<Member<'_>>, quorum: usize, rule: &Rule) -> Result<Agreed, Disagreement> {
     members.sort_by(|one, other| (one.price, &one.origin.source).cmp(&(other.price, &other.origin.source)));
-    let median = median(&members);
+    let median = median(&members, |member| member.price);
     let outlier = |member: &Member<'_>| is_beyond(rule.outlier_beyond, member.price, median);
     let near = members.iter().filter(|member| !outlier(member)).count();
     let needed = quorum.max(members.len() / 2 + 1);
@@ -74,7 +74,7 @@ pub(super) fn decide(mut members: Vec<Member<'_>>, quorum: usize, rule: &Rule) -
 
 /// The price of the survivors, lowest first, if they agree.
 fn agree(mut survivors: Vec<Member<'_>>, median_of_all: Decimal, rule: &Rule) -> Result<Agreed, Disagreement> {
-    let price = median(&survivors);
+    let price = median(&survivors, |member| member.price);
     let spread = spread(&survivors);
     if spread > rule.disagree_beyond.saturating_mul(price) {
         return Err(disagreement(&survivors, |lowest, highest| Disagreement::Apart { lowest, highest, median: price }));
@@ -93,7 +93,8 @@ fn agree(mut survivors: Vec<Member<'_>>, median_of_all: Decimal, rule: &Rule) ->
     Ok(Agreed { folded, session: session(&survivors), median: median_of_all })
 }
 
-/// The session of quotes among which one has already won: the others say `regular`, `closed` or nothing.
+/// The session of quotes that stand on one rung: all of them are pre-market, or all after-hours, or else each states
+/// `regular`, `closed` or nothing.
 fn session(used: &[Member<'_>]) -> Option<Session> {
     let said = |session| used.iter().any(|member| member.quote.session == Some(session));
     [Session::Pre, Session::Post, Session::Regular, Session::Closed].into_iter().find(|session| said(*session))
@@ -107,24 +108,24 @@ fn disagreement(members: &[Member<'_>], of: impl FnOnce(Said, Said) -> Disagreem
     of(said(members.first()), said(members.last()))
 }
 
-/// The median of members sorted by price; zero of none.
-fn median(sorted: &[Member<'_>]) -> Decimal {
+/// The median of items sorted by `price`; zero if there are no items.
+pub(crate) fn median<T>(sorted: &[T], price: impl Fn(&T) -> Decimal) -> Decimal {
     let half = sorted.len() / 2;
-    let upper = sorted.get(half).map_or(Decimal::ZERO, |member| member.price);
+    let upper = sorted.get(half).map_or(Decimal::ZERO, &price);
     match sorted.get(half.saturating_sub(1)) {
-        Some(lower) if sorted.len().is_multiple_of(2) => middle(lower.price, upper),
+        Some(lower) if sorted.len().is_multiple_of(2) => middle(price(lower), upper),
         _ => upper,
     }
 }
 
-/// Highest less lowest, of members sorted by price.
+/// The highest price less the lowest, of members sorted by price.
 fn spread(sorted: &[Member<'_>]) -> Decimal {
     let ends = sorted.last().zip(sorted.first());
     ends.map_or(Decimal::ZERO, |(highest, lowest)| highest.price.saturating_sub(lowest.price))
 }
 
-/// How far the middle half of the votes reaches from the price. A quote whose book counts votes with bid, price and ask,
-/// another three times with its price: so every source has the same weight.
+/// How far the middle half of the votes reaches from the price. A quote whose book counts votes with its bid, price and
+/// ask, any other three times with its price: so every source has the same weight.
 fn plus_minus(used: &[Member<'_>], price: Decimal) -> Decimal {
     let mut votes: Vec<Decimal> = used
         .iter()

@@ -1,4 +1,4 @@
-//! Says where this machine's own clock may be why a price is missing or old.
+//! Points out where this machine's own clock may be the reason that a price is missing or old.
 
 use jiff::Timestamp;
 
@@ -7,9 +7,9 @@ use crate::clock;
 use crate::clock::skew::Skew;
 
 impl Price {
-    /// Adds to the price's sentence that this machine's clock seems to be off, if by the right time a quote would not
-    /// have been left out for its age. `rate` is the one that it was converted with. Nothing else changes: what is refused
-    /// stays refused.
+    /// Adds to the price's `detail` that this machine's clock seems to be off, if at the right time a quote would not
+    /// have been left out for its age. `rate` is the rate that the price was converted with. Nothing else changes: a
+    /// refused price stays refused.
     pub fn with_skew(mut self, rate: Option<&Price>, skew: Skew) -> Self {
         if let Some(detail) = self.detail.take() {
             let affects = |price: &Price| is_affected(price, skew);
@@ -20,7 +20,7 @@ impl Price {
     }
 }
 
-/// Whether the clock may have cost the price a quote, or a rate of it.
+/// Whether the clock may have cost the price, or one of its rates, a quote.
 fn is_affected(price: &Price, skew: Skew) -> bool {
     let derivations = price.quotes.iter().filter_map(|judged| judged.derivation.as_ref());
     let mut rates = derivations.flat_map(|derivation| &derivation.rates).map(|rate| &rate.price);
@@ -28,7 +28,7 @@ fn is_affected(price: &Price, skew: Skew) -> bool {
     price.quotes.iter().any(|judged| is_misjudged(judged, price, right)) || rates.any(|rate| is_affected(rate, skew))
 }
 
-/// Whether a quote was left out for its age, or let in as an old one, though by the right time it is young enough.
+/// Whether a quote was left out for its age, or used only as an old one, though at the right time it is young enough.
 fn is_misjudged(judged: &Judged, price: &Price, right: Timestamp) -> bool {
     let Some(quote) = &judged.outcome.quote else { return false };
     let states_a_time = quote.observed_at.or(quote.book_at).is_some();
@@ -63,21 +63,21 @@ mod tests {
     }
 
     #[test]
-    fn quotes_that_are_only_future_by_a_slow_clock_are_explained_by_it() {
+    fn a_slow_clock_explains_quotes_that_seem_to_be_from_the_future() {
         let price = || fold("BTC-USD", [says_at("alpha", "1", -30), says_at("beta", "1", -30)], &rule());
         assert!(
             detail(price(), 30).ends_with("; this machine's clock seems to be 30 s slow"),
             "{}",
             detail(price(), 30)
         );
-        // by the right time they would still lie ahead, or be too old
+        // at the right time they would still lie ahead, or be too old
         for seconds in [20, -30, 95] {
             assert!(!detail(price(), seconds).contains("clock seems"), "{seconds}");
         }
     }
 
     #[test]
-    fn quotes_that_are_only_stale_by_a_fast_clock_are_explained_by_it() {
+    fn a_fast_clock_explains_quotes_that_seem_to_be_stale() {
         let price = || fold("BTC-USD", [says_at("alpha", "1", 90), says_at("beta", "1", 90)], &rule());
         assert!(
             detail(price(), -40).ends_with("; this machine's clock seems to be 40 s fast"),
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn a_price_that_is_well_and_one_that_lacks_something_else_are_left_alone() {
+    fn a_clock_that_did_no_harm_is_not_mentioned() {
         let well = fold("BTC-USD", [says("alpha", "1"), says("beta", "1"), says_at("gamma", "1", -30)], &rule());
         assert_eq!(well.clone().with_skew(None, skew(30)), well);
         let lone = fold("AAPL", [says("alpha", "1")], &equity());

@@ -1,4 +1,4 @@
-//! The status of a symbol, and the reason why it has no price.
+//! Decides the status of a symbol that has no price, and the reason. Names all statuses and reasons.
 
 use std::collections::BTreeSet;
 
@@ -17,7 +17,7 @@ pub enum Status {
     Degraded(Degraded),
     /// No price.
     Unavailable(Unavailable),
-    /// As many sources as a price needs say that there is no such symbol.
+    /// As many sources as a price would need say that there is no such symbol.
     Unknown,
 }
 
@@ -60,7 +60,7 @@ impl Status {
         }
     }
 
-    /// Its reason in answers; none for `ok`.
+    /// Its reason in answers; `None` for `ok`.
     pub fn reason(self) -> Option<&'static str> {
         Some(match self {
             Status::Ok => return None,
@@ -83,7 +83,7 @@ impl Status {
     }
 }
 
-/// The first reason that applies.
+/// The status of a symbol without a price: the first that applies.
 pub(super) fn without_price(entries: &[Entry], decision: &Decision, rule: &Rule) -> Status {
     let outcomes = || entries.iter().map(|entry| &entry.judged.outcome);
     let denying = entries.iter().map(|entry| &entry.judged).filter(|judged| says_unknown(judged));
@@ -111,14 +111,15 @@ pub(super) fn without_price(entries: &[Entry], decision: &Decision, rule: &Rule)
     Status::Unavailable(reason)
 }
 
-/// Whether the source says that there is no such symbol. That our plan does not include it is not that, nor that there is no
-/// such pair as the one it was asked for in order to derive the symbol's price with a rate.
+/// Whether the source says that there is no such symbol. It does not say so if only our plan excludes the symbol, or if
+/// it lacks the pair that it was asked for to derive the symbol's price with a rate.
 pub(super) fn says_unknown(judged: &Judged) -> bool {
     let is_about_another = judged.derivation.as_ref().is_some_and(|derivation| !derivation.rates.is_empty());
     is_unknown(&judged.outcome) && !is_about_another
 }
 
-/// Whether the source does not know what it was asked for. That it has just lost what it quoted a moment ago is doubted.
+/// Whether the source does not know what it was asked for. A denial of what it quoted a moment ago is doubted, and does
+/// not count.
 fn is_unknown(outcome: &Outcome) -> bool {
     let says_so = |failure: &Failure| matches!(failure.error, SourceError::UnknownSymbol(_)) && !failure.is_doubted;
     outcome.failure.as_ref().is_some_and(says_so)
@@ -160,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_usable_quote_outweighs_those_who_deny_the_symbol() {
+    fn a_usable_quote_outweighs_denials_of_the_symbol() {
         let three = Rule { required: 3, ..rule() };
         let deny = || ["a", "b", "c"].map(denies).into_iter();
         let status = |outcome| fold("ZZZZ", deny().chain([outcome, silent("e")]), &three).status;

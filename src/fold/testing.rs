@@ -61,7 +61,7 @@ pub(crate) fn says(source: &str, price: &str) -> Outcome {
     Outcome { quote: Some(quote), ..silent(source) }
 }
 
-/// The same, stating that it is so many seconds old.
+/// The same, stating that it is this many seconds old.
 pub(crate) fn says_at(source: &str, price: &str, seconds: i64) -> Outcome {
     with(says(source, price), |quote| quote.observed_at = Some(ago(seconds)))
 }
@@ -102,7 +102,7 @@ fn silent(source: &str) -> Outcome {
     Outcome { origin: Arc::new(origin), symbol, quote: None, failure: None }
 }
 
-/// The rule with what settings add to it for a symbol, if nothing is set.
+/// The rule with what default settings add to it for a symbol.
 fn of_symbol(symbol: &Symbol, rule: &Rule) -> Rule {
     let bare = symbol.is_us_listing().then(|| Currency::new("USD"));
     Rule { currency: rule.currency.clone().or(bare), in_points: symbol.class() == Class::Index, ..rule.clone() }

@@ -1,11 +1,11 @@
-//! The worked example, figure by figure, and what every price owes its reader.
+//! Checks the worked example, figure by figure, and what an age counts from.
 
 use super::testing::{book, decimal, failed, fold, rule, says, says_at, used, with};
 use super::*;
 use crate::failure::SourceError;
 
 #[test]
-fn three_quotes_and_a_timeout_come_to_the_documented_figures() {
+fn three_quotes_and_a_timeout_give_the_documented_figures() {
     let outcomes = [
         with(book("alpha", "231.45", "231.44", "231.46"), |quote| quote.observed_at = Some(testing::ago(1))),
         says("beta", "231.43"),

@@ -1,4 +1,4 @@
-//! Holds what a plan has seen of the board: one look per symbol, however many sources and routes there are.
+//! Holds a plan's view of the board: it looks each symbol up once, however many sources and routes there are.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use crate::board::{Board, Known};
 use crate::profile::profiles::Profiles;
 use crate::symbol::Symbol;
 
-/// What a plan has seen of the board so far. Everything else that is made of this plan's outcomes uses the same view.
+/// A plan's view of the board so far. Everything else that follows from the plan's outcomes uses the same view.
 pub struct BoardView<'a> {
     board: &'a Board,
     sources: &'a Profiles,
@@ -17,23 +17,23 @@ pub struct BoardView<'a> {
     seen: HashMap<Symbol, Seen>,
 }
 
-/// What the board knows of one symbol: at each source's place in the list of sources, the latest from that source. It ends
-/// with the last source that has anything.
+/// What the board knows about one symbol: at each source's place in the list of sources, the latest from that source.
+/// It ends with the last source that has something.
 #[derive(Debug, Default)]
 struct Seen(Vec<Option<Arc<Known>>>);
 
 impl<'a> BoardView<'a> {
-    /// A view in which nothing has been looked at yet.
+    /// A view in which no symbol has been looked up yet.
     pub fn new(board: &'a Board, sources: &'a Profiles, now: Instant) -> Self {
         BoardView { board, sources, now, seen: HashMap::new() }
     }
 
-    /// Looks at a symbol on the board, unless it has been looked at already.
+    /// Looks a symbol up on the board, unless that was done already.
     pub fn look_at(&mut self, symbol: &Symbol) {
         self.seen(symbol);
     }
 
-    /// The latest from one source about a symbol that was looked at.
+    /// The latest from one source about a symbol; `None` also if the symbol has not been looked up.
     pub fn known(&self, source: usize, symbol: &Symbol) -> Option<&Arc<Known>> {
         self.seen.get(symbol)?.0.get(source)?.as_ref()
     }
@@ -43,7 +43,7 @@ impl<'a> BoardView<'a> {
         self.seen(symbol).0.iter().flatten().map(Arc::as_ref)
     }
 
-    /// Whether a source has said that it has no such symbol, and that still stands.
+    /// Whether a source has denied the symbol, and the denial is still believed.
     pub(super) fn is_denied_by(&mut self, source: usize, symbol: &Symbol) -> bool {
         let now = self.now;
         let known = self.seen(symbol).0.get(source).and_then(Option::as_ref);

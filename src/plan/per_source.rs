@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::symbol::Symbol;
 
-/// A value per source and symbol, where a source is its place in the list of sources. Looking one up allocates nothing.
+/// A value per source and symbol. A source is given by its place in the list of sources. A look-up allocates nothing.
 #[derive(Clone, Debug)]
 pub struct PerSource<T>(Vec<HashMap<Symbol, T>>);
 
@@ -15,7 +15,7 @@ impl<T> Default for PerSource<T> {
 }
 
 impl<T> PerSource<T> {
-    /// Puts a value in the place of the one that was there.
+    /// Sets a value, and replaces the one that was there.
     pub fn insert(&mut self, source: usize, symbol: Symbol, value: T) {
         if self.0.len() <= source {
             self.0.resize_with(source + 1, HashMap::new);
@@ -23,12 +23,12 @@ impl<T> PerSource<T> {
         self.0[source].insert(symbol, value);
     }
 
-    /// The value of a source and a symbol.
+    /// The value for a source and a symbol.
     pub fn get(&self, source: usize, symbol: &Symbol) -> Option<&T> {
         self.0.get(source)?.get(symbol)
     }
 
-    /// Whether there is a value of a source and a symbol.
+    /// Whether there is a value for a source and a symbol.
     pub fn contains(&self, source: usize, symbol: &Symbol) -> bool {
         self.get(source, symbol).is_some()
     }
@@ -39,7 +39,7 @@ impl<T> PerSource<T> {
         sources.flat_map(|(source, values)| values.iter().map(move |(symbol, value)| (source, symbol, value)))
     }
 
-    /// All values, source by source, to be changed.
+    /// All values, source by source, for changes.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (usize, &Symbol, &mut T)> {
         let sources = self.0.iter_mut().enumerate();
         sources.flat_map(|(source, values)| values.iter_mut().map(move |(symbol, value)| (source, symbol, value)))

@@ -1,4 +1,4 @@
-//! Turns targets into one query per source: what the source must be asked for, the most wanted first.
+//! Turns targets into one query per source, with the symbols that matter most first.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
@@ -20,11 +20,11 @@ use crate::symbol::Symbol;
 
 /// A symbol that a source must be asked for.
 struct Due {
-    /// Whether the source denies the symbol, and is asked only to check that.
+    /// Whether the source denies the symbol, and is asked only to check the denial.
     is_denied: bool,
     rank: Rank,
     answered: Option<Instant>,
-    /// Its position among what the source is wanted for.
+    /// Its position among everything that the source would be asked for.
     position: usize,
     symbol: Symbol,
     freshness: Freshness,
@@ -34,11 +34,11 @@ struct Due {
 struct Wanted<'t> {
     asked: &'t Symbol,
     targets: BTreeSet<&'t Symbol>,
-    /// How far each of its targets is from a price.
+    /// For each of the targets, how far it is from a price.
     prospects: Vec<&'t Prospect<'t>>,
-    /// Whether the sources that are asked in any case are too few for a quorum.
+    /// Whether the primary sources are too few for a quorum.
     needs_reserves: bool,
-    /// The age from which on a quote is renewed, if that is less than its own class says.
+    /// The age at which to fetch a quote again, if it is shorter than that of the symbol's class.
     refresh_after: Option<Duration>,
 }
 
@@ -54,37 +54,37 @@ struct Wants<'t> {
 
 /// How far a target is from a price, as far as the board knows.
 struct Prospect<'a> {
-    /// The accounts whose quote is young enough to be folded and counts towards a quorum.
+    /// The accounts with a quote that is young enough to be folded and counts towards a quorum.
     quoted: BTreeSet<&'a str>,
-    /// The accounts that cover the target, including those that deny it: if others deny it, a quote here is no likelier.
+    /// The accounts that cover the target, with those that deny it: a denial elsewhere makes a quote here no likelier.
     covering: BTreeSet<&'a str>,
     /// How many accounts make a quorum.
     required: usize,
-    /// Whether it converts prices into the caller's currency. Then all of these prices wait for it.
+    /// Whether the target converts prices into the caller's currency. Then all of these prices wait for it.
     converts: bool,
 }
 
-/// How much a symbol is wanted among those that one source must be asked for; the lowest is asked for first. Within a rank, the
-/// symbol that has been unanswered for longest comes first.
+/// The priority of a symbol among those that one source must be asked for: the lowest rank is asked for first. Within a
+/// rank, the symbol that has been unanswered for longest comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Rank {
     /// The rate to the caller's currency.
     Rate,
-    /// It was refused last time because a limit had no room.
+    /// Last time, the call was refused because a limit had no room.
     Refused,
-    /// The source's quote would complete the quorum, or be the only one there can be. The fewer other sources there are, the
-    /// sooner.
+    /// The source's quote would complete the quorum, or is the only one possible. The fewer other sources there are,
+    /// the sooner it is asked for.
     Decides { others: usize },
-    /// The source's quote would not be enough by itself. Again, fewer others come sooner.
+    /// The source's quote alone would not be enough. Again, the fewer others, the sooner.
     Adds { others: usize },
-    /// There is a quorum without it.
+    /// There is a quorum without this source.
     HasQuorum,
-    /// The source said, perhaps long ago, that there is no such symbol.
+    /// The source has denied the symbol, perhaps long ago.
     Denied,
 }
 
 impl PlanInput<'_> {
-    /// What each source is asked for these targets, what reserves could be asked for, and how fresh each outcome must be.
+    /// What to ask each source for these targets, what reserves could be asked for, and how fresh each outcome must be.
     pub(super) async fn queries(
         self,
         targets: &[Target],
@@ -103,7 +103,7 @@ impl PlanInput<'_> {
                 freshness.insert(source, one.asked.clone(), self.freshness(profile, one.asked, one.refresh_after));
             }
             let mut query = self.query(source, profile, &wanted, view, &mut reserves);
-            // a denial is shown where the source has nothing better
+            // show a denial if the source has nothing better
             for route in denied {
                 freshness.insert(source, route.asked.clone(), self.freshness(profile, &route.asked, None));
                 query.settled.extend(view.known(source, &route.asked).cloned());
@@ -116,7 +116,7 @@ impl PlanInput<'_> {
         (queries, reserves, freshness)
     }
 
-    /// What each source would be asked for, each symbol once, in the order of the targets.
+    /// Everything that each source would be asked for: each symbol once, in the order of the targets.
     fn wants<'t>(self, targets: &'t [Target], prospects: &'t [Prospect<'t>]) -> BTreeMap<usize, Wants<'t>> {
         let quickest = self.quickest_users(targets);
         let mut wants: BTreeMap<usize, Wants<'t>> = BTreeMap::new();
@@ -147,7 +147,7 @@ impl PlanInput<'_> {
         wants
     }
 
-    /// What a source is asked.
+    /// The question to a source.
     pub(super) fn ask(self, due: Vec<(Symbol, Freshness)>, optional: Vec<Symbol>) -> Ask {
         Ask {
             arrived: self.question.arrived.monotonic,
@@ -180,7 +180,7 @@ impl PlanInput<'_> {
                         young.push((answered, one.asked.clone()));
                     }
                 }
-                // a scarce call is not spent on a caller that only tries
+                // do not spend a scarce call on a caller that only tries
                 None if is_reserve && self.question.patience == Patience::OnlyTries => {}
                 None if is_reserve && !one.needs_reserves => {
                     let targets = one.targets.iter().map(|symbol| (*symbol).clone()).collect();
@@ -201,23 +201,23 @@ impl PlanInput<'_> {
         SourceQuery { source, ask: self.ask(due, optional), settled }
     }
 
-    /// How fresh an outcome must be: what the caller or the class says, but never below the floors.
+    /// How fresh an outcome must be: as the caller or the class says, but never below the floors.
     fn freshness(self, source: &Profile, symbol: &Symbol, at_most: Option<Duration>) -> Freshness {
         let class = self.settings.of_class(self.settings.class(symbol));
         let asked = class.refresh_after(self.question.refresh_after);
         let asked = at_most.map_or(asked, |at_most| asked.min(at_most));
-        // a quote that the caller will not use does not save the call
+        // a quote that is too old for the caller does not save the call
         let of_use = self.question.max_age.map_or(asked, |max_age| asked.min(max_age.max(class.refresh_floor)));
         let floor = source.settings.refresh_after;
         Freshness {
             refresh_after: of_use.max(floor),
-            // a file that is made once a day may be incomplete at first
+            // a file that is published once a day may be incomplete at first
             missing_after: of_use.max(floor.min(class.refresh_after)),
             denied_after: self.checks_denials(source).then(|| SOONEST_AGAIN.max(class.refresh_floor)),
         }
     }
 
-    /// Whether the caller wants everything fetched anew, and the source has calls to spare for symbols that it has denied.
+    /// Whether to check denials: the caller wants everything fetched again, and the source has calls to spare.
     fn checks_denials(self, source: &Profile) -> bool {
         let is_cheap = source.settings.cost == Cost::Call && !source.waits().is_scarce();
         self.question.refresh_after == Some(Duration::ZERO) && is_cheap && source.settings.role != Role::Reserve
@@ -237,7 +237,7 @@ impl PlanInput<'_> {
             covering.insert(account);
             let quote = view.known(*source, &route.asked).and_then(|known| known.outcome.quote.as_ref());
             let is_fresh = |quote| is_usable(quote, &profile.origin(class), set.usable_for, self.now.wall);
-            // references alone make no quorum to rely on
+            // references alone make no reliable quorum
             if profile.settings.role != Role::Reference && quote.is_some_and(is_fresh) {
                 quoted.insert(account);
             }
@@ -245,8 +245,8 @@ impl PlanInput<'_> {
         Prospect { quoted, covering, required: set.required, converts: target.purpose == Purpose::Conversion }
     }
 
-    /// How often each rate is renewed: as often as the quickest of the prices that need it, because a derived quote is as old as
-    /// its oldest part.
+    /// How often to refresh each rate: as often as the most frequent of the prices that need it, because a derived
+    /// quote is as old as its oldest part.
     fn quickest_users(self, targets: &[Target]) -> HashMap<&Symbol, Duration> {
         let mut quickest: HashMap<&Symbol, Duration> = HashMap::new();
         for target in targets {
@@ -260,8 +260,8 @@ impl PlanInput<'_> {
         quickest
     }
 
-    /// Whether there can be no quorum without reserves, so that nothing is gained by waiting until the others fall short. For a
-    /// rate this is never so: whether it is needed is known only when the quotes are in.
+    /// Whether no quorum is possible without reserves, so that it would be a waste of time to wait until the others
+    /// fall short. Never for a rate: only when the quotes are in is it known whether the rate is needed.
     fn needs_reserves(self, target: &Target) -> bool {
         if target.purpose == Purpose::Rate {
             return false;
@@ -274,7 +274,7 @@ impl PlanInput<'_> {
 }
 
 impl Rank {
-    /// The rank of a symbol at a source, from the targets it is asked for and from what the source said of it last.
+    /// The rank of a symbol at a source, from the targets that need it and from the source's latest outcome for it.
     fn of(prospects: &[&Prospect<'_>], source: &Profile, known: Option<&Known>) -> Self {
         if known.is_some_and(|known| known.outcome.denies_symbol()) {
             return Rank::Denied;
@@ -293,8 +293,8 @@ impl Rank {
 }
 
 impl Prospect<'_> {
-    /// Whether the prices of a whole question wait for it. At a source where it would take a unit from another symbol, it comes
-    /// first only if the other sources are too few for a quorum.
+    /// Whether to ask this source for it first, because the prices of a whole question wait for it. At a source where
+    /// it would take a unit from another symbol, it comes first only if the other sources are too few for a quorum.
     fn comes_first_at(&self, source: &Profile) -> bool {
         let costs_a_unit = source.settings.cost == Cost::Symbol || source.settings.batch == 1;
         let others = others(&self.covering, &source.settings.account);
@@ -303,18 +303,18 @@ impl Prospect<'_> {
 
     fn rank_for(&self, account: &str) -> Rank {
         let (quoted, others) = (others(&self.quoted, account), others(&self.covering, account));
-        // if fewer cover it than are required, fewer make a price
+        // if fewer accounts cover it than are required, fewer make a price
         let enough = self.required.min(others + 1);
         if quoted + 1 >= enough { Rank::Decides { others } } else { Rank::Adds { others } }
     }
 }
 
-/// How many of the accounts are not this one.
+/// How many other accounts there are.
 fn others(accounts: &BTreeSet<&str>, account: &str) -> usize {
     accounts.len() - usize::from(accounts.contains(account))
 }
 
-/// Whether the latest word on a symbol is that one of our limits had no room for it.
+/// Whether the latest call for a symbol failed because one of our limits had no room.
 fn was_refused(known: &Known) -> bool {
     let failure = known.outcome.failure.as_ref();
     failure.is_some_and(|failure| matches!(failure.error, SourceError::Throttled { .. }))

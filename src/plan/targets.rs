@@ -1,4 +1,4 @@
-//! Lists what must be priced to answer a question: its symbols, and every rate that their prices need.
+//! Lists everything that must be priced to answer a question: its symbols, and every rate that their prices need.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,8 +10,8 @@ use crate::route::Route;
 use crate::symbol::{Class, Currency, Symbol};
 
 impl PlanInput<'_> {
-    /// Everything that must be priced: what was asked for, the rates that converting it is expected or known (`rates`) to need,
-    /// and the rates that derived quotes of all these need.
+    /// Everything that must be priced: the symbols of the question, the rates that their conversion is expected or
+    /// known (`rates`) to need, and the rates that derived quotes of all these need.
     pub(super) async fn targets(
         self,
         rates: &BTreeSet<Symbol>,
@@ -33,8 +33,8 @@ impl PlanInput<'_> {
         targets
     }
 
-    /// Takes the routes from every pair of currencies, and every rate to the caller's currency, that can only be made with rates
-    /// which no source has: no source covers it. The other rates that it needs are not asked for either.
+    /// Removes the routes of every currency pair and every rate to the caller's currency that only rates without a
+    /// source could make: no source covers such a target. The other rates that it needs are not asked for either.
     fn leave_out_hopeless(targets: &mut Vec<Target>) {
         let is_hopeless = |target: &&Target| target.purpose == Purpose::Rate && target.routes.is_empty();
         let hopeless: BTreeSet<Symbol> =
@@ -55,16 +55,16 @@ impl PlanInput<'_> {
         targets.retain(|target| target.purpose != Purpose::Rate || needed.contains(&target.symbol));
     }
 
-    /// The rate that converts a symbol's price into the caller's currency, if the caller names one and the symbol is not in it
-    /// already.
+    /// The rate that converts a symbol's price into the caller's currency; `None` if the caller names none, or if the
+    /// price is in it already.
     fn conversion(self, symbol: &Symbol, view: &mut BoardView<'_>) -> Option<Symbol> {
         let to = self.question.currency.as_ref()?;
         let (rate, _) = Symbol::market_pair(self.expected_currency(symbol, view)?.as_str(), to.as_str())?;
         Some(rate)
     }
 
-    /// The currency that a symbol's price will probably be in: the one that its spelling or the settings fix, the one that most
-    /// sources stated last, or the usual one where it is listed. Points are in none. Only the fold settles the real one.
+    /// The probable currency of a symbol's price: the one that its spelling or the settings fix, else the one that most
+    /// sources stated last, else the usual one of its exchange. `None` for points. Only the fold decides the real one.
     fn expected_currency(self, symbol: &Symbol, view: &mut BoardView<'_>) -> Option<Currency> {
         let rule = self.settings.rule(symbol, None);
         if rule.in_points {
@@ -84,7 +84,7 @@ impl PlanInput<'_> {
     }
 
     fn target(self, symbol: &Symbol, purpose: Purpose, view: &mut BoardView<'_>) -> Target {
-        // a symbol that may not be asked for costs no call; a rate may cost one, but no scarce one
+        // a symbol that clients may not ask for costs no call; a rate may cost one, but not a scarce one
         let is_allowed = self.settings.allows(symbol);
         let is_open =
             |source: &Profile| is_allowed || purpose != Purpose::Asked && source.settings.role != Role::Reserve;
@@ -101,8 +101,8 @@ impl PlanInput<'_> {
         Target { symbol: symbol.clone(), purpose, routes, lacks: None }
     }
 
-    /// How a source prices a symbol. If the source has just denied a currency pair, another route to it may do; then the denied
-    /// route comes second.
+    /// How a source prices a symbol, and the denied route, if any: if the source has denied a currency pair, another
+    /// route may lead to it.
     fn route(
         self,
         place: usize,
@@ -116,7 +116,7 @@ impl PlanInput<'_> {
         }
         let mut others =
             [Route::derived(source, symbol, self.settings), Route::inverted(source, symbol, self.settings)];
-        // a pair that the caller inverted is probably quoted the way markets write it
+        // if the caller inverted the pair, the source probably quotes it the way markets write it
         if symbol.is_inverted() {
             others.reverse();
         }
@@ -127,7 +127,7 @@ impl PlanInput<'_> {
         })
     }
 
-    /// How a source prices the rate to the caller's currency. A coin that merely has a currency's name does not count.
+    /// How a source prices the rate to the caller's currency. A coin with the name of a currency does not count.
     fn conversion_route(
         self,
         place: usize,

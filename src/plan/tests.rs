@@ -1,4 +1,4 @@
-//! Who is asked for what, and whose turn comes first when calls are scarce.
+//! Which source is asked for what, and which symbol comes first when calls are scarce.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ jq = "."
 refresh_after = "10m"
 "#;
 
-/// Another source, whose account has calls for a day only.
+/// Another source, whose account has only a daily quota.
 const SISTER: &str = r#"
 [sources.scarce]
 classes = ["index"]
@@ -39,7 +39,7 @@ jq = "."
 limits = ["25/day"]
 "#;
 
-/// A board and sources, at a time that stands still.
+/// A board and sources, with a clock that stands still.
 struct World {
     settings: Settings,
     sources: Profiles,
@@ -112,7 +112,7 @@ async fn a_source_is_asked_for_what_it_covers_and_nothing_else() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn those_short_of_a_quorum_come_first_then_the_longest_unanswered_then_the_order_of_the_question() {
+async fn a_call_goes_first_to_short_quorums_then_to_the_longest_unanswered() {
     let world = World::new();
     // C has a quorum; A has one quote; the others none, and D was answered long ago
     world.fail(0, "D", SourceError::Missing(String::new()), Stands::LikeQuote);
@@ -123,13 +123,13 @@ async fn those_short_of_a_quorum_come_first_then_the_longest_unanswered_then_the
     tokio::time::advance(Duration::from_secs(61)).await;
     let plan = world.plan("symbols=C,A,D,Z,Y").await;
     assert_eq!(due(&plan.queries[0]), ["Z", "Y", "D", "A", "C"]);
-    // for a caller who leaves beta out, C is as short of a quorum as A
+    // for a caller that excludes beta, C is as short of a quorum as A
     let plan = world.plan("symbols=C,A,D,Z,Y&sources=alpha").await;
     assert_eq!(due(&plan.queries[0]), ["Z", "Y", "D", "C", "A"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_young_is_not_asked_again_but_may_ride_along_the_oldest_first() {
+async fn a_young_quote_is_not_asked_again_but_may_ride_along_oldest_first() {
     let world = World::new();
     world.quote(0, "A");
     tokio::time::advance(Duration::from_secs(1)).await;
@@ -138,13 +138,13 @@ async fn what_is_young_is_not_asked_again_but_may_ride_along_the_oldest_first() 
     let plan = world.plan("symbols=B,NOPE,A,C").await;
     let query = &plan.queries[0];
     assert_eq!(due(query), ["C"]);
-    // an unknown symbol never rides: it could take the others down
+    // an unknown symbol never rides along: it could make the call fail for the others
     assert_eq!(query.ask.optional.iter().map(Symbol::as_str).collect::<Vec<_>>(), ["A", "B"]);
     assert_eq!(query.settled.len(), 3);
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_caller_gets_below_a_floor_and_a_known_unknown_is_checked_last_and_once_in_five_seconds() {
+async fn no_caller_gets_below_a_floor_and_denials_are_checked_last_and_rarely() {
     let world = World::new();
     for source in [0, 1] {
         world.quote(source, "A");
@@ -156,18 +156,18 @@ async fn no_caller_gets_below_a_floor_and_a_known_unknown_is_checked_last_and_on
     assert_eq!(plan.queries.iter().map(due).collect::<Vec<_>>(), [vec!["A"], vec![]]);
     tokio::time::advance(Duration::from_millis(1)).await;
     let plan = world.plan("symbols=NOPE,A&refresh_after=0s").await;
-    // which is no reason to believe for long that it does not have something
+    // the floor does not apply to checking what it denies
     assert_eq!(plan.queries.iter().map(due).collect::<Vec<_>>(), [vec!["A", "NOPE"], vec!["NOPE"]]);
     for query in ["symbols=NOPE,A&refresh_after=1ms", "symbols=NOPE,A&max_age=1ms"] {
         assert_eq!(world.plan(query).await.queries.iter().map(due).collect::<Vec<_>>(), [vec!["A"], vec![]], "{query}");
     }
     tokio::time::advance(Duration::from_secs(3600)).await;
     let plan = world.plan("symbols=NOPE,A").await;
-    assert_eq!(due(&plan.queries[1]).len(), 2, "it is no longer believed");
+    assert_eq!(due(&plan.queries[1]).len(), 2, "the denial is no longer believed");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_known_unknown_is_not_checked_where_calls_are_dear_nor_below_the_floor() {
+async fn a_denial_is_not_checked_where_calls_are_scarce_nor_below_the_floor() {
     let dear = ["role = \"reserve\"", "limits = [\"100/h\"]", "cost = \"symbol\"", "account = \"scarce\""];
     for key in dear {
         let world = World::with(&format!("{SETTINGS}{key}\n{SISTER}"));
@@ -185,12 +185,12 @@ async fn a_known_unknown_is_not_checked_where_calls_are_dear_nor_below_the_floor
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_floor_of_a_daily_file_holds_for_quotes_and_not_for_what_went_wrong() {
+async fn the_floor_of_a_daily_file_holds_for_quotes_and_not_for_failures() {
     let world = World::new();
     let due_of_beta = async || world.plan("symbols=A&refresh_after=0s&sources=beta").await.queries[0].ask.due.len();
     world.fail(1, "A", SourceError::Malformed(String::new()), Stands::WithSource);
-    assert_eq!(due_of_beta().await, 1, "whether it may be asked is the source's matter");
-    // what the file does not hold is looked for as often as the class says, however impatient the caller
+    assert_eq!(due_of_beta().await, 1, "the source itself decides whether it may be asked");
+    // a symbol missing from the file is looked for as often as the class says, however impatient the caller
     world.fail(1, "A", SourceError::Missing(String::new()), Stands::LikeQuote);
     tokio::time::advance(Duration::from_secs(59)).await;
     assert_eq!(due_of_beta().await, 0);
@@ -199,7 +199,7 @@ async fn the_floor_of_a_daily_file_holds_for_quotes_and_not_for_what_went_wrong(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_quote_older_than_the_caller_would_use_is_asked_for_anew() {
+async fn a_quote_that_is_too_old_for_the_caller_is_fetched_again() {
     let world = World::new();
     world.quote(0, "A");
     world.quote(1, "A");
@@ -212,7 +212,7 @@ async fn a_quote_older_than_the_caller_would_use_is_asked_for_anew() {
     );
 }
 
-/// Sources that differ in what they cover and in what a symbol costs there.
+/// Sources that differ in what they cover and in what a symbol costs.
 const SCARCE: &str = r#"
 [sources.bourse]
 classes = ["equity", "fx"]
@@ -248,40 +248,40 @@ fn due_at<'p>(world: &World, plan: &'p Plan, source: &str) -> Vec<&'p str> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_rate_to_the_callers_currency_comes_before_all_that_wait_for_it() {
+async fn the_rate_to_the_callers_currency_comes_before_the_prices() {
     let world = World::with(SCARCE);
     let plan = world.plan("symbols=BTC-USD,ETH-USD&currency=EUR").await;
     assert_eq!(due_at(&world, &plan, "market"), ["EUR-USD", "BTC-USD", "ETH-USD"]);
-    // not where nothing has to be converted
+    // but not if nothing must be converted
     let plan = world.plan("symbols=BTC-USD,ETH-USD&currency=USD").await;
     assert_eq!(due_at(&world, &plan, "market"), ["BTC-USD", "ETH-USD"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rate_that_enough_others_can_give_takes_no_unit_that_only_this_source_can_make_a_price_of() {
+async fn a_rate_that_others_can_give_takes_no_unit_from_a_price_only_here() {
     let world = World::with(SCARCE);
     let plan = world.plan("symbols=AAPL,VOD.L&currency=EUR").await;
-    // market and central can both give the rates; of a listing abroad there is no other source, of AAPL there is one
+    // market and central can both give the rates; VOD.L has no other source, and AAPL has one
     assert_eq!(due_at(&world, &plan, "bourse"), ["VOD.L", "AAPL", "EUR-GBP", "EUR-USD", "GBP-USD"]);
-    // without them, the rates come first there too
+    // without them, the rates come first here too
     let plan = world.plan("symbols=AAPL,VOD.L&currency=EUR&sources=bourse,york").await;
     assert_eq!(due_at(&world, &plan, "bourse"), ["EUR-GBP", "EUR-USD", "VOD.L", "AAPL"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_unit_goes_where_it_makes_a_quorum_whole() {
+async fn a_unit_goes_where_it_completes_a_quorum() {
     let world = World::with(SCARCE);
     let york = world.sources.place("york").unwrap();
     world.quote(york, "MSFT");
     let plan = world.plan("symbols=AAPL,KO,MSFT").await;
     assert_eq!(due_at(&world, &plan, "bourse"), ["MSFT", "AAPL", "KO"]);
-    // of a listing abroad there is no other price
+    // VOD.L has no other source
     let plan = world.plan("symbols=AAPL,MSFT,VOD.L").await;
     assert_eq!(due_at(&world, &plan, "bourse"), ["VOD.L", "MSFT", "AAPL"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_refused_before_comes_before_what_was_not() {
+async fn a_symbol_that_was_refused_before_comes_first() {
     let world = World::with(SCARCE);
     let (bourse, york) = (0, 3);
     world.quote(york, "MSFT");
@@ -292,7 +292,7 @@ async fn what_was_refused_before_comes_before_what_was_not() {
     assert_eq!(due_at(&world, &plan, "bourse"), ["KO", "MSFT", "AAPL"]);
 }
 
-/// Sources that trade against tethers and dollars, and one that has only money.
+/// Sources that trade against USDT and, in turn, EUR or USD.
 fn many_sources(count: usize) -> String {
     let source = |number: usize| {
         let currencies = if number.is_multiple_of(2) { "[\"USDT\", \"EUR\"]" } else { "[\"USD\", \"USDT\"]" };
@@ -308,7 +308,7 @@ proptest::proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig::with_cases(24))]
 
     #[test]
-    fn the_board_is_asked_once_for_each_symbol_however_many_sources_and_ways_there_are(
+    fn a_plan_looks_each_symbol_up_once_on_the_board(
         symbols in 1_usize..40,
         sources in 1_usize..12,
         quoted in 0_usize..3,
@@ -327,10 +327,10 @@ proptest::proptest! {
             let looks = LOOKS.take();
             let looked_at = |look: &Look| match look {
                 Look::All(symbol) => symbol.clone(),
-                Look::One(..) => panic!("looked at for one source alone: {look:?}"),
+                Look::One(..) => panic!("looked up for only one source: {look:?}"),
             };
             let distinct: BTreeSet<Symbol> = looks.iter().map(looked_at).collect();
-            assert!(looks.len() == distinct.len(), "looked at more than once: {looks:?}");
+            assert!(looks.len() == distinct.len(), "looked up more than once: {looks:?}");
             assert!(plan.asked.iter().all(|(_, symbol, ())| distinct.contains(symbol)));
             assert!(plan.freshness.iter().all(|(_, symbol, _)| distinct.contains(symbol)));
         });

@@ -115,8 +115,7 @@ pub struct SourceSettings {
     pub retries: usize,
     /// Whether connections are kept for later calls. If not, each call needs a handshake.
     pub reuse: bool,
-    /// Whether sending a call twice changes nothing at the vendor. Unless stated, false if `method` is stated to be
-    /// `POST`, else true.
+    /// Whether sending a call twice changes nothing at the vendor. Unless stated, true for a GET and false for a POST.
     pub idempotent: bool,
     /// The longest reply that is read, in bytes.
     #[serde(with = "as_text::bytes")]

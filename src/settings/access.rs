@@ -1,4 +1,4 @@
-//! `[access]`: who may ask, how often, and from where. All of it is off unless set.
+//! `[access]`: who may ask, how often, and from where. Each key is off unless set.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -17,48 +17,48 @@ use crate::units::Limit;
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AccessSettings {
-    /// Bearer keys, any of which opens every path; none: no key is wanted.
+    /// Bearer keys, each of which opens every path; if the list is empty, no key is required.
     #[serde(serialize_with = "secrets::masked_each", skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<SecretString>,
-    /// How often one key, or one client's address, may ask; all of them hold.
+    /// How often one key, or one client address, may ask; every limit in the list holds.
     #[serde(deserialize_with = "one_or_many", skip_serializing_if = "Vec::is_empty")]
     pub rate: Vec<Limit>,
-    /// The proxies that are believed when they say on whose behalf they ask.
+    /// The proxies that are trusted to state the client they ask for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub trusted_proxies: Vec<Network>,
     /// The web pages whose scripts may read replies.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub cors: Vec<Origin>,
-    /// Where the operator's own pages are served, and nowhere else; port 0 takes any that is free.
+    /// The address that serves the operator's pages; `server.listen` then no longer does. Port 0 takes any free one.
     #[serde(deserialize_with = "unless_empty")]
     pub admin_listen: Option<String>,
-    /// Names under which requests may come there, besides addresses, names without a dot and local ones.
+    /// Host names accepted there, in addition to IP addresses, names without a dot and local names.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub hosts: Vec<HostName>,
 }
 
-/// Addresses that belong together: one by itself, or those that begin alike, such as `10.0.0.0/8`.
+/// A network of addresses: a single address, or all with the same prefix, such as `10.0.0.0/8`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Network(IpNet);
 
-/// Where a web page comes from, as browsers write it: `https://app.example.com`, or `*` for all of them.
+/// The origin of a web page, as browsers write it: `https://app.example.com`, or `*` for every origin.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Origin(String);
 
-/// A host's name, or `*.` and how the names of several end, in small letters.
+/// A host name in lower case, or `*.` and the suffix that several host names share.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct HostName(String);
 
-/// A shorter key could be found by trying.
+/// The least characters of a key: a shorter one could be guessed by trying.
 const SHORTEST_KEY: usize = 16;
 
-/// Every request that counts is remembered for as long as it counts.
+/// The most requests in one limit: each of them is remembered for a whole period.
 const MOST_CALLS: u32 = 100_000;
 
-/// What a key can be made with.
+/// How to make a key.
 const MAKE_ONE: &str = "make one with `openssl rand -hex 32`";
 
 impl AccessSettings {
@@ -73,72 +73,73 @@ impl AccessSettings {
             report.unless(
                 limit.calls <= MOST_CALLS,
                 &["access", "rate"],
-                format!("{limit} is more than can be counted exactly; write at most {MOST_CALLS} in a shorter period"),
+                format!("{limit} is too many to count exactly; write at most {MOST_CALLS}, in a shorter period"),
             );
         }
         report.unless(
             self.cors.len() < 2 || !self.cors.iter().any(Origin::is_any),
             &["access", "cors"],
-            "\"*\" allows every page already; write it alone, or leave it out",
+            "\"*\" already allows every page; write it alone, or remove it",
         );
         let Some(address) = &self.admin_listen else { return };
         let path = ["access", "admin_listen"];
         report.unless(
             is_address(address),
             &path,
-            format!("{address:?} is no address; write a host and a port, such as \"127.0.0.1:9090\""),
+            format!("{address:?} is not an address; write a host and a port, such as \"127.0.0.1:9090\""),
         );
         report.unless(
             *address != *listen || address.ends_with(":0"),
             &path,
             format!(
-                "{address} is server.listen, too; choose another port, or leave this out to serve everything there"
+                "{address} is also server.listen; choose another port, or remove this line to serve everything there"
             ),
         );
     }
 }
 
-/// What is wrong with a key, without the key.
+/// What is wrong with a key; the sentence does not repeat the key.
 fn fault_of_key(key: &str) -> Option<String> {
     if key.is_empty() {
-        return Some(format!("an empty key admits every caller; {MAKE_ONE}, or leave keys out"));
+        return Some(format!("an empty key admits every caller; {MAKE_ONE}, or remove keys"));
     }
     if key == MASK {
-        return Some(format!("{MASK} stands for a key that is not shown; write the key, or ${{NAME}} for a variable"));
+        return Some(format!("{MASK} is the mask of a hidden key; write the key itself, or ${{NAME}} for a variable"));
     }
     if key.len() < SHORTEST_KEY {
         return Some(format!(
-            "a key of {} characters can be guessed, {SHORTEST_KEY} is the least; {MAKE_ONE}",
+            "a key of {} characters can be guessed, at least {SHORTEST_KEY} are needed; {MAKE_ONE}",
             key.len()
         ));
     }
     let can_be_sent = key.bytes().all(|byte| byte.is_ascii_graphic());
-    (!can_be_sent).then(|| format!("a key with a space or a sign outside of ASCII cannot be sent; {MAKE_ONE}"))
+    (!can_be_sent).then(|| format!("a key with a space or a non-ASCII character cannot be sent; {MAKE_ONE}"))
 }
 
 impl Network {
-    /// Reads an address, or an address and how many of its leading bits count.
+    /// Reads an address, or an address and the length of its prefix.
     ///
     /// # Errors
     /// Says what was found and what is allowed.
     pub fn parse(text: &str) -> Result<Self, String> {
         let network = text.parse::<IpNet>().or_else(|error| text.parse::<IpAddr>().map(IpNet::from).map_err(|_| error));
-        let wrong = |_| format!("{text:?} is no address; write one such as \"10.1.2.3\" or \"::1\", or \"10.0.0.0/8\"");
+        let wrong =
+            |_| format!("{text:?} is not an address; write one such as \"10.1.2.3\" or \"::1\", or \"10.0.0.0/8\"");
         let network = shortest(network.map_err(wrong)?);
         if network.prefix_len() == 0 {
             let rule = "every client could then pretend to be any other; write the networks of your own proxies";
-            return Err(format!("{text:?} trusts everybody: {rule}"));
+            return Err(format!("{text:?} trusts every client: {rule}"));
         }
         Ok(Network(network))
     }
 
-    /// Whether an address, in its shortest form, belongs to it.
+    /// Whether it contains an address, which must be in its shortest form.
     pub fn contains(&self, address: IpAddr) -> bool {
         self.0.contains(&address)
     }
 }
 
-/// The same network as an IPv4 one if it is one written as IPv6, since clients' addresses are compared in that form.
+/// An IPv4 network that is written as IPv6 in IPv4 form, since clients' addresses are compared in that form.
 fn shortest(network: IpNet) -> IpNet {
     let mapped = |network: Ipv6Net| {
         let bits = network.prefix_len().checked_sub(96)?;
@@ -151,14 +152,14 @@ fn shortest(network: IpNet) -> IpNet {
 }
 
 impl Origin {
-    /// Reads an origin the way browsers write it, since that is what it is compared with.
+    /// Reads an origin. It must be written as browsers write it, since it is compared with what they send.
     ///
     /// # Errors
     /// Says what was found and what is allowed.
     pub fn parse(text: &str) -> Result<Self, String> {
         let wrong = |why: &str| {
             format!(
-                "{text:?} is no origin{why}; write scheme, host and port as in \"https://app.example.com\", or \"*\""
+                "{text:?} is not an origin{why}; write scheme, host and port, as \"https://app.example.com\", or \"*\""
             )
         };
         if text == "*" {
@@ -166,10 +167,10 @@ impl Origin {
         }
         let (scheme, authority) = text.split_once("://").ok_or_else(|| wrong(""))?;
         if let Some(at) = authority.find(['/', '?', '#']) {
-            return Err(wrong(&format!(": it has no {:?}", &authority[at..])));
+            return Err(wrong(&format!(": an origin has no {:?}", &authority[at..])));
         }
         if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
-            return Err(wrong(": browsers write it in small letters"));
+            return Err(wrong(": browsers write it in lower case"));
         }
         let usual_port = match scheme {
             "http" => ":80",
@@ -179,7 +180,7 @@ impl Origin {
         if authority.ends_with(usual_port) {
             return Err(wrong(&format!(": browsers leave {usual_port} out")));
         }
-        // as browsers write it, without a sign or a zero in front
+        // as browsers write it, without a leading sign or zero
         let is_port = |port: &str| port.parse::<u16>().is_ok_and(|number| number.to_string() == port);
         let host = match authority.rsplit_once(':') {
             Some((host, port)) if is_port(port) => host,
@@ -193,7 +194,7 @@ impl Origin {
         if is_right { Ok(Origin(text.to_owned())) } else { Err(wrong("")) }
     }
 
-    /// Whether it stands for every page.
+    /// Whether it is `*`, which means every page.
     pub fn is_any(&self) -> bool {
         self.0 == "*"
     }
@@ -205,7 +206,7 @@ impl Origin {
 }
 
 impl HostName {
-    /// Reads a name, in any letters, with or without `*.` in front.
+    /// Reads a name in upper or lower case, with or without a leading `*.`.
     ///
     /// # Errors
     /// Says what was found and what is allowed.
@@ -218,10 +219,10 @@ impl HostName {
             return Ok(HostName(text.to_ascii_lowercase()));
         }
         let cure = "without scheme and port, such as \"metrics.example.com\" or \"*.example.com\"";
-        Err(format!("{text:?} is no host's name; write one {cure}"))
+        Err(format!("{text:?} is not a host name; write one {cure}"))
     }
 
-    /// Whether a host is meant that is written in small letters, without a dot at its end.
+    /// Whether a host matches; it must be in lower case, without a trailing dot.
     pub fn matches(&self, host: &str) -> bool {
         match self.0.strip_prefix('*') {
             Some(end) => host.len() > end.len() && host.ends_with(end),
@@ -253,7 +254,7 @@ impl TryFrom<String> for Origin {
 
 impl fmt::Display for Network {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // one address is written without the number of its bits
+        // a single address is written without a prefix length
         if self.0.prefix_len() == self.0.max_prefix_len() { self.0.addr().fmt(f) } else { self.0.fmt(f) }
     }
 }
@@ -288,12 +289,12 @@ impl Serialize for Origin {
     }
 }
 
-/// An empty text is how a variable says that there is no address.
+/// Reads an address; an empty text means that there is no address, since a variable cannot say it otherwise.
 fn unless_empty<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
     Ok(Some(String::deserialize(from)?).filter(|address| !address.is_empty()))
 }
 
-/// One limit, or several that all hold: `"20/s"` or `["20/s", "1000/h"]`.
+/// Reads one limit, or several that all hold: `"20/s"` or `["20/s", "1000/h"]`.
 fn one_or_many<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Limit>, D::Error> {
     struct OneOrMany;
 
@@ -325,11 +326,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_network_is_an_address_or_those_that_begin_alike() {
+    fn a_network_is_an_address_or_all_with_one_prefix() {
         let holds = |network: &str, address: &str| Network::parse(network).unwrap().contains(address.parse().unwrap());
         assert!(holds("10.0.0.0/8", "10.200.0.1") && holds("10.1.2.3/8", "10.9.9.9") && holds("::1", "::1"));
         assert!(!holds("10.0.0.0/8", "11.0.0.1") && !holds("10.0.0.1", "10.0.0.2") && !holds("::1", "127.0.0.1"));
-        // addresses are compared in their shortest form, so IPv4 written as IPv6 has to be shortened, too
+        // addresses are compared in their shortest form, so IPv4 written as IPv6 must be shortened too
         assert!(holds("::ffff:10.0.0.0/104", "10.9.9.9") && holds("::ffff:10.1.2.3", "10.1.2.3"));
         for text in ["10.0.0.0/8", "127.0.0.1", "::1", "fd00::/8"] {
             assert_eq!(Network::parse(text).unwrap().to_string(), text);
@@ -348,15 +349,15 @@ mod tests {
         }
         let wrong = [
             ("app.example.com", "write scheme"),
-            ("https://app.example.com/", "it has no \"/\""),
-            ("https://App.example.com", "small letters"),
+            ("https://app.example.com/", "an origin has no \"/\""),
+            ("https://App.example.com", "lower case"),
             ("https://app.example.com:443", "leave :443 out"),
-            ("https://", "is no origin"),
-            ("https://a b", "is no origin"),
-            ("https://x:99999", "is no origin"),
-            ("https://x:0443", "is no origin"),
-            ("https://*.example.com", "is no origin"),
-            ("null", "is no origin"),
+            ("https://", "is not an origin"),
+            ("https://a b", "is not an origin"),
+            ("https://x:99999", "is not an origin"),
+            ("https://x:0443", "is not an origin"),
+            ("https://*.example.com", "is not an origin"),
+            ("null", "is not an origin"),
         ];
         for (text, words) in wrong {
             let error = Origin::parse(text).unwrap_err();

@@ -1,7 +1,7 @@
 //! `[freshness]`, `[fold]` and `[class.NAME]`: how old quotes may be, and how many make a price.
 //!
-//! A class may have any key of the two sections for all classes, and the shares one more. A value is looked for in the class's
-//! own section, then among the built-in values of the class, then in the sections for all classes.
+//! `[class.NAME]` may have any key of `[freshness]` and `[fold]`, and `[class.equity]` has one more. A value comes from
+//! the class's own section, else from the built-in values of the class, else from the sections for all classes.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,56 +18,56 @@ use crate::fold::BelowQuorum;
 use crate::symbol::{Class, Currency};
 use crate::units::{Percent, Span, as_text};
 
-/// The ages and the fold's rule of one class: every key of `[freshness]` and `[fold]`, and those that only a class has.
+/// One class's ages and fold rule: every key of `[freshness]` and `[fold]`, and those that only a class has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ClassSettings {
-    /// Since we received it; a younger quote is answered from the board, without a call.
+    /// Counted from a quote's arrival; a younger quote is answered from the board, without a call.
     #[serde(with = "as_text::span")]
     pub refresh_after: Duration,
-    /// Since the market's time; an older quote is not folded.
+    /// Counted from the market's time; an older quote is not folded.
     #[serde(with = "as_text::span")]
     pub usable_for: Duration,
     /// Counted like `usable_for`; an older quote is no fallback either.
     #[serde(with = "as_text::span")]
     pub fallback_for: Duration,
-    /// How long a closed market's last quotes stand.
+    /// How long the last quotes of a closed market remain usable.
     #[serde(with = "as_text::span")]
     pub closed_for: Duration,
-    /// Whether the known hours of markets count. Without them, the quotes alone tell whether a market is closed.
+    /// Whether to use the known trading hours. Without them, only the quotes tell whether a market is closed.
     pub hours: bool,
-    /// A caller's `refresh_after` below it is raised to it.
+    /// The least `refresh_after` that a caller gets; a shorter one is raised to it.
     #[serde(with = "as_text::span")]
     pub refresh_floor: Duration,
     /// How long a source's "unknown symbol" is believed.
     #[serde(with = "as_text::span")]
     pub unknown_for: Duration,
-    /// Sources that must agree; 1 to 100.
+    /// How many sources must agree; 1 to 100.
     pub required: usize,
-    /// What fewer give.
+    /// What happens when fewer agree.
     pub below_quorum: BelowQuorum,
-    /// A quote farther than this from the median is an outlier; a fraction, up to a half.
+    /// A quote farther than this from the median is an outlier; a fraction of the median, up to a half.
     #[serde(with = "as_text::percent")]
     pub outlier_beyond: Decimal,
-    /// Remaining quotes farther apart than this disagree; a fraction, up to a half.
+    /// The remaining quotes disagree if they are farther apart than this; a fraction, up to a half.
     #[serde(with = "as_text::percent")]
     pub disagree_beyond: Decimal,
-    /// The currency of a listing without an exchange's suffix; of [`Class::Equity`] alone.
+    /// The currency of a listing without an exchange suffix; only [`Class::Equity`] has this key.
     pub bare_currency: Option<CurrencyCode>,
-    /// A book whose sides are farther apart than this does not count; a fraction, up to a half. No book of an index or a fund
-    /// ever counts.
+    /// An order book with a wider spread than this is ignored; a fraction, up to a half. The book of an index or a fund
+    /// is always ignored.
     #[serde(with = "as_text::percent")]
     pub book_within: Decimal,
 }
 
-/// The keys of `[fold]`; all others that have a value for every class are those of `[freshness]`.
+/// The keys of `[fold]`; every other key that all classes have belongs to `[freshness]`.
 const OF_FOLD: [&str; 5] = ["required", "below_quorum", "outlier_beyond", "disagree_beyond", "book_within"];
 
-/// The ranges of `outlier_beyond` and the like end here: quotes farther apart than this are not prices of one thing.
+/// The upper bound of `outlier_beyond` and the like: quotes farther apart than this are not prices of the same thing.
 const WIDEST: Decimal = Decimal::from_parts(5, 0, 0, false, 1);
 
 impl Default for ClassSettings {
-    /// The built-in values for classes that have none of their own.
+    /// The built-in values of a class without special ones.
     fn default() -> Self {
         ClassSettings {
             refresh_after: Duration::from_secs(5),
@@ -93,7 +93,7 @@ impl ClassSettings {
         ClassSettings::default().with_own_of(class)
     }
 
-    /// These settings with the built-in values that a class has of its own.
+    /// These settings with the built-in values that are special to a class.
     fn with_own_of(self, class: Class) -> Self {
         match class {
             Class::Crypto => self,
@@ -127,7 +127,7 @@ impl ClassSettings {
         }
     }
 
-    /// The settings of each class, where `file` is the whole configuration.
+    /// The settings of each class; `file` is the whole configuration.
     pub(super) fn of_all_classes(file: &Table, report: &mut Report<'_>) -> BTreeMap<Class, ClassSettings> {
         let section = |name: &str| file.get(name).and_then(toml::Value::as_table);
         let of_class = |class: Class| -> Result<ClassSettings, toml::de::Error> {
@@ -153,7 +153,7 @@ impl ClassSettings {
         all.try_into()
     }
 
-    /// When an outcome is asked for anew: at the age a caller says, but not below the floor; else at the class's own.
+    /// The age at which to fetch an outcome again: what a caller asks for, but not below the floor; else the class's.
     pub fn refresh_after(&self, asked: Option<Duration>) -> Duration {
         asked.map_or(self.refresh_after, |asked| asked.max(self.refresh_floor))
     }
@@ -167,7 +167,7 @@ fn days(count: u64) -> Duration {
     Duration::from_secs(count * 86_400)
 }
 
-/// Checks that `[freshness]` and `[fold]` have no keys but their own: both are read like a class, which may have any.
+/// Checks that `[freshness]` and `[fold]` have only their own keys, since both are read as a class with any key.
 pub(super) fn check_keys(report: &mut Report<'_>) {
     let general = lines(&ClassSettings::default());
     let (of_fold, of_freshness): (Vec<&str>, Vec<&str>) =
@@ -181,18 +181,18 @@ pub(super) fn check_keys(report: &mut Report<'_>) {
 
 /// What is wrong within one class.
 struct Fault {
-    /// The keys that take part.
+    /// The keys involved.
     keys: Vec<&'static str>,
     found: String,
     cure: String,
 }
 
-/// What was found, and in which classes.
+/// The faults found, with their classes.
 type Found<'a> = BTreeMap<String, Vec<&'a str>>;
 
 /// Checks the ages and the rule of every class.
 pub(super) fn check(classes: &BTreeMap<Class, ClassSettings>, report: &mut Report<'_>) {
-    // a line in [freshness] can be wrong for several classes, each in its own way, and is reported once
+    // a line in [freshness] can be wrong for several classes, each in its own way; report it once
     let mut wrong: BTreeMap<(Vec<&str>, String), Found<'_>> = BTreeMap::new();
     for (class, set) in classes {
         for fault in faults(*class, set) {
@@ -204,16 +204,14 @@ pub(super) fn check(classes: &BTreeMap<Class, ClassSettings>, report: &mut Repor
         report.unless(
             set.bare_currency.is_none(),
             &["class", class.as_str(), "bare_currency"],
-            "only listings without an exchange's suffix have it; write it under [class.equity]",
+            "only listings without an exchange suffix use it; write it under [class.equity]",
         );
     }
     for class in classes.keys().filter(|class| !class.has_books()) {
         let path = ["class", class.as_str(), "book_within"];
         if report.states(&path) {
-            report.at(
-                &path,
-                format!("the book of a symbol of class {class} never counts, so this says nothing; take the line out"),
-            );
+            report
+                .at(&path, format!("the order book of a symbol of class {class} is always ignored; remove this line"));
         }
     }
     for ((path, cure), found) in wrong {
@@ -230,7 +228,7 @@ fn faults(class: Class, set: &ClassSettings) -> Vec<Fault> {
             faults.push(Fault {
                 keys: vec![shorter.0, longer.0],
                 found: format!("{} = {} is longer than {} = {}", shorter.0, Span(shorter.1), longer.0, Span(longer.1)),
-                cure: "the order is refresh_after, usable_for, fallback_for and closed_for".to_owned(),
+                cure: "from short to long: refresh_after, usable_for, then fallback_for and closed_for".to_owned(),
             });
         }
     };
@@ -243,8 +241,8 @@ fn faults(class: Class, set: &ClassSettings) -> Vec<Fault> {
     if set.usable_for.is_zero() {
         faults.push(Fault {
             keys: vec!["usable_for"],
-            found: "0s lets no quote be used".to_owned(),
-            cure: "write a length of time such as \"60s\"".to_owned(),
+            found: "0s makes every quote too old".to_owned(),
+            cure: "write a duration such as \"60s\"".to_owned(),
         });
     }
     if !(1..=100).contains(&set.required) {
@@ -263,7 +261,7 @@ fn faults(class: Class, set: &ClassSettings) -> Vec<Fault> {
         if share > WIDEST {
             faults.push(Fault {
                 keys: vec![key],
-                found: format!("{} would take different things for one", Percent(share)),
+                found: format!("{} would let prices of different things agree", Percent(share)),
                 cure: format!("write {} or less", Percent(WIDEST)),
             });
         }
@@ -271,7 +269,7 @@ fn faults(class: Class, set: &ClassSettings) -> Vec<Fault> {
     faults
 }
 
-/// Where the fault was written down: a key of the class, else of the sections for all classes.
+/// Where the faulty value is written: in the class's section, else in the sections for all classes.
 fn place<'a>(class: Class, keys: &[&'a str], report: &Report<'_>) -> Vec<&'a str> {
     let of_class = keys.iter().map(|key| vec!["class", class.as_str(), *key]);
     let of_all = keys.iter().flat_map(|key| [vec!["freshness", *key], vec!["fold", *key]]);
@@ -279,7 +277,7 @@ fn place<'a>(class: Class, keys: &[&'a str], report: &Report<'_>) -> Vec<&'a str
     stated.unwrap_or_else(|| vec!["class", class.as_str()])
 }
 
-/// The code of a currency in ISO 4217: `USD`.
+/// An ISO 4217 currency code: `USD`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
 #[serde(try_from = "String")]
 pub struct CurrencyCode([u8; 3]);
@@ -293,7 +291,8 @@ impl CurrencyCode {
         let (currency, places) = Currency::of_unit(text);
         let is_whole = currency.is_fx() && places == 0;
         let code = <[u8; 3]>::try_from(currency.as_str().as_bytes()).ok().filter(|_| is_whole);
-        code.map(CurrencyCode).ok_or_else(|| format!("{text:?} is no money; write a code of ISO 4217 such as \"USD\""))
+        let wrong = || format!("{text:?} is not a currency; write an ISO 4217 code such as \"USD\"");
+        code.map(CurrencyCode).ok_or_else(wrong)
     }
 
     /// The currency.

@@ -1,4 +1,4 @@
-//! Says what the sources that are on can price, and what would have to be switched on for the rest.
+//! Says what the sources that are on can price, and what to switch on for the rest.
 
 use std::collections::BTreeSet;
 
@@ -9,18 +9,18 @@ use crate::quote::Role;
 use crate::symbol::{Class, Symbol};
 use crate::text::words::list;
 
-/// How many providers a sentence names.
+/// The most providers that one sentence names.
 const NAMED: usize = 3;
 
 impl SourceSettings {
-    /// Whether the source prices a symbol of this class at all, as far as its description says.
+    /// Whether the source prices this symbol of this class, according to its description.
     pub fn covers(&self, symbol: &Symbol, class: Class) -> bool {
         self.means(symbol) && Spelling::new(self).is_ok_and(|spelling| spelling.covers(symbol, class))
     }
 }
 
 impl Settings {
-    /// What is covered, one text per class; joined with " · " they are the line that is printed at the start.
+    /// What is covered, one text per class. Joined with " · ", they are the line that is logged at the start.
     pub fn coverage(&self) -> Vec<String> {
         let line = |(index, class): (usize, &Class)| {
             let of_class = || self.sources.iter().filter(|source| source.classes.contains(class));
@@ -43,15 +43,15 @@ impl Settings {
         Class::ALL.iter().enumerate().map(line).collect()
     }
 
-    /// Why a symbol that was asked for is not covered, and what to do: one sentence. `None` if a source that is on covers it.
+    /// Why a client cannot get this symbol, and what to do: one sentence. `None` if a source that is on covers it.
     pub fn would_allow(&self, symbol: &Symbol) -> Option<String> {
         if !self.allows(symbol) {
-            return Some(format!("{symbol} is not among the symbols that may be asked for here (server.symbols)"));
+            return Some(format!("server.symbols does not allow clients to ask for {symbol}"));
         }
         self.would_cover(symbol)
     }
 
-    /// Why no source that is on covers a symbol, and what would: one sentence. `None` if one does.
+    /// Why no source that is on covers a symbol, and which providers would: one sentence. `None` if a source covers it.
     pub fn would_cover(&self, symbol: &Symbol) -> Option<String> {
         let class = self.class(symbol);
         let covers = |source: &SourceSettings| {
@@ -71,7 +71,7 @@ impl Settings {
         match &helpers {
             Some(helpers) => sentence += &format!("; {helpers}"),
             None if unnamed.is_none() => {
-                sentence += ", and no provider of the catalogue would; describe a source of your own";
+                sentence += ", and no provider in the catalogue would; describe a source of your own";
             }
             None => {}
         }
@@ -81,7 +81,7 @@ impl Settings {
         Some(sentence)
     }
 
-    /// Which sources would price a symbol if they were switched on, and how that is done: half a sentence.
+    /// Which providers would price a symbol, and what switches the best of them on: half a sentence.
     fn helpers(&self, symbol: &Symbol) -> Option<String> {
         let class = self.class(symbol);
         let able = self.offered().into_iter().filter(|off| off.covers(symbol, class));
@@ -92,8 +92,8 @@ impl Settings {
         (!helpers.is_empty()).then(|| helpers.join("; "))
     }
 
-    /// One source that would price a symbol too, and what switches it on: half a sentence. Sources that are meant for programs
-    /// come first, and of these the ones without a key.
+    /// One more source that would price a symbol, and what switches it on: half a sentence. Official sources come
+    /// first, and among them those without a key.
     pub fn one_more(&self, symbol: &Symbol) -> Option<String> {
         let class = self.class(symbol);
         let mut offered = self.offered();
@@ -103,16 +103,16 @@ impl Settings {
         Some(format!("{} would help: {}", able.source.name, able.switch_on))
     }
 
-    /// Which sources that are on have a pair under a name that they cannot be asked for, and what to do: half a sentence.
+    /// Which sources that are on could quote a pair under another name, and what to do: half a sentence.
     fn unnamed(&self, symbol: &Symbol, class: Class) -> Option<String> {
         let said = |source: &SourceSettings| {
             let name = &source.name;
             Some(match self.spellings.get(name)?.lacks_only_a_name(symbol, class)? {
                 Unnamed::NoId(base) => format!(
-                    "{name} has no id for {base}; [sources.{name}.ids] {base} = \"…\" gives it the one that {name} has"
+                    "{name} has no id for {base}; set {base} = \"…\" in [sources.{name}.ids] to {name}'s own id"
                 ),
                 Unnamed::Renamed { theirs, ours } => format!(
-                    "{name}'s {theirs} is what is called {ours} here (rename); ask for {}",
+                    "what {name} calls {theirs} is called {ours} here (rename); ask for {}",
                     with_leg(symbol, &theirs, &ours)
                 ),
             })
@@ -121,21 +121,21 @@ impl Settings {
         (!said.is_empty()).then(|| said.join("; "))
     }
 
-    /// The sources that could be switched on and cost nothing, the best first: independent ones, and those with one key.
+    /// The free providers that could be switched on, the best first: independent ones, and those that need fewer keys.
     fn offered(&self) -> Vec<&OffSource> {
         let mut offered: Vec<&OffSource> = self.off.iter().filter(|off| !off.source.paid).collect();
         offered.sort_by_key(|off| (off.source.role, off.source.key_from.len(), &off.source.name));
         offered
     }
 
-    /// What would switch on a source for a class.
+    /// What switches on a source for a class.
     fn would_price(&self, class: Class) -> String {
         let able: Vec<&OffSource> =
             self.offered().into_iter().filter(|off| off.source.classes.contains(&class)).collect();
         let with_key = able.iter().filter(|off| !off.source.unofficial && !off.source.key_from.is_empty());
         let mut keys: Vec<String> = with_key.map(|off| off.source.key_from.join(" and ")).collect();
         keys.dedup();
-        // a file that names sources must name these too: a variable alone would not do
+        // in a configuration that names its sources, a variable alone switches none on
         keys.retain(|_| able.iter().all(|off| off.switch_on.starts_with("set ")));
         match (keys.is_empty(), able.first()) {
             (false, _) => {
@@ -148,7 +148,7 @@ impl Settings {
     }
 }
 
-/// What happens where fewer sources are on than must agree.
+/// What happens when fewer sources are on than must agree.
 fn shortfall(set: &ClassSettings, independent: usize, all: usize) -> String {
     let reason = match set.required {
         required if independent >= required => return String::new(),
@@ -158,20 +158,20 @@ fn shortfall(set: &ClassSettings, independent: usize, all: usize) -> String {
     format!(" (required {}: degraded / {reason})", set.required)
 }
 
-/// A pair in which one leg is called otherwise.
+/// The pair with one leg renamed.
 fn with_leg(pair: &Symbol, from: &str, to: &str) -> String {
     let legs = pair.legs().into_iter().flat_map(|(base, quote)| [base, quote]);
     legs.map(|leg| if leg == from { to } else { leg }).collect::<Vec<_>>().join("-")
 }
 
-/// What a symbol is one of, in words.
+/// The kind of symbol this is, in words and in the plural.
 fn kind(symbol: &Symbol, class: Class) -> String {
     match (class, symbol.legs(), symbol.listing()) {
         (Class::Fund, ..) => "funds".to_owned(),
         (Class::Index, ..) => "indices".to_owned(),
-        (_, Some((_, quote)), _) if class == Class::Fx => format!("money pairs in {quote}"),
+        (_, Some((_, quote)), _) if class == Class::Fx => format!("currency pairs in {quote}"),
         (_, Some((_, quote)), _) => format!("crypto pairs in {quote}"),
-        (_, _, Some((_, exchange))) => format!("listings of {}", exchange.name),
+        (_, _, Some((_, exchange))) => format!("listings on {}", exchange.name),
         _ if symbol.is_us_listing() => "US listings".to_owned(),
         _ => format!("{symbol}, whose exchange is not known"),
     }
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_covered_says_what_would_cover_it() {
+    fn a_symbol_without_a_source_names_the_providers_that_cover_it() {
         let sentence_for_shares = sentence(&[], "AAPL").unwrap();
         assert!(
             sentence_for_shares.starts_with(
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_line_says_what_is_covered() {
+    fn the_coverage_line_counts_sources_per_class() {
         let environment = [("FINNHUB_API_KEY".to_owned(), "abcdef".to_owned())].into();
         let settings = load(&LoadOptions { environment, ..LoadOptions::default() }).unwrap();
         let lines = settings.coverage();

@@ -1,4 +1,4 @@
-//! Says what is wrong with a configuration: where, what was found, and what is allowed.
+//! Reports what is wrong with a configuration: where, what was found, and what is allowed.
 
 use std::fmt;
 
@@ -7,20 +7,20 @@ use secrecy::SecretString;
 use super::load::document::Document;
 use crate::provider::secrets;
 
-/// One thing that is wrong.
+/// One error in the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
-    /// The file that says so, or the variable or option.
+    /// The file, variable or option that the value comes from.
     pub file: String,
     /// The line in the file, counted from 1.
     pub line: Option<usize>,
-    /// The key's path: `sources.kraken.timeout`; empty where the whole file is meant.
+    /// The key's path: `sources.kraken.timeout`; empty if the error concerns the whole file.
     pub key: String,
-    /// What was found and what is allowed, or the cure.
+    /// What was found, and what is allowed or what to do.
     pub message: String,
 }
 
-/// Everything that is wrong, in the order of the file.
+/// All errors, in the order of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigErrors(pub Vec<ConfigError>);
 
@@ -50,53 +50,53 @@ impl fmt::Display for ConfigErrors {
 impl std::error::Error for ConfigError {}
 impl std::error::Error for ConfigErrors {}
 
-/// What is wrong so far, and where in the file.
+/// Collects errors, each with its place in the file.
 pub(super) struct Report<'d> {
     document: &'d Document<'d>,
     errors: Vec<ConfigError>,
 }
 
 impl<'d> Report<'d> {
-    /// Nothing is wrong with the document yet.
+    /// A report without errors so far.
     pub(super) fn new(document: &'d Document<'d>) -> Self {
         Report { document, errors: Vec::new() }
     }
 
-    /// Takes errors over that know their place.
+    /// Adds errors that already state their place.
     pub(super) fn add(&mut self, errors: impl IntoIterator<Item = ConfigError>) {
         for error in errors {
             self.keep(error);
         }
     }
 
-    /// Something is wrong with a key.
+    /// Adds an error about a key.
     pub(super) fn at(&mut self, path: &[&str], message: impl Into<String>) {
         self.keep(self.document.error(path, message));
     }
 
-    /// Something is wrong with a key unless the condition holds.
+    /// Adds an error about a key unless the condition holds.
     pub(super) fn unless(&mut self, holds: bool, path: &[&str], message: impl Into<String>) {
         if !holds {
             self.at(path, message);
         }
     }
 
-    /// Whether nothing is wrong yet.
+    /// Whether there is no error so far.
     pub(super) fn is_fine(&self) -> bool {
         self.errors.is_empty()
     }
 
-    /// Whether the file or the environment says something at a path.
+    /// Whether the file or the environment sets the value at a path.
     pub(super) fn states(&self, path: &[&str]) -> bool {
         self.document.states(path)
     }
 
-    /// The keys that the file and the environment state in a section.
+    /// The keys that the file and the environment set in a section.
     pub(super) fn keys(&self, path: &[&str]) -> Vec<String> {
         self.document.keys(path)
     }
 
-    /// The text that the file or the environment states at a path, as it stands there.
+    /// The text at a path, exactly as the file or the environment spells it.
     pub(super) fn text(&self, path: &[&str]) -> Option<&str> {
         self.document.text(path)
     }
@@ -106,7 +106,7 @@ impl<'d> Report<'d> {
         self.document.error(path, "").file == variable
     }
 
-    /// A second error of one key mostly follows from the first.
+    /// Keeps only the first error of each key: a second one mostly follows from it.
     fn keep(&mut self, error: ConfigError) {
         let same = |known: &ConfigError| known.key == error.key && known.file == error.file && !error.key.is_empty();
         if !self.errors.iter().any(same) {
@@ -114,7 +114,7 @@ impl<'d> Report<'d> {
         }
     }
 
-    /// All errors, in the order of the file and without the given secrets; `None` if there are none.
+    /// All errors, in the order of the file and with the given secrets hidden; `None` if there are no errors.
     pub(super) fn errors(mut self, hidden: &[SecretString]) -> Option<ConfigErrors> {
         for error in &mut self.errors {
             error.message = secrets::scrub(&error.message, hidden);

@@ -1,4 +1,4 @@
-//! Reads the configuration: finds the file, puts in variables, lays the environment over it, and checks the whole.
+//! Reads the configuration: finds the file, inserts variables, lays the environment over it, and checks the result.
 
 pub(crate) mod document;
 mod environment;
@@ -29,7 +29,7 @@ use crate::symbol::Class;
 use document::Document;
 use variables::Substituted;
 
-/// A whole file. Reading it as this finds wrong keys and types with their lines.
+/// A whole configuration file. Reading a file into this finds wrong keys and types, with their lines.
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct File {
@@ -45,30 +45,30 @@ struct File {
     sources: BTreeMap<String, SourceSettings>,
 }
 
-/// Variables and their values.
+/// Environment variables and their values.
 pub type Environment = BTreeMap<String, String>;
 
-/// What the configuration is made from. The default is that of a machine without variables and files.
+/// What the configuration is made from. The default has no variables and no files.
 #[derive(Clone, Debug, Default)]
 pub struct LoadOptions {
-    /// The file to read, whatever else there is.
+    /// The file to read; it comes before `$QUOTEFOLD_CONFIG` and `places`.
     pub config: Option<PathBuf>,
-    /// The text to read instead of any file, and what to call it: how the demo brings its own.
+    /// A name and a text to read instead of any file; the demo uses this for its own settings.
     pub text: Option<(String, String)>,
-    /// Whether providers that are not meant for programs are switched on too.
+    /// Whether to switch on unofficial providers too: those that are not meant for programs.
     pub unofficial: bool,
-    /// Stands for `server.listen`.
+    /// Replaces `server.listen`.
     pub listen: Option<String>,
-    /// The process's variables.
+    /// The environment variables of the process.
     pub environment: Environment,
-    /// Where to look for a file that nobody named, in this order.
+    /// Where to look for a file if none is named, in this order.
     pub places: Vec<PathBuf>,
 }
 
 impl LoadOptions {
     /// The variables of this process, and the usual places.
     pub fn of_this_process() -> Self {
-        // what is no UTF-8 cannot be meant for us
+        // a variable that is not UTF-8 cannot be meant for us
         let variables =
             std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
         LoadOptions {
@@ -78,7 +78,7 @@ impl LoadOptions {
         }
     }
 
-    /// Whether the unofficial providers are wanted, by option or by variable.
+    /// Whether the unofficial providers are switched on, by option or by variable.
     fn wants_unofficial(&self) -> bool {
         self.unofficial || self.environment.get("QUOTEFOLD_UNOFFICIAL").is_some_and(|value| value == "1")
     }
@@ -87,12 +87,12 @@ impl LoadOptions {
 /// Reads, completes and checks the configuration.
 ///
 /// # Errors
-/// A file that does not parse, or has unknown keys or wrong types: the first such error. Everything that is found after
-/// that: all of it together. No error shows a secret.
+/// If the file does not parse, or has an unknown key or a wrong type, only the first such error is reported. Errors
+/// that the later checks find are reported all together. No error shows a secret.
 pub fn load(options: &LoadOptions) -> Result<Settings, ConfigErrors> {
     let found = find::find(options)?;
     let mut document = Document::parse(&found.name, &found.text).map_err(|error| ConfigErrors(vec![error]))?;
-    // before the environment is laid over it: a variable for one source does not say that the others are off
+    // read before the environment is applied: a variable for one source does not switch the others off
     let named = document.keys(&["sources"]);
     let overridden = environment::apply(&mut document, options);
     let mut substituted = variables::substitute(&mut document, &options.environment);
@@ -101,7 +101,7 @@ pub fn load(options: &LoadOptions) -> Result<Settings, ConfigErrors> {
     report.add(overridden.errors);
     report.add(std::mem::take(&mut substituted.errors));
     class::check_keys(&mut report);
-    // the same once more as it stands there: values are laid over each other key by key
+    // read a second time, as a plain table: classes are merged key by key
     let read = document.read::<File>().and_then(|file| Ok((file, document.read::<Table>()?)));
     let (file, table) = match read {
         Ok(read) => read,
@@ -151,28 +151,28 @@ pub fn load(options: &LoadOptions) -> Result<Settings, ConfigErrors> {
     }
 }
 
-/// What the file and the environment state of each source.
+/// What the file and the environment say about each source.
 fn stated_sources(table: &Table, report: &mut Report<'_>) -> BTreeMap<String, SourceTable> {
     let sections = table.get("sources").and_then(toml::Value::as_table).into_iter().flatten();
     let mut stated = BTreeMap::new();
     for (name, section) in sections {
         match section.as_table().cloned().unwrap_or_default().try_into() {
             Ok(section) => drop(stated.insert(name.clone(), section)),
-            // it has been read before, as a part of the whole file
+            // cannot fail in practice: the section was already read as a part of the whole file
             Err(error) => report.at(&["sources", name], toml::de::Error::message(&error)),
         }
     }
     stated
 }
 
-/// What is wrong, without secrets and without what was put in.
+/// All errors, without secrets and without inserted values.
 fn wrong(report: Report<'_>, put_in: &Substituted, secrets: &[SecretString]) -> Option<ConfigErrors> {
     let mut errors = report.errors(secrets)?;
     errors.0.iter_mut().for_each(|error| inserted::hide(error, &put_in.inserted, &put_in.masked));
     Some(errors)
 }
 
-/// The first of every entry, in their order.
+/// The entries without repetitions, in their order.
 fn distinct(entries: Vec<String>) -> Vec<String> {
     let mut seen = std::collections::BTreeSet::new();
     entries.into_iter().filter(|entry| seen.insert(entry.clone())).collect()

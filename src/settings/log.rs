@@ -8,7 +8,7 @@ use super::error::Report;
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LogSettings {
-    /// The least level, or a filter in the notation of `RUST_LOG`.
+    /// The least severe level to log, or a filter in the notation of `RUST_LOG`.
     pub level: String,
     /// Text or JSON.
     pub format: LogFormat,
@@ -34,7 +34,7 @@ pub enum LogFormat {
 pub enum RequestLog {
     /// None.
     None,
-    /// Those that ended in an error of the server.
+    /// Those that ended in a server error (5xx).
     Errors,
     /// All.
     All,
@@ -47,8 +47,8 @@ impl Default for LogSettings {
 }
 
 impl LogSettings {
-    /// A single word is a level. `RUST_LOG` is shared with other programs, and there a word may name one of them; in our own
-    /// settings it is a slip, and the filter would take it for a program that does not exist and log nothing.
+    /// A single word must be a level. In `RUST_LOG`, which other programs share, a word may be the name of one of them.
+    /// In our own settings it is a typo: the filter would take it for a program that does not exist, and log nothing.
     pub(super) fn check(&self, report: &mut Report<'_>) {
         const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
         let (level, path) = (&self.level, ["log", "level"]);
@@ -56,9 +56,9 @@ impl LogSettings {
         let is_word = level.bytes().all(|byte| byte.is_ascii_alphabetic());
         let is_level = LEVELS.iter().any(|known| known.eq_ignore_ascii_case(level));
         if let Err(error) = tracing_subscriber::EnvFilter::builder().parse(level) {
-            report.at(&path, format!("{level:?} is no level: {error}; {cure}"));
+            report.at(&path, format!("{level:?} is not a level: {error}; {cure}"));
         } else if is_word && !is_level && !report.is_set_by("RUST_LOG", &path) {
-            report.at(&path, format!("{level:?} is no level; {cure}"));
+            report.at(&path, format!("{level:?} is not a level; {cure}"));
         }
     }
 }

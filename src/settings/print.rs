@@ -8,11 +8,11 @@ use crate::provider::description::{Bases, SourceSettings};
 use crate::provider::secrets::{mask_url, scrub};
 
 impl Settings {
-    /// The settings in use, as a configuration file. Sections in which nothing is set are left out.
+    /// The settings in use, as a configuration file. Empty sections are left out.
     pub fn to_toml(&self) -> String {
         let mut page = Page(String::new());
         page.section(&["server"], &self.server);
-        // a masked key is refused when it is read again: as a key, the mask would be known to everyone
+        // a masked key is refused when the page is read again: the mask is public, so it must not become a key
         page.section(&["access"], &self.access);
         for (class, set) in &self.classes {
             let mut lines = lines(set);
@@ -54,17 +54,17 @@ impl Page {
     }
 }
 
-/// The keys of a section that have a value, in the order of its fields.
+/// The keys of a section that have a value, in the order of the section's fields.
 pub(super) fn lines(section: &impl Serialize) -> Vec<(String, Value)> {
-    // sections are texts, numbers, and lists and maps of them, which can always be written; a table of TOML does not keep the
-    // order of its keys, and an object of JSON does
+    // sections hold texts, numbers, and lists and maps of them, which can always be written; the order comes from a
+    // JSON object, because a TOML table does not keep the order of its keys
     let mut values = Table::try_from(section).unwrap_or_default();
     let ordered = serde_json::to_value(section).unwrap_or_default();
     let keys = ordered.as_object().into_iter().flat_map(serde_json::Map::keys);
     keys.filter_map(|key| Some((key.clone(), values.remove(key)?))).collect()
 }
 
-/// A source as it may be shown: without secrets, and with mirrors as `base_url` states them.
+/// A source in printable form: without secrets, and with its mirrors as a `base_url` list.
 fn shown(source: &SourceSettings) -> SourceSettings {
     let without_secrets = |text: &str| scrub(text, &source.hidden);
     let masked = |url: &str| mask_url(&without_secrets(url));
@@ -91,7 +91,7 @@ mod tests {
     use crate::settings::load::{LoadOptions, load};
 
     #[test]
-    fn what_is_printed_can_be_read_again_and_prints_the_same() {
+    fn printed_settings_can_be_read_again_and_print_the_same() {
         let environment = [("FINNHUB_API_KEY".to_owned(), "abcdef".to_owned())].into();
         let options = LoadOptions { environment, unofficial: true, ..LoadOptions::default() };
         let printed = load(&options).unwrap().to_toml();

@@ -1,4 +1,4 @@
-//! `[server]`: where the service listens, how long it waits, and how much it bears.
+//! `[server]`: where the service listens, how long it waits, and how much load it accepts.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -12,35 +12,35 @@ use crate::units::{Bytes, Glob, Span, as_text};
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ServerSettings {
-    /// Address and port; port 0 takes any that is free.
+    /// Address and port; port 0 takes any free one.
     pub listen: String,
-    /// How long a client waits unless it says otherwise; also what one call to a source may take in all.
+    /// The timeout of a request that states none; also the total time of one call to a source.
     #[serde(with = "as_text::span")]
     pub timeout: Duration,
-    /// The longest a client may ask to wait.
+    /// The longest timeout that a request may state.
     #[serde(with = "as_text::span")]
     pub max_timeout: Duration,
-    /// Symbols in one request; 1 to 5000.
+    /// The most symbols in one request; 1 to 5000.
     pub max_symbols: usize,
-    /// What clients may ask for; at least one pattern.
+    /// The symbols that clients may ask for; at least one pattern.
     pub symbols: Vec<Glob>,
-    /// After SIGTERM: how long the service goes on while load balancers notice.
+    /// How long the service keeps serving after SIGTERM, so that load balancers notice.
     #[serde(with = "as_text::span")]
     pub drain_delay: Duration,
-    /// How long requests in flight may take to finish after that.
+    /// How long requests in flight may then take to finish.
     #[serde(with = "as_text::span")]
     pub drain_timeout: Duration,
-    /// Connections at once; 1 to a million.
+    /// The most connections at once; 1 to a million.
     pub max_connections: usize,
-    /// Connections of one client at once; 0 for any number.
+    /// The most connections of one client at once; 0 for any number.
     pub max_connections_per_client: usize,
-    /// Requests at once, 1 to a million; more are shed.
+    /// The most requests at once, 1 to a million; more are shed.
     pub max_requests: usize,
-    /// Pairs of symbol and source that all requests fetch at once because they are not fresh on the board. Further requests
-    /// wait, and are shed when their time is over. A heavier request runs alone.
+    /// The most pairs of symbol and source that all requests together may fetch at once; a pair that is fresh on the
+    /// board does not count. Further requests wait, and are shed when their time is over. A heavier request runs alone.
     pub max_weight: u32,
-    /// Bytes of replies that clients have not read yet, and of replies of sources that are being read; at least 4 MiB. Requests
-    /// beyond it are shed.
+    /// The most memory for replies that clients have not read yet and for sources' replies that are being read, in
+    /// bytes; at least 4 MiB. Requests beyond it are shed.
     #[serde(with = "as_text::bytes")]
     pub max_reply_memory: usize,
 }
@@ -64,19 +64,19 @@ impl Default for ServerSettings {
     }
 }
 
-/// The shortest wait that leaves a source any time.
+/// The shortest timeout that leaves a source any time.
 const SHORTEST: Duration = Duration::from_millis(50);
 
-/// The most connections, and requests.
+/// The upper bound for connections and for requests.
 const MOST: usize = 1_000_000;
 
-/// The most pairs of symbol and source at once: more than can ever be asked for.
+/// The upper bound for `max_weight`: more than can ever be asked for.
 const MOST_WEIGHT: u32 = 1_000_000_000;
 
-/// The least memory for replies: a few of 100 symbols, or one of a source.
+/// The least memory for replies: enough for a few answers about 100 symbols, or for one reply of a source.
 const LEAST_REPLY_MEMORY: usize = 4 << 20;
 
-/// The most symbols in one request. A form with that many takes half a megabyte, and each request in flight may bring one.
+/// The upper bound for `max_symbols`. A form with that many takes half a megabyte, in each request in flight.
 const MOST_SYMBOLS: usize = 5_000;
 
 impl ServerSettings {
@@ -85,7 +85,7 @@ impl ServerSettings {
             is_address(&self.listen),
             &["server", "listen"],
             format!(
-                "{:?} is no address; write a host and a port, such as \"127.0.0.1:8080\" or \"[::]:8080\"",
+                "{:?} is not an address; write a host and a port, such as \"127.0.0.1:8080\" or \"[::]:8080\"",
                 self.listen
             ),
         );
@@ -100,7 +100,7 @@ impl ServerSettings {
             report.at(
                 &["server", at],
                 format!(
-                    "timeout is {long}, longer than max_timeout = {short}; make it {short} or less, or raise max_timeout"
+                    "timeout is {long}, longer than max_timeout = {short}; write {short} or less, or raise max_timeout"
                 ),
             );
         }
@@ -126,7 +126,7 @@ impl ServerSettings {
             self.max_reply_memory >= LEAST_REPLY_MEMORY,
             &["server", "max_reply_memory"],
             format!(
-                "{} is too little for any answer; write {} or more",
+                "{} is too small for any answer; write {} or more",
                 Bytes(self.max_reply_memory),
                 Bytes(LEAST_REPLY_MEMORY)
             ),
@@ -134,12 +134,12 @@ impl ServerSettings {
         report.unless(
             !self.symbols.is_empty(),
             &["server", "symbols"],
-            "an empty list allows no symbol at all; write [\"*\"] for all, or patterns such as \"ETH-*\"",
+            "an empty list allows no symbol; write [\"*\"] for all, or patterns such as \"ETH-*\"",
         );
     }
 }
 
-/// Whether a text is a host (an address or a name) and a port.
+/// Whether a text is a host (an IP address or a name) and a port.
 pub(super) fn is_address(text: &str) -> bool {
     let name_and_port = || {
         let (host, port) = text.rsplit_once(':')?;

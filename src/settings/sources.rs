@@ -1,4 +1,4 @@
-//! Checks what `[sources.NAME]` says in view of the other settings: names, times that fit into a request, ages that fit a class.
+//! Checks `[sources.NAME]` against the other settings: names, times that fit into a request, ages that fit a class.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,16 +8,14 @@ use super::error::Report;
 use crate::provider::description::{SourceSettings, SourceTable};
 use crate::units::Span;
 
-/// Checks every source; `stated` is what the user's file and variables say of them.
+/// Checks every source; `stated` holds what the user's file and variables say about them.
 pub(super) fn check(settings: &Settings, stated: &BTreeMap<String, SourceTable>, report: &mut Report<'_>) {
     for (name, table) in stated {
         let is_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_');
         report.unless(
             !name.is_empty() && name.len() <= 64 && name.bytes().all(is_name),
             &["sources", name],
-            format!(
-                "{name:?} is no name for a source; write small letters, digits, hyphens and underscores, at most 64"
-            ),
+            format!("{name:?} is not a source name; use up to 64 lower-case letters, digits, hyphens and underscores"),
         );
         let (timeout, whole) = (table.settings().timeout, settings.server.timeout);
         if table.states("timeout") && timeout > whole {
@@ -46,7 +44,7 @@ pub(super) fn check(settings: &Settings, stated: &BTreeMap<String, SourceTable>,
     }
 }
 
-/// A source that is asked less often than its quotes may be used would be stale most of the time.
+/// Checks that quotes are refreshed before they expire: otherwise the source would be stale most of the time.
 fn check_ages(source: &SourceSettings, stated: &SourceTable, settings: &Settings, report: &mut Report<'_>) {
     let longest = source.classes.iter().map(|class| settings.of_class(*class).usable_for).max();
     let usable = source.usable_for.or(longest).unwrap_or(Duration::MAX).saturating_add(source.lag);
@@ -56,8 +54,8 @@ fn check_ages(source: &SourceSettings, stated: &SourceTable, settings: &Settings
         source.refresh_after <= usable,
         &["sources", &source.name, key],
         format!(
-            "refresh_after = {floor} is longer than its quotes may be used ({whole}, lag included); \
-             the order is refresh_after, usable_for"
+            "refresh_after = {floor} is longer than its quotes are usable ({whole}, lag included); \
+            lower refresh_after, or raise usable_for"
         ),
     );
 }

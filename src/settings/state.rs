@@ -10,7 +10,7 @@ use super::error::Report;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct StateSettings {
-    /// The file it is kept in; `None`: nothing is kept.
+    /// The file that keeps it; `None` if nothing is kept.
     pub path: Option<PathBuf>,
 }
 

@@ -1,4 +1,4 @@
-//! `[symbols."NAME"]`: what is set for a single symbol, and for all that match a pattern such as `*.L`.
+//! `[symbols."NAME"]`: settings for a single symbol, or for all that match a pattern such as `*.L`.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -13,12 +13,12 @@ use crate::units::Glob;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SymbolSettings {
-    /// The currency its prices are in.
+    /// The currency of its prices.
     #[serde(deserialize_with = "currency")]
     pub currency: Option<Currency>,
     /// Its class.
     pub class: Option<Class>,
-    /// What sources call it. If any is named here, it is a name of the user's own: no other source is asked for it.
+    /// What sources call it, by their names. If any source is named here, no other one is asked for the symbol.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub spelled: BTreeMap<String, String>,
 }
@@ -27,7 +27,8 @@ fn currency<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Currency>, D::E
     String::deserialize(from).map(|code| Some(Currency::new(&code)))
 }
 
-/// All sections `[symbols."NAME"]`. A symbol's own entry wins over patterns, and a longer pattern over a shorter one, key by key.
+/// All sections `[symbols."NAME"]`. For each key, a symbol's own entry wins over patterns, and longer patterns over
+/// shorter ones.
 #[derive(Clone, Debug, Default)]
 pub struct SymbolRules {
     single: BTreeMap<Symbol, SymbolSettings>,
@@ -36,7 +37,7 @@ pub struct SymbolRules {
 }
 
 impl SymbolRules {
-    /// Reads the names of all sections, and checks what they say.
+    /// Reads the names of all sections, and checks the sections.
     pub(super) fn read(sections: &BTreeMap<String, SymbolSettings>, report: &mut Report<'_>) -> Self {
         let (mut single, mut patterns) = (BTreeMap::new(), Vec::new());
         for (name, set) in sections {
@@ -51,7 +52,7 @@ impl SymbolRules {
             match Symbol::parse(name) {
                 Ok(symbol) => {
                     if single.insert(symbol.clone(), set.clone()).is_some() {
-                        let message = format!("{symbol} has a second section, spelled otherwise; keep one");
+                        let message = format!("{symbol} has a second section under another spelling; keep one");
                         report.at(&["symbols", name], message);
                     }
                 }
@@ -61,38 +62,38 @@ impl SymbolRules {
         SymbolRules::new(single, patterns)
     }
 
-    /// What is set for single symbols and for patterns.
+    /// Rules from entries for single symbols and for patterns.
     pub fn new(single: BTreeMap<Symbol, SymbolSettings>, mut patterns: Vec<(Glob, SymbolSettings)>) -> Self {
         patterns.sort_by_key(|(glob, _)| (Reverse(glob.weight()), glob.to_string()));
         SymbolRules { single, patterns }
     }
 
-    /// The entry of this very symbol.
+    /// The symbol's own entry; patterns do not count.
     pub fn get(&self, symbol: &Symbol) -> Option<&SymbolSettings> {
         self.single.get(symbol)
     }
 
-    /// The symbols that have an entry of their own, with what it says.
+    /// The symbols with an entry of their own, and the entries.
     pub fn iter(&self) -> impl Iterator<Item = (&Symbol, &SymbolSettings)> {
         self.single.iter()
     }
 
-    /// The patterns, the longest first, with what is set for what fits them.
+    /// The patterns, the longest first, and their entries.
     pub fn patterns(&self) -> impl Iterator<Item = (&Glob, &SymbolSettings)> {
         self.patterns.iter().map(|(glob, set)| (glob, set))
     }
 
-    /// The currency that is set for a symbol.
+    /// The currency set for a symbol, if any.
     pub fn currency(&self, symbol: &Symbol) -> Option<&Currency> {
         self.find(symbol, |set| set.currency.as_ref())
     }
 
-    /// The class that is set for a symbol.
+    /// The class set for a symbol, if any.
     pub fn class(&self, symbol: &Symbol) -> Option<Class> {
         self.find(symbol, |set| set.class)
     }
 
-    /// The classes alone.
+    /// Only the classes.
     pub fn classes(&self) -> SetClasses {
         let single = self.single.iter().filter_map(|(symbol, set)| Some((symbol.clone(), set.class?)));
         let patterns = self.patterns.iter().filter_map(|(glob, set)| Some((glob.clone(), set.class?)));
@@ -109,7 +110,7 @@ impl SymbolSettings {
     /// Checks one section; `name` is how the file spells it.
     fn check(&self, name: &str, report: &mut Report<'_>) {
         let path = ["symbols", name, "currency"];
-        // in the file's own letters: GBp is not GBP
+        // as the file spells it: GBp is not GBP
         if let Some(code) = report.text(&path).map(str::to_owned) {
             let (whole, places) = Currency::of_unit(&code);
             report.unless(
@@ -117,38 +118,38 @@ impl SymbolSettings {
                 &path,
                 format!(
                     "{code:?} is a part of {whole}, and prices are in whole units; write {whole} here, \
-                     and `units` for a source that does not say in which its prices are"
+                     and set `units` for a source that does not say which unit its prices are in"
                 ),
             );
             report.unless(
                 (2..=10).contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_alphanumeric()),
                 &path,
-                format!("{code:?} is no currency; write its code, such as \"USD\" or \"EUR\""),
+                format!("{code:?} is not a currency; write a code such as \"USD\" or \"EUR\""),
             );
             let capitals = Currency::new(&code);
             report.unless(
                 places > 0 || whole == capitals,
                 &path,
-                format!("{code:?} is written like a part of {capitals}; write {capitals} if that is what is meant"),
+                format!("{code:?} is written like a part of {capitals}; write {capitals} if you mean that"),
             );
             if let Ok(symbol) = Symbol::parse(name) {
                 let fixed = symbol.pair_currency();
                 report.unless(
                     fixed.is_none() || fixed.as_ref() == Some(&whole),
                     &path,
-                    format!("{symbol} is a pair, and its right-hand side is its currency; take this line out"),
+                    format!("{symbol} is a pair, and its right-hand side is its currency; remove this line"),
                 );
             }
         }
         report.unless(
             self.spelled.is_empty() || !name.contains('*'),
             &["symbols", name, "spelled"],
-            "symbols that fit a pattern have no name in common; give each of them a section of its own",
+            "the symbols that match a pattern share no name; give each of them its own section",
         );
         report.unless(
             self.currency.is_some() || self.class.is_some() || !self.spelled.is_empty(),
             &["symbols", name],
-            "this section says nothing; write currency = \"USD\", class = \"fund\" or spelled = { yahoo = \"…\" }",
+            "this section is empty; write currency = \"USD\", class = \"fund\" or spelled = { yahoo = \"…\" }",
         );
     }
 }
@@ -168,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_wins_over_patterns_and_a_longer_pattern_over_a_shorter_key_by_key() {
+    fn an_entry_wins_over_patterns_and_long_over_short_ones_key_by_key() {
         let text = "[symbols.\"*.L\"]\ncurrency = \"GBP\"\n[symbols.\"VU*.L\"]\ncurrency = \"USD\"\n\
                     [symbols.\"*\"]\nclass = \"fund\"\n[symbols.\"VUSA.L\"]\nclass = \"equity\"\n";
         assert_eq!(set(text, "VOD.L"), (Some("GBP".to_owned()), Class::Fund));

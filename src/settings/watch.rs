@@ -1,4 +1,4 @@
-//! `[watch]`: what is kept fresh without a request.
+//! `[watch]`: the symbols that are kept fresh without a request.
 
 use std::time::Duration;
 
@@ -28,17 +28,17 @@ impl Default for WatchSettings {
     }
 }
 
-/// Prices that are needed more often than this need a stream.
+/// The shortest `every`. Prices that are needed more often need a stream.
 const SHORTEST: Duration = Duration::from_secs(1);
 
-/// A symbol that is refreshed less than once a day is not kept fresh.
+/// The longest `every`. A symbol that is refreshed less than once a day is not kept fresh.
 const LONGEST: Duration = Duration::from_secs(86_400);
 
-/// The board holds the quotes of some forty sources for this many symbols, and no more.
+/// The most symbols: the board has room for the quotes of some forty sources about this many.
 const MOST: usize = 1_000;
 
 impl WatchSettings {
-    /// Checks the section; `settings` say which symbols are allowed.
+    /// Checks the section; `settings` knows which symbols are allowed.
     pub(super) fn check(&self, settings: &Settings, report: &mut Report<'_>) {
         report.unless(
             (SHORTEST..=LONGEST).contains(&self.every),
@@ -56,10 +56,7 @@ impl WatchSettings {
         report.unless(
             refused.is_empty(),
             &["watch", "symbols"],
-            format!(
-                "server.symbols does not allow {}; add a pattern for it there, or take it out here",
-                refused.join(", ")
-            ),
+            format!("server.symbols does not allow {}; add a pattern there, or remove it here", refused.join(", ")),
         );
     }
 }

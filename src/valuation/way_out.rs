@@ -6,8 +6,8 @@ use crate::fold::{Degraded, Exclusion, Judged, Price, Status, Unavailable, Verdi
 use crate::settings::Settings;
 use crate::symbol::Symbol;
 
-/// The advice that ends the sentence about what is wrong. `None` for a price that is `ok`, and where the sentence already says
-/// what to do.
+/// The advice at the end of the sentence about what is wrong. `None` for a price that is `ok`, and where the sentence
+/// already says what to do.
 pub(super) fn way_out(price: &Price, settings: &Settings) -> Option<String> {
     let symbol = &price.symbol;
     match price.status {
@@ -34,7 +34,7 @@ pub(super) fn way_out(price: &Price, settings: &Settings) -> Option<String> {
     }
 }
 
-/// What could complete the quorum: the sources whose failure may pass, another source, or a lower `required`.
+/// What could complete the quorum: sources whose failure may pass, another source, or a lower `required`.
 fn more_sources(price: &Price, settings: &Settings) -> String {
     let symbol = &price.symbol;
     let may_pass = |judged: &Judged| {
@@ -55,7 +55,7 @@ fn more_sources(price: &Price, settings: &Settings) -> String {
     }
 }
 
-/// The advice, and the provider that would help too.
+/// The advice, and a provider that would help too.
 fn or_another(advice: &str, symbol: &Symbol, settings: &Settings) -> String {
     match settings.one_more(symbol) {
         Some(another) => format!("{advice}; {another}"),
@@ -74,7 +74,7 @@ fn choose(price: &Price) -> String {
     "name the ones you trust with `sources`".to_owned()
 }
 
-/// Whether a quote was left out because neither it nor anything else states its currency.
+/// Whether a quote was left out because it does not state its currency and nothing else does.
 fn lacks_currency(price: &Price) -> bool {
     price.quotes.iter().any(|judged| {
         let is_silent = judged.outcome.quote.as_ref().is_some_and(|quote| quote.currency.is_none());

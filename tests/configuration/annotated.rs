@@ -1,4 +1,4 @@
-//! The annotated file: valid as it stands, complete, and true.
+//! The annotated file is valid, complete, and true to the code.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,11 +7,11 @@ use quotefold::settings::load::{Environment, LoadOptions, load};
 
 use crate::{TempFile, authority, errors, load_text};
 
-/// A line of the annotated file that is commented out: its section's header, and what stands behind the `#`.
+/// A commented-out line of the annotated file: its section's header, and the text after the `#`.
 struct Line {
     header: String,
     text: String,
-    /// Whether it stands under "What holds if they are left out".
+    /// Whether it is under "The defaults of the other keys".
     left_out: bool,
 }
 
@@ -20,7 +20,7 @@ fn annotated() -> Vec<Line> {
     let (mut header, mut left_out) = (String::new(), false);
     for line in DEFAULT.lines() {
         let text = line.strip_prefix('#').unwrap_or(line);
-        left_out |= text.contains("What holds if they are left out");
+        left_out |= text.contains("The defaults of the other keys");
         if text.is_empty() || text.starts_with(' ') {
             continue;
         }
@@ -32,13 +32,13 @@ fn annotated() -> Vec<Line> {
     lines
 }
 
-/// Variables for every name in capitals that a line mentions.
+/// Variables for every upper-case name that a line mentions.
 fn variables_of(text: &str) -> Environment {
     let words = text.split(|c: char| !(c.is_ascii_uppercase() || c == '_')).filter(|word| word.contains('_'));
     words.map(|word| (word.to_owned(), format!("value-of-{word}"))).collect()
 }
 
-/// A section with one line; a source of one's own comes with the three keys it needs.
+/// A section with one line; an own source comes with the three keys that it needs.
 fn with_header(line: &Line) -> String {
     let needed = ["classes", "url", "jq"];
     let is_needed = |text: &str| needed.iter().any(|key| text.starts_with(&format!("{key} = ")));
@@ -54,7 +54,7 @@ fn with_header(line: &Line) -> String {
 }
 
 #[test]
-fn the_annotated_file_is_valid_and_says_nothing() {
+fn the_annotated_file_is_valid_and_has_no_effect() {
     let stated = load_text(DEFAULT, &[]).unwrap();
     let built_in = load(&LoadOptions::default()).unwrap();
     assert_eq!(stated.to_toml(), built_in.to_toml());
@@ -67,12 +67,12 @@ fn every_line_of_the_annotated_file_works_with_its_header() {
     assert!(lines.len() > 90, "only {} lines were found", lines.len());
     let authority = TempFile::new(&authority());
     for line in &lines {
-        // some sections have to say something; that all of them are valid as they stand is another test
+        // some sections must not be empty; that each one is valid as it is written is another test
         if line.text == line.header && lines.iter().any(|other| other.header == line.header && other.text != line.text)
         {
             continue;
         }
-        // a file that a line names has to be there
+        // a file that a line names must exist
         let text = with_header(line).replace("/etc/ssl/desk-ca.pem", authority.0.to_str().unwrap());
         let mut environment = variables_of(&text);
         environment.insert("FINNHUB_API_KEY".to_owned(), "value-of-FINNHUB_API_KEY".to_owned());
@@ -105,7 +105,7 @@ fn the_commented_values_are_the_built_in_ones() {
     assert_eq!(printed(&format!("{bare}{stated}")), printed(&bare));
 }
 
-/// The keys that may stand where a text ends, as the program itself lists them.
+/// The keys that may follow a text, as the program itself lists them.
 fn allowed(text: &str) -> BTreeSet<String> {
     let error = errors(&format!("{text}\nno_such_key = 1"), &[]).remove(0);
     let (_, names) = error.message.split_once("llowed: ").unwrap();
@@ -123,7 +123,7 @@ fn the_annotated_file_has_every_key_and_no_other() {
         }
     }
     assert_eq!(found.keys().cloned().collect::<BTreeSet<_>>(), allowed(""));
-    // a class may have what all classes may have
+    // a class may have every key of the sections for all classes
     let general = [&found["freshness"], &found["fold"]].into_iter().flatten().cloned().collect::<BTreeSet<_>>();
     found.get_mut("class").unwrap().extend(general);
     for (section, keys) in found {

@@ -1,4 +1,4 @@
-//! What an operator can write, and what he is told when it is wrong.
+//! What an operator can configure, and what errors say.
 
 // the helpers are tests too, which clippy cannot see
 #![allow(clippy::unwrap_used, clippy::panic)]
@@ -16,7 +16,7 @@ use quotefold::settings::error::{ConfigError, ConfigErrors};
 use quotefold::settings::load::{Environment, LoadOptions, load};
 use secrecy::ExposeSecret;
 
-/// A file that exists as long as a test needs it.
+/// A temporary file, removed when it is dropped.
 struct TempFile(PathBuf);
 
 impl TempFile {
@@ -44,7 +44,7 @@ fn load_text(text: &str, variables: &[(&str, &str)]) -> Result<Settings, ConfigE
     load(&LoadOptions { text, environment: environment(variables), ..LoadOptions::default() })
 }
 
-/// The errors of a file that must have some.
+/// The errors of a file that must not load.
 fn errors(text: &str, variables: &[(&str, &str)]) -> Vec<ConfigError> {
     match load_text(text, variables) {
         Ok(_) => panic!("this was taken for a configuration:\n{text}"),
@@ -56,7 +56,7 @@ fn names(settings: &Settings) -> Vec<&str> {
     settings.sources.iter().map(|source| source.name.as_str()).collect()
 }
 
-/// A source of one's own that still needs its URL.
+/// An own source that still needs its URL.
 const DESK: &str = "[sources.desk]\nclasses = [\"equity\"]\njq = '.'\n";
 
 #[test]
@@ -113,7 +113,7 @@ fn access_is_open_unless_set_and_can_be_set_by_variables() {
 }
 
 #[test]
-fn a_file_that_names_no_source_gets_the_keyless_official_ones_and_those_with_a_key() {
+fn a_file_without_sources_gets_keyless_official_ones_and_those_with_a_key() {
     let bare = load_text("", &[]).unwrap();
     let is_open = |source: &SourceSettings| (source.key_from.is_empty() || source.key_optional) && !source.unofficial;
     assert!(bare.sources.iter().all(is_open) && bare.sources.len() >= 4);
@@ -149,7 +149,7 @@ fn a_classes_own_value_wins_over_the_sections_for_all() {
 }
 
 #[test]
-fn a_source_can_be_like_another_and_times_give_way_to_the_whole() {
+fn a_source_can_be_like_another_and_built_in_timeouts_are_shortened() {
     let text = "[server]\ntimeout = \"500ms\"\n[sources.kraken]\nbase_url = \"http://127.0.0.1:9001/k/\"\n\
                 [sources.second]\nlike = \"kraken\"\nlimits = [\"1/min\"]";
     let settings = load_text(text, &[]).unwrap();
@@ -241,12 +241,12 @@ fn files_are_found_in_their_order() {
 }
 
 #[test]
-fn a_file_without_an_end_is_not_read_to_its_end() {
+fn an_endless_file_is_refused() {
     let pipe = std::env::temp_dir().join(format!("quotefold-pipe-{}", std::process::id()));
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let error = errors(&format!("[sources.finnhub]\nkey = \"${{file:{}}}\"", pipe.display()), &[]).remove(0);
     std::fs::remove_file(&pipe).unwrap();
-    assert!(error.message.contains("cannot be read: it is no ordinary file"), "{error}");
+    assert!(error.message.contains("cannot be read: it is not a regular file"), "{error}");
     let long = TempFile::new(&"x".repeat(65_537));
     let error = errors(&format!("[sources.finnhub]\nkey = \"${{file:{}}}\"", long.0.display()), &[]).remove(0);
     assert!(error.message.contains("it is longer than 65536 bytes"), "{error}");

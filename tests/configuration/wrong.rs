@@ -1,4 +1,4 @@
-//! What an operator is told when something is wrong: where, what, and what to do.
+//! Errors in the configuration: where, what is wrong, and what to do.
 
 use quotefold::settings::error::ConfigErrors;
 use quotefold::settings::load::{LoadOptions, load};
@@ -24,20 +24,20 @@ fn a_wrong_configuration_is_named_by_line_key_and_cure() {
         ("[server]\ntimeout = \"2 seconds\"".into(), 2, "server.timeout", "such as \"600ms\""),
         ("[fold]\noutlier_beyond = \"2\"".into(), 2, "fold.outlier_beyond", "such as \"2%\""),
         ("[fold]\nbook_within = \"51%\"".into(), 2, "fold.book_within", "write 50% or less"),
-        ("[class.fund]\nbook_within = \"1%\"".into(), 2, "class.fund.book_within", "this says nothing"),
+        ("[class.fund]\nbook_within = \"1%\"".into(), 2, "class.fund.book_within", "always ignored"),
         ("[fold]\nbelow_quorum = \"maybe\"".into(), 2, "fold.below_quorum", "`refuse`, `degrade`"),
         ("[class.bonds]\nrequired = 1".into(), 1, "class.bonds", "`equity`"),
         (own("format = 5"), 5, "sources.desk.format", "{base}{quote}"),
         ("[class.crypto]\nbare_currency = \"USD\"".into(), 2, "class.crypto.bare_currency", "[class.equity]"),
         ("[class.equity]\nbare_currency = \"GBp\"".into(), 2, "class.equity.bare_currency", "such as \"USD\""),
-        ("[symbols.\"*.L\"]\nspelled = { yahoo = \"X\" }".into(), 2, "symbols.\"*.L\".spelled", "no name in common"),
+        ("[symbols.\"*.L\"]\nspelled = { yahoo = \"X\" }".into(), 2, "symbols.\"*.L\".spelled", "share no name"),
         ("[symbols.\"*.L\"]\ncurrency = \"GBX\"".into(), 2, "symbols.\"*.L\".currency", "write GBP here"),
         ("[symbols.\"* L\"]\ncurrency = \"GBP\"".into(), 1, "symbols.\"* L\"", "is not a symbol pattern"),
-        ("[symbols.\"*.L\"]".into(), 1, "symbols.\"*.L\"", "this section says nothing"),
+        ("[symbols.\"*.L\"]".into(), 1, "symbols.\"*.L\"", "this section is empty"),
         (own("units = { L = \"pence\" }"), 5, "sources.desk.units.L", "neither a currency nor a part of one"),
-        (own("fiat = [\"EUR\", \"USDT\"]"), 5, "sources.desk.fiat", "\"USDT\" is no money"),
+        (own("fiat = [\"EUR\", \"USDT\"]"), 5, "sources.desk.fiat", "\"USDT\" is not a currency"),
         (own("limits = [\"5/week\"]"), 5, "sources.desk.limits", "\"25/day\""),
-        // what is found after parsing
+        // errors that are found after parsing
         ("[server]\nlisten = \"8080\"".into(), 2, "server.listen", "\"127.0.0.1:8080\""),
         ("[server]\nmax_symbols = 0".into(), 2, "server.max_symbols", "write 1 to"),
         ("[server]\nsymbols = []".into(), 2, "server.symbols", "[\"*\"]"),
@@ -60,25 +60,25 @@ fn a_wrong_configuration_is_named_by_line_key_and_cure() {
             "symbols.\"VOD.L\".currency",
             "written like a part of USD",
         ),
-        ("[access]\nkeys = [\"***\"]".into(), 2, "access.keys", "stands for a key that is not shown"),
+        ("[access]\nkeys = [\"***\"]".into(), 2, "access.keys", "is the mask of a hidden key"),
         ("[access]\nkeys = [\"a key with spaces in it\"]".into(), 2, "access.keys", "cannot be sent"),
         ("[access]\nkeys = [\"${NO_SUCH_KEY}\"]".into(), 2, "access.keys", "NO_SUCH_KEY is not set"),
         ("[access]\nrate = 20".into(), 2, "access.rate", "a limit such as \"20/s\", or a list"),
         ("[access]\nrate = \"20\"".into(), 2, "access.rate", "\"25/day\""),
         ("[access]\nrate = [\"20/s\", \"200000/day\"]".into(), 2, "access.rate", "write at most 100000"),
         ("[access]\ntrusted_proxies = [\"proxy\"]".into(), 2, "access.trusted_proxies", "\"10.0.0.0/8\""),
-        ("[access]\ntrusted_proxies = [\"0.0.0.0/0\"]".into(), 2, "access.trusted_proxies", "trusts everybody"),
-        ("[access]\ncors = [\"https://x.test/\"]".into(), 2, "access.cors", "it has no \"/\""),
+        ("[access]\ntrusted_proxies = [\"0.0.0.0/0\"]".into(), 2, "access.trusted_proxies", "trusts every client"),
+        ("[access]\ncors = [\"https://x.test/\"]".into(), 2, "access.cors", "an origin has no \"/\""),
         ("[access]\ncors = [\"*\", \"https://x.test\"]".into(), 2, "access.cors", "write it alone"),
         ("[access]\nhosts = [\"https://x.test\"]".into(), 2, "access.hosts", "without scheme and port"),
-        ("[access]\nhosts = [\"x.test:9090\"]".into(), 2, "access.hosts", "is no host's name"),
+        ("[access]\nhosts = [\"x.test:9090\"]".into(), 2, "access.hosts", "is not a host name"),
         ("[access]\nadmin_listen = \"9090\"".into(), 2, "access.admin_listen", "\"127.0.0.1:9090\""),
         ("[access]\nadmin_listen = \"127.0.0.1:8080\"".into(), 2, "access.admin_listen", "choose another port"),
         (
             "[freshness]\nusable_for = \"1h\"".into(),
             2,
             "freshness.usable_for",
-            "the order is refresh_after, usable_for",
+            "from short to long: refresh_after, usable_for",
         ),
         ("[class.fx]\nrefresh_after = \"1h\"".into(), 2, "class.fx.refresh_after", "longer than usable_for = 10m"),
         (
@@ -90,7 +90,7 @@ fn a_wrong_configuration_is_named_by_line_key_and_cure() {
         ("[fold]\nrequired = 0".into(), 2, "fold.required", "write 1 to 100"),
         ("[fold]\ndisagree_beyond = \"80%\"".into(), 2, "fold.disagree_beyond", "50% or less"),
         ("[symbols.\"A B\"]\ncurrency = \"USD\"".into(), 1, "symbols.\"A B\"", "a symbol consists of"),
-        ("[symbols.BTC-USD]\ncurrency = \"EUR\"".into(), 2, "symbols.BTC-USD.currency", "take this line out"),
+        ("[symbols.BTC-USD]\ncurrency = \"EUR\"".into(), 2, "symbols.BTC-USD.currency", "remove this line"),
         ("[watch]\nevery = \"500ms\"".into(), 2, "watch.every", "write 1s to 1d"),
         ("[watch]\nsymbols = [\"A B\"]".into(), 2, "watch.symbols", "a symbol consists of"),
         (
@@ -101,7 +101,7 @@ fn a_wrong_configuration_is_named_by_line_key_and_cure() {
         ),
         ("[state]\npath = \"\"".into(), 2, "state.path", "such as \"/var/lib/quotefold/state.json\""),
         ("[state]\npath = \"/var/lib/\"".into(), 2, "state.path", "is not a file"),
-        ("[log]\nlevel = \"loud\"".into(), 2, "log.level", "\"loud\" is no level; write error, warn"),
+        ("[log]\nlevel = \"loud\"".into(), 2, "log.level", "\"loud\" is not a level; write error, warn"),
         ("[log]\nlevel = \"\"".into(), 2, "log.level", "error, warn, info"),
         ("[log]\nlevel = \"quotefold=loud\"".into(), 2, "log.level", "error, warn, info"),
         ("[sources.krakn]".into(), 1, "sources.krakn", "did you mean kraken?"),
@@ -114,7 +114,7 @@ fn a_wrong_configuration_is_named_by_line_key_and_cure() {
         ("[sources.finnhub]".into(), 1, "sources.finnhub.key", "set the variable FINNHUB_API_KEY"),
         ("[sources.finnhub]\nkey = \"${NOBODY}\"".into(), 2, "sources.finnhub.key", "the variable NOBODY is not set"),
         ("[sources.finnhub]\nkey = \"${file:/no/where}\"".into(), 2, "sources.finnhub.key", "cannot be read"),
-        ("[sources.finnhub]\nkey = \"${file:/dev/zero}\"".into(), 2, "sources.finnhub.key", "it is no ordinary file"),
+        ("[sources.finnhub]\nkey = \"${file:/dev/zero}\"".into(), 2, "sources.finnhub.key", "it is not a regular file"),
         ("[sources.kraken]\nbatch = 0".into(), 2, "sources.kraken.batch", "write 1 to"),
         (
             "[sources.kraken]\nbase_url = \"127.0.0.1:9001\"".into(),
@@ -168,7 +168,7 @@ fn a_wrong_configuration_is_named_by_line_key_and_cure() {
         ("[sources.a]\nlike = \"b\"".into(), 2, "sources.a.like", "there is no source \"b\""),
         ("[sources.a]\nlike = \"a\"".into(), 2, "sources.a.like", "in a circle"),
         (own("[symbols.WORLD]\nspelled = { yaho = \"0P\" }"), 6, "symbols.WORLD.spelled", "did you mean yahoo?"),
-        (own("[sources.Desk_2]\nlike = \"desk\""), 5, "sources.Desk_2", "small letters, digits, hyphens"),
+        (own("[sources.Desk_2]\nlike = \"desk\""), 5, "sources.Desk_2", "lower-case letters, digits, hyphens"),
         (DESK.into(), 1, "sources.desk", "it has no url"),
         (url("ftp://x.test/{symbols}"), 4, "sources.desk.url", "starts with https://"),
         (url("x.test/{symbols}"), 4, "sources.desk.url", "starts with https://"),
@@ -196,7 +196,7 @@ fn a_wrong_configuration_is_named_by_line_key_and_cure() {
 }
 
 #[test]
-fn all_that_is_found_after_parsing_is_reported_together_in_the_order_of_the_file() {
+fn all_errors_after_parsing_are_reported_together_in_the_order_of_the_file() {
     let text = "[server]\nlisten = \"nowhere\"\n[fold]\nrequired = 0\n[sources.krakn]\n[sources.coinbase]\ntimeout = \"5s\"\n\
                 [sources.desk]\nclasses = [\"equity\"]\njq = '.'\nurl = \"ftp://x/{symbols}\"\nheaders = { a = \"${MISSING}\" }\n\
                 [sources.a]\nlike = \"b\"\n[sources.b]\nlike = \"a\"\n";
@@ -226,7 +226,7 @@ fn a_variable_that_is_wrong_is_named() {
         ("QUOTEFOLD_SERVER__MAX_SYMBOLS", "many", "server.max_symbols", "a whole number"),
         ("QUOTEFOLD_SERVER__TIMOUT", "2s", "server.timout", "did you mean `timeout`?"),
         ("QUOTEFOLD_SERVICES__PORT", "80", "services.port", "allowed: `server`"),
-        ("QUOTEFOLD_SERVER__LISTEN__PORT", "80", "server.listen.port", "fits no key"),
+        ("QUOTEFOLD_SERVER__LISTEN__PORT", "80", "server.listen.port", "matches no key"),
         ("QUOTEFOLD_SOURCES__KRAKN__TIMEOUT", "1s", "sources.krakn", "did you mean kraken?"),
         ("QUOTEFOLD_UNOFFICIAL", "yes", "", "1 or 0"),
         ("QUOTEFOLD_SOURCES__KRAKEN__TIMEOUT", "9s", "sources.kraken.timeout", "2s or less"),
@@ -242,7 +242,7 @@ fn a_variable_that_is_wrong_is_named() {
 }
 
 #[test]
-fn a_key_that_stands_one_level_too_high_is_not_shown() {
+fn a_key_that_is_written_one_level_too_high_is_not_shown() {
     let high = [
         ("[sources]\nfinnhub = \"s3cret-key\"", "sources.finnhub"),
         ("[sources.x]\nheaders = \"Bearer s3cret-key\"", "sources.x.headers"),
@@ -258,19 +258,19 @@ fn a_key_that_stands_one_level_too_high_is_not_shown() {
 }
 
 #[test]
-fn what_stands_in_a_variables_list_is_that_variables() {
+fn an_error_in_a_variables_list_names_the_variable() {
     let text = "[server]\ntimeout = \"2s\"\n[sources.kraken]";
     for list in ["[\"1/s\", \"5/week\"]", "[5]", "[\"1/s\", [\"1/s\"]]"] {
         let found = errors(text, &[("QUOTEFOLD_SOURCES__KRAKEN__LIMITS", list)]);
         let place = (found[0].file.as_str(), found[0].line, found[0].key.as_str());
         assert_eq!(place, ("QUOTEFOLD_SOURCES__KRAKEN__LIMITS", None, "sources.kraken.limits"), "{list}");
     }
-    // and it is taken as it is
+    // and its text is taken literally
     let found = errors(text, &[("QUOTEFOLD_SOURCES__KRAKEN__LIMITS", "[\"${NOT_SET}\"]")]);
     assert!(found[0].message.contains("not a limit"), "{}", found[0]);
 }
 
-/// Texts that are in the wrong place, with signs that parsers split texts at and that messages are made with.
+/// Secrets for the wrong place, with characters at which parsers split texts and which messages use.
 const MISPLACED: [&str; 8] = [
     "Planted-Key-0123456789abcdef",
     "planted-one\nplanted-two",
@@ -283,7 +283,7 @@ const MISPLACED: [&str; 8] = [
 ];
 
 #[test]
-fn no_error_shows_what_a_variable_put_in_whatever_the_key_makes_of_it() {
+fn no_error_shows_an_inserted_value_whatever_the_key_makes_of_it() {
     let keys = [
         "lag = @",
         "timeout = @",
@@ -366,12 +366,12 @@ fn no_error_shows_what_a_variable_put_in_whatever_the_key_makes_of_it() {
 }
 
 #[test]
-fn an_error_about_what_a_variable_put_in_says_what_is_wrong_with_it() {
+fn an_error_about_an_inserted_value_still_says_what_is_wrong() {
     let environment = [("SPAN", "9s"), ("LIMIT", "5/week"), ("HOST", "prices.internal")];
     let cases = [
         ("[sources.kraken]\nlimits = [\"${LIMIT}\"]", "\"***\" is not a limit; write N/period with s, min, h"),
         ("[sources.kraken]\ntimeout = \"${SPAN}\"", "2s or less"),
-        ("[server]\nlisten = \"${HOST}\"", "\"***\" is no address; write a host and a port"),
+        ("[server]\nlisten = \"${HOST}\"", "\"***\" is not an address; write a host and a port"),
     ];
     for (text, words) in cases {
         let found = errors(text, &environment);

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::support::demo;
 use crate::support::pages::page;
 
-/// The key that stands for fields that an example leaves out.
+/// The key that marks fields left out of an example.
 const LEFT_OUT: &str = "…";
 
 type Names = BTreeSet<String>;
@@ -17,7 +17,7 @@ fn fields(value: &Value) -> Names {
     value.as_object().unwrap().keys().cloned().collect()
 }
 
-/// The demo's answers: with the envelope, without it, and to a wrong parameter.
+/// The demo's answers: with the envelope, without it, and for a wrong parameter.
 struct Answers {
     all: Value,
     single: Value,

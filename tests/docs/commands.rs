@@ -9,7 +9,7 @@ use crate::support::pages::{Page, code, page, pages};
 
 type Names = BTreeSet<String>;
 
-/// The commands that are for people; one that is hidden is for the program itself.
+/// The commands for people; hidden ones are for the program itself.
 fn commands() -> Vec<Command> {
     Arguments::command().get_subcommands().filter(|command| !command.is_hide_set()).cloned().collect()
 }

@@ -1,4 +1,4 @@
-//! The links between pages lead to files and headings that exist.
+//! Links between pages lead to files and headings that exist.
 
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
@@ -82,7 +82,7 @@ fn every_page_of_the_documentation_can_be_reached_from_the_readme() {
 }
 
 #[test]
-fn a_link_to_a_heading_that_is_not_there_is_noticed() {
+fn a_link_to_a_missing_heading_is_noticed() {
     let page = |path: &str, text: &str| Page { path: path.to_owned(), text: text.to_owned() };
     let pages = [
         page("README.md", "[right](docs/a.md#what-it-does-yet) [wrong](docs/a.md#what) `[no link](x)`\n"),

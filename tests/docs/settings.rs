@@ -6,7 +6,7 @@ use quotefold::settings::load::{LoadOptions, load};
 
 use crate::support::pages::{ROOT, code, pages};
 
-/// Values for the variables that a text asks for.
+/// Values for the variables that a text uses.
 fn variables(text: &str) -> BTreeMap<String, String> {
     let names = text.split("${").skip(1).filter_map(|rest| rest.split('}').next());
     names.map(|name| (name.to_owned(), "a-value-for-this-test".to_owned())).collect()
@@ -22,7 +22,7 @@ fn errors(name: &str, text: &str) -> Option<String> {
 }
 
 #[test]
-fn every_block_of_configuration_loads_by_itself_or_below_those_before_it() {
+fn every_block_of_configuration_loads_alone_or_after_those_before_it() {
     let mut loaded = 0;
     for page in pages() {
         let mut before = String::new();

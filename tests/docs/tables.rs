@@ -14,7 +14,7 @@ use crate::support::pages::{ROOT, code, page};
 
 type Names = BTreeSet<String>;
 
-/// The text of every source file of a folder, or of the module of that name, without its tests.
+/// The text of every source file of a folder and of the module of that name, without tests.
 pub(crate) fn sources(folder: &str) -> Vec<String> {
     let without_tests = |text: String| text.split("#[cfg(test)]").next().unwrap().to_owned();
     let module = std::fs::read_to_string(Path::new(ROOT).join(folder).with_extension("rs"));
@@ -33,7 +33,7 @@ pub(crate) fn sources(folder: &str) -> Vec<String> {
     texts
 }
 
-/// The item that begins with these words, in the one source file that has it.
+/// The item that begins with these words, in the only source file that has it.
 fn item(words: &str) -> String {
     let texts = sources("src");
     let mut with: Vec<&str> = texts.iter().filter_map(|text| Some(text.split_once(words)?.1)).collect();
@@ -97,7 +97,7 @@ fn every_problem_has_its_heading_and_is_in_the_table_of_codes() {
     }
 }
 
-/// The row of the table that symbols with these statuses belong to.
+/// The row of the table for symbols with these statuses.
 fn situation(statuses: &[Status]) -> &'static str {
     let may_heal = statuses.iter().any(|status| status.may_heal());
     match (Completeness::of(statuses), may_heal) {
@@ -111,7 +111,7 @@ fn situation(statuses: &[Status]) -> &'static str {
 }
 
 #[test]
-fn the_table_of_codes_is_what_answers_come_to() {
+fn the_table_of_codes_matches_real_answers() {
     let http = page("docs/http.md");
     let listed: BTreeSet<Vec<String>> = http.rows("### Codes of answers").into_iter().collect();
     let statuses = [

@@ -55,7 +55,7 @@ impl Server {
 }
 
 #[tokio::test]
-async fn where_keys_are_set_every_path_but_health_wants_one() {
+async fn if_keys_are_set_every_path_but_health_requires_one() {
     let server = server(keys()).await;
     for path in ["/", "/number/7", "/nowhere", "/health/nowhere", "/panic"] {
         let reply = server.get(path).await;
@@ -70,7 +70,7 @@ async fn where_keys_are_set_every_path_but_health_wants_one() {
 }
 
 #[tokio::test]
-async fn no_way_to_write_a_request_gets_round_the_key() {
+async fn no_spelling_of_a_request_bypasses_the_key() {
     let server = server(AccessSettings { cors: cors(&[PAGE]).cors, ..keys() }).await;
     for line in [
         "HEAD / HTTP/1.1",
@@ -97,7 +97,7 @@ async fn no_way_to_write_a_request_gets_round_the_key() {
 }
 
 #[tokio::test]
-async fn a_wrong_key_is_told_so_and_another_scheme_that_a_key_is_wanted() {
+async fn a_wrong_key_and_a_missing_one_get_different_words() {
     let server = server(keys()).await;
     for (authorization, challenge) in [
         (format!("Bearer {KEY}x"), "Bearer error=\"invalid_token\""),
@@ -118,17 +118,17 @@ async fn an_unauthorized_request_takes_no_slot_and_its_body_is_not_read() {
     let _held = server.say(&format!("GET /endless HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {KEY}\r\n\r\n")).await;
     server.busy.becomes(1).await;
     let shed = server.with_key("/", &format!("Bearer {KEY}")).await;
-    assert_eq!(shed.status, 503, "the only place is taken");
-    assert_eq!(server.get("/").await.status, 401, "refused before places are looked at");
+    assert_eq!(shed.status, 503, "the only slot is taken");
+    assert_eq!(server.get("/").await.status, 401, "refused before slots are counted");
     for path in ["/length", "/prices"] {
         let reply = server.with_headers("POST", path, &[("Content-Length", "1000000")]).await;
-        assert_eq!(reply.status, 401, "refused before its body is");
+        assert_eq!(reply.status, 401, "refused before its body is read");
     }
     assert_eq!(server.get("/health/live").await.status, 200);
 }
 
 #[tokio::test]
-async fn over_the_rate_is_a_429_that_says_when_to_ask_again() {
+async fn a_request_over_the_rate_is_a_429_that_says_when_to_ask_again() {
     let server = server(rate(&["3/10s", "5/min"])).await;
     for _ in 0..20 {
         assert_eq!(server.get("/health/live").await.status, 200, "health is not counted");
@@ -153,7 +153,7 @@ async fn over_the_rate_is_a_429_that_says_when_to_ask_again() {
 }
 
 #[tokio::test]
-async fn each_key_has_its_own_rate_and_a_wrong_one_spends_that_of_its_address() {
+async fn each_key_has_its_own_rate_and_a_wrong_one_counts_by_address() {
     let server = server(AccessSettings { keys: keys().keys, ..rate(&["2/min"]) }).await;
     for status in [401, 401, 429] {
         assert_eq!(server.with_key("/", "Bearer wrong-key-of-a-stranger").await.status, status);
@@ -167,7 +167,7 @@ async fn each_key_has_its_own_rate_and_a_wrong_one_spends_that_of_its_address() 
 }
 
 #[tokio::test]
-async fn behind_a_trusted_proxy_clients_count_apart_an_ipv6_64_as_one() {
+async fn behind_a_trusted_proxy_each_client_counts_an_ipv6_64_as_one() {
     let server = server(behind_proxies(&["127.0.0.0/8"], rate(&["1/min"]))).await;
     for (client, status) in [
         ("192.0.2.1", 200),
@@ -195,7 +195,7 @@ async fn an_untrusted_peer_is_counted_by_its_own_address() {
 }
 
 #[tokio::test]
-async fn a_pages_preflight_needs_no_key_and_counts_for_nothing() {
+async fn a_pages_preflight_needs_no_key_and_is_not_counted() {
     let access = AccessSettings { keys: keys().keys, cors: cors(&[PAGE]).cors, ..rate(&["1/min"]) };
     let server = server(access).await;
     let preflight = [
@@ -227,7 +227,7 @@ async fn a_pages_preflight_needs_no_key_and_counts_for_nothing() {
 }
 
 #[tokio::test]
-async fn other_pages_may_not_read_replies_unless_all_may() {
+async fn other_pages_cannot_read_replies_unless_all_pages_may() {
     for (allowed, expected) in [(&[PAGE][..], None), (&[], None), (&["*"], Some("*"))] {
         let server = server(cors(allowed)).await;
         let reply = server.with_headers("GET", "/", &[("Origin", "https://elsewhere.example")]).await;
@@ -236,7 +236,7 @@ async fn other_pages_may_not_read_replies_unless_all_may() {
 }
 
 #[tokio::test]
-async fn every_reply_tells_browsers_to_make_nothing_of_it() {
+async fn every_reply_tells_browsers_not_to_render_or_embed_it() {
     let server = server(AccessSettings { cors: cors(&[PAGE]).cors, ..keys() }).await;
     let key = format!("Bearer {KEY}");
     for (method, path, status) in [

@@ -67,7 +67,7 @@ async fn silent_and_idle_connections_do_not_delay_the_end() {
 }
 
 #[tokio::test]
-async fn no_client_holds_the_end_up_for_longer_than_it_may() {
+async fn no_client_delays_the_end_longer_than_allowed() {
     let server = server(Duration::ZERO, Duration::from_millis(300)).await;
     let _half = server.say("GET / HTTP/1.1\r\nHost: x\r\nX-Half").await;
     let _silent = server.connect().await;
@@ -86,7 +86,7 @@ async fn no_client_holds_the_end_up_for_longer_than_it_may() {
 }
 
 #[tokio::test]
-async fn a_second_request_to_end_is_obeyed_at_once() {
+async fn a_second_request_to_end_takes_effect_at_once() {
     let server = server(Duration::from_secs(60), Duration::from_secs(60)).await;
     let client = server.say(ENDLESS).await;
     server.busy.becomes(1).await;
@@ -100,7 +100,7 @@ async fn a_second_request_to_end_is_obeyed_at_once() {
 
 #[tokio::test]
 async fn the_first_signal_drains_and_the_second_cancels() {
-    // Both signals go to this very process, which handles them from here on instead of dying.
+    // Both signals go to this process, which from here on handles them instead of dying.
     let terminated = Drain::new();
     let following = tokio::spawn(terminated.follow_signals().unwrap());
     signal_ourselves("-TERM");

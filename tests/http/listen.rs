@@ -1,4 +1,4 @@
-//! What clients can do with connections, and what they cannot.
+//! What clients can and cannot do with connections.
 
 use std::fs::File;
 use std::io::{Read, Seek};
@@ -103,11 +103,11 @@ async fn a_client_that_leaves_takes_its_request_with_it() {
 }
 
 #[tokio::test]
-async fn a_client_that_does_not_read_its_reply_is_given_up() {
+async fn a_client_that_does_not_read_its_reply_is_dropped() {
     let impatient = Limits { max_connections: 1, write_timeout: Duration::from_millis(200), ..limits() };
     let server = Server::with(impatient, stack_limits()).await;
     let _not_reading = server.say("GET /huge HTTP/1.1\r\nHost: x\r\n\r\n").await;
-    assert_eq!(server.get("/").await.body, "hello", "the only place must become free");
+    assert_eq!(server.get("/").await.body, "hello", "the only slot must become free");
 }
 
 #[tokio::test]
@@ -167,7 +167,7 @@ async fn a_client_that_sends_many_requests_at_once_waits_its_turn() {
 
 #[tokio::test]
 async fn running_out_of_file_descriptors_neither_stops_nor_spins_the_server() {
-    // The limit is a process's own, so this test runs itself again in one that has few.
+    // The limit applies to a whole process, so this test runs itself again in a process with few descriptors.
     if std::env::var_os("FEW_FILE_DESCRIPTORS").is_none() {
         let name = "listen::running_out_of_file_descriptors_neither_stops_nor_spins_the_server";
         let script = "ulimit -n 64 && exec \"$0\" --exact \"$1\" --nocapture";
@@ -179,7 +179,7 @@ async fn running_out_of_file_descriptors_neither_stops_nor_spins_the_server() {
         return;
     }
     let server = Server::start().await;
-    // Opened now, because later no file descriptor is left for it.
+    // Open it now, because later no file descriptor is left for it.
     let mut statistics = File::open("/proc/self/stat").ok();
     let mut clients = Vec::new();
     while let Ok(client) = TcpStream::connect(server.address).await {
@@ -219,7 +219,7 @@ async fn a_url_of_sixty_kilobytes_is_refused_and_the_client_gets_to_read_it() {
 }
 
 #[tokio::test]
-async fn what_is_not_http_1_ends_the_connection() {
+async fn anything_but_http_1_ends_the_connection() {
     let server = Server::start().await;
     let tls = server.ask("\x16\x03\x01\x02\r\n\r\n").await;
     assert_eq!(tls.status, 400);

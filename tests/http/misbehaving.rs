@@ -21,7 +21,7 @@ use tokio::time::timeout;
 
 use crate::support::{PATIENCE, Reply, read_reply};
 
-/// The length of `/large` in bytes: more than all the buffers in between hold.
+/// The length of `/large` in bytes: more than all buffers on the way hold.
 pub(crate) const LARGE: usize = 4 << 20;
 
 /// A running server.

@@ -14,10 +14,10 @@ use crate::support::{Reply, read_reply, read_to_end};
 
 const SLOTS: usize = 20;
 
-/// The number of taken slots from which on they are short: nine tenths.
+/// The number of taken slots from which slots count as short: nine tenths.
 const SHORT: usize = 18;
 
-/// A request that keeps the connection.
+/// A request that keeps its connection open.
 const ASK: &str = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
 
 /// Far more than a reply takes here.
@@ -144,7 +144,7 @@ async fn a_request_under_way_is_never_cut_off_for_a_newcomer() {
     assert!(timeout(Duration::from_millis(300), waiting.readable()).await.is_err(), "served beyond the cap");
     assert_eq!(server.busy.now(), SLOTS);
     held.pop();
-    assert_eq!(timeout(SOON, read_reply(waiting)).await.expect("no place").body, "hello");
+    assert_eq!(timeout(SOON, read_reply(waiting)).await.expect("no slot").body, "hello");
 }
 
 #[tokio::test]
@@ -160,7 +160,7 @@ async fn a_waiting_newcomer_gets_the_slot_of_a_connection_that_becomes_idle() {
     server.busy.becomes(SLOTS).await;
     assert_eq!(ask_as(&server, 2).await.body, "hello");
     assert_eq!(server.busy.now(), SLOTS - 1);
-    assert!(read_to_end(held.swap_remove(0)).await.ends_with("done"), "what was under way was answered first");
+    assert!(read_to_end(held.swap_remove(0)).await.ends_with("done"), "the request in flight was answered first");
 }
 
 #[tokio::test]

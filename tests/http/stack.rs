@@ -1,4 +1,4 @@
-//! What the layers do for every request; every refusal has one format.
+//! What the layers do for every request. All refusals have the same format.
 
 use std::time::{Duration, Instant};
 
@@ -53,7 +53,7 @@ async fn head_is_get_without_the_body() {
 }
 
 #[tokio::test]
-async fn what_axum_refuses_by_itself_is_a_problem_too() {
+async fn a_refusal_by_axum_itself_is_a_problem_too() {
     let server = Server::start().await;
     for path in ["/number/%ff", "/number/seven"] {
         let reply = server.get(path).await;
@@ -82,7 +82,7 @@ async fn a_panic_is_a_500_problem_and_the_server_lives_on() {
     let server = Server::start().await;
     let reply = ask(&server, "GET", "/panic", "x-request-id: order-17\r\n").await;
     assert_eq!((reply.status, &reply.problem()["request_id"]), (500, &"order-17".into()));
-    assert!(!reply.body.contains("this handler panics on purpose"), "our faults are nobody else's business");
+    assert!(!reply.body.contains("this handler panics on purpose"), "our bugs are not shown to clients");
     assert_eq!(server.get("/").await.body, "hello");
 }
 
@@ -110,7 +110,7 @@ async fn excess_is_refused_at_once_while_health_still_answers() {
         held.push(server.say("GET /endless HTTP/1.1\r\nHost: x\r\n\r\n").await);
     }
     server.busy.becomes(2).await;
-    // otherwise this would wait for ever
+    // if not, this would wait for ever
     for _ in 0..20 {
         let reply = server.get("/").await;
         assert_eq!((reply.status, reply.header("retry-after")), (503, Some("1")));
@@ -124,7 +124,7 @@ async fn excess_is_refused_at_once_while_health_still_answers() {
 }
 
 #[tokio::test]
-async fn a_handler_without_an_end_meets_the_backstop() {
+async fn a_handler_that_never_ends_hits_the_backstop() {
     let server =
         Server::with(limits(), StackLimits { max_timeout: Duration::from_millis(100), ..stack_limits() }).await;
     let started = Instant::now();
@@ -163,7 +163,7 @@ async fn an_unclear_host_is_a_400_and_closes_the_connection() {
         ("GET /nowhere HTTP/1.1\r\n\r\n", "missing"),
     ];
     for (words, fault) in refused {
-        // what follows on the connection is not trusted any more
+        // the rest of the connection is no longer trusted
         let text = read_to_end(server.say(&format!("{words}{words}")).await).await;
         assert_eq!(text.matches("/problems/bad-host").count(), 1, "{words:?}: {text}");
         let reply = server.ask(words).await;

@@ -1,14 +1,14 @@
-//! Codes that are money and a coin: an exchange's coin is never taken for money, in no rate and in no conversion.
+//! Codes of both a currency and a coin: an exchange's coin is never taken for the currency, in any rate or conversion.
 
 use quotefold::provider::catalogue::catalogue;
 use quotefold::symbol::Class;
 
 use crate::world::{World, says, source, status};
 
-/// Mantle, Ronin, Top Network and Gelato, which exchanges have under the codes of moneys.
+/// Mantle, Ronin, Top Network and Gelato, which exchanges list under the codes of currencies.
 const COINS: [&str; 4] = ["MNT", "RON", "TOP", "GEL"];
 
-/// Every provider of crypto pairs in the catalogue, each of which has these coins against anything, and bitcoin.
+/// Every provider of crypto pairs in the catalogue. Each of them quotes bitcoin, and these coins against anything.
 fn exchanges(more: &str) -> World {
     let named = catalogue().iter().filter(|(_, table)| table.settings().classes.contains(&Class::Crypto));
     let names: Vec<&String> = named.map(|(name, _)| name).collect();
@@ -48,7 +48,7 @@ async fn without_a_bank_that_has_the_money_there_is_no_conversion() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_bank_that_has_the_money_makes_it_right() {
+async fn a_bank_that_has_the_money_makes_the_conversion_right() {
     let world = exchanges(&[source("central", "fx", ""), source("savings", "fx", "")].concat());
     for bank in ["central", "savings"] {
         for (money, rate) in COINS.iter().zip(["3580", "4.4", "2.4", "2.7"]) {
@@ -61,13 +61,13 @@ async fn a_bank_that_has_the_money_makes_it_right() {
             assert_eq!((status(&entry).as_str(), entry["price"].as_str()), ("ok", Some(price)), "{entry:#}");
         }
     }
-    // a pair of two moneys is of the banks, whatever an exchange has under that name
+    // a pair of two currencies is up to the banks, even if an exchange has something under that name
     let entry = world.ask_one("symbols=USD-MNT").await;
     assert_eq!((status(&entry).as_str(), entry["price"].as_str()), ("ok", Some("3580")), "{entry:#}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_exchange_is_asked_for_such_a_coin_only_by_who_asks_for_that_very_pair() {
+async fn an_exchange_is_asked_for_such_a_coin_only_if_the_caller_names_that_pair() {
     let world = exchanges("");
     let entry = world.ask_one("symbols=MNT-USDT").await;
     assert_eq!((status(&entry).as_str(), entry["price"].as_str()), ("ok", Some("1.02")), "{entry:#}");

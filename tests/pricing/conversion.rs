@@ -35,7 +35,7 @@ async fn prices_of_every_class_are_converted_and_show_the_rate() {
         assert_eq!(conversion["used"], serde_json::json!(["bitstamp", "kraken"]));
         assert_eq!(conversion.get("observed_at"), Some(&serde_json::Value::Null));
     }
-    // the proof stays in the currency it was given in
+    // the proof stays in the currency of the quotes
     assert_eq!(of(&entries[1], "tiingo")["price"], "231.44");
     assert_eq!(of(&entries[1], "tiingo")["deviation_bps"], "0.0");
 }
@@ -58,12 +58,14 @@ async fn without_a_rate_there_is_no_price() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn where_nobody_has_the_rate_both_prices_are_refused() {
+async fn where_no_source_has_the_rate_both_prices_are_refused() {
     let world = World::of("[sources.coinbase]\nsymbols = [\"BTC-USD\"]\n[sources.finnhub]\nkey = \"simulated\"\n");
     world.say("coinbase", "BTC-USD", says("64000")).say("finnhub", "AAPL", says("231.44"));
     for entry in world.ask("symbols=BTC-USD,AAPL&currency=EUR").await {
         assert_eq!((status(&entry).as_str(), entry["price"].is_null()), ("unavailable / no_conversion", true));
-        assert!(entry["detail"].as_str().unwrap().contains("no source that is switched on covers money pairs in USD"));
+        assert!(
+            entry["detail"].as_str().unwrap().contains("no source that is switched on covers currency pairs in USD")
+        );
     }
 }
 
@@ -80,12 +82,12 @@ async fn a_degraded_rate_degrades_the_price_with_its_reason() {
     assert_eq!(status(&entry), "degraded / with_references");
     assert!(entry["detail"].as_str().unwrap().starts_with("converted with EUR-USD: "), "{entry:#}");
     assert_eq!(entry["conversion"]["reason"], "with_references");
-    // whoever requires `ok` gets none
+    // a caller that requires `ok` gets no price
     assert_eq!(world.answer("symbols=AAPL&currency=EUR&require=ok").await.code, 503);
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_in_that_currency_already_needs_no_rate() {
+async fn a_price_in_the_callers_currency_needs_no_rate() {
     let world = world();
     let entry = world.ask_one("symbols=EUR-USD&currency=USD").await;
     assert_eq!((status(&entry).as_str(), entry["conversion"].is_null()), ("ok", true));
@@ -99,9 +101,9 @@ async fn a_price_can_be_asked_for_in_coins() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_currency_that_nobody_expected_is_converted_in_a_second_round() {
+async fn an_unexpected_currency_is_converted_in_a_second_round() {
     let settings = "[sources.kraken]\n[sources.bitstamp]\n[sources.desk]\nclasses = [\"equity\"]\nurl = \"http://x.test/{symbol}\"\njq = \".\"\n";
-    // pounds would be expected of London
+    // a listing in London would be expected in pounds
     let london = World::of(settings);
     for source in ["kraken", "bitstamp"] {
         london.say(source, "EUR-USD", says("1.08")).say(source, "EUR-GBP", says("0.85"));
@@ -113,7 +115,7 @@ async fn a_currency_that_nobody_expected_is_converted_in_a_second_round() {
         (Some("500"), &"EUR-USD".into()),
         "{entry:#}"
     );
-    // the next time its currency is known
+    // the next time, its currency is known
     tokio::time::advance(Duration::from_secs(61)).await;
     london.ask("symbols=CSPX.L&currency=EUR").await;
     assert_eq!(london.asked("kraken").iter().filter(|symbol| *symbol == "EUR-GBP").count(), 1);

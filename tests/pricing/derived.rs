@@ -1,4 +1,4 @@
-//! Quotes that a source does not give itself: through tethers, turned round, crossed through a third money.
+//! Derived quotes: through tethers, inverted, or crossed through a third currency.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use crate::world::{World, of, says, source, status};
 const TETHERED: &str = "[sources.binance]\n[sources.kraken]\n";
 
 #[tokio::test(start_paused = true)]
-async fn a_dollar_price_is_folded_of_a_dollar_quote_and_one_in_tethers() {
+async fn a_dollar_price_is_folded_from_a_quote_in_dollars_and_one_in_tethers() {
     let world = World::of(TETHERED);
     world.say("kraken", "BTC-USD", says("64000")).say("kraken", "USDT-USD", says("0.999"));
     world.say("binance", "BTC-USDT", says("64100"));
@@ -41,7 +41,7 @@ async fn a_tether_that_loses_its_peg_moves_the_quote_that_leans_on_it() {
     world.say("kraken", "USDT-USD", says("0.95"));
     let entry = world.ask_one("symbols=BTC-USD").await;
     assert_eq!(of(&entry, "binance")["price"], "60800");
-    assert_eq!(status(&entry), "unavailable / sources_disagree", "64000 and 60800 are no 62400");
+    assert_eq!(status(&entry), "unavailable / sources_disagree", "64000 and 60800 are not averaged to 62400");
 }
 
 #[tokio::test(start_paused = true)]
@@ -54,12 +54,12 @@ async fn without_a_rate_the_derived_quote_is_left_out_and_says_why() {
     assert!(derived["price"].is_null() && derived["derivation"]["price"] == "64000");
     let detail = derived["detail"].as_str().unwrap();
     assert!(detail.starts_with("it quotes BTC-USDT, and there is no price for USDT-USD: "), "{detail}");
-    // who can never have a rate does not cover the symbol, so one source is all there is
+    // a source that can never have a rate does not cover the symbol, so one source is all there is
     assert_eq!((status(&entry).as_str(), &entry["rule"]["covering"]), ("degraded / few_sources", &1.into()));
 }
 
 #[tokio::test(start_paused = true)]
-async fn with_rates_in_order_a_derived_quote_is_as_good_as_any() {
+async fn with_good_rates_a_derived_quote_is_as_good_as_any() {
     let world = World::of("[sources.binance]\n[sources.kraken]\n[sources.coinbase]\n");
     for source in ["kraken", "coinbase"] {
         world.say(source, "BTC-USD", says("64000")).say(source, "USDT-USD", says("1.0002"));
@@ -98,7 +98,7 @@ async fn a_derived_quote_is_as_old_as_its_oldest_part() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_account_is_one_witness_however_its_quotes_are_made() {
+async fn one_account_is_one_witness_even_with_derived_quotes() {
     let text = "[sources.binance]\n[sources.tethers]\nlike = \"binance\"\naccount = \"binance\"\ncurrencies = [\"USDC\"]\n\
         [sources.bitstamp]\n[sources.coinbase]\n";
     let world = World::of(text);
@@ -116,7 +116,7 @@ const FIXINGS: &str = "[sources.euros]\nclasses = [\"fx\"]\nsymbols = [\"EUR-*\"
     [sources.dollars]\nclasses = [\"fx\"]\nsymbols = [\"USD-*\"]\nurl = \"http://x.test/{symbols}\"\njq = \".\"\nbatch = 99\n";
 
 #[tokio::test(start_paused = true)]
-async fn a_pair_quoted_the_other_way_round_is_turned() {
+async fn a_pair_quoted_the_other_way_round_is_inverted() {
     let world = World::of(FIXINGS);
     world.say("euros", "EUR-USD", says("1.08")).say("dollars", "USD-EUR", says("0.9259"));
     let entry = world.ask_one("symbols=EUR-USD").await;
@@ -127,7 +127,7 @@ async fn a_pair_quoted_the_other_way_round_is_turned() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn money_is_crossed_through_the_base_of_who_quotes_only_one() {
+async fn money_is_crossed_through_a_sources_only_base() {
     let world = World::of(FIXINGS);
     world.say("euros", "EUR-USD", says("1.08")).say("euros", "EUR-GBP", says("0.864"));
     world.say("dollars", "USD-EUR", says("0.925925925926")).say("dollars", "USD-GBP", says("0.8"));
@@ -139,19 +139,19 @@ async fn money_is_crossed_through_the_base_of_who_quotes_only_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_rate_is_made_of_needs_no_rate_itself() {
+async fn a_rate_is_made_only_of_quotes_that_need_no_rate() {
     let world = World::of(TETHERED);
     world.say("kraken", "USDT-USD", says("1"));
     world.say("kraken", "BTC-USD", says("64000")).say("binance", "BTC-USDT", says("64000"));
     world.ask("symbols=BTC-USD").await;
-    // nothing about tethers is asked of who trades in them
+    // a source that trades in tethers is not asked about them
     assert_eq!(world.asked("binance"), ["BTC-USDT"]);
     let kraken = world.asked("kraken");
     assert!(kraken.len() == 2 && kraken.contains(&"USDT-USD".to_owned()), "{kraken:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_price_in_tethers_reaches_any_money_in_two_steps() {
+async fn a_price_in_tethers_reaches_any_currency_in_two_steps() {
     let world = World::of(
         "[sources.binance]\n[sources.okx]\n[sources.bitstamp]\n[sources.coinbase]\n[sources.fixing]\nclasses = [\"fx\"]\nurl = \"http://x.test/{symbol}\"\njq = \".\"\n",
     );
@@ -169,7 +169,7 @@ async fn a_price_in_tethers_reaches_any_money_in_two_steps() {
     assert!(entry["price"].is_string(), "{entry:#}");
 }
 
-/// Sources that quote euros and yen against dollars, and say of any other pair that there is none.
+/// Sources that quote euros and yen against dollars, and deny every other pair.
 fn dealers() -> World {
     let world = World::of(&[source("one", "fx", ""), source("two", "fx", "")].concat());
     for source in ["one", "two"] {
@@ -179,7 +179,7 @@ fn dealers() -> World {
 }
 
 #[tokio::test(start_paused = true)]
-async fn money_that_a_source_denies_to_quote_is_crossed_in_the_same_answer() {
+async fn a_pair_that_a_source_denies_is_crossed_in_the_same_answer() {
     let world = dealers();
     for _ in 0..2 {
         let entry = world.ask_one("symbols=EUR-JPY").await;
@@ -190,7 +190,7 @@ async fn money_that_a_source_denies_to_quote_is_crossed_in_the_same_answer() {
             world.asked("one")
         );
         assert_eq!(of(&entry, "one")["via"], serde_json::json!(["USD-JPY"]));
-        // a denial is believed for an hour, and asked again after it
+        // a denial is believed for an hour, and the pair asked for again after that
         tokio::time::advance(Duration::from_secs(3700)).await;
     }
     let turned = dealers().ask_one("symbols=JPY-USD").await;
@@ -198,7 +198,7 @@ async fn money_that_a_source_denies_to_quote_is_crossed_in_the_same_answer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn that_a_source_lacks_another_pair_does_not_mean_that_the_symbol_is_unknown() {
+async fn a_source_that_lacks_another_pair_does_not_make_the_symbol_unknown() {
     let sources = [
         source("one", "crypto", "currencies = [\"USDT\"]"),
         source("two", "crypto", "currencies = [\"USDT\"]"),
@@ -208,7 +208,7 @@ async fn that_a_source_lacks_another_pair_does_not_mean_that_the_symbol_is_unkno
     world.silence("francs");
     let entry = world.ask_one("symbols=NEW-CHF").await;
     assert_eq!(status(&entry), "unavailable / no_answer");
-    // what was asked for is shown even where nothing came of it
+    // the pair that was asked for is shown even though nothing came of it
     assert_eq!(
         (of(&entry, "one")["reason"].as_str(), &of(&entry, "one")["derivation"]["symbol"]),
         (Some("unknown_symbol"), &"NEW-USDT".into())

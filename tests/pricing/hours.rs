@@ -1,4 +1,4 @@
-//! Markets that open and close: minute by minute, over holidays, half days and lunch, with feeds that are late or dead.
+//! Markets that open and close, minute by minute: over holidays, half days and lunch, with feeds that are late or dead.
 
 use std::sync::{Arc, LazyLock};
 
@@ -36,7 +36,7 @@ fn last(source: &'static str, at: Timestamp) -> Says {
     Says { source, price: 100, at: Some(at), lag: SignedDuration::ZERO, role: Role::Primary }
 }
 
-/// What the fold makes of what was said; every source has been asked just now.
+/// Folds what was said; every source has been asked just now.
 fn fold_at(symbol: &str, now: Timestamp, said: &[Says]) -> Price {
     static SETTINGS: LazyLock<Settings> = LazyLock::new(|| load(&LoadOptions::default()).unwrap());
     let symbol = Symbol::parse(symbol).unwrap();
@@ -75,7 +75,8 @@ fn last_trade(market: &str, until: Timestamp) -> Timestamp {
     if around.opened_at.is_some() { until } else { around.closed_at }
 }
 
-/// Two sources that are late by this many minutes and say so or not, on a market that trades every minute of its sessions.
+/// Two sources that are late by this many minutes and say so or not, on a market that trades every minute of its
+/// sessions.
 fn late_feeds(symbol: &str, market: &str, now: Timestamp, late: [i64; 2], they_say_so: bool) -> Price {
     let feed = |(source, minutes): (&'static str, i64)| {
         let late = SignedDuration::from_mins(minutes);
@@ -86,7 +87,7 @@ fn late_feeds(symbol: &str, market: &str, now: Timestamp, late: [i64; 2], they_s
 }
 
 #[test]
-fn on_a_monday_morning_late_vendors_are_closed_and_then_ok_and_nothing_else() {
+fn on_a_monday_morning_late_vendors_go_straight_from_closed_to_open() {
     for they_say_so in [false, true] {
         let mut sessions = Vec::new();
         for now in every(MINUTE, new_york("2026-11-23 09:25"), new_york("2026-11-23 10:00")) {
@@ -100,7 +101,7 @@ fn on_a_monday_morning_late_vendors_are_closed_and_then_ok_and_nothing_else() {
 }
 
 #[test]
-fn a_live_market_is_ok_at_every_minute_of_the_week_wherever_it_is() {
+fn a_live_market_anywhere_is_ok_at_every_minute_of_the_week() {
     let markets = [
         ("AAPL", "XNYS"),
         ("VOD.L", "XLON"),
@@ -114,7 +115,7 @@ fn a_live_market_is_ok_at_every_minute_of_the_week_wherever_it_is() {
         ("XAU-USD", "metals"),
     ];
     for (symbol, market) in markets {
-        // fx is not looked at with vendors that are 15 minutes late: its quotes are usable for 10
+        // no vendor of fx or metals is 15 minutes late here, because their quotes are usable for only 10
         let late = if market == "fx" || market == "metals" { [1, 4] } else { [2, 17] };
         for now in every(MINUTE * 7, new_york("2026-11-16 00:00"), new_york("2026-11-30 00:00")) {
             let price = late_feeds(symbol, market, now, late, false);
@@ -134,7 +135,7 @@ fn a_slow_vendor_does_not_make_a_quick_one_stale_after_the_close() {
 }
 
 #[test]
-fn thanksgiving_and_the_half_day_after_it_are_what_they_are() {
+fn thanksgiving_is_closed_and_the_day_after_it_ends_early() {
     // Wednesday's close stands through Thursday, until vendors can have seen Friday's opening
     let wednesday = new_york("2026-11-25 16:00");
     let feeds = [last("a", wednesday), last("b", wednesday - MINUTE)];
@@ -170,7 +171,7 @@ fn over_lunch_in_tokyo_the_morning_stands() {
 }
 
 #[test]
-fn friday_in_tel_aviv_is_a_short_day_and_sunday_none() {
+fn in_tel_aviv_friday_is_a_short_day_and_sunday_is_closed() {
     let tel_aviv = |text: &str| local("Asia/Tel_Aviv", text);
     let close = tel_aviv("2026-11-27 13:50");
     for now in every(MINUTE * 5, close + MINUTE * 30, tel_aviv("2026-11-30 10:20")) {
@@ -184,7 +185,7 @@ fn friday_in_tel_aviv_is_a_short_day_and_sunday_none() {
 }
 
 #[test]
-fn feeds_that_are_stuck_since_tuesday_at_eleven_are_never_ok_again() {
+fn feeds_that_got_stuck_during_a_session_are_never_ok_again() {
     let stuck = new_york("2026-11-17 11:00");
     let feeds = [last("a", stuck), last("b", stuck - MINUTE)];
     assert_eq!(fold_at("AAPL", new_york("2026-11-17 11:24"), &feeds).status, Status::Ok);
@@ -200,7 +201,7 @@ fn feeds_that_are_stuck_since_tuesday_at_eleven_are_never_ok_again() {
     );
     let evening = detail("2026-11-17 18:00");
     assert!(evening.ends_with("; last traded Tue 11:00, 5 h before the close"), "{evening}");
-    // one that has seen the close does not vouch for one that has not
+    // a feed that has seen the close does not vouch for one that has not
     let mixed = [last("a", new_york("2026-11-17 16:00")), last("b", stuck)];
     for now in every(MINUTE * 3, new_york("2026-11-17 11:26"), new_york("2026-11-18 09:55")) {
         let live = [last("a", last_trade("XNYS", now)), last("b", stuck)];
@@ -221,7 +222,7 @@ fn a_share_that_trades_twice_a_week_always_has_a_price() {
         let latest = *trades.iter().rev().find(|trade| **trade <= now).unwrap();
         let both = fold_at("ZZZ", now, &[last("a", latest), last("b", latest)]);
         assert!(matches!(both.status, Status::Ok) || both.status == STALE_FALLBACK, "{now}: {:?}", both.status);
-        // if only one source has it too
+        // also if only one source has it
         let alone = fold_at("ZZZ", now, &[last("a", latest)]);
         assert_eq!(alone.status, FEW_SOURCES, "{now}");
     }
@@ -232,8 +233,8 @@ fn a_share_that_trades_twice_a_week_always_has_a_price() {
 }
 
 #[test]
-fn a_holiday_that_nobody_listed_degrades_prices_and_refuses_none() {
-    // a Wednesday on which New York should have traded, and did not
+fn a_holiday_that_is_not_listed_degrades_prices_but_refuses_none() {
+    // a Wednesday on which New York should have traded, but did not
     let tuesday = new_york("2026-11-17 16:00");
     let feeds = [last("a", tuesday), last("b", tuesday)];
     for now in every(MINUTE * 5, tuesday, new_york("2026-11-19 09:30")) {
@@ -243,7 +244,7 @@ fn a_holiday_that_nobody_listed_degrades_prices_and_refuses_none() {
 }
 
 #[test]
-fn foreign_exchange_that_starts_late_on_sunday_is_degraded_until_it_does() {
+fn foreign_exchange_that_starts_late_on_sunday_is_degraded_until_then() {
     let (friday, starts) = (new_york("2026-11-20 17:00"), new_york("2026-11-22 18:30"));
     for now in every(MINUTE, friday, starts + HOUR) {
         let feed = |name| last(name, if now < starts { friday } else { now });
@@ -254,7 +255,7 @@ fn foreign_exchange_that_starts_late_on_sunday_is_degraded_until_it_does() {
 }
 
 #[test]
-fn a_close_stands_until_the_next_opening_also_when_the_clocks_change() {
+fn a_close_stays_usable_until_the_next_opening_even_if_the_clocks_change() {
     for (close, opening) in [
         (new_york("2026-10-30 16:00"), new_york("2026-11-02 09:30")),
         (new_york("2027-03-12 16:00"), new_york("2027-03-15 09:30")),
@@ -282,7 +283,7 @@ fn a_lone_live_price_is_not_contradicted_by_the_last_close() {
             assert_eq!(far.quotes[0].verdict.as_str(), "excluded");
         }
     }
-    // a price that states no time may be the close itself, and has no more say than others
+    // a price that states no time may be the close itself, so it has no more say than the others
     let sunday = new_york("2026-11-22 12:00");
     let timeless = Says { price: 105, at: None, ..last("timeless", close) };
     let price = fold_at("AAPL", sunday, &[timeless.clone(), last("a", close), last("b", close)]);
@@ -306,27 +307,27 @@ fn each_source_is_held_to_its_own_lag() {
         status(late("a", MINUTE * 25, SignedDuration::ZERO), late("b", MINUTE * 46, MINUTE * 20)),
         STALE_FALLBACK
     );
-    // a daily source that has not seen today's close does not make a feed that died at noon the close
+    // a daily source that has not seen today's close does not turn a feed that died at noon into the close
     let daily = Says { lag: HOUR * 24, ..last("daily", new_york("2026-11-16 16:00")) };
     let dead = last("dead", new_york("2026-11-16 12:00"));
     assert_eq!(status(daily, dead), STALE_FALLBACK);
 }
 
 #[test]
-fn a_daily_fixing_is_neither_in_the_way_of_a_close_nor_needed() {
-    // the fixing of Friday stands on Sunday beside the last quotes of the week
+fn a_daily_fixing_neither_prevents_a_close_nor_is_needed_for_it() {
+    // on Sunday, Friday's fixing is there beside the last quotes of the week
     let sunday = new_york("2026-11-22 12:00");
     let friday = new_york("2026-11-20 16:59");
     let fixing = Says { role: Role::Reference, lag: HOUR * 144, ..last("fixing", new_york("2026-11-20 10:00")) };
     let price = fold_at("EUR-USD", sunday, &[last("a", friday), last("b", friday), fixing]);
     assert_eq!((price.status, price.session), (Status::Ok, Some(Session::Closed)));
-    // without the fixing the same, so it is neither needed nor in the way
+    // the same without the fixing, so it is neither needed nor in the way
     let price = fold_at("EUR-USD", sunday, &[last("a", friday), last("b", friday)]);
     assert_eq!((price.status, price.session), (Status::Ok, Some(Session::Closed)));
 }
 
 #[tokio::test(start_paused = true)]
-async fn funds_and_names_of_ones_own_have_no_hours() {
+async fn funds_and_names_that_the_user_defined_have_no_hours() {
     let settings = [
         "[symbols.VFIAX]\nclass = \"fund\"\n[symbols.MINE]\nspelled = { a = \"x\", b = \"y\" }\ncurrency = \"USD\"\n"
             .to_owned(),
@@ -346,7 +347,7 @@ async fn funds_and_names_of_ones_own_have_no_hours() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_proof_says_by_whose_sessions_a_market_is_closed_and_since_when() {
+async fn the_proof_names_the_hours_by_which_a_market_is_closed_and_since_when() {
     let world = World::at("2026-11-22T12:00:00Z", &[source("a", "equity", ""), source("b", "equity", "")].concat());
     let since_friday = std::time::Duration::from_secs(39 * 3600);
     for name in ["a", "b"] {
@@ -379,7 +380,7 @@ async fn the_proof_says_by_whose_sessions_a_market_is_closed_and_since_when() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_does_not_want_the_hours_goes_without_them() {
+async fn with_hours_switched_off_no_market_has_hours() {
     let settings = ["[freshness]\nhours = false\n".to_owned(), source("a", "equity", ""), source("b", "equity", "")];
     let world = World::at("2026-11-17T18:00:00Z", &settings.concat());
     let two_hours = std::time::Duration::from_secs(2 * 3600);
@@ -409,14 +410,14 @@ fn any_said() -> impl Strategy<Value = Vec<(i64, i64, bool)>> {
     )
 }
 
-/// Whole numbers of a price of 100 that no supporter of it is near to.
+/// Whole prices too far from 100 to support it.
 fn far_from_a_hundred() -> impl Strategy<Value = i64> {
     prop_oneof![90_i64..=97, 103_i64..=110]
 }
 
 proptest! {
     #[test]
-    fn just_after_a_close_its_last_quotes_vote_as_equals_however_young_one_of_them_still_is(
+    fn just_after_a_close_its_last_quotes_vote_as_equals_at_any_age(
         closes in proptest::collection::vec(0_i32..=20, 2..6),
         other in far_from_a_hundred(),
         traded in -10_i32..=14,
@@ -433,7 +434,7 @@ proptest! {
     }
 
     #[test]
-    fn the_middle_of_the_last_close_and_a_live_quote_far_from_it_is_never_a_price(
+    fn the_middle_of_the_close_and_a_live_quote_far_from_it_is_never_a_price(
         closes in 1_usize..6,
         other in far_from_a_hundred(),
         since in 1_i32..60,
@@ -455,7 +456,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_price_that_is_ok_is_of_now_or_of_the_close(
+    fn a_price_that_is_ok_is_from_now_or_from_the_close(
         (symbol, market) in proptest::sample::select(SYMBOLS.to_vec()),
         // any second of three years
         second in 0_i64..94_000_000,
@@ -489,7 +490,7 @@ proptest! {
         if price.session == Some(Session::Closed) {
             prop_assert!(price.market.is_some_and(|market| !market.is_open));
         }
-        // where few are enough, what was said within closed_for always gives a price
+        // where few sources are enough, quotes from within closed_for always give a price
         let oldest = price.quotes.iter().filter_map(|judged| judged.outcome.quote.as_ref()?.observed_at).min().unwrap();
         let within = now.duration_since(oldest) <= SignedDuration::try_from(price.rule.closed_for.unwrap()).unwrap();
         if within && price.rule.below_quorum == BelowQuorum::Degrade {

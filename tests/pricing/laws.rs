@@ -1,4 +1,4 @@
-//! What holds of every derived quote and every conversion, tried with random figures.
+//! The laws of every derived quote and every conversion, tried with random figures.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
@@ -36,13 +36,13 @@ fn says(source: &str, pair: &str, price: Decimal, old: i64) -> Outcome {
     Outcome { origin: Arc::new(origin), symbol: symbol(pair), quote: Some(quote), failure: None }
 }
 
-/// The price of a pair of which so many sources say the same.
+/// The price of a pair on which this many sources agree.
 fn price(pair: &str, price: Decimal, sources: usize, old: i64) -> Price {
     let outcomes = (0..sources).map(|number| says(&format!("s{number}"), pair, price, old));
     fold(&symbol(pair), outcomes, &rule(&symbol(pair)), now())
 }
 
-/// `BTC-USD` of a quote in tethers.
+/// `BTC-USD`, derived from a quote in tethers.
 fn derived(stated: Decimal, old: i64, rate: Price) -> Evidence {
     let route = Route {
         asked: symbol("BTC-USDT"),
@@ -60,7 +60,7 @@ fn any_decimal() -> impl Strategy<Value = Decimal> {
     })
 }
 
-/// A price of something, from very small to very large.
+/// A possible price, from very small to very large.
 fn plausible() -> impl Strategy<Value = Decimal> {
     (1_i64..1_000_000_000_000, 0_u32..12).prop_map(|(mantissa, scale)| Decimal::new(mantissa, scale))
 }

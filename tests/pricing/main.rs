@@ -1,7 +1,7 @@
 //! Pricing: the currency, unit and session of a price, what it is derived from, and which vendors it depends on.
 //!
-//! Vendors are scripted: their quotes come from a table. Their descriptions are those of the catalogue, or are part of the test.
-//! The clock is paused.
+//! Vendors are scripted: their quotes come from a table. Their descriptions are those of the catalogue, or are part of
+//! the test. The clock is paused.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 #![allow(clippy::disallowed_methods, reason = "a test may block its thread")]

@@ -1,15 +1,15 @@
-//! Names of the user's own, and what sources call them.
+//! Names that the user defined, and what sources call them.
 
 use crate::world::{World, of, says, source, status};
 
 #[tokio::test(start_paused = true)]
-async fn a_name_of_ones_own_is_asked_only_of_those_it_means_something_to() {
+async fn a_name_that_the_user_defined_is_asked_only_of_sources_that_have_it() {
     let own = |name: &str| {
         format!("[sources.{name}]\nclasses = [\"equity\", \"fund\"]\nurl = \"http://x.test/{{symbol}}\"\njq = \".\"\n")
     };
     let symbols = "[symbols.WORLD]\nclass = \"fund\"\ncurrency = \"EUR\"\nspelled = { alpha = \"IE00X.EUFUND\", beta = \"0P0X\" }\n";
     let world = World::of(&[own("alpha"), own("beta"), own("gamma"), symbols.to_owned()].concat());
-    // what is stated wins; who says nothing gives it in the currency that is set
+    // a stated currency wins; a quote without one is in the currency that is set
     world.say("alpha", "WORLD", says("101.2").in_unit("EUR")).say("beta", "WORLD", says("101.4"));
     world.say("gamma", "WORLD", says("3"));
     let entry = world.ask_one("symbols=WORLD").await;
@@ -18,7 +18,7 @@ async fn a_name_of_ones_own_is_asked_only_of_those_it_means_something_to() {
         ("ok", Some("101.3"), &"EUR".into())
     );
     assert_eq!(of(&entry, "beta")["status"], "used");
-    assert!(world.asked("gamma").is_empty(), "WORLD is somebody else's share there");
+    assert!(world.asked("gamma").is_empty(), "WORLD is another company's share there");
     let spelled: Vec<_> = world
         .service
         .sources()
@@ -32,7 +32,7 @@ async fn a_name_of_ones_own_is_asked_only_of_those_it_means_something_to() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_coin_of_ones_own_is_not_taken_for_another_of_its_name() {
+async fn a_coin_that_the_user_defined_is_not_taken_for_another_of_its_name() {
     let sources = [
         source("alpha", "crypto", ""),
         source("one", "crypto", "currencies = [\"USDT\"]"),

@@ -1,4 +1,4 @@
-//! Scarce sources: asked only where the others fall short, in what is left of the caller's time.
+//! Reserves: scarce sources, asked only where the others fall short, in what is left of the caller's time.
 
 use std::time::Duration;
 
@@ -22,11 +22,11 @@ async fn a_reserve_is_left_alone_where_the_others_agree() {
     let world = world();
     let entry = world.ask_one("symbols=AAPL").await;
     assert_eq!((status(&entry).as_str(), world.asked("spare").len()), ("ok", 0));
-    assert_eq!(entry["quotes"].as_array().unwrap().len(), 2, "who was not asked does not appear");
+    assert_eq!(entry["quotes"].as_array().unwrap().len(), 2, "a source that was not asked does not appear");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reserve_is_asked_for_what_lacks_a_quorum_and_for_nothing_else() {
+async fn a_reserve_is_asked_only_for_symbols_that_lack_a_quorum() {
     let world = world();
     world.say("beta", "MSFT", says("0"));
     let start = Instant::now();
@@ -37,7 +37,7 @@ async fn a_reserve_is_asked_for_what_lacks_a_quorum_and_for_nothing_else() {
         (of(&entries[1], "spare")["status"].as_str(), &of(&entries[1], "spare")["role"]),
         (Some("used"), &"reserve".into())
     );
-    // as soon as the others were in, not at the end of anybody's patience
+    // as soon as the others had answered, not at the end of the caller's time
     assert!(start.elapsed() < Duration::from_millis(200), "{:?}", start.elapsed());
 }
 
@@ -53,7 +53,7 @@ async fn a_source_that_hangs_leaves_half_of_the_time_for_a_reserve() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_disagreement_is_nothing_a_reserve_is_spent_on() {
+async fn no_reserve_is_spent_on_a_disagreement() {
     let world = world();
     world.say("beta", "AAPL", says("190"));
     let entry = world.ask_one("symbols=AAPL").await;
@@ -69,7 +69,7 @@ async fn where_the_others_are_too_few_a_reserve_is_asked_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_reserve_said_lately_counts_without_another_call() {
+async fn a_recent_quote_of_a_reserve_counts_without_another_call() {
     let world = world();
     world.say("beta", "AAPL", says("0"));
     world.ask("symbols=AAPL").await;
@@ -79,7 +79,7 @@ async fn what_a_reserve_said_lately_counts_without_another_call() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_reserve_said_long_ago_does_not_keep_it_from_being_asked() {
+async fn an_old_quote_of_a_reserve_does_not_keep_it_from_being_asked() {
     let world = world();
     world.say("beta", "AAPL", says("0"));
     for _ in 0..5 {
@@ -100,7 +100,7 @@ async fn a_caller_in_a_hurry_spends_no_reserve() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_bad_rate_is_nothing_a_share_s_reserve_can_mend() {
+async fn no_reserve_for_shares_is_spent_on_a_missing_rate() {
     let mut sources = vec![source("money", "fx", ""), source("broken", "fx", "")];
     sources.extend([source("alpha", "equity", ""), source("beta", "equity", ""), source("spare", "equity", SCARCE)]);
     let world = World::of(&sources.concat());
@@ -113,7 +113,7 @@ async fn a_bad_rate_is_nothing_a_share_s_reserve_can_mend() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rate_gets_a_reserve_where_a_price_needs_it_even_one_that_nobody_expected() {
+async fn a_rate_that_a_price_needs_gets_a_reserve_even_if_it_was_not_expected() {
     let sources = [
         source("desk", "equity", ""),
         source("money", "fx", ""),
@@ -121,7 +121,7 @@ async fn a_rate_gets_a_reserve_where_a_price_needs_it_even_one_that_nobody_expec
         source("spare", "fx", SCARCE),
     ];
     let world = World::of(&sources.concat());
-    // pounds would be expected of London
+    // a listing in London would be expected in pounds
     world.say("desk", "CSPX.L", says("540").in_unit("USD")).say("broken", "EUR-USD", says("0"));
     world.say("money", "EUR-USD", says("1.08")).say("spare", "EUR-USD", says("1.08"));
     let entry = world.ask_one("symbols=CSPX.L&currency=EUR").await;
@@ -130,7 +130,7 @@ async fn a_rate_gets_a_reserve_where_a_price_needs_it_even_one_that_nobody_expec
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rate_that_no_price_needs_is_no_reason_to_spend_one() {
+async fn no_reserve_is_spent_on_a_rate_that_no_price_needs() {
     let sources = [
         source("one", "crypto", "currencies = [\"CHF\"]"),
         source("two", "crypto", "currencies = [\"CHF\"]"),
@@ -147,7 +147,7 @@ async fn a_rate_that_no_price_needs_is_no_reason_to_spend_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_may_ask_for_a_share_alone_spends_no_reserve_by_asking_in_every_currency() {
+async fn a_service_limited_to_one_share_spends_no_reserve_on_other_currencies() {
     let sources = [source("desk", "equity", ""), source("money", "fx", ""), source("spare", "fx", SCARCE)];
     let world = World::of(&format!("[server]\nsymbols = [\"AAPL\"]\n{}", sources.concat()));
     world.say("desk", "AAPL", says("231.44")).say("money", "USD-SEK", says("9.5"));

@@ -1,4 +1,4 @@
-//! The second round of a request: what is asked again another way, and what never gets lost between the two.
+//! The second round of a request: what is asked for by another route, and what must not get lost between the rounds.
 
 use crate::world::{World, of, says, source, status};
 
@@ -13,13 +13,13 @@ fn without_yen_per_dollar(more: &[String]) -> World {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_had_no_time_to_be_asked_another_way_still_covers_the_symbol() {
+async fn a_source_without_time_for_another_route_still_covers_the_symbol() {
     let wrong = source("three", "fx", "currencies = [\"USD\", \"JPY\"]");
     let world = without_yen_per_dollar(&[wrong]);
     world.say("three", "USD-JPY", says("170"));
     let hasty = world.ask_one("symbols=JPY-USD&timeout=90ms").await;
     assert_eq!((&hasty["rule"]["covering"], of(&hasty, "one")["reason"].as_str()), (&3.into(), Some("timeout")));
-    assert_eq!(status(&hasty), "unavailable / no_quorum", "one wrong quote is not all that there could be");
+    assert_eq!(status(&hasty), "unavailable / no_quorum", "one wrong quote is not all there could be");
     let patient = world.ask_one("symbols=JPY-USD").await;
     assert_eq!((status(&patient).as_str(), patient["price"].as_str()), ("ok", Some("0.00666666666667")));
     assert_eq!(of(&patient, "three")["reason"], "outlier");
@@ -36,7 +36,7 @@ async fn what_is_on_the_board_needs_no_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_is_asked_twice_for_the_same() {
+async fn no_source_is_asked_twice_for_the_same() {
     let world = World::of(&[source("one", "fx", ""), source("two", "fx", "")].concat());
     for source in ["one", "two"] {
         for (symbol, price) in [("EUR-USD", "1.08"), ("USD-JPY", "150"), ("GBP-USD", "1.25")] {
@@ -59,7 +59,7 @@ async fn what_is_denied_either_way_is_unknown() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rate_that_was_gathered_is_kept_whatever_one_source_says_of_currencies() {
+async fn one_source_with_another_currency_does_not_drop_a_gathered_rate() {
     let shares = ["alpha", "beta", "gamma"].map(|name| source(name, "equity", ""));
     let world = World::of(&[shares.concat(), source("bank", "fx", ""), source("money", "fx", "")].concat());
     world.say("alpha", "AAPL", says("200").in_unit("EUR"));
@@ -95,11 +95,11 @@ async fn a_rate_that_only_reserves_have_is_asked_of_them() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_says_that_there_is_no_symbol_who_was_asked_for_a_pair() {
+async fn a_source_that_was_asked_for_a_pair_does_not_deny_the_symbol() {
     let tethers = "currencies = [\"USDT\"]";
     let world = World::of(&[source("one", "crypto", tethers), source("two", "crypto", tethers)].concat());
     let entry = world.ask_one("symbols=NEW-USD").await;
-    let detail = "none of 2 sources that answered has NEW-USD, or a pair to derive it from; check how it is spelled; \
+    let detail = "none of the 2 sources that answered has NEW-USD, or a pair to derive it from; check how it is spelled; \
                   alpaca-crypto would help: add [sources.alpaca-crypto] to the configuration";
     assert_eq!((status(&entry).as_str(), entry["detail"].as_str()), ("unknown / unknown_symbol", Some(detail)));
 }

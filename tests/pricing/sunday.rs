@@ -1,4 +1,4 @@
-//! A Sunday: shares stand at Friday's close, coins do not.
+//! A Sunday: shares keep Friday's close, coins do not.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +21,7 @@ const SOURCES: &str = "[sources.finnhub]\nkey = \"simulated\"\n[sources.tiingo]\
     [sources.twelvedata]\nkey = \"simulated\"\n[sources.kraken]\n[sources.coinbase]\n";
 
 #[tokio::test(start_paused = true)]
-async fn a_share_stands_at_its_last_close_and_says_so() {
+async fn a_share_keeps_its_last_close_and_says_so() {
     let world = World::at(SUNDAY, SOURCES);
     world.say("finnhub", "AAPL", says("231.44").old(SINCE_THE_CLOSE));
     // tiingo's last trade was after hours, twelvedata says that the market is closed
@@ -58,8 +58,8 @@ async fn a_feed_that_froze_on_friday_is_stale_as_soon_as_a_sister_trades() {
     assert_eq!((status(&entry).as_str(), of(&entry, "twelvedata")["reason"].as_str()), ("ok", Some("stale")));
 }
 
-/// What providers send on a Sunday about Friday's close, in their own words: a Unix time, a word for the session, a time
-/// with an offset, nanoseconds.
+/// What providers send on a Sunday about Friday's close, in their own words: a Unix time, a word for the session, a
+/// time with an offset, nanoseconds.
 const BODIES: [(&str, &str); 5] = [
     ("finnhub", r#"{"c":231.44,"d":2.44,"dp":1.0655,"h":232.1,"l":229.7,"o":230.1,"pc":229,"t":1795208400}"#),
     (
@@ -110,6 +110,6 @@ fn what_providers_send_on_a_sunday_is_fridays_close() {
     assert_eq!((folded.price.to_string().as_str(), sunday.quotes.len()), ("231.44", 5));
     assert!(sunday.quotes.iter().all(|judged| judged.verdict == Verdict::Used), "{:#?}", sunday.quotes);
     assert_eq!(folded.observed_at.unwrap().to_string(), "2026-11-20T20:59:00Z");
-    // five days is how long a closed market's last prices stand
+    // a closed market's last prices stay usable for five days
     assert_eq!(fold_at("2026-11-28T12:00:00Z").status.reason(), Some("all_stale"));
 }

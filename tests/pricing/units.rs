@@ -1,4 +1,4 @@
-//! Pence and pounds, and currencies that are not the symbol's.
+//! Units: pence and pounds, and currencies that are not the symbol's.
 
 use crate::world::{World, of, says, status};
 
@@ -21,7 +21,7 @@ async fn pence_and_pounds_agree() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_quote_in_another_currency_is_seen_and_not_averaged() {
+async fn a_quote_in_another_currency_is_shown_but_not_averaged() {
     let world = world();
     world.say("alpha", "SAP.DE", says("221.4").in_unit("EUR")).say("beta", "SAP.DE", says("221.6").in_unit("EUR"));
     world.say("gamma", "SAP.DE", says("36400").in_unit("JPY"));
@@ -44,7 +44,7 @@ async fn a_derived_quote_in_another_currency_than_its_pair_is_a_mismatch_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_quote_that_states_the_currency_it_would_be_turned_into_is_a_mismatch() {
+async fn a_quote_that_states_the_callers_currency_is_a_mismatch() {
     let world = World::of_dollars(says("59259.26").in_unit("EUR"), says("1.08"));
     let entry = world.ask_one("symbols=BTC-EUR").await;
     assert_eq!((of(&entry, "one")["reason"].as_str(), entry["price"].is_null()), (Some("currency_mismatch"), true));

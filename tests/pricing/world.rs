@@ -116,7 +116,7 @@ impl World {
         Self::at(FRIDAY, settings)
     }
 
-    /// Two venues that quote bitcoin in dollars and two banks that quote the euro, each of them alike.
+    /// Two venues that quote bitcoin in dollars and two banks that quote the euro; each pair says the same.
     pub(crate) fn of_dollars(bitcoin: Says, euro: Says) -> Self {
         let venue = |name| source(name, "crypto", "currencies = [\"USD\"]");
         let sources = [venue("one"), venue("two"), source("money", "fx", ""), source("bank", "fx", "")];

@@ -1,4 +1,4 @@
-//! What is answered while every pricing thread is busy.
+//! While every pricing thread is busy, what needs no pricing is still answered.
 
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -83,21 +83,21 @@ fn health_and_metrics_are_answered_while_no_thread_is_free_for_prices() {
     assert_eq!((late.status, &late.json()["type"]), (503, &"/problems/no-answer".into()));
     assert_eq!(late.header("retry-after"), Some("1"));
     drop(busy);
-    until("prices are worked out again", || {
+    until("prices are answered again", || {
         get(apart.address, "/prices?symbols=BTC-USD").json()["prices"][0]["quotes"][0]["price"] == "100"
     });
     assert_eq!(vendor.calls(), 1, "a request that was given up costs no call when its turn comes");
 }
 
 #[test]
-fn a_report_of_readiness_that_grows_old_says_so() {
+fn an_old_readiness_report_says_that_it_is_old() {
     let apart = Apart::over(&source("alpha", NOBODY.parse().unwrap(), ""));
     let report = || get(apart.address, "/health/ready").json()["checks"]["report"][0].clone();
     assert_eq!(report(), serde_json::json!({ "status": "pass" }));
     let busy = apart.make_busy();
     until("it is old", || report()["status"] == "warn");
     let old = get(apart.address, "/health/ready");
-    assert_eq!((old.status, &old.json()["status"]), (200, &"warn".into()), "a busy service must not be taken out");
+    assert_eq!((old.status, &old.json()["status"]), (200, &"warn".into()), "a busy service must stay in use");
     assert!(report()["output"].as_str().unwrap().contains("s old"), "{}", report());
     drop(busy);
     until("it is new again", || report()["status"] == "pass");
@@ -179,7 +179,7 @@ fn unread_replies_hold_bounded_memory_and_release_it() {
     until("all of it is given back", || memory.used() == 0);
     let reply = read(asks_for_many(apart.address, 2000));
     assert_eq!(reply.json()["prices"].as_array().unwrap().len(), 2000);
-    until("also what was taken", || memory.used() == 0);
+    until("the rest is given back, too", || memory.used() == 0);
 }
 
 #[test]
@@ -225,7 +225,7 @@ fn memory_goes_back_to_the_system_when_a_storm_is_over() {
     let clients: Vec<TcpStream> = (0..CLIENTS).map(|_| asks_for_many(address, 2000)).collect();
     until("it has grown", || resident(program.id()) > before * 5 / 4);
     drop(clients);
-    until("it is as it was", || resident(program.id()) < before * 6 / 5);
+    until("it is back to its first size", || resident(program.id()) < before * 6 / 5);
 }
 
 #[test]
@@ -243,5 +243,5 @@ fn failures_of_unknown_symbols_take_little_memory() {
         read(asks_for(address, (0..AT_ONCE).map(|number| format!("JUNK{round}X{number}-USD"))));
     }
     // at most 2 KiB for each
-    until("no more than that is held", || resident(program.id()) < before + REMEMBERED as u64 * 2);
+    until("only that much is held", || resident(program.id()) < before + REMEMBERED as u64 * 2);
 }

@@ -24,7 +24,7 @@ fn all_priced(configuration: &Configuration) -> Ended {
 
 const TOKEN: [(&str, &str); 1] = [("DESK_TOKEN", "abcdefgh")];
 
-/// A line without its figures, which differ each time.
+/// A line without its numbers, which differ each time.
 fn without_figures(line: &str) -> String {
     let figure = |c: char| c.is_ascii_digit() || ".:".contains(c);
     let words = line.split_whitespace().map(|word| {
@@ -34,16 +34,16 @@ fn without_figures(line: &str) -> String {
 }
 
 #[test]
-fn a_venue_of_the_demo_that_lies_is_named_with_how_far_it_is_off() {
+fn a_demo_venue_that_lies_is_named_with_how_far_it_is_off() {
     let (_program, address) = Program::demo();
     // on a busy machine an honest venue may take longer than the demo's timeout
     let text = get(address, "/demo/configuration").body;
     let configuration = Configuration::new(&text.replace("\"800ms\"", "\"9s\"").replace("\"600ms\"", "\"9s\""));
     let honest = all_priced(&configuration);
-    assert!(honest.stdout.contains("Nobody is off"), "{}", honest.stdout);
+    assert!(honest.stdout.contains("No source is off"), "{}", honest.stdout);
 
     assert_eq!(post(address, "/demo/alpha/lie").status, 200);
-    // a price that is off is a price
+    // a price that is off is still a price
     let ended = all_priced(&configuration);
     let off: Vec<&str> = ended.stdout.lines().filter(|line| line.contains(" is off: ")).collect();
     assert!(
@@ -74,7 +74,7 @@ fn the_documentations_own_source_works_as_it_is_written() {
         200,
         format!(r#"{{"data":[{{"ticker":"AAPL","last":231.44,"bid":231.43,"ask":231.46,"ts":{now}}}]}}"#),
     );
-    assert!(desk().lines().count() <= 10, "a source of one's own takes no more than ten lines");
+    assert!(desk().lines().count() <= 10, "an own source needs at most ten lines");
     let configuration = Configuration::new(&format!("{}base_url = \"http://{}\"\n", desk(), desk_says.address));
     let ended = check(&configuration, &["desk", "AAPL", "--live"], &TOKEN);
     assert_eq!(ended.code, Some(0), "{ended:?}");
@@ -84,13 +84,13 @@ fn the_documentations_own_source_works_as_it_is_written() {
         "\n  body: {\"data\":[{\"ticker\":\"AAPL\",",
         "\n  AAPL: price 231.44, bid 231.43, ask 231.46, at ",
         "\n  took: ",
-        "\n  verdict: 1 of 1 symbols priced\n  nothing proves its filter yet: an example can be written from this",
+        "\n  verdict: 1 of 1 symbols priced\n  no example tests its filter yet: write one from this reply",
     ] {
         assert!(ended.stdout.contains(words), "{words:?} is not in {}", ended.stdout);
     }
     assert!(desk_says.heads()[0].contains("authorization: Bearer abcdefgh"), "{:?}", desk_says.heads());
     let ended = check(&configuration, &["desk"], &TOKEN);
-    let hint = "desk: ok, no examples\n  nothing proves its filter yet: `quotefold check desk AAPL --live` shows";
+    let hint = "desk: ok, no examples\n  no example tests its filter yet: `quotefold check desk AAPL --live` shows";
     assert!(ended.code == Some(0) && ended.stdout.starts_with(hint), "{ended:?}");
     let survey = check(&configuration, &["--live"], &TOKEN);
     assert!(survey.code == Some(0) && survey.stdout.contains("no other price to compare with"), "{survey:?}");
@@ -151,10 +151,7 @@ fn a_wrong_filter_is_explained_on_a_real_reply_too() {
         stopped.contains("\n  the filter stopped at line 1, column 26: {symbol: .key, price: .value.p[]}\n"),
         "{stopped}"
     );
-    assert!(
-        stopped.contains("\n  what it was given there: {\"key\":\"AAPL\",\"value\":{\"p\":231.44}}\n"),
-        "{stopped}"
-    );
+    assert!(stopped.contains("\n  its input there: {\"key\":\"AAPL\",\"value\":{\"p\":231.44}}\n"), "{stopped}");
     assert!(stopped.contains("\n  verdict: failed / malformed: the filter stopped: "), "{stopped}");
     let unnamed = live(".quotes[] | {price: .p}");
     assert!(unnamed.contains("\n  row 1 of 2 cannot be read: {\"price\":231.44}\n"), "{unnamed}");
@@ -166,7 +163,7 @@ fn a_wrong_filter_is_explained_on_a_real_reply_too() {
 }
 
 #[test]
-fn keys_and_limits_are_told_in_words() {
+fn refused_keys_and_used_up_limits_are_explained_in_words() {
     let (refusing, limiting, lost) = (
         Upstream::saying(401, r#"{"error":"Invalid API key."}"#),
         Upstream::new(|call| call.reply(429, "Retry-After: 40\r\n", "{}")),
@@ -182,7 +179,7 @@ fn keys_and_limits_are_told_in_words() {
     assert_eq!(ended.code, Some(1), "{ended:?}");
     for words in [
         "unauthorized: the key in FINNHUB_API_KEY was refused: ",
-        "rate_limited: it is asked too often; not to be asked until ",
+        "rate_limited: it is asked too often; try again at ",
         "missing: the reply holds nothing for this symbol, asked for as \"BTC-USD\"",
         "\n0 of 3 sources gave a price.\n",
         "\n`quotefold check lost BTC-USD --live` shows what lost replied.\n",
@@ -204,7 +201,7 @@ fn slow_sources_are_waited_for_at_the_same_time() {
 }
 
 #[test]
-fn an_example_that_does_not_hold_is_told_before_the_sources_are_asked() {
+fn an_example_that_fails_is_reported_before_the_sources_are_asked() {
     let vendor = Upstream::quoting("100");
     let example = r#"examples = [{ about = "old", asked = ["AAPL"], body = '[{"s":"AAPL","p":1}]', expect = [{ symbol = "AAPL", price = "2" }] }]"#;
     let configuration = Configuration::new(&vendor.source("desk", example));
@@ -237,7 +234,7 @@ examples = [
         let ended = check(&configuration, &["mine"], &[]);
         assert_eq!(ended.code, Some(0), "{ended:?}");
         assert!(ended.stdout.starts_with(&format!("mine: ok, {examples}\n")), "{key}: {}", ended.stdout);
-        let proves_nothing = ended.stdout.contains("nothing proves its filter yet");
+        let proves_nothing = ended.stdout.contains("no example tests its filter yet");
         assert_eq!(proves_nothing, examples == "no examples", "{key}: {}", ended.stdout);
     }
 }

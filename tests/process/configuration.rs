@@ -6,7 +6,7 @@ use crate::support::{Configuration, run};
 
 const DESK: &str = "[sources.desk]\nclasses = [\"equity\"]\nurl = \"http://127.0.0.1:9/q?ids={symbols}\"\n";
 
-/// What is wrong, its line, its key, and what the message must contain.
+/// A wrong file, the line and key of the error, and what the message must contain.
 fn table() -> Vec<(String, &'static str, &'static str, Vec<&'static str>)> {
     let filter = |jq: &str| format!("{DESK}jq = '{jq}'\n");
     vec![
@@ -58,7 +58,7 @@ fn what_is_wrong_is_named_by_file_line_key_and_cure_and_nothing_listens() {
 }
 
 #[test]
-fn several_faults_are_told_together() {
+fn several_errors_are_reported_together() {
     let text = format!("{DESK}jq = 'now'\n[sources.krakn]\n[freshness]\nusable_for = \"1h\"\n");
     let ended = run(&["serve", "--config", Configuration::new(&text).path()]);
     assert_eq!(ended.code, Some(78));

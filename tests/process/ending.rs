@@ -64,14 +64,14 @@ fn readiness_fails_first_while_requests_are_still_served() {
 }
 
 #[test]
-fn what_is_in_flight_when_the_door_closes_is_answered_whole() {
+fn a_request_in_flight_when_listening_ends_is_answered_whole() {
     let vendor = slow_vendor();
     let (mut program, address) = Program::serve(&configuration(&vendor, "0s", "10s"), &[]);
     let in_flight = send(address, "/prices?symbols=BTC-USD");
     vendor.until_called(2);
     program.signal("TERM");
-    until("nobody else let in", || is_refused(address));
-    assert!(program.runs(), "it left before its last client");
+    until("no new client is admitted", || is_refused(address));
+    assert!(program.runs(), "it ended before its last client was answered");
     let reply = read(in_flight);
     assert_eq!((reply.status, reply.status("BTC-USD").as_str()), (200, "ok"));
     assert_eq!(program.ended().code, Some(0));
@@ -114,7 +114,7 @@ fn clients_that_hold_on_do_not_hold_up_the_end() {
     assert!(ended.stderr.contains("3 connections did not finish in time and were dropped"), "{}", ended.stderr);
 }
 
-/// A client that asks for more than all the buffers in between hold, and reads nothing.
+/// A client that asks for more than all buffers on the way hold, and reads nothing.
 fn not_reading(address: SocketAddr) -> TcpStream {
     let symbols: Vec<String> = (0..100).map(|number| format!("^X{number}")).collect();
     let request = format!("GET /prices?symbols={} HTTP/1.1\r\nHost: x\r\n\r\n", symbols.join(","));
@@ -152,7 +152,7 @@ fn a_second_signal_ends_it_at_once() {
         let started = Instant::now();
         program.signal(second);
         assert_eq!(program.ended().code, Some(0), "{first}, {second}");
-        // without it, the shutdown would wait the client's whole 8 s
+        // without the second signal, the shutdown would wait the client's whole 8 s
         assert!(started.elapsed() < Duration::from_secs(5), "{first}, {second}: {:?}", started.elapsed());
         drop(in_flight);
     }
@@ -267,7 +267,7 @@ fn a_signal_is_not_lost_on_the_first_process_of_a_container() {
 }
 
 #[test]
-fn a_terminal_that_goes_away_begins_the_end_and_does_not_hurry_it() {
+fn a_terminal_that_closes_starts_an_unhurried_shutdown() {
     let vendor = slow_vendor();
     let configuration = configuration(&vendor, "2s", "10s");
     let serve = start(&["serve", "--config", configuration.path(), "--listen", "127.0.0.1:0"], &[]);
@@ -283,7 +283,7 @@ fn a_terminal_that_goes_away_begins_the_end_and_does_not_hurry_it() {
         program.signal("HUP");
         until("not ready", || get(address, "/health/ready").status == 503);
     }
-    assert_eq!(get(address, "/prices?symbols=ETH-USD").status, 200, "it serves for as long as after SIGTERM");
+    assert_eq!(get(address, "/prices?symbols=ETH-USD").status, 200, "it still serves, as after SIGTERM");
     assert_eq!(read(in_flight).status("BTC-USD"), "ok");
     let ended = program.ended();
     assert_eq!(ended.code, Some(0));
@@ -291,7 +291,7 @@ fn a_terminal_that_goes_away_begins_the_end_and_does_not_hurry_it() {
 }
 
 #[test]
-fn what_nohup_started_outlives_its_terminal() {
+fn a_program_under_nohup_outlives_its_terminal() {
     let configuration = configuration(&Upstream::quoting("100"), "0s", "1s");
     let serve = start(&["serve", "--config", configuration.path(), "--listen", "127.0.0.1:0"], &[]);
     let mut nohup = Command::new("nohup");

@@ -29,7 +29,7 @@ fn assert_code(arguments: &[&str], code: i32) -> Ended {
 }
 
 #[test]
-fn what_was_asked_for_ends_with_0_and_wrong_usage_with_64() {
+fn success_ends_with_0_and_wrong_usage_with_64() {
     let done: [&[&str]; 5] = [&["--help"], &["--version"], &["get", "--help"], &["config", "--default"], &["sources"]];
     for arguments in done {
         let ended = assert_code(arguments, 0);
@@ -95,7 +95,7 @@ fn an_answer_from_a_server_ends_with_the_same_codes() {
     let too_long = "A".repeat(33);
     let refused = assert_code(&["get", &too_long, "--url", &url], 64);
     assert!(refused.stdout.is_empty() && refused.stderr.contains("33 characters"), "{refused:?}");
-    // two camps of venues: no price, and a sentence that says why
+    // two camps of venues: there is no price, and a sentence says why
     for venue in ["gamma", "delta"] {
         assert_eq!(post(address, &format!("/demo/{venue}/lie")).status, 200);
     }
@@ -134,7 +134,7 @@ fn no_server_ends_with_69_and_no_health_with_1() {
         let ended = assert_code(arguments, 1);
         assert!(ended.stdout.is_empty() && ended.stderr.contains("does not answer"), "{ended:?}");
     }
-    // a health check that hangs must say so before its runner kills it
+    // a health check that hangs must report it before its runner kills it
     assert_code(&["health", &format!("http://{}", silent.address)], 1);
 }
 
@@ -166,7 +166,7 @@ fn health_ends_with_0_when_ready_and_1_when_draining() {
 }
 
 #[test]
-fn a_reader_that_leaves_is_no_error() {
+fn a_reader_that_leaves_is_not_an_error() {
     let vendor = vendor();
     let configuration = configuration(&[&vendor, &vendor], "");
     let get = ["get", "BTC-USD", "--json", "--config", configuration.path()];

@@ -1,4 +1,4 @@
-//! Own filters, and bodies that make them grow: each costs its own call, and the service nothing.
+//! Own filters, and bodies that make them grow: each costs its own call, and nothing else.
 
 use std::net::SocketAddr;
 use std::process::{Command, Stdio};
@@ -215,7 +215,7 @@ fn a_filter_process_reads_one_reply_at_a_time_and_is_replaced() {
 }
 
 #[test]
-fn a_filters_process_ends_with_the_service_however_that_ends() {
+fn a_filters_process_ends_with_the_service_however_it_ends() {
     for signal in ["TERM", "KILL"] {
         let vendor = Upstream::quoting("100");
         let settings = format!("{SERVER}drain_delay = \"0s\"\n{}", vendor.source("a", ""));
@@ -230,7 +230,7 @@ fn a_filters_process_ends_with_the_service_however_that_ends() {
 }
 
 #[test]
-fn a_service_that_is_itself_held_to_a_limit_can_run_filters() {
+fn a_service_with_a_memory_limit_of_its_own_can_run_filters() {
     let vendor = Upstream::quoting("100");
     let configuration = Configuration::new(&format!("{SERVER}{}", vendor.source("a", "")));
     let serve = start(&["serve", "--config", configuration.path(), "--listen", "127.0.0.1:0"], &[]);
@@ -242,7 +242,7 @@ fn a_service_that_is_itself_held_to_a_limit_can_run_filters() {
 }
 
 #[test]
-fn what_a_filter_sees_and_gives_is_the_same_in_a_process_of_its_own() {
+fn a_filters_input_and_output_are_the_same_in_its_own_process() {
     let vendor = Upstream::new(|call| call.reply(202, "", r#"[{"s":"BTC-USD","p":100.50}]"#));
     let calculated = vendor.source("calculated", "jq = '.[] | {symbol: .s, price: (.p + 1)}'");
     let knows = "jq = 'if $status == 202 and $asked == [\"BTC-USD\"] then .[] | {symbol: .s, price: .p} else error(\"no\") end'";

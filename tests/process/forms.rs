@@ -1,4 +1,4 @@
-//! Long lists: what does not fit into a URL comes as a form, and all limits agree on how much that is.
+//! Long lists of symbols: they come as a form if they do not fit into a URL, and all limits agree on the length.
 
 use std::io::{Read, Write};
 use std::net::SocketAddr;
@@ -26,13 +26,13 @@ fn vendor() -> Upstream {
     })
 }
 
-/// A service that takes this many symbols in one request.
+/// A service that allows this many symbols in one request.
 fn service(vendor: &Upstream, max_symbols: usize, more: &str) -> Service {
     let settings = format!("[server]\ntimeout = \"8s\"\nmax_symbols = {max_symbols}\n{more}");
     Service::with(&settings, &[vendor.source("a", "batch = 50"), vendor.source("b", "batch = 50")])
 }
 
-/// This many symbols of the greatest length, with every character percent-encoded.
+/// This many symbols of maximum length, with every character percent-encoded.
 fn longest_symbols(count: usize) -> String {
     let symbol = |number: usize| format!("{:A>28}-USD", format!("N{}", letters(number)));
     let escaped = |text: String| text.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
@@ -79,7 +79,7 @@ fn as_many_symbols_as_are_allowed_fit_in_a_form_however_they_are_written() {
     let reply = post(service.address, "/prices", FORM, &form);
     assert_eq!(reply.header("prices-status"), Some("complete"), "{}", &reply.body[..reply.body.len().min(500)]);
     assert_eq!(reply.json()["prices"].as_array().unwrap().len(), 600);
-    // the same list in a URL, and one symbol more, are refused with what to do
+    // the same list in a URL, and a list with one more symbol, are refused with the cure
     let names: Vec<String> = (0..601).map(|number| format!("N{}-USD", letters(number))).collect();
     let reply = get(service.address, &format!("/prices?symbols={}", names[..600].join(",")));
     assert!(reply.status == 400 && reply.json()["detail"].as_str().unwrap().contains("POST /prices"), "{reply:?}");
@@ -110,7 +110,7 @@ fn a_form_over_its_limit_is_a_413_with_or_without_a_length() {
 }
 
 #[test]
-fn what_is_no_form_is_a_415_and_a_form_with_a_query_beside_it_a_400() {
+fn a_body_that_is_not_a_form_is_a_415_and_a_form_with_a_query_a_400() {
     let vendor = vendor();
     let service = service(&vendor, 100, "");
     let body = "symbols=BTC-USD";
@@ -138,8 +138,8 @@ fn what_is_no_form_is_a_415_and_a_form_with_a_query_beside_it_a_400() {
         let reply = post(service.address, target, FORM, body);
         assert_eq!((reply.status, &reply.json()["field"]), (400, &"query".into()), "{target}: {reply:?}");
     }
-    assert_eq!(post(service.address, "/prices?", FORM, body).status, 200, "an empty query says nothing");
-    assert_eq!(vendor.calls(), 2, "nothing of what was refused cost a call");
+    assert_eq!(post(service.address, "/prices?", FORM, body).status, 200, "an empty query is allowed");
+    assert_eq!(vendor.calls(), 2, "no refused request cost a call");
 }
 
 #[test]
@@ -157,7 +157,7 @@ fn other_methods_are_told_the_three_that_the_path_takes() {
 const KEY: &str = "Authorization: Bearer correct-horse-battery\r\n";
 
 #[test]
-fn a_form_is_let_in_and_counted_as_a_query_is() {
+fn a_form_is_admitted_and_counted_like_a_query() {
     let vendor = vendor();
     let access = "[access]\nkeys = [\"correct-horse-battery\"]\nrate = \"2/h\"\n";
     let service = service(&vendor, 100, access);
@@ -172,7 +172,7 @@ fn a_form_is_let_in_and_counted_as_a_query_is() {
 }
 
 #[test]
-fn a_form_that_does_not_come_takes_a_place_for_as_long_as_a_head_may_take() {
+fn a_form_that_does_not_arrive_holds_a_slot_as_long_as_a_head_may() {
     let vendor = vendor();
     let service = service(&vendor, 100, "max_requests = 1\n");
     let begun = Instant::now();
@@ -191,7 +191,7 @@ fn a_form_that_does_not_come_takes_a_place_for_as_long_as_a_head_may_take() {
 }
 
 #[test]
-fn a_form_costs_what_a_query_costs_and_changes_nothing() {
+fn a_form_costs_the_same_as_a_query_and_changes_nothing() {
     let vendor = vendor();
     let sources = vendor.source("a", "limits = [\"25/day\"]");
     let (_program, address) = Program::serve(&Configuration::new(&sources), &[]);
@@ -218,7 +218,7 @@ fn get_sends_a_long_list_as_a_form_and_a_short_one_as_a_query() {
         let ended = get(&names[..count]);
         assert_eq!((ended.code, ended.stdout.lines().count()), (Some(0), count + 1), "{}", ended.stderr);
         let line = format!("\"method\":\"{method}\"");
-        until("the log tells it", || program.said_on_stderr().contains(&line));
+        until("it is in the log", || program.said_on_stderr().contains(&line));
     }
     // asked directly, a list may be as long as the settings allow
     let nobody = crate::support::NOBODY;

@@ -37,7 +37,7 @@ fn until_cached(ask: impl Fn() -> Reply) {
 }
 
 #[test]
-fn what_needs_no_wait_is_answered_though_the_client_has_closed_its_side() {
+fn an_answer_without_a_wait_reaches_a_half_closed_client() {
     let vendor = Upstream::quoting("100");
     let settings = "[access]\nadmin_listen = \"127.0.0.1:0\"\n";
     let (program, address) = Program::serve(&configuration(&vendor, settings), &[]);
@@ -46,7 +46,7 @@ fn what_needs_no_wait_is_answered_though_the_client_has_closed_its_side() {
     let symbols: Vec<String> = (0..100).map(|number| format!("X{number}-USD")).collect();
     let board = format!("/prices?symbols=BTC-USD,{}&refresh_after=1h", symbols[..99].join(","));
     until_cached(|| get(address, &board));
-    // many times, so that luck does not decide
+    // many times, so that chance does not decide
     for _ in 0..20 {
         for (target, status) in [
             ("/health/live", 200),
@@ -106,7 +106,7 @@ fn a_client_that_closes_its_side_while_a_source_is_waited_for_has_left() {
 }
 
 #[test]
-fn a_request_tells_that_it_waits_for_a_source_and_only_then() {
+fn a_request_reports_a_wait_for_a_source_and_only_that() {
     let vendor = Upstream::silent();
     let service = Service::over(&[vendor.source("a", "timeout = \"8s\"")]);
     let asking = |target: &str| {
@@ -117,7 +117,7 @@ fn a_request_tells_that_it_waits_for_a_source_and_only_then() {
     };
     let (waiting, answering) = asking("/prices?symbols=BTC-USD");
     let told = async { timeout(PATIENCE, waiting.begun()).await };
-    service.runtime.block_on(told).expect("it waits, and does not say so");
+    service.runtime.block_on(told).expect("it waits, but does not report it");
     answering.abort();
     for target in ["/prices", "/health", "/metrics", "/prices?symbols=BTC-USD&sources=b"] {
         let (waiting, answering) = asking(target);
@@ -139,11 +139,11 @@ fn a_client_that_leaves_is_noticed_behind_an_unread_request() {
     let left = Instant::now();
     drop(stream);
     vendor.until_left();
-    assert!(left.elapsed() < Duration::from_secs(10), "only the end of its time was noticed");
+    assert!(left.elapsed() < Duration::from_secs(10), "only its timeout was noticed");
 }
 
 #[test]
-fn a_client_that_stays_gets_an_answer_that_had_to_be_waited_for() {
+fn a_client_that_stays_gets_an_answer_after_a_wait() {
     let vendor = Upstream::new(|call| {
         sleep(Duration::from_millis(1500));
         call.json(&rows(&[("BTC-USD", "100")]))

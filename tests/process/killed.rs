@@ -1,4 +1,4 @@
-//! A service that is killed again and again still knows what it spent.
+//! A service that is killed again and again still knows how many calls it has spent.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
@@ -64,9 +64,9 @@ fn a_kill_at_any_moment_loses_no_more_than_the_last_second() {
         let saved_at = SystemTime::from(saved_at);
         let seen = calls.lock().unwrap().iter().skip(before as usize).filter(|at| **at < saved_at).count() as u64;
         assert!(written >= seen, "round {round}: {written} of {seen} calls seen by {saved_at:?} are in the file");
-        // one unit may be of a call that was never sent
+        // one unit may belong to a call that was never sent
         assert!(written <= made + 1, "round {round}: {written} of {made}");
-        // a second, and the time that this machine may need to write
+        // a second, plus the time that this machine may need to write
         let age = killed.duration_since(saved_at).unwrap_or_default();
         assert!(
             round == 0 || started.elapsed() < Duration::from_secs(2) || age < Duration::from_secs(10),

@@ -1,4 +1,4 @@
-//! Whatever happens to the log, the service goes on, and ends when it is asked to.
+//! Whatever happens to the log, the service keeps serving, and ends when it is asked to.
 
 use std::fs::File;
 use std::io::{PipeReader, PipeWriter, Read, Write};
@@ -49,7 +49,7 @@ fn assert_serves_and_ends(what: &str, program: Program, address: SocketAddr) {
     assert!(asked.elapsed() < Duration::from_secs(5), "{what}: {:?}", asked.elapsed());
 }
 
-/// Kinds of stderr that are not read.
+/// Kinds of stderr that no reader drains.
 fn hopeless() -> Vec<(&'static str, OwnedFd, Box<dyn std::any::Any>)> {
     let (stuck, into_stuck) = full_pipe();
     let (gone, into_gone) = std::io::pipe().unwrap();
@@ -63,7 +63,7 @@ fn hopeless() -> Vec<(&'static str, OwnedFd, Box<dyn std::any::Any>)> {
 }
 
 #[test]
-fn the_service_serves_and_ends_whatever_becomes_of_its_log() {
+fn the_service_serves_and_ends_whatever_happens_to_its_log() {
     let configuration = configuration();
     for (what, stderr, _reader) in hopeless() {
         let program = Program::new(serve(&configuration).stderr(stderr));
@@ -73,7 +73,7 @@ fn the_service_serves_and_ends_whatever_becomes_of_its_log() {
 }
 
 #[test]
-fn a_stdout_that_takes_no_line_does_not_keep_it_from_serving() {
+fn it_serves_even_if_stdout_blocks() {
     for (what, stdout, _reader) in hopeless() {
         let port = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = port.local_addr().unwrap();
@@ -121,7 +121,7 @@ fn an_error_that_is_read_late_is_read_whole() {
 }
 
 #[test]
-fn lines_that_a_sleeping_reader_missed_are_counted_when_it_reads_again() {
+fn lines_that_a_stalled_reader_missed_are_counted_when_it_reads_again() {
     // each line has more than half a kilobyte; together they are more than the 1 MiB backlog and the kernel's buffers
     let requests = 2500;
     let url = format!("/nowhere?{}", "x".repeat(600));
@@ -161,7 +161,7 @@ fn lines_that_a_sleeping_reader_missed_are_counted_when_it_reads_again() {
     let told = lines.iter().filter(|line| line["url"].as_str().is_some_and(|url| url.starts_with("/nowhere"))).count();
     assert!(told as u64 >= requests - count, "lines are missing that were not counted");
     let at = |text: &str| lines.iter().position(|line| line.to_string().contains(text)).unwrap();
-    assert!(at("\"dropped\"") < at(last), "the count stands where lines are missing");
+    assert!(at("\"dropped\"") < at(last), "the count comes where lines are missing");
     assert_eq!(lines[at("\"dropped\"")]["level"], "WARN");
 }
 
@@ -200,7 +200,7 @@ fn a_port_that_is_taken_ends_it_with_78_wherever_stderr_leads() {
 }
 
 #[test]
-fn an_outage_is_told_in_a_few_lines_that_count_the_others() {
+fn an_outage_logs_a_few_lines_that_count_the_others() {
     let vendor = Upstream::saying(500, "{}");
     let text = format!("[server]\ndrain_delay = \"0s\"\n{}{}", vendor.source("a", ""), vendor.source("b", ""));
     // sent at once, and enough of them that more than ten fall into one second on any machine
@@ -224,5 +224,5 @@ fn an_outage_is_told_in_a_few_lines_that_count_the_others() {
     let (answered, repeated) = failed("errors");
     assert_eq!(answered + repeated, requests, "{answered} and {repeated}");
     assert!(repeated > 0 && answered >= 10, "{answered} and {repeated}");
-    assert_eq!(failed("all"), (requests, 0), "every request has its line if that is wanted");
+    assert_eq!(failed("all"), (requests, 0), "every request has its line if all are logged");
 }

@@ -24,7 +24,7 @@ fn with_admin(vendor: &Upstream, more: &str) -> (Program, SocketAddr, SocketAddr
 }
 
 #[test]
-fn the_operators_pages_are_at_his_address_without_a_key_and_nowhere_else() {
+fn the_operators_pages_are_only_at_the_admin_address_without_a_key() {
     let vendor = Upstream::quoting("100");
     let (program, address, admin) = with_admin(&vendor, "");
     assert_ne!(address, admin);
@@ -45,7 +45,7 @@ fn the_operators_pages_are_at_his_address_without_a_key_and_nowhere_else() {
 }
 
 #[test]
-fn without_an_address_of_their_own_the_operators_pages_are_where_prices_are() {
+fn without_an_admin_address_the_operators_pages_are_beside_prices() {
     let vendor = Upstream::quoting("100");
     let (_program, address) = Program::serve(&configuration(&vendor, ""), &[]);
     for path in ["/metrics", "/sources"] {
@@ -92,7 +92,7 @@ fn health_shows_reasons_only_to_clients_with_a_key() {
 }
 
 #[test]
-fn where_no_key_is_set_health_says_why_to_all_as_every_quote_does() {
+fn without_keys_health_shows_its_reasons_to_everyone() {
     let vendor = Upstream::new(|call| call.reply(429, "Retry-After: 60\r\n", ""));
     let (_program, address) = Program::serve(&configuration(&vendor, ""), &[]);
     get(address, "/prices?symbols=AAPL");
@@ -112,7 +112,7 @@ fn taking_every_public_connection_leaves_the_admin_address_free() {
     let waiting = send(address, "/health");
     waiting.set_nonblocking(true).unwrap();
     assert_eq!(get(admin, "/health").status, 200);
-    assert!(waiting.peek(&mut [0]).is_err(), "it should still have waited for a place");
+    assert!(waiting.peek(&mut [0]).is_err(), "it should still wait for a slot");
 }
 
 /// Sends a request with this host, as a browser would.
@@ -206,7 +206,7 @@ fn an_answer_in_flight_is_finished_though_the_admin_address_is_idle() {
 }
 
 #[test]
-fn an_operators_address_that_cannot_be_had_is_named_with_its_key() {
+fn an_admin_address_that_cannot_be_opened_is_named_with_its_key() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let settings = format!("[access]\nadmin_listen = \"{address}\"\n");
@@ -219,7 +219,7 @@ fn an_operators_address_that_cannot_be_had_is_named_with_its_key() {
 }
 
 #[test]
-fn get_shows_the_key_of_the_configuration_or_that_of_the_variable() {
+fn get_sends_the_key_of_the_configuration_or_of_the_variable() {
     let vendor = Upstream::quoting("100");
     let keys = format!("[access]\nkeys = [\"{KEY}\", \"another-key-of-theirs\"]\n");
     let (_program, address) = Program::serve(&configuration(&vendor, &keys), &[]);
@@ -250,7 +250,7 @@ fn get_shows_the_key_of_the_configuration_or_that_of_the_variable() {
 }
 
 #[test]
-fn a_key_that_cannot_be_sent_is_not_taken_for_a_server_that_is_down() {
+fn a_key_that_cannot_be_sent_is_not_mistaken_for_a_server_that_is_down() {
     for key in ["two-words of-a-key", "the-line-breaks-behind-it\n"] {
         let arguments = ["get", "BTC-USD", "--url", "http://127.0.0.1:1"];
         let ended = Program::new(&mut start(&arguments, &[("QUOTEFOLD_KEY", key)])).ended();
@@ -272,7 +272,7 @@ fn a_password_in_a_servers_url_is_not_shown() {
 }
 
 #[test]
-fn health_is_asked_at_the_operators_address_where_there_is_one() {
+fn health_is_asked_at_the_admin_address_if_there_is_one() {
     let vendor = Upstream::quoting("100");
     let (_program, _, admin) = with_admin(&vendor, "");
     let nobody = crate::support::NOBODY;

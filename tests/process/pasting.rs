@@ -17,7 +17,7 @@ use crate::support::{Folder, PATIENCE, Program, post};
 /// The address of the demo in the documentation.
 const SHOWN: &str = "127.0.0.1:8080";
 
-/// The first lines of blocks that need more than the demo, or do not end. Readers see them, too.
+/// The first lines of blocks that need more than the demo, or that do not end. Readers see these marks, too.
 const MARKS: [&str; 5] =
     ["# needs the network", "# needs a key", "# needs Docker", "# needs a server", "# runs until you stop it"];
 
@@ -110,7 +110,7 @@ fn every_shell_example_works_pasted_while_the_demo_runs() {
             continue;
         }
         let started = Instant::now();
-        // on a busy machine an honest venue may be late, and one that was broken before is paused for a while
+        // on a busy machine, an honest venue may be late, and one that an earlier block broke is paused for a while
         while let Err(failed) = paste(&block, address, &tools.0) {
             assert!(started.elapsed() < PATIENCE, "{}: {failed}", block.at);
         }

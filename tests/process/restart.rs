@@ -71,7 +71,7 @@ fn another_programs_file_ends_the_start_is_kept_and_not_printed() {
         let ended = run(&["serve", "--config", configuration.path(), "--listen", "127.0.0.1:0"]);
         assert_eq!((ended.code, ended.stdout.as_str()), (Some(78), ""), "{}", ended.stderr);
         assert!(std::fs::read_to_string(folder.file()).unwrap() == *content, "it was changed");
-        assert_eq!(folder.names(), ["state.json"], "nothing is made beside a file of somebody else");
+        assert_eq!(folder.names(), ["state.json"], "no file is created beside another program's file");
         assert!(!ended.stderr.contains(secret) && ended.stderr.len() < 1_000, "{:.2000}", ended.stderr);
         for words in ["state.path", "state.json", "line 1, column", "set another path"] {
             assert!(ended.stderr.contains(words), "{words} in {}", ended.stderr);
@@ -90,7 +90,7 @@ fn a_configuration_that_keeps_the_state_in_itself_is_refused_and_stays() {
 }
 
 #[test]
-fn a_state_of_later_than_now_counts_as_one_of_now_and_that_is_said() {
+fn a_state_from_the_future_counts_as_one_of_now_and_is_logged() {
     let (folder, upstream) = (Folder::new(), Upstream::quoting("100"));
     let configuration = folder.configuration(&upstream.source("a", "limits = [\"25/day\"]"));
     let tomorrow = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(24);
@@ -110,7 +110,7 @@ fn a_state_of_later_than_now_counts_as_one_of_now_and_that_is_said() {
 }
 
 #[test]
-fn a_path_at_which_nothing_can_be_kept_is_a_wrong_configuration() {
+fn a_path_that_cannot_be_written_is_a_wrong_configuration() {
     let upstream = Upstream::quoting("100");
     for (path, way_out) in [
         ("/nonexistent/state.json", "there is no folder /nonexistent; create it"),
@@ -129,7 +129,7 @@ fn a_path_at_which_nothing_can_be_kept_is_a_wrong_configuration() {
 }
 
 #[test]
-fn a_disk_that_fails_later_is_said_once_and_the_service_goes_on() {
+fn a_disk_that_fails_later_is_logged_once_and_the_service_goes_on() {
     let (folder, upstream) = (Folder::new(), Upstream::quoting("100"));
     let configuration = folder.configuration(&upstream.source("a", "limits = [\"100000/day\"]"));
     let (program, address) = Program::serve(&configuration, &[]);
@@ -162,7 +162,7 @@ fn commands_that_ask_once_leave_the_state_alone() {
         assert_eq!(std::fs::read_to_string(folder.file()).unwrap(), "not theirs", "{arguments:?}");
         assert_eq!(folder.names(), ["state.json"], "{arguments:?}");
     }
-    assert!(upstream.calls() >= 2, "they did ask");
+    assert!(upstream.calls() >= 2, "the commands did ask the vendor");
 }
 
 #[test]
@@ -208,10 +208,10 @@ fn a_second_service_waits_for_the_first_to_end_and_takes_its_state_over() {
     let second = Program::new(&mut start(&["serve", "--config", configuration.path(), "--listen", "127.0.0.1:0"], &[]));
     until("it says that it waits", || second.said_on_stderr().contains("another process uses this file"));
     get(address, "/prices?symbols=AAPL");
-    assert_eq!(second.said_on_stdout(), "", "it is not ready as long as the first one runs");
+    assert_eq!(second.said_on_stdout(), "", "it is not ready while the first one runs");
     terminated(first);
     let address = second.ready();
-    assert_eq!(left(address), 24, "what the first one spent last is known");
+    assert_eq!(left(address), 24, "it knows the first one's last call");
     terminated(second);
     assert_eq!(folder.names(), ["state.json", "state.json.lock"]);
 }
@@ -225,7 +225,7 @@ fn a_second_service_gives_up_when_the_first_one_should_have_ended() {
     let (mut first, address) = Program::serve(&configuration, &[]);
     let started = Instant::now();
     let ended = run(&["serve", "--config", configuration.path(), "--listen", "127.0.0.1:0"]);
-    assert!(started.elapsed() >= Duration::from_millis(500), "it waits as long as the first one may take to end");
+    assert!(started.elapsed() >= Duration::from_millis(500), "it waits as long as the first may take to end");
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(78), ""), "{}", ended.stderr);
     for words in ["state.path", &path, "is in use by another process", "a file of its own"] {
         assert!(ended.stderr.contains(words), "{words} in {}", ended.stderr);

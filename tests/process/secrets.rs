@@ -1,11 +1,11 @@
-//! A key goes only to its own vendor, whatever that vendor, the network or the log does with it.
+//! A key reaches only its own vendor, whatever that vendor, the network or the log does with it.
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 
 use crate::support::{After, Call, Configuration, Ended, NOBODY, Program, Upstream, get, read, start, write};
 
-/// A part of every secret here, by which half a secret is found, too.
+/// A part of every secret here, so that half a secret is found, too.
 const PLANTED: &str = "planted";
 
 /// A key with characters that are escaped in URLs and in JSON.
@@ -121,12 +121,12 @@ fn no_page_of_the_service_and_no_line_of_its_log_shows_a_secret() {
     assert_hidden("a reply", &format!("{}{}", prices.head, prices.body));
     assert_hidden("stdout", &ended.stdout);
     assert_hidden("the log", &ended.stderr);
-    // otherwise there was nothing to mask
+    // if not, there was nothing to mask
     let told = vendor.heads().concat();
     for secret in
         ["token=planted%2Fby", "planted/by+the", "Bearer planted-in-the-env", "planted-in-a-h", "apikey=planted"]
     {
-        assert!(told.contains(secret), "{secret} did not get to the vendor");
+        assert!(told.contains(secret), "{secret} did not reach the vendor");
     }
     assert!(
         prices.body.contains("***") && ended.stderr.contains("\"level\":\"DEBUG\""),
@@ -135,7 +135,7 @@ fn no_page_of_the_service_and_no_line_of_its_log_shows_a_secret() {
     for (carrier, _) in carriers() {
         for (kind, _) in TELLTALES {
             let verdict = prices.verdict("BTC-USD", &name(carrier, kind));
-            assert_ne!(verdict, "used", "{carrier}-{kind} was to fail");
+            assert_ne!(verdict, "used", "{carrier}-{kind} should have failed");
         }
         for kind in ["refused", "unknown"] {
             let verdict = prices.verdict("BTC-USD", &name(carrier, kind));
@@ -145,7 +145,7 @@ fn no_page_of_the_service_and_no_line_of_its_log_shows_a_secret() {
 }
 
 #[test]
-fn neither_the_keys_of_the_service_nor_those_that_callers_show_are_told() {
+fn neither_the_services_keys_nor_those_that_clients_send_are_shown() {
     let vendor = Upstream::quoting("100");
     let text = format!(
         "[server]\ndrain_delay = \"0s\"\n[log]\nrequests = \"all\"\n[access]\nkeys = [\"${{DESK_TOKEN}}\", \"planted-in-the-file\"]\n{}",
@@ -181,7 +181,7 @@ fn neither_the_keys_of_the_service_nor_those_that_callers_show_are_told() {
 }
 
 #[test]
-fn a_key_in_a_host_is_not_told_by_any_library_at_any_level() {
+fn no_library_logs_a_key_in_a_host_at_any_level() {
     let source = "key = \"Planted-In-The-Host\"\nurl = \"http://{key}.invalid/{symbols}\"";
     let text = format!("[server]\ndrain_delay = \"0s\"\n{}", Upstream::silent().source("a", source));
     let (program, address) = Program::serve(&Configuration::new(&text), &VARIABLES);
@@ -195,7 +195,7 @@ fn a_key_in_a_host_is_not_told_by_any_library_at_any_level() {
 }
 
 #[test]
-fn a_secret_is_hidden_also_if_its_vendor_repeats_it_in_another_encoding() {
+fn a_secret_is_hidden_even_if_its_vendor_repeats_it_in_another_encoding() {
     const KEY: &str = "Planted/By+The=Operator";
     type Encode = fn(&str) -> String;
     let encodings: [(&str, Encode); 7] = [
@@ -264,7 +264,7 @@ fn no_command_shows_a_secret() {
 }
 
 #[test]
-fn a_secret_in_the_wrong_place_is_not_repeated_by_the_complaint() {
+fn a_secret_in_the_wrong_place_is_not_repeated_by_the_error() {
     let wrong = [
         "[server]\ntimeout = \"${DESK_KEY}\"\n",
         "[server]\nlisten = \"${DESK_TOKEN}\"\n",

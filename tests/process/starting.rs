@@ -15,10 +15,10 @@ fn assert_ready_line(stdout: &str, words: &str, address: SocketAddr) {
 }
 
 #[test]
-fn serve_says_in_one_line_where_it_listens_and_nothing_else_on_stdout() {
+fn serve_prints_one_line_with_its_address_and_nothing_else_on_stdout() {
     let configuration = Configuration::new(&Upstream::quoting("100").source("a", ""));
     let (program, address) = Program::serve(&configuration, &[("RUST_LOG", "trace")]);
-    assert_eq!(get(address, "/prices?symbols=BTC-USD").status, 200, "the address in the line is one that answers");
+    assert_eq!(get(address, "/prices?symbols=BTC-USD").status, 200, "the address in the line answers");
     program.signal("INT");
     let ended = program.ended();
     assert_eq!(ended.code, Some(0));
@@ -30,7 +30,7 @@ fn assert_all_json(stderr: &str) {
     assert!(!stderr.is_empty());
     for line in stderr.lines() {
         let read: Result<serde_json::Map<String, serde_json::Value>, _> = serde_json::from_str(line);
-        assert!(read.is_ok(), "{line:?} is no JSON in {stderr}");
+        assert!(read.is_ok(), "{line:?} is not JSON in {stderr}");
     }
 }
 
@@ -58,7 +58,7 @@ fn a_panic_is_a_line_of_the_log_too() {
         };
         quotefold::logging::start(&log).unwrap();
         let _ = std::thread::spawn(|| panic!("as the test\nwants it")).join();
-        // each waits until the log is written, and a busy machine may need longer than the longest wait
+        // each panic waits until the log is written, and a busy machine may need longer than the longest wait
         (0..50).for_each(|_| drop(quotefold::logging::FlushedAtEnd));
         return;
     }
@@ -72,7 +72,7 @@ fn a_panic_is_a_line_of_the_log_too() {
 }
 
 #[test]
-fn a_wrong_configuration_is_told_in_words_for_people_wherever_stderr_leads() {
+fn a_wrong_configuration_is_reported_in_plain_text_wherever_stderr_leads() {
     let configuration = Configuration::new("[server]\ntimeout = \"soon\"\n");
     let ended = run(&["serve", "--config", configuration.path()]);
     assert_eq!(ended.code, Some(78));
@@ -94,7 +94,7 @@ fn the_demo_says_where_it_listens_and_that_its_prices_are_invented() {
 }
 
 #[test]
-fn a_venue_of_the_demo_is_broken_only_in_a_way_that_its_format_can_show() {
+fn a_demo_venue_breaks_only_in_ways_that_its_format_can_show() {
     let (_program, address) = Program::demo();
     for (path, status) in [
         ("/demo/gamma/label", 200),
@@ -160,7 +160,7 @@ fn an_unread_log_does_not_stop_the_service() {
 }
 
 #[test]
-fn what_is_no_http_does_not_stop_the_service() {
+fn bytes_that_are_not_http_do_not_stop_the_service() {
     let configuration = Configuration::new(&Upstream::quoting("100").source("a", ""));
     let (mut program, address) = Program::serve(&configuration, &[]);
     for words in [&b"\x16\x03\x01\x02\x00\x01\x00"[..], b"\r\n\r\n\r\n", b"GET\0/ HTTP/9.9\r\n\r\n", &[0xff; 4096]] {
@@ -173,7 +173,7 @@ fn what_is_no_http_does_not_stop_the_service() {
 }
 
 #[test]
-fn a_burst_of_connections_waits_in_the_kernels_queue_and_none_is_sent_away() {
+fn a_burst_of_connections_waits_in_the_kernels_queue_and_none_is_refused() {
     let configuration = Configuration::new(&Upstream::quoting("100").source("a", ""));
     let (program, address) = Program::serve(&configuration, &[]);
     // a stopped process accepts no connections
@@ -187,7 +187,7 @@ fn a_burst_of_connections_waits_in_the_kernels_queue_and_none_is_sent_away() {
     assert_eq!(get(address, "/health/live").status, 200);
 }
 
-/// A command whose process, and each child of it, may have this many KiB of addresses.
+/// A command whose process, and each of its children, may have this many KiB of address space.
 fn within(kib: usize, arguments: &[&str]) -> Command {
     let mut command = Command::new("sh");
     command
@@ -198,7 +198,7 @@ fn within(kib: usize, arguments: &[&str]) -> Command {
 }
 
 #[test]
-fn two_hundred_megabytes_of_addresses_suffice_on_any_number_of_cores() {
+fn two_hundred_mib_of_address_space_suffice_on_any_number_of_cores() {
     // an own filter runs in a separate process
     let vendor = Upstream::new(|call| {
         let quotes: Vec<_> = call.asked().iter().map(|symbol| format!(r#"{{"s":"{symbol}","p":"100"}}"#)).collect();
@@ -222,7 +222,7 @@ fn two_hundred_megabytes_of_addresses_suffice_on_any_number_of_cores() {
 }
 
 #[test]
-fn where_there_are_too_few_addresses_it_says_how_many_it_takes() {
+fn with_too_little_address_space_it_says_how_much_it_needs() {
     let configuration = Configuration::new(&Upstream::quoting("100").source("a", ""));
     let ended = Program::new(&mut within(80 << 10, &["serve", "--config", configuration.path()])).ended();
     assert_eq!(ended.code, Some(78), "{ended:?}");

@@ -1,4 +1,4 @@
-//! Vendors that answer twice, early or late: no response is mistaken for that to another call.
+//! Vendors that answer twice, early or late: no response is taken for the answer to another call.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::support::{After, Call, Service, Upstream, until};
 /// A source whose replies name no symbol, with one call per symbol.
 const UNNAMED: &str = "batch = 1\njq = '{price: .p, at_ms: .t}'";
 
-/// A response with a price and perhaps a time. Every symbol has another price: `S7-USD` costs 7.
+/// A response with a price and perhaps a time. Every symbol has its own price: `S7-USD` costs 7.
 fn response(call: &Call<'_>, time: Option<i64>) -> String {
     let asked = call.asked().remove(0);
     let price = asked.trim_start_matches('S').trim_end_matches("-USD").to_owned();
@@ -37,7 +37,7 @@ fn service(upstream: &Upstream, more: &str) -> Service {
 }
 
 #[test]
-fn a_response_that_comes_on_an_idle_connection_ends_it() {
+fn a_response_on_an_idle_connection_ends_the_connection() {
     for late in [0, 20] {
         let upstream = Upstream::new(move |call| {
             let text = response(call, now());
@@ -95,7 +95,7 @@ fn a_connection_that_lasts_is_kept() {
     assert!(upstream.heads().iter().all(|head| !head.to_lowercase().contains("connection: close")));
 }
 
-/// A vendor that waits, and sends the response to the first call again before that to the second.
+/// A vendor that waits, and repeats its response to the first call before the one to the second.
 fn repeating_once(time: Option<i64>) -> Upstream {
     let first = Arc::new(std::sync::Mutex::new(None));
     let has_repeated = AtomicBool::new(false);
@@ -121,7 +121,7 @@ fn equal_replies_for_two_symbols_are_unused_and_end_the_connection() {
     let detail = second.quote("S2-USD", "a")["detail"].as_str().unwrap().to_owned();
     assert!(detail.contains("the same reply for S1-USD; neither is used"), "{detail}");
     // the source is paused for a second after a failure
-    until("the first is fetched anew, though its quote was young", || {
+    until("the first is fetched again, though its quote was young", || {
         price(&service, "S1-USD", "1m").as_deref() == Some("1") && upstream.calls() > 2
     });
     for number in 3..6 {

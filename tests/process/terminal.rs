@@ -18,7 +18,7 @@ fn server(body: String) -> Upstream {
 }
 
 #[test]
-fn what_a_server_writes_does_not_steer_a_terminal() {
+fn a_servers_text_does_not_control_the_terminal() {
     let price = serde_json::json!({
         "symbol": BAD, "status": BAD, "reason": BAD, "price": BAD, "plus_minus": BAD, "currency": BAD, "detail": BAD,
         "sources": { "used": BAD, "asked": BAD }, "age_ms": 1,
@@ -50,7 +50,7 @@ fn what_a_server_writes_does_not_steer_a_terminal() {
 }
 
 #[test]
-fn what_a_vendor_writes_does_not_steer_a_terminal() {
+fn a_vendors_text_does_not_control_the_terminal() {
     let said = serde_json::Value::from(BAD).to_string();
     let row = format!("[{{\"s\":{said},\"p\":{said}}},{{\"s\":\"BTC-USD\",\"p\":{said}}}]");
     for (status, body) in [(200, row), (200, format!("{{\"s\":{said}}}")), (500, BAD.to_owned()), (403, said)] {
@@ -73,7 +73,7 @@ fn what_a_vendor_writes_does_not_steer_a_terminal() {
 }
 
 #[test]
-fn a_body_that_is_no_answer_in_its_length_is_not_read_to_its_end() {
+fn a_body_that_is_too_long_for_an_answer_is_not_read_to_its_end() {
     for head in ["Prices-Status: complete\r\n", ""] {
         let server = Upstream::new(move |call| {
             call.raw(&format!("HTTP/1.1 200 OK\r\n{head}Content-Type: application/json\r\n\r\n"));

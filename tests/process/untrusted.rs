@@ -37,7 +37,7 @@ impl Crowd {
         crowd
     }
 
-    /// How many of each the server has not closed yet.
+    /// How many connections of each kind the server has not closed yet.
     fn left(&mut self) -> (usize, usize) {
         let reads_on = |stream: &mut TcpStream| stream.read(&mut [0]).is_err_and(|e| e.kind() == ErrorKind::WouldBlock);
         // a client that never reads finds out by writing
@@ -51,19 +51,19 @@ impl Crowd {
     }
 }
 
-/// A request with a long answer at little cost: everything is cached.
+/// A request with a long answer that costs little: everything is cached.
 fn long_answer() -> String {
     let symbols: Vec<String> = (0..100).map(|number| format!("X{number}-USD")).collect();
     format!("/prices?symbols={}&refresh_after=1h", symbols.join(","))
 }
 
-/// A client that asks for more than all the buffers in between hold, and reads nothing.
+/// A client that asks for more than all buffers on the way hold, and reads nothing.
 fn not_reading(address: SocketAddr) -> TcpStream {
     let request = format!("GET {} HTTP/1.1\r\nHost: x\r\n\r\n", long_answer());
     write(address, &request.repeat(50))
 }
 
-/// The median latency of requests at an even pace; each is answered however busy the machine is.
+/// The median latency of requests at an even pace; each is answered, however busy the machine is.
 fn median(address: SocketAddr) -> Duration {
     let mut times: Vec<Duration> = (0..61)
         .map(|_| {
@@ -109,7 +109,7 @@ fn clients_that_hold_on_by_the_hundred_do_not_hold_up_the_end() {
     let ended = program.ended();
     eprintln!("ended after {:?}", started.elapsed());
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    // otherwise they would stay for 5 s: that some were dropped shows that the shutdown did not wait for them
+    // they would stay for 5 s, so if some were dropped, the shutdown did not wait for them
     let was_dropped = ended.stderr.contains("\"cancelled\":") && !ended.stderr.contains("\"cancelled\":0");
     assert!(was_dropped, "{}", ended.stderr);
 }
@@ -190,7 +190,7 @@ fn neither_a_wrong_key_nor_a_client_over_its_rate_touches_a_source() {
     assert_eq!((refused.status, refused.json()["type"].as_str()), (429, Some("/problems/too-many-requests")));
     assert_eq!(vendor.calls(), 6);
     let metrics = ask(address, "/metrics", KEY);
-    assert_eq!(metrics.status, 429, "metrics are asked for like prices, unless they have an address of their own");
+    assert_eq!(metrics.status, 429, "metrics count against the rate unless they have their own address");
     assert_eq!(get(address, "/health").status, 200);
 }
 
@@ -234,7 +234,7 @@ fn invented_symbols_cost_what_the_limit_allows(time: Duration) {
     assert_eq!(vendor.calls(), calls, "{requests} requests");
     let asked: BTreeSet<u16> =
         ["AAPL", "BTC-EUR"].map(|symbol| get(address, &format!("/prices/{symbol}")).status).into();
-    assert_eq!(asked, BTreeSet::from([200]), "what may be asked for is");
+    assert_eq!(asked, BTreeSet::from([200]), "allowed symbols are answered");
 }
 
 #[test]
@@ -244,6 +244,6 @@ fn invented_symbols_cost_calls_only_within_limits_and_allowed_symbols() {
 
 #[test]
 #[ignore = "two minutes"]
-fn invented_symbols_for_a_minute_cost_no_more_either() {
+fn a_minute_of_invented_symbols_costs_no_more_either() {
     invented_symbols_cost_what_the_limit_allows(Duration::from_secs(60));
 }

@@ -30,7 +30,7 @@ fn readiness_warns_while_a_watched_symbol_lacks_a_quote() {
     until("MSFT is there", || check()["output"] == "no quote that may be used of EUR-USD");
     let calls = upstream.calls();
     assert_eq!(get(address, "/prices?symbols=MSFT&refresh_after=1h").quote("MSFT", "a")["price"], "100");
-    assert!(upstream.calls() <= calls + 1, "who asks makes no call; a round may");
+    assert!(upstream.calls() <= calls + 1, "the request makes no call; a round may");
     program.signal("TERM");
     let ended = program.ended();
     let line = ended.stderr.lines().find(|line| line.contains("no source that is on covers them")).unwrap_or_default();
@@ -38,7 +38,7 @@ fn readiness_warns_while_a_watched_symbol_lacks_a_quote() {
 }
 
 #[test]
-fn a_service_that_watches_nothing_says_nothing_of_it() {
+fn a_service_without_a_watch_list_does_not_mention_it() {
     let configuration = Configuration::new(&Upstream::quoting("100").source("a", ""));
     let (_program, address) = Program::serve(&configuration, &[]);
     assert!(get(address, "/health/ready").json()["checks"]["watch"].is_null());

@@ -95,8 +95,8 @@
 //! | | | `src/provider/extract/tests/wire.rs`: `a_number_is_read_in_every_notation_in_use` |
 //! | C7 | the inverse rate | `ecb`: "a fixing" |
 //! | | | `openexchangerates`: "a rate" |
-//! | | | `tests/pricing/derived.rs`: `a_pair_quoted_the_other_way_round_is_turned` |
-//! | C8 | a rate that only a third currency gives | `tests/pricing/derived.rs`: `money_is_crossed_through_the_base_of_who_quotes_only_one` |
+//! | | | `tests/pricing/derived.rs`: `a_pair_quoted_the_other_way_round_is_inverted` |
+//! | C8 | a rate that only a third currency gives | `tests/pricing/derived.rs`: `money_is_crossed_through_a_sources_only_base` |
 //! | C9 | pence, agorot, cents | `yahoo`: "a listing in pence" |
 //! | | | `tests/pricing/units.rs`: `pence_and_pounds_agree` |
 //! | | | `src/provider/extract/tests/wire.rs`: `a_part_of_a_currency_is_recognised_by_its_name` |

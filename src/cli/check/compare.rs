@@ -1,44 +1,45 @@
-//! Compares what each source said with the median of what the others said.
+//! Compares each source's price with the median of the others' prices.
 
 use rust_decimal::Decimal;
 
-use crate::decimal::{basis_points, is_beyond, middle, percent, plain};
+use crate::decimal::{basis_points, is_beyond, percent, plain};
+use crate::fold::median;
 
-/// What one source said about a symbol.
+/// One source's price of a symbol.
 #[derive(Clone, Debug)]
 pub(super) struct Voice<'a> {
     pub(super) source: &'a str,
     pub(super) price: Decimal,
-    /// A reference is compared with the others, but nobody is compared with it while there are others.
+    /// A reference is compared with the others; they are compared with it only if there are nothing but references.
     pub(super) is_reference: bool,
 }
 
-/// How a source's price stands to those of the others.
+/// How a source's price compares with those of the others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Standing {
     /// There is nothing to compare it with.
     Alone,
-    /// The others agree; this is their median, and who they are.
+    /// The others agree.
     Measured {
         /// The median of the others' prices.
         median: Decimal,
-        /// Who they are.
+        /// The names of the others.
         others: Vec<String>,
-        /// Whether the price is farther from it than is allowed.
+        /// Whether the price is farther from the median than is allowed.
         is_off: bool,
     },
-    /// No majority agrees, so nobody can say who is wrong.
+    /// No majority agrees, so there is no telling which source is wrong.
     Unclear {
-        /// Who said least, and what.
+        /// The source with the lowest price, and the price.
         lowest: (String, Decimal),
-        /// Who said most, and what.
+        /// The source with the highest price, and the price.
         highest: (String, Decimal),
-        /// How many there are.
+        /// How many sources there are.
         of: usize,
     },
 }
 
-/// How each price stands to the others', where `beyond` is the fraction of a median that a price may be away from it.
+/// Compares each price with the others. A price may be away from their median by the fraction `beyond` of it.
 pub(super) fn compare(voices: &[Voice<'_>], beyond: Decimal) -> Vec<Standing> {
     let independent: Vec<&Voice<'_>> = voices.iter().filter(|voice| !voice.is_reference).collect();
     let mut voters = if independent.is_empty() { voices.iter().collect() } else { independent };
@@ -55,10 +56,10 @@ pub(super) fn compare(voices: &[Voice<'_>], beyond: Decimal) -> Vec<Standing> {
     voices.iter().map(standing).collect()
 }
 
-/// Those whom the others are measured by: a majority near the median of all. Without it one liar would make liars of those
-/// whom it is compared with. Two that disagree are none.
+/// The sources that all are measured against: a majority near the median of all. Without a majority, one wrong source
+/// would make those compared with it look wrong. Two that disagree have none.
 fn trusted<'v>(sorted: &[&'v Voice<'v>], beyond: Decimal) -> Option<Vec<&'v Voice<'v>>> {
-    let median = median(sorted);
+    let median = median(sorted, |voice| voice.price);
     let near: Vec<_> = match sorted {
         [one, other] if is_beyond(beyond, other.price, one.price) => Vec::new(),
         [_, _] => sorted.to_vec(),
@@ -72,25 +73,15 @@ fn measured(voice: &Voice<'_>, trusted: &[&Voice<'_>], beyond: Decimal) -> Stand
     if others.is_empty() {
         return Standing::Alone;
     }
-    let median = median(&others);
+    let median = median(&others, |voice| voice.price);
     let is_off = is_beyond(beyond, voice.price, median);
     let mut others: Vec<String> = others.into_iter().map(|other| other.source.to_owned()).collect();
     others.sort_unstable();
     Standing::Measured { median, others, is_off }
 }
 
-/// The median of prices in their order; of an even number, the middle of the two in the middle.
-fn median(sorted: &[&Voice<'_>]) -> Decimal {
-    let price = |at: usize| sorted.get(at).map_or(Decimal::ZERO, |voice| voice.price);
-    let (half, upper) = (sorted.len() / 2, price(sorted.len() / 2));
-    if half == 0 || !sorted.len().is_multiple_of(2) {
-        return upper;
-    }
-    middle(price(half - 1), upper)
-}
-
 impl Standing {
-    /// How a price stands to the others, in a few words.
+    /// How a price compares with the others, in a few words.
     pub(super) fn words(&self, price: Decimal) -> String {
         match self {
             Standing::Alone => "no other price to compare with".to_owned(),
@@ -102,7 +93,7 @@ impl Standing {
                 }
             }
             Standing::Unclear { lowest, highest, of: 2 } => {
-                format!("the two differ by {}: nobody can say who is wrong", apart(lowest.1, highest.1))
+                format!("the two differ by {}: either may be wrong", apart(lowest.1, highest.1))
             }
             Standing::Unclear { lowest, highest, of } => {
                 format!("the {of} are up to {} apart: no majority agrees", apart(lowest.1, highest.1))
@@ -111,7 +102,7 @@ impl Standing {
     }
 }
 
-/// How far one price is from another: in percent where it is off, else in basis points.
+/// How far one price is from another: in percent if it is off, else in basis points.
 pub(super) fn distance(price: Decimal, from: Decimal, is_off: bool) -> String {
     let (difference, side) = (price.saturating_sub(from).abs(), if price > from { "above" } else { "below" });
     match basis_points(difference, from) {
@@ -139,7 +130,7 @@ mod tests {
         said.iter().map(voice).collect()
     }
 
-    /// What is said of each source where 2 % are allowed.
+    /// The words about each source if 2 % are allowed.
     fn said(said: &[(&str, &str)]) -> Vec<String> {
         let voices = voices(said);
         let standings = compare(&voices, Decimal::new(2, 2));
@@ -147,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn the_one_who_is_off_is_named_and_the_others_are_not_measured_by_it() {
+    fn a_source_that_is_off_is_named_and_measures_no_other() {
         let four = said(&[("alpha", "249.90"), ("beta", "231.39"), ("gamma", "231.40"), ("delta", "231.38")]);
         assert_eq!(four[0], "8.0 % above the median 231.39 of 3 others");
         assert_eq!(
@@ -166,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn of_an_even_number_the_median_is_the_middle_of_the_two_in_the_middle() {
+    fn the_median_of_an_even_number_is_the_mean_of_the_middle_two() {
         let five = said(&[("a", "100"), ("b", "101"), ("c", "100.5"), ("d", "100.9"), ("e", "100.2")]);
         assert_eq!(five[0], "69.5 bps below the median 100.7 of 4 others");
         assert_eq!(five[2], "5.0 bps below the median 100.55 of 4 others");
@@ -179,8 +170,8 @@ mod tests {
     }
 
     #[test]
-    fn of_two_that_differ_nobody_can_say_who_is_wrong() {
-        let words = "the two differ by 8.0 %: nobody can say who is wrong";
+    fn if_two_differ_either_may_be_wrong() {
+        let words = "the two differ by 8.0 %: either may be wrong";
         assert_eq!(said(&[("alpha", "249.90"), ("beta", "231.39")]), [words, words]);
         assert_eq!(said(&[("alpha", "100.5"), ("beta", "100")])[0], "50.0 bps above beta's 100");
     }
@@ -190,14 +181,14 @@ mod tests {
         let camps = said(&[("alpha", "108"), ("beta", "108"), ("gamma", "100"), ("delta", "100")]);
         assert_eq!(camps[3], "the 4 are up to 8.0 % apart: no majority agrees");
         assert_eq!(said(&[("a", "1"), ("b", "2"), ("c", "3")])[0], "the 3 are up to 200.0 % apart: no majority agrees");
-        // three of five are one
+        // three of five are a majority
         let five = said(&[("a", "108"), ("b", "108"), ("c", "100"), ("d", "100"), ("e", "100")]);
         assert_eq!(five[0], "8.0 % above the median 100 of 3 others");
         assert_eq!(five[4], "at the median 100 of 2 others");
     }
 
     #[test]
-    fn a_reference_is_compared_with_the_others_and_nobody_with_it() {
+    fn a_reference_is_compared_with_the_others_but_not_they_with_it() {
         let fx = said(&[("kraken", "1.16"), ("reference-1", "1.10"), ("reference-2", "1.10")]);
         assert_eq!(fx, ["no other price to compare with", "5.2 % below kraken's 1.16", "5.2 % below kraken's 1.16"]);
         assert_eq!(said(&[("reference-1", "1.1"), ("reference-2", "1.1")])[0], "at reference-2's 1.1");

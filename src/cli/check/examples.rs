@@ -1,23 +1,23 @@
-//! Tries a source on its examples, and says which of them do not hold and why.
+//! Runs a source's filter on its examples, and says which of them fail and why.
 
 use super::explain::{explain, head};
 use super::known;
-use super::limits::bears;
+use super::limits::allows;
 use crate::clock::cpu;
 use crate::provider::description::{Example, SourceSettings};
 use crate::provider::example;
 use crate::provider::extract::Extractor;
 use crate::settings::Settings;
 
-/// What came of a source's examples.
+/// The result of a source's examples.
 pub(super) struct Proof {
-    /// Whether all of them hold.
+    /// Whether all of them pass.
     pub(super) holds: bool,
-    /// The verdict in one line, what its limits bear, and what does not hold.
+    /// One line with the verdict, then how often the limits allow a call, then the examples that fail.
     pub(super) text: String,
 }
 
-/// Tries all examples of a source.
+/// Runs all examples of a source.
 pub(super) fn prove(source: &SourceSettings) -> Proof {
     let name = &source.name;
     let extractor = match Extractor::new(source) {
@@ -34,11 +34,11 @@ pub(super) fn prove(source: &SourceSettings) -> Proof {
             format!("{}, {count} example{plural}", if holds { "ok" } else { "WRONG" })
         }
     };
-    let limits: String = source.limits.iter().map(|limit| format!("  {}\n", bears(source, *limit))).collect();
+    let limits: String = source.limits.iter().map(|limit| format!("  {}\n", allows(source, *limit))).collect();
     Proof { holds, text: format!("{name}: {verdict}\n{limits}{}", wrong.concat()) }
 }
 
-/// What is different in an example, and where that comes from.
+/// How the filter's result differs from an example's, and why; `None` if it does not.
 fn difference(extractor: &Extractor, source: &SourceSettings, example: &Example) -> Option<String> {
     let difference = example::check(extractor, source, example, cpu::timer).err()?;
     let mut lines = vec![format!("  example \"{}\": {difference}", example.about)];
@@ -46,7 +46,7 @@ fn difference(extractor: &Extractor, source: &SourceSettings, example: &Example)
     let reply = example::reply(example);
     let outcomes = extractor.read(&reply, &asked, cpu::timer).map(|extracted| extracted.outcomes);
     let all_quotes = outcomes.is_ok_and(|outcomes| outcomes.iter().all(|(_, outcome)| outcome.is_ok()));
-    // of a quote that is there, the field that differs says it all
+    // if every quote was read, the field that differs says it all
     if example.error.is_some() || !all_quotes {
         let explained = explain(extractor, &reply, &asked, &difference);
         let body = head(extractor, &reply, "          ");
@@ -55,7 +55,7 @@ fn difference(extractor: &Extractor, source: &SourceSettings, example: &Example)
     Some(lines.join("\n") + "\n")
 }
 
-/// What to do about a filter that nothing has proved; empty if there are examples.
+/// What to do about a source without examples; empty if it has some.
 pub(super) fn unproved(source: &SourceSettings, settings: &Settings) -> String {
     if !source.examples.is_empty() {
         return String::new();
@@ -63,7 +63,7 @@ pub(super) fn unproved(source: &SourceSettings, settings: &Settings) -> String {
     let (name, symbol) = (&source.name, known::first(source, settings));
     let symbol = symbol.map_or("SYMBOL".to_owned(), |symbol| symbol.to_string());
     format!(
-        "  nothing proves its filter yet: `quotefold check {name} {symbol} --live` shows a real reply, and what the filter makes \
-         of it;\n  an example can be written from that ([[sources.{name}.examples]]), and is tried from then on\n"
+        "  no example tests its filter yet: `quotefold check {name} {symbol} --live` shows a real reply, and what the \
+        filter makes of it;\n  write an example from that ([[sources.{name}.examples]]), and every check will run it\n"
     )
 }

@@ -1,4 +1,5 @@
-//! Explains what a filter made of a reply that it was not written for: the reply's head, and the place or the row that is wrong.
+//! Explains why a filter failed on a reply: shows the start of the reply, and the place in the filter or the row that
+//! is wrong.
 
 use crate::clock::cpu;
 use crate::provider::extract::explain::{Explanation, Stop};
@@ -6,22 +7,22 @@ use crate::provider::extract::{Extractor, RawReply};
 use crate::symbol::Symbol;
 use crate::text::printable;
 
-/// How much of a reply is shown, in characters.
+/// The most characters of a reply that are shown.
 const HEAD: usize = 600;
-/// How much of a row, of a stage of a filter and of what it was given is shown.
+/// The most characters of a row, of a filter's stage and of its input that are shown.
 const LONGEST: usize = 200;
-/// How many rows are shown.
+/// The most rows that are shown.
 const MOST_ROWS: usize = 3;
 
-/// The head of a reply's body; lines after the first are indented.
+/// The start of a reply's body; lines after the first are indented.
 pub(super) fn head(extractor: &Extractor, reply: &RawReply, indent: &str) -> String {
-    // hidden first: the cut must not fall into a key
+    // hide secrets before the cut, which might split a key
     let body = extractor.scrub().hide(&String::from_utf8_lossy(&reply.body));
     let lines: Vec<String> = shortened(body.trim(), HEAD).lines().map(plain).collect();
     format!("body: {}", if lines.is_empty() { "(empty)".to_owned() } else { lines.join(&format!("\n{indent}")) })
 }
 
-/// What is wrong, line by line. What has been `said` before is not said again.
+/// What is wrong, line by line. Reasons that `said` already contains are not repeated.
 pub(super) fn explain(extractor: &Extractor, reply: &RawReply, asked: &[Symbol], said: &str) -> Vec<String> {
     let Explanation { rows, stop } = extractor.explain(reply, asked, cpu::timer);
     if let Some(stop) = stop {
@@ -49,21 +50,21 @@ fn stopped(stop: &Stop, said: &str) -> Vec<String> {
     let (line, column) = (place.line, place.column);
     let mut lines =
         vec![format!("the filter stopped at line {line}, column {column}{why}: {}", one_line(&place.stage))];
-    lines.extend(place.given.as_ref().map(|given| format!("what it was given there: {}", one_line(given))));
+    lines.extend(place.given.as_ref().map(|given| format!("its input there: {}", one_line(given))));
     lines
 }
 
-/// A reason in parentheses, unless it stands in what has been said already.
+/// A reason in parentheses, unless `said` already contains it.
 fn unless(said: &str, why: &str) -> String {
     if said.contains(why) { String::new() } else { format!(" ({why})") }
 }
 
-/// A text in one line, and not too long.
+/// A text in one line, shortened.
 fn one_line(text: &str) -> String {
     shortened(&plain(&text.split_whitespace().collect::<Vec<_>>().join(" ")), LONGEST)
 }
 
-/// A text's beginning, with a sign that there is more.
+/// The start of a text, with an ellipsis if there is more.
 pub(super) fn shortened(text: &str, most: usize) -> String {
     match text.char_indices().nth(most) {
         Some((end, _)) => format!("{} …", text[..end].trim_end()),
@@ -71,7 +72,7 @@ pub(super) fn shortened(text: &str, most: usize) -> String {
     }
 }
 
-/// A line that a terminal takes for text: a vendor's words must not move the cursor.
+/// A line without control characters: a vendor's text must not move the cursor.
 fn plain(line: &str) -> String {
     printable(line.trim_end()).into_owned()
 }
@@ -81,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_too_long_is_cut_and_says_so() {
+    fn a_text_that_is_too_long_ends_in_an_ellipsis() {
         assert_eq!(shortened("äöü", 3), "äöü");
         assert_eq!(shortened("ab cd", 3), "ab …");
         assert_eq!(one_line("a |\n  b"), "a | b");
@@ -93,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_been_said_is_not_said_again() {
+    fn a_reason_that_was_given_is_not_repeated() {
         assert_eq!(unless("malformed (it stopped)", "it stopped"), "");
         assert_eq!(unless("unauthorized", "it stopped"), " (it stopped)");
     }

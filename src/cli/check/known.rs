@@ -1,4 +1,4 @@
-//! Chooses what to ask a source for when the caller does not say.
+//! Chooses a symbol to ask a source for when the command line names none.
 
 use crate::profile::Profile;
 use crate::provider::description::SourceSettings;
@@ -7,16 +7,16 @@ use crate::route::Route;
 use crate::settings::Settings;
 use crate::symbol::Symbol;
 
-/// What most vendors have, first what most of them have.
+/// Symbols that most vendors have, the most common first.
 const KNOWN: [&str; 14] = [
     "BTC-USD", "BTC-USDT", "BTC-EUR", "AAPL", "EUR-USD", "USD-EUR", "^GSPC", "VOD.L", "SAP.DE", "ETH-USD", "ETH-USDT",
     "ETH-EUR", "GBP-USD", "EUR-GBP",
 ];
 
-/// So many prices are needed to say which of them is wrong.
+/// The least number of prices that can show which one is wrong.
 const COMPANY: usize = 3;
 
-/// What each source is asked for: where it can be, what others are asked for too, so that there is something to compare with.
+/// The symbol for each source: where possible, one that others are asked for too, so that the prices can be compared.
 pub(super) fn choose(sources: &[&Profile], settings: &Settings) -> Vec<Option<Symbol>> {
     let known: Vec<Symbol> = KNOWN.iter().filter_map(|name| Symbol::parse(name).ok()).collect();
     let chosen =
@@ -27,19 +27,19 @@ pub(super) fn choose(sources: &[&Profile], settings: &Settings) -> Vec<Option<Sy
     sources.iter().zip(chosen).map(of).collect()
 }
 
-/// What a source by itself is asked for, if there is anything that it is known to have.
+/// The symbol for a source that is checked alone; `None` if no symbol is known that it has.
 pub(super) fn first(source: &SourceSettings, settings: &Settings) -> Option<Symbol> {
     let profile = Profile::new(source.clone(), Extractor::new(source).ok()?, settings);
     choose(&[&profile], settings).pop().flatten()
 }
 
-/// Whether a source quotes a symbol itself, not only another one from which its price can be made.
+/// Whether a source quotes a symbol directly, rather than one from which its price can be derived.
 fn quotes(source: &Profile, symbol: &Symbol, settings: &Settings) -> bool {
     Route::direct(source, symbol, settings).is_some_and(|route| route.is_straight())
 }
 
-/// What its first example asks for, else a symbol that the settings name: one it is restricted to, one that it spells by no
-/// rule, one whose class is set.
+/// The symbol of the source's first example, else one that the settings name: one that the source is restricted to, one
+/// whose spelling is set, or one whose class is set.
 fn own(source: &SourceSettings, settings: &Settings) -> Option<Symbol> {
     let asked = source.examples.first().and_then(|example| example.asked.first().cloned());
     let named = source.symbols.iter().map(ToString::to_string).chain(source.spelled.keys().cloned());
@@ -48,8 +48,8 @@ fn own(source: &SourceSettings, settings: &Settings) -> Option<Symbol> {
     symbols.into_iter().find(|symbol| source.covers(symbol, settings.class(symbol)))
 }
 
-/// Gives each source one symbol: first those that enough sources can be asked for, in the order of the symbols, then those
-/// that two can be, then any.
+/// Gives each source one symbol: first one that enough sources quote, in the order of the symbols, then one that two
+/// quote, then any.
 fn share_out(sources: usize, symbols: usize, quotes: impl Fn(usize, usize) -> bool) -> Vec<Option<usize>> {
     let mut chosen = vec![None; sources];
     for company in (1..=COMPANY).rev() {
@@ -70,7 +70,7 @@ mod tests {
     use super::*;
     use crate::settings::load::{LoadOptions, load};
 
-    /// What sources get that quote these symbols, one letter each.
+    /// The symbols that sources get if they quote these, one letter per symbol.
     fn shared(sources: &[&str]) -> String {
         let quotes = |source: usize, symbol: usize| sources[source].contains(char::from(b'a' + symbol as u8));
         let letter = |chosen: Option<usize>| chosen.map_or('-', |symbol| char::from(b'a' + symbol as u8));
@@ -80,7 +80,7 @@ mod tests {
     #[test]
     fn sources_are_asked_for_what_others_are_asked_for_too() {
         assert_eq!(shared(&["ab", "ab", "ab"]), "aaa");
-        // two cannot say who is wrong, so three come before two, and two before one
+        // two prices cannot show which one is wrong, so three sources come before two, and two before one
         assert_eq!(shared(&["ab", "ab", "b"]), "bbb");
         assert_eq!(shared(&["ab", "ab", "c"]), "aac");
         assert_eq!(shared(&["b", "c", ""]), "bc-");

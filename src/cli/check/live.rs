@@ -1,4 +1,4 @@
-//! Makes one real call, and shows it: the request, the reply's head, what the filter made of it, the verdict.
+//! Makes one real call, and shows the request, the start of the reply, what the filter made of it, and the verdict.
 
 use std::io;
 use std::sync::Arc;
@@ -28,11 +28,11 @@ use crate::symbol::Symbol;
 struct Exchange {
     replied: Result<RawReply, SourceError>,
     took: Duration,
-    /// The host that was reached; of several mirrors it is not always the first.
+    /// The host that was reached. With several mirrors, this is not always the first.
     reached: String,
 }
 
-/// Asks a source for symbols, prints what comes of it, and says whether every symbol got a price.
+/// Asks a source for symbols, prints the exchange, and returns whether every symbol got a price.
 pub(super) fn look(settings: &Settings, source: &SourceSettings, symbols: &[Symbol]) -> io::Result<bool> {
     if let Some(off) = settings.off.iter().find(|off| off.source.name == source.name && !source.key_from.is_empty()) {
         print(&format!("  off: {}; no call is made without a key\n", off.switch_on))?;
@@ -63,7 +63,7 @@ pub(super) fn look(settings: &Settings, source: &SourceSettings, symbols: &[Symb
     Ok(priced == symbols.len())
 }
 
-/// One exchange with the vendor, and how long it took.
+/// Makes one exchange with the vendor, and measures how long it takes.
 fn exchange(profile: &Arc<Profile>, symbols: &[Symbol]) -> io::Result<Exchange> {
     let connector = Connectors::new(Resolver::of_the_system()).of(&profile.settings).map_err(io::Error::other)?;
     let fetch = Fetch::new(connector, Arc::clone(profile), Clock::system(), Arc::new(Semaphore::new(1)));
@@ -72,13 +72,13 @@ fn exchange(profile: &Arc<Profile>, symbols: &[Symbol]) -> io::Result<Exchange> 
     let sent = Instant::now();
     let ended = runtime.block_on(async { timeout(attempt, fetch.exchange(symbols)).await });
     let took = sent.elapsed();
-    // a lookup that no name server answers is not waited for
+    // do not wait for a lookup that no name server answers
     runtime.shutdown_background();
     let reached = fetch.mirrors().hosts(profile).into_iter().next().unwrap_or_default();
     Ok(Exchange { replied: ended.unwrap_or(Err(SourceError::Timeout(attempt))), took, reached })
 }
 
-/// The reply's head and, if the filter was not written for it, what is wrong.
+/// The start of the reply and, if the filter could not read it, what is wrong.
 fn seen(extractor: &Extractor, reply: &RawReply, symbols: &[Symbol], read: &Result<Extracted, SourceError>) -> String {
     let mut lines = vec![format!("status: {}, {} bytes", reply.status, reply.body.len())];
     lines.push(head(extractor, reply, "        "));
@@ -93,7 +93,7 @@ fn seen(extractor: &Extractor, reply: &RawReply, symbols: &[Symbol], read: &Resu
     lines.iter().map(|line| format!("  {line}\n")).collect()
 }
 
-/// What came of the symbols, line by line, and the verdict; and how many got what the fold takes for a price.
+/// A line for each symbol, and the verdict; and how many symbols got a price that the fold accepts.
 fn verdict(
     read: Result<Extracted, SourceError>,
     symbols: &[Symbol],
@@ -121,7 +121,7 @@ fn verdict(
         }
     }
     if ignored > 0 {
-        lines += &format!("  {ignored} rows were about something nobody asked for\n");
+        lines += &format!("  {ignored} rows were about other symbols\n");
     }
     (format!("{lines}  verdict: {priced} of {} symbols priced", symbols.len()), priced)
 }
@@ -135,19 +135,18 @@ fn fault(symbol: &Symbol, quote: Quote, profile: &Profile, trouble: &Trouble<'_>
     Some(format!("{}: {}", judged.reason().unwrap_or_default(), judged.detail.unwrap_or_default()))
 }
 
-/// What to do with what was shown, if nothing else proves the filter.
+/// What to do with the shown reply if the source has no examples.
 fn next_step(source: &SourceSettings) -> String {
     let name = &source.name;
-    let next =
-        format!("  nothing proves its filter yet: an example can be written from this ([[sources.{name}.examples]])\n");
+    let next = format!("  no example tests its filter yet: write one from this reply ([[sources.{name}.examples]])\n");
     if source.examples.is_empty() { next } else { String::new() }
 }
 
-/// A quote in one line: what it states, and nothing it does not.
+/// A quote in one line, with only the fields that it states.
 fn row(quote: &Quote) -> String {
     let price = match &quote.price {
         Stated::Number(number) => Some(plain(*number)),
-        Stated::NotANumber(text) => Some(format!("{text:?} (no number)")),
+        Stated::NotANumber(text) => Some(format!("{text:?} (not a number)")),
         Stated::Absent => None,
     };
     let fields = [

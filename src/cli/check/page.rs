@@ -1,4 +1,4 @@
-//! Shows a survey on one screen: a line per source, and a sentence for everyone who is off.
+//! Shows a survey on one screen: a line per source, and a sentence for each source that is off.
 
 use std::collections::BTreeSet;
 
@@ -14,13 +14,13 @@ use crate::failure::SourceError;
 use crate::quote::Role;
 use crate::text::words::{clock_time, list};
 
-/// A line of the table says at most so much of what is wrong, in characters; the source's own page says the rest.
+/// The most characters of an error in one line of the table; the source's own page shows the rest.
 const LONGEST: usize = 120;
-/// A sentence names at most so many sources.
+/// The most sources that one sentence names.
 const MOST_NAMED: usize = 4;
 
 impl Survey {
-    /// The table, and below it what should be looked at.
+    /// The table, and below it what deserves a closer look.
     pub(super) fn page(&self) -> String {
         let heads = ["SOURCE", "SYMBOL", "SAID", "TOOK", "COMPARED, OR WHAT IS WRONG"];
         let mut rows = vec![heads.map(str::to_owned).to_vec()];
@@ -32,7 +32,7 @@ impl Survey {
     fn row(&self, line: &Line) -> Vec<String> {
         let (name, dash) = (&line.source.name, || "-".to_owned());
         let Some(said) = &line.said else {
-            let what = format!("not asked: say for what, as in `quotefold check {name} SYMBOL --live`");
+            let what = format!("not asked: name a symbol, as in `quotefold check {name} SYMBOL --live`");
             return vec![name.clone(), dash(), dash(), dash(), what];
         };
         let outcome = &said.judged.outcome;
@@ -47,7 +47,7 @@ impl Survey {
         ]
     }
 
-    /// The price in short: "231.38 USD, regular, 14:31:09 UTC", as far as the source says so.
+    /// The price in short: "231.38 USD, regular, 14:31:09 UTC", with the parts that the source states.
     fn price(&self, said: &Said) -> Option<String> {
         let (price, quote) = (said.judged.price?, said.judged.outcome.quote.as_ref()?);
         let currency = quote.currency.as_ref().map(|currency| format!(" {currency}")).unwrap_or_default();
@@ -57,7 +57,7 @@ impl Survey {
         Some(parts.into_iter().flatten().collect::<Vec<_>>().join(", "))
     }
 
-    /// How the price stands to the others', or why there is none.
+    /// How the price compares with the others, or why there is none.
     fn remark(&self, line: &Line, said: &Said) -> String {
         let outcome = &said.judged.outcome;
         if let Some((price, standing)) = &said.standing {
@@ -71,28 +71,27 @@ impl Survey {
         format!("{reason}: {}", said.judged.detail.as_deref().unwrap_or("it cannot be used"))
     }
 
-    /// How many gave a price, who is off, what to look at more closely, and what is not asked at all.
+    /// How many sources gave a price, which are off, what deserves a closer look, and how many are switched off.
     fn sentences(&self) -> Vec<String> {
         let all = || self.lines.iter().filter_map(|line| Some((line.source.name.as_str(), line.said.as_ref()?)));
         let off: BTreeSet<String> = all().filter_map(|(name, said)| disagreement(name, said)).collect();
         let is_measured = |said: &Said| matches!(said.standing, Some((_, Standing::Measured { .. })));
-        let nobody = off.is_empty() && all().any(|(_, said)| is_measured(said));
+        let none_is_off = off.is_empty() && all().any(|(_, said)| is_measured(said));
         let priced = all().filter(|(_, said)| said.judged.price.is_some()).count();
         let mut sentences = vec![format!("{priced} of {} sources gave a price.", self.lines.len())];
         sentences.extend(self.skew.map(|skew| format!("Note that {skew}: {}.", skew.witnesses())));
         sentences.extend(off);
-        sentences.extend(nobody.then(|| "Nobody is off: where there is a comparison, it holds.".to_owned()));
+        sentences.extend(none_is_off.then(|| "No source is off: all prices that can be compared agree.".to_owned()));
         sentences.extend(all().filter_map(|(name, said)| closer_look(name, said)));
         let others = self.settings.off.len();
         if others > 0 {
-            sentences
-                .push(format!("{others} more providers are off; `quotefold sources` says what would switch them on."));
+            sentences.push(format!("{others} more providers are off; `quotefold sources` says how to switch them on."));
         }
         sentences
     }
 }
 
-/// Who is off by how much, and against whom. Where nobody can say who is wrong, all who disagree have the same sentence.
+/// How far a source is off, and from what. If no majority agrees, all that disagree get the same sentence.
 fn disagreement(name: &str, said: &Said) -> Option<String> {
     let (price, standing) = said.standing.as_ref()?;
     let (symbol, allowed) = (&said.judged.outcome.symbol, fraction(said.allowed));
@@ -111,22 +110,22 @@ fn disagreement(name: &str, said: &Said) -> Option<String> {
         Standing::Unclear { lowest, highest, of } => {
             let apart = apart(lowest.1, highest.1);
             let said = |(source, price): &(String, Decimal)| format!("{source} says {}", plain(*price));
-            let why = if *of == 2 { "of two, nobody can say who is wrong" } else { "no majority agrees" };
+            let why = if *of == 2 { "either of the two may be wrong" } else { "no majority agrees" };
             Some(format!("{symbol}: {}, {}; {apart} apart, {allowed} is allowed: {why}.", said(lowest), said(highest)))
         }
         Standing::Alone | Standing::Measured { .. } => None,
     }
 }
 
-/// What may excuse a source that is off.
+/// Why a source that is off may still be right.
 fn note(said: &Said) -> &'static str {
     match said.judged.outcome.origin.role {
-        Role::Reference => " (it is a reference: itself made of others, or daily by design)",
+        Role::Reference => " (it is a reference: an average of other sources, or daily by design)",
         Role::Primary | Role::Reserve => "",
     }
 }
 
-/// What shows more, where a reply was not what the filter was written for.
+/// The command that shows more, if the filter could not read the reply.
 fn closer_look(name: &str, said: &Said) -> Option<String> {
     let outcome = &said.judged.outcome;
     let error = &outcome.failure.as_ref()?.error;

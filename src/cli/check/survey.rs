@@ -1,4 +1,4 @@
-//! Asks every source that is on once, all at the same time, and compares what they say.
+//! Asks every source that is on for one price, all at the same time, and compares the prices.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -23,31 +23,31 @@ use crate::symbol::Symbol;
 
 /// What every source said.
 pub(super) struct Survey {
-    /// What was set.
+    /// The settings of the service.
     pub(super) settings: Settings,
-    /// A line per source: those that were asked for the same stand together.
+    /// A line per source; those that were asked for the same symbol are adjacent.
     pub(super) lines: Vec<Line>,
-    /// When they had all answered.
+    /// When all sources had answered.
     pub(super) now: Timestamp,
-    /// How far this machine's clock seems to be off, by what they answered.
+    /// How far this machine's clock seems to be off, judging by the replies.
     pub(super) skew: Option<Skew>,
 }
 
 /// What one source said.
 pub(super) struct Line {
-    /// Who.
+    /// The source.
     pub(super) source: SourceSettings,
-    /// What it said; `None` if nothing is known that it could be asked for.
+    /// What it said; `None` if no symbol is known to ask it for.
     pub(super) said: Option<Said>,
 }
 
 /// What a source said about what it was asked for.
 pub(super) struct Said {
-    /// What the fold makes of it.
+    /// The outcome, as the fold judges it.
     pub(super) judged: Judged,
-    /// The price and how it stands to the others', if it can be compared.
+    /// The price and how it compares with the others, if it can be compared.
     pub(super) standing: Option<(Decimal, Standing)>,
-    /// How far prices of its class may be apart.
+    /// How far prices of its class may be from the median, as a fraction.
     pub(super) allowed: Decimal,
 }
 
@@ -61,7 +61,8 @@ impl Survey {
         let mut said = judge(&service, outcomes, now);
         let line = |source: &SourceSettings| Line { source: source.clone(), said: said.remove(&source.name) };
         let mut lines: Vec<Line> = service.settings().sources.iter().map(line).collect();
-        // by name within a symbol, as they came; whoever was not asked comes last
+        // the sort is stable, so sources stay in the order of their names within a symbol; those that were not asked
+        // come last
         lines.sort_by_key(|line| {
             let symbol = line.said.as_ref().map(|said| said.judged.outcome.symbol.clone());
             (symbol.is_none(), symbol)
@@ -75,7 +76,7 @@ impl Survey {
     }
 }
 
-/// Asks each source for one symbol, through the very stack that serves requests: sources of one vendor keep to its limits.
+/// Asks each source for one symbol, through the same stack that serves requests, so that each vendor's limits are kept.
 async fn ask(service: &Quotefold) -> Vec<Outcome> {
     let profiles: Vec<_> = service.sources().iter().map(|source| source.profile.as_ref()).collect();
     let chosen = known::choose(&profiles, service.settings());
@@ -100,11 +101,11 @@ async fn ask(service: &Quotefold) -> Vec<Outcome> {
     calls.join_all().await
 }
 
-/// What becomes of each outcome, by its source, and how it stands to the others about the same symbol.
+/// Judges each outcome, and compares it with the others about the same symbol. The results are by source.
 fn judge(service: &Quotefold, outcomes: Vec<Outcome>, now: Timestamp) -> BTreeMap<String, Said> {
     let mut by_symbol: BTreeMap<Symbol, Vec<Outcome>> = BTreeMap::new();
     for mut outcome in outcomes {
-        // how old a quote may be depends on its class
+        // the origin depends on the class: it says how old a quote may be
         let class = service.settings().class(&outcome.symbol);
         let source = service.sources().iter().find(|source| source.profile.name() == outcome.origin.source);
         outcome.origin = source.map_or(outcome.origin, |source| source.profile.origin(class));
@@ -113,7 +114,7 @@ fn judge(service: &Quotefold, outcomes: Vec<Outcome>, now: Timestamp) -> BTreeMa
     by_symbol.into_iter().flat_map(|(symbol, outcomes)| about(&symbol, outcomes, service.settings(), now)).collect()
 }
 
-/// What became of all outcomes about one symbol.
+/// Judges and compares all outcomes about one symbol.
 fn about(symbol: &Symbol, outcomes: Vec<Outcome>, settings: &Settings, now: Timestamp) -> Vec<(String, Said)> {
     let rule = settings.rule(symbol, None);
     let quotes = fold(symbol, outcomes, &rule, now).quotes;
@@ -131,7 +132,7 @@ fn about(symbol: &Symbol, outcomes: Vec<Outcome>, settings: &Settings, now: Time
     quotes.into_iter().map(said).collect()
 }
 
-/// A price that others can be compared with: one that the fold would look at, whether it would need it or not.
+/// A price that can be compared with others: one that the fold would consider, even if it then does not need it.
 fn voice(judged: &Judged) -> Option<Voice<'_>> {
     use Exclusion::{NotFolded, OtherSession, Outlier, Reference, SameAccount};
     let comparable = match judged.verdict {

@@ -5,7 +5,7 @@ use crate::fold::testing::{MINUTE, ago, decimal, equity, of_origin, rule, says, 
 use crate::hours::Hours;
 use crate::quote::Outcome;
 
-/// A quote with this price and book; a side is left out where it is no number.
+/// A quote with this price and book; a side that is not a number is left out.
 fn says_beside(price: Stated, bid: &str, ask: &str) -> Outcome {
     with(says("alpha", "1"), |quote| {
         quote.price = price;
@@ -38,13 +38,13 @@ fn of_a_share(change: impl FnOnce(&mut Quote)) -> Option<Book> {
 }
 
 #[test]
-fn the_bounds_of_a_price_are_what_they_are_said_to_be() {
+fn the_bounds_of_a_price_are_as_documented() {
     assert_eq!(LOWEST, decimal("1e-12"));
     assert_eq!(HIGHEST, decimal("1e15"));
 }
 
 #[test]
-fn no_price_is_zero_or_negative_or_tiny_or_huge_or_no_number() {
+fn a_price_is_never_zero_negative_tiny_huge_or_not_a_number() {
     for wrong in ["0", "-0.01", "0.0000000000009", "1000000000000000.1"] {
         assert_eq!(weighed(last(wrong), "", "").price, None, "{wrong}");
     }
@@ -78,10 +78,10 @@ fn a_quote_with_only_a_book_is_its_middle() {
 }
 
 #[test]
-fn the_middle_of_a_very_wide_or_crossed_book_is_no_price() {
+fn the_middle_of_a_very_wide_or_crossed_book_is_not_a_price() {
     assert_eq!(weighed(Stated::Absent, "90", "110").price, None);
     assert_eq!(weighed(Stated::Absent, "101", "100").price, None);
-    // one that is too wide to overrule a trade is still a price where there is none
+    // the middle of a book that is too wide to overrule a last price is still a price without one
     assert_eq!(read(weighed(Stated::Absent, "98.5", "101.5")), ("100".into(), Basis::Middle));
 }
 
@@ -144,7 +144,7 @@ fn a_book_that_is_older_than_the_last_trade_does_not_count() {
         assert_eq!((weighed.book, read(weighed)), (Some(Book::Older), ("105".into(), Basis::Last)));
         assert_eq!(weighed.observed_at, Some(ago(1)));
     }
-    // where there is no last price, there is nothing to be older than
+    // without a last price, the book is not older than anything
     let bare = with(says_beside(Stated::Absent, "99.99", "100.01"), |quote| {
         (quote.observed_at, quote.book_at) = (Some(ago(1)), Some(ago(2)));
     });
@@ -152,7 +152,7 @@ fn a_book_that_is_older_than_the_last_trade_does_not_count() {
 }
 
 #[test]
-fn a_price_of_the_book_is_as_old_as_the_book_and_so_is_a_last_price_within_it() {
+fn a_price_from_a_book_or_within_it_is_as_old_as_the_book() {
     let at = |price: &str, bid: &str| {
         let outcome = with(says_beside(last(price), bid, "100.01"), |quote| {
             (quote.observed_at, quote.book_at) = (Some(ago(90)), Some(ago(3)));
@@ -162,7 +162,7 @@ fn a_price_of_the_book_is_as_old_as_the_book_and_so_is_a_last_price_within_it() 
     assert_eq!(at("105", "99.99"), Some(ago(3)));
     assert_eq!(at("100.02", "99.99"), Some(ago(3)));
     assert_eq!(at("100", "99.99"), Some(ago(3)));
-    // a book that does not count says nothing of a trade, nor does the time of a reply
+    // a book that does not count says nothing about a trade, and neither does the time of a reply
     assert_eq!(at("100", "90"), Some(ago(90)));
     let reply = with(says_beside(last("7"), "", ""), |quote| quote.book_at = Some(ago(3)));
     assert_eq!(weighed_by(&rule(), &reply).observed_at, None);
@@ -176,7 +176,7 @@ fn where_markets_close_only_a_book_of_the_regular_session_counts() {
         (Some(Session::Pre), Book::OtherSession),
         (Some(Session::Post), Book::OtherSession),
         (Some(Session::Closed), Book::OtherSession),
-        // it is not known when its exchange is open
+        // the hours of its exchange are not known
         (None, Book::OtherSession),
     ] {
         assert_eq!(of_a_share(|quote| quote.session = session), Some(expected), "{session:?}");
@@ -186,7 +186,8 @@ fn where_markets_close_only_a_book_of_the_regular_session_counts() {
     }
 }
 
-/// Whether the book of a share in New York counts that was so, and came with a last price of the close before, at these times.
+/// Whether the book of a share in New York counts, by the times of the book and of its arrival. Its last price is from
+/// the close before.
 fn in_new_york(book_at: Option<&str>, received_at: &str, lag_minutes: i64) -> Option<Book> {
     let time = |text: &str| text.parse::<Timestamp>().unwrap();
     let outcome = with(says_beside(last("347.02"), "335.80", "337.00"), |quote| {
@@ -198,7 +199,7 @@ fn in_new_york(book_at: Option<&str>, received_at: &str, lag_minutes: i64) -> Op
 }
 
 #[test]
-fn the_hours_of_an_exchange_say_which_books_are_of_its_session() {
+fn the_hours_of_an_exchange_say_which_books_are_from_its_session() {
     let (counts, other) = (Some(Book::Counts), Some(Book::OtherSession));
     // on a Friday in winter, from 14:30 to 21:00 in UTC
     for (book_at, expected) in [
@@ -215,20 +216,20 @@ fn the_hours_of_an_exchange_say_which_books_are_of_its_session() {
         ("2026-11-27T18:00:00Z", other),
     ] {
         assert_eq!(in_new_york(Some(book_at), book_at, 0), expected, "{book_at}");
-        // one that states no time may be as old as the last trade, which is of the day before, until the market has been open
-        // for a while
+        // a book without a time may be as old as the last trade, which is from the day before, until the market has
+        // been open for a while
         let expected = if book_at == "2026-11-20T14:30:00Z" { other } else { expected };
         assert_eq!(in_new_york(None, book_at, 0), expected, "{book_at}");
     }
     assert_eq!(in_new_york(None, "2026-11-20T14:54:59Z", 0), other);
     assert_eq!(in_new_york(None, "2026-11-20T14:55:00Z", 0), counts);
-    // the last book of the day is of that day, whenever it is asked for
+    // the last book of the day belongs to that day, even if it is fetched later
     assert_eq!(in_new_york(Some("2026-11-20T20:59:59Z"), "2026-11-21T09:00:00Z", 0), counts);
-    // what comes from a source that is late by design when the exchange has just opened is from before
+    // just after the opening, a book from a source with a lag is from before it
     assert_eq!(in_new_york(None, "2026-11-20T14:40:00Z", 15), other);
     assert_eq!(in_new_york(None, "2026-11-20T15:09:59Z", 15), other);
     assert_eq!(in_new_york(None, "2026-11-20T15:10:00Z", 15), counts);
-    // beside a trade of this session, a book is of this session
+    // a book beside a trade from this session is from this session too
     let time = |text: &str| text.parse::<Timestamp>().unwrap();
     let outcome = with(says_beside(last("347.02"), "335.80", "337.00"), |quote| {
         quote.observed_at = Some(time("2026-11-20T14:31:00Z"));
@@ -238,7 +239,7 @@ fn the_hours_of_an_exchange_say_which_books_are_of_its_session() {
 }
 
 #[test]
-fn one_over_the_price_is_judged_as_it_is_stated() {
+fn an_inverse_price_is_judged_as_it_is_stated() {
     let stated = Sides { last: Some(decimal("105")), bid: Some(decimal("99")), ask: Some(decimal("101")) };
     let turned = stated.map(decimal::inverse);
     let inverse = |stated_last: &str| {
@@ -257,7 +258,7 @@ fn one_over_the_price_is_judged_as_it_is_stated() {
 
 proptest! {
     #[test]
-    fn a_tick_of_the_last_price_moves_the_price_by_no_more_than_the_book_is_wide(
+    fn a_tick_of_the_last_price_moves_the_price_by_at_most_the_books_width(
         bid in 990_000_i64..1_010_000,
         width in 0_i64..40_000,
         last in 1_i64..3_000_000,
@@ -283,7 +284,7 @@ proptest! {
     }
 
     #[test]
-    fn a_last_price_within_its_book_is_the_price_whatever_the_book(
+    fn a_last_price_within_its_book_is_the_price(
         bid in 1_i64..1_000_000,
         inside in 0_i64..1_000,
         width in 1_000_i64..2_000,

@@ -1,4 +1,4 @@
-//! What holds of currencies whatever labels the sources state: tried with random labels over random majorities.
+//! The laws of currencies, which hold for any labels: tried with random labels over random majorities.
 
 use proptest::collection::vec;
 use proptest::option;
@@ -44,7 +44,7 @@ fn label(outcome: &Outcome) -> Option<&str> {
 
 proptest! {
     #[test]
-    fn a_label_moves_the_price_of_what_settles_its_currency_only_by_leaving_its_own_quote_out(sayings in sayings()) {
+    fn where_the_symbol_settles_its_currency_a_label_excludes_only_its_own_quote(sayings in sayings()) {
         for symbol in ["TCS", "BRK.B", "BTC-USD"] {
             let all = outcomes(&sayings);
             let price = fold(symbol, all.clone(), &equity());
@@ -60,7 +60,7 @@ proptest! {
     }
 
     #[test]
-    fn the_order_in_which_sources_answer_settles_nothing(sayings in sayings(), turn in 0_usize..9) {
+    fn the_order_in_which_sources_answer_does_not_matter(sayings in sayings(), turn in 0_usize..9) {
         for symbol in ["TCS", "SAP.DE", "VOD.L", "^GSPC", "BTC-USD", "QQQQ.RO"] {
             let mut outcomes = outcomes(&sayings);
             let price = fold(symbol, outcomes.clone(), &equity());
@@ -73,7 +73,7 @@ proptest! {
     }
 
     #[test]
-    fn a_listing_abroad_is_in_a_currency_that_no_other_outvotes_and_only_such_quotes_are_used(sayings in sayings()) {
+    fn a_listing_abroad_uses_only_quotes_in_a_currency_that_no_other_outvotes(sayings in sayings()) {
         let outcomes = outcomes(&sayings);
         let price = fold("SAP.DE", outcomes.clone(), &equity());
         for judged in price.quotes.iter().filter(|judged| judged.verdict == Verdict::Used) {
@@ -97,7 +97,7 @@ proptest! {
     }
 
     #[test]
-    fn a_label_is_nothing_to_an_index(sayings in sayings()) {
+    fn a_label_changes_nothing_for_an_index(sayings in sayings()) {
         let labelled = fold("^GSPC", outcomes(&sayings), &equity());
         let silent = outcomes(&sayings).into_iter().map(|outcome| with(outcome, |quote| quote.currency = None));
         let silent = fold("^GSPC", silent, &equity());

@@ -27,7 +27,7 @@ fn waits(source: &str) -> Outcome {
 }
 
 #[test]
-fn a_good_price_needs_no_words() {
+fn a_price_that_is_ok_has_no_detail() {
     assert_eq!(fold("BTC-USD", [says("alpha", "1"), says("beta", "1")], &rule()).detail, None);
 }
 
@@ -75,7 +75,7 @@ fn no_answer_names_three_reasons_and_counts_the_rest() {
     let five = [times_out("a"), waits("b"), denies("c"), times_out("d"), times_out("e")];
     assert_eq!(
         sentence("AAPL", five, &equity()),
-        "none of 5 sources gave a price; a: no reply within 700 ms; b asked us to wait until 14:31:40 UTC; \
+        "none of the 5 sources gave a price; a: no reply within 700 ms; b asked us to wait until 14:31:40 UTC; \
          c: no such symbol; and 2 more"
     );
     assert_eq!(sentence("AAPL", [], &equity()), "no source that is switched on covers AAPL");
@@ -149,7 +149,7 @@ fn an_excluded_quote_says_why() {
 }
 
 #[test]
-fn max_age_is_named_where_it_is_what_left_a_quote_out() {
+fn a_quote_that_max_age_left_out_says_so() {
     let strict = Rule { max_age: Some(Duration::from_secs(10)), ..rule() };
     let price = fold("BTC-USD", [says_at("alpha", "1", 42)], &strict);
     assert_eq!(price.quotes[0].detail.as_deref(), Some("stated 42 s ago, max_age is 10 s"));

@@ -1,4 +1,4 @@
-//! Which rung of the ladder decides.
+//! Checks which rung of the ladder decides.
 
 use super::*;
 use crate::failure::SourceError;
@@ -57,7 +57,7 @@ fn a_stale_quote_stays_out_while_fresh_ones_suffice() {
 }
 
 #[test]
-fn fewer_than_required_give_no_price_where_that_is_refused() {
+fn fewer_than_required_give_no_price_where_the_rule_refuses() {
     let price = fold("BTC-USD", [says("alpha", "100"), failed("beta", SourceError::unavailable("503"))], &rule());
     assert_eq!(price.status, Status::Unavailable(Unavailable::NoQuorum));
     assert_eq!(verdicts(&price), [Verdict::Excluded(Exclusion::NotFolded), Verdict::Failed]);
@@ -65,14 +65,14 @@ fn fewer_than_required_give_no_price_where_that_is_refused() {
 }
 
 #[test]
-fn fewer_than_required_give_a_degraded_price_where_that_is_allowed() {
+fn fewer_than_required_give_a_degraded_price_where_the_rule_degrades() {
     let lenient = Rule { below_quorum: BelowQuorum::Degrade, ..rule() };
     let timeout = || failed("beta", SourceError::unavailable("503"));
     let price = fold("BTC-USD", [says("alpha", "100"), timeout()], &lenient);
     assert_eq!(price.status, Status::Degraded(Degraded::FewSources));
     let price = fold("BTC-USD", [reference("alpha", "100"), timeout()], &lenient);
     assert_eq!(price.status, Status::Degraded(Degraded::FewSources));
-    // but what is too old is not made young by being alone
+    // but a quote that is too old does not become young by being alone
     let price = fold("BTC-USD", [says_at("alpha", "100", 61), timeout()], &lenient);
     assert_eq!(price.status, Status::Unavailable(Unavailable::AllStale));
 }
@@ -135,7 +135,7 @@ fn an_old_quote_supports_a_fresh_one_and_never_contradicts_it() {
         );
     };
     lone(vec![old("alpha", "100")]);
-    // nor do many, which agree among themselves or do not
+    // nor do many old ones, whether they agree among themselves or not
     lone(vec![old("alpha", "100"), old("beta", "100"), old("gamma", "100.1")]);
     lone(vec![old("alpha", "100"), old("beta", "110"), old("gamma", "90")]);
     let stale_fallback = Status::Degraded(Degraded::StaleFallback);
@@ -144,12 +144,12 @@ fn an_old_quote_supports_a_fresh_one_and_never_contradicts_it() {
 }
 
 #[test]
-fn an_old_quote_supports_a_fresh_one_only_where_it_would_be_no_outlier_beside_it() {
+fn an_old_quote_supports_a_fresh_one_only_if_it_is_no_outlier_beside_it() {
     for (old_price, supports) in [("98.01", true), ("97.99", false), ("101.99", true), ("102.01", false)] {
         let price = fold("BTC-USD", [fresh("live", "100"), old("b", old_price)], &rule());
         assert_eq!(used(&price).contains(&"b"), supports, "{old_price}");
     }
-    // one that does not is not counted among those that could have made a price
+    // a quote that supports nothing does not count among those that could have made a price
     let price =
         fold("BTC-USD", ["b", "c", "d"].map(|name| old(name, "110")).into_iter().chain([fresh("a", "100")]), &rule());
     assert_eq!(price.status, Status::Unavailable(Unavailable::NoQuorum));
@@ -164,7 +164,7 @@ fn of_several_old_quotes_those_that_agree_with_the_fresh_one_support_it() {
         let price = fold("BTC-USD", others.chain([fresh("live", "105"), old("near", "104.5")]), &rule());
         assert_eq!(figures(&price), (stale_fallback, Some("104.75".to_owned()), vec!["live", "near"]));
     }
-    // two that lie on either side of it, and too far apart for one price: the nearer one
+    // of two that lie on either side of it, too far apart for one price, the nearer one
     let either = [old("above", "102"), old("below", "98.5"), fresh("live", "100")];
     let price = fold("BTC-USD", either, &rule());
     assert_eq!(figures(&price), (stale_fallback, Some("99.25".to_owned()), vec!["below", "live"]));

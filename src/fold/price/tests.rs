@@ -1,4 +1,4 @@
-//! How survivors become one price.
+//! Checks how survivors become one price.
 
 use super::*;
 use crate::fold::testing::{book, decimal, equity, fold, rule, says, used};
@@ -24,7 +24,7 @@ fn the_mean_of_two_is_exact_wherever_it_can_be_written() {
     let means = [
         ("0.000000000000000001", "0.000000000000000002", "0.0000000000000000015"),
         ("12345678901234.12345678901233", "12345678901234.12345678901234", "12345678901234.123456789012335"),
-        // of as many digits as fit, so that the sum of the two would not
+        // with as many digits as fit, so that the sum of the two would not fit
         ("792281625142643.37593543950331", "792281625142643.37593543950335", "792281625142643.37593543950333"),
         ("7", "7", "7"),
     ];
@@ -45,7 +45,7 @@ fn an_outlier_is_left_out_and_the_border_itself_is_near() {
 }
 
 #[test]
-fn of_two_quotes_none_is_an_outlier_they_agree_or_not() {
+fn two_quotes_agree_or_disagree_and_neither_is_an_outlier() {
     assert_eq!(priced(&["100", "103"]).unwrap(), "101.5");
     let price = fold_of(&["58123.45", "61990.00"]);
     assert_eq!(price.status, Status::Unavailable(Unavailable::SourcesDisagree));
@@ -58,7 +58,7 @@ fn two_camps_are_not_averaged() {
     let price = fold_of(&["50000", "50000", "100000", "100000"]);
     assert_eq!(price.status, Status::Unavailable(Unavailable::SourcesDisagree));
     assert!(price.quotes.iter().all(|quote| quote.verdict == Verdict::Excluded(Exclusion::NotFolded)));
-    // nor does the median's own camp win if it is but half of them
+    // nor does the median's own camp win if it holds only half of them
     let price = fold_of(&["100", "100.1", "110", "120"]);
     assert_eq!(price.status, Status::Unavailable(Unavailable::SourcesDisagree));
 }

@@ -1,4 +1,4 @@
-//! Keeps a configuration file as a tree that knows which line every key stands on, or which variable set it.
+//! Keeps a configuration file as a tree that knows, for every key, its line or the variable that set it.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -11,14 +11,14 @@ use super::inserted::Masked;
 use crate::settings::error::ConfigError;
 use crate::text::near::nearest;
 
-/// A file's keys and values, and what variables and options laid over them.
+/// A file's keys and values, with those that variables and options have set.
 pub(crate) struct Document<'t> {
     file: String,
     text: &'t str,
     root: Spanned<DeTable<'t>>,
-    /// Variables and options that set values. The n-th one's values have a span of their own behind the text's end.
+    /// The variables and options that set values. The values of the n-th have their own span, past the end of the text.
     setters: Vec<String>,
-    /// The values into which something was put, with a mask for it.
+    /// The values with something inserted, and how to show them masked.
     masked: Vec<Masked>,
 }
 
@@ -31,7 +31,7 @@ impl<'t> Document<'t> {
                 file: file.to_owned(),
                 line: error.span().map(|span| line(text, span.start)),
                 key: String::new(),
-                // the message alone: the whole error would quote the line, and a line may hold a key
+                // only the message: the whole error would quote the line, and a line may hold a key
                 message: format!("this is not TOML: {}", error.message().replace('\n', "; ")),
             }),
         }
@@ -42,17 +42,17 @@ impl<'t> Document<'t> {
         &self.file
     }
 
-    /// The tree, to change.
+    /// The tree, for changes.
     pub(crate) fn root_mut(&mut self) -> &mut DeTable<'t> {
         self.root.get_mut()
     }
 
-    /// Remembers how values are shown into which something was put.
+    /// Remembers how to show values with something inserted.
     pub(super) fn mask(&mut self, masked: Vec<Masked>) {
         self.masked = masked;
     }
 
-    /// The names of a table's keys; none if there is no such table.
+    /// The names of a table's keys; empty if there is no such table.
     pub(crate) fn keys(&self, path: &[&str]) -> Vec<String> {
         let table = path.iter().try_fold(self.root.get_ref(), |table, name| table.get(*name)?.get_ref().as_table());
         table.map(|table| table.keys().map(|key| key.get_ref().to_string()).collect()).unwrap_or_default()
@@ -72,9 +72,9 @@ impl<'t> Document<'t> {
         table.get(*last)?.get_ref().as_str()
     }
 
-    /// Sets a value in the name of a variable or an option, and makes the tables it needs.
+    /// Sets a value on behalf of a variable or an option, and makes the tables it needs.
     ///
-    /// `None` if something on the way is no table.
+    /// `None` if a key on the way is not a table.
     pub(crate) fn set(&mut self, setter: &str, path: &[String], mut value: DeValue<'t>) -> Option<()> {
         let start = self.text.len() + 1 + self.setters.len();
         let span = start..start + 1;
@@ -89,19 +89,19 @@ impl<'t> Document<'t> {
             };
         }
         give_span(&mut value, &span);
-        // out first: inserting over a key would keep the old key and its line
+        // remove first: inserting over a key would keep the old key and its line
         table.remove(last.as_str());
         table.insert(Spanned::new(span.clone(), Cow::Owned(last.clone())), Spanned::new(span, value));
         self.setters.push(setter.to_owned());
         Some(())
     }
 
-    /// Whether a variable or an option set what has this span.
+    /// Whether the value with this span was set by a variable or an option.
     pub(crate) fn was_set(&self, span: &Range<usize>) -> bool {
         span.start > self.text.len()
     }
 
-    /// Reads the tree as what it describes. An error about a value into which something was put shows a mask for that.
+    /// Reads the tree into a type. An error about a value with something inserted shows a mask in its place.
     pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T, ConfigError> {
         self.read_tree::<T>(&self.root).map_err(|mut error| {
             let is_around = |one: &[String], other: &[String]| other.starts_with(one) || one.starts_with(other);
@@ -109,10 +109,10 @@ impl<'t> Document<'t> {
             if !masked.is_empty() {
                 let mut tree = self.root.clone();
                 masked.into_iter().for_each(|masked| show(tree.get_mut(), masked, &masked.path));
-                // with a mask, the value mostly is as wrong as it was
+                // with a mask, the value usually fails in the same way
                 error.message = match self.read_tree::<T>(&tree) {
                     Err(same) if same.path == error.path => same.message,
-                    _ => "what was put in here is not of the form that is wanted".to_owned(),
+                    _ => "the value that was inserted here has the wrong form".to_owned(),
                 };
             }
             let (file, line) = self.setter_or_line(&error.span);
@@ -128,7 +128,7 @@ impl<'t> Document<'t> {
         })
     }
 
-    /// What is wrong with a key. The place is the key's, or else that of the nearest table around it that is written down.
+    /// An error about a key. Its place is that of the key, or else that of the nearest enclosing table in the file.
     pub(crate) fn error(&self, path: &[&str], message: impl Into<String>) -> ConfigError {
         let mut span = None;
         let mut table = Some(self.root.get_ref());
@@ -149,14 +149,14 @@ impl<'t> Document<'t> {
     }
 }
 
-/// What keeps a tree from being read.
+/// Why a tree cannot be read.
 struct ReadError {
     path: Vec<String>,
     span: Range<usize>,
     message: String,
 }
 
-/// Puts the mask of a value in its place.
+/// Replaces a value in the tree by its masked form.
 fn show(table: &mut DeTable<'_>, masked: &Masked, path: &[String]) {
     let Some((name, rest)) = path.split_first() else { return };
     match table.get_mut(name.as_str()).map(Spanned::get_mut) {
@@ -174,7 +174,7 @@ fn show_value(value: &mut DeValue<'_>, masked: &Masked) {
     }
 }
 
-/// Gives the parts of a variable's list the span of the whole: they stand in no file.
+/// Gives the items of a variable's list the span of the list, since they are in no file.
 fn give_span(value: &mut DeValue<'_>, span: &Range<usize>) {
     let DeValue::Array(items) = value else { return };
     for item in items.iter_mut() {
@@ -222,7 +222,7 @@ fn path_at(table: &DeTable<'_>, wanted: &Range<usize>) -> Option<Vec<String>> {
     best.map(|(_, path)| path)
 }
 
-/// The parser's message in words that an operator can act on; a value that may be a secret is not repeated.
+/// Rephrases the parser's message so that an operator can act on it. A value that may be a secret is not repeated.
 fn explain(message: &str, path: &[String]) -> String {
     if message.contains("untagged enum Format") {
         return "not a spelling; write a template such as \"{base}{quote}\", or one per class: { crypto = \"{base}\" }"
@@ -230,7 +230,7 @@ fn explain(message: &str, path: &[String]) -> String {
     }
     let expected = message.rsplit_once("expected ").map_or("text", |(_, expected)| expected);
     let is_secret = path.last().is_some_and(|key| crate::provider::secrets::is_secret_name(key));
-    // where a source or its headers should be, a text is mostly a key
+    // a text in place of a source or of its headers is usually a key
     let is_source = path.first().is_some_and(|section| section == "sources");
     let is_table = expected == "a map" || expected.starts_with("struct ");
     if message.starts_with("invalid type") && (is_secret || is_source && is_table) {
@@ -242,7 +242,7 @@ fn explain(message: &str, path: &[String]) -> String {
     }
 }
 
-/// serde's name of a type, for people.
+/// serde's name of a type, in plain words.
 fn kind(expected: &str) -> String {
     match expected {
         "a string" | "a borrowed string" | "path string" => "text in quotes".to_owned(),
@@ -264,7 +264,7 @@ fn did_you_mean_one_of(message: &str) -> String {
     with_allowed(&found, wrong, &allowed)
 }
 
-/// What is wrong with a key that a section does not have.
+/// The message about a key that a section does not have.
 pub(crate) fn unknown_key(wrong: &str, allowed: &[&str]) -> String {
     with_allowed(&format!("unknown key `{wrong}`"), wrong, allowed)
 }

@@ -1,4 +1,4 @@
-//! Lays variables such as `QUOTEFOLD_SERVER__LISTEN` over what the file says.
+//! Lays variables such as `QUOTEFOLD_SERVER__LISTEN` over the file.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -14,15 +14,15 @@ use crate::settings::error::ConfigError;
 /// What variables and options changed.
 #[derive(Default)]
 pub(super) struct Overridden {
-    /// The sources they name.
+    /// The sources that they name.
     pub(super) sources: BTreeSet<String>,
-    /// What was read, for people.
+    /// The variables and options that were read, for people.
     pub(super) read: Vec<String>,
-    /// Variables that fit no key.
+    /// Errors about variables that match no key.
     pub(super) errors: Vec<ConfigError>,
 }
 
-/// Sets what the environment and the command line say.
+/// Sets the values that the environment and the command line state.
 pub(super) fn apply<'t>(document: &mut Document<'t>, options: &'t LoadOptions) -> Overridden {
     let mut done = Overridden::default();
     for (variable, value) in overrides(&options.environment) {
@@ -34,7 +34,7 @@ pub(super) fn apply<'t>(document: &mut Document<'t>, options: &'t LoadOptions) -
                 line: None,
                 key: path.join("."),
                 message: format!(
-                    "{variable} fits no key; write QUOTEFOLD_SECTION__KEY, such as QUOTEFOLD_SERVER__LISTEN"
+                    "{variable} matches no key; write QUOTEFOLD_SECTION__KEY, such as QUOTEFOLD_SERVER__LISTEN"
                 ),
             });
             continue;
@@ -57,7 +57,7 @@ pub(super) fn apply<'t>(document: &mut Document<'t>, options: &'t LoadOptions) -
     done
 }
 
-/// The one switch that is a variable without being a key.
+/// Checks the only switch that is a variable but not a key.
 fn check_unofficial(environment: &Environment) -> Option<ConfigError> {
     let value = environment.get("QUOTEFOLD_UNOFFICIAL").filter(|value| !matches!(value.as_str(), "" | "0" | "1"))?;
     Some(ConfigError {
@@ -81,14 +81,14 @@ fn set_text<'t>(
     }
 }
 
-/// The variables that stand for keys: only names with two underscores in a row, so what Kubernetes adds does no harm.
+/// The variables that set keys. Their names have two underscores in a row, so those that Kubernetes adds do no harm.
 fn overrides(environment: &Environment) -> impl Iterator<Item = (&str, &str)> {
     let ours = |name: &str| name.strip_prefix("QUOTEFOLD_").is_some_and(|rest| rest.contains("__"));
     environment.iter().filter(move |(name, _)| ours(name)).map(|(name, value)| (name.as_str(), value.as_str()))
 }
 
-/// The path a variable's name stands for. A part that names a key the file has, or a provider, is spelled like it:
-/// variables know neither hyphens nor small letters.
+/// The path that a variable's name means. A part that matches a key in the file, or a provider, takes its spelling,
+/// because names of variables have neither hyphens nor lower case.
 fn path(document: &Document<'_>, variable: &str) -> Vec<String> {
     let parts = variable.strip_prefix("QUOTEFOLD_").unwrap_or(variable).split("__");
     parts.fold(Vec::new(), |mut path: Vec<String>, part| {
@@ -103,8 +103,8 @@ fn path(document: &Document<'_>, variable: &str) -> Vec<String> {
     })
 }
 
-/// A variable's value as its key wants it: text, or else a number, a boolean or a list as TOML writes it. A value that the key
-/// does not take stays text, and the key then refuses it in its own words.
+/// A variable's value in the type that its key takes: text, or else a number, a boolean or a list in TOML. A value that
+/// the key does not take stays text, so that reading the key reports the error.
 fn read<'t>(path: &[String], value: &'t str) -> DeValue<'t> {
     let text = || DeValue::String(Cow::Borrowed(value));
     let is_list = value.trim_start().starts_with('[') && takes_lists(path);
@@ -112,7 +112,7 @@ fn read<'t>(path: &[String], value: &'t str) -> DeValue<'t> {
         return text();
     }
     match DeValue::parse(value.trim()).map(toml::Spanned::into_inner) {
-        // a table is too much for a variable
+        // a variable cannot hold a table
         Ok(value) if !has_table(&value) => value,
         _ => text(),
     }
@@ -126,17 +126,17 @@ fn has_table(value: &DeValue<'_>) -> bool {
     }
 }
 
-/// Whether the key at a path takes text, be it right or wrong.
+/// Whether the key at a path takes text, whether the text is valid or not.
 fn takes_text(path: &[String]) -> bool {
     !refusal(path, Value::String(String::new())).is_some_and(|why| why.starts_with("invalid type: string"))
 }
 
-/// Whether the key at a path takes lists, alone or besides text.
+/// Whether the key at a path takes lists, perhaps besides text.
 fn takes_lists(path: &[String]) -> bool {
     refusal(path, Value::Array(Vec::new())).is_none()
 }
 
-/// Why a file with nothing but this value would be refused.
+/// Why a file that contains only this value would be refused.
 fn refusal(path: &[String], value: Value) -> Option<String> {
     let within = |value, key: &String| Value::Table(Table::from_iter([(key.clone(), value)]));
     let refused = path.iter().rev().fold(value, within).try_into::<File>().err()?;
@@ -148,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_variable_spells_a_path_with_what_names_allow() {
+    fn a_variables_name_finds_keys_with_hyphens_and_lower_case() {
         let document = Document::parse("x.toml", "[sources.kraken-eu]\nlike = \"kraken\"").unwrap();
         assert_eq!(path(&document, "QUOTEFOLD_SERVER__MAX_SYMBOLS"), ["server", "max_symbols"]);
         assert_eq!(path(&document, "QUOTEFOLD_SOURCES__KRAKEN_EU__BASE_URL"), ["sources", "kraken-eu", "base_url"]);

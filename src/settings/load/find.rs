@@ -7,38 +7,40 @@ use std::path::{Path, PathBuf};
 use super::LoadOptions;
 use crate::settings::error::{ConfigError, ConfigErrors};
 
-/// The annotated default, which holds if there is no file.
+/// The annotated default, which is used if there is no file.
 pub const DEFAULT: &str = include_str!("../../../config/quotefold.toml");
 
-/// The longest file that is read, in bytes. It may be a pipe, as in `--config <(…)`, so only its length is a bound.
+/// The longest file that is read, in bytes. It may be a pipe, as in `--config <(…)`, so its kind is not checked.
 const LONGEST: u64 = 1 << 20;
 
 /// What errors call the default.
 const DEFAULT_NAME: &str = "the built-in configuration";
 
-/// A file's name, as people know it, and its text.
+/// A file's name for people, and its text.
 pub(super) struct Found {
     pub(super) name: String,
     pub(super) text: String,
     pub(super) is_default: bool,
 }
 
-/// Reads the first file there is: the one that is named, the one `$QUOTEFOLD_CONFIG` names, then the usual places.
+/// Reads the file named by option, else by `$QUOTEFOLD_CONFIG`, else the first that exists in the usual places.
 pub(super) fn find(options: &LoadOptions) -> Result<Found, ConfigErrors> {
     if let Some((name, text)) = options.text.clone() {
         return Ok(Found { name, text, is_default: false });
     }
     let variable = options.environment.get("QUOTEFOLD_CONFIG").filter(|path| !path.is_empty()).map(PathBuf::from);
     let named = match (&options.config, variable) {
-        (Some(path), _) => Some((path.clone(), "--config")),
-        (None, Some(path)) => Some((path, "$QUOTEFOLD_CONFIG")),
-        (None, None) => options.places.iter().find(|path| path.exists()).map(|path| (path.clone(), "its place")),
+        (Some(path), _) => Some((path.clone(), "named by --config")),
+        (None, Some(path)) => Some((path, "named by $QUOTEFOLD_CONFIG")),
+        (None, None) => {
+            options.places.iter().find(|path| path.exists()).map(|path| (path.clone(), "found in a usual place"))
+        }
     };
     let Some((path, by)) = named else {
         return Ok(Found { name: DEFAULT_NAME.to_owned(), text: DEFAULT.to_owned(), is_default: true });
     };
     let text = read(&path).map_err(|reason| {
-        let message = format!("{reason}; it was chosen by {by}; `quotefold config --default` prints one to start from");
+        let message = format!("{reason}; it was {by}; `quotefold config --default` prints one to start from");
         ConfigErrors(vec![ConfigError { file: path.display().to_string(), line: None, key: String::new(), message }])
     })?;
     Ok(Found { name: path.display().to_string(), text, is_default: false })
@@ -46,11 +48,11 @@ pub(super) fn find(options: &LoadOptions) -> Result<Found, ConfigErrors> {
 
 fn read(path: &Path) -> Result<String, String> {
     let text = read_up_to(LONGEST, path).map_err(|error| format!("this file cannot be read: {error}"))?;
-    // some editors of Windows put it there
+    // some Windows editors begin a file with a byte order mark
     Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }
 
-/// Reads a text that has an end within so many bytes.
+/// Reads a text file of at most this many bytes. Works for pipes, too.
 pub(super) fn read_up_to(most: u64, path: &Path) -> Result<String, String> {
     let file = File::open(path).map_err(|error| error.to_string())?;
     let mut bytes = Vec::new();

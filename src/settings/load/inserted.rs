@@ -1,4 +1,4 @@
-//! Knows what variables and files put into a configuration, and keeps it out of what we print.
+//! Knows which texts variables and files inserted into a configuration, and keeps them out of what we print.
 
 use std::ops::Range;
 
@@ -8,24 +8,24 @@ use super::document::joined;
 use crate::provider::secrets::{self, MASK};
 use crate::settings::error::ConfigError;
 
-/// The least characters of a text in the path of a URL that is taken for a token: names of versions and regions are shorter.
+/// A part of a URL's path counts as a token from this many characters on: names of versions and regions are shorter.
 const TOKEN: usize = 12;
 
-/// The least characters of a piece of a value that is hidden in an error.
+/// A piece of a value is hidden in an error from this many characters on.
 const PIECE: usize = 3;
 
-/// A text that was put into a value.
+/// A text that was inserted into a value.
 #[derive(Clone, Debug)]
 pub(super) struct Inserted {
-    /// Where the value stands.
+    /// The path of the value.
     pub(super) path: Vec<String>,
-    /// The text. No error of the configuration shows it: a variable in the wrong place may hold a secret.
+    /// The text. No configuration error shows it: a variable in the wrong place may hold a secret.
     pub(super) text: SecretString,
-    /// What of it must never be shown anywhere.
+    /// The parts of it that must never be shown anywhere.
     pub(super) secrets: Vec<SecretString>,
 }
 
-/// A value with something put in, and the same with a mask for it.
+/// A value with something inserted, and the same with a mask in its place.
 #[derive(Clone, Debug)]
 pub(super) struct Masked {
     pub(super) path: Vec<String>,
@@ -34,7 +34,7 @@ pub(super) struct Masked {
 }
 
 impl Inserted {
-    /// Of a text that was put into a value, at a place of it. `is_file` if it comes from a file: people keep keys there.
+    /// The text at a place in a value. `is_file` says that it comes from a file, where people keep keys.
     pub(super) fn new(path: &[String], whole: &str, place: Range<usize>, is_file: bool) -> Self {
         let text = SecretString::from(&whole[place.clone()]);
         let secrets = match path.iter().map(String::as_str).collect::<Vec<_>>()[..] {
@@ -47,8 +47,8 @@ impl Inserted {
     }
 }
 
-/// Takes what was put in out of an error's words: as it is, and, where it stands in the section that the error is about, with
-/// what stands around it, and in pieces. Checks quote what they stumbled over, which may be a part of it.
+/// Hides inserted texts in an error's message. A text from the section that the error is about is also hidden together
+/// with the rest of its value, and in pieces, because checks quote the part that they refuse.
 pub(super) fn hide(error: &mut ConfigError, inserted: &[Inserted], masked: &[Masked]) {
     for masked in masked {
         if concerns(&masked.path, error) {
@@ -64,7 +64,7 @@ pub(super) fn hide(error: &mut ConfigError, inserted: &[Inserted], masked: &[Mas
     error.message = secrets::scrub(&error.message, &texts);
 }
 
-/// What parsers make of a text that is split at any sign.
+/// The pieces that parsers may cut a text into: it is split at every character that is not a letter or digit.
 fn pieces(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| !c.is_alphanumeric())
 }
@@ -76,7 +76,7 @@ fn concerns(path: &[String], error: &ConfigError) -> bool {
     error.key.strip_prefix(&section).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
-/// A text with a mask for a word, in any case, where it stands by itself.
+/// The text with a mask in place of a word, in upper or lower case. Parts of longer words stay.
 fn without_word(text: &str, word: &str) -> String {
     let lower = text.to_ascii_lowercase();
     let is_word = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
@@ -92,8 +92,8 @@ fn without_word(text: &str, word: &str) -> String {
     whole + &text[done..]
 }
 
-/// What is secret of a text that was put into a URL: what falls into its name and password, or behind its path. Hosts are
-/// none. A whole part of a path is one if it is long: some vendors want the key there.
+/// The secrets in a text that was inserted into a URL: whatever falls into its user name and password or into its
+/// query. Hosts are not secret. A long part of the path is, since some vendors want the key there.
 fn in_url(url: &str, place: Range<usize>) -> Vec<SecretString> {
     let authority = url.find("://").map_or(0, |at| at + 3);
     let query = url.find(['?', '#']).unwrap_or(url.len());
@@ -117,7 +117,7 @@ mod tests {
 
     use super::*;
 
-    /// What is secret of a value when something is put where `@` stands.
+    /// The secrets of a value when something is inserted in place of `@`.
     fn secrets(path: &[&str], value: &str, put_in: &str) -> Vec<String> {
         let path: Vec<String> = path.iter().map(ToString::to_string).collect();
         let start = value.find('@').unwrap();
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_put_into_a_url_is_secret_where_keys_stand_in_urls() {
+    fn a_text_inserted_into_a_url_is_secret_where_urls_hold_keys() {
         let url = ["sources", "x", "url"];
         let cases: [(&str, &str, &[&str]); 9] = [
             ("https://@.test/{symbol}", "eu", &[]),
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_put_into_a_key_is_secret_and_what_is_put_into_a_time_is_not() {
+    fn a_text_inserted_into_a_key_is_secret_and_into_a_time_is_not() {
         for path in [&["sources", "x", "key"][..], &["sources", "x", "headers", "x-a"], &["access", "keys"]] {
             assert_eq!(secrets(path, "Bearer @", "abc"), ["abc"], "{path:?}");
         }

@@ -13,24 +13,24 @@ use crate::settings::error::Report;
 use crate::settings::symbols::SymbolRules;
 use crate::text::near::nearest;
 
-/// What the choice of sources is made from.
+/// What the choice of sources depends on.
 pub(super) struct Choice<'a> {
     pub(super) options: &'a LoadOptions,
     /// The file's name; `None` for the built-in one.
     pub(super) file: Option<&'a str>,
-    /// The sources' tables, with what the environment laid over them.
+    /// The sources' tables, with the environment laid over them.
     pub(super) stated: &'a BTreeMap<String, SourceTable>,
-    /// The sources the file itself names.
+    /// The sources that the file itself names.
     pub(super) named: BTreeSet<String>,
     /// The sources that variables name.
     pub(super) overridden: BTreeSet<String>,
-    /// What `${…}` put where.
+    /// The texts that `${…}` inserted.
     pub(super) inserted: &'a [Inserted],
-    /// What a whole call may take.
+    /// The most time that a whole call may take.
     pub(super) longest: Duration,
 }
 
-/// Why a source cannot be described: where, and what to do.
+/// What is wrong with a source's description: where, and what to do.
 struct Fault {
     source: String,
     key: Option<&'static str>,
@@ -61,7 +61,7 @@ impl Choice<'_> {
         (on, off.collect())
     }
 
-    /// The variables that gave keys, for people.
+    /// The variables that supplied keys, for people.
     pub(super) fn key_variables(&self, on: &[SourceSettings]) -> Vec<String> {
         let keyed = on.iter().filter(|source| self.stated.get(&source.name).is_none_or(|table| !table.states("key")));
         let variables = keyed.flat_map(|source| &source.key_from).filter(|variable| self.variable(variable).is_some());
@@ -82,7 +82,7 @@ impl Choice<'_> {
         names
     }
 
-    /// A variable's value. An empty one counts as not set: that is how compose files pass what nobody set.
+    /// A variable's value. An empty one counts as not set, since compose files pass unset variables that way.
     fn variable(&self, name: &str) -> Option<&String> {
         self.options.environment.get(name).filter(|value| !value.is_empty())
     }
@@ -96,7 +96,7 @@ impl Choice<'_> {
         let mut source = table.resolve(name).map_err(&fault)?;
         let authority = source.ca_file.as_deref().map(read_authority).transpose();
         source.authority = authority.map_err(|message| fault(("ca_file", message)))?;
-        // a longer one of the user's own is an error of its own; the catalogue's and the built-in one give way
+        // this shortens the catalogue's and the built-in timeout; a user's own that is too long is an error
         source.timeout = source.timeout.min(self.longest);
         let ours = |path: &[String]| path.len() > 2 && path[0] == "sources" && trail.contains(&path[1]);
         let inserted = self.inserted.iter().filter(|inserted| ours(&inserted.path));
@@ -108,7 +108,8 @@ impl Choice<'_> {
         Ok(source)
     }
 
-    /// The last of the trail as a table of its own, laid over what it is like or over its catalogue entry.
+    /// The complete table of the trail's last source: its own keys over those of the source that it is `like`, or over
+    /// its catalogue entry.
     fn describe(&self, trail: &mut Vec<String>) -> Result<SourceTable, Fault> {
         let name = trail.last().cloned().unwrap_or_default();
         let provider = catalogue().get(&name).cloned();
@@ -120,19 +121,19 @@ impl Choice<'_> {
         };
         let Some(like) = own.settings().like.clone() else { return over(own, provider.unwrap_or_default()) };
         if trail.contains(&like) {
-            return Err(fault(format!("{} is described by itself, in a circle; take one `like` out", quoted(&like))));
+            return Err(fault(format!("{} is `like` itself, in a circle; remove one `like`", quoted(&like))));
         }
         let known = || self.stated.keys().chain(catalogue().keys()).map(String::as_str).filter(|known| *known != name);
         if !known().any(|known| known == like) {
             return Err(fault(format!("there is no source {}{}", quoted(&like), suggestion(&like, known()))));
         }
         trail.push(like);
-        // a second source of a vendor is a second account, unless it says otherwise
+        // a second source of a vendor is a second account, unless it names one
         let base = self.describe(trail)?.without("account");
         over(own, base)
     }
 
-    /// Whether the description can be a source at all.
+    /// Checks that the description has the keys without which it cannot be a source.
     fn complete(&self, name: &str, table: &SourceTable) -> Result<(), Fault> {
         let missing: Vec<&str> = ["url", "classes", "jq"].into_iter().filter(|key| !table.states(key)).collect();
         let message = match missing.len() {
@@ -140,7 +141,7 @@ impl Choice<'_> {
             3 => {
                 let names = catalogue().keys().map(String::as_str);
                 format!(
-                    "no provider of the catalogue is called {}; a source of your own needs url, classes and jq{}",
+                    "no provider in the catalogue is called {}; a source of your own needs url, classes and jq{}",
                     quoted(name),
                     suggestion(name, names)
                 )
@@ -150,7 +151,7 @@ impl Choice<'_> {
         Err(Fault { source: name.to_owned(), key: None, message })
     }
 
-    /// Takes the key and the secret from the variables that hold them, where no file gives them.
+    /// Takes the key and the secret from their variables if the file does not give them.
     fn find_key(&self, name: &str, table: &mut SourceTable) -> Result<(), Fault> {
         let source = table.settings();
         let mut found = [None, None];
@@ -176,13 +177,13 @@ impl Choice<'_> {
         Ok(())
     }
 
-    /// What would switch a provider on, as half a sentence.
+    /// What switches a provider on, as half a sentence.
     fn switch_on(&self, source: &SourceSettings) -> String {
         let missing: Vec<&str> =
             source.key_from.iter().map(String::as_str).filter(|variable| self.variable(variable).is_none()).collect();
         let mut steps = Vec::new();
         match self.file {
-            // which file that is, callers need not know
+            // clients read this too, and need not know which file it is
             Some(_) if !self.named.is_empty() => {
                 steps.push(format!("add [sources.{}] to the configuration", source.name));
             }
@@ -203,11 +204,11 @@ fn quoted(name: &str) -> String {
     format!("{name:?}")
 }
 
-/// "; did you mean kraken?", or the names there are.
+/// "; did you mean kraken?", or the names to choose from.
 fn suggestion<'a>(wrong: &str, names: impl Iterator<Item = &'a str> + Clone) -> String {
     match nearest(wrong, names.clone()) {
         Some(near) => format!("; did you mean {near}?"),
-        None => format!("; there are {}", names.collect::<Vec<_>>().join(", ")),
+        None => format!("; choose from {}", names.collect::<Vec<_>>().join(", ")),
     }
 }
 
@@ -218,9 +219,9 @@ fn read_authority(file: &str) -> Result<Authority, String> {
     Authority::parse(file, &pem)
 }
 
-/// Gives sources the names that the user has for symbols: `[symbols.WORLD] spelled = { yahoo = "0P0000X.F" }`.
+/// Tells sources the names that the user gives for symbols: `[symbols.WORLD] spelled = { yahoo = "0P0000X.F" }`.
 ///
-/// A source that is not named there does not know the symbol, or takes it for something else, so it is not asked for it.
+/// A source that is not named there is not asked for the symbol: it would not know it, or take it for something else.
 pub(super) fn name_symbols(
     symbols: &SymbolRules,
     on: &mut [SourceSettings],
@@ -232,8 +233,8 @@ pub(super) fn name_symbols(
             on.iter().map(|source| source.name.clone()).chain(catalogue().keys().cloned()).collect();
         for name in set.spelled.keys().filter(|name| !known.contains(name)) {
             let near = nearest(name, known.iter().map(String::as_str));
-            let cure = near
-                .map_or("`quotefold sources` lists those there are".to_owned(), |near| format!("did you mean {near}?"));
+            let cure =
+                near.map_or("`quotefold sources` lists all sources".to_owned(), |near| format!("did you mean {near}?"));
             report.at(&["symbols", symbol.as_str(), "spelled"], format!("there is no source {name:?}; {cure}"));
         }
         for source in on.iter_mut().chain(off.iter_mut().map(|off| &mut off.source)) {

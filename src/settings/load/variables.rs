@@ -1,4 +1,4 @@
-//! Puts the values of variables and files where a configuration says `${NAME}` or `${file:/path}`.
+//! Inserts the values of variables and files where a configuration says `${NAME}` or `${file:/path}`.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -13,24 +13,24 @@ use super::inserted::{Inserted, Masked};
 use crate::provider::secrets::MASK;
 use crate::settings::error::ConfigError;
 
-/// The longest file that is put in, in bytes: a key, or a certificate, but no log.
+/// The longest file that is inserted, in bytes: room for a key or a certificate, but not for a log.
 const LONGEST_FILE: u64 = 64 << 10;
 
-/// What was put in, and what could not be.
+/// What was inserted, and what could not be.
 #[derive(Default)]
 pub(super) struct Substituted {
-    /// Each text that was put in.
+    /// Each text that was inserted.
     pub(super) inserted: Vec<Inserted>,
-    /// What was read, for people.
+    /// The variables and files that were read, for people.
     pub(super) read: Vec<String>,
-    /// Variables and files that are missing.
+    /// Errors about variables and files that cannot be read.
     pub(super) errors: Vec<ConfigError>,
-    /// The values into which something was put.
+    /// The values with something inserted.
     pub(super) masked: Vec<Masked>,
     failed: Vec<(Vec<String>, String)>,
 }
 
-/// Substitutes in every text of the file. What a variable or an option set is taken as it is.
+/// Substitutes in every text of the file. Values that a variable or an option set are taken literally.
 pub(super) fn substitute(document: &mut Document<'_>, environment: &Environment) -> Substituted {
     let mut done = Substituted::default();
     let mut root = std::mem::take(document.root_mut());
@@ -73,7 +73,7 @@ impl Substituted {
         }
     }
 
-    /// One text with everything put in; what is missing leaves nothing behind but its error.
+    /// One text with everything inserted. A missing value becomes an error, and an empty text here.
     fn text(&mut self, text: &str, from: &Environment, path: &[String]) -> String {
         let mut parts = text.split("${");
         let mut whole = parts.next().unwrap_or_default().to_owned();
@@ -81,7 +81,7 @@ impl Substituted {
         let mut places = Vec::new();
         for part in parts {
             let Some((name, rest)) = part.split_once('}') else {
-                self.failed.push((path.to_vec(), "a \"${\" without its \"}\"; write ${NAME} or ${file:/path}".into()));
+                self.failed.push((path.to_vec(), "a \"${\" has no \"}\"; write ${NAME} or ${file:/path}".into()));
                 continue;
             };
             match look_up(name, from) {
@@ -105,11 +105,11 @@ impl Substituted {
     }
 }
 
-/// Reads a file that holds a value. A device has no end, and a pipe may never have a beginning.
+/// Reads a file that holds a value. It must be a regular file: a device may be endless, and a pipe may block forever.
 fn read(file: &Path) -> Result<String, String> {
     let is_file = std::fs::metadata(file).map_err(|error| error.to_string())?.is_file();
     if !is_file {
-        return Err("it is no ordinary file".to_owned());
+        return Err("it is not a regular file".to_owned());
     }
     find::read_up_to(LONGEST_FILE, file)
 }
@@ -117,18 +117,18 @@ fn read(file: &Path) -> Result<String, String> {
 fn look_up(name: &str, from: &Environment) -> Result<String, String> {
     if let Some(file) = name.strip_prefix("file:") {
         let text = read(Path::new(file))
-            .map_err(|error| format!("${{file:{file}}} cannot be read: {error}; put the value in that file"))?;
-        // editors and `echo` end a file with a line break that is no part of the value
+            .map_err(|error| format!("${{file:{file}}} cannot be read: {error}; write the value into that file"))?;
+        // editors and `echo` end a file with a line break that does not belong to the value
         let text = text.trim_end_matches(['\r', '\n']);
         return if text.is_empty() { Err(format!("the file {file} is empty")) } else { Ok(text.to_owned()) };
     }
     let is_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     if !is_name {
-        return Err(format!("${{{name}}} names no variable; write ${{NAME}} or ${{file:/path}}"));
+        return Err(format!("${{{name}}} is not the name of a variable; write ${{NAME}} or ${{file:/path}}"));
     }
     match from.get(name) {
         Some(value) if !value.is_empty() => Ok(value.clone()),
-        Some(_) => Err(format!("the variable {name} is empty; give it a value, or take ${{{name}}} out")),
-        None => Err(format!("the variable {name} is not set; set it, or take ${{{name}}} out")),
+        Some(_) => Err(format!("the variable {name} is empty; give it a value, or remove ${{{name}}}")),
+        None => Err(format!("the variable {name} is not set; set it, or remove ${{{name}}}")),
     }
 }

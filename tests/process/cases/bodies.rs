@@ -8,7 +8,7 @@ use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
 use super::{Case, assert_priced, own, source_of, verdict};
 use crate::support::{After, Call, Configuration, Program, start};
 
-/// A vendor's reply, compressed as the vendor does it.
+/// A reply, compressed with gzip.
 fn gzip(body: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
     encoder.write_all(body).unwrap();
@@ -64,7 +64,7 @@ fn patient(name: &str) -> String {
 type Packed = (&'static str, &'static str, fn(&[u8]) -> Vec<u8>);
 
 #[test]
-fn replies_are_asked_for_packed_and_read_however_they_come() {
+fn compressed_replies_are_requested_and_any_encoding_is_read() {
     const BODY: &str = r#"{"p":"40.10","c":"USD"}"#;
     const SOURCES: [Packed; 12] = [
         ("gzip", "Content-Encoding: gzip\r\n", gzip),
@@ -100,7 +100,7 @@ fn replies_are_asked_for_packed_and_read_however_they_come() {
 }
 
 #[test]
-fn json_under_the_name_of_a_page_is_read_from_a_source_of_the_catalogue_too() {
+fn json_labelled_as_html_is_read_from_a_catalogue_source_too() {
     let case = Case::new("[sources.coinbase]\nbase_url = \"http://VENDORS\"\n", |call| {
         let body = r#"{"trade_id":1,"price":"58123.4","size":"0.1","bid":"58123","ask":"58124","volume":"1207.5"}"#;
         call.reply(200, "Content-Type: text/html\r\n", body)
@@ -111,7 +111,7 @@ fn json_under_the_name_of_a_page_is_read_from_a_source_of_the_catalogue_too() {
 }
 
 #[test]
-fn a_source_that_names_its_own_encodings_is_asked_for_those() {
+fn a_source_with_its_own_accept_encoding_is_asked_for_that() {
     let source = format!("{}headers = {{ Accept-Encoding = \"identity\" }}\n", own("a", "equity"));
     let case = Case::new(&source, |call| call.json(r#"{"p":"40.1"}"#));
     assert_eq!(verdict(&case.entry("AAPL"), "a"), "used");
@@ -182,7 +182,7 @@ fn a_body_that_cannot_be_unpacked_costs_one_quote() {
 }
 
 #[test]
-fn a_status_is_believed_though_its_body_cannot_be_read() {
+fn a_status_counts_even_if_its_body_cannot_be_read() {
     let case = Case::new(&own("a", "equity"), |call| {
         call.raw("HTTP/1.1 429 Said\r\nRetry-After: 7\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\n");
         call.bytes(&[0x1f, 0x8b, 8, 0]);

@@ -37,7 +37,7 @@ fn an_old_trade_far_from_its_book_is_no_disagreement() {
 }
 
 #[test]
-fn two_old_trades_that_agree_are_still_no_price_beside_the_live_book() {
+fn two_old_trades_that_agree_do_not_outweigh_the_live_book() {
     let case = Case::of_own(
         "crypto",
         &[("a", r#"{"p":"101.5","b":"99.99","a":"100.01"}"#), ("b", r#"{"p":"101.5","b":"99.99","a":"100.01"}"#)],
@@ -61,7 +61,7 @@ fn a_majority_of_old_trades_does_not_make_an_outlier_of_the_honest_one() {
 }
 
 #[test]
-fn a_trade_a_little_outside_of_its_book_gives_way_to_the_nearer_side() {
+fn a_trade_just_outside_its_book_gives_way_to_the_nearer_side() {
     let case = Case::of_own(
         "crypto",
         &[
@@ -157,7 +157,7 @@ fn a_price_of_the_book_is_as_old_as_the_book_and_an_older_book_gives_none() {
 }
 
 #[test]
-fn one_over_a_price_is_weighed_as_it_is_stated() {
+fn an_inverse_price_is_weighed_as_it_is_stated() {
     let sources = ["a", "b"].map(|name| {
         format!(
             "[sources.{name}]\nclasses = [\"crypto\"]\nurl = \"http://VENDORS/{name}/{{symbol}}\"\n\
@@ -213,7 +213,7 @@ const DEAD_HTX: &str = r#"{"status":"ok","ch":"market.gleecusdt.detail.merged","
 const LIVE_KUCOIN: &str = r#"{"code":"200000","data":{"time":NOW,"symbol":"GLEEC-USDT","buy":"3.99","sell":"4.01","vol":"1204.5","volValue":"4818","last":"4"}}"#;
 
 #[test]
-fn dead_markets_do_not_outvote_the_one_that_lives() {
+fn dead_markets_do_not_outvote_a_live_one() {
     let entry = exchanges(DEAD_BYBIT, DEAD_HTX, LIVE_KUCOIN);
     // the other two no longer cover it
     assert_priced(&entry, Some("4"), Some("USDT"), "degraded / few_sources");
@@ -227,7 +227,7 @@ fn dead_markets_do_not_outvote_the_one_that_lives() {
 }
 
 #[test]
-fn where_every_market_is_dead_there_is_no_price() {
+fn if_every_market_is_dead_there_is_no_price() {
     const DEAD_KUCOIN: &str =
         r#"{"code":"200000","data":{"time":NOW,"symbol":"GLEEC-USDT","buy":null,"sell":null,"vol":"12.5","last":"7"}}"#;
     let entry = exchanges(DEAD_BYBIT, DEAD_HTX, DEAD_KUCOIN);
@@ -260,7 +260,7 @@ fn a_market_that_says_it_is_halted_does_not_vote_in_any_class() {
 }
 
 #[test]
-fn a_coin_whose_sources_have_no_book_at_all_is_not_taken_for_dead() {
+fn a_coin_whose_sources_have_no_book_is_not_taken_for_dead() {
     // the filter of these reads bid and ask, which are in none of their replies
     let case = Case::of_own("crypto", &[("a", r#"{"p":"40.1"}"#), ("b", r#"{"p":"40.2","v":"7"}"#)]);
     assert_priced(&case.entry("BTC-USD"), Some("40.15"), Some("USD"), "ok");
@@ -277,7 +277,7 @@ fn a_coin_whose_sources_have_no_book_at_all_is_not_taken_for_dead() {
     let entry = case.entry("BTC-USD");
     assert_priced(&entry, Some("43"), Some("USD"), "ok");
     assert_eq!(["a", "b"].map(|source| verdict(&entry, source)), ["excluded / no_market"; 2]);
-    // for shares that is an ordinary night
+    // for shares, this is normal at night
     let case =
         Case::of_own("equity", &[("a", r#"{"p":"40.1","b":"","a":"","v":0}"#), ("b", r#"{"p":"40.2","b":0,"a":0}"#)]);
     assert_priced(&case.entry("AAPL"), Some("40.15"), Some("USD"), "ok");

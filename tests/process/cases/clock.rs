@@ -1,4 +1,4 @@
-//! This machine's clock: other clocks show that it is off, and that explains missing prices.
+//! This machine's clock: if other clocks show that it is off, missing prices are explained by it.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -69,7 +69,7 @@ fn times_thirty_seconds_ahead_at_three_sources_name_our_clock() {
     assert!(output.ends_with(" s slow: the times that 3 sources state say so"), "{output}");
     case.entry("ETH-USD");
     case.get("/health");
-    until("the log tells it", || !told(&case.program).is_empty());
+    until("it is in the log", || !told(&case.program).is_empty());
     assert_eq!(told(&case.program).len(), 1, "{:?}", told(&case.program));
 }
 
@@ -93,7 +93,7 @@ fn three_hosts(script: impl Fn(&mut Call<'_>) -> After + Clone + Send + Sync + '
 }
 
 #[test]
-fn dates_of_three_hosts_name_our_clock_too_also_if_it_is_fast() {
+fn dates_of_three_hosts_name_our_clock_too_even_if_it_is_fast() {
     for (off, words) in [(30, " s slow"), (-90, " s fast")] {
         let Hosts { program, address, text, _vendors } = three_hosts(move |call| {
             call.reply(200, &format!("Content-Type: application/json\r\n{}", dated(off)), &ahead(off))
@@ -104,7 +104,7 @@ fn dates_of_three_hosts_name_our_clock_too_also_if_it_is_fast() {
         let output = check["output"].as_str().unwrap_or_default();
         assert!(output.ends_with(": the dates in the replies of 3 hosts say so"), "{check}");
         // a log line takes a moment to arrive through the pipe
-        until("the log tells it", || !told(&program).is_empty());
+        until("it is in the log", || !told(&program).is_empty());
         assert_eq!(told(&program).len(), 1);
 
         // `check --live` says the same
@@ -115,7 +115,7 @@ fn dates_of_three_hosts_name_our_clock_too_also_if_it_is_fast() {
 }
 
 #[test]
-fn two_sources_do_not_outweigh_our_clock_and_times_that_lie_behind_never_do() {
+fn two_sources_do_not_outweigh_our_clock_and_times_in_the_past_never_do() {
     for times in [[30, 30, -120], [-120, -120, -120]] {
         let case = Case::new(&sources(&["a", "b", "c"]), move |call| {
             let place = match source_of(call) {
@@ -132,7 +132,7 @@ fn two_sources_do_not_outweigh_our_clock_and_times_that_lie_behind_never_do() {
 }
 
 #[test]
-fn a_good_price_does_not_mention_the_clock_and_the_log_says_its_end() {
+fn a_good_price_does_not_mention_the_clock_and_the_log_says_when_it_is_right() {
     let ours_is_right = Arc::new(AtomicBool::new(false));
     let mended = Arc::clone(&ours_is_right);
     let Hosts { program, address, .. } = &three_hosts(move |call| {
@@ -140,7 +140,7 @@ fn a_good_price_does_not_mention_the_clock_and_the_log_says_its_end() {
         call.reply(200, &format!("Content-Type: application/json\r\n{}", dated(off)), r#"{"p":"100"}"#)
     });
     for status in ["warn", "pass"] {
-        until("health says so, and the price is well", || {
+        until("health says so, and the price is ok", || {
             let entry = get(*address, "/prices?symbols=BTC-USD&refresh_after=0s").entry("BTC-USD");
             let is_well = entry["status"] == "ok" && entry["sources"]["used"] == 3;
             assert!(!is_well || entry["detail"].is_null(), "{entry:#}");

@@ -158,7 +158,7 @@ fn a_word_that_is_no_code_says_nothing_of_the_currency() {
     }
 }
 
-/// The exchange with Mantle, and banks that have the euro, with or without the tögrög.
+/// An exchange that trades Mantle, and banks that quote the euro, with or without the tögrög.
 fn mantle(bank_has_it: bool) -> Case {
     let bank = |name: &str| {
         format!(
@@ -177,7 +177,7 @@ fn mantle(bank_has_it: bool) -> Case {
                 jiff::Timestamp::now().as_millisecond()
             )
         };
-        // all symbols of the call, or none
+        // the vendor prices all symbols of the call, or none
         let kraken = || {
             let row = |pair: &str| {
                 let (replied, price) = match pair {
@@ -225,7 +225,7 @@ fn a_coin_that_is_called_like_money_is_not_that_money() {
     let with_rate = mantle(true);
     let converted = entry(&with_rate, "BTC-USDT&currency=MNT", "BTC-USDT");
     assert_priced(&converted, Some("214800000"), Some("MNT"), "ok");
-    // the coin itself can be asked for by its name there
+    // the coin itself can be asked for by its pair there
     let coin = entry(&with_rate, "MNT-USDT", "MNT-USDT");
     assert_eq!(coin["price"].as_str(), Some("1.02"), "{coin:#}");
     let without = mantle(false);
@@ -233,7 +233,7 @@ fn a_coin_that_is_called_like_money_is_not_that_money() {
     assert_priced(&refused, None, Some("MNT"), "unavailable / no_conversion");
     let pair = entry(&without, "EUR-MNT", "EUR-MNT");
     assert_priced(&pair, None, Some("MNT"), "unavailable / not_covered");
-    assert!(detail(&pair).contains("no source that is switched on covers money pairs in MNT"), "{pair:#}");
+    assert!(detail(&pair).contains("no source that is switched on covers currency pairs in MNT"), "{pair:#}");
 }
 
 #[test]
@@ -243,12 +243,12 @@ fn a_coin_without_an_id_or_under_another_name_is_said_to_lack_just_that() {
     let entry = no_id.entry("NEWCOIN-USD");
     assert_priced(&entry, None, Some("USD"), "unavailable / not_covered");
     assert!(detail(&entry).contains("coingecko has no id for NEWCOIN"), "{entry:#}");
-    assert!(detail(&entry).contains("[sources.coingecko.ids] NEWCOIN = "), "{entry:#}");
+    assert!(detail(&entry).contains("set NEWCOIN = \"…\" in [sources.coingecko.ids]"), "{entry:#}");
     let renamed = format!("{}rename = {{ MATIC = \"POL\" }}\n", own("a", "crypto"));
     let renamed = Case::new(&renamed, |call| call.json(r#"{"p":"0.5"}"#));
     let entry = renamed.entry("POL-USD");
     assert_priced(&entry, None, Some("USD"), "unavailable / not_covered");
-    assert!(detail(&entry).contains("a's POL is what is called MATIC here (rename)"), "{entry:#}");
+    assert!(detail(&entry).contains("what a calls POL is called MATIC here (rename)"), "{entry:#}");
     assert!(detail(&entry).contains("ask for MATIC-USD"), "{entry:#}");
 }
 

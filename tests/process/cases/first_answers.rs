@@ -118,7 +118,7 @@ fn six_pairs_that_kraken_was_never_asked_are_one_call() {
 }
 
 #[test]
-fn twelve_pairs_of_moneys_are_priced_at_the_first_ask() {
+fn twelve_currency_pairs_are_priced_by_the_first_request() {
     let (case, asked) = case(&["kraken", "bitstamp", "frankfurter"]);
     let reply = case.get(&format!("/prices?symbols={}&timeout=5s", PAIRS.join(",")));
     let priced = priced(&reply);
@@ -144,7 +144,7 @@ fn one_unknown_pair_among_twelve_costs_at_most_six_units() {
             assert!(started.elapsed() < Duration::from_secs(30), "{reply:?}");
         }
         println!("all eleven after {:?}, with calls for {:?}", started.elapsed(), sizes(&asked));
-        // one a second, the first of them at once: the sixth is sent after five seconds
+        // one call a second, the first at once: the sixth is sent after five seconds
         assert!(sizes(&asked).len() <= 6, "with the unknown one at {place}: {:?}", asked.lock().unwrap());
     }
 }

@@ -21,7 +21,7 @@ fn stuck_at(time: Timestamp) -> Case {
 }
 
 #[test]
-fn two_feeds_that_are_stuck_since_the_middle_of_a_session_are_not_ok() {
+fn two_feeds_stuck_since_the_middle_of_a_session_are_not_ok() {
     let case = stuck_at(in_the_middle());
     let entry = case.entry("AAPL");
     assert_priced(&entry, Some("100.15"), Some("USD"), "degraded / stale_fallback");
@@ -33,7 +33,7 @@ fn two_feeds_that_are_stuck_since_the_middle_of_a_session_are_not_ok() {
 
 #[test]
 fn nor_is_one_of_them_beside_a_market_of_which_no_hours_are_known() {
-    // the hours of an unknown suffix are unknown: the last quotes stand as those of a closed market
+    // the hours of an unknown suffix are unknown: the last quotes count as those of a closed market
     let entry = stuck_at(in_the_middle()).entry("QQQQ.RO");
     assert_priced(&entry, Some("100.15"), Some("USD"), "ok");
     assert_eq!((entry["session"].as_str(), entry["rule"]["hours"].is_null()), (Some("closed"), true), "{entry:#}");

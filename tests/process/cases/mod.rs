@@ -16,9 +16,9 @@ use serde_json::Value;
 
 use crate::support::{After, Call, Configuration, Program, Reply, Upstream, get};
 
-/// The program over vendors that one script replies for.
+/// The program over vendors whose replies come from one script.
 pub(crate) struct Case {
-    /// The vendors, and what they were asked.
+    /// The vendors, and the requests that they got.
     pub(crate) vendors: Upstream,
     /// Where the program listens.
     pub(crate) address: SocketAddr,

@@ -1,4 +1,4 @@
-//! Refusals of a symbol, an account or an address: each costs no more than it refuses.
+//! Refusals of a symbol, an account or an address: each affects only what it refuses.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -170,7 +170,7 @@ fn products_that_were_delisted_never_affect_the_one_that_is_traded() {
             assert_eq!(verdict(&case.entry(symbol), "coinbase"), "failed / unknown_symbol");
         }
     }
-    assert_eq!(case.vendors.calls(), 6, "what is denied is not asked again and again");
+    assert_eq!(case.vendors.calls(), 6, "a denied symbol is not asked for again");
     assert_eq!(verdict(&case.entry("BTC-USD"), "coinbase"), "excluded / future");
     assert_in_use(&case, "coinbase");
 }
@@ -297,7 +297,7 @@ fn a_blocked_country_is_not_blamed_on_the_key() {
 }
 
 #[test]
-fn what_one_host_refuses_says_nothing_of_another_that_has_the_same_figures() {
+fn a_hosts_refusal_does_not_affect_another_with_the_same_rates() {
     let fixing = r#"<Envelope><Cube><Cube time="2026-01-14"><Cube currency="USD" rate="1.1646"/>
         <Cube currency="GBP" rate="0.8671"/></Cube></Cube></Envelope>"#;
     let bank = Upstream::saying(200, fixing);

@@ -59,7 +59,7 @@
 //! | 34 | who joined has less time | process::faults::waiting::a_client_with_less_time_leaves_alone_and_the_call_goes_on_for_the_other |
 //! | 35 | ten times too many requests | http::stack::excess_is_refused_at_once_while_health_still_answers |
 //! | 36 | SIGTERM with requests in flight | process::ending::readiness_fails_first_while_requests_are_still_served |
-//! | | | process::ending::what_is_in_flight_when_the_door_closes_is_answered_whole |
+//! | | | process::ending::a_request_in_flight_when_listening_ends_is_answered_whole |
 //! | 37 | SIGTERM with clients that hold on | process::ending::clients_that_hold_on_do_not_hold_up_the_end |
 //! | 38 | a second SIGTERM | process::ending::a_second_signal_ends_it_at_once |
 //! | 39 | 500 clients that never finish their request | http::listen::five_hundred_half_sent_requests_disturb_no_other_client |

@@ -111,7 +111,7 @@ fn each_kind_of_breaking_counts_once_per_call() {
 }
 
 #[test]
-fn what_a_living_vendor_says_never_counts_against_it() {
+fn a_refusal_by_a_working_vendor_never_counts_against_it() {
     for (status, body) in [
         (400, "{}"),
         (401, "{}"),

@@ -1,4 +1,4 @@
-//! Wrong queries: refused with the name of what is wrong, without a call.
+//! Wrong queries are refused by the name of the field, without a call.
 
 use super::Market;
 use crate::support::{Service, Upstream};
@@ -79,7 +79,7 @@ fn a_bad_query_names_the_field_and_the_rule_and_costs_no_call() {
 }
 
 #[test]
-fn what_may_be_asked_at_most_is_answered_whole() {
+fn the_largest_allowed_query_is_answered_whole() {
     let vendors = [Upstream::quoting("100"), Upstream::quoting("100")];
     let service = Service::over(&[vendors[0].source("a", ""), vendors[1].source("b", "")]);
     let most: Vec<String> = (0..100).map(|number| format!("X{number}-USD")).collect();

@@ -179,13 +179,13 @@ fn a_filter_with_nested_loops_delays_no_other_request() {
     let body = format!("[{}0]", "0,".repeat(30_000));
     let market =
         Market::with(Upstream::saying(200, body), "timeout = \"400ms\"\njq = '.[] as $a | .[] as $b | sort | empty'");
-    // it runs for longer, but not on the thread of the timer
+    // it runs on for longer, but not on the timer's thread
     market.assert_failed("timeout", "no reply within 400 ms");
     assert_eq!(market.service.get("/health/live").status, 200);
 }
 
 #[test]
-fn a_status_that_says_no_is_named_for_what_it_is() {
+fn each_refusing_status_gets_its_own_reason() {
     let table = [
         (301, "http_status"),
         (400, "http_status"),

@@ -1,4 +1,4 @@
-//! The table of faults is complete, and names tests that there are.
+//! The table of faults is complete, and names tests that exist.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ fn table() -> (Vec<usize>, Vec<&'static str>) {
     (numbers.collect(), tests.collect())
 }
 
-/// Whether there is such a test, by its path: that of a file under `tests` or `src`, and the function's name.
+/// Whether a test exists, given its path: a file under `tests` or `src`, then the function's name.
 fn exists(test: &str) -> bool {
     let Some((path, name)) = test.rsplit_once("::") else { return false };
     let path = path.replace("::", "/");

@@ -77,7 +77,7 @@ fn a_ten_minute_old_quote_is_only_a_fallback_and_says_so() {
     let age = reply.entry("BTC-USD")["age_ms"].as_u64();
     assert!(age.is_some_and(|age| (610_000..700_000).contains(&age)), "the age of the oldest: {age:?}");
     assert_eq!(service.get("/prices?symbols=BTC-USD&require=ok").status, 503);
-    assert_eq!(service.get("/prices?symbols=BTC-USD&max_age=5m").status, 503, "nobody has to take it");
+    assert_eq!(service.get("/prices?symbols=BTC-USD&max_age=5m").status, 503, "no client has to take it");
 }
 
 #[test]

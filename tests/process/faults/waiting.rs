@@ -81,7 +81,7 @@ fn a_thousand_equal_requests_are_one_call_though_the_first_leaves() {
     let first = send(service.address, target);
     vendors.iter().for_each(|vendor| vendor.until_called(1));
     let mut alone = tasks();
-    until("nothing more is begun", || {
+    until("no further call begins", || {
         sleep(Duration::from_millis(300));
         std::mem::replace(&mut alone, tasks()) == alone
     });
@@ -130,7 +130,7 @@ fn a_client_with_less_time_leaves_alone_and_the_call_goes_on_for_the_other() {
     assert_eq!((hasty.status, hasty.verdict("BTC-USD", "a").as_str()), (503, "failed / timeout"));
     let patient = read(patient);
     assert_eq!((patient.status, patient.status("BTC-USD").as_str()), (200, "ok"));
-    // the result that the other waited for is there for the next client
+    // the next client gets the result that the other one waited for
     assert_eq!(service.get("/prices?symbols=BTC-USD&timeout=100ms").status("BTC-USD"), "ok");
     assert_eq!(vendors.each_ref().map(Upstream::calls), [1, 1]);
 }

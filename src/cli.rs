@@ -1,4 +1,4 @@
-//! Understands the command line: one file per command, one table of exit codes.
+//! Parses the command line: one file per command, one table of exit codes.
 
 #![allow(clippy::disallowed_methods, reason = "each command owns its thread")]
 
@@ -89,10 +89,10 @@ pub struct Serve {
     /// Which configuration to read.
     #[command(flatten)]
     pub file: ConfigFile,
-    /// Address and port, instead of server.listen; port 0 takes any that is free
+    /// Address and port, instead of server.listen; port 0 takes any free one
     #[arg(long, value_name = "ADDR")]
     pub listen: Option<String>,
-    /// Also call providers whose owners did not mean them for programs (as QUOTEFOLD_UNOFFICIAL=1 does)
+    /// Also call unofficial providers, which are not meant for programs (as QUOTEFOLD_UNOFFICIAL=1 does)
     #[arg(long)]
     pub unofficial: bool,
 }
@@ -104,10 +104,10 @@ Examples:
   quotefold demo
   quotefold demo --listen 127.0.0.1:0 --quiet")]
 pub struct Demo {
-    /// Address and port; port 0 takes any that is free
+    /// Address and port; port 0 takes any free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     pub listen: String,
-    /// Do not break venues, and do not tell what happens
+    /// Break no venues, and do not narrate
     #[arg(long)]
     pub quiet: bool,
 }
@@ -120,7 +120,7 @@ Examples:
   quotefold get BTC-USD --json
   quotefold get EUR-USD --url http://prices.internal:8080
 
-A server that requires a key gets the first of access.keys, or else the one in $QUOTEFOLD_KEY.
+If the server requires a key, it is sent the first of access.keys, or else $QUOTEFOLD_KEY.
 
 Exit codes: 0 complete · 1 degraded or partial · 3 none · 69 no server at --url")]
 pub struct Get {
@@ -133,7 +133,7 @@ pub struct Get {
     /// Print the whole answer with its proof
     #[arg(long)]
     pub json: bool,
-    /// Ask this server, and never the sources
+    /// Ask only this server, never the sources
     #[arg(long, value_name = "URL", conflicts_with = "config")]
     pub url: Option<String>,
     /// Which configuration to read.
@@ -146,17 +146,17 @@ pub struct Get {
 #[command(after_help = "\
 Examples:
   quotefold check                          the configuration and every example, without a call
-  quotefold check --live                   what works here: every source that is on, compared
+  quotefold check --live                   what works now: every source that is on, compared
   quotefold check kraken BTC-USD --live    one source in detail")]
 pub struct Check {
     /// Only this source
     #[arg(value_name = "SOURCE")]
     pub source: Option<String>,
-    /// What to ask it for
+    /// The symbols to ask it for
     #[arg(value_name = "SYMBOL", requires = "source")]
     pub symbols: Vec<String>,
-    /// Make real calls: one to every source that is on, all compared; or one to SOURCE, and show the request, the reply's head,
-    /// what the filter made of it, and the verdict
+    /// Make real calls: one to every source that is on, and compare them; or one to SOURCE, and show the request, the
+    /// start of the reply, what the filter made of it, and the verdict
     #[arg(long)]
     pub live: bool,
     /// Which configuration to read.
@@ -179,7 +179,7 @@ pub struct Sources {
     pub file: ConfigFile,
 }
 
-/// Print the settings that hold.
+/// Print the settings in use.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -211,23 +211,23 @@ pub struct Health {
     pub file: ConfigFile,
 }
 
-/// Run a source's filter: `serve` starts this for every filter that is not the catalogue's.
+/// Run a source's filter: `serve` starts this for every filter that is not from the catalogue.
 #[derive(Args, Debug)]
 pub struct RunFilter {
-    /// Whose filter it is, to be seen in lists of processes
+    /// The source whose filter it is, so that lists of processes show it
     #[arg(value_name = "SOURCE")]
     pub source: String,
-    /// How much memory it may take, in bytes
+    /// The most memory that it may take, in bytes
     #[arg(long, value_name = "BYTES")]
     pub memory: usize,
 }
 
-/// Reads the arguments and does what they say.
+/// Reads the arguments and runs the command.
 ///
 /// # Errors
-/// Whatever no exit code is made for: a fault of ours.
+/// An error without an exit code of its own; it is a bug in quotefold.
 pub fn run() -> io::Result<Exit> {
-    // the first process of a container does not get signals that it has not asked for, so a service asks before anything else
+    // the first process of a container gets only signals that it handles, so a service installs its handlers first
     let ending = if runs_a_service() { Some(Ending::begin()?) } else { None };
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
@@ -245,28 +245,28 @@ pub fn run() -> io::Result<Exit> {
     }
 }
 
-/// Whether the first argument, read without reading the others, is a command that runs until a signal ends it.
+/// Whether the first argument is a command that runs until a signal ends it. The other arguments are not read yet.
 fn runs_a_service() -> bool {
     std::env::args_os().nth(1).is_some_and(|command| command == "serve" || command == "demo")
 }
 
-/// Prints clap's help or complaint. What was asked for (`--help`, `--version`) is no mistake.
+/// Prints clap's help or error. `--help` and `--version` are not errors.
 fn usage(error: &clap::Error) -> Exit {
     if error.use_stderr() && !io::stderr().is_terminal() {
         complain(error.render().to_string().trim_end());
     } else {
-        // a reader that has gone needs no help
+        // if the reader has gone, it needs no help
         let _ = error.print();
     }
     if error.use_stderr() { Exit::Usage } else { Exit::Done }
 }
 
-/// The options that a configuration is loaded with, for commands that change nothing else.
+/// The options for loading the configuration, for commands that only choose the file.
 fn options(file: &ConfigFile) -> LoadOptions {
     LoadOptions { config: file.config.clone(), ..LoadOptions::of_this_process() }
 }
 
-/// The settings, or the exit code after saying on stderr what is wrong with them.
+/// The settings. If they are wrong, prints the errors to stderr and returns the exit code.
 fn settings(options: &LoadOptions) -> Result<Settings, Exit> {
     load(options).map_err(|errors| {
         complain(&errors.to_string());
