@@ -1,7 +1,6 @@
 //! Checks prices that are converted into another currency.
 
 use super::*;
-use crate::fold::Rule;
 use crate::fold::testing::{decimal, fold, rule, says, with};
 
 fn rate(symbol: &str, price: &str) -> Arc<Price> {
@@ -83,16 +82,13 @@ fn the_points_of_an_index_cannot_be_converted() {
 
 #[test]
 fn a_price_whose_currency_no_source_states_cannot_be_converted() {
-    // quotes in unknown currencies are never compared, so one alone has to do
-    let unlabelled = with(says("a", "231.44"), |quote| quote.currency = None);
-    let price = fold("SAP.XX", [unlabelled], &Rule { required: 1, ..rule() });
-    assert_eq!((price.status, &price.currency), (Status::Ok, &None));
+    let price = Price { currency: None, ..dollars("231.43", "231.45") };
     let Priced { price, .. } = converted(price, "EUR", &[rate("EUR-USD", "1.08")]);
     assert_eq!((price.status, price.folded), (Status::Unavailable(Unavailable::NoConversion), None));
     assert_eq!(
         price.detail.as_deref(),
         Some(
-            "no source states the currency of SAP.XX, so it cannot be converted into EUR; ask for it without a currency"
+            "no source states the currency of AAPL, so it cannot be converted into EUR; ask for it without a currency"
         )
     );
 }
