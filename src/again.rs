@@ -15,11 +15,11 @@ use crate::symbol::Symbol;
 
 /// When the same question would lead to another call: by the source's name, and by the symbol it is asked for.
 #[derive(Clone, Debug, Default)]
-pub struct NextCalls(HashMap<String, HashMap<Symbol, Timestamp>>);
+pub(crate) struct NextCalls(HashMap<String, HashMap<Symbol, Timestamp>>);
 
 impl NextCalls {
     /// Notes when a source would be called again for a symbol. If the outcome is a failure, states the time there too.
-    pub fn note(&mut self, told: &mut Told, at: Timestamp) {
+    pub(crate) fn note(&mut self, told: &mut Told, at: Timestamp) {
         let mut at = at;
         if let Some(failure) = &told.outcome().failure {
             // a refusal of ours may be this caller's alone, and then only the failure itself knows of it
@@ -37,7 +37,7 @@ impl NextCalls {
     }
 
     /// The first call that can make a price better, or give one where there is none; `None` if no source is ever asked.
-    pub fn that_changes(&self, priced: &Priced) -> Option<Timestamp> {
+    pub(crate) fn that_changes(&self, priced: &Priced) -> Option<Timestamp> {
         let Priced { price, conversion } = priced;
         let rate = conversion.as_ref().map(|conversion| (&conversion.rate, conversion.price.is_some()));
         let first = match rate {

@@ -130,7 +130,7 @@ impl Board {
     }
 
     /// Sets what it costs to get a quote of a source again: the time that one call takes of the source's limits.
-    pub fn set_cost(&self, source: &str, cost: Duration) {
+    pub(crate) fn set_cost(&self, source: &str, cost: Duration) {
         self.lock().quotes.set_cost(source, cost);
     }
 
@@ -140,7 +140,7 @@ impl Board {
     }
 
     /// What each source last said about a symbol, in the order of the sources' names. Counts as asking for the symbol.
-    pub fn recall(&self, symbol: &Symbol, now: Instant) -> Vec<Arc<Known>> {
+    pub(crate) fn recall(&self, symbol: &Symbol, now: Instant) -> Vec<Arc<Known>> {
         #[cfg(test)]
         LOOKS.with_borrow_mut(|looks| looks.push(Look::All(symbol.clone())));
         let mut state = self.lock();
@@ -170,7 +170,7 @@ impl Board {
     }
 
     /// Every symbol that a source has quoted and not denied since.
-    pub fn quoted_by(&self, source: &str) -> Vec<Symbol> {
+    pub(crate) fn quoted_by(&self, source: &str) -> Vec<Symbol> {
         let state = self.lock();
         let quoted = state.symbols.iter().filter(|(_, entries)| {
             let known = entries.by_source.get(source).map(|entry| &entry.known);
@@ -180,7 +180,7 @@ impl Board {
     }
 
     /// Whether quotes from a source have landed since an instant, but none of this symbol.
-    pub fn serves_others(&self, source: &str, symbol: &Symbol, since: Instant) -> bool {
+    pub(crate) fn serves_others(&self, source: &str, symbol: &Symbol, since: Instant) -> bool {
         let state = self.lock();
         let is_served = |entries: &Entries| {
             let landed = entries.by_source.get(source).and_then(|entry| entry.known.quote_landed);
@@ -195,7 +195,7 @@ impl Board {
     }
 
     /// The same for what a caller asked for. A failure counts among that caller's.
-    pub fn land_for(
+    pub(crate) fn land_for(
         &self,
         caller: Option<Caller>,
         origin: &Arc<Origin>,
@@ -229,7 +229,7 @@ impl Board {
     }
 
     /// Changes whenever something has landed.
-    pub fn landings(&self) -> watch::Receiver<()> {
+    pub(crate) fn landings(&self) -> watch::Receiver<()> {
         self.landings.subscribe()
     }
 

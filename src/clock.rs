@@ -26,7 +26,7 @@ pub struct Moment {
 
 impl Moment {
     /// The wall time of a monotonic instant near this moment, in the past or in the future.
-    pub fn wall_at(&self, instant: Instant) -> Timestamp {
+    pub(crate) fn wall_at(&self, instant: Instant) -> Timestamp {
         let ahead = instant.saturating_duration_since(self.monotonic);
         let behind = self.monotonic.saturating_duration_since(instant);
         shift(shift(self.wall, ahead, 1), behind, -1)
@@ -74,21 +74,21 @@ impl Clock {
 
     /// Records the `Date` of a reply from one of an account's hosts, with the moments at which the request was sent and
     /// the head of the reply was received. This machine's clock is judged by such dates.
-    pub fn hear_date(&self, account: &str, host: Host, date: Timestamp, sent: Moment, received: Moment) {
+    pub(crate) fn hear_date(&self, account: &str, host: Host, date: Timestamp, sent: Moment, received: Moment) {
         let mut witnesses = self.witnesses();
         witnesses.hear_date(account, host, date, sent, received);
         judge(&mut witnesses, received);
     }
 
     /// Records the newest time that a reply states in its quotes.
-    pub fn hear_time(&self, account: &str, time: Timestamp, received: Moment) {
+    pub(crate) fn hear_time(&self, account: &str, time: Timestamp, received: Moment) {
         let mut witnesses = self.witnesses();
         witnesses.hear_time(account, time, received);
         judge(&mut witnesses, received);
     }
 
     /// How far this clock seems to be off, if enough others say so.
-    pub fn skew(&self, now: Moment) -> Option<Skew> {
+    pub(crate) fn skew(&self, now: Moment) -> Option<Skew> {
         judge(&mut self.witnesses(), now)
     }
 

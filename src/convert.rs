@@ -11,7 +11,7 @@ use crate::fold::{Exclusion, Price, Status, Unavailable, Verdict};
 use crate::symbol::{Currency, Symbol};
 
 /// The significant digits of a converted price, rounded half to even.
-pub const DIGITS: u32 = 10;
+pub(crate) const DIGITS: u32 = 10;
 
 /// How a price was converted, or why it was not.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -127,13 +127,13 @@ pub fn middle(lower: Decimal, upper: Decimal) -> Decimal {
 }
 
 /// Whether a price is farther `from` another than this `fraction` of the other.
-pub fn is_beyond(fraction: Decimal, price: Decimal, from: Decimal) -> bool {
+pub(crate) fn is_beyond(fraction: Decimal, price: Decimal, from: Decimal) -> bool {
     // multiplies instead of dividing, so that the border is exact
     price.saturating_sub(from).abs() > fraction.saturating_mul(from)
 }
 
 /// `part / whole` in basis points with one decimal, half to even; `None` if it cannot be calculated.
-pub fn basis_points(part: Decimal, whole: Decimal) -> Option<Decimal> {
+pub(crate) fn basis_points(part: Decimal, whole: Decimal) -> Option<Decimal> {
     let ratio = part.checked_div(whole)?.checked_mul(Decimal::from(10_000))?;
     let mut points = ratio.round_dp_with_strategy(1, RoundingStrategy::MidpointNearestEven);
     points.rescale(1);

@@ -102,7 +102,7 @@ pub fn settings_text(venues: SocketAddr) -> String {
 }
 
 /// Commands to paste into another terminal.
-pub fn what_to_try(address: &str) -> String {
+pub(crate) fn what_to_try(address: &str) -> String {
     format!(
         "Try, in another terminal:\n\
          \x20 curl 'http://{address}/prices?symbols=AAPL,MSFT'\n\
@@ -129,7 +129,7 @@ pub fn service(settings: Settings) -> Result<Quotefold, crate::source::SetupErro
 
 /// `POST /demo/{venue}/{mood}` breaks a venue, or heals it; `GET /demo/configuration` returns settings with which other commands
 /// can ask the venues while the demo runs.
-pub fn controls(venues: &Arc<Venues>, market: SocketAddr) -> Router {
+pub(crate) fn controls(venues: &Arc<Venues>, market: SocketAddr) -> Router {
     let text = format!("# The simulated venues of a running demo; every price is invented.\n{}", settings_text(market));
     let configuration = get(move || std::future::ready(([(CONTENT_TYPE, "application/toml")], text.clone())));
     let moods = Router::new().route("/demo/{venue}/{mood}", post(change)).with_state(Arc::clone(venues));

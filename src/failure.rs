@@ -137,7 +137,7 @@ pub struct Failure {
 
 impl SourceError {
     /// The reasons that a filter can name in an error row.
-    pub const NAMED_BY_FILTERS: [&str; 10] = [
+    pub(crate) const NAMED_BY_FILTERS: [&str; 10] = [
         "http_status",
         "unavailable",
         "malformed",
@@ -176,7 +176,7 @@ impl SourceError {
     /// The error a filter names in an error row; `None` if there is no such reason.
     ///
     /// A filter can report any failure that the vendor can report, but none of our own.
-    pub fn from_reason(reason: &str, detail: String, retry_after: Option<Duration>) -> Option<Self> {
+    pub(crate) fn from_reason(reason: &str, detail: String, retry_after: Option<Duration>) -> Option<Self> {
         Some(match reason {
             "http_status" => SourceError::HttpStatus { detail, is_client_error: false },
             "unavailable" => SourceError::unavailable(detail),
@@ -198,12 +198,12 @@ impl SourceError {
     }
 
     /// Whether the same call may well succeed a moment later.
-    pub fn may_pass(&self) -> bool {
+    pub(crate) fn may_pass(&self) -> bool {
         matches!(self, SourceError::Connection(_) | SourceError::Unavailable { passing: true, .. })
     }
 
     /// Whether waiting is enough: the next call may succeed without a change on either side.
-    pub fn ends_by_itself(&self) -> bool {
+    pub(crate) fn ends_by_itself(&self) -> bool {
         use SourceError as E;
         match self {
             E::Timeout(_) | E::Connection(_) | E::Unavailable { .. } | E::RateLimited { .. } => true,
@@ -237,12 +237,12 @@ impl SourceError {
     }
 
     /// Whether it finds fault with the call (a 4xx), and not with the source.
-    pub fn is_about_call(&self) -> bool {
+    pub(crate) fn is_about_call(&self) -> bool {
         matches!(self, SourceError::HttpStatus { is_client_error: true, .. })
     }
 
     /// Whether the source answered, and its answer is that it has no such symbol (for us).
-    pub fn denies_symbol(&self) -> bool {
+    pub(crate) fn denies_symbol(&self) -> bool {
         self.scope() == Some(Scope::Symbol)
     }
 }

@@ -28,12 +28,12 @@ impl Fingerprint {
     }
 
     /// Whether this fingerprint and another are known to have been made from the same texts.
-    pub fn is_same_as(&self, other: &Fingerprint) -> bool {
+    pub(crate) fn is_same_as(&self, other: &Fingerprint) -> bool {
         self.is_comparable() && self == other
     }
 
     /// Whether this fingerprint can be compared with others at all.
-    pub fn is_comparable(&self) -> bool {
+    pub(crate) fn is_comparable(&self) -> bool {
         self.0.starts_with(FORM)
     }
 }

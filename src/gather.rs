@@ -24,7 +24,7 @@ use crate::source::{KEPT_BACK, Source};
 use crate::symbol::Symbol;
 
 /// One caller's waits for any number of sources: one task group, one deadline.
-pub struct Gathering<'a> {
+pub(crate) struct Gathering<'a> {
     sources: &'a [Arc<Source>],
     until: Instant,
     /// How long the caller said it would wait.
@@ -36,14 +36,14 @@ pub struct Gathering<'a> {
 
 impl<'a> Gathering<'a> {
     /// A gathering that has asked no source yet.
-    pub fn new(question: &Question, sources: &'a [Arc<Source>]) -> Self {
+    pub(crate) fn new(question: &Question, sources: &'a [Arc<Source>]) -> Self {
         let until = question.deadline() - KEPT_BACK;
         let (tasks, asked, gathered) = (JoinSet::new(), HashMap::new(), PerSource::default());
         Gathering { sources, until, timeout: question.timeout, tasks, asked, gathered }
     }
 
     /// Asks sources at once, without waiting.
-    pub fn ask(&mut self, queries: Vec<SourceQuery>) {
+    pub(crate) fn ask(&mut self, queries: Vec<SourceQuery>) {
         for SourceQuery { source: place, ask, settled } in queries {
             let settled = settled.into_iter().map(Told::OnBoard);
             self.gathered.extend(settled.map(|told| (place, told.outcome().symbol.clone(), told)));
@@ -57,23 +57,23 @@ impl<'a> Gathering<'a> {
     }
 
     /// Waits until every source has answered, but no longer than until an instant or the end of the caller's time.
-    pub async fn settle(&mut self, until: Instant) {
+    pub(crate) async fn settle(&mut self, until: Instant) {
         // giving up in the middle of a join loses nothing: what was not joined stays in the set
         let _ = timeout_at(until.min(self.until), self.join_all()).await;
     }
 
     /// Whether every source has answered.
-    pub fn is_done(&self) -> bool {
+    pub(crate) fn is_done(&self) -> bool {
         self.tasks.is_empty()
     }
 
     /// How long the caller still waits.
-    pub fn time_left(&self) -> Duration {
+    pub(crate) fn time_left(&self) -> Duration {
         self.until.saturating_duration_since(Instant::now())
     }
 
     /// Waits until every source has answered or the caller's time is over, and returns everything that was gathered.
-    pub async fn finish(mut self) -> PerSource<Told> {
+    pub(crate) async fn finish(mut self) -> PerSource<Told> {
         // each wait ends by itself at the deadline
         self.join_all().await;
         self.gathered

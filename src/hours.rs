@@ -72,7 +72,7 @@ impl Hours {
     }
 
     /// The time zone by which the market opens and closes.
-    pub fn time_zone(&self) -> &'static TimeZone {
+    pub(crate) fn time_zone(&self) -> &'static TimeZone {
         &self.0.zone
     }
 
@@ -110,7 +110,7 @@ fn listed_on(symbol: &Symbol) -> Option<String> {
 
 /// The markets whose holidays are no longer known.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PastEnd {
+pub(crate) struct PastEnd {
     /// Whether these are all markets: the whole file is past its end.
     pub everywhere: bool,
     /// Names the markets, and says what that does to prices and what helps.
@@ -118,7 +118,7 @@ pub struct PastEnd {
 }
 
 /// The markets whose holidays are no longer known at a time; `None` if there are no such markets.
-pub fn past_end(at: Timestamp) -> Option<PastEnd> {
+pub(crate) fn past_end(at: Timestamp) -> Option<PastEnd> {
     markets().past_end(at)
 }
 

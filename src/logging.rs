@@ -29,7 +29,7 @@ use repeats::Repeated;
 use writer::{Lines, Missing, Queue};
 
 /// The target of request lines: the module that writes them.
-pub const REQUESTS: &str = "quotefold::server::request_log";
+pub(crate) const REQUESTS: &str = "quotefold::server::request_log";
 
 /// How long the process waits at its end for lines to be written.
 const LAST_LINES: Duration = Duration::from_millis(200);

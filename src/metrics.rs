@@ -48,7 +48,7 @@ struct QuoteLabels {
 
 /// The log lines dropped since the process started because stderr did not take them in time. All services of a process
 /// share one log, and therefore this counter.
-pub fn log_lines_dropped() -> Counter {
+pub(crate) fn log_lines_dropped() -> Counter {
     static DROPPED: LazyLock<Counter> = LazyLock::new(Counter::default);
     DROPPED.clone()
 }

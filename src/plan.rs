@@ -115,7 +115,7 @@ pub struct PlanInput<'a> {
 
 impl<'a> PlanInput<'a> {
     /// A view of the board in which no symbol has been looked up yet.
-    pub fn view(&self) -> BoardView<'a> {
+    pub(crate) fn view(&self) -> BoardView<'a> {
         BoardView::new(self.board, self.sources, self.now.monotonic)
     }
 }
@@ -139,7 +139,7 @@ impl Plan {
     /// Whether a second round may have to ask for something that the first cannot foresee: a reserve, if the other
     /// sources fall short; a rate from an unexpected currency; a currency pair that must be crossed because a source
     /// denies it.
-    pub fn may_grow(&self, question: &Question) -> bool {
+    pub(crate) fn may_grow(&self, question: &Question) -> bool {
         let is_priced = |target: &&Target| target.purpose != Purpose::Rate;
         let is_open = |target: &Target| match target.symbol.pair_currency() {
             None => question.currency.is_some() && target.purpose == Purpose::Asked,
@@ -201,7 +201,7 @@ impl SourceQuery {
     }
 
     /// The query without what would need a call.
-    pub fn without_calls(mut self) -> Self {
+    pub(crate) fn without_calls(mut self) -> Self {
         self.ask.due.clear();
         self
     }

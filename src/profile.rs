@@ -52,7 +52,7 @@ impl Profile {
     }
 
     /// How long after its latest quote the source still counts as serving: the longest `fallback_for` of its classes.
-    pub fn serves_for(&self) -> Duration {
+    pub(crate) fn serves_for(&self) -> Duration {
         self.waits.serves_for()
     }
 

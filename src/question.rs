@@ -240,7 +240,7 @@ impl Question {
     }
 
     /// The same question about its first symbols alone.
-    pub fn about_the_first(&self, count: usize) -> Self {
+    pub(crate) fn about_the_first(&self, count: usize) -> Self {
         let symbols = self.symbols.iter().take(count).cloned().collect();
         Question { symbols, renamed: BTreeMap::new(), ..self.clone() }
     }
@@ -251,7 +251,7 @@ impl Question {
     }
 
     /// Whether a source may take part.
-    pub fn lets_in(&self, source: &str) -> bool {
+    pub(crate) fn lets_in(&self, source: &str) -> bool {
         self.sources.as_ref().is_none_or(|names| names.iter().any(|name| name == source))
     }
 }

@@ -179,12 +179,12 @@ impl Sides {
 impl Outcome {
     /// Whether the source's latest word, beyond doubt, is that it has no such symbol (for us). Then it does not cover
     /// the symbol.
-    pub fn denies_symbol(&self) -> bool {
+    pub(crate) fn denies_symbol(&self) -> bool {
         self.failure.as_ref().is_some_and(|failure| failure.error.denies_symbol() && !failure.is_doubted)
     }
 
     /// The same, whether the denial is doubted or not.
-    pub fn is_denied(&self) -> bool {
+    pub(crate) fn is_denied(&self) -> bool {
         self.failure.as_ref().is_some_and(|failure| failure.error.denies_symbol())
     }
 }

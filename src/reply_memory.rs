@@ -36,7 +36,7 @@ impl ReplyMemory {
     }
 
     /// A budget without a limit, for a program that asks once.
-    pub fn unbounded() -> Self {
+    pub(crate) fn unbounded() -> Self {
         ReplyMemory::new(usize::MAX)
     }
 
@@ -46,7 +46,7 @@ impl ReplyMemory {
     }
 
     /// Whether nothing more can be held.
-    pub fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.used() >= self.0.limit
     }
 
@@ -66,7 +66,7 @@ impl ReplyMemory {
     }
 
     /// Holds nothing yet.
-    pub fn hold_nothing(&self) -> Held {
+    pub(crate) fn hold_nothing(&self) -> Held {
         Held { memory: self.clone(), bytes: 0 }
     }
 }
@@ -81,7 +81,7 @@ impl Held {
     ///
     /// # Errors
     /// As [`ReplyMemory::hold`]. What was held before stays held.
-    pub fn grow_to(&mut self, bytes: usize) -> Result<(), Full> {
+    pub(crate) fn grow_to(&mut self, bytes: usize) -> Result<(), Full> {
         let mut more = self.memory.hold(bytes.saturating_sub(self.bytes), self.bytes)?;
         self.bytes += std::mem::take(&mut more.bytes);
         Ok(())

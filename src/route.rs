@@ -43,7 +43,7 @@ impl Route {
     }
 
     /// Whether the source is asked for the symbol itself.
-    pub fn is_straight(&self) -> bool {
+    pub(crate) fn is_straight(&self) -> bool {
         !self.inverted && self.rates.is_empty()
     }
 

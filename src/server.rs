@@ -78,7 +78,7 @@ impl Front {
     }
 
     /// `/sources`, `/metrics` and health, for a listener of their own. A client that can reach it needs no key.
-    pub fn admin_router(&self) -> Router {
+    pub(crate) fn admin_router(&self) -> Router {
         let access = &self.pricing.service.settings().access;
         let open = AccessSettings { trusted_proxies: access.trusted_proxies.clone(), ..AccessSettings::default() };
         let names: Arc<[HostName]> = admin_names(access).into();

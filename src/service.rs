@@ -74,7 +74,7 @@ impl Quotefold {
     ///
     /// # Errors
     /// As [`Quotefold::new`].
-    pub fn sandboxed(program: &Program, settings: Settings, clock: &Clock) -> Result<Self, SetupError> {
+    pub(crate) fn sandboxed(program: &Program, settings: Settings, clock: &Clock) -> Result<Self, SetupError> {
         Self::with_filters_in(Some(program), settings, clock)
     }
 
@@ -163,7 +163,7 @@ impl Quotefold {
     }
 
     /// Whether every answer says that its prices are simulated.
-    pub fn is_simulated(&self) -> bool {
+    pub(crate) fn is_simulated(&self) -> bool {
         self.is_simulated
     }
 

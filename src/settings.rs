@@ -148,7 +148,7 @@ impl Settings {
 
     /// Whether any source that is on and may quote this crypto pair takes its base for a currency: where `TRY-USDT` is
     /// the lira at one exchange, a coin called TRY at another must not be folded with it.
-    pub fn is_currency_in_markets(&self, base: &Currency, pair: &Symbol) -> bool {
+    pub(crate) fn is_currency_in_markets(&self, base: &Currency, pair: &Symbol) -> bool {
         let inverted = pair.inverted();
         let may_have = |source: &SourceSettings| {
             let fits = |pair: &Symbol| source.symbols.iter().any(|glob| glob.matches(pair.as_str()));
@@ -161,7 +161,7 @@ impl Settings {
 
     /// Whether the user has defined what sources call this symbol. Sources without such a name are then not asked for
     /// it, even if its spelling looks familiar.
-    pub fn is_own_name(&self, symbol: &Symbol) -> bool {
+    pub(crate) fn is_own_name(&self, symbol: &Symbol) -> bool {
         self.symbols.get(symbol).is_some_and(|set| !set.spelled.is_empty())
     }
 

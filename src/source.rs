@@ -59,7 +59,7 @@ use statistics::Statistics;
 pub use set_up::{SetupError, set_up};
 
 /// The part of a caller's time that is kept for folding and answering.
-pub const KEPT_BACK: Duration = Duration::from_millis(25);
+pub(crate) const KEPT_BACK: Duration = Duration::from_millis(25);
 
 /// A future that owns all it needs.
 pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;

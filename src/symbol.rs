@@ -194,13 +194,13 @@ impl Symbol {
 
     /// Whether it has neither the suffix of a known exchange nor the form of an index or a pair: it is a listing in the United
     /// States, or nothing is known about it.
-    pub fn is_united_states(&self) -> bool {
+    pub(crate) fn is_united_states(&self) -> bool {
         self.kind == Kind::UnitedStates
     }
 
     /// Whether it is spelled like a listing in the United States: one to five letters, perhaps with a class or series after a
     /// dot. An ISIN, a numeric code and a ticker with an unknown suffix are not.
-    pub fn is_us_listing(&self) -> bool {
+    pub(crate) fn is_us_listing(&self) -> bool {
         let (ticker, series) = self.text.split_once('.').unwrap_or((&self.text, "A"));
         let is_letters = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphabetic());
         // classes, units and rights have one letter; preferred shares PR and perhaps their series; warrants WS
@@ -214,13 +214,13 @@ impl Symbol {
 
     /// The same ticker on the exchange where most listings in a currency trade: `TCS.NS` for `TCS` in rupees. It is only ever
     /// suggested.
-    pub fn listed_in(&self, currency: &Currency) -> Option<String> {
+    pub(crate) fn listed_in(&self, currency: &Currency) -> Option<String> {
         let exchange = Exchange::of_currency(currency.as_str()).filter(|_| self.is_us_listing())?;
         Some(format!("{}.{}", self.text.replace('.', "-"), exchange.suffix))
     }
 
     /// The currency that its spelling fixes: the right-hand leg of a pair.
-    pub fn pair_currency(&self) -> Option<Currency> {
+    pub(crate) fn pair_currency(&self) -> Option<Currency> {
         self.legs().map(|(_, quote)| Currency::new(quote))
     }
 
@@ -235,14 +235,14 @@ impl Symbol {
     }
 
     /// For a pair in a part of a currency, the pair in the whole: `BTC-GBP` for `BTC-GBX`. `None` for every other symbol.
-    pub fn in_whole_currency(&self) -> Option<String> {
+    pub(crate) fn in_whole_currency(&self) -> Option<String> {
         let (base, quote) = self.legs()?;
         let (whole, places) = Currency::of_unit(quote);
         (places > 0).then(|| format!("{base}-{whole}"))
     }
 
     /// The pair that was perhaps meant: `BTC-USD` for `BTCUSD`, `BTC-GBP` for `BTC-GBX`. It is only ever suggested.
-    pub fn did_you_mean(&self) -> Option<String> {
+    pub(crate) fn did_you_mean(&self) -> Option<String> {
         if let Some(pair) = self.in_whole_currency() {
             return Some(pair);
         }
@@ -276,7 +276,7 @@ fn is_word(text: &str) -> bool {
 
 impl Class {
     /// Every class, in the order in which they are listed to people.
-    pub const ALL: [Class; 5] = [Class::Crypto, Class::Fx, Class::Equity, Class::Index, Class::Fund];
+    pub(crate) const ALL: [Class; 5] = [Class::Crypto, Class::Fx, Class::Equity, Class::Index, Class::Fund];
 
     /// Its name in settings and answers.
     pub fn as_str(self) -> &'static str {
@@ -295,7 +295,7 @@ impl Class {
     }
 
     /// Whether it is traded at the bids and asks beside its price. An index is calculated, and a fund is valued once a day.
-    pub fn has_books(self) -> bool {
+    pub(crate) fn has_books(self) -> bool {
         !matches!(self, Class::Index | Class::Fund)
     }
 }

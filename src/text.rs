@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 /// Whether a character has no shape of its own but changes how others are shown: a control character, which includes line breaks
 /// and tabs, or one that sets the direction of text.
-pub fn is_unprintable(c: char) -> bool {
+pub(crate) fn is_unprintable(c: char) -> bool {
     c.is_control()
         || matches!(
             c,
@@ -18,19 +18,19 @@ pub fn is_unprintable(c: char) -> bool {
 }
 
 /// A text from elsewhere, made fit for a terminal: unprintable characters other than line breaks and tabs become spaces.
-pub fn printable(text: &str) -> Cow<'_, str> {
+pub(crate) fn printable(text: &str) -> Cow<'_, str> {
     let is_bad = |c: char| is_unprintable(c) && !matches!(c, '\n' | '\t');
     if text.contains(is_bad) { Cow::Owned(text.replace(is_bad, " ")) } else { Cow::Borrowed(text) }
 }
 
 /// The same for a text that must stay in its line: line breaks and tabs become spaces too.
-pub fn in_one_line(text: &str) -> String {
+pub(crate) fn in_one_line(text: &str) -> String {
     text.replace(is_unprintable, " ")
 }
 
 /// The same JSON, made fit for a terminal: unprintable characters are escaped. Outside of strings, JSON has none of them but line
 /// breaks.
-pub fn printable_json(json: &str) -> String {
+pub(crate) fn printable_json(json: &str) -> String {
     let mut shown = String::with_capacity(json.len());
     for c in json.chars() {
         if is_unprintable(c) && c != '\n' {

@@ -13,17 +13,17 @@ use crate::decimal;
 /// A duration: `0s`, `600ms`, `2s`, `15m`, `6h`, `5d`. At most 1,000 years of 365 days.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(try_from = "String")]
-pub struct Span(pub Duration);
+pub(crate) struct Span(pub Duration);
 
 /// A percentage, kept as a fraction: `2%` is 0.02. Above 0, at most 100%.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(try_from = "String")]
-pub struct Percent(pub Decimal);
+pub(crate) struct Percent(pub Decimal);
 
 /// A number of bytes: `512`, `256KiB`, `1MiB`. At least 1, at most 2^40.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(try_from = "String")]
-pub struct Bytes(pub usize);
+pub(crate) struct Bytes(pub usize);
 
 /// A vendor's rate limit: at most `calls` in any `period`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
@@ -45,7 +45,7 @@ impl Span {
     ///
     /// # Errors
     /// The text has another form, or is longer than 1,000 years. The error says what was found and what is allowed.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let wrong =
             || format!("{text:?} is not a duration; write a whole number and ms, s, m, h or d, such as \"600ms\"");
         let digits = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;

@@ -194,7 +194,7 @@ impl Table<'_> {
 
 impl Valuation {
     /// The rates that conversions need but no source was asked for.
-    pub fn missing_rates(&self) -> BTreeSet<Symbol> {
+    pub(crate) fn missing_rates(&self) -> BTreeSet<Symbol> {
         let conversions = self.prices.iter().filter_map(|priced| priced.conversion.as_ref());
         conversions.filter(|conversion| conversion.rate.is_none()).map(|conversion| conversion.symbol.clone()).collect()
     }

@@ -16,7 +16,7 @@ use tokio::time::{Instant, timeout_at};
 
 /// The work that is admitted, and the room for more.
 #[derive(Debug)]
-pub struct Workload {
+pub(crate) struct Workload {
     max_weight: u32,
     /// The weight that is free.
     weight: Semaphore,
@@ -29,11 +29,11 @@ pub struct Workload {
 
 /// A request's weight, held as long as the request is worked on.
 #[derive(Debug)]
-pub struct Weight<'w>(Option<SemaphorePermit<'w>>);
+pub(crate) struct Weight<'w>(Option<SemaphorePermit<'w>>);
 
 /// A request's turn. Nothing that takes processor time is done without one.
 #[derive(Debug)]
-pub struct Turn<'w>(#[expect(dead_code, reason = "it only has to be held")] SemaphorePermit<'w>);
+pub(crate) struct Turn<'w>(#[expect(dead_code, reason = "it only has to be held")] SemaphorePermit<'w>);
 
 /// A request's time was over before its turn came. No work was done for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -42,7 +42,7 @@ pub struct Overloaded;
 
 impl Workload {
     /// A workload of at most `max_weight` pairs of symbol and source at once.
-    pub fn new(max_weight: u32) -> Self {
+    pub(crate) fn new(max_weight: u32) -> Self {
         let processors = available_parallelism().map_or(1, NonZeroUsize::get);
         let turns = || Semaphore::new(processors);
         Workload { max_weight, weight: Semaphore::new(max_weight as usize), newcomers: turns(), admitted: turns() }

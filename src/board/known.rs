@@ -129,7 +129,7 @@ impl Told {
     }
 
     /// States in the failure, if there is one, when the source may be asked again.
-    pub fn set_retry_at(&mut self, at: Timestamp) {
+    pub(crate) fn set_retry_at(&mut self, at: Timestamp) {
         let mut outcome = self.outcome().clone();
         let Some(failure) = &mut outcome.failure else { return };
         failure.retry_at = Some(at);
@@ -157,12 +157,12 @@ impl Freshness {
 
 impl Known {
     /// Whether no call is needed: the latest word is young enough, or still stands.
-    pub fn is_settled(&self, freshness: Freshness, now: Instant) -> bool {
+    pub(crate) fn is_settled(&self, freshness: Freshness, now: Instant) -> bool {
         self.due_at(freshness).is_some_and(|at| now < at)
     }
 
     /// When a call is needed again, as far as the symbol alone decides that; `None` if a call is needed now.
-    pub fn due_at(&self, freshness: Freshness) -> Option<Instant> {
+    pub(crate) fn due_at(&self, freshness: Freshness) -> Option<Instant> {
         let Some(failure) = &self.outcome.failure else { return Some(self.quote_landed? + freshness.refresh_after) };
         match self.stands {
             Stands::WithSource => Some(self.quote_landed? + freshness.refresh_after),
@@ -176,7 +176,7 @@ impl Known {
 
     /// When the source would be called for the symbol again, if asked then. While a denial stands, a call only checks
     /// it.
-    pub fn called_at(&self, freshness: Freshness, openings: Openings) -> Instant {
+    pub(crate) fn called_at(&self, freshness: Freshness, openings: Openings) -> Instant {
         let Some(due) = self.due_at(freshness) else { return openings.call };
         match self.stands {
             Stands::Until(until) if due < until => {
@@ -188,7 +188,7 @@ impl Known {
     }
 
     /// Whether it is a denial that still stands. A call for the symbol then only checks the denial.
-    pub fn is_denied(&self, now: Instant) -> bool {
+    pub(crate) fn is_denied(&self, now: Instant) -> bool {
         self.outcome.is_denied() && matches!(self.stands, Stands::Until(until) if now < until)
     }
 

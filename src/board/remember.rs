@@ -74,7 +74,7 @@ pub struct SidesState {
 
 impl Board {
     /// How many quotes have landed so far.
-    pub fn revision(&self) -> u64 {
+    pub(crate) fn revision(&self) -> u64 {
         self.lock().landed
     }
 

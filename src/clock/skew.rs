@@ -52,7 +52,7 @@ const NEAR: [&str; 5] = [".localhost", ".local", ".internal", ".lan", ".home.arp
 
 /// How far this machine's clock seems to be off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Skew {
+pub(crate) struct Skew {
     /// How far the others' clocks are ahead of this machine's; less than zero if they are behind.
     pub ahead: SignedDuration,
     /// How many witnesses say so.
@@ -72,7 +72,7 @@ pub enum Evidence {
 
 /// What other machines say about the time: at most one date and one stated time per account.
 #[derive(Debug, Default)]
-pub struct Witnesses {
+pub(crate) struct Witnesses {
     by_account: BTreeMap<String, Witness>,
     judged: bool,
 }
@@ -118,7 +118,7 @@ impl Host {
 impl Witnesses {
     /// Records the date of a reply from an account's host, with the moments at which the request was sent and the head
     /// of the reply was received.
-    pub fn hear_date(&mut self, account: &str, host: Host, date: Timestamp, sent: Moment, received: Moment) {
+    pub(crate) fn hear_date(&mut self, account: &str, host: Host, date: Timestamp, sent: Moment, received: Moment) {
         let took = received.monotonic.saturating_duration_since(sent.monotonic);
         if took > QUICK || has_stepped(sent, received) {
             return;
@@ -129,7 +129,7 @@ impl Witnesses {
     }
 
     /// Records the newest time that an account's reply states in its quotes.
-    pub fn hear_time(&mut self, account: &str, time: Timestamp, received: Moment) {
+    pub(crate) fn hear_time(&mut self, account: &str, time: Timestamp, received: Moment) {
         let reading = Reading { ahead: time.duration_since(received.wall), at: received };
         let known = &mut self.witness(account).time;
         let is_newer = known.is_none_or(|known| reading.ahead >= known.ahead || !known.holds(received, NEWEST_OF));
@@ -139,7 +139,7 @@ impl Witnesses {
     }
 
     /// How far the clock is off, if enough witnesses say so; and whether the last verdict said otherwise.
-    pub fn judge(&mut self, now: Moment) -> (Option<Skew>, bool) {
+    pub(crate) fn judge(&mut self, now: Moment) -> (Option<Skew>, bool) {
         let right = if self.judged { RIGHT_AGAIN } else { RIGHT };
         let skew = self.skew(right, now);
         let was = std::mem::replace(&mut self.judged, skew.is_some());
@@ -232,12 +232,12 @@ impl Reading {
 
 impl Skew {
     /// The present according to the other clocks.
-    pub fn corrected(&self, now: Timestamp) -> Timestamp {
+    pub(crate) fn corrected(&self, now: Timestamp) -> Timestamp {
         now.saturating_add(self.ahead).unwrap_or(now)
     }
 
     /// A clause that says who the witnesses are.
-    pub fn witnesses(&self) -> String {
+    pub(crate) fn witnesses(&self) -> String {
         match self.evidence {
             Evidence::Dates => format!("the dates in the replies of {} hosts say so", self.witnesses),
             Evidence::Times => format!("the times that {} sources state say so", self.witnesses),

@@ -134,13 +134,13 @@ impl Ticker {
     }
 
     /// The same ticker from a venue that states the wrong currency.
-    pub fn mislabelled(self) -> Self {
+    pub(crate) fn mislabelled(self) -> Self {
         Ticker { unit: if self.unit == "EUR" { "USD" } else { "EUR" }, ..self }
     }
 
     /// The same ticker from a venue without a trade since the market rose by 1.5 %: too little for the trade alone to show as an
     /// outlier.
-    pub fn with_an_old_trade(self) -> Self {
+    pub(crate) fn with_an_old_trade(self) -> Self {
         let scale = self.price.scale();
         let price = self.price.saturating_mul(Decimal::new(985, 3)).round_dp(scale);
         Ticker { price, traded_ago: OLD, ..self }

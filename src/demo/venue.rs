@@ -74,7 +74,7 @@ const MOODS: [(Mood, &str); 7] = [
 
 impl Mood {
     /// The mood that a word sets: `heal`, `lie`, `label`, `old-trade`, `hang`, `429`, `die`.
-    pub fn from_word(word: &str) -> Option<Self> {
+    pub(crate) fn from_word(word: &str) -> Option<Self> {
         MOODS.iter().find(|(_, name)| *name == word).map(|(mood, _)| *mood)
     }
 

@@ -41,12 +41,12 @@ const JSON: &str = "application/json";
 
 impl Wire {
     /// Whether it states the currency of its prices.
-    pub fn states_currencies(self) -> bool {
+    pub(crate) fn states_currencies(self) -> bool {
         matches!(self, Wire::Twelvedata | Wire::Yahoo)
     }
 
     /// Whether it states bid and ask besides the last trade.
-    pub fn has_a_book(self) -> bool {
+    pub(crate) fn has_a_book(self) -> bool {
         !matches!(self, Wire::Finnhub | Wire::Twelvedata | Wire::Yahoo)
     }
 
@@ -99,7 +99,7 @@ impl Wire {
     }
 
     /// The provider's reply when it rate-limits.
-    pub fn too_often(self) -> Reply {
+    pub(crate) fn too_often(self) -> Reply {
         let (kind, body) = match self {
             Wire::Yahoo => ("text/plain", "Too Many Requests"),
             Wire::Coinbase => (JSON, r#"{"message":"Public rate limit exceeded"}"#),

@@ -50,7 +50,7 @@ impl Derivation {
     }
 
     /// Whether the source states another currency than that of the pair it was asked for.
-    pub fn states_other_currency(&self) -> bool {
+    pub(crate) fn states_other_currency(&self) -> bool {
         let stated = self.stated.as_ref().and_then(|stated| stated.currency.as_ref());
         stated.is_some() && stated != self.asked.pair_currency().as_ref()
     }
@@ -65,12 +65,12 @@ impl Derivation {
     }
 
     /// The first of its rates that has no price.
-    pub fn without_rate(&self) -> Option<&Price> {
+    pub(crate) fn without_rate(&self) -> Option<&Price> {
         self.rates.iter().map(|rate| rate.price.as_ref()).find(|price| price.folded.is_none())
     }
 
     /// Whether none of the sources asked has the rate at all. Then this source cannot price the symbol, now or later.
-    pub fn never_has_rate(&self) -> bool {
+    pub(crate) fn never_has_rate(&self) -> bool {
         self.without_rate()
             .is_some_and(|rate| matches!(rate.status, Status::Unknown | Status::Unavailable(Unavailable::NotCovered)))
     }

@@ -10,7 +10,7 @@ impl Price {
     /// Adds to the price's `detail` that this machine's clock seems to be off, if at the right time a quote would not
     /// have been left out for its age. `rate` is the rate that the price was converted with. Nothing else changes: a
     /// refused price stays refused.
-    pub fn with_skew(mut self, rate: Option<&Price>, skew: Skew) -> Self {
+    pub(crate) fn with_skew(mut self, rate: Option<&Price>, skew: Skew) -> Self {
         if let Some(detail) = self.detail.take() {
             let affects = |price: &Price| is_affected(price, skew);
             let named = if affects(&self) || rate.is_some_and(affects) { format!("{detail}; {skew}") } else { detail };

@@ -32,7 +32,7 @@ impl Waiting {
     }
 
     /// Waits for a source. If its outcome is already there, that does not count as waiting.
-    pub async fn wait_for<F: Future>(&self, outcome: F) -> F::Output {
+    pub(crate) async fn wait_for<F: Future>(&self, outcome: F) -> F::Output {
         let mut outcome = pin!(outcome);
         poll_fn(|context| {
             let outcome = outcome.as_mut().poll(context);

@@ -29,7 +29,7 @@ impl<'a> BoardView<'a> {
     }
 
     /// Looks a symbol up on the board, unless that was done already.
-    pub fn look_at(&mut self, symbol: &Symbol) {
+    pub(crate) fn look_at(&mut self, symbol: &Symbol) {
         self.seen(symbol);
     }
 

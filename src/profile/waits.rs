@@ -24,7 +24,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 const DOUBTED: u32 = 2;
 
 /// How soon after a denial a symbol is asked for again for a caller who wants everything fetched anew.
-pub const SOONEST_AGAIN: Duration = Duration::from_secs(5);
+pub(crate) const SOONEST_AGAIN: Duration = Duration::from_secs(5);
 
 /// How long failures of one source are believed. The default is for a source without any settings.
 #[derive(Clone, Debug, Default)]
@@ -86,7 +86,7 @@ impl Waits {
     }
 
     /// How long after its latest quote the source still counts as serving: the longest `fallback_for` of its classes.
-    pub fn serves_for(&self) -> Duration {
+    pub(crate) fn serves_for(&self) -> Duration {
         self.classes.values().map(|class| class.fallback_for).max().unwrap_or_default()
     }
 

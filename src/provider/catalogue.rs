@@ -12,7 +12,7 @@ macro_rules! embedded {
 }
 
 /// Every provider's name, and its file.
-pub const FILES: &[(&str, &str)] = &embedded!(
+pub(crate) const FILES: &[(&str, &str)] = &embedded!(
     "alpaca" "alpaca-crypto" "alphavantage" "alphavantage-fx" "binance" "bitfinex" "bitget" "bitstamp"
     "blockchain_info" "bybit" "cnbc" "coinbase" "coincap" "coingecko" "coinmarketcap" "coinpaprika" "cryptocom"
     "cryptocompare" "currencyapi" "ecb" "eodhd" "exchangerate_host" "finnhub" "fmp" "frankfurter" "gate" "gemini"
@@ -31,7 +31,7 @@ pub fn catalogue() -> &'static BTreeMap<String, SourceTable> {
 }
 
 /// Whether a filter is one of the catalogue's, character for character.
-pub fn has_filter(code: &str) -> bool {
+pub(crate) fn has_filter(code: &str) -> bool {
     catalogue().values().any(|table| table.settings().jq == code)
 }
 

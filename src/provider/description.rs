@@ -300,18 +300,18 @@ impl SourceSettings {
     }
 
     /// Whether every leg of a pair that is spelled like a currency is that currency at the source.
-    pub fn has_currencies_of(&self, pair: &Symbol) -> bool {
+    pub(crate) fn has_currencies_of(&self, pair: &Symbol) -> bool {
         let legs = pair.legs().into_iter().flat_map(|(base, quote)| [base, quote]).map(Currency::new);
         legs.filter(Currency::is_fx).all(|code| self.is_currency_there(&code))
     }
 
     /// Every URL at which it can be asked, in the order in which they are tried.
-    pub fn urls(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn urls(&self) -> impl Iterator<Item = &str> {
         [&self.url].into_iter().chain(&self.mirrors).map(String::as_str)
     }
 
     /// Whether a call says which symbols it asks for. If not, every reply holds all symbols.
-    pub fn asks_by_name(&self) -> bool {
+    pub(crate) fn asks_by_name(&self) -> bool {
         let texts = || self.headers.values().chain(self.body.as_ref()).chain([&self.url]);
         ["{symbol", "{first}", "{base", "{quote", "{id"].into_iter().any(|name| texts().any(|text| text.contains(name)))
     }

@@ -123,7 +123,7 @@ impl Extractor {
     }
 
     /// The same, with the classes of symbols that are set because they do not follow from the spelling (funds).
-    pub fn with_classes(self, classes: impl Into<SetClasses>) -> Self {
+    pub(crate) fn with_classes(self, classes: impl Into<SetClasses>) -> Self {
         Extractor { spelling: self.spelling.with_classes(classes), ..self }
     }
 
@@ -133,7 +133,7 @@ impl Extractor {
     }
 
     /// Makes the source's words fit to be shown.
-    pub fn scrub(&self) -> &Scrub {
+    pub(crate) fn scrub(&self) -> &Scrub {
         &self.scrub
     }
 
@@ -149,7 +149,7 @@ impl Extractor {
 
     /// Does the same as [`read`](Self::read) if that takes so little time that the thread's other tasks can wait for
     /// it; otherwise returns `None`.
-    pub fn read_at_once(
+    pub(crate) fn read_at_once(
         &self,
         reply: &RawReply,
         asked: &[Symbol],

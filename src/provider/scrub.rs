@@ -35,7 +35,7 @@ const WIDEST: usize = 10;
 
 /// Hides the texts that must never be shown, in every form in which they travel.
 #[derive(Clone)]
-pub struct Scrub {
+pub(crate) struct Scrub {
     hidden: Vec<String>,
     /// The long ones as bytes without white space, in lower case.
     plain: Vec<Vec<u8>>,
@@ -51,7 +51,7 @@ pub struct Scrub {
 impl Scrub {
     /// Hides these texts, and also their forms in URLs and in JSON. Texts of 12 characters or more are hidden in other
     /// case and in other encodings as well: base64, hexadecimal, and the escapes of URLs, JSON and HTML.
-    pub fn new(hidden: &[SecretString]) -> Self {
+    pub(crate) fn new(hidden: &[SecretString]) -> Self {
         let secrets: Vec<&str> =
             hidden.iter().map(ExposeSecret::expose_secret).filter(|secret| !secret.is_empty()).collect();
         let mut hidden: Vec<String> = secrets.iter().flat_map(|secret| forms(secret)).collect();
@@ -69,13 +69,13 @@ impl Scrub {
     }
 
     /// The text with keys replaced by `***` and nothing else changed, for people who look at a whole reply.
-    pub fn hide(&self, text: &str) -> String {
+    pub(crate) fn hide(&self, text: &str) -> String {
         masked(text, text.len(), &self.found(text))
     }
 
     /// The text in a form that may be shown: keys are replaced by `***`, white space and unprintable characters by
     /// single spaces, and the text is cut to 200 characters.
-    pub fn clean(&self, text: &str) -> String {
+    pub(crate) fn clean(&self, text: &str) -> String {
         // searches a little farther, so that a key across the cut is found as a whole
         let seen = &text[..text.floor_char_boundary(LOOKED_AT + self.longest)];
         let text = masked(seen, LOOKED_AT, &self.found(seen));

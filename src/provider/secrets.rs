@@ -5,13 +5,13 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serializer;
 
 /// What is shown in place of a secret.
-pub const MASK: &str = "***";
+pub(crate) const MASK: &str = "***";
 
 /// The shortest text that is masked, in bytes: masking every `5` in a sentence would make it unreadable.
 const SHORTEST: usize = 4;
 
 /// Whether a header, a query parameter or a key of this name usually holds a secret.
-pub fn is_secret_name(name: &str) -> bool {
+pub(crate) fn is_secret_name(name: &str) -> bool {
     // in a URL, the letters of a name may be escaped
     let name = percent_decode_str(name).decode_utf8_lossy().to_ascii_lowercase();
     ["key", "token", "secret", "pass", "pwd", "sig", "auth", "bearer", "jwt", "cookie", "app_id", "appid", "credential"]
@@ -35,7 +35,7 @@ pub(crate) fn is_not_set(secret: &Option<SecretString>) -> bool {
 }
 
 /// A text with a mask in place of the given secrets, in upper or lower case.
-pub fn scrub(text: &str, hidden: &[SecretString]) -> String {
+pub(crate) fn scrub(text: &str, hidden: &[SecretString]) -> String {
     let secrets = hidden.iter().map(ExposeSecret::expose_secret).filter(|secret| secret.len() >= SHORTEST);
     // messages quote what was found, and quoting escapes some characters
     let forms = secrets.flat_map(|secret| [secret.to_owned(), secret.escape_debug().to_string()]);
@@ -57,17 +57,17 @@ pub(crate) fn replace(text: &str, wanted: &str, with: &str) -> String {
 }
 
 /// A URL that may be shown: user name, password, and the values of parameters with secret-sounding names are masked.
-pub fn mask_url(url: &str) -> String {
+pub(crate) fn mask_url(url: &str) -> String {
     pieces(url).into_iter().map(|(text, secret)| if secret { MASK } else { text }).collect()
 }
 
 /// The secrets that a URL spells out.
-pub fn in_url(url: &str) -> Vec<SecretString> {
+pub(crate) fn in_url(url: &str) -> Vec<SecretString> {
     pieces(url).into_iter().filter(|(_, secret)| *secret).map(|(text, _)| text.to_owned().into()).collect()
 }
 
 /// The secrets in a header's value: all of it, and its last word, which may follow a word such as `Bearer`.
-pub fn in_header(name: &str, value: &str) -> Vec<SecretString> {
+pub(crate) fn in_header(name: &str, value: &str) -> Vec<SecretString> {
     if !is_secret_name(name) || value.contains('{') {
         return Vec::new();
     }

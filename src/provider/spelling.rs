@@ -105,7 +105,7 @@ impl Spelling {
     }
 
     /// The same, with the classes of symbols that are set because they do not follow from the spelling (funds).
-    pub fn with_classes(self, set_classes: impl Into<SetClasses>) -> Self {
+    pub(crate) fn with_classes(self, set_classes: impl Into<SetClasses>) -> Self {
         Spelling { set_classes: set_classes.into(), ..self }
     }
 
@@ -207,7 +207,7 @@ impl Spelling {
 
     /// Why a pair has no name at a source that could otherwise be asked for it; `None` if it has one, or if the source
     /// does not cover it for another reason too.
-    pub fn lacks_only_a_name(&self, pair: &Symbol, class: Class) -> Option<Unnamed> {
+    pub(crate) fn lacks_only_a_name(&self, pair: &Symbol, class: Class) -> Option<Unnamed> {
         let is_open = self.symbols.is_empty() || self.symbols.iter().any(|glob| glob.matches(pair.as_str()));
         let may = is_open && self.classes.contains(&class) && !self.excluded_symbols.contains(pair);
         self.unnamed(pair).filter(|_| may && !self.spelled.contains_key(pair))

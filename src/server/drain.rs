@@ -35,7 +35,7 @@ impl Drain {
     }
 
     /// Whether the shutdown has begun. From then on readiness fails, and replies ask clients to reconnect elsewhere.
-    pub fn has_begun(&self) -> bool {
+    pub(crate) fn has_begun(&self) -> bool {
         self.stage() > Stage::Serving
     }
 

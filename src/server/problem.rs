@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::request_id::RequestId;
 
 /// The media type of every problem.
-pub const MEDIA_TYPE: &str = "application/problem+json";
+pub(crate) const MEDIA_TYPE: &str = "application/problem+json";
 
 /// Why a request got no prices at all: one variant per thing that a client would do differently.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,12 +79,12 @@ struct Document<'a> {
 
 impl Problem {
     /// A query that breaks a rule; `field` is the invalid parameter.
-    pub fn bad_query(field: impl Into<String>, detail: impl Into<String>) -> Self {
+    pub(crate) fn bad_query(field: impl Into<String>, detail: impl Into<String>) -> Self {
         Problem::BadQuery { field: Some(field.into()), detail: detail.into() }
     }
 
     /// A caller over its rate limit, who would be admitted after `wait`.
-    pub fn too_many_requests(wait: Duration) -> Self {
+    pub(crate) fn too_many_requests(wait: Duration) -> Self {
         Problem::TooManyRequests { seconds: wait.as_secs() + u64::from(wait.subsec_nanos() > 0) }
     }
 

@@ -11,7 +11,7 @@ use axum::response::Response;
 use serde::Serialize;
 
 /// The header that carries the id, in requests and in replies.
-pub const HEADER: HeaderName = HeaderName::from_static("x-request-id");
+pub(crate) const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Longer ids of clients are replaced: they would only bloat the log.
 const MAX_LENGTH: usize = 128;

@@ -195,7 +195,7 @@ impl Origin {
     }
 
     /// Whether it is `*`, which means every page.
-    pub fn is_any(&self) -> bool {
+    pub(crate) fn is_any(&self) -> bool {
         self.0 == "*"
     }
 

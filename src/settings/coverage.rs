@@ -21,7 +21,7 @@ impl SourceSettings {
 
 impl Settings {
     /// What is covered, one text per class. Joined with " · ", they are the line that is logged at the start.
-    pub fn coverage(&self) -> Vec<String> {
+    pub(crate) fn coverage(&self) -> Vec<String> {
         let line = |(index, class): (usize, &Class)| {
             let of_class = || self.sources.iter().filter(|source| source.classes.contains(class));
             let count = of_class().count();
@@ -44,7 +44,7 @@ impl Settings {
     }
 
     /// Why a client cannot get this symbol, and what to do: one sentence. `None` if a source that is on covers it.
-    pub fn would_allow(&self, symbol: &Symbol) -> Option<String> {
+    pub(crate) fn would_allow(&self, symbol: &Symbol) -> Option<String> {
         if !self.allows(symbol) {
             return Some(format!("server.symbols does not allow clients to ask for {symbol}"));
         }
@@ -52,7 +52,7 @@ impl Settings {
     }
 
     /// Why no source that is on covers a symbol, and which providers would: one sentence. `None` if a source covers it.
-    pub fn would_cover(&self, symbol: &Symbol) -> Option<String> {
+    pub(crate) fn would_cover(&self, symbol: &Symbol) -> Option<String> {
         let class = self.class(symbol);
         let covers = |source: &SourceSettings| {
             let spelling = self.spellings.get(&source.name);
@@ -94,7 +94,7 @@ impl Settings {
 
     /// One more source that would price a symbol, and what switches it on: half a sentence. Official sources come
     /// first, and among them those without a key.
-    pub fn one_more(&self, symbol: &Symbol) -> Option<String> {
+    pub(crate) fn one_more(&self, symbol: &Symbol) -> Option<String> {
         let class = self.class(symbol);
         let mut offered = self.offered();
         offered

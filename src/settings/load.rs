@@ -67,7 +67,7 @@ pub struct LoadOptions {
 
 impl LoadOptions {
     /// The variables of this process, and the usual places.
-    pub fn of_this_process() -> Self {
+    pub(crate) fn of_this_process() -> Self {
         // a variable that is not UTF-8 cannot be meant for us
         let variables =
             std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));

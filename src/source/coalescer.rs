@@ -48,7 +48,7 @@ pub use hunt::SuspectState;
 const LEAST_OF_BUDGET: u32 = 8;
 
 /// A source's stack behind the coalescer: a batch in, a reply out.
-pub type Stack = BoxCloneSyncService<Batch, Reply, SourceError>;
+pub(crate) type Stack = BoxCloneSyncService<Batch, Reply, SourceError>;
 
 /// The front of one source. Cheap to clone.
 #[derive(Clone)]
@@ -215,7 +215,7 @@ impl Coalescer {
 
     /// The outcome for a caller who has waited for this long and leaves: no reply, or, where the call has not even been sent, no
     /// room in our own limits.
-    pub fn gave_up(&self, symbol: &Symbol, waited: Duration) -> Told {
+    pub(crate) fn gave_up(&self, symbol: &Symbol, waited: Duration) -> Told {
         let is_unsent = self.0.lock().in_flight.get(symbol).is_some_and(|call| call.pending.batch.sent().is_none());
         let now = Instant::now();
         let full = is_unsent.then(|| self.0.parts.account.allowance().room(1, now, now).1).flatten();

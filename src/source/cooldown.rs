@@ -38,7 +38,7 @@ pub struct Cooldown {
 
 /// How often in a row a vendor has refused us, by kind of refusal: the wait doubles each time.
 #[derive(Debug, Default)]
-pub struct Cooldowns {
+pub(crate) struct Cooldowns {
     refused: Refused,
     /// When it last did.
     last: Option<Instant>,
@@ -62,17 +62,17 @@ impl Cooldown {
 
 impl Cooldowns {
     /// Goes on after refusals that were counted before a restart.
-    pub fn after(refused: Refused) -> Self {
+    pub(crate) fn after(refused: Refused) -> Self {
         Cooldowns { refused, last: None }
     }
 
     /// The refusals in a row so far.
-    pub fn refused(&self) -> Refused {
+    pub(crate) fn refused(&self) -> Refused {
         self.refused
     }
 
     /// Whether an error means that the vendor wants to be left alone.
-    pub fn concerns(error: &SourceError) -> bool {
+    pub(crate) fn concerns(error: &SourceError) -> bool {
         matches!(error.scope(), Some(Scope::Account | Scope::Address))
     }
 
@@ -80,7 +80,7 @@ impl Cooldowns {
     ///
     /// The time that the vendor names is kept to; otherwise the wait doubles with each refusal in a row. A first block begins
     /// none, since a firewall may have disliked that one call.
-    pub fn begin(&mut self, error: &SourceError, now: Instant) -> Option<Cooldown> {
+    pub(crate) fn begin(&mut self, error: &SourceError, now: Instant) -> Option<Cooldown> {
         let Refused { rate_limited, quota_exhausted, unauthorized, blocked } = &mut self.refused;
         self.last = Some(now);
         let wait = match error {
@@ -103,7 +103,7 @@ impl Cooldowns {
     /// changes anything.
     ///
     /// A call that was sent before the last refusal came says nothing of what the vendor does since.
-    pub fn reset(&mut self, sent: Instant) -> bool {
+    pub(crate) fn reset(&mut self, sent: Instant) -> bool {
         let changes = self.refused != Refused::default() && self.last.is_none_or(|last| last < sent);
         if changes {
             self.refused = Refused::default();

@@ -11,7 +11,7 @@ use super::batch::{Batch, Reply};
 use crate::failure::SourceError;
 
 /// What stands behind a guard: more guards, and the leaf that speaks to the vendor.
-pub trait Next:
+pub(crate) trait Next:
     Service<Batch, Response = Reply, Error = SourceError, Future: Send> + Clone + Send + Sync + 'static
 {
 }
@@ -22,7 +22,7 @@ impl<S> Next for S where
 }
 
 /// Decides whether and when a batch is sent, and learns how that ended.
-pub trait Guard: Clone + Send + Sync + 'static {
+pub(crate) trait Guard: Clone + Send + Sync + 'static {
     /// Passes a batch on, or refuses it.
     ///
     /// # Errors

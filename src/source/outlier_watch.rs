@@ -34,7 +34,7 @@ struct Compared {
 
 /// How a source's latest quotes compared with the prices.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RecentQuotes {
+pub(crate) struct RecentQuotes {
     /// How many quotes were compared with a price: at most 128.
     pub compared: usize,
     /// How many of them were outliers.
@@ -77,7 +77,7 @@ impl OutlierWatch {
 
 impl RecentQuotes {
     /// Whether the source is the outlier more often than not, in enough quotes to say so.
-    pub fn is_persistent(&self) -> bool {
+    pub(crate) fn is_persistent(&self) -> bool {
         is_persistent(self.compared, self.outliers)
     }
 }

@@ -40,7 +40,7 @@ struct State {
 
 /// A source's statistics at one moment, for people.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Summary {
+pub(crate) struct Summary {
     /// Half of the last 128 calls took no longer.
     pub latency_p50: Option<Duration>,
     /// 99 in 100 of them took no longer.
@@ -110,17 +110,17 @@ impl Statistics {
     }
 
     /// How long a call usually takes: half of the last 128 took no longer. Zero before the first one.
-    pub fn usual_latency(&self) -> Duration {
+    pub(crate) fn usual_latency(&self) -> Duration {
         self.state.lock().usual_latency
     }
 
     /// How long a slow call takes: nine in ten of the last 128 took no longer. Zero before the first one.
-    pub fn long_latency(&self) -> Duration {
+    pub(crate) fn long_latency(&self) -> Duration {
         self.state.lock().long_latency
     }
 
     /// The statistics so far.
-    pub fn summary(&self) -> Summary {
+    pub(crate) fn summary(&self) -> Summary {
         let state = self.state.lock();
         let latencies = state.sorted_latencies();
         Summary {

@@ -15,7 +15,7 @@ const MOST_SET_ASIDE: usize = 5;
 
 /// A state file, by its path.
 #[derive(Clone, Debug)]
-pub struct StateFile {
+pub(crate) struct StateFile {
     path: PathBuf,
     folder: PathBuf,
 }
@@ -56,7 +56,7 @@ impl StateFile {
     ///
     /// # Errors
     /// If something else is at the path, or nothing can be written there.
-    pub fn at(path: &Path) -> Result<Self, OpenError> {
+    pub(crate) fn at(path: &Path) -> Result<Self, OpenError> {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let file = StateFile { path: path.to_owned(), folder: folder.to_owned() };
         if !folder.is_dir() {
@@ -83,7 +83,7 @@ impl StateFile {
     ///
     /// # Errors
     /// If the file has meanwhile been replaced by something else, or cannot be set aside.
-    pub fn open(&self) -> Result<Found, OpenError> {
+    pub(crate) fn open(&self) -> Result<Found, OpenError> {
         self.sweep();
         match self.read()? {
             Content::Nothing => Ok(Found::Nothing),
@@ -93,7 +93,7 @@ impl StateFile {
     }
 
     /// The path of the state file.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
@@ -106,7 +106,7 @@ impl StateFile {
     ///
     /// # Errors
     /// If writing fails; the previous state is then still there.
-    pub fn write(&self, bytes: &[u8]) -> io::Result<()> {
+    pub(crate) fn write(&self, bytes: &[u8]) -> io::Result<()> {
         let (temporary, mut file) = self.temporary()?;
         let written = file
             .write_all(bytes)

@@ -19,7 +19,7 @@ const TRY_EVERY: Duration = Duration::from_millis(50);
 /// It is a lock on a separate file beside the state, because the state file is replaced at every write. That file is never
 /// removed: otherwise one process could hold the lock on a removed file while another locks a new file of the same name.
 #[derive(Debug)]
-pub struct Lock {
+pub(crate) struct Lock {
     _held: File,
 }
 
@@ -28,7 +28,7 @@ impl Lock {
     ///
     /// # Errors
     /// If the lock file cannot be opened, or another process still has the lock after `timeout`.
-    pub async fn take(file: &StateFile, timeout: Duration) -> Result<Self, OpenError> {
+    pub(crate) async fn take(file: &StateFile, timeout: Duration) -> Result<Self, OpenError> {
         let path = file.lock_path();
         let open = OpenOptions::new().create(true).truncate(false).write(true).read(true).mode(0o600).open(&path);
         let lock = open.map_err(|error| {

@@ -41,7 +41,7 @@ pub struct Restored {
 }
 
 /// A number that grows with every change that must outlive a restart.
-pub fn revision(service: &Quotefold) -> u64 {
+pub(crate) fn revision(service: &Quotefold) -> u64 {
     let accounts = accounts(service).values().map(|account| account.revision()).sum::<u64>();
     let shares = service.sources().iter().map(|source| source.coalescer.revision()).sum::<u64>();
     accounts + shares + service.board().revision()

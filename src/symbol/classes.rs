@@ -27,7 +27,7 @@ impl SetClasses {
     }
 
     /// The classes by the symbol or pattern that each is set for.
-    pub fn by_name(&self) -> BTreeMap<String, &'static str> {
+    pub(crate) fn by_name(&self) -> BTreeMap<String, &'static str> {
         let single = self.single.iter().map(|(symbol, class)| (symbol.to_string(), class.as_str()));
         single.chain(self.patterns.iter().map(|(glob, class)| (glob.to_string(), class.as_str()))).collect()
     }

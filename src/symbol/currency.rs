@@ -39,7 +39,7 @@ impl Currency {
 
     /// The currency that a code means, in any case. A part of a currency, or a word written like one, becomes a word that is not
     /// a [code](Currency::is_code): `USd` may mean cents, and is never a way to write dollars.
-    pub fn of_code(code: &str) -> Self {
+    pub(crate) fn of_code(code: &str) -> Self {
         match Currency::of_unit(code) {
             (whole, 0) => whole,
             _ => Currency(code.into()),
@@ -50,7 +50,7 @@ impl Currency {
     ///
     /// # Errors
     /// The text is not a currency. The error says what to ask for instead, as the end of a sentence.
-    pub fn asked_for(text: &str) -> Result<Self, String> {
+    pub(crate) fn asked_for(text: &str) -> Result<Self, String> {
         let code = text.to_ascii_uppercase();
         // GBp is pence, and gbx cannot mean anything else
         let of_unit = [text, &code].map(Currency::of_unit).into_iter().find(|(_, places)| *places > 0);
@@ -82,27 +82,27 @@ impl Currency {
     }
 
     /// Whether it is one of the precious metals, which dealers quote like currencies.
-    pub fn is_metal(&self) -> bool {
+    pub(crate) fn is_metal(&self) -> bool {
         tables::is_metal(self.as_str())
     }
 
     /// Whether it is a coin whose issuer promises one unit of a currency for it.
-    pub fn is_stable(&self) -> bool {
+    pub(crate) fn is_stable(&self) -> bool {
         is_stable(self.as_str())
     }
 
     /// Whether it is traded as foreign exchange, or is a stable coin.
-    pub fn is_fx_or_stable(&self) -> bool {
+    pub(crate) fn is_fx_or_stable(&self) -> bool {
         self.is_fx() || self.is_stable()
     }
 
     /// Whether shares, funds and the like are priced in it: a currency that is not a metal, or a stable coin.
-    pub fn prices_listings(&self) -> bool {
+    pub(crate) fn prices_listings(&self) -> bool {
         self.is_stable() || (self.is_fx() && !self.is_metal())
     }
 
     /// Whether it is one of the currencies whose code no coin has anywhere.
-    pub fn is_major(&self) -> bool {
+    pub(crate) fn is_major(&self) -> bool {
         MAJORS.contains(&self.as_str())
     }
 }

@@ -21,13 +21,13 @@ impl Symbol {
 
     /// The pair of two currencies as markets write it, and whether that is inverted: the price of the second in the first
     /// (`EUR-USD`, inverted, for `USD` and `EUR`).
-    pub fn market_pair(one: &str, other: &str) -> Option<(Self, bool)> {
+    pub(crate) fn market_pair(one: &str, other: &str) -> Option<(Self, bool)> {
         let pair = Self::pair(one, other)?;
         if pair.is_inverted() { Some((Self::pair(other, one)?, true)) } else { Some((pair, false)) }
     }
 
     /// Whether markets write this pair the other way round, so that this is the inverse.
-    pub fn is_inverted(&self) -> bool {
+    pub(crate) fn is_inverted(&self) -> bool {
         self.legs().is_some_and(|(base, quote)| (rank(base), base) > (rank(quote), quote))
     }
 

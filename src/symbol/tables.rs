@@ -20,7 +20,7 @@ const HOMES: [&str; 8] = ["DE", "KS", "L", "NS", "SS", "T", "TO", "TW"];
 
 impl Exchange {
     /// Whether prices there may be stated in a part of the currency.
-    pub fn quotes_in_parts(&self) -> bool {
+    pub(crate) fn quotes_in_parts(&self) -> bool {
         QUOTES_IN_PARTS.contains(&self.suffix)
     }
 

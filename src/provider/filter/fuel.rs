@@ -32,7 +32,7 @@ pub struct Fuel {
 
 impl Fuel {
     /// The most CPU time that any filter gets.
-    pub const MOST_TIME: Duration = Duration::from_secs(1);
+    pub(crate) const MOST_TIME: Duration = Duration::from_secs(1);
 
     /// The most that any filter gets: five million steps, and one second.
     pub fn most(timer: CpuTimer) -> Self {

@@ -25,7 +25,7 @@ pub struct HttpRequest {
 
 impl HttpRequest {
     /// Every URL that it may be sent to, in the order in which they are tried.
-    pub fn urls(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn urls(&self) -> impl Iterator<Item = &str> {
         [&self.url].into_iter().chain(&self.mirrors).map(String::as_str)
     }
 

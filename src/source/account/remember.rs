@@ -50,7 +50,7 @@ pub struct CooldownState {
 
 impl Account {
     /// How often something has happened that must outlive a restart.
-    pub fn revision(&self) -> u64 {
+    pub(crate) fn revision(&self) -> u64 {
         self.allowance.revision() + self.refusals.lock().revision
     }
 

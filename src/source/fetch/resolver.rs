@@ -39,7 +39,7 @@ struct NotFound(Arc<io::Error>);
 
 impl Resolver {
     /// The lookups of the system: `/etc/hosts`, name servers, and whatever else it is set up to use.
-    pub fn of_the_system() -> Self {
+    pub(crate) fn of_the_system() -> Self {
         Resolver::by(|host| Box::pin(async move { Ok(tokio::net::lookup_host((host, 0)).await?.collect()) }))
     }
 
