@@ -22,7 +22,7 @@ impl NextCalls {
     pub(crate) fn note(&mut self, told: &mut Told, at: Timestamp) {
         let mut at = at;
         if let Some(failure) = &told.outcome().failure {
-            // a refusal of ours may be this caller's alone, and then only the failure itself knows of it
+            // a refusal of ours may apply to this caller alone, and then only the failure records it
             let stands = failure.error.stands_for().and_then(|span| SignedDuration::try_from(span).ok());
             let over = stands.and_then(|span| failure.at.checked_add(span).ok());
             at = whole_milliseconds(over.map_or(at, |over| over.max(at)));

@@ -34,8 +34,8 @@ pub use remember::{QuoteState, SidesState};
 /// How many quotes are kept for all sources together; one source may have at most half of them.
 pub const CAPACITY: usize = 65_536;
 
-/// How many quotes the board has room for per failure without a quote: that makes 16,384 failures in all. The last
-/// 1,024 of each caller are safe from other callers.
+/// The board keeps one failure without a quote per this many quotes: 16,384 failures in all. The last 1,024 of each
+/// caller are safe from other callers.
 const QUOTES_PER_FAILURE: usize = 4;
 
 /// How many withdrawn quotes are remembered until they land; each lands within its call's time, or never.

@@ -92,7 +92,7 @@ pub struct Serve {
     /// Address and port, instead of server.listen; port 0 takes any free one
     #[arg(long, value_name = "ADDR")]
     pub listen: Option<String>,
-    /// Also call unofficial providers, which are not meant for programs (as QUOTEFOLD_UNOFFICIAL=1 does)
+    /// Also call unofficial providers, which are not intended for automated use (as QUOTEFOLD_UNOFFICIAL=1 does)
     #[arg(long)]
     pub unofficial: bool,
 }
@@ -120,7 +120,7 @@ Examples:
   quotefold get BTC-USD --json
   quotefold get EUR-USD --url http://prices.internal:8080
 
-If the server requires a key, it is sent the first of access.keys, or else $QUOTEFOLD_KEY.
+If the server requires a key, quotefold sends the first of access.keys, or else $QUOTEFOLD_KEY.
 
 Exit codes: 0 complete · 1 degraded or partial · 3 none · 69 no server at --url")]
 pub struct Get {

@@ -126,7 +126,7 @@ pub fn middle(lower: Decimal, upper: Decimal) -> Decimal {
     lower.saturating_add(upper.saturating_sub(lower).saturating_mul(HALF))
 }
 
-/// Whether a price is farther `from` another than this `fraction` of the other.
+/// Whether `price` differs from `from` by more than this `fraction` of `from`.
 pub(crate) fn is_beyond(fraction: Decimal, price: Decimal, from: Decimal) -> bool {
     // multiplies instead of dividing, so that the border is exact
     price.saturating_sub(from).abs() > fraction.saturating_mul(from)
@@ -149,7 +149,21 @@ pub fn percent(part: Decimal, whole: Decimal) -> String {
         rounded.rescale(1);
         rounded.to_string()
     });
-    format!("{} %", rounded.as_deref().unwrap_or("infinitely many"))
+    format!("{} %", rounded.as_deref().unwrap_or("infinite"))
+}
+
+/// `part / whole` in percent, where that is more than `allowed`: with as many decimals as it takes to see that, at least
+/// one. "2.0 % apart, 2 % allowed" would contradict itself.
+pub(crate) fn percent_over(part: Decimal, whole: Decimal, allowed: Decimal) -> String {
+    let ratio = part.abs().checked_div(whole).and_then(|ratio| ratio.checked_mul(Decimal::ONE_HUNDRED));
+    let allowed = allowed.saturating_mul(Decimal::ONE_HUNDRED);
+    let rounded =
+        |places| ratio.map(|ratio| ratio.round_dp_with_strategy(places, RoundingStrategy::MidpointNearestEven));
+    let enough = (2..=12).find_map(|places| rounded(places).filter(|rounded| *rounded > allowed));
+    match (rounded(1), enough) {
+        (Some(short), Some(enough)) if short <= allowed => format!("{} %", plain(enough)),
+        _ => percent(part, whole),
+    }
 }
 
 /// A fraction in percent, unrounded: `0.5 %`.
@@ -234,8 +248,16 @@ mod tests {
     fn shares_are_given_in_percent() {
         let decimal = |text: &str| read(text).unwrap();
         assert_eq!(percent(decimal("-18.44"), decimal("231.44")), "8.0 %");
-        assert_eq!(percent(Decimal::ONE, Decimal::ZERO), "infinitely many %");
+        assert_eq!(percent(Decimal::ONE, Decimal::ZERO), "infinite %");
         assert_eq!(fraction(decimal("0.0050")), "0.5 %");
+    }
+
+    #[test]
+    fn what_is_over_an_allowed_share_never_reads_like_it() {
+        let decimal = |text: &str| read(text).unwrap();
+        let over = |part: &str| percent_over(decimal(part), Decimal::ONE_HUNDRED, decimal("0.02"));
+        assert_eq!(["8", "-2.1", "2.04", "2.0004", "2"].map(over), ["8.0 %", "2.1 %", "2.04 %", "2.0004 %", "2.0 %"]);
+        assert_eq!(percent_over(Decimal::ONE, Decimal::ZERO, Decimal::ONE), "infinite %");
     }
 
     #[test]

@@ -179,7 +179,7 @@ impl SourceError {
     pub(crate) fn from_reason(reason: &str, detail: String, retry_after: Option<Duration>) -> Option<Self> {
         Some(match reason {
             "http_status" => SourceError::HttpStatus { detail, is_client_error: false },
-            "unavailable" => SourceError::unavailable(detail),
+            "unavailable" => SourceError::Unavailable { detail, passing: false, retry_after },
             "malformed" => SourceError::Malformed(detail),
             "missing" => SourceError::Missing(detail),
             "unauthorized" => SourceError::Unauthorized(detail),

@@ -35,8 +35,7 @@ pub struct Around {
 /// All markets. The file is read once, on first use.
 fn markets() -> &'static File {
     static READ: LazyLock<File> = LazyLock::new(|| {
-        // a file that cannot be read would leave every market without hours; a test keeps such a program from being
-        // built
+        // a file that cannot be read would leave every market without hours; a test fails then
         File::read(SESSIONS).unwrap_or_default()
     });
     &READ

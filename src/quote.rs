@@ -44,7 +44,7 @@ pub struct Quote {
 /// A stated price.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stated {
-    /// The source gives no price (null, `N/A`), or was not asked for one (a book has only two sides).
+    /// The source gives no price (null, `N/A`), or does not provide one (an order book has only a bid and an ask).
     Absent,
     /// A number, not yet checked.
     Number(Decimal),

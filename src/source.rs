@@ -205,12 +205,12 @@ fn time_to_reply(budget: Duration) -> Duration {
 
 /// What stands between us and a vendor, outermost first. Every layer sees a call as a whole, body and filter included.
 ///
-/// - A 429 comes back as an error of the leaf. The rate limit sees it pass; until the time it names, nothing calls this account
-///   or waits for it. It is not retried, and says nothing of the source's health.
+/// - A 429 comes back as an error of the leaf. The rate-limit layer notices it: until the time that it names, no call to this
+///   account is made or queued. It is not retried, and does not count against the source.
 /// - When the last caller who waits leaves, the coalescer drops the call's future, and with it everything below: the place in
-///   the queue, the slot, the promise of units, the connection. A probe of the breaker is up for the next caller. No caller is
-///   told, nothing lands on the board, and the breaker is not charged. But where a limit is over a minute or more, a call that
-///   has been written goes on as an orphan.
+///   the queue, the slot, the promise of units, the connection. If it was the breaker's probe, the next call becomes the
+///   probe. No caller is told, nothing lands on the board, and the breaker is not charged. But where a limit has a period of a
+///   minute or more, a call that has been written goes on without a caller.
 /// - A panic in a filter is caught where the filter runs, and comes back as `internal`. It is one failed call of one source, and
 ///   counts for the breaker like any other.
 fn stack<S>(leaf: S, guards: Guards) -> Stack

@@ -56,7 +56,7 @@ impl Watched {
     pub fn lacking(&self) -> Option<String> {
         let lacking = self.lacking.lock();
         let names = list(lacking.iter().map(Symbol::as_str), NAMED);
-        (!names.is_empty()).then(|| format!("no quote that may be used of {names}"))
+        (!names.is_empty()).then(|| format!("no usable quote of {names}"))
     }
 
     fn note(&self, symbol: &Symbol, lacks: bool) {
@@ -108,7 +108,7 @@ async fn keep_fresh(service: Arc<Quotefold>, watched: Arc<Watched>, part: Vec<Sy
         let mut task = JoinSet::new();
         task.spawn(round(Arc::clone(&service), Arc::clone(&watched), part.clone(), started, next));
         if let Some(Err(panicked)) = task.join_next().await {
-            tracing::error!("a round of the watch list failed by a fault of ours: {panicked}");
+            tracing::error!("a round of the watch list failed because of a bug in quotefold: {panicked}");
         }
         sleep_until(next).await;
     }

@@ -112,7 +112,7 @@ impl Provider {
     }
 }
 
-/// Checks that the message of a failure is short and contains no key, and that the failure is not a fault of ours.
+/// Checks that the message of a failure is short and contains no key, and that the failure is not a bug of ours.
 fn check_error(error: &SourceError) {
     assert!(!matches!(error, SourceError::Internal(_)), "{error}");
     check_words(&error.to_string());

@@ -21,7 +21,7 @@ use crate::symbol::Symbol;
 /// A quote that can be fetched again sooner than this costs nothing.
 const FREE_BELOW: Duration = Duration::from_secs(1);
 
-/// The share of the room for failures in which those of one caller are safe from all others: a sixteenth.
+/// A caller's failures are safe from those of others in a sixteenth of the room for failures.
 const SHARES_OF_FAILURES: usize = 16;
 
 /// When a symbol was last asked for.

@@ -24,7 +24,7 @@ pub struct Known {
     pub failure_landed: Option<Instant>,
     /// How long the failure keeps the symbol from being asked for.
     pub stands: Stands,
-    /// Set if the failure is a refusal of ours (no call was made): beside a quote it is shown only until then.
+    /// Set if the failure is a refusal of ours (no call was made). If there is a quote too, it is shown only until then.
     pub refused_until: Option<Instant>,
     /// What the source's calls brought since its last quote.
     pub in_a_row: InARow,

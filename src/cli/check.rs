@@ -123,7 +123,15 @@ fn symbols(arguments: &Check, source: &SourceSettings, settings: &Settings) -> R
         let (name, class, classes) = (&source.name, settings.class(&symbol), classes.join(", "));
         Err(format!("{name} does not cover {symbol} ({class}); ask it for another symbol of {classes}"))
     };
-    arguments.symbols.iter().take(source.batch).map(read).collect()
+    let symbols: Vec<Symbol> = arguments.symbols.iter().map(read).collect::<Result<_, _>>()?;
+    let (name, most) = (&source.name, source.batch);
+    match symbols.len() {
+        // without a call, any number can be spelled
+        count if arguments.live && count > most => Err(format!(
+            "one call to {name} takes at most {most} of these {count} symbols; check them in several calls"
+        )),
+        _ => Ok(symbols),
+    }
 }
 
 /// Prints what the source calls the symbols, without a call.

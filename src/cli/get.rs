@@ -144,7 +144,7 @@ async fn ask(base: &str, query: &str, key: Option<&SecretString>, patience: Dura
             Ok(problem) if problem["type"].as_str().is_some_and(|kind| kind.starts_with("/problems/")) => {
                 let detail = in_one_line(problem["detail"].as_str().unwrap_or("the server refuses"));
                 match status {
-                    StatusCode::UNAUTHORIZED => Asked::Refused(format!("{detail}; put it into {KEY_VARIABLE}")),
+                    StatusCode::UNAUTHORIZED => Asked::Refused(format!("{detail}; set {KEY_VARIABLE} to one of them")),
                     StatusCode::TOO_MANY_REQUESTS => Asked::Unable(detail),
                     _ if status.is_server_error() => Asked::Unable(detail),
                     _ => Asked::Refused(detail),

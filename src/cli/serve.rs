@@ -192,7 +192,7 @@ async fn say_ready(line: String) {
         Ok(Ok(Err(error))) => tracing::warn!("cannot write to stdout that the service is ready: {error}"),
         Ok(Err(panicked)) => tracing::error!("cannot write to stdout that the service is ready: {panicked}"),
         Err(_) => {
-            tracing::warn!("stdout blocks, so the line that says that the service is ready is late; serving anyway");
+            tracing::warn!("stdout is blocked, so the ready line is delayed; serving anyway");
         }
     }
 }
@@ -256,7 +256,7 @@ fn on_runtimes<S>(
         let started = tokio::select! {
             started = start(work.handle()) => started?,
             () = drain.reached(Stage::Draining) => {
-                tracing::info!("asked to end before it was ready");
+                tracing::info!("shutdown requested before it was ready");
                 Err(Exit::Done)
             }
         };

@@ -23,8 +23,8 @@ pub(super) enum Eligibility {
     Usable,
     /// On every rung: it is the last quote of a market that has since closed.
     Last,
-    /// Where older quotes may fill in, and where there is nothing else: its source answered recently and knows nothing
-    /// newer, though the market has been open since. Elsewhere its verdict is `Stale`.
+    /// On the rung of older quotes, and on the last rung: its source answered recently and has nothing newer, although
+    /// the market has been open since. Elsewhere its verdict is `Stale`.
     Quiet,
     /// Only where older quotes may fill in; elsewhere its verdict is `Stale`.
     Fallback,

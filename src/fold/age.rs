@@ -88,8 +88,8 @@ enum Closing {
 }
 
 impl Closing {
-    /// One young quote shows that the market trades, even outside its hours. After an opening it takes as many as make
-    /// a price, because slower sources cannot have seen the opening yet. Where the hours are not known, a young quote
+    /// One young quote shows that the market trades, even outside its hours. Just after an opening a quorum of young
+    /// quotes is needed, because slower sources cannot have seen the opening yet. Where the hours are not known, a young quote
     /// that is left out shows it too, and the market counts as closed only if enough sources have answered recently.
     fn of(entries: &[Entry], rule: &Rule, covering: usize, now: Timestamp) -> Self {
         if rule.closed_for.is_none() {

@@ -12,11 +12,11 @@ use super::price::{Disagreement, Said};
 use super::status::{accounts, says_unknown};
 use super::{Degraded, Exclusion, Judged, Price, Rule, Status, Unavailable, Verdict, age};
 use crate::clock;
-use crate::decimal::{fraction, percent, plain};
+use crate::decimal::{fraction, percent_over, plain};
 use crate::failure::SourceError;
 use crate::quote::{NoMarket, Origin, Quote, Role, Session, Stated};
 use crate::symbol::{Currency, Symbol};
-use crate::text::words::{self, clock_time, day_and_time, duration};
+use crate::text::words::{self, clock_time, day_and_time, duration, duration_over};
 
 /// How many sources or reasons a sentence names at most.
 const NAMED: usize = 3;
@@ -80,7 +80,7 @@ fn stale_fallback(price: &Price) -> String {
         return weak_rates(price);
     }
     let ages = old.iter().filter_map(|judged| {
-        let said = said(judged.outcome.quote.as_ref()?, price.as_of);
+        let said = said(judged.outcome.quote.as_ref()?, price.as_of, Duration::ZERO);
         Some(format!("{} {said}", judged.outcome.origin.source))
     });
     let (fresh, required, ages) = (fresh.len(), price.rule.required, first_few(ages, ", "));
@@ -186,11 +186,11 @@ fn unknown(price: &Price) -> String {
 
 fn disagree(disagreement: &Disagreement, rule: &Rule) -> String {
     let between = |lowest: &Said, highest: &Said| {
-        format!("{} says {}, {} {}", lowest.source, lowest.price, highest.source, highest.price)
+        format!("{} says {}, {} {}", lowest.source, plain(lowest.price), highest.source, plain(highest.price))
     };
     match disagreement {
         Disagreement::Apart { lowest, highest, median } => {
-            let apart = percent(highest.price.saturating_sub(lowest.price), *median);
+            let apart = percent_over(highest.price.saturating_sub(lowest.price), *median, rule.disagree_beyond);
             let allowed = fraction(rule.disagree_beyond);
             format!("{}: {apart} apart, {allowed} allowed", between(lowest, highest))
         }
@@ -221,8 +221,11 @@ fn reason(judged: &Judged, now: Timestamp) -> Option<String> {
         return judged.detail.as_ref().map(|detail| format!("{source}: {detail}"));
     }
     Some(match until {
-        Some((SourceError::RateLimited { .. }, at)) => {
+        Some((SourceError::RateLimited { retry_after: Some(_), .. }, at)) => {
             format!("{source} asked us to wait until {}", clock_time(at, now))
+        }
+        Some((SourceError::RateLimited { retry_after: None, .. }, at)) => {
+            format!("{source} rate-limits us, and is called again at {}", clock_time(at, now))
         }
         Some((SourceError::QuotaExhausted { .. }, at)) => {
             format!("{source}'s quota is used up until {}", clock_time(at, now))
@@ -302,7 +305,7 @@ pub(super) fn of_quote(
         Exclusion::NotFolded => return None,
         Exclusion::Outlier => from_the_median(entry, decision, rule)?,
         Exclusion::Stale => aged(quote, &outcome.origin, rule, now),
-        Exclusion::Future => format!("{}, {} allowed", said(quote, now), duration(age::AHEAD)),
+        Exclusion::Future => format!("{}, {} allowed", said(quote, now, age::AHEAD), duration(age::AHEAD)),
         Exclusion::InvalidPrice => invalid_price(quote),
         Exclusion::NoMarket => no_market(quote.no_market?).to_owned(),
         Exclusion::CurrencyMismatch => mismatch(&entry.judged, currency)?,
@@ -318,7 +321,7 @@ pub(super) fn of_quote(
 fn from_the_median(entry: &Entry, decision: &Decision, rule: &Rule) -> Option<String> {
     let Decision::Agreed { agreed, .. } = decision else { return None };
     let median = agreed.median;
-    let distance = percent(entry.judged.price?.saturating_sub(median), median);
+    let distance = percent_over(entry.judged.price?.saturating_sub(median), median, rule.outlier_beyond);
     let allowed = fraction(rule.outlier_beyond);
     Some(format!("{distance} from the median {}, {allowed} allowed", plain(median)))
 }
@@ -327,7 +330,7 @@ fn invalid_price(quote: &Quote) -> String {
     match &quote.price {
         Stated::Number(number) => format!("{} is not a price", plain(*number)),
         Stated::NotANumber(text) => format!("{text:?} is not a price"),
-        Stated::Absent => "it states no price, and no book whose middle could be one".to_owned(),
+        Stated::Absent => "it states no price, and no bid and ask to take one from".to_owned(),
     }
 }
 
@@ -387,25 +390,26 @@ fn other_session(session: Session) -> &'static str {
 
 /// How old the quote is, and how old it may be.
 fn aged(quote: &Quote, origin: &Origin, rule: &Rule, now: Timestamp) -> String {
-    let said = said(quote, now);
     if let Some(max_age) = rule.max_age.filter(|max_age| clock::age(now, age::time_of(quote)) > *max_age) {
-        return format!("{said}, max_age is {}", duration(max_age));
+        return format!("{}, max_age is {}", said(quote, now, max_age), duration(max_age));
     }
+    let allowed = age::usable_for(rule, origin);
+    let said = said(quote, now, allowed);
     if origin.lag_ms <= 0 {
-        return format!("{said}, {} allowed", duration(age::usable_for(rule, origin)));
+        return format!("{said}, {} allowed", duration(allowed));
     }
     let lag = Duration::from_millis(origin.lag_ms.unsigned_abs());
     format!("{said}, {} allowed (+ {} lag)", duration(rule.usable_for), duration(lag))
 }
 
-/// How long ago, or how far ahead, the quote's time is.
-fn said(quote: &Quote, now: Timestamp) -> String {
+/// How long ago, or how far ahead, the quote's time is. It is more exact where it would read like what is `allowed`.
+fn said(quote: &Quote, now: Timestamp, allowed: Duration) -> String {
     let time = age::time_of(quote);
     let verb = if quote.observed_at.is_none() && time == quote.received_at { "received" } else { "stated" };
     if time > now {
-        format!("{verb} {} ahead of our clock", duration(clock::age(time, now)))
+        format!("{verb} {} ahead of our clock", duration_over(clock::age(time, now), allowed))
     } else {
-        format!("{verb} {} ago", duration(clock::age(now, time)))
+        format!("{verb} {} ago", duration_over(clock::age(now, time), allowed))
     }
 }
 

@@ -26,7 +26,7 @@ pub struct Derivation {
     pub inverted: bool,
     /// The rates that it was multiplied or divided by, one after the other.
     pub rates: Vec<UsedRate>,
-    /// How its last price and its book were weighed before the derivation, but with the derived price.
+    /// How its last price and its book were weighed before the derivation. Only the price in it is the derived one.
     pub weighed: Weighed,
 }
 

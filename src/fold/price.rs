@@ -8,7 +8,7 @@ use crate::decimal::{basis_points, is_beyond, middle};
 use crate::quote::Session;
 use crate::symbol::Currency;
 
-/// Among fewer quotes, no outlier can be told from the rest.
+/// Among fewer quotes, an outlier cannot be identified.
 const ENOUGH_FOR_OUTLIERS: usize = 3;
 
 /// The price that the quotes of one rung agreed on.

@@ -7,8 +7,8 @@ use crate::clock;
 use crate::clock::skew::Skew;
 
 impl Price {
-    /// Adds to the price's `detail` that this machine's clock seems to be off, if at the right time a quote would not
-    /// have been left out for its age. `rate` is the rate that the price was converted with. Nothing else changes: a
+    /// Adds to the price's `detail` that this machine's clock seems to be off, if by the right time a quote would not
+    /// have been too old. `rate` is the rate that the price was converted with. Nothing else changes: a
     /// refused price stays refused.
     pub(crate) fn with_skew(mut self, rate: Option<&Price>, skew: Skew) -> Self {
         if let Some(detail) = self.detail.take() {

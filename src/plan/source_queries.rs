@@ -56,7 +56,8 @@ struct Wants<'t> {
 struct Prospect<'a> {
     /// The accounts with a quote that is young enough to be folded and counts towards a quorum.
     quoted: BTreeSet<&'a str>,
-    /// The accounts that cover the target, with those that deny it: a denial elsewhere makes a quote here no likelier.
+    /// The accounts that cover the target, with those that deny it: one source's denial does not make a quote of another
+    /// more likely.
     covering: BTreeSet<&'a str>,
     /// How many accounts make a quorum.
     required: usize,

@@ -29,7 +29,7 @@ pub(crate) const SOONEST_AGAIN: Duration = Duration::from_secs(5);
 /// How long failures of one source are believed. The default is for a source without any settings.
 #[derive(Clone, Debug, Default)]
 pub struct Waits {
-    /// Whether one of its limits is over an hour or more: then retries in a short outage must not use up the calls of a
+    /// Whether one of its limits has a period of an hour or more: then retries in a short outage must not use up the calls of a
     /// day.
     is_scarce: bool,
     /// Whether one unknown symbol fails a call for several.
@@ -41,9 +41,9 @@ pub struct Waits {
 /// How long an outage of a source is likely to last, judged by a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
-    /// The source does not answer, or says that it is down: that is mostly over in seconds.
+    /// The source does not answer, or says that it is down: this usually passes within seconds.
     Passing,
-    /// The source answers something that it should not: that mostly lasts until it is repaired.
+    /// The source answers something that it should not: this usually lasts until it is repaired.
     Lasting,
 }
 
@@ -80,7 +80,7 @@ impl Waits {
         self.unknown_kills
     }
 
-    /// Whether one of the source's limits is over an hour or more.
+    /// Whether one of the source's limits has a period of an hour or more.
     pub fn is_scarce(&self) -> bool {
         self.is_scarce
     }

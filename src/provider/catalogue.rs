@@ -23,7 +23,7 @@ pub(crate) const FILES: &[(&str, &str)] = &embedded!(
 /// The providers by name. They are parsed once, on first use.
 pub fn catalogue() -> &'static BTreeMap<String, SourceTable> {
     static PARSED: LazyLock<BTreeMap<String, SourceTable>> = LazyLock::new(|| {
-        // a file that does not parse would be missing here; the test below keeps such a program from being built
+        // a file that does not parse would be missing here; the test below fails then
         let parsed = FILES.iter().filter_map(|(name, text)| Some(((*name).to_owned(), toml::from_str(text).ok()?)));
         parsed.collect()
     });

@@ -189,8 +189,8 @@ impl Extractor {
     fn understand(&self, reply: &RawReply, asked: Vec<Asked<'_>>, run: &Rows) -> Result<Extracted, SourceError> {
         self.outcomes(reply, asked, run).map_err(|error| match error {
             // whether the filter or the status says so, a gateway often works again at the next call
-            SourceError::Unavailable { detail, .. } => {
-                let retry_after = status::outage(reply);
+            SourceError::Unavailable { detail, retry_after: stated, .. } => {
+                let retry_after = status::outage(reply, stated);
                 let passing = matches!(reply.status, 502..=504) && retry_after.is_none();
                 SourceError::Unavailable { detail, passing, retry_after }
             }

@@ -90,7 +90,7 @@ impl Default for Limits {
 /// # Errors
 /// If the name does not resolve, or no address that it resolves to can be bound.
 pub async fn bind(address: &str) -> io::Result<TcpListener> {
-    let mut error = io::Error::new(io::ErrorKind::NotFound, "this name stands for no address");
+    let mut error = io::Error::new(io::ErrorKind::NotFound, "this name resolves to no address");
     for address in lookup_host(address).await? {
         let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
         // without it, the port could not be bound again right after the server has ended
@@ -144,7 +144,7 @@ pub async fn run(listener: TcpListener, app: Router, limits: Limits, drain: Drai
 /// Waits until it is time to close the listener, and then moves the drain on for everything that follows it.
 async fn closing(drain: &Drain, delay: Duration) {
     drain.reached(Stage::Draining).await;
-    info!("asked to end: no longer ready");
+    info!("shutdown requested: no longer ready");
     tokio::select! {
         () = drain.reached(Stage::Closing) => {}
         () = sleep(delay) => {}

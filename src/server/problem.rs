@@ -153,10 +153,10 @@ impl Problem {
                 .into();
             }
             Problem::Unauthorized { wrong_key: false } => {
-                "this server requires a key; send it in the header Authorization: Bearer KEY"
+                "this server requires one of its keys; send it in the header Authorization: Bearer KEY"
             }
             Problem::Unauthorized { wrong_key: true } => "invalid key: it is not one of this server's keys",
-            Problem::TooManyRequests { .. } => "rate limit exceeded; ask again after the seconds in Retry-After",
+            Problem::TooManyRequests { .. } => "rate limit exceeded; retry after the number of seconds in Retry-After",
             Problem::NoSuchPath => "nothing is served at this path; prices are at /prices and /prices/{symbol}",
             Problem::WrongMethod => "this path does not allow this method; the Allow header lists those that it allows",
             Problem::BodyTooLarge { longest } => {
@@ -166,8 +166,8 @@ impl Problem {
                 "the parameters must be a form; send it as Content-Type: application/x-www-form-urlencoded, not compressed"
             }
             Problem::SlowBody => "the request's body did not arrive in time; send it at once",
-            Problem::Overloaded => "the server is at its limit; ask again after the seconds in Retry-After",
-            Problem::NoAnswer => "there was no answer within the timeout; ask again",
+            Problem::Overloaded => "the server is at its limit; retry after the number of seconds in Retry-After",
+            Problem::NoAnswer => "there was no answer within the timeout; retry",
             Problem::Internal => {
                 "this is a fault of the server, not of the request; its log says more under this request id"
             }

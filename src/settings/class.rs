@@ -22,13 +22,13 @@ use crate::units::{Percent, Span, as_text};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ClassSettings {
-    /// Counted from a quote's arrival; a younger quote is answered from the board, without a call.
+    /// Below this age since its arrival, a quote is answered from the board, without a call.
     #[serde(with = "as_text::span")]
     pub refresh_after: Duration,
-    /// Counted from the market's time; an older quote is not folded.
+    /// Beyond this age by the market's time, a quote is not folded.
     #[serde(with = "as_text::span")]
     pub usable_for: Duration,
-    /// Counted like `usable_for`; an older quote is no fallback either.
+    /// Beyond this age, counted like `usable_for`, a quote cannot be a fallback either.
     #[serde(with = "as_text::span")]
     pub fallback_for: Duration,
     /// How long the last quotes of a closed market remain usable.

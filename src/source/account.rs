@@ -43,7 +43,7 @@ struct Refusals {
 impl Account {
     /// An account whose vendor states these limits.
     ///
-    /// A limit over an hour or more also counts as a fifth of it over a fifth of its period, so that no five minutes use up a
+    /// A limit per hour or longer also counts as a fifth of it over a fifth of its period, so that no five minutes use up a
     /// day.
     pub fn new(name: &str, stated: &[Limit]) -> Self {
         Account {
@@ -116,9 +116,9 @@ impl Account {
         let (account, seconds) = (&self.name, (cooldown.until - now).as_secs());
         match &cooldown.error {
             error @ (SourceError::Unauthorized(_) | SourceError::Forbidden(_)) if self.has_key => {
-                tracing::error!(account, "key refused, not asking for {seconds} s: {error}");
+                tracing::error!(account, "key refused; no call for {seconds} s: {error}");
             }
-            error => tracing::warn!(account, reason = error.reason(), "not asking for {seconds} s: {error}"),
+            error => tracing::warn!(account, reason = error.reason(), "no call for {seconds} s: {error}"),
         }
     }
 }

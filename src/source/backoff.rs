@@ -4,8 +4,8 @@
 //! them, and while it lasts nothing is asked. When it is over, the next call tries. Calls that come meanwhile wait for the end
 //! of that trial; then they go too, or are told what it failed with and until when. A success resets the backoff.
 //!
-//! The breaker stands behind it. The backoff knows failures that follow each other; the breaker sees those of many calls at
-//! once, and those that alternate with successes. Both must let a call through.
+//! The breaker stands behind it. The backoff counts consecutive failures; the breaker sees those of many calls at once, and
+//! those that alternate with successes. Both must let a call through.
 
 use std::sync::Arc;
 

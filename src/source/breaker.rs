@@ -102,11 +102,11 @@ impl Breaker {
         self.is_open.send_replace(change != Change::Closed);
         match change {
             Change::Opened(wait) => {
-                tracing::warn!(source, "its calls keep failing, not asking for {} ms: {last}", wait.as_millis());
+                tracing::warn!(source, "its calls keep failing; no call for {} ms: {last}", wait.as_millis());
             }
             // one line per outage, not one per probe
             Change::StaysOpen(wait) => {
-                tracing::debug!(source, "the probe failed, not asking for {} ms: {last}", wait.as_millis());
+                tracing::debug!(source, "the probe failed; no call for {} ms: {last}", wait.as_millis());
             }
             Change::Closed => tracing::info!(source, "it answers again"),
         }

@@ -90,8 +90,8 @@ pub enum Patience {
     /// It does, and reserves may be asked for it.
     #[default]
     Waits,
-    /// It takes what can be had at once without harm to others: it waits for no limit and no slot, asks no reserve, and what it
-    /// is refused concerns it alone.
+    /// It takes what can be had at once without harm to others: it waits for no limit and no slot, asks no reserve, and its
+    /// refusals apply to it alone.
     OnlyTries,
 }
 
@@ -107,7 +107,7 @@ pub struct Ask {
     pub patience: Patience,
     /// What it needs, in the order in which scarce calls are given out.
     pub due: Vec<(Symbol, Freshness)>,
-    /// What it asked for and needs no call: it is asked for as well where a call has room.
+    /// Symbols that need no call: they are added to a call that has room.
     pub optional: Vec<Symbol>,
     /// Whose request it is; `None` if it is the service's own.
     pub caller: Option<Caller>,
@@ -191,7 +191,7 @@ impl Coalescer {
     /// Joins what is in flight and starts what is not, as far as the caller's patience goes; never waits itself.
     ///
     /// Returns a claim per due symbol: what is here or in flight first, what is refused last. Dropping a claim gives it up. A
-    /// refusal of a caller who only tries does not land on the board, and does not keep the symbol a turn.
+    /// refusal of a caller who only tries does not land on the board, and does not reserve a turn for the symbol.
     pub fn ask(&self, ask: &Ask) -> Vec<Wait> {
         let now = Instant::now();
         let mut state = self.0.lock();
@@ -415,9 +415,8 @@ impl Inner {
             BreakerState::Closed | BreakerState::HalfOpen => None,
         };
         let all = [self.parts.account.cooldown(now), open, self.parts.backoff.rest(now)];
-        let until = all.iter().flatten().map(|rest| rest.until).max()?;
-        let error = all.into_iter().flatten().next()?.error;
-        Some(Cooldown { until, error })
+        // of two that end together, the vendor's word comes first
+        all.into_iter().flatten().reduce(|latest, rest| if rest.until > latest.until { rest } else { latest })
     }
 
     /// The deadlines of a call that starts now, for a caller who leaves at an instant.

@@ -274,7 +274,7 @@ impl Inner {
         tracing::warn!(
             source,
             host,
-            "connections to this host do not last, as when responses come twice; for an hour each call has one of its own"
+            "this host drops kept connections, as after duplicate responses; for an hour each call opens one of its own"
         );
     }
 
@@ -296,8 +296,8 @@ impl Inner {
         tracing::warn!(
             source,
             host,
-            "the replies for {symbol} and {other} are the same, as when a response comes twice; neither is used, and for an \
-             hour each call to this host has a connection of its own"
+            "the replies for {symbol} and {other} are the same, so one probably came twice; neither is used, and for an \
+             hour each call to this host opens a connection of its own"
         );
         for Heard { symbol, received_at, .. } in &withdrawn {
             let why = refused(&format!("its connection gave the same reply for {other}; neither is used"));

@@ -19,7 +19,7 @@ use crate::failure::SourceError;
 /// that (full jitter), so that calls that failed together do not come back together.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// The time that pays for a retry. The passing of time earns it, so that a source that is seldom asked may have one too.
+/// What a retry costs, in saved-up time. Time accrues by itself, so that a source that is seldom asked may have one too.
 const COST: Duration = Duration::from_secs(1);
 
 /// What an answered call earns: ten of them pay for a retry.
@@ -130,7 +130,7 @@ impl Policy<Batch, Reply, SourceError> for RetryPolicy {
             batch.retry_within(self.shared.attempt);
             return Some(sleep(pause));
         }
-        // that there was no further call is not why there is no quote
+        // report the earlier failure: the call that was not made is not why there is no quote
         if let Some((last, _)) = self.last.take().filter(|(_, sent)| *sent == batch.sent()) {
             *error = last;
         }

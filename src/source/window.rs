@@ -25,7 +25,7 @@ pub(super) struct Limits(Arc<[Limit]>);
 impl Limits {
     /// The limits that a vendor states.
     ///
-    /// A limit over an hour or more also counts as a fifth of it over a fifth of its period, so that no five minutes use up a
+    /// A limit per hour or longer also counts as a fifth of it over a fifth of its period, so that no five minutes use up a
     /// day.
     pub(super) fn new(stated: &[Limit]) -> Self {
         let spread = stated.iter().filter(|limit| limit.period >= Duration::from_secs(3600));
@@ -38,7 +38,7 @@ impl Limits {
         self.0.is_empty()
     }
 
-    /// Whether a unit is too scarce to be thrown away: a limit is over a minute or more.
+    /// Whether a unit is too scarce to be thrown away: a limit has a period of a minute or more.
     pub(super) fn is_scarce(&self) -> bool {
         self.0.iter().any(|limit| limit.period >= Duration::from_secs(60))
     }

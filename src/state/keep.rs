@@ -89,7 +89,7 @@ impl Keeping {
             Ok(Ok(())) => {}
             Ok(Err(panicked)) => {
                 tracing::error!(
-                    "keeping the state failed by a fault of ours; the previous file is still there: {panicked}"
+                    "keeping the state failed because of a bug in quotefold; the previous file is still there: {panicked}"
                 );
             }
             Err(_) => {

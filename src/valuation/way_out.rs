@@ -22,7 +22,9 @@ pub(super) fn way_out(price: &Price, settings: &Settings) -> Option<String> {
             let class = settings.class(symbol);
             let later =
                 format!("ask again later, or allow older prices with a longer fallback_for under [class.{class}]");
-            Some(if price.rule.max_age.is_some() { "ask with a longer max_age".to_owned() } else { later })
+            // beyond fallback_for, no max_age lets a quote in
+            let is_callers = price.rule.max_age.is_some_and(|max_age| max_age < price.rule.fallback_for);
+            Some(if is_callers { "ask with a longer max_age".to_owned() } else { later })
         }
         Status::Unavailable(Unavailable::NoAnswer) => Some(more_sources(price, settings)),
         Status::Degraded(Degraded::FewSources) | Status::Unavailable(Unavailable::NoQuorum)
@@ -88,7 +90,7 @@ fn state_currency(symbol: &Symbol) -> String {
         Some((_, exchange)) if exchange.quotes_in_parts() => {
             let (suffix, whole) = (exchange.suffix, exchange.currency);
             format!(
-                "set units = {{ {suffix} = \"…\" }} at a source to say whether its prices are in {whole} or in a part of it"
+                "in [sources.NAME], set units = {{ {suffix} = \"…\" }} to say whether its prices are in {whole} or in a part of it"
             )
         }
         _ => set_currency(symbol),
@@ -103,6 +105,8 @@ fn set_currency(symbol: &Symbol) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::failure::SourceError;
     use crate::fold::Rule;
@@ -126,14 +130,17 @@ mod tests {
         let denies = |source| failed(source, SourceError::UnknownSymbol("no such symbol".into()));
         let labelled =
             |source, label: Option<&str>| with(says(source, "100"), |quote| quote.currency = label.map(Currency::new));
+        let within = |seconds| Rule { max_age: Some(Duration::from_secs(seconds)), ..rule() };
         let gone = |source| refused(says_at(source, "100", 16 * MINUTE), SourceError::unavailable("503"));
-        let cases: [(&str, Vec<Outcome>, Rule, &str); 10] = [
+        let cases: [(&str, Vec<Outcome>, Rule, &str); 12] = [
             ("BTC-USD", vec![says("a", "100"), reference("b", "100")], rule(), "would help: add [sources."),
             ("AAPL", vec![says("a", "100")], equity(), "would help: add [sources."),
             ("AAPL", vec![says("a", "100"), silent("b")], equity(), "ask again"),
             ("BTC-USD", vec![silent("a"), gone("b")], rule(), "ask again"),
             ("AAPL", vec![failed("a", SourceError::Malformed("no JSON".into()))], equity(), "finnhub would help"),
             ("BTC-USD", vec![says_at("a", "100", 20 * MINUTE)], rule(), "fallback_for under [class.crypto]"),
+            ("BTC-USD", vec![says_at("a", "100", 40)], within(30), "ask with a longer max_age"),
+            ("BTC-USD", vec![says_at("a", "100", 20 * MINUTE)], within(86_400), "fallback_for under [class.crypto]"),
             ("BTC-USD", vec![says("a", "100"), says("b", "120")], rule(), "`sources`"),
             ("SAP.DE", vec![labelled("a", Some("EUR")), labelled("b", Some("USD"))], rule(), "[symbols.\"SAP.DE\"]"),
             ("QQQQ.RO", vec![labelled("a", None), labelled("b", None)], rule(), "[symbols.\"QQQQ.RO\"] currency"),

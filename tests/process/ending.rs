@@ -179,7 +179,7 @@ fn a_signal_right_after_ready_is_a_clean_logged_shutdown() {
         program.signal("TERM");
         let ended = program.ended();
         assert_eq!(ended.code, Some(0), "{ended:?}");
-        for words in ["asked to end", "\"cancelled\":0", "every connection was finished"] {
+        for words in ["shutdown requested", "\"cancelled\":0", "every connection was finished"] {
             assert!(ended.stderr.contains(words), "{words:?} is not in {}", ended.stderr);
         }
         assert!(!ended.stderr.contains("dropped"), "{}", ended.stderr);
@@ -246,7 +246,7 @@ fn a_signal_ends_it_while_it_waits_for_another_process_to_give_its_state_up() {
     second.signal("TERM");
     let ended = second.ended();
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), ""), "{ended:?}");
-    assert!(ended.stderr.contains("asked to end before it was ready"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("shutdown requested before it was ready"), "{}", ended.stderr);
 }
 
 #[test]

@@ -66,7 +66,7 @@ fn health_shows_reasons_only_to_clients_with_a_key() {
     };
     for path in ["/health", "/health/ready"] {
         let (all, ours) = (get(admin, path), with_key(path, KEY));
-        for words in ["429", "not asked until", "no quote that may be used of AAPL"] {
+        for words in ["429", "not asked until", "no usable quote of AAPL"] {
             assert!(all.body.contains(words) && ours.body.contains(words), "{words:?} is not in {all:?} and {ours:?}");
         }
         for reply in [get(address, path), with_key(path, "wrong-key-of-a-stranger")] {
@@ -243,7 +243,7 @@ fn get_sends_the_key_of_the_configuration_or_of_the_variable() {
         get(&[&by_url[..], &[&url]].concat(), &[("QUOTEFOLD_KEY", "wrong-key-of-a-stranger")]),
     ];
     for ended in refused {
-        assert!(ended.code == Some(64) && ended.stderr.contains("put it into QUOTEFOLD_KEY"), "{ended:?}");
+        assert!(ended.code == Some(64) && ended.stderr.contains("set QUOTEFOLD_KEY to one of them"), "{ended:?}");
     }
     // health needs no key
     assert_eq!(run(&["health", &url]).code, Some(0));

@@ -23,11 +23,11 @@ fn readiness_warns_while_a_watched_symbol_lacks_a_quote() {
     let (program, address) = Program::serve(&configuration, &[]);
     let ready = || get(address, "/health/ready");
     let check = || ready().json()["checks"]["watch"][0].clone();
-    until("AAPL is there", || check()["output"] == "no quote that may be used of EUR-USD and MSFT");
+    until("AAPL is there", || check()["output"] == "no usable quote of EUR-USD and MSFT");
     let reply = ready();
     assert_eq!((reply.status, &reply.json()["status"]), (200, &"warn".into()), "{reply:?}");
     has_it.store(true, Ordering::SeqCst);
-    until("MSFT is there", || check()["output"] == "no quote that may be used of EUR-USD");
+    until("MSFT is there", || check()["output"] == "no usable quote of EUR-USD");
     let calls = upstream.calls();
     assert_eq!(get(address, "/prices?symbols=MSFT&refresh_after=1h").quote("MSFT", "a")["price"], "100");
     assert!(upstream.calls() <= calls + 1, "the request makes no call; a round may");

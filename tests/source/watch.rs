@@ -184,7 +184,7 @@ async fn the_watch_says_what_is_lacking_until_everything_has_a_quote() {
         let settings = watching(&symbols, "10s") + &crypto("alpha", "batch = 9");
         (healed, ScriptedService::new(&settings, &morning(), script))
     };
-    let words = "no quote that may be used of A-USD, B-USD, C-USD, D-USD, E-USD and 2 more";
+    let words = "no usable quote of A-USD, B-USD, C-USD, D-USD, E-USD and 2 more";
     let watched = watched(&scripted);
     assert_eq!(watched.lacking().as_deref(), Some(words));
     let (_watch, _end) = start_noting(&scripted, Arc::clone(&watched), 1);

@@ -35,7 +35,7 @@ fn a_price_that_is_ok_has_no_detail() {
 fn a_missing_quorum_says_who_is_missing_and_until_when() {
     assert_eq!(
         sentence("DOGE-USD", [says("alpha", "1"), waits("beta")], &rule()),
-        "1 of 2 required sources answered; beta asked us to wait until 14:31:40 UTC"
+        "1 of 2 required sources answered; beta rate-limits us, and is called again at 14:31:40 UTC"
     );
     let old = [says("alpha", "1"), says_at("beta", "1", 17 * MINUTE)];
     assert_eq!(
@@ -75,7 +75,7 @@ fn no_answer_names_three_reasons_and_counts_the_rest() {
     let five = [times_out("a"), waits("b"), denies("c"), times_out("d"), times_out("e")];
     assert_eq!(
         sentence("AAPL", five, &equity()),
-        "none of the 5 sources gave a price; a: no reply within 700 ms; b asked us to wait until 14:31:40 UTC; \
+        "none of the 5 sources gave a price; a: no reply within 700 ms; b rate-limits us, and is called again at 14:31:40 UTC; \
          c: no such symbol; and 2 more"
     );
     assert_eq!(sentence("AAPL", [], &equity()), "no source that is switched on covers AAPL");
@@ -95,7 +95,7 @@ fn a_degraded_price_says_what_it_lacks() {
     assert_eq!(
         sentence("DOGE-USD", [says("alpha", "1"), waits("beta"), reference("gecko", "1")], &rule()),
         "1 of 2 required independent sources answered; references filled in: gecko; \
-         beta asked us to wait until 14:31:40 UTC"
+         beta rate-limits us, and is called again at 14:31:40 UTC"
     );
     assert_eq!(
         sentence("DOGE-USD", [says("alpha", "1"), says_at("beta", "1", 7 * MINUTE)], &rule()),

@@ -41,7 +41,7 @@ fn an_outlier_is_left_out_and_the_border_itself_is_near() {
     let price = fold_of(&["100", "100", "102.01"]);
     assert_eq!(used(&price), ["alpha", "beta"]);
     assert_eq!(price.quotes[2].deviation_bps.unwrap().to_string(), "201.0");
-    assert_eq!(price.quotes[2].detail.as_deref(), Some("2.0 % from the median 100, 2 % allowed"));
+    assert_eq!(price.quotes[2].detail.as_deref(), Some("2.01 % from the median 100, 2 % allowed"));
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn two_quotes_agree_or_disagree_and_neither_is_an_outlier() {
     assert_eq!(priced(&["100", "103"]).unwrap(), "101.5");
     let price = fold_of(&["58123.45", "61990.00"]);
     assert_eq!(price.status, Status::Unavailable(Unavailable::SourcesDisagree));
-    let sentence = "alpha says 58123.45, beta 61990.00: 6.4 % apart, 3 % allowed";
+    let sentence = "alpha says 58123.45, beta 61990: 6.4 % apart, 3 % allowed";
     assert_eq!(price.detail.as_deref(), Some(sentence));
 }
 

@@ -98,13 +98,15 @@ pub(super) fn wait(reply: &RawReply, reason: &str, stated: Option<Duration>) -> 
         "blocked" => LONGEST_BAN,
         _ => Duration::MAX,
     };
-    let wait = stated.or(reply.retry_after).or_else(|| until::wait(reply))?;
+    // an outage ends when it ends: a time in its words is rarely a promise to us
+    let in_words = || if reason == "unavailable" { None } else { until::wait(reply) };
+    let wait = stated.or(reply.retry_after).or_else(in_words)?;
     Some(wait.min(longest))
 }
 
-/// How long a vendor that is down asks to be left alone, as far as that is believed.
-pub(super) fn outage(reply: &RawReply) -> Option<Duration> {
-    reply.retry_after.map(|wait| wait.min(LONGEST_OUTAGE))
+/// How long a vendor that is down asks us to stay away: the filter's figure, else the header's, as far as that is believed.
+pub(super) fn outage(reply: &RawReply, stated: Option<Duration>) -> Option<Duration> {
+    stated.or(reply.retry_after).map(|wait| wait.min(LONGEST_OUTAGE))
 }
 
 fn is_json(body: &[u8]) -> bool {

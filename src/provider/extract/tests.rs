@@ -203,6 +203,28 @@ fn an_error_row_decides_for_the_call_or_for_its_symbol() {
 }
 
 #[test]
+fn a_wait_that_a_filter_states_is_kept_for_every_reason_that_has_one() {
+    for reason in ["unavailable", "rate_limited", "quota_exhausted", "blocked"] {
+        let wait = |stated: &str, header: Option<u64>| {
+            let body = format!(r#"[{{"error":"{reason}","retry_after":{stated}}}]"#);
+            let reply = RawReply { retry_after: header.map(Duration::from_secs), ..reply(200, &body) };
+            let error = extractor("").read(&reply, &symbols(&["AAPL"]), crate::clock::cpu::timer).unwrap_err();
+            match error {
+                SourceError::Unavailable { retry_after, .. }
+                | SourceError::RateLimited { retry_after, .. }
+                | SourceError::QuotaExhausted { retry_after, .. }
+                | SourceError::Blocked { retry_after, .. } => retry_after.map(|wait| wait.as_secs()),
+                other => panic!("{reason}: {other:?}"),
+            }
+        };
+        assert_eq!(wait("120", None), Some(120), "{reason}");
+        assert_eq!(wait("120", Some(7)), Some(120), "{reason}: the filter comes first");
+        assert_eq!(wait("null", Some(7)), Some(7), "{reason}");
+        assert_eq!(wait("null", None), None, "{reason}");
+    }
+}
+
+#[test]
 fn without_an_error_row_the_status_decides() {
     let speaks = |status: u16, asked: &[&str]| read("", status, "[{\"price\":1}]", asked).unwrap_err().reason();
     for (status, reason) in [

@@ -184,7 +184,7 @@ impl Call {
 
 impl Drop for Call {
     fn drop(&mut self) {
-        // no symbol joins a call that is over; senders dropped unused are read as a fault of ours
+        // no symbol joins a call that is over; a sender that is dropped unused is reported as an internal error
         self.asked.extend(self.pending.batch.take_waiters().into_iter().map(|waiter| waiter.symbol));
         self.remove();
         if !self.has_landed && std::thread::panicking() {

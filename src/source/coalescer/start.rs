@@ -73,7 +73,7 @@ impl Inner {
     fn terms(&self, ask: &Ask, now: Instant) -> Terms {
         match ask.patience {
             Patience::Waits => {
-                // others may have more time than this caller: then what it is refused is no word to them
+                // others may have more time than this caller; then a refusal to it says nothing about them
                 let (call, caller) = (self.deadlines(now, ask.until).sends_by, self.sends_by_for(ask));
                 Terms { until: call.min(caller), spared: 0, margin: 1, is_private: caller < call }
             }
