@@ -89,12 +89,16 @@ impl Spelling {
                 symbol.map_err(|error| DescriptionError::new(format!("spelled.{ours:?}"), error.to_string()))?;
             spelled.insert(symbol, theirs.clone());
         }
+        let mut rename = source.rename.clone();
+        for (base, multiple) in &source.multiplied {
+            rename.entry(base.clone()).or_insert_with(|| format!("{multiple}{base}"));
+        }
         Ok(Spelling {
             classes: source.classes.clone(),
             currencies: source.currencies.clone(),
             symbols: source.symbols.clone(),
             formats: Formats::new(&source.format)?,
-            rename: source.rename.clone(),
+            rename,
             ids: source.ids.clone(),
             aliases: source.aliases.clone(),
             spelled,
