@@ -31,6 +31,7 @@ pub struct Spelling {
     ids: BTreeMap<String, String>,
     aliases: BTreeMap<String, String>,
     spelled: BTreeMap<Symbol, String>,
+    multiplied: BTreeSet<String>,
     excluded_symbols: BTreeSet<Symbol>,
     set_classes: SetClasses,
     request: RequestTemplate,
@@ -102,6 +103,7 @@ impl Spelling {
             ids: source.ids.clone(),
             aliases: source.aliases.clone(),
             spelled,
+            multiplied: source.multiplied.keys().cloned().collect(),
             excluded_symbols: source.excluded_symbols.clone(),
             set_classes: SetClasses::default(),
             request: RequestTemplate::new(source)?,
@@ -137,6 +139,10 @@ impl Spelling {
 
     /// The spelling of a symbol, whole and in parts.
     fn spell_whole(&self, symbol: &Symbol, class: Class) -> Option<Spelled> {
+        // a price in a thousand coins is not one in a coin
+        if symbol.legs().is_some_and(|(_, quote)| self.multiplied.contains(quote)) {
+            return None;
+        }
         let exception = self.spelled.get(symbol);
         let mut spelled = match self.parts(symbol, class) {
             Some(parts) => parts,

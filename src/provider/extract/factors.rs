@@ -69,7 +69,6 @@ impl Factors {
     pub(super) fn for_one(self, figure: Decimal) -> Result<Decimal, String> {
         let Factors { per, multiple, .. } = self;
         let for_one = match self.inverse {
-            // neither is more than 10^18
             false => per.checked_mul(multiple).map_or_else(
                 || decimal::divided(figure, per).and_then(|figure| decimal::divided(figure, multiple)),
                 |units| decimal::divided(figure, units),

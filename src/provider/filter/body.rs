@@ -24,6 +24,12 @@ pub(super) fn read(bytes: &[u8], layout: Layout) -> Result<Val, String> {
     }
 }
 
+/// The text of a body that has to be UTF-8.
+fn text(bytes: &[u8]) -> Result<&str, String> {
+    str::from_utf8(bytes)
+        .map_err(|error| format!("{error}; if the source writes in another charset, state its `charset`"))
+}
+
 /// Reads one JSON value. Its numbers become decimal texts, so that a number that jq calculated (an integer or a float)
 /// can be told from one that was in the body.
 fn json(bytes: &[u8]) -> Result<Val, String> {

@@ -60,7 +60,9 @@ fn a_table_in_another_charset_is_read_if_it_is_stated_or_declared() {
         assert_eq!(last(&entry), expected, "{charset} {headers} {entry:#}");
     }
     // without either, nothing says what the bytes mean
-    assert_eq!(verdict(&case(&source(""), "", WESTERN).entry("AAPL"), "a"), "failed / malformed");
+    let entry = case(&source(""), "", WESTERN).entry("AAPL");
+    assert_eq!(verdict(&entry, "a"), "failed / malformed");
+    assert!(entry["quotes"][0]["detail"].as_str().unwrap().contains("`charset`"), "{entry:#}");
 }
 
 #[test]

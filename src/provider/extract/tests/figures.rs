@@ -171,6 +171,19 @@ fn a_base_that_is_listed_as_a_multiple_is_asked_for_and_answered_as_one() {
     assert_eq!(price(outcomes[0].clone()), "0.00001");
 }
 
+#[test]
+fn a_price_in_a_coin_that_is_listed_as_a_multiple_is_not_asked_for() {
+    let extractor = extractor("multiplied = { PEPE = 1000 }\nspelled = { \"DOGE-PEPE\" = \"dogepepe\" }");
+    let covers = |text: &str| {
+        let symbol = Symbol::parse(text).unwrap();
+        extractor.spelling().covers(&symbol, symbol.class())
+    };
+    assert!(covers("PEPE-USD") && covers("DOGE-USD"));
+    assert!(!covers("BTC-PEPE") && !covers("DOGE-PEPE"));
+    // it is asked for under its own name instead
+    assert!(!covers("1000PEPE-USD"));
+}
+
 proptest! {
     #[test]
     fn scale_and_per_are_exact_decimal_arithmetic(
@@ -197,7 +210,7 @@ proptest! {
 
     #[test]
     fn a_multiple_that_is_undone_gives_the_price_up_to_rounding(
-        mantissa in 1_i64..i64::MAX, decimals in 0_u32..9, multiple in 2_u64..=1_000_000_000,
+        mantissa in 1_000_000_i64..i64::MAX, decimals in 0_u32..9, multiple in 2_u64..=1_000_000_000,
     ) {
         let figure = Decimal::new(mantissa, decimals);
         let toml = format!("multiplied = {{ PEPE = {multiple} }}");

@@ -10,7 +10,7 @@ const LONGEST_NAME: usize = 256;
 /// Reads a table. A single line is usually not a table but a message, such as that a quota is used up, and becomes a
 /// text. Only if it must be the names of columns is it an empty table: nothing was found.
 pub(super) fn read(bytes: &[u8], separator: Separator) -> Result<Val, String> {
-    let message = str::from_utf8(bytes).map_err(|error| error.to_string())?.trim();
+    let message = super::text(bytes)?.trim();
     if message.starts_with('<') {
         return Err("a page, not a table".to_owned());
     }
@@ -111,7 +111,7 @@ mod tests {
         for whole in ["a,b,c\n1,27\n", "a,b\n1,27", "a,b\r\n1,\"27\""] {
             assert!(read(whole.as_bytes()).is_ok(), "{whole:?}");
         }
-        assert!(read(b"a,b\n\xff,1\n").is_err());
+        assert!(read(b"a,b\n\xff,1\n").unwrap_err().ends_with("state its `charset`"));
         assert_eq!(read(b"<!DOCTYPE html>\n<html>\n").unwrap_err(), "a page, not a table");
         assert!(read(format!("{}\n1\n", "a".repeat(257)).as_bytes()).is_err());
     }
