@@ -57,8 +57,8 @@ impl Factors {
     /// The price of one unit that a figure of the row states.
     pub(super) fn price(self, figure: Decimal) -> Result<Decimal, String> {
         match self {
-            Factors { per: 1, multiple: 1, inverse: true, .. } => Ok(decimal::inverse(figure)),
             Factors { inverse: false, .. } => self.for_one(figure),
+            Factors { scale: 0, per: 1, multiple: 1, .. } => Ok(decimal::inverse(figure)),
             Factors { per, multiple, .. } => times(figure, multiple)
                 .and_then(|figure| decimal::ratio(per, figure))
                 .ok_or_else(|| self.out_of_range(figure)),

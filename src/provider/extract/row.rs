@@ -115,10 +115,10 @@ impl<'v> Row<'v> {
         let named = |name: &str, why: String| format!("`{name}` {why}");
         let prices = stated.try_map(|name, figure| factors.price(figure).map_err(|why| named(name, why)))?;
         let prices = prices.map(|value| number::shifted(value, places));
-        let figures = stated.try_map(|name, figure| factors.for_one(figure).map_err(|why| named(name, why)));
+        let figures = || stated.try_map(|name, figure| factors.for_one(figure).map_err(|why| named(name, why)));
+        let figures = factors.inverse.then(figures).transpose()?;
         // a hundred pence are one pound, so the inverse of a price in pence is scaled the other way
-        let inverse_of = factors.inverse.then_some(figures).transpose()?;
-        let inverse_of = inverse_of.map(|figures| figures.map(|value| number::raised(value, places)));
+        let inverse_of = figures.map(|figures| figures.map(|value| number::raised(value, places)));
         let (bid, ask) = if factors.inverse { (prices.ask, prices.bid) } else { (prices.bid, prices.ask) };
         Ok(Quote {
             price: match (price, prices.last) {
@@ -191,8 +191,8 @@ impl<'v> Row<'v> {
         Ok((!unit.is_empty()).then(|| unit.chars().take(LONGEST_UNIT).collect()))
     }
 
-    /// The currency that the sign before or after a price means, for a row that names no currency: `€71` is not in dollars.
-    /// A `$` says nothing, because many currencies are written with it.
+    /// The currency that the sign before or after a price means, for a row that names no currency: `€71` is not in
+    /// dollars. A `$` says nothing, because many currencies are written with it.
     fn sign(&self) -> Option<String> {
         let texts = ["price", "bid", "ask"].into_iter().filter_map(|name| text(self.field(name)?));
         let mut signs = texts.flat_map(|text| [text.trim().chars().next(), text.trim().chars().next_back()]).flatten();

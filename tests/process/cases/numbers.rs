@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{Case, assert_priced, own, source_of, verdict};
-use crate::support::After;
+use crate::support::{After, Configuration, Program, start};
 
 /// A case with one source that sends these headers and bytes.
 fn case(source: &str, headers: &'static str, body: &'static [u8]) -> Case {
@@ -76,6 +76,18 @@ fn a_price_for_several_units_is_the_price_of_one() {
         [&b"{\"v\":\"250.0\",\"units\":0}"[..], b"{\"v\":\"250.0\",\"units\":-100}", b"{\"v\":1,\"units\":1e30}"]
     {
         assert_eq!(verdict(&case(&per, "", body).entry("BTC-USD"), "a"), "failed / malformed");
+    }
+}
+
+#[test]
+fn a_check_shows_what_a_figure_is_read_as_and_why() {
+    let source = filtered("crypto", "decimal = \",\"", "{price: .v, per: .units}");
+    let case = case(&source, "", b"{\"v\":\"1.213,03\",\"units\":100}");
+    let configuration = Configuration::new(&source.replace("VENDORS", &case.vendors.address.to_string()));
+    let arguments = ["check", "a", "BTC-USD", "--live", "--config", configuration.path()];
+    let ended = Program::new(&mut start(&arguments, &[])).ended();
+    for words in ["\n  `price` \"1.213,03\" is read as 12.1303: decimal = \",\", per 100\n", "BTC-USD: price 12.1303"] {
+        assert!(ended.stdout.contains(words), "{words:?} is not in {}\n{}", ended.stdout, ended.stderr);
     }
 }
 

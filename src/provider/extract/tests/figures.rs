@@ -141,6 +141,8 @@ fn a_hostile_factor_is_an_error_of_its_row_alone() {
         assert!(refused.starts_with("malformed: `"), "{factors}: {refused}");
         assert_eq!(price(outcomes[1].clone()), "7");
     }
+    // its inverse would have two digits
+    assert!(price(one("", r#"[{"price":"7","inverse":true,"scale":26}]"#)).starts_with("malformed: `price` is 7"));
     assert_eq!(price(one("", r#"[{"price":"1e999"}]"#)), "NotANumber(\"1e999\")");
     assert!(price(one("", r#"[{"price":"1e999","scale":1}]"#)).starts_with("malformed: `price` is 1e999"));
     assert!(
