@@ -9,6 +9,7 @@ mod bases;
 mod check;
 mod example;
 mod inherit;
+mod layout;
 mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,7 +19,9 @@ use std::time::Duration;
 use secrecy::SecretString;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::charset::Charset;
 use super::secrets;
+use crate::decimal::DecimalMark;
 use crate::quote::Role;
 use crate::symbol::{Class, Currency, Symbol};
 use crate::units::{Glob, Limit, as_text};
@@ -27,6 +30,7 @@ pub use authority::Authority;
 pub use bases::Bases;
 pub use check::Fault;
 pub use example::{Example, Expected};
+pub use layout::{Layout, Separator};
 pub use table::SourceTable;
 
 /// One source: every key of `[sources.NAME]`, in the order in which `quotefold config` prints them, and what follows
@@ -91,6 +95,9 @@ pub struct SourceSettings {
     /// The units of its prices if its replies do not say, by exchange suffix: `L = "GBp"`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub units: BTreeMap<String, String>,
+    /// Base coins that it lists as a multiple, and how many make up one of its units: `PEPE = 1000` for `1000PEPE`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub multiplied: BTreeMap<String, u64>,
     /// How many symbols fit in one call; at least 1.
     pub batch: usize,
     /// The text between symbols in a call, or `json` for a JSON array of strings.
@@ -149,6 +156,14 @@ pub struct SourceSettings {
     pub unofficial: bool,
     /// The notation of its replies.
     pub reply: Notation,
+    /// The sign between the columns of its tables; a comma, unless stated.
+    #[serde(skip_serializing_if = "is_default")]
+    pub separator: Separator,
+    /// The charset of its replies. Unless stated, a reply is UTF-8, or else in the charset that it declares.
+    pub charset: Option<Charset>,
+    /// The sign before the decimals in its texts. Unless stated, it is a point, and a text that can also be read with a
+    /// comma is refused. Numbers of JSON have a point in any case.
+    pub decimal: Option<DecimalMark>,
     /// The filter that turns a reply into rows.
     pub jq: String,
     /// Replies that the provider sends, and what they mean.
@@ -192,6 +207,7 @@ impl Default for SourceSettings {
             aliases: BTreeMap::new(),
             spelled: BTreeMap::new(),
             units: BTreeMap::new(),
+            multiplied: BTreeMap::new(),
             batch: 1,
             join: ",".to_owned(),
             unknown: Unknown::Missing,
@@ -216,6 +232,9 @@ impl Default for SourceSettings {
             get_a_key: None,
             unofficial: false,
             reply: Notation::Json,
+            separator: Separator::default(),
+            charset: None,
+            decimal: None,
             jq: String::new(),
             examples: Vec::new(),
             mirrors: Vec::new(),
@@ -224,6 +243,11 @@ impl Default for SourceSettings {
             hidden: Vec::new(),
         }
     }
+}
+
+/// Whether a value is the one that a description need not state.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// Reads currency codes, and returns them in capitals.
@@ -314,6 +338,11 @@ impl SourceSettings {
     pub(crate) fn asks_by_name(&self) -> bool {
         let texts = || self.headers.values().chain(self.body.as_ref()).chain([&self.url]);
         ["{symbol", "{first}", "{base", "{quote", "{id"].into_iter().any(|name| texts().any(|text| text.contains(name)))
+    }
+
+    /// How its bodies are laid out.
+    pub fn layout(&self) -> Layout {
+        Layout { notation: self.reply, separator: self.separator }
     }
 
     /// Whether its calls carry a key of some kind: then a refusal may be about the key.

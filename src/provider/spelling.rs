@@ -31,6 +31,7 @@ pub struct Spelling {
     ids: BTreeMap<String, String>,
     aliases: BTreeMap<String, String>,
     spelled: BTreeMap<Symbol, String>,
+    multiplied: BTreeSet<String>,
     excluded_symbols: BTreeSet<Symbol>,
     set_classes: SetClasses,
     request: RequestTemplate,
@@ -89,15 +90,20 @@ impl Spelling {
                 symbol.map_err(|error| DescriptionError::new(format!("spelled.{ours:?}"), error.to_string()))?;
             spelled.insert(symbol, theirs.clone());
         }
+        let mut rename = source.rename.clone();
+        for (base, multiple) in &source.multiplied {
+            rename.entry(base.clone()).or_insert_with(|| format!("{multiple}{base}"));
+        }
         Ok(Spelling {
             classes: source.classes.clone(),
             currencies: source.currencies.clone(),
             symbols: source.symbols.clone(),
             formats: Formats::new(&source.format)?,
-            rename: source.rename.clone(),
+            rename,
             ids: source.ids.clone(),
             aliases: source.aliases.clone(),
             spelled,
+            multiplied: source.multiplied.keys().cloned().collect(),
             excluded_symbols: source.excluded_symbols.clone(),
             set_classes: SetClasses::default(),
             request: RequestTemplate::new(source)?,
@@ -133,6 +139,10 @@ impl Spelling {
 
     /// The spelling of a symbol, whole and in parts.
     fn spell_whole(&self, symbol: &Symbol, class: Class) -> Option<Spelled> {
+        // a price in a thousand coins is not one in a coin
+        if symbol.legs().is_some_and(|(_, quote)| self.multiplied.contains(quote)) {
+            return None;
+        }
         let exception = self.spelled.get(symbol);
         let mut spelled = match self.parts(symbol, class) {
             Some(parts) => parts,

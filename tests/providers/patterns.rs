@@ -105,6 +105,10 @@
 //! | | | `okx`: "a pair against another coin" |
 //! | C11 | a bid above the ask | `tiingo-crypto`: "a price with a bid above its ask, ten days older" |
 //! | | | `src/fold/book/tests.rs`: `a_book_that_does_not_count_says_why_and_leaves_the_price_alone` |
+//! | C12 | decimal commas | `src/provider/extract/tests/figures.rs`: `a_source_states_whether_a_comma_stands_before_decimals` |
+//! | C13 | a whole number and an exponent, a price for several units | `src/provider/extract/tests/figures.rs`: `a_row_states_a_power_of_ten_and_the_units_that_its_price_is_for` |
+//! | C14 | a coin as a multiple | `src/provider/extract/tests/figures.rs`: `a_base_that_is_listed_as_a_multiple_is_asked_for_and_answered_as_one` |
+//! | C15 | in another charset than UTF-8, or between semicolons | `tests/process/cases/numbers.rs`: `a_table_in_another_charset_is_read_if_it_is_stated_or_declared` |
 //!
 //! ## D. Times
 //!
@@ -176,7 +180,7 @@ use std::path::Path;
 use crate::providers;
 
 /// How many shapes there are under each letter.
-const SHAPES: [(char, usize); 5] = [('A', 16), ('B', 10), ('C', 11), ('D', 12), ('E', 12)];
+const SHAPES: [(char, usize); 5] = [('A', 16), ('B', 10), ('C', 15), ('D', 12), ('E', 12)];
 
 /// The rows of the tables above: number and place. A further place has no number of its own.
 fn rows() -> Vec<[&'static str; 2]> {

@@ -19,7 +19,7 @@ pub struct SourceTable {
 }
 
 /// Keys whose entries add up when one table is laid over another: adding a name must not remove the others.
-const ADDED_UP: [&str; 5] = ["rename", "ids", "aliases", "spelled", "units"];
+const ADDED_UP: [&str; 6] = ["rename", "ids", "aliases", "spelled", "units", "multiplied"];
 
 /// Limits over a period of at least this length leave no calls for retries: with 25 calls a day, a second failure costs
 /// too much.

@@ -8,6 +8,7 @@ mod currency;
 mod failures;
 mod first_answers;
 mod hours;
+mod numbers;
 mod refusals;
 
 use std::net::SocketAddr;
