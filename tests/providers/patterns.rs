@@ -235,6 +235,7 @@ fn no_provider_is_asked_for_all_of_its_markets() {
     let of_currencies = [
         "bank-of-canada",
         "blockchain_info",
+        "cnb",
         "coinbase-rates",
         "currency-api",
         "currencyapi",

@@ -48,6 +48,8 @@ pub(super) const DESCRIBED: &[(&str, Kind, &str, Changes)] = &[
         ("        currency,\n", "        currency, inverse: (.symbol == \"INR=X\"),\n"),
     ]),
 
+    ("cnb", Scaled, "a hundred units taken for one", &[("per: .amount, ", "")]),
+    ("pyth", Scaled, "the power of ten left out", &[("scale: .price.expo, ", "")]),
     ("eodhd", Scaled, "euros taken for pence", &[(r#"DE = "EUR""#, r#"DE = "GBp""#)]),
     ("finnhub", Scaled, "dollars taken for pence", &[("{price: .c,", r#"{price: .c, currency: "GBp","#)]),
     ("finnhub", Scaled, "divided by the filter", &[("price: .c,", "price: (.c / 100),")]),
