@@ -96,6 +96,7 @@ pub(crate) fn of_meaning(source: &SourceSettings, settings: &Settings) -> Finger
         unknown: _,
         not_found: _,
         limits: _,
+        limits_without_key: _,
         cost: _,
         timeout: _,
         concurrency: _,
@@ -113,6 +114,9 @@ pub(crate) fn of_meaning(source: &SourceSettings, settings: &Settings) -> Finger
         paid: _,
         get_a_key: _,
         unofficial: _,
+        only_by_name: _,
+        terms: _,
+        checked: _,
         examples: _,
     } = source;
     let classes = settings.symbols.classes().by_name();

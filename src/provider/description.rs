@@ -108,6 +108,10 @@ pub struct SourceSettings {
     pub not_found: NotFound,
     /// The vendor's rate limits.
     pub limits: Vec<Limit>,
+    /// The limits that hold instead as long as no key is set, at a vendor that also answers without one. Once resolved, they
+    /// are in `limits`.
+    #[serde(skip_serializing)]
+    pub limits_without_key: Option<Vec<Limit>>,
     /// What a limit counts.
     pub cost: Cost,
     /// The account whose limits and cooldown it shares; the source's name, unless stated.
@@ -154,6 +158,12 @@ pub struct SourceSettings {
     pub get_a_key: Option<String>,
     /// Whether its owner did not intend it for programs: it is asked only if named, or with `--unofficial`.
     pub unofficial: bool,
+    /// Whether it is asked only if the configuration names it: its owner means it for trying out.
+    pub only_by_name: bool,
+    /// What its owner allows its quotes to be used for, for people.
+    pub terms: Option<String>,
+    /// When and where a reply of this shape was last seen in public, for people: `2026-10, a recorded reply`.
+    pub checked: Option<String>,
     /// The notation of its replies.
     pub reply: Notation,
     /// The sign between the columns of its tables; a comma, unless stated.
@@ -213,6 +223,7 @@ impl Default for SourceSettings {
             unknown: Unknown::Missing,
             not_found: NotFound::HttpStatus,
             limits: Vec::new(),
+            limits_without_key: None,
             cost: Cost::Call,
             account: String::new(),
             timeout: Duration::from_secs(1),
@@ -231,6 +242,9 @@ impl Default for SourceSettings {
             paid: false,
             get_a_key: None,
             unofficial: false,
+            only_by_name: false,
+            terms: None,
+            checked: None,
             reply: Notation::Json,
             separator: Separator::default(),
             charset: None,

@@ -123,7 +123,8 @@ impl Settings {
 
     /// The free providers that could be switched on, the best first: independent ones, and those that need fewer keys.
     fn offered(&self) -> Vec<&OffSource> {
-        let mut offered: Vec<&OffSource> = self.off.iter().filter(|off| !off.source.paid).collect();
+        let mut offered: Vec<&OffSource> =
+            self.off.iter().filter(|off| !off.source.paid && !off.source.only_by_name).collect();
         offered.sort_by_key(|off| (off.source.role, off.source.key_from.len(), &off.source.name));
         offered
     }

@@ -109,6 +109,24 @@ fn a_sources_name_for_a_coin_is_not_used_for_another() {
 }
 
 #[test]
+fn a_coin_is_not_asked_for_where_its_name_is_anothers() {
+    let providers = providers();
+    for (name, tickers) in [
+        ("bitget", "APX DEGEN EVA JADE OMNI"),
+        ("gate", "ASS AXIS BIFI BOX BYN EGG GTC HIT MM MPH POINT RAI SBTC TNC TRAC VAI"),
+        ("htx", "BIFI GET GTC HIT NGL PNT SBTC SOUL"),
+        ("kucoin", "BIFI FUD VAI"),
+        ("mexc", "BIFI BYN COFI DFI EGC FREE HERO MIMO PROS SIN SOUL"),
+    ] {
+        let (_, extractor) = providers.iter().find(|(source, _)| source.name == name).unwrap();
+        for ticker in tickers.split(' ') {
+            let pair = Symbol::parse(&format!("{ticker}-USDT")).unwrap();
+            assert!(!extractor.spelling().covers(&pair, Class::Crypto), "{name} is asked for {pair}");
+        }
+    }
+}
+
+#[test]
 fn a_ticker_is_not_asked_of_a_source_that_takes_it_for_a_pair() {
     let (_, fmp) = providers().into_iter().find(|(source, _)| source.name == "fmp").unwrap();
     let covers = |text: &str| fmp.spelling().covers(&Symbol::parse(text).unwrap(), Class::Equity);

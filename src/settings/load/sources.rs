@@ -76,6 +76,7 @@ impl Choice<'_> {
                 let source = table.settings();
                 (source.key_optional || source.key_from.iter().all(|variable| self.variable(variable).is_some()))
                     && (unofficial || !source.unofficial)
+                    && !source.only_by_name
             };
             names.extend(catalogue().iter().filter(|(_, table)| is_on(table)).map(|(name, _)| name.clone()));
         }
@@ -184,7 +185,7 @@ impl Choice<'_> {
         let mut steps = Vec::new();
         match self.file {
             // clients read this too, and need not know which file it is
-            Some(_) if !self.named.is_empty() => {
+            _ if !self.named.is_empty() && self.file.is_some() || source.only_by_name => {
                 steps.push(format!("add [sources.{}] to the configuration", source.name));
             }
             _ if source.unofficial && !self.options.wants_unofficial() => {
