@@ -183,15 +183,12 @@ impl Choice<'_> {
         let missing: Vec<&str> =
             source.key_from.iter().map(String::as_str).filter(|variable| self.variable(variable).is_none()).collect();
         let mut steps = Vec::new();
-        match self.file {
+        let is_off_unless_named = source.only_by_name || self.file.is_some() && !self.named.is_empty();
+        if is_off_unless_named {
             // clients read this too, and need not know which file it is
-            _ if !self.named.is_empty() && self.file.is_some() || source.only_by_name => {
-                steps.push(format!("add [sources.{}] to the configuration", source.name));
-            }
-            _ if source.unofficial && !self.options.wants_unofficial() => {
-                steps.push("set QUOTEFOLD_UNOFFICIAL=1".to_owned());
-            }
-            _ => {}
+            steps.push(format!("add [sources.{}] to the configuration", source.name));
+        } else if source.unofficial && !self.options.wants_unofficial() {
+            steps.push("set QUOTEFOLD_UNOFFICIAL=1".to_owned());
         }
         if !missing.is_empty() {
             let where_from = source.get_a_key.as_ref().map(|url| format!(" ({url})")).unwrap_or_default();
