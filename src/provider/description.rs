@@ -395,6 +395,8 @@ pub struct ClassFormat {
     /// Currency pairs.
     pub fx: Option<String>,
     /// Futures (`GC=F`), which are of the class equity. Without this template, a source is not asked for them.
+    // left out where it is not stated, so that marks in a state file stay the same
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub future: Option<String>,
     /// What replaces the dot of a share class: `-` for `BRK-B`.
     pub dot: Option<String>,

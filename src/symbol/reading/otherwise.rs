@@ -6,10 +6,11 @@ use crate::symbol::SymbolError;
 use crate::symbol::tables::coins::coin_of_id;
 use crate::symbol::tables::places::after_space;
 
-/// What the right-hand side of a pair without its separator is looked for, the longest first.
+/// What may be the right-hand side of a pair without its separator, the longer ones first. BUSD and TUSD are last: SHIBUSD is SHIB
+/// in dollars.
 const RUN_TOGETHER: [&str; 22] = [
-    "FDUSD", "USDT", "USDC", "BUSD", "TUSD", "EURC", "USD", "EUR", "GBP", "JPY", "CHF", "AUD", "CAD", "NZD", "KRW",
-    "TRY", "BRL", "MXN", "ZAR", "BTC", "ETH", "BNB",
+    "FDUSD", "USDT", "USDC", "EURC", "USD", "EUR", "GBP", "JPY", "CHF", "AUD", "CAD", "NZD", "KRW", "TRY", "BRL",
+    "MXN", "ZAR", "BTC", "ETH", "BNB", "BUSD", "TUSD",
 ];
 
 /// What pastes bring along: marks around a symbol, and dashes that are no hyphens.
@@ -84,19 +85,22 @@ pub(super) fn concatenation(name: &str) -> Option<(&str, &str)> {
     if !is_word(name) {
         return None;
     }
-    if let (8, Some(("XXBT" | "XETH" | "XXRP" | "XLTC" | "XXDG" | "XXLM" | "XXMR" | "XZEC", quote))) =
-        (name.len(), name.split_at_checked(4))
-        && let Some(quote) = quote.strip_prefix('Z').filter(|quote| pair::is_quoted_in(quote))
-    {
-        return Some((name.get(1..4)?, quote));
-    }
-    let halves = || name.split_at_checked(3).filter(|(base, quote)| pair::of_money(base, quote).is_some());
-    // XBTUSD is bitcoin in dollars, and not XB in TUSD
-    let known = |shortest: usize| {
-        let base = |quote: &'static str| Some((name.strip_suffix(quote).filter(|base| base.len() >= shortest)?, quote));
-        RUN_TOGETHER.into_iter().find_map(base)
+    // Kraken puts an X before coins and a Z before money
+    let kraken = || {
+        let (base, quote) =
+            name.split_at_checked(4).filter(|(base, quote)| base.starts_with(['X', 'Z']) && quote.len() == 4)?;
+        let (base, quote) = (base.get(1..)?, quote.strip_prefix('Z')?);
+        (pair::is_quoted_in(quote) && suggested(&format!("{base}-{quote}")).is_some()).then_some((base, quote))
     };
-    halves().or_else(|| known(3)).or_else(|| known(2))
+    let halves = || name.split_at_checked(3).filter(|(base, quote)| pair::of_money(base, quote).is_some());
+    let split = |quote: &'static str| Some((name.strip_suffix(quote)?, quote));
+    // USDTUSD is USDT in dollars, and BTCTUSD is BTC in TUSD
+    let both_known = || {
+        let splits = RUN_TOGETHER.into_iter().filter_map(split).filter(|(base, _)| pair::is_quoted_in(base));
+        splits.max_by_key(|(base, _)| base.len())
+    };
+    let known = |shortest: usize| RUN_TOGETHER.into_iter().filter_map(split).find(|(base, _)| base.len() >= shortest);
+    kraken().or_else(halves).or_else(both_known).or_else(|| known(3)).or_else(|| known(2))
 }
 
 /// `BAC.PL`, which could be a place as well

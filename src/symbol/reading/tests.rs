@@ -156,3 +156,23 @@ fn a_text_is_shown_only_by_its_beginning() {
     assert!(sentence.chars().count() < 200, "{sentence}");
     assert_eq!((shown(&long).chars().count(), shown("AAPL")), (64, "AAPL"));
 }
+
+#[test]
+fn a_pair_without_its_separator_is_split_where_people_would() {
+    let pairs = [
+        ("BTCUSDT", "BTC-USDT"),
+        ("USDTUSD", "USDT-USD"),
+        ("BTCTUSD", "BTC-TUSD"),
+        ("SHIBUSD", "SHIB-USD"),
+        ("XBTUSD", "BTC-USD"),
+        ("XXBTZUSD", "BTC-USD"),
+        ("ZEURZUSD", "EUR-USD"),
+        ("1000PEPEUSDT", "1000PEPE-USDT"),
+        ("EURUSD", "EUR-USD"),
+        ("SOLBTC", "SOL-BTC"),
+    ];
+    for (word, pair) in pairs {
+        assert_eq!(pair_meant(word).as_deref(), Some(pair), "{word}");
+    }
+    assert_eq!((pair_meant("GOOGLE"), pair_meant("USD"), pair_meant("")), (None, None, None));
+}

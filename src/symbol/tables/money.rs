@@ -22,11 +22,11 @@ const CURRENCIES: &[&str] = &[
 const NOT_IN_ISO: &[&str] = &["CNH", "GGP", "IMP", "JEP"];
 
 /// Coins in which exchanges quote other coins, besides the stable ones that are known to be pegged: the quote currencies in the
-/// lists of markets of Binance (`/api/v3/exchangeInfo`), KuCoin (`/api/v2/symbols`), OKX, Gate, HTX and MEXC.
+/// lists of markets of Binance (`/api/v3/exchangeInfo`), KuCoin (`/api/v2/symbols`), OKX, Gate, HTX, MEXC and Poloniex.
 const QUOTING_COINS: &[&str] = &[
     "AEUR", "BCH", "BNB", "BTC", "DOGE", "DOT", "ETH", "EURC", "EURI", "EURQ", "EURR", "EURT", "GUSD", "HT", "HTX",
     "KCS", "LTC", "OKB", "PAXG", "RLUSD", "SOL", "TRX", "USD1", "USDD", "USDE", "USDG", "USDP", "USDQ", "USDR", "UST",
-    "USTC", "WBTC", "WETH", "XAUT", "XRP", "XUSD",
+    "USTC", "WBTC", "WETH", "XAUT", "XMR", "XRP", "XUSD",
 ];
 
 /// Whether the code, in capitals, is a currency of ISO 4217 today.
