@@ -9,6 +9,7 @@ mod failures;
 mod first_answers;
 mod hours;
 mod refusals;
+mod spellings;
 
 use std::net::SocketAddr;
 
