@@ -1,19 +1,23 @@
 //! The names that a user has defined: for a fund, for one's own series, for what no other spelling stands for.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use super::{Kind, LONGEST, Symbol, SymbolError, shown};
+use super::{Kind, LONGEST, Symbol, SymbolError};
 use crate::text::near::nearest;
 
-/// The names that a user has defined. They come before everything else that a text might be understood as.
+/// The most names that a text is compared with to find one that is near.
+const COMPARED: usize = 100;
+
+/// The names that a user has defined. Cheap to clone. They come before everything else that a text might be understood as.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Names(BTreeMap<String, Symbol>);
+pub struct Names(Arc<BTreeMap<String, Symbol>>);
 
 impl Names {
     /// Those of some symbols that are only names.
     pub fn among<'s>(symbols: impl IntoIterator<Item = &'s Symbol>) -> Self {
         let own = symbols.into_iter().filter(|symbol| symbol.is_only_a_name());
-        Names(own.map(|symbol| (symbol.to_string(), symbol.clone())).collect())
+        Names(Arc::new(own.map(|symbol| (symbol.to_string(), symbol.clone())).collect()))
     }
 
     /// Whether a symbol is one of these names.
@@ -30,13 +34,18 @@ impl Names {
         if let Some(own) = self.0.get(&upper) {
             return Ok(own.clone());
         }
-        Symbol::parse(text).map_err(|error| match nearest(shown(&upper), self.0.keys().map(String::as_str)) {
-            Some(near) if matches!(error, SymbolError::Form(_)) => SymbolError::Other(
-                text.trim().to_owned(),
-                format!("is not spelled like a symbol; did you mean {near}?"),
-            ),
+        Symbol::parse(text).map_err(|error| match error {
+            SymbolError::Form(_) => self.near(text.trim(), &upper).unwrap_or(error),
             _ => error,
         })
+    }
+
+    /// The sentence that suggests a name, if one is near. A client may send thousands of texts, so few names are compared.
+    fn near(&self, typed: &str, upper: &str) -> Option<SymbolError> {
+        let is_as_long = |name: &&str| name.len().abs_diff(upper.len()) <= 2;
+        let names = self.0.keys().map(String::as_str).filter(is_as_long).take(COMPARED);
+        let why = format!("is not spelled like a symbol; did you mean {}?", nearest(upper, names)?);
+        Some(SymbolError::Other(typed.to_owned(), why))
     }
 }
 

@@ -136,10 +136,13 @@ fn spaced(typed: &Typed<'_>) -> Option<SymbolError> {
 /// The same text without what pastes bring along.
 fn cleaned(typed: &Typed<'_>) -> Option<SymbolError> {
     let mut text = typed.text.trim_matches([',', ';', '!', '?', '*', ' ']).to_owned();
-    for (mark, replacement) in LOOK_ALIKE {
+    for (mark, replacement) in LOOK_ALIKE.into_iter().filter(|(mark, _)| typed.text.contains(*mark)) {
         text = text.replace(mark, replacement);
     }
-    let meant = suggested(&text).filter(|_| text != typed.text)?;
+    if text == typed.text {
+        return None;
+    }
+    let meant = suggested(&text)?;
     Some(typed.because(format!("is not spelled like a symbol; did you mean {meant}?")))
 }
 

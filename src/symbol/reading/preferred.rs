@@ -19,9 +19,9 @@ pub(super) fn of(upper: &str) -> Option<Symbol> {
 
 /// What follows the mark of a preferred share.
 fn series(rest: &str) -> Option<&str> {
-    const MARKS: [&str; 18] = [
-        ".PR.", ".PR-", ".PR/", ".PR", "-PR-", "-PR.", "-PR", "-P-", "-P", "/PR/", "/PR", "/P/", "/P", " PR ", " PR",
-        "_PR_", "_PR", "^",
+    const MARKS: [&str; 17] = [
+        ".PR.", ".PR-", ".PR/", ".PR", "-PR-", "-PR", "-P-", "-P", "/PR/", "/PR", "/P/", "/P", " PR ", " PR", "_PR_",
+        "_PR", "^",
     ];
     MARKS.iter().filter_map(|mark| rest.strip_prefix(mark)).find(|series| series.len() == 1)
 }

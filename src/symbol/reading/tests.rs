@@ -32,9 +32,11 @@ fn every_spelling_of_the_table_becomes_what_the_table_says() {
 }
 
 /// Whatever a text is read as, its canonical spelling is read as the same, in capitals or not; and every sentence shows at most
-/// the beginning of the text.
-fn check(text: &str) {
-    match read(text) {
+/// the beginning of the text. Returns whether it is a symbol.
+fn check(text: &str) -> bool {
+    let reading = read(text);
+    let is_symbol = reading.is_ok();
+    match reading {
         Ok(symbol) => {
             let canonical = symbol.as_str();
             assert!(canonical.len() <= LONGEST && canonical.is_ascii(), "{text:?} {canonical}");
@@ -55,83 +57,123 @@ fn check(text: &str) {
             }
         }
     }
+    is_symbol
 }
 
 /// Pieces of which people's spellings are made.
-fn piece() -> impl Strategy<Value = String> {
-    let words = [
-        "A",
-        "B",
-        "L",
-        "T",
-        "V",
-        "F",
-        "U",
-        "P",
-        "p",
-        "PR",
-        "PL",
-        "UN",
-        "WT",
-        "WS",
-        "RT",
-        "WI",
-        "CL",
-        "BRK",
-        "BAC",
-        "USD",
-        "EUR",
-        "GBX",
-        "BTC",
-        "XBT",
-        "USDT",
-        "ETH",
-        "HRK",
-        "PERP",
-        "240628",
-        "7203",
-        "00700",
-        "80700",
-        "1INCH",
-        "VOD",
-        "TO",
-        "HK",
-        "PA",
-        "US",
-        "LON",
-        "XLON",
-        "NASDAQ",
-        "TSE",
-        "CURRENCY",
-        "BINANCE",
-        "ISIN",
-        "FIGI",
-        "US0378331005",
-        "BBG000B9XRY4",
-        "bitcoin",
-        "X",
-        "RO",
-        "P",
-    ];
-    let marks = [".", "-", "/", "_", ":", "=", "^", "+", "&", "!", " ", "=X", "=F", "$", "é", "\u{0}", "\t", "💥"];
-    prop_oneof![
-        6 => prop::sample::select(words.to_vec()).prop_map(str::to_owned),
-        5 => prop::sample::select(marks.to_vec()).prop_map(str::to_owned),
-        1 => "[A-Za-z0-9]{1,8}",
-        1 => "\\PC",
-    ]
+const PIECES: [&str; 70] = [
+    "A",
+    "B",
+    "L",
+    "T",
+    "V",
+    "F",
+    "U",
+    "P",
+    "p",
+    "PR",
+    "PL",
+    "UN",
+    "WT",
+    "WS",
+    "RT",
+    "WI",
+    "CL",
+    "BRK",
+    "BAC",
+    "USD",
+    "EUR",
+    "GBX",
+    "BTC",
+    "XBT",
+    "USDT",
+    "ETH",
+    "HRK",
+    "PERP",
+    "240628",
+    "7203",
+    "00700",
+    "80700",
+    "1INCH",
+    "VOD",
+    "TO",
+    "HK",
+    "PA",
+    "US",
+    "LON",
+    "XLON",
+    "NASDAQ",
+    "TSE",
+    "CURRENCY",
+    "BINANCE",
+    "ISIN",
+    "FIGI",
+    "US0378331005",
+    "BBG000B9XRY4",
+    "bitcoin",
+    "X",
+    "RO",
+    "apple",
+    ".",
+    "-",
+    "/",
+    "_",
+    ":",
+    "=",
+    "^",
+    "+",
+    "&",
+    "!",
+    " ",
+    "=X",
+    "=F",
+    "$",
+    "é",
+    "\u{0}",
+    "\t",
+    "💥",
+];
+
+/// A text of a few pieces, or of any characters.
+fn random_text(chance: &mut fastrand::Rng) -> String {
+    let marks = PIECES.len() - 18;
+    match chance.u8(..10) {
+        0 => (0..chance.usize(..70)).map(|_| chance.char(..)).collect(),
+        1 => (0..chance.usize(..14)).map(|_| char::from(chance.u8(32..127))).collect(),
+        _ => {
+            let count = chance.usize(1..7);
+            let piece = |place: usize| match chance.u8(..10) {
+                0 => chance.alphanumeric().to_string(),
+                // words and marks by turns, mostly
+                9 => PIECES[chance.usize(..PIECES.len())].to_owned(),
+                _ if place % 2 == 0 => PIECES[chance.usize(..marks)].to_owned(),
+                _ => PIECES[chance.usize(marks..PIECES.len())].to_owned(),
+            };
+            (0..count).map(piece).collect()
+        }
+    }
+}
+
+#[test]
+fn two_hundred_thousand_texts_are_symbols_or_sentences() {
+    std::thread::scope(|scope| {
+        for seed in 0..4 {
+            scope.spawn(move || {
+                let mut chance = fastrand::Rng::with_seed(seed);
+                let read = (0..50_000).map(|_| random_text(&mut chance)).filter(|text| check(text)).count();
+                assert!((5_000..45_000).contains(&read), "{read} of 50,000 were symbols");
+            });
+        }
+    });
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 100_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_canonical_spelling_made_of_pieces_is_a_fixed_point(pieces in prop::collection::vec(piece(), 1..7)) {
-        check(&pieces.concat());
-    }
-
-    #[test]
-    fn any_text_at_all_is_a_symbol_or_a_sentence(text in "[\\PC\\t]{0,70}|[A-Za-z0-9.^=:/_+& -]{0,14}|[A-Z]{1,7}[-./][A-Z]{1,5}(.[A-Z]{1,3})?") {
+    fn any_text_at_all_is_a_symbol_or_a_sentence(
+        text in "[\\PC\\t]{0,70}|[A-Za-z0-9.^=:/_+& -]{0,14}|[A-Z]{1,7}[-./][A-Z]{1,5}(.[A-Z]{1,3})?"
+    ) {
         check(&text);
     }
 }
@@ -145,7 +187,7 @@ fn every_text_of_up_to_three_characters_is_a_symbol_or_a_sentence() {
     let mut texts = vec![String::new()];
     for _ in 0..3 {
         texts = all(texts);
-        texts.iter().for_each(|text| check(text));
+        texts.iter().for_each(|text| drop(check(text)));
     }
 }
 
