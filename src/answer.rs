@@ -31,7 +31,8 @@ pub struct Answer {
     pub code: u16,
     /// With a 503: after how many whole seconds it is worth asking again.
     pub retry_after: Option<u64>,
-    entries: Vec<Said>,
+    prices: Vec<Priced>,
+    not_symbols: Vec<NotASymbol>,
     as_of: Timestamp,
     renamed: BTreeMap<String, Symbol>,
     quotes: bool,
@@ -39,12 +40,12 @@ pub struct Answer {
 }
 
 /// What is said of one text of the question.
-#[derive(Clone, Debug)]
-enum Said {
+#[derive(Clone, Copy, Debug)]
+enum Said<'a> {
     /// The price of a symbol.
-    Price(Priced),
+    Price(&'a Priced),
     /// Why it is no symbol.
-    NotASymbol(NotASymbol),
+    NotASymbol(&'a NotASymbol),
 }
 
 /// How complete an answer is.
@@ -140,7 +141,8 @@ impl Answer {
             completeness: Completeness::of(&statuses),
             code,
             retry_after,
-            entries: in_order(answered.into_iter().map(|answered| answered.priced), &question.not_symbols),
+            prices: answered.into_iter().map(|answered| answered.priced).collect(),
+            not_symbols: question.not_symbols.clone(),
             as_of: now,
             renamed: question.renamed.clone(),
             quotes: question.quotes,
@@ -150,11 +152,17 @@ impl Answer {
 
     /// The prices of the symbols, in the order of the question.
     pub fn prices(&self) -> Vec<&Price> {
-        let prices = self.entries.iter().filter_map(|said| match said {
-            Said::Price(priced) => Some(&priced.price),
-            Said::NotASymbol(_) => None,
-        });
-        prices.collect()
+        self.prices.iter().map(|priced| &priced.price).collect()
+    }
+
+    /// The prices in their order, with what was not understood in its places.
+    fn entries(&self) -> Vec<Said<'_>> {
+        let (mut prices, mut not_symbols) = (self.prices.iter(), self.not_symbols.iter().peekable());
+        let said = |place| match not_symbols.next_if(|not: &&NotASymbol| not.place == place) {
+            Some(not) => Some(Said::NotASymbol(not)),
+            None => prices.next().map(Said::Price),
+        };
+        (0..self.prices.len() + self.not_symbols.len()).filter_map(said).collect()
     }
 
     /// The body of `GET /prices`, written at `now`: only `age_ms` depends on it.
@@ -175,7 +183,7 @@ impl Answer {
             head.extend_from_slice(br#","prices":["#);
             Ok(head)
         };
-        let entry = move |(place, said): (usize, &Said)| {
+        let entry = move |(place, said): (usize, Said<'_>)| {
             let mut part = if place > 0 { b",".to_vec() } else { Vec::new() };
             serde_json::to_writer(&mut part, &self.entry(said, now))?;
             Ok(part)
@@ -191,7 +199,7 @@ impl Answer {
             tail.push(b'}');
             Ok(tail)
         };
-        let entries = self.entries.iter().enumerate().map(entry);
+        let entries = self.entries().into_iter().enumerate().map(entry);
         std::iter::once_with(head).chain(entries).chain(std::iter::once_with(tail))
     }
 
@@ -200,25 +208,16 @@ impl Answer {
     /// # Errors
     /// As [`Answer::body`].
     pub fn single_body(&self, now: Timestamp) -> serde_json::Result<Vec<u8>> {
-        let entry = self.entries.first().map(|said| self.entry(said, now));
+        let entry = self.entries().first().map(|said| self.entry(*said, now));
         serde_json::to_vec(&entry.map(|entry| Single { entry, simulated: self.simulated }))
     }
 
-    fn entry<'a>(&'a self, said: &'a Said, now: Timestamp) -> Entry<'a> {
+    fn entry<'a>(&self, said: Said<'a>, now: Timestamp) -> Entry<'a> {
         match said {
             Said::Price(priced) => Entry::new(priced, self.quotes, now),
             Said::NotASymbol(not) => Entry::of_not_a_symbol(not, self.quotes, self.as_of),
         }
     }
-}
-
-/// The prices in their order, with what was not understood in its places.
-fn in_order(prices: impl Iterator<Item = Priced>, not_symbols: &[NotASymbol]) -> Vec<Said> {
-    let mut entries: Vec<Said> = prices.map(Said::Price).collect();
-    for not in not_symbols {
-        entries.insert(not.place.min(entries.len()), Said::NotASymbol(not.clone()));
-    }
-    entries
 }
 
 /// How long until asking again can first change what is wrong with the answer, in whole seconds, rounded up; at least
