@@ -68,5 +68,6 @@ pub(super) fn read_elsewhere(typed: &Typed<'_>) -> Option<Reading> {
     let fits = is_word(root) && suffix.len() >= 2 && is_letters(suffix, 3);
     // `EUR.USD` is a pair at Interactive Brokers, and `BAC.PL` perhaps a preferred share
     let is_other = pair::is_quoted_in(suffix) || suffix.len() == 2 && suffix.starts_with('P') && suffix != "PS";
-    (fits && !is_other).then(|| Ok(Symbol::new(&typed.upper, Kind::Elsewhere)))
+    let is_known = exchange(suffix).is_some() || in_dialect(suffix).is_some();
+    (fits && !is_other && !is_known).then(|| Ok(Symbol::new(&typed.upper, Kind::Elsewhere)))
 }

@@ -33,8 +33,8 @@ const LOOK_ALIKE: [(char, &str); 14] = [
 
 /// Why a text is no symbol, and what was probably meant.
 pub(super) fn explain(typed: &Typed<'_>) -> SymbolError {
-    let tests: [fn(&Typed<'_>) -> Option<SymbolError>; 9] =
-        [isin, number, coin, run_together, preferred, spaced, several, cleaned, two_parts];
+    let tests: [fn(&Typed<'_>) -> Option<SymbolError>; 10] =
+        [isin, number, coin, index, run_together, preferred, spaced, several, cleaned, two_parts];
     if let Some(sentence) = tests.iter().find_map(|test| test(typed)) {
         return sentence;
     }
@@ -72,6 +72,12 @@ fn number(typed: &Typed<'_>) -> Option<SymbolError> {
 fn coin(typed: &Typed<'_>) -> Option<SymbolError> {
     let ticker = coin_of_id(&typed.upper.replace([' ', '_'], "-"))?;
     Some(typed.perhaps("is the name of a coin, and a price is that of a pair", &format!("{ticker}-USD")))
+}
+
+/// `.DJI`, an index at Refinitiv
+fn index(typed: &Typed<'_>) -> Option<SymbolError> {
+    let name = typed.upper.strip_prefix('.').filter(|name| name.len() >= 3 && is_word(name) && !is_digits(name))?;
+    Some(typed.perhaps("begins like an index of another site", &format!("^{name}")))
 }
 
 fn run_together(typed: &Typed<'_>) -> Option<SymbolError> {

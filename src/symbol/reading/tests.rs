@@ -220,3 +220,11 @@ fn a_pair_without_its_separator_is_split_where_people_would() {
     }
     assert_eq!((pair_meant("GOOGLE"), pair_meant("USD"), pair_meant("")), (None, None, None));
 }
+
+#[test]
+fn a_known_suffix_after_no_ticker_of_its_place_is_not_a_place_of_its_own() {
+    for text in ["0700.US", "AAPLXXX.US", "7203.OQ"] {
+        assert!(read(text).is_err(), "{text}");
+    }
+    assert_eq!(read("0700.RO").unwrap().as_str(), "0700.RO");
+}
