@@ -83,10 +83,10 @@ const PROVIDERS: [Provider; 14] = [
     Provider {
         name: "twelvedata",
         settings: "key = \"replayed\"",
-        symbols: &["AAPL", "NOSUCH9"],
-        asked: "/quote?symbol=AAPL,NOSUCH9",
+        symbols: &["AAPL", "NOSUCQ"],
+        asked: "/quote?symbol=AAPL,NOSUCQ",
         header: Some(("authorization", "apikey replayed")),
-        body: r#"{"AAPL":{"symbol":"AAPL","name":"Apple Inc","exchange":"NASDAQ","mic_code":"XNAS","currency":"USD","datetime":"2021-09-16","timestamp":1631772000,"last_quote_at":{s},"open":"148.44000","high":"148.96840","low":"147.22099","close":"148.85001","volume":"67903927","previous_close":"149.09000","is_market_open":true},"NOSUCH9":{"code":404,"message":"**symbol** not found: NOSUCH9. Please specify it correctly according to API Documentation.","status":"error"}}"#,
+        body: r#"{"AAPL":{"symbol":"AAPL","name":"Apple Inc","exchange":"NASDAQ","mic_code":"XNAS","currency":"USD","datetime":"2021-09-16","timestamp":1631772000,"last_quote_at":{s},"open":"148.44000","high":"148.96840","low":"147.22099","close":"148.85001","volume":"67903927","previous_close":"149.09000","is_market_open":true},"NOSUCQ":{"code":404,"message":"**symbol** not found: NOSUCQ. Please specify it correctly according to API Documentation.","status":"error"}}"#,
         expected: &[("AAPL", "148.85001", None, None, true)],
     },
     Provider {

@@ -437,6 +437,10 @@ pub struct ClassFormat {
     pub crypto: Option<String>,
     /// Currency pairs.
     pub fx: Option<String>,
+    /// Futures (`GC=F`), which are of the class equity. Without this template, a source is not asked for them.
+    // left out where it is not stated, so that marks in a state file stay the same
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub future: Option<String>,
     /// What replaces the dot of a share class: `-` for `BRK-B`.
     pub dot: Option<String>,
     /// The endings of listings abroad, by our suffix: `L = ":LSE"`. If given, listings with other suffixes cannot be

@@ -337,8 +337,8 @@ impl Extractor {
     /// Whether a sign that several currencies share may mean the symbol's own: then it says nothing new.
     fn may_mean(&self, symbol: &Symbol, sign: &str) -> bool {
         let own = symbol.pair_currency();
-        let listed = symbol.listing().map(|(_, exchange)| Currency::new(exchange.currency));
-        sign == YEN_OR_YUAN && own.or(listed).is_some_and(|own| matches!(own.as_str(), "JPY" | "CNY"))
+        sign == YEN_OR_YUAN
+            && own.or_else(|| symbol.listing_currency()).is_some_and(|own| matches!(own.as_str(), "JPY" | "CNY"))
     }
 
     fn malformed(&self, why: &str) -> SourceError {

@@ -73,6 +73,7 @@ struct Formats {
     /// The template of the classes that have none of their own.
     general: Template,
     per_class: BTreeMap<Class, Template>,
+    future: Option<Template>,
     dot: Option<String>,
     suffix: Option<BTreeMap<String, String>>,
 }
@@ -85,7 +86,7 @@ impl Spelling {
     pub fn new(source: &SourceSettings) -> Result<Self, DescriptionError> {
         let mut spelled = BTreeMap::new();
         for (ours, theirs) in &source.spelled {
-            let symbol = Symbol::parse(ours);
+            let symbol = Symbol::named(ours);
             let symbol =
                 symbol.map_err(|error| DescriptionError::new(format!("spelled.{ours:?}"), error.to_string()))?;
             spelled.insert(symbol, theirs.clone());
@@ -150,7 +151,7 @@ impl Spelling {
         };
         spelled.symbol = match exception {
             Some(theirs) => theirs.clone(),
-            None => self.formats.of(class).fill(|name| {
+            None => self.formats.of(symbol, class)?.fill(|name| {
                 let part = match name {
                     "symbol" => &spelled.symbol,
                     "base" => &spelled.base,
@@ -240,6 +241,12 @@ impl Spelling {
                 Some(suffix) => format!("{}{}", renamed(ticker), suffix.get(exchange.suffix)?),
                 None => format!("{}.{}", renamed(ticker), exchange.suffix),
             }
+        } else if symbol.is_elsewhere() {
+            // how the source spells a suffix that is not known cannot be known, unless it keeps all of them
+            if self.formats.suffix.is_some() {
+                return None;
+            }
+            renamed(name)
         } else if self.formats.per_class.contains_key(&Class::Index) && class == Class::Index {
             renamed(name.trim_start_matches('^'))
         } else {
@@ -260,11 +267,11 @@ impl Formats {
         let per_class = match format {
             Format::One(text) => {
                 let general = template("format", text)?;
-                return Ok(Formats { general, per_class: BTreeMap::new(), dot: None, suffix: None });
+                return Ok(Formats { general, per_class: BTreeMap::new(), future: None, dot: None, suffix: None });
             }
             Format::PerClass(per_class) => per_class,
         };
-        let ClassFormat { equity, index, fund, crypto, fx, dot, suffix } = per_class;
+        let ClassFormat { equity, index, fund, crypto, fx, future, dot, suffix } = per_class;
         let stated = [
             (Class::Equity, equity),
             (Class::Index, index),
@@ -279,11 +286,16 @@ impl Formats {
             }
         }
         let general = template("format", "{symbol}")?;
-        Ok(Formats { general, per_class: templates, dot: dot.clone(), suffix: suffix.clone() })
+        let future = future.as_ref().map(|text| template("format.future", text)).transpose()?;
+        Ok(Formats { general, per_class: templates, future, dot: dot.clone(), suffix: suffix.clone() })
     }
 
-    fn of(&self, class: Class) -> &Template {
-        self.per_class.get(&class).unwrap_or(&self.general)
+    /// The template for a symbol; `None` if the source has no futures, and it is one.
+    fn of(&self, symbol: &Symbol, class: Class) -> Option<&Template> {
+        if symbol.is_future() {
+            return self.future.as_ref();
+        }
+        Some(self.per_class.get(&class).unwrap_or(&self.general))
     }
 }
 

@@ -75,6 +75,9 @@ impl Settings {
             }
             None => {}
         }
+        if let Some(gone) = symbol.gone_money() {
+            sentence += &format!("; {gone}");
+        }
         if let Some(pair) = symbol.did_you_mean() {
             sentence += &format!("; did you mean {pair}?");
         }
@@ -174,6 +177,7 @@ fn kind(symbol: &Symbol, class: Class) -> String {
         (_, Some((_, quote)), _) => format!("crypto pairs in {quote}"),
         (_, _, Some((_, exchange))) => format!("listings on {}", exchange.name),
         _ if symbol.is_us_listing() => "US listings".to_owned(),
+        _ if symbol.is_future() => "futures".to_owned(),
         _ => format!("{symbol}, whose exchange is not known"),
     }
 }

@@ -271,7 +271,7 @@ impl Coalescer {
 
     /// Takes over what an earlier process had learned.
     pub(crate) fn restore(&self, past: &SuspectState) {
-        let symbols = |group: &Vec<String>| group.iter().filter_map(|text| Symbol::parse(text).ok()).collect();
+        let symbols = |group: &Vec<String>| group.iter().filter_map(|text| Symbol::written(text)).collect();
         let mut state = self.0.lock();
         state.unknown_kills |= past.unknown_kills;
         state.hunt.restore(past.groups.iter().map(symbols).collect());

@@ -177,7 +177,7 @@ impl SourceSettings {
     fn check_examples(&self, faults: &mut Faults) {
         for example in &self.examples {
             let symbols = example.asked.iter().chain(example.expect.iter().map(|expected| &expected.symbol));
-            for error in symbols.filter_map(|symbol| Symbol::parse(symbol).err()) {
+            for error in symbols.filter_map(|symbol| Symbol::named(symbol).err()) {
                 faults.at("examples", format!("{}: {error}", example.about));
             }
             let expected = example.expect.iter().filter_map(|expected| expected.error.as_ref());

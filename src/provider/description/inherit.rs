@@ -38,7 +38,7 @@ impl SourceTable {
     fn still_asks_for(&self, example: &Example) -> bool {
         let own = self.settings();
         let asks_for = |text: &String| {
-            let Ok(symbol) = Symbol::parse(text) else { return true };
+            let Ok(symbol) = Symbol::named(text) else { return true };
             let trades = |quote: &str| own.currencies.iter().any(|code| code.eq_ignore_ascii_case(quote));
             (!self.states("classes") || own.classes.contains(&symbol.class()))
                 && (own.currencies.is_empty() || symbol.legs().is_none_or(|(_, quote)| trades(quote)))
@@ -73,7 +73,7 @@ impl SourceSettings {
     /// there.
     pub(crate) fn drop_examples_of(&mut self, symbol: &Symbol) {
         let is_about =
-            |example: &Example| example.asked.iter().any(|asked| Symbol::parse(asked).as_ref() == Ok(symbol));
+            |example: &Example| example.asked.iter().any(|asked| Symbol::named(asked).as_ref() == Ok(symbol));
         self.examples.retain(|example| !is_about(example));
     }
 }

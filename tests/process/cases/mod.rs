@@ -10,6 +10,7 @@ mod first_answers;
 mod hours;
 mod numbers;
 mod refusals;
+mod spellings;
 
 use std::net::SocketAddr;
 
