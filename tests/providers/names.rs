@@ -115,10 +115,11 @@ fn a_coin_is_not_asked_for_where_its_name_is_anothers() {
     let providers = providers();
     for (name, tickers) in [
         ("bitget", "APX DEGEN EVA JADE OMNI"),
-        ("gate", "ASS AXIS BIFI BOX BYN EGG GTC HIT MM MPH POINT RAI SBTC TNC TRAC VAI"),
-        ("htx", "BIFI GET GTC HIT NGL PNT SBTC SOUL"),
+        ("gate", "ASS AXIS BIFI BOX BYN EGG GTC HIT MM MPH ORT POINT RAI SBTC TNC TRAC VAI"),
+        ("htx", "BIFI FUD GET GTC HIT NGL PNT SBTC SOUL"),
         ("kucoin", "BIFI FUD VAI"),
-        ("mexc", "BIFI BYN COFI DFI EGC FREE HERO MIMO PROS SIN SOUL"),
+        ("mexc", "BIFI BYN COFI DFI DFT EGC FREE HERO MIMO PROS SIN SOUL"),
+        ("upbit", "TON"),
     ] {
         let (_, extractor) = providers.iter().find(|(source, _)| source.name == name).unwrap();
         for ticker in tickers.split(' ') {
