@@ -203,7 +203,7 @@ mod tests {
         let sentence_for_shares = sentence(&[], "AAPL").unwrap();
         assert!(
             sentence_for_shares.starts_with(
-                "no source that is switched on covers US listings; finnhub, tiingo, twelvedata and 4 more would, with a \
+                "no source that is switched on covers US listings; finnhub, tiingo, twelvedata and 5 more would, with a \
                  free key: set FINNHUB_API_KEY (https://"
             ),
             "{sentence_for_shares}"

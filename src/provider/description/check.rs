@@ -162,7 +162,10 @@ impl SourceSettings {
             faults.0.push(Fault { path: vec!["units".to_owned(), suffix.clone()], message });
         }
         for (base, count) in &self.multiplied {
-            let is_base = |quote| Symbol::of_legs(base, quote).is_some_and(|pair| pair.legs() == Some((base, quote)));
+            let is_base = |quote: &str| {
+                let pair = Symbol::parse(&format!("{base}-{quote}"));
+                pair.is_ok_and(|pair| pair.legs() == Some((base, quote)))
+            };
             let message = if !is_base("USD") && !is_base("EUR") {
                 format!("{base:?} is not the base of a pair; write its name without the multiple, such as PEPE = 1000")
             } else if !(2..=MOST_MULTIPLE).contains(count) {
