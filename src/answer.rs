@@ -4,7 +4,6 @@
 //! disagree.
 
 mod json;
-pub mod status;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

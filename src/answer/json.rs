@@ -7,7 +7,6 @@ use jiff::Timestamp;
 use rust_decimal::Decimal;
 use serde::{Serialize, Serializer};
 
-use super::status;
 use crate::clock::age;
 use crate::convert::{self, Priced};
 use crate::decimal;
@@ -158,11 +157,10 @@ impl<'a> Entry<'a> {
             Some(conversion) => (conversion.price, conversion.plus_minus),
             None => (folded.map(|folded| folded.price), folded.and_then(|folded| folded.plus_minus)),
         };
-        let status = status::Status::OfPrice(price.status);
         Entry {
             symbol: price.symbol.as_str(),
-            status: status.as_str(),
-            reason: status.reason(),
+            status: price.status.as_str(),
+            reason: price.status.reason(),
             detail: price.detail.as_deref(),
             price: shown.map(Plain),
             plus_minus: plus_minus.map(Plain),
@@ -187,13 +185,13 @@ impl<'a> Entry<'a> {
 }
 
 impl<'a> Entry<'a> {
-    /// The entry of a text that is not understood as a symbol: no source was asked, and no rule applies.
+    /// The entry of a text that is not understood as a symbol: no source was asked, and no rule applies. Its status is that of a
+    /// symbol that no source knows.
     pub(super) fn of_not_a_symbol(not: &'a NotASymbol, quotes: bool, as_of: Timestamp) -> Self {
-        let status = status::Status::NotASymbol;
         Entry {
             symbol: &not.text,
-            status: status.as_str(),
-            reason: status.reason(),
+            status: Status::Unknown.as_str(),
+            reason: Some("not_a_symbol"),
             detail: Some(&not.detail),
             price: None,
             plus_minus: None,

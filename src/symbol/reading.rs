@@ -9,7 +9,6 @@ mod colon;
 mod derivative;
 mod identifier;
 mod listing;
-mod mark;
 mod otherwise;
 mod pair;
 mod preferred;
@@ -30,10 +29,10 @@ struct Typed<'t> {
     upper: String,
 }
 
-/// The tests, in their order. Each returns `None` if the text is none of its business.
+/// The tests, in their order. Each returns `None` if the text is not of the form that it reads.
 const TESTS: [fn(&Typed<'_>) -> Option<Reading>; 10] = [
     identifier::read,
-    mark::read,
+    preferred::read_tape,
     sign::read,
     colon::read,
     pair::read,

@@ -2,7 +2,7 @@
 
 use std::net::{Shutdown, SocketAddr};
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::Request;
@@ -130,16 +130,16 @@ fn a_request_reports_a_wait_for_a_source_and_only_that() {
 #[test]
 fn a_client_that_leaves_is_noticed_behind_an_unread_request() {
     let vendor = Upstream::silent();
-    let sources = ["a", "b"].map(|name| vendor.source(name, "timeout = \"20s\"")).concat();
-    let settings = "[server]\ntimeout = \"20s\"\nmax_timeout = \"20s\"\n";
+    // longer than this test waits: only a client that is noticed ends the calls in time
+    let sources = ["a", "b"].map(|name| vendor.source(name, "timeout = \"60s\"")).concat();
+    let settings = "[server]\ntimeout = \"60s\"\nmax_timeout = \"60s\"\n";
+    assert!(PATIENCE < Duration::from_secs(60));
     let (_program, address) = Program::serve(&Configuration::new(&format!("{settings}{sources}")), &[]);
     let request = "GET /prices?symbols=BTC-USD HTTP/1.1\r\nHost: x\r\n\r\n";
     let stream = write(address, &request.repeat(2));
     vendor.until_called(2);
-    let left = Instant::now();
     drop(stream);
     vendor.until_left();
-    assert!(left.elapsed() < Duration::from_secs(10), "only its timeout was noticed");
 }
 
 #[test]

@@ -66,7 +66,7 @@ fn isin_after_prefix(typed: &Typed<'_>, rest: &str) -> Reading {
     }
 }
 
-/// Why a text that is formed like an ISIN is none.
+/// Why a text that is formed like an ISIN is not one.
 pub(super) fn why_no_isin(text: &str) -> Option<String> {
     let (payload, check) = text.split_at_checked(11)?;
     let is_formed = text.len() == 12 && is_formed_like_isin(text) && !is_isin(text);

@@ -1,8 +1,15 @@
-//! The seventh test: preferred shares in the United States, in their many spellings. It comes before the suffixes, and leaves
-//! `T.PL` to them: `AIR.PA` is Airbus in Paris.
+//! Two tests for preferred shares in the United States. The second of all tests reads the small p of the consolidated tape, so it
+//! comes before capitals. The seventh reads the many other spellings. It comes before the suffixes, and leaves `T.PL` to them:
+//! `AIR.PA` is Airbus in Paris.
 
 use super::{Reading, Typed, is_letters};
 use crate::symbol::{Kind, Symbol};
+
+/// `BACpL`
+pub(super) fn read_tape(typed: &Typed<'_>) -> Option<Reading> {
+    let (ticker, series) = typed.text.split_once('p')?;
+    (is_letters(ticker, 6) && is_letters(series, 1)).then(|| Ok(preferred(ticker, series)))
+}
 
 /// `BAC-PL`, `BAC.PRL`, `BAC.PR.L`, `BAC PR L`, `BAC/PRL`, `BAC/PL`, `BAC^L`, `BAC-P-L`
 pub(super) fn read(typed: &Typed<'_>) -> Option<Reading> {
@@ -14,7 +21,11 @@ pub(super) fn of(upper: &str) -> Option<Symbol> {
     let at = upper.find(|c: char| !c.is_ascii_uppercase())?;
     let (ticker, rest) = upper.split_at(at);
     let series = series(rest).filter(|series| is_letters(series, 1))?;
-    is_letters(ticker, 6).then(|| Symbol::new(&format!("{ticker}-P{series}"), Kind::UnitedStates))
+    is_letters(ticker, 6).then(|| preferred(ticker, series))
+}
+
+fn preferred(ticker: &str, series: &str) -> Symbol {
+    Symbol::new(&format!("{ticker}-P{series}"), Kind::UnitedStates)
 }
 
 /// What follows the mark of a preferred share.
