@@ -21,7 +21,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::secrets;
 use crate::quote::Role;
 use crate::symbol::{Class, Currency, Symbol};
-use crate::units::{Glob, Limit, as_text};
+use crate::units::{Limit, Selection, as_text};
 
 pub use authority::Authority;
 pub use bases::Bases;
@@ -54,9 +54,9 @@ pub struct SourceSettings {
     /// [`is_currency_there`](Self::is_currency_there).
     #[serde(deserialize_with = "some_codes")]
     pub fiat: Option<Vec<String>>,
-    /// Only symbols that match one of these are asked for; empty for all.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub symbols: Vec<Glob>,
+    /// The symbols that may be asked for; empty for all.
+    #[serde(skip_serializing_if = "Selection::is_empty")]
+    pub symbols: Selection,
     /// When its quotes count.
     pub role: Role,
     /// The address of a call: a template with `{symbols}`, `{key}`, `{secret}`. Once resolved, it starts with the first
@@ -178,7 +178,7 @@ impl Default for SourceSettings {
             classes: Vec::new(),
             currencies: Vec::new(),
             fiat: None,
-            symbols: Vec::new(),
+            symbols: Selection::default(),
             role: Role::Primary,
             url: String::new(),
             base_url: None,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::error::Report;
-use crate::units::{Bytes, Glob, Span, as_text};
+use crate::units::{Bytes, Selection, Span, as_text};
 
 /// The section `[server]`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -23,7 +23,7 @@ pub struct ServerSettings {
     /// The most symbols in one request; 1 to 5000.
     pub max_symbols: usize,
     /// The symbols that clients may ask for; at least one pattern.
-    pub symbols: Vec<Glob>,
+    pub symbols: Selection,
     /// How long the service keeps serving after SIGTERM, so that load balancers notice.
     #[serde(with = "as_text::span")]
     pub drain_delay: Duration,
@@ -52,7 +52,7 @@ impl Default for ServerSettings {
             timeout: Duration::from_secs(2),
             max_timeout: Duration::from_secs(10),
             max_symbols: 100,
-            symbols: vec![Glob::any()],
+            symbols: Selection::any(),
             drain_delay: Duration::from_secs(5),
             drain_timeout: Duration::from_secs(10),
             max_connections: 4096,

@@ -41,6 +41,7 @@ fn a_wrong_configuration_is_named_by_line_key_and_cure() {
         ("[server]\nlisten = \"8080\"".into(), 2, "server.listen", "\"127.0.0.1:8080\""),
         ("[server]\nmax_symbols = 0".into(), 2, "server.max_symbols", "write 1 to"),
         ("[server]\nsymbols = []".into(), 2, "server.symbols", "[\"*\"]"),
+        ("[server]\nsymbols = [\"!\"]".into(), 2, "server.symbols", "is not a symbol pattern"),
         ("[server]\ntimeout = \"20s\"".into(), 2, "server.timeout", "10s or less"),
         ("[server]\nmax_timeout = \"1s\"".into(), 2, "server.max_timeout", "raise max_timeout"),
         ("[access]\nkey = \"x\"".into(), 2, "access.key", "did you mean `keys`?"),
