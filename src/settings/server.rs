@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::error::Report;
+use crate::provider::proxy::{self, ProxySetting};
 use crate::units::{Bytes, Selection, Span, as_text};
 
 /// The section `[server]`.
@@ -24,6 +25,9 @@ pub struct ServerSettings {
     pub max_symbols: usize,
     /// The symbols that clients may ask for; at least one pattern.
     pub symbols: Selection,
+    /// The proxy that the calls of all sources go through, or `none`; if not stated, what the environment says.
+    #[serde(deserialize_with = "proxy::setting", skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<ProxySetting>,
     /// How long the service keeps serving after SIGTERM, so that load balancers notice.
     #[serde(with = "as_text::span")]
     pub drain_delay: Duration,
@@ -53,6 +57,7 @@ impl Default for ServerSettings {
             max_timeout: Duration::from_secs(10),
             max_symbols: 100,
             symbols: Selection::any(),
+            proxy: None,
             drain_delay: Duration::from_secs(5),
             drain_timeout: Duration::from_secs(10),
             max_connections: 4096,
