@@ -56,11 +56,13 @@ fn a_proxy_carries_calls_to_a_vendor_whose_name_it_looks_up() {
                 service(&[behind(&proxy.url(user), scheme, &authority.ca_file().repeat((scheme == "https").into()))]);
             assert_eq!(verdict(&service, "desk"), ("used".to_owned(), String::new()), "{noted}");
             assert_eq!(proxy.carried(), [noted]);
+            // connections are kept through a proxy, too
+            assert_eq!((verdict(&service, "desk").0.as_str(), proxy.accepted()), ("used", 1), "{noted}");
             let overview = service.get("/sources");
             assert_eq!(overview.json()["sources"][0]["proxy"], proxy.name().as_str());
             assert_hidden("/sources", &overview.body);
         }
-        assert_eq!((plain.calls(), secure.calls(), secure.plain()), (2, 2, 0));
+        assert_eq!((plain.calls(), secure.calls(), secure.plain()), (4, 4, 0));
         assert_hidden("the vendor's log", &plain.heads().concat());
     }
 }
@@ -68,16 +70,19 @@ fn a_proxy_carries_calls_to_a_vendor_whose_name_it_looks_up() {
 #[test]
 fn a_proxy_may_itself_have_a_certificate_of_ones_own_authority() {
     let authority = Authority::new();
-    let vendor = Upstream::quoting("100");
-    let proxy = StandInProxy::https(&authority.certify("127.0.0.1"), &[("vendor.test", vendor.address)], Some(USER));
-    let service = service(&[behind(&proxy.url(Some(USER)), "http", "")]);
-    let (status, detail) = verdict(&service, "desk");
-    assert_eq!(status, "failed / connection");
-    assert!(detail.contains(&format!("the certificate of the proxy {}", proxy.name())), "{detail}");
-    let own = behind(&proxy.url(Some(USER)), "http", &authority.ca_file());
-    let service = crate::sources::service(&[own]);
-    assert_eq!(verdict(&service, "desk"), ("used".to_owned(), String::new()));
-    assert_eq!(proxy.carried(), ["GET vendor.test:80"]);
+    let (plain, secure) = (Upstream::quoting("100"), certified(authority.certify("vendor.test"), "100"));
+    for (vendor, scheme, noted) in
+        [(&plain, "http", "GET vendor.test:80"), (&secure, "https", "CONNECT vendor.test:443")]
+    {
+        let known = [("vendor.test", vendor.address)];
+        let proxy = StandInProxy::https(&authority.certify("127.0.0.1"), &known, Some(USER));
+        let service = |more: &str| service(&[behind(&proxy.url(Some(USER)), scheme, more)]);
+        let (status, detail) = verdict(&service(""), "desk");
+        assert_eq!(status, "failed / connection");
+        assert!(detail.contains(&format!("the certificate of the proxy {}", proxy.name())), "{detail}");
+        assert_eq!(verdict(&service(&authority.ca_file()), "desk"), ("used".to_owned(), String::new()));
+        assert_eq!((proxy.carried(), vendor.calls()), (vec![noted.to_owned()], 1));
+    }
 }
 
 #[test]
@@ -191,7 +196,7 @@ fn what_a_living_proxy_does_wrong_is_its_own_fault_too() {
     let required = |proxy: &StandInProxy| format!("the proxy {} requires a user name and a password", proxy.name());
     let (sick, closing, silent) =
         (StandInProxy::refusing("503"), StandInProxy::closing("http"), StandInProxy::closing("socks5h"));
-    let empty = StandInProxy::socks(&[], None);
+    let (empty, mute) = (StandInProxy::socks(&[], None), StandInProxy::mute("socks5h"));
     let cases = [
         (http.url(Some(WRONG)), "http", refused(&http)),
         (http.url(Some(WRONG)), "https", refused(&http)),
@@ -204,8 +209,9 @@ fn what_a_living_proxy_does_wrong_is_its_own_fault_too() {
         (closing.url(None), "http", format!("the connection to the proxy {} broke", closing.name())),
         (closing.url(None), "https", format!("the proxy {} closed the connection", closing.name())),
         (silent.url(None), "http", format!("the proxy {} broke off, or does not speak SOCKS5 there", silent.name())),
-        // a vendor, taken for a proxy
-        (format!("socks5h://{}", sick.address), "http", "broke off, or does not speak SOCKS5 there".to_owned()),
+        // something else than a proxy
+        (mute.url(None), "http", format!("no connection through the proxy {} within 1500 ms", mute.name())),
+        (mute.url(None), "https", format!("no connection through the proxy {} within 1500 ms", mute.name())),
     ];
     for (url, scheme, words) in cases {
         let service = service(&[behind(&url, scheme, "retries = 0\ntimeout = \"2s\"")]);

@@ -3,10 +3,11 @@
 //! They know vendors by names that nobody else resolves, and write down what they were asked to carry.
 
 use std::collections::HashMap;
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -43,15 +44,16 @@ impl<S: Read + Write> Stream for S {}
 impl StandInProxy {
     /// A proxy that speaks HTTP.
     pub(crate) fn http(vendors: &[(&str, SocketAddr)], allowed: Option<Credentials>) -> Self {
-        StandInProxy::new("http", vendors, allowed, |shared, stream| shared.speak_http(&mut &stream, Some(&stream)))
+        StandInProxy::new("http", vendors, allowed, |shared, stream| shared.speak_http(&mut &stream, &stream))
     }
 
-    /// A proxy that speaks HTTP over TLS, for calls without a tunnel.
+    /// A proxy that speaks HTTP over TLS.
     pub(crate) fn https(certified: &Certified, vendors: &[(&str, SocketAddr)], allowed: Option<Credentials>) -> Self {
         let certified = Arc::clone(certified);
         StandInProxy::new("https", vendors, allowed, move |shared, stream| {
             let connection = ServerConnection::new(Arc::clone(&certified)).expect("a certificate that fits");
-            shared.speak_http(&mut StreamOwned::new(connection, stream), None)
+            let socket = stream.try_clone().ok()?;
+            shared.speak_http(&mut StreamOwned::new(connection, stream), &socket)
         })
     }
 
@@ -68,9 +70,17 @@ impl StandInProxy {
         })
     }
 
-    /// A proxy that closes every connection as soon as something comes.
+    /// A proxy that closes every connection as soon as a request has come.
     pub(crate) fn closing(scheme: &'static str) -> Self {
-        StandInProxy::new(scheme, &[], None, |_, mut stream| stream.read(&mut [0]).ok().map(drop))
+        StandInProxy::new(scheme, &[], None, |_, mut stream| stream.read(&mut [0; 4096]).ok().map(drop))
+    }
+
+    /// A proxy that says nothing.
+    pub(crate) fn mute(scheme: &'static str) -> Self {
+        StandInProxy::new(scheme, &[], None, |_, mut stream| {
+            while stream.read(&mut [0; 64]).is_ok_and(|read| read > 0) {}
+            Some(())
+        })
     }
 
     fn new(
@@ -123,8 +133,8 @@ impl Shared {
         TcpStream::connect(self.vendors.get(host)?).ok()
     }
 
-    /// Serves one connection. A tunnel needs the socket itself; without it, only whole URLs are served.
-    fn speak_http(&self, client: &mut dyn Stream, socket: Option<&TcpStream>) -> Option<()> {
+    /// Serves one connection, of which `socket` is the lower end.
+    fn speak_http(&self, client: &mut dyn Stream, socket: &TcpStream) -> Option<()> {
         loop {
             let head = read_head(client)?;
             let expected = self.allowed.map(|(user, password)| STANDARD.encode(format!("{user}:{password}")));
@@ -140,7 +150,7 @@ impl Shared {
                     return client.write_all(b"HTTP/1.1 502 Where\r\n\r\n").ok();
                 };
                 client.write_all(b"HTTP/1.1 200 Connected\r\n\r\n").ok()?;
-                return relay(socket?, &vendor);
+                return relay(client, socket, &vendor);
             }
             let (host, path) = target.strip_prefix("http://")?.split_at_checked(target.get(7..)?.find('/')?)?;
             let (name, port) = host.rsplit_once(':').unwrap_or((host, "80"));
@@ -196,7 +206,7 @@ impl Shared {
             return answer.write_all(&[5, 4, 0, 1, 0, 0, 0, 0, 0, 0]).ok();
         };
         answer.write_all(&[5, 0, 0, 1, 0, 0, 0, 0, 0, 0]).ok()?;
-        relay(client, &vendor)
+        relay(&mut &*client, client, &vendor)
     }
 }
 
@@ -211,14 +221,24 @@ fn read_head(stream: &mut dyn Stream) -> Option<String> {
     String::from_utf8(head).ok()
 }
 
-/// Passes bytes on, both ways, until either side closes.
-fn relay(client: &TcpStream, vendor: &TcpStream) -> Option<()> {
-    let copy = |mut from: TcpStream, mut to: TcpStream| {
-        let _ = std::io::copy(&mut from, &mut to);
-        let _ = to.shutdown(Shutdown::Both);
-    };
-    let (from, to) = (client.try_clone().ok()?, vendor.try_clone().ok()?);
-    let forth = thread::spawn(move || copy(from, to));
-    copy(vendor.try_clone().ok()?, client.try_clone().ok()?);
-    forth.join().ok()
+/// Passes bytes on, in turns, until either side closes.
+fn relay(client: &mut dyn Stream, socket: &TcpStream, mut vendor: &TcpStream) -> Option<()> {
+    for side in [socket, vendor] {
+        side.set_read_timeout(Some(Duration::from_millis(1))).ok()?;
+    }
+    loop {
+        pass_on(client, &mut vendor)?;
+        pass_on(&mut vendor, client)?;
+    }
+}
+
+/// Passes on what has come; `None` if nothing more will.
+fn pass_on(from: &mut dyn Stream, to: &mut dyn Stream) -> Option<()> {
+    let mut bytes = [0; 4096];
+    match from.read(&mut bytes) {
+        Ok(0) => None,
+        Ok(read) => to.write_all(&bytes[..read]).ok(),
+        Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => Some(()),
+        Err(_) => None,
+    }
 }

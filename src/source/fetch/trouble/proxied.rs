@@ -3,6 +3,7 @@
 //! The HTTP library's own errors about tunnels and SOCKS cannot be told apart by their types, which it does not export, so
 //! their texts are compared. The tests of the network meet each of them.
 
+use std::error::Error;
 use std::net::IpAddr;
 
 use reqwest::Url;
@@ -47,8 +48,7 @@ pub(super) fn fault(
 ) -> Option<Fault> {
     if !error.is_connect() {
         // without a tunnel, the connection that broke is the one to the proxy
-        let broken = || Fault::passing(format!("the connection to the proxy {proxy} broke: {}", root(error)));
-        return (!proxy.tunnels(url)).then(broken);
+        return (!proxy.tunnels(url)).then(|| broken(proxy, error));
     }
     if error.is_timeout() {
         let waited = connector.patience.as_millis();
@@ -79,15 +79,20 @@ pub(super) fn fault(
     (!proxy.tunnels(url)).then(unreachable)
 }
 
+/// A connection to a proxy that broke.
+fn broken(proxy: &Proxy, error: &reqwest::Error) -> Fault {
+    // without a cause, the error's own text is all there is, and it may hold the URL
+    let why = error.source().map(|_| format!(": {}", root(error))).unwrap_or_default();
+    Fault::passing(format!("the connection to the proxy {proxy} broke{why}"))
+}
+
 /// Why a proxy that was reached over HTTP did not make a tunnel.
 fn tunnel(what: &str, proxy: &Proxy, error: &reqwest::Error) -> Fault {
     match what {
         "proxy authorization required" => Fault::refused_user(proxy),
         "unsuccessful" => Fault::passing(format!("the proxy {proxy} did not connect to it")),
         "unexpected end of file" => Fault::passing(format!("the proxy {proxy} closed the connection")),
-        "io error establishing tunnel" => {
-            Fault::passing(format!("the connection to the proxy {proxy} broke: {}", root(error)))
-        }
+        "io error establishing tunnel" => broken(proxy, error),
         what => Fault::passing(format!("the proxy {proxy} did not connect to it: {what}")),
     }
 }
