@@ -242,11 +242,16 @@ impl Inner {
         })
     }
 
-    /// The proxy that refused to pass a call on (407). Through a tunnel, such a reply is the vendor's.
+    /// The proxy that refused to pass a call on: with a 407, or with a 401 to a call that carries credentials for nobody else,
+    /// as tinyproxy does. Through a tunnel, such a reply is the vendor's.
     fn refused_by_proxy(&self, response: &Response) -> Option<&Proxy> {
-        let is_refused = response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED;
-        let proxy = self.connector.proxies().of(response.url()).filter(|_| is_refused)?;
-        (!proxy.tunnels(response.url())).then_some(proxy)
+        let proxy = self.connector.proxies().of(response.url()).filter(|proxy| !proxy.tunnels(response.url()))?;
+        let is_refused = match response.status() {
+            StatusCode::PROXY_AUTHENTICATION_REQUIRED => true,
+            StatusCode::UNAUTHORIZED => proxy.has_credentials() && !self.profile.settings.sends_key(),
+            _ => false,
+        };
+        is_refused.then_some(proxy)
     }
 
     /// Tells the clock what a reply says about the time. A reply out of a cache is as old as the cache says, or older.

@@ -128,7 +128,10 @@ fn a_proxy_whose_name_has_no_address_is_named() {
 fn a_vendor_on_this_machine_is_asked_directly_whatever_is_set() {
     let vendor = Upstream::quoting("100");
     let own = source("desk", &format!("base_url = \"{}\"\nproxy = \"http://{NOBODY}\"", vendor.base()));
-    let service = Service::with(&format!("[server]\nproxy = \"http://{NOBODY}\"\n[fold]\nrequired = 1\n"), &[own]);
+    let service = Service::with(
+        &format!("[server]\ntimeout = \"9s\"\nproxy = \"http://{NOBODY}\"\n[fold]\nrequired = 1\n"),
+        &[own],
+    );
     assert_eq!(verdict(&service, "desk").0, "used");
     assert_eq!(service.get("/sources").json()["sources"][0]["proxy"], serde_json::Value::Null);
 }
