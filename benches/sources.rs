@@ -23,7 +23,7 @@ use quotefold::question::{Bounds, Question};
 use quotefold::quote::Quote;
 use quotefold::settings::Settings;
 use quotefold::settings::load::{LoadOptions, load};
-use quotefold::symbol::Symbol;
+use quotefold::symbol::{Names, Symbol};
 use quotefold::valuation::value;
 use rustix::time::{ClockId, clock_gettime};
 
@@ -60,6 +60,7 @@ impl World {
             timeout: Duration::from_secs(2),
             max_timeout: Duration::from_secs(10),
             sources: profiles.iter().map(|(_, profile)| profile.name().to_owned()).collect(),
+            names: Names::default(),
         };
         let now = Clock::system().now();
         let symbols: Vec<String> = (0..SYMBOLS).map(|number| format!("C{number}-USD")).collect();

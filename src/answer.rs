@@ -4,6 +4,7 @@
 //! disagree.
 
 mod json;
+pub mod status;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use serde::Serialize;
 use crate::clock::age;
 use crate::convert::Priced;
 use crate::fold::{Price, Status};
-use crate::question::{Question, Require};
+use crate::question::{NotASymbol, Question, Require};
 use crate::symbol::Symbol;
 use json::Entry;
 
@@ -31,9 +32,20 @@ pub struct Answer {
     /// With a 503: after how many whole seconds it is worth asking again.
     pub retry_after: Option<u64>,
     prices: Vec<Priced>,
+    not_symbols: Vec<NotASymbol>,
+    as_of: Timestamp,
     renamed: BTreeMap<String, Symbol>,
     quotes: bool,
     simulated: bool,
+}
+
+/// What is said of one text of the question.
+#[derive(Clone, Copy, Debug)]
+enum Said<'a> {
+    /// The price of a symbol.
+    Price(&'a Priced),
+    /// Why it is no symbol.
+    NotASymbol(&'a NotASymbol),
 }
 
 /// How complete an answer is.
@@ -118,9 +130,11 @@ pub fn code(statuses: &[Status], require: Require) -> u16 {
 }
 
 impl Answer {
-    /// The answer to a question, with the prices in the order of its symbols.
+    /// The answer to a question, with the prices in the order of its symbols. What was not understood has its place among them.
     pub fn new(question: &Question, answered: Vec<Answered>, now: Timestamp, simulated: bool) -> Self {
-        let statuses: Vec<Status> = answered.iter().map(|answered| answered.priced.price.status).collect();
+        let mut statuses: Vec<Status> = answered.iter().map(|answered| answered.priced.price.status).collect();
+        // no source knows what no symbol is
+        statuses.extend(question.not_symbols.iter().map(|_| Status::Unknown));
         let code = code(&statuses, question.require);
         let retry_after = (code == 503).then(|| retry_after(&answered, question.require, now));
         Answer {
@@ -128,15 +142,27 @@ impl Answer {
             code,
             retry_after,
             prices: answered.into_iter().map(|answered| answered.priced).collect(),
+            not_symbols: question.not_symbols.clone(),
+            as_of: now,
             renamed: question.renamed.clone(),
             quotes: question.quotes,
             simulated,
         }
     }
 
-    /// The prices, in the order of the question.
+    /// The prices of the symbols, in the order of the question.
     pub fn prices(&self) -> Vec<&Price> {
         self.prices.iter().map(|priced| &priced.price).collect()
+    }
+
+    /// The prices in their order, with what was not understood in its places.
+    fn entries(&self) -> Vec<Said<'_>> {
+        let (mut prices, mut not_symbols) = (self.prices.iter(), self.not_symbols.iter().peekable());
+        let said = |place| match not_symbols.next_if(|not: &&NotASymbol| not.place == place) {
+            Some(not) => Some(Said::NotASymbol(not)),
+            None => prices.next().map(Said::Price),
+        };
+        (0..self.prices.len() + self.not_symbols.len()).filter_map(said).collect()
     }
 
     /// The body of `GET /prices`, written at `now`: only `age_ms` depends on it.
@@ -157,9 +183,9 @@ impl Answer {
             head.extend_from_slice(br#","prices":["#);
             Ok(head)
         };
-        let entry = move |(place, priced): (usize, &Priced)| {
+        let entry = move |(place, said): (usize, Said<'_>)| {
             let mut part = if place > 0 { b",".to_vec() } else { Vec::new() };
-            serde_json::to_writer(&mut part, &Entry::new(priced, self.quotes, now))?;
+            serde_json::to_writer(&mut part, &self.entry(said, now))?;
             Ok(part)
         };
         let tail = move || {
@@ -173,7 +199,7 @@ impl Answer {
             tail.push(b'}');
             Ok(tail)
         };
-        let entries = self.prices.iter().enumerate().map(entry);
+        let entries = self.entries().into_iter().enumerate().map(entry);
         std::iter::once_with(head).chain(entries).chain(std::iter::once_with(tail))
     }
 
@@ -182,8 +208,15 @@ impl Answer {
     /// # Errors
     /// As [`Answer::body`].
     pub fn single_body(&self, now: Timestamp) -> serde_json::Result<Vec<u8>> {
-        let entry = self.prices.first().map(|priced| Entry::new(priced, self.quotes, now));
+        let entry = self.entries().first().map(|said| self.entry(*said, now));
         serde_json::to_vec(&entry.map(|entry| Single { entry, simulated: self.simulated }))
+    }
+
+    fn entry<'a>(&self, said: Said<'a>, now: Timestamp) -> Entry<'a> {
+        match said {
+            Said::Price(priced) => Entry::new(priced, self.quotes, now),
+            Said::NotASymbol(not) => Entry::of_not_a_symbol(not, self.quotes, self.as_of),
+        }
     }
 }
 

@@ -1,7 +1,13 @@
 //! Reads and writes money: exact decimals from any text of a number that a provider sends, and plain text from
 //! decimals.
 
+mod exact;
+mod notation;
+
 use rust_decimal::{Decimal, RoundingStrategy};
+
+pub use exact::{divided, ratio, scaled};
+pub use notation::{DecimalMark, Written, without_signs, written};
 
 const HALF: Decimal = Decimal::from_parts(5, 0, 0, false, 1);
 
@@ -15,8 +21,19 @@ pub const CALCULATED_DIGITS: u32 = 12;
 ///
 /// More than [`MOST_DECIMALS`] decimals, or more than the 28 digits that fit, are rounded half to even on the text
 /// itself. `None` if it is not a number, or is too large for 96 bits. Decorations are not understood here: see
-/// [`undecorated`].
+/// [`written`].
 pub fn read(text: &str) -> Option<Decimal> {
+    let (negative, digits, decimals) = digits(text)?;
+    if digits.is_empty() {
+        return Some(Decimal::ZERO);
+    }
+    let value = round_digits(&digits, decimals, MOST_DECIMALS)?;
+    Some(if negative { -value } else { value })
+}
+
+/// The digits of a number without leading zeros, whether it is negative, and how many of the digits come after the
+/// point; that may be negative, or more than there are digits.
+fn digits(text: &str) -> Option<(bool, String, i64)> {
     let (negative, unsigned) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, text.strip_prefix('+').unwrap_or(text)),
@@ -30,25 +47,18 @@ pub fn read(text: &str) -> Option<Decimal> {
     if whole.is_empty() && fraction.is_empty() || !all_digits(whole) || !all_digits(fraction) {
         return None;
     }
-    let digits = format!("{whole}{fraction}");
-    let digits = digits.trim_start_matches('0');
-    if digits.is_empty() {
-        return Some(Decimal::ZERO);
-    }
-    // how many of the digits come after the point; may be negative, or more than there are digits
-    let decimals = i64::try_from(fraction.len()).ok()? - i64::from(exponent);
-    let value = round_digits(digits, decimals)?;
-    Some(if negative { -value } else { value })
+    let digits = format!("{whole}{fraction}").trim_start_matches('0').to_owned();
+    Some((negative, digits, i64::try_from(fraction.len()).ok()? - i64::from(exponent)))
 }
 
-/// The number `digits · 10^-decimals`, rounded half to even to what a price may hold.
-fn round_digits(digits: &str, decimals: i64) -> Option<Decimal> {
+/// The number `digits · 10^-decimals`, rounded half to even to `most_decimals` and to what a decimal holds.
+fn round_digits(digits: &str, decimals: i64, most_decimals: u32) -> Option<Decimal> {
     let length = i64::try_from(digits.len()).ok()?;
     let whole_digits = length.saturating_sub(decimals);
     if whole_digits > 28 {
         return None;
     }
-    let kept_decimals = decimals.min(i64::from(MOST_DECIMALS)).min(28 - whole_digits.max(0));
+    let kept_decimals = decimals.min(i64::from(most_decimals)).min(28 - whole_digits.max(0));
     let dropped = decimals - kept_decimals;
     if dropped > length {
         return Some(Decimal::ZERO);
@@ -71,37 +81,22 @@ fn round_digits(digits: &str, decimals: i64) -> Option<Decimal> {
     }
 }
 
-/// The currency signs that may precede a number.
-const SIGNS: [char; 7] = ['$', '€', '£', '¥', '₹', '₩', '₿'];
-
-/// The bare number in a decorated text: without a currency sign in front and grouping commas (`$4,098.12` → `4098.12`).
-///
-/// A comma that does not group digits stays, so that [`read`] refuses the number.
-/// `None` for the texts that vendors write for a missing value: `""`, `-`, `--`, `N/A`, `NA`, `N/D`.
-pub fn undecorated(text: &str) -> Option<String> {
-    let text = text.trim();
-    if matches!(text, "" | "-" | "--" | "N/A" | "NA" | "N/D") {
-        return None;
-    }
-    let bare = text.trim_start_matches(SIGNS);
-    Some(if groups_digits(bare) { bare.replace(',', "") } else { bare.to_owned() })
+/// Whether a text is one that vendors write for a missing value: `""`, `-`, `--`, `N/A`, `NA`, `N/D`.
+pub(crate) fn is_missing(text: &str) -> bool {
+    matches!(text.trim(), "" | "-" | "--" | "N/A" | "NA" | "N/D")
 }
 
-/// Whether every comma groups digits: `4,098.12`, also `12,34,567` as in India. In `12,5` or `1.234,56` the comma is a
-/// decimal point, and removing it would make a different price.
-fn groups_digits(bare: &str) -> bool {
-    let (whole, fraction) = bare.split_once('.').unwrap_or((bare, ""));
-    let unsigned = whole.trim_start_matches(['-', '+']);
-    let mut groups = unsigned.split(',');
-    let first = groups.next().unwrap_or_default();
-    let rest: Vec<&str> = groups.collect();
-    !fraction.contains(',')
-        // `2e5` in `1,2e5` is not a group of three digits, and thousands are not grouped as `0,123`
-        && unsigned.bytes().all(|byte| byte.is_ascii_digit() || byte == b',')
-        && !first.starts_with('0')
-        && (1..=3).contains(&first.len())
-        && rest.iter().all(|group| (2..=3).contains(&group.len()))
-        && rest.last().is_some_and(|group| group.len() == 3)
+/// The number in a decorated text, in a notation in which a point precedes the decimals: without a currency sign and
+/// grouping (`$4,098.12` → `4098.12`).
+///
+/// A text that is no number in this notation stays as it is, so that [`read`] refuses it.
+/// `None` for the texts that vendors write for a missing value: `""`, `-`, `--`, `N/A`, `NA`, `N/D`.
+pub fn undecorated(text: &str) -> Option<String> {
+    let bare = without_signs(text);
+    (!is_missing(text)).then(|| match written(text, Some(DecimalMark::Point)) {
+        Written::Number(number) if bare.contains(',') => number,
+        _ => bare.to_owned(),
+    })
 }
 
 /// Plain notation without trailing zeros: `231.44`, `0.00000001`, `70000`.

@@ -3,6 +3,7 @@
 //! clock. A filter's budget of steps and CPU time is passed in ([`filter::Fuel`]).
 
 pub mod catalogue;
+pub mod charset;
 pub mod description;
 pub mod example;
 pub mod extract;

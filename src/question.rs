@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use crate::caller::Caller;
 use crate::clock::Moment;
 use crate::source::coalescer::Patience;
-use crate::symbol::{Currency, Symbol};
+use crate::symbol::{Currency, Names, Symbol, shown};
 use crate::units::Span;
 
 /// The longest query that is read, in bytes.
@@ -29,8 +29,10 @@ pub const SHORTEST_TIMEOUT: Duration = Duration::from_millis(50);
 /// A query, read and checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Question {
-    /// The symbols, each once, in the order in which they are first mentioned. At least one.
+    /// The symbols, each once, in the order in which they are first mentioned. With `not_symbols`, at least one.
     pub symbols: Vec<Symbol>,
+    /// What is not understood as a symbol, each text once, in the same order.
+    pub not_symbols: Vec<NotASymbol>,
     /// The symbols that were rewritten: as the caller spelled them, and in their canonical spelling.
     pub renamed: BTreeMap<String, Symbol>,
     /// The currency to convert prices into; `None` leaves each in its own.
@@ -53,6 +55,17 @@ pub struct Question {
     pub patience: Patience,
     /// Who asks; `None` for the service itself.
     pub caller: Option<Caller>,
+}
+
+/// A text that is not understood as a symbol. It is answered by an entry of its own, and costs the others nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotASymbol {
+    /// Its place among the symbols and all such texts, from 0.
+    pub place: usize,
+    /// The text as it was typed, cut at [`LONGEST_SHOWN`](crate::symbol::LONGEST_SHOWN) characters.
+    pub text: String,
+    /// One sentence: why it is no symbol, and what was probably meant.
+    pub detail: String,
 }
 
 /// What counts as a success for a caller.
@@ -78,6 +91,8 @@ pub struct Bounds {
     pub max_timeout: Duration,
     /// The names of the sources that are switched on.
     pub sources: Vec<String>,
+    /// The names that the user has defined for symbols.
+    pub names: Names,
 }
 
 /// Why a query is refused: which parameter is wrong, and how.
@@ -108,19 +123,21 @@ impl Question {
     ///     timeout: Duration::from_secs(2),
     ///     max_timeout: Duration::from_secs(10),
     ///     sources: vec!["coinbase".to_owned()],
+    ///     names: Default::default(),
     /// };
     /// let read = |query| Question::parse(query, &bounds, Clock::system().now());
     ///
     /// let question = read("symbols=AAPL,btc-usd&require=all")?;
     /// assert_eq!(question.symbols[1].as_str(), "BTC-USD");
     /// assert_eq!((question.require, question.timeout), (Require::All, Duration::from_secs(2)));
+    /// assert_eq!(read("symbols=AAPL,not a symbol")?.not_symbols[0].text, "not a symbol");
     /// assert_eq!(read("symbols=AAPL&timeout=60s").unwrap_err().field, "timeout");
     /// # Ok::<(), quotefold::question::BadQuestion>(())
     /// ```
     ///
     /// # Errors
-    /// The query is longer than [`LONGEST_QUERY`], names no symbol or too many, or has a parameter that is unknown, given twice
-    /// or out of its bounds. The error is about the first of these.
+    /// The query is longer than [`LONGEST_QUERY`], asks for nothing or for too much, holds a control character, or has a parameter
+    /// that is unknown, given twice or out of its bounds. The error is about the first of these.
     pub fn parse(query: &str, bounds: &Bounds, arrived: Moment) -> Result<Self, BadQuestion> {
         if query.len() > LONGEST_QUERY {
             let BadQuestion { field, detail } = too_long("query", query, LONGEST_QUERY);
@@ -181,7 +198,7 @@ impl Question {
         bounds: &Bounds,
         arrived: Moment,
     ) -> Result<Self, BadQuestion> {
-        let (symbols, renamed) = read_symbols(texts, bounds.max_symbols)?;
+        let Read { symbols, not_symbols, renamed } = Read::all(texts, bounds)?;
         let get = |name: &str| parameters.get(name).map(String::as_str);
         let span = |name: &str| get(name).map(|text| read_span(name, text)).transpose();
         let timeout = span("timeout")?.unwrap_or(bounds.timeout);
@@ -191,6 +208,7 @@ impl Question {
         }
         Ok(Question {
             symbols,
+            not_symbols,
             renamed,
             currency: get("currency").map(read_currency).transpose()?,
             arrived,
@@ -220,6 +238,7 @@ impl Question {
     pub fn trying(symbols: Vec<Symbol>, refresh_after: Duration, arrived: Moment, timeout: Duration) -> Self {
         Question {
             symbols,
+            not_symbols: Vec::new(),
             renamed: BTreeMap::new(),
             currency: None,
             arrived,
@@ -242,7 +261,7 @@ impl Question {
     /// The same question about its first symbols alone.
     pub(crate) fn about_the_first(&self, count: usize) -> Self {
         let symbols = self.symbols.iter().take(count).cloned().collect();
-        Question { symbols, renamed: BTreeMap::new(), ..self.clone() }
+        Question { symbols, not_symbols: Vec::new(), renamed: BTreeMap::new(), ..self.clone() }
     }
 
     /// When the caller's time is over.
@@ -271,9 +290,16 @@ fn split(whole: &str, query: &str, allowed: &[&str]) -> Result<BTreeMap<String, 
     let mut parameters = BTreeMap::new();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let (name, value) = (decode(whole, name)?, decode(name, value)?);
+        let value = if name == "symbols" { warrants_marked(value) } else { value.to_owned() };
+        let (name, value) = (decode(whole, name)?, decode(name, &value)?);
         if !allowed.contains(&name.as_str()) {
-            return Err(bad(&name, format!("unknown parameter {name:?}; expected one of {}", allowed.join(", "))));
+            let ampersand = if pair.contains('=') {
+                String::new()
+            } else {
+                "; if it is a part of a symbol such as M&M.NS, write %26 for the ampersand".to_owned()
+            };
+            let allowed = allowed.join(", ");
+            return Err(bad(&name, format!("unknown parameter {name:?}; expected one of {allowed}{ampersand}")));
         }
         if parameters.insert(name.clone(), value).is_some() {
             return Err(bad(&name, format!("{name} is given twice; give it once")));
@@ -283,29 +309,67 @@ fn split(whole: &str, query: &str, allowed: &[&str]) -> Result<BTreeMap<String, 
 }
 
 fn decode(field: &str, text: &str) -> Result<String, BadQuestion> {
-    // a plus is a space in a query; no symbol contains one, so it is refused by name later
+    // a plus is a space in a query
     let text = text.replace('+', " ");
     let decoded = percent_decode_str(&text).decode_utf8();
     decoded.map(Into::into).map_err(|_| bad(field, format!("{text:?} is not UTF-8 once it is percent-decoded")))
 }
 
-fn read_symbols(texts: &[&str], most: usize) -> Result<(Vec<Symbol>, BTreeMap<String, Symbol>), BadQuestion> {
-    let mut symbols = Vec::new();
-    let mut seen = HashSet::new();
-    let mut renamed = BTreeMap::new();
-    for text in texts {
-        let symbol = Symbol::parse(text).map_err(|error| bad("symbols", error.to_string()))?;
-        if symbol.as_str() != *text {
-            renamed.insert((*text).to_owned(), symbol.clone());
+/// The same list of symbols, in which each plus at the end of a symbol is escaped: it is the sign of a warrant there (`CCIV+`).
+/// Everywhere else a plus is a space, also before an escaped comma, which only a program writes.
+fn warrants_marked(symbols: &str) -> String {
+    let mark = |symbol: &str| match symbol.trim_end_matches('+') {
+        "" => symbol.to_owned(),
+        stem if stem.len() == symbol.len() || ends_in_escape(stem) => symbol.to_owned(),
+        stem => format!("{stem}%2B"),
+    };
+    symbols.split(',').map(mark).collect::<Vec<_>>().join(",")
+}
+
+/// Whether a text ends in a comma or a plus that is escaped.
+fn ends_in_escape(text: &str) -> bool {
+    let escape = text.len().checked_sub(3).and_then(|at| text.get(at..)).unwrap_or_default();
+    escape.eq_ignore_ascii_case("%2c") || escape.eq_ignore_ascii_case("%2b")
+}
+
+/// The texts of a question, read.
+#[derive(Default)]
+struct Read {
+    symbols: Vec<Symbol>,
+    not_symbols: Vec<NotASymbol>,
+    renamed: BTreeMap<String, Symbol>,
+}
+
+impl Read {
+    fn all(texts: &[&str], bounds: &Bounds) -> Result<Self, BadQuestion> {
+        let mut read = Read::default();
+        let (mut seen, mut not_understood) = (HashSet::new(), HashSet::new());
+        for text in texts.iter().map(|text| text.trim()) {
+            let place = read.symbols.len() + read.not_symbols.len();
+            match bounds.names.read(text) {
+                Ok(symbol) => {
+                    if symbol.as_str() != text {
+                        read.renamed.insert(text.to_owned(), symbol.clone());
+                    }
+                    if seen.insert(symbol.clone()) {
+                        read.symbols.push(symbol);
+                    }
+                }
+                Err(error) if error.is_of_query() => return Err(bad("symbols", error.to_string())),
+                Err(error) => {
+                    let text = shown(text).to_owned();
+                    if not_understood.insert(text.clone()) {
+                        read.not_symbols.push(NotASymbol { place, text, detail: error.to_string() });
+                    }
+                }
+            }
+            if read.symbols.len() + read.not_symbols.len() > bounds.max_symbols {
+                let most = bounds.max_symbols;
+                return Err(bad("symbols", format!("more than {most} symbols; split them over several requests")));
+            }
         }
-        if seen.insert(symbol.clone()) {
-            symbols.push(symbol);
-        }
-        if symbols.len() > most {
-            return Err(bad("symbols", format!("more than {most} symbols; split them over several requests")));
-        }
+        Ok(read)
     }
-    Ok((symbols, renamed))
 }
 
 fn read_currency(text: &str) -> Result<Currency, BadQuestion> {

@@ -174,6 +174,15 @@ impl Sides {
         let Sides { last, bid, ask } = self;
         Sides { last: last.map(&change), bid: bid.map(&change), ask: ask.map(&change) }
     }
+
+    /// Applies the same change to each number, given its name in a row.
+    ///
+    /// # Errors
+    /// The first change that fails.
+    pub(crate) fn try_map<E>(self, change: impl Fn(&str, Decimal) -> Result<Decimal, E>) -> Result<Self, E> {
+        let each = |name: &str, number: Option<Decimal>| number.map(|number| change(name, number)).transpose();
+        Ok(Sides { last: each("price", self.last)?, bid: each("bid", self.bid)?, ask: each("ask", self.ask)? })
+    }
 }
 
 impl Outcome {

@@ -101,6 +101,7 @@ impl Quotefold {
             timeout: server.timeout,
             max_timeout: server.max_timeout,
             sources: profiles.iter().map(|(_, profile)| profile.name().to_owned()).collect(),
+            names: settings.names(),
         };
         Quotefold {
             board: Arc::clone(&around.board),

@@ -26,7 +26,7 @@ use crate::fold::Rule;
 use crate::hours::Hours;
 use crate::provider::description::{SourceSettings, SourceTable};
 use crate::provider::spelling::Spelling;
-use crate::symbol::{Class, Currency, Symbol};
+use crate::symbol::{Class, Currency, Names, Symbol};
 use access::AccessSettings;
 pub use class::ClassSettings;
 use class::CurrencyCode;
@@ -107,6 +107,13 @@ impl Settings {
         self.watch.check(self, report);
         self.state.check(report);
         sources::check(self, stated, report);
+    }
+
+    /// The names that the user has defined, in `[symbols]` or as what a source calls something, and that could be nothing else.
+    pub fn names(&self) -> Names {
+        let spelled = self.sources.iter().flat_map(|source| source.spelled.keys());
+        let spelled: Vec<Symbol> = spelled.filter_map(|name| Symbol::named(name).ok()).collect();
+        Names::among(self.symbols.iter().map(|(symbol, _)| symbol).chain(&spelled))
     }
 
     /// A symbol's class: the one set for it, else the one that follows from its spelling.

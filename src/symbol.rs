@@ -1,12 +1,15 @@
 //! Reads the name of what is priced: a share, a listing on an exchange, an index, or a pair of currencies.
 //!
 //! There is one canonical spelling (`BRK.B`, `VOD.L`, `^GSPC`, `BTC-USD`). The other spellings in common use are understood and
-//! rewritten. What a symbol *is* follows from its spelling alone, so no list of symbols is needed.
+//! rewritten. What a symbol *is* follows from its spelling alone, so no list of symbols is needed; the exception are the
+//! [`Names`] that a user has defined.
 
 mod classes;
 mod currency;
+mod names;
 mod pair;
 mod part;
+mod reading;
 mod tables;
 
 use std::fmt;
@@ -14,6 +17,7 @@ use std::sync::Arc;
 
 pub use classes::SetClasses;
 pub use currency::Currency;
+pub use names::Names;
 pub use tables::Exchange;
 
 /// The suffixes of the known exchanges.
@@ -22,8 +26,11 @@ pub(crate) fn suffixes() -> impl Iterator<Item = &'static str> {
     tables::EXCHANGES.iter().map(|exchange| exchange.suffix)
 }
 
-/// The most characters in a symbol.
+/// The most characters in a symbol in its canonical spelling.
 pub const LONGEST: usize = 32;
+
+/// How many characters of a text that is not understood are shown.
+pub const LONGEST_SHOWN: usize = 64;
 
 /// A symbol in its canonical spelling. Cheap to clone. Two symbols are equal if they are spelled alike.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -35,27 +42,35 @@ pub struct Symbol {
 /// What a symbol's spelling says it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 enum Kind {
-    /// `AAPL`, `BRK.B`: without the suffix of a known exchange, so perhaps listed in the United States.
+    /// `AAPL`, `BRK.B`, `BAC-PL`, `CCIV-WT`: a listing in the United States.
     UnitedStates,
     /// `VOD.L`: the index of its suffix in the table of exchanges.
     Listing(usize),
+    /// `QQQQ.RO`: a suffix that no table has.
+    Elsewhere,
     /// `^GSPC`.
     Index,
-    /// `BTC-USD`: the position of the hyphen, and whether both legs are currencies of ISO 4217.
+    /// `GC=F`: the nearest future of a contract.
+    Future,
+    /// `US0378331005`: a security by its ISIN, wherever it is listed.
+    Isin,
+    /// `BTC-USD`: the position of the hyphen, and whether both legs are money.
     Pair { hyphen: usize, fx: bool },
+    /// A name that the user has defined, and that could be nothing else.
+    Own,
 }
 
 /// A kind of market. The ages and rules of the fold are set per class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Class {
-    /// Shares, and everything else that is listed on an exchange.
+    /// Shares, and everything else that is listed on an exchange, futures included.
     Equity,
     /// A market index.
     Index,
-    /// A pair of which at least one leg is not a currency of ISO 4217.
+    /// A pair of which at least one leg is not money.
     Crypto,
-    /// A pair of currencies of ISO 4217, precious metals included.
+    /// A pair of money: currencies of ISO 4217, those that are gone or not in it, and precious metals.
     Fx,
     /// A fund with one net asset value a day. No spelling says so; `[symbols."NAME"] class = "fund"` does.
     Fund,
@@ -71,20 +86,41 @@ pub enum SymbolError {
     #[error("a symbol has {0} characters; at most {LONGEST} are allowed")]
     TooLong(usize),
     /// A character that no symbol contains.
-    #[error("{0:?} contains {1:?}; a symbol consists of A-Z a-z 0-9 . - _ / = ^")]
+    #[error("{text} contains {1:?}; a symbol consists of A-Z a-z 0-9 . - _ / = ^ & :", text = quoted(.0))]
     Character(String, char),
-    /// A colon, which is reserved for identifiers such as `isin:US0378331005`.
-    #[error("{0:?} contains a colon, which is reserved for identifiers (isin:, figi:); these are not supported yet")]
-    Reserved(String),
     /// The right characters, but in no known form.
-    #[error(
-        "{0:?} is not spelled like a symbol; write AAPL, BRK.B, VOD.L, ^GSPC, BTC-USD or EURUSD=X, with at most one hyphen"
-    )]
+    #[error("{} is not spelled like a symbol; write AAPL, BRK.B, VOD.L, ^GSPC, BTC-USD, EURUSD=X or an ISIN", quoted(.0))]
     Form(String),
+    /// It is known what the text is instead, or what was probably meant: the text, and how the sentence about it goes on.
+    #[error("{text} {1}", text = quoted(.0))]
+    Other(String, String),
+}
+
+impl SymbolError {
+    /// Whether it is the query that is wrong, rather than one symbol in it: it asks for nothing, or holds a control character.
+    pub fn is_of_query(&self) -> bool {
+        match self {
+            SymbolError::Empty => true,
+            SymbolError::Character(_, wrong) => wrong.is_control(),
+            SymbolError::TooLong(_) | SymbolError::Form(_) | SymbolError::Other(..) => false,
+        }
+    }
+}
+
+/// The beginning of a text that is not understood: its first [`LONGEST_SHOWN`] characters.
+pub fn shown(text: &str) -> &str {
+    text.char_indices().nth(LONGEST_SHOWN).map_or(text, |(end, _)| &text[..end])
+}
+
+/// A text in quotation marks, with an ellipsis if it is cut.
+fn quoted(text: &str) -> String {
+    let beginning = shown(text);
+    if beginning == text { format!("{text:?}") } else { format!("{beginning:?}…") }
 }
 
 impl Symbol {
-    /// Reads a symbol in any of the spellings that are understood, in any case.
+    /// Reads a symbol in any of the spellings that are understood, in any case. Names that a user has defined are not among them:
+    /// see [`Names::read`].
     ///
     /// ```
     /// use quotefold::symbol::{Class, Symbol};
@@ -92,62 +128,25 @@ impl Symbol {
     /// assert_eq!(Symbol::parse("brk/b")?.as_str(), "BRK.B");
     /// assert_eq!(Symbol::parse("EURUSD=X")?.as_str(), "EUR-USD");
     /// assert_eq!(Symbol::parse("btc-usd")?.class(), Class::Crypto);
-    /// assert!(Symbol::parse("isin:US0378331005").is_err());
+    /// assert_eq!(Symbol::parse("NASDAQ:AAPL")?.as_str(), "AAPL");
+    /// assert_eq!(Symbol::parse("isin:US0378331005")?.as_str(), "US0378331005");
+    /// assert!(Symbol::parse("BTC-PERP").unwrap_err().to_string().ends_with("did you mean BTC-USD?"));
     /// # Ok::<(), quotefold::symbol::SymbolError>(())
     /// ```
     ///
     /// # Errors
-    /// The text is empty, longer than [`LONGEST`], contains a character that no symbol has, or is in no known form.
+    /// The text is empty, too long, contains a character that no symbol has, is in no known form, or is known to be something
+    /// else than a symbol.
     pub fn parse(text: &str) -> Result<Self, SymbolError> {
-        check_characters(text)?;
-        let upper = text.to_ascii_uppercase();
-        let form = || SymbolError::Form(text.to_owned());
-        if let Some(name) = upper.strip_prefix('^') {
-            let plain = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.');
-            return plain.then(|| Self::new(&upper, Kind::Index)).ok_or_else(form);
-        }
-        if let Some(pair) = upper.strip_suffix("=X") {
-            let (base, quote) = pair.split_at_checked(3).ok_or_else(form)?;
-            return if quote.len() == 3 { Self::pair(base, quote) } else { None }.ok_or_else(form);
-        }
-        // listings abroad write a share class with a hyphen: NOVO-B.CO
-        if let Some(listing) = Self::class_abroad(&upper) {
-            return Ok(listing);
-        }
-        match upper.split_once(['-', '/', '_']) {
-            // one letter after the separator is a share class: BRK-B, BF/B
-            // `MKC-V` is not a listing in Canada, so it must not become `MKC.V`
-            Some((ticker, class)) if class.len() == 1 => {
-                Self::share(&format!("{ticker}.{class}")).filter(Self::is_united_states)
-            }
-            Some((base, quote)) => Self::pair(base, quote),
-            None => Self::share(&upper),
-        }
-        .ok_or_else(form)
+        reading::read(text)
     }
 
     fn new(text: &str, kind: Kind) -> Self {
         Symbol { text: text.into(), kind }
     }
 
-    fn share(text: &str) -> Option<Self> {
-        let (ticker, suffix) = text.split_once('.').unwrap_or((text, ""));
-        if !is_word(ticker) || (text.contains('.') && !is_word(suffix)) {
-            return None;
-        }
-        let kind = tables::exchange(suffix).map_or(Kind::UnitedStates, Kind::Listing);
-        Some(Self::new(text, kind))
-    }
-
-    fn class_abroad(text: &str) -> Option<Self> {
-        let (ticker, suffix) = text.rsplit_once('.')?;
-        let (name, class) = ticker.split_once('-')?;
-        let exchange = tables::exchange(suffix)?;
-        (is_word(name) && is_word(class) && class.len() == 1).then(|| Self::new(text, Kind::Listing(exchange)))
-    }
-
     fn pair(base: &str, quote: &str) -> Option<Self> {
-        let fx = tables::is_currency(base) && tables::is_currency(quote);
+        let fx = tables::is_money(base) && tables::is_money(quote);
         (is_word(base) && is_word(quote) && base != quote)
             .then(|| Self::new(&format!("{base}-{quote}"), Kind::Pair { hyphen: base.len(), fx }))
     }
@@ -166,7 +165,9 @@ impl Symbol {
     /// The class that its spelling implies.
     pub fn class(&self) -> Class {
         match self.kind {
-            Kind::UnitedStates | Kind::Listing(_) => Class::Equity,
+            Kind::UnitedStates | Kind::Listing(_) | Kind::Elsewhere | Kind::Future | Kind::Isin | Kind::Own => {
+                Class::Equity
+            }
             Kind::Index => Class::Index,
             Kind::Pair { fx: true, .. } => Class::Fx,
             Kind::Pair { fx: false, .. } => Class::Crypto,
@@ -192,24 +193,31 @@ impl Symbol {
         }
     }
 
-    /// Whether it has neither the suffix of a known exchange nor the form of an index or a pair: it is a listing in the United
-    /// States, or nothing is known about it.
+    /// Whether it is spelled like a listing in the United States.
     pub(crate) fn is_united_states(&self) -> bool {
         self.kind == Kind::UnitedStates
     }
 
-    /// Whether it is spelled like a listing in the United States: one to five letters, perhaps with a class or series after a
-    /// dot. An ISIN, a numeric code and a ticker with an unknown suffix are not.
+    /// Whether it is spelled like a listing in the United States with a ticker of one to five letters. With six, it may as well
+    /// be a pair without its hyphen.
     pub(crate) fn is_us_listing(&self) -> bool {
-        let (ticker, series) = self.text.split_once('.').unwrap_or((&self.text, "A"));
-        let is_letters = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphabetic());
-        // classes, units and rights have one letter; preferred shares PR and perhaps their series; warrants WS
-        let is_series = series.len() == 1 || series == "WS" || series.starts_with("PR") && series.len() <= 3;
-        self.is_united_states()
-            && (1..=5).contains(&ticker.len())
-            && is_letters(ticker)
-            && is_letters(series)
-            && is_series
+        let ticker = self.text.split(['.', '-']).next().unwrap_or_default();
+        self.is_united_states() && ticker.len() <= 5
+    }
+
+    /// Whether it is the nearest future of a contract (`GC=F`).
+    pub(crate) fn is_future(&self) -> bool {
+        self.kind == Kind::Future
+    }
+
+    /// Whether it has a suffix that is in no table, so that nothing is known of its exchange.
+    pub(crate) fn is_elsewhere(&self) -> bool {
+        self.kind == Kind::Elsewhere
+    }
+
+    /// Whether only its definition by the user says what it is.
+    pub(crate) fn is_only_a_name(&self) -> bool {
+        self.kind == Kind::Own
     }
 
     /// The same ticker on the exchange where most listings in a currency trade: `TCS.NS` for `TCS` in rupees. It is only ever
@@ -224,13 +232,26 @@ impl Symbol {
         self.legs().map(|(_, quote)| Currency::new(quote))
     }
 
-    /// The currency of most prices on its exchange; `None` if the exchange is not known.
+    /// The currency of most prices on its exchange outside the United States. `None` if it is listed nowhere else, if its exchange
+    /// trades in several, and for the series that are there to trade in another currency: `DLR-U.TO` in US dollars, and numbers
+    /// from 80000 on in Hong Kong in renminbi.
+    pub(crate) fn listing_currency(&self) -> Option<Currency> {
+        let (ticker, exchange) = self.listing()?;
+        let in_another = match exchange.suffix {
+            "HK" => ticker.len() == 5 && ticker.starts_with('8') && ticker.bytes().all(|byte| byte.is_ascii_digit()),
+            "CN" | "NE" | "TO" | "V" => ticker.ends_with("-U"),
+            _ => false,
+        };
+        exchange.currency.filter(|_| !in_another).map(Currency::new)
+    }
+
+    /// The currency of most prices on its exchange; `None` if the exchange is not known, or trades in several.
     pub fn usual_currency(&self) -> Option<Currency> {
         match self.kind {
             Kind::UnitedStates => self.is_us_listing().then(|| Currency::new("USD")),
-            Kind::Listing(index) => Some(Currency::new(tables::EXCHANGES[index].currency)),
+            Kind::Listing(_) => self.listing_currency(),
             Kind::Pair { .. } => self.pair_currency(),
-            Kind::Index => None,
+            Kind::Index | Kind::Elsewhere | Kind::Future | Kind::Isin | Kind::Own => None,
         }
     }
 
@@ -241,33 +262,22 @@ impl Symbol {
         (places > 0).then(|| format!("{base}-{whole}"))
     }
 
-    /// The pair that was perhaps meant: `BTC-USD` for `BTCUSD`, `BTC-GBP` for `BTC-GBX`. It is only ever suggested.
+    /// The pair that was perhaps meant: `BTC-USD` for `BTCUSD` and for `SOLANA`, `BTC-GBP` for `BTC-GBX`. It is only ever
+    /// suggested.
     pub(crate) fn did_you_mean(&self) -> Option<String> {
         if let Some(pair) = self.in_whole_currency() {
             return Some(pair);
         }
-        let text = self.text.as_ref();
-        if !self.is_united_states() || text.len() < 6 || text.contains('.') {
-            return None;
-        }
-        let quote = ["USDT", "USDC", "USD", "EUR", "GBP", "JPY", "CHF", "BTC", "ETH"].into_iter();
-        quote.filter_map(|quote| text.strip_suffix(quote).map(|base| format!("{base}-{quote}"))).next()
+        let is_bare = self.is_united_states() && self.text.len() == 6 && !self.text.contains(['.', '-']);
+        if is_bare { reading::pair_meant(&self.text) } else { None }
     }
-}
 
-fn check_characters(text: &str) -> Result<(), SymbolError> {
-    let length = text.chars().count();
-    if length == 0 {
-        return Err(SymbolError::Empty);
+    /// What is to be said of money in this pair that is gone: half a sentence. `None` if neither leg is such money.
+    pub(crate) fn gone_money(&self) -> Option<String> {
+        let (base, quote) = self.legs().filter(|_| self.class() == Class::Fx)?;
+        let gone: Vec<String> = [base, quote].into_iter().filter_map(Currency::gone_since).collect();
+        (!gone.is_empty()).then(|| gone.join("; "))
     }
-    if length > LONGEST {
-        return Err(SymbolError::TooLong(length));
-    }
-    let allowed = |c: &char| c.is_ascii_alphanumeric() || ".-_/=^:".contains(*c);
-    if let Some(wrong) = text.chars().find(|c| !allowed(c)) {
-        return Err(SymbolError::Character(text.to_owned(), wrong));
-    }
-    if text.contains(':') { Err(SymbolError::Reserved(text.to_owned())) } else { Ok(()) }
 }
 
 fn is_word(text: &str) -> bool {

@@ -131,7 +131,7 @@ impl Glob {
     /// # Errors
     /// The text is empty, or has a character that no symbol contains. The error says what a pattern looks like.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let allowed = |c: char| c.is_ascii_alphanumeric() || ".-^=*".contains(c);
+        let allowed = |c: char| c.is_ascii_alphanumeric() || ".-^=&_/:+*".contains(c);
         if text.is_empty() || !text.chars().all(allowed) {
             return Err(format!(
                 "{text:?} is not a symbol pattern; write one such as \"BTC-USD\", \"ETH-*\" or \"*.L\""

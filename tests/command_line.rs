@@ -104,7 +104,7 @@ fn a_source_is_not_checked_with_a_symbol_that_it_does_not_cover() {
         assert_eq!(stderr, "kraken does not cover AAPL (equity); ask it for another symbol of crypto, fx\n");
     }
     let (code, _, stderr) = run(&["check", "kraken", "A B"]);
-    assert!(code == Some(64) && stderr.contains("a symbol consists of"), "{stderr}");
+    assert!(code == Some(64) && stderr.contains("did you mean A.B?"), "{stderr}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Real input: each of the eight providers played back in the shape it was recorded in, with the present time, and asked
+//! Real input: each of fourteen providers played back in the shape it was recorded in, with the present time, and asked
 //! by the real program.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should stop")]
@@ -34,7 +34,7 @@ struct Provider {
 /// Symbol, price, bid, ask, whether a time is stated.
 type Expected = (&'static str, &'static str, Option<&'static str>, Option<&'static str>, bool);
 
-const PROVIDERS: [Provider; 8] = [
+const PROVIDERS: [Provider; 14] = [
     Provider {
         name: "coinbase",
         settings: "",
@@ -83,10 +83,10 @@ const PROVIDERS: [Provider; 8] = [
     Provider {
         name: "twelvedata",
         settings: "key = \"replayed\"",
-        symbols: &["AAPL", "NOSUCH9"],
-        asked: "/quote?symbol=AAPL,NOSUCH9",
+        symbols: &["AAPL", "NOSUCQ"],
+        asked: "/quote?symbol=AAPL,NOSUCQ",
         header: Some(("authorization", "apikey replayed")),
-        body: r#"{"AAPL":{"symbol":"AAPL","name":"Apple Inc","exchange":"NASDAQ","mic_code":"XNAS","currency":"USD","datetime":"2021-09-16","timestamp":1631772000,"last_quote_at":{s},"open":"148.44000","high":"148.96840","low":"147.22099","close":"148.85001","volume":"67903927","previous_close":"149.09000","is_market_open":true},"NOSUCH9":{"code":404,"message":"**symbol** not found: NOSUCH9. Please specify it correctly according to API Documentation.","status":"error"}}"#,
+        body: r#"{"AAPL":{"symbol":"AAPL","name":"Apple Inc","exchange":"NASDAQ","mic_code":"XNAS","currency":"USD","datetime":"2021-09-16","timestamp":1631772000,"last_quote_at":{s},"open":"148.44000","high":"148.96840","low":"147.22099","close":"148.85001","volume":"67903927","previous_close":"149.09000","is_market_open":true},"NOSUCQ":{"code":404,"message":"**symbol** not found: NOSUCQ. Please specify it correctly according to API Documentation.","status":"error"}}"#,
         expected: &[("AAPL", "148.85001", None, None, true)],
     },
     Provider {
@@ -109,6 +109,60 @@ const PROVIDERS: [Provider; 8] = [
             ("AAPL", "231.4400000000000001", Some("231.43"), Some("231.45"), true),
             ("BRK.B", "51.27", None, None, true),
         ],
+    },
+    Provider {
+        name: "upbit",
+        settings: "",
+        symbols: &["BTC-KRW"],
+        asked: "/v1/ticker?markets=KRW-BTC",
+        header: None,
+        body: r#"[{"market":"KRW-BTC","trade_date":"20260911","trade_time":"014543","trade_timestamp":{ms},"opening_price":158920000,"high_price":160110000,"low_price":157804000,"trade_price":159315000,"prev_closing_price":158921000,"acc_trade_volume_24h":1204.77120113,"timestamp":{ms}}]"#,
+        expected: &[("BTC-KRW", "159315000", None, None, true)],
+    },
+    Provider {
+        name: "bitvavo",
+        settings: "",
+        symbols: &["BTC-EUR"],
+        asked: "/v2/ticker/24h?market=BTC-EUR",
+        header: None,
+        body: r#"{"market":"BTC-EUR","open":"54112","high":"55023","low":"53890","last":"54815.31","volume":"25.16366324","volumeQuote":"1379354.1","bid":"54815.3","bidSize":"0.53500578","ask":"54817","askSize":"0.47859202","timestamp":{ms}}"#,
+        expected: &[("BTC-EUR", "54815.31", Some("54815.3"), Some("54817"), true)],
+    },
+    Provider {
+        name: "bitso",
+        settings: "",
+        symbols: &["BTC-MXN"],
+        asked: "/v3/ticker/?book=btc_mxn",
+        header: None,
+        body: r#"{"success":true,"payload":{"high":"1214880.00","last":"1203910.50","created_at":"{iso}","book":"btc_mxn","volume":"41.20117740","vwap":"1201077.3310","low":"1188020.00","ask":"1204010.00","bid":"1203720.00","change_24":"4120.50"}}"#,
+        expected: &[("BTC-MXN", "1203910.5", Some("1203720"), Some("1204010"), true)],
+    },
+    Provider {
+        name: "mercadobitcoin",
+        settings: "",
+        symbols: &["BTC-BRL"],
+        asked: "/api/v4/tickers?symbols=BTC-BRL",
+        header: None,
+        body: r#"[{"pair":"BTC-BRL","high":"361004.00000000","low":"352110.00000000","vol":"31.77806598","last":"355915.91000000","buy":"355872.76000000","sell":"355990.14000000","open":"354799.55000000","date":{s}}]"#,
+        expected: &[("BTC-BRL", "355915.91", Some("355872.76"), Some("355990.14"), true)],
+    },
+    Provider {
+        name: "luno",
+        settings: "",
+        symbols: &["BTC-ZAR"],
+        asked: "/api/1/ticker?pair=XBTZAR",
+        header: None,
+        body: r#"{"pair":"XBTZAR","timestamp":{ms},"bid":"1120410.00000000","ask":"1120988.00000000","last_trade":"1120702.00000000","rolling_24_hour_volume":"71.20440000","status":"ACTIVE"}"#,
+        expected: &[("BTC-ZAR", "1120702", Some("1120410"), Some("1120988"), true)],
+    },
+    Provider {
+        name: "btcturk",
+        settings: "",
+        symbols: &["BTC-TRY"],
+        asked: "/api/v2/ticker?pairSymbol=BTC_TRY",
+        header: None,
+        body: r#"{"data":[{"pair":"BTCTRY","pairNormalized":"BTC_TRY","timestamp":{ms},"last":462485,"high":473976,"low":444201,"bid":461928,"ask":462485,"open":456915,"volume":917.41368645}],"success":true,"message":null,"code":0}"#,
+        expected: &[("BTC-TRY", "462485", Some("461928"), Some("462485"), true)],
     },
 ];
 

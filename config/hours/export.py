@@ -30,7 +30,7 @@ SYMBOLS = {
     "XMEX": ".MX ^MXX ^IPC",
     "XBUE": ".BA ^MERV",
     "XSGO": ".SN ^IPSA",
-    "XLON": ".L ^FTSE ^UKX ^FTMC ^FTAS ^FTLC",
+    "XLON": ".L .IL ^FTSE ^UKX ^FTMC ^FTAS ^FTLC",
     "XDUB": ".IR ^ISEQ",
     "XETR": ".DE ^GDAXI ^DAX ^MDAXI ^SDAXI ^TECDAX ^STOXX50E ^SX5E ^STOXX ^SXXP",
     # Berlin, Hanover and Munich trade at the same hours as Frankfurt

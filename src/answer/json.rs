@@ -7,11 +7,13 @@ use jiff::Timestamp;
 use rust_decimal::Decimal;
 use serde::{Serialize, Serializer};
 
+use super::status;
 use crate::clock::age;
 use crate::convert::{self, Priced};
 use crate::decimal;
 use crate::failure::Failure;
 use crate::fold::{self, Basis, BelowQuorum, Book, Folded, Judged, Price, Status, Unavailable, Verdict};
+use crate::question::NotASymbol;
 use crate::quote::{self, Session};
 use crate::symbol::{Currency, Symbol};
 use crate::units::Percent;
@@ -156,10 +158,11 @@ impl<'a> Entry<'a> {
             Some(conversion) => (conversion.price, conversion.plus_minus),
             None => (folded.map(|folded| folded.price), folded.and_then(|folded| folded.plus_minus)),
         };
+        let status = status::Status::OfPrice(price.status);
         Entry {
             symbol: price.symbol.as_str(),
-            status: price.status.as_str(),
-            reason: price.status.reason(),
+            status: status.as_str(),
+            reason: status.reason(),
             detail: price.detail.as_deref(),
             price: shown.map(Plain),
             plus_minus: plus_minus.map(Plain),
@@ -179,6 +182,32 @@ impl<'a> Entry<'a> {
             },
             rule: quotes.then(|| Rule::new(price)),
             quotes: quotes.then(|| price.quotes.iter().map(Quote::new).collect()),
+        }
+    }
+}
+
+impl<'a> Entry<'a> {
+    /// The entry of a text that is not understood as a symbol: no source was asked, and no rule applies.
+    pub(super) fn of_not_a_symbol(not: &'a NotASymbol, quotes: bool, as_of: Timestamp) -> Self {
+        let status = status::Status::NotASymbol;
+        Entry {
+            symbol: &not.text,
+            status: status.as_str(),
+            reason: status.reason(),
+            detail: Some(&not.detail),
+            price: None,
+            plus_minus: None,
+            currency: None,
+            session: None,
+            method: None,
+            divergence_bps: None,
+            conversion: None,
+            as_of: Time(as_of),
+            observed_at: None,
+            age_ms: None,
+            sources: Counts { asked: 0, answered: 0, used: 0, required: 0 },
+            rule: None,
+            quotes: quotes.then(Vec::new),
         }
     }
 }

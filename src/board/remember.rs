@@ -95,7 +95,7 @@ impl Board {
     /// Takes over a quote of an earlier process; it counts as landed when it arrived there. Returns whether it was
     /// taken over: what is here already is younger, and a quote that no process can have saved is left out.
     pub fn restore(&self, origin: &Arc<Origin>, past: &QuoteState, now: Moment) -> bool {
-        let Ok(symbol) = Symbol::parse(&past.symbol) else { return false };
+        let Some(symbol) = Symbol::written(&past.symbol) else { return false };
         let mut state = self.lock();
         let is_here = |symbol| Some(state.symbols.get(symbol)?.by_source.get(&origin.source).is_some());
         if past.received_at > now.wall || is_here(&symbol) == Some(true) {

@@ -171,7 +171,7 @@ fn denial() -> Update {
 }
 
 fn symbol(text: &str) -> Symbol {
-    Symbol::parse(text).unwrap()
+    Symbol::named(text).unwrap()
 }
 
 fn has(board: &Board, source: &str, name: &str) -> bool {

@@ -115,7 +115,7 @@ fn symbols(arguments: &Check, source: &SourceSettings, settings: &Settings) -> R
         return known.ok_or_else(|| format!("no symbol is known that {} has; say which one to ask for", source.name));
     }
     let read = |text: &String| {
-        let symbol = Symbol::parse(text).map_err(|error| error.to_string())?;
+        let symbol = settings.names().read(text).map_err(|error| error.to_string())?;
         if source.covers(&symbol, settings.class(&symbol)) {
             return Ok(symbol);
         }

@@ -49,8 +49,19 @@ fn reason(source: &SourceSettings) -> &'static str {
 }
 
 fn as_table(settings: &Settings) -> String {
-    let head =
-        ["SOURCE", "STATE", "ROLE", "CLASSES", "LIMITS", "KEY", "GET A KEY", "WHY, OR WHAT TO DO"].map(str::to_owned);
+    let head = [
+        "SOURCE",
+        "STATE",
+        "ROLE",
+        "CLASSES",
+        "LIMITS",
+        "KEY",
+        "GET A KEY",
+        "WHY, OR WHAT TO DO",
+        "REPLY LAST SEEN",
+        "TERMS",
+    ];
+    let head = head.map(str::to_owned);
     let mut rows = vec![head.to_vec()];
     for (source, switch_on) in all(settings) {
         let or_dash = |text: String| if text.is_empty() { "-".to_owned() } else { text };
@@ -62,7 +73,9 @@ fn as_table(settings: &Settings) -> String {
             or_dash(joined(&source.limits)),
             or_dash(source.key_from.join(" ")),
             or_dash(source.get_a_key.clone().unwrap_or_default()),
-            switch_on.map_or_else(|| reason(source).to_owned(), |step| to_do(step, source)),
+            or_dash(switch_on.map_or_else(|| reason(source).to_owned(), |step| to_do(step, source))),
+            or_dash(source.checked.clone().unwrap_or_default()),
+            or_dash(source.terms.clone().unwrap_or_default()),
         ]);
     }
     table(&rows)
@@ -87,6 +100,9 @@ fn as_json(settings: &Settings) -> Value {
             "paid": source.paid,
             "get_a_key": source.get_a_key,
             "unofficial": source.unofficial,
+            "only_by_name": source.only_by_name,
+            "terms": source.terms,
+            "checked": source.checked,
         })
     };
     let sources: Vec<Value> = all(settings).into_iter().map(entry).collect();

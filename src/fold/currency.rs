@@ -32,7 +32,7 @@ pub(super) fn settle(symbol: &Symbol, entries: &mut [Entry], rule: &Rule) -> Res
     let stated = if fixed.is_some() { Vec::new() } else { most_stated(entries) };
     let settled = match (&fixed, stated.as_slice()) {
         (Some(fixed), _) => Ok(Some(fixed.clone())),
-        (None, []) => Ok(symbol.listing().map(|(_, exchange)| Currency::new(exchange.currency))),
+        (None, []) => Ok(symbol.listing_currency()),
         (None, [(currency, _)]) => Ok(Some(currency.clone())),
         (None, _) => Err(Disagreement::Currencies(stated)),
     };

@@ -110,7 +110,7 @@ fn of_symbol(symbol: &Symbol, rule: &Rule) -> Rule {
 
 /// Folds as of [`now`].
 pub(crate) fn fold(symbol: &str, outcomes: impl IntoIterator<Item = Outcome>, rule: &Rule) -> Price {
-    let symbol = Symbol::parse(symbol).unwrap();
+    let symbol = Symbol::named(symbol).unwrap();
     let outcomes = outcomes.into_iter().map(|outcome| Outcome { symbol: symbol.clone(), ..outcome });
     super::fold(&symbol, outcomes, &of_symbol(&symbol, rule), now())
 }

@@ -9,7 +9,7 @@ fn at(text: &str) -> Timestamp {
 }
 
 fn hours(symbol: &str) -> Option<Hours> {
-    let symbol = Symbol::parse(symbol).unwrap();
+    let symbol = Symbol::named(symbol).unwrap();
     Hours::of(&symbol, symbol.class())
 }
 

@@ -91,6 +91,7 @@ impl World {
             timeout: Duration::from_secs(2),
             max_timeout: Duration::from_secs(10),
             sources: self.sources.iter().map(|(_, source)| source.name().to_owned()).collect(),
+            names: self.settings.names(),
         };
         let now = self.clock.now();
         let question = Question::parse(query, &bounds, now).unwrap();

@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use secrecy::ExposeSecret;
 use serde::Serialize;
 
+use crate::decimal::DecimalMark;
 use crate::fingerprint::Fingerprint;
-use crate::provider::description::{Format, SourceSettings};
+use crate::provider::charset::Charset;
+use crate::provider::description::{Format, Separator, SourceSettings};
 use crate::provider::scrub::Scrub;
 use crate::settings::Settings;
 
@@ -38,7 +40,16 @@ struct Meaning<'a> {
     spelled: &'a BTreeMap<String, String>,
     classes: BTreeMap<String, &'a str>,
     units: &'a BTreeMap<String, String>,
+    // a key that is not stated does not count, so that descriptions from before there was such a key keep their quotes
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    multiplied: &'a BTreeMap<String, u64>,
     reply: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    separator: Option<Separator>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    charset: Option<Charset>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decimal: Option<DecimalMark>,
     jq: &'a str,
 }
 
@@ -58,7 +69,11 @@ pub(crate) fn of_meaning(source: &SourceSettings, settings: &Settings) -> Finger
         aliases,
         spelled,
         units,
+        multiplied,
         reply,
+        separator,
+        charset,
+        decimal,
         jq,
         hidden,
         // how and how often it is asked, and how its quotes are weighed: a reply gives the same quotes in any case
@@ -83,6 +98,7 @@ pub(crate) fn of_meaning(source: &SourceSettings, settings: &Settings) -> Finger
         unknown: _,
         not_found: _,
         limits: _,
+        limits_without_key: _,
         cost: _,
         timeout: _,
         concurrency: _,
@@ -100,12 +116,31 @@ pub(crate) fn of_meaning(source: &SourceSettings, settings: &Settings) -> Finger
         paid: _,
         get_a_key: _,
         unofficial: _,
+        only_by_name: _,
+        terms: _,
+        checked: _,
         examples: _,
     } = source;
     let classes = settings.symbols.classes().by_name();
-    let (method, reply) = (method.as_str(), reply.to_string());
-    let meaning =
-        Meaning { url, method, body, headers, format, rename, ids, aliases, spelled, classes, units, reply, jq };
+    let meaning = Meaning {
+        url,
+        method: method.as_str(),
+        body,
+        headers,
+        format,
+        rename,
+        ids,
+        aliases,
+        spelled,
+        classes,
+        units,
+        multiplied,
+        reply: reply.to_string(),
+        separator: Some(*separator).filter(|separator| *separator != Separator::default()),
+        charset: *charset,
+        decimal: *decimal,
+        jq,
+    };
     // texts and maps of texts can always be serialised
     let text = serde_json::to_string(&meaning).unwrap_or_default();
     Fingerprint::of([Scrub::new(hidden).hide(&text).as_str()], OF_A_DESCRIPTION)

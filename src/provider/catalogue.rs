@@ -13,11 +13,14 @@ macro_rules! embedded {
 
 /// Every provider's name, and its file.
 pub(crate) const FILES: &[(&str, &str)] = &embedded!(
-    "alpaca" "alpaca-crypto" "alphavantage" "alphavantage-fx" "binance" "bitfinex" "bitget" "bitstamp"
-    "blockchain_info" "bybit" "cnbc" "coinbase" "coincap" "coingecko" "coinmarketcap" "coinpaprika" "cryptocom"
-    "cryptocompare" "currencyapi" "ecb" "eodhd" "exchangerate_host" "finnhub" "fmp" "frankfurter" "gate" "gemini"
-    "htx" "kraken" "kucoin" "marketstack" "mexc" "nasdaq" "okx" "openexchangerates" "polygon" "polygon-fx" "stooq"
-    "tiingo" "tiingo-crypto" "tiingo-fx" "twelvedata" "yadio" "yahoo"
+    "alpaca" "alpaca-crypto" "alphavantage" "alphavantage-fx" "bank-of-canada" "binance" "bitfinex" "bitget"
+    "bithumb" "bitso" "bitstamp" "bitvavo" "blockchain_info" "btcturk" "bybit" "cboe" "cnb" "cnbc" "coinbase"
+    "coinbase-rates" "coincap" "coingecko" "coinmarketcap" "coinmarketcap-keyless" "coinpaprika" "cryptocom"
+    "cryptocompare" "currency-api" "currencyapi" "defillama" "ecb" "eodhd" "exchangerate_host" "finnhub" "fmp"
+    "frankfurter" "frankfurter-v2" "gate" "geckoterminal" "gemini" "htx" "justetf" "kraken" "kucoin" "luno"
+    "marketstack" "mercadobitcoin" "mexc" "nasdaq" "nbp" "okx" "open-er-api" "openexchangerates" "polygon"
+    "polygon-fx" "pyth" "swissquote" "tiingo" "tiingo-crypto" "tiingo-fx" "twelvedata" "upbit" "yadio" "yahoo"
+    "yahoo-spark"
 );
 
 /// The providers by name. They are parsed once, on first use.

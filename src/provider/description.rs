@@ -9,6 +9,7 @@ mod bases;
 mod check;
 mod example;
 mod inherit;
+mod layout;
 mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,8 +21,10 @@ use reqwest::Url;
 use secrecy::SecretString;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::charset::Charset;
 use super::proxy::{self, Proxies, Proxy, ProxySetting};
 use super::secrets;
+use crate::decimal::DecimalMark;
 use crate::quote::Role;
 use crate::symbol::{Class, Currency, Symbol};
 use crate::units::{Limit, Selection, as_text};
@@ -30,6 +33,7 @@ pub use authority::Authority;
 pub use bases::Bases;
 pub use check::Fault;
 pub use example::{Example, Expected};
+pub use layout::{Layout, Separator};
 pub use table::SourceTable;
 
 /// One source: every key of `[sources.NAME]`, in the order in which `quotefold config` prints them, and what follows
@@ -97,6 +101,9 @@ pub struct SourceSettings {
     /// The units of its prices if its replies do not say, by exchange suffix: `L = "GBp"`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub units: BTreeMap<String, String>,
+    /// Base coins that it lists as a multiple, and how many make up one of its units: `PEPE = 1000` for `1000PEPE`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub multiplied: BTreeMap<String, u64>,
     /// How many symbols fit in one call; at least 1.
     pub batch: usize,
     /// The text between symbols in a call, or `json` for a JSON array of strings.
@@ -107,6 +114,10 @@ pub struct SourceSettings {
     pub not_found: NotFound,
     /// The vendor's rate limits.
     pub limits: Vec<Limit>,
+    /// The limits that hold instead as long as no key is set, at a vendor that also answers without one. Once resolved, they
+    /// are in `limits`.
+    #[serde(skip_serializing)]
+    pub limits_without_key: Option<Vec<Limit>>,
     /// What a limit counts.
     pub cost: Cost,
     /// The account whose limits and cooldown it shares; the source's name, unless stated.
@@ -153,8 +164,22 @@ pub struct SourceSettings {
     pub get_a_key: Option<String>,
     /// Whether its owner did not intend it for programs: it is asked only if named, or with `--unofficial`.
     pub unofficial: bool,
+    /// Whether it is asked only if the configuration names it: its owner means it for trying out.
+    pub only_by_name: bool,
+    /// What its owner allows its quotes to be used for, for people.
+    pub terms: Option<String>,
+    /// When and where a reply of this shape was last seen in public, for people: `2026-10, a recorded reply`.
+    pub checked: Option<String>,
     /// The notation of its replies.
     pub reply: Notation,
+    /// The sign between the columns of its tables; a comma, unless stated.
+    #[serde(skip_serializing_if = "is_default")]
+    pub separator: Separator,
+    /// The charset of its replies. Unless stated, a reply is UTF-8, or else in the charset that it declares.
+    pub charset: Option<Charset>,
+    /// The sign before the decimals in its texts. Unless stated, it is a point, and a text that can also be read with a
+    /// comma is refused. Numbers of JSON have a point in any case.
+    pub decimal: Option<DecimalMark>,
     /// The filter that turns a reply into rows.
     pub jq: String,
     /// Replies that the provider sends, and what they mean.
@@ -202,11 +227,13 @@ impl Default for SourceSettings {
             aliases: BTreeMap::new(),
             spelled: BTreeMap::new(),
             units: BTreeMap::new(),
+            multiplied: BTreeMap::new(),
             batch: 1,
             join: ",".to_owned(),
             unknown: Unknown::Missing,
             not_found: NotFound::HttpStatus,
             limits: Vec::new(),
+            limits_without_key: None,
             cost: Cost::Call,
             account: String::new(),
             timeout: Duration::from_secs(1),
@@ -225,7 +252,13 @@ impl Default for SourceSettings {
             paid: false,
             get_a_key: None,
             unofficial: false,
+            only_by_name: false,
+            terms: None,
+            checked: None,
             reply: Notation::Json,
+            separator: Separator::default(),
+            charset: None,
+            decimal: None,
             jq: String::new(),
             examples: Vec::new(),
             mirrors: Vec::new(),
@@ -235,6 +268,11 @@ impl Default for SourceSettings {
             hidden: Vec::new(),
         }
     }
+}
+
+/// Whether a value is the one that a description need not state.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// Reads currency codes, and returns them in capitals.
@@ -334,6 +372,11 @@ impl SourceSettings {
         ["{symbol", "{first}", "{base", "{quote", "{id"].into_iter().any(|name| texts().any(|text| text.contains(name)))
     }
 
+    /// How its bodies are laid out.
+    pub fn layout(&self) -> Layout {
+        Layout { notation: self.reply, separator: self.separator }
+    }
+
     /// Whether its calls carry a key of some kind: then a refusal may be about the key.
     pub fn sends_key(&self) -> bool {
         let is_written = self.urls().any(|url| !secrets::in_url(url).is_empty())
@@ -412,6 +455,10 @@ pub struct ClassFormat {
     pub crypto: Option<String>,
     /// Currency pairs.
     pub fx: Option<String>,
+    /// Futures (`GC=F`), which are of the class equity. Without this template, a source is not asked for them.
+    // left out where it is not stated, so that marks in a state file stay the same
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub future: Option<String>,
     /// What replaces the dot of a share class: `-` for `BRK-B`.
     pub dot: Option<String>,
     /// The endings of listings abroad, by our suffix: `L = ":LSE"`. If given, listings with other suffixes cannot be

@@ -63,7 +63,7 @@ pub fn reply(example: &Example) -> RawReply {
 }
 
 fn symbol(text: &str) -> Result<Symbol, String> {
-    Symbol::parse(text).map_err(|error| error.to_string())
+    Symbol::named(text).map_err(|error| error.to_string())
 }
 
 fn described(error: &SourceError) -> String {

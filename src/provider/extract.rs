@@ -5,7 +5,9 @@
 //! status outside 2xx, the status itself decides.
 
 pub mod explain;
+mod factors;
 mod number;
+mod readings;
 mod row;
 mod status;
 mod time;
@@ -23,8 +25,9 @@ use self::time::Times;
 use super::filter::{CpuTimer, Filter, Fuel, MOST_ROWS, Rows, RunError};
 use super::scrub::Scrub;
 use super::spelling::{DescriptionError, Spelling};
+use crate::decimal::DecimalMark;
 use crate::failure::{Scope, SourceError};
-use crate::provider::description::{Notation, SourceSettings};
+use crate::provider::description::{Layout, SourceSettings};
 use crate::quote::Quote;
 use crate::symbol::SetClasses;
 use crate::symbol::{Class, Currency, Symbol};
@@ -78,7 +81,9 @@ pub struct Extractor {
     spelling: Spelling,
     scrub: Scrub,
     units: BTreeMap<String, String>,
-    notation: Notation,
+    multiplied: BTreeMap<String, u64>,
+    layout: Layout,
+    decimal: Option<DecimalMark>,
     statuses: Statuses,
 }
 
@@ -95,8 +100,8 @@ struct Asked<'a> {
 pub(crate) struct Job<'a> {
     /// The HTTP status.
     pub(crate) status: u16,
-    /// The body's notation.
-    pub(crate) notation: Notation,
+    /// How the body is laid out.
+    pub(crate) layout: Layout,
     /// The symbols asked for, as the source spells them.
     pub(crate) asked: Vec<Cow<'a, str>>,
     /// The body.
@@ -117,7 +122,9 @@ impl Extractor {
             spelling,
             scrub: Scrub::new(&hidden),
             units: source.units.clone(),
-            notation: source.reply,
+            multiplied: source.multiplied.clone(),
+            layout: source.layout(),
+            decimal: source.decimal,
             statuses: Statuses::of(source),
         })
     }
@@ -165,7 +172,7 @@ impl Extractor {
     pub(crate) fn job<'a>(&self, reply: &'a RawReply, asked: &[Symbol]) -> Job<'a> {
         let spelled = asked.iter().map(|symbol| self.spelling.spell_as_set(symbol).unwrap_or_default());
         let asked = spelled.map(Cow::Owned).collect();
-        Job { status: reply.status, notation: self.notation, asked, body: &reply.body }
+        Job { status: reply.status, layout: self.layout, asked, body: &reply.body }
     }
 
     /// Reads a reply that the filter has already turned into these rows.
@@ -183,7 +190,7 @@ impl Extractor {
 
     fn run(&self, reply: &RawReply, asked: &[Asked<'_>], fuel: Fuel) -> Rows {
         let spelled: Vec<&str> = asked.iter().map(|one| one.spelled.as_deref().unwrap_or_default()).collect();
-        self.filter.run(&reply.body, self.notation, reply.status, &spelled, fuel)
+        self.filter.run(&reply.body, self.layout, reply.status, &spelled, fuel)
     }
 
     fn understand(&self, reply: &RawReply, asked: Vec<Asked<'_>>, run: &Rows) -> Result<Extracted, SourceError> {
@@ -213,7 +220,7 @@ impl Extractor {
             Ok(rows) => rows,
             Err(why) => return Err(status_error.unwrap_or_else(|| self.malformed(&why))),
         };
-        let context = Context { body: String::from_utf8_lossy(&reply.body), scrub: &self.scrub, reply };
+        let context = self.context(reply);
         let named = self.call_failure(&rows, &context)?;
         if let (Some(failure), None) = (&run.failure, &status_error) {
             return Err(named.unwrap_or_else(|| self.malformed(&failure.to_string())));
@@ -254,6 +261,11 @@ impl Extractor {
         Ok(Extracted { outcomes: asked.into_iter().map(outcome).collect(), ignored })
     }
 
+    /// What the rows of a reply are read against.
+    fn context<'a>(&'a self, reply: &'a RawReply) -> Context<'a> {
+        Context { body: String::from_utf8_lossy(&reply.body), decimal: self.decimal, scrub: &self.scrub, reply }
+    }
+
     /// The failure of the whole call, if the filter names one: the first failure that names no symbol.
     fn call_failure(&self, rows: &[Row<'_>], context: &Context<'_>) -> Result<Option<SourceError>, SourceError> {
         for row in rows.iter().filter(|row| row.is_error()) {
@@ -291,11 +303,17 @@ impl Extractor {
         if row.is_error() {
             return Err(row.failure(context).unwrap_or_else(|why| self.malformed(&why)));
         }
-        let quote = row.quote(context, |stated| self.unit(symbol, stated));
+        let quote = row.quote(context, self.multiple(symbol), |stated| self.unit(symbol, stated));
         let mut quote = quote.map_err(|why| self.malformed(&why))?;
         // coins trade day and night, but orders for everything else are withdrawn when the market closes
         quote.no_market = quote.no_market.filter(|why| why.is_stated() || symbol.class() == Class::Crypto);
         Ok(quote)
+    }
+
+    /// How many of a pair's base one unit of the source is.
+    fn multiple(&self, symbol: &Symbol) -> u64 {
+        let multiple = symbol.legs().and_then(|(base, _)| self.multiplied.get(base));
+        multiple.copied().unwrap_or(1)
     }
 
     /// The currency of a symbol's prices, given the unit that a row states, if any; and how many decimal places below
@@ -319,8 +337,8 @@ impl Extractor {
     /// Whether a sign that several currencies share may mean the symbol's own: then it says nothing new.
     fn may_mean(&self, symbol: &Symbol, sign: &str) -> bool {
         let own = symbol.pair_currency();
-        let listed = symbol.listing().map(|(_, exchange)| Currency::new(exchange.currency));
-        sign == YEN_OR_YUAN && own.or(listed).is_some_and(|own| matches!(own.as_str(), "JPY" | "CNY"))
+        sign == YEN_OR_YUAN
+            && own.or_else(|| symbol.listing_currency()).is_some_and(|own| matches!(own.as_str(), "JPY" | "CNY"))
     }
 
     fn malformed(&self, why: &str) -> SourceError {

@@ -27,7 +27,7 @@ use jaq_json::{Num, Val};
 use self::fuel::{Meter, Metered, OutOfFuel, Program};
 use self::words::{first_sign, undefined_name, unexpected, words};
 
-use crate::provider::description::Notation;
+use crate::provider::description::{Layout, Notation};
 pub use fuel::{CpuTimer, Fuel};
 
 /// The most rows that are taken from one reply.
@@ -143,11 +143,12 @@ impl Filter {
     }
 
     /// Filters a reply's body: row by row, up to the first error or to [`MOST_ROWS`].
-    pub fn run(&self, body: &[u8], notation: Notation, status: u16, asked: &[&str], fuel: Fuel) -> Rows {
+    pub fn run(&self, body: &[u8], layout: impl Into<Layout>, status: u16, asked: &[&str], fuel: Fuel) -> Rows {
+        let layout = layout.into();
         let mut rows = Rows { rows: Vec::new(), cut: false, failure: None };
         let meter = fuel.meter();
         // only the rows taken so far outlive a panic, and each of those is whole
-        let ended = catch_unwind(AssertUnwindSafe(|| self.collect(body, notation, status, asked, &meter, &mut rows)));
+        let ended = catch_unwind(AssertUnwindSafe(|| self.collect(body, layout, status, asked, &meter, &mut rows)));
         rows.failure = match ended {
             Ok(result) => result.err(),
             Err(panic) => Some(panic.downcast().map_or(RunError::Panic, |out| {
@@ -161,17 +162,17 @@ impl Filter {
     fn collect(
         &self,
         body: &[u8],
-        notation: Notation,
+        layout: Layout,
         status: u16,
         asked: &[&str],
         meter: &Meter,
         rows: &mut Rows,
     ) -> Result<(), RunError> {
-        let input = match body::read(body, notation) {
+        let input = match body::read(body, layout) {
             Ok(input) => input,
             // a refusal in plain words: the filter may know them; if not, the status decides
             Err(_) if !(200..300).contains(&status) => Val::from(String::from_utf8_lossy(body).trim().to_owned()),
-            Err(why) => return Err(RunError::Body(notation, why)),
+            Err(why) => return Err(RunError::Body(layout.notation, why)),
         };
         let status = Val::Num(Num::Int(isize::try_from(status).unwrap_or_default()));
         let asked: Val = asked.iter().map(|symbol| Val::from((*symbol).to_owned())).collect();

@@ -31,6 +31,7 @@ pub struct Spelling {
     ids: BTreeMap<String, String>,
     aliases: BTreeMap<String, String>,
     spelled: BTreeMap<Symbol, String>,
+    multiplied: BTreeSet<String>,
     excluded_symbols: BTreeSet<Symbol>,
     set_classes: SetClasses,
     request: RequestTemplate,
@@ -72,6 +73,7 @@ struct Formats {
     /// The template of the classes that have none of their own.
     general: Template,
     per_class: BTreeMap<Class, Template>,
+    future: Option<Template>,
     dot: Option<String>,
     suffix: Option<BTreeMap<String, String>>,
 }
@@ -84,20 +86,25 @@ impl Spelling {
     pub fn new(source: &SourceSettings) -> Result<Self, DescriptionError> {
         let mut spelled = BTreeMap::new();
         for (ours, theirs) in &source.spelled {
-            let symbol = Symbol::parse(ours);
+            let symbol = Symbol::named(ours);
             let symbol =
                 symbol.map_err(|error| DescriptionError::new(format!("spelled.{ours:?}"), error.to_string()))?;
             spelled.insert(symbol, theirs.clone());
+        }
+        let mut rename = source.rename.clone();
+        for (base, multiple) in &source.multiplied {
+            rename.entry(base.clone()).or_insert_with(|| format!("{multiple}{base}"));
         }
         Ok(Spelling {
             classes: source.classes.clone(),
             currencies: source.currencies.clone(),
             symbols: source.symbols.clone(),
             formats: Formats::new(&source.format)?,
-            rename: source.rename.clone(),
+            rename,
             ids: source.ids.clone(),
             aliases: source.aliases.clone(),
             spelled,
+            multiplied: source.multiplied.keys().cloned().collect(),
             excluded_symbols: source.excluded_symbols.clone(),
             set_classes: SetClasses::default(),
             request: RequestTemplate::new(source)?,
@@ -133,6 +140,10 @@ impl Spelling {
 
     /// The spelling of a symbol, whole and in parts.
     fn spell_whole(&self, symbol: &Symbol, class: Class) -> Option<Spelled> {
+        // a price in a thousand coins is not one in a coin
+        if symbol.legs().is_some_and(|(_, quote)| self.multiplied.contains(quote)) {
+            return None;
+        }
         let exception = self.spelled.get(symbol);
         let mut spelled = match self.parts(symbol, class) {
             Some(parts) => parts,
@@ -140,7 +151,7 @@ impl Spelling {
         };
         spelled.symbol = match exception {
             Some(theirs) => theirs.clone(),
-            None => self.formats.of(class).fill(|name| {
+            None => self.formats.of(symbol, class)?.fill(|name| {
                 let part = match name {
                     "symbol" => &spelled.symbol,
                     "base" => &spelled.base,
@@ -231,6 +242,12 @@ impl Spelling {
                 Some(suffix) => format!("{}{}", renamed(ticker), suffix.get(exchange.suffix)?),
                 None => format!("{}.{}", renamed(ticker), exchange.suffix),
             }
+        } else if symbol.is_elsewhere() {
+            // how the source spells a suffix that is not known cannot be known, unless it keeps all of them
+            if self.formats.suffix.is_some() {
+                return None;
+            }
+            renamed(name)
         } else if self.formats.per_class.contains_key(&Class::Index) && class == Class::Index {
             renamed(name.trim_start_matches('^'))
         } else {
@@ -251,11 +268,11 @@ impl Formats {
         let per_class = match format {
             Format::One(text) => {
                 let general = template("format", text)?;
-                return Ok(Formats { general, per_class: BTreeMap::new(), dot: None, suffix: None });
+                return Ok(Formats { general, per_class: BTreeMap::new(), future: None, dot: None, suffix: None });
             }
             Format::PerClass(per_class) => per_class,
         };
-        let ClassFormat { equity, index, fund, crypto, fx, dot, suffix } = per_class;
+        let ClassFormat { equity, index, fund, crypto, fx, future, dot, suffix } = per_class;
         let stated = [
             (Class::Equity, equity),
             (Class::Index, index),
@@ -270,11 +287,16 @@ impl Formats {
             }
         }
         let general = template("format", "{symbol}")?;
-        Ok(Formats { general, per_class: templates, dot: dot.clone(), suffix: suffix.clone() })
+        let future = future.as_ref().map(|text| template("format.future", text)).transpose()?;
+        Ok(Formats { general, per_class: templates, future, dot: dot.clone(), suffix: suffix.clone() })
     }
 
-    fn of(&self, class: Class) -> &Template {
-        self.per_class.get(&class).unwrap_or(&self.general)
+    /// The template for a symbol; `None` if the source has no futures, and it is one.
+    fn of(&self, symbol: &Symbol, class: Class) -> Option<&Template> {
+        if symbol.is_future() {
+            return self.future.as_ref();
+        }
+        Some(self.per_class.get(&class).unwrap_or(&self.general))
     }
 }
 

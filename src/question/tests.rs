@@ -9,6 +9,7 @@ fn bounds() -> Bounds {
         timeout: Duration::from_secs(2),
         max_timeout: Duration::from_secs(10),
         sources: vec!["alpha".to_owned(), "beta".to_owned()],
+        names: Names::default(),
     }
 }
 
@@ -33,8 +34,12 @@ async fn a_query_is_refused_by_the_name_of_the_wrong_parameter() {
         ("symbols=A,B,C,D", "symbols"),
         ("symbols=%00", "symbols"),
         ("symbols=%FF", "symbols"),
-        ("symbols=A+B", "symbols"),
-        ("symbols=isin:US0378331005", "symbols"),
+        ("symbols=A%0AB", "symbols"),
+        ("symbols=AAPL,NOT%20A%1BSYMBOL", "symbols"),
+        ("symbols=,", "symbols"),
+        ("symbols=+", "symbols"),
+        ("symbols=%20,AAPL", "symbols"),
+        ("symbols=A,!,B,?", "symbols"),
         ("symbols=A&symbols=B", "symbols"),
         ("symbols=A&timout=1s", "timout"),
         ("symbols=A&timeout=", "timeout"),
@@ -52,6 +57,58 @@ async fn a_query_is_refused_by_the_name_of_the_wrong_parameter() {
         assert_eq!(ask(query).unwrap_err().field, field, "{query}");
     }
     assert_eq!(ask(&format!("symbols=A&{}", "x".repeat(5000))).unwrap_err().field, "query");
+}
+
+#[tokio::test]
+async fn what_is_not_understood_has_its_place_and_costs_the_others_nothing() {
+    let question = ask("symbols=AAPL,not%20a%20symbol,btc-usd").unwrap();
+    assert_eq!(question.symbols.iter().map(Symbol::as_str).collect::<Vec<_>>(), ["AAPL", "BTC-USD"]);
+    let [not] = question.not_symbols.as_slice() else { panic!("{question:?}") };
+    assert_eq!((not.place, not.text.as_str()), (1, "not a symbol"));
+    assert!(not.detail.starts_with("\"not a symbol\" is not spelled like a symbol"), "{}", not.detail);
+    // each text once, and only its beginning; all of them count
+    let question = ask("symbols=??,AAPL,??,aapl").unwrap();
+    assert_eq!((question.symbols.len(), question.not_symbols.len()), (1, 1));
+    let question = ask(&format!("symbols={}", "é".repeat(100))).unwrap();
+    assert_eq!((question.symbols.len(), question.not_symbols[0].text.chars().count()), (0, 64));
+    assert!(ask("symbols=!,?,AAPL,MSFT").unwrap_err().detail.contains("more than 3"));
+}
+
+#[tokio::test]
+async fn white_space_around_a_symbol_is_no_part_of_it() {
+    for query in ["symbols=AAPL,+MSFT", "symbols=%20AAPL%20,%09MSFT", "symbols=AAPL%2C+MSFT", "symbols=AAPL+%2C+MSFT"] {
+        let question = ask(query).unwrap();
+        assert_eq!(question.symbols.iter().map(Symbol::as_str).collect::<Vec<_>>(), ["AAPL", "MSFT"], "{query}");
+        assert!(question.renamed.is_empty(), "{query}");
+    }
+    assert_eq!(ask("symbols=A+B").unwrap().not_symbols[0].text, "A B");
+}
+
+#[tokio::test]
+async fn a_plus_at_the_end_of_a_symbol_is_the_sign_of_a_warrant() {
+    for query in ["symbols=CCIV+", "symbols=CCIV%2B", "symbols=CCIV+,AAPL", "symbols=AAPL,+CCIV+", "symbols=CCIV%2B+"] {
+        let question = ask(query).unwrap();
+        assert!(question.symbols.iter().any(|symbol| symbol.as_str() == "CCIV-WT"), "{query}: {question:?}");
+        assert_eq!(question.renamed["CCIV+"].as_str(), "CCIV-WT", "{query}");
+    }
+    assert_eq!(ask("symbols=BAC+PR+L").unwrap().symbols[0].as_str(), "BAC-PL");
+}
+
+#[tokio::test]
+async fn an_ampersand_that_splits_a_symbol_says_how_to_write_it() {
+    let bad = ask("symbols=M&M.NS").unwrap_err();
+    assert!(bad.field == "M.NS" && bad.detail.contains("write %26"), "{}", bad.detail);
+    assert!(!ask("symbols=M&timout=1s").unwrap_err().detail.contains("%26"));
+    assert_eq!(ask("symbols=M%26M.NS").unwrap().symbols[0].as_str(), "M&M.NS");
+}
+
+#[tokio::test]
+async fn a_name_that_the_user_defined_is_understood_and_no_other() {
+    let own = Symbol::named("WORLD2").unwrap();
+    let bounds = Bounds { names: Names::among([&own]), ..bounds() };
+    let question = Question::parse("symbols=world2,WORLD3", &bounds, Clock::system().now()).unwrap();
+    assert_eq!((question.symbols.as_slice(), question.renamed["world2"].as_str()), ([own].as_slice(), "WORLD2"));
+    assert!(question.not_symbols[0].detail.ends_with("did you mean WORLD2?"), "{:?}", question.not_symbols);
 }
 
 #[tokio::test]
@@ -91,7 +148,9 @@ async fn with_a_symbol_in_the_path_the_query_may_not_name_symbols() {
     assert_eq!(Question::parse_one("btc-usd", "", &bounds(), now).unwrap().symbols[0].as_str(), "BTC-USD");
     assert_eq!(Question::parse_one("A", "symbols=B", &bounds(), now).unwrap_err().field, "symbols");
     assert_eq!(Question::parse_one("A,B", "", &bounds(), now).unwrap_err().field, "symbol");
-    assert_eq!(Question::parse_one("-", "", &bounds(), now).unwrap_err().field, "symbol");
+    assert_eq!(Question::parse_one("-", "", &bounds(), now).unwrap().not_symbols[0].text, "-");
+    assert_eq!(Question::parse_one("", "", &bounds(), now).unwrap_err().field, "symbol");
+    assert_eq!(Question::parse_one("CCIV+", "", &bounds(), now).unwrap().symbols[0].as_str(), "CCIV-WT");
 }
 
 #[tokio::test]

@@ -75,6 +75,9 @@ impl Settings {
             }
             None => {}
         }
+        if let Some(gone) = symbol.gone_money() {
+            sentence += &format!("; {gone}");
+        }
         if let Some(pair) = symbol.did_you_mean() {
             sentence += &format!("; did you mean {pair}?");
         }
@@ -123,7 +126,8 @@ impl Settings {
 
     /// The free providers that could be switched on, the best first: independent ones, and those that need fewer keys.
     fn offered(&self) -> Vec<&OffSource> {
-        let mut offered: Vec<&OffSource> = self.off.iter().filter(|off| !off.source.paid).collect();
+        let mut offered: Vec<&OffSource> =
+            self.off.iter().filter(|off| !off.source.paid && !off.source.only_by_name).collect();
         offered.sort_by_key(|off| (off.source.role, off.source.key_from.len(), &off.source.name));
         offered
     }
@@ -173,6 +177,7 @@ fn kind(symbol: &Symbol, class: Class) -> String {
         (_, Some((_, quote)), _) => format!("crypto pairs in {quote}"),
         (_, _, Some((_, exchange))) => format!("listings on {}", exchange.name),
         _ if symbol.is_us_listing() => "US listings".to_owned(),
+        _ if symbol.is_future() => "futures".to_owned(),
         _ => format!("{symbol}, whose exchange is not known"),
     }
 }
@@ -198,7 +203,7 @@ mod tests {
         let sentence_for_shares = sentence(&[], "AAPL").unwrap();
         assert!(
             sentence_for_shares.starts_with(
-                "no source that is switched on covers US listings; finnhub, tiingo, twelvedata and 4 more would, with a \
+                "no source that is switched on covers US listings; finnhub, tiingo, twelvedata and 5 more would, with a \
                  free key: set FINNHUB_API_KEY (https://"
             ),
             "{sentence_for_shares}"

@@ -80,7 +80,7 @@ fn shown(source: &SourceSettings) -> SourceSettings {
     for text in [&mut shown.about, &mut shown.account, &mut shown.jq] {
         *text = without_secrets(text);
     }
-    for text in [&mut shown.ca_file, &mut shown.body].into_iter().flatten() {
+    for text in [&mut shown.ca_file, &mut shown.body, &mut shown.terms, &mut shown.checked].into_iter().flatten() {
         *text = without_secrets(text);
     }
     shown

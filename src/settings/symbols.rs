@@ -49,7 +49,7 @@ impl SymbolRules {
                 }
                 continue;
             }
-            match Symbol::parse(name) {
+            match Symbol::named(name) {
                 Ok(symbol) => {
                     if single.insert(symbol.clone(), set.clone()).is_some() {
                         let message = format!("{symbol} has a second section under another spelling; keep one");
@@ -132,7 +132,7 @@ impl SymbolSettings {
                 &path,
                 format!("{code:?} is written like a part of {capitals}; write {capitals} if you mean that"),
             );
-            if let Ok(symbol) = Symbol::parse(name) {
+            if let Ok(symbol) = Symbol::named(name) {
                 let fixed = symbol.pair_currency();
                 report.unless(
                     fixed.is_none() || fixed.as_ref() == Some(&whole),

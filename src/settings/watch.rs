@@ -51,6 +51,12 @@ impl WatchSettings {
             &["watch", "symbols"],
             format!("{count} symbols are too many to watch; write {MOST} or fewer"),
         );
+        let names = settings.names();
+        for symbol in self.symbols.iter().filter(|symbol| symbol.is_only_a_name() && !names.contains(symbol)) {
+            if let Err(error) = Symbol::parse(symbol.as_str()) {
+                report.at(&["watch", "symbols"], error.to_string());
+            }
+        }
         let refused: Vec<&str> =
             self.symbols.iter().filter(|symbol| !settings.allows(symbol)).map(Symbol::as_str).collect();
         report.unless(
@@ -69,7 +75,8 @@ fn write_symbols<S: Serializer>(symbols: &[Symbol], into: S) -> Result<S::Ok, S:
 fn read_symbols<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Symbol>, D::Error> {
     let mut symbols = Vec::new();
     for text in Vec::<String>::deserialize(from)? {
-        let symbol = Symbol::parse(&text).map_err(D::Error::custom)?;
+        // whether a name is defined, the check knows
+        let symbol = Symbol::named(&text).map_err(D::Error::custom)?;
         if !symbols.contains(&symbol) {
             symbols.push(symbol);
         }

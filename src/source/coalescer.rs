@@ -271,7 +271,7 @@ impl Coalescer {
 
     /// Takes over what an earlier process had learned.
     pub(crate) fn restore(&self, past: &SuspectState) {
-        let symbols = |group: &Vec<String>| group.iter().filter_map(|text| Symbol::parse(text).ok()).collect();
+        let symbols = |group: &Vec<String>| group.iter().filter_map(|text| Symbol::written(text)).collect();
         let mut state = self.0.lock();
         state.unknown_kills |= past.unknown_kills;
         state.hunt.restore(past.groups.iter().map(symbols).collect());
@@ -415,8 +415,10 @@ impl Inner {
             BreakerState::Closed | BreakerState::HalfOpen => None,
         };
         let all = [self.parts.account.cooldown(now), open, self.parts.backoff.rest(now)];
-        // of two that end together, the vendor's word comes first
-        all.into_iter().flatten().reduce(|latest, rest| if rest.until > latest.until { rest } else { latest })
+        let until = all.iter().flatten().map(|rest| rest.until).max()?;
+        // the vendor's word comes first, then the breaker's: they say more than the last failure, even if that lasts longer
+        let error = all.into_iter().flatten().next()?.error;
+        Some(Cooldown { until, error })
     }
 
     /// The deadlines of a call that starts now, for a caller who leaves at an instant.

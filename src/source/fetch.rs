@@ -33,6 +33,7 @@ use crate::clock::skew::Host;
 use crate::clock::{Clock, Moment, cpu};
 use crate::failure::SourceError;
 use crate::profile::Profile;
+use crate::provider::charset::Charset;
 use crate::provider::description::Method;
 use crate::provider::extract::RawReply;
 use crate::provider::proxy::Proxy;
@@ -348,8 +349,25 @@ impl Inner {
         request.body(reqwest::Body::wrap(Written::new(call.body.clone(), batch.cloned())))
     }
 
-    /// Reads a body and unpacks it. Neither the bytes on the wire nor the unpacked ones may be more than `max_body`.
+    /// Reads a body, unpacks it, and turns it into UTF-8. Neither the bytes on the wire nor the unpacked ones, nor those
+    /// in UTF-8, may be more than `max_body`.
     async fn body(&self, response: Response, held: &mut Held) -> Result<Vec<u8>, SourceError> {
+        let declared = reply::charset(response.headers());
+        let body = self.unpacked(response, held).await?;
+        let (stated, limit) = (self.profile.settings.charset, self.profile.settings.max_body);
+        let Some(charset) = Charset::of(&body, stated, declared.as_deref()) else { return Ok(body) };
+        let is_large = body.len() > LARGE_BODY;
+        let in_utf8 = move || charset.to_utf8(&body).into_owned().into_bytes();
+        let text = if is_large { self.aside(in_utf8).await? } else { in_utf8() };
+        if text.len() > limit {
+            return Err(SourceError::TooLarge { limit });
+        }
+        hold(held, text.len())?;
+        Ok(text)
+    }
+
+    /// Reads a body and unpacks it.
+    async fn unpacked(&self, response: Response, held: &mut Held) -> Result<Vec<u8>, SourceError> {
         let codings = encoding::codings(response.headers());
         let limit = self.profile.settings.max_body;
         let body = self.received(response, limit, held).await?;

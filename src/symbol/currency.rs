@@ -46,7 +46,8 @@ impl Currency {
         }
     }
 
-    /// A currency that prices can be asked for in, in any case: a currency of ISO 4217, a stable coin, bitcoin or ether.
+    /// A currency that prices can be asked for in, in any case: money, also if it is gone or not in ISO 4217, a stable coin, bitcoin
+    /// or ether.
     ///
     /// # Errors
     /// The text is not a currency. The error says what to ask for instead, as the end of a sentence.
@@ -57,7 +58,7 @@ impl Currency {
         if let Some((major, _)) = of_unit {
             return Err(format!(", a part of {major}; ask for {major}"));
         }
-        let can = tables::is_currency(&code) || is_stable(&code) || QUOTED_IN.contains(&code.as_str());
+        let can = tables::is_money(&code) || is_stable(&code) || QUOTED_IN.contains(&code.as_str());
         if can && !Currency::of_code(text).is_code() {
             return Err(format!(", which is written like a part of {code}; ask for {code}"));
         }
@@ -70,15 +71,21 @@ impl Currency {
         &self.0
     }
 
-    /// Whether this is the code of something that prices are stated in: a currency of ISO 4217, a stable coin, bitcoin or ether.
+    /// Whether this is the code of something that prices are stated in: money, a stable coin, bitcoin or ether.
     /// `PENCE`, `P` and `JPY100` are not.
     pub fn is_code(&self) -> bool {
         self.is_fx_or_stable() || QUOTED_IN.contains(&self.as_str())
     }
 
-    /// Whether it is traded as foreign exchange: a currency of ISO 4217, which has the precious metals too.
+    /// Whether it is traded as foreign exchange, or was: a currency of ISO 4217, which has the precious metals too; one that is
+    /// withdrawn from it; or one that is not in it (`CNH`, `GGP`).
     pub fn is_fx(&self) -> bool {
-        tables::is_currency(self.as_str())
+        tables::is_money(self.as_str())
+    }
+
+    /// Since when the money of this code, in capitals, is gone, and what followed it: half a sentence. `None` for all others.
+    pub(crate) fn gone_since(code: &str) -> Option<String> {
+        tables::gone::gone_money(code).map(ToString::to_string)
     }
 
     /// Whether it is one of the precious metals, which dealers quote like currencies.

@@ -55,7 +55,7 @@ fn rank(code: &str) -> usize {
         STABLE_RANK
     } else if tables::is_metal(code) {
         STABLE_RANK + 1
-    } else if tables::is_currency(code) {
+    } else if tables::is_money(code) {
         major().unwrap_or(CURRENCY_RANK + MAJORS.len())
     } else {
         // no other coin is the quote currency of a pair

@@ -68,9 +68,9 @@ mod tests {
     fn no_part_is_spelled_like_a_currency_or_like_another_part() {
         let all: Vec<&str> = PARTS.iter().flat_map(|part| part.spelled).copied().collect();
         for spelled in &all {
-            assert!(!tables::is_currency(spelled), "{spelled}");
+            assert!(!tables::is_money(spelled), "{spelled}");
             assert_eq!(all.iter().filter(|other| other == &spelled).count(), 1, "{spelled}");
         }
-        assert!(PARTS.iter().all(|part| tables::is_currency(part.currency)));
+        assert!(PARTS.iter().all(|part| tables::is_money(part.currency)));
     }
 }

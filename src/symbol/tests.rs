@@ -48,7 +48,9 @@ fn a_pair_run_together_is_asked_about_and_not_guessed_at() {
     let symbol = Symbol::parse("BTCUSD").unwrap();
     assert_eq!(symbol.class(), Class::Equity);
     assert_eq!(symbol.did_you_mean().unwrap(), "BTC-USD");
-    assert_eq!(Symbol::parse("ETHUSDT").unwrap().did_you_mean().unwrap(), "ETH-USDT");
+    assert_eq!(Symbol::parse("SOLANA").unwrap().did_you_mean().unwrap(), "SOL-USD");
+    let longer = Symbol::parse("ETHUSDT").unwrap_err();
+    assert!(longer.to_string().ends_with("did you mean ETH-USDT?"), "{longer}");
     assert_eq!(Symbol::parse("GOOGL").unwrap().did_you_mean(), None);
 }
 
@@ -58,10 +60,14 @@ fn a_text_that_is_no_symbol_is_refused_with_the_reason() {
     assert_eq!(Symbol::parse(&"A".repeat(33)), Err(SymbolError::TooLong(33)));
     assert!(matches!(Symbol::parse("ÄPFEL"), Err(SymbolError::Character(_, 'Ä'))));
     assert!(matches!(Symbol::parse("A\0B"), Err(SymbolError::Character(..))));
-    assert!(matches!(Symbol::parse("isin:US0378331005"), Err(SymbolError::Reserved(_))));
-    for text in ["-", "A-", "-USD", "BTC-USD-X", "^", "A..B", ".L", "=X", "USDX=X", "GC=F", "USD-USD", "VOD.L.L"] {
+    for text in ["-", "A-", "-USD", "BTC-USD-X", "A..B", ".L", "VOD.L.L.L.L"] {
         assert!(matches!(Symbol::parse(text), Err(SymbolError::Form(_))), "{text}");
     }
+    for text in ["^", "=X", "USDX=X", "USD-USD"] {
+        assert!(matches!(Symbol::parse(text), Err(SymbolError::Other(..))), "{text}");
+    }
+    assert!(Symbol::parse("").unwrap_err().is_of_query() && Symbol::parse("A\0B").unwrap_err().is_of_query());
+    assert!(!Symbol::parse("ÄPFEL").unwrap_err().is_of_query() && !Symbol::parse("A B").unwrap_err().is_of_query());
 }
 
 #[test]
@@ -69,7 +75,7 @@ fn a_share_class_abroad_is_spelled_with_a_hyphen() {
     let symbol = Symbol::parse("novo-b.co").unwrap();
     assert_eq!(symbol.as_str(), "NOVO-B.CO");
     assert_eq!(symbol.listing().map(|(ticker, exchange)| (ticker, exchange.suffix)), Some(("NOVO-B", "CO")));
-    assert!(Symbol::parse("NOVO-BB.CO").is_err() && Symbol::parse("NOVO-B.QQ").is_err());
+    assert!(Symbol::parse("NOVO-BBBBB.CO").is_err() && Symbol::parse("NOVO-B.QQ").is_err());
 }
 
 #[test]
@@ -91,8 +97,37 @@ fn sub_units_are_told_from_their_currency_by_case() {
 
 #[test]
 fn a_share_class_never_becomes_an_exchange() {
-    for class in ["MKC-V", "mkc/v", "X_L", "X-T", "X-F"] {
+    for class in ["X_L", "X-T", "X-F"] {
         assert!(Symbol::parse(class).is_err(), "{class}");
     }
+    assert_eq!(
+        (canonical("MKC-V"), canonical("mkc/v"), canonical("MKC.V")),
+        ("MKC-V".into(), "MKC-V".into(), "MKC.V".into())
+    );
+    assert!(Symbol::parse("MKC-V").unwrap().is_us_listing() && Symbol::parse("MKC.V").unwrap().listing().is_some());
     assert_eq!(Symbol::parse("BRK-B").unwrap().as_str(), "BRK.B");
+}
+
+#[test]
+fn what_trades_in_another_currency_than_its_exchange_implies_none() {
+    let implied = |text: &str| Symbol::parse(text).unwrap().usual_currency().map(|currency| currency.to_string());
+    for text in ["DLR-U.TO", "DLR.U.TO", "80700.HK", "HSBK.IL", "QQQQ.RO", "GC=F", "US0378331005", "^GSPC"] {
+        assert_eq!(implied(text), None, "{text}");
+    }
+    let known = [("DLR.TO", "CAD"), ("0700.HK", "HKD"), ("RCI-B.TO", "CAD"), ("BAC-PL", "USD"), ("CCIV-WT", "USD")];
+    for (text, currency) in known {
+        assert_eq!(implied(text).as_deref(), Some(currency), "{text}");
+    }
+    assert_eq!(implied("SILVER"), None, "six letters may be a pair");
+}
+
+#[test]
+fn money_that_is_gone_or_not_in_iso_4217_is_money() {
+    for pair in ["USD-CNH", "EUR-HRK", "USD-ZWL", "USD-SLL", "USD-VEF", "GGP-USD", "USD-XDR", "EUR-BGN"] {
+        assert_eq!(Symbol::parse(pair).unwrap().class(), Class::Fx, "{pair}");
+    }
+    let gone = |text: &str| Symbol::parse(text).unwrap().gone_money();
+    assert_eq!(gone("EUR-BGN").unwrap(), "BGN is gone since 2026-01, and EUR followed it");
+    assert_eq!((gone("USD-CNH"), gone("BTC-USD"), gone("AAPL")), (None, None, None));
+    assert_eq!(Symbol::parse("MTL-USD").unwrap().class(), Class::Crypto, "exchanges list a coin of that name");
 }

@@ -13,6 +13,9 @@ pub(super) fn way_out(price: &Price, settings: &Settings) -> Option<String> {
     match price.status {
         Status::Ok | Status::Unavailable(Unavailable::NotCovered | Unavailable::NoConversion) => None,
         Status::Unknown => {
+            if let Some(gone) = symbol.gone_money() {
+                return Some(gone);
+            }
             // the sentence about a pair without its hyphen already asks what was meant
             let spelling = "check how it is spelled";
             symbol.did_you_mean().is_none().then(|| or_another(spelling, symbol, settings))
@@ -88,7 +91,7 @@ fn lacks_currency(price: &Price) -> bool {
 fn state_currency(symbol: &Symbol) -> String {
     match symbol.listing() {
         Some((_, exchange)) if exchange.quotes_in_parts() => {
-            let (suffix, whole) = (exchange.suffix, exchange.currency);
+            let (suffix, whole) = (exchange.suffix, exchange.currency.unwrap_or("a currency"));
             format!(
                 "in [sources.NAME], set units = {{ {suffix} = \"…\" }} to say whether its prices are in {whole} or in a part of it"
             )

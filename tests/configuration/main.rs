@@ -115,12 +115,17 @@ fn access_is_open_unless_set_and_can_be_set_by_variables() {
 #[test]
 fn a_file_without_sources_gets_keyless_official_ones_and_those_with_a_key() {
     let bare = load_text("", &[]).unwrap();
-    let is_open = |source: &SourceSettings| (source.key_from.is_empty() || source.key_optional) && !source.unofficial;
+    let is_open = |source: &SourceSettings| {
+        (source.key_from.is_empty() || source.key_optional) && !source.unofficial && !source.only_by_name
+    };
     assert!(bare.sources.iter().all(is_open) && bare.sources.len() >= 4);
     let keyed = load_text("", &[("FINNHUB_API_KEY", "abcdef"), ("TIINGO_API_KEY", "")]).unwrap();
     assert!(names(&keyed).contains(&"finnhub") && !names(&keyed).contains(&"tiingo"));
     let unofficial = load_text("", &[("QUOTEFOLD_UNOFFICIAL", "1")]).unwrap();
     assert!(names(&unofficial).contains(&"yahoo"));
+    // what is meant for trying out is on only if it is named
+    assert!(!names(&unofficial).contains(&"coinmarketcap-keyless"));
+    assert_eq!(names(&load_text("[sources.coinmarketcap-keyless]", &[]).unwrap()), ["coinmarketcap-keyless"]);
     // a variable for one source does not switch the others off
     let tuned = load_text("", &[("QUOTEFOLD_SOURCES__KRAKEN__TIMEOUT", "300ms")]).unwrap();
     assert_eq!(names(&tuned), names(&bare));
@@ -134,6 +139,20 @@ fn a_file_without_sources_gets_keyless_official_ones_and_those_with_a_key() {
     assert_eq!(switch_on(&bare, "yahoo"), "set QUOTEFOLD_UNOFFICIAL=1");
     assert!(switch_on(&named, "coinbase").starts_with("add [sources.coinbase] to "));
     assert!(switch_on(&named, "tiingo").contains(" and set TIINGO_API_KEY ("));
+}
+
+#[test]
+fn a_limit_of_a_key_does_not_hold_without_one() {
+    let limits = |text: &str, key: &str| {
+        let settings = load_text(text, &[("COINGECKO_API_KEY", key)]).unwrap();
+        let source = settings.sources.iter().find(|source| source.name == "coingecko").unwrap();
+        source.limits.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(limits("", ""), ["10/min"]);
+    assert_eq!(limits("", "abcdef"), ["10/min", "10000/month"]);
+    let own = "[sources.coingecko]\nlimits = [\"5/min\", \"100/day\"]";
+    assert_eq!(limits(own, ""), limits(own, "abcdef"));
+    assert_eq!(limits(own, ""), ["5/min", "100/day"]);
 }
 
 #[test]

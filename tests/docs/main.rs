@@ -11,6 +11,7 @@ mod commands;
 mod links;
 mod names;
 mod settings;
+mod spellings;
 #[path = "../support/mod.rs"]
 mod support;
 mod tables;

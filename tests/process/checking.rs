@@ -126,7 +126,7 @@ fn a_source_with_mirrors_shows_them_and_the_one_that_was_reached() {
 #[test]
 fn check_accepts_only_prices_that_the_fold_accepts() {
     for (stated, fault) in
-        [("0", "invalid_price: 0 is not a price"), ("\"N/A\"", "invalid_price: it states no price, and no book")]
+        [("0", "invalid_price: 0 is not a price"), ("\"N/A\"", "invalid_price: it states no price, and no bid")]
     {
         let vendor = Upstream::saying(200, format!("{{\"price\":{stated}}}"));
         let configuration = Configuration::new(&vendor.source("desk", "jq = '{price}'"));

@@ -44,7 +44,7 @@ fn success_ends_with_0_and_wrong_usage_with_64() {
         &["get", "BTC-USD", "--url", "http://x", "--config", "y"],
         &["config", "--default", "--config", "y"],
         &["check", "no-such-source"],
-        &["get", "one two", "--config", "/dev/null"],
+        &["get", "AAPL,,MSFT", "--config", "/dev/null"],
     ];
     for arguments in wrong {
         let ended = assert_code(arguments, 64);
@@ -82,8 +82,13 @@ fn an_answer_from_a_server_ends_with_the_same_codes() {
     until("a whole answer", || {
         get(address, "/prices?symbols=AAPL,BTC-USD").header("prices-status") == Some("complete")
     });
-    let table: [(&[&str], i32, &str); 3] =
-        [(&["AAPL", "BTC-USD"], 0, "complete"), (&["AAPL", "ZZZZ"], 1, "partial"), (&["ZZZZ"], 3, "none")];
+    let table: [(&[&str], i32, &str); 5] = [
+        (&["AAPL", "BTC-USD"], 0, "complete"),
+        (&["AAPL", "ZZZZ"], 1, "partial"),
+        (&["AAPL", "one two"], 1, "partial"),
+        (&["ZZZZ"], 3, "none"),
+        (&["one two"], 3, "none"),
+    ];
     for (symbols, code, status) in table {
         let ended = assert_code(&[&["get", "--json", "--url", &url], symbols].concat(), code);
         let answer: Value = serde_json::from_str(&ended.stdout).expect("nothing but JSON on stdout");
@@ -93,8 +98,13 @@ fn an_answer_from_a_server_ends_with_the_same_codes() {
     let table = assert_code(&["get", "AAPL", "ZZZZ", "--url", &url], 1);
     assert!(table.stdout.starts_with("SYMBOL") && table.stdout.contains("ZZZZ"), "{table:?}");
     let too_long = "A".repeat(33);
-    let refused = assert_code(&["get", &too_long, "--url", &url], 64);
-    assert!(refused.stdout.is_empty() && refused.stderr.contains("33 characters"), "{refused:?}");
+    let unknown = assert_code(&["get", &too_long, "--url", &url], 3);
+    assert!(
+        unknown.stdout.contains("unknown / not_a_symbol") && unknown.stdout.contains("33 characters"),
+        "{unknown:?}"
+    );
+    let refused = assert_code(&["get", "AAPL,,MSFT", "--url", &url], 64);
+    assert!(refused.stdout.is_empty() && refused.stderr.contains("a symbol is empty"), "{refused:?}");
     // two camps of venues: there is no price, and a sentence says why
     for venue in ["gamma", "delta"] {
         assert_eq!(post(address, &format!("/demo/{venue}/lie")).status, 200);

@@ -209,7 +209,7 @@ fn get_sends_a_long_list_as_a_form_and_a_short_one_as_a_query() {
     let settings = "[server]\nmax_symbols = 700\ntimeout = \"8s\"\n[log]\nrequests = \"all\"\n";
     let (program, address) = Program::serve(&Configuration::new(&format!("{settings}{sources}")), &[]);
     let url = format!("http://{address}");
-    let names: Vec<String> = (0..700).map(|number| format!("N{}-USD", letters(number))).collect();
+    let names: Vec<String> = (0..700).map(|number| format!("NX{}-USD", letters(number))).collect();
     let get = |symbols: &[String]| {
         let symbols: Vec<&str> = symbols.iter().map(String::as_str).collect();
         run(&[&["get", "--url", &url][..], &symbols].concat())

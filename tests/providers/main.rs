@@ -63,6 +63,17 @@ fn every_example_gives_exactly_what_it_says() {
 }
 
 #[test]
+fn every_file_says_its_terms_and_when_a_reply_was_last_seen() {
+    for (source, _) in providers() {
+        assert!(source.terms.is_some_and(|terms| !terms.is_empty()), "{}", source.name);
+        let checked = source.checked.unwrap_or_default();
+        let is_year =
+            checked.split(['-', ',']).next().is_some_and(|year| year.len() == 4 && year.parse::<u16>().is_ok());
+        assert!(is_year || checked.starts_with("never; "), "{}: {checked:?}", source.name);
+    }
+}
+
+#[test]
 fn a_wrong_expectation_is_noticed() {
     let (source, extractor) = providers().into_iter().find(|(source, _)| source.name == "coinbase").unwrap();
     let mut example = source.examples[0].clone();
@@ -124,6 +135,15 @@ fn symbols_travel_as_each_provider_spells_them() {
         ("alpaca-crypto", &["BTC-USD", "ETH-BTC"], "?symbols=BTC%2FUSD,ETH%2FBTC"),
         ("alphavantage", &["BRK.B"], "?function=GLOBAL_QUOTE&symbol=BRK-B&apikey="),
         ("alphavantage-fx", &["GBP-USD"], "?function=CURRENCY_EXCHANGE_RATE&from_currency=GBP&to_currency=USD&apikey="),
+        ("bitso", &["BTC-MXN"], "/v3/ticker/?book=btc_mxn"),
+        ("cboe", &["^GSPC"], "/quotes/_SPX.json"),
+        ("luno", &["BTC-ZAR"], "?pair=XBTZAR"),
+        ("swissquote", &["XAU-USD"], "/instrument/XAU/USD"),
+        ("upbit", &["BTC-KRW", "ETH-KRW"], "?markets=KRW-BTC,KRW-ETH"),
+        ("yahoo-spark", &["AAPL", "USD-JPY"], "?symbols=AAPL,USDJPY%3DX&range=1d&interval=1d"),
+        // these two coins have other names there
+        ("coinbase", &["CELO-USD"], "/products/CGLD-USD/ticker"),
+        ("kucoin", &["VAIOT-USDT"], "?symbol=VAI-USDT"),
         ("nasdaq", &["BRK.B"], "/BRK.B/info?assetclass=stocks"),
         ("polygon", &["AAPL", "BRK.B"], "?tickers=AAPL,BRK.B"),
         ("polygon-fx", &["EUR-USD"], "?tickers=C%3AEURUSD"),
@@ -178,20 +198,17 @@ fn a_call_is_written_as_its_provider_reads_it() {
         ),
         ("fmp", &["^VIX"], "https://financialmodelingprep.com/stable/quote?symbol=%5EVIX&apikey="),
         ("fmp", &["BTC-USD"], "https://financialmodelingprep.com/stable/quote?symbol=BTCUSD&apikey="),
-        (
-            "stooq",
-            &["BRK.B", "SAP.DE", "^GSPC", "EUR-USD"],
-            "https://stooq.com/q/l/?s=brk-b.us+sap.de+%5Espx+eurusd&f=sd2t2ohlcv&h&e=csv",
-        ),
     ] {
         assert_eq!(url(name, asked).as_deref(), Some(expected));
     }
     // a price without a stated currency would never be folded, and calls are few
-    for name in ["eodhd", "fmp", "marketstack", "stooq"] {
+    for name in ["eodhd", "fmp", "marketstack"] {
         assert_eq!(url(name, &["VOD.L"]), None, "{name}");
     }
     // the name of an index at a source is never guessed
-    assert_eq!(url("stooq", &["^FTSE"]), None);
+    for name in ["cboe", "cnbc"] {
+        assert_eq!(url(name, &["^FTSE"]), None, "{name}");
+    }
 }
 
 #[test]

@@ -82,7 +82,8 @@ fn no_two_pairs_have_one_name_at_a_source() {
     let endings = quotes.iter().flat_map(|long| quotes.iter().map(move |short| (*long, *short)));
     for (long, short) in endings {
         let Some(start) = long.strip_suffix(short).filter(|start| !start.is_empty()) else { continue };
-        let pairs = [format!("AR-{long}"), format!("AR{start}-{short}")].map(|pair| Symbol::parse(&pair).unwrap());
+        let pairs = [("AR".to_owned(), long), (format!("AR{start}"), short)];
+        let pairs = pairs.map(|(base, quote)| Symbol::of_legs(&base, quote).unwrap());
         for (source, extractor) in providers() {
             let spelled = |pair: &Symbol| {
                 let spelling = extractor.spelling();
@@ -99,13 +100,33 @@ fn a_sources_name_for_a_coin_is_not_used_for_another() {
     let mut names = 0;
     for (source, extractor) in providers() {
         let taken = source.rename.values().filter(|theirs| !source.rename.contains_key(*theirs));
-        for pair in taken.flat_map(|theirs| ["USD", "USDT", "EUR"].map(|quote| format!("{theirs}-{quote}"))) {
-            let pair = Symbol::parse(&pair).unwrap();
+        // read as a symbol, some of them would be renamed: XBT is BTC
+        for pair in taken.flat_map(|theirs| ["USD", "USDT", "EUR"].map(|quote| Symbol::of_legs(theirs, quote))) {
+            let pair = pair.unwrap();
             names += 1;
             assert!(!extractor.spelling().covers(&pair, pair.class()), "{} is asked for {pair}", source.name);
         }
     }
     assert!(names > 30, "{names}");
+}
+
+#[test]
+fn a_coin_is_not_asked_for_where_its_name_is_anothers() {
+    let providers = providers();
+    for (name, tickers) in [
+        ("bitget", "APX DEGEN EVA JADE OMNI"),
+        ("gate", "ASS AXIS BIFI BOX BYN EGG GTC HIT MM MPH ORT POINT RAI SBTC TNC TRAC VAI"),
+        ("htx", "BIFI FUD GET GTC HIT NGL PNT SBTC SOUL"),
+        ("kucoin", "BIFI FUD VAI"),
+        ("mexc", "BIFI BYN COFI DFI DFT EGC FREE HERO MIMO PROS SIN SOUL"),
+        ("upbit", "TON"),
+    ] {
+        let (_, extractor) = providers.iter().find(|(source, _)| source.name == name).unwrap();
+        for ticker in tickers.split(' ') {
+            let pair = Symbol::parse(&format!("{ticker}-USDT")).unwrap();
+            assert!(!extractor.spelling().covers(&pair, Class::Crypto), "{name} is asked for {pair}");
+        }
+    }
 }
 
 #[test]

@@ -14,6 +14,7 @@
 //! | | | `okx`: "a price, last sold at the bid" |
 //! | | | `yahoo`: "a price" |
 //! | A3 | in a list of objects, one field of which names the symbol | `binance`: "two prices" |
+//! | | | `coinmarketcap`: "two prices, as lists, and a number that is left out" |
 //! | | | `gate`: "a price" |
 //! | | | `marketstack`: "two prices, one of them without a currency" |
 //! | A4 | in an object whose keys are the symbols | `kraken`: "three prices, two of them under older names" |
@@ -34,18 +35,18 @@
 //! | A13 | nowhere: there is a book, with its middle or without | `polygon-fx`: "a book" |
 //! | | | `alpaca-crypto`: "a book" |
 //! | | | `tiingo-fx`: "a price" |
-//! | A14 | in a CSV table with a header line | `stooq`: "a price, in summer time" |
-//! | | | `src/provider/extract/tests/wire.rs`: `in_a_table_by_days_the_last_day_of_each_currency_counts` |
+//! | A14 | in a CSV table with a header line | `src/provider/extract/tests/wire.rs`: `in_a_table_by_days_the_last_day_of_each_currency_counts` |
 //! | A15 | in an attribute of XML with namespaces | `ecb`: "a fixing" |
 //! | | | `src/provider/filter/body/xml.rs`: `an_element_becomes_its_name_attributes_text_and_children` |
 //! | A16 | in an object, beside its display form | `src/provider/extract/tests/wire.rs`: `a_number_may_be_wrapped_together_with_its_display_form` |
+//! | A17 | in one of several books, of one of several platforms | `swissquote`: "an ounce of gold: the tightest of three books" |
+//! | | | `swissquote`: "two platforms, of which the newer one counts; its numbers are invented" |
 //!
 //! ## B. Symbols
 //!
 //! | no. | shape | met in |
 //! |---|---|---|
 //! | B1 | answered under another name than was asked for | `kraken`: "one price, under an older name" |
-//! | | | `stooq`: "a price, in summer time" |
 //! | | | `yahoo`: "dollars on the left, answered under a shorter name" |
 //! | B2 | not named in the reply | `gemini`: "a price" |
 //! | | | `finnhub`: "a price" |
@@ -71,6 +72,8 @@
 //! | | | `twelvedata`: "several: a listing in pence, a pair, and one it does not know" |
 //! | | | `coincap`: "two prices, and a coin it leaves out" |
 //! | | | `tests/source/coalescer.rs`: `where_one_unknown_kills_a_batch_each_symbol_is_answered_for_itself` |
+//! | B11 | contracts on a chain | `defillama`: "two prices, and a contract that it leaves out; the numbers are invented" |
+//! | | | `geckoterminal`: "two prices, and a contract that it leaves out; the numbers are invented" |
 //!
 //! ## C. Numbers
 //!
@@ -105,6 +108,10 @@
 //! | | | `okx`: "a pair against another coin" |
 //! | C11 | a bid above the ask | `tiingo-crypto`: "a price with a bid above its ask, ten days older" |
 //! | | | `src/fold/book/tests.rs`: `a_book_that_does_not_count_says_why_and_leaves_the_price_alone` |
+//! | C12 | decimal commas | `src/provider/extract/tests/figures.rs`: `a_source_states_whether_a_comma_stands_before_decimals` |
+//! | C13 | a whole number and an exponent, a price for several units | `src/provider/extract/tests/figures.rs`: `a_row_states_a_power_of_ten_and_the_units_that_its_price_is_for` |
+//! | C14 | a coin as a multiple | `src/provider/extract/tests/figures.rs`: `a_base_that_is_listed_as_a_multiple_is_asked_for_and_answered_as_one` |
+//! | C15 | in another charset than UTF-8, or between semicolons | `tests/process/cases/numbers.rs`: `a_table_in_another_charset_is_read_if_it_is_stated_or_declared` |
 //!
 //! ## D. Times
 //!
@@ -125,7 +132,7 @@
 //! | D7 | text with an offset, of any spelling | `tiingo`: "one price is a list of one" |
 //! | | | `cnbc`: "an index, as the only row of the list" |
 //! | D8 | local time whose zone is given elsewhere, or nowhere | `alphavantage-fx`: "a price with the time of another zone" |
-//! | | | `stooq`: "a price, in summer time" |
+//! | | | `cboe`: "a price, in summer time" |
 //! | D9 | a date | `ecb`: "a fixing" |
 //! | | | `alphavantage`: "a price, dated by its trading day" |
 //! | D10 | on the envelope, while the price is in a row | `bybit`: "a price" |
@@ -133,6 +140,7 @@
 //! | | | `openexchangerates`: "a rate" |
 //! | D11 | beside the data of another field | `gemini`: "a price" |
 //! | D12 | two, in different units | `polygon-fx`: "two books, one older than its row, and a pair it does not know" |
+//! | D13 | a day of its own in each row | `frankfurter-v2`: "two rates, one of an earlier day, and a currency that is not among them" |
 //!
 //! ## E. Errors
 //!
@@ -153,9 +161,8 @@
 //! | E5 | nothing at all, or zeros, for an unknown symbol | `coingecko`: "nothing it knows: an empty reply" |
 //! | | | `finnhub`: "a symbol it does not know" |
 //! | | | `fmp`: "an empty list: a symbol it does not know" |
-//! | | | `stooq`: "a symbol it does not know" |
 //! | E6 | plain text or an HTML page | `yahoo`: "too many calls, or a client it does not like" |
-//! | | | `stooq`: "the day's calls are used up, said with status 200" |
+//! | | | `eodhd`: "the day's calls are used up" |
 //! | | | `bitstamp`: "a page where there is no such market" |
 //! | E7 | a server error's status for a mistake of the caller | `bitfinex`: "a symbol it does not know, with the status of a server's fault" |
 //! | E8 | limits with any status, and one that looks like a limit | `bybit`: "too many calls from this address, with the status of a wrong key" |
@@ -170,13 +177,14 @@
 //! | | | `bybit`: "a country it does not serve, as its network says it" |
 //! | E12 | a page of a proxy or a firewall | `bitstamp`: "a page that is not its own" |
 //! | | | `finnhub`: "a page of the firewall in front of it" |
+//! | E13 | a refusal of access, for an unknown symbol | `cboe`: "a symbol it does not know, with the status of a firewall" |
 
 use std::path::Path;
 
 use crate::providers;
 
 /// How many shapes there are under each letter.
-const SHAPES: [(char, usize); 5] = [('A', 16), ('B', 10), ('C', 11), ('D', 12), ('E', 12)];
+const SHAPES: [(char, usize); 5] = [('A', 17), ('B', 11), ('C', 15), ('D', 13), ('E', 13)];
 
 /// The rows of the tables above: number and place. A further place has no number of its own.
 fn rows() -> Vec<[&'static str; 2]> {
@@ -228,6 +236,20 @@ fn no_provider_is_asked_for_all_of_its_markets() {
         let names = |placeholder: &&str| source.url.contains(*placeholder);
         !placeholders.iter().any(names)
     });
-    let of_currencies = ["blockchain_info", "currencyapi", "ecb", "exchangerate_host", "openexchangerates", "yadio"];
+    let of_currencies = [
+        "bank-of-canada",
+        "blockchain_info",
+        "cnb",
+        "coinbase-rates",
+        "currency-api",
+        "currencyapi",
+        "ecb",
+        "exchangerate_host",
+        "frankfurter-v2",
+        "nbp",
+        "open-er-api",
+        "openexchangerates",
+        "yadio",
+    ];
     assert_eq!(asked_for_all.map(|source| source.name.as_str()).collect::<Vec<_>>(), of_currencies);
 }

@@ -22,9 +22,18 @@ fn number_in(leaf: &str) -> Option<Decimal> {
     decimal::read(&decimal::undecorated(leaf)?)
 }
 
+/// Whether a field has the digits of a number: it may be of pence, of a hundred units, or go with a power of ten.
 fn is_stated(leaf: &str, expected: Decimal) -> bool {
-    let hundred = expected.checked_mul(Decimal::ONE_HUNDRED);
-    number_in(leaf).is_some_and(|number| number == expected || Some(number) == hundred)
+    number_in(leaf).is_some_and(|number| digits(number) == digits(expected))
+}
+
+/// A number without its power of ten.
+fn digits(number: Decimal) -> i128 {
+    let mut digits = number.mantissa();
+    while digits != 0 && digits % 10 == 0 {
+        digits /= 10;
+    }
+    digits
 }
 
 /// Whether an example expects numbers for a symbol: a price, or a side of a book.

@@ -129,8 +129,8 @@ fn padded(mut asked: Vec<String>, count: usize, name: impl FnMut() -> String) ->
 
 /// A new invented symbol.
 fn invented(chance: &mut fastrand::Rng) -> String {
-    let letters: String = (0..5).map(|_| chance.uppercase()).collect();
-    let ending = ["", "-USD", "-USDT", "-EUR"][chance.usize(0..4)];
-    // with a digit it is neither a currency nor a word
-    format!("ZQ{letters}9{ending}")
+    let letters: String = (0..4).map(|_| chance.uppercase()).collect();
+    // a ticker has no digit; in a pair, one makes sure that it is neither a currency nor a word
+    let ending = ["", "9-USD", "9-USDT", "9-EUR"][chance.usize(0..4)];
+    format!("ZQ{letters}{ending}")
 }

@@ -1,6 +1,6 @@
 //! Runs a source's filter on its examples, and says which of them fail and why.
 
-use super::explain::{explain, head};
+use super::explain::{explain, head, readings};
 use super::known;
 use super::limits::allows;
 use crate::clock::cpu;
@@ -46,7 +46,8 @@ fn difference(extractor: &Extractor, source: &SourceSettings, example: &Example)
     let reply = example::reply(example);
     let outcomes = extractor.read(&reply, &asked, cpu::timer).map(|extracted| extracted.outcomes);
     let all_quotes = outcomes.is_ok_and(|outcomes| outcomes.iter().all(|(_, outcome)| outcome.is_ok()));
-    // if every quote was read, the field that differs says it all
+    lines.extend(readings(extractor, &reply, &asked).into_iter().map(|line| format!("    {line}")));
+    // if every quote was read, the field that differs says the rest
     if example.error.is_some() || !all_quotes {
         let explained = explain(extractor, &reply, &asked, &difference);
         let body = head(extractor, &reply, "          ");

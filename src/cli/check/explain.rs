@@ -22,6 +22,12 @@ pub(super) fn head(extractor: &Extractor, reply: &RawReply, indent: &str) -> Str
     format!("body: {}", if lines.is_empty() { "(empty)".to_owned() } else { lines.join(&format!("\n{indent}")) })
 }
 
+/// What the figures of the first rows are read as, where that is not what they say.
+pub(super) fn readings(extractor: &Extractor, reply: &RawReply, asked: &[Symbol]) -> Vec<String> {
+    let rows = extractor.explain(reply, asked, cpu::timer).rows;
+    rows.into_iter().flat_map(|row| row.readings).take(MOST_ROWS).map(|reading| one_line(&reading)).collect()
+}
+
 /// What is wrong, line by line. Reasons that `said` already contains are not repeated.
 pub(super) fn explain(extractor: &Extractor, reply: &RawReply, asked: &[Symbol], said: &str) -> Vec<String> {
     let Explanation { rows, stop } = extractor.explain(reply, asked, cpu::timer);

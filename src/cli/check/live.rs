@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
-use super::explain::{explain, head};
+use super::explain::{explain, head, readings};
 use super::trouble::Trouble;
 use crate::cli::print::print;
 use crate::clock::{Clock, cpu};
@@ -85,6 +85,7 @@ fn exchange(profile: &Arc<Profile>, symbols: &[Symbol]) -> io::Result<Exchange> 
 fn seen(extractor: &Extractor, reply: &RawReply, symbols: &[Symbol], read: &Result<Extracted, SourceError>) -> String {
     let mut lines = vec![format!("status: {}, {} bytes", reply.status, reply.body.len())];
     lines.push(head(extractor, reply, "        "));
+    lines.extend(readings(extractor, reply, symbols));
     let failures: Vec<&SourceError> = match read {
         Ok(extracted) => extracted.outcomes.iter().filter_map(|(_, outcome)| outcome.as_ref().err()).collect(),
         Err(error) => vec![error],

@@ -37,7 +37,12 @@ fn a_description_whose_quotes_can_mean_something_else_has_another_mark() {
         "aliases = { APPLE = \"AAPL\" }",
         "spelled = { AAPL = \"APPLE\" }",
         "units = { L = \"GBp\" }",
+        "multiplied = { PEPE = 1000 }",
         "reply = \"csv\"",
+        "reply = \"csv\"\nseparator = \";\"",
+        "charset = \"windows-1251\"",
+        "decimal = \",\"",
+        "decimal = \".\"",
         "jq = \".[0]\"",
         "\n[symbols.VTSAX]\nclass = \"fund\"",
     ] {
@@ -52,6 +57,7 @@ fn a_description_whose_quotes_can_mean_something_else_has_another_mark() {
         "currencies = [\"USD\"]",
         "account = \"other\"",
         "symbols = [\"A*\"]",
+        "separator = \",\"",
     ] {
         assert_eq!(meaning(source), plain, "{source}");
     }

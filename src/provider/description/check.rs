@@ -1,6 +1,6 @@
 //! Checks one description on its own: its URLs, its templates, its filter, and the ranges of its numbers.
 
-use super::{ANY, SourceSettings};
+use super::{ANY, Notation, Separator, SourceSettings};
 use crate::failure::SourceError;
 use crate::provider::filter::Filter;
 use crate::provider::secrets;
@@ -13,6 +13,9 @@ const MOST_BODY: usize = 64 << 20;
 
 /// The most retries: a call that has failed four times within one attempt is unlikely to succeed.
 const MOST_RETRIES: usize = 3;
+
+/// The most coins that one unit of a venue may be.
+const MOST_MULTIPLE: u64 = 1_000_000_000;
 
 /// Something that is wrong with a description.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -127,18 +130,57 @@ impl SourceSettings {
             let capitals = code.to_ascii_uppercase();
             faults.at("currencies", format!("{code:?} is a part of {capitals}, or spelled like one; write {capitals}"));
         }
-        for (suffix, unit) in self.units.iter().filter(|(_, unit)| !Currency::of_unit(unit).0.is_code()) {
-            let message =
-                format!("{unit:?} is neither a currency nor a part of one; write a code such as \"EUR\" or \"GBp\"");
+        faults.unless(
+            self.separator == Separator::default() || self.reply == Notation::Csv,
+            "separator",
+            format!(
+                "only a table has columns; write reply = \"csv\" too, or remove this line: these are {}",
+                self.reply
+            ),
+        );
+        self.check_units(faults);
+        faults.unless(!self.account.is_empty(), "account", "an account needs a name; write one, or remove the line");
+    }
+
+    /// Checks what is stated of the units of prices: by an exchange's suffix, and by a base that is listed as a multiple.
+    fn check_units(&self, faults: &mut Faults) {
+        for (suffix, unit) in &self.units {
+            let listing = Symbol::parse(&format!("AAA.{suffix}"));
+            let applies = |listing: Symbol| listing.listing().is_some_and(|(_, exchange)| exchange.suffix == suffix);
+            let message = if !listing.is_ok_and(applies) {
+                format!(
+                    "{suffix:?} is no exchange's suffix, so this applies to no symbol; write a suffix such as L. A coin \
+                     that is listed as a multiple belongs into [sources.{}.multiplied], and the currency of other symbols \
+                     into [symbols]",
+                    self.name
+                )
+            } else if !Currency::of_unit(unit).0.is_code() {
+                format!("{unit:?} is neither a currency nor a part of one; write a code such as \"EUR\" or \"GBp\"")
+            } else {
+                continue;
+            };
             faults.0.push(Fault { path: vec!["units".to_owned(), suffix.clone()], message });
         }
-        faults.unless(!self.account.is_empty(), "account", "an account needs a name; write one, or remove the line");
+        for (base, count) in &self.multiplied {
+            let is_base = |quote: &str| {
+                let pair = Symbol::parse(&format!("{base}-{quote}"));
+                pair.is_ok_and(|pair| pair.legs() == Some((base, quote)))
+            };
+            let message = if !is_base("USD") && !is_base("EUR") {
+                format!("{base:?} is not the base of a pair; write its name without the multiple, such as PEPE = 1000")
+            } else if !(2..=MOST_MULTIPLE).contains(count) {
+                format!("{count} is out of range; write how many {base} one unit is, 2 to {MOST_MULTIPLE}")
+            } else {
+                continue;
+            };
+            faults.0.push(Fault { path: vec!["multiplied".to_owned(), base.clone()], message });
+        }
     }
 
     fn check_examples(&self, faults: &mut Faults) {
         for example in &self.examples {
             let symbols = example.asked.iter().chain(example.expect.iter().map(|expected| &expected.symbol));
-            for error in symbols.filter_map(|symbol| Symbol::parse(symbol).err()) {
+            for error in symbols.filter_map(|symbol| Symbol::named(symbol).err()) {
                 faults.at("examples", format!("{}: {error}", example.about));
             }
             let expected = example.expect.iter().filter_map(|expected| expected.error.as_ref());

@@ -28,6 +28,8 @@ impl SourceTable {
     fn reads_differently_from(&self, base: &SourceTable) -> bool {
         let (own, below) = (self.settings(), base.settings());
         self.states("reply") && own.reply != below.reply
+            || self.states("separator") && own.separator != below.separator
+            || self.states("decimal") && own.decimal != below.decimal
             || self.states("format") && own.format != below.format
             || self.states("jq") && own.jq != below.jq
     }
@@ -36,7 +38,7 @@ impl SourceTable {
     fn still_asks_for(&self, example: &Example) -> bool {
         let own = self.settings();
         let asks_for = |text: &String| {
-            let Ok(symbol) = Symbol::parse(text) else { return true };
+            let Ok(symbol) = Symbol::named(text) else { return true };
             let trades = |quote: &str| own.currencies.iter().any(|code| code.eq_ignore_ascii_case(quote));
             (!self.states("classes") || own.classes.contains(&symbol.class()))
                 && (own.currencies.is_empty() || symbol.legs().is_none_or(|(_, quote)| trades(quote)))
@@ -59,8 +61,10 @@ impl SourceTable {
             (&own.spelled, &below.spelled),
         ];
         let renamed = names.into_iter().any(|(own, below)| changed(own, below).any(is_there));
-        // a unit applies to a suffix, and any body may contain its letters
-        renamed || changed(&own.units, &below.units).any(|(suffix, _)| is_asked(suffix))
+        // a unit applies to a suffix and a multiple to a base, and any body may contain their letters
+        renamed
+            || changed(&own.units, &below.units).any(|(suffix, _)| is_asked(suffix))
+            || changed(&own.multiplied, &below.multiplied).any(|(base, _)| is_asked(base))
     }
 }
 
@@ -69,16 +73,16 @@ impl SourceSettings {
     /// there.
     pub(crate) fn drop_examples_of(&mut self, symbol: &Symbol) {
         let is_about =
-            |example: &Example| example.asked.iter().any(|asked| Symbol::parse(asked).as_ref() == Ok(symbol));
+            |example: &Example| example.asked.iter().any(|asked| Symbol::named(asked).as_ref() == Ok(symbol));
         self.examples.retain(|example| !is_about(example));
     }
 }
 
 /// The names that one table sets, unless the table below sets them to the same value.
-fn changed<'a>(
-    own: &'a BTreeMap<String, String>,
-    below: &'a BTreeMap<String, String>,
-) -> impl Iterator<Item = (&'a String, &'a String)> {
+fn changed<'a, T: PartialEq>(
+    own: &'a BTreeMap<String, T>,
+    below: &'a BTreeMap<String, T>,
+) -> impl Iterator<Item = (&'a String, &'a T)> {
     own.iter().filter(move |(name, theirs)| below.get(*name) != Some(theirs))
 }
 

@@ -19,7 +19,7 @@ pub struct SourceTable {
 }
 
 /// Keys whose entries add up when one table is laid over another: adding a name must not remove the others.
-const ADDED_UP: [&str; 5] = ["rename", "ids", "aliases", "spelled", "units"];
+const ADDED_UP: [&str; 6] = ["rename", "ids", "aliases", "spelled", "units", "multiplied"];
 
 /// Limits over a period of at least this length leave no calls for retries: with 25 calls a day, a second failure costs
 /// too much.
@@ -66,6 +66,10 @@ impl SourceTable {
     pub fn over(self, base: SourceTable) -> Result<SourceTable, toml::de::Error> {
         let examples = self.examples_over(&base);
         let mut stated = base.stated;
+        if self.states("limits") {
+            // limits that a user sets hold with and without a key
+            stated.remove("limits_without_key");
+        }
         for (key, value) in self.stated {
             match (stated.get_mut(&key), value) {
                 (Some(Value::Table(names)), Value::Table(own)) if ADDED_UP.contains(&key.as_str()) => names.extend(own),
@@ -114,6 +118,11 @@ impl SourceTable {
         }
         if !states("idempotent") {
             source.idempotent = source.method == Method::Get;
+        }
+        if source.key.is_none()
+            && let Some(limits) = &source.limits_without_key
+        {
+            source.limits.clone_from(limits);
         }
         if !states("retries") {
             source.retries = usize::from(!source.limits.iter().any(|limit| limit.period >= DAY));

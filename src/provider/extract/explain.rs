@@ -2,6 +2,7 @@
 
 use jaq_json::Val;
 
+use super::readings;
 use super::row::{Context, Row};
 use super::{Extractor, RawReply};
 use crate::provider::filter::stages::Place;
@@ -24,6 +25,8 @@ pub struct SeenRow {
     pub text: String,
     /// Why the row cannot be read; `None` if it can.
     pub fault: Option<String>,
+    /// What its figures are read as, where that is not what they say, and why.
+    pub readings: Vec<String>,
 }
 
 /// Why a filter stopped before its end.
@@ -41,10 +44,12 @@ impl Extractor {
         let spelled: Vec<String> =
             asked.iter().map(|symbol| self.spelling.spell_as_set(symbol).unwrap_or_default()).collect();
         let spelled: Vec<&str> = spelled.iter().map(String::as_str).collect();
-        let run = |filter: &Filter| filter.run(&reply.body, self.notation, reply.status, &spelled, Fuel::most(timer));
+        let run = |filter: &Filter| filter.run(&reply.body, self.layout, reply.status, &spelled, Fuel::most(timer));
         let rows = run(&self.filter);
-        let context = Context { body: String::from_utf8_lossy(&reply.body), scrub: &self.scrub, reply };
+        let context = self.context(reply);
+        let readings = |row| self.readings(row, &context, asked, &spelled);
         let seen = |row| SeenRow {
+            readings: readings(row).iter().map(|reading| self.scrub.clean(reading)).collect(),
             text: self.scrub.hide(&format!("{row}")),
             fault: self.fault(row, &context, &spelled).err().map(|why| self.scrub.clean(&why)),
         };
@@ -64,6 +69,18 @@ impl Extractor {
         Explanation { rows: rows.rows.iter().map(seen).collect(), stop: rows.failure.map(stop) }
     }
 
+    /// What the figures of a row about a symbol that was asked for are read as.
+    fn readings(&self, row: &Val, context: &Context<'_>, asked: &[Symbol], spelled: &[&str]) -> Vec<String> {
+        let Ok(row) = Row::of(row) else { return Vec::new() };
+        let named = row.symbol().ok().flatten();
+        let is_named = |place: usize| match &named {
+            Some(named) => spelled.get(place).is_some_and(|spelled| self.spelling.requested_as(named) == *spelled),
+            None => asked.len() == 1,
+        };
+        let symbol = asked.iter().enumerate().find(|(place, _)| is_named(*place)).map(|(_, symbol)| symbol);
+        symbol.map(|symbol| readings::of(&row, context, self.multiple(symbol))).unwrap_or_default()
+    }
+
     /// Checks that a row can be read. Of a row about a symbol that was not asked for, only the symbol is read.
     fn fault(&self, row: &Val, context: &Context<'_>, asked: &[&str]) -> Result<(), String> {
         let row = Row::of(row)?;
@@ -72,7 +89,7 @@ impl Extractor {
         if !named.as_ref().is_none_or(is_asked) {
             return Ok(());
         }
-        if row.is_error() { row.failure(context).map(drop) } else { row.quote(context, |_| (None, 0)).map(drop) }
+        if row.is_error() { row.failure(context).map(drop) } else { row.quote(context, 1, |_| (None, 0)).map(drop) }
     }
 }
 
@@ -111,6 +128,38 @@ mod tests {
             r#"[{"symbol":"MSFT","price":true},{"symbol":"MSFT","error":"nonsense"},{"symbol":"AAPL","price":true}]"#;
         let faults: Vec<bool> = explained("", body, &["AAPL"]).rows.iter().map(|row| row.fault.is_some()).collect();
         assert_eq!(faults, [false, false, true]);
+    }
+
+    #[test]
+    fn a_figure_that_is_not_read_as_it_stands_says_what_it_becomes_and_why() {
+        let readings = |toml: &str, body: &str, asked: &[&str]| {
+            explained(toml, body, asked).rows.into_iter().flat_map(|row| row.readings).collect::<Vec<_>>()
+        };
+        let comma = "decimal = \",\"";
+        assert_eq!(
+            readings(comma, r#"[{"price":"1.213,03","bid":"1212","per":100,"volume":"2.050"}]"#, &["AAPL"]),
+            [
+                "`price` \"1.213,03\" is read as 12.1303: decimal = \",\", per 100",
+                "`bid` \"1212\" is read as 12.12: per 100",
+                "`volume` \"2.050\" is read as 2050: decimal = \",\""
+            ]
+        );
+        assert_eq!(
+            readings("multiplied = { PEPE = 1000 }", r#"[{"price":99105,"scale":-7,"volume":2}]"#, &["PEPE-USD"]),
+            [
+                "`price` 99105 is read as 0.0000099105: scale -7, multiplied 1000",
+                "`volume` 2 is read as 2000: multiplied 1000"
+            ]
+        );
+        assert_eq!(
+            readings("", r#"[{"price":"48,7","volume":"1,084"}]"#, &["AAPL"]),
+            [
+                "`price` \"48,7\" is not a number here; with decimal = \",\" it would be 48.7",
+                "`volume` \"1,084\" is left out: its comma can be read in two ways, unless the source states `decimal`"
+            ]
+        );
+        assert_eq!(readings(comma, r#"[{"symbol":"AAPL","price":"231","bid":"€ 230"}]"#, &["AAPL"]), [""; 0]);
+        assert_eq!(readings(comma, r#"[{"symbol":"MSFT","price":"231,5"},3,{"error":"missing"}]"#, &["AAPL"]), [""; 0]);
     }
 
     #[test]

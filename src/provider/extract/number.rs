@@ -3,8 +3,8 @@
 use jaq_json::{Num, Val};
 use rust_decimal::Decimal;
 
-use crate::decimal;
-use crate::provider::extract::row;
+use super::row::{self, Context};
+use crate::decimal::{self, Written};
 
 /// A number as the body states it.
 pub(super) enum Literal {
@@ -25,35 +25,65 @@ impl Literal {
     }
 }
 
-/// Reads a number that must appear in the body, as a number or as text.
-pub(super) fn read(value: &Val, body: &str) -> Result<Literal, String> {
-    const CALCULATED: &str = "the filter calculated it, and a calculated number is not exact. Hand over the number as it \
-        stands in the body; `inverse: true` and `currency: \"GBp\"` are calculated exactly";
+/// Reads a number that must appear in the body, as a number or as text, and moves its decimal point by `scale` places.
+pub(super) fn read(value: &Val, context: &Context<'_>, scale: i32) -> Result<Literal, String> {
+    const CALCULATED: &str = "the filter calculated it, which is not exact. Hand it over as it stands in the body; \
+        `scale`, `per`, `inverse`, `currency: \"GBp\"` and the source's `decimal` are applied exactly";
     match value {
         Val::Null => Ok(Literal::Absent),
         // numbers of the body are decimal texts; the filter made every other kind
-        Val::Num(Num::Dec(text)) if stands_in(body, text) => Ok(literal(text)),
+        Val::Num(Num::Dec(text)) if stands_in(&context.body, text) => literal(text, text, scale),
         Val::Num(Num::Float(special)) if !special.is_finite() => Ok(Literal::NotANumber(special.to_string())),
         Val::Num(number) => Err(format!("is {number}: {CALCULATED}")),
         other => {
             let text = row::text(other).ok_or_else(|| format!("is {other}, neither a number nor text"))?;
-            let Some(bare) = decimal::undecorated(&text) else { return Ok(Literal::Absent) };
-            let is_number = decimal::read(&bare).is_some();
-            if is_number && !stands_in(body, undecorated_but_for_commas(&text)) {
-                return Err(format!("is {text:?}: {CALCULATED}"));
+            match decimal::written(&text, context.decimal) {
+                Written::Missing => Ok(Literal::Absent),
+                Written::NotANumber => Ok(Literal::NotANumber(text)),
+                Written::Ambiguous => Err(ambiguous(&text)),
+                Written::Number(_) if !is_written_in(&context.body, decimal::without_signs(&text)) => {
+                    Err(format!("is {text:?}: {CALCULATED}"))
+                }
+                Written::Number(number) => literal(&number, &text, scale),
             }
-            Ok(if is_number { literal(&bare) } else { Literal::NotANumber(text) })
         }
     }
 }
 
-fn literal(text: &str) -> Literal {
-    decimal::read(text).map_or_else(|| Literal::NotANumber(text.to_owned()), Literal::Number)
+/// A number in plain notation, which the row states as `text`.
+fn literal(number: &str, text: &str, scale: i32) -> Result<Literal, String> {
+    match (scale, decimal::read(number)) {
+        (0, Some(value)) => Ok(Literal::Number(value)),
+        (0, None) => Ok(Literal::NotANumber(text.to_owned())),
+        _ => decimal::scaled(number, scale).map(Literal::Number).ok_or_else(|| {
+            format!("is {text}, which is too little or too much for a price when multiplied by 10^{scale}")
+        }),
+    }
 }
 
-/// `4,098.12` of ` $4,098.12`: the body may write a currency sign as an escape, but not the number.
-fn undecorated_but_for_commas(text: &str) -> &str {
-    text.trim().trim_start_matches(|c: char| !c.is_ascii_digit() && !matches!(c, '-' | '+' | '.'))
+fn ambiguous(text: &str) -> String {
+    format!(
+        "is {text:?}: its comma may group digits or precede decimals. State it for this source: decimal = \".\" if it \
+         groups digits, decimal = \",\" if it precedes decimals"
+    )
+}
+
+/// Whether the text of a number appears in the body as a whole, be it that the signs that group its digits are escaped
+/// there as in JSON or XML.
+fn is_written_in(body: &str, number: &str) -> bool {
+    let is_escaped = |sign: char| !sign.is_ascii() || sign == '\'';
+    let escaped = |escape: &dyn Fn(u32) -> String| {
+        let signs = number.chars().map(|sign| if is_escaped(sign) { escape(sign.into()) } else { sign.to_string() });
+        stands_in(body, &signs.collect::<String>())
+    };
+    stands_in(body, number)
+        || number.contains(is_escaped)
+            && (escaped(&|code| format!("\\u{code:04x}"))
+                || escaped(&|code| format!("\\u{code:04X}"))
+                || escaped(&|code| format!("&#{code};"))
+                || escaped(&|code| format!("&#x{code:x};"))
+                || escaped(&|code| format!("&#x{code:X};"))
+                || escaped(&|_| "&apos;".to_owned()))
 }
 
 /// Whether a number appears in the body as a whole, not as a part of a longer one.

@@ -6,10 +6,11 @@ use std::time::Duration;
 use jaq_json::{Map, Num, Val};
 use rust_decimal::Decimal;
 
+use super::factors::Factors;
 use super::number::{self, Literal};
 use super::time::Times;
 use super::{RawReply, YEN_OR_YUAN, status};
-use crate::decimal;
+use crate::decimal::{self, DecimalMark, Written};
 use crate::failure::SourceError;
 use crate::provider::scrub::Scrub;
 use crate::quote::{NoMarket, Quote, Session, Sides, Stated};
@@ -22,6 +23,8 @@ const LONGEST_UNIT: usize = 16;
 pub(super) struct Context<'a> {
     /// The body as text: a price must appear in it.
     pub(super) body: Cow<'a, str>,
+    /// The notation of the source's texts, if it is stated.
+    pub(super) decimal: Option<DecimalMark>,
     pub(super) scrub: &'a Scrub,
     pub(super) reply: &'a RawReply,
 }
@@ -93,49 +96,40 @@ impl<'v> Row<'v> {
         })
     }
 
-    /// The quote in the row. `unit` turns the unit that the row states into a currency, and says how many decimal
-    /// places below that currency the row's figures are.
+    /// The quote in the row, of a base that the source lists as a `multiple`. `unit` turns the unit that the row states
+    /// into a currency, and says how many decimal places below that currency the row's figures are.
     pub(super) fn quote(
         &self,
         context: &Context<'_>,
+        multiple: u64,
         unit: impl FnOnce(Option<&str>) -> (Option<Currency>, u32),
     ) -> Result<Quote, String> {
-        let number = |name: &str| match self.field(name) {
-            Some(value) => number::read(value, &context.body).map_err(|why| format!("`{name}` {why}")),
-            None => Ok(Literal::Absent),
-        };
         let (currency, places) = unit(self.unit(context.scrub)?.or_else(|| self.sign()).as_deref());
-        let inverse = match self.field("inverse") {
-            None | Some(Val::Bool(false)) => false,
-            Some(Val::Bool(true)) => true,
-            Some(other) => return Err(format!("`inverse` is {other}, neither true nor false")),
-        };
-        let in_major_units = |value: Decimal| {
-            let value = if inverse { decimal::inverse(value) } else { value };
-            number::shifted(value, places)
-        };
-        let price = number("price")?;
-        let (bid, ask) = (self.side("bid", context)?, self.side("ask", context)?);
-        let volume = number("volume")?.decimal();
+        let factors = Factors::of(self, context, multiple)?;
+        let price = self.number("price", context, factors.scale)?;
+        let (bid, ask) = (self.side("bid", context, factors)?, self.side("ask", context, factors)?);
+        let volume = self.volume(context)?;
         let times = Times::of(self)?;
         let no_market = self.no_market()?.or_else(|| without_orders(bid, ask, volume, times));
-        let (bid, ask) = (bid.number(), ask.number());
+        let stated = Sides { last: price.decimal(), bid: bid.number(), ask: ask.number() };
+        let named = |name: &str, why: String| format!("`{name}` {why}");
+        let prices = stated.try_map(|name, figure| factors.price(figure).map_err(|why| named(name, why)))?;
+        let prices = prices.map(|value| number::shifted(value, places));
+        let figures = || stated.try_map(|name, figure| factors.for_one(figure).map_err(|why| named(name, why)));
+        let figures = factors.inverse.then(figures).transpose()?;
         // a hundred pence are one pound, so the inverse of a price in pence is scaled the other way
-        let inverse_of = inverse.then(|| {
-            let in_minor_units = |value: Decimal| number::raised(value, places);
-            Sides { last: price.decimal(), bid, ask }.map(in_minor_units)
-        });
-        let (bid, ask) = if inverse { (ask, bid) } else { (bid, ask) };
+        let inverse_of = figures.map(|figures| figures.map(|value| number::raised(value, places)));
+        let (bid, ask) = if factors.inverse { (prices.ask, prices.bid) } else { (prices.bid, prices.ask) };
         Ok(Quote {
-            price: match price {
-                Literal::Absent => Stated::Absent,
-                Literal::Number(value) => Stated::Number(in_major_units(value)),
-                Literal::NotANumber(text) => Stated::NotANumber(context.scrub.clean(&text)),
+            price: match (price, prices.last) {
+                (Literal::NotANumber(text), _) => Stated::NotANumber(context.scrub.clean(&text)),
+                (_, Some(value)) => Stated::Number(value),
+                (_, None) => Stated::Absent,
             },
-            bid: bid.map(in_major_units),
-            ask: ask.map(in_major_units),
+            bid,
+            ask,
             inverse_of,
-            volume,
+            volume: volume.and_then(|volume| factors.volume(volume)),
             currency,
             session: self.field("session").and_then(text).and_then(|name| session(&name)),
             no_market,
@@ -146,14 +140,30 @@ impl<'v> Row<'v> {
         })
     }
 
+    /// A number of the row with its decimal point moved.
+    fn number(&self, name: &str, context: &Context<'_>, scale: i32) -> Result<Literal, String> {
+        let Some(value) = self.field(name) else { return Ok(Literal::Absent) };
+        number::read(value, context, scale).map_err(|why| format!("`{name}` {why}"))
+    }
+
+    /// The volume. One whose notation is ambiguous is left out, like any other that cannot be read: no price depends on
+    /// it.
+    fn volume(&self, context: &Context<'_>) -> Result<Option<Decimal>, String> {
+        let is_ambiguous = |text: String| decimal::written(&text, context.decimal) == Written::Ambiguous;
+        if self.field("volume").and_then(text).is_some_and(is_ambiguous) {
+            return Ok(None);
+        }
+        Ok(self.number("volume", context, 0)?.decimal())
+    }
+
     /// What the row says about one side of the book.
-    fn side(&self, name: &str, context: &Context<'_>) -> Result<Side, String> {
+    fn side(&self, name: &str, context: &Context<'_>, factors: Factors) -> Result<Side, String> {
         let key = self.fields.get(&Val::from(name.to_owned()));
         let Some(value) = key else { return Ok(Side::NotNamed) };
         if matches!(value, Val::Null) {
             return Ok(Side::Null);
         }
-        Ok(match number::read(value, &context.body).map_err(|why| format!("`{name}` {why}"))? {
+        Ok(match self.number(name, context, factors.scale)? {
             Literal::Absent => Side::Empty,
             Literal::Number(zero) if zero.is_zero() => Side::Empty,
             Literal::Number(value) => Side::Number(value),
@@ -181,11 +191,11 @@ impl<'v> Row<'v> {
         Ok((!unit.is_empty()).then(|| unit.chars().take(LONGEST_UNIT).collect()))
     }
 
-    /// The currency that the sign in front of a price means, for a row that names no currency: `€71` is not in dollars.
-    /// A `$` says nothing, because many currencies are written with it.
+    /// The currency that the sign before or after a price means, for a row that names no currency: `€71` is not in
+    /// dollars. A `$` says nothing, because many currencies are written with it.
     fn sign(&self) -> Option<String> {
         let texts = ["price", "bid", "ask"].into_iter().filter_map(|name| text(self.field(name)?));
-        let mut signs = texts.filter_map(|text| text.trim().chars().next());
+        let mut signs = texts.flat_map(|text| [text.trim().chars().next(), text.trim().chars().next_back()]).flatten();
         signs
             .find_map(|sign| {
                 Some(match sign {

@@ -1,6 +1,7 @@
 //! Replies of every kind, and the outcomes that follow from them.
 
 mod book;
+mod figures;
 mod wire;
 
 use super::*;

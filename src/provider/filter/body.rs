@@ -5,7 +5,7 @@ mod xml;
 
 use jaq_json::{Error, Num, Rc, Val, read::parse_single};
 
-use crate::provider::description::Notation;
+use crate::provider::description::{Layout, Notation};
 
 /// The deepest nesting that is read. The parser recurses at every level, and a stack overflow would end the process.
 const DEEPEST: usize = 64;
@@ -14,14 +14,20 @@ const DEEPEST: usize = 64;
 const LONGEST_NUMBER: usize = 256;
 
 /// Reads a body in its notation.
-pub(super) fn read(bytes: &[u8], notation: Notation) -> Result<Val, String> {
+pub(super) fn read(bytes: &[u8], layout: Layout) -> Result<Val, String> {
     // some servers send a byte order mark, which means nothing
     let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
-    match notation {
+    match layout.notation {
         Notation::Json => json(bytes),
-        Notation::Csv => csv::read(bytes),
+        Notation::Csv => csv::read(bytes, layout.separator),
         Notation::Xml => xml::read(bytes),
     }
+}
+
+/// The text of a body that has to be UTF-8.
+fn text(bytes: &[u8]) -> Result<&str, String> {
+    str::from_utf8(bytes)
+        .map_err(|error| format!("{error}; if the source writes in another charset, state its `charset`"))
 }
 
 /// Reads one JSON value. Its numbers become decimal texts, so that a number that jq calculated (an integer or a float)

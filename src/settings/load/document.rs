@@ -246,7 +246,7 @@ fn explain(message: &str, path: &[String]) -> String {
 fn kind(expected: &str) -> String {
     match expected {
         "a string" | "a borrowed string" | "path string" => "text in quotes".to_owned(),
-        "usize" | "u16" | "u32" => "a whole number, 0 or more, without quotes".to_owned(),
+        "usize" | "u16" | "u32" | "u64" => "a whole number, 0 or more, without quotes".to_owned(),
         "a boolean" => "true or false, without quotes".to_owned(),
         "a sequence" => "a list, such as [\"a\", \"b\"]".to_owned(),
         "a map" => "a table, such as { a = \"b\" }".to_owned(),

@@ -76,6 +76,7 @@ impl Choice<'_> {
                 let source = table.settings();
                 (source.key_optional || source.key_from.iter().all(|variable| self.variable(variable).is_some()))
                     && (unofficial || !source.unofficial)
+                    && !source.only_by_name
             };
             names.extend(catalogue().iter().filter(|(_, table)| is_on(table)).map(|(name, _)| name.clone()));
         }
@@ -184,15 +185,12 @@ impl Choice<'_> {
         let missing: Vec<&str> =
             source.key_from.iter().map(String::as_str).filter(|variable| self.variable(variable).is_none()).collect();
         let mut steps = Vec::new();
-        match self.file {
+        let is_off_unless_named = source.only_by_name || self.file.is_some() && !self.named.is_empty();
+        if is_off_unless_named {
             // clients read this too, and need not know which file it is
-            Some(_) if !self.named.is_empty() => {
-                steps.push(format!("add [sources.{}] to the configuration", source.name));
-            }
-            _ if source.unofficial && !self.options.wants_unofficial() => {
-                steps.push("set QUOTEFOLD_UNOFFICIAL=1".to_owned());
-            }
-            _ => {}
+            steps.push(format!("add [sources.{}] to the configuration", source.name));
+        } else if source.unofficial && !self.options.wants_unofficial() {
+            steps.push("set QUOTEFOLD_UNOFFICIAL=1".to_owned());
         }
         if !missing.is_empty() {
             let where_from = source.get_a_key.as_ref().map(|url| format!(" ({url})")).unwrap_or_default();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use reqwest::header::{DATE, HeaderMap, LOCATION, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, LOCATION, RETRY_AFTER};
 use reqwest::{StatusCode, Url};
 
 use super::trouble::host;
@@ -19,6 +19,14 @@ pub(super) fn redirect(status: StatusCode, headers: &HeaderMap, url: &Url) -> Op
 /// When the vendor's server says that it replied.
 pub(super) fn date(headers: &HeaderMap) -> Option<Timestamp> {
     read_date(headers.get(DATE)?.to_str().ok()?)
+}
+
+/// The charset that a `Content-Type` names: `text/csv; charset="windows-1251"`.
+pub(super) fn charset(headers: &HeaderMap) -> Option<String> {
+    let text = headers.get(CONTENT_TYPE)?.to_str().ok()?;
+    let mut parameters = text.split(';').skip(1).filter_map(|parameter| parameter.split_once('='));
+    let (_, value) = parameters.find(|(name, _)| name.trim().eq_ignore_ascii_case("charset"))?;
+    Some(value.trim().trim_matches('"').to_owned())
 }
 
 /// How long a vendor wants to be left alone: `Retry-After` in seconds, or as a date, counted from the reply's own date, since
@@ -54,6 +62,15 @@ mod tests {
         for (status, location) in [(301, "mailto:a@b.test"), (302, "http://["), (200, "/x"), (404, "/x")] {
             assert_eq!(redirect(status, location), None, "{location}");
         }
+    }
+
+    #[test]
+    fn a_charset_is_a_parameter_of_the_content_type() {
+        let charset = |text: &str| charset(&HeaderMap::from_iter([(CONTENT_TYPE, text.parse().unwrap())]));
+        assert_eq!(charset("text/csv; charset=windows-1251").as_deref(), Some("windows-1251"));
+        assert_eq!(charset("text/csv;header=present; Charset=\"GBK\"").as_deref(), Some("GBK"));
+        assert_eq!(charset("application/json"), None);
+        assert_eq!(charset("text/csv; charset"), None);
     }
 
     #[test]

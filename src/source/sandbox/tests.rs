@@ -60,7 +60,7 @@ proptest! {
     #[test]
     fn a_job_arrives_as_it_was(status: u16, asked: Vec<String>, body: Vec<u8>, xml: bool) {
         let notation = if xml { Notation::Xml } else { Notation::Csv };
-        let job = Job { status, notation, asked: asked.into_iter().map(Cow::Owned).collect(), body: &body };
+        let job = Job { status, layout: notation.into(), asked: asked.into_iter().map(Cow::Owned).collect(), body: &body };
         let message = [job.head(), body.clone()].concat();
         prop_assert_eq!(Job::decode(&message).unwrap(), job);
     }
@@ -100,7 +100,7 @@ fn what_the_filters_of_the_catalogue_make_of_their_examples_comes_back_as_it_was
         let filter = Filter::compile(&source.jq).unwrap();
         for example in &source.examples {
             let rows =
-                filter.run(example.body.as_bytes(), source.reply, example.status, &["X"], Fuel::most(cpu::timer));
+                filter.run(example.body.as_bytes(), source.layout(), example.status, &["X"], Fuel::most(cpu::timer));
             assert_eq!(shown(&wire::rows(&wire::reply(&rows)).unwrap()), shown(&rows), "{name}");
         }
     }

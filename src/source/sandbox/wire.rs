@@ -4,7 +4,7 @@
 
 use jaq_json::{Map, Num, Rc, Val};
 
-use crate::provider::description::Notation;
+use crate::provider::description::{Layout, Notation, Separator};
 use crate::provider::extract::Job;
 use crate::provider::filter::{MOST_ROWS, Rows, RunError};
 
@@ -22,11 +22,12 @@ impl<'a> Job<'a> {
     pub(super) fn head(&self) -> Vec<u8> {
         let mut writer = Writer::default();
         writer.bytes.extend(self.status.to_le_bytes());
-        writer.bytes.push(match self.notation {
+        writer.bytes.push(match self.layout.notation {
             Notation::Json => b'j',
             Notation::Csv => b'c',
             Notation::Xml => b'x',
         });
+        writer.bytes.push(self.layout.separator.as_byte());
         writer.count(self.asked.len());
         self.asked.iter().for_each(|symbol| writer.text(symbol.as_bytes()));
         writer.bytes
@@ -42,9 +43,11 @@ impl<'a> Job<'a> {
             b'x' => Notation::Xml,
             other => return Err(format!("there is no notation {other}")),
         };
+        let sign = reader.byte()?;
+        let separator = Separator::of_byte(sign).ok_or_else(|| format!("there is no separator {sign}"))?;
         let count = reader.count()?;
         let asked = (0..count).map(|_| reader.text().map(String::from_utf8_lossy)).collect::<Result<_, _>>()?;
-        Ok(Job { status, notation, asked, body: reader.0 })
+        Ok(Job { status, layout: Layout { notation, separator }, asked, body: reader.0 })
     }
 }
 

@@ -28,7 +28,7 @@ pub fn run(memory: usize) -> io::Result<()> {
         limits::limit_time()?;
         let job = Job::decode(&message).map_err(io::Error::other)?;
         let asked: Vec<&str> = job.asked.iter().map(AsRef::as_ref).collect();
-        let rows = filter.run(job.body, job.notation, job.status, &asked, Fuel::most(cpu::timer));
+        let rows = filter.run(job.body, job.layout, job.status, &asked, Fuel::most(cpu::timer));
         let reply = wire::reply(&rows);
         output.write_all(&u32::try_from(reply.len()).map_err(io::Error::other)?.to_le_bytes())?;
         output.write_all(&reply)?;

@@ -93,6 +93,7 @@ fn a_suffix_that_is_in_no_table_implies_no_currency() {
 fn an_isin_a_numeric_code_and_an_own_symbol_imply_no_currency() {
     let says = &[("a", r#"{"p":"31.2"}"#), ("b", r#"{"p":"31.2"}"#)];
     let names = "[symbols.WORLD]\nspelled = { a = \"W1\", b = \"W2\" }\n\
+                 [symbols.600519]\nspelled = { a = \"N1\", b = \"N2\" }\n\
                  [symbols.SEKFUND]\ncurrency = \"SEK\"\nspelled = { a = \"S1\", b = \"S2\" }\n";
     let silent = case(names, says);
     for symbol in ["US0378331005", "600519", "WORLD"] {
@@ -132,7 +133,7 @@ fn every_part_of_a_currency_is_turned_into_whole_units() {
         ("TEVA.TA", "ILA", "4.3025", "ILS"),
         ("NBK.KW", "KWF", "0.43025", "KWD"),
         ("CORN", "USc", "4.3025", "USD"),
-        ("EEX1", "EUX", "4.3025", "EUR"),
+        ("EEX1.DE", "EUX", "4.3025", "EUR"),
     ];
     for (symbol, unit, price, currency) in parts {
         let sources = [own("a", "equity"), own("b", "equity")].concat();

@@ -8,7 +8,9 @@ mod currency;
 mod failures;
 mod first_answers;
 mod hours;
+mod numbers;
 mod refusals;
+mod spellings;
 
 use std::net::SocketAddr;
 

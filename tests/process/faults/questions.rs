@@ -30,14 +30,11 @@ fn bad_queries() -> Vec<(String, &'static str, &'static str)> {
         (symbols("AAPL,,MSFT"), "symbols", ""),
         (symbols("AAPL,"), "symbols", ""),
         (symbols(&many.join(",")), "symbols", "100"),
-        (symbols(&"A".repeat(33)), "symbols", "32"),
         (symbols("%00"), "symbols", ""),
         (symbols("AA%0APL"), "symbols", ""),
         (symbols("%FF"), "symbols", "UTF-8"),
-        (symbols("%E2%82%BF-USD"), "symbols", ""),
-        (symbols("A+B"), "symbols", ""),
-        (symbols("../../etc/passwd"), "symbols", ""),
-        (symbols("isin:US0378331005"), "symbols", ""),
+        (symbols("AAPL,not%20a%1Fsymbol"), "symbols", ""),
+        (symbols("M&M.NS"), "M.NS", "write %26"),
         (with("symbols=ETH-USD"), "symbols", "twice"),
         (with("timeout=1s&timeout=1s"), "timeout", "twice"),
         (with("timout=1s"), "timout", "timeout"),
@@ -70,12 +67,71 @@ fn a_bad_query_names_the_field_and_the_rule_and_costs_no_call() {
         assert_eq!(problem["request_id"].as_str(), reply.header("x-request-id"));
         assert!(reply.body.len() < 6000, "{query}");
     }
-    for target in ["/prices/A,B", "/prices/%00", "/prices/%FF", "/prices/BTC-USD?symbols=BTC-USD", "/prices/A%20B"] {
+    for target in ["/prices/A,B", "/prices/%00", "/prices/%FF", "/prices/BTC-USD?symbols=BTC-USD"] {
         let reply = market.service.get(target);
         assert_eq!((reply.status, reply.header("content-type")), (400, Some("application/problem+json")), "{target}");
     }
     let vendors = [&market.faulty, &market.honest[0], &market.honest[1]];
     assert_eq!(vendors.map(Upstream::calls), [0, 0, 0], "a vendor was asked");
+}
+
+#[test]
+fn what_is_no_symbol_is_an_entry_and_costs_the_others_nothing() {
+    let market = Market::of(Upstream::quoting("100"));
+    let wrong: [(&str, &str, &str); 10] = [
+        ("%E2%82%BF-USD", "₿-USD", "contains '₿'"),
+        ("A+B", "A B", "did you mean A.B?"),
+        ("../../etc/passwd", "../../etc/passwd", "not spelled like a symbol"),
+        ("BTC-PERP", "BTC-PERP", "did you mean BTC-USD?"),
+        ("7203", "7203", "did you mean 7203.T?"),
+        ("BTCUSDT", "BTCUSDT", "did you mean BTC-USDT?"),
+        ("bitcoin", "bitcoin", "did you mean BTC-USD?"),
+        ("EUR-EUR", "EUR-EUR", "which is 1"),
+        ("figi:BBG000B9XRY4", "figi:BBG000B9XRY4", "US0378331005"),
+        ("US0378331006", "US0378331006", "would have to be 5"),
+    ];
+    for (written, text, words) in wrong {
+        let reply = market.service.get(&format!("/prices?symbols=BTC-USD,{written},ETH-USD,{written}"));
+        assert_eq!((reply.status, reply.header("prices-status")), (200, Some("partial")), "{written}");
+        let answer = reply.json();
+        let entries = answer["prices"].as_array().unwrap();
+        let symbols: Vec<_> = entries.iter().map(|entry| entry["symbol"].as_str().unwrap()).collect();
+        assert_eq!(symbols, ["BTC-USD", text, "ETH-USD"], "{written}");
+        let entry = &entries[1];
+        assert_eq!((&entry["status"], &entry["reason"]), (&"unknown".into(), &"not_a_symbol".into()), "{entry:#}");
+        assert!(entry["detail"].as_str().unwrap().contains(words), "{entry:#}");
+        assert_eq!(
+            (&entry["price"], &entry["quotes"]),
+            (&serde_json::Value::Null, &serde_json::json!([])),
+            "{entry:#}"
+        );
+        let fields = |entry: &serde_json::Value| entry.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+        assert_eq!(fields(entry), fields(&entries[0]), "every entry has every field");
+    }
+    let calls = market.faulty.calls();
+    for target in
+        ["/prices?symbols=not%20a%20symbol", "/prices/A%20B", "/prices?symbols=BTC-PERP&require=all&quotes=false"]
+    {
+        let reply = market.service.get(target);
+        assert_eq!((reply.status, reply.header("prices-status")), (404, Some("none")), "{target}");
+    }
+    assert_eq!(market.faulty.calls(), calls, "a vendor was asked for what is no symbol");
+    for (require, code) in [("any", 200), ("all", 404), ("ok", 404)] {
+        let reply = market.service.get(&format!("/prices?symbols=BTC-USD,BTC-PERP&require={require}"));
+        assert_eq!(reply.status, code, "{require}");
+    }
+    let long = "é".repeat(200);
+    let entry = market.service.prices(&long.replace('é', "%C3%A9")).json()["prices"][0].clone();
+    assert_eq!(entry["symbol"].as_str().unwrap().chars().count(), 64, "{entry:#}");
+}
+
+#[test]
+fn every_rewrite_of_a_spelling_is_shown() {
+    let market = Market::of(Upstream::quoting("100"));
+    let reply = market.service.get("/prices?symbols=XBT/USD,+btc-usd,CURRENCY:ETHUSD,BTC-USD");
+    let answer = reply.json();
+    let renamed = serde_json::json!({"CURRENCY:ETHUSD": "ETH-USD", "XBT/USD": "BTC-USD", "btc-usd": "BTC-USD"});
+    assert_eq!((&answer["renamed"], answer["prices"].as_array().map(Vec::len)), (&renamed, Some(2)), "{answer:#}");
 }
 
 #[test]

@@ -95,6 +95,13 @@ pub(super) const SENT: &[Sent] = &[
     sent(("marketstack", "AAPL", Swapped), "the dividend for the close", "admission / invalid_price", &[
         (r#""close":271.49"#, r#""close":0.0"#),
     ]),
+    sent(("swissquote", "XAU-USD", Scaled), "a gram for an ounce", "outlier", &[
+        ("4389.128", "141.1132"), ("4389.632", "141.1294"),
+    ]),
+    sent(("upbit", "BTC-KRW", Currency), "dollars for won", "outlier", &[
+        (r#""trade_price":159315000"#, r#""trade_price":111604"#),
+    ]),
+    sent(("nbp", "USD-PLN", Inverted), "dollars per zloty", "outlier", &[(r#""USD","mid":3.6056"#, r#""USD","mid":0.277346"#)]),
     sent(("nasdaq", "ADBE", Swapped), "the close before for the price", "outlier", &[("$336.06", "$347.02")]),
 
     sent(("currencyapi", "USD-EUR", Inverted), "dollars per euro", "outlier", &[("0.91234", "1.096083")]),
@@ -153,7 +160,7 @@ pub(super) const SENT: &[Sent] = &[
     sent(("eodhd", "EUR-USD", Time), "a feed that has stood still for a day", "admission / stale", &[
         ("1637858040", "1637771640"),
     ]),
-    sent(("stooq", "AAPL", Time), "the time in London", "admission / stale", &[("22:00:05", "21:00:05")]),
+    sent(("cboe", "AAPL", Time), "the time in Chicago", "admission / stale", &[("T12:36:56", "T11:36:56")]),
     sent(("tiingo", "USD", Time), "no offset for that of New York", "admission / stale", &[
         ("T11:54:23.055122029-04:00", "T11:54:23.055122029Z"),
     ]),

@@ -31,6 +31,7 @@ fn a_different_account_or_address_leaves_every_example_as_it_is() {
         "timeout = \"1s\"\nrole = \"reserve\"\nheaders = { accept = \"text/plain\" }\nbatch = 2",
         "jq = \".rows[]\"\nreply = \"json\"\nformat = \"{symbol}\"\nrename = { BTC = \"XBT\" }",
         "rename = { DOGE = \"XDG\" }\nids = { PEPE = \"pepe\" }\nunits = { JO = \"ZAc\" }",
+        "multiplied = { PEPE = 1000 }\ncharset = \"latin1\"",
         "classes = [\"crypto\", \"fx\", \"equity\"]\nsymbols = [\"*-USD\"]\ncurrencies = [\"usd\", \"EUR\"]",
     ] {
         assert_eq!(left(own), ["one", "two"], "{own}");
@@ -39,7 +40,14 @@ fn a_different_account_or_address_leaves_every_example_as_it_is() {
 
 #[test]
 fn a_table_that_reads_bodies_differently_inherits_no_example() {
-    for own in ["jq = \".data[]\"", "reply = \"csv\"", "format = \"{base}/{quote}\"", "format = { dot = \"-\" }"] {
+    for own in [
+        "jq = \".data[]\"",
+        "reply = \"csv\"",
+        "separator = \";\"",
+        "decimal = \",\"",
+        "format = \"{base}/{quote}\"",
+        "format = { dot = \"-\" }",
+    ] {
         assert_eq!(left(own), [] as [&str; 0], "{own}");
     }
 }
@@ -48,6 +56,7 @@ fn a_table_that_reads_bodies_differently_inherits_no_example() {
 fn an_example_about_a_symbol_that_is_renamed_or_not_asked_for_is_dropped() {
     for (own, stays) in [
         ("rename = { BTC = \"BTC\" }", "two"),
+        ("multiplied = { BTC = 1000 }", "two"),
         ("rename = { FOO = \"XBT\" }", "two"),
         ("ids = { ETH = \"ethereum\" }", "one"),
         ("spelled = { \"BTC-USD\" = \"bitcoin\" }", "two"),

@@ -26,6 +26,13 @@ fn adding_a_name_removes_no_other() {
 }
 
 #[test]
+fn adding_a_multiple_removes_no_other() {
+    let multiplied = table("multiplied = { PEPE = 1000 }").over(table("multiplied = { BONK = 1000, PEPE = 10 }"));
+    let multiplied = multiplied.unwrap().settings.multiplied;
+    assert_eq!(multiplied.into_iter().collect::<Vec<_>>(), [("BONK".to_owned(), 1000), ("PEPE".to_owned(), 1000)]);
+}
+
+#[test]
 fn a_call_is_a_post_where_a_body_is_given_and_a_post_is_not_sent_again_unless_stated() {
     let needed = "classes = [\"crypto\"]\nurl = \"https://x/{symbols}\"\njq = \".\"\n";
     let method = ["", "method = \"GET\"\n", "method = \"POST\"\n"];

@@ -2,23 +2,27 @@
 
 use jaq_json::{Map, Rc, Val};
 
+use crate::provider::description::Separator;
+
 /// The longest name of a column that is read, in bytes.
 const LONGEST_NAME: usize = 256;
 
 /// Reads a table. A single line is usually not a table but a message, such as that a quota is used up, and becomes a
 /// text. Only if it must be the names of columns is it an empty table: nothing was found.
-pub(super) fn read(bytes: &[u8]) -> Result<Val, String> {
-    let message = str::from_utf8(bytes).map_err(|error| error.to_string())?.trim();
+pub(super) fn read(bytes: &[u8], separator: Separator) -> Result<Val, String> {
+    let message = super::text(bytes)?.trim();
     if message.starts_with('<') {
         return Err("a page, not a table".to_owned());
     }
-    if !message.contains(['\n', '\r']) && !is_names(message) {
+    if !message.contains(['\n', '\r']) && !is_names(message, char::from(separator.as_byte())) {
         return Ok(Val::from(message.to_owned()));
     }
     // a line that is shorter than the first lacks its last fields, unless the body breaks off in it; a longer one is an
     // error
     let breaks_off = !bytes.ends_with(b"\n") && !bytes.ends_with(b"\r");
-    let mut lines = csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(bytes);
+    let mut lines = csv::ReaderBuilder::new();
+    lines.flexible(true).trim(csv::Trim::All).delimiter(separator.as_byte());
+    let mut lines = lines.from_reader(bytes);
     let names = lines.headers().map_err(|error| error.to_string())?.clone();
     if let Some(name) = names.iter().find(|name| name.len() > LONGEST_NAME) {
         return Err(format!("a name of {} bytes in the first line", name.len()));
@@ -40,10 +44,11 @@ pub(super) fn read(bytes: &[u8]) -> Result<Val, String> {
     Ok(rows.into_iter().collect())
 }
 
-/// Whether a single line can only be the names of columns. A sentence has spaces after its commas. Names have none, are
+/// Whether a single line can only be the names of columns. A sentence has spaces after its commas and
+/// semicolons. Names have none, are
 /// all different, are never empty, and are not numbers.
-fn is_names(line: &str) -> bool {
-    let names: Vec<&str> = line.split(',').map(|name| name.trim_matches('"')).collect();
+fn is_names(line: &str, separator: char) -> bool {
+    let names: Vec<&str> = line.split(separator).map(|name| name.trim_matches('"')).collect();
     let is_name = |name: &&str| !name.is_empty() && !name.starts_with(' ') && name.parse::<f64>().is_err();
     let all_differ = names.iter().enumerate().all(|(at, name)| !names[..at].contains(name));
     names.len() > 1 && names.iter().all(is_name) && all_differ
@@ -60,7 +65,12 @@ fn row(names: &[Val], line: &csv::StringRecord) -> Result<Val, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{read as read_by, *};
+
+    /// Reads a table whose columns are separated by commas.
+    fn read(bytes: &[u8]) -> Result<Val, String> {
+        read_by(bytes, Separator::default())
+    }
 
     #[test]
     fn lines_become_objects_of_texts_with_the_names_from_the_first() {
@@ -68,6 +78,18 @@ mod tests {
         let read = read(table.as_bytes()).unwrap().to_string();
         let expected = r#"[{"Symbol":"AAPL.US","Name":"Apple, Inc","Close":"272.50"},{"Symbol":"XXXX.US","Name":"N/D","Close":""},{"Symbol":"SHORT"}]"#;
         assert_eq!(read, expected);
+    }
+
+    #[test]
+    fn columns_are_separated_by_the_sign_that_is_stated() {
+        let read =
+            |table: &str, sign: &str| read_by(table.as_bytes(), Separator::parse(sign).unwrap()).unwrap().to_string();
+        assert_eq!(read("a;b\n1,5;\"x;y\"\n", ";"), r#"[{"a":"1,5","b":"x;y"}]"#);
+        assert_eq!(read("a\tb\n\t1,5\n", "\t"), r#"[{"a":"","b":"1,5"}]"#);
+        assert_eq!(read("a|b\n1|2", "|"), r#"[{"a":"1","b":"2"}]"#);
+        assert_eq!(read("symbol;close", ";"), "[]");
+        assert!(read("Zu viele Anfragen; bitte warten", ";").starts_with('"'));
+        assert!(read("symbol,close", ";").starts_with('"'));
     }
 
     #[test]
@@ -89,7 +111,7 @@ mod tests {
         for whole in ["a,b,c\n1,27\n", "a,b\n1,27", "a,b\r\n1,\"27\""] {
             assert!(read(whole.as_bytes()).is_ok(), "{whole:?}");
         }
-        assert!(read(b"a,b\n\xff,1\n").is_err());
+        assert!(read(b"a,b\n\xff,1\n").unwrap_err().ends_with("state its `charset`"));
         assert_eq!(read(b"<!DOCTYPE html>\n<html>\n").unwrap_err(), "a page, not a table");
         assert!(read(format!("{}\n1\n", "a".repeat(257)).as_bytes()).is_err());
     }

@@ -15,7 +15,7 @@ const MOST_ATTRIBUTES: usize = 64;
 
 /// Reads a document, and returns its outermost element.
 pub(super) fn read(bytes: &[u8]) -> Result<Val, String> {
-    let text = str::from_utf8(bytes).map_err(|error| error.to_string())?;
+    let text = super::text(bytes)?;
     check(text)?;
     // a document type could define entities that grow without end
     let options = ParsingOptions { allow_dtd: false, nodes_limit: MOST_NODES, ..ParsingOptions::default() };

@@ -1,0 +1,114 @@
+//! The names that a user has defined: for a fund, for one's own series, for what no other spelling stands for.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{Kind, LONGEST, Symbol, SymbolError};
+use crate::text::near::nearest;
+
+/// The most names that a text is compared with to find one that is near.
+const COMPARED: usize = 100;
+
+/// The names that a user has defined. Cheap to clone. They come before everything else that a text might be understood as.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Names(Arc<BTreeMap<String, Symbol>>);
+
+impl Names {
+    /// Those of some symbols that are only names.
+    pub fn among<'s>(symbols: impl IntoIterator<Item = &'s Symbol>) -> Self {
+        let own = symbols.into_iter().filter(|symbol| symbol.is_only_a_name());
+        Names(Arc::new(own.map(|symbol| (symbol.to_string(), symbol.clone())).collect()))
+    }
+
+    /// Whether a symbol is one of these names.
+    pub fn contains(&self, symbol: &Symbol) -> bool {
+        self.0.contains_key(symbol.as_str())
+    }
+
+    /// Reads a symbol: one of these names, or any spelling that is understood.
+    ///
+    /// # Errors
+    /// As [`Symbol::parse`]; a name that is near is suggested.
+    pub fn read(&self, text: &str) -> Result<Symbol, SymbolError> {
+        let upper = text.trim().to_ascii_uppercase();
+        if let Some(own) = self.0.get(&upper) {
+            return Ok(own.clone());
+        }
+        Symbol::parse(text).map_err(|error| match error {
+            SymbolError::Form(_) => self.near(text.trim(), &upper).unwrap_or(error),
+            _ => error,
+        })
+    }
+
+    /// The sentence that suggests a name, if one is near. A client may send thousands of texts, so few names are compared.
+    fn near(&self, typed: &str, upper: &str) -> Option<SymbolError> {
+        let is_as_long = |name: &&str| name.len().abs_diff(upper.len()) <= 2;
+        let names = self.0.keys().map(String::as_str).filter(is_as_long).take(COMPARED);
+        let why = format!("is not spelled like a symbol; did you mean {}?", nearest(upper, names)?);
+        Some(SymbolError::Other(typed.to_owned(), why))
+    }
+}
+
+impl Symbol {
+    /// Reads the name of a symbol in a configuration: any spelling that is understood, or else a name that is defined by being
+    /// there.
+    ///
+    /// # Errors
+    /// The text is empty, longer than [`LONGEST`], or contains a character that no symbol has.
+    pub fn named(text: &str) -> Result<Self, SymbolError> {
+        match Symbol::parse(text) {
+            Ok(symbol) => Ok(symbol),
+            Err(error @ (SymbolError::Empty | SymbolError::TooLong(_) | SymbolError::Character(..))) => Err(error),
+            Err(_) if text.len() > LONGEST => Err(SymbolError::TooLong(text.chars().count())),
+            Err(_) => match text.chars().find(|c| !c.is_ascii_alphanumeric() && !".-_/=^&:+".contains(*c)) {
+                Some(wrong) => Err(SymbolError::Character(text.to_owned(), wrong)),
+                None => Ok(Symbol::new(&text.to_ascii_uppercase(), Kind::Own)),
+            },
+        }
+    }
+
+    /// The symbol that this text, a canonical spelling, was written for by an earlier process. `None` if no symbol is spelled so
+    /// today.
+    pub(crate) fn written(text: &str) -> Option<Self> {
+        let pair = || text.split_once('-').and_then(|(base, quote)| Symbol::of_legs(base, quote));
+        let same = |symbol: &Symbol| symbol.as_str() == text;
+        let read = Symbol::parse(text).ok().or_else(pair).or_else(|| Symbol::named(text).ok());
+        read.filter(same)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_comes_before_what_it_might_be_taken_for() {
+        let names: Vec<Symbol> = ["WORLD2", "BTC-PERP", "AAPL"].map(|name| Symbol::named(name).unwrap()).into();
+        let names = Names::among(&names);
+        let read = |text: &str| names.read(text).map(|symbol| symbol.to_string());
+        assert_eq!(
+            (read("world2").unwrap(), read(" btc-perp ").unwrap()),
+            ("WORLD2".to_owned(), "BTC-PERP".to_owned())
+        );
+        assert_eq!((read("aapl").unwrap(), read("XBT-USD").unwrap()), ("AAPL".to_owned(), "BTC-USD".to_owned()));
+        assert!(read("WORDL2").unwrap_err().to_string().ends_with("did you mean WORLD2?"));
+        assert!(Names::default().read("WORLD2").is_err());
+    }
+
+    #[test]
+    fn what_was_written_is_read_as_what_it_was() {
+        for text in ["AAPL", "BAC-PL", "BTC-USD", "USD-PEPE", "WORLD2", "GC=F", "US0378331005", "QQQQ.RO"] {
+            assert_eq!(Symbol::written(text).map(|symbol| symbol.to_string()).as_deref(), Some(text));
+        }
+        assert_eq!(Symbol::written("USD-PEPE"), Symbol::of_legs("USD", "PEPE"));
+        assert_eq!(Symbol::written("WORLD2"), Symbol::named("WORLD2").ok());
+        assert_eq!((Symbol::written("XBT-USD"), Symbol::written("A B")), (None, None));
+    }
+
+    #[test]
+    fn a_name_has_the_characters_of_a_symbol() {
+        assert!(matches!(Symbol::named("A B"), Err(SymbolError::Character(_, ' '))));
+        assert!(matches!(Symbol::named(&"7".repeat(33)), Err(SymbolError::TooLong(33))));
+        assert_eq!(Symbol::named("brk-b").unwrap().as_str(), "BRK.B");
+    }
+}

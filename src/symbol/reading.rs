@@ -1,0 +1,125 @@
+//! Reads what people paste for a symbol.
+//!
+//! The grammar is a list of tests in a fixed order, and the first that fits decides. A test either understands the text, or knows
+//! what it is instead, which becomes a sentence. Names that the user has defined come before all of them ([`Names`]).
+//!
+//! [`Names`]: super::Names
+
+mod colon;
+mod derivative;
+mod identifier;
+mod listing;
+mod mark;
+mod otherwise;
+mod pair;
+mod preferred;
+mod sign;
+mod united_states;
+
+use super::tables::coins::coin_of_id;
+use super::{LONGEST, LONGEST_SHOWN, Symbol, SymbolError};
+
+/// What a text is understood as: a symbol, or a sentence about what it is instead.
+type Reading = Result<Symbol, SymbolError>;
+
+/// A text as it is tested.
+struct Typed<'t> {
+    /// As it was typed, without white space around it.
+    text: &'t str,
+    /// The same in capitals.
+    upper: String,
+}
+
+/// The tests, in their order. Each returns `None` if the text is none of its business.
+const TESTS: [fn(&Typed<'_>) -> Option<Reading>; 10] = [
+    identifier::read,
+    mark::read,
+    sign::read,
+    colon::read,
+    pair::read,
+    derivative::read,
+    preferred::read,
+    listing::read,
+    united_states::read,
+    listing::read_elsewhere,
+];
+
+/// Reads a text by the tests. The canonical spelling of what it returns is read as itself.
+pub(super) fn read(text: &str) -> Reading {
+    let typed = Typed { text: text.trim(), upper: text.trim().to_ascii_uppercase() };
+    check_bounds(&typed)?;
+    let symbol = match first_fit(&typed) {
+        Some(reading) => reading?,
+        None => return Err(otherwise::explain(&typed)),
+    };
+    if symbol.as_str().len() > LONGEST {
+        return Err(SymbolError::TooLong(symbol.as_str().len()));
+    }
+    Ok(symbol)
+}
+
+fn first_fit(typed: &Typed<'_>) -> Option<Reading> {
+    TESTS.iter().find_map(|test| test(typed))
+}
+
+/// The symbol that a suggestion names, if it is one.
+fn suggested(text: &str) -> Option<Symbol> {
+    let typed = Typed { text, upper: text.to_ascii_uppercase() };
+    first_fit(&typed)?.ok().filter(|symbol| symbol.as_str().len() <= LONGEST)
+}
+
+/// The pair that a word was perhaps meant for, if it is a pair without its hyphen or the name of a coin.
+pub(super) fn pair_meant(word: &str) -> Option<String> {
+    let coin = || coin_of_id(word).map(|ticker| format!("{ticker}-USD"));
+    let pair = otherwise::concatenation(word).map(|(base, quote)| format!("{base}-{quote}")).or_else(coin)?;
+    suggested(&pair).map(|symbol| symbol.to_string())
+}
+
+fn check_bounds(typed: &Typed<'_>) -> Result<(), SymbolError> {
+    let text = typed.text;
+    if text.is_empty() {
+        return Err(SymbolError::Empty);
+    }
+    if let Some(control) = text.chars().find(|c| c.is_control()) {
+        return Err(SymbolError::Character(text.to_owned(), control));
+    }
+    // a symbol may be longer as it is pasted: its place may be written out
+    let length = text.chars().count();
+    if length > LONGEST_SHOWN { Err(SymbolError::TooLong(length)) } else { Ok(()) }
+}
+
+impl Typed<'_> {
+    /// A sentence about the text, which goes on with `why`.
+    fn no_symbol(&self, why: impl Into<String>) -> Reading {
+        Err(self.because(why))
+    }
+
+    fn because(&self, why: impl Into<String>) -> SymbolError {
+        SymbolError::Other(self.text.to_owned(), why.into())
+    }
+
+    /// A sentence about the text that ends with a suggestion, if that is a symbol.
+    fn perhaps(&self, why: &str, suggestion: &str) -> SymbolError {
+        match suggested(suggestion) {
+            Some(symbol) => self.because(format!("{why}; did you mean {symbol}?")),
+            None => self.because(why),
+        }
+    }
+}
+
+/// Whether a text consists of letters, in capitals, and has at most this many.
+fn is_letters(text: &str, most: usize) -> bool {
+    (1..=most).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_uppercase())
+}
+
+/// Whether a text consists of letters, in capitals, and digits.
+fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+}
+
+fn is_digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests;
