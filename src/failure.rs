@@ -13,6 +13,14 @@ pub enum SourceError {
     /// No connection, or it broke before the reply was whole. Look at the network and at DNS.
     #[error("{0}")]
     Connection(String),
+    /// The proxy could not be reached, or did not connect us, so the vendor has no part in it. Look at the proxy.
+    #[error("{detail}")]
+    Proxy {
+        /// What went wrong, with the proxy's name.
+        detail: String,
+        /// Whether the next call may well succeed. Not if it refused a user name and a password.
+        passing: bool,
+    },
     /// The certificate or the handshake was refused. Look at the clock, the host name, the certificates.
     #[error("{0}")]
     Tls(String),
@@ -154,7 +162,7 @@ impl SourceError {
     pub fn reason(&self) -> &'static str {
         match self {
             SourceError::Timeout(_) => "timeout",
-            SourceError::Connection(_) => "connection",
+            SourceError::Connection(_) | SourceError::Proxy { .. } => "connection",
             SourceError::Tls(_) => "tls",
             SourceError::HttpStatus { .. } => "http_status",
             SourceError::Unavailable { .. } => "unavailable",
@@ -199,7 +207,8 @@ impl SourceError {
 
     /// Whether the same call may well succeed a moment later.
     pub(crate) fn may_pass(&self) -> bool {
-        matches!(self, SourceError::Connection(_) | SourceError::Unavailable { passing: true, .. })
+        use SourceError as E;
+        matches!(self, E::Connection(_) | E::Unavailable { passing: true, .. } | E::Proxy { passing: true, .. })
     }
 
     /// Whether waiting is enough: the next call may succeed without a change on either side.
@@ -207,6 +216,7 @@ impl SourceError {
         use SourceError as E;
         match self {
             E::Timeout(_) | E::Connection(_) | E::Unavailable { .. } | E::RateLimited { .. } => true,
+            E::Proxy { passing, .. } => *passing,
             E::QuotaExhausted { .. } | E::Throttled { .. } | E::CircuitOpen { .. } | E::Internal(_) => true,
             E::Tls(_) | E::HttpStatus { .. } | E::Malformed(_) | E::TooLarge { .. } => false,
             E::Missing(_) | E::Overlooked(_) => false,

@@ -143,7 +143,7 @@ fn is_another_coin(source: &Profile, symbol: &Symbol, settings: &Settings) -> bo
 
 /// Whether a source is a market: it lists the currencies it trades in, and has each pair in only one of two ways.
 fn is_market(source: &Profile) -> bool {
-    source.settings.symbols.is_empty() && !source.settings.currencies.is_empty()
+    !source.settings.symbols.names_symbols() && !source.settings.currencies.is_empty()
 }
 
 #[cfg(test)]

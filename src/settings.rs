@@ -158,8 +158,8 @@ impl Settings {
     pub(crate) fn is_currency_in_markets(&self, base: &Currency, pair: &Symbol) -> bool {
         let inverted = pair.inverted();
         let may_have = |source: &SourceSettings| {
-            let fits = |pair: &Symbol| source.symbols.iter().any(|glob| glob.matches(pair.as_str()));
-            source.symbols.is_empty() || fits(pair) || inverted.as_ref().is_some_and(fits)
+            let fits = |pair: &Symbol| source.symbols.selects(pair.as_str());
+            fits(pair) || inverted.as_ref().is_some_and(fits)
         };
         let says_so =
             |source: &&SourceSettings| source.classes.contains(&Class::Crypto) && source.is_currency_there(base);
@@ -174,6 +174,6 @@ impl Settings {
 
     /// Whether clients may ask for a symbol at all.
     pub fn allows(&self, symbol: &Symbol) -> bool {
-        self.server.symbols.iter().any(|glob| glob.matches(symbol.as_str()))
+        self.server.symbols.selects(symbol.as_str())
     }
 }

@@ -1,6 +1,7 @@
 //! Reads the notations of settings and queries: `600ms`, `2%`, `256KiB`, `25/day`, `ETH-*`.
 
 pub(crate) mod as_text;
+mod selection;
 
 use std::fmt;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use rust_decimal::Decimal;
 use serde::Deserialize;
 
 use crate::decimal;
+pub use selection::Selection;
 
 /// A duration: `0s`, `600ms`, `2s`, `15m`, `6h`, `5d`. At most 1,000 years of 365 days.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]

@@ -92,7 +92,7 @@ fn as_json(settings: &Settings) -> Value {
             "role": source.role,
             "classes": source.classes,
             "currencies": source.currencies,
-            "symbols": texts(&source.symbols),
+            "symbols": source.symbols.texts(),
             "limits": texts(&source.limits),
             "batch": source.batch,
             "key_from": source.key_from,

@@ -87,6 +87,8 @@ pub(crate) fn of_meaning(source: &SourceSettings, settings: &Settings) -> Finger
         role: _,
         account: _,
         base_url: _,
+        proxy: _,
+        proxies: _,
         ca_file: _,
         mirrors: _,
         authority: _,

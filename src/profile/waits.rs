@@ -43,6 +43,8 @@ pub struct Waits {
 pub enum Kind {
     /// The source does not answer, or says that it is down: this usually passes within seconds.
     Passing,
+    /// The proxy in front of the source does not answer. Such a call costs nothing at the source, so it is tried soon again.
+    Proxy,
     /// The source answers something that it should not: this usually lasts until it is repaired.
     Lasting,
 }
@@ -53,6 +55,7 @@ impl Kind {
         use SourceError as E;
         match error {
             E::Connection(_) | E::Tls(_) | E::Timeout(_) | E::Unavailable { .. } => Kind::Passing,
+            E::Proxy { passing: true, .. } => Kind::Proxy,
             // a firewall's page may have been about that one call only; the next call will show
             E::Blocked { .. } => Kind::Passing,
             _ => Kind::Lasting,
@@ -62,6 +65,7 @@ impl Kind {
     fn bounds(self) -> (Duration, Duration) {
         match self {
             Kind::Passing => (SECOND, 30 * SECOND),
+            Kind::Proxy => (SECOND, 10 * SECOND),
             Kind::Lasting => (10 * SECOND, 300 * SECOND),
         }
     }
@@ -100,7 +104,8 @@ impl Waits {
 
     fn doubled(&self, kind: Kind, before: u32, refresh_after: Duration) -> Duration {
         let (first, most) = kind.bounds();
-        let (first, most) = if self.is_scarce { (first.max(refresh_after), HOUR) } else { (first, most) };
+        let is_costly = self.is_scarce && kind != Kind::Proxy;
+        let (first, most) = if is_costly { (first.max(refresh_after), HOUR) } else { (first, most) };
         first.saturating_mul(1 << before.min(16)).min(most)
     }
 

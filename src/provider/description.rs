@@ -14,17 +14,20 @@ mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
+use reqwest::Url;
 use secrecy::SecretString;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::charset::Charset;
+use super::proxy::{self, Proxies, Proxy, ProxySetting};
 use super::secrets;
 use crate::decimal::DecimalMark;
 use crate::quote::Role;
 use crate::symbol::{Class, Currency, Symbol};
-use crate::units::{Glob, Limit, as_text};
+use crate::units::{Limit, Selection, as_text};
 
 pub use authority::Authority;
 pub use bases::Bases;
@@ -58,16 +61,19 @@ pub struct SourceSettings {
     /// [`is_currency_there`](Self::is_currency_there).
     #[serde(deserialize_with = "some_codes")]
     pub fiat: Option<Vec<String>>,
-    /// Only symbols that match one of these are asked for; empty for all.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub symbols: Vec<Glob>,
+    /// The symbols that may be asked for; empty for all.
+    #[serde(skip_serializing_if = "Selection::is_empty")]
+    pub symbols: Selection,
     /// When its quotes count.
     pub role: Role,
     /// The address of a call: a template with `{symbols}`, `{key}`, `{secret}`. Once resolved, it starts with the first
     /// entry of `base_url`.
     pub url: String,
-    /// Replaces the scheme, host and port of `url`: with a proxy or a test double, or with several mirrors.
+    /// Replaces the scheme, host and port of `url`: with a gateway or a test double, or with several mirrors.
     pub base_url: Option<Bases>,
+    /// The proxy that its calls go through, or `none`; what `server.proxy` says, if it states none.
+    #[serde(deserialize_with = "proxy::setting", skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<ProxySetting>,
     /// A PEM file with certificates that are trusted for this source in addition to the system's.
     pub ca_file: Option<String>,
     /// The method of a call; `POST` if there is a body and nothing else is stated.
@@ -185,6 +191,9 @@ pub struct SourceSettings {
     /// The certificates of `ca_file`.
     #[serde(skip)]
     pub authority: Option<Authority>,
+    /// The proxies that follow from `proxy`, from `server.proxy` and from the environment.
+    #[serde(skip)]
+    pub proxies: Arc<Proxies>,
     /// Symbols that the user has defined and that have no name at this source, so that it is not asked for them.
     #[serde(skip)]
     pub excluded_symbols: BTreeSet<Symbol>,
@@ -203,10 +212,11 @@ impl Default for SourceSettings {
             classes: Vec::new(),
             currencies: Vec::new(),
             fiat: None,
-            symbols: Vec::new(),
+            symbols: Selection::default(),
             role: Role::Primary,
             url: String::new(),
             base_url: None,
+            proxy: None,
             ca_file: None,
             method: Method::Get,
             body: None,
@@ -253,6 +263,7 @@ impl Default for SourceSettings {
             examples: Vec::new(),
             mirrors: Vec::new(),
             authority: None,
+            proxies: Arc::default(),
             excluded_symbols: BTreeSet::new(),
             hidden: Vec::new(),
         }
@@ -346,6 +357,13 @@ impl SourceSettings {
     /// Every URL at which it can be asked, in the order in which they are tried.
     pub(crate) fn urls(&self) -> impl Iterator<Item = &str> {
         [&self.url].into_iter().chain(&self.mirrors).map(String::as_str)
+    }
+
+    /// The proxy that its calls go through; where some of its addresses have one and some have none, the first one's.
+    pub(crate) fn proxy_in_use(&self) -> Option<&Proxy> {
+        // braces are not allowed in a host, letters are
+        let mut urls = self.urls().filter_map(|url| Url::parse(&url.replace(['{', '}'], "x")).ok());
+        urls.find_map(|url| self.proxies.of(&url))
     }
 
     /// Whether a call says which symbols it asks for. If not, every reply holds all symbols.

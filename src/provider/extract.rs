@@ -116,7 +116,7 @@ impl Extractor {
     pub fn new(source: &SourceSettings) -> Result<Self, DescriptionError> {
         let filter = Filter::compile(&source.jq).map_err(|error| DescriptionError::new("jq", error.to_string()))?;
         let spelling = Spelling::new(source)?;
-        let hidden = [source.hidden.clone(), spelling.credentials()].concat();
+        let hidden = [source.hidden.clone(), spelling.credentials(), source.proxies.secrets()].concat();
         Ok(Extractor {
             filter,
             spelling,

@@ -1,6 +1,8 @@
 //! Knows where people write secrets, so that nothing that we print shows one.
 
+use base64::prelude::{BASE64_STANDARD, Engine};
 use percent_encoding::percent_decode_str;
+use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serializer;
 
@@ -64,6 +66,17 @@ pub(crate) fn mask_url(url: &str) -> String {
 /// The secrets that a URL spells out.
 pub(crate) fn in_url(url: &str) -> Vec<SecretString> {
     pieces(url).into_iter().filter(|(_, secret)| *secret).map(|(text, _)| text.to_owned().into()).collect()
+}
+
+/// A URL's name and password as a header, and in plain text the password, or the name if there is no password.
+pub(super) fn credentials(url: &Url) -> Vec<SecretString> {
+    let plain = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+    let (name, password) = (plain(url.username()), url.password().map(plain).unwrap_or_default());
+    if name.is_empty() && password.is_empty() {
+        return Vec::new();
+    }
+    let header = BASE64_STANDARD.encode(format!("{name}:{password}"));
+    [header, if password.is_empty() { name } else { password }].map(SecretString::from).into()
 }
 
 /// The secrets in a header's value: all of it, and its last word, which may follow a word such as `Bearer`.

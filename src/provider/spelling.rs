@@ -15,7 +15,7 @@ use secrecy::SecretString;
 use crate::provider::description::{ClassFormat, Format, SourceSettings};
 use crate::symbol::SetClasses;
 use crate::symbol::{Class, Symbol};
-use crate::units::Glob;
+use crate::units::Selection;
 pub use call::HttpRequest;
 pub(super) use request::RESERVED;
 use request::{RequestTemplate, Spelled};
@@ -25,7 +25,7 @@ use template::Template;
 pub struct Spelling {
     classes: Vec<Class>,
     currencies: Vec<String>,
-    symbols: Vec<Glob>,
+    symbols: Selection,
     formats: Formats,
     rename: BTreeMap<String, String>,
     ids: BTreeMap<String, String>,
@@ -122,7 +122,7 @@ impl Spelling {
         self.classes.contains(&class)
             && !self.excluded_symbols.contains(symbol)
             && symbol.legs().is_none_or(|(_, quote)| trades(quote))
-            && (self.symbols.is_empty() || self.symbols.iter().any(|glob| glob.matches(symbol.as_str())))
+            && self.symbols.selects(symbol.as_str())
             && self.spell(symbol, class).is_some_and(|name| !self.is_a_pair_there(symbol, &name))
     }
 
@@ -219,8 +219,9 @@ impl Spelling {
     /// Why a pair has no name at a source that could otherwise be asked for it; `None` if it has one, or if the source
     /// does not cover it for another reason too.
     pub(crate) fn lacks_only_a_name(&self, pair: &Symbol, class: Class) -> Option<Unnamed> {
-        let is_open = self.symbols.is_empty() || self.symbols.iter().any(|glob| glob.matches(pair.as_str()));
-        let may = is_open && self.classes.contains(&class) && !self.excluded_symbols.contains(pair);
+        let may = self.symbols.selects(pair.as_str())
+            && self.classes.contains(&class)
+            && !self.excluded_symbols.contains(pair);
         self.unnamed(pair).filter(|_| may && !self.spelled.contains_key(pair))
     }
 

@@ -38,6 +38,7 @@ struct On<'a> {
     classes: &'a [Class],
     account: &'a str,
     hosts: Vec<String>,
+    proxy: Option<String>,
     limits: Vec<Left>,
     cooldown: Option<Cooling>,
     breaker: Circuit,
@@ -129,6 +130,7 @@ fn on(source: &Source, now: Moment) -> On<'_> {
         classes: &settings.classes,
         account: &settings.account,
         hosts: source.hosts(),
+        proxy: settings.proxy_in_use().map(ToString::to_string),
         limits: source
             .account
             .allowance()

@@ -4,6 +4,7 @@ pub(crate) mod document;
 mod environment;
 pub mod find;
 mod inserted;
+mod proxies;
 mod sources;
 mod variables;
 
@@ -122,6 +123,10 @@ pub fn load(options: &LoadOptions) -> Result<Settings, ConfigErrors> {
         longest: file.server.timeout,
     };
     let (mut on, mut off) = chosen.resolve(&mut report);
+    let mut proxies = proxies::Choice::new(file.server.proxy.as_ref(), &options.environment);
+    on.iter_mut().for_each(|source| proxies.complete(source));
+    let read_for_proxies = proxies.read(&mut report);
+    off.iter_mut().for_each(|off| proxies.complete(&mut off.source));
     let symbols = SymbolRules::read(&file.symbols, &mut report);
     sources::name_symbols(&symbols, &mut on, &mut off, &mut report);
     off.iter_mut().for_each(OffSource::read_spelling);
@@ -129,6 +134,7 @@ pub fn load(options: &LoadOptions) -> Result<Settings, ConfigErrors> {
     read.extend(overridden.read);
     read.extend(substituted.read.iter().cloned());
     read.extend(chosen.key_variables(&on));
+    read.extend(read_for_proxies);
     let settings = Settings {
         server: file.server,
         access: file.access,

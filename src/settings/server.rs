@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::error::Report;
-use crate::units::{Bytes, Glob, Span, as_text};
+use crate::provider::proxy::{self, ProxySetting};
+use crate::units::{Bytes, Selection, Span, as_text};
 
 /// The section `[server]`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -23,7 +24,10 @@ pub struct ServerSettings {
     /// The most symbols in one request; 1 to 5000.
     pub max_symbols: usize,
     /// The symbols that clients may ask for; at least one pattern.
-    pub symbols: Vec<Glob>,
+    pub symbols: Selection,
+    /// The proxy that the calls of all sources go through, or `none`; if not stated, what the environment says.
+    #[serde(deserialize_with = "proxy::setting", skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<ProxySetting>,
     /// How long the service keeps serving after SIGTERM, so that load balancers notice.
     #[serde(with = "as_text::span")]
     pub drain_delay: Duration,
@@ -52,7 +56,8 @@ impl Default for ServerSettings {
             timeout: Duration::from_secs(2),
             max_timeout: Duration::from_secs(10),
             max_symbols: 100,
-            symbols: vec![Glob::any()],
+            symbols: Selection::any(),
+            proxy: None,
             drain_delay: Duration::from_secs(5),
             drain_timeout: Duration::from_secs(10),
             max_connections: 4096,

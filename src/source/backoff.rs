@@ -36,6 +36,7 @@ struct State {
     failing: Option<Failing>,
     /// Failures of each kind since the last success.
     passing: u32,
+    proxy: u32,
     lasting: u32,
     /// When it last answered.
     served: Option<Instant>,
@@ -102,6 +103,8 @@ impl Backoff {
                 let served = self.state.lock().served;
                 served.is_none_or(|served| served + self.waits.serves_for() < now)
             }
+            // the vendor has no part in it, but no call gets through either
+            Err(SourceError::Proxy { .. }) => true,
             result => signal(result) == Signal::Failure,
         }
     }
@@ -116,6 +119,7 @@ impl Backoff {
         let kind = Kind::of(error);
         let before = match kind {
             Kind::Passing => &mut state.passing,
+            Kind::Proxy => &mut state.proxy,
             Kind::Lasting => &mut state.lasting,
         };
         let announced = match error {
@@ -130,7 +134,8 @@ impl Backoff {
     /// Resets the backoff.
     fn succeed(&self, now: Instant) {
         let mut state = self.state.lock();
-        (state.failing, state.passing, state.lasting, state.served) = (None, 0, 0, Some(now));
+        (state.passing, state.proxy, state.lasting) = (0, 0, 0);
+        (state.failing, state.served) = (None, Some(now));
     }
 
     /// Tells waiting calls that a call has ended. If it was a trial, the next call may be one.

@@ -157,6 +157,8 @@ pub(super) fn signal(result: &Result<Reply, SourceError>) -> Signal {
         Err(E::Missing(_) | E::Overlooked(_)) => Signal::Nothing,
         Err(E::Unauthorized(_) | E::Forbidden(_) | E::NotInPlan(_) | E::UnknownSymbol(_)) => Signal::Success,
         Err(E::RateLimited { .. } | E::QuotaExhausted { .. } | E::Blocked { .. }) => Signal::Refusal,
+        // what a proxy does says nothing about the vendor behind it
+        Err(E::Proxy { .. }) => Signal::Nothing,
         // a 4xx finds fault with the call, not with the source
         Err(E::Throttled { .. } | E::CircuitOpen { .. } | E::HttpStatus { is_client_error: true, .. }) => {
             Signal::Nothing

@@ -19,7 +19,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use reqwest::header::AGE;
-use reqwest::{Client, RequestBuilder, Response, Url};
+use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
 use secrecy::ExposeSecret;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -36,6 +36,7 @@ use crate::profile::Profile;
 use crate::provider::charset::Charset;
 use crate::provider::description::Method;
 use crate::provider::extract::RawReply;
+use crate::provider::proxy::Proxy;
 use crate::provider::spelling::HttpRequest;
 use crate::reply_memory::{Held, ReplyMemory};
 use crate::symbol::Symbol;
@@ -45,7 +46,7 @@ use kept::{Kept, may_be_kept};
 use mirrors::Mirrors;
 use repeats::{Connection, Heard, Repeated, Repeats};
 pub(in crate::source) use trouble::host;
-use trouble::{Trouble, trouble};
+use trouble::{Fault, Trouble, trouble};
 use written::Written;
 
 /// Bodies longer than this are unpacked and filtered off the threads that serve requests.
@@ -191,6 +192,7 @@ impl Inner {
         let (urls, mirrors) = (call.urls().collect::<Vec<_>>(), &self.mirrors);
         let order: Vec<usize> = mirrors.order(urls.len()).collect();
         let mut unreachable: Vec<String> = Vec::new();
+        let mut faults: Vec<Fault> = Vec::new();
         for place in order.iter().copied() {
             if !unreachable.is_empty() {
                 mirrors.prefer(place);
@@ -198,6 +200,10 @@ impl Inner {
             let sent = self.clock.now();
             let client = self.client(urls[place]).await?;
             let ended = match self.request(&client, call, urls[place], batch).send().await {
+                Ok(response) if let Some(proxy) = self.refused_by_proxy(&response) => {
+                    let Fault { why, passing } = Fault::refused_user(proxy);
+                    Err(SourceError::Proxy { detail: self.shown(&why), passing })
+                }
                 Ok(response) => {
                     self.hear_date(&response, sent);
                     Ok(response)
@@ -205,6 +211,11 @@ impl Inner {
                 Err(error) => match self.trouble(&error, error.url()) {
                     Trouble::Unreachable(host, why) => {
                         unreachable.push(self.shown(&format!("{host}: {why}")));
+                        continue;
+                    }
+                    Trouble::Proxy(host, fault) => {
+                        unreachable.push(self.shown(&format!("{host}: {}", fault.why)));
+                        faults.push(fault);
                         continue;
                     }
                     Trouble::Tls(why) => {
@@ -223,7 +234,25 @@ impl Inner {
         // if no address can be reached, none has proved better than another
         order.first().inspect(|first| mirrors.prefer(**first));
         let intro = if urls.len() > 1 { "no address can be reached: " } else { "cannot reach " };
-        Err(SourceError::Connection(format!("{intro}{}", unreachable.join("; "))))
+        let detail = format!("{intro}{}", unreachable.join("; "));
+        let is_proxies_fault = !faults.is_empty() && faults.len() == unreachable.len();
+        Err(if is_proxies_fault {
+            SourceError::Proxy { detail, passing: faults.iter().any(|fault| fault.passing) }
+        } else {
+            SourceError::Connection(detail)
+        })
+    }
+
+    /// The proxy that refused to pass a call on: with a 407, or with a 401 to a call that carries credentials for nobody else,
+    /// as tinyproxy does. Through a tunnel, such a reply is the vendor's.
+    fn refused_by_proxy(&self, response: &Response) -> Option<&Proxy> {
+        let proxy = self.connector.proxies().of(response.url()).filter(|proxy| !proxy.tunnels(response.url()))?;
+        let is_refused = match response.status() {
+            StatusCode::PROXY_AUTHENTICATION_REQUIRED => true,
+            StatusCode::UNAUTHORIZED => proxy.has_credentials() && !self.profile.settings.sends_key(),
+            _ => false,
+        };
+        is_refused.then_some(proxy)
     }
 
     /// Tells the clock what a reply says about the time. A reply out of a cache is as old as the cache says, or older.
@@ -419,6 +448,8 @@ impl Inner {
         match self.trouble(error, Some(url)) {
             Trouble::Tls(why) => SourceError::Tls(self.shown(&why)),
             Trouble::Unreachable(_, why) | Trouble::Broken(why) => SourceError::Connection(self.shown(&why)),
+            // the reply had begun, so the vendor may have broken off as well
+            Trouble::Proxy(_, fault) => SourceError::Connection(self.shown(&fault.why)),
         }
     }
 

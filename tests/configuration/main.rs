@@ -272,3 +272,60 @@ fn an_endless_file_is_refused() {
     let error = &load(&LoadOptions { config: Some("/dev/zero".into()), ..LoadOptions::default() }).unwrap_err().0[0];
     assert!(error.message.contains("it is longer than 1048576 bytes"), "{error}");
 }
+
+#[test]
+fn a_denied_symbol_is_refused_to_clients_and_not_asked_of_a_source() {
+    let text = "[server]\nsymbols = [\"*\", \"!DOGE-*\"]\n[sources.coinbase]\nsymbols = [\"!eth-*\"]\n[sources.kraken]\nsymbols = [\"*-USD\", \"!ETH-*\"]";
+    let settings = load_text(text, &[]).unwrap();
+    let symbol = |text| quotefold::symbol::Symbol::parse(text).unwrap();
+    let allowed = ["BTC-USD", "DOGE-USD", "AAPL"].map(|text| settings.allows(&symbol(text)));
+    assert_eq!(allowed, [true, false, true]);
+    for source in &settings.sources {
+        let covered = ["BTC-USD", "ETH-USD", "BTC-EUR"].map(|text| {
+            let symbol = symbol(text);
+            source.covers(&symbol, symbol.class())
+        });
+        assert_eq!(covered, [true, false, source.name == "coinbase"], "{}", source.name);
+    }
+    assert!(settings.to_toml().contains("symbols = [\"*\", \"!DOGE-*\"]"), "{}", settings.to_toml());
+    let denied = errors(&format!("{text}\n[watch]\nsymbols = [\"DOGE-USD\"]"), &[]);
+    assert_eq!(denied[0].key, "watch.symbols");
+}
+
+#[test]
+fn variables_that_name_proxies_count_unless_a_key_does() {
+    let (kraken, right) = ("[sources.kraken]\n", ("HTTPS_PROXY", "http://me:planted-pass@a.test:3128"));
+    let read = |text: &str, variables: &[(&str, &str)]| load_text(text, variables).unwrap().read;
+    let listed = |name: &str, read: &[String]| read.contains(&format!("variable {name}"));
+    assert!(listed("HTTPS_PROXY", &read(kraken, &[right])));
+    assert!(listed("NO_PROXY", &read(kraken, &[right, ("NO_PROXY", "b.test")])));
+    // without a proxy, exceptions have no effect
+    assert!(!listed("NO_PROXY", &read(kraken, &[("NO_PROXY", "b.test")])));
+    assert!(!listed("HTTPS_PROXY", &read(&format!("[server]\nproxy = \"none\"\n{kraken}"), &[right])));
+    for wrong in ["ftp://me:planted-pass@a.test", "http://me:planted-pass@", "http://me:planted-pass@a.test:x"] {
+        let variable = ("all_proxy", wrong);
+        let found = errors(kraken, &[variable]);
+        assert_eq!((found.len(), found[0].file.as_str()), (1, "all_proxy"));
+        let shown = found[0].to_string();
+        assert!(shown.contains("set server.proxy = \"none\"") && !shown.contains("planted"), "{shown}");
+        for key in ["none", "http://a.test"] {
+            load_text(&format!("[server]\nproxy = \"{key}\"\n{kraken}"), &[variable]).unwrap();
+            load_text(&format!("{kraken}proxy = \"{key}\"\n"), &[variable]).unwrap();
+        }
+    }
+}
+
+#[test]
+fn no_printed_or_debugged_setting_shows_a_proxys_password() {
+    let url = "socks5h://planted-user:planted-pass@a.test:1080";
+    let variables = [("ALL_PROXY", url), ("QUOTEFOLD_SERVER__PROXY", url), ("PASSWORD", "planted%40pass")];
+    let text = "[sources.kraken]\nproxy = \"http://me:${PASSWORD}@b.test\"\n[sources.coinbase]\n";
+    for variables in [&variables[..], &[variables[0], variables[2]]] {
+        let settings = load_text(text, variables).unwrap();
+        for shown in [settings.to_toml(), format!("{settings:?}")] {
+            assert!(!shown.contains("planted"), "{shown}");
+        }
+    }
+    // an empty value is as good as none
+    assert!(load_text("[server]\nproxy = \"\"\n", &[]).unwrap().server.proxy.is_none());
+}

@@ -1,4 +1,5 @@
-//! The network between the service and a vendor: names, addresses, connections and certificates; real ones, over loopback.
+//! The network between the service and a vendor: names, addresses, connections, certificates and proxies; real ones, over
+//! loopback.
 //!
 //! Certificates are made as the tests run, and verified exactly as in production.
 
@@ -9,6 +10,8 @@ mod certificates;
 mod limits;
 mod mirrors;
 mod names;
+mod proxies;
+mod real_proxies;
 mod sources;
 #[path = "../support/mod.rs"]
 mod support;

@@ -19,7 +19,7 @@ use crate::sources::{service, source, verdict};
 use crate::support::{Upstream, settings};
 
 /// The leaf of a source whose names are looked up in this way.
-fn leaf(section: &str, resolver: Resolver) -> Fetch {
+pub(crate) fn leaf(section: &str, resolver: Resolver) -> Fetch {
     let settings = settings(&format!("[server]\ntimeout = \"8s\"\n{section}"));
     let source = settings.sources[0].clone();
     let connector = Connectors::new(resolver).of(&source).unwrap();
@@ -29,7 +29,7 @@ fn leaf(section: &str, resolver: Resolver) -> Fetch {
 }
 
 /// One exchange, and how long it took.
-async fn exchange(leaf: &Fetch) -> (Result<u16, SourceError>, Duration) {
+pub(crate) async fn exchange(leaf: &Fetch) -> (Result<u16, SourceError>, Duration) {
     let (symbol, started) = (Symbol::parse("BTC-USD").unwrap(), Instant::now());
     let replied = timeout(Duration::from_secs(10), leaf.exchange(&[symbol])).await;
     (replied.expect("the attempt ran out").map(|reply| reply.status), started.elapsed())

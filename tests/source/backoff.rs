@@ -223,6 +223,31 @@ async fn after_every_outage_a_source_is_asked_again_in_time_without_eating_a_day
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_dead_proxy_is_tried_again_within_seconds_and_opens_no_breaker() {
+    let dead = SourceError::Proxy { detail: "the proxy http://a.test cannot be reached".to_owned(), passing: true };
+    for limits in ["", "limits = [\"1000/day\"]"] {
+        let vendor = Vendor::default();
+        vendor.becomes(Some(dead.clone()));
+        let scripted = vendor.scripted(&format!("classes = [\"equity\"]\nretries = 0\n{limits}"));
+        let ask = || scripted.ask("symbols=AAPL&refresh_after=0s");
+        let began = Instant::now();
+        while began.elapsed() < 600 * SECOND {
+            ask().await;
+            assert!(scripted.service.sources()[0].breaker.is_closed(), "{limits}");
+            sleep(SECOND / 2).await;
+        }
+        let tries = scripted.log("vendor").calls().len();
+        assert!((50..=85).contains(&tries), "{limits}: {tries} tries");
+        vendor.becomes(None);
+        let over = Instant::now();
+        while ask().await.code != 200 {
+            sleep(SECOND / 2).await;
+        }
+        assert!(over.elapsed() <= 13 * SECOND, "{limits}: {:?}", over.elapsed());
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_failing_source_with_many_symbols_and_clients_gets_one_call_at_a_time() {
     let vendor = Vendor::default();
     vendor.becomes(Some(gateway(false)));

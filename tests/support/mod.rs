@@ -1,4 +1,4 @@
-//! What the integration tests share: one HTTP client, one stand-in upstream, one running program, one service in this process,
+//! What the integration tests share: one HTTP client, one stand-in upstream, stand-in proxies, one running program, one service in this process,
 //! one service over scripted vendors, and what must be true of each afterwards.
 //!
 //! Each test binary includes this module and uses a part of it. It is a `mod.rs` because cargo takes every file directly in
@@ -11,6 +11,7 @@ pub(crate) mod client;
 pub(crate) mod folder;
 pub(crate) mod pages;
 pub(crate) mod program;
+pub(crate) mod proxy;
 pub(crate) mod scripted;
 pub(crate) mod service;
 pub(crate) mod settled;

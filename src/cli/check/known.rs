@@ -42,7 +42,7 @@ fn quotes(source: &Profile, symbol: &Symbol, settings: &Settings) -> bool {
 /// whose spelling is set, or one whose class is set.
 fn own(source: &SourceSettings, settings: &Settings) -> Option<Symbol> {
     let asked = source.examples.first().and_then(|example| example.asked.first().cloned());
-    let named = source.symbols.iter().map(ToString::to_string).chain(source.spelled.keys().cloned());
+    let named = source.symbols.texts().into_iter().chain(source.spelled.keys().cloned());
     let set = settings.symbols.iter().map(|(symbol, _)| symbol.to_string());
     let symbols = asked.into_iter().chain(named).chain(set).filter_map(|name| Symbol::named(&name).ok());
     symbols.into_iter().find(|symbol| source.covers(symbol, settings.class(symbol)))

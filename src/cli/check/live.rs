@@ -44,6 +44,9 @@ pub(super) fn look(settings: &Settings, source: &SourceSettings, symbols: &[Symb
     for mirror in &request.mirrors {
         print(&format!("  or, if that cannot be reached: {}\n", extractor.scrub().hide(mirror)))?;
     }
+    if let Some(proxy) = source.proxy_in_use() {
+        print(&format!("  through: the proxy {proxy}\n"))?;
+    }
     let profile = Arc::new(Profile::new(source.clone(), extractor, settings));
     let Exchange { replied, took, reached } = exchange(&profile, symbols)?;
     let trouble = Trouble { source, settings, now: Clock::system().now().wall };

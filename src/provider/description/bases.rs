@@ -1,4 +1,4 @@
-//! Replaces the address at the front of a source's URL: with a proxy, a test double, or several mirrors.
+//! Replaces the address at the front of a source's URL: with a gateway, a test double, or several mirrors.
 
 use std::fmt;
 

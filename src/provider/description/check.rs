@@ -69,7 +69,7 @@ impl SourceSettings {
              write https:// in all of them",
         );
         faults.unless(
-            is_secure || self.authority.is_none(),
+            is_secure || self.proxies.have_certificates() || self.authority.is_none(),
             "ca_file",
             "this needs https://, which no URL of this source has; write https:// there, or remove this line",
         );

@@ -42,7 +42,7 @@ impl SourceTable {
             let trades = |quote: &str| own.currencies.iter().any(|code| code.eq_ignore_ascii_case(quote));
             (!self.states("classes") || own.classes.contains(&symbol.class()))
                 && (own.currencies.is_empty() || symbol.legs().is_none_or(|(_, quote)| trades(quote)))
-                && (own.symbols.is_empty() || own.symbols.iter().any(|glob| glob.matches(symbol.as_str())))
+                && own.symbols.selects(symbol.as_str())
         };
         (!self.states("batch") || example.asked.len() <= own.batch) && example.asked.iter().all(asks_for)
     }

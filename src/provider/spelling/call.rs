@@ -2,12 +2,11 @@
 
 use std::fmt;
 
-use base64::prelude::{BASE64_STANDARD, Engine};
-use percent_encoding::percent_decode_str;
 use reqwest::Url;
 use secrecy::SecretString;
 
 use crate::provider::description::Method;
+use crate::provider::secrets::credentials;
 
 /// A call that is ready to be sent. Its URL and headers may hold a key, so its `Debug` does not print them.
 pub struct HttpRequest {
@@ -33,17 +32,6 @@ impl HttpRequest {
     pub(super) fn credentials(&self) -> Vec<SecretString> {
         self.urls().filter_map(|url| Url::parse(url).ok()).flat_map(|url| credentials(&url)).collect()
     }
-}
-
-/// A URL's name and password as a header, and in plain text the password, or the name if there is no password.
-fn credentials(url: &Url) -> Vec<SecretString> {
-    let plain = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
-    let (name, password) = (plain(url.username()), url.password().map(plain).unwrap_or_default());
-    if name.is_empty() && password.is_empty() {
-        return Vec::new();
-    }
-    let header = BASE64_STANDARD.encode(format!("{name}:{password}"));
-    [header, if password.is_empty() { name } else { password }].map(SecretString::from).into()
 }
 
 impl fmt::Debug for HttpRequest {

@@ -99,7 +99,9 @@ impl Choice<'_> {
         source.authority = authority.map_err(|message| fault(("ca_file", message)))?;
         // this shortens the catalogue's and the built-in timeout; a user's own that is too long is an error
         source.timeout = source.timeout.min(self.longest);
-        let ours = |path: &[String]| path.len() > 2 && path[0] == "sources" && trail.contains(&path[1]);
+        // what is inserted into `proxy` is no key of the vendor, and its proxy knows what to hide
+        let ours =
+            |path: &[String]| path.len() > 2 && path[0] == "sources" && trail.contains(&path[1]) && path[2] != "proxy";
         let inserted = self.inserted.iter().filter(|inserted| ours(&inserted.path));
         source.hidden.extend(inserted.flat_map(|inserted| inserted.secrets.iter().cloned()));
         let in_urls: Vec<_> = source.urls().flat_map(secrets::in_url).collect();

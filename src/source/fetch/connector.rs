@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use super::encoding;
 use super::resolver::Resolver;
 use crate::provider::description::SourceSettings;
+use crate::provider::proxy::{Proxies, Proxy};
 
 /// After a connection to a host has mixed up replies, each call to that host has a connection of its own for this long: far
 /// longer than an idle connection is kept.
@@ -28,13 +29,18 @@ pub struct Connector {
     pub(super) resolver: Resolver,
     /// How long it may take until one address is connected: name, TCP and TLS.
     pub(super) patience: Duration,
-    trust: Trust,
+    settings: ClientSettings,
     /// Hosts whose connections mixed up replies, and until when they are not trusted to be kept. Shared by all sources:
     /// several may ask one host.
     distrusted: Arc<Mutex<HashMap<String, Instant>>>,
 }
 
 impl Connector {
+    /// Which proxy a call goes through.
+    pub(super) fn proxies(&self) -> &Proxies {
+        &self.settings.proxies
+    }
+
     /// Whether connections to a host are kept for later calls.
     pub(super) fn trusts(&self, host: &str) -> bool {
         let mut distrusted = self.distrusted.lock();
@@ -57,8 +63,8 @@ impl Connector {
     /// The system's certificates can no longer be read.
     pub(super) async fn single(&self) -> Result<Client, String> {
         let make = || async {
-            let (trust, resolver) = (self.trust.clone(), self.resolver.clone());
-            let made = tokio::task::spawn_blocking(move || trust.client(&resolver, false)).await;
+            let (settings, resolver) = (self.settings.clone(), self.resolver.clone());
+            let made = tokio::task::spawn_blocking(move || settings.client(&resolver, false)).await;
             made.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
         };
         self.single.get_or_try_init(make).await.cloned()
@@ -67,9 +73,9 @@ impl Connector {
 
 /// The connectors of all sources.
 ///
-/// A client has one connection timeout and one set of trusted certificates, so there is one client for each pair of them. It
-/// costs some 20 ms and 100 KiB, since the system's certificates are read for each. Most sources wait equally long and trust
-/// no certificates of their own.
+/// A client has one connection timeout, one set of trusted certificates and one choice of proxies, so there is one client for
+/// each combination of them. It costs some 20 ms and 100 KiB, since the system's certificates are read for each. Most sources
+/// wait equally long, trust no certificates of their own and have no proxy of their own.
 pub struct Connectors {
     resolver: Resolver,
     built: Vec<Connector>,
@@ -78,9 +84,10 @@ pub struct Connectors {
 
 /// What tells clients apart.
 #[derive(Clone, PartialEq, Eq)]
-struct Trust {
+struct ClientSettings {
     patience: Duration,
     certificates: Vec<CertificateDer<'static>>,
+    proxies: Arc<Proxies>,
 }
 
 impl Connectors {
@@ -96,16 +103,17 @@ impl Connectors {
     pub fn of(&mut self, source: &SourceSettings) -> reqwest::Result<Connector> {
         let patience = patience(source.timeout, source.mirrors.len() + 1);
         let certificates = source.authority.as_ref().map(|authority| authority.certificates.clone());
-        let trust = Trust { patience, certificates: certificates.unwrap_or_default() };
-        if let Some(known) = self.built.iter().find(|known| known.trust == trust) {
+        let (certificates, proxies) = (certificates.unwrap_or_default(), Arc::clone(&source.proxies));
+        let settings = ClientSettings { patience, certificates, proxies };
+        if let Some(known) = self.built.iter().find(|known| known.settings == settings) {
             return Ok(known.clone());
         }
         let connector = Connector {
-            client: trust.client(&self.resolver, true)?,
+            client: settings.client(&self.resolver, true)?,
             single: Arc::default(),
             resolver: self.resolver.clone(),
             patience,
-            trust,
+            settings,
             distrusted: Arc::clone(&self.distrusted),
         };
         self.built.push(connector.clone());
@@ -113,7 +121,7 @@ impl Connectors {
     }
 }
 
-impl Trust {
+impl ClientSettings {
     /// A client that keeps connections for later calls, or a client that says in each call that it is the last on its connection.
     fn client(&self, resolver: &Resolver, keeps: bool) -> reqwest::Result<Client> {
         let roots = self.certificates.iter().map(|certificate| Certificate::from_der(certificate));
@@ -123,6 +131,10 @@ impl Trust {
         if !keeps {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
             client = client.pool_max_idle_per_host(0);
+        }
+        if !self.proxies.is_empty() {
+            let proxies = Arc::clone(&self.proxies);
+            client = client.proxy(reqwest::Proxy::custom(move |url| proxies.of(url).map(Proxy::url).cloned()));
         }
         let client = client.default_headers(headers).connect_timeout(self.patience).dns_resolver(resolver.clone());
         client.tls_certs_merge(roots.collect::<reqwest::Result<Vec<_>>>()?).build()
@@ -137,7 +149,7 @@ pub fn client() -> reqwest::Result<Client> {
     builder().connect_timeout(Duration::from_secs(2)).build()
 }
 
-/// No redirects (they could lead into private networks), no retries, and no proxy from the environment.
+/// No redirects (they could lead into private networks), no retries, and no proxy that the HTTP library finds by itself.
 fn builder() -> ClientBuilder {
     // an error means that a provider is installed already
     let _ = rustls::crypto::ring::default_provider().install_default();

@@ -1,6 +1,10 @@
 //! Says why a request was not answered: which host, what went wrong with it, and what to do about it.
 //!
+//! If there is a proxy, an error before the vendor is reached is the proxy's ([`proxied`]).
+//!
 //! An HTTP error's own text may hold the URL, and the URL the key: of both only the host is shown.
+
+mod proxied;
 
 use std::error::Error;
 use std::io;
@@ -10,12 +14,15 @@ use reqwest::Url;
 use rustls::{CertificateError, InvalidMessage};
 
 use super::connector::Connector;
+pub(super) use proxied::Fault;
 
 /// Why there is no reply.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Trouble {
     /// There was no connection, so nothing reached the vendor, and another address may work: the host, and why.
     Unreachable(String, String),
+    /// The same, because of the proxy on the way there: the host, and why.
+    Proxy(String, Fault),
     /// The certificate or the handshake was refused, by either side. The server there must not be trusted with a key, and that
     /// is no reason to trust another.
     Tls(String),
@@ -31,6 +38,10 @@ pub(super) fn trouble(
     has_authority: bool,
 ) -> Trouble {
     let host = url.map(host).unwrap_or_default();
+    let way = url.and_then(|url| Some((url, connector.proxies().of(url)?)));
+    if let Some(fault) = way.and_then(|(url, proxy)| proxied::fault(error, url, proxy, connector, has_authority)) {
+        return Trouble::Proxy(host, fault);
+    }
     if let Some(refused) = causes(error).find_map(|cause| cause.downcast_ref::<rustls::Error>()) {
         return Trouble::Tls(certificate(refused, &host, has_authority));
     }
@@ -44,16 +55,22 @@ pub(super) fn trouble(
     let why = if error.is_timeout() {
         let is_secure = url.is_some_and(|url| url.scheme() == "https");
         late(connector.patience, connector.resolver.is_looking_up(name), is_secure)
-    } else if error.is_dns() {
-        format!("its name has no address ({})", root(error))
     } else {
-        match causes(error).filter_map(|cause| cause.downcast_ref::<io::Error>()).last().map(io::Error::kind) {
-            Some(io::ErrorKind::ConnectionRefused) => "connection refused, nothing listens there".to_owned(),
-            Some(io::ErrorKind::UnexpectedEof) => "it closed the connection during the TLS handshake".to_owned(),
-            _ => root(error),
-        }
+        no_connection(error)
     };
     Trouble::Unreachable(host, why)
+}
+
+/// Why there is no connection, if not for want of time.
+fn no_connection(error: &reqwest::Error) -> String {
+    if error.is_dns() {
+        return format!("its name has no address ({})", root(error));
+    }
+    match causes(error).filter_map(|cause| cause.downcast_ref::<io::Error>()).last().map(io::Error::kind) {
+        Some(io::ErrorKind::ConnectionRefused) => "connection refused, nothing listens there".to_owned(),
+        Some(io::ErrorKind::UnexpectedEof) => "it closed the connection during the TLS handshake".to_owned(),
+        _ => root(error),
+    }
 }
 
 /// The host and, if it is not the default one, the port.
