@@ -3,6 +3,10 @@
 //! The grammar is a list of tests in a fixed order, and the first that fits decides. A test either understands the text, or knows
 //! what it is instead, which becomes a sentence. Names that the user has defined come before all of them ([`Names`]).
 //!
+//! A symbol's canonical spelling must be read as that symbol, or a client that sends back what it was told would get another
+//! price. No test knows the tests before it, so [`understand`] reads each canonical spelling again and refuses one that is
+//! read otherwise.
+//!
 //! [`Names`]: super::Names
 
 mod colon;
@@ -47,7 +51,7 @@ const TESTS: [fn(&Typed<'_>) -> Option<Reading>; 10] = [
 pub(super) fn read(text: &str) -> Reading {
     let typed = Typed { text: text.trim(), upper: text.trim().to_ascii_uppercase() };
     check_bounds(&typed)?;
-    let symbol = match first_fit(&typed) {
+    let symbol = match understand(&typed) {
         Some(reading) => reading?,
         None => return Err(otherwise::explain(&typed)),
     };
@@ -57,6 +61,20 @@ pub(super) fn read(text: &str) -> Reading {
     Ok(symbol)
 }
 
+/// The reading of the first test that fits, if its canonical spelling is read as the same symbol.
+fn understand(typed: &Typed<'_>) -> Option<Reading> {
+    let symbol = match first_fit(typed)? {
+        Ok(symbol) => symbol,
+        sentence => return Some(sentence),
+    };
+    let canonical = symbol.as_str();
+    Some(match first_fit(&Typed { text: canonical, upper: canonical.to_owned() }) {
+        Some(Ok(same)) if same == symbol => Ok(symbol),
+        Some(Err(SymbolError::Other(_, why))) => typed.no_symbol(format!("names {canonical}, which {why}")),
+        _ => typed.no_symbol(format!("names {canonical}, which is not spelled like a symbol of its place")),
+    })
+}
+
 fn first_fit(typed: &Typed<'_>) -> Option<Reading> {
     TESTS.iter().find_map(|test| test(typed))
 }
@@ -64,7 +82,7 @@ fn first_fit(typed: &Typed<'_>) -> Option<Reading> {
 /// The symbol that a suggestion names, if it is one.
 fn suggested(text: &str) -> Option<Symbol> {
     let typed = Typed { text, upper: text.to_ascii_uppercase() };
-    first_fit(&typed)?.ok().filter(|symbol| symbol.as_str().len() <= LONGEST)
+    understand(&typed)?.ok().filter(|symbol| symbol.as_str().len() <= LONGEST)
 }
 
 /// The pair that a word was perhaps meant for, if it is a pair without its hyphen or the name of a coin.

@@ -178,6 +178,26 @@ proptest! {
     }
 }
 
+/// A place's prefix or suffix hides from the earlier tests what the listing alone would be: `BRKBTC.P` is a perpetual contract.
+#[test]
+fn what_a_place_lists_is_read_alone_as_the_same() {
+    let words = ["BAC", "BRKBTC", "BTCUSDT", "EUR", "BTC", "ES", "XBTUSD", "7203", "80700", "GC1", "BITCOIN"];
+    let tails = [
+        "", ".P", "-P", "/P", "_P", ".PL", "-P-L", "^L", ".L", ".B", "-V", ".U", "-USD", "/EUR", "-PERP", "-240628", "1!",
+        "!", "+", "-WT", ".T", ".NYM", "=F", "=X",
+    ];
+    let places = ["US", "XNAS", "L", "LON", "TO", "HK", "PA", "XLON", "TRT"];
+    let prefixes = ["NASDAQ", "NYSE", "LON", "TSE", "HKG", "EPA", "CURRENCY", "BINANCE"];
+    for listed in words.iter().flat_map(|word| tails.iter().map(move |tail| format!("{word}{tail}"))) {
+        check(&listed);
+        places.iter().for_each(|place| _ = check(&format!("{listed}.{place}")));
+        prefixes.iter().for_each(|prefix| _ = check(&format!("{prefix}:{listed}")));
+    }
+    let sentence = read("NASDAQ:BRKBTC-P").unwrap_err().to_string();
+    let expected = "names BRKBTC.P, which is a perpetual contract; did you mean BRK-BTC?";
+    assert_eq!(sentence, format!("\"NASDAQ:BRKBTC-P\" {expected}"));
+}
+
 #[test]
 fn every_text_of_up_to_three_characters_is_a_symbol_or_a_sentence() {
     let characters = "AaFLTVPpUXR07.-/_:=^+&! é\0";
