@@ -1,4 +1,5 @@
-//! Proxies that people run: microsocks and tinyproxy, as Debian packages them. `.ci/run` installs them.
+//! Proxies that people run: microsocks and tinyproxy, as Debian packages them. A fresh machine has neither, so these tests run only
+//! when asked for: `cargo test --test network real_proxies -- --ignored`. `.ci/run` installs both and does that.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
@@ -60,6 +61,7 @@ fn assert_carries(proxy: &dyn Fn(&str) -> String) {
 }
 
 #[test]
+#[ignore = "needs microsocks"]
 fn microsocks_carries_calls_over_socks() {
     let port = free_port();
     let arguments = ["-i", "127.0.0.1", "-p", &port.to_string(), "-u", "planted-user", "-P", "planted-pass"];
@@ -68,6 +70,7 @@ fn microsocks_carries_calls_over_socks() {
 }
 
 #[test]
+#[ignore = "needs tinyproxy"]
 fn tinyproxy_carries_calls_over_http() {
     let port = free_port();
     let file = Configuration::new(&format!(
