@@ -34,9 +34,10 @@ struct Typed<'t> {
 }
 
 /// The tests, in their order. Each returns `None` if the text is not of the form that it reads.
-const TESTS: [fn(&Typed<'_>) -> Option<Reading>; 10] = [
+const TESTS: [fn(&Typed<'_>) -> Option<Reading>; 11] = [
     identifier::read,
     preferred::read_tape,
+    pair::read_with_part,
     sign::read,
     colon::read,
     pair::read,

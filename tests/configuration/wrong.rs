@@ -38,6 +38,12 @@ fn a_wrong_configuration_is_named_by_line_key_and_cure() {
         (own("units = { USDT = \"milli\" }"), 5, "sources.desk.units.USDT", "[sources.desk.multiplied]"),
         (own("units = { l = \"GBp\" }"), 5, "sources.desk.units.l", "no exchange's suffix"),
         (own("multiplied = { PEPE = 1 }"), 5, "sources.desk.multiplied.PEPE", "2 to 1000000000"),
+        (
+            own("spelled = { \"PEPE-USDT\" = \"PEPEUSDT\" }\nmultiplied = { PEPE = 1000 }"),
+            5,
+            "sources.desk.spelled.PEPE-USDT",
+            "does not contain 1000PEPE",
+        ),
         (own("multiplied = { PEPE = 0 }"), 5, "sources.desk.multiplied.PEPE", "2 to 1000000000"),
         (own("multiplied = { pepe = 1000 }"), 5, "sources.desk.multiplied.pepe", "not the base of a pair"),
         (own("multiplied = { PEPE = \"1000\" }"), 5, "sources.desk.multiplied.PEPE", "a whole number"),

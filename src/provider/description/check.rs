@@ -175,6 +175,25 @@ impl SourceSettings {
             };
             faults.0.push(Fault { path: vec!["multiplied".to_owned(), base.clone()], message });
         }
+        self.check_names_of_multiples(faults);
+    }
+
+    /// Checks that a pair whose base is listed as a multiple is not spelled by a name of the base itself: its prices would be
+    /// divided all the same.
+    fn check_names_of_multiples(&self, faults: &mut Faults) {
+        for (ours, theirs) in &self.spelled {
+            let Ok(symbol) = Symbol::named(ours) else { continue };
+            let Some((base, _)) = symbol.legs() else { continue };
+            let Some(count) = self.multiplied.get(base) else { continue };
+            let multiple = self.rename.get(base).cloned().unwrap_or_else(|| format!("{count}{base}"));
+            if !theirs.to_ascii_uppercase().contains(&multiple.to_ascii_uppercase()) {
+                let message = format!(
+                    "{theirs:?} does not contain {multiple}, but multiplied says that one unit is {count} {base}; write the \
+                     name of the multiple here, or remove {base} from multiplied"
+                );
+                faults.0.push(Fault { path: vec!["spelled".to_owned(), ours.clone()], message });
+            }
+        }
     }
 
     fn check_examples(&self, faults: &mut Faults) {

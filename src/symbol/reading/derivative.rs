@@ -1,4 +1,4 @@
-//! The sixth test: futures by month, perpetuals and swaps. They are not what a pair or a share is, so they are never taken for one.
+//! The seventh test: futures by month, perpetuals and swaps. They are not what a pair or a share is, so they are never taken for one.
 
 use super::{Reading, Typed, is_digits, is_letters, otherwise, pair};
 

@@ -1,4 +1,4 @@
-//! The eighth test: a listing with the suffix of its exchange, in ours or in another dialect. Last of all come suffixes that are
+//! The ninth test: a listing with the suffix of its exchange, in ours or in another dialect. Last of all come suffixes that are
 //! not known.
 
 use super::{Reading, Typed, is_digits, is_letters, is_word, pair, preferred, united_states};
@@ -11,15 +11,17 @@ const CANADA: [&str; 4] = ["CN", "NE", "TO", "V"];
 
 /// `VOD.L`, `TSCO.LON`, `RCI.B.TO`, `AAPL.US`, `AAPL.XNAS`
 pub(super) fn read(typed: &Typed<'_>) -> Option<Reading> {
-    let (root, suffix) = typed.upper.rsplit_once('.')?;
-    let suffix = if exchange(suffix).is_some() { suffix } else { in_dialect(suffix)? };
+    let (root, suffix) = typed.text.rsplit_once('.')?;
+    let suffix = suffix.to_ascii_uppercase();
+    let suffix = if exchange(&suffix).is_some() { &suffix } else { in_dialect(&suffix)? };
     on(root, suffix).map(Ok)
 }
 
-/// What an exchange lists by this name. The exchange is given by its suffix here, or by `US`.
-pub(super) fn on(root: &str, suffix: &str) -> Option<Symbol> {
+/// What an exchange lists by this name, in any case. The exchange is given by its suffix here, or by `US`.
+pub(super) fn on(name: &str, suffix: &str) -> Option<Symbol> {
+    let root = name.to_ascii_uppercase();
     if suffix == "US" {
-        return preferred::of(root).or_else(|| united_states::of(root));
+        return preferred::of_tape(name).or_else(|| preferred::of(&root)).or_else(|| united_states::of(&root));
     }
     let number = exchange(suffix)?;
     let mut parts = root.split(['-', '.', '/', '_', ' ']);

@@ -1,4 +1,4 @@
-//! The tenth test: nothing fits, and a sentence says what was probably meant.
+//! No test fits: a sentence says what was probably meant.
 
 use super::identifier::why_no_isin;
 use super::{Typed, is_digits, is_word, pair, suggested};
@@ -33,8 +33,8 @@ const LOOK_ALIKE: [(char, &str); 14] = [
 
 /// Why a text is no symbol, and what was probably meant.
 pub(super) fn explain(typed: &Typed<'_>) -> SymbolError {
-    let tests: [fn(&Typed<'_>) -> Option<SymbolError>; 10] =
-        [isin, number, coin, index, run_together, preferred, spaced, several, cleaned, two_parts];
+    let tests: [fn(&Typed<'_>) -> Option<SymbolError>; 11] =
+        [isin, number, coin, index, run_together, preferred, spaced, several, cleaned, place_first, two_parts];
     if let Some(sentence) = tests.iter().find_map(|test| test(typed)) {
         return sentence;
     }
@@ -150,6 +150,13 @@ fn cleaned(typed: &Typed<'_>) -> Option<SymbolError> {
     }
     let meant = suggested(&text)?;
     Some(typed.because(format!("is not spelled like a symbol; did you mean {meant}?")))
+}
+
+/// `HK.00700`, `US.AAPL`: Futu writes the place first.
+fn place_first(typed: &Typed<'_>) -> Option<SymbolError> {
+    let (place, ticker) = typed.upper.split_once('.').filter(|(place, _)| place.len() == 2)?;
+    let meant = suggested(&format!("{ticker}.{place}")).filter(|symbol| !symbol.is_elsewhere())?;
+    Some(typed.because(format!("has its place in front; did you mean {meant}?")))
 }
 
 /// `BTC-XYZ`: the right part is nothing that prices are quoted in.

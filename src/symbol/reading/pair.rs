@@ -1,4 +1,4 @@
-//! The fifth test: a pair has exactly two parts, and the right one is something that prices are quoted in.
+//! The sixth test: a pair has exactly two parts, and the right one is something that prices are quoted in.
 
 use super::{Reading, Typed, is_word};
 use crate::symbol::Symbol;
@@ -12,6 +12,46 @@ use crate::symbol::tables::money::quotes_coins;
 pub(super) fn read(typed: &Typed<'_>) -> Option<Reading> {
     let (base, quote) = typed.upper.split_once(['-', '/', '_'])?;
     of(typed, base, quote)
+}
+
+/// `GBp-USD`, `GBpUSD=X`, `CURRENCY:BTCGBp`: a part of a currency, which its case alone tells from the whole. It comes before
+/// capitals, in which it would be the price of another amount.
+pub(super) fn read_with_part(typed: &Typed<'_>) -> Option<Reading> {
+    let (code, legs) = part_in_pair(typed)?;
+    let [base, quote] = legs.map(|leg| match part::whole_of(leg) {
+        Some((whole, _)) => whole.to_owned(),
+        None => leg.to_ascii_uppercase(),
+    });
+    let why = match part::whole_of(code) {
+        Some((whole, _)) => format!("names {code}, which is a part of {whole}; a pair is of whole currencies"),
+        None => format!("names {code}, which is not {}", code.to_ascii_uppercase()),
+    };
+    Some(Err(typed.perhaps(&why, &format!("{base}-{quote}"))))
+}
+
+/// The code of a pair that is written like a part of a currency, and both codes.
+fn part_in_pair<'t>(typed: &Typed<'t>) -> Option<(&'t str, [&'t str; 2])> {
+    let name = match typed.text.split_once(':') {
+        Some((place, name)) if place.trim().eq_ignore_ascii_case("CURRENCY") => name.trim(),
+        Some(_) => return None,
+        None => typed.text,
+    };
+    let (name, is_joined) = match name.split_once('=') {
+        Some((name, "X" | "x")) => (name, true),
+        Some(_) => return None,
+        None => (name, name.len() < typed.text.len()),
+    };
+    let legs = match name.split_once(['-', '/', '_']) {
+        Some(legs) => legs,
+        None if is_joined && name.len() == 3 => ("USD", name),
+        None if is_joined => name.split_at_checked(name.len().checked_sub(3)?)?,
+        None => return None,
+    };
+    let legs = [legs.0, legs.1];
+    let is_part = |code: &&str| {
+        part::is_written_like_one(code) && (part::whole_of(code).is_some() || is_money(&code.to_ascii_uppercase()))
+    };
+    legs.into_iter().find(|code| is_part(code)).map(|code| (code, legs))
 }
 
 /// The pair of two parts; `None` if prices are quoted in no such thing as the right one.

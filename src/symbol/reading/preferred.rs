@@ -1,5 +1,5 @@
 //! Two tests for preferred shares in the United States. The second of all tests reads the small p of the consolidated tape, so it
-//! comes before capitals. The seventh reads the many other spellings. It comes before the suffixes, and leaves `T.PL` to them:
+//! comes before capitals. The eighth reads the many other spellings. It comes before the suffixes, and leaves `T.PL` to them:
 //! `AIR.PA` is Airbus in Paris.
 
 use super::{Reading, Typed, is_letters};
@@ -7,8 +7,13 @@ use crate::symbol::{Kind, Symbol};
 
 /// `BACpL`
 pub(super) fn read_tape(typed: &Typed<'_>) -> Option<Reading> {
-    let (ticker, series) = typed.text.split_once('p')?;
-    (is_letters(ticker, 6) && is_letters(series, 1)).then(|| Ok(preferred(ticker, series)))
+    of_tape(typed.text).map(Ok)
+}
+
+/// The preferred share that the consolidated tape spells so.
+pub(super) fn of_tape(text: &str) -> Option<Symbol> {
+    let (ticker, series) = text.split_once('p')?;
+    (is_letters(ticker, 6) && is_letters(series, 1)).then(|| preferred(ticker, series))
 }
 
 /// `BAC-PL`, `BAC.PRL`, `BAC.PR.L`, `BAC PR L`, `BAC/PRL`, `BAC/PL`, `BAC^L`, `BAC-P-L`

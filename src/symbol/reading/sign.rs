@@ -1,4 +1,4 @@
-//! The third test: the signs of Yahoo Finance and of Refinitiv. `^` begins an index; `=F` ends a future, `=X` a pair, and `=`
+//! The fourth test: the signs of Yahoo Finance and of Refinitiv. `^` begins an index; `=F` ends a future, `=X` a pair, and `=`
 //! alone a rate.
 
 use super::{Reading, Typed, is_digits, is_word, pair};

@@ -178,13 +178,99 @@ proptest! {
     }
 }
 
+#[test]
+fn of_two_places_beside_a_colon_the_order_alone_does_not_choose() {
+    let understood = [
+        ("NYSE:ICE", "ICE"),
+        ("ICE:NYSE", "ICE"),
+        ("BCS:NYSE", "BCS"),
+        ("XLON:BATS", "BATS.L"),
+        ("BATS:XLON", "BATS.L"),
+        ("ASX:ASX", "ASX.AX"),
+        ("JSE:JSE", "JSE.JO"),
+        ("NYSE:C", "C"),
+        ("X:NYSE", "X"),
+        ("C:XNYS", "C"),
+        ("AAPL:US", "AAPL"),
+        ("BRK/B:US", "BRK.B"),
+        ("VOD:LN", "VOD.L"),
+        ("7203:JP", "7203.T"),
+        ("C:US", "C"),
+        ("NYSE:IT", "IT"),
+        ("NYSE:BACpL", "BAC-PL"),
+        ("BACpL:NYSE", "BAC-PL"),
+        ("BACpL.US", "BAC-PL"),
+        ("600519.SH", "600519.SS"),
+    ];
+    for (typed, symbol) in understood {
+        assert_eq!(read(typed).map(|symbol| symbol.to_string()).as_deref(), Ok(symbol), "{typed}");
+    }
+    for typed in
+        ["SSE:LON", "LON:SSE", "VIE:EPA", "STO:ASX", "BVB:TLV", "LON:BME", "BME:LON", "NEO:SET", "ICE:US", "LON:IT"]
+    {
+        let (before, after) = typed.split_once(':').unwrap();
+        if let Ok(symbol) = read(typed) {
+            assert!(place_alone(before).is_none(), "{typed} is {symbol}");
+            assert!(place_alone(after).is_some(), "{typed} is {symbol}");
+        }
+    }
+    let sentence = read("BME:LON").unwrap_err().to_string();
+    assert!(sentence.contains("could be LON.MC (LON at BME) or BME.L (BME at LON)"), "{sentence}");
+    let sentence = read("EURONEXT:VIE").unwrap_err().to_string();
+    assert!(sentence.contains("where on Euronext"), "{sentence}");
+}
+
+#[test]
+fn a_part_of_a_currency_in_a_pair_is_never_taken_for_the_whole() {
+    let parts = ["GBp", "USc", "EUc", "ZAr", "ZAc", "ILs", "KWd", "GBX", "GBx", "CHf"];
+    for (part, other) in parts.into_iter().flat_map(|part| ["USD", "BTC", "EUR", "Usd"].map(|other| (part, other))) {
+        for text in [
+            format!("{part}-{other}"),
+            format!("{other}-{part}"),
+            format!("{other}/{part}"),
+            format!("{part}{other}=X"),
+            format!("{other}{part}=X"),
+            format!("{part}=X"),
+            format!("CURRENCY:{part}{other}"),
+            format!("currency: {other}{part}"),
+            format!("CURRENCY:{part}/{other}"),
+        ] {
+            if let Ok(symbol) = read(&text) {
+                let capitals = part.to_ascii_uppercase();
+                let is_kept = symbol.as_str().contains(&capitals) && crate::symbol::part::whole_of(&capitals).is_some();
+                assert!(is_kept, "{text} is {symbol}");
+            }
+        }
+    }
+    let sentence = read("GBp-USD").unwrap_err().to_string();
+    assert!(
+        sentence.ends_with("names GBp, which is a part of GBP; a pair is of whole currencies; did you mean GBP-USD?")
+    );
+    assert_eq!(read("gbp-usd").unwrap().as_str(), "GBP-USD");
+}
+
+/// The place that a name beside a colon stands for.
+fn place_alone(name: &str) -> Option<&'static str> {
+    crate::symbol::tables::places::beside_colon(name)
+}
+
+proptest! {
+    /// Swapping the sides of a colon names the same listing, or one of the two is a sentence: never two different listings.
+    #[test]
+    fn the_order_of_place_and_ticker_never_makes_another_listing(place in "[A-Z]{1,6}|LON|ICE|STO|TSE|NYSE|XETRA|BME|SET|CSE", ticker in "[A-Z]{1,5}|[0-9]{4}|LON|ICE|BATS|ASX|SET|BME") {
+        if let (Ok(one), Ok(other)) = (read(&format!("{place}:{ticker}")), read(&format!("{ticker}:{place}"))) {
+            prop_assert_eq!(one, other);
+        }
+    }
+}
+
 /// A place's prefix or suffix hides from the earlier tests what the listing alone would be: `BRKBTC.P` is a perpetual contract.
 #[test]
 fn what_a_place_lists_is_read_alone_as_the_same() {
     let words = ["BAC", "BRKBTC", "BTCUSDT", "EUR", "BTC", "ES", "XBTUSD", "7203", "80700", "GC1", "BITCOIN"];
     let tails = [
-        "", ".P", "-P", "/P", "_P", ".PL", "-P-L", "^L", ".L", ".B", "-V", ".U", "-USD", "/EUR", "-PERP", "-240628", "1!",
-        "!", "+", "-WT", ".T", ".NYM", "=F", "=X",
+        "", ".P", "-P", "/P", "_P", ".PL", "-P-L", "^L", ".L", ".B", "-V", ".U", "-USD", "/EUR", "-PERP", "-240628",
+        "1!", "!", "+", "-WT", ".T", ".NYM", "=F", "=X",
     ];
     let places = ["US", "XNAS", "L", "LON", "TO", "HK", "PA", "XLON", "TRT"];
     let prefixes = ["NASDAQ", "NYSE", "LON", "TSE", "HKG", "EPA", "CURRENCY", "BINANCE"];

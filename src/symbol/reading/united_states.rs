@@ -1,4 +1,4 @@
-//! The ninth test: a listing in the United States, bare or with a class, a unit, a warrant or a right.
+//! The tenth test: a listing in the United States, bare or with a class, a unit, a warrant or a right.
 
 use super::{Reading, Typed, is_letters};
 use crate::symbol::tables::us_tails::{EXCHANGES_OF_ONE_LETTER, us_tail};

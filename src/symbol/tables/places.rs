@@ -38,13 +38,13 @@ const MARKETS: &[(&str, &str)] = &[
 ];
 
 /// Suffixes of Alpha Vantage (`.LON`, `.DEX`, `.TRT`: its `SYMBOL_SEARCH`), EODHD (`.XETRA`, `.STO`, `.LSE`:
-/// <https://eodhd.com/list-of-stock-markets>), Stooq (`.UK`, `.JP`) and Refinitiv (`.OQ`). None of them is a suffix itself.
+/// <https://eodhd.com/list-of-stock-markets>), Stooq (`.UK`, `.JP`), Tushare (`.SH`: <https://tushare.pro/document/2?doc_id=25>) and Refinitiv (`.OQ`). None of them is a suffix itself.
 #[rustfmt::skip]
 const DIALECTS: &[(&str, &str)] = &[
     ("AMS", "AS"), ("ASX", "AX"), ("AU", "AX"), ("BOM", "BO"), ("BSE", "BO"), ("BUD", "BD"), ("DEX", "DE"), ("EPA", "PA"),
     ("ETR", "DE"), ("FRA", "F"), ("FRK", "F"), ("FWB", "F"), ("HKEX", "HK"), ("HKG", "HK"), ("JP", "T"), ("JSE", "JO"),
     ("KLSE", "KL"), ("KO", "KS"), ("KRX", "KS"), ("LON", "L"), ("LSE", "L"), ("NEO", "NE"), ("NSE", "NS"), ("OQ", "US"),
-    ("PAR", "PA"), ("SAO", "SA"), ("SHE", "SZ"), ("SHG", "SS"), ("SHH", "SS"), ("SHZ", "SZ"), ("STO", "ST"), ("STU", "SG"),
+    ("PAR", "PA"), ("SAO", "SA"), ("SH", "SS"), ("SHE", "SZ"), ("SHG", "SS"), ("SHH", "SS"), ("SHZ", "SZ"), ("STO", "ST"), ("STU", "SG"),
     ("TRT", "TO"), ("TRV", "V"), ("TSX", "TO"), ("TYO", "T"), ("UK", "L"), ("US", "US"), ("WAR", "WA"),
     ("WSE", "WA"), ("XETRA", "DE"),
 ];
@@ -63,9 +63,19 @@ const AFTER_SPACE: &[(&str, &str)] = &[
 /// a share, and a price here is never that of one place alone.
 #[rustfmt::skip]
 pub(in crate::symbol) const VENUES: &[&str] = &[
-    "BINANCE", "BINANCEUS", "BITFINEX", "BITGET", "BITSTAMP", "BYBIT", "C", "CAPITALCOM", "COINBASE", "CRYPTO", "CRYPTOCOM",
-    "DERIBIT", "EIGHTCAP", "FOREXCOM", "FX", "FX_IDC", "FXCM", "GATEIO", "GEMINI", "HTX", "HUOBI", "ICMARKETS", "KRAKEN",
-    "KUCOIN", "MEXC", "OANDA", "OKX", "PEPPERSTONE", "PYTH", "SAXO", "UNISWAP", "X",
+    "BINANCE", "BINANCEUS", "BITFINEX", "BITGET", "BITSTAMP", "BYBIT", "C", "CAPITALCOM", "CBOT", "CBOT_MINI", "CME", "CME_MINI",
+    "COINBASE", "COMEX", "COMEX_MINI", "CRYPTO", "CRYPTOCOM", "DERIBIT", "EIGHTCAP", "EUREX", "FOREXCOM", "FX", "FX_IDC",
+    "FXCM", "GATEIO", "GEMINI", "HTX", "HUOBI", "ICEEUR", "ICEUS", "ICMARKETS", "KRAKEN", "KUCOIN", "MCX", "MEXC", "NYMEX",
+    "NYMEX_MINI", "OANDA", "OKX", "PEPPERSTONE", "PYTH", "SAXO", "UNISWAP", "X",
+];
+
+/// Exchanges of shares that TradingView writes before a colon, and that have no suffix here. Some of their tickers are the names of
+/// places: `BVB:TLV` is a bank in Bucharest, and nothing in Tel Aviv.
+#[rustfmt::skip]
+pub(in crate::symbol) const OTHER_EXCHANGES: &[&str] = &[
+    "ADX", "BAHRAIN", "BELEX", "BVB", "BVC", "BVL", "BVMT", "BX", "CSECY", "CSELK", "CSEMA", "DFM", "DSEBD", "EUROTLX", "GETTEX",
+    "HNX", "KSE", "LS", "LSX", "LUXSE", "MOEX", "NAG", "NEWCONNECT", "NGM", "NSEKE", "NSENG", "PSE", "PSX", "RUS",
+    "TRADEGATE", "UPCOM",
 ];
 
 /// What Google Finance and TradingView write before the name of an index or a rate.
@@ -82,6 +92,12 @@ fn find(table: &[(&str, &'static str)], name: &str) -> Option<&'static str> {
 /// The suffix of a place that stands before or after a colon.
 pub(in crate::symbol) fn beside_colon(name: &str) -> Option<&'static str> {
     find(PREFIXES, name).or_else(|| find(MARKETS, name))
+}
+
+/// Whether the name of a place is certainly not a ticker: a market identifier code, or a name of five characters or more. Shorter
+/// names are both: ICE is Iceland and a share in New York, BATS an exchange and a share in London.
+pub(in crate::symbol) fn is_no_ticker(place: &str) -> bool {
+    place.len() >= 5 || place == "NYSE" || place.starts_with('X') && find(MARKETS, place).is_some()
 }
 
 /// The suffix of a place that another dialect writes after a dot.
@@ -116,6 +132,7 @@ mod tests {
             assert!(table.is_sorted_by(|(a, _), (b, _)| a < b));
         }
         let beside: Vec<&str> = PREFIXES.iter().map(|(name, _)| *name).chain(["TSE", "CURRENCY"]).collect();
-        assert!(beside.iter().all(|name| !VENUES.contains(name) && !INDEX_PREFIXES.contains(name)));
+        let others = [VENUES, INDEX_PREFIXES, OTHER_EXCHANGES].concat();
+        assert!(beside.iter().all(|name| !others.contains(name)));
     }
 }
