@@ -86,6 +86,7 @@ fn converted(price: Price, conversion: Conversion) -> Priced {
         let why = rate.detail.as_deref().unwrap_or("it is degraded");
         format!("converted with {}: {why}", rate.symbol)
     });
+    let said = joined(said, Currency::gone_since(conversion.to.as_str()));
     let status = match (price.status, rate) {
         (Status::Ok, Some(rate)) => rate.status,
         (own, _) => own,

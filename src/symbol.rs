@@ -268,7 +268,21 @@ impl Symbol {
         if let Some(pair) = self.in_whole_currency() {
             return Some(pair);
         }
-        let is_bare = self.is_united_states() && self.text.len() == 6 && !self.text.contains(['.', '-']);
+        self.coin_meant().or_else(|| self.of_whole_currency())
+    }
+
+    /// For a pair whose base is called like a part of a currency, the pair of the whole: `GBP-USD` for `GBX-USD`. There are coins
+    /// by such names.
+    pub(crate) fn of_whole_currency(&self) -> Option<String> {
+        let (base, quote) = self.legs()?;
+        let (whole, _) = part::whole_of(base)?;
+        (whole != quote).then(|| format!("{whole}-{quote}"))
+    }
+
+    /// The pair that was perhaps meant by a bare listing in the United States: `BTC-USD` for `BTC`, `BTCUSD` and `SOLANA`. There
+    /// are shares and funds by such names.
+    pub(crate) fn coin_meant(&self) -> Option<String> {
+        let is_bare = self.is_united_states() && !self.text.contains(['.', '-']);
         if is_bare { reading::pair_meant(&self.text) } else { None }
     }
 

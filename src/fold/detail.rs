@@ -22,11 +22,11 @@ use crate::text::words::{self, clock_time, day_and_time, duration, duration_over
 const NAMED: usize = 3;
 
 /// The sentence for a symbol's status. A price that is `ok` needs no sentence, unless most sources state another
-/// currency.
+/// currency, or the symbol is perhaps not what its caller thinks.
 pub(super) fn of_symbol(price: &Price, decision: &Decision) -> Option<String> {
     let symbol = &price.symbol;
     let sentence = match price.status {
-        Status::Ok => return most_state_another_currency(price),
+        Status::Ok => return most_state_another_currency(price).or_else(|| what_it_is(symbol)),
         Status::Degraded(Degraded::WithReferences) => with_references(price),
         Status::Degraded(Degraded::StaleFallback) => with_last_trade(stale_fallback(price), price),
         Status::Degraded(Degraded::FewSources) => with_last_trade(below_quorum(price), price),
@@ -47,6 +47,17 @@ pub(super) fn of_symbol(price: &Price, decision: &Decision) -> Option<String> {
         Some(more) => format!("{sentence}; {more}"),
         None => sentence,
     })
+}
+
+/// What a caller may not know of a symbol that has a price: that its money is gone, or that it is a share by the name of a coin.
+fn what_it_is(symbol: &Symbol) -> Option<String> {
+    let share = || Some(("a listing in the United States", symbol.coin_meant()?));
+    let coin = || Some(("the price of a coin", symbol.of_whole_currency()?));
+    let other = || {
+        let (kind, meant) = share().or_else(coin)?;
+        Some(format!("{symbol} is read as {kind}; did you mean {meant}?"))
+    };
+    symbol.gone_money().or_else(other)
 }
 
 fn used(price: &Price) -> impl Iterator<Item = &Judged> {

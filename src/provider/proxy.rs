@@ -58,7 +58,7 @@ impl Proxy {
     /// The text is something else. The message shows it without its user name and password, and says what to write.
     pub fn parse(text: &str) -> Result<Self, String> {
         let cure = "write one such as \"http://proxy.internal:3128\" or \"socks5h://127.0.0.1:1080\", or \"none\"";
-        let shown = secrets::mask_url(text);
+        let shown = shown(text);
         let mut url = Url::parse(text).map_err(|error| match error.to_string().as_str() {
             "relative URL without a base" => format!("{shown:?} is not the URL of a proxy; {cure}"),
             error => format!("{shown:?} is not the URL of a proxy ({error}); {cure}"),
@@ -120,6 +120,21 @@ impl Proxy {
     fn secrets(&self) -> Vec<SecretString> {
         [secrets::in_url(self.0.as_str()), secrets::credentials(&self.0)].concat()
     }
+}
+
+/// What may be shown of a text that should be the URL of a proxy. A mistake in it may be that its password is not escaped, so
+/// everything before the last `@` counts as one, and without an `@` a port that is not a number.
+fn shown(text: &str) -> String {
+    let (scheme, rest) = text.split_once("://").map_or(("", text), |(scheme, rest)| (scheme, rest));
+    let is_scheme = scheme.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let (user, rest) = rest.rsplit_once('@').map_or(("", rest), |(_, rest)| ("***@", rest));
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let port = rest[..end].trim_end_matches(']').rsplit_once(':').map_or("", |(_, port)| port);
+    let is_address = port.bytes().all(|byte| byte.is_ascii_hexdigit()) && rest.starts_with('[')
+        || port.bytes().all(|byte| byte.is_ascii_digit());
+    let scheme = if is_scheme { scheme } else { secrets::MASK };
+    let separator = if scheme.is_empty() { "" } else { "://" };
+    format!("{scheme}{separator}{user}{}", if is_address { rest } else { secrets::MASK })
 }
 
 /// Its name: the URL without user name and password.

@@ -92,20 +92,19 @@ pub(crate) fn in_header(name: &str, value: &str) -> Vec<SecretString> {
 fn pieces(url: &str) -> Vec<(&str, bool)> {
     let is_secret = |text: &str| !(text.is_empty() || text.starts_with('{') && text.ends_with('}'));
     let mut pieces = Vec::new();
-    let (front, query) = url.split_at(url.find('?').unwrap_or(url.len()));
-    let authority = front.find("://").map_or(0, |at| at + 3);
-    let path = front[authority..].find('/').map_or(front.len(), |at| authority + at);
-    let host = &front[authority..path];
+    let authority = url.find("://").map_or(0, |at| at + 3);
+    let end = url[authority..].find(['/', '?', '#']).map_or(url.len(), |at| authority + at);
+    let host = &url[authority..end];
     let has_port = host.rsplit_once(':').is_none_or(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
-    // if what follows a colon is not a port, it is a password, even with a slash in it
-    let host = if has_port || host.contains('@') { host } else { &front[authority..] };
-    match host.rfind('@') {
-        Some(at) => {
-            let user = &front[authority..authority + at];
-            let secret = user.split(':').any(is_secret);
-            pieces.extend([(&front[..authority], false), (user, secret), (&front[authority + at..], false)]);
-        }
-        None => pieces.push((front, false)),
+    // if what follows a colon is not a port, it is a password, even with a slash or a question mark in it
+    let host = if has_port || host.contains('@') { host } else { &url[authority..] };
+    let user = host.rfind('@').map_or(authority, |at| authority + at);
+    let (front, query) = url.split_at(url[user..].find('?').map_or(url.len(), |at| user + at));
+    if user > authority {
+        let secret = url[authority..user].split(':').any(is_secret);
+        pieces.extend([(&url[..authority], false), (&url[authority..user], secret), (&front[user..], false)]);
+    } else {
+        pieces.push((front, false));
     }
     for parameter in query.split_inclusive(['?', '&']) {
         let end = parameter.len() - usize::from(parameter.ends_with(['?', '&']));
@@ -129,6 +128,8 @@ mod tests {
             ("https://{key}:{secret}@x.test/", "https://{key}:{secret}@x.test/"),
             ("me:pw@x", "***@x"),
             ("https://me:p/w@x.test/{symbols}", "https://***@x.test/{symbols}"),
+            ("https://me:p?w@x.test/a?key=1", "https://***@x.test/a?key=***"),
+            ("https://me:p#w/x?y@x.test", "https://***@x.test"),
             ("https://x.test:80/@a", "https://x.test:80/@a"),
             ("https://x.test/latest.json?app_id=abc", "https://x.test/latest.json?app_id=***"),
             ("/prices?symbols=A&%6bEy=abc&key=a=b&token", "/prices?symbols=A&%6bEy=***&key=***&token"),

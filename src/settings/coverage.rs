@@ -114,6 +114,10 @@ impl Settings {
                 Unnamed::NoId(base) => format!(
                     "{name} has no id for {base}; set {base} = \"…\" in [sources.{name}.ids] to {name}'s own id"
                 ),
+                Unnamed::Renamed { theirs, ours } if source.multiplied.contains_key(&ours) => format!(
+                    "{name} lists {ours} as {theirs} (multiplied), and it is priced by the unit here; ask for {}",
+                    with_leg(symbol, &theirs, &ours)
+                ),
                 Unnamed::Renamed { theirs, ours } => format!(
                     "what {name} calls {theirs} is called {ours} here (rename); ask for {}",
                     with_leg(symbol, &theirs, &ours)

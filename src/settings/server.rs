@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::Report;
 use crate::provider::proxy::{self, ProxySetting};
+use crate::symbol::Symbol;
 use crate::units::{Bytes, Selection, Span, as_text};
 
 /// The section `[server]`.
@@ -108,6 +109,9 @@ impl ServerSettings {
                     "timeout is {long}, longer than max_timeout = {short}; write {short} or less, or raise max_timeout"
                 ),
             );
+        }
+        for why in self.symbols.patterns().filter_map(|pattern| Symbol::why_never_matched(&pattern)) {
+            report.at(&["server", "symbols"], why);
         }
         let counts = [
             ("max_connections", self.max_connections, MOST),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::tables::coins::usual_ticker;
 use super::{Kind, LONGEST, Symbol, SymbolError};
 use crate::text::near::nearest;
 
@@ -59,12 +60,26 @@ impl Symbol {
         match Symbol::parse(text) {
             Ok(symbol) => Ok(symbol),
             Err(error @ (SymbolError::Empty | SymbolError::TooLong(_) | SymbolError::Character(..))) => Err(error),
+            // only its case makes it something else than a symbol: `GBp-USD`
+            Err(error) if Symbol::parse(&text.to_ascii_uppercase()).is_ok() => Err(error),
             Err(_) if text.len() > LONGEST => Err(SymbolError::TooLong(text.chars().count())),
             Err(_) => match text.chars().find(|c| !c.is_ascii_alphanumeric() && !".-_/=^&:+".contains(*c)) {
                 Some(wrong) => Err(SymbolError::Character(text.to_owned(), wrong)),
                 None => Ok(Symbol::new(&text.to_ascii_uppercase(), Kind::Own)),
             },
         }
+    }
+
+    /// Why a pattern of symbols matches nothing, if it names something by another spelling than the canonical one: `XBT-*`,
+    /// `BRK-B`. `None` if it may match a symbol.
+    pub(crate) fn why_never_matched(pattern: &str) -> Option<String> {
+        let upper = pattern.to_ascii_uppercase();
+        let canonical = if upper.contains('*') {
+            upper.split('-').map(usual_ticker).collect::<Vec<_>>().join("-")
+        } else {
+            Symbol::parse(pattern).ok()?.to_string()
+        };
+        (canonical != upper).then(|| format!("{pattern:?} matches no symbol: its name here is {canonical}; write that"))
     }
 
     /// The symbol that this text, a canonical spelling, was written for by an earlier process. `None` if no symbol is spelled so
@@ -106,8 +121,22 @@ mod tests {
     }
 
     #[test]
+    fn a_pattern_of_another_spelling_is_told_what_to_write() {
+        for (pattern, canonical) in
+            [("XBT-*", "BTC-*"), ("*-xdg", "*-DOGE"), ("BRK-B", "BRK.B"), ("NASDAQ:AAPL", "AAPL")]
+        {
+            let why = Symbol::why_never_matched(pattern).unwrap();
+            assert!(why.contains(&format!("is {canonical};")), "{why}");
+        }
+        for pattern in ["*", "btc-*", "*.L", "BRK.B", "^*", "WORLD2", "XBT*", "US0378331005"] {
+            assert_eq!(Symbol::why_never_matched(pattern), None);
+        }
+    }
+
+    #[test]
     fn a_name_has_the_characters_of_a_symbol() {
         assert!(matches!(Symbol::named("A B"), Err(SymbolError::Character(_, ' '))));
+        assert!(matches!(Symbol::named("GBp-USD"), Err(SymbolError::Other(..))));
         assert!(matches!(Symbol::named(&"7".repeat(33)), Err(SymbolError::TooLong(33))));
         assert_eq!(Symbol::named("brk-b").unwrap().as_str(), "BRK.B");
     }

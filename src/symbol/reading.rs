@@ -19,7 +19,8 @@ mod preferred;
 mod sign;
 mod united_states;
 
-use super::tables::coins::coin_of_id;
+use super::currency::is_stable;
+use super::tables::coins::{coin_of_id, is_ticker_of_coin, usual_ticker};
 use super::{LONGEST, LONGEST_SHOWN, Symbol, SymbolError};
 
 /// What a text is understood as: a symbol, or a sentence about what it is instead.
@@ -86,10 +87,15 @@ fn suggested(text: &str) -> Option<Symbol> {
     understand(&typed)?.ok().filter(|symbol| symbol.as_str().len() <= LONGEST)
 }
 
-/// The pair that a word was perhaps meant for, if it is a pair without its hyphen or the name of a coin.
+/// The pair that a word was perhaps meant for, if it is a pair without its hyphen, or the name or ticker of a coin.
 pub(super) fn pair_meant(word: &str) -> Option<String> {
-    let coin = || coin_of_id(word).map(|ticker| format!("{ticker}-USD"));
-    let pair = otherwise::concatenation(word).map(|(base, quote)| format!("{base}-{quote}")).or_else(coin)?;
+    let coin = || {
+        let ticker = usual_ticker(word);
+        coin_of_id(word).or((is_ticker_of_coin(ticker) || is_stable(ticker)).then_some(ticker))
+    };
+    let joined = || otherwise::concatenation(word).filter(|_| word.len() >= 6);
+    let pair = joined().map(|(base, quote)| format!("{base}-{quote}"));
+    let pair = pair.or_else(|| coin().map(|ticker| format!("{ticker}-USD")))?;
     suggested(&pair).map(|symbol| symbol.to_string())
 }
 

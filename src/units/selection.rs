@@ -37,6 +37,11 @@ impl Selection {
         self.0.iter().any(|entry| !entry.denies)
     }
 
+    /// The patterns, without their `!`.
+    pub(crate) fn patterns(&self) -> impl Iterator<Item = String> {
+        self.0.iter().map(|entry| entry.glob.to_string())
+    }
+
     /// The patterns as they are written, each with its `!`.
     pub(crate) fn texts(&self) -> Vec<String> {
         self.0.iter().map(ToString::to_string).collect()

@@ -154,3 +154,24 @@ fn a_quote_that_max_age_left_out_says_so() {
     let price = fold("BTC-USD", [says_at("alpha", "1", 42)], &strict);
     assert_eq!(price.quotes[0].detail.as_deref(), Some("stated 42 s ago, max_age is 10 s"));
 }
+
+#[test]
+fn a_price_that_is_ok_says_if_its_symbol_may_not_be_what_its_caller_thinks() {
+    let said = |text: &str| what_it_is(&Symbol::parse(text).unwrap());
+    let starts = [
+        ("BTC", "BTC is read as a listing in the United States; did you mean BTC-USD?"),
+        ("USDT", "USDT is read as a listing in the United States; did you mean USDT-USD?"),
+        ("BTCUSD", "BTCUSD is read as a listing in the United States; did you mean BTC-USD?"),
+        ("GBX-USD", "GBX-USD is read as the price of a coin; did you mean GBP-USD?"),
+        ("EUR-HRK", "HRK "),
+    ];
+    for (symbol, start) in starts {
+        let said = said(symbol).unwrap();
+        assert!(said.starts_with(start), "{said}");
+    }
+    for symbol in ["AAPL", "BRK.B", "BTC-USD", "EUR-USD", "GOOGL", "GBX-GBP", "BTC-P.L", "ETH.TO"] {
+        if let Ok(symbol) = Symbol::parse(symbol) {
+            assert_eq!(what_it_is(&symbol), None, "{symbol}");
+        }
+    }
+}

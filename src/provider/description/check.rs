@@ -126,6 +126,9 @@ impl SourceSettings {
             let message = format!("{code:?} is not a currency of ISO 4217; remove it, or write \"*\" for all of them");
             faults.at("fiat", message);
         }
+        for why in self.symbols.patterns().filter_map(|pattern| Symbol::why_never_matched(&pattern)) {
+            faults.at("symbols", why);
+        }
         for code in self.currencies.iter().filter(|code| **code != code.to_ascii_uppercase()) {
             let capitals = code.to_ascii_uppercase();
             faults.at("currencies", format!("{code:?} is a part of {capitals}, or spelled like one; write {capitals}"));
@@ -181,6 +184,16 @@ impl SourceSettings {
     /// Checks that a pair whose base is listed as a multiple is not spelled by a name of the base itself: its prices would be
     /// divided all the same.
     fn check_names_of_multiples(&self, faults: &mut Faults) {
+        for base in self.multiplied.keys() {
+            let renamed = self.rename.get(base).map(|theirs| theirs.to_ascii_uppercase());
+            if renamed.is_some_and(|theirs| theirs == *base || !theirs.contains(base.as_str())) {
+                let message = format!(
+                    "multiplied says that the source lists a multiple of {base}, and this is not the name of one; write a name \
+                     that contains {base}, such as \"1000{base}\", or remove {base} from multiplied"
+                );
+                faults.0.push(Fault { path: vec!["rename".to_owned(), base.clone()], message });
+            }
+        }
         for (ours, theirs) in &self.spelled {
             let Ok(symbol) = Symbol::named(ours) else { continue };
             let Some((base, _)) = symbol.legs() else { continue };

@@ -45,7 +45,7 @@ impl<'t> Side<'t> {
 
     /// The listing of a ticker at the place that this is the name of.
     fn lists(&self, ticker: &Side<'_>) -> Option<Symbol> {
-        listing::on(ticker.text, self.place?)
+        listed_at(ticker.text, self.place?)
     }
 }
 
@@ -87,8 +87,14 @@ fn place(name: &str, listed: &str) -> Option<&'static str> {
     }
 }
 
+/// The listing of a name at a place, whose suffix may be written at its end once more: `LON:VOD.L`.
+fn listed_at(name: &str, suffix: &str) -> Option<Symbol> {
+    let again = name.rsplit_once('.').filter(|(_, again)| again.eq_ignore_ascii_case(suffix));
+    listing::on(again.map_or(name, |(root, _)| root), suffix)
+}
+
 fn listed(typed: &Typed<'_>, root: &str, suffix: &str) -> Reading {
-    match listing::on(root, suffix) {
+    match listed_at(root, suffix) {
         Some(symbol) => Ok(symbol),
         None => typed.no_symbol("names a place, but no listing there; write one such as NASDAQ:AAPL or LON:VOD"),
     }

@@ -44,11 +44,19 @@ pub(super) fn read(typed: &Typed<'_>) -> Option<Reading> {
     if is_isin(upper) {
         return Some(Ok(Symbol::new(upper, Kind::Isin)));
     }
+    if let Some(isin) = upper.split_at_checked(12).and_then(|(isin, rest)| isin_before(isin, rest)) {
+        return Some(Err(typed.perhaps("goes on after an ISIN", isin)));
+    }
     if is_contract(upper) {
         return Some(typed.no_symbol("is the address of a contract; ask for the pair of its coin, such as UNI-USD"));
     }
     is_option(upper)
         .then(|| typed.no_symbol("is an option, which is not priced here; ask for what it is on, such as AAPL"))
+}
+
+/// An ISIN that something else follows, such as a place or a currency.
+fn isin_before<'t>(isin: &'t str, rest: &str) -> Option<&'t str> {
+    (rest.starts_with(|c: char| !c.is_ascii_alphanumeric()) && is_isin(isin)).then_some(isin)
 }
 
 fn instead() -> &'static str {

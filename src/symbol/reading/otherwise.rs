@@ -14,7 +14,13 @@ const RUN_TOGETHER: [&str; 22] = [
 ];
 
 /// What pastes bring along: marks around a symbol, and dashes that are no hyphens.
-const LOOK_ALIKE: [(char, &str); 14] = [
+const LOOK_ALIKE: [(char, &str); 20] = [
+    ('\u{200b}', ""),
+    ('\u{200e}', ""),
+    ('\u{2060}', ""),
+    ('\u{feff}', ""),
+    ('«', ""),
+    ('»', ""),
     ('$', ""),
     ('#', ""),
     ('@', ""),
@@ -130,12 +136,15 @@ fn is_plain_ticker(word: &str) -> bool {
     !word.bytes().any(|byte| byte.is_ascii_lowercase())
 }
 
-/// `BRK B`, `VOD LN`, `VOD LN Equity`: a class, or an exchange of Bloomberg, after a space.
+/// `BRK B`, `VOD LN`, `VOD LN Equity`, `BTC / USD`: a class or an exchange of Bloomberg after a space, or spaces around a mark.
 fn spaced(typed: &Typed<'_>) -> Option<SymbolError> {
     let name = typed.upper.strip_suffix(" EQUITY").unwrap_or(&typed.upper);
     let (root, last) = name.rsplit_once(' ')?;
     let of_bloomberg = after_space(last).map(|suffix| format!("{root}.{suffix}"));
-    let meant = of_bloomberg.into_iter().chain([name.replace(' ', "-")]).find_map(|text| suggested(&text))?;
+    let joined = ["-", ""].map(|separator| name.split_whitespace().collect::<Vec<_>>().join(separator));
+    let [hyphened, closed] = joined;
+    let closed = Some(closed).filter(|_| name.contains(['-', '/', ':', '.']));
+    let meant = of_bloomberg.into_iter().chain([hyphened]).chain(closed).find_map(|text| suggested(&text))?;
     Some(typed.because(format!("has a space in it; did you mean {meant}?")))
 }
 

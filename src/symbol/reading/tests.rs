@@ -201,6 +201,9 @@ fn of_two_places_beside_a_colon_the_order_alone_does_not_choose() {
         ("BACpL:NYSE", "BAC-PL"),
         ("BACpL.US", "BAC-PL"),
         ("600519.SH", "600519.SS"),
+        ("LON:VOD.L", "VOD.L"),
+        ("ETR:SAP.DE", "SAP.DE"),
+        ("NASDAQ:AAPL.US", "AAPL"),
     ];
     for (typed, symbol) in understood {
         assert_eq!(read(typed).map(|symbol| symbol.to_string()).as_deref(), Ok(symbol), "{typed}");
@@ -247,6 +250,23 @@ fn a_part_of_a_currency_in_a_pair_is_never_taken_for_the_whole() {
         sentence.ends_with("names GBp, which is a part of GBP; a pair is of whole currencies; did you mean GBP-USD?")
     );
     assert_eq!(read("gbp-usd").unwrap().as_str(), "GBP-USD");
+}
+
+#[test]
+fn an_isin_with_something_after_it_is_no_listing_and_no_pair() {
+    for text in ["US0378331005.DE", "US0378331005-USD", "us0378331005/eur", "US0378331005 US"] {
+        let sentence = read(text).unwrap_err().to_string();
+        assert!(sentence.ends_with("did you mean US0378331005?"), "{sentence}");
+    }
+}
+
+#[test]
+fn marks_that_a_paste_brings_along_are_named_or_taken_off() {
+    let meant = [("\u{feff}AAPL", "AAPL"), ("AAPL\u{200b}", "AAPL"), ("«AAPL»", "AAPL"), ("BTC / USD", "BTC-USD")];
+    for (text, symbol) in meant {
+        let sentence = read(text).unwrap_err().to_string();
+        assert!(sentence.ends_with(&format!("did you mean {symbol}?")), "{sentence}");
+    }
 }
 
 /// The place that a name beside a colon stands for.

@@ -1,8 +1,10 @@
 //! Coins by the ids and names that people paste in place of a pair, and other tickers of the same coin.
 
-/// The ids of the coins that are asked for most, as CoinGecko lists them (`/api/v3/coins/list`), and their tickers.
+/// The ids of the coins that are asked for most, as CoinGecko lists them (`/api/v3/coins/list`), and other names of theirs, each
+/// with the coin's ticker.
 const IDS: &[(&str, &str)] = &[
     ("AVALANCHE", "AVAX"),
+    ("AVALANCHE-2", "AVAX"),
     ("BINANCECOIN", "BNB"),
     ("BITCOIN", "BTC"),
     ("BITCOIN-CASH", "BCH"),
@@ -14,15 +16,18 @@ const IDS: &[(&str, &str)] = &[
     ("ETHEREUM-CLASSIC", "ETC"),
     ("LITECOIN", "LTC"),
     ("MONERO", "XMR"),
+    ("PAX-GOLD", "PAXG"),
     ("PEPE", "PEPE"),
     ("POLKADOT", "DOT"),
     ("POLYGON", "POL"),
+    ("POLYGON-ECOSYSTEM-TOKEN", "POL"),
     ("RIPPLE", "XRP"),
     ("SHIBA-INU", "SHIB"),
     ("SOLANA", "SOL"),
     ("STELLAR", "XLM"),
     ("SUI", "SUI"),
     ("TETHER", "USDT"),
+    ("THE-OPEN-NETWORK", "TON"),
     ("TONCOIN", "TON"),
     ("TRON", "TRX"),
     ("UNISWAP", "UNI"),
@@ -37,6 +42,11 @@ const OTHER_TICKERS: &[(&str, &str)] = &[("XBT", "BTC"), ("XDG", "DOGE")];
 /// The ticker of the coin with this id, in capitals.
 pub(in crate::symbol) fn coin_of_id(id: &str) -> Option<&'static str> {
     IDS.iter().find(|(known, _)| *known == id).map(|(_, ticker)| *ticker)
+}
+
+/// Whether this is the ticker of one of the coins that are asked for most.
+pub(in crate::symbol) fn is_ticker_of_coin(ticker: &str) -> bool {
+    IDS.iter().any(|(_, known)| *known == ticker)
 }
 
 /// The usual ticker of a coin, by one that a few use.

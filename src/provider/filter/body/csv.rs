@@ -28,7 +28,7 @@ pub(super) fn read(bytes: &[u8], separator: Separator) -> Result<Val, String> {
         return Err(format!("a name of {} bytes in the first line", name.len()));
     }
     // the names are shared by all lines, not copied
-    let names: Vec<Val> = names.iter().map(|name| Val::from(name.to_owned())).collect();
+    let names: Vec<Val> = distinct(&names).into_iter().map(Val::from).collect();
     let mut rows = Vec::new();
     let mut last = 0;
     for line in lines.records() {
@@ -54,6 +54,21 @@ fn is_names(line: &str, separator: char) -> bool {
     names.len() > 1 && names.iter().all(is_name) && all_differ
 }
 
+/// The names of the columns. Of several columns with one name, the first keeps it, and the others get a number: `price`, `price.1`.
+/// In an object, only the last of them would be left.
+fn distinct(names: &csv::StringRecord) -> Vec<String> {
+    let mut distinct: Vec<String> = Vec::new();
+    for name in names {
+        let mut numbered = (1..).map(|number| format!("{name}.{number}"));
+        let mut free = name.to_owned();
+        while distinct.contains(&free) {
+            free = numbered.next().unwrap_or_default();
+        }
+        distinct.push(free);
+    }
+    distinct
+}
+
 fn row(names: &[Val], line: &csv::StringRecord) -> Result<Val, String> {
     if line.len() > names.len() {
         let number = line.position().map_or(0, csv::Position::line);
@@ -70,6 +85,12 @@ mod tests {
     /// Reads a table whose columns are separated by commas.
     fn read(bytes: &[u8]) -> Result<Val, String> {
         read_by(bytes, Separator::default())
+    }
+
+    #[test]
+    fn of_two_columns_with_one_name_neither_hides_the_other() {
+        let read = read(b"price,at,price,price.1,\n1,2,3,4,5\n").unwrap().to_string();
+        assert_eq!(read, r#"[{"price":"1","at":"2","price.1":"3","price.1.1":"4","":"5"}]"#);
     }
 
     #[test]
