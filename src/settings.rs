@@ -109,11 +109,12 @@ impl Settings {
         sources::check(self, stated, report);
     }
 
-    /// The names that the user has defined, in `[symbols]` or as what a source calls something, and that could be nothing else.
+    /// The names that the user has defined, in `[symbols]` or as what a source calls something, and that could be nothing else;
+    /// and the ISINs that `[symbols]` gives.
     pub fn names(&self) -> Names {
         let spelled = self.sources.iter().flat_map(|source| source.spelled.keys());
         let spelled: Vec<Symbol> = spelled.filter_map(|name| Symbol::named(name).ok()).collect();
-        Names::among(self.symbols.iter().map(|(symbol, _)| symbol).chain(&spelled))
+        Names::among(self.symbols.iter().map(|(symbol, _)| symbol).chain(&spelled)).with_isins(self.symbols.isins())
     }
 
     /// A symbol's class: the one set for it, else the one that follows from its spelling.

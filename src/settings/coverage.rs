@@ -75,6 +75,9 @@ impl Settings {
             }
             None => {}
         }
+        if symbol.isin().is_some() {
+            sentence += "; or ask by its ticker, such as AAPL";
+        }
         if let Some(gone) = symbol.gone_money() {
             sentence += &format!("; {gone}");
         }
@@ -178,6 +181,7 @@ fn kind(symbol: &Symbol, class: Class) -> String {
         (_, _, Some((_, exchange))) => format!("listings on {}", exchange.name),
         _ if symbol.is_us_listing() => "US listings".to_owned(),
         _ if symbol.is_future() => "futures".to_owned(),
+        _ if symbol.isin().is_some() => format!("the ISIN {symbol}"),
         _ => format!("{symbol}, whose exchange is not known"),
     }
 }

@@ -8,6 +8,7 @@ mod currency;
 mod failures;
 mod first_answers;
 mod hours;
+mod isins;
 mod numbers;
 mod refusals;
 mod spellings;
