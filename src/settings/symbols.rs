@@ -236,4 +236,22 @@ mod tests {
         assert_eq!(set(text, "VUSA.L"), (Some("USD".to_owned()), Class::Equity));
         assert_eq!(set(text, "AAPL"), (None, Class::Fund));
     }
+
+    #[test]
+    fn a_symbol_with_an_isin_is_asked_of_named_sources_and_of_those_that_speak_isin() {
+        let text = "[sources.justetf]\nspelled = { LU0274208692 = \"own-name\" }\n[sources.yahoo]\n[sources.nasdaq]\n\
+                    [symbols.WORLD2]\nspelled = { yahoo = \"0P.F\" }\nisin = \"ie00bk5bqt80\"\n\
+                    [symbols.WORLD3]\nisin = \"LU0274208692\"\n\
+                    [watch]\nsymbols = [\"IE00BK5BQT80\", \"WORLD2\", \"AAPL\"]\n";
+        let text = Some(("the settings".to_owned(), text.to_owned()));
+        let settings =
+            load(&LoadOptions { text, ..LoadOptions::default() }).unwrap_or_else(|errors| panic!("{errors}"));
+        let world = Symbol::named("WORLD2").unwrap();
+        assert_eq!(settings.covering(&world), ["justetf", "yahoo"]);
+        let watched: Vec<&str> = settings.watch.symbols.iter().map(Symbol::as_str).collect();
+        assert_eq!(watched, ["WORLD2", "AAPL"], "the ISIN is the symbol, also on the watch list");
+        let justetf = settings.sources.iter().find(|source| source.name == "justetf").unwrap();
+        assert_eq!(justetf.spelled["WORLD3"], "own-name", "what a source calls the ISIN is what it calls the symbol");
+        assert!(settings.sources.iter().all(|source| source.isins.is_empty() || source.name == "justetf"));
+    }
 }

@@ -1,7 +1,7 @@
 //! Coins by the ids and names that people paste in place of a pair, and other tickers of the same coin.
 
 /// The ids of the coins that are asked for most, as CoinGecko lists them (`/api/v3/coins/list`), and their tickers.
-const IDS: &[(&str, &str)] = &[
+pub(in crate::symbol) const IDS: &[(&str, &str)] = &[
     ("AVALANCHE", "AVAX"),
     ("BINANCECOIN", "BNB"),
     ("BITCOIN", "BTC"),

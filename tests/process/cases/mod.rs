@@ -11,6 +11,7 @@ mod hours;
 mod isins;
 mod numbers;
 mod refusals;
+mod search;
 mod spellings;
 
 use std::net::SocketAddr;
