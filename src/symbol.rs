@@ -29,7 +29,7 @@ pub(crate) fn suffixes() -> impl Iterator<Item = &'static str> {
 /// The pairs that are known without any source, each with the id of its coin, if it is one: the coins that are asked for most and
 /// the money of ISO 4217, as markets write them against the dollar.
 pub(crate) fn known_pairs() -> impl Iterator<Item = (Symbol, Option<&'static str>)> {
-    let coins = tables::coins::IDS.iter().map(|(id, ticker)| (*ticker, Some(*id)));
+    let coins = tables::coins::ids().map(|(id, ticker)| (ticker, Some(id)));
     let money = tables::money::CURRENCIES.iter().map(|code| (*code, None));
     let in_dollars = |(code, id): (&str, _)| Symbol::market_pair(code, "USD").map(|(pair, _)| (pair, id));
     coins.chain(money).filter_map(in_dollars)

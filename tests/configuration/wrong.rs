@@ -141,6 +141,12 @@ fn a_wrong_configuration_is_named_by_line_key_and_cure() {
             "sources.desk.batch",
             "write {isins}",
         ),
+        (
+            "[server]\nsymbols = [\"*\", \"!ie00bk5bqt80\"]\n[symbols.\"VWCE.DE\"]\nisin = \"IE00BK5BQT80\"".into(),
+            2,
+            "server.symbols",
+            "is VWCE.DE here",
+        ),
         ("[watch]\nevery = \"500ms\"".into(), 2, "watch.every", "write 1s to 1d"),
         ("[watch]\nsymbols = [\"A B\"]".into(), 2, "watch.symbols", "a symbol consists of"),
         (

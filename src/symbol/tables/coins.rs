@@ -1,7 +1,7 @@
 //! Coins by the ids and names that people paste in place of a pair, and other tickers of the same coin.
 
 /// The ids of the coins that are asked for most, as CoinGecko lists them (`/api/v3/coins/list`), and their tickers.
-pub(in crate::symbol) const IDS: &[(&str, &str)] = &[
+const IDS: &[(&str, &str)] = &[
     ("AVALANCHE", "AVAX"),
     ("BINANCECOIN", "BNB"),
     ("BITCOIN", "BTC"),
@@ -42,6 +42,11 @@ pub(in crate::symbol) fn coin_of_id(id: &str) -> Option<&'static str> {
 /// The usual ticker of a coin, by one that a few use.
 pub(in crate::symbol) fn usual_ticker(ticker: &str) -> &str {
     OTHER_TICKERS.iter().find(|(other, _)| *other == ticker).map_or(ticker, |(_, usual)| usual)
+}
+
+/// The ids, each with its coin's ticker.
+pub(in crate::symbol) fn ids() -> impl Iterator<Item = (&'static str, &'static str)> {
+    IDS.iter().copied()
 }
 
 #[cfg(test)]

@@ -125,6 +125,13 @@ fn a_bond_has_no_price() {
     assert_priced(&entry, None, None, "unknown / unknown_symbol");
     assert_eq!(verdict(&entry, "a"), "failed / unknown_symbol");
     assert!(entry["quotes"][0]["detail"].as_str().unwrap().contains("it is \"bond\" there"), "{entry:#}");
+    // nor if the unit alone says that it is one, whatever currency is set
+    let set = "[symbols.XS2314659447]\ncurrency = \"EUR\"\n";
+    let says = &[("a", r#"{"p":"98.41","c":"%"}"#), ("b", r#"{"p":"98.43","c":"PCT"}"#)];
+    let case = self::case(&[set, &by_isin("a", "equity"), &by_isin("b", "equity")].concat(), says);
+    let entry = case.entry("XS2314659447");
+    assert_priced(&entry, None, Some("EUR"), "unavailable / no_quorum");
+    assert_eq!(verdict(&entry, "a"), "excluded / currency_unknown");
 }
 
 #[test]
