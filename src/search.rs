@@ -47,7 +47,7 @@ pub struct Found {
     pub symbols: Vec<FoundSymbol>,
     /// Whether more symbols fit than the reply has.
     pub more: bool,
-    /// If none fits, one sentence that says why.
+    /// If what was typed is a symbol that cannot be had here, or if none fits, one sentence that says why.
     pub detail: Option<String>,
 }
 
@@ -137,10 +137,9 @@ impl Search {
         }
         let more = symbols.len() > self.limit;
         symbols.truncate(self.limit);
-        let detail = match (symbols.is_empty(), read) {
-            (false, _) => None,
-            (true, Ok(symbol)) => settings.would_allow(&symbol),
-            (true, Err(error)) => Some(error.to_string()),
+        let detail = match read {
+            Ok(symbol) => settings.would_allow(&symbol),
+            Err(error) => symbols.is_empty().then(|| error.to_string()),
         };
         Found { simulated: false, q: self.typed.clone(), symbols, more, detail }
     }
@@ -274,7 +273,7 @@ mod tests {
             if let Ok(search) = Search::new(&typed, 3) {
                 let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
                 let found = runtime.block_on(search.find(&settings, [(Symbol::parse("AAPL").unwrap(), "desk")]));
-                prop_assert!(found.symbols.len() <= 3 && found.symbols.is_empty() == found.detail.is_some());
+                prop_assert!(found.symbols.len() <= 3 && (!found.symbols.is_empty() || found.detail.is_some()));
             }
             let _ = Search::parse(&query);
         }

@@ -11,8 +11,8 @@ use serde::Serialize;
 use crate::symbol::Symbol;
 use crate::text::near::nearest;
 
-/// The fewest characters of a text of which slips are forgiven: a third of them may be wrong.
-const SHORTEST_NEAR: usize = 3;
+/// The fewest characters of a text of which slips are forgiven: of three letters, one slip makes any of hundreds of tickers.
+const SHORTEST_NEAR: usize = 4;
 
 /// How a name fits what was typed, the best first. Case does not matter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -119,15 +119,21 @@ impl<'n> Ranking<'n> {
     }
 
     /// The symbols that fit, the best first, and at most this many. Of those that fit equally well, known ones come first, then
-    /// those that fit by their own spelling, that more sources know, and that are shorter.
-    pub fn sorted(mut self, most: usize) -> Vec<Ranked> {
-        let typed = self.read_as.filter(|symbol| !self.found.contains_key(symbol));
-        let unknown = typed.map(|symbol| Ranked { symbol, fit: Fit::Exact, called: None, is_known: false });
+    /// those that fit by their own spelling, of which a whole word was typed, that more sources know, and that are shorter.
+    pub fn sorted(self, most: usize) -> Vec<Ranked> {
+        let Ranking { typed, read_as, found } = self;
+        let unknown = read_as.filter(|symbol| !found.contains_key(symbol)).map(|symbol| Ranked {
+            symbol,
+            fit: Fit::Exact,
+            called: None,
+            is_known: false,
+        });
         let order = |symbol: &Symbol, known: &Known<'_>| {
+            let is_whole = words(symbol.as_str()).any(|word| word == typed);
             let few = Reverse(known.sources.len());
-            (known.fit, known.called.is_some(), few, symbol.as_str().len(), symbol.clone())
+            (known.fit, known.called.is_some(), !is_whole, few, symbol.as_str().len(), symbol.clone())
         };
-        let mut all: Vec<(Symbol, Known<'_>)> = self.found.drain().collect();
+        let mut all: Vec<(Symbol, Known<'_>)> = found.into_iter().collect();
         all.sort_by_cached_key(|(symbol, known)| order(symbol, known));
         let ranked = |(symbol, known): (Symbol, Known<'_>)| Ranked {
             symbol,
@@ -159,21 +165,25 @@ fn fit(typed: &str, name: &str) -> Option<Fit> {
         return None;
     }
     let name = name.to_ascii_uppercase();
-    let words = || name.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
     if name == typed {
         Some(Fit::Exact)
     } else if name.strip_prefix('^').unwrap_or(&name).starts_with(typed) || name.starts_with(typed) {
         Some(Fit::Prefix)
-    } else if words().any(|word| word.starts_with(typed)) {
+    } else if words(&name).any(|word| word.starts_with(typed)) {
         Some(Fit::Word)
     } else if name.contains(typed) {
         Some(Fit::Part)
     } else {
         let length = typed.chars().count();
         let is_as_long = |text: &&str| text.len().abs_diff(typed.len()) <= length.max(SHORTEST_NEAR);
-        let near = || nearest(typed, std::iter::once(name.as_str()).chain(words()).filter(is_as_long)).is_some();
+        let near = || nearest(typed, std::iter::once(name.as_str()).chain(words(&name)).filter(is_as_long)).is_some();
         (length >= SHORTEST_NEAR && near()).then_some(Fit::Near)
     }
+}
+
+/// The words of a name: the legs of a pair, a ticker and its suffix.
+fn words(name: &str) -> impl Iterator<Item = &str> {
+    name.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty())
 }
 
 #[cfg(test)]
@@ -195,22 +205,19 @@ mod tests {
 
     #[test]
     fn exact_names_come_first_then_beginnings_words_parts_and_slips() {
-        let names = ["SNAP.L", "APLE.L", "X-APP.TO", "APP.L", "APPN", "APP", "MSFT", "^APPX"];
+        let names = ["X-APP.TO", "APP.L", "APPN", "APP", "MSFT", "^APPX"];
         let expected = [
             ("APP", Fit::Exact),
-            ("APPN", Fit::Prefix),
             ("APP.L", Fit::Prefix),
+            ("APPN", Fit::Prefix),
             ("^APPX", Fit::Prefix),
             ("X-APP.TO", Fit::Word),
-            ("APLE.L", Fit::Near),
         ];
-        let names: Vec<&str> = names.into_iter().filter(|name| *name != "SNAP.L").collect();
-        let found = ranked("app", &names);
-        let best: Vec<(&str, Fit)> = found.iter().map(|(name, fit)| (name.as_str(), *fit)).collect();
-        assert_eq!(best[..5], expected[..5]);
+        assert_eq!(ranked("app", &names), expected.map(|(name, fit)| (name.to_owned(), fit)));
         assert_eq!(ranked("ppn", &["APPN"]), [("APPN".to_owned(), Fit::Part)]);
         assert_eq!(ranked("appl", &["AAPL", "MSFT"]), [("AAPL".to_owned(), Fit::Near)]);
         assert_eq!(ranked("zz", &names), []);
+        assert_eq!(ranked("msf", &["MSTR", "MST.L"]), [], "one slip in three letters makes any of hundreds of tickers");
         assert_eq!(ranked("gspc", &["^GSPC"]), [("^GSPC".to_owned(), Fit::Prefix)]);
     }
 
@@ -244,6 +251,9 @@ mod tests {
         let names = [("BTC-AED", "a"), ("BTC-USD", "a"), ("BTC-USD", "b"), ("BTC-USD", "b")];
         let found = rank("btc", None, names.map(|(text, source)| (symbol(text), source)), 10);
         assert_eq!((found[0].symbol.as_str(), found[1].symbol.as_str()), ("BTC-USD", "BTC-AED"));
+        let whole = [("EURC-USD", "a"), ("EURC-USD", "b"), ("EUR-USD", "a")];
+        let found = rank("eur", None, whole.map(|(text, source)| (symbol(text), source)), 10);
+        assert_eq!(found[0].symbol.as_str(), "EUR-USD", "a whole word comes before the beginning of one");
     }
 
     fn any_names() -> impl Strategy<Value = Vec<(Symbol, &'static str)>> {

@@ -68,6 +68,9 @@ fn a_client_finds_only_what_it_may_ask_for_and_needs_the_same_key() {
     let denied = with_key("/symbols?q=DOGE-EUR");
     assert!(denied["detail"].as_str().unwrap().contains("server.symbols does not allow"), "{denied:#}");
     assert_eq!(found(&with_key("/symbols?q=bitcoin-cash")), ["BCH-USD"]);
+    // what was typed cannot be had, and others fit
+    let other = with_key("/symbols?q=BTC-GBP");
+    assert!(other["detail"].as_str().unwrap().contains("covers crypto pairs in GBP"), "{other:#}");
 }
 
 #[test]
