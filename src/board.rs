@@ -179,6 +179,17 @@ impl Board {
         quoted.map(|(symbol, _)| symbol.clone()).collect()
     }
 
+    /// Every symbol with a quote on the board, once for each source that has quoted it and not denied it since.
+    pub(crate) fn quoted(&self) -> Vec<(Symbol, Arc<Origin>)> {
+        let state = self.lock();
+        let stands = |outcome: &Outcome| outcome.quote.is_some() && !outcome.is_denied();
+        let quoted = state.symbols.iter().flat_map(|(symbol, entries)| {
+            let outcomes = entries.by_source.all().map(|entry| &entry.known.outcome).filter(|outcome| stands(outcome));
+            outcomes.map(move |outcome| (symbol.clone(), Arc::clone(&outcome.origin)))
+        });
+        quoted.collect()
+    }
+
     /// Whether quotes from a source have landed since an instant, but none of this symbol.
     pub(crate) fn serves_others(&self, source: &str, symbol: &Symbol, since: Instant) -> bool {
         let state = self.lock();

@@ -12,6 +12,7 @@ mod health;
 mod print;
 mod serve;
 mod sources;
+mod symbols;
 mod threads;
 
 use std::io::{self, IsTerminal};
@@ -23,6 +24,7 @@ use ending::Ending;
 pub use exit::Exit;
 use print::complain;
 
+use crate::search::USUAL;
 use crate::settings::Settings;
 use crate::settings::load::{LoadOptions, load};
 use crate::source::sandbox::worker;
@@ -42,10 +44,11 @@ Examples:
   quotefold get BTC-USD ETH-USD         one answer, now
   quotefold serve                       the service, at http://127.0.0.1:8080
   quotefold sources                     the providers, and what would switch them on
+  quotefold symbols app                 what can be asked for
   quotefold config --default > quotefold.toml
 
 Exit codes:
-  0 done · 1 degraded, partial or not healthy · 3 no price · 64 wrong usage
+  0 done · 1 degraded, partial or not healthy · 3 no price, nothing found · 64 wrong usage
   69 no server at --url · 70 a bug in quotefold · 78 wrong configuration";
 
 /// The commands.
@@ -61,6 +64,8 @@ pub enum Command {
     Check(Check),
     /// List the sources: what they cover and allow, and what would switch them on
     Sources(Sources),
+    /// Find symbols by a part of their name: what they are, and which sources cover them
+    Symbols(Symbols),
     /// Print the settings in use, with secrets masked, and where they were read
     Config(Config),
     /// Ask a running server whether it is ready; for health checks of containers
@@ -179,6 +184,32 @@ pub struct Sources {
     pub file: ConfigFile,
 }
 
+/// Find symbols by a part of their name.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  quotefold symbols app
+  quotefold symbols bitcoin --limit 5
+  quotefold symbols eur --json
+
+It makes no call. GET /symbols?q=app of a running server also knows what its sources have quoted.
+
+Exit codes: 0 found · 3 nothing found · 64 wrong usage")]
+pub struct Symbols {
+    /// A part of a symbol, of a coin's id, or of what a source calls it; or an ISIN
+    #[arg(value_name = "TEXT")]
+    pub text: String,
+    /// The most symbols to print, 1 to 100
+    #[arg(long, value_name = "N", default_value_t = USUAL)]
+    pub limit: usize,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Which configuration to read.
+    #[command(flatten)]
+    pub file: ConfigFile,
+}
+
 /// Print the settings in use.
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -239,6 +270,7 @@ pub fn run() -> io::Result<Exit> {
         Command::Get(arguments) => get::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Sources(arguments) => sources::run(&arguments),
+        Command::Symbols(arguments) => symbols::run(&arguments),
         Command::Config(arguments) => config::run(&arguments),
         Command::Health(arguments) => health::run(&arguments),
         Command::RunFilter(arguments) => worker::run(arguments.memory).map(|()| Exit::Done),

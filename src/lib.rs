@@ -54,6 +54,7 @@ pub mod valuation;
 pub mod answer;
 pub mod again;
 pub mod workload;
+pub mod search;
 pub mod service;
 
 // Around it.

@@ -275,18 +275,19 @@ impl Question {
     }
 }
 
-fn bad(field: &str, detail: String) -> BadQuestion {
+/// A refusal of a parameter.
+pub(crate) fn bad(field: &str, detail: String) -> BadQuestion {
     BadQuestion { field: field.to_owned(), detail }
 }
 
 /// `whole` says what is too long: `query` or `form`.
-fn too_long(whole: &str, text: &str, longest: usize) -> BadQuestion {
+pub(crate) fn too_long(whole: &str, text: &str, longest: usize) -> BadQuestion {
     bad(whole, format!("the {whole} has {} bytes; at most {longest} are allowed", text.len()))
 }
 
 /// Splits a query or a form (`whole` says which) into its parameters. Unknown and repeated ones are refused, so that a typo
 /// never silently means the default.
-fn split(whole: &str, query: &str, allowed: &[&str]) -> Result<BTreeMap<String, String>, BadQuestion> {
+pub(crate) fn split(whole: &str, query: &str, allowed: &[&str]) -> Result<BTreeMap<String, String>, BadQuestion> {
     let mut parameters = BTreeMap::new();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));

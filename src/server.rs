@@ -17,6 +17,7 @@ pub mod request_id;
 mod request_log;
 mod sources;
 pub mod stack;
+mod symbols;
 
 use std::sync::Arc;
 
@@ -72,7 +73,8 @@ impl Front {
         let access = &self.pricing.service.settings().access;
         let prices = Router::new()
             .route(form::PATH, get(prices::many).post(prices::form))
-            .route("/prices/{symbol}", get(prices::one));
+            .route("/prices/{symbol}", get(prices::one))
+            .route("/symbols", get(symbols::search));
         let app = if access.admin_listen.is_some() { prices } else { prices.merge(admin_pages()) };
         self.guarded(app.with_state(self.pricing.clone()).merge(extra), self.health(access), access)
     }

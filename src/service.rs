@@ -18,9 +18,11 @@ use crate::plan::{PerSource, Plan, PlanInput, SourceQuery, weight};
 use crate::profile::profiles::Profiles;
 use crate::question::{Bounds, Question};
 use crate::reply_memory::ReplyMemory;
+use crate::search::{Found, Search};
 use crate::settings::Settings;
 use crate::source::sandbox::Program;
 use crate::source::{KEPT_BACK, SetupError, Source, Surroundings, set_up};
+use crate::symbol::Symbol;
 use crate::valuation::{Valuation, value};
 use crate::workload::{Overloaded, Turn, Weight, Workload};
 
@@ -171,6 +173,14 @@ impl Quotefold {
     /// The bounds that a question is checked against.
     pub fn bounds(&self) -> Bounds {
         self.bounds.clone()
+    }
+
+    /// Finds symbols by what was typed, without a call to any source.
+    pub async fn search(&self, search: &Search) -> Found {
+        let quoted = self.board.quoted();
+        let quoted: Vec<(Symbol, &str)> =
+            quoted.iter().map(|(symbol, origin)| (symbol.clone(), origin.source.as_str())).collect();
+        Found { simulated: self.is_simulated, ..search.find(&self.settings, quoted).await }
     }
 
     /// Answers a question: plan, gather, value, write.

@@ -107,13 +107,28 @@ impl Settings {
         self.watch.check(self, report);
         self.state.check(report);
         sources::check(self, stated, report);
+        self.check_isins(report);
     }
 
-    /// The names that the user has defined, in `[symbols]` or as what a source calls something, and that could be nothing else.
+    /// Checks that no list of what clients may ask for names an ISIN that stands for a symbol: it would allow and deny nothing.
+    fn check_isins(&self, report: &mut Report<'_>) {
+        let listed = self.server.symbols.texts();
+        for (isin, symbol) in self.symbols.isins() {
+            let is_listed = |text: &String| text.trim_start_matches('!').eq_ignore_ascii_case(isin.as_str());
+            report.unless(
+                !listed.iter().any(is_listed),
+                &["server", "symbols"],
+                format!("{isin} is {symbol} here, by {}; write {symbol}", symbol.section()),
+            );
+        }
+    }
+
+    /// The names that the user has defined, in `[symbols]` or as what a source calls something, and that could be nothing else;
+    /// and the ISINs that `[symbols]` gives.
     pub fn names(&self) -> Names {
         let spelled = self.sources.iter().flat_map(|source| source.spelled.keys());
         let spelled: Vec<Symbol> = spelled.filter_map(|name| Symbol::named(name).ok()).collect();
-        Names::among(self.symbols.iter().map(|(symbol, _)| symbol).chain(&spelled))
+        Names::among(self.symbols.iter().map(|(symbol, _)| symbol).chain(&spelled)).with_isins(self.symbols.isins())
     }
 
     /// A symbol's class: the one set for it, else the one that follows from its spelling.

@@ -26,6 +26,15 @@ pub(crate) fn suffixes() -> impl Iterator<Item = &'static str> {
     tables::EXCHANGES.iter().map(|exchange| exchange.suffix)
 }
 
+/// The pairs that are known without any source, each with the id of its coin, if it is one: the coins that are asked for most and
+/// the money of ISO 4217, as markets write them against the dollar.
+pub(crate) fn known_pairs() -> impl Iterator<Item = (Symbol, Option<&'static str>)> {
+    let coins = tables::coins::ids().map(|(id, ticker)| (ticker, Some(id)));
+    let money = tables::money::CURRENCIES.iter().map(|code| (*code, None));
+    let in_dollars = |(code, id): (&str, _)| Symbol::market_pair(code, "USD").map(|(pair, _)| (pair, id));
+    coins.chain(money).filter_map(in_dollars)
+}
+
 /// The most characters in a symbol in its canonical spelling.
 pub const LONGEST: usize = 32;
 
@@ -141,6 +150,14 @@ impl Symbol {
         reading::read(text)
     }
 
+    /// Reads an ISIN, in any case.
+    ///
+    /// # Errors
+    /// The text is not formed like an ISIN, its check digit is wrong, or it is another identifier.
+    pub(crate) fn of_isin(text: &str) -> Result<Self, SymbolError> {
+        reading::read_isin(text)
+    }
+
     fn new(text: &str, kind: Kind) -> Self {
         Symbol { text: text.into(), kind }
     }
@@ -208,6 +225,16 @@ impl Symbol {
     /// Whether it is the nearest future of a contract (`GC=F`).
     pub(crate) fn is_future(&self) -> bool {
         self.kind == Kind::Future
+    }
+
+    /// The ISIN, if the symbol is one.
+    pub(crate) fn isin(&self) -> Option<&str> {
+        (self.kind == Kind::Isin).then_some(self.as_str())
+    }
+
+    /// Whether a security that is spelled so may have an ISIN: a share or a fund, by its ticker or by a name of the user.
+    pub(crate) fn may_have_isin(&self) -> bool {
+        matches!(self.kind, Kind::UnitedStates | Kind::Listing(_) | Kind::Elsewhere | Kind::Own)
     }
 
     /// Whether it has a suffix that is in no table, so that nothing is known of its exchange.

@@ -44,6 +44,7 @@ const ROOMS: &[(&str, &str)] = &[
     ("answer", "status, headers and JSON"),
     ("again", "when asking again can change an answer"),
     ("workload", "how much is worked on at once"),
+    ("search", "symbols found by what was typed"),
     ("service", "the path of a request, written out"),
     ("state", "what outlives a restart"),
     ("watch", "what is kept fresh without being asked for"),

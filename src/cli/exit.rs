@@ -8,7 +8,7 @@ pub enum Exit {
     Done = 0,
     /// Prices are degraded or partial; a server is not ready; `check` got no price from a source.
     NotWhole = 1,
-    /// There is no price.
+    /// There is no price, or no symbol was found.
     NoPrice = 3,
     /// The command line is wrong (`EX_USAGE`).
     Usage = 64,

@@ -43,6 +43,8 @@ struct Meaning<'a> {
     // a key that is not stated does not count, so that descriptions from before there was such a key keep their quotes
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     multiplied: &'a BTreeMap<String, u64>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    isins: BTreeMap<String, &'a str>,
     reply: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     separator: Option<Separator>,
@@ -70,6 +72,7 @@ pub(crate) fn of_meaning(source: &SourceSettings, settings: &Settings) -> Finger
         spelled,
         units,
         multiplied,
+        isins,
         reply,
         separator,
         charset,
@@ -135,6 +138,7 @@ pub(crate) fn of_meaning(source: &SourceSettings, settings: &Settings) -> Finger
         classes,
         units,
         multiplied,
+        isins: isins.iter().map(|(symbol, isin)| (symbol.to_string(), isin.as_str())).collect(),
         reply: reply.to_string(),
         separator: Some(*separator).filter(|separator| *separator != Separator::default()),
         charset: *charset,

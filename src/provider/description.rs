@@ -194,6 +194,9 @@ pub struct SourceSettings {
     /// The proxies that follow from `proxy`, from `server.proxy` and from the environment.
     #[serde(skip)]
     pub proxies: Arc<Proxies>,
+    /// The ISINs that the user has given to symbols, if the source is asked by ISIN.
+    #[serde(skip)]
+    pub isins: BTreeMap<Symbol, String>,
     /// Symbols that the user has defined and that have no name at this source, so that it is not asked for them.
     #[serde(skip)]
     pub excluded_symbols: BTreeSet<Symbol>,
@@ -221,7 +224,7 @@ impl Default for SourceSettings {
             method: Method::Get,
             body: None,
             headers: BTreeMap::new(),
-            format: Format::One("{symbol}".to_owned()),
+            format: Format::One(Format::PLAIN.to_owned()),
             rename: BTreeMap::new(),
             ids: BTreeMap::new(),
             aliases: BTreeMap::new(),
@@ -264,6 +267,7 @@ impl Default for SourceSettings {
             mirrors: Vec::new(),
             authority: None,
             proxies: Arc::default(),
+            isins: BTreeMap::new(),
             excluded_symbols: BTreeSet::new(),
             hidden: Vec::new(),
         }
@@ -368,8 +372,19 @@ impl SourceSettings {
 
     /// Whether a call says which symbols it asks for. If not, every reply holds all symbols.
     pub(crate) fn asks_by_name(&self) -> bool {
-        let texts = || self.headers.values().chain(self.body.as_ref()).chain([&self.url]);
-        ["{symbol", "{first}", "{base", "{quote", "{id"].into_iter().any(|name| texts().any(|text| text.contains(name)))
+        self.calls_have(&["{symbol", "{first}", "{base", "{quote", "{id", "{isin"])
+    }
+
+    /// Whether it is asked for at least some of its symbols by their ISINs.
+    pub(crate) fn speaks_isin(&self) -> bool {
+        const ISINS: [&str; 3] = ["{isin}", "{isins}", "{isin:lower}"];
+        self.calls_have(&ISINS) || ISINS.iter().any(|isin| self.format.texts().any(|text| text.contains(isin)))
+    }
+
+    /// Whether a call has one of these texts in its URL, its headers or its body.
+    fn calls_have(&self, any: &[&str]) -> bool {
+        let mut texts = self.headers.values().chain(self.body.as_ref()).chain([&self.url]);
+        texts.any(|text| any.iter().any(|wanted| text.contains(wanted)))
     }
 
     /// How its bodies are laid out.
@@ -441,7 +456,23 @@ pub enum Format {
     PerClass(ClassFormat),
 }
 
-/// A template per class. Placeholders: `{symbol}`, `{base}`, `{quote}`, `{id}`, and `{symbol:lower}` and so on.
+impl Format {
+    /// The template of a source that spells everything as we do.
+    pub(crate) const PLAIN: &'static str = "{symbol}";
+
+    /// Its templates.
+    fn texts(&self) -> impl Iterator<Item = &str> {
+        let texts = match self {
+            Format::One(text) => vec![text],
+            Format::PerClass(ClassFormat { equity, index, fund, crypto, fx, future, dot: _, suffix: _ }) => {
+                [equity, index, fund, crypto, fx, future].into_iter().flatten().collect()
+            }
+        };
+        texts.into_iter().map(String::as_str)
+    }
+}
+
+/// A template per class. Placeholders: `{symbol}`, `{base}`, `{quote}`, `{id}`, `{isin}`, and `{symbol:lower}` and so on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClassFormat {

@@ -303,6 +303,12 @@ impl Extractor {
         if row.is_error() {
             return Err(row.failure(context).unwrap_or_else(|why| self.malformed(&why)));
         }
+        if let Some(word) = row.neither_share_nor_fund() {
+            let what = self.scrub.clean(&word);
+            return Err(SourceError::UnknownSymbol(format!(
+                "it is {what:?} there; only shares and funds are priced here, since bonds are quoted in per cent"
+            )));
+        }
         let quote = row.quote(context, self.multiple(symbol), |stated| self.unit(symbol, stated));
         let mut quote = quote.map_err(|why| self.malformed(&why))?;
         // coins trade day and night, but orders for everything else are withdrawn when the market closes

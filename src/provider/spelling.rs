@@ -4,6 +4,7 @@
 //! about a symbol if it names it exactly as the rules spell it, or by one of the `aliases`.
 
 mod call;
+mod isins;
 mod request;
 mod template;
 
@@ -17,6 +18,7 @@ use crate::symbol::SetClasses;
 use crate::symbol::{Class, Symbol};
 use crate::units::Selection;
 pub use call::HttpRequest;
+use isins::Isins;
 pub(super) use request::RESERVED;
 use request::{RequestTemplate, Spelled};
 use template::Template;
@@ -32,6 +34,7 @@ pub struct Spelling {
     aliases: BTreeMap<String, String>,
     spelled: BTreeMap<Symbol, String>,
     multiplied: BTreeSet<String>,
+    isins: Isins,
     excluded_symbols: BTreeSet<Symbol>,
     set_classes: SetClasses,
     request: RequestTemplate,
@@ -95,19 +98,22 @@ impl Spelling {
         for (base, multiple) in &source.multiplied {
             rename.entry(base.clone()).or_insert_with(|| format!("{multiple}{base}"));
         }
+        let request = RequestTemplate::new(source)?;
+        let isins = Isins::new(source, &request);
         Ok(Spelling {
             classes: source.classes.clone(),
             currencies: source.currencies.clone(),
             symbols: source.symbols.clone(),
-            formats: Formats::new(&source.format)?,
+            formats: Formats::new(&source.format, isins.default_format())?,
             rename,
             ids: source.ids.clone(),
             aliases: source.aliases.clone(),
             spelled,
             multiplied: source.multiplied.keys().cloned().collect(),
+            isins,
             excluded_symbols: source.excluded_symbols.clone(),
             set_classes: SetClasses::default(),
-            request: RequestTemplate::new(source)?,
+            request,
         })
     }
 
@@ -119,11 +125,24 @@ impl Spelling {
     /// Whether the source prices this symbol, according to its description.
     pub fn covers(&self, symbol: &Symbol, class: Class) -> bool {
         let trades = |quote: &str| self.currencies.is_empty() || self.currencies.iter().any(|code| code == quote);
-        self.classes.contains(&class)
+        self.classes.contains(&self.class_there(symbol, class))
             && !self.excluded_symbols.contains(symbol)
             && symbol.legs().is_none_or(|(_, quote)| trades(quote))
-            && self.symbols.selects(symbol.as_str())
+            && self.selects(symbol)
             && self.spell(symbol, class).is_some_and(|name| !self.is_a_pair_there(symbol, &name))
+    }
+
+    /// Whether it may be asked for a symbol: by its own name, or by the ISIN that it is asked by.
+    fn selects(&self, symbol: &Symbol) -> bool {
+        let isin = self.isins.of(symbol).unwrap_or(symbol.as_str());
+        self.symbols.selects_named(&[symbol.as_str(), isin])
+    }
+
+    /// The class that the source has a symbol in: no ISIN says whether it is that of a share or of a fund.
+    fn class_there(&self, symbol: &Symbol, class: Class) -> Class {
+        let only_funds = self.classes.contains(&Class::Fund) && !self.classes.contains(&Class::Equity);
+        let may_be_fund = class == Class::Equity && self.isins.of(symbol).is_some();
+        if only_funds && may_be_fund { Class::Fund } else { class }
     }
 
     /// Whether a source that writes pairs without a separator would take a ticker for a pair: `EURUSD`.
@@ -144,6 +163,7 @@ impl Spelling {
         if symbol.legs().is_some_and(|(_, quote)| self.multiplied.contains(quote)) {
             return None;
         }
+        let class = self.class_there(symbol, class);
         let exception = self.spelled.get(symbol);
         let mut spelled = match self.parts(symbol, class) {
             Some(parts) => parts,
@@ -156,12 +176,13 @@ impl Spelling {
                     "symbol" => &spelled.symbol,
                     "base" => &spelled.base,
                     "quote" => &spelled.quote,
+                    "isin" => &spelled.isin,
                     _ => &spelled.id,
                 };
                 (!part.is_empty()).then(|| part.clone())
             })?,
         };
-        Some(spelled)
+        self.isins.complete(spelled, exception.is_some())
     }
 
     /// Whether the source's description mentions a symbol, by its whole name or by its base, and does not merely have
@@ -170,6 +191,7 @@ impl Spelling {
         let by_base = |(base, _): (&str, &str)| self.rename.contains_key(base) || self.ids.contains_key(base);
         let by_alias = |name: String| self.aliases.values().any(|requested| *requested == name);
         self.spelled.contains_key(symbol)
+            || self.isins.are_given(symbol)
             || symbol.legs().map_or(self.rename.contains_key(symbol.as_str()), by_base)
             || self.spell_as_set(symbol).is_some_and(by_alias)
     }
@@ -234,10 +256,21 @@ impl Spelling {
             }
             let id = self.ids.get(base).cloned().unwrap_or_default();
             let (base, quote) = (renamed(base), renamed(quote));
-            return Some(Spelled { symbol: format!("{base}-{quote}"), base, quote, id });
+            return Some(Spelled { symbol: format!("{base}-{quote}"), base, quote, id, ..Spelled::default() });
         }
+        let (ticker, isin) = (self.ticker(symbol, class), self.isins.of(symbol).unwrap_or_default().to_owned());
+        let is_named = ticker.is_some() || !isin.is_empty();
+        is_named.then(|| Spelled { symbol: ticker.unwrap_or_default(), isin, ..Spelled::default() })
+    }
+
+    /// The value of `{symbol}` for what is not a pair; `None` if the source has no name for it.
+    fn ticker(&self, symbol: &Symbol, class: Class) -> Option<String> {
+        let renamed = |part: &str| self.rename.get(part).cloned().unwrap_or_else(|| part.to_owned());
         let name = symbol.as_str();
-        let text = if let Some((ticker, exchange)) = symbol.listing() {
+        if symbol.isin().is_some() {
+            return self.isins.are_symbols().then(|| renamed(name));
+        }
+        Some(if let Some((ticker, exchange)) = symbol.listing() {
             match &self.formats.suffix {
                 Some(suffix) => format!("{}{}", renamed(ticker), suffix.get(exchange.suffix)?),
                 None => format!("{}.{}", renamed(ticker), exchange.suffix),
@@ -256,17 +289,19 @@ impl Spelling {
             let here = self.formats.suffix.as_ref().and_then(|suffix| suffix.get("US"));
             let here = here.filter(|_| symbol.is_united_states()).map_or("", String::as_str);
             format!("{}{here}", renamed(name).replace('.', dot))
-        };
-        Some(Spelled { symbol: text, ..Spelled::default() })
+        })
     }
 }
 
 impl Formats {
-    fn new(format: &Format) -> Result<Self, DescriptionError> {
-        const PLACEHOLDERS: &[&str] = &["symbol", "base", "quote", "id", "symbol:lower", "base:lower", "quote:lower"];
+    /// `default` is the template of what the format states nothing about.
+    fn new(format: &Format, default: &str) -> Result<Self, DescriptionError> {
+        const PLACEHOLDERS: &[&str] =
+            &["symbol", "base", "quote", "id", "isin", "symbol:lower", "base:lower", "quote:lower", "isin:lower"];
         let template = |key: &str, text: &str| Template::parse(key, text, PLACEHOLDERS);
         let per_class = match format {
             Format::One(text) => {
+                let text = if text == Format::PLAIN { default } else { text };
                 let general = template("format", text)?;
                 return Ok(Formats { general, per_class: BTreeMap::new(), future: None, dot: None, suffix: None });
             }
@@ -286,7 +321,7 @@ impl Formats {
                 templates.insert(class, template(&format!("format.{class}"), text)?);
             }
         }
-        let general = template("format", "{symbol}")?;
+        let general = template("format", default)?;
         let future = future.as_ref().map(|text| template("format.future", text)).transpose()?;
         Ok(Formats { general, per_class: templates, future, dot: dot.clone(), suffix: suffix.clone() })
     }

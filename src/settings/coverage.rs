@@ -51,16 +51,22 @@ impl Settings {
         self.would_cover(symbol)
     }
 
-    /// Why no source that is on covers a symbol, and which providers would: one sentence. `None` if a source covers it.
-    pub(crate) fn would_cover(&self, symbol: &Symbol) -> Option<String> {
+    /// The sources that are on and cover a symbol, in the order of their names.
+    pub(crate) fn covering(&self, symbol: &Symbol) -> Vec<&str> {
         let class = self.class(symbol);
-        let covers = |source: &SourceSettings| {
+        let covers = |source: &&SourceSettings| {
             let spelling = self.spellings.get(&source.name);
             source.means(symbol) && spelling.is_some_and(|spelling| spelling.covers(symbol, class))
         };
-        if self.sources.iter().any(covers) {
+        self.sources.iter().filter(covers).map(|source| source.name.as_str()).collect()
+    }
+
+    /// Why no source that is on covers a symbol, and which providers would: one sentence. `None` if a source covers it.
+    pub(crate) fn would_cover(&self, symbol: &Symbol) -> Option<String> {
+        if !self.covering(symbol).is_empty() {
             return None;
         }
+        let class = self.class(symbol);
         let kind = kind(symbol, class);
         let unnamed = self.unnamed(symbol, class);
         let helpers = self.helpers(symbol);
@@ -74,6 +80,9 @@ impl Settings {
                 sentence += ", and no provider in the catalogue would; describe a source of your own";
             }
             None => {}
+        }
+        if symbol.isin().is_some() {
+            sentence += "; or ask by its ticker, such as AAPL";
         }
         if let Some(gone) = symbol.gone_money() {
             sentence += &format!("; {gone}");
@@ -182,6 +191,7 @@ fn kind(symbol: &Symbol, class: Class) -> String {
         (_, _, Some((_, exchange))) => format!("listings on {}", exchange.name),
         _ if symbol.is_us_listing() => "US listings".to_owned(),
         _ if symbol.is_future() => "futures".to_owned(),
+        _ if symbol.isin().is_some() => format!("the ISIN {symbol}"),
         _ => format!("{symbol}, whose exchange is not known"),
     }
 }

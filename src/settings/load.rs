@@ -128,6 +128,7 @@ pub fn load(options: &LoadOptions) -> Result<Settings, ConfigErrors> {
     let read_for_proxies = proxies.read(&mut report);
     off.iter_mut().for_each(|off| proxies.complete(&mut off.source));
     let symbols = SymbolRules::read(&file.symbols, &mut report);
+    sources::give_isins(&symbols, &mut on, &mut off);
     sources::name_symbols(&symbols, &mut on, &mut off, &mut report);
     off.iter_mut().for_each(OffSource::read_spelling);
     let mut read = vec![found.name.clone()];
@@ -135,7 +136,7 @@ pub fn load(options: &LoadOptions) -> Result<Settings, ConfigErrors> {
     read.extend(substituted.read.iter().cloned());
     read.extend(chosen.key_variables(&on));
     read.extend(read_for_proxies);
-    let settings = Settings {
+    let mut settings = Settings {
         server: file.server,
         access: file.access,
         classes: ClassSettings::of_all_classes(&table, &mut report),
@@ -148,6 +149,7 @@ pub fn load(options: &LoadOptions) -> Result<Settings, ConfigErrors> {
         off,
         read: distinct(read),
     };
+    settings.watch.resolve(&settings.names());
     settings.check(&stated, &mut report);
     let mut secrets = settings.access.keys.clone();
     secrets.extend(settings.sources.iter().flat_map(|source| source.hidden.iter().cloned()));

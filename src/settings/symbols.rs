@@ -18,6 +18,10 @@ pub struct SymbolSettings {
     pub currency: Option<Currency>,
     /// Its class.
     pub class: Option<Class>,
+    /// Its ISIN, in capitals: sources that are asked by ISIN are then asked for it too, and a client that asks for the ISIN asks
+    /// for this symbol.
+    #[serde(deserialize_with = "isin")]
+    pub isin: Option<String>,
     /// What sources call it, by their names. If any source is named here, no other one is asked for the symbol.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub spelled: BTreeMap<String, String>,
@@ -25,6 +29,10 @@ pub struct SymbolSettings {
 
 fn currency<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Currency>, D::Error> {
     String::deserialize(from).map(|code| Some(Currency::new(&code)))
+}
+
+fn isin<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    String::deserialize(from).map(|isin| Some(isin.trim().to_ascii_uppercase()))
 }
 
 /// All sections `[symbols."NAME"]`. For each key, a symbol's own entry wins over patterns, and longer patterns over
@@ -51,6 +59,7 @@ impl SymbolRules {
             }
             match Symbol::named(name) {
                 Ok(symbol) => {
+                    check_isin(&symbol, name, set, sections, report);
                     if single.insert(symbol.clone(), set.clone()).is_some() {
                         let message = format!("{symbol} has a second section under another spelling; keep one");
                         report.at(&["symbols", name], message);
@@ -91,6 +100,12 @@ impl SymbolRules {
     /// The class set for a symbol, if any.
     pub fn class(&self, symbol: &Symbol) -> Option<Class> {
         self.find(symbol, |set| set.class)
+    }
+
+    /// The ISINs that symbols are given, each with its symbol.
+    pub fn isins(&self) -> BTreeMap<Symbol, Symbol> {
+        let isin = |set: &SymbolSettings| Symbol::of_isin(set.isin.as_ref()?).ok();
+        self.single.iter().filter_map(|(symbol, set)| Some((isin(set)?, symbol.clone()))).collect()
     }
 
     /// Only the classes.
@@ -147,10 +162,54 @@ impl SymbolSettings {
             "the symbols that match a pattern share no name; give each of them its own section",
         );
         report.unless(
-            self.currency.is_some() || self.class.is_some() || !self.spelled.is_empty(),
-            &["symbols", name],
-            "this section is empty; write currency = \"USD\", class = \"fund\" or spelled = { yahoo = \"…\" }",
+            self.isin.is_none() || !name.contains('*'),
+            &["symbols", name, "isin"],
+            "the symbols that match a pattern share no ISIN; give each of them its own section",
         );
+        report.unless(
+            self.currency.is_some() || self.class.is_some() || self.isin.is_some() || !self.spelled.is_empty(),
+            &["symbols", name],
+            "this section is empty; write currency = \"USD\", class = \"fund\", isin = \"…\" or spelled = { yahoo = \"…\" }",
+        );
+    }
+}
+
+/// Checks the ISIN of a symbol's section, which `name` spells, against the symbol and all other sections.
+fn check_isin(
+    symbol: &Symbol,
+    name: &str,
+    set: &SymbolSettings,
+    sections: &BTreeMap<String, SymbolSettings>,
+    report: &mut Report<'_>,
+) {
+    let Some(text) = &set.isin else { return };
+    let path = ["symbols", name, "isin"];
+    let isin = match Symbol::of_isin(text) {
+        Ok(isin) => isin,
+        Err(error) => return report.at(&path, error.to_string()),
+    };
+    let what = match (symbol.isin(), symbol.may_have_isin()) {
+        (Some(_), _) => "is an ISIN itself; write the ticker in its place, as in [symbols.\"VWCE.DE\"]",
+        (None, false) => "is neither a share nor a fund, so it has no ISIN; remove this line",
+        (None, true) => "",
+    };
+    report.unless(what.is_empty(), &path, format!("{symbol} {what}"));
+    // requests for the ISIN are requests for the symbol, so nothing would ever read this section
+    let own = sections.keys().find(|other| Symbol::named(other).as_ref() == Ok(&isin));
+    if let Some(own) = own.filter(|_| symbol.may_have_isin()) {
+        let message =
+            format!("{isin} is {symbol} here, so this section has no effect; write its lines in {}", symbol.section());
+        report.at(&["symbols", own], message);
+    }
+    let is_same = |(other, other_set): &(&String, &SymbolSettings)| {
+        other.as_str() < name && other_set.isin.as_ref().is_some_and(|text| Symbol::of_isin(text).as_ref() == Ok(&isin))
+    };
+    if let Some((other, _)) = sections.iter().find(is_same) {
+        let message = format!(
+            "{isin} is the ISIN of {other} already; keep it at the listing that your sources quote, since a request for the \
+             ISIN can mean only one"
+        );
+        report.at(&path, message);
     }
 }
 
@@ -176,5 +235,23 @@ mod tests {
         assert_eq!(set(text, "VUAG.L"), (Some("USD".to_owned()), Class::Fund));
         assert_eq!(set(text, "VUSA.L"), (Some("USD".to_owned()), Class::Equity));
         assert_eq!(set(text, "AAPL"), (None, Class::Fund));
+    }
+
+    #[test]
+    fn a_symbol_with_an_isin_is_asked_of_named_sources_and_of_those_that_speak_isin() {
+        let text = "[sources.justetf]\nspelled = { LU0274208692 = \"own-name\" }\n[sources.yahoo]\n[sources.nasdaq]\n\
+                    [symbols.WORLD2]\nspelled = { yahoo = \"0P.F\" }\nisin = \"ie00bk5bqt80\"\n\
+                    [symbols.WORLD3]\nisin = \"LU0274208692\"\n\
+                    [watch]\nsymbols = [\"IE00BK5BQT80\", \"WORLD2\", \"AAPL\"]\n";
+        let text = Some(("the settings".to_owned(), text.to_owned()));
+        let settings =
+            load(&LoadOptions { text, ..LoadOptions::default() }).unwrap_or_else(|errors| panic!("{errors}"));
+        let world = Symbol::named("WORLD2").unwrap();
+        assert_eq!(settings.covering(&world), ["justetf", "yahoo"]);
+        let watched: Vec<&str> = settings.watch.symbols.iter().map(Symbol::as_str).collect();
+        assert_eq!(watched, ["WORLD2", "AAPL"], "the ISIN is the symbol, also on the watch list");
+        let justetf = settings.sources.iter().find(|source| source.name == "justetf").unwrap();
+        assert_eq!(justetf.spelled["WORLD3"], "own-name", "what a source calls the ISIN is what it calls the symbol");
+        assert!(settings.sources.iter().all(|source| source.isins.is_empty() || source.name == "justetf"));
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::Settings;
 use super::error::Report;
-use crate::symbol::Symbol;
+use crate::symbol::{Names, Symbol};
 use crate::units::{Span, as_text};
 
 /// The section `[watch]`.
@@ -38,6 +38,17 @@ const LONGEST: Duration = Duration::from_secs(86_400);
 const MOST: usize = 1_000;
 
 impl WatchSettings {
+    /// Replaces every ISIN that a symbol has been given by that symbol, which is what clients get when they ask for the ISIN.
+    pub(super) fn resolve(&mut self, names: &Names) {
+        let mut symbols = Vec::new();
+        for symbol in self.symbols.drain(..).map(|symbol| names.meant_by(symbol)) {
+            if !symbols.contains(&symbol) {
+                symbols.push(symbol);
+            }
+        }
+        self.symbols = symbols;
+    }
+
     /// Checks the section; `settings` knows which symbols are allowed.
     pub(super) fn check(&self, settings: &Settings, report: &mut Report<'_>) {
         report.unless(

@@ -12,39 +12,56 @@ const COMPARED: usize = 100;
 
 /// The names that a user has defined. Cheap to clone. They come before everything else that a text might be understood as.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Names(Arc<BTreeMap<String, Symbol>>);
+pub struct Names {
+    /// The symbols that are only names, by these names.
+    own: Arc<BTreeMap<String, Symbol>>,
+    /// The symbols that the user has given an ISIN, by these ISINs.
+    isins: Arc<BTreeMap<Symbol, Symbol>>,
+}
 
 impl Names {
     /// Those of some symbols that are only names.
     pub fn among<'s>(symbols: impl IntoIterator<Item = &'s Symbol>) -> Self {
         let own = symbols.into_iter().filter(|symbol| symbol.is_only_a_name());
-        Names(Arc::new(own.map(|symbol| (symbol.to_string(), symbol.clone())).collect()))
+        Names { own: Arc::new(own.map(|symbol| (symbol.to_string(), symbol.clone())).collect()), isins: Arc::default() }
+    }
+
+    /// The same names, and symbols by the ISINs that the user has given them.
+    pub fn with_isins(self, isins: BTreeMap<Symbol, Symbol>) -> Self {
+        Names { isins: Arc::new(isins), ..self }
+    }
+
+    /// The symbol that is meant by a symbol: by an ISIN, the symbol that the user has given it to.
+    pub fn meant_by(&self, symbol: Symbol) -> Symbol {
+        self.isins.get(&symbol).cloned().unwrap_or(symbol)
     }
 
     /// Whether a symbol is one of these names.
     pub fn contains(&self, symbol: &Symbol) -> bool {
-        self.0.contains_key(symbol.as_str())
+        self.own.contains_key(symbol.as_str())
     }
 
-    /// Reads a symbol: one of these names, or any spelling that is understood.
+    /// Reads a symbol: one of these names, or any spelling that is understood. An ISIN that the user has given to a symbol is
+    /// that symbol.
     ///
     /// # Errors
     /// As [`Symbol::parse`]; a name that is near is suggested.
     pub fn read(&self, text: &str) -> Result<Symbol, SymbolError> {
         let upper = text.trim().to_ascii_uppercase();
-        if let Some(own) = self.0.get(&upper) {
+        if let Some(own) = self.own.get(&upper) {
             return Ok(own.clone());
         }
-        Symbol::parse(text).map_err(|error| match error {
+        let symbol = Symbol::parse(text).map_err(|error| match error {
             SymbolError::Form(_) => self.near(text.trim(), &upper).unwrap_or(error),
             _ => error,
-        })
+        })?;
+        Ok(self.meant_by(symbol))
     }
 
     /// The sentence that suggests a name, if one is near. A client may send thousands of texts, so few names are compared.
     fn near(&self, typed: &str, upper: &str) -> Option<SymbolError> {
         let is_as_long = |name: &&str| name.len().abs_diff(upper.len()) <= 2;
-        let names = self.0.keys().map(String::as_str).filter(is_as_long).take(COMPARED);
+        let names = self.own.keys().map(String::as_str).filter(is_as_long).take(COMPARED);
         let why = format!("is not spelled like a symbol; did you mean {}?", nearest(upper, names)?);
         Some(SymbolError::Other(typed.to_owned(), why))
     }
@@ -108,6 +125,17 @@ mod tests {
         assert_eq!((read("aapl").unwrap(), read("XBT-USD").unwrap()), ("AAPL".to_owned(), "BTC-USD".to_owned()));
         assert!(read("WORDL2").unwrap_err().to_string().ends_with("did you mean WORLD2?"));
         assert!(Names::default().read("WORLD2").is_err());
+    }
+
+    #[test]
+    fn an_isin_that_a_symbol_was_given_is_that_symbol() {
+        let symbol = |text: &str| Symbol::parse(text).unwrap();
+        let names = Names::default().with_isins([(symbol("IE00BK5BQT80"), symbol("VWCE.DE"))].into());
+        for text in ["IE00BK5BQT80", "isin:ie00bk5bqt80", "VWCE.DE"] {
+            assert_eq!(names.read(text).unwrap().as_str(), "VWCE.DE", "{text}");
+        }
+        assert_eq!(names.read("US0378331005").unwrap().as_str(), "US0378331005");
+        assert_eq!(Names::default().read("IE00BK5BQT80").unwrap().as_str(), "IE00BK5BQT80");
     }
 
     #[test]

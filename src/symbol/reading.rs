@@ -63,6 +63,13 @@ pub(super) fn read(text: &str) -> Reading {
     Ok(symbol)
 }
 
+/// Reads an ISIN, where nothing else can stand.
+pub(super) fn read_isin(text: &str) -> Reading {
+    let typed = Typed { text: text.trim(), upper: text.trim().to_ascii_uppercase() };
+    check_bounds(&typed)?;
+    identifier::read_isin(&typed)
+}
+
 /// The reading of the first test that fits, if its canonical spelling is read as the same symbol.
 fn understand(typed: &Typed<'_>) -> Option<Reading> {
     let symbol = match first_fit(typed)? {

@@ -49,7 +49,13 @@ impl Selection {
 
     /// Whether the list selects a symbol in its canonical spelling.
     pub fn selects(&self, symbol: &str) -> bool {
-        let matched = |denies| self.0.iter().any(|entry| entry.denies == denies && entry.glob.matches(symbol));
+        self.selects_named(&[symbol])
+    }
+
+    /// Whether the list selects what has all of these names: by any of them, if it denies none of them.
+    pub(crate) fn selects_named(&self, names: &[&str]) -> bool {
+        let is_one = |glob: &Glob| names.iter().any(|name| glob.matches(name));
+        let matched = |denies| self.0.iter().any(|entry| entry.denies == denies && is_one(&entry.glob));
         !matched(true) && (!self.names_symbols() || matched(false))
     }
 }
@@ -97,6 +103,15 @@ mod tests {
         assert!(selects(&["!DOGE-*"], "BTC-USD"), "only denials leave everything else");
         assert!(!selects(&["ETH-*", "!ETH-EUR"], "BTC-USD") && !selects(&["ETH-*", "!ETH-EUR"], "ETH-EUR"));
         assert!(selects(&[], "AAPL") && Selection::any().selects("AAPL"));
+    }
+
+    #[test]
+    fn what_has_two_names_is_selected_by_either_and_denied_by_either() {
+        let selects = |texts: &[&str]| {
+            list(&texts.iter().map(ToString::to_string).collect::<Vec<_>>()).selects_named(&["VWCE.DE", "IE00BK5BQT80"])
+        };
+        assert!(selects(&["IE00*"]) && selects(&["*.DE"]) && selects(&[]) && selects(&["!AAPL"]));
+        assert!(!selects(&["LU0*"]) && !selects(&["*", "!VWCE.DE"]) && !selects(&["*.DE", "!IE00*"]));
     }
 
     #[test]

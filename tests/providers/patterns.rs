@@ -230,7 +230,7 @@ fn every_pattern_is_met_where_the_table_says() {
 #[test]
 fn no_provider_is_asked_for_all_of_its_markets() {
     // a list of all markets is a megabyte or more, one of all currencies a few kilobytes
-    let placeholders = ["{symbol", "{id", "{base", "{quote", "{first"];
+    let placeholders = ["{symbol", "{id", "{isin", "{base", "{quote", "{first"];
     let providers = providers();
     let asked_for_all = providers.iter().map(|(source, _)| source).filter(|source| {
         let names = |placeholder: &&str| source.url.contains(*placeholder);

@@ -76,6 +76,13 @@ impl<'v> Row<'v> {
         self.is_error() && self.field("symbol").is_none()
     }
 
+    /// What the row says that the security is, if it says so and that is neither a share nor a fund.
+    pub(super) fn neither_share_nor_fund(&self) -> Option<String> {
+        let value = self.field("instrument")?;
+        let word = text(value).unwrap_or_else(|| value.to_string());
+        (!["share", "fund"].iter().any(|known| word.eq_ignore_ascii_case(known))).then_some(word)
+    }
+
     /// Whether the row states a price or a side of a book.
     pub(super) fn states_a_price(&self) -> bool {
         ["price", "bid", "ask"].iter().any(|name| self.field(name).is_some())

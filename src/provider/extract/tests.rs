@@ -421,3 +421,28 @@ fn symbols_beside_named_culprits_are_overlooked_only_if_those_failed_the_call() 
         assert!(matches!(of(status, body)[1], Err(SourceError::Missing(_))), "{status} {body}");
     }
 }
+
+#[test]
+fn what_a_row_calls_neither_a_share_nor_a_fund_has_no_price() {
+    let said = |instrument: &str| {
+        let row = format!(r#"[{{"price":"98.41","currency":"EUR","instrument":{instrument}}}]"#);
+        let (mut outcomes, _) = read("", 200, &row, &["XS2314659447"]).unwrap();
+        outcomes.remove(0)
+    };
+    for priced in [r#""share""#, r#""fund""#, r#""Fund""#, "null"] {
+        assert_eq!(price(said(priced)), "98.41", "{priced}");
+    }
+    for (other, word) in
+        [(r#""bond""#, "\"bond\""), (r#""certificate""#, "\"certificate\""), ("7", "\"7\""), (r#""""#, "\"\"")]
+    {
+        let error = said(other).unwrap_err();
+        let words = error.to_string();
+        assert!(
+            matches!(error, SourceError::UnknownSymbol(_)) && words.contains(&format!("it is {word} there")),
+            "{words}"
+        );
+    }
+    // an error of the vendor says more
+    let row = r#"[{"error":"not_in_plan","instrument":"bond"}]"#;
+    assert!(matches!(read("", 200, row, &["XS2314659447"]), Err(SourceError::NotInPlan(_))));
+}

@@ -60,16 +60,18 @@ pub(super) struct Spelled {
     pub(super) quote: String,
     /// The provider's id for the base; empty if it has none.
     pub(super) id: String,
+    /// The ISIN; empty if none is known.
+    pub(super) isin: String,
 }
 
 /// The placeholders for a call's only symbol.
-const SINGLE: [&str; 4] = ["symbol", "base", "quote", "id"];
+const SINGLE: [&str; 5] = ["symbol", "base", "quote", "id", "isin"];
 
 /// The placeholders of URLs, headers and bodies. `{first}` and `{others}` are for a list that is split between two
 /// places.
 #[rustfmt::skip]
 const PLACEHOLDERS: &[&str] = &[
-    "symbols", "symbol", "first", "others", "bases", "quotes", "ids", "base", "quote", "id",
+    "symbols", "symbol", "first", "others", "bases", "quotes", "ids", "isins", "base", "quote", "id", "isin",
     "bases:lower", "quotes:lower", "base:lower", "quote:lower", "key", "secret",
 ];
 
@@ -131,6 +133,12 @@ impl RequestTemplate {
         }
     }
 
+    /// Whether it has one of these placeholders.
+    pub(super) fn has(&self, any: &[&str]) -> bool {
+        let mut templates = self.headers.iter().map(|(_, template)| template).chain([&self.url]).chain(&self.body);
+        templates.any(|template| any.iter().any(|name| template.has(name)))
+    }
+
     /// The names and passwords in its URLs, which do not depend on the symbols.
     pub(super) fn credentials(&self) -> Vec<SecretString> {
         self.fill(&[Spelled::sample()]).credentials()
@@ -152,9 +160,11 @@ impl RequestTemplate {
             "bases" => Some(list(|one| &one.base)),
             "quotes" => Some(list(|one| &one.quote)),
             "ids" => Some(list(|one| &one.id)),
+            "isins" => Some(list(|one| &one.isin)),
             "base" => Some(first(|one| &one.base)),
             "quote" => Some(first(|one| &one.quote)),
             "id" => Some(first(|one| &one.id)),
+            "isin" => Some(first(|one| &one.isin)),
             "key" => secret(&self.key),
             "secret" => secret(&self.secret),
             _ => None,
@@ -191,7 +201,7 @@ impl Spelled {
     /// A symbol to fill templates with when they are only checked.
     fn sample() -> Self {
         let some = || "X".to_owned();
-        Spelled { symbol: some(), base: some(), quote: some(), id: some() }
+        Spelled { symbol: some(), base: some(), quote: some(), id: some(), isin: some() }
     }
 }
 

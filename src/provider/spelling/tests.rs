@@ -139,3 +139,121 @@ fn a_list_may_be_split_into_parts_with_each_part_named_once() {
     assert_eq!(request(rest, &["AAPL"]).url, "https://x.test/AAPL?s=");
     assert_eq!(described("batch = 2\nurl = \"https://x.test/{quote}\"").err().unwrap().key, "batch");
 }
+
+/// A source whose URL has `query` in its query.
+fn asked_with(query: &str, more: &str) -> SourceSettings {
+    let base = "classes = [\"equity\", \"fund\", \"crypto\"]\njq = \".\"\nurl = \"\"";
+    let table: SourceTable = toml::from_str(&format!("url = \"https://x.test/q?{query}\"\n{more}")).unwrap();
+    table.over(toml::from_str(base).unwrap()).unwrap().resolve("x").unwrap()
+}
+
+/// The same, where the user has given VWCE.DE its ISIN.
+fn by_isin(query: &str, more: &str) -> Spelling {
+    let mut source = asked_with(query, more);
+    source.isins.insert(symbol("VWCE.DE"), "IE00BK5BQT80".to_owned());
+    Spelling::new(&source).unwrap_or_else(|error| panic!("{error}"))
+}
+
+#[test]
+fn a_source_that_speaks_isin_is_asked_for_what_has_one() {
+    let covers = |spelling: &Spelling, text: &str| spelling.covers(&symbol(text), symbol(text).class());
+    let url = |spelling: &Spelling, asked: &[&str]| {
+        spelling.request(&asked.iter().map(|text| symbol(text)).collect::<Vec<_>>()).url
+    };
+    for (in_url, more) in
+        [("i={isin}", ""), ("i={isin}", "format = { suffix = {} }"), ("i={symbol}", "format = \"{isin}\"")]
+    {
+        let spelling = by_isin(in_url, more);
+        for text in ["US0378331005", "VWCE.DE"] {
+            assert!(covers(&spelling, text), "{text} {more}");
+        }
+        for text in ["AAPL", "SAP.DE", "BTC-USD"] {
+            assert!(!covers(&spelling, text), "{text} {more}");
+        }
+        assert_eq!(url(&spelling, &["VWCE.DE"]), "https://x.test/q?i=IE00BK5BQT80");
+        assert_eq!(spelling.spell(&symbol("VWCE.DE"), Class::Equity).as_deref(), Some("IE00BK5BQT80"), "{more}");
+    }
+    let many = by_isin("i={isins}", "batch = 9");
+    assert_eq!(url(&many, &["US0378331005", "VWCE.DE"]), "https://x.test/q?i=US0378331005,IE00BK5BQT80");
+    let both = by_isin("t={symbol}&i={isin}", "format = { suffix = { DE = \":XETR\" } }");
+    assert_eq!(url(&both, &["VWCE.DE"]), "https://x.test/q?t=VWCE%3AXETR&i=IE00BK5BQT80");
+    assert!(!covers(&both, "US0378331005") && !covers(&both, "SAP.DE"));
+    let lower = by_isin("i={symbol}", "format = { equity = \"{isin:lower}\" }");
+    assert_eq!(url(&lower, &["VWCE.DE"]), "https://x.test/q?i=ie00bk5bqt80");
+    assert!(covers(&lower, "BTC-USD"), "its format states nothing about pairs");
+}
+
+#[test]
+fn a_source_is_not_asked_for_an_isin_in_place_of_a_ticker() {
+    let isin = symbol("US0378331005");
+    for format in ["{ suffix = {} }", "{ dot = \"-\" }", "\"{symbol:lower}\"", "{ equity = \"{symbol}\" }"] {
+        assert_eq!(spelled(&format!("format = {format}"), "US0378331005"), None, "{format}");
+    }
+    // unless it spells everything as we do, or the user says what it calls this one
+    assert_eq!(spelled("", "US0378331005").as_deref(), Some("US0378331005"));
+    let told = described("format = { dot = \"-\" }\nspelled = { US0378331005 = \"AAPL\" }").unwrap();
+    assert!(told.covers(&isin, Class::Equity) && told.names(&isin));
+    let told = by_isin("i={isin}", "spelled = { \"VWCE.DE\" = \"A2PKXG\" }");
+    assert_eq!(told.request(&[symbol("VWCE.DE")]).url, "https://x.test/q?i=A2PKXG");
+}
+
+#[test]
+fn a_source_of_funds_is_asked_for_isins_that_may_be_funds() {
+    let funds = by_isin("i={isin}", "classes = [\"fund\"]");
+    for text in ["IE00BK5BQT80", "VWCE.DE"] {
+        assert!(funds.covers(&symbol(text), Class::Equity) && funds.covers(&symbol(text), Class::Fund), "{text}");
+    }
+    let of_funds = by_isin("i={symbol}", "classes = [\"fund\"]\nformat = { fund = \"{isin}\" }");
+    assert_eq!(of_funds.spell(&symbol("IE00BK5BQT80"), Class::Equity).as_deref(), Some("IE00BK5BQT80"));
+    assert!(!by_isin("i={isin}", "classes = [\"crypto\"]").covers(&symbol("IE00BK5BQT80"), Class::Equity));
+    let tickers = described("classes = [\"fund\"]").unwrap();
+    assert!(!tickers.covers(&symbol("AAPL"), Class::Equity));
+}
+
+#[test]
+fn what_is_selected_is_selected_by_its_isin_too() {
+    let covers =
+        |symbols: &str| by_isin("i={isin}", &format!("symbols = {symbols}")).covers(&symbol("VWCE.DE"), Class::Equity);
+    assert!(covers("[\"IE00*\"]") && covers("[\"*.DE\"]") && !covers("[\"LU0*\"]"));
+    assert!(!covers("[\"*\", \"!VWCE.DE\"]") && !covers("[\"*\", \"!IE00BK5BQT80\"]"));
+}
+
+#[test]
+fn a_call_for_one_isin_cannot_name_several() {
+    let error = described("batch = 2\nurl = \"https://x.test/{isin}\"").err().unwrap();
+    assert_eq!((error.key.as_str(), error.message.contains("write {isins}")), ("batch", true));
+}
+
+/// The ISIN that begins so.
+fn isin(beginning: &str) -> Symbol {
+    let digits = (0..10).map(|digit| Symbol::of_isin(&format!("{beginning}{digit}")));
+    digits.flatten().next().unwrap_or_else(|| panic!("{beginning}"))
+}
+
+proptest::proptest! {
+    #[test]
+    fn two_symbols_have_two_names_at_a_source_that_speaks_isin(
+        given in proptest::collection::btree_map("(IE00|USAB|LU00)[A-F0-9]{7}", "Q[A-Z]{2}[.](DE|L|PA)", 1..6),
+        others in proptest::collection::vec("DE000[A-F0-9]{6}", 0..4),
+    ) {
+        let mut isins: BTreeMap<Symbol, Symbol> = BTreeMap::new();
+        for (beginning, ticker) in &given {
+            // as the configuration requires, no two symbols are given one ISIN, and none is given two
+            let (isin, ticker) = (isin(beginning), symbol(ticker));
+            if isins.values().all(|known| *known != ticker) {
+                isins.insert(isin, ticker);
+            }
+        }
+        let mut source = asked_with("i={isin}", "");
+        source.isins = isins.iter().map(|(isin, ticker)| (ticker.clone(), isin.to_string())).collect();
+        let spelling = Spelling::new(&source).unwrap();
+        let names = crate::symbol::Names::default().with_isins(isins.clone());
+        let asked: BTreeSet<Symbol> = isins.iter().flat_map(|(isin, ticker)| [isin.to_string(), ticker.to_string()])
+            .chain(others.iter().map(|beginning| isin(beginning).to_string()))
+            .map(|text| names.read(&text).unwrap()).collect();
+        let theirs: Vec<String> = asked.iter().filter_map(|symbol| spelling.spell(symbol, symbol.class())).collect();
+        proptest::prop_assert_eq!(theirs.len(), asked.len());
+        proptest::prop_assert_eq!(theirs.iter().collect::<BTreeSet<_>>().len(), theirs.len());
+        proptest::prop_assert!(theirs.iter().all(|name| Symbol::of_isin(name).is_ok()));
+    }
+}

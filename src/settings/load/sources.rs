@@ -219,9 +219,24 @@ fn read_authority(file: &str) -> Result<Authority, String> {
     Authority::parse(file, &pem)
 }
 
+/// Tells the sources that are asked by ISIN which symbols the user has given one: `[symbols."VWCE.DE"] isin = "IE00BK5BQT80"`.
+/// What such a source calls the ISIN is what it calls the symbol.
+pub(super) fn give_isins(symbols: &SymbolRules, on: &mut [SourceSettings], off: &mut [OffSource]) {
+    let isins = symbols.isins();
+    for source in on.iter_mut().chain(off.iter_mut().map(|off| &mut off.source)).filter(|source| source.speaks_isin()) {
+        for (isin, symbol) in &isins {
+            source.isins.insert(symbol.clone(), isin.to_string());
+            if let Some(theirs) = source.spelled.get(isin.as_str()).cloned() {
+                source.spelled.entry(symbol.to_string()).or_insert(theirs);
+            }
+        }
+    }
+}
+
 /// Tells sources the names that the user gives for symbols: `[symbols.WORLD] spelled = { yahoo = "0P0000X.F" }`.
 ///
-/// A source that is not named there is not asked for the symbol: it would not know it, or take it for something else.
+/// A source that is not named there is not asked for the symbol: it would not know it, or take it for something else. A source
+/// that is asked by ISIN is, if the symbol has been given one.
 pub(super) fn name_symbols(
     symbols: &SymbolRules,
     on: &mut [SourceSettings],
@@ -243,6 +258,7 @@ pub(super) fn name_symbols(
                 Some(theirs) => {
                     source.spelled.insert(symbol.to_string(), theirs.clone());
                 }
+                None if source.isins.contains_key(symbol) => {}
                 None => {
                     source.excluded_symbols.insert(symbol.clone());
                 }

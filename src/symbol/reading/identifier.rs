@@ -64,14 +64,28 @@ fn instead() -> &'static str {
 }
 
 fn isin_after_prefix(typed: &Typed<'_>, rest: &str) -> Reading {
-    match rest {
-        _ if is_figi(rest) => typed.no_symbol(format!("has a FIGI after isin:; {}", instead())),
-        _ if is_isin(rest) => Ok(Symbol::new(rest, Kind::Isin)),
-        _ => typed.no_symbol(why_no_isin(rest).unwrap_or_else(|| {
-            "is no ISIN: that is a country's two letters, nine letters or digits, and a check digit, such as US0378331005"
-                .to_owned()
-        })),
+    if is_figi(rest) {
+        return typed.no_symbol(format!("has a FIGI after isin:; {}", instead()));
     }
+    isin(typed, rest)
+}
+
+/// An ISIN without a prefix, where nothing else can stand.
+pub(super) fn read_isin(typed: &Typed<'_>) -> Reading {
+    if is_figi(&typed.upper) {
+        return typed.no_symbol("is a FIGI and no ISIN; an ISIN is written like US0378331005");
+    }
+    isin(typed, &typed.upper)
+}
+
+fn isin(typed: &Typed<'_>, text: &str) -> Reading {
+    if is_isin(text) {
+        return Ok(Symbol::new(text, Kind::Isin));
+    }
+    typed.no_symbol(why_no_isin(text).unwrap_or_else(|| {
+        "is no ISIN: that is a country's two letters, nine letters or digits, and a check digit, such as US0378331005"
+            .to_owned()
+    }))
 }
 
 /// Why a text that is formed like an ISIN is not one.

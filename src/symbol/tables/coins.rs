@@ -54,6 +54,11 @@ pub(in crate::symbol) fn usual_ticker(ticker: &str) -> &str {
     OTHER_TICKERS.iter().find(|(other, _)| *other == ticker).map_or(ticker, |(_, usual)| usual)
 }
 
+/// The ids, each with its coin's ticker.
+pub(in crate::symbol) fn ids() -> impl Iterator<Item = (&'static str, &'static str)> {
+    IDS.iter().copied()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,7 +3,7 @@
 /// The active codes of ISO 4217, list one, with the precious metals (dealers treat gold against dollars as foreign exchange) and
 /// without funds codes: <https://www.six-group.com/en/products-services/financial-information/data-standards.html>.
 #[rustfmt::skip]
-const CURRENCIES: &[&str] = &[
+pub(in crate::symbol) const CURRENCIES: &[&str] = &[
     "AED", "AFN", "ALL", "AMD", "AOA", "ARS", "AUD", "AWG", "AZN", "BAM", "BBD", "BDT", "BHD", "BIF", "BMD", "BND", "BOB", "BRL", "BSD", "BTN", "BWP", "BYN", "BZD", "CAD", "CDF", "CHF",
     "CLF", "CLP", "CNY", "COP", "CRC", "CUP", "CVE", "CZK", "DJF", "DKK", "DOP", "DZD", "EGP", "ERN",
     "ETB", "EUR", "FJD", "FKP", "GBP", "GEL", "GHS", "GIP", "GMD", "GNF", "GTQ", "GYD", "HKD", "HNL",

@@ -8,8 +8,10 @@ mod currency;
 mod failures;
 mod first_answers;
 mod hours;
+mod isins;
 mod numbers;
 mod refusals;
+mod search;
 mod spellings;
 
 use std::net::SocketAddr;
