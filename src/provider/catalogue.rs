@@ -35,7 +35,8 @@ pub fn catalogue() -> &'static BTreeMap<String, SourceTable> {
 
 /// Whether a filter is one of the catalogue's, character for character.
 pub(crate) fn has_filter(code: &str) -> bool {
-    catalogue().values().any(|table| table.settings().jq == code)
+    let of_list = |table: &SourceTable| table.settings().instruments.as_ref().is_some_and(|list| list.filter == code);
+    catalogue().values().any(|table| table.settings().jq == code || of_list(table))
 }
 
 #[cfg(test)]
