@@ -17,7 +17,6 @@ use crate::provider::description::{ClassFormat, Format, SourceSettings};
 use crate::symbol::SetClasses;
 use crate::symbol::{Class, Symbol};
 use crate::units::Selection;
-pub(crate) use back::Back;
 pub use call::HttpRequest;
 pub(super) use request::RESERVED;
 use request::{RequestTemplate, Spelled};

@@ -23,7 +23,6 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::Mutex;
 
 use crate::failure::SourceError;
-use crate::provider::description::SourceSettings;
 use crate::provider::extract::Job;
 use crate::provider::filter::{Rows, RunError};
 
@@ -63,11 +62,15 @@ impl Program {
 }
 
 impl Sandbox {
-    /// Where the filter of this source will run. Nothing is started yet.
-    pub(super) fn new(program: Program, source: &SourceSettings) -> Self {
-        let (name, filter) = (source.name.clone(), source.jq.clone());
-        let memory = limits::memory(source.max_body);
-        Sandbox { program, source: name, filter, memory, idle: Mutex::new(None) }
+    /// Where a filter of this source will run, which reads bodies of at most `max_body` bytes. Nothing is started yet.
+    pub(super) fn new(program: Program, source: &str, filter: &str, max_body: usize) -> Self {
+        let (source, filter) = (source.to_owned(), filter.to_owned());
+        Sandbox { program, source, filter, memory: limits::memory(max_body), idle: Mutex::new(None) }
+    }
+
+    /// Ends its process, if there is one. The next reply starts another.
+    pub(super) async fn end(&self) {
+        drop(self.idle.lock().await.take());
     }
 
     /// Filters one reply. Replies that come meanwhile wait.

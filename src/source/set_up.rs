@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 use super::account::Account;
 use super::fetch::connector::Connectors;
 use super::fetch::resolver::Resolver;
-use super::fetch::{self, Fetch};
+use super::fetch::{self, Fetch, Sandboxes};
 use super::sandbox::{Program, Sandbox};
 use super::{Source, Surroundings};
 use crate::metrics::Metrics;
@@ -65,11 +65,15 @@ pub fn set_up(
         });
         let profile = Arc::new(Profile::new(source.clone(), extractor, settings));
         let (clock, large_bodies) = (around.clock.clone(), Arc::clone(&large_bodies));
-        let program = program.filter(|_| !catalogue::has_filter(&source.jq));
-        let sandbox = program.map(|program| Sandbox::new(program.clone(), source));
+        let apart = |filter: &str, max_body| {
+            let program = program.filter(|_| !catalogue::has_filter(filter));
+            program.map(|program| Sandbox::new(program.clone(), &source.name, filter, max_body))
+        };
+        let lists = source.instruments.as_ref().and_then(|list| apart(&list.filter, list.max_body));
+        let sandboxes = Sandboxes { prices: apart(&source.jq, source.max_body), lists };
         let (connector, board, memory) =
             (connectors.of(source)?, Some(Arc::clone(&around.board)), reply_memory.clone());
-        let fetch = Fetch::landing_on(board, connector, Arc::clone(&profile), clock, large_bodies, memory, sandbox);
+        let fetch = Fetch::landing_on(board, connector, Arc::clone(&profile), clock, large_bodies, memory, sandboxes);
         let mirrors = Arc::clone(fetch.mirrors());
         let source = Source::over(fetch, profile, Arc::clone(account), metrics, around);
         sources.push(Arc::new(source.asked_at(mirrors)));

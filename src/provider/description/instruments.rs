@@ -35,7 +35,7 @@ pub struct InstrumentSettings {
     /// The longest list that is read, in bytes; 8 MiB unless stated. Only names and statuses are kept of it.
     #[serde(with = "as_text::bytes")]
     pub max_body: usize,
-    /// How long the call may take, without the filter; 10 s unless stated.
+    /// How long the call may take, body and filter included; 10 s unless stated.
     #[serde(with = "as_text::span")]
     pub timeout: Duration,
     /// How many units of the vendor's limits the call costs; 1 unless stated.
