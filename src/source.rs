@@ -27,7 +27,7 @@ pub mod statistics;
 mod window;
 
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
@@ -153,7 +153,7 @@ impl Source {
         let lists = Lists::of(&profile).map(Arc::new);
         let listing = lists.clone().map(|lists| {
             let stack = list_stack(leaf.clone(), Arc::clone(&account), Arc::clone(&slots));
-            Listing { lists, stack }
+            Listing { lists, stack, turns: OnceLock::new() }
         });
         let parts = Parts {
             origin: Arc::clone(profile.plain_origin()),

@@ -210,6 +210,19 @@ mod tests {
 
     proptest! {
         #[test]
+        fn a_damaged_body_is_refused_or_a_list_and_never_a_panic(
+            body in r#"[\[\]{}",:a-c0-9 \\n\x00]{0,60}"#,
+            cut in 0_usize..60,
+        ) {
+            let whole = r#"[{"id":"BTCUSD","state":"open"},{"id":"ETHUSD","state":"halt"}]"#;
+            for text in [body, whole.chars().take(cut).collect()] {
+                if let Ok(list) = read(".[] | {symbol: .id, status: .state}", &text) {
+                    prop_assert!(!list.is_empty());
+                }
+            }
+        }
+
+        #[test]
         fn a_list_is_believed_if_it_keeps_half_of_the_former_names(
             former in proptest::collection::btree_set(0_u8..40, 0..30),
             latter in proptest::collection::btree_set(0_u8..40, 0..30),

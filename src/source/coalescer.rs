@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 use tower::util::BoxCloneSyncService;
@@ -44,7 +44,7 @@ use callers::{Callers, Claim};
 pub use grouping::Batching;
 use grouping::Tier;
 use hunt::Hunt;
-pub(crate) use listing::Listing;
+pub(crate) use listing::{Listing, turns};
 pub use hunt::SuspectState;
 
 /// This part of the budget is left to every call, however quick its source has been: an eighth.
@@ -198,6 +198,14 @@ impl Coalescer {
         }
         let state = State { unknown_kills: batching.unknown_kills, ..State::default() };
         Coalescer(Arc::new(Inner { parts, listing, state: Mutex::new(state) }))
+    }
+
+    /// Shares the turns for one list at a time with other sources.
+    pub(crate) fn take_turns(&self, turns: &Arc<Semaphore>) {
+        if let Some(listing) = &self.0.listing {
+            // it is set once, before the first call
+            let _ = listing.turns.set(Arc::clone(turns));
+        }
     }
 
     /// Joins what is in flight and starts what is not, as far as the caller's patience goes; never waits itself.

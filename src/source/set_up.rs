@@ -11,7 +11,7 @@ use super::fetch::connector::Connectors;
 use super::fetch::resolver::Resolver;
 use super::fetch::{self, Fetch, Sandboxes};
 use super::sandbox::{Program, Sandbox};
-use super::{Source, Surroundings};
+use super::{Source, Surroundings, coalescer};
 use crate::metrics::Metrics;
 use crate::profile::{Profile, fingerprint};
 use crate::provider::catalogue;
@@ -48,6 +48,7 @@ pub fn set_up(
     let mut connectors = Connectors::new(Resolver::of_the_system());
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let large_bodies = Arc::new(Semaphore::new(cores));
+    let turns = coalescer::turns();
     let mut accounts: BTreeMap<String, Arc<Account>> = BTreeMap::new();
     let mut sources = Vec::new();
     for source in &settings.sources {
@@ -76,6 +77,7 @@ pub fn set_up(
         let fetch = Fetch::landing_on(board, connector, Arc::clone(&profile), clock, large_bodies, memory, sandboxes);
         let mirrors = Arc::clone(fetch.mirrors());
         let source = Source::over(fetch, profile, Arc::clone(account), metrics, around);
+        source.coalescer.take_turns(&turns);
         sources.push(Arc::new(source.asked_at(mirrors)));
     }
     Ok(sources)

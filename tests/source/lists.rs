@@ -183,14 +183,14 @@ async fn in_three_days_each_vendor_is_asked_for_its_list_once_a_day_at_most() {
     ];
     let world = World::new(&text.concat(), &clock, TRADED, lists);
     let (mut priced, mut asked) = (0, 0);
-    for minute in 0..3 * 24 * 60 {
-        let query = if minute % 2 == 0 { "symbols=BTC-USD,SOL-USD" } else { "symbols=BTC-USD&refresh_after=0s" };
+    for round in 0..3 * 24 * 20 {
+        let query = if round % 2 == 0 { "symbols=BTC-USD,SOL-USD" } else { "symbols=BTC-USD&refresh_after=0s" };
         let (one, other) = tokio::join!(world.ask(query), world.ask("symbols=BTC-USD&timeout=1s"));
         for price in one.prices().into_iter().chain(other.prices()).filter(|price| price.symbol.as_str() == "BTC-USD") {
             asked += 1;
             priced += usize::from(price.folded.is_some());
         }
-        sleep(Duration::from_secs(60)).await;
+        sleep(Duration::from_secs(180)).await;
     }
     assert_eq!(priced, asked, "a symbol that is quoted is never unlisted");
     for name in ["minutely", "tight", "free"] {
@@ -241,7 +241,9 @@ async fn a_listed_symbol_travels_with_one_that_was_quoted() {
     assert_eq!(symbols, ["BTC-USD", "ETH-USD"]);
     sleep(Duration::from_secs(60)).await;
     world.ask("symbols=BTC-USD,ETH-USD").await;
-    assert_eq!(world.calls("alpha").last().unwrap(), &["BTC-USD", "ETH-USD"]);
+    let mut last = world.calls("alpha").pop().unwrap();
+    last.sort();
+    assert_eq!(last, ["BTC-USD", "ETH-USD"]);
 }
 
 #[tokio::test(start_paused = true)]

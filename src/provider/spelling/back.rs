@@ -109,8 +109,10 @@ impl Back<'_> {
 mod tests {
     use proptest::prelude::*;
 
+    use crate::clock::cpu;
     use crate::provider::catalogue::catalogue;
     use crate::provider::extract::Extractor;
+    use crate::provider::instruments;
     use crate::symbol::Symbol;
 
     fn extractor(name: &str) -> Extractor {
@@ -141,6 +143,27 @@ mod tests {
         for name in ["BTCUSD-PERP", "BTC_DAI", "", "_USD", "ö_USD", "BTC_USD_USD"] {
             assert_eq!(extractor.spelling().back().symbol(name), None, "{name}");
         }
+    }
+
+    #[test]
+    fn every_list_of_the_catalogue_is_read_and_names_symbols() {
+        let mut lists = 0;
+        for (name, table) in catalogue() {
+            let source = table.clone().resolve(name).unwrap();
+            let extractor = Extractor::new(&source).unwrap();
+            for example in source.instruments.iter().flat_map(|list| &list.examples) {
+                instruments::check(&source, example, cpu::timer).unwrap_or_else(|error| panic!("{name}: {error}"));
+                let back = extractor.spelling().back();
+                let symbols = example.expect.keys().filter_map(|theirs| back.symbol(theirs)).count();
+                assert!(symbols * 2 >= example.expect.len(), "{name}: {symbols} of {:?}", example.expect);
+                lists += 1;
+            }
+            let mut words = source.instruments.iter().flat_map(|list| &list.halted).peekable();
+            let examples = || source.instruments.iter().flat_map(|list| &list.examples);
+            let is_seen = |word: &String| examples().any(|example| example.expect.values().any(|seen| seen == word));
+            assert!(words.peek().is_none() || words.any(is_seen), "{name}: no example shows a halted market");
+        }
+        assert!(lists >= 14, "{lists}");
     }
 
     proptest! {

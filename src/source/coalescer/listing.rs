@@ -6,7 +6,7 @@
 //! left, it gives way as soon as another call needs its slot.
 
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
@@ -36,15 +36,19 @@ const LOOKS: usize = 300;
 /// How long the call may take to get its slot and its units, which are free when it begins.
 const TO_SEND: Duration = Duration::from_secs(1);
 
-/// One list at a time in the whole process: a long one takes much memory while it is read.
-static ONE_AT_A_TIME: Semaphore = Semaphore::const_new(1);
-
 /// How a source's lists are asked for.
 pub(crate) struct Listing {
     /// What is known from them.
     pub(crate) lists: Arc<Lists>,
     /// Where the call for one goes.
     pub(crate) stack: Stack,
+    /// One list at a time: a long one takes much memory while it is read. Unless set, the source shares the turns with no other.
+    pub(crate) turns: OnceLock<Arc<Semaphore>>,
+}
+
+/// Turns for one list at a time.
+pub(crate) fn turns() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(1))
 }
 
 /// The search for a moment to ask. Whatever ends it, another may begin then.
@@ -74,16 +78,17 @@ impl Drop for UnderWay {
 impl Inner {
     /// Looks for a moment to ask for a list, if one is due.
     pub(super) fn consider_list(self: &Arc<Self>) {
-        let Some(Listing { lists, .. }) = &self.listing else { return };
+        let Some(Listing { lists, turns, .. }) = &self.listing else { return };
         if !lists.begin(Instant::now()) {
             return;
         }
+        let turns = Arc::clone(turns.get_or_init(self::turns));
         let (search, coalescer) = (Search(Arc::clone(lists)), Arc::downgrade(self));
         // no part of the service waits for it, so it must not hold up the end of the service
         tokio::spawn(async move {
             for _ in 0..LOOKS {
                 let Some(coalescer) = coalescer.upgrade() else { return };
-                if let Ok(_turn) = ONE_AT_A_TIME.try_acquire()
+                if let Ok(_turn) = turns.try_acquire()
                     && let Some(under_way) = coalescer.begin_list(&search.0)
                 {
                     return under_way.run().await;
@@ -161,7 +166,7 @@ impl Inner {
 impl UnderWay {
     /// Makes the call and takes in what it brings.
     async fn run(self) {
-        let Some(Listing { lists, stack }) = &self.coalescer.listing else { return };
+        let Some(Listing { lists, stack, .. }) = &self.coalescer.listing else { return };
         let source = &self.coalescer.parts.origin.source;
         let ends_by = self.batch.deadlines().ends_by;
         let result = tokio::select! {
