@@ -115,7 +115,7 @@ impl SourceTable {
             let mut urls = bases.before(&source.url)?.into_iter();
             source.url = urls.next().unwrap_or_default();
             source.mirrors = urls.collect();
-            if let Some(list) = &mut source.instruments {
+            if let Some(list) = source.instruments.as_mut().filter(|list| !list.url.is_empty()) {
                 let mut urls = bases.before(&list.url)?.into_iter();
                 list.url = urls.next().unwrap_or_default();
                 list.mirrors = urls.collect();

@@ -81,7 +81,8 @@ impl RequestTemplate {
         check_url(&url)?;
         let mirrors = source.mirrors.iter().map(|url| Template::parse("base_url", url, PLACEHOLDERS));
         let mirrors = mirrors.collect::<Result<Vec<_>, _>>()?;
-        let of_list = source.instruments.iter().flat_map(|list| list.urls());
+        // one that is empty has been found missing already
+        let of_list = source.instruments.iter().flat_map(|list| list.urls()).filter(|url| !url.is_empty());
         let list: Vec<Template> = of_list.map(list_address).collect::<Result<_, _>>()?;
         let mut headers = Vec::new();
         for (name, value) in &source.headers {
