@@ -250,8 +250,13 @@ async fn a_listed_symbol_travels_with_one_that_was_quoted() {
 async fn what_is_not_listed_is_denied_for_an_hour_and_then_asked_for_alone() {
     let world = listed(&morning()).await;
     let calls = world.calls("alpha").len();
-    assert_eq!(world.reasons("symbols=SOL-USD").await, [Some("unknown_symbol")]);
+    let answer = world.ask("symbols=SOL-USD").await;
+    let denied = &answer.prices()[0].quotes[0];
+    assert_eq!(denied.reason(), Some("unknown_symbol"));
     assert_eq!(world.calls("alpha").len(), calls, "no call was made");
+    let retry_at = denied.outcome.failure.as_ref().unwrap().retry_at.unwrap();
+    let wait = retry_at.duration_since(world.service.clock().now().wall).as_secs();
+    assert!((3590..=3600).contains(&wait), "it says when the vendor is asked again: {wait} s");
     // an hour later the vendor itself is asked, and has it after all
     advance(HOUR).await;
     world.ask("symbols=BTC-USD,SOL-USD,XRP-USD").await;

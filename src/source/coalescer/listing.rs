@@ -147,7 +147,9 @@ impl Inner {
                         "it is not in the vendor's list of {at} UTC; an hour after that the vendor itself is asked, and with \
                          refresh_after=0s at once"
                     );
-                    denials.push(Wait::Ready(self.failed(&symbol, SourceError::UnknownSymbol(why))));
+                    let mut told = self.failed(&symbol, SourceError::UnknownSymbol(why));
+                    told.set_retry_at(landed.wall_at(landed.monotonic + NEW_FOR));
+                    denials.push(Wait::Ready(told));
                 }
                 _ => others.push(symbol),
             }
