@@ -1,6 +1,10 @@
 //! The list of what a vendor trades, over the wire: asked for once, read in a process of its own, and of no harm if it fails.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -87,4 +91,28 @@ fn a_list_that_fails_in_any_way_leaves_prices_alone() {
         assert_eq!(state, (&Value::Null, &Value::Null, &"closed".into(), &Value::Null), "{way}");
         assert!(!program.said_on_stderr().contains("planted-secret"), "{way}");
     }
+}
+
+#[test]
+fn lists_come_one_after_the_other() {
+    let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let highest = Arc::clone(&most);
+    let vendor = vendor(move |call| {
+        most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+        thread::sleep(Duration::from_millis(300));
+        now.fetch_sub(1, Ordering::SeqCst);
+        call.json(LIST)
+    });
+    let section = |name: &str| {
+        let url = format!("http://{}/symbols", vendor.address);
+        vendor.source(name, &format!("instruments = {{ url = \"{url}\", filter = '.[] | {{symbol: .id}}' }}"))
+    };
+    let text = ["a", "b", "c"].map(section).concat();
+    let (_program, address) = Program::serve(&Configuration::new(&text), &[]);
+    assert_eq!(get(address, "/prices?symbols=BTC-USD").status("BTC-USD"), "ok");
+    until("three lists", || {
+        let sources = get(address, "/sources").json()["sources"].as_array().unwrap().clone();
+        sources.iter().all(|source| !source["instruments"].is_null())
+    });
+    assert_eq!(highest.load(Ordering::SeqCst), 1);
 }
