@@ -11,6 +11,9 @@ use crate::provider::spelling::DescriptionError;
 /// The longest name or status that is kept, in bytes; longer ones are no symbol's.
 const LONGEST: usize = 64;
 
+/// Of this many names, not most are halted one by one.
+const SEVERAL: usize = 10;
+
 /// The status of an example's body.
 const OK: u16 = 200;
 
@@ -107,10 +110,13 @@ impl InstrumentList {
         !self.is_empty() && kept * 2 >= former.len()
     }
 
-    /// The same names, with those statuses alone that mean that nothing can be traded.
+    /// The same names, with those statuses alone that mean that nothing can be traded. A list of several names, of which over
+    /// half are halted, is that of a vendor in a pause, which is over long before the next list: then no status stays.
     pub(crate) fn keeping_halts(mut self, settings: &InstrumentSettings) -> Self {
+        let halted = self.names.values().flatten().filter(|word| settings.is_halt(word)).count();
+        let is_paused = self.len() >= SEVERAL && halted * 2 > self.len();
         for status in self.names.values_mut() {
-            *status = status.take().filter(|word| settings.is_halt(word));
+            *status = status.take().filter(|word| !is_paused && settings.is_halt(word));
         }
         self
     }
@@ -206,6 +212,18 @@ mod tests {
     fn list_of(names: &[u8]) -> InstrumentList {
         let names: Vec<String> = names.iter().map(u8::to_string).collect();
         InstrumentList::new(names.iter().map(|name| (name.as_str(), None)))
+    }
+
+    #[test]
+    fn halts_are_kept_unless_the_whole_vendor_pauses() {
+        let settings = InstrumentSettings { halted: vec!["halt".to_owned()], ..InstrumentSettings::default() };
+        let halts = |of: usize, halted: usize| {
+            let names: Vec<String> = (0..of).map(|number| format!("N{number}")).collect();
+            let status = |place: usize| Some(if place < halted { "halt" } else { "open" });
+            let rows = names.iter().enumerate().map(|(place, name)| (name.as_str(), status(place)));
+            InstrumentList::new(rows).keeping_halts(&settings).iter().filter(|(_, status)| status.is_some()).count()
+        };
+        assert_eq!([halts(1, 1), halts(9, 9), halts(20, 10), halts(20, 11), halts(20, 20)], [1, 9, 10, 0, 0]);
     }
 
     proptest! {

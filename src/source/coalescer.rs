@@ -44,8 +44,8 @@ use callers::{Callers, Claim};
 pub use grouping::Batching;
 use grouping::Tier;
 use hunt::Hunt;
-pub(crate) use listing::{Listing, turns};
 pub use hunt::SuspectState;
+pub(crate) use listing::{Listing, turns};
 
 /// This part of the budget is left to every call, however quick its source has been: an eighth.
 const LEAST_OF_BUDGET: u32 = 8;
