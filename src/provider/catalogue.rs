@@ -33,10 +33,9 @@ pub fn catalogue() -> &'static BTreeMap<String, SourceTable> {
     &PARSED
 }
 
-/// Whether a filter is one of the catalogue's, character for character.
+/// Whether a filter of prices is one of the catalogue's, character for character.
 pub(crate) fn has_filter(code: &str) -> bool {
-    let of_list = |table: &SourceTable| table.settings().instruments.as_ref().is_some_and(|list| list.filter == code);
-    catalogue().values().any(|table| table.settings().jq == code || of_list(table))
+    catalogue().values().any(|table| table.settings().jq == code)
 }
 
 #[cfg(test)]

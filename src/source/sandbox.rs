@@ -2,7 +2,8 @@
 //!
 //! A few words of jq are enough to fill the memory (`. + .`, again and again) or to compute for minutes within one step of
 //! the interpreter, which nothing inside the process could stop. The filters of the catalogue are fixed and known to do
-//! neither. Every other filter runs here, so that no body can make it cost more than that one call.
+//! neither. Every other filter runs here, and so does every filter of a list of what a vendor trades, whose body is long. So no
+//! body can make a filter cost more than that one call.
 //!
 //! A source has one such process. It starts with the first reply, filters one reply after the other, and ends with the
 //! service, because its standard input ends then. If it dies, or if its call is cancelled, the next reply starts another one.
@@ -142,7 +143,7 @@ impl Filtered {
 }
 
 fn cannot_start(error: &io::Error) -> SourceError {
-    let why = "this program cannot start itself anew to run the filter, which is not the catalogue's";
+    let why = "this program cannot start itself anew to run the filter";
     SourceError::Internal(format!("{why}: {error}"))
 }
 

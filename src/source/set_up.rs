@@ -34,7 +34,7 @@ pub enum SetupError {
 }
 
 /// Builds every source that is switched on. Sources of one account share its limits. If there is a program to run filters in,
-/// every filter that is not the catalogue's runs in a process of its own.
+/// every filter that is not the catalogue's runs in a process of its own, and so do those for lists of what vendors trade.
 ///
 /// # Errors
 /// A source's description cannot be understood, or no HTTP client can be built for it.
@@ -67,11 +67,13 @@ pub fn set_up(
         let profile = Arc::new(Profile::new(source.clone(), extractor, settings));
         let (clock, large_bodies) = (around.clock.clone(), Arc::clone(&large_bodies));
         let apart = |filter: &str, max_body| {
-            let program = program.filter(|_| !catalogue::has_filter(filter));
             program.map(|program| Sandbox::new(program.clone(), &source.name, filter, max_body))
         };
+        let prices = Some(&source.jq).filter(|jq| !catalogue::has_filter(jq));
+        let prices = prices.and_then(|jq| apart(jq, source.max_body));
+        // a list is so long that reading it takes more memory than the service itself
         let lists = source.instruments.as_ref().and_then(|list| apart(&list.filter, list.max_body));
-        let sandboxes = Sandboxes { prices: apart(&source.jq, source.max_body), lists };
+        let sandboxes = Sandboxes { prices, lists };
         let (connector, board, memory) =
             (connectors.of(source)?, Some(Arc::clone(&around.board)), reply_memory.clone());
         let fetch = Fetch::landing_on(board, connector, Arc::clone(&profile), clock, large_bodies, memory, sandboxes);

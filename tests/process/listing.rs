@@ -116,3 +116,28 @@ fn lists_come_one_after_the_other() {
     });
     assert_eq!(highest.load(Ordering::SeqCst), 1);
 }
+
+#[test]
+fn the_list_of_a_source_of_the_catalogue_moves_with_its_base_url() {
+    let vendor = Upstream::new(|call: &mut Call<'_>| {
+        let row = r#"{"a":["3","1","1"],"b":["2.9","1","1"],"c":["2.95","1"],"v":["1","2"]}"#;
+        match call.target() {
+            "/k/0/public/AssetPairs" => call.json(
+                r#"{"error":[],"result":{"XXBTZUSD":{"altname":"XBTUSD","status":"online"},"XDGEUR":{"altname":"XDGEUR","status":"cancel_only"}}}"#,
+            ),
+            target => {
+                let asked = target.split("pair=").nth(1).unwrap_or_default().to_owned();
+                let rows: Vec<String> = asked.split(',').map(|name| format!("\"{name}\":{row}")).collect();
+                call.json(&format!(r#"{{"error":[],"result":{{{}}}}}"#, rows.join(",")))
+            }
+        }
+    });
+    let text = format!("[fold]\nrequired = 1\n[sources.kraken]\nbase_url = \"http://{}/k\"\n", vendor.address);
+    let (_program, address) = Program::serve(&Configuration::new(&text), &[]);
+    assert_eq!(get(address, "/prices?symbols=BTC-USD").status("BTC-USD"), "ok");
+    until("the list", || !source(address)["instruments"].is_null());
+    assert_eq!(source(address)["instruments"]["names"], 2);
+    let reply = get(address, "/prices?symbols=DOGE-EUR,ETH-EUR&timeout=5s");
+    assert_eq!(reply.verdict("DOGE-EUR", "kraken"), "excluded / halted", "{reply:?}");
+    assert_eq!(reply.verdict("ETH-EUR", "kraken"), "failed / unknown_symbol", "{reply:?}");
+}
