@@ -25,7 +25,9 @@ impl NextCalls {
             // a refusal of ours may apply to this caller alone, and then only the failure records it
             let stands = failure.error.stands_for().and_then(|span| SignedDuration::try_from(span).ok());
             let over = stands.and_then(|span| failure.at.checked_add(span).ok());
-            at = whole_milliseconds(over.map_or(at, |over| over.max(at)));
+            // a list of what the vendor trades says itself until when it denies a symbol
+            let latest = [over, failure.retry_at].into_iter().flatten().fold(at, Timestamp::max);
+            at = whole_milliseconds(latest);
             told.set_retry_at(at);
         }
         let Outcome { origin, symbol, .. } = told.outcome();

@@ -8,6 +8,7 @@ pub mod description;
 pub mod example;
 pub mod extract;
 pub mod filter;
+pub mod instruments;
 pub mod proxy;
 pub mod scrub;
 pub mod secrets;

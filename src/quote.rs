@@ -77,6 +77,8 @@ pub enum NoMarket {
     NothingTraded,
     /// There are neither bids nor asks, and no time of a trade is stated.
     NoTradeStated,
+    /// The vendor's list of what it trades has the symbol as halted.
+    ListedAsHalted,
 }
 
 /// The part of the trading day a price is from.
@@ -212,7 +214,7 @@ impl Role {
 impl NoMarket {
     /// Whether the source itself says so; otherwise it is inferred from what the source says.
     pub fn is_stated(self) -> bool {
-        matches!(self, NoMarket::Halted | NoMarket::CancelOnly | NoMarket::Delisted)
+        matches!(self, NoMarket::Halted | NoMarket::CancelOnly | NoMarket::Delisted | NoMarket::ListedAsHalted)
     }
 
     /// Its name in examples.
@@ -223,6 +225,7 @@ impl NoMarket {
             NoMarket::Delisted => "delisted",
             NoMarket::NothingTraded => "nothing_traded",
             NoMarket::NoTradeStated => "no_trade_stated",
+            NoMarket::ListedAsHalted => "listed_as_halted",
         }
     }
 }

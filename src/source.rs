@@ -16,6 +16,7 @@ pub mod coalescer;
 pub mod cooldown;
 pub mod fetch;
 pub mod guard;
+pub mod lists;
 mod outlier_watch;
 mod rate_limit;
 mod retry;
@@ -26,7 +27,7 @@ pub mod statistics;
 mod window;
 
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
@@ -38,20 +39,22 @@ use tower::util::BoxCloneSyncService;
 use tower::{Service, ServiceBuilder};
 
 use crate::board::Board;
-use crate::clock::Clock;
+use crate::clock::{Clock, Moment};
 use crate::failure::SourceError;
 use crate::metrics::Metrics;
 use crate::profile::Profile;
 use crate::provider::description::{Cost, Unknown};
+use crate::symbol::Symbol;
 use account::Account;
 use attempt::Attempts;
 use backoff::Backoff;
 use batch::{Batch, Reply};
 use breaker::Breaker;
-use coalescer::{Batching, Coalescer, Parts, Stack};
+use coalescer::{Batching, Coalescer, Listing, Parts, Stack};
 use cooldown::Cooldown;
 use fetch::mirrors::Mirrors;
 use guard::GuardLayer;
+use lists::{ListState, Lists};
 use retry::RetryPolicy;
 use singled_out::SinglingOut;
 use statistics::Statistics;
@@ -82,6 +85,8 @@ pub struct Source {
     mirrors: Arc<Mirrors>,
     /// Free slots for calls in flight.
     slots: Arc<Semaphore>,
+    /// What its vendor trades; `None` if the vendor is not asked that.
+    lists: Option<Arc<Lists>>,
 }
 
 /// What sources share with the rest of the service.
@@ -145,7 +150,12 @@ impl Source {
             slots: Arc::clone(&slots),
         };
         around.board.set_cost(name, account.allowance().limits().time_per_unit());
-        let coalescer = Coalescer::new(Parts {
+        let lists = Lists::of(&profile).map(Arc::new);
+        let listing = lists.clone().map(|lists| {
+            let stack = list_stack(leaf.clone(), Arc::clone(&account), Arc::clone(&slots));
+            Listing { lists, stack, turns: OnceLock::new() }
+        });
+        let parts = Parts {
             origin: Arc::clone(profile.plain_origin()),
             board: Arc::clone(&around.board),
             stack: stack(leaf, guards),
@@ -167,8 +177,9 @@ impl Source {
             breaker: Arc::clone(&breaker),
             backoff: Arc::clone(&backoff),
             budget: around.budget,
-        });
-        Source { profile, coalescer, account, breaker, backoff, statistics, mirrors: Arc::default(), slots }
+        };
+        let coalescer = Coalescer::listing(parts, listing);
+        Source { profile, coalescer, account, breaker, backoff, statistics, mirrors: Arc::default(), slots, lists }
     }
 
     /// The same, with the addresses that its leaf chooses among.
@@ -179,6 +190,34 @@ impl Source {
     /// The hosts that it is asked at, in the order in which they are tried now.
     pub fn hosts(&self) -> Vec<String> {
         self.mirrors.hosts(&self.profile)
+    }
+
+    /// The symbols that its vendor lists as traded, in our spelling and in alphabetical order; at most 10,000. Empty as long as
+    /// no list has come, which is always so where the vendor is not asked for one.
+    pub fn listed(&self) -> Arc<[Symbol]> {
+        self.lists.as_ref().map(|lists| lists.symbols()).unwrap_or_default()
+    }
+
+    /// How many names are in the newest list of what its vendor trades, and when that came.
+    pub(crate) fn list_summary(&self) -> Option<(usize, jiff::Timestamp)> {
+        self.lists.as_ref()?.summary()
+    }
+
+    /// How often something of its lists has changed that must outlive a restart.
+    pub(crate) fn list_revision(&self) -> u64 {
+        self.lists.as_ref().map_or(0, |lists| lists.revision())
+    }
+
+    /// What of its lists must outlive a restart; `None` if that is nothing.
+    pub(crate) fn remember_list(&self, now: Moment) -> Option<ListState> {
+        self.lists.as_ref()?.remember(now)
+    }
+
+    /// Takes over what an earlier process had of its lists.
+    pub(crate) fn restore_list(&self, past: &ListState, now: Moment) {
+        if let Some(lists) = &self.lists {
+            lists.restore(past, now);
+        }
     }
 
     /// Whether nothing is under way: no call in flight, every slot free, and none of its limits' units promised.
@@ -233,6 +272,19 @@ where
         // What passes here goes over the wire and is counted. It is one attempt and has an attempt's time; waiting above does
         // not count towards that, since the coalescer bounds the call in all.
         .layer(GuardLayer(guards.attempts))
+        .service(leaf);
+    BoxCloneSyncService::new(stack)
+}
+
+/// What stands between us and a vendor that is asked for a list of what it trades: the slots and the limits. Its failure is none
+/// of the source's, so no other layer learns of it.
+fn list_stack<S>(leaf: S, account: Arc<Account>, slots: Arc<Semaphore>) -> Stack
+where
+    S: Service<Batch, Response = Reply, Error = SourceError, Future: Send + 'static> + Clone + Send + Sync + 'static,
+{
+    let stack = ServiceBuilder::new()
+        .layer(GlobalConcurrencyLimitLayer::with_semaphore(slots))
+        .layer(GuardLayer(account))
         .service(leaf);
     BoxCloneSyncService::new(stack)
 }

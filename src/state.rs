@@ -26,6 +26,7 @@ use crate::board::QuoteState;
 use crate::fingerprint::Fingerprint;
 use crate::source::account::AccountState;
 use crate::source::coalescer::SuspectState;
+use crate::source::lists::ListState;
 use crate::text::as_string;
 
 /// The version of the file that this program writes, and the only one that it reads.
@@ -48,6 +49,9 @@ pub struct State {
     /// What was learned about symbols that fail whole calls, by source; only sources where one unknown symbol does that.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub suspects: BTreeMap<String, SuspectState>,
+    /// What vendors trade, by source: the last lists, and when they were asked for.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub lists: BTreeMap<String, ListState>,
     /// The last quotes. Those that cost most to get again come first, and among them those of the most recently asked symbols.
     pub quotes: Vec<QuoteState>,
 }

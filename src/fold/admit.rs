@@ -5,7 +5,7 @@ use rust_decimal::Decimal;
 
 use super::book::{self, Weighed};
 use super::{Derivation, Evidence, Exclusion, Judged, Rule, Verdict, age};
-use crate::quote::{Outcome, Quote};
+use crate::quote::{NoMarket, Outcome, Quote};
 
 /// An outcome on its way through the fold.
 #[derive(Debug)]
@@ -48,7 +48,8 @@ impl Entry {
 
     /// Whether the source could price the symbol, now or later.
     pub(super) fn may_price(&self) -> bool {
-        self.judged.is_able() && self.judged.verdict != Verdict::Excluded(Exclusion::NoMarket)
+        let is_without_market = |verdict| matches!(verdict, Verdict::Excluded(why) if why.is_without_market());
+        self.judged.is_able() && !is_without_market(self.judged.verdict)
     }
 
     /// The quote, unless it has been ruled out already.
@@ -101,7 +102,9 @@ fn verdict(
         return Verdict::Failed;
     }
     let stated = derivation.and_then(|derivation| derivation.stated.as_ref());
-    Verdict::Excluded(if quote.no_market.is_some() {
+    Verdict::Excluded(if quote.no_market == Some(NoMarket::ListedAsHalted) {
+        Exclusion::Halted
+    } else if quote.no_market.is_some() {
         Exclusion::NoMarket
     } else if derivation.is_some_and(|derivation| derivation.without_rate().is_some()) {
         Exclusion::NoConversion

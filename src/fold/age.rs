@@ -192,7 +192,11 @@ fn is_heard(quote: &Quote, origin: &Origin, rule: &Rule, now: Timestamp) -> bool
 /// trades.
 fn shows_trading(entry: &Entry, rule: &Rule, now: Timestamp) -> bool {
     let judged = &entry.judged;
-    let has_a_market = !matches!(judged.verdict, Verdict::Failed | Verdict::Excluded(Exclusion::NoMarket));
+    let has_a_market = match judged.verdict {
+        Verdict::Failed => false,
+        Verdict::Excluded(why) => !why.is_without_market(),
+        Verdict::Used => true,
+    };
     let stated_at = judged.outcome.quote.as_ref().filter(|_| has_a_market).and_then(stated_at);
     stated_at.is_some_and(|stated_at| age(now, stated_at) <= shows_trading_for(rule, &judged.outcome.origin))
 }

@@ -318,7 +318,7 @@ pub(super) fn of_quote(
         Exclusion::Stale => aged(quote, &outcome.origin, rule, now),
         Exclusion::Future => format!("{}, {} allowed", said(quote, now, age::AHEAD), duration(age::AHEAD)),
         Exclusion::InvalidPrice => invalid_price(quote),
-        Exclusion::NoMarket => no_market(quote.no_market?).to_owned(),
+        Exclusion::NoMarket | Exclusion::Halted => no_market(quote.no_market?).to_owned(),
         Exclusion::CurrencyMismatch => mismatch(&entry.judged, currency)?,
         Exclusion::CurrencyUnknown => no_currency(&entry.judged),
         Exclusion::OtherSession => other_session(quote.session?).to_owned(),
@@ -352,6 +352,7 @@ fn no_market(why: NoMarket) -> &'static str {
         NoMarket::Delisted => "it says that this symbol is no longer listed",
         NoMarket::NothingTraded => "it has no bids, no asks and a volume of 0: nothing is traded there",
         NoMarket::NoTradeStated => "it has no bids, no asks and no time of a last trade: nothing is traded there",
+        NoMarket::ListedAsHalted => "the vendor's list of what it trades has it as halted",
     }
 }
 

@@ -78,6 +78,8 @@ pub enum Exclusion {
     InvalidPrice,
     /// Nothing can be traded at that price.
     NoMarket,
+    /// The vendor lists its market as halted.
+    Halted,
     /// In another currency than the symbol's.
     CurrencyMismatch,
     /// In an unknown currency.
@@ -108,6 +110,11 @@ impl Verdict {
 }
 
 impl Exclusion {
+    /// Whether there is no market behind the quote, so that its source does not price the symbol.
+    pub(super) fn is_without_market(self) -> bool {
+        matches!(self, Exclusion::NoMarket | Exclusion::Halted)
+    }
+
     /// Its name in answers and metrics.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -116,6 +123,7 @@ impl Exclusion {
             Exclusion::Future => "future",
             Exclusion::InvalidPrice => "invalid_price",
             Exclusion::NoMarket => "no_market",
+            Exclusion::Halted => "halted",
             Exclusion::CurrencyMismatch => "currency_mismatch",
             Exclusion::CurrencyUnknown => "currency_unknown",
             Exclusion::OtherSession => "other_session",

@@ -122,6 +122,8 @@ pub(crate) fn of_meaning(source: &SourceSettings, settings: &Settings) -> Finger
         only_by_name: _,
         terms: _,
         checked: _,
+        // what a vendor lists decides what is asked for, and not what a quote is about
+        instruments: _,
         examples: _,
     } = source;
     let classes = settings.symbols.classes().by_name();

@@ -33,7 +33,7 @@ pub fn catalogue() -> &'static BTreeMap<String, SourceTable> {
     &PARSED
 }
 
-/// Whether a filter is one of the catalogue's, character for character.
+/// Whether a filter of prices is one of the catalogue's, character for character.
 pub(crate) fn has_filter(code: &str) -> bool {
     catalogue().values().any(|table| table.settings().jq == code)
 }

@@ -9,6 +9,7 @@ mod bases;
 mod check;
 mod example;
 mod inherit;
+mod instruments;
 mod layout;
 mod table;
 
@@ -33,6 +34,7 @@ pub use authority::Authority;
 pub use bases::Bases;
 pub use check::Fault;
 pub use example::{Example, Expected};
+pub use instruments::{InstrumentSettings, ListExample};
 pub use layout::{Layout, Separator};
 pub use table::SourceTable;
 
@@ -182,6 +184,9 @@ pub struct SourceSettings {
     pub decimal: Option<DecimalMark>,
     /// The filter that turns a reply into rows.
     pub jq: String,
+    /// Where the vendor lists what it trades; `None` if its list is not asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instruments: Option<InstrumentSettings>,
     /// Replies that the provider sends, and what they mean.
     #[serde(skip_serializing)]
     pub examples: Vec<Example>,
@@ -263,6 +268,7 @@ impl Default for SourceSettings {
             charset: None,
             decimal: None,
             jq: String::new(),
+            instruments: None,
             examples: Vec::new(),
             mirrors: Vec::new(),
             authority: None,

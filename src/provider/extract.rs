@@ -23,6 +23,7 @@ use self::row::{Context, Row};
 use self::status::Statuses;
 use self::time::Times;
 use super::filter::{CpuTimer, Filter, Fuel, MOST_ROWS, Rows, RunError};
+use super::instruments::InstrumentReader;
 use super::scrub::Scrub;
 use super::spelling::{DescriptionError, Spelling};
 use crate::decimal::DecimalMark;
@@ -85,6 +86,7 @@ pub struct Extractor {
     layout: Layout,
     decimal: Option<DecimalMark>,
     statuses: Statuses,
+    instruments: Option<InstrumentReader>,
 }
 
 /// A symbol that was asked for, and what the reply has said about it so far.
@@ -126,6 +128,7 @@ impl Extractor {
             layout: source.layout(),
             decimal: source.decimal,
             statuses: Statuses::of(source),
+            instruments: InstrumentReader::of(source)?,
         })
     }
 
@@ -137,6 +140,16 @@ impl Extractor {
     /// How the source spells symbols and is asked.
     pub fn spelling(&self) -> &Spelling {
         &self.spelling
+    }
+
+    /// Reads the lists of what its vendor trades; `None` if those are not asked for.
+    pub(crate) fn instruments(&self) -> Option<&InstrumentReader> {
+        self.instruments.as_ref()
+    }
+
+    /// The failure that the status of a reply means by itself; `None` for 2xx.
+    pub(crate) fn status_failure(&self, reply: &RawReply) -> Option<SourceError> {
+        self.statuses.error(reply, &self.scrub)
     }
 
     /// Makes the source's words fit to be shown.

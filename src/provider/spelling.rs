@@ -3,6 +3,7 @@
 //! A spelling follows from rules alone (`format`, `rename`, `spelled`), so the way back needs no guessing: a reply is
 //! about a symbol if it names it exactly as the rules spell it, or by one of the `aliases`.
 
+mod back;
 mod call;
 mod isins;
 mod request;
@@ -201,6 +202,16 @@ impl Spelling {
         let spelled: Vec<Spelled> =
             asked.iter().filter_map(|symbol| self.spell_whole(symbol, self.class(symbol))).collect();
         self.request.fill(&spelled)
+    }
+
+    /// The call for the list of what the vendor trades; `None` if that is not asked for.
+    pub(crate) fn list_request(&self) -> Option<HttpRequest> {
+        self.request.fill_list()
+    }
+
+    /// The name that a call for a symbol would use, in the class that is set for it; `None` if the source has none.
+    pub(crate) fn name_of(&self, symbol: &Symbol) -> Option<String> {
+        self.spell_as_set(symbol)
     }
 
     /// Texts that must be hidden in replies besides the keys themselves: the name and password in a URL, in the forms

@@ -53,6 +53,7 @@ struct On<'a> {
     failed: BTreeMap<&'static str, u64>,
     mean_deviation_bps: Option<String>,
     lately: Lately,
+    instruments: Option<Listed>,
 }
 
 /// Its latest quotes that could be compared with a price.
@@ -61,6 +62,13 @@ struct Lately {
     compared: usize,
     outliers: usize,
     persistent_outlier: bool,
+}
+
+/// The newest list of what its vendor trades.
+#[derive(Serialize)]
+struct Listed {
+    names: usize,
+    at: String,
 }
 
 #[derive(Serialize)]
@@ -159,6 +167,7 @@ fn on(source: &Source, now: Moment) -> On<'_> {
             outliers: recent.outliers,
             persistent_outlier: recent.is_persistent(),
         },
+        instruments: source.list_summary().map(|(names, at)| Listed { names, at: time(at) }),
     }
 }
 

@@ -76,6 +76,14 @@ fn shown(source: &SourceSettings) -> SourceSettings {
         shown.base_url = Some(Bases(bases.0.iter().map(|base| masked(base)).collect()));
     }
     shown.url = masked(&shown.url);
+    if let Some(list) = &mut shown.instruments {
+        // at the address before `base_url`, or it would be moved twice when the page is read again
+        if !list.mirrors.is_empty() {
+            list.url = Bases::of(&list.urls().collect::<Vec<_>>()).0;
+        }
+        list.url = masked(&list.url);
+        list.filter = without_secrets(&list.filter);
+    }
     shown.headers.values_mut().for_each(|value| *value = without_secrets(value));
     for text in [&mut shown.about, &mut shown.account, &mut shown.jq] {
         *text = without_secrets(text);

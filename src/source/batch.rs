@@ -14,6 +14,7 @@ use super::allowance::{Expectation, Units};
 use crate::board::Told;
 use crate::caller::Caller;
 use crate::failure::SourceError;
+use crate::provider::instruments::InstrumentList;
 use crate::quote::Quote;
 use crate::symbol::Symbol;
 
@@ -25,6 +26,8 @@ pub struct Batch {
     capacity: usize,
     /// Whether each symbol costs a unit of the vendor's limits, or the call as a whole.
     cost_per_symbol: bool,
+    /// What the call costs if it asks for a list of what the vendor trades, and for no symbol.
+    list_cost: Option<usize>,
 }
 
 /// The deadlines of one call. A caller who joins it and waits longer extends them.
@@ -103,6 +106,8 @@ struct State {
     is_orphan: bool,
     /// Whether its failure counts against the source.
     is_charged: bool,
+    /// The list that the call brought, if it asked for one.
+    list: Option<InstrumentList>,
 }
 
 impl Batch {
@@ -124,8 +129,9 @@ impl Batch {
             failed_with: None,
             is_orphan: false,
             is_charged: false,
+            list: None,
         };
-        Batch { state: Arc::new(Mutex::new(state)), capacity, cost_per_symbol }
+        Batch { state: Arc::new(Mutex::new(state)), capacity, cost_per_symbol, list_cost: None }
     }
 
     /// A batch of these waiters, which no other symbol can join.
@@ -134,6 +140,28 @@ impl Batch {
         batch.lock().waiters = waiters;
         batch.seal();
         batch
+    }
+
+    /// A call for a list of what the vendor trades, which costs this much of the limits. It asks for no symbol.
+    pub(super) fn for_list(cost: usize, deadlines: Deadlines) -> Self {
+        let batch = Batch { list_cost: Some(cost), ..Batch::new(0, false, deadlines) };
+        batch.seal();
+        batch
+    }
+
+    /// Whether it asks for a list of what the vendor trades.
+    pub fn is_for_list(&self) -> bool {
+        self.list_cost.is_some()
+    }
+
+    /// Hands over the list that the call brought.
+    pub fn deliver(&self, list: InstrumentList) {
+        self.lock().list = Some(list);
+    }
+
+    /// Takes the list that the call brought.
+    pub(super) fn take_list(&self) -> Option<InstrumentList> {
+        self.lock().list.take()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -199,7 +227,11 @@ impl Batch {
 
     /// What it costs of the vendor's limits.
     pub(super) fn units(&self) -> usize {
-        if self.cost_per_symbol { self.lock().waiters.len() } else { 1 }
+        match self.list_cost {
+            Some(cost) => cost,
+            None if self.cost_per_symbol => self.lock().waiters.len(),
+            None => 1,
+        }
     }
 
     /// Carries the expectation that it will spend units of the limits, until it gets there.

@@ -5,13 +5,14 @@
 //! for it. When the last one leaves it is cancelled, unless it has spent a unit of a scarce limit. Where one unknown symbol
 //! fails a whole call, that symbol is hunted for in calls of its own.
 //!
-//! `start` decides what is called for, `grouping` what goes into one call, `call` runs one and lands its outcomes, and `hunt`
-//! looks for the symbols that fail calls.
+//! `start` decides what is called for, `grouping` what goes into one call, `call` runs one and lands its outcomes, `hunt`
+//! looks for the symbols that fail calls, and `listing` asks for what the vendor trades.
 
 mod call;
 mod callers;
 mod grouping;
 mod hunt;
+mod listing;
 mod start;
 
 use std::collections::{HashMap, HashSet};
@@ -19,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 use tower::util::BoxCloneSyncService;
@@ -29,6 +30,7 @@ use super::backoff::Backoff;
 use super::batch::{Batch, Deadlines, Reply};
 use super::breaker::{Breaker, BreakerState};
 use super::cooldown::Cooldown;
+use super::lists::Standing;
 use super::statistics::Statistics;
 use super::{KEPT_BACK, time_to_reply};
 use crate::board::{Board, Freshness, Openings, Told};
@@ -43,6 +45,7 @@ pub use grouping::Batching;
 use grouping::Tier;
 use hunt::Hunt;
 pub use hunt::SuspectState;
+pub(crate) use listing::{Listing, turns};
 
 /// This part of the budget is left to every call, however quick its source has been: an eighth.
 const LEAST_OF_BUDGET: u32 = 8;
@@ -140,6 +143,8 @@ impl Wait {
 
 struct Inner {
     parts: Parts,
+    /// How the vendor is asked what it trades; `None` if it is not.
+    listing: Option<Listing>,
     state: Mutex<State>,
 }
 
@@ -158,6 +163,8 @@ struct State {
     hunt: Hunt,
     /// The calls that no caller waits for.
     orphans: Orphans,
+    /// The call for a list that is under way.
+    list_call: Option<Batch>,
 }
 
 /// A batch that waits to be sent or is on the wire. Cheap to clone.
@@ -178,14 +185,27 @@ struct InFlight {
 
 impl Coalescer {
     /// A coalescer in front of a stack.
-    pub fn new(mut parts: Parts) -> Self {
+    pub fn new(parts: Parts) -> Self {
+        Self::listing(parts, None)
+    }
+
+    /// The same for a vendor that is asked what it trades.
+    pub(crate) fn listing(mut parts: Parts, listing: Option<Listing>) -> Self {
         let batching = &mut parts.batching;
         if batching.cost_per_symbol {
             // the units of a call are spent at one instant: more than a limit allows could never be
             batching.capacity = batching.capacity.min(parts.account.allowance().limits().most_at_once());
         }
         let state = State { unknown_kills: batching.unknown_kills, ..State::default() };
-        Coalescer(Arc::new(Inner { parts, state: Mutex::new(state) }))
+        Coalescer(Arc::new(Inner { parts, listing, state: Mutex::new(state) }))
+    }
+
+    /// Shares the turns for one list at a time with other sources.
+    pub(crate) fn take_turns(&self, turns: &Arc<Semaphore>) {
+        if let Some(listing) = &self.0.listing {
+            // it is set once, before the first call
+            let _ = listing.turns.set(Arc::clone(turns));
+        }
     }
 
     /// Joins what is in flight and starts what is not, as far as the caller's patience goes; never waits itself.
@@ -287,7 +307,8 @@ impl State {
     /// How many calls have a slot.
     fn calls_with_slot(&self) -> usize {
         let pending = self.in_flight.values().map(|call| &call.pending);
-        pending.filter(|pending| pending.batch.has_slot()).map(|pending| pending.number).collect::<HashSet<_>>().len()
+        let numbers = pending.filter(|pending| pending.batch.has_slot()).map(|pending| pending.number);
+        numbers.collect::<HashSet<_>>().len() + usize::from(self.list_has_slot())
     }
 
     /// Whether a symbol is in flight.
@@ -397,7 +418,11 @@ impl Inner {
     fn tier(&self, state: &State, symbol: &Symbol) -> Tier {
         let Parts { board, origin, is_named, .. } = &self.parts;
         let has_quoted = || board.look(&origin.source, symbol, |known| known.outcome.quote.is_some()) == Some(true);
-        if !state.unknown_kills || has_quoted() {
+        let is_denied = || board.look(&origin.source, symbol, |known| known.outcome.is_denied()) == Some(true);
+        let standing = self.standing(symbol, Instant::now());
+        if matches!(standing, Standing::Unlisted(_)) {
+            Tier::Unlisted
+        } else if !state.unknown_kills || has_quoted() || standing == Standing::Listed && !is_denied() {
             Tier::Known
         } else if is_named(symbol) || board.is_quoted(symbol) {
             Tier::Expected

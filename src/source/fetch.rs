@@ -6,6 +6,7 @@
 pub mod connector;
 mod encoding;
 mod kept;
+mod listing;
 pub mod mirrors;
 pub mod resolver;
 mod page;
@@ -65,14 +66,22 @@ struct Inner {
     clock: Clock,
     large_bodies: Arc<Semaphore>,
     reply_memory: ReplyMemory,
-    /// Where the filter runs, if not in this process.
-    sandbox: Option<Sandbox>,
+    sandboxes: Sandboxes,
     /// Where quotes that turn out to be another symbol's are taken back.
     board: Option<Arc<Board>>,
     /// Which of its vendor's addresses is asked first.
     mirrors: Arc<Mirrors>,
     repeats: Repeats,
     kept: Kept,
+}
+
+/// Where the filters of a source run, if not in this process.
+#[derive(Default)]
+pub(super) struct Sandboxes {
+    /// The one that reads prices.
+    pub(super) prices: Option<Sandbox>,
+    /// The one that reads lists of what the vendor trades.
+    pub(super) lists: Option<Sandbox>,
 }
 
 /// One exchange over the wire.
@@ -87,11 +96,11 @@ struct Exchanged {
 impl Fetch {
     /// The leaf for one source without a board. `large_bodies` has a permit per core, and all sources share it.
     pub fn new(connector: Connector, profile: Arc<Profile>, clock: Clock, large_bodies: Arc<Semaphore>) -> Self {
-        Self::landing_on(None, connector, profile, clock, large_bodies, ReplyMemory::unbounded(), None)
+        Self::landing_on(None, connector, profile, clock, large_bodies, ReplyMemory::unbounded(), Sandboxes::default())
     }
 
     /// The leaf for one source whose quotes land on a board. All sources share `reply_memory`, which bounds what bodies may hold.
-    /// With a sandbox, the filter runs in a process of its own.
+    /// With a sandbox, a filter runs in a process of its own.
     pub(super) fn landing_on(
         board: Option<Arc<Board>>,
         connector: Connector,
@@ -99,11 +108,11 @@ impl Fetch {
         clock: Clock,
         large_bodies: Arc<Semaphore>,
         reply_memory: ReplyMemory,
-        sandbox: Option<Sandbox>,
+        sandboxes: Sandboxes,
     ) -> Self {
         let (mirrors, repeats, kept) = (Arc::default(), Repeats::default(), Kept::default());
         let inner =
-            Inner { connector, profile, clock, large_bodies, reply_memory, sandbox, board, mirrors, repeats, kept };
+            Inner { connector, profile, clock, large_bodies, reply_memory, sandboxes, board, mirrors, repeats, kept };
         Fetch(Arc::new(inner))
     }
 
@@ -117,7 +126,7 @@ impl Fetch {
     /// # Errors
     /// There was no connection, or the reply was not complete, too long or not readable.
     pub async fn exchange(&self, asked: &[Symbol]) -> Result<RawReply, SourceError> {
-        self.0.send(asked, None).await.map(|exchanged| exchanged.reply)
+        self.0.ask(asked, None).await.map(|exchanged| exchanged.reply)
     }
 }
 
@@ -134,7 +143,11 @@ impl Service<Batch> for Fetch {
         let inner = Arc::clone(&self.0);
         Box::pin(async move {
             let asked = batch.connect();
-            let Exchanged { reply, connection, _held } = inner.send(&asked, Some(&batch)).await?;
+            if batch.is_for_list() {
+                batch.deliver(inner.list(&batch).await?);
+                return Ok(Reply { rows: Vec::new() });
+            }
+            let Exchanged { reply, connection, _held } = inner.ask(&asked, Some(&batch)).await?;
             let received = inner.clock.now();
             // only a reply about one symbol can be recognised as another symbol's
             let repeatable = connection.filter(|_| asked.len() == 1);
@@ -150,12 +163,18 @@ impl Service<Batch> for Fetch {
 }
 
 impl Inner {
-    /// One exchange over the wire. The batch is told when the request is written, and when the reply begins.
-    async fn send(&self, asked: &[Symbol], batch: Option<&Batch>) -> Result<Exchanged, SourceError> {
-        let sent = Instant::now();
+    /// One exchange over the wire that asks for these symbols.
+    async fn ask(&self, asked: &[Symbol], batch: Option<&Batch>) -> Result<Exchanged, SourceError> {
         let call = self.profile.extractor.spelling().request(asked);
+        self.send(&call, self.profile.settings.max_body, batch).await
+    }
+
+    /// One exchange over the wire, of a body of at most `limit` bytes. The batch is told when the request is written, and when
+    /// the reply begins.
+    async fn send(&self, call: &HttpRequest, limit: usize, batch: Option<&Batch>) -> Result<Exchanged, SourceError> {
+        let sent = Instant::now();
         let under_way = self.kept.begin();
-        let response = self.reach(&call, batch).await?;
+        let response = self.reach(call, batch).await?;
         if let Some(batch) = batch {
             batch.begin_reply();
         }
@@ -166,7 +185,7 @@ impl Inner {
         let redirect = reply::redirect(response.status(), response.headers(), response.url());
         let succeeded = response.status().is_success();
         let mut held = self.reply_memory.hold_nothing();
-        let body = match self.body(response, &mut held).await {
+        let body = match self.body(response, limit, &mut held).await {
             Ok(body) if succeeded && page::is_page(&body, self.profile.settings.reply) => {
                 return Err(SourceError::Malformed("the reply is a web page, not data".to_owned()));
             }
@@ -350,11 +369,11 @@ impl Inner {
     }
 
     /// Reads a body, unpacks it, and turns it into UTF-8. Neither the bytes on the wire nor the unpacked ones, nor those
-    /// in UTF-8, may be more than `max_body`.
-    async fn body(&self, response: Response, held: &mut Held) -> Result<Vec<u8>, SourceError> {
+    /// in UTF-8, may be more than the limit.
+    async fn body(&self, response: Response, limit: usize, held: &mut Held) -> Result<Vec<u8>, SourceError> {
         let declared = reply::charset(response.headers());
-        let body = self.unpacked(response, held).await?;
-        let (stated, limit) = (self.profile.settings.charset, self.profile.settings.max_body);
+        let body = self.unpacked(response, limit, held).await?;
+        let stated = self.profile.settings.charset;
         let Some(charset) = Charset::of(&body, stated, declared.as_deref()) else { return Ok(body) };
         let is_large = body.len() > LARGE_BODY;
         let in_utf8 = move || charset.to_utf8(&body).into_owned().into_bytes();
@@ -367,9 +386,8 @@ impl Inner {
     }
 
     /// Reads a body and unpacks it.
-    async fn unpacked(&self, response: Response, held: &mut Held) -> Result<Vec<u8>, SourceError> {
+    async fn unpacked(&self, response: Response, limit: usize, held: &mut Held) -> Result<Vec<u8>, SourceError> {
         let codings = encoding::codings(response.headers());
-        let limit = self.profile.settings.max_body;
         let body = self.received(response, limit, held).await?;
         if !encoding::is_packed(&body, &codings) {
             return Ok(body);
@@ -409,7 +427,7 @@ impl Inner {
 
     /// Makes rows of a reply. A large reply, or one whose filter takes long, is filtered off the threads that serve requests.
     async fn read(self: Arc<Self>, reply: RawReply, asked: Vec<Symbol>) -> Result<Reply, SourceError> {
-        if let Some(sandbox) = &self.sandbox {
+        if let Some(sandbox) = &self.sandboxes.prices {
             return self.read_apart(sandbox, reply, asked).await;
         }
         if reply.body.len() <= LARGE_BODY

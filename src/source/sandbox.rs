@@ -2,7 +2,8 @@
 //!
 //! A few words of jq are enough to fill the memory (`. + .`, again and again) or to compute for minutes within one step of
 //! the interpreter, which nothing inside the process could stop. The filters of the catalogue are fixed and known to do
-//! neither. Every other filter runs here, so that no body can make it cost more than that one call.
+//! neither. Every other filter runs here, and so does every filter of a list of what a vendor trades, whose body is long. So no
+//! body can make a filter cost more than that one call.
 //!
 //! A source has one such process. It starts with the first reply, filters one reply after the other, and ends with the
 //! service, because its standard input ends then. If it dies, or if its call is cancelled, the next reply starts another one.
@@ -23,7 +24,6 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::Mutex;
 
 use crate::failure::SourceError;
-use crate::provider::description::SourceSettings;
 use crate::provider::extract::Job;
 use crate::provider::filter::{Rows, RunError};
 
@@ -63,11 +63,15 @@ impl Program {
 }
 
 impl Sandbox {
-    /// Where the filter of this source will run. Nothing is started yet.
-    pub(super) fn new(program: Program, source: &SourceSettings) -> Self {
-        let (name, filter) = (source.name.clone(), source.jq.clone());
-        let memory = limits::memory(source.max_body);
-        Sandbox { program, source: name, filter, memory, idle: Mutex::new(None) }
+    /// Where a filter of this source will run, which reads bodies of at most `max_body` bytes. Nothing is started yet.
+    pub(super) fn new(program: Program, source: &str, filter: &str, max_body: usize) -> Self {
+        let (source, filter) = (source.to_owned(), filter.to_owned());
+        Sandbox { program, source, filter, memory: limits::memory(max_body), idle: Mutex::new(None) }
+    }
+
+    /// Ends its process, if there is one. The next reply starts another.
+    pub(super) async fn end(&self) {
+        drop(self.idle.lock().await.take());
     }
 
     /// Filters one reply. Replies that come meanwhile wait.
@@ -139,7 +143,7 @@ impl Filtered {
 }
 
 fn cannot_start(error: &io::Error) -> SourceError {
-    let why = "this program cannot start itself anew to run the filter, which is not the catalogue's";
+    let why = "this program cannot start itself anew to run the filter";
     SourceError::Internal(format!("{why}: {error}"))
 }
 

@@ -9,9 +9,9 @@ use tokio::sync::Semaphore;
 use super::account::Account;
 use super::fetch::connector::Connectors;
 use super::fetch::resolver::Resolver;
-use super::fetch::{self, Fetch};
+use super::fetch::{self, Fetch, Sandboxes};
 use super::sandbox::{Program, Sandbox};
-use super::{Source, Surroundings};
+use super::{Source, Surroundings, coalescer};
 use crate::metrics::Metrics;
 use crate::profile::{Profile, fingerprint};
 use crate::provider::catalogue;
@@ -34,7 +34,7 @@ pub enum SetupError {
 }
 
 /// Builds every source that is switched on. Sources of one account share its limits. If there is a program to run filters in,
-/// every filter that is not the catalogue's runs in a process of its own.
+/// every filter that is not the catalogue's runs in a process of its own, and so do those for lists of what vendors trade.
 ///
 /// # Errors
 /// A source's description cannot be understood, or no HTTP client can be built for it.
@@ -48,6 +48,7 @@ pub fn set_up(
     let mut connectors = Connectors::new(Resolver::of_the_system());
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let large_bodies = Arc::new(Semaphore::new(cores));
+    let turns = coalescer::turns();
     let mut accounts: BTreeMap<String, Arc<Account>> = BTreeMap::new();
     let mut sources = Vec::new();
     for source in &settings.sources {
@@ -65,13 +66,20 @@ pub fn set_up(
         });
         let profile = Arc::new(Profile::new(source.clone(), extractor, settings));
         let (clock, large_bodies) = (around.clock.clone(), Arc::clone(&large_bodies));
-        let program = program.filter(|_| !catalogue::has_filter(&source.jq));
-        let sandbox = program.map(|program| Sandbox::new(program.clone(), source));
+        let apart = |filter: &str, max_body| {
+            program.map(|program| Sandbox::new(program.clone(), &source.name, filter, max_body))
+        };
+        let prices = Some(&source.jq).filter(|jq| !catalogue::has_filter(jq));
+        let prices = prices.and_then(|jq| apart(jq, source.max_body));
+        // a list is so long that reading it takes more memory than the service itself
+        let lists = source.instruments.as_ref().and_then(|list| apart(&list.filter, list.max_body));
+        let sandboxes = Sandboxes { prices, lists };
         let (connector, board, memory) =
             (connectors.of(source)?, Some(Arc::clone(&around.board)), reply_memory.clone());
-        let fetch = Fetch::landing_on(board, connector, Arc::clone(&profile), clock, large_bodies, memory, sandbox);
+        let fetch = Fetch::landing_on(board, connector, Arc::clone(&profile), clock, large_bodies, memory, sandboxes);
         let mirrors = Arc::clone(fetch.mirrors());
         let source = Source::over(fetch, profile, Arc::clone(account), metrics, around);
+        source.coalescer.take_turns(&turns);
         sources.push(Arc::new(source.asked_at(mirrors)));
     }
     Ok(sources)

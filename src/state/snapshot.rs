@@ -13,6 +13,7 @@ use crate::service::Quotefold;
 use crate::source::Source;
 use crate::source::account::{Account, AccountState, CooldownState};
 use crate::source::coalescer::SuspectState;
+use crate::source::lists::ListState;
 
 /// The most quotes that are kept: those of forty sources for the hundred symbols that fit in one request. A quote takes some
 /// 270 bytes, so the file stays near a megabyte, and is written within milliseconds.
@@ -44,7 +45,8 @@ pub struct Restored {
 pub(crate) fn revision(service: &Quotefold) -> u64 {
     let accounts = accounts(service).values().map(|account| account.revision()).sum::<u64>();
     let shares = service.sources().iter().map(|source| source.coalescer.revision()).sum::<u64>();
-    accounts + shares + service.board().revision()
+    let lists = service.sources().iter().map(|source| source.list_revision()).sum::<u64>();
+    accounts + shares + lists + service.board().revision()
 }
 
 /// Takes what must outlive a restart.
@@ -58,6 +60,7 @@ pub fn take(service: &Quotefold, unconfigured: &UnconfiguredAccounts, now: Momen
         accounts: unconfigured.map(|(name, past)| (name.clone(), past.clone())).chain(own).collect(),
         meanings: profiles.map(|profile| (profile.name().to_owned(), profile.meaning().clone())).collect(),
         suspects: service.sources().iter().filter_map(suspects).collect(),
+        lists: service.sources().iter().filter_map(|source| list(source, now)).collect(),
         quotes: service.board().remember(MOST_QUOTES),
     }
 }
@@ -83,6 +86,9 @@ pub fn give(service: &Quotefold, mut state: State, now: Moment) -> (Restored, Un
         if let Some(past) = state.suspects.get(source.profile.name()) {
             source.coalescer.restore(past);
         }
+        if let Some(past) = state.lists.get(source.profile.name()) {
+            source.restore_list(past, now);
+        }
     }
     // in reverse, so that quotes that cost most to get again, and the most recently asked, are evicted last
     for quote in state.quotes.iter().rev() {
@@ -98,6 +104,10 @@ pub fn give(service: &Quotefold, mut state: State, now: Moment) -> (Restored, Un
 
 fn suspects(source: &Arc<Source>) -> Option<(String, SuspectState)> {
     source.coalescer.remember().map(|past| (source.profile.name().to_owned(), past))
+}
+
+fn list(source: &Arc<Source>, now: Moment) -> Option<(String, ListState)> {
+    source.remember_list(now).map(|past| (source.profile.name().to_owned(), past))
 }
 
 fn accounts(service: &Quotefold) -> BTreeMap<&str, &Arc<Account>> {

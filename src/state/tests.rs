@@ -45,6 +45,11 @@ fn state() -> State {
         cooldown: Some(cooldown),
         refused: Refused { quota_exhausted: 2, ..Refused::default() },
     };
+    let list = || ListState {
+        asked_at: "2026-11-03T05:00:00Z".parse().unwrap(),
+        landed_at: "2026-11-03T05:00:01Z".parse().unwrap(),
+        names: [("XBTUSD".to_owned(), String::new()), ("XDGEUR".to_owned(), "cancel_only".to_owned())].into(),
+    };
     let suspects = || SuspectState {
         unknown_kills: true,
         groups: vec![vec!["FOO-USD".to_owned(), "BAR-USD".to_owned()], vec!["NOPE-USD".to_owned()]],
@@ -55,6 +60,7 @@ fn state() -> State {
         accounts: [("alphavantage".to_owned(), account)].into(),
         meanings: [("kraken".to_owned(), Fingerprint::of(["a description"], 8))].into(),
         suspects: [("kraken".to_owned(), suspects())].into(),
+        lists: [("kraken".to_owned(), list())].into(),
         quotes: vec![quote(), QuoteState { price: None, volume: None, session: None, observed_at: None, ..quote() }],
     }
 }

@@ -10,6 +10,7 @@ fn a_wrong_configuration_is_named_by_line_key_and_cure() {
     let desk = |line: &str| format!("{DESK}{line}\n");
     let url = |url: &str| desk(&format!("url = \"{url}\""));
     let own = |line: &str| desk(&format!("url = \"https://x.test/{{symbols}}\"\n{line}"));
+    let listing = |rest: &str| format!("instruments = {{ url = \"https://x.test/all\"{rest} }}");
     let pem = |body: &str| TempFile::new(&format!("-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n"));
     let (not_pem, damaged, other) = (TempFile::new("-----BEGIN"), pem("!"), pem("AAAA"));
     let authority = TempFile::new(&authority());
@@ -47,6 +48,15 @@ fn a_wrong_configuration_is_named_by_line_key_and_cure() {
         (own("multiplied = { PEPE = 0 }"), 5, "sources.desk.multiplied.PEPE", "2 to 1000000000"),
         (own("multiplied = { pepe = 1000 }"), 5, "sources.desk.multiplied.pepe", "not the base of a pair"),
         (own("multiplied = { PEPE = \"1000\" }"), 5, "sources.desk.multiplied.PEPE", "a whole number"),
+        (own(&listing("")), 5, "sources.desk.instruments.filter", "a list needs `filter`"),
+        (own("instruments = { filter = \".[]\" }"), 5, "sources.desk.instruments.url", "a list needs `url`"),
+        (own(&listing(", filter = \".[\"")), 5, "sources.desk.instruments.filter", "does not compile"),
+        (own(&listing(", filter = \".\", every = \"10m\"")), 5, "sources.desk.instruments.every", "write 1h or more"),
+        (own(&listing(", filter = \".\", timeout = \"0s\"")), 5, "sources.desk.instruments.timeout", "up to 60s"),
+        (own(&listing(", filter = \".\", cost = 0")), 5, "sources.desk.instruments.cost", "write 1 or more"),
+        (own(&listing(", filter = \".\", max_body = \"65MiB\"")), 5, "sources.desk.instruments.max_body", "64MiB"),
+        (own(&listing(", filter = \".\", halted = [\"\"]")), 5, "sources.desk.instruments.halted", "no status"),
+        (own(&listing(", filter = \".\", halt = 1")), 5, "sources.desk.instruments.halt", ""),
         (own("decimal = \";\""), 5, "sources.desk.decimal", "`,`"),
         (own("charset = \"klingon\""), 5, "sources.desk.charset", "\"windows-1251\""),
         (own("charset = \"utf-16le\""), 5, "sources.desk.charset", "cannot be stated"),

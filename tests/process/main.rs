@@ -17,6 +17,7 @@ mod filters;
 mod forms;
 mod half_closed;
 mod killed;
+mod listing;
 mod logs;
 mod operator;
 mod pasting;

@@ -21,6 +21,7 @@ mod hunting;
 mod keeping;
 mod law;
 mod left_alone;
+mod lists;
 mod orphans;
 mod overload;
 mod patience;

@@ -7,6 +7,7 @@ use crate::clock::cpu;
 use crate::provider::description::{Example, SourceSettings};
 use crate::provider::example;
 use crate::provider::extract::Extractor;
+use crate::provider::instruments;
 use crate::settings::Settings;
 
 /// The result of a source's examples.
@@ -26,8 +27,10 @@ pub(super) fn prove(source: &SourceSettings) -> Proof {
     };
     let wrong: Vec<String> =
         source.examples.iter().filter_map(|example| difference(&extractor, source, example)).collect();
+    let wrong = [wrong, wrong_lists(source)].concat();
     let holds = wrong.is_empty();
-    let verdict = match (holds, source.examples.len()) {
+    let of_list = source.instruments.as_ref().map_or(0, |list| list.examples.len());
+    let verdict = match (holds, source.examples.len() + of_list) {
         (true, 0) => "ok, no examples".to_owned(),
         (holds, count) => {
             let plural = if count == 1 { "" } else { "s" };
@@ -54,6 +57,16 @@ fn difference(extractor: &Extractor, source: &SourceSettings, example: &Example)
         lines.extend(std::iter::once(body).chain(explained).map(|line| format!("    {line}")));
     }
     Some(lines.join("\n") + "\n")
+}
+
+/// How the lists in the examples differ from what they must be.
+fn wrong_lists(source: &SourceSettings) -> Vec<String> {
+    let examples = source.instruments.iter().flat_map(|list| &list.examples);
+    let wrong = examples.filter_map(|example| {
+        let difference = instruments::check(source, example, cpu::timer).err()?;
+        Some(format!("  list \"{}\": {difference}\n", example.about))
+    });
+    wrong.collect()
 }
 
 /// What to do about a source without examples; empty if it has some.

@@ -40,6 +40,10 @@ impl SourceSettings {
         if let Err(error) = Filter::compile(&self.jq) {
             faults.at("jq", format!("this filter does not compile: {error}"));
         }
+        if let Some(list) = &self.instruments {
+            let is_exposed = !self.hidden.is_empty() && self.urls().any(|url| url.starts_with("https://"));
+            faults.0.extend(list.faults(&self.limits, is_exposed));
+        }
         self.check_examples(&mut faults);
         faults.0
     }

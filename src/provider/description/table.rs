@@ -21,6 +21,9 @@ pub struct SourceTable {
 /// Keys whose entries add up when one table is laid over another: adding a name must not remove the others.
 const ADDED_UP: [&str; 6] = ["rename", "ids", "aliases", "spelled", "units", "multiplied"];
 
+/// The key whose table is completed by one that is laid over it, key by key.
+const LIST: &str = "instruments";
+
 /// Limits over a period of at least this length leave no calls for retries: with 25 calls a day, a second failure costs
 /// too much.
 const DAY: Duration = Duration::from_secs(86_400);
@@ -70,9 +73,19 @@ impl SourceTable {
             // limits that a user sets hold with and without a key
             stated.remove("limits_without_key");
         }
+        if self.states("url") && !self.states(LIST) {
+            // another address may be another vendor's, and then the list would not be its own
+            stated.remove(LIST);
+        }
         for (key, value) in self.stated {
             match (stated.get_mut(&key), value) {
                 (Some(Value::Table(names)), Value::Table(own)) if ADDED_UP.contains(&key.as_str()) => names.extend(own),
+                (Some(Value::Table(list)), Value::Table(own)) if key == LIST => {
+                    if own.contains_key("filter") {
+                        list.remove("examples");
+                    }
+                    list.extend(own);
+                }
                 (_, value) => {
                     stated.insert(key, value);
                 }
@@ -102,6 +115,11 @@ impl SourceTable {
             let mut urls = bases.before(&source.url)?.into_iter();
             source.url = urls.next().unwrap_or_default();
             source.mirrors = urls.collect();
+            if let Some(list) = source.instruments.as_mut().filter(|list| !list.url.is_empty()) {
+                let mut urls = bases.before(&list.url)?.into_iter();
+                list.url = urls.next().unwrap_or_default();
+                list.mirrors = urls.collect();
+            }
         }
         if source.classes.is_empty() {
             return Err(needed("classes"));

@@ -34,6 +34,8 @@ pub(super) struct RequestTemplate {
     method: Method,
     url: Template,
     mirrors: Vec<Template>,
+    /// The addresses of the list of what the vendor trades; empty if that is not asked for.
+    list: Vec<Template>,
     headers: Vec<(String, Template)>,
     body: Option<Template>,
     /// What values in the body are escaped for: JSON, or a form, which is escaped like a URL.
@@ -81,6 +83,9 @@ impl RequestTemplate {
         check_url(&url)?;
         let mirrors = source.mirrors.iter().map(|url| Template::parse("base_url", url, PLACEHOLDERS));
         let mirrors = mirrors.collect::<Result<Vec<_>, _>>()?;
+        // one that is empty has been found missing already
+        let of_list = source.instruments.iter().flat_map(|list| list.urls()).filter(|url| !url.is_empty());
+        let list: Vec<Template> = of_list.map(list_address).collect::<Result<_, _>>()?;
         let mut headers = Vec::new();
         for (name, value) in &source.headers {
             let key = format!("headers.{name}");
@@ -105,6 +110,7 @@ impl RequestTemplate {
             method: source.method,
             url,
             mirrors,
+            list,
             headers,
             body,
             body_place: if source.headers.iter().any(is_form) { Place::Url } else { Place::Json },
@@ -139,9 +145,18 @@ impl RequestTemplate {
         templates.any(|template| any.iter().any(|name| template.has(name)))
     }
 
+    /// The call for the list of what the vendor trades; `None` if that is not asked for.
+    pub(super) fn fill_list(&self) -> Option<HttpRequest> {
+        let mut urls = self.list.iter().filter_map(|url| url.fill(|name| self.value(name, &[], Place::Url)));
+        let url = urls.next()?;
+        let mirrors = urls.collect();
+        Some(HttpRequest { method: Method::Get, url, mirrors, body: None, ..self.fill(&[]) })
+    }
+
     /// The names and passwords in its URLs, which do not depend on the symbols.
     pub(super) fn credentials(&self) -> Vec<SecretString> {
-        self.fill(&[Spelled::sample()]).credentials()
+        let of_list = self.fill_list().map(|call| call.credentials()).unwrap_or_default();
+        [self.fill(&[Spelled::sample()]).credentials(), of_list].concat()
     }
 
     fn value(&self, name: &str, symbols: &[Spelled], place: Place) -> Option<String> {
@@ -213,6 +228,19 @@ fn distinct<'n>(names: impl Iterator<Item = &'n str>) -> Vec<&'n str> {
         }
         names
     })
+}
+
+/// Reads the address of a list, which depends on no symbol.
+fn list_address(url: &str) -> Result<Template, DescriptionError> {
+    const KEY: &str = "instruments.url";
+    let template = Template::parse(KEY, url, &["key", "secret"])?;
+    match check_url(&template) {
+        Ok(()) => Ok(template),
+        Err(_) => {
+            let message = "it is not a URL; write one such as \"https://api.example.com/symbols\"";
+            Err(DescriptionError::new(KEY, message))
+        }
+    }
 }
 
 fn check_url(url: &Template) -> Result<(), DescriptionError> {

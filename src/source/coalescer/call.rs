@@ -94,6 +94,7 @@ impl Call {
     /// Lands what the call brought: first on the board, then the call is no longer in flight, then those who wait are told. So a
     /// caller who does not find the call in flight finds its outcome on the board.
     fn land(&mut self, result: Result<Reply, SourceError>) {
+        let has_quote = result.as_ref().is_ok_and(|reply| reply.rows.iter().any(|(_, row)| row.is_ok()));
         let now = self.coalescer.parts.clock.now();
         let waiters = self.pending.batch.take_waiters();
         self.asked = waiters.iter().map(|waiter| waiter.symbol.clone()).collect();
@@ -135,6 +136,9 @@ impl Call {
             waiter.told.send_replace(Some(Told::OnBoard(known)));
         }
         self.has_landed = true;
+        if has_quote {
+            self.coalescer.consider_list();
+        }
     }
 
     /// Puts on the board what the call brought for one symbol.
@@ -147,7 +151,10 @@ impl Call {
     ) -> Arc<Known> {
         let symbol = &waiter.symbol;
         let update = match (row, self.pending.batch.sent_for(now.monotonic)) {
-            (Ok(quote), _) => Update::Quote(quote),
+            (Ok(mut quote), _) => {
+                self.coalescer.label(symbol, &mut quote, now.monotonic);
+                Update::Quote(quote)
+            }
             (Err(error), Some(latency)) if error.stands_for().is_none() => {
                 self.failure(symbol, error, latency, rests, now)
             }
@@ -236,7 +243,7 @@ enum Fate {
 
 impl Orphans {
     /// Takes a call in. If another one needs its slot, the oldest gives way at once.
-    fn adopt(&mut self, number: u64) -> CancellationToken {
+    pub(super) fn adopt(&mut self, number: u64) -> CancellationToken {
         let gives_way = CancellationToken::new();
         self.all.push((number, gives_way.clone()));
         self.in_need.retain(|(_, batch)| !batch.has_slot());

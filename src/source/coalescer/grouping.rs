@@ -22,15 +22,18 @@ pub struct Batching {
     pub holds_all: bool,
 }
 
-/// How likely a source is to have a symbol. It matters only where one unknown symbol fails a whole call.
+/// How likely a source is to have a symbol. It matters only where one unknown symbol fails a whole call, or where the vendor
+/// lists what it trades.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Tier {
-    /// The source has quoted it.
+    /// The source has quoted it, or lists it.
     Known,
     /// The source's description names it, or another source has quoted it.
     Expected,
     /// Nothing speaks for it but its spelling.
     Untried,
+    /// The vendor's list of what it trades does not have it.
+    Unlisted,
 }
 
 /// Symbols that are asked for in one call.
@@ -44,9 +47,10 @@ pub(super) struct Group {
 }
 
 impl Batching {
-    /// Whether a symbol of this tier is only asked for by itself: where each costs as much in company, a risk gains nothing.
+    /// Whether a symbol of this tier is only asked for by itself: where each costs as much in company, a risk gains nothing; and
+    /// what the vendor does not list is probably unknown.
     pub(super) fn asks_alone(&self, tier: Tier) -> bool {
-        tier != Tier::Known && self.cost_per_symbol
+        tier == Tier::Unlisted || tier != Tier::Known && self.cost_per_symbol
     }
 
     /// Puts symbols into groups, keeping their order: each tier apart from the others.
@@ -72,7 +76,10 @@ impl Batching {
 
     /// The same in fewer groups: only what the source has quoted is apart from what it has not.
     pub(super) fn group_in_two(&self, symbols: Vec<(Tier, &Symbol)>) -> Vec<Group> {
-        let known_or_not = |tier| if tier == Tier::Known { Tier::Known } else { Tier::Untried };
+        let known_or_not = |tier| match tier {
+            Tier::Expected => Tier::Untried,
+            other => other,
+        };
         let symbols: Vec<_> = symbols.into_iter().map(|(tier, symbol)| (known_or_not(tier), symbol)).collect();
         self.group(&symbols)
     }
@@ -146,7 +153,7 @@ mod tests {
     }
 
     fn tier() -> impl Strategy<Value = Tier> {
-        prop_oneof![Just(Tier::Known), Just(Tier::Expected), Just(Tier::Untried)]
+        prop_oneof![Just(Tier::Known), Just(Tier::Expected), Just(Tier::Untried), Just(Tier::Unlisted)]
     }
 
     proptest! {
@@ -168,6 +175,7 @@ mod tests {
                 for Group { symbols, is_alone, is_known } in &groups {
                     prop_assert!(symbols.len() <= capacity && (!is_alone || symbols.len() == 1));
                     prop_assert!(symbols.iter().all(|symbol| (tier_of[symbol] == Tier::Known) == *is_known));
+                    prop_assert!(symbols.len() == 1 || symbols.iter().all(|symbol| tier_of[symbol] != Tier::Unlisted));
                     prop_assert!(is_coarse || symbols.iter().all(|symbol| tier_of[symbol] == tier_of[&symbols[0]]));
                     prop_assert!(symbols.is_sorted_by_key(|symbol| all.iter().position(|other| other == symbol)));
                 }

@@ -205,7 +205,7 @@ impl Inner {
         let tier = |symbol: &Symbol| self.tier(state, symbol);
         let mut wanted = symbols.to_vec();
         wanted.sort_by_key(tier);
-        let mut first = state.hunt.suspects.next(&wanted, |symbol| tier(symbol) != Tier::Untried);
+        let mut first = state.hunt.suspects.next(&wanted, |symbol| tier(symbol) < Tier::Untried);
         if first.is_empty() {
             // nothing is known of them, except that most of what was asked for lately is unknown
             first.extend(wanted.into_iter().take(1));
@@ -273,7 +273,7 @@ impl Inner {
             return Next { hunts: hunts(&symbols), symbols };
         };
         if first != Tier::Known && may_hunt {
-            let symbols = state.hunt.suspects.next_at_once(&queued, |symbol| tier(symbol) != Tier::Untried);
+            let symbols = state.hunt.suspects.next_at_once(&queued, |symbol| tier(symbol) < Tier::Untried);
             if !symbols.is_empty() {
                 return Next { hunts: hunts(&symbols), symbols };
             }

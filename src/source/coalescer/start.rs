@@ -49,6 +49,17 @@ impl Inner {
         if left.is_empty() {
             return Vec::new();
         }
+        let (denials, left) = self.deny_unlisted(left, ask, now);
+        let mut waits = self.start_undenied(state, left, ask, now);
+        waits.extend(denials);
+        waits
+    }
+
+    /// The same for symbols that no list denies.
+    fn start_undenied(self: &Arc<Self>, state: &mut State, left: Vec<Symbol>, ask: &Ask, now: Instant) -> Vec<Wait> {
+        if left.is_empty() {
+            return Vec::new();
+        }
         let terms = self.terms(ask, now);
         // what is denied is only checked, and never at the cost of anything else
         let (denied, left): (Vec<Symbol>, Vec<Symbol>) =
