@@ -51,6 +51,10 @@ pub struct SourceSettings {
     /// The source whose description this one starts from; only a file states it.
     #[serde(skip_serializing)]
     pub like: Option<String>,
+    /// Whether it may be on: `false` takes it away from the sources that are on otherwise.
+    // only sources that are on are printed
+    #[serde(skip_serializing)]
+    pub enabled: bool,
     /// The classes it prices; at least one.
     pub classes: Vec<Class>,
     /// The quote currencies of the pairs it trades, in capitals; empty for all.
@@ -209,6 +213,7 @@ impl Default for SourceSettings {
             name: String::new(),
             about: String::new(),
             like: None,
+            enabled: true,
             classes: Vec::new(),
             currencies: Vec::new(),
             fiat: None,
