@@ -135,7 +135,7 @@ pub fn load(options: &LoadOptions) -> Result<Settings, ConfigErrors> {
     read.extend(substituted.read.iter().cloned());
     read.extend(chosen.key_variables(&on));
     read.extend(read_for_proxies);
-    let settings = Settings {
+    let mut settings = Settings {
         server: file.server,
         access: file.access,
         classes: ClassSettings::of_all_classes(&table, &mut report),
@@ -146,8 +146,10 @@ pub fn load(options: &LoadOptions) -> Result<Settings, ConfigErrors> {
         spellings: super::spellings(&on),
         sources: on,
         off,
+        has_default_sources: chosen.is_default(),
         read: distinct(read),
     };
+    settings.rank_keys();
     settings.check(&stated, &mut report);
     let mut secrets = settings.access.keys.clone();
     secrets.extend(settings.sources.iter().flat_map(|source| source.hidden.iter().cloned()));

@@ -84,6 +84,11 @@ impl Choice<'_> {
         self.named.iter().filter(|name| self.is_switched_on_by_its_section(name)).cloned().collect()
     }
 
+    /// Whether the official providers are on, since the file switches on none.
+    pub(super) fn is_default(&self) -> bool {
+        self.switched_on().is_empty()
+    }
+
     /// Whether a source's section, in the file or made of variables, switches it on. Names that a user adds to a provider say
     /// nothing about whether it is on; a source of the user's own has nothing but its section.
     fn is_switched_on_by_its_section(&self, name: &str) -> bool {
@@ -96,11 +101,9 @@ impl Choice<'_> {
     }
 
     fn names(&self) -> BTreeSet<String> {
-        let switched_on = self.switched_on();
-        let is_default = switched_on.is_empty();
-        let mut names = switched_on;
+        let mut names = self.switched_on();
         names.extend(self.overridden.iter().filter(|name| self.is_switched_on_by_its_section(name)).cloned());
-        if is_default {
+        if self.is_default() {
             let unofficial = self.options.wants_unofficial();
             let is_on = |table: &SourceTable| {
                 let source = table.settings();
@@ -216,7 +219,7 @@ impl Choice<'_> {
         let missing: Vec<&str> =
             source.key_from.iter().map(String::as_str).filter(|variable| self.variable(variable).is_none()).collect();
         let mut steps = Vec::new();
-        let is_off_unless_named = source.only_by_name || self.file.is_some() && !self.switched_on().is_empty();
+        let is_off_unless_named = source.only_by_name || self.file.is_some() && !self.is_default();
         if !source.enabled {
             steps.push(format!("remove enabled = false from [sources.{}]", source.name));
         } else if is_off_unless_named {
