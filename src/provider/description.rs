@@ -466,6 +466,9 @@ pub struct ClassFormat {
     pub future: Option<String>,
     /// What replaces the dot of a share class: `-` for `BRK-B`.
     pub dot: Option<String>,
+    /// What replaces the `.U` of a unit in the United States: `-UN` for `CCIV-UN`. If not given, only its dot is replaced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
     /// The endings of listings abroad, by our suffix: `L = ":LSE"`. If given, listings with other suffixes cannot be
     /// spelled; if not, all keep ours (`.L`). `US` is the ending of listings in the United States.
     pub suffix: Option<BTreeMap<String, String>>,
