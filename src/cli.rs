@@ -87,8 +87,8 @@ pub struct ConfigFile {
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
-  quotefold serve
-  FINNHUB_API_KEY=… quotefold serve --listen 0.0.0.0:8080
+  quotefold serve --unofficial
+  TWELVEDATA_API_KEY=… FINNHUB_API_KEY=… quotefold serve --listen 0.0.0.0:8080
   quotefold serve --config /etc/quotefold/quotefold.toml")]
 pub struct Serve {
     /// Which configuration to read.

@@ -58,6 +58,8 @@ pub struct Settings {
     pub sources: Vec<SourceSettings>,
     /// The catalogue's providers that are switched off, in the order of their names.
     pub off: Vec<OffSource>,
+    /// Whether these sources are on by default: no file names any.
+    pub has_default_sources: bool,
     /// What was read, for people: files, variables.
     pub read: Vec<String>,
     /// How each source spells symbols, by the source's name; read once, because a request may name many symbols.
@@ -73,16 +75,23 @@ pub struct OffSource {
     pub switch_on: String,
     /// How it would spell symbols; read once, because any client may ask for a hundred symbols that no source covers.
     spelling: Option<Arc<Spelling>>,
+    /// Its place among the free keys by what they add, from 1 on; the largest number if no free key switches it on.
+    rank: usize,
 }
 
 impl OffSource {
     fn new(source: SourceSettings, switch_on: String) -> Self {
-        OffSource { source, switch_on, spelling: None }
+        OffSource { source, switch_on, spelling: None, rank: usize::MAX }
     }
 
     /// Reads how it would spell symbols. Call this when its description is final.
     fn read_spelling(&mut self) {
         self.spelling = Spelling::new(&self.source).ok().map(Arc::new);
+    }
+
+    /// Whether an official provider is off for want of a key.
+    fn needs_a_key(&self) -> bool {
+        !self.source.unofficial && !self.source.key_optional && !self.source.key_from.is_empty()
     }
 
     /// Whether it would price a symbol of this class.

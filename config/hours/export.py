@@ -59,6 +59,7 @@ SYMBOLS = {
     "XPRA": ".PR",
     "XBUD": ".BD ^BUX",
     "XIST": ".IS ^XU100",
+    "XMOS": ".ME",
     "XTAE": ".TA ^TA35 ^TA125",
     "XJSE": ".JO ^J203 ^J200",
     "XSAU": ".SR ^TASI",
@@ -72,6 +73,7 @@ SYMBOLS = {
     "XSES": ".SI ^STI",
     "XKLS": ".KL ^KLSE ^KLCI",
     "XIDX": ".JK ^JKSE ^JCI",
+    "XPHS": ".PS",
     "XBKK": ".BK ^SET",
     "XBOM": ".BO .NS ^BSESN ^SNX ^NSEI ^NSEBANK",
 }
@@ -97,6 +99,11 @@ CORE = {
         "lunch break, which the package leaves out; the closing auction follows (Bursa Malaysia, trading hours)",
         lambda day: "09:00-12:30+14:30-16:45",
     ),
+    "XMOS": ("main session, before the closing auction (Moscow Exchange, trading hours)", lambda day: "10:00-18:30"),
+    "XPHS": (
+        "recess at noon, and an earlier end than in the package (PSE, trading hours)",
+        lambda day: "09:30-12:00+13:00-14:45",
+    ),
     "XSES": ("mid-day break, which the package leaves out (SGX, trading hours)", lambda day: "09:00-12:00+13:00-17:00"),
 }
 
@@ -118,6 +125,11 @@ week Sun-Thu 10:00-13:15
 market XKUW Asia/Kuwait
 for .KW
 week Sun-Thu 10:00-12:30
+
+# Abu Dhabi and Dubai: 10:00 to 15:00, in Ramadan until 14:00, with a closing auction before (DFM and ADX, trading hours)
+market XDFM Asia/Dubai
+for .AE
+week Mon-Fri 10:00-13:45
 
 # Qatar: continuous trading, before the closing auction (Qatar Stock Exchange, trading hours)
 market DSMD Asia/Qatar

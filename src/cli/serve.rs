@@ -95,7 +95,9 @@ async fn start(options: LoadOptions, work: &Handle) -> io::Result<Result<Started
 /// Reads the settings, starts the log, and makes the service.
 fn set_up(options: &LoadOptions) -> Result<Arc<Quotefold>, Exit> {
     let settings = prepared(options)?;
-    tracing::info!("{}", settings.coverage().join(" · "));
+    for line in settings.at_the_start() {
+        tracing::info!("{line}");
+    }
     let service = Quotefold::sandboxed(&Program::running(), settings, &Clock::system());
     let service = service.map_err(|error| wrong(&error.to_string()))?;
     note_unknown_holidays(&service);

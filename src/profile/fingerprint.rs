@@ -83,6 +83,7 @@ pub(crate) fn of_meaning(source: &SourceSettings, settings: &Settings) -> Finger
         name: _,
         about: _,
         like: _,
+        enabled: _,
         classes: _,
         currencies: _,
         fiat: _,

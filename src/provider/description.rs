@@ -53,6 +53,10 @@ pub struct SourceSettings {
     /// The source whose description this one starts from; only a file states it.
     #[serde(skip_serializing)]
     pub like: Option<String>,
+    /// Whether it may be on: `false` takes it away from the sources that are on otherwise.
+    // only sources that are on are printed
+    #[serde(skip_serializing)]
+    pub enabled: bool,
     /// The classes it prices; at least one.
     pub classes: Vec<Class>,
     /// The quote currencies of the pairs it trades, in capitals; empty for all.
@@ -217,6 +221,7 @@ impl Default for SourceSettings {
             name: String::new(),
             about: String::new(),
             like: None,
+            enabled: true,
             classes: Vec::new(),
             currencies: Vec::new(),
             fiat: None,
@@ -470,7 +475,7 @@ impl Format {
     fn texts(&self) -> impl Iterator<Item = &str> {
         let texts = match self {
             Format::One(text) => vec![text],
-            Format::PerClass(ClassFormat { equity, index, fund, crypto, fx, future, dot: _, suffix: _ }) => {
+            Format::PerClass(ClassFormat { equity, index, fund, crypto, fx, future, dot: _, suffix: _, unit: _ }) => {
                 [equity, index, fund, crypto, fx, future].into_iter().flatten().collect()
             }
         };
@@ -498,6 +503,9 @@ pub struct ClassFormat {
     pub future: Option<String>,
     /// What replaces the dot of a share class: `-` for `BRK-B`.
     pub dot: Option<String>,
+    /// What replaces the `.U` of a unit in the United States: `-UN` for `CCIV-UN`. If not given, only its dot is replaced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
     /// The endings of listings abroad, by our suffix: `L = ":LSE"`. If given, listings with other suffixes cannot be
     /// spelled; if not, all keep ours (`.L`). `US` is the ending of listings in the United States.
     pub suffix: Option<BTreeMap<String, String>>,

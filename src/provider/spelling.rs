@@ -79,6 +79,7 @@ struct Formats {
     per_class: BTreeMap<Class, Template>,
     future: Option<Template>,
     dot: Option<String>,
+    unit: Option<String>,
     suffix: Option<BTreeMap<String, String>>,
 }
 
@@ -299,7 +300,7 @@ impl Spelling {
             // our listings in the United States have no suffix, but the source's may
             let here = self.formats.suffix.as_ref().and_then(|suffix| suffix.get("US"));
             let here = here.filter(|_| symbol.is_united_states()).map_or("", String::as_str);
-            format!("{}{here}", renamed(name).replace('.', dot))
+            format!("{}{here}", self.formats.with_unit(symbol, &renamed(name)).replace('.', dot))
         })
     }
 }
@@ -314,11 +315,12 @@ impl Formats {
             Format::One(text) => {
                 let text = if text == Format::PLAIN { default } else { text };
                 let general = template("format", text)?;
-                return Ok(Formats { general, per_class: BTreeMap::new(), future: None, dot: None, suffix: None });
+                let per_class = BTreeMap::new();
+                return Ok(Formats { general, per_class, future: None, dot: None, unit: None, suffix: None });
             }
             Format::PerClass(per_class) => per_class,
         };
-        let ClassFormat { equity, index, fund, crypto, fx, future, dot, suffix } = per_class;
+        let ClassFormat { equity, index, fund, crypto, fx, future, dot, unit, suffix } = per_class;
         let stated = [
             (Class::Equity, equity),
             (Class::Index, index),
@@ -334,7 +336,17 @@ impl Formats {
         }
         let general = template("format", default)?;
         let future = future.as_ref().map(|text| template("format.future", text)).transpose()?;
-        Ok(Formats { general, per_class: templates, future, dot: dot.clone(), suffix: suffix.clone() })
+        let (dot, unit, suffix) = (dot.clone(), unit.clone(), suffix.clone());
+        Ok(Formats { general, per_class: templates, future, dot, unit, suffix })
+    }
+
+    /// A name of ours, with what the source writes for units in place of `.U`.
+    fn with_unit(&self, symbol: &Symbol, name: &str) -> String {
+        let ticker = name.strip_suffix(".U").filter(|_| symbol.is_united_states());
+        match (ticker, &self.unit) {
+            (Some(ticker), Some(unit)) => format!("{ticker}{unit}"),
+            _ => name.to_owned(),
+        }
     }
 
     /// The template for a symbol; `None` if the source has no futures, and it is one.

@@ -1,5 +1,9 @@
 //! Says what the sources that are on can price, and what to switch on for the rest.
 
+mod keys;
+mod kinds;
+mod start;
+
 use std::collections::BTreeSet;
 
 use super::{ClassSettings, OffSource, Settings};
@@ -54,11 +58,8 @@ impl Settings {
     /// The sources that are on and cover a symbol, in the order of their names.
     pub(crate) fn covering(&self, symbol: &Symbol) -> Vec<&str> {
         let class = self.class(symbol);
-        let covers = |source: &&SourceSettings| {
-            let spelling = self.spellings.get(&source.name);
-            source.means(symbol) && spelling.is_some_and(|spelling| spelling.covers(symbol, class))
-        };
-        self.sources.iter().filter(covers).map(|source| source.name.as_str()).collect()
+        let covering = self.sources.iter().filter(|source| self.is_covered_by(source, symbol, class));
+        covering.map(|source| source.name.as_str()).collect()
     }
 
     /// Why no source that is on covers a symbol, and which providers would: one sentence. `None` if a source covers it.
@@ -98,21 +99,65 @@ impl Settings {
         let class = self.class(symbol);
         let able = self.offered().into_iter().filter(|off| off.covers(symbol, class));
         let (keyed, other): (Vec<&OffSource>, Vec<&OffSource>) = able.partition(|off| !off.source.key_from.is_empty());
-        let keyed = keyed.first().map(|first| format!("{} would, with a free key: {}", names(&keyed), first.switch_on));
+        let keyed = self.keys_that_agree(&keyed, self.of_class(class).required);
         let other = other.first().map(|first| format!("{} would: {}", names(&other), first.switch_on));
         let helpers: Vec<String> = keyed.into_iter().chain(other).collect();
         (!helpers.is_empty()).then(|| helpers.join("; "))
     }
 
+    /// Which of these providers need a free key, and what sets as many keys as vendors must agree: half a sentence.
+    fn keys_that_agree(&self, keyed: &[&OffSource], required: usize) -> Option<String> {
+        let first = keyed.first()?;
+        let mut accounts = BTreeSet::new();
+        let independent = keyed.iter().filter(|off| off.source.role != Role::Reference);
+        let distinct = independent.filter(|off| accounts.insert(&off.source.account));
+        let enough: Vec<&str> = distinct.take(required).map(|off| off.switch_on.as_str()).collect();
+        let would = names(keyed);
+        Some(if required > 1 && enough.len() == required {
+            format!("{would} would, with free keys, of which {required} must agree: {}", enough.join(", and "))
+        } else {
+            format!("{would} would, with a free key: {}", first.switch_on)
+        })
+    }
+
     /// One more source that would price a symbol, and what switches it on: half a sentence. Official sources come
-    /// first, and among them those without a key.
+    /// first, and among them those without a key. If it is all that a quorum lacks, the sentence says so.
     pub(crate) fn one_more(&self, symbol: &Symbol) -> Option<String> {
+        let (another, _) = self.another(symbol)?;
+        Some(format!("{} would help: {}", another.source.name, another.switch_on))
+    }
+
+    /// The same where too few vendors are on: whether that one is all that a quorum lacks is said, too.
+    pub(crate) fn one_more_vendor(&self, symbol: &Symbol) -> Option<String> {
+        let (another, on) = self.another(symbol)?;
+        let required = self.of_class(self.class(symbol)).required;
+        let completes = another.source.role != Role::Reference && on + 1 == required;
+        let would = if completes { "would make it ok" } else { "would help" };
+        Some(format!("{} {would}: {}", another.source.name, another.switch_on))
+    }
+
+    /// The best source to switch on for a symbol, of an account that does not cover it yet, and how many independent accounts
+    /// do.
+    fn another(&self, symbol: &Symbol) -> Option<(&OffSource, usize)> {
         let class = self.class(symbol);
         let mut offered = self.offered();
         offered
             .sort_by_key(|off| (off.source.unofficial, off.source.role == Role::Reference, off.source.key_from.len()));
-        let able = offered.into_iter().find(|off| off.covers(symbol, class))?;
-        Some(format!("{} would help: {}", able.source.name, able.switch_on))
+        let covering = self.sources.iter().filter(|source| self.is_covered_by(source, symbol, class));
+        let (mut accounts, mut independent) = (BTreeSet::new(), BTreeSet::new());
+        for source in covering {
+            accounts.insert(&source.account);
+            if source.role != Role::Reference {
+                independent.insert(&source.account);
+            }
+        }
+        let is_new = |off: &&OffSource| !accounts.contains(&off.source.account) && off.covers(symbol, class);
+        Some((offered.into_iter().find(is_new)?, independent.len()))
+    }
+
+    fn is_covered_by(&self, source: &SourceSettings, symbol: &Symbol, class: Class) -> bool {
+        let spelling = self.spellings.get(&source.name);
+        source.means(symbol) && spelling.is_some_and(|spelling| spelling.covers(symbol, class))
     }
 
     /// Which sources that are on could quote a pair under another name, and what to do: half a sentence.
@@ -137,11 +182,12 @@ impl Settings {
         (!said.is_empty()).then(|| said.join("; "))
     }
 
-    /// The free providers that could be switched on, the best first: independent ones, and those that need fewer keys.
+    /// The free providers that could be switched on, the best first: independent ones, those whose key adds most, and those
+    /// that need fewer keys. What the operator has switched off is not among them.
     fn offered(&self) -> Vec<&OffSource> {
-        let mut offered: Vec<&OffSource> =
-            self.off.iter().filter(|off| !off.source.paid && !off.source.only_by_name).collect();
-        offered.sort_by_key(|off| (off.source.role, off.source.key_from.len(), &off.source.name));
+        let is_offered = |off: &&OffSource| !off.source.paid && !off.source.only_by_name && off.source.enabled;
+        let mut offered: Vec<&OffSource> = self.off.iter().filter(is_offered).collect();
+        offered.sort_by_key(|off| (off.source.role, off.rank, off.source.key_from.len(), &off.source.name));
         offered
     }
 
@@ -217,16 +263,41 @@ mod tests {
         let sentence_for_shares = sentence(&[], "AAPL").unwrap();
         assert!(
             sentence_for_shares.starts_with(
-                "no source that is switched on covers US listings; finnhub, tiingo, twelvedata and 5 more would, with a \
-                 free key: set FINNHUB_API_KEY (https://"
+                "no source that is switched on covers US listings; twelvedata, tiingo, finnhub and 5 more would, with free \
+                 keys, of which 2 must agree: set TWELVEDATA_API_KEY (https://"
             ),
             "{sentence_for_shares}"
         );
+        for words in
+            ["), and set TIINGO_API_KEY (https://", "; cboe, cnbc, nasdaq and 2 more would: set QUOTEFOLD_UNOFFICIAL=1"]
+        {
+            assert!(sentence_for_shares.contains(words), "{sentence_for_shares}");
+        }
         assert!(sentence(&[], "BTCUSD").unwrap().ends_with("; did you mean BTC-USD?"));
         assert_eq!(sentence(&[("FINNHUB_API_KEY", "abcdef")], "AAPL"), None);
         assert_eq!(sentence(&[], "BTC-USD"), None);
         let allowed = [("QUOTEFOLD_SERVER__SYMBOLS", "[\"ETH-*\"]")];
         assert!(sentence(&allowed, "BTC-USD").unwrap().contains("server.symbols"));
+    }
+
+    #[test]
+    fn the_vendor_that_makes_a_price_ok_has_an_account_of_its_own() {
+        let advice = |text: &str| {
+            let text = Some(("the settings".to_owned(), text.to_owned()));
+            let settings = load(&LoadOptions { text, ..LoadOptions::default() }).unwrap();
+            settings.one_more_vendor(&Symbol::parse("AAPL").unwrap()).unwrap()
+        };
+        let one = advice("[sources.finnhub]\nkey = \"abcdef\"");
+        assert!(one.starts_with("twelvedata would make it ok: add [sources."), "{one}");
+        let second = advice("[sources.one]\nlike = \"finnhub\"\naccount = \"twelvedata\"\nkey = \"abcdef\"");
+        assert!(second.starts_with("tiingo would make it ok"), "{second}");
+        // one more is not enough where three must agree, or where none is on
+        let three = advice("[fold]\nrequired = 3\n[sources.finnhub]\nkey = \"abcdef\"");
+        assert!(three.starts_with("twelvedata would help: "), "{three}");
+        assert!(advice("[sources.kraken]").contains(" would help: "));
+        // what has been switched off is not offered
+        let without = "[sources.finnhub]\nkey = \"abcdef\"\n[sources.twelvedata]\nenabled = false";
+        assert!(advice(without).starts_with("tiingo would make it ok"), "{}", advice(without));
     }
 
     #[test]

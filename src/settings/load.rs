@@ -147,9 +147,11 @@ pub fn load(options: &LoadOptions) -> Result<Settings, ConfigErrors> {
         spellings: super::spellings(&on),
         sources: on,
         off,
+        has_default_sources: chosen.is_default(),
         read: distinct(read),
     };
     settings.watch.resolve(&settings.names());
+    settings.rank_keys();
     settings.check(&stated, &mut report);
     let mut secrets = settings.access.keys.clone();
     secrets.extend(settings.sources.iter().flat_map(|source| source.hidden.iter().cloned()));

@@ -50,7 +50,7 @@ fn more_sources(price: &Price, settings: &Settings) -> String {
     if (!has_price || price.covering >= price.rule.required) && price.quotes.iter().any(may_pass) {
         return or_another("ask again", symbol, settings);
     }
-    if let Some(another) = settings.one_more(symbol) {
+    if let Some(another) = settings.one_more_vendor(symbol) {
         return another;
     }
     let class = settings.class(symbol);
@@ -136,11 +136,11 @@ mod tests {
         let within = |seconds| Rule { max_age: Some(Duration::from_secs(seconds)), ..rule() };
         let gone = |source| refused(says_at(source, "100", 16 * MINUTE), SourceError::unavailable("503"));
         let cases: [(&str, Vec<Outcome>, Rule, &str); 12] = [
-            ("BTC-USD", vec![says("a", "100"), reference("b", "100")], rule(), "would help: add [sources."),
+            ("BTC-USD", vec![says("a", "100"), reference("b", "100")], rule(), "would make it ok: add [sources."),
             ("AAPL", vec![says("a", "100")], equity(), "would help: add [sources."),
             ("AAPL", vec![says("a", "100"), silent("b")], equity(), "ask again"),
             ("BTC-USD", vec![silent("a"), gone("b")], rule(), "ask again"),
-            ("AAPL", vec![failed("a", SourceError::Malformed("no JSON".into()))], equity(), "finnhub would help"),
+            ("AAPL", vec![failed("a", SourceError::Malformed("no JSON".into()))], equity(), "twelvedata would help"),
             ("BTC-USD", vec![says_at("a", "100", 20 * MINUTE)], rule(), "fallback_for under [class.crypto]"),
             ("BTC-USD", vec![says_at("a", "100", 40)], within(30), "ask with a longer max_age"),
             ("BTC-USD", vec![says_at("a", "100", 20 * MINUTE)], within(86_400), "fallback_for under [class.crypto]"),

@@ -5,6 +5,7 @@
 #![allow(clippy::disallowed_methods, reason = "a test may block its thread")]
 
 mod annotated;
+mod switched;
 mod wrong;
 
 use std::path::PathBuf;

@@ -29,7 +29,7 @@ async fn a_dollar_price_is_folded_from_a_quote_in_dollars_and_one_in_tethers() {
     assert_eq!(status(&entry), "degraded / few_sources");
     assert_eq!(
         entry["detail"],
-        "binance's rate USDT-USD is degraded / few_sources; alpaca-crypto would help: add [sources.alpaca-crypto] to the \
+        "binance's rate USDT-USD is degraded / few_sources; alpaca-crypto would make it ok: add [sources.alpaca-crypto] to the \
          configuration"
     );
 }

@@ -10,6 +10,7 @@ mod coins;
 mod conversion;
 mod derived;
 mod hours;
+mod keyless;
 mod laws;
 mod names;
 mod reserve;

@@ -14,6 +14,7 @@ mod ending;
 mod exit_codes;
 mod faults;
 mod filters;
+mod first_run;
 mod forms;
 mod half_closed;
 mod killed;

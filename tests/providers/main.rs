@@ -140,6 +140,8 @@ fn symbols_travel_as_each_provider_spells_them() {
         ("luno", &["BTC-ZAR"], "?pair=XBTZAR"),
         ("swissquote", &["XAU-USD"], "/instrument/XAU/USD"),
         ("upbit", &["BTC-KRW", "ETH-KRW"], "?markets=KRW-BTC,KRW-ETH"),
+        ("yahoo", &["CCIV.U"], "/chart/CCIV-UN?interval=1d&range=1d"),
+        ("yahoo-spark", &["CCIV.U", "GC=F"], "?symbols=CCIV-UN,GC%3DF&range=1d&interval=1d"),
         ("yahoo-spark", &["AAPL", "USD-JPY"], "?symbols=AAPL,USDJPY%3DX&range=1d&interval=1d"),
         // these two coins have other names there
         ("coinbase", &["CELO-USD"], "/products/CGLD-USD/ticker"),

@@ -24,6 +24,9 @@ const ADDED_UP: [&str; 6] = ["rename", "ids", "aliases", "spelled", "units", "mu
 /// The key whose table is completed by one that is laid over it, key by key.
 const LIST: &str = "instruments";
 
+/// Keys that only say what a source calls something. A section with no other keys does not say whether the source is on.
+const NAMES: [&str; 4] = ["rename", "ids", "aliases", "spelled"];
+
 /// Limits over a period of at least this length leave no calls for retries: with 25 calls a day, a second failure costs
 /// too much.
 const DAY: Duration = Duration::from_secs(86_400);
@@ -40,6 +43,11 @@ impl SourceTable {
     /// Whether the file states a key.
     pub fn states(&self, key: &str) -> bool {
         self.stated.contains_key(key)
+    }
+
+    /// Whether the file states what the source calls something, and nothing else.
+    pub(crate) fn only_adds_names(&self) -> bool {
+        !self.stated.is_empty() && self.stated.keys().all(|key| NAMES.contains(&key.as_str()))
     }
 
     /// The keys that are stated, and the built-in values of the others. Values that depend on other keys are not filled

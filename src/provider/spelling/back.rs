@@ -55,8 +55,13 @@ impl Spelling {
     fn frames(&self, quote: &str) -> Vec<Frame> {
         let theirs = self.rename.get(quote).map_or(quote, String::as_str);
         let left = LEFT.to_string();
-        let whole =
-            Spelled { symbol: format!("{left}-{theirs}"), base: left.clone(), quote: theirs.to_owned(), id: left };
+        let whole = Spelled {
+            symbol: format!("{left}-{theirs}"),
+            base: left.clone(),
+            quote: theirs.to_owned(),
+            id: left,
+            ..Spelled::default()
+        };
         let frame = |class: Class| {
             let template = self.formats.per_class.get(&class).unwrap_or(&self.formats.general);
             let name = template.fill(|name| {

@@ -42,6 +42,9 @@ fn every_kind_of_symbol_follows_its_template() {
     assert_eq!(spelled(classes, "VOD.L"), some("VOD:LSE"));
     assert_eq!(spelled(classes, "SAP.DE"), None);
     assert_eq!(spelled("format = { dot = \"-\" }", "SAP.DE"), some("SAP.DE"));
+    let units = |symbol| spelled("format = { dot = \"-\", unit = \"-UN\" }", symbol);
+    assert_eq!((units("CCIV.U"), units("BRK.B"), units("U")), (some("CCIV-UN"), some("BRK-B"), some("U")));
+    assert_eq!((units("AP-UN.TO"), spelled("format = { dot = \"-\" }", "CCIV.U")), (some("AP-UN.TO"), some("CCIV-U")));
     let everywhere = "format = { dot = \"-\", equity = \"{symbol:lower}\", suffix = { US = \".US\", DE = \".DE\" } }";
     assert_eq!(spelled(everywhere, "BRK.B"), some("brk-b.us"));
     assert_eq!(spelled(everywhere, "SAP.DE"), some("sap.de"));

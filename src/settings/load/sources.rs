@@ -52,13 +52,24 @@ impl Choice<'_> {
                 }
             }
         }
-        let off = catalogue().iter().filter(|(name, _)| !names.contains(*name));
-        let off = off.filter_map(|(name, table)| {
-            let source = table.clone().resolve(name).ok()?;
+        let off = catalogue().keys().filter(|name| !names.contains(*name));
+        let off = off.filter_map(|name| {
+            let source = self.described_while_off(name)?;
             let switch_on = self.switch_on(&source);
             Some(OffSource::new(source, switch_on))
         });
         (on, off.collect())
+    }
+
+    /// A provider that is off, with the names that the user adds to it.
+    fn described_while_off(&self, name: &str) -> Option<SourceSettings> {
+        let provider = catalogue().get(name)?.clone();
+        let own = self.stated.get(name).filter(|own| !own.settings().enabled || own.only_adds_names());
+        let whole = match own {
+            Some(own) => own.clone().over(provider).ok()?,
+            None => provider,
+        };
+        whole.resolve(name).ok()
     }
 
     /// The variables that supplied keys, for people.
@@ -68,9 +79,31 @@ impl Choice<'_> {
         variables.map(|variable| format!("variable {variable}")).collect()
     }
 
+    /// The sources that the file switches on by naming them. From then on, no other is on.
+    fn switched_on(&self) -> BTreeSet<String> {
+        self.named.iter().filter(|name| self.is_switched_on_by_its_section(name)).cloned().collect()
+    }
+
+    /// Whether the official providers are on, since the file switches on none.
+    pub(super) fn is_default(&self) -> bool {
+        self.switched_on().is_empty()
+    }
+
+    /// Whether a source's section, in the file or made of variables, switches it on. Names that a user adds to a provider say
+    /// nothing about whether it is on; a source of the user's own has nothing but its section.
+    fn is_switched_on_by_its_section(&self, name: &str) -> bool {
+        let only_adds_names = |own: &SourceTable| own.only_adds_names() && catalogue().contains_key(name);
+        self.may_be_on(name) && !self.stated.get(name).is_some_and(only_adds_names)
+    }
+
+    fn may_be_on(&self, name: &str) -> bool {
+        self.stated.get(name).is_none_or(|own| own.settings().enabled)
+    }
+
     fn names(&self) -> BTreeSet<String> {
-        let mut names: BTreeSet<String> = self.named.union(&self.overridden).cloned().collect();
-        if self.named.is_empty() {
+        let mut names = self.switched_on();
+        names.extend(self.overridden.iter().filter(|name| self.is_switched_on_by_its_section(name)).cloned());
+        if self.is_default() {
             let unofficial = self.options.wants_unofficial();
             let is_on = |table: &SourceTable| {
                 let source = table.settings();
@@ -78,7 +111,8 @@ impl Choice<'_> {
                     && (unofficial || !source.unofficial)
                     && !source.only_by_name
             };
-            names.extend(catalogue().iter().filter(|(_, table)| is_on(table)).map(|(name, _)| name.clone()));
+            let by_default = catalogue().iter().filter(|(name, table)| self.may_be_on(name) && is_on(table));
+            names.extend(by_default.map(|(name, _)| name.clone()));
         }
         names
     }
@@ -133,7 +167,7 @@ impl Choice<'_> {
         }
         trail.push(like);
         // a second source of a vendor is a second account, unless it names one
-        let base = self.describe(trail)?.without("account");
+        let base = self.describe(trail)?.without("account").without("enabled");
         over(own, base)
     }
 
@@ -186,8 +220,10 @@ impl Choice<'_> {
         let missing: Vec<&str> =
             source.key_from.iter().map(String::as_str).filter(|variable| self.variable(variable).is_none()).collect();
         let mut steps = Vec::new();
-        let is_off_unless_named = source.only_by_name || self.file.is_some() && !self.named.is_empty();
-        if is_off_unless_named {
+        let is_off_unless_named = source.only_by_name || self.file.is_some() && !self.is_default();
+        if !source.enabled {
+            steps.push(format!("remove enabled = false from [sources.{}]", source.name));
+        } else if is_off_unless_named {
             // clients read this too, and need not know which file it is
             steps.push(format!("add [sources.{}] to the configuration", source.name));
         } else if source.unofficial && !self.options.wants_unofficial() {

@@ -40,6 +40,7 @@ const fn exchange_row(suffix: &'static str, name: &'static str, currency: &'stat
 /// The exchanges, in the order of their suffixes.
 #[rustfmt::skip]
 pub(in crate::symbol) const EXCHANGES: &[Exchange] = &[
+    exchange_row("AE", "Abu Dhabi and Dubai", "AED"),
     exchange_row("AS", "Euronext Amsterdam", "EUR"),
     exchange_row("AT", "Athens", "EUR"),
     exchange_row("AX", "Australia", "AUD"),
@@ -73,6 +74,7 @@ pub(in crate::symbol) const EXCHANGES: &[Exchange] = &[
     exchange_row("L", "London", "GBP"),
     exchange_row("LS", "Euronext Lisbon", "EUR"),
     exchange_row("MC", "Madrid", "EUR"),
+    exchange_row("ME", "Moscow", "RUB"),
     exchange_row("MI", "Milan", "EUR"),
     exchange_row("MU", "Munich", "EUR"),
     exchange_row("MX", "Mexico", "MXN"),
@@ -82,6 +84,7 @@ pub(in crate::symbol) const EXCHANGES: &[Exchange] = &[
     exchange_row("OL", "Oslo", "NOK"),
     exchange_row("PA", "Euronext Paris", "EUR"),
     exchange_row("PR", "Prague", "CZK"),
+    exchange_row("PS", "Philippines", "PHP"),
     exchange_row("QA", "Qatar", "QAR"),
     exchange_row("RG", "Riga", "EUR"),
     exchange_row("SA", "São Paulo", "BRL"),

@@ -271,7 +271,7 @@ fn what_is_not_ok_says_what_to_do_about_it() {
     let one = Case::of_own("equity", &[("a", r#"{"p":"40.1"}"#)]);
     let entry = one.entry("AAPL");
     assert_priced(&entry, Some("40.1"), Some("USD"), "degraded / few_sources");
-    assert!(detail(&entry).contains(" would help: add [sources."), "{entry:#}");
+    assert!(detail(&entry).contains(" would make it ok: add [sources."), "{entry:#}");
     let two = Case::of_own("equity", &[("a", r#"{"p":"40.1"}"#), ("b", r#"{"p":"50"}"#)]);
     let entry = two.entry("AAPL");
     assert_priced(&entry, None, Some("USD"), "unavailable / sources_disagree");
