@@ -107,7 +107,7 @@ impl Search {
         Search::new(typed, limit)
     }
 
-    /// Finds what fits among the names in the settings and the symbols that sources have `quoted`. What clients may not ask for, and
+    /// Finds what fits among the names in the settings and the symbols that sources have `quoted` or list. What clients may not ask for, and
     /// what no source covers, is left out.
     pub async fn find<'s>(&self, settings: &'s Settings, quoted: impl IntoIterator<Item = (Symbol, &'s str)>) -> Found {
         let names = settings.names();

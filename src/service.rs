@@ -178,9 +178,12 @@ impl Quotefold {
     /// Finds symbols by what was typed, without a call to any source.
     pub async fn search(&self, search: &Search) -> Found {
         let quoted = self.board.quoted();
-        let quoted: Vec<(Symbol, &str)> =
-            quoted.iter().map(|(symbol, origin)| (symbol.clone(), origin.source.as_str())).collect();
-        Found { simulated: self.is_simulated, ..search.find(&self.settings, quoted).await }
+        let quoted = quoted.iter().map(|(symbol, origin)| (symbol.clone(), origin.source.as_str()));
+        let listed = self.sources.iter().map(|source| (source.listed(), source.profile.name()));
+        let listed: Vec<(Symbol, &str)> = listed
+            .flat_map(|(symbols, name)| symbols.iter().map(|symbol| (symbol.clone(), name)).collect::<Vec<_>>())
+            .collect();
+        Found { simulated: self.is_simulated, ..search.find(&self.settings, quoted.chain(listed)).await }
     }
 
     /// Answers a question: plan, gather, value, write.

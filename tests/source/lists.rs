@@ -17,6 +17,7 @@ use quotefold::provider::extract::Extractor;
 use quotefold::provider::instruments::InstrumentList;
 use quotefold::question::Question;
 use quotefold::quote::Quote;
+use quotefold::search::Search;
 use quotefold::settings::Settings;
 use quotefold::source::account::Account;
 use quotefold::source::batch::{Batch, Reply};
@@ -244,6 +245,13 @@ async fn a_listed_symbol_travels_with_one_that_was_quoted() {
     let mut last = world.calls("alpha").pop().unwrap();
     last.sort();
     assert_eq!(last, ["BTC-USD", "ETH-USD"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_listed_symbol_is_found_by_a_part_of_its_name() {
+    let world = listed(&morning()).await;
+    let found = world.service.search(&Search::new("eth", 5).unwrap()).await;
+    assert!(found.symbols.iter().any(|found| found.symbol == "ETH-USD" && found.known), "{found:?}");
 }
 
 #[tokio::test(start_paused = true)]
