@@ -276,8 +276,8 @@ where
     BoxCloneSyncService::new(stack)
 }
 
-/// What stands between us and a vendor that is asked for a list of what it trades: the slots and the limits. Its failure is none
-/// of the source's, so no other layer learns of it.
+/// What stands between us and a vendor that is asked for a list of what it trades: the slots and the limits. If that fails, it
+/// says nothing of the source's prices, so no other layer learns of it.
 fn list_stack<S>(leaf: S, account: Arc<Account>, slots: Arc<Semaphore>) -> Stack
 where
     S: Service<Batch, Response = Reply, Error = SourceError, Future: Send + 'static> + Clone + Send + Sync + 'static,

@@ -22,6 +22,7 @@ use std::time::Duration;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::util::BoxCloneSyncService;
 
@@ -163,8 +164,8 @@ struct State {
     hunt: Hunt,
     /// The calls that no caller waits for.
     orphans: Orphans,
-    /// The call for a list that is under way.
-    list_call: Option<Batch>,
+    /// Ends the call for a list that is under way.
+    list_call: Option<CancellationToken>,
 }
 
 /// A batch that waits to be sent or is on the wire. Cheap to clone.
@@ -307,8 +308,7 @@ impl State {
     /// How many calls have a slot.
     fn calls_with_slot(&self) -> usize {
         let pending = self.in_flight.values().map(|call| &call.pending);
-        let numbers = pending.filter(|pending| pending.batch.has_slot()).map(|pending| pending.number);
-        numbers.collect::<HashSet<_>>().len() + usize::from(self.list_has_slot())
+        pending.filter(|pending| pending.batch.has_slot()).map(|pending| pending.number).collect::<HashSet<_>>().len()
     }
 
     /// Whether a symbol is in flight.

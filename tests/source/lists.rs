@@ -38,6 +38,9 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// How long a call takes.
 const CALL: Duration = Duration::from_millis(80);
 
+/// How long a list takes at a vendor of the name `slow`.
+const SLOW: Duration = Duration::from_secs(6);
+
 /// What a vendor's lists say, one after the other; the last one again and again.
 type Lists = Vec<Result<Vec<(&'static str, Option<&'static str>)>, SourceError>>;
 
@@ -117,6 +120,7 @@ fn vendor(
     let source = settings.sources.iter().find(|source| source.name == name).unwrap();
     let account = Arc::new(Account::new(&source.account, &source.limits));
     let (allowance, clock) = (account.allowance().clone(), around.clock.clone());
+    let list_takes = if name == "slow" { SLOW } else { CALL };
     let leaf = tower::service_fn(move |batch: Batch| {
         let asked = batch.send();
         let (seen, clock, lists) = (seen.clone(), clock.clone(), lists.clone());
@@ -133,7 +137,7 @@ fn vendor(
         };
         let in_flight = mine.is_none().then(|| seen.prices.enter(&asked));
         async move {
-            sleep(CALL).await;
+            sleep(if mine.is_some() { list_takes } else { CALL }).await;
             drop(in_flight);
             if let Some(list) = mine {
                 batch.deliver(InstrumentList::new(list?));
@@ -315,6 +319,21 @@ async fn a_list_that_lies_costs_one_call_and_then_confirms_no_more() {
     }
     let since = world.calls("alpha").split_off(calls);
     assert!(since.iter().all(|call| call.len() == 1), "{since:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_gives_way_to_a_caller_who_needs_its_slot() {
+    let clock = morning();
+    let world = World::new(&listing("slow", "concurrency = 1"), &clock, TRADED, vec![names(&["BTCUSD"])]);
+    world.ask("symbols=BTC-USD").await;
+    sleep(Duration::from_millis(500)).await;
+    assert_eq!(world.lists("slow").len(), 1, "it is under way");
+    assert_eq!(world.reasons("symbols=ETH-USD&timeout=2s").await, [None]);
+    sleep(HOUR).await;
+    assert!(world.service.sources()[0].listed().is_empty());
+    world.ask("symbols=BTC-USD").await;
+    sleep(HOUR).await;
+    assert_eq!(world.lists("slow").len(), 1, "the vendor was asked, so it is not asked again on that day");
 }
 
 #[tokio::test(start_paused = true)]

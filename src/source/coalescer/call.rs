@@ -243,7 +243,7 @@ enum Fate {
 
 impl Orphans {
     /// Takes a call in. If another one needs its slot, the oldest gives way at once.
-    pub(super) fn adopt(&mut self, number: u64) -> CancellationToken {
+    fn adopt(&mut self, number: u64) -> CancellationToken {
         let gives_way = CancellationToken::new();
         self.all.push((number, gives_way.clone()));
         self.in_need.retain(|(_, batch)| !batch.has_slot());

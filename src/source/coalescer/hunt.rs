@@ -300,6 +300,7 @@ impl Inner {
                 (pending.number, pending.batch) = (number, batch.clone());
             }
         }
+        state.end_list_for(self.parts.concurrency);
         batch.announce(self.parts.account.allowance().expect(batch.units()));
         let callers = state.hunt.callers.clone();
         Call::new(Arc::clone(self), Pending { number, batch, callers }, true)

@@ -2,8 +2,8 @@
 //!
 //! A list is due after the first call that brought a quote, and then once in a while. It is asked for only at a moment at which
 //! no call of the source is in flight, nothing of its vendor's limits is promised, and half of each limit is left. It passes the
-//! same slots and limits as every other call, but its failure is no failure of the source. Like a call that its last caller has
-//! left, it gives way as soon as another call needs its slot.
+//! same slots and limits as every other call, but its failure is no failure of the source. It gives way as soon as other
+//! calls need all slots.
 
 use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
@@ -23,9 +23,6 @@ use crate::quote::Quote;
 use crate::source::batch::{Batch, Deadlines};
 use crate::source::lists::{Lists, NEW_FOR, Standing};
 use crate::symbol::Symbol;
-
-/// The number of a call for a list: that of no batch.
-const LIST: u64 = u64::MAX - 1;
 
 /// How long to wait before looking again whether the vendor can be asked.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -69,9 +66,7 @@ struct UnderWay {
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        let mut state = self.coalescer.lock();
-        state.list_call = None;
-        state.orphans.release(LIST);
+        self.coalescer.lock().list_call = None;
     }
 }
 
@@ -115,8 +110,8 @@ impl Inner {
         let (sends_by, ends_by) = (now + TO_SEND, now + TO_SEND + lists.settings().timeout);
         let batch = Batch::for_list(cost, Deadlines { sends_by, replies_by: ends_by, ends_by });
         batch.announce(allowance.expect(batch.units()));
-        state.list_call = Some(batch.clone());
-        let gives_way = state.orphans.adopt(LIST);
+        let gives_way = CancellationToken::new();
+        state.list_call = Some(gives_way.clone());
         Some(UnderWay { coalescer: Arc::clone(self), batch, gives_way })
     }
 
@@ -207,8 +202,10 @@ impl UnderWay {
 }
 
 impl State {
-    /// Whether a call for a list has a slot.
-    pub(super) fn list_has_slot(&self) -> bool {
-        self.list_call.as_ref().is_some_and(Batch::has_slot)
+    /// Ends the call for a list, if one is under way and the other calls need all slots.
+    pub(super) fn end_list_for(&mut self, slots: usize) {
+        if self.list_call.is_some() && self.calls() >= slots {
+            self.list_call.take().inspect(CancellationToken::cancel);
+        }
     }
 }

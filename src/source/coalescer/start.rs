@@ -329,6 +329,7 @@ impl Inner {
         let slot_by = self.slot_by(ask, now).filter(|_| is_awaited);
         let enter = |symbol| state.enter(symbol, &pending, ask.caller, slot_by);
         let waits = group.symbols.iter().filter_map(enter).collect();
+        state.end_list_for(self.parts.concurrency);
         if group.is_alone || batching.cost_per_symbol {
             pending.batch.seal();
         } else if group.symbols.len() < batching.capacity {
