@@ -6,10 +6,12 @@
 
 mod waiting;
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::oneshot;
 use tokio::task::{Id, JoinSet};
 use tokio::time::{Instant, timeout_at};
 
@@ -18,6 +20,7 @@ pub use waiting::Waiting;
 use crate::board::Told;
 use crate::failure::SourceError;
 use crate::plan::{PerSource, SourceQuery};
+use crate::provider::description::{Cost, SourceSettings};
 use crate::question::Question;
 use crate::source::coalescer::{Ask, Coalescer};
 use crate::source::{KEPT_BACK, Source};
@@ -42,15 +45,22 @@ impl<'a> Gathering<'a> {
         Gathering { sources, until, timeout: question.timeout, tasks, asked, gathered }
     }
 
-    /// Asks sources at once, without waiting.
-    pub(crate) fn ask(&mut self, queries: Vec<SourceQuery>) {
+    /// Asks sources at once, without waiting. Where sources share an account, the one that gets most symbols for a unit of its
+    /// limits goes first, and what it leaves is for the others: twenty calls for one symbol each would leave nothing for one
+    /// call for twenty.
+    pub(crate) fn ask(&mut self, mut queries: Vec<SourceQuery>) {
+        let settings = |query: &SourceQuery| self.sources.get(query.source).map(|source| &source.profile.settings);
+        queries.sort_by_key(|query| Reverse(settings(query).map(symbols_per_unit)));
+        let mut turns: HashMap<&str, oneshot::Receiver<()>> = HashMap::new();
         for SourceQuery { source: place, ask, settled } in queries {
             let settled = settled.into_iter().map(Told::OnBoard);
             self.gathered.extend(settled.map(|told| (place, told.outcome().symbol.clone(), told)));
             let Some(source) = self.sources.get(place).filter(|_| !ask.due.is_empty()) else { continue };
             let symbols: Vec<Symbol> = ask.due.iter().map(|(symbol, _)| symbol.clone()).collect();
             let wait = Wait { until: self.until, timeout: self.timeout, waiting: Waiting::current() };
-            let told = wait.for_source(source.coalescer.clone(), ask);
+            let (asked, is_asked) = oneshot::channel();
+            let before = turns.insert(&source.profile.settings.account, is_asked);
+            let told = wait.for_source(source.coalescer.clone(), ask, Turn { before, asked });
             let task = self.tasks.spawn(async move { (place, told.await) });
             self.asked.insert(task.id(), (place, symbols));
         }
@@ -102,6 +112,22 @@ impl<'a> Gathering<'a> {
     }
 }
 
+/// How many symbols a source gets for a unit of its limits at best.
+fn symbols_per_unit(source: &SourceSettings) -> usize {
+    match source.cost {
+        Cost::Call => source.batch,
+        Cost::Symbol => 1,
+    }
+}
+
+/// A source's turn among those of its account.
+struct Turn {
+    /// Resolves when the source before it has asked for its calls, or has panicked.
+    before: Option<oneshot::Receiver<()>>,
+    /// Dropped when this source has asked for its own.
+    asked: oneshot::Sender<()>,
+}
+
 /// The terms on which a caller waits for one source.
 struct Wait {
     until: Instant,
@@ -113,10 +139,16 @@ struct Wait {
 
 impl Wait {
     /// What one source says, each symbol of which is waited for until the deadline.
-    async fn for_source(self, coalescer: Coalescer, ask: Ask) -> Vec<Told> {
+    async fn for_source(self, coalescer: Coalescer, ask: Ask, turn: Turn) -> Vec<Told> {
         let mut all = Vec::with_capacity(ask.due.len());
+        if let Some(before) = turn.before {
+            // it ends with an error, since nothing is ever sent
+            let _ = before.await;
+        }
+        let waits = coalescer.ask(&ask);
+        drop(turn.asked);
         // the calls run by themselves, so waiting for one after the other loses no time
-        for wait in coalescer.ask(&ask) {
+        for wait in waits {
             let symbol = wait.symbol().clone();
             let told = timeout_at(self.until, self.waiting.wait_for(coalescer.arrive(wait))).await;
             // the call may go on for others

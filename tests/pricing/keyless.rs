@@ -30,18 +30,22 @@ fn first_run(vendors: &Upstream) -> Settings {
     settings
 }
 
-/// The entry of a symbol in the answer of a first run.
-fn asked(vendors: &Upstream, symbol: &str) -> Value {
-    let settings = first_run(vendors);
+/// The entries of an answer.
+fn answer(settings: &Settings, symbols: &str) -> Vec<Value> {
     let now: Timestamp = NOW.parse().unwrap();
     Runtime::new().unwrap().block_on(async {
-        let service = Quotefold::new(settings, &Clock::from_fn(move || now)).unwrap();
-        let query = format!("symbols={symbol}&timeout=8s");
+        let service = Quotefold::new(settings.clone(), &Clock::from_fn(move || now)).unwrap();
+        let query = format!("symbols={symbols}&timeout=8s");
         let question = Question::parse(&query, &service.bounds(), service.clock().now()).unwrap();
         let body = service.answer(&question).await.body(now).unwrap();
         let body: Value = serde_json::from_slice(&body).unwrap();
-        body["prices"][0].clone()
+        body["prices"].as_array().unwrap().clone()
     })
+}
+
+/// The entry of a symbol in the answer of a first run.
+fn asked(vendors: &Upstream, symbol: &str) -> Value {
+    answer(&first_run(vendors), symbol).remove(0)
 }
 
 /// Asserts a symbol's status, its price to the digit, and which sources it is made of, each with its own price.
@@ -107,4 +111,13 @@ fn a_first_run_prices_bitcoin_in_rand_with_references_where_no_bank_helps() {
     let sources = [("coingecko", "1889500.25"), ("luno", "1889997.99")];
     let without = bodies::vendors(&["/swissquote/public-quotes/bboquotes/instrument/USD/ZAR"]);
     assert_priced(&asked(&without, "BTC-ZAR"), ("degraded / with_references", "1889749.12"), &sources);
+}
+
+#[test]
+fn a_first_run_prices_a_list_of_forty_us_shares() {
+    let vendors = bodies::vendors_of_shares();
+    let names: Vec<String> = ('A'..='D').flat_map(|a| ('A'..='J').map(move |b| format!("Q{a}{b}"))).collect();
+    let prices = answer(&first_run(&vendors), &names.join(","));
+    let wrong: Vec<&Value> = prices.iter().filter(|entry| status(entry) != "ok").collect();
+    assert!(prices.len() == 40 && wrong.is_empty(), "{wrong:#?}");
 }

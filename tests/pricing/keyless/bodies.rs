@@ -2,6 +2,7 @@
 
 use quotefold::provider::catalogue::catalogue;
 use quotefold::provider::description::Example;
+use serde_json::Value;
 
 use crate::support::Upstream;
 
@@ -197,24 +198,70 @@ const REPLIES: &[Reply] = &[
 pub(super) fn vendors(unknown: &'static [&'static str]) -> Upstream {
     Upstream::new(move |call| {
         let target = call.target().to_owned();
-        let source = target.split('/').nth(1).unwrap_or_default();
-        let examples = &catalogue()[source].settings().examples;
         let is_known = |reply: &&Reply| reply.target == target && !unknown.contains(&reply.target);
         if let Some(reply) = REPLIES.iter().find(is_known) {
-            let example = examples.iter().find(|example| example.about == reply.about);
-            let example = example.unwrap_or_else(|| panic!("{source} has no example about {:?}", reply.about));
-            return call.reply(example.status, "", &reply.body(example));
+            return call.json(&reply.body());
         }
         let is_denial = |example: &&Example| example.error.as_deref() == Some("unknown_symbol");
-        match examples.iter().find(is_denial) {
+        match examples(&target).iter().find(is_denial) {
             Some(denial) => call.reply(denial.status, "", &denial.body),
             None => call.reply(404, "", "there is no such page"),
         }
     })
 }
 
+/// The five vendors of US shares, which know every symbol at the price of Apple's, and all others, which know none.
+pub(super) fn vendors_of_shares() -> Upstream {
+    Upstream::new(|call| {
+        let target = call.target().to_owned();
+        let symbols = listed(&target);
+        match source(&target) {
+            "cboe" | "nasdaq" | "yahoo" => call.json(&of_apple(source(&target)).replace("AAPL", symbols[0])),
+            "yahoo-spark" => call.json(&with_rows("yahoo-spark", "/spark/result", &symbols)),
+            "cnbc" => call.json(&with_rows("cnbc", "/FormattedQuoteResult/FormattedQuote", &symbols)),
+            _ => call.reply(404, "", "there is no such page"),
+        }
+    })
+}
+
+/// The source that is asked at an address.
+fn source(target: &str) -> &str {
+    target.split('/').nth(1).unwrap_or_default()
+}
+
+fn examples(target: &str) -> &'static [Example] {
+    &catalogue()[source(target)].settings().examples
+}
+
+/// The symbols in the address of a call for US shares.
+fn listed(target: &str) -> Vec<&str> {
+    let after = ["?symbols=", "/quotes/", "/quote/", "/chart/"].iter().find_map(|before| target.split_once(before));
+    let list = after.map_or("", |(_, list)| list).split(['&', '?', '.', '/']).next().unwrap_or_default();
+    list.split(',').flat_map(|part| part.split("%7C")).collect()
+}
+
+/// A source's body about Apple.
+fn of_apple(source: &str) -> String {
+    let begins = format!("/{source}/");
+    REPLIES.iter().find(|reply| reply.target.starts_with(&begins)).unwrap().body()
+}
+
+/// A source's body about Apple, with one row for each of these symbols in its list.
+fn with_rows(source: &str, list: &str, symbols: &[&str]) -> String {
+    let mut body: Value = serde_json::from_str(&of_apple(source)).unwrap();
+    let rows = body.pointer_mut(list).unwrap();
+    let of_apple = rows[0].to_string();
+    *rows = symbols
+        .iter()
+        .map(|symbol| -> Value { serde_json::from_str(&of_apple.replace("AAPL", symbol)).unwrap() })
+        .collect();
+    body.to_string()
+}
+
 impl Reply {
-    fn body(&self, example: &Example) -> String {
+    fn body(&self) -> String {
+        let example = examples(self.target).iter().find(|example| example.about == self.about);
+        let example = example.unwrap_or_else(|| panic!("{}: no example is about {:?}", self.target, self.about));
         self.changes.iter().fold(example.body.clone(), |body, (from, to)| {
             assert!(body.contains(from), "{}: {from:?} is not in {body}", self.target);
             body.replace(from, to)
