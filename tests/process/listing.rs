@@ -76,7 +76,7 @@ fn a_list_that_fails_in_any_way_leaves_prices_alone() {
         ("other shape", "", Box::new(|call| call.json(r#"{"symbols":[]}"#))),
         ("empty", "", Box::new(|call| call.json("[]"))),
         ("too long", ", max_body = \"1KiB\"", Box::new(|call| call.json(&format!("[{}1]", "1,".repeat(1000))))),
-        ("silent", ", timeout = \"200ms\"", Box::new(Call::hang)),
+        ("silent", ", timeout = \"200ms\"", Box::new(|call: &mut Call<'_>| call.hang())),
     ];
     for (way, more, script) in ways {
         let vendor = vendor(script);

@@ -10,7 +10,7 @@ use quotefold::Quotefold;
 use quotefold::board::Board;
 use quotefold::clock::Clock;
 use quotefold::failure::SourceError;
-use quotefold::fold::{Exclusion, Verdict};
+use quotefold::fold::{Exclusion, Judged, Verdict};
 use quotefold::metrics::Metrics;
 use quotefold::profile::Profile;
 use quotefold::provider::extract::Extractor;
@@ -41,8 +41,8 @@ const CALL: Duration = Duration::from_millis(80);
 /// How long a list takes at a vendor of the name `slow`.
 const SLOW: Duration = Duration::from_secs(6);
 
-/// What a vendor's lists say, one after the other; the last one again and again.
-type Lists = Vec<Result<Vec<(&'static str, Option<&'static str>)>, SourceError>>;
+/// What a vendor's list says, or how the call for it fails.
+type List = Result<Vec<(&'static str, Option<&'static str>)>, SourceError>;
 
 /// A call for a list as the vendor saw it.
 #[derive(Clone, Copy, Debug)]
@@ -68,8 +68,8 @@ struct World {
 }
 
 impl World {
-    /// Vendors that trade `traded`, and say so in these lists.
-    fn new(text: &str, clock: &Clock, traded: &'static [&'static str], lists: Lists) -> Self {
+    /// Vendors that trade `traded`, and say so in these lists, one after the other and the last again and again.
+    fn new(text: &str, clock: &Clock, traded: &'static [&'static str], lists: &[List]) -> Self {
         let settings = settings(text);
         let around = Surroundings {
             board: Arc::new(Board::new(1000)),
@@ -81,7 +81,7 @@ impl World {
         let sources = settings.sources.iter().map(|source| {
             let log = Seen::default();
             seen.insert(source.name.clone(), log.clone());
-            vendor(&settings, &source.name, traded, lists.clone(), log, &around)
+            vendor(&settings, &source.name, traded, lists.to_vec(), log, &around)
         });
         let sources = sources.collect();
         World { service: Arc::new(Quotefold::over(settings, sources, &around, Metrics::default())), seen }
@@ -105,7 +105,7 @@ impl World {
     /// The verdict and the reason on each source's quote for the only symbol of a query.
     async fn reasons(&self, query: &str) -> Vec<Option<&'static str>> {
         let answer = self.ask(query).await;
-        answer.prices()[0].quotes.iter().map(|quote| quote.reason()).collect()
+        answer.prices()[0].quotes.iter().map(Judged::reason).collect()
     }
 }
 
@@ -113,7 +113,7 @@ fn vendor(
     settings: &Settings,
     name: &str,
     traded: &'static [&'static str],
-    lists: Lists,
+    lists: Vec<List>,
     seen: Seen,
     around: &Surroundings,
 ) -> Arc<Source> {
@@ -186,7 +186,7 @@ async fn in_three_days_each_vendor_is_asked_for_its_list_once_a_day_at_most() {
         names(&["A", "B", "C"]),
         Err(SourceError::unavailable("503")),
     ];
-    let world = World::new(&text.concat(), &clock, TRADED, lists);
+    let world = World::new(&text.concat(), &clock, TRADED, &lists);
     let (mut priced, mut asked) = (0, 0);
     for round in 0..3 * 24 * 20 {
         let query = if round % 2 == 0 { "symbols=BTC-USD,SOL-USD" } else { "symbols=BTC-USD&refresh_after=0s" };
@@ -210,7 +210,7 @@ async fn in_three_days_each_vendor_is_asked_for_its_list_once_a_day_at_most() {
 
 #[tokio::test(start_paused = true)]
 async fn no_list_is_asked_for_while_callers_keep_a_source_busy() {
-    let world = World::new(&listing("busy", ""), &morning(), TRADED, vec![names(&["BTCUSD"])]);
+    let world = World::new(&listing("busy", ""), &morning(), TRADED, &[names(&["BTCUSD"])]);
     let poll = |offset: u64| {
         let world = &world;
         async move {
@@ -232,7 +232,7 @@ async fn no_list_is_asked_for_while_callers_keep_a_source_busy() {
 
 /// A source that has quoted BTC-USD, and whose list of BTC and ETH has come.
 async fn listed(clock: &Clock) -> World {
-    let world = World::new(&listing("alpha", ""), clock, TRADED, vec![names(&["BTCUSD", "ETHUSD"])]);
+    let world = World::new(&listing("alpha", ""), clock, TRADED, &[names(&["BTCUSD", "ETHUSD"])]);
     world.ask("symbols=BTC-USD").await;
     sleep(Duration::from_secs(5)).await;
     assert_eq!(world.lists("alpha").len(), 1);
@@ -292,7 +292,7 @@ async fn a_caller_who_wants_everything_anew_asks_past_the_list() {
 async fn a_status_labels_the_quote_if_it_is_one_of_the_files_words() {
     let clock = morning();
     let list = vec![("BTCUSD", None), ("ETHUSD", Some("halt")), ("SOLUSD", Some("cancel_only"))];
-    let world = World::new(&listing("alpha", ""), &clock, TRADED, vec![Ok(list)]);
+    let world = World::new(&listing("alpha", ""), &clock, TRADED, &[Ok(list)]);
     world.ask("symbols=BTC-USD").await;
     sleep(Duration::from_secs(60)).await;
     let answer = world.ask("symbols=BTC-USD,ETH-USD,SOL-USD").await;
@@ -306,7 +306,7 @@ async fn a_status_labels_the_quote_if_it_is_one_of_the_files_words() {
 #[tokio::test(start_paused = true)]
 async fn a_list_that_lies_costs_one_call_and_then_confirms_no_more() {
     let clock = morning();
-    let world = World::new(&listing("alpha", ""), &clock, TRADED, vec![names(&["BTCUSD", "FOOUSD"])]);
+    let world = World::new(&listing("alpha", ""), &clock, TRADED, &[names(&["BTCUSD", "FOOUSD"])]);
     world.ask("symbols=BTC-USD").await;
     sleep(Duration::from_secs(60)).await;
     world.ask("symbols=BTC-USD,FOO-USD").await;
@@ -324,7 +324,7 @@ async fn a_list_that_lies_costs_one_call_and_then_confirms_no_more() {
 #[tokio::test(start_paused = true)]
 async fn a_list_gives_way_to_a_caller_who_needs_its_slot() {
     let clock = morning();
-    let world = World::new(&listing("slow", "concurrency = 1"), &clock, TRADED, vec![names(&["BTCUSD"])]);
+    let world = World::new(&listing("slow", "concurrency = 1"), &clock, TRADED, &[names(&["BTCUSD"])]);
     world.ask("symbols=BTC-USD").await;
     sleep(Duration::from_millis(500)).await;
     assert_eq!(world.lists("slow").len(), 1, "it is under way");
@@ -341,7 +341,7 @@ async fn after_a_restart_the_list_is_known_and_not_asked_for_again() {
     let clock = morning();
     let before = listed(&clock).await;
     let state = take(&before.service, &UnconfiguredAccounts::new(), clock.now());
-    let after = World::new(&listing("alpha", ""), &clock, TRADED, vec![names(&["BTCUSD"])]);
+    let after = World::new(&listing("alpha", ""), &clock, TRADED, &[names(&["BTCUSD"])]);
     give(&after.service, state, clock.now());
     assert_eq!(after.service.sources()[0].listed().len(), 2);
     for _ in 0..23 {
@@ -368,8 +368,8 @@ proptest! {
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         runtime.block_on(async {
-            let lists: Lists = lists.iter().map(|set| Ok(set.iter().map(|name| (*name, None)).collect())).collect();
-            let world = World::new(&listing("alpha", ""), &morning(), TRADED, lists);
+            let lists: Vec<List> = lists.iter().map(|set| Ok(set.iter().map(|name| (*name, None)).collect())).collect();
+            let world = World::new(&listing("alpha", ""), &morning(), TRADED, &lists);
             let has_price = |answer: &quotefold::answer::Answer| answer.prices().iter().all(|price| price.folded.is_some());
             world.ask("symbols=BTC-USD,ETH-USD").await;
             for pause in &pauses {
