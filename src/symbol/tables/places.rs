@@ -79,8 +79,8 @@ pub(in crate::symbol) const VENUES: &[&str] = &[
 /// places: `BVB:TLV` is a bank in Bucharest, and nothing in Tel Aviv.
 #[rustfmt::skip]
 pub(in crate::symbol) const OTHER_EXCHANGES: &[&str] = &[
-    "ADX", "BAHRAIN", "BELEX", "BVB", "BVC", "BVL", "BVMT", "BX", "CSECY", "CSELK", "CSEMA", "DFM", "DSEBD", "EUROTLX", "GETTEX",
-    "HNX", "KSE", "LS", "LSX", "LUXSE", "MOEX", "NAG", "NEWCONNECT", "NGM", "NSEKE", "NSENG", "PSE", "PSX", "RUS",
+    "BAHRAIN", "BELEX", "BVB", "BVC", "BVL", "BVMT", "BX", "CSECY", "CSELK", "CSEMA", "DSEBD", "EUROTLX", "GETTEX",
+    "HNX", "KSE", "LS", "LSX", "LUXSE", "NAG", "NEWCONNECT", "NGM", "NSEKE", "NSENG", "PSX", "RUS",
     "TRADEGATE", "UPCOM",
 ];
 
