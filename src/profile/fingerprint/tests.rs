@@ -67,7 +67,7 @@ fn a_description_whose_quotes_can_mean_something_else_has_another_mark() {
 fn an_isin_counts_at_the_sources_that_are_asked_by_it_and_at_no_other() {
     let with_isin = |isin: &str| format!("[symbols.\"VWCE.DE\"]\nisin = \"{isin}\"");
     let by_isin = |more: &str| meaning(&format!("url = \"http://desk.test/{{isin}}\"\n{more}"));
-    let [one, other] = ["IE00BK5BQT80", "IE00B4L5Y983"].map(|isin| with_isin(isin));
+    let [one, other] = ["IE00BK5BQT80", "IE00B4L5Y983"].map(with_isin);
     assert!(by_isin(&one) != by_isin(&other) && by_isin(&one) != by_isin(""));
     assert_eq!(meaning(&format!("\n{one}")), meaning(""));
 }
