@@ -239,7 +239,7 @@ mod tests {
 
     #[test]
     fn named_sources_and_those_that_speak_isin_are_asked_for_a_symbol() {
-        let text = "[sources.justetf]\nspelled = { LU0274208692 = \"own-name\" }\n[sources.yahoo]\n[sources.nasdaq]\n\
+        let text = "[sources.justetf]\nenabled = true\nspelled = { LU0274208692 = \"own-name\" }\n[sources.yahoo]\n[sources.nasdaq]\n\
                     [symbols.WORLD2]\nspelled = { yahoo = \"0P.F\" }\nisin = \"ie00bk5bqt80\"\n\
                     [symbols.WORLD3]\nisin = \"LU0274208692\"\n\
                     [watch]\nsymbols = [\"IE00BK5BQT80\", \"WORLD2\", \"AAPL\"]\n";

@@ -20,7 +20,13 @@ const NOW: &str = "2026-11-20T15:30:00Z";
 
 /// The settings of a first run. Every source that is on is found at one address, under its name.
 fn first_run(vendors: &Upstream) -> Settings {
-    let plain = LoadOptions { unofficial: true, ..LoadOptions::default() };
+    first_run_with(vendors, None)
+}
+
+/// The same, with a file that names no source.
+fn first_run_with(vendors: &Upstream, text: Option<&str>) -> Settings {
+    let text = text.map(|text| ("quotefold.toml".to_owned(), text.to_owned()));
+    let plain = LoadOptions { text, unofficial: true, ..LoadOptions::default() };
     let on = load(&plain).unwrap().sources;
     let variable = |name: &str| format!("QUOTEFOLD_SOURCES__{}__BASE_URL", name.to_uppercase().replace('-', "_"));
     let address = |name: &str| format!("{}/{name}", vendors.base());
@@ -62,6 +68,18 @@ fn a_first_run_prices_a_us_share_from_four_vendors() {
     let entry = asked(&bodies::vendors(&[]), "AAPL");
     let sources = [("cboe", "335.365"), ("cnbc", "335.41"), ("nasdaq", "335.43"), ("yahoo", "335.42")];
     assert_priced(&entry, ("ok", "335.415"), &sources);
+}
+
+#[test]
+fn a_first_run_prices_a_fund_by_isin_and_by_ticker_from_two_sources() {
+    let text = "[symbols.\"VWCE.DE\"]\nisin = \"IE00BK5BQT80\"";
+    let sources = [("justetf", "138.9"), ("yahoo", "138.96")];
+    for symbol in ["IE00BK5BQT80", "VWCE.DE"] {
+        let vendors = bodies::vendors(&[]);
+        let entry = answer(&first_run_with(&vendors, Some(text)), symbol).remove(0);
+        assert_eq!((&entry["symbol"], &entry["currency"]), (&"VWCE.DE".into(), &"EUR".into()));
+        assert_priced(&entry, ("degraded / with_references", "138.93"), &sources);
+    }
 }
 
 #[test]

@@ -21,7 +21,7 @@ struct Kind {
 const KINDS: [Kind; 7] = [
     Kind { name: US_SHARES, samples: &["AAPL"] },
     Kind { name: "US indices", samples: &["^GSPC"] },
-    Kind { name: "European shares and funds", samples: &["VWCE.DE"] },
+    Kind { name: "European shares and funds", samples: &["VWCE.DE", "IE00BK5BQT80"] },
     Kind { name: "currencies", samples: &["EUR-USD"] },
     Kind { name: "metals", samples: &["XAU-USD"] },
     // prices in one currency or stable coin are turned into those in another

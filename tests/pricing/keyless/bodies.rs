@@ -48,6 +48,17 @@ const REPLIES: &[Reply] = &[
         about: "a price",
         changes: &[("MSFT", "AAPL"), ("1785182401", EARLIER), ("389.1,", "335.38,")],
     },
+    // a fund
+    Reply {
+        target: "/justetf/api/etfs/IE00BK5BQT80/quote?locale=en&currency=EUR",
+        about: "a closing price, in summer time",
+        changes: &[("59.00", "138.90"), ("2026-07-03", "2026-11-19")],
+    },
+    Reply {
+        target: "/yahoo/v8/finance/chart/VWCE.DE?interval=1d&range=1d",
+        about: "a listing in pence",
+        changes: &[("VOD.L", "VWCE.DE"), ("GBp", "EUR"), ("75.86,", "138.96,"), ("1726241738", SECONDS)],
+    },
     // euros
     Reply {
         target: "/kraken/0/public/Ticker?pair=EURUSD",
