@@ -10,7 +10,7 @@ use quotefold::Quotefold;
 use quotefold::board::Board;
 use quotefold::clock::Clock;
 use quotefold::failure::SourceError;
-use quotefold::fold::{Exclusion, Verdict};
+use quotefold::fold::{Exclusion, Judged, Verdict};
 use quotefold::metrics::Metrics;
 use quotefold::profile::Profile;
 use quotefold::provider::extract::Extractor;
@@ -76,11 +76,11 @@ impl World {
             tasks: TaskTracker::new(),
             budget: settings.server.timeout,
         };
-        let mut seen = BTreeMap::new();
+        let (mut seen, lists) = (BTreeMap::new(), Arc::new(lists));
         let sources = settings.sources.iter().map(|source| {
             let log = Seen::default();
             seen.insert(source.name.clone(), log.clone());
-            vendor(&settings, &source.name, traded, lists.clone(), log, &around)
+            vendor(&settings, &source.name, traded, &lists, log, &around)
         });
         let sources = sources.collect();
         World { service: Arc::new(Quotefold::over(settings, sources, &around, Metrics::default())), seen }
@@ -104,7 +104,7 @@ impl World {
     /// The verdict and the reason on each source's quote for the only symbol of a query.
     async fn reasons(&self, query: &str) -> Vec<Option<&'static str>> {
         let answer = self.ask(query).await;
-        answer.prices()[0].quotes.iter().map(|quote| quote.reason()).collect()
+        answer.prices()[0].quotes.iter().map(Judged::reason).collect()
     }
 }
 
@@ -112,17 +112,18 @@ fn vendor(
     settings: &Settings,
     name: &str,
     traded: &'static [&'static str],
-    lists: Lists,
+    lists: &Arc<Lists>,
     seen: Seen,
     around: &Surroundings,
 ) -> Arc<Source> {
     let source = settings.sources.iter().find(|source| source.name == name).unwrap();
     let account = Arc::new(Account::new(&source.account, &source.limits));
     let (allowance, clock) = (account.allowance().clone(), around.clock.clone());
+    let lists = Arc::clone(lists);
     let list_takes = if name == "slow" { SLOW } else { CALL };
     let leaf = tower::service_fn(move |batch: Batch| {
         let asked = batch.send();
-        let (seen, clock, lists) = (seen.clone(), clock.clone(), lists.clone());
+        let (seen, clock) = (seen.clone(), clock.clone());
         let mine = if batch.is_for_list() {
             let mut calls = seen.lists.lock();
             let list = lists.get(calls.len()).or_else(|| lists.last()).cloned().unwrap_or_else(|| Ok(Vec::new()));

@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::DescriptionError;
 use super::call::HttpRequest;
 use super::template::Template;
-use crate::provider::description::{Method, SourceSettings};
+use crate::provider::description::{InstrumentSettings, Method, SourceSettings};
 
 /// The characters that are escaped in every part of a URL: all but letters, digits and `- . _ ~`.
 pub(crate) const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -82,7 +82,7 @@ impl RequestTemplate {
         let mirrors = source.mirrors.iter().map(|url| Template::parse("base_url", url, PLACEHOLDERS));
         let mirrors = mirrors.collect::<Result<Vec<_>, _>>()?;
         // one that is empty has been found missing already
-        let of_list = source.instruments.iter().flat_map(|list| list.urls()).filter(|url| !url.is_empty());
+        let of_list = source.instruments.iter().flat_map(InstrumentSettings::urls).filter(|url| !url.is_empty());
         let list: Vec<Template> = of_list.map(list_address).collect::<Result<_, _>>()?;
         let mut headers = Vec::new();
         for (name, value) in &source.headers {

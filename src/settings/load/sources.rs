@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::LoadOptions;
 use super::inserted::Inserted;
 use crate::provider::catalogue::catalogue;
-use crate::provider::description::{Authority, SourceSettings, SourceTable};
+use crate::provider::description::{Authority, InstrumentSettings, SourceSettings, SourceTable};
 use crate::provider::secrets;
 use crate::settings::OffSource;
 use crate::settings::error::Report;
@@ -104,7 +104,7 @@ impl Choice<'_> {
             |path: &[String]| path.len() > 2 && path[0] == "sources" && trail.contains(&path[1]) && path[2] != "proxy";
         let inserted = self.inserted.iter().filter(|inserted| ours(&inserted.path));
         source.hidden.extend(inserted.flat_map(|inserted| inserted.secrets.iter().cloned()));
-        let of_list = source.instruments.iter().flat_map(|list| list.urls());
+        let of_list = source.instruments.iter().flat_map(InstrumentSettings::urls);
         let in_urls: Vec<_> = source.urls().chain(of_list).flat_map(secrets::in_url).collect();
         source.hidden.extend(in_urls);
         let headers = source.headers.iter().flat_map(|(name, value)| secrets::in_header(name, value));
