@@ -77,11 +77,11 @@ impl World {
             tasks: TaskTracker::new(),
             budget: settings.server.timeout,
         };
-        let mut seen = BTreeMap::new();
+        let (mut seen, lists) = (BTreeMap::new(), Arc::new(lists.to_vec()));
         let sources = settings.sources.iter().map(|source| {
             let log = Seen::default();
             seen.insert(source.name.clone(), log.clone());
-            vendor(&settings, &source.name, traded, lists.to_vec(), log, &around)
+            vendor(&settings, &source.name, traded, &lists, log, &around)
         });
         let sources = sources.collect();
         World { service: Arc::new(Quotefold::over(settings, sources, &around, Metrics::default())), seen }
@@ -113,17 +113,18 @@ fn vendor(
     settings: &Settings,
     name: &str,
     traded: &'static [&'static str],
-    lists: Vec<List>,
+    lists: &Arc<Vec<List>>,
     seen: Seen,
     around: &Surroundings,
 ) -> Arc<Source> {
     let source = settings.sources.iter().find(|source| source.name == name).unwrap();
     let account = Arc::new(Account::new(&source.account, &source.limits));
     let (allowance, clock) = (account.allowance().clone(), around.clock.clone());
+    let lists = Arc::clone(lists);
     let list_takes = if name == "slow" { SLOW } else { CALL };
     let leaf = tower::service_fn(move |batch: Batch| {
         let asked = batch.send();
-        let (seen, clock, lists) = (seen.clone(), clock.clone(), lists.clone());
+        let (seen, clock) = (seen.clone(), clock.clone());
         let mine = if batch.is_for_list() {
             let mut calls = seen.lists.lock();
             let list = lists.get(calls.len()).or_else(|| lists.last()).cloned().unwrap_or_else(|| Ok(Vec::new()));
