@@ -63,7 +63,6 @@ fn a_list_is_asked_for_once_with_the_sources_headers_and_then_decides() {
 }
 
 #[test]
-#[expect(clippy::redundant_closure_for_method_calls, reason = "the method alone is not general enough a function")]
 fn a_list_that_fails_in_any_way_leaves_prices_alone() {
     let html = "Content-Type: text/html\r\n";
     type Script = Box<dyn Fn(&mut Call<'_>) -> After + Send + Sync>;
