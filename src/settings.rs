@@ -107,6 +107,13 @@ fn spellings(sources: &[SourceSettings]) -> BTreeMap<String, Arc<Spelling>> {
 }
 
 impl Settings {
+    /// The same for a program that ends with its first answer: no vendor is asked what it trades, which only later answers would
+    /// profit from.
+    pub(crate) fn for_one_answer(mut self) -> Self {
+        self.sources.iter_mut().for_each(|source| source.instruments = None);
+        self
+    }
+
     /// Checks everything; `stated` holds what the user's file and variables say about the sources.
     fn check(&self, stated: &BTreeMap<String, SourceTable>, report: &mut Report<'_>) {
         self.server.check(report);

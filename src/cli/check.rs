@@ -83,7 +83,7 @@ fn check_live(settings: Settings) -> io::Result<Exit> {
     let proofs: Vec<Proof> = settings.sources.iter().map(prove).collect();
     let wrong: Vec<&Proof> = proofs.iter().filter(|proof| !proof.holds).collect();
     print(&wrong.iter().map(|proof| format!("{}\n", proof.text)).collect::<String>())?;
-    let service = match Quotefold::new(settings, &Clock::system()) {
+    let service = match Quotefold::new(settings.for_one_answer(), &Clock::system()) {
         Ok(service) => service,
         Err(error) => {
             complain(&error.to_string());

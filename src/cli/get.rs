@@ -89,7 +89,7 @@ async fn get(arguments: &Get) -> io::Result<Exit> {
         Asked::Unable(why) => return Ok(unable(&url, &why)),
         Asked::NoServer(why) => why,
     };
-    let service = match Quotefold::new(settings, &Clock::system()) {
+    let service = match Quotefold::new(settings.for_one_answer(), &Clock::system()) {
         Ok(service) => service,
         Err(error) => {
             complain(&error.to_string());
