@@ -65,6 +65,9 @@ pub struct Rule {
     pub currency: Option<Currency>,
     /// Whether its prices are points, and not in any currency: an index.
     pub in_points: bool,
+    /// The currency that settings fix for the security itself, wherever it is listed: in the symbol's own section, or for an ISIN in
+    /// any. A quote by ISIN that states no currency is in this one; `None` if its currency is not known.
+    pub security_currency: Option<Currency>,
     /// When the symbol's market is open; `None` where that is not known.
     pub hours: Option<Hours>,
 }

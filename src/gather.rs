@@ -29,6 +29,8 @@ use crate::symbol::Symbol;
 /// One caller's waits for any number of sources: one task group, one deadline.
 pub(crate) struct Gathering<'a> {
     sources: &'a [Arc<Source>],
+    /// The symbols that the caller asks for. All others are rates.
+    symbols: &'a [Symbol],
     until: Instant,
     /// How long the caller said it would wait.
     timeout: Duration,
@@ -39,18 +41,25 @@ pub(crate) struct Gathering<'a> {
 
 impl<'a> Gathering<'a> {
     /// A gathering that has asked no source yet.
-    pub(crate) fn new(question: &Question, sources: &'a [Arc<Source>]) -> Self {
+    pub(crate) fn new(question: &'a Question, sources: &'a [Arc<Source>]) -> Self {
         let until = question.deadline() - KEPT_BACK;
         let (tasks, asked, gathered) = (JoinSet::new(), HashMap::new(), PerSource::default());
-        Gathering { sources, until, timeout: question.timeout, tasks, asked, gathered }
+        Gathering { sources, symbols: &question.symbols, until, timeout: question.timeout, tasks, asked, gathered }
     }
 
     /// Asks sources at once, without waiting. Where sources share an account, the one that gets most symbols for a unit of its
     /// limits goes first, and what it leaves is for the others: twenty calls for one symbol each would leave nothing for one
     /// call for twenty.
+    ///
+    /// Where a source's first symbol was not asked for by the caller, it is a rate that other prices need, and goes before them.
     pub(crate) fn ask(&mut self, mut queries: Vec<SourceQuery>) {
         let settings = |query: &SourceQuery| self.sources.get(query.source).map(|source| &source.profile.settings);
-        queries.sort_by_key(|query| Reverse(settings(query).map(symbols_per_unit)));
+        let has_rate =
+            |query: &SourceQuery| query.ask.due.first().is_some_and(|(symbol, _)| !self.symbols.contains(symbol));
+        queries.sort_by_cached_key(|query| {
+            let symbols = settings(query).map(|settings| symbols_per_unit(settings).min(query.ask.due.len()));
+            (Reverse(has_rate(query)), Reverse(symbols))
+        });
         let mut turns: HashMap<&str, oneshot::Receiver<()>> = HashMap::new();
         for SourceQuery { source: place, ask, settled } in queries {
             let settled = settled.into_iter().map(Told::OnBoard);

@@ -31,16 +31,17 @@ pub struct Profile {
 impl Profile {
     /// The profile of a source; `settings` holds those of the whole service.
     pub fn new(source: SourceSettings, extractor: Extractor, settings: &Settings) -> Self {
-        let origin = |lag_ms| {
+        let origin = |lag_ms, by_isin| {
             let (name, account) = (source.name.clone(), source.account.clone());
-            Arc::new(Origin { source: name, account, role: source.role, lag_ms })
+            Arc::new(Origin { source: name, account, role: source.role, lag_ms, by_isin })
         };
         let lag_ms = |class| {
             let usable_for = settings.of_class(class).usable_for;
             milliseconds(source.lag) + milliseconds(source.usable_for.unwrap_or(usable_for)) - milliseconds(usable_for)
         };
-        let origins = source.classes.iter().map(|class| (*class, origin(lag_ms(*class)))).collect();
-        let plain = origin(milliseconds(source.lag));
+        let by_isin = |class| extractor.spelling().is_asked_by_isin(class);
+        let origins = source.classes.iter().map(|class| (*class, origin(lag_ms(*class), by_isin(*class)))).collect();
+        let plain = origin(milliseconds(source.lag), false);
         let meaning = fingerprint::of_meaning(&source, settings);
         let waits = Waits::new(&source, settings);
         Profile { settings: source, extractor, origins, plain, meaning, waits }

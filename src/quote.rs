@@ -120,6 +120,9 @@ pub struct Origin {
     /// How much older than the class's `usable_for` its quotes may be, in milliseconds: its `lag`, plus its own
     /// `usable_for` less that of the class. Negative if the source is held to a shorter age than its class.
     pub lag_ms: i64,
+    /// Whether it is asked for a security by its ISIN, so that it does not say at which of its listings the price was made. Such
+    /// a price may be in another currency than the symbol that has this ISIN.
+    pub by_isin: bool,
 }
 
 /// What one source last said about one symbol. At least one of `quote` and `failure` is present.

@@ -172,6 +172,7 @@ impl Settings {
             closed_for: class.closes().then_some(set.closed_for),
             max_age,
             currency: self.symbols.currency(symbol).cloned().or_else(|| self.bare_currency(symbol)),
+            security_currency: self.symbols.security_currency(symbol).cloned(),
             in_points: class == Class::Index && symbol.legs().is_none(),
             // only the user knows what a user-defined name means and where that trades
             hours: if set.hours && !self.is_own_name(symbol) { Hours::of(symbol, class) } else { None },

@@ -40,12 +40,14 @@ fn rule(required: usize) -> Rule {
         max_age: None,
         currency: None,
         in_points: false,
+        security_currency: None,
         hours: None,
     }
 }
 
 fn outcome(source: &str, price: Decimal) -> Outcome {
-    let origin = Origin { source: source.into(), account: source.into(), role: Role::Primary, lag_ms: 0 };
+    let origin =
+        Origin { source: source.into(), account: source.into(), role: Role::Primary, lag_ms: 0, by_isin: false };
     let quote = Quote::bare(price, ago(1));
     Outcome { origin: Arc::new(origin), symbol: symbol(), quote: Some(quote), failure: None }
 }

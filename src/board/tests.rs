@@ -9,7 +9,7 @@ use crate::quote::{NoMarket, Role, Session, Sides};
 use crate::symbol::Currency;
 
 fn origin(name: &str) -> Arc<Origin> {
-    Arc::new(Origin { source: name.into(), account: name.into(), role: Role::Primary, lag_ms: 0 })
+    Arc::new(Origin { source: name.into(), account: name.into(), role: Role::Primary, lag_ms: 0, by_isin: false })
 }
 
 fn quote(now: Moment) -> Update {

@@ -39,8 +39,10 @@ pub(super) fn settle(symbol: &Symbol, entries: &mut [Entry], rule: &Rule) -> Res
     // that the currency is GBP does not say whether an unlabelled figure is in pounds or in pence
     let in_parts = symbol.listing().is_some_and(|(_, exchange)| exchange.quotes_in_parts());
     let of_unlabelled = fixed.filter(|_| !in_parts);
+    let by_isin = rule.security_currency.clone().filter(|_| !in_parts);
     for entry in entries {
         let settled = settled.as_ref().ok().and_then(Option::as_ref);
+        let of_unlabelled = if entry.judged.outcome.origin.by_isin { &by_isin } else { &of_unlabelled };
         if let Some(exclusion) = exclusion(entry, settled, of_unlabelled.as_ref()) {
             entry.exclude(exclusion);
         }
@@ -136,6 +138,22 @@ mod tests {
         assert_eq!((price.status, settled(&price)), (Status::Ok, Some("USD")));
         assert_eq!(excluded(&price, "gamma"), Some(Exclusion::CurrencyMismatch));
         assert_eq!(excluded(&price, "delta"), Some(Exclusion::CurrencyUnknown));
+    }
+
+    #[test]
+    fn an_unlabelled_price_by_isin_is_only_in_the_currency_of_the_security() {
+        let by_isin = |source: &str| {
+            let origin = |origin: &mut crate::quote::Origin| origin.by_isin = true;
+            of_origin(stating(source, "199.90", None), origin)
+        };
+        let quotes = || [stating("alpha", "231.44", Some("USD")), by_isin("beta"), by_isin("gamma")];
+        let bare = Rule { currency: Some(Currency::new("USD")), ..equity() };
+        let price = fold("AAPL", quotes(), &bare);
+        assert_ne!(price.status, Status::Ok);
+        assert_eq!(excluded(&price, "beta"), Some(Exclusion::CurrencyUnknown));
+        assert_eq!(excluded(&price, "gamma"), Some(Exclusion::CurrencyUnknown));
+        let own = Rule { security_currency: Some(Currency::new("USD")), ..bare };
+        assert_eq!(excluded(&fold("AAPL", quotes(), &own), "beta"), None);
     }
 
     #[test]

@@ -40,6 +40,7 @@ pub(crate) fn rule() -> Rule {
         max_age: None,
         currency: None,
         in_points: false,
+        security_currency: None,
         hours: None,
     }
 }
@@ -97,7 +98,8 @@ pub(crate) fn of_origin(mut outcome: Outcome, change: impl FnOnce(&mut Origin)) 
 }
 
 fn silent(source: &str) -> Outcome {
-    let origin = Origin { source: source.into(), account: source.into(), role: Role::Primary, lag_ms: 0 };
+    let origin =
+        Origin { source: source.into(), account: source.into(), role: Role::Primary, lag_ms: 0, by_isin: false };
     let symbol = Symbol::parse("AAPL").unwrap();
     Outcome { origin: Arc::new(origin), symbol, quote: None, failure: None }
 }

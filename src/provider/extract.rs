@@ -267,7 +267,7 @@ impl Extractor {
                     }
                     other => other,
                 }),
-                (None, None) => Err(missing(one.spelled, run.cut)),
+                (None, None) => Err(missing(one.spelled, run.cut, &self.scrub)),
             };
             (one.symbol.clone(), outcome)
         };
@@ -365,10 +365,10 @@ impl Extractor {
     }
 }
 
-fn missing(spelled: Option<String>, cut: bool) -> SourceError {
+fn missing(spelled: Option<String>, cut: bool, scrub: &Scrub) -> SourceError {
     let name = spelled.unwrap_or_default();
     let rest = if cut { format!(" in its first {MOST_ROWS} rows") } else { String::new() };
-    SourceError::Missing(format!("the reply holds nothing for this symbol, asked for as {name:?}{rest}"))
+    SourceError::Missing(scrub.clean(&format!("the reply holds nothing for this symbol, asked for as {name:?}{rest}")))
 }
 
 /// The outcome of the symbols without a row, in a reply that has rows for others and a failure beside them.

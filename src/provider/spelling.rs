@@ -154,6 +154,12 @@ impl Spelling {
         symbol.legs().is_none() && pairs.any(|pair| self.spell(&pair, pair.class()).as_deref() == Some(name))
     }
 
+    /// Whether symbols of this class are asked for by their ISINs alone.
+    pub(crate) fn is_asked_by_isin(&self, class: Class) -> bool {
+        let template = self.formats.per_class.get(&class).unwrap_or(&self.formats.general);
+        self.isins.are_all_it_gets(template.has("isin"))
+    }
+
     /// The source's spelling of a symbol; `None` if it has none.
     pub fn spell(&self, symbol: &Symbol, class: Class) -> Option<String> {
         self.spell_whole(symbol, class).map(|spelled| spelled.symbol)
@@ -215,6 +221,11 @@ impl Spelling {
         self.spell_as_set(symbol)
     }
 
+    /// Whether the description says what the source calls this very symbol.
+    pub(crate) fn is_exception(&self, symbol: &Symbol) -> bool {
+        self.spelled.contains_key(symbol)
+    }
+
     /// Texts that must be hidden in replies besides the keys themselves: the name and password in a URL, in the forms
     /// in which they travel.
     pub(super) fn credentials(&self) -> Vec<SecretString> {
@@ -232,7 +243,7 @@ impl Spelling {
     }
 
     /// The name in a request that a name in a reply corresponds to.
-    pub(super) fn requested_as<'n>(&'n self, replied: &'n str) -> &'n str {
+    pub(crate) fn requested_as<'n>(&'n self, replied: &'n str) -> &'n str {
         self.aliases.get(replied).map_or(replied, String::as_str)
     }
 

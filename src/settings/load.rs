@@ -94,7 +94,7 @@ pub fn load(options: &LoadOptions) -> Result<Settings, ConfigErrors> {
     let found = find::find(options)?;
     let mut document = Document::parse(&found.name, &found.text).map_err(|error| ConfigErrors(vec![error]))?;
     // read before the environment is applied: a variable for one source does not switch the others off
-    let named = document.keys(&["sources"]);
+    let named = sources::switched_on_by(&document);
     let overridden = environment::apply(&mut document, options);
     let mut substituted = variables::substitute(&mut document, &options.environment);
 
@@ -117,7 +117,7 @@ pub fn load(options: &LoadOptions) -> Result<Settings, ConfigErrors> {
         options,
         file: (!found.is_default).then_some(found.name.as_str()),
         stated: &stated,
-        named: named.into_iter().collect(),
+        named,
         overridden: overridden.sources,
         inserted: &substituted.inserted,
         longest: file.server.timeout,

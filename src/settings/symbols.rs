@@ -97,6 +97,11 @@ impl SymbolRules {
         self.find(symbol, |set| set.currency.as_ref())
     }
 
+    /// The currency that a symbol's own section sets, or for an ISIN any section.
+    pub fn security_currency(&self, symbol: &Symbol) -> Option<&Currency> {
+        if symbol.isin().is_some() { self.currency(symbol) } else { self.single.get(symbol)?.currency.as_ref() }
+    }
+
     /// The class set for a symbol, if any.
     pub fn class(&self, symbol: &Symbol) -> Option<Class> {
         self.find(symbol, |set| set.class)

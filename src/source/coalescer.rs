@@ -417,12 +417,11 @@ impl Inner {
     /// How likely the source is to have a symbol.
     fn tier(&self, state: &State, symbol: &Symbol) -> Tier {
         let Parts { board, origin, is_named, .. } = &self.parts;
-        let has_quoted = || board.look(&origin.source, symbol, |known| known.outcome.quote.is_some()) == Some(true);
         let is_denied = || board.look(&origin.source, symbol, |known| known.outcome.is_denied()) == Some(true);
         let standing = self.standing(symbol, Instant::now());
         if matches!(standing, Standing::Unlisted(_)) {
             Tier::Unlisted
-        } else if !state.unknown_kills || has_quoted() || standing == Standing::Listed && !is_denied() {
+        } else if !state.unknown_kills || self.has_quoted(symbol) || standing == Standing::Listed && !is_denied() {
             Tier::Known
         } else if is_named(symbol) || board.is_quoted(symbol) {
             Tier::Expected

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::clock::{Moment, age};
+use crate::fingerprint::Fingerprint;
 use crate::profile::Profile;
 use crate::provider::description::InstrumentSettings;
 use crate::provider::instruments::InstrumentList;
@@ -38,6 +39,9 @@ struct State {
     kept: Option<Kept>,
     /// When the vendor was last asked for a list.
     asked: Option<Instant>,
+    /// Whether a call for several symbols failed because of one that nothing but the list confirmed. Then the list confirms no
+    /// more, or quoted symbols would keep failing with those that the vendor lists and does not price.
+    is_doubted: bool,
     /// Whether a task waits for a moment at which the vendor can be asked.
     is_awaited: bool,
     /// Grows with everything that must outlive a restart.
@@ -65,6 +69,9 @@ pub(super) enum Standing {
 /// A list as it outlives a restart.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ListState {
+    /// A fingerprint of how the list was asked for and read: with another filter it is another list.
+    #[serde(default)]
+    pub described: Option<Fingerprint>,
     /// When the vendor was last asked for a list.
     #[serde(with = "as_string")]
     pub asked_at: Timestamp,
@@ -116,6 +123,7 @@ impl Lists {
     /// # Errors
     /// Why it is not believed. The list before stays.
     pub(super) fn land(&self, list: InstrumentList, now: Moment) -> Result<usize, String> {
+        let list = self.as_requested(&list);
         {
             let state = self.state.lock();
             let counts = |kept: &&Kept| now.monotonic.saturating_duration_since(kept.landed.monotonic) < FORMER_FOR;
@@ -123,7 +131,7 @@ impl Lists {
             if let Some(former) = former.filter(|former| !list.is_credible_after(former)) {
                 let (count, before) = (list.len(), former.len());
                 return Err(format!(
-                    "it has {count} names, and under half of the {before} of the list before; that one stays in use"
+                    "of its {count} names, under half of the {before} of the list before are left; that one stays in use"
                 ));
             }
         }
@@ -133,6 +141,17 @@ impl Lists {
         let count = list.len();
         self.keep(list, now);
         Ok(count)
+    }
+
+    /// The list with the names that calls use, where the vendor's replies, and perhaps its list, use others.
+    fn as_requested(&self, list: &InstrumentList) -> InstrumentList {
+        let spelling = self.profile.extractor.spelling();
+        InstrumentList::new(list.iter().map(|(name, status)| (spelling.requested_as(name), status)))
+    }
+
+    /// Notes that the list has confirmed a symbol that the vendor does not price.
+    pub(super) fn doubt(&self) {
+        self.state.lock().is_doubted = true;
     }
 
     fn keep(&self, list: InstrumentList, landed: Moment) {
@@ -146,6 +165,7 @@ impl Lists {
         };
         let mut state = self.state.lock();
         state.kept = Some(Kept { list, symbols, landed });
+        state.is_doubted = false;
         state.revision += 1;
     }
 
@@ -153,9 +173,18 @@ impl Lists {
     pub(super) fn standing(&self, symbol: &Symbol, now: Instant) -> Standing {
         let state = self.state.lock();
         let Some(kept) = state.kept.as_ref().filter(|kept| self.is_kept_at(kept, now)) else { return Standing::Unsaid };
-        match self.profile.extractor.spelling().name_of(symbol) {
+        let spelling = self.profile.extractor.spelling();
+        match spelling.name_of(symbol) {
             None => Standing::Unsaid,
-            Some(name) if kept.list.has(&name) => Standing::Listed,
+            Some(name) if kept.list.has(&name) => {
+                if state.is_doubted {
+                    Standing::Unsaid
+                } else {
+                    Standing::Listed
+                }
+            }
+            // a vendor may take a name that its list does not use, and the user says that this one does
+            Some(_) if spelling.is_exception(symbol) => Standing::Unsaid,
             Some(_) => Standing::Unlisted(kept.landed),
         }
     }
@@ -199,12 +228,21 @@ impl Lists {
         let landed_at = kept.map_or(Timestamp::UNIX_EPOCH, |kept| now.wall_at(kept.landed.monotonic));
         let names = kept.into_iter().flat_map(|kept| kept.list.iter());
         let names = names.map(|(name, status)| (name.to_owned(), status.unwrap_or_default().to_owned())).collect();
-        Some(ListState { asked_at, landed_at, names })
+        Some(ListState { described: Some(self.described()), asked_at, landed_at, names })
     }
 
-    /// Takes over what an earlier process had. A time that lies ahead counts as now, and a list from longer ago than this machine
+    /// A fingerprint of how the list is asked for and read.
+    fn described(&self) -> Fingerprint {
+        let InstrumentSettings { url, filter, .. } = &self.settings;
+        Fingerprint::of([url.as_str(), filter.as_str()], 16)
+    }
+
+    /// Takes over what an earlier process had, if it asked for the same list. A time that lies ahead counts as now, and a list from longer ago than this machine
     /// runs is forgotten.
     pub(super) fn restore(&self, past: &ListState, now: Moment) {
+        if past.described.as_ref().is_none_or(|described| !described.is_same_as(&self.described())) {
+            return;
+        }
         let instant = |at: Timestamp| now.monotonic.checked_sub(age(now.wall, at));
         if !past.names.is_empty()
             && let Some(monotonic) = instant(past.landed_at)

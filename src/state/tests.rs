@@ -46,6 +46,7 @@ fn state() -> State {
         refused: Refused { quota_exhausted: 2, ..Refused::default() },
     };
     let list = || ListState {
+        described: Some(Fingerprint::of(["a list"], 16)),
         asked_at: "2026-11-03T05:00:00Z".parse().unwrap(),
         landed_at: "2026-11-03T05:00:01Z".parse().unwrap(),
         names: [("XBTUSD".to_owned(), String::new()), ("XDGEUR".to_owned(), "cancel_only".to_owned())].into(),

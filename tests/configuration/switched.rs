@@ -95,3 +95,21 @@ fn names_alone_are_no_source_of_ones_own() {
     let error = errors("[sources.krakne]\nids = { FOO = \"foo\" }", &[]).remove(0);
     assert!(error.to_string().contains("did you mean kraken?"), "{error}");
 }
+
+#[test]
+fn a_variable_of_a_provider_does_not_let_its_names_switch_the_others_off() {
+    let file = "[sources.coingecko.ids]\nFOO = \"foo\"\n";
+    let on = |text: &str, variable: (&str, &str)| {
+        let settings = load_text(text, &[variable]).unwrap_or_else(|errors| panic!("{text}\n{errors}"));
+        names(&settings).into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(on(file, ("QUOTEFOLD_SOURCES__COINGECKO__TIMEOUT", "1s")), *BARE);
+    let away = "[sources.kraken]\nenabled = false\n";
+    assert_eq!(on(away, ("QUOTEFOLD_SOURCES__KRAKEN__ENABLED", "true")), *BARE);
+}
+
+#[test]
+fn a_source_that_is_taken_away_must_be_one_that_there_is() {
+    let error = errors("[sources.krakn]\nenabled = false\n", &[]).remove(0).to_string();
+    assert!(error.contains("krakn") && error.contains("kraken"), "{error}");
+}

@@ -51,7 +51,7 @@ fn a_wrong_configuration_is_named_by_line_key_and_cure() {
         (own(&listing("")), 5, "sources.desk.instruments.filter", "a list needs `filter`"),
         (own("instruments = { filter = \".[]\" }"), 5, "sources.desk.instruments.url", "a list needs `url`"),
         (own(&listing(", filter = \".[\"")), 5, "sources.desk.instruments.filter", "does not compile"),
-        (own(&listing(", filter = \".\", every = \"10m\"")), 5, "sources.desk.instruments.every", "write 1h or more"),
+        (own(&listing(", filter = \".\", every = \"10m\"")), 5, "sources.desk.instruments.every", "write 2h or more"),
         (own(&listing(", filter = \".\", timeout = \"0s\"")), 5, "sources.desk.instruments.timeout", "up to 60s"),
         (own(&listing(", filter = \".\", cost = 0")), 5, "sources.desk.instruments.cost", "write 1 or more"),
         (own(&listing(", filter = \".\", max_body = \"65MiB\"")), 5, "sources.desk.instruments.max_body", "64MiB"),

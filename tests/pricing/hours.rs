@@ -42,7 +42,7 @@ fn fold_at(symbol: &str, now: Timestamp, said: &[Says]) -> Price {
     let symbol = Symbol::parse(symbol).unwrap();
     let outcome = |says: &Says| {
         let (source, lag_ms) = (says.source.to_owned(), i64::try_from(says.lag.as_millis()).unwrap());
-        let origin = Origin { source: source.clone(), account: source, role: says.role, lag_ms };
+        let origin = Origin { source: source.clone(), account: source, role: says.role, lag_ms, by_isin: false };
         let currency = symbol.usual_currency().unwrap_or_else(|| Currency::new("USD"));
         let quote = Quote {
             observed_at: says.at,

@@ -30,7 +30,8 @@ fn symbol(text: &str) -> Symbol {
 }
 
 fn says(source: &str, pair: &str, price: Decimal, old: i64) -> Outcome {
-    let origin = Origin { source: source.into(), account: source.into(), role: Role::Primary, lag_ms: 0 };
+    let origin =
+        Origin { source: source.into(), account: source.into(), role: Role::Primary, lag_ms: 0, by_isin: false };
     let observed_at = Some(now() - SignedDuration::from_secs(old));
     let quote = Quote { observed_at, ..Quote::bare(price, now()) };
     Outcome { origin: Arc::new(origin), symbol: symbol(pair), quote: Some(quote), failure: None }

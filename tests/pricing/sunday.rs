@@ -91,7 +91,7 @@ fn read(name: &str, body: &str, received_at: Timestamp) -> Outcome {
         .unwrap()
         .outcomes
         .remove(0);
-    let origin = Origin { source: name.into(), account: name.into(), role: source.role, lag_ms: 0 };
+    let origin = Origin { source: name.into(), account: name.into(), role: source.role, lag_ms: 0, by_isin: false };
     Outcome { origin: Arc::new(origin), symbol, quote: Some(quote.unwrap()), failure: None }
 }
 

@@ -28,7 +28,7 @@ fn judged(name: &str, about: &str, symbol: &str) -> Judged {
     let quote = read.outcomes.into_iter().find(|(of, _)| *of == symbol).unwrap().1.unwrap();
     let some_friday: Timestamp = "2026-11-20T14:31:00Z".parse().unwrap();
     let now = quote.observed_at.max(quote.book_at).unwrap_or(some_friday) + SignedDuration::from_secs(1);
-    let origin = Origin { source: name.into(), account: name.into(), role: Role::Primary, lag_ms: 0 };
+    let origin = Origin { source: name.into(), account: name.into(), role: Role::Primary, lag_ms: 0, by_isin: false };
     let quote = Some(Quote { received_at: now, ..quote });
     let outcome = Outcome { origin: Arc::new(origin), symbol: symbol.clone(), quote, failure: None };
     fold(&symbol, vec![outcome], &SETTINGS.rule(&symbol, None), now).quotes.remove(0)

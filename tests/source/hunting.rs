@@ -65,7 +65,13 @@ async fn asked_until_answered(bench: &Bench, symbols: &[String]) -> (BTreeMap<St
 
 /// Puts quotes of these symbols from another source on the board.
 fn quoted_elsewhere(bench: &Bench, symbols: &[String]) {
-    let origin = Arc::new(Origin { source: "other".into(), account: "other".into(), role: Role::Primary, lag_ms: 0 });
+    let origin = Arc::new(Origin {
+        source: "other".into(),
+        account: "other".into(),
+        role: Role::Primary,
+        lag_ms: 0,
+        by_isin: false,
+    });
     let clock = Clock::starting_at("2026-11-20T14:31:00Z".parse().unwrap());
     for name in symbols {
         let quote = Quote::bare(Decimal::ONE, clock.now().wall);

@@ -384,3 +384,52 @@ proptest! {
         });
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_was_read_by_another_filter_is_forgotten() {
+    let clock = morning();
+    let before = listed(&clock).await;
+    let state = take(&before.service, &UnconfiguredAccounts::new(), clock.now());
+    let other = listing("alpha", "").replace("filter = \".\"", "filter = \".[]\"");
+    let after = World::new(&other, &clock, TRADED, &[names(&["BTCUSD"])]);
+    give(&after.service, state, clock.now());
+    assert!(after.service.sources()[0].listed().is_empty());
+    assert_eq!(after.reasons("symbols=SOL-USD").await, [None]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_that_the_user_or_a_reply_gives_is_not_unlisted() {
+    let rest = "aliases = { XETHUSD = \"ETHUSD\" }\nspelled = { \"SOL-USD\" = \"SOLX\" }";
+    let lists = [names(&["BTCUSD", "XETHUSD"])];
+    let world = World::new(&listing("alpha", rest), &morning(), TRADED, &lists);
+    world.ask("symbols=BTC-USD").await;
+    sleep(Duration::from_secs(60)).await;
+    assert_eq!(world.lists("alpha").len(), 1);
+    for symbol in ["ETH-USD", "SOL-USD"] {
+        assert_eq!(world.reasons(&format!("symbols={symbol}")).await, [None], "{symbol}");
+    }
+    assert_eq!(world.reasons("symbols=XRP-USD").await, [Some("unknown_symbol")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_quoted_does_not_wait_for_listed_symbols_that_fail_with_it() {
+    let unpriced = ["AAA", "BBB", "CCC", "DDD", "EEE", "FFF", "GGG", "HHH", "III", "JJJ", "KKK", "LLL"];
+    let listed: Vec<&'static str> = vec![
+        "BTCUSD", "AAAUSD", "BBBUSD", "CCCUSD", "DDDUSD", "EEEUSD", "FFFUSD", "GGGUSD", "HHHUSD", "IIIUSD", "JJJUSD",
+        "KKKUSD", "LLLUSD",
+    ];
+    let world = World::new(&listing("alpha", "limits = [\"2/s\"]"), &morning(), TRADED, &[names(&listed)]);
+    world.ask("symbols=BTC-USD").await;
+    sleep(Duration::from_secs(60)).await;
+    assert_eq!(world.lists("alpha").len(), 1);
+    let all: Vec<String> = unpriced.iter().map(|base| format!("{base}-USD")).collect();
+    let query = format!("symbols=BTC-USD,{}&refresh_after=2s&timeout=2s", all.join(","));
+    let before = world.calls("alpha").len();
+    for _ in 0..20 {
+        world.ask(&query).await;
+        sleep(Duration::from_secs(5)).await;
+    }
+    let since = world.calls("alpha").split_off(before);
+    let alone = since.iter().filter(|call| call.as_slice() == ["BTC-USD"]).count();
+    assert!(alone >= 18, "{since:?}");
+}

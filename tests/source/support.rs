@@ -96,7 +96,13 @@ where
     let (log, tasks) = (Log::default(), TaskTracker::new());
     let limits: Vec<Limit> = limits.iter().map(|text| limit(text)).collect();
     let account = Arc::new(Account::new("vendor", &limits));
-    let origin = Arc::new(Origin { source: "vendor".into(), account: "vendor".into(), role: Role::Primary, lag_ms: 0 });
+    let origin = Arc::new(Origin {
+        source: "vendor".into(),
+        account: "vendor".into(),
+        role: Role::Primary,
+        lag_ms: 0,
+        by_isin: false,
+    });
     let leaf = {
         let (log, clock) = (log.clone(), clock.clone());
         tower::service_fn(move |batch: Batch| {

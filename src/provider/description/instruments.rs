@@ -18,8 +18,8 @@ const MOST_BODY: usize = 64 << 20;
 /// The longest `timeout`.
 const MOST_TIME: Duration = Duration::from_secs(60);
 
-/// The shortest `every`: a list counts as new for an hour.
-const LEAST_EVERY: Duration = Duration::from_secs(3600);
+/// The shortest `every`. A list denies for an hour, so between two lists there is another hour in which the vendor itself is asked.
+const LEAST_EVERY: Duration = Duration::from_secs(7200);
 
 /// Where a vendor lists the instruments that it trades, and what the list says of each.
 ///
@@ -40,7 +40,7 @@ pub struct InstrumentSettings {
     pub timeout: Duration,
     /// How many units of the vendor's limits the call costs; 1 unless stated.
     pub cost: u32,
-    /// How often the list is asked for: at least an hour, a day unless stated. Zero: never.
+    /// How often the list is asked for: at least two hours, a day unless stated. Zero: never.
     #[serde(with = "as_text::span")]
     pub every: Duration,
     /// The statuses that mean that nothing can be traded now, as the vendor writes them.
@@ -121,7 +121,7 @@ impl InstrumentSettings {
         }
         if !self.every.is_zero() && self.every < LEAST_EVERY {
             let stated = crate::units::Span(self.every);
-            at("every", format!("{stated} is too often; write 1h or more, such as \"24h\", or 0s for never"));
+            at("every", format!("{stated} is too often; write 2h or more, such as \"24h\", or 0s for never"));
         }
         let tightest = limits.iter().min_by_key(|limit| limit.calls);
         match tightest.filter(|limit| self.cost > limit.calls) {

@@ -47,7 +47,12 @@ impl SourceTable {
 
     /// Whether the file states what the source calls something, and nothing else.
     pub(crate) fn only_adds_names(&self) -> bool {
-        !self.stated.is_empty() && self.stated.keys().all(|key| NAMES.contains(&key.as_str()))
+        !self.stated.is_empty() && self.stated.keys().all(|key| SourceTable::is_name_key(key))
+    }
+
+    /// Whether a key only says what a source calls something.
+    pub(crate) fn is_name_key(key: &str) -> bool {
+        NAMES.contains(&key)
     }
 
     /// The keys that are stated, and the built-in values of the others. Values that depend on other keys are not filled
@@ -81,9 +86,12 @@ impl SourceTable {
             // limits that a user sets hold with and without a key
             stated.remove("limits_without_key");
         }
-        if self.states("url") && !self.states(LIST) {
-            // another address may be another vendor's, and then the list would not be its own
-            stated.remove(LIST);
+        if self.states("url") {
+            // another address may be another vendor's: then the list would not be its own, nor the key that it is asked with
+            match (stated.get_mut(LIST), self.states(LIST)) {
+                (Some(Value::Table(list)), true) => _ = list.remove("url"),
+                _ => _ = stated.remove(LIST),
+            }
         }
         for (key, value) in self.stated {
             match (stated.get_mut(&key), value) {

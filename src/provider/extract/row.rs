@@ -80,7 +80,7 @@ impl<'v> Row<'v> {
     pub(super) fn neither_share_nor_fund(&self) -> Option<String> {
         let value = self.field("instrument")?;
         let word = text(value).unwrap_or_else(|| value.to_string());
-        (!["share", "fund"].iter().any(|known| word.eq_ignore_ascii_case(known))).then_some(word)
+        (!["share", "fund"].iter().any(|known| word.trim().eq_ignore_ascii_case(known))).then_some(word)
     }
 
     /// Whether the row states a price or a side of a book.

@@ -1,6 +1,6 @@
 //! Decides which hosts are asked without a proxy: those that `NO_PROXY` lists, and those on this machine.
 //!
-//! There is no standard for `NO_PROXY`. This follows what curl documents: https://everything.curl.dev/usingcurl/proxies/env.html
+//! There is no standard for `NO_PROXY`. This follows what curl documents: <https://everything.curl.dev/usingcurl/proxies/env.html>
 
 use std::net::IpAddr;
 

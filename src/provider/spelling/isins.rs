@@ -70,6 +70,15 @@ impl Isins {
         self.speaks == Speaks::Ours
     }
 
+    /// Whether the source is asked for securities by nothing but their ISINs, given whether its template of their class has them.
+    pub(super) fn are_all_it_gets(&self, in_format: bool) -> bool {
+        match self.speaks {
+            Speaks::Isins => true,
+            Speaks::InFormat => in_format,
+            Speaks::Tickers | Speaks::Ours | Speaks::Both => false,
+        }
+    }
+
     /// What a call is filled in with; `None` if it needs an ISIN and there is none. What the user says that the source calls a
     /// symbol (`is_exception`) stands in its place where the call has nothing else.
     pub(super) fn complete(&self, spelled: Spelled, is_exception: bool) -> Option<Spelled> {

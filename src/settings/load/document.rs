@@ -64,6 +64,13 @@ impl<'t> Document<'t> {
         self.keys(tables).iter().any(|key| key == last)
     }
 
+    /// Whether the value at a path is `false`.
+    pub(crate) fn is_false(&self, path: &[&str]) -> bool {
+        let Some((last, tables)) = path.split_last() else { return false };
+        let table = tables.iter().try_fold(self.root.get_ref(), |table, name| table.get(*name)?.get_ref().as_table());
+        table.and_then(|table| table.get(*last)?.get_ref().as_bool()) == Some(false)
+    }
+
     /// The text at a path, if there is one.
     pub(crate) fn text(&self, path: &[&str]) -> Option<&str> {
         let (last, tables) = path.split_last()?;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::LoadOptions;
+use super::document::Document;
 use super::inserted::Inserted;
 use crate::provider::catalogue::catalogue;
 use crate::provider::description::{Authority, InstrumentSettings, SourceSettings, SourceTable};
@@ -20,7 +21,7 @@ pub(super) struct Choice<'a> {
     pub(super) file: Option<&'a str>,
     /// The sources' tables, with the environment laid over them.
     pub(super) stated: &'a BTreeMap<String, SourceTable>,
-    /// The sources that the file itself names.
+    /// The sources that the file itself switches on, without the environment.
     pub(super) named: BTreeSet<String>,
     /// The sources that variables name.
     pub(super) overridden: BTreeSet<String>,
@@ -37,6 +38,17 @@ struct Fault {
     message: String,
 }
 
+/// The sources that a file switches on by their sections: not by one that only adds names to a provider, nor by one that takes a
+/// source away.
+pub(super) fn switched_on_by(file: &Document<'_>) -> BTreeSet<String> {
+    let only_adds_names = |name: &str| {
+        let keys = file.keys(&["sources", name]);
+        catalogue().contains_key(name) && !keys.is_empty() && keys.iter().all(|key| SourceTable::is_name_key(key))
+    };
+    let names = file.keys(&["sources"]).into_iter();
+    names.filter(|name| !only_adds_names(name) && !file.is_false(&["sources", name, "enabled"])).collect()
+}
+
 impl Choice<'_> {
     /// The sources that are on, and the providers that are off.
     pub(super) fn resolve(&self, report: &mut Report<'_>) -> (Vec<SourceSettings>, Vec<OffSource>) {
@@ -50,6 +62,13 @@ impl Choice<'_> {
                     path.extend(fault.key);
                     report.at(&path, fault.message);
                 }
+            }
+        }
+        for name in self.stated.keys().filter(|name| !names.contains(*name) && !catalogue().contains_key(*name)) {
+            // one that is taken away must be one that there is
+            let own = self.stated.get(name).filter(|own| own.settings().like.is_none());
+            if let Some(fault) = own.and_then(|own| self.complete(name, own).err()) {
+                report.at(&["sources", name], fault.message);
             }
         }
         let off = catalogue().keys().filter(|name| !names.contains(*name));
@@ -81,7 +100,7 @@ impl Choice<'_> {
 
     /// The sources that the file switches on by naming them. From then on, no other is on.
     fn switched_on(&self) -> BTreeSet<String> {
-        self.named.iter().filter(|name| self.is_switched_on_by_its_section(name)).cloned().collect()
+        self.named.iter().filter(|name| self.may_be_on(name)).cloned().collect()
     }
 
     /// Whether the official providers are on, since the file switches on none.

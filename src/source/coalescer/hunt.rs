@@ -175,7 +175,16 @@ impl Inner {
         state.unknown_kills = true;
         state.hunt.last_error = error.to_string();
         let symbols: Vec<Symbol> = waiters.iter().map(|waiter| waiter.symbol.clone()).collect();
-        state.hunt.suspects.fail(&symbols, Instant::now());
+        let (quoted, listed): (Vec<Symbol>, Vec<Symbol>) =
+            symbols.into_iter().partition(|symbol| self.has_quoted(symbol));
+        let suspects = if quoted.is_empty() || listed.is_empty() {
+            [quoted, listed].concat()
+        } else {
+            // only a list confirmed the others: what was quoted is asked for without them
+            self.doubt_list();
+            listed
+        };
+        state.hunt.suspects.fail(&suspects, Instant::now());
         self.queue_again(&mut state, failed, waiters);
     }
 

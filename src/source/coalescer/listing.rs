@@ -119,9 +119,21 @@ impl Inner {
     /// name its symbols.
     pub(super) fn standing(&self, symbol: &Symbol, now: Instant) -> Standing {
         let Some(Listing { lists, .. }) = &self.listing else { return Standing::Unsaid };
-        let Parts { board, origin, batching, .. } = &self.parts;
-        let is_quoted = || board.look(&origin.source, symbol, |known| known.outcome.quote.is_some()) == Some(true);
-        if batching.holds_all || is_quoted() { Standing::Unsaid } else { lists.standing(symbol, now) }
+        let is_silent = self.parts.batching.holds_all || self.has_quoted(symbol);
+        if is_silent { Standing::Unsaid } else { lists.standing(symbol, now) }
+    }
+
+    /// Lets the newest list confirm no more symbols.
+    pub(super) fn doubt_list(&self) {
+        if let Some(Listing { lists, .. }) = &self.listing {
+            lists.doubt();
+        }
+    }
+
+    /// Whether the source has quoted a symbol.
+    pub(super) fn has_quoted(&self, symbol: &Symbol) -> bool {
+        let Parts { board, origin, .. } = &self.parts;
+        board.look(&origin.source, symbol, |known| known.outcome.quote.is_some()) == Some(true)
     }
 
     /// Denies without a call what is not in a list that is new, unless the caller wants everything fetched anew. Returns the

@@ -163,7 +163,7 @@ fn place(verdict: Verdict) -> String {
 }
 
 fn honest(name: &str, symbol: &Symbol, role: Role, quote: Quote) -> Outcome {
-    let origin = Origin { source: name.to_owned(), account: name.to_owned(), role, lag_ms: 0 };
+    let origin = Origin { source: name.to_owned(), account: name.to_owned(), role, lag_ms: 0, by_isin: false };
     Outcome { origin: Arc::new(origin), symbol: symbol.clone(), quote: Some(quote), failure: None }
 }
 

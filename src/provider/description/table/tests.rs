@@ -47,3 +47,17 @@ fn a_call_is_a_post_where_a_body_is_given_and_a_post_is_not_sent_again_unless_st
         }
     }
 }
+
+#[test]
+fn a_list_is_not_asked_for_at_another_vendors_address() {
+    let list_of = |own: &str| {
+        let base = "url = \"https://a.test/{symbol}\"\ninstruments = { url = \"https://a.test/list\", filter = \".\" }";
+        table(own).over(table(base)).unwrap().settings.instruments.map(|list| list.url)
+    };
+    assert_eq!(list_of("timeout = \"1s\"").as_deref(), Some("https://a.test/list"));
+    assert_eq!(list_of("instruments = { every = \"48h\" }").as_deref(), Some("https://a.test/list"));
+    assert_eq!(list_of("url = \"https://b.test/{symbol}\""), None);
+    assert_eq!(list_of("url = \"https://b.test/{symbol}\"\ninstruments = { every = \"48h\" }").as_deref(), Some(""));
+    let own = "url = \"https://b.test/{symbol}\"\ninstruments = { url = \"https://b.test/list\" }";
+    assert_eq!(list_of(own).as_deref(), Some("https://b.test/list"));
+}
