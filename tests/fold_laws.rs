@@ -161,7 +161,7 @@ fn any_outcomes(lively: bool) -> impl Strategy<Value = Vec<Outcome>> {
         let outcomes = all.into_iter().enumerate().map(|(number, (role, lag_ms, account, (quote, failure)))| {
             // some accounts hold two sources
             let account = if account < 3 { format!("shared{account}") } else { format!("own{number}") };
-            let origin = Origin { source: format!("s{number}"), account, role, lag_ms };
+            let origin = Origin { source: format!("s{number}"), account, role, lag_ms, by_isin: false };
             Outcome { origin: Arc::new(origin), symbol: symbol(), quote, failure }
         });
         outcomes.collect()

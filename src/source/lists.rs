@@ -122,8 +122,8 @@ impl Lists {
     ///
     /// # Errors
     /// Why it is not believed. The list before stays.
-    pub(super) fn land(&self, list: InstrumentList, now: Moment) -> Result<usize, String> {
-        let list = self.as_requested(&list);
+    pub(super) fn land(&self, list: &InstrumentList, now: Moment) -> Result<usize, String> {
+        let list = self.as_requested(list);
         {
             let state = self.state.lock();
             let counts = |kept: &&Kept| now.monotonic.saturating_duration_since(kept.landed.monotonic) < FORMER_FOR;

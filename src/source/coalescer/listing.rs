@@ -205,7 +205,7 @@ impl UnderWay {
     async fn land(&self, lists: Arc<Lists>, list: InstrumentList) {
         let source = &self.coalescer.parts.origin.source;
         let now = self.coalescer.parts.clock.now();
-        match spawn_blocking(move || lists.land(list, now)).await {
+        match spawn_blocking(move || lists.land(&list, now)).await {
             Ok(Ok(names)) => tracing::info!(source, names, "the vendor's list of what it trades has come"),
             Ok(Err(why)) => tracing::warn!(source, "the vendor's list of what it trades is not believed: {why}"),
             Err(_) => tracing::error!(source, "reading the vendor's list failed because of a bug in quotefold"),
