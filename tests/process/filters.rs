@@ -82,8 +82,11 @@ fn children(id: u32) -> Vec<u32> {
     ids.filter(is_child).collect()
 }
 
+/// Whether a process runs. While its other threads end, it is not over, though its first thread has the state of a zombie: its
+/// parent cannot be told yet.
 fn runs(id: u32) -> bool {
-    std::fs::read_to_string(format!("/proc/{id}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
+    let threads = || std::fs::read_dir(format!("/proc/{id}/task")).map_or(0, Iterator::count);
+    std::fs::read_to_string(format!("/proc/{id}/stat")).is_ok_and(|stat| !stat.contains(") Z ") || threads() > 1)
 }
 
 fn kill(signal: &str, id: u32) {
