@@ -262,7 +262,7 @@ impl Inner {
         })
     }
 
-    /// The proxy that refused to pass a call on: with a 407, or with a 401 to a call that carries credentials for nobody else,
+    /// The proxy that refused to pass a call on: with a 407, or with a 401 to a call that carries credentials for the proxy alone,
     /// as tinyproxy does. Through a tunnel, such a reply is the vendor's.
     fn refused_by_proxy(&self, response: &Response) -> Option<&Proxy> {
         let proxy = self.connector.proxies().of(response.url()).filter(|proxy| !proxy.tunnels(response.url()))?;

@@ -77,6 +77,9 @@ fn understand(typed: &Typed<'_>) -> Option<Reading> {
         sentence => return Some(sentence),
     };
     let canonical = symbol.as_str();
+    if canonical == typed.text {
+        return Some(Ok(symbol));
+    }
     Some(match first_fit(&Typed { text: canonical, upper: canonical.to_owned() }) {
         Some(Ok(same)) if same == symbol => Ok(symbol),
         Some(Err(SymbolError::Other(_, why))) => typed.no_symbol(format!("names {canonical}, which {why}")),

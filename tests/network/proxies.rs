@@ -107,14 +107,14 @@ fn only_the_proxys_name_is_looked_up_here() {
 
 #[test]
 fn a_proxy_whose_name_has_no_address_is_named() {
-    let nobody = "failed to lookup address information: Name or service not known";
+    let no_address = "failed to lookup address information: Name or service not known";
     let runtime = tokio::runtime::Runtime::new().unwrap();
     for (proxy, why) in [
         ("http://me:planted-pass@proxy.test:3128", "its name has no address (Name or service not known)"),
         ("socks5h://me:planted-pass@proxy.test", "nothing listens there, or its name has no address"),
     ] {
         for scheme in ["http", "https"] {
-            let resolver = Resolver::by(move |_| Box::pin(async move { Err(std::io::Error::other(nobody)) }));
+            let resolver = Resolver::by(move |_| Box::pin(async move { Err(std::io::Error::other(no_address)) }));
             let (replied, _) = runtime.block_on(async { exchange(&leaf(&behind(proxy, scheme, ""), resolver)).await });
             let detail = replied.unwrap_err().to_string();
             assert!(detail.starts_with("cannot reach vendor.test: the proxy "), "{detail}");

@@ -1,6 +1,6 @@
 //! Stand-in proxies on loopback: one that speaks HTTP (CONNECT, and whole URLs), perhaps over TLS, and one that speaks SOCKS5.
 //!
-//! They know vendors by names that nobody else resolves, and write down what they were asked to carry.
+//! They know vendors by names that no resolver knows, and write down what they were asked to carry.
 
 use std::collections::HashMap;
 use std::io::{ErrorKind, Read, Write};
@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 use rustls::{ServerConnection, StreamOwned};
 
 use super::authority::Certified;
+use super::upstream::read_head;
 
 /// A user name and a password.
 pub(crate) type Credentials = (&'static str, &'static str);
@@ -29,7 +30,7 @@ pub(crate) struct StandInProxy {
 struct Shared {
     /// Where the vendors are, by name.
     vendors: HashMap<String, SocketAddr>,
-    /// Who may use it; everybody, if nobody is named.
+    /// The only user whom it serves; if there is none, it serves all.
     allowed: Option<Credentials>,
     /// `CONNECT a.test:443`, `GET a.test:80`, `SOCKS a.test:80`: each tunnel, and each call without one.
     carried: Mutex<Vec<String>>,
@@ -208,17 +209,6 @@ impl Shared {
         answer.write_all(&[5, 0, 0, 1, 0, 0, 0, 0, 0, 0]).ok()?;
         relay(&mut &*client, client, &vendor)
     }
-}
-
-/// A head up to its empty line.
-fn read_head(stream: &mut dyn Stream) -> Option<String> {
-    let mut head = Vec::new();
-    let mut byte = [0];
-    while !head.ends_with(b"\r\n\r\n") {
-        stream.read_exact(&mut byte).ok()?;
-        head.push(byte[0]);
-    }
-    String::from_utf8(head).ok()
 }
 
 /// Passes bytes on, in turns, until either side closes.

@@ -267,7 +267,7 @@ impl Seen {
 }
 
 /// A request up to its empty line: the calls here have no body.
-fn read_head(stream: &mut dyn Stream) -> Option<String> {
+pub(super) fn read_head(stream: &mut (impl Read + ?Sized)) -> Option<String> {
     let mut head = Vec::new();
     let mut byte = [0];
     while !head.ends_with(b"\r\n\r\n") {

@@ -186,7 +186,7 @@ impl SourceSettings {
     }
 
     /// Checks that a pair whose base is listed as a multiple is not spelled by a name of the base itself: its prices would be
-    /// divided all the same.
+    /// divided although they are of one unit.
     fn check_names_of_multiples(&self, faults: &mut Faults) {
         for base in self.multiplied.keys() {
             let renamed = self.rename.get(base).map(|theirs| theirs.to_ascii_uppercase());
