@@ -4,8 +4,10 @@
 //! disagree.
 
 mod json;
+mod text;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -17,6 +19,7 @@ use crate::fold::{Price, Status};
 use crate::question::{NotASymbol, Question, Require};
 use crate::symbol::Symbol;
 use json::Entry;
+pub(crate) use text::EntryText;
 
 /// How long to wait before asking again where no source is ever called: by then the configuration may have been fixed.
 const LONG: Duration = Duration::from_secs(60);
@@ -31,6 +34,8 @@ pub struct Answer {
     /// With a 503: after how many whole seconds it is worth asking again.
     pub retry_after: Option<u64>,
     prices: Vec<Priced>,
+    /// The texts of the prices, where they are written already.
+    texts: Vec<Option<Arc<EntryText>>>,
     not_symbols: Vec<NotASymbol>,
     as_of: Timestamp,
     renamed: BTreeMap<String, Symbol>,
@@ -42,7 +47,7 @@ pub struct Answer {
 #[derive(Clone, Copy, Debug)]
 enum Said<'a> {
     /// The price of a symbol.
-    Price(&'a Priced),
+    Price(&'a Priced, Option<&'a EntryText>),
     /// Why it is no symbol.
     NotASymbol(&'a NotASymbol),
 }
@@ -141,12 +146,18 @@ impl Answer {
             code,
             retry_after,
             prices: answered.into_iter().map(|answered| answered.priced).collect(),
+            texts: Vec::new(),
             not_symbols: question.not_symbols.clone(),
             as_of: now,
             renamed: question.renamed.clone(),
             quotes: question.quotes,
             simulated,
         }
+    }
+
+    /// The same with the texts of prices that are written already, in the order of the question's symbols.
+    pub(crate) fn with_texts(self, texts: Vec<Option<Arc<EntryText>>>) -> Self {
+        Answer { texts, ..self }
     }
 
     /// The prices of the symbols, in the order of the question.
@@ -156,10 +167,11 @@ impl Answer {
 
     /// The prices in their order, with what was not understood in its places.
     fn entries(&self) -> Vec<Said<'_>> {
-        let (mut prices, mut not_symbols) = (self.prices.iter(), self.not_symbols.iter().peekable());
+        let texts = self.texts.iter().map(Option::as_deref).chain(std::iter::repeat(None));
+        let (mut prices, mut not_symbols) = (self.prices.iter().zip(texts), self.not_symbols.iter().peekable());
         let said = |place| match not_symbols.next_if(|not: &&NotASymbol| not.place == place) {
             Some(not) => Some(Said::NotASymbol(not)),
-            None => prices.next().map(Said::Price),
+            None => prices.next().map(|(priced, text)| Said::Price(priced, text)),
         };
         (0..self.prices.len() + self.not_symbols.len()).filter_map(said).collect()
     }
@@ -176,30 +188,46 @@ impl Answer {
     /// The same in parts, one per symbol, so that other tasks can run between them.
     pub fn parts(&self, now: Timestamp) -> impl Iterator<Item = serde_json::Result<Vec<u8>>> + Send {
         let head = move || {
-            let mut head = br#"{"status":"#.to_vec();
-            serde_json::to_writer(&mut head, &self.completeness)?;
-            head.extend_from_slice(if self.simulated { br#","simulated":true"# } else { b"" });
-            head.extend_from_slice(br#","prices":["#);
+            let mut head = Vec::new();
+            Answer::write_head(&mut head, self.completeness, self.simulated);
             Ok(head)
         };
         let entry = move |(place, said): (usize, Said<'_>)| {
             let mut part = if place > 0 { b",".to_vec() } else { Vec::new() };
-            serde_json::to_writer(&mut part, &self.entry(said, now))?;
+            match said {
+                Said::Price(_, Some(text)) => text.write(now, &mut part),
+                said => serde_json::to_writer(&mut part, &self.entry(said, now))?,
+            }
             Ok(part)
         };
         let tail = move || {
-            let mut tail = b"]".to_vec();
-            if !self.renamed.is_empty() {
-                let renamed: BTreeMap<&str, &str> =
-                    self.renamed.iter().map(|(asked, symbol)| (asked.as_str(), symbol.as_str())).collect();
-                tail.extend_from_slice(br#","renamed":"#);
-                serde_json::to_writer(&mut tail, &renamed)?;
-            }
-            tail.push(b'}');
+            let mut tail = Vec::new();
+            Answer::write_tail(&mut tail, &self.renamed)?;
             Ok(tail)
         };
         let entries = self.entries().into_iter().enumerate().map(entry);
         std::iter::once_with(head).chain(entries).chain(std::iter::once_with(tail))
+    }
+
+    /// Appends what stands before the entries.
+    pub(crate) fn write_head(into: &mut Vec<u8>, completeness: Completeness, simulated: bool) {
+        into.extend_from_slice(br#"{"status":""#);
+        into.extend_from_slice(completeness.as_str().as_bytes());
+        into.extend_from_slice(if simulated { br#"","simulated":true"# } else { b"\"" });
+        into.extend_from_slice(br#","prices":["#);
+    }
+
+    /// Appends what stands after the entries.
+    pub(crate) fn write_tail(into: &mut Vec<u8>, renamed: &BTreeMap<String, Symbol>) -> serde_json::Result<()> {
+        into.push(b']');
+        if !renamed.is_empty() {
+            let renamed: BTreeMap<&str, &str> =
+                renamed.iter().map(|(asked, symbol)| (asked.as_str(), symbol.as_str())).collect();
+            into.extend_from_slice(br#","renamed":"#);
+            serde_json::to_writer(&mut *into, &renamed)?;
+        }
+        into.push(b'}');
+        Ok(())
     }
 
     /// The body of `GET /prices/{symbol}`: the one entry without the envelope.
@@ -213,7 +241,7 @@ impl Answer {
 
     fn entry<'a>(&self, said: Said<'a>, now: Timestamp) -> Entry<'a> {
         match said {
-            Said::Price(priced) => Entry::new(priced, self.quotes, now),
+            Said::Price(priced, _) => Entry::new(priced, self.quotes, now),
             Said::NotASymbol(not) => Entry::of_not_a_symbol(not, self.quotes, self.as_of),
         }
     }

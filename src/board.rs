@@ -10,6 +10,7 @@
 mod by_source;
 mod eviction;
 mod known;
+mod mark;
 mod remember;
 
 use std::collections::{HashMap, VecDeque};
@@ -29,6 +30,8 @@ use by_source::BySource;
 use eviction::{Failures, Quotes, Rank, Use};
 use known::settle;
 pub use known::{Fault, Freshness, InARow, Known, Openings, Stands, Told, Update};
+pub(crate) use mark::Mark;
+use mark::Marks;
 pub use remember::{QuoteState, SidesState};
 
 /// How many quotes are kept for all sources together; one source may have at most half of them.
@@ -75,6 +78,8 @@ struct State {
     landed: u64,
     /// Quotes that were withdrawn before they landed, the latest last.
     withdrawn: VecDeque<Withdrawn>,
+    /// What tells readers that the outcomes of a symbol have changed.
+    marks: Marks,
 }
 
 /// A quote that must not land.
@@ -125,6 +130,7 @@ impl Board {
             uses: 0,
             landed: 0,
             withdrawn: VecDeque::new(),
+            marks: Marks::default(),
         };
         Board { state: Mutex::new(state), landings: watch::Sender::default() }
     }
@@ -216,6 +222,11 @@ impl Board {
     ) -> Arc<Known> {
         let mut state = self.lock();
         let entry = state.symbols.get(symbol).and_then(|entries| entries.by_source.get(&origin.source));
+        if let Some(entry) = entry
+            && entry.known.is_refused_alike(&update)
+        {
+            return Arc::clone(&entry.known);
+        }
         let before = entry.map(|entry| Known::clone(&entry.known));
         if let Update::Withdrawal(arrived, why) = &update
             && !before.as_ref().is_some_and(|known| known.has_quote_of(*arrived))
@@ -242,6 +253,16 @@ impl Board {
     /// Changes whenever something has landed.
     pub(crate) fn landings(&self) -> watch::Receiver<()> {
         self.landings.subscribe()
+    }
+
+    /// The number of the latest change of any symbol.
+    pub(crate) fn version(&self) -> u64 {
+        self.lock().marks.version()
+    }
+
+    /// The mark of a symbol, which tells without a lock whether its outcomes have changed.
+    pub(crate) fn mark(&self, symbol: &Symbol) -> Arc<Mark> {
+        self.lock().marks.of(symbol)
     }
 
     /// How many outcomes are on the board.
@@ -293,6 +314,7 @@ impl State {
 
     /// Writes what is known now, and evicts what no longer fits.
     fn insert(&mut self, symbol: &Symbol, known: Arc<Known>, caller: Option<Caller>) {
+        self.marks.change(symbol);
         if !self.symbols.contains_key(symbol) {
             self.symbols.insert(symbol.clone(), Entries { last: Use::default(), by_source: BySource::default() });
             self.touch(symbol);
@@ -330,7 +352,8 @@ impl State {
 
     fn evict_quotes(&mut self, came: &str) {
         while let Some((source, symbol, rank)) = self.quotes.next_to_go(came) {
-            let present = self.quotes.rank(&source, self.last_use(&symbol));
+            let last = self.last_use(&symbol);
+            let present = self.quotes.rank(&source, last);
             if present > rank {
                 self.correct(&source, &symbol, Place::Quote(rank), Place::Quote(present));
             } else {
@@ -356,7 +379,10 @@ impl State {
         }
     }
 
-    fn last_use(&self, symbol: &Symbol) -> Use {
+    fn last_use(&mut self, symbol: &Symbol) -> Use {
+        if self.marks.take_asked(symbol) {
+            self.touch(symbol);
+        }
         self.symbols.get(symbol).map(|entries| entries.last).unwrap_or_default()
     }
 
@@ -371,6 +397,7 @@ impl State {
     }
 
     fn remove(&mut self, source: &str, symbol: &Symbol, place: Place) {
+        self.marks.change(symbol);
         self.leave(source, symbol, place);
         let Some(entries) = self.symbols.get_mut(symbol) else { return };
         self.outcomes -= usize::from(entries.by_source.remove(source).is_some());

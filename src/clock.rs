@@ -7,6 +7,7 @@ pub mod cpu;
 pub mod skew;
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -48,6 +49,8 @@ pub fn age(now: Timestamp, then: Timestamp) -> Duration {
 pub struct Clock {
     read: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     witnesses: Arc<Mutex<Witnesses>>,
+    /// Whether the last verdict was that this clock is off.
+    seems_off: Arc<AtomicBool>,
 }
 
 impl Clock {
@@ -64,7 +67,7 @@ impl Clock {
 
     /// A wall clock that the caller provides; waiting still uses tokio's clock.
     pub fn from_fn(read: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
-        Clock { read: Arc::new(read), witnesses: Arc::default() }
+        Clock { read: Arc::new(read), witnesses: Arc::default(), seems_off: Arc::default() }
     }
 
     /// The present.
@@ -77,36 +80,42 @@ impl Clock {
     pub(crate) fn hear_date(&self, account: &str, host: Host, date: Timestamp, sent: Moment, received: Moment) {
         let mut witnesses = self.witnesses();
         witnesses.hear_date(account, host, date, sent, received);
-        judge(&mut witnesses, received);
+        self.judge(&mut witnesses, received);
     }
 
     /// Records the newest time that a reply states in its quotes.
     pub(crate) fn hear_time(&self, account: &str, time: Timestamp, received: Moment) {
         let mut witnesses = self.witnesses();
         witnesses.hear_time(account, time, received);
-        judge(&mut witnesses, received);
+        self.judge(&mut witnesses, received);
     }
 
     /// How far this clock seems to be off, if enough others say so.
     pub(crate) fn skew(&self, now: Moment) -> Option<Skew> {
-        judge(&mut self.witnesses(), now)
+        self.judge(&mut self.witnesses(), now)
+    }
+
+    /// Whether the last verdict was that this clock is off. Takes no lock.
+    pub(crate) fn seems_off(&self) -> bool {
+        self.seems_off.load(Ordering::Relaxed)
+    }
+
+    /// The verdict of the witnesses. The log says when it begins and when it is over.
+    fn judge(&self, witnesses: &mut Witnesses, now: Moment) -> Option<Skew> {
+        let (skew, is_news) = witnesses.judge(now);
+        self.seems_off.store(skew.is_some(), Ordering::Relaxed);
+        match skew.filter(|_| is_news) {
+            Some(skew) => tracing::warn!("{skew}: {}; correct it, or prices will be missing or stale", skew.witnesses()),
+            None if is_news => tracing::info!("this machine's clock is no longer judged to be off"),
+            None => {}
+        }
+        skew
     }
 
     // if another thread panicked while it held the lock, at worst one reading is missing
     fn witnesses(&self) -> MutexGuard<'_, Witnesses> {
         self.witnesses.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The verdict of the witnesses. The log says when it begins and when it is over.
-fn judge(witnesses: &mut Witnesses, now: Moment) -> Option<Skew> {
-    let (skew, is_news) = witnesses.judge(now);
-    match skew.filter(|_| is_news) {
-        Some(skew) => tracing::warn!("{skew}: {}; correct it, or prices will be missing or stale", skew.witnesses()),
-        None if is_news => tracing::info!("this machine's clock is no longer judged to be off"),
-        None => {}
-    }
-    skew
 }
 
 impl fmt::Debug for Clock {

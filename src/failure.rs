@@ -96,7 +96,7 @@ pub enum SourceError {
         retry_after: Option<Duration>,
     },
     /// Our own limit for this source has no room within the time a call may take. No call was made.
-    #[error("our own limit of {limit} is used up; it has room again in {} s", .retry_after.as_millis().div_ceil(1000))]
+    #[error("our own limit of {limit} is used up")]
     Throttled {
         /// The limit, as configured.
         limit: String,
@@ -232,6 +232,21 @@ impl SourceError {
             }
             _ => None,
         }
+    }
+
+    /// The same error, without the time that is left: what is said of it at any moment.
+    pub(crate) fn at_any_time(&self) -> Self {
+        use SourceError as E;
+        let mut error = self.clone();
+        match &mut error {
+            E::Unavailable { retry_after, .. }
+            | E::RateLimited { retry_after, .. }
+            | E::QuotaExhausted { retry_after, .. }
+            | E::Blocked { retry_after, .. } => *retry_after = None,
+            E::Throttled { retry_after, .. } | E::CircuitOpen { retry_after, .. } => *retry_after = Duration::ZERO,
+            _ => {}
+        }
+        error
     }
 
     /// What it applies to, if it is the vendor's refusal.

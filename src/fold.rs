@@ -30,6 +30,7 @@ use crate::symbol::{Currency, Symbol};
 
 use admit::{Eligibility, Entry};
 pub use age::is_usable;
+pub(crate) use age::{AHEAD, with_lag};
 pub use book::{Basis, Book, Weighed};
 pub(crate) use book::{possible, weigh};
 pub use evidence::{Derivation, Evidence, UsedRate};

@@ -93,6 +93,16 @@ impl Hours {
     }
 }
 
+impl Hours {
+    /// The first opening or closing after a time; `None` after the last session that is known.
+    pub fn next_change(&self, after: Timestamp) -> Option<Timestamp> {
+        let sessions = self.0.sessions();
+        let closed = sessions.partition_point(|session| session.closing <= after);
+        let session = sessions.get(closed)?;
+        Some(if session.opening > after { session.opening } else { session.closing })
+    }
+}
+
 /// The key under which the file has the market of a share or an index.
 fn listed_on(symbol: &Symbol) -> Option<String> {
     let text = symbol.as_str();

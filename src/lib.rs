@@ -13,6 +13,8 @@
 //! 5. [`valuation`] makes the prices: [`derive`](mod@derive) turns one pair's quote into another's, [`fold`] makes one
 //!    price of many quotes or refuses to, [`convert`] turns it into the caller's currency.
 //! 6. [`answer`] writes status, headers and JSON; [`again`] says when asking again can change the answer.
+//!
+//! An answer that needed no call is kept by `ready`, and sent again for as long as a new one would be the same.
 
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "a test may block its thread"))]
 
@@ -53,6 +55,7 @@ pub mod gather;
 pub mod valuation;
 pub mod answer;
 pub mod again;
+mod ready;
 pub mod workload;
 pub mod search;
 pub mod service;

@@ -102,9 +102,9 @@ impl Metrics {
         self.0.circuits.get_or_create(&SourceLabels { source: source.to_owned() }).set(i64::from(is_open));
     }
 
-    /// Counts the verdict on a quote.
-    pub fn quote(&self, source: &str, verdict: &'static str, reason: &'static str) {
-        self.0.quotes.get_or_create(&QuoteLabels { source: source.to_owned(), verdict, reason }).inc();
+    /// The counter of a verdict on a source's quotes.
+    pub fn quote(&self, source: &str, verdict: &'static str, reason: &'static str) -> Counter {
+        self.0.quotes.get_or_create(&QuoteLabels { source: source.to_owned(), verdict, reason }).clone()
     }
 
     /// All metrics, in the OpenMetrics text format.

@@ -20,7 +20,7 @@ use crate::route::Route;
 use crate::settings::Settings;
 use crate::source::coalescer::Ask;
 use crate::symbol::{Class, Symbol};
-pub use board_view::BoardView;
+pub use board_view::{BoardView, Reads};
 pub use per_source::PerSource;
 
 /// What each source is asked for, and what its outcomes are used for.
@@ -37,6 +37,8 @@ pub struct Plan {
     pub asked: PerSource<()>,
     /// How fresh each outcome must be, for everything that a source is or could be asked for.
     pub freshness: PerSource<Freshness>,
+    /// The version of the board before it was first looked at.
+    pub version: u64,
 }
 
 /// A symbol to price, and the sources that can.
@@ -50,6 +52,10 @@ pub struct Target {
     pub routes: Vec<SourceRoute>,
     /// A rate that every route needs and no source has. If this is set, `routes` is empty.
     pub lacks: Option<Symbol>,
+    /// The rate that is expected to convert its price into the caller's currency; `None` if none is expected.
+    pub conversion: Option<Symbol>,
+    /// What on the board decided its routes.
+    pub reads: Reads,
 }
 
 /// How one source prices a target.
@@ -64,7 +70,7 @@ pub struct SourceRoute {
 }
 
 /// What a price is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Purpose {
     /// The caller asked for it.
     Asked,
@@ -123,12 +129,13 @@ impl<'a> PlanInput<'a> {
 impl Plan {
     /// Makes the plan for a question. It waits for nothing, but yields to other tasks now and then.
     pub async fn new(input: PlanInput<'_>) -> Self {
+        let version = input.board.version();
         let (mut view, mut pace) = (input.view(), Pace::default());
         let targets = input.targets(&BTreeSet::new(), &mut view, &mut pace).await;
         let (queries, reserves, freshness) = input.queries(&targets, &mut view, &mut pace).await;
         let mut asked = PerSource::default();
         asked.extend(queries.iter().flat_map(SourceQuery::pairs));
-        Plan { targets, queries, reserves, asked, freshness }
+        Plan { targets, queries, reserves, asked, freshness, version }
     }
 
     /// The weight of the plan: the number of pairs of symbol and source that must be asked.

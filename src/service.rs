@@ -17,6 +17,7 @@ use crate::metrics::Metrics;
 use crate::plan::{PerSource, Plan, PlanInput, SourceQuery, weight};
 use crate::profile::profiles::Profiles;
 use crate::question::{Bounds, Question};
+use crate::ready::{Made, Ready, ReadyAnswer};
 use crate::reply_memory::ReplyMemory;
 use crate::search::{Found, Search};
 use crate::settings::Settings;
@@ -44,6 +45,7 @@ pub struct Quotefold {
     tasks: TaskTracker,
     workload: Workload,
     reply_memory: ReplyMemory,
+    ready: Ready,
     is_simulated: bool,
 }
 
@@ -116,6 +118,7 @@ impl Quotefold {
             profiles,
             bounds,
             metrics,
+            ready: Ready::default(),
             is_simulated: false,
         }
     }
@@ -194,6 +197,14 @@ impl Quotefold {
         self.carry_out(plan, None, question).await.0
     }
 
+    /// The answer to a question, if all of it is ready: no source has to be called, and an earlier answer still holds.
+    pub(crate) fn ready_answer(&self, question: &Question) -> Option<ReadyAnswer> {
+        if self.clock.seems_off() {
+            return None;
+        }
+        self.ready.answer(question, &self.sources, self.clock.now())
+    }
+
     /// The same, but waits for its turn, since [`workload`](crate::workload) limits what is worked on at once.
     ///
     /// # Errors
@@ -263,6 +274,14 @@ impl Quotefold {
         let valuation = self.value(&plan, &told, question, now).await;
         self.count_verdicts(&valuation);
         let skew = self.clock.skew(now);
+        let texts = match skew {
+            // what is said of the clock changes with its every reading
+            Some(_) => Vec::new(),
+            None => {
+                let made = Made { question, plan: &plan, told: &told, valuation: &valuation, now };
+                self.ready.keep(&made, &self.board, &self.sources).await
+            }
+        };
         let explained = |Priced { price, conversion }: Priced| match skew {
             Some(skew) => {
                 let rate = conversion.as_ref().and_then(|conversion| conversion.rate.as_deref());
@@ -272,7 +291,7 @@ impl Quotefold {
         };
         let answered = |priced| Answered { changes_at: next_calls.that_changes(&priced), priced: explained(priced) };
         let answered = valuation.prices.into_iter().map(answered).collect();
-        (Answer::new(question, answered, now.wall, self.is_simulated), turn)
+        (Answer::new(question, answered, now.wall, self.is_simulated).with_texts(texts), turn)
     }
 
     pub(crate) async fn plan(&self, question: &Question) -> Plan {

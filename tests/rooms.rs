@@ -43,6 +43,7 @@ const ROOMS: &[(&str, &str)] = &[
     ("valuation", "everything a plan is about, priced"),
     ("answer", "status, headers and JSON"),
     ("again", "when asking again can change an answer"),
+    ("ready", "answers that need no call, kept as text"),
     ("workload", "how much is worked on at once"),
     ("search", "symbols found by what was typed"),
     ("service", "the path of a request, written out"),

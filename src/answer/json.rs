@@ -11,7 +11,7 @@ use crate::clock::age;
 use crate::convert::{self, Priced};
 use crate::decimal;
 use crate::failure::Failure;
-use crate::fold::{self, Basis, BelowQuorum, Book, Folded, Judged, Price, Status, Unavailable, Verdict};
+use crate::fold::{self, Basis, BelowQuorum, Book, Judged, Price, Status, Unavailable, Verdict};
 use crate::question::NotASymbol;
 use crate::quote::{self, Session};
 use crate::symbol::{Currency, Symbol};
@@ -171,7 +171,7 @@ impl<'a> Entry<'a> {
             conversion: conversion.as_ref().map(Conversion::new),
             as_of: Time(price.as_of),
             observed_at: folded.and_then(|folded| folded.observed_at).map(Time),
-            age_ms: folded.map(|folded| age_ms(folded, now)),
+            age_ms: folded.map(|folded| age_ms(folded.aged_from, now)),
             sources: Counts {
                 asked: price.quotes.len(),
                 answered: price.quotes.iter().filter(|quote| answered(quote)).count(),
@@ -210,8 +210,9 @@ impl<'a> Entry<'a> {
     }
 }
 
-fn age_ms(folded: &Folded, now: Timestamp) -> u64 {
-    milliseconds(age(now, folded.aged_from))
+/// The age of a price whose oldest used quote is from this time.
+pub(super) fn age_ms(aged_from: Timestamp, now: Timestamp) -> u64 {
+    milliseconds(age(now, aged_from))
 }
 
 /// Whether the source gave a quote, or answered that it has no such symbol.

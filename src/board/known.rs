@@ -99,6 +99,8 @@ pub enum Update {
 pub enum Told {
     /// What is on the board.
     OnBoard(Arc<Known>),
+    /// The same, with the time in its failure at which the source may be asked again.
+    Dated(Box<Outcome>, Arc<Known>),
     /// A failure of this caller alone, which never lands on the board, and what is on the board beside it.
     Alone(Box<Outcome>, Option<Arc<Known>>),
 }
@@ -108,7 +110,7 @@ impl Told {
     pub fn outcome(&self) -> &Outcome {
         match self {
             Told::OnBoard(known) => &known.outcome,
-            Told::Alone(outcome, _) => outcome,
+            Told::Dated(outcome, _) | Told::Alone(outcome, _) => outcome,
         }
     }
 
@@ -116,15 +118,23 @@ impl Told {
     pub fn into_outcome(self) -> Outcome {
         match self {
             Told::OnBoard(known) => known.outcome.clone(),
-            Told::Alone(outcome, _) => *outcome,
+            Told::Dated(outcome, _) | Told::Alone(outcome, _) => *outcome,
         }
     }
 
     /// What is on the board.
     pub fn known(&self) -> Option<&Arc<Known>> {
         match self {
-            Told::OnBoard(known) => Some(known),
+            Told::OnBoard(known) | Told::Dated(_, known) => Some(known),
             Told::Alone(_, known) => known.as_ref(),
+        }
+    }
+
+    /// What is on the board, if that is all that the caller is told.
+    pub(crate) fn on_board(&self) -> Option<&Arc<Known>> {
+        match self {
+            Told::OnBoard(known) | Told::Dated(_, known) => Some(known),
+            Told::Alone(..) => None,
         }
     }
 
@@ -133,7 +143,11 @@ impl Told {
         let mut outcome = self.outcome().clone();
         let Some(failure) = &mut outcome.failure else { return };
         failure.retry_at = Some(at);
-        *self = Told::Alone(Box::new(outcome), self.known().cloned());
+        let outcome = Box::new(outcome);
+        *self = match self.on_board() {
+            Some(known) => Told::Dated(outcome, Arc::clone(known)),
+            None => Told::Alone(outcome, self.known().cloned()),
+        };
     }
 }
 
@@ -189,12 +203,27 @@ impl Known {
 
     /// Whether it is a denial that still stands. A call for the symbol then only checks the denial.
     pub(crate) fn is_denied(&self, now: Instant) -> bool {
-        self.outcome.is_denied() && matches!(self.stands, Stands::Until(until) if now < until)
+        self.denied_until(now).is_some()
+    }
+
+    /// Until when it is a denial that stands; `None` if it is none now.
+    pub(crate) fn denied_until(&self, now: Instant) -> Option<Instant> {
+        match self.stands {
+            Stands::Until(until) if self.outcome.is_denied() && now < until => Some(until),
+            _ => None,
+        }
     }
 
     /// Whether the source answered at or after an instant.
     pub fn answered_since(&self, instant: Instant) -> bool {
         self.answered.is_some_and(|answered| answered >= instant)
+    }
+
+    /// Whether an update is the refusal that is known already: for the same reason, until the same instant.
+    pub(super) fn is_refused_alike(&self, update: &Update) -> bool {
+        let Update::Refusal(error, until) = update else { return false };
+        let refused_for = self.outcome.failure.as_ref().map(|failure| failure.error.at_any_time());
+        self.refused_until == Some(*until) && refused_for == Some(error.at_any_time())
     }
 
     /// Whether its quote is the one that arrived at this time.

@@ -12,7 +12,7 @@ use crate::hours::Around;
 use crate::quote::{Origin, Quote, Role};
 
 /// How far a source's clock may be ahead of ours.
-pub(super) const AHEAD: Duration = Duration::from_secs(5);
+pub(crate) const AHEAD: Duration = Duration::from_secs(5);
 /// How far apart the last quotes of one closed market may be: the close, and trades after it.
 const SAME_CLOSE: Duration = Duration::from_secs(12 * 3600);
 
@@ -46,7 +46,8 @@ pub(super) fn usable_for(rule: &Rule, origin: &Origin) -> Duration {
     with_lag(rule.usable_for, origin)
 }
 
-fn with_lag(usable_for: Duration, origin: &Origin) -> Duration {
+/// The same for any class.
+pub(crate) fn with_lag(usable_for: Duration, origin: &Origin) -> Duration {
     let lag = Duration::from_millis(origin.lag_ms.unsigned_abs());
     if origin.lag_ms < 0 { usable_for.saturating_sub(lag) } else { usable_for.saturating_add(lag) }
 }

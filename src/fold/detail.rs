@@ -13,10 +13,10 @@ use super::status::{accounts, says_unknown};
 use super::{Degraded, Exclusion, Judged, Price, Rule, Status, Unavailable, Verdict, age};
 use crate::clock;
 use crate::decimal::{fraction, percent_over, plain};
-use crate::failure::SourceError;
+use crate::failure::{Failure, SourceError};
 use crate::quote::{NoMarket, Origin, Quote, Role, Session, Stated};
 use crate::symbol::{Currency, Symbol};
-use crate::text::words::{self, clock_time, day_and_time, duration, duration_over};
+use crate::text::words::{self, clock_time, day_and_time, duration};
 
 /// How many sources or reasons a sentence names at most.
 const NAMED: usize = 3;
@@ -91,7 +91,7 @@ fn stale_fallback(price: &Price) -> String {
         return weak_rates(price);
     }
     let ages = old.iter().filter_map(|judged| {
-        let said = said(judged.outcome.quote.as_ref()?, price.as_of, Duration::ZERO);
+        let said = said(judged.outcome.quote.as_ref()?, price.as_of);
         Some(format!("{} {said}", judged.outcome.origin.source))
     });
     let (fresh, required, ages) = (fresh.len(), price.rule.required, first_few(ages, ", "));
@@ -306,7 +306,7 @@ pub(super) fn of_quote(
 ) -> Option<String> {
     let outcome = &entry.judged.outcome;
     let exclusion = match entry.judged.verdict {
-        Verdict::Failed => return outcome.failure.as_ref().map(|failure| failure.error.to_string()),
+        Verdict::Failed => return outcome.failure.as_ref().map(|failure| failed_with(failure, now)),
         Verdict::Used if !entry.eligibility.is_usable() => Exclusion::Stale,
         Verdict::Used => return None,
         Verdict::Excluded(exclusion) => exclusion,
@@ -316,7 +316,7 @@ pub(super) fn of_quote(
         Exclusion::NotFolded => return None,
         Exclusion::Outlier => from_the_median(entry, decision, rule)?,
         Exclusion::Stale => aged(quote, &outcome.origin, rule, now),
-        Exclusion::Future => format!("{}, {} allowed", said(quote, now, age::AHEAD), duration(age::AHEAD)),
+        Exclusion::Future => format!("{}, {} allowed", said(quote, now), duration(age::AHEAD)),
         Exclusion::InvalidPrice => invalid_price(quote),
         Exclusion::NoMarket | Exclusion::Halted => no_market(quote.no_market?).to_owned(),
         Exclusion::CurrencyMismatch => mismatch(&entry.judged, currency)?,
@@ -400,29 +400,33 @@ fn other_session(session: Session) -> &'static str {
     }
 }
 
-/// How old the quote is, and how old it may be.
-fn aged(quote: &Quote, origin: &Origin, rule: &Rule, now: Timestamp) -> String {
-    if let Some(max_age) = rule.max_age.filter(|max_age| clock::age(now, age::time_of(quote)) > *max_age) {
-        return format!("{}, max_age is {}", said(quote, now, max_age), duration(max_age));
+/// What a source failed with. A limit of ours has room again at a time, which the failure states.
+fn failed_with(failure: &Failure, now: Timestamp) -> String {
+    match (&failure.error, failure.retry_at) {
+        (error @ SourceError::Throttled { .. }, Some(at)) => format!("{error} until {}", clock_time(at, now)),
+        (error, _) => error.to_string(),
     }
-    let allowed = age::usable_for(rule, origin);
-    let said = said(quote, now, allowed);
+}
+
+/// When the quote was stated, and how old it may be. Sentences name times and no ages, so that they stay true.
+fn aged(quote: &Quote, origin: &Origin, rule: &Rule, now: Timestamp) -> String {
+    let said = said(quote, now);
+    if let Some(max_age) = rule.max_age.filter(|max_age| clock::age(now, age::time_of(quote)) > *max_age) {
+        return format!("{said}, max_age is {}", duration(max_age));
+    }
     if origin.lag_ms <= 0 {
-        return format!("{said}, {} allowed", duration(allowed));
+        return format!("{said}, {} allowed", duration(age::usable_for(rule, origin)));
     }
     let lag = Duration::from_millis(origin.lag_ms.unsigned_abs());
     format!("{said}, {} allowed (+ {} lag)", duration(rule.usable_for), duration(lag))
 }
 
-/// How long ago, or how far ahead, the quote's time is. It is more exact where it would read like what is `allowed`.
-fn said(quote: &Quote, now: Timestamp, allowed: Duration) -> String {
+/// When the quote was stated, or received if it states no time.
+fn said(quote: &Quote, now: Timestamp) -> String {
     let time = age::time_of(quote);
     let verb = if quote.observed_at.is_none() && time == quote.received_at { "received" } else { "stated" };
-    if time > now {
-        format!("{verb} {} ahead of our clock", duration_over(clock::age(time, now), allowed))
-    } else {
-        format!("{verb} {} ago", duration_over(clock::age(now, time), allowed))
-    }
+    let ahead = if time > now { ", which is ahead of our clock" } else { "" };
+    format!("{verb} at {}{ahead}", clock_time(time, now))
 }
 
 #[cfg(test)]

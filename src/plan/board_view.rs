@@ -15,6 +15,16 @@ pub struct BoardView<'a> {
     sources: &'a Profiles,
     now: Instant,
     seen: HashMap<Symbol, Seen>,
+    reads: Reads,
+}
+
+/// What on the board decided how a target is priced.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reads {
+    /// The symbols whose outcomes decided it.
+    pub symbols: Vec<Symbol>,
+    /// Until when they decide the same if nothing lands; `None` if for ever.
+    pub until: Option<Instant>,
 }
 
 /// What the board knows about one symbol: at each source's place in the list of sources, the latest from that source.
@@ -25,7 +35,7 @@ struct Seen(Vec<Option<Arc<Known>>>);
 impl<'a> BoardView<'a> {
     /// A view in which no symbol has been looked up yet.
     pub fn new(board: &'a Board, sources: &'a Profiles, now: Instant) -> Self {
-        BoardView { board, sources, now, seen: HashMap::new() }
+        BoardView { board, sources, now, seen: HashMap::new(), reads: Reads::default() }
     }
 
     /// Looks a symbol up on the board, unless that was done already.
@@ -47,11 +57,21 @@ impl<'a> BoardView<'a> {
     pub(super) fn is_denied_by(&mut self, source: usize, symbol: &Symbol) -> bool {
         let now = self.now;
         let known = self.seen(symbol).0.get(source).and_then(Option::as_ref);
-        known.is_some_and(|known| known.outcome.denies_symbol() && known.is_denied(now))
+        let denied_until = known.filter(|known| known.outcome.denies_symbol()).and_then(|known| known.denied_until(now));
+        if !self.reads.symbols.contains(symbol) {
+            self.reads.symbols.push(symbol.clone());
+        }
+        self.reads.until = self.reads.until.into_iter().chain(denied_until).min();
+        denied_until.is_some()
+    }
+
+    /// What has decided since this was last called.
+    pub(super) fn take_reads(&mut self) -> Reads {
+        std::mem::take(&mut self.reads)
     }
 
     fn seen(&mut self, symbol: &Symbol) -> &Seen {
-        let BoardView { board, sources, now, seen } = self;
+        let BoardView { board, sources, now, seen, .. } = self;
         seen.entry(symbol.clone()).or_insert_with(|| {
             let mut places = Seen::default();
             for known in board.recall(symbol, *now) {

@@ -23,9 +23,12 @@ impl PlanInput<'_> {
             targets.push(self.target(symbol, Purpose::Asked, view));
             pace.step(self.sources.len()).await;
         }
-        let allowed = self.question.symbols.iter().filter(|symbol| self.settings.allows(symbol));
-        let mut conversions: BTreeSet<Symbol> = allowed.filter_map(|symbol| self.conversion(symbol, view)).collect();
-        conversions.extend(rates.iter().cloned());
+        for target in &mut targets {
+            let is_allowed = self.settings.allows(&target.symbol);
+            target.conversion = if is_allowed { self.conversion(&target.symbol, view) } else { None };
+        }
+        let expected = targets.iter().filter_map(|target| target.conversion.as_ref());
+        let conversions: BTreeSet<Symbol> = expected.chain(rates).cloned().collect();
         targets.extend(conversions.iter().map(|symbol| self.target(symbol, Purpose::Conversion, view)));
         let needed: BTreeSet<Symbol> = rates_of(&targets).collect();
         targets.extend(needed.iter().map(|symbol| self.target(symbol, Purpose::Rate, view)));
@@ -98,7 +101,8 @@ impl PlanInput<'_> {
         };
         let sources = self.sources.iter().filter(|(_, source)| is_open(source));
         let routes = sources.filter(|(_, source)| self.question.lets_in(source.name())).filter_map(route).collect();
-        Target { symbol: symbol.clone(), purpose, routes, lacks: None }
+        let reads = view.take_reads();
+        Target { symbol: symbol.clone(), purpose, routes, lacks: None, conversion: None, reads }
     }
 
     /// How a source prices a symbol, and the denied route, if any: if the source has denied a currency pair, another

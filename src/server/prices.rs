@@ -15,12 +15,13 @@ use super::form;
 use super::pieces::Pieces;
 use super::pricing::Pricing;
 use super::problem::Problem;
-use crate::answer::Answer;
+use crate::answer::{Answer, Completeness};
 use crate::caller::Caller;
 use crate::pace::Pace;
 use crate::question::{BadQuestion, Question, longest_form};
 use crate::reply_memory::Full;
-use crate::service::InTurn;
+use crate::ready::ReadyAnswer;
+use crate::service::{InTurn, Quotefold};
 use crate::workload::Overloaded;
 
 /// The header with an answer's completeness.
@@ -34,7 +35,7 @@ pub(super) async fn many(
 ) -> Result<Response, Problem> {
     let question =
         Question::parse(&query.unwrap_or_default(), &pricing.service.bounds(), pricing.service.clock().now())?;
-    answer(&pricing, question.asked_by(caller.map(|Extension(caller)| caller)), all).await
+    answer(&pricing, question.asked_by(caller.map(|Extension(caller)| caller)), Form::List).await
 }
 
 /// `POST /prices`, with the parameters in a form: for lists that are too long for a URL. Like a GET, it is safe and idempotent.
@@ -42,7 +43,7 @@ pub(super) async fn form(State(pricing): State<Pricing>, request: Request) -> Re
     let (bounds, caller) = (pricing.service.bounds(), request.extensions().get().copied());
     let form = form::read(request, longest_form(bounds.max_symbols)).await?;
     let question = Question::parse_form(&form, &bounds, pricing.service.clock().now())?.asked_by(caller);
-    answer(&pricing, question, all).await
+    answer(&pricing, question, Form::List).await
 }
 
 /// `GET /prices/{symbol}`
@@ -56,49 +57,73 @@ pub(super) async fn one(
         symbol.map_err(|_| Problem::bad_query("symbol", "the percent-encoded symbol is not valid UTF-8"))?;
     let (bounds, now) = (pricing.service.bounds(), pricing.service.clock().now());
     let question = Question::parse_one(&symbol, &query.unwrap_or_default(), &bounds, now)?;
-    answer(&pricing, question.asked_by(caller.map(|Extension(caller)| caller)), single).await
+    answer(&pricing, question.asked_by(caller.map(|Extension(caller)| caller)), Form::Entry).await
 }
 
-/// Writes an answer's body in parts, so that other tasks can run in between.
-type Parts = for<'a> fn(&'a Answer, Timestamp) -> Box<dyn Iterator<Item = serde_json::Result<Vec<u8>>> + Send + 'a>;
-
-fn all(answer: &Answer, now: Timestamp) -> Box<dyn Iterator<Item = serde_json::Result<Vec<u8>>> + Send + '_> {
-    Box::new(answer.parts(now))
+/// How an answer is written: as a list, or as its only entry.
+#[derive(Clone, Copy)]
+enum Form {
+    List,
+    Entry,
 }
 
-fn single(answer: &Answer, now: Timestamp) -> Box<dyn Iterator<Item = serde_json::Result<Vec<u8>>> + Send + '_> {
-    Box::new(std::iter::once(answer.single_body(now)))
+/// The parts of an answer's body.
+type Parts<'a> = Box<dyn Iterator<Item = serde_json::Result<Vec<u8>>> + Send + 'a>;
+
+impl Form {
+    /// The body in parts, so that other tasks can run in between.
+    fn parts(self, answer: &Answer, now: Timestamp) -> Parts<'_> {
+        match self {
+            Form::List => Box::new(answer.parts(now)),
+            Form::Entry => Box::new(std::iter::once(answer.single_body(now))),
+        }
+    }
 }
 
-/// Has the service answer, and writes the reply. The caller's deadline counts from the arrival of the query, and includes the
-/// time in the queue.
-async fn answer(pricing: &Pricing, question: Question, parts: Parts) -> Result<Response, Problem> {
+/// Answers from what is ready, or has the service answer, and writes the reply. The caller's deadline counts from the arrival of
+/// the query, and includes the time in the queue.
+async fn answer(pricing: &Pricing, question: Question, form: Form) -> Result<Response, Problem> {
     let (service, readiness, deadline) = (Arc::clone(&pricing.service), pricing.readiness.clone(), question.deadline());
     if service.reply_memory().is_full() {
         return Err(Full.into());
+    }
+    if let Some(answer) = service.ready_answer(&question) {
+        return ready(&service, &question, &answer, form);
     }
     let answered = async move {
         let InTurn { answer, .. } = &service.answer_in_turn(&question).await?;
         readiness.refresh(&service);
         let (mut body, mut pace) = (Pieces::new(service.reply_memory()), Pace::default());
-        for part in parts(answer, service.clock().now().wall) {
+        for part in form.parts(answer, service.clock().now().wall) {
             body.push(&part.map_err(|_| Problem::Internal)?)?;
             pace.step(service.sources().len()).await;
         }
-        reply(answer, body.finish()?)
+        reply(answer.code, answer.completeness, answer.retry_after, body.finish()?)
     };
     pricing.run_until(deadline, answered).await?
 }
 
-fn reply(answer: &Answer, body: Body) -> Result<Response, Problem> {
-    let code = StatusCode::from_u16(answer.code).map_err(|_| Problem::Internal)?;
+/// Writes an answer that is ready. It takes no time to speak of, so the thread of the connections does it.
+fn ready(service: &Quotefold, question: &Question, answer: &ReadyAnswer, form: Form) -> Result<Response, Problem> {
+    let (simulated, now) = (service.is_simulated(), service.clock().now());
+    let bytes = match form {
+        Form::List => answer.body(question, simulated, now).map_err(|_| Problem::Internal)?,
+        Form::Entry => answer.single_body(question, simulated, now),
+    };
+    let mut body = Pieces::new(service.reply_memory());
+    body.push(&bytes)?;
+    reply(answer.code, answer.completeness, None, body.finish()?)
+}
+
+fn reply(code: u16, completeness: Completeness, retry_after: Option<u64>, body: Body) -> Result<Response, Problem> {
+    let code = StatusCode::from_u16(code).map_err(|_| Problem::Internal)?;
     let mut reply = (code, body).into_response();
     let headers = reply.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     // the board is the cache: another one in between could only be older
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(PRICES_STATUS, HeaderValue::from_static(answer.completeness.as_str()));
-    if let Some(seconds) = answer.retry_after {
+    headers.insert(PRICES_STATUS, HeaderValue::from_static(completeness.as_str()));
+    if let Some(seconds) = retry_after {
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
     Ok(reply)

@@ -1,10 +1,13 @@
 //! Counts how a source has done: its calls, how long they took, and what became of its quotes.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
+use prometheus_client::metrics::counter::Counter;
 
 use super::batch::Reply;
 use super::outlier_watch::{OutlierWatch, RecentQuotes};
@@ -34,8 +37,15 @@ struct State {
     long_latency: Duration,
     last_success: Option<Timestamp>,
     last_error: Option<(Timestamp, SourceError)>,
-    verdicts: BTreeMap<(&'static str, &'static str), u64>,
+    verdicts: BTreeMap<(&'static str, &'static str), VerdictCounter>,
     outlier_watch: OutlierWatch,
+}
+
+/// Counts one verdict on the quotes of one source, without a lock. Cheap to clone; all clones count together.
+#[derive(Clone, Debug)]
+pub(crate) struct VerdictCounter {
+    metric: Counter,
+    count: Arc<AtomicU64>,
 }
 
 /// A source's statistics at one moment, for people.
@@ -95,10 +105,8 @@ impl Statistics {
 
     /// Counts what became of one of its quotes in an answer.
     pub fn verdict(&self, judged: &Judged) {
-        let (verdict, reason) = (judged.verdict.as_str(), judged.reason().unwrap_or("none"));
-        self.metrics.quote(&judged.outcome.origin.source, verdict, reason);
+        self.verdict_counter(judged).count();
         let mut state = self.state.lock();
-        *state.verdicts.entry((verdict, reason)).or_default() += 1;
         if state.outlier_watch.remember(judged) {
             let RecentQuotes { compared, outliers, mean_deviation_bps } = state.outlier_watch.recent();
             let (source, mean) = (&judged.outcome.origin.source, mean_deviation_bps.unwrap_or_default());
@@ -107,6 +115,16 @@ impl Statistics {
                 "outlier in {outliers} of its last {compared} quotes, {mean} bps from the price on average"
             );
         }
+    }
+
+    /// What counts the verdict on one of its quotes.
+    pub(crate) fn verdict_counter(&self, judged: &Judged) -> VerdictCounter {
+        let (verdict, reason) = (judged.verdict.as_str(), judged.reason().unwrap_or("none"));
+        let new = || {
+            let metric = self.metrics.quote(&self.source, verdict, reason);
+            VerdictCounter { metric, count: Arc::default() }
+        };
+        self.state.lock().verdicts.entry((verdict, reason)).or_insert_with(new).clone()
     }
 
     /// How long a call usually takes: half of the last 128 took no longer. Zero before the first one.
@@ -128,7 +146,7 @@ impl Statistics {
             latency_p99: percentile(&latencies, 99),
             last_success: state.last_success,
             last_error: state.last_error.clone(),
-            verdicts: state.verdicts.clone(),
+            verdicts: state.verdicts.iter().map(|(verdict, counter)| (*verdict, counter.counted())).collect(),
             recent: state.outlier_watch.recent(),
         }
     }
@@ -139,6 +157,18 @@ impl State {
         let mut latencies: Vec<Duration> = self.latencies.iter().copied().collect();
         latencies.sort_unstable();
         latencies
+    }
+}
+
+impl VerdictCounter {
+    /// Counts one more quote.
+    pub(crate) fn count(&self) {
+        self.metric.inc();
+        self.count.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn counted(&self) -> u64 {
+        self.count.load(Ordering::Relaxed)
     }
 }
 

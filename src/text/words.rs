@@ -6,10 +6,10 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 /// Within this, the day of the week is enough to name a day.
-const A_WEEK_OR_SO: SignedDuration = SignedDuration::from_hours(6 * 24);
+pub(crate) const A_WEEK_OR_SO: SignedDuration = SignedDuration::from_hours(6 * 24);
 
-/// `3.4 s`, `42 s`, `17 min`, `3 h`, `2 days`: rounded down, in the largest unit of which there are at least two. Below ten
-/// seconds it has tenths, or "stated 3 s ago, 3 s allowed" would contradict itself.
+/// `3.4 s`, `42 s`, `17 min`, `3 h`, `2 days`: rounded down, in the largest unit of which there are at least two, with tenths
+/// below ten seconds.
 pub(crate) fn duration(length: Duration) -> String {
     match length.as_secs() {
         0 => format!("{} ms", length.as_millis()),
@@ -19,33 +19,6 @@ pub(crate) fn duration(length: Duration) -> String {
         seconds @ 7_200..172_800 => format!("{} h", seconds / 3_600),
         seconds => format!("{} days", seconds / 86_400),
     }
-}
-
-/// How long something is that exceeds a `limit`. It is more exact where both would read alike, or "60 s ago, 60 s allowed" would
-/// contradict itself.
-pub(crate) fn duration_over(length: Duration, limit: Duration) -> String {
-    match duration(length) {
-        text if length <= limit || text != duration(limit) => text,
-        text => {
-            let exact = to_the_millisecond(length);
-            if exact == to_the_millisecond(limit) { format!("just over {text}") } else { exact }
-        }
-    }
-}
-
-/// `2 days 3 h`, `25 min 40 s`, `1 min 0.4 s`: without the parts that are zero. Days are named from two on.
-fn to_the_millisecond(length: Duration) -> String {
-    let seconds = length.as_secs();
-    let days = if seconds < 172_800 { 0 } else { seconds / 86_400 };
-    let parts = [(days, "days"), (seconds / 3_600 - days * 24, "h"), (seconds / 60 % 60, "min")];
-    let some = parts.into_iter().filter(|(count, _)| *count > 0);
-    let mut words: Vec<String> = some.map(|(count, unit)| format!("{count} {unit}")).collect();
-    let rest = format!("{}.{:03}", seconds % 60, length.subsec_millis());
-    let rest = rest.trim_end_matches('0').trim_end_matches('.');
-    if rest != "0" && !rest.is_empty() || words.is_empty() {
-        words.push(format!("{rest} s"));
-    }
-    words.join(" ")
 }
 
 /// `14:31:40 UTC`; if that is not today, `Tue 1 Dec 14:31:40 UTC`; if it is in another year, `2019-12-01 14:31:40 UTC`.
@@ -90,8 +63,6 @@ pub(crate) fn clauses(mut clauses: Vec<String>, separator: &str, most: usize) ->
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
     #[test]
@@ -104,29 +75,6 @@ mod tests {
         assert_eq!(duration(Duration::from_millis(700)), "700 ms");
         assert_eq!(duration(Duration::from_millis(3_480)), "3.4 s");
         assert_eq!(duration(Duration::from_millis(3_000)), "3 s");
-    }
-
-    #[test]
-    fn what_is_over_a_limit_never_reads_like_the_limit() {
-        let over = |length: &[u64], limit: u64| {
-            duration_over(Duration::from_millis(length.iter().sum()), Duration::from_secs(limit))
-        };
-        assert_eq!(over(&[60_400], 60), "1 min 0.4 s");
-        assert_eq!(over(&[25 * 60_000, 40_000], 25 * 60), "25 min 40 s");
-        assert_eq!(over(&[86_400_000 * 2, 3_600_000], 86_400 * 2), "2 days 1 h");
-        assert_eq!(over(&[27 * 3_600_000 + 10], 27 * 3_600), "27 h 0.01 s");
-        assert_eq!(over(&[59_000], 60), "59 s");
-        assert_eq!(over(&[17 * 60_000], 60), "17 min");
-        let hair = Duration::from_secs(60) + Duration::from_nanos(1);
-        assert_eq!(duration_over(hair, Duration::from_secs(60)), "just over 60 s");
-    }
-
-    proptest! {
-        #[test]
-        fn an_excess_of_any_size_is_told(limit in 1_u64..400_000_000, excess in 1_u64..400_000_000) {
-            let limit = Duration::from_millis(limit);
-            prop_assert_ne!(duration_over(limit + Duration::from_millis(excess), limit), duration(limit));
-        }
     }
 
     #[test]

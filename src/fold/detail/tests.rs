@@ -40,7 +40,7 @@ fn a_missing_quorum_says_who_is_missing_and_until_when() {
     let old = [says("alpha", "1"), says_at("beta", "1", 17 * MINUTE)];
     assert_eq!(
         sentence("DOGE-USD", old, &rule()),
-        "1 of 2 required sources gave a usable price; beta: stated 17 min ago, 60 s allowed"
+        "1 of 2 required sources gave a usable price; beta: stated at 14:14:10 UTC, 60 s allowed"
     );
     let lenient = Rule { below_quorum: BelowQuorum::Degrade, ..rule() };
     assert_eq!(
@@ -82,11 +82,11 @@ fn no_answer_names_three_reasons_and_counts_the_rest() {
 }
 
 #[test]
-fn old_quotes_say_how_old_the_newest_is() {
+fn old_quotes_say_when_the_newest_was_stated() {
     let old = [says_at("alpha", "1", 20 * MINUTE), says_at("beta", "1", 17 * MINUTE)];
     assert_eq!(
         sentence("DOGE-USD", old, &rule()),
-        "every price is too old; the newest is beta's, stated 17 min ago, 60 s allowed"
+        "every price is too old; the newest is beta's, stated at 14:14:10 UTC, 60 s allowed"
     );
 }
 
@@ -99,7 +99,7 @@ fn a_degraded_price_says_what_it_lacks() {
     );
     assert_eq!(
         sentence("DOGE-USD", [says("alpha", "1"), says_at("beta", "1", 7 * MINUTE)], &rule()),
-        "1 of 2 required sources gave a fresh price; older ones filled in: beta stated 7 min ago"
+        "1 of 2 required sources gave a fresh price; older ones filled in: beta stated at 14:24:10 UTC"
     );
 }
 
@@ -135,9 +135,9 @@ fn an_excluded_quote_says_why() {
         price.quotes.into_iter().find(|judged| judged.outcome.origin.source == "it").unwrap().detail.unwrap()
     };
     let lagging = of_origin(says_at("it", "100", 17 * MINUTE), |origin| origin.lag_ms = 15 * 60 * 1000);
-    assert_eq!(of(lagging), "stated 17 min ago, 60 s allowed (+ 15 min lag)");
-    assert_eq!(of(with(says("it", "100"), |q| q.received_at = ago(300))), "received 5 min ago, 60 s allowed");
-    assert_eq!(of(says_at("it", "100", -42)), "stated 42 s ahead of our clock, 5 s allowed");
+    assert_eq!(of(lagging), "stated at 14:14:10 UTC, 60 s allowed (+ 15 min lag)");
+    assert_eq!(of(with(says("it", "100"), |q| q.received_at = ago(300))), "received at 14:26:10 UTC, 60 s allowed");
+    assert_eq!(of(says_at("it", "100", -42)), "stated at 14:31:52 UTC, which is ahead of our clock, 5 s allowed");
     assert_eq!(of(says("it", "92")), "8.0 % from the median 100, 2 % allowed");
     assert_eq!(of(says("it", "-5.0")), "-5 is not a price");
     assert_eq!(of(reference("it", "100")), "a reference; the other sources suffice");
@@ -152,7 +152,7 @@ fn an_excluded_quote_says_why() {
 fn a_quote_that_max_age_left_out_says_so() {
     let strict = Rule { max_age: Some(Duration::from_secs(10)), ..rule() };
     let price = fold("BTC-USD", [says_at("alpha", "1", 42)], &strict);
-    assert_eq!(price.quotes[0].detail.as_deref(), Some("stated 42 s ago, max_age is 10 s"));
+    assert_eq!(price.quotes[0].detail.as_deref(), Some("stated at 14:30:28 UTC, max_age is 10 s"));
 }
 
 #[test]

@@ -1,0 +1,60 @@
+//! Keeps the JSON of one price as text that can be sent at any time: only the price's age is filled in.
+
+use std::io::Write;
+
+use jiff::Timestamp;
+
+use super::json::{Entry, age_ms};
+use crate::convert::Priced;
+
+/// What stands before the age.
+const BEFORE_AGE: &[u8] = br#""age_ms":"#;
+
+/// The JSON of one price.
+#[derive(Clone, Debug)]
+pub(crate) struct EntryText {
+    text: Vec<u8>,
+    age: Option<Age>,
+}
+
+/// Where the age belongs.
+#[derive(Clone, Copy, Debug)]
+struct Age {
+    place: usize,
+    aged_from: Timestamp,
+}
+
+impl EntryText {
+    /// The text of a price. `quotes` says whether the caller wants the proof.
+    ///
+    /// # Errors
+    /// Never for our types; the error of the serializer is passed on rather than hidden.
+    pub(crate) fn of(priced: &Priced, quotes: bool) -> serde_json::Result<Self> {
+        let aged_from = priced.price.folded.as_ref().map(|folded| folded.aged_from);
+        let mut text = serde_json::to_vec(&Entry::new(priced, quotes, aged_from.unwrap_or(priced.price.as_of)))?;
+        // in a string, a backslash would stand before the second quotation mark
+        let place = text.windows(BEFORE_AGE.len()).position(|bytes| bytes == BEFORE_AGE);
+        let age = place.zip(aged_from).map(|(place, aged_from)| Age { place: place + BEFORE_AGE.len(), aged_from });
+        if let Some(Age { place, .. }) = age {
+            // at the time it is aged from, the age is the one digit 0
+            text.remove(place);
+        }
+        text.shrink_to_fit();
+        Ok(EntryText { text, age })
+    }
+
+    /// Appends the text, as of `now`.
+    pub(crate) fn write(&self, now: Timestamp, into: &mut Vec<u8>) {
+        let Some(Age { place, aged_from }) = self.age else { return into.extend_from_slice(&self.text) };
+        let (before, after) = self.text.split_at(place);
+        into.extend_from_slice(before);
+        // writing into memory never fails
+        let _ = write!(into, "{}", age_ms(aged_from, now));
+        into.extend_from_slice(after);
+    }
+
+    /// How many bytes it holds.
+    pub(crate) fn len(&self) -> usize {
+        self.text.len()
+    }
+}

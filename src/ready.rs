@@ -1,0 +1,208 @@
+//! Keeps the text of entries that need no call, and hands it out as long as a new answer would have the same text.
+//!
+//! The ordinary path makes an entry: a plan, a valuation, an answer. What it made is kept if nothing had to be called for it,
+//! with everything that it depends on: the outcomes that were read, the states of the sources that failed, and the times at
+//! which a quote becomes too old, a market opens or a call is due. An entry that no longer holds is made anew on the ordinary
+//! path. So nothing here decides what a price is.
+
+mod depends;
+mod entry;
+mod lasts;
+mod store;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use crate::answer::{Answer, Completeness, EntryText, code};
+use crate::board::{Board, Openings, Told};
+use crate::clock::Moment;
+use crate::fold::{Judged, Status};
+use crate::pace::Pace;
+use crate::plan::{PerSource, Plan};
+use crate::question::Question;
+use crate::source::Source;
+use crate::source::coalescer::Patience;
+use crate::source::statistics::VerdictCounter;
+use crate::symbol::Symbol;
+use crate::valuation::Valuation;
+use depends::Depends;
+use entry::ReadyEntry;
+use store::Store;
+
+/// The bytes that all entries together may take.
+const CAPACITY: usize = 16 * 1024 * 1024;
+
+/// The entries that are ready.
+#[derive(Debug)]
+pub(crate) struct Ready {
+    store: Store,
+}
+
+/// An answer of ready entries.
+#[derive(Debug)]
+pub(crate) struct ReadyAnswer {
+    /// How complete it is.
+    pub completeness: Completeness,
+    /// The HTTP status.
+    pub code: u16,
+    entries: Vec<Arc<ReadyEntry>>,
+}
+
+/// What was made on the ordinary path.
+pub(crate) struct Made<'a> {
+    /// The question.
+    pub question: &'a Question,
+    /// Its plan, with the second round.
+    pub plan: &'a Plan,
+    /// What its sources said.
+    pub told: &'a PerSource<Told>,
+    /// Its prices.
+    pub valuation: &'a Valuation,
+    /// When they were made.
+    pub now: Moment,
+}
+
+/// What is asked of the sources at one moment, each at most once.
+struct Looks<'a> {
+    sources: &'a [Arc<Source>],
+    now: Instant,
+    seen: Vec<Option<(Openings, Option<Instant>)>>,
+}
+
+impl Default for Ready {
+    fn default() -> Self {
+        Ready { store: Store::new(CAPACITY) }
+    }
+}
+
+impl Ready {
+    /// The answer to a question, if all of its entries are ready and hold at this moment. It needs no call, and waits for
+    /// nothing.
+    pub(crate) fn answer(&self, question: &Question, sources: &[Arc<Source>], now: Moment) -> Option<ReadyAnswer> {
+        if !is_usual(question) || !question.not_symbols.is_empty() {
+            return None;
+        }
+        let entries = self.store.get_all(&question.symbols, question.currency.as_ref())?;
+        let mut looks = Looks::new(sources, now.monotonic);
+        if !entries.iter().all(|entry| entry.holds(question.refresh_after, now, &mut looks)) || !fit(&entries, question) {
+            return None;
+        }
+        let statuses: Vec<Status> = entries.iter().map(|entry| entry.status).collect();
+        let code = code(&statuses, question.require);
+        // when it is worth asking again depends on the state of every source
+        if code == 503 {
+            return None;
+        }
+        Some(ReadyAnswer { completeness: Completeness::of(&statuses), code, entries })
+    }
+
+    /// Keeps the entries of an answer that needed no call, and returns their texts in the order of the question's symbols.
+    pub(crate) async fn keep(
+        &self,
+        made: &Made<'_>,
+        board: &Board,
+        sources: &[Arc<Source>],
+    ) -> Vec<Option<Arc<EntryText>>> {
+        let mut kept = vec![None; made.question.symbols.len()];
+        if !is_usual(made.question) || made.question.refresh_after.is_some() {
+            return kept;
+        }
+        let (depends, mut looks) = (Depends::of(made), Looks::new(sources, made.now.monotonic));
+        let mut pace = Pace::default();
+        for (place, priced) in made.valuation.prices.iter().enumerate() {
+            let entry = depends.on(&priced.price.symbol, priced.conversion.as_ref());
+            if let Some(entry) = entry.and_then(|on| ReadyEntry::of(priced, &on, made, board, &mut looks)) {
+                if let Some(kept) = kept.get_mut(place) {
+                    *kept = Some(Arc::clone(entry.text(made.question.quotes)));
+                }
+                self.store.put(&priced.price.symbol, made.question.currency.as_ref(), Arc::new(entry));
+            }
+            pace.step(sources.len()).await;
+        }
+        kept
+    }
+}
+
+/// Whether a question leaves to the settings how prices are made.
+fn is_usual(question: &Question) -> bool {
+    question.sources.is_none() && question.max_age.is_none() && question.patience == Patience::Waits
+}
+
+/// Whether entries that were made for themselves are also the entries of one answer. A rate is fetched as often as the most
+/// frequent of the prices that need it; and when a source that has failed is asked again may depend on that.
+fn fit(entries: &[Arc<ReadyEntry>], question: &Question) -> bool {
+    let has_rates = || entries.iter().any(|entry| !entry.rates.is_empty());
+    let depends_on_freshness = |entry: &Arc<ReadyEntry>| entry.depends_on_freshness();
+    question.symbols.len() == 1 || !entries.iter().any(depends_on_freshness) || !has_rates()
+}
+
+impl ReadyAnswer {
+    /// The body of `GET /prices`, written at `now`. Counts what became of each quote, and notes that the symbols were asked for.
+    pub(crate) fn body(&self, question: &Question, simulated: bool, now: Moment) -> serde_json::Result<Vec<u8>> {
+        self.note_use(question);
+        let texts = || self.entries.iter().map(|entry| entry.text(question.quotes));
+        let mut body = Vec::with_capacity(texts().map(|text| text.len()).sum::<usize>() + 256);
+        Answer::write_head(&mut body, self.completeness, simulated);
+        for (place, text) in texts().enumerate() {
+            if place > 0 {
+                body.push(b',');
+            }
+            text.write(now.wall, &mut body);
+        }
+        Answer::write_tail(&mut body, &question.renamed)?;
+        Ok(body)
+    }
+
+    /// The body of `GET /prices/{symbol}`.
+    pub(crate) fn single_body(&self, question: &Question, simulated: bool, now: Moment) -> Vec<u8> {
+        self.note_use(question);
+        let mut body = Vec::new();
+        if let Some(entry) = self.entries.first() {
+            entry.text(question.quotes).write(now.wall, &mut body);
+        }
+        if simulated {
+            body.pop();
+            body.extend_from_slice(br#","simulated":true}"#);
+        }
+        body
+    }
+
+    fn note_use(&self, question: &Question) {
+        let mut counted: HashSet<&Symbol> = HashSet::new();
+        for entry in &self.entries {
+            entry.note_use();
+            for (rate, verdicts) in &entry.rates {
+                // a rate counts once, and not as one if the caller also asked for it
+                if counted.insert(rate) && !question.symbols.contains(rate) {
+                    verdicts.iter().for_each(VerdictCounter::count);
+                }
+            }
+        }
+    }
+}
+
+impl Looks<'_> {
+    fn new(sources: &[Arc<Source>], now: Instant) -> Looks<'_> {
+        Looks { sources, now, seen: Vec::new() }
+    }
+
+    /// When a source can be called, and until when it is left alone.
+    fn at(&mut self, source: usize) -> Option<(Openings, Option<Instant>)> {
+        let found = self.sources.get(source)?;
+        if self.seen.len() <= source {
+            self.seen.resize(source + 1, None);
+        }
+        let now = self.now;
+        let look = || (found.coalescer.openings(now), found.rest(now).map(|rest| rest.until));
+        Some(*self.seen.get_mut(source)?.get_or_insert_with(look))
+    }
+
+    /// What counts the verdict on a quote.
+    fn counter(&self, judged: &Judged) -> Option<VerdictCounter> {
+        let name = judged.outcome.origin.source.as_str();
+        let source = self.sources.iter().find(|source| source.profile.name() == name)?;
+        Some(source.statistics.verdict_counter(judged))
+    }
+}

@@ -1,0 +1,84 @@
+//! Finds what the entry of one symbol depends on, out of a plan for many.
+
+use std::collections::HashMap;
+
+use super::Made;
+use crate::convert::Conversion;
+use crate::plan::{Purpose, SourceRoute, Target};
+use crate::symbol::Symbol;
+
+/// The targets of a plan, by what they are for.
+pub(super) struct Depends<'a> {
+    targets: HashMap<(Purpose, &'a Symbol), &'a Target>,
+    /// Whether the plan has a rate.
+    pub(super) has_rates: bool,
+    is_for_one: bool,
+}
+
+/// What one entry depends on.
+#[derive(Debug, Default)]
+pub(super) struct On<'a> {
+    /// The symbol, and the rates that its price or its conversion needs.
+    pub(super) targets: Vec<&'a Target>,
+    /// Whether other symbols of the question may have changed how fresh its outcomes had to be.
+    pub(super) shares_freshness: bool,
+}
+
+impl<'a> Depends<'a> {
+    pub(super) fn of(made: &Made<'a>) -> Self {
+        let targets = &made.plan.targets;
+        Depends {
+            targets: targets.iter().map(|target| ((target.purpose, &target.symbol), target)).collect(),
+            has_rates: targets.iter().any(|target| target.purpose != Purpose::Asked),
+            is_for_one: made.question.symbols.len() == 1,
+        }
+    }
+
+    /// What the entry of a symbol depends on, with the rate that its price was converted by.
+    pub(super) fn on(&self, symbol: &Symbol, conversion: Option<&Conversion>) -> Option<On<'a>> {
+        let asked = *self.targets.get(&(Purpose::Asked, symbol))?;
+        let mut targets = vec![asked];
+        let converted_by = asked.conversion.iter().chain(conversion.map(|conversion| &conversion.symbol));
+        for rate in converted_by {
+            if let Some(target) = self.targets.get(&(Purpose::Conversion, rate)) {
+                add(&mut targets, target);
+            }
+        }
+        for target in targets.clone() {
+            for rate in target.routes.iter().flat_map(rates) {
+                if let Some(target) = self.targets.get(&(Purpose::Rate, rate)) {
+                    add(&mut targets, target);
+                }
+            }
+        }
+        Some(On { targets, shares_freshness: self.has_rates && !self.is_for_one })
+    }
+}
+
+fn add<'a>(targets: &mut Vec<&'a Target>, target: &'a Target) {
+    if !targets.iter().any(|known| std::ptr::eq(*known, target)) {
+        targets.push(target);
+    }
+}
+
+fn rates(by: &SourceRoute) -> impl Iterator<Item = &Symbol> {
+    let routes = by.denied.iter().chain([&by.route]);
+    routes.flat_map(|route| &route.rates).map(|rate| &rate.symbol)
+}
+
+impl On<'_> {
+    /// The symbols whose outcomes on the board it depends on.
+    pub(super) fn symbols(&self) -> Vec<Symbol> {
+        let mut symbols: Vec<Symbol> = Vec::new();
+        let of_target = |target: &Target| {
+            let asked = target.routes.iter().flat_map(|by| by.denied.iter().chain([&by.route])).map(|route| &route.asked);
+            [&target.symbol].into_iter().chain(&target.reads.symbols).chain(asked).cloned().collect::<Vec<_>>()
+        };
+        for symbol in self.targets.iter().flat_map(|target| of_target(target)) {
+            if !symbols.contains(&symbol) {
+                symbols.push(symbol);
+            }
+        }
+        symbols
+    }
+}

@@ -1,0 +1,226 @@
+//! Holds one entry, and decides whether it still holds.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::time::Instant;
+
+use super::depends::On;
+use super::lasts::valid_until;
+use super::{Looks, Made};
+use crate::answer::EntryText;
+use crate::board::{Board, Freshness, Known, Mark, Stands};
+use crate::clock::Moment;
+use crate::convert::Priced;
+use crate::fold::{Price, Status};
+use crate::plan::{Purpose, Target};
+use crate::quote::Role;
+use crate::source::statistics::VerdictCounter;
+use crate::symbol::Symbol;
+
+/// How far the wall clock may drift against the monotonic one. If it was set, the times of the next calls are others.
+const DRIFT: SignedDuration = SignedDuration::from_millis(100);
+
+/// The entry of one symbol, with what it depends on.
+#[derive(Debug)]
+pub(super) struct ReadyEntry {
+    /// The status of its price.
+    pub(super) status: Status,
+    with_quotes: Arc<EntryText>,
+    without_quotes: Arc<EntryText>,
+    made: Moment,
+    /// Until when it stays the same by the wall clock.
+    valid_until: Timestamp,
+    /// Until when it stays the same by the monotonic clock, whatever its caller calls fresh.
+    settled_until: Option<Instant>,
+    /// When a call is due for a caller who leaves that to the settings.
+    due_at: Option<Instant>,
+    /// The symbols that were read, each with the version at which it was.
+    marks: Vec<(Arc<Mark>, u64)>,
+    places: Vec<Kept>,
+    verdicts: Vec<VerdictCounter>,
+    /// The rates that were priced for it, with what counts the verdicts on their quotes.
+    pub(super) rates: Vec<(Symbol, Vec<VerdictCounter>)>,
+}
+
+/// An outcome that the entry was made from, or that decided that nothing was called.
+#[derive(Debug)]
+pub(super) struct Kept {
+    source: usize,
+    known: Arc<Known>,
+    freshness: Freshness,
+    /// If it is a failure, when the source is asked again.
+    called_at: Option<Instant>,
+    /// Until when the source is left alone, if no call is made only because of that.
+    rests_until: Option<Instant>,
+}
+
+impl ReadyEntry {
+    /// The entry of a price, if it can be kept.
+    pub(super) fn of(
+        priced: &Priced,
+        on: &On<'_>,
+        made: &Made<'_>,
+        board: &Board,
+        looks: &mut Looks<'_>,
+    ) -> Option<Self> {
+        let places = places(on, made, looks)?;
+        if on.shares_freshness && places.iter().any(Kept::depends_on_freshness) {
+            return None;
+        }
+        let marks = marks(on, made.plan.version, board)?;
+        let is_rate = |target: &&&Target| target.purpose != Purpose::Asked;
+        let rate_of = |target: &&Target| made.valuation.rates.iter().find(|rate| rate.symbol == target.symbol);
+        let rates: Vec<&Arc<Price>> = on.targets.iter().filter(is_rate).filter_map(rate_of).collect();
+        let prices = || [&priced.price].into_iter().chain(rates.iter().map(|rate| rate.as_ref()));
+        let verdicts = |price: &Price| price.quotes.iter().filter_map(|judged| looks.counter(judged)).collect();
+        let settled = places.iter().filter(|place| place.rests_until.is_none());
+        Some(ReadyEntry {
+            status: priced.price.status,
+            with_quotes: Arc::new(EntryText::of(priced, true).ok()?),
+            without_quotes: Arc::new(EntryText::of(priced, false).ok()?),
+            made: made.now,
+            valid_until: valid_until(prices(), made.now.wall),
+            settled_until: settled_until(&places, on),
+            due_at: settled.filter_map(|place| place.known.due_at(place.freshness)).min(),
+            marks,
+            verdicts: verdicts(&priced.price),
+            rates: rates.iter().map(|rate| (rate.symbol.clone(), verdicts(rate))).collect(),
+            places,
+        })
+    }
+
+    /// Whether a new answer would have the same text, and would lead to no call either. `refresh_after` is what the caller
+    /// states.
+    pub(super) fn holds(&self, refresh_after: Option<Duration>, now: Moment, looks: &mut Looks<'_>) -> bool {
+        let is_in_time = self.made.wall <= now.wall
+            && now.wall < self.valid_until
+            && self.settled_until.is_none_or(|until| now.monotonic < until)
+            && is_steady(self.made, now);
+        is_in_time
+            && self.marks.iter().all(|(mark, version)| mark.version() == *version)
+            && self.is_fresh(refresh_after, now.monotonic)
+            && self.places.iter().all(|place| place.is_as_before(looks))
+    }
+
+    fn is_fresh(&self, refresh_after: Option<Duration>, now: Instant) -> bool {
+        let Some(refresh_after) = refresh_after else { return self.due_at.is_none_or(|due| now < due) };
+        // the floors of classes and sources can only make an outcome count as fresh for longer
+        let is_fresh = |place: &Kept| {
+            place.rests_until.is_some() || place.known.is_settled(Freshness::of(refresh_after), now)
+        };
+        !refresh_after.is_zero() && !self.depends_on_freshness() && self.places.iter().all(is_fresh)
+    }
+
+    /// Whether its text says when a source is asked again, and that depends on what counts as fresh.
+    pub(super) fn depends_on_freshness(&self) -> bool {
+        self.places.iter().any(Kept::depends_on_freshness)
+    }
+
+    /// Its text, with the proof or without.
+    pub(super) fn text(&self, quotes: bool) -> &Arc<EntryText> {
+        if quotes { &self.with_quotes } else { &self.without_quotes }
+    }
+
+    /// Counts what became of each quote, and notes that the symbols were asked for.
+    pub(super) fn note_use(&self) {
+        self.verdicts.iter().for_each(VerdictCounter::count);
+        self.marks.iter().for_each(|(mark, _)| mark.note_asked());
+    }
+
+    /// How many bytes it takes, about.
+    pub(super) fn bytes(&self) -> usize {
+        let rates = self.rates.iter().map(|(_, verdicts)| size_of::<(Symbol, Vec<VerdictCounter>)>() + size_of_val(&verdicts[..]));
+        size_of::<Self>()
+            + self.with_quotes.len()
+            + self.without_quotes.len()
+            + size_of_val(&self.marks[..])
+            + size_of_val(&self.places[..])
+            + size_of_val(&self.verdicts[..])
+            + rates.sum::<usize>()
+    }
+}
+
+impl Kept {
+    /// An outcome for which a request makes no call now; `None` if it would make one.
+    fn of(source: usize, known: &Arc<Known>, freshness: Freshness, looks: &mut Looks<'_>) -> Option<Self> {
+        let now = looks.now;
+        let (openings, rests_until) = looks.at(source)?;
+        let is_settled = known.is_settled(freshness, now);
+        let refused_until = known.refused_until.filter(|until| rests_until == Some(*until));
+        if !is_settled && refused_until.is_none() {
+            return None;
+        }
+        let called_at = known.outcome.failure.as_ref().map(|_| known.called_at(freshness, openings));
+        let rests_until = refused_until.filter(|_| !is_settled);
+        Some(Kept { source, known: Arc::clone(known), freshness, called_at, rests_until })
+    }
+
+    /// Whether its source is in the state in which it was.
+    fn is_as_before(&self, looks: &mut Looks<'_>) -> bool {
+        let Some(called_at) = self.called_at else { return true };
+        let Some((openings, rests_until)) = looks.at(self.source) else { return false };
+        (self.rests_until.is_none() || rests_until == self.rests_until)
+            && self.known.called_at(self.freshness, openings) == called_at
+    }
+
+    fn depends_on_freshness(&self) -> bool {
+        self.called_at.is_some() && self.rests_until.is_none() && !matches!(self.known.stands, Stands::Until(_))
+    }
+}
+
+/// The outcomes of everything that a request would ask for, if it asks for nothing; `None` if it would make a call, or if the
+/// caller was told something else than what is on the board.
+fn places(on: &On<'_>, made: &Made<'_>, looks: &mut Looks<'_>) -> Option<Vec<Kept>> {
+    let mut places = Vec::new();
+    for target in &on.targets {
+        for by in &target.routes {
+            for route in by.denied.iter().chain([&by.route]) {
+                let Some(told) = made.told.get(by.source, &route.asked) else {
+                    if is_not_needed(target, by.source, by.denied.is_some(), made, looks) {
+                        continue;
+                    }
+                    return None;
+                };
+                let freshness = made.plan.freshness.get(by.source, &route.asked)?;
+                places.push(Kept::of(by.source, told.on_board()?, *freshness, looks)?);
+            }
+        }
+    }
+    Some(places)
+}
+
+/// Whether a source was not asked because it is a reserve, and enough others have answered.
+fn is_not_needed(target: &Target, source: usize, has_denied: bool, made: &Made<'_>, looks: &Looks<'_>) -> bool {
+    let is_reserve = looks.sources.get(source).is_some_and(|source| source.profile.settings.role == Role::Reserve);
+    is_reserve && !has_denied && !made.valuation.short_of_quorum.contains(&target.symbol)
+}
+
+/// The marks of everything that was read; `None` if something has changed since.
+fn marks(on: &On<'_>, version: u64, board: &Board) -> Option<Vec<(Arc<Mark>, u64)>> {
+    let mark = |symbol: Symbol| {
+        let mark = board.mark(&symbol);
+        let changed = mark.version();
+        (changed <= version).then_some((mark, changed))
+    };
+    on.symbols().into_iter().map(mark).collect()
+}
+
+/// Until when all outcomes stay as they are by the monotonic clock.
+fn settled_until(places: &[Kept], on: &On<'_>) -> Option<Instant> {
+    let of_place = |place: &Kept| {
+        let stands = match place.known.stands {
+            Stands::Until(until) => Some(until),
+            Stands::WithSource | Stands::LikeQuote => None,
+        };
+        [place.known.refused_until, stands, place.rests_until]
+    };
+    let reads = on.targets.iter().filter_map(|target| target.reads.until);
+    places.iter().flat_map(of_place).flatten().chain(reads).min()
+}
+
+/// Whether the wall clock has not been set in between.
+fn is_steady(made: Moment, now: Moment) -> bool {
+    now.wall.duration_since(made.wall_at(now.monotonic)).abs() < DRIFT
+}
