@@ -55,7 +55,7 @@ pub mod gather;
 pub mod valuation;
 pub mod answer;
 pub mod again;
-mod ready;
+pub mod ready;
 pub mod workload;
 pub mod search;
 pub mod service;

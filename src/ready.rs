@@ -13,6 +13,7 @@ mod store;
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::answer::{Answer, Completeness, EntryText, code};
@@ -37,17 +38,18 @@ const CAPACITY: usize = 16 * 1024 * 1024;
 /// The entries that are ready.
 #[derive(Debug)]
 pub(crate) struct Ready {
-    store: Store,
+    store: Store<ReadyEntry>,
 }
 
 /// An answer of ready entries.
 #[derive(Debug)]
-pub(crate) struct ReadyAnswer {
+pub struct ReadyAnswer {
     /// How complete it is.
     pub completeness: Completeness,
     /// The HTTP status.
     pub code: u16,
     entries: Vec<Arc<ReadyEntry>>,
+    simulated: bool,
 }
 
 /// What was made on the ordinary path.
@@ -80,13 +82,20 @@ impl Default for Ready {
 impl Ready {
     /// The answer to a question, if all of its entries are ready and hold at this moment. It needs no call, and waits for
     /// nothing.
-    pub(crate) fn answer(&self, question: &Question, sources: &[Arc<Source>], now: Moment) -> Option<ReadyAnswer> {
+    pub(crate) fn answer(
+        &self,
+        question: &Question,
+        sources: &[Arc<Source>],
+        simulated: bool,
+        now: Moment,
+    ) -> Option<ReadyAnswer> {
         if !is_usual(question) || !question.not_symbols.is_empty() {
             return None;
         }
         let entries = self.store.get_all(&question.symbols, question.currency.as_ref())?;
         let mut looks = Looks::new(sources, now.monotonic);
-        if !entries.iter().all(|entry| entry.holds(question.refresh_after, now, &mut looks)) || !fit(&entries, question) {
+        if !entries.iter().all(|entry| entry.holds(question.refresh_after, now, &mut looks)) || !fit(&entries, question)
+        {
             return None;
         }
         let statuses: Vec<Status> = entries.iter().map(|entry| entry.status).collect();
@@ -95,7 +104,7 @@ impl Ready {
         if code == 503 {
             return None;
         }
-        Some(ReadyAnswer { completeness: Completeness::of(&statuses), code, entries })
+        Some(ReadyAnswer { completeness: Completeness::of(&statuses), code, entries, simulated })
     }
 
     /// Keeps the entries of an answer that needed no call, and returns their texts in the order of the question's symbols.
@@ -117,7 +126,8 @@ impl Ready {
                 if let Some(kept) = kept.get_mut(place) {
                     *kept = Some(Arc::clone(entry.text(made.question.quotes)));
                 }
-                self.store.put(&priced.price.symbol, made.question.currency.as_ref(), Arc::new(entry));
+                let bytes = entry.bytes();
+                self.store.put(&priced.price.symbol, made.question.currency.as_ref(), Arc::new(entry), bytes);
             }
             pace.step(sources.len()).await;
         }
@@ -140,29 +150,32 @@ fn fit(entries: &[Arc<ReadyEntry>], question: &Question) -> bool {
 
 impl ReadyAnswer {
     /// The body of `GET /prices`, written at `now`. Counts what became of each quote, and notes that the symbols were asked for.
-    pub(crate) fn body(&self, question: &Question, simulated: bool, now: Moment) -> serde_json::Result<Vec<u8>> {
+    ///
+    /// # Errors
+    /// Never for our types; the error of the serializer is passed on rather than hidden.
+    pub fn body(&self, question: &Question, now: Timestamp) -> serde_json::Result<Vec<u8>> {
         self.note_use(question);
         let texts = || self.entries.iter().map(|entry| entry.text(question.quotes));
         let mut body = Vec::with_capacity(texts().map(|text| text.len()).sum::<usize>() + 256);
-        Answer::write_head(&mut body, self.completeness, simulated);
+        Answer::write_head(&mut body, self.completeness, self.simulated);
         for (place, text) in texts().enumerate() {
             if place > 0 {
                 body.push(b',');
             }
-            text.write(now.wall, &mut body);
+            text.write(now, &mut body);
         }
         Answer::write_tail(&mut body, &question.renamed)?;
         Ok(body)
     }
 
     /// The body of `GET /prices/{symbol}`.
-    pub(crate) fn single_body(&self, question: &Question, simulated: bool, now: Moment) -> Vec<u8> {
+    pub fn single_body(&self, question: &Question, now: Timestamp) -> Vec<u8> {
         self.note_use(question);
         let mut body = Vec::new();
         if let Some(entry) = self.entries.first() {
-            entry.text(question.quotes).write(now.wall, &mut body);
+            entry.text(question.quotes).write(now, &mut body);
         }
-        if simulated {
+        if self.simulated {
             body.pop();
             body.extend_from_slice(br#","simulated":true}"#);
         }

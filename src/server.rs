@@ -12,6 +12,7 @@ mod pieces;
 mod prices;
 mod pricing;
 pub mod problem;
+mod questions;
 mod readiness;
 pub mod request_id;
 mod request_log;

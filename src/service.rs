@@ -174,8 +174,8 @@ impl Quotefold {
     }
 
     /// The bounds that a question is checked against.
-    pub fn bounds(&self) -> Bounds {
-        self.bounds.clone()
+    pub fn bounds(&self) -> &Bounds {
+        &self.bounds
     }
 
     /// Finds symbols by what was typed, without a call to any source.
@@ -198,11 +198,11 @@ impl Quotefold {
     }
 
     /// The answer to a question, if all of it is ready: no source has to be called, and an earlier answer still holds.
-    pub(crate) fn ready_answer(&self, question: &Question) -> Option<ReadyAnswer> {
+    pub fn ready_answer(&self, question: &Question) -> Option<ReadyAnswer> {
         if self.clock.seems_off() {
             return None;
         }
-        self.ready.answer(question, &self.sources, self.clock.now())
+        self.ready.answer(question, &self.sources, self.is_simulated, self.clock.now())
     }
 
     /// The same, but waits for its turn, since [`workload`](crate::workload) limits what is worked on at once.

@@ -21,7 +21,7 @@ async fn open() -> (Quotefold, Arc<Venues>) {
 
 async fn ask(service: &Quotefold, symbols: &str) -> Vec<Price> {
     let query = format!("symbols={symbols}&refresh_after=0s");
-    let question = Question::parse(&query, &service.bounds(), service.clock().now()).unwrap();
+    let question = Question::parse(&query, service.bounds(), service.clock().now()).unwrap();
     service.answer(&question).await.prices().into_iter().cloned().collect()
 }
 

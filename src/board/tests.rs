@@ -426,3 +426,54 @@ proptest! {
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_mark_tells_of_every_landing_refusal_and_eviction_of_its_symbol_alone() {
+    let (board, now) = (Board::new(4), Clock::system().now());
+    let land = |name: &str, update| board.land(&origin("alpha"), &symbol(name), update, now);
+    land("AAPL", quote(now));
+    let mark = board.mark(&symbol("AAPL"));
+    let changes = |change: &dyn Fn()| {
+        let before = mark.version();
+        change();
+        mark.version() > before
+    };
+    assert!(changes(&|| drop(land("AAPL", quote(now)))));
+    assert!(!changes(&|| drop(land("MSFT", quote(now)))));
+    let refusal = |left: u64| {
+        let error = SourceError::CircuitOpen { detail: "down".into(), retry_after: Duration::from_secs(left) };
+        Update::Refusal(error, now.monotonic + Duration::from_secs(9))
+    };
+    assert!(changes(&|| drop(land("AAPL", refusal(9)))));
+    assert!(!changes(&|| drop(land("AAPL", refusal(8)))), "the same refusal, a second later");
+    // the board has room for two quotes of a source
+    assert!(changes(&|| ["TSLA", "NVDA", "SPY"].iter().for_each(|name| drop(land(name, quote(now))))));
+    assert!(!has(&board, "alpha", "AAPL"));
+    assert!(changes(&|| drop(land("AAPL", quote(now)))), "it is back");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_symbol_that_is_only_asked_for_by_its_mark_is_evicted_after_others() {
+    let (board, now) = (Board::new(4), Clock::system().now());
+    let land = |name: &str| board.land(&origin("alpha"), &symbol(name), quote(now), now);
+    land("AAPL");
+    let mark = board.mark(&symbol("AAPL"));
+    for name in ["MSFT", "TSLA", "NVDA", "SPY"] {
+        mark.note_asked();
+        land(name);
+        assert!(has(&board, "alpha", "AAPL"), "{name}");
+    }
+    assert!(!has(&board, "alpha", "MSFT"));
+}
+
+#[test]
+fn marks_without_a_reader_are_dropped() {
+    let board = Board::new(8);
+    let kept = board.mark(&symbol("AAPL"));
+    for number in 0..10_000 {
+        drop(board.mark(&symbol(&format!("X{number}-USD"))));
+    }
+    let marks = format!("{:?}", board.lock().marks);
+    assert!(marks.matches("Mark {").count() < 3_000);
+    assert!(Arc::ptr_eq(&kept, &board.mark(&symbol("AAPL"))));
+}

@@ -96,7 +96,7 @@ async fn get(arguments: &Get) -> io::Result<Exit> {
             return Ok(Exit::Configuration);
         }
     };
-    let question = match Question::parse_form(&query, &service.bounds(), service.clock().now()) {
+    let question = match Question::parse_form(&query, service.bounds(), service.clock().now()) {
         Ok(question) => question,
         Err(bad) => return Ok(refused(&bad.to_string())),
     };

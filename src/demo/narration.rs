@@ -104,7 +104,7 @@ async fn ask_for(service: &Quotefold, symbol: &str, span: Duration) {
 
 async fn ask(service: &Quotefold, symbol: &str) -> Option<Price> {
     let query = format!("symbols={symbol}");
-    let question = Question::parse(&query, &service.bounds(), service.clock().now()).ok()?;
+    let question = Question::parse(&query, service.bounds(), service.clock().now()).ok()?;
     service.answer(&question).await.prices().first().copied().cloned()
 }
 

@@ -57,7 +57,8 @@ impl<'a> BoardView<'a> {
     pub(super) fn is_denied_by(&mut self, source: usize, symbol: &Symbol) -> bool {
         let now = self.now;
         let known = self.seen(symbol).0.get(source).and_then(Option::as_ref);
-        let denied_until = known.filter(|known| known.outcome.denies_symbol()).and_then(|known| known.denied_until(now));
+        let denied_until =
+            known.filter(|known| known.outcome.denies_symbol()).and_then(|known| known.denied_until(now));
         if !self.reads.symbols.contains(symbol) {
             self.reads.symbols.push(symbol.clone());
         }

@@ -39,6 +39,8 @@ pub(super) struct ReadyEntry {
     /// The symbols that were read, each with the version at which it was.
     marks: Vec<(Arc<Mark>, u64)>,
     places: Vec<Kept>,
+    /// Whether a reserve was left out. A caller to whom older quotes count as fresh may get its last one.
+    leaves_reserve_out: bool,
     verdicts: Vec<VerdictCounter>,
     /// The rates that were priced for it, with what counts the verdicts on their quotes.
     pub(super) rates: Vec<(Symbol, Vec<VerdictCounter>)>,
@@ -65,7 +67,7 @@ impl ReadyEntry {
         board: &Board,
         looks: &mut Looks<'_>,
     ) -> Option<Self> {
-        let places = places(on, made, looks)?;
+        let (places, leaves_reserve_out) = places(on, made, looks)?;
         if on.shares_freshness && places.iter().any(Kept::depends_on_freshness) {
             return None;
         }
@@ -88,6 +90,7 @@ impl ReadyEntry {
             verdicts: verdicts(&priced.price),
             rates: rates.iter().map(|rate| (rate.symbol.clone(), verdicts(rate))).collect(),
             places,
+            leaves_reserve_out,
         })
     }
 
@@ -107,10 +110,13 @@ impl ReadyEntry {
     fn is_fresh(&self, refresh_after: Option<Duration>, now: Instant) -> bool {
         let Some(refresh_after) = refresh_after else { return self.due_at.is_none_or(|due| now < due) };
         // the floors of classes and sources can only make an outcome count as fresh for longer
-        let is_fresh = |place: &Kept| {
-            place.rests_until.is_some() || place.known.is_settled(Freshness::of(refresh_after), now)
+        let is_fresh = |place: &Kept| match place.rests_until {
+            // to this caller, the quote that stands beside the refusal may be fresh
+            Some(_) => place.known.quote_landed.is_none(),
+            None => place.known.is_settled(Freshness::of(refresh_after), now),
         };
-        !refresh_after.is_zero() && !self.depends_on_freshness() && self.places.iter().all(is_fresh)
+        let depends = refresh_after.is_zero() || self.leaves_reserve_out || self.depends_on_freshness();
+        !depends && self.places.iter().all(is_fresh)
     }
 
     /// Whether its text says when a source is asked again, and that depends on what counts as fresh.
@@ -131,7 +137,10 @@ impl ReadyEntry {
 
     /// How many bytes it takes, about.
     pub(super) fn bytes(&self) -> usize {
-        let rates = self.rates.iter().map(|(_, verdicts)| size_of::<(Symbol, Vec<VerdictCounter>)>() + size_of_val(&verdicts[..]));
+        let rates = self
+            .rates
+            .iter()
+            .map(|(_, verdicts)| size_of::<(Symbol, Vec<VerdictCounter>)>() + size_of_val(&verdicts[..]));
         size_of::<Self>()
             + self.with_quotes.len()
             + self.without_quotes.len()
@@ -170,25 +179,26 @@ impl Kept {
     }
 }
 
-/// The outcomes of everything that a request would ask for, if it asks for nothing; `None` if it would make a call, or if the
-/// caller was told something else than what is on the board.
-fn places(on: &On<'_>, made: &Made<'_>, looks: &mut Looks<'_>) -> Option<Vec<Kept>> {
-    let mut places = Vec::new();
+/// The outcomes of everything that a request would ask for, if it asks for nothing, and whether a reserve was left out; `None`
+/// if it would make a call, or if the caller was told something else than what is on the board.
+fn places(on: &On<'_>, made: &Made<'_>, looks: &mut Looks<'_>) -> Option<(Vec<Kept>, bool)> {
+    let (mut places, mut leaves_reserve_out) = (Vec::new(), false);
     for target in &on.targets {
         for by in &target.routes {
             for route in by.denied.iter().chain([&by.route]) {
                 let Some(told) = made.told.get(by.source, &route.asked) else {
-                    if is_not_needed(target, by.source, by.denied.is_some(), made, looks) {
-                        continue;
+                    if !is_not_needed(target, by.source, by.denied.is_some(), made, looks) {
+                        return None;
                     }
-                    return None;
+                    leaves_reserve_out = true;
+                    continue;
                 };
                 let freshness = made.plan.freshness.get(by.source, &route.asked)?;
                 places.push(Kept::of(by.source, told.on_board()?, *freshness, looks)?);
             }
         }
     }
-    Some(places)
+    Some((places, leaves_reserve_out))
 }
 
 /// Whether a source was not asked because it is a reserve, and enough others have answered.

@@ -32,8 +32,17 @@ struct First {
 }
 
 impl First {
+    /// Notes a moment at which something changes, if it lies ahead.
     fn note(&mut self, at: Option<Timestamp>) {
         if let Some(at) = at.filter(|at| *at > self.made) {
+            self.until = self.until.min(at);
+        }
+    }
+
+    /// Notes the moment after which a time is older than a span. At that moment itself it is not.
+    fn note_age(&mut self, time: Timestamp, span: Duration) {
+        let at = SignedDuration::try_from(span).ok().and_then(|span| time.checked_add(span).ok());
+        if let Some(at) = at.filter(|at| *at >= self.made) {
             self.until = self.until.min(at);
         }
     }
@@ -51,22 +60,20 @@ impl First {
 
     fn note_time(&mut self, price: &Price, judged: &Judged, time: Timestamp) {
         let rule = &price.rule;
-        let spans = [Duration::ZERO, rule.usable_for, with_lag(rule.usable_for, &judged.outcome.origin), rule.fallback_for];
+        let spans = [rule.usable_for, with_lag(rule.usable_for, &judged.outcome.origin), rule.fallback_for];
         for span in spans.into_iter().chain(rule.closed_for) {
-            self.note(later(time, span));
+            self.note_age(time, span);
         }
+        // from then on it is named with its date, or does not lie ahead any more
         self.note(time.checked_add(A_WEEK_OR_SO).ok());
-        self.note(time.checked_sub(SignedDuration::try_from(AHEAD).unwrap_or_default()).ok());
+        self.note(Some(time));
+        self.note(SignedDuration::try_from(AHEAD).ok().and_then(|ahead| time.checked_sub(ahead).ok()));
     }
 }
 
 /// Every time that a quote's age may count from.
 fn times(quote: &Quote) -> impl Iterator<Item = Timestamp> {
     [quote.observed_at, quote.book_at, Some(quote.received_at), Some(quote.aged_from())].into_iter().flatten()
-}
-
-fn later(time: Timestamp, span: Duration) -> Option<Timestamp> {
-    time.checked_add(SignedDuration::try_from(span).ok()?).ok()
 }
 
 /// From then on, times of this day are named with their date.

@@ -19,8 +19,8 @@ use crate::answer::{Answer, Completeness};
 use crate::caller::Caller;
 use crate::pace::Pace;
 use crate::question::{BadQuestion, Question, longest_form};
-use crate::reply_memory::Full;
 use crate::ready::ReadyAnswer;
+use crate::reply_memory::Full;
 use crate::service::{InTurn, Quotefold};
 use crate::workload::Overloaded;
 
@@ -33,8 +33,14 @@ pub(super) async fn many(
     caller: Option<Extension<Caller>>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
-    let question =
-        Question::parse(&query.unwrap_or_default(), &pricing.service.bounds(), pricing.service.clock().now())?;
+    let (query, service) = (query.unwrap_or_default(), &pricing.service);
+    if let Some(known) = pricing.questions.known(&query)
+        && let Some(ready) = ready(service, &known, Form::List)
+    {
+        return ready;
+    }
+    let question = Question::parse(&query, service.bounds(), service.clock().now())?;
+    pricing.questions.remember(&query, &question);
     answer(&pricing, question.asked_by(caller.map(|Extension(caller)| caller)), Form::List).await
 }
 
@@ -42,7 +48,7 @@ pub(super) async fn many(
 pub(super) async fn form(State(pricing): State<Pricing>, request: Request) -> Result<Response, Problem> {
     let (bounds, caller) = (pricing.service.bounds(), request.extensions().get().copied());
     let form = form::read(request, longest_form(bounds.max_symbols)).await?;
-    let question = Question::parse_form(&form, &bounds, pricing.service.clock().now())?.asked_by(caller);
+    let question = Question::parse_form(&form, bounds, pricing.service.clock().now())?.asked_by(caller);
     answer(&pricing, question, Form::List).await
 }
 
@@ -56,7 +62,7 @@ pub(super) async fn one(
     let Path(symbol) =
         symbol.map_err(|_| Problem::bad_query("symbol", "the percent-encoded symbol is not valid UTF-8"))?;
     let (bounds, now) = (pricing.service.bounds(), pricing.service.clock().now());
-    let question = Question::parse_one(&symbol, &query.unwrap_or_default(), &bounds, now)?;
+    let question = Question::parse_one(&symbol, &query.unwrap_or_default(), bounds, now)?;
     answer(&pricing, question.asked_by(caller.map(|Extension(caller)| caller)), Form::Entry).await
 }
 
@@ -87,8 +93,8 @@ async fn answer(pricing: &Pricing, question: Question, form: Form) -> Result<Res
     if service.reply_memory().is_full() {
         return Err(Full.into());
     }
-    if let Some(answer) = service.ready_answer(&question) {
-        return ready(&service, &question, &answer, form);
+    if let Some(ready) = ready(&service, &question, form) {
+        return ready;
     }
     let answered = async move {
         let InTurn { answer, .. } = &service.answer_in_turn(&question).await?;
@@ -103,12 +109,22 @@ async fn answer(pricing: &Pricing, question: Question, form: Form) -> Result<Res
     pricing.run_until(deadline, answered).await?
 }
 
-/// Writes an answer that is ready. It takes no time to speak of, so the thread of the connections does it.
-fn ready(service: &Quotefold, question: &Question, answer: &ReadyAnswer, form: Form) -> Result<Response, Problem> {
-    let (simulated, now) = (service.is_simulated(), service.clock().now());
+/// The reply to a question whose answer is ready. It takes no time to speak of, so the thread of the connections writes it.
+fn ready(service: &Quotefold, question: &Question, form: Form) -> Option<Result<Response, Problem>> {
+    let answer = service.ready_answer(question)?;
+    Some(write_ready(service, question, &answer, form))
+}
+
+fn write_ready(
+    service: &Quotefold,
+    question: &Question,
+    answer: &ReadyAnswer,
+    form: Form,
+) -> Result<Response, Problem> {
+    let now = service.clock().now().wall;
     let bytes = match form {
-        Form::List => answer.body(question, simulated, now).map_err(|_| Problem::Internal)?,
-        Form::Entry => answer.single_body(question, simulated, now),
+        Form::List => answer.body(question, now).map_err(|_| Problem::Internal)?,
+        Form::Entry => answer.single_body(question, now),
     };
     let mut body = Pieces::new(service.reply_memory());
     body.push(&bytes)?;

@@ -11,6 +11,7 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument;
 
 use super::problem::Problem;
+use super::questions::Questions;
 use super::readiness::Readiness;
 use crate::gather::Waiting;
 use crate::service::Quotefold;
@@ -26,6 +27,8 @@ pub(super) struct Pricing {
     pub(super) service: Arc<Quotefold>,
     /// Its latest readiness.
     pub(super) readiness: Readiness,
+    /// What queries were read as.
+    pub(super) questions: Arc<Questions>,
     runtime: Handle,
 }
 
@@ -33,7 +36,7 @@ impl Pricing {
     /// A service that works on a runtime.
     pub(super) fn new(service: &Arc<Quotefold>, watched: Arc<Watched>, runtime: &Handle) -> Self {
         let readiness = Readiness::of(service, watched, runtime);
-        Pricing { service: Arc::clone(service), readiness, runtime: runtime.clone() }
+        Pricing { service: Arc::clone(service), readiness, questions: Arc::default(), runtime: runtime.clone() }
     }
 
     /// Runs a task on that runtime, and waits for its end. Dropping the future aborts the task.

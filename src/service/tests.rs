@@ -52,7 +52,7 @@ fn service(sources: usize) -> Quotefold {
 
 /// Answers a query. Gives the looks that were for all of a symbol's sources, by symbol, and the number of those for one source.
 async fn looks(service: &Quotefold, query: &str) -> (BTreeMap<Symbol, usize>, usize) {
-    let question = Question::parse(query, &service.bounds(), service.clock().now()).unwrap();
+    let question = Question::parse(query, service.bounds(), service.clock().now()).unwrap();
     LOOKS.take();
     service.answer(&question).await;
     let (mut all, mut of_one) = (BTreeMap::new(), 0);

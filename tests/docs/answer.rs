@@ -27,8 +27,8 @@ struct Answers {
 async fn demo_answers(query: &str) -> Answers {
     let (service, _venues) = demo(|text| text).await;
     let now = || service.clock().now();
-    let question = Question::parse(query, &service.bounds(), now()).unwrap();
-    let wrong = Question::parse("no=such", &service.bounds(), now()).unwrap_err();
+    let question = Question::parse(query, service.bounds(), now()).unwrap();
+    let wrong = Question::parse("no=such", service.bounds(), now()).unwrap_err();
     let answer = service.answer(&question).await;
     let all = serde_json::from_slice(&answer.body(now().wall).unwrap()).unwrap();
     let single = serde_json::from_slice(&answer.single_body(now().wall).unwrap()).unwrap();

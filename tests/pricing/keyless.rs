@@ -42,7 +42,7 @@ fn answer(settings: &Settings, symbols: &str) -> Vec<Value> {
     Runtime::new().unwrap().block_on(async {
         let service = Quotefold::new(settings.clone(), &Clock::from_fn(move || now)).unwrap();
         let query = format!("symbols={symbols}&timeout=8s");
-        let question = Question::parse(&query, &service.bounds(), service.clock().now()).unwrap();
+        let question = Question::parse(&query, service.bounds(), service.clock().now()).unwrap();
         let body = service.answer(&question).await.body(now).unwrap();
         let body: Value = serde_json::from_slice(&body).unwrap();
         body["prices"].as_array().unwrap().clone()

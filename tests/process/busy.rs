@@ -193,7 +193,7 @@ fn with_reply_memory_full_requests_are_shed_and_only_short_replies_read() {
     assert_eq!((shed.status, &shed.json()["type"], long.calls()), (503, &"/problems/overloaded".into(), 0));
     let answer = |symbol: &str| {
         let (bounds, now) = (apart.service.bounds(), apart.service.clock().now());
-        let question = Question::parse(&format!("symbols={symbol}"), &bounds, now).unwrap();
+        let question = Question::parse(&format!("symbols={symbol}"), bounds, now).unwrap();
         let answer = apart.work.block_on(apart.service.answer(&question));
         serde_json::from_slice::<serde_json::Value>(&answer.body(now.wall).unwrap()).unwrap()["prices"][0]["quotes"]
             .clone()

@@ -130,7 +130,7 @@ async fn a_day_of_polling_keeps_limits_starves_no_symbol_and_labels_answers_trul
     let query = format!("symbols={}", SYMBOLS.join(","));
     let mut statuses: BTreeMap<Status, usize> = BTreeMap::new();
     for _ in 0..24 * 360 {
-        let question = Question::parse(&query, &service.bounds(), clock.now()).unwrap();
+        let question = Question::parse(&query, service.bounds(), clock.now()).unwrap();
         let answer = service.answer(&question).await;
         for price in answer.prices() {
             assert_true(price, &set);

@@ -34,7 +34,7 @@ fn scripted() -> ScriptedService {
 }
 
 async fn ask(scripted: &ScriptedService, caller: u32, query: &str) -> Answer {
-    let question = Question::parse(query, &scripted.service.bounds(), scripted.service.clock().now()).unwrap();
+    let question = Question::parse(query, scripted.service.bounds(), scripted.service.clock().now()).unwrap();
     scripted.service.answer(&question.asked_by(Some(Caller::Key(caller)))).await
 }
 

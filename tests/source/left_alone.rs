@@ -260,7 +260,7 @@ async fn an_unreadable_reply_counts_if_the_source_never_serves_or_served_that_sy
 
 async fn impatient(service: &Quotefold) -> &'static str {
     let query = "symbols=A-USD&refresh_after=0s&timeout=100ms";
-    let question = Question::parse(query, &service.bounds(), service.clock().now()).unwrap();
+    let question = Question::parse(query, service.bounds(), service.clock().now()).unwrap();
     reason(&quotes(&service.answer(&question).await)[0].outcome)
 }
 

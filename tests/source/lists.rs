@@ -88,7 +88,7 @@ impl World {
     }
 
     async fn ask(&self, query: &str) -> quotefold::answer::Answer {
-        let question = Question::parse(query, &self.service.bounds(), self.service.clock().now()).unwrap();
+        let question = Question::parse(query, self.service.bounds(), self.service.clock().now()).unwrap();
         self.service.answer(&question).await
     }
 

@@ -60,7 +60,7 @@ where
 }
 
 pub(crate) async fn ask(service: &Quotefold, query: &str) -> Answer {
-    let question = Question::parse(query, &service.bounds(), service.clock().now()).unwrap();
+    let question = Question::parse(query, service.bounds(), service.clock().now()).unwrap();
     service.answer(&question).await
 }
 

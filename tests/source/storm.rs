@@ -73,7 +73,7 @@ async fn every_caller_is_answered_in_time_and_in_full_and_nothing_is_left_behind
             let patience = chance.bool().then(|| Duration::from_millis(chance.u64(0..3000)));
             let service = Arc::clone(&service);
             callers.spawn(async move {
-                let question = Question::parse(&query, &service.bounds(), service.clock().now()).unwrap();
+                let question = Question::parse(&query, service.bounds(), service.clock().now()).unwrap();
                 let asked = Instant::now();
                 let answering = service.answer(&question);
                 let answer = match patience {

@@ -145,7 +145,7 @@ impl ScriptedService {
 
     /// The answer to a query.
     pub(crate) async fn ask(&self, query: &str) -> Answer {
-        let question = Question::parse(query, &self.service.bounds(), self.service.clock().now()).unwrap();
+        let question = Question::parse(query, self.service.bounds(), self.service.clock().now()).unwrap();
         self.service.answer(&question).await
     }
 }
