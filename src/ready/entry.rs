@@ -145,7 +145,8 @@ impl ReadyEntry {
             + self.with_quotes.len()
             + self.without_quotes.len()
             + size_of_val(&self.marks[..])
-            + size_of_val(&self.places[..])
+            // nothing but this entry may keep what it was made from
+            + self.places.len() * (size_of::<Kept>() + size_of::<Known>())
             + size_of_val(&self.verdicts[..])
             + rates.sum::<usize>()
     }

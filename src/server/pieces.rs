@@ -36,6 +36,22 @@ impl AsRef<[u8]> for Piece {
     }
 }
 
+/// A body that is written already. A large one is sent in pieces.
+///
+/// # Errors
+/// If replies hold as much memory as they may.
+pub(super) fn whole(memory: &ReplyMemory, bytes: Vec<u8>) -> Result<Body, Full> {
+    if bytes.len() < PIECE {
+        let held = memory.hold(bytes.len(), 0)?;
+        return Ok(Body::from(Bytes::from_owner(Piece { bytes, _held: held })));
+    }
+    let mut body = Pieces::new(memory);
+    for piece in bytes.chunks(PIECE) {
+        body.push(piece)?;
+    }
+    body.finish()
+}
+
 impl Pieces {
     /// An empty body.
     pub(super) fn new(memory: &ReplyMemory) -> Self {
@@ -130,6 +146,21 @@ mod tests {
         assert_eq!(pieces.push(&part), Err(Full));
         drop(pieces);
         assert_eq!(memory.used(), other.bytes());
+    }
+
+    #[tokio::test]
+    async fn a_body_that_is_written_already_is_held_like_any_other() {
+        for length in [0, 1, PIECE - 1, PIECE, 3 * PIECE + 1] {
+            let memory = ReplyMemory::new(usize::MAX);
+            let bytes: Vec<u8> = (0..length).map(|place| (place % 251) as u8).collect();
+            let body = whole(&memory, bytes.clone()).unwrap();
+            assert_eq!(memory.used(), length);
+            assert_eq!(body.collect().await.unwrap().to_bytes(), bytes);
+            assert_eq!(memory.used(), 0, "{length}");
+        }
+        let memory = ReplyMemory::new(10);
+        let _other = memory.hold(5, 0).unwrap();
+        assert!(whole(&memory, vec![0; 6]).is_err());
     }
 
     #[tokio::test]

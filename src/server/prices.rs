@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 
 use super::form;
-use super::pieces::Pieces;
+use super::pieces::{Pieces, whole};
 use super::pricing::Pricing;
 use super::problem::Problem;
 use crate::answer::{Answer, Completeness};
@@ -126,9 +126,7 @@ fn write_ready(
         Form::List => answer.body(question, now).map_err(|_| Problem::Internal)?,
         Form::Entry => answer.single_body(question, now),
     };
-    let mut body = Pieces::new(service.reply_memory());
-    body.push(&bytes)?;
-    reply(answer.code, answer.completeness, None, body.finish()?)
+    reply(answer.code, answer.completeness, None, whole(service.reply_memory(), bytes)?)
 }
 
 fn reply(code: u16, completeness: Completeness, retry_after: Option<u64>, body: Body) -> Result<Response, Problem> {
