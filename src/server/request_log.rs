@@ -1,13 +1,12 @@
 //! Logs one line per request: the client, the request, the status, and how long it took.
 
-use axum::extract::{Request, State};
-use axum::http::StatusCode;
-use axum::middleware::Next;
-use axum::response::Response;
-use tokio::time::Instant;
-use tracing::{Instrument, info, info_span, warn};
+use std::net::IpAddr;
 
-use super::client::Client;
+use axum::extract::Request;
+use axum::http::{Method, StatusCode, Uri};
+use tokio::time::Instant;
+use tracing::{Span, info, info_span, warn};
+
 use super::drain::{Drain, Stage};
 use super::request_id::RequestId;
 use crate::logging::REQUESTS;
@@ -18,47 +17,66 @@ use crate::settings::RequestLog;
 const MAX_URL: usize = 512;
 const MAX_METHOD: usize = 32;
 
-/// What the layer needs.
+/// Decides which requests get a line.
 #[derive(Clone, Debug)]
 pub(super) struct RequestLogging {
-    /// Which requests get a line.
+    /// Which requests get one.
     pub(super) lines: RequestLog,
     /// Distinguishes a request that we cancelled from one whose client left.
     pub(super) drain: Drain,
 }
 
-/// The line of one request. It is written on drop, because a request is dropped if its client leaves.
-struct Line {
+/// The line of one request. It is written on drop, because a request is dropped if its client leaves. Until then it holds what it
+/// may have to say; the text is made only if it is written.
+#[derive(Debug)]
+pub(super) struct Line {
     logging: RequestLogging,
     started: Instant,
-    client: Option<String>,
-    method: String,
-    url: String,
+    id: RequestId,
+    client: Option<IpAddr>,
+    method: Method,
+    uri: Uri,
     status: Option<StatusCode>,
 }
 
-/// The layer: writes the line, and marks everything that is logged meanwhile with the request's id.
-pub(super) async fn log(State(logging): State<RequestLogging>, request: Request, next: Next) -> Response {
-    let id = RequestId::current().map_or_else(String::new, |id| id.to_string());
-    async {
-        let mut line = Line::new(logging, &request);
-        let reply = next.run(request).await;
-        line.status = Some(reply.status());
-        reply
+/// Marks everything that is logged within it with a request's id.
+pub(super) fn span(id: &RequestId) -> Span {
+    info_span!("request", id = id.as_str())
+}
+
+impl RequestLogging {
+    /// The line of a request; `None` if no request gets one.
+    pub(super) fn line(&self, request: &Request, id: &RequestId, client: Option<IpAddr>) -> Option<Line> {
+        (self.lines != RequestLog::None).then(|| Line {
+            logging: self.clone(),
+            started: Instant::now(),
+            id: id.clone(),
+            client,
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            status: None,
+        })
     }
-    .instrument(info_span!("request", id))
-    .await
 }
 
 impl Line {
-    fn new(logging: RequestLogging, request: &Request) -> Self {
-        Line {
-            logging,
-            started: Instant::now(),
-            client: request.extensions().get::<Client>().map(|Client(address)| address.to_string()),
-            method: request.method().as_str().chars().take(MAX_METHOD).collect(),
-            url: mask_url(&request.uri().to_string()).chars().take(MAX_URL).collect(),
-            status: None,
+    /// Notes the status of the reply.
+    pub(super) fn answered(mut self, status: StatusCode) {
+        self.status = Some(status);
+    }
+
+    fn write(&self) {
+        let client = self.client.map(|address| address.to_string());
+        let method: String = self.method.as_str().chars().take(MAX_METHOD).collect();
+        let url: String = mask_url(&self.uri.to_string()).chars().take(MAX_URL).collect();
+        let elapsed_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        match self.status.map(|status| status.as_u16()) {
+            Some(status @ 500..) => warn!(target: REQUESTS, client, method, url, status, elapsed_ms, "answered"),
+            Some(status) => info!(target: REQUESTS, client, method, url, status, elapsed_ms, "answered"),
+            None if self.logging.drain.stage() == Stage::Cancelling => {
+                warn!(target: REQUESTS, client, method, url, elapsed_ms, "cancelled: the server is ending");
+            }
+            None => info!(target: REQUESTS, client, method, url, elapsed_ms, "the client left before its reply"),
         }
     }
 }
@@ -71,18 +89,8 @@ impl Drop for Line {
             RequestLog::Errors => self.status.is_none_or(|status| status.is_server_error()),
             RequestLog::All => true,
         };
-        if !wanted {
-            return;
-        }
-        let Line { client, method, url, .. } = self;
-        let elapsed_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        match self.status.map(|status| status.as_u16()) {
-            Some(status @ 500..) => warn!(target: REQUESTS, client, method, url, status, elapsed_ms, "answered"),
-            Some(status) => info!(target: REQUESTS, client, method, url, status, elapsed_ms, "answered"),
-            None if self.logging.drain.stage() == Stage::Cancelling => {
-                warn!(target: REQUESTS, client, method, url, elapsed_ms, "cancelled: the server is ending");
-            }
-            None => info!(target: REQUESTS, client, method, url, elapsed_ms, "the client left before its reply"),
+        if wanted {
+            span(&self.id).in_scope(|| self.write());
         }
     }
 }
