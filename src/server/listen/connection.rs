@@ -219,6 +219,21 @@ impl SharedSocket {
         }
     }
 
+    /// Reads what is there.
+    ///
+    /// A read that does not fill the buffer has taken everything. Linux then reports the socket as ready again when more comes,
+    /// so until then it counts as not ready, which spares the read that would find nothing after every request.
+    fn try_read(&self, buffer: &mut ReadBuf<'_>) -> io::Result<()> {
+        let mut has_read = false;
+        let read = self.0.try_io(Interest::READABLE, || {
+            let length = self.0.try_read_buf(buffer)?;
+            has_read = true;
+            let is_all = cfg!(target_os = "linux") && length > 0 && buffer.remaining() > 0;
+            if is_all { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+        });
+        if has_read { Ok(()) } else { read }
+    }
+
     fn poll_send(
         &self,
         context: &mut Context<'_>,
@@ -245,10 +260,10 @@ impl AsyncRead for SharedSocket {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         loop {
             ready_or_return!(self.0.poll_read_ready(context))?;
-            match self.0.try_read_buf(buffer) {
+            match self.try_read(buffer) {
                 // it was not ready after all
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                read => return Poll::Ready(read.map(|_| ())),
+                read => return Poll::Ready(read),
             }
         }
     }
