@@ -51,17 +51,19 @@ impl From<Router> for Routes {
     }
 }
 
-/// Whether a path belongs to a route's pattern: segment by segment, where a parameter is any segment that is not empty.
+/// Whether a path belongs to a route's pattern: segment by segment, where a parameter is any segment, but not an empty one at the
+/// end.
 pub(super) fn matches(pattern: &str, path: &str) -> bool {
     if !pattern.contains('{') {
         return pattern == path;
     }
-    let (mut segments, mut parts) = (path.split('/'), pattern.split('/'));
+    let (mut segments, mut parts) = (path.split('/').peekable(), pattern.split('/'));
     loop {
         match (segments.next(), parts.next()) {
             (None, None) => return true,
             (Some(segment), Some(part)) if segment == part => {}
-            (Some(segment), Some(part)) if part.starts_with('{') && !segment.is_empty() => {}
+            (Some(segment), Some(part))
+                if part.starts_with('{') && !(segment.is_empty() && segments.peek().is_none()) => {}
             _ => return false,
         }
     }
