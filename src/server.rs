@@ -111,9 +111,9 @@ impl Front {
             requests: service.settings().log.requests,
         };
         let health = self.health(access);
-        let patterns = app.patterns.into_iter().chain(health.paths()).collect();
+        let counts = Counts::new(service.metrics(), app.patterns.into_iter().chain(health.paths()));
         let mut guards = Guards::new(app.router, health, limits, access, self.drain.clone());
-        guards.counts = Some(Counts::new(service.metrics(), patterns));
+        guards.counts = Some(counts);
         guards.is_demo = service.is_simulated();
         guards
     }

@@ -10,31 +10,45 @@ const NONE: &str = "none";
 /// The counters of all routes.
 #[derive(Debug)]
 pub(super) struct Counts {
-    /// A pattern without parameters stands before one with parameters that fits the same paths.
-    routes: Vec<(&'static str, RouteRequests)>,
+    /// The routes without parameters, which come first where another one fits as well.
+    fixed: Vec<(&'static str, RouteRequests)>,
+    with_parameters: Vec<(&'static str, RouteRequests)>,
     none: RouteRequests,
 }
 
 /// The route of a request, as far as counting is concerned.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Counted(Option<usize>);
+pub(super) enum Counted {
+    Fixed(usize),
+    WithParameters(usize),
+    Nowhere,
+}
 
 impl Counts {
     /// Counters for these patterns, and one for everything else.
-    pub(super) fn new(metrics: &Metrics, mut patterns: Vec<&'static str>) -> Self {
-        patterns.sort_by_key(|pattern| pattern.contains('{'));
-        let routes = patterns.into_iter().map(|pattern| (pattern, metrics.route(pattern))).collect();
-        Counts { routes, none: metrics.route(NONE) }
+    pub(super) fn new(metrics: &Metrics, patterns: impl IntoIterator<Item = &'static str>) -> Self {
+        let routes = patterns.into_iter().map(|pattern| (pattern, metrics.route(pattern)));
+        let (with_parameters, fixed) = routes.partition(|(pattern, _)| pattern.contains('{'));
+        Counts { fixed, with_parameters, none: metrics.route(NONE) }
     }
 
     /// The route that a path belongs to.
     pub(super) fn route(&self, path: &str) -> Counted {
-        Counted(self.routes.iter().position(|(pattern, _)| matches(pattern, path)))
+        if let Some(at) = self.fixed.iter().position(|(pattern, _)| *pattern == path) {
+            return Counted::Fixed(at);
+        }
+        let found = self.with_parameters.iter().position(|(pattern, _)| matches(pattern, path));
+        found.map_or(Counted::Nowhere, Counted::WithParameters)
     }
 
     /// Counts a reply.
-    pub(super) fn count(&self, Counted(route): Counted, code: u16) {
-        route.and_then(|at| self.routes.get(at)).map_or(&self.none, |(_, requests)| requests).count(code);
+    pub(super) fn count(&self, route: Counted, code: u16) {
+        let found = match route {
+            Counted::Fixed(at) => self.fixed.get(at),
+            Counted::WithParameters(at) => self.with_parameters.get(at),
+            Counted::Nowhere => None,
+        };
+        found.map_or(&self.none, |(_, requests)| requests).count(code);
     }
 }
 
@@ -45,7 +59,7 @@ mod tests {
     #[test]
     fn replies_are_counted_under_patterns_and_unknown_paths_together() {
         let metrics = Metrics::default();
-        let counts = Counts::new(&metrics, vec!["/prices/{symbol}", "/prices", "/prices/all"]);
+        let counts = Counts::new(&metrics, ["/prices/{symbol}", "/prices", "/prices/all"]);
         for path in ["/prices", "/prices/AAPL", "/prices/%41", "/prices/all", "/prices/", "/a/b", "", "*"] {
             counts.count(counts.route(path), 200);
         }

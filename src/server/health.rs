@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use super::HealthState;
 use super::readiness::{OLD, Snapshot};
+use super::stack::OWN_HEADERS;
 use crate::clock::Moment;
 
 /// How well a condition is met.
@@ -114,6 +115,8 @@ fn document(code: StatusCode, report: Body) -> Response {
     let mut reply = Response::new(report);
     *reply.status_mut() = code;
     let headers = reply.headers_mut();
+    // these two, and those that every reply gets
+    headers.reserve(2 + OWN_HEADERS);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/health+json"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     reply

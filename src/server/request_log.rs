@@ -1,6 +1,8 @@
 //! Logs one line per request: the client, the request, the status, and how long it took.
 
+use std::future::{Future, poll_fn};
 use std::net::IpAddr;
+use std::pin::pin;
 
 use axum::extract::Request;
 use axum::http::{Method, StatusCode, Uri};
@@ -40,8 +42,36 @@ pub(super) struct Line {
 }
 
 /// Marks everything that is logged within it with a request's id.
-pub(super) fn span(id: &RequestId) -> Span {
+fn span_of(id: &RequestId) -> Span {
     info_span!("request", id = id.as_str())
+}
+
+/// The span of the request that this task answers. Where none has been entered, it is made now.
+pub(super) fn span() -> Span {
+    let entered = Span::current();
+    if !entered.is_none() {
+        return entered;
+    }
+    RequestId::current().map_or(entered, |id| span_of(&id))
+}
+
+/// Does the work of a request, and marks everything that is logged from its first wait on.
+///
+/// A span costs as much as the whole row of guards, and most work is done before it has to wait. So what runs before the first
+/// wait and has something to log enters [`span`] itself.
+pub(super) async fn mark_once_it_waits<W: Future>(work: W) -> W::Output {
+    let (mut work, mut waiting) = (pin!(work), None::<Span>);
+    poll_fn(|context| {
+        let polled = match &waiting {
+            None => work.as_mut().poll(context),
+            Some(span) => span.in_scope(|| work.as_mut().poll(context)),
+        };
+        if polled.is_pending() {
+            waiting.get_or_insert_with(span);
+        }
+        polled
+    })
+    .await
 }
 
 impl RequestLogging {
@@ -90,7 +120,31 @@ impl Drop for Line {
             RequestLog::All => true,
         };
         if wanted {
-            span(&self.id).in_scope(|| self.write());
+            span_of(&self.id).in_scope(|| self.write());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderMap;
+    use tokio::task::yield_now;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn work_is_marked_from_its_first_wait_on_and_earlier_where_it_asks_for_it() {
+        let _log = tracing::subscriber::set_default(tracing_subscriber::registry());
+        let work = async {
+            let before = (Span::current().id(), span().in_scope(|| Span::current().id()));
+            yield_now().await;
+            let (entered, asked) = (Span::current().id(), span().id());
+            (before, entered, asked)
+        };
+        let ((unmarked, asked_early), entered, asked) =
+            RequestId::of(&HeaderMap::new()).scope(mark_once_it_waits(work)).await;
+        assert!(unmarked.is_none() && asked_early.is_some());
+        assert!(entered.is_some() && entered == asked, "there is one span, not one within another");
+        assert!(span().is_none(), "outside of any request, there is nothing to mark with");
     }
 }

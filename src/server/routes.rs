@@ -54,9 +54,6 @@ impl From<Router> for Routes {
 /// Whether a path belongs to a route's pattern: segment by segment, where a parameter is any segment, but not an empty one at the
 /// end.
 pub(super) fn matches(pattern: &str, path: &str) -> bool {
-    if !pattern.contains('{') {
-        return pattern == path;
-    }
     let (mut segments, mut parts) = (path.split('/').peekable(), pattern.split('/'));
     loop {
         match (segments.next(), parts.next()) {

@@ -24,7 +24,7 @@ use tokio::time::timeout;
 use tower::util::option_layer;
 use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
 use tower_http::cors::CorsLayer;
-use tracing::{Instrument, Span, error};
+use tracing::error;
 
 use super::admission::Admission;
 use super::app::{Answering, App};
@@ -47,7 +47,7 @@ const MAX_WORDS: usize = 1024;
 const BACKSTOP_DELAY: Duration = Duration::from_millis(500);
 
 /// The most headers that a reply gets on its way back.
-const OWN_HEADERS: usize = 7;
+pub(super) const OWN_HEADERS: usize = 7;
 
 const DEMO: HeaderName = HeaderName::from_static("quotefold-demo");
 
@@ -176,7 +176,7 @@ impl App for Stack {
                             None => Box::pin(stack.answer_behind_cors(request, client)).await,
                         }
                     };
-                    let reply = id.scope(answer.instrument(request_log::span(&id))).await;
+                    let reply = id.scope(request_log::mark_once_it_waits(answer)).await;
                     stack.0.finish(asked, reply)
                 })
             }
@@ -374,17 +374,15 @@ async fn caught(work: impl Future<Output = Response>) -> Response {
 }
 
 fn caught_now<T>(work: impl FnOnce() -> ControlFlow<Response, T>) -> ControlFlow<Response, T> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
-        let span = RequestId::current().map_or_else(Span::none, |id| request_log::span(&id));
-        ControlFlow::Break(span.in_scope(|| panicked(panic)))
-    })
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| ControlFlow::Break(panicked(panic)))
 }
 
 fn panicked(panic: Box<dyn Any + Send>) -> Response {
     // The payload of `panic!` is a `String` or a `&'static str`.
     let words =
         panic.downcast::<String>().or_else(|panic| panic.downcast::<&str>().map(|text| Box::new(text.to_string())));
-    error!(panic = words.map_or_else(|_| "no message".to_owned(), |words| *words), "a request panicked");
+    let words = words.map_or_else(|_| "no message".to_owned(), |words| *words);
+    request_log::span().in_scope(|| error!(panic = words, "a request panicked"));
     Problem::Internal.into_response()
 }
 
@@ -405,7 +403,7 @@ async fn refuse_in_one_format(reply: Response) -> Response {
         StatusCode::PAYLOAD_TOO_LARGE => Problem::BodyTooLarge { longest: form::LONGEST_ELSEWHERE },
         _ if status.is_client_error() => Problem::BadQuery { field: None, detail: words },
         _ => {
-            error!(%status, %words, "a request failed without a problem document");
+            request_log::span().in_scope(|| error!(%status, %words, "a request failed without a problem document"));
             Problem::Internal
         }
     };
