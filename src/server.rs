@@ -10,6 +10,9 @@ mod form;
 mod health;
 mod host;
 pub mod listen;
+mod one_format;
+pub mod pages;
+mod panics;
 mod pieces;
 mod prices;
 mod pricing;
@@ -38,11 +41,12 @@ use crate::watch::Watched;
 use admission::keys::Keys;
 use count::Counts;
 use drain::Drain;
+use pages::Pages;
 use pricing::Pricing;
 use problem::Problem;
 use readiness::Readiness;
 use routes::Routes;
-use stack::{Guards, METRICS, Pages, Stack, StackLimits};
+use stack::{Guards, METRICS, Stack, StackLimits};
 
 /// What the health pages need.
 struct HealthState {

@@ -1,35 +1,38 @@
 //! Guards every request, in one row of checks: it is named and logged, admitted, bounded in size and time, and refused in one
 //! format.
+//!
+//! The row is [`Stack::answer`], then `Guards::check`, then `Guards::ask_the_service`, each from top to bottom. The way back is
+//! `Guards::finish`. The checks are plain calls and most decide at once, so a guard that is switched off costs one comparison,
+//! and only a request that reaches the service becomes a future.
 
-use std::any::Any;
 use std::convert::Infallible;
-use std::fmt;
 use std::future::{Future, poll_fn};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::ControlFlow;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{HttpBody, to_bytes};
+use axum::body::HttpBody;
 use axum::extract::Request;
-use axum::http::header::{ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use axum::http::header::{CONNECTION, CONTENT_LENGTH};
+use axum::http::{HeaderName, HeaderValue, Method};
 use axum::response::{IntoResponse, Response};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tower::util::option_layer;
 use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
 use tower_http::cors::CorsLayer;
-use tracing::error;
 
 use super::admission::Admission;
 use super::app::{Answering, App};
 use super::count::{Counted, Counts};
 use super::drain::Drain;
+use super::one_format::refuse_in_one_format;
+use super::pages::Pages;
+use super::panics::{caught, caught_now};
 use super::problem::Problem;
 use super::request_id::{self, RequestId};
 use super::request_log::{self, Line, RequestLogging};
@@ -40,9 +43,6 @@ use crate::settings::access::{AccessSettings, HostName, Network};
 /// The path of the page with the metrics.
 pub(super) const METRICS: &str = "/metrics";
 
-/// The most bytes of a library's own refusal that are passed on.
-const MAX_WORDS: usize = 1024;
-
 /// How long after the longest deadline that a client may ask for the backstop answers.
 const BACKSTOP_DELAY: Duration = Duration::from_millis(500);
 
@@ -50,9 +50,6 @@ const BACKSTOP_DELAY: Duration = Duration::from_millis(500);
 pub(super) const OWN_HEADERS: usize = 7;
 
 const DEMO: HeaderName = HeaderName::from_static("quotefold-demo");
-
-/// The methods of every page of [`Pages`].
-const READING: HeaderValue = HeaderValue::from_static("GET,HEAD");
 
 /// What the operator decides about the stack.
 #[derive(Clone, Copy, Debug)]
@@ -65,36 +62,6 @@ pub struct StackLimits {
     pub longest_form: usize,
     /// Which requests get a line in the log.
     pub requests: RequestLog,
-}
-
-/// Pages that answer at once from what is in memory, each at one path: health.
-#[derive(Default)]
-pub struct Pages(Vec<(&'static str, Page)>);
-
-type Page = Box<dyn Fn(&HeaderMap) -> Response + Send + Sync>;
-
-impl Pages {
-    /// Adds the page at `path`, which `answer` makes for the headers of a request.
-    #[must_use]
-    pub fn page(mut self, path: &'static str, answer: impl Fn(&HeaderMap) -> Response + Send + Sync + 'static) -> Self {
-        self.0.push((path, Box::new(answer)));
-        self
-    }
-
-    /// The paths of all pages.
-    pub(super) fn paths(&self) -> impl Iterator<Item = &'static str> {
-        self.0.iter().map(|(path, _)| *path)
-    }
-
-    fn at(&self, path: &str) -> Option<&Page> {
-        self.0.iter().find_map(|(own, page)| (*own == path).then_some(page))
-    }
-}
-
-impl fmt::Debug for Pages {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.paths()).finish()
-    }
 }
 
 /// A service behind its guards. Cheap to clone.
@@ -211,7 +178,7 @@ impl Guards {
             // probes have no key. Requests for unknown paths do pass through these guards.
             if let Some(page) = self.health.at(request.uri().path()) {
                 refuse(self.check_name(request))?;
-                return ControlFlow::Break(read(page, request));
+                return ControlFlow::Break(page.read(request));
             }
             // Authenticate and rate-limit before reading the body or counting the request as in flight.
             let caller = refuse(self.admission.admit(request.headers(), client))?;
@@ -339,15 +306,6 @@ fn refuse<T>(checked: Result<T, Problem>) -> ControlFlow<Response, T> {
     }
 }
 
-fn read(page: &Page, request: &Request) -> Response {
-    if matches!(*request.method(), Method::GET | Method::HEAD) {
-        return page(request.headers());
-    }
-    let mut refusal = Problem::WrongMethod.into_response();
-    refusal.headers_mut().insert(ALLOW, READING);
-    refusal
-}
-
 fn leave_out_the_body(reply: &mut Response) {
     let body = std::mem::take(reply.body_mut());
     if let Some(length) = body.size_hint().exact() {
@@ -362,60 +320,4 @@ async fn within<W: Future>(time: Duration, work: W) -> Option<W::Output> {
         return Some(done);
     }
     timeout(time, work).await.ok()
-}
-
-async fn caught(work: impl Future<Output = Response>) -> Response {
-    let mut work = pin!(work);
-    poll_fn(|context| {
-        let polled = catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context)));
-        polled.unwrap_or_else(|panic| Poll::Ready(panicked(panic)))
-    })
-    .await
-}
-
-fn caught_now<T>(work: impl FnOnce() -> ControlFlow<Response, T>) -> ControlFlow<Response, T> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| ControlFlow::Break(panicked(panic)))
-}
-
-fn panicked(panic: Box<dyn Any + Send>) -> Response {
-    // The payload of `panic!` is a `String` or a `&'static str`.
-    let words =
-        panic.downcast::<String>().or_else(|panic| panic.downcast::<&str>().map(|text| Box::new(text.to_string())));
-    let words = words.map_or_else(|_| "no message".to_owned(), |words| *words);
-    request_log::span().in_scope(|| error!(panic = words, "a request panicked"));
-    Problem::Internal.into_response()
-}
-
-async fn refuse_in_one_format(reply: Response) -> Response {
-    let status = reply.status();
-    if !(status.is_client_error() || status.is_server_error()) || has_a_format(&reply) {
-        return reply;
-    }
-    let (head, body) = reply.into_parts();
-    let words = to_bytes(body, MAX_WORDS).await.unwrap_or_default();
-    let words = match String::from_utf8_lossy(&words) {
-        none if none.is_empty() => status.to_string(),
-        words => words.into_owned(),
-    };
-    let problem = match status {
-        StatusCode::NOT_FOUND => Problem::NoSuchPath,
-        StatusCode::METHOD_NOT_ALLOWED => Problem::WrongMethod,
-        StatusCode::PAYLOAD_TOO_LARGE => Problem::BodyTooLarge { longest: form::LONGEST_ELSEWHERE },
-        _ if status.is_client_error() => Problem::BadQuery { field: None, detail: words },
-        _ => {
-            request_log::span().in_scope(|| error!(%status, %words, "a request failed without a problem document"));
-            Problem::Internal
-        }
-    };
-    let mut refusal = problem.into_response();
-    // which methods the path does allow
-    if let Some(methods) = head.headers.get(ALLOW) {
-        refusal.headers_mut().insert(ALLOW, methods.clone());
-    }
-    refusal
-}
-
-/// Whether a handler chose the body's format: libraries send no content type at all, or plain text.
-fn has_a_format(reply: &Response) -> bool {
-    reply.headers().get(CONTENT_TYPE).is_some_and(|kind| !kind.as_bytes().starts_with(b"text/plain"))
 }
