@@ -14,7 +14,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
@@ -25,6 +24,7 @@ use crate::provider::spelling::Spelling;
 use crate::server::drain::Drain;
 use crate::server::listen;
 use crate::server::problem::Problem;
+use crate::server::routes::Routes;
 use crate::service::Quotefold;
 use crate::settings::Settings;
 use crate::symbol::Symbol;
@@ -129,10 +129,10 @@ pub fn service(settings: Settings) -> Result<Quotefold, crate::source::SetupErro
 
 /// `POST /demo/{venue}/{mood}` breaks a venue, or heals it; `GET /demo/configuration` returns settings with which other commands
 /// can ask the venues while the demo runs.
-pub(crate) fn controls(venues: &Arc<Venues>, market: SocketAddr) -> Router {
+pub(crate) fn controls(venues: &Arc<Venues>, market: SocketAddr) -> Routes {
     let text = format!("# The simulated venues of a running demo; every price is invented.\n{}", settings_text(market));
     let configuration = get(move || std::future::ready(([(CONTENT_TYPE, "application/toml")], text.clone())));
-    let moods = Router::new().route("/demo/{venue}/{mood}", post(change)).with_state(Arc::clone(venues));
+    let moods = Routes::new().route("/demo/{venue}/{mood}", post(change)).with_state(Arc::clone(venues));
     moods.route("/demo/configuration", configuration)
 }
 

@@ -1,6 +1,6 @@
 //! Counts requests, calls and quotes, for Prometheus.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
@@ -46,6 +46,19 @@ struct QuoteLabels {
     reason: &'static str,
 }
 
+/// The lowest status, and how many there are from it on that a reply of ours can have.
+const LOWEST_CODE: usize = 100;
+const CODES: usize = 500;
+
+/// The requests of one route. A counter is looked up when its status first occurs; from then on counting takes neither a lock nor
+/// a label. A status that has not occurred has no counter, and so no line among the metrics.
+#[derive(Debug)]
+pub struct RouteRequests {
+    metrics: Metrics,
+    route: String,
+    by_code: [OnceLock<Counter>; CODES],
+}
+
 /// The log lines dropped since the process started because stderr did not take them in time. All services of a process
 /// share one log, and therefore this counter.
 pub(crate) fn log_lines_dropped() -> Counter {
@@ -80,10 +93,29 @@ impl Default for Metrics {
     }
 }
 
+impl RouteRequests {
+    /// Counts a request that was answered.
+    pub fn count(&self, code: u16) {
+        match usize::from(code).checked_sub(LOWEST_CODE).and_then(|at| self.by_code.get(at)) {
+            Some(counter) => counter.get_or_init(|| self.metrics.requests(&self.route, code)).inc(),
+            None => self.metrics.requests(&self.route, code).inc(),
+        };
+    }
+}
+
 impl Metrics {
     /// Counts a request that was answered.
     pub fn request(&self, route: &str, code: u16) {
-        self.0.requests.get_or_create(&RequestLabels { route: route.to_owned(), code }).inc();
+        self.requests(route, code).inc();
+    }
+
+    fn requests(&self, route: &str, code: u16) -> Counter {
+        self.0.requests.get_or_create(&RequestLabels { route: route.to_owned(), code }).clone()
+    }
+
+    /// The requests of one route, counted by status.
+    pub fn route(&self, route: &str) -> RouteRequests {
+        RouteRequests { metrics: self.clone(), route: route.to_owned(), by_code: [const { OnceLock::new() }; CODES] }
     }
 
     /// Counts a call to a source. Its outcome is `ok`, the reason of its failure, or `cancelled` if no caller waited
@@ -115,5 +147,30 @@ impl Metrics {
         let mut page = String::new();
         text::encode(&mut page, &self.0.registry)?;
         Ok(page)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_route_counts_by_status_and_a_status_that_never_occurred_has_no_line() {
+        let metrics = Metrics::default();
+        let (route, again) = (metrics.route("/prices"), metrics.route("/prices"));
+        let page = metrics.render().unwrap();
+        assert!(!page.contains("quotefold_requests_total{"), "{page}");
+        // the highest that HTTP allows, and the first that is not looked up in advance
+        for code in [100, 200, 200, 599, 600, 999] {
+            route.count(code);
+            again.count(code);
+        }
+        metrics.request("/prices", 200);
+        let page = metrics.render().unwrap();
+        for (code, count) in [(100, 2), (200, 5), (599, 2), (600, 2), (999, 2)] {
+            let line = format!("quotefold_requests_total{{route=\"/prices\",code=\"{code}\"}} {count}\n");
+            assert!(page.contains(&line), "{line} is not in {page}");
+        }
+        assert_eq!(page.matches("quotefold_requests_total{").count(), 5, "{page}");
     }
 }

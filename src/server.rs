@@ -1,13 +1,18 @@
-//! Serves HTTP/1.1: accepts connections, guards every request with one stack of layers, and shuts down in stages.
+//! Serves HTTP/1.1: accepts connections, guards every request with one row of checks, and shuts down in stages.
 
 mod admission;
+pub mod app;
 mod browsers;
 mod client;
+mod count;
 pub mod drain;
 mod form;
 mod health;
 mod host;
 pub mod listen;
+mod one_format;
+pub mod pages;
+mod panics;
 mod pieces;
 mod prices;
 mod pricing;
@@ -16,37 +21,35 @@ mod questions;
 mod readiness;
 pub mod request_id;
 mod request_log;
+pub mod routes;
 mod sources;
 pub mod stack;
 mod symbols;
 
 use std::sync::Arc;
 
-use axum::Router;
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use axum::http::{HeaderName, HeaderValue};
-use axum::middleware::{Next, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::runtime::Handle;
 
 use crate::clock::Clock;
-use crate::metrics::Metrics;
 use crate::question::longest_form;
 use crate::service::Quotefold;
 use crate::settings::access::{AccessSettings, HostName};
 use crate::watch::Watched;
 use admission::keys::Keys;
+use count::Counts;
 use drain::Drain;
+use pages::Pages;
 use pricing::Pricing;
 use problem::Problem;
 use readiness::Readiness;
-use stack::{METRICS, StackLimits, wrap};
+use routes::Routes;
+use stack::{Guards, METRICS, Stack, StackLimits};
 
-const DEMO: HeaderName = HeaderName::from_static("quotefold-demo");
-
-/// What the health routes need.
+/// What the health pages need.
 struct HealthState {
     readiness: Readiness,
     clock: Clock,
@@ -55,7 +58,7 @@ struct HealthState {
     keys: Keys,
 }
 
-/// Makes the routers that serve a service. Pricing runs on a runtime of its own; serve the routers on another one, so that
+/// Makes the stacks that serve a service. Pricing runs on a runtime of its own; serve the stacks on another one, so that
 /// connections, health and metrics never wait for pricing.
 pub struct Front {
     pricing: Pricing,
@@ -68,42 +71,43 @@ impl Front {
         Front { pricing: Pricing::new(service, watched, runtime), drain: drain.clone() }
     }
 
-    /// All routes of the service and the `extra` ones, inside the stack that guards them. `/sources` and `/metrics` are among
-    /// them unless `access.admin_listen` gives them an address of their own.
-    pub fn router(&self, extra: Router) -> Router {
+    /// All routes of the service and the `extra` ones, behind the guards. `/sources` and `/metrics` are among them unless
+    /// `access.admin_listen` gives them an address of their own.
+    pub fn router(&self, extra: impl Into<Routes>) -> Stack {
         let access = &self.pricing.service.settings().access;
-        let prices = Router::new()
+        let prices = Routes::new()
             .route(form::PATH, get(prices::many).post(prices::form))
             .route("/prices/{symbol}", get(prices::one))
             .route("/symbols", get(symbols::search));
         let app = if access.admin_listen.is_some() { prices } else { prices.merge(admin_pages()) };
-        self.guarded(app.with_state(self.pricing.clone()).merge(extra), self.health(access), access)
+        Stack::new(self.guards(app.with_state(self.pricing.clone()).merge(extra.into()), access))
     }
 
     /// `/sources`, `/metrics` and health, for a listener of their own. A client that can reach it needs no key.
-    pub(crate) fn admin_router(&self) -> Router {
+    pub(crate) fn admin_router(&self) -> Stack {
         let access = &self.pricing.service.settings().access;
         let open = AccessSettings { trusted_proxies: access.trusted_proxies.clone(), ..AccessSettings::default() };
-        let names: Arc<[HostName]> = admin_names(access).into();
-        let refuse_foreign_hosts = from_fn_with_state(names, host::refuse_foreign_hosts);
-        let pages = admin_pages().with_state(self.pricing.clone()).layer(refuse_foreign_hosts.clone());
-        self.guarded(pages, self.health(&open).layer(refuse_foreign_hosts), &open)
+        let pages = admin_pages().with_state(self.pricing.clone());
+        let mut guards = self.guards(pages, &open);
+        guards.hosts = Some(admin_names(access));
+        Stack::new(guards)
     }
 
-    fn health(&self, access: &AccessSettings) -> Router {
-        Router::new()
-            .route("/health", get(health::ready))
-            .route("/health/ready", get(health::ready))
-            .route("/health/live", get(health::live))
-            .with_state(Arc::new(HealthState {
-                readiness: self.pricing.readiness.clone(),
-                clock: self.pricing.service.clock().clone(),
-                drain: self.drain.clone(),
-                keys: Keys::new(access.keys.clone()),
-            }))
+    fn health(&self, access: &AccessSettings) -> Pages {
+        let state = Arc::new(HealthState {
+            readiness: self.pricing.readiness.clone(),
+            clock: self.pricing.service.clock().clone(),
+            drain: self.drain.clone(),
+            keys: Keys::new(access.keys.clone()),
+        });
+        let ready = Arc::clone(&state);
+        Pages::default()
+            .page("/health", move |headers| health::ready(&state, headers))
+            .page("/health/ready", move |headers| health::ready(&ready, headers))
+            .page("/health/live", |_| health::live())
     }
 
-    fn guarded(&self, app: Router, health: Router, access: &AccessSettings) -> Router {
+    fn guards(&self, app: Routes, access: &AccessSettings) -> Guards {
         let service = &self.pricing.service;
         let limits = StackLimits {
             max_requests: service.settings().server.max_requests,
@@ -111,10 +115,12 @@ impl Front {
             longest_form: longest_form(service.settings().server.max_symbols),
             requests: service.settings().log.requests,
         };
-        let router = wrap(app, health, limits, access, self.drain.clone());
-        let router = router.layer(from_fn_with_state(service.metrics().clone(), count));
-        // no reply of a simulation may be mistaken for a real one
-        if service.is_simulated() { router.layer(map_response(label_as_demo)) } else { router }
+        let health = self.health(access);
+        let counts = Counts::new(service.metrics(), app.patterns.into_iter().chain(health.paths()));
+        let mut guards = Guards::new(app.router, health, limits, access, self.drain.clone());
+        guards.counts = Some(counts);
+        guards.is_demo = service.is_simulated();
+        guards
     }
 }
 
@@ -125,13 +131,8 @@ fn admin_names(access: &AccessSettings) -> Vec<HostName> {
     hosts.chain(own).collect()
 }
 
-fn admin_pages() -> Router<Pricing> {
-    Router::new().route("/sources", get(sources::overview)).route(METRICS, get(metrics))
-}
-
-async fn label_as_demo(mut reply: Response) -> Response {
-    reply.headers_mut().insert(DEMO, HeaderValue::from_static("true"));
-    reply
+fn admin_pages() -> Routes<Pricing> {
+    Routes::new().route("/sources", get(sources::overview)).route(METRICS, get(metrics))
 }
 
 /// `GET /metrics`, for Prometheus.
@@ -139,14 +140,6 @@ async fn metrics(State(pricing): State<Pricing>) -> Result<Response, Problem> {
     let page = pricing.service.metrics().render().map_err(|_| Problem::Internal)?;
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(([(CONTENT_TYPE, kind), (CACHE_CONTROL, "no-store")], page).into_response())
-}
-
-/// Counts every reply under the route's pattern, never under the path: symbols must not become labels.
-async fn count(State(metrics): State<Metrics>, request: Request, next: Next) -> Response {
-    let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
-    let reply = next.run(request).await;
-    metrics.request(&route, reply.status().as_u16());
-    reply
 }
 
 #[cfg(test)]

@@ -4,7 +4,6 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
@@ -20,6 +19,7 @@ use crate::logging;
 use crate::server::Front;
 use crate::server::drain::{Drain, Stage};
 use crate::server::listen::{self, Limits};
+use crate::server::routes::Routes;
 use crate::service::Quotefold;
 use crate::settings::Settings;
 use crate::settings::load::LoadOptions;
@@ -61,7 +61,7 @@ pub(super) fn serve(arguments: &Serve, ending: Ending) -> io::Result<Exit> {
             let draining = async move { draining.reached(Stage::Draining).await };
             let watched = Arc::new(Watched::new(&service.settings().watch.symbols));
             work.spawn(watch::run(Arc::clone(&service), Arc::clone(&watched), fastrand::Rng::new(), draining));
-            let exit = until_ended(&service, watched, doors, drain, Router::new(), work).await;
+            let exit = until_ended(&service, watched, doors, drain, Routes::new(), work).await;
             if let Some(keeping) = keeping {
                 keeping.finish().await;
             }
@@ -204,7 +204,7 @@ async fn until_ended(
     watched: Arc<Watched>,
     doors: Doors,
     drain: Drain,
-    extra: Router,
+    extra: Routes,
     work: &Handle,
 ) -> io::Result<Exit> {
     let server = &service.settings().server;

@@ -6,15 +6,10 @@ pub(super) mod keys;
 mod rates;
 
 use std::net::IpAddr;
-use std::sync::Arc;
 
-use axum::extract::{Request, State};
 use axum::http::HeaderMap;
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
 use tokio::time::Instant;
 
-use super::client::Client;
 use super::problem::Problem;
 use crate::caller::Caller;
 use crate::settings::access::AccessSettings;
@@ -26,15 +21,24 @@ use rates::Rates;
 pub(super) struct Admission {
     keys: Keys,
     rates: Rates,
+    /// Whether there are neither.
+    admits_all: bool,
 }
 
 impl Admission {
     /// Admission as the settings say; without keys and rates, every request is admitted.
     pub(super) fn new(access: &AccessSettings) -> Self {
-        Admission { keys: Keys::new(access.keys.clone()), rates: Rates::new(access.rate.clone()) }
+        let admits_all = access.keys.is_empty() && access.rate.is_empty();
+        Admission { keys: Keys::new(access.keys.clone()), rates: Rates::new(access.rate.clone()), admits_all }
     }
 
-    /// Admits a request and returns its caller, or refuses it. The key is looked at first: a client without a valid key must not
+    /// Admits a request and returns its caller, or refuses it at once.
+    pub(super) fn admit(&self, headers: &HeaderMap, client: Option<IpAddr>) -> Result<Caller, Problem> {
+        // without keys and rates, there is nothing to look at, and no need to know the time
+        if self.admits_all { Ok(Caller::at(client)) } else { self.judge(headers, client, Instant::now()) }
+    }
+
+    /// Admits a request at a time. The key is looked at first: a client without a valid key must not
     /// use up the rate of a client with one behind the same address.
     fn judge(&self, headers: &HeaderMap, client: Option<IpAddr>, now: Instant) -> Result<Caller, Problem> {
         let shown = self.keys.shown(headers);
@@ -44,18 +48,6 @@ impl Admission {
         };
         self.rates.admit(caller, now).map_err(Problem::too_many_requests)?;
         if shown.is_admitted() { Ok(caller) } else { Err(Problem::Unauthorized { wrong_key: shown == Shown::Wrong }) }
-    }
-}
-
-/// The layer: admits a request, or refuses it at once. Handlers find the [`Caller`] among the request's extensions.
-pub(super) async fn admit(State(admission): State<Arc<Admission>>, mut request: Request, next: Next) -> Response {
-    let client = request.extensions().get::<Client>().map(|Client(address)| *address);
-    match admission.judge(request.headers(), client, Instant::now()) {
-        Ok(caller) => {
-            request.extensions_mut().insert(caller);
-            next.run(request).await
-        }
-        Err(problem) => problem.into_response(),
     }
 }
 
@@ -101,11 +93,23 @@ mod tests {
     }
 
     #[test]
+    fn keys_alone_and_rates_alone_are_looked_at() {
+        let with_keys = AccessSettings { keys: vec![KEY.into()], ..AccessSettings::default() };
+        let refused = Err(Problem::Unauthorized { wrong_key: false });
+        assert_eq!(Admission::new(&with_keys).admit(&HeaderMap::new(), CLIENT), refused);
+        let with_rate = admission(&[], "1/h");
+        assert_eq!(with_rate.admit(&HeaderMap::new(), CLIENT), Ok(Caller::at(CLIENT)));
+        let refused = with_rate.admit(&HeaderMap::new(), CLIENT);
+        assert!(matches!(refused, Err(Problem::TooManyRequests { .. })), "{refused:?}");
+    }
+
+    #[test]
     fn without_keys_and_rates_every_request_is_admitted() {
         let admission = Admission::new(&AccessSettings::default());
         let now = Instant::now();
         for headers in [HeaderMap::new(), with_key("whatever")] {
             (0..1000).for_each(|_| assert_eq!(admission.judge(&headers, CLIENT, now).map(drop), Ok(())));
+            assert_eq!(admission.admit(&headers, CLIENT), admission.judge(&headers, CLIENT, now));
         }
     }
 }

@@ -2,13 +2,11 @@
 
 use std::time::Duration;
 
-use axum::extract::Request;
 use axum::http::header::{
     ACCESS_CONTROL_ALLOW_ORIGIN, AUTHORIZATION, CONTENT_SECURITY_POLICY, REFERRER_POLICY, RETRY_AFTER,
     X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderName, HeaderValue, Method};
-use axum::middleware::Next;
 use axum::response::Response;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
@@ -45,9 +43,8 @@ pub(super) fn cors(origins: &[Origin]) -> Option<CorsLayer> {
     )
 }
 
-/// The layer that adds security headers, except those that a reply already has: an HTML page would set its own policy.
-pub(super) async fn protect(request: Request, next: Next) -> Response {
-    let mut reply = next.run(request).await;
+/// Adds security headers, except those that a reply already has: an HTML page would set its own policy.
+pub(super) fn protect(reply: &mut Response) {
     let headers = reply.headers_mut();
     let readable_elsewhere = headers.contains_key(ACCESS_CONTROL_ALLOW_ORIGIN);
     let embedding = if readable_elsewhere { "cross-origin" } else { "same-origin" };
@@ -63,5 +60,4 @@ pub(super) async fn protect(request: Request, next: Next) -> Response {
     ] {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
-    reply
 }

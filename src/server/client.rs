@@ -1,35 +1,18 @@
 //! Finds a client's address, also behind proxies: the one that rates are counted by and that the log names.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 
-use axum::extract::{Request, State};
 use axum::http::header::{FORWARDED, GetAll};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
-use axum::middleware::Next;
-use axum::response::Response;
 
 use crate::settings::access::Network;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// The other end of the connection that a request came on.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Peer(pub(super) SocketAddr);
-
-/// The address a request comes from: the peer's, or the one a trusted proxy names. Handlers find it among the request's
-/// extensions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Client(pub(super) IpAddr);
-
-/// The layer: finds the client for all inner layers.
-pub(super) async fn identify(State(trusted): State<Arc<[Network]>>, mut request: Request, next: Next) -> Response {
-    if let Some(Peer(peer)) = request.extensions().get::<Peer>().copied() {
-        // a listener on [::] sees IPv4 clients as IPv6 addresses
-        let client = behind(peer.ip().to_canonical(), request.headers(), &trusted);
-        request.extensions_mut().insert(Client(client));
-    }
-    next.run(request).await
+/// The address a request comes from: the peer's, or the one a trusted proxy names.
+pub(super) fn address(peer: SocketAddr, headers: &HeaderMap, trusted: &[Network]) -> IpAddr {
+    // a listener on [::] sees IPv4 clients as IPv6 addresses
+    behind(peer.ip().to_canonical(), headers, trusted)
 }
 
 /// The client behind a peer. Any client can send these headers, so only those of trusted peers are read.

@@ -4,11 +4,9 @@ use std::error::Error;
 use std::time::Duration;
 
 use axum::body::{Body, HttpBody, to_bytes};
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use axum::http::{HeaderMap, Method};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
 use http_body_util::{LengthLimitError, Limited};
 use tokio::time::timeout;
 
@@ -30,15 +28,20 @@ pub(super) fn is_in(request: &Request) -> bool {
     request.method() == Method::POST && request.uri().path() == PATH
 }
 
-/// The layer that bounds every body. It refuses an announced length that is too long; a body without a length fails once too
-/// much of it has been read.
-pub(super) async fn bound(State(longest): State<usize>, request: Request, next: Next) -> Response {
-    let longest = if is_in(&request) { longest } else { LONGEST_ELSEWHERE };
+/// Bounds the body of a request. It refuses an announced length that is too long; a body without a length fails once too much of
+/// it has been read.
+pub(super) fn bound(request: &mut Request, longest: usize) -> Result<(), Problem> {
+    if request.body().is_end_stream() {
+        return Ok(());
+    }
+    let longest = if is_in(request) { longest } else { LONGEST_ELSEWHERE };
     let announced = usize::try_from(request.body().size_hint().lower()).unwrap_or(usize::MAX);
     if announced > longest {
-        return Problem::BodyTooLarge { longest }.into_response();
+        return Err(Problem::BodyTooLarge { longest });
     }
-    next.run(request.map(|body| Body::new(Limited::new(body, longest)))).await
+    let body = std::mem::take(request.body_mut());
+    *request.body_mut() = Body::new(Limited::new(body, longest));
+    Ok(())
 }
 
 /// Reads the form of a request, of `longest` bytes at most.

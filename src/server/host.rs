@@ -5,14 +5,11 @@
 //! away.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
-use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::header::HOST;
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, Version};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
 
 use super::problem::Problem;
 use crate::settings::access::HostName;
@@ -20,12 +17,9 @@ use crate::settings::access::HostName;
 /// Suffixes of names that only clusters and local networks assign. No outsider can make one of them point here.
 const LOCAL: [&str; 4] = [".svc", ".internal", ".local", ".home.arpa"];
 
-/// The layer: refuses a request whose host two programs could understand differently (RFC 9112, section 3.2).
-pub(super) async fn check(request: Request, next: Next) -> Response {
-    match fault(request.version(), request.headers()) {
-        None => next.run(request).await,
-        Some(detail) => Problem::BadHost { detail }.into_response(),
-    }
+/// Refuses a request whose host two programs could understand differently (RFC 9112, section 3.2).
+pub(super) fn check(request: &Request) -> Result<(), Problem> {
+    fault(request.version(), request.headers()).map_or(Ok(()), |detail| Err(Problem::BadHost { detail }))
 }
 
 /// What is wrong with the `Host` of a request, if anything.
@@ -36,7 +30,7 @@ fn fault(version: Version, headers: &HeaderMap) -> Option<String> {
         (None, _) if version < Version::HTTP_11 => None,
         (None, _) => Some("the Host header is missing; HTTP/1.1 requires it in every request".to_owned()),
         (Some(_), Some(_)) => Some("there is more than one Host header; send one".to_owned()),
-        (Some(host), None) if host.is_empty() || authority(host).is_some() => None,
+        (Some(host), None) if is_plain(host) || host.is_empty() || authority(host).is_some() => None,
         (Some(host), None) => {
             let host = String::from_utf8_lossy(host.as_bytes());
             Some(format!(
@@ -44,6 +38,15 @@ fn fault(version: Version, headers: &HeaderMap) -> Option<String> {
             ))
         }
     }
+}
+
+/// Whether a host is obviously one, as nearly all are: letters, digits, dots and hyphens, and perhaps a port.
+fn is_plain(host: &HeaderValue) -> bool {
+    let host = host.as_bytes();
+    let is_of_names = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
+    let end = host.iter().position(|byte| !is_of_names(byte)).unwrap_or(host.len());
+    let (name, port) = host.split_at(end);
+    !name.is_empty() && matches!(port, [] | [b':', b'0'..=b'9', ..]) && port.iter().skip(1).all(u8::is_ascii_digit)
 }
 
 /// A host with or without a port, and without anything else, such as a user.
@@ -55,21 +58,17 @@ fn authority(host: &HeaderValue) -> Option<Authority> {
     (port.is_empty() || is_port(port)).then_some(authority)
 }
 
-/// The layer of the admin address: refuses every host name that an outsider could have made point here. It accepts addresses,
-/// names without a dot, local names, and `names`.
-pub(super) async fn refuse_foreign_hosts(
-    State(names): State<Arc<[HostName]>>,
-    request: Request,
-    next: Next,
-) -> Response {
+/// Refuses every host name that an outsider could have made point here. Addresses, names without a dot, local names, and `names`
+/// pass.
+pub(super) fn refuse_foreign(request: &Request, names: &[HostName]) -> Result<(), Problem> {
     // a host in the target takes precedence over the header (RFC 9112, section 3.2.2)
     let authority = request.uri().authority().cloned().or_else(|| authority(request.headers().get(HOST)?));
     match authority {
-        Some(authority) if !accepts(&names, authority.host()) => {
-            Problem::UnknownHost { host: authority.host().to_owned() }.into_response()
+        Some(authority) if !accepts(names, authority.host()) => {
+            Err(Problem::UnknownHost { host: authority.host().to_owned() })
         }
         // a browser always sends a host
-        _ => next.run(request).await,
+        _ => Ok(()),
     }
 }
 
@@ -158,6 +157,12 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_host_that_looks_plain_is_a_host(host in "[a-zA-Z0-9.-]{1,12}(:[0-9]{1,8})?|[ -~]{1,12}") {
+            let host = HeaderValue::from_str(&host).unwrap();
+            prop_assert!(!is_plain(&host) || authority(&host).is_some(), "{:?}", host);
+        }
+
         #[test]
         fn no_name_under_a_domain_that_can_be_registered_is_accepted(
             labels in proptest::collection::vec("[a-z0-9-]{1,12}|local|internal|svc|localhost|127", 1..6),

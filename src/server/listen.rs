@@ -4,6 +4,7 @@
 
 mod connection;
 mod slots;
+mod turns;
 mod write_timeout;
 
 use std::io;
@@ -11,12 +12,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use axum::Router;
 use tokio::net::{TcpListener, TcpSocket, lookup_host};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
 
+use super::app::App;
 use super::drain::{Drain, Stage};
 use crate::settings::access::Network;
 use connection::Connection;
@@ -107,8 +108,8 @@ pub async fn bind(address: &str) -> io::Result<TcpListener> {
 
 /// What the accept loop shares with its connections.
 #[derive(Clone)]
-struct Server {
-    app: Router,
+struct Server<A> {
+    app: A,
     limits: Limits,
     drain: Drain,
     connections: TaskTracker,
@@ -117,7 +118,7 @@ struct Server {
 }
 
 /// Serves `app` until `drain` starts the shutdown, and then ends in time, whatever the clients do.
-pub async fn run(listener: TcpListener, app: Router, limits: Limits, drain: Drain) -> Ended {
+pub async fn run<A: App>(listener: TcpListener, app: A, limits: Limits, drain: Drain) -> Ended {
     let (connections, cancelled) = (TaskTracker::new(), Arc::default());
     let slots = Arc::new(Slots::new(&limits));
     let server = Server { app, limits, drain, connections, cancelled, slots };
@@ -152,7 +153,7 @@ async fn closing(drain: &Drain, delay: Duration) {
     drain.advance(Stage::Closing);
 }
 
-impl Server {
+impl<A: App> Server<A> {
     async fn accept(&self, listener: &TcpListener) {
         let mut shortage = Shortage::default();
         loop {

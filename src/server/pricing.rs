@@ -13,6 +13,7 @@ use tracing::Instrument;
 use super::problem::Problem;
 use super::questions::Questions;
 use super::readiness::Readiness;
+use super::request_log;
 use crate::gather::Waiting;
 use crate::service::Quotefold;
 use crate::watch::Watched;
@@ -42,7 +43,7 @@ impl Pricing {
     /// Runs a task on that runtime, and waits for its end. Dropping the future aborts the task.
     pub(super) async fn run<T: Send + 'static>(&self, task: impl Future<Output = T> + Send + 'static) -> T {
         // log lines of the task carry the request's id, and the connection learns when the task waits for a source
-        let task = Waiting::current().scope(task.in_current_span());
+        let task = Waiting::current().scope(task.instrument(request_log::span()));
         let running = AbortOnDropHandle::new(self.runtime.spawn(task));
         match running.await {
             Ok(done) => done,

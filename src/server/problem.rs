@@ -236,7 +236,10 @@ impl IntoResponse for Problem {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::HeaderMap;
+
     use super::*;
+    use crate::server::request_id;
 
     async fn document(problem: Problem) -> serde_json::Value {
         let body = axum::body::to_bytes(problem.into_response().into_body(), 4096).await.unwrap();
@@ -260,7 +263,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_problem_names_the_request_it_answers() {
-        let id = RequestId::new("order-17");
+        let id = RequestId::of(&HeaderMap::from_iter([(request_id::HEADER, HeaderValue::from_static("order-17"))]));
         let document = id.scope(async { document(Problem::Internal).await }).await;
         assert_eq!(document["request_id"], "order-17");
         assert_eq!(document["status"], 500);

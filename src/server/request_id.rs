@@ -2,23 +2,30 @@
 
 use std::fmt;
 use std::future::Future;
-use std::sync::Arc;
 
-use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
-use axum::middleware::Next;
-use axum::response::Response;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 /// The header that carries the id, in requests and in replies.
 pub(crate) const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 
+/// The length of an id that is made here.
+const DIGITS: usize = 16;
+
 /// Longer ids of clients are replaced: they would only bloat the log.
 const MAX_LENGTH: usize = 128;
 
-/// The id of one request: the client's own, or one made here. Handlers find it among the request's extensions.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct RequestId(Arc<str>);
+/// The id of one request: the client's own, or one made here. Cheap to clone. Handlers find it among the request's extensions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestId(Id);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Id {
+    /// As the client sent it, printable.
+    Sent(HeaderValue),
+    /// Made here: hexadecimal digits.
+    Made([u8; DIGITS]),
+}
 
 tokio::task_local! {
     /// Lets a problem state the id of its request, wherever in the stack it arises.
@@ -26,9 +33,12 @@ tokio::task_local! {
 }
 
 impl RequestId {
-    /// An id from text.
-    pub fn new(id: &str) -> Self {
-        RequestId(id.into())
+    /// The id that the client sent if it is printable, else a new one.
+    pub fn of(headers: &HeaderMap) -> Self {
+        match headers.get(&HEADER).filter(|id| is_printable(id.as_bytes())) {
+            Some(id) => RequestId(Id::Sent(id.clone())),
+            None => RequestId(Id::Made(hexadecimal(fastrand::u64(..)))),
+        }
     }
 
     /// The id of the request that this task answers, if it answers one.
@@ -37,44 +47,57 @@ impl RequestId {
     }
 
     /// Runs `answering` as work for this request.
-    pub fn scope<F: Future>(&self, answering: F) -> impl Future<Output = F::Output> {
+    pub fn scope<F: Future>(&self, answering: F) -> impl Future<Output = F::Output> + use<F> {
         CURRENT.scope(self.clone(), answering)
+    }
+
+    /// As [`RequestId::scope`], for work that does not wait.
+    pub(super) fn scope_now<T>(&self, answer: impl FnOnce() -> T) -> T {
+        CURRENT.sync_scope(self.clone(), answer)
     }
 
     /// The id as text.
     pub fn as_str(&self) -> &str {
-        &self.0
+        let text = match &self.0 {
+            Id::Sent(id) => id.to_str().ok(),
+            Id::Made(digits) => str::from_utf8(digits).ok(),
+        };
+        // both are ASCII
+        text.unwrap_or_default()
     }
 
-    /// The id that the client sent if it is printable, else a new one.
-    fn of(headers: &HeaderMap) -> Self {
-        let sent = headers.get(&HEADER).and_then(|value| value.to_str().ok());
-        match sent.filter(|id| is_printable(id)) {
-            Some(id) => RequestId::new(id),
-            None => RequestId::new(&format!("{:016x}", fastrand::u64(..))),
+    /// The id as the value of a header.
+    pub(super) fn header(&self) -> Option<HeaderValue> {
+        match &self.0 {
+            Id::Sent(id) => Some(id.clone()),
+            Id::Made(digits) => HeaderValue::from_bytes(digits).ok(),
         }
     }
 }
 
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
-fn is_printable(id: &str) -> bool {
-    (1..=MAX_LENGTH).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic())
+impl Serialize for RequestId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
 }
 
-/// The layer: gives the request its id, passes it to all inner layers, and returns it in the reply.
-pub(super) async fn identify(mut request: Request, next: Next) -> Response {
-    let id = RequestId::of(request.headers());
-    request.extensions_mut().insert(id.clone());
-    let mut reply = id.scope(next.run(request)).await;
-    if let Ok(value) = HeaderValue::from_str(id.as_str()) {
-        reply.headers_mut().insert(HEADER, value);
+fn hexadecimal(number: u64) -> [u8; DIGITS] {
+    let (mut digits, mut rest) = ([0; DIGITS], number);
+    for digit in digits.iter_mut().rev() {
+        *digit = b"0123456789abcdef"[(rest % 16) as usize];
+        rest /= 16;
     }
-    reply
+    digits
+}
+
+fn is_printable(id: &[u8]) -> bool {
+    (1..=MAX_LENGTH).contains(&id.len()) && id.iter().all(u8::is_ascii_graphic)
 }
 
 #[cfg(test)]
@@ -90,6 +113,16 @@ mod tests {
         for id in ["1", "0b5a-77", &"x".repeat(128)] {
             assert_eq!(id_for(id).as_str(), id);
         }
+    }
+
+    #[test]
+    fn an_id_made_here_is_a_number_in_hexadecimal() {
+        for number in [0, 1, 0x0123_4567_89ab_cdef, u64::MAX] {
+            assert_eq!(str::from_utf8(&hexadecimal(number)).unwrap(), format!("{number:016x}"));
+        }
+        let made = RequestId::of(&HeaderMap::new());
+        assert_eq!(made.header().unwrap().to_str().unwrap(), made.as_str());
+        assert_eq!(serde_json::to_value(&made).unwrap(), made.as_str());
     }
 
     #[test]

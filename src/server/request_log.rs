@@ -1,13 +1,14 @@
 //! Logs one line per request: the client, the request, the status, and how long it took.
 
-use axum::extract::{Request, State};
-use axum::http::StatusCode;
-use axum::middleware::Next;
-use axum::response::Response;
-use tokio::time::Instant;
-use tracing::{Instrument, info, info_span, warn};
+use std::future::{Future, poll_fn};
+use std::net::IpAddr;
+use std::pin::pin;
 
-use super::client::Client;
+use axum::extract::Request;
+use axum::http::{Method, StatusCode, Uri};
+use tokio::time::Instant;
+use tracing::{Span, info, info_span, warn};
+
 use super::drain::{Drain, Stage};
 use super::request_id::RequestId;
 use crate::logging::REQUESTS;
@@ -18,47 +19,94 @@ use crate::settings::RequestLog;
 const MAX_URL: usize = 512;
 const MAX_METHOD: usize = 32;
 
-/// What the layer needs.
+/// Decides which requests get a line.
 #[derive(Clone, Debug)]
 pub(super) struct RequestLogging {
-    /// Which requests get a line.
+    /// Which requests get one.
     pub(super) lines: RequestLog,
     /// Distinguishes a request that we cancelled from one whose client left.
     pub(super) drain: Drain,
 }
 
-/// The line of one request. It is written on drop, because a request is dropped if its client leaves.
-struct Line {
+/// The line of one request. It is written on drop, because a request is dropped if its client leaves. Until then it holds what it
+/// may have to say; the text is made only if it is written.
+#[derive(Debug)]
+pub(super) struct Line {
     logging: RequestLogging,
     started: Instant,
-    client: Option<String>,
-    method: String,
-    url: String,
+    id: RequestId,
+    client: Option<IpAddr>,
+    method: Method,
+    uri: Uri,
     status: Option<StatusCode>,
 }
 
-/// The layer: writes the line, and marks everything that is logged meanwhile with the request's id.
-pub(super) async fn log(State(logging): State<RequestLogging>, request: Request, next: Next) -> Response {
-    let id = RequestId::current().map_or_else(String::new, |id| id.to_string());
-    async {
-        let mut line = Line::new(logging, &request);
-        let reply = next.run(request).await;
-        line.status = Some(reply.status());
-        reply
+/// Marks everything that is logged within it with a request's id.
+fn span_of(id: &RequestId) -> Span {
+    info_span!("request", id = id.as_str())
+}
+
+/// The span of the request that this task answers. Where none has been entered, it is made now.
+pub(super) fn span() -> Span {
+    let entered = Span::current();
+    if !entered.is_none() {
+        return entered;
     }
-    .instrument(info_span!("request", id))
+    RequestId::current().map_or(entered, |id| span_of(&id))
+}
+
+/// Does the work of a request, and marks everything that is logged from its first wait on.
+///
+/// A span costs as much as the whole row of guards, and most work is done before it has to wait. So what runs before the first
+/// wait and has something to log enters [`span`] itself.
+pub(super) async fn mark_once_it_waits<W: Future>(work: W) -> W::Output {
+    let (mut work, mut waiting) = (pin!(work), None::<Span>);
+    poll_fn(|context| {
+        let polled = match &waiting {
+            None => work.as_mut().poll(context),
+            Some(span) => span.in_scope(|| work.as_mut().poll(context)),
+        };
+        if polled.is_pending() {
+            waiting.get_or_insert_with(span);
+        }
+        polled
+    })
     .await
 }
 
-impl Line {
-    fn new(logging: RequestLogging, request: &Request) -> Self {
-        Line {
-            logging,
+impl RequestLogging {
+    /// The line of a request; `None` if no request gets one.
+    pub(super) fn line(&self, request: &Request, id: &RequestId, client: Option<IpAddr>) -> Option<Line> {
+        (self.lines != RequestLog::None).then(|| Line {
+            logging: self.clone(),
             started: Instant::now(),
-            client: request.extensions().get::<Client>().map(|Client(address)| address.to_string()),
-            method: request.method().as_str().chars().take(MAX_METHOD).collect(),
-            url: mask_url(&request.uri().to_string()).chars().take(MAX_URL).collect(),
+            id: id.clone(),
+            client,
+            method: request.method().clone(),
+            uri: request.uri().clone(),
             status: None,
+        })
+    }
+}
+
+impl Line {
+    /// Notes the status of the reply.
+    pub(super) fn answered(mut self, status: StatusCode) {
+        self.status = Some(status);
+    }
+
+    fn write(&self) {
+        let client = self.client.map(|address| address.to_string());
+        let method: String = self.method.as_str().chars().take(MAX_METHOD).collect();
+        let url: String = mask_url(&self.uri.to_string()).chars().take(MAX_URL).collect();
+        let elapsed_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        match self.status.map(|status| status.as_u16()) {
+            Some(status @ 500..) => warn!(target: REQUESTS, client, method, url, status, elapsed_ms, "answered"),
+            Some(status) => info!(target: REQUESTS, client, method, url, status, elapsed_ms, "answered"),
+            None if self.logging.drain.stage() == Stage::Cancelling => {
+                warn!(target: REQUESTS, client, method, url, elapsed_ms, "cancelled: the server is ending");
+            }
+            None => info!(target: REQUESTS, client, method, url, elapsed_ms, "the client left before its reply"),
         }
     }
 }
@@ -71,18 +119,32 @@ impl Drop for Line {
             RequestLog::Errors => self.status.is_none_or(|status| status.is_server_error()),
             RequestLog::All => true,
         };
-        if !wanted {
-            return;
+        if wanted {
+            span_of(&self.id).in_scope(|| self.write());
         }
-        let Line { client, method, url, .. } = self;
-        let elapsed_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        match self.status.map(|status| status.as_u16()) {
-            Some(status @ 500..) => warn!(target: REQUESTS, client, method, url, status, elapsed_ms, "answered"),
-            Some(status) => info!(target: REQUESTS, client, method, url, status, elapsed_ms, "answered"),
-            None if self.logging.drain.stage() == Stage::Cancelling => {
-                warn!(target: REQUESTS, client, method, url, elapsed_ms, "cancelled: the server is ending");
-            }
-            None => info!(target: REQUESTS, client, method, url, elapsed_ms, "the client left before its reply"),
-        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderMap;
+    use tokio::task::yield_now;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn work_is_marked_from_its_first_wait_on_and_earlier_where_it_asks_for_it() {
+        let _log = tracing::subscriber::set_default(tracing_subscriber::registry());
+        let work = async {
+            let before = (Span::current().id(), span().in_scope(|| Span::current().id()));
+            yield_now().await;
+            let (entered, asked) = (Span::current().id(), span().id());
+            (before, entered, asked)
+        };
+        let ((unmarked, asked_early), entered, asked) =
+            RequestId::of(&HeaderMap::new()).scope(mark_once_it_waits(work)).await;
+        assert!(unmarked.is_none() && asked_early.is_some());
+        assert!(entered.is_some() && entered == asked, "there is one span, not one within another");
+        assert!(span().is_none(), "outside of any request, there is nothing to mark with");
     }
 }

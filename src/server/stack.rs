@@ -1,38 +1,55 @@
-//! The layers around every request: they name and log it, admit it, bound its size and time, and refuse in one format.
+//! Guards every request, in one row of checks: it is named and logged, admitted, bounded in size and time, and refused in one
+//! format.
+//!
+//! The row is [`Stack::answer`], then `Guards::check`, then `Guards::ask_the_service`, each from top to bottom. The way back is
+//! `Guards::finish`. The checks are plain calls and most decide at once, so a guard that is switched off costs one comparison,
+//! and only a request that reaches the service becomes a future.
 
-use std::any::Any;
+use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::net::{IpAddr, SocketAddr};
+use std::ops::ControlFlow;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::to_bytes;
-use axum::extract::{Request, State};
-use axum::http::header::{CONNECTION, CONTENT_TYPE};
-use axum::http::{HeaderValue, StatusCode};
-use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::body::HttpBody;
+use axum::extract::Request;
+use axum::http::header::{CONNECTION, CONTENT_LENGTH};
+use axum::http::{HeaderName, HeaderValue, Method};
 use axum::response::{IntoResponse, Response};
-use tokio::sync::Semaphore;
-use tower::ServiceBuilder;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 use tower::util::option_layer;
-use tower_http::catch_panic::CatchPanicLayer;
-use tracing::error;
+use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
+use tower_http::cors::CorsLayer;
 
-use super::admission::{self, Admission};
+use super::admission::Admission;
+use super::app::{Answering, App};
+use super::count::{Counted, Counts};
 use super::drain::Drain;
+use super::one_format::refuse_in_one_format;
+use super::pages::Pages;
+use super::panics::{caught, caught_now};
 use super::problem::Problem;
-use super::request_log::{self, RequestLogging};
-use super::{browsers, client, form, host, request_id};
+use super::request_id::{self, RequestId};
+use super::request_log::{self, Line, RequestLogging};
+use super::{browsers, client, form, host};
 use crate::settings::RequestLog;
-use crate::settings::access::{AccessSettings, Network};
+use crate::settings::access::{AccessSettings, HostName, Network};
 
 /// The path of the page with the metrics.
 pub(super) const METRICS: &str = "/metrics";
 
-/// The most bytes of a library's own refusal that are passed on.
-const MAX_WORDS: usize = 1024;
-
 /// How long after the longest deadline that a client may ask for the backstop answers.
 const BACKSTOP_DELAY: Duration = Duration::from_millis(500);
+
+/// The most headers that a reply gets on its way back.
+pub(super) const OWN_HEADERS: usize = 7;
+
+const DEMO: HeaderName = HeaderName::from_static("quotefold-demo");
 
 /// What the operator decides about the stack.
 #[derive(Clone, Copy, Debug)]
@@ -47,118 +64,260 @@ pub struct StackLimits {
     pub requests: RequestLog,
 }
 
-/// Wraps the routes of the service and its health routes in their layers. A request passes through them from top to bottom.
+/// A service behind its guards. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Stack(Arc<Guards>);
+
+/// What the guards know.
+#[derive(Debug)]
+pub(super) struct Guards {
+    /// Counts replies, if anything does.
+    pub(super) counts: Option<Counts>,
+    /// Whether every price is invented.
+    pub(super) is_demo: bool,
+    /// The names that requests may use, if they are limited.
+    pub(super) hosts: Option<Vec<HostName>>,
+    drain: Drain,
+    trusted_proxies: Vec<Network>,
+    logging: RequestLogging,
+    cors: Option<CorsLayer>,
+    health: Pages,
+    admission: Admission,
+    longest_form: usize,
+    in_flight: Arc<Semaphore>,
+    time: Duration,
+    app: Router,
+}
+
+/// A place among the requests in flight, which is free again when this is dropped; `None` for what is not counted.
+type Place = Option<OwnedSemaphorePermit>;
+
+/// What must be known of a request when its reply is there.
+struct Asked {
+    id: RequestId,
+    line: Option<Line>,
+    route: Option<Counted>,
+    is_head: bool,
+}
+
+/// Guards the routes of a service and its health pages.
 ///
-/// Every refusal on the way leaves as a [`Problem`], whichever layer or library made it. `health` must not have a fallback of
-/// its own.
-pub fn wrap(app: Router, health: Router, limits: StackLimits, access: &AccessSettings, drain: Drain) -> Router {
-    let in_flight = Arc::new(Semaphore::new(limits.max_requests.min(Semaphore::MAX_PERMITS)));
-    let admission = Arc::new(Admission::new(access));
-    let logging = RequestLogging { lines: limits.requests, drain: drain.clone() };
+/// Every refusal on the way leaves as a [`Problem`], whichever guard or library made it.
+pub fn wrap(app: Router, health: Pages, limits: StackLimits, access: &AccessSettings, drain: Drain) -> Stack {
+    Stack::new(Guards::new(app, health, limits, access, drain))
+}
 
-    let around_everything = ServiceBuilder::new()
-        // Fairness: before any work, a request yields to those that other clients have sent meanwhile.
-        .layer(from_fn(yield_first))
-        // The id comes next: every log line and every refusal below carries it.
-        .layer(from_fn(request_id::identify))
-        // Until the listener closes, requests are served, but every client is told to reconnect for its next one.
-        .layer(from_fn_with_state(drain, close_while_draining))
+impl App for Stack {
+    /// Leads a request through the guards, from top to bottom. Whatever is decided without waiting is answered at once.
+    fn answer(&self, mut request: Request, peer: Option<SocketAddr>) -> Answering {
+        let guards = &*self.0;
+        // Fairness comes before all of this: a connection gets one request answered per turn; see `listen/turns.rs`.
+
+        // The id comes first: every log line and every refusal below carries it.
+        let id = RequestId::of(request.headers());
         // Finds the address that the log names and that rates count.
-        .layer(from_fn_with_state(Arc::<[Network]>::from(access.trusted_proxies.clone()), client::identify))
+        let client = peer.map(|peer| client::address(peer, request.headers(), &guards.trusted_proxies));
         // Outside everything that can fail: it sees the status that the client sees, and clients that leave.
-        .layer(from_fn_with_state(logging, request_log::log))
-        // Every reply gets these headers. They are outside CORS because they depend on what it allows.
-        .layer(from_fn(browsers::protect))
-        // Everything below may trust the Host header.
-        .layer(from_fn(host::check))
-        // A CORS preflight carries no key but must still be answered, at no cost. A page that may read prices may also read why
-        // it got none, so 401, 429 and 500 pass through here.
-        .layer(option_layer(browsers::cors(&access.cors)))
-        // A panic costs one request, not the connection.
-        .layer(CatchPanicLayer::custom(panicked))
-        // axum and tower-http refuse in plain text or with an empty body: a 404, a 405, a path that is not UTF-8, a 413.
-        .layer(from_fn(refuse_in_one_format));
+        let line = guards.logging.line(&request, &id, client);
+        let route = guards.counts.as_ref().map(|counts| counts.route(request.uri().path()));
+        let asked = Asked { id: id.clone(), line, route, is_head: *request.method() == Method::HEAD };
 
-    let around_the_service = ServiceBuilder::new()
-        // Authenticate and rate-limit before reading the body or counting the request as in flight.
-        .layer(from_fn_with_state(admission, admission::admit))
-        .layer(from_fn_with_state(limits.longest_form, form::bound))
-        // Excess is refused at once: a queue would only make every request late.
-        .layer(from_fn_with_state(in_flight, shed))
-        // Handlers keep their own deadlines. This one is the backstop for a handler that does not.
-        .layer(from_fn_with_state(limits.max_timeout + BACKSTOP_DELAY, answer_in_time));
-
-    // Health is outside the inner layers: a server that sheds load is busy, not dead, and must be able to say so; and probes
-    // have no key. In this order, requests for unknown paths still pass through the inner layers.
-    health.merge(app.layer(around_the_service)).layer(around_everything)
-}
-
-/// Without this, a client that sends a hundred requests at once gets many of them answered in a row, while the thread looks
-/// neither at the clock nor at other clients.
-async fn yield_first(request: Request, next: Next) -> Response {
-    tokio::task::yield_now().await;
-    next.run(request).await
-}
-
-async fn close_while_draining(State(drain): State<Drain>, request: Request, next: Next) -> Response {
-    let mut reply = next.run(request).await;
-    if drain.has_begun() {
-        reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-    }
-    reply
-}
-
-fn panicked(panic: Box<dyn Any + Send>) -> Response {
-    // The payload of `panic!` is a `String` or a `&'static str`.
-    let words =
-        panic.downcast::<String>().or_else(|panic| panic.downcast::<&str>().map(|text| Box::new(text.to_string())));
-    error!(panic = words.map_or_else(|_| "no message".to_owned(), |words| *words), "a request panicked");
-    Problem::Internal.into_response()
-}
-
-async fn refuse_in_one_format(request: Request, next: Next) -> Response {
-    let reply = next.run(request).await;
-    let status = reply.status();
-    if !(status.is_client_error() || status.is_server_error()) || has_a_format(&reply) {
-        return reply;
-    }
-    let words = to_bytes(reply.into_body(), MAX_WORDS).await.unwrap_or_default();
-    let words = match String::from_utf8_lossy(&words) {
-        none if none.is_empty() => status.to_string(),
-        words => words.into_owned(),
-    };
-    let problem = match status {
-        StatusCode::NOT_FOUND => Problem::NoSuchPath,
-        StatusCode::METHOD_NOT_ALLOWED => Problem::WrongMethod,
-        StatusCode::PAYLOAD_TOO_LARGE => Problem::BodyTooLarge { longest: form::LONGEST_ELSEWHERE },
-        _ if status.is_client_error() => Problem::BadQuery { field: None, detail: words },
-        _ => {
-            error!(%status, %words, "a request failed without a problem document");
-            Problem::Internal
+        let checked = id.scope_now(|| {
+            // Everything below may trust the Host header.
+            refuse(host::check(&request))?;
+            // A CORS preflight carries no key but must still be answered, at no cost. A page that may read prices may also read
+            // why it got none, so 401, 429 and 500 pass through here.
+            match &guards.cors {
+                None => ControlFlow::Continue(Some(guards.check(&mut request, client)?)),
+                Some(_) => ControlFlow::Continue(None),
+            }
+        });
+        match checked {
+            ControlFlow::Break(reply) => Answering::done(guards.finish(asked, reply)),
+            ControlFlow::Continue(passed) => {
+                let stack = self.clone();
+                Answering::under_way(async move {
+                    let answer = async {
+                        match passed {
+                            Some(place) => stack.0.ask_the_service(request, place).await,
+                            None => Box::pin(stack.answer_behind_cors(request, client)).await,
+                        }
+                    };
+                    let reply = id.scope(request_log::mark_once_it_waits(answer)).await;
+                    stack.0.finish(asked, reply)
+                })
+            }
         }
-    };
-    problem.into_response()
-}
-
-/// Whether a handler chose the body's format: libraries send no content type at all, or plain text.
-fn has_a_format(reply: &Response) -> bool {
-    reply.headers().get(CONTENT_TYPE).is_some_and(|kind| !kind.as_bytes().starts_with(b"text/plain"))
-}
-
-async fn shed(State(in_flight): State<Arc<Semaphore>>, request: Request, next: Next) -> Response {
-    // metrics are needed most when the server is busy
-    if request.uri().path() == METRICS {
-        return next.run(request).await;
-    }
-    match in_flight.try_acquire() {
-        Ok(_permit) => next.run(request).await,
-        Err(_) => Problem::Overloaded.into_response(),
     }
 }
 
-async fn answer_in_time(State(limit): State<Duration>, request: Request, next: Next) -> Response {
-    // a client's time starts when its whole form has arrived
-    let limit = if form::is_in(&request) { limit + form::TIME } else { limit };
-    let answer = tokio::time::timeout(limit, next.run(request)).await;
-    answer.unwrap_or_else(|_| Problem::NoAnswer.into_response())
+impl Guards {
+    pub(super) fn new(app: Router, health: Pages, limits: StackLimits, access: &AccessSettings, drain: Drain) -> Self {
+        Guards {
+            counts: None,
+            is_demo: false,
+            hosts: None,
+            logging: RequestLogging { lines: limits.requests, drain: drain.clone() },
+            drain,
+            trusted_proxies: access.trusted_proxies.clone(),
+            cors: browsers::cors(&access.cors),
+            health,
+            admission: Admission::new(access),
+            longest_form: limits.longest_form,
+            in_flight: Arc::new(Semaphore::new(limits.max_requests.min(Semaphore::MAX_PERMITS))),
+            time: limits.max_timeout + BACKSTOP_DELAY,
+            app,
+        }
+    }
+
+    /// The guards around pages and routes. They break with the answer, or let the request pass to the service.
+    fn check(&self, request: &mut Request, client: Option<IpAddr>) -> ControlFlow<Response, Place> {
+        // A panic costs one request, not the connection.
+        caught_now(|| {
+            // Health is outside the guards below: a server that sheds load is busy, not dead, and must be able to say so; and
+            // probes have no key. Requests for unknown paths do pass through these guards.
+            if let Some(page) = self.health.at(request.uri().path()) {
+                refuse(self.check_name(request))?;
+                return ControlFlow::Break(page.read(request));
+            }
+            // Authenticate and rate-limit before reading the body or counting the request as in flight.
+            let caller = refuse(self.admission.admit(request.headers(), client))?;
+            request.extensions_mut().insert(caller);
+            refuse(form::bound(request, self.longest_form))?;
+            // Excess is refused at once: a queue would only make every request late.
+            let place = refuse(self.place(request))?;
+            refuse(self.check_name(request))?;
+            ControlFlow::Continue(place)
+        })
+    }
+
+    /// The guards around the service's own work.
+    async fn ask_the_service(&self, mut request: Request, _place: Place) -> Response {
+        // Handlers see the id, too.
+        if let Some(id) = RequestId::current() {
+            request.extensions_mut().insert(id);
+        }
+        // The reply to a HEAD is that to the GET; its body is left out on the way back.
+        if *request.method() == Method::HEAD {
+            *request.method_mut() = Method::GET;
+        }
+        // A client's time starts when its whole form has arrived.
+        let time = if form::is_in(&request) { self.time + form::TIME } else { self.time };
+        // A panic costs one request, not the connection.
+        caught(async {
+            // Handlers keep their own deadlines. This one is the backstop for a handler that does not.
+            let reply = within(time, self.app.clone().oneshot(request)).await;
+            let reply = match reply {
+                Some(reply) => reply.unwrap_or_else(|never| match never {}),
+                None => Problem::NoAnswer.into_response(),
+            };
+            // axum refuses in plain text or with an empty body: a 404, a 405, a path that is not UTF-8, a 413.
+            refuse_in_one_format(reply).await
+        })
+        .await
+    }
+
+    /// The way back to the client, from bottom to top.
+    fn finish(&self, asked: Asked, mut reply: Response) -> Response {
+        if asked.is_head {
+            leave_out_the_body(&mut reply);
+        }
+        reply.headers_mut().reserve(OWN_HEADERS);
+        // Every reply gets these headers. They are outside CORS because they depend on what it allows.
+        browsers::protect(&mut reply);
+        if let Some(line) = asked.line {
+            line.answered(reply.status());
+        }
+        // Until the listener closes, requests are served, but every client is told to reconnect for its next one.
+        if self.drain.has_begun() {
+            reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        if let Some(id) = asked.id.header() {
+            reply.headers_mut().insert(request_id::HEADER, id);
+        }
+        // Counted under its route's pattern, never under the path: symbols must not become labels.
+        if let (Some(counts), Some(route)) = (&self.counts, asked.route) {
+            counts.count(route, reply.status().as_u16());
+        }
+        // No reply of a simulation may be mistaken for a real one.
+        if self.is_demo {
+            reply.headers_mut().insert(DEMO, HeaderValue::from_static("true"));
+        }
+        reply
+    }
+
+    /// A place in flight, if one is free.
+    fn place(&self, request: &Request) -> Result<Place, Problem> {
+        // metrics are needed most when the server is busy
+        if request.uri().path() == METRICS {
+            return Ok(None);
+        }
+        Arc::clone(&self.in_flight).try_acquire_owned().map(Some).map_err(|_| Problem::Overloaded)
+    }
+
+    /// Refuses a name that is not among those that requests may use, if these are limited.
+    fn check_name(&self, request: &Request) -> Result<(), Problem> {
+        self.hosts.as_ref().map_or(Ok(()), |hosts| host::refuse_foreign(request, hosts))
+    }
+}
+
+impl Stack {
+    pub(super) fn new(guards: Guards) -> Self {
+        Stack(Arc::new(guards))
+    }
+
+    /// Has the CORS layer answer preflights, and say in other replies which pages may read them. Everything below is inside it.
+    async fn answer_behind_cors(&self, request: Request, client: Option<IpAddr>) -> Response {
+        let stack = self.clone();
+        let inside = service_fn(move |mut request: Request| {
+            let stack = stack.clone();
+            async move {
+                Ok::<_, Infallible>(match stack.0.check(&mut request, client) {
+                    ControlFlow::Break(reply) => reply,
+                    ControlFlow::Continue(place) => stack.0.ask_the_service(request, place).await,
+                })
+            }
+        });
+        let answered = ServiceBuilder::new().layer(option_layer(self.0.cors.clone())).service(inside).oneshot(request);
+        answered.await.unwrap_or_else(|never| match never {})
+    }
+}
+
+/// The stack without a listener, for requests whose peer is unknown.
+impl Service<Request> for Stack {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let answer = self.answer(request, None);
+        Box::pin(async { Ok(answer.await) })
+    }
+}
+
+fn refuse<T>(checked: Result<T, Problem>) -> ControlFlow<Response, T> {
+    match checked {
+        Ok(passed) => ControlFlow::Continue(passed),
+        Err(problem) => ControlFlow::Break(problem.into_response()),
+    }
+}
+
+fn leave_out_the_body(reply: &mut Response) {
+    let body = std::mem::take(reply.body_mut());
+    if let Some(length) = body.size_hint().exact() {
+        reply.headers_mut().entry(CONTENT_LENGTH).or_insert(length.into());
+    }
+}
+
+/// Works for `time` at most. Work that is done at once needs no timer.
+async fn within<W: Future>(time: Duration, work: W) -> Option<W::Output> {
+    let mut work = pin!(work);
+    if let Poll::Ready(done) = poll_fn(|context| Poll::Ready(work.as_mut().poll(context))).await {
+        return Some(done);
+    }
+    timeout(time, work).await.ok()
 }

@@ -5,6 +5,7 @@
 
 mod access;
 mod drain;
+mod guards;
 mod listen;
 mod misbehaving;
 mod request_log;

@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Path;
+use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use quotefold::server::drain::Drain;
 use quotefold::server::listen::{Ended, Limits, bind, run};
+use quotefold::server::pages::Pages;
 use quotefold::server::request_id::RequestId;
 use quotefold::server::stack::{StackLimits, wrap};
 use quotefold::settings::RequestLog;
@@ -71,7 +73,7 @@ impl Server {
         let (drain, busy) = (Drain::new(), Busy::default());
         let listener = bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let health = Router::new().route("/health/live", get(|| async { "alive" }));
+        let health = Pages::default().page("/health/live", |_| "alive".into_response());
         let app = wrap(app(busy.clone()), health, stack, access, drain.clone());
         let ended = tokio::spawn(run(listener, app, limits, drain.clone()));
         Server { address, drain, busy, ended }

@@ -39,7 +39,7 @@ async fn a_wrong_method_is_a_405_problem_that_names_the_right_ones() {
 #[tokio::test]
 async fn head_is_get_without_the_body() {
     let server = Server::start().await;
-    for path in ["/", "/health/live", "/nowhere"] {
+    for path in ["/", "/health/live", "/nowhere", "/number/%ff", "/panic"] {
         let (get, head) = (
             ask(&server, "GET", path, "x-request-id: 1\r\n").await,
             ask(&server, "HEAD", path, "x-request-id: 1\r\n").await,

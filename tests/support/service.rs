@@ -8,6 +8,7 @@ use axum::Router;
 use quotefold::Quotefold;
 use quotefold::clock::Clock;
 use quotefold::server::drain::Drain;
+use quotefold::server::stack::Stack;
 use quotefold::server::{Front, listen};
 use tokio::runtime::{Handle, Runtime};
 
@@ -19,8 +20,8 @@ use super::{settings, until};
 pub(crate) struct Service {
     pub(crate) address: SocketAddr,
     pub(crate) service: Arc<Quotefold>,
-    /// The router behind the listener.
-    pub(crate) app: Router,
+    /// The stack behind the listener.
+    pub(crate) app: Stack,
     pub(crate) runtime: Runtime,
     started: Instant,
 }

@@ -9,13 +9,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready as ready_or_return};
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
 use axum::http::header::CONNECTION;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 use hyper::Request;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -23,13 +22,13 @@ use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, Interest, ReadBuf, Ready};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
-use tower::ServiceExt;
 use tracing::debug;
 
-use super::super::client::Peer;
+use super::super::app::{Answering, App};
 use super::super::drain::{Drain, Stage};
 use super::Limits;
 use super::slots::Slot;
+use super::turns::Turn;
 use super::write_timeout::{TryWrite, WriteTimeout};
 use crate::gather::Waiting;
 
@@ -64,14 +63,12 @@ impl Connection {
     }
 
     /// Serves requests until the client leaves, the server shuts down, or others need the slot more.
-    pub(super) async fn serve(self, app: Router, limits: &Limits, drain: &Drain) {
+    pub(super) async fn serve(self, app: impl App, limits: &Limits, drain: &Drain) {
         let Connection { socket, peer, slot } = self;
         let stream = WriteTimeout::new(socket.clone(), limits.write_timeout);
-        let of_requests = Arc::clone(&slot);
-        let service = service_fn(move |mut request: Request<Incoming>| {
-            request.extensions_mut().insert(Peer(peer));
-            Box::pin(answer(app.clone(), request, socket.clone(), Arc::clone(&of_requests)))
-        });
+        let answers = Arc::new(Answers { app, peer, socket, slot: Arc::clone(&slot), turn: Turn::default() });
+        let turns = Arc::clone(&answers);
+        let service = service_fn(move |request| answers.answer(request));
         let mut connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(limits.header_timeout)
@@ -86,7 +83,10 @@ impl Connection {
             tokio::select! {
                 // In this order, a request that can be read when the listener closes is still answered.
                 biased;
-                ended = poll_fn(|context| connection.poll_without_shutdown(context)) => break ended,
+                ended = poll_fn(|context| {
+                    turns.turn.begin();
+                    connection.poll_without_shutdown(context)
+                }) => break ended,
                 () = drain.reached(Stage::Closing), if !is_closing => {
                     Pin::new(&mut connection).graceful_shutdown();
                     is_closing = true;
@@ -123,35 +123,64 @@ impl Connection {
 #[error("the client left before its reply")]
 struct ClientLeft;
 
-/// Answers one request, unless its client leaves first, and tells the client whether to keep the connection.
-///
-/// A client that closes its side may have left, or may just have nothing more to send: some proxies, and `nc -N`, close it
-/// right after the request. So the closed side is ignored while the reply needs no waiting. Once a source has to be waited
-/// for, closing counts as leaving: a call would be spent for a client that may be gone.
-async fn answer(
-    app: Router,
-    request: Request<Incoming>,
-    client: SharedSocket,
+/// Answers the requests of one connection.
+struct Answers<A> {
+    app: A,
+    peer: SocketAddr,
+    socket: SharedSocket,
     slot: Arc<Slot>,
-) -> Result<Response, ClientLeft> {
-    slot.begin_work();
-    let waiting = Waiting::default();
-    let left = async {
-        let _ = timeout(NO_WAIT, waiting.begun()).await;
-        client.closed_by_the_client().await;
-    };
-    let mut reply = tokio::select! {
-        biased;
-        Ok(reply) = waiting.scope(app.oneshot(request.map(Body::new))) => reply,
-        () = left => return Err(ClientLeft),
-    };
-    slot.end_work();
-    // when slots are short, a client that is refused should not keep one
-    let is_refused = matches!(reply.status(), StatusCode::UNAUTHORIZED | StatusCode::TOO_MANY_REQUESTS);
-    if is_refused && slot.is_wanted_by_others() {
-        reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    turn: Turn,
+}
+
+impl<A: App> Answers<A> {
+    /// Answers one request, and tells the client whether to keep the connection.
+    ///
+    /// What needs no waiting is answered at once, without a task, a timer or a watch on the client.
+    fn answer(self: &Arc<Self>, request: Request<Incoming>) -> Answering<Result<Response, ClientLeft>> {
+        self.slot.begin_work();
+        let request = request.map(|body| if body.is_end_stream() { Body::empty() } else { Body::new(body) });
+        let answers = Arc::clone(self);
+        if !self.turn.is_free() {
+            return Answering::under_way(async move {
+                answers.turn.next().await;
+                let answering = answers.app.answer(request, Some(answers.peer));
+                answers.unless_the_client_leaves(answering).await
+            });
+        }
+        match self.app.answer(request, Some(self.peer)) {
+            Answering::Done(reply) => Answering::done(Ok(self.finish(reply.into_inner()))),
+            under_way => Answering::under_way(async move { answers.unless_the_client_leaves(under_way).await }),
+        }
     }
-    Ok(reply)
+
+    /// Waits for an answer, unless its client leaves first.
+    ///
+    /// A client that closes its side may have left, or may just have nothing more to send: some proxies, and `nc -N`, close it
+    /// right after the request. So the closed side is ignored while the reply needs no waiting. Once a source has to be waited
+    /// for, closing counts as leaving: a call would be spent for a client that may be gone.
+    async fn unless_the_client_leaves(&self, answering: Answering) -> Result<Response, ClientLeft> {
+        let waiting = Waiting::default();
+        let left = async {
+            let _ = timeout(NO_WAIT, waiting.begun()).await;
+            self.socket.closed_by_the_client().await;
+        };
+        tokio::select! {
+            // In this order, nothing is armed for an answer that is there at once.
+            biased;
+            reply = waiting.scope(answering) => Ok(self.finish(reply)),
+            () = left => Err(ClientLeft),
+        }
+    }
+
+    fn finish(&self, mut reply: Response) -> Response {
+        self.slot.end_work();
+        // when slots are short, a client that is refused should not keep one
+        let is_refused = matches!(reply.status(), StatusCode::UNAUTHORIZED | StatusCode::TOO_MANY_REQUESTS);
+        if is_refused && self.slot.is_wanted_by_others() {
+            reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        reply
+    }
 }
 
 /// Whether a connection ended because [`WriteTimeout`] gave up on its client.
@@ -190,6 +219,21 @@ impl SharedSocket {
         }
     }
 
+    /// Reads what is there.
+    ///
+    /// A read that does not fill the buffer has taken everything. Linux then reports the socket as ready again when more comes,
+    /// so until then it counts as not ready, which spares the read that would find nothing after every request.
+    fn try_read(&self, buffer: &mut ReadBuf<'_>) -> io::Result<()> {
+        let mut has_read = false;
+        let read = self.0.try_io(Interest::READABLE, || {
+            let length = self.0.try_read_buf(buffer)?;
+            has_read = true;
+            let is_all = cfg!(target_os = "linux") && length > 0 && buffer.remaining() > 0;
+            if is_all { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+        });
+        if has_read { Ok(()) } else { read }
+    }
+
     fn poll_send(
         &self,
         context: &mut Context<'_>,
@@ -216,10 +260,10 @@ impl AsyncRead for SharedSocket {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         loop {
             ready_or_return!(self.0.poll_read_ready(context))?;
-            match self.0.try_read_buf(buffer) {
+            match self.try_read(buffer) {
                 // it was not ready after all
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                read => return Poll::Ready(read.map(|_| ())),
+                read => return Poll::Ready(read),
             }
         }
     }

@@ -1,6 +1,9 @@
 //! Shares the connection slots out among clients: while there are enough, each client gets as many as it opens; when they run
 //! short, the client that holds most loses its longest idle connection.
 //!
+//! Requests come far more often than slots run short. So a request only notes in its own slot that it is there; the table learns
+//! of it when it looks for a connection to close.
+//!
 //! There is no limit per client unless one is set, because clients share addresses: an ingress or a NAT hides many clients
 //! behind one.
 
@@ -25,6 +28,9 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// The value of `idle_since` while a connection answers a request.
 const BUSY: u64 = 0;
 
+/// The value of `listed_since` while a connection is not listed.
+const UNLISTED: u64 = 0;
+
 /// All connection slots, and who holds them.
 #[derive(Debug)]
 pub(super) struct Slots {
@@ -34,6 +40,8 @@ pub(super) struct Slots {
     uncapped: Arc<[Network]>,
     free: Arc<Semaphore>,
     table: Mutex<Table>,
+    /// Grows whenever a connection becomes idle.
+    tick: AtomicU64,
     /// Notified when a connection becomes idle.
     idle_again: Notify,
 }
@@ -43,12 +51,20 @@ pub(super) struct Slots {
 pub(super) struct Slot {
     slots: Arc<Slots>,
     client: Caller,
+    state: Arc<State>,
+    _permit: OwnedSemaphorePermit,
+}
+
+/// What one connection does, as far as slots are concerned.
+#[derive(Debug, Default)]
+struct State {
     /// The tick at which it became idle, or [`BUSY`].
     idle_since: AtomicU64,
+    /// The tick since which the table believes it to be idle, or [`UNLISTED`]. It changes only while the table is locked.
+    listed_since: AtomicU64,
     /// Whether any request has come.
     was_used: AtomicBool,
-    asked_to_close: Arc<Notify>,
-    _permit: OwnedSemaphorePermit,
+    asked_to_close: Notify,
 }
 
 impl Slots {
@@ -60,6 +76,7 @@ impl Slots {
             uncapped: Arc::clone(&limits.uncapped),
             free: Arc::new(Semaphore::new(max)),
             table: Mutex::default(),
+            tick: AtomicU64::new(BUSY),
             idle_again: Notify::new(),
         }
     }
@@ -85,10 +102,13 @@ impl Slots {
             }
             self.ask_one_to_close(Some(client));
         };
-        let asked_to_close = Arc::default();
-        let idle_since = AtomicU64::new(self.table.lock().enter(client, &asked_to_close));
-        let (slots, was_used) = (Arc::clone(self), AtomicBool::new(false));
-        Some(Slot { slots, client, idle_since, was_used, asked_to_close, _permit: permit })
+        let state = Arc::new(State::idle_since(self.next_tick()));
+        self.table.lock().enter(client, &state);
+        Some(Slot { slots: Arc::clone(self), client, state, _permit: permit })
+    }
+
+    fn next_tick(&self) -> u64 {
+        self.tick.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     /// Whether nine tenths are taken.
@@ -102,29 +122,50 @@ impl Slots {
     pub(super) fn ask_one_to_close(&self, newcomer: Option<Caller>) {
         if let Some(connection) = self.table.lock().longest_idle(newcomer) {
             // this also reaches a connection that is not listening yet
-            connection.notify_one();
+            connection.asked_to_close.notify_one();
         }
+    }
+}
+
+impl State {
+    fn idle_since(tick: u64) -> Self {
+        State { idle_since: AtomicU64::new(tick), ..State::default() }
+    }
+
+    fn begin_work(&self) {
+        self.was_used.store(true, Ordering::Relaxed);
+        self.idle_since.store(BUSY, Ordering::SeqCst);
+    }
+
+    /// Returns whether the table must be told. It need not be told while it lists the connection, even as idle for longer.
+    ///
+    /// The table, too, changes its side before it looks at ours, so one of the two notices the other.
+    fn end_work(&self, tick: u64) -> bool {
+        self.idle_since.store(tick, Ordering::SeqCst);
+        self.listed_since.load(Ordering::SeqCst) == UNLISTED
     }
 }
 
 impl Slot {
     /// Records that a request has come.
     pub(super) fn begin_work(&self) {
-        self.was_used.store(true, Ordering::Relaxed);
-        let since = self.idle_since.swap(BUSY, Ordering::Relaxed);
-        self.slots.table.lock().become_busy(self.client, since);
+        self.state.begin_work();
     }
 
     /// Records that its reply is on its way.
     pub(super) fn end_work(&self) {
-        let since = self.slots.table.lock().become_idle(self.client, &self.asked_to_close);
-        self.idle_since.store(since, Ordering::Relaxed);
-        self.slots.idle_again.notify_waiters();
+        if self.state.end_work(self.slots.next_tick()) {
+            self.slots.table.lock().list(self.client, &self.state);
+        }
+        // a newcomer waits only while no slot is free
+        if self.slots.free.available_permits() == 0 {
+            self.slots.idle_again.notify_waiters();
+        }
     }
 
     /// Whether a whole request has ever come.
     pub(super) fn was_used(&self) -> bool {
-        self.was_used.load(Ordering::Relaxed)
+        self.state.was_used.load(Ordering::Relaxed)
     }
 
     /// Whether slots are short.
@@ -134,33 +175,32 @@ impl Slot {
 
     /// Waits until others need the slot more.
     pub(super) async fn asked_to_close(&self) {
-        self.asked_to_close.notified().await;
+        self.state.asked_to_close.notified().await;
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.slots.table.lock().leave(self.client, *self.idle_since.get_mut());
+        self.slots.table.lock().leave(self.client, &self.state);
     }
 }
 
-/// How many connections each client holds, and which of them are idle.
+/// How many connections each client holds, and which of them are idle. What it lists as idle may meanwhile be busy, or idle for
+/// a shorter time, but never for a longer one.
 #[derive(Debug, Default)]
 struct Table {
     clients: HashMap<Caller, Held>,
-    /// The clients that have an idle connection. The one that holds most comes last; among equals, the one whose connection
-    /// has been idle longest.
+    /// The clients that have a listed connection. The one that holds most comes last; among equals, the one whose connection
+    /// has been listed longest.
     ranks: BTreeSet<(usize, Reverse<u64>, Caller)>,
-    /// Grows whenever a connection becomes idle.
-    tick: u64,
 }
 
 /// The connections of one client.
 #[derive(Debug, Default)]
 struct Held {
     count: usize,
-    /// The idle ones, by the tick at which they became idle.
-    idle: BTreeMap<u64, Arc<Notify>>,
+    /// The listed ones, by the tick since which they are listed.
+    idle: BTreeMap<u64, Arc<State>>,
 }
 
 impl Held {
@@ -175,36 +215,50 @@ impl Table {
         self.clients.get(&client).map_or(0, |held| held.count)
     }
 
-    /// Adds a new connection, which is idle, and returns the tick since when.
-    fn enter(&mut self, client: Caller, connection: &Arc<Notify>) -> u64 {
+    /// Adds a new connection, which is idle.
+    fn enter(&mut self, client: Caller, connection: &Arc<State>) {
         self.change(client, |held| held.count += 1);
-        self.become_idle(client, connection)
+        self.list(client, connection);
     }
 
-    fn leave(&mut self, client: Caller, idle_since: u64) {
+    fn leave(&mut self, client: Caller, connection: &State) {
+        let since = connection.listed_since.swap(UNLISTED, Ordering::SeqCst);
         self.change(client, |held| {
-            held.idle.remove(&idle_since);
+            held.idle.remove(&since);
             held.count -= 1;
         });
     }
 
-    fn become_idle(&mut self, client: Caller, connection: &Arc<Notify>) -> u64 {
-        self.tick += 1;
-        let tick = self.tick;
-        self.change(client, |held| held.idle.insert(tick, Arc::clone(connection)));
-        tick
+    /// Lists a connection, unless it is listed or busy.
+    fn list(&mut self, client: Caller, connection: &Arc<State>) {
+        let since = connection.idle_since.load(Ordering::SeqCst);
+        if since != BUSY && connection.listed_since.load(Ordering::SeqCst) == UNLISTED {
+            connection.listed_since.store(since, Ordering::SeqCst);
+            self.change(client, |held| held.idle.insert(since, Arc::clone(connection)));
+        }
     }
 
-    fn become_busy(&mut self, client: Caller, idle_since: u64) {
-        self.change(client, |held| held.idle.remove(&idle_since));
+    fn unlist(&mut self, client: Caller, since: u64) -> Option<Arc<State>> {
+        let connection = self.change(client, |held| held.idle.remove(&since))?;
+        connection.listed_since.store(UNLISTED, Ordering::SeqCst);
+        Some(connection)
     }
 
     /// Removes and returns the longest idle connection of the client that holds most, unless the newcomer holds more than that
     /// client.
-    fn longest_idle(&mut self, newcomer: Option<Caller>) -> Option<Arc<Notify>> {
-        let (count, Reverse(since), client) = *self.ranks.last()?;
-        let is_fair = newcomer.is_none_or(|newcomer| count >= self.held_by(newcomer));
-        if is_fair { self.change(client, |held| held.idle.remove(&since)) } else { None }
+    fn longest_idle(&mut self, newcomer: Option<Caller>) -> Option<Arc<State>> {
+        loop {
+            let (count, Reverse(since), client) = *self.ranks.last()?;
+            let connection = self.clients.get(&client)?.idle.get(&since)?;
+            if connection.idle_since.load(Ordering::SeqCst) == since {
+                // no other is listed since earlier than it is idle, so none comes before this one
+                let is_fair = newcomer.is_none_or(|newcomer| count >= self.held_by(newcomer));
+                return if is_fair { self.unlist(client, since) } else { None };
+            }
+            // it was used since: list it anew, unless it is still busy
+            let connection = self.unlist(client, since)?;
+            self.list(client, &connection);
+        }
     }
 
     fn change<T>(&mut self, client: Caller, change: impl FnOnce(&mut Held) -> T) -> T {
@@ -235,7 +289,7 @@ mod tests {
     #[derive(Clone, Debug)]
     struct Known {
         client: Caller,
-        notify: Arc<Notify>,
+        state: Arc<State>,
         /// [`BUSY`], or since when; `None` once it was asked to close.
         idle_since: Option<u64>,
     }
@@ -259,33 +313,35 @@ mod tests {
             steps in proptest::collection::vec((0..5u8, 0..6u8, any::<prop::sample::Index>()), 1..200),
         ) {
             let (mut table, mut known) = (Table::default(), Vec::<Known>::new());
-            for (step, number, index) in steps {
+            for (tick, (step, number, index)) in (BUSY + 1..).zip(steps) {
                 let at = (!known.is_empty()).then(|| index.index(known.len()));
                 match (step, at) {
                     (0 | 1, _) => {
-                        let (client, notify) = (client(number), Arc::default());
-                        let since = table.enter(client, &notify);
-                        known.push(Known { client, notify, idle_since: Some(since) });
+                        let (client, state) = (client(number), Arc::new(State::idle_since(tick)));
+                        table.enter(client, &state);
+                        known.push(Known { client, state, idle_since: Some(tick) });
                     }
                     (2, Some(at)) => {
                         let gone = known.swap_remove(at);
-                        table.leave(gone.client, gone.idle_since.unwrap_or(BUSY));
+                        table.leave(gone.client, &gone.state);
                     }
                     (3, Some(at)) => {
                         let one = &mut known[at];
-                        let since = one.idle_since.unwrap_or(BUSY);
-                        if since == BUSY {
-                            one.idle_since = Some(table.become_idle(one.client, &one.notify));
+                        if one.idle_since.unwrap_or(BUSY) == BUSY {
+                            one.idle_since = Some(tick);
+                            if one.state.end_work(tick) {
+                                table.list(one.client, &one.state);
+                            }
                         } else {
-                            table.become_busy(one.client, since);
+                            one.state.begin_work();
                             one.idle_since = Some(BUSY);
                         }
                     }
                     _ => {
                         let expected = expected(&known, client(number));
                         let asked = table.longest_idle(Some(client(number)));
-                        let is_expected = |asked: &Arc<Notify>| {
-                            expected.is_some_and(|at| Arc::ptr_eq(&known[at].notify, asked))
+                        let is_expected = |asked: &Arc<State>| {
+                            expected.is_some_and(|at| Arc::ptr_eq(&known[at].state, asked))
                         };
                         prop_assert_eq!(asked.is_some(), expected.is_some());
                         prop_assert!(asked.as_ref().is_none_or(is_expected));
@@ -300,7 +356,7 @@ mod tests {
                 }
             }
             for one in known.drain(..) {
-                table.leave(one.client, one.idle_since.unwrap_or(BUSY));
+                table.leave(one.client, &one.state);
             }
             prop_assert!(table.clients.is_empty() && table.ranks.is_empty());
         }

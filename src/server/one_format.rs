@@ -1,0 +1,48 @@
+//! Rewrites what libraries refuse by themselves, so that every refusal is a [`Problem`].
+
+use axum::body::to_bytes;
+use axum::http::StatusCode;
+use axum::http::header::{ALLOW, CONTENT_TYPE};
+use axum::response::{IntoResponse, Response};
+use tracing::error;
+
+use super::problem::Problem;
+use super::{form, request_log};
+
+/// The most bytes of a library's own refusal that are passed on.
+const MAX_WORDS: usize = 1024;
+
+/// Rewrites a refusal in plain text or without a body; any other reply is returned as it is.
+pub(super) async fn refuse_in_one_format(reply: Response) -> Response {
+    let status = reply.status();
+    if !(status.is_client_error() || status.is_server_error()) || has_a_format(&reply) {
+        return reply;
+    }
+    let (head, body) = reply.into_parts();
+    let words = to_bytes(body, MAX_WORDS).await.unwrap_or_default();
+    let words = match String::from_utf8_lossy(&words) {
+        none if none.is_empty() => status.to_string(),
+        words => words.into_owned(),
+    };
+    let problem = match status {
+        StatusCode::NOT_FOUND => Problem::NoSuchPath,
+        StatusCode::METHOD_NOT_ALLOWED => Problem::WrongMethod,
+        StatusCode::PAYLOAD_TOO_LARGE => Problem::BodyTooLarge { longest: form::LONGEST_ELSEWHERE },
+        _ if status.is_client_error() => Problem::BadQuery { field: None, detail: words },
+        _ => {
+            request_log::span().in_scope(|| error!(%status, %words, "a request failed without a problem document"));
+            Problem::Internal
+        }
+    };
+    let mut refusal = problem.into_response();
+    // which methods the path does allow
+    if let Some(methods) = head.headers.get(ALLOW) {
+        refusal.headers_mut().insert(ALLOW, methods.clone());
+    }
+    refusal
+}
+
+/// Whether a handler chose the body's format: libraries send no content type at all, or plain text.
+fn has_a_format(reply: &Response) -> bool {
+    reply.headers().get(CONTENT_TYPE).is_some_and(|kind| !kind.as_bytes().starts_with(b"text/plain"))
+}
