@@ -177,6 +177,7 @@ impl Plan {
                 None => queries.push(SourceQuery::only(source, vec![due], input)),
             }
         }
+        self.asked.extend(queries.iter().flat_map(SourceQuery::pairs));
         queries
     }
 }

@@ -10,7 +10,7 @@ use crate::caller::Caller;
 use crate::clock::Moment;
 use crate::source::coalescer::Patience;
 use crate::symbol::{Currency, Names, Symbol, shown};
-use crate::units::Span;
+use crate::units::{Span, WaitFor};
 
 /// The longest query that is read, in bytes.
 pub const LONGEST_QUERY: usize = 4096;
@@ -41,6 +41,8 @@ pub struct Question {
     pub arrived: Moment,
     /// How long the caller waits, from [`SHORTEST_TIMEOUT`] to [`Bounds::max_timeout`].
     pub timeout: Duration,
+    /// How long the caller waits for sources once enough of them agree, up to [`Bounds::max_timeout`].
+    pub wait: WaitFor,
     /// The age from which on a quote is fetched anew; `None` for that of its class.
     pub refresh_after: Option<Duration>,
     /// The age beyond which no quote may be used; `None` if the caller sets no limit.
@@ -89,6 +91,8 @@ pub struct Bounds {
     pub timeout: Duration,
     /// The longest timeout that a query may state.
     pub max_timeout: Duration,
+    /// How a query that states nothing else waits for its sources.
+    pub wait: WaitFor,
     /// The names of the sources that are switched on.
     pub sources: Vec<String>,
     /// The names that the user has defined for symbols.
@@ -106,8 +110,8 @@ pub struct BadQuestion {
 }
 
 /// The parameters of a question about several symbols.
-const PARAMETERS: [&str; 8] =
-    ["symbols", "currency", "timeout", "refresh_after", "max_age", "require", "sources", "quotes"];
+const PARAMETERS: [&str; 9] =
+    ["symbols", "currency", "timeout", "wait", "refresh_after", "max_age", "require", "sources", "quotes"];
 
 impl Question {
     /// Reads the query of `GET /prices`.
@@ -122,6 +126,7 @@ impl Question {
     ///     max_symbols: 100,
     ///     timeout: Duration::from_secs(2),
     ///     max_timeout: Duration::from_secs(10),
+    ///     wait: Default::default(),
     ///     sources: vec!["coinbase".to_owned()],
     ///     names: Default::default(),
     /// };
@@ -213,6 +218,7 @@ impl Question {
             currency: get("currency").map(read_currency).transpose()?,
             arrived,
             timeout,
+            wait: get("wait").map(|text| read_wait(text, bounds)).transpose()?.unwrap_or(bounds.wait),
             refresh_after: span("refresh_after")?,
             max_age: span("max_age")?,
             require: match get("require") {
@@ -243,6 +249,7 @@ impl Question {
             currency: None,
             arrived,
             timeout,
+            wait: WaitFor::All,
             refresh_after: Some(refresh_after),
             max_age: None,
             require: Require::Any,
@@ -379,6 +386,17 @@ fn read_currency(text: &str) -> Result<Currency, BadQuestion> {
 
 fn read_span(name: &str, text: &str) -> Result<Duration, BadQuestion> {
     Span::parse(text).map(|span| span.0).map_err(|detail| bad(name, format!("{name}: {detail}")))
+}
+
+fn read_wait(text: &str, bounds: &Bounds) -> Result<WaitFor, BadQuestion> {
+    let wait = WaitFor::parse(text).map_err(|detail| bad("wait", format!("wait: {detail}")))?;
+    let longest = bounds.max_timeout;
+    match wait.after_quorum() {
+        Some(after) if after > longest => {
+            Err(bad("wait", format!("wait is {}; at most {} after the quorum is allowed", Span(after), Span(longest))))
+        }
+        _ => Ok(wait),
+    }
 }
 
 fn read_sources(names: &str, known: &[String]) -> Result<Vec<String>, BadQuestion> {

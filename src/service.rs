@@ -1,5 +1,7 @@
 //! Takes a question from its plan to its answer: the path of a request, and everything that requests share.
 
+mod settle;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,9 +27,14 @@ use crate::source::{KEPT_BACK, SetupError, Source, Surroundings, set_up};
 use crate::symbol::Symbol;
 use crate::valuation::{Valuation, value};
 use crate::workload::{Overloaded, Turn, Weight, Workload};
+use settle::{Next, Settled};
 
 /// The least time left with which a call is still started.
 const SHORTEST_CALL: Duration = Duration::from_millis(50);
+
+/// How often more is asked for within one request: once when every source has answered or has had its time, and before that
+/// once when nothing else can help.
+const MOST_ROUNDS: usize = 2;
 
 /// How many symbols to look at to estimate the weight of a whole question.
 const GLANCE: usize = 3;
@@ -102,6 +109,7 @@ impl Quotefold {
             max_symbols: server.max_symbols,
             timeout: server.timeout,
             max_timeout: server.max_timeout,
+            wait: server.wait,
             sources: profiles.iter().map(|(_, profile)| profile.name().to_owned()).collect(),
             names: settings.names(),
         };
@@ -281,7 +289,7 @@ impl Quotefold {
 
     /// Asks the sources of a plan, then in a second round the reserves and the sources of missing rates. The second
     /// round begins when the first has ended, but no later than after half of the caller's time or a quarter of
-    /// `server.timeout`, whichever is longer.
+    /// `server.timeout`, whichever is longer. For a caller who wants a quorum, it begins as soon as only it can help.
     async fn gather<'w>(
         &'w self,
         plan: &mut Plan,
@@ -291,19 +299,27 @@ impl Quotefold {
         let takes_turns = turn.is_some();
         // while this request waits for sources, another may have the turn
         let mut turn = turn.filter(|_| plan.weight() == 0);
-        let mut gathering = Gathering::new(question, &self.sources);
+        let mut gathering = Gathering::new(question, &self.sources, &self.tasks);
         gathering.ask(std::mem::take(&mut plan.queries));
-        if plan.may_grow(question) {
-            // even for a caller in a hurry, do not give up on a source that is no slower than usual
-            let early = (question.timeout / 2).max(self.settings.server.timeout / 4);
-            gathering.settle(question.arrived.monotonic + early).await;
+        // even for a caller in a hurry, do not give up on a source that is no slower than usual
+        let early = question.arrived.monotonic + (question.timeout / 2).max(self.settings.server.timeout / 4);
+        let (mut rounds, mut agreed) = (MOST_ROUNDS, None);
+        let settled = loop {
+            let more = rounds > 0 && plan.may_grow(question);
+            let terms = if more { (early, Next::AsksMore) } else { (gathering.until(), Next::Answers) };
+            let settled = self.settle(&mut gathering, plan, question, terms, &mut agreed).await;
+            if !more || settled == Settled::Enough {
+                break settled;
+            }
             turn = self.keep_turn(turn, takes_turns).await;
             let time_left = gathering.time_left();
             let queries = self.second_round(plan, question, time_left).await;
             turn = turn.filter(|_| weight(&queries) == 0 && gathering.is_done());
             gathering.ask(queries);
-        }
-        let told = gathering.finish().await;
+            // what came too soon to know everything does not replace the ordinary one
+            rounds = if settled == Settled::Stuck { rounds - 1 } else { 0 };
+        };
+        let told = if settled == Settled::Enough { gathering.leave() } else { gathering.finish().await };
         (told, self.keep_turn(turn, takes_turns).await)
     }
 
@@ -353,7 +369,11 @@ impl Quotefold {
         for (source, symbol, told) in told.iter_mut() {
             let freshness = plan.freshness.get(source, symbol);
             let Some(openings) = openings.get(source) else { continue };
-            let at = told.known().zip(freshness).map(|(known, freshness)| known.called_at(*freshness, *openings));
+            let at = match told.is_awaited() {
+                true => told.known().zip(freshness).map(|(known, freshness)| known.called_at(*freshness, *openings)),
+                // its call is in flight, and can be joined
+                false => Some(now.monotonic),
+            };
             next_calls.note(told, now.wall_at(at.unwrap_or(openings.call).max(now.monotonic)));
         }
         next_calls

@@ -3,6 +3,7 @@
 //!
 //! A pure function of the plan, the outcomes and `now`. The same fold makes every price, the rates included.
 
+pub(crate) mod quorum;
 mod way_out;
 
 use std::collections::{BTreeMap, BTreeSet};
