@@ -41,6 +41,8 @@ pub(crate) struct Gathering<'a> {
     until: Instant,
     /// How long the caller said it would wait.
     timeout: Duration,
+    /// Is told when the caller begins to wait.
+    waiting: Waiting,
     waits: Waits<'a>,
     /// Where the tasks report; `None` as long as no source has been asked.
     reports: Option<(mpsc::UnboundedSender<Report>, mpsc::UnboundedReceiver<Report>)>,
@@ -64,7 +66,8 @@ impl<'a> Gathering<'a> {
             WaitFor::Quorum(_) => Waits::OfService(tasks),
         };
         let (symbols, timeout) = (&question.symbols, question.timeout);
-        Gathering { sources, symbols, until, timeout, waits, reports: None, heard: Heard::default() }
+        let (waiting, heard) = (Waiting::current(), Heard::default());
+        Gathering { sources, symbols, until, timeout, waiting, waits, reports: None, heard }
     }
 
     /// Asks sources at once, without waiting. Where sources share an account, the one that gets most symbols for a unit of its
@@ -88,13 +91,15 @@ impl<'a> Gathering<'a> {
             let (asked, is_asked) = oneshot::channel();
             let before = turns.insert(&source.profile.settings.account, is_asked);
             let turn = Turn { before, asked };
-            let terms = Terms { until: self.until, timeout: self.timeout, waiting: Waiting::current() };
             let (reports, _) = self.reports.get_or_insert_with(mpsc::unbounded_channel);
             let reporter = Reporter { source: place, reports: reports.clone() };
             let coalescer = source.coalescer.clone();
             match &mut self.waits {
-                Waits::OfCaller(tasks) => drop(tasks.spawn(report_all(coalescer, ask, turn, terms, reporter))),
-                Waits::OfService(tasks) => drop(tasks.spawn(report_each(coalescer, ask, turn, terms, reporter))),
+                Waits::OfCaller(tasks) => {
+                    let terms = Terms { until: self.until, timeout: self.timeout, waiting: self.waiting.clone() };
+                    tasks.spawn(report_all(coalescer, ask, turn, terms, reporter));
+                }
+                Waits::OfService(tasks) => drop(tasks.spawn(report_each(coalescer, ask, turn, reporter))),
             }
         }
     }
@@ -107,7 +112,12 @@ impl<'a> Gathering<'a> {
     /// Waits until a source says something, and returns for which symbols. If nothing is waited for, that is never.
     pub(crate) async fn hear(&mut self) -> Vec<Symbol> {
         let Some((_, reports)) = &mut self.reports else { return std::future::pending().await };
-        let Some(first) = reports.recv().await else { return std::future::pending().await };
+        let first = match self.waits {
+            // the tasks know best whether there is anything to wait for
+            Waits::OfCaller(_) => reports.recv().await,
+            Waits::OfService(_) => self.waiting.wait_for(reports.recv()).await,
+        };
+        let Some(first) = first else { return std::future::pending().await };
         let more = std::iter::from_fn(|| reports.try_recv().ok());
         let all: Vec<Report> = std::iter::once(first).chain(more).collect();
         all.into_iter().flat_map(|report| self.take(report)).collect()

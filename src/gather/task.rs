@@ -83,9 +83,9 @@ pub(super) async fn report_all(coalescer: Coalescer, wanted: Ask, turn: Turn, te
 }
 
 /// Reports every outcome as it comes, and stays until the last one: the calls go on even if the caller does not wait for them.
-pub(super) async fn report_each(coalescer: Coalescer, wanted: Ask, turn: Turn, terms: Terms, reporter: Reporter) {
+pub(super) async fn report_each(coalescer: Coalescer, wanted: Ask, turn: Turn, reporter: Reporter) {
     let waits = ask(&coalescer, &wanted, turn).await;
-    let arriving = waits.into_iter().map(|wait| terms.waiting.wait_for(coalescer.arrive(wait)));
+    let arriving = waits.into_iter().map(|wait| coalescer.arrive(wait));
     let mut arrivals = arriving.collect::<FuturesUnordered<_>>().ready_chunks(IN_ONE_REPORT);
     while let Some(told) = arrivals.next().await {
         reporter.tell(told);

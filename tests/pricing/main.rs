@@ -13,6 +13,7 @@ mod hours;
 mod keyless;
 mod laws;
 mod names;
+mod quorum;
 mod reserve;
 mod rounds;
 mod sunday;
