@@ -5,7 +5,7 @@
 
 mod json;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -32,6 +32,8 @@ pub struct Answer {
     pub retry_after: Option<u64>,
     prices: Vec<Priced>,
     not_symbols: Vec<NotASymbol>,
+    /// The symbols whose quotes are being fetched behind the answer.
+    refreshing: BTreeSet<Symbol>,
     as_of: Timestamp,
     renamed: BTreeMap<String, Symbol>,
     quotes: bool,
@@ -142,11 +144,17 @@ impl Answer {
             retry_after,
             prices: answered.into_iter().map(|answered| answered.priced).collect(),
             not_symbols: question.not_symbols.clone(),
+            refreshing: BTreeSet::new(),
             as_of: now,
             renamed: question.renamed.clone(),
             quotes: question.quotes,
             simulated,
         }
+    }
+
+    /// The same, of which these symbols are being fetched again behind the answer.
+    pub(crate) fn refreshing(self, symbols: impl IntoIterator<Item = Symbol>) -> Self {
+        Answer { refreshing: symbols.into_iter().collect(), ..self }
     }
 
     /// The prices of the symbols, in the order of the question.
@@ -213,7 +221,10 @@ impl Answer {
 
     fn entry<'a>(&self, said: Said<'a>, now: Timestamp) -> Entry<'a> {
         match said {
-            Said::Price(priced) => Entry::new(priced, self.quotes, now),
+            Said::Price(priced) => {
+                let is_refreshing = self.refreshing.contains(&priced.price.symbol);
+                Entry::new(priced, self.quotes, now).refreshing(is_refreshing)
+            }
             Said::NotASymbol(not) => Entry::of_not_a_symbol(not, self.quotes, self.as_of),
         }
     }

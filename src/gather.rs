@@ -70,19 +70,9 @@ impl<'a> Gathering<'a> {
         Gathering { sources, symbols, until, timeout, waiting, waits, reports: None, heard }
     }
 
-    /// Asks sources at once, without waiting. Where sources share an account, the one that gets most symbols for a unit of its
-    /// limits goes first, and what it leaves is for the others: twenty calls for one symbol each would leave nothing for one
-    /// call for twenty.
-    ///
-    /// Where a source's first symbol was not asked for by the caller, it is a rate that other prices need, and goes before them.
-    pub(crate) fn ask(&mut self, mut queries: Vec<SourceQuery>) {
-        let settings = |query: &SourceQuery| self.sources.get(query.source).map(|source| &source.profile.settings);
-        let has_rate =
-            |query: &SourceQuery| query.ask.due.first().is_some_and(|(symbol, _)| !self.symbols.contains(symbol));
-        queries.sort_by_cached_key(|query| {
-            let symbols = settings(query).map(|settings| symbols_per_unit(settings).min(query.ask.due.len()));
-            (Reverse(has_rate(query)), Reverse(symbols))
-        });
+    /// Asks sources at once, without waiting, those of one account in their [order](in_order).
+    pub(crate) fn ask(&mut self, queries: Vec<SourceQuery>) {
+        let queries = in_order(queries, self.sources, self.symbols);
         let mut turns: HashMap<&str, oneshot::Receiver<()>> = HashMap::new();
         for SourceQuery { source: place, ask, settled } in queries {
             settled.into_iter().for_each(|known| self.heard.note(place, Told::OnBoard(known)));
@@ -102,6 +92,11 @@ impl<'a> Gathering<'a> {
                 Waits::OfService(tasks) => drop(tasks.spawn(report_each(coalescer, ask, turn, reporter))),
             }
         }
+    }
+
+    /// Notes an outcome that no call is needed for.
+    pub(crate) fn note(&mut self, source: usize, told: Told) {
+        self.heard.note(source, told);
     }
 
     /// What has been heard so far.
@@ -193,6 +188,22 @@ impl<'a> Gathering<'a> {
         let error = || SourceError::Internal("asking this source failed because of a bug in quotefold".to_owned());
         untold.iter().map(|symbol| source.coalescer.failed(symbol, error())).collect()
     }
+}
+
+/// The order in which sources are asked. Where they share an account, the one that gets most symbols for a unit of its limits
+/// goes first, and what it leaves is for the others: twenty calls for one symbol each would leave nothing for one call for
+/// twenty.
+///
+/// Where a source's first symbol is none of those that the caller asks for, it is a rate that other prices need, and goes before
+/// them.
+pub(crate) fn in_order(mut queries: Vec<SourceQuery>, sources: &[Arc<Source>], symbols: &[Symbol]) -> Vec<SourceQuery> {
+    let settings = |query: &SourceQuery| sources.get(query.source).map(|source| &source.profile.settings);
+    let has_rate = |query: &SourceQuery| query.ask.due.first().is_some_and(|(symbol, _)| !symbols.contains(symbol));
+    queries.sort_by_cached_key(|query| {
+        let symbols = settings(query).map(|settings| symbols_per_unit(settings).min(query.ask.due.len()));
+        (Reverse(has_rate(query)), Reverse(symbols))
+    });
+    queries
 }
 
 /// How many symbols a source gets for a unit of its limits at best.

@@ -37,6 +37,8 @@ pub struct Plan {
     pub asked: PerSource<()>,
     /// How fresh each outcome must be, for everything that a source is or could be asked for.
     pub freshness: PerSource<Freshness>,
+    /// What is fetched behind the answer; `None` if the answer waits for everything that is due.
+    pub behind: Option<Vec<SourceQuery>>,
 }
 
 /// A symbol to price, and the sources that can.
@@ -128,7 +130,7 @@ impl Plan {
         let (queries, reserves, freshness) = input.queries(&targets, &mut view, &mut pace).await;
         let mut asked = PerSource::default();
         asked.extend(queries.iter().flat_map(SourceQuery::pairs));
-        Plan { targets, queries, reserves, asked, freshness }
+        Plan { targets, queries, reserves, asked, freshness, behind: None }
     }
 
     /// The weight of the plan: the number of pairs of symbol and source that must be asked.
@@ -145,7 +147,8 @@ impl Plan {
             None => question.currency.is_some() && target.purpose == Purpose::Asked,
             Some(_) => target.symbol.class() == Class::Fx && target.routes.iter().any(|by| by.route.rates.is_empty()),
         };
-        !self.reserves.is_empty() || self.targets.iter().filter(is_priced).any(is_open)
+        // what is put off is good enough as it is
+        self.behind.is_none() && (!self.reserves.is_empty() || self.targets.iter().filter(is_priced).any(is_open))
     }
 
     /// What the second round asks. The plan is made again from the present board, with the rates that turned out to be

@@ -1,5 +1,6 @@
 //! Takes a question from its plan to its answer: the path of a request, and everything that requests share.
 
+mod behind;
 mod settle;
 
 use std::sync::Arc;
@@ -266,6 +267,7 @@ impl Quotefold {
         question: &Question,
     ) -> (Answer, Option<Turn<'w>>) {
         let (mut told, turn) = self.gather(&mut plan, turn, question).await;
+        let refreshing = self.fetch_behind(&mut plan, question).await;
         let now = self.clock.now();
         let next_calls = self.next_calls(&plan, &mut told, now);
         let valuation = self.value(&plan, &told, question, now).await;
@@ -280,11 +282,12 @@ impl Quotefold {
         };
         let answered = |priced| Answered { changes_at: next_calls.that_changes(&priced), priced: explained(priced) };
         let answered = valuation.prices.into_iter().map(answered).collect();
-        (Answer::new(question, answered, now.wall, self.is_simulated), turn)
+        (Answer::new(question, answered, now.wall, self.is_simulated).refreshing(refreshing), turn)
     }
 
     pub(crate) async fn plan(&self, question: &Question) -> Plan {
-        Plan::new(self.plan_input(question, self.clock.now())).await
+        let plan = Plan::new(self.plan_input(question, self.clock.now())).await;
+        self.put_off(plan, question).await
     }
 
     /// Asks the sources of a plan, then in a second round the reserves and the sources of missing rates. The second
@@ -301,6 +304,7 @@ impl Quotefold {
         let mut turn = turn.filter(|_| plan.weight() == 0);
         let mut gathering = Gathering::new(question, &self.sources, &self.tasks);
         gathering.ask(std::mem::take(&mut plan.queries));
+        self.note_put_off(plan, &mut gathering);
         // even for a caller in a hurry, do not give up on a source that is no slower than usual
         let early = question.arrived.monotonic + (question.timeout / 2).max(self.settings.server.timeout / 4);
         let (mut rounds, mut agreed) = (MOST_ROUNDS, None);

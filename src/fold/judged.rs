@@ -47,7 +47,9 @@ impl Judged {
     pub(super) fn is_able(&self) -> bool {
         let failure = self.outcome.failure.as_ref().map(|failure| &failure.error);
         let is_heard = !matches!(failure, Some(SourceError::NotAwaited));
-        is_heard && !self.outcome.denies_symbol() && !self.derivation.as_ref().is_some_and(|derivation| derivation.never_has_rate())
+        is_heard
+            && !self.outcome.denies_symbol()
+            && !self.derivation.as_ref().is_some_and(|derivation| derivation.never_has_rate())
     }
 
     /// Whether it is older than `usable_for`, and was used because there were too few fresh quotes. Of the used quotes,

@@ -53,6 +53,11 @@ async fn a_query_is_refused_by_the_name_of_the_wrong_parameter() {
         ("symbols=A&wait=Quorum", "wait"),
         ("symbols=A&wait=150", "wait"),
         ("symbols=A&wait=11s", "wait"),
+        ("symbols=A&refresh=", "refresh"),
+        ("symbols=A&refresh=never", "refresh"),
+        ("symbols=A&refresh=background&refresh_after=0s", "refresh"),
+        ("symbols=A&refresh=background&refresh_after=0ms", "refresh"),
+        ("symbols=A&max_age=1h&refresh=background", "refresh"),
         ("symbols=A&refresh_after=soon", "refresh_after"),
         ("symbols=A&max_age=-1s", "max_age"),
         ("symbols=A&require=maybe", "require"),
@@ -156,7 +161,10 @@ async fn how_long_to_wait_is_read_like_the_server_states_it() {
     let quorum = |after| WaitFor::Quorum(Duration::from_millis(after));
     for (text, wait) in [("all", WaitFor::All), ("quorum", quorum(0)), ("0s", quorum(0)), ("150ms", quorum(150))] {
         assert_eq!(ask(&format!("symbols=A&wait={text}")).unwrap().wait, wait, "{text}");
-        assert_eq!(Question::parse_one("A", &format!("wait={text}"), &bounds(), Clock::system().now()).unwrap().wait, wait);
+        assert_eq!(
+            Question::parse_one("A", &format!("wait={text}"), &bounds(), Clock::system().now()).unwrap().wait,
+            wait
+        );
         assert_eq!(WaitFor::try_from(wait.to_string()), Ok(wait));
     }
     let impatient = Bounds { wait: quorum(0), ..bounds() };

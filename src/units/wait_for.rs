@@ -28,7 +28,9 @@ impl WaitFor {
             "all" => Ok(WaitFor::All),
             "quorum" => Ok(WaitFor::Quorum(Duration::ZERO)),
             text => Span::parse(text).map(|span| WaitFor::Quorum(span.0)).map_err(|_| {
-                format!("{text:?} is not allowed; write all, quorum, or how long to wait after the quorum, such as 150ms")
+                format!(
+                    "{text:?} is not allowed; write all, quorum, or how long to wait after the quorum, such as 150ms"
+                )
             }),
         }
     }

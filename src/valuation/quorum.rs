@@ -67,7 +67,8 @@ impl<'a> Quorums<'a> {
     pub(crate) fn new(plan: &'a Plan, question: &'a Question, sources: &'a Profiles, settings: &'a Settings) -> Self {
         let mut users: HashMap<&Symbol, Vec<usize>> = HashMap::new();
         for (place, target) in plan.targets.iter().enumerate() {
-            let asked = target.routes.iter().flat_map(|by| by.denied.iter().chain([&by.route])).map(|route| &route.asked);
+            let asked =
+                target.routes.iter().flat_map(|by| by.denied.iter().chain([&by.route])).map(|route| &route.asked);
             asked.collect::<BTreeSet<_>>().into_iter().for_each(|asked| users.entry(asked).or_default().push(place));
         }
         let (rates, conversions) = (Rates::new(), Rates::new());

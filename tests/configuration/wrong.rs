@@ -27,6 +27,8 @@ fn a_wrong_configuration_is_named_by_line_key_and_cure() {
         ("[fold]\nbook_within = \"51%\"".into(), 2, "fold.book_within", "write 50% or less"),
         ("[class.fund]\nbook_within = \"1%\"".into(), 2, "class.fund.book_within", "always ignored"),
         ("[fold]\nbelow_quorum = \"maybe\"".into(), 2, "fold.below_quorum", "`refuse`, `degrade`"),
+        ("[freshness]\nrefresh = \"off\"".into(), 2, "freshness.refresh", "`awaited`, `background`"),
+        ("[fold]\nrefresh = \"background\"".into(), 2, "fold.refresh", "allowed: `required`"),
         ("[class.bonds]\nrequired = 1".into(), 1, "class.bonds", "`equity`"),
         (own("format = 5"), 5, "sources.desk.format", "{base}{quote}"),
         ("[class.crypto]\nbare_currency = \"USD\"".into(), 2, "class.crypto.bare_currency", "[class.equity]"),

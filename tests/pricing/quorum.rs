@@ -48,7 +48,10 @@ async fn a_venue_that_hangs_does_not_hold_up_two_that_agree() {
     world.silence("slow");
     let (entry, took) = timed(&world, "symbols=BTC-USD&wait=quorum").await;
     assert_eq!((status(&entry).as_str(), took), ("ok", USUAL));
-    assert_eq!((used(&entry), &entry["rule"]["covering"], &entry["sources"]["asked"]), (vec!["one", "two"], &2.into(), &3.into()));
+    assert_eq!(
+        (used(&entry), &entry["rule"]["covering"], &entry["sources"]["asked"]),
+        (vec!["one", "two"], &2.into(), &3.into())
+    );
     let slow = of(&entry, "slow");
     assert_eq!((&slow["status"], &slow["reason"]), (&"failed".into(), &"not_awaited".into()), "{slow:#}");
     assert_eq!(slow["retry_at"], entry["as_of"], "it can be asked again at once");
