@@ -46,6 +46,12 @@ struct Table<'a> {
     now: Timestamp,
 }
 
+#[cfg(test)]
+thread_local! {
+    /// How many prices a test has had folded.
+    pub(crate) static FOLDS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
 type Rates = BTreeMap<Symbol, Arc<Price>>;
 
 /// Prices everything in a plan. It waits for nothing, but yields to other tasks between two prices.
@@ -130,6 +136,8 @@ impl Table<'_> {
 
     /// One target's price. `rates` has the price of every rate that its derived quotes need.
     fn price(&self, target: &Target, rates: &Rates) -> Price {
+        #[cfg(test)]
+        FOLDS.set(FOLDS.get() + 1);
         let symbol = &target.symbol;
         let class = self.settings.class(symbol);
         let evidence = target.routes.iter().filter_map(|by| self.evidence(symbol, class, by, rates));

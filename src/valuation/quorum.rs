@@ -241,3 +241,6 @@ impl<'a> Quorums<'a> {
 fn needs(target: &Target, rate: &Symbol) -> bool {
     target.routes.iter().flat_map(|by| &by.route.rates).any(|needed| needed.symbol == *rate)
 }
+
+#[cfg(test)]
+mod tests;
