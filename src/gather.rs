@@ -7,6 +7,7 @@
 //! waits for. For a caller who may leave sooner, the service waits in its place: the calls go on and land on the board.
 
 mod heard;
+mod left_behind;
 mod task;
 mod waiting;
 
@@ -18,9 +19,9 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
-use tokio_util::task::TaskTracker;
 
 pub(crate) use heard::Heard;
+pub(crate) use left_behind::LeftBehind;
 use task::{Report, Reporter, Terms, Turn, report_all, report_each};
 pub use waiting::Waiting;
 
@@ -54,16 +55,16 @@ enum Waits<'a> {
     /// With the caller: they end when it leaves.
     OfCaller(JoinSet<()>),
     /// With the service: they end with the calls.
-    OfService(&'a TaskTracker),
+    OfService(&'a LeftBehind),
 }
 
 impl<'a> Gathering<'a> {
-    /// A gathering that has asked no source yet. `tasks` are those of the service.
-    pub(crate) fn new(question: &'a Question, sources: &'a [Arc<Source>], tasks: &'a TaskTracker) -> Self {
+    /// A gathering that has asked no source yet.
+    pub(crate) fn new(question: &'a Question, sources: &'a [Arc<Source>], left_behind: &'a LeftBehind) -> Self {
         let until = question.deadline() - KEPT_BACK;
         let waits = match question.wait {
             WaitFor::All => Waits::OfCaller(JoinSet::new()),
-            WaitFor::Quorum(_) => Waits::OfService(tasks),
+            WaitFor::Quorum(_) => Waits::OfService(left_behind),
         };
         let (symbols, timeout) = (&question.symbols, question.timeout);
         let (waiting, heard) = (Waiting::current(), Heard::default());
@@ -89,7 +90,9 @@ impl<'a> Gathering<'a> {
                     let terms = Terms { until: self.until, timeout: self.timeout, waiting: self.waiting.clone() };
                     tasks.spawn(report_all(coalescer, ask, turn, terms, reporter));
                 }
-                Waits::OfService(tasks) => drop(tasks.spawn(report_each(coalescer, ask, turn, reporter))),
+                Waits::OfService(left) => {
+                    left.spawn(report_each(coalescer, ask, turn, reporter, LeftBehind::clone(left)));
+                }
             }
         }
     }

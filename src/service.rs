@@ -15,7 +15,7 @@ use crate::board::{Board, CAPACITY, Openings, Told};
 use crate::clock::{Clock, Moment};
 use crate::convert::Priced;
 use crate::fold::Price;
-use crate::gather::Gathering;
+use crate::gather::{Gathering, LeftBehind};
 use crate::metrics::Metrics;
 use crate::plan::{PerSource, Plan, PlanInput, SourceQuery, weight};
 use crate::profile::profiles::Profiles;
@@ -28,7 +28,7 @@ use crate::source::{KEPT_BACK, SetupError, Source, Surroundings, set_up};
 use crate::symbol::Symbol;
 use crate::valuation::{Valuation, value};
 use crate::workload::{Overloaded, Turn, Weight, Workload};
-use settle::{Next, Settled};
+use settle::{Held, Next, Settled};
 
 /// The least time left with which a call is still started.
 const SHORTEST_CALL: Duration = Duration::from_millis(50);
@@ -50,6 +50,7 @@ pub struct Quotefold {
     clock: Clock,
     metrics: Metrics,
     tasks: TaskTracker,
+    left_behind: LeftBehind,
     workload: Workload,
     reply_memory: ReplyMemory,
     is_simulated: bool,
@@ -118,6 +119,7 @@ impl Quotefold {
             board: Arc::clone(&around.board),
             clock: around.clock.clone(),
             tasks: around.tasks.clone(),
+            left_behind: LeftBehind::new(&around.tasks, server.max_weight),
             workload: Workload::new(server.max_weight),
             reply_memory: ReplyMemory::new(server.max_reply_memory),
             settings,
@@ -301,37 +303,38 @@ impl Quotefold {
     ) -> (PerSource<Told>, Option<Turn<'w>>) {
         let takes_turns = turn.is_some();
         // while this request waits for sources, another may have the turn
-        let mut turn = turn.filter(|_| plan.weight() == 0);
-        let mut gathering = Gathering::new(question, &self.sources, &self.tasks);
+        let turn = turn.filter(|_| plan.weight() == 0);
+        let mut held = Held { turn, takes_turns, agreed: None };
+        let mut gathering = Gathering::new(question, &self.sources, &self.left_behind);
         gathering.ask(std::mem::take(&mut plan.queries));
         self.note_put_off(plan, &mut gathering);
         // even for a caller in a hurry, do not give up on a source that is no slower than usual
         let early = question.arrived.monotonic + (question.timeout / 2).max(self.settings.server.timeout / 4);
-        let (mut rounds, mut agreed) = (MOST_ROUNDS, None);
+        let mut rounds = MOST_ROUNDS;
         let settled = loop {
             let more = rounds > 0 && plan.may_grow(question);
             let terms = if more { (early, Next::AsksMore) } else { (gathering.until(), Next::Answers) };
-            let settled = self.settle(&mut gathering, plan, question, terms, &mut agreed).await;
+            let settled = self.settle(&mut gathering, plan, question, terms, &mut held).await;
             if !more || settled == Settled::Enough {
                 break settled;
             }
-            turn = self.keep_turn(turn, takes_turns).await;
+            self.keep_turn(&mut held).await;
             let time_left = gathering.time_left();
             let queries = self.second_round(plan, question, time_left).await;
-            turn = turn.filter(|_| weight(&queries) == 0 && gathering.is_done());
+            held.turn = held.turn.filter(|_| weight(&queries) == 0 && gathering.is_done());
             gathering.ask(queries);
             // what came too soon to know everything does not replace the ordinary one
             rounds = if settled == Settled::Stuck { rounds - 1 } else { 0 };
         };
         let told = if settled == Settled::Enough { gathering.leave() } else { gathering.finish().await };
-        (told, self.keep_turn(turn, takes_turns).await)
+        self.keep_turn(&mut held).await;
+        (told, held.turn)
     }
 
-    /// The request's turn, or a new one if it gave its turn up.
-    async fn keep_turn<'w>(&'w self, turn: Option<Turn<'w>>, takes_turns: bool) -> Option<Turn<'w>> {
-        match turn {
-            None if takes_turns => self.workload.turn_of_admitted().await,
-            turn => turn,
+    /// Sees to it that a request has a turn, if it gave its own up.
+    async fn keep_turn<'w>(&'w self, held: &mut Held<'w>) {
+        if held.takes_turns && held.turn.is_none() {
+            held.turn = self.workload.turn_of_admitted().await;
         }
     }
 

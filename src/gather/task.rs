@@ -7,7 +7,7 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
-use super::Waiting;
+use super::{LeftBehind, Waiting};
 use crate::board::Told;
 use crate::source::coalescer::{Ask, Coalescer, Wait};
 
@@ -82,12 +82,32 @@ pub(super) async fn report_all(coalescer: Coalescer, wanted: Ask, turn: Turn, te
     reporter.tell(all);
 }
 
-/// Reports every outcome as it comes, and stays until the last one: the calls go on even if the caller does not wait for them.
-pub(super) async fn report_each(coalescer: Coalescer, wanted: Ask, turn: Turn, reporter: Reporter) {
+/// Reports every outcome as it comes, and stays until the last one: the calls go on even if the caller does not wait for them,
+/// unless too many do so already.
+pub(super) async fn report_each(
+    coalescer: Coalescer,
+    wanted: Ask,
+    turn: Turn,
+    reporter: Reporter,
+    left_behind: LeftBehind,
+) {
     let waits = ask(&coalescer, &wanted, turn).await;
     let arriving = waits.into_iter().map(|wait| coalescer.arrive(wait));
     let mut arrivals = arriving.collect::<FuturesUnordered<_>>().ready_chunks(IN_ONE_REPORT);
-    while let Some(told) = arrivals.next().await {
-        reporter.tell(told);
+    let mut room = None;
+    loop {
+        tokio::select! {
+            biased;
+            told = arrivals.next() => match told {
+                Some(told) => reporter.tell(told),
+                None => break,
+            },
+            () = reporter.reports.closed(), if room.is_none() => {
+                room = left_behind.room_for(arrivals.get_ref().len());
+                if room.is_none() {
+                    break;
+                }
+            }
+        }
     }
 }

@@ -92,8 +92,11 @@ impl Quotefold {
                 Some((source, self.sources.get(source)?.coalescer.clone(), ask))
             })
             .collect();
+        let due = asks.iter().map(|(_, _, ask)| ask.due.len()).sum();
+        let Some(room) = self.left_behind.room_for(due) else { return Vec::new() };
         let (started, in_flight) = oneshot::channel();
-        self.tasks.spawn(async move {
+        self.left_behind.spawn(async move {
+            let _room = room;
             let (mut waits, mut pace, mut fetched) = (Vec::new(), Pace::default(), PerSource::default());
             for (source, coalescer, ask) in asks {
                 for wait in coalescer.ask(&ask) {

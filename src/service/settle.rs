@@ -7,6 +7,7 @@ use crate::gather::Gathering;
 use crate::plan::Plan;
 use crate::question::Question;
 use crate::valuation::quorum::{Quorums, Standing};
+use crate::workload::Turn;
 
 /// Why a question waits no longer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,16 +29,26 @@ pub(super) enum Next {
     Answers,
 }
 
+/// What a request holds while it waits.
+pub(super) struct Held<'w> {
+    /// Its turn; `None` while another request may have it.
+    pub(super) turn: Option<Turn<'w>>,
+    /// Whether it needs one for whatever takes processor time.
+    pub(super) takes_turns: bool,
+    /// When its quorum was first there.
+    pub(super) agreed: Option<Instant>,
+}
+
 impl Quotefold {
     /// Waits until every source has answered, but no longer than until an instant. A caller who wants a quorum waits no longer
-    /// than for that and for the time after it that the question states. `agreed` is when the quorum was first there.
-    pub(super) async fn settle(
-        &self,
+    /// than for that and for the time after it that the question states. While it looks at what was heard, it has a turn.
+    pub(super) async fn settle<'w>(
+        &'w self,
         gathering: &mut Gathering<'_>,
         plan: &Plan,
         question: &Question,
         (until, next): (Instant, Next),
-        agreed: &mut Option<Instant>,
+        held: &mut Held<'w>,
     ) -> Settled {
         let Some(after) = question.wait.after_quorum() else {
             gathering.settle(until).await;
@@ -49,19 +60,21 @@ impl Quotefold {
         let until = until.min(gathering.until());
         let mut quorums = Quorums::new(plan, question, &self.profiles, &self.settings);
         loop {
+            self.keep_turn(held).await;
             let standing = quorums.standing(gathering.heard(), self.clock.now().wall).await;
             let wait_until = match (standing, next) {
                 (Standing::Open, _) => until,
                 (Standing::Stuck, Next::AsksMore) => return Settled::Stuck,
                 (Standing::Stuck, Next::Answers) | (Standing::Reached, _) => {
                     let now = Instant::now();
-                    let at = *agreed.get_or_insert(now) + after;
+                    let at = *held.agreed.get_or_insert(now) + after;
                     if now >= at {
                         return Settled::Enough;
                     }
                     at.min(until)
                 }
             };
+            held.turn = None;
             match timeout_at(wait_until, gathering.hear()).await {
                 Ok(symbols) => quorums.note(&symbols),
                 Err(_) if Instant::now() >= until => return Settled::Over,

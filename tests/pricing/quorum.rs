@@ -100,6 +100,24 @@ async fn calls_go_on_when_a_caller_who_wants_a_quorum_leaves() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn no_more_is_left_behind_than_the_server_fetches_at_once() {
+    for (most, lands) in [(4, true), (1, false)] {
+        let sources = ["one", "two", "slow"].map(|name| source(name, "crypto", "")).concat();
+        let world = World::of(&format!("[server]\nmax_weight = {most}\n{sources}"));
+        for name in ["one", "two", "slow"] {
+            world.say(name, BITCOIN, says("100")).say(name, "ETH-USD", says("10"));
+        }
+        world.slow("slow", milliseconds(600));
+        let entries = world.ask("symbols=BTC-USD,ETH-USD&wait=quorum").await;
+        assert_eq!(reason(&entries[1], "slow"), Some("not_awaited"));
+        sleep(Duration::from_secs(1)).await;
+        let bitcoin = quotefold::symbol::Symbol::parse(BITCOIN).unwrap();
+        assert_eq!(world.service.board().known("slow", &bitcoin, Instant::now()).is_some(), lands, "{most}");
+        assert!(world.service.tasks().is_empty());
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn not_being_awaited_does_not_count_against_a_source() {
     let world = venues(&["one", "slow", "two"]);
     world.slow("slow", milliseconds(900));
