@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use proptest::prelude::*;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
@@ -167,4 +168,57 @@ async fn the_same_answer_waits_as_before_unless_someone_says_otherwise() {
     let world = with_due("").await;
     let (entries, took) = timed(&world, "symbols=BTC-USD").await;
     assert_eq!((entries[0]["price"].as_str(), took, &entries[0]["refreshing"]), (Some("101"), USUAL, &false.into()));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
+    #[test]
+    fn an_answer_either_takes_no_time_and_is_ok_or_is_the_usual_one(
+        prices in prop::collection::vec(prop::sample::select(vec!["100", "101", "130", "0"]), 6),
+        young in any::<[bool; 2]>(),
+        waited in 0_u64..80,
+        currency: bool,
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+        let query = if currency { "symbols=BTC-USD,ETH-USD&currency=EUR" } else { "symbols=BTC-USD,ETH-USD" };
+        runtime.block_on(async {
+            let mut both = Vec::new();
+            for refresh in ["background", "awaited"] {
+                let world = with_prices(&prices);
+                world.ask(query).await;
+                sleep(Duration::from_secs(waited)).await;
+                for (symbol, young) in ["BTC-USD", "ETH-USD"].iter().zip(young) {
+                    if young {
+                        world.ask(&format!("symbols={symbol}")).await;
+                    }
+                }
+                let asked = world.asked("spare").len();
+                let (entries, took) = timed(&world, &format!("{query}&refresh={refresh}")).await;
+                let behind = entries.iter().any(|entry| entry["refreshing"] == true);
+                both.push((entries.iter().map(|entry| (status(entry), entry["price"].clone())).collect::<Vec<_>>(), took, behind));
+                sleep(Duration::from_secs(3)).await;
+                prop_assert!(world.service.tasks().is_empty());
+                prop_assert!(!behind || world.asked("spare").len() == asked, "a reserve was asked behind the answer");
+            }
+            let (entries, took, behind) = &both[0];
+            let is_ok = entries.iter().all(|(status, _)| status == "ok");
+            prop_assert!(if *behind { is_ok && took.is_zero() } else { both[0] == both[1] }, "{both:?}");
+            Ok(())
+        })?;
+    }
+}
+
+/// Three venues and a reserve that quote two coins at these prices, and two banks.
+fn with_prices(prices: &[&'static str]) -> World {
+    let venues = ["one", "two", "three"].map(|name| source(name, "crypto", "currencies = [\"USD\"]"));
+    let spare = source("spare", "crypto", "currencies = [\"USD\"]\nrole = \"reserve\"");
+    let fx = "[class.fx]\nrefresh_after = \"10s\"\nrefresh = \"background\"\n";
+    let banks = [source("bank", "fx", ""), source("money", "fx", "")].concat();
+    let world = World::of(&[fx.to_owned(), venues.concat(), spare, banks].concat());
+    for (place, name) in ["one", "two", "three"].iter().enumerate() {
+        world.say(name, "BTC-USD", says(prices[place])).say(name, "ETH-USD", says(prices[place + 3]));
+    }
+    world.say("spare", "BTC-USD", says("100")).say("spare", "ETH-USD", says("100"));
+    world.say("bank", "EUR-USD", says("1.25")).say("money", "EUR-USD", says("1.25"));
+    world
 }
