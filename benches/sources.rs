@@ -59,6 +59,7 @@ impl World {
             max_symbols: SYMBOLS,
             timeout: Duration::from_secs(2),
             max_timeout: Duration::from_secs(10),
+            wait: Default::default(),
             sources: profiles.iter().map(|(_, profile)| profile.name().to_owned()).collect(),
             names: Names::default(),
         };

@@ -6,7 +6,7 @@
 mod json;
 mod text;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,6 +37,8 @@ pub struct Answer {
     /// The texts of the prices, where they are written already.
     texts: Vec<Option<Arc<EntryText>>>,
     not_symbols: Vec<NotASymbol>,
+    /// The symbols whose quotes are being fetched behind the answer.
+    refreshing: BTreeSet<Symbol>,
     as_of: Timestamp,
     renamed: BTreeMap<String, Symbol>,
     quotes: bool,
@@ -148,6 +150,7 @@ impl Answer {
             prices: answered.into_iter().map(|answered| answered.priced).collect(),
             texts: Vec::new(),
             not_symbols: question.not_symbols.clone(),
+            refreshing: BTreeSet::new(),
             as_of: now,
             renamed: question.renamed.clone(),
             quotes: question.quotes,
@@ -158,6 +161,11 @@ impl Answer {
     /// The same with the texts of prices that are written already, in the order of the question's symbols.
     pub(crate) fn with_texts(self, texts: Vec<Option<Arc<EntryText>>>) -> Self {
         Answer { texts, ..self }
+    }
+
+    /// The same, of which these symbols are being fetched again behind the answer.
+    pub(crate) fn refreshing(self, symbols: impl IntoIterator<Item = Symbol>) -> Self {
+        Answer { refreshing: symbols.into_iter().collect(), ..self }
     }
 
     /// The prices of the symbols, in the order of the question.
@@ -241,7 +249,10 @@ impl Answer {
 
     fn entry<'a>(&self, said: Said<'a>, now: Timestamp) -> Entry<'a> {
         match said {
-            Said::Price(priced, _) => Entry::new(priced, self.quotes, now),
+            Said::Price(priced, _) => {
+                let is_refreshing = self.refreshing.contains(&priced.price.symbol);
+                Entry::new(priced, self.quotes, now).refreshing(is_refreshing)
+            }
             Said::NotASymbol(not) => Entry::of_not_a_symbol(not, self.quotes, self.as_of),
         }
     }

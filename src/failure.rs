@@ -111,6 +111,9 @@ pub enum SourceError {
         /// How long until it is tried again.
         retry_after: Duration,
     },
+    /// The caller did not wait for the reply, because enough other sources agreed. The source has no part in it.
+    #[error("not waited for: enough other sources had agreed")]
+    NotAwaited,
     /// A fault of ours: a panic, or a task that ended without a result. Report it.
     #[error("{0}")]
     Internal(String),
@@ -177,6 +180,7 @@ impl SourceError {
             SourceError::Blocked { .. } => "blocked",
             SourceError::Throttled { .. } => "throttled",
             SourceError::CircuitOpen { .. } => "circuit_open",
+            SourceError::NotAwaited => "not_awaited",
             SourceError::Internal(_) => "internal",
         }
     }
@@ -217,7 +221,8 @@ impl SourceError {
         match self {
             E::Timeout(_) | E::Connection(_) | E::Unavailable { .. } | E::RateLimited { .. } => true,
             E::Proxy { passing, .. } => *passing,
-            E::QuotaExhausted { .. } | E::Throttled { .. } | E::CircuitOpen { .. } | E::Internal(_) => true,
+            E::QuotaExhausted { .. } | E::Throttled { .. } | E::CircuitOpen { .. } => true,
+            E::NotAwaited | E::Internal(_) => true,
             E::Tls(_) | E::HttpStatus { .. } | E::Malformed(_) | E::TooLarge { .. } => false,
             E::Missing(_) | E::Overlooked(_) => false,
             E::Unauthorized(_) | E::Forbidden(_) | E::NotInPlan(_) | E::UnknownSymbol(_) | E::Blocked { .. } => false,

@@ -7,7 +7,7 @@
 //! 1. [`question`] reads a query, and refuses a wrong parameter by name; [`symbol`] reads the symbols.
 //! 2. [`plan`] decides which source is asked for which symbols. Where a source does not quote a pair, [`route`] finds one that
 //!    it does quote.
-//! 3. [`gather`] asks all sources at once, until the deadline. A second round asks for reserves and missing rates.
+//! 3. [`gather`] asks all sources at once, until the deadline, or until enough of them agree. A second round asks for reserves and missing rates.
 //! 4. [`source`] is one source: limits, one call for many callers, the wire. [`provider`] writes its requests and reads its
 //!    replies. Each reply becomes a [`quote`] or a [`failure`], and lands on the [`board`].
 //! 5. [`valuation`] makes the prices: [`derive`](mod@derive) turns one pair's quote into another's, [`fold`] makes one

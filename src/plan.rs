@@ -39,6 +39,8 @@ pub struct Plan {
     pub freshness: PerSource<Freshness>,
     /// The version of the board before it was first looked at.
     pub version: u64,
+    /// What is fetched behind the answer; `None` if the answer waits for everything that is due.
+    pub behind: Option<Vec<SourceQuery>>,
 }
 
 /// A symbol to price, and the sources that can.
@@ -135,7 +137,7 @@ impl Plan {
         let (queries, reserves, freshness) = input.queries(&targets, &mut view, &mut pace).await;
         let mut asked = PerSource::default();
         asked.extend(queries.iter().flat_map(SourceQuery::pairs));
-        Plan { targets, queries, reserves, asked, freshness, version }
+        Plan { targets, queries, reserves, asked, freshness, version, behind: None }
     }
 
     /// The weight of the plan: the number of pairs of symbol and source that must be asked.
@@ -152,7 +154,8 @@ impl Plan {
             None => question.currency.is_some() && target.purpose == Purpose::Asked,
             Some(_) => target.symbol.class() == Class::Fx && target.routes.iter().any(|by| by.route.rates.is_empty()),
         };
-        !self.reserves.is_empty() || self.targets.iter().filter(is_priced).any(is_open)
+        // what is put off is good enough as it is
+        self.behind.is_none() && (!self.reserves.is_empty() || self.targets.iter().filter(is_priced).any(is_open))
     }
 
     /// What the second round asks. The plan is made again from the present board, with the rates that turned out to be
@@ -184,6 +187,7 @@ impl Plan {
                 None => queries.push(SourceQuery::only(source, vec![due], input)),
             }
         }
+        self.asked.extend(queries.iter().flat_map(SourceQuery::pairs));
         queries
     }
 }

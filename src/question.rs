@@ -8,9 +8,10 @@ use tokio::time::Instant;
 
 use crate::caller::Caller;
 use crate::clock::Moment;
+use crate::settings::class::Refresh;
 use crate::source::coalescer::Patience;
 use crate::symbol::{Currency, Names, Symbol, shown};
-use crate::units::Span;
+use crate::units::{Span, WaitFor};
 
 /// The longest query that is read, in bytes.
 pub const LONGEST_QUERY: usize = 4096;
@@ -41,8 +42,13 @@ pub struct Question {
     pub arrived: Moment,
     /// How long the caller waits, from [`SHORTEST_TIMEOUT`] to [`Bounds::max_timeout`].
     pub timeout: Duration,
+    /// How long the caller waits for sources once enough of them agree, up to [`Bounds::max_timeout`].
+    pub wait: WaitFor,
     /// The age from which on a quote is fetched anew; `None` for that of its class.
     pub refresh_after: Option<Duration>,
+    /// Whether the caller waits for quotes that are due although those on the board make good prices; `None` for what the classes
+    /// say.
+    pub refresh: Option<Refresh>,
     /// The age beyond which no quote may be used; `None` if the caller sets no limit.
     pub max_age: Option<Duration>,
     /// What counts as a success for the caller.
@@ -89,6 +95,8 @@ pub struct Bounds {
     pub timeout: Duration,
     /// The longest timeout that a query may state.
     pub max_timeout: Duration,
+    /// How a query that states nothing else waits for its sources.
+    pub wait: WaitFor,
     /// The names of the sources that are switched on.
     pub sources: Vec<String>,
     /// The names that the user has defined for symbols.
@@ -106,8 +114,8 @@ pub struct BadQuestion {
 }
 
 /// The parameters of a question about several symbols.
-const PARAMETERS: [&str; 8] =
-    ["symbols", "currency", "timeout", "refresh_after", "max_age", "require", "sources", "quotes"];
+const PARAMETERS: [&str; 10] =
+    ["symbols", "currency", "timeout", "wait", "refresh_after", "refresh", "max_age", "require", "sources", "quotes"];
 
 impl Question {
     /// Reads the query of `GET /prices`.
@@ -122,6 +130,7 @@ impl Question {
     ///     max_symbols: 100,
     ///     timeout: Duration::from_secs(2),
     ///     max_timeout: Duration::from_secs(10),
+    ///     wait: Default::default(),
     ///     sources: vec!["coinbase".to_owned()],
     ///     names: Default::default(),
     /// };
@@ -206,6 +215,17 @@ impl Question {
             let (shortest, longest) = (Span(SHORTEST_TIMEOUT), Span(bounds.max_timeout));
             return Err(bad("timeout", format!("timeout is {}; {shortest} to {longest} are allowed", Span(timeout))));
         }
+        let (refresh_after, max_age) = (span("refresh_after")?, span("max_age")?);
+        let refresh = get("refresh").map(read_refresh).transpose()?;
+        if refresh == Some(Refresh::Background) && asks_for_fresh(refresh_after, max_age) {
+            let other = if max_age.is_some() { "max_age" } else { "refresh_after=0s" };
+            return Err(bad(
+                "refresh",
+                format!(
+                    "refresh=background does not wait for fresh quotes, but {other} asks for them; leave one of the two out"
+                ),
+            ));
+        }
         Ok(Question {
             symbols,
             not_symbols,
@@ -213,8 +233,10 @@ impl Question {
             currency: get("currency").map(read_currency).transpose()?,
             arrived,
             timeout,
-            refresh_after: span("refresh_after")?,
-            max_age: span("max_age")?,
+            wait: get("wait").map(|text| read_wait(text, bounds)).transpose()?.unwrap_or(bounds.wait),
+            refresh_after,
+            refresh,
+            max_age,
             require: match get("require") {
                 None | Some("any") => Require::Any,
                 Some("all") => Require::All,
@@ -243,7 +265,9 @@ impl Question {
             currency: None,
             arrived,
             timeout,
+            wait: WaitFor::All,
             refresh_after: Some(refresh_after),
+            refresh: None,
             max_age: None,
             require: Require::Any,
             sources: None,
@@ -267,6 +291,11 @@ impl Question {
     /// When the caller's time is over.
     pub fn deadline(&self) -> Instant {
         self.arrived.monotonic + self.timeout
+    }
+
+    /// Whether the caller asks for fresh quotes, in a way that leaves no room for fetching them behind the answer.
+    pub(crate) fn wants_fresh(&self) -> bool {
+        asks_for_fresh(self.refresh_after, self.max_age)
     }
 
     /// Whether a source may take part.
@@ -379,6 +408,29 @@ fn read_currency(text: &str) -> Result<Currency, BadQuestion> {
 
 fn read_span(name: &str, text: &str) -> Result<Duration, BadQuestion> {
     Span::parse(text).map(|span| span.0).map_err(|detail| bad(name, format!("{name}: {detail}")))
+}
+
+fn asks_for_fresh(refresh_after: Option<Duration>, max_age: Option<Duration>) -> bool {
+    refresh_after == Some(Duration::ZERO) || max_age.is_some()
+}
+
+fn read_refresh(text: &str) -> Result<Refresh, BadQuestion> {
+    match text {
+        "awaited" => Ok(Refresh::Awaited),
+        "background" => Ok(Refresh::Background),
+        other => Err(bad("refresh", format!("refresh is {other:?}; awaited and background are allowed"))),
+    }
+}
+
+fn read_wait(text: &str, bounds: &Bounds) -> Result<WaitFor, BadQuestion> {
+    let wait = WaitFor::parse(text).map_err(|detail| bad("wait", format!("wait: {detail}")))?;
+    let longest = bounds.max_timeout;
+    match wait.after_quorum() {
+        Some(after) if after > longest => {
+            Err(bad("wait", format!("wait is {}; at most {} after the quorum is allowed", Span(after), Span(longest))))
+        }
+        _ => Ok(wait),
+    }
 }
 
 fn read_sources(names: &str, known: &[String]) -> Result<Vec<String>, BadQuestion> {

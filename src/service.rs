@@ -1,5 +1,8 @@
 //! Takes a question from its plan to its answer: the path of a request, and everything that requests share.
 
+mod behind;
+mod settle;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +15,7 @@ use crate::board::{Board, CAPACITY, Openings, Told};
 use crate::clock::{Clock, Moment};
 use crate::convert::Priced;
 use crate::fold::Price;
-use crate::gather::Gathering;
+use crate::gather::{Gathering, LeftBehind};
 use crate::metrics::Metrics;
 use crate::plan::{PerSource, Plan, PlanInput, SourceQuery, weight};
 use crate::profile::profiles::Profiles;
@@ -26,9 +29,14 @@ use crate::source::{KEPT_BACK, SetupError, Source, Surroundings, set_up};
 use crate::symbol::Symbol;
 use crate::valuation::{Valuation, value};
 use crate::workload::{Overloaded, Turn, Weight, Workload};
+use settle::{Held, Next, Settled};
 
 /// The least time left with which a call is still started.
 const SHORTEST_CALL: Duration = Duration::from_millis(50);
+
+/// How often more is asked for within one request: once when every source has answered or has had its time, and before that
+/// once when nothing else can help.
+const MOST_ROUNDS: usize = 2;
 
 /// How many symbols to look at to estimate the weight of a whole question.
 const GLANCE: usize = 3;
@@ -43,6 +51,7 @@ pub struct Quotefold {
     clock: Clock,
     metrics: Metrics,
     tasks: TaskTracker,
+    left_behind: LeftBehind,
     workload: Workload,
     reply_memory: ReplyMemory,
     ready: Ready,
@@ -104,6 +113,7 @@ impl Quotefold {
             max_symbols: server.max_symbols,
             timeout: server.timeout,
             max_timeout: server.max_timeout,
+            wait: server.wait,
             sources: profiles.iter().map(|(_, profile)| profile.name().to_owned()).collect(),
             names: settings.names(),
         };
@@ -111,6 +121,7 @@ impl Quotefold {
             board: Arc::clone(&around.board),
             clock: around.clock.clone(),
             tasks: around.tasks.clone(),
+            left_behind: LeftBehind::new(&around.tasks, server.max_weight),
             workload: Workload::new(server.max_weight),
             reply_memory: ReplyMemory::new(server.max_reply_memory),
             settings,
@@ -269,6 +280,7 @@ impl Quotefold {
         question: &Question,
     ) -> (Answer, Option<Turn<'w>>) {
         let (mut told, turn) = self.gather(&mut plan, turn, question).await;
+        let refreshing = self.fetch_behind(&mut plan, question).await;
         let now = self.clock.now();
         let next_calls = self.next_calls(&plan, &mut told, now);
         let valuation = self.value(&plan, &told, question, now).await;
@@ -291,16 +303,18 @@ impl Quotefold {
         };
         let answered = |priced| Answered { changes_at: next_calls.that_changes(&priced), priced: explained(priced) };
         let answered = valuation.prices.into_iter().map(answered).collect();
-        (Answer::new(question, answered, now.wall, self.is_simulated).with_texts(texts), turn)
+        let answer = Answer::new(question, answered, now.wall, self.is_simulated);
+        (answer.with_texts(texts).refreshing(refreshing), turn)
     }
 
     pub(crate) async fn plan(&self, question: &Question) -> Plan {
-        Plan::new(self.plan_input(question, self.clock.now())).await
+        let plan = Plan::new(self.plan_input(question, self.clock.now())).await;
+        self.put_off(plan, question).await
     }
 
     /// Asks the sources of a plan, then in a second round the reserves and the sources of missing rates. The second
     /// round begins when the first has ended, but no later than after half of the caller's time or a quarter of
-    /// `server.timeout`, whichever is longer.
+    /// `server.timeout`, whichever is longer. For a caller who wants a quorum, it begins as soon as only it can help.
     async fn gather<'w>(
         &'w self,
         plan: &mut Plan,
@@ -309,28 +323,38 @@ impl Quotefold {
     ) -> (PerSource<Told>, Option<Turn<'w>>) {
         let takes_turns = turn.is_some();
         // while this request waits for sources, another may have the turn
-        let mut turn = turn.filter(|_| plan.weight() == 0);
-        let mut gathering = Gathering::new(question, &self.sources);
+        let turn = turn.filter(|_| plan.weight() == 0);
+        let mut held = Held { turn, takes_turns, agreed: None };
+        let mut gathering = Gathering::new(question, &self.sources, &self.left_behind);
         gathering.ask(std::mem::take(&mut plan.queries));
-        if plan.may_grow(question) {
-            // even for a caller in a hurry, do not give up on a source that is no slower than usual
-            let early = (question.timeout / 2).max(self.settings.server.timeout / 4);
-            gathering.settle(question.arrived.monotonic + early).await;
-            turn = self.keep_turn(turn, takes_turns).await;
+        self.note_put_off(plan, &mut gathering);
+        // even for a caller in a hurry, do not give up on a source that is no slower than usual
+        let early = question.arrived.monotonic + (question.timeout / 2).max(self.settings.server.timeout / 4);
+        let mut rounds = MOST_ROUNDS;
+        let settled = loop {
+            let more = rounds > 0 && plan.may_grow(question);
+            let terms = if more { (early, Next::AsksMore) } else { (gathering.until(), Next::Answers) };
+            let settled = self.settle(&mut gathering, plan, question, terms, &mut held).await;
+            if !more || settled == Settled::Enough {
+                break settled;
+            }
+            self.keep_turn(&mut held).await;
             let time_left = gathering.time_left();
             let queries = self.second_round(plan, question, time_left).await;
-            turn = turn.filter(|_| weight(&queries) == 0 && gathering.is_done());
+            held.turn = held.turn.filter(|_| weight(&queries) == 0 && gathering.is_done());
             gathering.ask(queries);
-        }
-        let told = gathering.finish().await;
-        (told, self.keep_turn(turn, takes_turns).await)
+            // what came too soon to know everything does not replace the ordinary one
+            rounds = if settled == Settled::Stuck { rounds - 1 } else { 0 };
+        };
+        let told = if settled == Settled::Enough { gathering.leave() } else { gathering.finish().await };
+        self.keep_turn(&mut held).await;
+        (told, held.turn)
     }
 
-    /// The request's turn, or a new one if it gave its turn up.
-    async fn keep_turn<'w>(&'w self, turn: Option<Turn<'w>>, takes_turns: bool) -> Option<Turn<'w>> {
-        match turn {
-            None if takes_turns => self.workload.turn_of_admitted().await,
-            turn => turn,
+    /// Sees to it that a request has a turn, if it gave its own up.
+    async fn keep_turn<'w>(&'w self, held: &mut Held<'w>) {
+        if held.takes_turns && held.turn.is_none() {
+            held.turn = self.workload.turn_of_admitted().await;
         }
     }
 
@@ -372,7 +396,11 @@ impl Quotefold {
         for (source, symbol, told) in told.iter_mut() {
             let freshness = plan.freshness.get(source, symbol);
             let Some(openings) = openings.get(source) else { continue };
-            let at = told.known().zip(freshness).map(|(known, freshness)| known.called_at(*freshness, *openings));
+            let at = match told.is_awaited() {
+                true => told.known().zip(freshness).map(|(known, freshness)| known.called_at(*freshness, *openings)),
+                // its call is in flight, and can be joined
+                false => Some(now.monotonic),
+            };
             next_calls.note(told, now.wall_at(at.unwrap_or(openings.call).max(now.monotonic)));
         }
         next_calls

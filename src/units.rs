@@ -1,7 +1,8 @@
-//! Reads the notations of settings and queries: `600ms`, `2%`, `256KiB`, `25/day`, `ETH-*`.
+//! Reads the notations of settings and queries: `600ms`, `2%`, `256KiB`, `25/day`, `ETH-*`, `quorum`.
 
 pub(crate) mod as_text;
 mod selection;
+mod wait_for;
 
 use std::fmt;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use serde::Deserialize;
 
 use crate::decimal;
 pub use selection::Selection;
+pub use wait_for::WaitFor;
 
 /// A duration: `0s`, `600ms`, `2s`, `15m`, `6h`, `5d`. At most 1,000 years of 365 days.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]

@@ -3,6 +3,7 @@
 //!
 //! A pure function of the plan, the outcomes and `now`. The same fold makes every price, the rates included.
 
+pub(crate) mod quorum;
 mod way_out;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,6 +44,12 @@ struct Table<'a> {
     sources: &'a Profiles,
     told: &'a PerSource<Told>,
     now: Timestamp,
+}
+
+#[cfg(test)]
+thread_local! {
+    /// How many prices a test has had folded.
+    pub(crate) static FOLDS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
 type Rates = BTreeMap<Symbol, Arc<Price>>;
@@ -129,6 +136,8 @@ impl Table<'_> {
 
     /// One target's price. `rates` has the price of every rate that its derived quotes need.
     fn price(&self, target: &Target, rates: &Rates) -> Price {
+        #[cfg(test)]
+        FOLDS.set(FOLDS.get() + 1);
         let symbol = &target.symbol;
         let class = self.settings.class(symbol);
         let evidence = target.routes.iter().filter_map(|by| self.evidence(symbol, class, by, rates));

@@ -8,11 +8,13 @@ use libfuzzer_sys::fuzz_target;
 use quotefold::clock::{Clock, Moment};
 use quotefold::question::{BadQuestion, Bounds, LONGEST_QUERY, Question, SHORTEST_TIMEOUT, longest_form};
 use quotefold::symbol::{LONGEST_SHOWN, Names};
+use quotefold::units::WaitFor;
 
 static BOUNDS: LazyLock<Bounds> = LazyLock::new(|| Bounds {
     max_symbols: 5,
     timeout: Duration::from_secs(2),
     max_timeout: Duration::from_secs(10),
+    wait: WaitFor::All,
     sources: ["kraken", "yahoo"].map(str::to_owned).into(),
     names: Names::default(),
 });
@@ -41,6 +43,7 @@ fn check(query: &str, longest: usize, question: Result<Question, BadQuestion>) {
         assert!(!said.text.contains(|c: char| c.is_control()), "{question:?}");
     }
     assert!((SHORTEST_TIMEOUT..=BOUNDS.max_timeout).contains(&question.timeout));
+    assert!(!matches!(question.wait, WaitFor::Quorum(after) if after > BOUNDS.max_timeout));
     assert!(question.sources.iter().flatten().all(|name| BOUNDS.sources.contains(name)));
     assert!(
         question.renamed.iter().all(|(asked, symbol)| asked != symbol.as_str() && question.symbols.contains(symbol))

@@ -34,6 +34,8 @@ pub(super) struct Entry<'a> {
     as_of: Time,
     observed_at: Option<Time>,
     age_ms: Option<u64>,
+    /// Whether its quotes are being fetched again behind the answer.
+    refreshing: bool,
     sources: Counts,
     rule: Option<Rule>,
     quotes: Option<Vec<Quote<'a>>>,
@@ -172,6 +174,7 @@ impl<'a> Entry<'a> {
             as_of: Time(price.as_of),
             observed_at: folded.and_then(|folded| folded.observed_at).map(Time),
             age_ms: folded.map(|folded| age_ms(folded.aged_from, now)),
+            refreshing: false,
             sources: Counts {
                 asked: price.quotes.len(),
                 answered: price.quotes.iter().filter(|quote| answered(quote)).count(),
@@ -185,6 +188,11 @@ impl<'a> Entry<'a> {
 }
 
 impl<'a> Entry<'a> {
+    /// The same, which says whether its quotes are being fetched again behind the answer.
+    pub(super) fn refreshing(self, refreshing: bool) -> Self {
+        Entry { refreshing, ..self }
+    }
+
     /// The entry of a text that is not understood as a symbol: no source was asked, and no rule applies. Its status is that of a
     /// symbol that no source knows.
     pub(super) fn of_not_a_symbol(not: &'a NotASymbol, quotes: bool, as_of: Timestamp) -> Self {
@@ -203,6 +211,7 @@ impl<'a> Entry<'a> {
             as_of: Time(as_of),
             observed_at: None,
             age_ms: None,
+            refreshing: false,
             sources: Counts { asked: 0, answered: 0, used: 0, required: 0 },
             rule: None,
             quotes: quotes.then(Vec::new),

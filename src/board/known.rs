@@ -138,6 +138,12 @@ impl Told {
         }
     }
 
+    /// Whether the caller has waited for it.
+    pub(crate) fn is_awaited(&self) -> bool {
+        let failure = self.outcome().failure.as_ref();
+        failure.is_none_or(|failure| !matches!(failure.error, SourceError::NotAwaited))
+    }
+
     /// States in the failure, if there is one, when the source may be asked again.
     pub(crate) fn set_retry_at(&mut self, at: Timestamp) {
         let mut outcome = self.outcome().clone();

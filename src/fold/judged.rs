@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use rust_decimal::Decimal;
 
 use super::{Basis, Book, Derivation};
+use crate::failure::SourceError;
 use crate::quote::Outcome;
 
 /// One outcome with its verdict.
@@ -42,9 +43,13 @@ impl Judged {
         }
     }
 
-    /// Whether the source could price the symbol, now or later.
+    /// Whether the source could price the symbol, now or later. Of one that was not waited for, that is not known.
     pub(super) fn is_able(&self) -> bool {
-        !self.outcome.denies_symbol() && !self.derivation.as_ref().is_some_and(|derivation| derivation.never_has_rate())
+        let failure = self.outcome.failure.as_ref().map(|failure| &failure.error);
+        let is_heard = !matches!(failure, Some(SourceError::NotAwaited));
+        is_heard
+            && !self.outcome.denies_symbol()
+            && !self.derivation.as_ref().is_some_and(|derivation| derivation.never_has_rate())
     }
 
     /// Whether it is older than `usable_for`, and was used because there were too few fresh quotes. Of the used quotes,

@@ -33,6 +33,11 @@ impl<T> PerSource<T> {
         self.get(source, symbol).is_some()
     }
 
+    /// The symbols that have a value for a source.
+    pub(crate) fn of_source(&self, source: usize) -> impl Iterator<Item = &Symbol> {
+        self.0.get(source).into_iter().flat_map(HashMap::keys)
+    }
+
     /// All values, source by source.
     pub fn iter(&self) -> impl Iterator<Item = (usize, &Symbol, &T)> {
         let sources = self.0.iter().enumerate();

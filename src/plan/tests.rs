@@ -90,6 +90,7 @@ impl World {
             max_symbols: 100,
             timeout: Duration::from_secs(2),
             max_timeout: Duration::from_secs(10),
+            wait: Default::default(),
             sources: self.sources.iter().map(|(_, source)| source.name().to_owned()).collect(),
             names: self.settings.names(),
         };

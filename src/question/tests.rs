@@ -8,6 +8,7 @@ fn bounds() -> Bounds {
         max_symbols: 3,
         timeout: Duration::from_secs(2),
         max_timeout: Duration::from_secs(10),
+        wait: WaitFor::All,
         sources: vec!["alpha".to_owned(), "beta".to_owned()],
         names: Names::default(),
     }
@@ -45,6 +46,18 @@ async fn a_query_is_refused_by_the_name_of_the_wrong_parameter() {
         ("symbols=A&timeout=", "timeout"),
         ("symbols=A&timeout=49ms", "timeout"),
         ("symbols=A&timeout=11s", "timeout"),
+        ("symbols=A&wait=", "wait"),
+        ("symbols=A&wait=0", "wait"),
+        ("symbols=A&wait=fast", "wait"),
+        ("symbols=A&wait=-1s", "wait"),
+        ("symbols=A&wait=Quorum", "wait"),
+        ("symbols=A&wait=150", "wait"),
+        ("symbols=A&wait=11s", "wait"),
+        ("symbols=A&refresh=", "refresh"),
+        ("symbols=A&refresh=never", "refresh"),
+        ("symbols=A&refresh=background&refresh_after=0s", "refresh"),
+        ("symbols=A&refresh=background&refresh_after=0ms", "refresh"),
+        ("symbols=A&max_age=1h&refresh=background", "refresh"),
         ("symbols=A&refresh_after=soon", "refresh_after"),
         ("symbols=A&max_age=-1s", "max_age"),
         ("symbols=A&require=maybe", "require"),
@@ -135,11 +148,28 @@ async fn a_form_is_read_like_a_query_and_may_be_as_long_as_its_symbols_need() {
 #[tokio::test]
 async fn a_parameter_that_is_left_out_has_its_default() {
     let question = ask("symbols=AAPL").unwrap();
+    assert_eq!(question.wait, WaitFor::All);
     assert_eq!((question.timeout, question.require, question.quotes), (Duration::from_secs(2), Require::Any, true));
     assert!(question.sources.is_none() && question.lets_in("beta") && question.renamed.is_empty());
     let question = ask("symbols=AAPL&sources=beta&refresh_after=0s&quotes=false&require=ok&timeout=600ms").unwrap();
     assert!(!question.lets_in("alpha") && question.refresh_after == Some(Duration::ZERO) && !question.quotes);
     assert_eq!(question.deadline() - question.arrived.monotonic, Duration::from_millis(600));
+}
+
+#[tokio::test]
+async fn how_long_to_wait_is_read_like_the_server_states_it() {
+    let quorum = |after| WaitFor::Quorum(Duration::from_millis(after));
+    for (text, wait) in [("all", WaitFor::All), ("quorum", quorum(0)), ("0s", quorum(0)), ("150ms", quorum(150))] {
+        assert_eq!(ask(&format!("symbols=A&wait={text}")).unwrap().wait, wait, "{text}");
+        assert_eq!(
+            Question::parse_one("A", &format!("wait={text}"), &bounds(), Clock::system().now()).unwrap().wait,
+            wait
+        );
+        assert_eq!(WaitFor::try_from(wait.to_string()), Ok(wait));
+    }
+    let impatient = Bounds { wait: quorum(0), ..bounds() };
+    let read = |form| Question::parse_form(form, &impatient, Clock::system().now()).unwrap().wait;
+    assert_eq!((read("symbols=A"), read("symbols=A&wait=all")), (quorum(0), WaitFor::All));
 }
 
 #[tokio::test]

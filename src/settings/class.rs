@@ -25,6 +25,8 @@ pub struct ClassSettings {
     /// Below this age since its arrival, a quote is answered from the board, without a call.
     #[serde(with = "as_text::span")]
     pub refresh_after: Duration,
+    /// Whether answers wait for quotes that are due while the others make good prices.
+    pub refresh: Refresh,
     /// Beyond this age by the market's time, a quote is not folded.
     #[serde(with = "as_text::span")]
     pub usable_for: Duration,
@@ -60,6 +62,16 @@ pub struct ClassSettings {
     pub book_within: Decimal,
 }
 
+/// Whether an answer waits for quotes that are due, although those on the board still make every price of it `ok`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Refresh {
+    /// It does.
+    Awaited,
+    /// It does not: they are fetched behind the answer.
+    Background,
+}
+
 /// The keys of `[fold]`; every other key that all classes have belongs to `[freshness]`.
 const OF_FOLD: [&str; 5] = ["required", "below_quorum", "outlier_beyond", "disagree_beyond", "book_within"];
 
@@ -71,6 +83,7 @@ impl Default for ClassSettings {
     fn default() -> Self {
         ClassSettings {
             refresh_after: Duration::from_secs(5),
+            refresh: Refresh::Awaited,
             usable_for: Duration::from_secs(60),
             fallback_for: minutes(15),
             closed_for: days(5),

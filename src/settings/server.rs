@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::error::Report;
 use crate::provider::proxy::{self, ProxySetting};
 use crate::symbol::Symbol;
-use crate::units::{Bytes, Selection, Span, as_text};
+use crate::units::{Bytes, Selection, Span, WaitFor, as_text};
 
 /// The section `[server]`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -22,6 +22,8 @@ pub struct ServerSettings {
     /// The longest timeout that a request may state.
     #[serde(with = "as_text::span")]
     pub max_timeout: Duration,
+    /// How long a request that states nothing else waits for its sources.
+    pub wait: WaitFor,
     /// The most symbols in one request; 1 to 5000.
     pub max_symbols: usize,
     /// The symbols that clients may ask for; at least one pattern.
@@ -56,6 +58,7 @@ impl Default for ServerSettings {
             listen: "127.0.0.1:8080".to_owned(),
             timeout: Duration::from_secs(2),
             max_timeout: Duration::from_secs(10),
+            wait: WaitFor::All,
             max_symbols: 100,
             symbols: Selection::any(),
             proxy: None,
@@ -107,6 +110,16 @@ impl ServerSettings {
                 &["server", at],
                 format!(
                     "timeout is {long}, longer than max_timeout = {short}; write {short} or less, or raise max_timeout"
+                ),
+            );
+        }
+        if let Some(after) = self.wait.after_quorum().filter(|after| *after > self.max_timeout) {
+            report.at(
+                &["server", "wait"],
+                format!(
+                    "{} is longer than max_timeout = {}; write all, quorum, or how long to wait after the quorum",
+                    Span(after),
+                    Span(self.max_timeout)
                 ),
             );
         }

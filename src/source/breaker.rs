@@ -163,6 +163,8 @@ pub(super) fn signal(result: &Result<Reply, SourceError>) -> Signal {
         Err(E::Throttled { .. } | E::CircuitOpen { .. } | E::HttpStatus { is_client_error: true, .. }) => {
             Signal::Nothing
         }
+        // it is said of a caller, and no call ends so
+        Err(E::NotAwaited) => Signal::Nothing,
         Err(
             E::Timeout(_)
             | E::Connection(_)

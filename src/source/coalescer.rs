@@ -243,6 +243,15 @@ impl Coalescer {
         self.failed(symbol, full.unwrap_or(SourceError::Timeout(waited)))
     }
 
+    /// The outcome for a caller who does not wait, because other sources suffice. It shows no earlier quote, which would be older
+    /// than the caller accepts.
+    pub(crate) fn not_awaited(&self, symbol: &Symbol) -> Told {
+        match self.failed(symbol, SourceError::NotAwaited) {
+            Told::Alone(outcome, known) => Told::Alone(Box::new(Outcome { quote: None, ..*outcome }), known),
+            told @ Told::OnBoard(_) => told,
+        }
+    }
+
     /// A failure that concerns one caller alone: it stands beside the last quote, and never lands on the board.
     pub fn failed(&self, symbol: &Symbol, error: SourceError) -> Told {
         self.0.failed(symbol, error)

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 #![allow(clippy::disallowed_methods, reason = "a test may block its thread")]
 
+mod background;
 mod coins;
 mod conversion;
 mod derived;
@@ -13,6 +14,7 @@ mod hours;
 mod keyless;
 mod laws;
 mod names;
+mod quorum;
 mod ready;
 mod reserve;
 mod rounds;

@@ -20,8 +20,11 @@ use crate::support::scripted::ScriptedService;
 /// A Friday afternoon, when every market is open.
 pub(crate) const FRIDAY: &str = "2026-11-20T14:31:00Z";
 
+/// How long a vendor takes to reply, unless a test says otherwise.
+pub(crate) const USUAL: Duration = Duration::from_millis(50);
+
 /// A vendor's quote of one symbol.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Says {
     price: &'static str,
     currency: Option<&'static str>,
@@ -40,6 +43,10 @@ struct State {
     says: BTreeMap<(String, String), Says>,
     /// Sources that never reply.
     silent: BTreeSet<String>,
+    /// Sources that fail.
+    failing: BTreeSet<String>,
+    /// How long sources take; the others take [`USUAL`].
+    latencies: BTreeMap<String, Duration>,
 }
 
 /// The service and its table.
@@ -96,8 +103,12 @@ impl Script {
         if self.0.lock().silent.contains(&source) {
             std::future::pending::<()>().await;
         }
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        let latency = self.0.lock().latencies.get(&source).copied();
+        tokio::time::sleep(latency.unwrap_or(USUAL)).await;
         let state = self.0.lock();
+        if state.failing.contains(&source) {
+            return Err(SourceError::unavailable("out of service"));
+        }
         let now = clock.now().wall;
         let row = |symbol: Symbol| {
             let said = state.says.get(&(source.clone(), symbol.to_string()));
@@ -147,6 +158,22 @@ impl World {
     /// A source that never replies from now on.
     pub(crate) fn silence(&self, source: &str) {
         self.script.0.lock().silent.insert(source.to_owned());
+    }
+
+    /// A source that takes this long to reply from now on.
+    pub(crate) fn slow(&self, source: &str, latency: Duration) -> &Self {
+        self.script.0.lock().latencies.insert(source.to_owned(), latency);
+        self
+    }
+
+    /// A source whose calls fail from now on.
+    pub(crate) fn fail(&self, source: &str) {
+        self.script.0.lock().failing.insert(source.to_owned());
+    }
+
+    /// A symbol that a source has been called for twice at the same time, if there is one.
+    pub(crate) fn ever_twice(&self, source: &str) -> Option<String> {
+        self.scripted.log(source).ever_twice().map(|symbol| symbol.to_string())
     }
 
     /// The symbols that a source has been asked for, in their order.

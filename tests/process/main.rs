@@ -25,6 +25,7 @@ mod pasting;
 mod restart;
 mod secrets;
 mod starting;
+mod unawaited;
 mod untrusted;
 #[path = "../support/mod.rs"]
 mod support;

@@ -6,6 +6,8 @@
 //! |---|---|---|
 //! | 1 | a source never replies | process::faults::replies::a_silent_vendor_times_out_and_the_others_make_the_price |
 //! | | | process::faults::outages::a_source_that_hangs_costs_its_time_once_and_then_no_more |
+//! | | | process::unawaited::a_silent_vendor_holds_up_no_answer_with_a_quorum_and_not_the_end |
+//! | | | pricing::quorum::not_being_awaited_does_not_count_against_a_source |
 //! | 2 | a body drips | process::faults::replies::a_dripping_body_times_out_and_its_connection_is_not_reused |
 //! | 3 | a body stalls | process::faults::replies::a_body_that_stalls_is_never_read |
 //! | 4 | JSON breaks off | process::faults::replies::truncated_json_is_malformed_and_not_retried |

@@ -1,0 +1,140 @@
+//! Answers with prices that are still good although they are due, and fetches what is due behind the answer.
+
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use super::Quotefold;
+use crate::board::Told;
+use crate::fold::Status;
+use crate::gather::{Gathering, in_order};
+use crate::pace::Pace;
+use crate::plan::{PerSource, Plan, Purpose, SourceQuery, Target};
+use crate::question::Question;
+use crate::quote::Role;
+use crate::settings::class::Refresh;
+use crate::source::coalescer::{Ask, Patience, Wait};
+use crate::symbol::Symbol;
+
+impl Quotefold {
+    /// The same plan, but with nothing to ask for before the answer if the question does not wait for what is due, and every one
+    /// of its prices is `ok` without it.
+    pub(super) async fn put_off(&self, plan: Plan, question: &Question) -> Plan {
+        if !self.may_put_off(&plan, question) {
+            return plan;
+        }
+        let now = self.clock.now();
+        let input = self.plan_input(question, now);
+        let mut view = input.view();
+        let mut known_due = |query: &SourceQuery| {
+            let known = |(symbol, _): &(Symbol, _)| {
+                view.look_at(symbol);
+                view.known(query.source, symbol).cloned()
+            };
+            query.ask.due.iter().filter_map(known).collect::<Vec<_>>()
+        };
+        let mut queries = plan.queries.clone();
+        for query in &mut queries {
+            query.settled.extend(known_due(query));
+        }
+        let mut told = PerSource::default();
+        for query in &queries {
+            let settled = query
+                .settled
+                .iter()
+                .map(|known| (query.source, known.outcome.symbol.clone(), Told::OnBoard(known.clone())));
+            told.extend(settled);
+        }
+        let valuation = self.value(&plan, &told, question, now).await;
+        if valuation.prices.iter().any(|priced| priced.price.status != Status::Ok) {
+            return plan;
+        }
+        let queries = queries.into_iter().map(SourceQuery::without_calls).collect();
+        let is_reserve = |query: &SourceQuery| {
+            self.profiles.get(query.source).is_some_and(|profile| profile.settings.role == Role::Reserve)
+        };
+        let behind =
+            plan.queries.iter().filter(|query| !query.ask.due.is_empty() && !is_reserve(query)).cloned().collect();
+        Plan { queries, behind: Some(behind), ..plan }
+    }
+
+    /// Whether something is due that the question does not wait for: it says so itself, or the classes of what is due do.
+    fn may_put_off(&self, plan: &Plan, question: &Question) -> bool {
+        let mut due = plan.queries.iter().flat_map(|query| &query.ask.due);
+        let by_class = |symbol: &Symbol| self.settings.of_class(self.settings.class(symbol)).refresh;
+        question.patience == Patience::Waits
+            && !question.wants_fresh()
+            && plan.weight() > 0
+            && due.all(|(symbol, _)| question.refresh.unwrap_or_else(|| by_class(symbol)) == Refresh::Background)
+    }
+
+    /// Notes in a gathering which sources were not asked before the answer, and have said nothing yet.
+    pub(super) fn note_put_off(&self, plan: &Plan, gathering: &mut Gathering<'_>) {
+        for query in plan.behind.iter().flatten() {
+            let Some(source) = self.sources.get(query.source) else { continue };
+            for (symbol, _) in &query.ask.due {
+                if !gathering.heard().told().contains(query.source, symbol) {
+                    gathering.note(query.source, source.coalescer.not_awaited(symbol));
+                }
+            }
+        }
+    }
+
+    /// Fetches what a plan has put off, and returns for which symbols of the question a call is in flight. The calls are the
+    /// service's, and go as far as they can without harm to a caller who waits: none waits for a limit or a slot.
+    pub(super) async fn fetch_behind(&self, plan: &mut Plan, question: &Question) -> Vec<Symbol> {
+        let Some(queries) = plan.behind.take().filter(|queries| !queries.is_empty()) else { return Vec::new() };
+        let until = Instant::now() + self.settings.server.timeout;
+        let queries = in_order(queries, &self.sources, &question.symbols);
+        let asks: Vec<_> = queries
+            .into_iter()
+            .filter_map(|SourceQuery { source, ask, .. }| {
+                let ask = Ask { until, patience: Patience::OnlyTries, ..ask };
+                Some((source, self.sources.get(source)?.coalescer.clone(), ask))
+            })
+            .collect();
+        let due = asks.iter().map(|(_, _, ask)| ask.due.len()).sum();
+        let Some(room) = self.left_behind.room_for(due) else { return Vec::new() };
+        let (started, in_flight) = oneshot::channel();
+        self.left_behind.spawn(async move {
+            let _room = room;
+            let (mut waits, mut pace, mut fetched) = (Vec::new(), Pace::default(), PerSource::default());
+            for (source, coalescer, ask) in asks {
+                for wait in coalescer.ask(&ask) {
+                    if matches!(wait, Wait::InFlight { .. }) {
+                        fetched.insert(source, wait.symbol().clone(), ());
+                        waits.push((coalescer.clone(), wait));
+                    }
+                }
+                pace.step(ask.due.len()).await;
+            }
+            // a caller who has left does not need to know
+            let _ = started.send(fetched);
+            for (coalescer, wait) in waits {
+                coalescer.arrive(wait).await;
+            }
+        });
+        // if the task panics, nothing is fetched
+        let fetched = in_flight.await.unwrap_or_default();
+        let asked = plan.targets.iter().filter(|target| target.purpose == Purpose::Asked);
+        let asked = asked.filter(|target| is_made_with(plan, target, question, &fetched));
+        asked.map(|target| target.symbol.clone()).collect()
+    }
+}
+
+/// Whether the price of a target may change with one of these outcomes: its own, or those of the rates that it needs.
+fn is_made_with(plan: &Plan, target: &Target, question: &Question, outcomes: &PerSource<()>) -> bool {
+    let own = |target: &Target| target.routes.iter().any(|by| outcomes.contains(by.source, &by.route.asked));
+    let needs = |target: &Target, rate: &Symbol| {
+        target.routes.iter().flat_map(|by| &by.route.rates).any(|needed| needed.symbol == *rate)
+    };
+    let converts = |rate: &Target| {
+        let is_other = question.currency.is_some() && target.symbol.pair_currency() != question.currency;
+        is_other && rate.purpose == Purpose::Conversion
+    };
+    let conversions = || plan.targets.iter().filter(|rate| converts(rate));
+    let is_needed = |rate: &&Target| {
+        let by_conversion = || conversions().any(|conversion| needs(conversion, &rate.symbol));
+        converts(rate) || rate.purpose == Purpose::Rate && (needs(target, &rate.symbol) || by_conversion())
+    };
+    own(target) || plan.targets.iter().filter(is_needed).any(own)
+}
