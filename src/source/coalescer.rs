@@ -248,7 +248,7 @@ impl Coalescer {
     pub(crate) fn not_awaited(&self, symbol: &Symbol) -> Told {
         match self.failed(symbol, SourceError::NotAwaited) {
             Told::Alone(outcome, known) => Told::Alone(Box::new(Outcome { quote: None, ..*outcome }), known),
-            told @ Told::OnBoard(_) => told,
+            told @ (Told::OnBoard(_) | Told::Dated(..)) => told,
         }
     }
 
