@@ -3,6 +3,7 @@
 //! The accept loop is our own because `axum::serve` never times out a client that sends half a request, or nothing.
 
 mod connection;
+mod lazy_timer;
 mod slots;
 mod turns;
 mod write_timeout;

@@ -18,15 +18,17 @@ use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use parking_lot::Mutex;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, Interest, ReadBuf, Ready};
 use tokio::net::TcpStream;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tracing::debug;
 
 use super::super::app::{Answering, App};
 use super::super::drain::{Drain, Stage};
 use super::Limits;
+use super::lazy_timer::LazyTimer;
 use super::slots::Slot;
 use super::turns::Turn;
 use super::write_timeout::{TryWrite, WriteTimeout};
@@ -66,7 +68,8 @@ impl Connection {
     pub(super) async fn serve(self, app: impl App, limits: &Limits, drain: &Drain) {
         let Connection { socket, peer, slot } = self;
         let stream = WriteTimeout::new(socket.clone(), limits.write_timeout);
-        let answers = Arc::new(Answers { app, peer, socket, slot: Arc::clone(&slot), turn: Turn::default() });
+        let (turn, timer) = (Turn::default(), Mutex::default());
+        let answers = Arc::new(Answers { app, peer, socket, slot: Arc::clone(&slot), turn, timer });
         let turns = Arc::clone(&answers);
         let service = service_fn(move |request| answers.answer(request));
         let mut connection = http1::Builder::new()
@@ -130,6 +133,8 @@ struct Answers<A> {
     socket: SharedSocket,
     slot: Arc<Slot>,
     turn: Turn,
+    /// For [`NO_WAIT`], while no request uses it.
+    timer: Mutex<LazyTimer>,
 }
 
 impl<A: App> Answers<A> {
@@ -159,17 +164,22 @@ impl<A: App> Answers<A> {
     /// right after the request. So the closed side is ignored while the reply needs no waiting. Once a source has to be waited
     /// for, closing counts as leaving: a call would be spent for a client that may be gone.
     async fn unless_the_client_leaves(&self, answering: Answering) -> Result<Response, ClientLeft> {
-        let waiting = Waiting::default();
+        let (waiting, mut timer) = (Waiting::default(), std::mem::take(&mut *self.timer.lock()));
         let left = async {
-            let _ = timeout(NO_WAIT, waiting.begun()).await;
+            tokio::select! {
+                () = waiting.begun() => {}
+                () = timer.until(Instant::now() + NO_WAIT) => {}
+            }
             self.socket.closed_by_the_client().await;
         };
-        tokio::select! {
-            // In this order, nothing is armed for an answer that is there at once.
+        let reply = tokio::select! {
+            // In this order, nothing is set for an answer that is there at once.
             biased;
             reply = waiting.scope(answering) => Ok(self.finish(reply)),
             () = left => Err(ClientLeft),
-        }
+        };
+        *self.timer.lock() = timer;
+        reply
     }
 
     fn finish(&self, mut reply: Response) -> Response {
