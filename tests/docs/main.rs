@@ -8,6 +8,7 @@
 
 mod answer;
 mod commands;
+mod image;
 mod links;
 mod names;
 mod settings;
