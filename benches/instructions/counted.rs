@@ -10,15 +10,18 @@ use quotefold::server::drain::Drain;
 use quotefold::server::{Front, listen};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::runtime::Handle;
+use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::board::{service, symbols};
 
-/// Requests whose cost is not counted: the first ones fill caches and grow buffers.
-const FEW: u32 = 30;
+/// Requests before the counted ones, which fill caches and grow buffers.
+const FIRST: u32 = 30;
 
-/// Requests whose cost is counted, on top of the first ones.
+/// Requests whose instructions are counted.
 const COUNTED: u32 = 100;
+
+/// The function whose instructions are counted, with all that it calls.
+const COUNTED_FUNCTION: &str = "instructions::counted::counted_requests";
 
 /// Sources of each symbol.
 const SOURCES: usize = 3;
@@ -56,52 +59,77 @@ impl Path {
 
 /// The instructions of one request.
 pub(crate) fn count(path: Path, keep: Option<&File>) -> anyhow::Result<u64> {
-    let few = executed(path, FEW, None)?;
-    let many = executed(path, FEW + COUNTED, keep)?;
-    Ok(many.saturating_sub(few) / u64::from(COUNTED))
-}
-
-/// The instructions of this program with this many requests.
-fn executed(path: Path, requests: u32, keep: Option<&File>) -> anyhow::Result<u64> {
     let kept = keep.unwrap_or(File::new("/dev/null")).display();
     let mut valgrind = Command::new("valgrind");
-    valgrind.args(["--tool=callgrind", &format!("--callgrind-out-file={kept}")]).arg(std::env::current_exe()?);
-    valgrind.args(["--requests", path.name(), &requests.to_string()]);
+    valgrind.args(["--tool=callgrind", &format!("--callgrind-out-file={kept}")]);
+    valgrind.arg(format!("--toggle-collect={COUNTED_FUNCTION}"));
+    valgrind.arg(std::env::current_exe()?).args(["--requests", path.name()]);
     let output = valgrind.output().context("valgrind is not installed: `apt-get install -y valgrind`")?;
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "the requests failed in valgrind: {said}");
     let collected = said.lines().find_map(|line| line.split_once("Collected : "));
     let (_, collected) = collected.with_context(|| format!("valgrind said no count: {said}"))?;
-    Ok(collected.trim().parse()?)
+    let collected: u64 = collected.trim().parse()?;
+    ensure!(collected > 0, "valgrind did not find the function {COUNTED_FUNCTION}");
+    Ok(collected / u64::from(COUNTED))
 }
 
-/// Makes requests, one after the other on one connection, in one thread.
-pub(crate) fn requests(path: Path, number: u32) {
-    // chance is seeded, so that ids and jitter are the same in every run
+/// One connection to a server in the same thread.
+struct Client {
+    runtime: Runtime,
+    stream: TcpStream,
+    request: String,
+    reply: Vec<u8>,
+}
+
+/// Makes requests, one after the other.
+pub(crate) fn requests(path: Path) {
+    // chance is seeded, so that ids are the same in every run
     fastrand::seed(1);
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let service = Arc::new(service(SOURCES, &symbols(2)));
-        let listener = listen::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let drain = Drain::new();
-        let app = Front::new(&service, Arc::default(), &drain, &Handle::current()).router(Router::new());
-        tokio::spawn(listen::run(listener, app, listen::Limits::default(), drain));
-        let mut client = TcpStream::connect(address).await.unwrap();
-        let request = format!("GET {} HTTP/1.1\r\nhost: {address}\r\n\r\n", path.target());
-        let mut reply = Vec::new();
-        for _ in 0..number {
-            client.write_all(request.as_bytes()).await.unwrap();
-            reply.clear();
-            while !is_complete(&reply) {
-                assert!(client.read_buf(&mut reply).await.unwrap() > 0, "the server closed the connection");
+    let mut client = Client::of_a_new_server(path);
+    client.make(FIRST);
+    counted_requests(&mut client);
+    let reply = String::from_utf8_lossy(&client.reply);
+    assert!(reply.starts_with("HTTP/1.1 200"), "{reply}");
+    assert!(path != Path::Pair || reply.matches("\"status\":\"ok\"").count() == 2, "{reply}");
+}
+
+/// Valgrind finds it by its name, so it must be a function of its own.
+#[inline(never)]
+fn counted_requests(client: &mut Client) {
+    client.make(COUNTED);
+}
+
+impl Client {
+    fn of_a_new_server(path: Path) -> Self {
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        let stream = runtime.block_on(async {
+            let service = Arc::new(service(SOURCES, &symbols(2)));
+            let listener = listen::bind("127.0.0.1:0").await.unwrap();
+            let address = listener.local_addr().unwrap();
+            let drain = Drain::new();
+            let app = Front::new(&service, Arc::default(), &drain, &Handle::current()).router(Router::new());
+            tokio::spawn(listen::run(listener, app, listen::Limits::default(), drain));
+            TcpStream::connect(address).await.unwrap()
+        });
+        let request = format!("GET {} HTTP/1.1\r\nhost: localhost\r\n\r\n", path.target());
+        Client { runtime, stream, request, reply: Vec::new() }
+    }
+
+    /// While it waits for a reply, the thread is the server's.
+    fn make(&mut self, requests: u32) {
+        let Client { runtime, stream, request, reply } = self;
+        runtime.block_on(async {
+            for _ in 0..requests {
+                stream.write_all(request.as_bytes()).await.unwrap();
+                reply.clear();
+                while !is_complete(reply) {
+                    assert!(stream.read_buf(reply).await.unwrap() > 0, "the server closed the connection");
+                }
             }
-        }
-        let reply = String::from_utf8_lossy(&reply);
-        assert!(reply.starts_with("HTTP/1.1 200"), "{reply}");
-        assert!(path != Path::Pair || reply.matches("\"status\":\"ok\"").count() == 2, "{reply}");
-    });
+        });
+    }
 }
 
 /// Whether a whole reply is here.

@@ -1,9 +1,9 @@
 //! Counts the instructions of a request that is answered from the board: `cargo bench --bench instructions`.
 //!
 //! The program runs itself in valgrind, which counts what a processor would execute, outside the kernel. What it runs is the
-//! whole server in one thread, from the accept loop to the last byte, with a client that costs next to nothing. The figure is
-//! the difference between many requests and few, per request. Unlike times, it is nearly the same on every run and on every
-//! machine, so CI compares it with what `stated.toml` says for the profile, and allows a tenth more.
+//! whole server in one thread, from the accept loop to the last byte, with a client that costs next to nothing. Starting
+//! and the first requests are not counted. Unlike a time, the figure is nearly the same on every run and every machine, so CI
+//! compares it with what `stated.toml` says for the profile, and allows a tenth more.
 
 #![allow(
     clippy::unwrap_used,
@@ -48,15 +48,15 @@ struct Arguments {
     /// What `cargo bench` passes to every bench
     #[arg(long, hide = true)]
     bench: bool,
-    /// Make requests instead of counting: the path, and how many
-    #[arg(long, hide = true, num_args = 2, value_names = ["PATH", "N"])]
-    requests: Option<Vec<String>>,
+    /// Make requests for this path instead of counting
+    #[arg(long, hide = true, value_name = "PATH")]
+    requests: Option<String>,
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    if let Some([path, number]) = arguments.requests.as_deref() {
-        requests(Path::named(path).unwrap(), number.parse().unwrap());
+    if let Some(path) = &arguments.requests {
+        requests(Path::named(path).unwrap());
         return ExitCode::SUCCESS;
     }
     match counted(&arguments) {
