@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::bail;
 use clap::{Args, Parser, Subcommand};
 
+use crate::quotefold::PROGRAM;
 use crate::rows::{ROWS, Row};
 
 /// Compares quotefold with nginx, FastAPI and hand-made programs, and prints how it stands to its targets.
@@ -31,6 +32,9 @@ pub(crate) struct Arguments {
     /// How long each side is loaded in a round, in seconds
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..))]
     seconds: u8,
+    /// Measure this quotefold instead of the one that cargo has built
+    #[arg(long, value_name = "FILE", default_value = PROGRAM)]
+    pub(crate) program: PathBuf,
     /// The Python that has FastAPI and its friends
     #[arg(long, value_name = "FILE", default_value = "python3")]
     pub(crate) python: PathBuf,

@@ -1,25 +1,31 @@
 //! The machine: which core is for servers and which for clients, and how to describe it beside the figures.
 
 use std::fs::read_to_string;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+
+use crate::quotefold::PROGRAM;
 
 /// The cores, and what there is to say about the machine.
 pub(crate) struct Machine {
     /// The core that servers run on; `None` if they share the only one with their clients.
     server_core: Option<usize>,
     description: String,
+    /// The quotefold that is measured.
+    pub(crate) program: PathBuf,
 }
 
 impl Machine {
     /// Moves this process, its load and its venues, to one core, and keeps another for servers.
-    pub(crate) fn prepare() -> anyhow::Result<Self> {
+    pub(crate) fn prepare(program: &Path) -> anyhow::Result<Self> {
         let status = read_to_string("/proc/self/status")?;
         let allowed = field(&status, "Cpus_allowed_list:").map(|list| cores(&list)).unwrap_or_default();
         let server_core = match allowed.as_slice() {
             [server, client, ..] if pin_this_process(*client) => Some(*server),
             _ => None,
         };
-        Ok(Machine { server_core, description: describe(server_core, allowed.len()) })
+        let description = describe(server_core, allowed.len(), program);
+        Ok(Machine { server_core, description, program: program.to_owned() })
     }
 
     /// A command that runs on the servers' core.
@@ -60,7 +66,7 @@ pub(crate) fn field(text: &str, name: &str) -> Option<String> {
     text.lines().find_map(|line| Some(line.strip_prefix(name)?.trim().to_owned()))
 }
 
-fn describe(server_core: Option<usize>, cores: usize) -> String {
+fn describe(server_core: Option<usize>, cores: usize, program: &Path) -> String {
     let cpu = read_to_string("/proc/cpuinfo").ok();
     let cpu = cpu.and_then(|text| field(&text, "model name")).unwrap_or_else(|| "an unnamed processor".to_owned());
     let kernel = read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
@@ -70,12 +76,11 @@ fn describe(server_core: Option<usize>, cores: usize) -> String {
         None => "server and client NOT on a core each, so only the ratios mean something",
     };
     format!(
-        "{cores} × {}, Linux {}, {}, commit {}, profile {}, {pinned}, load {} at the start",
+        "{cores} × {}, Linux {}, {}, {}, {pinned}, load {} at the start",
         cpu.trim_start_matches([':', ' ', '\t']),
         kernel.trim(),
         jiff::Timestamp::now().strftime("%Y-%m-%d"),
-        commit(),
-        profile(),
+        version(program),
         load.split(' ').next().unwrap_or("unknown"),
     )
 }
@@ -90,8 +95,12 @@ fn commit() -> String {
     if changed { format!("{commit} with changes") } else { commit }
 }
 
-/// The profile that the measured program was built with: cargo names its folder after it.
-fn profile() -> &'static str {
-    let path = std::path::Path::new(super::quotefold::PROGRAM);
-    path.parent().and_then(|folder| folder.file_name()?.to_str()).unwrap_or("unknown")
+/// The commit and the profile of the program that cargo has built, whose folder is named after the profile; of another one only
+/// where it is.
+fn version(program: &Path) -> String {
+    let profile = program.parent().and_then(|folder| folder.file_name()?.to_str()).unwrap_or("unknown");
+    match program == Path::new(PROGRAM) {
+        true => format!("commit {}, profile {profile}", commit()),
+        false => format!("the program {}", program.display()),
+    }
 }

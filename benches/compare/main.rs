@@ -58,7 +58,7 @@ fn ended(result: anyhow::Result<()>) -> ExitCode {
 /// Measures the rows that were asked for. A row that fails to run does not keep the others from running.
 fn compare(arguments: &Arguments) -> anyhow::Result<()> {
     let rows: Vec<&Row> = arguments.rows()?;
-    let machine = Machine::prepare()?;
+    let machine = Machine::prepare(&arguments.program)?;
     eprintln!("{}", machine.described());
     let bench = Bench::new(arguments, &machine);
     let mut table = Table::new(arguments.short);

@@ -45,7 +45,7 @@ impl Service {
         let (address, folder) = (free_address()?, Folder::new("quotefold")?);
         let file = folder.0.join("quotefold.toml");
         std::fs::write(&file, configuration(venues, sections))?;
-        let mut command = machine.server(PROGRAM);
+        let mut command = machine.server(&machine.program);
         command.arg("serve").arg("--config").arg(&file).args(["--listen", &address.to_string()]);
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("RUST_LOG", "error");
         let server = Server::start(&mut command, address)?.until_it_answers("/health/ready")?;

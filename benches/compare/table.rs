@@ -43,8 +43,8 @@ impl Target {
 impl fmt::Display for Target {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Target::AtLeast(least, unit) => write!(to, "≥ {} {unit}", shown(*least)),
-            Target::AtMost(most, unit) => write!(to, "≤ {} {unit}", shown(*most)),
+            Target::AtLeast(least, unit) => write!(to, "≥ {}", with_unit(*least, unit)),
+            Target::AtMost(most, unit) => write!(to, "≤ {}", with_unit(*most, unit)),
         }
     }
 }
@@ -79,7 +79,7 @@ impl Table {
             self.lines.push([
                 if what.is_empty() { row.to_owned() } else { format!("{row}: {what}") },
                 target.to_string(),
-                format!("{} {}", shown(middle), target.unit()),
+                with_unit(middle, target.unit()),
                 format!("{}–{}", shown(least), shown(most)),
                 verdict.to_owned(),
             ]);
@@ -97,6 +97,10 @@ impl fmt::Display for Table {
         writeln!(to, "| what | target | measured | rounds | verdict |\n|---|---|---|---|---|")?;
         self.lines.iter().try_for_each(|line| writeln!(to, "| {} |", line.join(" | ")))
     }
+}
+
+fn with_unit(value: f64, unit: &str) -> String {
+    format!("{} {unit}", shown(value)).trim_end().to_owned()
 }
 
 /// A figure with three digits or so.

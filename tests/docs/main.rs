@@ -11,6 +11,7 @@ mod commands;
 mod image;
 mod links;
 mod names;
+mod performance;
 mod settings;
 mod spellings;
 #[path = "../support/mod.rs"]
