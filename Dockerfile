@@ -7,13 +7,13 @@ COPY Cargo.toml Cargo.lock ./
 COPY config config
 COPY src src
 COPY benches benches
-RUN cargo build --release --locked
+RUN cargo build --profile dist --locked
 # where the state may be kept: a volume that is mounted there takes over whose it is
 RUN mkdir /state
 
 # glibc, the certificates that calls to sources are checked against, and no shell
 FROM gcr.io/distroless/cc-debian12:nonroot
-COPY --from=build /build/target/release/quotefold /usr/local/bin/quotefold
+COPY --from=build /build/target/dist/quotefold /usr/local/bin/quotefold
 COPY --from=build --chown=65532:65532 /state /var/lib/quotefold
 # also named by number, because some clusters refuse a user that they cannot tell from root
 USER 65532:65532

@@ -8,8 +8,10 @@
 
 mod answer;
 mod commands;
+mod image;
 mod links;
 mod names;
+mod performance;
 mod settings;
 mod spellings;
 #[path = "../support/mod.rs"]

@@ -1,15 +1,5 @@
-//! Measures how the processor time of a plan and of a valuation grows with the number of sources: `cargo bench --bench sources`.
-//!
-//! Everything is fresh on the board, so no source is called. The figure to look at is the time per source. If it stays the same,
-//! the cost is linear; if it doubles from one line to the next, the cost is quadratic. Compare the figures of one run only.
+//! A plan and everything on the board that it needs, over any number of sources of crypto pairs.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::disallowed_methods,
-    reason = "a bench that cannot go on should stop, and may block"
-)]
-
-use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,15 +14,13 @@ use quotefold::quote::Quote;
 use quotefold::settings::Settings;
 use quotefold::settings::load::{LoadOptions, load};
 use quotefold::symbol::{Names, Symbol};
-use quotefold::valuation::value;
-use rustix::time::{ClockId, clock_gettime};
+use quotefold::valuation::{Valuation, value};
 
-const SOURCES: [usize; 4] = [5, 10, 20, 40];
+/// Symbols of the question.
 const SYMBOLS: usize = 100;
-const ROUNDS: usize = 25;
 
 /// Sources, and a board that has a fresh quote of each for everything that the question needs.
-struct World {
+pub(crate) struct World {
     settings: Settings,
     profiles: Profiles,
     board: Board,
@@ -41,6 +29,16 @@ struct World {
 }
 
 impl World {
+    /// Sources that quote what is asked for.
+    pub(crate) fn straight(sources: usize) -> Self {
+        World::new(sources, "currencies = [\"USD\"]", "")
+    }
+
+    /// Sources whose quotes have to be derived and converted.
+    pub(crate) fn derived(sources: usize) -> Self {
+        World::new(sources, "currencies = [\"USDT\", \"EUR\"]", "&currency=EUR")
+    }
+
     /// `keys` says what each source trades against.
     fn new(sources: usize, keys: &str, currency: &str) -> Self {
         let source = |number: usize| {
@@ -75,7 +73,7 @@ impl World {
     }
 
     /// Answers every query of a plan on the board, until nothing is left to ask.
-    async fn fill(&self) -> (Plan, PerSource<Told>) {
+    pub(crate) async fn fill(&self) -> (Plan, PerSource<Told>) {
         loop {
             let plan = Plan::new(self.input()).await;
             let due =
@@ -97,49 +95,13 @@ impl World {
             }
         }
     }
-}
 
-/// The processor time that this thread has had.
-fn processor_time() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap())
-}
-
-/// The quickest of several rounds, which the rest of the machine disturbed least.
-async fn quickest(mut round: impl AsyncFnMut()) -> Duration {
-    let mut best = Duration::MAX;
-    for _ in 0..ROUNDS {
-        let started = processor_time();
-        round().await;
-        best = best.min(processor_time().saturating_sub(started));
+    pub(crate) async fn plan(&self) -> Plan {
+        Plan::new(self.input()).await
     }
-    best
-}
 
-/// The times of a plan and a valuation.
-async fn measure(world: &World) -> [Duration; 2] {
-    let (plan, told) = world.fill().await;
-    let planned = quickest(async || drop(black_box(Plan::new(world.input()).await))).await;
-    let World { settings, profiles, question, now, .. } = world;
-    let valued = async || drop(black_box(value(&plan, &told, question, profiles, settings, now.wall).await));
-    [planned, quickest(valued).await]
-}
-
-fn main() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let cases = [
-        ("straight", "currencies = [\"USD\"]", ""),
-        ("derived and converted", "currencies = [\"USDT\", \"EUR\"]", "&currency=EUR"),
-    ];
-    for (name, keys, currency) in cases {
-        println!("{SYMBOLS} symbols, {name}: µs per source (and as a multiple of that with {} sources)", SOURCES[0]);
-        let mut first = None;
-        for sources in SOURCES {
-            let times = runtime.block_on(measure(&World::new(sources, keys, currency)));
-            let each = times.map(|time| time.as_micros() / sources as u128);
-            let first = *first.get_or_insert(each);
-            let shown = |at: usize| format!("{:>6} ({} %)", each[at], each[at] * 100 / first[at].max(1));
-            println!("  {sources:>2} sources: plan {}, valuation {}", shown(0), shown(1));
-        }
+    pub(crate) async fn value(&self, plan: &Plan, told: &PerSource<Told>) -> Valuation {
+        let World { settings, profiles, question, now, .. } = self;
+        value(plan, told, question, profiles, settings, now.wall).await
     }
 }
