@@ -65,6 +65,7 @@ mod tests {
             max_symbols: 9,
             timeout: Duration::from_secs(1),
             max_timeout: Duration::from_secs(1),
+            wait: crate::units::WaitFor::All,
             sources: Vec::new(),
             names: crate::symbol::Names::default(),
         };
