@@ -23,10 +23,14 @@ use crate::fold::{Judged, Status};
 use crate::pace::Pace;
 use crate::plan::{PerSource, Plan};
 use crate::question::Question;
+use crate::quote::Role;
+use crate::settings::Settings;
+use crate::settings::class::Refresh;
 use crate::source::Source;
 use crate::source::coalescer::Patience;
 use crate::source::statistics::VerdictCounter;
-use crate::symbol::Symbol;
+use crate::symbol::{Class, Symbol};
+use crate::units::WaitFor;
 use crate::valuation::Valuation;
 use depends::Depends;
 use entry::ReadyEntry;
@@ -39,6 +43,8 @@ const CAPACITY: usize = 16 * 1024 * 1024;
 #[derive(Debug)]
 pub(crate) struct Ready {
     store: Store<ReadyEntry>,
+    /// Whether some class does not wait for what is due.
+    has_background: bool,
 }
 
 /// An answer of ready entries.
@@ -73,13 +79,13 @@ struct Looks<'a> {
     seen: Vec<Option<(Openings, Option<Instant>)>>,
 }
 
-impl Default for Ready {
-    fn default() -> Self {
-        Ready { store: Store::new(CAPACITY) }
-    }
-}
-
 impl Ready {
+    /// Nothing is ready yet.
+    pub(crate) fn new(settings: &Settings) -> Self {
+        let is_background = |class| settings.of_class(class).refresh == Refresh::Background;
+        Ready { store: Store::new(CAPACITY), has_background: Class::ALL.into_iter().any(is_background) }
+    }
+
     /// The answer to a question, if all of its entries are ready and hold at this moment. It needs no call, and waits for
     /// nothing.
     pub(crate) fn answer(
@@ -98,6 +104,9 @@ impl Ready {
         {
             return None;
         }
+        if entries.iter().any(|entry| entry.rests()) && !self.waits_for_all(question) {
+            return None;
+        }
         let statuses: Vec<Status> = entries.iter().map(|entry| entry.status).collect();
         let code = code(&statuses, question.require);
         // when it is worth asking again depends on the state of every source
@@ -105,6 +114,13 @@ impl Ready {
             return None;
         }
         Some(ReadyAnswer { completeness: Completeness::of(&statuses), code, entries, simulated })
+    }
+
+    /// Whether a question waits for each source that is due, if only until that refuses. Otherwise it may be answered before the
+    /// refusal is heard.
+    fn waits_for_all(&self, question: &Question) -> bool {
+        let usual = if self.has_background { Refresh::Background } else { Refresh::Awaited };
+        question.wait == WaitFor::All && question.refresh.unwrap_or(usual) == Refresh::Awaited
     }
 
     /// Keeps the entries of an answer that needed no call, and returns their texts in the order of the question's symbols.
@@ -140,12 +156,16 @@ fn is_usual(question: &Question) -> bool {
     question.sources.is_none() && question.max_age.is_none() && question.patience == Patience::Waits
 }
 
-/// Whether entries that were made for themselves are also the entries of one answer. A rate is fetched as often as the most
-/// frequent of the prices that need it; and when a source that has failed is asked again may depend on that.
+/// Whether entries that were made for themselves are also the entries of one answer.
 fn fit(entries: &[Arc<ReadyEntry>], question: &Question) -> bool {
     let has_rates = || entries.iter().any(|entry| !entry.rates.is_empty());
-    let depends_on_freshness = |entry: &Arc<ReadyEntry>| entry.depends_on_freshness();
-    question.symbols.len() == 1 || !entries.iter().any(depends_on_freshness) || !has_rates()
+    let depends_on_others = |entry: &Arc<ReadyEntry>| {
+        // a reserve that one symbol needs has its say about the others, too
+        entry.needed_reserve
+            // a rate is fetched as often as the most frequent of the prices that need it
+            || entry.depends_on_freshness() && has_rates()
+    };
+    question.symbols.len() == 1 || !entries.iter().any(depends_on_others)
 }
 
 impl ReadyAnswer {
@@ -210,6 +230,10 @@ impl Looks<'_> {
         let now = self.now;
         let look = || (found.coalescer.openings(now), found.rest(now).map(|rest| rest.until));
         Some(*self.seen.get_mut(source)?.get_or_insert_with(look))
+    }
+
+    fn is_reserve(&self, source: usize) -> bool {
+        self.sources.get(source).is_some_and(|source| source.profile.settings.role == Role::Reserve)
     }
 
     /// What counts the verdict on a quote.

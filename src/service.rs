@@ -124,12 +124,12 @@ impl Quotefold {
             left_behind: LeftBehind::new(&around.tasks, server.max_weight),
             workload: Workload::new(server.max_weight),
             reply_memory: ReplyMemory::new(server.max_reply_memory),
+            ready: Ready::new(&settings),
             settings,
             sources,
             profiles,
             bounds,
             metrics,
-            ready: Ready::default(),
             is_simulated: false,
         }
     }

@@ -15,7 +15,6 @@ use crate::clock::Moment;
 use crate::convert::Priced;
 use crate::fold::{Price, Status};
 use crate::plan::{Purpose, Target};
-use crate::quote::Role;
 use crate::source::statistics::VerdictCounter;
 use crate::symbol::Symbol;
 
@@ -41,6 +40,8 @@ pub(super) struct ReadyEntry {
     places: Vec<Kept>,
     /// Whether a reserve was left out. A caller to whom older quotes count as fresh may get its last one.
     leaves_reserve_out: bool,
+    /// Whether a reserve had to be asked, which refused.
+    pub(super) needed_reserve: bool,
     verdicts: Vec<VerdictCounter>,
     /// The rates that were priced for it, with what counts the verdicts on their quotes.
     pub(super) rates: Vec<(Symbol, Vec<VerdictCounter>)>,
@@ -68,7 +69,10 @@ impl ReadyEntry {
         looks: &mut Looks<'_>,
     ) -> Option<Self> {
         let (places, leaves_reserve_out) = places(on, made, looks)?;
-        if on.shares_freshness && places.iter().any(Kept::depends_on_freshness) {
+        let needed_reserve = places.iter().any(|place| place.rests_until.is_some() && looks.is_reserve(place.source));
+        // other symbols of the question may have had a part in these
+        let is_shared = on.shares_freshness && places.iter().any(Kept::depends_on_freshness);
+        if is_shared || needed_reserve && made.question.symbols.len() > 1 {
             return None;
         }
         let marks = marks(on, made.plan.version, board)?;
@@ -91,6 +95,7 @@ impl ReadyEntry {
             rates: rates.iter().map(|rate| (rate.symbol.clone(), verdicts(rate))).collect(),
             places,
             leaves_reserve_out,
+            needed_reserve,
         })
     }
 
@@ -122,6 +127,11 @@ impl ReadyEntry {
     /// Whether its text says when a source is asked again, and that depends on what counts as fresh.
     pub(super) fn depends_on_freshness(&self) -> bool {
         self.places.iter().any(Kept::depends_on_freshness)
+    }
+
+    /// Whether no call is made only because a source is left alone.
+    pub(super) fn rests(&self) -> bool {
+        self.places.iter().any(|place| place.rests_until.is_some())
     }
 
     /// Its text, with the proof or without.
@@ -204,8 +214,7 @@ fn places(on: &On<'_>, made: &Made<'_>, looks: &mut Looks<'_>) -> Option<(Vec<Ke
 
 /// Whether a source was not asked because it is a reserve, and enough others have answered.
 fn is_not_needed(target: &Target, source: usize, has_denied: bool, made: &Made<'_>, looks: &Looks<'_>) -> bool {
-    let is_reserve = looks.sources.get(source).is_some_and(|source| source.profile.settings.role == Role::Reserve);
-    is_reserve && !has_denied && !made.valuation.short_of_quorum.contains(&target.symbol)
+    looks.is_reserve(source) && !has_denied && !made.valuation.short_of_quorum.contains(&target.symbol)
 }
 
 /// The marks of everything that was read; `None` if something has changed since.
