@@ -63,6 +63,8 @@ impl Quotefold {
         let by_class = |symbol: &Symbol| self.settings.of_class(self.settings.class(symbol)).refresh;
         question.patience == Patience::Waits
             && !question.wants_fresh()
+            // a text that is no symbol has an entry that is not `ok`
+            && question.not_symbols.is_empty()
             && plan.weight() > 0
             && due.all(|(symbol, _)| question.refresh.unwrap_or_else(|| by_class(symbol)) == Refresh::Background)
     }
@@ -124,17 +126,14 @@ impl Quotefold {
 /// Whether the price of a target may change with one of these outcomes: its own, or those of the rates that it needs.
 fn is_made_with(plan: &Plan, target: &Target, question: &Question, outcomes: &PerSource<()>) -> bool {
     let own = |target: &Target| target.routes.iter().any(|by| outcomes.contains(by.source, &by.route.asked));
-    let needs = |target: &Target, rate: &Symbol| {
-        target.routes.iter().flat_map(|by| &by.route.rates).any(|needed| needed.symbol == *rate)
-    };
     let converts = |rate: &Target| {
         let is_other = question.currency.is_some() && target.symbol.pair_currency() != question.currency;
         is_other && rate.purpose == Purpose::Conversion
     };
     let conversions = || plan.targets.iter().filter(|rate| converts(rate));
     let is_needed = |rate: &&Target| {
-        let by_conversion = || conversions().any(|conversion| needs(conversion, &rate.symbol));
-        converts(rate) || rate.purpose == Purpose::Rate && (needs(target, &rate.symbol) || by_conversion())
+        let by_conversion = || conversions().any(|conversion| conversion.needs(&rate.symbol));
+        converts(rate) || rate.purpose == Purpose::Rate && (target.needs(&rate.symbol) || by_conversion())
     };
     own(target) || plan.targets.iter().filter(is_needed).any(own)
 }

@@ -37,7 +37,7 @@ enum Says {
 impl World {
     fn of(sources: usize) -> Self {
         let source = |number: usize| {
-            let currencies = if number % 2 == 0 { "\"USD\"" } else { "\"USDT\", \"EUR\"" };
+            let currencies = if number.is_multiple_of(2) { "\"USD\"" } else { "\"USDT\", \"EUR\"" };
             let role = if number == 4 { "reference" } else { "primary" };
             format!(
                 "[sources.s{number}]\nclasses = [\"crypto\", \"fx\"]\nurl = \"http://x.test/{{symbols}}\"\nbatch = 50\njq = \".\"\ncurrencies = [{currencies}]\nrole = \"{role}\"\n"
@@ -91,7 +91,7 @@ impl World {
     }
 
     fn quorums<'a>(&'a self, plan: &'a Plan, question: &'a Question) -> Quorums<'a> {
-        Quorums::new(plan, question, &self.sources, &self.settings)
+        Quorums::new((plan, true), question, &self.sources, &self.settings)
     }
 }
 
