@@ -41,6 +41,10 @@ pub(crate) struct Quorums<'a> {
     settings: &'a Settings,
     /// Whether more can be asked for if what was asked for is not enough.
     may_ask_more: bool,
+    /// The symbols that the caller asks for, by their places in the plan.
+    asked: Vec<usize>,
+    /// The rates that their prices may need.
+    needed: Vec<&'a Target>,
     /// Which targets are made of the outcomes for a symbol, by their places in the plan.
     users: HashMap<&'a Symbol, Vec<usize>>,
     /// The symbols that must be looked at, by their places in the plan. The first is the one that held the answer up last.
@@ -66,25 +70,36 @@ enum Found {
 
 impl<'a> Quorums<'a> {
     /// Those of a plan, of which nothing is known yet.
-    pub(crate) fn new(
+    pub(crate) async fn new(
         (plan, may_ask_more): (&'a Plan, bool),
         question: &'a Question,
         sources: &'a Profiles,
         settings: &'a Settings,
     ) -> Self {
-        let mut users: HashMap<&Symbol, Vec<usize>> = HashMap::new();
+        let (mut users, mut pace): (HashMap<&Symbol, Vec<usize>>, _) = (HashMap::new(), Pace::default());
         for (place, target) in plan.targets.iter().enumerate() {
             let asked =
                 target.routes.iter().flat_map(|by| by.denied.iter().chain([&by.route])).map(|route| &route.asked);
             asked.collect::<BTreeSet<_>>().into_iter().for_each(|asked| users.entry(asked).or_default().push(place));
+            pace.step(target.routes.len()).await;
         }
-        let (rates, conversions) = (Rates::new(), Rates::new());
-        let found = vec![Found::Unknown; plan.targets.len()];
-        let open = VecDeque::new();
-        let mut quorums =
-            Quorums { plan, question, sources, settings, may_ask_more, users, open, found, rates, conversions };
-        quorums.open.extend(quorums.asked());
-        quorums
+        let (asked, others): (Vec<_>, Vec<_>) =
+            plan.targets.iter().enumerate().partition(|(_, target)| target.purpose == Purpose::Asked);
+        let asked: Vec<usize> = asked.into_iter().map(|(place, _)| place).collect();
+        Quorums {
+            question,
+            sources,
+            settings,
+            may_ask_more,
+            users,
+            open: asked.iter().copied().collect(),
+            asked,
+            needed: others.into_iter().map(|(_, target)| target).collect(),
+            found: vec![Found::Unknown; plan.targets.len()],
+            plan,
+            rates: Rates::new(),
+            conversions: Rates::new(),
+        }
     }
 
     /// Notes for which symbols sources have said something.
@@ -98,7 +113,7 @@ impl<'a> Quorums<'a> {
                     Some(Purpose::Conversion | Purpose::Rate) => {
                         self.rates.clear();
                         self.conversions.clear();
-                        self.asked().into_iter().for_each(|place| self.reopen(place));
+                        self.asked.clone().into_iter().for_each(|place| self.reopen(place));
                     }
                     None => {}
                 }
@@ -119,14 +134,13 @@ impl<'a> Quorums<'a> {
             self.open.pop_front();
             pace.step(target.routes.len()).await;
         }
-        let is_lacking = |place: usize| self.found.get(place) == Some(&Found::Lacking);
-        if self.asked().into_iter().any(is_lacking) { Standing::Stuck } else { Standing::Reached }
+        let is_lacking = |place: &usize| self.found.get(*place) == Some(&Found::Lacking);
+        if self.asked.iter().any(is_lacking) { Standing::Stuck } else { Standing::Reached }
     }
 
-    /// The places of the symbols that the caller asks for.
-    fn asked(&self) -> Vec<usize> {
-        let places = self.plan.targets.iter().enumerate();
-        places.filter(|(_, target)| target.purpose == Purpose::Asked).map(|(place, _)| place).collect()
+    /// The rates for a purpose.
+    fn rates(&self, purpose: Purpose) -> impl Iterator<Item = &'a Target> {
+        self.needed.iter().copied().filter(move |rate| rate.purpose == purpose)
     }
 
     fn reopen(&mut self, place: usize) {
@@ -178,14 +192,13 @@ impl<'a> Quorums<'a> {
 
     /// Whether a source that has not answered yet could still change a rate that derived quotes of a target need.
     fn has_pending_rates(&self, target: &Target, heard: &Heard) -> bool {
-        let rates = self.plan.targets.iter().filter(|rate| rate.purpose == Purpose::Rate);
-        rates.filter(|rate| target.needs(&rate.symbol)).any(|rate| is_pending(rate, heard))
+        let mut needed = self.rates(Purpose::Rate).filter(|rate| target.needs(&rate.symbol));
+        needed.any(|rate| is_pending(rate, heard))
     }
 
     /// The same of a rate to the caller's currency.
     fn is_pending_rate(&self, symbol: &Symbol, heard: &Heard) -> bool {
-        let conversions = self.plan.targets.iter().filter(|rate| rate.purpose == Purpose::Conversion);
-        let mut rates = conversions.filter(|rate| rate.symbol == *symbol);
+        let mut rates = self.rates(Purpose::Conversion).filter(|rate| rate.symbol == *symbol);
         rates.any(|rate| is_pending(rate, heard) || self.has_pending_rates(rate, heard))
     }
 
@@ -197,9 +210,9 @@ impl<'a> Quorums<'a> {
 
     /// Prices the rates to the caller's currency, unless that was done before.
     fn price_conversions(&mut self, heard: &Heard, now: Timestamp) {
-        let plan = self.plan;
         if self.conversions.is_empty() {
-            for rate in plan.targets.iter().filter(|target| target.purpose == Purpose::Conversion) {
+            let conversions: Vec<&Target> = self.rates(Purpose::Conversion).collect();
+            for rate in conversions {
                 let price = self.price(rate, heard, now);
                 self.conversions.insert(rate.symbol.clone(), Arc::new(price));
             }
@@ -208,13 +221,12 @@ impl<'a> Quorums<'a> {
 
     /// Prices the rates that derived quotes of a target need, as far as that was not done before.
     fn price_rates_of(&mut self, target: &Target, heard: &Heard, now: Timestamp) {
-        let plan = self.plan;
         for rate in target.routes.iter().flat_map(|by| &by.route.rates) {
             if self.rates.contains_key(&rate.symbol) {
                 continue;
             }
-            let is_it = |target: &&Target| target.purpose == Purpose::Rate && target.symbol == rate.symbol;
-            let Some(target) = plan.targets.iter().find(is_it) else { continue };
+            let target = self.rates(Purpose::Rate).find(|target| target.symbol == rate.symbol);
+            let Some(target) = target else { continue };
             let price = self.table(heard, now).price(target, &Rates::new());
             self.rates.insert(rate.symbol.clone(), Arc::new(price));
         }
