@@ -192,6 +192,13 @@ impl Plan {
     }
 }
 
+impl Target {
+    /// Whether a derived quote of it needs a rate.
+    pub(crate) fn needs(&self, rate: &Symbol) -> bool {
+        self.routes.iter().flat_map(|by| &by.route.rates).any(|needed| needed.symbol == *rate)
+    }
+}
+
 impl SourceQuery {
     fn only(source: usize, due: Vec<(Symbol, Freshness)>, input: PlanInput<'_>) -> Self {
         SourceQuery { source, ask: input.ask(due, Vec::new()), settled: Vec::new() }

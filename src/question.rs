@@ -218,13 +218,7 @@ impl Question {
         let (refresh_after, max_age) = (span("refresh_after")?, span("max_age")?);
         let refresh = get("refresh").map(read_refresh).transpose()?;
         if refresh == Some(Refresh::Background) && asks_for_fresh(refresh_after, max_age) {
-            let other = if max_age.is_some() { "max_age" } else { "refresh_after=0s" };
-            return Err(bad(
-                "refresh",
-                format!(
-                    "refresh=background does not wait for fresh quotes, but {other} asks for them; leave one of the two out"
-                ),
-            ));
+            return Err(contradiction(max_age));
         }
         Ok(Question {
             symbols,
@@ -412,6 +406,13 @@ fn read_span(name: &str, text: &str) -> Result<Duration, BadQuestion> {
 
 fn asks_for_fresh(refresh_after: Option<Duration>, max_age: Option<Duration>) -> bool {
     refresh_after == Some(Duration::ZERO) || max_age.is_some()
+}
+
+/// The refusal of `refresh=background` beside a parameter that asks for fresh quotes.
+fn contradiction(max_age: Option<Duration>) -> BadQuestion {
+    let other = if max_age.is_some() { "max_age" } else { "refresh_after=0s" };
+    let does = "refresh=background does not wait for fresh quotes";
+    bad("refresh", format!("{does}, but {other} asks for them; leave one of the two out"))
 }
 
 fn read_refresh(text: &str) -> Result<Refresh, BadQuestion> {

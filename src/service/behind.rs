@@ -24,25 +24,17 @@ impl Quotefold {
         }
         let now = self.clock.now();
         let input = self.plan_input(question, now);
-        let mut view = input.view();
-        let mut known_due = |query: &SourceQuery| {
-            let known = |(symbol, _): &(Symbol, _)| {
-                view.look_at(symbol);
-                view.known(query.source, symbol).cloned()
-            };
-            query.ask.due.iter().filter_map(known).collect::<Vec<_>>()
-        };
-        let mut queries = plan.queries.clone();
+        let (mut view, mut pace) = (input.view(), Pace::default());
+        let (mut queries, mut told) = (plan.queries.clone(), PerSource::default());
         for query in &mut queries {
-            query.settled.extend(known_due(query));
-        }
-        let mut told = PerSource::default();
-        for query in &queries {
-            let settled = query
-                .settled
-                .iter()
-                .map(|known| (query.source, known.outcome.symbol.clone(), Told::OnBoard(known.clone())));
-            told.extend(settled);
+            for (symbol, _) in &query.ask.due {
+                view.look_at(symbol);
+                query.settled.extend(view.known(query.source, symbol).cloned());
+                pace.step(1).await;
+            }
+            let settled =
+                query.settled.iter().map(|known| (known.outcome.symbol.clone(), Told::OnBoard(known.clone())));
+            told.extend(settled.map(|(symbol, known)| (query.source, symbol, known)));
         }
         let valuation = self.value(&plan, &told, question, now).await;
         if valuation.prices.iter().any(|priced| priced.price.status != Status::Ok) {
@@ -63,6 +55,8 @@ impl Quotefold {
         let by_class = |symbol: &Symbol| self.settings.of_class(self.settings.class(symbol)).refresh;
         question.patience == Patience::Waits
             && !question.wants_fresh()
+            // a text that is no symbol has an entry that is not `ok`
+            && question.not_symbols.is_empty()
             && plan.weight() > 0
             && due.all(|(symbol, _)| question.refresh.unwrap_or_else(|| by_class(symbol)) == Refresh::Background)
     }
@@ -115,26 +109,30 @@ impl Quotefold {
         });
         // if the task panics, nothing is fetched
         let fetched = in_flight.await.unwrap_or_default();
-        let asked = plan.targets.iter().filter(|target| target.purpose == Purpose::Asked);
-        let asked = asked.filter(|target| is_made_with(plan, target, question, &fetched));
-        asked.map(|target| target.symbol.clone()).collect()
+        let (asked, rates): (Vec<&Target>, Vec<&Target>) =
+            plan.targets.iter().partition(|target| target.purpose == Purpose::Asked);
+        let (mut refreshing, mut pace) = (Vec::new(), Pace::default());
+        for target in asked {
+            if is_made_with(target, &rates, question, &fetched) {
+                refreshing.push(target.symbol.clone());
+            }
+            pace.step(target.routes.len()).await;
+        }
+        refreshing
     }
 }
 
 /// Whether the price of a target may change with one of these outcomes: its own, or those of the rates that it needs.
-fn is_made_with(plan: &Plan, target: &Target, question: &Question, outcomes: &PerSource<()>) -> bool {
+fn is_made_with(target: &Target, rates: &[&Target], question: &Question, outcomes: &PerSource<()>) -> bool {
     let own = |target: &Target| target.routes.iter().any(|by| outcomes.contains(by.source, &by.route.asked));
-    let needs = |target: &Target, rate: &Symbol| {
-        target.routes.iter().flat_map(|by| &by.route.rates).any(|needed| needed.symbol == *rate)
-    };
     let converts = |rate: &Target| {
         let is_other = question.currency.is_some() && target.symbol.pair_currency() != question.currency;
         is_other && rate.purpose == Purpose::Conversion
     };
-    let conversions = || plan.targets.iter().filter(|rate| converts(rate));
-    let is_needed = |rate: &&Target| {
-        let by_conversion = || conversions().any(|conversion| needs(conversion, &rate.symbol));
-        converts(rate) || rate.purpose == Purpose::Rate && (needs(target, &rate.symbol) || by_conversion())
+    let conversions = || rates.iter().filter(|rate| converts(rate));
+    let is_needed = |rate: &Target| {
+        let by_conversion = || conversions().any(|conversion| conversion.needs(&rate.symbol));
+        converts(rate) || rate.purpose == Purpose::Rate && (target.needs(&rate.symbol) || by_conversion())
     };
-    own(target) || plan.targets.iter().filter(is_needed).any(own)
+    own(target) || rates.iter().any(|rate| is_needed(rate) && own(rate))
 }

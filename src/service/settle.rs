@@ -58,7 +58,7 @@ impl Quotefold {
             return Settled::Over;
         }
         let until = until.min(gathering.until());
-        let mut quorums = Quorums::new(plan, question, &self.profiles, &self.settings);
+        let mut quorums = Quorums::new((plan, next == Next::AsksMore), question, &self.profiles, &self.settings).await;
         loop {
             self.keep_turn(held).await;
             let standing = quorums.standing(gathering.heard(), self.clock.now().wall).await;

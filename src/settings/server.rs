@@ -45,6 +45,7 @@ pub struct ServerSettings {
     pub max_requests: usize,
     /// The most pairs of symbol and source that all requests together may fetch at once; a pair that is fresh on the
     /// board does not count. Further requests wait, and are shed when their time is over. A heavier request runs alone.
+    /// As many again may be fetched for callers who did not wait for them.
     pub max_weight: u32,
     /// The most memory for replies that clients have not read yet and for sources' replies that are being read, in
     /// bytes; at least 4 MiB. Requests beyond it are shed.

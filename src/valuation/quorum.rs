@@ -39,6 +39,12 @@ pub(crate) struct Quorums<'a> {
     question: &'a Question,
     sources: &'a Profiles,
     settings: &'a Settings,
+    /// Whether more can be asked for if what was asked for is not enough.
+    may_ask_more: bool,
+    /// The symbols that the caller asks for, by their places in the plan.
+    asked: Vec<usize>,
+    /// The rates that their prices may need.
+    needed: Vec<&'a Target>,
     /// Which targets are made of the outcomes for a symbol, by their places in the plan.
     users: HashMap<&'a Symbol, Vec<usize>>,
     /// The symbols that must be looked at, by their places in the plan. The first is the one that held the answer up last.
@@ -64,19 +70,36 @@ enum Found {
 
 impl<'a> Quorums<'a> {
     /// Those of a plan, of which nothing is known yet.
-    pub(crate) fn new(plan: &'a Plan, question: &'a Question, sources: &'a Profiles, settings: &'a Settings) -> Self {
-        let mut users: HashMap<&Symbol, Vec<usize>> = HashMap::new();
+    pub(crate) async fn new(
+        (plan, may_ask_more): (&'a Plan, bool),
+        question: &'a Question,
+        sources: &'a Profiles,
+        settings: &'a Settings,
+    ) -> Self {
+        let (mut users, mut pace): (HashMap<&Symbol, Vec<usize>>, _) = (HashMap::new(), Pace::default());
         for (place, target) in plan.targets.iter().enumerate() {
             let asked =
                 target.routes.iter().flat_map(|by| by.denied.iter().chain([&by.route])).map(|route| &route.asked);
             asked.collect::<BTreeSet<_>>().into_iter().for_each(|asked| users.entry(asked).or_default().push(place));
+            pace.step(target.routes.len()).await;
         }
-        let (rates, conversions) = (Rates::new(), Rates::new());
-        let found = vec![Found::Unknown; plan.targets.len()];
-        let mut quorums =
-            Quorums { plan, question, sources, settings, users, open: VecDeque::new(), found, rates, conversions };
-        quorums.open.extend(quorums.asked());
-        quorums
+        let (asked, others): (Vec<_>, Vec<_>) =
+            plan.targets.iter().enumerate().partition(|(_, target)| target.purpose == Purpose::Asked);
+        let asked: Vec<usize> = asked.into_iter().map(|(place, _)| place).collect();
+        Quorums {
+            question,
+            sources,
+            settings,
+            may_ask_more,
+            users,
+            open: asked.iter().copied().collect(),
+            asked,
+            needed: others.into_iter().map(|(_, target)| target).collect(),
+            found: vec![Found::Unknown; plan.targets.len()],
+            plan,
+            rates: Rates::new(),
+            conversions: Rates::new(),
+        }
     }
 
     /// Notes for which symbols sources have said something.
@@ -90,7 +113,7 @@ impl<'a> Quorums<'a> {
                     Some(Purpose::Conversion | Purpose::Rate) => {
                         self.rates.clear();
                         self.conversions.clear();
-                        self.asked().into_iter().for_each(|place| self.reopen(place));
+                        self.asked.clone().into_iter().for_each(|place| self.reopen(place));
                     }
                     None => {}
                 }
@@ -111,14 +134,13 @@ impl<'a> Quorums<'a> {
             self.open.pop_front();
             pace.step(target.routes.len()).await;
         }
-        let is_lacking = |place: usize| self.found.get(place) == Some(&Found::Lacking);
-        if self.asked().into_iter().any(is_lacking) { Standing::Stuck } else { Standing::Reached }
+        let is_lacking = |place: &usize| self.found.get(*place) == Some(&Found::Lacking);
+        if self.asked.iter().any(is_lacking) { Standing::Stuck } else { Standing::Reached }
     }
 
-    /// The places of the symbols that the caller asks for.
-    fn asked(&self) -> Vec<usize> {
-        let places = self.plan.targets.iter().enumerate();
-        places.filter(|(_, target)| target.purpose == Purpose::Asked).map(|(place, _)| place).collect()
+    /// The rates for a purpose.
+    fn rates(&self, purpose: Purpose) -> impl Iterator<Item = &'a Target> {
+        self.needed.iter().copied().filter(move |rate| rate.purpose == purpose)
     }
 
     fn reopen(&mut self, place: usize) {
@@ -130,17 +152,26 @@ impl<'a> Quorums<'a> {
 
     /// What can be said of a symbol now; `Unknown` if a source that has not answered yet may help it.
     fn look_at(&mut self, target: &Target, heard: &Heard, now: Timestamp) -> Found {
-        let lacking = if self.is_quoted_enough(target, heard) {
-            let priced = self.price(target, heard, now);
-            if self.agrees(&priced, heard) {
-                return Found::Quorum;
-            }
-            // the rate was not asked for, so that no source that was can help
-            priced.conversion.is_some_and(|conversion| conversion.rate.is_none())
-        } else {
-            false
-        };
-        if !lacking && self.may_improve(target, heard) { Found::Unknown } else { Found::Lacking }
+        let unless_pending = |is_pending| if is_pending { Found::Unknown } else { Found::Lacking };
+        if !self.is_quoted_enough(target, heard) {
+            return unless_pending(is_pending(target, heard));
+        }
+        let own = self.price(target, heard, now);
+        if !self.has_quorum(&own, heard) {
+            return unless_pending(is_pending(target, heard) || self.has_pending_rates(target, heard));
+        }
+        let Some(to) = &self.question.currency else { return Found::Quorum };
+        self.price_conversions(heard, now);
+        let Priced { price, conversion } = convert(own, to, |symbol| self.conversions.get(symbol).cloned());
+        let is_pending = || is_pending(target, heard) || self.has_pending_rates(target, heard);
+        match conversion.map(|conversion| (conversion.symbol, conversion.rate)) {
+            None if price.status == Status::Ok => Found::Quorum,
+            None => unless_pending(is_pending()),
+            // no source that was asked can help, but one that is asked now may
+            Some((_, None)) => unless_pending(!self.may_ask_more && is_pending()),
+            Some((_, Some(rate))) if self.has_quorum(&rate, heard) => Found::Quorum,
+            Some((symbol, Some(_))) => unless_pending(is_pending() || self.is_pending_rate(&symbol, heard)),
+        }
     }
 
     /// Whether enough accounts have given a fresh quote. References alone never make a price `ok`.
@@ -159,49 +190,43 @@ impl<'a> Quorums<'a> {
         false
     }
 
-    /// Whether a source that has not answered yet could still change the price.
-    fn may_improve(&self, target: &Target, heard: &Heard) -> bool {
-        let is_open = |target: &Target| {
-            let is_pending = |by: &SourceRoute| {
-                let mut routes = by.denied.iter().chain([&by.route]);
-                routes.any(|route| heard.is_pending(by.source, &route.asked))
-            };
-            target.routes.iter().any(is_pending)
-        };
-        let made_with = |rate: &&Target| match rate.purpose {
-            Purpose::Asked => false,
-            Purpose::Conversion => true,
-            // the rate to the caller's currency may be derived with it
-            Purpose::Rate => self.question.currency.is_some() || needs(target, &rate.symbol),
-        };
-        is_open(target) || self.plan.targets.iter().filter(made_with).any(is_open)
+    /// Whether a source that has not answered yet could still change a rate that derived quotes of a target need.
+    fn has_pending_rates(&self, target: &Target, heard: &Heard) -> bool {
+        let mut needed = self.rates(Purpose::Rate).filter(|rate| target.needs(&rate.symbol));
+        needed.any(|rate| is_pending(rate, heard))
     }
 
-    /// The price of a symbol by what was heard, in the caller's currency.
-    fn price(&mut self, target: &Target, heard: &Heard, now: Timestamp) -> Priced {
+    /// The same of a rate to the caller's currency.
+    fn is_pending_rate(&self, symbol: &Symbol, heard: &Heard) -> bool {
+        let mut rates = self.rates(Purpose::Conversion).filter(|rate| rate.symbol == *symbol);
+        rates.any(|rate| is_pending(rate, heard) || self.has_pending_rates(rate, heard))
+    }
+
+    /// The price of a target by what was heard, in its own currency.
+    fn price(&mut self, target: &Target, heard: &Heard, now: Timestamp) -> Price {
         self.price_rates_of(target, heard, now);
-        let own = self.table(heard, now).price(target, &self.rates);
-        let Some(to) = &self.question.currency else { return own.into() };
+        self.table(heard, now).price(target, &self.rates)
+    }
+
+    /// Prices the rates to the caller's currency, unless that was done before.
+    fn price_conversions(&mut self, heard: &Heard, now: Timestamp) {
         if self.conversions.is_empty() {
-            let plan = self.plan;
-            for rate in plan.targets.iter().filter(|target| target.purpose == Purpose::Conversion) {
-                self.price_rates_of(rate, heard, now);
-                let price = self.table(heard, now).price(rate, &self.rates);
+            let conversions: Vec<&Target> = self.rates(Purpose::Conversion).collect();
+            for rate in conversions {
+                let price = self.price(rate, heard, now);
                 self.conversions.insert(rate.symbol.clone(), Arc::new(price));
             }
         }
-        convert(own, to, |symbol| self.conversions.get(symbol).cloned())
     }
 
     /// Prices the rates that derived quotes of a target need, as far as that was not done before.
     fn price_rates_of(&mut self, target: &Target, heard: &Heard, now: Timestamp) {
-        let plan = self.plan;
         for rate in target.routes.iter().flat_map(|by| &by.route.rates) {
             if self.rates.contains_key(&rate.symbol) {
                 continue;
             }
-            let is_it = |target: &&Target| target.purpose == Purpose::Rate && target.symbol == rate.symbol;
-            let Some(target) = plan.targets.iter().find(is_it) else { continue };
+            let target = self.rates(Purpose::Rate).find(|target| target.symbol == rate.symbol);
+            let Some(target) = target else { continue };
             let price = self.table(heard, now).price(target, &Rates::new());
             self.rates.insert(rate.symbol.clone(), Arc::new(price));
         }
@@ -210,13 +235,6 @@ impl<'a> Quorums<'a> {
     fn table<'t>(&'t self, heard: &'t Heard, now: Timestamp) -> Table<'t> {
         let Quorums { question, settings, sources, .. } = self;
         Table { question, settings, sources, told: heard.told(), now }
-    }
-
-    /// Whether a price, and the rate that converts it, have their quorums.
-    fn agrees(&self, priced: &Priced, heard: &Heard) -> bool {
-        let rate = priced.conversion.as_ref().map(|conversion| conversion.rate.as_deref());
-        let is_converted = rate.is_none_or(|rate| rate.is_some_and(|rate| self.has_quorum(rate, heard)));
-        is_converted && self.has_quorum(&priced.price, heard)
     }
 
     /// Whether as many accounts as the rule requires have given a fresh quote that was used. An older one beside a failure may
@@ -237,9 +255,13 @@ impl<'a> Quorums<'a> {
     }
 }
 
-/// Whether a derived quote of a target needs a rate.
-fn needs(target: &Target, rate: &Symbol) -> bool {
-    target.routes.iter().flat_map(|by| &by.route.rates).any(|needed| needed.symbol == *rate)
+/// Whether a source that can price a target has not answered yet.
+fn is_pending(target: &Target, heard: &Heard) -> bool {
+    let is_pending = |by: &SourceRoute| {
+        let mut routes = by.denied.iter().chain([&by.route]);
+        routes.any(|route| heard.is_pending(by.source, &route.asked))
+    };
+    target.routes.iter().any(is_pending)
 }
 
 #[cfg(test)]

@@ -70,7 +70,8 @@ async fn only_entries_that_are_fetched_say_so() {
 #[tokio::test(start_paused = true)]
 async fn an_answer_with_one_entry_that_is_not_ok_waits_for_all_that_is_due() {
     let world = with_due("").await;
-    for query in ["symbols=BTC-USD,NEW-USD&refresh=background", "symbols=NEWER-USD&refresh=background"] {
+    let unreadable = "symbols=ETH-USD,not%20one&refresh=background";
+    for query in [unreadable, "symbols=BTC-USD,NEW-USD&refresh=background", "symbols=NEWER-USD&refresh=background"] {
         let (entries, took) = timed(&world, query).await;
         assert_eq!((took, &entries[0]["refreshing"]), (USUAL, &false.into()), "{query}");
     }

@@ -270,6 +270,22 @@ async fn a_rate_that_a_price_needs_must_have_its_quorum_too() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_rate_is_not_waited_for_on_behalf_of_a_symbol_without_a_price() {
+    let venue = |name| source(name, "crypto", "currencies = [\"USD\"]");
+    let banks = ["bank", "late", "slow"].map(|name| source(name, "fx", ""));
+    let world = World::of(&[venue("one"), venue("two"), banks.concat()].concat());
+    world.say("one", BITCOIN, says("100")).say("two", BITCOIN, says("100"));
+    world.say("bank", "EUR-USD", says("1.25")).say("late", "EUR-USD", says("1.25"));
+    world.say("one", "BAD-USD", says("1")).say("two", "BAD-USD", says("2"));
+    world.silence("slow");
+    let start = Instant::now();
+    let entries = world.ask("symbols=BTC-USD,NOSUCH-USD,BAD-USD,AAPL&currency=EUR&wait=quorum").await;
+    let statuses: Vec<String> = entries.iter().map(status).collect();
+    let expected = ["ok", "unknown / unknown_symbol", "unavailable / sources_disagree", "unavailable / not_covered"];
+    assert_eq!((statuses, start.elapsed()), (expected.map(str::to_owned).to_vec(), USUAL));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_rate_that_turns_out_to_be_needed_is_asked_for_without_delay() {
     let shares = ["alpha", "beta", "slow"].map(|name| source(name, "equity", ""));
     let world = World::of(&[shares.concat(), source("bank", "fx", ""), source("money", "fx", "")].concat());

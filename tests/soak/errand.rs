@@ -100,8 +100,9 @@ impl Terms {
     fn by_chance(chance: &mut fastrand::Rng) -> Self {
         let timeouts = [300, 1000, 2000];
         let timeout = (chance.u8(..) < 100).then(|| timeouts[chance.usize(0..timeouts.len())]);
-        let more =
-            ["refresh_after=0s", "max_age=3s", "require=all", "require=ok", "quotes=false", "currency=EUR", "", ""];
+        let fresh = ["refresh_after=0s", "max_age=3s", "wait=quorum", "wait=20ms", "refresh=background"];
+        let others = ["require=all", "require=ok", "quotes=false", "currency=EUR", "", "", ""];
+        let more = [fresh.as_slice(), others.as_slice()].concat();
         Terms { timeout, more: more[chance.usize(0..more.len())] }
     }
 }

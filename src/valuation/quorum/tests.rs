@@ -37,7 +37,7 @@ enum Says {
 impl World {
     fn of(sources: usize) -> Self {
         let source = |number: usize| {
-            let currencies = if number % 2 == 0 { "\"USD\"" } else { "\"USDT\", \"EUR\"" };
+            let currencies = if number.is_multiple_of(2) { "\"USD\"" } else { "\"USDT\", \"EUR\"" };
             let role = if number == 4 { "reference" } else { "primary" };
             format!(
                 "[sources.s{number}]\nclasses = [\"crypto\", \"fx\"]\nurl = \"http://x.test/{{symbols}}\"\nbatch = 50\njq = \".\"\ncurrencies = [{currencies}]\nrole = \"{role}\"\n"
@@ -90,8 +90,8 @@ impl World {
         })
     }
 
-    fn quorums<'a>(&'a self, plan: &'a Plan, question: &'a Question) -> Quorums<'a> {
-        Quorums::new(plan, question, &self.sources, &self.settings)
+    async fn quorums<'a>(&'a self, plan: &'a Plan, question: &'a Question) -> Quorums<'a> {
+        Quorums::new((plan, true), question, &self.sources, &self.settings).await
     }
 }
 
@@ -111,7 +111,7 @@ async fn while_one_symbol_holds_the_answer_up_no_other_is_folded_again() {
     let question = world.question(&format!("symbols={}&sources=s0,s2,s4,s6,s8", symbols.join(",")));
     let plan = world.plan(&question).await;
     let (due, mut heard) = asked(&plan);
-    let mut quorums = world.quorums(&plan, &question);
+    let mut quorums = world.quorums(&plan, &question).await;
     let (last, others): (Vec<_>, Vec<_>) = due.into_iter().partition(|(_, symbol)| symbol.as_str() == "C19-USD");
     FOLDS.take();
     for source in [0, 2, 4, 6, 8] {
@@ -164,12 +164,12 @@ proptest! {
             let (due, mut heard) = asked(&plan);
             let mut arriving: Vec<_> = due.into_iter().zip(says).zip(order).collect();
             arriving.sort_by_key(|(_, order)| *order);
-            let mut quorums = world.quorums(&plan, &question);
+            let mut quorums = world.quorums(&plan, &question).await;
             let mut arriving = arriving.into_iter();
             for together in together {
                 let now = world.clock.now().wall;
                 let found = quorums.standing(&heard, now).await;
-                let anew = world.quorums(&plan, &question).standing(&heard, now).await;
+                let anew = world.quorums(&plan, &question).await.standing(&heard, now).await;
                 prop_assert_eq!(found, anew);
                 // once nothing is to come, nothing is waited for
                 prop_assert!(!heard.is_complete() || found != Standing::Open);
