@@ -118,7 +118,7 @@ async fn every_guards_refusal_gets_all_that_every_reply_gets() {
 }
 
 #[test]
-fn every_reply_is_counted_under_its_route_whoever_refuses_it() {
+fn every_reply_is_counted_under_its_route_and_so_is_every_refusal() {
     let vendor = Upstream::quoting("100");
     let service = Service::with("[access]\nkeys = [\"correct-horse-battery\"]\n", &[vendor.source("alpha", "")]);
     for (line, host, route, status) in [
