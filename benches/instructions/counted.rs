@@ -70,7 +70,10 @@ pub(crate) fn count(path: Path, keep: Option<&File>) -> anyhow::Result<u64> {
     let collected = said.lines().find_map(|line| line.split_once("Collected : "));
     let (_, collected) = collected.with_context(|| format!("valgrind said no count: {said}"))?;
     let collected: u64 = collected.trim().parse()?;
-    ensure!(collected > 0, "valgrind did not find the function {COUNTED_FUNCTION}");
+    ensure!(
+        collected > 0,
+        "valgrind did not find the function {COUNTED_FUNCTION}; is the program stripped of its names?"
+    );
     Ok(collected / u64::from(COUNTED))
 }
 
