@@ -1,5 +1,6 @@
 //! Logs one line per request: the client, the request, the status, and how long it took.
 
+use std::cell::OnceCell;
 use std::future::{Future, poll_fn};
 use std::net::IpAddr;
 use std::pin::pin;
@@ -46,13 +47,15 @@ fn span_of(id: &RequestId) -> Span {
     info_span!("request", id = id.as_str())
 }
 
-/// The span of the request that this task answers. Where none has been entered, it is made now.
+tokio::task_local! {
+    /// The span of the request that this task answers, once anything has needed it.
+    static SPAN: OnceCell<Span>;
+}
+
+/// The span of the request that this task answers. It is made when it is first needed.
 pub(super) fn span() -> Span {
-    let entered = Span::current();
-    if !entered.is_none() {
-        return entered;
-    }
-    RequestId::current().map_or(entered, |id| span_of(&id))
+    let new = || RequestId::current().map_or_else(Span::none, |id| span_of(&id));
+    SPAN.try_with(|span| span.get_or_init(new).clone()).unwrap_or_else(|_| new())
 }
 
 /// Does the work of a request, and marks everything that is logged from its first wait on.
@@ -61,7 +64,7 @@ pub(super) fn span() -> Span {
 /// wait and has something to log enters [`span`] itself.
 pub(super) async fn mark_once_it_waits<W: Future>(work: W) -> W::Output {
     let (mut work, mut waiting) = (pin!(work), None::<Span>);
-    poll_fn(|context| {
+    let marked = poll_fn(|context| {
         let polled = match &waiting {
             None => work.as_mut().poll(context),
             Some(span) => span.in_scope(|| work.as_mut().poll(context)),
@@ -70,8 +73,8 @@ pub(super) async fn mark_once_it_waits<W: Future>(work: W) -> W::Output {
             waiting.get_or_insert_with(span);
         }
         polled
-    })
-    .await
+    });
+    SPAN.scope(OnceCell::new(), marked).await
 }
 
 impl RequestLogging {
@@ -144,7 +147,7 @@ mod tests {
         let ((unmarked, asked_early), entered, asked) =
             RequestId::of(&HeaderMap::new()).scope(mark_once_it_waits(work)).await;
         assert!(unmarked.is_none() && asked_early.is_some());
-        assert!(entered.is_some() && entered == asked, "there is one span, not one within another");
+        assert!(entered == asked && entered == asked_early, "there is one span, not one within another");
         assert!(span().is_none(), "outside of any request, there is nothing to mark with");
     }
 }

@@ -2,8 +2,15 @@
 
 use std::time::Duration;
 
+use axum::Router;
+use axum::body::Body;
+use axum::http::Request;
+use axum::response::IntoResponse;
+use quotefold::server::app::{Answering, App};
+use quotefold::server::drain::Drain;
 use quotefold::server::listen::Limits;
-use quotefold::server::stack::StackLimits;
+use quotefold::server::pages::Pages;
+use quotefold::server::stack::{StackLimits, wrap};
 use quotefold::settings::access::{AccessSettings, Origin};
 use quotefold::units::Limit;
 
@@ -115,6 +122,22 @@ async fn every_guards_refusal_gets_all_that_every_reply_gets() {
             assert_eq!(reply.problem()["request_id"], "order-17", "{}: {reply:?}", row.line);
         }
     }
+}
+
+#[test]
+fn health_and_what_is_refused_before_the_service_needs_no_waiting() {
+    let access = AccessSettings { keys: vec![KEY.into()], ..AccessSettings::default() };
+    let health = Pages::default().page("/health/live", |_| "alive".into_response());
+    let stack = wrap(Router::new(), health, stack_limits(), &access, Drain::new());
+    // no runtime runs here, so nothing can be spawned and no timer be set
+    let is_done = |target: &str, host: &str, key: &str| {
+        let request = Request::get(target).header("host", host).header("authorization", format!("Bearer {key}"));
+        matches!(stack.answer(request.body(Body::empty()).unwrap(), None), Answering::Done(_))
+    };
+    assert!(is_done("/health/live", "x", ""), "health");
+    assert!(is_done("/", "a b", KEY), "an unclear host");
+    assert!(is_done("/", "x", "wrong"), "a wrong key");
+    assert!(!is_done("/", "x", KEY), "only the service itself may have to wait");
 }
 
 #[test]
