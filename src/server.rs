@@ -43,6 +43,7 @@ use admission::keys::Keys;
 use count::Counts;
 use drain::Drain;
 use pages::Pages;
+use prices::ReadyPrices;
 use pricing::Pricing;
 use problem::Problem;
 use readiness::Readiness;
@@ -80,7 +81,9 @@ impl Front {
             .route("/prices/{symbol}", get(prices::one))
             .route("/symbols", get(symbols::search));
         let app = if access.admin_listen.is_some() { prices } else { prices.merge(admin_pages()) };
-        Stack::new(self.guards(app.with_state(self.pricing.clone()).merge(extra.into()), access))
+        let mut guards = self.guards(app.with_state(self.pricing.clone()).merge(extra.into()), access);
+        guards.ready = Some(ReadyPrices::of(&self.pricing));
+        Stack::new(guards)
     }
 
     /// `/sources`, `/metrics` and health, for a listener of their own. A client that can reach it needs no key.

@@ -1,5 +1,6 @@
 //! Serves `/prices`: reads the query, has the service answer it, and writes the reply.
 
+use std::fmt;
 use std::sync::Arc;
 
 use axum::Extension;
@@ -7,7 +8,7 @@ use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
-use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 
@@ -34,11 +35,6 @@ pub(super) async fn many(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
     let (query, service) = (query.unwrap_or_default(), &pricing.service);
-    if let Some(known) = pricing.questions.known(&query)
-        && let Some(ready) = ready(service, &known, Form::List)
-    {
-        return ready;
-    }
     let question = Question::parse(&query, service.bounds(), service.clock().now())?;
     pricing.questions.remember(&query, &question);
     answer(&pricing, question.asked_by(caller.map(|Extension(caller)| caller)), Form::List).await
@@ -64,6 +60,28 @@ pub(super) async fn one(
     let (bounds, now) = (pricing.service.bounds(), pricing.service.clock().now());
     let question = Question::parse_one(&symbol, &query.unwrap_or_default(), bounds, now)?;
     answer(&pricing, question.asked_by(caller.map(|Extension(caller)| caller)), Form::Entry).await
+}
+
+/// Answers requests for prices that are ready, without a route, a task or a wait.
+pub(super) struct ReadyPrices(Pricing);
+
+impl ReadyPrices {
+    pub(super) fn of(pricing: &Pricing) -> Self {
+        ReadyPrices(pricing.clone())
+    }
+
+    /// The reply to `GET /prices` if its query has come before and its answer is ready. Any other request goes its usual way.
+    pub(super) fn reply(&self, request: &Request) -> Option<Response> {
+        let is_asked = request.uri().path() == form::PATH && matches!(*request.method(), Method::GET | Method::HEAD);
+        let question = self.0.questions.known(request.uri().query().filter(|_| is_asked)?)?;
+        ready(&self.0.service, &question, Form::List).map(IntoResponse::into_response)
+    }
+}
+
+impl fmt::Debug for ReadyPrices {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ReadyPrices")
+    }
 }
 
 /// How an answer is written: as a list, or as its only entry.

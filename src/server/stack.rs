@@ -33,6 +33,7 @@ use super::drain::Drain;
 use super::one_format::refuse_in_one_format;
 use super::pages::Pages;
 use super::panics::{caught, caught_now};
+use super::prices::ReadyPrices;
 use super::problem::Problem;
 use super::request_id::{self, RequestId};
 use super::request_log::{self, Line, RequestLogging};
@@ -82,6 +83,8 @@ pub(super) struct Guards {
     logging: RequestLogging,
     cors: Option<CorsLayer>,
     health: Pages,
+    /// Prices that need no work, if the service has any.
+    pub(super) ready: Option<ReadyPrices>,
     admission: Admission,
     longest_form: usize,
     in_flight: Arc<Semaphore>,
@@ -162,6 +165,7 @@ impl Guards {
             trusted_proxies: access.trusted_proxies.clone(),
             cors: browsers::cors(&access.cors),
             health,
+            ready: None,
             admission: Admission::new(access),
             longest_form: limits.longest_form,
             in_flight: Arc::new(Semaphore::new(limits.max_requests.min(Semaphore::MAX_PERMITS))),
@@ -187,7 +191,11 @@ impl Guards {
             // Excess is refused at once: a queue would only make every request late.
             let place = refuse(self.place(request))?;
             refuse(self.check_name(request))?;
-            ControlFlow::Continue(place)
+            // What is ready needs no work by the service.
+            match self.ready.as_ref().and_then(|ready| ready.reply(request)) {
+                Some(reply) => ControlFlow::Break(reply),
+                None => ControlFlow::Continue(place),
+            }
         })
     }
 

@@ -15,7 +15,7 @@ use quotefold::server::{Front, listen};
 use quotefold::settings::load::{LoadOptions, load};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::support::{Configuration, NOBODY, Program, Upstream, get, read, rows, send, source, until, write};
+use crate::support::{Configuration, NOBODY, Program, Reply, Upstream, get, read, rows, send, source, until, write};
 
 /// The number of pricing threads.
 const THREADS: usize = 2;
@@ -87,6 +87,40 @@ fn health_and_metrics_are_answered_while_no_thread_is_free_for_prices() {
         get(apart.address, "/prices?symbols=BTC-USD").json()["prices"][0]["quotes"][0]["price"] == "100"
     });
     assert_eq!(vendor.calls(), 1, "a request that was given up costs no call when its turn comes");
+}
+
+/// A reply without what differs from one reply to the next: its id, its date, the age of the prices.
+fn lasting(reply: &Reply) -> (Vec<String>, String) {
+    let differs = |line: &&str| !["x-request-id", "date"].iter().any(|name| line.to_lowercase().starts_with(name));
+    let mut head: Vec<String> = reply.head.lines().filter(differs).map(str::to_lowercase).collect();
+    head.retain(|line| !line.starts_with("content-length"));
+    head.sort();
+    let (before, after) = reply.body.split_once("\"age_ms\":").unwrap();
+    (head, format!("{before}{}", after.trim_start_matches(|c: char| c.is_ascii_digit())))
+}
+
+#[test]
+fn what_is_ready_is_answered_while_no_thread_is_free_for_prices() {
+    let vendors = [Upstream::quoting("100"), Upstream::quoting("100")];
+    let lasts = "[freshness]\nrefresh_after = \"1h\"\nusable_for = \"2h\"\nfallback_for = \"3h\"\n";
+    let sources = [vendors[0].source("alpha", ""), vendors[1].source("beta", "")];
+    let apart = Apart::over(&format!("{lasts}{}", sources.concat()));
+    let path = "/prices?symbols=BTC-USD";
+    let made: Vec<Reply> = (0..2).map(|_| get(apart.address, path)).collect();
+    assert_eq!(made[1].status, 200);
+    let busy = apart.make_busy();
+    let (ready, made) = (get(apart.address, path), lasting(&made[1]));
+    assert_eq!(lasting(&ready), made);
+    for other in ["&quotes=false", "&require=ok", "&timeout=1s", "&refresh_after=30m"] {
+        assert_eq!(get(apart.address, &format!("{path}{other}")).status, 200, "{other}");
+    }
+    assert_eq!(get(apart.address, "/prices/BTC-USD").status, 200);
+    assert_eq!(get(apart.address, &format!("{path}&timeout=300ms&refresh_after=0s")).status, 503);
+    let counted = get(apart.address, "/metrics").body;
+    let used = "quotefold_source_quotes_total{source=\"alpha\",verdict=\"used\",reason=\"none\"} 8";
+    assert!(counted.contains(used), "{counted}");
+    drop(busy);
+    assert_eq!(vendors[0].calls(), 1);
 }
 
 #[test]
