@@ -8,11 +8,16 @@ use anyhow::{bail, ensure};
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 
+use crate::process::Used;
+
 /// How long the last replies may take once no more requests are sent.
 const PATIENCE: Duration = Duration::from_secs(15);
 
 /// How much of a reply is read at once.
 const CHUNK: usize = 64 * 1024;
+
+/// Which part of its core this process may use before it is the load that is measured, and not the server.
+const TOO_BUSY: f64 = 0.95;
 
 /// Who is loaded, and how.
 #[derive(Clone, Copy, Debug)]
@@ -56,7 +61,20 @@ impl Load {
     ///
     /// # Errors
     /// A reply has another status than 200, or does not come.
-    pub(crate) fn run(&self, mut next: impl FnMut(&mut String)) -> anyhow::Result<Loaded> {
+    pub(crate) fn run(&self, next: impl FnMut(&mut String)) -> anyhow::Result<Loaded> {
+        let before = Used::by(std::process::id())?;
+        let loaded = self.send_all(next)?;
+        let busy = Used::by(std::process::id())?.since(before).all().as_secs_f64() / loaded.elapsed.as_secs_f64();
+        if busy > TOO_BUSY {
+            eprintln!("  the load and the venues had no time left on their core, so {} may be faster", self.address);
+        }
+        if self.per_second.is_some_and(|rate| loaded.rate() < f64::from(rate) * 0.95) {
+            eprintln!("  {} did not keep up: it answered {:.0} requests a second", self.address, loaded.rate());
+        }
+        Ok(loaded)
+    }
+
+    fn send_all(&self, mut next: impl FnMut(&mut String)) -> anyhow::Result<Loaded> {
         let mut poll = Poll::new()?;
         let mut connections = self.connect(&poll)?;
         let mut idle: Vec<usize> = (0..connections.len()).collect();

@@ -71,11 +71,7 @@ impl Server {
 
     /// The processor time that it has had so far.
     pub(crate) fn used(&self) -> anyhow::Result<Used> {
-        let stat = read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        // the name may contain spaces, so count from the bracket behind it
-        let (_, rest) = stat.rsplit_once(") ").context("/proc/PID/stat has another form than expected")?;
-        let ticks = |at: usize| -> anyhow::Result<u32> { Ok(rest.split(' ').nth(at).unwrap_or_default().parse()?) };
-        Ok(Used { own: TICK * ticks(11)?, kernel: TICK * ticks(12)? })
+        Used::by(self.child.id())
     }
 
     /// The memory that it holds, in MB.
@@ -114,6 +110,15 @@ impl Drop for Server {
 }
 
 impl Used {
+    /// The processor time that a process has had so far.
+    pub(crate) fn by(process: u32) -> anyhow::Result<Self> {
+        let stat = read_to_string(format!("/proc/{process}/stat"))?;
+        // the name may contain spaces, so count from the bracket behind it
+        let (_, rest) = stat.rsplit_once(") ").context("/proc/PID/stat has another form than expected")?;
+        let ticks = |at: usize| -> anyhow::Result<u32> { Ok(rest.split(' ').nth(at).unwrap_or_default().parse()?) };
+        Ok(Used { own: TICK * ticks(11)?, kernel: TICK * ticks(12)? })
+    }
+
     /// What was used since an earlier moment.
     pub(crate) fn since(self, earlier: Used) -> Used {
         Used { own: self.own - earlier.own, kernel: self.kernel - earlier.kernel }
