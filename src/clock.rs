@@ -106,7 +106,7 @@ impl Clock {
         self.seems_off.store(skew.is_some(), Ordering::Relaxed);
         match skew.filter(|_| is_news) {
             Some(skew) => {
-                tracing::warn!("{skew}: {}; correct it, or prices will be missing or stale", skew.witnesses())
+                tracing::warn!("{skew}: {}; correct it, or prices will be missing or stale", skew.witnesses());
             }
             None if is_news => tracing::info!("this machine's clock is no longer judged to be off"),
             None => {}

@@ -51,7 +51,7 @@ fn question(bencher: Bencher<'_, '_>, symbols: usize) {
     let service = board::service(1, &[]);
     let (query, bounds) = (query(&board::symbols(symbols)), service.bounds());
     let now = service.clock().now();
-    bencher.counter(ItemsCount::new(symbols)).bench(|| Question::parse(&query, &bounds, now));
+    bencher.counter(ItemsCount::new(symbols)).bench(|| Question::parse(&query, bounds, now));
 }
 
 #[divan::bench(args = SOURCES)]
@@ -108,7 +108,7 @@ fn answer(bencher: Bencher<'_, '_>, symbols: usize) {
     let all = board::symbols(symbols);
     let service = board::service(5, &all);
     let now = service.clock().now();
-    let question = Question::parse(&query(&all), &service.bounds(), now).unwrap();
+    let question = Question::parse(&query(&all), service.bounds(), now).unwrap();
     let runtime = runtime();
     let answer = runtime.block_on(service.answer(&question));
     bencher.counter(ItemsCount::new(symbols)).bench_local(|| answer.body(now.wall));

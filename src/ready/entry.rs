@@ -79,7 +79,7 @@ impl ReadyEntry {
         let is_rate = |target: &&&Target| target.purpose != Purpose::Asked;
         let rate_of = |target: &&Target| made.valuation.rates.iter().find(|rate| rate.symbol == target.symbol);
         let rates: Vec<&Arc<Price>> = on.targets.iter().filter(is_rate).filter_map(rate_of).collect();
-        let prices = || [&priced.price].into_iter().chain(rates.iter().map(|rate| rate.as_ref()));
+        let prices = || [&priced.price].into_iter().chain(rates.iter().map(AsRef::as_ref));
         let verdicts = |price: &Price| price.quotes.iter().filter_map(|judged| looks.counter(judged)).collect();
         let settled = places.iter().filter(|place| place.rests_until.is_none());
         Some(ReadyEntry {

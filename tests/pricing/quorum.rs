@@ -330,7 +330,7 @@ async fn the_server_says_how_a_caller_waits_who_does_not() {
     let took = async |query: &str| {
         let start = Instant::now();
         let bounds = world.service.bounds();
-        let question = Question::parse_one(BITCOIN, query, &bounds, world.service.clock().now()).unwrap();
+        let question = Question::parse_one(BITCOIN, query, bounds, world.service.clock().now()).unwrap();
         world.service.answer(&question).await;
         let took = start.elapsed();
         sleep(milliseconds(1)).await;
