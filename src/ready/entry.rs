@@ -75,7 +75,9 @@ impl ReadyEntry {
         if is_shared || needed_reserve && made.question.symbols.len() > 1 {
             return None;
         }
-        let marks = marks(on, made.plan.version, board)?;
+        // a reserve that was left out may have been asked for others meanwhile
+        let new = if leaves_reserve_out { &[][..] } else { &places[..] };
+        let marks = marks(on, new, made, board)?;
         let is_rate = |target: &&&Target| target.purpose != Purpose::Asked;
         let rate_of = |target: &&Target| made.valuation.rates.iter().find(|rate| rate.symbol == target.symbol);
         let rates: Vec<&Arc<Price>> = on.targets.iter().filter(is_rate).filter_map(rate_of).collect();
@@ -217,14 +219,30 @@ fn is_not_needed(target: &Target, source: usize, has_denied: bool, made: &Made<'
     looks.is_reserve(source) && !has_denied && !made.valuation.short_of_quorum.contains(&target.symbol)
 }
 
-/// The marks of everything that was read; `None` if something has changed since.
-fn marks(on: &On<'_>, version: u64, board: &Board) -> Option<Vec<(Arc<Mark>, u64)>> {
+/// The marks of everything that was read; `None` if something has changed since, so that a new plan might be another one. `new`
+/// are the outcomes that may have landed since.
+fn marks(on: &On<'_>, new: &[Kept], made: &Made<'_>, board: &Board) -> Option<Vec<(Arc<Mark>, u64)>> {
     let mark = |symbol: Symbol| {
         let mark = board.mark(&symbol);
         let changed = mark.version();
-        (changed <= version).then_some((mark, changed))
+        if changed <= made.plan.version {
+            return Some((mark, changed));
+        }
+        let version = version_of_new_quotes(&symbol, on, new, made, board)?;
+        Some((mark, version))
     };
     on.symbols().into_iter().map(mark).collect()
+}
+
+/// The version of a symbol that has changed since the plan was begun, if only quotes have landed, and the entry was made from
+/// them. They change nothing in a plan but what is due.
+fn version_of_new_quotes(symbol: &Symbol, on: &On<'_>, places: &[Kept], made: &Made<'_>, board: &Board) -> Option<u64> {
+    let decides =
+        made.question.currency.is_some() || on.targets.iter().any(|target| target.reads.symbols.contains(symbol));
+    let known: Vec<&Arc<Known>> =
+        places.iter().map(|place| &place.known).filter(|known| known.outcome.symbol == *symbol).collect();
+    let are_quotes = !known.is_empty() && known.iter().all(|known| known.outcome.failure.is_none());
+    if decides || !are_quotes { None } else { board.version_with(symbol, known) }
 }
 
 /// Until when all outcomes stay as they are by the monotonic clock.
