@@ -19,7 +19,7 @@ use crate::fold::{Price, Status};
 use crate::question::{NotASymbol, Question, Require};
 use crate::symbol::Symbol;
 use json::Entry;
-pub(crate) use text::EntryText;
+pub(crate) use text::{EntryText, TAG};
 
 /// How long to wait before asking again where no source is ever called: by then the configuration may have been fixed.
 const LONG: Duration = Duration::from_secs(60);

@@ -27,6 +27,11 @@ impl Fingerprint {
         Fingerprint(FORM.to_owned() + &digits.collect::<String>())
     }
 
+    /// Its digits alone.
+    pub(crate) fn digits(&self) -> &str {
+        self.0.trim_start_matches(FORM)
+    }
+
     /// Whether this fingerprint and another are known to have been made from the same texts.
     pub(crate) fn is_same_as(&self, other: &Fingerprint) -> bool {
         self.is_comparable() && self == other

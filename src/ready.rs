@@ -12,13 +12,15 @@ mod store;
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use crate::answer::{Answer, Completeness, EntryText, code};
+use crate::answer::{Answer, Completeness, EntryText, TAG, code};
 use crate::board::{Board, Openings, Told};
 use crate::clock::Moment;
+use crate::fingerprint::Fingerprint;
 use crate::fold::{Judged, Status};
 use crate::pace::Pace;
 use crate::plan::{PerSource, Plan};
@@ -202,7 +204,25 @@ impl ReadyAnswer {
         body
     }
 
-    fn note_use(&self, question: &Question) {
+    /// How many bytes its body has, about.
+    pub(crate) fn len(&self, question: &Question) -> usize {
+        self.entries.iter().map(|entry| entry.text(question.quotes).len()).sum()
+    }
+
+    /// How long a client may keep it: until a call is due for any entry, or one may no longer be the same.
+    pub(crate) fn lasts(&self, question: &Question, now: Moment) -> Duration {
+        let lasts = self.entries.iter().map(|entry| entry.lasts(question.refresh_after, now));
+        lasts.min().filter(|_| self.code == 200).unwrap_or_default()
+    }
+
+    /// What tells it from any other answer to the same question, whatever its ages.
+    pub(crate) fn tag(&self, question: &Question) -> String {
+        let tags = self.entries.iter().map(|entry| entry.text(question.quotes).tag());
+        Fingerprint::of(tags.chain([self.completeness.as_str()]), TAG).digits().to_owned()
+    }
+
+    /// Counts what became of each quote, and notes that the symbols were asked for.
+    pub(crate) fn note_use(&self, question: &Question) {
         let mut counted: HashSet<&Symbol> = HashSet::new();
         for entry in &self.entries {
             entry.note_use();

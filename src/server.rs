@@ -3,6 +3,7 @@
 mod admission;
 pub mod app;
 mod browsers;
+mod caching;
 mod client;
 mod count;
 pub mod drain;

@@ -1,11 +1,16 @@
 //! Keeps the JSON of one price as text that can be sent at any time: only the price's age is filled in.
 
 use std::io::Write;
+use std::sync::OnceLock;
 
 use jiff::Timestamp;
 
 use super::json::{Entry, age_ms};
 use crate::convert::Priced;
+use crate::fingerprint::Fingerprint;
+
+/// The bytes of a fingerprint.
+pub(crate) const TAG: usize = 12;
 
 /// What stands before the age.
 const BEFORE_AGE: &[u8] = br#""age_ms":"#;
@@ -15,6 +20,8 @@ const BEFORE_AGE: &[u8] = br#""age_ms":"#;
 pub(crate) struct EntryText {
     text: Vec<u8>,
     age: Option<Age>,
+    /// Its fingerprint, once that was asked for.
+    tag: OnceLock<Fingerprint>,
 }
 
 /// Where the age belongs.
@@ -40,7 +47,7 @@ impl EntryText {
             text.remove(place);
         }
         text.shrink_to_fit();
-        Ok(EntryText { text, age })
+        Ok(EntryText { text, age, tag: OnceLock::new() })
     }
 
     /// Appends the text, as of `now`.
@@ -51,6 +58,12 @@ impl EntryText {
         // writing into memory never fails
         let _ = write!(into, "{}", age_ms(aged_from, now));
         into.extend_from_slice(after);
+    }
+
+    /// What tells it from any other text, whatever its age.
+    pub(crate) fn tag(&self) -> &str {
+        let tag = || Fingerprint::of([String::from_utf8_lossy(&self.text).as_ref()], TAG);
+        self.tag.get_or_init(tag).digits()
     }
 
     /// How many bytes it holds.

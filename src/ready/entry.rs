@@ -11,7 +11,7 @@ use super::lasts::valid_until;
 use super::{Looks, Made};
 use crate::answer::EntryText;
 use crate::board::{Board, Freshness, Known, Mark, Stands};
-use crate::clock::Moment;
+use crate::clock::{Moment, age};
 use crate::convert::Priced;
 use crate::fold::{Price, Status};
 use crate::plan::{Purpose, Target};
@@ -129,6 +129,18 @@ impl ReadyEntry {
     /// Whether its text says when a source is asked again, and that depends on what counts as fresh.
     pub(super) fn depends_on_freshness(&self) -> bool {
         self.places.iter().any(Kept::depends_on_freshness)
+    }
+
+    /// How long it can be kept from now on, for a caller who states this `refresh_after`; zero if a source has failed.
+    pub(super) fn lasts(&self, refresh_after: Option<Duration>, now: Moment) -> Duration {
+        if self.places.iter().any(|place| place.known.outcome.failure.is_some()) {
+            return Duration::ZERO;
+        }
+        let freshness = |place: &Kept| refresh_after.map_or(place.freshness, Freshness::of);
+        let due = self.places.iter().filter_map(|place| place.known.due_at(freshness(place))).min();
+        let until = due.into_iter().chain(self.settled_until).min();
+        let by_wall = age(self.valid_until, now.wall);
+        until.map_or(by_wall, |until| by_wall.min(until.saturating_duration_since(now.monotonic)))
     }
 
     /// Whether no call is made only because a source is left alone.

@@ -1,17 +1,17 @@
 //! Serves `/prices`: reads the query, has the service answer it, and writes the reply.
 
 use std::fmt;
-use std::sync::Arc;
 
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 
+use super::caching::{Wanted, note_packed, packed};
 use super::form;
 use super::pieces::{Pieces, whole};
 use super::pricing::Pricing;
@@ -22,7 +22,7 @@ use crate::pace::Pace;
 use crate::question::{BadQuestion, Question, longest_form};
 use crate::ready::ReadyAnswer;
 use crate::reply_memory::Full;
-use crate::service::{InTurn, Quotefold};
+use crate::service::InTurn;
 use crate::workload::Overloaded;
 
 /// The header with an answer's completeness.
@@ -32,12 +32,14 @@ pub(super) const PRICES_STATUS: HeaderName = HeaderName::from_static("prices-sta
 pub(super) async fn many(
     State(pricing): State<Pricing>,
     caller: Option<Extension<Caller>>,
+    headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
     let (query, service) = (query.unwrap_or_default(), &pricing.service);
     let question = Question::parse(&query, service.bounds(), service.clock().now())?;
     pricing.questions.remember(&query, &question);
-    answer(&pricing, question.asked_by(caller.map(|Extension(caller)| caller)), Form::List).await
+    let question = question.asked_by(caller.map(|Extension(caller)| caller));
+    answer(&pricing, question, Form::List, pricing.wanted(&headers)).await
 }
 
 /// `POST /prices`, with the parameters in a form: for lists that are too long for a URL. Like a GET, it is safe and idempotent.
@@ -45,13 +47,14 @@ pub(super) async fn form(State(pricing): State<Pricing>, request: Request) -> Re
     let (bounds, caller) = (pricing.service.bounds(), request.extensions().get().copied());
     let form = form::read(request, longest_form(bounds.max_symbols)).await?;
     let question = Question::parse_form(&form, bounds, pricing.service.clock().now())?.asked_by(caller);
-    answer(&pricing, question, Form::List).await
+    answer(&pricing, question, Form::List, Wanted::default()).await
 }
 
 /// `GET /prices/{symbol}`
 pub(super) async fn one(
     State(pricing): State<Pricing>,
     caller: Option<Extension<Caller>>,
+    headers: HeaderMap,
     symbol: Result<Path<String>, PathRejection>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
@@ -59,7 +62,8 @@ pub(super) async fn one(
         symbol.map_err(|_| Problem::bad_query("symbol", "the percent-encoded symbol is not valid UTF-8"))?;
     let (bounds, now) = (pricing.service.bounds(), pricing.service.clock().now());
     let question = Question::parse_one(&symbol, &query.unwrap_or_default(), bounds, now)?;
-    answer(&pricing, question.asked_by(caller.map(|Extension(caller)| caller)), Form::Entry).await
+    let question = question.asked_by(caller.map(|Extension(caller)| caller));
+    answer(&pricing, question, Form::Entry, pricing.wanted(&headers)).await
 }
 
 /// Answers requests for prices that are ready, without a route, a task or a wait.
@@ -74,7 +78,7 @@ impl ReadyPrices {
     pub(super) fn reply(&self, request: &Request) -> Option<Response> {
         let is_asked = request.uri().path() == form::PATH && matches!(*request.method(), Method::GET | Method::HEAD);
         let question = self.0.questions.known(request.uri().query().filter(|_| is_asked)?)?;
-        ready(&self.0.service, &question, Form::List).map(IntoResponse::into_response)
+        ready(&self.0, &question, Form::List, &self.0.wanted(request.headers())).map(IntoResponse::into_response)
     }
 }
 
@@ -106,17 +110,22 @@ impl Form {
 
 /// Answers from what is ready, or has the service answer, and writes the reply. The caller's deadline counts from the arrival of
 /// the query, and includes the time in the queue.
-async fn answer(pricing: &Pricing, question: Question, form: Form) -> Result<Response, Problem> {
-    let (service, readiness, deadline) = (Arc::clone(&pricing.service), pricing.readiness.clone(), question.deadline());
-    if service.reply_memory().is_full() {
+async fn answer(pricing: &Pricing, question: Question, form: Form, wanted: Wanted) -> Result<Response, Problem> {
+    let deadline = question.deadline();
+    if pricing.service.reply_memory().is_full() {
         return Err(Full.into());
     }
-    if let Some(ready) = ready(&service, &question, form) {
+    if let Some(ready) = ready(pricing, &question, form, &wanted) {
         return ready;
     }
+    let of_task = pricing.clone();
     let answered = async move {
+        let (pricing, service) = (&of_task, &*of_task.service);
+        if let Some(ready) = service.ready_answer(&question) {
+            return write_ready(pricing, &question, &ready, form, &wanted);
+        }
         let InTurn { answer, .. } = &service.answer_in_turn(&question).await?;
-        readiness.refresh(&service);
+        pricing.readiness.refresh(service);
         let (mut body, mut pace) = (Pieces::new(service.reply_memory()), Pace::default());
         for part in form.parts(answer, service.clock().now().wall) {
             body.push(&part.map_err(|_| Problem::Internal)?)?;
@@ -127,24 +136,47 @@ async fn answer(pricing: &Pricing, question: Question, form: Form) -> Result<Res
     pricing.run_until(deadline, answered).await?
 }
 
-/// The reply to a question whose answer is ready. It takes no time to speak of, so the thread of the connections writes it.
-fn ready(service: &Quotefold, question: &Question, form: Form) -> Option<Result<Response, Problem>> {
-    let answer = service.ready_answer(question)?;
-    Some(write_ready(service, question, &answer, form))
+/// The reply to a question whose answer is ready. It takes no time to speak of, so the thread of the connections writes it;
+/// `None` also if it must be packed, which takes longer.
+fn ready(pricing: &Pricing, question: &Question, form: Form, wanted: &Wanted) -> Option<Result<Response, Problem>> {
+    let answer = pricing.service.ready_answer(question)?;
+    if wanted.packs(answer.len(question)) {
+        return None;
+    }
+    Some(write_ready(pricing, question, &answer, form, wanted))
 }
 
+/// The reply to a question whose answer is ready: all of it, or that the client has it already.
 fn write_ready(
-    service: &Quotefold,
+    pricing: &Pricing,
     question: &Question,
     answer: &ReadyAnswer,
     form: Form,
+    wanted: &Wanted,
 ) -> Result<Response, Problem> {
-    let now = service.clock().now().wall;
-    let bytes = match form {
-        Form::List => answer.body(question, now).map_err(|_| Problem::Internal)?,
-        Form::Entry => answer.single_body(question, now),
+    let (service, now) = (&*pricing.service, pricing.service.clock().now());
+    let caching = wanted.caching.filter(|_| answer.code == 200).map(|caching| (caching, answer.tag(question)));
+    let mut written = if caching.as_ref().is_some_and(|(_, tag)| wanted.has(tag)) {
+        answer.note_use(question);
+        reply(StatusCode::NOT_MODIFIED.as_u16(), answer.completeness, None, Body::empty())?
+    } else {
+        let bytes = match form {
+            Form::List => answer.body(question, now.wall).map_err(|_| Problem::Internal)?,
+            Form::Entry => answer.single_body(question, now.wall),
+        };
+        let packed = if wanted.packs(bytes.len()) { packed(&bytes) } else { None };
+        let is_packed = packed.is_some();
+        let body = whole(service.reply_memory(), packed.unwrap_or(bytes))?;
+        let mut reply = reply(answer.code, answer.completeness, None, body)?;
+        if is_packed {
+            note_packed(&mut reply);
+        }
+        reply
     };
-    reply(answer.code, answer.completeness, None, whole(service.reply_memory(), bytes)?)
+    if let Some((caching, tag)) = caching {
+        caching.mark(&mut written, answer.lasts(question, now), &tag);
+    }
+    Ok(written)
 }
 
 fn reply(code: u16, completeness: Completeness, retry_after: Option<u64>, body: Body) -> Result<Response, Problem> {

@@ -5,11 +5,13 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::http::HeaderMap;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument;
 
+use super::caching::{Caching, Wanted};
 use super::problem::Problem;
 use super::questions::Questions;
 use super::readiness::Readiness;
@@ -30,6 +32,8 @@ pub(super) struct Pricing {
     pub(super) readiness: Readiness,
     /// What queries were read as.
     pub(super) questions: Arc<Questions>,
+    /// How answers may be kept, if they may.
+    caching: Option<Caching>,
     runtime: Handle,
 }
 
@@ -37,7 +41,19 @@ impl Pricing {
     /// A service that works on a runtime.
     pub(super) fn new(service: &Arc<Quotefold>, watched: Arc<Watched>, runtime: &Handle) -> Self {
         let readiness = Readiness::of(service, watched, runtime);
-        Pricing { service: Arc::clone(service), readiness, questions: Arc::default(), runtime: runtime.clone() }
+        let caching = Caching::of(service.settings());
+        Pricing {
+            service: Arc::clone(service),
+            readiness,
+            questions: Arc::default(),
+            caching,
+            runtime: runtime.clone(),
+        }
+    }
+
+    /// What a request says of the answer that it wants, as far as answers depend on that.
+    pub(super) fn wanted(&self, headers: &HeaderMap) -> Wanted {
+        self.caching.map(|caching| Wanted::of(caching, headers)).unwrap_or_default()
     }
 
     /// Runs a task on that runtime, and waits for its end. Dropping the future aborts the task.

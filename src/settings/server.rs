@@ -51,6 +51,8 @@ pub struct ServerSettings {
     /// bytes; at least 4 MiB. Requests beyond it are shed.
     #[serde(with = "as_text::bytes")]
     pub max_reply_memory: usize,
+    /// Whether clients, and caches between them and this service, may keep answers.
+    pub cacheable: bool,
 }
 
 impl Default for ServerSettings {
@@ -70,6 +72,7 @@ impl Default for ServerSettings {
             max_requests: 1024,
             max_weight: 25_000,
             max_reply_memory: 128 << 20,
+            cacheable: false,
         }
     }
 }

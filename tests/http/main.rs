@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods, reason = "a test may block its thread")]
 
 mod access;
+mod caching;
 mod drain;
 mod guards;
 mod listen;

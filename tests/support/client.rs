@@ -47,6 +47,16 @@ pub(crate) fn read(mut stream: TcpStream) -> Reply {
     Reply::parse(&String::from_utf8(bytes).expect("a reply in UTF-8"))
 }
 
+/// Requests a path with further header lines, and returns the reply's head and the bytes of its body.
+pub(crate) fn get_bytes(server: SocketAddr, target: &str, headers: &str) -> (Reply, Vec<u8>) {
+    let request = format!("GET {target} HTTP/1.1\r\nHost: x\r\n{headers}Connection: close\r\n\r\n");
+    let (mut stream, mut bytes) = (write(server, &request), Vec::new());
+    let _ = stream.read_to_end(&mut bytes);
+    let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").expect("a head") + 4;
+    let body = bytes.split_off(end);
+    (Reply::parse(&String::from_utf8(bytes).expect("a head in UTF-8")), body)
+}
+
 /// Reads until the other side closes, in a runtime; a reset counts as a close.
 pub(crate) async fn read_to_end(mut stream: tokio::net::TcpStream) -> String {
     let mut bytes = Vec::new();

@@ -27,7 +27,7 @@ use quotefold::{Quotefold, demo};
 use tokio::net::TcpListener;
 
 pub(crate) use authority::{Authority, Certified};
-pub(crate) use client::{Reply, get, left, post, read, read_reply, read_to_end, send, write};
+pub(crate) use client::{Reply, get, get_bytes, left, post, read, read_reply, read_to_end, send, write};
 pub(crate) use folder::Folder;
 pub(crate) use program::{Configuration, Ended, Program, run, send_signal, start};
 pub(crate) use service::Service;
