@@ -42,7 +42,7 @@ pub(super) struct Wanted {
 impl Caching {
     /// How the settings allow answers to be kept; `None` if they do not.
     pub(super) fn of(settings: &Settings) -> Option<Self> {
-        settings.server.cacheable.then(|| Caching { is_private: !settings.access.keys.is_empty() })
+        settings.server.cacheable.then_some(Caching { is_private: !settings.access.keys.is_empty() })
     }
 
     /// Says in a reply for how long it may be kept, and by which tag it is recognised.
