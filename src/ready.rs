@@ -28,6 +28,7 @@ use crate::settings::Settings;
 use crate::settings::class::Refresh;
 use crate::source::Source;
 use crate::source::coalescer::Patience;
+use crate::source::cooldown::Cooldown;
 use crate::source::statistics::VerdictCounter;
 use crate::symbol::{Class, Symbol};
 use crate::units::WaitFor;
@@ -76,7 +77,16 @@ pub(crate) struct Made<'a> {
 struct Looks<'a> {
     sources: &'a [Arc<Source>],
     now: Instant,
-    seen: Vec<Option<(Openings, Option<Instant>)>>,
+    seen: Vec<Option<Look>>,
+}
+
+/// What one source is like at a moment.
+#[derive(Clone)]
+struct Look {
+    /// When it can be called.
+    openings: Openings,
+    /// Until when it is left alone, and why; the reason names no time.
+    rest: Option<Cooldown>,
 }
 
 impl Ready {
@@ -221,15 +231,16 @@ impl Looks<'_> {
         Looks { sources, now, seen: Vec::new() }
     }
 
-    /// When a source can be called, and until when it is left alone.
-    fn at(&mut self, source: usize) -> Option<(Openings, Option<Instant>)> {
+    /// When a source can be called, and until when and why it is left alone.
+    fn at(&mut self, source: usize) -> Option<&Look> {
         let found = self.sources.get(source)?;
         if self.seen.len() <= source {
             self.seen.resize(source + 1, None);
         }
         let now = self.now;
-        let look = || (found.coalescer.openings(now), found.rest(now).map(|rest| rest.until));
-        Some(*self.seen.get_mut(source)?.get_or_insert_with(look))
+        let timeless = |rest: Cooldown| Cooldown { error: rest.error.at_any_time(), ..rest };
+        let look = || Look { openings: found.coalescer.openings(now), rest: found.rest(now).map(timeless) };
+        Some(self.seen.get_mut(source)?.get_or_insert_with(look))
     }
 
     fn is_reserve(&self, source: usize) -> bool {

@@ -8,13 +8,14 @@ use tokio::time::Instant;
 
 use super::depends::On;
 use super::lasts::valid_until;
-use super::{Looks, Made};
+use super::{Look, Looks, Made};
 use crate::answer::EntryText;
 use crate::board::{Board, Freshness, Known, Mark, Stands};
 use crate::clock::Moment;
 use crate::convert::Priced;
 use crate::fold::{Price, Status};
 use crate::plan::{Purpose, Target};
+use crate::source::cooldown::Cooldown;
 use crate::source::statistics::VerdictCounter;
 use crate::symbol::Symbol;
 
@@ -55,8 +56,8 @@ pub(super) struct Kept {
     freshness: Freshness,
     /// If it is a failure, when the source is asked again.
     called_at: Option<Instant>,
-    /// Until when the source is left alone, if no call is made only because of that.
-    rests_until: Option<Instant>,
+    /// Until when and why the source is left alone, if no call is made only because of that.
+    rest: Option<Cooldown>,
 }
 
 impl ReadyEntry {
@@ -69,7 +70,7 @@ impl ReadyEntry {
         looks: &mut Looks<'_>,
     ) -> Option<Self> {
         let (places, leaves_reserve_out) = places(on, made, looks)?;
-        let needed_reserve = places.iter().any(|place| place.rests_until.is_some() && looks.is_reserve(place.source));
+        let needed_reserve = places.iter().any(|place| place.rest.is_some() && looks.is_reserve(place.source));
         // other symbols of the question may have had a part in these
         let is_shared = on.shares_freshness && places.iter().any(Kept::depends_on_freshness);
         if is_shared || needed_reserve && made.question.symbols.len() > 1 {
@@ -81,7 +82,7 @@ impl ReadyEntry {
         let rates: Vec<&Arc<Price>> = on.targets.iter().filter(is_rate).filter_map(rate_of).collect();
         let prices = || [&priced.price].into_iter().chain(rates.iter().map(|rate| rate.as_ref()));
         let verdicts = |price: &Price| price.quotes.iter().filter_map(|judged| looks.counter(judged)).collect();
-        let settled = places.iter().filter(|place| place.rests_until.is_none());
+        let settled = places.iter().filter(|place| place.rest.is_none());
         Some(ReadyEntry {
             status: priced.price.status,
             with_quotes: Arc::new(EntryText::of(priced, true).ok()?),
@@ -115,7 +116,7 @@ impl ReadyEntry {
     fn is_fresh(&self, refresh_after: Option<Duration>, now: Instant) -> bool {
         let Some(refresh_after) = refresh_after else { return self.due_at.is_none_or(|due| now < due) };
         // the floors of classes and sources can only make an outcome count as fresh for longer
-        let is_fresh = |place: &Kept| match place.rests_until {
+        let is_fresh = |place: &Kept| match place.rest {
             // to this caller, the quote that stands beside the refusal may be fresh
             Some(_) => place.known.quote_landed.is_none(),
             None => place.known.is_settled(Freshness::of(refresh_after), now),
@@ -131,7 +132,7 @@ impl ReadyEntry {
 
     /// Whether no call is made only because a source is left alone.
     pub(super) fn rests(&self) -> bool {
-        self.places.iter().any(|place| place.rests_until.is_some())
+        self.places.iter().any(|place| place.rest.is_some())
     }
 
     /// Its text, with the proof or without.
@@ -166,27 +167,27 @@ impl Kept {
     /// An outcome for which a request makes no call now; `None` if it would make one.
     fn of(source: usize, known: &Arc<Known>, freshness: Freshness, looks: &mut Looks<'_>) -> Option<Self> {
         let now = looks.now;
-        let (openings, rests_until) = looks.at(source)?;
+        let Look { openings, rest } = looks.at(source)?;
         let is_settled = known.is_settled(freshness, now);
-        let refused_until = known.refused_until.filter(|until| rests_until == Some(*until));
-        if !is_settled && refused_until.is_none() {
+        let rest = rest.as_ref().filter(|rest| known.is_refused_for(&rest.error, rest.until));
+        if !is_settled && rest.is_none() {
             return None;
         }
-        let called_at = known.outcome.failure.as_ref().map(|_| known.called_at(freshness, openings));
-        let rests_until = refused_until.filter(|_| !is_settled);
-        Some(Kept { source, known: Arc::clone(known), freshness, called_at, rests_until })
+        let called_at = known.outcome.failure.as_ref().map(|_| known.called_at(freshness, *openings));
+        let rest = rest.filter(|_| !is_settled).cloned();
+        Some(Kept { source, known: Arc::clone(known), freshness, called_at, rest })
     }
 
     /// Whether its source is in the state in which it was.
     fn is_as_before(&self, looks: &mut Looks<'_>) -> bool {
         let Some(called_at) = self.called_at else { return true };
-        let Some((openings, rests_until)) = looks.at(self.source) else { return false };
-        (self.rests_until.is_none() || rests_until == self.rests_until)
-            && self.known.called_at(self.freshness, openings) == called_at
+        let Some(Look { openings, rest }) = looks.at(self.source) else { return false };
+        // a refusal for another reason would land anew
+        (self.rest.is_none() || *rest == self.rest) && self.known.called_at(self.freshness, *openings) == called_at
     }
 
     fn depends_on_freshness(&self) -> bool {
-        self.called_at.is_some() && self.rests_until.is_none() && !matches!(self.known.stands, Stands::Until(_))
+        self.called_at.is_some() && self.rest.is_none() && !matches!(self.known.stands, Stands::Until(_))
     }
 }
 
@@ -234,7 +235,7 @@ fn settled_until(places: &[Kept], on: &On<'_>) -> Option<Instant> {
             Stands::Until(until) => Some(until),
             Stands::WithSource | Stands::LikeQuote => None,
         };
-        [place.known.refused_until, stands, place.rests_until]
+        [place.known.refused_until, stands, place.rest.as_ref().map(|rest| rest.until)]
     };
     let reads = on.targets.iter().filter_map(|target| target.reads.until);
     places.iter().flat_map(of_place).flatten().chain(reads).min()

@@ -1,0 +1,32 @@
+//! What a new answer may say that a kept one does not.
+
+use super::ready::{Manner, Town, run};
+use super::world::source;
+
+#[test]
+fn the_reason_for_which_a_source_is_left_alone_may_change_before_the_time() {
+    run(async {
+        let settings = [
+            "[class.crypto]\nrefresh_after = \"2s\"\nrequired = 1\n".to_owned(),
+            source("one", "crypto", "currencies = [\"USD\"]\naccount = \"vendor\""),
+            source("sister", "crypto", "currencies = [\"USD\"]\naccount = \"vendor\"\nsymbols = [\"ETH-*\"]"),
+            source("other", "crypto", "currencies = [\"USD\"]"),
+        ]
+        .concat();
+        let town = Town::over("2026-11-20T14:31:00Z", &settings);
+        town.behave("one", Manner::Down);
+        let mut ready = 0;
+        for round in 0..120 {
+            if round % 20 == 10 {
+                town.behave("sister", Manner::LimitsFor(1));
+                town.ask("symbols=ETH-USD&sources=sister").await;
+            }
+            for _ in 0..3 {
+                ready += usize::from(town.ask("symbols=BTC-USD").await);
+            }
+            Town::wait(300).await;
+        }
+        assert!(ready > 0);
+    });
+}
+
