@@ -4,6 +4,20 @@ use super::ready::{Manner, Town, run};
 use super::world::source;
 
 #[test]
+fn a_market_without_any_source_opens_in_the_text_too() {
+    run(async {
+        // a little before New York has been open for as long as a quote is usable
+        let settings =
+            format!("[class.equity]\nusable_for = \"25m\"\n{}", source("dollar", "crypto", "currencies = [\"USD\"]"));
+        let town = Town::over("2026-11-20T14:54:58Z", &settings);
+        for _ in 0..40 {
+            town.ask("symbols=AAPL").await;
+            Town::wait(250).await;
+        }
+    });
+}
+
+#[test]
 fn the_reason_for_which_a_source_is_left_alone_may_change_before_the_time() {
     run(async {
         let settings = [
