@@ -243,6 +243,12 @@ impl Looks<'_> {
         Some(self.seen.get_mut(source)?.get_or_insert_with(look))
     }
 
+    /// Whether anything is known of a symbol at a source.
+    fn has_said(&self, source: usize, symbol: &Symbol, board: &Board) -> bool {
+        let source = self.sources.get(source).map(|source| source.profile.name());
+        source.is_some_and(|source| board.look(source, symbol, |_| ()).is_some())
+    }
+
     fn is_reserve(&self, source: usize) -> bool {
         self.sources.get(source).is_some_and(|source| source.profile.settings.role == Role::Reserve)
     }

@@ -39,7 +39,7 @@ pub(super) struct ReadyEntry {
     /// The symbols that were read, each with the version at which it was.
     marks: Vec<(Arc<Mark>, u64)>,
     places: Vec<Kept>,
-    /// Whether a reserve was left out. A caller to whom older quotes count as fresh may get its last one.
+    /// Whether a reserve was left out that has said something. Where older quotes count as fresh, it has a say.
     leaves_reserve_out: bool,
     /// Whether a reserve had to be asked, which refused.
     pub(super) needed_reserve: bool,
@@ -69,10 +69,10 @@ impl ReadyEntry {
         board: &Board,
         looks: &mut Looks<'_>,
     ) -> Option<Self> {
-        let (places, leaves_reserve_out) = places(on, made, looks)?;
+        let (places, leaves_reserve_out) = places(on, made, board, looks)?;
         let needed_reserve = places.iter().any(|place| place.rest.is_some() && looks.is_reserve(place.source));
         // other symbols of the question may have had a part in these
-        let is_shared = on.shares_freshness && places.iter().any(Kept::depends_on_freshness);
+        let is_shared = on.shares_freshness && (leaves_reserve_out || places.iter().any(Kept::depends_on_freshness));
         if is_shared || needed_reserve && made.question.symbols.len() > 1 {
             return None;
         }
@@ -121,13 +121,13 @@ impl ReadyEntry {
             Some(_) => place.known.quote_landed.is_none(),
             None => place.known.is_settled(Freshness::of(refresh_after), now),
         };
-        let depends = refresh_after.is_zero() || self.leaves_reserve_out || self.depends_on_freshness();
+        let depends = refresh_after.is_zero() || self.depends_on_freshness();
         !depends && self.places.iter().all(is_fresh)
     }
 
-    /// Whether its text says when a source is asked again, and that depends on what counts as fresh.
+    /// Whether what counts as fresh decides what its text says: when a source is asked again, or what a reserve has said.
     pub(super) fn depends_on_freshness(&self) -> bool {
-        self.places.iter().any(Kept::depends_on_freshness)
+        self.leaves_reserve_out || self.places.iter().any(Kept::depends_on_freshness)
     }
 
     /// Whether no call is made only because a source is left alone.
@@ -191,9 +191,9 @@ impl Kept {
     }
 }
 
-/// The outcomes of everything that a request would ask for, if it asks for nothing, and whether a reserve was left out; `None`
-/// if it would make a call, or if the caller was told something else than what is on the board.
-fn places(on: &On<'_>, made: &Made<'_>, looks: &mut Looks<'_>) -> Option<(Vec<Kept>, bool)> {
+/// The outcomes of everything that a request would ask for, if it asks for nothing, and whether a reserve was left out that has
+/// an outcome on the board; `None` if it would make a call, or if the caller was told something else than what is there.
+fn places(on: &On<'_>, made: &Made<'_>, board: &Board, looks: &mut Looks<'_>) -> Option<(Vec<Kept>, bool)> {
     let (mut places, mut leaves_reserve_out) = (Vec::new(), false);
     for target in &on.targets {
         for by in &target.routes {
@@ -202,7 +202,7 @@ fn places(on: &On<'_>, made: &Made<'_>, looks: &mut Looks<'_>) -> Option<(Vec<Ke
                     if !is_not_needed(target, by.source, by.denied.is_some(), made, looks) {
                         return None;
                     }
-                    leaves_reserve_out = true;
+                    leaves_reserve_out |= looks.has_said(by.source, &route.asked, board);
                     continue;
                 };
                 let freshness = made.plan.freshness.get(by.source, &route.asked)?;

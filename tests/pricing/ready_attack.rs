@@ -18,6 +18,34 @@ fn a_market_without_any_source_opens_in_the_text_too() {
 }
 
 #[test]
+fn a_rate_that_must_be_young_for_one_symbol_leaves_its_reserve_out_of_all() {
+    run(async {
+        let settings = [
+            "[class.crypto]\nrefresh_after = \"2s\"\nrequired = 1\n[class.fx]\nrefresh_after = \"20s\"\nrequired = 1\n"
+                .to_owned(),
+            source("dollar", "crypto", "currencies = [\"USD\"]"),
+            source("bank", "fx", ""),
+            source("spare", "fx", "role = \"reserve\""),
+        ]
+        .concat();
+        let town = Town::over("2026-11-20T14:31:00Z", &settings);
+        // the reserve is asked while the bank is down
+        town.behave("bank", Manner::Down);
+        town.ask("symbols=EUR-USD").await;
+        town.behave("bank", Manner::Well);
+        Town::wait(4_000).await;
+        for _ in 0..4 {
+            for query in ["symbols=EUR-USD", "symbols=BTC-EUR", "symbols=BTC-EUR,EUR-USD", "symbols=EUR-USD,BTC-EUR"] {
+                town.ask(query).await;
+                town.ask(query).await;
+                town.ask(query).await;
+            }
+            Town::wait(700).await;
+        }
+    });
+}
+
+#[test]
 fn the_reason_for_which_a_source_is_left_alone_may_change_before_the_time() {
     run(async {
         let settings = [
