@@ -376,7 +376,13 @@ impl Quotefold {
         // a call that ends after its caller has left is wasted
         let usual =
             |query: &SourceQuery| self.sources.get(query.source).map(|source| source.statistics.usual_latency());
-        let in_time = |query: &SourceQuery| usual(query).is_some_and(|usual| usual.max(SHORTEST_CALL) <= time_left);
+        // a source that is left alone is not called, and says so at once
+        let rests = |query: &SourceQuery| {
+            self.sources.get(query.source).is_some_and(|source| source.rest(now.monotonic).is_some())
+        };
+        let in_time = |query: &SourceQuery| {
+            rests(query) || usual(query).is_some_and(|usual| usual.max(SHORTEST_CALL) <= time_left)
+        };
         queries.into_iter().map(|query| if in_time(&query) { query } else { query.without_calls() }).collect()
     }
 

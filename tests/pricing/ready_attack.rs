@@ -46,6 +46,32 @@ fn a_rate_that_must_be_young_for_one_symbol_leaves_its_reserve_out_of_all() {
 }
 
 #[test]
+fn a_caller_in_a_hurry_asks_no_reserve_that_is_left_alone() {
+    run(async {
+        let settings = [
+            "[class.crypto]\nrefresh_after = \"10s\"\nbelow_quorum = \"degrade\"\n".to_owned(),
+            source("dollar", "crypto", "currencies = [\"USD\"]"),
+            source("other", "crypto", "currencies = [\"USD\"]"),
+            source("third", "crypto", "currencies = [\"USD\"]"),
+            source("spare", "crypto", "currencies = [\"USD\"]\nrole = \"reserve\""),
+        ]
+        .concat();
+        let town = Town::over("2026-11-20T14:31:00Z", &settings);
+        town.behave("other", Manner::Denies);
+        town.behave("third", Manner::Denies);
+        town.behave("spare", Manner::LimitsFor(30));
+        let mut ready = 0;
+        for _ in 0..4 {
+            for query in ["symbols=BTC-USD", "symbols=BTC-USD&timeout=50ms"] {
+                ready += usize::from(town.ask(query).await);
+                Town::wait(5).await;
+            }
+        }
+        assert!(ready > 0);
+    });
+}
+
+#[test]
 fn the_reason_for_which_a_source_is_left_alone_may_change_before_the_time() {
     run(async {
         let settings = [
