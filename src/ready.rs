@@ -21,7 +21,7 @@ use crate::board::{Board, Openings, Told};
 use crate::clock::Moment;
 use crate::fold::{Judged, Status};
 use crate::pace::Pace;
-use crate::plan::{PerSource, Plan};
+use crate::plan::{PerSource, Plan, Purpose};
 use crate::question::Question;
 use crate::quote::Role;
 use crate::settings::Settings;
@@ -213,13 +213,14 @@ impl ReadyAnswer {
     }
 
     fn note_use(&self, question: &Question) {
+        self.entries.iter().for_each(|entry| entry.note_use());
         let mut counted: HashSet<&Symbol> = HashSet::new();
-        for entry in &self.entries {
-            entry.note_use();
-            for (rate, verdicts) in &entry.rates {
-                // a rate counts once, and not as one if the caller also asked for it
-                if counted.insert(rate) && !question.symbols.contains(rate) {
-                    verdicts.iter().for_each(VerdictCounter::count);
+        // a rate counts once: as derived quotes need it if they do, and not as a rate if the caller also asked for it
+        for purpose in [Purpose::Rate, Purpose::Conversion] {
+            let rates = self.entries.iter().flat_map(|entry| &entry.rates).filter(|rate| rate.purpose == purpose);
+            for rate in rates {
+                if counted.insert(&rate.symbol) && !question.symbols.contains(&rate.symbol) {
+                    rate.verdicts.iter().for_each(VerdictCounter::count);
                 }
             }
         }

@@ -417,7 +417,7 @@ impl Quotefold {
         // a rate that the caller also asked for is counted once
         let asked = || valuation.prices.iter().map(|priced| &priced.price);
         let is_asked = |rate: &&Price| asked().any(|price| price.symbol == rate.symbol);
-        let rates = valuation.rates.iter().map(Arc::as_ref).filter(|rate| !is_asked(rate));
+        let rates = valuation.rates().filter(|rate| !is_asked(rate));
         for judged in asked().chain(rates).flat_map(|price| &price.quotes) {
             let source = self.profiles.place(&judged.outcome.origin.source).and_then(|place| self.sources.get(place));
             if let Some(source) = source {

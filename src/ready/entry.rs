@@ -44,8 +44,18 @@ pub(super) struct ReadyEntry {
     /// Whether a reserve had to be asked, which refused.
     pub(super) needed_reserve: bool,
     verdicts: Vec<VerdictCounter>,
-    /// The rates that were priced for it, with what counts the verdicts on their quotes.
-    pub(super) rates: Vec<(Symbol, Vec<VerdictCounter>)>,
+    /// The rates that were priced for it.
+    pub(super) rates: Vec<Rate>,
+}
+
+/// A rate that was priced for an entry.
+#[derive(Debug)]
+pub(super) struct Rate {
+    /// What it was priced for.
+    pub(super) purpose: Purpose,
+    pub(super) symbol: Symbol,
+    /// What counts the verdicts on its quotes.
+    pub(super) verdicts: Vec<VerdictCounter>,
 }
 
 /// An outcome that the entry was made from, or that decided that nothing was called.
@@ -77,11 +87,11 @@ impl ReadyEntry {
             return None;
         }
         let marks = marks(on, made.plan.version, board)?;
-        let is_rate = |target: &&&Target| target.purpose != Purpose::Asked;
-        let rate_of = |target: &&Target| made.valuation.rates.iter().find(|rate| rate.symbol == target.symbol);
-        let rates: Vec<&Arc<Price>> = on.targets.iter().filter(is_rate).filter_map(rate_of).collect();
-        let prices = || [&priced.price].into_iter().chain(rates.iter().map(|rate| rate.as_ref()));
+        let rate = |target: &&Target| Some((target.purpose, made.valuation.rate(target)?));
+        let rates: Vec<(Purpose, &Price)> = on.targets.iter().filter_map(rate).collect();
+        let prices = || [&priced.price].into_iter().chain(rates.iter().map(|(_, rate)| *rate));
         let verdicts = |price: &Price| price.quotes.iter().filter_map(|judged| looks.counter(judged)).collect();
+        let rate_of = |purpose, rate: &Price| Rate { purpose, symbol: rate.symbol.clone(), verdicts: verdicts(rate) };
         let settled = places.iter().filter(|place| place.rest.is_none());
         Some(ReadyEntry {
             status: priced.price.status,
@@ -93,7 +103,7 @@ impl ReadyEntry {
             due_at: settled.filter_map(|place| place.known.due_at(place.freshness)).min(),
             marks,
             verdicts: verdicts(&priced.price),
-            rates: rates.iter().map(|rate| (rate.symbol.clone(), verdicts(rate))).collect(),
+            rates: rates.iter().map(|(purpose, rate)| rate_of(*purpose, rate)).collect(),
             places,
             leaves_reserve_out,
             needed_reserve,
@@ -148,10 +158,7 @@ impl ReadyEntry {
 
     /// How many bytes it takes, about.
     pub(super) fn bytes(&self) -> usize {
-        let rates = self
-            .rates
-            .iter()
-            .map(|(_, verdicts)| size_of::<(Symbol, Vec<VerdictCounter>)>() + size_of_val(&verdicts[..]));
+        let rates = self.rates.iter().map(|rate| size_of::<Rate>() + size_of_val(&rate.verdicts[..]));
         size_of::<Self>()
             + self.with_quotes.len()
             + self.without_quotes.len()

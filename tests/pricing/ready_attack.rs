@@ -46,6 +46,35 @@ fn a_rate_that_must_be_young_for_one_symbol_leaves_its_reserve_out_of_all() {
 }
 
 #[test]
+fn a_rate_of_two_purposes_counts_as_it_is_used() {
+    run(async {
+        let settings = [
+            "[class.crypto]\nrequired = 1\n[class.equity]\nrequired = 1\n[class.fx]\nrequired = 1\n".to_owned(),
+            source("dollar", "crypto", "currencies = [\"USD\"]"),
+            source("ticker", "equity", ""),
+            source("bank", "fx", "symbols = [\"GBP-USD\"]"),
+            source("crosses", "fx", "symbols = [\"EUR-*\"]"),
+        ]
+        .concat();
+        let town = Town::over("2026-11-20T15:31:00Z", &settings);
+        for _ in 0..4 {
+            for query in [
+                "symbols=AAPL&currency=GBP",
+                "symbols=BTC-GBP&currency=GBP",
+                "symbols=AAPL,BTC-GBP&currency=GBP",
+                "symbols=AAPL&currency=GBP",
+                "symbols=BTC-GBP,AAPL&currency=GBP",
+            ] {
+                for _ in 0..3 {
+                    town.ask(query).await;
+                }
+            }
+            Town::wait(700).await;
+        }
+    });
+}
+
+#[test]
 fn a_caller_in_a_hurry_asks_no_reserve_that_is_left_alone() {
     run(async {
         let settings = [
