@@ -69,6 +69,8 @@ pub(crate) struct Made<'a> {
     pub told: &'a PerSource<Told>,
     /// Its prices.
     pub valuation: &'a Valuation,
+    /// When each source could be called, which its failures state.
+    pub openings: &'a [Openings],
     /// When they were made.
     pub now: Moment,
 }
@@ -76,6 +78,8 @@ pub(crate) struct Made<'a> {
 /// What is asked of the sources at one moment, each at most once.
 struct Looks<'a> {
     sources: &'a [Arc<Source>],
+    /// When the sources can be called, as far as that was found before.
+    openings: &'a [Openings],
     now: Instant,
     seen: Vec<Option<Look>>,
 }
@@ -109,7 +113,7 @@ impl Ready {
             return None;
         }
         let entries = self.store.get_all(&question.symbols, question.currency.as_ref())?;
-        let mut looks = Looks::new(sources, now.monotonic);
+        let mut looks = Looks::new(sources, &[], now.monotonic);
         if !entries.iter().all(|entry| entry.holds(question.refresh_after, now, &mut looks)) || !fit(&entries, question)
         {
             return None;
@@ -144,7 +148,7 @@ impl Ready {
         if !is_usual(made.question) || made.question.refresh_after.is_some() {
             return kept;
         }
-        let (depends, mut looks) = (Depends::of(made), Looks::new(sources, made.now.monotonic));
+        let (depends, mut looks) = (Depends::of(made), Looks::new(sources, made.openings, made.now.monotonic));
         let mut pace = Pace::default();
         for (place, priced) in made.valuation.prices.iter().enumerate() {
             let entry = depends.on(&priced.price.symbol, priced.conversion.as_ref());
@@ -227,9 +231,9 @@ impl ReadyAnswer {
     }
 }
 
-impl Looks<'_> {
-    fn new(sources: &[Arc<Source>], now: Instant) -> Looks<'_> {
-        Looks { sources, now, seen: Vec::new() }
+impl<'a> Looks<'a> {
+    fn new(sources: &'a [Arc<Source>], openings: &'a [Openings], now: Instant) -> Self {
+        Looks { sources, openings, now, seen: Vec::new() }
     }
 
     /// When a source can be called, and until when and why it is left alone.
@@ -240,7 +244,11 @@ impl Looks<'_> {
         }
         let now = self.now;
         let timeless = |rest: Cooldown| Cooldown { error: rest.error.at_any_time(), ..rest };
-        let look = || Look { openings: found.coalescer.openings(now), rest: found.rest(now).map(timeless) };
+        let openings = self.openings.get(source).copied();
+        let look = || Look {
+            openings: openings.unwrap_or_else(|| found.coalescer.openings(now)),
+            rest: found.rest(now).map(timeless),
+        };
         Some(self.seen.get_mut(source)?.get_or_insert_with(look))
     }
 

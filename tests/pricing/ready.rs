@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 use proptest::prelude::*;
 use quotefold::Quotefold;
+use quotefold::answer::Answer;
 use quotefold::clock::Clock;
 use quotefold::failure::SourceError;
 use quotefold::question::Question;
@@ -55,6 +56,8 @@ pub(super) enum Manner {
     RateLimits,
     /// It rate-limits us for this many seconds.
     LimitsFor(u64),
+    /// The same, and it takes no time to say so.
+    LimitsAtOnce(u64),
     /// It has a book: so many seconds old is the last trade, and so many the book.
     Book(i64, i64),
     /// Its prices are from another session than the regular one.
@@ -106,7 +109,10 @@ impl Town {
         let scripted = ScriptedService::new(settings, &clock, move |name, asked, clock| {
             let (script, name) = (Arc::clone(&replies), name.to_owned());
             Box::pin(async move {
-                tokio::time::sleep(Duration::from_millis(30)).await;
+                let is_quick = matches!(script.lock().manners.get(&name), Some(Manner::LimitsAtOnce(_)));
+                if !is_quick {
+                    tokio::time::sleep(Duration::from_millis(30)).await;
+                }
                 script.lock().reply(&name, asked, clock.now().wall)
             })
         });
@@ -133,6 +139,10 @@ impl Town {
     /// How a vendor replies from now on.
     pub(super) fn behave(&self, vendor: &str, manner: Manner) {
         self.script.lock().manners.insert(vendor.to_owned(), manner);
+    }
+
+    pub(super) async fn answer(&self, query: &str) -> Answer {
+        self.scripted.ask(query).await
     }
 
     pub(super) async fn wait(milliseconds: u64) {
@@ -190,7 +200,7 @@ impl Script {
     fn reply(&self, vendor: &str, asked: Vec<Symbol>, now: Timestamp) -> Result<Reply, SourceError> {
         let manner = self.manners.get(vendor).copied().unwrap_or(Manner::Well);
         match manner {
-            Manner::LimitsFor(seconds) => {
+            Manner::LimitsFor(seconds) | Manner::LimitsAtOnce(seconds) => {
                 let retry_after = Some(Duration::from_secs(seconds));
                 return Err(SourceError::RateLimited { detail: "too many".into(), retry_after });
             }
