@@ -23,13 +23,14 @@ use crate::clock::Moment;
 use crate::fingerprint::Fingerprint;
 use crate::fold::{Judged, Status};
 use crate::pace::Pace;
-use crate::plan::{PerSource, Plan};
+use crate::plan::{PerSource, Plan, Purpose};
 use crate::question::Question;
 use crate::quote::Role;
 use crate::settings::Settings;
 use crate::settings::class::Refresh;
 use crate::source::Source;
 use crate::source::coalescer::Patience;
+use crate::source::cooldown::Cooldown;
 use crate::source::statistics::VerdictCounter;
 use crate::symbol::{Class, Symbol};
 use crate::units::WaitFor;
@@ -70,6 +71,8 @@ pub(crate) struct Made<'a> {
     pub told: &'a PerSource<Told>,
     /// Its prices.
     pub valuation: &'a Valuation,
+    /// When each source could be called, which its failures state.
+    pub openings: &'a [Openings],
     /// When they were made.
     pub now: Moment,
 }
@@ -77,8 +80,19 @@ pub(crate) struct Made<'a> {
 /// What is asked of the sources at one moment, each at most once.
 struct Looks<'a> {
     sources: &'a [Arc<Source>],
+    /// When the sources can be called, as far as that was found before.
+    openings: &'a [Openings],
     now: Instant,
-    seen: Vec<Option<(Openings, Option<Instant>)>>,
+    seen: Vec<Option<Look>>,
+}
+
+/// What one source is like at a moment.
+#[derive(Clone)]
+struct Look {
+    /// When it can be called.
+    openings: Openings,
+    /// Until when it is left alone, and why; the reason names no time.
+    rest: Option<Cooldown>,
 }
 
 impl Ready {
@@ -101,7 +115,7 @@ impl Ready {
             return None;
         }
         let entries = self.store.get_all(&question.symbols, question.currency.as_ref())?;
-        let mut looks = Looks::new(sources, now.monotonic);
+        let mut looks = Looks::new(sources, &[], now.monotonic);
         if !entries.iter().all(|entry| entry.holds(question.refresh_after, now, &mut looks)) || !fit(&entries, question)
         {
             return None;
@@ -136,7 +150,7 @@ impl Ready {
         if !is_usual(made.question) || made.question.refresh_after.is_some() {
             return kept;
         }
-        let (depends, mut looks) = (Depends::of(made), Looks::new(sources, made.now.monotonic));
+        let (depends, mut looks) = (Depends::of(made), Looks::new(sources, made.openings, made.now.monotonic));
         let mut pace = Pace::default();
         for (place, priced) in made.valuation.prices.iter().enumerate() {
             let entry = depends.on(&priced.price.symbol, priced.conversion.as_ref());
@@ -223,33 +237,45 @@ impl ReadyAnswer {
 
     /// Counts what became of each quote, and notes that the symbols were asked for.
     pub(crate) fn note_use(&self, question: &Question) {
+        self.entries.iter().for_each(|entry| entry.note_use());
         let mut counted: HashSet<&Symbol> = HashSet::new();
-        for entry in &self.entries {
-            entry.note_use();
-            for (rate, verdicts) in &entry.rates {
-                // a rate counts once, and not as one if the caller also asked for it
-                if counted.insert(rate) && !question.symbols.contains(rate) {
-                    verdicts.iter().for_each(VerdictCounter::count);
+        // a rate counts once: as derived quotes need it if they do, and not as a rate if the caller also asked for it
+        for purpose in [Purpose::Rate, Purpose::Conversion] {
+            let rates = self.entries.iter().flat_map(|entry| &entry.rates).filter(|rate| rate.purpose == purpose);
+            for rate in rates {
+                if counted.insert(&rate.symbol) && !question.symbols.contains(&rate.symbol) {
+                    rate.verdicts.iter().for_each(VerdictCounter::count);
                 }
             }
         }
     }
 }
 
-impl Looks<'_> {
-    fn new(sources: &[Arc<Source>], now: Instant) -> Looks<'_> {
-        Looks { sources, now, seen: Vec::new() }
+impl<'a> Looks<'a> {
+    fn new(sources: &'a [Arc<Source>], openings: &'a [Openings], now: Instant) -> Self {
+        Looks { sources, openings, now, seen: Vec::new() }
     }
 
-    /// When a source can be called, and until when it is left alone.
-    fn at(&mut self, source: usize) -> Option<(Openings, Option<Instant>)> {
+    /// When a source can be called, and until when and why it is left alone.
+    fn at(&mut self, source: usize) -> Option<&Look> {
         let found = self.sources.get(source)?;
         if self.seen.len() <= source {
             self.seen.resize(source + 1, None);
         }
         let now = self.now;
-        let look = || (found.coalescer.openings(now), found.rest(now).map(|rest| rest.until));
-        Some(*self.seen.get_mut(source)?.get_or_insert_with(look))
+        let timeless = |rest: Cooldown| Cooldown { error: rest.error.at_any_time(), ..rest };
+        let openings = self.openings.get(source).copied();
+        let look = || Look {
+            openings: openings.unwrap_or_else(|| found.coalescer.openings(now)),
+            rest: found.rest(now).map(timeless),
+        };
+        Some(self.seen.get_mut(source)?.get_or_insert_with(look))
+    }
+
+    /// Whether anything is known of a symbol at a source.
+    fn has_said(&self, source: usize, symbol: &Symbol, board: &Board) -> bool {
+        let source = self.sources.get(source).map(|source| source.profile.name());
+        source.is_some_and(|source| board.look(source, symbol, |_| ()).is_some())
     }
 
     fn is_reserve(&self, source: usize) -> bool {

@@ -282,7 +282,8 @@ impl Quotefold {
         let (mut told, turn) = self.gather(&mut plan, turn, question).await;
         let refreshing = self.fetch_behind(&mut plan, question).await;
         let now = self.clock.now();
-        let next_calls = self.next_calls(&plan, &mut told, now);
+        let openings = self.openings(now);
+        let next_calls = next_calls(&plan, &mut told, &openings, now);
         let valuation = self.value(&plan, &told, question, now).await;
         self.count_verdicts(&valuation);
         let skew = self.clock.skew(now);
@@ -290,7 +291,7 @@ impl Quotefold {
             // what is said of the clock changes with its every reading
             Some(_) => Vec::new(),
             None => {
-                let made = Made { question, plan: &plan, told: &told, valuation: &valuation, now };
+                let made = Made { question, plan: &plan, told: &told, valuation: &valuation, openings: &openings, now };
                 self.ready.keep(&made, &self.board, &self.sources).await
             }
         };
@@ -376,7 +377,13 @@ impl Quotefold {
         // a call that ends after its caller has left is wasted
         let usual =
             |query: &SourceQuery| self.sources.get(query.source).map(|source| source.statistics.usual_latency());
-        let in_time = |query: &SourceQuery| usual(query).is_some_and(|usual| usual.max(SHORTEST_CALL) <= time_left);
+        // a source that is left alone is not called, and says so at once
+        let rests = |query: &SourceQuery| {
+            self.sources.get(query.source).is_some_and(|source| source.rest(now.monotonic).is_some())
+        };
+        let in_time = |query: &SourceQuery| {
+            rests(query) || usual(query).is_some_and(|usual| usual.max(SHORTEST_CALL) <= time_left)
+        };
         queries.into_iter().map(|query| if in_time(&query) { query } else { query.without_calls() }).collect()
     }
 
@@ -388,22 +395,9 @@ impl Quotefold {
         PlanInput { question, board: &self.board, sources: &self.profiles, settings: &self.settings, now }
     }
 
-    /// When the same question would make each source call again, as things are now. Each failure is given this time.
-    fn next_calls(&self, plan: &Plan, told: &mut PerSource<Told>, now: Moment) -> NextCalls {
-        let openings: Vec<Openings> =
-            self.sources.iter().map(|source| source.coalescer.openings(now.monotonic)).collect();
-        let mut next_calls = NextCalls::default();
-        for (source, symbol, told) in told.iter_mut() {
-            let freshness = plan.freshness.get(source, symbol);
-            let Some(openings) = openings.get(source) else { continue };
-            let at = match told.is_awaited() {
-                true => told.known().zip(freshness).map(|(known, freshness)| known.called_at(*freshness, *openings)),
-                // its call is in flight, and can be joined
-                false => Some(now.monotonic),
-            };
-            next_calls.note(told, now.wall_at(at.unwrap_or(openings.call).max(now.monotonic)));
-        }
-        next_calls
+    /// When each source can be called, as things are now.
+    fn openings(&self, now: Moment) -> Vec<Openings> {
+        self.sources.iter().map(|source| source.coalescer.openings(now.monotonic)).collect()
     }
 
     /// Counts the verdict on every quote.
@@ -411,7 +405,7 @@ impl Quotefold {
         // a rate that the caller also asked for is counted once
         let asked = || valuation.prices.iter().map(|priced| &priced.price);
         let is_asked = |rate: &&Price| asked().any(|price| price.symbol == rate.symbol);
-        let rates = valuation.rates.iter().map(Arc::as_ref).filter(|rate| !is_asked(rate));
+        let rates = valuation.rates().filter(|rate| !is_asked(rate));
         for judged in asked().chain(rates).flat_map(|price| &price.quotes) {
             let source = self.profiles.place(&judged.outcome.origin.source).and_then(|place| self.sources.get(place));
             if let Some(source) = source {
@@ -419,6 +413,22 @@ impl Quotefold {
             }
         }
     }
+}
+
+/// When the same question would make each source call again. Each failure is given this time.
+fn next_calls(plan: &Plan, told: &mut PerSource<Told>, openings: &[Openings], now: Moment) -> NextCalls {
+    let mut next_calls = NextCalls::default();
+    for (source, symbol, told) in told.iter_mut() {
+        let freshness = plan.freshness.get(source, symbol);
+        let Some(openings) = openings.get(source) else { continue };
+        let at = match told.is_awaited() {
+            true => told.known().zip(freshness).map(|(known, freshness)| known.called_at(*freshness, *openings)),
+            // its call is in flight, and can be joined
+            false => Some(now.monotonic),
+        };
+        next_calls.note(told, now.wall_at(at.unwrap_or(openings.call).max(now.monotonic)));
+    }
+    next_calls
 }
 
 #[cfg(test)]

@@ -31,8 +31,10 @@ use way_out::way_out;
 pub struct Valuation {
     /// One price per symbol of the question, in its order.
     pub prices: Vec<Priced>,
-    /// The rates that were folded on the way.
-    pub rates: Vec<Arc<Price>>,
+    /// The rates that convert prices into the caller's currency.
+    conversions: Rates,
+    /// The rates that derived quotes need.
+    rates: Rates,
     /// The symbols, rates included, that lack a quorum and that another source could help to one.
     pub short_of_quorum: BTreeSet<Symbol>,
 }
@@ -75,10 +77,7 @@ pub async fn value(
         None => price.into(),
     };
     let prices = asked.into_iter().map(convert).collect();
-    // one rate may serve both purposes
-    let mut all = conversions.clone();
-    all.extend(rates);
-    Valuation { prices, rates: all.into_values().collect(), short_of_quorum }
+    Valuation { prices, conversions, rates, short_of_quorum }
 }
 
 /// The symbols that lack a quorum and that another source could help to one. They are among the symbols asked for, the
@@ -202,6 +201,23 @@ impl Table<'_> {
 }
 
 impl Valuation {
+    /// Every rate that was folded on the way, once: one that serves both purposes is made of fewer quotes where derived ones need
+    /// it, and that one stands for both.
+    pub(crate) fn rates(&self) -> impl Iterator<Item = &Price> {
+        let only_converts = |rate: &&Arc<Price>| !self.rates.contains_key(&rate.symbol);
+        self.conversions.values().filter(only_converts).chain(self.rates.values()).map(Arc::as_ref)
+    }
+
+    /// The price of a rate for the purpose of a target.
+    pub(crate) fn rate(&self, target: &Target) -> Option<&Price> {
+        let rates = match target.purpose {
+            Purpose::Asked => return None,
+            Purpose::Conversion => &self.conversions,
+            Purpose::Rate => &self.rates,
+        };
+        rates.get(&target.symbol).map(Arc::as_ref)
+    }
+
     /// The rates that conversions need but no source was asked for.
     pub(crate) fn missing_rates(&self) -> BTreeSet<Symbol> {
         let conversions = self.prices.iter().filter_map(|priced| priced.conversion.as_ref());

@@ -228,8 +228,13 @@ impl Known {
     /// Whether an update is the refusal that is known already: for the same reason, until the same instant.
     pub(super) fn is_refused_alike(&self, update: &Update) -> bool {
         let Update::Refusal(error, until) = update else { return false };
+        self.is_refused_for(error, *until)
+    }
+
+    /// Whether it is a refusal of ours for this reason, until this instant.
+    pub(crate) fn is_refused_for(&self, error: &SourceError, until: Instant) -> bool {
         let refused_for = self.outcome.failure.as_ref().map(|failure| failure.error.at_any_time());
-        self.refused_until == Some(*until) && refused_for == Some(error.at_any_time())
+        self.refused_until == Some(until) && refused_for == Some(error.at_any_time())
     }
 
     /// Whether its quote is the one that arrived at this time.

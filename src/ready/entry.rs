@@ -8,13 +8,14 @@ use tokio::time::Instant;
 
 use super::depends::On;
 use super::lasts::valid_until;
-use super::{Looks, Made};
+use super::{Look, Looks, Made};
 use crate::answer::EntryText;
 use crate::board::{Board, Freshness, Known, Mark, Stands};
 use crate::clock::{Moment, age};
 use crate::convert::Priced;
 use crate::fold::{Price, Status};
 use crate::plan::{Purpose, Target};
+use crate::source::cooldown::Cooldown;
 use crate::source::statistics::VerdictCounter;
 use crate::symbol::Symbol;
 
@@ -38,13 +39,23 @@ pub(super) struct ReadyEntry {
     /// The symbols that were read, each with the version at which it was.
     marks: Vec<(Arc<Mark>, u64)>,
     places: Vec<Kept>,
-    /// Whether a reserve was left out. A caller to whom older quotes count as fresh may get its last one.
+    /// Whether a reserve was left out that has said something. Where older quotes count as fresh, it has a say.
     leaves_reserve_out: bool,
     /// Whether a reserve had to be asked, which refused.
     pub(super) needed_reserve: bool,
     verdicts: Vec<VerdictCounter>,
-    /// The rates that were priced for it, with what counts the verdicts on their quotes.
-    pub(super) rates: Vec<(Symbol, Vec<VerdictCounter>)>,
+    /// The rates that were priced for it.
+    pub(super) rates: Vec<Rate>,
+}
+
+/// A rate that was priced for an entry.
+#[derive(Debug)]
+pub(super) struct Rate {
+    /// What it was priced for.
+    pub(super) purpose: Purpose,
+    pub(super) symbol: Symbol,
+    /// What counts the verdicts on its quotes.
+    pub(super) verdicts: Vec<VerdictCounter>,
 }
 
 /// An outcome that the entry was made from, or that decided that nothing was called.
@@ -55,8 +66,8 @@ pub(super) struct Kept {
     freshness: Freshness,
     /// If it is a failure, when the source is asked again.
     called_at: Option<Instant>,
-    /// Until when the source is left alone, if no call is made only because of that.
-    rests_until: Option<Instant>,
+    /// Until when and why the source is left alone, if no call is made only because of that.
+    rest: Option<Cooldown>,
 }
 
 impl ReadyEntry {
@@ -68,22 +79,22 @@ impl ReadyEntry {
         board: &Board,
         looks: &mut Looks<'_>,
     ) -> Option<Self> {
-        let (places, leaves_reserve_out) = places(on, made, looks)?;
-        let needed_reserve = places.iter().any(|place| place.rests_until.is_some() && looks.is_reserve(place.source));
+        let Places { kept: places, leaves_reserve_out, skips_reserve } = places(on, made, board, looks)?;
+        let needed_reserve = places.iter().any(|place| place.rest.is_some() && looks.is_reserve(place.source));
         // other symbols of the question may have had a part in these
-        let is_shared = on.shares_freshness && places.iter().any(Kept::depends_on_freshness);
+        let is_shared = on.shares_freshness && (leaves_reserve_out || places.iter().any(Kept::depends_on_freshness));
         if is_shared || needed_reserve && made.question.symbols.len() > 1 {
             return None;
         }
-        // a reserve that was left out may have been asked for others meanwhile
-        let new = if leaves_reserve_out { &[][..] } else { &places[..] };
+        // a reserve that was left out may be asked for others at any moment
+        let new = if skips_reserve { &[][..] } else { &places[..] };
         let marks = marks(on, new, made, board)?;
-        let is_rate = |target: &&&Target| target.purpose != Purpose::Asked;
-        let rate_of = |target: &&Target| made.valuation.rates.iter().find(|rate| rate.symbol == target.symbol);
-        let rates: Vec<&Arc<Price>> = on.targets.iter().filter(is_rate).filter_map(rate_of).collect();
-        let prices = || [&priced.price].into_iter().chain(rates.iter().map(AsRef::as_ref));
+        let rate = |target: &&Target| Some((target.purpose, made.valuation.rate(target)?));
+        let rates: Vec<(Purpose, &Price)> = on.targets.iter().filter_map(rate).collect();
+        let prices = || [&priced.price].into_iter().chain(rates.iter().map(|(_, rate)| *rate));
         let verdicts = |price: &Price| price.quotes.iter().filter_map(|judged| looks.counter(judged)).collect();
-        let settled = places.iter().filter(|place| place.rests_until.is_none());
+        let rate_of = |purpose, rate: &Price| Rate { purpose, symbol: rate.symbol.clone(), verdicts: verdicts(rate) };
+        let settled = places.iter().filter(|place| place.rest.is_none());
         Some(ReadyEntry {
             status: priced.price.status,
             with_quotes: Arc::new(EntryText::of(priced, true).ok()?),
@@ -94,7 +105,7 @@ impl ReadyEntry {
             due_at: settled.filter_map(|place| place.known.due_at(place.freshness)).min(),
             marks,
             verdicts: verdicts(&priced.price),
-            rates: rates.iter().map(|rate| (rate.symbol.clone(), verdicts(rate))).collect(),
+            rates: rates.iter().map(|(purpose, rate)| rate_of(*purpose, rate)).collect(),
             places,
             leaves_reserve_out,
             needed_reserve,
@@ -117,18 +128,18 @@ impl ReadyEntry {
     fn is_fresh(&self, refresh_after: Option<Duration>, now: Instant) -> bool {
         let Some(refresh_after) = refresh_after else { return self.due_at.is_none_or(|due| now < due) };
         // the floors of classes and sources can only make an outcome count as fresh for longer
-        let is_fresh = |place: &Kept| match place.rests_until {
+        let is_fresh = |place: &Kept| match place.rest {
             // to this caller, the quote that stands beside the refusal may be fresh
             Some(_) => place.known.quote_landed.is_none(),
             None => place.known.is_settled(Freshness::of(refresh_after), now),
         };
-        let depends = refresh_after.is_zero() || self.leaves_reserve_out || self.depends_on_freshness();
+        let depends = refresh_after.is_zero() || self.depends_on_freshness();
         !depends && self.places.iter().all(is_fresh)
     }
 
-    /// Whether its text says when a source is asked again, and that depends on what counts as fresh.
+    /// Whether what counts as fresh decides what its text says: when a source is asked again, or what a reserve has said.
     pub(super) fn depends_on_freshness(&self) -> bool {
-        self.places.iter().any(Kept::depends_on_freshness)
+        self.leaves_reserve_out || self.places.iter().any(Kept::depends_on_freshness)
     }
 
     /// How long it can be kept from now on, for a caller who states this `refresh_after`; zero if a source has failed.
@@ -145,7 +156,7 @@ impl ReadyEntry {
 
     /// Whether no call is made only because a source is left alone.
     pub(super) fn rests(&self) -> bool {
-        self.places.iter().any(|place| place.rests_until.is_some())
+        self.places.iter().any(|place| place.rest.is_some())
     }
 
     /// Its text, with the proof or without.
@@ -161,10 +172,7 @@ impl ReadyEntry {
 
     /// How many bytes it takes, about.
     pub(super) fn bytes(&self) -> usize {
-        let rates = self
-            .rates
-            .iter()
-            .map(|(_, verdicts)| size_of::<(Symbol, Vec<VerdictCounter>)>() + size_of_val(&verdicts[..]));
+        let rates = self.rates.iter().map(|rate| size_of::<Rate>() + size_of_val(&rate.verdicts[..]));
         size_of::<Self>()
             + self.with_quotes.len()
             + self.without_quotes.len()
@@ -180,34 +188,44 @@ impl Kept {
     /// An outcome for which a request makes no call now; `None` if it would make one.
     fn of(source: usize, known: &Arc<Known>, freshness: Freshness, looks: &mut Looks<'_>) -> Option<Self> {
         let now = looks.now;
-        let (openings, rests_until) = looks.at(source)?;
+        let Look { openings, rest } = looks.at(source)?;
         let is_settled = known.is_settled(freshness, now);
-        let refused_until = known.refused_until.filter(|until| rests_until == Some(*until));
-        if !is_settled && refused_until.is_none() {
+        let rest = rest.as_ref().filter(|rest| known.is_refused_for(&rest.error, rest.until));
+        if !is_settled && rest.is_none() {
             return None;
         }
-        let called_at = known.outcome.failure.as_ref().map(|_| known.called_at(freshness, openings));
-        let rests_until = refused_until.filter(|_| !is_settled);
-        Some(Kept { source, known: Arc::clone(known), freshness, called_at, rests_until })
+        let called_at = known.outcome.failure.as_ref().map(|_| known.called_at(freshness, *openings));
+        let rest = rest.filter(|_| !is_settled).cloned();
+        Some(Kept { source, known: Arc::clone(known), freshness, called_at, rest })
     }
 
     /// Whether its source is in the state in which it was.
     fn is_as_before(&self, looks: &mut Looks<'_>) -> bool {
         let Some(called_at) = self.called_at else { return true };
-        let Some((openings, rests_until)) = looks.at(self.source) else { return false };
-        (self.rests_until.is_none() || rests_until == self.rests_until)
-            && self.known.called_at(self.freshness, openings) == called_at
+        let Some(Look { openings, rest }) = looks.at(self.source) else { return false };
+        // a refusal for another reason would land anew
+        (self.rest.is_none() || *rest == self.rest) && self.known.called_at(self.freshness, *openings) == called_at
     }
 
     fn depends_on_freshness(&self) -> bool {
-        self.called_at.is_some() && self.rests_until.is_none() && !matches!(self.known.stands, Stands::Until(_))
+        self.called_at.is_some() && self.rest.is_none() && !matches!(self.known.stands, Stands::Until(_))
     }
 }
 
-/// The outcomes of everything that a request would ask for, if it asks for nothing, and whether a reserve was left out; `None`
-/// if it would make a call, or if the caller was told something else than what is on the board.
-fn places(on: &On<'_>, made: &Made<'_>, looks: &mut Looks<'_>) -> Option<(Vec<Kept>, bool)> {
-    let (mut places, mut leaves_reserve_out) = (Vec::new(), false);
+/// Everything that a request would ask for if it were due.
+#[derive(Default)]
+struct Places {
+    kept: Vec<Kept>,
+    /// Whether a reserve was not asked that has an outcome on the board.
+    leaves_reserve_out: bool,
+    /// Whether any reserve was not asked.
+    skips_reserve: bool,
+}
+
+/// The outcomes of everything that a request would ask for, if it asks for nothing; `None` if it would make a call, or if the
+/// caller was told something else than what is on the board.
+fn places(on: &On<'_>, made: &Made<'_>, board: &Board, looks: &mut Looks<'_>) -> Option<Places> {
+    let mut places = Places::default();
     for target in &on.targets {
         for by in &target.routes {
             for route in by.denied.iter().chain([&by.route]) {
@@ -215,15 +233,16 @@ fn places(on: &On<'_>, made: &Made<'_>, looks: &mut Looks<'_>) -> Option<(Vec<Ke
                     if !is_not_needed(target, by.source, by.denied.is_some(), made, looks) {
                         return None;
                     }
-                    leaves_reserve_out = true;
+                    places.skips_reserve = true;
+                    places.leaves_reserve_out |= looks.has_said(by.source, &route.asked, board);
                     continue;
                 };
                 let freshness = made.plan.freshness.get(by.source, &route.asked)?;
-                places.push(Kept::of(by.source, told.on_board()?, *freshness, looks)?);
+                places.kept.push(Kept::of(by.source, told.on_board()?, *freshness, looks)?);
             }
         }
     }
-    Some((places, leaves_reserve_out))
+    Some(places)
 }
 
 /// Whether a source was not asked because it is a reserve, and enough others have answered.
@@ -264,7 +283,7 @@ fn settled_until(places: &[Kept], on: &On<'_>) -> Option<Instant> {
             Stands::Until(until) => Some(until),
             Stands::WithSource | Stands::LikeQuote => None,
         };
-        [place.known.refused_until, stands, place.rests_until]
+        [place.known.refused_until, stands, place.rest.as_ref().map(|rest| rest.until)]
     };
     let reads = on.targets.iter().filter_map(|target| target.reads.until);
     places.iter().flat_map(of_place).flatten().chain(reads).min()

@@ -49,10 +49,12 @@ impl First {
 
     fn note_price(&mut self, price: &Price) {
         self.note(price.rule.hours.and_then(|hours| hours.next_change(self.made)));
+        let opened = price.market.and_then(|market| market.around.opened_at);
+        // from then on the market counts as open, whether or not a source quotes the symbol
+        opened.into_iter().for_each(|opened| self.note_age(opened, price.rule.usable_for));
         for judged in &price.quotes {
             let stated = judged.derivation.as_ref().and_then(|derivation| derivation.stated.as_ref());
             let times = judged.outcome.quote.iter().chain(stated).flat_map(times).chain(judged.last_at);
-            let opened = price.market.and_then(|market| market.around.opened_at);
             times.chain(opened).for_each(|time| self.note_time(price, judged, time));
             self.note(judged.outcome.failure.as_ref().and_then(|failure| failure.retry_at));
         }

@@ -16,6 +16,7 @@ mod laws;
 mod names;
 mod quorum;
 mod ready;
+mod ready_attack;
 mod reserve;
 mod rounds;
 mod sunday;

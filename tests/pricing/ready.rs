@@ -8,10 +8,11 @@ use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 use proptest::prelude::*;
 use quotefold::Quotefold;
+use quotefold::answer::Answer;
 use quotefold::clock::Clock;
 use quotefold::failure::SourceError;
 use quotefold::question::Question;
-use quotefold::quote::Quote;
+use quotefold::quote::{NoMarket, Quote, Session};
 use quotefold::source::batch::Reply;
 use quotefold::symbol::{Currency, Symbol};
 use rust_decimal::Decimal;
@@ -40,18 +41,31 @@ fn vendors() -> String {
     format!("{fast}{}", sources.concat())
 }
 
+/// The vendors whose manners change.
 const VENDORS: [&str; 9] = ["dollar", "tether", "euro", "spare", "bank", "money", "fixing", "ticker", "delayed"];
 const SYMBOLS: [&str; 9] =
     ["BTC-USD", "BTC-EUR", "USDT-USD", "BTC-USDT", "EUR-USD", "USD-EUR", "AAPL", "VOD.L", "NONE-USD"];
 
 /// How a vendor replies.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Manner {
+pub(super) enum Manner {
     Well,
     /// Its prices say that they are this many seconds old; less than zero is ahead.
     Stating(i64),
     Down,
     RateLimits,
+    /// It rate-limits us for this many seconds.
+    LimitsFor(u64),
+    /// The same, and it takes no time to say so.
+    LimitsAtOnce(u64),
+    /// It has a book: so many seconds old is the last trade, and so many the book.
+    Book(i64, i64),
+    /// Its prices are from another session than the regular one.
+    AfterHours,
+    /// It says that trading is halted.
+    Halted,
+    /// It also has the pair that markets write the other way.
+    Inverse,
     /// It has none of the symbols.
     Denies,
     /// Its quotes are off by a tenth.
@@ -59,7 +73,7 @@ enum Manner {
 }
 
 #[derive(Clone, Debug)]
-enum Step {
+pub(super) enum Step {
     Wait(u64),
     Behave(usize, Manner),
     Move(usize, i64),
@@ -73,7 +87,7 @@ struct Script {
     moved: BTreeMap<String, i64>,
 }
 
-struct Town {
+pub(super) struct Town {
     scripted: ScriptedService,
     script: Arc<Mutex<Script>>,
     /// How far the wall clock was set.
@@ -82,27 +96,36 @@ struct Town {
 
 impl Town {
     fn at(time: &str) -> Self {
+        Self::over(time, &vendors())
+    }
+
+    /// The vendors of a configuration, at a time.
+    pub(super) fn over(time: &str, settings: &str) -> Self {
         let (script, set): (Arc<Mutex<Script>>, Arc<Mutex<SignedDuration>>) = Default::default();
         let steady = Clock::starting_at(time.parse().unwrap());
         let by = Arc::clone(&set);
         let clock = Clock::from_fn(move || steady.now().wall + *by.lock());
         let replies = Arc::clone(&script);
-        let scripted = ScriptedService::new(&vendors(), &clock, move |name, asked, clock| {
+        let scripted = ScriptedService::new(settings, &clock, move |name, asked, clock| {
             let (script, name) = (Arc::clone(&replies), name.to_owned());
             Box::pin(async move {
-                tokio::time::sleep(Duration::from_millis(30)).await;
+                let is_quick = matches!(script.lock().manners.get(&name), Some(Manner::LimitsAtOnce(_)));
+                if !is_quick {
+                    tokio::time::sleep(Duration::from_millis(30)).await;
+                }
                 script.lock().reply(&name, asked, clock.now().wall)
             })
         });
         Town { scripted, script, set }
     }
 
-    fn service(&self) -> &Quotefold {
+    pub(super) fn service(&self) -> &Quotefold {
         &self.scripted.service
     }
 
     fn calls(&self) -> usize {
-        VENDORS.iter().map(|vendor| self.scripted.log(vendor).calls().len()).sum()
+        let names = self.service().sources().iter().map(|source| source.profile.name());
+        names.map(|name| self.scripted.log(name).calls().len()).sum()
     }
 
     /// The counters of quotes.
@@ -113,8 +136,21 @@ impl Town {
         lines.filter_map(read).filter(|(_, count)| *count > 0).collect()
     }
 
+    /// How a vendor replies from now on.
+    pub(super) fn behave(&self, vendor: &str, manner: Manner) {
+        self.script.lock().manners.insert(vendor.to_owned(), manner);
+    }
+
+    pub(super) async fn answer(&self, query: &str) -> Answer {
+        self.scripted.ask(query).await
+    }
+
+    pub(super) async fn wait(milliseconds: u64) {
+        tokio::time::sleep(Duration::from_millis(milliseconds)).await;
+    }
+
     /// Asks, and checks that what is ready is what the ordinary path answers. Returns whether it was ready.
-    async fn ask(&self, query: &str) -> bool {
+    pub(super) async fn ask(&self, query: &str) -> bool {
         let service = self.service();
         let now = service.clock().now();
         let question = Question::parse(query, service.bounds(), now).unwrap();
@@ -164,6 +200,10 @@ impl Script {
     fn reply(&self, vendor: &str, asked: Vec<Symbol>, now: Timestamp) -> Result<Reply, SourceError> {
         let manner = self.manners.get(vendor).copied().unwrap_or(Manner::Well);
         match manner {
+            Manner::LimitsFor(seconds) | Manner::LimitsAtOnce(seconds) => {
+                let retry_after = Some(Duration::from_secs(seconds));
+                return Err(SourceError::RateLimited { detail: "too many".into(), retry_after });
+            }
             Manner::Down => return Err(SourceError::unavailable("503")),
             Manner::RateLimits => {
                 return Err(SourceError::RateLimited { detail: "too many".into(), retry_after: None });
@@ -184,7 +224,14 @@ impl Script {
             "BTC-EUR" => (8_200_000, None),
             "USDT-USD" => (100, None),
             "EUR-USD" => (116, None),
-            "AAPL" => (23_100, Some("USD")),
+            "USD-EUR" if manner == Manner::Inverse => (86, None),
+            "USD-GBP" => (75, None),
+            "GBP-USD" => (133, None),
+            "EUR-GBP" => (87, None),
+            "ETH-USD" | "ETH-USDT" => (300_000, None),
+            "USDT-EUR" => (86, None),
+            "USD-JPY" => (15_700, None),
+            "AAPL" | "US0378331005" => (23_100, Some("USD")),
             "VOD.L" => (7_500, Some("GBp")),
             _ => return None,
         };
@@ -193,10 +240,26 @@ impl Script {
             Decimal::new(usual * 10 + moved, 3) * if manner == Manner::Off { Decimal::new(11, 1) } else { 1.into() };
         let (currency, places) = currency.map(Currency::of_unit).unzip();
         let observed_at = match manner {
-            Manner::Stating(seconds) => Some(now - SignedDuration::from_secs(seconds)),
+            Manner::Stating(seconds) | Manner::Book(seconds, _) => Some(now - SignedDuration::from_secs(seconds)),
             _ => None,
         };
-        Some(Quote { currency, observed_at, ..Quote::bare(price * Decimal::new(1, places.unwrap_or(0)), now) })
+        let price = price * Decimal::new(1, places.unwrap_or(0));
+        let mut quote = Quote { currency, observed_at, ..Quote::bare(price, now) };
+        match manner {
+            Manner::Book(_, seconds) => {
+                let side = |by: i64| Some(price * Decimal::new(by, 3));
+                quote = Quote {
+                    bid: side(1001),
+                    ask: side(1003),
+                    book_at: Some(now - SignedDuration::from_secs(seconds)),
+                    ..quote
+                };
+            }
+            Manner::AfterHours => quote.session = Some(Session::Post),
+            Manner::Halted => quote.no_market = Some(NoMarket::Halted),
+            _ => {}
+        }
+        Some(quote)
     }
 }
 
@@ -216,7 +279,7 @@ fn assert_same(ready: &str, new: &str, query: &str) {
     assert!(ready == new, "{query}\nready …{}…\nnew …{}…", around(ready), around(new));
 }
 
-fn any_manner() -> impl Strategy<Value = Manner> {
+pub(super) fn any_manner() -> impl Strategy<Value = Manner> {
     prop_oneof![
         3 => Just(Manner::Well),
         2 => (-20_i64..90).prop_map(Manner::Stating),
@@ -261,7 +324,7 @@ fn any_step() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn run<T>(future: impl Future<Output = T>) -> T {
+pub(super) fn run<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     runtime.block_on(future)
 }
