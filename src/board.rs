@@ -265,21 +265,6 @@ impl Board {
         self.lock().marks.of(symbol)
     }
 
-    /// The version of a symbol, if what is known of it at each of these sources is still the latest.
-    pub(crate) fn version_with<'k>(
-        &self,
-        symbol: &Symbol,
-        latest: impl IntoIterator<Item = &'k Arc<Known>>,
-    ) -> Option<u64> {
-        let mut state = self.lock();
-        let entries = state.symbols.get(symbol)?;
-        let is_latest = |known: &Arc<Known>| {
-            let entry = entries.by_source.get(&known.outcome.origin.source);
-            entry.is_some_and(|entry| Arc::ptr_eq(&entry.known, known))
-        };
-        latest.into_iter().all(is_latest).then(|| state.marks.of(symbol).version())
-    }
-
     /// How many outcomes are on the board.
     pub fn len(&self) -> usize {
         self.lock().outcomes

@@ -79,16 +79,14 @@ impl ReadyEntry {
         board: &Board,
         looks: &mut Looks<'_>,
     ) -> Option<Self> {
-        let Places { kept: places, leaves_reserve_out, skips_reserve } = places(on, made, board, looks)?;
+        let (places, leaves_reserve_out) = places(on, made, board, looks)?;
         let needed_reserve = places.iter().any(|place| place.rest.is_some() && looks.is_reserve(place.source));
         // other symbols of the question may have had a part in these
         let is_shared = on.shares_freshness && (leaves_reserve_out || places.iter().any(Kept::depends_on_freshness));
         if is_shared || needed_reserve && made.question.symbols.len() > 1 {
             return None;
         }
-        // a reserve that was left out may be asked for others at any moment
-        let new = if skips_reserve { &[][..] } else { &places[..] };
-        let marks = marks(on, new, made, board)?;
+        let marks = marks(on, made.plan.version, board)?;
         let rate = |target: &&Target| Some((target.purpose, made.valuation.rate(target)?));
         let rates: Vec<(Purpose, &Price)> = on.targets.iter().filter_map(rate).collect();
         let prices = || [&priced.price].into_iter().chain(rates.iter().map(|(_, rate)| *rate));
@@ -212,20 +210,10 @@ impl Kept {
     }
 }
 
-/// Everything that a request would ask for if it were due.
-#[derive(Default)]
-struct Places {
-    kept: Vec<Kept>,
-    /// Whether a reserve was not asked that has an outcome on the board.
-    leaves_reserve_out: bool,
-    /// Whether any reserve was not asked.
-    skips_reserve: bool,
-}
-
-/// The outcomes of everything that a request would ask for, if it asks for nothing; `None` if it would make a call, or if the
-/// caller was told something else than what is on the board.
-fn places(on: &On<'_>, made: &Made<'_>, board: &Board, looks: &mut Looks<'_>) -> Option<Places> {
-    let mut places = Places::default();
+/// The outcomes of everything that a request would ask for, if it asks for nothing, and whether a reserve was left out that has
+/// an outcome on the board; `None` if it would make a call, or if the caller was told something else than what is there.
+fn places(on: &On<'_>, made: &Made<'_>, board: &Board, looks: &mut Looks<'_>) -> Option<(Vec<Kept>, bool)> {
+    let (mut places, mut leaves_reserve_out) = (Vec::new(), false);
     for target in &on.targets {
         for by in &target.routes {
             for route in by.denied.iter().chain([&by.route]) {
@@ -233,16 +221,15 @@ fn places(on: &On<'_>, made: &Made<'_>, board: &Board, looks: &mut Looks<'_>) ->
                     if !is_not_needed(target, by.source, by.denied.is_some(), made, looks) {
                         return None;
                     }
-                    places.skips_reserve = true;
-                    places.leaves_reserve_out |= looks.has_said(by.source, &route.asked, board);
+                    leaves_reserve_out |= looks.has_said(by.source, &route.asked, board);
                     continue;
                 };
                 let freshness = made.plan.freshness.get(by.source, &route.asked)?;
-                places.kept.push(Kept::of(by.source, told.on_board()?, *freshness, looks)?);
+                places.push(Kept::of(by.source, told.on_board()?, *freshness, looks)?);
             }
         }
     }
-    Some(places)
+    Some((places, leaves_reserve_out))
 }
 
 /// Whether a source was not asked because it is a reserve, and enough others have answered.
@@ -250,30 +237,14 @@ fn is_not_needed(target: &Target, source: usize, has_denied: bool, made: &Made<'
     looks.is_reserve(source) && !has_denied && !made.valuation.short_of_quorum.contains(&target.symbol)
 }
 
-/// The marks of everything that was read; `None` if something has changed since, so that a new plan might be another one. `new`
-/// are the outcomes that may have landed since.
-fn marks(on: &On<'_>, new: &[Kept], made: &Made<'_>, board: &Board) -> Option<Vec<(Arc<Mark>, u64)>> {
+/// The marks of everything that was read; `None` if something has changed since, so that a new plan might be another one.
+fn marks(on: &On<'_>, version: u64, board: &Board) -> Option<Vec<(Arc<Mark>, u64)>> {
     let mark = |symbol: Symbol| {
         let mark = board.mark(&symbol);
         let changed = mark.version();
-        if changed <= made.plan.version {
-            return Some((mark, changed));
-        }
-        let version = version_of_new_quotes(&symbol, on, new, made, board)?;
-        Some((mark, version))
+        (changed <= version).then_some((mark, changed))
     };
     on.symbols().into_iter().map(mark).collect()
-}
-
-/// The version of a symbol that has changed since the plan was begun, if only quotes have landed, and the entry was made from
-/// them. They change nothing in a plan but what is due.
-fn version_of_new_quotes(symbol: &Symbol, on: &On<'_>, places: &[Kept], made: &Made<'_>, board: &Board) -> Option<u64> {
-    let decides =
-        made.question.currency.is_some() || on.targets.iter().any(|target| target.reads.symbols.contains(symbol));
-    let known: Vec<&Arc<Known>> =
-        places.iter().map(|place| &place.known).filter(|known| known.outcome.symbol == *symbol).collect();
-    let are_quotes = !known.is_empty() && known.iter().all(|known| known.outcome.failure.is_none());
-    if decides || !are_quotes { None } else { board.version_with(symbol, known) }
 }
 
 /// Until when all outcomes stay as they are by the monotonic clock.

@@ -16,7 +16,7 @@ mod laws;
 mod names;
 mod quorum;
 mod ready;
-mod ready_attack;
+mod ready_apart;
 mod reserve;
 mod rounds;
 mod sunday;
