@@ -44,7 +44,8 @@ const MAX_BUFFER: usize = 16 * 1024;
 const LINGER: Duration = Duration::from_secs(1);
 
 /// After this time, a request that has not reported that it waits for a source is taken to be waiting for something.
-const NO_WAIT: Duration = Duration::from_secs(1);
+/// A large answer may take seconds on a busy machine, and its client must not be taken to have left meanwhile.
+const NO_WAIT: Duration = Duration::from_secs(5);
 
 /// How often to check whether the client has closed its side while bytes that are not read yet, such as a next request, hide
 /// the end of the stream.
