@@ -203,7 +203,10 @@ impl Answer {
         let entry = move |(place, said): (usize, Said<'_>)| {
             let mut part = if place > 0 { b",".to_vec() } else { Vec::new() };
             match said {
-                Said::Price(_, Some(text)) => text.write(now, &mut part),
+                // a text says that nothing is being fetched
+                Said::Price(priced, Some(text)) if !self.refreshing.contains(&priced.price.symbol) => {
+                    text.write(now, &mut part);
+                }
                 said => serde_json::to_writer(&mut part, &self.entry(said, now))?,
             }
             Ok(part)

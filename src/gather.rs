@@ -197,8 +197,7 @@ impl<'a> Gathering<'a> {
 /// goes first, and what it leaves is for the others: twenty calls for one symbol each would leave nothing for one call for
 /// twenty.
 ///
-/// Where a source's first symbol is none of those that the caller asks for, it is a rate that other prices need, and goes before
-/// them.
+/// A source whose first symbol the caller does not ask for goes before all others: that symbol is a rate that other prices need.
 pub(crate) fn in_order(mut queries: Vec<SourceQuery>, sources: &[Arc<Source>], symbols: &[Symbol]) -> Vec<SourceQuery> {
     let settings = |query: &SourceQuery| sources.get(query.source).map(|source| &source.profile.settings);
     let has_rate = |query: &SourceQuery| query.ask.due.first().is_some_and(|(symbol, _)| !symbols.contains(symbol));

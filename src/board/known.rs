@@ -212,7 +212,7 @@ impl Known {
         self.denied_until(now).is_some()
     }
 
-    /// Until when it is a denial that stands; `None` if it is none now.
+    /// Until when the source's denial of the symbol stands; `None` if no denial stands now.
     pub(crate) fn denied_until(&self, now: Instant) -> Option<Instant> {
         match self.stands {
             Stands::Until(until) if self.outcome.is_denied() && now < until => Some(until),

@@ -11,12 +11,12 @@ use crate::symbol::Symbol;
 pub(super) struct Depends<'a> {
     targets: HashMap<(Purpose, &'a Symbol), &'a Target>,
     /// Whether the plan has a rate.
-    pub(super) has_rates: bool,
+    has_rates: bool,
     is_for_one: bool,
 }
 
 /// What one entry depends on.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct On<'a> {
     /// The symbol, and the rates that its price or its conversion needs.
     pub(super) targets: Vec<&'a Target>,

@@ -28,6 +28,9 @@ use crate::workload::Overloaded;
 /// The header with an answer's completeness.
 pub(super) const PRICES_STATUS: HeaderName = HeaderName::from_static("prices-status");
 
+/// The most symbols whose ready answer the thread of the connections writes: other clients wait for it meanwhile.
+const MOST_AT_ONCE: usize = 100;
+
 /// `GET /prices?symbols=AAPL,MSFT`
 pub(super) async fn many(
     State(pricing): State<Pricing>,
@@ -136,9 +139,12 @@ async fn answer(pricing: &Pricing, question: Question, form: Form, wanted: Wante
     pricing.run_until(deadline, answered).await?
 }
 
-/// The reply to a question whose answer is ready. It takes no time to speak of, so the thread of the connections writes it;
-/// `None` also if it must be packed, which takes longer.
+/// The reply to a question whose answer is ready, written by the thread of the connections; `None` also if that would take it
+/// too long: for many symbols, and for a body that must be packed.
 fn ready(pricing: &Pricing, question: &Question, form: Form, wanted: &Wanted) -> Option<Result<Response, Problem>> {
+    if question.symbols.len() > MOST_AT_ONCE {
+        return None;
+    }
     let answer = pricing.service.ready_answer(question)?;
     if wanted.packs(answer.len(question)) {
         return None;
