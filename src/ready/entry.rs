@@ -82,7 +82,8 @@ impl ReadyEntry {
         let (places, leaves_reserve_out) = places(on, made, board, looks)?;
         let needed_reserve = places.iter().any(|place| place.rest.is_some() && looks.is_reserve(place.source));
         // other symbols of the question may have had a part in these
-        let is_shared = on.shares_freshness && (leaves_reserve_out || places.iter().any(Kept::depends_on_freshness));
+        let depends = |place: &Kept| place.depends_on_freshness() || place.rests_beside_quote();
+        let is_shared = on.shares_freshness && (leaves_reserve_out || places.iter().any(depends));
         if is_shared || needed_reserve && made.question.symbols.len() > 1 {
             return None;
         }
@@ -127,8 +128,7 @@ impl ReadyEntry {
         let Some(refresh_after) = refresh_after else { return self.due_at.is_none_or(|due| now < due) };
         // the floors of classes and sources can only make an outcome count as fresh for longer
         let is_fresh = |place: &Kept| match place.rest {
-            // to this caller, the quote that stands beside the refusal may be fresh
-            Some(_) => place.known.quote_landed.is_none(),
+            Some(_) => !place.rests_beside_quote(),
             None => place.known.is_settled(Freshness::of(refresh_after), now),
         };
         let depends = refresh_after.is_zero() || self.depends_on_freshness();
@@ -203,6 +203,11 @@ impl Kept {
         let Some(Look { openings, rest }) = looks.at(self.source) else { return false };
         // a refusal for another reason would land anew
         (self.rest.is_none() || *rest == self.rest) && self.known.called_at(self.freshness, *openings) == called_at
+    }
+
+    /// Whether a quote stands beside a refusal. Where older quotes count as fresh, it is not due, and the source not asked.
+    fn rests_beside_quote(&self) -> bool {
+        self.rest.is_some() && self.known.quote_landed.is_some()
     }
 
     fn depends_on_freshness(&self) -> bool {

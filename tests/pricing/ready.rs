@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 use quotefold::Quotefold;
 use quotefold::answer::Answer;
 use quotefold::clock::Clock;
@@ -329,11 +330,11 @@ pub(super) fn run<T>(future: impl Future<Output = T>) -> T {
     runtime.block_on(future)
 }
 
-/// How many histories are tried.
+/// How many histories are tried, always the same: a change is judged by what it changes. Longer runs by hand try others.
 const CASES: u32 = 60;
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: CASES, max_shrink_iters: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: CASES, rng_seed: RngSeed::Fixed(1), max_shrink_iters: 400, ..ProptestConfig::default() })]
 
     #[test]
     fn what_is_ready_is_what_a_new_answer_would_be(
@@ -403,5 +404,26 @@ fn an_outcome_of_a_rate_ends_what_was_made_with_it() {
         // the rate alone is fetched again
         town.ask("symbols=USDT-USD&refresh_after=0s").await;
         assert!(!town.ask("symbols=BTC-USD").await);
+    });
+}
+
+#[test]
+fn what_one_symbol_calls_fresh_decides_nothing_about_another() {
+    run(async {
+        let town = Town::at(BEFORE_THE_OPENING);
+        // beside BTC-EUR, the euro must be younger than it must be alone
+        let both = "symbols=BTC-EUR,USD-EUR&refresh=background";
+        let ask = async |query: &str| {
+            for query in [query, query, query, both] {
+                town.ask(query).await;
+            }
+        };
+        ask("symbols=EUR-USD").await;
+        town.step(&Step::Wait(1_970)).await;
+        ask("symbols=VOD.L").await;
+        town.step(&Step::Behave(4, Manner::Down)).await;
+        for query in ["symbols=USDT-USD", "symbols=NONE-USD", "symbols=BTC-EUR", "symbols=USD-EUR&timeout=1s"] {
+            ask(query).await;
+        }
     });
 }

@@ -1,6 +1,7 @@
 //! What a new answer may say that a kept one does not.
 
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 
 use super::ready::{Manner, Town, run};
 use super::world::source;
@@ -279,7 +280,7 @@ const TIMES: [&str; 6] = [
 ];
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 40, max_shrink_iters: 300, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 40, rng_seed: RngSeed::Fixed(1), max_shrink_iters: 300, ..ProptestConfig::default() })]
 
     #[test]
     fn what_is_ready_of_further_vendors_is_what_a_new_answer_would_be(
