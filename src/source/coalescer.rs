@@ -222,14 +222,18 @@ impl Coalescer {
     }
 
     /// Waits for an outcome, however long it takes.
-    pub async fn arrive(&self, wait: Wait) -> Told {
+    pub async fn arrive(&self, mut wait: Wait) -> Told {
+        self.told(&mut wait).await
+    }
+
+    /// The same for a caller who may give up in the middle and wait again.
+    pub(crate) async fn told(&self, wait: &mut Wait) -> Told {
         match wait {
-            Wait::Ready(told) => told,
-            Wait::InFlight { symbol, mut outcome, claim } => {
+            Wait::Ready(told) => told.clone(),
+            Wait::InFlight { symbol, outcome, .. } => {
                 let told = outcome.wait_for(Option::is_some).await.ok().and_then(|told| told.clone());
-                drop(claim);
                 let untold = || SourceError::Internal("the call ended without an outcome".to_owned());
-                told.unwrap_or_else(|| self.failed(&symbol, untold()))
+                told.unwrap_or_else(|| self.failed(symbol, untold()))
             }
         }
     }
