@@ -16,7 +16,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::Quotefold;
-use super::joining::Joining;
+use super::joining::{Joining, patience};
 use crate::gather::Waiting;
 use crate::question::Question;
 
@@ -109,7 +109,7 @@ where
     /// An answer in flight that a question may join.
     fn find(&self, asked: &Asked<K>, service: &Quotefold) -> Option<Arc<Making<T>>> {
         let answer = self.0.lock().get(asked)?.upgrade()?;
-        service.may_join(&answer.joining).then_some(answer)
+        service.join(&answer.joining, &asked.question).then_some(answer)
     }
 }
 
@@ -170,11 +170,6 @@ impl<K: Hash> Hash for Asked<K> {
         self.form.hash(state);
         self.question.symbols.hash(state);
     }
-}
-
-/// How long a caller waits for an answer that may turn out not to fit: it keeps a quarter of its time for one of its own.
-fn patience(question: &Question) -> Instant {
-    question.arrived.monotonic + question.timeout * 3 / 4
 }
 
 /// Runs a task on a runtime, and waits for its end. Dropping the future aborts the task.

@@ -4,11 +4,13 @@
 //! it would take from the board is still there, and nothing else is due. So the first outcome that lands ends the joining. A
 //! question that comes later has a plan of its own, which joins the calls that are still in flight.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
+use tokio::time::Instant;
 
 use super::Quotefold;
 use crate::board::{Board, Freshness, Known, Mark, Told};
@@ -17,14 +19,17 @@ use crate::gather::Heard;
 use crate::plan::{PerSource, Plan};
 use crate::question::Question;
 use crate::settings::class::Refresh;
-use crate::source::Source;
+use crate::source::{KEPT_BACK, Source};
 use crate::source::coalescer::Patience;
 use crate::symbol::Symbol;
 use crate::units::WaitFor;
 
-/// For this part of the caller's time others may join. Their own time is over later, and they need some of it if the answer is
-/// of no use to them.
+/// For an eighth of its caller's time others may join an answer.
 const JOINABLE_FOR: u32 = 8;
+
+/// They wait for it for three quarters of their own, and keep the rest for an answer of their own if this one does not fit. They
+/// must ask for that while the calls of this one are still waited for, so the two parts together are less than the whole.
+const WAITS_FOR: (u32, u32) = (3, 4);
 
 /// An answer in flight, as far as others may join it.
 #[derive(Debug)]
@@ -38,6 +43,8 @@ pub struct Joining {
 #[derive(Debug)]
 struct State {
     stage: Stage,
+    /// When the last of those who have joined leaves.
+    until: Instant,
     /// Whether the answer may be wrong for someone who joined.
     is_divided: bool,
 }
@@ -52,6 +59,8 @@ enum Stage {
         marks: Vec<(Arc<Mark>, u64)>,
         /// What is taken from the board.
         settled: Vec<Settled>,
+        /// What is waited for, by source.
+        pending: BTreeMap<usize, Vec<Symbol>>,
     },
     /// No one may join any more.
     Closed,
@@ -68,26 +77,33 @@ struct Settled {
 impl Joining {
     /// For an answer to a question that has just come.
     fn of(question: &Question, board: &Board) -> Self {
-        let state = State { stage: Stage::Planned(board.version()), is_divided: false };
-        let (arrived, joinable_for) = (question.arrived, question.timeout / JOINABLE_FOR);
+        let state =
+            State { stage: Stage::Planned(board.version()), until: question.deadline(), is_divided: false };
+        let (arrived, joinable_for) = (question.arrived, time_to_gather(question) / JOINABLE_FOR);
         Joining { arrived, joinable_for, state: Mutex::new(state) }
     }
 
-    /// Whether an equal question that comes now would be led to the same answer.
-    fn admits(&self, service: &Quotefold, now: Moment) -> bool {
+    /// Lets an equal question join if it would be led to the same answer. What is waited for may then take as long as if that
+    /// question had asked for it itself.
+    fn admit(&self, question: &Question, service: &Quotefold, now: Moment) -> bool {
         // markets open and close on the minute
         let is_in_time = now.monotonic < self.arrived.monotonic + self.joinable_for
             && minute(now.wall) == minute(self.arrived.wall)
             && self.arrived.wall <= now.wall;
-        is_in_time
-            && match &self.state.lock().stage {
+        let mut state = self.state.lock();
+        let is_same = is_in_time
+            && match &state.stage {
                 Stage::Planned(version) => service.board.version() == *version,
-                Stage::InFlight { marks, settled } => {
+                Stage::InFlight { marks, settled, .. } => {
                     marks.iter().all(|(mark, version)| mark.version() == *version)
                         && settled.iter().all(|settled| !settled.is_due(&service.sources, now))
                 }
                 Stage::Closed => false,
-            }
+            };
+        if is_same {
+            state.wait_until(question.deadline(), service);
+        }
+        is_same
     }
 
     /// Notes that the sources of a plan have been asked. Whoever has joined so far relies on the plan.
@@ -105,17 +121,22 @@ impl Joining {
         let is_due = |settled: &Settled| settled.is_due(&service.sources, now);
         // what is fetched behind the answer says something that depends on the moment
         state.is_divided |= plan.behind.is_some() || settled.as_ref().is_none_or(|all| all.iter().any(is_due));
-        let has_landed = |(source, symbol): (usize, Symbol)| {
+        let mut pending: BTreeMap<usize, Vec<Symbol>> = BTreeMap::new();
+        for (source, symbol) in heard.pending() {
             let name = service.sources.get(source).map(|source| source.profile.name()).unwrap_or_default();
             let landed = |known: &Known| known.answered_since(self.arrived.monotonic);
-            service.board.look(name, &symbol, landed) == Some(true)
-        };
-        state.stage = match settled {
-            Some(settled) if !state.is_divided && !heard.pending().into_iter().any(has_landed) => {
-                Stage::InFlight { marks, settled }
+            if service.board.look(name, &symbol, landed) == Some(true) {
+                state.stage = Stage::Closed;
+                return;
             }
+            pending.entry(source).or_default().push(symbol);
+        }
+        state.stage = match settled {
+            Some(settled) if !state.is_divided => Stage::InFlight { marks, settled, pending },
             _ => Stage::Closed,
         };
+        let until = state.until;
+        state.wait_until(until, service);
     }
 
     /// Lets no one else join: what is done from now on depends on the moment.
@@ -126,6 +147,19 @@ impl Joining {
     /// Whether the answer is one for all who joined: everything in it has landed, and nothing concerns its own caller alone.
     pub(super) fn is_for_all(&self, told: &PerSource<Told>) -> bool {
         !self.state.lock().is_divided && told.iter().all(|(_, _, told)| told.on_board().is_some())
+    }
+}
+
+impl State {
+    /// Lets what is waited for take as long as someone who leaves at an instant would wait.
+    fn wait_until(&mut self, until: Instant, service: &Quotefold) {
+        self.until = self.until.max(until);
+        let Stage::InFlight { pending, .. } = &self.stage else { return };
+        for (source, symbols) in pending {
+            if let Some(source) = service.sources.get(*source) {
+                source.coalescer.wait_longer(symbols, self.until);
+            }
+        }
     }
 }
 
@@ -146,9 +180,9 @@ impl Quotefold {
         may_join.then(|| Joining::of(question, &self.board))
     }
 
-    /// Whether an equal question that comes now may join an answer.
-    pub fn may_join(&self, joining: &Joining) -> bool {
-        joining.admits(self, self.clock.now())
+    /// Lets an equal question join an answer, if it may.
+    pub(super) fn join(&self, joining: &Joining, question: &Question) -> bool {
+        joining.admit(question, self, self.clock.now())
     }
 }
 
@@ -159,6 +193,17 @@ fn settled(plan: &Plan, told: &PerSource<Told>) -> Option<Vec<Settled>> {
         Some(Settled { source, known: Arc::clone(told.on_board()?), freshness })
     };
     told.iter().map(settled).collect()
+}
+
+/// The time in which a question can be answered by sources.
+fn time_to_gather(question: &Question) -> Duration {
+    question.timeout.saturating_sub(KEPT_BACK)
+}
+
+/// How long someone waits for an answer that may turn out not to fit.
+pub(super) fn patience(question: &Question) -> Instant {
+    let (part, whole) = WAITS_FOR;
+    question.arrived.monotonic + time_to_gather(question) * part / whole
 }
 
 fn minute(time: Timestamp) -> i64 {

@@ -221,6 +221,15 @@ impl Coalescer {
         waits
     }
 
+    /// Lets the calls for these symbols wait to be sent for as long as someone who leaves at an instant would, as if that caller
+    /// had joined them.
+    pub(crate) fn wait_longer<'s>(&self, symbols: impl IntoIterator<Item = &'s Symbol>, until: Instant) {
+        let deadlines = self.0.deadlines(Instant::now(), until);
+        let state = self.0.lock();
+        let in_flight = symbols.into_iter().filter_map(|symbol| state.in_flight.get(symbol));
+        in_flight.for_each(|call| call.pending.batch.extend(deadlines));
+    }
+
     /// Waits for an outcome, however long it takes.
     pub async fn arrive(&self, mut wait: Wait) -> Told {
         self.told(&mut wait).await

@@ -190,7 +190,8 @@ async fn what_other_questions_fetch_meanwhile_ends_the_joining() {
 /// Something that happens at a moment of a history, in milliseconds.
 #[derive(Clone, Debug)]
 enum Event {
-    Ask(&'static str),
+    /// So many ask the same.
+    Ask(&'static str, usize),
     Latency(&'static str, u64),
     Fail(&'static str),
     Say(&'static str, &'static str),
@@ -217,7 +218,7 @@ fn any_event() -> impl Strategy<Value = Event> {
     ]);
     let venue = || proptest::sample::select(VENUES.to_vec());
     prop_oneof![
-        12 => query.prop_map(Event::Ask),
+        12 => (query, 1_usize..5).prop_map(|(query, callers)| Event::Ask(query, callers)),
         1 => (venue(), 1_u64..1500).prop_map(|(venue, latency)| Event::Latency(venue, latency)),
         1 => venue().prop_map(Event::Fail),
         1 => (venue(), proptest::sample::select(vec!["99", "100", "101", "150"]))
@@ -233,7 +234,7 @@ async fn play(
 ) -> (Vec<(Value, Duration)>, Vec<String>, BTreeMap<String, i64>) {
     // both times, chance has the same part in when a source is called again
     fastrand::seed(1);
-    let kinds = [("one", "limits = [\"20/s\"]\n"), ("two", ""), ("three", ""), ("spare", "role = \"reserve\"\n")];
+    let kinds = [("one", "limits = [\"20/s\"]\n"), ("two", "limits = [\"2/s\"]\n"), ("three", ""), ("spare", "role = \"reserve\"\n")];
     let sources = kinds.map(|(name, more)| source(name, "crypto", &format!("currencies = [\"USD\"]\n{more}")));
     let world = World::of(&format!("{}{}", sources.concat(), source("bank", "fx", "")));
     for venue in VENUES {
@@ -247,15 +248,15 @@ async fn play(
         at += Duration::from_millis(*pause);
         sleep_until(start + at).await;
         match event {
-            Event::Ask(query) => {
+            Event::Ask(query, number) => callers.extend((0..*number).map(|_| {
                 // those who ask alone have no one to join
                 let alone = Crowd { answers: AnswersInFlight::default(), ..crowd.clone() };
                 let (caller, query) = (if together { crowd.clone() } else { alone }, (*query).to_owned());
-                callers.push(tokio::spawn(async move {
+                tokio::spawn(async move {
                     let answer = caller.ask(query).await;
                     (Value::clone(&answer), start.elapsed())
-                }));
-            }
+                })
+            })),
             Event::Latency(venue, latency) => drop(crowd.world.slow(venue, Duration::from_millis(*latency))),
             Event::Fail(venue) => crowd.world.fail(venue),
             Event::Say(venue, price) => drop(crowd.world.say(venue, "BTC-USD", says(price))),
