@@ -237,8 +237,10 @@ async fn play(
     let kinds = [("one", "limits = [\"20/s\"]\n"), ("two", "limits = [\"2/s\"]\n"), ("three", ""), ("spare", "role = \"reserve\"\n")];
     let sources = kinds.map(|(name, more)| source(name, "crypto", &format!("currencies = [\"USD\"]\n{more}")));
     let world = World::of(&format!("{}{}", sources.concat(), source("bank", "fx", "")));
+    // nothing lands at the very moment at which someone asks
+    let latency = |milliseconds: u64| Duration::from_micros(1_000 * milliseconds + 500);
     for venue in VENUES {
-        world.say(venue, "BTC-USD", says("100")).say(venue, "ETH-USD", says("10"));
+        world.say(venue, "BTC-USD", says("100")).say(venue, "ETH-USD", says("10")).slow(venue, latency(50));
     }
     world.say("bank", "EUR-USD", says("1.1"));
     let crowd = Crowd::around(world);
@@ -257,7 +259,7 @@ async fn play(
                     (Value::clone(&answer), start.elapsed())
                 })
             })),
-            Event::Latency(venue, latency) => drop(crowd.world.slow(venue, Duration::from_millis(*latency))),
+            Event::Latency(venue, takes) => drop(crowd.world.slow(venue, latency(*takes))),
             Event::Fail(venue) => crowd.world.fail(venue),
             Event::Say(venue, price) => drop(crowd.world.say(venue, "BTC-USD", says(price))),
         }
