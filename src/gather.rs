@@ -144,8 +144,9 @@ impl<'a> Gathering<'a> {
 
     /// Waits until every source has answered, but no longer than until an instant or the end of the caller's time.
     pub(crate) async fn settle(&mut self, until: Instant) {
-        // whether everything was heard is asked afterwards
-        let _ = timeout_at(until.min(self.until), self.hear_all()).await;
+        if timeout_at(until.min(self.until), self.hear_all()).await.is_err() {
+            self.note_landed();
+        }
     }
 
     /// Whether every source has answered.
@@ -181,6 +182,19 @@ impl<'a> Gathering<'a> {
             self.heard.note(place, outcome(source, &symbol, self.timeout));
         }
         self.heard.into_told()
+    }
+
+    /// Notes the outcomes that are there, behind one that is not.
+    fn note_landed(&mut self) {
+        let Waits::OfCaller(waits) = &mut self.waits else { return };
+        let heard = &mut self.heard;
+        waits.retain(|(place, wait)| match wait.landed() {
+            Some(told) => {
+                heard.note(*place, told);
+                false
+            }
+            None => true,
+        });
     }
 
     async fn hear_all(&mut self) {

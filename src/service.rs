@@ -6,6 +6,7 @@ pub mod joining;
 mod settle;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -73,20 +74,29 @@ struct Expected {
 pub struct InTurn<'w> {
     /// The answer.
     pub answer: Answer,
-    /// What everyone who has joined the answer adds to the counters; `None` if it is for its own caller alone.
+    /// What everyone who is given the answer counts; `None` if it is for its own caller alone.
     pub verdicts: Option<Verdicts>,
     _turn: Option<Turn<'w>>,
     _weight: Weight<'w>,
 }
 
-/// The verdicts on the quotes of one answer, which count once per caller.
+/// The verdicts on the quotes of one answer, which count once per caller. They were counted once when it was made.
 #[derive(Clone, Debug)]
-pub struct Verdicts(Arc<[VerdictCounter]>);
+pub struct Verdicts(Arc<Counted>);
+
+#[derive(Debug)]
+struct Counted {
+    counters: Vec<VerdictCounter>,
+    /// Whether someone has been answered.
+    by_first: AtomicBool,
+}
 
 impl Verdicts {
-    /// Counts them for one more caller.
+    /// Counts them for someone who is answered.
     pub fn count(&self) {
-        self.0.iter().for_each(VerdictCounter::count);
+        if self.0.by_first.swap(true, Ordering::Relaxed) {
+            self.0.counters.iter().for_each(VerdictCounter::count);
+        }
     }
 }
 
@@ -374,7 +384,10 @@ impl Quotefold {
             }
             self.keep_turn(&mut held).await;
             let time_left = gathering.time_left();
-            let queries = self.second_round(plan, question, time_left).await;
+            let (queries, in_time) = self.second_round(plan, question, time_left).await;
+            if !in_time || !gathering.is_done() {
+                joining.inspect(|joining| joining.note_hurry());
+            }
             let waits = weight(&queries) > 0 || !gathering.is_done();
             gathering.ask(queries).await;
             held.turn = held.turn.filter(|_| !waits);
@@ -394,8 +407,14 @@ impl Quotefold {
     }
 
     /// Decides what the second round asks, from the board's present view of everything that the first round asked for:
-    /// all outcomes that have landed since are on it. The plan grows from the same view.
-    async fn second_round(&self, plan: &mut Plan, question: &Question, time_left: Duration) -> Vec<SourceQuery> {
+    /// all outcomes that have landed since are on it. The plan grows from the same view. Also returns whether there is time for
+    /// every call.
+    async fn second_round(
+        &self,
+        plan: &mut Plan,
+        question: &Question,
+        time_left: Duration,
+    ) -> (Vec<SourceQuery>, bool) {
         let now = self.clock.now();
         let input = self.plan_input(question, now);
         let mut view = input.view();
@@ -418,7 +437,9 @@ impl Quotefold {
         let in_time = |query: &SourceQuery| {
             rests(query) || usual(query).is_some_and(|usual| usual.max(SHORTEST_CALL) <= time_left)
         };
-        queries.into_iter().map(|query| if in_time(&query) { query } else { query.without_calls() }).collect()
+        let (asked, late): (Vec<_>, Vec<_>) = queries.into_iter().partition(in_time);
+        let all_in_time = late.iter().all(|query| query.ask.due.is_empty());
+        (asked.into_iter().chain(late.into_iter().map(SourceQuery::without_calls)).collect(), all_in_time)
     }
 
     async fn value(&self, plan: &Plan, told: &PerSource<Told>, question: &Question, now: Moment) -> Valuation {
@@ -441,7 +462,8 @@ impl Quotefold {
 
     /// What counts the verdicts once more.
     fn verdicts(&self, valuation: &Valuation) -> Verdicts {
-        Verdicts(self.judged(valuation).map(|(source, judged)| source.statistics.verdict_counter(judged)).collect())
+        let counters = self.judged(valuation).map(|(source, judged)| source.statistics.verdict_counter(judged));
+        Verdicts(Arc::new(Counted { counters: counters.collect(), by_first: AtomicBool::new(false) }))
     }
 
     /// Every quote on which there is a verdict, with its source.

@@ -23,6 +23,7 @@ use crate::pace::Pace;
 use crate::question::{BadQuestion, Question, longest_form};
 use crate::ready::ReadyAnswer;
 use crate::reply_memory::Full;
+use crate::service::in_flight::Made;
 use crate::service::joining::Joining;
 use crate::service::{InTurn, Verdicts};
 use crate::workload::Overloaded;
@@ -120,19 +121,14 @@ pub(super) struct Written {
     completeness: Completeness,
     retry_after: Option<u64>,
     body: Pieces,
-    /// What it adds to the counters for everyone who joined it; `None` if it is for its own caller alone.
+    /// What everyone who is given it counts; `None` if it is for its own caller alone.
     verdicts: Option<Verdicts>,
 }
 
 impl Written {
-    /// The reply to someone who joined the answer.
+    /// The reply to someone who is given the answer.
     pub(super) fn reply(self) -> Result<Response, Problem> {
         self.verdicts.iter().for_each(Verdicts::count);
-        self.reply_to_first()
-    }
-
-    /// The reply to the caller for whom it was made, and counted.
-    fn reply_to_first(self) -> Result<Response, Problem> {
         reply(self.code, self.completeness, self.retry_after, Body::new(self.body))
     }
 }
@@ -151,14 +147,15 @@ async fn answer(pricing: &Pricing, question: Question, form: Form, wanted: Wante
         let (pricing, question, wanted) = (pricing.clone(), Arc::clone(&question), Arc::clone(&wanted));
         async move {
             if let Some(ready) = pricing.service.ready_answer(&question) {
-                return (write_ready(&pricing, &question, &ready, form, &wanted), None);
+                return (write_ready(&pricing, &question, &ready, form, &wanted), Made::ForOne);
             }
             match write(&pricing, &question, form, joining.as_deref()).await {
                 Ok(written) => {
-                    let for_all = written.verdicts.is_some().then(|| written.clone());
-                    (written.reply_to_first(), for_all)
+                    let is_for_all = written.verdicts.is_some();
+                    let made = if is_for_all { Made::ForAll(written.clone()) } else { Made::ForOne };
+                    (written.reply(), made)
                 }
-                Err(problem) => (Err(problem), None),
+                Err(problem) => (Err(problem), Made::Refused),
             }
         }
     };

@@ -19,7 +19,7 @@ use super::readiness::Readiness;
 use super::request_log;
 use crate::question::Question;
 use crate::service::Quotefold;
-use crate::service::in_flight::{AnswersInFlight, run};
+use crate::service::in_flight::{AnswersInFlight, Made, run};
 use crate::service::joining::Joining;
 use crate::watch::Watched;
 
@@ -76,7 +76,7 @@ impl Pricing {
         make: impl Fn(Option<Arc<Joining>>) -> F,
     ) -> Result<Response, Problem>
     where
-        F: Future<Output = (Result<Response, Problem>, Option<Written>)> + Send + 'static,
+        F: Future<Output = (Result<Response, Problem>, Made<Written>)> + Send + 'static,
     {
         let make = |joining| make(joining).instrument(request_log::span());
         let answer = self.in_flight.answer(&self.service, (question, form), &self.runtime, make, Written::reply);

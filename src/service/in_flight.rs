@@ -25,7 +25,18 @@ use crate::question::Question;
 #[derive(Debug)]
 pub struct AnswersInFlight<K, T>(Arc<Mutex<InFlight<K, T>>>);
 
-type InFlight<K, T> = HashMap<Asked<K>, Weak<Making<T>>>;
+type InFlight<K, T> = HashMap<Asked<K>, (Arc<Joining>, Weak<Making<T>>)>;
+
+/// What an answer is to others than the caller for whom it was made.
+#[derive(Clone, Debug)]
+pub enum Made<T> {
+    /// The answer of everyone who has joined.
+    ForAll(T),
+    /// It is for its own caller alone.
+    ForOne,
+    /// None was made, because its turn did not come in time.
+    Refused,
+}
 
 /// What is asked for, in which form.
 #[derive(Clone, Debug)]
@@ -59,10 +70,9 @@ where
 {
     /// The reply to a question: out of an answer in flight that fits it, or of one that is made for it.
     ///
-    /// `make` answers the question on the runtime. It is passed whoever may join, if anyone may, and returns the reply to its
-    /// caller with the answer that the others get `reply` from; `None` if it is for its caller alone. Dropping the future is
-    /// leaving.
-    pub async fn answer<R: Send + 'static, F: Future<Output = (R, Option<T>)> + Send + 'static>(
+    /// `make` answers the question on the runtime. It is passed what lets others join, if they may, and returns the reply to its
+    /// own caller, and what the answer is to others, who get a `reply` of their own from it. Dropping the future is leaving.
+    pub async fn answer<R: Send + 'static, F: Future<Output = (R, Made<T>)> + Send + 'static>(
         &self,
         service: &Quotefold,
         asked: (&Arc<Question>, K),
@@ -73,55 +83,66 @@ where
         let (question, form) = asked;
         let Some(joining) = service.joining(question) else { return run(runtime, make(None)).await.0 };
         let asked = Asked { question: Arc::clone(question), form };
-        match self.find(&asked, service) {
-            Some(answer) => match answer.made(patience(question)).await {
-                Some(made) => reply(made),
-                // its calls go on as long as this one has not joined them itself
-                None => {
-                    let (own, _) = run(runtime, make(None)).await;
-                    drop(answer);
-                    own
-                }
-            },
-            None => {
-                let joining = Arc::new(joining);
-                let (sender, made) = watch::channel(None);
-                let (waiting, task) = (Waiting::current(), OnceLock::new());
-                let answer = Arc::new(Making { joining: Arc::clone(&joining), waiting, made, task });
-                self.0.lock().insert(asked.clone(), Arc::downgrade(&answer));
-                let listed = Listed { answers: self.clone(), asked, joining: Arc::clone(&joining) };
-                let making = make(Some(joining));
-                let task = start(runtime, async move {
-                    let _listed = listed;
-                    let (reply, made) = making.await;
-                    if made.is_some() {
-                        sender.send_replace(made);
-                    }
-                    reply
-                });
-                // it is set once
-                let _ = answer.task.set(task.abort_handle());
-                end_of(task).await
-            }
+        if let Some(answer) = self.find(&asked, service) {
+            // its calls go on until this one has joined them
+            return answer.join(question, || run(runtime, make(None)), reply).await;
         }
+        let joining = Arc::new(joining);
+        let (sender, made) = watch::channel(None);
+        let (waiting, task) = (Waiting::current(), OnceLock::new());
+        let answer = Arc::new(Making { joining: Arc::clone(&joining), waiting, made, task });
+        self.0.lock().insert(asked.clone(), (Arc::clone(&joining), Arc::downgrade(&answer)));
+        let listed = Listed { answers: self.clone(), asked, joining: Arc::clone(&joining) };
+        let making = make(Some(joining));
+        let task = start(runtime, async move {
+            let _listed = listed;
+            let (reply, made) = making.await;
+            if let Made::ForAll(made) = made {
+                sender.send_replace(Some(made));
+            }
+            reply
+        });
+        // it is set once
+        let _ = answer.task.set(task.abort_handle());
+        end_of(task).await
     }
 
     /// An answer in flight that a question may join.
     fn find(&self, asked: &Asked<K>, service: &Quotefold) -> Option<Arc<Making<T>>> {
-        let answer = self.0.lock().get(asked)?.upgrade()?;
-        service.join(&answer.joining, &asked.question).then_some(answer)
+        let (joining, answer) = self.0.lock().get(asked).cloned()?;
+        service.join(&joining, &asked.question).then(|| answer.upgrade())?
     }
 }
 
 impl<T: Clone> Making<T> {
+    /// The reply to someone who has joined: out of the answer, or out of one of its own that `make` makes, if this one does not
+    /// come soon, or is not for all.
+    async fn join<R, F: Future<Output = (R, Made<T>)>>(
+        &self,
+        question: &Question,
+        make: impl FnOnce() -> F,
+        reply: impl Fn(T) -> R,
+    ) -> R {
+        if let Some(made) = self.made(patience(question)).await {
+            return reply(made);
+        }
+        let (own, made) = make().await;
+        match made {
+            // this answer was admitted before it, and may still come in time
+            Made::Refused => self.made(question.deadline()).await.map_or(own, reply),
+            Made::ForAll(_) | Made::ForOne => own,
+        }
+    }
+
     /// The answer, if it is for all who joined and comes by an instant.
     async fn made(&self, by: Instant) -> Option<T> {
         let mut made = self.made.clone();
-        let made = async { made.wait_for(Option::is_some).await.ok().and_then(|made| made.clone()) };
+        let told = async { made.wait_for(Option::is_some).await.ok().and_then(|made| made.clone()) };
         let waiting = Waiting::current();
         tokio::select! {
             biased;
-            made = timeout_at(by, made) => made.ok().flatten(),
+            told = timeout_at(by, told) => told.ok().flatten(),
+            () = self.joining.fits_first_alone() => None,
             never = waiting.waits_with(&self.waiting) => match never {},
         }
     }
@@ -138,8 +159,8 @@ impl<T> Drop for Making<T> {
 impl<K: Eq + Hash, T> Drop for Listed<K, T> {
     fn drop(&mut self) {
         let mut answers = self.answers.0.lock();
-        let is_other = |answer: Arc<Making<T>>| !Arc::ptr_eq(&answer.joining, &self.joining);
-        if !answers.get(&self.asked).and_then(Weak::upgrade).is_some_and(is_other) {
+        // a later answer may have taken its place
+        if answers.get(&self.asked).is_some_and(|(joining, _)| Arc::ptr_eq(joining, &self.joining)) {
             answers.remove(&self.asked);
         }
     }

@@ -11,18 +11,23 @@ use std::time::Duration;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::Quotefold;
 use crate::board::{Board, Freshness, Known, Mark, Told};
 use crate::clock::Moment;
+use crate::failure::{Failure, SourceError};
 use crate::gather::Heard;
 use crate::plan::{PerSource, Plan};
 use crate::question::Question;
 use crate::settings::class::Refresh;
-use crate::source::{KEPT_BACK, Source};
 use crate::source::coalescer::Patience;
+use crate::source::{KEPT_BACK, Source};
 use crate::symbol::Symbol;
 use crate::units::WaitFor;
+
+/// The most symbols of a question that may join. The thread of the connections decides on that, and other clients wait for it.
+const MOST_SYMBOLS: usize = 100;
 
 /// For an eighth of its caller's time others may join an answer.
 const JOINABLE_FOR: u32 = 8;
@@ -38,6 +43,8 @@ pub struct Joining {
     /// For how long others may join.
     joinable_for: Duration,
     state: Mutex<State>,
+    /// Cancelled if something in the answer fits its first caller alone.
+    for_first_alone: CancellationToken,
 }
 
 #[derive(Debug)]
@@ -45,8 +52,6 @@ struct State {
     stage: Stage,
     /// When the last of those who have joined leaves.
     until: Instant,
-    /// Whether the answer may be wrong for someone who joined.
-    is_divided: bool,
 }
 
 #[derive(Debug)]
@@ -77,10 +82,10 @@ struct Settled {
 impl Joining {
     /// For an answer to a question that has just come.
     fn of(question: &Question, board: &Board) -> Self {
-        let state =
-            State { stage: Stage::Planned(board.version()), until: question.deadline(), is_divided: false };
+        let state = State { stage: Stage::Planned(board.version()), until: question.deadline() };
         let (arrived, joinable_for) = (question.arrived, time_to_gather(question) / JOINABLE_FOR);
-        Joining { arrived, joinable_for, state: Mutex::new(state) }
+        let for_first_alone = CancellationToken::new();
+        Joining { arrived, joinable_for, state: Mutex::new(state), for_first_alone }
     }
 
     /// Lets an equal question join if it would be led to the same answer. What is waited for may then take as long as if that
@@ -109,6 +114,23 @@ impl Joining {
     /// Notes that the sources of a plan have been asked. Whoever has joined so far relies on the plan.
     pub(super) fn note_asked(&self, plan: &Plan, heard: &Heard, service: &Quotefold) {
         let now = service.clock.now();
+        let in_flight = self.in_flight(plan, heard, service);
+        let is_due = |settled: &Settled| settled.is_due(&service.sources, now);
+        // what is fetched behind the answer says something that depends on the moment
+        let is_for_first_alone = plan.behind.is_some()
+            || heard.told().iter().any(|(_, _, told)| self.concerns_first_alone(told))
+            || matches!(&in_flight, Some(Stage::InFlight { settled, .. }) if settled.iter().any(is_due));
+        if is_for_first_alone {
+            self.for_first_alone.cancel();
+        }
+        let mut state = self.state.lock();
+        state.stage = in_flight.filter(|_| !is_for_first_alone).unwrap_or(Stage::Closed);
+        let until = state.until;
+        state.wait_until(until, service);
+    }
+
+    /// What is in flight, and what the plan read; `None` if that has changed since.
+    fn in_flight(&self, plan: &Plan, heard: &Heard, service: &Quotefold) -> Option<Stage> {
         // before the outcomes are looked at: what lands later changes a mark
         let marks = plan.reads().into_iter().map(|symbol| {
             let mark = service.board.mark(&symbol);
@@ -116,27 +138,42 @@ impl Joining {
             (mark, version)
         });
         let marks = marks.collect();
-        let settled = settled(plan, heard.told());
-        let mut state = self.state.lock();
-        let is_due = |settled: &Settled| settled.is_due(&service.sources, now);
-        // what is fetched behind the answer says something that depends on the moment
-        state.is_divided |= plan.behind.is_some() || settled.as_ref().is_none_or(|all| all.iter().any(is_due));
+        let name = |source: usize| service.sources.get(source).map(|source| source.profile.name());
+        let mut settled = Vec::new();
+        for (source, symbol, told) in heard.told().iter() {
+            let (known, freshness) = (told.on_board()?, *plan.freshness.get(source, symbol)?);
+            let is_there = service.board.look(name(source)?, symbol, |there| std::ptr::eq(there, &**known));
+            is_there.filter(|is_there| *is_there)?;
+            settled.push(Settled { source, known: Arc::clone(known), freshness });
+        }
         let mut pending: BTreeMap<usize, Vec<Symbol>> = BTreeMap::new();
         for (source, symbol) in heard.pending() {
-            let name = service.sources.get(source).map(|source| source.profile.name()).unwrap_or_default();
-            let landed = |known: &Known| known.answered_since(self.arrived.monotonic);
-            if service.board.look(name, &symbol, landed) == Some(true) {
-                state.stage = Stage::Closed;
-                return;
+            let has_landed = |known: &Known| known.answered_since(self.arrived.monotonic);
+            if service.board.look(name(source)?, &symbol, has_landed) == Some(true) {
+                return None;
             }
             pending.entry(source).or_default().push(symbol);
         }
-        state.stage = match settled {
-            Some(settled) if !state.is_divided => Stage::InFlight { marks, settled, pending },
-            _ => Stage::Closed,
+        Some(Stage::InFlight { marks, settled, pending })
+    }
+
+    /// Whether what was told depends on how long the first caller waits: it was said to that caller alone, or refused because no
+    /// call could be sent in its time.
+    fn concerns_first_alone(&self, told: &Told) -> bool {
+        let refused_now = |failure: &Failure| {
+            matches!(failure.error, SourceError::Throttled { .. }) && failure.at >= self.arrived.wall
         };
-        let until = state.until;
-        state.wait_until(until, service);
+        told.on_board().is_none() || told.outcome().failure.as_ref().is_some_and(refused_now)
+    }
+
+    /// Notes that something was decided by how much time the first caller has left.
+    pub(super) fn note_hurry(&self) {
+        self.for_first_alone.cancel();
+    }
+
+    /// Ends as soon as it is known that something in the answer fits its first caller alone.
+    pub(super) async fn fits_first_alone(&self) {
+        self.for_first_alone.cancelled().await;
     }
 
     /// Lets no one else join: what is done from now on depends on the moment.
@@ -146,7 +183,7 @@ impl Joining {
 
     /// Whether the answer is one for all who joined: everything in it has landed, and nothing concerns its own caller alone.
     pub(super) fn is_for_all(&self, told: &PerSource<Told>) -> bool {
-        !self.state.lock().is_divided && told.iter().all(|(_, _, told)| told.on_board().is_some())
+        !self.for_first_alone.is_cancelled() && !told.iter().any(|(_, _, told)| self.concerns_first_alone(told))
     }
 }
 
@@ -166,6 +203,9 @@ impl State {
 impl Settled {
     /// Whether the same question would call the source now.
     fn is_due(&self, sources: &[Arc<Source>], now: Moment) -> bool {
+        if self.known.due_at(self.freshness).is_some_and(|due| now.monotonic < due) {
+            return false;
+        }
         let Some(source) = sources.get(self.source) else { return true };
         self.known.called_at(self.freshness, source.coalescer.openings(now.monotonic)) <= now.monotonic
     }
@@ -176,7 +216,7 @@ impl Quotefold {
     /// does not wait for every source depends on the moment.
     pub fn joining(&self, question: &Question) -> Option<Joining> {
         let waits = question.wait == WaitFor::All && question.patience == Patience::Waits;
-        let may_join = waits && question.refresh != Some(Refresh::Background);
+        let may_join = waits && question.symbols.len() <= MOST_SYMBOLS && question.refresh != Some(Refresh::Background);
         may_join.then(|| Joining::of(question, &self.board))
     }
 
@@ -184,15 +224,6 @@ impl Quotefold {
     pub(super) fn join(&self, joining: &Joining, question: &Question) -> bool {
         joining.admit(question, self, self.clock.now())
     }
-}
-
-/// What was taken from the board; `None` if something was said to the caller alone.
-fn settled(plan: &Plan, told: &PerSource<Told>) -> Option<Vec<Settled>> {
-    let settled = |(source, symbol, told): (usize, &Symbol, &Told)| {
-        let freshness = *plan.freshness.get(source, symbol)?;
-        Some(Settled { source, known: Arc::clone(told.on_board()?), freshness })
-    };
-    told.iter().map(settled).collect()
 }
 
 /// The time in which a question can be answered by sources.

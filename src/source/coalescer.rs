@@ -140,6 +140,14 @@ impl Wait {
             Wait::InFlight { symbol, .. } => symbol,
         }
     }
+
+    /// The outcome, if it is there.
+    pub(crate) fn landed(&self) -> Option<Told> {
+        match self {
+            Wait::Ready(told) => Some(told.clone()),
+            Wait::InFlight { outcome, .. } => outcome.borrow().clone(),
+        }
+    }
 }
 
 struct Inner {

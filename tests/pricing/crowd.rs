@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use quotefold::question::Question;
-use quotefold::service::in_flight::AnswersInFlight;
+use quotefold::service::Verdicts;
+use quotefold::service::in_flight::{AnswersInFlight, Made};
 use quotefold::service::joining::Joining;
 use serde_json::Value;
 use tokio::runtime::Handle;
@@ -25,14 +27,21 @@ const FORCED: &str = "symbols=BTC-USD,ETH-USD&refresh_after=0s";
 #[derive(Clone)]
 struct Crowd {
     world: Arc<World>,
-    answers: AnswersInFlight<(), (Arc<Value>, Option<quotefold::service::Verdicts>)>,
+    answers: AnswersInFlight<(), (Arc<Value>, Verdicts)>,
     /// How many answers were made.
     made: Arc<AtomicUsize>,
+    /// How many of them were for callers who had joined another one first.
+    made_later: Arc<AtomicUsize>,
 }
 
 impl Crowd {
     fn around(world: World) -> Self {
-        Crowd { world: Arc::new(world), answers: AnswersInFlight::default(), made: Arc::default() }
+        Crowd {
+            world: Arc::new(world),
+            answers: AnswersInFlight::default(),
+            made: Arc::default(),
+            made_later: Arc::default(),
+        }
     }
 
     /// Three venues that quote two coins after 40, 80 and 160 ms.
@@ -56,14 +65,21 @@ impl Crowd {
             async move {
                 let service = &crowd.world.service;
                 crowd.made.fetch_add(1, Ordering::Relaxed);
+                if joining.is_none() && service.joining(&question).is_some() {
+                    crowd.made_later.fetch_add(1, Ordering::Relaxed);
+                }
                 let in_turn = service.answer_in_turn(&question, joining.as_deref()).await.unwrap();
                 let body = in_turn.answer.body(service.clock().now().wall).unwrap();
                 let body: Arc<Value> = Arc::new(serde_json::from_slice(&body).unwrap());
-                (Arc::clone(&body), in_turn.verdicts.is_some().then(|| (body, in_turn.verdicts.clone())))
+                let made = in_turn.verdicts.clone().map(|verdicts| {
+                    verdicts.count();
+                    Made::ForAll((Arc::clone(&body), verdicts))
+                });
+                (body, made.unwrap_or(Made::ForOne))
             }
         };
-        let joined = |(body, verdicts): (Arc<Value>, Option<quotefold::service::Verdicts>)| {
-            verdicts.unwrap().count();
+        let joined = |(body, verdicts): (Arc<Value>, Verdicts)| {
+            verdicts.count();
             body
         };
         self.answers.answer(service, (&question, ()), &Handle::current(), make, joined).await
@@ -153,8 +169,15 @@ async fn the_first_caller_may_leave_and_the_last_one_ends_the_calls() {
 
 #[tokio::test(start_paused = true)]
 async fn a_source_that_hangs_fails_for_each_caller_in_its_own_time() {
+    for silent in ["one", "two", "three"] {
+        hangs(silent).await;
+    }
+}
+
+async fn hangs(silent: &str) {
     let crowd = Crowd::around_venues("");
-    crowd.world.silence("three");
+    // whoever waits for it first hears the others all the same
+    crowd.world.silence(silent);
     let start = Instant::now();
     let timed = |at: u64| {
         let crowd = crowd.clone();
@@ -166,8 +189,12 @@ async fn a_source_that_hangs_fails_for_each_caller_in_its_own_time() {
     };
     for (at, caller) in [0, 20, 30].map(|at| (at, timed(at))) {
         let (answer, after) = caller.await.unwrap();
-        let failed = of(&entries(&answer)[0], "three");
-        assert_eq!((&failed["status"], &failed["reason"]), (&"failed".into(), &"timeout".into()), "{failed}");
+        for name in ["one", "two", "three"] {
+            let quote = of(&entries(&answer)[0], name);
+            let expected =
+                if name == silent { ("failed".into(), "timeout".into()) } else { ("used".into(), Value::Null) };
+            assert_eq!((&quote["status"], &quote["reason"]), (&expected.0, &expected.1), "{quote}");
+        }
         assert_eq!(after, Duration::from_millis(at + 775), "each is answered a little before its time is over");
     }
     assert_eq!(crowd.calls(), [1, 1, 1], "what has landed since they came is theirs");
@@ -226,15 +253,26 @@ fn any_event() -> impl Strategy<Value = Event> {
     ]
 }
 
-/// Plays a history, in which everyone asks alone or may join others. Returns what each was answered and when, and what was
-/// called and counted.
-async fn play(
-    history: &[(u64, Event)],
-    together: bool,
-) -> (Vec<(Value, Duration)>, Vec<String>, BTreeMap<String, i64>) {
+/// What came of a history.
+struct Played {
+    /// What each was answered, and when.
+    answers: Vec<(Value, Duration)>,
+    calls: Vec<String>,
+    counted: BTreeMap<String, i64>,
+    /// Whether someone who had joined an answer was given another one.
+    has_later: bool,
+}
+
+/// Plays a history, in which everyone asks alone or may join others. Whatever may not be older than its question is not.
+async fn play(history: &[(u64, Event)], together: bool) -> Played {
     // both times, chance has the same part in when a source is called again
     fastrand::seed(1);
-    let kinds = [("one", "limits = [\"20/s\"]\n"), ("two", "limits = [\"2/s\"]\n"), ("three", ""), ("spare", "role = \"reserve\"\n")];
+    let kinds = [
+        ("one", "limits = [\"20/s\"]\n"),
+        ("two", "limits = [\"6/s\"]\n"),
+        ("three", ""),
+        ("spare", "role = \"reserve\"\n"),
+    ];
     let sources = kinds.map(|(name, more)| source(name, "crypto", &format!("currencies = [\"USD\"]\n{more}")));
     let world = World::of(&format!("{}{}", sources.concat(), source("bank", "fx", "")));
     // nothing lands at the very moment at which someone asks
@@ -255,7 +293,11 @@ async fn play(
                 let alone = Crowd { answers: AnswersInFlight::default(), ..crowd.clone() };
                 let (caller, query) = (if together { crowd.clone() } else { alone }, (*query).to_owned());
                 tokio::spawn(async move {
-                    let answer = caller.ask(query).await;
+                    let came = caller.world.service.clock().now().wall;
+                    let answer = caller.ask(query.clone()).await;
+                    if query.contains("refresh_after=0s") {
+                        assert_received_since(came, &answer);
+                    }
                     (Value::clone(&answer), start.elapsed())
                 })
             })),
@@ -269,7 +311,19 @@ async fn play(
         answers.push(caller.await.unwrap());
     }
     let calls = VENUES.map(|venue| format!("{venue}: {:?}", crowd.world.asked(venue)));
-    (answers, calls.to_vec(), crowd.counted())
+    let has_later = crowd.made_later.load(Ordering::Relaxed) > 0;
+    Played { answers, calls: calls.to_vec(), counted: crowd.counted(), has_later }
+}
+
+/// Every quote of an answer that did not fail was received since a moment.
+fn assert_received_since(came: Timestamp, answer: &Value) {
+    for quote in entries(answer).iter().flat_map(|entry| entry["quotes"].as_array().unwrap()) {
+        // beside a failure stands what was received before
+        let has_failed = !(quote["failure"].is_null() && quote["derivation"].is_null());
+        let received = quote["received_at"].as_str().filter(|_| quote["status"] == "used" && !has_failed);
+        let is_older = received.is_some_and(|at| at.parse::<Timestamp>().unwrap() < came);
+        assert!(!is_older, "asked at {came}: {quote}");
+    }
 }
 
 /// The first place at which two answers differ.
@@ -296,13 +350,15 @@ proptest! {
     fn whoever_joins_an_answer_is_told_what_an_answer_of_its_own_would_have_said(
         history in prop::collection::vec((prop_oneof![3 => 0_u64..3, 2 => 0_u64..60, 1 => 0_u64..3_000], any_event()), 1..40),
     ) {
-        let (together, calls, counted) = run(play(&history, true));
-        let (alone, calls_alone, counted_alone) = run(play(&history, false));
-        for (number, (together, alone)) in together.iter().zip(&alone).enumerate() {
+        let (together, alone) = (run(play(&history, true)), run(play(&history, false)));
+        prop_assert_eq!(together.answers.len(), alone.answers.len());
+        // who is given a later answer is told what has landed until then, which is more
+        prop_assume!(!together.has_later);
+        for (number, (together, alone)) in together.answers.iter().zip(&alone.answers).enumerate() {
             prop_assert_eq!(together.1, alone.1, "caller {}", number);
             prop_assert_eq!(difference(&together.0, &alone.0), None, "caller {}", number);
         }
-        prop_assert_eq!(calls, calls_alone);
-        prop_assert_eq!(counted, counted_alone);
+        prop_assert_eq!(together.calls, alone.calls);
+        prop_assert_eq!(together.counted, alone.counted);
     }
 }
