@@ -14,6 +14,7 @@ mod mark;
 mod remember;
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -64,6 +65,8 @@ pub struct Board {
     state: Mutex<State>,
     /// Signals that something has landed.
     landings: watch::Sender<()>,
+    /// The number of the latest change of any symbol.
+    version: Arc<AtomicU64>,
 }
 
 #[derive(Debug)]
@@ -132,7 +135,8 @@ impl Board {
             withdrawn: VecDeque::new(),
             marks: Marks::default(),
         };
-        Board { state: Mutex::new(state), landings: watch::Sender::default() }
+        let version = Arc::clone(state.marks.version());
+        Board { state: Mutex::new(state), landings: watch::Sender::default(), version }
     }
 
     /// Sets what it costs to get a quote of a source again: the time that one call takes of the source's limits.
@@ -255,9 +259,9 @@ impl Board {
         self.landings.subscribe()
     }
 
-    /// The number of the latest change of any symbol.
+    /// The number of the latest change of any symbol. It takes no lock: the thread of the connections reads it.
     pub(crate) fn version(&self) -> u64 {
-        self.lock().marks.version()
+        self.version.load(Ordering::Acquire)
     }
 
     /// The mark of a symbol, which tells without a lock whether its outcomes have changed.

@@ -12,24 +12,26 @@ mod task;
 mod waiting;
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinSet;
+use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
 pub(crate) use heard::Heard;
 pub(crate) use left_behind::LeftBehind;
-use task::{Report, Reporter, Terms, Turn, report_all, report_each};
+use task::{Report, Reporter, report_each};
 pub use waiting::Waiting;
 
 use crate::board::Told;
 use crate::failure::SourceError;
+use crate::pace::Pace;
 use crate::plan::{PerSource, SourceQuery};
 use crate::provider::description::{Cost, SourceSettings};
 use crate::question::Question;
+use crate::source::coalescer::Wait;
 use crate::source::{KEPT_BACK, Source};
 use crate::symbol::Symbol;
 use crate::units::WaitFor;
@@ -45,17 +47,15 @@ pub(crate) struct Gathering<'a> {
     /// Is told when the caller begins to wait.
     waiting: Waiting,
     waits: Waits<'a>,
-    /// Where the tasks report; `None` as long as no source has been asked.
-    reports: Option<(mpsc::UnboundedSender<Report>, mpsc::UnboundedReceiver<Report>)>,
     heard: Heard,
 }
 
 /// Where the waits for sources run.
 enum Waits<'a> {
-    /// With the caller: they end when it leaves.
-    OfCaller(JoinSet<()>),
+    /// With the caller: they end when it leaves. Each is for an outcome of the source at that place.
+    OfCaller(VecDeque<(usize, Wait)>),
     /// With the service: they end with the calls.
-    OfService(&'a LeftBehind),
+    OfService(&'a LeftBehind, mpsc::UnboundedSender<Report>, mpsc::UnboundedReceiver<Report>),
 }
 
 impl<'a> Gathering<'a> {
@@ -63,36 +63,48 @@ impl<'a> Gathering<'a> {
     pub(crate) fn new(question: &'a Question, sources: &'a [Arc<Source>], left_behind: &'a LeftBehind) -> Self {
         let until = question.deadline() - KEPT_BACK;
         let waits = match question.wait {
-            WaitFor::All => Waits::OfCaller(JoinSet::new()),
-            WaitFor::Quorum(_) => Waits::OfService(left_behind),
+            WaitFor::All => Waits::OfCaller(VecDeque::new()),
+            WaitFor::Quorum(_) => {
+                let (reporter, reports) = mpsc::unbounded_channel();
+                Waits::OfService(left_behind, reporter, reports)
+            }
         };
         let (symbols, timeout) = (&question.symbols, question.timeout);
         let (waiting, heard) = (Waiting::current(), Heard::default());
-        Gathering { sources, symbols, until, timeout, waiting, waits, reports: None, heard }
+        Gathering { sources, symbols, until, timeout, waiting, waits, heard }
     }
 
-    /// Asks sources at once, without waiting, those of one account in their [order](in_order).
-    pub(crate) fn ask(&mut self, queries: Vec<SourceQuery>) {
-        let queries = in_order(queries, self.sources, self.symbols);
-        let mut turns: HashMap<&str, oneshot::Receiver<()>> = HashMap::new();
-        for SourceQuery { source: place, ask, settled } in queries {
+    /// Asks sources, without waiting for any, in their [order](in_order).
+    pub(crate) async fn ask(&mut self, queries: Vec<SourceQuery>) {
+        let mut pace = Pace::default();
+        for SourceQuery { source: place, ask, settled } in in_order(queries, self.sources, self.symbols) {
             settled.into_iter().for_each(|known| self.heard.note(place, Told::OnBoard(known)));
             let Some(source) = self.sources.get(place).filter(|_| !ask.due.is_empty()) else { continue };
             ask.due.iter().for_each(|(symbol, _)| self.heard.expect(place, symbol.clone()));
-            let (asked, is_asked) = oneshot::channel();
-            let before = turns.insert(&source.profile.settings.account, is_asked);
-            let turn = Turn { before, asked };
-            let (reports, _) = self.reports.get_or_insert_with(mpsc::unbounded_channel);
-            let reporter = Reporter { source: place, reports: reports.clone() };
-            let coalescer = source.coalescer.clone();
-            match &mut self.waits {
-                Waits::OfCaller(tasks) => {
-                    let terms = Terms { until: self.until, timeout: self.timeout, waiting: self.waiting.clone() };
-                    tasks.spawn(report_all(coalescer, ask, turn, terms, reporter));
-                }
-                Waits::OfService(left) => {
-                    left.spawn(report_each(coalescer, ask, turn, reporter, LeftBehind::clone(left)));
-                }
+            match catch_unwind(AssertUnwindSafe(|| source.coalescer.ask(&ask))) {
+                Ok(waits) => self.wait_for(place, waits),
+                // one source must not take the others with it
+                Err(_) => self.note_panic(place),
+            }
+            pace.step(ask.due.len()).await;
+        }
+    }
+
+    /// Notes the outcomes that are there, and waits for the others.
+    fn wait_for(&mut self, place: usize, waits: Vec<Wait>) {
+        let mut in_flight = Vec::new();
+        for wait in waits {
+            match wait {
+                Wait::Ready(told) => self.heard.note(place, told),
+                Wait::InFlight { .. } => in_flight.push(wait),
+            }
+        }
+        let Some(source) = self.sources.get(place).filter(|_| !in_flight.is_empty()) else { return };
+        match &mut self.waits {
+            Waits::OfCaller(waits) => waits.extend(in_flight.into_iter().map(|wait| (place, wait))),
+            Waits::OfService(left, reporter, _) => {
+                let reporter = Reporter { source: place, reports: reporter.clone() };
+                left.spawn(report_each(source.coalescer.clone(), in_flight, reporter, LeftBehind::clone(left)));
             }
         }
     }
@@ -107,24 +119,34 @@ impl<'a> Gathering<'a> {
         &self.heard
     }
 
-    /// Waits until a source says something, and returns for which symbols. If nothing is waited for, that is never.
+    /// Waits until a source says something, and returns for which symbols. If nothing is waited for, that is never. Giving up in
+    /// the middle loses nothing: what was not heard is still to be heard.
     pub(crate) async fn hear(&mut self) -> Vec<Symbol> {
-        let Some((_, reports)) = &mut self.reports else { return std::future::pending().await };
-        let first = match self.waits {
-            // the tasks know best whether there is anything to wait for
-            Waits::OfCaller(_) => reports.recv().await,
-            Waits::OfService(_) => self.waiting.wait_for(reports.recv()).await,
-        };
-        let Some(first) = first else { return std::future::pending().await };
-        let more = std::iter::from_fn(|| reports.try_recv().ok());
-        let all: Vec<Report> = std::iter::once(first).chain(more).collect();
-        all.into_iter().flat_map(|report| self.take(report)).collect()
+        match &mut self.waits {
+            Waits::OfCaller(waits) => {
+                let Some((place, wait)) = waits.front_mut() else { return std::future::pending().await };
+                let (place, Some(source)) = (*place, self.sources.get(*place)) else { return Vec::new() };
+                // the calls run by themselves, so waiting for one after the other loses no time
+                let told = self.waiting.wait_for(source.coalescer.told(wait)).await;
+                waits.pop_front();
+                let symbol = told.outcome().symbol.clone();
+                self.heard.note(place, told);
+                vec![symbol]
+            }
+            Waits::OfService(_, _, reports) => {
+                let Some(first) = self.waiting.wait_for(reports.recv()).await else { return Vec::new() };
+                let more = std::iter::from_fn(|| reports.try_recv().ok());
+                let all: Vec<Report> = std::iter::once(first).chain(more).collect();
+                all.into_iter().flat_map(|report| self.take(report)).collect()
+            }
+        }
     }
 
     /// Waits until every source has answered, but no longer than until an instant or the end of the caller's time.
     pub(crate) async fn settle(&mut self, until: Instant) {
-        // giving up in the middle loses nothing: what was not heard is still to be heard
-        let _ = timeout_at(until.min(self.until), self.hear_all()).await;
+        if timeout_at(until.min(self.until), self.hear_all()).await.is_err() {
+            self.note_landed();
+        }
     }
 
     /// Whether every source has answered.
@@ -144,11 +166,7 @@ impl<'a> Gathering<'a> {
 
     /// Waits until every source has answered or the caller's time is over, and returns everything that was gathered.
     pub(crate) async fn finish(mut self) -> PerSource<Told> {
-        match self.waits {
-            // each wait ends by itself at the deadline
-            Waits::OfCaller(_) => self.hear_all().await,
-            Waits::OfService(_) => self.settle(self.until).await,
-        }
+        self.settle(self.until).await;
         self.end(|source, symbol, timeout| source.coalescer.gave_up(symbol, timeout))
     }
 
@@ -164,6 +182,19 @@ impl<'a> Gathering<'a> {
             self.heard.note(place, outcome(source, &symbol, self.timeout));
         }
         self.heard.into_told()
+    }
+
+    /// Notes the outcomes that are there, behind one that is not.
+    fn note_landed(&mut self) {
+        let Waits::OfCaller(waits) = &mut self.waits else { return };
+        let heard = &mut self.heard;
+        waits.retain(|(place, wait)| match wait.landed() {
+            Some(told) => {
+                heard.note(*place, told);
+                false
+            }
+            None => true,
+        });
     }
 
     async fn hear_all(&mut self) {
@@ -183,7 +214,12 @@ impl<'a> Gathering<'a> {
         symbols
     }
 
-    /// The outcomes of a source whose task has ended without them.
+    /// Notes that asking a source has panicked.
+    fn note_panic(&mut self, place: usize) {
+        self.panicked(place).into_iter().for_each(|told| self.heard.note(place, told));
+    }
+
+    /// The outcomes of a source that was asked and will say nothing.
     fn panicked(&self, place: usize) -> Vec<Told> {
         let untold = self.heard.pending_at(place);
         let Some(source) = self.sources.get(place).filter(|_| !untold.is_empty()) else { return Vec::new() };

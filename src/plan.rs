@@ -145,6 +145,11 @@ impl Plan {
         weight(&self.queries)
     }
 
+    /// Every symbol whose outcomes on the board have a part in it, each once.
+    pub(crate) fn reads(&self) -> BTreeSet<Symbol> {
+        self.targets.iter().flat_map(Target::reads).cloned().collect()
+    }
+
     /// Whether a second round may have to ask for something that the first cannot foresee: a reserve, if the other
     /// sources fall short; a rate from an unexpected currency; a currency pair that must be crossed because a source
     /// denies it.
@@ -193,6 +198,12 @@ impl Plan {
 }
 
 impl Target {
+    /// The symbols whose outcomes on the board have a part in its price, or decided its routes.
+    pub(crate) fn reads(&self) -> impl Iterator<Item = &Symbol> {
+        let asked = self.routes.iter().flat_map(|by| by.denied.iter().chain([&by.route])).map(|route| &route.asked);
+        [&self.symbol].into_iter().chain(&self.reads.symbols).chain(asked)
+    }
+
     /// Whether a derived quote of it needs a rate.
     pub(crate) fn needs(&self, rate: &Symbol) -> bool {
         self.routes.iter().flat_map(|by| &by.route.rates).any(|needed| needed.symbol == *rate)

@@ -287,6 +287,33 @@ impl Question {
         self.arrived.monotonic + self.timeout
     }
 
+    /// Whether another question asks for the same on the same terms, whenever it came and whoever asks.
+    pub(crate) fn asks_the_same_as(&self, other: &Question) -> bool {
+        // named one by one, so that no field is forgotten
+        let Question {
+            symbols,
+            not_symbols,
+            renamed,
+            currency,
+            arrived: _,
+            timeout,
+            wait,
+            refresh_after,
+            refresh,
+            max_age,
+            require,
+            sources,
+            quotes,
+            patience,
+            caller: _,
+        } = self;
+        *symbols == other.symbols
+            && (not_symbols, renamed, currency) == (&other.not_symbols, &other.renamed, &other.currency)
+            && (timeout, wait, patience) == (&other.timeout, &other.wait, &other.patience)
+            && (refresh_after, refresh, max_age) == (&other.refresh_after, &other.refresh, &other.max_age)
+            && (require, sources, quotes) == (&other.require, &other.sources, &other.quotes)
+    }
+
     /// Whether the caller asks for fresh quotes, in a way that leaves no room for fetching them behind the answer.
     pub(crate) fn wants_fresh(&self) -> bool {
         asks_for_fresh(self.refresh_after, self.max_age)

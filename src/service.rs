@@ -1,9 +1,12 @@
 //! Takes a question from its plan to its answer: the path of a request, and everything that requests share.
 
 mod behind;
+pub mod in_flight;
+pub mod joining;
 mod settle;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -14,7 +17,7 @@ use crate::answer::{Answer, Answered};
 use crate::board::{Board, CAPACITY, Openings, Told};
 use crate::clock::{Clock, Moment};
 use crate::convert::Priced;
-use crate::fold::Price;
+use crate::fold::{Judged, Price};
 use crate::gather::{Gathering, LeftBehind};
 use crate::metrics::Metrics;
 use crate::plan::{PerSource, Plan, PlanInput, SourceQuery, weight};
@@ -25,10 +28,12 @@ use crate::reply_memory::ReplyMemory;
 use crate::search::{Found, Search};
 use crate::settings::Settings;
 use crate::source::sandbox::Program;
+use crate::source::statistics::VerdictCounter;
 use crate::source::{KEPT_BACK, SetupError, Source, Surroundings, set_up};
 use crate::symbol::Symbol;
 use crate::valuation::{Valuation, value};
 use crate::workload::{Overloaded, Turn, Weight, Workload};
+use joining::Joining;
 use settle::{Held, Next, Settled};
 
 /// The least time left with which a call is still started.
@@ -69,8 +74,30 @@ struct Expected {
 pub struct InTurn<'w> {
     /// The answer.
     pub answer: Answer,
+    /// What everyone who is given the answer counts; `None` if it is for its own caller alone.
+    pub verdicts: Option<Verdicts>,
     _turn: Option<Turn<'w>>,
     _weight: Weight<'w>,
+}
+
+/// The verdicts on the quotes of one answer, which count once per caller. They were counted once when it was made.
+#[derive(Clone, Debug)]
+pub struct Verdicts(Arc<Counted>);
+
+#[derive(Debug)]
+struct Counted {
+    counters: Vec<VerdictCounter>,
+    /// Whether someone has been answered.
+    by_first: AtomicBool,
+}
+
+impl Verdicts {
+    /// Counts them for someone who is answered.
+    pub fn count(&self) {
+        if self.0.by_first.swap(true, Ordering::Relaxed) {
+            self.0.counters.iter().for_each(VerdictCounter::count);
+        }
+    }
 }
 
 impl Quotefold {
@@ -205,7 +232,7 @@ impl Quotefold {
     /// Dropping the future drops every wait for a source, and cancels the calls that no other caller waits for.
     pub async fn answer(&self, question: &Question) -> Answer {
         let plan = self.plan(question).await;
-        self.carry_out(plan, None, question).await.0
+        self.carry_out(plan, None, question, None).await.0
     }
 
     /// The answer to a question, if all of it is ready: no source has to be called, and an earlier answer still holds.
@@ -218,13 +245,19 @@ impl Quotefold {
 
     /// The same, but waits for its turn, since [`workload`](crate::workload) limits what is worked on at once.
     ///
+    /// The answer may be for others, too, who are joining it meanwhile.
+    ///
     /// # Errors
     /// The caller's time was over before its turn came; nothing was done for it.
-    pub async fn answer_in_turn(&self, question: &Question) -> Result<InTurn<'_>, Overloaded> {
+    pub async fn answer_in_turn(
+        &self,
+        question: &Question,
+        joining: Option<&Joining>,
+    ) -> Result<InTurn<'_>, Overloaded> {
         let by = question.deadline() - KEPT_BACK;
         let (plan, turn, weight) = self.admit(question, by).await?;
-        let (answer, turn) = self.carry_out(plan, Some(turn), question).await;
-        Ok(InTurn { answer, _turn: turn, _weight: weight })
+        let (answer, turn, verdicts) = self.carry_out(plan, Some(turn), question, joining).await;
+        Ok(InTurn { answer, verdicts, _turn: turn, _weight: weight })
     }
 
     /// Makes a plan, and waits until there is room for its weight.
@@ -278,14 +311,17 @@ impl Quotefold {
         mut plan: Plan,
         turn: Option<Turn<'w>>,
         question: &Question,
-    ) -> (Answer, Option<Turn<'w>>) {
-        let (mut told, turn) = self.gather(&mut plan, turn, question).await;
+        joining: Option<&Joining>,
+    ) -> (Answer, Option<Turn<'w>>, Option<Verdicts>) {
+        let (mut told, turn) = self.gather(&mut plan, turn, question, joining).await;
         let refreshing = self.fetch_behind(&mut plan, question).await;
         let now = self.clock.now();
         let openings = self.openings(now);
         let next_calls = next_calls(&plan, &mut told, &openings, now);
         let valuation = self.value(&plan, &told, question, now).await;
         self.count_verdicts(&valuation);
+        let is_for_all = joining.is_some_and(|joining| joining.is_for_all(&told));
+        let verdicts = is_for_all.then(|| self.verdicts(&valuation));
         let skew = self.clock.skew(now);
         let texts = match skew {
             // what is said of the clock changes with its every reading
@@ -305,7 +341,7 @@ impl Quotefold {
         let answered = |priced| Answered { changes_at: next_calls.that_changes(&priced), priced: explained(priced) };
         let answered = valuation.prices.into_iter().map(answered).collect();
         let answer = Answer::new(question, answered, now.wall, self.is_simulated);
-        (answer.with_texts(texts).refreshing(refreshing), turn)
+        (answer.with_texts(texts).refreshing(refreshing), turn, verdicts)
     }
 
     pub(crate) async fn plan(&self, question: &Question) -> Plan {
@@ -321,14 +357,20 @@ impl Quotefold {
         plan: &mut Plan,
         turn: Option<Turn<'w>>,
         question: &Question,
+        joining: Option<&Joining>,
     ) -> (PerSource<Told>, Option<Turn<'w>>) {
         let takes_turns = turn.is_some();
-        // while this request waits for sources, another may have the turn
-        let turn = turn.filter(|_| plan.weight() == 0);
-        let mut held = Held { turn, takes_turns, agreed: None };
         let mut gathering = Gathering::new(question, &self.sources, &self.left_behind);
-        gathering.ask(std::mem::take(&mut plan.queries));
+        let queries = std::mem::take(&mut plan.queries);
+        let waits = weight(&queries) > 0;
+        gathering.ask(queries).await;
+        // while this request waits for sources, another may have the turn
+        let turn = turn.filter(|_| !waits);
+        let mut held = Held { turn, takes_turns, agreed: None };
         self.note_put_off(plan, &mut gathering);
+        if let Some(joining) = joining {
+            joining.note_asked(plan, gathering.heard(), self);
+        }
         // even for a caller in a hurry, do not give up on a source that is no slower than usual
         let early = question.arrived.monotonic + (question.timeout / 2).max(self.settings.server.timeout / 4);
         let mut rounds = MOST_ROUNDS;
@@ -336,14 +378,19 @@ impl Quotefold {
             let more = rounds > 0 && plan.may_grow(question);
             let terms = if more { (early, Next::AsksMore) } else { (gathering.until(), Next::Answers) };
             let settled = self.settle(&mut gathering, plan, question, terms, &mut held).await;
+            joining.inspect(|joining| joining.close());
             if !more || settled == Settled::Enough {
                 break settled;
             }
             self.keep_turn(&mut held).await;
             let time_left = gathering.time_left();
-            let queries = self.second_round(plan, question, time_left).await;
-            held.turn = held.turn.filter(|_| weight(&queries) == 0 && gathering.is_done());
-            gathering.ask(queries);
+            let (queries, in_time) = self.second_round(plan, question, time_left).await;
+            if !in_time || !gathering.is_done() {
+                joining.inspect(|joining| joining.note_hurry());
+            }
+            let waits = weight(&queries) > 0 || !gathering.is_done();
+            gathering.ask(queries).await;
+            held.turn = held.turn.filter(|_| !waits);
             // what came too soon to know everything does not replace the ordinary one
             rounds = if settled == Settled::Stuck { rounds - 1 } else { 0 };
         };
@@ -360,8 +407,14 @@ impl Quotefold {
     }
 
     /// Decides what the second round asks, from the board's present view of everything that the first round asked for:
-    /// all outcomes that have landed since are on it. The plan grows from the same view.
-    async fn second_round(&self, plan: &mut Plan, question: &Question, time_left: Duration) -> Vec<SourceQuery> {
+    /// all outcomes that have landed since are on it. The plan grows from the same view. Also returns whether there is time for
+    /// every call.
+    async fn second_round(
+        &self,
+        plan: &mut Plan,
+        question: &Question,
+        time_left: Duration,
+    ) -> (Vec<SourceQuery>, bool) {
         let now = self.clock.now();
         let input = self.plan_input(question, now);
         let mut view = input.view();
@@ -384,7 +437,9 @@ impl Quotefold {
         let in_time = |query: &SourceQuery| {
             rests(query) || usual(query).is_some_and(|usual| usual.max(SHORTEST_CALL) <= time_left)
         };
-        queries.into_iter().map(|query| if in_time(&query) { query } else { query.without_calls() }).collect()
+        let (asked, late): (Vec<_>, Vec<_>) = queries.into_iter().partition(in_time);
+        let all_in_time = late.iter().all(|query| query.ask.due.is_empty());
+        (asked.into_iter().chain(late.into_iter().map(SourceQuery::without_calls)).collect(), all_in_time)
     }
 
     async fn value(&self, plan: &Plan, told: &PerSource<Told>, question: &Question, now: Moment) -> Valuation {
@@ -402,16 +457,25 @@ impl Quotefold {
 
     /// Counts the verdict on every quote.
     fn count_verdicts(&self, valuation: &Valuation) {
+        self.judged(valuation).for_each(|(source, judged)| source.statistics.verdict(judged));
+    }
+
+    /// What counts the verdicts once more.
+    fn verdicts(&self, valuation: &Valuation) -> Verdicts {
+        let counters = self.judged(valuation).map(|(source, judged)| source.statistics.verdict_counter(judged));
+        Verdicts(Arc::new(Counted { counters: counters.collect(), by_first: AtomicBool::new(false) }))
+    }
+
+    /// Every quote on which there is a verdict, with its source.
+    fn judged<'v>(&'v self, valuation: &'v Valuation) -> impl Iterator<Item = (&'v Source, &'v Judged)> {
         // a rate that the caller also asked for is counted once
         let asked = || valuation.prices.iter().map(|priced| &priced.price);
-        let is_asked = |rate: &&Price| asked().any(|price| price.symbol == rate.symbol);
-        let rates = valuation.rates().filter(|rate| !is_asked(rate));
-        for judged in asked().chain(rates).flat_map(|price| &price.quotes) {
-            let source = self.profiles.place(&judged.outcome.origin.source).and_then(|place| self.sources.get(place));
-            if let Some(source) = source {
-                source.statistics.verdict(judged);
-            }
-        }
+        let is_asked = move |rate: &&Price| asked().any(|price| price.symbol == rate.symbol);
+        let rates = valuation.rates().filter(move |rate| !is_asked(rate));
+        asked().chain(rates).flat_map(|price| &price.quotes).filter_map(|judged| {
+            let place = self.profiles.place(&judged.outcome.origin.source)?;
+            Some((&**self.sources.get(place)?, judged))
+        })
     }
 }
 

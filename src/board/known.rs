@@ -220,9 +220,11 @@ impl Known {
         }
     }
 
-    /// Whether the source answered at or after an instant.
+    /// Whether the source answered at or after an instant, and what it said is known. If it failed, and a refusal of ours that is
+    /// over has taken the failure's place, only an older quote is left.
     pub fn answered_since(&self, instant: Instant) -> bool {
-        self.answered.is_some_and(|answered| answered >= instant)
+        let since = |at: Option<Instant>| at.is_some_and(|at| at >= instant);
+        since(self.answered) && (self.outcome.failure.is_some() || since(self.quote_landed))
     }
 
     /// Whether an update is the refusal that is known already: for the same reason, until the same instant.

@@ -21,7 +21,7 @@ pub(crate) struct Mark {
 #[derive(Debug, Default)]
 pub(super) struct Marks {
     by_symbol: HashMap<Symbol, Arc<Mark>>,
-    version: u64,
+    version: Arc<AtomicU64>,
     /// The number of marks at which those without a reader are dropped.
     full: usize,
 }
@@ -42,16 +42,16 @@ impl Mark {
 }
 
 impl Marks {
-    /// The number of the latest change of any symbol.
-    pub(super) fn version(&self) -> u64 {
-        self.version
+    /// The number of the latest change of any symbol, which can be read without the board's lock.
+    pub(super) fn version(&self) -> &Arc<AtomicU64> {
+        &self.version
     }
 
     /// Notes that the outcomes of a symbol have changed.
     pub(super) fn change(&mut self, symbol: &Symbol) {
-        self.version += 1;
+        let version = self.version.fetch_add(1, Ordering::AcqRel) + 1;
         if let Some(mark) = self.by_symbol.get(symbol) {
-            mark.changed.store(self.version, Ordering::Release);
+            mark.changed.store(version, Ordering::Release);
         }
     }
 
@@ -64,7 +64,10 @@ impl Marks {
             self.by_symbol.retain(|_, mark| Arc::strong_count(mark) > 1);
             self.full = FEW.max(self.by_symbol.len() * 2);
         }
-        let mark = Arc::new(Mark { changed: AtomicU64::new(self.version), is_asked: AtomicBool::new(false) });
+        let mark = Arc::new(Mark {
+            changed: AtomicU64::new(self.version.load(Ordering::Acquire)),
+            is_asked: AtomicBool::new(false),
+        });
         self.by_symbol.insert(symbol.clone(), Arc::clone(&mark));
         mark
     }

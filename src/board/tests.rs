@@ -130,6 +130,25 @@ async fn a_failed_source_or_our_refusal_leaves_a_symbol_as_fresh_as_its_quote() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_failure_that_a_refusal_has_hidden_is_no_answer_once_the_refusal_is_over() {
+    let (board, clock, symbol) = (Board::new(8), Clock::system(), Symbol::parse("AAPL").unwrap());
+    let answered = |since: Instant| board.known("alpha", &symbol, Instant::now()).unwrap().answered_since(since);
+    board.land(&origin("alpha"), &symbol, quote(clock.now()), clock.now());
+    tokio::time::advance(Duration::from_secs(1)).await;
+    let asked = Instant::now();
+    assert!(!answered(asked));
+    let down = SourceError::Connection(String::new());
+    board.land(&origin("alpha"), &symbol, failure(down.clone(), Stands::WithSource), clock.now());
+    assert!(answered(asked));
+    board.land(&origin("alpha"), &symbol, Update::Refusal(down, asked + Duration::from_secs(2)), clock.now());
+    assert!(answered(asked), "the refusal says the same");
+    tokio::time::advance(Duration::from_secs(2)).await;
+    assert!(!answered(asked), "only the quote from before is left");
+    board.land(&origin("alpha"), &symbol, quote(clock.now()), clock.now());
+    assert!(answered(asked));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_refusal_of_ours_is_not_an_answer_and_is_hidden_once_it_is_over() {
     let (board, clock, symbol) = (Board::new(8), Clock::system(), Symbol::parse("AAPL").unwrap());
     let until = Instant::now() + Duration::from_secs(2);

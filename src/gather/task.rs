@@ -1,15 +1,12 @@
-//! Waits for one source on behalf of a caller, in a task of its own, and reports what it says.
-
-use std::time::Duration;
+//! Waits for one source in a task of the service, and reports what it says.
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, timeout_at};
+use tokio::sync::mpsc;
 
-use super::{LeftBehind, Waiting};
+use super::LeftBehind;
 use crate::board::Told;
-use crate::source::coalescer::{Ask, Coalescer, Wait};
+use crate::source::coalescer::{Coalescer, Wait};
 
 /// The most outcomes that are reported together.
 const IN_ONE_REPORT: usize = 64;
@@ -28,23 +25,6 @@ pub(super) struct Reporter {
     pub(super) reports: mpsc::UnboundedSender<Report>,
 }
 
-/// A source's turn among those of its account.
-pub(super) struct Turn {
-    /// Resolves when the source before it has asked for its calls, or has panicked.
-    pub(super) before: Option<oneshot::Receiver<()>>,
-    /// Dropped when this source has asked for its own.
-    pub(super) asked: oneshot::Sender<()>,
-}
-
-/// The terms on which a caller waits for one source.
-pub(super) struct Terms {
-    pub(super) until: Instant,
-    /// How long the caller said it would wait.
-    pub(super) timeout: Duration,
-    /// Is told when the wait begins.
-    pub(super) waiting: Waiting,
-}
-
 impl Reporter {
     fn tell(&self, told: Vec<Told>) {
         // a caller who has left hears nothing, and misses nothing
@@ -58,40 +38,9 @@ impl Drop for Reporter {
     }
 }
 
-/// Asks a source once its turn has come.
-async fn ask(coalescer: &Coalescer, ask: &Ask, turn: Turn) -> Vec<Wait> {
-    if let Some(before) = turn.before {
-        // it ends with an error, since nothing is ever sent
-        let _ = before.await;
-    }
-    let waits = coalescer.ask(ask);
-    drop(turn.asked);
-    waits
-}
-
-/// Reports once, when all symbols have their outcome: each of them is waited for until the deadline.
-pub(super) async fn report_all(coalescer: Coalescer, wanted: Ask, turn: Turn, terms: Terms, reporter: Reporter) {
-    let mut all = Vec::with_capacity(wanted.due.len());
-    // the calls run by themselves, so waiting for one after the other loses no time
-    for wait in ask(&coalescer, &wanted, turn).await {
-        let symbol = wait.symbol().clone();
-        let told = timeout_at(terms.until, terms.waiting.wait_for(coalescer.arrive(wait))).await;
-        // the call may go on for others
-        all.push(told.unwrap_or_else(|_| coalescer.gave_up(&symbol, terms.timeout)));
-    }
-    reporter.tell(all);
-}
-
 /// Reports every outcome as it comes, and stays until the last one: the calls go on even if the caller does not wait for them,
 /// unless too many do so already.
-pub(super) async fn report_each(
-    coalescer: Coalescer,
-    wanted: Ask,
-    turn: Turn,
-    reporter: Reporter,
-    left_behind: LeftBehind,
-) {
-    let waits = ask(&coalescer, &wanted, turn).await;
+pub(super) async fn report_each(coalescer: Coalescer, waits: Vec<Wait>, reporter: Reporter, left_behind: LeftBehind) {
     let arriving = waits.into_iter().map(|wait| coalescer.arrive(wait));
     let mut arrivals = arriving.collect::<FuturesUnordered<_>>().ready_chunks(IN_ONE_REPORT);
     let mut room = None;

@@ -31,14 +31,25 @@ impl Waiting {
         self.0.wait().await;
     }
 
+    /// Waits for ever, and notes when another answer, which this one depends on, begins to wait for a source.
+    pub(crate) async fn waits_with(&self, other: &Waiting) -> std::convert::Infallible {
+        other.begun().await;
+        self.note();
+        std::future::pending().await
+    }
+
+    fn note(&self) {
+        // it is no error that this is set already
+        let _ = self.0.set(());
+    }
+
     /// Waits for a source. If its outcome is already there, that does not count as waiting.
     pub(crate) async fn wait_for<F: Future>(&self, outcome: F) -> F::Output {
         let mut outcome = pin!(outcome);
         poll_fn(|context| {
             let outcome = outcome.as_mut().poll(context);
             if outcome.is_pending() {
-                // it is no error that this is set already
-                let _ = self.0.set(());
+                self.note();
             }
             outcome
         })

@@ -70,14 +70,9 @@ impl On<'_> {
     /// The symbols whose outcomes on the board it depends on.
     pub(super) fn symbols(&self) -> Vec<Symbol> {
         let mut symbols: Vec<Symbol> = Vec::new();
-        let of_target = |target: &Target| {
-            let asked =
-                target.routes.iter().flat_map(|by| by.denied.iter().chain([&by.route])).map(|route| &route.asked);
-            [&target.symbol].into_iter().chain(&target.reads.symbols).chain(asked).cloned().collect::<Vec<_>>()
-        };
-        for symbol in self.targets.iter().flat_map(|target| of_target(target)) {
-            if !symbols.contains(&symbol) {
-                symbols.push(symbol);
+        for symbol in self.targets.iter().flat_map(|target| target.reads()) {
+            if !symbols.contains(symbol) {
+                symbols.push(symbol.clone());
             }
         }
         symbols

@@ -13,12 +13,12 @@ use crate::reply_memory::{Full, Held, ReplyMemory};
 /// The shortest piece, in bytes; only the last one may be shorter.
 const PIECE: usize = 64 * 1024;
 
-/// A body that is being written.
-#[derive(Debug)]
+/// A body that is being written. Clones of a complete one share its pieces, and count once.
+#[derive(Clone, Debug)]
 pub(super) struct Pieces {
     memory: ReplyMemory,
-    complete: VecDeque<Bytes>,
-    /// The bytes in the complete pieces.
+    closed: VecDeque<Bytes>,
+    /// The bytes in the closed pieces.
     length: usize,
     /// The piece that is being written.
     open: Vec<u8>,
@@ -55,7 +55,7 @@ pub(super) fn whole(memory: &ReplyMemory, bytes: Vec<u8>) -> Result<Body, Full> 
 impl Pieces {
     /// An empty body.
     pub(super) fn new(memory: &ReplyMemory) -> Self {
-        Pieces { memory: memory.clone(), complete: VecDeque::new(), length: 0, open: Vec::new() }
+        Pieces { memory: memory.clone(), closed: VecDeque::new(), length: 0, open: Vec::new() }
     }
 
     /// Appends to the body.
@@ -77,7 +77,7 @@ impl Pieces {
         // the client takes nothing before the body is complete
         let held = self.memory.hold(bytes.len(), self.length)?;
         self.length += bytes.len();
-        self.complete.push_back(Bytes::from_owner(Piece { bytes, _held: held }));
+        self.closed.push_back(Bytes::from_owner(Piece { bytes, _held: held }));
         Ok(())
     }
 
@@ -85,9 +85,17 @@ impl Pieces {
     ///
     /// # Errors
     /// As [`Pieces::push`].
-    pub(super) fn finish(mut self) -> Result<Body, Full> {
+    pub(super) fn finish(self) -> Result<Body, Full> {
+        self.complete().map(Body::new)
+    }
+
+    /// The same, while it may still be cloned.
+    ///
+    /// # Errors
+    /// As [`Pieces::push`].
+    pub(super) fn complete(mut self) -> Result<Self, Full> {
         self.close()?;
-        Ok(Body::new(self))
+        Ok(self)
     }
 }
 
@@ -96,13 +104,13 @@ impl HttpBody for Pieces {
     type Error = Infallible;
 
     fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let next = self.complete.pop_front();
+        let next = self.closed.pop_front();
         self.length -= next.as_ref().map_or(0, Bytes::len);
         Poll::Ready(next.map(|piece| Ok(Frame::data(piece))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.complete.is_empty()
+        self.closed.is_empty()
     }
 
     fn size_hint(&self) -> SizeHint {

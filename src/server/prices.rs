@@ -1,6 +1,7 @@
 //! Serves `/prices`: reads the query, has the service answer it, and writes the reply.
 
 use std::fmt;
+use std::sync::Arc;
 
 use axum::Extension;
 use axum::body::Body;
@@ -22,7 +23,9 @@ use crate::pace::Pace;
 use crate::question::{BadQuestion, Question, longest_form};
 use crate::ready::ReadyAnswer;
 use crate::reply_memory::Full;
-use crate::service::InTurn;
+use crate::service::in_flight::Made;
+use crate::service::joining::Joining;
+use crate::service::{InTurn, Verdicts};
 use crate::workload::Overloaded;
 
 /// The header with an answer's completeness.
@@ -92,8 +95,8 @@ impl fmt::Debug for ReadyPrices {
 }
 
 /// How an answer is written: as a list, or as its only entry.
-#[derive(Clone, Copy)]
-enum Form {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Form {
     List,
     Entry,
 }
@@ -111,32 +114,71 @@ impl Form {
     }
 }
 
+/// An answer, written.
+#[derive(Clone, Debug)]
+pub(super) struct Written {
+    code: u16,
+    completeness: Completeness,
+    retry_after: Option<u64>,
+    body: Pieces,
+    /// What everyone who is given it counts; `None` if it is for its own caller alone.
+    verdicts: Option<Verdicts>,
+}
+
+impl Written {
+    /// The reply to someone who is given the answer.
+    pub(super) fn reply(self) -> Result<Response, Problem> {
+        self.verdicts.iter().for_each(Verdicts::count);
+        reply(self.code, self.completeness, self.retry_after, Body::new(self.body))
+    }
+}
+
 /// Answers from what is ready, or has the service answer, and writes the reply. The caller's deadline counts from the arrival of
 /// the query, and includes the time in the queue.
 async fn answer(pricing: &Pricing, question: Question, form: Form, wanted: Wanted) -> Result<Response, Problem> {
-    let deadline = question.deadline();
     if pricing.service.reply_memory().is_full() {
         return Err(Full.into());
     }
     if let Some(ready) = ready(pricing, &question, form, &wanted) {
         return ready;
     }
-    let of_task = pricing.clone();
-    let answered = async move {
-        let (pricing, service) = (&of_task, &*of_task.service);
-        if let Some(ready) = service.ready_answer(&question) {
-            return write_ready(pricing, &question, &ready, form, &wanted);
+    let (question, wanted) = (Arc::new(question), Arc::new(wanted));
+    let make = |joining: Option<Arc<Joining>>| {
+        let (pricing, question, wanted) = (pricing.clone(), Arc::clone(&question), Arc::clone(&wanted));
+        async move {
+            if let Some(ready) = pricing.service.ready_answer(&question) {
+                return (write_ready(&pricing, &question, &ready, form, &wanted), Made::ForOne);
+            }
+            match write(&pricing, &question, form, joining.as_deref()).await {
+                Ok(written) => {
+                    let is_for_all = written.verdicts.is_some();
+                    let made = if is_for_all { Made::ForAll(written.clone()) } else { Made::ForOne };
+                    (written.reply(), made)
+                }
+                Err(problem) => (Err(problem), Made::Refused),
+            }
         }
-        let InTurn { answer, .. } = &service.answer_in_turn(&question).await?;
-        pricing.readiness.refresh(service);
-        let (mut body, mut pace) = (Pieces::new(service.reply_memory()), Pace::default());
-        for part in form.parts(answer, service.clock().now().wall) {
-            body.push(&part.map_err(|_| Problem::Internal)?)?;
-            pace.step(service.sources().len()).await;
-        }
-        reply(answer.code, answer.completeness, answer.retry_after, body.finish()?)
     };
-    pricing.run_until(deadline, answered).await?
+    pricing.answer((&question, form), make).await
+}
+
+/// Has the service answer, and writes the answer in pieces.
+async fn write(
+    pricing: &Pricing,
+    question: &Question,
+    form: Form,
+    joining: Option<&Joining>,
+) -> Result<Written, Problem> {
+    let service = &*pricing.service;
+    let InTurn { answer, verdicts, .. } = &service.answer_in_turn(question, joining).await?;
+    pricing.readiness.refresh(service);
+    let (mut body, mut pace) = (Pieces::new(service.reply_memory()), Pace::default());
+    for part in form.parts(answer, service.clock().now().wall) {
+        body.push(&part.map_err(|_| Problem::Internal)?)?;
+        pace.step(service.sources().len()).await;
+    }
+    let Answer { code, completeness, retry_after, .. } = *answer;
+    Ok(Written { code, completeness, retry_after, body: body.complete()?, verdicts: verdicts.clone() })
 }
 
 /// The reply to a question whose answer is ready, written by the thread of the connections; `None` also if that would take it

@@ -6,18 +6,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::HeaderMap;
+use axum::response::Response;
 use tokio::runtime::Handle;
-use tokio::time::{Instant, timeout_at};
-use tokio_util::task::AbortOnDropHandle;
+use tokio::time::timeout_at;
 use tracing::Instrument;
 
 use super::caching::{Caching, Wanted};
+use super::prices::{Form, Written};
 use super::problem::Problem;
 use super::questions::Questions;
 use super::readiness::Readiness;
 use super::request_log;
-use crate::gather::Waiting;
+use crate::question::Question;
 use crate::service::Quotefold;
+use crate::service::in_flight::{AnswersInFlight, Made, run};
+use crate::service::joining::Joining;
 use crate::watch::Watched;
 
 /// How long after its caller's deadline an answer may still come. An answer that is this late is better than none; a later one
@@ -32,6 +35,8 @@ pub(super) struct Pricing {
     pub(super) readiness: Readiness,
     /// What queries were read as.
     pub(super) questions: Arc<Questions>,
+    /// The answers that are being made.
+    in_flight: AnswersInFlight<Form, Written>,
     /// How answers may be kept, if they may.
     caching: Option<Caching>,
     runtime: Handle,
@@ -46,6 +51,7 @@ impl Pricing {
             service: Arc::clone(service),
             readiness,
             questions: Arc::default(),
+            in_flight: AnswersInFlight::default(),
             caching,
             runtime: runtime.clone(),
         }
@@ -58,26 +64,22 @@ impl Pricing {
 
     /// Runs a task on that runtime, and waits for its end. Dropping the future aborts the task.
     pub(super) async fn run<T: Send + 'static>(&self, task: impl Future<Output = T> + Send + 'static) -> T {
-        // log lines of the task carry the request's id, and the connection learns when the task waits for a source
-        let task = Waiting::current().scope(task.instrument(request_log::span()));
-        let running = AbortOnDropHandle::new(self.runtime.spawn(task));
-        match running.await {
-            Ok(done) => done,
-            Err(ended) => match ended.try_into_panic() {
-                // the layer that catches panics answers
-                Ok(panic) => std::panic::resume_unwind(panic),
-                // the runtime is shutting down: this request is about to be dropped, too
-                Err(_) => std::future::pending().await,
-            },
-        }
+        // log lines of the task carry the request's id
+        run(&self.runtime, task.instrument(request_log::span())).await
     }
 
-    /// As [`Pricing::run`], but gives up shortly after a deadline.
-    pub(super) async fn run_until<T: Send + 'static>(
+    /// The reply to a question, out of an answer in flight that fits it, or of one that `make` makes on that runtime. Gives up
+    /// shortly after the question's deadline.
+    pub(super) async fn answer<F>(
         &self,
-        deadline: Instant,
-        task: impl Future<Output = T> + Send + 'static,
-    ) -> Result<T, Problem> {
-        timeout_at(deadline + GRACE, self.run(task)).await.map_err(|_| Problem::NoAnswer)
+        (question, form): (&Arc<Question>, Form),
+        make: impl Fn(Option<Arc<Joining>>) -> F,
+    ) -> Result<Response, Problem>
+    where
+        F: Future<Output = (Result<Response, Problem>, Made<Written>)> + Send + 'static,
+    {
+        let make = |joining| make(joining).instrument(request_log::span());
+        let answer = self.in_flight.answer(&self.service, (question, form), &self.runtime, make, Written::reply);
+        timeout_at(question.deadline() + GRACE, answer).await.map_err(|_| Problem::NoAnswer)?
     }
 }

@@ -140,6 +140,14 @@ impl Wait {
             Wait::InFlight { symbol, .. } => symbol,
         }
     }
+
+    /// The outcome, if it is there.
+    pub(crate) fn landed(&self) -> Option<Told> {
+        match self {
+            Wait::Ready(told) => Some(told.clone()),
+            Wait::InFlight { outcome, .. } => outcome.borrow().clone(),
+        }
+    }
 }
 
 struct Inner {
@@ -221,15 +229,28 @@ impl Coalescer {
         waits
     }
 
+    /// Lets the calls for these symbols wait to be sent for as long as someone who leaves at an instant would, as if that caller
+    /// had joined them.
+    pub(crate) fn wait_longer<'s>(&self, symbols: impl IntoIterator<Item = &'s Symbol>, until: Instant) {
+        let deadlines = self.0.deadlines(Instant::now(), until);
+        let state = self.0.lock();
+        let in_flight = symbols.into_iter().filter_map(|symbol| state.in_flight.get(symbol));
+        in_flight.for_each(|call| call.pending.batch.extend(deadlines));
+    }
+
     /// Waits for an outcome, however long it takes.
-    pub async fn arrive(&self, wait: Wait) -> Told {
+    pub async fn arrive(&self, mut wait: Wait) -> Told {
+        self.told(&mut wait).await
+    }
+
+    /// The same for a caller who may give up in the middle and wait again.
+    pub(crate) async fn told(&self, wait: &mut Wait) -> Told {
         match wait {
-            Wait::Ready(told) => told,
-            Wait::InFlight { symbol, mut outcome, claim } => {
+            Wait::Ready(told) => told.clone(),
+            Wait::InFlight { symbol, outcome, .. } => {
                 let told = outcome.wait_for(Option::is_some).await.ok().and_then(|told| told.clone());
-                drop(claim);
                 let untold = || SourceError::Internal("the call ended without an outcome".to_owned());
-                told.unwrap_or_else(|| self.failed(&symbol, untold()))
+                told.unwrap_or_else(|| self.failed(symbol, untold()))
             }
         }
     }

@@ -9,6 +9,7 @@
 mod background;
 mod coins;
 mod conversion;
+mod crowd;
 mod derived;
 mod hours;
 mod keyless;

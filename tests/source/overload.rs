@@ -33,7 +33,8 @@ fn scripted(max_weight: usize) -> ScriptedService {
 async fn ask(scripted: &ScriptedService, query: &str) -> (Result<u16, ()>, Duration) {
     let started = Instant::now();
     let question = Question::parse(query, scripted.service.bounds(), scripted.service.clock().now()).unwrap();
-    let ended = scripted.service.answer_in_turn(&question).await.map(|in_turn| in_turn.answer.code).map_err(|_| ());
+    let ended =
+        scripted.service.answer_in_turn(&question, None).await.map(|in_turn| in_turn.answer.code).map_err(|_| ());
     (ended, started.elapsed())
 }
 
