@@ -1,7 +1,7 @@
 //! Reads the numbers of a row. A price must appear in the body: jq calculates in binary fractions, which are not exact.
 
 use jaq_json::{Num, Val};
-use memchr::memchr_iter;
+use memchr::memmem;
 use rust_decimal::Decimal;
 
 use super::row::{self, Context};
@@ -89,7 +89,7 @@ fn is_written_in(body: &str, number: &str) -> bool {
 
 /// Whether a number appears in the body as a whole, not as a part of a longer one.
 fn stands_in(body: &str, number: &str) -> bool {
-    places(body.as_bytes(), number.as_bytes()).any(|at| {
+    memmem::find_iter(body.as_bytes(), number).any(|at| {
         let (before, rest) = body.as_bytes().split_at(at);
         let after = &rest[number.len()..];
         let (next, next_but_one) = (after.first().copied(), after.get(1).copied());
@@ -100,21 +100,6 @@ fn stands_in(body: &str, number: &str) -> bool {
         };
         let is_begun = before.last().is_some_and(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-'));
         !goes_on && (!is_begun || ends_in_escape(before))
-    })
-}
-
-/// Where the text of a number stands in a body, perhaps as a part of a longer one.
-fn places(body: &[u8], number: &[u8]) -> impl Iterator<Item = usize> {
-    // a body has far fewer points than digits
-    let rare = number.iter().position(|byte| *byte == b'.').unwrap_or(0);
-    let all = number.get(rare).into_iter().flat_map(|byte| memchr_iter(*byte, body));
-    let mut free = 0;
-    all.filter_map(move |at| {
-        let start = at.checked_sub(rare).filter(|start| *start >= free)?;
-        body[start..].starts_with(number).then(|| {
-            free = start + number.len();
-            start
-        })
     })
 }
 
