@@ -47,8 +47,12 @@ fn digits(text: &str) -> Option<(bool, String, i64)> {
     if whole.is_empty() && fraction.is_empty() || !all_digits(whole) || !all_digits(fraction) {
         return None;
     }
-    let digits = format!("{whole}{fraction}").trim_start_matches('0').to_owned();
-    Some((negative, digits, i64::try_from(fraction.len()).ok()? - i64::from(exponent)))
+    let decimals = i64::try_from(fraction.len()).ok()? - i64::from(exponent);
+    let (whole, fraction) = match whole.trim_start_matches('0') {
+        "" => ("", fraction.trim_start_matches('0')),
+        whole => (whole, fraction),
+    };
+    Some((negative, [whole, fraction].concat(), decimals))
 }
 
 /// The number `digits · 10^-decimals`, rounded half to even to `most_decimals` and to what a decimal holds.

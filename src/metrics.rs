@@ -121,7 +121,12 @@ impl Metrics {
     /// Counts a call to a source. Its outcome is `ok`, the reason of its failure, or `cancelled` if no caller waited
     /// for it any more.
     pub fn call(&self, source: &str, outcome: &'static str) {
-        self.0.calls.get_or_create(&CallLabels { source: source.to_owned(), outcome }).inc();
+        self.calls(source, outcome).inc();
+    }
+
+    /// The counter of the calls to a source that ended so.
+    pub(crate) fn calls(&self, source: &str, outcome: &'static str) -> Counter {
+        self.0.calls.get_or_create(&CallLabels { source: source.to_owned(), outcome }).clone()
     }
 
     /// Counts a retry.

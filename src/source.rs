@@ -107,7 +107,7 @@ struct Guards {
     account: Arc<Account>,
     breaker: Arc<Breaker>,
     backoff: Arc<Backoff>,
-    singled_out: SinglingOut,
+    singled_out: Arc<SinglingOut>,
     retries: RetryPolicy,
     attempts: Attempts,
     /// A slot for each call in flight at once.
@@ -137,11 +137,11 @@ impl Source {
             account: Arc::clone(&account),
             breaker: Arc::clone(&breaker),
             backoff: Arc::clone(&backoff),
-            singled_out: SinglingOut {
+            singled_out: Arc::new(SinglingOut {
                 board: Arc::clone(&around.board),
                 source: name.clone(),
                 serves_for: profile.serves_for(),
-            },
+            }),
             retries: {
                 let retries = if settings.idempotent { settings.retries } else { 0 };
                 RetryPolicy::new(retries, attempt, Arc::clone(&breaker))

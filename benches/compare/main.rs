@@ -22,6 +22,7 @@ mod python;
 mod quotefold;
 mod rows;
 mod table;
+#[path = "../support/venues.rs"]
 mod venues;
 
 use std::process::ExitCode;

@@ -1,4 +1,5 @@
-//! Counts the instructions of a request that is answered from the board: `cargo bench --bench instructions`.
+//! Counts the instructions of a request that is answered from the board: `cargo bench --bench instructions`. With `--path cold`,
+//! it counts those of a request that every source is called for.
 //!
 //! The program runs itself in valgrind, which counts what a processor would execute, outside the kernel. What it runs is the
 //! whole server in one thread, from the accept loop to the last byte, with a client that costs next to nothing. Starting
@@ -13,12 +14,17 @@
 
 #[path = "../support/board.rs"]
 mod board;
+mod cold;
 mod counted;
 mod stated;
+#[path = "../support/venues.rs"]
+#[allow(dead_code, reason = "only `compare` needs all that venues can do")]
+mod venues;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::Parser;
 use tikv_jemallocator::Jemalloc;
 
@@ -29,7 +35,7 @@ use stated::Stated;
 #[global_allocator]
 static ALLOCATOR: Jemalloc = Jemalloc;
 
-/// Counts the instructions of a request that is answered from the board. Needs valgrind.
+/// Counts the instructions of a request, from the board and with calls. Needs valgrind.
 #[derive(Debug, Parser)]
 #[command(name = "instructions")]
 struct Arguments {
@@ -42,12 +48,18 @@ struct Arguments {
     /// Count this many times, to see how much the figures differ
     #[arg(long, value_name = "N", default_value_t = 1)]
     times: usize,
+    /// Count only this path: pair, live, or cold, which needs an optimised build
+    #[arg(long, value_name = "PATH")]
+    path: Option<String>,
     /// Keep what was executed in this file, for `callgrind_annotate`
     #[arg(long, value_name = "FILE")]
     keep: Option<PathBuf>,
     /// What `cargo bench` passes to every bench
     #[arg(long, hide = true)]
     bench: bool,
+    /// Be this many venues, and say their addresses, until the standard input ends
+    #[arg(long, hide = true, value_name = "N")]
+    venues: Option<usize>,
     /// Make requests for this path instead of counting
     #[arg(long, hide = true, value_name = "PATH")]
     requests: Option<String>,
@@ -55,6 +67,10 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if let Some(count) = arguments.venues {
+        cold::be_venues(count);
+        return ExitCode::SUCCESS;
+    }
     if let Some(path) = &arguments.requests {
         requests(Path::named(path).unwrap());
         return ExitCode::SUCCESS;
@@ -73,7 +89,11 @@ fn main() -> ExitCode {
 fn counted(arguments: &Arguments) -> anyhow::Result<bool> {
     let mut stated = Stated::read()?;
     let mut is_within = true;
-    for path in Path::ALL {
+    let paths = match &arguments.path {
+        Some(name) => vec![Path::named(name).with_context(|| format!("there is no path {name}: pair, live, cold"))?],
+        None => Path::USUAL.to_vec(),
+    };
+    for path in paths {
         let counts = (0..arguments.times.max(1)).map(|_| count(path, arguments.keep.as_deref()));
         let counts: Vec<u64> = counts.collect::<anyhow::Result<_>>()?;
         // the least: what disturbs a count adds to it

@@ -93,8 +93,8 @@ pub struct Extractor {
 struct Asked<'a> {
     symbol: &'a Symbol,
     spelled: Option<String>,
-    /// Its row, with the row's time.
-    row: Option<(&'a Row<'a>, Option<Timestamp>)>,
+    /// Its row.
+    row: Option<&'a Row<'a>>,
 }
 
 /// A reply to be filtered.
@@ -257,10 +257,10 @@ impl Extractor {
             return Err(error.clone());
         }
         let denies = |row: &Row<'_>| row.failure(&context).is_ok_and(|error| error.denies_symbol());
-        let only_denies = asked.iter().filter_map(|one| one.row).all(|(row, _)| row.is_error() && denies(row));
+        let only_denies = asked.iter().filter_map(|one| one.row).all(|row| row.is_error() && denies(row));
         let outcome = |one: Asked<'_>| {
             let outcome = match (one.row, &of_call) {
-                (Some((row, _)), _) => self.outcome(row, &context, one.symbol),
+                (Some(row), _) => self.outcome(row, &context, one.symbol),
                 (None, Some(error)) => Err(match left_out(error, is_named, left, &self.scrub) {
                     SourceError::Missing(words) if only_denies && (error.is_about_call() || error.denies_symbol()) => {
                         SourceError::Overlooked(words)
@@ -276,7 +276,7 @@ impl Extractor {
 
     /// What the rows of a reply are read against.
     fn context<'a>(&'a self, reply: &'a RawReply) -> Context<'a> {
-        Context { body: String::from_utf8_lossy(&reply.body), decimal: self.decimal, scrub: &self.scrub, reply }
+        Context { body: utf8(&reply.body), decimal: self.decimal, scrub: &self.scrub, reply }
     }
 
     /// The failure of the whole call, if the filter names one: the first failure that names no symbol.
@@ -294,19 +294,17 @@ impl Extractor {
     fn give<'a>(&self, row: &'a Row<'a>, asked: &mut [Asked<'a>]) -> Result<bool, SourceError> {
         let named = row.symbol_of(asked.len()).map_err(|why| self.malformed(&why))?;
         let requested = named.as_deref().map(|named| self.spelling.requested_as(named));
-        // a time that cannot be read makes the row malformed when it is read as a whole
-        let time = Times::of(row).unwrap_or_default().newest();
         let mut was_asked = false;
         for one in asked.iter_mut().filter(|one| requested.is_none() || requested == one.spelled.as_deref()) {
             was_asked = true;
             // of two rows about one symbol, an error wins; of two quotes, the newer one, or the last if that is not
             // known
-            let keeps = one.row.is_some_and(|(before, at)| match (before.is_error(), row.is_error()) {
-                (false, false) => at.zip(time).is_some_and(|(at, time)| time < at),
+            let keeps = one.row.is_some_and(|before| match (before.is_error(), row.is_error()) {
+                (false, false) => newest(before).zip(newest(row)).is_some_and(|(at, time)| time < at),
                 (is_error, _) => is_error,
             });
             if !keeps {
-                one.row = Some((row, time));
+                one.row = Some(row);
             }
         }
         Ok(was_asked)
@@ -363,6 +361,16 @@ impl Extractor {
     fn malformed(&self, why: &str) -> SourceError {
         SourceError::Malformed(self.scrub.clean(why))
     }
+}
+
+/// Bytes as text, with signs in place of what is not UTF-8. Almost all bytes are, and to find that out alone is quicker.
+fn utf8(bytes: &[u8]) -> Cow<'_, str> {
+    str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
+}
+
+/// The newest time of a row. One that cannot be read makes the row malformed when it is read as a whole.
+fn newest(row: &Row<'_>) -> Option<Timestamp> {
+    Times::of(row).unwrap_or_default().newest()
 }
 
 fn missing(spelled: Option<String>, cut: bool, scrub: &Scrub) -> SourceError {

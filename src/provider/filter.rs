@@ -8,6 +8,7 @@
 //! process of its own (`sandbox`).
 
 mod body;
+mod direct;
 mod fuel;
 pub mod stages;
 #[cfg(test)]
@@ -24,6 +25,7 @@ use jaq_core::native::{Fun, bome, run, v};
 use jaq_core::{Compiler, Ctx, Vars};
 use jaq_json::{Num, Val};
 
+use self::direct::Flow;
 use self::fuel::{Meter, Metered, OutOfFuel, Program};
 use self::words::{first_sign, undefined_name, unexpected, words};
 
@@ -48,6 +50,8 @@ const STACK_PER_PART: usize = 32 << 10;
 /// A compiled filter. It keeps no state between runs, so it may filter several replies at once.
 pub struct Filter {
     code: String,
+    /// What of it needs no interpreter.
+    direct: Flow,
     program: jaq_core::Filter<Metered>,
 }
 
@@ -129,6 +133,7 @@ impl Filter {
             let part = if is_sign { first_sign(&tokens, refused.part).unwrap_or(code) } else { refused.part };
             FilterError::at(code, part, refused.message)
         })?;
+        let direct = Flow::of(&term, &mut VARIABLES.to_vec());
         let arena = Arena::default();
         let modules = Loader::new(definitions()).load(&arena, File { code, path: () });
         let modules = modules.map_err(|_| FilterError::at(code, code, "this is not a jq filter".to_owned()))?;
@@ -139,7 +144,7 @@ impl Filter {
                 None => FilterError::at(code, code, "this filter does not compile".to_owned()),
             }
         })?;
-        Ok(Filter { code: code.to_owned(), program })
+        Ok(Filter { code: code.to_owned(), direct, program })
     }
 
     /// Filters a reply's body: row by row, up to the first error or to [`MOST_ROWS`].
@@ -176,6 +181,13 @@ impl Filter {
         };
         let status = Val::Num(Num::Int(isize::try_from(status).unwrap_or_default()));
         let asked: Val = asked.iter().map(|symbol| Val::from((*symbol).to_owned())).collect();
+        if !self.direct.is_other() {
+            let variables = vec![status.clone(), asked.clone()];
+            if self.direct.walk(&input, variables, meter, rows) {
+                return Ok(());
+            }
+            rows.rows.clear();
+        }
         let program = Program { lut: &self.program.lut, meter };
         let context = Ctx::<Metered>::new(program, Vars::new([status, asked]));
         for row in self.program.id.run((context, input)) {

@@ -26,7 +26,7 @@ use crate::profile::waits::{Kind, Waits, spread};
 pub struct Backoff {
     waits: Waits,
     state: Mutex<State>,
-    /// Grows with each change, for calls that wait for the end of a trial.
+    /// Grows with each change, for calls that wait for the end of a trial or to be sent.
     changes: watch::Sender<u64>,
 }
 
@@ -42,6 +42,8 @@ struct State {
     served: Option<Instant>,
     /// Whether a trial is in flight: the call that tries whether the source is back.
     is_tried: bool,
+    /// Whether a failure or a success has changed something of which waiting calls have not been told yet.
+    is_news: bool,
 }
 
 #[derive(Debug)]
@@ -129,21 +131,27 @@ impl Backoff {
         let wait = spread(self.waits.of_source(kind, *before)).max(announced.unwrap_or_default());
         *before = before.saturating_add(1);
         state.failing = Some(Failing { since: now, until: now + wait, error: error.clone() });
+        state.is_news = true;
     }
 
     /// Resets the backoff.
     fn succeed(&self, now: Instant) {
         let mut state = self.state.lock();
         (state.passing, state.proxy, state.lasting) = (0, 0, 0);
+        state.is_news |= state.failing.is_some();
         (state.failing, state.served) = (None, Some(now));
     }
 
-    /// Tells waiting calls that a call has ended. If it was a trial, the next call may be one.
+    /// Tells waiting calls that a call has ended, unless that changes nothing for them: telling them wakes them all. If it was a
+    /// trial, the next call may be one.
     fn end(&self, was_trial: bool) {
-        if was_trial {
-            self.state.lock().is_tried = false;
+        let mut state = self.state.lock();
+        let is_news = std::mem::take(&mut state.is_news) || was_trial;
+        state.is_tried &= !was_trial;
+        drop(state);
+        if is_news {
+            self.changes.send_modify(|changes| *changes += 1);
         }
-        self.changes.send_modify(|changes| *changes += 1);
     }
 }
 

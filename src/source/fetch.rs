@@ -35,7 +35,6 @@ use crate::clock::{Clock, Moment, cpu};
 use crate::failure::SourceError;
 use crate::profile::Profile;
 use crate::provider::charset::Charset;
-use crate::provider::description::Method;
 use crate::provider::extract::RawReply;
 use crate::provider::proxy::Proxy;
 use crate::provider::spelling::HttpRequest;
@@ -217,8 +216,14 @@ impl Inner {
                 mirrors.prefer(place);
             }
             let sent = self.clock.now();
-            let client = self.client(urls[place]).await?;
-            let ended = match self.request(&client, call, urls[place], batch).send().await {
+            let url = Url::parse(urls[place]);
+            let client = self.client(url.as_ref().ok()).await?;
+            let request = match url {
+                Ok(url) => client.request(call.verb(), url),
+                // sending it says what is wrong with it
+                Err(_) => client.request(call.verb(), urls[place]),
+            };
+            let ended = match Self::filled(request, call, batch).send().await {
                 Ok(response) if let Some(proxy) = self.refused_by_proxy(&response) => {
                     let Fault { why, passing } = Fault::refused_user(proxy);
                     Err(SourceError::Proxy { detail: self.shown(&why), passing })
@@ -303,8 +308,8 @@ impl Inner {
     }
 
     /// The client for a URL. Its connections are kept, unless the source forbids that or the host's connections mixed up replies.
-    async fn client(&self, url: &str) -> Result<Client, SourceError> {
-        let host = Url::parse(url).as_ref().map(host).unwrap_or_default();
+    async fn client(&self, url: Option<&Url>) -> Result<Client, SourceError> {
+        let host = url.map(host).unwrap_or_default();
         if self.keeps_connections_to(&host) {
             return Ok(self.connector.client.clone());
         }
@@ -357,11 +362,8 @@ impl Inner {
         Err(refused(&format!("its connection gave the same reply for {symbol}; neither is used")))
     }
 
-    fn request(&self, client: &Client, call: &HttpRequest, url: &str, batch: Option<&Batch>) -> RequestBuilder {
-        let mut request = match call.method {
-            Method::Get => client.get(url),
-            Method::Post => client.post(url),
-        };
+    /// A request with the headers and the body of a call.
+    fn filled(mut request: RequestBuilder, call: &HttpRequest, batch: Option<&Batch>) -> RequestBuilder {
         for (name, value) in &call.headers {
             request = request.header(name, value.expose_secret());
         }
@@ -413,9 +415,11 @@ impl Inner {
         if response.content_length().is_some_and(|length| length > limit as u64) {
             return Err(too_large());
         }
-        let mut body = Vec::new();
-        let url = response.url().clone();
-        while let Some(chunk) = response.chunk().await.map_err(|error| self.broken(&error, &url))? {
+        // what it declares may not come, so that is not trusted with more than a small body's memory
+        let declared = usize::try_from(response.content_length().unwrap_or_default()).unwrap_or(usize::MAX);
+        let mut body = Vec::with_capacity(declared.min(LARGE_BODY));
+        while let Some(chunk) = response.chunk().await.transpose() {
+            let chunk = chunk.map_err(|error| self.broken(&error, response.url()))?;
             if body.len() + chunk.len() > limit {
                 return Err(too_large());
             }

@@ -2,6 +2,7 @@
 //!
 //! A guard is always ready and decides inside its future, so that cancelling the call cancels whatever the guard waits for.
 
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tower::{Layer, Service};
@@ -34,18 +35,27 @@ pub(crate) trait Guard: Clone + Send + Sync + 'static {
 #[derive(Clone, Debug)]
 pub struct GuardLayer<G>(pub G);
 
-/// A service behind a guard.
-#[derive(Clone, Debug)]
-pub struct Guarded<G, S> {
+/// A service behind a guard. All clones share both: each call clones its stack once per layer.
+#[derive(Debug)]
+pub struct Guarded<G, S>(Arc<Pair<G, S>>);
+
+#[derive(Debug)]
+struct Pair<G, S> {
     guard: G,
     next: S,
+}
+
+impl<G, S> Clone for Guarded<G, S> {
+    fn clone(&self) -> Self {
+        Guarded(Arc::clone(&self.0))
+    }
 }
 
 impl<G: Clone, S> Layer<S> for GuardLayer<G> {
     type Service = Guarded<G, S>;
 
     fn layer(&self, next: S) -> Guarded<G, S> {
-        Guarded { guard: self.0.clone(), next }
+        Guarded(Arc::new(Pair { guard: self.0.clone(), next }))
     }
 }
 
@@ -59,6 +69,7 @@ impl<G: Guard, S: Next> Service<Batch> for Guarded<G, S> {
     }
 
     fn call(&mut self, batch: Batch) -> Self::Future {
-        Box::pin(self.guard.clone().pass(batch, self.next.clone()))
+        let Pair { guard, next } = &*self.0;
+        Box::pin(guard.clone().pass(batch, next.clone()))
     }
 }

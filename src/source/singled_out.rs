@@ -16,7 +16,7 @@ use crate::board::Board;
 use crate::failure::SourceError;
 
 /// The guard between an account and its calls that knows which symbols the source has served.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct SinglingOut {
     /// Where its quotes are.
     pub(super) board: Arc<Board>,
@@ -44,7 +44,7 @@ impl SinglingOut {
     }
 }
 
-impl Guard for SinglingOut {
+impl Guard for Arc<SinglingOut> {
     async fn pass(self, batch: Batch, next: impl Next) -> Result<Reply, SourceError> {
         next.oneshot(batch.clone()).await.or_else(|error| self.judge(error, &batch))
     }

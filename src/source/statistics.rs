@@ -30,13 +30,18 @@ pub struct Statistics {
 
 #[derive(Debug, Default)]
 struct State {
+    /// How long the last calls took, in the order in which they ended.
     latencies: VecDeque<Duration>,
+    /// The same, the shortest first.
+    sorted: Vec<Duration>,
     /// Half of these took no longer.
     usual_latency: Duration,
     /// Nine in ten of these took no longer.
     long_latency: Duration,
     last_success: Option<Timestamp>,
     last_error: Option<(Timestamp, SourceError)>,
+    /// Counts calls by how they ended.
+    calls: BTreeMap<&'static str, Counter>,
     verdicts: BTreeMap<(&'static str, &'static str), VerdictCounter>,
     outlier_watch: OutlierWatch,
 }
@@ -74,16 +79,9 @@ impl Statistics {
     /// Counts a call that has ended, and how long it took.
     pub(super) fn call(&self, result: &Result<Reply, SourceError>, latency: Duration, now: Moment) {
         let outcome = result.as_ref().err().map_or("ok", SourceError::reason);
-        self.metrics.call(&self.source, outcome);
         let mut state = self.state.lock();
-        if state.latencies.len() == CALLS {
-            state.latencies.pop_front();
-        }
-        state.latencies.push_back(latency);
-        // not where they are read: that happens several times for each symbol of a request
-        let sorted = state.sorted_latencies();
-        state.usual_latency = percentile(&sorted, 50).unwrap_or_default();
-        state.long_latency = percentile(&sorted, 90).unwrap_or_default();
+        state.calls.entry(outcome).or_insert_with(|| self.metrics.calls(&self.source, outcome)).inc();
+        state.note(latency);
         match result {
             Ok(_) => state.last_success = Some(now.wall),
             Err(error) => {
@@ -140,10 +138,9 @@ impl Statistics {
     /// The statistics so far.
     pub(crate) fn summary(&self) -> Summary {
         let state = self.state.lock();
-        let latencies = state.sorted_latencies();
         Summary {
-            latency_p50: percentile(&latencies, 50),
-            latency_p99: percentile(&latencies, 99),
+            latency_p50: percentile(&state.sorted, 50),
+            latency_p99: percentile(&state.sorted, 99),
             last_success: state.last_success,
             last_error: state.last_error.clone(),
             verdicts: state.verdicts.iter().map(|(verdict, counter)| (*verdict, counter.counted())).collect(),
@@ -153,10 +150,19 @@ impl Statistics {
 }
 
 impl State {
-    fn sorted_latencies(&self) -> Vec<Duration> {
-        let mut latencies: Vec<Duration> = self.latencies.iter().copied().collect();
-        latencies.sort_unstable();
-        latencies
+    /// Notes how long a call took. Percentiles are taken here and not where they are read: that happens several times for each
+    /// symbol of a request.
+    fn note(&mut self, latency: Duration) {
+        if self.latencies.len() == CALLS
+            && let Some(oldest) = self.latencies.pop_front()
+            && let Ok(place) = self.sorted.binary_search(&oldest)
+        {
+            self.sorted.remove(place);
+        }
+        self.latencies.push_back(latency);
+        self.sorted.insert(self.sorted.partition_point(|other| *other < latency), latency);
+        self.usual_latency = percentile(&self.sorted, 50).unwrap_or_default();
+        self.long_latency = percentile(&self.sorted, 90).unwrap_or_default();
     }
 }
 
@@ -175,4 +181,26 @@ impl VerdictCounter {
 /// The nearest-rank percentile.
 fn percentile(sorted: &[Duration], percent: usize) -> Option<Duration> {
     sorted.get((sorted.len() * percent).div_ceil(100).saturating_sub(1)).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn the_usual_latency_is_that_of_the_last_calls(calls in proptest::collection::vec(0_u64..50, 1..3 * CALLS)) {
+            let mut state = State::default();
+            let calls: Vec<Duration> = calls.into_iter().map(Duration::from_millis).collect();
+            for (place, latency) in calls.iter().enumerate() {
+                state.note(*latency);
+                let mut last = calls[(place + 1).saturating_sub(CALLS)..=place].to_vec();
+                last.sort_unstable();
+                prop_assert_eq!(Some(state.usual_latency), percentile(&last, 50));
+                prop_assert_eq!(Some(state.long_latency), percentile(&last, 90));
+            }
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! Reads the numbers of a row. A price must appear in the body: jq calculates in binary fractions, which are not exact.
 
 use jaq_json::{Num, Val};
+use memchr::memmem;
 use rust_decimal::Decimal;
 
 use super::row::{self, Context};
@@ -88,24 +89,23 @@ fn is_written_in(body: &str, number: &str) -> bool {
 
 /// Whether a number appears in the body as a whole, not as a part of a longer one.
 fn stands_in(body: &str, number: &str) -> bool {
-    body.match_indices(number).any(|(at, _)| {
-        let before = body[..at].bytes().next_back();
-        let mut after = body[at + number.len()..].bytes();
-        let (next, next_but_one) = (after.next(), after.next());
+    memmem::find_iter(body.as_bytes(), number).any(|at| {
+        let (before, rest) = body.as_bytes().split_at(at);
+        let after = &rest[number.len()..];
+        let (next, next_but_one) = (after.first().copied(), after.get(1).copied());
         let goes_on = match next {
             Some(b'.' | b'e' | b'E') => next_but_one.is_some_and(|byte| byte.is_ascii_digit() || b"+-".contains(&byte)),
             Some(byte) => byte.is_ascii_digit(),
             None => false,
         };
-        let is_begun = before.is_some_and(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-'));
-        !goes_on && (!is_begun || ends_in_escape(&body[..at]))
+        let is_begun = before.last().is_some_and(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-'));
+        !goes_on && (!is_begun || ends_in_escape(before))
     })
 }
 
 /// Whether a text ends in a character that JSON writes with digits: `\u00a3` for a pound sign.
-fn ends_in_escape(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    let Some((before, [b'\\', b'u', digits @ ..])) = bytes.len().checked_sub(6).map(|at| bytes.split_at(at)) else {
+fn ends_in_escape(text: &[u8]) -> bool {
+    let Some((before, [b'\\', b'u', digits @ ..])) = text.len().checked_sub(6).map(|at| text.split_at(at)) else {
         return false;
     };
     // an escaped backslash does not begin an escape
@@ -136,6 +136,8 @@ mod tests {
             assert!(!stands_in(body, "5.5"), "{body}");
         }
         assert!(stands_in("15.5 and 5.5", "5.5"));
+        assert!(stands_in("[71, 17]", "17") && !stands_in("[71, 171]", "17") && !stands_in("5", ""));
+        assert!(stands_in(".5", ".5") && stands_in("1.5, 5.", "5.") && !stands_in("5", ".5"));
         for body in [r#""\u00a35.5""#, r#""\u00a5 5.5""#, r#""\u20a95.5""#, r#""\u00245.5""#] {
             assert!(stands_in(body, "5.5"), "{body}");
         }

@@ -9,7 +9,7 @@ use rust_decimal::Decimal;
 use super::factors::Factors;
 use super::number::{self, Literal};
 use super::time::Times;
-use super::{RawReply, YEN_OR_YUAN, status};
+use super::{RawReply, YEN_OR_YUAN, status, utf8};
 use crate::decimal::{self, DecimalMark, Written};
 use crate::failure::SourceError;
 use crate::provider::scrub::Scrub;
@@ -18,6 +18,9 @@ use crate::symbol::Currency;
 
 /// How many characters are kept of a word in place of a currency's code.
 const LONGEST_UNIT: usize = 16;
+
+/// A row of more fields than this has them looked up.
+const FEW_FIELDS: usize = 32;
 
 /// What a row is read against.
 pub(super) struct Context<'a> {
@@ -43,7 +46,17 @@ impl<'v> Row<'v> {
     }
 
     pub(super) fn field(&self, name: &str) -> Option<&'v Val> {
-        self.fields.get(&Val::from(name.to_owned())).filter(|value| !matches!(value, Val::Null))
+        self.named(name).filter(|value| !matches!(value, Val::Null))
+    }
+
+    /// The same, be it null.
+    fn named(&self, name: &str) -> Option<&'v Val> {
+        if self.fields.len() > FEW_FIELDS {
+            return self.fields.get(&Val::from(name.to_owned()));
+        }
+        // comparing some names is quicker than making a key and hashing it
+        let is_named = |key: &Val| matches!(key, Val::TStr(text) | Val::BStr(text) if ***text == *name.as_bytes());
+        self.fields.iter().find_map(|(key, value)| is_named(key).then_some(value))
     }
 
     /// The symbol as the provider spells it; `None` if the row does not say.
@@ -165,8 +178,7 @@ impl<'v> Row<'v> {
 
     /// What the row says about one side of the book.
     fn side(&self, name: &str, context: &Context<'_>, factors: Factors) -> Result<Side, String> {
-        let key = self.fields.get(&Val::from(name.to_owned()));
-        let Some(value) = key else { return Ok(Side::NotNamed) };
+        let Some(value) = self.named(name) else { return Ok(Side::NotNamed) };
         if matches!(value, Val::Null) {
             return Ok(Side::Null);
         }
@@ -259,7 +271,7 @@ impl Side {
 /// A text's characters; `None` for anything else.
 pub(super) fn text(value: &Val) -> Option<String> {
     match value {
-        Val::TStr(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
+        Val::TStr(bytes) => Some(utf8(bytes).into_owned()),
         _ => None,
     }
 }

@@ -79,7 +79,7 @@ fn stated(row: &Row<'_>, words: &Words, zone: Option<&TimeZone>) -> Result<Optio
 }
 
 fn read(text: &str, per_second: i64, words: &Words, zone: Option<&TimeZone>) -> Result<Option<Timestamp>, String> {
-    if decimal::undecorated(text).is_none() {
+    if decimal::is_missing(text) {
         return Ok(None);
     }
     let unreadable = || format!("is {text:?}, which is not a time");

@@ -63,7 +63,7 @@ pub(super) struct Meter {
 pub(super) struct OutOfFuel(pub(super) String);
 
 impl Meter {
-    fn step(&self) {
+    pub(super) fn step(&self) {
         let steps = self.steps.get() + 1;
         self.steps.set(steps);
         if steps > self.fuel.steps {

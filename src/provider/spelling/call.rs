@@ -23,6 +23,14 @@ pub struct HttpRequest {
 }
 
 impl HttpRequest {
+    /// The method, as the HTTP client names it.
+    pub(crate) fn verb(&self) -> reqwest::Method {
+        match self.method {
+            Method::Get => reqwest::Method::GET,
+            Method::Post => reqwest::Method::POST,
+        }
+    }
+
     /// Every URL that it may be sent to, in the order in which they are tried.
     pub(crate) fn urls(&self) -> impl Iterator<Item = &str> {
         [&self.url].into_iter().chain(&self.mirrors).map(String::as_str)

@@ -1,5 +1,7 @@
 //! Writes the call to a source. Every value that is filled in is escaped for its place.
 
+use std::borrow::Cow;
+
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::{HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
@@ -193,7 +195,7 @@ impl RequestTemplate {
             return if place == Place::Url { escape(&list, place) } else { list };
         }
         let separator = match place {
-            Place::Url => utf8_percent_encode(&self.join, NOT_IN_URL).to_string(),
+            Place::Url => Cow::from(utf8_percent_encode(&self.join, NOT_IN_URL)).into_owned(),
             Place::Json | Place::Header => escape(&self.join, place),
         };
         names.iter().map(|name| escape(name, place)).collect::<Vec<_>>().join(&separator)
@@ -257,7 +259,7 @@ fn check_url(url: &Template) -> Result<(), DescriptionError> {
 
 fn escape(text: &str, place: Place) -> String {
     match place {
-        Place::Url => utf8_percent_encode(text, RESERVED).to_string(),
+        Place::Url => Cow::from(utf8_percent_encode(text, RESERVED)).into_owned(),
         Place::Json => {
             let quoted = serde_json::Value::from(text).to_string();
             quoted.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or_default().to_owned()

@@ -2,6 +2,9 @@
 
 use super::DescriptionError;
 
+/// How many bytes most values have at most.
+const SHORT: usize = 32;
+
 /// A text with placeholders.
 pub(super) struct Template {
     pieces: Vec<Piece>,
@@ -54,7 +57,8 @@ impl Template {
 
     /// The text with its placeholders replaced; `None` if one of them has no value.
     pub(super) fn fill(&self, value: impl Fn(&str) -> Option<String>) -> Option<String> {
-        let mut text = String::new();
+        let literal = |piece: &Piece| if let Piece::Text(literal) = piece { literal.len() } else { SHORT };
+        let mut text = String::with_capacity(self.pieces.iter().map(literal).sum());
         for piece in &self.pieces {
             match piece {
                 Piece::Text(literal) => text.push_str(literal),

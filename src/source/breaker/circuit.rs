@@ -66,6 +66,8 @@ enum State {
         in_a_row: u32,
         /// When the latest calls ended, and whether they failed; never decreasing.
         recent: VecDeque<(Instant, bool)>,
+        /// How many of these failed. Counting them anew at the end of each call would cost more the more calls there are.
+        failures: usize,
     },
     Open {
         until: Instant,
@@ -77,7 +79,7 @@ enum State {
 
 impl Default for State {
     fn default() -> Self {
-        State::Closed { in_a_row: 0, recent: VecDeque::new() }
+        State::Closed { in_a_row: 0, recent: VecDeque::new(), failures: 0 }
     }
 }
 
@@ -128,16 +130,16 @@ impl Circuit {
         }
         let spread_out = |wait: Duration| wait * spread / 1000;
         match (&mut self.state, signal) {
-            (State::Closed { in_a_row, recent }, Signal::Success | Signal::Failure) => {
+            (State::Closed { in_a_row, recent, failures }, Signal::Success | Signal::Failure) => {
                 let failed = signal == Signal::Failure;
                 *in_a_row = if failed { *in_a_row + 1 } else { 0 };
                 recent.push_back((now, failed));
-                while recent.front().is_some_and(|(at, _)| *at + WINDOW <= now) {
-                    recent.pop_front();
+                *failures += usize::from(failed);
+                while let Some((_, failed)) = recent.pop_front_if(|(at, _)| *at + WINDOW <= now) {
+                    *failures -= usize::from(failed);
                 }
-                let failures = recent.iter().filter(|(_, failed)| *failed).count();
                 // only a failure opens: a success may tip the share as older successes leave the window
-                let too_many = recent.len() >= ENOUGH_CALLS && failures * 2 >= recent.len();
+                let too_many = recent.len() >= ENOUGH_CALLS && *failures * 2 >= recent.len();
                 (failed && (*in_a_row >= IN_A_ROW || too_many)).then(|| {
                     let wait = spread_out(FIRST_WAIT);
                     self.become_new(State::Open { until: now + wait, wait: FIRST_WAIT, is_probed: false });

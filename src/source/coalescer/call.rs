@@ -108,11 +108,11 @@ impl Call {
             self.has_landed = true;
             return;
         }
-        let mut rows: HashMap<Symbol, Result<Quote, SourceError>> = HashMap::new();
-        if let Ok(reply) = &result {
-            rows.extend(reply.rows.iter().cloned());
-        }
-        let whole = result.err();
+        let (rows, whole) = match result {
+            Ok(reply) => (reply.rows, None),
+            Err(error) => (Vec::new(), Some(error)),
+        };
+        let mut rows: HashMap<Symbol, Result<Quote, SourceError>> = rows.into_iter().collect();
         let rests = self.coalescer.rest(now.monotonic).map(|rest| rest.until);
         let mut told = Vec::with_capacity(waiters.len());
         let mut overlooked = Vec::new();
