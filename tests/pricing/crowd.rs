@@ -310,7 +310,12 @@ async fn play(history: &[(u64, Event)], together: bool) -> Played {
     for caller in callers {
         answers.push(caller.await.unwrap());
     }
-    let calls = VENUES.map(|venue| format!("{venue}: {:?}", crowd.world.asked(venue)));
+    let calls = VENUES.map(|venue| {
+        let mut asked = crowd.world.asked(venue);
+        // callers who wait for the same outcome go on in any order
+        asked.sort_unstable();
+        format!("{venue}: {asked:?}")
+    });
     let has_later = crowd.made_later.load(Ordering::Relaxed) > 0;
     Played { answers, calls: calls.to_vec(), counted: crowd.counted(), has_later }
 }
