@@ -187,6 +187,7 @@ impl Filter {
                 return Ok(());
             }
             rows.rows.clear();
+            meter.restart();
         }
         let program = Program { lut: &self.program.lut, meter };
         let context = Ctx::<Metered>::new(program, Vars::new([status, asked]));

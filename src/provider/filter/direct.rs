@@ -1,7 +1,7 @@
 //! Runs the plain parts of filters without the interpreter: conditions, lists, and objects made of fields.
 //!
-//! Most replies take such a way through their filter, and the interpreter makes an iterator for every step of it. Here the
-//! filter is walked. Whatever a filter or a reply has beyond that is left to the interpreter, errors included: it then runs the
+//! For most replies nothing else of a filter runs, and the interpreter makes an iterator for every step. Here the filter is
+//! walked. Whatever a filter or a reply has beyond that is left to the interpreter, errors included: it then runs the
 //! whole filter from its beginning. So both give the same rows.
 
 use std::borrow::Cow;
@@ -38,9 +38,10 @@ pub(super) enum Pick {
     /// A variable, by its place among those that are bound.
     Variable(usize),
     Constant(Val),
-    Field(Box<Pick>, Box<Pick>),
+    /// What a value has under one key after the other.
+    Path(Box<Pick>, Vec<Pick>),
     Object(Vec<(Val, Pick)>),
-    Either(Box<Pick>, Box<Pick>),
+    Alternative(Box<Pick>, Box<Pick>),
     If(Box<Pick>, Box<Pick>, Box<Pick>),
     Compare(Cmp, Box<Pick>, Box<Pick>),
     And(Box<Pick>, Box<Pick>),
@@ -82,12 +83,19 @@ impl Flow {
                 };
                 let Some(from) = from else { return Flow::Other };
                 bound.extend(name);
-                let flow = Box::new(Flow::of(right, bound));
+                let flow = Flow::of(right, bound);
                 bound.truncate(bound.len() - usize::from(name.is_some()));
-                Flow::Then { from, is_list, is_bound: name.is_some(), flow }
+                if flow.is_other() {
+                    return Flow::Other;
+                }
+                Flow::Then { from, is_list, is_bound: name.is_some(), flow: Box::new(flow) }
             }
             Term::BinOp(left, BinaryOp::Comma, right) => {
-                Flow::Both(Box::new(Flow::of(left, bound)), Box::new(Flow::of(right, bound)))
+                let (left, right) = (Flow::of(left, bound), Flow::of(right, bound));
+                if left.is_other() || right.is_other() {
+                    return Flow::Other;
+                }
+                Flow::Both(Box::new(left), Box::new(right))
             }
             Term::IfThenElse(branches, otherwise) => {
                 let otherwise = otherwise.as_ref().map_or(Flow::One(Pick::Input), |term| Flow::of(term, bound));
@@ -169,7 +177,7 @@ impl Walk<'_> {
     }
 
     fn pick<'v>(&'v self, pick: &'v Pick, input: &'v Val) -> Result<Cow<'v, Val>, Stop> {
-        pick.value(input, &self.bound).ok_or(Stop::Other)
+        pick.value(input, &self.bound, self.meter).ok_or(Stop::Other)
     }
 }
 
@@ -189,7 +197,7 @@ impl Pick {
                 [key] => Pick::Has(of(key)?),
                 _ => return None,
             },
-            Term::Path(head, Path(parts)) => *field(head, parts, bound)?,
+            Term::Path(head, Path(parts)) => path(head, parts, bound)?,
             Term::Obj(fields) => {
                 let fields = fields.iter().map(|(key, value)| named(key, value.as_ref(), bound));
                 Pick::Object(fields.collect::<Option<_>>()?)
@@ -204,7 +212,7 @@ impl Pick {
                 let (left, right) = (of(left)?, of(right)?);
                 match operator {
                     BinaryOp::Pipe(None) => Pick::Pipe(left, right),
-                    BinaryOp::Alt => Pick::Either(left, right),
+                    BinaryOp::Alt => Pick::Alternative(left, right),
                     BinaryOp::And => Pick::And(left, right),
                     BinaryOp::Or => Pick::Or(left, right),
                     BinaryOp::Cmp(how) => Pick::Compare(*how, left, right),
@@ -216,15 +224,15 @@ impl Pick {
     }
 
     /// Its value; `None` if only the interpreter knows it.
-    fn value<'v>(&'v self, input: &'v Val, bound: &'v [Val]) -> Option<Cow<'v, Val>> {
-        let value = |pick: &'v Pick| pick.value(input, bound);
-        let holds = |pick: &'v Pick| pick.value(input, bound).map(|value| is_true(&value));
+    fn value<'v>(&'v self, input: &'v Val, bound: &'v [Val], meter: &Meter) -> Option<Cow<'v, Val>> {
+        let value = |pick: &'v Pick| pick.value(input, bound, meter);
+        let holds = |pick: &'v Pick| value(pick).map(|value| is_true(&value));
         let bool = |is: bool| Some(Cow::Owned(Val::Bool(is)));
         match self {
             Pick::Input => Some(Cow::Borrowed(input)),
             Pick::Variable(place) => bound.get(*place).map(Cow::Borrowed),
             Pick::Constant(constant) => Some(Cow::Borrowed(constant)),
-            Pick::Field(of, key) => at(value(of)?, &*value(key)?),
+            Pick::Path(of, keys) => keys.iter().try_fold(value(of)?, |of, key| at(of, &*value(key)?)),
             Pick::Object(fields) => {
                 let mut object = Map::with_capacity_and_hasher(fields.len(), Default::default());
                 for (name, field) in fields {
@@ -232,17 +240,21 @@ impl Pick {
                 }
                 Some(Cow::Owned(Val::obj(object)))
             }
-            Pick::Either(first, second) => value(first).and_then(|first| match is_true(&first) {
+            Pick::Alternative(first, second) => value(first).and_then(|first| match is_true(&first) {
                 true => Some(first),
                 false => value(second),
             }),
             Pick::If(condition, then, otherwise) => value(if holds(condition)? { then } else { otherwise }),
-            Pick::Compare(how, left, right) => bool(how.run(&*value(left)?, &*value(right)?)),
+            Pick::Compare(how, left, right) => {
+                // whole bodies may be compared
+                meter.step();
+                bool(how.run(&*value(left)?, &*value(right)?))
+            }
             Pick::And(left, right) => bool(holds(left)? && holds(right)?),
             Pick::Or(left, right) => bool(holds(left)? || holds(right)?),
             Pick::Pipe(from, pick) => match value(from)? {
-                Cow::Borrowed(input) => pick.value(input, bound),
-                Cow::Owned(input) => pick.value(&input, bound).map(|value| Cow::Owned(value.into_owned())),
+                Cow::Borrowed(input) => pick.value(input, bound, meter),
+                Cow::Owned(input) => pick.value(&input, bound, meter).map(|value| Cow::Owned(value.into_owned())),
             },
             Pick::Has(key) => match (input, &*value(key)?) {
                 (Val::Obj(fields), key @ Val::TStr(_)) => bool(fields.contains_key(key)),
@@ -257,7 +269,7 @@ impl Pick {
 fn list(term: &Term<&str>, bound: &[&str]) -> Option<Pick> {
     match term {
         Term::Path(head, Path(parts)) => match parts.split_last() {
-            Some(((Part::Range(None, None), Opt::Essential), parts)) => field(head, parts, bound).map(|list| *list),
+            Some(((Part::Range(None, None), Opt::Essential), parts)) => path(head, parts, bound),
             _ => None,
         },
         _ => None,
@@ -265,11 +277,14 @@ fn list(term: &Term<&str>, bound: &[&str]) -> Option<Pick> {
 }
 
 /// A path of keys.
-fn field(head: &Term<&str>, parts: &[(Part<Term<&str>>, Opt)], bound: &[&str]) -> Option<Box<Pick>> {
-    parts.iter().try_fold(Box::new(Pick::of(head, bound)?), |of, part| match part {
-        (Part::Index(key), Opt::Essential) => Some(Box::new(Pick::Field(of, Box::new(Pick::of(key, bound)?)))),
+fn path(head: &Term<&str>, parts: &[(Part<Term<&str>>, Opt)], bound: &[&str]) -> Option<Pick> {
+    let head = Pick::of(head, bound)?;
+    let keys = parts.iter().map(|part| match part {
+        (Part::Index(key), Opt::Essential) => Pick::of(key, bound),
         _ => None,
-    })
+    });
+    let keys: Vec<Pick> = keys.collect::<Option<_>>()?;
+    Some(if keys.is_empty() { head } else { Pick::Path(Box::new(head), keys) })
 }
 
 /// A field of an object: `name: value`, or a name by itself for a field or a variable of that name.
@@ -282,7 +297,7 @@ fn named(key: &Term<&str>, value: Option<&Term<&str>>, bound: &[&str]) -> Option
     let value = match (value, key) {
         (Some(value), _) => Pick::of(value, bound)?,
         (None, Term::Var(_)) => Pick::of(key, bound)?,
-        (None, _) => Pick::Field(Box::new(Pick::Input), Box::new(Pick::Constant(name.clone()))),
+        (None, _) => Pick::Path(Box::new(Pick::Input), vec![Pick::Constant(name.clone())]),
     };
     Some((name, value))
 }

@@ -22,7 +22,7 @@ pub type CpuTimer = fn() -> Box<dyn Fn(Duration) -> bool>;
 /// What a filter may spend on one reply.
 #[derive(Clone, Copy, Debug)]
 pub struct Fuel {
-    /// Steps of the interpreter. They bound how many values a filter makes, but not how large those are.
+    /// Steps of the interpreter, or of the walk in its place. They bound how many values a filter makes, but not how large those are.
     pub steps: u64,
     /// CPU time of the thread that runs the filter.
     pub time: Duration,
@@ -63,6 +63,12 @@ pub(super) struct Meter {
 pub(super) struct OutOfFuel(pub(super) String);
 
 impl Meter {
+    /// Counts steps from the beginning again, because the filter is run again. The time goes on.
+    pub(super) fn restart(&self) {
+        self.steps.set(0);
+    }
+
+    /// Counts a step, and ends the filter if it is one too many.
     pub(super) fn step(&self) {
         let steps = self.steps.get() + 1;
         self.steps.set(steps);

@@ -5,11 +5,15 @@
 
 use hyper::body::Bytes;
 use jaq_json::{Map, Num, Rc, Val};
+use memchr::memchr;
 
 use super::{DEEPEST, LONGEST_NUMBER};
 
 /// The value that a body holds; `None` if jq's parser has to read it.
 pub(super) fn read(body: &[u8]) -> Option<Val> {
+    if memchr(b'\\', body).is_some() {
+        return None;
+    }
     // texts are parts of one copy of the body, which costs less than a copy of each
     let body = Bytes::copy_from_slice(body);
     let mut reader = Reader { body: &body, at: 0, fields: 0 };
@@ -17,6 +21,9 @@ pub(super) fn read(body: &[u8]) -> Option<Val> {
     reader.skip_space();
     (reader.at == body.len()).then_some(value)
 }
+
+/// The most fields for which an object gets room before they are read.
+const MOST_EXPECTED: usize = 32;
 
 struct Reader<'b> {
     body: &'b Bytes,
@@ -42,43 +49,46 @@ impl Reader<'_> {
     fn list(&mut self, levels: usize) -> Option<Val> {
         let mut items = Vec::new();
         self.at += 1;
-        if !self.takes(b']') {
+        if !self.take(b']') {
             loop {
                 items.push(self.value(levels)?);
-                if !self.takes(b',') {
+                if !self.take(b',') {
                     break;
                 }
             }
-            self.takes(b']').then_some(())?;
+            self.take(b']').then_some(())?;
         }
         Some(Val::Arr(Rc::new(items)))
     }
 
     fn object(&mut self, levels: usize) -> Option<Val> {
-        let mut fields = Map::with_capacity_and_hasher(self.fields, Default::default());
+        let mut fields = Map::with_capacity_and_hasher(self.fields.min(MOST_EXPECTED), Default::default());
         self.at += 1;
-        if !self.takes(b'}') {
+        if !self.take(b'}') {
             loop {
                 let name = self.text()?;
-                self.takes(b':').then_some(())?;
+                self.take(b':').then_some(())?;
                 fields.insert(name, self.value(levels)?);
-                if !self.takes(b',') {
+                if !self.take(b',') {
                     break;
                 }
             }
-            self.takes(b'}').then_some(())?;
+            self.take(b'}').then_some(())?;
         }
         self.fields = fields.len();
         Some(Val::obj(fields))
     }
 
     fn text(&mut self) -> Option<Val> {
-        self.takes(b'"').then_some(())?;
+        self.take(b'"').then_some(())?;
         let rest = self.body.get(self.at..)?;
-        let length = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20))?;
+        let length = rest.iter().position(|byte| matches!(byte, b'"' | 0..0x20))?;
         let text = self.body.slice(self.at..self.at + length);
         self.at += length;
-        self.takes(b'"').then(|| Val::utf8_str(text))
+        // white space here is part of the text, and JSON has no line break in one
+        (self.peek() == Some(b'"')).then_some(())?;
+        self.at += 1;
+        Some(Val::utf8_str(text))
     }
 
     /// A number, which keeps the text that it has in the body.
@@ -118,7 +128,7 @@ impl Reader<'_> {
     }
 
     /// Passes this sign and the space before it, if it comes next.
-    fn takes(&mut self, sign: u8) -> bool {
+    fn take(&mut self, sign: u8) -> bool {
         self.skip_space();
         let is_next = self.peek() == Some(sign);
         self.at += usize::from(is_next);
@@ -182,7 +192,7 @@ mod tests {
 
         #[test]
         fn a_body_that_jq_does_not_read_is_not_read(
-            body in value(), at in any::<prop::sample::Index>(), other in prop::sample::select(b"[]{},:\"\\-+.0e1n \t#\x00\xff".to_vec()),
+            body in value(), at in any::<prop::sample::Index>(), other in prop::sample::select(b"[]{},:\"\\-+.0e1n \t\n\r#\x00\xff".to_vec()),
         ) {
             let mut body = body.into_bytes();
             let at = at.index(body.len());
@@ -199,7 +209,25 @@ mod tests {
     fn what_only_jq_reads_is_left_to_it() {
         let long = "9".repeat(LONGEST_NUMBER + 1);
         let deep = format!("{}{}", "[".repeat(DEEPEST + 1), "]".repeat(DEEPEST + 1));
-        for left in ["007", "-0", "-00", "+1", "NaN", "1.", "\"a\\/b\"", "[1] # one", "{1: 2}", "", " ", &long, &deep] {
+        for left in [
+            "007",
+            "-0",
+            "-00",
+            "+1",
+            "NaN",
+            "1.",
+            "\"a\\/b\"",
+            "[1] # one",
+            "{1: 2}",
+            "",
+            " ",
+            &long,
+            &deep,
+            "\"1.5\n\"",
+            "\"a\t \"",
+            "{\"a\n\":1}",
+            "[\"a\" \r\n , \"b\r\"]",
+        ] {
             assert_eq!(here(left.as_bytes()), None, "{left}");
         }
         let deepest = format!("{}{}", "[".repeat(DEEPEST), "]".repeat(DEEPEST));
