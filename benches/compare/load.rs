@@ -1,5 +1,6 @@
 //! The load: one thread that keeps many connections busy, each with one request at a time.
 
+use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -77,7 +78,8 @@ impl Load {
     fn send_all(&self, mut next: impl FnMut(&mut String)) -> anyhow::Result<Loaded> {
         let mut poll = Poll::new()?;
         let mut connections = self.connect(&poll)?;
-        let mut idle: Vec<usize> = (0..connections.len()).collect();
+        // each in its turn: a server may close a connection that has been silent for long
+        let mut idle: VecDeque<usize> = (0..connections.len()).collect();
         let mut events = Events::with_capacity(connections.len());
         let mut chunk = vec![0; CHUNK];
         let mut latencies = Vec::new();
@@ -94,7 +96,7 @@ impl Load {
                 if due > now {
                     break;
                 }
-                let Some(connection) = idle.pop().and_then(|at| connections.get_mut(at)) else { break };
+                let Some(connection) = idle.pop_front().and_then(|at| connections.get_mut(at)) else { break };
                 target.clear();
                 next(&mut target);
                 connection.send(&target, &host, due)?;
@@ -118,7 +120,7 @@ impl Load {
                 if connection.read(&mut chunk)? {
                     latencies.push(connection.since.elapsed());
                     connection.is_busy = false;
-                    idle.push(at);
+                    idle.push_back(at);
                 }
             }
         }
