@@ -20,8 +20,8 @@ pub struct Quote {
     /// The best ask, if stated as a number.
     pub ask: Option<Decimal>,
     /// The last price, bid and ask as the source stated them, if it states the inverse of the price. The fields above
-    /// are inverted then.
-    pub inverse_of: Option<Sides>,
+    /// are inverted then. Boxed, because few sources do, and a board holds many quotes.
+    pub inverse_of: Option<Box<Sides>>,
     /// The volume of the last 24 hours or of the day, in units of the base, if stated.
     pub volume: Option<Decimal>,
     /// The currency the source states, or that its settings say it quotes in; `None` if neither does.
@@ -134,8 +134,8 @@ pub struct Outcome {
     pub symbol: Symbol,
     /// Its last quote, however old.
     pub quote: Option<Quote>,
-    /// Its last failure, if that came after the quote.
-    pub failure: Option<Failure>,
+    /// Its last failure, if that came after the quote. Boxed, because most quotes have none beside them.
+    pub failure: Option<Box<Failure>>,
 }
 
 impl Quote {

@@ -192,7 +192,7 @@ impl Table<'_> {
             (None, Some(denied)) => {
                 let error = SourceError::Timeout(self.question.timeout);
                 let failure = Failure { error, at: self.now, latency: None, is_doubted: false, retry_at: None };
-                let outcome = Outcome { quote: None, failure: Some(failure), ..denied.outcome };
+                let outcome = Outcome { quote: None, failure: Some(Box::new(failure)), ..denied.outcome };
                 Some(Evidence { outcome, ..denied })
             }
             (evidence, _) => evidence,

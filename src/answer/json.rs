@@ -281,7 +281,7 @@ impl<'a> Conversion<'a> {
 impl<'a> Quote<'a> {
     fn new(judged: &'a Judged) -> Self {
         let outcome = &judged.outcome;
-        let failure = outcome.failure.as_ref();
+        let failure = outcome.failure.as_deref();
         let failed = judged.verdict == Verdict::Failed;
         // the quote of a failed outcome is too old to be used on any rung, so it is not shown
         let quote = outcome.quote.as_ref().filter(|_| !failed);

@@ -267,7 +267,8 @@ pub(super) fn settle(
     let in_a_row = before.as_ref().map(|known| known.in_a_row).unwrap_or_default();
     let (quote, quote_landed, answered) =
         before.map_or((None, None, None), |known| (known.outcome.quote, known.quote_landed, known.answered));
-    let failure = |error, latency, is_doubted| Failure { error, latency, is_doubted, at: now.wall, retry_at: None };
+    let failure =
+        |error, latency, is_doubted| Box::new(Failure { error, latency, is_doubted, at: now.wall, retry_at: None });
     let outcome = |quote, failure| Outcome { origin: Arc::clone(origin), symbol: symbol.clone(), quote, failure };
     match update {
         Update::Quote(quote) => Known {

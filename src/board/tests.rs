@@ -71,7 +71,7 @@ async fn a_remembered_quote_comes_back_with_everything_it_states() {
     let quote = Quote {
         bid: number("0.99"),
         ask: number("1.01"),
-        inverse_of: Some(Sides { last: number("1"), bid: number("0.990099"), ask: number("1.0101") }),
+        inverse_of: Some(Box::new(Sides { last: number("1"), bid: number("0.990099"), ask: number("1.0101") })),
         volume: number("12.5"),
         currency: Some(Currency::new("USDT")),
         session: Some(Session::Regular),
@@ -495,4 +495,11 @@ fn marks_without_a_reader_are_dropped() {
     let marks = format!("{:?}", board.lock().marks);
     assert!(marks.matches("Mark {").count() < 3_000);
     assert!(Arc::ptr_eq(&kept, &board.mark(&symbol("AAPL"))));
+}
+
+#[test]
+fn what_is_known_of_a_quote_takes_little_room() {
+    // with the counts of its `Arc`, and as allocators round that up; there are 65,536 of them on a full board
+    let counts = 2 * size_of::<usize>();
+    assert!(size_of::<Known>() + counts <= 384, "{}", size_of::<Known>());
 }

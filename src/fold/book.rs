@@ -65,7 +65,8 @@ pub struct Weighed {
 /// Weighs a quote by the rule of its symbol.
 pub(crate) fn weigh(quote: &Quote, origin: &Origin, rule: &Rule) -> Weighed {
     let is_inverse = quote.inverse_of.is_some();
-    let stated = quote.inverse_of.unwrap_or(Sides { last: quote.last(), bid: quote.bid, ask: quote.ask });
+    let stated =
+        quote.inverse_of.as_deref().copied().unwrap_or(Sides { last: quote.last(), bid: quote.bid, ask: quote.ask });
     let (bid, ask) = (stated.bid.and_then(possible), stated.ask.and_then(possible));
     let book = judge(bid, ask, quote, origin, rule);
     let read = match &quote.price {

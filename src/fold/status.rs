@@ -122,7 +122,7 @@ pub(super) fn says_unknown(judged: &Judged) -> bool {
 /// not count.
 fn is_unknown(outcome: &Outcome) -> bool {
     let says_so = |failure: &Failure| matches!(failure.error, SourceError::UnknownSymbol(_)) && !failure.is_doubted;
-    outcome.failure.as_ref().is_some_and(says_so)
+    outcome.failure.as_deref().is_some_and(says_so)
 }
 
 /// How many different accounts the outcomes are from: two sources of one vendor are one witness.

@@ -84,7 +84,7 @@ pub(crate) fn failed(source: &str, error: SourceError) -> Outcome {
 /// An outcome, and the later failure of its refresh.
 pub(crate) fn refused(outcome: Outcome, error: SourceError) -> Outcome {
     let failure = Failure { error, at: now(), latency: None, is_doubted: false, retry_at: None };
-    Outcome { failure: Some(failure), ..outcome }
+    Outcome { failure: Some(Box::new(failure)), ..outcome }
 }
 
 pub(crate) fn with(mut outcome: Outcome, change: impl FnOnce(&mut Quote)) -> Outcome {

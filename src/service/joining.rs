@@ -163,7 +163,7 @@ impl Joining {
         let refused_now = |failure: &Failure| {
             matches!(failure.error, SourceError::Throttled { .. }) && failure.at >= self.arrived.wall
         };
-        told.on_board().is_none() || told.outcome().failure.as_ref().is_some_and(refused_now)
+        told.on_board().is_none() || told.outcome().failure.as_deref().is_some_and(refused_now)
     }
 
     /// Notes that something was decided by how much time the first caller has left.

@@ -515,6 +515,6 @@ impl Inner {
         let quote = known.as_ref().and_then(|known| known.outcome.quote.clone());
         let failure = Failure { error, at: now.wall, latency: None, is_doubted: false, retry_at: None };
         let (origin, symbol) = (Arc::clone(origin), symbol.clone());
-        Told::Alone(Box::new(Outcome { origin, symbol, quote, failure: Some(failure) }), known)
+        Told::Alone(Box::new(Outcome { origin, symbol, quote, failure: Some(Box::new(failure)) }), known)
     }
 }

@@ -246,7 +246,7 @@ fn an_inverse_price_is_judged_as_it_is_stated() {
         let outcome = with(says("alpha", "1"), |quote| {
             quote.price = Stated::Number(decimal::inverse(decimal(stated_last)));
             (quote.bid, quote.ask) = (turned.ask, turned.bid);
-            quote.inverse_of = Some(Sides { last: Some(decimal(stated_last)), ..stated });
+            quote.inverse_of = Some(Box::new(Sides { last: Some(decimal(stated_last)), ..stated }));
         });
         weighed_by(&rule(), &outcome)
     };

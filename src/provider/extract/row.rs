@@ -148,7 +148,7 @@ impl<'v> Row<'v> {
             },
             bid,
             ask,
-            inverse_of,
+            inverse_of: inverse_of.map(Box::new),
             volume: volume.and_then(|volume| factors.volume(volume)),
             currency,
             session: self.field("session").and_then(text).and_then(|name| session(&name)),
