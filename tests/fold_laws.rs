@@ -162,7 +162,7 @@ fn any_outcomes(lively: bool) -> impl Strategy<Value = Vec<Outcome>> {
             // some accounts hold two sources
             let account = if account < 3 { format!("shared{account}") } else { format!("own{number}") };
             let origin = Origin { source: format!("s{number}"), account, role, lag_ms, by_isin: false };
-            Outcome { origin: Arc::new(origin), symbol: symbol(), quote, failure }
+            Outcome { origin: Arc::new(origin), symbol: symbol(), quote, failure: failure.map(Box::new) }
         });
         outcomes.collect()
     })
