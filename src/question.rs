@@ -287,7 +287,7 @@ impl Question {
         self.arrived.monotonic + self.timeout
     }
 
-    /// Whether another question asks for the same on the same terms, whenever it came and whoever asks.
+    /// Whether another question asks for the same on the same terms, whenever it came and from whichever caller.
     pub(crate) fn asks_the_same_as(&self, other: &Question) -> bool {
         // named one by one, so that no field is forgotten
         let Question {

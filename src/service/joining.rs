@@ -57,7 +57,7 @@ struct State {
 #[derive(Debug)]
 enum Stage {
     /// No source has been asked, and the board was at this version when the question came.
-    Planned(u64),
+    NotAsked(u64),
     /// Sources have been asked, and their calls are in flight.
     InFlight {
         /// Everything that the plan read, with the version at which it was.
@@ -82,7 +82,7 @@ struct Settled {
 impl Joining {
     /// For an answer to a question that has just come.
     fn of(question: &Question, board: &Board) -> Self {
-        let state = State { stage: Stage::Planned(board.version()), until: question.deadline() };
+        let state = State { stage: Stage::NotAsked(board.version()), until: question.deadline() };
         let (arrived, joinable_for) = (question.arrived, time_to_gather(question) / JOINABLE_FOR);
         let for_first_alone = CancellationToken::new();
         Joining { arrived, joinable_for, state: Mutex::new(state), for_first_alone }
@@ -98,7 +98,7 @@ impl Joining {
         let mut state = self.state.lock();
         let is_same = is_in_time
             && match &state.stage {
-                Stage::Planned(version) => service.board.version() == *version,
+                Stage::NotAsked(version) => service.board.version() == *version,
                 Stage::InFlight { marks, settled, .. } => {
                     marks.iter().all(|(mark, version)| mark.version() == *version)
                         && settled.iter().all(|settled| !settled.is_due(&service.sources, now))
@@ -111,7 +111,7 @@ impl Joining {
         is_same
     }
 
-    /// Notes that the sources of a plan have been asked. Whoever has joined so far relies on the plan.
+    /// Notes that the sources of a plan have been asked. Those who have joined so far rely on the plan.
     pub(super) fn note_asked(&self, plan: &Plan, heard: &Heard, service: &Quotefold) {
         let now = service.clock.now();
         let in_flight = self.in_flight(plan, heard, service);

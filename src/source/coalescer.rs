@@ -5,11 +5,12 @@
 //! for it. When the last one leaves it is cancelled, unless it has spent a unit of a scarce limit. Where one unknown symbol
 //! fails a whole call, that symbol is hunted for in calls of its own.
 //!
-//! `start` decides what is called for, `grouping` what goes into one call, `call` runs one and lands its outcomes, `hunt`
-//! looks for the symbols that fail calls, and `listing` asks for what the vendor trades.
+//! `start` decides what is called for, `deadlines` until when, and `grouping` what goes into one call. `call` runs one and lands
+//! its outcomes, `hunt` looks for the symbols that fail calls, and `listing` asks for what the vendor trades.
 
 mod call;
 mod callers;
+mod deadlines;
 mod grouping;
 mod hunt;
 mod listing;
@@ -33,7 +34,6 @@ use super::breaker::{Breaker, BreakerState};
 use super::cooldown::Cooldown;
 use super::lists::Standing;
 use super::statistics::Statistics;
-use super::{KEPT_BACK, time_to_reply};
 use crate::board::{Board, Freshness, Openings, Told};
 use crate::caller::Caller;
 use crate::clock::Clock;
@@ -47,9 +47,6 @@ use grouping::Tier;
 use hunt::Hunt;
 pub use hunt::SuspectState;
 pub(crate) use listing::{Listing, turns};
-
-/// This part of the budget is left to every call, however quick its source has been: an eighth.
-const LEAST_OF_BUDGET: u32 = 8;
 
 /// A source's stack behind the coalescer: a batch in, a reply out.
 pub(crate) type Stack = BoxCloneSyncService<Batch, Reply, SourceError>;
@@ -473,38 +470,6 @@ impl Inner {
         // the vendor's word comes first, then the breaker's: they say more than the last failure, even if that lasts longer
         let error = all.into_iter().flatten().next()?.error;
         Some(Cooldown { until, error })
-    }
-
-    /// The deadlines of a call that starts now, for a caller who leaves at an instant.
-    ///
-    /// A call that is sent too late is spent for nothing, since its callers leave before its reply: they leave a little before
-    /// the end, and not every call is a quick one. A caller who waits longer than the budget lets the call wait longer to be
-    /// sent; one who leaves sooner takes nothing away from it.
-    fn deadlines(&self, now: Instant, until: Instant) -> Deadlines {
-        let budget = self.parts.budget;
-        let patience = until.saturating_duration_since(now).max(budget);
-        let to_reply = time_to_reply(patience);
-        let in_line = to_reply.saturating_sub(self.time_for_a_call()).max(budget / LEAST_OF_BUDGET);
-        Deadlines { sends_by: now + in_line, replies_by: now + to_reply, ends_by: now + patience }
-    }
-
-    /// What is kept of the time for the call itself.
-    fn time_for_a_call(&self) -> Duration {
-        let Parts { budget, statistics, .. } = &self.parts;
-        statistics.long_latency().max(*budget / LEAST_OF_BUDGET)
-    }
-
-    /// When a call must be sent so that this caller, who keeps a part of the time for folding and answering, sees its end.
-    fn sends_by_for(&self, ask: &Ask) -> Instant {
-        let kept = KEPT_BACK + self.parts.statistics.usual_latency();
-        ask.until.checked_sub(kept).unwrap_or(ask.until)
-    }
-
-    /// When a call must have a slot for this caller to be answered in time. `None` for a caller who leaves sooner than a call
-    /// takes: no other call gives way for that one.
-    fn slot_by(&self, ask: &Ask, now: Instant) -> Option<Instant> {
-        let kept = KEPT_BACK + self.time_for_a_call();
-        ask.until.checked_sub(kept).filter(|at| *at > now)
     }
 
     /// A failure that concerns one caller alone.

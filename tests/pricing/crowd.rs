@@ -161,7 +161,7 @@ async fn the_first_caller_may_leave_and_the_last_one_ends_the_calls() {
     sleep(Duration::from_millis(1)).await;
     assert!(crowd.world.service.tasks().is_empty(), "the calls have ended with the last caller");
     drop(callers);
-    // and nothing of it is in the way of whoever comes next
+    // and nothing of it is in the way of the next caller
     let answer = crowd.clone().ask(FORCED.to_owned()).await;
     assert!(entries(&answer).iter().all(|entry| status(entry) == "ok"));
     assert_eq!((crowd.made(), crowd.calls()), (3, [3, 3, 3]));
@@ -176,7 +176,7 @@ async fn a_source_that_hangs_fails_for_each_caller_in_its_own_time() {
 
 async fn hangs(silent: &str) {
     let crowd = Crowd::around_venues("");
-    // whoever waits for it first hears the others all the same
+    // a caller that waits for this one first still hears the others
     crowd.world.silence(silent);
     let start = Instant::now();
     let timed = |at: u64| {
@@ -352,7 +352,7 @@ proptest! {
 
     /// In virtual time, both ways take the same steps at the same moments, so that even ages are equal.
     #[test]
-    fn whoever_joins_an_answer_is_told_what_an_answer_of_its_own_would_have_said(
+    fn a_caller_that_joins_an_answer_is_told_what_an_answer_of_its_own_would_have_said(
         history in prop::collection::vec((prop_oneof![3 => 0_u64..3, 2 => 0_u64..60, 1 => 0_u64..3_000], any_event()), 1..40),
     ) {
         let (together, alone) = (run(play(&history, true)), run(play(&history, false)));

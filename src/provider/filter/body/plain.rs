@@ -114,7 +114,7 @@ impl Reader<'_> {
         Some(Val::Num(Num::Dec(Rc::new(text.to_owned()))))
     }
 
-    /// Passes the digits here; `None` if there is none.
+    /// Passes the digits here, and returns how many; `None` if the next byte is not a digit.
     fn digits(&mut self) -> Option<usize> {
         let count = self.body.get(self.at..)?.iter().take_while(|byte| byte.is_ascii_digit()).count();
         self.at += count;
