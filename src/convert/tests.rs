@@ -44,6 +44,17 @@ fn half_a_digit_is_rounded_to_the_even_one() {
 }
 
 #[test]
+fn a_degraded_rate_degrades_the_price_and_the_price_says_so() {
+    let lenient = crate::fold::Rule { below_quorum: crate::fold::BelowQuorum::Degrade, ..rule() };
+    let one = with(says("a", "1.08"), |quote| quote.currency = None);
+    let rate = Arc::new(fold("EUR-USD", [one], &lenient));
+    let why = rate.detail.clone().unwrap();
+    let Priced { price, .. } = converted(dollars("231.44", "231.44"), "EUR", &[rate]);
+    assert_eq!(price.status, Status::Degraded(crate::fold::Degraded::FewSources));
+    assert_eq!(price.detail, Some(format!("converted with EUR-USD: {why}")));
+}
+
+#[test]
 fn without_a_rate_nothing_is_left_that_looks_like_a_price() {
     for rates in [vec![], vec![Arc::new(fold("EUR-USD", [], &rule()))]] {
         let Priced { price, .. } = converted(dollars("231.43", "231.45"), "EUR", &rates);

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::*;
-use crate::fold::Degraded;
 use crate::fold::testing::{ago, decimal, fold, now, rule, says, says_at, with};
+use crate::fold::{Degraded, Status};
 use crate::symbol::Currency;
 
 /// A rate: the fold of one pair's quotes.
@@ -88,6 +88,27 @@ fn two_rates_are_used_one_after_the_other_and_the_worse_of_them_counts() {
     assert_eq!((&worst.symbol, reason), (&pair("USD-CHF"), Degraded::FewSources));
     // one rate of two is not enough
     assert_eq!(derived("BTC-CHF", &way, unsaid(says("binance", "64100")), [&tether()]).price, Stated::Absent);
+}
+
+#[test]
+fn a_degraded_rate_is_named_where_it_counts_and_where_it_does_not() {
+    let tether = rate("USDT-USD", vec![unsaid(says("kraken", "0.999"))]);
+    let way = route("BTC-USDT", false, Some(("USDT-USD", false)));
+    let derived = || ["x", "y"].map(|source| evidence("BTC-USD", &way, unsaid(says(source, "64100")), Some(&tether)));
+    let folded = |evidence: Vec<Evidence>| crate::fold::fold(&pair("BTC-USD"), evidence, &rule(), now());
+    let alone = folded(derived().into());
+    assert_eq!(alone.status, Status::Degraded(Degraded::FewSources));
+    let detail = alone.detail.unwrap();
+    let rates = "x's rate USDT-USD is degraded / few_sources; y's rate USDT-USD is degraded / few_sources";
+    assert!(detail.starts_with(rates), "{detail}");
+
+    let direct = ["a", "b"].map(|source| Evidence::from(says(source, "64036")));
+    let beside = folded(direct.into_iter().chain(derived()).collect());
+    assert_eq!(beside.status, Status::Ok);
+    let of_x = beside.quotes.iter().find(|judged| judged.outcome.origin.source == "x").unwrap();
+    assert_eq!(of_x.reason(), Some("degraded_rate"));
+    let why = "its rate USDT-USD is degraded / few_sources; the other sources suffice";
+    assert_eq!(of_x.detail.as_deref(), Some(why));
 }
 
 #[test]

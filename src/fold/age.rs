@@ -297,6 +297,42 @@ mod tests {
     }
 
     #[test]
+    fn quotes_that_stopped_arriving_are_not_the_close_of_a_market_whose_hours_are_known() {
+        let saturday: Timestamp = "2026-11-21T12:00:00Z".parse().unwrap();
+        let rule = Rule { hours: crate::hours::Hours::named("XNYS"), ..equity() };
+        let at_the_close = |source, received_at: &str| {
+            with(says(source, "231.44"), |quote| {
+                quote.observed_at = Some("2026-11-20T20:59:00Z".parse().unwrap());
+                quote.received_at = received_at.parse().unwrap();
+            })
+        };
+        let status = |received_at| {
+            let quotes = ["alpha", "beta"].map(|source| at_the_close(source, received_at));
+            let price = crate::fold::fold(&crate::symbol::Symbol::parse("AAPL").unwrap(), quotes, &rule, saturday);
+            (price.status, price.session)
+        };
+        assert_eq!(status("2026-11-21T11:59:00Z"), (Status::Ok, Some(Session::Closed)));
+        assert_eq!(status("2026-11-20T20:59:01Z"), (Status::Degraded(Degraded::StaleFallback), None));
+    }
+
+    #[test]
+    fn a_source_without_a_quote_or_a_market_does_not_show_that_others_trade() {
+        use crate::failure::SourceError;
+        use crate::fold::testing::failed;
+        use crate::quote::NoMarket;
+        let closes = || ["beta", "gamma"].map(|source| last(source, 64 * HOUR));
+        let idle = [
+            failed("alpha", SourceError::unavailable("503")),
+            with(last("alpha", 60), |quote| quote.no_market = Some(NoMarket::Halted)),
+            with(last("alpha", 64 * HOUR), |quote| quote.price = Stated::NotANumber("x".into())),
+        ];
+        for outcome in idle {
+            let price = fold("QQQQ.RO", closes().into_iter().chain([outcome.clone()]), &equity());
+            assert_eq!((price.status, price.session), (Status::Ok, Some(Session::Closed)), "{outcome:?}");
+        }
+    }
+
+    #[test]
     fn all_sources_of_a_symbol_can_close_its_market_even_if_too_few() {
         let price = fold("AAPL", [last("alpha", 40 * HOUR)], &equity());
         assert_eq!((price.status, price.session), (Status::Degraded(Degraded::FewSources), Some(Session::Closed)));

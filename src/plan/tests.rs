@@ -114,6 +114,33 @@ async fn a_source_is_asked_for_what_it_covers_and_nothing_else() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_rate_that_clients_may_not_ask_for_costs_no_scarce_call() {
+    let source = |name: &str, more: &str| {
+        format!(
+            "[sources.{name}]\nclasses = [\"crypto\"]\nurl = \"http://127.0.0.1:1/{{symbol}}\"\njq = \".\"\n{more}\n"
+        )
+    };
+    let [venue, plain, dear] = [
+        source("venue", "currencies = [\"USDT\"]"),
+        source("plain", "symbols = [\"USDT-USD\"]"),
+        source("dear", "symbols = [\"USDT-USD\"]\nrole = \"reserve\""),
+    ];
+    let sources = format!("{venue}{plain}{dear}");
+    let asked_for_the_rate = async |allowed: &str| {
+        let world = World::with(&format!("{allowed}{sources}"));
+        let plan = world.plan("symbols=BTC-USD").await;
+        let target = plan.targets.iter().find(|target| target.symbol.as_str() == "USDT-USD").unwrap();
+        let name = |by: &SourceRoute| world.sources.get(by.source).unwrap().name().to_owned();
+        target.routes.iter().map(name).collect::<BTreeSet<_>>()
+    };
+    let read = World::with(&sources).plan("symbols=BTC-USD").await.reads();
+    assert_eq!(read.iter().map(Symbol::as_str).collect::<Vec<_>>(), ["BTC-USD", "BTC-USDT", "USDT-USD"]);
+    let both = BTreeSet::from(["plain".to_owned(), "dear".to_owned()]);
+    assert_eq!(asked_for_the_rate("").await, both);
+    assert_eq!(asked_for_the_rate("[server]\nsymbols = [\"BTC-*\"]\n").await, BTreeSet::from(["plain".to_owned()]));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_call_goes_first_to_short_quorums_then_to_the_longest_unanswered() {
     let world = World::new();
     // C has a quorum; A has one quote; the others none, and D was answered long ago

@@ -208,6 +208,25 @@ mod tests {
         assert_eq!(words.clean("no such key: correct\t horse"), "no such key: ***");
     }
 
+    #[test]
+    fn base64_leaves_out_only_the_characters_that_depend_on_what_is_around() {
+        let found = |secret: &str| base64(secret).into_iter().map(|bytes| String::from_utf8(bytes).unwrap());
+        let all: Vec<String> = found("abcdefghijkl").collect();
+        // each twice, in both alphabets
+        let expected = ["YWJjZGVmZ2hpamts", "FiY2RlZmdoaWprb", "hYmNkZWZnaGlqa2"];
+        assert_eq!(all, expected.into_iter().flat_map(|core| [core; 2]).collect::<Vec<_>>());
+        assert!(found("?>?>?>?>?>?>").any(|core| core.contains('_') && !core.contains('/')));
+    }
+
+    #[test]
+    fn a_secret_is_hidden_though_its_spaces_are_escaped_white_space() {
+        let scrub = scrub(&["correct horse battery staple"]);
+        for space in ["\\n", "\\t", "\\r", "\\u0020", "%20"] {
+            let shown = format!("no such key: {}!", "correct horse battery staple".replace(' ', space));
+            assert_eq!(scrub.clean(&shown), "no such key: ***!", "{space}");
+        }
+    }
+
     const LONG_ONE: &str = "Planted/By+The=Desk&\"q\"<é>";
 
     /// The ways in which a vendor may write back what it was sent.

@@ -148,6 +148,17 @@ mod tests {
     }
 
     #[test]
+    fn the_credentials_of_a_url_are_its_header_and_its_password_or_else_its_name() {
+        let of = |url: &str| -> Vec<String> {
+            credentials(&url.parse().unwrap()).iter().map(|secret| secret.expose_secret().to_owned()).collect()
+        };
+        assert_eq!(of("http://me:p%40w@x.test/"), ["bWU6cEB3", "p@w"]);
+        assert_eq!(of("http://me@x.test/"), ["bWU6", "me"]);
+        assert_eq!(of("http://:pw@x.test/"), ["OnB3", "pw"]);
+        assert!(of("http://x.test/").is_empty());
+    }
+
+    #[test]
     fn a_header_with_a_credential_is_recognised_by_its_name() {
         assert_eq!(in_header("Authorization", "Bearer abcd").len(), 2);
         assert!(in_header("accept", "application/json").is_empty());

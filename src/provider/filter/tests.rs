@@ -25,6 +25,19 @@ fn texts(code: &str, body: &str) -> Vec<String> {
 }
 
 #[test]
+fn a_refusal_in_plain_words_reaches_the_filter_and_a_reply_in_plain_words_does_not() {
+    let run = |status| {
+        let filter = Filter::compile("{error: .}").unwrap();
+        filter.run(b" Slow down, please\n", Notation::Json, status, &[], Fuel::most(cpu::timer))
+    };
+    let refusal = run(429);
+    assert_eq!(refusal.rows.iter().map(ToString::to_string).collect::<Vec<_>>(), ["{\"error\":\"Slow down, please\"}"]);
+    for status in [200, 299] {
+        assert!(run(status).rows.is_empty() && run(status).failure.is_some(), "{status}");
+    }
+}
+
+#[test]
 fn a_filter_may_run_on_any_thread() {
     fn shared<T: Send + Sync>() {}
     shared::<Filter>();

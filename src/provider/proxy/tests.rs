@@ -22,6 +22,16 @@ fn way(own: Option<&str>, server: Option<&str>, set: &[(&str, &str)], url: &str)
 }
 
 #[test]
+fn only_a_proxy_that_is_spoken_to_over_tls_shows_a_certificate() {
+    let have = |proxy: Option<&str>| {
+        let proxy = proxy.map(setting);
+        Proxies::choose(proxy.as_ref(), None, &variables(&[])).have_certificates()
+    };
+    assert!(have(Some("https://own.test")));
+    assert!(!have(Some("http://own.test:3128")) && !have(Some("socks5h://own.test")) && !have(None));
+}
+
+#[test]
 fn the_sources_key_wins_over_the_servers_and_that_over_the_variables() {
     let all = [("ALL_PROXY", "http://all.test:1")];
     let vendor = "https://vendor.test/x";

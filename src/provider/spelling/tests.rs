@@ -3,7 +3,7 @@
 use secrecy::ExposeSecret;
 
 use super::*;
-use crate::provider::description::SourceTable;
+use crate::provider::description::{Method, SourceTable};
 
 fn described(toml: &str) -> Result<Spelling, DescriptionError> {
     let base =
@@ -58,6 +58,45 @@ fn parts_are_renamed_and_whole_symbols_spelled() {
     assert_eq!(spelled(kraken, "ETH-BTC").unwrap(), "ETHXBT");
     assert_eq!(spelled(kraken, "BTC-EUR").unwrap(), "bitcoin");
     assert_eq!(described("spelled = { \"a b\" = \"x\" }").err().unwrap().key, "spelled.\"a b\"");
+}
+
+#[test]
+fn a_symbol_that_is_spelled_by_itself_is_told_from_those_that_follow_a_template() {
+    let spelling = described("spelled = { \"BTC-EUR\" = \"bitcoin\" }").unwrap();
+    assert!(spelling.is_exception(&symbol("BTC-EUR")) && !spelling.is_exception(&symbol("BTC-USD")));
+}
+
+#[test]
+fn the_code_of_a_currency_is_a_coin_where_only_coins_are_traded() {
+    let source = |more: &str| asked_with("s={symbols}", more);
+    let there = |more: &str, code: &str| source(more).is_currency_there(&crate::symbol::Currency::new(code));
+    let (bank, exchange) = ("classes = [\"fx\"]", "classes = [\"crypto\"]");
+    assert!(there(bank, "MNT") && !there(exchange, "MNT"));
+    assert!(there(bank, "USD") && there(exchange, "USD"));
+    let lists = "classes = [\"crypto\"]\nfiat = [\"MNT\"]";
+    assert!(there(lists, "MNT") && !there(lists, "USD"));
+}
+
+#[test]
+fn a_source_lacks_only_a_name_for_what_it_could_otherwise_be_asked_for() {
+    let lacks = |more: &str, pair: &str, class: Class| {
+        let spelling = described(&format!("ids = {{ BTC = \"bitcoin\" }}\n{more}")).unwrap();
+        spelling.lacks_only_a_name(&symbol(pair), class).is_some()
+    };
+    assert!(lacks("", "DOGE-USD", Class::Crypto) && !lacks("", "BTC-USD", Class::Crypto));
+    assert!(!lacks("symbols = [\"ETH-*\"]", "DOGE-USD", Class::Crypto));
+    assert!(!lacks("", "DOGE-USD", Class::Fund));
+    assert!(!lacks("spelled = { \"DOGE-USD\" = \"doge\" }", "DOGE-USD", Class::Crypto));
+}
+
+#[test]
+fn the_list_of_a_vendor_is_asked_for_at_its_own_address_with_the_headers_of_the_source() {
+    let list = "method = \"POST\"\nbody = \"{symbols}\"\nheaders = { \"x-key\" = \"{key}\" }\nkey = \"abcd\"\n\
+        instruments = { url = \"https://x.test/list?k={key}\", filter = \".\" }";
+    let call = described(list).unwrap().list_request().unwrap();
+    assert_eq!((call.method, call.url.as_str(), call.body), (Method::Get, "https://x.test/list?k=abcd", None));
+    assert_eq!(call.headers.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["x-key"]);
+    assert!(described("").unwrap().list_request().is_none());
 }
 
 #[test]
@@ -140,6 +179,8 @@ fn a_list_may_be_split_into_parts_with_each_part_named_once() {
     let rest = "url = \"https://x.test/{first}?s={others}\"\nbatch = 9";
     assert_eq!(request(rest, &["AAPL", "MSFT", "VOD.L"]).url, "https://x.test/AAPL?s=MSFT,VOD.L");
     assert_eq!(request(rest, &["AAPL"]).url, "https://x.test/AAPL?s=");
+    let one = "ids = { BTC = \"bitcoin\" }\nurl = \"https://x.test/{id}/{base}-{quote}\"";
+    assert_eq!(request(one, &["BTC-USD"]).url, "https://x.test/bitcoin/BTC-USD");
     assert_eq!(described("batch = 2\nurl = \"https://x.test/{quote}\"").err().unwrap().key, "batch");
 }
 
@@ -176,6 +217,8 @@ fn a_source_that_speaks_isin_is_asked_for_what_has_one() {
         assert_eq!(url(&spelling, &["VWCE.DE"]), "https://x.test/q?i=IE00BK5BQT80");
         assert_eq!(spelling.spell(&symbol("VWCE.DE"), Class::Equity).as_deref(), Some("IE00BK5BQT80"), "{more}");
     }
+    let by_name = by_isin("i={symbol}", "format = { suffix = { DE = \".DE\" } }");
+    assert!(by_name.names(&symbol("VWCE.DE")) && !by_name.names(&symbol("SAP.DE")));
     let many = by_isin("i={isins}", "batch = 9");
     assert_eq!(url(&many, &["US0378331005", "VWCE.DE"]), "https://x.test/q?i=US0378331005,IE00BK5BQT80");
     let both = by_isin("t={symbol}&i={isin}", "format = { suffix = { DE = \":XETR\" } }");

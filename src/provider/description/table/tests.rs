@@ -61,3 +61,26 @@ fn a_list_is_not_asked_for_at_another_vendors_address() {
     let own = "url = \"https://b.test/{symbol}\"\ninstruments = { url = \"https://b.test/list\" }";
     assert_eq!(list_of(own).as_deref(), Some("https://b.test/list"));
 }
+
+#[test]
+fn a_base_url_goes_before_the_address_of_the_list_as_well() {
+    let needed =
+        "classes = [\"crypto\"]\nurl = \"https://v.test/q?s={symbols}\"\njq = \".\"\nbase_url = \"https://a.test\"\n";
+    let source = table(&format!("{needed}instruments = {{ url = \"https://v.test/list\", filter = \".\" }}"))
+        .resolve("x")
+        .unwrap();
+    assert_eq!(
+        (source.url.as_str(), &*source.instruments.unwrap().url),
+        ("https://a.test/q?s={symbols}", "https://a.test/list")
+    );
+    let without = table(needed).resolve("x").unwrap();
+    assert!(without.instruments.is_none());
+}
+
+#[test]
+fn a_table_that_only_says_what_things_are_called_is_told_from_others() {
+    assert!(table("spelled = { \"BTC-USD\" = \"x\" }").only_adds_names());
+    assert!(table("rename = { BTC = \"XBT\" }\nids = { BTC = \"bitcoin\" }").only_adds_names());
+    assert!(!table("rename = { BTC = \"XBT\" }\ntimeout = \"1s\"").only_adds_names());
+    assert!(!table("").only_adds_names());
+}

@@ -93,6 +93,7 @@ fn parts_of_filters_give_what_the_interpreter_gives() {
         ".a, .b | {x: .}",
         ".a as $x | .b | {$x, y: .}",
         ".[] as $x | {$x, $status}",
+        ".a as $x | {$x: .b}",
         "$asked[]",
         ".[.a]",
         ".x[.b]",
@@ -128,6 +129,22 @@ fn parts_of_filters_give_what_the_interpreter_gives() {
             let run = |filter| run(filter, Notation::Json, body.as_bytes(), 200);
             assert_eq!(run(&filter), run(&interpreted), "{code} of {body}");
         }
+    }
+}
+
+#[test]
+fn what_the_filters_of_the_catalogue_are_made_of_is_walked() {
+    for code in [
+        ".a.b",
+        ".[] | {a, b: .c}",
+        "if .a then .b else .x end",
+        "if .a then .b end",
+        ".a // .b",
+        ".a == 1",
+        ".a as $x | .b | {$x}",
+        ".a and .b",
+    ] {
+        assert!(is_walked(&Filter::compile(code).unwrap(), "{\"a\":{\"b\":1},\"b\":{\"c\":2}}", 200), "{code}");
     }
 }
 
