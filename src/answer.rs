@@ -4,6 +4,7 @@
 //! disagree.
 
 mod json;
+mod table;
 mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,13 +17,17 @@ use serde::Serialize;
 use crate::clock::age;
 use crate::convert::Priced;
 use crate::fold::{Price, Status};
-use crate::question::{NotASymbol, Question, Require};
+use crate::question::{Dialect, NotASymbol, Question, Require};
 use crate::symbol::Symbol;
+use crate::text::words;
 use json::Entry;
 pub(crate) use text::{EntryText, TAG};
 
 /// How long to wait before asking again where no source is ever called: by then the configuration may have been fixed.
 const LONG: Duration = Duration::from_secs(60);
+
+/// How many symbols a log line names.
+const NAMED: usize = 5;
 
 /// The answer to a question.
 #[derive(Clone, Debug)]
@@ -135,6 +140,14 @@ pub fn code(statuses: &[Status], require: Require) -> u16 {
     }
 }
 
+/// The JSON of one price as of the time when it was folded, with the proof.
+///
+/// # Errors
+/// Never for our types; the error of the serializer is passed on rather than hidden.
+pub(crate) fn entry(priced: &Priced) -> serde_json::Result<serde_json::Value> {
+    serde_json::to_value(Entry::new(priced, true, priced.price.as_of))
+}
+
 impl Answer {
     /// The answer to a question, with the prices in the order of its symbols. What was not understood has its place among them.
     pub fn new(question: &Question, answered: Vec<Answered>, now: Timestamp, simulated: bool) -> Self {
@@ -171,6 +184,17 @@ impl Answer {
     /// The prices of the symbols, in the order of the question.
     pub fn prices(&self) -> Vec<&Price> {
         self.prices.iter().map(|priced| &priced.price).collect()
+    }
+
+    /// The symbols that are not `ok`, each with its status and reason: the first few.
+    pub(crate) fn lacking(&self) -> String {
+        let statuses = self.prices.iter().map(|priced| (&priced.price.symbol, priced.price.status));
+        let lacking = statuses.filter(|(_, status)| *status != Status::Ok);
+        let clause = |(symbol, status): (&Symbol, Status)| match status.reason() {
+            Some(reason) => format!("{symbol} {} / {reason}", status.as_str()),
+            None => format!("{symbol} {}", status.as_str()),
+        };
+        words::clauses(lacking.map(clause).collect(), ", ", NAMED)
     }
 
     /// The prices in their order, with what was not understood in its places.
@@ -248,6 +272,29 @@ impl Answer {
     pub fn single_body(&self, now: Timestamp) -> serde_json::Result<Vec<u8>> {
         let entry = self.entries().first().map(|said| self.entry(*said, now));
         serde_json::to_vec(&entry.map(|entry| Single { entry, simulated: self.simulated }))
+    }
+
+    /// The body as CSV (RFC 4180), in parts: the row of names, then one row per symbol.
+    pub fn csv_parts(&self, dialect: Dialect, now: Timestamp) -> impl Iterator<Item = Vec<u8>> + Send {
+        let rows = self.entries().into_iter().map(move |said| table::row(&self.entry(said, now), dialect));
+        std::iter::once_with(move || table::head(dialect)).chain(rows)
+    }
+
+    /// The body as one line of JSON per symbol, in parts. Each line is the body of `GET /prices/{symbol}`.
+    pub fn ndjson_parts(&self, now: Timestamp) -> impl Iterator<Item = serde_json::Result<Vec<u8>>> + Send {
+        self.entries().into_iter().map(move |said| {
+            let entry = self.entry(said, now);
+            let mut line = serde_json::to_vec(&Single { entry, simulated: self.simulated })?;
+            line.push(b'\n');
+            Ok(line)
+        })
+    }
+
+    /// The first symbol's price, alone on a line. If it has none, or not one that the caller accepts, the line says why.
+    pub fn text(&self, now: Timestamp) -> Vec<u8> {
+        let entry = self.entries().first().map(|said| self.entry(*said, now));
+        let line = entry.map(|entry| entry.in_one_line(self.code == 200));
+        format!("{}\n", line.unwrap_or_default()).into_bytes()
     }
 
     fn entry<'a>(&self, said: Said<'a>, now: Timestamp) -> Entry<'a> {

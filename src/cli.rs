@@ -14,6 +14,7 @@ mod serve;
 mod sources;
 mod symbols;
 mod threads;
+mod verify;
 
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
@@ -48,7 +49,7 @@ Examples:
   quotefold config --default > quotefold.toml
 
 Exit codes:
-  0 done · 1 degraded, partial or not healthy · 3 no price, nothing found · 64 wrong usage
+  0 done · 1 degraded, partial, not healthy or not verified · 3 no price, nothing found · 64 wrong usage
   69 no server at --url · 70 a bug in quotefold · 78 wrong configuration";
 
 /// The commands.
@@ -66,6 +67,8 @@ pub enum Command {
     Sources(Sources),
     /// Find symbols by a part of their name: what they are, and which sources cover them
     Symbols(Symbols),
+    /// Recompute the prices of a saved answer from its quotes, and say where it differs
+    Verify(Verify),
     /// Print the settings in use, with secrets masked, and where they were read
     Config(Config),
     /// Ask a running server whether it is ready; for health checks of containers
@@ -210,6 +213,22 @@ pub struct Symbols {
     pub file: ConfigFile,
 }
 
+/// Recompute the prices of a saved answer.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  quotefold verify answer.json
+  curl -s 'localhost:8080/prices?symbols=AAPL,BTC-EUR' | quotefold verify -
+
+It needs no network and no configuration. It takes as stated what the sources said, and the rates.
+
+Exit codes: 0 everything matches · 1 something differs · 64 not an answer, or one without its quotes")]
+pub struct Verify {
+    /// A file with answers of /prices or /prices/{symbol}, as JSON or as lines of JSON; - for stdin
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+}
+
 /// Print the settings in use.
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -271,6 +290,7 @@ pub fn run() -> io::Result<Exit> {
         Command::Check(arguments) => check::run(&arguments),
         Command::Sources(arguments) => sources::run(&arguments),
         Command::Symbols(arguments) => symbols::run(&arguments),
+        Command::Verify(arguments) => verify::run(&arguments),
         Command::Config(arguments) => config::run(&arguments),
         Command::Health(arguments) => health::run(&arguments),
         Command::RunFilter(arguments) => worker::run(arguments.memory).map(|()| Exit::Done),

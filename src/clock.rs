@@ -44,6 +44,12 @@ pub fn age(now: Timestamp, then: Timestamp) -> Duration {
     Duration::try_from(now.duration_since(then)).unwrap_or(Duration::ZERO)
 }
 
+/// A time as answers state it, cut to milliseconds. No time is known more precisely than it is shown, so that a price can be
+/// recomputed from its answer.
+pub(crate) fn in_milliseconds(time: Timestamp) -> Timestamp {
+    Timestamp::from_millisecond(time.as_millisecond()).unwrap_or(time)
+}
+
 /// The source of the time, and what other machines say about it. Clones are the same clock.
 #[derive(Clone)]
 pub struct Clock {
@@ -72,7 +78,7 @@ impl Clock {
 
     /// The present.
     pub fn now(&self) -> Moment {
-        Moment { wall: (self.read)(), monotonic: Instant::now() }
+        Moment { wall: in_milliseconds((self.read)()), monotonic: Instant::now() }
     }
 
     /// Records the `Date` of a reply from one of an account's hosts, with the moments at which the request was sent and

@@ -28,11 +28,22 @@ pub fn derive(
     if route.is_straight() {
         return outcome.into();
     }
+    // the orders in a book are for the pair that is traded, so that pair decides which of its prices counts
+    let weighed = outcome.quote.as_ref().map(|quote| weigh(quote, &outcome.origin, rule)).unwrap_or_default();
+    derive_weighed(symbol, route, outcome, rates, weighed)
+}
+
+/// The same for an outcome whose quote has been weighed.
+pub(crate) fn derive_weighed(
+    symbol: &Symbol,
+    route: &Route,
+    outcome: Outcome,
+    rates: &BTreeMap<Symbol, Arc<Price>>,
+    weighed: Weighed,
+) -> Evidence {
     let used = |rate: &Rate| {
         rates.get(&rate.symbol).map(|price| UsedRate { price: Arc::clone(price), inverted: rate.inverted })
     };
-    // the orders in a book are for the pair that is traded, so that pair decides which of its prices counts
-    let weighed = outcome.quote.as_ref().map(|quote| weigh(quote, &outcome.origin, rule)).unwrap_or_default();
     let mut derivation = Derivation {
         asked: route.asked.clone(),
         stated: outcome.quote.clone(),

@@ -204,6 +204,22 @@ impl SourceError {
         })
     }
 
+    /// The failure with this name in an answer, and with this text. What its text does not say is left open.
+    pub(crate) fn named(reason: &str, detail: String) -> Option<Self> {
+        let none = Duration::ZERO;
+        Some(match reason {
+            "timeout" => SourceError::Timeout(none),
+            "connection" => SourceError::Connection(detail),
+            "tls" => SourceError::Tls(detail),
+            "too_large" => SourceError::TooLarge { limit: 0 },
+            "throttled" => SourceError::Throttled { limit: detail, retry_after: none },
+            "circuit_open" => SourceError::CircuitOpen { detail, retry_after: none },
+            "not_awaited" => SourceError::NotAwaited,
+            "internal" => SourceError::Internal(detail),
+            of_the_vendor => return SourceError::from_reason(of_the_vendor, detail, None),
+        })
+    }
+
     /// The vendor is out of service, and does not say for how long.
     pub fn unavailable(detail: impl Into<String>) -> Self {
         SourceError::Unavailable { detail: detail.into(), passing: false, retry_after: None }
@@ -288,5 +304,14 @@ mod tests {
             assert_eq!(named.reason(), reason);
         }
         assert!(SourceError::from_reason("timeout", String::new(), None).is_none());
+    }
+
+    #[test]
+    fn a_failure_can_be_named_by_every_reason_that_answers_give() {
+        let own = ["timeout", "connection", "tls", "too_large", "throttled", "circuit_open", "not_awaited", "internal"];
+        for reason in own.into_iter().chain(SourceError::NAMED_BY_FILTERS) {
+            assert_eq!(SourceError::named(reason, String::new()).map(|error| error.reason()), Some(reason));
+        }
+        assert_eq!(SourceError::named("used", String::new()), None);
     }
 }

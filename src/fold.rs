@@ -32,7 +32,7 @@ use admit::{Eligibility, Entry};
 pub use age::is_usable;
 pub(crate) use age::{AHEAD, with_lag};
 pub use book::{Basis, Book, Weighed};
-pub(crate) use book::{possible, weigh};
+pub(crate) use book::{possible, weigh, weighed_as};
 pub use evidence::{Derivation, Evidence, UsedRate};
 pub use judged::{Exclusion, Judged, Verdict};
 use ladder::Decision;

@@ -54,6 +54,7 @@ pub mod plan;
 pub mod gather;
 pub mod valuation;
 pub mod answer;
+pub mod verify;
 pub mod again;
 pub mod ready;
 pub mod workload;

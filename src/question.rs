@@ -1,5 +1,8 @@
 //! Reads and checks queries. Every bound on a query and every reason to refuse one is here.
 
+mod format;
+
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
@@ -12,6 +15,7 @@ use crate::settings::class::Refresh;
 use crate::source::coalescer::Patience;
 use crate::symbol::{Currency, Names, Symbol, shown};
 use crate::units::{Span, WaitFor};
+pub use format::{Accepted, DecimalSign, Dialect, Format};
 
 /// The longest query that is read, in bytes.
 pub const LONGEST_QUERY: usize = 4096;
@@ -57,6 +61,8 @@ pub struct Question {
     pub sources: Option<Vec<String>>,
     /// Whether the caller wants the proof.
     pub quotes: bool,
+    /// What it says of the format of its answer, which decides on nothing but the writing.
+    pub(crate) wanted: format::Wanted,
     /// Whether the caller waits until a scarce source has room.
     pub patience: Patience,
     /// Who asks; `None` for the service itself.
@@ -114,8 +120,22 @@ pub struct BadQuestion {
 }
 
 /// The parameters of a question about several symbols.
-const PARAMETERS: [&str; 10] =
-    ["symbols", "currency", "timeout", "wait", "refresh_after", "refresh", "max_age", "require", "sources", "quotes"];
+const PARAMETERS: [&str; 14] = [
+    "symbols",
+    "currency",
+    "timeout",
+    "wait",
+    "refresh_after",
+    "refresh",
+    "max_age",
+    "require",
+    "sources",
+    "quotes",
+    "format",
+    "decimal",
+    "separator",
+    format::IGNORED,
+];
 
 impl Question {
     /// Reads the query of `GET /prices`.
@@ -245,6 +265,7 @@ impl Question {
                 Some("false") => false,
                 Some(other) => return Err(bad("quotes", format!("quotes is {other:?}; true and false are allowed"))),
             },
+            wanted: format::Wanted::read(parameters)?,
             patience: Patience::Waits,
             caller: None,
         })
@@ -266,6 +287,7 @@ impl Question {
             require: Require::Any,
             sources: None,
             quotes: true,
+            wanted: format::Wanted::default(),
             patience: Patience::OnlyTries,
             caller: None,
         }
@@ -282,12 +304,21 @@ impl Question {
         Question { symbols, not_symbols: Vec::new(), renamed: BTreeMap::new(), ..self.clone() }
     }
 
+    /// In which format its answer is written. `accepted` is what the request's header prefers; the parameter wins.
+    ///
+    /// # Errors
+    /// A parameter that the format does not have; or more than one symbol, where the format has room for one price.
+    pub fn format(&self, accepted: Accepted) -> Result<Format, BadQuestion> {
+        self.wanted.format(accepted, self.symbols.len() + self.not_symbols.len())
+    }
+
     /// When the caller's time is over.
     pub fn deadline(&self) -> Instant {
         self.arrived.monotonic + self.timeout
     }
 
-    /// Whether another question asks for the same on the same terms, whenever it came and from whichever caller.
+    /// Whether another question asks for the same on the same terms, whenever it came, from whichever caller, and in whichever
+    /// format.
     pub(crate) fn asks_the_same_as(&self, other: &Question) -> bool {
         // named one by one, so that no field is forgotten
         let Question {
@@ -304,6 +335,7 @@ impl Question {
             require,
             sources,
             quotes,
+            wanted: _,
             patience,
             caller: _,
         } = self;
@@ -336,7 +368,7 @@ pub(crate) fn too_long(whole: &str, text: &str, longest: usize) -> BadQuestion {
 }
 
 /// Splits a query or a form (`whole` says which) into its parameters. Unknown and repeated ones are refused, so that a typo
-/// never silently means the default.
+/// never silently means the default; only `symbols` may be repeated, and is one list then.
 pub(crate) fn split(whole: &str, query: &str, allowed: &[&str]) -> Result<BTreeMap<String, String>, BadQuestion> {
     let mut parameters = BTreeMap::new();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
@@ -344,16 +376,30 @@ pub(crate) fn split(whole: &str, query: &str, allowed: &[&str]) -> Result<BTreeM
         let value = if name == "symbols" { warrants_marked(value) } else { value.to_owned() };
         let (name, value) = (decode(whole, name)?, decode(name, &value)?);
         if !allowed.contains(&name.as_str()) {
-            let ampersand = if pair.contains('=') {
-                String::new()
+            let meant = if !pair.contains('=') {
+                "; if it is a part of a symbol such as M&M.NS, write %26 for the ampersand"
+            } else if name.starts_with("symbols[") && allowed.contains(&"symbols") {
+                "; write symbols=AAPL,MSFT, or symbols=AAPL&symbols=MSFT"
             } else {
-                "; if it is a part of a symbol such as M&M.NS, write %26 for the ampersand".to_owned()
+                ""
             };
+            let allowed: Vec<&str> = allowed.iter().copied().filter(|name| *name != format::IGNORED).collect();
             let allowed = allowed.join(", ");
-            return Err(bad(&name, format!("unknown parameter {name:?}; expected one of {allowed}{ampersand}")));
+            return Err(bad(&name, format!("unknown parameter {name:?}; expected one of {allowed}{meant}")));
         }
-        if parameters.insert(name.clone(), value).is_some() {
-            return Err(bad(&name, format!("{name} is given twice; give it once")));
+        match parameters.entry(name) {
+            Entry::Vacant(vacant) => {
+                vacant.insert(value);
+            }
+            // many HTTP libraries write a list by repeating its name
+            Entry::Occupied(mut list) if list.key() == "symbols" => {
+                list.get_mut().push(',');
+                list.get_mut().push_str(&value);
+            }
+            Entry::Occupied(twice) => {
+                let name = twice.key();
+                return Err(bad(name, format!("{name} is given twice; give it once")));
+            }
         }
     }
     Ok(parameters)

@@ -215,9 +215,31 @@ impl Role {
 }
 
 impl NoMarket {
+    /// Every reason.
+    pub(crate) const ALL: [NoMarket; 6] = [
+        NoMarket::Halted,
+        NoMarket::CancelOnly,
+        NoMarket::Delisted,
+        NoMarket::NothingTraded,
+        NoMarket::NoTradeStated,
+        NoMarket::ListedAsHalted,
+    ];
+
     /// Whether the source itself says so; otherwise it is inferred from what the source says.
     pub fn is_stated(self) -> bool {
         matches!(self, NoMarket::Halted | NoMarket::CancelOnly | NoMarket::Delisted | NoMarket::ListedAsHalted)
+    }
+
+    /// What a user reads of it.
+    pub(crate) fn sentence(self) -> &'static str {
+        match self {
+            NoMarket::Halted => "it says that trading is halted",
+            NoMarket::CancelOnly => "it says that orders can only be cancelled",
+            NoMarket::Delisted => "it says that this symbol is no longer listed",
+            NoMarket::NothingTraded => "it has no bids, no asks and a volume of 0: nothing is traded there",
+            NoMarket::NoTradeStated => "it has no bids, no asks and no time of a last trade: nothing is traded there",
+            NoMarket::ListedAsHalted => "the vendor's list of what it trades has it as halted",
+        }
     }
 
     /// Its name in examples.

@@ -11,6 +11,7 @@ mod form;
 mod health;
 mod host;
 pub mod listen;
+mod no_such_path;
 mod one_format;
 pub mod pages;
 mod panics;

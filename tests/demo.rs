@@ -13,6 +13,8 @@ use quotefold::Quotefold;
 use quotefold::demo::venue::{Mood, Venues};
 use quotefold::fold::{Basis, Price, Status, Unavailable};
 use quotefold::question::Question;
+use quotefold::verify::verify;
+use serde_json::Value;
 
 /// The demo's service over its market, with longer timeouts: on a busy machine an honest venue may be slow.
 async fn open() -> (Quotefold, Arc<Venues>) {
@@ -122,4 +124,54 @@ async fn two_camps_give_no_price_and_pence_agree_with_pounds() {
     assert_eq!(prices[0].status, Status::Unavailable(Unavailable::SourcesDisagree), "{:?}", prices[0].detail);
     assert_eq!(prices[1].status, Status::Ok, "{:?}", prices[1].detail);
     assert_eq!(prices[1].currency.as_ref().unwrap().as_str(), "GBP");
+}
+
+/// The answer to a query, as a caller reads it.
+async fn answer(service: &Quotefold, query: &str) -> String {
+    let question = Question::parse(query, service.bounds(), service.clock().now()).unwrap();
+    let answer = service.answer(&question).await;
+    String::from_utf8(answer.body(service.clock().now().wall).unwrap()).unwrap()
+}
+
+/// The answer with another last digit in the first used quote that is a last price; `None` if it has none.
+fn with_a_changed_digit(answer: &str) -> Option<String> {
+    let mut answer: Value = serde_json::from_str(answer).unwrap();
+    let quotes = answer["prices"][0]["quotes"].as_array_mut()?;
+    let decides =
+        |quote: &&mut Value| quote["status"] == "used" && quote["basis"] == "last" && quote["derivation"].is_null();
+    let number = quotes.iter_mut().find(decides)?.get_mut("last")?;
+    let text = number.as_str()?;
+    let (rest, last) = text.split_at(text.len() - 1);
+    *number = format!("{rest}{}", (last.parse::<u8>().ok()? + 1) % 10).into();
+    Some(answer.to_string())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_answers_are_verified_and_with_a_changed_digit_they_are_not() {
+    let (service, venues) = open().await;
+    let symbols: Vec<String> = venues.market().symbols().iter().map(ToString::to_string).collect();
+    let moods = [Mood::Honest, Mood::Lie, Mood::Label, Mood::OldTrade, Mood::Limited, Mood::Dead];
+    let (mut verified, mut found_out, mut seen) = (0, 0, BTreeSet::new());
+    for (round, mood) in moods.into_iter().enumerate() {
+        let able: Vec<_> = venues.all().filter(|venue| venue.can(mood)).collect();
+        able.iter().take(1 + round % 2).for_each(|venue| venue.set(mood));
+        for (number, symbol) in symbols.iter().enumerate().filter(|(number, _)| (number + round) % 2 == 0) {
+            let currency = ["", "&currency=EUR", "&currency=USD", "&currency=GBP"][number % 4];
+            let answer =
+                answer(&service, &format!("symbols={}{currency}&refresh_after=0s", symbol.replace('^', "%5E"))).await;
+            support::verified(&answer);
+            verified += 1;
+            let entry = &serde_json::from_str::<Value>(&answer).unwrap()["prices"][0];
+            seen.extend(entry["status"].as_str().map(str::to_owned));
+            seen.extend((!entry["conversion"].is_null()).then(|| "converted".to_owned()));
+            if let Some(changed) = with_a_changed_digit(&answer) {
+                let differences = verify(&changed).unwrap().into_iter().flat_map(|entry| entry.differences).count();
+                assert!(differences > 0, "{changed}");
+                found_out += 1;
+            }
+        }
+        able.iter().for_each(|venue| venue.set(Mood::Honest));
+    }
+    assert!(verified >= 90 && found_out * 2 >= verified, "{found_out} of {verified}");
+    assert!(["ok", "converted"].into_iter().all(|kind| seen.contains(kind)), "{seen:?}");
 }

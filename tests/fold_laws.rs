@@ -12,12 +12,18 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
+use quotefold::answer::{Answer, Answered};
+use quotefold::clock::Clock;
 use quotefold::failure::{Failure, SourceError};
 use quotefold::fold::{Basis, BelowQuorum, Book, Degraded, Price, Rule, Status, Unavailable, Verdict, fold};
 use quotefold::hours::Hours;
+use quotefold::question::{Bounds, Question};
 use quotefold::quote::{NoMarket, Origin, Outcome, Quote, Role, Session, Stated};
-use quotefold::symbol::{Currency, Symbol};
+use quotefold::symbol::{Currency, Names, Symbol};
+use quotefold::units::WaitFor;
+use quotefold::verify::verify;
 use rust_decimal::Decimal;
+use serde_json::Value;
 
 fn now() -> Timestamp {
     "2026-11-20T14:31:10.412Z".parse().unwrap()
@@ -183,6 +189,49 @@ fn any_symbol() -> impl Strategy<Value = Symbol> {
     select(vec!["BTC-USD", "AAPL", "VOD.L", "^GSPC"]).prop_map(|text| Symbol::parse(text).unwrap())
 }
 
+/// The answer that a price is stated in.
+fn answer_with(price: Price) -> Value {
+    let bounds = Bounds {
+        max_symbols: 1,
+        timeout: Duration::from_secs(1),
+        max_timeout: Duration::from_secs(1),
+        wait: WaitFor::All,
+        sources: Vec::new(),
+        names: Names::default(),
+    };
+    let question = format!("symbols={}", price.symbol.as_str().replace('^', "%5E"));
+    let question = Question::parse(&question, &bounds, Clock::from_fn(now).now()).unwrap();
+    let answered = Answered { priced: price.into(), changes_at: None };
+    let body = Answer::new(&question, vec![answered], now(), false).body(now()).unwrap();
+    serde_json::from_slice(&body).unwrap()
+}
+
+/// The fields of an answer that do not follow from its quotes, according to `quotefold verify`.
+fn differing(answer: &Value) -> Vec<String> {
+    let verified = verify(&answer.to_string()).unwrap();
+    verified.into_iter().flat_map(|entry| entry.differences).map(|difference| difference.field).collect()
+}
+
+/// The places of all texts in an entry of an answer that are numbers.
+fn numbers(entry: &Value) -> Vec<String> {
+    let mut places = vec![("".to_owned(), entry)];
+    let mut found = Vec::new();
+    while let Some((place, value)) = places.pop() {
+        match value {
+            Value::Object(fields) => {
+                places.extend(fields.iter().map(|(name, value)| (format!("{place}/{name}"), value)))
+            }
+            Value::Array(all) => {
+                places.extend(all.iter().enumerate().map(|(at, value)| (format!("{place}/{at}"), value)))
+            }
+            Value::String(text) if Decimal::from_str_exact(text).is_ok() => found.push(place),
+            _ => {}
+        }
+    }
+    found.sort();
+    found
+}
+
 fn rank(status: Status) -> usize {
     match status {
         Status::Ok => 0,
@@ -230,6 +279,39 @@ proptest! {
         prop_assert_eq!(used(&price).is_empty(), !priced);
         // a price that is ok has a sentence only if most labels contradict it
         prop_assert!(price.detail.is_some() || price.status == Status::Ok);
+    }
+
+    #[test]
+    fn what_an_answer_states_follows_from_its_quotes(
+        outcomes in prop_oneof![any_outcomes(true), any_outcomes(false)],
+        rule in any_rule(),
+        symbol in any_symbol(),
+    ) {
+        let answer = answer_with(fold(&symbol, outcomes, &rule, now()));
+        prop_assert_eq!(differing(&answer), Vec::<String>::new(), "{:#}", answer);
+    }
+
+    #[test]
+    fn an_answer_in_which_one_digit_was_changed_is_found_out_where_the_digit_matters(
+        outcomes in any_outcomes(true),
+        rule in any_rule(),
+        (which, digit, by) in (any::<prop::sample::Index>(), any::<prop::sample::Index>(), 1_u8..10),
+    ) {
+        let mut answer = answer_with(fold_all(outcomes, &rule));
+        let entry = &mut answer["prices"][0];
+        let places = numbers(entry);
+        prop_assume!(!places.is_empty());
+        let place = which.get(&places);
+        let number = entry.pointer_mut(place).unwrap();
+        let text = number.as_str().unwrap().to_owned();
+        let digits: Vec<usize> = text.char_indices().filter(|(_, c)| c.is_ascii_digit()).map(|(at, _)| at).collect();
+        let at = *digit.get(&digits);
+        let changed = (text.as_bytes()[at] - b'0' + by) % 10;
+        *number = format!("{}{changed}{}", &text[..at], &text[at + 1..]).into();
+        // a volume is reported and takes no part; a side of a book may lie where it does not matter
+        let matters = !place.ends_with("/volume") && !place.ends_with("/bid") && !place.ends_with("/ask");
+        let differing = differing(&answer);
+        prop_assert!(!matters || !differing.is_empty(), "{}: {} became {}", place, text, answer["prices"][0].pointer(place).unwrap());
     }
 
     #[test]

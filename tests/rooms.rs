@@ -42,6 +42,7 @@ const ROOMS: &[(&str, &str)] = &[
     ("gather", "the sources asked at once, until the deadline"),
     ("valuation", "everything a plan is about, priced"),
     ("answer", "status, headers and JSON"),
+    ("verify", "the prices of a saved answer, recomputed"),
     ("again", "when asking again can change an answer"),
     ("ready", "answers that need no call, kept as text"),
     ("workload", "how much is worked on at once"),

@@ -1,6 +1,7 @@
 //! Writes the JSON of one symbol: every entry has every field, `null` where it has no value.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -15,43 +16,44 @@ use crate::fold::{self, Basis, BelowQuorum, Book, Judged, Price, Status, Unavail
 use crate::question::NotASymbol;
 use crate::quote::{self, Session};
 use crate::symbol::{Currency, Symbol};
+use crate::text::in_one_line;
 use crate::units::Percent;
 
 /// One symbol.
 #[derive(Serialize)]
 pub(super) struct Entry<'a> {
-    symbol: &'a str,
-    status: &'static str,
-    reason: Option<&'static str>,
+    pub(super) symbol: &'a str,
+    pub(super) status: &'static str,
+    pub(super) reason: Option<&'static str>,
     detail: Option<&'a str>,
-    price: Option<Plain>,
-    plus_minus: Option<Plain>,
-    currency: Option<&'a str>,
+    pub(super) price: Option<Plain>,
+    pub(super) plus_minus: Option<Plain>,
+    pub(super) currency: Option<&'a str>,
     session: Option<Session>,
     method: Option<&'static str>,
     divergence_bps: Option<Points>,
     conversion: Option<Conversion<'a>>,
     as_of: Time,
-    observed_at: Option<Time>,
-    age_ms: Option<u64>,
+    pub(super) observed_at: Option<Time>,
+    pub(super) age_ms: Option<u64>,
     /// Whether its quotes are being fetched again behind the answer.
     refreshing: bool,
-    sources: Counts,
-    rule: Option<Rule>,
+    pub(super) sources: Counts,
+    rule: Option<Rule<'a>>,
     quotes: Option<Vec<Quote<'a>>>,
 }
 
 #[derive(Serialize)]
-struct Counts {
+pub(super) struct Counts {
     asked: usize,
     answered: usize,
-    used: usize,
-    required: usize,
+    pub(super) used: usize,
+    pub(super) required: usize,
 }
 
 /// The rule that the price was folded by, so that it can be recomputed.
 #[derive(Serialize)]
-struct Rule {
+struct Rule<'a> {
     required: usize,
     covering: usize,
     below_quorum: BelowQuorum,
@@ -64,8 +66,19 @@ struct Rule {
     max_age_ms: Option<u64>,
     hours: Option<&'static str>,
     market: Option<&'static str>,
+    /// Whether the market was open by its hours alone.
+    market_open: Option<bool>,
     opened_at: Option<Time>,
     closed_at: Option<Time>,
+    /// The currency that the settings fix, before any source has stated one.
+    currency_settled: Option<&'a str>,
+    /// The same for the security, wherever it is listed: that of unlabelled prices by ISIN.
+    currency_by_isin: Option<&'a str>,
+    in_points: bool,
+    /// The sources that are asked by ISIN.
+    asked_by_isin: Vec<&'a str>,
+    /// The sources whose denial of the symbol is doubted.
+    doubted: Vec<&'a str>,
 }
 
 /// How the price was converted into the caller's currency, or why it was not.
@@ -98,6 +111,8 @@ struct Quote<'a> {
     ask: Option<Plain>,
     book: Option<Book>,
     inverse: bool,
+    /// What the source states, where that is the inverse of the price.
+    inverse_of: Option<Sides>,
     volume: Option<Plain>,
     currency: Option<&'a str>,
     via: Option<Vec<&'a str>>,
@@ -115,6 +130,14 @@ struct Quote<'a> {
     retry_at: Option<Time>,
 }
 
+/// A last price and both sides of a book, before they are inverted.
+#[derive(Serialize)]
+struct Sides {
+    last: Option<Plain>,
+    bid: Option<Plain>,
+    ask: Option<Plain>,
+}
+
 /// How a quote was derived from a quote of another pair.
 #[derive(Serialize)]
 struct Derivation<'a> {
@@ -123,6 +146,7 @@ struct Derivation<'a> {
     price: Option<Plain>,
     bid: Option<Plain>,
     ask: Option<Plain>,
+    inverse_of: Option<Sides>,
     observed_at: Option<Time>,
     received_at: Option<Time>,
     rates: Vec<Rate<'a>>,
@@ -137,17 +161,19 @@ struct Rate<'a> {
     status: &'static str,
     reason: Option<&'static str>,
     observed_at: Option<Time>,
+    /// The time that its age counts from.
+    aged_from: Option<Time>,
     used: Vec<&'a str>,
 }
 
 /// A decimal in plain notation, as a string.
-struct Plain(Decimal);
+pub(super) struct Plain(pub(super) Decimal);
 
 /// Basis points: always one decimal.
 struct Points(Decimal);
 
 /// RFC 3339, UTC, milliseconds.
-struct Time(Timestamp);
+pub(super) struct Time(Timestamp);
 
 impl<'a> Entry<'a> {
     /// The entry of a price, written at `now`. `quotes` says whether the caller wants the proof.
@@ -219,6 +245,17 @@ impl<'a> Entry<'a> {
     }
 }
 
+impl Entry<'_> {
+    /// The price alone; without one, or where it does not count, the sentence that says why.
+    pub(super) fn in_one_line(&self, counts: bool) -> String {
+        let price = self.price.as_ref().filter(|_| counts).map(|price| decimal::plain(price.0));
+        price.unwrap_or_else(|| match (self.detail, self.reason) {
+            (Some(detail), _) => format!("{}: {}", self.symbol, in_one_line(detail)),
+            (None, reason) => format!("{}: {} / {}", self.symbol, self.status, reason.unwrap_or("no price")),
+        })
+    }
+}
+
 /// The age of a price whose oldest used quote is from this time.
 pub(super) fn age_ms(aged_from: Timestamp, now: Timestamp) -> u64 {
     milliseconds(age(now, aged_from))
@@ -235,9 +272,14 @@ fn used(price: &Price) -> impl Iterator<Item = &str> {
     used.map(|quote| quote.outcome.origin.source.as_str())
 }
 
-impl Rule {
-    fn new(price: &Price) -> Self {
+impl<'a> Rule<'a> {
+    fn new(price: &'a Price) -> Self {
         let rule = &price.rule;
+        let sources = |is_one: fn(&Judged) -> bool| {
+            let outcomes = price.quotes.iter().filter(|judged| is_one(judged)).map(|judged| &judged.outcome);
+            outcomes.map(|outcome| outcome.origin.source.as_str()).collect()
+        };
+        let is_doubted = |judged: &Judged| judged.outcome.failure.as_ref().is_some_and(|failure| failure.is_doubted);
         Rule {
             required: rule.required,
             covering: price.covering,
@@ -251,8 +293,14 @@ impl Rule {
             max_age_ms: rule.max_age.map(milliseconds),
             hours: rule.hours.map(|hours| hours.name()),
             market: price.market.map(|market| if market.is_open { "open" } else { "closed" }),
+            market_open: price.market.map(|market| market.around.opened_at.is_some()),
             opened_at: price.market.and_then(|market| market.around.opened_at).map(Time),
             closed_at: price.market.map(|market| Time(market.around.closed_at)),
+            currency_settled: rule.currency.as_ref().map(Currency::as_str),
+            currency_by_isin: rule.security_currency.as_ref().map(Currency::as_str),
+            in_points: rule.in_points,
+            asked_by_isin: sources(|judged| judged.outcome.origin.by_isin),
+            doubted: sources(is_doubted),
         }
     }
 }
@@ -300,6 +348,7 @@ impl<'a> Quote<'a> {
             ask: quote.and_then(|quote| quote.ask).map(Plain),
             book: judged.book,
             inverse: quote.is_some_and(|quote| quote.inverse_of.is_some()),
+            inverse_of: quote.and_then(|quote| quote.inverse_of.as_deref()).map(Sides::new),
             volume: quote.and_then(|quote| quote.volume).map(Plain),
             currency: quote.and_then(|quote| quote.currency.as_ref()).map(Currency::as_str),
             via: derivation.map(|derivation| derivation.via().into_iter().map(Symbol::as_str).collect()),
@@ -328,6 +377,12 @@ fn detail(judged: &Judged) -> Option<Cow<'_, str>> {
     Some(Cow::Owned(format!("{said}its refresh failed: {}", failure.error)))
 }
 
+impl Sides {
+    fn new(stated: &quote::Sides) -> Self {
+        Sides { last: stated.last.map(Plain), bid: stated.bid.map(Plain), ask: stated.ask.map(Plain) }
+    }
+}
+
 impl<'a> Derivation<'a> {
     /// `is_shown` says whether the source's own quote is young enough to be shown.
     fn new(derivation: &'a fold::Derivation, is_shown: bool) -> Self {
@@ -338,6 +393,7 @@ impl<'a> Derivation<'a> {
             price: stated.and_then(quote::Quote::last).map(Plain),
             bid: stated.and_then(|stated| stated.bid).map(Plain),
             ask: stated.and_then(|stated| stated.ask).map(Plain),
+            inverse_of: stated.and_then(|stated| stated.inverse_of.as_deref()).map(Sides::new),
             observed_at: stated.and_then(|stated| stated.observed_at).map(Time),
             received_at: stated.map(|stated| Time(stated.received_at)),
             rates: derivation.rates.iter().map(Rate::new).collect(),
@@ -355,6 +411,7 @@ impl<'a> Rate<'a> {
             status: rate.price.status.as_str(),
             reason: rate.price.status.reason(),
             observed_at: folded.and_then(|folded| folded.observed_at).map(Time),
+            aged_from: folded.map(|folded| Time(folded.aged_from)),
             used: used(&rate.price).collect(),
         }
     }
@@ -378,6 +435,12 @@ impl Serialize for Points {
 
 impl Serialize for Time {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&format_args!("{:.3}", self.0))
+        serializer.collect_str(self)
+    }
+}
+
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.3}", self.0)
     }
 }

@@ -6,7 +6,7 @@
 pub enum Exit {
     /// The command succeeded; every price is complete.
     Done = 0,
-    /// Prices are degraded or partial; a server is not ready; `check` got no price from a source.
+    /// Prices are degraded or partial; a server is not ready; `check` got no price from a source; `verify` found a difference.
     NotWhole = 1,
     /// There is no price, or no symbol was found.
     NoPrice = 3,

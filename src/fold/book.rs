@@ -4,7 +4,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use rust_decimal::{Decimal, RoundingStrategy};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::Rule;
 use crate::clock::age;
@@ -18,7 +18,7 @@ const LOWEST: Decimal = Decimal::from_parts(1, 0, 0, false, 12);
 const HIGHEST: Decimal = Decimal::from_parts(0xA4C6_8000, 0x0003_8D7E, 0, false, 0);
 
 /// Which of a quote's numbers its price is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Basis {
     /// The last price.
@@ -30,7 +30,7 @@ pub enum Basis {
 }
 
 /// Whether a book outranks a last price outside of it, or why not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Book {
     /// The book outranks it.
@@ -64,9 +64,7 @@ pub struct Weighed {
 
 /// Weighs a quote by the rule of its symbol.
 pub(crate) fn weigh(quote: &Quote, origin: &Origin, rule: &Rule) -> Weighed {
-    let is_inverse = quote.inverse_of.is_some();
-    let stated =
-        quote.inverse_of.as_deref().copied().unwrap_or(Sides { last: quote.last(), bid: quote.bid, ask: quote.ask });
+    let stated = as_stated(quote);
     let (bid, ask) = (stated.bid.and_then(possible), stated.ask.and_then(possible));
     let book = judge(bid, ask, quote, origin, rule);
     let read = match &quote.price {
@@ -77,7 +75,34 @@ pub(crate) fn weigh(quote: &Quote, origin: &Origin, rule: &Rule) -> Weighed {
         Stated::Absent => bid.zip(ask).and_then(|(bid, ask)| only_a_book(bid, ask, rule)),
         Stated::NotANumber(_) => None,
     };
+    weighed(quote, read, book)
+}
+
+/// The price of a quote that has been weighed already, of which only the verdict is known: which number its price is, and whether
+/// its book counts.
+pub(crate) fn weighed_as(quote: &Quote, basis: Option<Basis>, book: Option<Book>) -> Weighed {
+    let Sides { last, bid, ask } = as_stated(quote);
+    let sides = || bid.and_then(possible).zip(ask.and_then(possible));
+    let read = basis.and_then(|basis| match basis {
+        Basis::Last => Some(Read::Last),
+        Basis::Side => {
+            let last = last.and_then(possible);
+            sides().zip(last).map(|((bid, _), last)| if last < bid { Read::Bid } else { Read::Ask })
+        }
+        Basis::Middle => sides().map(|(bid, ask)| Read::Middle(middle(bid, ask))),
+    });
+    weighed(quote, read, book)
+}
+
+/// The numbers of a quote as the source states them.
+fn as_stated(quote: &Quote) -> Sides {
+    let own = Sides { last: quote.last(), bid: quote.bid, ask: quote.ask };
+    quote.inverse_of.as_deref().copied().unwrap_or(own)
+}
+
+fn weighed(quote: &Quote, read: Option<Read>, book: Option<Book>) -> Weighed {
     // where the source states the inverse of the price, its bid has become the ask
+    let is_inverse = quote.inverse_of.is_some();
     let (bid, ask) = if is_inverse { (quote.ask, quote.bid) } else { (quote.bid, quote.ask) };
     let price = read.and_then(|read| match read {
         Read::Last => quote.last(),

@@ -14,7 +14,7 @@ use super::{Degraded, Exclusion, Judged, Price, Rule, Status, Unavailable, Verdi
 use crate::clock;
 use crate::decimal::{fraction, percent_over, plain};
 use crate::failure::{Failure, SourceError};
-use crate::quote::{NoMarket, Origin, Quote, Role, Session, Stated};
+use crate::quote::{Origin, Quote, Role, Session, Stated};
 use crate::symbol::{Currency, Symbol};
 use crate::text::words::{self, clock_time, day_and_time, duration};
 
@@ -318,7 +318,7 @@ pub(super) fn of_quote(
         Exclusion::Stale => aged(quote, &outcome.origin, rule, now),
         Exclusion::Future => format!("{}, {} allowed", said(quote, now), duration(age::AHEAD)),
         Exclusion::InvalidPrice => invalid_price(quote),
-        Exclusion::NoMarket | Exclusion::Halted => no_market(quote.no_market?).to_owned(),
+        Exclusion::NoMarket | Exclusion::Halted => quote.no_market?.sentence().to_owned(),
         Exclusion::CurrencyMismatch => mismatch(&entry.judged, currency)?,
         Exclusion::CurrencyUnknown => no_currency(&entry.judged),
         Exclusion::OtherSession => other_session(quote.session?).to_owned(),
@@ -342,17 +342,6 @@ fn invalid_price(quote: &Quote) -> String {
         Stated::Number(number) => format!("{} is not a price", plain(*number)),
         Stated::NotANumber(text) => format!("{text:?} is not a price"),
         Stated::Absent => "it states no price, and no bid and ask to take one from".to_owned(),
-    }
-}
-
-fn no_market(why: NoMarket) -> &'static str {
-    match why {
-        NoMarket::Halted => "it says that trading is halted",
-        NoMarket::CancelOnly => "it says that orders can only be cancelled",
-        NoMarket::Delisted => "it says that this symbol is no longer listed",
-        NoMarket::NothingTraded => "it has no bids, no asks and a volume of 0: nothing is traded there",
-        NoMarket::NoTradeStated => "it has no bids, no asks and no time of a last trade: nothing is traded there",
-        NoMarket::ListedAsHalted => "the vendor's list of what it trades has it as halted",
     }
 }
 

@@ -50,6 +50,26 @@ pub enum Unavailable {
 }
 
 impl Status {
+    /// Every status.
+    const ALL: [Status; 11] = [
+        Status::Ok,
+        Status::Degraded(Degraded::WithReferences),
+        Status::Degraded(Degraded::StaleFallback),
+        Status::Degraded(Degraded::FewSources),
+        Status::Unavailable(Unavailable::NotCovered),
+        Status::Unavailable(Unavailable::NoAnswer),
+        Status::Unavailable(Unavailable::AllStale),
+        Status::Unavailable(Unavailable::SourcesDisagree),
+        Status::Unavailable(Unavailable::NoQuorum),
+        Status::Unavailable(Unavailable::NoConversion),
+        Status::Unknown,
+    ];
+
+    /// The status with this name and reason; `None` if there is none.
+    pub(crate) fn named(name: &str, reason: Option<&str>) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == name && status.reason() == reason)
+    }
+
     /// Its name in answers.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -27,6 +27,18 @@ async fn symbols_are_answered_once_in_the_order_of_their_first_mention() {
 }
 
 #[tokio::test]
+async fn a_list_that_repeats_its_name_is_one_list() {
+    let symbols = |query: &str| ask(query).unwrap().symbols;
+    for query in ["symbols=AAPL&symbols=MSFT", "symbols=AAPL&timeout=1s&symbols=MSFT", "symbols=AAPL&symbols=MSFT,AAPL"]
+    {
+        assert_eq!(symbols(query), symbols("symbols=AAPL,MSFT"), "{query}");
+    }
+    assert_eq!(symbols("symbols=CCIV+&symbols=AAPL"), symbols("symbols=CCIV+,AAPL"));
+    let refused = ask("symbols[]=AAPL&symbols[]=MSFT").unwrap_err();
+    assert!(refused.detail.ends_with("; write symbols=AAPL,MSFT, or symbols=AAPL&symbols=MSFT"), "{refused}");
+}
+
+#[tokio::test]
 async fn a_query_is_refused_by_the_name_of_the_wrong_parameter() {
     let refused = [
         ("", "symbols"),
@@ -41,7 +53,10 @@ async fn a_query_is_refused_by_the_name_of_the_wrong_parameter() {
         ("symbols=+", "symbols"),
         ("symbols=%20,AAPL", "symbols"),
         ("symbols=A,!,B,?", "symbols"),
-        ("symbols=A&symbols=B", "symbols"),
+        ("symbols=A&timeout=1s&timeout=1s", "timeout"),
+        ("symbols[]=A&symbols[]=B", "symbols[]"),
+        ("symbols=A&symbols=B,,C", "symbols"),
+        ("symbols=A&format=xml", "format"),
         ("symbols=A&timout=1s", "timout"),
         ("symbols=A&timeout=", "timeout"),
         ("symbols=A&timeout=49ms", "timeout"),

@@ -18,8 +18,8 @@ const SHORTEST_PACKED: usize = 8 * 1024;
 /// Quick, and nearly as good as more for texts that repeat themselves.
 const LEVEL: Compression = Compression::new(1);
 
-/// What in a request an answer depends on: whether it may be packed, and which pages may read it.
-const VARIES_BY: HeaderValue = HeaderValue::from_static("Accept-Encoding, Origin");
+/// What in a request an answer depends on: the format, whether it may be packed, and which pages may read it.
+const VARIES_BY: HeaderValue = HeaderValue::from_static("Accept, Accept-Encoding, Origin");
 
 /// How answers may be kept.
 #[derive(Clone, Copy, Debug)]
@@ -61,7 +61,7 @@ impl Caching {
                 headers.insert(name, value);
             }
         }
-        headers.append(VARY, VARIES_BY);
+        headers.insert(VARY, VARIES_BY);
     }
 }
 

@@ -1,19 +1,19 @@
 //! Rewrites what libraries refuse by themselves, so that every refusal is a [`Problem`].
 
 use axum::body::to_bytes;
-use axum::http::StatusCode;
 use axum::http::header::{ALLOW, CONTENT_TYPE};
+use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use tracing::error;
 
 use super::problem::Problem;
-use super::{form, request_log};
+use super::{form, no_such_path, request_log};
 
 /// The most bytes of a library's own refusal that are passed on.
 const MAX_WORDS: usize = 1024;
 
-/// Rewrites a refusal in plain text or without a body; any other reply is returned as it is.
-pub(super) async fn refuse_in_one_format(reply: Response) -> Response {
+/// Rewrites a refusal in plain text or without a body; any other reply is returned as it is. `uri` is what was asked for.
+pub(super) async fn refuse_in_one_format(uri: &Uri, reply: Response) -> Response {
     let status = reply.status();
     if !(status.is_client_error() || status.is_server_error()) || has_a_format(&reply) {
         return reply;
@@ -25,7 +25,7 @@ pub(super) async fn refuse_in_one_format(reply: Response) -> Response {
         words => words.into_owned(),
     };
     let problem = match status {
-        StatusCode::NOT_FOUND => Problem::NoSuchPath,
+        StatusCode::NOT_FOUND => Problem::NoSuchPath { detail: no_such_path::detail(uri.path()) },
         StatusCode::METHOD_NOT_ALLOWED => Problem::WrongMethod,
         StatusCode::PAYLOAD_TOO_LARGE => Problem::BodyTooLarge { longest: form::LONGEST_ELSEWHERE },
         _ if status.is_client_error() => Problem::BadQuery { field: None, detail: words },

@@ -7,7 +7,7 @@ use axum::Extension;
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, Request, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, VARY};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
@@ -17,10 +17,11 @@ use super::form;
 use super::pieces::{Pieces, whole};
 use super::pricing::Pricing;
 use super::problem::Problem;
+use super::request_log::Lacking;
 use crate::answer::{Answer, Completeness};
 use crate::caller::Caller;
 use crate::pace::Pace;
-use crate::question::{BadQuestion, Question, longest_form};
+use crate::question::{Accepted, BadQuestion, Dialect, Format, Question, longest_form};
 use crate::ready::ReadyAnswer;
 use crate::reply_memory::Full;
 use crate::service::in_flight::Made;
@@ -44,16 +45,19 @@ pub(super) async fn many(
     let (query, service) = (query.unwrap_or_default(), &pricing.service);
     let question = Question::parse(&query, service.bounds(), service.clock().now())?;
     pricing.questions.remember(&query, &question);
+    let form = Form::of_list(question.format(accepted(&headers))?);
     let question = question.asked_by(caller.map(|Extension(caller)| caller));
-    answer(&pricing, question, Form::List, pricing.wanted(&headers)).await
+    answer(&pricing, question, form, pricing.wanted(&headers)).await
 }
 
 /// `POST /prices`, with the parameters in a form: for lists that are too long for a URL. Like a GET, it is safe and idempotent.
 pub(super) async fn form(State(pricing): State<Pricing>, request: Request) -> Result<Response, Problem> {
     let (bounds, caller) = (pricing.service.bounds(), request.extensions().get().copied());
-    let form = form::read(request, longest_form(bounds.max_symbols)).await?;
-    let question = Question::parse_form(&form, bounds, pricing.service.clock().now())?.asked_by(caller);
-    answer(&pricing, question, Form::List, Wanted::default()).await
+    let accepted = accepted(request.headers());
+    let parameters = form::read(request, longest_form(bounds.max_symbols)).await?;
+    let question = Question::parse_form(&parameters, bounds, pricing.service.clock().now())?.asked_by(caller);
+    let form = Form::of_list(question.format(accepted)?);
+    answer(&pricing, question, form, Wanted::default()).await
 }
 
 /// `GET /prices/{symbol}`
@@ -68,8 +72,18 @@ pub(super) async fn one(
         symbol.map_err(|_| Problem::bad_query("symbol", "the percent-encoded symbol is not valid UTF-8"))?;
     let (bounds, now) = (pricing.service.bounds(), pricing.service.clock().now());
     let question = Question::parse_one(&symbol, &query.unwrap_or_default(), bounds, now)?;
+    let form = Form::of_entry(question.format(accepted(&headers))?);
     let question = question.asked_by(caller.map(|Extension(caller)| caller));
-    answer(&pricing, question, Form::Entry, pricing.wanted(&headers)).await
+    answer(&pricing, question, form, pricing.wanted(&headers)).await
+}
+
+/// The format that the headers of a request prefer.
+fn accepted(headers: &HeaderMap) -> Accepted {
+    let mut values = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).peekable();
+    match values.peek() {
+        None => Accepted::Json,
+        Some(_) => Accepted::of(values),
+    }
 }
 
 /// Answers requests for prices that are ready, without a route, a task or a wait.
@@ -84,7 +98,8 @@ impl ReadyPrices {
     pub(super) fn reply(&self, request: &Request) -> Option<Response> {
         let is_asked = request.uri().path() == form::PATH && matches!(*request.method(), Method::GET | Method::HEAD);
         let question = self.0.questions.known(request.uri().query().filter(|_| is_asked)?)?;
-        ready(&self.0, &question, Form::List, &self.0.wanted(request.headers())).map(IntoResponse::into_response)
+        let form = Form::of_list(question.format(accepted(request.headers())).ok()?);
+        ready(&self.0, &question, form, &self.0.wanted(request.headers())).map(IntoResponse::into_response)
     }
 }
 
@@ -94,32 +109,78 @@ impl fmt::Debug for ReadyPrices {
     }
 }
 
-/// How an answer is written: as a list, or as its only entry.
+/// How an answer is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Form {
+    /// As JSON, in an envelope.
     List,
+    /// As JSON, its only entry without the envelope.
     Entry,
+    /// As a table.
+    Csv(Dialect),
+    /// As lines of JSON, one per entry.
+    Ndjson,
+    /// As its only price.
+    Text,
 }
 
 /// The parts of an answer's body.
 type Parts<'a> = Box<dyn Iterator<Item = serde_json::Result<Vec<u8>>> + Send + 'a>;
 
 impl Form {
+    /// The form of an answer of `/prices`.
+    fn of_list(format: Format) -> Self {
+        match format {
+            Format::Json => Form::List,
+            Format::Csv(dialect) => Form::Csv(dialect),
+            Format::Ndjson => Form::Ndjson,
+            Format::Text => Form::Text,
+        }
+    }
+
+    /// The form of an answer of `/prices/{symbol}`.
+    fn of_entry(format: Format) -> Self {
+        match Form::of_list(format) {
+            Form::List => Form::Entry,
+            other => other,
+        }
+    }
+
+    /// Whether it is JSON, so that it can be kept ready.
+    fn is_json(self) -> bool {
+        matches!(self, Form::List | Form::Entry)
+    }
+
     /// The body in parts, so that other tasks can run in between.
     fn parts(self, answer: &Answer, now: Timestamp) -> Parts<'_> {
         match self {
             Form::List => Box::new(answer.parts(now)),
             Form::Entry => Box::new(std::iter::once(answer.single_body(now))),
+            Form::Csv(dialect) => Box::new(answer.csv_parts(dialect, now).map(Ok)),
+            Form::Ndjson => Box::new(answer.ndjson_parts(now)),
+            Form::Text => Box::new(std::iter::once(Ok(answer.text(now)))),
         }
+    }
+
+    fn media_type(self) -> HeaderValue {
+        HeaderValue::from_static(match self {
+            Form::List | Form::Entry => "application/json",
+            Form::Csv(_) => "text/csv; charset=utf-8; header=present",
+            Form::Ndjson => "application/x-ndjson",
+            Form::Text => "text/plain; charset=utf-8",
+        })
     }
 }
 
 /// An answer, written.
 #[derive(Clone, Debug)]
 pub(super) struct Written {
+    form: Form,
     code: u16,
     completeness: Completeness,
     retry_after: Option<u64>,
+    /// With a 503, what lacks a price.
+    lacking: Option<Lacking>,
     body: Pieces,
     /// What everyone who is given it counts; `None` if it is for its own caller alone.
     verdicts: Option<Verdicts>,
@@ -129,7 +190,11 @@ impl Written {
     /// The reply to someone who is given the answer.
     pub(super) fn reply(self) -> Result<Response, Problem> {
         self.verdicts.iter().for_each(Verdicts::count);
-        reply(self.code, self.completeness, self.retry_after, Body::new(self.body))
+        let mut reply = reply(self.form, self.code, self.completeness, self.retry_after, Body::new(self.body))?;
+        if let Some(lacking) = self.lacking {
+            reply.extensions_mut().insert(lacking);
+        }
+        Ok(reply)
     }
 }
 
@@ -146,7 +211,8 @@ async fn answer(pricing: &Pricing, question: Question, form: Form, wanted: Wante
     let make = |joining: Option<Arc<Joining>>| {
         let (pricing, question, wanted) = (pricing.clone(), Arc::clone(&question), Arc::clone(&wanted));
         async move {
-            if let Some(ready) = pricing.service.ready_answer(&question) {
+            let ready = form.is_json().then(|| pricing.service.ready_answer(&question)).flatten();
+            if let Some(ready) = ready {
                 return (write_ready(&pricing, &question, &ready, form, &wanted), Made::ForOne);
             }
             match write(&pricing, &question, form, joining.as_deref()).await {
@@ -178,13 +244,15 @@ async fn write(
         pace.step(service.sources().len()).await;
     }
     let Answer { code, completeness, retry_after, .. } = *answer;
-    Ok(Written { code, completeness, retry_after, body: body.complete()?, verdicts: verdicts.clone() })
+    let lacking = (code == 503).then(|| Lacking(answer.lacking().into()));
+    let (body, verdicts) = (body.complete()?, verdicts.clone());
+    Ok(Written { form, code, completeness, retry_after, lacking, body, verdicts })
 }
 
 /// The reply to a question whose answer is ready, written by the thread of the connections; `None` also if that would take it
 /// too long: for many symbols, and for a body that must be packed.
 fn ready(pricing: &Pricing, question: &Question, form: Form, wanted: &Wanted) -> Option<Result<Response, Problem>> {
-    if question.symbols.len() > MOST_AT_ONCE {
+    if question.symbols.len() > MOST_AT_ONCE || !form.is_json() {
         return None;
     }
     let answer = pricing.service.ready_answer(question)?;
@@ -206,16 +274,17 @@ fn write_ready(
     let caching = wanted.caching.filter(|_| answer.code == 200).map(|caching| (caching, answer.tag(question)));
     let mut written = if caching.as_ref().is_some_and(|(_, tag)| wanted.has(tag)) {
         answer.note_use(question);
-        reply(StatusCode::NOT_MODIFIED.as_u16(), answer.completeness, None, Body::empty())?
+        reply(form, StatusCode::NOT_MODIFIED.as_u16(), answer.completeness, None, Body::empty())?
     } else {
         let bytes = match form {
-            Form::List => answer.body(question, now.wall).map_err(|_| Problem::Internal)?,
             Form::Entry => answer.single_body(question, now.wall),
+            // only JSON is kept ready
+            _ => answer.body(question, now.wall).map_err(|_| Problem::Internal)?,
         };
         let packed = if wanted.packs(bytes.len()) { packed(&bytes) } else { None };
         let is_packed = packed.is_some();
         let body = whole(service.reply_memory(), packed.unwrap_or(bytes))?;
-        let mut reply = reply(answer.code, answer.completeness, None, body)?;
+        let mut reply = reply(form, answer.code, answer.completeness, None, body)?;
         if is_packed {
             note_packed(&mut reply);
         }
@@ -227,11 +296,18 @@ fn write_ready(
     Ok(written)
 }
 
-fn reply(code: u16, completeness: Completeness, retry_after: Option<u64>, body: Body) -> Result<Response, Problem> {
+fn reply(
+    form: Form,
+    code: u16,
+    completeness: Completeness,
+    retry_after: Option<u64>,
+    body: Body,
+) -> Result<Response, Problem> {
     let code = StatusCode::from_u16(code).map_err(|_| Problem::Internal)?;
     let mut reply = (code, body).into_response();
     let headers = reply.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CONTENT_TYPE, form.media_type());
+    headers.insert(VARY, HeaderValue::from_static("Accept"));
     // the board is the cache: another one in between could only be older
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(PRICES_STATUS, HeaderValue::from_static(completeness.as_str()));

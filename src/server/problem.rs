@@ -44,7 +44,10 @@ pub enum Problem {
         seconds: u64,
     },
     /// Nothing is served at this path.
-    NoSuchPath,
+    NoSuchPath {
+        /// What was probably meant, in one sentence.
+        detail: String,
+    },
     /// The path exists, but not for this method; axum names the others in `Allow`.
     WrongMethod,
     /// The body is longer than this path reads.
@@ -95,7 +98,7 @@ impl Problem {
             Problem::UnknownHost { .. } => StatusCode::MISDIRECTED_REQUEST,
             Problem::Unauthorized { .. } => StatusCode::UNAUTHORIZED,
             Problem::TooManyRequests { .. } => StatusCode::TOO_MANY_REQUESTS,
-            Problem::NoSuchPath => StatusCode::NOT_FOUND,
+            Problem::NoSuchPath { .. } => StatusCode::NOT_FOUND,
             Problem::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
             Problem::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Problem::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -113,7 +116,7 @@ impl Problem {
             Problem::UnknownHost { .. } => "unknown-host",
             Problem::Unauthorized { .. } => "unauthorized",
             Problem::TooManyRequests { .. } => "too-many-requests",
-            Problem::NoSuchPath => "no-such-path",
+            Problem::NoSuchPath { .. } => "no-such-path",
             Problem::WrongMethod => "wrong-method",
             Problem::BodyTooLarge { .. } => "body-too-large",
             Problem::UnsupportedMediaType => "unsupported-media-type",
@@ -131,7 +134,7 @@ impl Problem {
             Problem::UnknownHost { .. } => "Unknown host",
             Problem::Unauthorized { .. } => "Unauthorized",
             Problem::TooManyRequests { .. } => "Too many requests",
-            Problem::NoSuchPath => "No such path",
+            Problem::NoSuchPath { .. } => "No such path",
             Problem::WrongMethod => "Wrong method",
             Problem::BodyTooLarge { .. } => "The request's body is too large",
             Problem::UnsupportedMediaType => "Unsupported media type",
@@ -144,7 +147,7 @@ impl Problem {
 
     fn detail(&self) -> Cow<'_, str> {
         let detail = match self {
-            Problem::BadQuery { detail, .. } | Problem::BadHost { detail } => detail,
+            Problem::BadQuery { detail, .. } | Problem::BadHost { detail } | Problem::NoSuchPath { detail } => detail,
             Problem::UnknownHost { host } => {
                 return format!(
                     "the host {host:?} is not allowed at this address: a web page could have made that name point here. If the \
@@ -157,7 +160,6 @@ impl Problem {
             }
             Problem::Unauthorized { wrong_key: true } => "invalid key: it is not one of this server's keys",
             Problem::TooManyRequests { .. } => "rate limit exceeded; retry after the number of seconds in Retry-After",
-            Problem::NoSuchPath => "nothing is served at this path; prices are at /prices and /prices/{symbol}",
             Problem::WrongMethod => "this path does not allow this method; the Allow header lists those that it allows",
             Problem::BodyTooLarge { longest } => {
                 return format!("the body is too long: this path reads at most {longest} bytes").into();
@@ -277,9 +279,12 @@ mod tests {
         let soon = Problem::too_many_requests(Duration::from_millis(2001));
         assert_eq!(soon.into_response().headers()[RETRY_AFTER], "3");
         assert_eq!(Problem::too_many_requests(Duration::from_secs(2)), Problem::TooManyRequests { seconds: 2 });
-        for problem in
-            [Problem::NoSuchPath, Problem::WrongMethod, Problem::BodyTooLarge { longest: 1024 }, Problem::Internal]
-        {
+        for problem in [
+            Problem::NoSuchPath { detail: String::new() },
+            Problem::WrongMethod,
+            Problem::BodyTooLarge { longest: 1024 },
+            Problem::Internal,
+        ] {
             assert!(!problem.into_response().headers().contains_key(RETRY_AFTER));
         }
     }

@@ -4,6 +4,7 @@ use std::cell::OnceCell;
 use std::future::{Future, poll_fn};
 use std::net::IpAddr;
 use std::pin::pin;
+use std::sync::Arc;
 
 use axum::extract::Request;
 use axum::http::{Method, StatusCode, Uri};
@@ -40,7 +41,13 @@ pub(super) struct Line {
     method: Method,
     uri: Uri,
     status: Option<StatusCode>,
+    /// Why it is a 503, if it is one with prices.
+    lacking: Option<Lacking>,
 }
+
+/// The symbols that make an answer a 503, for its line in the log.
+#[derive(Clone, Debug)]
+pub(super) struct Lacking(pub(super) Arc<str>);
 
 /// Marks everything that is logged within it with a request's id.
 fn span_of(id: &RequestId) -> Span {
@@ -88,14 +95,15 @@ impl RequestLogging {
             method: request.method().clone(),
             uri: request.uri().clone(),
             status: None,
+            lacking: None,
         })
     }
 }
 
 impl Line {
-    /// Notes the status of the reply.
-    pub(super) fn answered(mut self, status: StatusCode) {
-        self.status = Some(status);
+    /// Notes the status of the reply and, if it is a 503 with prices, what lacks one.
+    pub(super) fn answered(mut self, status: StatusCode, lacking: Option<Lacking>) {
+        (self.status, self.lacking) = (Some(status), lacking);
     }
 
     fn write(&self) {
@@ -104,7 +112,10 @@ impl Line {
         let url: String = mask_url(&self.uri.to_string()).chars().take(MAX_URL).collect();
         let elapsed_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         match self.status.map(|status| status.as_u16()) {
-            Some(status @ 500..) => warn!(target: REQUESTS, client, method, url, status, elapsed_ms, "answered"),
+            Some(status @ 500..) => {
+                let lacking = self.lacking.as_ref().map(|lacking| &*lacking.0);
+                warn!(target: REQUESTS, client, method, url, status, elapsed_ms, lacking, "answered");
+            }
             Some(status) => info!(target: REQUESTS, client, method, url, status, elapsed_ms, "answered"),
             None if self.logging.drain.stage() == Stage::Cancelling => {
                 warn!(target: REQUESTS, client, method, url, elapsed_ms, "cancelled: the server is ending");

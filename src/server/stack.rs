@@ -211,6 +211,7 @@ impl Guards {
         }
         // A client's time starts when its whole form has arrived.
         let time = if form::is_in(&request) { self.time + form::TIME } else { self.time };
+        let uri = request.uri().clone();
         // A panic costs one request, not the connection.
         caught(async {
             // Handlers keep their own deadlines. This one is the backstop for a handler that does not.
@@ -220,7 +221,7 @@ impl Guards {
                 None => Problem::NoAnswer.into_response(),
             };
             // axum refuses in plain text or with an empty body: a 404, a 405, a path that is not UTF-8, a 413.
-            refuse_in_one_format(reply).await
+            refuse_in_one_format(&uri, reply).await
         })
         .await
     }
@@ -234,7 +235,7 @@ impl Guards {
         // Every reply gets these headers. They are outside CORS because they depend on what it allows.
         browsers::protect(&mut reply);
         if let Some(line) = asked.line {
-            line.answered(reply.status());
+            line.answered(reply.status(), reply.extensions().get().cloned());
         }
         // Until the listener closes, requests are served, but every client is told to reconnect for its next one.
         if self.drain.has_begun() {

@@ -63,7 +63,7 @@ fn problems() -> Vec<Problem> {
         Problem::UnknownHost { host: detail() },
         Problem::Unauthorized { wrong_key: false },
         Problem::TooManyRequests { seconds: 1 },
-        Problem::NoSuchPath,
+        Problem::NoSuchPath { detail: String::new() },
         Problem::WrongMethod,
         Problem::BodyTooLarge { longest: 1024 },
         Problem::UnsupportedMediaType,

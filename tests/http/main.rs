@@ -6,6 +6,7 @@
 mod access;
 mod caching;
 mod drain;
+mod formats;
 mod guards;
 mod listen;
 mod misbehaving;

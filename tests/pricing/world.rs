@@ -15,6 +15,7 @@ use quotefold::source::batch::Reply;
 use quotefold::symbol::{Currency, Symbol};
 use serde_json::Value;
 
+use crate::support;
 use crate::support::scripted::ScriptedService;
 
 /// A Friday afternoon, when every market is open.
@@ -187,10 +188,13 @@ impl World {
         self.scripted.ask(query).await
     }
 
-    /// The entries of the answer to a query, as a caller reads them.
+    /// The entries of the answer to a query, as a caller reads them. Whatever they say follows from their quotes.
     pub(crate) async fn ask(&self, query: &str) -> Vec<Value> {
         let answer = self.answer(query).await;
         let body = answer.body(self.service.clock().now().wall).unwrap();
+        if !query.contains("quotes=false") {
+            support::verified(std::str::from_utf8(&body).unwrap());
+        }
         let body: Value = serde_json::from_slice(&body).unwrap();
         body["prices"].as_array().unwrap().clone()
     }

@@ -217,7 +217,9 @@ fn an_outage_logs_a_few_lines_that_count_the_others() {
         program.signal("TERM");
         let log = program.ended().stderr;
         let lines: Vec<serde_json::Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        let answered = lines.iter().filter(|line| line["message"] == "answered").count();
+        let answered: Vec<_> = lines.iter().filter(|line| line["message"] == "answered").collect();
+        assert!(answered.iter().all(|line| line["lacking"] == "BTC-USD unavailable / no_answer"), "{answered:?}");
+        let answered = answered.len();
         let repeated = lines.iter().filter(|line| line["about"] == "status=503").map(|line| line["repeated"].as_u64());
         (answered, repeated.flatten().sum::<u64>() as usize)
     };

@@ -31,4 +31,5 @@ mod untrusted;
 mod support;
 mod surplus;
 mod terminal;
+mod verifying;
 mod watching;

@@ -101,9 +101,12 @@ impl Reply {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
-    /// The entry of a symbol.
+    /// The entry of a symbol, which must follow from its quotes.
     pub(crate) fn entry(&self, symbol: &str) -> Value {
         let answer = self.json();
+        if answer["prices"].as_array().is_some_and(|entries| entries.iter().all(|entry| !entry["quotes"].is_null())) {
+            super::verified(&self.body);
+        }
         let entry = answer["prices"].as_array().into_iter().flatten().find(|entry| entry["symbol"] == symbol);
         entry.unwrap_or_else(|| panic!("no entry for {symbol}: {answer:#}")).clone()
     }

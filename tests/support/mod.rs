@@ -62,3 +62,11 @@ pub(crate) async fn demo(change: impl FnOnce(String) -> String) -> (Quotefold, A
     let venues = demo::open_venues(listener, &settings);
     (demo::service(settings).expect("sources that can be set up"), venues)
 }
+
+/// Recomputes every price of an answer, which must be the one that it states.
+pub(crate) fn verified(answer: &str) {
+    let verified = quotefold::verify::verify(answer).unwrap_or_else(|error| panic!("{error}: {answer}"));
+    for entry in verified {
+        assert!(entry.differences.is_empty(), "{}: {:#?}\n{answer}", entry.symbol, entry.differences);
+    }
+}

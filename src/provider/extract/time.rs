@@ -10,6 +10,7 @@ use jiff::tz::TimeZone;
 use rust_decimal::Decimal;
 
 use super::row::{self, Row};
+use crate::clock::in_milliseconds;
 use crate::decimal;
 
 /// The fields for one time, each with how many of its units make a second.
@@ -41,7 +42,7 @@ impl Times {
     /// left out.
     pub(super) fn of(row: &Row<'_>) -> Result<Self, String> {
         let zone = zone(row)?;
-        let time = |words: &Words| stated(row, words, zone.as_ref());
+        let time = |words: &Words| Ok::<_, String>(stated(row, words, zone.as_ref())?.map(in_milliseconds));
         Ok(Times { at: time(&AT)?, book_at: time(&BOOK_AT)? })
     }
 
