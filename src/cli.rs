@@ -4,22 +4,29 @@
 
 mod body;
 mod check;
+mod completions;
 mod config;
 mod ending;
 mod exit;
 mod get;
 mod health;
+mod lines;
+mod man;
 mod print;
 mod serve;
 mod sources;
 mod symbols;
+mod table;
+mod terminal;
 mod threads;
 mod verify;
 
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
+use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 
 use ending::Ending;
 pub use exit::Exit;
@@ -29,6 +36,7 @@ use crate::search::USUAL;
 use crate::settings::Settings;
 use crate::settings::load::{LoadOptions, load};
 use crate::source::sandbox::worker;
+use crate::units::Span;
 
 /// Folds many price quotes into one price, and shows the proof.
 #[derive(Debug, Parser)]
@@ -50,7 +58,10 @@ Examples:
 
 Exit codes:
   0 done · 1 degraded, partial, not healthy or not verified · 3 no price, nothing found · 64 wrong usage
-  69 no server at --url · 70 a bug in quotefold · 78 wrong configuration";
+  69 no server at --url · 70 a bug in quotefold · 78 wrong configuration · 130 ended by Ctrl-C, 143 by SIGTERM";
+
+/// The shortest time between two looks of `get --watch`.
+const SHORTEST_WATCH: Duration = Duration::from_secs(1);
 
 /// The commands.
 #[derive(Debug, Subcommand)]
@@ -73,6 +84,10 @@ pub enum Command {
     Config(Config),
     /// Ask a running server whether it is ready; for health checks of containers
     Health(Health),
+    /// Print a script that lets a shell complete commands and options
+    Completions(Completions),
+    /// Print a manual page, or write all of them into a folder
+    Man(Man),
     /// Run the filter of one source for a service that has started this process
     #[command(hide = true)]
     RunFilter(RunFilter),
@@ -126,11 +141,15 @@ pub struct Demo {
 Examples:
   quotefold get AAPL MSFT --currency EUR
   quotefold get BTC-USD --json
+  quotefold get BTC-USD ETH-USD --watch=10s
   quotefold get EUR-USD --url http://prices.internal:8080
+
+A terminal shows what fits into it, the sentences below the table, and for one symbol what each source said. A file or a program
+gets one line per symbol. --json has everything.
 
 If the server requires a key, quotefold sends the first of access.keys, or else $QUOTEFOLD_KEY.
 
-Exit codes: 0 complete · 1 degraded or partial · 3 none · 69 no server at --url")]
+Exit codes: 0 complete · 1 degraded or partial · 3 none · 69 no server at --url · 130 ended by Ctrl-C")]
 pub struct Get {
     /// What to price: AAPL, BRK.B, VOD.L, ^GSPC, BTC-USD, EUR-USD
     #[arg(required = true, value_name = "SYMBOL")]
@@ -141,6 +160,13 @@ pub struct Get {
     /// Print the whole answer with its proof
     #[arg(long)]
     pub json: bool,
+    /// Print the answer in this format instead of a table; json is the same as --json
+    #[arg(long, value_name = "FORMAT", value_enum, conflicts_with = "json")]
+    pub format: Option<Format>,
+    /// Ask again and again, and mark what has changed: an arrow says that a price went up or down; Ctrl-C ends it
+    #[arg(long, value_name = "EVERY", num_args = 0..=1, require_equals = true, default_missing_value = "5s",
+        value_parser = watch_span, conflicts_with_all = ["json", "format"])]
+    pub watch: Option<Duration>,
     /// Ask only this server, never the sources
     #[arg(long, value_name = "URL", conflicts_with = "config")]
     pub url: Option<String>,
@@ -154,6 +180,7 @@ pub struct Get {
 #[command(after_help = "\
 Examples:
   quotefold check                          the configuration and every example, without a call
+  quotefold check --all                    the same, with a line for every source on a terminal too
   quotefold check --live                   what works now: every source that is on, compared
   quotefold check kraken BTC-USD --live    one source in detail")]
 pub struct Check {
@@ -167,6 +194,9 @@ pub struct Check {
     /// start of the reply, what the filter made of it, and the verdict
     #[arg(long)]
     pub live: bool,
+    /// On a terminal, show every source and every word, not only what deserves a look
+    #[arg(long, conflicts_with = "source")]
+    pub all: bool,
     /// Which configuration to read.
     #[command(flatten)]
     pub file: ConfigFile,
@@ -177,11 +207,15 @@ pub struct Check {
 #[command(after_help = "\
 Examples:
   quotefold sources
+  quotefold sources --all
   quotefold sources --json")]
 pub struct Sources {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+    /// On a terminal, show everything that is known of each source, not only what fits
+    #[arg(long, conflicts_with = "json")]
+    pub all: bool,
     /// Which configuration to read.
     #[command(flatten)]
     pub file: ConfigFile,
@@ -233,12 +267,16 @@ pub struct Verify {
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
-  quotefold config
+  quotefold config                                on a terminal: what differs from the built-in settings
+  quotefold config --all                          every setting, as a configuration file
   quotefold config --default > quotefold.toml     an annotated file to start from")]
 pub struct Config {
     /// Print the annotated configuration file instead
     #[arg(long, conflicts_with = "config")]
     pub default: bool,
+    /// On a terminal, print every setting, not only those that differ from the built-in ones
+    #[arg(long, conflicts_with = "default")]
+    pub all: bool,
     /// Which configuration to read.
     #[command(flatten)]
     pub file: ConfigFile,
@@ -259,6 +297,48 @@ pub struct Health {
     /// Which configuration to read.
     #[command(flatten)]
     pub file: ConfigFile,
+}
+
+/// Print a script that lets a shell complete commands and options.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  quotefold completions bash > ~/.local/share/bash-completion/completions/quotefold
+  quotefold completions zsh > ~/.zfunc/_quotefold          with fpath+=~/.zfunc before compinit in ~/.zshrc
+  quotefold completions fish > ~/.config/fish/completions/quotefold.fish")]
+pub struct Completions {
+    /// The shell
+    #[arg(value_name = "SHELL", value_enum)]
+    pub shell: Shell,
+}
+
+/// Print a manual page, or write all of them.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  quotefold man | man -l -
+  quotefold man get | man -l -
+  quotefold man --dir ~/.local/share/man/man1")]
+pub struct Man {
+    /// The command that the page is about [default: the whole program]
+    #[arg(value_name = "COMMAND")]
+    pub command: Option<String>,
+    /// Write the pages of the program and of every command into this folder instead
+    #[arg(long, value_name = "DIR", conflicts_with = "command")]
+    pub dir: Option<PathBuf>,
+}
+
+/// How an answer is printed, if not as a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// The whole answer with its proof.
+    Json,
+    /// A line of comma-separated values for each symbol.
+    Csv,
+    /// The bare price of one symbol.
+    Text,
+    /// A line of JSON for each symbol.
+    Ndjson,
 }
 
 /// Run a source's filter: `serve` starts this for every filter that is not from the catalogue.
@@ -293,8 +373,32 @@ pub fn run() -> io::Result<Exit> {
         Command::Verify(arguments) => verify::run(&arguments),
         Command::Config(arguments) => config::run(&arguments),
         Command::Health(arguments) => health::run(&arguments),
+        Command::Completions(arguments) => completions::run(&arguments),
+        Command::Man(arguments) => man::run(&arguments),
         Command::RunFilter(arguments) => worker::run(arguments.memory).map(|()| Exit::Done),
     }
+}
+
+/// Reads how long a watch waits between two looks.
+fn watch_span(text: &str) -> Result<Duration, String> {
+    match Span::parse(text)?.0 {
+        span if span < SHORTEST_WATCH => Err("write at least 1s".to_owned()),
+        span => Ok(span),
+    }
+}
+
+/// The program and its commands as people know them: without those that it starts for itself.
+fn known_to_people() -> clap::Command {
+    let all = Arguments::command();
+    let shown = all.get_subcommands().filter(|command| !command.is_hide_set()).cloned().collect::<Vec<_>>();
+    let about = all.get_about().cloned().unwrap_or_default();
+    let after_help = all.get_after_help().cloned().unwrap_or_default();
+    clap::Command::new("quotefold")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about(about)
+        .after_help(after_help)
+        .subcommand_required(true)
+        .subcommands(shown)
 }
 
 /// Whether the first argument is a command that runs until a signal ends it. The other arguments are not read yet.

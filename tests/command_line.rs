@@ -114,3 +114,42 @@ fn a_reader_that_leaves_is_not_an_error() {
     let output = child.wait_with_output().unwrap();
     assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0));
 }
+
+#[test]
+fn the_shells_accept_their_completions_which_know_every_command_and_option() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let (code, script, stderr) = run(&["completions", shell]);
+        assert_eq!((code, stderr.as_str()), (Some(0), ""), "{shell}");
+        for words in ["completions", "--watch", "--currency", "--live", "--default", "--dir"] {
+            let named = script.contains(words) || script.contains(&format!("-l {}", words.trim_start_matches('-')));
+            assert!(named, "{words} is not in the script for {shell}");
+        }
+        assert!(!script.contains("run-filter"), "people do not run it: {shell}");
+        if shell == "bash" {
+            let file = std::env::temp_dir().join(format!("quotefold-completions-{}", std::process::id()));
+            std::fs::write(&file, &script).unwrap();
+            let checked = std::process::Command::new("bash").arg("-n").arg(&file).output().unwrap();
+            std::fs::remove_file(&file).unwrap();
+            assert!(checked.status.success() && checked.stderr.is_empty(), "{checked:?}");
+        }
+    }
+    assert_eq!(run(&["completions", "tcsh"]).0, Some(64));
+    assert_eq!(run(&["completions"]).0, Some(64));
+}
+
+#[test]
+fn manual_pages_go_to_stdout_or_into_a_folder() {
+    let (code, page, stderr) = run(&["man"]);
+    assert_eq!((code, stderr.as_str()), (Some(0), ""));
+    assert!(page.contains(".TH QUOTEFOLD 1 \"\" \"quotefold 0.") && page.contains(".SH \"EXIT CODES\""), "{page}");
+    let (code, page, _) = run(&["man", "get"]);
+    assert!(code == Some(0) && page.contains(".SH EXAMPLES\n.nf\nquotefold get AAPL MSFT"), "{page}");
+    let (code, _, stderr) = run(&["man", "gte"]);
+    assert!(code == Some(64) && stderr.contains("did you mean get?"), "{stderr}");
+    let folder = std::env::temp_dir().join(format!("quotefold-man-{}", std::process::id()));
+    let (code, stdout, stderr) = run(&["man", "--dir", folder.to_str().unwrap()]);
+    assert_eq!((code, stdout.as_str()), (Some(0), ""), "{stderr}");
+    assert_eq!(std::fs::read_to_string(folder.join("quotefold-get.1")).unwrap(), page);
+    assert!(folder.join("quotefold.1").exists() && !folder.join("quotefold-run-filter.1").exists());
+    std::fs::remove_dir_all(folder).unwrap();
+}

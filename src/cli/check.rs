@@ -13,7 +13,9 @@ mod trouble;
 
 use std::io;
 
-use super::print::{complain, print};
+use super::lines::Lines;
+use super::print::{complain, print, show};
+use super::terminal::Terminal;
 use super::{Check, Exit, options, settings, threads};
 use crate::clock::Clock;
 use crate::provider::description::SourceSettings;
@@ -38,18 +40,38 @@ pub(super) fn run(arguments: &Check) -> io::Result<Exit> {
                 Ok(Exit::Usage)
             }
         },
-        None if arguments.live => check_live(settings),
-        None => {
-            // sources that are off are checked too: their examples need no key
-            let mut holds = true;
-            for source in all {
-                let proof = prove(source);
-                holds &= proof.holds;
-                print(&format!("{}{}", proof.text, unproved(source, &settings)))?;
-            }
-            Ok(exit(holds, true))
+        None if arguments.live => check_live(settings, arguments.all),
+        // sources that are off are checked too: their examples need no key
+        None => check_examples(all, &settings, arguments.all),
+    }
+}
+
+/// Checks the examples of all sources. On a terminal, those that hold are only counted, unless all are wanted.
+fn check_examples<'a>(
+    sources: impl Iterator<Item = &'a SourceSettings>,
+    settings: &Settings,
+    with_all: bool,
+) -> io::Result<Exit> {
+    let terminal = Terminal::of_stdout().filter(|_| !with_all);
+    let (mut holds, mut count, mut examples) = (true, 0, 0);
+    for source in sources {
+        let proof = prove(source);
+        let unproved = unproved(source, settings);
+        holds &= proof.holds;
+        count += 1;
+        examples += proof.examples;
+        if terminal.is_none() || !proof.holds || !unproved.is_empty() {
+            print(&format!("{}{unproved}", proof.text))?;
         }
     }
+    if let Some(terminal) = terminal {
+        let verdict = if holds { "all of them hold" } else { "not all of them hold" };
+        let more = "`quotefold check --all` shows each source, and how often its limits allow a call";
+        let mut lines = Lines::new();
+        lines.sentence(&format!("{count} sources, {examples} examples: {verdict}. {more}."), Some(terminal.width));
+        show(&lines)?;
+    }
+    Ok(exit(holds, true))
 }
 
 /// Checks one source in detail: its examples, and the spelling of the symbols or, live, its reply.
@@ -79,7 +101,7 @@ fn check_one(arguments: &Check, source: &SourceSettings, settings: &Settings) ->
 }
 
 /// Checks every source that is on, on one screen: first the examples that fail, then what all of them say.
-fn check_live(settings: Settings) -> io::Result<Exit> {
+fn check_live(settings: Settings, with_all: bool) -> io::Result<Exit> {
     let proofs: Vec<Proof> = settings.sources.iter().map(prove).collect();
     let wrong: Vec<&Proof> = proofs.iter().filter(|proof| !proof.holds).collect();
     print(&wrong.iter().map(|proof| format!("{}\n", proof.text)).collect::<String>())?;
@@ -95,7 +117,7 @@ fn check_live(settings: Settings) -> io::Result<Exit> {
         Err(exit) => return Ok(exit),
     };
     let survey = Survey::new(service, runtime);
-    print(&survey.page())?;
+    show(&survey.page(with_all, Terminal::of_stdout().as_ref()))?;
     Ok(exit(wrong.is_empty(), survey.is_all_priced()))
 }
 

@@ -18,6 +18,10 @@ pub enum Exit {
     Bug = 70,
     /// The configuration is wrong (`EX_CONFIG`).
     Configuration = 78,
+    /// The user ended a watch with Ctrl-C (128 and the number of SIGINT).
+    Interrupted = 130,
+    /// A watch was told to end (128 and the number of SIGTERM).
+    Terminated = 143,
 }
 
 impl From<Exit> for std::process::ExitCode {

@@ -3,7 +3,10 @@
 use serde_json::{Value, json};
 use std::io;
 
-use super::print::{print, print_json, table};
+use super::lines::{Lines, Tone};
+use super::print::{print_json, show};
+use super::table::{Cell, Column, Step, Table};
+use super::terminal::Terminal;
 use super::{Exit, Sources, options, settings};
 use crate::provider::description::SourceSettings;
 use crate::settings::Settings;
@@ -16,7 +19,7 @@ pub(super) fn run(arguments: &Sources) -> io::Result<Exit> {
     if arguments.json {
         print_json(&as_json(&settings))?;
     } else {
-        print(&as_table(&settings))?;
+        show(&page(&settings, arguments.all, Terminal::of_stdout().as_ref()))?;
     }
     Ok(Exit::Done)
 }
@@ -48,37 +51,111 @@ fn reason(source: &SourceSettings) -> &'static str {
     }
 }
 
-fn as_table(settings: &Settings) -> String {
-    let head = [
-        "SOURCE",
-        "STATE",
-        "ROLE",
-        "CLASSES",
-        "LIMITS",
-        "KEY",
-        "GET A KEY",
-        "WHY, OR WHAT TO DO",
-        "REPLY LAST SEEN",
-        "TERMS",
+const SOURCE: &str = "SOURCE";
+const ROLE: &str = "ROLE";
+const CLASSES: &str = "CLASSES";
+const LIMITS: &str = "LIMITS";
+const WHY: &str = "WHY, OR WHAT TO DO";
+
+/// How the table gives way. A source always has its name, its state and what would switch it on.
+const STEPS: [Step; 7] = [
+    Step::Drop(ROLE),
+    Step::Short(LIMITS),
+    Step::Cut(CLASSES, 12),
+    Step::Drop(LIMITS),
+    Step::Below(WHY),
+    Step::Drop(CLASSES),
+    Step::Cut(SOURCE, 12),
+];
+
+/// The sources as they are shown: on a terminal what fits, unless all is wanted.
+fn page(settings: &Settings, with_all: bool, terminal: Option<&Terminal>) -> Lines {
+    let Some(terminal) = terminal.filter(|_| !with_all) else { return everything(settings).on(terminal) };
+    let mut lines = what_fits(settings).on(Some(terminal));
+    lines.gap();
+    let (on, off) = (settings.sources.len(), settings.off.len());
+    let more = "where to get a key, when a reply was last seen, terms";
+    lines.sentence(
+        &format!("{on} sources are on, {off} are off. `quotefold sources --all` shows the rest: {more}."),
+        Some(terminal.width),
+    );
+    lines
+}
+
+/// What there is to know first: what is on, and what would switch on the others.
+fn what_fits(settings: &Settings) -> Table {
+    let columns = [
+        Column::left(SOURCE),
+        Column::left("STATE"),
+        Column::left(ROLE),
+        Column::left(CLASSES),
+        Column::left(LIMITS),
+        Column::prose(WHY),
     ];
-    let head = head.map(str::to_owned);
-    let mut rows = vec![head.to_vec()];
+    let mut table = Table::new(columns, STEPS);
     for (source, switch_on) in all(settings) {
-        let or_dash = |text: String| if text.is_empty() { "-".to_owned() } else { text };
-        rows.push(vec![
-            source.name.clone(),
-            if switch_on.is_some() { "off" } else { "on" }.to_owned(),
-            source.role.as_str().to_owned(),
-            joined(&source.classes),
-            or_dash(joined(&source.limits)),
-            or_dash(source.key_from.join(" ")),
-            or_dash(source.get_a_key.clone().unwrap_or_default()),
-            or_dash(switch_on.map_or_else(|| reason(source).to_owned(), |step| to_do(step, source))),
-            or_dash(source.checked.clone().unwrap_or_default()),
-            or_dash(source.terms.clone().unwrap_or_default()),
+        table.push([
+            Cell::new(&source.name),
+            state(switch_on),
+            Cell::new(source.role.as_str()),
+            Cell::new(joined(&source.classes)),
+            limits(source),
+            why(source, switch_on),
         ]);
     }
-    table(&rows)
+    table
+}
+
+/// Everything for people that is known of the sources.
+fn everything(settings: &Settings) -> Table {
+    let columns = [
+        Column::left(SOURCE),
+        Column::left("STATE"),
+        Column::left(ROLE),
+        Column::left(CLASSES),
+        Column::left(LIMITS),
+        Column::left("KEY"),
+        Column::left("GET A KEY"),
+        Column::left(WHY),
+        Column::left("REPLY LAST SEEN"),
+        Column::prose("TERMS"),
+    ];
+    let mut table = Table::new(columns, []);
+    for (source, switch_on) in all(settings) {
+        table.push([
+            Cell::new(&source.name),
+            state(switch_on),
+            Cell::new(source.role.as_str()),
+            Cell::new(joined(&source.classes)),
+            limits(source),
+            Cell::or_dash(Some(source.key_from.join(" "))),
+            Cell::or_dash(source.get_a_key.as_ref()),
+            why(source, switch_on),
+            Cell::or_dash(source.checked.as_ref()),
+            Cell::or_dash(source.terms.as_ref()),
+        ]);
+    }
+    table
+}
+
+fn state(switch_on: Option<&str>) -> Cell {
+    match switch_on {
+        Some(_) => Cell::new("off").tone(Tone::Faint),
+        None => Cell::new("on").tone(Tone::Good),
+    }
+}
+
+/// All limits; the first of them where there is little room.
+fn limits(source: &SourceSettings) -> Cell {
+    let all = Cell::or_dash(Some(joined(&source.limits)));
+    match &source.limits[..] {
+        [first, _, ..] => all.short(format!("{first} …")),
+        _ => all,
+    }
+}
+
+fn why(source: &SourceSettings, switch_on: Option<&str>) -> Cell {
+    Cell::or_dash(Some(switch_on.map_or_else(|| reason(source).to_owned(), |step| to_do(step, source))))
 }
 
 fn as_json(settings: &Settings) -> Value {
@@ -115,4 +192,55 @@ fn texts(items: &[impl ToString]) -> Vec<String> {
 
 fn joined(items: &[impl ToString]) -> String {
     texts(items).join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::lines::width;
+    use crate::settings::load::{LoadOptions, load};
+
+    fn shown(with_all: bool, width: Option<usize>) -> Lines {
+        let settings = load(&LoadOptions::default()).unwrap();
+        let terminal = width.map(|width| Terminal { width, height: 24, colours: false, can_redraw: true });
+        page(&settings, with_all, terminal.as_ref())
+    }
+
+    #[test]
+    fn every_width_shows_every_source_with_what_would_switch_it_on() {
+        let settings = load(&LoadOptions::default()).unwrap();
+        for columns in [50, 80, 120, 200] {
+            let lines = shown(false, Some(columns));
+            assert!(lines.iter().all(|line| width(line) <= columns), "{columns}: {}", lines.text());
+            let words = lines.text().split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+            for (source, switch_on) in all(&settings) {
+                let step = switch_on.map(|step| to_do(step, source)).unwrap_or_default();
+                for word in step.split_whitespace() {
+                    assert!(words.iter().any(|other| other == word), "{columns}: {word} of {}", source.name);
+                }
+            }
+            assert!(lines.text().contains("`quotefold sources --all`") || columns < 80, "{}", lines.text());
+        }
+        let wide = shown(false, Some(200));
+        assert!(wide.len() == all(&settings).len() + 3, "a line each: {}", wide.text());
+    }
+
+    #[test]
+    fn all_shows_the_rest_below_one_another_where_it_does_not_fit() {
+        let lines = shown(true, Some(80));
+        assert!(lines.iter().all(|line| width(line) <= 80), "{}", lines.text());
+        let text = lines.text();
+        assert!(text.contains("\nfinnhub\n  STATE               off\n"), "{text}");
+        assert!(text.contains("  GET A KEY           https://finnhub.io/register\n"), "{text}");
+    }
+
+    #[test]
+    fn programs_get_every_column_on_one_line_per_source() {
+        let settings = load(&LoadOptions::default()).unwrap();
+        for with_all in [false, true] {
+            let lines = shown(with_all, None);
+            assert_eq!(lines.len(), all(&settings).len() + 1);
+            assert!(lines.iter().next().unwrap().contains("REPLY LAST SEEN"));
+        }
+    }
 }

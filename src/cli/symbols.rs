@@ -2,7 +2,9 @@
 
 use std::io;
 
-use super::print::{complain, print, print_json, table};
+use super::print::{complain, print_json, show};
+use super::table::{Cell, Column, Step, Table};
+use super::terminal::Terminal;
 use super::{Exit, Symbols, options, settings, threads};
 use crate::search::{Found, Search};
 
@@ -29,7 +31,7 @@ pub(super) fn run(arguments: &Symbols) -> io::Result<Exit> {
     if arguments.json {
         print_json(&serde_json::to_value(&found)?)?;
     } else if !found.symbols.is_empty() {
-        print(&as_table(&found))?;
+        show(&as_table(&found).on(Terminal::of_stdout().as_ref()))?;
     }
     if found.more {
         complain("more symbols fit; type more, or raise --limit");
@@ -37,16 +39,24 @@ pub(super) fn run(arguments: &Symbols) -> io::Result<Exit> {
     Ok(if found.symbols.is_empty() { Exit::NoPrice } else { Exit::Done })
 }
 
-fn as_table(found: &Found) -> String {
-    let mut rows = vec![["SYMBOL", "CLASS", "MATCH", "CALLED", "SOURCES"].map(str::to_owned).to_vec()];
+fn as_table(found: &Found) -> Table {
+    let columns = [
+        Column::left("SYMBOL"),
+        Column::left("CLASS"),
+        Column::left("MATCH"),
+        Column::left("CALLED"),
+        Column::prose("SOURCES"),
+    ];
+    let steps = [Step::Below("SOURCES"), Step::Cut("CALLED", 12), Step::Drop("CLASS")];
+    let mut table = Table::new(columns, steps);
     for symbol in &found.symbols {
-        rows.push(vec![
-            symbol.symbol.clone(),
-            symbol.class.to_string(),
-            format!("{}{}", symbol.fit.as_str(), if symbol.known { "" } else { ", not known" }),
-            symbol.called.clone().unwrap_or_else(|| "-".to_owned()),
-            symbol.sources.join(" "),
+        table.push([
+            Cell::new(&symbol.symbol),
+            Cell::new(symbol.class.to_string()),
+            Cell::new(format!("{}{}", symbol.fit.as_str(), if symbol.known { "" } else { ", not known" })),
+            Cell::or_dash(symbol.called.as_ref()),
+            Cell::new(symbol.sources.join(" ")),
         ]);
     }
-    table(&rows)
+    table
 }

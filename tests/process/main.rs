@@ -23,6 +23,7 @@ mod logs;
 mod operator;
 mod pasting;
 mod restart;
+mod screen;
 mod secrets;
 mod starting;
 mod unawaited;

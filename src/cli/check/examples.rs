@@ -14,6 +14,8 @@ use crate::settings::Settings;
 pub(super) struct Proof {
     /// Whether all of them pass.
     pub(super) holds: bool,
+    /// How many there are.
+    pub(super) examples: usize,
     /// One line with the verdict, then how often the limits allow a call, then the examples that fail.
     pub(super) text: String,
 }
@@ -23,14 +25,17 @@ pub(super) fn prove(source: &SourceSettings) -> Proof {
     let name = &source.name;
     let extractor = match Extractor::new(source) {
         Ok(extractor) => extractor,
-        Err(error) => return Proof { holds: false, text: format!("{name}: sources.{name}.{error}\n") },
+        Err(error) => {
+            return Proof { holds: false, examples: 0, text: format!("{name}: sources.{name}.{error}\n") };
+        }
     };
     let wrong: Vec<String> =
         source.examples.iter().filter_map(|example| difference(&extractor, source, example)).collect();
     let wrong = [wrong, wrong_lists(source)].concat();
     let holds = wrong.is_empty();
     let of_list = source.instruments.as_ref().map_or(0, |list| list.examples.len());
-    let verdict = match (holds, source.examples.len() + of_list) {
+    let examples = source.examples.len() + of_list;
+    let verdict = match (holds, examples) {
         (true, 0) => "ok, no examples".to_owned(),
         (holds, count) => {
             let plural = if count == 1 { "" } else { "s" };
@@ -38,7 +43,7 @@ pub(super) fn prove(source: &SourceSettings) -> Proof {
         }
     };
     let limits: String = source.limits.iter().map(|limit| format!("  {}\n", allows(source, *limit))).collect();
-    Proof { holds, text: format!("{name}: {verdict}\n{limits}{}", wrong.concat()) }
+    Proof { holds, examples, text: format!("{name}: {verdict}\n{limits}{}", wrong.concat()) }
 }
 
 /// How the filter's result differs from an example's, and why; `None` if it does not.

@@ -8,7 +8,9 @@ use super::compare::{Standing, apart, distance};
 use super::explain::shortened;
 use super::survey::{Line, Said, Survey};
 use super::trouble::Trouble;
-use crate::cli::print::table;
+use crate::cli::lines::{Lines, Tone};
+use crate::cli::table::{Cell, Column, Step, Table};
+use crate::cli::terminal::Terminal;
 use crate::decimal::{fraction, plain};
 use crate::failure::SourceError;
 use crate::quote::Role;
@@ -19,31 +21,50 @@ const LONGEST: usize = 120;
 /// The most sources that one sentence names.
 const MOST_NAMED: usize = 4;
 
+const SOURCE: &str = "SOURCE";
+const SYMBOL: &str = "SYMBOL";
+const TOOK: &str = "TOOK";
+const COMPARED: &str = "COMPARED, OR WHAT IS WRONG";
+
+/// How the table gives way.
+const STEPS: [Step; 4] = [Step::Below(COMPARED), Step::Drop(TOOK), Step::Cut(SYMBOL, 12), Step::Cut(SOURCE, 12)];
+
 impl Survey {
-    /// The table, and below it what deserves a closer look.
-    pub(super) fn page(&self) -> String {
-        let heads = ["SOURCE", "SYMBOL", "SAID", "TOOK", "COMPARED, OR WHAT IS WRONG"];
-        let mut rows = vec![heads.map(str::to_owned).to_vec()];
-        rows.extend(self.lines.iter().map(|line| self.row(line)));
-        let sentences = self.sentences().into_iter().map(|sentence| format!("{sentence}\n"));
-        format!("{}\n{}", table(&rows), sentences.collect::<String>())
+    /// The table, and below it what deserves a closer look. With all, no remark is shortened.
+    pub(super) fn page(&self, with_all: bool, terminal: Option<&Terminal>) -> Lines {
+        let columns = [
+            Column::left(SOURCE),
+            Column::left(SYMBOL),
+            Column::left("SAID"),
+            Column::left(TOOK),
+            Column::prose(COMPARED),
+        ];
+        let mut table = Table::new(columns, STEPS);
+        self.lines.iter().for_each(|line| table.push(self.row(line, with_all)));
+        let mut lines = table.on(terminal);
+        lines.gap();
+        for sentence in self.sentences() {
+            lines.sentence(&sentence, terminal.map(|terminal| terminal.width));
+        }
+        lines
     }
 
-    fn row(&self, line: &Line) -> Vec<String> {
-        let (name, dash) = (&line.source.name, || "-".to_owned());
+    fn row(&self, line: &Line, with_all: bool) -> [Cell; 5] {
+        let (name, dash) = (&line.source.name, || Cell::new("-"));
         let Some(said) = &line.said else {
             let what = format!("not asked: name a symbol, as in `quotefold check {name} SYMBOL --live`");
-            return vec![name.clone(), dash(), dash(), dash(), what];
+            return [Cell::new(name), dash(), dash(), dash(), Cell::new(what)];
         };
         let outcome = &said.judged.outcome;
         let quote = outcome.quote.as_ref().map(|quote| quote.latency);
         let took = outcome.failure.as_ref().map_or(quote, |failure| failure.latency);
-        vec![
-            name.clone(),
-            outcome.symbol.to_string(),
-            self.price(said).unwrap_or_else(dash),
-            took.map_or_else(dash, |took| format!("{} ms", took.as_millis())),
-            shortened(&self.remark(line, said), LONGEST),
+        let remark = self.remark(line, said);
+        [
+            Cell::new(name),
+            Cell::new(outcome.symbol.to_string()),
+            Cell::or_dash(self.price(said)),
+            Cell::or_dash(took.map(|took| format!("{} ms", took.as_millis()))),
+            Cell::new(if with_all { remark } else { shortened(&remark, LONGEST) }).tone(tone(said)),
         ]
     }
 
@@ -88,6 +109,16 @@ impl Survey {
             sentences.push(format!("{others} more providers are off; `quotefold sources` says how to switch them on."));
         }
         sentences
+    }
+}
+
+/// What the remark about a source says of it.
+fn tone(said: &Said) -> Tone {
+    match &said.standing {
+        Some((_, Standing::Measured { is_off: false, .. })) => Tone::Good,
+        Some((_, Standing::Alone)) => Tone::Plain,
+        Some((_, Standing::Measured { is_off: true, .. } | Standing::Unclear { .. })) => Tone::Doubtful,
+        None => Tone::Bad,
     }
 }
 

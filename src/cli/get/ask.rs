@@ -1,0 +1,245 @@
+//! Asks for prices: the server that runs, or the sources themselves if none does.
+
+use std::io;
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
+
+use super::format::rendered;
+use crate::cli::body::body;
+use crate::cli::health::{check_url, reachable, root_cause};
+use crate::cli::{Exit, Format, Get, options, settings};
+use crate::clock::Clock;
+use crate::provider::secrets::mask_url;
+use crate::question::{Accepted, LONGEST_QUERY, Question};
+use crate::service::Quotefold;
+use crate::settings::Settings;
+use crate::text::in_one_line;
+
+/// The timeout for a server with unknown settings: longer than any sane `server.timeout`.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The variable with the key for a server whose settings are unknown or have no key.
+pub(in crate::cli) const KEY_VARIABLE: &str = "QUOTEFOLD_KEY";
+
+/// How much longer than its `server.timeout` the server at the configured address may take.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// An answer with prices.
+pub(super) struct Answered {
+    /// The body, in the format that was asked for.
+    pub(super) body: Vec<u8>,
+    /// How complete it is.
+    pub(super) status: Option<String>,
+    /// Who answered, in words.
+    pub(super) from: String,
+}
+
+/// Why there is no answer.
+pub(super) struct Trouble {
+    /// The code to end with.
+    pub(super) exit: Exit,
+    /// The reason in words; `None` if that has been said.
+    pub(super) why: Option<String>,
+}
+
+/// A server's reply, or why there is none.
+enum Reply {
+    /// An answer with prices.
+    Answer { body: Vec<u8>, status: Option<String> },
+    /// The server refuses the request; its own words.
+    Refused(String),
+    /// The server cannot answer now; its own words.
+    Unable(String),
+    /// There is no server, or it is not quotefold.
+    NoServer(String),
+}
+
+/// A question, and whom to ask it.
+pub(super) struct Asker {
+    /// The question, without the format that its answer should have.
+    query: String,
+    format: Option<Format>,
+    whom: Whom,
+}
+
+enum Whom {
+    /// A server; or the sources, with these settings, if the server does not run when it is asked first.
+    Server { server: Server, otherwise: Option<Box<Settings>> },
+    /// The sources. The words say why.
+    Sources { service: Box<Quotefold>, from: String },
+}
+
+struct Server {
+    url: String,
+    /// Its address as it may be shown.
+    shown: String,
+    /// The same in a sentence.
+    called: String,
+    key: Option<SecretString>,
+    patience: Duration,
+}
+
+impl Trouble {
+    fn new(exit: Exit, why: impl Into<String>) -> Self {
+        Trouble { exit, why: Some(why.into()) }
+    }
+
+    fn refused(why: impl Into<String>) -> Self {
+        Trouble::new(Exit::Usage, why)
+    }
+}
+
+impl Asker {
+    /// The question of a command line.
+    ///
+    /// # Errors
+    /// The command line or the configuration is wrong.
+    pub(super) fn new(arguments: &Get) -> Result<Self, Trouble> {
+        let escaped = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+        let currency = arguments.currency.as_ref().map(|code| format!("&currency={}", escaped(code)));
+        let query = format!("symbols={}{}", escaped(&arguments.symbols.join(",")), currency.unwrap_or_default());
+        Ok(Asker { query, format: arguments.format, whom: Whom::of(arguments)? })
+    }
+
+    /// Asks once. Whoever was asked the first time is asked the next time, too.
+    pub(super) async fn ask(&mut self) -> io::Result<Result<Answered, Trouble>> {
+        let (server, otherwise) = match &mut self.whom {
+            Whom::Server { server, otherwise } => (server, otherwise.take()),
+            Whom::Sources { service, from } => return ask_sources(service, &self.query, self.format, from).await,
+        };
+        let why_not = match server.reply(&in_format(&self.query, self.format)).await {
+            Reply::Answer { body, status } => {
+                return Ok(Ok(Answered { body, status, from: format!("answered by {}", server.called) }));
+            }
+            Reply::Refused(why) => return Ok(Err(Trouble::refused(why))),
+            Reply::Unable(why) => {
+                let why = format!("the server at {} cannot answer now: {why}", server.shown);
+                return Ok(Err(Trouble::new(Exit::NoServer, why)));
+            }
+            Reply::NoServer(why) => why,
+        };
+        let Some(settings) = otherwise else {
+            return Ok(Err(Trouble::new(Exit::NoServer, format!("no quotefold at {}: {why_not}", server.shown))));
+        };
+        let from = format!("asked directly: no quotefold is running at {} ({why_not})", server.shown);
+        let service = match Quotefold::new(settings.for_one_answer(), &Clock::system()) {
+            Ok(service) => Box::new(service),
+            Err(error) => return Ok(Err(Trouble::new(Exit::Configuration, error.to_string()))),
+        };
+        let asked = ask_sources(&service, &self.query, self.format, &from).await;
+        self.whom = Whom::Sources { service, from };
+        asked
+    }
+}
+
+impl Whom {
+    /// Whom a command line names.
+    ///
+    /// # Errors
+    /// The command line or the configuration is wrong.
+    fn of(arguments: &Get) -> Result<Self, Trouble> {
+        let options = options(&arguments.file);
+        let own_key = options.environment.get(KEY_VARIABLE).filter(|key| !key.is_empty());
+        if own_key.is_some_and(|key| !key.bytes().all(|byte| byte.is_ascii_graphic())) {
+            let why = "a key with a space, a line break or a non-ASCII character, which cannot be sent";
+            return Err(Trouble::refused(format!("{KEY_VARIABLE} holds {why}")));
+        }
+        let own_key = own_key.map(|key| SecretString::from(key.clone()));
+        if let Some(url) = &arguments.url {
+            check_url(url).map_err(Trouble::refused)?;
+            let shown = mask_url(url);
+            let server = Server { url: url.clone(), called: shown.clone(), shown, key: own_key, patience: PATIENCE };
+            return Ok(Whom::Server { server, otherwise: None });
+        }
+        let settings = settings(&options).map_err(|exit| Trouble { exit, why: None })?;
+        let url = format!("http://{}", reachable(&settings.server.listen));
+        let server = Server {
+            shown: url.clone(),
+            called: format!("the server at {url}"),
+            url,
+            key: settings.access.keys.first().cloned().or(own_key),
+            patience: settings.server.timeout + GRACE,
+        };
+        Ok(Whom::Server { server, otherwise: Some(Box::new(settings)) })
+    }
+}
+
+/// The question to a server, whose answer should have this format. JSON is what it answers by itself.
+fn in_format(query: &str, format: Option<Format>) -> String {
+    match format {
+        None | Some(Format::Json) => query.to_owned(),
+        Some(format) => format!("{query}&format={}", format.as_str()),
+    }
+}
+
+async fn ask_sources(
+    service: &Quotefold,
+    query: &str,
+    format: Option<Format>,
+    from: &str,
+) -> io::Result<Result<Answered, Trouble>> {
+    let question = Question::parse_form(&in_format(query, format), service.bounds(), service.clock().now());
+    let read = question.and_then(|question| Ok((question.format(Accepted::Json)?, question)));
+    let (format, question) = match read {
+        Ok(read) => read,
+        Err(bad) => return Ok(Err(Trouble::refused(bad.to_string()))),
+    };
+    let answer = service.answer(&question).await;
+    let body = rendered(&answer, format, service.clock().now().wall)?;
+    Ok(Ok(Answered { body, status: Some(answer.completeness.as_str().to_owned()), from: from.to_owned() }))
+}
+
+impl Server {
+    async fn reply(&self, query: &str) -> Reply {
+        let client = match crate::source::fetch::connector::client() {
+            Ok(client) => client,
+            Err(error) => return Reply::NoServer(root_cause(&error.without_url())),
+        };
+        let prices = format!("{}/prices", self.url.trim_end_matches('/'));
+        // a list that is too long for a URL is sent as a form
+        let request = if query.len() > LONGEST_QUERY {
+            let form = "application/x-www-form-urlencoded";
+            client.post(prices).header(CONTENT_TYPE, form).body(query.to_owned())
+        } else {
+            client.get(format!("{prices}?{query}"))
+        };
+        let request = request.timeout(self.patience);
+        let request = match &self.key {
+            Some(key) => request.bearer_auth(key.expose_secret()),
+            None => request,
+        };
+        let reply = match request.send().await {
+            Ok(reply) => reply,
+            Err(error) => return Reply::NoServer(root_cause(&error.without_url())),
+        };
+        let code = reply.status();
+        let is_ours = reply.headers().get("prices-status").map(|status| status.to_str().map(str::to_owned).ok());
+        match (body(reply).await, is_ours) {
+            (Ok(body), Some(status)) => Reply::Answer { body, status },
+            (Ok(body), None) => without_prices(code, &body),
+            (Err(why), Some(_)) => Reply::Refused(format!("the server's answer cannot be read: {why}")),
+            (Err(why), None) => Reply::NoServer(why),
+        }
+    }
+}
+
+/// What a reply means that is no answer with prices.
+fn without_prices(code: StatusCode, body: &[u8]) -> Reply {
+    match serde_json::from_slice::<Value>(body) {
+        Ok(problem) if problem["type"].as_str().is_some_and(|kind| kind.starts_with("/problems/")) => {
+            let detail = in_one_line(problem["detail"].as_str().unwrap_or("the server refuses"));
+            match code {
+                StatusCode::UNAUTHORIZED => Reply::Refused(format!("{detail}; set {KEY_VARIABLE} to one of them")),
+                StatusCode::TOO_MANY_REQUESTS => Reply::Unable(detail),
+                _ if code.is_server_error() => Reply::Unable(detail),
+                _ => Reply::Refused(detail),
+            }
+        }
+        _ => Reply::NoServer(format!("something else answers there, with status {code}")),
+    }
+}
