@@ -15,12 +15,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Path, State};
-use axum::http::header::CONTENT_TYPE;
+use axum::http::HeaderMap;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use tokio::net::TcpListener;
 
 use crate::provider::spelling::Spelling;
+use crate::server::browsers::refuse_foreign_page;
 use crate::server::drain::Drain;
 use crate::server::listen;
 use crate::server::problem::Problem;
@@ -104,7 +106,8 @@ pub fn settings_text(venues: SocketAddr) -> String {
 /// Commands to paste into another terminal.
 pub(crate) fn what_to_try(address: &str) -> String {
     format!(
-        "Try, in another terminal:\n\
+        "Look at http://{address}/ in a browser.\n\
+         Try, in another terminal:\n\
          \x20 curl 'http://{address}/prices?symbols=AAPL,MSFT'\n\
          \x20 curl 'http://{address}/prices/BTC-USD?refresh_after=0s'\n\
          \x20 curl -X POST 'http://{address}/demo/alpha/lie'     break a venue: lie, hang, 429, die; heal repairs it\n\
@@ -127,19 +130,34 @@ pub fn service(settings: Settings) -> Result<Quotefold, crate::source::SetupErro
     Ok(service.simulated())
 }
 
-/// `POST /demo/{venue}/{mood}` breaks a venue, or heals it; `GET /demo/configuration` returns settings with which other commands
-/// can ask the venues while the demo runs.
+/// `POST /demo/{venue}/{mood}` breaks a venue, or heals it; `GET /demo/venues` says how they are, and what each of them can do;
+/// `GET /demo/configuration` returns settings with which other commands can ask the venues while the demo runs.
 pub(crate) fn controls(venues: &Arc<Venues>, market: SocketAddr) -> Routes {
     let text = format!("# The simulated venues of a running demo; every price is invented.\n{}", settings_text(market));
     let configuration = get(move || std::future::ready(([(CONTENT_TYPE, "application/toml")], text.clone())));
-    let moods = Routes::new().route("/demo/{venue}/{mood}", post(change)).with_state(Arc::clone(venues));
-    moods.route("/demo/configuration", configuration)
+    let moods = Routes::new().route("/demo/{venue}/{mood}", post(change)).route("/demo/venues", get(moods_of_all));
+    moods.with_state(Arc::clone(venues)).route("/demo/configuration", configuration)
+}
+
+async fn moods_of_all(State(venues): State<Arc<Venues>>) -> Response {
+    let venue = |venue: &Venue| {
+        let can: Vec<_> = venue.moods().collect();
+        serde_json::json!({ "venue": venue.name, "mood": venue.mood().word(), "can": can })
+    };
+    let all: Vec<_> = venues.all().map(venue).collect();
+    json(&serde_json::json!({ "simulated": true, "venues": all }))
+}
+
+fn json(body: &serde_json::Value) -> Response {
+    ([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")], body.to_string()).into_response()
 }
 
 async fn change(
     State(venues): State<Arc<Venues>>,
+    headers: HeaderMap,
     Path((name, word)): Path<(String, String)>,
 ) -> Result<Response, Problem> {
+    refuse_foreign_page(&headers)?;
     let names = || VENUES.map(|(name, ..)| name).join(", ");
     let Some(venue) = venues.get(&name) else {
         return Err(Problem::bad_query("venue", format!("unknown venue {name:?}; expected one of {}", names())));
@@ -156,6 +174,32 @@ async fn change(
         return Err(Problem::bad_query("mood", why));
     }
     venue.set(mood);
-    let body = serde_json::json!({ "venue": name, "mood": word, "simulated": true });
-    Ok(([(CONTENT_TYPE, "application/json")], body.to_string()).into_response())
+    Ok(json(&serde_json::json!({ "venue": name, "mood": word, "simulated": true })))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::page;
+
+    #[test]
+    fn the_market_quotes_what_the_page_shows_to_a_visitor_who_asks_for_nothing() {
+        let symbols = Market::new(SEED).symbols();
+        for symbol in page::OF_THE_DEMO {
+            assert!(symbols.iter().any(|own| own.as_str() == symbol), "{symbol}");
+        }
+    }
+
+    #[test]
+    fn every_venue_says_what_its_format_can_show() {
+        let venues = VENUES.map(|(name, wire, _)| Venue::new(name, wire, HashMap::new()));
+        let can =
+            |name: &str| venues.iter().find(|venue| venue.name == name).map(|venue| venue.moods().collect::<Vec<_>>());
+        assert_eq!(can("beta"), Some(vec!["heal", "lie", "hang", "429", "die"]));
+        assert_eq!(can("gamma"), Some(vec!["heal", "lie", "label", "hang", "429", "die"]));
+        assert_eq!(can("zeta"), Some(vec!["heal", "lie", "old-trade", "hang", "429", "die"]));
+        let [venue, ..] = &venues;
+        venue.set(Mood::Hang);
+        assert_eq!(venue.mood().word(), "hang");
+    }
 }

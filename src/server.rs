@@ -2,7 +2,7 @@
 
 mod admission;
 pub mod app;
-mod browsers;
+pub(crate) mod browsers;
 mod caching;
 mod client;
 mod count;
@@ -13,6 +13,7 @@ mod host;
 pub mod listen;
 mod no_such_path;
 mod one_format;
+pub(crate) mod page;
 pub mod pages;
 mod panics;
 mod pieces;
@@ -74,28 +75,38 @@ impl Front {
         Front { pricing: Pricing::new(service, watched, runtime), drain: drain.clone() }
     }
 
-    /// All routes of the service and the `extra` ones, behind the guards. `/sources` and `/metrics` are among them unless
-    /// `access.admin_listen` gives them an address of their own.
+    /// All routes of the service and the `extra` ones, behind the guards. `/sources`, `/metrics` and the page are among them
+    /// unless `access.admin_listen` gives them an address of their own.
     pub fn router(&self, extra: impl Into<Routes>) -> Stack {
         let access = &self.pricing.service.settings().access;
-        let prices = Routes::new()
-            .route(form::PATH, get(prices::many).post(prices::form))
-            .route("/prices/{symbol}", get(prices::one))
-            .route("/symbols", get(symbols::search));
-        let app = if access.admin_listen.is_some() { prices } else { prices.merge(admin_pages()) };
-        let mut guards = self.guards(app.with_state(self.pricing.clone()).merge(extra.into()), access);
-        guards.ready = Some(ReadyPrices::of(&self.pricing));
-        Stack::new(guards)
+        let (app, pages) = match access.admin_listen {
+            Some(_) => (price_routes(), self.health(access)),
+            None => self.with_the_page(access),
+        };
+        Stack::new(self.guards(app, extra.into(), pages, access))
     }
 
-    /// `/sources`, `/metrics` and health, for a listener of their own. A client that can reach it needs no key.
+    /// `/sources`, `/metrics`, health, the page and what it asks for, for a listener of their own. A client that can reach it
+    /// needs no key.
     pub(crate) fn admin_router(&self) -> Stack {
         let access = &self.pricing.service.settings().access;
         let open = AccessSettings { trusted_proxies: access.trusted_proxies.clone(), ..AccessSettings::default() };
-        let pages = admin_pages().with_state(self.pricing.clone());
-        let mut guards = self.guards(pages, &open);
+        let (app, pages) = self.with_the_page(&open);
+        let mut guards = self.guards(app, Routes::new(), pages, &open);
         guards.hosts = Some(admin_names(access));
         Stack::new(guards)
+    }
+
+    /// Everything that is served to someone who may see all of it. Where a key is required, the page is among what needs none,
+    /// and has no prices in it.
+    fn with_the_page(&self, access: &AccessSettings) -> (Routes<Pricing>, Pages) {
+        let app = price_routes().merge(admin_pages());
+        let pages = page::with_files(self.health(access));
+        if access.keys.is_empty() {
+            (app.route(page::PATH, get(page::with_prices)), pages)
+        } else {
+            (app, pages.page(page::PATH, page::for_keys(&self.pricing.service)))
+        }
     }
 
     fn health(&self, access: &AccessSettings) -> Pages {
@@ -112,7 +123,7 @@ impl Front {
             .page("/health/live", |_| health::live())
     }
 
-    fn guards(&self, app: Routes, access: &AccessSettings) -> Guards {
+    fn guards(&self, app: Routes<Pricing>, extra: Routes, pages: Pages, access: &AccessSettings) -> Guards {
         let service = &self.pricing.service;
         let limits = StackLimits {
             max_requests: service.settings().server.max_requests,
@@ -120,11 +131,12 @@ impl Front {
             longest_form: longest_form(service.settings().server.max_symbols),
             requests: service.settings().log.requests,
         };
-        let health = self.health(access);
-        let counts = Counts::new(service.metrics(), app.patterns.into_iter().chain(health.paths()));
-        let mut guards = Guards::new(app.router, health, limits, access, self.drain.clone());
+        let app = app.with_state(self.pricing.clone()).merge(extra);
+        let counts = Counts::new(service.metrics(), app.patterns.into_iter().chain(pages.patterns()));
+        let mut guards = Guards::new(app.router, pages, limits, access, self.drain.clone());
         guards.counts = Some(counts);
         guards.is_demo = service.is_simulated();
+        guards.ready = Some(ReadyPrices::of(&self.pricing));
         guards
     }
 }
@@ -134,6 +146,13 @@ fn admin_names(access: &AccessSettings) -> Vec<HostName> {
     let (listen, hosts) = (access.admin_listen.as_deref(), access.hosts.iter().cloned());
     let own = listen.and_then(|address| HostName::parse(address.rsplit_once(':')?.0).ok());
     hosts.chain(own).collect()
+}
+
+fn price_routes() -> Routes<Pricing> {
+    Routes::new()
+        .route(form::PATH, get(prices::many).post(prices::form))
+        .route("/prices/{symbol}", get(prices::one))
+        .route("/symbols", get(symbols::search))
 }
 
 fn admin_pages() -> Routes<Pricing> {

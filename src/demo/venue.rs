@@ -83,6 +83,11 @@ impl Mood {
         MOODS.iter().map(|(_, word)| *word)
     }
 
+    /// The word that sets it.
+    pub(crate) fn word(self) -> &'static str {
+        MOODS.iter().find(|(mood, _)| *mood == self).map_or("heal", |(_, word)| word)
+    }
+
     fn number(self) -> u8 {
         u8::try_from(MOODS.iter().position(|(mood, _)| *mood == self).unwrap_or(0)).unwrap_or(0)
     }
@@ -101,6 +106,11 @@ impl Venue {
             Mood::OldTrade => self.wire.has_a_book(),
             _ => true,
         }
+    }
+
+    /// The words for everything that its format can show.
+    pub(crate) fn moods(&self) -> impl Iterator<Item = &'static str> {
+        MOODS.iter().filter(|(mood, _)| self.can(*mood)).map(|(_, word)| *word)
     }
 
     /// How it behaves now.

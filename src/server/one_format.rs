@@ -6,6 +6,7 @@ use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use tracing::error;
 
+use super::prices::PRICES_STATUS;
 use super::problem::Problem;
 use super::{form, no_such_path, request_log};
 
@@ -42,7 +43,8 @@ pub(super) async fn refuse_in_one_format(uri: &Uri, reply: Response) -> Response
     refusal
 }
 
-/// Whether a handler chose the body's format: libraries send no content type at all, or plain text.
+/// Whether a handler chose the body's format: libraries send no content type at all, or plain text, and no prices.
 fn has_a_format(reply: &Response) -> bool {
-    reply.headers().get(CONTENT_TYPE).is_some_and(|kind| !kind.as_bytes().starts_with(b"text/plain"))
+    reply.headers().contains_key(PRICES_STATUS)
+        || reply.headers().get(CONTENT_TYPE).is_some_and(|kind| !kind.as_bytes().starts_with(b"text/plain"))
 }

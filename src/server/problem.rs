@@ -38,6 +38,8 @@ pub enum Problem {
         /// Whether the request had a key.
         wrong_key: bool,
     },
+    /// A page of another site asks for a change.
+    ForeignPage,
     /// The caller is over its rate limit.
     TooManyRequests {
         /// How long until a request would be admitted, in whole seconds, rounded up.
@@ -97,6 +99,7 @@ impl Problem {
             Problem::BadQuery { .. } | Problem::BadHost { .. } => StatusCode::BAD_REQUEST,
             Problem::UnknownHost { .. } => StatusCode::MISDIRECTED_REQUEST,
             Problem::Unauthorized { .. } => StatusCode::UNAUTHORIZED,
+            Problem::ForeignPage => StatusCode::FORBIDDEN,
             Problem::TooManyRequests { .. } => StatusCode::TOO_MANY_REQUESTS,
             Problem::NoSuchPath { .. } => StatusCode::NOT_FOUND,
             Problem::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
@@ -115,6 +118,7 @@ impl Problem {
             Problem::BadHost { .. } => "bad-host",
             Problem::UnknownHost { .. } => "unknown-host",
             Problem::Unauthorized { .. } => "unauthorized",
+            Problem::ForeignPage => "foreign-page",
             Problem::TooManyRequests { .. } => "too-many-requests",
             Problem::NoSuchPath { .. } => "no-such-path",
             Problem::WrongMethod => "wrong-method",
@@ -133,6 +137,7 @@ impl Problem {
             Problem::BadHost { .. } => "The Host header is not valid",
             Problem::UnknownHost { .. } => "Unknown host",
             Problem::Unauthorized { .. } => "Unauthorized",
+            Problem::ForeignPage => "A page of another site",
             Problem::TooManyRequests { .. } => "Too many requests",
             Problem::NoSuchPath { .. } => "No such path",
             Problem::WrongMethod => "Wrong method",
@@ -145,7 +150,8 @@ impl Problem {
         }
     }
 
-    fn detail(&self) -> Cow<'_, str> {
+    /// What was wrong with the request, in one sentence.
+    pub(super) fn detail(&self) -> Cow<'_, str> {
         let detail = match self {
             Problem::BadQuery { detail, .. } | Problem::BadHost { detail } | Problem::NoSuchPath { detail } => detail,
             Problem::UnknownHost { host } => {
@@ -159,6 +165,10 @@ impl Problem {
                 "this server requires one of its keys; send it in the header Authorization: Bearer KEY"
             }
             Problem::Unauthorized { wrong_key: true } => "invalid key: it is not one of this server's keys",
+            Problem::ForeignPage => {
+                "the browser says that a page of another site made this request; only the page that this server serves may, and \
+                 programs that are no browsers"
+            }
             Problem::TooManyRequests { .. } => "rate limit exceeded; retry after the number of seconds in Retry-After",
             Problem::WrongMethod => "this path does not allow this method; the Allow header lists those that it allows",
             Problem::BodyTooLarge { longest } => {

@@ -82,7 +82,7 @@ pub(super) struct Guards {
     trusted_proxies: Vec<Network>,
     logging: RequestLogging,
     cors: Option<CorsLayer>,
-    health: Pages,
+    pages: Pages,
     /// Prices that need no work, if the service has any.
     pub(super) ready: Option<ReadyPrices>,
     admission: Admission,
@@ -103,11 +103,11 @@ struct Asked {
     is_head: bool,
 }
 
-/// Guards the routes of a service and its health pages.
+/// Guards the routes of a service and its pages.
 ///
 /// Every refusal on the way leaves as a [`Problem`], whichever guard or library made it.
-pub fn wrap(app: Router, health: Pages, limits: StackLimits, access: &AccessSettings, drain: Drain) -> Stack {
-    Stack::new(Guards::new(app, health, limits, access, drain))
+pub fn wrap(app: Router, pages: Pages, limits: StackLimits, access: &AccessSettings, drain: Drain) -> Stack {
+    Stack::new(Guards::new(app, pages, limits, access, drain))
 }
 
 impl App for Stack {
@@ -155,7 +155,7 @@ impl App for Stack {
 }
 
 impl Guards {
-    pub(super) fn new(app: Router, health: Pages, limits: StackLimits, access: &AccessSettings, drain: Drain) -> Self {
+    pub(super) fn new(app: Router, pages: Pages, limits: StackLimits, access: &AccessSettings, drain: Drain) -> Self {
         Guards {
             counts: None,
             is_demo: false,
@@ -164,7 +164,7 @@ impl Guards {
             drain,
             trusted_proxies: access.trusted_proxies.clone(),
             cors: browsers::cors(&access.cors),
-            health,
+            pages,
             ready: None,
             admission: Admission::new(access),
             longest_form: limits.longest_form,
@@ -179,8 +179,9 @@ impl Guards {
         // A panic costs one request, not the connection.
         caught_now(|| {
             // Health is outside the guards below: a server that sheds load is busy, not dead, and must be able to say so; and
-            // probes have no key. Requests for unknown paths do pass through these guards.
-            if let Some(page) = self.health.at(request.uri().path()) {
+            // probes have no key. A browser has none either when it loads the page that asks for it. Requests for unknown paths
+            // do pass through these guards.
+            if let Some(page) = self.pages.at(request.uri().path()) {
                 refuse(self.check_name(request))?;
                 return ControlFlow::Break(page.read(request));
             }

@@ -62,6 +62,7 @@ fn problems() -> Vec<Problem> {
         Problem::BadHost { detail: detail() },
         Problem::UnknownHost { host: detail() },
         Problem::Unauthorized { wrong_key: false },
+        Problem::ForeignPage,
         Problem::TooManyRequests { seconds: 1 },
         Problem::NoSuchPath { detail: String::new() },
         Problem::WrongMethod,

@@ -10,6 +10,7 @@ mod formats;
 mod guards;
 mod listen;
 mod misbehaving;
+mod page;
 mod request_log;
 mod slots;
 mod stack;

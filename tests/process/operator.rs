@@ -38,10 +38,30 @@ fn the_operators_pages_are_only_at_the_admin_address_without_a_key() {
     let ours = format!("Authorization: Bearer {KEY}");
     let metrics = format!("GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{ours}\r\n\r\n");
     assert_eq!(crate::support::read(crate::support::write(address, &metrics)).status, 404);
-    assert_eq!(get(admin, "/prices?symbols=BTC-USD").status, 404);
     assert!(get(admin, "/metrics").body.contains("code=\"401\""), "both addresses are counted together");
     program.signal("INT");
     assert_eq!(program.ended().stdout.lines().count(), 1, "one line says that it is ready");
+}
+
+#[test]
+fn the_page_and_all_that_it_asks_for_are_at_the_admin_address_without_a_key() {
+    let vendor = Upstream::quoting("100");
+    let access = format!("[access]\nkeys = [\"{KEY}\"]\nadmin_listen = \"127.0.0.1:0\"\n");
+    let (program, address) = Program::serve(&configuration(&vendor, &access), &[]);
+    let admin = program.addresses()[1];
+    let with_key = |path: &str| {
+        let head =
+            format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {KEY}\r\n\r\n");
+        read(write(address, &head)).status
+    };
+    for path in ["/", "/page/page.js", "/page/page.css"] {
+        assert_eq!((get(admin, path).status, with_key(path)), (200, 404), "{path} is only at the admin address");
+    }
+    for path in ["/prices?symbols=BTC-USD", "/prices/BTC-USD", "/symbols?q=btc", "/sources"] {
+        assert_eq!(get(admin, path).status, 200, "the page asks for {path}");
+    }
+    let page = get(admin, "/?symbols=BTC-USD");
+    assert!(page.body.contains(">BTC-USD</th>") && !page.body.contains("id=\"key\""), "{page:?}");
 }
 
 #[test]

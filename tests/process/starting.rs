@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::support::{Configuration, Program, Upstream, get, post, run, start, until};
+use crate::support::{Configuration, Program, Upstream, get, post, read, run, start, until, write};
 
 /// The line that a script can wait for: these words, then the address with the real port.
 fn assert_ready_line(stdout: &str, words: &str, address: SocketAddr) {
@@ -110,6 +110,39 @@ fn a_demo_venue_breaks_only_in_ways_that_its_format_can_show() {
     }
     let detail = post(address, "/demo/beta/label").json()["detail"].as_str().unwrap().to_owned();
     assert!(detail.ends_with("these venues can label: delta, gamma"), "{detail}");
+}
+
+#[test]
+fn a_page_of_another_site_cannot_break_a_venue_of_the_demo() {
+    let (_program, address) = Program::demo();
+    let tell = |mood: &str, line: &str| {
+        let head = format!("POST /demo/alpha/{mood} HTTP/1.1\r\nHost: {address}\r\nContent-Length: 0\r\n");
+        read(write(address, &format!("{head}Connection: close\r\n{line}\r\n")))
+    };
+    let mood = || get(address, "/demo/venues").json()["venues"][0].clone();
+    for line in ["Origin: https://evil.example\r\n", "Origin: null\r\n", "Sec-Fetch-Site: cross-site\r\n"] {
+        let refused = tell("lie", line);
+        assert_eq!(
+            (refused.status, refused.problem()["type"].as_str()),
+            (403, Some("/problems/foreign-page")),
+            "{line}"
+        );
+        assert_eq!(mood()["mood"], "heal", "{line}");
+    }
+    let own = format!("Origin: http://{address}\r\nSec-Fetch-Site: same-origin\r\n");
+    assert_eq!(tell("lie", &own).status, 200);
+    let can = ["heal", "lie", "old-trade", "hang", "429", "die"];
+    assert_eq!(mood(), serde_json::json!({ "venue": "alpha", "mood": "lie", "can": can }));
+    assert_eq!(tell("heal", "").status, 200, "a program that is no browser");
+}
+
+#[test]
+fn the_demos_page_says_that_it_is_simulated_and_shows_prices() {
+    let (_program, address) = Program::demo();
+    let page = get(address, "/");
+    assert!(page.status == 200 && page.body.contains("<title>Simulated"), "{page:?}");
+    assert!(page.body.contains(">Simulated</strong>") && page.body.contains("favicon-simulated.svg"), "{page:?}");
+    assert!(page.body.contains(">AAPL</th>") && page.body.contains(" data-simulated"), "{page:?}");
 }
 
 #[test]
