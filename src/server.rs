@@ -6,6 +6,7 @@ pub(crate) mod browsers;
 mod caching;
 mod client;
 mod count;
+mod document;
 pub mod drain;
 mod form;
 mod health;
@@ -86,8 +87,8 @@ impl Front {
         Stack::new(self.guards(app, extra.into(), pages, access))
     }
 
-    /// `/sources`, `/metrics`, health, the page and what it asks for, for a listener of their own. A client that can reach it
-    /// needs no key.
+    /// `/sources`, `/metrics`, health, the description, the page and what it asks for, for a listener of their own. A client that
+    /// can reach it needs no key.
     pub(crate) fn admin_router(&self) -> Stack {
         let access = &self.pricing.service.settings().access;
         let open = AccessSettings { trusted_proxies: access.trusted_proxies.clone(), ..AccessSettings::default() };
@@ -131,7 +132,7 @@ impl Front {
             longest_form: longest_form(service.settings().server.max_symbols),
             requests: service.settings().log.requests,
         };
-        let app = app.with_state(self.pricing.clone()).merge(extra);
+        let (app, pages) = (app.with_state(self.pricing.clone()).merge(extra), document::add_to(pages));
         let counts = Counts::new(service.metrics(), app.patterns.into_iter().chain(pages.patterns()));
         let mut guards = Guards::new(app.router, pages, limits, access, self.drain.clone());
         guards.counts = Some(counts);

@@ -1,4 +1,5 @@
-//! Pages that need no route, no body, no key and no waiting: health, and what makes up the page for people.
+//! Pages that need no route, no body, no key and no waiting: health, the description of the interface, and what makes up the
+//! page for people.
 
 use std::fmt;
 

@@ -179,8 +179,8 @@ impl Guards {
         // A panic costs one request, not the connection.
         caught_now(|| {
             // Health is outside the guards below: a server that sheds load is busy, not dead, and must be able to say so; and
-            // probes have no key. A browser has none either when it loads the page that asks for it. Requests for unknown paths
-            // do pass through these guards.
+            // probes have no key. A browser has none either when it loads the page that asks for it, and the description is as
+            // public. Requests for unknown paths do pass through these guards.
             if let Some(page) = self.pages.at(request.uri().path()) {
                 refuse(self.check_name(request))?;
                 return ControlFlow::Break(page.read(request));

@@ -12,7 +12,7 @@ use quotefold::server::problem::Problem;
 
 use crate::support::pages::{ROOT, code, page};
 
-type Names = BTreeSet<String>;
+pub(crate) type Names = BTreeSet<String>;
 
 /// The text of every source file of a folder and of the module of that name, without tests.
 pub(crate) fn sources(folder: &str) -> Vec<String> {
@@ -34,7 +34,7 @@ pub(crate) fn sources(folder: &str) -> Vec<String> {
 }
 
 /// The item that begins with these words, in the only source file that has it.
-fn item(words: &str) -> String {
+pub(crate) fn item(words: &str) -> String {
     let texts = sources("src");
     let mut with: Vec<&str> = texts.iter().filter_map(|text| Some(text.split_once(words)?.1)).collect();
     let found = with.pop().unwrap_or_else(|| panic!("{words:?} is in no source file"));
@@ -43,7 +43,7 @@ fn item(words: &str) -> String {
 }
 
 /// The names that a method of a type returns.
-fn names_of(implementation: &str, method: &str) -> Names {
+pub(crate) fn names_of(implementation: &str, method: &str) -> Names {
     let texts = sources("src");
     let methods = texts.iter().flat_map(|text| text.split(implementation).skip(1)).filter_map(|rest| {
         let (_, body) = rest.split("\n}").next()?.split_once(method)?;
@@ -55,7 +55,7 @@ fn names_of(implementation: &str, method: &str) -> Names {
 }
 
 /// One problem of each kind.
-fn problems() -> Vec<Problem> {
+pub(crate) fn problems() -> Vec<Problem> {
     let detail = String::new;
     vec![
         Problem::BadQuery { field: None, detail: detail() },

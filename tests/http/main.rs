@@ -5,6 +5,7 @@
 
 mod access;
 mod caching;
+mod document;
 mod drain;
 mod formats;
 mod guards;

@@ -13,6 +13,7 @@ use serde_json::Value;
 use tokio::runtime::Runtime;
 
 use crate::support::Upstream;
+use crate::support::openapi::exchanges::compare_answer;
 use crate::world::status;
 
 /// A Friday on which New York has traded for an hour.
@@ -43,7 +44,9 @@ fn answer(settings: &Settings, symbols: &str) -> Vec<Value> {
         let service = Quotefold::new(settings.clone(), &Clock::from_fn(move || now)).unwrap();
         let query = format!("symbols={symbols}&timeout=8s");
         let question = Question::parse(&query, service.bounds(), service.clock().now()).unwrap();
-        let body = service.answer(&question).await.body(now).unwrap();
+        let answer = service.answer(&question).await;
+        compare_answer(&answer, now);
+        let body = answer.body(now).unwrap();
         let body: Value = serde_json::from_slice(&body).unwrap();
         body["prices"].as_array().unwrap().clone()
     })

@@ -11,6 +11,7 @@ use quotefold::question::Question;
 use quotefold::source::batch::Reply;
 use quotefold::symbol::Symbol;
 
+use crate::shared::openapi::exchanges::compare_answer;
 use crate::support::Log;
 use crate::vendors::{Replies, ScriptedService};
 
@@ -61,7 +62,9 @@ where
 
 pub(crate) async fn ask(service: &Quotefold, query: &str) -> Answer {
     let question = Question::parse(query, service.bounds(), service.clock().now()).unwrap();
-    service.answer(&question).await
+    let answer = service.answer(&question).await;
+    compare_answer(&answer, service.clock().now().wall);
+    answer
 }
 
 pub(crate) fn quotes(answer: &Answer) -> Vec<&Judged> {

@@ -3,10 +3,12 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
+use flate2::read::GzDecoder;
 use serde_json::Value;
 use tokio::io::AsyncReadExt;
 
 use super::PATIENCE;
+use super::openapi::exchanges::Connection;
 
 /// One reply, as it came over the wire.
 #[derive(Debug)]
@@ -20,6 +22,9 @@ pub(crate) struct Reply {
 pub(crate) fn write(server: SocketAddr, words: &str) -> TcpStream {
     let mut stream = TcpStream::connect(server).expect("a listener");
     stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    if let Some(connection) = Connection::of(&stream) {
+        connection.asks(words);
+    }
     stream.write_all(words.as_bytes()).expect("a reader");
     stream
 }
@@ -39,22 +44,31 @@ pub(crate) fn post(server: SocketAddr, target: &str) -> Reply {
     read(write(server, &format!("POST {target} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")))
 }
 
-/// Reads a reply until the connection ends.
+/// Reads a reply until the connection ends, and compares it with the description if it is a service's.
 pub(crate) fn read(mut stream: TcpStream) -> Reply {
-    let mut bytes = Vec::new();
+    let (connection, mut bytes) = (Connection::of(&stream), Vec::new());
     // a reset after the reply counts as an end
     let _ = stream.read_to_end(&mut bytes);
-    Reply::parse(&String::from_utf8(bytes).expect("a reply in UTF-8"))
+    let reply = Reply::parse(&String::from_utf8(bytes).expect("a reply in UTF-8"));
+    if let Some(connection) = connection {
+        connection.gets(&reply);
+    }
+    reply
 }
 
 /// Requests a path with further header lines, and returns the reply's head and the bytes of its body.
 pub(crate) fn get_bytes(server: SocketAddr, target: &str, headers: &str) -> (Reply, Vec<u8>) {
     let request = format!("GET {target} HTTP/1.1\r\nHost: x\r\n{headers}Connection: close\r\n\r\n");
     let (mut stream, mut bytes) = (write(server, &request), Vec::new());
+    let connection = Connection::of(&stream);
     let _ = stream.read_to_end(&mut bytes);
     let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").expect("a head") + 4;
     let body = bytes.split_off(end);
-    (Reply::parse(&String::from_utf8(bytes).expect("a head in UTF-8")), body)
+    let reply = Reply::parse(&String::from_utf8(bytes).expect("a head in UTF-8"));
+    if let Some(connection) = connection {
+        connection.gets(&reply.with_body(&body));
+    }
+    (reply, body)
 }
 
 /// Reads until the other side closes, in a runtime; a reset counts as a close.
@@ -81,6 +95,20 @@ impl Reply {
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("not a reply: {text:?}"));
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
         Reply { status: status.expect("a status"), head: head.to_owned(), body: body.to_owned() }
+    }
+
+    /// The same reply with these bytes as its body, unpacked if the reply says that they are packed.
+    fn with_body(&self, bytes: &[u8]) -> Self {
+        let mut unpacked = Vec::new();
+        let bytes = match self.header("content-encoding") {
+            Some("gzip") => {
+                GzDecoder::new(bytes).read_to_end(&mut unpacked).expect("a packed body");
+                &unpacked
+            }
+            _ => bytes,
+        };
+        let body = String::from_utf8(bytes.to_vec()).expect("a body in UTF-8");
+        Reply { status: self.status, head: self.head.clone(), body }
     }
 
     /// The problem document in this reply, after checking that it is one in every respect.

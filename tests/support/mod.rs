@@ -1,5 +1,6 @@
 //! What the integration tests share: one HTTP client, one stand-in upstream, stand-in proxies, one running program, one service in this process,
-//! one service over scripted vendors, and what must be true of each afterwards.
+//! one service over scripted vendors, what must be true of
+//! each afterwards, and the description that every reply is compared with.
 //!
 //! Each test binary includes this module and uses a part of it. It is a `mod.rs` because cargo takes every file directly in
 //! `tests` for a test.
@@ -9,6 +10,7 @@
 pub(crate) mod authority;
 pub(crate) mod client;
 pub(crate) mod folder;
+pub(crate) mod openapi;
 pub(crate) mod pages;
 pub(crate) mod program;
 pub(crate) mod proxy;

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use super::PATIENCE;
+use super::openapi::exchanges::Listening;
 
 /// A temporary configuration file, removed with the test.
 pub(crate) struct Configuration(PathBuf);
@@ -31,6 +32,8 @@ pub(crate) struct Program {
     stdout: Text,
     stderr: Text,
     lines: Receiver<String>,
+    /// The addresses whose replies are compared with the description.
+    listening: Mutex<Vec<Listening>>,
 }
 
 /// What a process has written to a pipe so far.
@@ -100,7 +103,7 @@ impl Program {
         if let Some(pipe) = child.stderr.take() {
             thread::spawn(move || read_stderr(pipe));
         }
-        Program { child, stdout, stderr, lines }
+        Program { child, stdout, stderr, lines, listening: Mutex::default() }
     }
 
     /// `quotefold serve` with this configuration, on any free port, ready; and where it listens.
@@ -133,6 +136,7 @@ impl Program {
         let addresses = line.split("http://").skip(1).filter_map(|rest| rest.split([' ', ',']).next()?.parse().ok());
         let addresses: Vec<SocketAddr> = addresses.collect();
         assert!(!addresses.is_empty(), "no address in {line:?}");
+        self.listening.lock().extend(addresses.iter().map(|address| Listening::at(*address)));
         addresses
     }
 

@@ -21,6 +21,7 @@ use quotefold::symbol::Symbol;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
+use super::openapi::exchanges::compare_answer;
 use super::settings;
 
 /// What a vendor replies in the end.
@@ -146,6 +147,8 @@ impl ScriptedService {
     /// The answer to a query.
     pub(crate) async fn ask(&self, query: &str) -> Answer {
         let question = Question::parse(query, self.service.bounds(), self.service.clock().now()).unwrap();
-        self.service.answer(&question).await
+        let answer = self.service.answer(&question).await;
+        compare_answer(&answer, self.service.clock().now().wall);
+        answer
     }
 }

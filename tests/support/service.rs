@@ -13,6 +13,7 @@ use quotefold::server::{Front, listen};
 use tokio::runtime::{Handle, Runtime};
 
 use super::client::{Reply, get};
+use super::openapi::exchanges::Listening;
 use super::settled::{assert_settled, unsettled};
 use super::{settings, until};
 
@@ -24,6 +25,8 @@ pub(crate) struct Service {
     pub(crate) app: Stack,
     pub(crate) runtime: Runtime,
     started: Instant,
+    /// Its replies are compared with the description as long as it is there.
+    _listening: Listening,
 }
 
 /// A generous timeout, so that only timeouts that a test sets can expire.
@@ -48,7 +51,8 @@ impl Service {
             tokio::spawn(listen::run(listener, app.clone(), listen::Limits::default(), drain));
             (service, app, address)
         });
-        Service { address, service, app, runtime, started: Instant::now() }
+        let _listening = Listening::at(address);
+        Service { address, service, app, runtime, started: Instant::now(), _listening }
     }
 
     /// Requests a path.
