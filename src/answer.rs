@@ -148,6 +148,14 @@ pub(crate) fn entry(priced: &Priced) -> serde_json::Result<serde_json::Value> {
     serde_json::to_value(Entry::new(priced, true, priced.price.as_of))
 }
 
+/// The JSON of a text that is not understood as a symbol.
+///
+/// # Errors
+/// As [`entry`].
+pub(crate) fn entry_of_text(not: &NotASymbol, as_of: Timestamp) -> serde_json::Result<serde_json::Value> {
+    serde_json::to_value(Entry::of_not_a_symbol(not, true, as_of))
+}
+
 impl Answer {
     /// The answer to a question, with the prices in the order of its symbols. What was not understood has its place among them.
     pub fn new(question: &Question, answered: Vec<Answered>, now: Timestamp, simulated: bool) -> Self {

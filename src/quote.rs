@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
+use crate::clock::in_milliseconds;
 use crate::failure::Failure;
 use crate::symbol::{Currency, Symbol};
 
@@ -154,6 +155,16 @@ impl Quote {
             book_at: None,
             received_at,
             latency: Duration::ZERO,
+        }
+    }
+
+    /// The same with its times as answers state them, so that what is made of it can be recomputed from an answer.
+    pub(crate) fn in_milliseconds(self) -> Self {
+        Quote {
+            observed_at: self.observed_at.map(in_milliseconds),
+            book_at: self.book_at.map(in_milliseconds),
+            received_at: in_milliseconds(self.received_at),
+            ..self
         }
     }
 

@@ -9,14 +9,16 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use rust_decimal::Decimal;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::answer::{Completeness, entry};
+use crate::answer::{Completeness, entry, entry_of_text};
 use crate::clock::age;
 use crate::convert::{Conversion, Priced, convert};
 use crate::decimal;
 use crate::fold::{Price, Status, Unavailable, fold};
+use crate::question::NotASymbol;
 use crate::symbol::Currency;
 use read::{Number, SavedEntry};
 
@@ -121,7 +123,7 @@ fn verify_entry(stated: &Value) -> Result<Verified, Unverifiable> {
     }
     if stated["reason"] == "not_a_symbol" {
         // no source was asked, so there is nothing to fold
-        let differences = differences("", &stated["price"], &Value::Null, "price");
+        let differences = compare(stated, &entry_of_no_symbol(&symbol, stated).unwrap_or_default());
         return Ok(Verified { symbol, price, quotes: 0, rates: Vec::new(), differences });
     }
     let unreadable = |why: String| Unverifiable::Unreadable { symbol: symbol.clone(), why };
@@ -130,7 +132,18 @@ fn verify_entry(stated: &Value) -> Result<Verified, Unverifiable> {
     let recomputed = entry(&priced).map_err(|error| unreadable(error.to_string()))?;
     let mut differences = compare(stated, &recomputed);
     differences.extend(younger_than_its_quotes(stated, &priced.price, saved.as_of()));
+    differences.extend(saved.not_inverse().map(|(field, stated, inverse)| {
+        let shown = |number: Decimal| Value::from(decimal::plain(number)).to_string();
+        Difference { field, stated: shown(stated), recomputed: shown(inverse) }
+    }));
     Ok(Verified { symbol, price, quotes: saved.quotes.len(), rates: rates(&saved), differences })
+}
+
+/// What an answer states of a text that is not a symbol, whatever it says of the reason.
+fn entry_of_no_symbol(text: &str, stated: &Value) -> Option<Value> {
+    let as_of = stated["as_of"].as_str()?.parse().ok()?;
+    let not = NotASymbol { place: 0, text: text.to_owned(), detail: String::new() };
+    entry_of_text(&not, as_of).ok()
 }
 
 /// The price that follows from the quotes of an entry, in the currency that it states.

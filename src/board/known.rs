@@ -272,7 +272,7 @@ pub(super) fn settle(
     let outcome = |quote, failure| Outcome { origin: Arc::clone(origin), symbol: symbol.clone(), quote, failure };
     match update {
         Update::Quote(quote) => Known {
-            outcome: outcome(Some(quote), None),
+            outcome: outcome(Some(quote.in_milliseconds()), None),
             quote_landed: Some(now.monotonic),
             failure_landed: None,
             stands: Stands::WithSource,

@@ -136,10 +136,13 @@ impl<'a> Range<'a> {
 /// A weight such as `0.8`, in thousandths; `None` if it is none.
 fn thousandths(text: &str) -> Option<u16> {
     let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
-    let is_a_weight = matches!(whole, "0" | "1") && decimals.len() <= 3;
-    let decimals: u16 = if decimals.is_empty() { 0 } else { format!("{decimals:0<3}").parse().ok()? };
-    let whole: u16 = whole.parse().ok()?;
-    Some(whole * 1_000 + decimals).filter(|weight| is_a_weight && *weight <= 1_000)
+    let is_a_weight = decimals.len() <= 3 && decimals.bytes().all(|byte| byte.is_ascii_digit());
+    let decimals: u16 = format!("{decimals:0<3}").parse().ok().filter(|_| is_a_weight)?;
+    match whole {
+        "0" => Some(decimals),
+        "1" if decimals == 0 => Some(1_000),
+        _ => None,
+    }
 }
 
 impl Wanted {
@@ -178,6 +181,8 @@ impl Wanted {
             Accepted::Csv => Ok(Format::Csv(self.dialect())),
             Accepted::Ndjson => Ok(Format::Ndjson),
             Accepted::Text if symbols == 1 => Ok(Format::Text),
+            // a header is never refused
+            Accepted::Text if self.named.is_none() && !self.has_ignored => Ok(Format::Json),
             Accepted::Text => Err(bad(
                 "format",
                 format!(
@@ -255,6 +260,8 @@ mod tests {
             ("image/png", Accepted::Json),
             ("text/csv;q=2, text/plain;q=0.1", Accepted::Text),
             ("csv, ;;, /, text/plain;q=0.001", Accepted::Text),
+            ("text/csv;q=1.65000, text/csv;q=+1, text/csv;q=0.9999, text/plain;q=0.1", Accepted::Text),
+            ("text/csv;q=1.000, text/plain;q=0.999", Accepted::Csv),
         ];
         for (header, expected) in cases {
             assert_eq!(Accepted::of([header]), expected, "{header}");
@@ -303,5 +310,6 @@ mod tests {
         let text = wanted(&[("format", "text")]).unwrap();
         assert_eq!(text.format(Accepted::Json, 1), Ok(Format::Text));
         assert_eq!(text.format(Accepted::Json, 2).unwrap_err().field, "format");
+        assert_eq!(wanted(&[]).unwrap().format(Accepted::Text, 2), Ok(Format::Json));
     }
 }

@@ -11,6 +11,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use axum::response::Response;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
+use super::host;
 use super::prices::PRICES_STATUS;
 use super::problem::Problem;
 use super::request_id;
@@ -82,11 +83,12 @@ pub(crate) fn refuse_foreign_page(headers: &HeaderMap) -> Result<(), Problem> {
     if is_foreign { Err(Problem::ForeignPage) } else { Ok(()) }
 }
 
-/// Whether an origin is the host that a request names. A page without one (`null`) is not.
+/// Whether an origin is the host that a request names, and that is no name which an outsider made point here. A page without an
+/// origin (`null`) is not.
 fn is_ours(origin: &HeaderValue, host: Option<&HeaderValue>) -> bool {
     let origin = origin.as_bytes();
     let page = origin.strip_prefix(b"http://").or_else(|| origin.strip_prefix(b"https://"));
-    page.zip(host).is_some_and(|(page, host)| page.eq_ignore_ascii_case(host.as_bytes()))
+    page.zip(host).is_some_and(|(page, host)| page.eq_ignore_ascii_case(host.as_bytes()) && host::is_local(host))
 }
 
 #[cfg(test)]
@@ -119,6 +121,8 @@ mod tests {
             assert!(is_refused(&[host, ("origin", origin)]), "{origin}");
         }
         assert!(is_refused(&[("origin", "http://x")]), "HTTP/1.0 without a Host");
+        // a name that an outsider made point here; over plain HTTP, browsers do not say which site it is
+        assert!(is_refused(&[("host", "evil.example:8080"), ("origin", "http://evil.example:8080")]));
     }
 
     #[test]
@@ -128,7 +132,7 @@ mod tests {
             &[host][..],
             &[],
             &[host, ("origin", "http://127.0.0.1:8080")],
-            &[("host", "Demo.Example.com"), ("origin", "https://demo.example.com")],
+            &[("host", "Demo.Internal"), ("origin", "http://demo.internal")],
             &[host, ("sec-fetch-site", "same-origin"), ("origin", "http://127.0.0.1:8080")],
             // behind a proxy that rewrites the Host
             &[host, ("sec-fetch-site", "same-origin"), ("origin", "https://demo.example.com")],

@@ -72,6 +72,11 @@ pub(super) fn refuse_foreign(request: &Request, names: &[HostName]) -> Result<()
     }
 }
 
+/// Whether the `Host` of a request is an address or a name that no outsider could have made point here.
+pub(super) fn is_local(host: &HeaderValue) -> bool {
+    authority(host).is_some_and(|authority| accepts(&[], authority.host()))
+}
+
 fn accepts(names: &[HostName], host: &str) -> bool {
     let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
     let is_address = || match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {

@@ -15,8 +15,10 @@ pub(super) fn detail(path: &str) -> String {
 
 fn meant(path: &str) -> Option<String> {
     let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
-    if let Some((&"prices", [_, _, ..])) = segments.split_first().map(|(first, rest)| (first, rest)) {
-        return Some(slash_in_symbol(&segments[1..]));
+    if let ["prices", legs @ ..] = segments.as_slice()
+        && legs.len() > 1
+    {
+        return Some(slash_in_symbol(legs));
     }
     let is_served = |path: &str| SERVED.iter().any(|served| matches(served, path));
     let bare = format!("/{}", segments.join("/"));

@@ -44,8 +44,11 @@ pub(super) async fn many(
 ) -> Result<Response, Problem> {
     let (query, service) = (query.unwrap_or_default(), &pricing.service);
     let question = Question::parse(&query, service.bounds(), service.clock().now())?;
-    pricing.questions.remember(&query, &question);
     let form = Form::of_list(question.format(accepted(&headers))?);
+    // others are never ready, and those of spreadsheets never come again
+    if form.is_json() {
+        pricing.questions.remember(&query, &question);
+    }
     let question = question.asked_by(caller.map(|Extension(caller)| caller));
     answer(&pricing, question, form, pricing.wanted(&headers)).await
 }
@@ -274,7 +277,10 @@ fn write_ready(
     let caching = wanted.caching.filter(|_| answer.code == 200).map(|caching| (caching, answer.tag(question)));
     let mut written = if caching.as_ref().is_some_and(|(_, tag)| wanted.has(tag)) {
         answer.note_use(question);
-        reply(form, StatusCode::NOT_MODIFIED.as_u16(), answer.completeness, None, Body::empty())?
+        let mut same = reply(form, StatusCode::NOT_MODIFIED.as_u16(), answer.completeness, None, Body::empty())?;
+        // it has no body whose type it could state (RFC 9110, section 15.4.5)
+        same.headers_mut().remove(CONTENT_TYPE);
+        same
     } else {
         let bytes = match form {
             Form::Entry => answer.single_body(question, now.wall),

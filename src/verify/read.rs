@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use rust_decimal::Decimal;
 use serde::Deserialize;
 
+use crate::decimal::{self, is_beyond};
 use crate::derive::derive_weighed;
 use crate::failure::{Failure, SourceError};
 use crate::fold::{Basis, BelowQuorum, Book, Evidence, Folded, Price, Rule, Status, weighed_as};
@@ -16,6 +17,9 @@ use crate::quote::{NoMarket, Origin, Outcome, Quote, Role, Session, Sides, State
 use crate::route::{Rate, Route};
 use crate::symbol::{Currency, Symbol};
 use crate::units::Percent;
+
+/// How far from an inverse a number may be that was rounded to twelve digits in another order: 1e-9 of it.
+const ROUNDING: Decimal = Decimal::from_parts(1, 0, 0, false, 9);
 
 /// What is read of one entry.
 #[derive(Deserialize)]
@@ -245,12 +249,13 @@ impl SavedEntry {
         derivation: &SavedDerivation,
     ) -> Result<Evidence, String> {
         let asked = self::symbol(&derivation.symbol)?;
-        let stated = saved.stated(derivation, symbol.pair_currency());
+        let stated = saved.stated(derivation, symbol.pair_currency().as_ref());
         let weighed = stated.as_ref().map(|quote| {
             let mut weighed = weighed_as(quote, saved.basis, saved.book);
-            // without a price, the answer does not say which of the quote's numbers it would have been, but when it was made
-            if saved.basis.is_none() {
-                weighed.observed_at = time(saved.observed_at);
+            // without a rate, the answer does not say that the price would have been the middle of its book, but when that was
+            let is_middle = saved.basis.is_none() && quote.last().is_none() && quote.bid.and(quote.ask).is_some();
+            if is_middle && time(saved.observed_at) == quote.book_at {
+                weighed.observed_at = quote.book_at;
             }
             weighed
         });
@@ -267,18 +272,63 @@ impl SavedEntry {
     }
 }
 
+impl SavedEntry {
+    /// Where a quote is not the inverse of what its source states: the field, what it is, and what it should be.
+    pub(super) fn not_inverse(&self) -> impl Iterator<Item = (String, Decimal, Decimal)> {
+        self.quotes.iter().flat_map(|quote| {
+            let own = pairs("", quote.inverse_of, [quote.last, quote.bid, quote.ask]);
+            let asked = quote.derivation.as_ref().map(|derivation| {
+                let SavedDerivation { inverse_of, price, bid, ask, .. } = derivation;
+                pairs("derivation.", *inverse_of, [*price, *bid, *ask])
+            });
+            let all = own.into_iter().chain(asked.into_iter().flatten());
+            all.filter_map(|(name, shown, stated)| {
+                let inverse = decimal::inverse(stated);
+                // a factor of the source may have been applied before the rounding to twelve digits
+                let is_far = is_beyond(ROUNDING, shown, inverse);
+                is_far.then(|| (format!("quotes[{}].{name}", quote.source), shown, inverse))
+            })
+        })
+    }
+}
+
+/// Numbers that should be the inverse of others, with their names; the bid is the inverse of the ask.
+fn pairs(
+    place: &str,
+    inverse_of: Option<SavedSides>,
+    [last, bid, ask]: [Option<Number>; 3],
+) -> Vec<(String, Decimal, Decimal)> {
+    let Some(stated) = inverse_of else { return Vec::new() };
+    let name = |name: &str| format!("{place}{name}");
+    let last_name = if place.is_empty() { "last" } else { "price" };
+    [(last_name, last, stated.last), ("bid", bid, stated.ask), ("ask", ask, stated.bid)]
+        .into_iter()
+        .filter_map(|(field, shown, stated)| Some((name(field), number(shown)?, number(stated)?)))
+        // what is no price has no inverse
+        .filter(|(_, _, stated)| *stated > Decimal::ZERO)
+        .collect()
+}
+
 impl SavedQuote {
     /// The quote of the symbol itself; `None` if the source gave none that counts.
     fn own(&self) -> Option<Quote> {
         let observed_at = time(self.last_at);
         let sides = [number(self.last), number(self.bid), number(self.ask)];
-        self.quote(sides, self.inverse_of, observed_at, self.received_at, self.currency.as_deref().map(Currency::new))
+        self.quote(
+            sides,
+            self.inverse_of,
+            observed_at,
+            self.received_at,
+            self.currency.as_deref().map(Currency::of_code),
+        )
     }
 
     /// The quote of the pair that was asked for instead. `own` is the currency of the symbol, which a derived quote is in unless
-    /// its source stated another one.
-    fn stated(&self, derivation: &SavedDerivation, own: Option<Currency>) -> Option<Quote> {
-        let currency = self.currency.as_deref().map(Currency::new).filter(|currency| Some(currency) != own.as_ref());
+    /// its source stated another one than that of the pair.
+    fn stated(&self, derivation: &SavedDerivation, own: Option<&Currency>) -> Option<Quote> {
+        let is_wrong = matches!(self.reason.as_deref(), Some("currency_mismatch" | "currency_unknown"));
+        let stated = self.currency.as_deref().map(Currency::of_code);
+        let currency = stated.filter(|currency| is_wrong || Some(currency) != own);
         let sides = [number(derivation.price), number(derivation.bid), number(derivation.ask)];
         let (observed_at, received_at) = (time(derivation.observed_at), derivation.received_at);
         self.quote(sides, derivation.inverse_of, observed_at, received_at, currency)
@@ -297,8 +347,8 @@ impl SavedQuote {
         }
         let price = match last {
             Some(last) => Stated::Number(last),
-            // the source stated something else than a number, or a book that gives no price either
-            None if self.reason.as_deref() == Some("invalid_price") => Stated::NotANumber(String::new()),
+            // it gave no price: the source stated something else than a number, or a book that gives none either
+            None if self.basis.is_none() => Stated::NotANumber(String::new()),
             None => Stated::Absent,
         };
         Some(Quote {

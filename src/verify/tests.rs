@@ -86,9 +86,12 @@ fn a_status_that_does_not_follow_is_found() {
     let text = text_of(priced().into());
     assert_eq!(fields(&text.replacen("{\"status\":\"complete\"", "{\"status\":\"degraded\"", 1)), ["status"]);
     assert_eq!(fields(&text.replace("\"age_ms\":1000", "\"age_ms\":999")), ["age_ms"]);
+    let no_symbol =
+        text.replace("\"status\":\"ok\",\"reason\":null", "\"status\":\"unknown\",\"reason\":\"not_a_symbol\"");
+    assert!(fields(&no_symbol).contains(&"price".to_owned()), "{:?}", fields(&no_symbol));
     let outlier = "\"status\":\"excluded\",\"reason\":\"outlier\"";
     let used = text.replacen(outlier, "\"status\":\"used\",\"reason\":null", 1);
-    assert_eq!(fields(&used), ["quotes[gamma].reason", "quotes[gamma].status"]);
+    assert_eq!(fields(&used), ["quotes[gamma].status", "quotes[gamma].reason"]);
 }
 
 #[test]
@@ -149,6 +152,9 @@ fn a_source_that_states_the_inverse_is_verified_by_what_it_states() {
     assert!(text.contains("\"basis\":\"middle\""), "{text}");
     assert_eq!(fields(&text), Vec::<String>::new(), "{text}");
     assert!(!fields(&text.replacen("\"ask\":\"0.9224\"", "\"ask\":\"0.9234\"", 1)).is_empty());
+    // a last price far outside of the book decides nothing, but is still the inverse of what the source states
+    let other = text.replacen("\"inverse_of\":{\"last\":\"0.9\"", "\"inverse_of\":{\"last\":\"0.8\"", 1);
+    assert_eq!(fields(&other), ["quotes[alpha].last"]);
 }
 
 #[test]

@@ -145,9 +145,10 @@ test("a page of another site cannot break a venue", async (t) => {
   await new Promise((resolve) => { elsewhere.listen(0, "127.0.0.1", resolve); });
   t.after(() => { elsewhere.close(); elsewhere.closeAllConnections(); });
   const { page, close } = await open(browser, `http://127.0.0.1:${elsewhere.address().port}/`);
-  const replied = page.waitForResponse(/\/demo\/alpha\/lie/);
+  // the page may send the request, but not see the reply: the browser keeps even the refusal from it
+  const asked = page.waitForRequest(/\/demo\/alpha\/lie/);
   await page.evaluate((url) => fetch(url, { method: "POST", mode: "no-cors" }).catch(() => {}), `${demo.url}/demo/alpha/lie`);
-  assert.equal((await replied).status(), 403);
+  assert.equal((await asked).method(), "POST");
   const { venues } = JSON.parse((await ask(`${demo.url}/demo/venues`)).body);
   assert.equal(venues.find(({ venue }) => venue === "alpha").mood, "heal");
   await close();

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use quotefold::failure::SourceError;
+use quotefold::symbol::Class;
 use serde_json::{Value, json};
 
 use crate::support::openapi::Description;
@@ -82,10 +83,11 @@ fn it_has_every_status_and_reason_of_the_code() {
         ("Failure", "impl SourceError {", "pub fn reason(&self)"),
         ("Match", "impl Fit {", "pub fn as_str(self)"),
         ("Role", "impl Role {", "pub fn as_str(self)"),
-        ("Class", "impl Class {", "pub fn as_str(self)"),
     ] {
         assert_eq!(values(schema), names_of(implementation, method), "{schema}");
     }
+    let classes = [Class::Crypto, Class::Fx, Class::Equity, Class::Index, Class::Fund].map(Class::as_str);
+    assert_eq!(values("Class"), classes.map(str::to_owned).into());
     assert!(values("Failure").contains(SourceError::NotAwaited.reason()));
 }
 

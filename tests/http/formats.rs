@@ -45,7 +45,7 @@ fn a_table_has_one_row_per_symbol_in_the_order_of_the_request() {
         cells(&reply, ',')[1..],
         [
             ["BTC-USD", "ok", "", "231.38", "USD", "0", "2", "2"],
-            ["NONE-USD", "unknown", "unknown_symbol", "", "", "", "0", "2"],
+            ["NONE-USD", "unavailable", "no_answer", "", "USD", "", "0", "2"],
             ["'=1+1", "unknown", "not_a_symbol", "", "", "", "0", "0"],
             ["ETH-USD", "ok", "", "231.38", "USD", "0", "2", "2"],
         ]
@@ -78,11 +78,11 @@ fn a_bare_price_or_a_sentence_with_the_same_code() {
         assert_eq!((reply.status, reply.body.as_str()), (200, "231.38\n"), "{target}");
         assert_eq!(reply.header("content-type"), Some("text/plain; charset=utf-8"));
     }
-    for symbol in ["NONE-USD", "not%20a%20symbol"] {
+    for (symbol, code) in [("NONE-USD", 503), ("not%20a%20symbol", 404)] {
         let (text, json) = (format!("/prices/{symbol}?format=text"), format!("/prices/{symbol}"));
         let (text, json) = (get(&service, &text, ""), get(&service, &json, ""));
         assert_eq!((text.status, text.header("prices-status")), (json.status, json.header("prices-status")));
-        assert_eq!(text.status, 404);
+        assert_eq!(text.status, code);
         assert!(text.body.ends_with('\n') && text.body.lines().count() == 1 && text.body.len() > 20, "{text:?}");
     }
     let several = get(&service, "/prices?symbols=BTC-USD,ETH-USD&format=text", "");

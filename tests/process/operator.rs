@@ -47,8 +47,10 @@ fn the_operators_pages_are_only_at_the_admin_address_without_a_key() {
 fn the_page_and_all_that_it_asks_for_are_at_the_admin_address_without_a_key() {
     let vendor = Upstream::quoting("100");
     let access = format!("[access]\nkeys = [\"{KEY}\"]\nadmin_listen = \"127.0.0.1:0\"\n");
-    let (program, address) = Program::serve(&configuration(&vendor, &access), &[]);
-    let admin = program.addresses()[1];
+    let configuration = configuration(&vendor, &access);
+    let program =
+        Program::new(&mut start(&["serve", "--config", configuration.path(), "--listen", "127.0.0.1:0"], &[]));
+    let [address, admin] = program.addresses()[..] else { panic!("two addresses") };
     let with_key = |path: &str| {
         let head =
             format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {KEY}\r\n\r\n");

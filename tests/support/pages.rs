@@ -7,7 +7,7 @@ use std::path::Path;
 pub(crate) const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// Folders that hold no pages of ours.
-const NO_PAGES: [&str; 3] = ["target", ".git", "corpus"];
+const NO_PAGES: [&str; 4] = ["target", ".git", "corpus", "node_modules"];
 
 /// A page.
 #[derive(Clone, Debug)]

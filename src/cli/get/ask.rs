@@ -109,10 +109,13 @@ impl Asker {
     /// Asks once. Whoever was asked the first time is asked the next time, too.
     pub(super) async fn ask(&mut self) -> io::Result<Result<Answered, Trouble>> {
         let (server, otherwise) = match &mut self.whom {
-            Whom::Server { server, otherwise } => (server, otherwise.take()),
+            Whom::Server { server, otherwise } => (server, otherwise),
             Whom::Sources { service, from } => return ask_sources(service, &self.query, self.format, from).await,
         };
-        let why_not = match server.reply(&in_format(&self.query, self.format)).await {
+        let reply = server.reply(&in_format(&self.query, self.format)).await;
+        // the first reply decides whether the sources are asked; a wait for it that is broken off does not
+        let otherwise = otherwise.take();
+        let why_not = match reply {
             Reply::Answer { body, status } => {
                 return Ok(Ok(Answered { body, status, from: format!("answered by {}", server.called) }));
             }
@@ -131,9 +134,11 @@ impl Asker {
             Ok(service) => Box::new(service),
             Err(error) => return Ok(Err(Trouble::new(Exit::Configuration, error.to_string()))),
         };
-        let asked = ask_sources(&service, &self.query, self.format, &from).await;
         self.whom = Whom::Sources { service, from };
-        asked
+        match &self.whom {
+            Whom::Sources { service, from } => ask_sources(service, &self.query, self.format, from).await,
+            Whom::Server { .. } => Ok(Err(Trouble::new(Exit::NoServer, why_not))),
+        }
     }
 }
 

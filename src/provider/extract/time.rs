@@ -10,7 +10,6 @@ use jiff::tz::TimeZone;
 use rust_decimal::Decimal;
 
 use super::row::{self, Row};
-use crate::clock::in_milliseconds;
 use crate::decimal;
 
 /// The fields for one time, each with how many of its units make a second.
@@ -42,7 +41,7 @@ impl Times {
     /// left out.
     pub(super) fn of(row: &Row<'_>) -> Result<Self, String> {
         let zone = zone(row)?;
-        let time = |words: &Words| Ok::<_, String>(stated(row, words, zone.as_ref())?.map(in_milliseconds));
+        let time = |words: &Words| stated(row, words, zone.as_ref());
         Ok(Times { at: time(&AT)?, book_at: time(&BOOK_AT)? })
     }
 

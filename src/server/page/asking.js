@@ -1,7 +1,7 @@
 // Asks the service: with the key, if there is one, and with a limit on the time that it may take.
 
-/** Longer than any answer may take: the server's own longest timeout, and some. */
-const PATIENCE = 15_000;
+/** Longer than any answer takes, unless the server's own timeouts are set to more than a minute. */
+const PATIENCE = 60_000;
 
 const KEPT_AS = "quotefold-key";
 

@@ -109,6 +109,12 @@ function show(answer) {
 /** The service refuses the question. */
 function refused({ status, message, after }) {
   back();
+  if (status === 401 && !isKeyed) {
+    // the page was made when no key was needed, or something in between asks for a password
+    complain(`${sentence(message)} Reload the page.`);
+    isRefused = true;
+    return WRONG;
+  }
   if (status === 401) {
     asking.key = null;
     looking.stop();
@@ -116,7 +122,7 @@ function refused({ status, message, after }) {
     return null;
   }
   isRefused = true;
-  complain(`${sentence(message)} The next look is ${after === null ? "soon" : `in ${after / 1000} s`}.`);
+  complain(`${sentence(message)} Retrying ${after === null ? "soon" : `in ${after / 1000} s`}.`);
   return after;
 }
 
@@ -234,7 +240,8 @@ function useKeys() {
 }
 
 form.addEventListener("submit", submitted);
-window.addEventListener("popstate", ask);
+// what to say of no symbols only the server knows
+window.addEventListener("popstate", () => (asked().symbols.length === 0 ? location.reload() : ask()));
 const copyCurl = at("copy-curl");
 copyCurl.hidden = false;
 copies(copyCurl, () => at("curl").textContent);

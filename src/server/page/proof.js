@@ -63,10 +63,11 @@ function because({ detail, derivation }) {
 }
 
 function derived(derivation) {
-  const rates = derivation.rates.map((rate) => `${rate.symbol} ${rate.price ?? "without a price"}`).join(" and ");
-  const how = derivation.inverse ? "divided by" : "times";
-  const text = `from ${derivation.symbol} ${derivation.price ?? "without a price"}`;
-  return rates === "" ? text : `${text}, ${how} ${rates}`;
+  const rates = derivation.rates.map(
+    (rate) => `${rate.inverse ? "divided by" : "times"} ${rate.symbol} ${rate.price ?? "without a price"}`,
+  );
+  const asked = `${derivation.symbol} ${derivation.price ?? "without a price"}`;
+  return [`from ${derivation.inverse ? "the inverse of " : ""}${asked}`, ...rates].join(", ");
 }
 
 function conversion({ from, to, symbol, price, rate, status, detail, used }) {

@@ -4,7 +4,7 @@
 function parameter(name) {
   const pair = location.search.slice(1).split("&").find((part) => part.split("=")[0] === name);
   const parts = (pair?.slice(name.length + 1) ?? "").split(",");
-  const marked = parts.map((part) => {
+  const marked = name !== "symbols" ? parts : parts.map((part) => {
     const stem = part.replace(/\++$/, "");
     return stem === "" || stem === part || /%2[BC]$/i.test(stem) ? part : `${stem}%2B`;
   });

@@ -58,7 +58,7 @@ function limits(limits) {
 }
 
 function latency({ latency_p50_ms: half, latency_p99_ms: most }) {
-  return half === null ? "–" : `${half} ms, at worst ${most} ms`;
+  return half === null ? "–" : `${half} ms, 99 % within ${most} ms`;
 }
 
 function lastError(error) {
