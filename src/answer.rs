@@ -17,7 +17,7 @@ use serde::Serialize;
 use crate::clock::age;
 use crate::convert::Priced;
 use crate::fold::{Price, Status};
-use crate::question::{Dialect, NotASymbol, Question, Require};
+use crate::question::{Dialect, Format, NotASymbol, Question, Require};
 use crate::symbol::Symbol;
 use crate::text::words;
 use json::Entry;
@@ -25,6 +25,9 @@ pub(crate) use text::{EntryText, TAG};
 
 /// How long to wait before asking again where no source is ever called: by then the configuration may have been fixed.
 const LONG: Duration = Duration::from_secs(60);
+
+/// The parts of an answer's body, in their order.
+pub type Parts<'a> = Box<dyn Iterator<Item = serde_json::Result<Vec<u8>>> + Send + 'a>;
 
 /// How many symbols a log line names.
 const NAMED: usize = 5;
@@ -282,14 +285,24 @@ impl Answer {
         serde_json::to_vec(&entry.map(|entry| Single { entry, simulated: self.simulated }))
     }
 
+    /// The body in a format, in parts, so that other tasks can run between them.
+    pub fn parts_in(&self, format: Format, now: Timestamp) -> Parts<'_> {
+        match format {
+            Format::Json => Box::new(self.parts(now)),
+            Format::Csv(dialect) => Box::new(self.csv_parts(dialect, now).map(Ok)),
+            Format::Ndjson => Box::new(self.ndjson_parts(now)),
+            Format::Text => Box::new(std::iter::once(Ok(self.text(now)))),
+        }
+    }
+
     /// The body as CSV (RFC 4180), in parts: the row of names, then one row per symbol.
-    pub fn csv_parts(&self, dialect: Dialect, now: Timestamp) -> impl Iterator<Item = Vec<u8>> + Send {
+    fn csv_parts(&self, dialect: Dialect, now: Timestamp) -> impl Iterator<Item = Vec<u8>> + Send {
         let rows = self.entries().into_iter().map(move |said| table::row(&self.entry(said, now), dialect));
         std::iter::once_with(move || table::head(dialect)).chain(rows)
     }
 
     /// The body as one line of JSON per symbol, in parts. Each line is the body of `GET /prices/{symbol}`.
-    pub fn ndjson_parts(&self, now: Timestamp) -> impl Iterator<Item = serde_json::Result<Vec<u8>>> + Send {
+    fn ndjson_parts(&self, now: Timestamp) -> impl Iterator<Item = serde_json::Result<Vec<u8>>> + Send {
         self.entries().into_iter().map(move |said| {
             let entry = self.entry(said, now);
             let mut line = serde_json::to_vec(&Single { entry, simulated: self.simulated })?;
@@ -299,7 +312,7 @@ impl Answer {
     }
 
     /// The first symbol's price, alone on a line. If it has none, or not one that the caller accepts, the line says why.
-    pub fn text(&self, now: Timestamp) -> Vec<u8> {
+    fn text(&self, now: Timestamp) -> Vec<u8> {
         let entry = self.entries().first().map(|said| self.entry(*said, now));
         let line = entry.map(|entry| entry.in_one_line(self.code == 200));
         format!("{}\n", line.unwrap_or_default()).into_bytes()

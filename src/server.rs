@@ -8,6 +8,7 @@ mod client;
 mod count;
 mod document;
 pub mod drain;
+mod embedded;
 mod form;
 mod health;
 mod host;

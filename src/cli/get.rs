@@ -2,7 +2,6 @@
 //! one after the other.
 
 mod ask;
-mod format;
 mod page;
 mod proof;
 mod watch;

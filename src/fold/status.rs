@@ -51,7 +51,7 @@ pub enum Unavailable {
 
 impl Status {
     /// Every status.
-    const ALL: [Status; 11] = [
+    pub(crate) const ALL: [Status; 11] = [
         Status::Ok,
         Status::Degraded(Degraded::WithReferences),
         Status::Degraded(Degraded::StaleFallback),

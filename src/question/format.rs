@@ -109,7 +109,7 @@ struct Range<'a> {
 }
 
 impl<'a> Range<'a> {
-    /// Reads `text/csv;q=0.8`. `None` if it is no media range, which then counts for nothing.
+    /// Reads `text/csv;q=0.8`. `None` if it is not a media range; it is then ignored.
     fn read(entry: &'a str) -> Option<Self> {
         let mut parts = entry.split(';').map(str::trim);
         let (kind, subtype) = parts.next()?.split_once('/')?;
@@ -133,7 +133,7 @@ impl<'a> Range<'a> {
     }
 }
 
-/// A weight such as `0.8`, in thousandths; `None` if it is none.
+/// A weight such as `0.8`, in thousandths; `None` if it is not a weight.
 fn thousandths(text: &str) -> Option<u16> {
     let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
     let is_a_weight = decimals.len() <= 3 && decimals.bytes().all(|byte| byte.is_ascii_digit());

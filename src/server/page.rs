@@ -14,10 +14,11 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{RawQuery, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST};
-use axum::http::{HeaderMap, HeaderValue};
+use axum::http::HeaderMap;
+use axum::http::header::HOST;
 use axum::response::{IntoResponse, Response};
 
+use super::embedded::{PAGE, marked};
 use super::pages::Pages;
 use super::pieces::whole;
 use super::pricing::Pricing;
@@ -48,11 +49,6 @@ const EXAMPLES: [(&str, &str); 3] = [
 
 /// The longest answer that is read, in bytes. Without quotes, an entry takes less than a kilobyte.
 const LONGEST_ANSWER: usize = 16 << 20;
-
-/// What the page may load: the files beside it. Nothing in it is a script or a style by itself, so whatever ended up in it as
-/// markup would stay dead.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
-                      frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
 
 const TEMPLATE: &str = include_str!("page/page.html");
 const FIELD_FOR_THE_KEY: &str = include_str!("page/key.html");
@@ -206,16 +202,14 @@ fn hidden_unless(is_shown: bool) -> String {
 fn document(refusal: Option<Problem>, html: Body) -> Response {
     let mut reply = refusal.map_or_else(Response::default, IntoResponse::into_response);
     *reply.body_mut() = html;
-    let headers = reply.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
-    reply
+    marked(reply, PAGE)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use axum::http::HeaderValue;
+    use axum::http::header::CONTENT_TYPE;
 
     fn headers(host: &str) -> HeaderMap {
         HeaderMap::from_iter([(HOST, HeaderValue::from_str(host).unwrap())])

@@ -18,10 +18,10 @@ use super::pieces::{Pieces, whole};
 use super::pricing::Pricing;
 use super::problem::Problem;
 use super::request_log::Lacking;
-use crate::answer::{Answer, Completeness};
+use crate::answer::{Answer, Completeness, Parts};
 use crate::caller::Caller;
 use crate::pace::Pace;
-use crate::question::{Accepted, BadQuestion, Dialect, Format, Question, longest_form};
+use crate::question::{Accepted, BadQuestion, Format, Question, longest_form};
 use crate::ready::ReadyAnswer;
 use crate::reply_memory::Full;
 use crate::service::in_flight::Made;
@@ -114,63 +114,43 @@ impl fmt::Debug for ReadyPrices {
 
 /// How an answer is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Form {
-    /// As JSON, in an envelope.
-    List,
-    /// As JSON, its only entry without the envelope.
-    Entry,
-    /// As a table.
-    Csv(Dialect),
-    /// As lines of JSON, one per entry.
-    Ndjson,
-    /// As its only price.
-    Text,
+pub(super) struct Form {
+    format: Format,
+    /// Whether it is JSON without the envelope: the only entry.
+    is_entry: bool,
 }
-
-/// The parts of an answer's body.
-type Parts<'a> = Box<dyn Iterator<Item = serde_json::Result<Vec<u8>>> + Send + 'a>;
 
 impl Form {
     /// The form of an answer of `/prices`.
     fn of_list(format: Format) -> Self {
-        match format {
-            Format::Json => Form::List,
-            Format::Csv(dialect) => Form::Csv(dialect),
-            Format::Ndjson => Form::Ndjson,
-            Format::Text => Form::Text,
-        }
+        Form { format, is_entry: false }
     }
 
-    /// The form of an answer of `/prices/{symbol}`.
+    /// The form of an answer of `/prices/{symbol}`. Only JSON has an envelope to leave out.
     fn of_entry(format: Format) -> Self {
-        match Form::of_list(format) {
-            Form::List => Form::Entry,
-            other => other,
-        }
+        Form { format, is_entry: format == Format::Json }
     }
 
     /// Whether it is JSON, so that it can be kept ready.
     fn is_json(self) -> bool {
-        matches!(self, Form::List | Form::Entry)
+        self.format == Format::Json
     }
 
     /// The body in parts, so that other tasks can run in between.
     fn parts(self, answer: &Answer, now: Timestamp) -> Parts<'_> {
-        match self {
-            Form::List => Box::new(answer.parts(now)),
-            Form::Entry => Box::new(std::iter::once(answer.single_body(now))),
-            Form::Csv(dialect) => Box::new(answer.csv_parts(dialect, now).map(Ok)),
-            Form::Ndjson => Box::new(answer.ndjson_parts(now)),
-            Form::Text => Box::new(std::iter::once(Ok(answer.text(now)))),
+        if self.is_entry {
+            Box::new(std::iter::once(answer.single_body(now)))
+        } else {
+            answer.parts_in(self.format, now)
         }
     }
 
     fn media_type(self) -> HeaderValue {
-        HeaderValue::from_static(match self {
-            Form::List | Form::Entry => "application/json",
-            Form::Csv(_) => "text/csv; charset=utf-8; header=present",
-            Form::Ndjson => "application/x-ndjson",
-            Form::Text => "text/plain; charset=utf-8",
+        HeaderValue::from_static(match self.format {
+            Format::Json => "application/json",
+            Format::Csv(_) => "text/csv; charset=utf-8; header=present",
+            Format::Ndjson => "application/x-ndjson",
+            Format::Text => "text/plain; charset=utf-8",
         })
     }
 }
@@ -282,10 +262,10 @@ fn write_ready(
         same.headers_mut().remove(CONTENT_TYPE);
         same
     } else {
-        let bytes = match form {
-            Form::Entry => answer.single_body(question, now.wall),
-            // only JSON is kept ready
-            _ => answer.body(question, now.wall).map_err(|_| Problem::Internal)?,
+        let bytes = if form.is_entry {
+            answer.single_body(question, now.wall)
+        } else {
+            answer.body(question, now.wall).map_err(|_| Problem::Internal)?
         };
         let packed = if wanted.packs(bytes.len()) { packed(&bytes) } else { None };
         let is_packed = packed.is_some();

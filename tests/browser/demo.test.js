@@ -238,7 +238,7 @@ test("the ages grow between two looks", async () => {
   await close();
 });
 
-test("a symbol that nobody knows, and words of a vendor, are shown as text", async () => {
+test("an unknown symbol, and words of a vendor, are shown as text", async () => {
   const { page, noted, close } = await open(browser, `${demo.url}/?symbols=AAPL,<img src=x onerror=alert(1)>`);
   await card(page, "<img src=x onerror=alert(1)>").and(page.locator('[data-status="unknown"]')).waitFor();
   assert.equal(await page.locator("img").count(), 1);

@@ -9,7 +9,6 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
-use super::format::rendered;
 use crate::cli::body::body;
 use crate::cli::health::{check_url, reachable, root_cause};
 use crate::cli::{Exit, Format, Get, options, settings};
@@ -106,7 +105,7 @@ impl Asker {
         Ok(Asker { query, format: arguments.format, whom: Whom::of(arguments)? })
     }
 
-    /// Asks once. Whoever was asked the first time is asked the next time, too.
+    /// Asks once. The server or the sources that were asked the first time are asked the next time, too.
     pub(super) async fn ask(&mut self) -> io::Result<Result<Answered, Trouble>> {
         let (server, otherwise) = match &mut self.whom {
             Whom::Server { server, otherwise } => (server, otherwise),
@@ -174,6 +173,18 @@ impl Whom {
     }
 }
 
+impl Format {
+    /// Its name in a query.
+    fn as_str(self) -> &'static str {
+        match self {
+            Format::Json => "json",
+            Format::Csv => "csv",
+            Format::Text => "text",
+            Format::Ndjson => "ndjson",
+        }
+    }
+}
+
 /// The question to a server, whose answer should have this format. JSON is what it answers by itself.
 fn in_format(query: &str, format: Option<Format>) -> String {
     match format {
@@ -195,7 +206,8 @@ async fn ask_sources(
         Err(bad) => return Ok(Err(Trouble::refused(bad.to_string()))),
     };
     let answer = service.answer(&question).await;
-    let body = rendered(&answer, format, service.clock().now().wall)?;
+    let parts: serde_json::Result<Vec<Vec<u8>>> = answer.parts_in(format, service.clock().now().wall).collect();
+    let body = parts?.concat();
     Ok(Ok(Answered { body, status: Some(answer.completeness.as_str().to_owned()), from: from.to_owned() }))
 }
 

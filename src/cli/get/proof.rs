@@ -66,7 +66,7 @@ fn reason(quote: &Value) -> String {
     parts.into_iter().flatten().collect::<Vec<_>>().join(": ")
 }
 
-/// When the answer was written, by the clock of whoever wrote it. Without the age of a price it is when that was folded.
+/// When the answer was written, by its writer's clock. Without the age of a price it is when that was folded.
 fn written_at(price: &Value) -> Option<Timestamp> {
     let aged = time(&price["observed_at"]).zip(price["age_ms"].as_i64());
     let written = aged.and_then(|(observed, age)| observed.checked_add(jiff::SignedDuration::from_millis(age)).ok());

@@ -1,30 +1,16 @@
 //! The files of the page: its style, its scripts and its icons, as they are in this folder. There is no build step.
 
-use axum::http::HeaderValue;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use axum::response::{IntoResponse, Response};
-
-/// A file that is part of the program.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct File {
-    pub(super) path: &'static str,
-    kind: &'static str,
-    text: &'static str,
-}
-
-const STYLE: &str = "text/css; charset=utf-8";
-const SCRIPT: &str = "text/javascript; charset=utf-8";
-const DRAWING: &str = "image/svg+xml";
+use crate::server::embedded::{DRAWING, Embedded, SCRIPT, STYLE};
 
 /// A file of this folder, under its own name.
 macro_rules! embedded {
     ($name:literal, $kind:ident) => {
-        File { path: concat!("/page/", $name), kind: $kind, text: include_str!($name) }
+        Embedded { path: concat!("/page/", $name), kind: $kind, text: include_str!($name) }
     };
 }
 
 /// All files, those first that are loaded first.
-pub(super) const FILES: [File; 15] = [
+pub(super) const FILES: [Embedded; 15] = [
     embedded!("page.css", STYLE),
     embedded!("page.js", SCRIPT),
     embedded!("asking.js", SCRIPT),
@@ -41,17 +27,6 @@ pub(super) const FILES: [File; 15] = [
     embedded!("favicon.svg", DRAWING),
     embedded!("favicon-simulated.svg", DRAWING),
 ];
-
-impl File {
-    /// The reply to whoever asks for it. It is not kept: the page and its files must be of one version.
-    pub(super) fn reply(self) -> Response {
-        let mut reply = self.text.into_response();
-        let headers = reply.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.kind));
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        reply
-    }
-}
 
 #[cfg(test)]
 mod tests {
@@ -81,7 +56,7 @@ mod tests {
 
     #[test]
     fn no_file_sets_markup_or_a_style_from_a_text_or_names_another_host() {
-        for File { path, kind, text } in FILES {
+        for Embedded { path, kind, text } in FILES {
             for word in
                 ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", ".style", "localStorage"]
             {

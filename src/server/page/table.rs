@@ -1,4 +1,4 @@
-//! The prices as a table, for whoever sees the page before its script runs, or without it.
+//! The prices as a table, for readers who see the page before its script runs, or without it.
 
 use serde::Deserialize;
 
