@@ -8,6 +8,7 @@
 //! process of its own (`sandbox`).
 
 mod body;
+mod definitions;
 mod direct;
 mod fuel;
 pub mod stages;
@@ -19,7 +20,7 @@ mod words;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use jaq_core::load::lex::{Lexer, Token};
-use jaq_core::load::parse::{Def, Parser, Term};
+use jaq_core::load::parse::Parser;
 use jaq_core::load::{Arena, File, Loader};
 use jaq_core::native::{Fun, bome, run, v};
 use jaq_core::{Compiler, Ctx, Vars};
@@ -135,7 +136,7 @@ impl Filter {
         })?;
         let direct = Flow::of(&term, &mut VARIABLES.to_vec());
         let arena = Arena::default();
-        let modules = Loader::new(definitions()).load(&arena, File { code, path: () });
+        let modules = Loader::new(definitions::needed_by(&term)).load(&arena, File { code, path: () });
         let modules = modules.map_err(|_| FilterError::at(code, code, "this is not a jq filter".to_owned()))?;
         let compiler = Compiler::default().with_funs(functions()).with_global_vars(VARIABLES);
         let program = compiler.compile(modules).map_err(|errors| {
@@ -244,14 +245,6 @@ fn no_thread(stack: usize, error: &std::io::Error) -> String {
         "reading this filter takes a thread with a stack of {need} MiB, which the system refuses ({error}); allow this \
          process more memory or threads (ulimit -v, ulimit -u), or write a shorter filter"
     )
-}
-
-/// jq's own definitions, without those that lead out of the box.
-///
-/// `recurse` and `range` stay, because `flatten` and `transpose` are built on them; no filter can name them.
-fn definitions() -> impl Iterator<Item = Def<&'static str, Term<&'static str>>> {
-    let all = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
-    all.filter(|def| matches!(def.name, "recurse" | "range") || validate::reason(def.name, def.args.len()).is_none())
 }
 
 /// jq's native functions, without those that lead out of the box, and with our own `fromjson`: the built-in one
