@@ -24,8 +24,12 @@ const COUNTED: u32 = 100;
 /// The function whose instructions are counted, with all that it calls.
 const COUNTED_FUNCTION: &str = "instructions::counted::counted_requests";
 
-/// Sources of each symbol on the board.
+/// Sources of each symbol on the board, and of each in a large answer.
 const SOURCES: usize = 3;
+const MANY_SOURCES: usize = 20;
+
+/// The symbols of a large answer.
+const MANY_SYMBOLS: usize = 100;
 
 /// Sources that have to be called.
 const CALLED: usize = 10;
@@ -39,9 +43,16 @@ pub(crate) enum Path {
     Live,
     /// Two symbols that were never asked for, which every source has to be called for.
     Cold,
+    /// A hundred symbols of twenty sources, from ready bytes.
+    Large,
+    /// The same, planned anew.
+    Planned,
 }
 
 impl Path {
+    /// Every path.
+    pub(crate) const ALL: [Path; 5] = [Path::Pair, Path::Live, Path::Cold, Path::Large, Path::Planned];
+
     /// What is counted unless one path is asked for: in a build without optimisation, a cold request takes so long in valgrind
     /// that its sources and filters run out of time.
     pub(crate) const USUAL: [Path; 2] = [Path::Pair, Path::Live];
@@ -51,11 +62,13 @@ impl Path {
             Path::Pair => "pair",
             Path::Live => "live",
             Path::Cold => "cold",
+            Path::Large => "large",
+            Path::Planned => "planned",
         }
     }
 
     pub(crate) fn named(name: &str) -> Option<Self> {
-        [Path::Pair, Path::Live, Path::Cold].into_iter().find(|path| path.name() == name)
+        Path::ALL.into_iter().find(|path| path.name() == name)
     }
 
     /// What the request after this many others asks for.
@@ -64,6 +77,26 @@ impl Path {
             Path::Pair => "/prices?symbols=AAPL,MSFT".to_owned(),
             Path::Live => "/health/live".to_owned(),
             Path::Cold => format!("/prices?symbols={}", cold::pair(made)),
+            Path::Large => large(),
+            // an answer with a condition of its own is always planned
+            Path::Planned => format!("{}&max_age=1h", large()),
+        }
+    }
+
+    /// How many requests are made first, and how many counted. Large ones are few: in valgrind, each takes a while.
+    fn requests(self) -> (u32, u32) {
+        match self {
+            Path::Pair | Path::Live | Path::Cold => (FIRST, COUNTED),
+            Path::Large | Path::Planned => (3, 10),
+        }
+    }
+
+    /// How many prices its answers have.
+    fn prices(self) -> usize {
+        match self {
+            Path::Pair | Path::Cold => 2,
+            Path::Live => 0,
+            Path::Large | Path::Planned => MANY_SYMBOLS,
         }
     }
 }
@@ -85,7 +118,13 @@ pub(crate) fn count(path: Path, keep: Option<&File>) -> anyhow::Result<u64> {
         collected > 0,
         "valgrind did not find the function {COUNTED_FUNCTION}; is the program stripped of its names?"
     );
-    Ok(collected / u64::from(COUNTED))
+    Ok(collected / u64::from(path.requests().1))
+}
+
+/// What asks for a large answer.
+fn large() -> String {
+    let symbols: Vec<String> = symbols(MANY_SYMBOLS).iter().map(ToString::to_string).collect();
+    format!("/prices?symbols={}", symbols.join(","))
 }
 
 /// One connection to a server in the same thread.
@@ -106,17 +145,18 @@ pub(crate) fn requests(path: Path) {
     fastrand::seed(1);
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut client = Client::of_a_new_server(path);
-    client.make(FIRST);
-    counted_requests(&mut client);
+    let (first, counted) = path.requests();
+    client.make(first);
+    counted_requests(&mut client, counted);
     let reply = String::from_utf8_lossy(&client.reply);
     assert!(reply.starts_with("HTTP/1.1 200"), "{reply}");
-    assert!(path == Path::Live || reply.matches("\"status\":\"ok\"").count() == 2, "{reply}");
+    assert_eq!(reply.matches("\"status\":\"ok\",\"reason\":null").count(), path.prices(), "{reply}");
 }
 
 /// Valgrind finds it by its name, so it must be a function of its own.
 #[inline(never)]
-fn counted_requests(client: &mut Client) {
-    client.make(COUNTED);
+fn counted_requests(client: &mut Client, requests: u32) {
+    client.make(requests);
 }
 
 impl Client {
@@ -126,6 +166,7 @@ impl Client {
         let stream = runtime.block_on(async {
             let service = match &called {
                 Some(called) => cold::service(called),
+                None if path.prices() == MANY_SYMBOLS => service(MANY_SOURCES, &symbols(MANY_SYMBOLS)),
                 None => service(SOURCES, &symbols(2)),
             };
             let service = Arc::new(service);

@@ -1,5 +1,5 @@
 //! Counts the instructions of a request that is answered from the board: `cargo bench --bench instructions`. With `--path cold`,
-//! it counts those of a request that every source is called for.
+//! it counts those of a request that every source is called for, and with `large` or `planned` those of a large answer.
 //!
 //! The program runs itself in valgrind, which counts what a processor would execute, outside the kernel. What it runs is the
 //! whole server in one thread, from the accept loop to the last byte, with a client that costs next to nothing. Starting
@@ -48,7 +48,7 @@ struct Arguments {
     /// Count this many times, to see how much the figures differ
     #[arg(long, value_name = "N", default_value_t = 1)]
     times: usize,
-    /// Count only this path: pair, live, or cold, which needs an optimised build
+    /// Count only this path: pair, live, or those that need an optimised build: cold, large, planned
     #[arg(long, value_name = "PATH")]
     path: Option<String>,
     /// Keep what was executed in this file, for `callgrind_annotate`
@@ -90,7 +90,10 @@ fn counted(arguments: &Arguments) -> anyhow::Result<bool> {
     let mut stated = Stated::read()?;
     let mut is_within = true;
     let paths = match &arguments.path {
-        Some(name) => vec![Path::named(name).with_context(|| format!("there is no path {name}: pair, live, cold"))?],
+        Some(name) => {
+            let names = || Path::ALL.map(Path::name).join(", ");
+            vec![Path::named(name).with_context(|| format!("there is no path {name}: {}", names()))?]
+        }
         None => Path::USUAL.to_vec(),
     };
     for path in paths {
