@@ -8,6 +8,7 @@
 mod depends;
 mod entry;
 mod lasts;
+mod parts;
 mod store;
 
 use std::collections::HashSet;
@@ -37,6 +38,8 @@ use crate::units::WaitFor;
 use crate::valuation::Valuation;
 use depends::Depends;
 use entry::ReadyEntry;
+use parts::Parts;
+pub use parts::{AfterAge, Part};
 use store::Store;
 
 /// The bytes that all entries together may take.
@@ -189,19 +192,19 @@ impl ReadyAnswer {
     ///
     /// # Errors
     /// Never for our types; the error of the serializer is passed on rather than hidden.
-    pub fn body(&self, question: &Question, now: Timestamp) -> serde_json::Result<Vec<u8>> {
+    pub fn parts(&self, question: &Question, now: Timestamp) -> serde_json::Result<Vec<Part>> {
         self.note_use(question);
         let texts = || self.entries.iter().map(|entry| entry.text(question.quotes));
-        let mut body = Vec::with_capacity(texts().map(|text| text.len()).sum::<usize>() + 256);
-        Answer::write_head(&mut body, self.completeness, self.simulated);
+        let mut parts = Parts::for_texts(texts());
+        Answer::write_head(&mut parts.open, self.completeness, self.simulated);
         for (place, text) in texts().enumerate() {
             if place > 0 {
-                body.push(b',');
+                parts.open.push(b',');
             }
-            text.write(now, &mut body);
+            parts.push(text, now);
         }
-        Answer::write_tail(&mut body, &question.renamed)?;
-        Ok(body)
+        Answer::write_tail(&mut parts.open, &question.renamed)?;
+        Ok(parts.finish())
     }
 
     /// The body of `GET /prices/{symbol}`.

@@ -52,12 +52,21 @@ impl EntryText {
 
     /// Appends the text, as of `now`.
     pub(crate) fn write(&self, now: Timestamp, into: &mut Vec<u8>) {
-        let Some(Age { place, aged_from }) = self.age else { return into.extend_from_slice(&self.text) };
-        let (before, after) = self.text.split_at(place);
-        into.extend_from_slice(before);
+        self.write_up_to_age(now, into);
+        into.extend_from_slice(self.after_age());
+    }
+
+    /// Appends the text up to the age and with it, as of `now`. What follows is the same at any time.
+    pub(crate) fn write_up_to_age(&self, now: Timestamp, into: &mut Vec<u8>) {
+        let Some(Age { place, aged_from }) = self.age else { return };
+        into.extend_from_slice(self.text.split_at(place).0);
         // writing into memory never fails
         let _ = write!(into, "{}", age_ms(aged_from, now));
-        into.extend_from_slice(after);
+    }
+
+    /// What follows the age; all of the text, if the price has none.
+    pub(crate) fn after_age(&self) -> &[u8] {
+        self.text.split_at(self.age.map_or(0, |age| age.place)).1
     }
 
     /// What tells it from any other text, whatever its age.

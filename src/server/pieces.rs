@@ -8,9 +8,10 @@ use std::task::{Context, Poll};
 use axum::body::{Body, Bytes, HttpBody};
 use hyper::body::{Frame, SizeHint};
 
+use crate::ready::Part;
 use crate::reply_memory::{Full, Held, ReplyMemory};
 
-/// The shortest piece, in bytes; only the last one may be shorter.
+/// The shortest piece, in bytes; only the last one may be shorter, and those beside what other replies share.
 const PIECE: usize = 64 * 1024;
 
 /// A body that is being written. Clones of a complete one share its pieces, and count once.
@@ -25,14 +26,14 @@ pub(super) struct Pieces {
 }
 
 /// A piece, counted as held memory until the connection has sent it.
-struct Piece {
-    bytes: Vec<u8>,
+struct Piece<B> {
+    bytes: B,
     _held: Held,
 }
 
-impl AsRef<[u8]> for Piece {
+impl<B: AsRef<[u8]>> AsRef<[u8]> for Piece<B> {
     fn as_ref(&self) -> &[u8] {
-        &self.bytes
+        self.bytes.as_ref()
     }
 }
 
@@ -41,13 +42,26 @@ impl AsRef<[u8]> for Piece {
 /// # Errors
 /// If replies hold as much memory as they may.
 pub(super) fn whole(memory: &ReplyMemory, bytes: Vec<u8>) -> Result<Body, Full> {
-    if bytes.len() < PIECE {
+    in_parts(memory, vec![Part::Own(bytes)])
+}
+
+/// The same for a body in parts.
+///
+/// # Errors
+/// As [`whole`].
+pub(super) fn in_parts(memory: &ReplyMemory, mut parts: Vec<Part>) -> Result<Body, Full> {
+    if let [Part::Own(bytes)] = &mut parts[..]
+        && bytes.len() < PIECE
+    {
         let held = memory.hold(bytes.len(), 0)?;
-        return Ok(Body::from(Bytes::from_owner(Piece { bytes, _held: held })));
+        return Ok(Body::from(Bytes::from_owner(Piece { bytes: std::mem::take(bytes), _held: held })));
     }
     let mut body = Pieces::new(memory);
-    for piece in bytes.chunks(PIECE) {
-        body.push(piece)?;
+    for part in parts {
+        match part {
+            Part::Own(bytes) => bytes.chunks(PIECE).try_for_each(|piece| body.push(piece))?,
+            Part::Shared(text) => body.push_shared(text)?,
+        }
     }
     body.finish()
 }
@@ -67,6 +81,16 @@ impl Pieces {
         if self.open.len() >= PIECE { self.close() } else { Ok(()) }
     }
 
+    /// Appends what is not copied, because other replies have it, too. It counts like any other piece: the others may soon be
+    /// gone.
+    ///
+    /// # Errors
+    /// If replies hold as much memory as they may.
+    pub(super) fn push_shared(&mut self, part: impl AsRef<[u8]> + Send + 'static) -> Result<(), Full> {
+        self.close()?;
+        self.add(part)
+    }
+
     fn close(&mut self) -> Result<(), Full> {
         let mut bytes = std::mem::take(&mut self.open);
         if bytes.is_empty() {
@@ -74,9 +98,14 @@ impl Pieces {
         }
         // it has grown by doubling
         bytes.shrink_to_fit();
+        self.add(bytes)
+    }
+
+    fn add(&mut self, bytes: impl AsRef<[u8]> + Send + 'static) -> Result<(), Full> {
+        let length = bytes.as_ref().len();
         // the client takes nothing before the body is complete
-        let held = self.memory.hold(bytes.len(), self.length)?;
-        self.length += bytes.len();
+        let held = self.memory.hold(length, self.length)?;
+        self.length += length;
         self.closed.push_back(Bytes::from_owner(Piece { bytes, _held: held }));
         Ok(())
     }
@@ -169,6 +198,26 @@ mod tests {
         let memory = ReplyMemory::new(10);
         let _other = memory.hold(5, 0).unwrap();
         assert!(whole(&memory, vec![0; 6]).is_err());
+    }
+
+    #[tokio::test]
+    async fn what_replies_share_is_a_piece_of_its_own_and_counts() {
+        let memory = ReplyMemory::new(usize::MAX);
+        let mut pieces = Pieces::new(&memory);
+        let shared: &'static [u8] = b"shared";
+        pieces.push(b"own").unwrap();
+        pieces.push_shared(shared).unwrap();
+        pieces.push_shared(shared).unwrap();
+        pieces.push(b"tail").unwrap();
+        let mut body = pieces.finish().unwrap();
+        assert_eq!((memory.used(), body.size_hint().exact()), (19, Some(19)));
+        for expected in ["own", "shared", "shared", "tail"] {
+            let piece = body.frame().await.unwrap().unwrap().into_data().unwrap();
+            assert_eq!(piece, expected);
+            assert_eq!(expected.starts_with("shared"), piece.as_ptr() == shared.as_ptr(), "{expected}: copied");
+        }
+        assert!(body.frame().await.is_none());
+        assert_eq!(memory.used(), 0);
     }
 
     #[tokio::test]

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 
 use super::caching::{Wanted, note_packed, packed};
 use super::form;
-use super::pieces::{Pieces, whole};
+use super::pieces::{Pieces, in_parts};
 use super::pricing::Pricing;
 use super::problem::Problem;
 use super::request_log::Lacking;
@@ -22,7 +22,7 @@ use crate::answer::{Answer, Completeness, Parts};
 use crate::caller::Caller;
 use crate::pace::Pace;
 use crate::question::{Accepted, BadQuestion, Format, Question, longest_form};
-use crate::ready::ReadyAnswer;
+use crate::ready::{Part, ReadyAnswer};
 use crate::reply_memory::Full;
 use crate::service::in_flight::Made;
 use crate::service::joining::Joining;
@@ -262,14 +262,15 @@ fn write_ready(
         same.headers_mut().remove(CONTENT_TYPE);
         same
     } else {
-        let bytes = if form.is_entry {
-            answer.single_body(question, now.wall)
+        let parts = if form.is_entry {
+            vec![Part::Own(answer.single_body(question, now.wall))]
         } else {
-            answer.body(question, now.wall).map_err(|_| Problem::Internal)?
+            answer.parts(question, now.wall).map_err(|_| Problem::Internal)?
         };
-        let packed = if wanted.packs(bytes.len()) { packed(&bytes) } else { None };
+        let length = parts.iter().map(|part| part.as_ref().len()).sum();
+        let packed = if wanted.packs(length) { packed(&parts) } else { None };
         let is_packed = packed.is_some();
-        let body = whole(service.reply_memory(), packed.unwrap_or(bytes))?;
+        let body = in_parts(service.reply_memory(), packed.map_or(parts, |packed| vec![Part::Own(packed)]))?;
         let mut reply = reply(form, answer.code, answer.completeness, None, body)?;
         if is_packed {
             note_packed(&mut reply);

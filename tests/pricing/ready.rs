@@ -14,6 +14,7 @@ use quotefold::clock::Clock;
 use quotefold::failure::SourceError;
 use quotefold::question::Question;
 use quotefold::quote::{NoMarket, Quote, Session};
+use quotefold::ready::Part;
 use quotefold::source::batch::Reply;
 use quotefold::symbol::{Currency, Symbol};
 use rust_decimal::Decimal;
@@ -158,7 +159,7 @@ impl Town {
         let counted = [self.counted()];
         let ready = service.ready_answer(&question).map(|ready| {
             let one = ready.single_body(&question, now.wall);
-            (ready.code, ready.completeness, ready.body(&question, now.wall).unwrap(), one)
+            (ready.code, ready.completeness, joined(&ready.parts(&question, now.wall).unwrap()), one)
         });
         let counted = [counted, [self.counted()]].concat();
         let calls = self.calls();
@@ -262,6 +263,11 @@ impl Script {
         }
         Some(quote)
     }
+}
+
+/// A body in one piece.
+pub(super) fn joined(parts: &[Part]) -> Vec<u8> {
+    parts.iter().flat_map(|part| part.as_ref()).copied().collect()
 }
 
 /// A body without the times at which its prices were folded.

@@ -2,8 +2,10 @@
 
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
+use quotefold::question::Question;
+use quotefold::ready::Part;
 
-use super::ready::{Manner, Town, run};
+use super::ready::{Manner, Town, joined, run};
 use super::world::source;
 
 #[test]
@@ -45,6 +47,23 @@ fn a_rate_that_must_be_young_for_one_symbol_leaves_its_reserve_out_of_all() {
             }
             Town::wait(700).await;
         }
+    });
+}
+
+#[test]
+fn the_long_texts_of_many_sources_are_shared_and_not_copied() {
+    run(async {
+        let sources: Vec<String> = (0..20).map(|number| source(&format!("ticker-{number:02}"), "equity", "")).collect();
+        let town = Town::over("2026-11-20T15:31:00Z", &sources.concat());
+        let query = "symbols=AAPL,NONE-USD,VOD.L";
+        while !town.ask(query).await {}
+        let (service, now) = (town.service(), town.service().clock().now());
+        let question = Question::parse(query, service.bounds(), now).unwrap();
+        let parts = service.ready_answer(&question).unwrap().parts(&question, now.wall).unwrap();
+        let is_shared = |part: &Part| matches!(part, Part::Shared(_));
+        assert_eq!(parts.iter().map(is_shared).collect::<Vec<_>>(), [false, true, false, true, false]);
+        let copied: usize = parts.iter().filter(|part| !is_shared(part)).map(|part| part.as_ref().len()).sum();
+        assert!(copied * 5 < joined(&parts).len(), "{copied} bytes are copied");
     });
 }
 
