@@ -74,8 +74,8 @@ pub(crate) struct Made<'a> {
     pub told: &'a PerSource<Told>,
     /// Its prices.
     pub valuation: &'a Valuation,
-    /// When each source could be called, which its failures state.
-    pub openings: &'a [Openings],
+    /// When each source that was asked could be called, which its failures state.
+    pub openings: &'a [Option<Openings>],
     /// When they were made.
     pub now: Moment,
 }
@@ -84,7 +84,7 @@ pub(crate) struct Made<'a> {
 struct Looks<'a> {
     sources: &'a [Arc<Source>],
     /// When the sources can be called, as far as that was found before.
-    openings: &'a [Openings],
+    openings: &'a [Option<Openings>],
     now: Instant,
     seen: Vec<Option<Look>>,
 }
@@ -255,7 +255,7 @@ impl ReadyAnswer {
 }
 
 impl<'a> Looks<'a> {
-    fn new(sources: &'a [Arc<Source>], openings: &'a [Openings], now: Instant) -> Self {
+    fn new(sources: &'a [Arc<Source>], openings: &'a [Option<Openings>], now: Instant) -> Self {
         Looks { sources, openings, now, seen: Vec::new() }
     }
 
@@ -267,7 +267,7 @@ impl<'a> Looks<'a> {
         }
         let now = self.now;
         let timeless = |rest: Cooldown| Cooldown { error: rest.error.at_any_time(), ..rest };
-        let openings = self.openings.get(source).copied();
+        let openings = self.openings.get(source).copied().flatten();
         let look = || Look {
             openings: openings.unwrap_or_else(|| found.coalescer.openings(now)),
             rest: found.rest(now).map(timeless),

@@ -17,7 +17,7 @@ use crate::answer::{Answer, Answered};
 use crate::board::{Board, CAPACITY, Openings, Told};
 use crate::clock::{Clock, Moment};
 use crate::convert::Priced;
-use crate::fold::{Judged, Price};
+use crate::fold::{Judged, Price, Status};
 use crate::gather::{Gathering, LeftBehind};
 use crate::metrics::Metrics;
 use crate::plan::{PerSource, Plan, PlanInput, SourceQuery, weight};
@@ -316,7 +316,7 @@ impl Quotefold {
         let (mut told, turn) = self.gather(&mut plan, turn, question, joining).await;
         let refreshing = self.fetch_behind(&mut plan, question).await;
         let now = self.clock.now();
-        let openings = self.openings(now);
+        let openings = self.openings(&told, now);
         let next_calls = next_calls(&plan, &mut told, &openings, now);
         let valuation = self.value(&plan, &told, question, now).await;
         self.count_verdicts(&valuation);
@@ -338,7 +338,11 @@ impl Quotefold {
             }
             None => Priced { price, conversion },
         };
-        let answered = |priced| Answered { changes_at: next_calls.that_changes(&priced), priced: explained(priced) };
+        let changes_at = |priced: &Priced| match priced.price.status {
+            Status::Ok => None,
+            _ => next_calls.that_changes(priced),
+        };
+        let answered = |priced| Answered { changes_at: changes_at(&priced), priced: explained(priced) };
         let answered = valuation.prices.into_iter().map(answered).collect();
         let answer = Answer::new(question, answered, now.wall, self.is_simulated);
         (answer.with_texts(texts).refreshing(refreshing), turn, verdicts)
@@ -450,9 +454,11 @@ impl Quotefold {
         PlanInput { question, board: &self.board, sources: &self.profiles, settings: &self.settings, now }
     }
 
-    /// When each source can be called, as things are now.
-    fn openings(&self, now: Moment) -> Vec<Openings> {
-        self.sources.iter().map(|source| source.coalescer.openings(now.monotonic)).collect()
+    /// When each source that was asked can be called, as things are now.
+    fn openings(&self, told: &PerSource<Told>, now: Moment) -> Vec<Option<Openings>> {
+        let is_asked = |place| told.of_source(place).next().is_some();
+        let sources = self.sources.iter().enumerate();
+        sources.map(|(place, source)| is_asked(place).then(|| source.coalescer.openings(now.monotonic))).collect()
     }
 
     /// Counts the verdict on every quote.
@@ -480,11 +486,11 @@ impl Quotefold {
 }
 
 /// When the same question would make each source call again. Each failure is given this time.
-fn next_calls(plan: &Plan, told: &mut PerSource<Told>, openings: &[Openings], now: Moment) -> NextCalls {
+fn next_calls(plan: &Plan, told: &mut PerSource<Told>, openings: &[Option<Openings>], now: Moment) -> NextCalls {
     let mut next_calls = NextCalls::default();
     for (source, symbol, told) in told.iter_mut() {
         let freshness = plan.freshness.get(source, symbol);
-        let Some(openings) = openings.get(source) else { continue };
+        let Some(Some(openings)) = openings.get(source) else { continue };
         let at = match told.is_awaited() {
             true => told.known().zip(freshness).map(|(known, freshness)| known.called_at(*freshness, *openings)),
             // its call is in flight, and can be joined
