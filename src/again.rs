@@ -3,19 +3,17 @@
 //!
 //! Pure: it turns what is known of the sources at the end of a request into times.
 
-use std::collections::HashMap;
-
 use jiff::{SignedDuration, Timestamp};
 
 use crate::board::Told;
 use crate::convert::Priced;
 use crate::fold::{Degraded, Exclusion, Judged, Price, Status, Unavailable, Verdict};
 use crate::quote::Outcome;
-use crate::symbol::Symbol;
+use crate::symbol::{QuickMap, Symbol};
 
 /// When the same question would lead to another call: by the source's name, and by the symbol it is asked for.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct NextCalls(HashMap<String, HashMap<Symbol, Timestamp>>);
+pub(crate) struct NextCalls(QuickMap<String, QuickMap<Symbol, Timestamp>>);
 
 impl NextCalls {
     /// Notes when a source would be called again for a symbol. If the outcome is a failure, states the time there too.
@@ -34,7 +32,7 @@ impl NextCalls {
         if let Some(calls) = self.0.get_mut(&origin.source) {
             calls.insert(symbol.clone(), at);
         } else {
-            self.0.insert(origin.source.clone(), HashMap::from([(symbol.clone(), at)]));
+            self.0.insert(origin.source.clone(), QuickMap::from_iter([(symbol.clone(), at)]));
         }
     }
 

@@ -9,15 +9,18 @@ mod currency;
 mod names;
 mod pair;
 mod part;
+mod quick;
 mod reading;
 mod tables;
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 pub use classes::SetClasses;
 pub use currency::Currency;
 pub use names::Names;
+pub(crate) use quick::{QuickMap, QuickSet};
 pub use tables::Exchange;
 
 /// The suffixes of the known exchanges.
@@ -42,14 +45,14 @@ pub const LONGEST: usize = 32;
 pub const LONGEST_SHOWN: usize = 64;
 
 /// A symbol in its canonical spelling. Cheap to clone. Two symbols are equal if they are spelled alike.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Symbol {
     text: Arc<str>,
     kind: Kind,
 }
 
 /// What a symbol's spelling says it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
     /// `AAPL`, `BRK.B`, `BAC-PL`, `CCIV-WT`: a listing in the United States.
     UnitedStates,
@@ -125,6 +128,13 @@ pub fn shown(text: &str) -> &str {
 fn quoted(text: &str) -> String {
     let beginning = shown(text);
     if beginning == text { format!("{text:?}") } else { format!("{beginning:?}…") }
+}
+
+impl Hash for Symbol {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // what it is follows from its spelling
+        self.text.hash(state);
+    }
 }
 
 impl Symbol {

@@ -1,20 +1,19 @@
 //! Holds a plan's view of the board: it looks each symbol up once, however many sources and routes there are.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use tokio::time::Instant;
 
 use crate::board::{Board, Known};
 use crate::profile::profiles::Profiles;
-use crate::symbol::Symbol;
+use crate::symbol::{QuickMap, Symbol};
 
 /// A plan's view of the board so far. Everything else that follows from the plan's outcomes uses the same view.
 pub struct BoardView<'a> {
     board: &'a Board,
     sources: &'a Profiles,
     now: Instant,
-    seen: HashMap<Symbol, Seen>,
+    seen: QuickMap<Symbol, Seen>,
     reads: Reads,
 }
 
@@ -35,7 +34,7 @@ struct Seen(Vec<Option<Arc<Known>>>);
 impl<'a> BoardView<'a> {
     /// A view in which no symbol has been looked up yet.
     pub fn new(board: &'a Board, sources: &'a Profiles, now: Instant) -> Self {
-        BoardView { board, sources, now, seen: HashMap::new(), reads: Reads::default() }
+        BoardView { board, sources, now, seen: QuickMap::default(), reads: Reads::default() }
     }
 
     /// Looks a symbol up on the board, unless that was done already.

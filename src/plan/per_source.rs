@@ -1,12 +1,10 @@
 //! A table with a value per source and symbol.
 
-use std::collections::HashMap;
-
-use crate::symbol::Symbol;
+use crate::symbol::{QuickMap, Symbol};
 
 /// A value per source and symbol. A source is given by its place in the list of sources. A look-up allocates nothing.
 #[derive(Clone, Debug)]
-pub struct PerSource<T>(Vec<HashMap<Symbol, T>>);
+pub struct PerSource<T>(Vec<QuickMap<Symbol, T>>);
 
 impl<T> Default for PerSource<T> {
     fn default() -> Self {
@@ -18,7 +16,7 @@ impl<T> PerSource<T> {
     /// Sets a value, and replaces the one that was there.
     pub fn insert(&mut self, source: usize, symbol: Symbol, value: T) {
         if self.0.len() <= source {
-            self.0.resize_with(source + 1, HashMap::new);
+            self.0.resize_with(source + 1, QuickMap::default);
         }
         self.0[source].insert(symbol, value);
     }
@@ -35,7 +33,7 @@ impl<T> PerSource<T> {
 
     /// The symbols that have a value for a source.
     pub(crate) fn of_source(&self, source: usize) -> impl Iterator<Item = &Symbol> {
-        self.0.get(source).into_iter().flat_map(HashMap::keys)
+        self.0.get(source).into_iter().flat_map(QuickMap::keys)
     }
 
     /// All values, source by source.

@@ -1,6 +1,6 @@
 //! Turns targets into one query per source, with the symbols that matter most first.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -16,7 +16,7 @@ use crate::provider::description::Cost;
 use crate::quote::Role;
 use crate::route::Route;
 use crate::source::coalescer::{Ask, Patience};
-use crate::symbol::Symbol;
+use crate::symbol::{QuickMap, Symbol};
 
 /// A symbol that a source must be asked for.
 struct Due {
@@ -47,7 +47,7 @@ struct Wanted<'t> {
 struct Wants<'t> {
     wanted: Vec<Wanted<'t>>,
     /// The position of each symbol in `wanted`.
-    positions: HashMap<&'t Symbol, usize>,
+    positions: QuickMap<&'t Symbol, usize>,
     /// The routes that the source has denied.
     denied: Vec<&'t Route>,
 }
@@ -248,8 +248,8 @@ impl PlanInput<'_> {
 
     /// How often to refresh each rate: as often as the most frequent of the prices that need it, because a derived
     /// quote is as old as its oldest part.
-    fn quickest_users(self, targets: &[Target]) -> HashMap<&Symbol, Duration> {
-        let mut quickest: HashMap<&Symbol, Duration> = HashMap::new();
+    fn quickest_users(self, targets: &[Target]) -> QuickMap<&Symbol, Duration> {
+        let mut quickest: QuickMap<&Symbol, Duration> = QuickMap::default();
         for target in targets {
             let class = self.settings.of_class(self.settings.class(&target.symbol));
             let refresh_after = class.refresh_after(self.question.refresh_after);

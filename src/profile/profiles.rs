@@ -1,14 +1,14 @@
 //! Lists the sources that are switched on, in the order by which everything else numbers them.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::Profile;
+use crate::symbol::QuickMap;
 
 /// The profiles of all sources. A request identifies each source by its place in this list.
 pub struct Profiles {
     all: Vec<Arc<Profile>>,
-    places: HashMap<String, usize>,
+    places: QuickMap<String, usize>,
 }
 
 impl Profiles {
