@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use rust_decimal::Decimal;
 
 use crate::fold::{Exclusion, Judged, Verdict};
-use crate::symbol::Symbol;
+use crate::symbol::{QuickSet, Symbol};
 
 /// How many quotes are remembered.
 const REMEMBERED: usize = 128;
@@ -20,14 +20,18 @@ const ENOUGH: usize = 8;
 #[derive(Debug, Default)]
 pub(super) struct OutlierWatch {
     quotes: VecDeque<Compared>,
+    /// The quotes that are among them. Whoever asks reads them again and again, so they are not searched for one by one.
+    known: QuickSet<QuoteId>,
     /// How many of them were outliers.
     outliers: usize,
 }
 
+/// What tells a quote of one source from its others: what it prices, and when it came.
+type QuoteId = (Symbol, Timestamp);
+
 #[derive(Clone, Debug)]
 struct Compared {
-    symbol: Symbol,
-    received_at: Timestamp,
+    quote: QuoteId,
     is_outlier: bool,
     deviation_bps: Decimal,
 }
@@ -52,17 +56,19 @@ impl OutlierWatch {
             return false;
         };
         let Some(quote) = &judged.outcome.quote else { return false };
-        let (symbol, received_at) = (judged.outcome.symbol.clone(), quote.received_at);
-        if self.quotes.iter().any(|known| known.received_at == received_at && known.symbol == symbol) {
+        let quote = (judged.outcome.symbol.clone(), quote.received_at);
+        if !self.known.insert(quote.clone()) {
             return false;
         }
         let before = is_persistent(self.quotes.len(), self.outliers);
-        if self.quotes.len() == REMEMBERED {
-            let oldest = self.quotes.pop_front();
-            self.outliers -= usize::from(oldest.is_some_and(|oldest| oldest.is_outlier));
+        if self.quotes.len() == REMEMBERED
+            && let Some(oldest) = self.quotes.pop_front()
+        {
+            self.known.remove(&oldest.quote);
+            self.outliers -= usize::from(oldest.is_outlier);
         }
         self.outliers += usize::from(is_outlier);
-        self.quotes.push_back(Compared { symbol, received_at, is_outlier, deviation_bps });
+        self.quotes.push_back(Compared { quote, is_outlier, deviation_bps });
         !before && is_persistent(self.quotes.len(), self.outliers)
     }
 
@@ -126,6 +132,20 @@ mod tests {
         let mut watch = OutlierWatch::default();
         assert!((0..20).all(|_| !watch.remember(&judged("108", 1))));
         assert_eq!(watch.recent().compared, 1);
+    }
+
+    #[test]
+    fn a_quote_that_is_no_longer_remembered_counts_again() {
+        let mut watch = OutlierWatch::default();
+        for seconds in 0..=i64::try_from(REMEMBERED).unwrap() {
+            watch.remember(&judged("100", seconds));
+        }
+        assert_eq!((watch.quotes.len(), watch.known.len()), (REMEMBERED, REMEMBERED));
+        // the first has made room for the last, and now makes the second go
+        watch.remember(&judged("108", 0));
+        assert_eq!(watch.recent().outliers, 1);
+        watch.remember(&judged("108", 2));
+        assert_eq!((watch.recent().outliers, watch.known.len()), (1, REMEMBERED), "the third is still remembered");
     }
 
     #[test]

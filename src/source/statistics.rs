@@ -103,8 +103,8 @@ impl Statistics {
 
     /// Counts what became of one of its quotes in an answer.
     pub fn verdict(&self, judged: &Judged) {
-        self.verdict_counter(judged).count();
         let mut state = self.state.lock();
+        self.counter(&mut state, judged).count();
         if state.outlier_watch.remember(judged) {
             let RecentQuotes { compared, outliers, mean_deviation_bps } = state.outlier_watch.recent();
             let (source, mean) = (&judged.outcome.origin.source, mean_deviation_bps.unwrap_or_default());
@@ -117,12 +117,15 @@ impl Statistics {
 
     /// What counts the verdict on one of its quotes.
     pub(crate) fn verdict_counter(&self, judged: &Judged) -> VerdictCounter {
+        self.counter(&mut self.state.lock(), judged).clone()
+    }
+
+    fn counter<'s>(&self, state: &'s mut State, judged: &Judged) -> &'s VerdictCounter {
         let (verdict, reason) = (judged.verdict.as_str(), judged.reason().unwrap_or("none"));
-        let new = || {
+        state.verdicts.entry((verdict, reason)).or_insert_with(|| {
             let metric = self.metrics.quote(&self.source, verdict, reason);
             VerdictCounter { metric, count: Arc::default() }
-        };
-        self.state.lock().verdicts.entry((verdict, reason)).or_insert_with(new).clone()
+        })
     }
 
     /// How long a call usually takes: half of the last 128 took no longer. Zero before the first one.
