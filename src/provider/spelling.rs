@@ -311,7 +311,10 @@ impl Spelling {
             // our listings in the United States have no suffix, but the source's may
             let here = self.formats.suffix.as_ref().and_then(|suffix| suffix.get("US"));
             let here = here.filter(|_| symbol.is_united_states()).map_or("", String::as_str);
-            format!("{}{here}", self.formats.with_unit(symbol, &renamed(name)).replace('.', dot))
+            let name = self.formats.with_unit(symbol, renamed(name));
+            // a plan spells every symbol for every source, and most names have neither
+            let name = if name.contains('.') { name.replace('.', dot) } else { name };
+            name + here
         })
     }
 }
@@ -352,11 +355,11 @@ impl Formats {
     }
 
     /// A name of ours, with what the source writes for units in place of `.U`.
-    fn with_unit(&self, symbol: &Symbol, name: &str) -> String {
+    fn with_unit(&self, symbol: &Symbol, name: String) -> String {
         let ticker = name.strip_suffix(".U").filter(|_| symbol.is_united_states());
         match (ticker, &self.unit) {
             (Some(ticker), Some(unit)) => format!("{ticker}{unit}"),
-            _ => name.to_owned(),
+            _ => name,
         }
     }
 

@@ -57,6 +57,10 @@ impl Template {
 
     /// The text with its placeholders replaced; `None` if one of them has no value.
     pub(super) fn fill(&self, value: impl Fn(&str) -> Option<String>) -> Option<String> {
+        // most formats are nothing but the symbol
+        if let [Piece::Placeholder { name, lower: false }] = &self.pieces[..] {
+            return value(name);
+        }
         let literal = |piece: &Piece| if let Piece::Text(literal) = piece { literal.len() } else { SHORT };
         let mut text = String::with_capacity(self.pieces.iter().map(literal).sum());
         for piece in &self.pieces {
