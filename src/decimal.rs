@@ -105,7 +105,23 @@ pub fn undecorated(text: &str) -> Option<String> {
 
 /// Plain notation without trailing zeros: `231.44`, `0.00000001`, `70000`.
 pub fn plain(value: Decimal) -> String {
-    value.normalize().to_string()
+    short(value).unwrap_or_else(|| value.normalize().to_string())
+}
+
+/// The same for a number whose digits fit into 64 bits, as those of nearly every price do. The library divides 96 bits for each
+/// digit, and an answer has a dozen numbers per quote.
+fn short(value: Decimal) -> Option<String> {
+    let (mut digits, mut decimals) = (u64::try_from(value.mantissa().unsigned_abs()).ok()?, value.scale());
+    while decimals > 0 && digits.is_multiple_of(10) {
+        (digits, decimals) = (digits / 10, decimals - 1);
+    }
+    let one = 10_u64.checked_pow(decimals)?;
+    let sign = if value.is_sign_negative() && digits > 0 { "-" } else { "" };
+    let (whole, fraction) = (digits / one, digits % one);
+    Some(match usize::try_from(decimals).ok()? {
+        0 => format!("{sign}{whole}"),
+        width => format!("{sign}{whole}.{fraction:0width$}"),
+    })
 }
 
 /// The number rounded half to even to this many significant digits, as calculated prices are.
@@ -172,6 +188,8 @@ pub fn fraction(fraction: Decimal) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn text(number: &str) -> Option<String> {
@@ -257,6 +275,21 @@ mod tests {
         let over = |part: &str| percent_over(decimal(part), Decimal::ONE_HUNDRED, decimal("0.02"));
         assert_eq!(["8", "-2.1", "2.04", "2.0004", "2"].map(over), ["8.0 %", "2.1 %", "2.04 %", "2.0004 %", "2.0 %"]);
         assert_eq!(percent_over(Decimal::ONE, Decimal::ZERO, Decimal::ONE), "infinite %");
+    }
+
+    proptest! {
+        #[test]
+        fn plain_notation_is_that_of_the_library(
+            digits in any::<i64>(),
+            shift in 0_u32..64,
+            zeros in 0_u32..10,
+            decimals in 0_u32..=28,
+        ) {
+            let digits = i128::from(digits >> shift) * 10_i128.pow(zeros);
+            let value = Decimal::from_i128_with_scale(digits, decimals);
+            prop_assert_eq!(plain(value), value.normalize().to_string());
+            prop_assert_eq!(plain(-value), (-value).normalize().to_string());
+        }
     }
 
     #[test]
