@@ -1,8 +1,10 @@
-//! Runs the plain parts of filters without the interpreter: conditions, lists, and objects made of fields.
+//! Runs the plain parts of filters without the interpreter: conditions, tests of texts, lists, and objects made of fields.
 //!
 //! For most replies nothing else of a filter runs, and the interpreter makes an iterator for every step. Here the filter is
 //! walked. Whatever a filter or a reply has beyond that is left to the interpreter, errors included: it then runs the
 //! whole filter from its beginning. So both give the same rows.
+
+mod values;
 
 use std::borrow::Cow;
 
@@ -11,10 +13,11 @@ use jaq_core::load::lex::StrPart;
 use jaq_core::load::parse::{BinaryOp, Pattern, Term};
 use jaq_core::ops::Cmp;
 use jaq_core::path::{Opt, Part, Path};
-use jaq_json::{Map, Num, Val};
+use jaq_json::{Map, Val};
 
 use super::fuel::Meter;
 use super::{MOST_ROWS, Rows};
+use values::{Place, at, is_true, type_of};
 
 /// A filter, or a part of one, that gives any number of values.
 pub(super) enum Flow {
@@ -49,6 +52,10 @@ pub(super) enum Pick {
     Pipe(Box<Pick>, Box<Pick>),
     Has(Box<Pick>),
     Type,
+    Not,
+    LowerCase,
+    /// Whether a text has another one at a place.
+    Finds(Place, Box<Pick>),
 }
 
 /// Why a filter is not walked to its end.
@@ -71,6 +78,12 @@ impl Flow {
     /// Reads a filter in which these variables are bound.
     pub(super) fn of<'s>(term: &Term<&'s str>, bound: &mut Vec<&'s str>) -> Flow {
         match term {
+            Term::BinOp(left, BinaryOp::Pipe(None), right) if let Some(condition) = selected(left, bound) => {
+                match Flow::of(right, bound) {
+                    Flow::Other => Flow::Other,
+                    flow => Flow::If(condition, Box::new(flow), Box::new(Flow::Nothing)),
+                }
+            }
             Term::BinOp(left, BinaryOp::Pipe(pattern), right) => {
                 let (is_list, from) = match list(left, bound) {
                     Some(list) => (true, Some(list)),
@@ -105,6 +118,9 @@ impl Flow {
                 })
             }
             Term::Call("empty", arguments) if arguments.is_empty() => Flow::Nothing,
+            Term::Call("select", _) => selected(term, bound).map_or(Flow::Other, |condition| {
+                Flow::If(condition, Box::new(Flow::One(Pick::Input)), Box::new(Flow::Nothing))
+            }),
             _ => match list(term, bound) {
                 Some(from) => {
                     Flow::Then { from, is_list: true, is_bound: false, flow: Box::new(Flow::One(Pick::Input)) }
@@ -193,8 +209,14 @@ impl Pick {
             Term::Call("true", arguments) if arguments.is_empty() => Pick::Constant(Val::Bool(true)),
             Term::Call("false", arguments) if arguments.is_empty() => Pick::Constant(Val::Bool(false)),
             Term::Call("type", arguments) if arguments.is_empty() => Pick::Type,
+            Term::Call("not", arguments) if arguments.is_empty() => Pick::Not,
+            Term::Call("ascii_downcase", arguments) if arguments.is_empty() => Pick::LowerCase,
             Term::Call("has", arguments) => match &arguments[..] {
                 [key] => Pick::Has(of(key)?),
+                _ => return None,
+            },
+            Term::Call(name, arguments) => match &arguments[..] {
+                [text] => Pick::Finds(Place::named(name)?, of(text)?),
                 _ => return None,
             },
             Term::Path(head, Path(parts)) => path(head, parts, bound)?,
@@ -260,8 +282,32 @@ impl Pick {
                 (Val::Obj(fields), key @ Val::TStr(_)) => bool(fields.contains_key(key)),
                 _ => None,
             },
+            Pick::Not => bool(!is_true(input)),
+            Pick::LowerCase => match input {
+                Val::TStr(text) => Some(Cow::Owned(Val::utf8_str(text.to_ascii_lowercase()))),
+                _ => None,
+            },
+            Pick::Finds(place, text) => {
+                // a text may be as long as a body
+                meter.step();
+                match (input, &*value(text)?) {
+                    (Val::TStr(text), Val::TStr(other)) => bool(place.finds(text, other)),
+                    _ => None,
+                }
+            }
             Pick::Type => type_of(input).map(|name| Cow::Owned(Val::utf8_str(name))),
         }
+    }
+}
+
+/// The condition of a term that gives its input only if that holds.
+fn selected(term: &Term<&str>, bound: &[&str]) -> Option<Pick> {
+    match term {
+        Term::Call("select", arguments) => match &arguments[..] {
+            [condition] => Pick::of(condition, bound),
+            _ => None,
+        },
+        _ => None,
     }
 }
 
@@ -313,44 +359,6 @@ fn text(parts: &[StrPart<&str, Term<&str>>]) -> Option<Val> {
         }
     }
     Some(Val::utf8_str(text.into_bytes()))
-}
-
-/// What a value has under a key.
-fn at<'v>(value: Cow<'v, Val>, key: &Val) -> Option<Cow<'v, Val>> {
-    let nothing = Cow::Owned(Val::Null);
-    match (&*value, key) {
-        (Val::Null, Val::TStr(_)) => return Some(nothing),
-        (Val::Obj(_), Val::TStr(_)) | (Val::Arr(_), Val::Num(Num::Int(0..))) => {}
-        _ => return None,
-    }
-    Some(match value {
-        Cow::Borrowed(value) => part(value, key).map_or(nothing, Cow::Borrowed),
-        Cow::Owned(value) => part(&value, key).cloned().map_or(nothing, Cow::Owned),
-    })
-}
-
-fn part<'v>(value: &'v Val, key: &Val) -> Option<&'v Val> {
-    match (value, key) {
-        (Val::Obj(fields), key) => fields.get(key),
-        (Val::Arr(items), Val::Num(Num::Int(place))) => items.get(usize::try_from(*place).ok()?),
-        _ => None,
-    }
-}
-
-fn is_true(value: &Val) -> bool {
-    !matches!(value, Val::Null | Val::Bool(false))
-}
-
-fn type_of(value: &Val) -> Option<&'static str> {
-    Some(match value {
-        Val::Null => "null",
-        Val::Bool(_) => "boolean",
-        Val::Num(_) => "number",
-        Val::TStr(_) => "string",
-        Val::Arr(_) => "array",
-        Val::Obj(_) => "object",
-        Val::BStr(_) => return None,
-    })
 }
 
 #[cfg(test)]

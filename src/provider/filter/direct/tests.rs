@@ -61,6 +61,8 @@ fn parts_of_filters_give_what_the_interpreter_gives() {
         "{\"a\":null,\"b\":[]}",
         "[[1,2],[3,4]]",
         "{\"a\":\"x\",\"b\":\"y\",\"x\":{\"y\":2.50}}",
+        "{\"a\":\"XyX\",\"b\":\"X\",\"c\":\"\"}",
+        "[{\"a\":\"X\\u00c4y\"},{\"a\":[1,2]},{\"a\":{\"b\":[1]}}]",
     ];
     let filters = [
         ".",
@@ -122,6 +124,28 @@ fn parts_of_filters_give_what_the_interpreter_gives() {
         ".[][]",
         "{a: (.a, 1)}",
         "error",
+        "not",
+        ".a | not | not",
+        ".a | ascii_downcase",
+        ".[] | .a | ascii_downcase",
+        ".a | contains(\"x\")",
+        "contains({a: \"X\"})",
+        ".[] | .a | contains(\"\")",
+        ".[] | .a | contains([1])",
+        ".b as $b | .a | contains($b)",
+        ".a as $a | .b | startswith($a)",
+        ".a | startswith(\"X\")",
+        ".a | endswith(\"yX\")",
+        ".a | startswith(\"X\", \"y\")",
+        ".[] | startswith(1)",
+        "select(.a)",
+        ".[] | select(.)",
+        ".[] | select(.a, .b)",
+        ".[] | select(type == \"object\") | .a",
+        ".[] | select(.a == null | not) | {a}",
+        ".[] | select(.) as $x | $x",
+        ".[] | select(error) | 1",
+        ".[] | select(false) | error",
     ];
     for code in filters {
         let (filter, interpreted) = both(code);
@@ -143,6 +167,13 @@ fn what_the_filters_of_the_catalogue_are_made_of_is_walked() {
         ".a == 1",
         ".a as $x | .b | {$x}",
         ".a and .b",
+        ".a | not",
+        "type | ascii_downcase",
+        "type | contains(\"bj\")",
+        "type | startswith(\"ob\")",
+        "type | endswith(\"ct\")",
+        ".[] | select(has(\"b\")) | .b",
+        ".[] | select(.c)",
     ] {
         assert!(is_walked(&Filter::compile(code).unwrap(), "{\"a\":{\"b\":1},\"b\":{\"c\":2}}", 200), "{code}");
     }
