@@ -163,10 +163,11 @@ impl Witnesses {
     fn dates(&self, right: SignedDuration, now: Moment) -> Vec<SignedDuration> {
         let mut by_host: BTreeMap<&Host, Reading> = BTreeMap::new();
         let dates = self.by_account.values().filter_map(|witness| witness.date.as_ref());
-        for (host, reading) in dates.filter(|(_, reading)| reading.holds(now, KEPT)) {
-            if host.is_near && reading.ahead.abs() <= right {
-                continue;
-            }
+        let counts = |(host, reading): &&(Host, Reading)| {
+            let is_ours = host.is_near && reading.ahead.abs() <= right;
+            !is_ours && reading.holds(now, KEPT)
+        };
+        for (host, reading) in dates.filter(counts) {
             let newest = by_host.entry(host).or_insert(*reading);
             if newest.at.monotonic < reading.at.monotonic {
                 *newest = *reading;
