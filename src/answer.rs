@@ -29,6 +29,10 @@ const LONG: Duration = Duration::from_secs(60);
 /// The parts of an answer's body, in their order.
 pub type Parts<'a> = Box<dyn Iterator<Item = serde_json::Result<Vec<u8>>> + Send + 'a>;
 
+/// About how many bytes an entry takes without its quotes, and each of these.
+const BYTES_OF_ENTRY: usize = 1024;
+const BYTES_OF_QUOTE: usize = 640;
+
 /// How many symbols a log line names.
 const NAMED: usize = 5;
 
@@ -92,6 +96,18 @@ struct Single<'a> {
     entry: Entry<'a>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     simulated: bool,
+}
+
+impl Said<'_> {
+    /// About how many bytes its JSON has.
+    fn expected_bytes(&self, quotes: bool) -> usize {
+        BYTES_OF_ENTRY
+            + match self {
+                Said::Price(_, Some(text)) => text.len(),
+                Said::Price(priced, None) if quotes => priced.price.quotes.len() * BYTES_OF_QUOTE,
+                Said::Price(_, None) | Said::NotASymbol(_) => 0,
+            }
+    }
 }
 
 impl Completeness {
@@ -237,7 +253,10 @@ impl Answer {
             Ok(head)
         };
         let entry = move |(place, said): (usize, Said<'_>)| {
-            let mut part = if place > 0 { b",".to_vec() } else { Vec::new() };
+            let mut part = Vec::with_capacity(said.expected_bytes(self.quotes));
+            if place > 0 {
+                part.push(b',');
+            }
             match said {
                 // a text says that nothing is being fetched
                 Said::Price(priced, Some(text)) if !self.refreshing.contains(&priced.price.symbol) => {

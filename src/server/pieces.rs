@@ -11,8 +11,11 @@ use hyper::body::{Frame, SizeHint};
 use crate::ready::Part;
 use crate::reply_memory::{Full, Held, ReplyMemory};
 
-/// The shortest piece, in bytes; only the last one may be shorter, and those beside what other replies share.
+/// The shortest piece, in bytes; only the last one may be shorter, and those beside parts that are not copied.
 const PIECE: usize = 64 * 1024;
+
+/// A shorter part is copied: a piece of its own would cost more than that.
+const SHORTEST_ALONE: usize = 8 * 1024;
 
 /// A body that is being written. Clones of a complete one share its pieces, and count once.
 #[derive(Clone, Debug)]
@@ -79,6 +82,21 @@ impl Pieces {
     pub(super) fn push(&mut self, part: &[u8]) -> Result<(), Full> {
         self.open.extend_from_slice(part);
         if self.open.len() >= PIECE { self.close() } else { Ok(()) }
+    }
+
+    /// Appends a part that nothing else needs. A long one becomes a piece as it is.
+    ///
+    /// # Errors
+    /// If replies hold as much memory as they may.
+    pub(super) fn push_own(&mut self, mut part: Vec<u8>) -> Result<(), Full> {
+        if part.len() < SHORTEST_ALONE {
+            return self.push(&part);
+        }
+        self.close()?;
+        if part.capacity() - part.len() > part.len() / 4 {
+            part.shrink_to_fit();
+        }
+        self.add(part)
     }
 
     /// Appends what is not copied, because other replies have it, too. It counts like any other piece: the others may soon be
@@ -198,6 +216,20 @@ mod tests {
         let memory = ReplyMemory::new(10);
         let _other = memory.hold(5, 0).unwrap();
         assert!(whole(&memory, vec![0; 6]).is_err());
+    }
+
+    #[tokio::test]
+    async fn a_long_part_is_a_piece_of_its_own_and_short_ones_are_put_together() {
+        let mut pieces = Pieces::new(&ReplyMemory::new(usize::MAX));
+        let long = vec![b'x'; SHORTEST_ALONE];
+        for part in [b"a".to_vec(), b"b".to_vec(), long.clone(), long.clone(), b"c".to_vec(), b"d".to_vec()] {
+            pieces.push_own(part).unwrap();
+        }
+        let mut body = pieces.finish().unwrap();
+        for expected in [&b"ab"[..], &long, &long, b"cd"] {
+            assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), expected);
+        }
+        assert!(body.frame().await.is_none());
     }
 
     #[tokio::test]

@@ -223,7 +223,7 @@ async fn write(
     pricing.readiness.refresh(service);
     let (mut body, mut pace) = (Pieces::new(service.reply_memory()), Pace::default());
     for part in form.parts(answer, service.clock().now().wall) {
-        body.push(&part.map_err(|_| Problem::Internal)?)?;
+        body.push_own(part.map_err(|_| Problem::Internal)?)?;
         pace.step(service.sources().len()).await;
     }
     let Answer { code, completeness, retry_after, .. } = *answer;
