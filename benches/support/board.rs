@@ -13,10 +13,12 @@ use quotefold::settings::Settings;
 use quotefold::settings::load::{LoadOptions, load};
 use quotefold::symbol::Symbol;
 
-/// Settings with this many sources like a built-in one, whose quotes stay fresh longer than any bench takes.
+/// Settings with this many sources like a built-in one, whose quotes stay fresh longer than any bench takes. Requests have all the
+/// time that they may have: in valgrind, a large one takes seconds.
 pub(crate) fn settings(sources: usize) -> Settings {
     let mut text = String::from(
-        "[freshness]\nhours = false\n[class.equity]\nrefresh_after = \"1d\"\nusable_for = \"1d\"\nfallback_for = \"2d\"\n",
+        "[server]\ntimeout = \"10s\"\n[freshness]\nhours = false\n[class.equity]\nrefresh_after = \"1d\"\n\
+         usable_for = \"1d\"\nfallback_for = \"2d\"\n",
     );
     for number in 0..sources {
         let _ = write!(
