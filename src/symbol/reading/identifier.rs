@@ -101,11 +101,12 @@ pub(super) fn why_no_isin(text: &str) -> Option<String> {
 fn is_formed_like_isin(text: &str) -> bool {
     let bytes = text.as_bytes();
     let has_prefix =
-        text.get(..2).is_some_and(|two| COUNTRIES.split(' ').any(|code| code == two) || NO_COUNTRY.contains(&two));
-    has_prefix
-        && bytes.len() == 12
+        || text.get(..2).is_some_and(|two| COUNTRIES.split(' ').any(|code| code == two) || NO_COUNTRY.contains(&two));
+    // every symbol comes by here, and hardly any has that length; going through the countries takes a while
+    bytes.len() == 12
         && bytes.iter().all(u8::is_ascii_alphanumeric)
         && bytes.last().is_some_and(u8::is_ascii_digit)
+        && has_prefix()
 }
 
 /// Whether a text, in capitals, is an ISIN: formed like one, with the right check digit (ISO 6166).
