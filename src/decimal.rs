@@ -14,6 +14,9 @@ const HALF: Decimal = Decimal::from_parts(5, 0, 0, false, 1);
 /// The most decimals that a price keeps; a price with more is rounded half to even.
 pub const MOST_DECIMALS: u32 = 18;
 
+/// The most signs of a decimal in plain notation: 29 digits, a point and a minus.
+const MOST_SIGNS: usize = 31;
+
 /// The significant digits of a quote that was calculated: an inverse, or a product with a rate.
 pub const CALCULATED_DIGITS: u32 = 12;
 
@@ -115,13 +118,22 @@ fn short(value: Decimal) -> Option<String> {
     while decimals > 0 && digits.is_multiple_of(10) {
         (digits, decimals) = (digits / 10, decimals - 1);
     }
-    let one = 10_u64.checked_pow(decimals)?;
-    let sign = if value.is_sign_negative() && digits > 0 { "-" } else { "" };
-    let (whole, fraction) = (digits / one, digits % one);
-    Some(match usize::try_from(decimals).ok()? {
-        0 => format!("{sign}{whole}"),
-        width => format!("{sign}{whole}.{fraction:0width$}"),
-    })
+    let is_negative = value.is_sign_negative() && digits > 0;
+    // from the last digit to the first
+    let mut text = Vec::with_capacity(MOST_SIGNS);
+    for place in 0.. {
+        if place > decimals && digits == 0 {
+            break;
+        }
+        if place > 0 && place == decimals {
+            text.push(b'.');
+        }
+        text.push(b'0' + u8::try_from(digits % 10).ok()?);
+        digits /= 10;
+    }
+    text.extend(is_negative.then_some(b'-'));
+    text.reverse();
+    String::from_utf8(text).ok()
 }
 
 /// The number rounded half to even to this many significant digits, as calculated prices are.
