@@ -1,21 +1,24 @@
 //! Reads and checks queries. Every bound on a query and every reason to refuse one is here.
 
 mod format;
+mod parameters;
 
-use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
-use percent_encoding::percent_decode_str;
 use tokio::time::Instant;
 
 use crate::caller::Caller;
 use crate::clock::Moment;
+use crate::settings::ServerSettings;
 use crate::settings::class::Refresh;
 use crate::source::coalescer::Patience;
 use crate::symbol::{Currency, Names, Symbol, shown};
 use crate::units::{Span, WaitFor};
+use format::FormatParameters;
 pub use format::{Accepted, DecimalSign, Dialect, Format};
+use parameters::PARAMETERS;
+pub(crate) use parameters::split;
 
 /// The longest query that is read, in bytes.
 pub const LONGEST_QUERY: usize = 4096;
@@ -62,7 +65,7 @@ pub struct Question {
     /// Whether the caller wants the proof.
     pub quotes: bool,
     /// What it says of the format of its answer, which decides on nothing but the writing.
-    pub(crate) wanted: format::Wanted,
+    pub(crate) format_parameters: FormatParameters,
     /// Whether the caller waits until a scarce source has room.
     pub patience: Patience,
     /// Who asks; `None` for the service itself.
@@ -119,23 +122,20 @@ pub struct BadQuestion {
     pub detail: String,
 }
 
-/// The parameters of a question about several symbols.
-const PARAMETERS: [&str; 14] = [
-    "symbols",
-    "currency",
-    "timeout",
-    "wait",
-    "refresh_after",
-    "refresh",
-    "max_age",
-    "require",
-    "sources",
-    "quotes",
-    "format",
-    "decimal",
-    "separator",
-    format::IGNORED,
-];
+impl Bounds {
+    /// The bounds that the settings of a server state, with these sources and names.
+    pub fn of(server: &ServerSettings, sources: Vec<String>, names: Names) -> Self {
+        let ServerSettings { max_symbols, timeout, max_timeout, wait, .. } = *server;
+        Bounds { max_symbols, timeout, max_timeout, wait, sources, names }
+    }
+}
+
+impl Default for Bounds {
+    /// Those of the built-in settings, without sources and names.
+    fn default() -> Self {
+        Bounds::of(&ServerSettings::default(), Vec::new(), Names::default())
+    }
+}
 
 impl Question {
     /// Reads the query of `GET /prices`.
@@ -146,14 +146,7 @@ impl Question {
     /// use quotefold::clock::Clock;
     /// use quotefold::question::{Bounds, Question, Require};
     ///
-    /// let bounds = Bounds {
-    ///     max_symbols: 100,
-    ///     timeout: Duration::from_secs(2),
-    ///     max_timeout: Duration::from_secs(10),
-    ///     wait: Default::default(),
-    ///     sources: vec!["coinbase".to_owned()],
-    ///     names: Default::default(),
-    /// };
+    /// let bounds = Bounds { sources: vec!["coinbase".to_owned()], ..Bounds::default() };
     /// let read = |query| Question::parse(query, &bounds, Clock::system().now());
     ///
     /// let question = read("symbols=AAPL,btc-usd&require=all")?;
@@ -265,7 +258,7 @@ impl Question {
                 Some("false") => false,
                 Some(other) => return Err(bad("quotes", format!("quotes is {other:?}; true and false are allowed"))),
             },
-            wanted: format::Wanted::read(parameters)?,
+            format_parameters: FormatParameters::read(parameters)?,
             patience: Patience::Waits,
             caller: None,
         })
@@ -287,7 +280,7 @@ impl Question {
             require: Require::Any,
             sources: None,
             quotes: true,
-            wanted: format::Wanted::default(),
+            format_parameters: FormatParameters::default(),
             patience: Patience::OnlyTries,
             caller: None,
         }
@@ -309,7 +302,7 @@ impl Question {
     /// # Errors
     /// A parameter that the format does not have; or more than one symbol, where the format has room for one price.
     pub fn format(&self, accepted: Accepted) -> Result<Format, BadQuestion> {
-        self.wanted.format(accepted, self.symbols.len() + self.not_symbols.len())
+        self.format_parameters.format(accepted, self.symbols.len() + self.not_symbols.len())
     }
 
     /// When the caller's time is over.
@@ -335,7 +328,7 @@ impl Question {
             require,
             sources,
             quotes,
-            wanted: _,
+            format_parameters: _,
             patience,
             caller: _,
         } = self;
@@ -365,68 +358,6 @@ pub(crate) fn bad(field: &str, detail: String) -> BadQuestion {
 /// `whole` says what is too long: `query` or `form`.
 pub(crate) fn too_long(whole: &str, text: &str, longest: usize) -> BadQuestion {
     bad(whole, format!("the {whole} has {} bytes; at most {longest} are allowed", text.len()))
-}
-
-/// Splits a query or a form (`whole` says which) into its parameters. Unknown and repeated ones are refused, so that a typo
-/// never silently means the default; only `symbols` may be repeated, and is one list then.
-pub(crate) fn split(whole: &str, query: &str, allowed: &[&str]) -> Result<BTreeMap<String, String>, BadQuestion> {
-    let mut parameters = BTreeMap::new();
-    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let value = if name == "symbols" { warrants_marked(value) } else { value.to_owned() };
-        let (name, value) = (decode(whole, name)?, decode(name, &value)?);
-        if !allowed.contains(&name.as_str()) {
-            let meant = if !pair.contains('=') {
-                "; if it is a part of a symbol such as M&M.NS, write %26 for the ampersand"
-            } else if name.starts_with("symbols[") && allowed.contains(&"symbols") {
-                "; write symbols=AAPL,MSFT, or symbols=AAPL&symbols=MSFT"
-            } else {
-                ""
-            };
-            let allowed: Vec<&str> = allowed.iter().copied().filter(|name| *name != format::IGNORED).collect();
-            let allowed = allowed.join(", ");
-            return Err(bad(&name, format!("unknown parameter {name:?}; expected one of {allowed}{meant}")));
-        }
-        match parameters.entry(name) {
-            Entry::Vacant(vacant) => {
-                vacant.insert(value);
-            }
-            // many HTTP libraries write a list by repeating its name
-            Entry::Occupied(mut list) if list.key() == "symbols" => {
-                list.get_mut().push(',');
-                list.get_mut().push_str(&value);
-            }
-            Entry::Occupied(twice) => {
-                let name = twice.key();
-                return Err(bad(name, format!("{name} is given twice; give it once")));
-            }
-        }
-    }
-    Ok(parameters)
-}
-
-fn decode(field: &str, text: &str) -> Result<String, BadQuestion> {
-    // a plus is a space in a query
-    let text = text.replace('+', " ");
-    let decoded = percent_decode_str(&text).decode_utf8();
-    decoded.map(Into::into).map_err(|_| bad(field, format!("{text:?} is not UTF-8 once it is percent-decoded")))
-}
-
-/// The same list of symbols, in which each plus at the end of a symbol is escaped: it is the sign of a warrant there (`CCIV+`).
-/// Everywhere else a plus is a space, also before an escaped comma, which only a program writes.
-fn warrants_marked(symbols: &str) -> String {
-    let mark = |symbol: &str| match symbol.trim_end_matches('+') {
-        "" => symbol.to_owned(),
-        stem if stem.len() == symbol.len() || ends_in_escape(stem) => symbol.to_owned(),
-        stem => format!("{stem}%2B"),
-    };
-    symbols.split(',').map(mark).collect::<Vec<_>>().join(",")
-}
-
-/// Whether a text ends in a comma or a plus that is escaped.
-fn ends_in_escape(text: &str) -> bool {
-    let escape = text.len().checked_sub(3).and_then(|at| text.get(at..)).unwrap_or_default();
-    escape.eq_ignore_ascii_case("%2c") || escape.eq_ignore_ascii_case("%2b")
 }
 
 /// The texts of a question, read.

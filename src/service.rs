@@ -136,14 +136,8 @@ impl Quotefold {
     pub fn over(settings: Settings, sources: Vec<Arc<Source>>, around: &Surroundings, metrics: Metrics) -> Self {
         let server = &settings.server;
         let profiles = Profiles::new(sources.iter().map(|source| Arc::clone(&source.profile)).collect());
-        let bounds = Bounds {
-            max_symbols: server.max_symbols,
-            timeout: server.timeout,
-            max_timeout: server.max_timeout,
-            wait: server.wait,
-            sources: profiles.iter().map(|(_, profile)| profile.name().to_owned()).collect(),
-            names: settings.names(),
-        };
+        let names_of_sources = profiles.iter().map(|(_, profile)| profile.name().to_owned()).collect();
+        let bounds = Bounds::of(server, names_of_sources, settings.names());
         Quotefold {
             board: Arc::clone(&around.board),
             clock: around.clock.clone(),

@@ -19,8 +19,7 @@ use quotefold::fold::{Basis, BelowQuorum, Book, Degraded, Price, Rule, Status, U
 use quotefold::hours::Hours;
 use quotefold::question::{Bounds, Question};
 use quotefold::quote::{NoMarket, Origin, Outcome, Quote, Role, Session, Stated};
-use quotefold::symbol::{Currency, Names, Symbol};
-use quotefold::units::WaitFor;
+use quotefold::symbol::{Currency, Symbol};
 use quotefold::verify::verify;
 use rust_decimal::Decimal;
 use serde_json::Value;
@@ -191,16 +190,8 @@ fn any_symbol() -> impl Strategy<Value = Symbol> {
 
 /// The answer that a price is stated in.
 fn answer_with(price: Price) -> Value {
-    let bounds = Bounds {
-        max_symbols: 1,
-        timeout: Duration::from_secs(1),
-        max_timeout: Duration::from_secs(1),
-        wait: WaitFor::All,
-        sources: Vec::new(),
-        names: Names::default(),
-    };
     let question = format!("symbols={}", price.symbol.as_str().replace('^', "%5E"));
-    let question = Question::parse(&question, &bounds, Clock::from_fn(now).now()).unwrap();
+    let question = Question::parse(&question, &Bounds::default(), Clock::from_fn(now).now()).unwrap();
     let answered = Answered { priced: price.into(), changes_at: None };
     let body = Answer::new(&question, vec![answered], now(), false).body(now()).unwrap();
     serde_json::from_slice(&body).unwrap()

@@ -1,7 +1,6 @@
 //! A plan and everything on the board that it needs, over any number of sources of crypto pairs.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use quotefold::board::{Board, CAPACITY, Told, Update};
 use quotefold::clock::{Clock, Moment};
@@ -13,7 +12,7 @@ use quotefold::question::{Bounds, Question};
 use quotefold::quote::Quote;
 use quotefold::settings::Settings;
 use quotefold::settings::load::{LoadOptions, load};
-use quotefold::symbol::{Names, Symbol};
+use quotefold::symbol::Symbol;
 use quotefold::valuation::{Valuation, value};
 
 /// Symbols of the question.
@@ -55,11 +54,8 @@ impl World {
         let profiles = Profiles::new(settings.sources.iter().map(profile).collect());
         let bounds = Bounds {
             max_symbols: SYMBOLS,
-            timeout: Duration::from_secs(2),
-            max_timeout: Duration::from_secs(10),
-            wait: Default::default(),
             sources: profiles.iter().map(|(_, profile)| profile.name().to_owned()).collect(),
-            names: Names::default(),
+            ..Bounds::default()
         };
         let now = Clock::system().now();
         let symbols: Vec<String> = (0..SYMBOLS).map(|number| format!("C{number}-USD")).collect();

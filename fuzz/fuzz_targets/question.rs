@@ -2,21 +2,17 @@
 #![no_main]
 
 use std::sync::LazyLock;
-use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
 use quotefold::clock::{Clock, Moment};
 use quotefold::question::{BadQuestion, Bounds, LONGEST_QUERY, Question, SHORTEST_TIMEOUT, longest_form};
-use quotefold::symbol::{LONGEST_SHOWN, Names};
+use quotefold::symbol::LONGEST_SHOWN;
 use quotefold::units::WaitFor;
 
 static BOUNDS: LazyLock<Bounds> = LazyLock::new(|| Bounds {
     max_symbols: 5,
-    timeout: Duration::from_secs(2),
-    max_timeout: Duration::from_secs(10),
-    wait: WaitFor::All,
     sources: ["kraken", "yahoo"].map(str::to_owned).into(),
-    names: Names::default(),
+    ..Bounds::default()
 });
 static ARRIVED: LazyLock<Moment> = LazyLock::new(|| Clock::system().now());
 

@@ -86,14 +86,8 @@ impl World {
     }
 
     async fn plan(&self, query: &str) -> Plan {
-        let bounds = Bounds {
-            max_symbols: 100,
-            timeout: Duration::from_secs(2),
-            max_timeout: Duration::from_secs(10),
-            wait: Default::default(),
-            sources: self.sources.iter().map(|(_, source)| source.name().to_owned()).collect(),
-            names: self.settings.names(),
-        };
+        let sources = self.sources.iter().map(|(_, source)| source.name().to_owned()).collect();
+        let bounds = Bounds::of(&self.settings.server, sources, self.settings.names());
         let now = self.clock.now();
         let question = Question::parse(query, &bounds, now).unwrap();
         let (board, sources, settings) = (&self.board, &self.sources, &self.settings);

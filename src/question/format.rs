@@ -54,9 +54,9 @@ pub enum Accepted {
     Text,
 }
 
-/// What a query says of the format that it wants.
+/// What a query says of the format of its answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Wanted {
+pub(crate) struct FormatParameters {
     named: Option<Accepted>,
     decimal: Option<DecimalSign>,
     separator: Option<u8>,
@@ -145,11 +145,11 @@ fn thousandths(text: &str) -> Option<u16> {
     }
 }
 
-impl Wanted {
+impl FormatParameters {
     /// Reads the parameters of a query.
     pub(super) fn read(parameters: &BTreeMap<String, String>) -> Result<Self, BadQuestion> {
         let get = |name: &str| parameters.get(name).map(String::as_str);
-        Ok(Wanted {
+        Ok(FormatParameters {
             named: get("format").map(read_format).transpose()?,
             decimal: get("decimal").map(read_decimal).transpose()?,
             separator: get("separator").map(read_separator).transpose()?,
@@ -229,12 +229,14 @@ fn read_separator(text: &str) -> Result<u8, BadQuestion> {
 mod tests {
     use super::*;
 
-    fn wanted(parameters: &[(&str, &str)]) -> Result<Wanted, BadQuestion> {
-        Wanted::read(&parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+    fn parameters_of(parameters: &[(&str, &str)]) -> Result<FormatParameters, BadQuestion> {
+        FormatParameters::read(
+            &parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        )
     }
 
     fn format(parameters: &[(&str, &str)], accepted: Accepted) -> Result<Format, String> {
-        wanted(parameters).and_then(|wanted| wanted.format(accepted, 1)).map_err(|refused| refused.field)
+        parameters_of(parameters).and_then(|read| read.format(accepted, 1)).map_err(|refused| refused.field)
     }
 
     #[test]
@@ -307,9 +309,9 @@ mod tests {
 
     #[test]
     fn a_bare_price_is_that_of_one_symbol() {
-        let text = wanted(&[("format", "text")]).unwrap();
+        let text = parameters_of(&[("format", "text")]).unwrap();
         assert_eq!(text.format(Accepted::Json, 1), Ok(Format::Text));
         assert_eq!(text.format(Accepted::Json, 2).unwrap_err().field, "format");
-        assert_eq!(wanted(&[]).unwrap().format(Accepted::Text, 2), Ok(Format::Json));
+        assert_eq!(parameters_of(&[]).unwrap().format(Accepted::Text, 2), Ok(Format::Json));
     }
 }

@@ -4,14 +4,7 @@ use super::*;
 use crate::clock::Clock;
 
 fn bounds() -> Bounds {
-    Bounds {
-        max_symbols: 3,
-        timeout: Duration::from_secs(2),
-        max_timeout: Duration::from_secs(10),
-        wait: WaitFor::All,
-        sources: vec!["alpha".to_owned(), "beta".to_owned()],
-        names: Names::default(),
-    }
+    Bounds { max_symbols: 3, sources: vec!["alpha".to_owned(), "beta".to_owned()], ..Bounds::default() }
 }
 
 fn ask(query: &str) -> Result<Question, BadQuestion> {
@@ -34,8 +27,18 @@ async fn a_list_that_repeats_its_name_is_one_list() {
         assert_eq!(symbols(query), symbols("symbols=AAPL,MSFT"), "{query}");
     }
     assert_eq!(symbols("symbols=CCIV+&symbols=AAPL"), symbols("symbols=CCIV+,AAPL"));
-    let refused = ask("symbols[]=AAPL&symbols[]=MSFT").unwrap_err();
-    assert!(refused.detail.ends_with("; write symbols=AAPL,MSFT, or symbols=AAPL&symbols=MSFT"), "{refused}");
+    let sources = |query: &str| ask(&format!("symbols=AAPL&{query}")).unwrap().sources;
+    assert_eq!(sources("sources=beta&sources=alpha"), sources("sources=beta,alpha"));
+    assert_eq!(sources("sources=beta&quotes=false&sources=alpha,beta"), sources("sources=beta,alpha"));
+    let in_path = Question::parse_one("AAPL", "sources=alpha&sources=beta", &bounds(), Clock::system().now()).unwrap();
+    assert_eq!(in_path.sources, sources("sources=alpha,beta"));
+    for (query, meant) in [
+        ("symbols[]=AAPL&symbols[]=MSFT", "symbols=AAPL,MSFT, or symbols=AAPL&symbols=MSFT"),
+        ("symbols=AAPL&sources[0]=beta", "sources=kraken,coinbase, or sources=kraken&sources=coinbase"),
+    ] {
+        let refused = ask(query).unwrap_err();
+        assert!(refused.detail.ends_with(&format!("; write {meant}")), "{refused}");
+    }
 }
 
 #[tokio::test]
@@ -78,6 +81,9 @@ async fn a_query_is_refused_by_the_name_of_the_wrong_parameter() {
         ("symbols=A&require=maybe", "require"),
         ("symbols=A&sources=gamma", "sources"),
         ("symbols=A&sources=", "sources"),
+        ("symbols=A&sources=&sources=alpha", "sources"),
+        ("symbols=A&sources=alpha&sources=gamma", "sources"),
+        ("symbols=A&currency=EUR&currency=EUR", "currency"),
         ("symbols=A&quotes=no", "quotes"),
         ("symbols=A&currency=DOLLARS", "currency"),
     ];
@@ -120,6 +126,17 @@ async fn a_plus_at_the_end_of_a_symbol_is_the_sign_of_a_warrant() {
         assert_eq!(question.renamed["CCIV+"].as_str(), "CCIV-WT", "{query}");
     }
     assert_eq!(ask("symbols=BAC+PR+L").unwrap().symbols[0].as_str(), "BAC-PL");
+}
+
+#[tokio::test]
+async fn a_plus_is_a_space_in_a_list_whose_commas_are_escaped() {
+    // as forms and libraries write what was typed with a space at its end
+    for query in ["symbols=AAPL%2C+MSFT+", "symbols=AAPL+%2cMSFT++", "symbols=+AAPL%2CMSFT+&quotes=true"] {
+        let question = ask(query).unwrap();
+        assert_eq!(question.symbols.iter().map(Symbol::as_str).collect::<Vec<_>>(), ["AAPL", "MSFT"], "{query}");
+        assert!(question.renamed.is_empty(), "{query}");
+    }
+    assert_eq!(ask("symbols=AAPL%2CCCIV%2B+").unwrap().symbols[1].as_str(), "CCIV-WT");
 }
 
 #[tokio::test]

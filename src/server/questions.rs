@@ -58,18 +58,9 @@ mod tests {
     use super::*;
     use crate::clock::Clock;
     use crate::question::Bounds;
-    use std::time::Duration;
 
     fn question() -> Question {
-        let bounds = Bounds {
-            max_symbols: 9,
-            timeout: Duration::from_secs(1),
-            max_timeout: Duration::from_secs(1),
-            wait: crate::units::WaitFor::All,
-            sources: Vec::new(),
-            names: crate::symbol::Names::default(),
-        };
-        Question::parse("symbols=AAPL", &bounds, Clock::system().now()).unwrap()
+        Question::parse("symbols=AAPL", &Bounds::default(), Clock::system().now()).unwrap()
     }
 
     #[test]

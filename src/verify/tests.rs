@@ -15,20 +15,11 @@ use crate::fold::{Evidence, Folded, Rule};
 use crate::question::{Bounds, Question};
 use crate::quote::{Outcome, Sides};
 use crate::route::{Rate, Route};
-use crate::symbol::{Names, Symbol};
-use crate::units::WaitFor;
+use crate::symbol::Symbol;
 
 fn text_of(priced: Priced) -> String {
-    let bounds = Bounds {
-        max_symbols: 1,
-        timeout: Duration::from_secs(1),
-        max_timeout: Duration::from_secs(1),
-        wait: WaitFor::All,
-        sources: Vec::new(),
-        names: Names::default(),
-    };
     let question = format!("symbols={}", priced.price.symbol.as_str().replace('^', "%5E"));
-    let question = Question::parse(&question, &bounds, Clock::from_fn(now).now()).unwrap();
+    let question = Question::parse(&question, &Bounds::default(), Clock::from_fn(now).now()).unwrap();
     let answer = Answer::new(&question, vec![Answered { priced, changes_at: None }], now(), false);
     String::from_utf8(answer.body(now()).unwrap()).unwrap()
 }

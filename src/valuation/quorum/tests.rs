@@ -54,14 +54,8 @@ impl World {
     }
 
     fn question(&self, query: &str) -> Question {
-        let bounds = Bounds {
-            max_symbols: 100,
-            timeout: std::time::Duration::from_secs(2),
-            max_timeout: std::time::Duration::from_secs(10),
-            wait: Default::default(),
-            sources: self.sources.iter().map(|(_, source)| source.name().to_owned()).collect(),
-            names: self.settings.names(),
-        };
+        let sources = self.sources.iter().map(|(_, source)| source.name().to_owned()).collect();
+        let bounds = Bounds::of(&self.settings.server, sources, self.settings.names());
         Question::parse(query, &bounds, self.clock.now()).unwrap()
     }
 
