@@ -46,6 +46,17 @@ fn the_page_has_the_prices_that_were_asked_for() {
 }
 
 #[test]
+fn a_space_that_was_typed_after_a_symbol_is_no_part_of_it() {
+    let (service, _vendors) = service("");
+    for typed in ["BTC-USD%2C+ETH-USD+", "+BTC-USD+%2CETH-USD%2C+"] {
+        let page = get(service.address, &format!("/?symbols={typed}&currency="));
+        assert!(page.body.contains("value=\"BTC-USD, ETH-USD\""), "{typed}: {}", page.body);
+    }
+    let page = get(service.address, "/?symbols=BTC-USD+&currency=");
+    assert!(page.body.contains("value=\"BTC-USD\"") && page.body.contains(">BTC-USD</th>"), "{}", page.body);
+}
+
+#[test]
 fn an_answer_that_may_be_kept_makes_a_page_like_any_other() {
     let lasting = "cacheable = true\n[freshness]\nrefresh_after = \"1h\"\nusable_for = \"2h\"\nfallback_for = \"3h\"\n";
     let (service, _vendors) = service(lasting);

@@ -55,6 +55,8 @@ fn parameter(query: &str, name: &str) -> Result<String, BadQuestion> {
         let detail = format!("{name} is {} bytes long; the page reads {LONGEST_QUERY}", pair.len());
         return Err(BadQuestion { field: name.to_owned(), detail });
     }
+    // a form escapes every comma and every plus, so at the end of its list a plus is a space that somebody has typed
+    let pair = if pair.contains(',') { pair } else { pair.trim_end_matches('+') };
     Ok(split("query", pair, &PARAMETERS)?.remove(name).unwrap_or_default())
 }
 
@@ -79,6 +81,11 @@ mod tests {
         assert_eq!(read("symbols=&currency=+EUR+"), asked(&[], "EUR"));
         assert_eq!(read(""), asked(&[], ""));
         assert_eq!(read("utm_source=mail&symbols=AAPL&symbols=MSFT&symbol=X"), asked(&["AAPL"], ""));
+        for typed in ["AAPL%2C+MSFT+", "+AAPL+%2C++MSFT", "AAPL++%2CMSFT++", "AAPL%2C+MSFT%2C++"] {
+            assert_eq!(read(&format!("symbols={typed}&currency=")), asked(&["AAPL", "MSFT"], ""), "{typed}");
+        }
+        assert_eq!(read("symbols=AAPL+&currency="), asked(&["AAPL"], ""));
+        assert_eq!(read("symbols=CCIV%2B+&currency="), asked(&["CCIV+"], ""));
         assert_eq!(read("symbols=CCIV+,M%26M.NS"), asked(&["CCIV+", "M&M.NS"], ""), "a plus at the end is a warrant's");
         assert_eq!(Asked::read("symbols=%ff").unwrap_err().field, "symbols");
         assert_eq!(Asked::read(&format!("symbols={}", "A,".repeat(5000))).unwrap_err().field, "symbols");

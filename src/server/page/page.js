@@ -178,6 +178,7 @@ function ask() {
   field.value = now.symbols.join(", ");
   currency.value = now.currency;
   showCurl(now);
+  if (now.wrong !== null) complain(now.wrong);
   const parts = [isSimulated ? "Simulated" : "", now.symbols.slice(0, 3).join(", "), "quotefold"];
   document.title = parts.filter(Boolean).join(" · ");
   if (asking.mayAsk) looking.now();
