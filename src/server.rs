@@ -133,10 +133,12 @@ impl Front {
             longest_form: longest_form(service.settings().server.max_symbols),
             requests: service.settings().log.requests,
         };
+        let served = app.patterns.clone();
         let (app, pages) = (app.with_state(self.pricing.clone()).merge(extra), document::add_to(pages));
         let counts = Counts::new(service.metrics(), app.patterns.into_iter().chain(pages.patterns()));
         let mut guards = Guards::new(app.router, pages, limits, access, self.drain.clone());
         guards.counts = Some(counts);
+        guards.served = served;
         guards.is_demo = service.is_simulated();
         guards.ready = Some(ReadyPrices::of(&self.pricing));
         guards

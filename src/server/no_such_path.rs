@@ -1,26 +1,21 @@
 //! Says what was probably meant by a path at which nothing is served.
 
-use super::routes::matches;
 use crate::symbol::{Names, shown};
 
-/// The paths that clients, and the proxies before them, write in other ways.
-const SERVED: [&str; 7] =
-    ["/prices", "/prices/{symbol}", "/symbols", "/sources", "/health", "/health/{kind}", "/metrics"];
-
-/// One sentence about a path at which nothing is served.
-pub(super) fn detail(path: &str) -> String {
-    meant(path)
+/// One sentence about a path at which nothing is served. It names no path at which this listener does not serve anything:
+/// `is_served` says where it does.
+pub(super) fn detail(path: &str, is_served: impl Fn(&str) -> bool) -> String {
+    meant(path, is_served)
         .unwrap_or_else(|| "nothing is served at this path; prices are at /prices and /prices/{symbol}".to_owned())
 }
 
-fn meant(path: &str) -> Option<String> {
+fn meant(path: &str, is_served: impl Fn(&str) -> bool) -> Option<String> {
     let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
     if let ["prices", legs @ ..] = segments.as_slice()
         && legs.len() > 1
     {
         return Some(slash_in_symbol(legs));
     }
-    let is_served = |path: &str| SERVED.iter().any(|served| matches(served, path));
     let bare = format!("/{}", segments.join("/"));
     if is_served(&bare) && bare != path {
         return Some(format!("nothing is served at this path; write {} without further slashes", shown(&bare)));
@@ -53,12 +48,22 @@ fn slash_in_symbol(legs: &[&str]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::server::routes::matches;
+
+    /// What is said where these paths are served.
+    fn said_beside(served: &[&str], path: &str) -> String {
+        detail(path, |path| served.iter().any(|served| matches(served, path)))
+    }
+
+    fn said(path: &str) -> String {
+        said_beside(&["/prices", "/prices/{symbol}", "/sources", "/health", "/health/ready", "/docs"], path)
+    }
 
     #[test]
     fn a_pair_with_a_slash_is_told_how_to_be_written() {
-        let said = detail("/prices/BTC/USD");
+        let said = said("/prices/BTC/USD");
         assert!(said.contains("Write /prices/BTC-USD or /prices/BTC%2FUSD;"), "{said}");
-        assert!(detail("/prices/a/b/c").contains("Write /prices/a%2Fb%2Fc;"));
+        assert!(super::tests::said("/prices/a/b/c").contains("Write /prices/a%2Fb%2Fc;"));
     }
 
     #[test]
@@ -67,8 +72,9 @@ mod tests {
             ("/api/v1/prices", "/prices", "/api/v1"),
             ("/quotefold/prices/AAPL", "/prices/AAPL", "/quotefold"),
             ("/x/health/ready", "/health/ready", "/x"),
+            ("/quotes/docs", "/docs", "/quotes"),
         ] {
-            let said = detail(path);
+            let said = said(path);
             assert!(
                 said.contains(&format!("but at {served};")) && said.contains(&format!("remove {prefix} from")),
                 "{said}"
@@ -79,16 +85,25 @@ mod tests {
     #[test]
     fn slashes_too_many_are_pointed_out() {
         for path in ["/prices/", "//prices", "/prices//AAPL", "/health/ready/"] {
-            assert!(detail(path).contains("without further slashes"), "{path}: {}", detail(path));
+            assert!(said(path).contains("without further slashes"), "{path}: {}", said(path));
         }
     }
 
     #[test]
     fn any_other_path_is_told_where_prices_are() {
         for path in ["/", "/price", "/prices%2FAAPL", "/admin", "/.env"] {
-            assert!(detail(path).ends_with("prices are at /prices and /prices/{symbol}"), "{path}: {}", detail(path));
+            assert!(said(path).ends_with("prices are at /prices and /prices/{symbol}"), "{path}: {}", said(path));
         }
-        let long = detail(&format!("/{}/prices", "x".repeat(10_000)));
+        let long = said(&format!("/{}/prices", "x".repeat(10_000)));
         assert!(long.len() < 500, "{long}");
+    }
+
+    #[test]
+    fn nothing_is_named_that_this_address_does_not_serve() {
+        let served = ["/prices", "/prices/{symbol}", "/health"];
+        for path in ["/x/sources", "/sources/", "//metrics", "/sources", "/x/page/page.js", "/health/ready/"] {
+            let said = said_beside(&served, path);
+            assert!(said.ends_with("prices are at /prices and /prices/{symbol}"), "{path}: {said}");
+        }
     }
 }

@@ -1,20 +1,21 @@
 //! Rewrites what libraries refuse by themselves, so that every refusal is a [`Problem`].
 
 use axum::body::to_bytes;
+use axum::http::StatusCode;
 use axum::http::header::{ALLOW, CONTENT_TYPE};
-use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use tracing::error;
 
 use super::prices::PRICES_STATUS;
 use super::problem::Problem;
-use super::{form, no_such_path, request_log};
+use super::{form, request_log};
 
 /// The most bytes of a library's own refusal that are passed on.
 const MAX_WORDS: usize = 1024;
 
-/// Rewrites a refusal in plain text or without a body; any other reply is returned as it is. `uri` is what was asked for.
-pub(super) async fn refuse_in_one_format(uri: &Uri, reply: Response) -> Response {
+/// Rewrites a refusal in plain text or without a body; any other reply is returned as it is. `no_such_path` says what was probably
+/// meant, if nothing is served at the path.
+pub(super) async fn refuse_in_one_format(no_such_path: impl FnOnce() -> String, reply: Response) -> Response {
     let status = reply.status();
     if !(status.is_client_error() || status.is_server_error()) || has_a_format(&reply) {
         return reply;
@@ -26,7 +27,7 @@ pub(super) async fn refuse_in_one_format(uri: &Uri, reply: Response) -> Response
         words => words.into_owned(),
     };
     let problem = match status {
-        StatusCode::NOT_FOUND => Problem::NoSuchPath { detail: no_such_path::detail(uri.path()) },
+        StatusCode::NOT_FOUND => Problem::NoSuchPath { detail: no_such_path() },
         StatusCode::METHOD_NOT_ALLOWED => Problem::WrongMethod,
         StatusCode::PAYLOAD_TOO_LARGE => Problem::BodyTooLarge { longest: form::LONGEST_ELSEWHERE },
         _ if status.is_client_error() => Problem::BadQuery { field: None, detail: words },

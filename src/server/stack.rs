@@ -37,7 +37,8 @@ use super::prices::ReadyPrices;
 use super::problem::Problem;
 use super::request_id::{self, RequestId};
 use super::request_log::{self, Line, RequestLogging};
-use super::{browsers, client, form, host};
+use super::routes::matches;
+use super::{browsers, client, form, host, no_such_path};
 use crate::settings::RequestLog;
 use crate::settings::access::{AccessSettings, HostName, Network};
 
@@ -74,6 +75,8 @@ pub struct Stack(Arc<Guards>);
 pub(super) struct Guards {
     /// Counts replies, if anything does.
     pub(super) counts: Option<Counts>,
+    /// The patterns of the routes that a refusal may name.
+    pub(super) served: Vec<&'static str>,
     /// Whether every price is invented.
     pub(super) is_demo: bool,
     /// The names that requests may use, if they are limited.
@@ -158,6 +161,7 @@ impl Guards {
     pub(super) fn new(app: Router, pages: Pages, limits: StackLimits, access: &AccessSettings, drain: Drain) -> Self {
         Guards {
             counts: None,
+            served: Vec::new(),
             is_demo: false,
             hosts: None,
             logging: RequestLogging { lines: limits.requests, drain: drain.clone() },
@@ -222,9 +226,15 @@ impl Guards {
                 None => Problem::NoAnswer.into_response(),
             };
             // axum refuses in plain text or with an empty body: a 404, a 405, a path that is not UTF-8, a 413.
-            refuse_in_one_format(&uri, reply).await
+            let no_such_path = || no_such_path::detail(uri.path(), |path| self.serves(path));
+            refuse_in_one_format(no_such_path, reply).await
         })
         .await
+    }
+
+    /// Whether there is a page or a route at a path.
+    fn serves(&self, path: &str) -> bool {
+        self.pages.at(path).is_some() || self.served.iter().any(|pattern| matches(pattern, path))
     }
 
     /// The way back to the client, from bottom to top.

@@ -67,6 +67,27 @@ fn the_page_and_all_that_it_asks_for_are_at_the_admin_address_without_a_key() {
 }
 
 #[test]
+fn a_refusal_names_no_path_of_the_other_address() {
+    let vendor = Upstream::quoting("100");
+    let configuration = configuration(&vendor, "[access]\nadmin_listen = \"127.0.0.1:0\"\n");
+    let program =
+        Program::new(&mut start(&["serve", "--config", configuration.path(), "--listen", "127.0.0.1:0"], &[]));
+    let [address, admin] = program.addresses()[..] else { panic!("two addresses") };
+    let detail = |address: SocketAddr, path: &str| get(address, path).problem()["detail"].as_str().unwrap().to_owned();
+    for path in ["/x/metrics", "/sources/", "/x/page/page.js"] {
+        let (public, operators) = (detail(address, path), detail(admin, path));
+        assert!(public.ends_with("prices are at /prices and /prices/{symbol}"), "{path}: {public}");
+        let served = path.trim_start_matches("/x").trim_end_matches('/');
+        assert!(operators.contains(served) && !operators.contains("prices are at"), "{path}: {operators}");
+    }
+    for path in ["/x/prices/AAPL", "/x/symbols", "/x/health/ready", "/x/docs"] {
+        let served = path.trim_start_matches("/x");
+        assert!(detail(address, path).contains(&format!("but at {served};")), "{path}: {}", detail(address, path));
+    }
+    assert!(!detail(admin, "/x/page/nothing.js").contains("but at"), "no such file is served");
+}
+
+#[test]
 fn without_an_admin_address_the_operators_pages_are_beside_prices() {
     let vendor = Upstream::quoting("100");
     let (_program, address) = Program::serve(&configuration(&vendor, ""), &[]);
