@@ -50,26 +50,20 @@ fn gave_up(trouble: &Trouble) -> Exit {
 
 /// Prints an answer and says where it came from. The exit code follows from the answer's status.
 fn print_answer(answered: &Answered, arguments: &Get) -> io::Result<Exit> {
+    complain(&answered.from);
     if let Some(format) = arguments.format
         && format != Format::Json
     {
-        complain(&answered.from);
         as_it_came(&answered.body)?;
         return Ok(exit(answered.status.as_deref()));
     }
     let answer: Value = serde_json::from_slice(&answered.body)?;
-    complain(&format!("{}{}", answered.from, simulated(&answer)));
     if arguments.json || arguments.format.is_some() {
         print_json(&answer)?;
     } else {
         show(&page::page(&answer, None, Terminal::of_stdout().as_ref()))?;
     }
     Ok(exit(answer["status"].as_str()))
-}
-
-/// What is said of an answer of the demo.
-fn simulated(answer: &Value) -> &'static str {
-    if answer["simulated"] == true { " (simulated: every price is invented)" } else { "" }
 }
 
 /// The exit code for an answer of this status.

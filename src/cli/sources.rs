@@ -70,8 +70,8 @@ const STEPS: [Step; 7] = [
 
 /// The sources as they are shown: on a terminal what fits, unless all is wanted.
 fn page(settings: &Settings, with_all: bool, terminal: Option<&Terminal>) -> Lines {
-    let Some(terminal) = terminal.filter(|_| !with_all) else { return everything(settings).on(terminal) };
-    let mut lines = what_fits(settings).on(Some(terminal));
+    let Some(terminal) = terminal.filter(|_| !with_all) else { return table(settings, true).on(terminal) };
+    let mut lines = table(settings, false).on(Some(terminal));
     lines.gap();
     let (on, off) = (settings.sources.len(), settings.off.len());
     let more = "where to get a key, when a reply was last seen, terms";
@@ -82,58 +82,33 @@ fn page(settings: &Settings, with_all: bool, terminal: Option<&Terminal>) -> Lin
     lines
 }
 
-/// What there is to know first: what is on, and what would switch on the others.
-fn what_fits(settings: &Settings) -> Table {
-    let columns = [
-        Column::left(SOURCE),
-        Column::left("STATE"),
-        Column::left(ROLE),
-        Column::left(CLASSES),
-        Column::left(LIMITS),
-        Column::prose(WHY),
-    ];
-    let mut table = Table::new(columns, STEPS);
-    for (source, switch_on) in all(settings) {
-        table.push([
-            Cell::new(&source.name),
-            state(switch_on),
-            Cell::new(source.role.as_str()),
-            Cell::new(joined(&source.classes)),
-            limits(source),
-            why(source, switch_on),
-        ]);
+/// The sources: what there is to know first, which is what is on, and what would switch on the others; or everything that is known
+/// of them.
+fn table(settings: &Settings, with_all: bool) -> Table {
+    let mut columns = [SOURCE, "STATE", ROLE, CLASSES, LIMITS].map(Column::left).to_vec();
+    if with_all {
+        columns.extend(["KEY", "GET A KEY", WHY, "REPLY LAST SEEN"].map(Column::left));
+        columns.push(Column::prose("TERMS"));
+    } else {
+        columns.push(Column::prose(WHY));
     }
-    table
-}
-
-/// Everything for people that is known of the sources.
-fn everything(settings: &Settings) -> Table {
-    let columns = [
-        Column::left(SOURCE),
-        Column::left("STATE"),
-        Column::left(ROLE),
-        Column::left(CLASSES),
-        Column::left(LIMITS),
-        Column::left("KEY"),
-        Column::left("GET A KEY"),
-        Column::left(WHY),
-        Column::left("REPLY LAST SEEN"),
-        Column::prose("TERMS"),
-    ];
-    let mut table = Table::new(columns, []);
+    let mut table = Table::new(columns, if with_all { Vec::new() } else { STEPS.to_vec() });
     for (source, switch_on) in all(settings) {
-        table.push([
+        let mut cells = vec![
             Cell::new(&source.name),
             state(switch_on),
             Cell::new(source.role.as_str()),
             Cell::new(joined(&source.classes)),
             limits(source),
-            Cell::or_dash(Some(source.key_from.join(" "))),
-            Cell::or_dash(source.get_a_key.as_ref()),
-            why(source, switch_on),
-            Cell::or_dash(source.checked.as_ref()),
-            Cell::or_dash(source.terms.as_ref()),
-        ]);
+        ];
+        if with_all {
+            cells.extend([Cell::or_dash(Some(source.key_from.join(" "))), Cell::or_dash(source.get_a_key.as_ref())]);
+        }
+        cells.push(why(source, switch_on));
+        if with_all {
+            cells.extend([Cell::or_dash(source.checked.as_ref()), Cell::or_dash(source.terms.as_ref())]);
+        }
+        table.push(cells);
     }
     table
 }

@@ -146,6 +146,22 @@ fn the_demos_page_says_that_it_is_simulated_and_shows_prices() {
 }
 
 #[test]
+fn get_says_of_a_demo_that_its_prices_are_simulated_in_every_format() {
+    let (_program, address) = Program::demo();
+    let url = format!("http://{address}");
+    for format in [&[][..], &["--json"], &["--format", "csv"], &["--format", "text"], &["--format", "ndjson"]] {
+        let ended = run(&[&["get", "BTC-USD", "--url", &url], format].concat());
+        let said = format!("answered by {url} (simulated: every price is invented)\n");
+        assert!(ended.stderr.starts_with(&said) && !ended.stdout.contains("invented"), "{format:?}: {ended:?}");
+    }
+    let vendor = Upstream::quoting("100");
+    let configuration = Configuration::new(&format!("{}{}", vendor.source("a", ""), vendor.source("b", "")));
+    let (_program, address) = Program::serve(&configuration, &[]);
+    let ended = run(&["get", "BTC-USD", "--format", "csv", "--url", &format!("http://{address}")]);
+    assert!(!ended.stderr.contains("simulated"), "{ended:?}");
+}
+
+#[test]
 fn the_option_wins_over_the_variable_and_the_variable_over_the_file() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let busy = taken.local_addr().unwrap();

@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::cli::body::body;
@@ -34,7 +35,7 @@ pub(super) struct Answered {
     pub(super) body: Vec<u8>,
     /// How complete it is.
     pub(super) status: Option<String>,
-    /// Who answered, in words.
+    /// Who answered, in words, and whether its prices are simulated.
     pub(super) from: String,
 }
 
@@ -48,8 +49,8 @@ pub(super) struct Trouble {
 
 /// A server's reply, or why there is none.
 enum Reply {
-    /// An answer with prices.
-    Answer { body: Vec<u8>, status: Option<String> },
+    /// An answer with prices, which are all invented if it is that of a demo.
+    Answer { body: Vec<u8>, status: Option<String>, is_simulated: bool },
     /// The server refuses the request; its own words.
     Refused(String),
     /// The server cannot answer now; its own words.
@@ -115,8 +116,9 @@ impl Asker {
         // the first reply decides whether the sources are asked; a wait for it that is broken off does not
         let otherwise = otherwise.take();
         let why_not = match reply {
-            Reply::Answer { body, status } => {
-                return Ok(Ok(Answered { body, status, from: format!("answered by {}", server.called) }));
+            Reply::Answer { body, status, is_simulated } => {
+                let simulated = if is_simulated { " (simulated: every price is invented)" } else { "" };
+                return Ok(Ok(Answered { body, status, from: format!("answered by {}{simulated}", server.called) }));
             }
             Reply::Refused(why) => return Ok(Err(Trouble::refused(why))),
             Reply::Unable(why) => {
@@ -236,13 +238,28 @@ impl Server {
         };
         let code = reply.status();
         let is_ours = reply.headers().get("prices-status").map(|status| status.to_str().map(str::to_owned).ok());
+        let is_of_demo = reply.headers().get("quotefold-demo").is_some_and(|value| value == "true");
         match (body(reply).await, is_ours) {
-            (Ok(body), Some(status)) => Reply::Answer { body, status },
+            (Ok(body), Some(status)) => {
+                let is_simulated = is_of_demo || says_simulated(&body);
+                Reply::Answer { body, status, is_simulated }
+            }
             (Ok(body), None) => without_prices(code, &body),
             (Err(why), Some(_)) => Reply::Refused(format!("the server's answer cannot be read: {why}")),
             (Err(why), None) => Reply::NoServer(why),
         }
     }
+}
+
+/// Whether an answer says in its body that its prices are simulated. Only JSON has room for that; the header, which all formats
+/// have, may be lost on the way.
+fn says_simulated(body: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Envelope {
+        #[serde(default)]
+        simulated: bool,
+    }
+    serde_json::from_slice(body).is_ok_and(|Envelope { simulated }| simulated)
 }
 
 /// What a reply means that is no answer with prices.

@@ -49,7 +49,20 @@ pub(super) fn proof(price: &Value, terminal: &Terminal) -> Option<Lines> {
             Cell::new(reason(quote)),
         ]);
     }
-    Some(table.on(Some(terminal)))
+    let mut lines = Lines::new();
+    if let Some(how) = converted(&price["conversion"]) {
+        lines.sentence(&how, Some(terminal.width));
+        lines.gap();
+    }
+    lines.append(table.on(Some(terminal)));
+    Some(lines)
+}
+
+/// How the price of the quotes became one in another currency; `None` if it did not.
+fn converted(conversion: &Value) -> Option<String> {
+    let text = |field: &str| conversion[field].as_str();
+    let (price, from, symbol, rate) = (text("price")?, text("from")?, text("symbol")?, text("rate")?);
+    Some(format!("The quotes are in {from}. Their price of {price} {from} is converted with {symbol} at {rate}."))
 }
 
 fn tone(quote: &Value) -> Tone {

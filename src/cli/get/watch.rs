@@ -15,8 +15,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::ask::{Answered, Asker, Trouble};
+use super::gave_up;
 use super::page::{Before, page};
-use super::{gave_up, simulated};
 use crate::cli::Exit;
 use crate::cli::lines::Lines;
 use crate::cli::print::{complain, write};
@@ -83,7 +83,7 @@ impl Watch {
         let answer: Value = serde_json::from_slice(&answered.body)?;
         let terminal = Terminal::of_stdout();
         let page = page(&answer, Some(&self.before), terminal.as_ref());
-        let from = format!("{}{}", answered.from, simulated(&answer));
+        let from = &answered.from;
         let is_first = self.last.is_none();
         let is_back = self.trouble.take().is_some();
         self.before.becomes(answer);

@@ -135,6 +135,18 @@ gamma   excluded  249.89       799.7  375ms  outlier: 8.0 % from the median
 }
 
 #[test]
+fn the_proof_of_a_converted_price_says_which_currency_its_quotes_are_in() {
+    let mut answer = one();
+    answer["prices"][0]["conversion"] =
+        json!({ "from": "USD", "to": "EUR", "symbol": "EUR-USD", "price": "231.38", "rate": "1.0842", "status": "ok" });
+    let shown = on(&answer, 80);
+    let says = "The quotes are in USD. Their price of 231.38 USD is converted with EUR-USD at\n  1.0842.\n\nSOURCE";
+    assert!(shown.contains(says), "{shown}");
+    answer["prices"][0]["conversion"]["rate"] = Value::Null;
+    assert_eq!(on(&answer, 80), on(&one(), 80), "the sentence below the table says why there is no rate");
+}
+
+#[test]
 fn on_50_columns_the_reasons_stand_below_their_rows() {
     let expected = "\
 SYMBOL    PRICE      ±  CUR    AGE  USED  STATUS
