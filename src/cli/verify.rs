@@ -35,14 +35,16 @@ pub(super) fn run(arguments: &Verify) -> io::Result<Exit> {
 
 /// The text of a file, or of stdin for `-`.
 fn read(file: &Path) -> io::Result<String> {
-    let mut text = String::new();
+    let mut bytes = Vec::new();
     let mut source: Box<dyn Read> =
         if file == Path::new("-") { Box::new(io::stdin().lock()) } else { Box::new(fs::File::open(file)?) };
-    source.by_ref().take(LONGEST).read_to_string(&mut text)?;
+    source.by_ref().take(LONGEST).read_to_end(&mut bytes)?;
     if source.read(&mut [0])? > 0 {
         return Err(io::Error::other(format!("it is longer than {LONGEST} bytes")));
     }
-    Ok(text)
+    // some shells and editors write UTF-16, or a mark before UTF-8; either begins with bytes that say so
+    let (text, _, is_broken) = encoding_rs::UTF_8.decode(&bytes);
+    if is_broken { Err(io::Error::other("it is not text in UTF-8 or UTF-16")) } else { Ok(text.into_owned()) }
 }
 
 /// What is said of one entry: one line if it matches, or else one more for each field that does not.

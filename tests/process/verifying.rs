@@ -6,10 +6,10 @@ use std::process::Stdio;
 use crate::support::{Configuration, Ended, Program, get, run, start};
 
 /// Runs `quotefold verify -` with this text on its stdin.
-fn verify(text: &str) -> Ended {
+fn verify(text: impl AsRef<[u8]>) -> Ended {
     let mut command = start(&["verify", "-"], &[]);
     let mut program = command.stdin(Stdio::piped()).spawn().unwrap();
-    program.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    program.stdin.take().unwrap().write_all(text.as_ref()).unwrap();
     let ended = program.wait_with_output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     Ended { code: ended.status.code(), stdout: text(ended.stdout), stderr: text(ended.stderr) }
@@ -33,6 +33,23 @@ fn a_saved_answer_matches_and_a_changed_one_says_where_it_does_not() {
     let expected = format!("  price: stated \"1{price}\", recomputed \"{price}\"");
     assert_eq!(differing.stdout.lines().nth(1), Some(expected.as_str()), "{differing:?}");
     assert!(differing.stdout.starts_with("AAPL  DIFFERS from what its "), "{differing:?}");
+}
+
+#[test]
+fn a_file_that_another_system_wrote_is_read_as_the_text_that_it_is() {
+    let (_program, address) = Program::demo();
+    let saved = get(address, "/prices?symbols=AAPL").body.replace('\n', "\r\n");
+    let utf_16 = |order: fn(u16) -> [u8; 2]| format!("\u{feff}{saved}").encode_utf16().flat_map(order).collect();
+    let files: [Vec<u8>; 3] =
+        [format!("\u{feff}{saved}").into_bytes(), utf_16(u16::to_le_bytes), utf_16(u16::to_be_bytes)];
+    for file in files {
+        let verified = verify(&file);
+        assert_eq!((verified.code, verified.stderr.as_str()), (Some(0), ""), "{verified:?}");
+    }
+    for broken in [&b"\x1f\x8b\x08\x00packed\xff"[..], b"{\"symbol\":\"\xff\"}"] {
+        let refused = verify(broken);
+        assert!(refused.code == Some(64) && refused.stderr.contains("not text in UTF-8 or UTF-16"), "{refused:?}");
+    }
 }
 
 #[test]
