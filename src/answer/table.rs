@@ -10,8 +10,8 @@ use crate::question::{DecimalSign, Dialect};
 const COLUMNS: [&str; 10] =
     ["symbol", "status", "reason", "price", "currency", "plus_minus", "observed_at", "age_ms", "used", "required"];
 
-/// What a spreadsheet takes for the beginning of a formula.
-const FORMULAS: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
+/// What a spreadsheet takes for the beginning of a formula. In East Asian languages, some take the full-width signs for it, too.
+const FORMULAS: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
 
 /// The row of names.
 pub(super) fn head(dialect: Dialect) -> Vec<u8> {
@@ -86,7 +86,9 @@ mod tests {
 
     #[test]
     fn a_cell_that_looks_like_a_formula_is_marked_as_text() {
-        for formula in ["=1+1", "+cmd|'/c calc'!A1", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "-", "=HYPERLINK(\"x\")"] {
+        for formula in
+            ["=1+1", "+cmd|'/c calc'!A1", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "-", "=HYPERLINK(\"x\")", "＝1+1", "＠x"]
+        {
             assert_eq!(inert(formula), format!("'{formula}"));
         }
         for harmless in ["AAPL", "^GSPC", "-5", "+1.25", "-0.001", "1e-7", "CCIV+", ""] {

@@ -1,6 +1,7 @@
 """Fetches prices with the client that openapi-python-client has generated."""
 
 import sys
+import time
 from decimal import Decimal
 
 from quotefold_client import Client
@@ -10,16 +11,29 @@ from quotefold_client.models import Completeness, SymbolReason, SymbolStatus
 
 client = Client(sys.argv[1])
 
-price = get_price.sync("AAPL", client=client)
+
+def once(holds, ask):
+    """An answer for which something holds. On a busy machine a venue may be late, and the next answer better."""
+    for _ in range(1000):
+        answer = ask()
+        if holds(answer):
+            return answer
+        time.sleep(0.1)
+    raise AssertionError(answer)
+
+
+price = once(lambda price: price.status == SymbolStatus.OK, lambda: get_price.sync("AAPL", client=client))
 assert price.status == SymbolStatus.OK and Decimal(price.price) > 0, price
 assert price.rule.required == 2 and price.quotes[0].source == "alpha", price
 assert price.as_of.tzinfo is not None, price
 
-converted = get_prices.sync(client=client, symbols=["BTC-USD"], currency="EUR")
+# the client repeats the parameter for each item of a list
+asked = {"symbols": ["BTC-USD", "AAPL"], "currency": "EUR", "sources": ["eta", "zeta", "alpha", "beta", "delta"]}
+converted = once(lambda answer: answer.status == Completeness.COMPLETE, lambda: get_prices.sync(client=client, **asked))
 assert converted.status == Completeness.COMPLETE and converted.simulated is True, converted
 assert Decimal(converted.prices[0].conversion.rate) > 0, converted
 
-unknown = get_price.sync_detailed("ZZZZ", client=client)
+unknown = once(lambda reply: reply.status_code == 404, lambda: get_price.sync_detailed("ZZZZ", client=client))
 assert unknown.status_code == 404 and unknown.parsed.reason == SymbolReason.UNKNOWN_SYMBOL, unknown
 
 problem = get_price.sync("AAPL", client=client, timeout="soon")
