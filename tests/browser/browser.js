@@ -9,8 +9,8 @@ import { chromium } from "playwright-core";
 
 const AXE = createRequire(import.meta.url)("axe-core").source;
 
-/** How long a state may take to come. A busy machine is slow, and a test that passes does not wait. */
-export const PATIENCE = 30_000;
+/** How long a state may take to come: on a busy machine, long. A test that passes does not wait any longer than it must. */
+export const PATIENCE = 300_000;
 
 /** Where screenshots go; nowhere if it is not set. */
 const SCREENSHOTS = process.env.SCREENSHOTS;
@@ -19,15 +19,17 @@ export const WIDE = { width: 1440, height: 900 };
 export const NARROW = { width: 360, height: 740 };
 
 export function launch() {
-  // a container has no user namespaces for the browser's own sandbox
-  return chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox"] });
+  // a container has no user namespaces for the browser's own sandbox, and little shared memory
+  const args = ["--no-sandbox", "--disable-dev-shm-usage"];
+  return chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args, timeout: PATIENCE });
 }
 
-/** A page in a browser of its own, which notes every error, and every request to another host. */
-export async function open(browser, url, options = {}) {
+/** A page in a browser of its own, which notes every error, and every request to another host. `before` runs in it before its scripts. */
+export async function open(browser, url, { before, ...options } = {}) {
   const context = await browser.newContext({ viewport: WIDE, ...options });
   context.setDefaultTimeout(PATIENCE);
   const page = await context.newPage();
+  if (before) await page.addInitScript(before);
   const noted = { errors: [], foreign: [] };
   page.on("console", (message) => message.type() === "error" && noted.errors.push(`${message.text()} ${message.location().url}`));
   page.on("pageerror", (error) => noted.errors.push(error.message));
@@ -73,6 +75,19 @@ export function card(page, symbol) {
 /** Waits until a card has this status. */
 export async function becomes(page, symbol, status) {
   await card(page, symbol).and(page.locator(`[data-status="${status}"]`)).waitFor();
+}
+
+/** Waits until something holds that looks may bring. Its last failure says what does not. */
+export async function until(holds) {
+  const end = Date.now() + PATIENCE;
+  for (;;) {
+    try {
+      return await holds();
+    } catch (error) {
+      if (Date.now() > end) throw error;
+      await new Promise((resolve) => { setTimeout(resolve, 250); });
+    }
+  }
 }
 
 /** Waits until the sources are there, which is when the page has looked once at everything. */

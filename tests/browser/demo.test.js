@@ -1,22 +1,11 @@
 // The page of the demo, as people see it.
 
 import assert from "node:assert/strict";
-import { after, before, beforeEach, test } from "node:test";
+import { beforeEach, test } from "node:test";
 
-import { assertAccessible, assertFits, assertQuiet, becomes, card, launch, looked, NARROW, open, screenshot, WIDE } from "./browser.js";
+import { assertAccessible, assertFits, assertQuiet, becomes, card, looked, NARROW, open, screenshot, until, WIDE } from "./browser.js";
 import { ask, Program } from "./program.js";
-
-let browser;
-let demo;
-
-before(async () => {
-  [browser, demo] = await Promise.all([launch(), Program.demo()]);
-});
-
-after(async () => {
-  await browser?.close();
-  await demo?.end();
-});
+import { browser, demo } from "./together.js";
 
 beforeEach(async () => {
   for (const venue of ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta"]) await demo.tell(venue, "heal");
@@ -102,22 +91,52 @@ test("an opened proof stays open, and shows every quote, the rule, and an answer
   await close();
 });
 
+test("everything is reached with the keyboard, and one sees where one is", async () => {
+  const { page, noted, close } = await open(browser, `${demo.url}/?symbols=AAPL`);
+  await becomes(page, "AAPL", "ok");
+  await looked(page);
+  const focused = () => page.evaluate(() => {
+    const node = document.activeElement;
+    const { outlineStyle, boxShadow } = getComputedStyle(node);
+    const { width, height } = node.getBoundingClientRect();
+    return { words: node.textContent.trim(), id: node.id, isSeen: width > 0 && height > 0 && (outlineStyle !== "none" || boxShadow !== "none") };
+  });
+  await page.keyboard.press("Tab");
+  assert.equal((await focused()).words, "Skip to the prices");
+  await page.keyboard.press("Enter");
+  assert.equal((await focused()).id, "prices");
+  const reached = [];
+  while (reached.length < 60 && !reached.some((words) => words.startsWith("Heal"))) {
+    await page.keyboard.press("Tab");
+    const { words, isSeen } = await focused();
+    assert.ok(isSeen, `one does not see that ${words} has the focus`);
+    reached.push(words);
+  }
+  assert.ok(reached.some((words) => words.startsWith("Proof")), reached.join(", "));
+  assert.ok(reached.some((words) => words.startsWith("Heal")), reached.join(", "));
+  assertQuiet(noted);
+  await close();
+});
+
 test("the strip has one mark per source, and says in words what it shows", async () => {
   await demo.tell("gamma", "lie");
   await demo.tell("delta", "die");
   // a symbol that no other test asks for, so that nothing of it is in memory yet
   const { page, noted, close } = await open(browser, `${demo.url}/?symbols=GOOGL`);
   const strip = card(page, "GOOGL").getByRole("img");
-  const words = await strip.getAttribute("aria-label");
-  assert.match(words, /alpha [0-9.]+, used, bid [0-9.]+, ask [0-9.]+/);
-  assert.match(words, /gamma [0-9.]+, excluded, outlier/);
-  assert.match(words, /delta, failed, connection/);
-  const marks = (kind) => strip.locator(kind).count();
-  assert.equal(await marks("g.used .tick"), 2);
-  assert.equal(await marks("g.excluded .diamond"), 1);
-  assert.equal(await marks(".cross"), 1);
-  assert.equal(await marks("g.used .book"), 1);
-  assert.equal(await marks(".band"), 1);
+  const said = new RegExp([
+    "alpha [0-9.]+, used, bid [0-9.]+, ask [0-9.]+", "beta [0-9.]+, used", "delta, failed, (connection|circuit open)", "gamma [0-9.]+, excluded, outlier",
+  ].join("; "));
+  // an honest venue may be late on a busy machine, and the next look shows another strip
+  const [words, ...marks] = await until(async () => {
+    const seen = await strip.evaluate((drawing, kinds) => [
+      drawing.getAttribute("aria-label"), ...kinds.map((kind) => drawing.querySelectorAll(kind).length),
+    ], ["g.used .tick", "g.excluded .diamond", ".cross", "g.used .book", ".band"]);
+    assert.match(seen[0], said);
+    return seen;
+  });
+  assert.match(words, /^GOOGL, quotes of 4 sources: /);
+  assert.deepEqual(marks, [2, 1, 1, 1, 1]);
   await screenshot(page, "strip");
   assertQuiet(noted);
   await close();
@@ -197,8 +216,9 @@ test("a hidden page does not ask, and asks at once when it is seen again", async
   }, hidden);
   await hide(true);
   let asked = 0;
-  page.on("request", () => { asked += 1; });
-  // what was under way may end; longer than two pauses between looks
+  // a look that is under way goes on to the sources, but none begins
+  page.on("request", (request) => { if (request.url().includes("/prices?")) asked += 1; });
+  // longer than two pauses between looks
   await page.evaluate(() => new Promise((resolve) => { setTimeout(resolve, 4000); }));
   assert.equal(asked, 0);
   const again = page.waitForRequest(/\/prices\?/);
@@ -208,12 +228,26 @@ test("a hidden page does not ask, and asks at once when it is seen again", async
   await close();
 });
 
+/** Counts the page's own requests from when they are made until their replies are read: the browser tells of their ends later. */
+function countRequests() {
+  const { fetch } = window;
+  let now = 0;
+  window.mostAtOnce = 0;
+  window.fetch = async (url, options) => {
+    if (!/^(prices|sources)/.test(url)) return fetch(url, options);
+    window.mostAtOnce = Math.max(window.mostAtOnce, now += 1);
+    try {
+      const reply = await fetch(url, options);
+      const text = await reply.text();
+      return new Response(text, { status: reply.status, headers: reply.headers });
+    } finally {
+      now -= 1;
+    }
+  };
+}
+
 test("never more than one request for prices is under way", async () => {
-  const { page, noted, close } = await open(browser, `${demo.url}/?symbols=AAPL`);
-  let [now, most] = [0, 0];
-  const isOurs = (request) => /\/(prices|sources)/.test(request.url());
-  page.on("request", (request) => { if (isOurs(request)) most = Math.max(most, now += 1); });
-  for (const end of ["requestfinished", "requestfailed"]) page.on(end, (request) => { if (isOurs(request)) now -= 1; });
+  const { page, noted, close } = await open(browser, `${demo.url}/?symbols=AAPL`, { before: countRequests });
   await becomes(page, "AAPL", "ok");
   await page.getByRole("button", { name: "Hang: alpha" }).click();
   for (const symbols of ["MSFT", "AAPL", "MSFT"]) {
@@ -221,7 +255,7 @@ test("never more than one request for prices is under way", async () => {
     await page.getByRole("button", { name: "Show" }).click();
   }
   await becomes(page, "MSFT", "ok");
-  assert.equal(most, 1);
+  assert.equal(await page.evaluate(() => window.mostAtOnce), 1);
   assertQuiet(noted);
   await close();
 });
@@ -233,7 +267,8 @@ test("the ages grow between two looks", async () => {
     Object.defineProperty(document, "hidden", { configurable: true, get: () => true });
     document.dispatchEvent(new Event("visibilitychange"));
   });
-  await card(page, "AAPL").getByText(/^[4-9] s old$/).waitFor();
+  // on a busy machine a page is not drawn every second
+  await card(page, "AAPL").getByText(/^([4-9]|[1-9][0-9]+) s old$|^[0-9]+ min old$/).waitFor();
   assertQuiet(noted);
   await close();
 });
@@ -255,6 +290,30 @@ test("a wrong question is named beside the field", async () => {
   await wrong.waitFor();
   await assertAccessible(page);
   assertQuiet(noted, /400/);
+  await close();
+});
+
+test("an address that cannot be read is not taken for one without symbols", async () => {
+  const { page, noted, close } = await open(browser, `${demo.url}/?symbols=%ff`);
+  await looked(page);
+  await page.locator("#wrong", { hasText: "is not UTF-8" }).waitFor();
+  assert.equal(await page.getByRole("article").count(), 0);
+  assert.equal(await page.locator("#symbols").inputValue(), "");
+  await assertAccessible(page);
+  await page.locator("#symbols").fill("AAPL");
+  await page.getByRole("button", { name: "Show" }).click();
+  await becomes(page, "AAPL", "ok");
+  await page.locator("#wrong").waitFor({ state: "hidden" });
+  assertQuiet(noted, /400/);
+  await close();
+});
+
+test("a space at the end of what a form sent is not the sign of a warrant", async () => {
+  const { page, noted, close } = await open(browser, `${demo.url}/?symbols=AAPL%2C+MSFT+&currency=`);
+  await becomes(page, "MSFT", "ok");
+  await becomes(page, "AAPL", "ok");
+  assert.equal(await page.locator("#symbols").inputValue(), "AAPL, MSFT");
+  assertQuiet(noted);
   await close();
 });
 
@@ -307,15 +366,19 @@ test("without JavaScript the page shows prices, and its form asks for others", a
   for (const viewport of [WIDE, NARROW]) {
     const { page, noted, close } = await open(browser, demo.url, { javaScriptEnabled: false, viewport });
     await page.getByRole("row", { name: /BTC-USD/ }).waitFor();
-    await page.getByLabel("Symbols", { exact: true }).fill("AAPL, eth-usd, <b>");
-    await page.getByLabel("Currency").fill("EUR");
-    await page.getByRole("button", { name: "Show" }).click();
-    const text = await page.getByRole("row", { name: /ETH-USD/ }).innerText();
-    assert.match(text, /EUR/);
-    assert.match(text, /ok/);
-    assert.match(await page.getByRole("row", { name: /AAPL/ }).innerText(), /unavailable/);
-    assert.match(await page.getByRole("row", { name: /<b>/ }).innerText(), /unknown/);
-    assert.equal(await page.getByLabel("Symbols", { exact: true }).inputValue(), "AAPL, eth-usd, <b>");
+    const row = (name) => page.getByRole("row", { name }).innerText();
+    // an honest venue may be late on a busy machine: whoever sees that asks again
+    await until(async () => {
+      // people leave a space at the end
+      await page.getByLabel("Symbols", { exact: true }).fill("AAPL, eth-usd, <b>, MSFT ");
+      await page.getByLabel("Currency").fill("EUR");
+      await page.getByRole("button", { name: "Show" }).click();
+      assert.match(await row(/ETH-USD/), /EUR[^]*ok/);
+      assert.match(await row(/AAPL/), /unavailable/);
+    });
+    assert.match(await row(/<b>/), /unknown/);
+    assert.equal(await page.getByRole("row", { name: /^MSFT / }).count(), 1);
+    assert.equal(await page.getByLabel("Symbols", { exact: true }).inputValue(), "AAPL, eth-usd, <b>, MSFT");
     await assertFits(page);
     await screenshot(page, `without-javascript-${viewport.width}`);
     assertQuiet(noted);

@@ -1,25 +1,14 @@
 // The page of a service, with a key and with an address for its operator. Its sources are the venues of a demo.
 
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 
-import { assertAccessible, assertFits, assertQuiet, becomes, card, launch, looked, NARROW, open, screenshot } from "./browser.js";
+import { assertAccessible, assertFits, assertQuiet, becomes, card, looked, NARROW, open, screenshot } from "./browser.js";
 import { ask, Program } from "./program.js";
+import { browser, demo } from "./together.js";
 
 const KEY = "correct-horse-battery";
 const WATCH = '[watch]\nsymbols = ["BTC-USD", "AAPL"]\n';
-
-let browser;
-let demo;
-
-before(async () => {
-  [browser, demo] = await Promise.all([launch(), Program.demo()]);
-});
-
-after(async () => {
-  await browser?.close();
-  await demo?.end();
-});
 
 test("with keys the page asks for one, keeps it in the tab, and shows nothing before", async (t) => {
   const program = await Program.serve(demo, `[access]\nkeys = ["${KEY}"]\n${WATCH}`);
