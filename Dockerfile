@@ -20,6 +20,6 @@ USER 65532:65532
 ENV QUOTEFOLD_SERVER__LISTEN=0.0.0.0:8080
 EXPOSE 8080
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=10s --timeout=6s --start-period=5s --retries=3 CMD ["quotefold", "health"]
+HEALTHCHECK --interval=10s --timeout=6s --start-period=5s --retries=3 CMD ["quotefold", "health", "--live"]
 ENTRYPOINT ["quotefold"]
 CMD ["serve"]

@@ -12,6 +12,7 @@ mod get;
 mod health;
 mod lines;
 mod man;
+mod open_files;
 mod print;
 mod serve;
 mod sources;
@@ -33,7 +34,7 @@ pub use exit::Exit;
 use print::complain;
 
 use crate::search::USUAL;
-use crate::settings::Settings;
+use crate::settings::{Settings, is_address};
 use crate::settings::load::{LoadOptions, load};
 use crate::source::sandbox::worker;
 use crate::units::Span;
@@ -82,7 +83,7 @@ pub enum Command {
     Verify(Verify),
     /// Print the settings in use, with secrets masked, and where they were read
     Config(Config),
-    /// Ask a running server whether it is ready; for health checks of containers
+    /// Ask a running server whether it is ready, or with --live whether it lives; for health checks of containers
     Health(Health),
     /// Print a script that lets a shell complete commands and options
     Completions(Completions),
@@ -113,7 +114,7 @@ pub struct Serve {
     #[command(flatten)]
     pub file: ConfigFile,
     /// Address and port, instead of server.listen; port 0 takes any free one
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = address)]
     pub listen: Option<String>,
     /// Also call unofficial providers, which are not intended for automated use (as QUOTEFOLD_UNOFFICIAL=1 does)
     #[arg(long)]
@@ -128,7 +129,7 @@ Examples:
   quotefold demo --listen 127.0.0.1:0 --quiet")]
 pub struct Demo {
     /// Address and port; port 0 takes any free one
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080", value_parser = address)]
     pub listen: String,
     /// Break no venues, and do not narrate
     #[arg(long)]
@@ -282,18 +283,22 @@ pub struct Config {
     pub file: ConfigFile,
 }
 
-/// Ask a server whether it is ready.
+/// Ask a server whether it is ready, or whether it lives.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
   quotefold health
+  quotefold health --live
   quotefold health http://127.0.0.1:8080
 
-Exit codes: 0 ready · 1 not ready, or no answer")]
+Exit codes: 0 ready, or alive · 1 not ready, or no answer")]
 pub struct Health {
     /// The server [default: the configured address; access.admin_listen, if that is set]
-    #[arg(value_name = "URL")]
+    #[arg(value_name = "URL", conflicts_with = "config")]
     pub url: Option<String>,
+    /// Ask only whether the server answers, and not whether it has prices: for whatever restarts what does not live
+    #[arg(long)]
+    pub live: bool,
     /// Which configuration to read.
     #[command(flatten)]
     pub file: ConfigFile,
@@ -379,6 +384,14 @@ pub fn run() -> io::Result<Exit> {
     }
 }
 
+/// Reads an address to listen on.
+fn address(text: &str) -> Result<String, String> {
+    if is_address(text) {
+        return Ok(text.to_owned());
+    }
+    Err("it is not an address; write a host and a port, such as 127.0.0.1:8080 or [::]:8080".to_owned())
+}
+
 /// Reads how long a watch waits between two looks.
 fn watch_span(text: &str) -> Result<Duration, String> {
     match Span::parse(text)?.0 {
@@ -420,6 +433,11 @@ fn usage(error: &clap::Error) -> Exit {
 /// The options for loading the configuration, for commands that only choose the file.
 fn options(file: &ConfigFile) -> LoadOptions {
     LoadOptions { config: file.config.clone(), ..LoadOptions::of_this_process() }
+}
+
+/// Says on stderr what the settings have that is allowed and probably not meant.
+fn say_remarks(settings: &Settings) {
+    settings.remarks.iter().for_each(|remark| complain(&format!("note: {remark}")));
 }
 
 /// The settings. If they are wrong, prints the errors to stderr and returns the exit code.

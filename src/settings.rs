@@ -8,6 +8,7 @@
 pub mod access;
 pub mod class;
 mod coverage;
+mod effects;
 pub mod error;
 pub mod load;
 mod log;
@@ -30,9 +31,10 @@ use crate::symbol::{Class, Currency, Names, Symbol};
 use access::AccessSettings;
 pub use class::ClassSettings;
 use class::CurrencyCode;
-use error::Report;
+use error::{ConfigError, Report};
 pub use log::{LogFormat, LogSettings, RequestLog};
 pub use server::ServerSettings;
+pub(crate) use server::is_address;
 pub use state::StateSettings;
 use symbols::SymbolRules;
 pub use watch::WatchSettings;
@@ -62,6 +64,8 @@ pub struct Settings {
     pub has_default_sources: bool,
     /// What was read, for people: files, variables.
     pub read: Vec<String>,
+    /// What is allowed and was probably not meant, in the order of the file.
+    pub remarks: Vec<ConfigError>,
     /// How each source spells symbols, by the source's name; read once, because a request may name many symbols.
     pub(crate) spellings: BTreeMap<String, Arc<Spelling>>,
 }

@@ -14,6 +14,7 @@ pub mod batch;
 pub mod breaker;
 pub mod coalescer;
 pub mod cooldown;
+pub mod examples;
 pub mod fetch;
 pub mod guard;
 pub mod lists;

@@ -8,30 +8,26 @@ use std::fmt;
 use std::time::Duration;
 
 use rust_decimal::Decimal;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use crate::decimal;
 pub use selection::Selection;
 pub use wait_for::WaitFor;
 
 /// A duration: `0s`, `600ms`, `2s`, `15m`, `6h`, `5d`. At most 1,000 years of 365 days.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Span(pub Duration);
 
 /// A percentage, kept as a fraction: `2%` is 0.02. Above 0, at most 100%.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Percent(pub Decimal);
 
 /// A number of bytes: `512`, `256KiB`, `1MiB`. At least 1, at most 2^40.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Bytes(pub usize);
 
 /// A vendor's rate limit: at most `calls` in any `period`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Limit {
     /// Calls (or symbols, where the cost is per symbol); at least 1.
     pub calls: u32,
@@ -40,8 +36,7 @@ pub struct Limit {
 }
 
 /// A pattern for symbols, in which `*` matches any number of characters, including none.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Glob(String);
 
 impl Span {
@@ -206,17 +201,38 @@ impl fmt::Display for Glob {
     }
 }
 
+/// Lets serde read a notation from text. A number without quotes is refused with what was probably meant.
 macro_rules! read_from_text {
-    ($($notation:ty),*) => {$(
+    ($($notation:ty: $of_number:expr;)*) => {$(
         impl TryFrom<String> for $notation {
             type Error = String;
             fn try_from(text: String) -> Result<Self, String> {
                 Self::parse(&text)
             }
         }
+
+        impl<'de> Deserialize<'de> for $notation {
+            fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                from.deserialize_any(as_text::InQuotes { parse: <$notation>::parse, of_number: $of_number })
+            }
+        }
     )*};
 }
-read_from_text!(Span, Percent, Bytes, Limit, Glob);
+read_from_text! {
+    Span: span_of_number;
+    Percent: |number| format!("{number} has no percent sign; write text in quotes, such as \"{number}%\"");
+    Bytes: |number| format!("{number} is not in quotes; write \"{number}\" for bytes, or a unit too, such as \"256KiB\"");
+    Limit: |number| format!("{number} has no period; write text in quotes, such as \"{number}/s\" or \"{number}/min\"");
+    Glob: |number| format!("{number} is a number; write text in quotes: \"{number}\"");
+    WaitFor: span_of_number;
+}
+
+fn span_of_number(number: &str) -> String {
+    match number.parse::<u64>() {
+        Ok(_) => format!("{number} has no unit; write text in quotes, such as \"{number}s\" or \"{number}ms\""),
+        Err(_) => format!("{number} has no unit; write text in quotes, a whole number and its unit, such as \"1500ms\""),
+    }
+}
 
 #[cfg(test)]
 mod tests {

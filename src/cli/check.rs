@@ -16,7 +16,7 @@ use std::io;
 use super::lines::Lines;
 use super::print::{complain, print, show};
 use super::terminal::Terminal;
-use super::{Check, Exit, options, settings, threads};
+use super::{Check, Exit, open_files, options, say_remarks, settings, threads};
 use crate::clock::Clock;
 use crate::provider::description::SourceSettings;
 use crate::provider::spelling::Spelling;
@@ -31,6 +31,7 @@ pub(super) fn run(arguments: &Check) -> io::Result<Exit> {
         Ok(settings) => settings,
         Err(exit) => return Ok(exit),
     };
+    say_remarks(&settings);
     let all = settings.sources.iter().chain(settings.off.iter().map(|off| &off.source));
     match &arguments.source {
         Some(name) => match all.into_iter().find(|source| source.name == *name) {
@@ -52,6 +53,9 @@ fn check_examples<'a>(
     settings: &Settings,
     with_all: bool,
 ) -> io::Result<Exit> {
+    if let Some(few) = open_files::too_few_for(&settings.server) {
+        complain(&format!("note: {few}"));
+    }
     let terminal = Terminal::of_stdout().filter(|_| !with_all);
     let (mut holds, mut count, mut examples) = (true, 0, 0);
     for source in sources {
@@ -118,7 +122,7 @@ fn check_live(settings: Settings, with_all: bool) -> io::Result<Exit> {
     };
     let survey = Survey::new(service, runtime);
     show(&survey.page(with_all, Terminal::of_stdout().as_ref()))?;
-    Ok(exit(wrong.is_empty(), survey.is_all_priced()))
+    Ok(exit(wrong.is_empty(), survey.is_all_priced() && survey.agrees()))
 }
 
 fn exit(holds: bool, priced: bool) -> Exit {

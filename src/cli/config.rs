@@ -8,7 +8,7 @@ use super::lines::{Lines, Tone, cut};
 use super::print::{print, show};
 use super::table::{Cell, Column, Step, Table};
 use super::terminal::Terminal;
-use super::{Config, Exit, options, settings};
+use super::{Config, Exit, options, say_remarks, settings};
 use crate::settings::Settings;
 use crate::settings::load::document::joined;
 use crate::settings::load::find::DEFAULT;
@@ -26,6 +26,7 @@ pub(super) fn run(arguments: &Config) -> io::Result<Exit> {
         Ok(settings) => settings,
         Err(exit) => return Ok(exit),
     };
+    say_remarks(&settings);
     match Terminal::of_stdout().filter(|_| !arguments.all) {
         Some(terminal) => show(&page(&settings, &terminal)?)?,
         None => print(&file(&settings))?,

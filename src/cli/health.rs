@@ -1,4 +1,4 @@
-//! `quotefold health`: whether a running server is ready.
+//! `quotefold health`: whether a running server is ready, or at least lives.
 
 use std::io;
 use std::time::Duration;
@@ -36,7 +36,8 @@ pub(super) fn run(arguments: &Health) -> io::Result<Exit> {
             Err(exit) => return Ok(exit),
         },
     };
-    let url = format!("{}/health/ready", base.trim_end_matches('/'));
+    let asked = if arguments.live { "live" } else { "ready" };
+    let url = format!("{}/health/{asked}", base.trim_end_matches('/'));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     match runtime.block_on(ask(&url, key.as_ref())) {
         Ok((true, page)) => {

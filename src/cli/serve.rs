@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use super::ending::Ending;
 use super::print::{complain, print};
-use super::{Demo, Exit, Serve, options, settings, threads};
+use super::{Demo, Exit, Serve, open_files, options, settings, threads};
 use crate::clock::Clock;
 use crate::demo;
 use crate::hours;
@@ -23,6 +23,7 @@ use crate::server::routes::Routes;
 use crate::service::Quotefold;
 use crate::settings::Settings;
 use crate::settings::load::LoadOptions;
+use crate::source::examples::wrong_examples;
 use crate::source::sandbox::Program;
 use crate::state;
 use crate::state::keep::Keeping;
@@ -77,6 +78,11 @@ async fn start(options: LoadOptions, work: &Handle) -> io::Result<Result<Started
         Ok(service) => service,
         Err(exit) => return Ok(Err(exit)),
     };
+    let profiles = service.sources().iter().map(|source| source.profile.as_ref());
+    let wrong_examples = wrong_examples(profiles, &Program::running()).await;
+    if !wrong_examples.is_empty() {
+        return Ok(Err(wrong(&wrong_examples.join("\n\n"))));
+    }
     let keeping = match service.settings().state.path.clone() {
         None => None,
         Some(path) => {
@@ -97,6 +103,10 @@ fn set_up(options: &LoadOptions) -> Result<Arc<Quotefold>, Exit> {
     let settings = prepared(options)?;
     for line in settings.at_the_start() {
         tracing::info!("{line}");
+    }
+    settings.remarks.iter().for_each(|remark| tracing::warn!("{remark}"));
+    if let Some(few) = open_files::too_few_for(&settings.server) {
+        tracing::warn!("{few}");
     }
     let service = Quotefold::sandboxed(&Program::running(), settings, &Clock::system());
     let service = service.map_err(|error| wrong(&error.to_string()))?;

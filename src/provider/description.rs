@@ -121,10 +121,11 @@ pub struct SourceSettings {
     /// What a 404 means if the filter does not say.
     pub not_found: NotFound,
     /// The vendor's rate limits.
+    #[serde(deserialize_with = "as_text::limits")]
     pub limits: Vec<Limit>,
     /// The limits that hold instead as long as no key is set, at a vendor that also answers without one. Once resolved, they
     /// are in `limits`.
-    #[serde(skip_serializing)]
+    #[serde(skip_serializing, deserialize_with = "as_text::optional_limits")]
     pub limits_without_key: Option<Vec<Limit>>,
     /// What a limit counts.
     pub cost: Cost,
@@ -392,6 +393,12 @@ impl SourceSettings {
     pub(crate) fn speaks_isin(&self) -> bool {
         const ISINS: [&str; 3] = ["{isin}", "{isins}", "{isin:lower}"];
         self.calls_have(&ISINS) || ISINS.iter().any(|isin| self.format.texts().any(|text| text.contains(isin)))
+    }
+
+    /// Whether a call, or the one for the list of what the vendor trades, has a place for this placeholder.
+    pub(crate) fn fills_in(&self, placeholder: &str) -> bool {
+        let of_list = self.instruments.iter().flat_map(InstrumentSettings::urls);
+        self.calls_have(&[placeholder]) || self.urls().chain(of_list).any(|url| url.contains(placeholder))
     }
 
     /// Whether a call has one of these texts in its URL, its headers or its body.

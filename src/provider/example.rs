@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 
-use super::extract::{Extractor, RawReply};
+use super::extract::{Extracted, Extractor, RawReply};
 use crate::decimal;
 use crate::failure::SourceError;
 use crate::provider::description::{Example, Expected, SourceSettings};
@@ -17,16 +17,32 @@ use crate::symbol::Symbol;
 /// # Errors
 /// The first difference, as half a sentence: "BTC-USD: price is 1, expected 2".
 pub fn check(extractor: &Extractor, source: &SourceSettings, example: &Example, timer: CpuTimer) -> Result<(), String> {
+    let asked = call(extractor, source, example)?;
+    judge(example, extractor.read(&reply(example), &asked, timer))
+}
+
+/// The symbols that an example asks for, if the source can ask for them in one call.
+///
+/// # Errors
+/// Why it cannot, as half a sentence.
+pub(crate) fn call(extractor: &Extractor, source: &SourceSettings, example: &Example) -> Result<Vec<Symbol>, String> {
     let asked = asked(example)?;
     if asked.len() > source.batch {
         return Err(format!("it asks for {} symbols, but batch is {}", asked.len(), source.batch));
     }
-    if let Some(stranger) =
-        asked.iter().find(|symbol| !source.classes.iter().any(|class| extractor.spelling().covers(symbol, *class)))
-    {
-        return Err(format!("it asks for {stranger}, which the source does not cover"));
+    let is_covered = |symbol: &Symbol| source.classes.iter().any(|class| extractor.spelling().covers(symbol, *class));
+    match asked.iter().find(|symbol| !is_covered(symbol)) {
+        Some(stranger) => Err(format!("it asks for {stranger}, which the source does not cover")),
+        None => Ok(asked),
     }
-    let outcomes = match (extractor.read(&reply(example), &asked, timer), &example.error) {
+}
+
+/// Compares what an example's body was read as with what it means.
+///
+/// # Errors
+/// The first difference, as half a sentence.
+pub(crate) fn judge(example: &Example, read: Result<Extracted, SourceError>) -> Result<(), String> {
+    let outcomes = match (read, &example.error) {
         (Ok(extracted), None) => extracted.outcomes,
         (Err(error), Some(expected)) if error.reason() == expected => return Ok(()),
         (Err(error), Some(expected)) => return Err(format!("the call is {}, expected {expected}", described(&error))),

@@ -10,6 +10,7 @@
 mod body;
 mod definitions;
 mod direct;
+mod fields;
 mod fuel;
 pub mod stages;
 #[cfg(test)]
@@ -27,6 +28,7 @@ use jaq_core::{Compiler, Ctx, Vars};
 use jaq_json::{Num, Val};
 
 use self::direct::Flow;
+use self::fields::Field;
 use self::fuel::{Meter, Metered, OutOfFuel, Program};
 use self::words::{first_sign, undefined_name, unexpected, words};
 
@@ -51,6 +53,8 @@ const STACK_PER_PART: usize = 32 << 10;
 /// A compiled filter. It keeps no state between runs, so it may filter several replies at once.
 pub struct Filter {
     code: String,
+    /// The fields of its rows that its text shows.
+    fields: Vec<Field>,
     /// What of it needs no interpreter.
     direct: Flow,
     program: jaq_core::Filter<Metered>,
@@ -134,6 +138,11 @@ impl Filter {
             let part = if is_sign { first_sign(&tokens, refused.part).unwrap_or(code) } else { refused.part };
             FilterError::at(code, part, refused.message)
         })?;
+        let place = |name: &str| {
+            let (line, column) = position(code, name);
+            Field { name: name.to_owned(), line, column }
+        };
+        let fields = fields::named(&term).into_iter().map(place).collect();
         let direct = Flow::of(&term, &mut VARIABLES.to_vec());
         let arena = Arena::default();
         let modules = Loader::new(definitions::needed_by(&term)).load(&arena, File { code, path: () });
@@ -145,7 +154,7 @@ impl Filter {
                 None => FilterError::at(code, code, "this filter does not compile".to_owned()),
             }
         })?;
-        Ok(Filter { code: code.to_owned(), direct, program })
+        Ok(Filter { code: code.to_owned(), fields, direct, program })
     }
 
     /// Filters a reply's body: row by row, up to the first error or to [`MOST_ROWS`].

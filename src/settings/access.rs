@@ -5,13 +5,13 @@ use std::net::IpAddr;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use secrecy::{ExposeSecret, SecretString};
-use serde::de::{self, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::effects::idle;
 use super::error::Report;
 use super::server::is_address;
 use crate::provider::secrets::{self, MASK};
-use crate::units::Limit;
+use crate::units::{Limit, as_text};
 
 /// The section `[access]`.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -21,7 +21,7 @@ pub struct AccessSettings {
     #[serde(serialize_with = "secrets::masked_each", skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<SecretString>,
     /// How often one key, or one client address, may ask; every limit in the list holds.
-    #[serde(deserialize_with = "one_or_many", skip_serializing_if = "Vec::is_empty")]
+    #[serde(deserialize_with = "as_text::limits", skip_serializing_if = "Vec::is_empty")]
     pub rate: Vec<Limit>,
     /// The proxies that are trusted to state the client they ask for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -69,6 +69,16 @@ impl AccessSettings {
                 report.at(&["access", "keys"], fault);
             }
         }
+        let is_twice = |(at, key): (usize, &SecretString)| {
+            self.keys[..at].iter().any(|other| other.expose_secret() == key.expose_secret())
+        };
+        let twice = self.keys.iter().enumerate().position(is_twice);
+        if let Some(at) = twice {
+            report.at(&["access", "keys"], format!("key {} is the same as one before it; remove one of the two", at + 1));
+        }
+        if let Some(message) = idle(&self.rate) {
+            report.at(&["access", "rate"], message);
+        }
         for limit in &self.rate {
             report.unless(
                 limit.calls <= MOST_CALLS,
@@ -89,7 +99,7 @@ impl AccessSettings {
             format!("{address:?} is not an address; write a host and a port, such as \"127.0.0.1:9090\""),
         );
         report.unless(
-            *address != *listen || address.ends_with(":0"),
+            *address != *listen || address.ends_with(":0") || !report.was_read(&["server", "listen"]),
             &path,
             format!(
                 "{address} is also server.listen; choose another port, or remove this line to serve everything there"
@@ -292,33 +302,6 @@ impl Serialize for Origin {
 /// Reads an address; an empty text means that there is no address, since a variable cannot say it otherwise.
 fn unless_empty<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
     Ok(Some(String::deserialize(from)?).filter(|address| !address.is_empty()))
-}
-
-/// Reads one limit, or several that all hold: `"20/s"` or `["20/s", "1000/h"]`.
-fn one_or_many<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Limit>, D::Error> {
-    struct OneOrMany;
-
-    impl<'de> Visitor<'de> for OneOrMany {
-        type Value = Vec<Limit>;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a limit such as \"20/s\", or a list of them")
-        }
-
-        fn visit_str<E: de::Error>(self, text: &str) -> Result<Vec<Limit>, E> {
-            Limit::try_from(text.to_owned()).map(|limit| vec![limit]).map_err(E::custom)
-        }
-
-        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vec<Limit>, A::Error> {
-            let mut limits = Vec::new();
-            while let Some(limit) = items.next_element()? {
-                limits.push(limit);
-            }
-            Ok(limits)
-        }
-    }
-
-    from.deserialize_any(OneOrMany)
 }
 
 #[cfg(test)]

@@ -11,8 +11,9 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize, Serializer};
 use toml::Table;
 
-use super::error::Report;
-use super::load::document::unknown_key;
+use super::error::{ConfigError, Report};
+use super::load::document::Document;
+use super::load::wording::unknown_key;
 use super::print::lines;
 use crate::fold::BelowQuorum;
 use crate::symbol::{Class, Currency};
@@ -180,16 +181,20 @@ fn days(count: u64) -> Duration {
     Duration::from_secs(count * 86_400)
 }
 
-/// Checks that `[freshness]` and `[fold]` have only their own keys, since both are read as a class with any key.
-pub(super) fn check_keys(report: &mut Report<'_>) {
+/// The keys of `[freshness]` and `[fold]` that are none of theirs, since both are read as a class with any key.
+pub(super) fn wrong_keys(document: &Document<'_>) -> Vec<ConfigError> {
     let general = lines(&ClassSettings::default());
     let (of_fold, of_freshness): (Vec<&str>, Vec<&str>) =
         general.iter().map(|(key, _)| key.as_str()).partition(|key| OF_FOLD.contains(key));
-    for (section, allowed) in [("freshness", of_freshness), ("fold", of_fold)] {
-        for key in report.keys(&[section]).iter().filter(|key| !allowed.contains(&key.as_str())) {
-            report.at(&[section, key], unknown_key(key, &allowed));
+    let mut wrong = Vec::new();
+    for (section, allowed, other) in [("freshness", &of_freshness, "fold"), ("fold", &of_fold, "freshness")] {
+        for key in document.keys(&[section]).iter().filter(|key| !allowed.contains(&key.as_str())) {
+            let is_of_other = general.iter().any(|(known, _)| known == key);
+            let belongs = if is_of_other { format!("; {key} belongs under [{other}]") } else { String::new() };
+            wrong.push(document.error(&[section, key], format!("{}{belongs}", unknown_key(key, allowed))));
         }
     }
+    wrong
 }
 
 /// What is wrong within one class.
@@ -208,7 +213,11 @@ pub(super) fn check(classes: &BTreeMap<Class, ClassSettings>, report: &mut Repor
     // a line in [freshness] can be wrong for several classes, each in its own way; report it once
     let mut wrong: BTreeMap<(Vec<&str>, String), Found<'_>> = BTreeMap::new();
     for (class, set) in classes {
-        for fault in faults(*class, set) {
+        let is_known = |key: &&str| {
+            ["freshness", "fold"].iter().all(|section| report.was_read(&[section, key]))
+                && report.was_read(&["class", class.as_str(), key])
+        };
+        for fault in faults(*class, set).into_iter().filter(|fault| fault.keys.iter().all(is_known)) {
             let line = (place(*class, &fault.keys, report), fault.cure);
             wrong.entry(line).or_default().entry(fault.found).or_default().push(class.as_str());
         }
@@ -265,6 +274,16 @@ fn faults(class: Class, set: &ClassSettings) -> Vec<Fault> {
             cure: "write 1 to 100: how many sources must agree".to_owned(),
         });
     }
+    if set.outlier_beyond > set.disagree_beyond && set.outlier_beyond <= WIDEST {
+        let (outlier, disagree) = (Percent(set.outlier_beyond), Percent(set.disagree_beyond));
+        faults.push(Fault {
+            keys: vec!["outlier_beyond", "disagree_beyond"],
+            found: format!(
+                "outlier_beyond = {outlier} is more than disagree_beyond = {disagree}, so quotes that are no outliers disagree"
+            ),
+            cure: "write a smaller outlier_beyond, or a larger disagree_beyond".to_owned(),
+        });
+    }
     let shares = [
         ("outlier_beyond", set.outlier_beyond),
         ("disagree_beyond", set.disagree_beyond),
@@ -302,7 +321,8 @@ impl CurrencyCode {
     fn parse(text: &str) -> Result<Self, String> {
         // pence are not pounds
         let (currency, places) = Currency::of_unit(text);
-        let is_whole = currency.is_fx() && places == 0;
+        // dealers quote metals like currencies, but no share is priced in gold
+        let is_whole = currency.is_fx() && currency.prices_listings() && places == 0;
         let code = <[u8; 3]>::try_from(currency.as_str().as_bytes()).ok().filter(|_| is_whole);
         let wrong = || format!("{text:?} is not a currency; write an ISO 4217 code such as \"USD\"");
         code.map(CurrencyCode).ok_or_else(wrong)

@@ -24,6 +24,13 @@ pub struct ConfigError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigErrors(pub Vec<ConfigError>);
 
+impl ConfigError {
+    /// Whether both are about one key.
+    fn is_about_the_same_as(&self, other: &Self) -> bool {
+        self.key == other.key && self.file == other.file && !self.key.is_empty()
+    }
+}
+
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.file)?;
@@ -54,18 +61,30 @@ impl std::error::Error for ConfigErrors {}
 pub(super) struct Report<'d> {
     document: &'d Document<'d>,
     errors: Vec<ConfigError>,
+    remarks: Vec<ConfigError>,
 }
 
 impl<'d> Report<'d> {
     /// A report without errors so far.
     pub(super) fn new(document: &'d Document<'d>) -> Self {
-        Report { document, errors: Vec::new() }
+        Report { document, errors: Vec::new(), remarks: Vec::new() }
     }
 
     /// Adds errors that already state their place.
     pub(super) fn add(&mut self, errors: impl IntoIterator<Item = ConfigError>) {
         for error in errors {
             self.keep(error);
+        }
+    }
+
+    /// Adds what could not be read. Several values of one list can be wrong, but a key that is known to be wrong is not reported
+    /// again.
+    pub(super) fn add_unreadable(&mut self, errors: Vec<ConfigError>) {
+        let known = self.errors.len();
+        for error in errors {
+            if !self.errors[..known].iter().any(|known| known.is_about_the_same_as(&error)) {
+                self.errors.push(error);
+            }
         }
     }
 
@@ -91,6 +110,16 @@ impl<'d> Report<'d> {
         self.document.states(path)
     }
 
+    /// Whether everything that is stated at a path could be read. If not, its built-in value says nothing about the file.
+    pub(super) fn was_read(&self, path: &[&str]) -> bool {
+        self.document.was_read(path)
+    }
+
+    /// The keys of a section that could not be read.
+    pub(super) fn unread_in(&self, path: &[&str]) -> Vec<String> {
+        self.document.unread_in(path)
+    }
+
     /// The keys that the file and the environment set in a section.
     pub(super) fn keys(&self, path: &[&str]) -> Vec<String> {
         self.document.keys(path)
@@ -106,12 +135,34 @@ impl<'d> Report<'d> {
         self.document.error(path, "").file == variable
     }
 
+    /// Adds a remark: something that is allowed, and probably not meant.
+    pub(super) fn remark(&mut self, path: &[&str], message: impl Into<String>) {
+        self.remarks.push(self.document.error(path, message));
+    }
+
+    /// Adds a remark about a variable.
+    pub(super) fn remark_about(&mut self, variable: &str, message: &str) {
+        let (file, message) = (variable.to_owned(), message.to_owned());
+        self.remarks.push(ConfigError { file, line: None, key: String::new(), message });
+    }
+
     /// Keeps only the first error of each key: a second one mostly follows from it.
     fn keep(&mut self, error: ConfigError) {
-        let same = |known: &ConfigError| known.key == error.key && known.file == error.file && !error.key.is_empty();
-        if !self.errors.iter().any(same) {
+        if !self.errors.iter().any(|known| known.is_about_the_same_as(&error)) {
             self.errors.push(error);
         }
+    }
+
+    /// All remarks, in the order of the file and with the given secrets hidden.
+    pub(super) fn remarks(&self, hidden: &[SecretString]) -> Vec<ConfigError> {
+        let mut remarks = self.remarks.clone();
+        remarks.iter_mut().for_each(|remark| remark.message = secrets::scrub(&remark.message, hidden));
+        remarks.sort_by_key(|remark| self.place(remark));
+        remarks
+    }
+
+    fn place(&self, error: &ConfigError) -> (bool, Option<usize>) {
+        (error.file != self.document.file(), error.line)
     }
 
     /// All errors, in the order of the file and with the given secrets hidden; `None` if there are no errors.
@@ -119,8 +170,8 @@ impl<'d> Report<'d> {
         for error in &mut self.errors {
             error.message = secrets::scrub(&error.message, hidden);
         }
-        let place = |error: &ConfigError| (error.file != self.document.file(), error.line);
-        self.errors.sort_by_key(place);
-        (!self.errors.is_empty()).then_some(ConfigErrors(self.errors))
+        let mut errors = std::mem::take(&mut self.errors);
+        errors.sort_by_key(|error| self.place(error));
+        (!errors.is_empty()).then_some(ConfigErrors(errors))
     }
 }

@@ -4,9 +4,12 @@ pub(crate) mod document;
 mod environment;
 pub mod find;
 mod inserted;
+mod look_alikes;
 mod proxies;
+mod reading;
 mod sources;
 mod variables;
+pub(crate) mod wording;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -88,33 +91,41 @@ impl LoadOptions {
 /// Reads, completes and checks the configuration.
 ///
 /// # Errors
-/// If the file does not parse, or has an unknown key or a wrong type, only the first such error is reported. Errors
-/// that the later checks find are reported all together. No error shows a secret.
+/// Everything that is wrong, in the order of the file. Beside lines that are not TOML, only unknown keys and wrong types are
+/// reported; if such a line leaves open what the following ones belong to, nothing is. No error shows a secret.
 pub fn load(options: &LoadOptions) -> Result<Settings, ConfigErrors> {
     let found = find::find(options)?;
-    let mut document = Document::parse(&found.name, &found.text).map_err(|error| ConfigErrors(vec![error]))?;
+    let (mut document, not_toml) = Document::parse(&found.name, &found.text).map_err(ConfigErrors)?;
     // read before the environment is applied: a variable for one source does not switch the others off
-    let named = sources::switched_on_by(&document);
-    let overridden = environment::apply(&mut document, options);
+    let mut named = sources::switched_on_by(&document);
+    let mut overridden = environment::apply(&mut document, options);
     let mut substituted = variables::substitute(&mut document, &options.environment);
 
+    let of_sections = [document.read_sections(), class::wrong_keys(&document)].concat();
+    let (file, mut unreadable) = document.read::<File>();
+    look_alikes::say_where_keys_belong(&mut unreadable);
+    // a section that cannot be read names no source
+    named.retain(|name| document.states(&["sources", name]));
+    overridden.sources.retain(|name| document.states(&["sources", name]));
+    // read a second time, as a plain table: classes are merged key by key
+    let (table, _) = document.read::<Table>();
     let mut report = Report::new(&document);
+    unreadable.retain(|error| not_toml.iter().all(|other| (&other.file, other.line) != (&error.file, error.line)));
+    let is_toml = not_toml.is_empty();
+    report.add(not_toml);
     report.add(overridden.errors);
     report.add(std::mem::take(&mut substituted.errors));
-    class::check_keys(&mut report);
-    // read a second time, as a plain table: classes are merged key by key
-    let read = document.read::<File>().and_then(|file| Ok((file, document.read::<Table>()?)));
-    let (file, table) = match read {
-        Ok(read) => read,
-        Err(error) => {
-            report.add([error]);
-            return Err(wrong(report, &substituted, &[]).unwrap_or(ConfigErrors(Vec::new())));
-        }
+    report.add(of_sections);
+    report.add_unreadable(unreadable);
+    // what a line that is not TOML was meant to set is not known, so nothing is checked that may depend on it
+    let (Some(file), Some(table), true) = (file, table, is_toml) else {
+        return Err(wrong(report, &substituted, &[]).unwrap_or(ConfigErrors(Vec::new())));
     };
 
     let stated = stated_sources(&table, &mut report);
     let chosen = sources::Choice {
         options,
+        document: &document,
         file: (!found.is_default).then_some(found.name.as_str()),
         stated: &stated,
         named,
@@ -129,13 +140,14 @@ pub fn load(options: &LoadOptions) -> Result<Settings, ConfigErrors> {
     off.iter_mut().for_each(|off| proxies.complete(&mut off.source));
     let symbols = SymbolRules::read(&file.symbols, &mut report);
     sources::give_isins(&symbols, &mut on, &mut off);
-    sources::name_symbols(&symbols, &mut on, &mut off, &mut report);
+    sources::name_symbols(&symbols, &stated, &mut on, &mut off, &mut report);
     off.iter_mut().for_each(OffSource::read_spelling);
     let mut read = vec![found.name.clone()];
     read.extend(overridden.read);
     read.extend(substituted.read.iter().cloned());
     read.extend(chosen.key_variables(&on));
     read.extend(read_for_proxies);
+    look_alikes::check(&document, options, &read, &mut report);
     let mut settings = Settings {
         server: file.server,
         access: file.access,
@@ -149,12 +161,15 @@ pub fn load(options: &LoadOptions) -> Result<Settings, ConfigErrors> {
         off,
         has_default_sources: chosen.is_default(),
         read: distinct(read),
+        remarks: Vec::new(),
     };
     settings.watch.resolve(&settings.names());
     settings.rank_keys();
     settings.check(&stated, &mut report);
     let mut secrets = settings.access.keys.clone();
     secrets.extend(settings.sources.iter().flat_map(|source| source.hidden.iter().cloned()));
+    settings.remarks = report.remarks(&secrets);
+    settings.remarks.iter_mut().for_each(|remark| inserted::hide(remark, &substituted.inserted, &substituted.masked));
     match wrong(report, &substituted, &secrets) {
         Some(errors) => Err(errors),
         None => Ok(settings),

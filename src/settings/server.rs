@@ -80,6 +80,9 @@ impl Default for ServerSettings {
 /// The shortest timeout that leaves a source any time.
 const SHORTEST: Duration = Duration::from_millis(50);
 
+/// The longest time that a request or the end of the service may take.
+const LONGEST: Duration = Duration::from_secs(3_600);
+
 /// The upper bound for connections and for requests.
 const MOST: usize = 1_000_000;
 
@@ -107,7 +110,8 @@ impl ServerSettings {
             &["server", "timeout"],
             format!("{} is too short to call a source; set {} or more", Span(self.timeout), Span(SHORTEST)),
         );
-        if self.timeout > self.max_timeout {
+        let are_read = report.was_read(&["server", "timeout"]) && report.was_read(&["server", "max_timeout"]);
+        if self.timeout > self.max_timeout && are_read {
             let at = if report.states(&["server", "timeout"]) { "timeout" } else { "max_timeout" };
             let (short, long) = (Span(self.max_timeout), Span(self.timeout));
             report.at(
@@ -117,7 +121,7 @@ impl ServerSettings {
                 ),
             );
         }
-        if let Some(after) = self.wait.after_quorum().filter(|after| *after > self.max_timeout) {
+        if let Some(after) = self.wait.after_quorum().filter(|after| *after > self.max_timeout && are_read) {
             report.at(
                 &["server", "wait"],
                 format!(
@@ -125,6 +129,15 @@ impl ServerSettings {
                     Span(after),
                     Span(self.max_timeout)
                 ),
+            );
+        }
+        for (key, length) in
+            [("max_timeout", self.max_timeout), ("drain_delay", self.drain_delay), ("drain_timeout", self.drain_timeout)]
+        {
+            report.unless(
+                length <= LONGEST,
+                &["server", key],
+                format!("{} is longer than anybody waits; write {} or less", Span(length), Span(LONGEST)),
             );
         }
         for why in self.symbols.patterns().filter_map(|pattern| Symbol::why_never_matched(&pattern)) {
@@ -166,7 +179,7 @@ impl ServerSettings {
 }
 
 /// Whether a text is a host (an IP address or a name) and a port.
-pub(super) fn is_address(text: &str) -> bool {
+pub(crate) fn is_address(text: &str) -> bool {
     let name_and_port = || {
         let (host, port) = text.rsplit_once(':')?;
         port.parse::<u16>().ok()?;

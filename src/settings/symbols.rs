@@ -142,7 +142,7 @@ impl SymbolSettings {
                 ),
             );
             report.unless(
-                (2..=10).contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_alphanumeric()),
+                whole.is_code() || Currency::new(&code).is_code(),
                 &path,
                 format!("{code:?} is not a currency; write a code such as \"USD\" or \"EUR\""),
             );
@@ -172,7 +172,11 @@ impl SymbolSettings {
             "the symbols that match a pattern share no ISIN; give each of them its own section",
         );
         report.unless(
-            self.currency.is_some() || self.class.is_some() || self.isin.is_some() || !self.spelled.is_empty(),
+            self.currency.is_some()
+                || self.class.is_some()
+                || self.isin.is_some()
+                || !self.spelled.is_empty()
+                || !report.was_read(&["symbols", name]),
             &["symbols", name],
             "this section is empty; write currency = \"USD\", class = \"fund\", isin = \"…\" or spelled = { yahoo = \"…\" }",
         );

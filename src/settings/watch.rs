@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::Settings;
@@ -70,8 +69,14 @@ impl WatchSettings {
         }
         let refused: Vec<&str> =
             self.symbols.iter().filter(|symbol| !settings.allows(symbol)).map(Symbol::as_str).collect();
+        let uncovered: Vec<&str> =
+            self.symbols.iter().filter(|symbol| settings.covering(symbol).is_empty()).map(Symbol::as_str).collect();
+        if !uncovered.is_empty() && report.is_fine() {
+            let message = format!("no source that is on quotes {}; `quotefold sources` says what does", uncovered.join(", "));
+            report.remark(&["watch", "symbols"], message);
+        }
         report.unless(
-            refused.is_empty(),
+            refused.is_empty() || !report.was_read(&["server", "symbols"]),
             &["watch", "symbols"],
             format!("server.symbols does not allow {}; add a pattern there, or remove it here", refused.join(", ")),
         );
@@ -82,12 +87,23 @@ fn write_symbols<S: Serializer>(symbols: &[Symbol], into: S) -> Result<S::Ok, S:
     into.collect_seq(symbols.iter().map(Symbol::as_str))
 }
 
+/// A symbol as the list names it. Whether a name is defined, the check knows.
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+struct Named(Symbol);
+
+impl TryFrom<String> for Named {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        Symbol::named(&text).map(Named).map_err(|error| error.to_string())
+    }
+}
+
 /// The symbols, each once.
 fn read_symbols<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Symbol>, D::Error> {
     let mut symbols = Vec::new();
-    for text in Vec::<String>::deserialize(from)? {
-        // whether a name is defined, the check knows
-        let symbol = Symbol::named(&text).map_err(D::Error::custom)?;
+    for Named(symbol) in Vec::<Named>::deserialize(from)? {
         if !symbols.contains(&symbol) {
             symbols.push(symbol);
         }

@@ -3,13 +3,12 @@
 use std::fmt;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Serialize, Serializer};
 
 use super::Span;
 
 /// How long an answer waits for the sources that it asks, within the caller's timeout.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WaitFor {
     /// Until all of them have answered. The default.
     #[default]
@@ -51,14 +50,6 @@ impl fmt::Display for WaitFor {
             WaitFor::Quorum(Duration::ZERO) => f.write_str("quorum"),
             WaitFor::Quorum(after) => Span(*after).fmt(f),
         }
-    }
-}
-
-impl TryFrom<String> for WaitFor {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        Self::parse(&text)
     }
 }
 

@@ -92,6 +92,12 @@ impl Survey {
         format!("{reason}: {}", said.judged.detail.as_deref().unwrap_or("it cannot be used"))
     }
 
+    /// Whether no source is off, and no two are so far apart that either may be wrong.
+    pub(super) fn agrees(&self) -> bool {
+        let said = |line: &Line| line.said.as_ref().and_then(|said| disagreement(&line.source.name, said));
+        self.lines.iter().all(|line| said(line).is_none())
+    }
+
     /// How many sources gave a price, which are off, what deserves a closer look, and how many are switched off.
     fn sentences(&self) -> Vec<String> {
         let all = || self.lines.iter().filter_map(|line| Some((line.source.name.as_str(), line.said.as_ref()?)));

@@ -31,6 +31,14 @@ impl Bases {
             if !(base.starts_with("http://") || base.starts_with("https://")) {
                 return Err((KEY, format!("{shown:?} is not a URL; write one such as \"http://127.0.0.1:9001\"")));
             }
+            let host = base.rfind('@').map_or(base.as_str(), |at| &base[at..]);
+            if let Some(at) = host.find(['?', '#']) {
+                let (sign, what) = if host[at..].starts_with('?') { ('?', "query") } else { ('#', "fragment") };
+                return Err((
+                    KEY,
+                    format!("{shown:?} has a {what}; write only what comes before the {sign}: url has the rest"),
+                ));
+            }
             let whole = format!("{}{}", base.trim_end_matches('/'), path(url));
             if urls.iter().any(|known| plain(known) == plain(&whole)) {
                 return Err((

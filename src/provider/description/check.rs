@@ -2,6 +2,7 @@
 
 use super::{ANY, Notation, Separator, SourceSettings};
 use crate::failure::SourceError;
+use crate::provider::catalogue;
 use crate::provider::filter::Filter;
 use crate::provider::secrets;
 use crate::provider::spelling::Spelling;
@@ -16,6 +17,17 @@ const MOST_RETRIES: usize = 3;
 
 /// The most coins that one unit of a venue may be.
 const MOST_MULTIPLE: u64 = 1_000_000_000;
+
+/// Every field that a row of a filter can have.
+#[rustfmt::skip]
+const ROW_FIELDS: [&str; 24] = [
+    "symbol", "price", "bid", "ask", "volume", "currency", "session", "instrument", "market", "at", "at_ms", "at_us",
+    "at_ns", "book_at", "book_at_ms", "book_at_us", "book_at_ns", "zone", "scale", "per", "inverse", "error", "detail",
+    "retry_after",
+];
+
+/// The headers that follow from the connection and the body.
+const WRITTEN_BY_US: [&str; 5] = ["connection", "content-length", "te", "transfer-encoding", "upgrade"];
 
 /// Something that is wrong with a description.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,8 +49,9 @@ impl SourceSettings {
         self.check_urls(&mut faults);
         self.check_templates(&mut faults);
         self.check_ranges(&mut faults);
-        if let Err(error) = Filter::compile(&self.jq) {
-            faults.at("jq", format!("this filter does not compile: {error}"));
+        // a filter of the catalogue compiles, and reading one takes longer than everything else here
+        if !catalogue::has_filter(&self.jq) {
+            self.check_filter(&mut faults);
         }
         if let Some(list) = &self.instruments {
             let is_exposed = !self.hidden.is_empty() && self.urls().any(|url| url.starts_with("https://"));
@@ -46,6 +59,17 @@ impl SourceSettings {
         }
         self.check_examples(&mut faults);
         faults.0
+    }
+
+    fn check_filter(&self, faults: &mut Faults) {
+        match Filter::compile(&self.jq) {
+            Err(error) => faults.at("jq", format!("this filter does not compile: {error}")),
+            Ok(filter) => {
+                if let Some(unknown) = filter.unknown_field(&ROW_FIELDS) {
+                    faults.at("jq", unknown.to_string());
+                }
+            }
+        }
     }
 
     fn check_urls(&self, faults: &mut Faults) {
@@ -65,6 +89,11 @@ impl SourceSettings {
                 Err(error) => faults.at(key, format!("{stated:?} is not a URL ({error}); {cure}")),
             }
         }
+        faults.unless(
+            !self.url.contains('#'),
+            "url",
+            "what follows a # is never sent to a server; write %23 if the sign belongs to a name, or remove it",
+        );
         // an attacker who blocks the https:// address could read the key on its way to the http:// one
         faults.unless(
             !(is_secure && is_plain) || self.hidden.is_empty(),
@@ -146,6 +175,10 @@ impl SourceSettings {
             ),
         );
         self.check_units(faults);
+        for name in self.headers.keys().filter(|name| WRITTEN_BY_US.iter().any(|ours| name.eq_ignore_ascii_case(ours))) {
+            let message = "quotefold writes this header itself, as each connection needs it; remove the line".to_owned();
+            faults.0.push(Fault { path: vec!["headers".to_owned(), name.clone()], message });
+        }
         faults.unless(!self.account.is_empty(), "account", "an account needs a name; write one, or remove the line");
     }
 
@@ -161,7 +194,7 @@ impl SourceSettings {
                      into [symbols]",
                     self.name
                 )
-            } else if !Currency::of_unit(unit).0.is_code() {
+            } else if !Currency::of_unit(unit).0.prices_listings() {
                 format!("{unit:?} is neither a currency nor a part of one; write a code such as \"EUR\" or \"GBp\"")
             } else {
                 continue;

@@ -108,8 +108,15 @@ impl InstrumentSettings {
         }
         if self.filter.is_empty() {
             at("filter", "a list needs `filter`; write one such as '.[] | {symbol: .id, status}'".to_owned());
-        } else if let Err(error) = Filter::compile(&self.filter) {
-            at("filter", format!("this filter does not compile: {error}"));
+        } else {
+            match Filter::compile(&self.filter) {
+                Err(error) => at("filter", format!("this filter does not compile: {error}")),
+                Ok(filter) => {
+                    if let Some(unknown) = filter.unknown_field(&["symbol", "status"]) {
+                        at("filter", unknown.to_string());
+                    }
+                }
+            }
         }
         if self.max_body > MOST_BODY {
             let (stated, most) = (Bytes(self.max_body), Bytes(MOST_BODY));

@@ -136,6 +136,12 @@ fn takes_lists(path: &[String]) -> bool {
     refusal(path, Value::Array(Vec::new())).is_none()
 }
 
+/// Whether there is a key at a path, whatever its values may be.
+pub(super) fn is_key(path: &[&str]) -> bool {
+    let path: Vec<String> = path.iter().map(ToString::to_string).collect();
+    !refusal(&path, Value::Boolean(true)).is_some_and(|why| why.starts_with("unknown "))
+}
+
 /// Why a file that contains only this value would be refused.
 fn refusal(path: &[String], value: Value) -> Option<String> {
     let within = |value, key: &String| Value::Table(Table::from_iter([(key.clone(), value)]));
@@ -149,7 +155,7 @@ mod tests {
 
     #[test]
     fn a_variables_name_finds_keys_with_hyphens_and_lower_case() {
-        let document = Document::parse("x.toml", "[sources.kraken-eu]\nlike = \"kraken\"").unwrap();
+        let (document, _) = Document::parse("x.toml", "[sources.kraken-eu]\nlike = \"kraken\"").unwrap();
         assert_eq!(path(&document, "QUOTEFOLD_SERVER__MAX_SYMBOLS"), ["server", "max_symbols"]);
         assert_eq!(path(&document, "QUOTEFOLD_SOURCES__KRAKEN_EU__BASE_URL"), ["sources", "kraken-eu", "base_url"]);
         assert_eq!(path(&document, "QUOTEFOLD_SOURCES__KRAKEN__TIMEOUT"), ["sources", "kraken", "timeout"]);

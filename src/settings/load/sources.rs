@@ -12,11 +12,14 @@ use crate::provider::secrets;
 use crate::settings::OffSource;
 use crate::settings::error::Report;
 use crate::settings::symbols::SymbolRules;
+use crate::symbol::Symbol;
 use crate::text::near::nearest;
 
 /// What the choice of sources depends on.
 pub(super) struct Choice<'a> {
     pub(super) options: &'a LoadOptions,
+    /// The file, with the environment laid over it.
+    pub(super) document: &'a Document<'a>,
     /// The file's name; `None` for the built-in one.
     pub(super) file: Option<&'a str>,
     /// The sources' tables, with the environment laid over them.
@@ -36,6 +39,8 @@ struct Fault {
     source: String,
     key: Option<&'static str>,
     message: String,
+    /// Whether it follows from a value that could not be read, which is reported already.
+    follows: bool,
 }
 
 /// The sources that a file switches on by their sections: not by one that only adds names to a provider, nor by one that takes a
@@ -57,6 +62,8 @@ impl Choice<'_> {
         for name in &names {
             match self.source(name) {
                 Ok(source) => on.push(source),
+                // what follows from a value that cannot be read is reported with that
+                Err(fault) if fault.follows => {}
                 Err(fault) => {
                     let mut path = vec!["sources", &fault.source];
                     path.extend(fault.key);
@@ -67,7 +74,8 @@ impl Choice<'_> {
         for name in self.stated.keys().filter(|name| !names.contains(*name) && !catalogue().contains_key(*name)) {
             // one that is taken away must be one that there is
             let own = self.stated.get(name).filter(|own| own.settings().like.is_none());
-            if let Some(fault) = own.and_then(|own| self.complete(name, own).err()) {
+            let fault = own.and_then(|own| self.complete(name, own).err()).filter(|fault| !fault.follows);
+            if let Some(fault) = fault {
                 report.at(&["sources", name], fault.message);
             }
         }
@@ -146,7 +154,7 @@ impl Choice<'_> {
         let mut table = self.describe(&mut trail)?;
         self.complete(name, &table)?;
         self.find_key(name, &mut table)?;
-        let fault = |(key, message)| Fault { source: name.to_owned(), key: Some(key), message };
+        let fault = |(key, message)| Fault { source: name.to_owned(), key: Some(key), message, follows: false };
         let mut source = table.resolve(name).map_err(&fault)?;
         let authority = source.ca_file.as_deref().map(read_authority).transpose();
         source.authority = authority.map_err(|message| fault(("ca_file", message)))?;
@@ -171,9 +179,12 @@ impl Choice<'_> {
         let name = trail.last().cloned().unwrap_or_default();
         let provider = catalogue().get(&name).cloned();
         let Some(own) = self.stated.get(&name).cloned() else { return Ok(provider.unwrap_or_default()) };
-        let fault = |message| Fault { source: name.clone(), key: Some("like"), message };
+        let fault = |message| Fault { source: name.clone(), key: Some("like"), message, follows: false };
         let over = |own: SourceTable, base| {
-            let whole = |error: toml::de::Error| Fault { source: name.clone(), key: None, message: error.to_string() };
+            let whole = |error: toml::de::Error| {
+                let message = error.to_string();
+                Fault { source: name.clone(), key: None, message, follows: false }
+            };
             own.over(base).map_err(whole)
         };
         let Some(like) = own.settings().like.clone() else { return over(own, provider.unwrap_or_default()) };
@@ -181,7 +192,11 @@ impl Choice<'_> {
             return Err(fault(format!("{} is `like` itself, in a circle; remove one `like`", quoted(&like))));
         }
         let known = || self.stated.keys().chain(catalogue().keys()).map(String::as_str).filter(|known| *known != name);
-        if !known().any(|known| known == like) {
+        let is_there = known().any(|known| known == like);
+        if !is_there && !self.document.was_read(&["sources", &like]) {
+            return Err(unread(&name, "like"));
+        }
+        if !is_there {
             return Err(fault(format!("there is no source {}{}", quoted(&like), suggestion(&like, known()))));
         }
         trail.push(like);
@@ -192,6 +207,9 @@ impl Choice<'_> {
 
     /// Checks that the description has the keys without which it cannot be a source.
     fn complete(&self, name: &str, table: &SourceTable) -> Result<(), Fault> {
+        if !self.document.was_read(&["sources", name, "like"]) {
+            return Err(unread(name, "like"));
+        }
         let missing: Vec<&str> = ["url", "classes", "jq"].into_iter().filter(|key| !table.states(key)).collect();
         let message = match missing.len() {
             0 => return Ok(()),
@@ -205,7 +223,7 @@ impl Choice<'_> {
             }
             _ => format!("a source of your own needs url, classes and jq; it has no {}", missing.join(" and no ")),
         };
-        Err(Fault { source: name.to_owned(), key: None, message })
+        Err(Fault { source: name.to_owned(), key: None, message, follows: false })
     }
 
     /// Takes the key and the secret from their variables if the file does not give them.
@@ -225,7 +243,7 @@ impl Choice<'_> {
                     source.get_a_key.as_ref().map(|url| format!(" (get one at {url})")).unwrap_or_default();
                 let message =
                     format!("{name} needs a {key}{where_from}: set the variable {variable}, or write {key} = \"…\"");
-                return Err(Fault { source: name.to_owned(), key: Some(key), message });
+                return Err(Fault { source: name.to_owned(), key: Some(key), message, follows: false });
             };
             *slot = Some(value.clone().into());
         }
@@ -254,6 +272,11 @@ impl Choice<'_> {
         }
         steps.join(" and ")
     }
+}
+
+/// A fault that follows from a value that could not be read, which is reported already.
+fn unread(source: &str, key: &'static str) -> Fault {
+    Fault { source: source.to_owned(), key: Some(key), message: String::new(), follows: true }
 }
 
 fn quoted(name: &str) -> String {
@@ -295,18 +318,20 @@ pub(super) fn give_isins(symbols: &SymbolRules, on: &mut [SourceSettings], off: 
 /// that is asked by ISIN is, if the symbol has been given one.
 pub(super) fn name_symbols(
     symbols: &SymbolRules,
+    stated: &BTreeMap<String, SourceTable>,
     on: &mut [SourceSettings],
     off: &mut [OffSource],
     report: &mut Report<'_>,
 ) {
     for (symbol, set) in symbols.iter().filter(|(_, set)| !set.spelled.is_empty()) {
-        let known: Vec<String> =
-            on.iter().map(|source| source.name.clone()).chain(catalogue().keys().cloned()).collect();
-        for name in set.spelled.keys().filter(|name| !known.contains(name)) {
+        let known: Vec<String> = stated.keys().chain(catalogue().keys()).cloned().collect();
+        for name in set.spelled.keys().filter(|name| !known.contains(name) && report.was_read(&["sources", name])) {
             let near = nearest(name, known.iter().map(String::as_str));
             let cure =
                 near.map_or("`quotefold sources` lists all sources".to_owned(), |near| format!("did you mean {near}?"));
-            report.at(&["symbols", symbol.as_str(), "spelled"], format!("there is no source {name:?}; {cure}"));
+            let is_it = |written: &String| Symbol::named(written).as_ref() == Ok(symbol);
+            let written = report.keys(&["symbols"]).into_iter().find(is_it).unwrap_or_else(|| symbol.to_string());
+            report.at(&["symbols", &written, "spelled"], format!("there is no source {name:?}; {cure}"));
         }
         for source in on.iter_mut().chain(off.iter_mut().map(|off| &mut off.source)) {
             source.drop_examples_of(symbol);
