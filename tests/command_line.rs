@@ -12,11 +12,12 @@ fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
     (code, stdout, stderr)
 }
 
-/// A server whose readiness has this status.
+/// A server that lives and whose readiness has this status.
 fn server(status: u16) -> Upstream {
     Upstream::new(move |call| {
-        assert!(call.head.starts_with("GET /health/ready HTTP/1.1\r\n"), "{}", call.head);
-        call.reply(status, "Connection: close\r\n", "{\"status\":\"…\"}");
+        let is_alive = call.head.starts_with("GET /health/live HTTP/1.1\r\n");
+        assert!(is_alive || call.head.starts_with("GET /health/ready HTTP/1.1\r\n"), "{}", call.head);
+        call.reply(if is_alive { 200 } else { status }, "Connection: close\r\n", "{\"status\":\"…\"}");
         After::Close
     })
 }
@@ -25,7 +26,7 @@ fn server(status: u16) -> Upstream {
 fn exit_codes_follow_the_table() {
     let servers = [200, 503].map(server);
     let [ready, draining] = servers.each_ref().map(Upstream::base);
-    let table: [(&[&str], i32); 16] = [
+    let table: [(&[&str], i32); 26] = [
         (&["--help"], 0),
         (&["--version"], 0),
         (&["config"], 0),
@@ -34,6 +35,18 @@ fn exit_codes_follow_the_table() {
         (&["health", &ready], 0),
         (&["health", &draining], 1),
         (&["health", "http://127.0.0.1:1"], 1),
+        // a server without prices lives all the same
+        (&["health", "--live", &ready], 0),
+        (&["health", "--live", &draining], 0),
+        (&["health", "--live", "http://127.0.0.1:1"], 1),
+        (&["health", "--alive"], 64),
+        (&["health", &ready, "--config", "y"], 64),
+        // what is wrong in the command line is not a wrong configuration
+        (&["serve", "--listen", "nowhere"], 64),
+        (&["serve", "--listen", "8080"], 64),
+        (&["serve", "--listen"], 64),
+        (&["demo", "--listen", "http://127.0.0.1:1"], 64),
+        (&["symbols", "app", "--limit", "0"], 64),
         (&[], 64),
         (&["sell"], 64),
         (&["get"], 64),
@@ -48,6 +61,12 @@ fn exit_codes_follow_the_table() {
         let (ended, stdout, stderr) = run(arguments);
         assert_eq!(ended, Some(code), "{arguments:?}\n{stdout}\n{stderr}");
     }
+}
+
+#[test]
+fn a_wrong_address_in_the_command_line_is_answered_with_what_to_write() {
+    let (_, stdout, stderr) = run(&["serve", "--listen", "nowhere"]);
+    assert!(stdout.is_empty() && stderr.contains("'nowhere'") && stderr.contains("127.0.0.1:8080"), "{stderr}");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use super::error::Report;
 use crate::provider::catalogue::catalogue;
 use crate::provider::description::{SourceSettings, SourceTable};
 use crate::symbol::{Class, Currency, Symbol};
-use crate::units::Limit;
+use crate::units::{Glob, Limit};
 
 /// What stands for a `*` of a pattern when it is tried which symbols the pattern can match.
 const SAMPLES: [&str; 10] = ["", "A", "USD", "BTC", "L", "-USD", "BTC-", "BTC-USD", "^A", ".L"];
@@ -147,7 +147,12 @@ fn matched(pattern: &str) -> Vec<Symbol> {
         // two stars are enough to tell what a pattern is about
         texts = texts.iter().flat_map(with).take(SAMPLES.len() * SAMPLES.len()).collect();
     }
-    texts.iter().filter_map(|text| Symbol::parse(text).ok()).collect()
+    let symbols = texts.iter().filter_map(|text| Symbol::parse(text).ok());
+    match Glob::parse(pattern) {
+        // the canonical spelling of a text that fits may not fit
+        Ok(glob) if pattern.contains('*') => symbols.filter(|symbol| glob.matches(symbol.as_str())).collect(),
+        _ => symbols.collect(),
+    }
 }
 
 fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {

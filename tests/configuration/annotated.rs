@@ -50,7 +50,20 @@ fn with_header(line: &Line) -> String {
     });
     let company: String = company.map(|other| format!("{}\n", other.text)).collect();
     let own = if line.text == line.header { "" } else { &line.text };
-    format!("{}\n{company}{own}\n", line.header)
+    format!("{}\n{}{own}\n", line.header, beside(own, company))
+}
+
+/// What stands beside a line of an own source, with what the line has an effect on.
+fn beside(line: &str, company: String) -> String {
+    let key = line.split(" =").next().unwrap_or_default();
+    match key {
+        "currencies" | "fiat" | "spelled" => company.replace("[\"equity\"]", "[\"equity\", \"crypto\"]"),
+        "key" => company.replace("{symbols}", "{symbols}&key={key}"),
+        "secret" => company.replace("{symbols}", "{symbols}&secret={secret}"),
+        "key_from" => company.replace("{symbols}", "{symbols}&key={key}&secret={secret}"),
+        "limits_without_key" => format!("key_optional = true\n{company}"),
+        _ => company,
+    }
 }
 
 #[test]
@@ -107,7 +120,8 @@ fn the_commented_values_are_the_built_in_ones() {
 
 /// The keys that may follow a text, as the program itself lists them.
 fn allowed(text: &str) -> BTreeSet<String> {
-    let error = errors(&format!("{text}\nno_such_key = 1"), &[]).remove(0);
+    let errors = errors(&format!("{text}\nno_such_key = 1"), &[]);
+    let error = errors.iter().find(|error| error.key.ends_with("no_such_key")).unwrap();
     let (_, names) = error.message.split_once("llowed: ").unwrap();
     names.split('`').skip(1).step_by(2).map(str::to_owned).collect()
 }

@@ -5,7 +5,10 @@
 #![allow(clippy::disallowed_methods, reason = "a test may block its thread")]
 
 mod annotated;
+mod nonsense;
 mod switched;
+mod together;
+mod words;
 mod wrong;
 
 use std::path::PathBuf;

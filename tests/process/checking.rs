@@ -15,10 +15,10 @@ fn check(configuration: &Configuration, arguments: &[&str], variables: &[(&str, 
     Program::new(&mut start(&arguments, variables)).ended()
 }
 
-/// `check --live` where every source gives a price.
-fn all_priced(configuration: &Configuration) -> Ended {
+/// `check --live`, which ends with this code.
+fn live(configuration: &Configuration, code: i32) -> Ended {
     let ended = check(configuration, &["--live"], &[]);
-    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(ended.code, Some(code), "{ended:?}");
     ended
 }
 
@@ -39,12 +39,12 @@ fn a_demo_venue_that_lies_is_named_with_how_far_it_is_off() {
     // on a busy machine an honest venue may take longer than the demo's timeout
     let text = get(address, "/demo/configuration").body;
     let configuration = Configuration::new(&text.replace("\"800ms\"", "\"9s\"").replace("\"600ms\"", "\"9s\""));
-    let honest = all_priced(&configuration);
+    let honest = live(&configuration, 0);
     assert!(honest.stdout.contains("No source is off"), "{}", honest.stdout);
 
     assert_eq!(post(address, "/demo/alpha/lie").status, 200);
-    // a price that is off is still a price
-    let ended = all_priced(&configuration);
+    // every source gave a price, but a script must hear that one of them is off
+    let ended = live(&configuration, 1);
     let off: Vec<&str> = ended.stdout.lines().filter(|line| line.contains(" is off: ")).collect();
     assert!(
         matches!(off[..], [line] if line.starts_with("alpha is off: ") && line.contains(" for AAPL is 8.0 % above ")),
@@ -246,5 +246,34 @@ fn a_narrowed_catalogue_source_fails_no_example_about_the_rest() {
         let configuration = Configuration::new(&format!("[sources.kraken]\n[sources.bitstamp]\n{keys}\n"));
         let ended = check(&configuration, &[], &[]);
         assert_eq!(ended.code, Some(0), "{keys}: {}", ended.stdout);
+    }
+}
+
+#[test]
+fn a_service_does_not_start_with_an_example_of_its_own_filter_that_does_not_hold() {
+    let vendor = Upstream::quoting("100");
+    let example = |price: &str| {
+        format!(
+            "examples = [{{ about = \"a quote\", asked = [\"AAPL\"], body = '[{{\"s\":\"AAPL\",\"p\":1}}]', \
+             expect = [{{ symbol = \"AAPL\", price = \"{price}\" }}] }}]"
+        )
+    };
+    let wrong = Configuration::new(&vendor.source("desk", &example("2")));
+    let ended = run(&["serve", "--listen", NOBODY, "--config", wrong.path()]);
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(78), ""), "{ended:?}");
+    let words = "sources.desk.examples: \"a quote\" does not hold: AAPL: price is 1, expected 2; `quotefold check desk` shows more";
+    assert!(ended.stderr.contains(words), "{ended:?}");
+    let (_program, address) = Program::serve(&Configuration::new(&vendor.source("desk", &example("1"))), &[]);
+    assert_eq!(get(address, "/health/live").status, 200);
+}
+
+#[test]
+fn check_says_what_is_allowed_and_probably_not_meant() {
+    let vendor = Upstream::quoting("100");
+    let sources = format!("{}{}", vendor.source("a", "account = \"one\"\nlimits = \"5/s\""), vendor.source("b", "account = \"one\""));
+    let ended = check(&Configuration::new(&sources), &[], &[("QUOTEFOLD_VERSION", "1")]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    for words in ["note: ", "sources.a.limits: the account \"one\" has two sets of limits", "QUOTEFOLD_VERSION: this variable sets nothing"] {
+        assert!(ended.stderr.contains(words), "{words:?} is not in {}", ended.stderr);
     }
 }

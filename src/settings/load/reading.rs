@@ -30,7 +30,7 @@ struct ReadError {
     message: String,
 }
 
-impl<'t> Document<'t> {
+impl Document<'_> {
     /// Reads the tree into a type. Keys and values that cannot be read are taken out of the tree, and an error is returned for
     /// each. An error about a value with something inserted shows a mask in its place.
     ///
@@ -87,7 +87,11 @@ impl<'t> Document<'t> {
     /// Takes the key or the value that an error is about out of the tree. Returns whether there was one.
     fn set_aside(&mut self, error: &ReadError) -> bool {
         let was_set = self.was_set(&error.span);
-        let Some((name, tables)) = error.path.split_last() else { return false };
+        // a variable that sets a key of an unknown section is named as a whole, but it is the section that has to go
+        let unknown = error.message.strip_prefix("unknown key `").and_then(|rest| rest.split('`').next());
+        let end = error.path.iter().position(|name| Some(name.as_str()) == unknown);
+        let path = &error.path[..end.map_or(error.path.len(), |at| at + 1)];
+        let Some((name, tables)) = path.split_last() else { return false };
         let mut table = self.root.get_mut();
         for name in tables {
             table = match table.get_mut(name.as_str()).map(Spanned::get_mut) {
@@ -96,8 +100,8 @@ impl<'t> Document<'t> {
             };
         }
         let Some(value) = table.get_mut(name.as_str()) else { return false };
-        self.unread.push(error.path.clone());
-        if let Some(stand_in) = stand_in(&error.path) {
+        self.unread.push(path.to_vec());
+        if let Some(stand_in) = stand_in(path) {
             *value.get_mut() = stand_in;
             return true;
         }

@@ -325,7 +325,10 @@ pub(super) fn name_symbols(
 ) {
     for (symbol, set) in symbols.iter().filter(|(_, set)| !set.spelled.is_empty()) {
         let known: Vec<String> = stated.keys().chain(catalogue().keys()).cloned().collect();
-        for name in set.spelled.keys().filter(|name| !known.contains(name) && report.was_read(&["sources", name])) {
+        for name in set.spelled.keys().filter(|name| !known.contains(name)) {
+            if !report.was_read(&["sources", name]) {
+                continue;
+            }
             let near = nearest(name, known.iter().map(String::as_str));
             let cure =
                 near.map_or("`quotefold sources` lists all sources".to_owned(), |near| format!("did you mean {near}?"));
