@@ -238,7 +238,7 @@ pub struct Symbols {
     #[arg(value_name = "TEXT")]
     pub text: String,
     /// The most symbols to print, 1 to 100
-    #[arg(long, value_name = "N", default_value_t = USUAL)]
+    #[arg(long, value_name = "N", default_value_t = USUAL, value_parser = count)]
     pub limit: usize,
     /// Print JSON
     #[arg(long)]
@@ -382,6 +382,11 @@ pub fn run() -> io::Result<Exit> {
         Command::Man(arguments) => man::run(&arguments),
         Command::RunFilter(arguments) => worker::run(arguments.memory).map(|()| Exit::Done),
     }
+}
+
+/// Reads how many symbols to print.
+fn count(text: &str) -> Result<usize, String> {
+    text.parse().map_err(|_| "write a whole number, 1 to 100".to_owned())
 }
 
 /// Reads an address to listen on.

@@ -2,6 +2,7 @@
 
 pub(crate) mod as_string;
 pub(crate) mod near;
+pub(crate) mod synonyms;
 pub(crate) mod words;
 
 use std::borrow::Cow;

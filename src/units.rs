@@ -220,11 +220,17 @@ macro_rules! read_from_text {
 }
 read_from_text! {
     Span: span_of_number;
-    Percent: |number| format!("{number} has no percent sign; write text in quotes, such as \"{number}%\"");
+    Percent: percent_of_number;
     Bytes: |number| format!("{number} is not in quotes; write \"{number}\" for bytes, or a unit too, such as \"256KiB\"");
     Limit: |number| format!("{number} has no period; write text in quotes, such as \"{number}/s\" or \"{number}/min\"");
     Glob: |number| format!("{number} is a number; write text in quotes: \"{number}\"");
     WaitFor: span_of_number;
+}
+
+fn percent_of_number(number: &str) -> String {
+    let fraction = decimal::read(number).filter(|fraction| *fraction < Decimal::ONE && *fraction > Decimal::ZERO);
+    let fraction = fraction.map(|fraction| format!(", or \"{}\" if it is a fraction", Percent(fraction))).unwrap_or_default();
+    format!("{number} has no percent sign; write text in quotes, such as \"{number}%\"{fraction}")
 }
 
 fn span_of_number(number: &str) -> String {

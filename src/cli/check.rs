@@ -23,6 +23,7 @@ use crate::provider::spelling::Spelling;
 use crate::service::Quotefold;
 use crate::settings::Settings;
 use crate::symbol::Symbol;
+use crate::text::near::nearest;
 use examples::{Proof, prove, unproved};
 use survey::Survey;
 
@@ -37,7 +38,10 @@ pub(super) fn run(arguments: &Check) -> io::Result<Exit> {
         Some(name) => match all.into_iter().find(|source| source.name == *name) {
             Some(source) => check_one(arguments, source, &settings),
             None => {
-                complain(&format!("there is no source {name:?}; `quotefold sources` lists all sources"));
+                let names = settings.sources.iter().chain(settings.off.iter().map(|off| &off.source));
+                let near = nearest(name, names.map(|source| source.name.as_str()));
+                let near = near.map(|near| format!("did you mean {near}? ")).unwrap_or_default();
+                complain(&format!("there is no source {name:?}; {near}`quotefold sources` lists all sources"));
                 Ok(Exit::Usage)
             }
         },

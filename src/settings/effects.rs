@@ -7,6 +7,7 @@ use super::Settings;
 use super::error::Report;
 use crate::provider::catalogue::catalogue;
 use crate::provider::description::{SourceSettings, SourceTable};
+use crate::provider::secrets;
 use crate::symbol::{Class, Currency, Symbol};
 use crate::units::{Glob, Limit};
 
@@ -24,6 +25,16 @@ pub(super) fn check(source: &SourceSettings, own: &SourceTable, settings: &Setti
     check_symbols(source, own, settings, report);
 }
 
+/// Remarks on names in a list of symbols that are read as shares, and by which pairs were perhaps meant: `BTCUSD`.
+pub(super) fn remark_on_names<'a>(names: impl Iterator<Item = &'a str>, path: &[&str], report: &mut Report<'_>) {
+    for name in names {
+        let pair = Symbol::parse(name).ok().and_then(|symbol| symbol.coin_meant());
+        if let Some(pair) = pair {
+            report.remark(path, format!("{name:?} is read as a share or a fund of that name; write {pair} if you mean the pair"));
+        }
+    }
+}
+
 /// The limits of a table that hold without a key.
 fn own_limits(own: &SourceTable) -> &[Limit] {
     own.settings().limits_without_key.as_deref().unwrap_or_default()
@@ -33,8 +44,8 @@ fn own_limits(own: &SourceTable) -> &[Limit] {
 fn without_a_place(source: &SourceSettings, own: &SourceTable) -> Vec<(&'static str, String)> {
     let has_key = source.fills_in("{key}") || source.fills_in("{secret}");
     let mut found = Vec::new();
-    for (key, set) in [("key", own.settings().key.is_some()), ("secret", own.settings().secret.is_some())] {
-        if own.states(key) && set && !source.fills_in(&format!("{{{key}}}")) {
+    for (key, given) in [("key", &own.settings().key), ("secret", &own.settings().secret)] {
+        if own.states(key) && !secrets::is_not_set(given) && !source.fills_in(&format!("{{{key}}}")) {
             let place = format!("write {{{key}}} where it belongs, in url, headers or body, or remove this line");
             found.push((key, format!("no call of {} carries a {key}; {place}", source.name)));
         }
@@ -108,6 +119,10 @@ fn check_symbols(source: &SourceSettings, own: &SourceTable, settings: &Settings
     };
     if own.states("symbols") {
         let wanted = source.symbols.texts();
+        let names = wanted.iter().map(String::as_str);
+        if source.classes.contains(&Class::Crypto) {
+            remark_on_names(names, &["sources", name, "symbols"], report);
+        }
         if let Some(message) = wanted.iter().filter(|text| !text.starts_with('!')).find_map(why) {
             report.at(&["sources", name, "symbols"], message);
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::effects::remark_on_names;
 use super::error::Report;
 use crate::provider::proxy::{self, ProxySetting};
 use crate::symbol::Symbol;
@@ -143,6 +144,8 @@ impl ServerSettings {
         for why in self.symbols.patterns().filter_map(|pattern| Symbol::why_never_matched(&pattern)) {
             report.at(&["server", "symbols"], why);
         }
+        let texts = self.symbols.texts();
+        remark_on_names(texts.iter().map(String::as_str), &["server", "symbols"], report);
         let counts = [
             ("max_connections", self.max_connections, MOST),
             ("max_requests", self.max_requests, MOST),

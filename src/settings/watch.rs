@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::Settings;
+use super::effects::remark_on_names;
 use super::error::Report;
 use crate::symbol::{Names, Symbol};
 use crate::units::{Span, as_text};
@@ -67,6 +68,7 @@ impl WatchSettings {
                 report.at(&["watch", "symbols"], error.to_string());
             }
         }
+        remark_on_names(self.symbols.iter().map(Symbol::as_str), &["watch", "symbols"], report);
         let refused: Vec<&str> =
             self.symbols.iter().filter(|symbol| !settings.allows(symbol)).map(Symbol::as_str).collect();
         let uncovered: Vec<&str> =

@@ -23,7 +23,6 @@ fn what_has_no_effect_or_no_meaning_is_refused() {
         (own("spelled = { \"BTC-USD\" = \"x\" }"), "spelled.BTC-USD", "its classes are equity"),
         (own("key = \"abcdef\""), "key", "no call of desk carries a key"),
         (own("secret = \"abcdef\""), "secret", "no call of desk carries a secret"),
-        (own("key_from = [\"DESK_KEY\"]"), "key_from", "no call of desk carries a key"),
         (own("limits_without_key = [\"1/s\"]"), "limits_without_key", "add key_optional = true"),
         (own("limits = [\"5/s\", \"10/s\"]"), "limits", "10/s has no effect beside 5/s"),
         (own("limits = [\"5/s\", \"5/s\"]"), "limits", "5/s is listed twice"),
@@ -38,6 +37,9 @@ fn what_has_no_effect_or_no_meaning_is_refused() {
         assert_eq!(found[0].key, format!("sources.desk.{key}"), "{}", found[0]);
         assert!(found[0].message.contains(words), "{text}\n{}", found[0]);
     }
+    let found = errors(&own("key_from = [\"DESK_KEY\"]"), &[("DESK_KEY", "planted-key")]);
+    assert_eq!((found.len(), found[0].key.as_str()), (1, "sources.desk.key_from"), "{found:#?}");
+    assert!(found[0].message.contains("no call of desk carries a key"), "{}", found[0]);
 }
 
 #[test]
@@ -141,6 +143,15 @@ fn two_sets_of_limits_for_one_account_are_remarked_upon_with_those_that_hold() {
 fn a_watched_symbol_that_no_source_quotes_is_remarked_upon() {
     let remarks = load_text("[sources.kraken]\n[watch]\nsymbols = [\"AAPL\", \"BTC-USD\"]\n", &[]).unwrap().remarks;
     assert!(remarks.len() == 1 && remarks[0].message.contains("no source that is on quotes AAPL;"), "{remarks:?}");
+}
+
+#[test]
+fn a_pair_without_its_hyphen_is_remarked_upon() {
+    for text in ["[server]\nsymbols = [\"BTCUSD\"]\n", "[sources.kraken]\nsymbols = [\"BTC-USD\", \"!BTCUSD\"]\n"] {
+        load_text(text, &[]).unwrap_or_else(|errors| panic!("{text}\n{errors}"));
+    }
+    let remarks = load_text("[server]\nsymbols = [\"BTCUSD\", \"AAPL\"]\n", &[]).unwrap().remarks;
+    assert!(remarks.len() == 1 && remarks[0].message.contains("write BTC-USD if you mean the pair"), "{remarks:?}");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use crate::failure::SourceError;
 use crate::provider::catalogue;
 use crate::provider::filter::Filter;
 use crate::provider::secrets;
-use crate::provider::spelling::Spelling;
+use crate::provider::spelling::{DescriptionError, Spelling};
 use crate::symbol::{Currency, Symbol};
 use crate::units::Bytes;
 
@@ -46,8 +46,11 @@ impl SourceSettings {
     /// Everything that is wrong with the description, without regard to other settings.
     pub fn faults(&self) -> Vec<Fault> {
         let mut faults = Faults::default();
-        self.check_urls(&mut faults);
-        self.check_templates(&mut faults);
+        let template = Spelling::new(self).err();
+        self.check_urls(template.as_ref(), &mut faults);
+        if let Some(error) = template {
+            faults.of_template(&error);
+        }
         self.check_ranges(&mut faults);
         // a filter of the catalogue compiles, and reading one takes longer than everything else here
         if !catalogue::has_filter(&self.jq) {
@@ -72,7 +75,8 @@ impl SourceSettings {
         }
     }
 
-    fn check_urls(&self, faults: &mut Faults) {
+    /// Checks the URLs, of which a template may be known to be wrong already.
+    fn check_urls(&self, template: Option<&DescriptionError>, faults: &mut Faults) {
         let key = if self.base_url.is_some() { "base_url" } else { "url" };
         let cure = "write one that starts with https:// or http://";
         let (mut is_secure, mut is_plain) = (false, false);
@@ -107,7 +111,8 @@ impl SourceSettings {
             "this needs https://, which no URL of this source has; write https:// there, or remove this line",
         );
         faults.unless(
-            self.asks_by_name() || self.batch > 1,
+            // a placeholder that is misspelled says more
+            self.asks_by_name() || self.batch > 1 || template.is_some_and(|error| error.key == "url"),
             "url",
             "neither the URL nor a body says which symbols are asked for; write {symbols}, or {symbol} for one; \
              if every reply contains all symbols, write batch = 100",
@@ -122,16 +127,6 @@ impl SourceSettings {
                 "url",
                 format!("{placeholder} is used here, but there is no {key}; set {key} = \"…\" for this source"),
             );
-        }
-    }
-
-    /// Reads the templates with the code that also fills them in.
-    fn check_templates(&self, faults: &mut Faults) {
-        if let Err(error) = Spelling::new(self) {
-            let (key, inner) = error.key.split_once('.').unwrap_or((&error.key, ""));
-            let inner = Some(inner.trim_matches('"')).filter(|inner| !inner.is_empty());
-            let path = [key].into_iter().chain(inner).map(str::to_owned).collect();
-            faults.0.push(Fault { path, message: error.message });
         }
     }
 
@@ -265,6 +260,14 @@ impl SourceSettings {
 }
 
 impl Faults {
+    /// Adds what the code that fills in templates says of one.
+    fn of_template(&mut self, error: &DescriptionError) {
+        let (key, inner) = error.key.split_once('.').unwrap_or((&error.key, ""));
+        let inner = Some(inner.trim_matches('"')).filter(|inner| !inner.is_empty());
+        let path = [key].into_iter().chain(inner).map(str::to_owned).collect();
+        self.0.push(Fault { path, message: error.message.clone() });
+    }
+
     fn at(&mut self, key: &str, message: impl Into<String>) {
         self.0.push(Fault { path: vec![key.to_owned()], message: message.into() });
     }

@@ -7,6 +7,7 @@ use jaq_core::path::Part;
 
 use super::{Filter, FilterError};
 use crate::text::near::nearest;
+use crate::text::synonyms;
 
 /// A field with its place within the filter.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,7 +21,8 @@ impl Filter {
     /// The first field of its rows that is none of the `known` ones, as far as its text shows; `None` if there is no such field.
     pub(crate) fn unknown_field(&self, known: &[&str]) -> Option<FilterError> {
         let Field { name, line, column } = self.fields.iter().find(|field| !known.contains(&field.name.as_str()))?;
-        let cure = match nearest(name, known.iter().copied()) {
+        let names = || known.iter().copied();
+        let cure = match nearest(name, names()).or_else(|| synonyms::meant(name, names())) {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("a row can have {}", known.join(", ")),
         };
@@ -106,7 +108,8 @@ mod tests {
         }
         let said = unknown(".[]\n| {symbol, prize: .p}").unwrap();
         assert!(said.starts_with("line 2, column 12: "), "{said}");
-        assert!(unknown("{volume_24h: .v}").unwrap().contains("a row can have symbol, price, bid"));
+        assert!(unknown("{last: .l}").unwrap().contains("did you mean `price`?"));
+        assert!(unknown("{turnover: .v}").unwrap().contains("a row can have symbol, price, bid"));
     }
 
     #[test]

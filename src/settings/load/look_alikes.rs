@@ -74,6 +74,15 @@ fn spelled(name: &str) -> String {
 
 /// Adds to errors about keys outside of any section where they belong.
 pub(super) fn say_where_keys_belong(errors: &mut [ConfigError]) {
+    for error in errors.iter_mut() {
+        let names: Vec<&str> = error.key.split('.').collect();
+        let is_upper = |name: &str| !name.is_empty() && !name.bytes().any(|byte| byte.is_ascii_lowercase());
+        if let (["symbols", front, end], true) = (&names[..], error.message.starts_with("unknown key"))
+            && is_upper(end)
+        {
+            error.message = format!("a name with a dot stands in quotes: [symbols.\"{front}.{end}\"]");
+        }
+    }
     for error in errors.iter_mut().filter(|error| !error.key.contains('.')) {
         let is_unknown = error.message.starts_with("unknown key");
         let section = SECTIONS.into_iter().find(|section| is_unknown && is_key(&[section, &error.key]));

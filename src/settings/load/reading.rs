@@ -61,7 +61,13 @@ impl Document<'_> {
     fn not_a_section(&mut self, path: Vec<String>) -> Option<ConfigError> {
         let names: Vec<&str> = path.iter().map(String::as_str).collect();
         let key = joined(&path);
-        let error = self.error(&names, format!("this is a list; write a section, [{key}], with keys of its own"));
+        let message = match names[..] {
+            ["sources"] | ["sources", "enabled"] => {
+                "this is a list; each source is a section of its own, such as [sources.kraken]".to_owned()
+            }
+            _ => format!("this is a list; write a section, [{key}], with keys of its own"),
+        };
+        let error = self.error(&names, message);
         let span = self.root.span();
         self.set_aside(&ReadError { path, span, message: String::new() }).then_some(error)
     }

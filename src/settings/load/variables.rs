@@ -66,6 +66,10 @@ impl Substituted {
         match value.get_mut() {
             DeValue::Table(inner) => self.table(inner, document, from, path),
             DeValue::Array(items) => items.iter_mut().for_each(|item| self.value(item, document, from, path)),
+            DeValue::String(text) if is_variable_without_braces(text) && !was_set => {
+                let message = "a variable is inserted with braces; write ${NAME} for the value of NAME";
+                self.failed.push((path.clone(), message.to_owned()));
+            }
             DeValue::String(text) if text.contains("${") && !was_set => {
                 *text = Cow::Owned(self.text(text, from, path));
             }
@@ -103,6 +107,13 @@ impl Substituted {
         self.masked.push(Masked { path: path.to_vec(), whole: whole.clone(), shown });
         whole
     }
+}
+
+/// Whether a whole text is a variable's name as shells write it: `$FINNHUB_API_KEY`.
+fn is_variable_without_braces(text: &str) -> bool {
+    let is_part = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
+    let name = text.strip_prefix('$').unwrap_or_default();
+    name.len() > 2 && name.bytes().next().is_some_and(|byte| byte.is_ascii_uppercase()) && name.bytes().all(is_part)
 }
 
 /// Reads a file that holds a value. It must be a regular file: a device may be endless, and a pipe may block forever.

@@ -3,6 +3,10 @@
 use super::document::joined;
 use crate::provider::secrets::is_secret_name;
 use crate::text::near::nearest;
+use crate::text::synonyms;
+
+/// A list of more names than this is left out where it is clear which one was meant.
+const MANY: usize = 12;
 
 /// Rephrases the parser's message so that an operator can act on it. A value that may be a secret is not repeated.
 pub(super) fn explain(message: &str, path: &[String]) -> String {
@@ -70,6 +74,10 @@ impl<'m> Found<'m> {
     fn cure(&self, expected: &str, path: &[String]) -> String {
         let number = "a whole number, 0 or more, without quotes";
         match (expected, self) {
+            // a port alone
+            ("a string", Found::Bare(port)) if is_whole(port) && path.last().is_some_and(|key| key.ends_with("listen")) => {
+                format!("text in quotes: \"127.0.0.1:{port}\"")
+            }
             ("a string" | "a borrowed string" | "path string" | "text in quotes", Found::Bare(value)) => {
                 format!("text in quotes: \"{value}\"")
             }
@@ -97,6 +105,9 @@ fn is_whole(text: &str) -> bool {
 /// What is wrong with a line that is not TOML: the parser's words, and how the line was probably meant. The line may hold a key,
 /// so none of it is repeated.
 pub(super) fn not_toml(message: &str, line: &str) -> String {
+    if message == "duplicate key" {
+        return "this is not TOML: this key, or this section, is there already; keep one, with the lines of both".to_owned();
+    }
     let hint = hint(line.trim()).map(|hint| format!("; {hint}")).unwrap_or_default();
     let message = message.replace('\n', "; ");
     let message = [", expected literal string", ", expected nothing"].iter().fold(message, |message, words| message.replace(words, ""));
@@ -109,6 +120,9 @@ pub(super) fn leaves_lines_open(message: &str) -> bool {
 }
 
 fn hint(line: &str) -> Option<&'static str> {
+    if line.starts_with("//") || line.starts_with("--") || line.starts_with(';') {
+        return Some("a comment begins with #");
+    }
     if line.starts_with('[') && !line.contains('=') {
         return (!line.contains(']')).then_some("a section begins with its name in brackets, as in [server]");
     }
@@ -119,6 +133,8 @@ fn hint(line: &str) -> Option<&'static str> {
     let is_quote = |sign: char| "\u{201c}\u{201d}\u{2018}\u{2019}\u{ab}\u{bb}".contains(sign);
     if value.is_empty() || value.starts_with('#') {
         Some("write a value after the equals sign")
+    } else if value.ends_with(',') && !value.starts_with(['[', '{']) {
+        Some("a line has no comma at its end")
     } else if value.contains(is_quote) {
         Some("use plain quotation marks: \"…\"")
     } else if !value.starts_with(['"', '\'', '[', '{']) {
@@ -136,6 +152,9 @@ fn hint(line: &str) -> Option<&'static str> {
 
 /// Adds the nearest name to a message such as "unknown field `tmeout`, expected one of `timeout`, `listen`".
 fn did_you_mean_one_of(message: &str) -> String {
+    if let Some(name) = message.strip_prefix("missing field ") {
+        return format!("{name} is missing here; add it");
+    }
     let Some((found, allowed)) = message.split_once(", expected ") else { return message.replace('\n', "; ") };
     let allowed: Vec<&str> = allowed.split('`').skip(1).step_by(2).collect();
     let wrong = found.split('`').nth(1).unwrap_or_default();
@@ -150,7 +169,9 @@ pub(crate) fn unknown_key(wrong: &str, allowed: &[&str]) -> String {
 
 fn with_allowed(found: &str, wrong: &str, allowed: &[&str]) -> String {
     let names = allowed.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-    match nearest(wrong, allowed.iter().copied()) {
+    let names_of = || allowed.iter().copied();
+    match nearest(wrong, names_of()).or_else(|| synonyms::meant(wrong, names_of())) {
+        Some(near) if allowed.len() > MANY => format!("{found}; did you mean `{near}`?"),
         Some(near) => format!("{found}; did you mean `{near}`? Allowed: {names}"),
         None => format!("{found}; allowed: {names}"),
     }
