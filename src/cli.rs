@@ -34,8 +34,8 @@ pub use exit::Exit;
 use print::complain;
 
 use crate::search::USUAL;
-use crate::settings::{Settings, is_address};
 use crate::settings::load::{LoadOptions, load};
+use crate::settings::{Settings, is_address};
 use crate::source::sandbox::worker;
 use crate::units::Span;
 

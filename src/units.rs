@@ -229,14 +229,17 @@ read_from_text! {
 
 fn percent_of_number(number: &str) -> String {
     let fraction = decimal::read(number).filter(|fraction| *fraction < Decimal::ONE && *fraction > Decimal::ZERO);
-    let fraction = fraction.map(|fraction| format!(", or \"{}\" if it is a fraction", Percent(fraction))).unwrap_or_default();
+    let fraction =
+        fraction.map(|fraction| format!(", or \"{}\" if it is a fraction", Percent(fraction))).unwrap_or_default();
     format!("{number} has no percent sign; write text in quotes, such as \"{number}%\"{fraction}")
 }
 
 fn span_of_number(number: &str) -> String {
     match number.parse::<u64>() {
         Ok(_) => format!("{number} has no unit; write text in quotes, such as \"{number}s\" or \"{number}ms\""),
-        Err(_) => format!("{number} has no unit; write text in quotes, a whole number and its unit, such as \"1500ms\""),
+        Err(_) => {
+            format!("{number} has no unit; write text in quotes, a whole number and its unit, such as \"1500ms\"")
+        }
     }
 }
 

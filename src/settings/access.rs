@@ -74,7 +74,8 @@ impl AccessSettings {
         };
         let twice = self.keys.iter().enumerate().position(is_twice);
         if let Some(at) = twice {
-            report.at(&["access", "keys"], format!("key {} is the same as one before it; remove one of the two", at + 1));
+            report
+                .at(&["access", "keys"], format!("key {} is the same as one before it; remove one of the two", at + 1));
         }
         if let Some(message) = idle(&self.rate) {
             report.at(&["access", "rate"], message);

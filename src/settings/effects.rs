@@ -30,7 +30,10 @@ pub(super) fn remark_on_names<'a>(names: impl Iterator<Item = &'a str>, path: &[
     for name in names {
         let pair = Symbol::parse(name).ok().and_then(|symbol| symbol.coin_meant());
         if let Some(pair) = pair {
-            report.remark(path, format!("{name:?} is read as a share or a fund of that name; write {pair} if you mean the pair"));
+            report.remark(
+                path,
+                format!("{name:?} is read as a share or a fund of that name; write {pair} if you mean the pair"),
+            );
         }
     }
 }
@@ -45,7 +48,9 @@ fn without_a_place(source: &SourceSettings, own: &SourceTable) -> Vec<(&'static 
     let has_key = source.fills_in("{key}") || source.fills_in("{secret}");
     let mut found = Vec::new();
     for (key, given) in [("key", &own.settings().key), ("secret", &own.settings().secret)] {
-        if own.states(key) && !secrets::is_not_set(given) && !source.fills_in(&format!("{{{key}}}")) {
+        // a source whose description asks for a key gets one, even if its address is a stand-in that takes none
+        let is_keyless = source.key_from.is_empty();
+        if is_keyless && own.states(key) && !secrets::is_not_set(given) && !source.fills_in(&format!("{{{key}}}")) {
             let place = format!("write {{{key}}} where it belongs, in url, headers or body, or remove this line");
             found.push((key, format!("no call of {} carries a {key}; {place}", source.name)));
         }
@@ -73,7 +78,8 @@ fn beside_others(source: &SourceSettings, own: &SourceTable) -> Vec<(&'static st
     wrong.map(|(key, _, message)| (key, message.to_owned())).collect()
 }
 
-const NO_PAIRS: &str = "only pairs have currencies, and classes has neither crypto nor fx; remove this line, or add the class";
+const NO_PAIRS: &str =
+    "only pairs have currencies, and classes has neither crypto nor fx; remove this line, or add the class";
 
 /// Why one of several limits never decides; `None` if each does.
 pub(super) fn idle(limits: &[Limit]) -> Option<String> {
@@ -94,7 +100,9 @@ fn wrong_currencies(source: &SourceSettings, own: &SourceTable) -> Vec<(&'static
     let is_word = |code: &str| (2..=10).contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_alphanumeric());
     let is_wrong = |code: &&String| !is_word(code) || only_money && !Currency::new(code).is_fx();
     let wrong = source.currencies.iter().filter(is_wrong);
-    wrong.map(|code| ("currencies", format!("{code:?} is not a currency; write a code such as \"USD\" or \"EUR\""))).collect()
+    wrong
+        .map(|code| ("currencies", format!("{code:?} is not a currency; write a code such as \"USD\" or \"EUR\"")))
+        .collect()
 }
 
 /// Checks that the source quotes what `symbols` and `spelled` name.

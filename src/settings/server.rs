@@ -132,9 +132,11 @@ impl ServerSettings {
                 ),
             );
         }
-        for (key, length) in
-            [("max_timeout", self.max_timeout), ("drain_delay", self.drain_delay), ("drain_timeout", self.drain_timeout)]
-        {
+        for (key, length) in [
+            ("max_timeout", self.max_timeout),
+            ("drain_delay", self.drain_delay),
+            ("drain_timeout", self.drain_timeout),
+        ] {
             report.unless(
                 length <= LONGEST,
                 &["server", key],

@@ -70,7 +70,8 @@ fn is_news(
     if like.is_some_and(|like| like.faults().contains(fault)) {
         return false;
     }
-    let names = |unread: &String| fault.message.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == unread);
+    let names =
+        |unread: &String| fault.message.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == unread);
     !report.unread_in(&["sources", &source.name]).iter().any(names)
 }
 

@@ -74,7 +74,8 @@ impl WatchSettings {
         let uncovered: Vec<&str> =
             self.symbols.iter().filter(|symbol| settings.covering(symbol).is_empty()).map(Symbol::as_str).collect();
         if !uncovered.is_empty() && report.is_fine() {
-            let message = format!("no source that is on quotes {}; `quotefold sources` says what does", uncovered.join(", "));
+            let message =
+                format!("no source that is on quotes {}; `quotefold sources` says what does", uncovered.join(", "));
             report.remark(&["watch", "symbols"], message);
         }
         report.unless(

@@ -10,9 +10,15 @@ fn own(line: &str) -> String {
 
 #[test]
 fn what_has_no_effect_or_no_meaning_is_refused() {
-    let jq = |jq: &str| format!("[sources.desk]\nclasses = [\"equity\"]\nurl = \"https://x.test/{{symbols}}\"\njq = '{jq}'\n");
+    let jq = |jq: &str| {
+        format!("[sources.desk]\nclasses = [\"equity\"]\nurl = \"https://x.test/{{symbols}}\"\njq = '{jq}'\n")
+    };
     let cases = [
-        (own("base_url = \"https://y.test/v1?token=abc\""), "base_url", "has a query; write only what comes before the ?"),
+        (
+            own("base_url = \"https://y.test/v1?token=abc\""),
+            "base_url",
+            "has a query; write only what comes before the ?",
+        ),
         (own("base_url = \"https://y.test/#top\""), "base_url", "has a fragment"),
         (own("url = 5").replace("url = 5\n", "").replace("{symbols}", "{symbols}#top"), "url", "write %23"),
         (own("units = { L = \"BTC\" }"), "units.L", "neither a currency nor a part of one"),
@@ -29,7 +35,11 @@ fn what_has_no_effect_or_no_meaning_is_refused() {
         (own("headers = { Content-Length = \"5\" }"), "headers.Content-Length", "quotefold writes this header itself"),
         (jq(".[] | {symbol: .s, prize: .p}"), "jq", "no row has a field `prize`; did you mean `price`?"),
         (jq(".[] | {symbol: .s, price: .p, timestamp: .t}"), "jq", "no row has a field `timestamp`"),
-        (own("instruments = { url = \"https://x.test/\", filter = \".[] | {name: .n}\" }"), "instruments.filter", "`name`"),
+        (
+            own("instruments = { url = \"https://x.test/\", filter = \".[] | {name: .n}\" }"),
+            "instruments.filter",
+            "`name`",
+        ),
     ];
     for (text, key, words) in cases {
         let found = errors(&text, &[]);
@@ -45,7 +55,11 @@ fn what_has_no_effect_or_no_meaning_is_refused() {
 #[test]
 fn settings_that_contradict_each_other_are_refused() {
     let cases = [
-        ("[fold]\noutlier_beyond = \"4%\"", "fold.outlier_beyond", "outlier_beyond = 4% is more than disagree_beyond = 3%"),
+        (
+            "[fold]\noutlier_beyond = \"4%\"",
+            "fold.outlier_beyond",
+            "outlier_beyond = 4% is more than disagree_beyond = 3%",
+        ),
         ("[class.fx]\noutlier_beyond = \"2%\"", "class.fx.outlier_beyond", "disagree_beyond = 1%"),
         ("[symbols.AAPL]\ncurrency = \"ZZZ\"", "symbols.AAPL.currency", "\"ZZZ\" is not a currency"),
         ("[symbols.AAPL]\ncurrency = \"DOLLAR\"", "symbols.AAPL.currency", "is not a currency"),
@@ -132,9 +146,17 @@ fn two_sets_of_limits_for_one_account_are_remarked_upon_with_those_that_hold() {
     let text = "[sources.a]\nlike = \"kraken\"\naccount = \"one\"\nlimits = [\"5/s\", \"100/min\"]\n\
                 [sources.b]\nlike = \"kraken\"\naccount = \"one\"\nlimits = \"2/s\"\n";
     let remarks = load_text(text, &[]).unwrap().remarks;
-    assert_eq!((remarks.len(), remarks[0].line, remarks[0].key.as_str()), (1, Some(4), "sources.a.limits"), "{remarks:?}");
-    assert!(remarks[0].message.ends_with("all of its calls together keep 2/s and 100/min")
-        || remarks[0].message.ends_with("all of its calls together keep 100/min and 2/s"), "{}", remarks[0]);
+    assert_eq!(
+        (remarks.len(), remarks[0].line, remarks[0].key.as_str()),
+        (1, Some(4), "sources.a.limits"),
+        "{remarks:?}"
+    );
+    assert!(
+        remarks[0].message.ends_with("all of its calls together keep 2/s and 100/min")
+            || remarks[0].message.ends_with("all of its calls together keep 100/min and 2/s"),
+        "{}",
+        remarks[0]
+    );
     let same = text.replace("\"2/s\"", "[\"5/s\", \"100/min\"]");
     assert!(load_text(&same, &[]).unwrap().remarks.is_empty());
 }
@@ -157,11 +179,19 @@ fn a_pair_without_its_hyphen_is_remarked_upon() {
 #[test]
 fn no_remark_shows_an_inserted_value() {
     let options = LoadOptions {
-        text: Some(("x.toml".to_owned(), "[sources.a]\nlike = \"kraken\"\naccount = \"${PUT}\"\nlimits = \"2/s\"\n\
-            [sources.b]\nlike = \"kraken\"\naccount = \"${PUT}\"\n".to_owned())),
+        text: Some((
+            "x.toml".to_owned(),
+            "[sources.a]\nlike = \"kraken\"\naccount = \"${PUT}\"\nlimits = \"2/s\"\n\
+            [sources.b]\nlike = \"kraken\"\naccount = \"${PUT}\"\n"
+                .to_owned(),
+        )),
         environment: environment(&[("PUT", "planted-account")]),
         ..LoadOptions::default()
     };
     let settings = load(&options).unwrap();
-    assert!(settings.remarks.len() == 1 && !format!("{:?}", settings.remarks).contains("planted"), "{:?}", settings.remarks);
+    assert!(
+        settings.remarks.len() == 1 && !format!("{:?}", settings.remarks).contains("planted"),
+        "{:?}",
+        settings.remarks
+    );
 }

@@ -49,7 +49,8 @@ fn what_follows_from_a_value_that_cannot_be_read_is_not_reported_beside_it() {
         "[sources.second]\nlike = 5\n".to_owned(),
         own("key = 5\nheaders = { a = \"{key}\" }"),
         own("reply = 5\nseparator = \";\""),
-        "[sources.desk]\nclasses = \"equity\"\nurl = \"https://x.test/{symbols}\"\njq = '.'\nsymbols = [\"BTC-USD\"]\n".to_owned(),
+        "[sources.desk]\nclasses = \"equity\"\nurl = \"https://x.test/{symbols}\"\njq = '.'\nsymbols = [\"BTC-USD\"]\n"
+            .to_owned(),
     ];
     for text in alone {
         let found = errors(&text, &[]);

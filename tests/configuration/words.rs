@@ -69,7 +69,12 @@ fn an_error_names_the_key_that_was_written_and_not_one_of_the_catalogue() {
     let cases = [
         // kraken asks for twenty symbols at once, and its `batch` is nowhere in the file
         ("[sources.kraken]\nurl = \"https://x.test/{symbol}\"", 2, "sources.kraken.url", "batch: it is 20"),
-        ("[sources.kraken]\ntimeout = \"1s\"\nmethod = \"GET\"\nbody = \"{}\"", 4, "sources.kraken.body", "a GET has no body"),
+        (
+            "[sources.kraken]\ntimeout = \"1s\"\nmethod = \"GET\"\nbody = \"{}\"",
+            4,
+            "sources.kraken.body",
+            "a GET has no body",
+        ),
     ];
     for (text, line, key, words) in cases {
         let found = errors(text, &[]);

@@ -270,10 +270,18 @@ fn a_service_does_not_start_with_an_example_of_its_own_filter_that_does_not_hold
 #[test]
 fn check_says_what_is_allowed_and_probably_not_meant() {
     let vendor = Upstream::quoting("100");
-    let sources = format!("{}{}", vendor.source("a", "account = \"one\"\nlimits = \"5/s\""), vendor.source("b", "account = \"one\""));
+    let sources = format!(
+        "{}{}",
+        vendor.source("a", "account = \"one\"\nlimits = \"5/s\""),
+        vendor.source("b", "account = \"one\"")
+    );
     let ended = check(&Configuration::new(&sources), &[], &[("QUOTEFOLD_VERSION", "1")]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    for words in ["note: ", "sources.a.limits: the account \"one\" has two sets of limits", "QUOTEFOLD_VERSION: this variable sets nothing"] {
+    for words in [
+        "note: ",
+        "sources.a.limits: the account \"one\" has two sets of limits",
+        "QUOTEFOLD_VERSION: this variable sets nothing",
+    ] {
         assert!(ended.stderr.contains(words), "{words:?} is not in {}", ended.stderr);
     }
 }

@@ -170,8 +170,10 @@ impl SourceSettings {
             ),
         );
         self.check_units(faults);
-        for name in self.headers.keys().filter(|name| WRITTEN_BY_US.iter().any(|ours| name.eq_ignore_ascii_case(ours))) {
-            let message = "quotefold writes this header itself, as each connection needs it; remove the line".to_owned();
+        for name in self.headers.keys().filter(|name| WRITTEN_BY_US.iter().any(|ours| name.eq_ignore_ascii_case(ours)))
+        {
+            let message =
+                "quotefold writes this header itself, as each connection needs it; remove the line".to_owned();
             faults.0.push(Fault { path: vec!["headers".to_owned(), name.clone()], message });
         }
         faults.unless(!self.account.is_empty(), "account", "an account needs a name; write one, or remove the line");

@@ -119,7 +119,8 @@ mod tests {
 
     #[test]
     fn what_kubernetes_adds_is_not_taken_for_ours() {
-        for rest in ["PORT", "SERVICE_HOST", "SERVICE_PORT_HTTP", "PORT_80_TCP_ADDR", "SERVER_PORT", "WEB_SERVICE_HOST"] {
+        for rest in ["PORT", "SERVICE_HOST", "SERVICE_PORT_HTTP", "PORT_80_TCP_ADDR", "SERVER_PORT", "WEB_SERVICE_HOST"]
+        {
             assert!(is_of_kubernetes(rest), "{rest}");
         }
         assert!(!is_of_kubernetes("SERVER_LISTEN"));

@@ -75,7 +75,9 @@ impl<'m> Found<'m> {
         let number = "a whole number, 0 or more, without quotes";
         match (expected, self) {
             // a port alone
-            ("a string", Found::Bare(port)) if is_whole(port) && path.last().is_some_and(|key| key.ends_with("listen")) => {
+            ("a string", Found::Bare(port))
+                if is_whole(port) && path.last().is_some_and(|key| key.ends_with("listen")) =>
+            {
                 format!("text in quotes: \"127.0.0.1:{port}\"")
             }
             ("a string" | "a borrowed string" | "path string" | "text in quotes", Found::Bare(value)) => {
@@ -106,11 +108,14 @@ fn is_whole(text: &str) -> bool {
 /// so none of it is repeated.
 pub(super) fn not_toml(message: &str, line: &str) -> String {
     if message == "duplicate key" {
-        return "this is not TOML: this key, or this section, is there already; keep one, with the lines of both".to_owned();
+        return "this is not TOML: this key, or this section, is there already; keep one, with the lines of both"
+            .to_owned();
     }
     let hint = hint(line.trim()).map(|hint| format!("; {hint}")).unwrap_or_default();
     let message = message.replace('\n', "; ");
-    let message = [", expected literal string", ", expected nothing"].iter().fold(message, |message, words| message.replace(words, ""));
+    let message = [", expected literal string", ", expected nothing"]
+        .iter()
+        .fold(message, |message, words| message.replace(words, ""));
     format!("this is not TOML: {message}{hint}")
 }
 
