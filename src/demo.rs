@@ -21,6 +21,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use tokio::net::TcpListener;
 
+use crate::provider::catalogue::catalogue;
 use crate::provider::spelling::Spelling;
 use crate::server::browsers::refuse_foreign_page;
 use crate::server::drain::Drain;
@@ -92,10 +93,12 @@ pub fn settings_text(venues: SocketAddr) -> String {
             write!(text, "\n[class.{class}]\nrefresh_after = \"1s\"\nusable_for = \"5s\"\nfallback_for = \"15m\"\n");
     }
     for (name, _, like) in VENUES {
+        let asks_for_one = catalogue().get(like).is_some_and(|provider| !provider.settings().key_from.is_empty());
+        let key = if asks_for_one { "key = \"simulated\"\n" } else { "" };
         let _ = write!(
             text,
             "\n[sources.{name}]\nlike = \"{like}\"\nabout = \"a simulated venue that speaks the format of {like}\"\n\
-             base_url = \"http://{venues}/{name}\"\nkey = \"simulated\"\nlimits = [\"50/s\"]\ntimeout = \"600ms\"\n"
+             base_url = \"http://{venues}/{name}\"\n{key}limits = [\"50/s\"]\ntimeout = \"600ms\"\n"
         );
     }
     // every listing has at least two venues, so that one wrong venue is always noticed
