@@ -28,10 +28,10 @@ const NAMES: [(&str, &[&str]); 23] = [
 ];
 
 /// The allowed name that a word of the trade stands for.
-pub(crate) fn meant<'a>(word: &str, allowed: impl Iterator<Item = &'a str> + Clone) -> Option<&'a str> {
+pub(crate) fn meant<'a>(word: &str, allowed: &[&'a str]) -> Option<&'a str> {
     let word = word.to_ascii_lowercase().replace('-', "_");
     let mut names = NAMES.iter().filter(|(_, words)| words.contains(&word.as_str())).map(|(name, _)| *name);
-    names.find_map(|name| allowed.clone().find(|allowed| *allowed == name))
+    names.find_map(|name| allowed.iter().copied().find(|allowed| *allowed == name))
 }
 
 #[cfg(test)]
@@ -40,10 +40,10 @@ mod tests {
 
     #[test]
     fn a_word_of_the_trade_stands_for_a_name_that_is_allowed() {
-        assert_eq!(meant("port", ["timeout", "listen"].into_iter()), Some("listen"));
-        assert_eq!(meant("Rate-Limit", ["limits"].into_iter()), Some("limits"));
-        assert_eq!(meant("rate_limit", ["rate"].into_iter()), Some("rate"));
-        assert_eq!(meant("port", ["timeout"].into_iter()), None);
-        assert_eq!(meant("colour", ["listen"].into_iter()), None);
+        assert_eq!(meant("port", &["timeout", "listen"]), Some("listen"));
+        assert_eq!(meant("Rate-Limit", &["limits"]), Some("limits"));
+        assert_eq!(meant("rate_limit", &["rate"]), Some("rate"));
+        assert_eq!(meant("port", &["timeout"]), None);
+        assert_eq!(meant("colour", &["listen"]), None);
     }
 }

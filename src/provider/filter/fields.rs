@@ -21,8 +21,7 @@ impl Filter {
     /// The first field of its rows that is none of the `known` ones, as far as its text shows; `None` if there is no such field.
     pub(crate) fn unknown_field(&self, known: &[&str]) -> Option<FilterError> {
         let Field { name, line, column } = self.fields.iter().find(|field| !known.contains(&field.name.as_str()))?;
-        let names = || known.iter().copied();
-        let cure = match nearest(name, names()).or_else(|| synonyms::meant(name, names())) {
+        let cure = match nearest(name, known.iter().copied()).or_else(|| synonyms::meant(name, known)) {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("a row can have {}", known.join(", ")),
         };

@@ -174,8 +174,7 @@ pub(crate) fn unknown_key(wrong: &str, allowed: &[&str]) -> String {
 
 fn with_allowed(found: &str, wrong: &str, allowed: &[&str]) -> String {
     let names = allowed.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-    let names_of = || allowed.iter().copied();
-    match nearest(wrong, names_of()).or_else(|| synonyms::meant(wrong, names_of())) {
+    match nearest(wrong, allowed.iter().copied()).or_else(|| synonyms::meant(wrong, allowed)) {
         Some(near) if allowed.len() > MANY => format!("{found}; did you mean `{near}`?"),
         Some(near) => format!("{found}; did you mean `{near}`? Allowed: {names}"),
         None => format!("{found}; allowed: {names}"),
