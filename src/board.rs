@@ -15,7 +15,7 @@ mod remember;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -81,6 +81,8 @@ struct State {
     landed: u64,
     /// Quotes that were withdrawn before they landed, the latest last.
     withdrawn: VecDeque<Withdrawn>,
+    /// The origins of sources that are configured no longer, as long as a call of theirs may be under way.
+    retired: Vec<Weak<Origin>>,
     /// What tells readers that the outcomes of a symbol have changed.
     marks: Marks,
 }
@@ -133,6 +135,7 @@ impl Board {
             uses: 0,
             landed: 0,
             withdrawn: VecDeque::new(),
+            retired: Vec::new(),
             marks: Marks::default(),
         };
         let version = Arc::clone(state.marks.version());
@@ -225,6 +228,9 @@ impl Board {
         now: Moment,
     ) -> Arc<Known> {
         let mut state = self.lock();
+        if state.is_retired(origin) {
+            return Arc::new(settle(origin, symbol, None, update, now));
+        }
         let entry = state.symbols.get(symbol).and_then(|entries| entries.by_source.get(&origin.source));
         if let Some(entry) = entry
             && entry.known.is_refused_alike(&update)
@@ -252,6 +258,20 @@ impl Board {
         drop(state);
         self.landings.send_replace(());
         known
+    }
+
+    /// Drops everything that a source has said. Nothing lands any more that comes from one of these origins of it.
+    pub(crate) fn retire(&self, source: &str, origins: &[Weak<Origin>]) {
+        let mut state = self.lock();
+        state.retired.retain(|origin| origin.strong_count() > 0);
+        state.retired.extend(origins.iter().cloned());
+        let of_source = |entries: &Entries| entries.by_source.get(source).map(|entry| entry.place);
+        let outcomes = state.symbols.iter().filter_map(|(symbol, entries)| Some((symbol.clone(), of_source(entries)?)));
+        for (symbol, place) in outcomes.collect::<Vec<_>>() {
+            state.remove(source, &symbol, place);
+        }
+        drop(state);
+        self.landings.send_replace(());
     }
 
     /// Changes whenever something has landed.
@@ -288,6 +308,11 @@ impl Board {
 }
 
 impl State {
+    /// Whether an origin is that of a source that is configured no longer.
+    fn is_retired(&self, origin: &Arc<Origin>) -> bool {
+        self.retired.iter().any(|retired| std::ptr::eq(retired.as_ptr(), Arc::as_ptr(origin)))
+    }
+
     /// Notes that a quote must not land.
     fn keep_off(&mut self, quote: Withdrawn) {
         if self.withdrawn.len() >= WITHDRAWN {

@@ -29,7 +29,7 @@ use std::time::Duration;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use ending::Ending;
+use ending::{Ending, Hangup};
 pub use exit::Exit;
 use print::complain;
 
@@ -363,14 +363,16 @@ pub struct RunFilter {
 /// An error without an exit code of its own; it is a bug in quotefold.
 pub fn run() -> io::Result<Exit> {
     // the first process of a container gets only signals that it handles, so a service installs its handlers first
-    let ending = if runs_a_service() { Some(Ending::begin()?) } else { None };
+    let ending = service_named().map(Ending::begin).transpose()?;
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => return Ok(usage(&error)),
     };
     match arguments.command {
-        Command::Serve(arguments) => serve::serve(&arguments, ending.map_or_else(Ending::begin, Ok)?),
-        Command::Demo(arguments) => serve::demo(&arguments, ending.map_or_else(Ending::begin, Ok)?),
+        Command::Serve(arguments) => {
+            serve::serve(&arguments, ending.map_or_else(|| Ending::begin(Hangup::Reloads), Ok)?)
+        }
+        Command::Demo(arguments) => serve::demo(&arguments, ending.map_or_else(|| Ending::begin(Hangup::Ends), Ok)?),
         Command::Get(arguments) => get::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Sources(arguments) => sources::run(&arguments),
@@ -419,9 +421,14 @@ fn known_to_people() -> clap::Command {
         .subcommands(shown)
 }
 
-/// Whether the first argument is a command that runs until a signal ends it. The other arguments are not read yet.
-fn runs_a_service() -> bool {
-    std::env::args_os().nth(1).is_some_and(|command| command == "serve" || command == "demo")
+/// What a hangup means to the command that the first argument names, if it is one that runs until a signal ends it. The other
+/// arguments are not read yet.
+fn service_named() -> Option<Hangup> {
+    match std::env::args_os().nth(1)?.to_str()? {
+        "serve" => Some(Hangup::Reloads),
+        "demo" => Some(Hangup::Ends),
+        _ => None,
+    }
 }
 
 /// Prints clap's help or error. `--help` and `--version` are not errors.

@@ -114,6 +114,9 @@ pub enum SourceError {
     /// The caller did not wait for the reply, because enough other sources agreed. The source has no part in it.
     #[error("not waited for: enough other sources had agreed")]
     NotAwaited,
+    /// The configuration was read again while the source was asked, and it describes another source now. Ask again.
+    #[error("the configuration was read again meanwhile, and it describes this source differently now, or not at all")]
+    Reconfigured,
     /// A fault of ours: a panic, or a task that ended without a result. Report it.
     #[error("{0}")]
     Internal(String),
@@ -181,6 +184,7 @@ impl SourceError {
             SourceError::Throttled { .. } => "throttled",
             SourceError::CircuitOpen { .. } => "circuit_open",
             SourceError::NotAwaited => "not_awaited",
+            SourceError::Reconfigured => "reconfigured",
             SourceError::Internal(_) => "internal",
         }
     }
@@ -215,6 +219,7 @@ impl SourceError {
             "throttled" => SourceError::Throttled { limit: detail, retry_after: none },
             "circuit_open" => SourceError::CircuitOpen { detail, retry_after: none },
             "not_awaited" => SourceError::NotAwaited,
+            "reconfigured" => SourceError::Reconfigured,
             "internal" => SourceError::Internal(detail),
             of_the_vendor => return SourceError::from_reason(of_the_vendor, detail, None),
         })
@@ -238,7 +243,7 @@ impl SourceError {
             E::Timeout(_) | E::Connection(_) | E::Unavailable { .. } | E::RateLimited { .. } => true,
             E::Proxy { passing, .. } => *passing,
             E::QuotaExhausted { .. } | E::Throttled { .. } | E::CircuitOpen { .. } => true,
-            E::NotAwaited | E::Internal(_) => true,
+            E::NotAwaited | E::Reconfigured | E::Internal(_) => true,
             E::Tls(_) | E::HttpStatus { .. } | E::Malformed(_) | E::TooLarge { .. } => false,
             E::Missing(_) | E::Overlooked(_) => false,
             E::Unauthorized(_) | E::Forbidden(_) | E::NotInPlan(_) | E::UnknownSymbol(_) | E::Blocked { .. } => false,
@@ -308,8 +313,9 @@ mod tests {
 
     #[test]
     fn a_failure_can_be_named_by_every_reason_that_answers_give() {
-        let own = ["timeout", "connection", "tls", "too_large", "throttled", "circuit_open", "not_awaited", "internal"];
-        for reason in own.into_iter().chain(SourceError::NAMED_BY_FILTERS) {
+        let own = ["timeout", "connection", "tls", "too_large", "throttled", "circuit_open", "not_awaited"];
+        let own = own.into_iter().chain(["reconfigured", "internal"]);
+        for reason in own.chain(SourceError::NAMED_BY_FILTERS) {
             assert_eq!(SourceError::named(reason, String::new()).map(|error| error.reason()), Some(reason));
         }
         assert_eq!(SourceError::named("used", String::new()), None);

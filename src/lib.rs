@@ -64,6 +64,7 @@ pub mod service;
 // Around it.
 pub mod state;
 pub mod watch;
+pub mod reload;
 pub mod server;
 pub mod demo;
 pub mod cli;

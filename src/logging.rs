@@ -10,6 +10,7 @@ mod writer;
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::{self, IsTerminal, Write};
 use std::panic::PanicHookInfo;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -43,6 +44,15 @@ const ABORTS: [&str; 2] = ["panic in a function that cannot unwind", "panic in a
 /// The one log of the process, once it has been started.
 static LOG: OnceLock<Arc<Queue>> = OnceLock::new();
 
+/// Changes the filter of the log, once the log has been started.
+static REFILTER: OnceLock<Refilter> = OnceLock::new();
+
+/// Whether every request gets its own line.
+static ALL_REQUESTS: AtomicBool = AtomicBool::new(false);
+
+/// Puts another filter in the place of the one before.
+type Refilter = Box<dyn Fn(EnvFilter) + Send + Sync>;
+
 /// Writes messages while no log has been started; `None` if no thread could be started for it.
 static BEFORE_LOG: OnceLock<Option<Arc<Queue>>> = OnceLock::new();
 
@@ -62,11 +72,7 @@ pub fn start(settings: &LogSettings) -> Result<(), String> {
     if LOG.get().is_some() {
         return Ok(());
     }
-    let filter = match std::env::var("RUST_LOG") {
-        Ok(filter) if !filter.is_empty() => filter,
-        _ => settings.level.clone(),
-    };
-    let filter = EnvFilter::try_new(&filter).map_err(|error| format!("log filter {filter:?}: {error}"))?;
+    let filter = filter(settings)?;
     let colours = io::stderr().is_terminal();
     let json = match settings.format {
         LogFormat::Auto => !colours,
@@ -77,12 +83,30 @@ pub fn start(settings: &LogSettings) -> Result<(), String> {
     let queue = writer::start(io::stderr(), line_about_missing_lines(format), log_lines_dropped())
         .map_err(|error| format!("no thread could be started to write the log: {error}"))?;
     // a test may have set up another log; then that one stays
-    let all_requests = settings.requests == RequestLog::All;
-    let news_only = NewsOnly { queue: Arc::clone(&queue), all_requests };
-    let _ = format.lines(lines_to(&queue), filter, Some(news_only)).try_init();
+    ALL_REQUESTS.store(settings.requests == RequestLog::All, Ordering::Relaxed);
+    let news_only = NewsOnly { queue: Arc::clone(&queue) };
+    let (lines, refilter) = format.lines(lines_to(&queue), filter, Some(news_only));
+    let _ = lines.try_init();
     std::panic::set_hook(Box::new(log_panic));
-    let _ = LOG.set(queue);
+    let _ = (LOG.set(queue), REFILTER.set(refilter));
     Ok(())
+}
+
+/// Logs from now on what these settings say; their format takes a restart.
+pub(crate) fn follow(settings: &LogSettings) {
+    ALL_REQUESTS.store(settings.requests == RequestLog::All, Ordering::Relaxed);
+    if let (Some(refilter), Ok(filter)) = (REFILTER.get(), filter(settings)) {
+        refilter(filter);
+    }
+}
+
+/// What is logged. `RUST_LOG` takes precedence over the settings.
+fn filter(settings: &LogSettings) -> Result<EnvFilter, String> {
+    let filter = match std::env::var("RUST_LOG") {
+        Ok(filter) if !filter.is_empty() => filter,
+        _ => settings.level.clone(),
+    };
+    EnvFilter::try_new(&filter).map_err(|error| format!("log filter {filter:?}: {error}"))
 }
 
 /// Writes a message for people, and a newline: through the log if it has been started, else at once. If stderr does not take it
@@ -138,8 +162,8 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
 }
 
 impl Format {
-    /// A subscriber that turns events into lines of this format.
-    fn lines<W>(self, writer: W, filter: EnvFilter, news_only: Option<NewsOnly>) -> Dispatch
+    /// A subscriber that turns events into lines of this format, and what changes its filter.
+    fn lines<W>(self, writer: W, filter: EnvFilter, news_only: Option<NewsOnly>) -> (Dispatch, Refilter)
     where
         W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
     {
@@ -149,11 +173,17 @@ impl Format {
             .with_ansi(self.colours)
             // it would report them on stderr, and so wait for stderr
             .log_internal_errors(false);
+        // changing the filter fails only once the subscriber has gone, and this one stays for good
         if self.json {
-            let lines = lines.json().flatten_event(true).with_span_list(false).finish();
-            lines.with(filter_fn(is_harmless)).with(news_only).into()
+            let lines = lines.json().flatten_event(true).with_span_list(false).with_filter_reloading();
+            let handle = lines.reload_handle();
+            let lines = lines.finish().with(filter_fn(is_harmless)).with(news_only).into();
+            (lines, Box::new(move |filter| drop(handle.reload(filter))))
         } else {
-            lines.finish().with(filter_fn(is_harmless)).with(news_only).into()
+            let lines = lines.with_filter_reloading();
+            let handle = lines.reload_handle();
+            let lines = lines.finish().with(filter_fn(is_harmless)).with(news_only).into();
+            (lines, Box::new(move |filter| drop(handle.reload(filter))))
         }
     }
 }
@@ -180,7 +210,7 @@ fn line_about_missing_lines(format: Format) -> impl Fn(Missing) -> Vec<u8> + Sen
     let page = Arc::new(Mutex::new(Vec::new()));
     let kept = Arc::clone(&page);
     let filter = EnvFilter::default().add_directive(Level::INFO.into());
-    let lines = format.lines(move || Page(Arc::clone(&kept)), filter, None);
+    let (lines, _) = format.lines(move || Page(Arc::clone(&kept)), filter, None);
     move |missing| {
         dispatcher::with_default(&lines, || match missing {
             Missing::Dropped(dropped) => {
@@ -202,15 +232,14 @@ fn line_about_missing_lines(format: Format) -> impl Fn(Missing) -> Vec<u8> + Sen
 /// Suppresses and counts lines that repeat what was logged in the same second.
 struct NewsOnly {
     queue: Arc<Queue>,
-    /// Whether every request gets its own line.
-    all_requests: bool,
 }
 
 impl<S: Subscriber> Layer<S> for NewsOnly {
     fn event_enabled(&self, event: &Event<'_>, _context: Context<'_, S>) -> bool {
         let (level, target) = (event.metadata().level(), event.metadata().target());
         // a user who sets a level below `info` wants to see everything
-        let may_repeat = *level > Level::INFO || !is_ours(target) || self.all_requests && target == REQUESTS;
+        let may_repeat =
+            *level > Level::INFO || !is_ours(target) || target == REQUESTS && ALL_REQUESTS.load(Ordering::Relaxed);
         may_repeat || self.queue.is_new(event)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, LazyLock, OnceLock};
 
+use jiff::Timestamp;
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -20,6 +21,8 @@ struct Families {
     quotes: Family<QuoteLabels, Counter>,
     retries: Family<SourceLabels, Counter>,
     circuits: Family<SourceLabels, Gauge>,
+    reload_succeeded: Gauge,
+    reload_succeeded_at: Gauge,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -84,12 +87,32 @@ impl Default for Metrics {
             "1 while a source is left alone because its calls keep failing, else 0",
             Family::clone(&circuits),
         );
+        let (reload_succeeded, reload_succeeded_at) = (Gauge::default(), Gauge::default());
+        registry.register(
+            "config_last_reload_successful",
+            "1 if the configuration was right when it was last read, else 0",
+            reload_succeeded.clone(),
+        );
+        registry.register(
+            "config_last_reload_success_timestamp_seconds",
+            "When a configuration that was right was last read, as a Unix time",
+            reload_succeeded_at.clone(),
+        );
         registry.register(
             "log_lines_dropped",
             "Log lines dropped because stderr did not take them in time",
             log_lines_dropped(),
         );
-        Metrics(Arc::new(Families { registry, requests, calls, quotes, retries, circuits }))
+        Metrics(Arc::new(Families {
+            registry,
+            requests,
+            calls,
+            quotes,
+            retries,
+            circuits,
+            reload_succeeded,
+            reload_succeeded_at,
+        }))
     }
 }
 
@@ -137,6 +160,14 @@ impl Metrics {
     /// Sets whether the circuit breaker of a source is open.
     pub fn circuit(&self, source: &str, is_open: bool) {
         self.0.circuits.get_or_create(&SourceLabels { source: source.to_owned() }).set(i64::from(is_open));
+    }
+
+    /// Notes that the configuration was read, and whether it was right.
+    pub(crate) fn reloaded(&self, succeeded: bool, at: Timestamp) {
+        self.0.reload_succeeded.set(i64::from(succeeded));
+        if succeeded {
+            self.0.reload_succeeded_at.set(at.as_second());
+        }
     }
 
     /// The counter of a verdict on a source's quotes.

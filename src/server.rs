@@ -6,6 +6,7 @@ pub(crate) mod browsers;
 mod caching;
 mod client;
 mod count;
+pub mod current;
 mod document;
 pub mod drain;
 mod embedded;
@@ -24,6 +25,7 @@ mod pricing;
 pub mod problem;
 mod questions;
 mod readiness;
+mod reload;
 pub mod request_id;
 mod request_log;
 pub mod routes;
@@ -36,11 +38,12 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use tokio::runtime::Handle;
 
 use crate::clock::Clock;
 use crate::question::longest_form;
+use crate::reload::Reloads;
 use crate::service::Quotefold;
 use crate::settings::access::{AccessSettings, HostName};
 use crate::watch::Watched;
@@ -62,6 +65,8 @@ struct HealthState {
     drain: Drain,
     /// The keys that allow reading more than names and states.
     keys: Keys,
+    /// How the configuration can be read again, if it can.
+    reloads: Option<Reloads>,
 }
 
 /// Makes the stacks that serve a service. Pricing runs on a runtime of its own; serve the stacks on another one, so that
@@ -69,12 +74,20 @@ struct HealthState {
 pub struct Front {
     pricing: Pricing,
     drain: Drain,
+    reloads: Option<Reloads>,
 }
 
 impl Front {
     /// A front for a service whose pricing runs on `runtime`, and whose watch list is in the state that `watched` says.
     pub fn new(service: &Arc<Quotefold>, watched: Arc<Watched>, drain: &Drain, runtime: &Handle) -> Self {
-        Front { pricing: Pricing::new(service, watched, runtime), drain: drain.clone() }
+        Front { pricing: Pricing::new(service, watched, runtime), drain: drain.clone(), reloads: None }
+    }
+
+    /// The same for a service whose configuration can be read again: the operator's address can ask for that, and health says
+    /// how it went.
+    #[must_use]
+    pub fn reloading(self, reloads: &Reloads) -> Self {
+        Front { reloads: Some(reloads.clone()), ..self }
     }
 
     /// All routes of the service and the `extra` ones, behind the guards. `/sources`, `/metrics` and the page are among them
@@ -94,7 +107,11 @@ impl Front {
         let access = &self.pricing.service.settings().access;
         let open = AccessSettings { trusted_proxies: access.trusted_proxies.clone(), ..AccessSettings::default() };
         let (app, pages) = self.with_the_page(&open);
-        let mut guards = self.guards(app, Routes::new(), pages, &open);
+        let reload = self
+            .reloads
+            .clone()
+            .map(|reloads| Routes::new().route(reload::PATH, post(reload::reload)).with_state(reloads));
+        let mut guards = self.guards(app, reload.unwrap_or_default(), pages, &open);
         guards.hosts = Some(admin_names(access));
         Stack::new(guards)
     }
@@ -117,6 +134,7 @@ impl Front {
             clock: self.pricing.service.clock().clone(),
             drain: self.drain.clone(),
             keys: Keys::new(access.keys.clone()),
+            reloads: self.reloads.clone(),
         });
         let ready = Arc::clone(&state);
         Pages::default()

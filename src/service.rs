@@ -1,10 +1,13 @@
 //! Takes a question from its plan to its answer: the path of a request, and everything that requests share.
 
 mod behind;
+pub mod current;
+mod following;
 pub mod in_flight;
 pub mod joining;
 mod settle;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -27,9 +30,10 @@ use crate::ready::{Made, Ready, ReadyAnswer};
 use crate::reply_memory::ReplyMemory;
 use crate::search::{Found, Search};
 use crate::settings::Settings;
+use crate::source::account::{Account, Unconfigured};
 use crate::source::sandbox::Program;
 use crate::source::statistics::VerdictCounter;
-use crate::source::{KEPT_BACK, SetupError, Source, Surroundings, set_up};
+use crate::source::{Common, KEPT_BACK, SetupError, Source, Surroundings};
 use crate::symbol::Symbol;
 use crate::valuation::{Valuation, value};
 use crate::workload::{Overloaded, Turn, Weight, Workload};
@@ -57,10 +61,14 @@ pub struct Quotefold {
     metrics: Metrics,
     tasks: TaskTracker,
     left_behind: LeftBehind,
-    workload: Workload,
+    workload: Arc<Workload>,
     reply_memory: ReplyMemory,
     ready: Ready,
     is_simulated: bool,
+    /// How often the settings have changed.
+    generation: u64,
+    /// What its sources have in common with those of the service that follows it.
+    common: Arc<Common>,
 }
 
 /// The estimated needs of a question that has to wait.
@@ -127,8 +135,9 @@ impl Quotefold {
             budget: settings.server.timeout,
         };
         let reply_memory = ReplyMemory::new(settings.server.max_reply_memory);
-        let sources = set_up(&settings, &around, &metrics, &reply_memory, program)?;
-        Ok(Quotefold { reply_memory, ..Self::over(settings, sources, &around, metrics) })
+        let common = Arc::new(Common::new(program));
+        let sources = common.set_up(&settings, &around, &metrics, &reply_memory, &[])?;
+        Ok(Quotefold { reply_memory, common, ..Self::over(settings, sources, &around, metrics) })
     }
 
     /// The service over given sources, such as the scripted ones of a test.
@@ -143,7 +152,7 @@ impl Quotefold {
             clock: around.clock.clone(),
             tasks: around.tasks.clone(),
             left_behind: LeftBehind::new(&around.tasks, server.max_weight),
-            workload: Workload::new(server.max_weight),
+            workload: Arc::new(Workload::new(server.max_weight)),
             reply_memory: ReplyMemory::new(server.max_reply_memory),
             ready: Ready::new(&settings),
             settings,
@@ -152,6 +161,8 @@ impl Quotefold {
             bounds,
             metrics,
             is_simulated: false,
+            generation: 0,
+            common: Arc::new(Common::new(None)),
         }
     }
 
@@ -170,9 +181,26 @@ impl Quotefold {
         self.settings
     }
 
+    /// How often the settings have changed since the process started.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation
+    }
+
     /// The sources that are switched on, in the order of their names.
     pub fn sources(&self) -> &[Arc<Source>] {
         &self.sources
+    }
+
+    /// Every account, by its name: those of the sources, and those of sources that were configured before.
+    pub(crate) fn accounts(&self) -> BTreeMap<String, Arc<Account>> {
+        let own = self.sources.iter().map(|source| Arc::clone(&source.account));
+        let all = self.common.accounts().into_iter().chain(own);
+        all.map(|account| (account.name().to_owned(), account)).collect()
+    }
+
+    /// What was spent on accounts that have not been configured since the process started.
+    pub(crate) fn unconfigured(&self) -> &Unconfigured {
+        self.common.unconfigured()
     }
 
     /// The latest outcome per source and symbol.

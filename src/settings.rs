@@ -23,6 +23,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::fingerprint::Fingerprint;
 use crate::fold::Rule;
 use crate::hours::Hours;
 use crate::provider::description::{SourceSettings, SourceTable};
@@ -64,6 +65,8 @@ pub struct Settings {
     pub has_default_sources: bool,
     /// What was read, for people: files, variables.
     pub read: Vec<String>,
+    /// A fingerprint of everything that was read from files, to see later whether they say the same.
+    pub(crate) contents: Fingerprint,
     /// What is allowed and was probably not meant, in the order of the file.
     pub remarks: Vec<ConfigError>,
     /// How each source spells symbols, by the source's name; read once, because a request may name many symbols.
@@ -116,6 +119,22 @@ impl Settings {
     pub(crate) fn for_one_answer(mut self) -> Self {
         self.sources.iter_mut().for_each(|source| source.instruments = None);
         self
+    }
+
+    /// The same with the values of a running service for what can only be set at its start. Also returns the keys, or
+    /// sections, for which these settings have others.
+    pub(crate) fn after_start(mut self, running: &Settings) -> (Self, Vec<&'static str>) {
+        let differs = [
+            ("server.listen", self.server.listen != running.server.listen),
+            ("access.admin_listen", self.access.admin_listen != running.access.admin_listen),
+            ("state", self.state != running.state),
+            ("log.format", self.log.format != running.log.format),
+        ];
+        self.server.listen.clone_from(&running.server.listen);
+        self.access.admin_listen.clone_from(&running.access.admin_listen);
+        self.state = running.state.clone();
+        self.log.format = running.log.format;
+        (self, differs.into_iter().filter_map(|(key, differs)| differs.then_some(key)).collect())
     }
 
     /// Checks everything; `stated` holds what the user's file and variables say about the sources.

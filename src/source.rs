@@ -18,6 +18,7 @@ pub mod examples;
 pub mod fetch;
 pub mod guard;
 pub mod lists;
+mod made_of;
 mod outlier_watch;
 mod rate_limit;
 mod retry;
@@ -31,7 +32,7 @@ use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 use tower::limit::GlobalConcurrencyLimitLayer;
@@ -44,7 +45,7 @@ use crate::clock::{Clock, Moment};
 use crate::failure::SourceError;
 use crate::metrics::Metrics;
 use crate::profile::Profile;
-use crate::provider::description::{Cost, Unknown};
+use crate::provider::description::{Cost, SourceSettings, Unknown};
 use crate::symbol::Symbol;
 use account::Account;
 use attempt::Attempts;
@@ -56,11 +57,13 @@ use cooldown::Cooldown;
 use fetch::mirrors::Mirrors;
 use guard::GuardLayer;
 use lists::{ListState, Lists};
+use made_of::MadeOf;
 use retry::RetryPolicy;
 use singled_out::SinglingOut;
 use statistics::Statistics;
 
-pub use set_up::{SetupError, set_up};
+pub(crate) use set_up::Common;
+pub use set_up::SetupError;
 
 /// The part of a caller's time that is kept for folding and answering.
 pub(crate) const KEPT_BACK: Duration = Duration::from_millis(25);
@@ -88,6 +91,8 @@ pub struct Source {
     slots: Arc<Semaphore>,
     /// What its vendor trades; `None` if the vendor is not asked that.
     lists: Option<Arc<Lists>>,
+    /// What tells whether a configuration that is read later describes the same source; `None` for one that a test scripts.
+    made_of: Option<MadeOf>,
 }
 
 /// What sources share with the rest of the service.
@@ -128,11 +133,41 @@ impl Source {
         S: Service<Batch, Response = Reply, Error = SourceError, Future: Send + 'static>,
         S: Clone + Send + Sync + 'static,
     {
+        Self::following(None, leaf, profile, account, metrics, around)
+    }
+
+    /// The same source with other settings, which hold for its next calls. What is in flight, its breaker and its statistics
+    /// stay.
+    fn following<S>(
+        before: Option<&Source>,
+        leaf: S,
+        profile: Arc<Profile>,
+        account: Arc<Account>,
+        metrics: &Metrics,
+        around: &Surroundings,
+    ) -> Self
+    where
+        S: Service<Batch, Response = Reply, Error = SourceError, Future: Send + 'static>,
+        S: Clone + Send + Sync + 'static,
+    {
         let (settings, name) = (&profile.settings, &profile.settings.name);
-        let breaker = Arc::new(Breaker::new(name, metrics.clone()));
-        let backoff = Arc::new(Backoff::new(profile.waits().clone()));
-        let statistics = Arc::new(Statistics::new(name, metrics.clone()));
-        let slots = Arc::new(Semaphore::new(settings.concurrency));
+        let waits = profile.waits().clone();
+        let breaker = match before {
+            Some(before) => Arc::clone(&before.breaker),
+            None => Arc::new(Breaker::new(name, metrics.clone())),
+        };
+        let backoff = Arc::new(match before {
+            Some(before) => before.backoff.with(waits),
+            None => Backoff::new(waits),
+        });
+        let statistics = match before {
+            Some(before) => Arc::clone(&before.statistics),
+            None => Arc::new(Statistics::new(name, metrics.clone())),
+        };
+        let slots = match before {
+            Some(before) => before.resized_slots(settings.concurrency, &around.tasks),
+            None => Arc::new(Semaphore::new(settings.concurrency)),
+        };
         let attempt = longest_attempt(settings.timeout, around.budget);
         let guards = Guards {
             account: Arc::clone(&account),
@@ -151,7 +186,12 @@ impl Source {
             slots: Arc::clone(&slots),
         };
         around.board.set_cost(name, account.allowance().limits().time_per_unit());
-        let lists = Lists::of(&profile).map(Arc::new);
+        let lists_before = before.and_then(|before| before.lists.as_deref());
+        let lists = Lists::of(&profile).map(|lists| match lists_before {
+            Some(before) => lists.after(before),
+            None => lists,
+        });
+        let lists = lists.map(Arc::new);
         let listing = lists.clone().map(|lists| {
             let stack = list_stack(leaf.clone(), Arc::clone(&account), Arc::clone(&slots));
             Listing { lists, stack, turns: OnceLock::new() }
@@ -179,13 +219,60 @@ impl Source {
             backoff: Arc::clone(&backoff),
             budget: around.budget,
         };
-        let coalescer = Coalescer::listing(parts, listing);
-        Source { profile, coalescer, account, breaker, backoff, statistics, mirrors: Arc::default(), slots, lists }
+        let coalescer = Coalescer::following(parts, listing, before.map(|before| &before.coalescer));
+        let made_of = None;
+        Source {
+            profile,
+            coalescer,
+            account,
+            breaker,
+            backoff,
+            statistics,
+            mirrors: Arc::default(),
+            slots,
+            lists,
+            made_of,
+        }
+    }
+
+    /// The same slots for another number of calls at once. If fewer calls may be in flight, slots that are taken are not free
+    /// again when their calls end.
+    fn resized_slots(&self, concurrency: usize, tasks: &TaskTracker) -> Arc<Semaphore> {
+        let before = self.profile.settings.concurrency;
+        self.slots.add_permits(concurrency.saturating_sub(before));
+        let surplus = before.saturating_sub(concurrency);
+        let taken = surplus - self.slots.forget_permits(surplus);
+        if taken > 0 {
+            let (slots, taken) = (Arc::clone(&self.slots), u32::try_from(taken).unwrap_or(u32::MAX));
+            tasks.spawn(async move { slots.acquire_many_owned(taken).await.map(OwnedSemaphorePermit::forget) });
+        }
+        Arc::clone(&self.slots)
     }
 
     /// The same, with the addresses that its leaf chooses among.
     pub(crate) fn asked_at(self, mirrors: Arc<Mirrors>) -> Self {
         Source { mirrors, ..self }
+    }
+
+    /// The same, with what it was made of.
+    fn made_of(self, made_of: MadeOf) -> Self {
+        Source { made_of: Some(made_of), ..self }
+    }
+
+    /// Whether a configuration that is read later describes this source.
+    fn is_described_by(&self, made_of: &MadeOf, settings: &SourceSettings) -> bool {
+        let is_alike = self.made_of.as_ref().is_some_and(|own| own.describes_the_same_as(made_of));
+        is_alike && self.profile.name() == settings.name
+    }
+
+    /// Whether this is a source from before a change of the configuration, perhaps with other scalars.
+    pub(crate) fn goes_on_as(&self, other: &Source) -> bool {
+        let is_alike = self
+            .made_of
+            .as_ref()
+            .zip(other.made_of.as_ref())
+            .is_some_and(|(own, other)| own.describes_the_same_as(other));
+        is_alike && self.profile.name() == other.profile.name()
     }
 
     /// The hosts that it is asked at, in the order in which they are tried now.

@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
 
 use crate::clock::age;
 use crate::failure::SourceError;
@@ -24,6 +25,7 @@ use crate::plan::Purpose;
 use crate::question::Question;
 use crate::quote::Role;
 use crate::service::Quotefold;
+use crate::service::current::Current;
 use crate::symbol::Symbol;
 use crate::text::words::list;
 use crate::units::Span;
@@ -52,6 +54,15 @@ impl Watched {
         Watched { lacking: Mutex::new(symbols.iter().cloned().collect()), changes: watch::Sender::default() }
     }
 
+    /// Goes on with other symbols. Of those that are new, nothing is known yet.
+    fn follow(&self, before: &[Symbol], now: &[Symbol]) {
+        let mut lacking = self.lacking.lock();
+        lacking.retain(|symbol| now.contains(symbol));
+        lacking.extend(now.iter().filter(|symbol| !before.contains(symbol)).cloned());
+        drop(lacking);
+        self.changes.send_replace(());
+    }
+
     /// What is lacking, in words; `None` if nothing is.
     pub fn lacking(&self) -> Option<String> {
         let lacking = self.lacking.lock();
@@ -74,14 +85,39 @@ impl Watched {
     }
 }
 
+/// Watches the symbols in the settings that hold, whenever these change, until `end`. A round that has begun is carried to its
+/// end, also if the settings change meanwhile.
+pub async fn follow(current: Current, watched: Arc<Watched>, mut chance: fastrand::Rng, end: impl Future<Output = ()>) {
+    let mut end = std::pin::pin!(end);
+    loop {
+        let (service, stop) = (current.get(), CancellationToken::new());
+        let rounds = run_until(Arc::clone(&service), Arc::clone(&watched), chance.fork(), stop.clone());
+        let rounds = tokio::spawn(rounds);
+        tokio::select! {
+            biased;
+            () = &mut end => return rounds.abort(),
+            () = current.changed_from(&service) => {}
+        }
+        // what is new is asked for at once, and not only when the last round has ended
+        stop.cancel();
+        watched.follow(&service.settings().watch.symbols, &current.get().settings().watch.symbols);
+        drop(rounds);
+    }
+}
+
 /// Watches the symbols in the settings from now until `end`, and notes in `watched` which of them lack a quote. Returns at once
 /// if there are none.
-pub async fn run(
-    service: Arc<Quotefold>,
-    watched: Arc<Watched>,
-    mut chance: fastrand::Rng,
-    end: impl Future<Output = ()>,
-) {
+pub async fn run(service: Arc<Quotefold>, watched: Arc<Watched>, chance: fastrand::Rng, end: impl Future<Output = ()>) {
+    tokio::select! {
+        biased;
+        // calls that no client waits for are dropped with the rounds
+        () = end => {}
+        () = run_until(service, watched, chance, CancellationToken::new()) => {}
+    }
+}
+
+/// The same until `stop`, and then to the end of every attempt that is under way.
+async fn run_until(service: Arc<Quotefold>, watched: Arc<Watched>, mut chance: fastrand::Rng, stop: CancellationToken) {
     let settings = service.settings();
     if settings.watch.symbols.is_empty() {
         return;
@@ -89,28 +125,30 @@ pub async fn run(
     announce(&service).await;
     let mut parts = JoinSet::new();
     for part in settings.watch.symbols.chunks(settings.server.max_symbols) {
-        parts.spawn(keep_fresh(Arc::clone(&service), Arc::clone(&watched), part.to_vec(), chance.fork()));
+        let (service, watched) = (Arc::clone(&service), Arc::clone(&watched));
+        parts.spawn(keep_fresh(service, watched, part.to_vec(), chance.fork(), stop.clone()));
     }
-    tokio::select! {
-        biased;
-        // calls that no client waits for are dropped with the rounds
-        () = end => {}
-        _ = parts.join_all() => {}
-    }
+    parts.join_all().await;
 }
 
 /// Runs round after round for one part of the list. A round that takes longer than `every` is followed by the next at once.
-async fn keep_fresh(service: Arc<Quotefold>, watched: Arc<Watched>, part: Vec<Symbol>, mut chance: fastrand::Rng) {
-    loop {
+async fn keep_fresh(
+    service: Arc<Quotefold>,
+    watched: Arc<Watched>,
+    part: Vec<Symbol>,
+    mut chance: fastrand::Rng,
+    stop: CancellationToken,
+) {
+    while !stop.is_cancelled() {
         let started = Instant::now();
         let next = started + jittered(service.settings().watch.every, &mut chance);
         // a task of its own: if one round panics, the next one still comes
         let mut task = JoinSet::new();
-        task.spawn(round(Arc::clone(&service), Arc::clone(&watched), part.clone(), started, next));
+        task.spawn(round(Arc::clone(&service), Arc::clone(&watched), part.clone(), (started, next), stop.clone()));
         if let Some(Err(panicked)) = task.join_next().await {
             tracing::error!("a round of the watch list failed because of a bug in quotefold: {panicked}");
         }
-        sleep_until(next).await;
+        stop.run_until_cancelled(sleep_until(next)).await;
     }
 }
 
@@ -140,8 +178,8 @@ async fn round(
     service: Arc<Quotefold>,
     watched: Arc<Watched>,
     mut wanted: Vec<Symbol>,
-    started: Instant,
-    next: Instant,
+    (started, next): (Instant, Instant),
+    stop: CancellationToken,
 ) {
     loop {
         let refused = attempt(&service, &watched, wanted, started).await;
@@ -150,7 +188,9 @@ async fn round(
         if again >= next {
             return;
         }
-        sleep_until(again).await;
+        if stop.run_until_cancelled(sleep_until(again)).await.is_none() {
+            return;
+        }
         wanted = refused.into_iter().map(|(symbol, _)| symbol).collect();
     }
 }

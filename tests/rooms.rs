@@ -50,6 +50,7 @@ const ROOMS: &[(&str, &str)] = &[
     ("service", "the path of a request, written out"),
     ("state", "what outlives a restart"),
     ("watch", "what is kept fresh without being asked for"),
+    ("reload", "the configuration, read again"),
     ("server", "HTTP"),
     ("demo", "a simulated market"),
     ("cli", "the command line"),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
+use tokio::sync::Notify;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
@@ -16,11 +17,14 @@ use crate::clock::Clock;
 use crate::demo;
 use crate::hours;
 use crate::logging;
+use crate::reload::{Reloads, watch_files};
 use crate::server::Front;
+use crate::server::current::CurrentStack;
 use crate::server::drain::{Drain, Stage};
-use crate::server::listen::{self, Limits};
+use crate::server::listen::{self, CurrentLimits, Limits};
 use crate::server::routes::Routes;
 use crate::service::Quotefold;
+use crate::service::current::Current;
 use crate::settings::Settings;
 use crate::settings::load::LoadOptions;
 use crate::source::examples::wrong_examples;
@@ -44,7 +48,7 @@ struct Doors {
 
 /// The service, with everything that it needs to run.
 struct Started {
-    service: Arc<Quotefold>,
+    current: Current,
     keeping: Option<Keeping>,
     doors: Doors,
 }
@@ -52,17 +56,21 @@ struct Started {
 pub(super) fn serve(arguments: &Serve, ending: Ending) -> io::Result<Exit> {
     let options =
         LoadOptions { listen: arguments.listen.clone(), unofficial: arguments.unofficial, ..options(&arguments.file) };
+    let hangups = Arc::clone(&ending.reload);
     on_runtimes(
         ending,
-        async |work| start(options, work).await,
+        async |work| start(options.clone(), work).await,
         async |started, drain, work| {
-            let Started { service, keeping, doors } = started;
+            let Started { current, keeping, doors } = started;
             say_ready(doors.ready_line()?).await;
             let draining = drain.clone();
             let draining = async move { draining.reached(Stage::Draining).await };
-            let watched = Arc::new(Watched::new(&service.settings().watch.symbols));
-            work.spawn(watch::run(Arc::clone(&service), Arc::clone(&watched), fastrand::Rng::new(), draining));
-            let exit = until_ended(&service, watched, doors, drain, Routes::new(), work).await;
+            let watched = Arc::new(Watched::new(&current.get().settings().watch.symbols));
+            work.spawn(watch::follow(current.clone(), Arc::clone(&watched), fastrand::Rng::new(), draining));
+            let reloads = Reloads::new(options.clone(), &current);
+            work.spawn(reload_on_hangup(hangups, reloads.clone()));
+            work.spawn(watch_files(reloads.clone()));
+            let exit = until_ended(&current, watched, doors, drain, Routes::new(), Some(reloads), work).await;
             if let Some(keeping) = keeping {
                 keeping.finish().await;
             }
@@ -78,6 +86,7 @@ async fn start(options: LoadOptions, work: &Handle) -> io::Result<Result<Started
         Ok(service) => service,
         Err(exit) => return Ok(Err(exit)),
     };
+    let current = Current::new(Arc::clone(&service));
     let profiles = service.sources().iter().map(|source| source.profile.as_ref());
     let wrong_examples = wrong_examples(profiles, &Program::running()).await;
     if !wrong_examples.is_empty() {
@@ -86,7 +95,7 @@ async fn start(options: LoadOptions, work: &Handle) -> io::Result<Result<Started
     let keeping = match service.settings().state.path.clone() {
         None => None,
         Some(path) => {
-            let kept = Arc::clone(&service);
+            let kept = current.clone();
             // a disk may be slow, and this thread must not wait
             match work.spawn(async move { state::keep::begin(&kept, &path).await }).await? {
                 Ok(keeping) => Some(keeping),
@@ -95,7 +104,16 @@ async fn start(options: LoadOptions, work: &Handle) -> io::Result<Result<Started
         }
     };
     let Some(doors) = Doors::open(service.settings()).await else { return Ok(Err(Exit::Configuration)) };
-    Ok(Ok(Started { service, keeping, doors }))
+    Ok(Ok(Started { current, keeping, doors }))
+}
+
+/// Reads the configuration again whenever a SIGHUP asks for it.
+async fn reload_on_hangup(hangups: Arc<Notify>, reloads: Reloads) {
+    loop {
+        hangups.notified().await;
+        // it logs how it went
+        let _ = reloads.reload("SIGHUP").await;
+    }
 }
 
 /// Reads the settings, starts the log, and makes the service.
@@ -156,7 +174,8 @@ pub(super) fn demo(arguments: &Demo, ending: Ending) -> io::Result<Exit> {
         if !arguments.quiet {
             work.spawn(demo::narrate(Arc::clone(&service), Arc::clone(&venues)));
         }
-        until_ended(&service, Arc::default(), doors, drain, demo::controls(&venues, at), work).await
+        let current = Current::new(service);
+        until_ended(&current, Arc::default(), doors, drain, demo::controls(&venues, at), None, work).await
     })
 }
 
@@ -209,34 +228,84 @@ async fn say_ready(line: String) {
     }
 }
 
+/// Serves until the drain has ended. With `reloads`, the stacks and limits follow the configuration.
 async fn until_ended(
-    service: &Arc<Quotefold>,
+    current: &Current,
     watched: Arc<Watched>,
     doors: Doors,
     drain: Drain,
     extra: Routes,
+    reloads: Option<Reloads>,
     work: &Handle,
 ) -> io::Result<Exit> {
-    let server = &service.settings().server;
-    let limits = Limits {
-        max_connections: server.max_connections,
-        max_connections_per_client: Some(server.max_connections_per_client).filter(|cap| *cap > 0),
-        uncapped: service.settings().access.trusted_proxies.as_slice().into(),
-        drain_delay: server.drain_delay,
-        drain_timeout: server.drain_timeout,
-        ..Limits::default()
-    };
-    let front = Front::new(service, watched, &drain, work);
-    let public = listen::run(doors.public, front.router(extra), limits.clone(), drain.clone());
+    let service = current.get();
+    let front = front_of(&service, &watched, &drain, work, reloads.as_ref());
+    let public = (CurrentStack::new(front.router(extra)), CurrentLimits::from(public_limits(service.settings())));
+    let admin = doors.admin.map(|listener| {
+        (listener, CurrentStack::new(front.admin_router()), CurrentLimits::from(admin_limits(service.settings())))
+    });
+    if let Some(reloads) = &reloads {
+        let admin = admin.as_ref().map(|(_, stack, limits)| (stack.clone(), limits.clone()));
+        let (public, again) = (public.clone(), reloads.clone());
+        let (drain, work) = (drain.clone(), work.clone());
+        reloads.serve_with(Box::new(move |next| {
+            let front = front_of(next, &watched, &drain, &work, Some(&again));
+            let (stack, limits) = public.clone();
+            let (new, new_limits) = (front.router(Routes::new()), public_limits(next.settings()));
+            let admin = admin.clone().map(|doors| (doors, front.admin_router(), admin_limits(next.settings())));
+            Box::new(move || {
+                stack.replace(new.after(&stack.get()));
+                limits.set(new_limits);
+                if let Some(((stack, limits), new, new_limits)) = admin {
+                    stack.replace(new.after(&stack.get()));
+                    limits.set(new_limits);
+                }
+            })
+        }));
+    }
+    // the service before a reload must not live on because of this function
+    drop((front, service));
+    let public = listen::run(doors.public, public.0, public.1, drain.clone());
     let admin = async {
-        let Some(listener) = doors.admin else { return 0 };
-        let limits = Limits { max_connections: ADMIN_CONNECTIONS, max_connections_per_client: None, ..limits };
-        listen::run(listener, front.admin_router(), limits, drain.clone()).await.cancelled
+        let Some((listener, stack, limits)) = admin else { return 0 };
+        listen::run(listener, stack, limits, drain.clone()).await.cancelled
     };
     let (public, admin) = tokio::join!(public, admin);
     let cancelled = public.cancelled + admin;
     say_how_it_ended(cancelled);
     Ok(Exit::Done)
+}
+
+fn front_of(
+    service: &Arc<Quotefold>,
+    watched: &Arc<Watched>,
+    drain: &Drain,
+    work: &Handle,
+    reloads: Option<&Reloads>,
+) -> Front {
+    let front = Front::new(service, Arc::clone(watched), drain, work);
+    match reloads {
+        Some(reloads) => front.reloading(reloads),
+        None => front,
+    }
+}
+
+/// The limits of the address for clients.
+fn public_limits(settings: &Settings) -> Limits {
+    let server = &settings.server;
+    Limits {
+        max_connections: server.max_connections,
+        max_connections_per_client: Some(server.max_connections_per_client).filter(|cap| *cap > 0),
+        uncapped: settings.access.trusted_proxies.as_slice().into(),
+        drain_delay: server.drain_delay,
+        drain_timeout: server.drain_timeout,
+        ..Limits::default()
+    }
+}
+
+/// The limits of the operator's address.
+fn admin_limits(settings: &Settings) -> Limits {
+    Limits { max_connections: ADMIN_CONNECTIONS, max_connections_per_client: None, ..public_limits(settings) }
 }
 
 fn say_how_it_ended(cancelled: usize) {
@@ -259,7 +328,7 @@ fn on_runtimes<S>(
     start: impl AsyncFnOnce(&Handle) -> io::Result<Result<S, Exit>>,
     serve: impl AsyncFnOnce(S, Drain, &Handle) -> io::Result<Exit>,
 ) -> io::Result<Exit> {
-    let Ending { front, drain } = ending;
+    let Ending { front, drain, reload: _ } = ending;
     let work = match threads::runtime()? {
         Ok(work) => work,
         Err(exit) => return Ok(exit),

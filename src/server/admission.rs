@@ -6,6 +6,7 @@ pub(super) mod keys;
 mod rates;
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use axum::http::HeaderMap;
 use tokio::time::Instant;
@@ -20,7 +21,7 @@ use rates::Rates;
 #[derive(Debug)]
 pub(super) struct Admission {
     keys: Keys,
-    rates: Rates,
+    rates: Arc<Rates>,
     /// Whether there are neither.
     admits_all: bool,
 }
@@ -29,7 +30,14 @@ impl Admission {
     /// Admission as the settings say; without keys and rates, every request is admitted.
     pub(super) fn new(access: &AccessSettings) -> Self {
         let admits_all = access.keys.is_empty() && access.rate.is_empty();
-        Admission { keys: Keys::new(access.keys.clone()), rates: Rates::new(access.rate.clone()), admits_all }
+        Admission { keys: Keys::new(access.keys.clone()), rates: Arc::new(Rates::new(access.rate.clone())), admits_all }
+    }
+
+    /// Goes on with what was counted before, if keys and rates are the same.
+    pub(super) fn take_over(&mut self, before: &Admission) {
+        if self.keys.are_those_of(&before.keys) && self.rates.have_the_limits_of(&before.rates) {
+            self.rates = Arc::clone(&before.rates);
+        }
     }
 
     /// Admits a request and returns its caller, or refuses it at once.

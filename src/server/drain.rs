@@ -59,12 +59,16 @@ impl Drain {
     /// Handles SIGTERM, SIGINT and SIGHUP from now on: the future, which never ends by itself, moves this drain on.
     ///
     /// SIGTERM comes from an orchestrator, whose load balancer needs time; SIGINT from a user who waits at a terminal. A second
-    /// signal of either kind means: now. SIGHUP begins the shutdown as SIGTERM does, but never hurries it: a terminal that is
-    /// closed often sends it twice, once from the kernel and once from its shell.
+    /// signal of either kind means: now. `takes_hangup` decides on SIGHUP: if it does not take it, it begins the shutdown as
+    /// SIGTERM does, but never hurries it: a terminal that is closed often sends it twice, once from the kernel and once from
+    /// its shell.
     ///
     /// # Errors
     /// If the system does not let the process handle a signal.
-    pub fn follow_signals(&self) -> io::Result<impl Future<Output = ()> + Send + 'static> {
+    pub fn follow_signals(
+        &self,
+        takes_hangup: impl Fn() -> bool + Send + 'static,
+    ) -> io::Result<impl Future<Output = ()> + Send + 'static> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut hangup = hangups()?;
@@ -75,7 +79,9 @@ impl Drain {
                     _ = terminate.recv() => Stage::Draining,
                     _ = interrupt.recv() => Stage::Closing,
                     () = next_hangup(&mut hangup) => {
-                        drain.advance(Stage::Draining);
+                        if !takes_hangup() {
+                            drain.advance(Stage::Draining);
+                        }
                         continue;
                     }
                 };

@@ -52,6 +52,9 @@ pub(super) fn live() -> Response {
 /// `GET /health/ready` and `GET /health`: whether the service is ready for requests.
 pub(super) fn ready(server: &HealthState, headers: &HeaderMap) -> Response {
     let mut report = report(&server.readiness.latest(), server.drain.has_begun(), server.clock.now());
+    if let Some(reloads) = &server.reloads {
+        report.add("configuration", Check::warning(reloads.standing().in_words()));
+    }
     if !server.keys.shown(headers).is_admitted() {
         report.leave_out_details();
     }
@@ -67,6 +70,12 @@ impl Check {
 }
 
 impl Report {
+    /// Adds a condition.
+    fn add(&mut self, name: &str, check: Check) {
+        self.status = self.status.max(check.status);
+        self.checks.insert(name.to_owned(), [check]);
+    }
+
     /// Names and states are public. What vendors say, what is watched, and how long a source is paused is only for clients that
     /// may ask for prices, where they read the same beside each quote.
     fn leave_out_details(&mut self) {

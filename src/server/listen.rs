@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use parking_lot::RwLock;
 use tokio::net::{TcpListener, TcpSocket, lookup_host};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::task::TaskTracker;
@@ -66,6 +67,28 @@ pub struct Limits {
     pub drain_timeout: Duration,
 }
 
+/// Limits that may change while the server runs. Cheap to clone; all clones change together.
+#[derive(Clone, Debug)]
+pub struct CurrentLimits(Arc<RwLock<Limits>>);
+
+impl From<Limits> for CurrentLimits {
+    fn from(limits: Limits) -> Self {
+        CurrentLimits(Arc::new(RwLock::new(limits)))
+    }
+}
+
+impl CurrentLimits {
+    /// The limits that hold now.
+    pub fn get(&self) -> Limits {
+        self.0.read().clone()
+    }
+
+    /// Puts others in their place. They hold from the next connection on.
+    pub fn set(&self, limits: Limits) {
+        *self.0.write() = limits;
+    }
+}
+
 /// How the server ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ended {
@@ -111,7 +134,7 @@ pub async fn bind(address: &str) -> io::Result<TcpListener> {
 #[derive(Clone)]
 struct Server<A> {
     app: A,
-    limits: Limits,
+    limits: CurrentLimits,
     drain: Drain,
     connections: TaskTracker,
     cancelled: Arc<AtomicUsize>,
@@ -119,15 +142,15 @@ struct Server<A> {
 }
 
 /// Serves `app` until `drain` starts the shutdown, and then ends in time, whatever the clients do.
-pub async fn run<A: App>(listener: TcpListener, app: A, limits: Limits, drain: Drain) -> Ended {
-    let (connections, cancelled) = (TaskTracker::new(), Arc::default());
-    let slots = Arc::new(Slots::new(&limits));
+pub async fn run<A: App>(listener: TcpListener, app: A, limits: impl Into<CurrentLimits>, drain: Drain) -> Ended {
+    let (connections, cancelled, limits) = (TaskTracker::new(), Arc::default(), limits.into());
+    let slots = Arc::new(Slots::new(&limits.get()));
     let server = Server { app, limits, drain, connections, cancelled, slots };
     let Server { limits, drain, connections, cancelled, .. } = &server;
 
     tokio::select! {
         () = server.accept(&listener) => {}
-        () = closing(drain, limits.drain_delay) => {}
+        () = closing(drain, limits) => {}
     }
     drop(listener);
     connections.close();
@@ -137,19 +160,19 @@ pub async fn run<A: App>(listener: TcpListener, app: A, limits: Limits, drain: D
         // Another listener may share this drain: if nothing is in flight here, that must not cancel what is in flight there.
         () = connections.wait() => {}
         () = drain.reached(Stage::Cancelling) => {}
-        () = sleep(limits.drain_timeout) => drain.advance(Stage::Cancelling),
+        () = sleep(limits.get().drain_timeout) => drain.advance(Stage::Cancelling),
     }
     let _ = timeout(LAST_WAIT, connections.wait()).await;
     Ended { cancelled: cancelled.load(Ordering::Relaxed) + connections.len() }
 }
 
 /// Waits until it is time to close the listener, and then moves the drain on for everything that follows it.
-async fn closing(drain: &Drain, delay: Duration) {
+async fn closing(drain: &Drain, limits: &CurrentLimits) {
     drain.reached(Stage::Draining).await;
     info!("shutdown requested: no longer ready");
     tokio::select! {
         () = drain.reached(Stage::Closing) => {}
-        () = sleep(delay) => {}
+        () = sleep(limits.get().drain_delay) => {}
     }
     drain.advance(Stage::Closing);
 }
@@ -167,6 +190,7 @@ impl<A: App> Server<A> {
             };
             match next {
                 Ok((stream, peer)) => {
+                    self.slots.follow(&self.limits.get());
                     let Some(slot) = self.slots.take(peer.ip()).await else {
                         debug!(%peer, "closed: this client has the most connections that one client may have");
                         continue;
@@ -188,10 +212,11 @@ impl<A: App> Server<A> {
     }
 
     async fn serve_or_cancel(&self, connection: Connection) {
+        let limits = self.limits.get();
         tokio::select! {
             // In this order, a connection that has nothing in flight ends by itself and is not counted.
             biased;
-            () = connection.serve(self.app.clone(), &self.limits, &self.drain) => {}
+            () = connection.serve(self.app.clone(), &limits, &self.drain) => {}
             () = self.drain.reached(Stage::Cancelling) => { self.cancelled.fetch_add(1, Ordering::Relaxed); }
         }
     }

@@ -61,6 +61,11 @@ pub enum Problem {
     UnsupportedMediaType,
     /// The body did not arrive in time.
     SlowBody,
+    /// The configuration was to be read again, and is wrong. The one before still holds.
+    BadConfiguration {
+        /// What is wrong with it.
+        detail: String,
+    },
     /// The server is at one of its limits: requests in flight, work under way, or memory held by replies.
     Overloaded,
     /// There was no answer by the caller's deadline, or by the longest deadline that a request may have.
@@ -106,6 +111,7 @@ impl Problem {
             Problem::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Problem::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Problem::SlowBody => StatusCode::REQUEST_TIMEOUT,
+            Problem::BadConfiguration { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             Problem::Overloaded | Problem::NoAnswer => StatusCode::SERVICE_UNAVAILABLE,
             Problem::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -125,6 +131,7 @@ impl Problem {
             Problem::BodyTooLarge { .. } => "body-too-large",
             Problem::UnsupportedMediaType => "unsupported-media-type",
             Problem::SlowBody => "slow-body",
+            Problem::BadConfiguration { .. } => "bad-configuration",
             Problem::Overloaded => "overloaded",
             Problem::NoAnswer => "no-answer",
             Problem::Internal => "internal",
@@ -144,6 +151,7 @@ impl Problem {
             Problem::BodyTooLarge { .. } => "The request's body is too large",
             Problem::UnsupportedMediaType => "Unsupported media type",
             Problem::SlowBody => "The request's body did not arrive in time",
+            Problem::BadConfiguration { .. } => "The configuration is not valid",
             Problem::Overloaded => "Overloaded",
             Problem::NoAnswer => "No answer in time",
             Problem::Internal => "Internal error",
@@ -153,7 +161,10 @@ impl Problem {
     /// What was wrong with the request, in one sentence.
     pub(super) fn detail(&self) -> Cow<'_, str> {
         let detail = match self {
-            Problem::BadQuery { detail, .. } | Problem::BadHost { detail } | Problem::NoSuchPath { detail } => detail,
+            Problem::BadQuery { detail, .. }
+            | Problem::BadHost { detail }
+            | Problem::NoSuchPath { detail }
+            | Problem::BadConfiguration { detail } => detail,
             Problem::UnknownHost { host } => {
                 return format!(
                     "the host {host:?} is not allowed at this address: a web page could have made that name point here. If the \

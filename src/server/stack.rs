@@ -90,6 +90,7 @@ pub(super) struct Guards {
     pub(super) ready: Option<ReadyPrices>,
     admission: Admission,
     longest_form: usize,
+    max_requests: usize,
     in_flight: Arc<Semaphore>,
     time: Duration,
     app: Router,
@@ -172,10 +173,20 @@ impl Guards {
             ready: None,
             admission: Admission::new(access),
             longest_form: limits.longest_form,
+            max_requests: limits.max_requests,
             in_flight: Arc::new(Semaphore::new(limits.max_requests.min(Semaphore::MAX_PERMITS))),
             time: limits.max_timeout + BACKSTOP_DELAY,
             app,
         }
+    }
+
+    /// Goes on with what the guards from before these settings have counted, where the settings for it are the same: requests in
+    /// flight, and how often each caller has asked.
+    pub(super) fn take_over(&mut self, before: &Guards) {
+        if before.max_requests == self.max_requests {
+            self.in_flight = Arc::clone(&before.in_flight);
+        }
+        self.admission.take_over(&before.admission);
     }
 
     /// The guards around pages and routes. They break with the answer, or let the request pass to the service.
@@ -284,6 +295,18 @@ impl Guards {
 impl Stack {
     pub(super) fn new(guards: Guards) -> Self {
         Stack(Arc::new(guards))
+    }
+
+    /// The same, going on with what the stack before it has counted.
+    pub(crate) fn after(self, before: &Stack) -> Self {
+        match Arc::try_unwrap(self.0) {
+            Ok(mut guards) => {
+                guards.take_over(&before.0);
+                Stack::new(guards)
+            }
+            // it serves already, and goes on with what it has counted itself
+            Err(serving) => Stack(serving),
+        }
     }
 
     /// Has the CORS layer answer preflights, and say in other replies which pages may read them. Everything below is inside it.

@@ -28,6 +28,7 @@ use super::state::StateSettings;
 use super::symbols::{SymbolRules, SymbolSettings};
 use super::watch::WatchSettings;
 use super::{OffSource, Settings};
+use crate::fingerprint::Fingerprint;
 use crate::provider::description::{SourceSettings, SourceTable};
 use crate::symbol::Class;
 use document::Document;
@@ -147,6 +148,10 @@ pub fn load(options: &LoadOptions) -> Result<Settings, ConfigErrors> {
     read.extend(substituted.read.iter().cloned());
     read.extend(chosen.key_variables(&on));
     read.extend(read_for_proxies);
+    let certificates =
+        on.iter().filter_map(|source| source.authority.as_ref()).map(|authority| format!("{authority:?}"));
+    let contents = [found.text.clone()].into_iter().chain(substituted.texts()).chain(certificates).collect::<Vec<_>>();
+    let contents = Fingerprint::of(contents.iter().map(String::as_str), 16);
     look_alikes::check(&document, options, &read, &mut report);
     let mut settings = Settings {
         server: file.server,
@@ -161,6 +166,7 @@ pub fn load(options: &LoadOptions) -> Result<Settings, ConfigErrors> {
         off,
         has_default_sources: chosen.is_default(),
         read: distinct(read),
+        contents,
         remarks: Vec::new(),
     };
     settings.watch.resolve(&settings.names());

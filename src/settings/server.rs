@@ -52,6 +52,8 @@ pub struct ServerSettings {
     /// bytes; at least 4 MiB. Requests beyond it are shed.
     #[serde(with = "as_text::bytes")]
     pub max_reply_memory: usize,
+    /// Whether the service looks every 5 seconds whether its configuration files have changed, and reads them again then.
+    pub watch_config: bool,
     /// Whether clients, and caches between them and this service, may keep answers.
     pub cacheable: bool,
 }
@@ -73,6 +75,7 @@ impl Default for ServerSettings {
             max_requests: 1024,
             max_weight: 25_000,
             max_reply_memory: 128 << 20,
+            watch_config: false,
             cacheable: false,
         }
     }

@@ -5,6 +5,8 @@
 
 mod remember;
 
+use std::collections::BTreeMap;
+
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -17,19 +19,28 @@ use crate::fingerprint::Fingerprint;
 use crate::units::Limit;
 pub use remember::{AccountState, CooldownState};
 
+/// What was spent on accounts that are not configured, by name.
+pub(crate) type Unconfigured = Mutex<BTreeMap<String, AccountState>>;
+
 /// What one vendor allows us: its limits, what of them is spent, and whether it wants to be left alone.
 #[derive(Debug)]
 pub struct Account {
     /// Its name in log lines and in the state file.
     name: String,
-    /// Whether a refusal can be the key's fault.
-    has_key: bool,
-    /// Tells one key from another, and reveals nothing of either.
-    key_mark: Option<Fingerprint>,
+    key: Mutex<Key>,
     allowance: Allowance,
     refusals: Mutex<Refusals>,
     /// The cooldown that began last.
     cooling: watch::Sender<Option<Cooldown>>,
+}
+
+/// The key that its calls carry.
+#[derive(Debug)]
+struct Key {
+    /// Whether there is one, so that a refusal can be its fault.
+    is_set: bool,
+    /// Tells one key from another, and reveals nothing of either.
+    mark: Option<Fingerprint>,
 }
 
 /// How the vendor has refused us so far.
@@ -48,8 +59,7 @@ impl Account {
     pub fn new(name: &str, stated: &[Limit]) -> Self {
         Account {
             name: name.to_owned(),
-            has_key: true,
-            key_mark: None,
+            key: Mutex::new(Key { is_set: true, mark: None }),
             allowance: Allowance::new(stated),
             refusals: Mutex::default(),
             cooling: watch::Sender::new(None),
@@ -58,12 +68,27 @@ impl Account {
 
     /// The same for a vendor that is asked without a key.
     pub(super) fn without_key(self) -> Self {
-        Account { has_key: false, ..self }
+        self.key.lock().is_set = false;
+        self
     }
 
     /// The same with a fingerprint of its key.
     pub fn marked(self, key_mark: Option<Fingerprint>) -> Self {
-        Account { key_mark, ..self }
+        self.key.lock().mark = key_mark;
+        self
+    }
+
+    /// Sets the limits that hold from now on, and takes over the key of another account of this name. What was spent stays
+    /// spent. A new key has not been refused yet.
+    pub(super) fn renew(&self, limits: &[Limit], other: Account, now: Instant) {
+        self.allowance.set_limits(limits, now);
+        let new = other.key.into_inner();
+        let mut key = self.key.lock();
+        if key.mark != new.mark {
+            self.refusals.lock().cooldowns = Cooldowns::default();
+            self.cooling.send_replace(None);
+        }
+        *key = new;
     }
 
     /// Its name.
@@ -115,7 +140,7 @@ impl Account {
     fn report(&self, cooldown: &Cooldown, now: Instant) {
         let (account, seconds) = (&self.name, (cooldown.until - now).as_secs());
         match &cooldown.error {
-            error @ (SourceError::Unauthorized(_) | SourceError::Forbidden(_)) if self.has_key => {
+            error @ (SourceError::Unauthorized(_) | SourceError::Forbidden(_)) if self.key.lock().is_set => {
                 tracing::error!(account, "key refused; no call for {seconds} s: {error}");
             }
             error => tracing::warn!(account, reason = error.reason(), "no call for {seconds} s: {error}"),

@@ -24,7 +24,6 @@ pub struct Allowance(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    limits: Limits,
     window: Mutex<Window>,
     /// Tells calls that wait for room that a unit's end is known now.
     freed: Notify,
@@ -33,14 +32,20 @@ struct Inner {
 impl Allowance {
     /// The allowance of an account whose vendor states these limits.
     pub(super) fn new(stated: &[Limit]) -> Self {
-        let limits = Limits::new(stated);
-        let window = Mutex::new(Window::new(limits.clone()));
-        Allowance(Arc::new(Inner { limits, window, freed: Notify::new() }))
+        let window = Mutex::new(Window::new(Limits::new(stated)));
+        Allowance(Arc::new(Inner { window, freed: Notify::new() }))
     }
 
-    /// The limits, which never change.
-    pub(super) fn limits(&self) -> &Limits {
-        &self.0.limits
+    /// The limits as they are now.
+    pub(super) fn limits(&self) -> Limits {
+        self.0.window.lock().limits().clone()
+    }
+
+    /// Sets the limits that a vendor states from now on. What was spent within the last day counts for them, too.
+    pub(super) fn set_limits(&self, stated: &[Limit], now: Instant) {
+        self.0.window.lock().set_limits(Limits::new(stated), now);
+        // calls that wait may go earlier now, or must wait for longer
+        self.0.freed.notify_waiters();
     }
 
     /// What is left of each limit, the stated ones first. What is promised counts as spent.
@@ -51,10 +56,11 @@ impl Allowance {
     /// How many of the `wanted` units can be spent until an instant, and the refusal of the next one. What other calls are about
     /// to spend comes first.
     pub fn room(&self, wanted: usize, now: Instant, until: Instant) -> (usize, Option<SourceError>) {
-        if self.0.limits.is_empty() {
+        let window = self.0.window.lock();
+        if window.limits().is_empty() {
             return (wanted, None);
         }
-        let (room, full) = self.0.window.lock().room(wanted, now, until);
+        let (room, full) = window.room(wanted, now, until);
         (room, full.map(throttled))
     }
 

@@ -25,7 +25,7 @@ use crate::profile::waits::{Kind, Waits, spread};
 #[derive(Debug)]
 pub struct Backoff {
     waits: Waits,
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
     /// Grows with each change, for calls that wait for the end of a trial or to be sent.
     changes: watch::Sender<u64>,
 }
@@ -63,7 +63,12 @@ struct Permit {
 impl Backoff {
     /// The backoff of a source that has not failed yet.
     pub fn new(waits: Waits) -> Self {
-        Backoff { waits, state: Mutex::default(), changes: watch::Sender::new(0) }
+        Backoff { waits, state: Arc::default(), changes: watch::Sender::new(0) }
+    }
+
+    /// The same backoff, whose next failures are believed for as long as these settings say.
+    pub(super) fn with(&self, waits: Waits) -> Self {
+        Backoff { waits, state: Arc::clone(&self.state), changes: self.changes.clone() }
     }
 
     /// For how long its failures are believed.

@@ -164,7 +164,7 @@ pub(super) fn signal(result: &Result<Reply, SourceError>) -> Signal {
             Signal::Nothing
         }
         // it is said of a caller, and no call ends so
-        Err(E::NotAwaited) => Signal::Nothing,
+        Err(E::NotAwaited | E::Reconfigured) => Signal::Nothing,
         Err(
             E::Timeout(_)
             | E::Connection(_)

@@ -6,7 +6,8 @@
 //! fails a whole call, that symbol is hunted for in calls of its own.
 //!
 //! `start` decides what is called for, `deadlines` until when, and `grouping` what goes into one call. `call` runs one and lands
-//! its outcomes, `hunt` looks for the symbols that fail calls, and `listing` asks for what the vendor trades.
+//! its outcomes, `hunt` looks for the symbols that fail calls, and `listing` asks for what the vendor trades. `retire` ends it
+//! all when the configuration no longer describes the source.
 
 mod call;
 mod callers;
@@ -14,10 +15,11 @@ mod deadlines;
 mod grouping;
 mod hunt;
 mod listing;
+mod retire;
 mod start;
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
@@ -151,7 +153,8 @@ struct Inner {
     parts: Parts,
     /// How the vendor is asked what it trades; `None` if it is not.
     listing: Option<Listing>,
-    state: Mutex<State>,
+    /// Shared with the coalescers that the source had before its settings changed.
+    state: Arc<Mutex<State>>,
 }
 
 #[derive(Default)]
@@ -171,6 +174,10 @@ struct State {
     orphans: Orphans,
     /// Ends the call for a list that is under way.
     list_call: Option<CancellationToken>,
+    /// Under which origins its outcomes land: one for each change of its settings whose calls may still be under way.
+    origins: Vec<Weak<Origin>>,
+    /// Whether the configuration no longer describes the source.
+    is_retired: bool,
 }
 
 /// A batch that waits to be sent or is on the wire. Cheap to clone.
@@ -192,18 +199,21 @@ struct InFlight {
 impl Coalescer {
     /// A coalescer in front of a stack.
     pub fn new(parts: Parts) -> Self {
-        Self::listing(parts, None)
+        Self::following(parts, None, None)
     }
 
-    /// The same for a vendor that is asked what it trades.
-    pub(crate) fn listing(mut parts: Parts, listing: Option<Listing>) -> Self {
+    /// The same for a vendor that may be asked what it trades, and after a coalescer that the source had with other settings: what
+    /// is in flight there is in flight here, too.
+    pub(crate) fn following(mut parts: Parts, listing: Option<Listing>, before: Option<&Coalescer>) -> Self {
         let batching = &mut parts.batching;
         if batching.cost_per_symbol {
             // the units of a call are spent at one instant: more than a limit allows could never be
             batching.capacity = batching.capacity.min(parts.account.allowance().limits().most_at_once());
         }
-        let state = State { unknown_kills: batching.unknown_kills, ..State::default() };
-        Coalescer(Arc::new(Inner { parts, listing, state: Mutex::new(state) }))
+        let new = || Arc::new(Mutex::new(State { unknown_kills: batching.unknown_kills, ..State::default() }));
+        let state = before.map_or_else(new, |before| Arc::clone(&before.0.state));
+        state.lock().land_as(&parts.origin);
+        Coalescer(Arc::new(Inner { parts, listing, state }))
     }
 
     /// Shares the turns for one list at a time with other sources.
@@ -221,6 +231,9 @@ impl Coalescer {
     pub fn ask(&self, ask: &Ask) -> Vec<Wait> {
         let now = Instant::now();
         let mut state = self.0.lock();
+        if state.is_retired {
+            return ask.due.iter().map(|(symbol, _)| Wait::Ready(self.0.retired(symbol))).collect();
+        }
         let (mut waits, left) = self.0.join_all(&mut state, ask, now);
         waits.extend(self.0.start(&mut state, left, ask, now));
         waits

@@ -31,7 +31,7 @@ const FORMER_FOR: Duration = Duration::from_secs(7 * 86_400);
 pub(crate) struct Lists {
     profile: Arc<Profile>,
     settings: InstrumentSettings,
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
 }
 
 #[derive(Default)]
@@ -88,7 +88,12 @@ impl Lists {
         let settings = profile.settings.instruments.clone()?;
         let is_scarce = profile.waits().is_scarce() || profile.settings.role == Role::Reserve;
         let is_asked = !is_scarce && !settings.every.is_zero();
-        is_asked.then(|| Lists { profile: Arc::clone(profile), settings, state: Mutex::default() })
+        is_asked.then(|| Lists { profile: Arc::clone(profile), settings, state: Arc::default() })
+    }
+
+    /// The same with the lists that came before these settings, which ask for them in the same way.
+    pub(super) fn after(self, before: &Lists) -> Self {
+        Lists { state: Arc::clone(&before.state), ..self }
     }
 
     /// How the list is asked for.

@@ -7,6 +7,8 @@
 //!
 //! Pure: there is no lock and no clock in here, and the present is passed in. [`super::allowance`] adds the lock.
 
+mod earlier;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,9 +16,13 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::units::Limit;
+use earlier::Earlier;
 
 /// How many calls the usual duration of a call is taken from.
 const REMEMBERED: usize = 9;
+
+/// Longer than any call waits to be sent.
+const LONGEST_CALL: Duration = Duration::from_secs(3600);
 
 /// The limits that windows are kept for. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -56,6 +62,11 @@ impl Limits {
     /// The most units that any of the windows holds.
     pub(super) fn most(&self) -> usize {
         self.0.iter().map(|limit| limit.calls as usize).max().unwrap_or_default()
+    }
+
+    /// A limit that never has room for so many units at one instant.
+    fn below(&self, units: usize) -> Option<Limit> {
+        self.0.iter().copied().find(|limit| (limit.calls as usize) < units)
     }
 
     /// The longest period: what was spent before it does not count any more.
@@ -124,6 +135,8 @@ pub(super) struct Window {
     /// When the calls ended that units were spent on, an instant for each unit; never decreasing. The units count for a period
     /// from there. The end of a cancelled call may lie ahead.
     ended: VecDeque<Instant>,
+    /// The units that ended so long ago that no limit counts them any more.
+    earlier: Earlier,
     /// The calls that have been granted units and have not ended. Their units count in every window.
     in_flight: Vec<Granted>,
     /// The units promised and not yet granted, in the order of the promises.
@@ -158,6 +171,7 @@ impl Window {
         Window {
             limits,
             ended: VecDeque::new(),
+            earlier: Earlier::default(),
             in_flight: Vec::new(),
             promised: Vec::new(),
             next_ticket: 0,
@@ -165,6 +179,11 @@ impl Window {
             took: VecDeque::new(),
             revision: 0,
         }
+    }
+
+    /// The limits as they are now.
+    pub(super) fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     /// Whether no unit is promised, expected, or spent on a call that has not ended.
@@ -230,6 +249,9 @@ impl Window {
     /// There is no room for them until `until`.
     pub(super) fn promise(&mut self, units: usize, now: Instant, until: Instant) -> Result<(u64, Instant), Full> {
         self.forget_old(now);
+        if let Some(limit) = self.limits.below(units) {
+            return Err(Full { limit, wait: limit.period });
+        }
         let (at, limit) = self.forecast(now).earliest(units);
         if let (true, Some(limit)) = (at > until, limit) {
             return Err(Full { limit, wait: at - now });
@@ -246,6 +268,11 @@ impl Window {
         for promised in &self.promised {
             let (likely, limit) = forecast.earliest(promised.units);
             if promised.ticket == ticket {
+                // since the promise, a limit was set that never has room for so many
+                if let Some(limit) = self.limits.below(promised.units) {
+                    let never = now + limit.period.max(LONGEST_CALL);
+                    return Estimate { likely: never, soonest: never, limit: Some(limit) };
+                }
                 let (soonest, _) = self.without_promises(Duration::ZERO, now).earliest(promised.units);
                 return Estimate { likely, soonest, limit };
             }
@@ -262,15 +289,12 @@ impl Window {
     pub(super) fn grant(&mut self, ticket: u64, now: Instant, over_by: Instant) -> bool {
         let Some(place) = self.promised.iter().position(|promised| promised.ticket == ticket) else { return false };
         let units = self.promised[place].units;
-        if self.without_promises(Duration::ZERO, now).earliest(units).0 > now {
+        if self.limits.below(units).is_some() || self.without_promises(Duration::ZERO, now).earliest(units).0 > now {
             return false;
         }
         self.promised.remove(place);
-        if !self.limits.is_empty() {
-            // where nothing is limited, nothing is remembered
-            self.in_flight.push(Granted { ticket, units, at: now, over_by });
-            self.revision += 1;
-        }
+        self.in_flight.push(Granted { ticket, units, at: now, over_by });
+        self.note_change();
         true
     }
 
@@ -298,7 +322,8 @@ impl Window {
             let place = self.ended.partition_point(|other| *other <= ended);
             (0..units).for_each(|_| self.ended.insert(place, ended));
         }
-        self.revision += 1;
+        self.forget_old(now);
+        self.note_change();
         true
     }
 
@@ -339,10 +364,28 @@ impl Window {
         forecast
     }
 
+    /// Sets other limits from now on. What was spent within the last day counts for them, too; what was promised is granted when
+    /// they allow it.
+    pub(super) fn set_limits(&mut self, limits: Limits, now: Instant) {
+        self.limits = limits;
+        let mut ended = self.earlier.take_newest(self.limits.most());
+        ended.extend(self.ended.drain(..));
+        ended.sort_unstable();
+        self.ended = ended.into();
+        self.forget_old(now);
+        self.revision += 1;
+    }
+
     fn forget_old(&mut self, now: Instant) {
-        while self.ended.front().is_some_and(|at| *at + self.limits.longest() <= now) {
-            self.ended.pop_front();
+        let longest = self.limits.longest();
+        while let Some(at) = self.ended.pop_front_if(|at| *at + longest <= now) {
+            self.earlier.add(at, now);
         }
+    }
+
+    /// Notes a grant or an end. Where nothing is limited, it need not outlive a restart.
+    fn note_change(&mut self) {
+        self.revision += u64::from(!self.limits.is_empty());
     }
 }
 

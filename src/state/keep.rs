@@ -15,6 +15,7 @@ use super::file::{Found, OpenError, StateFile};
 use super::lock::Lock;
 use super::snapshot::{Restored, UnconfiguredAccounts, give, revision, take};
 use crate::service::Quotefold;
+use crate::service::current::Current;
 use crate::units::Span;
 
 /// The shortest time between two writes, and so the most that a killed process loses.
@@ -41,9 +42,8 @@ pub struct Keeping {
 }
 
 struct Keeper {
-    service: Arc<Quotefold>,
+    service: Current,
     file: Arc<StateFile>,
-    unconfigured: UnconfiguredAccounts,
     /// When the keeper started.
     began: Instant,
     /// What the file was written from; `None` if it must be written in any case.
@@ -56,6 +56,8 @@ struct Keeper {
 #[derive(Clone, Copy, Debug)]
 struct Written {
     revision: u64,
+    /// How often the settings had changed: with others there are other sources.
+    generation: u64,
     /// When the keeper started, by the wall clock at the time of writing. The file holds wall times: once the clock has been set,
     /// they are no longer right.
     began: Timestamp,
@@ -66,16 +68,18 @@ struct Written {
 ///
 /// # Errors
 /// If no state can be kept at the path, or another process does not release it in time.
-pub async fn begin(service: &Arc<Quotefold>, path: &Path) -> Result<Keeping, OpenError> {
+pub async fn begin(current: &Current, path: &Path) -> Result<Keeping, OpenError> {
     let file = StateFile::at(path)?;
+    let service = current.get();
     let server = &service.settings().server;
     let lock = Lock::take(&file, server.drain_delay + server.drain_timeout + LAST_WRITE).await?;
     let found = file.open()?;
-    let (unconfigured, holds) = restore(service, &file, found);
+    let (unconfigured, holds) = restore(&service, &file, found);
+    *service.unconfigured().lock() = unconfigured;
     let now = service.clock().now();
-    let written = holds.then(|| Written { revision: revision(service), began: now.wall });
-    let (service, file) = (Arc::clone(service), Arc::new(file));
-    let keeper = Keeper { service, file, unconfigured, began: now.monotonic, written, fails: false };
+    let written = holds.then(|| Written::of(&service, now.wall));
+    let (service, file) = (current.clone(), Arc::new(file));
+    let keeper = Keeper { service, file, began: now.monotonic, written, fails: false };
     let end = CancellationToken::new();
     let task = AbortOnDropHandle::new(tokio::spawn(keeper.run(end.clone())));
     Ok(Keeping { end, task, _lock: lock })
@@ -102,6 +106,12 @@ impl Keeping {
     }
 }
 
+impl Written {
+    fn of(service: &Quotefold, began: Timestamp) -> Self {
+        Written { revision: revision(service), generation: service.generation(), began }
+    }
+}
+
 impl Keeper {
     async fn run(mut self, end: CancellationToken) {
         while end.run_until_cancelled(sleep(CHECK_EVERY)).await.is_some() {
@@ -118,14 +128,20 @@ impl Keeper {
 
     /// What the file would be written from now, if it has changed. Later changes are written the next time.
     fn change(&self) -> Option<Written> {
-        let new = Written { revision: revision(&self.service), began: self.service.clock().now().wall_at(self.began) };
-        let same =
-            |old: Written| old.revision == new.revision && new.began.duration_since(old.began).abs() < CLOCK_WAS_SET;
+        let service = self.service.get();
+        let new = Written::of(&service, service.clock().now().wall_at(self.began));
+        let same = |old: Written| {
+            let clock_was_set = new.began.duration_since(old.began).abs() >= CLOCK_WAS_SET;
+            (old.revision, old.generation) == (new.revision, new.generation) && !clock_was_set
+        };
         (!self.written.is_some_and(same)).then_some(new)
     }
 
     async fn write(&mut self, new: Written) {
-        let state = take(&self.service, &self.unconfigured, self.service.clock().now());
+        let service = self.service.get();
+        let unconfigured = service.unconfigured().lock().clone();
+        let state = take(&service, &unconfigured, service.clock().now());
+        drop(service);
         let file = Arc::clone(&self.file);
         let written = spawn_blocking(move || file.write(&state.to_bytes()?)).await;
         match written.unwrap_or_else(|error| Err(io::Error::other(error))) {

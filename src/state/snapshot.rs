@@ -11,7 +11,7 @@ use crate::clock::{Moment, age};
 use crate::profile::Profile;
 use crate::service::Quotefold;
 use crate::source::Source;
-use crate::source::account::{Account, AccountState, CooldownState};
+use crate::source::account::{AccountState, CooldownState};
 use crate::source::coalescer::SuspectState;
 use crate::source::lists::ListState;
 
@@ -43,7 +43,7 @@ pub struct Restored {
 
 /// A number that grows with every change that must outlive a restart.
 pub(crate) fn revision(service: &Quotefold) -> u64 {
-    let accounts = accounts(service).values().map(|account| account.revision()).sum::<u64>();
+    let accounts = service.accounts().values().map(|account| account.revision()).sum::<u64>();
     let shares = service.sources().iter().map(|source| source.coalescer.revision()).sum::<u64>();
     let lists = service.sources().iter().map(|source| source.list_revision()).sum::<u64>();
     accounts + shares + lists + service.board().revision()
@@ -51,7 +51,7 @@ pub(crate) fn revision(service: &Quotefold) -> u64 {
 
 /// Takes what must outlive a restart.
 pub fn take(service: &Quotefold, unconfigured: &UnconfiguredAccounts, now: Moment) -> State {
-    let own = accounts(service).into_iter().map(|(name, account)| (name.to_owned(), account.remember(now)));
+    let own = service.accounts().into_iter().map(|(name, account)| (name, account.remember(now)));
     let unconfigured = unconfigured.iter().filter(|(_, past)| is_alive(past, now));
     let profiles = service.sources().iter().map(|source| &source.profile);
     State {
@@ -72,8 +72,8 @@ pub fn give(service: &Quotefold, mut state: State, now: Moment) -> (Restored, Un
         is_from_the_future: state.saved_at > now.wall,
         ..Restored::default()
     };
-    for (name, account) in accounts(service) {
-        let Some(past) = state.accounts.remove(name) else { continue };
+    for (name, account) in service.accounts() {
+        let Some(past) = state.accounts.remove(&name) else { continue };
         account.restore(&past, state.saved_at, now);
         restored.spent += usize::from(!account.remember(now).spent.is_empty());
         restored.cooldowns += usize::from(account.cooldown(now.monotonic).is_some());
@@ -108,10 +108,6 @@ fn suspects(source: &Arc<Source>) -> Option<(String, SuspectState)> {
 
 fn list(source: &Arc<Source>, now: Moment) -> Option<(String, ListState)> {
     source.remember_list(now).map(|past| (source.profile.name().to_owned(), past))
-}
-
-fn accounts(service: &Quotefold) -> BTreeMap<&str, &Arc<Account>> {
-    service.sources().iter().map(|source| (source.account.name(), &source.account)).collect()
 }
 
 /// The state of an account after the clock was set back: calls in the future count as made now, and a cooldown is as long as it

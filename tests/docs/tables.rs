@@ -69,6 +69,7 @@ pub(crate) fn problems() -> Vec<Problem> {
         Problem::BodyTooLarge { longest: 1024 },
         Problem::UnsupportedMediaType,
         Problem::SlowBody,
+        Problem::BadConfiguration { detail: detail() },
         Problem::Overloaded,
         Problem::NoAnswer,
         Problem::Internal,

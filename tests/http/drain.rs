@@ -102,13 +102,13 @@ async fn a_second_request_to_end_takes_effect_at_once() {
 async fn the_first_signal_drains_and_the_second_cancels() {
     // Both signals go to this process, which from here on handles them instead of dying.
     let terminated = Drain::new();
-    let following = tokio::spawn(terminated.follow_signals().unwrap());
+    let following = tokio::spawn(terminated.follow_signals(|| false).unwrap());
     signal_ourselves("-TERM");
     timeout(Duration::from_secs(5), terminated.reached(Stage::Draining)).await.unwrap();
     assert_eq!(terminated.stage(), Stage::Draining);
 
     let interrupted = Drain::new();
-    tokio::spawn(interrupted.follow_signals().unwrap());
+    tokio::spawn(interrupted.follow_signals(|| false).unwrap());
     signal_ourselves("-INT");
     timeout(Duration::from_secs(5), interrupted.reached(Stage::Closing)).await.unwrap();
     assert_eq!(interrupted.stage(), Stage::Closing);

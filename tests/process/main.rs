@@ -22,6 +22,7 @@ mod listing;
 mod logs;
 mod operator;
 mod pasting;
+mod reloading;
 mod restart;
 mod screen;
 mod secrets;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use quotefold::clock::Clock;
 use quotefold::failure::SourceError;
+use quotefold::service::current::Current;
 use quotefold::state::State;
 use quotefold::state::keep::begin;
 use quotefold::symbol::Symbol;
@@ -65,7 +66,7 @@ async fn a_process_that_dies_soon_after_each_start_keeps_the_calls_of_each_start
     let settings = crypto("alpha", "limits = [\"25/day\"]");
     for start in 1..=4 {
         let scripted = ScriptedService::new(&settings, &clock, quoting);
-        let keeping = begin(&scripted.service, &folder.file()).await.unwrap();
+        let keeping = begin(&Current::new(Arc::clone(&scripted.service)), &folder.file()).await.unwrap();
         sleep(Duration::from_millis(20)).await;
         scripted.ask("symbols=BTC-USD&refresh_after=0s").await;
         sleep(Duration::from_millis(480)).await;
@@ -84,14 +85,14 @@ async fn after_the_clock_was_set_back_what_was_spent_counts_as_made_now_only_onc
     let first = ScriptedService::new(&settings, &clock, |name: &str, symbols, clock| {
         if name == "beta" { exhausted(name, symbols, clock) } else { quoting(name, symbols, clock) }
     });
-    let keeping = begin(&first.service, &folder.file()).await.unwrap();
+    let keeping = begin(&Current::new(Arc::clone(&first.service)), &folder.file()).await.unwrap();
     first.ask("symbols=BTC-USD").await;
     keeping.finish().await;
     wrong_by.store(-30 * 86_400, Ordering::SeqCst);
     // it restarts every six hours, and no caller asks in between
     for restart in 0..4 {
         let scripted = ScriptedService::new(&settings, &clock, quoting);
-        let keeping = begin(&scripted.service, &folder.file()).await.unwrap();
+        let keeping = begin(&Current::new(Arc::clone(&scripted.service)), &folder.file()).await.unwrap();
         let cools = scripted.service.sources()[1].account.cooldown(Instant::now()).is_some();
         assert_eq!((scripted.left("alpha")[0], cools), (0, restart < 2), "restart {restart}");
         sleep(HOUR * 6).await;
@@ -99,7 +100,7 @@ async fn after_the_clock_was_set_back_what_was_spent_counts_as_made_now_only_onc
     }
     sleep(HOUR).await;
     let scripted = ScriptedService::new(&settings, &clock, quoting);
-    let _keeping = begin(&scripted.service, &folder.file()).await.unwrap();
+    let _keeping = begin(&Current::new(Arc::clone(&scripted.service)), &folder.file()).await.unwrap();
     assert_eq!(scripted.left("alpha"), [1, 1], "a day is over");
 }
 
@@ -108,7 +109,7 @@ async fn after_the_clock_was_set_the_file_says_so_though_no_call_is_made() {
     let (folder, (clock, wrong_by)) = (Folder::new(), settable());
     let settings = crypto("alpha", "limits = [\"1/day\"]");
     let scripted = ScriptedService::new(&settings, &clock, quoting);
-    let keeping = begin(&scripted.service, &folder.file()).await.unwrap();
+    let keeping = begin(&Current::new(Arc::clone(&scripted.service)), &folder.file()).await.unwrap();
     scripted.ask("symbols=BTC-USD").await;
     sleep(Duration::from_secs(5)).await;
     // a machine without a battery for its clock learns the time after its start
@@ -116,6 +117,6 @@ async fn after_the_clock_was_set_the_file_says_so_though_no_call_is_made() {
     sleep(Duration::from_secs(5)).await;
     drop(keeping);
     let next = ScriptedService::new(&settings, &clock, quoting);
-    let _keeping = begin(&next.service, &folder.file()).await.unwrap();
+    let _keeping = begin(&Current::new(Arc::clone(&next.service)), &folder.file()).await.unwrap();
     assert_eq!(next.left("alpha")[0], 0);
 }

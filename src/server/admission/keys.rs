@@ -34,6 +34,11 @@ impl Keys {
         Keys(keys)
     }
 
+    /// Whether others are the same, in the same order.
+    pub(in crate::server) fn are_those_of(&self, others: &Keys) -> bool {
+        self.0.iter().map(ExposeSecret::expose_secret).eq(others.0.iter().map(ExposeSecret::expose_secret))
+    }
+
     /// Reads `Authorization: Bearer KEY` (RFC 6750, section 2.1).
     pub(in crate::server) fn shown(&self, headers: &HeaderMap) -> Shown {
         if self.0.is_empty() {

@@ -48,6 +48,11 @@ impl Rates {
         Rates { limits, table: Mutex::new(Table::new(MOST_CALLERS, MOST_REQUESTS)) }
     }
 
+    /// Whether others have the same limits.
+    pub(super) fn have_the_limits_of(&self, others: &Rates) -> bool {
+        self.limits == others.limits
+    }
+
     /// Admits one request and counts it, or returns how long until one would be admitted.
     pub(super) fn admit(&self, caller: Caller, now: Instant) -> Result<(), Duration> {
         if self.limits.is_empty() {

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::sleep;
 
@@ -34,16 +34,33 @@ const UNLISTED: u64 = 0;
 /// All connection slots, and who holds them.
 #[derive(Debug)]
 pub(super) struct Slots {
-    max: usize,
-    /// The most slots of one client.
-    cap: Option<usize>,
-    uncapped: Arc<[Network]>,
+    limits: RwLock<SlotLimits>,
     free: Arc<Semaphore>,
     table: Mutex<Table>,
     /// Grows whenever a connection becomes idle.
     tick: AtomicU64,
     /// Notified when a connection becomes idle.
     idle_again: Notify,
+}
+
+/// The limits that hold now.
+#[derive(Clone, Debug)]
+struct SlotLimits {
+    /// How many slots there are.
+    max: usize,
+    /// The most slots of one client.
+    cap: Option<usize>,
+    uncapped: Arc<[Network]>,
+}
+
+impl SlotLimits {
+    fn of(limits: &Limits) -> Self {
+        SlotLimits {
+            max: limits.max_connections.min(Semaphore::MAX_PERMITS),
+            cap: limits.max_connections_per_client,
+            uncapped: Arc::clone(&limits.uncapped),
+        }
+    }
 }
 
 /// The slot of one connection. Dropping it frees it.
@@ -69,15 +86,26 @@ struct State {
 
 impl Slots {
     pub(super) fn new(limits: &Limits) -> Self {
-        let max = limits.max_connections.min(Semaphore::MAX_PERMITS);
+        let limits = SlotLimits::of(limits);
         Slots {
-            max,
-            cap: limits.max_connections_per_client,
-            uncapped: Arc::clone(&limits.uncapped),
-            free: Arc::new(Semaphore::new(max)),
+            free: Arc::new(Semaphore::new(limits.max)),
+            limits: RwLock::new(limits),
             table: Mutex::default(),
             tick: AtomicU64::new(BUSY),
             idle_again: Notify::new(),
+        }
+    }
+
+    /// Follows limits that may have changed. If there are fewer slots than connections now, slots disappear as these close.
+    pub(super) fn follow(self: &Arc<Self>, limits: &Limits) {
+        let (new, mut limits) = (SlotLimits::of(limits), self.limits.write());
+        self.free.add_permits(new.max.saturating_sub(limits.max));
+        let surplus = limits.max.saturating_sub(new.max);
+        let taken = surplus - self.free.forget_permits(surplus);
+        *limits = new;
+        if taken > 0 {
+            let (free, taken) = (Arc::clone(&self.free), u32::try_from(taken).unwrap_or(u32::MAX));
+            tokio::spawn(async move { free.acquire_many_owned(taken).await.map(OwnedSemaphorePermit::forget) });
         }
     }
 
@@ -85,8 +113,9 @@ impl Slots {
     /// client may.
     pub(super) async fn take(self: &Arc<Self>, peer: IpAddr) -> Option<Slot> {
         let client = Caller::at(Some(peer.to_canonical()));
-        let is_capped = || !self.uncapped.iter().any(|network| network.contains(peer.to_canonical()));
-        if self.cap.is_some_and(|cap| self.table.lock().held_by(client) >= cap) && is_capped() {
+        let SlotLimits { cap, uncapped, .. } = self.limits.read().clone();
+        let is_capped = || !uncapped.iter().any(|network| network.contains(peer.to_canonical()));
+        if cap.is_some_and(|cap| self.table.lock().held_by(client) >= cap) && is_capped() {
             return None;
         }
         if self.are_short() {
@@ -113,8 +142,9 @@ impl Slots {
 
     /// Whether nine tenths are taken.
     fn are_short(&self) -> bool {
-        let taken = self.max - self.free.available_permits().min(self.max);
-        taken.saturating_mul(10) >= self.max.saturating_mul(9)
+        let max = self.limits.read().max;
+        let taken = max - self.free.available_permits().min(max);
+        taken.saturating_mul(10) >= max.saturating_mul(9)
     }
 
     /// Asks the longest idle connection of the client that holds most to close, unless the newcomer that needs the slot holds

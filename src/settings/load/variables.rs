@@ -47,6 +47,11 @@ pub(super) fn substitute(document: &mut Document<'_>, environment: &Environment)
 }
 
 impl Substituted {
+    /// Every text into which something was inserted.
+    pub(super) fn texts(&self) -> impl Iterator<Item = String> {
+        self.masked.iter().map(|masked| masked.whole.clone())
+    }
+
     fn table(&mut self, table: &mut DeTable<'_>, document: &Document<'_>, from: &Environment, path: &mut Vec<String>) {
         for (key, value) in table.iter_mut() {
             path.push(key.get_ref().to_string());

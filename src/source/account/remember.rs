@@ -71,7 +71,7 @@ impl Account {
             until: now.wall_at(until),
         });
         AccountState {
-            key_mark: self.key_mark.clone(),
+            key_mark: self.key.lock().mark.clone(),
             spent,
             cooldown,
             refused: self.refusals.lock().cooldowns.refused(),
@@ -107,7 +107,7 @@ impl Account {
     /// once more than needed harms less than asking a vendor that has banned us.
     fn has_another_key_than(&self, past: &AccountState) -> bool {
         let is_comparable = past.key_mark.as_ref().is_none_or(Fingerprint::is_comparable);
-        is_comparable && past.key_mark != self.key_mark
+        is_comparable && past.key_mark != self.key.lock().mark
     }
 }
 

@@ -100,7 +100,10 @@ impl Inner {
         let now = Instant::now();
         let allowance = self.parts.account.allowance();
         let cost = lists.settings().cost as usize;
-        let is_well = self.rest(now).is_none() && self.parts.breaker.is_closed() && self.parts.backoff.is_clear();
+        let is_well = !state.is_retired
+            && self.rest(now).is_none()
+            && self.parts.breaker.is_closed()
+            && self.parts.backoff.is_clear();
         let is_idle = state.in_flight.is_empty() && !state.hunt.is_on && allowance.is_at_rest();
         let has_half = |left: usize, calls: u32| left * 2 >= calls as usize && left >= cost;
         let has_room = allowance.left(now).iter().all(|left| has_half(left.left, left.limit.calls));

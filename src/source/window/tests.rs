@@ -98,6 +98,16 @@ enum Step {
     /// With how long it may still arrive; `None` for what was stated at the grant.
     Cancelled(usize, Option<u64>),
     Restart,
+    /// Other limits are set: those at this place in `LIMITS`.
+    Limits(usize),
+}
+
+/// Limits that a vendor may state.
+const LIMITS: [&[&str]; 6] = [&["5/s"], &["3/s", "20/min"], &["2/s", "5/min"], &["7/min", "25/day"], &[], &["4/h"]];
+
+fn limits(place: usize) -> Limits {
+    let stated: Vec<Limit> = LIMITS[place].iter().map(|text| Limit::try_from((*text).to_owned()).unwrap()).collect();
+    Limits::new(&stated)
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -113,20 +123,20 @@ fn step() -> impl Strategy<Value = Step> {
         1 => place.clone().prop_map(Step::NotWritten),
         1 => (place, proptest::option::of(moment)).prop_map(|(place, late)| Step::Cancelled(place, late)),
         1 => Just(Step::Restart),
+        1 => (0..LIMITS.len()).prop_map(Step::Limits),
     ]
 }
 
 proptest! {
     #[test]
     fn a_window_says_what_a_recount_says_and_never_exceeds_its_limit(
-        stated in prop_oneof![
-            Just(vec!["5/s"]), Just(vec!["3/s", "20/min"]), Just(vec!["2/s", "5/min"]), Just(vec!["7/min", "25/day"]),
-        ],
+        stated in 0..LIMITS.len(),
         steps in proptest::collection::vec(step(), 1..60),
     ) {
-        let stated: Vec<Limit> = stated.iter().map(|text| Limit::try_from((*text).to_owned()).unwrap()).collect();
-        let limits = Limits::new(&stated);
-        let most = limits.most_at_once();
+        let mut limits = limits(stated);
+        let mut most = limits.most_at_once();
+        // limits that are set later may have been exceeded before
+        let mut were_changed = false;
         let milliseconds = Duration::from_millis;
         let mut now = Instant::now() + Duration::from_secs(1_000);
         let mut window = Window::new(limits.clone());
@@ -203,17 +213,30 @@ proptest! {
                     prop_assert!(ends.is_sorted());
                     window = Window::new(limits.clone());
                     window.restore(ends);
+                    // only what some limit counts is written
+                    let longest = limits.longest();
+                    reference.units.retain(|unit| unit.ended.unwrap_or(unit.over_by.max(now)) + longest > now);
                     for unit in reference.units.iter_mut().filter(|unit| unit.ended.is_none()) {
                         unit.ended = Some(unit.over_by.max(now));
                     }
                     (reference.promised, reference.expected, reference.took) = (Vec::new(), Vec::new(), Vec::new());
+                }
+                Step::Limits(place) => {
+                    (limits, were_changed) = (self::limits(place), true);
+                    (reference.limits, most) = (limits.0.to_vec(), limits.most_at_once());
+                    window.set_limits(limits.clone(), now);
+                    for (ticket, _) in reference.promised.extract_if(.., |(_, units)| *units > most) {
+                        prop_assert!(!window.grant(ticket, now, now));
+                        prop_assert!(window.estimate(ticket, now).limit.is_some());
+                        prop_assert!(window.take_back(ticket));
+                    }
                 }
                 _ => {}
             }
             let promised: usize = reference.promised.iter().map(|(_, units)| units).sum();
             for Left { limit, left } in window.left(now) {
                 let counted = reference.counted(&limit, now);
-                prop_assert!(counted <= limit.calls as usize, "{} in {}", counted, limit);
+                prop_assert!(were_changed || counted <= limit.calls as usize, "{} in {}", counted, limit);
                 prop_assert_eq!(left, (limit.calls as usize).saturating_sub(counted + promised));
             }
             let (likely, _) = reference.forecast(now);
