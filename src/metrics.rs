@@ -1,4 +1,7 @@
-//! Counts requests, calls and quotes, for Prometheus.
+//! Counts requests, calls and quotes, and shows how things stand, for Prometheus.
+
+mod observed;
+mod plain;
 
 use std::sync::{Arc, LazyLock, OnceLock};
 
@@ -8,6 +11,9 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
+
+use observed::Gauges;
+pub(crate) use observed::{Observed, ObservedSource};
 
 /// The metrics of one service. Cheap to clone; all clones count together.
 #[derive(Clone, Debug)]
@@ -23,6 +29,7 @@ struct Families {
     circuits: Family<SourceLabels, Gauge>,
     reload_succeeded: Gauge,
     reload_succeeded_at: Gauge,
+    gauges: Gauges,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -40,6 +47,11 @@ struct CallLabels {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct SourceLabels {
     source: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct BuildLabels {
+    version: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -87,6 +99,11 @@ impl Default for Metrics {
             "1 while a source is left alone because its calls keep failing, else 0",
             Family::clone(&circuits),
         );
+        let gauges = Gauges::default();
+        gauges.register(&mut registry);
+        let build: Family<BuildLabels, Gauge> = Family::default();
+        build.get_or_create(&BuildLabels { version: env!("CARGO_PKG_VERSION") }).set(1);
+        registry.register("build_info", "1, with the version of the program", build);
         let (reload_succeeded, reload_succeeded_at) = (Gauge::default(), Gauge::default());
         registry.register(
             "config_last_reload_successful",
@@ -112,6 +129,7 @@ impl Default for Metrics {
             circuits,
             reload_succeeded,
             reload_succeeded_at,
+            gauges,
         }))
     }
 }
@@ -173,6 +191,19 @@ impl Metrics {
     /// The counter of a verdict on a source's quotes.
     pub fn quote(&self, source: &str, verdict: &'static str, reason: &'static str) -> Counter {
         self.0.quotes.get_or_create(&QuoteLabels { source: source.to_owned(), verdict, reason }).clone()
+    }
+
+    /// Shows how the service stands.
+    pub(crate) fn show(&self, observed: &Observed) {
+        self.0.gauges.show(observed);
+    }
+
+    /// The same as [`Metrics::render`] in Prometheus' older text format, version 0.0.4.
+    ///
+    /// # Errors
+    /// As [`Metrics::render`].
+    pub fn render_plain(&self) -> Result<String, std::fmt::Error> {
+        self.render().map(|page| plain::plain(&page))
     }
 
     /// All metrics, in the OpenMetrics text format.

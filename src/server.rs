@@ -15,6 +15,7 @@ mod health;
 mod host;
 pub mod listen;
 mod no_such_path;
+mod observe;
 mod one_format;
 pub(crate) mod page;
 pub mod pages;
@@ -36,7 +37,8 @@ mod symbols;
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::HeaderMap;
+use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, VARY};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use tokio::runtime::Handle;
@@ -80,6 +82,7 @@ pub struct Front {
 impl Front {
     /// A front for a service whose pricing runs on `runtime`, and whose watch list is in the state that `watched` says.
     pub fn new(service: &Arc<Quotefold>, watched: Arc<Watched>, drain: &Drain, runtime: &Handle) -> Self {
+        observe::begin(service, runtime);
         Front { pricing: Pricing::new(service, watched, runtime), drain: drain.clone(), reloads: None }
     }
 
@@ -181,11 +184,18 @@ fn admin_pages() -> Routes<Pricing> {
     Routes::new().route("/sources", get(sources::overview)).route(METRICS, get(metrics))
 }
 
-/// `GET /metrics`, for Prometheus.
-async fn metrics(State(pricing): State<Pricing>) -> Result<Response, Problem> {
-    let page = pricing.service.metrics().render().map_err(|_| Problem::Internal)?;
-    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    Ok(([(CONTENT_TYPE, kind), (CACHE_CONTROL, "no-store")], page).into_response())
+/// `GET /metrics`, for Prometheus: in its older text format for a scraper that asks for that and not for OpenMetrics.
+async fn metrics(State(pricing): State<Pricing>, headers: HeaderMap) -> Result<Response, Problem> {
+    let metrics = pricing.service.metrics();
+    let accepts =
+        |kind: &str| headers.get_all(ACCEPT).iter().any(|value| value.to_str().is_ok_and(|it| it.contains(kind)));
+    let (kind, page) = if accepts("text/plain") && !accepts("application/openmetrics-text") {
+        ("text/plain; version=0.0.4; charset=utf-8", metrics.render_plain())
+    } else {
+        ("application/openmetrics-text; version=1.0.0; charset=utf-8", metrics.render())
+    };
+    let headers = [(CONTENT_TYPE, kind), (CACHE_CONTROL, "no-store"), (VARY, "Accept")];
+    Ok((headers, page.map_err(|_| Problem::Internal)?).into_response())
 }
 
 #[cfg(test)]

@@ -138,6 +138,11 @@ impl Statistics {
         self.state.lock().long_latency
     }
 
+    /// When a call last brought a reply that was understood.
+    pub(crate) fn last_success(&self) -> Option<Timestamp> {
+        self.state.lock().last_success
+    }
+
     /// The statistics so far.
     pub(crate) fn summary(&self) -> Summary {
         let state = self.state.lock();
