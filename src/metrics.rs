@@ -13,7 +13,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use observed::Gauges;
-pub(crate) use observed::{Observed, ObservedSource};
+pub use observed::{Observed, ObservedSource};
 
 /// The metrics of one service. Cheap to clone; all clones count together.
 #[derive(Clone, Debug)]
@@ -194,7 +194,7 @@ impl Metrics {
     }
 
     /// Shows how the service stands.
-    pub(crate) fn show(&self, observed: &Observed) {
+    pub fn show(&self, observed: &Observed) {
         self.0.gauges.show(observed);
     }
 

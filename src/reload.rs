@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use serde::Serialize;
 use tokio::task::{JoinError, spawn_blocking};
 
+use crate::fingerprint::Fingerprint;
 use crate::logging;
 use crate::profile::Profile;
 use crate::provider::catalogue::has_filter;
@@ -39,13 +40,15 @@ struct Inner {
     /// Reloads are one at a time.
     turn: tokio::sync::Mutex<()>,
     standing: Mutex<Standing>,
+    /// What the configuration said when it was read last, whether it was right or wrong.
+    contents: Mutex<Fingerprint>,
 }
 
 /// How the last reload went, and what it left to do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Standing {
     /// Why it failed; `None` if it did not.
-    pub failed: Option<String>,
+    pub failed: Option<ReloadError>,
     /// The keys that have other values now, which take effect with the next start.
     pub waits_for_restart: Vec<&'static str>,
 }
@@ -53,8 +56,14 @@ pub struct Standing {
 impl Standing {
     /// What an operator should look at, in words; `None` if nothing.
     pub(crate) fn in_words(&self) -> Option<String> {
-        let failed = self.failed.as_ref();
-        let failed = failed.map(|why| format!("the configuration is wrong, so the one before still holds: {why}"));
+        // anyone may read this, and what is wrong may name hosts and files
+        let failed = self.failed.as_ref().map(|failed| match failed {
+            ReloadError::Configuration(_) => {
+                "the configuration is wrong, so the one before still holds; the log says more"
+            }
+            ReloadError::Unable(_) => "the configuration could not be read again; the log says more",
+        });
+        let failed = failed.map(str::to_owned);
         let waits = (!self.waits_for_restart.is_empty())
             .then(|| format!("changed, and waits for a restart: {}", self.waits_for_restart.join(", ")));
         let all: Vec<String> = failed.into_iter().chain(waits).collect();
@@ -74,7 +83,7 @@ pub struct Reloaded {
 }
 
 /// Why a configuration could not be put in the place of the one before, which still holds.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReloadError {
     /// It is wrong, or cannot be read.
     #[error("{0}")]
@@ -111,17 +120,20 @@ impl From<SetupError> for ReloadError {
 }
 
 impl Reloads {
-    /// Reads the configuration of the service as it was read at the start, whenever it is asked to.
+    /// Reads the configuration of a service from where it was read at the start.
     pub fn new(options: LoadOptions, current: &Current) -> Self {
-        let standing = Mutex::default();
-        current.get().metrics().reloaded(true, current.get().clock().now().wall);
-        Reloads(Arc::new(Inner {
-            options,
+        let service = current.get();
+        service.metrics().reloaded(true, service.clock().now().wall);
+        let settings = service.settings();
+        let inner = Inner {
+            options: options.again(settings.file.as_deref()),
             current: current.clone(),
             prepare: OnceLock::new(),
             turn: tokio::sync::Mutex::default(),
-            standing,
-        }))
+            standing: Mutex::default(),
+            contents: Mutex::new(settings.contents.clone()),
+        };
+        Reloads(Arc::new(inner))
     }
 
     /// Sets what prepares a service to be served. Without it, a reload changes the service alone.
@@ -178,19 +190,28 @@ impl Reloads {
                 *standing = Standing { failed: None, waits_for_restart: waits_for_restart.clone() };
             }
             Err(error) => {
-                tracing::error!(
-                    by,
-                    "the configuration was read again and is wrong, so the one before still holds: {error}"
-                );
-                standing.failed = Some(error.to_string());
+                tracing::error!(by, "the configuration before still holds: {error}");
+                standing.failed = Some(error.clone());
             }
         }
     }
 }
 
+/// The configuration as it is now, and a fingerprint of it: of one that is wrong, of what is wrong with it.
+fn look(options: &LoadOptions) -> (Fingerprint, Result<Settings, ConfigErrors>) {
+    let read = load(options);
+    let contents = match &read {
+        Ok(settings) => settings.contents.clone(),
+        Err(errors) => Fingerprint::of([errors.to_string().as_str()], 16),
+    };
+    (contents, read)
+}
+
 impl Inner {
     fn read(&self) -> Result<Read, ReloadError> {
-        let (settings, waits_for_restart) = load(&self.options)?.after_start(self.current.get().settings());
+        let (contents, read) = look(&self.options);
+        *self.contents.lock() = contents;
+        let (settings, waits_for_restart) = read?.after_start(self.current.get().settings());
         let mut own = Vec::new();
         for source in settings.sources.iter().filter(|source| !has_filter(&source.jq)) {
             let extractor =
@@ -210,9 +231,10 @@ impl Inner {
         // A source that is described differently may not quote under the new description what it said under the old one. In
         // the moment between these steps, requests find it neither here nor there.
         let ended_sources = before.retire_for(&next);
-        switch.into_iter().for_each(|switch| switch());
         logging::follow(&next.settings().log);
+        // first what keeps the state, so that it keeps no quote of the new sources as one of the old
         self.current.replace(next);
+        switch.into_iter().for_each(|switch| switch());
         Ok(Reloaded { new_sources, ended_sources, waits_for_restart })
     }
 }

@@ -82,7 +82,6 @@ pub struct Front {
 impl Front {
     /// A front for a service whose pricing runs on `runtime`, and whose watch list is in the state that `watched` says.
     pub fn new(service: &Arc<Quotefold>, watched: Arc<Watched>, drain: &Drain, runtime: &Handle) -> Self {
-        observe::begin(service, runtime);
         Front { pricing: Pricing::new(service, watched, runtime), drain: drain.clone(), reloads: None }
     }
 
@@ -186,6 +185,7 @@ fn admin_pages() -> Routes<Pricing> {
 
 /// `GET /metrics`, for Prometheus: in its older text format for a scraper that asks for that and not for OpenMetrics.
 async fn metrics(State(pricing): State<Pricing>, headers: HeaderMap) -> Result<Response, Problem> {
+    observe::observe(&pricing).await;
     let metrics = pricing.service.metrics();
     let accepts =
         |kind: &str| headers.get_all(ACCEPT).iter().any(|value| value.to_str().is_ok_and(|it| it.contains(kind)));

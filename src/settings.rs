@@ -20,6 +20,7 @@ pub mod symbols;
 mod watch;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -65,6 +66,8 @@ pub struct Settings {
     pub has_default_sources: bool,
     /// What was read, for people: files, variables.
     pub read: Vec<String>,
+    /// The file that was read; `None` for the built-in configuration.
+    pub(crate) file: Option<PathBuf>,
     /// A fingerprint of everything that was read from files, to see later whether they say the same.
     pub(crate) contents: Fingerprint,
     /// What is allowed and was probably not meant, in the order of the file.

@@ -91,6 +91,8 @@ pub struct Source {
     slots: Arc<Semaphore>,
     /// What its vendor trades; `None` if the vendor is not asked that.
     lists: Option<Arc<Lists>>,
+    /// When its calls are retried, and what is saved up for that.
+    retry_policy: RetryPolicy,
     /// What tells whether a configuration that is read later describes the same source; `None` for one that a test scripts.
     made_of: Option<MadeOf>,
 }
@@ -169,6 +171,11 @@ impl Source {
             None => Arc::new(Semaphore::new(settings.concurrency)),
         };
         let attempt = longest_attempt(settings.timeout, around.budget);
+        let retries = if settings.idempotent { settings.retries } else { 0 };
+        let retry_policy = match before {
+            Some(before) => before.retry_policy.after(retries, attempt, Arc::clone(&breaker)),
+            None => RetryPolicy::new(retries, attempt, Arc::clone(&breaker)),
+        };
         let guards = Guards {
             account: Arc::clone(&account),
             breaker: Arc::clone(&breaker),
@@ -178,10 +185,7 @@ impl Source {
                 source: name.clone(),
                 serves_for: profile.serves_for(),
             }),
-            retries: {
-                let retries = if settings.idempotent { settings.retries } else { 0 };
-                RetryPolicy::new(retries, attempt, Arc::clone(&breaker))
-            },
+            retries: retry_policy.clone(),
             attempts: Attempts { statistics: Arc::clone(&statistics), clock: around.clock.clone(), longest: attempt },
             slots: Arc::clone(&slots),
         };
@@ -220,7 +224,7 @@ impl Source {
             budget: around.budget,
         };
         let coalescer = Coalescer::following(parts, listing, before.map(|before| &before.coalescer));
-        let made_of = None;
+        let (mirrors, made_of) = (Arc::default(), None);
         Source {
             profile,
             coalescer,
@@ -228,9 +232,10 @@ impl Source {
             breaker,
             backoff,
             statistics,
-            mirrors: Arc::default(),
+            mirrors,
             slots,
             lists,
+            retry_policy,
             made_of,
         }
     }

@@ -17,6 +17,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::clock::age;
 use crate::failure::SourceError;
@@ -43,37 +44,50 @@ const NAMED: usize = 5;
 /// Which of the watched symbols lack a quote that may be used. At first that is all of them.
 #[derive(Debug, Default)]
 pub struct Watched {
-    lacking: Mutex<BTreeSet<Symbol>>,
-    /// Changes whenever `lacking` does.
+    state: Mutex<State>,
+    /// Changes whenever what is lacking does.
     changes: watch::Sender<()>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    watched: BTreeSet<Symbol>,
+    lacking: BTreeSet<Symbol>,
 }
 
 impl Watched {
     /// Nothing is known of these symbols yet.
     pub fn new(symbols: &[Symbol]) -> Self {
-        Watched { lacking: Mutex::new(symbols.iter().cloned().collect()), changes: watch::Sender::default() }
+        let watched: BTreeSet<Symbol> = symbols.iter().cloned().collect();
+        let state = State { lacking: watched.clone(), watched };
+        Watched { state: Mutex::new(state), changes: watch::Sender::default() }
     }
 
     /// Goes on with other symbols. Of those that are new, nothing is known yet.
-    fn follow(&self, before: &[Symbol], now: &[Symbol]) {
-        let mut lacking = self.lacking.lock();
-        lacking.retain(|symbol| now.contains(symbol));
-        lacking.extend(now.iter().filter(|symbol| !before.contains(symbol)).cloned());
-        drop(lacking);
+    fn follow(&self, symbols: &[Symbol]) {
+        let now: BTreeSet<Symbol> = symbols.iter().cloned().collect();
+        let mut state = self.state.lock();
+        let new: Vec<Symbol> = now.difference(&state.watched).cloned().collect();
+        state.lacking.retain(|symbol| now.contains(symbol));
+        state.lacking.extend(new);
+        state.watched = now;
+        drop(state);
         self.changes.send_replace(());
     }
 
     /// What is lacking, in words; `None` if nothing is.
     pub fn lacking(&self) -> Option<String> {
-        let lacking = self.lacking.lock();
-        let names = list(lacking.iter().map(Symbol::as_str), NAMED);
+        let state = self.state.lock();
+        let names = list(state.lacking.iter().map(Symbol::as_str), NAMED);
         (!names.is_empty()).then(|| format!("no usable quote of {names}"))
     }
 
     fn note(&self, symbol: &Symbol, lacks: bool) {
-        let mut lacking = self.lacking.lock();
-        let is_news = if lacks { lacking.insert(symbol.clone()) } else { lacking.remove(symbol) };
-        drop(lacking);
+        let mut state = self.state.lock();
+        // a round may end after its symbols are watched no more
+        let lacks = lacks && state.watched.contains(symbol);
+        let is_news = if lacks { state.lacking.insert(symbol.clone()) } else { state.lacking.remove(symbol) };
+        drop(state);
         if is_news {
             self.changes.send_replace(());
         }
@@ -86,23 +100,30 @@ impl Watched {
 }
 
 /// Watches the symbols in the settings that hold, whenever these change, until `end`. A round that has begun is carried to its
-/// end, also if the settings change meanwhile.
+/// end, also if the list changes meanwhile.
 pub async fn follow(current: Current, watched: Arc<Watched>, mut chance: fastrand::Rng, end: impl Future<Output = ()>) {
     let mut end = std::pin::pin!(end);
     loop {
         let (service, stop) = (current.get(), CancellationToken::new());
-        let rounds = run_until(Arc::clone(&service), Arc::clone(&watched), chance.fork(), stop.clone());
-        let rounds = tokio::spawn(rounds);
+        watched.follow(&service.settings().watch.symbols);
+        let rounds = run_until(current.clone(), Arc::clone(&watched), chance.fork(), stop.clone());
+        let rounds = AbortOnDropHandle::new(tokio::spawn(rounds));
         tokio::select! {
             biased;
-            () = &mut end => return rounds.abort(),
-            () = current.changed_from(&service) => {}
+            // calls that no client waits for are dropped with the rounds
+            () = &mut end => return,
+            () = current.changed_until(|now| !is_watched_alike(&service, now)) => {}
         }
-        // what is new is asked for at once, and not only when the last round has ended
         stop.cancel();
-        watched.follow(&service.settings().watch.symbols, &current.get().settings().watch.symbols);
-        drop(rounds);
+        // what is new is asked for at once, and not only when the last round has ended
+        drop(rounds.detach());
     }
+}
+
+/// Whether two services watch the same in the same way.
+fn is_watched_alike(one: &Quotefold, other: &Quotefold) -> bool {
+    let of = |service: &Quotefold| (service.settings().watch.clone(), service.settings().server.max_symbols);
+    of(one) == of(other)
 }
 
 /// Watches the symbols in the settings from now until `end`, and notes in `watched` which of them lack a quote. Returns at once
@@ -110,14 +131,14 @@ pub async fn follow(current: Current, watched: Arc<Watched>, mut chance: fastran
 pub async fn run(service: Arc<Quotefold>, watched: Arc<Watched>, chance: fastrand::Rng, end: impl Future<Output = ()>) {
     tokio::select! {
         biased;
-        // calls that no client waits for are dropped with the rounds
         () = end => {}
-        () = run_until(service, watched, chance, CancellationToken::new()) => {}
+        () = run_until(Current::new(service), watched, chance, CancellationToken::new()) => {}
     }
 }
 
 /// The same until `stop`, and then to the end of every attempt that is under way.
-async fn run_until(service: Arc<Quotefold>, watched: Arc<Watched>, mut chance: fastrand::Rng, stop: CancellationToken) {
+async fn run_until(current: Current, watched: Arc<Watched>, mut chance: fastrand::Rng, stop: CancellationToken) {
+    let service = current.get();
     let settings = service.settings();
     if settings.watch.symbols.is_empty() {
         return;
@@ -125,26 +146,27 @@ async fn run_until(service: Arc<Quotefold>, watched: Arc<Watched>, mut chance: f
     announce(&service).await;
     let mut parts = JoinSet::new();
     for part in settings.watch.symbols.chunks(settings.server.max_symbols) {
-        let (service, watched) = (Arc::clone(&service), Arc::clone(&watched));
-        parts.spawn(keep_fresh(service, watched, part.to_vec(), chance.fork(), stop.clone()));
+        let (current, watched) = (current.clone(), Arc::clone(&watched));
+        parts.spawn(keep_fresh(current, watched, part.to_vec(), chance.fork(), stop.clone()));
     }
+    drop(service);
     parts.join_all().await;
 }
 
 /// Runs round after round for one part of the list. A round that takes longer than `every` is followed by the next at once.
 async fn keep_fresh(
-    service: Arc<Quotefold>,
+    current: Current,
     watched: Arc<Watched>,
     part: Vec<Symbol>,
     mut chance: fastrand::Rng,
     stop: CancellationToken,
 ) {
     while !stop.is_cancelled() {
-        let started = Instant::now();
+        let (service, started) = (current.get(), Instant::now());
         let next = started + jittered(service.settings().watch.every, &mut chance);
         // a task of its own: if one round panics, the next one still comes
         let mut task = JoinSet::new();
-        task.spawn(round(Arc::clone(&service), Arc::clone(&watched), part.clone(), (started, next), stop.clone()));
+        task.spawn(round(service, Arc::clone(&watched), part.clone(), (started, next), stop.clone()));
         if let Some(Err(panicked)) = task.join_next().await {
             tracing::error!("a round of the watch list failed because of a bug in quotefold: {panicked}");
         }

@@ -37,7 +37,9 @@ pub fn providers(text: &str, asked: &[&str]) -> Vec<Provider> {
     let options = LoadOptions { text: Some(("fuzz.toml".to_owned(), text.to_owned())), ..LoadOptions::default() };
     let settings = load(&options).unwrap_or_else(|errors| panic!("{errors}"));
     let symbols = |texts: &[String]| texts.iter().map(|text| Symbol::parse(text).unwrap()).collect::<Vec<_>>();
-    let provider = |source: SourceSettings| {
+    let provider = |mut source: SourceSettings| {
+        // also where no call carries a key, so that the secret of every reply is one of the source's
+        source.hidden.push(SECRET.into());
         let extractor = Extractor::new(&source).unwrap();
         let own = source.examples.iter().map(|example| symbols(&example.asked));
         let given = asked.iter().map(|list| symbols(&list.split(',').map(str::to_owned).collect::<Vec<_>>()));
@@ -47,10 +49,20 @@ pub fn providers(text: &str, asked: &[&str]) -> Vec<Provider> {
     settings.sources.into_iter().map(provider).collect()
 }
 
-/// All sources of the catalogue whose replies are in a notation, each with a key.
+/// All sources of the catalogue whose replies are in a notation, each with the keys that its calls carry.
 pub fn catalogue_of(notation: Notation) -> Vec<Provider> {
-    let section = |name: &String| format!("[sources.{name}]\nkey = \"{SECRET}\"\nsecret = \"{SECRET}\"\n");
-    let mut all = providers(&catalogue::catalogue().keys().map(section).collect::<String>(), &[]);
+    let mut text = String::new();
+    for (name, table) in catalogue::catalogue() {
+        let SourceSettings { url, headers, body, .. } = table.settings();
+        text += &format!("[sources.{name}]\n");
+        for key in ["key", "secret"] {
+            let mark = format!("{{{key}}}");
+            if [url].into_iter().chain(headers.values()).chain(body).any(|part| part.contains(&mark)) {
+                text += &format!("{key} = \"{SECRET}\"\n");
+            }
+        }
+    }
+    let mut all = providers(&text, &[]);
     all.retain(|provider| provider.source.reply == notation);
     all
 }

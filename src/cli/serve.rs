@@ -68,9 +68,8 @@ pub(super) fn serve(arguments: &Serve, ending: Ending) -> io::Result<Exit> {
             let watched = Arc::new(Watched::new(&current.get().settings().watch.symbols));
             work.spawn(watch::follow(current.clone(), Arc::clone(&watched), fastrand::Rng::new(), draining));
             let reloads = Reloads::new(options.clone(), &current);
-            work.spawn(reload_on_hangup(hangups, reloads.clone()));
-            work.spawn(watch_files(reloads.clone()));
-            let exit = until_ended(&current, watched, doors, drain, Routes::new(), Some(reloads), work).await;
+            let exit =
+                until_ended(&current, watched, doors, drain, Routes::new(), Some((reloads, hangups)), work).await;
             if let Some(keeping) = keeping {
                 keeping.finish().await;
             }
@@ -228,28 +227,28 @@ async fn say_ready(line: String) {
     }
 }
 
-/// Serves until the drain has ended. With `reloads`, the stacks and limits follow the configuration.
+/// Serves until the drain has ended. With `reloads`, and what a SIGHUP notifies, the stacks and limits follow the configuration.
 async fn until_ended(
     current: &Current,
     watched: Arc<Watched>,
     doors: Doors,
     drain: Drain,
     extra: Routes,
-    reloads: Option<Reloads>,
+    reloads: Option<(Reloads, Arc<Notify>)>,
     work: &Handle,
 ) -> io::Result<Exit> {
     let service = current.get();
-    let front = front_of(&service, &watched, &drain, work, reloads.as_ref());
+    let front = front_of(&service, &watched, &drain, work, reloads.as_ref().map(|(reloads, _)| reloads));
     let public = (CurrentStack::new(front.router(extra)), CurrentLimits::from(public_limits(service.settings())));
     let admin = doors.admin.map(|listener| {
         (listener, CurrentStack::new(front.admin_router()), CurrentLimits::from(admin_limits(service.settings())))
     });
-    if let Some(reloads) = &reloads {
+    if let Some((reloads, hangups)) = &reloads {
         let admin = admin.as_ref().map(|(_, stack, limits)| (stack.clone(), limits.clone()));
         let (public, again) = (public.clone(), reloads.clone());
-        let (drain, work) = (drain.clone(), work.clone());
+        let (drain, runtime) = (drain.clone(), work.clone());
         reloads.serve_with(Box::new(move |next| {
-            let front = front_of(next, &watched, &drain, &work, Some(&again));
+            let front = front_of(next, &watched, &drain, &runtime, Some(&again));
             let (stack, limits) = public.clone();
             let (new, new_limits) = (front.router(Routes::new()), public_limits(next.settings()));
             let admin = admin.clone().map(|doors| (doors, front.admin_router(), admin_limits(next.settings())));
@@ -262,6 +261,9 @@ async fn until_ended(
                 }
             })
         }));
+        // only now, so that no reload comes before what it has to change
+        work.spawn(reload_on_hangup(Arc::clone(hangups), reloads.clone()));
+        work.spawn(watch_files(reloads.clone()));
     }
     // the service before a reload must not live on because of this function
     drop((front, service));

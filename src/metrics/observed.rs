@@ -11,28 +11,28 @@ use prometheus_client::registry::Registry;
 
 /// How a service stood at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Observed {
+pub struct Observed {
     /// How many outcomes are on the board.
-    pub(crate) board_entries: usize,
+    pub board_entries: usize,
     /// The sources that are on.
-    pub(crate) sources: Vec<ObservedSource>,
+    pub sources: Vec<ObservedSource>,
     /// What is left of each limit: the account, the limit's period as text, and how many units.
-    pub(crate) limits: Vec<(String, String, usize)>,
+    pub limits: Vec<(String, String, usize)>,
 }
 
 /// How a source stood.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct ObservedSource {
+pub struct ObservedSource {
     /// Its name.
-    pub(crate) name: String,
-    /// The state of its circuit breaker, one of [`BREAKER_STATES`].
-    pub(crate) breaker: &'static str,
+    pub name: String,
+    /// The state of its circuit breaker, `closed`, `open` or `half_open`.
+    pub breaker: &'static str,
     /// When a call of it last brought a reply that was understood.
-    pub(crate) last_success: Option<Timestamp>,
+    pub last_success: Option<Timestamp>,
 }
 
 /// The states of a circuit breaker.
-pub(crate) const BREAKER_STATES: [&str; 3] = ["closed", "open", "half_open"];
+pub(super) const BREAKER_STATES: [&str; 3] = ["closed", "open", "half_open"];
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, EncodeLabelSet)]
 struct LimitLabels {
@@ -109,7 +109,7 @@ impl Gauges {
                 self.breakers.get_or_create(&labels).set(i64::from(state == *breaker));
             }
             let labels = SourceLabels { source: name.clone() };
-            self.last_success.get_or_create(&labels).set(last_success.map_or(0, |at| at.as_second()));
+            self.last_success.get_or_create(&labels).set(last_success.map_or(0, Timestamp::as_second));
             now.sources.insert(name.clone());
         }
         for gone in shown.limits.difference(&now.limits) {

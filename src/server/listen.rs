@@ -9,12 +9,13 @@ mod turns;
 mod write_timeout;
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use parking_lot::RwLock;
 use tokio::net::{TcpListener, TcpSocket, lookup_host};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
@@ -23,7 +24,7 @@ use super::app::App;
 use super::drain::{Drain, Stage};
 use crate::settings::access::Network;
 use connection::Connection;
-use slots::Slots;
+use slots::{Slot, Slots};
 
 /// Connections that the kernel queues until we accept them. With the usual 128, a burst of clients would overflow the queue,
 /// and those that do not fit retry only after a second.
@@ -69,23 +70,23 @@ pub struct Limits {
 
 /// Limits that may change while the server runs. Cheap to clone; all clones change together.
 #[derive(Clone, Debug)]
-pub struct CurrentLimits(Arc<RwLock<Limits>>);
+pub struct CurrentLimits(watch::Sender<Limits>);
 
 impl From<Limits> for CurrentLimits {
     fn from(limits: Limits) -> Self {
-        CurrentLimits(Arc::new(RwLock::new(limits)))
+        CurrentLimits(watch::Sender::new(limits))
     }
 }
 
 impl CurrentLimits {
     /// The limits that hold now.
     pub fn get(&self) -> Limits {
-        self.0.read().clone()
+        self.0.borrow().clone()
     }
 
     /// Puts others in their place. They hold from the next connection on.
     pub fn set(&self, limits: Limits) {
-        *self.0.write() = limits;
+        self.0.send_replace(limits);
     }
 }
 
@@ -190,8 +191,7 @@ impl<A: App> Server<A> {
             };
             match next {
                 Ok((stream, peer)) => {
-                    self.slots.follow(&self.limits.get());
-                    let Some(slot) = self.slots.take(peer.ip()).await else {
+                    let Some(slot) = self.slot_for(peer).await else {
                         debug!(%peer, "closed: this client has the most connections that one client may have");
                         continue;
                     };
@@ -207,6 +207,19 @@ impl<A: App> Server<A> {
                     self.slots.ask_one_to_close(None);
                     sleep(PAUSE).await;
                 }
+            }
+        }
+    }
+
+    /// Takes a slot for a new connection, as many as there are now: the limits may change while it waits.
+    async fn slot_for(&self, peer: SocketAddr) -> Option<Slot> {
+        let mut changes = self.limits.0.subscribe();
+        loop {
+            self.slots.follow(&changes.borrow_and_update().clone());
+            tokio::select! {
+                biased;
+                slot = self.slots.take(peer.ip()) => return slot,
+                _ = changes.changed() => {}
             }
         }
     }

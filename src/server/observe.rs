@@ -1,32 +1,24 @@
-//! Shows once a second in the metrics how the service stands. It takes locks that calls and requests hold, so the thread of the
-//! connections only reads what was shown last.
+//! Shows in the metrics how the service stands. It takes locks that calls and requests hold, so the thread of the connections does
+//! not do it.
 
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::runtime::Handle;
-use tokio::time::sleep;
+use tokio::time::timeout;
 
+use super::pricing::Pricing;
 use crate::metrics::{Observed, ObservedSource};
 use crate::service::Quotefold;
 use crate::source::breaker::BreakerState;
 use crate::units::Span;
 
-/// How often.
-const EVERY: Duration = Duration::from_secs(1);
+/// How long a scrape waits for that. If all threads that work on prices are busy for longer, it gets what was shown last.
+const LONGEST: Duration = Duration::from_millis(100);
 
-/// Shows how a service stands, on a runtime, for as long as the service lives.
-pub(super) fn begin(service: &Arc<Quotefold>, runtime: &Handle) {
-    show(service);
-    runtime.spawn(keep(Arc::downgrade(service)));
-}
-
-async fn keep(service: Weak<Quotefold>) {
-    loop {
-        sleep(EVERY).await;
-        let Some(service) = service.upgrade() else { return };
-        show(&service);
-    }
+/// Shows how a service stands now.
+pub(super) async fn observe(pricing: &Pricing) {
+    let service = Arc::clone(&pricing.service);
+    let _ = timeout(LONGEST, pricing.run(async move { show(&service) })).await;
 }
 
 fn show(service: &Quotefold) {

@@ -26,9 +26,9 @@ impl Current {
         self.0.send_replace(service);
     }
 
-    /// Ends when another service has taken the place of this one.
-    pub(crate) async fn changed_from(&self, service: &Arc<Quotefold>) {
+    /// Ends when a service is in its place that satisfies a test.
+    pub(crate) async fn changed_until(&self, test: impl Fn(&Quotefold) -> bool) {
         // fails only when every sender is gone, and `self` is one
-        let _ = self.0.subscribe().wait_for(|now| !Arc::ptr_eq(now, service)).await;
+        let _ = self.0.subscribe().wait_for(|now| test(now)).await;
     }
 }

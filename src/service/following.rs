@@ -44,6 +44,8 @@ impl Quotefold {
         let retired = self.sources.iter().filter(|source| !goes_on(source));
         let retire = |source: &Arc<Source>| {
             source.coalescer.retire();
+            // an alert for a source that is gone would never end
+            self.metrics.circuit(source.profile.name(), false);
             source.profile.name().to_owned()
         };
         retired.map(retire).collect()

@@ -12,7 +12,7 @@ mod variables;
 pub(crate) mod wording;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
 
@@ -68,9 +68,16 @@ pub struct LoadOptions {
     pub environment: Environment,
     /// Where to look for a file if none is named, in this order.
     pub places: Vec<PathBuf>,
+    /// Whether it was read before, so that it must still be where it was.
+    pub is_again: bool,
 }
 
 impl LoadOptions {
+    /// The same for reading the configuration again that was found in this file, or in none.
+    pub(crate) fn again(self, file: Option<&Path>) -> Self {
+        LoadOptions { config: file.map(Path::to_owned).or(self.config), is_again: true, ..self }
+    }
+
     /// The variables of this process, and the usual places.
     pub(crate) fn of_this_process() -> Self {
         // a variable that is not UTF-8 cannot be meant for us
@@ -167,6 +174,7 @@ pub fn load(options: &LoadOptions) -> Result<Settings, ConfigErrors> {
         has_default_sources: chosen.is_default(),
         read: distinct(read),
         contents,
+        file: found.path.clone(),
         remarks: Vec::new(),
     };
     settings.watch.resolve(&settings.names());

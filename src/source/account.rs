@@ -27,7 +27,6 @@ pub(crate) type Unconfigured = Mutex<BTreeMap<String, AccountState>>;
 pub struct Account {
     /// Its name in log lines and in the state file.
     name: String,
-    key: Mutex<Key>,
     allowance: Allowance,
     refusals: Mutex<Refusals>,
     /// The cooldown that began last.
@@ -35,10 +34,10 @@ pub struct Account {
 }
 
 /// The key that its calls carry.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Key {
-    /// Whether there is one, so that a refusal can be its fault.
-    is_set: bool,
+    /// Whether there is none, so that a refusal cannot be its fault.
+    is_missing: bool,
     /// Tells one key from another, and reveals nothing of either.
     mark: Option<Fingerprint>,
 }
@@ -46,6 +45,7 @@ struct Key {
 /// How the vendor has refused us so far.
 #[derive(Debug, Default)]
 struct Refusals {
+    key: Key,
     cooldowns: Cooldowns,
     /// Grows with everything that must outlive a restart.
     revision: u64,
@@ -59,7 +59,6 @@ impl Account {
     pub fn new(name: &str, stated: &[Limit]) -> Self {
         Account {
             name: name.to_owned(),
-            key: Mutex::new(Key { is_set: true, mark: None }),
             allowance: Allowance::new(stated),
             refusals: Mutex::default(),
             cooling: watch::Sender::new(None),
@@ -68,13 +67,13 @@ impl Account {
 
     /// The same for a vendor that is asked without a key.
     pub(super) fn without_key(self) -> Self {
-        self.key.lock().is_set = false;
+        self.refusals.lock().key.is_missing = true;
         self
     }
 
     /// The same with a fingerprint of its key.
     pub fn marked(self, key_mark: Option<Fingerprint>) -> Self {
-        self.key.lock().mark = key_mark;
+        self.refusals.lock().key.mark = key_mark;
         self
     }
 
@@ -82,13 +81,24 @@ impl Account {
     /// spent. A new key has not been refused yet.
     pub(super) fn renew(&self, limits: &[Limit], other: Account, now: Instant) {
         self.allowance.set_limits(limits, now);
-        let new = other.key.into_inner();
-        let mut key = self.key.lock();
-        if key.mark != new.mark {
-            self.refusals.lock().cooldowns = Cooldowns::default();
+        let new = other.refusals.into_inner().key;
+        let mut refusals = self.refusals.lock();
+        if refusals.key.mark != new.mark {
+            refusals.cooldowns = Cooldowns::default();
+            refusals.revision += 1;
             self.cooling.send_replace(None);
         }
-        *key = new;
+        refusals.key = new;
+    }
+
+    /// Counts what was spent on another account as spent here, too: from now on its sources belong to this one.
+    pub(super) fn absorb(&self, other: &Account, now: Instant) {
+        self.allowance.restore(other.allowance.spent_lately(now));
+    }
+
+    /// Tells the key that calls carry now from others.
+    pub(super) fn key_mark(&self) -> Option<Fingerprint> {
+        self.refusals.lock().key.mark.clone()
     }
 
     /// Its name.
@@ -125,7 +135,7 @@ impl Account {
                 // and of two refusals the one that lasts longer
                 let longer = cooldown.filter(|new| holds.is_none_or(|holds| holds.until < new.until));
                 if let Some(cooldown) = longer {
-                    self.report(&cooldown, now);
+                    self.report(&cooldown, !refusals.key.is_missing, now);
                     self.cooling.send_replace(Some(cooldown));
                 }
             }
@@ -137,10 +147,10 @@ impl Account {
         }
     }
 
-    fn report(&self, cooldown: &Cooldown, now: Instant) {
+    fn report(&self, cooldown: &Cooldown, has_key: bool, now: Instant) {
         let (account, seconds) = (&self.name, (cooldown.until - now).as_secs());
         match &cooldown.error {
-            error @ (SourceError::Unauthorized(_) | SourceError::Forbidden(_)) if self.key.lock().is_set => {
+            error @ (SourceError::Unauthorized(_) | SourceError::Forbidden(_)) if has_key => {
                 tracing::error!(account, "key refused; no call for {seconds} s: {error}");
             }
             error => tracing::warn!(account, reason = error.reason(), "no call for {seconds} s: {error}"),

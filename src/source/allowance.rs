@@ -84,6 +84,11 @@ impl Allowance {
         self.0.window.lock().ends(now)
     }
 
+    /// The ends of all units of the last day, whatever the limits are. A call in flight ends at the latest moment it can.
+    pub(super) fn spent_lately(&self, now: Instant) -> Vec<Instant> {
+        self.0.window.lock().spent_lately(now)
+    }
+
     /// Counts units whose calls ended at these instants.
     pub(super) fn restore(&self, ends: Vec<Instant>) {
         self.0.window.lock().restore(ends);

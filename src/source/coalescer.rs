@@ -176,8 +176,10 @@ struct State {
     list_call: Option<CancellationToken>,
     /// Under which origins its outcomes land: one for each change of its settings whose calls may still be under way.
     origins: Vec<Weak<Origin>>,
-    /// Whether the configuration no longer describes the source.
-    is_retired: bool,
+    /// Cancelled once the configuration no longer describes the source.
+    retired: CancellationToken,
+    /// The coalescer with the settings that hold now.
+    latest: Weak<Inner>,
 }
 
 /// A batch that waits to be sent or is on the wire. Cheap to clone.
@@ -212,8 +214,10 @@ impl Coalescer {
         }
         let new = || Arc::new(Mutex::new(State { unknown_kills: batching.unknown_kills, ..State::default() }));
         let state = before.map_or_else(new, |before| Arc::clone(&before.0.state));
-        state.lock().land_as(&parts.origin);
-        Coalescer(Arc::new(Inner { parts, listing, state }))
+        let origin = Arc::clone(&parts.origin);
+        let inner = Arc::new(Inner { parts, listing, state });
+        inner.lock().go_on_as(&inner, &origin);
+        Coalescer(inner)
     }
 
     /// Shares the turns for one list at a time with other sources.
@@ -231,7 +235,7 @@ impl Coalescer {
     pub fn ask(&self, ask: &Ask) -> Vec<Wait> {
         let now = Instant::now();
         let mut state = self.0.lock();
-        if state.is_retired {
+        if state.retired.is_cancelled() {
             return ask.due.iter().map(|(symbol, _)| Wait::Ready(self.0.retired(symbol))).collect();
         }
         let (mut waits, left) = self.0.join_all(&mut state, ask, now);

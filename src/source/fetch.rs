@@ -146,6 +146,10 @@ impl Service<Batch> for Fetch {
                 batch.deliver(inner.list(&batch).await?);
                 return Ok(Reply { rows: Vec::new() });
             }
+            if asked.is_empty() {
+                // its source was retired, and nobody is left to ask for
+                return Err(SourceError::Reconfigured);
+            }
             let Exchanged { reply, connection, _held } = inner.ask(&asked, Some(&batch)).await?;
             let received = inner.clock.now();
             // only a reply about one symbol can be recognised as another symbol's

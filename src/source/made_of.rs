@@ -19,6 +19,9 @@ use crate::units::Limit;
 const SCALARS: [&str; 9] =
     ["limits", "timeout", "concurrency", "retries", "role", "symbols", "refresh_after", "usable_for", "lag"];
 
+/// The keys that hold secrets. A vendor sends the same quotes with another key, or without one.
+const SECRETS: [&str; 2] = ["key", "secret"];
+
 /// The length of the fingerprints in bytes.
 const LENGTH: usize = 16;
 
@@ -28,34 +31,37 @@ pub(super) struct MadeOf {
     description: Description,
     /// The scalars, the secrets, and what sources take from the rest of the configuration.
     rest: Fingerprint,
+    /// The contents of `ca_file`, which are renewed now and then.
+    authority: Option<Authority>,
+    /// The proxies with their passwords.
+    proxies: Arc<Proxies>,
 }
 
 /// What a source is, secrets apart: with another key the same vendor sends the same quotes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Description {
     keys: Fingerprint,
-    authority: Option<Authority>,
-    proxies: Arc<Proxies>,
     isins: BTreeMap<Symbol, String>,
     excluded_symbols: BTreeSet<Symbol>,
 }
 
 impl MadeOf {
-    /// What a source is made of whose account has these limits.
-    pub(super) fn of(source: &SourceSettings, limits: &[Limit], settings: &Settings) -> Self {
+    /// What a source is made of whose account has this name and these limits.
+    pub(super) fn of(source: &SourceSettings, account: &str, limits: &[Limit], settings: &Settings) -> Self {
         let mut keys = serde_json::to_value(source).unwrap_or_default();
-        let scalars: Vec<Option<Value>> = SCALARS.iter().map(|key| keys.as_object_mut()?.shift_remove(*key)).collect();
+        let scalars: Vec<Option<Value>> =
+            SCALARS.iter().chain(&SECRETS).map(|key| keys.as_object_mut()?.shift_remove(*key)).collect();
         let classes = settings.symbols.classes().by_name();
         let keys = Scrub::new(&source.hidden).hide(&format!("{keys} {classes:?}"));
         let server = (&settings.server.timeout, &settings.server.max_reply_memory);
-        let rest = format!("{scalars:?} {limits:?} {:?} {server:?}", settings.classes);
+        let rest = format!("{scalars:?} {account} {limits:?} {:?} {server:?}", settings.classes);
         let secrets = source.hidden.iter().map(ExposeSecret::expose_secret);
         MadeOf {
+            authority: source.authority.clone(),
+            proxies: Arc::clone(&source.proxies),
             rest: Fingerprint::of([rest.as_str()].into_iter().chain(secrets), LENGTH),
             description: Description {
                 keys: Fingerprint::of([keys.as_str()], LENGTH),
-                authority: source.authority.clone(),
-                proxies: Arc::clone(&source.proxies),
                 isins: source.isins.clone(),
                 excluded_symbols: source.excluded_symbols.clone(),
             },
@@ -78,7 +84,7 @@ mod tests {
         let options = LoadOptions { text: Some(("test".to_owned(), text)), ..LoadOptions::default() };
         let settings = load(&options).unwrap();
         let source = &settings.sources[0];
-        MadeOf::of(source, &source.limits, &settings)
+        MadeOf::of(source, &source.account, &source.limits, &settings)
     }
 
     const PLAIN: &str = "[sources.own]\nlike = \"finnhub\"\nkey = \"KEY\"\n";
@@ -115,7 +121,7 @@ mod tests {
             "account = \"other\"",
             "proxy = \"none\"",
             "rename = { BRK = \"B\" }",
-            "headers = { accept = \"text/plain\" }",
+            "headers = { x-finnhub-token = \"{key}\", accept = \"text/plain\" }",
             "max_body = \"1MiB\"",
             "unknown = \"kills\"",
             "jq = '.x'",

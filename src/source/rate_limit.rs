@@ -68,10 +68,13 @@ impl Drop for Spending<'_> {
 impl Guard for Arc<Account> {
     async fn pass(self, batch: Batch, next: impl Next) -> Result<Reply, SourceError> {
         batch.spend(admit(&self, &batch).await?);
-        let (_spending, sent) = (Spending(&batch), Instant::now());
+        let (_spending, sent, key_mark) = (Spending(&batch), Instant::now(), self.key_mark());
         let result = next.oneshot(batch.clone()).await;
         batch.settle(false);
-        self.apply_refusal(&result, sent, Instant::now());
+        // what is refused to a key that was replaced meanwhile says nothing of the new one
+        if key_mark == self.key_mark() {
+            self.apply_refusal(&result, sent, Instant::now());
+        }
         result
     }
 }

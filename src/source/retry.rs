@@ -74,7 +74,7 @@ impl Budget {
 /// What all calls of one source share.
 #[derive(Debug)]
 struct Shared {
-    budget: Budget,
+    budget: Arc<Budget>,
     breaker: Arc<Breaker>,
     /// What all attempts of a call may take together.
     attempt: Duration,
@@ -94,7 +94,16 @@ pub(super) struct RetryPolicy {
 impl RetryPolicy {
     /// At most `retries` per call of a source whose attempts take `attempt` at most.
     pub(super) fn new(retries: usize, attempt: Duration, breaker: Arc<Breaker>) -> Self {
-        let shared = Shared { budget: Budget::new(Instant::now()), breaker, attempt };
+        Self::saving(Arc::new(Budget::new(Instant::now())), retries, attempt, breaker)
+    }
+
+    /// The same after other settings of the source, with what was saved up under those.
+    pub(super) fn after(&self, retries: usize, attempt: Duration, breaker: Arc<Breaker>) -> Self {
+        Self::saving(Arc::clone(&self.shared.budget), retries, attempt, breaker)
+    }
+
+    fn saving(budget: Arc<Budget>, retries: usize, attempt: Duration, breaker: Arc<Breaker>) -> Self {
+        let shared = Shared { budget, breaker, attempt };
         RetryPolicy { shared: Arc::new(shared), left: retries, pause: PAUSE.min(attempt / 4), last: None }
     }
 

@@ -104,16 +104,19 @@ impl Common {
             let extractor = extractor.with_classes(settings.symbols.classes());
             prepared.push(Prepared { extractor, connector: self.connectors.lock().of(source)? });
         }
-        let accounts = self.renew_accounts(settings, around.clock.now());
+        let used: Vec<&Connector> = prepared.iter().map(|prepared| &prepared.connector).collect();
+        self.connectors.lock().keep_only(&used);
+        let accounts = self.renew_accounts(settings, before, around.clock.now());
         let mut sources = Vec::new();
         for (source, Prepared { extractor, connector }) in settings.sources.iter().zip(prepared) {
-            let made_of = MadeOf::of(source, &limits_of(&source.account, settings), settings);
+            let (name, limits) = (account_of(source, settings), limits_of(&source.account, settings));
+            let made_of = MadeOf::of(source, name, &limits, settings);
             let before = before.iter().find(|before| before.is_described_by(&made_of, source));
             if let Some(before) = before.filter(|before| before.made_of.as_ref() == Some(&made_of)) {
                 sources.push(Arc::clone(before));
                 continue;
             }
-            let Some(account) = accounts.get(account_of(source, settings)) else { continue };
+            let Some(account) = accounts.get(name) else { continue };
             let profile = Arc::new(Profile::new(source.clone(), extractor, settings));
             let (clock, large_bodies) = (around.clock.clone(), Arc::clone(&self.large_bodies));
             let (board, memory) = (Some(Arc::clone(&around.board)), reply_memory.clone());
@@ -130,7 +133,12 @@ impl Common {
     }
 
     /// The accounts of all sources that are switched on, with the limits and keys that hold now.
-    fn renew_accounts(&self, settings: &Settings, now: Moment) -> BTreeMap<String, Arc<Account>> {
+    fn renew_accounts(
+        &self,
+        settings: &Settings,
+        before: &[Arc<Source>],
+        now: Moment,
+    ) -> BTreeMap<String, Arc<Account>> {
         let mut known = self.accounts.lock();
         let mut renewed = BTreeMap::new();
         for source in &settings.sources {
@@ -156,6 +164,19 @@ impl Common {
             };
             known.insert(name.to_owned(), Arc::clone(&account));
             renewed.insert(name.to_owned(), account);
+        }
+        for source in &settings.sources {
+            let (account, before) = (
+                renewed.get(account_of(source, settings)),
+                before.iter().find(|before| before.profile.name() == source.name),
+            );
+            if let (Some(account), Some(before)) = (account, before)
+                && before.profile.settings.account == source.account
+                && !Arc::ptr_eq(account, &before.account)
+            {
+                // its vendor's limits hold for more sources than before, or for fewer
+                account.absorb(&before.account, now.monotonic);
+            }
         }
         renewed
     }

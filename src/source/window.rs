@@ -339,6 +339,13 @@ impl Window {
         ends
     }
 
+    /// The ends of all units of the last day, whatever the limits are, in any order.
+    pub(super) fn spent_lately(&self, now: Instant) -> Vec<Instant> {
+        let in_flight =
+            self.in_flight.iter().flat_map(|granted| std::iter::repeat_n(granted.over_by.max(now), granted.units));
+        self.earlier.all().chain(self.ended.iter().copied()).chain(in_flight).collect()
+    }
+
     /// Counts units whose calls ended at these instants, in any order.
     pub(super) fn restore(&mut self, ends: Vec<Instant>) {
         let mut all = ends;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use quotefold::metrics::Metrics;
+use quotefold::metrics::{Metrics, Observed, ObservedSource};
 use quotefold::provider::catalogue::catalogue;
 
 use crate::support::pages::{ROOT, page};
@@ -33,6 +33,9 @@ fn every_metric_is_named() {
     metrics.retry("alpha");
     metrics.circuit("alpha", false);
     metrics.quote("alpha", "used", "");
+    let alpha = ObservedSource { name: "alpha".to_owned(), breaker: "closed", last_success: None };
+    let limits = vec![("alpha".to_owned(), "1s".to_owned(), 1)];
+    metrics.show(&Observed { board_entries: 0, sources: vec![alpha], limits });
     let metrics = metrics.render().unwrap();
     let families: Vec<&str> = metrics.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
     assert_eq!(

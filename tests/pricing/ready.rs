@@ -267,7 +267,7 @@ impl Script {
 
 /// A body in one piece.
 pub(super) fn joined(parts: &[Part]) -> Vec<u8> {
-    parts.iter().flat_map(|part| part.as_ref()).copied().collect()
+    parts.iter().flat_map(AsRef::as_ref).copied().collect()
 }
 
 /// A body without the times at which its prices were folded.

@@ -220,7 +220,7 @@ async fn a_source_whose_quotes_may_mean_something_else_now_loses_them() {
     };
     assert_eq!(quotes("spelled = { \"WORLD-USD\" = \"W2\" }"), 0);
     assert_eq!(quotes("spelled = { \"WORLD-USD\" = \"W1\" }\nbase_url = \"http://y.test\""), 0);
-    assert_eq!(quotes("spelled = { \"WORLD-USD\" = \"W1\" }\n[symbols.WORLD-USD]\nclass = \"fund\""), 0);
+    assert_eq!(quotes("spelled = { \"WORLD-USD\" = \"W1\" }\n[symbols.VTSAX]\nclass = \"fund\""), 0);
     // settings that say how to ask, and not what for
     let same = "spelled = { \"WORLD-USD\" = \"W1\" }\ntimeout = \"800ms\"\nrole = \"reserve\"\nlag = \"1m\"";
     assert_eq!(quotes(same), 1);

@@ -54,7 +54,7 @@ fn a_description_whose_quotes_can_mean_something_else_has_another_mark() {
         "limits = [\"1/s\"]",
         "role = \"reserve\"",
         "lag = \"15m\"",
-        "currencies = [\"USD\"]",
+        "classes = [\"equity\", \"fx\"]\ncurrencies = [\"USD\"]",
         "account = \"other\"",
         "symbols = [\"A*\"]",
         "separator = \",\"",

@@ -21,12 +21,14 @@ pub(super) struct Found {
     pub(super) name: String,
     pub(super) text: String,
     pub(super) is_default: bool,
+    /// Where it was found; `None` if it is no file.
+    pub(super) path: Option<PathBuf>,
 }
 
 /// Reads the file named by option, else by `$QUOTEFOLD_CONFIG`, else the first that exists in the usual places.
 pub(super) fn find(options: &LoadOptions) -> Result<Found, ConfigErrors> {
     if let Some((name, text)) = options.text.clone() {
-        return Ok(Found { name, text, is_default: false });
+        return Ok(Found { name, text, is_default: false, path: None });
     }
     let variable = options.environment.get("QUOTEFOLD_CONFIG").filter(|path| !path.is_empty()).map(PathBuf::from);
     let named = match (&options.config, variable) {
@@ -37,13 +39,24 @@ pub(super) fn find(options: &LoadOptions) -> Result<Found, ConfigErrors> {
         }
     };
     let Some((path, by)) = named else {
-        return Ok(Found { name: DEFAULT_NAME.to_owned(), text: DEFAULT.to_owned(), is_default: true });
+        return Ok(Found { name: DEFAULT_NAME.to_owned(), text: DEFAULT.to_owned(), is_default: true, path: None });
     };
-    let text = read(&path).map_err(|reason| {
+    let text = if options.is_again { read_again(&path) } else { read(&path) };
+    let text = text.map_err(|reason| {
         let message = format!("{reason}; it was {by}; `quotefold config --default` prints one to start from");
         ConfigErrors(vec![ConfigError { file: path.display().to_string(), line: None, key: String::new(), message }])
     })?;
-    Ok(Found { name: path.display().to_string(), text, is_default: false })
+    Ok(Found { name: path.display().to_string(), text, is_default: false, path: Some(path) })
+}
+
+/// Reads a file that was read before. What is empty now is a pipe that was read to its end, or a file that is still being
+/// written: it must not be taken for a configuration without keys and with the built-in sources.
+fn read_again(path: &Path) -> Result<String, String> {
+    if path.metadata().is_ok_and(|found| !found.is_file()) {
+        return Err("it is no regular file, so it cannot be read a second time".to_owned());
+    }
+    let text = read(path)?;
+    if text.trim().is_empty() { Err("it is empty now".to_owned()) } else { Ok(text) }
 }
 
 fn read(path: &Path) -> Result<String, String> {

@@ -70,12 +70,8 @@ impl Account {
             detail: error.to_string(),
             until: now.wall_at(until),
         });
-        AccountState {
-            key_mark: self.key.lock().mark.clone(),
-            spent,
-            cooldown,
-            refused: self.refusals.lock().cooldowns.refused(),
-        }
+        let refusals = self.refusals.lock();
+        AccountState { key_mark: refusals.key.mark.clone(), spent, cooldown, refused: refusals.cooldowns.refused() }
     }
 
     /// Takes over what an earlier process remembered at `saved_at`.
@@ -107,7 +103,7 @@ impl Account {
     /// once more than needed harms less than asking a vendor that has banned us.
     fn has_another_key_than(&self, past: &AccountState) -> bool {
         let is_comparable = past.key_mark.as_ref().is_none_or(Fingerprint::is_comparable);
-        is_comparable && past.key_mark != self.key.lock().mark
+        is_comparable && past.key_mark != self.key_mark()
     }
 }
 

@@ -83,6 +83,7 @@ impl Call {
                     coalescer.lock().orphans.release(pending.number);
                     orphan = None;
                 }
+                () = coalescer.retired_before(batch) => return None,
                 () = gives_way(orphan.as_ref()) => return no_reply(),
                 result = &mut call => return Some(result),
                 () = time_is_over(batch) => return no_reply(),

@@ -172,6 +172,7 @@ impl Inner {
     /// parts.
     pub(super) fn hunt_among(self: &Arc<Self>, failed: &Batch, waiters: Vec<Waiter>, error: &SourceError) {
         let mut state = self.lock();
+        let waiters = self.unless_retired(&state, waiters);
         state.unknown_kills = true;
         state.hunt.last_error = error.to_string();
         let symbols: Vec<Symbol> = waiters.iter().map(|waiter| waiter.symbol.clone()).collect();
@@ -196,6 +197,7 @@ impl Inner {
         state.unknown_kills = true;
         state.hunt.last_error = error.to_string();
         let waiters = overlooked.into_iter().map(|(waiter, _)| waiter).collect();
+        let waiters = self.unless_retired(&state, waiters);
         self.queue_again(&mut state, failed, waiters);
     }
 
@@ -347,6 +349,7 @@ impl Inner {
 /// Asks for all that is queued, until nothing is.
 async fn run(mut running: Running) {
     loop {
+        running.coalescer = running.coalescer.latest();
         match running.coalescer.next_step() {
             // no caller who leaves ends it: what it tells concerns others too
             Step::Call(call) => call.run().await,

@@ -100,7 +100,7 @@ impl Inner {
         let now = Instant::now();
         let allowance = self.parts.account.allowance();
         let cost = lists.settings().cost as usize;
-        let is_well = !state.is_retired
+        let is_well = !state.retired.is_cancelled()
             && self.rest(now).is_none()
             && self.parts.breaker.is_closed()
             && self.parts.backoff.is_clear();

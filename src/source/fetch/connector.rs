@@ -96,6 +96,11 @@ impl Connectors {
         Connectors { resolver, built: Vec::new(), distrusted: Arc::default() }
     }
 
+    /// Forgets the connectors that are not among these, with the certificates and passwords in them.
+    pub(in crate::source) fn keep_only(&mut self, used: &[&Connector]) {
+        self.built.retain(|built| used.iter().any(|used| used.settings == built.settings));
+    }
+
     /// The connector of a source.
     ///
     /// # Errors

@@ -38,6 +38,11 @@ impl Earlier {
         }
     }
 
+    /// The ends of all of them, never decreasing.
+    pub(super) fn all(&self) -> impl Iterator<Item = Instant> {
+        self.0.iter().flat_map(|ended| std::iter::repeat_n(ended.at, ended.units))
+    }
+
     /// Takes out the newest units, at most this many: an instant for each, never decreasing.
     pub(super) fn take_newest(&mut self, most: usize) -> Vec<Instant> {
         let mut taken = Vec::new();
