@@ -86,7 +86,7 @@ pub struct Answered {
     /// The price.
     pub priced: Priced,
     /// The first moment at which the same question makes a call that can change it; `None` if no source is ever asked, and for
-    /// a price that is `ok`, which nobody waits for.
+    /// a price that is `ok`, which needs no further call.
     pub changes_at: Option<Timestamp>,
 }
 

@@ -23,6 +23,7 @@ pub mod decimal;
 pub mod text;
 pub mod clock;
 mod pace;
+mod permits;
 mod address_space;
 pub mod units;
 pub mod reply_memory;

@@ -13,16 +13,14 @@ use tokio::task::{JoinError, spawn_blocking};
 use crate::fingerprint::Fingerprint;
 use crate::logging;
 use crate::profile::Profile;
-use crate::provider::catalogue::has_filter;
-use crate::provider::extract::Extractor;
 use crate::service::Quotefold;
 use crate::service::current::Current;
 use crate::settings::Settings;
 use crate::settings::error::ConfigErrors;
 use crate::settings::load::{LoadOptions, load};
-use crate::source::SetupError;
 use crate::source::examples::wrong_examples;
 use crate::source::sandbox::Program;
+use crate::source::{SetupError, profiles_of_own_filters};
 
 pub use watch_files::watch_files;
 
@@ -212,13 +210,7 @@ impl Inner {
         let (contents, read) = look(&self.options);
         *self.contents.lock() = contents;
         let (settings, waits_for_restart) = read?.after_start(self.current.get().settings());
-        let mut own = Vec::new();
-        for source in settings.sources.iter().filter(|source| !has_filter(&source.jq)) {
-            let extractor =
-                Extractor::new(source).map_err(|error| SetupError::Description(source.name.clone(), error))?;
-            let extractor = extractor.with_classes(settings.symbols.classes());
-            own.push(Profile::new(source.clone(), extractor, &settings));
-        }
+        let own = profiles_of_own_filters(&settings)?;
         Ok(Read { settings, waits_for_restart, own })
     }
 

@@ -6,10 +6,10 @@ mod following;
 pub mod in_flight;
 pub mod joining;
 mod settle;
+mod verdicts;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -20,7 +20,7 @@ use crate::answer::{Answer, Answered};
 use crate::board::{Board, CAPACITY, Openings, Told};
 use crate::clock::{Clock, Moment};
 use crate::convert::Priced;
-use crate::fold::{Judged, Price, Status};
+use crate::fold::Status;
 use crate::gather::{Gathering, LeftBehind};
 use crate::metrics::Metrics;
 use crate::plan::{PerSource, Plan, PlanInput, SourceQuery, weight};
@@ -32,13 +32,13 @@ use crate::search::{Found, Search};
 use crate::settings::Settings;
 use crate::source::account::{Account, Unconfigured};
 use crate::source::sandbox::Program;
-use crate::source::statistics::VerdictCounter;
 use crate::source::{Common, KEPT_BACK, SetupError, Source, Surroundings};
 use crate::symbol::Symbol;
 use crate::valuation::{Valuation, value};
 use crate::workload::{Overloaded, Turn, Weight, Workload};
 use joining::Joining;
 use settle::{Held, Next, Settled};
+pub use verdicts::Verdicts;
 
 /// The least time left with which a call is still started.
 const SHORTEST_CALL: Duration = Duration::from_millis(50);
@@ -86,26 +86,6 @@ pub struct InTurn<'w> {
     pub verdicts: Option<Verdicts>,
     _turn: Option<Turn<'w>>,
     _weight: Weight<'w>,
-}
-
-/// The verdicts on the quotes of one answer, which count once per caller. They were counted once when it was made.
-#[derive(Clone, Debug)]
-pub struct Verdicts(Arc<Counted>);
-
-#[derive(Debug)]
-struct Counted {
-    counters: Vec<VerdictCounter>,
-    /// Whether someone has been answered.
-    by_first: AtomicBool,
-}
-
-impl Verdicts {
-    /// Counts them for someone who is answered.
-    pub fn count(&self) {
-        if self.0.by_first.swap(true, Ordering::Relaxed) {
-            self.0.counters.iter().for_each(VerdictCounter::count);
-        }
-    }
 }
 
 impl Quotefold {
@@ -481,29 +461,6 @@ impl Quotefold {
         let is_asked = |place| told.of_source(place).next().is_some();
         let sources = self.sources.iter().enumerate();
         sources.map(|(place, source)| is_asked(place).then(|| source.coalescer.openings(now.monotonic))).collect()
-    }
-
-    /// Counts the verdict on every quote.
-    fn count_verdicts(&self, valuation: &Valuation) {
-        self.judged(valuation).for_each(|(source, judged)| source.statistics.verdict(judged));
-    }
-
-    /// What counts the verdicts once more.
-    fn verdicts(&self, valuation: &Valuation) -> Verdicts {
-        let counters = self.judged(valuation).map(|(source, judged)| source.statistics.verdict_counter(judged));
-        Verdicts(Arc::new(Counted { counters: counters.collect(), by_first: AtomicBool::new(false) }))
-    }
-
-    /// Every quote on which there is a verdict, with its source.
-    fn judged<'v>(&'v self, valuation: &'v Valuation) -> impl Iterator<Item = (&'v Source, &'v Judged)> {
-        // a rate that the caller also asked for is counted once
-        let asked = || valuation.prices.iter().map(|priced| &priced.price);
-        let is_asked = move |rate: &&Price| asked().any(|price| price.symbol == rate.symbol);
-        let rates = valuation.rates().filter(move |rate| !is_asked(rate));
-        asked().chain(rates).flat_map(|price| &price.quotes).filter_map(|judged| {
-            let place = self.profiles.place(&judged.outcome.origin.source)?;
-            Some((&**self.sources.get(place)?, judged))
-        })
     }
 }
 

@@ -32,38 +32,37 @@ use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
+use tower::ServiceBuilder;
 use tower::limit::GlobalConcurrencyLimitLayer;
 use tower::retry::RetryLayer;
 use tower::util::BoxCloneSyncService;
-use tower::{Service, ServiceBuilder};
 
 use crate::board::Board;
 use crate::clock::{Clock, Moment};
-use crate::failure::SourceError;
 use crate::metrics::Metrics;
+use crate::permits::resize;
 use crate::profile::Profile;
 use crate::provider::description::{Cost, SourceSettings, Unknown};
 use crate::symbol::Symbol;
 use account::Account;
 use attempt::Attempts;
 use backoff::Backoff;
-use batch::{Batch, Reply};
 use breaker::Breaker;
 use coalescer::{Batching, Coalescer, Listing, Parts, Stack};
 use cooldown::Cooldown;
 use fetch::mirrors::Mirrors;
-use guard::GuardLayer;
+use guard::{GuardLayer, Next};
 use lists::{ListState, Lists};
 use made_of::MadeOf;
 use retry::RetryPolicy;
 use singled_out::SinglingOut;
 use statistics::Statistics;
 
-pub(crate) use set_up::Common;
 pub use set_up::SetupError;
+pub(crate) use set_up::{Common, profiles_of_own_filters};
 
 /// The part of a caller's time that is kept for folding and answering.
 pub(crate) const KEPT_BACK: Duration = Duration::from_millis(25);
@@ -124,34 +123,26 @@ struct Guards {
 
 impl Source {
     /// A source over the leaf that speaks to its vendor, or over a leaf that a test scripts.
-    pub fn over<S>(
+    pub fn over<S: Next>(
         leaf: S,
         profile: Arc<Profile>,
         account: Arc<Account>,
         metrics: &Metrics,
         around: &Surroundings,
-    ) -> Self
-    where
-        S: Service<Batch, Response = Reply, Error = SourceError, Future: Send + 'static>,
-        S: Clone + Send + Sync + 'static,
-    {
+    ) -> Self {
         Self::following(None, leaf, profile, account, metrics, around)
     }
 
     /// The same source with other settings, which hold for its next calls. What is in flight, its breaker and its statistics
     /// stay.
-    fn following<S>(
+    fn following<S: Next>(
         before: Option<&Source>,
         leaf: S,
         profile: Arc<Profile>,
         account: Arc<Account>,
         metrics: &Metrics,
         around: &Surroundings,
-    ) -> Self
-    where
-        S: Service<Batch, Response = Reply, Error = SourceError, Future: Send + 'static>,
-        S: Clone + Send + Sync + 'static,
-    {
+    ) -> Self {
         let (settings, name) = (&profile.settings, &profile.settings.name);
         let waits = profile.waits().clone();
         let breaker = match before {
@@ -167,7 +158,10 @@ impl Source {
             None => Arc::new(Statistics::new(name, metrics.clone())),
         };
         let slots = match before {
-            Some(before) => before.resized_slots(settings.concurrency, &around.tasks),
+            Some(before) => {
+                resize(&before.slots, before.profile.settings.concurrency, settings.concurrency);
+                Arc::clone(&before.slots)
+            }
             None => Arc::new(Semaphore::new(settings.concurrency)),
         };
         let attempt = longest_attempt(settings.timeout, around.budget);
@@ -238,20 +232,6 @@ impl Source {
             retry_policy,
             made_of,
         }
-    }
-
-    /// The same slots for another number of calls at once. If fewer calls may be in flight, slots that are taken are not free
-    /// again when their calls end.
-    fn resized_slots(&self, concurrency: usize, tasks: &TaskTracker) -> Arc<Semaphore> {
-        let before = self.profile.settings.concurrency;
-        self.slots.add_permits(concurrency.saturating_sub(before));
-        let surplus = before.saturating_sub(concurrency);
-        let taken = surplus - self.slots.forget_permits(surplus);
-        if taken > 0 {
-            let (slots, taken) = (Arc::clone(&self.slots), u32::try_from(taken).unwrap_or(u32::MAX));
-            tasks.spawn(async move { slots.acquire_many_owned(taken).await.map(OwnedSemaphorePermit::forget) });
-        }
-        Arc::clone(&self.slots)
     }
 
     /// The same, with the addresses that its leaf chooses among.
@@ -345,10 +325,7 @@ fn time_to_reply(budget: Duration) -> Duration {
 ///   minute or more, a call that has been written goes on without a caller.
 /// - A panic in a filter is caught where the filter runs, and comes back as `internal`. It is one failed call of one source, and
 ///   counts for the breaker like any other.
-fn stack<S>(leaf: S, guards: Guards) -> Stack
-where
-    S: Service<Batch, Response = Reply, Error = SourceError, Future: Send + 'static> + Clone + Send + Sync + 'static,
-{
+fn stack<S: Next>(leaf: S, guards: Guards) -> Stack {
     let stack = ServiceBuilder::new()
         // Whether the source is tried: after a failure nothing is asked for a while, and then one call goes first.
         .layer(GuardLayer(guards.backoff))
@@ -371,10 +348,7 @@ where
 
 /// What stands between us and a vendor that is asked for a list of what it trades: the slots and the limits. If that fails, it
 /// says nothing of the source's prices, so no other layer learns of it.
-fn list_stack<S>(leaf: S, account: Arc<Account>, slots: Arc<Semaphore>) -> Stack
-where
-    S: Service<Batch, Response = Reply, Error = SourceError, Future: Send + 'static> + Clone + Send + Sync + 'static,
-{
+fn list_stack<S: Next>(leaf: S, account: Arc<Account>, slots: Arc<Semaphore>) -> Stack {
     let stack = ServiceBuilder::new()
         .layer(GlobalConcurrencyLimitLayer::with_semaphore(slots))
         .layer(GuardLayer(account))

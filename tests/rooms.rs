@@ -17,6 +17,7 @@ const ROOMS: &[(&str, &str)] = &[
     ("text", "words for people: lists, durations, near names, what a terminal may show"),
     ("clock", "the time, and how far this machine's is off"),
     ("pace", "turns for other tasks in long work"),
+    ("permits", "how many may do something at once, while that changes"),
     ("address_space", "how many addresses this process has"),
     ("units", "notations of settings: spans, sizes, limits, patterns"),
     ("reply_memory", "how many bytes replies may hold"),

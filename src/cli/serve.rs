@@ -245,22 +245,7 @@ async fn until_ended(
     });
     if let Some((reloads, hangups)) = &reloads {
         let admin = admin.as_ref().map(|(_, stack, limits)| (stack.clone(), limits.clone()));
-        let (public, again) = (public.clone(), reloads.clone());
-        let (drain, runtime) = (drain.clone(), work.clone());
-        reloads.serve_with(Box::new(move |next| {
-            let front = front_of(next, &watched, &drain, &runtime, Some(&again));
-            let (stack, limits) = public.clone();
-            let (new, new_limits) = (front.router(Routes::new()), public_limits(next.settings()));
-            let admin = admin.clone().map(|doors| (doors, front.admin_router(), admin_limits(next.settings())));
-            Box::new(move || {
-                stack.replace(new.after(&stack.get()));
-                limits.set(new_limits);
-                if let Some(((stack, limits), new, new_limits)) = admin {
-                    stack.replace(new.after(&stack.get()));
-                    limits.set(new_limits);
-                }
-            })
-        }));
+        follow_reloads(reloads, public.clone(), admin, watched, &drain, work);
         // only now, so that no reload comes before what it has to change
         work.spawn(reload_on_hangup(Arc::clone(hangups), reloads.clone()));
         work.spawn(watch_files(reloads.clone()));
@@ -276,6 +261,32 @@ async fn until_ended(
     let cancelled = public.cancelled + admin;
     say_how_it_ended(cancelled);
     Ok(Exit::Done)
+}
+
+/// What a listener serves, and within which limits.
+type Served = (CurrentStack, CurrentLimits);
+
+/// Lets each reload change what the listeners serve: for clients, and for the operator if there is an address for that.
+fn follow_reloads(
+    reloads: &Reloads,
+    public: Served,
+    admin: Option<Served>,
+    watched: Arc<Watched>,
+    drain: &Drain,
+    work: &Handle,
+) {
+    let (again, drain, work) = (reloads.clone(), drain.clone(), work.clone());
+    reloads.serve_with(Box::new(move |next| {
+        let (front, settings) = (front_of(next, &watched, &drain, &work, Some(&again)), next.settings());
+        let mut changes = vec![(public.clone(), front.router(Routes::new()), public_limits(settings))];
+        changes.extend(admin.clone().map(|admin| (admin, front.admin_router(), admin_limits(settings))));
+        Box::new(move || {
+            for ((stack, limits), new, new_limits) in changes {
+                stack.replace(new.after(&stack.get()));
+                limits.set(new_limits);
+            }
+        })
+    }));
 }
 
 fn front_of(

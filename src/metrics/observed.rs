@@ -9,6 +9,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+use super::SourceLabels;
+
 /// How a service stood at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Observed {
@@ -44,11 +46,6 @@ struct LimitLabels {
 struct BreakerLabels {
     source: String,
     state: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, EncodeLabelSet)]
-struct SourceLabels {
-    source: String,
 }
 
 /// The gauges.

@@ -84,7 +84,7 @@ fn decode(field: &str, text: &str) -> Result<String, BadQuestion> {
 
 /// The same list of symbols, in which each plus at the end of a symbol is escaped: it is the sign of a warrant there (`CCIV+`).
 /// Everywhere else a plus is a space. So is each plus of a list in which a comma is escaped: only programs escape one, such as
-/// the forms of browsers, and these escape a plus that is none.
+/// the forms of browsers, and these escape a plus that is not a space.
 fn warrants_marked(symbols: &str) -> String {
     if symbols.as_bytes().windows(3).any(|three| three.eq_ignore_ascii_case(b"%2c")) {
         return symbols.to_owned();

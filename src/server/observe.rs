@@ -9,7 +9,6 @@ use tokio::time::timeout;
 use super::pricing::Pricing;
 use crate::metrics::{Observed, ObservedSource};
 use crate::service::Quotefold;
-use crate::source::breaker::BreakerState;
 use crate::units::Span;
 
 /// How long a scrape waits for that. If all threads that work on prices are busy for longer, it gets what was shown last.
@@ -25,11 +24,7 @@ fn show(service: &Quotefold) {
     let now = service.clock().now();
     let sources = service.sources().iter().map(|source| ObservedSource {
         name: source.profile.name().to_owned(),
-        breaker: match source.breaker.state(now.monotonic) {
-            BreakerState::Closed => "closed",
-            BreakerState::Open(_) => "open",
-            BreakerState::HalfOpen => "half_open",
-        },
+        breaker: source.breaker.state(now.monotonic).as_str(),
         last_success: source.statistics.last_success(),
     });
     let mut limits = Vec::new();

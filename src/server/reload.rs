@@ -15,7 +15,7 @@ pub(super) const PATH: &str = "/admin/reload";
 /// Reads the configuration again, and says what that has changed.
 pub(super) async fn reload(State(reloads): State<Reloads>, headers: HeaderMap) -> Result<Response, Problem> {
     refuse_foreign_page(&headers)?;
-    // The work goes on if the client leaves: half of a reload would be worse than one that nobody waits for.
+    // The work goes on if the client leaves: a reload that stops half way would be worse than one without a reader.
     let reloading = tokio::spawn(async move { reloads.reload(PATH).await });
     let reloaded = reloading.await.map_err(|_| Problem::Internal)??;
     let body = serde_json::to_string(&reloaded).map_err(|_| Problem::Internal)?;

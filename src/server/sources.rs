@@ -180,11 +180,11 @@ fn cooling(cooldown: &Cooldown, now: Moment) -> Cooling {
 }
 
 fn circuit(state: BreakerState, now: Moment) -> Circuit {
-    match state {
-        BreakerState::Closed => Circuit { state: "closed", until: None },
-        BreakerState::Open(until) => Circuit { state: "open", until: Some(time(now.wall_at(until))) },
-        BreakerState::HalfOpen => Circuit { state: "half_open", until: None },
-    }
+    let until = match state {
+        BreakerState::Open(until) => Some(time(now.wall_at(until))),
+        BreakerState::Closed | BreakerState::HalfOpen => None,
+    };
+    Circuit { state: state.as_str(), until }
 }
 
 fn off(off: &OffSource) -> Off<'_> {

@@ -143,7 +143,7 @@ impl ServerSettings {
             report.unless(
                 length <= LONGEST,
                 &["server", key],
-                format!("{} is longer than anybody waits; write {} or less", Span(length), Span(LONGEST)),
+                format!("{} is longer than any client waits; write {} or less", Span(length), Span(LONGEST)),
             );
         }
         for why in self.symbols.patterns().filter_map(|pattern| Symbol::why_never_matched(&pattern)) {

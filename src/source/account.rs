@@ -36,7 +36,7 @@ pub struct Account {
 /// The key that its calls carry.
 #[derive(Debug, Default)]
 struct Key {
-    /// Whether there is none, so that a refusal cannot be its fault.
+    /// Whether there is no key, so that a refusal cannot be the key's fault.
     is_missing: bool,
     /// Tells one key from another, and reveals nothing of either.
     mark: Option<Fingerprint>,

@@ -48,6 +48,17 @@ pub enum BreakerState {
     HalfOpen,
 }
 
+impl BreakerState {
+    /// Its name in the list of sources and in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            BreakerState::Closed => "closed",
+            BreakerState::Open(_) => "open",
+            BreakerState::HalfOpen => "half_open",
+        }
+    }
+}
+
 /// A call that was let through. Whatever ends it, the breaker is told: a probe whose last caller left lets the next call probe.
 struct Permit {
     breaker: Arc<Breaker>,

@@ -9,6 +9,7 @@
 //! its outcomes, `hunt` looks for the symbols that fail calls, and `listing` asks for what the vendor trades. `retire` ends it
 //! all when the configuration no longer describes the source.
 
+mod ask;
 mod call;
 mod callers;
 mod deadlines;
@@ -36,14 +37,15 @@ use super::breaker::{Breaker, BreakerState};
 use super::cooldown::Cooldown;
 use super::lists::Standing;
 use super::statistics::Statistics;
-use crate::board::{Board, Freshness, Openings, Told};
+use crate::board::{Board, Openings, Told};
 use crate::caller::Caller;
 use crate::clock::Clock;
 use crate::failure::{Failure, SourceError};
 use crate::quote::{Origin, Outcome};
 use crate::symbol::Symbol;
+pub use ask::{Ask, Patience, Wait};
 use call::Orphans;
-use callers::{Callers, Claim};
+use callers::Callers;
 pub use grouping::Batching;
 use grouping::Tier;
 use hunt::Hunt;
@@ -85,68 +87,6 @@ pub struct Parts {
     pub backoff: Arc<Backoff>,
     /// What one call may take in all, its wait to be sent included, unless a caller waits longer for it.
     pub budget: Duration,
-}
-
-/// Whether a caller waits for its turn at a scarce source.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Patience {
-    /// It does, and reserves may be asked for it.
-    #[default]
-    Waits,
-    /// It takes what can be had at once without harm to others: it waits for no limit and no slot, asks no reserve, and its
-    /// refusals apply to it alone.
-    OnlyTries,
-}
-
-/// What a request asks of a source.
-#[derive(Clone, Debug)]
-pub struct Ask {
-    /// When the request arrived: what landed since then is fresh enough for it.
-    pub arrived: Instant,
-    /// When the caller leaves. A call may wait until then to be sent, and never less than its budget allows; what cannot be sent
-    /// by then is not started.
-    pub until: Instant,
-    /// Whether the caller waits for its turn.
-    pub patience: Patience,
-    /// What it needs, in the order in which scarce calls are given out.
-    pub due: Vec<(Symbol, Freshness)>,
-    /// Symbols that need no call: they are added to a call that has room.
-    pub optional: Vec<Symbol>,
-    /// Whose request it is; `None` if it is the service's own.
-    pub caller: Option<Caller>,
-}
-
-/// A caller's claim to one outcome.
-pub enum Wait {
-    /// The outcome is here already.
-    Ready(Told),
-    /// Its call is in flight.
-    InFlight {
-        /// The symbol.
-        symbol: Symbol,
-        /// Where its outcome will be told.
-        outcome: watch::Receiver<Option<Told>>,
-        /// Keeps the call alive.
-        claim: Claim,
-    },
-}
-
-impl Wait {
-    /// The symbol whose outcome it is.
-    pub fn symbol(&self) -> &Symbol {
-        match self {
-            Wait::Ready(told) => &told.outcome().symbol,
-            Wait::InFlight { symbol, .. } => symbol,
-        }
-    }
-
-    /// The outcome, if it is there.
-    pub(crate) fn landed(&self) -> Option<Told> {
-        match self {
-            Wait::Ready(told) => Some(told.clone()),
-            Wait::InFlight { outcome, .. } => outcome.borrow().clone(),
-        }
-    }
 }
 
 struct Inner {

@@ -1,4 +1,5 @@
-//! Runs the examples of the user's own filters before the service starts, each in the process in which the filter will run.
+//! Runs the examples of the user's own filters before a configuration takes effect, each in a process like that in which the
+//! filter will run.
 
 use super::sandbox::{Program, Sandbox};
 use crate::profile::Profile;

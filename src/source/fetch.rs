@@ -147,7 +147,7 @@ impl Service<Batch> for Fetch {
                 return Ok(Reply { rows: Vec::new() });
             }
             if asked.is_empty() {
-                // its source was retired, and nobody is left to ask for
+                // the source was retired, and all callers have been told
                 return Err(SourceError::Reconfigured);
             }
             let Exchanged { reply, connection, _held } = inner.ask(&asked, Some(&batch)).await?;

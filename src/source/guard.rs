@@ -12,7 +12,7 @@ use super::batch::{Batch, Reply};
 use crate::failure::SourceError;
 
 /// What stands behind a guard: more guards, and the leaf that speaks to the vendor.
-pub(crate) trait Next:
+pub trait Next:
     Service<Batch, Response = Reply, Error = SourceError, Future: Send> + Clone + Send + Sync + 'static
 {
 }

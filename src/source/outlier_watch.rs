@@ -20,7 +20,7 @@ const ENOUGH: usize = 8;
 #[derive(Debug, Default)]
 pub(super) struct OutlierWatch {
     quotes: VecDeque<Compared>,
-    /// The quotes that are among them. Whoever asks reads them again and again, so they are not searched for one by one.
+    /// The quotes that are among them. They are read for every quote of an answer, so they are not searched for one by one.
     known: QuickSet<QuoteId>,
     /// How many of them were outliers.
     outliers: usize,

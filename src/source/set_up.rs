@@ -99,9 +99,7 @@ impl Common {
     ) -> Result<Vec<Arc<Source>>, SetupError> {
         let mut prepared = Vec::new();
         for source in &settings.sources {
-            let extractor =
-                Extractor::new(source).map_err(|error| SetupError::Description(source.name.clone(), error))?;
-            let extractor = extractor.with_classes(settings.symbols.classes());
+            let extractor = extractor_of(source, settings)?;
             prepared.push(Prepared { extractor, connector: self.connectors.lock().of(source)? });
         }
         let used: Vec<&Connector> = prepared.iter().map(|prepared| &prepared.connector).collect();
@@ -193,6 +191,20 @@ impl Common {
         let lists = source.instruments.as_ref().and_then(|list| apart(&list.filter, list.max_body));
         Sandboxes { prices, lists }
     }
+}
+
+/// What is known of the sources whose filters are not the catalogue's, before any of them is set up.
+///
+/// # Errors
+/// A source's description cannot be understood.
+pub(crate) fn profiles_of_own_filters(settings: &Settings) -> Result<Vec<Profile>, SetupError> {
+    let own = settings.sources.iter().filter(|source| !catalogue::has_filter(&source.jq));
+    own.map(|source| Ok(Profile::new(source.clone(), extractor_of(source, settings)?, settings))).collect()
+}
+
+fn extractor_of(source: &SourceSettings, settings: &Settings) -> Result<Extractor, SetupError> {
+    let extractor = Extractor::new(source).map_err(|error| SetupError::Description(source.name.clone(), error))?;
+    Ok(extractor.with_classes(settings.symbols.classes()))
 }
 
 /// The limits of an account: those of all its sources.

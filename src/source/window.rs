@@ -64,7 +64,7 @@ impl Limits {
         self.0.iter().map(|limit| limit.calls as usize).max().unwrap_or_default()
     }
 
-    /// A limit that never has room for so many units at one instant.
+    /// A limit that never has room for this number of units at one instant.
     fn below(&self, units: usize) -> Option<Limit> {
         self.0.iter().copied().find(|limit| (limit.calls as usize) < units)
     }
@@ -268,7 +268,7 @@ impl Window {
         for promised in &self.promised {
             let (likely, limit) = forecast.earliest(promised.units);
             if promised.ticket == ticket {
-                // since the promise, a limit was set that never has room for so many
+                // since the promise, a limit was set that never has room for this call
                 if let Some(limit) = self.limits.below(promised.units) {
                     let never = now + limit.period.max(LONGEST_CALL);
                     return Estimate { likely: never, soonest: never, limit: Some(limit) };

@@ -452,7 +452,7 @@ fn no_error_shows_an_inserted_value_whatever_the_key_makes_of_it() {
     assert!(refused > 300, "only {refused} were refused");
 }
 
-/// A file with one key of each section: the first in the first round, and so on; empty if no section has so many.
+/// A file with one key of each section: the first in the first round, and so on; empty if no section has a key for this round.
 fn in_round(sections: &[(&str, &str)], round: usize) -> String {
     let mut names: Vec<&str> = sections.iter().map(|(name, _)| *name).collect();
     names.dedup();

@@ -27,19 +27,6 @@ prepare() {
   npm --prefix "$tools" ci --loglevel=error --no-audit --no-fund
 }
 
-start_demo() {
-  local said demo
-  said=$(mktemp)
-  "$program" demo --quiet --listen 127.0.0.1:0 >"$said" 2>/dev/null &
-  demo=$!
-  trap "kill $demo 2>/dev/null || true; rm -f $said" EXIT
-  # however busy the machine is
-  until url=$(grep -o -m1 'http://[0-9.:]*' "$said"); do
-    kill -0 "$demo" 2>/dev/null || { echo "the demo has ended" >&2; exit 1; }
-    sleep 0.1
-  done
-}
-
 validate() {
   curl --silent --show-error --fail "$url/openapi.json" >"$tools/openapi.json"
   "$tools/python/bin/openapi-spec-validator" "$tools/openapi.json"
@@ -70,7 +57,10 @@ typescript_client() {
 
 url=${1:-}
 prepare
-if [ -z "$url" ]; then start_demo; fi
+if [ -z "$url" ]; then
+  . "$here/../support/demo.sh"
+  start_demo "$program"
+fi
 validate
 python_client
 typescript_client

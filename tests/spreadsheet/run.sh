@@ -31,15 +31,14 @@ through_a_spreadsheet() {
   office "$folder/sheet/$1.xlsx" "csv:Text - txt - csv (StarCalc):44,34,76,1,,1033,false,true,false" "Calc MS Excel 2007 XML" back
 }
 
-"$program" demo --quiet --listen 127.0.0.1:0 >"$folder/said" 2>/dev/null &
-demo=$!
-trap 'kill "$demo" 2>/dev/null || true; wait "$demo" 2>/dev/null || true; rm -rf "$folder"' EXIT
-until url=$(grep -o -m1 'http://[0-9.:]*' "$folder/said"); do
-  kill -0 "$demo" 2>/dev/null || { echo "the demo has ended" >&2; exit 1; }
-  sleep 0.1
-done
+at_the_end() {
+  rm -rf "$folder"
+}
 
-# On a busy machine a venue may be late: whoever misses a price asks again.
+. "$here/../support/demo.sh"
+start_demo "$program"
+
+# On a busy machine a venue may be late: ask again until each price is there.
 until_priced() {
   until "$@" && [ "$(grep -cE ';?(ok|degraded)[,;]' "$folder/$1.csv")" -ge 5 ]; do sleep 0.5; done
 }

@@ -18,7 +18,7 @@ pub(super) struct Field {
 }
 
 impl Filter {
-    /// The first field of its rows that is none of the `known` ones, as far as its text shows; `None` if there is no such field.
+    /// The first field of its rows that is not among the `known` ones, as far as its text shows; `None` if there is no such field.
     pub(crate) fn unknown_field(&self, known: &[&str]) -> Option<FilterError> {
         let Field { name, line, column } = self.fields.iter().find(|field| !known.contains(&field.name.as_str()))?;
         let cure = match nearest(name, known.iter().copied()).or_else(|| synonyms::meant(name, known)) {

@@ -20,6 +20,7 @@ use tokio::time::sleep;
 
 use super::Limits;
 use crate::caller::Caller;
+use crate::permits::resize;
 use crate::settings::access::Network;
 
 /// How long a connection that was asked to close may take before another one is asked, too: it may be writing a reply.
@@ -97,16 +98,10 @@ impl Slots {
     }
 
     /// Follows limits that may have changed. If there are fewer slots than connections now, slots disappear as these close.
-    pub(super) fn follow(self: &Arc<Self>, limits: &Limits) {
+    pub(super) fn follow(&self, limits: &Limits) {
         let (new, mut limits) = (SlotLimits::of(limits), self.limits.write());
-        self.free.add_permits(new.max.saturating_sub(limits.max));
-        let surplus = limits.max.saturating_sub(new.max);
-        let taken = surplus - self.free.forget_permits(surplus);
+        resize(&self.free, limits.max, new.max);
         *limits = new;
-        if taken > 0 {
-            let (free, taken) = (Arc::clone(&self.free), u32::try_from(taken).unwrap_or(u32::MAX));
-            tokio::spawn(async move { free.acquire_many_owned(taken).await.map(OwnedSemaphorePermit::forget) });
-        }
     }
 
     /// Takes a slot for a new connection, waiting for one if necessary; `None` if the client already holds as many as one
