@@ -10,7 +10,8 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use crate::support::{
-    Configuration, Folder, PATIENCE, Program, Upstream, get, read, rows, send, send_signal, start, until, write,
+    Configuration, Folder, HEARS_HANGUPS, PATIENCE, Program, Upstream, get, hearing_hangups, read, rows, send,
+    send_signal, start, until, write,
 };
 
 /// How long the slow vendor takes to reply.
@@ -187,9 +188,6 @@ fn a_signal_right_after_ready_is_a_clean_logged_shutdown() {
     }
 }
 
-/// Starts a program that does not ignore SIGHUP, even if these tests do because `nohup` started them.
-const HEARS_HANGUPS: [&str; 2] = ["env", "--default-signal=HUP"];
-
 /// A program whose configuration is a pipe without a writer, so that it blocks while reading it.
 struct HeldUp {
     program: Program,
@@ -304,10 +302,7 @@ fn a_terminal_that_closes_starts_an_unhurried_shutdown() {
 fn a_hangup_without_a_terminal_does_not_end_it() {
     let configuration = configuration(&Upstream::quoting("100"), "0s", "1s");
     let serve = start(&["serve", "--config", configuration.path(), "--listen", "127.0.0.1:0"], &[]);
-    let mut hears_hangups = Command::new(HEARS_HANGUPS[0]);
-    hears_hangups.args(&HEARS_HANGUPS[1..]).arg(serve.get_program()).args(serve.get_args());
-    hears_hangups.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let program = Program::new(&mut hears_hangups);
+    let program = Program::new(&mut hearing_hangups(&serve));
     let address = program.ready();
     for _ in 0..2 {
         program.signal("HUP");

@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use crate::support::{Configuration, Program, Reply, Upstream, get, post, read, rows, send, start, until, write};
+use crate::support::{
+    Configuration, Program, Reply, Upstream, get, hearing_hangups, post, read, rows, send, start, until, write,
+};
 
 const ADMIN: &str = "[access]\nadmin_listen = \"127.0.0.1:0\"\n";
 
@@ -15,8 +17,8 @@ const LASTING: &str = "[freshness]\nrefresh_after = \"10m\"\nusable_for = \"14m\
 
 /// A program with an admin address, which comes second.
 fn serve(configuration: &Configuration) -> (Program, SocketAddr, SocketAddr) {
-    let program =
-        Program::new(&mut start(&["serve", "--config", configuration.path(), "--listen", "127.0.0.1:0"], &[]));
+    let serve = start(&["serve", "--config", configuration.path(), "--listen", "127.0.0.1:0"], &[]);
+    let program = Program::new(&mut hearing_hangups(&serve));
     let [address, admin] = program.addresses()[..] else { panic!("two addresses") };
     (program, address, admin)
 }

@@ -31,7 +31,7 @@ use tokio::net::TcpListener;
 pub(crate) use authority::{Authority, Certified};
 pub(crate) use client::{Reply, get, get_bytes, left, post, read, read_reply, read_to_end, send, write};
 pub(crate) use folder::Folder;
-pub(crate) use program::{Configuration, Ended, Program, run, send_signal, start};
+pub(crate) use program::{Configuration, Ended, HEARS_HANGUPS, Program, hearing_hangups, run, send_signal, start};
 pub(crate) use service::Service;
 pub(crate) use upstream::{After, Call, Setup, Upstream, rows, source};
 

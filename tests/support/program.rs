@@ -68,6 +68,19 @@ pub(crate) fn start(arguments: &[&str], variables: &[(&str, &str)]) -> Command {
     command
 }
 
+/// Starts a program that does not ignore SIGHUP, even if these tests do because `nohup` started them.
+pub(crate) const HEARS_HANGUPS: [&str; 2] = ["env", "--default-signal=HUP"];
+
+/// The program that a command would start, but it hears hangups in any case.
+pub(crate) fn hearing_hangups(command: &Command) -> Command {
+    let mut hears = Command::new(HEARS_HANGUPS[0]);
+    hears.args(&HEARS_HANGUPS[1..]).arg(command.get_program()).args(command.get_args());
+    hears.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    hears.current_dir(std::env::temp_dir());
+    hears.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    hears
+}
+
 /// Runs the program to its end.
 pub(crate) fn run(arguments: &[&str]) -> Ended {
     Program::new(&mut start(arguments, &[])).ended()
