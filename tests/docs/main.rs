@@ -14,6 +14,7 @@ mod measure;
 mod names;
 mod openapi;
 mod performance;
+mod promises;
 mod settings;
 mod spellings;
 #[path = "../support/mod.rs"]
