@@ -85,7 +85,7 @@ fn names(name: &str, settings: &Settings, symbols: &[Symbol]) -> HashMap<String,
 /// narration goes to the same terminal. The simulated market never closes.
 pub fn settings_text(venues: SocketAddr) -> String {
     let mut text = String::from(
-        "[server]\ntimeout = \"800ms\"\ndrain_delay = \"0s\"\n\n[freshness]\nrefresh_after = \"1s\"\nusable_for = \"5s\"\nfallback_for = \"15m\"\nhours = false\n\n[log]\nlevel = \"error\"\nrequests = \"none\"\n",
+        "[server]\ntimeout = \"800ms\"\ndrain_delay = \"0s\"\n\n[freshness]\nrefresh_after = \"1s\"\nusable_for = \"5s\"\nfallback_for = \"15m\"\nhours = false\n\n[log]\nlevel = \"error\"\nrequests = \"none\"\n\n[watch]\nsymbols = [\"ETH-USD\", \"EUR-USD\", \"MSFT\"]\nevery = \"2s\"\n",
     );
     for class in crate::symbol::Class::ALL {
         // writing to a string cannot fail

@@ -150,6 +150,19 @@ pub struct Failure {
 }
 
 impl SourceError {
+    /// The reasons that only we give.
+    pub(crate) const OURS: [&str; 9] = [
+        "timeout",
+        "connection",
+        "tls",
+        "too_large",
+        "throttled",
+        "circuit_open",
+        "not_awaited",
+        "reconfigured",
+        "internal",
+    ];
+
     /// The reasons that a filter can name in an error row.
     pub(crate) const NAMED_BY_FILTERS: [&str; 10] = [
         "http_status",
@@ -313,9 +326,7 @@ mod tests {
 
     #[test]
     fn a_failure_can_be_named_by_every_reason_that_answers_give() {
-        let own = ["timeout", "connection", "tls", "too_large", "throttled", "circuit_open", "not_awaited"];
-        let own = own.into_iter().chain(["reconfigured", "internal"]);
-        for reason in own.chain(SourceError::NAMED_BY_FILTERS) {
+        for reason in SourceError::OURS.into_iter().chain(SourceError::NAMED_BY_FILTERS) {
             assert_eq!(SourceError::named(reason, String::new()).map(|error| error.reason()), Some(reason));
         }
         assert_eq!(SourceError::named("used", String::new()), None);

@@ -22,7 +22,8 @@ use crate::answer::{Answer, Completeness, EntryText, TAG, code};
 use crate::board::{Board, Openings, Told};
 use crate::clock::Moment;
 use crate::fingerprint::Fingerprint;
-use crate::fold::{Judged, Status};
+use crate::fold::{Judged, Price, Status};
+use crate::metrics::PriceCounter;
 use crate::pace::Pace;
 use crate::plan::{PerSource, Plan, Purpose};
 use crate::question::Question;
@@ -76,6 +77,8 @@ pub(crate) struct Made<'a> {
     pub valuation: &'a Valuation,
     /// When each source that was asked could be called, which its failures state.
     pub openings: &'a [Option<Openings>],
+    /// What counts a price by its status.
+    pub counter: &'a (dyn Fn(&Price) -> PriceCounter + Sync),
     /// When they were made.
     pub now: Moment,
 }

@@ -97,7 +97,7 @@ impl Front {
     pub fn router(&self, extra: impl Into<Routes>) -> Stack {
         let access = &self.pricing.service.settings().access;
         let (app, pages) = match access.admin_listen {
-            Some(_) => (price_routes(), self.health(access)),
+            Some(_) => (price_routes(), health_pages(&self.health(access))),
             None => self.with_the_page(access),
         };
         Stack::new(self.guards(app, extra.into(), pages, access))
@@ -121,8 +121,9 @@ impl Front {
     /// Everything that is served to someone who may see all of it. Where a key is required, the page is among what needs none,
     /// and has no prices in it.
     fn with_the_page(&self, access: &AccessSettings) -> (Routes<Pricing>, Pages) {
-        let app = price_routes().merge(admin_pages());
-        let pages = page::with_files(self.health(access));
+        let health = self.health(access);
+        let app = price_routes().merge(admin_pages(&health));
+        let pages = page::with_files(health_pages(&health));
         if access.keys.is_empty() {
             (app.route(page::PATH, get(page::with_prices)), pages)
         } else {
@@ -130,19 +131,14 @@ impl Front {
         }
     }
 
-    fn health(&self, access: &AccessSettings) -> Pages {
-        let state = Arc::new(HealthState {
+    fn health(&self, access: &AccessSettings) -> Arc<HealthState> {
+        Arc::new(HealthState {
             readiness: self.pricing.readiness.clone(),
             clock: self.pricing.service.clock().clone(),
             drain: self.drain.clone(),
             keys: Keys::new(access.keys.clone()),
             reloads: self.reloads.clone(),
-        });
-        let ready = Arc::clone(&state);
-        Pages::default()
-            .page("/health", move |headers| health::ready(&state, headers))
-            .page("/health/ready", move |headers| health::ready(&ready, headers))
-            .page("/health/live", |_| health::live())
+        })
     }
 
     fn guards(&self, app: Routes<Pricing>, extra: Routes, pages: Pages, access: &AccessSettings) -> Guards {
@@ -179,13 +175,27 @@ fn price_routes() -> Routes<Pricing> {
         .route("/symbols", get(symbols::search))
 }
 
-fn admin_pages() -> Routes<Pricing> {
+fn health_pages(health: &Arc<HealthState>) -> Pages {
+    let (state, ready) = (Arc::clone(health), Arc::clone(health));
+    Pages::default()
+        .page("/health", move |headers| health::ready(&state, headers))
+        .page("/health/ready", move |headers| health::ready(&ready, headers))
+        .page("/health/live", |_| health::live())
+}
+
+fn admin_pages(health: &Arc<HealthState>) -> Routes<Pricing> {
+    let health = Arc::clone(health);
+    let metrics = move |state, headers| metrics(state, headers, Arc::clone(&health));
     Routes::new().route("/sources", get(sources::overview)).route(METRICS, get(metrics))
 }
 
 /// `GET /metrics`, for Prometheus: in its older text format for a scraper that asks for that and not for OpenMetrics.
-async fn metrics(State(pricing): State<Pricing>, headers: HeaderMap) -> Result<Response, Problem> {
-    observe::observe(&pricing).await;
+async fn metrics(
+    State(pricing): State<Pricing>,
+    headers: HeaderMap,
+    health: Arc<HealthState>,
+) -> Result<Response, Problem> {
+    observe::observe(&pricing, health::checks(&health)).await;
     let metrics = pricing.service.metrics();
     let accepts =
         |kind: &str| headers.get_all(ACCEPT).iter().any(|value| value.to_str().is_ok_and(|it| it.contains(kind)));

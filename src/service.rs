@@ -5,6 +5,7 @@ pub mod current;
 mod following;
 pub mod in_flight;
 pub mod joining;
+mod on_board;
 mod settle;
 mod verdicts;
 
@@ -20,7 +21,7 @@ use crate::answer::{Answer, Answered};
 use crate::board::{Board, CAPACITY, Openings, Told};
 use crate::clock::{Clock, Moment};
 use crate::convert::Priced;
-use crate::fold::Status;
+use crate::fold::{Price, Status};
 use crate::gather::{Gathering, LeftBehind};
 use crate::metrics::Metrics;
 use crate::plan::{PerSource, Plan, PlanInput, SourceQuery, weight};
@@ -321,15 +322,24 @@ impl Quotefold {
         let openings = self.openings(&told, now);
         let next_calls = next_calls(&plan, &mut told, &openings, now);
         let valuation = self.value(&plan, &told, question, now).await;
-        self.count_verdicts(&valuation);
+        self.count_verdicts(&valuation, question);
         let is_for_all = joining.is_some_and(|joining| joining.is_for_all(&told));
-        let verdicts = is_for_all.then(|| self.verdicts(&valuation));
+        let verdicts = is_for_all.then(|| self.verdicts(&valuation, question));
         let skew = self.clock.skew(now);
         let texts = match skew {
             // what is said of the clock changes with its every reading
             Some(_) => Vec::new(),
             None => {
-                let made = Made { question, plan: &plan, told: &told, valuation: &valuation, openings: &openings, now };
+                let counter = |price: &Price| self.price_counter(price);
+                let made = Made {
+                    question,
+                    plan: &plan,
+                    told: &told,
+                    valuation: &valuation,
+                    openings: &openings,
+                    counter: &counter,
+                    now,
+                };
                 self.ready.keep(&made, &self.board, &self.sources).await
             }
         };

@@ -155,7 +155,7 @@ impl Source {
         });
         let statistics = match before {
             Some(before) => Arc::clone(&before.statistics),
-            None => Arc::new(Statistics::new(name, metrics.clone())),
+            None => Arc::new(Statistics::new(name, metrics)),
         };
         let slots = match before {
             Some(before) => {

@@ -63,10 +63,7 @@ pub(super) fn serve(arguments: &Serve, ending: Ending) -> io::Result<Exit> {
         async |started, drain, work| {
             let Started { current, keeping, doors } = started;
             say_ready(doors.ready_line()?).await;
-            let draining = drain.clone();
-            let draining = async move { draining.reached(Stage::Draining).await };
-            let watched = Arc::new(Watched::new(&current.get().settings().watch.symbols));
-            work.spawn(watch::follow(current.clone(), Arc::clone(&watched), fastrand::Rng::new(), draining));
+            let watched = watch_until_draining(&current, &drain, work);
             let reloads = Reloads::new(options.clone(), &current);
             let exit =
                 until_ended(&current, watched, doors, drain, Routes::new(), Some((reloads, hangups)), work).await;
@@ -174,8 +171,18 @@ pub(super) fn demo(arguments: &Demo, ending: Ending) -> io::Result<Exit> {
             work.spawn(demo::narrate(Arc::clone(&service), Arc::clone(&venues)));
         }
         let current = Current::new(service);
-        until_ended(&current, Arc::default(), doors, drain, demo::controls(&venues, at), None, work).await
+        let watched = watch_until_draining(&current, &drain, work);
+        until_ended(&current, watched, doors, drain, demo::controls(&venues, at), None, work).await
     })
+}
+
+/// Keeps the watched symbols fresh until the drain begins.
+fn watch_until_draining(current: &Current, drain: &Drain, work: &Handle) -> Arc<Watched> {
+    let watched = Arc::new(Watched::new(&current.get().settings().watch.symbols));
+    let draining = drain.clone();
+    let draining = async move { draining.reached(Stage::Draining).await };
+    work.spawn(watch::follow(current.clone(), Arc::clone(&watched), fastrand::Rng::new(), draining));
+    watched
 }
 
 /// Reads the settings, and starts the log as they say.

@@ -115,6 +115,24 @@ impl Verdict {
 }
 
 impl Exclusion {
+    /// Every exclusion.
+    pub(crate) const ALL: [Exclusion; 14] = [
+        Exclusion::Outlier,
+        Exclusion::Stale,
+        Exclusion::Future,
+        Exclusion::InvalidPrice,
+        Exclusion::NoMarket,
+        Exclusion::Halted,
+        Exclusion::CurrencyMismatch,
+        Exclusion::CurrencyUnknown,
+        Exclusion::OtherSession,
+        Exclusion::SameAccount,
+        Exclusion::Reference,
+        Exclusion::DegradedRate,
+        Exclusion::NoConversion,
+        Exclusion::NotFolded,
+    ];
+
     /// Whether there is no market behind the quote, so that its source does not price the symbol.
     pub(super) fn is_without_market(self) -> bool {
         matches!(self, Exclusion::NoMarket | Exclusion::Halted)

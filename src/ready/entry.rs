@@ -14,6 +14,7 @@ use crate::board::{Board, Freshness, Known, Mark, Stands};
 use crate::clock::{Moment, age};
 use crate::convert::Priced;
 use crate::fold::{Price, Status};
+use crate::metrics::PriceCounter;
 use crate::plan::{Purpose, Target};
 use crate::source::cooldown::Cooldown;
 use crate::source::statistics::VerdictCounter;
@@ -44,6 +45,8 @@ pub(super) struct ReadyEntry {
     /// Whether a reserve had to be asked, which refused.
     pub(super) needed_reserve: bool,
     verdicts: Vec<VerdictCounter>,
+    /// What counts its price.
+    counter: PriceCounter,
     /// The rates that were priced for it.
     pub(super) rates: Vec<Rate>,
 }
@@ -104,6 +107,7 @@ impl ReadyEntry {
             due_at: settled.filter_map(|place| place.known.due_at(place.freshness)).min(),
             marks,
             verdicts: verdicts(&priced.price),
+            counter: (made.counter)(&priced.price),
             rates: rates.iter().map(|(purpose, rate)| rate_of(*purpose, rate)).collect(),
             places,
             leaves_reserve_out,
@@ -164,6 +168,7 @@ impl ReadyEntry {
 
     /// Counts what became of each quote, and notes that the symbols were asked for.
     pub(super) fn note_use(&self) {
+        self.counter.count();
         self.verdicts.iter().for_each(VerdictCounter::count);
         self.marks.iter().for_each(|(mark, _)| mark.note_asked());
     }

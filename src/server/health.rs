@@ -51,15 +51,38 @@ pub(super) fn live() -> Response {
 
 /// `GET /health/ready` and `GET /health`: whether the service is ready for requests.
 pub(super) fn ready(server: &HealthState, headers: &HeaderMap) -> Response {
-    let mut report = report(&server.readiness.latest(), server.drain.has_begun(), server.clock.now());
-    if let Some(reloads) = &server.reloads {
-        report.add("configuration", Check::warning(reloads.standing().in_words()));
-    }
+    let mut report = full_report(server);
     if !server.keys.shown(headers).is_admitted() {
         report.leave_out_details();
     }
     let code = if report.status == Health::Fail { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
     document(code, Body::from(serde_json::to_vec(&report).unwrap_or_default()))
+}
+
+/// The checks of readiness, each with its status.
+pub(super) fn checks(server: &HealthState) -> Vec<(String, &'static str)> {
+    let checks = full_report(server).checks.into_iter();
+    checks.map(|(name, [check])| (name, check.status.as_str())).collect()
+}
+
+/// The report as things are now.
+fn full_report(server: &HealthState) -> Report {
+    let mut report = report(&server.readiness.latest(), server.drain.has_begun(), server.clock.now());
+    if let Some(reloads) = &server.reloads {
+        report.add("configuration", Check::warning(reloads.standing().in_words()));
+    }
+    report
+}
+
+impl Health {
+    /// Its name, as in the report.
+    fn as_str(self) -> &'static str {
+        match self {
+            Health::Pass => "pass",
+            Health::Warn => "warn",
+            Health::Fail => "fail",
+        }
+    }
 }
 
 impl Check {

@@ -1,5 +1,5 @@
-//! Shows in the metrics how the service stands. It takes locks that calls and requests hold, so the thread of the connections does
-//! not do it.
+//! Shows in the metrics how the service stands. It takes locks that calls and requests hold, and prices what is watched, so the
+//! thread of the connections does not do it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,36 +7,63 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::pricing::Pricing;
-use crate::metrics::{Observed, ObservedSource};
+use crate::clock::age;
+use crate::fold::{Price, Status};
+use crate::metrics::{Observed, ObservedLimit, ObservedPrice, ObservedSource};
 use crate::service::Quotefold;
+use crate::source::Source;
 use crate::units::Span;
 
 /// How long a scrape waits for that. If all threads that work on prices are busy for longer, it gets what was shown last.
-const LONGEST: Duration = Duration::from_millis(100);
+const LONGEST: Duration = Duration::from_secs(1);
 
-/// Shows how a service stands now.
-pub(super) async fn observe(pricing: &Pricing) {
+/// Shows how a service stands now, with the checks of its readiness.
+pub(super) async fn observe(pricing: &Pricing, checks: Vec<(String, &'static str)>) {
     let service = Arc::clone(&pricing.service);
-    let _ = timeout(LONGEST, pricing.run(async move { show(&service) })).await;
+    let _ = timeout(LONGEST, pricing.run(async move { show(&service, checks).await })).await;
 }
 
-fn show(service: &Quotefold) {
-    let now = service.clock().now();
-    let sources = service.sources().iter().map(|source| ObservedSource {
+async fn show(service: &Quotefold, checks: Vec<(String, &'static str)>) {
+    let watched = service.prices_on_board(&service.settings().watch.symbols).await;
+    let observed = Observed {
+        board_entries: service.board().len(),
+        sources: service.sources().iter().map(|source| of_source(source, service)).collect(),
+        limits: service.sources().iter().flat_map(|source| of_account(source, service)).collect(),
+        checks,
+        watched: watched.iter().map(|price| of_price(price, service)).collect(),
+    };
+    service.metrics().show(observed);
+}
+
+fn of_source(source: &Source, service: &Quotefold) -> ObservedSource {
+    let now = service.clock().now().monotonic;
+    ObservedSource {
         name: source.profile.name().to_owned(),
-        breaker: source.breaker.state(now.monotonic).as_str(),
+        breaker: source.breaker.state(now).as_str(),
         last_success: source.statistics.last_success(),
-    });
-    let mut limits = Vec::new();
-    for source in service.sources() {
-        let account = &source.account;
-        // an account may have several limits for one period, of which the tightest decides
-        for left in account.allowance().left(now.monotonic) {
-            limits.push((account.name().to_owned(), Span(left.limit.period).to_string(), left.left));
-        }
+        lag: source.statistics.lag(),
+        deviation_bps: source.statistics.recent().mean_deviation_bps,
     }
-    limits.sort();
-    limits.dedup_by(|later, earlier| (&later.0, &later.1) == (&earlier.0, &earlier.1));
-    let board_entries = service.board().len();
-    service.metrics().show(&Observed { board_entries, sources: sources.collect(), limits });
+}
+
+/// The limits of a source's account, which it may share with other sources.
+fn of_account(source: &Source, service: &Quotefold) -> impl Iterator<Item = ObservedLimit> {
+    let (account, now) = (source.account.name().to_owned(), service.clock().now().monotonic);
+    source.account.allowance().left(now).into_iter().map(move |left| ObservedLimit {
+        account: account.clone(),
+        window: Span(left.limit.period).to_string(),
+        left: left.left,
+        units: left.limit.calls as usize,
+    })
+}
+
+fn of_price(price: &Price, service: &Quotefold) -> ObservedPrice {
+    let now = service.clock().now().wall;
+    let folded = price.folded.as_ref().zip(price.currency.as_ref());
+    ObservedPrice {
+        symbol: price.symbol.to_string(),
+        is_ok: price.status == Status::Ok,
+        price: folded.map(|(folded, currency)| (folded.price, currency.to_string(), age(now, folded.aged_from))),
+        divergence_bps: price.folded.as_ref().and_then(|folded| folded.divergence_bps),
+    }
 }

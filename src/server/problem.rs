@@ -226,6 +226,10 @@ impl Problem {
     }
 }
 
+/// Marks the reply to a request that was refused because the server is at one of its limits, so that it can be counted.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shed;
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let document = Document {
@@ -252,6 +256,9 @@ impl IntoResponse for Problem {
         }
         if let Some(challenge) = self.challenge() {
             headers.insert(WWW_AUTHENTICATE, challenge);
+        }
+        if self == Problem::Overloaded {
+            reply.extensions_mut().insert(Shed);
         }
         reply
     }

@@ -85,11 +85,17 @@ pub(super) async fn mark_once_it_waits<W: Future>(work: W) -> W::Output {
 }
 
 impl RequestLogging {
-    /// The line of a request; `None` if no request gets one.
-    pub(super) fn line(&self, request: &Request, id: &RequestId, client: Option<IpAddr>) -> Option<Line> {
+    /// The line of a request that came at an instant; `None` if no request gets one.
+    pub(super) fn line(
+        &self,
+        request: &Request,
+        id: &RequestId,
+        client: Option<IpAddr>,
+        started: Instant,
+    ) -> Option<Line> {
         (self.lines != RequestLog::None).then(|| Line {
             logging: self.clone(),
-            started: Instant::now(),
+            started,
             id: id.clone(),
             client,
             method: request.method().clone(),

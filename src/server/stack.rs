@@ -18,10 +18,10 @@ use axum::Router;
 use axum::body::HttpBody;
 use axum::extract::Request;
 use axum::http::header::{CONNECTION, CONTENT_LENGTH};
-use axum::http::{HeaderName, HeaderValue, Method};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tower::util::option_layer;
 use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
 use tower_http::cors::CorsLayer;
@@ -34,11 +34,12 @@ use super::one_format::refuse_in_one_format;
 use super::pages::Pages;
 use super::panics::{caught, caught_now};
 use super::prices::ReadyPrices;
-use super::problem::Problem;
+use super::problem::{Problem, Shed};
 use super::request_id::{self, RequestId};
 use super::request_log::{self, Line, RequestLogging};
 use super::routes::matches;
 use super::{browsers, client, form, host, no_such_path};
+use crate::metrics::InFlight;
 use crate::settings::RequestLog;
 use crate::settings::access::{AccessSettings, HostName, Network};
 
@@ -97,11 +98,12 @@ pub(super) struct Guards {
 }
 
 /// A place among the requests in flight, which is free again when this is dropped; `None` for what is not counted.
-type Place = Option<OwnedSemaphorePermit>;
+type Place = Option<(OwnedSemaphorePermit, Option<InFlight>)>;
 
 /// What must be known of a request when its reply is there.
 struct Asked {
     id: RequestId,
+    started: Instant,
     line: Option<Line>,
     route: Option<Counted>,
     is_head: bool,
@@ -122,12 +124,13 @@ impl App for Stack {
 
         // The id comes first: every log line and every refusal below carries it.
         let id = RequestId::of(request.headers());
+        let started = Instant::now();
         // Finds the address that the log names and that rates count.
         let client = peer.map(|peer| client::address(peer, request.headers(), &guards.trusted_proxies));
         // Outside everything that can fail: it sees the status that the client sees, and clients that leave.
-        let line = guards.logging.line(&request, &id, client);
+        let line = guards.logging.line(&request, &id, client, started);
         let route = guards.counts.as_ref().map(|counts| counts.route(request.uri().path()));
-        let asked = Asked { id: id.clone(), line, route, is_head: *request.method() == Method::HEAD };
+        let asked = Asked { id: id.clone(), started, line, route, is_head: *request.method() == Method::HEAD };
 
         let checked = id.scope_now(|| {
             // Everything below may trust the Host header.
@@ -268,7 +271,10 @@ impl Guards {
         }
         // Counted under its route's pattern, never under the path: symbols must not become labels.
         if let (Some(counts), Some(route)) = (&self.counts, asked.route) {
-            counts.count(route, reply.status().as_u16());
+            if reply.status() == StatusCode::SERVICE_UNAVAILABLE && reply.extensions().get::<Shed>().is_some() {
+                counts.shed();
+            }
+            counts.count(route, reply.status().as_u16(), asked.started.elapsed());
         }
         // No reply of a simulation may be mistaken for a real one.
         if self.is_demo {
@@ -283,7 +289,8 @@ impl Guards {
         if request.uri().path() == METRICS {
             return Ok(None);
         }
-        Arc::clone(&self.in_flight).try_acquire_owned().map(Some).map_err(|_| Problem::Overloaded)
+        let place = Arc::clone(&self.in_flight).try_acquire_owned().map_err(|_| Problem::Overloaded)?;
+        Ok(Some((place, self.counts.as_ref().map(Counts::in_flight))))
     }
 
     /// Refuses a name that is not among those that requests may use, if these are limited.

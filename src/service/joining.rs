@@ -52,6 +52,8 @@ struct State {
     stage: Stage,
     /// When the last of those who have joined leaves.
     until: Instant,
+    /// How many have joined before the sources were asked.
+    joined_early: usize,
 }
 
 #[derive(Debug)]
@@ -82,7 +84,7 @@ struct Settled {
 impl Joining {
     /// For an answer to a question that has just come.
     fn of(question: &Question, board: &Board) -> Self {
-        let state = State { stage: Stage::NotAsked(board.version()), until: question.deadline() };
+        let state = State { stage: Stage::NotAsked(board.version()), until: question.deadline(), joined_early: 0 };
         let (arrived, joinable_for) = (question.arrived, time_to_gather(question) / JOINABLE_FOR);
         let for_first_alone = CancellationToken::new();
         Joining { arrived, joinable_for, state: Mutex::new(state), for_first_alone }
@@ -106,6 +108,10 @@ impl Joining {
                 Stage::Closed => false,
             };
         if is_same {
+            match &state.stage {
+                Stage::InFlight { pending, .. } => service.metrics.coalesced(pending.values().map(Vec::len).sum()),
+                Stage::NotAsked(_) | Stage::Closed => state.joined_early += 1,
+            }
             state.wait_until(question.deadline(), service);
         }
         is_same
@@ -127,6 +133,9 @@ impl Joining {
         state.stage = in_flight.filter(|_| !is_for_first_alone).unwrap_or(Stage::Closed);
         let until = state.until;
         state.wait_until(until, service);
+        if let Stage::InFlight { pending, .. } = &state.stage {
+            service.metrics.coalesced(pending.values().map(Vec::len).sum::<usize>() * state.joined_early);
+        }
     }
 
     /// What is in flight, and what the plan read; `None` if that has changed since.

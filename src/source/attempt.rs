@@ -42,7 +42,7 @@ impl UnderWay {
 impl Drop for UnderWay {
     fn drop(&mut self) {
         if !self.has_ended {
-            self.statistics.lost(if std::thread::panicking() { "internal" } else { "cancelled" });
+            self.statistics.lost(std::thread::panicking());
         }
     }
 }

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -75,6 +76,14 @@ impl Waiter {
 pub struct Reply {
     /// A quote or a failure for each symbol.
     pub rows: Vec<(Symbol, Result<Quote, SourceError>)>,
+}
+
+impl Reply {
+    /// The newest time that a quote in it states; `None` if none states one.
+    pub(super) fn newest(&self) -> Option<Timestamp> {
+        let quotes = self.rows.iter().filter_map(|(_, row)| row.as_ref().ok());
+        quotes.filter_map(|quote| quote.observed_at.max(quote.book_at)).max()
+    }
 }
 
 #[derive(Debug)]

@@ -356,7 +356,8 @@ impl Inner {
             let known = self.parts.board.known(&self.parts.origin.source, symbol, now);
             let fresh = known.filter(|known| known.is_settled(*need, now) || known.answered_since(ask.arrived));
             let ready = fresh.map(|known| Wait::Ready(Told::OnBoard(known)));
-            let wait = ready.or_else(|| state.join(symbol, deadlines, slot_by)).or_else(|| match ask.patience {
+            let join = || state.join(symbol, deadlines, slot_by).inspect(|_| self.parts.statistics.coalesced());
+            let wait = ready.or_else(join).or_else(|| match ask.patience {
                 Patience::Waits => self.join_open(state, symbol, ask, deadlines, now),
                 // a batch that waits to be sent has room for those who wait with it
                 Patience::OnlyTries => None,

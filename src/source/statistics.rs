@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 use prometheus_client::metrics::counter::Counter;
 
@@ -14,7 +14,7 @@ use super::outlier_watch::{OutlierWatch, RecentQuotes};
 use crate::clock::Moment;
 use crate::failure::SourceError;
 use crate::fold::Judged;
-use crate::metrics::Metrics;
+use crate::metrics::{CANCELLED, Metrics, SourceCalls};
 
 /// How many calls the latencies are taken from.
 const CALLS: usize = 128;
@@ -22,9 +22,7 @@ const CALLS: usize = 128;
 /// How one source has done since the process started.
 #[derive(Debug)]
 pub struct Statistics {
-    /// The source's name.
-    source: String,
-    metrics: Metrics,
+    metrics: SourceCalls,
     state: Mutex<State>,
 }
 
@@ -39,6 +37,8 @@ struct State {
     /// Nine in ten of these took no longer.
     long_latency: Duration,
     last_success: Option<Timestamp>,
+    /// How old the newest quote was when it came, by its own time.
+    lag: Option<SignedDuration>,
     last_error: Option<(Timestamp, SourceError)>,
     /// Counts calls by how they ended.
     calls: BTreeMap<&'static str, Counter>,
@@ -72,20 +72,24 @@ pub(crate) struct Summary {
 
 impl Statistics {
     /// The statistics of a source that has not been called. They also count into the service's metrics.
-    pub fn new(source: &str, metrics: Metrics) -> Self {
-        Statistics { source: source.to_owned(), metrics, state: Mutex::default() }
+    pub fn new(source: &str, metrics: &Metrics) -> Self {
+        Statistics { metrics: metrics.source(source), state: Mutex::default() }
     }
 
     /// Counts a call that has ended, and how long it took.
     pub(super) fn call(&self, result: &Result<Reply, SourceError>, latency: Duration, now: Moment) {
         let outcome = result.as_ref().err().map_or("ok", SourceError::reason);
         let mut state = self.state.lock();
-        state.calls.entry(outcome).or_insert_with(|| self.metrics.calls(&self.source, outcome)).inc();
+        state.calls.entry(outcome).or_insert_with(|| self.metrics.calls(outcome)).inc();
+        self.metrics.took(latency);
         state.note(latency);
         match result {
-            Ok(_) => state.last_success = Some(now.wall),
+            Ok(reply) => {
+                state.last_success = Some(now.wall);
+                state.lag = reply.newest().map(|newest| now.wall.duration_since(newest)).or(state.lag);
+            }
             Err(error) => {
-                tracing::debug!(source = self.source, reason = error.reason(), "call failed: {error}");
+                tracing::debug!(source = self.metrics.source(), reason = error.reason(), "call failed: {error}");
                 state.last_error = Some((now.wall, error.clone()));
             }
         }
@@ -93,12 +97,17 @@ impl Statistics {
 
     /// Counts a retry.
     pub(super) fn retried(&self) {
-        self.metrics.retry(&self.source);
+        self.metrics.retry();
     }
 
     /// Counts a call that ended without an outcome: its last caller left, or it panicked.
-    pub(super) fn lost(&self, how: &'static str) {
-        self.metrics.call(&self.source, how);
+    pub(super) fn lost(&self, panicked: bool) {
+        self.metrics.calls(if panicked { "internal" } else { CANCELLED }).inc();
+    }
+
+    /// Counts a quote that somebody waits for whose call is in flight already.
+    pub(super) fn coalesced(&self) {
+        self.metrics.coalesced(1);
     }
 
     /// Counts what became of one of its quotes in an answer.
@@ -121,9 +130,9 @@ impl Statistics {
     }
 
     fn counter<'s>(&self, state: &'s mut State, judged: &Judged) -> &'s VerdictCounter {
-        let (verdict, reason) = (judged.verdict.as_str(), judged.reason().unwrap_or("none"));
-        state.verdicts.entry((verdict, reason)).or_insert_with(|| {
-            let metric = self.metrics.quote(&self.source, verdict, reason);
+        let (verdict, reason) = (judged.verdict, judged.reason());
+        state.verdicts.entry((verdict.as_str(), reason.unwrap_or("none"))).or_insert_with(|| {
+            let metric = self.metrics.quotes(verdict, reason);
             VerdictCounter { metric, count: Arc::default() }
         })
     }
@@ -141,6 +150,17 @@ impl Statistics {
     /// When a call last brought a reply that was understood.
     pub(crate) fn last_success(&self) -> Option<Timestamp> {
         self.state.lock().last_success
+    }
+
+    /// How old the newest quote of the last reply was when it came, by the time that it states; `None` before the first that
+    /// states one.
+    pub(crate) fn lag(&self) -> Option<SignedDuration> {
+        self.state.lock().lag
+    }
+
+    /// How its latest quotes compared with the prices.
+    pub(crate) fn recent(&self) -> RecentQuotes {
+        self.state.lock().outlier_watch.recent()
     }
 
     /// The statistics so far.

@@ -99,6 +99,13 @@ impl Crowd {
         ["one", "two", "three"].map(|name| self.world.asked(name).len() / 2)
     }
 
+    /// A counter that has no source.
+    fn total(&self, metric: &str) -> u64 {
+        let page = self.world.service.metrics().render().unwrap();
+        let start = format!("quotefold_{metric} ");
+        page.lines().find_map(|line| line.strip_prefix(&start)?.parse().ok()).unwrap()
+    }
+
     /// The counters of quotes.
     fn counted(&self) -> BTreeMap<String, i64> {
         let page = self.world.service.metrics().render().unwrap();
@@ -113,6 +120,23 @@ fn entries(answer: &Value) -> &[Value] {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_waits_for_a_call_that_is_in_flight_is_counted() {
+    let crowd = Crowd::around_venues("");
+    let first = crowd.spawn(FORCED);
+    sleep(Duration::from_millis(10)).await;
+    assert_eq!(crowd.total("coalesced_total"), 0);
+    // another question, which needs one of the two coins
+    let second = crowd.spawn("symbols=BTC-USD&refresh_after=0s");
+    sleep(Duration::from_millis(10)).await;
+    assert_eq!(crowd.total("coalesced_total"), 3);
+    let third = crowd.spawn(FORCED);
+    for caller in [first, second, third] {
+        caller.await.unwrap();
+    }
+    assert_eq!((crowd.total("coalesced_total"), crowd.calls()), (3 + 6, [1, 1, 1]));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_crowd_gets_one_answer_that_counts_for_each_of_its_callers() {
     let crowd = Crowd::around_venues("");
     let callers: Vec<_> = (0..50).map(|_| crowd.spawn(FORCED)).collect();
@@ -123,6 +147,9 @@ async fn a_crowd_gets_one_answer_that_counts_for_each_of_its_callers() {
     assert_eq!((crowd.made(), crowd.calls()), (1, [1, 1, 1]));
     assert!(answers.iter().all(|answer| Arc::ptr_eq(answer, &answers[0])));
     assert!(entries(&answers[0]).iter().all(|entry| status(entry) == "ok"));
+    assert_eq!(crowd.total("prices_total{class=\"crypto\",status=\"ok\",reason=\"none\"}"), 50 * 2);
+    // two coins at three venues, for all but the one for whom the calls were made
+    assert_eq!(crowd.total("coalesced_total"), 49 * 6);
     let counted = crowd.counted();
     assert!(counted.values().all(|count| *count == 100), "two quotes for each of 50 callers: {counted:?}");
     assert_eq!(counted.len(), 3);

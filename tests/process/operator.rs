@@ -38,7 +38,8 @@ fn the_operators_pages_are_only_at_the_admin_address_without_a_key() {
     let ours = format!("Authorization: Bearer {KEY}");
     let metrics = format!("GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{ours}\r\n\r\n");
     assert_eq!(crate::support::read(crate::support::write(address, &metrics)).status, 404);
-    assert!(get(admin, "/metrics").body.contains("code=\"401\""), "both addresses are counted together");
+    let refused = "quotefold_requests_total{route=\"none\",code=\"401\"} 1\n";
+    assert!(get(admin, "/metrics").body.contains(refused), "both addresses are counted together");
     program.signal("INT");
     assert_eq!(program.ended().stdout.lines().count(), 1, "one line says that it is ready");
 }
@@ -215,7 +216,14 @@ fn counters_are_shown_however_busy_the_service_is() {
         let reply = get(address, "/metrics");
         assert_eq!(reply.status, 200, "{reply:?}");
     }
-    assert!(get(address, "/metrics").body.contains("code=\"503\""));
+    let page = get(address, "/metrics").body;
+    for line in [
+        "quotefold_requests_total{route=\"/prices\",code=\"503\"} 1\n",
+        "quotefold_shed_total 1\n",
+        "quotefold_in_flight 1\n",
+    ] {
+        assert!(page.contains(line), "{line} is not in {page}");
+    }
 }
 
 #[test]

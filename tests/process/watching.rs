@@ -65,3 +65,48 @@ fn the_watch_ends_when_draining_begins() {
         upstream.calls() - calls
     );
 }
+
+#[test]
+fn a_watched_price_is_among_the_metrics_as_it_is_and_a_scrape_makes_no_call() {
+    let upstream = Upstream::quoting("123.456789012345678");
+    let watch = "[fold]\nrequired = 1\n[watch]\nsymbols = [\"AAPL\"]\nevery = \"1h\"\n";
+    let configuration = Configuration::new(&format!("{watch}{}", upstream.source("a", "")));
+    let (_program, address) = Program::serve(&configuration, &[]);
+    let metrics = || get(address, "/metrics").body;
+    until("there is a price", || metrics().contains("quotefold_health_check{check=\"watch\",status=\"pass\"} 1\n"));
+    let (calls, page) = (upstream.calls(), metrics());
+    let price = "quotefold_price{symbol=\"AAPL\",currency=\"USD\"} 123.456789012345678\n";
+    assert!(page.contains(price), "{page}");
+    assert!(page.contains("quotefold_price_age_seconds{symbol=\"AAPL\"} "), "{page}");
+    assert!(page.contains("quotefold_price_ok{symbol=\"AAPL\"} 1\n"), "{page}");
+    assert!(!page.contains("MSFT"), "{page}");
+    // what callers ask for is no label; the rounds of the watch list are no answers
+    assert_eq!(get(address, "/prices?symbols=MSFT").quote("MSFT", "a")["price"], "123.456789012345678");
+    let page = metrics();
+    assert!(!page.contains("MSFT"), "{page}");
+    let prices = page.lines().filter(|line| line.starts_with("quotefold_prices_total") && !line.ends_with(" 0"));
+    let asked = "quotefold_prices_total{class=\"equity\",status=\"ok\",reason=\"none\"} 1";
+    assert_eq!(prices.collect::<Vec<_>>(), [asked]);
+    assert_eq!(upstream.calls(), calls + 1);
+}
+
+#[test]
+fn a_watched_price_that_nothing_renews_is_not_ok_for_longer_than_it_may_be_used() {
+    let fails = Arc::new(AtomicBool::new(false));
+    let upstream = {
+        let fails = Arc::clone(&fails);
+        Upstream::new(move |call| match fails.load(Ordering::SeqCst) {
+            true => call.reply(503, "", ""),
+            false => call.json(&rows(&[("AAPL", "100")])),
+        })
+    };
+    let settings = "[fold]\nrequired = 1\n[class.equity]\nusable_for = \"2s\"\nrefresh_after = \"1s\"\n[watch]\nsymbols = [\"AAPL\"]\nevery = \"1s\"\n";
+    let configuration = Configuration::new(&format!("{settings}{}", upstream.source("a", "")));
+    let (_program, address) = Program::serve(&configuration, &[]);
+    let is = |value: &str| {
+        get(address, "/metrics").body.contains(&format!("quotefold_price_ok{{symbol=\"AAPL\"}} {value}\n"))
+    };
+    until("it is ok", || is("1"));
+    fails.store(true, Ordering::SeqCst);
+    until("it is not ok", || is("0"));
+}

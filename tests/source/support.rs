@@ -116,7 +116,7 @@ where
             }
         })
     };
-    let statistics = Arc::new(Statistics::new("vendor", Metrics::default()));
+    let statistics = Arc::new(Statistics::new("vendor", &Metrics::default()));
     let stack = ServiceBuilder::new()
         .layer(GlobalConcurrencyLimitLayer::new(8))
         .layer(GuardLayer(Arc::clone(&account)))
