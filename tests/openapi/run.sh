@@ -32,11 +32,12 @@ validate() {
   "$tools/python/bin/openapi-spec-validator" "$tools/openapi.json"
 }
 
-# A 503 is an answer here; hooks.py checks its form in place of not_a_server_error.
+# A 503 is an answer here; hooks.py checks its form in place of not_a_server_error. The demo has no address for an operator, where
+# alone a reload can be asked for.
 fuzz() {
   local log=$tools/schemathesis.log
   (cd "$tools" && SCHEMATHESIS_HOOKS=$here/hooks.py python/bin/schemathesis run "$url/openapi.json" --seed 14 --no-color \
-    --phases examples,coverage,fuzzing --max-examples "$cases_each" --exclude-checks not_a_server_error --request-timeout 300 \
+    --exclude-path /admin/reload --phases examples,coverage,fuzzing --max-examples "$cases_each" --exclude-checks not_a_server_error --request-timeout 300 \
     --continue-on-failure >"$log") || { cat "$log"; exit 1; }
   local generated
   generated=$(grep -o '[0-9,]* generated' "$log" | tr -dc '0-9')
