@@ -170,6 +170,7 @@ pub(super) fn demo(arguments: &Demo, ending: Ending) -> io::Result<Exit> {
         if !arguments.quiet {
             work.spawn(demo::narrate(Arc::clone(&service), Arc::clone(&venues)));
         }
+        service.metrics().reloaded(true, service.clock().now().wall);
         let current = Current::new(service);
         let watched = watch_until_draining(&current, &drain, work);
         until_ended(&current, watched, doors, drain, demo::controls(&venues, at), None, work).await
