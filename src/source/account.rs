@@ -6,6 +6,7 @@
 mod remember;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -18,6 +19,9 @@ use crate::failure::SourceError;
 use crate::fingerprint::Fingerprint;
 use crate::units::Limit;
 pub use remember::{AccountState, CooldownState};
+
+/// The end of a single refusal is logged if it has lasted this long.
+const A_WHILE: Duration = Duration::from_secs(60);
 
 /// What was spent on accounts that are not configured, by name.
 pub(crate) type Unconfigured = Mutex<BTreeMap<String, AccountState>>;
@@ -47,8 +51,19 @@ struct Key {
 struct Refusals {
     key: Key,
     cooldowns: Cooldowns,
+    /// What was logged of it.
+    told: Option<Told>,
     /// Grows with everything that must outlive a restart.
     revision: u64,
+}
+
+/// Refusals for one reason, of which the first was logged.
+#[derive(Debug)]
+struct Told {
+    reason: &'static str,
+    since: Instant,
+    last: Instant,
+    times: u32,
 }
 
 impl Account {
@@ -84,7 +99,7 @@ impl Account {
         let new = other.refusals.into_inner().key;
         let mut refusals = self.refusals.lock();
         if refusals.key.mark != new.mark {
-            refusals.cooldowns = Cooldowns::default();
+            (refusals.cooldowns, refusals.told) = (Cooldowns::default(), None);
             refusals.revision += 1;
             self.cooling.send_replace(None);
         }
@@ -135,11 +150,12 @@ impl Account {
                 // and of two refusals the one that lasts longer
                 let longer = cooldown.filter(|new| holds.is_none_or(|holds| holds.until < new.until));
                 if let Some(cooldown) = longer {
-                    self.report(&cooldown, !refusals.key.is_missing, now);
+                    self.report(&mut refusals, &cooldown, now);
                     self.cooling.send_replace(Some(cooldown));
                 }
             }
             None if result.is_ok() => {
+                self.report_end(&mut refusals, sent, now);
                 let reset = refusals.cooldowns.reset(sent);
                 refusals.revision += u64::from(reset);
             }
@@ -147,13 +163,31 @@ impl Account {
         }
     }
 
-    fn report(&self, cooldown: &Cooldown, has_key: bool, now: Instant) {
+    /// Logs a cooldown, unless the one before it was for the same reason.
+    fn report(&self, refusals: &mut Refusals, cooldown: &Cooldown, now: Instant) {
         let (account, seconds) = (&self.name, (cooldown.until - now).as_secs());
-        match &cooldown.error {
+        let (error, has_key) = (&cooldown.error, !refusals.key.is_missing);
+        if let Some(told) = refusals.told.as_mut().filter(|told| told.reason == error.reason()) {
+            (told.times, told.last) = (told.times.saturating_add(1), now);
+            tracing::debug!(account, reason = error.reason(), "still no call for {seconds} s: {error}");
+            return;
+        }
+        refusals.told = Some(Told { reason: error.reason(), since: now, last: now, times: 1 });
+        match error {
             error @ (SourceError::Unauthorized(_) | SourceError::Forbidden(_)) if has_key => {
                 tracing::error!(account, "key refused; no call for {seconds} s: {error}");
             }
             error => tracing::warn!(account, reason = error.reason(), "no call for {seconds} s: {error}"),
+        }
+    }
+
+    /// Logs that calls are answered again. After a single refusal for a moment, that goes without saying.
+    fn report_end(&self, refusals: &mut Refusals, sent: Instant, now: Instant) {
+        let Some(Told { reason, since, times, .. }) = refusals.told.take_if(|told| told.last < sent) else { return };
+        let lasted = now.saturating_duration_since(since);
+        if times > 1 || lasted >= A_WHILE {
+            let lasted_ms = u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX);
+            tracing::info!(account = self.name, reason, lasted_ms, refused = times, "its calls are answered again");
         }
     }
 }

@@ -4,6 +4,7 @@
 //! it, so every attempt counts.
 
 pub mod circuit;
+mod outage;
 
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ use crate::failure::SourceError;
 use crate::metrics::Metrics;
 use crate::profile::waits::SPREAD;
 use circuit::{Change, Circuit, Signal, Ticket};
+use outage::{Outage, Over};
 
 /// Whether one source is asked at all, judging by its last calls.
 #[derive(Debug)]
@@ -33,6 +35,7 @@ pub struct Breaker {
 #[derive(Debug, Default)]
 struct State {
     circuit: Circuit,
+    outage: Outage,
     /// What the last failure was.
     last: String,
 }
@@ -106,22 +109,53 @@ impl Breaker {
         if let (Signal::Failure, Some(error)) = (signal, error) {
             state.last = error.to_string();
         }
-        let change = state.circuit.settle(ticket, signal, Instant::now(), fastrand::u32(SPREAD));
-        let Some(change) = change else { return };
-        let (source, last) = (&self.source, &state.last);
-        self.metrics.circuit(source, change != Change::Closed);
-        self.is_open.send_replace(change != Change::Closed);
-        match change {
-            Change::Opened(wait) => {
-                tracing::warn!(source, "its calls keep failing; no call for {} ms: {last}", wait.as_millis());
+        let (now, was_closed) = (Instant::now(), state.circuit.is_closed());
+        let change = state.circuit.settle(ticket, signal, now, fastrand::u32(SPREAD));
+        if let Some(change) = change {
+            self.metrics.circuit(&self.source, change != Change::Closed);
+            self.is_open.send_replace(change != Change::Closed);
+        }
+        // a success from before the breaker opened says nothing of the present
+        let answers = signal == Signal::Success && (was_closed || change == Some(Change::Closed));
+        self.log(&mut state, change, error.filter(|error| is_failure(signal, error)), answers, now);
+    }
+
+    /// Logs when an outage begins and when it ends. What happens in between is a matter of the level `debug`.
+    fn log(
+        &self,
+        state: &mut State,
+        change: Option<Change>,
+        failure: Option<&SourceError>,
+        answers: bool,
+        now: Instant,
+    ) {
+        let source = &self.source;
+        if failure.is_some() {
+            state.outage.note(now);
+        }
+        let is_news = state.outage.is_news(matches!(change, Some(Change::Opened(_))));
+        match (change, failure) {
+            (Some(Change::Opened(wait)), _) if is_news => {
+                tracing::warn!(source, "its calls keep failing; no call for {} ms: {}", wait.as_millis(), state.last);
             }
-            // one line per outage, not one per probe
-            Change::StaysOpen(wait) => {
-                tracing::debug!(source, "the probe failed; no call for {} ms: {last}", wait.as_millis());
+            (Some(Change::Opened(wait) | Change::StaysOpen(wait)), _) => {
+                tracing::debug!(source, "it still fails; no call for {} ms: {}", wait.as_millis(), state.last);
             }
-            Change::Closed => tracing::info!(source, "it answers again"),
+            (_, Some(failure)) if is_news => tracing::warn!(source, "its calls keep failing: {failure}"),
+            _ => {}
+        }
+        if answers && let Some(Over { lasted, failed }) = state.outage.end(now) {
+            let lasted_ms = u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX);
+            tracing::info!(source, lasted_ms, failed, "it answers again");
         }
     }
+}
+
+/// Whether the end of a call is a failure of the source as far as the log is concerned: also one for which it is not left alone,
+/// as a proxy's.
+fn is_failure(signal: Signal, error: &SourceError) -> bool {
+    let is_apart = matches!(error, SourceError::Proxy { .. } | SourceError::HttpStatus { is_client_error: true, .. });
+    signal == Signal::Failure || signal == Signal::Nothing && is_apart
 }
 
 impl State {
@@ -212,5 +246,78 @@ impl Guard for Arc<Breaker> {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Page(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Page {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// The lines that calls to one source lead to which end like this, two minutes apart.
+    async fn lines(ends: &[Result<Reply, SourceError>]) -> Vec<String> {
+        let page = Page::default();
+        let writer = page.clone();
+        let log = tracing_subscriber::fmt().with_ansi(false).without_time().with_target(false);
+        let _log = tracing::subscriber::set_default(log.with_writer(move || writer.clone()).finish());
+        let breaker = Arc::new(Breaker::new("a", Metrics::default()));
+        for end in ends {
+            tokio::time::advance(Duration::from_secs(120)).await;
+            breaker.admit(Instant::now()).unwrap().settle(end);
+        }
+        let text = String::from_utf8(page.0.lock().clone()).unwrap();
+        text.lines().map(|line| line.trim().to_owned()).collect()
+    }
+
+    fn answer() -> Result<Reply, SourceError> {
+        Err(SourceError::UnknownSymbol("there is none".to_owned()))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_outage_has_one_line_when_it_begins_and_one_when_it_ends() {
+        let fails = || Err(SourceError::Connection("it is down".to_owned()));
+        let ends: Vec<_> = (0..9).map(|_| fails()).chain([answer(), answer(), fails(), answer()]).collect();
+        let said = lines(&ends).await;
+        let [begins, ends] = &said[..] else { panic!("{said:?}") };
+        assert!(
+            begins.starts_with("WARN its calls keep failing; no call for ") && begins.contains("it is down"),
+            "{begins}"
+        );
+        assert!(ends.starts_with("INFO it answers again"), "{ends}");
+        assert!(ends.contains("lasted_ms=1080000") && ends.contains("failed=9"), "{ends}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn failures_for_which_a_source_is_not_left_alone_are_told_once_as_well_and_so_is_their_end() {
+        let proxy = || Err(SourceError::Proxy { detail: "the proxy refuses".to_owned(), passing: false });
+        let said = lines(&[proxy(), proxy(), proxy(), proxy(), proxy(), proxy(), answer(), proxy(), answer()]).await;
+        let [begins, ends] = &said[..] else { panic!("{said:?}") };
+        assert!(
+            begins.starts_with("WARN its calls keep failing: ") && begins.contains("the proxy refuses"),
+            "{begins}"
+        );
+        assert!(ends.starts_with("INFO it answers again") && ends.contains("failed=6"), "{ends}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_says_nothing_of_the_source_neither_begins_an_outage_nor_ends_one() {
+        let missing = || Err(SourceError::Missing("the reply leaves it out".to_owned()));
+        assert_eq!(lines(&[missing(), missing(), missing(), missing(), missing(), missing()]).await, [""; 0]);
     }
 }

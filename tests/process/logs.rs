@@ -5,11 +5,13 @@ use std::io::{PipeReader, PipeWriter, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::support::{Configuration, Program, Upstream, get, run, start, until, write};
+use crate::support::{Configuration, Program, Upstream, get, rows, run, start, until, write};
 
 /// How many requests are made; each is a line of the log.
 const MANY: usize = 100;
@@ -227,4 +229,39 @@ fn an_outage_logs_a_few_lines_that_count_the_others() {
     assert_eq!(answered + repeated, requests, "{answered} and {repeated}");
     assert!(repeated > 0 && answered >= 10, "{answered} and {repeated}");
     assert_eq!(failed("all"), (requests, 0), "every request has its line if all are logged");
+}
+
+/// The lines at `info` and above about a source or an account, as level, message and the line itself.
+fn lines_about(name: &str, log: &str) -> Vec<(String, String, serde_json::Value)> {
+    let lines = log.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let about = lines.filter(|line| line["source"] == name || line["account"] == name);
+    let word = |line: &serde_json::Value, key: &str| line[key].as_str().unwrap_or_default().to_owned();
+    about.map(|line| (word(&line, "level"), word(&line, "message"), line)).collect()
+}
+
+#[test]
+fn a_vendor_that_refuses_us_for_a_while_has_one_line_when_that_begins_and_one_when_it_ends() {
+    let is_well: Arc<AtomicBool> = Arc::default();
+    let well = Arc::clone(&is_well);
+    let vendor = Upstream::new(move |call| match well.load(Ordering::SeqCst) {
+        true => call.json(&rows(&[("BTC-USD", "100")])),
+        false => call.reply(429, "Retry-After: 1\r\n", "{}"),
+    });
+    let configuration = Configuration::new(&format!("[server]\ndrain_delay = \"0s\"\n{}", vendor.source("a", "")));
+    let (program, address) = Program::serve(&configuration, &[]);
+    let asked = |what: &str, holds: &dyn Fn() -> bool| {
+        until(what, || {
+            get(address, "/prices?symbols=BTC-USD&refresh_after=0s");
+            holds()
+        });
+    };
+    asked("it refuses again and again", &|| vendor.calls() >= 3);
+    is_well.store(true, Ordering::SeqCst);
+    asked("it answers again", &|| program.said_on_stderr().contains("answered again"));
+    program.signal("TERM");
+    let log = program.ended().stderr;
+    let [(warn, begins, _), (info, ends, line)] = &lines_about("a", &log)[..] else { panic!("{log}") };
+    assert_eq!((warn.as_str(), info.as_str(), ends.as_str()), ("WARN", "INFO", "its calls are answered again"));
+    assert!(begins.starts_with("no call for "), "{begins}");
+    assert!(line["refused"].as_u64() >= Some(3) && line["reason"] == "rate_limited", "{line}");
 }
