@@ -38,6 +38,7 @@ pub mod quote;
 pub mod fold;
 pub mod board;
 pub mod metrics;
+pub mod trace;
 
 // What is described: providers, settings, and what follows from both without a call.
 pub mod provider;

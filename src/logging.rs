@@ -17,15 +17,16 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use prometheus_client::metrics::counter::Counter;
 use tracing::{Dispatch, Event, Level, Metadata, Subscriber, dispatcher};
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::Layer;
-use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::filter::{Directive, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::{Context, SubscriberExt};
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, fmt, registry, reload};
 
 use crate::metrics::log_lines_dropped;
 use crate::settings::{LogFormat, LogSettings, RequestLog};
+use crate::trace;
 use repeats::Repeated;
 use writer::{Lines, Missing, Queue};
 
@@ -85,7 +86,7 @@ pub fn start(settings: &LogSettings) -> Result<(), String> {
     // a test may have set up another log; then that one stays
     ALL_REQUESTS.store(settings.requests == RequestLog::All, Ordering::Relaxed);
     let news_only = NewsOnly { queue: Arc::clone(&queue) };
-    let (lines, refilter) = format.lines(lines_to(&queue), filter, Some(news_only));
+    let (lines, refilter) = format.lines(lines_to(&queue), filter, Some(news_only), true);
     let _ = lines.try_init();
     std::panic::set_hook(Box::new(log_panic));
     let _ = (LOG.set(queue), REFILTER.set(refilter));
@@ -106,7 +107,13 @@ fn filter(settings: &LogSettings) -> Result<EnvFilter, String> {
         Ok(filter) if !filter.is_empty() => filter,
         _ => settings.level.clone(),
     };
-    EnvFilter::try_new(&filter).map_err(|error| format!("log filter {filter:?}: {error}"))
+    let parsed = EnvFilter::try_new(&filter).map_err(|error| format!("log filter {filter:?}: {error}"))?;
+    // what is exported does not depend on what is logged; spans are no lines
+    let spans = format!("{}=debug", trace::SPANS).parse::<Directive>();
+    Ok(match spans {
+        Ok(spans) if trace::is_exporting() => parsed.add_directive(spans),
+        _ => parsed,
+    })
 }
 
 /// Writes a message for people, and a newline: through the log if it has been started, else at once. If stderr does not take it
@@ -162,30 +169,39 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
 }
 
 impl Format {
-    /// A subscriber that turns events into lines of this format, and what changes its filter.
-    fn lines<W>(self, writer: W, filter: EnvFilter, news_only: Option<NewsOnly>) -> (Dispatch, Refilter)
+    /// A subscriber that turns events into lines of this format, and what changes its filter. It may also hand spans to what
+    /// exports them.
+    fn lines<W>(self, writer: W, filter: EnvFilter, news_only: Option<NewsOnly>, exports: bool) -> (Dispatch, Refilter)
     where
         W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
     {
-        let lines = tracing_subscriber::fmt()
-            .with_env_filter(filter)
+        let lines = fmt::layer()
             .with_writer(writer)
             .with_ansi(self.colours)
             // it would report them on stderr, and so wait for stderr
             .log_internal_errors(false);
-        // changing the filter fails only once the subscriber has gone, and this one stays for good
         if self.json {
-            let lines = lines.json().flatten_event(true).with_span_list(false).with_filter_reloading();
-            let handle = lines.reload_handle();
-            let lines = lines.finish().with(filter_fn(is_harmless)).with(news_only).into();
-            (lines, Box::new(move |filter| drop(handle.reload(filter))))
+            let lines = registry().with(lines.json().flatten_event(true).with_span_list(false));
+            filtered(lines, filter, news_only, exports)
         } else {
-            let lines = lines.with_filter_reloading();
-            let handle = lines.reload_handle();
-            let lines = lines.finish().with(filter_fn(is_harmless)).with(news_only).into();
-            (lines, Box::new(move |filter| drop(handle.reload(filter))))
+            filtered(registry().with(lines), filter, news_only, exports)
         }
     }
+}
+
+/// A subscriber that writes lines, with what decides which, and with what exports spans if that is wanted and started.
+fn filtered<S>(lines: S, filter: EnvFilter, news_only: Option<NewsOnly>, exports: bool) -> (Dispatch, Refilter)
+where
+    S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
+{
+    let (filter, handle) = reload::Layer::new(filter);
+    let lines = lines.with(filter).with(filter_fn(is_harmless)).with(news_only);
+    let lines = match trace::layer().filter(|_| exports) {
+        Some(spans) => lines.with(spans).into(),
+        None => lines.into(),
+    };
+    // changing the filter fails only once the subscriber has gone, and this one stays for good
+    (lines, Box::new(move |filter| drop(handle.reload(filter))))
 }
 
 /// Whether an event may be logged, whatever the filter says. Below `info`, libraries log hosts, headers and bodies verbatim,
@@ -210,7 +226,7 @@ fn line_about_missing_lines(format: Format) -> impl Fn(Missing) -> Vec<u8> + Sen
     let page = Arc::new(Mutex::new(Vec::new()));
     let kept = Arc::clone(&page);
     let filter = EnvFilter::default().add_directive(Level::INFO.into());
-    let (lines, _) = format.lines(move || Page(Arc::clone(&kept)), filter, None);
+    let (lines, _) = format.lines(move || Page(Arc::clone(&kept)), filter, None, false);
     move |missing| {
         dispatcher::with_default(&lines, || match missing {
             Missing::Dropped(dropped) => {

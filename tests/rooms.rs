@@ -30,6 +30,7 @@ const ROOMS: &[(&str, &str)] = &[
     ("fold", "one price of many quotes, or why not"),
     ("board", "the latest outcome per source and symbol"),
     ("metrics", "what is counted"),
+    ("trace", "where work stands in a trace, and its spans"),
     ("provider", "how a provider is described, and what is done with bytes alone"),
     ("settings", "what can be set"),
     ("logging", "the log"),

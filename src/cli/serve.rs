@@ -31,6 +31,7 @@ use crate::source::examples::wrong_examples;
 use crate::source::sandbox::Program;
 use crate::state;
 use crate::state::keep::Keeping;
+use crate::trace;
 use crate::watch::{self, Watched};
 
 /// How long tasks that still run when the server has ended may take to stop; also how long stdout may block.
@@ -189,7 +190,9 @@ fn watch_until_draining(current: &Current, drain: &Drain, work: &Handle) -> Arc<
 /// Reads the settings, and starts the log as they say.
 fn prepared(options: &LoadOptions) -> Result<Settings, Exit> {
     let settings = settings(options)?;
+    let remark = trace::start().map_err(|error| wrong(&error))?;
     logging::start(&settings.log).map_err(|error| wrong(&error))?;
+    remark.into_iter().for_each(|remark| tracing::warn!("{remark}"));
     Ok(settings)
 }
 
@@ -368,6 +371,8 @@ fn on_runtimes<S>(
         }
     });
     work.shutdown_timeout(LAST_MOMENT);
+    // what still ran has ended, and with it the last spans
+    trace::finish();
     front.shutdown_background();
     exit
 }

@@ -109,6 +109,7 @@ pub(crate) fn of_meaning(source: &SourceSettings, settings: &Settings) -> Finger
         retries: _,
         reuse: _,
         idempotent: _,
+        propagate: _,
         max_body: _,
         refresh_after: _,
         usable_for: _,

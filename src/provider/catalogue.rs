@@ -1,7 +1,9 @@
 //! Holds the built-in providers: one file each in `config/sources`, compiled into the program.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
+
+use reqwest::Url;
 
 use super::description::SourceTable;
 
@@ -36,6 +38,22 @@ pub fn catalogue() -> &'static BTreeMap<String, SourceTable> {
 /// Whether a filter of prices is one of the catalogue's, character for character.
 pub(crate) fn has_filter(code: &str) -> bool {
     catalogue().values().any(|table| table.settings().jq == code)
+}
+
+/// Whether a host is one of those at which the catalogue asks vendors.
+pub(crate) fn has_host(host: &str) -> bool {
+    static HOSTS: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
+        let resolved = catalogue().iter().filter_map(|(name, table)| table.clone().resolve(name).ok());
+        let urls = resolved.flat_map(|source| source.urls().map(str::to_owned).collect::<Vec<_>>());
+        urls.filter_map(|url| host_of(&url)).collect()
+    });
+    HOSTS.contains(host)
+}
+
+/// The host of a URL with placeholders.
+pub(crate) fn host_of(url: &str) -> Option<String> {
+    // braces are not allowed in a host, letters are
+    Url::parse(&url.replace(['{', '}'], "x")).ok()?.host_str().map(str::to_owned)
 }
 
 #[cfg(test)]

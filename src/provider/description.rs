@@ -143,6 +143,8 @@ pub struct SourceSettings {
     pub reuse: bool,
     /// Whether sending a call twice changes nothing at the vendor. Unless stated, true for a GET and false for a POST.
     pub idempotent: bool,
+    /// Whether it is ours, and is told with each call for which request and within which trace that is.
+    pub propagate: bool,
     /// The longest reply that is read, in bytes.
     #[serde(with = "as_text::bytes")]
     pub max_body: usize,
@@ -257,6 +259,7 @@ impl Default for SourceSettings {
             retries: 1,
             reuse: true,
             idempotent: true,
+            propagate: false,
             max_body: 256 << 10,
             refresh_after: Duration::ZERO,
             usable_for: None,

@@ -21,6 +21,7 @@ use crate::question::Question;
 use crate::service::Quotefold;
 use crate::service::in_flight::{AnswersInFlight, Made, run};
 use crate::service::joining::Joining;
+use crate::trace::TraceContext;
 use crate::watch::Watched;
 
 /// How long after its caller's deadline an answer may still come. An answer that is this late is better than none; a later one
@@ -65,7 +66,7 @@ impl Pricing {
     /// Runs a task on that runtime, and waits for its end. Dropping the future aborts the task.
     pub(super) async fn run<T: Send + 'static>(&self, task: impl Future<Output = T> + Send + 'static) -> T {
         // log lines of the task carry the request's id
-        run(&self.runtime, task.instrument(request_log::span())).await
+        run(&self.runtime, TraceContext::current().scope(task.instrument(request_log::span()))).await
     }
 
     /// The reply to a question, out of an answer in flight that fits it, or of one that `make` makes on that runtime. Gives up
@@ -78,7 +79,7 @@ impl Pricing {
     where
         F: Future<Output = (Result<Response, Problem>, Made<Written>)> + Send + 'static,
     {
-        let make = |joining| make(joining).instrument(request_log::span());
+        let make = |joining| TraceContext::current().scope(make(joining).instrument(request_log::span()));
         let answer = self.in_flight.answer(&self.service, (question, form), &self.runtime, make, Written::reply);
         timeout_at(question.deadline() + GRACE, answer).await.map_err(|_| Problem::NoAnswer)?
     }

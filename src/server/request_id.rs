@@ -6,8 +6,10 @@ use std::future::Future;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use serde::{Serialize, Serializer};
 
+use crate::trace::REQUEST_ID;
+
 /// The header that carries the id, in requests and in replies.
-pub(crate) const HEADER: HeaderName = HeaderName::from_static("x-request-id");
+pub(crate) const HEADER: HeaderName = REQUEST_ID;
 
 /// The length of an id that is made here.
 const DIGITS: usize = 16;

@@ -9,13 +9,14 @@ use std::sync::Arc;
 use axum::extract::Request;
 use axum::http::{Method, StatusCode, Uri};
 use tokio::time::Instant;
-use tracing::{Span, info, info_span, warn};
+use tracing::{Span, field, info, info_span, warn};
 
 use super::drain::{Drain, Stage};
 use super::request_id::RequestId;
 use crate::logging::REQUESTS;
 use crate::provider::secrets::mask_url;
 use crate::settings::RequestLog;
+use crate::trace::{TraceContext, TraceParent};
 
 /// The most characters of a URL and a method that are logged: a hostile one must not fill the disk.
 const MAX_URL: usize = 512;
@@ -37,6 +38,7 @@ pub(super) struct Line {
     logging: RequestLogging,
     started: Instant,
     id: RequestId,
+    place: Option<TraceParent>,
     client: Option<IpAddr>,
     method: Method,
     uri: Uri,
@@ -49,9 +51,10 @@ pub(super) struct Line {
 #[derive(Clone, Debug)]
 pub(super) struct Lacking(pub(super) Arc<str>);
 
-/// Marks everything that is logged within it with a request's id.
-fn span_of(id: &RequestId) -> Span {
-    info_span!("request", id = id.as_str())
+/// Marks everything that is logged within it with a request's id, and that of its trace if it has one.
+fn span_of(id: &RequestId, place: Option<TraceParent>) -> Span {
+    let trace_id = place.map(TraceParent::trace_id).map(field::display);
+    info_span!("request", id = id.as_str(), trace_id)
 }
 
 tokio::task_local! {
@@ -61,16 +64,18 @@ tokio::task_local! {
 
 /// The span of the request that this task answers. It is made when it is first needed.
 pub(super) fn span() -> Span {
-    let new = || RequestId::current().map_or_else(Span::none, |id| span_of(&id));
+    let new = || RequestId::current().map_or_else(Span::none, |id| span_of(&id, TraceContext::current().parent()));
     SPAN.try_with(|span| span.get_or_init(new).clone()).unwrap_or_else(|_| new())
 }
 
 /// Does the work of a request, and marks everything that is logged from its first wait on.
 ///
 /// A span costs as much as the whole row of guards, and most work is done before it has to wait. So what runs before the first
-/// wait and has something to log enters [`span`] itself.
-pub(super) async fn mark_once_it_waits<W: Future>(work: W) -> W::Output {
-    let (mut work, mut waiting) = (pin!(work), None::<Span>);
+/// wait and has something to log enters [`span`] itself. A span of the `whole` request that is made anyway takes its place.
+pub(super) async fn mark_once_it_waits<W: Future>(work: W, whole: Span) -> W::Output {
+    let whole = Some(whole).filter(|whole| !whole.is_disabled());
+    let cell = whole.clone().map(OnceCell::from).unwrap_or_default();
+    let (mut work, mut waiting) = (pin!(work), whole);
     let marked = poll_fn(|context| {
         let polled = match &waiting {
             None => work.as_mut().poll(context),
@@ -81,7 +86,7 @@ pub(super) async fn mark_once_it_waits<W: Future>(work: W) -> W::Output {
         }
         polled
     });
-    SPAN.scope(OnceCell::new(), marked).await
+    SPAN.scope(cell, marked).await
 }
 
 impl RequestLogging {
@@ -90,6 +95,7 @@ impl RequestLogging {
         &self,
         request: &Request,
         id: &RequestId,
+        place: Option<TraceParent>,
         client: Option<IpAddr>,
         started: Instant,
     ) -> Option<Line> {
@@ -97,6 +103,7 @@ impl RequestLogging {
             logging: self.clone(),
             started,
             id: id.clone(),
+            place,
             client,
             method: request.method().clone(),
             uri: request.uri().clone(),
@@ -140,7 +147,7 @@ impl Drop for Line {
             RequestLog::All => true,
         };
         if wanted {
-            span_of(&self.id).in_scope(|| self.write());
+            span_of(&self.id, self.place).in_scope(|| self.write());
         }
     }
 }
@@ -162,7 +169,7 @@ mod tests {
             (before, entered, asked)
         };
         let ((unmarked, asked_early), entered, asked) =
-            RequestId::of(&HeaderMap::new()).scope(mark_once_it_waits(work)).await;
+            RequestId::of(&HeaderMap::new()).scope(mark_once_it_waits(work, Span::none())).await;
         assert!(unmarked.is_none() && asked_early.is_some());
         assert!(entered == asked && entered == asked_early, "there is one span, not one within another");
         assert!(span().is_none(), "outside of any request, there is nothing to mark with");

@@ -25,6 +25,7 @@ use tokio::time::{Instant, timeout};
 use tower::util::option_layer;
 use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
 use tower_http::cors::CorsLayer;
+use tracing::Span;
 
 use super::admission::Admission;
 use super::app::{Answering, App};
@@ -42,6 +43,7 @@ use super::{browsers, client, form, host, no_such_path};
 use crate::metrics::InFlight;
 use crate::settings::RequestLog;
 use crate::settings::access::{AccessSettings, HostName, Network};
+use crate::trace::{self, TraceContext, TraceParent};
 
 /// The path of the page with the metrics.
 pub(super) const METRICS: &str = "/metrics";
@@ -105,6 +107,7 @@ struct Asked {
     id: RequestId,
     started: Instant,
     line: Option<Line>,
+    span: Span,
     route: Option<Counted>,
     is_head: bool,
 }
@@ -128,9 +131,12 @@ impl App for Stack {
         // Finds the address that the log names and that rates count.
         let client = peer.map(|peer| client::address(peer, request.headers(), &guards.trusted_proxies));
         // Outside everything that can fail: it sees the status that the client sees, and clients that leave.
-        let line = guards.logging.line(&request, &id, client, started);
+        let parent = TraceParent::of(request.headers());
+        let (span, place) =
+            trace::request(id.as_str(), request.method(), || guards.pattern(request.uri().path()), parent);
+        let line = guards.logging.line(&request, &id, place, client, started);
         let route = guards.counts.as_ref().map(|counts| counts.route(request.uri().path()));
-        let asked = Asked { id: id.clone(), started, line, route, is_head: *request.method() == Method::HEAD };
+        let asked = Asked { id: id.clone(), started, line, span, route, is_head: *request.method() == Method::HEAD };
 
         let checked = id.scope_now(|| {
             // Everything below may trust the Host header.
@@ -147,13 +153,15 @@ impl App for Stack {
             ControlFlow::Continue(passed) => {
                 let stack = self.clone();
                 Answering::under_way(async move {
+                    let context = TraceContext::of(id.header(), request.headers(), place);
                     let answer = async {
                         match passed {
                             Some(place) => stack.0.ask_the_service(request, place).await,
                             None => Box::pin(stack.answer_behind_cors(request, client)).await,
                         }
                     };
-                    let reply = id.scope(request_log::mark_once_it_waits(answer)).await;
+                    let marked = request_log::mark_once_it_waits(answer, asked.span.clone());
+                    let reply = context.scope(id.scope(marked)).await;
                     stack.0.finish(asked, reply)
                 })
             }
@@ -246,6 +254,15 @@ impl Guards {
         .await
     }
 
+    /// The pattern of the route or page at a path; "none" if there is none. The path itself may hold symbols, or anything.
+    fn pattern<'p>(&self, path: &'p str) -> &'p str {
+        let is_fixed = |pattern: &&&'static str| **pattern == path;
+        let fits = |pattern: &&&'static str| matches(pattern, path);
+        let served = self.served.iter().find(is_fixed).or_else(|| self.served.iter().find(fits));
+        let page = || self.pages.at(path).map_or("none", |_| path);
+        served.copied().unwrap_or_else(page)
+    }
+
     /// Whether there is a page or a route at a path.
     fn serves(&self, path: &str) -> bool {
         self.pages.at(path).is_some() || self.served.iter().any(|pattern| matches(pattern, path))
@@ -256,6 +273,7 @@ impl Guards {
         if asked.is_head {
             leave_out_the_body(&mut reply);
         }
+        trace::note_number(&asked.span, "status", reply.status().as_u16().into());
         reply.headers_mut().reserve(OWN_HEADERS);
         // Every reply gets these headers. They are outside CORS because they depend on what it allows.
         browsers::protect(&mut reply);

@@ -14,6 +14,7 @@ use crate::quote::Role;
 use crate::settings::class::Refresh;
 use crate::source::coalescer::{Ask, Patience, Wait};
 use crate::symbol::Symbol;
+use crate::trace::TraceContext;
 
 impl Quotefold {
     /// The same plan, but with nothing to ask for before the answer if the question does not wait for what is due, and every one
@@ -89,7 +90,7 @@ impl Quotefold {
         let due = asks.iter().map(|(_, _, ask)| ask.due.len()).sum();
         let Some(room) = self.left_behind.room_for(due) else { return Vec::new() };
         let (started, in_flight) = oneshot::channel();
-        self.left_behind.spawn(async move {
+        self.left_behind.spawn(TraceContext::current().scope(async move {
             let _room = room;
             let (mut waits, mut pace, mut fetched) = (Vec::new(), Pace::default(), PerSource::default());
             for (source, coalescer, ask) in asks {
@@ -106,7 +107,7 @@ impl Quotefold {
             for (coalescer, wait) in waits {
                 coalescer.arrive(wait).await;
             }
-        });
+        }));
         // if the task panics, nothing is fetched
         let fetched = in_flight.await.unwrap_or_default();
         let (asked, rates): (Vec<&Target>, Vec<&Target>) =

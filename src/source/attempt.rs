@@ -7,12 +7,15 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 use tower::ServiceExt;
+use tracing::{Instrument, Span};
 
 use super::batch::{Batch, Reply};
 use super::guard::{Guard, Next};
 use super::statistics::Statistics;
 use crate::clock::Clock;
 use crate::failure::SourceError;
+use crate::metrics::CANCELLED;
+use crate::trace;
 
 /// The guard that measures the attempts of a source.
 #[derive(Clone, Debug)]
@@ -29,12 +32,14 @@ pub struct Attempts {
 struct UnderWay {
     statistics: Arc<Statistics>,
     started: Instant,
+    span: Span,
     has_ended: bool,
 }
 
 impl UnderWay {
     fn ends(mut self, result: &Result<Reply, SourceError>, clock: &Clock) {
         self.has_ended = true;
+        trace::ended(&self.span, result);
         self.statistics.call(result, self.started.elapsed(), clock.now());
     }
 }
@@ -42,7 +47,9 @@ impl UnderWay {
 impl Drop for UnderWay {
     fn drop(&mut self) {
         if !self.has_ended {
-            self.statistics.lost(std::thread::panicking());
+            let how = if std::thread::panicking() { "internal" } else { CANCELLED };
+            trace::note(&self.span, "outcome", how);
+            self.statistics.lost(how);
         }
     }
 }
@@ -56,8 +63,9 @@ impl Guard for Attempts {
         if batch.sent().is_some() {
             self.statistics.retried();
         }
-        let under_way = UnderWay { statistics: self.statistics, started, has_ended: false };
-        let call = next.oneshot(batch.clone());
+        let span = batch.context().attempt(self.statistics.source(), batch.calls() + 1);
+        let call = next.oneshot(batch.clone()).instrument(span.clone());
+        let under_way = UnderWay { statistics: self.statistics, started, span, has_ended: false };
         let result = timeout_at(started + longest, call).await.unwrap_or(Err(SourceError::Timeout(longest)));
         under_way.ends(&result, &self.clock);
         batch.end(result.as_ref().err().cloned());

@@ -18,6 +18,7 @@ use crate::failure::SourceError;
 use crate::provider::instruments::InstrumentList;
 use crate::quote::Quote;
 use crate::symbol::Symbol;
+use crate::trace::TraceContext;
 
 /// What a call asks for. Cheap to clone; all clones are one batch.
 #[derive(Clone, Debug)]
@@ -29,6 +30,8 @@ pub struct Batch {
     cost_per_symbol: bool,
     /// What the call costs if it asks for a list of what the vendor trades, and for no symbol.
     list_cost: Option<usize>,
+    /// The request that it began for.
+    context: TraceContext,
 }
 
 /// The deadlines of one call. A caller who joins it and waits longer extends them.
@@ -96,6 +99,8 @@ struct State {
     sent: Option<Instant>,
     /// When its first call was sent.
     first_sent: Option<Instant>,
+    /// How many calls were sent.
+    calls: usize,
     /// When a retry must have ended.
     retries_until: Option<Instant>,
     /// Whether the request may have been written, so that the vendor may count it.
@@ -128,6 +133,7 @@ impl Batch {
             is_sealed: false,
             sent: None,
             first_sent: None,
+            calls: 0,
             retries_until: None,
             is_written: true,
             units: None,
@@ -140,7 +146,18 @@ impl Batch {
             is_charged: false,
             list: None,
         };
-        Batch { state: Arc::new(Mutex::new(state)), capacity, cost_per_symbol, list_cost: None }
+        let (state, context) = (Arc::new(Mutex::new(state)), TraceContext::default());
+        Batch { state, capacity, cost_per_symbol, list_cost: None, context }
+    }
+
+    /// The same for a request, whichever joins it later.
+    pub(super) fn in_context(self, context: TraceContext) -> Self {
+        Batch { context, ..self }
+    }
+
+    /// The request that it began for; empty if that was the service itself.
+    pub(super) fn context(&self) -> &TraceContext {
+        &self.context
     }
 
     /// A batch of these waiters, which no other symbol can join.
@@ -287,6 +304,7 @@ impl Batch {
         let now = Instant::now();
         (state.sent, state.is_written, state.ended) = (Some(now), false, None);
         state.first_sent.get_or_insert(now);
+        state.calls += 1;
         state.waiters.iter().map(|waiter| waiter.symbol.clone()).collect()
     }
 
@@ -346,6 +364,11 @@ impl Batch {
     /// When its latest call was sent; `None` if no call was made.
     pub(super) fn sent(&self) -> Option<Instant> {
         self.lock().sent
+    }
+
+    /// How many calls were sent for it.
+    pub(super) fn calls(&self) -> usize {
+        self.lock().calls
     }
 
     /// How long its latest call took, or has taken so far; `None` if no call was made.

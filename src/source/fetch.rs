@@ -25,6 +25,7 @@ use secrecy::ExposeSecret;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tower::Service;
+use tracing::Span;
 
 use super::BoxFuture;
 use super::batch::{Batch, Reply};
@@ -40,6 +41,7 @@ use crate::provider::proxy::Proxy;
 use crate::provider::spelling::HttpRequest;
 use crate::reply_memory::{Held, ReplyMemory};
 use crate::symbol::Symbol;
+use crate::trace;
 use connector::Connector;
 use encoding::DecodeError;
 use kept::{Kept, may_be_kept};
@@ -142,6 +144,7 @@ impl Service<Batch> for Fetch {
         let inner = Arc::clone(&self.0);
         Box::pin(async move {
             let asked = batch.connect();
+            trace::note_number(&Span::current(), "symbols", asked.len());
             if batch.is_for_list() {
                 batch.deliver(inner.list(&batch).await?);
                 return Ok(Reply { rows: Vec::new() });
@@ -183,6 +186,7 @@ impl Inner {
         }
         let (connection, may_be_kept) = (Connection::of(&response, sent), may_be_kept(&response));
         let status = response.status().as_u16();
+        trace::note_number(&Span::current(), "status", status.into());
         let date = reply::date(response.headers());
         let retry_after = reply::retry_after(response.headers(), date.unwrap_or_else(|| self.clock.now().wall));
         let redirect = reply::redirect(response.status(), response.headers(), response.url());
@@ -227,7 +231,7 @@ impl Inner {
                 // sending it says what is wrong with it
                 Err(_) => client.request(call.verb(), urls[place]),
             };
-            let ended = match Self::filled(request, call, batch).send().await {
+            let ended = match self.filled(request, call, batch).send().await {
                 Ok(response) if let Some(proxy) = self.refused_by_proxy(&response) => {
                     let Fault { why, passing } = Fault::refused_user(proxy);
                     Err(SourceError::Proxy { detail: self.shown(&why), passing })
@@ -366,10 +370,15 @@ impl Inner {
         Err(refused(&format!("its connection gave the same reply for {symbol}; neither is used")))
     }
 
-    /// A request with the headers and the body of a call.
-    fn filled(mut request: RequestBuilder, call: &HttpRequest, batch: Option<&Batch>) -> RequestBuilder {
+    /// A request with the headers and the body of a call. A source of ours is told for which request it is.
+    fn filled(&self, mut request: RequestBuilder, call: &HttpRequest, batch: Option<&Batch>) -> RequestBuilder {
         for (name, value) in &call.headers {
             request = request.header(name, value.expose_secret());
+        }
+        if let Some(batch) = batch.filter(|_| self.profile.settings.propagate) {
+            let is_stated = |name: &str| call.headers.iter().any(|(stated, _)| stated.eq_ignore_ascii_case(name));
+            let told = batch.context().headers().into_iter().filter(|(name, _)| !is_stated(name.as_str()));
+            request = told.fold(request, |request, (name, value)| request.header(name, value));
         }
         request.body(reqwest::Body::wrap(Written::new(call.body.clone(), batch.cloned())))
     }

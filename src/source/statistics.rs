@@ -14,7 +14,7 @@ use super::outlier_watch::{OutlierWatch, RecentQuotes};
 use crate::clock::Moment;
 use crate::failure::SourceError;
 use crate::fold::Judged;
-use crate::metrics::{CANCELLED, Metrics, SourceCalls};
+use crate::metrics::{Metrics, SourceCalls};
 
 /// How many calls the latencies are taken from.
 const CALLS: usize = 128;
@@ -76,6 +76,11 @@ impl Statistics {
         Statistics { metrics: metrics.source(source), state: Mutex::default() }
     }
 
+    /// The source's name.
+    pub(super) fn source(&self) -> &str {
+        self.metrics.source()
+    }
+
     /// Counts a call that has ended, and how long it took.
     pub(super) fn call(&self, result: &Result<Reply, SourceError>, latency: Duration, now: Moment) {
         let outcome = result.as_ref().err().map_or("ok", SourceError::reason);
@@ -101,8 +106,8 @@ impl Statistics {
     }
 
     /// Counts a call that ended without an outcome: its last caller left, or it panicked.
-    pub(super) fn lost(&self, panicked: bool) {
-        self.metrics.calls(if panicked { "internal" } else { CANCELLED }).inc();
+    pub(super) fn lost(&self, how: &'static str) {
+        self.metrics.calls(how).inc();
     }
 
     /// Counts a quote that somebody waits for whose call is in flight already.

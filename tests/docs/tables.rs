@@ -166,7 +166,7 @@ fn the_tables_of_reasons_have_every_reason() {
 /// The headers that the server reads or sets, by their constants in its source.
 fn headers_of_the_server() -> Names {
     let mut names = Names::new();
-    for text in sources("src/server") {
+    for text in sources("src/server").into_iter().chain(sources("src/trace")) {
         let imports = text.split("http::header::").skip(1).map(|rest| rest.split(';').next().unwrap());
         for word in imports.flat_map(|import| import.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))) {
             if word.len() > 2 && word.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_') {

@@ -15,3 +15,4 @@ mod real_proxies;
 mod sources;
 #[path = "../support/mod.rs"]
 mod support;
+mod traces;

@@ -120,6 +120,15 @@ impl SourceSettings {
         let uses = |placeholder: &str| {
             self.urls().any(|url| url.contains(placeholder)) || self.body.iter().any(|body| body.contains(placeholder))
         };
+        let vendor = self.urls().filter_map(catalogue::host_of).find(|host| catalogue::has_host(host));
+        if let Some(host) = vendor.filter(|_| self.propagate) {
+            faults.at(
+                "propagate",
+                format!(
+                    "{host} is a vendor's, who must not be told of requests here; remove this line, or write false"
+                ),
+            );
+        }
         for (key, given) in [("key", self.key.is_some()), ("secret", self.secret.is_some())] {
             let placeholder = format!("{{{key}}}");
             faults.unless(

@@ -13,6 +13,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
+use tracing::{Instrument, Span};
 
 use super::callers::Claim;
 use super::{Inner, Parts, Pending};
@@ -23,6 +24,7 @@ use crate::quote::Quote;
 use crate::source::batch::{Batch, Reply, Waiter};
 use crate::source::cooldown::Cooldowns;
 use crate::symbol::Symbol;
+use crate::trace;
 
 /// The most orphans of one source; beyond that the oldest gives way.
 const MOST_ORPHANS: usize = 8;
@@ -53,9 +55,22 @@ impl Call {
     }
 
     /// Makes the call and lands what it brought.
-    pub(super) async fn run(mut self) {
-        if let Some(result) = self.result().await {
-            self.land(result);
+    pub(super) async fn run(self) {
+        let span = self.pending.batch.context().call(&self.coalescer.parts.origin.source);
+        self.made_within(&span).instrument(span.clone()).await;
+    }
+
+    async fn made_within(mut self, span: &Span) {
+        let result = self.result().await;
+        if !span.is_disabled() {
+            trace::note_number(span, "symbols", self.pending.batch.symbols().len());
+        }
+        match result {
+            Some(result) => {
+                trace::ended(span, &result);
+                self.land(result);
+            }
+            None => trace::note(span, "outcome", "cancelled"),
         }
     }
 

@@ -21,6 +21,7 @@ use crate::board::{Known, Told};
 use crate::failure::SourceError;
 use crate::source::batch::{Batch, Deadlines, Waiter};
 use crate::symbol::Symbol;
+use crate::trace::TraceContext;
 pub use suspects::SuspectState;
 use suspects::Suspects;
 
@@ -153,6 +154,7 @@ impl Inner {
         let mut waits = Vec::with_capacity(symbols.len());
         for symbol in symbols {
             let batch = Batch::new(1, self.parts.batching.cost_per_symbol, deadlines);
+            let batch = batch.in_context(TraceContext::current());
             let Some(outcome) = batch.join_for(ask.caller, symbol) else { continue };
             let claim = state.hunt.callers.claim(None);
             waits.push(Wait::InFlight { symbol: symbol.clone(), outcome: outcome.clone(), claim });
@@ -206,6 +208,7 @@ impl Inner {
         for waiter in waiters.into_iter().filter(Waiter::is_awaited) {
             let (symbol, outcome) = (waiter.symbol.clone(), waiter.told.subscribe());
             let batch = Batch::of(vec![waiter], self.parts.batching.cost_per_symbol, failed.deadlines());
+            let batch = batch.in_context(failed.context().clone());
             state.queue_for_hunt(&symbol, outcome, batch);
         }
         self.start_hunt(state);
@@ -304,7 +307,9 @@ impl Inner {
         let deadlines = alone.iter().map(Batch::deadlines).reduce(Deadlines::or_later);
         let deadlines = deadlines.unwrap_or_else(|| self.deadlines(now, now));
         let waiters = alone.iter().flat_map(Batch::take_waiters).collect();
-        let batch = Batch::of(waiters, self.parts.batching.cost_per_symbol, deadlines);
+        // for that request whose symbol comes first
+        let context = alone.first().map(Batch::context).cloned().unwrap_or_default();
+        let batch = Batch::of(waiters, self.parts.batching.cost_per_symbol, deadlines).in_context(context);
         let number = state.next_number();
         for symbol in &next.symbols {
             if let Some(InFlight { pending, .. }) = state.in_flight.get_mut(symbol) {

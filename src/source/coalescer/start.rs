@@ -19,6 +19,7 @@ use crate::caller::Caller;
 use crate::failure::SourceError;
 use crate::source::batch::Batch;
 use crate::symbol::Symbol;
+use crate::trace::TraceContext;
 
 /// How long after the end of its refusal a symbol keeps its turn: clients that poll do so more often.
 const KEEPS_TURN: Duration = Duration::from_secs(120);
@@ -325,6 +326,7 @@ impl Inner {
     ) -> Vec<Wait> {
         let Parts { batching, account, tasks, .. } = &self.parts;
         let batch = Batch::new(batching.capacity, batching.cost_per_symbol, self.deadlines(now, ask.until));
+        let batch = batch.in_context(TraceContext::current());
         let pending = Pending { number: state.next_number(), batch, callers: Callers::default() };
         let slot_by = self.slot_by(ask, now).filter(|_| is_awaited);
         let enter = |symbol| state.enter(symbol, &pending, ask.caller, slot_by);
