@@ -321,6 +321,7 @@ fn public_limits(settings: &Settings) -> Limits {
         max_connections: server.max_connections,
         max_connections_per_client: Some(server.max_connections_per_client).filter(|cap| *cap > 0),
         uncapped: settings.access.trusted_proxies.as_slice().into(),
+        idle_timeout: server.idle_timeout,
         drain_delay: server.drain_delay,
         drain_timeout: server.drain_timeout,
         ..Limits::default()

@@ -3,6 +3,7 @@
 //! The accept loop is our own because `axum::serve` never times out a client that sends half a request, or nothing.
 
 mod connection;
+mod head_timeout;
 mod lazy_timer;
 mod slots;
 mod turns;
@@ -56,9 +57,12 @@ pub struct Limits {
     pub max_connections_per_client: Option<usize>,
     /// Networks that the limit per client does not apply to: a proxy connects on behalf of many clients.
     pub uncapped: Arc<[Network]>,
-    /// How long the head of a request may take to arrive, counted from the start of the connection or from its last reply. It
-    /// therefore also closes silent and idle connections: a proxy in front must keep its idle connections for a shorter time.
+    /// How long the head of a request that has begun may take to become whole. If the head before it is still being answered, it
+    /// counts from the reply on.
     pub header_timeout: Duration,
+    /// How long a connection may stay without a whole request, counted from its start or from its last reply. A proxy in front
+    /// must keep its idle connections for a shorter time, or it sends requests into connections that are being closed.
+    pub idle_timeout: Duration,
     /// How long a client may take nothing of a reply that waits for it. We see a slow reader's progress only in steps of its
     /// kernel's receive buffer, mostly some 100 KB: a shorter time would cut off slow readers.
     pub write_timeout: Duration,
@@ -104,6 +108,7 @@ impl Default for Limits {
             max_connections_per_client: None,
             uncapped: Arc::default(),
             header_timeout: Duration::from_secs(5),
+            idle_timeout: Duration::from_secs(75),
             write_timeout: Duration::from_secs(5),
             drain_delay: Duration::from_secs(5),
             drain_timeout: Duration::from_secs(10),
@@ -204,7 +209,7 @@ impl<A: App> Server<A> {
                 }
                 Err(error) => {
                     shortage.failed(&error);
-                    self.slots.ask_one_to_close(None);
+                    self.slots.ask_a_tenth_to_close();
                     sleep(PAUSE).await;
                 }
             }

@@ -38,6 +38,9 @@ pub struct ServerSettings {
     /// How long requests in flight may then take to finish.
     #[serde(with = "as_text::span")]
     pub drain_timeout: Duration,
+    /// How long a connection may stay between two requests, and before its first; at least 5 seconds.
+    #[serde(with = "as_text::span")]
+    pub idle_timeout: Duration,
     /// The most connections at once; 1 to a million.
     pub max_connections: usize,
     /// The most connections of one client at once; 0 for any number.
@@ -70,6 +73,7 @@ impl Default for ServerSettings {
             proxy: None,
             drain_delay: Duration::from_secs(5),
             drain_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(75),
             max_connections: 4096,
             max_connections_per_client: 0,
             max_requests: 1024,
@@ -86,6 +90,9 @@ const SHORTEST: Duration = Duration::from_millis(50);
 
 /// The longest time that a request or the end of the service may take.
 const LONGEST: Duration = Duration::from_secs(3_600);
+
+/// The shortest time that a connection may be idle: a request's head may take as long to arrive.
+const SHORTEST_IDLE: Duration = Duration::from_secs(5);
 
 /// The upper bound for connections and for requests.
 const MOST: usize = 1_000_000;
@@ -139,6 +146,7 @@ impl ServerSettings {
             ("max_timeout", self.max_timeout),
             ("drain_delay", self.drain_delay),
             ("drain_timeout", self.drain_timeout),
+            ("idle_timeout", self.idle_timeout),
         ] {
             report.unless(
                 length <= LONGEST,
@@ -146,6 +154,15 @@ impl ServerSettings {
                 format!("{} is longer than any client waits; write {} or less", Span(length), Span(LONGEST)),
             );
         }
+        report.unless(
+            self.idle_timeout >= SHORTEST_IDLE,
+            &["server", "idle_timeout"],
+            format!(
+                "{} is too short: a request alone may take {} to arrive; write that or more",
+                Span(self.idle_timeout),
+                Span(SHORTEST_IDLE)
+            ),
+        );
         for why in self.symbols.patterns().filter_map(|pattern| Symbol::why_never_matched(&pattern)) {
             report.at(&["server", "symbols"], why);
         }

@@ -19,9 +19,13 @@ async fn impatient_server() -> Server {
     Server::with(Limits { header_timeout: Duration::from_millis(200), ..limits() }, stack_limits()).await
 }
 
+async fn server_that_lets_idle_clients_go() -> Server {
+    Server::with(Limits { idle_timeout: Duration::from_millis(200), ..limits() }, stack_limits()).await
+}
+
 #[tokio::test]
 async fn a_connection_that_stays_silent_is_closed() {
-    let server = impatient_server().await;
+    let server = server_that_lets_idle_clients_go().await;
     let started = Instant::now();
     assert_eq!(read_to_end(server.connect().await).await, "");
     assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
@@ -41,9 +45,38 @@ async fn half_a_head_is_closed_though_bytes_keep_coming() {
 
 #[tokio::test]
 async fn an_idle_connection_is_closed_after_its_last_reply() {
-    let server = impatient_server().await;
+    let server = server_that_lets_idle_clients_go().await;
     let reply = server.ask("GET / HTTP/1.1\r\nHost: x\r\n\r\n").await;
     assert_eq!((reply.status, reply.body.as_str()), (200, "hello"));
+}
+
+#[tokio::test]
+async fn an_idle_connection_outlives_the_time_for_a_head() {
+    let header_timeout = Duration::from_millis(20);
+    let server = Server::with(Limits { header_timeout, ..limits() }, stack_limits()).await;
+    let mut client = server.connect().await;
+    let form = "POST /length HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\na=b";
+    let chunked = "POST /length HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\na=b\r\n0\r\n\r\n";
+    for words in ["GET / HTTP/1.1\r\nHost: x\r\n\r\n", form, chunked, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"] {
+        tokio::time::sleep(5 * header_timeout).await;
+        client.write_all(words.as_bytes()).await.unwrap();
+        let mut part = [0; 1024];
+        let length = client.read(&mut part).await.unwrap();
+        assert!(part[..length].starts_with(b"HTTP/1.1 200"), "{words}");
+    }
+}
+
+#[tokio::test]
+async fn half_a_head_behind_a_whole_request_is_closed_like_a_first_one() {
+    let server = impatient_server().await;
+    let form = "POST /length HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\na=b";
+    let chunked = "POST /length HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\na=b\r\n0\r\n\r\n";
+    for first in ["GET /slow HTTP/1.1\r\nHost: x\r\n\r\n", form, chunked] {
+        let client = server.say(&format!("{first}{HALF_A_HEAD}")).await;
+        // without a limit for the head, the default for idle connections would be longer than this
+        let read = timeout(Duration::from_secs(20), read_to_end(client)).await.expect("it lives on");
+        assert_eq!(read.matches("HTTP/1.1 200").count(), 1, "{read}");
+    }
 }
 
 #[tokio::test]

@@ -28,6 +28,7 @@ use tracing::debug;
 use super::super::app::{Answering, App};
 use super::super::drain::{Drain, Stage};
 use super::Limits;
+use super::head_timeout::{HeadTimeout, HeadTooSlow, Heads};
 use super::lazy_timer::LazyTimer;
 use super::slots::Slot;
 use super::turns::Turn;
@@ -68,14 +69,17 @@ impl Connection {
     /// Serves requests until the client leaves, the server shuts down, or others need the slot more.
     pub(super) async fn serve(self, app: impl App, limits: &Limits, drain: &Drain) {
         let Connection { socket, peer, slot } = self;
+        let heads = Arc::new(Heads::default());
         let stream = WriteTimeout::new(socket.clone(), limits.write_timeout);
+        let stream = HeadTimeout::new(stream, limits.header_timeout, Arc::clone(&heads));
         let (turn, timer) = (Turn::default(), Mutex::default());
-        let answers = Arc::new(Answers { app, peer, socket, slot: Arc::clone(&slot), turn, timer });
+        let answers = Arc::new(Answers { app, peer, socket, slot: Arc::clone(&slot), heads, turn, timer });
         let turns = Arc::clone(&answers);
         let service = service_fn(move |request| answers.answer(request));
         let mut connection = http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(limits.header_timeout)
+            // hyper counts from the start of the connection or from its last reply, whether a head has begun or not
+            .header_read_timeout(limits.idle_timeout)
             .max_headers(MAX_HEADERS)
             .max_buf_size(MAX_BUFFER)
             // whether a client that has closed its side has left depends on what it waits for; see `answer`
@@ -105,21 +109,29 @@ impl Connection {
         };
         match ended {
             Err(error) if error.is_timeout() => debug!("closed: no request came"),
+            Err(error) if is_head_too_slow(&error) => debug!("closed: a request came only in part"),
             Err(error) if cause::<ClientLeft>(&error).is_some() => debug!("closed: the client left"),
             Err(error) if timed_out_writing(&error) => {
                 debug!("closed: the client stopped reading its reply");
                 // The kernel would keep the rest of the reply for minutes.
-                let _ = connection.into_parts().io.into_inner().into_inner().0.set_zero_linger();
+                let _ = socket_of(connection.into_parts().io).0.set_zero_linger();
             }
             Err(error) if !error.is_parse() => debug!(%error, "the connection broke"),
             // another client waits for this slot
             _ if is_wanted => debug!("closed: another client needs the connection more"),
             _ => tokio::select! {
-                () = linger(connection.into_parts().io.into_inner().into_inner()) => {}
+                () = linger(socket_of(connection.into_parts().io)) => {}
                 () = drain.reached(Stage::Closing) => {}
             },
         }
     }
+}
+
+/// What hyper reads from and writes to: heads are bounded in time above, writes next to the socket.
+type Stream = TokioIo<HeadTimeout<WriteTimeout<SharedSocket>>>;
+
+fn socket_of(stream: Stream) -> SharedSocket {
+    stream.into_inner().into_inner().into_inner()
 }
 
 /// The client left before its reply.
@@ -133,6 +145,7 @@ struct Answers<A> {
     peer: SocketAddr,
     socket: SharedSocket,
     slot: Arc<Slot>,
+    heads: Arc<Heads>,
     turn: Turn,
     /// For [`NO_WAIT`], while no request uses it.
     timer: Mutex<LazyTimer>,
@@ -144,6 +157,7 @@ impl<A: App> Answers<A> {
     /// What needs no waiting is answered at once, without a task, a timer or a watch on the client.
     fn answer(self: &Arc<Self>, request: Request<Incoming>) -> Answering<Result<Response, ClientLeft>> {
         self.slot.begin_work();
+        self.heads.request_came(request.body().size_hint().exact());
         let request = request.map(|body| if body.is_end_stream() { Body::empty() } else { Body::new(body) });
         let answers = Arc::clone(self);
         if !self.turn.is_free() {
@@ -185,6 +199,7 @@ impl<A: App> Answers<A> {
 
     fn finish(&self, mut reply: Response) -> Response {
         self.slot.end_work();
+        self.heads.was_answered();
         // when slots are short, a client that is refused should not keep one
         let is_refused = matches!(reply.status(), StatusCode::UNAUTHORIZED | StatusCode::TOO_MANY_REQUESTS);
         if is_refused && self.slot.is_wanted_by_others() {
@@ -197,6 +212,11 @@ impl<A: App> Answers<A> {
 /// Whether a connection ended because [`WriteTimeout`] gave up on its client.
 fn timed_out_writing(error: &hyper::Error) -> bool {
     cause::<io::Error>(error).is_some_and(|cause| cause.kind() == io::ErrorKind::TimedOut)
+}
+
+/// Whether a connection ended because [`HeadTimeout`] gave up on its client.
+fn is_head_too_slow(error: &hyper::Error) -> bool {
+    cause(error).is_some_and(HeadTooSlow::is_behind)
 }
 
 fn cause<E: Error + 'static>(error: &hyper::Error) -> Option<&E> {

@@ -144,10 +144,19 @@ impl Slots {
 
     /// Asks the longest idle connection of the client that holds most to close, unless the newcomer that needs the slot holds
     /// more than that client.
-    pub(super) fn ask_one_to_close(&self, newcomer: Option<Caller>) {
+    fn ask_one_to_close(&self, newcomer: Option<Caller>) {
         if let Some(connection) = self.table.lock().longest_idle(newcomer) {
             // this also reaches a connection that is not listening yet
             connection.asked_to_close.notify_one();
+        }
+    }
+
+    /// Asks a tenth of all connections to close, each of them the longest idle one of the client that holds most: something else
+    /// than slots is short, and one place would be taken again at once.
+    pub(super) fn ask_a_tenth_to_close(&self) {
+        let held = self.limits.read().max.saturating_sub(self.free.available_permits());
+        for _ in 0..held.div_ceil(10) {
+            self.ask_one_to_close(None);
         }
     }
 }
@@ -330,6 +339,24 @@ mod tests {
         let most =
             (0..known.len()).filter(idle).max_by_key(|at| (held(known[*at].client), Reverse(known[*at].idle_since)));
         most.filter(|at| held(known[*at].client) >= held(newcomer))
+    }
+
+    #[tokio::test]
+    async fn when_something_else_runs_short_the_longest_idle_tenth_is_let_go() {
+        let slots = Arc::new(Slots::new(&Limits { max_connections: 1000, ..Limits::default() }));
+        let mut held = Vec::new();
+        for _ in 0..25 {
+            held.push(slots.take(Ipv4Addr::LOCALHOST.into()).await.unwrap());
+        }
+        held[0].begin_work();
+        slots.ask_a_tenth_to_close();
+        let mut asked = Vec::new();
+        for (number, slot) in held.iter().enumerate() {
+            if tokio::time::timeout(Duration::ZERO, slot.asked_to_close()).await.is_ok() {
+                asked.push(number);
+            }
+        }
+        assert_eq!(asked, [1, 2, 3], "the first is busy");
     }
 
     proptest! {
