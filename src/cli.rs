@@ -14,6 +14,7 @@ mod lines;
 mod man;
 mod open_files;
 mod print;
+mod reach;
 mod serve;
 mod sources;
 mod symbols;
@@ -35,7 +36,7 @@ use print::complain;
 
 use crate::search::USUAL;
 use crate::settings::load::{LoadOptions, load};
-use crate::settings::{Settings, is_address};
+use crate::settings::{Settings, fault_of_address, socket_path};
 use crate::source::sandbox::worker;
 use crate::units::Span;
 
@@ -113,7 +114,7 @@ pub struct Serve {
     /// Which configuration to read.
     #[command(flatten)]
     pub file: ConfigFile,
-    /// Address and port, instead of server.listen; port 0 takes any free one
+    /// Address and port, instead of server.listen; port 0 takes any free one; or unix:/path of a socket
     #[arg(long, value_name = "ADDR", value_parser = address)]
     pub listen: Option<String>,
     /// Also call unofficial providers, which are not intended for automated use (as QUOTEFOLD_UNOFFICIAL=1 does)
@@ -129,7 +130,7 @@ Examples:
   quotefold demo --listen 127.0.0.1:0 --quiet")]
 pub struct Demo {
     /// Address and port; port 0 takes any free one
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080", value_parser = address)]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080", value_parser = address_with_port)]
     pub listen: String,
     /// Break no venues, and do not narrate
     #[arg(long)]
@@ -168,7 +169,7 @@ pub struct Get {
     #[arg(long, value_name = "EVERY", num_args = 0..=1, require_equals = true, default_missing_value = "5s",
         value_parser = watch_span, conflicts_with_all = ["json", "format"])]
     pub watch: Option<Duration>,
-    /// Ask only this server, never the sources
+    /// Ask only this server, never the sources; unix:/path for one on a socket
     #[arg(long, value_name = "URL", conflicts_with = "config")]
     pub url: Option<String>,
     /// Which configuration to read.
@@ -293,7 +294,7 @@ Examples:
 
 Exit codes: 0 ready, or alive · 1 not ready, or no answer")]
 pub struct Health {
-    /// The server [default: the configured address; access.admin_listen, if that is set]
+    /// The server, unix:/path for one on a socket [default: the configured address; access.admin_listen, if that is set]
     #[arg(value_name = "URL", conflicts_with = "config")]
     pub url: Option<String>,
     /// Ask only whether the server answers, and not whether it has prices: for whatever restarts what does not live
@@ -393,10 +394,15 @@ fn count(text: &str) -> Result<usize, String> {
 
 /// Reads an address to listen on.
 fn address(text: &str) -> Result<String, String> {
-    if is_address(text) {
-        return Ok(text.to_owned());
+    fault_of_address(text, "127.0.0.1:8080").map_or_else(|| Ok(text.to_owned()), Err)
+}
+
+/// Reads an address to listen on that has a port.
+fn address_with_port(text: &str) -> Result<String, String> {
+    match socket_path(text) {
+        Some(_) => Err("the demo listens on a host and a port, such as 127.0.0.1:8080".to_owned()),
+        None => address(text),
     }
-    Err("it is not an address; write a host and a port, such as 127.0.0.1:8080 or [::]:8080".to_owned())
 }
 
 /// Reads how long a watch waits between two looks.

@@ -48,6 +48,7 @@ use crate::question::longest_form;
 use crate::reload::Reloads;
 use crate::service::Quotefold;
 use crate::settings::access::{AccessSettings, HostName};
+use crate::settings::socket_path;
 use crate::watch::Watched;
 use admission::keys::Keys;
 use count::Counts;
@@ -163,8 +164,9 @@ impl Front {
 
 /// The host names that requests to the admin address may use: those that are set, and the one that it listens on.
 fn admin_names(access: &AccessSettings) -> Vec<HostName> {
-    let (listen, hosts) = (access.admin_listen.as_deref(), access.hosts.iter().cloned());
+    let listen = access.admin_listen.as_deref().filter(|address| socket_path(address).is_none());
     let own = listen.and_then(|address| HostName::parse(address.rsplit_once(':')?.0).ok());
+    let hosts = access.hosts.iter().cloned();
     hosts.chain(own).collect()
 }
 
@@ -221,5 +223,6 @@ mod tests {
         };
         assert_eq!(names("Metrics.Example.org:9090"), ["*.example.com", "metrics.example.org"]);
         assert_eq!(names("[::1]:9090"), ["*.example.com"]);
+        assert_eq!(names("unix:/run/quotefold.sock"), ["*.example.com"]);
     }
 }

@@ -8,8 +8,8 @@ use secrecy::{ExposeSecret, SecretString};
 use super::body::body;
 use super::get::KEY_VARIABLE;
 use super::print::{complain, print};
+use super::reach::Reach;
 use super::{Exit, Health, options, settings};
-use crate::provider::secrets::mask_url;
 use crate::settings::Settings;
 
 /// The longest wait for a reply. A health check must end before the container's own timeout does.
@@ -21,9 +21,9 @@ pub(super) fn run(arguments: &Health) -> io::Result<Exit> {
     let can_be_sent = |key: &&String| !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_graphic());
     let own_key = options.environment.get(KEY_VARIABLE).filter(can_be_sent);
     let own_key = own_key.map(|key| SecretString::from(key.clone()));
-    let (base, key) = match &arguments.url {
-        Some(url) => match check_url(url) {
-            Ok(()) => (url.clone(), own_key),
+    let (reach, key) = match &arguments.url {
+        Some(url) => match Reach::named(url) {
+            Ok(reach) => (reach, own_key),
             Err(why) => {
                 complain(&why);
                 return Ok(Exit::Usage);
@@ -31,15 +31,15 @@ pub(super) fn run(arguments: &Health) -> io::Result<Exit> {
         },
         None => match settings(&options) {
             Ok(settings) => {
-                (format!("http://{}", reachable(address(&settings))), settings.access.keys.first().cloned().or(own_key))
+                (Reach::listening_at(address(&settings)), settings.access.keys.first().cloned().or(own_key))
             }
             Err(exit) => return Ok(exit),
         },
     };
     let asked = if arguments.live { "live" } else { "ready" };
-    let url = format!("{}/health/{asked}", base.trim_end_matches('/'));
+    let path = format!("/health/{asked}");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    match runtime.block_on(ask(&url, key.as_ref())) {
+    match runtime.block_on(ask(&reach, &path, key.as_ref())) {
         Ok((true, page)) => {
             print(&format!("{}\n", page.trim_end()))?;
             Ok(Exit::Done)
@@ -49,7 +49,7 @@ pub(super) fn run(arguments: &Health) -> io::Result<Exit> {
             Ok(Exit::NotWhole)
         }
         Err(why) => {
-            complain(&format!("{} does not answer: {why}", mask_url(&url)));
+            complain(&format!("{}{path} does not answer: {why}", reach.shown().trim_end_matches('/')));
             Ok(Exit::NotWhole)
         }
     }
@@ -62,10 +62,10 @@ fn address(settings: &Settings) -> &str {
 }
 
 /// Whether the reply is a 2xx, and its body.
-async fn ask(url: &str, key: Option<&SecretString>) -> Result<(bool, String), String> {
+async fn ask(reach: &Reach, path: &str, key: Option<&SecretString>) -> Result<(bool, String), String> {
     let why = |error: reqwest::Error| root_cause(&error.without_url());
-    let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().map_err(why)?;
-    let request = client.get(url);
+    let client = reach.set_up(reqwest::Client::builder().no_proxy().timeout(PATIENCE)).build().map_err(why)?;
+    let request = client.get(reach.url(path));
     // health needs no key, but gives its reasons only to callers with one
     let request = match key {
         Some(key) => request.bearer_auth(key.expose_secret()),
@@ -76,22 +76,6 @@ async fn ask(url: &str, key: Option<&SecretString>) -> Result<(bool, String), St
     Ok((is_success, String::from_utf8_lossy(&body(reply).await?).into_owned()))
 }
 
-/// Checks that a text is the URL of a server: a wrong command line is not the same as a server that is down.
-pub(super) fn check_url(url: &str) -> Result<(), String> {
-    match reqwest::Url::parse(url) {
-        Ok(parsed) if matches!(parsed.scheme(), "http" | "https") && parsed.has_host() => Ok(()),
-        _ => Err(format!("{:?} is not a server's URL; write one such as \"http://127.0.0.1:8080\"", mask_url(url))),
-    }
-}
-
-/// The address at which this machine reaches a server that listens here; all interfaces include the loopback one.
-pub(super) fn reachable(listen: &str) -> String {
-    listen
-        .strip_prefix("0.0.0.0:")
-        .map(|port| format!("127.0.0.1:{port}"))
-        .unwrap_or_else(|| listen.replace("[::]:", "[::1]:"))
-}
-
 /// The root cause of an error: "Connection refused (os error 111)" says more than the layers above it.
 pub(super) fn root_cause(error: &dyn std::error::Error) -> String {
     let mut cause = error;
@@ -99,16 +83,4 @@ pub(super) fn root_cause(error: &dyn std::error::Error) -> String {
         cause = deeper;
     }
     cause.to_string()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::reachable;
-
-    #[test]
-    fn a_server_on_all_interfaces_is_asked_on_this_machine() {
-        assert_eq!(reachable("0.0.0.0:8080"), "127.0.0.1:8080");
-        assert_eq!(reachable("[::]:8080"), "[::1]:8080");
-        assert_eq!(reachable("prices.internal:80"), "prices.internal:80");
-    }
 }

@@ -21,7 +21,7 @@ use crate::reload::{Reloads, watch_files};
 use crate::server::Front;
 use crate::server::current::CurrentStack;
 use crate::server::drain::{Drain, Stage};
-use crate::server::listen::{self, CurrentLimits, Limits};
+use crate::server::listen::{self, CurrentLimits, Limits, Listener};
 use crate::server::routes::Routes;
 use crate::service::Quotefold;
 use crate::service::current::Current;
@@ -43,8 +43,8 @@ const ADMIN_CONNECTIONS: usize = 64;
 
 /// The listeners of the service.
 struct Doors {
-    public: TcpListener,
-    admin: Option<TcpListener>,
+    public: Listener,
+    admin: Option<Listener>,
 }
 
 /// The service, with everything that it needs to run.
@@ -164,10 +164,9 @@ pub(super) fn demo(arguments: &Demo, ending: Ending) -> io::Result<Exit> {
         Ok(doors.map(|doors| (service, venues, at, doors)))
     };
     on_runtimes(ending, start, async |(service, venues, at, doors), drain, work| {
-        let address = doors.public.local_addr()?;
-        say_ready(format!("quotefold demo listens on http://{address} (simulated market: every price is invented)\n"))
-            .await;
-        complain(&demo::what_to_try(&address.to_string()));
+        let url = doors.public.shown()?;
+        say_ready(format!("quotefold demo listens on {url} (simulated market: every price is invented)\n")).await;
+        complain(&demo::what_to_try(url.trim_start_matches("http://")));
         if !arguments.quiet {
             work.spawn(demo::narrate(Arc::clone(&service), Arc::clone(&venues)));
         }
@@ -214,15 +213,15 @@ impl Doors {
 
     /// The only line on stdout. The address for clients comes first, so that scripts need not know about the other.
     fn ready_line(&self) -> io::Result<String> {
-        let public = self.public.local_addr()?;
-        let admin = self.admin.as_ref().map(TcpListener::local_addr).transpose()?;
-        let admin = admin.map(|address| format!(" and, for its operator, on http://{address}")).unwrap_or_default();
-        Ok(format!("quotefold listens on http://{public}{admin}\n"))
+        let public = self.public.shown()?;
+        let admin = self.admin.as_ref().map(Listener::shown).transpose()?;
+        let admin = admin.map(|address| format!(" and, for its operator, on {address}")).unwrap_or_default();
+        Ok(format!("quotefold listens on {public}{admin}\n"))
     }
 }
 
-async fn bind(key: &str, address: &str, cure: &str) -> Option<TcpListener> {
-    let bound = listen::bind(address).await;
+async fn bind(key: &str, address: &str, cure: &str) -> Option<Listener> {
+    let bound = Listener::open(address).await;
     bound.map_err(|error| complain(&format!("{key}: cannot listen on {address}: {error}; {cure}"))).ok()
 }
 

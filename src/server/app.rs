@@ -1,7 +1,6 @@
 //! What a listener serves: a service that answers what it can at once, and works on the rest.
 
 use std::future::{Future, Ready, ready};
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -10,10 +9,12 @@ use axum::extract::Request;
 use axum::response::Response;
 use tower::ServiceExt;
 
+use crate::caller::Peer;
+
 /// Answers the requests of a listener.
 pub trait App: Clone + Send + Sync + 'static {
     /// Answers a request that came from `peer`, or begins to.
-    fn answer(&self, request: Request, peer: Option<SocketAddr>) -> Answering;
+    fn answer(&self, request: Request, peer: Option<Peer>) -> Answering;
 }
 
 /// An answer that is there, or one that is being worked on. Dropping it ends the work.
@@ -49,7 +50,7 @@ impl<T> Future for Answering<T> {
 
 /// A router without guards, for what is not exposed to clients.
 impl App for Router {
-    fn answer(&self, request: Request, _: Option<SocketAddr>) -> Answering {
+    fn answer(&self, request: Request, _: Option<Peer>) -> Answering {
         let answer = self.clone().oneshot(request);
         Answering::under_way(async move { answer.await.unwrap_or_else(|never| match never {}) })
     }

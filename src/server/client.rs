@@ -5,19 +5,20 @@ use std::net::{IpAddr, SocketAddr};
 use axum::http::header::{FORWARDED, GetAll};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::caller::Peer;
 use crate::settings::access::Network;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// The address a request comes from: the peer's, or the one a trusted proxy names.
-pub(super) fn address(peer: SocketAddr, headers: &HeaderMap, trusted: &[Network]) -> IpAddr {
-    // a listener on [::] sees IPv4 clients as IPv6 addresses
-    behind(peer.ip().to_canonical(), headers, trusted)
+/// The address that a request comes from: the peer's, or the one that a trusted proxy names. `None` if the peer has none and
+/// names none.
+pub(super) fn address(peer: Peer, headers: &HeaderMap, trusted: &[Network]) -> Option<IpAddr> {
+    behind(peer, headers, trusted).address()
 }
 
 /// The client behind a peer. Any client can send these headers, so only those of trusted peers are read.
-fn behind(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> IpAddr {
-    let is_trusted = |address| trusted.iter().any(|network| network.contains(address));
+fn behind(peer: Peer, headers: &HeaderMap, trusted: &[Network]) -> Peer {
+    let is_trusted = |peer| trusted.iter().any(|network| network.has(peer));
     if !is_trusted(peer) {
         return peer;
     }
@@ -35,17 +36,17 @@ fn behind(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> IpAddr {
 /// may have invented everything before it. So nothing there may change how the rest is read, and an entry that cannot be read
 /// ends the walk.
 fn walk(
-    peer: IpAddr,
+    peer: Peer,
     values: &GetAll<'_, HeaderValue>,
     read: fn(&str) -> Option<IpAddr>,
-    is_trusted: impl Fn(IpAddr) -> bool,
-) -> IpAddr {
+    is_trusted: impl Fn(Peer) -> bool,
+) -> Peer {
     let mut client = peer;
     for value in values.iter().rev() {
         for entry in cut_from_the_end(value.as_bytes(), b',') {
             let entry = str::from_utf8(entry).ok().filter(|_| is_trusted(client));
             let Some(address) = entry.and_then(|entry| read(entry.trim())) else { return client };
-            client = address;
+            client = address.into();
         }
     }
     client
@@ -92,7 +93,20 @@ mod tests {
         let headers = headers.iter().map(|(name, value)| {
             (HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_bytes(value.as_bytes()).unwrap())
         });
-        behind(peer.parse().unwrap(), &headers.collect(), &trusted).to_string()
+        let peer = if peer == "unix" { Peer::UnixSocket } else { peer.parse::<IpAddr>().unwrap().into() };
+        behind(peer, &headers.collect(), &trusted).to_string()
+    }
+
+    #[test]
+    fn a_peer_on_a_unix_socket_is_believed_only_if_such_peers_are_trusted() {
+        let headers = HeaderMap::from_iter([(X_FORWARDED_FOR, HeaderValue::from_static("1.2.3.4, 10.0.0.1"))]);
+        let trusted = |texts: &[&str]| texts.iter().map(|text| Network::parse(text).unwrap()).collect::<Vec<_>>();
+        let named = |texts: &[&str]| address(Peer::UnixSocket, &headers, &trusted(texts)).map(|it| it.to_string());
+        assert_eq!(named(&["10.0.0.0/8"]), None);
+        assert_eq!(named(&["unix"]).as_deref(), Some("10.0.0.1"));
+        assert_eq!(named(&["unix", "10.0.0.0/8"]).as_deref(), Some("1.2.3.4"));
+        assert_eq!(address(Peer::UnixSocket, &HeaderMap::new(), &trusted(&["unix"])), None);
+        assert_eq!(client("unix", &[("x-forwarded-for", "1.2.3.4")]), "unix");
     }
 
     #[test]

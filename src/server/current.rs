@@ -1,6 +1,5 @@
 //! Serves with the stack that holds now, so that the configuration can change while connections are open.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::extract::Request;
@@ -8,6 +7,7 @@ use parking_lot::RwLock;
 
 use super::app::{Answering, App};
 use super::stack::Stack;
+use crate::caller::Peer;
 
 /// The stack that holds now. Each request is answered by the one that held when it came. Cheap to clone; all clones change
 /// together.
@@ -32,7 +32,7 @@ impl CurrentStack {
 }
 
 impl App for CurrentStack {
-    fn answer(&self, request: Request, peer: Option<SocketAddr>) -> Answering {
+    fn answer(&self, request: Request, peer: Option<Peer>) -> Answering {
         self.get().answer(request, peer)
     }
 }

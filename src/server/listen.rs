@@ -1,21 +1,22 @@
-//! Opens the port, accepts connections, and shuts down in stages.
+//! Opens a port or a socket file, accepts connections, and shuts down in stages.
 //!
 //! The accept loop is our own because `axum::serve` never times out a client that sends half a request, or nothing.
 
 mod connection;
 mod head_timeout;
 mod lazy_timer;
+mod listener;
 mod slots;
+mod socket;
 mod turns;
+mod unix;
 mod write_timeout;
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpSocket, lookup_host};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::task::TaskTracker;
@@ -23,18 +24,11 @@ use tracing::{debug, info, warn};
 
 use super::app::App;
 use super::drain::{Drain, Stage};
+use crate::caller::Peer;
 use crate::settings::access::Network;
 use connection::Connection;
+pub use listener::{Listener, bind};
 use slots::{Slot, Slots};
-
-/// Connections that the kernel queues until we accept them. With the usual 128, a burst of clients would overflow the queue,
-/// and those that do not fit retry only after a second.
-const BACKLOG: u32 = 4096;
-
-/// The kernel's send buffer per connection, in bytes; the kernel doubles it for its own bookkeeping. A reply that fits reaches
-/// its client however slowly that reads: once the kernel has it, nothing here waits. The usual 4 MiB would hold whole replies
-/// to clients that do not read, for every connection, before we noticed.
-const SEND_BUFFER: u32 = 128 * 1024;
 
 /// How long the loop pauses when the process has no file descriptor left: retrying at once would only burn a core.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -116,26 +110,6 @@ impl Default for Limits {
     }
 }
 
-/// Listens at an address: a host, as a number or a name, and a port.
-///
-/// # Errors
-/// If the name does not resolve, or no address that it resolves to can be bound.
-pub async fn bind(address: &str) -> io::Result<TcpListener> {
-    let mut error = io::Error::new(io::ErrorKind::NotFound, "this name resolves to no address");
-    for address in lookup_host(address).await? {
-        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-        // without it, the port could not be bound again right after the server has ended
-        socket.set_reuseaddr(true)?;
-        // connections inherit it
-        socket.set_send_buffer_size(SEND_BUFFER)?;
-        match socket.bind(address).and_then(|()| socket.listen(BACKLOG)) {
-            Ok(listener) => return Ok(listener),
-            Err(reason) => error = reason,
-        }
-    }
-    Err(error)
-}
-
 /// What the accept loop shares with its connections.
 #[derive(Clone)]
 struct Server<A> {
@@ -148,7 +122,13 @@ struct Server<A> {
 }
 
 /// Serves `app` until `drain` starts the shutdown, and then ends in time, whatever the clients do.
-pub async fn run<A: App>(listener: TcpListener, app: A, limits: impl Into<CurrentLimits>, drain: Drain) -> Ended {
+pub async fn run<A: App>(
+    listener: impl Into<Listener>,
+    app: A,
+    limits: impl Into<CurrentLimits>,
+    drain: Drain,
+) -> Ended {
+    let listener = listener.into();
     let (connections, cancelled, limits) = (TaskTracker::new(), Arc::default(), limits.into());
     let slots = Arc::new(Slots::new(&limits.get()));
     let server = Server { app, limits, drain, connections, cancelled, slots };
@@ -184,7 +164,7 @@ async fn closing(drain: &Drain, limits: &CurrentLimits) {
 }
 
 impl<A: App> Server<A> {
-    async fn accept(&self, listener: &TcpListener) {
+    async fn accept(&self, listener: &Listener) {
         let mut shortage = Shortage::default();
         loop {
             let next = tokio::select! {
@@ -195,13 +175,13 @@ impl<A: App> Server<A> {
                 }
             };
             match next {
-                Ok((stream, peer)) => {
+                Ok((socket, peer)) => {
                     let Some(slot) = self.slot_for(peer).await else {
                         debug!(%peer, "closed: this client has the most connections that one client may have");
                         continue;
                     };
                     let server = self.clone();
-                    let connection = Connection::new(stream, peer, slot);
+                    let connection = Connection::new(socket, peer, slot);
                     self.connections.spawn(async move { server.serve_or_cancel(connection).await });
                 }
                 Err(error) if concerns_one_client(&error) => {
@@ -217,13 +197,13 @@ impl<A: App> Server<A> {
     }
 
     /// Takes a slot for a new connection, as many as there are now: the limits may change while it waits.
-    async fn slot_for(&self, peer: SocketAddr) -> Option<Slot> {
+    async fn slot_for(&self, peer: Peer) -> Option<Slot> {
         let mut changes = self.limits.0.subscribe();
         loop {
             self.slots.follow(&changes.borrow_and_update().clone());
             tokio::select! {
                 biased;
-                slot = self.slots.take(peer.ip()) => return slot,
+                slot = self.slots.take(peer) => return slot,
                 _ = changes.changed() => {}
             }
         }

@@ -7,7 +7,7 @@
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::ops::ControlFlow;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -40,6 +40,7 @@ use super::request_id::{self, RequestId};
 use super::request_log::{self, Line, RequestLogging};
 use super::routes::matches;
 use super::{browsers, client, form, host, no_such_path};
+use crate::caller::Peer;
 use crate::metrics::InFlight;
 use crate::settings::RequestLog;
 use crate::settings::access::{AccessSettings, HostName, Network};
@@ -121,7 +122,7 @@ pub fn wrap(app: Router, pages: Pages, limits: StackLimits, access: &AccessSetti
 
 impl App for Stack {
     /// Leads a request through the guards, from top to bottom. Whatever is decided without waiting is answered at once.
-    fn answer(&self, mut request: Request, peer: Option<SocketAddr>) -> Answering {
+    fn answer(&self, mut request: Request, peer: Option<Peer>) -> Answering {
         let guards = &*self.0;
         // Fairness comes before all of this: a connection gets one request answered per turn; see `listen/turns.rs`.
 
@@ -129,7 +130,7 @@ impl App for Stack {
         let id = RequestId::of(request.headers());
         let started = Instant::now();
         // Finds the address that the log names and that rates count.
-        let client = peer.map(|peer| client::address(peer, request.headers(), &guards.trusted_proxies));
+        let client = peer.and_then(|peer| client::address(peer, request.headers(), &guards.trusted_proxies));
         // Outside everything that can fail: it sees the status that the client sees, and clients that leave.
         let parent = TraceParent::of(request.headers());
         let (span, place) =

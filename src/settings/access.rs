@@ -9,7 +9,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::effects::idle;
 use super::error::Report;
-use super::server::is_address;
+use super::listen;
+use crate::caller::Peer;
 use crate::provider::secrets::{self, MASK};
 use crate::units::{Limit, as_text};
 
@@ -37,10 +38,18 @@ pub struct AccessSettings {
     pub hosts: Vec<HostName>,
 }
 
-/// A network of addresses: a single address, or all with the same prefix, such as `10.0.0.0/8`.
+/// Where peers connect from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
-pub struct Network(IpNet);
+pub enum Network {
+    /// A network of addresses: a single address, or all with the same prefix, such as `10.0.0.0/8`.
+    Addresses(IpNet),
+    /// This machine, through a socket in the file system: `unix`.
+    UnixSocket,
+}
+
+/// How [`Network::UnixSocket`] is written.
+const UNIX: &str = "unix";
 
 /// The origin of a web page, as browsers write it: `https://app.example.com`, or `*` for every origin.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -62,8 +71,8 @@ const MOST_CALLS: u32 = 100_000;
 const MAKE_ONE: &str = "make one with `openssl rand -hex 32`";
 
 impl AccessSettings {
-    /// Checks the section; `listen` is `server.listen`.
-    pub(super) fn check(&self, listen: &str, report: &mut Report<'_>) {
+    /// Checks the section, beside `server.listen`.
+    pub(super) fn check(&self, server_listen: &str, report: &mut Report<'_>) {
         for key in &self.keys {
             if let Some(fault) = fault_of_key(key.expose_secret()) {
                 report.at(&["access", "keys"], fault);
@@ -92,15 +101,21 @@ impl AccessSettings {
             &["access", "cors"],
             "\"*\" already allows every page; write it alone, or remove it",
         );
+        let listens = [Some(server_listen), self.admin_listen.as_deref()];
+        let has_socket = listens.into_iter().flatten().any(|address| listen::socket_path(address).is_some());
+        if self.trusted_proxies.contains(&Network::UnixSocket) && !has_socket {
+            report.remark(
+                &["access", "trusted_proxies"],
+                "\"unix\" has no effect: neither server.listen nor admin_listen is a unix: socket",
+            );
+        }
         let Some(address) = &self.admin_listen else { return };
         let path = ["access", "admin_listen"];
+        if let Some(fault) = listen::fault(address, "127.0.0.1:9090") {
+            report.at(&path, fault);
+        }
         report.unless(
-            is_address(address),
-            &path,
-            format!("{address:?} is not an address; write a host and a port, such as \"127.0.0.1:9090\""),
-        );
-        report.unless(
-            *address != *listen || address.ends_with(":0") || !report.was_read(&["server", "listen"]),
+            *address != *server_listen || address.ends_with(":0") || !report.was_read(&["server", "listen"]),
             &path,
             format!(
                 "{address} is also server.listen; choose another port, or remove this line to serve everything there"
@@ -128,25 +143,35 @@ fn fault_of_key(key: &str) -> Option<String> {
 }
 
 impl Network {
-    /// Reads an address, or an address and the length of its prefix.
+    /// Reads an address, an address and the length of its prefix, or `unix`.
     ///
     /// # Errors
     /// Says what was found and what is allowed.
     pub fn parse(text: &str) -> Result<Self, String> {
+        if text == UNIX {
+            return Ok(Network::UnixSocket);
+        }
         let network = text.parse::<IpNet>().or_else(|error| text.parse::<IpAddr>().map(IpNet::from).map_err(|_| error));
-        let wrong =
-            |_| format!("{text:?} is not an address; write one such as \"10.1.2.3\" or \"::1\", or \"10.0.0.0/8\"");
+        let wrong = |_| {
+            format!(
+                "{text:?} is not an address; write one such as \"10.1.2.3\" or \"::1\", or \"10.0.0.0/8\", or \"unix\""
+            )
+        };
         let network = shortest(network.map_err(wrong)?);
         if network.prefix_len() == 0 {
             let rule = "every client could then pretend to be any other; write the networks of your own proxies";
             return Err(format!("{text:?} trusts every client: {rule}"));
         }
-        Ok(Network(network))
+        Ok(Network::Addresses(network))
     }
 
-    /// Whether it contains an address, which must be in its shortest form.
-    pub fn contains(&self, address: IpAddr) -> bool {
-        self.0.contains(&address)
+    /// Whether a peer connects from there.
+    pub fn has(&self, peer: Peer) -> bool {
+        match (self, peer) {
+            (Network::Addresses(network), Peer::Address(address)) => network.contains(&address),
+            (Network::UnixSocket, Peer::UnixSocket) => true,
+            _ => false,
+        }
     }
 }
 
@@ -265,8 +290,12 @@ impl TryFrom<String> for Origin {
 
 impl fmt::Display for Network {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // a single address is written without a prefix length
-        if self.0.prefix_len() == self.0.max_prefix_len() { self.0.addr().fmt(f) } else { self.0.fmt(f) }
+        match self {
+            Network::UnixSocket => f.write_str(UNIX),
+            // a single address is written without a prefix length
+            Network::Addresses(one) if one.prefix_len() == one.max_prefix_len() => one.addr().fmt(f),
+            Network::Addresses(network) => network.fmt(f),
+        }
     }
 }
 
@@ -311,12 +340,17 @@ mod tests {
 
     #[test]
     fn a_network_is_an_address_or_all_with_one_prefix() {
-        let holds = |network: &str, address: &str| Network::parse(network).unwrap().contains(address.parse().unwrap());
+        let holds = |network: &str, address: &str| {
+            Network::parse(network).unwrap().has(Peer::Address(address.parse().unwrap()))
+        };
         assert!(holds("10.0.0.0/8", "10.200.0.1") && holds("10.1.2.3/8", "10.9.9.9") && holds("::1", "::1"));
         assert!(!holds("10.0.0.0/8", "11.0.0.1") && !holds("10.0.0.1", "10.0.0.2") && !holds("::1", "127.0.0.1"));
         // addresses are compared in their shortest form, so IPv4 written as IPv6 must be shortened too
         assert!(holds("::ffff:10.0.0.0/104", "10.9.9.9") && holds("::ffff:10.1.2.3", "10.1.2.3"));
-        for text in ["10.0.0.0/8", "127.0.0.1", "::1", "fd00::/8"] {
+        assert!(
+            Network::UnixSocket.has(Peer::UnixSocket) && !Network::parse("10.0.0.0/8").unwrap().has(Peer::UnixSocket)
+        );
+        for text in ["10.0.0.0/8", "127.0.0.1", "::1", "fd00::/8", "unix"] {
             assert_eq!(Network::parse(text).unwrap().to_string(), text);
         }
         for wrong in ["", "10.0.0", "10.0.0.0/33", "localhost", "0.0.0.0/0", "::/0", "::ffff:0:0/96", "10.0.0.0/8,::1"]

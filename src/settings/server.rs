@@ -1,12 +1,12 @@
 //! `[server]`: where the service listens, how long it waits, and how much load it accepts.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::effects::remark_on_names;
 use super::error::Report;
+use super::listen;
 use crate::provider::proxy::{self, ProxySetting};
 use crate::symbol::Symbol;
 use crate::units::{Bytes, Selection, Span, WaitFor, as_text};
@@ -15,7 +15,7 @@ use crate::units::{Bytes, Selection, Span, WaitFor, as_text};
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ServerSettings {
-    /// Address and port; port 0 takes any free one.
+    /// Address and port, port 0 taking any free one; or `unix:` and the path of a socket.
     pub listen: String,
     /// The timeout of a request that states none; also the total time of one call to a source.
     #[serde(with = "as_text::span")]
@@ -108,14 +108,9 @@ const MOST_SYMBOLS: usize = 5_000;
 
 impl ServerSettings {
     pub(super) fn check(&self, report: &mut Report<'_>) {
-        report.unless(
-            is_address(&self.listen),
-            &["server", "listen"],
-            format!(
-                "{:?} is not an address; write a host and a port, such as \"127.0.0.1:8080\" or \"[::]:8080\"",
-                self.listen
-            ),
-        );
+        if let Some(fault) = listen::fault(&self.listen, "127.0.0.1:8080") {
+            report.at(&["server", "listen"], fault);
+        }
         report.unless(
             self.timeout >= SHORTEST,
             &["server", "timeout"],
@@ -200,31 +195,5 @@ impl ServerSettings {
             &["server", "symbols"],
             "an empty list allows no symbol; write [\"*\"] for all, or patterns such as \"ETH-*\"",
         );
-    }
-}
-
-/// Whether a text is a host (an IP address or a name) and a port.
-pub(crate) fn is_address(text: &str) -> bool {
-    let name_and_port = || {
-        let (host, port) = text.rsplit_once(':')?;
-        port.parse::<u16>().ok()?;
-        let is_name = host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte));
-        Some(is_name && host.bytes().any(|byte| byte.is_ascii_alphabetic()))
-    };
-    text.parse::<SocketAddr>().is_ok() || name_and_port() == Some(true)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_address;
-
-    #[test]
-    fn an_address_has_a_host_and_a_port() {
-        for right in ["127.0.0.1:8080", "0.0.0.0:0", "[::]:8080", "localhost:80"] {
-            assert!(is_address(right), "{right}");
-        }
-        for wrong in ["", "8080", ":8080", "127.0.0.1", "127.0.0.1:99999", "256.0.0.1:80", "http://x:80", "a b:80"] {
-            assert!(!is_address(wrong), "{wrong}");
-        }
     }
 }

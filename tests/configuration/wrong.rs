@@ -97,6 +97,8 @@ fn a_wrong_configuration_is_named_by_line_key_and_cure() {
             "symbols.\"VOD.L\".currency",
             "written like a part of USD",
         ),
+        ("[server]\nlisten = \"unix:quotefold.sock\"".into(), 2, "server.listen", "the whole path of a socket"),
+        ("[access]\nadmin_listen = \"unix:/run/\"".into(), 2, "access.admin_listen", "the whole path of a socket"),
         ("[server]\nidle_timeout = \"1s\"".into(), 2, "server.idle_timeout", "write that or more"),
         ("[server]\nidle_timeout = \"2h\"".into(), 2, "server.idle_timeout", "write 1h or less"),
         ("[access]\nkeys = [\"***\"]".into(), 2, "access.keys", "is the mask of a hidden key"),

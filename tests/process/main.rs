@@ -28,6 +28,7 @@ mod screen;
 mod secrets;
 mod starting;
 mod unawaited;
+mod unix_sockets;
 mod untrusted;
 #[path = "../support/mod.rs"]
 mod support;

@@ -11,10 +11,10 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::cli::body::body;
-use crate::cli::health::{check_url, reachable, root_cause};
+use crate::cli::health::root_cause;
+use crate::cli::reach::Reach;
 use crate::cli::{Exit, Format, Get, options, settings};
 use crate::clock::Clock;
-use crate::provider::secrets::mask_url;
 use crate::question::{Accepted, LONGEST_QUERY, Question};
 use crate::service::Quotefold;
 use crate::settings::Settings;
@@ -75,10 +75,8 @@ enum Whom {
 }
 
 struct Server {
-    url: String,
-    /// Its address as it may be shown.
-    shown: String,
-    /// The same in a sentence.
+    reach: Reach,
+    /// Where it is, in a sentence.
     called: String,
     key: Option<SecretString>,
     patience: Duration,
@@ -122,15 +120,18 @@ impl Asker {
             }
             Reply::Refused(why) => return Ok(Err(Trouble::refused(why))),
             Reply::Unable(why) => {
-                let why = format!("the server at {} cannot answer now: {why}", server.shown);
+                let why = format!("the server at {} cannot answer now: {why}", server.reach.shown());
                 return Ok(Err(Trouble::new(Exit::NoServer, why)));
             }
             Reply::NoServer(why) => why,
         };
         let Some(settings) = otherwise else {
-            return Ok(Err(Trouble::new(Exit::NoServer, format!("no quotefold at {}: {why_not}", server.shown))));
+            return Ok(Err(Trouble::new(
+                Exit::NoServer,
+                format!("no quotefold at {}: {why_not}", server.reach.shown()),
+            )));
         };
-        let from = format!("asked directly: no quotefold is running at {} ({why_not})", server.shown);
+        let from = format!("asked directly: no quotefold is running at {} ({why_not})", server.reach.shown());
         let service = match Quotefold::new(settings.for_one_answer(), &Clock::system()) {
             Ok(service) => Box::new(service),
             Err(error) => return Ok(Err(Trouble::new(Exit::Configuration, error.to_string()))),
@@ -157,17 +158,15 @@ impl Whom {
         }
         let own_key = own_key.map(|key| SecretString::from(key.clone()));
         if let Some(url) = &arguments.url {
-            check_url(url).map_err(Trouble::refused)?;
-            let shown = mask_url(url);
-            let server = Server { url: url.clone(), called: shown.clone(), shown, key: own_key, patience: PATIENCE };
+            let reach = Reach::named(url).map_err(Trouble::refused)?;
+            let server = Server { called: reach.shown().to_owned(), reach, key: own_key, patience: PATIENCE };
             return Ok(Whom::Server { server, otherwise: None });
         }
         let settings = settings(&options).map_err(|exit| Trouble { exit, why: None })?;
-        let url = format!("http://{}", reachable(&settings.server.listen));
+        let reach = Reach::listening_at(&settings.server.listen);
         let server = Server {
-            shown: url.clone(),
-            called: format!("the server at {url}"),
-            url,
+            called: format!("the server at {}", reach.shown()),
+            reach,
             key: settings.access.keys.first().cloned().or(own_key),
             patience: settings.server.timeout + GRACE,
         };
@@ -215,11 +214,11 @@ async fn ask_sources(
 
 impl Server {
     async fn reply(&self, query: &str) -> Reply {
-        let client = match crate::source::fetch::connector::client() {
+        let client = match self.reach.set_up(crate::source::fetch::connector::for_a_service()).build() {
             Ok(client) => client,
             Err(error) => return Reply::NoServer(root_cause(&error.without_url())),
         };
-        let prices = format!("{}/prices", self.url.trim_end_matches('/'));
+        let prices = self.reach.url("/prices");
         // a list that is too long for a URL is sent as a form
         let request = if query.len() > LONGEST_QUERY {
             let form = "application/x-www-form-urlencoded";

@@ -2,11 +2,9 @@
 
 use std::error::Error;
 use std::future::{poll_fn, ready};
-use std::io::{self, IoSlice};
-use std::net::{Shutdown, SocketAddr};
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready as ready_or_return};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -19,10 +17,8 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::Mutex;
-use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, Interest, ReadBuf, Ready};
-use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::io::AsyncWriteExt;
+use tokio::time::{Instant, timeout};
 use tracing::debug;
 
 use super::super::app::{Answering, App};
@@ -31,8 +27,10 @@ use super::Limits;
 use super::head_timeout::{HeadTimeout, HeadTooSlow, Heads};
 use super::lazy_timer::LazyTimer;
 use super::slots::Slot;
+use super::socket::{SharedSocket, Socket};
 use super::turns::Turn;
-use super::write_timeout::{TryWrite, WriteTimeout};
+use super::write_timeout::WriteTimeout;
+use crate::caller::Peer;
 use crate::gather::Waiting;
 
 /// The most headers of a request; more are a 431.
@@ -48,22 +46,16 @@ const LINGER: Duration = Duration::from_secs(1);
 /// A large answer may take seconds on a busy machine, and its client must not be taken to have left meanwhile.
 const NO_WAIT: Duration = Duration::from_secs(5);
 
-/// How often to check whether the client has closed its side while bytes that are not read yet, such as a next request, hide
-/// the end of the stream.
-const CHECK_EVERY: Duration = Duration::from_millis(100);
-
 /// One accepted connection.
 pub(super) struct Connection {
     socket: SharedSocket,
-    peer: SocketAddr,
+    peer: Peer,
     slot: Arc<Slot>,
 }
 
 impl Connection {
-    pub(super) fn new(stream: TcpStream, peer: SocketAddr, slot: Slot) -> Self {
-        // Replies are written whole; waiting for more bytes would only delay them.
-        let _ = stream.set_nodelay(true);
-        Connection { socket: SharedSocket(Arc::new(stream)), peer, slot: Arc::new(slot) }
+    pub(super) fn new(socket: Socket, peer: Peer, slot: Slot) -> Self {
+        Connection { socket: SharedSocket::new(socket), peer, slot: Arc::new(slot) }
     }
 
     /// Serves requests until the client leaves, the server shuts down, or others need the slot more.
@@ -113,8 +105,7 @@ impl Connection {
             Err(error) if cause::<ClientLeft>(&error).is_some() => debug!("closed: the client left"),
             Err(error) if timed_out_writing(&error) => {
                 debug!("closed: the client stopped reading its reply");
-                // The kernel would keep the rest of the reply for minutes.
-                let _ = socket_of(connection.into_parts().io).0.set_zero_linger();
+                socket_of(connection.into_parts().io).drop_what_is_not_sent();
             }
             Err(error) if !error.is_parse() => debug!(%error, "the connection broke"),
             // another client waits for this slot
@@ -142,7 +133,7 @@ struct ClientLeft;
 /// Answers the requests of one connection.
 struct Answers<A> {
     app: A,
-    peer: SocketAddr,
+    peer: Peer,
     socket: SharedSocket,
     slot: Arc<Slot>,
     heads: Arc<Heads>,
@@ -232,97 +223,4 @@ async fn linger(mut stream: SharedSocket) {
     };
     // However this ends, the connection is over.
     let _ = timeout(LINGER, rest).await;
-}
-
-/// A handle on a connection's socket: one clone reads and writes, another watches whether the client is still there.
-#[derive(Clone, Debug)]
-struct SharedSocket(Arc<TcpStream>);
-
-impl SharedSocket {
-    /// Waits until the client has closed its side, or the connection is broken.
-    async fn closed_by_the_client(&self) {
-        while self.0.peek(&mut [0]).await.is_ok_and(|length| length > 0) {
-            let is_closed = self.0.ready(Interest::READABLE).await.is_ok_and(Ready::is_read_closed);
-            if is_closed {
-                return;
-            }
-            sleep(CHECK_EVERY).await;
-        }
-    }
-
-    /// Reads what is there.
-    ///
-    /// A read that does not fill the buffer has taken everything. Linux then reports the socket as ready again when more comes,
-    /// so until then it counts as not ready, which spares the read that would find nothing after every request.
-    fn try_read(&self, buffer: &mut ReadBuf<'_>) -> io::Result<()> {
-        let mut has_read = false;
-        let read = self.0.try_io(Interest::READABLE, || {
-            let length = self.0.try_read_buf(buffer)?;
-            has_read = true;
-            let is_all = cfg!(target_os = "linux") && length > 0 && buffer.remaining() > 0;
-            if is_all { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
-        });
-        if has_read { Ok(()) } else { read }
-    }
-
-    fn poll_send(
-        &self,
-        context: &mut Context<'_>,
-        mut send: impl FnMut(&TcpStream) -> io::Result<usize>,
-    ) -> Poll<io::Result<usize>> {
-        loop {
-            ready_or_return!(self.0.poll_write_ready(context))?;
-            match send(&self.0) {
-                // it was not ready after all
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                sent => return Poll::Ready(sent),
-            }
-        }
-    }
-}
-
-impl TryWrite for SharedSocket {
-    fn try_write_now(&self, bytes: &[u8]) -> io::Result<usize> {
-        SockRef::from(&*self.0).send(bytes)
-    }
-}
-
-impl AsyncRead for SharedSocket {
-    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        loop {
-            ready_or_return!(self.0.poll_read_ready(context))?;
-            match self.try_read(buffer) {
-                // it was not ready after all
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                read => return Poll::Ready(read),
-            }
-        }
-    }
-}
-
-impl AsyncWrite for SharedSocket {
-    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.poll_send(context, |stream| stream.try_write(bytes))
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.poll_send(context, |stream| stream.try_write_vectored(slices))
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    /// The kernel has everything that was written.
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(SockRef::from(&*self.0).shutdown(Shutdown::Write))
-    }
 }

@@ -9,7 +9,6 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -19,7 +18,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::sleep;
 
 use super::Limits;
-use crate::caller::Caller;
+use crate::caller::{Caller, Peer};
 use crate::permits::resize;
 use crate::settings::access::Network;
 
@@ -106,10 +105,10 @@ impl Slots {
 
     /// Takes a slot for a new connection, waiting for one if necessary; `None` if the client already holds as many as one
     /// client may.
-    pub(super) async fn take(self: &Arc<Self>, peer: IpAddr) -> Option<Slot> {
-        let client = Caller::at(Some(peer.to_canonical()));
+    pub(super) async fn take(self: &Arc<Self>, peer: Peer) -> Option<Slot> {
+        let client = Caller::at(peer.address());
         let SlotLimits { cap, uncapped, .. } = self.limits.read().clone();
-        let is_capped = || !uncapped.iter().any(|network| network.contains(peer.to_canonical()));
+        let is_capped = || !uncapped.iter().any(|network| network.has(peer));
         if cap.is_some_and(|cap| self.table.lock().held_by(client) >= cap) && is_capped() {
             return None;
         }
@@ -313,7 +312,7 @@ impl Table {
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
+    use std::net::{IpAddr, Ipv4Addr};
 
     use proptest::prelude::*;
 
@@ -346,7 +345,7 @@ mod tests {
         let slots = Arc::new(Slots::new(&Limits { max_connections: 1000, ..Limits::default() }));
         let mut held = Vec::new();
         for _ in 0..25 {
-            held.push(slots.take(Ipv4Addr::LOCALHOST.into()).await.unwrap());
+            held.push(slots.take(IpAddr::from(Ipv4Addr::LOCALHOST).into()).await.unwrap());
         }
         held[0].begin_work();
         slots.ask_a_tenth_to_close();

@@ -146,12 +146,9 @@ impl ClientSettings {
     }
 }
 
-/// The HTTP client for everything but sources.
-///
-/// # Errors
-/// The system's certificates cannot be read.
-pub fn client() -> reqwest::Result<Client> {
-    builder().connect_timeout(Duration::from_secs(2)).build()
+/// What the HTTP client for everything but sources is built of.
+pub fn for_a_service() -> ClientBuilder {
+    builder().connect_timeout(Duration::from_secs(2))
 }
 
 /// No redirects (they could lead into private networks), no retries, and no proxy that the HTTP library finds by itself.
