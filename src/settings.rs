@@ -10,6 +10,7 @@ pub mod class;
 mod coverage;
 mod effects;
 pub mod error;
+mod identity;
 mod listen;
 pub mod load;
 mod log;
@@ -35,6 +36,7 @@ use access::AccessSettings;
 pub use class::ClassSettings;
 use class::CurrencyCode;
 use error::{ConfigError, Report};
+pub use identity::Identity;
 pub(crate) use listen::{fault as fault_of_address, socket_path};
 pub use log::{LogFormat, LogSettings, RequestLog};
 pub use server::ServerSettings;
@@ -49,6 +51,8 @@ pub struct Settings {
     pub server: ServerSettings,
     /// Who may ask, how often, and from where.
     pub access: AccessSettings,
+    /// The certificate that the service shows, if it has one.
+    pub identity: Option<Identity>,
     /// Ages and the fold's rule, per class.
     pub classes: BTreeMap<Class, ClassSettings>,
     /// Corrections for symbols that the rules guess wrong.
@@ -145,7 +149,7 @@ impl Settings {
     fn check(&self, stated: &BTreeMap<String, SourceTable>, report: &mut Report<'_>) {
         self.server.check(report);
         self.log.check(report);
-        self.access.check(&self.server.listen, report);
+        self.access.check(&self.server, report);
         class::check(&self.classes, report);
         self.watch.check(self, report);
         self.state.check(report);

@@ -3,20 +3,19 @@
 use std::io;
 use std::time::Duration;
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 
-use super::body::body;
 use super::get::KEY_VARIABLE;
 use super::print::{complain, print};
-use super::reach::Reach;
+use super::reach::{Asked, Reach};
 use super::{Exit, Health, options, settings};
-use crate::settings::Settings;
+use crate::settings::load::LoadOptions;
 
 /// The longest wait for a reply. A health check must end before the container's own timeout does.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 pub(super) fn run(arguments: &Health) -> io::Result<Exit> {
-    let options = options(&arguments.file);
+    let options = LoadOptions { without_identity: true, ..options(&arguments.file) };
     // a key that cannot be sent is left out: health is answered without one, too
     let can_be_sent = |key: &&String| !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_graphic());
     let own_key = options.environment.get(KEY_VARIABLE).filter(can_be_sent);
@@ -31,7 +30,9 @@ pub(super) fn run(arguments: &Health) -> io::Result<Exit> {
         },
         None => match settings(&options) {
             Ok(settings) => {
-                (Reach::listening_at(address(&settings)), settings.access.keys.first().cloned().or(own_key))
+                // the operator's address if there is one, since clients cannot take all of its connections
+                let reach = Reach::admin(&settings).unwrap_or_else(|| Reach::public(&settings));
+                (reach, settings.access.keys.first().cloned().or(own_key))
             }
             Err(exit) => return Ok(exit),
         },
@@ -49,31 +50,17 @@ pub(super) fn run(arguments: &Health) -> io::Result<Exit> {
             Ok(Exit::NotWhole)
         }
         Err(why) => {
-            complain(&format!("{}{path} does not answer: {why}", reach.shown().trim_end_matches('/')));
+            complain(&format!("{} does not answer: {why}", reach.shown_at(&path)));
             Ok(Exit::NotWhole)
         }
     }
 }
 
-/// The address to ask: the operator's if there is one, since clients cannot take all of its connections.
-fn address(settings: &Settings) -> &str {
-    let admin = settings.access.admin_listen.as_deref().filter(|address| !address.ends_with(":0"));
-    admin.unwrap_or(&settings.server.listen)
-}
-
 /// Whether the reply is a 2xx, and its body.
 async fn ask(reach: &Reach, path: &str, key: Option<&SecretString>) -> Result<(bool, String), String> {
-    let why = |error: reqwest::Error| root_cause(&error.without_url());
-    let client = reach.set_up(reqwest::Client::builder().no_proxy().timeout(PATIENCE)).build().map_err(why)?;
-    let request = client.get(reach.url(path));
     // health needs no key, but gives its reasons only to callers with one
-    let request = match key {
-        Some(key) => request.bearer_auth(key.expose_secret()),
-        None => request,
-    };
-    let reply = request.send().await.map_err(why)?;
-    let is_success = reply.status().is_success();
-    Ok((is_success, String::from_utf8_lossy(&body(reply).await?).into_owned()))
+    let reply = reach.ask(Asked { target: path, form: None, key, patience: PATIENCE, is_redirected: true }).await?;
+    Ok((reply.status.is_success(), String::from_utf8_lossy(&reply.body?).into_owned()))
 }
 
 /// The root cause of an error: "Connection refused (os error 111)" says more than the layers above it.

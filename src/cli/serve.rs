@@ -25,8 +25,8 @@ use crate::server::listen::{self, CurrentLimits, Limits, Listener};
 use crate::server::routes::Routes;
 use crate::service::Quotefold;
 use crate::service::current::Current;
-use crate::settings::Settings;
 use crate::settings::load::LoadOptions;
+use crate::settings::{Identity, Settings};
 use crate::source::examples::wrong_examples;
 use crate::source::sandbox::Program;
 use crate::state;
@@ -45,6 +45,8 @@ const ADMIN_CONNECTIONS: usize = 64;
 struct Doors {
     public: Listener,
     admin: Option<Listener>,
+    /// Whether TLS is spoken at each of them.
+    speaks_tls: [bool; 2],
 }
 
 /// The service, with everything that it needs to run.
@@ -164,7 +166,7 @@ pub(super) fn demo(arguments: &Demo, ending: Ending) -> io::Result<Exit> {
         Ok(doors.map(|doors| (service, venues, at, doors)))
     };
     on_runtimes(ending, start, async |(service, venues, at, doors), drain, work| {
-        let url = doors.public.shown()?;
+        let url = doors.public.shown("http")?;
         say_ready(format!("quotefold demo listens on {url} (simulated market: every price is invented)\n")).await;
         complain(&demo::what_to_try(url.trim_start_matches("http://")));
         if !arguments.quiet {
@@ -208,13 +210,15 @@ impl Doors {
             Some(address) => Some(bind("access.admin_listen", address, "choose another").await?),
             None => None,
         };
-        Some(Doors { public, admin })
+        let has_certificate = settings.identity.is_some();
+        Some(Doors { public, admin, speaks_tls: [has_certificate, has_certificate && settings.access.admin_tls] })
     }
 
     /// The only line on stdout. The address for clients comes first, so that scripts need not know about the other.
     fn ready_line(&self) -> io::Result<String> {
-        let public = self.public.shown()?;
-        let admin = self.admin.as_ref().map(Listener::shown).transpose()?;
+        let scheme = self.speaks_tls.map(|speaks_tls| if speaks_tls { "https" } else { "http" });
+        let public = self.public.shown(scheme[0])?;
+        let admin = self.admin.as_ref().map(|admin| admin.shown(scheme[1])).transpose()?;
         let admin = admin.map(|address| format!(" and, for its operator, on {address}")).unwrap_or_default();
         Ok(format!("quotefold listens on {public}{admin}\n"))
     }
@@ -319,7 +323,9 @@ fn public_limits(settings: &Settings) -> Limits {
     Limits {
         max_connections: server.max_connections,
         max_connections_per_client: Some(server.max_connections_per_client).filter(|cap| *cap > 0),
-        uncapped: settings.access.trusted_proxies.as_slice().into(),
+        proxies: settings.access.trusted_proxies.as_slice().into(),
+        proxy_protocol: server.proxy_protocol,
+        tls: settings.identity.as_ref().map(Identity::tls),
         idle_timeout: server.idle_timeout,
         drain_delay: server.drain_delay,
         drain_timeout: server.drain_timeout,
@@ -329,7 +335,13 @@ fn public_limits(settings: &Settings) -> Limits {
 
 /// The limits of the operator's address.
 fn admin_limits(settings: &Settings) -> Limits {
-    Limits { max_connections: ADMIN_CONNECTIONS, max_connections_per_client: None, ..public_limits(settings) }
+    Limits {
+        max_connections: ADMIN_CONNECTIONS,
+        max_connections_per_client: None,
+        proxy_protocol: settings.access.admin_proxy_protocol,
+        tls: settings.identity.as_ref().filter(|_| settings.access.admin_tls).map(Identity::tls),
+        ..public_limits(settings)
+    }
 }
 
 fn say_how_it_ended(cancelled: usize) {

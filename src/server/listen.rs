@@ -6,6 +6,7 @@ mod connection;
 mod head_timeout;
 mod lazy_timer;
 mod listener;
+pub(crate) mod proxy_header;
 mod slots;
 mod socket;
 mod turns;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use rustls::ServerConfig;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::task::TaskTracker;
@@ -49,8 +51,13 @@ pub struct Limits {
     /// The most connections of one client at once; further ones are closed. A client is an IPv4 address or an IPv6 /64.
     /// `None`: no limit.
     pub max_connections_per_client: Option<usize>,
-    /// Networks that the limit per client does not apply to: a proxy connects on behalf of many clients.
-    pub uncapped: Arc<[Network]>,
+    /// Where proxies are, which connect on behalf of many clients: the limit per client does not apply to them.
+    pub proxies: Arc<[Network]>,
+    /// Whether each connection comes from one of the proxies and begins with a header of the PROXY protocol, which says whose
+    /// connection it is.
+    pub proxy_protocol: bool,
+    /// How TLS is spoken; `None` if it is not.
+    pub tls: Option<Arc<ServerConfig>>,
     /// How long the head of a request that has begun may take to become whole. If the head before it is still being answered, it
     /// counts from the reply on.
     pub header_timeout: Duration,
@@ -100,7 +107,9 @@ impl Default for Limits {
         Limits {
             max_connections: 4096,
             max_connections_per_client: None,
-            uncapped: Arc::default(),
+            proxies: Arc::default(),
+            proxy_protocol: false,
+            tls: None,
             header_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(75),
             write_timeout: Duration::from_secs(5),
@@ -175,6 +184,9 @@ impl<A: App> Server<A> {
                 }
             };
             match next {
+                Ok((_, peer)) if !self.may_connect(peer) => {
+                    debug!(%peer, "closed: only trusted proxies may connect, since proxy_protocol is set");
+                }
                 Ok((socket, peer)) => {
                     let Some(slot) = self.slot_for(peer).await else {
                         debug!(%peer, "closed: this client has the most connections that one client may have");
@@ -194,6 +206,12 @@ impl<A: App> Server<A> {
                 }
             }
         }
+    }
+
+    /// Whether a peer is one that is awaited here.
+    fn may_connect(&self, peer: Peer) -> bool {
+        let limits = self.limits.0.borrow();
+        !limits.proxy_protocol || limits.proxies.iter().any(|network| network.has(peer))
     }
 
     /// Takes a slot for a new connection, as many as there are now: the limits may change while it waits.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::ops::Not;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use secrecy::{ExposeSecret, SecretString};
@@ -10,6 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::effects::idle;
 use super::error::Report;
 use super::listen;
+use super::server::ServerSettings;
 use crate::caller::Peer;
 use crate::provider::secrets::{self, MASK};
 use crate::units::{Limit, as_text};
@@ -33,6 +35,12 @@ pub struct AccessSettings {
     /// The address that serves the operator's pages; `server.listen` then no longer does. Port 0 takes any free one.
     #[serde(deserialize_with = "unless_empty")]
     pub admin_listen: Option<String>,
+    /// Whether every connection there comes from one of the trusted proxies and begins with a header of the PROXY protocol, version 2.
+    #[serde(skip_serializing_if = "Not::not")]
+    pub admin_proxy_protocol: bool,
+    /// Whether TLS is spoken there, with the certificate of `[server]`.
+    #[serde(skip_serializing_if = "Not::not")]
+    pub admin_tls: bool,
     /// Host names accepted there, in addition to IP addresses, names without a dot and local names.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub hosts: Vec<HostName>,
@@ -71,8 +79,8 @@ const MOST_CALLS: u32 = 100_000;
 const MAKE_ONE: &str = "make one with `openssl rand -hex 32`";
 
 impl AccessSettings {
-    /// Checks the section, beside `server.listen`.
-    pub(super) fn check(&self, server_listen: &str, report: &mut Report<'_>) {
+    /// Checks the section, and what of `[server]` depends on it.
+    pub(super) fn check(&self, server: &ServerSettings, report: &mut Report<'_>) {
         for key in &self.keys {
             if let Some(fault) = fault_of_key(key.expose_secret()) {
                 report.at(&["access", "keys"], fault);
@@ -101,7 +109,7 @@ impl AccessSettings {
             &["access", "cors"],
             "\"*\" already allows every page; write it alone, or remove it",
         );
-        let listens = [Some(server_listen), self.admin_listen.as_deref()];
+        let listens = [Some(server.listen.as_str()), self.admin_listen.as_deref()];
         let has_socket = listens.into_iter().flatten().any(|address| listen::socket_path(address).is_some());
         if self.trusted_proxies.contains(&Network::UnixSocket) && !has_socket {
             report.remark(
@@ -109,13 +117,34 @@ impl AccessSettings {
                 "\"unix\" has no effect: neither server.listen nor admin_listen is a unix: socket",
             );
         }
+        let is_without_proxies = self.trusted_proxies.is_empty() && report.was_read(&["access", "trusted_proxies"]);
+        for (is_on, path) in [
+            (server.proxy_protocol, ["server", "proxy_protocol"]),
+            (self.admin_proxy_protocol, ["access", "admin_proxy_protocol"]),
+        ] {
+            report.unless(
+                !(is_on && is_without_proxies),
+                &path,
+                "nobody could connect, since access.trusted_proxies is empty; list there where your load balancers are, or write false",
+            );
+        }
+        for (is_on, key) in [(self.admin_proxy_protocol, "admin_proxy_protocol"), (self.admin_tls, "admin_tls")] {
+            if is_on && self.admin_listen.is_none() {
+                report.remark(&["access", key], "it has no effect: there is no admin_listen");
+            }
+        }
+        report.unless(
+            !self.admin_tls || server.certificate_file.is_some() || !report.was_read(&["server", "certificate_file"]),
+            &["access", "admin_tls"],
+            "there is no certificate; set server.certificate_file and server.key_file, or write false",
+        );
         let Some(address) = &self.admin_listen else { return };
         let path = ["access", "admin_listen"];
         if let Some(fault) = listen::fault(address, "127.0.0.1:9090") {
             report.at(&path, fault);
         }
         report.unless(
-            *address != *server_listen || address.ends_with(":0") || !report.was_read(&["server", "listen"]),
+            *address != server.listen || address.ends_with(":0") || !report.was_read(&["server", "listen"]),
             &path,
             format!(
                 "{address} is also server.listen; choose another port, or remove this line to serve everything there"
@@ -329,9 +358,9 @@ impl Serialize for Origin {
     }
 }
 
-/// Reads an address; an empty text means that there is no address, since a variable cannot say it otherwise.
-fn unless_empty<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
-    Ok(Some(String::deserialize(from)?).filter(|address| !address.is_empty()))
+/// Reads a text; an empty one means that there is none, since a variable cannot say it otherwise.
+pub(super) fn unless_empty<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    Ok(Some(String::deserialize(from)?).filter(|text| !text.is_empty()))
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ use toml::Table;
 use super::access::AccessSettings;
 use super::class::{self, ClassSettings};
 use super::error::{ConfigErrors, Report};
+use super::identity::Identity;
 use super::log::LogSettings;
 use super::server::ServerSettings;
 use super::state::StateSettings;
@@ -68,6 +69,9 @@ pub struct LoadOptions {
     pub environment: Environment,
     /// Where to look for a file if none is named, in this order.
     pub places: Vec<PathBuf>,
+    /// Whether the service's certificate is left unread: whoever only asks the service needs none, and may not be allowed to read
+    /// its key.
+    pub without_identity: bool,
     /// Whether it was read before, so that it must still be where it was.
     pub is_again: bool,
 }
@@ -157,12 +161,16 @@ pub fn load(options: &LoadOptions) -> Result<Settings, ConfigErrors> {
     read.extend(read_for_proxies);
     let certificates =
         on.iter().filter_map(|source| source.authority.as_ref()).map(|authority| format!("{authority:?}"));
-    let contents = [found.text.clone()].into_iter().chain(substituted.texts()).chain(certificates).collect::<Vec<_>>();
+    let identity = if options.without_identity { None } else { Identity::read(&file.server, &mut report) };
+    let own = identity.as_ref().map(|identity| identity.contents().to_owned());
+    let contents =
+        [found.text.clone()].into_iter().chain(substituted.texts()).chain(certificates).chain(own).collect::<Vec<_>>();
     let contents = Fingerprint::of(contents.iter().map(String::as_str), 16);
     look_alikes::check(&document, options, &read, &mut report);
     let mut settings = Settings {
         server: file.server,
         access: file.access,
+        identity,
         classes: ClassSettings::of_all_classes(&table, &mut report),
         symbols,
         state: file.state,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::access::unless_empty;
 use super::effects::remark_on_names;
 use super::error::Report;
 use super::listen;
@@ -55,6 +56,14 @@ pub struct ServerSettings {
     /// bytes; at least 4 MiB. Requests beyond it are shed.
     #[serde(with = "as_text::bytes")]
     pub max_reply_memory: usize,
+    /// Whether every connection comes from one of `access.trusted_proxies` and begins with a header of the PROXY protocol, version 2.
+    pub proxy_protocol: bool,
+    /// The PEM file with the certificate that the service shows, and those between it and its authority; `None` if it speaks no TLS.
+    #[serde(deserialize_with = "unless_empty")]
+    pub certificate_file: Option<String>,
+    /// The PEM file with the certificate's key.
+    #[serde(deserialize_with = "unless_empty")]
+    pub key_file: Option<String>,
     /// Whether the service looks every 5 seconds whether its configuration files have changed, and reads them again then.
     pub watch_config: bool,
     /// Whether clients, and caches between them and this service, may keep answers.
@@ -79,6 +88,9 @@ impl Default for ServerSettings {
             max_requests: 1024,
             max_weight: 25_000,
             max_reply_memory: 128 << 20,
+            proxy_protocol: false,
+            certificate_file: None,
+            key_file: None,
             watch_config: false,
             cacheable: false,
         }

@@ -183,7 +183,7 @@ async fn no_client_loses_a_connection_to_one_that_holds_more() {
 #[tokio::test]
 async fn a_client_gets_at_most_its_cap_of_connections_a_proxy_any_number() {
     let proxies = [Network::parse("127.0.0.9").unwrap()].into();
-    let capped = Limits { max_connections_per_client: Some(3), uncapped: proxies, ..patient_limits() };
+    let capped = Limits { max_connections_per_client: Some(3), proxies, ..patient_limits() };
     let server = Server::with(capped, stack_limits()).await;
     let mut held = [served(&server, 1).await, served(&server, 1).await, served(&server, 1).await];
     for _ in 0..3 {

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rcgen::{BasicConstraints, Certificate, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
-use rustls::ServerConfig;
 use rustls::crypto::ring::default_provider;
-use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
 
 /// A private authority. Its file is removed with the test.
 pub(crate) struct Authority {
@@ -47,6 +48,22 @@ impl Authority {
         let mut parameters = CertificateParams::new([name.to_owned()]).unwrap();
         (parameters.not_before, parameters.not_after) = (date_time_ymd(2001, 1, 1), date_time_ymd(2002, 1, 1));
         self.sign(&parameters)
+    }
+
+    /// A certificate for this name or address, and its key, as PEM.
+    pub(crate) fn issue(&self, name: &str) -> (String, String) {
+        let key = KeyPair::generate().unwrap();
+        let parameters = CertificateParams::new([name.to_owned()]).unwrap();
+        (parameters.signed_by(&key, &self.issuer).unwrap().pem(), key.serialize_pem())
+    }
+
+    /// A client that trusts this authority alone.
+    pub(crate) fn client(&self) -> ClientConfig {
+        let mut roots = RootCertStore::empty();
+        let pem = std::fs::read(&self.file).unwrap();
+        roots.add(CertificateDer::from_pem_slice(&pem).unwrap()).unwrap();
+        let client = ClientConfig::builder_with_provider(default_provider().into());
+        client.with_safe_default_protocol_versions().unwrap().with_root_certificates(roots).with_no_client_auth()
     }
 
     fn sign(&self, parameters: &CertificateParams) -> Certified {

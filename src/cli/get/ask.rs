@@ -4,20 +4,18 @@ use std::io;
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::cli::body::body;
-use crate::cli::health::root_cause;
-use crate::cli::reach::Reach;
+use crate::cli::reach::{self, Asked, Reach};
 use crate::cli::{Exit, Format, Get, options, settings};
 use crate::clock::Clock;
 use crate::question::{Accepted, LONGEST_QUERY, Question};
 use crate::service::Quotefold;
 use crate::settings::Settings;
+use crate::settings::load::LoadOptions;
 use crate::text::in_one_line;
 
 /// The timeout for a server with unknown settings: longer than any sane `server.timeout`.
@@ -150,7 +148,7 @@ impl Whom {
     /// # Errors
     /// The command line or the configuration is wrong.
     fn of(arguments: &Get) -> Result<Self, Trouble> {
-        let options = options(&arguments.file);
+        let options = LoadOptions { without_identity: true, ..options(&arguments.file) };
         let own_key = options.environment.get(KEY_VARIABLE).filter(|key| !key.is_empty());
         if own_key.is_some_and(|key| !key.bytes().all(|byte| byte.is_ascii_graphic())) {
             let why = "a key with a space, a line break or a non-ASCII character, which cannot be sent";
@@ -163,7 +161,7 @@ impl Whom {
             return Ok(Whom::Server { server, otherwise: None });
         }
         let settings = settings(&options).map_err(|exit| Trouble { exit, why: None })?;
-        let reach = Reach::listening_at(&settings.server.listen);
+        let reach = Reach::public(&settings);
         let server = Server {
             called: format!("the server at {}", reach.shown()),
             reach,
@@ -214,31 +212,23 @@ async fn ask_sources(
 
 impl Server {
     async fn reply(&self, query: &str) -> Reply {
-        let client = match self.reach.set_up(crate::source::fetch::connector::for_a_service()).build() {
-            Ok(client) => client,
-            Err(error) => return Reply::NoServer(root_cause(&error.without_url())),
-        };
-        let prices = self.reach.url("/prices");
         // a list that is too long for a URL is sent as a form
-        let request = if query.len() > LONGEST_QUERY {
-            let form = "application/x-www-form-urlencoded";
-            client.post(prices).header(CONTENT_TYPE, form).body(query.to_owned())
-        } else {
-            client.get(format!("{prices}?{query}"))
+        let is_long = query.len() > LONGEST_QUERY;
+        let target = if is_long { "/prices".to_owned() } else { format!("/prices?{query}") };
+        let asked = Asked {
+            target: &target,
+            form: is_long.then(|| query.to_owned()),
+            key: self.key.as_ref(),
+            patience: self.patience,
+            is_redirected: false,
         };
-        let request = request.timeout(self.patience);
-        let request = match &self.key {
-            Some(key) => request.bearer_auth(key.expose_secret()),
-            None => request,
-        };
-        let reply = match request.send().await {
+        let reach::Reply { status: code, headers, body } = match self.reach.ask(asked).await {
             Ok(reply) => reply,
-            Err(error) => return Reply::NoServer(root_cause(&error.without_url())),
+            Err(why) => return Reply::NoServer(why),
         };
-        let code = reply.status();
-        let is_ours = reply.headers().get("prices-status").map(|status| status.to_str().map(str::to_owned).ok());
-        let is_of_demo = reply.headers().get("quotefold-demo").is_some_and(|value| value == "true");
-        match (body(reply).await, is_ours) {
+        let is_ours = headers.get("prices-status").map(|status| status.to_str().map(str::to_owned).ok());
+        let is_of_demo = headers.get("quotefold-demo").is_some_and(|value| value == "true");
+        match (body, is_ours) {
             (Ok(body), Some(status)) => {
                 let is_simulated = is_of_demo || says_simulated(&body);
                 Reply::Answer { body, status, is_simulated }

@@ -1,9 +1,8 @@
 //! Serves one connection: reads its requests, answers them, and notices when its client is gone.
 
 use std::error::Error;
-use std::future::{poll_fn, ready};
+use std::future::{Future, poll_fn, ready};
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,8 +16,9 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::Mutex;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, timeout};
+use tokio_rustls::TlsAcceptor;
 use tracing::debug;
 
 use super::super::app::{Answering, App};
@@ -26,6 +26,7 @@ use super::super::drain::{Drain, Stage};
 use super::Limits;
 use super::head_timeout::{HeadTimeout, HeadTooSlow, Heads};
 use super::lazy_timer::LazyTimer;
+use super::proxy_header;
 use super::slots::Slot;
 use super::socket::{SharedSocket, Socket};
 use super::turns::Turn;
@@ -50,22 +51,83 @@ const NO_WAIT: Duration = Duration::from_secs(5);
 pub(super) struct Connection {
     socket: SharedSocket,
     peer: Peer,
-    slot: Arc<Slot>,
+    slot: Slot,
 }
 
 impl Connection {
     pub(super) fn new(socket: Socket, peer: Peer, slot: Slot) -> Self {
-        Connection { socket: SharedSocket::new(socket), peer, slot: Arc::new(slot) }
+        Connection { socket: SharedSocket::new(socket), peer, slot }
     }
 
     /// Serves requests until the client leaves, the server shuts down, or others need the slot more.
-    pub(super) async fn serve(self, app: impl App, limits: &Limits, drain: &Drain) {
+    pub(super) async fn serve(mut self, app: impl App, limits: &Limits, drain: &Drain) {
+        if limits.proxy_protocol && !self.is_passed_on(limits, drain).await {
+            return;
+        }
+        // next to the socket: only there, a client that takes nothing can be told from one that has nothing to take
+        let stream = WriteTimeout::new(self.socket.clone(), limits.write_timeout);
+        match &limits.tls {
+            None => self.serve_on(stream, app, limits, drain).await,
+            Some(tls) => {
+                let handshake = TlsAcceptor::from(Arc::clone(tls)).accept(stream);
+                if let Some(stream) = self.in_time("TLS handshake", handshake, limits, drain).await {
+                    // most servers speak no TLS, and their connections should not be as large
+                    Box::pin(self.serve_on(stream, app, limits, drain)).await;
+                }
+            }
+        }
+    }
+
+    /// Learns from the proxy's header whose connection it passes on. Returns whether that client may have one.
+    async fn is_passed_on(&mut self, limits: &Limits, drain: &Drain) -> bool {
+        let mut socket = self.socket.clone();
+        let header = proxy_header::read(&mut socket);
+        match self.in_time("proxy header", header, limits, drain).await {
+            None => false,
+            // the proxy speaks for itself
+            Some(None) => true,
+            Some(Some(client)) => {
+                self.peer = client.into();
+                let may_connect = self.slot.passes_to(self.peer);
+                if !may_connect {
+                    debug!(peer = %self.peer, "closed: this client has the most connections that one client may have");
+                }
+                may_connect
+            }
+        }
+    }
+
+    /// Does what comes before requests. `None` if it fails or takes too long, or if nothing must come after it.
+    async fn in_time<T>(
+        &self,
+        name: &str,
+        work: impl Future<Output = io::Result<T>>,
+        limits: &Limits,
+        drain: &Drain,
+    ) -> Option<T> {
+        tokio::select! {
+            biased;
+            done = timeout(limits.header_timeout, work) => match done {
+                Ok(Ok(done)) => return Some(done),
+                Ok(Err(error)) => debug!(%error, peer = %self.peer, "closed: the {name} failed"),
+                Err(_) => debug!(peer = %self.peer, "closed: the {name} did not come in time"),
+            },
+            () = drain.reached(Stage::Closing) => {}
+            () = self.slot.asked_to_close() => debug!("closed: another client needs the connection more"),
+        }
+        None
+    }
+
+    async fn serve_on<S>(self, stream: S, app: impl App, limits: &Limits, drain: &Drain)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let Connection { socket, peer, slot } = self;
+        let (watched, slot) = (socket.clone(), Arc::new(slot));
         let heads = Arc::new(Heads::default());
-        let stream = WriteTimeout::new(socket.clone(), limits.write_timeout);
         let stream = HeadTimeout::new(stream, limits.header_timeout, Arc::clone(&heads));
         let (turn, timer) = (Turn::default(), Mutex::default());
-        let answers = Arc::new(Answers { app, peer, socket, slot: Arc::clone(&slot), heads, turn, timer });
+        let answers = Arc::new(Answers { app, peer, socket: watched, slot: Arc::clone(&slot), heads, turn, timer });
         let turns = Arc::clone(&answers);
         let service = service_fn(move |request| answers.answer(request));
         let mut connection = http1::Builder::new()
@@ -88,11 +150,11 @@ impl Connection {
                     connection.poll_without_shutdown(context)
                 }) => break ended,
                 () = drain.reached(Stage::Closing), if !is_closing => {
-                    Pin::new(&mut connection).graceful_shutdown();
+                    std::pin::Pin::new(&mut connection).graceful_shutdown();
                     is_closing = true;
                 }
                 () = slot.asked_to_close(), if !is_wanted => {
-                    Pin::new(&mut connection).graceful_shutdown();
+                    std::pin::Pin::new(&mut connection).graceful_shutdown();
                     is_wanted = true;
                 }
                 // No whole request has come so far, unless one has just been read.
@@ -105,24 +167,17 @@ impl Connection {
             Err(error) if cause::<ClientLeft>(&error).is_some() => debug!("closed: the client left"),
             Err(error) if timed_out_writing(&error) => {
                 debug!("closed: the client stopped reading its reply");
-                socket_of(connection.into_parts().io).drop_what_is_not_sent();
+                socket.drop_what_is_not_sent();
             }
             Err(error) if !error.is_parse() => debug!(%error, "the connection broke"),
             // another client waits for this slot
             _ if is_wanted => debug!("closed: another client needs the connection more"),
             _ => tokio::select! {
-                () = linger(socket_of(connection.into_parts().io)) => {}
+                () = linger(connection.into_parts().io.into_inner().into_inner()) => {}
                 () = drain.reached(Stage::Closing) => {}
             },
         }
     }
-}
-
-/// What hyper reads from and writes to: heads are bounded in time above, writes next to the socket.
-type Stream = TokioIo<HeadTimeout<WriteTimeout<SharedSocket>>>;
-
-fn socket_of(stream: Stream) -> SharedSocket {
-    stream.into_inner().into_inner().into_inner()
 }
 
 /// The client left before its reply.
@@ -216,7 +271,7 @@ fn cause<E: Error + 'static>(error: &hyper::Error) -> Option<&E> {
 
 /// Closes our side and keeps reading for a moment. Closing a connection with unread bytes resets it, and the reset would
 /// overtake the reply: the client would see "connection reset" instead of "too large".
-async fn linger(mut stream: SharedSocket) {
+async fn linger(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
     let rest = async {
         stream.shutdown().await?;
         tokio::io::copy(&mut stream, &mut tokio::io::sink()).await

@@ -45,9 +45,9 @@ impl Listener {
     ///
     /// # Errors
     /// If the system does not say which port it is.
-    pub fn shown(&self) -> io::Result<String> {
+    pub fn shown(&self, scheme: &str) -> io::Result<String> {
         match &self.0 {
-            Kind::Port(listener) => Ok(format!("http://{}", listener.local_addr()?)),
+            Kind::Port(listener) => Ok(format!("{scheme}://{}", listener.local_addr()?)),
             Kind::File(file) => Ok(format!("unix:{}", file.path().display())),
         }
     }

@@ -50,7 +50,8 @@ struct SlotLimits {
     max: usize,
     /// The most slots of one client.
     cap: Option<usize>,
-    uncapped: Arc<[Network]>,
+    /// Whose slots are not limited.
+    proxies: Arc<[Network]>,
 }
 
 impl SlotLimits {
@@ -58,8 +59,17 @@ impl SlotLimits {
         SlotLimits {
             max: limits.max_connections.min(Semaphore::MAX_PERMITS),
             cap: limits.max_connections_per_client,
-            uncapped: Arc::clone(&limits.uncapped),
+            proxies: Arc::clone(&limits.proxies),
         }
+    }
+}
+
+impl SlotLimits {
+    /// Whether a client already holds as many as one client may.
+    fn are_reached(&self, table: &Table, peer: Peer) -> bool {
+        let client = Caller::at(peer.address());
+        let is_proxy = || self.proxies.iter().any(|network| network.has(peer));
+        self.cap.is_some_and(|cap| table.held_by(client) >= cap) && !is_proxy()
     }
 }
 
@@ -107,9 +117,8 @@ impl Slots {
     /// client may.
     pub(super) async fn take(self: &Arc<Self>, peer: Peer) -> Option<Slot> {
         let client = Caller::at(peer.address());
-        let SlotLimits { cap, uncapped, .. } = self.limits.read().clone();
-        let is_capped = || !uncapped.iter().any(|network| network.has(peer));
-        if cap.is_some_and(|cap| self.table.lock().held_by(client) >= cap) && is_capped() {
+        let limits = self.limits.read().clone();
+        if limits.are_reached(&self.table.lock(), peer) {
             return None;
         }
         if self.are_short() {
@@ -183,6 +192,19 @@ impl Slot {
     /// Records that a request has come.
     pub(super) fn begin_work(&self) {
         self.state.begin_work();
+    }
+
+    /// Counts the connection to another client from now on. Returns whether that client may hold one more.
+    pub(super) fn passes_to(&mut self, peer: Peer) -> bool {
+        let (limits, client) = (self.slots.limits.read().clone(), Caller::at(peer.address()));
+        let mut table = self.slots.table.lock();
+        if limits.are_reached(&table, peer) {
+            return false;
+        }
+        table.leave(self.client, &self.state);
+        table.enter(client, &self.state);
+        self.client = client;
+        true
     }
 
     /// Records that its reply is on its way.
@@ -338,6 +360,21 @@ mod tests {
         let most =
             (0..known.len()).filter(idle).max_by_key(|at| (held(known[*at].client), Reverse(known[*at].idle_since)));
         most.filter(|at| held(known[*at].client) >= held(newcomer))
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_passes_to_another_client_counts_as_that_clients() {
+        let limits = Limits { max_connections_per_client: Some(2), ..Limits::default() };
+        let slots = Arc::new(Slots::new(&limits));
+        let peer = |number: u8| Peer::Address(Ipv4Addr::new(10, 0, 0, number).into());
+        let mut held = [slots.take(peer(1)).await.unwrap(), slots.take(peer(1)).await.unwrap()];
+        assert!(slots.take(peer(1)).await.is_none());
+        assert!(held.iter_mut().all(|slot| slot.passes_to(peer(2))));
+        assert!(slots.take(peer(2)).await.is_none());
+        let mut another = slots.take(peer(1)).await.unwrap();
+        assert!(!another.passes_to(peer(2)) && another.passes_to(peer(3)));
+        drop((held, another));
+        assert!(slots.table.lock().clients.is_empty());
     }
 
     #[tokio::test]

@@ -41,11 +41,6 @@ impl<S> WriteTimeout<S> {
     pub(super) fn new(stream: S, timeout: Duration) -> Self {
         WriteTimeout { stream, timeout, stalled: None }
     }
-
-    /// The stream itself.
-    pub(super) fn into_inner(self) -> S {
-        self.stream
-    }
 }
 
 impl<S: TryWrite> WriteTimeout<S> {

@@ -20,6 +20,9 @@ use crate::provider::proxy::{Proxies, Proxy};
 /// longer than an idle connection is kept.
 const DISTRUST: Duration = Duration::from_secs(3600);
 
+/// Who asks.
+pub const USER_AGENT: &str = concat!("quotefold/", env!("CARGO_PKG_VERSION"));
+
 /// How one source connects. Cheap to clone.
 #[derive(Clone)]
 pub struct Connector {
@@ -156,7 +159,7 @@ fn builder() -> ClientBuilder {
     // an error means that a provider is installed already
     let _ = rustls::crypto::ring::default_provider().install_default();
     Client::builder()
-        .user_agent(concat!("quotefold/", env!("CARGO_PKG_VERSION")))
+        .user_agent(USER_AGENT)
         .retry(reqwest::retry::never())
         .redirect(reqwest::redirect::Policy::none())
         .referer(false)
