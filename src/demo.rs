@@ -81,11 +81,14 @@ fn names(name: &str, settings: &Settings, symbols: &[Symbol]) -> HashMap<String,
     symbols.iter().filter(has).filter_map(named).collect()
 }
 
+/// What the demo watches, so that its metrics have prices. It is no part of what describes the venues to other services.
+pub(crate) const WATCHED: &str = "\n[watch]\nsymbols = [\"ETH-USD\", \"EUR-USD\", \"MSFT\"]\nevery = \"2s\"\n";
+
 /// The demo's settings: the venues as sources, ages so short that all rungs of the fold are seen, and a quiet log, because the
 /// narration goes to the same terminal. The simulated market never closes.
 pub fn settings_text(venues: SocketAddr) -> String {
     let mut text = String::from(
-        "[server]\ntimeout = \"800ms\"\ndrain_delay = \"0s\"\n\n[freshness]\nrefresh_after = \"1s\"\nusable_for = \"5s\"\nfallback_for = \"15m\"\nhours = false\n\n[log]\nlevel = \"error\"\nrequests = \"none\"\n\n[watch]\nsymbols = [\"ETH-USD\", \"EUR-USD\", \"MSFT\"]\nevery = \"2s\"\n",
+        "[server]\ntimeout = \"800ms\"\ndrain_delay = \"0s\"\n\n[freshness]\nrefresh_after = \"1s\"\nusable_for = \"5s\"\nfallback_for = \"15m\"\nhours = false\n\n[log]\nlevel = \"error\"\nrequests = \"none\"\n",
     );
     for class in crate::symbol::Class::ALL {
         // writing to a string cannot fail

@@ -106,6 +106,11 @@ impl Metrics {
         self.0.latest.show(observed);
     }
 
+    /// Shows the checks of readiness: the name of each, and `pass`, `warn` or `fail`.
+    pub fn show_checks(&self, checks: Vec<(String, &'static str)>) {
+        self.0.latest.show_checks(checks);
+    }
+
     /// The same as [`Metrics::render`] in Prometheus' older text format, version 0.0.4.
     ///
     /// # Errors

@@ -146,7 +146,7 @@ pub(super) fn demo(arguments: &Demo, ending: Ending) -> io::Result<Exit> {
         let market = TcpListener::bind("127.0.0.1:0").await?;
         let at = market.local_addr()?;
         let options = LoadOptions {
-            text: Some(("the demo's settings".to_owned(), demo::settings_text(at))),
+            text: Some(("the demo's settings".to_owned(), demo::settings_text(at) + demo::WATCHED)),
             listen: Some(arguments.listen.clone()),
             ..LoadOptions::default()
         };

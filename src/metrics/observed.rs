@@ -19,8 +19,6 @@ pub struct Observed {
     pub sources: Vec<ObservedSource>,
     /// The limits of all accounts.
     pub limits: Vec<ObservedLimit>,
-    /// The checks of readiness: the name, and `pass`, `warn` or `fail`.
-    pub checks: Vec<(String, &'static str)>,
     /// The watched symbols, as the board has them.
     pub watched: Vec<ObservedPrice>,
 }
@@ -66,9 +64,12 @@ pub struct ObservedPrice {
     pub divergence_bps: Option<Decimal>,
 }
 
-/// The latest state.
+/// The latest state, and the latest checks of readiness, each with its status.
 #[derive(Debug, Default)]
-pub(super) struct Latest(Mutex<Observed>);
+pub(super) struct Latest {
+    observed: Mutex<Observed>,
+    checks: Mutex<Vec<(String, &'static str)>>,
+}
 
 /// The states of a circuit breaker.
 const BREAKER_STATES: [&str; 3] = ["closed", "open", "half_open"];
@@ -78,18 +79,21 @@ const CHECK_STATES: [&str; 3] = ["pass", "warn", "fail"];
 
 impl Latest {
     pub(super) fn show(&self, observed: Observed) {
-        *self.0.lock() = observed;
+        *self.observed.lock() = observed;
+    }
+
+    pub(super) fn show_checks(&self, checks: Vec<(String, &'static str)>) {
+        *self.checks.lock() = checks;
     }
 
     /// Writes the latest state.
     pub(super) fn write(&self, page: &mut String) {
-        let observed = self.0.lock();
+        let (observed, checks) = (self.observed.lock(), self.checks.lock());
         let entries = observed.board_entries.to_string();
         BOARD_ENTRIES.write(page, [(Vec::new(), entries)]);
         observed.write_limits(page);
         observed.write_sources(page);
-        let checks =
-            observed.checks.iter().flat_map(|(check, status)| states(("check", check), "status", CHECK_STATES, status));
+        let checks = checks.iter().flat_map(|(check, status)| states(("check", check), "status", CHECK_STATES, status));
         HEALTH_CHECK.write(page, checks);
         observed.write_watched(page);
     }
@@ -201,6 +205,7 @@ mod tests {
     fn page(observed: Observed) -> String {
         let (latest, mut page) = (Latest::default(), String::new());
         latest.show(observed);
+        latest.show_checks(vec![("clock".to_owned(), "warn")]);
         latest.write(&mut page);
         page
     }
@@ -254,8 +259,7 @@ mod tests {
             lag: Some(SignedDuration::from_millis(-40)),
             deviation_bps: None,
         };
-        let page =
-            page(Observed { sources: vec![source], checks: vec![("clock".to_owned(), "warn")], ..Observed::default() });
+        let page = page(Observed { sources: vec![source], ..Observed::default() });
         for line in [
             "quotefold_source_breaker{source=\"alpha\",state=\"closed\"} 0\n",
             "quotefold_source_breaker{source=\"alpha\",state=\"open\"} 1\n",

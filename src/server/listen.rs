@@ -102,6 +102,13 @@ pub struct Ended {
     pub cancelled: usize,
 }
 
+impl Limits {
+    /// Whether a peer is one that is awaited: where each connection begins with a proxy's header, only a proxy is.
+    fn may_connect(&self, peer: Peer) -> bool {
+        !self.proxy_protocol || self.proxies.iter().any(|network| network.has(peer))
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Limits {
@@ -210,8 +217,7 @@ impl<A: App> Server<A> {
 
     /// Whether a peer is one that is awaited here.
     fn may_connect(&self, peer: Peer) -> bool {
-        let limits = self.limits.0.borrow();
-        !limits.proxy_protocol || limits.proxies.iter().any(|network| network.has(peer))
+        self.limits.0.borrow().may_connect(peer)
     }
 
     /// Takes a slot for a new connection, as many as there are now: the limits may change while it waits.
@@ -229,6 +235,10 @@ impl<A: App> Server<A> {
 
     async fn serve_or_cancel(&self, connection: Connection) {
         let limits = self.limits.get();
+        // they may have changed while it waited for a slot
+        if !limits.may_connect(connection.peer()) {
+            return;
+        }
         tokio::select! {
             // In this order, a connection that has nothing in flight ends by itself and is not counted.
             biased;

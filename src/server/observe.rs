@@ -17,19 +17,19 @@ use crate::units::Span;
 /// How long a scrape waits for that. If all threads that work on prices are busy for longer, it gets what was shown last.
 const LONGEST: Duration = Duration::from_secs(1);
 
-/// Shows how a service stands now, with the checks of its readiness.
+/// Shows how a service stands now, with the checks of its readiness, which need none of the threads that work on prices.
 pub(super) async fn observe(pricing: &Pricing, checks: Vec<(String, &'static str)>) {
     let service = Arc::clone(&pricing.service);
-    let _ = timeout(LONGEST, pricing.run(async move { show(&service, checks).await })).await;
+    service.metrics().show_checks(checks);
+    let _ = timeout(LONGEST, pricing.run(async move { show(&service).await })).await;
 }
 
-async fn show(service: &Quotefold, checks: Vec<(String, &'static str)>) {
+async fn show(service: &Quotefold) {
     let watched = service.prices_on_board(&service.settings().watch.symbols).await;
     let observed = Observed {
         board_entries: service.board().len(),
         sources: service.sources().iter().map(|source| of_source(source, service)).collect(),
         limits: service.sources().iter().flat_map(|source| of_account(source, service)).collect(),
-        checks,
         watched: watched.iter().map(|price| of_price(price, service)).collect(),
     };
     service.metrics().show(observed);
@@ -59,11 +59,12 @@ fn of_account(source: &Source, service: &Quotefold) -> impl Iterator<Item = Obse
 
 fn of_price(price: &Price, service: &Quotefold) -> ObservedPrice {
     let now = service.clock().now().wall;
-    let folded = price.folded.as_ref().zip(price.currency.as_ref());
+    // the currency of an index may not be known
+    let currency = || price.currency.as_ref().map(ToString::to_string).unwrap_or_default();
     ObservedPrice {
         symbol: price.symbol.to_string(),
         is_ok: price.status == Status::Ok,
-        price: folded.map(|(folded, currency)| (folded.price, currency.to_string(), age(now, folded.aged_from))),
+        price: price.folded.as_ref().map(|folded| (folded.price, currency(), age(now, folded.aged_from))),
         divergence_bps: price.folded.as_ref().and_then(|folded| folded.divergence_bps),
     }
 }

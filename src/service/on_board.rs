@@ -10,16 +10,18 @@ use crate::fold::Price;
 use crate::pace::Pace;
 use crate::plan::{BoardView, PerSource, Plan, SourceQuery};
 use crate::question::Question;
+use crate::source::coalescer::Patience;
 use crate::symbol::Symbol;
-
-/// Whatever is on the board is younger.
-const ANY_AGE: Duration = Duration::from_secs(366 * 86_400);
 
 impl Quotefold {
     /// The prices of symbols as the board has them: what an answer would say whose every call is in flight.
     pub(crate) async fn prices_on_board(&self, symbols: &[Symbol]) -> Vec<Price> {
         let now = self.clock.now();
-        let question = Question::trying(symbols.to_vec(), ANY_AGE, now, self.settings.server.timeout);
+        let question = Question {
+            refresh_after: None,
+            patience: Patience::Waits,
+            ..Question::trying(symbols.to_vec(), Duration::ZERO, now, self.settings.server.timeout)
+        };
         let input = self.plan_input(&question, now);
         let (mut plan, mut view) = (Plan::new(input).await, input.view());
         let mut told = PerSource::default();

@@ -117,6 +117,21 @@ impl AccessSettings {
                 "\"unix\" has no effect: neither server.listen nor admin_listen is a unix: socket",
             );
         }
+        let reaches = |address: Option<&str>| {
+            let is_socket = address.is_some_and(|address| listen::socket_path(address).is_some());
+            self.trusted_proxies.iter().any(|network| (*network == Network::UnixSocket) == is_socket)
+        };
+        for (is_on, address, path) in [
+            (server.proxy_protocol, Some(server.listen.as_str()), ["server", "proxy_protocol"]),
+            (self.admin_proxy_protocol, self.admin_listen.as_deref(), ["access", "admin_proxy_protocol"]),
+        ] {
+            report.unless(
+                !is_on || self.trusted_proxies.is_empty() || address.is_none() || reaches(address),
+                &path,
+                "nobody could connect: access.trusted_proxies lists none that can reach this address. \"unix\" is for a unix: socket, \
+                 networks are for a port",
+            );
+        }
         let is_without_proxies = self.trusted_proxies.is_empty() && report.was_read(&["access", "trusted_proxies"]);
         for (is_on, path) in [
             (server.proxy_protocol, ["server", "proxy_protocol"]),

@@ -95,5 +95,29 @@ fn unusable(certificate_file: &str, key_file: &str, error: &rustls::Error) -> St
 }
 
 fn contents_of(file: &str) -> Result<String, String> {
+    // whoever writes a key where its file belongs must not find it in the log
+    if file.contains(['\n', '\r']) || file.contains("-----BEGIN") {
+        return Err("it is not the path of a file but, it seems, what should be in one; write the path".to_owned());
+    }
     std::fs::read_to_string(file).map_err(|error| format!("the file {file:?} cannot be read: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_stands_where_its_file_belongs_is_not_repeated() {
+        for key in [
+            "-----BEGIN PRIVATE KEY-----\nMIIEvQ\n-----END PRIVATE KEY-----\n",
+            "-----BEGIN PRIVATE KEY-----",
+            "MII\nEvQ",
+        ] {
+            let error = contents_of(key).unwrap_err();
+            assert!(
+                error.contains("write the path") && !error.contains("MII") && !error.contains("PRIVATE"),
+                "{error}"
+            );
+        }
+    }
 }

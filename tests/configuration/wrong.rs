@@ -100,6 +100,18 @@ fn a_wrong_configuration_is_named_by_line_key_and_cure() {
         ("[server]\nlisten = \"unix:quotefold.sock\"".into(), 2, "server.listen", "the whole path of a socket"),
         ("[access]\nadmin_listen = \"unix:/run/\"".into(), 2, "access.admin_listen", "the whole path of a socket"),
         ("[server]\nproxy_protocol = true".into(), 2, "server.proxy_protocol", "nobody could connect"),
+        (
+            "[server]\nproxy_protocol = true\n[access]\ntrusted_proxies = [\"unix\"]".into(),
+            2,
+            "server.proxy_protocol",
+            "networks are for a port",
+        ),
+        (
+            "[server]\nproxy_protocol = true\nlisten = \"unix:/run/q.sock\"\n[access]\ntrusted_proxies = [\"10.0.0.0/8\"]".into(),
+            2,
+            "server.proxy_protocol",
+            "\"unix\" is for a unix: socket",
+        ),
         ("[access]\nadmin_proxy_protocol = true".into(), 2, "access.admin_proxy_protocol", "nobody could connect"),
         ("[access]\nadmin_tls = true".into(), 2, "access.admin_tls", "there is no certificate"),
         ("[server]\ncertificate_file = \"/nowhere/a.crt\"".into(), 2, "server.certificate_file", "set key_file, too"),

@@ -67,6 +67,16 @@ async fn silent_and_idle_connections_do_not_delay_the_end() {
 }
 
 #[tokio::test]
+async fn a_client_that_has_sent_an_empty_line_holds_up_the_end_no_longer_than_a_head_may_take() {
+    let server = server(Duration::ZERO, Duration::from_secs(600)).await;
+    let _empty = server.say("\r\n").await;
+    let started = Instant::now();
+    server.drain.advance(Stage::Draining);
+    assert_eq!(server.ended().await, Ended { cancelled: 0 });
+    assert!(started.elapsed() < Duration::from_secs(60), "{:?}", started.elapsed());
+}
+
+#[tokio::test]
 async fn no_client_delays_the_end_longer_than_allowed() {
     let server = server(Duration::ZERO, Duration::from_millis(300)).await;
     let _half = server.say("GET / HTTP/1.1\r\nHost: x\r\nX-Half").await;

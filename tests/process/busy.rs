@@ -133,6 +133,8 @@ fn an_old_readiness_report_says_that_it_is_old() {
     let old = get(apart.address, "/health/ready");
     assert_eq!((old.status, &old.json()["status"]), (200, &"warn".into()), "a busy service must stay in use");
     assert!(report()["output"].as_str().unwrap().contains("s old"), "{}", report());
+    let page = get(apart.address, "/metrics").body;
+    assert!(page.contains("quotefold_health_check{check=\"report\",status=\"warn\"} 1\n"), "{page}");
     drop(busy);
     until("it is new again", || report()["status"] == "pass");
 }

@@ -17,7 +17,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 use tokio_rustls::TlsAcceptor;
 use tracing::debug;
 
@@ -55,6 +55,10 @@ pub(super) struct Connection {
 }
 
 impl Connection {
+    pub(super) fn peer(&self) -> Peer {
+        self.peer
+    }
+
     pub(super) fn new(socket: Socket, peer: Peer, slot: Slot) -> Self {
         Connection { socket: SharedSocket::new(socket), peer, slot }
     }
@@ -140,7 +144,7 @@ impl Connection {
             .half_close(true)
             .serve_connection(TokioIo::new(stream), service);
 
-        let (mut is_closing, mut is_wanted) = (false, false);
+        let (mut is_closing, mut is_wanted, mut last_head_by) = (false, false, Instant::now());
         let ended = loop {
             tokio::select! {
                 // In this order, a request that can be read when the listener closes is still answered.
@@ -151,7 +155,7 @@ impl Connection {
                 }) => break ended,
                 () = drain.reached(Stage::Closing), if !is_closing => {
                     std::pin::Pin::new(&mut connection).graceful_shutdown();
-                    is_closing = true;
+                    (is_closing, last_head_by) = (true, Instant::now() + limits.header_timeout);
                 }
                 () = slot.asked_to_close(), if !is_wanted => {
                     std::pin::Pin::new(&mut connection).graceful_shutdown();
@@ -159,6 +163,8 @@ impl Connection {
                 }
                 // No whole request has come so far, unless one has just been read.
                 () = ready(()), if is_wanted && !slot.was_used() => if !slot.was_used() { break Ok(()) },
+                // A client that has sent no more than an empty line would hold up the end.
+                () = sleep_until(last_head_by), if is_closing && !slot.was_used() => break Ok(()),
             }
         };
         match ended {

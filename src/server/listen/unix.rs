@@ -82,6 +82,10 @@ async fn remove_if_abandoned(path: &Path) -> io::Result<()> {
     match UnixStream::connect(path).await {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            let why = "a socket is there that another user has made, and that this one may not connect to or replace";
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
+        }
         // also if its queue is full
         Ok(_) | Err(_) => return Err(io::Error::new(io::ErrorKind::AddrInUse, "another process listens there")),
     }
