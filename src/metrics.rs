@@ -1,6 +1,6 @@
 //! Counts requests, calls and quotes, and shows how things stand, for Prometheus.
 //!
-//! What happens is counted where it happens, in [`requests`] and [`calls`]. How things stand is [observed](Observed) when somebody
+//! What happens is counted where it happens. How things stand is [observed](Observed) when somebody
 //! asks. Every series that can occur is there from the start, at 0: a counter that appears only with its first event hides that
 //! event from `rate` and `increase`.
 
