@@ -48,6 +48,9 @@ struct BuildLabels {
     version: &'static str,
 }
 
+/// The reason of what needs none: a price that is `ok`, a quote that was used.
+pub(crate) const NO_REASON: &str = "none";
+
 /// The upper bounds of the buckets of everything that takes time, in seconds. What is on the board is answered within the first;
 /// the last is the longest time that callers may wait unless the configuration allows more.
 const SECONDS: [f64; 13] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];

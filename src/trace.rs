@@ -9,7 +9,6 @@
 
 #[cfg_attr(not(feature = "otlp"), path = "trace/no_otlp.rs")]
 mod otlp;
-mod headers;
 mod parent;
 
 use std::sync::Arc;
@@ -19,10 +18,17 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use tracing::{Span, debug_span, field};
 
 use crate::failure::SourceError;
-pub(crate) use headers::REQUEST_ID;
-use headers::{PARENT, STATE};
 pub(crate) use otlp::{finish, is_exporting, layer, start};
 pub use parent::TraceParent;
+
+/// The header with a request's id: in requests, in replies, and in calls to sources of ours.
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The header with the span that a request comes from, and its trace.
+const PARENT: HeaderName = HeaderName::from_static("traceparent");
+
+/// The header with what only tracing systems understand of a trace. It goes with [`PARENT`].
+const STATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// The longest `tracestate` that is passed on, which is what everyone has to accept.
 const LONGEST_STATE: usize = 512;

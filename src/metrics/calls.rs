@@ -9,14 +9,12 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-use super::{Metrics, seconds};
+use super::{Metrics, NO_REASON, seconds};
 use crate::failure::SourceError;
 use crate::fold::{Exclusion, Verdict};
 
 /// How a call ends that no caller waits for any more.
 pub(crate) const CANCELLED: &str = "cancelled";
-/// The reason of a quote that was used.
-const NO_REASON: &str = "none";
 
 /// The metrics of sources.
 #[derive(Debug)]

@@ -121,9 +121,7 @@ impl Observed {
         let breakers =
             breakers.flat_map(|source| states(("source", &source.name), "state", BREAKER_STATES, source.breaker));
         SOURCE_BREAKER.write(page, breakers);
-        let each = |value: fn(&ObservedSource) -> Option<String>| {
-            self.sources.iter().filter_map(move |source| Some((vec![("source", source.name.as_str())], value(source)?)))
-        };
+        let each = |value| each("source", &self.sources, |source| &source.name, value);
         SOURCE_LAST_SUCCESS
             .write(page, each(|source| Some(source.last_success.map_or(0, Timestamp::as_second).to_string())));
         SOURCE_LAG.write(page, each(|source| source.lag.map(seconds)));
@@ -136,10 +134,7 @@ impl Observed {
             Some((vec![("symbol", watched.symbol.as_str()), ("currency", currency.as_str())], plain(*price)))
         });
         PRICE.write(page, prices);
-        let each = |value: fn(&ObservedPrice) -> Option<String>| {
-            let watched = self.watched.iter();
-            watched.filter_map(move |watched| Some((vec![("symbol", watched.symbol.as_str())], value(watched)?)))
-        };
+        let each = |value| each("symbol", &self.watched, |watched| &watched.symbol, value);
         PRICE_AGE.write(page, each(|watched| watched.price.as_ref().and_then(|(_, _, age)| of_age(*age))));
         PRICE_DIVERGENCE.write(page, each(|watched| watched.divergence_bps.map(plain)));
         PRICE_OK.write(page, each(|watched| Some(u8::from(watched.is_ok).to_string())));
@@ -154,6 +149,16 @@ fn states<'a>(
     is: &'static str,
 ) -> impl Iterator<Item = Series<'a>> {
     all.into_iter().map(move |state| (vec![(of.0, of.1.as_str()), (label, state)], u8::from(state == is).to_string()))
+}
+
+/// One series for each thing of which there is a value, with its name as the only label.
+fn each<'a, T>(
+    label: &'static str,
+    all: &'a [T],
+    name: fn(&T) -> &str,
+    value: fn(&T) -> Option<String>,
+) -> impl Iterator<Item = Series<'a>> {
+    all.iter().filter_map(move |one| Some((vec![(label, name(one))], value(one)?)))
 }
 
 fn of_age(age: Duration) -> Option<String> {

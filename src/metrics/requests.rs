@@ -10,7 +10,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-use super::{Metrics, seconds};
+use super::{Metrics, NO_REASON, seconds};
 use crate::fold::Status;
 use crate::symbol::Class;
 
@@ -18,8 +18,6 @@ use crate::symbol::Class;
 const NO_CLASS: &str = "none";
 /// Why such a text has no price.
 const NOT_A_SYMBOL: &str = "not_a_symbol";
-/// What has no reason: a price that is `ok`.
-const NO_REASON: &str = "none";
 
 /// The metrics of requests.
 #[derive(Debug)]
@@ -28,8 +26,8 @@ pub(super) struct Requests {
     seconds: Family<RouteLabels, Histogram>,
     in_flight: Gauge,
     shed: Counter,
-    /// Every class with every status, in their orders.
-    prices: Vec<((Class, Status), Counter)>,
+    /// For every class, every status.
+    prices: Vec<(Class, Vec<(Status, Counter)>)>,
     not_symbols: Counter,
 }
 
@@ -100,13 +98,16 @@ impl Requests {
             let labels = PriceLabels { class, status: status.as_str(), reason: reason.unwrap_or(NO_REASON) };
             prices.get_or_create(&labels).clone()
         };
-        let all = Class::ALL.into_iter().flat_map(|class| Status::ALL.into_iter().map(move |status| (class, status)));
+        let of_class = |class: Class| {
+            let counted = |status: Status| (status, counter(class.as_str(), status, status.reason()));
+            Status::ALL.into_iter().map(counted).collect()
+        };
         Requests {
             answered,
             seconds: times,
             in_flight,
             shed,
-            prices: all.map(|of| (of, counter(of.0.as_str(), of.1, of.1.reason()))).collect(),
+            prices: Class::ALL.into_iter().map(|class| (class, of_class(class))).collect(),
             not_symbols: counter(NO_CLASS, Status::Unknown, Some(NOT_A_SYMBOL)),
         }
     }
@@ -144,7 +145,8 @@ impl Metrics {
 
     /// What counts the prices of a class that have this status.
     pub fn prices(&self, class: Class, status: Status) -> PriceCounter {
-        let found = self.0.requests.prices.iter().find(|(of, _)| *of == (class, status));
+        let of_class = self.0.requests.prices.iter().find(|(of, _)| *of == class);
+        let found = of_class.and_then(|(_, counters)| counters.iter().find(|(of, _)| *of == status));
         PriceCounter(found.map(|(_, counter)| counter.clone()).unwrap_or_default())
     }
 

@@ -255,7 +255,7 @@ impl Guards {
         .await
     }
 
-    /// The pattern of the route or page at a path; "none" if there is none. The path itself may hold symbols, or anything.
+    /// The pattern of the route or page at a path; "none" if there is no such thing. The path itself may hold symbols, or anything.
     fn pattern<'p>(&self, path: &'p str) -> &'p str {
         let is_fixed = |pattern: &&&'static str| **pattern == path;
         let fits = |pattern: &&&'static str| matches(pattern, path);

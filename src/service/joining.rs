@@ -108,10 +108,8 @@ impl Joining {
                 Stage::Closed => false,
             };
         if is_same {
-            match &state.stage {
-                Stage::InFlight { pending, .. } => service.metrics.coalesced(pending.values().map(Vec::len).sum()),
-                Stage::NotAsked(_) | Stage::Closed => state.joined_early += 1,
-            }
+            service.metrics.coalesced(state.stage.pending());
+            state.joined_early += usize::from(matches!(state.stage, Stage::NotAsked(_)));
             state.wait_until(question.deadline(), service);
         }
         is_same
@@ -133,9 +131,7 @@ impl Joining {
         state.stage = in_flight.filter(|_| !is_for_first_alone).unwrap_or(Stage::Closed);
         let until = state.until;
         state.wait_until(until, service);
-        if let Stage::InFlight { pending, .. } = &state.stage {
-            service.metrics.coalesced(pending.values().map(Vec::len).sum::<usize>() * state.joined_early);
-        }
+        service.metrics.coalesced(state.stage.pending() * state.joined_early);
     }
 
     /// What is in flight, and what the plan read; `None` if that has changed since.
@@ -193,6 +189,16 @@ impl Joining {
     /// Whether the answer is one for all who joined: everything in it has landed, and nothing concerns its own caller alone.
     pub(super) fn is_for_all(&self, told: &PerSource<Told>) -> bool {
         !self.for_first_alone.is_cancelled() && !told.iter().any(|(_, _, told)| self.concerns_first_alone(told))
+    }
+}
+
+impl Stage {
+    /// How many outcomes are waited for.
+    fn pending(&self) -> usize {
+        match self {
+            Stage::InFlight { pending, .. } => pending.values().map(Vec::len).sum(),
+            Stage::NotAsked(_) | Stage::Closed => 0,
+        }
     }
 }
 

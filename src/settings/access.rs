@@ -117,7 +117,7 @@ impl AccessSettings {
                 "\"unix\" has no effect: neither server.listen nor admin_listen is a unix: socket",
             );
         }
-        let reaches = |address: Option<&str>| {
+        let can_reach = |address: Option<&str>| {
             let is_socket = address.is_some_and(|address| listen::socket_path(address).is_some());
             self.trusted_proxies.iter().any(|network| (*network == Network::UnixSocket) == is_socket)
         };
@@ -126,21 +126,10 @@ impl AccessSettings {
             (self.admin_proxy_protocol, self.admin_listen.as_deref(), ["access", "admin_proxy_protocol"]),
         ] {
             report.unless(
-                !is_on || self.trusted_proxies.is_empty() || address.is_none() || reaches(address),
+                !is_on || can_reach(address) || !report.was_read(&["access", "trusted_proxies"]),
                 &path,
-                "nobody could connect: access.trusted_proxies lists none that can reach this address. \"unix\" is for a unix: socket, \
-                 networks are for a port",
-            );
-        }
-        let is_without_proxies = self.trusted_proxies.is_empty() && report.was_read(&["access", "trusted_proxies"]);
-        for (is_on, path) in [
-            (server.proxy_protocol, ["server", "proxy_protocol"]),
-            (self.admin_proxy_protocol, ["access", "admin_proxy_protocol"]),
-        ] {
-            report.unless(
-                !(is_on && is_without_proxies),
-                &path,
-                "nobody could connect, since access.trusted_proxies is empty; list there where your load balancers are, or write false",
+                "no client could connect, since access.trusted_proxies has no load balancer that can reach this address; list networks for \
+                 a port and \"unix\" for a unix: socket, or write false",
             );
         }
         for (is_on, key) in [(self.admin_proxy_protocol, "admin_proxy_protocol"), (self.admin_tls, "admin_tls")] {

@@ -95,7 +95,7 @@ fn unusable(certificate_file: &str, key_file: &str, error: &rustls::Error) -> St
 }
 
 fn contents_of(file: &str) -> Result<String, String> {
-    // whoever writes a key where its file belongs must not find it in the log
+    // a key that was written in place of its file must not reach the log
     if file.contains(['\n', '\r']) || file.contains("-----BEGIN") {
         return Err("it is not the path of a file but, it seems, what should be in one; write the path".to_owned());
     }

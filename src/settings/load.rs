@@ -69,7 +69,7 @@ pub struct LoadOptions {
     pub environment: Environment,
     /// Where to look for a file if none is named, in this order.
     pub places: Vec<PathBuf>,
-    /// Whether the service's certificate is left unread: whoever only asks the service needs none, and may not be allowed to read
+    /// Whether the service's certificate is left unread: a command that only asks the service needs none, and may not be allowed to read
     /// its key.
     pub without_identity: bool,
     /// Whether it was read before, so that it must still be where it was.

@@ -14,7 +14,7 @@ use super::outlier_watch::{OutlierWatch, RecentQuotes};
 use crate::clock::Moment;
 use crate::failure::SourceError;
 use crate::fold::Judged;
-use crate::metrics::{Metrics, SourceCalls};
+use crate::metrics::{Metrics, NO_REASON, SourceCalls};
 
 /// How many calls the latencies are taken from.
 const CALLS: usize = 128;
@@ -136,7 +136,7 @@ impl Statistics {
 
     fn counter<'s>(&self, state: &'s mut State, judged: &Judged) -> &'s VerdictCounter {
         let (verdict, reason) = (judged.verdict, judged.reason());
-        state.verdicts.entry((verdict.as_str(), reason.unwrap_or("none"))).or_insert_with(|| {
+        state.verdicts.entry((verdict.as_str(), reason.unwrap_or(NO_REASON))).or_insert_with(|| {
             let metric = self.metrics.quotes(verdict, reason);
             VerdictCounter { metric, count: Arc::default() }
         })

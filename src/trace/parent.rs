@@ -6,7 +6,7 @@ use std::num::{NonZeroU64, NonZeroU128};
 
 use reqwest::header::{HeaderMap, HeaderValue};
 
-use super::headers::PARENT;
+use super::PARENT;
 
 /// The length of a header of version 00. Later versions may go on after it.
 const LENGTH: usize = 55;

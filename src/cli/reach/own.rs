@@ -119,8 +119,8 @@ fn tls() -> io::Result<Arc<ClientConfig>> {
     Ok(Arc::new(tls.with_custom_certificate_verifier(Arc::new(AnyCertificate(provider))).with_no_client_auth()))
 }
 
-/// Takes every certificate. The address is the service's own, on this machine, and whoever else listened there could do so without
-/// TLS as well. That a certificate is for other names, has run out, or has just been renewed in its file and not been read again does
+/// Takes every certificate. The address is the service's own, on this machine, and another program that listened there could do so
+/// without TLS as well. That a certificate is for other names, has run out, or has just been renewed in its file and not been read again does
 /// not say whether the service lives.
 struct AnyCertificate(Arc<CryptoProvider>);
 

@@ -14,7 +14,7 @@ const SIGNATURE: [u8; 12] = *b"\r\n\r\n\0\r\nQUIT\n";
 /// The length of what each header has: signature, version and command, family and protocol, length of the rest.
 const FIXED: usize = 16;
 
-/// The header of a connection that is made on nobody else's behalf: to see whether the service lives.
+/// The header of a connection that the sender makes for itself, to see whether the service lives.
 pub(crate) const LOCAL: [u8; FIXED] = *b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0";
 
 /// What is wrong with a header.

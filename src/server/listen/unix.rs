@@ -20,7 +20,7 @@ const MODE: u32 = 0o660;
 /// A listener on a socket in the file system. Dropping it removes the file.
 #[derive(Debug)]
 pub(super) struct SocketFile {
-    // first, so that the file is removed while nobody can take its place
+    // first, so that the file is removed while no other process can take its place
     file: OwnFile,
     listener: UnixListener,
 }
@@ -43,7 +43,7 @@ impl SocketFile {
         let socket = UnixSocket::new_stream()?;
         socket.bind(path)?;
         let file = OwnFile { path: path.to_owned(), identity: identity(&fs::symlink_metadata(path)?) };
-        // before it listens, nobody can connect
+        // before it listens, no client can connect
         fs::set_permissions(path, Permissions::from_mode(MODE))?;
         Ok(SocketFile { listener: socket.listen(BACKLOG)?, file })
     }
@@ -69,7 +69,7 @@ fn identity(file: &Metadata) -> (u64, u64) {
     (file.dev(), file.ino())
 }
 
-/// Removes a socket on which nobody accepts connections: its process was killed.
+/// Removes a socket on which no process accepts connections, because its own was killed.
 async fn remove_if_abandoned(path: &Path) -> io::Result<()> {
     let found = match fs::symlink_metadata(path) {
         Ok(found) => found,

@@ -20,6 +20,7 @@ use super::{Inner, Parts, Pending};
 use crate::board::{Known, Told, Update};
 use crate::clock::Moment;
 use crate::failure::SourceError;
+use crate::metrics::CANCELLED;
 use crate::quote::Quote;
 use crate::source::batch::{Batch, Reply, Waiter};
 use crate::source::cooldown::Cooldowns;
@@ -70,7 +71,7 @@ impl Call {
                 trace::ended(span, &result);
                 self.land(result);
             }
-            None => trace::note(span, "outcome", "cancelled"),
+            None => trace::note(span, "outcome", CANCELLED),
         }
     }
 

@@ -80,7 +80,7 @@ impl Losses {
     }
 }
 
-/// Lets so many spans wait to be sent.
+/// Bounds how many spans wait to be sent.
 #[derive(Debug)]
 pub(super) struct Bounded<P> {
     next: P,
