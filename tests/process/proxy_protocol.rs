@@ -80,12 +80,13 @@ fn only_trusted_proxies_may_connect() {
 #[test]
 fn the_commands_send_the_header_that_the_configuration_asks_for() {
     let sources = Upstream::quoting("100").source("a", "");
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let access = "[access]\ntrusted_proxies = [\"127.0.0.1\"]\n";
-    let text = format!("[server]\nlisten = \"{port}\"\nproxy_protocol = true\n{access}{sources}");
-    let configuration = Configuration::new(&text);
-    let program = Program::new(&mut start(&["serve", "--config", configuration.path()], &[]));
-    program.ready();
+    let listening = |address: &str| {
+        let server = format!("[server]\nlisten = \"{address}\"\nproxy_protocol = true\n");
+        Configuration::new(&format!("{server}{access}{sources}"))
+    };
+    let (_program, port) = Program::serve(&listening("127.0.0.1:0"), &[]);
+    let configuration = listening(&port.to_string());
     let ended = run(&["health", "--live", "--config", configuration.path()]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let ended = run(&["health", "--live", &format!("http://{port}")]);

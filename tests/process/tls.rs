@@ -22,18 +22,24 @@ struct Served {
     _vendor: Upstream,
 }
 
-/// Serves at a port that is free now, so that commands find it in the configuration.
+/// Serves at a free port, which commands find in the configuration.
 fn serve(server: &str, access: &str) -> Served {
     let (folder, authority, vendor) = (Folder::new(), Authority::new(), Upstream::quoting("100"));
     put(&folder, authority.issue("127.0.0.1"));
-    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let [certificate, key] = ["tls.crt", "tls.key"].map(|name| folder.0.join(name).display().to_string());
     let files = format!("certificate_file = \"{certificate}\"\nkey_file = \"{key}\"\n");
     let sources = vendor.source("a", "") + &vendor.source("b", "");
-    let text = format!("[server]\nlisten = \"{address}\"\ndrain_delay = \"0s\"\n{files}{server}{access}{sources}");
-    let configuration = Configuration::new(&text);
-    let program = Program::new(&mut start(&["serve", "--config", configuration.path()], &[]));
+    let listening = |address: &str| {
+        let server = format!("[server]\nlisten = \"{address}\"\ndrain_delay = \"0s\"\n{files}{server}");
+        Configuration::new(&format!("{server}{access}{sources}"))
+    };
+    let first = listening("127.0.0.1:0");
+    let program = Program::new(&mut start(&["serve", "--config", first.path()], &[]));
     until("it says where it listens", || program.said_on_stdout().ends_with('\n'));
+    let said = program.said_on_stdout();
+    let address: SocketAddr =
+        said.split("https://").nth(1).unwrap().split([' ', ',', '\n']).next().unwrap().parse().unwrap();
+    let configuration = listening(&address.to_string());
     Served { program, configuration, address, authority, folder, _vendor: vendor }
 }
 
