@@ -91,9 +91,12 @@ impl TraceContext {
     pub(crate) fn call(&self, source: &str) -> Span {
         let span = debug_span!(
             target: SPANS, parent: None, "source",
-            id = self.request_id(), source, symbols = field::Empty, outcome = field::Empty
+            id = self.request_id(), source, symbols = field::Empty, outcome = field::Empty, trace_id = field::Empty
         );
-        otlp::continue_trace(&span, self.parent());
+        if !span.is_disabled() {
+            otlp::continue_trace(&span, self.parent());
+            note_trace(&span, otlp::place_of(&span).or(self.parent()));
+        }
         span
     }
 
@@ -128,10 +131,15 @@ pub(crate) fn request<'r>(
     }
     otlp::continue_trace(&span, parent);
     let place = otlp::place_of(&span).or(parent);
+    note_trace(&span, place);
+    (span, place)
+}
+
+/// Notes the trace in which what a span stands for has this place.
+fn note_trace(span: &Span, place: Option<TraceParent>) {
     if let Some(place) = place {
         span.record("trace_id", field::display(place.trace_id()));
     }
-    (span, place)
 }
 
 /// Notes how what a span stands for has ended. An error has no words here, since these may be the vendor's.
@@ -227,5 +235,22 @@ mod tests {
             assert!(TraceContext::default().call("kraken").is_disabled());
             assert!(TraceContext::default().attempt("kraken", 1).is_disabled());
         });
+    }
+
+    #[test]
+    fn a_log_line_about_a_call_names_the_trace_of_the_request_that_began_it() {
+        let headers = HeaderMap::from_iter([(PARENT, HeaderValue::from_static(SENT))]);
+        let context = TraceContext::of(None, &headers, TraceParent::of(&headers));
+        let file = std::env::temp_dir().join(format!("quotefold-spans-{}.log", std::process::id()));
+        let log = std::fs::File::create(&file).unwrap();
+        let log = tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).with_ansi(false).with_writer(log);
+        tracing::subscriber::with_default(log.finish(), || {
+            context.call("kraken").in_scope(|| {
+                context.attempt("kraken", 1).in_scope(|| tracing::info!("refused"));
+            });
+        });
+        let line = std::fs::read_to_string(&file).unwrap();
+        std::fs::remove_file(file).unwrap();
+        assert!(line.contains("trace_id=4bf92f3577b34da6a3ce929d0e0e4736"), "{line}");
     }
 }
