@@ -8,7 +8,7 @@ COPY Cargo.toml Cargo.lock ./
 COPY config config
 COPY src src
 COPY benches benches
-RUN cargo build --profile dist --locked
+RUN cargo build --profile dist --locked --features shared
 
 # glibc, the certificates that calls to sources are checked against, and no shell
 FROM gcr.io/distroless/cc-debian12:nonroot

@@ -50,6 +50,7 @@ pub mod derive;
 pub mod convert;
 
 // The path of a request.
+pub mod shared;
 pub mod source;
 pub mod question;
 pub mod plan;

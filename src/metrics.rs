@@ -25,7 +25,7 @@ pub(crate) use calls::CANCELLED;
 use calls::Calls;
 pub use calls::SourceCalls;
 use observed::Latest;
-pub use observed::{Observed, ObservedLimit, ObservedPrice, ObservedSource};
+pub use observed::{Observed, ObservedLimit, ObservedPrice, ObservedSharing, ObservedSource};
 use requests::Requests;
 pub use requests::{InFlight, PriceCounter, RouteRequests};
 

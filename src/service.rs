@@ -31,6 +31,7 @@ use crate::ready::{Made, Ready, ReadyAnswer};
 use crate::reply_memory::ReplyMemory;
 use crate::search::{Found, Search};
 use crate::settings::Settings;
+use crate::shared::Shared;
 use crate::source::account::{Account, Unconfigured};
 use crate::source::sandbox::Program;
 use crate::source::{Common, KEPT_BACK, SetupError, Source, Surroundings};
@@ -95,19 +96,25 @@ impl Quotefold {
     /// # Errors
     /// A source cannot be set up: its filter does not compile, or a certificate store cannot be read.
     pub fn new(settings: Settings, clock: &Clock) -> Result<Self, SetupError> {
-        Self::with_filters_in(None, settings, clock)
+        Self::set_up(None, None, settings, clock)
     }
 
-    /// The same, but each filter that is not from the catalogue runs in its own process, so that no reply can make it
-    /// harm this process.
+    /// The same for a process that stays: it shares limits with other replicas, if the settings say so. Each filter that is not
+    /// from the catalogue runs in its own process, so that no reply can make it harm this process.
     ///
     /// # Errors
     /// As [`Quotefold::new`].
     pub(crate) fn sandboxed(program: &Program, settings: Settings, clock: &Clock) -> Result<Self, SetupError> {
-        Self::with_filters_in(Some(program), settings, clock)
+        let shared = Shared::new(&settings.shared);
+        Self::set_up(Some(program), shared, settings, clock)
     }
 
-    fn with_filters_in(program: Option<&Program>, settings: Settings, clock: &Clock) -> Result<Self, SetupError> {
+    fn set_up(
+        program: Option<&Program>,
+        shared: Option<Shared>,
+        settings: Settings,
+        clock: &Clock,
+    ) -> Result<Self, SetupError> {
         let metrics = Metrics::default();
         let around = Surroundings {
             board: Arc::new(Board::new(CAPACITY)),
@@ -116,7 +123,7 @@ impl Quotefold {
             budget: settings.server.timeout,
         };
         let reply_memory = ReplyMemory::new(settings.server.max_reply_memory);
-        let common = Arc::new(Common::new(program));
+        let common = Arc::new(Common::new(program, shared));
         let sources = common.set_up(&settings, &around, &metrics, &reply_memory, &[])?;
         Ok(Quotefold { reply_memory, common, ..Self::over(settings, sources, &around, metrics) })
     }
@@ -143,7 +150,7 @@ impl Quotefold {
             metrics,
             is_simulated: false,
             generation: 0,
-            common: Arc::new(Common::new(None)),
+            common: Arc::new(Common::new(None, None)),
         }
     }
 
@@ -182,6 +189,11 @@ impl Quotefold {
     /// What was spent on accounts that have not been configured since the process started.
     pub(crate) fn unconfigured(&self) -> &Unconfigured {
         self.common.unconfigured()
+    }
+
+    /// The store through which replicas share limits.
+    pub(crate) fn shared(&self) -> Option<&Shared> {
+        self.common.shared()
     }
 
     /// The latest outcome per source and symbol.

@@ -16,6 +16,7 @@ pub mod load;
 mod log;
 mod print;
 mod server;
+mod shared;
 mod sources;
 mod state;
 pub mod symbols;
@@ -40,6 +41,7 @@ pub use identity::Identity;
 pub(crate) use listen::{fault as fault_of_address, socket_path};
 pub use log::{LogFormat, LogSettings, RequestLog};
 pub use server::ServerSettings;
+pub use shared::{SharedSettings, StoreAddress};
 pub use state::StateSettings;
 use symbols::SymbolRules;
 pub use watch::WatchSettings;
@@ -59,6 +61,8 @@ pub struct Settings {
     pub symbols: SymbolRules,
     /// What outlives a restart.
     pub state: StateSettings,
+    /// The store through which replicas share their vendors' limits.
+    pub shared: SharedSettings,
     /// The symbols that are kept fresh without a request.
     pub watch: WatchSettings,
     /// What is logged.
@@ -136,11 +140,13 @@ impl Settings {
             ("server.listen", self.server.listen != running.server.listen),
             ("access.admin_listen", self.access.admin_listen != running.access.admin_listen),
             ("state", self.state != running.state),
+            ("shared", self.shared != running.shared),
             ("log.format", self.log.format != running.log.format),
         ];
         self.server.listen.clone_from(&running.server.listen);
         self.access.admin_listen.clone_from(&running.access.admin_listen);
         self.state = running.state.clone();
+        self.shared = running.shared.clone();
         self.log.format = running.log.format;
         (self, differs.into_iter().filter_map(|(key, differs)| differs.then_some(key)).collect())
     }
@@ -153,6 +159,7 @@ impl Settings {
         class::check(&self.classes, report);
         self.watch.check(self, report);
         self.state.check(report);
+        self.shared.check(report);
         sources::check(self, stated, report);
         self.check_isins(report);
     }

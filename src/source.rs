@@ -20,7 +20,7 @@ pub mod guard;
 pub mod lists;
 mod made_of;
 mod outlier_watch;
-mod rate_limit;
+pub mod rate_limit;
 mod retry;
 pub mod sandbox;
 mod set_up;
@@ -57,6 +57,7 @@ use fetch::mirrors::Mirrors;
 use guard::{GuardLayer, Next};
 use lists::{ListState, Lists};
 use made_of::MadeOf;
+use rate_limit::WithinLimits;
 use retry::RetryPolicy;
 use singled_out::SinglingOut;
 use statistics::Statistics;
@@ -111,7 +112,7 @@ pub struct Surroundings {
 
 /// What every call of a source passes, and what remembers how it went.
 struct Guards {
-    account: Arc<Account>,
+    limits: WithinLimits,
     breaker: Arc<Breaker>,
     backoff: Arc<Backoff>,
     singled_out: Arc<SinglingOut>,
@@ -171,7 +172,7 @@ impl Source {
             None => RetryPolicy::new(retries, attempt, Arc::clone(&breaker)),
         };
         let guards = Guards {
-            account: Arc::clone(&account),
+            limits: WithinLimits::new(&account, attempt),
             breaker: Arc::clone(&breaker),
             backoff: Arc::clone(&backoff),
             singled_out: Arc::new(SinglingOut {
@@ -191,7 +192,8 @@ impl Source {
         });
         let lists = lists.map(Arc::new);
         let listing = lists.clone().map(|lists| {
-            let stack = list_stack(leaf.clone(), Arc::clone(&account), Arc::clone(&slots));
+            let limits = WithinLimits::new(&account, lists.settings().timeout);
+            let stack = list_stack(leaf.clone(), limits, Arc::clone(&slots));
             Listing { lists, stack, turns: OnceLock::new() }
         });
         let parts = Parts {
@@ -336,7 +338,7 @@ fn stack<S: Next>(leaf: S, guards: Guards) -> Stack {
         // The bulkhead: calls of one slow source never take more than their own slots.
         .layer(GlobalConcurrencyLimitLayer::with_semaphore(guards.slots))
         // The vendor's limits. The scarcest thing is spent last, right before the call.
-        .layer(GuardLayer(guards.account))
+        .layer(GuardLayer(guards.limits))
         // What concerns one symbol alone is neither a failure of the source nor a refusal of the key.
         .layer(GuardLayer(guards.singled_out))
         // What passes here goes over the wire and is counted. It is one attempt and has an attempt's time; waiting above does
@@ -348,10 +350,10 @@ fn stack<S: Next>(leaf: S, guards: Guards) -> Stack {
 
 /// What stands between us and a vendor that is asked for a list of what it trades: the slots and the limits. If that fails, it
 /// says nothing of the source's prices, so no other layer learns of it.
-fn list_stack<S: Next>(leaf: S, account: Arc<Account>, slots: Arc<Semaphore>) -> Stack {
+fn list_stack<S: Next>(leaf: S, limits: WithinLimits, slots: Arc<Semaphore>) -> Stack {
     let stack = ServiceBuilder::new()
         .layer(GlobalConcurrencyLimitLayer::with_semaphore(slots))
-        .layer(GuardLayer(account))
+        .layer(GuardLayer(limits))
         .service(leaf);
     BoxCloneSyncService::new(stack)
 }

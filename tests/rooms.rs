@@ -38,6 +38,7 @@ const ROOMS: &[(&str, &str)] = &[
     ("route", "which pair a source is asked for"),
     ("derive", "the quote of one pair, made of another's"),
     ("convert", "a price in the caller's currency"),
+    ("shared", "limits that replicas share"),
     ("source", "one source, asked: coalescing, limits, breaker, the wire"),
     ("question", "a query, read and checked"),
     ("plan", "which source is asked for which symbols"),

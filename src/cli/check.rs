@@ -60,6 +60,9 @@ fn check_examples<'a>(
     if let Some(few) = open_files::too_few_for(&settings.server) {
         complain(&format!("note: {few}"));
     }
+    if let Some(sources) = limits::without_share(settings) {
+        complain(&format!("note: {sources}"));
+    }
     let terminal = Terminal::of_stdout().filter(|_| !with_all);
     let (mut holds, mut count, mut examples) = (true, 0, 0);
     for source in sources {

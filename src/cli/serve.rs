@@ -66,10 +66,14 @@ pub(super) fn serve(arguments: &Serve, ending: Ending) -> io::Result<Exit> {
         async |started, drain, work| {
             let Started { current, keeping, doors } = started;
             say_ready(doors.ready_line()?).await;
+            let sharing = current.get().shared().map(|shared| shared.take_part(work));
             let watched = watch_until_draining(&current, &drain, work);
             let reloads = Reloads::new(options.clone(), &current);
             let exit =
                 until_ended(&current, watched, doors, drain, Routes::new(), Some((reloads, hangups)), work).await;
+            if let Some(sharing) = sharing {
+                sharing.finish().await;
+            }
             if let Some(keeping) = keeping {
                 keeping.finish().await;
             }
@@ -118,6 +122,9 @@ async fn reload_on_hangup(hangups: Arc<Notify>, reloads: Reloads) {
 /// Reads the settings, starts the log, and makes the service.
 fn set_up(options: &LoadOptions) -> Result<Arc<Quotefold>, Exit> {
     let settings = prepared(options)?;
+    if let Some(why) = settings.shared.why_not() {
+        return Err(wrong(&format!("shared.url: {why}")));
+    }
     for line in settings.at_the_start() {
         tracing::info!("{line}");
     }

@@ -21,6 +21,19 @@ pub struct Observed {
     pub limits: Vec<ObservedLimit>,
     /// The watched symbols, as the board has them.
     pub watched: Vec<ObservedPrice>,
+    /// How the limits that replicas share are kept; `None` if none are shared.
+    pub shared: Option<ObservedSharing>,
+}
+
+/// How the limits stood that replicas share.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObservedSharing {
+    /// `shared`, `own share` or `waiting`.
+    pub limits: &'static str,
+    /// How many replicas hear the store.
+    pub replicas: usize,
+    /// What became of units, and how often.
+    pub counted: Vec<(&'static str, u64)>,
 }
 
 /// How a source stood.
@@ -74,6 +87,9 @@ pub(super) struct Latest {
 /// The states of a circuit breaker.
 const BREAKER_STATES: [&str; 3] = ["closed", "open", "half_open"];
 
+/// How limits can be kept that replicas share.
+const SHARING_STATES: [&str; 3] = ["shared", "own share", "waiting"];
+
 /// The states of a check of readiness.
 const CHECK_STATES: [&str; 3] = ["pass", "warn", "fail"];
 
@@ -96,6 +112,7 @@ impl Latest {
         let checks = checks.iter().flat_map(|(check, status)| states(("check", check), "status", CHECK_STATES, status));
         HEALTH_CHECK.write(page, checks);
         observed.write_watched(page);
+        observed.write_sharing(page);
     }
 }
 
@@ -126,6 +143,18 @@ impl Observed {
             .write(page, each(|source| Some(source.last_success.map_or(0, Timestamp::as_second).to_string())));
         SOURCE_LAG.write(page, each(|source| source.lag.map(seconds)));
         SOURCE_DEVIATION.write(page, each(|source| source.deviation_bps.map(plain)));
+    }
+
+    fn write_sharing(&self, page: &mut String) {
+        let sharing = self.shared.as_slice();
+        let states = sharing.iter().flat_map(|sharing| {
+            SHARING_STATES.map(|state| (vec![("limits", state)], u8::from(state == sharing.limits).to_string()))
+        });
+        SHARED_LIMITS.write(page, states);
+        SHARED_REPLICAS.write(page, sharing.iter().map(|sharing| (Vec::new(), sharing.replicas.to_string())));
+        let counted = sharing.iter().flat_map(|sharing| &sharing.counted);
+        let counted = counted.map(|(outcome, times)| (vec![("outcome", *outcome)], times.to_string()));
+        SHARED_RESERVATIONS.write(page, counted);
     }
 
     fn write_watched(&self, page: &mut String) {
@@ -200,6 +229,16 @@ const PRICE_AGE: Family = Family::gauge("quotefold_price_age_seconds", "How old 
 const PRICE_DIVERGENCE: Family = Family::gauge(
     "quotefold_price_divergence_bps",
     "How far the quotes of that price are apart, in basis points of it",
+);
+const SHARED_LIMITS: Family =
+    Family::gauge("quotefold_shared_limits", "1 for how the limits are kept that replicas share, else 0");
+const SHARED_REPLICAS: Family = Family::gauge(
+    "quotefold_shared_replicas",
+    "Replicas that hear the shared store, 0 if it does not reply to this one",
+);
+const SHARED_RESERVATIONS: Family = Family::counter(
+    "quotefold_shared_reservations",
+    "Reservations of units in the shared store, and units that were settled there, by what became of them",
 );
 const PRICE_OK: Family = Family::gauge("quotefold_price_ok", "1 if the status of a watched symbol is ok, else 0");
 

@@ -139,6 +139,12 @@ fn report(snapshot: &Snapshot, draining: bool, now: Moment) -> Report {
     if snapshot.watches {
         checks.insert("watch".to_owned(), [Check::warning(snapshot.lacking.clone())]);
     }
+    if let Some(shared) = &snapshot.shared {
+        let is_fine = shared.limits == "shared" && shared.remarks.is_empty();
+        let output = [shared.limits].into_iter().chain(shared.remarks.iter().map(String::as_str)).collect::<Vec<_>>();
+        let status = if is_fine { Health::Pass } else { Health::Warn };
+        checks.insert("limits".to_owned(), [Check { status, output: Some(output.join("; ")) }]);
+    }
     let status = checks.values().map(|[check]| check.status).max().unwrap_or(Health::Pass);
     Report { status, version: env!("CARGO_PKG_VERSION"), checks }
 }

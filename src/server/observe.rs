@@ -9,8 +9,9 @@ use tokio::time::timeout;
 use super::pricing::Pricing;
 use crate::clock::age;
 use crate::fold::{Price, Status};
-use crate::metrics::{Observed, ObservedLimit, ObservedPrice, ObservedSource};
+use crate::metrics::{Observed, ObservedLimit, ObservedPrice, ObservedSharing, ObservedSource};
 use crate::service::Quotefold;
+use crate::shared::Shared;
 use crate::source::Source;
 use crate::units::Span;
 
@@ -31,6 +32,7 @@ async fn show(service: &Quotefold) {
         sources: service.sources().iter().map(|source| of_source(source, service)).collect(),
         limits: service.sources().iter().flat_map(|source| of_account(source, service)).collect(),
         watched: watched.iter().map(|price| of_price(price, service)).collect(),
+        shared: service.shared().map(|shared| of_sharing(shared, service)),
     };
     service.metrics().show(observed);
 }
@@ -55,6 +57,12 @@ fn of_account(source: &Source, service: &Quotefold) -> impl Iterator<Item = Obse
         left: left.left,
         units: left.limit.calls as usize,
     })
+}
+
+fn of_sharing(shared: &Shared, service: &Quotefold) -> ObservedSharing {
+    let report = shared.report(service.clock().now().monotonic);
+    let counted = shared.counted().into_iter().map(|counted| (counted.outcome, counted.times)).collect();
+    ObservedSharing { limits: report.limits, replicas: report.replicas, counted }
 }
 
 fn of_price(price: &Price, service: &Quotefold) -> ObservedPrice {

@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep};
 use crate::clock::Moment;
 use crate::fold::is_usable;
 use crate::service::Quotefold;
+use crate::shared::Report;
 use crate::source::Source;
 use crate::source::cooldown::Cooldown;
 use crate::watch::Watched;
@@ -42,6 +43,8 @@ pub(super) struct Snapshot {
     pub(super) watches: bool,
     /// What watched symbols lack, as text.
     pub(super) lacking: Option<String>,
+    /// How the limits are kept that replicas share; `None` if none are shared.
+    pub(super) shared: Option<Report>,
 }
 
 /// The latest snapshot. Cheap to clone.
@@ -112,7 +115,8 @@ impl Snapshot {
         let has_quote = sources.iter().any(|(_, rest)| rest.is_none()) || has_quote(service, now);
         let skew = service.clock().skew(now).map(|skew| format!("{skew}: {}", skew.witnesses()));
         let (watches, lacking) = (!service.settings().watch.symbols.is_empty(), watched.lacking());
-        Snapshot { made: now.monotonic, sources, has_quote, skew, watches, lacking }
+        let shared = service.shared().map(|shared| shared.report(now.monotonic));
+        Snapshot { made: now.monotonic, sources, has_quote, skew, watches, lacking, shared }
     }
 }
 

@@ -25,6 +25,7 @@ use super::error::{ConfigErrors, Report};
 use super::identity::Identity;
 use super::log::LogSettings;
 use super::server::ServerSettings;
+use super::shared::SharedSettings;
 use super::state::StateSettings;
 use super::symbols::{SymbolRules, SymbolSettings};
 use super::watch::WatchSettings;
@@ -46,6 +47,7 @@ struct File {
     class: BTreeMap<Class, ClassSettings>,
     symbols: BTreeMap<String, SymbolSettings>,
     state: StateSettings,
+    shared: SharedSettings,
     watch: WatchSettings,
     log: LogSettings,
     sources: BTreeMap<String, SourceSettings>,
@@ -174,6 +176,7 @@ pub fn load(options: &LoadOptions) -> Result<Settings, ConfigErrors> {
         classes: ClassSettings::of_all_classes(&table, &mut report),
         symbols,
         state: file.state,
+        shared: file.shared,
         watch: file.watch,
         log: file.log,
         spellings: super::spellings(&on),
@@ -190,6 +193,7 @@ pub fn load(options: &LoadOptions) -> Result<Settings, ConfigErrors> {
     settings.check(&stated, &mut report);
     let mut secrets = settings.access.keys.clone();
     secrets.extend(settings.sources.iter().flat_map(|source| source.hidden.iter().cloned()));
+    secrets.extend(settings.shared.password.clone());
     settings.remarks = report.remarks(&secrets);
     settings.remarks.iter_mut().for_each(|remark| inserted::hide(remark, &substituted.inserted, &substituted.masked));
     match wrong(report, &substituted, &secrets) {

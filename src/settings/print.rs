@@ -25,6 +25,7 @@ impl Settings {
             page.section(&["symbols", &name], set);
         }
         page.section(&["state"], &self.state);
+        page.section(&["shared"], &self.shared);
         page.section(&["watch"], &self.watch);
         page.section(&["log"], &self.log);
         for source in &self.sources {

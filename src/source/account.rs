@@ -6,6 +6,7 @@
 mod remember;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -17,6 +18,7 @@ use super::batch::Reply;
 use super::cooldown::{Cooldown, Cooldowns};
 use crate::failure::SourceError;
 use crate::fingerprint::Fingerprint;
+use crate::shared::{Shared, SharedLimits};
 use crate::units::Limit;
 pub use remember::{AccountState, CooldownState};
 
@@ -35,6 +37,8 @@ pub struct Account {
     refusals: Mutex<Refusals>,
     /// The cooldown that began last.
     cooling: watch::Sender<Option<Cooldown>>,
+    /// Its limits in the store that replicas share; `None` if there is none, or no limit.
+    shared: Mutex<Option<Arc<SharedLimits>>>,
 }
 
 /// The key that its calls carry.
@@ -77,6 +81,7 @@ impl Account {
             allowance: Allowance::new(stated),
             refusals: Mutex::default(),
             cooling: watch::Sender::new(None),
+            shared: Mutex::default(),
         }
     }
 
@@ -104,6 +109,18 @@ impl Account {
             self.cooling.send_replace(None);
         }
         refusals.key = new;
+    }
+
+    /// Shares its limits with other replicas from now on. An attempt of its sources takes up to `longest`.
+    pub(super) fn share(&self, shared: &Shared, longest: Duration) {
+        let limits = self.allowance.limits();
+        let is_limited = !limits.is_empty();
+        *self.shared.lock() = is_limited.then(|| shared.limits(&self.name, limits.all(), longest));
+    }
+
+    /// Its limits in the store that replicas share.
+    pub(super) fn shared(&self) -> Option<Arc<SharedLimits>> {
+        self.shared.lock().clone()
     }
 
     /// Counts what was spent on another account as spent here, too: from now on its sources belong to this one.

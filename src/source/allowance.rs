@@ -3,10 +3,11 @@
 //! `Window` counts; this adds the lock, and gives each unit an owner whose end is the unit's end. Everything here is
 //! synchronous, because a coalescer asks for room while it holds its own lock; `rate_limit` is where calls wait.
 //!
-//! Replicas that are to share one limit through a lease, in Redis say, need a file of their own and a line in `set_up`: a task that
-//! takes what the others have leased out of this allowance as `Units`, like any call, and gives it back with the lease.
+//! Where replicas share the limits, `Window` counts what this one has spent, and the shared store has the last word. What it has
+//! refused is remembered here for as long as it is likely to refuse it again.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -14,8 +15,9 @@ use tokio::sync::futures::Notified;
 use tokio::time::Instant;
 
 pub use super::window::Left;
-use super::window::{End, Estimate, Full, Limits, Window};
+use super::window::{End, Full, Limits, Window};
 use crate::failure::SourceError;
+use crate::shared::{Refusal, SharedUnits};
 use crate::units::Limit;
 
 /// The units of one account. Cheap to clone; all clones are of the same account.
@@ -25,15 +27,44 @@ pub struct Allowance(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     window: Mutex<Window>,
+    /// What the store that replicas share has refused last.
+    refused: Mutex<Option<Refused>>,
     /// Tells calls that wait for room that a unit's end is known now.
     freed: Notify,
+}
+
+/// A refusal of the store that replicas share.
+#[derive(Clone, Debug)]
+struct Refused {
+    limit: String,
+    /// When it is likely to grant what it has refused.
+    likely: Instant,
+    /// When it does at the latest.
+    latest: Instant,
+}
+
+/// When a call that waits for its units may be granted them.
+#[derive(Clone, Debug)]
+pub(super) struct Estimate {
+    /// The likely moment.
+    pub(super) likely: Instant,
+    /// The earliest possible moment.
+    pub(super) soonest: Instant,
+    /// The limit that decides; `None` if the units can be granted now.
+    pub(super) limit: Option<String>,
+}
+
+impl Refused {
+    fn error(&self, now: Instant) -> SourceError {
+        SourceError::Throttled { limit: self.limit.clone(), retry_after: self.latest.saturating_duration_since(now) }
+    }
 }
 
 impl Allowance {
     /// The allowance of an account whose vendor states these limits.
     pub(super) fn new(stated: &[Limit]) -> Self {
         let window = Mutex::new(Window::new(Limits::new(stated)));
-        Allowance(Arc::new(Inner { window, freed: Notify::new() }))
+        Allowance(Arc::new(Inner { window, refused: Mutex::default(), freed: Notify::new() }))
     }
 
     /// The limits as they are now.
@@ -60,13 +91,38 @@ impl Allowance {
         if window.limits().is_empty() {
             return (wanted, None);
         }
+        if let Some(refused) = self.refused(until) {
+            return (0, Some(refused.error(now)));
+        }
         let (room, full) = window.room(wanted, now, until);
         (room, full.map(throttled))
     }
 
+    /// Notes that the store that replicas share has refused units, so that it is not asked for them again too soon.
+    ///
+    /// # Errors
+    /// The refusal, if a call should not wait for its end.
+    pub(super) fn refuse(&self, refusal: Refusal, now: Instant) -> Result<(), SourceError> {
+        let Refusal { limit, longest, likely } = refusal;
+        let Some(likely) = likely else { return Err(SourceError::Throttled { limit, retry_after: longest }) };
+        *self.0.refused.lock() = Some(Refused { limit, likely: now + likely, latest: now + longest.max(likely) });
+        Ok(())
+    }
+
+    /// The store's last refusal, if it is likely to stand beyond an instant.
+    fn refused(&self, until: Instant) -> Option<Refused> {
+        self.0.refused.lock().clone().filter(|refused| refused.likely > until)
+    }
+
     /// When this number of units, at least one, can be spent, after all that other calls are about to spend.
     pub fn room_at(&self, units: usize, now: Instant) -> Instant {
-        self.0.window.lock().room_at(units, now)
+        let at = self.0.window.lock().room_at(units, now);
+        self.refused(at).map_or(at, |refused| refused.likely)
+    }
+
+    /// How long calls usually take from their grant to the vendor's reply; zero before the first.
+    pub(super) fn usual(&self) -> Duration {
+        self.0.window.lock().usual()
     }
 
     /// Whether no unit is promised, expected, or spent on a call that has not ended.
@@ -115,7 +171,11 @@ impl Allowance {
         let expected = expected.map_or(0, Expectation::into_units);
         let mut window = self.0.window.lock();
         window.unexpect(expected);
+        if let Some(refused) = self.refused(until) {
+            return Err(refused.error(now));
+        }
         let (ticket, likely) = window.promise(units, now, until).map_err(throttled)?;
+        let likely = self.refused(likely).map_or(likely, |refused| refused.likely);
         Ok(Promise { allowance: self.clone(), ticket, likely })
     }
 
@@ -164,13 +224,29 @@ pub(super) struct Promise {
 impl Promise {
     /// When it can be kept.
     pub(super) fn estimate(&self, now: Instant) -> Estimate {
-        self.allowance.0.window.lock().estimate(self.ticket, now)
+        let estimate = self.allowance.0.window.lock().estimate(self.ticket, now);
+        match self.allowance.refused(estimate.likely) {
+            Some(Refused { limit, likely, .. }) => Estimate { likely, soonest: likely, limit: Some(limit) },
+            None => Estimate {
+                likely: estimate.likely,
+                soonest: estimate.soonest,
+                limit: estimate.limit.map(|limit| limit.to_string()),
+            },
+        }
     }
 
     /// Grants the units, now, for a call that ends by an instant; `None` if there is no room for them yet.
     pub(super) fn grant(&self, now: Instant, over_by: Instant) -> Option<Units> {
+        if self.allowance.refused(now).is_some() {
+            return None;
+        }
         let is_granted = self.allowance.0.window.lock().grant(self.ticket, now, over_by);
-        is_granted.then(|| Units { allowance: self.allowance.clone(), ticket: self.ticket, end: End::Known })
+        is_granted.then(|| Units {
+            allowance: self.allowance.clone(),
+            ticket: self.ticket,
+            end: End::Known,
+            shared: None,
+        })
     }
 }
 
@@ -188,9 +264,27 @@ pub(super) struct Units {
     allowance: Allowance,
     ticket: u64,
     end: End,
+    /// The same units in the store that replicas share.
+    shared: Option<SharedUnits>,
 }
 
 impl Units {
+    /// The same, also granted by the store that replicas share.
+    pub(super) fn shared(mut self, shared: SharedUnits) -> Self {
+        self.shared = Some(shared);
+        self
+    }
+
+    /// When their call must have ended, if the store that replicas share has granted them.
+    pub(super) fn over_by(&self) -> Option<Instant> {
+        self.shared.as_ref().map(SharedUnits::over_by)
+    }
+
+    /// Whether it is too late to begin a call with them.
+    pub(super) fn are_void(&self, now: Instant) -> bool {
+        self.shared.as_ref().is_some_and(|shared| shared.are_void(now))
+    }
+
     /// Gives them back: nothing of the call has been written, so the vendor has not counted it.
     pub(super) fn give_back(mut self) {
         self.end = End::NotWritten;
@@ -205,8 +299,15 @@ impl Units {
 
 impl Drop for Units {
     fn drop(&mut self) {
-        if self.allowance.0.window.lock().end(self.ticket, self.end, Instant::now()) {
+        let now = Instant::now();
+        if self.allowance.0.window.lock().end(self.ticket, self.end, now) {
             self.allowance.0.freed.notify_waiters();
+        }
+        match (self.shared.take(), self.end) {
+            (Some(shared), End::Known) => shared.settle(now),
+            (Some(shared), End::NotWritten) => shared.give_back(),
+            // the store counts them until their call can have ended at the latest
+            (None, _) | (Some(_), End::Unknown(_)) => {}
         }
     }
 }

@@ -58,7 +58,8 @@ impl Guard for Attempts {
     async fn pass(self, batch: Batch, next: impl Next) -> Result<Reply, SourceError> {
         let started = Instant::now();
         // a call that waited has less: it must fail before its callers leave, or its failure would never count
-        let longest = self.longest.min(batch.replies_by().saturating_duration_since(started));
+        let ends_by = batch.replies_by().min(batch.units_over_by().unwrap_or(started + self.longest));
+        let longest = self.longest.min(ends_by.saturating_duration_since(started));
         batch.end_by(started + longest);
         if batch.sent().is_some() {
             self.statistics.retried();

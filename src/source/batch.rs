@@ -291,6 +291,22 @@ impl Batch {
         (state.units, state.is_written, state.over_by) = (Some(units), true, None);
     }
 
+    /// Gives back what its call was granted of the limits: it will not be made.
+    pub(super) fn give_back(&self) {
+        let units = self.lock().units.take();
+        units.into_iter().for_each(Units::give_back);
+    }
+
+    /// Whether it is too late at an instant to begin a call with what was granted.
+    pub(super) fn is_void(&self, at: Instant) -> bool {
+        self.lock().units.as_ref().is_some_and(|units| units.are_void(at))
+    }
+
+    /// When a call with what was granted must have ended, however long its callers wait; `None` if that is left to them.
+    pub(super) fn units_over_by(&self) -> Option<Instant> {
+        self.lock().units.as_ref().and_then(Units::over_by)
+    }
+
     /// Notes when the call in flight ends at the latest.
     pub(super) fn end_by(&self, latest: Instant) {
         self.lock().over_by = Some(latest);

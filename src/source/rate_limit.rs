@@ -1,8 +1,12 @@
 //! Keeps to what a vendor allows: waits for room in its limits where that can end in time, and otherwise refuses at once.
 //!
-//! What is counted belongs to an [`Allowance`](super::allowance::Allowance).
+//! What is counted belongs to an [`Allowance`](super::allowance::Allowance). Where replicas share the limits, a call that this
+//! one would let go also needs units of the shared store.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
@@ -16,6 +20,38 @@ use crate::failure::SourceError;
 
 /// How soon a slot may be free for a call that has waited too long for one.
 const SOON: Duration = Duration::from_millis(100);
+
+/// The guard that keeps the calls of one source to the limits of its account.
+#[derive(Clone, Debug)]
+pub struct WithinLimits {
+    account: Arc<Account>,
+    /// What one attempt may take.
+    longest: Duration,
+}
+
+impl WithinLimits {
+    /// A guard of calls whose attempts take up to `longest`.
+    pub fn new(account: &Arc<Account>, longest: Duration) -> Self {
+        WithinLimits { account: Arc::clone(account), longest }
+    }
+
+    /// Waits for room in the limits, also in the shared store, if there is one.
+    async fn admit(&self, batch: &Batch) -> Result<Units, SourceError> {
+        loop {
+            let units = admit(&self.account, batch).await?;
+            let Some(shared) = self.account.shared() else { return Ok(units) };
+            let (allowance, now) = (self.account.allowance(), Instant::now());
+            let longest = self.longest.min(batch.replies_by().saturating_duration_since(now));
+            match shared.reserve(batch.units(), longest, allowance.usual()).await {
+                Ok(shared) => return Ok(units.shared(shared)),
+                Err(refusal) => {
+                    units.give_back();
+                    allowance.refuse(refusal, Instant::now())?;
+                }
+            }
+        }
+    }
+}
 
 /// Waits for room within the batch's time. During a cooldown it refuses at once.
 async fn admit(account: &Account, batch: &Batch) -> Result<Units, SourceError> {
@@ -45,7 +81,7 @@ async fn admit(account: &Account, batch: &Batch) -> Result<Units, SourceError> {
         let estimate = promise.estimate(now);
         if let (true, Some(limit)) = (estimate.soonest > batch.sends_by(), estimate.limit) {
             // the calls ahead took longer than was forecast
-            return Err(SourceError::Throttled { limit: limit.to_string(), retry_after: estimate.likely - now });
+            return Err(SourceError::Throttled { limit, retry_after: estimate.likely - now });
         }
         at = estimate.likely;
         tokio::select! {
@@ -65,15 +101,42 @@ impl Drop for Spending<'_> {
     }
 }
 
-impl Guard for Arc<Account> {
+/// Makes a call. One that has not been written when its units lapse ends with `None`: the timers alone would let a process that was
+/// stopped during a handshake write a request whose units others may have by then.
+async fn in_time<T>(call: impl Future<Output = T>, batch: &Batch) -> Option<T> {
+    let Some(over_by) = batch.units_over_by() else { return Some(call.await) };
+    let mut call = pin!(call);
+    poll_fn(|context| {
+        if Instant::now() > over_by && !batch.is_on_the_wire() {
+            return Poll::Ready(None);
+        }
+        call.as_mut().poll(context).map(Some)
+    })
+    .await
+}
+
+impl Guard for WithinLimits {
     async fn pass(self, batch: Batch, next: impl Next) -> Result<Reply, SourceError> {
-        batch.spend(admit(&self, &batch).await?);
-        let (_spending, sent, key_mark) = (Spending(&batch), Instant::now(), self.key_mark());
-        let result = next.oneshot(batch.clone()).await;
+        batch.spend(self.admit(&batch).await?);
+        let account = &self.account;
+        let (_spending, sent, key_mark) = (Spending(&batch), Instant::now(), account.key_mark());
+        if let Some(cooldown) = account.cooldown(sent).filter(|_| account.shared().is_some()) {
+            // it began while the shared store was asked
+            batch.give_back();
+            return Err(cooldown.refusal(sent));
+        }
+        if batch.is_void(sent) {
+            // the process was stopped meanwhile, or starved
+            batch.give_back();
+            let limit = "calls soon after the shared store has granted them".to_owned();
+            return Err(SourceError::Throttled { limit, retry_after: SOON });
+        }
+        let result = in_time(next.oneshot(batch.clone()), &batch).await;
+        let result = result.unwrap_or(Err(SourceError::Timeout(self.longest)));
         batch.settle(false);
         // what is refused to a key that was replaced meanwhile says nothing of the new one
-        if key_mark == self.key_mark() {
-            self.apply_refusal(&result, sent, Instant::now());
+        if key_mark == account.key_mark() {
+            account.apply_refusal(&result, sent, Instant::now());
         }
         result
     }

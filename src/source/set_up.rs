@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use reqwest::Url;
@@ -23,6 +24,7 @@ use crate::provider::extract::Extractor;
 use crate::provider::spelling::DescriptionError;
 use crate::reply_memory::ReplyMemory;
 use crate::settings::Settings;
+use crate::shared::Shared;
 use crate::units::Limit;
 
 /// Why a source cannot be set up.
@@ -41,6 +43,8 @@ pub enum SetupError {
 pub(crate) struct Common {
     /// Where filters run that are not the catalogue's; `None` for this process.
     program: Option<Program>,
+    /// The store through which replicas share limits.
+    shared: Option<Shared>,
     /// A permit per core, for unpacking and filtering large bodies.
     large_bodies: Arc<Semaphore>,
     /// The turns for one list at a time of what a vendor trades.
@@ -62,16 +66,22 @@ struct Prepared {
 impl Common {
     /// What sources have in common at the start of a service. If there is a program to run filters in, every filter that is not
     /// the catalogue's runs in a process of its own, and so do those for lists of what vendors trade.
-    pub(crate) fn new(program: Option<&Program>) -> Self {
+    pub(crate) fn new(program: Option<&Program>, shared: Option<Shared>) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Common {
             program: program.cloned(),
+            shared,
             large_bodies: Arc::new(Semaphore::new(cores)),
             turns: coalescer::turns(),
             connectors: Mutex::new(Connectors::new(Resolver::of_the_system())),
             accounts: Mutex::default(),
             unconfigured: Unconfigured::default(),
         }
+    }
+
+    /// The store through which replicas share limits.
+    pub(crate) fn shared(&self) -> Option<&Shared> {
+        self.shared.as_ref()
     }
 
     /// Every account that any source has had.
@@ -160,6 +170,9 @@ impl Common {
                     Arc::new(new)
                 }
             };
+            if let Some(shared) = &self.shared {
+                account.share(shared, longest_attempt(&source.account, settings));
+            }
             known.insert(name.to_owned(), Arc::clone(&account));
             renewed.insert(name.to_owned(), account);
         }
@@ -205,6 +218,13 @@ pub(crate) fn profiles_of_own_filters(settings: &Settings) -> Result<Vec<Profile
 fn extractor_of(source: &SourceSettings, settings: &Settings) -> Result<Extractor, SetupError> {
     let extractor = Extractor::new(source).map_err(|error| SetupError::Description(source.name.clone(), error))?;
     Ok(extractor.with_classes(settings.symbols.classes()))
+}
+
+/// What an attempt of any source of an account may take, one for a list of what its vendor trades included.
+fn longest_attempt(account: &str, settings: &Settings) -> Duration {
+    let sources = settings.sources.iter().filter(|source| source.account == account);
+    let longest = sources.map(|source| source.instruments.as_ref().map(|list| list.timeout).max(Some(source.timeout)));
+    longest.max().flatten().unwrap_or_default()
 }
 
 /// The limits of an account: those of all its sources.

@@ -39,6 +39,11 @@ impl Limits {
         Limits(stated.iter().copied().chain(spread).collect())
     }
 
+    /// All of them, those that follow from stated ones last.
+    pub(super) fn all(&self) -> &[Limit] {
+        &self.0
+    }
+
     /// Whether there is no limit at all.
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -186,6 +191,11 @@ impl Window {
         &self.limits
     }
 
+    /// How long calls usually take: half of the last ones took no longer. Zero before the first one.
+    pub(super) fn usual(&self) -> Duration {
+        usual(&self.took)
+    }
+
     /// Whether no unit is promised, expected, or spent on a call that has not ended.
     pub(super) fn is_at_rest(&self) -> bool {
         self.promised.is_empty() && self.in_flight.is_empty() && self.expected == 0
@@ -264,7 +274,7 @@ impl Window {
 
     /// When a promise can be kept.
     pub(super) fn estimate(&self, ticket: u64, now: Instant) -> Estimate {
-        let mut forecast = self.without_promises(usual(&self.took), now);
+        let mut forecast = self.without_promises(self.usual(), now);
         for promised in &self.promised {
             let (likely, limit) = forecast.earliest(promised.units);
             if promised.ticket == ticket {
@@ -363,7 +373,7 @@ impl Window {
 
     /// What lies ahead if calls take as long as usual: calls in flight first, then those that were promised units.
     fn forecast(&self, now: Instant) -> Forecast<'_> {
-        let mut forecast = self.without_promises(usual(&self.took), now);
+        let mut forecast = self.without_promises(self.usual(), now);
         for promised in &self.promised {
             let (at, _) = forecast.earliest(promised.units);
             forecast.grant(promised.units, at);
@@ -396,7 +406,6 @@ impl Window {
     }
 }
 
-/// How long calls usually take: half of the last ones took no longer. Zero before the first one.
 fn usual(took: &VecDeque<Duration>) -> Duration {
     let mut sorted: Vec<Duration> = took.iter().copied().collect();
     sorted.sort_unstable();

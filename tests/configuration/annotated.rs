@@ -38,16 +38,17 @@ fn variables_of(text: &str) -> Environment {
     words.map(|word| (word.to_owned(), format!("value-of-{word}"))).collect()
 }
 
-/// A section with one line; an own source comes with the three keys that it needs.
+/// A section with one line; an own source comes with the three keys that it needs, and a shared store with its two.
 fn with_header(line: &Line) -> String {
-    let needed = ["classes", "url", "jq"];
+    let needed: &[&str] = match line.header.as_str() {
+        header if header.starts_with("[sources.desk]") => &["classes", "url", "jq"],
+        "[shared]" => &["url", "replicas", "password"],
+        _ => &[],
+    };
     let is_needed = |text: &str| needed.iter().any(|key| text.starts_with(&format!("{key} = ")));
-    let company = annotated().into_iter().filter(|other| {
-        line.header.starts_with("[sources.desk]")
-            && other.header == line.header
-            && is_needed(&other.text)
-            && other.text != line.text
-    });
+    let company = annotated()
+        .into_iter()
+        .filter(|other| other.header == line.header && is_needed(&other.text) && other.text != line.text);
     let company: String = company.map(|other| format!("{}\n", other.text)).collect();
     let own = if line.text == line.header { "" } else { &line.text };
     format!("{}\n{}{own}\n", line.header, beside(own, company))
@@ -102,8 +103,9 @@ fn every_line_of_the_annotated_file_works_with_its_header() {
 
 #[test]
 fn the_commented_values_are_the_built_in_ones() {
-    let is_example =
-        |line: &Line| ["[symbols", "[sources", "[state"].iter().any(|header| line.header.starts_with(header));
+    let is_example = |line: &Line| {
+        ["[symbols", "[sources", "[state", "[shared"].iter().any(|header| line.header.starts_with(header))
+    };
     let all: String =
         annotated().iter().filter(|line| !is_example(line)).map(|line| format!("{}\n", line.text)).collect();
     let built_in = load(&LoadOptions::default()).unwrap().to_toml();

@@ -54,7 +54,7 @@ fn the_image_holds_the_program_that_the_dist_profile_makes() {
     let dockerfile = text("Dockerfile");
     let builds = instructions(&dockerfile, "RUN").into_iter().filter(|words| words.starts_with(&["cargo", "build"]));
     let builds: Vec<String> = builds.map(|words| words.join(" ")).collect();
-    assert_eq!(builds, ["cargo build --profile dist --locked"]);
+    assert_eq!(builds, ["cargo build --profile dist --locked --features shared"]);
     let copies = instructions(&dockerfile, "COPY");
     assert!(copies.iter().any(|words| words.contains(&"/build/target/dist/quotefold")), "{copies:?}");
 }

@@ -34,7 +34,12 @@ fn every_metric_is_named() {
     metrics.circuit("alpha", false);
     let metrics = metrics.render().unwrap();
     let families: Vec<&str> = metrics.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
-    let written = ["Family::gauge(\"quotefold", "Family::gauge(\n    \"quotefold", "registry.register("];
+    let written = [
+        "Family::gauge(\"quotefold",
+        "Family::gauge(\n    \"quotefold",
+        "Family::counter(\n    \"quotefold",
+        "registry.register(",
+    ];
     let written: usize = written.into_iter().map(occurrences).sum();
     let own = families.iter().filter(|family| family.starts_with("quotefold_")).count();
     assert_eq!(own, written, "this test does not count every metric: {families:?}");

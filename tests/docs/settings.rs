@@ -50,7 +50,7 @@ fn every_setting_that_is_named_with_its_section_exists() {
             known.push(format!("{section}.{key}"));
         }
     }
-    let sections = ["server", "access", "freshness", "fold", "watch", "state", "log"];
+    let sections = ["server", "access", "freshness", "fold", "watch", "state", "shared", "log"];
     for page in pages() {
         for named in code(&page.text) {
             let Some((section, key)) = named.split_once('.') else { continue };

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::support::{Log, limit, most_in_a_window, symbol};
+use crate::support::{Log, limit, most_in_a_window, symbol, within};
 use quotefold::failure::SourceError;
 use quotefold::source::account::Account;
 use quotefold::source::batch::{Batch, Deadlines, Reply};
-use quotefold::source::guard::GuardLayer;
 use tokio::time::{Instant, advance, sleep};
 use tower::{Layer, Service, ServiceExt};
 
@@ -20,7 +19,7 @@ fn vendor(
     log: &Log,
 ) -> impl Service<Batch, Response = Reply, Error = SourceError, Future: Send> + Clone + use<> {
     let log = log.clone();
-    GuardLayer(Arc::clone(account)).layer(tower::service_fn(move |batch: Batch| {
+    within(account).layer(tower::service_fn(move |batch: Batch| {
         let in_flight = log.enter(&batch.send());
         async move {
             drop(in_flight);
@@ -110,7 +109,7 @@ async fn looking_for_room_spends_nothing() {
 #[tokio::test(start_paused = true)]
 async fn a_429_ends_the_wait_of_every_call_in_the_queue() {
     let account = account(&["1/s"]);
-    let refusing = GuardLayer(Arc::clone(&account)).layer(tower::service_fn(|batch: Batch| async move {
+    let refusing = within(&account).layer(tower::service_fn(|batch: Batch| async move {
         batch.send();
         sleep(Duration::from_millis(500)).await;
         Err::<Reply, _>(SourceError::RateLimited {
@@ -153,7 +152,7 @@ async fn a_call_that_is_late_does_not_let_two_through_at_once() {
 async fn of_two_refusals_at_the_same_time_the_worse_one_counts() {
     let account = account(&["10/s"]);
     let refusing = |error: SourceError, after: u64| {
-        let vendor = GuardLayer(Arc::clone(&account)).layer(tower::service_fn(move |_: Batch| {
+        let vendor = within(&account).layer(tower::service_fn(move |_: Batch| {
             let error = error.clone();
             async move {
                 sleep(Duration::from_millis(after)).await;
@@ -187,7 +186,7 @@ async fn no_window_at_the_vendors_end_exceeds_the_limit_however_long_calls_trave
         let (account, log) = (account(limits), Log::default());
         let vendor = {
             let (log, chance) = (log.clone(), std::sync::Arc::new(std::sync::Mutex::new(chance.fork())));
-            GuardLayer(Arc::clone(&account)).layer(tower::service_fn(move |batch: Batch| {
+            within(&account).layer(tower::service_fn(move |batch: Batch| {
                 let (log, mut chance) = (log.clone(), chance.lock().unwrap());
                 let mut within = |most| Duration::from_millis(chance.u64(0..most));
                 let (handshake, way, work, fate) = (within(900), within(50), within(300), within(10));
@@ -230,7 +229,7 @@ async fn no_window_at_the_vendors_end_exceeds_the_limit_however_long_calls_trave
 #[tokio::test(start_paused = true)]
 async fn a_unit_counts_from_its_grant_until_a_period_after_the_reply_begins() {
     let account = account(&["1/s"]);
-    let vendor = GuardLayer(Arc::clone(&account)).layer(tower::service_fn(|batch: Batch| async move {
+    let vendor = within(&account).layer(tower::service_fn(|batch: Batch| async move {
         batch.connect();
         sleep(Duration::from_millis(400)).await;
         batch.write();
@@ -252,7 +251,7 @@ async fn a_unit_counts_from_its_grant_until_a_period_after_the_reply_begins() {
 #[tokio::test(start_paused = true)]
 async fn a_refused_connection_returns_its_unit_to_the_next_in_line() {
     let account = account(&["1/min"]);
-    let vendor = GuardLayer(Arc::clone(&account)).layer(tower::service_fn(|batch: Batch| async move {
+    let vendor = within(&account).layer(tower::service_fn(|batch: Batch| async move {
         batch.connect();
         sleep(Duration::from_millis(400)).await;
         Err::<Reply, _>(SourceError::Connection("refused".to_owned()))
@@ -269,7 +268,7 @@ async fn a_refused_connection_returns_its_unit_to_the_next_in_line() {
 #[tokio::test(start_paused = true)]
 async fn a_call_that_is_cancelled_after_it_was_written_counts_for_its_whole_time() {
     let account = account(&["1/s"]);
-    let vendor = GuardLayer(Arc::clone(&account)).layer(tower::service_fn(|batch: Batch| {
+    let vendor = within(&account).layer(tower::service_fn(|batch: Batch| {
         batch.send();
         std::future::pending::<Result<Reply, SourceError>>()
     }));

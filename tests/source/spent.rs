@@ -10,12 +10,11 @@ use quotefold::fingerprint::Fingerprint;
 use quotefold::source::account::Account;
 use quotefold::source::account::AccountState;
 use quotefold::source::batch::{Batch, Deadlines, Reply};
-use quotefold::source::guard::GuardLayer;
 use quotefold::units::Limit;
 use tokio::time::{Instant, advance};
 use tower::{Layer, ServiceExt};
 
-use crate::support::{limit, symbol};
+use crate::support::{limit, symbol, within};
 use crate::vendors::morning;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -28,8 +27,8 @@ fn at_once() -> Deadlines {
 
 /// Spends the units that an account has room for, up to `most`, and returns how many those were.
 async fn spend(account: &Arc<Account>, most: usize) -> usize {
-    let vendor = GuardLayer(Arc::clone(account))
-        .layer(tower::service_fn(|_: Batch| async { Ok::<_, SourceError>(Reply { rows: Vec::new() }) }));
+    let vendor =
+        within(account).layer(tower::service_fn(|_: Batch| async { Ok::<_, SourceError>(Reply { rows: Vec::new() }) }));
     for done in 0..most {
         let batch = Batch::new(1, false, at_once());
         batch.join(&symbol("A-USD"));
@@ -108,7 +107,7 @@ async fn restarts_at_any_time_let_no_window_hold_more_than_the_limit() {
 async fn a_call_under_way_when_the_process_is_killed_counts_until_it_must_have_ended() {
     let (clock, limits, start) = (morning(), ["1/min"], Instant::now());
     let before = account(&limits);
-    let vendor = GuardLayer(Arc::clone(&before)).layer(tower::service_fn(|batch: Batch| {
+    let vendor = within(&before).layer(tower::service_fn(|batch: Batch| {
         batch.send();
         std::future::pending::<Result<Reply, SourceError>>()
     }));
@@ -168,7 +167,7 @@ async fn a_key_that_was_changed_has_not_been_refused_yet_but_its_calls_are_spent
     let (clock, limits) = (morning(), [limit("25/day")]);
     let with_key = |key| Arc::new(Account::new("vendor", &limits).marked(Some(Fingerprint::of([key], 2))));
     let before = with_key("one");
-    let refusing = GuardLayer(Arc::clone(&before)).layer(tower::service_fn(|_: Batch| async {
+    let refusing = within(&before).layer(tower::service_fn(|_: Batch| async {
         Err::<Reply, _>(SourceError::Unauthorized("wrong key".to_owned()))
     }));
     let _ = refusing.oneshot(Batch::new(1, false, at_once())).await;

@@ -16,6 +16,7 @@ use quotefold::source::batch::{Batch, Reply};
 use quotefold::source::breaker::Breaker;
 use quotefold::source::coalescer::{Ask, Batching, Coalescer, Parts, Patience, Wait};
 use quotefold::source::guard::GuardLayer;
+use quotefold::source::rate_limit::WithinLimits;
 use quotefold::source::statistics::Statistics;
 use quotefold::symbol::Symbol;
 use quotefold::units::Limit;
@@ -39,6 +40,11 @@ pub(crate) struct Bench {
 pub(crate) const BUDGET: Duration = Duration::from_secs(2);
 pub(crate) const NEED: Freshness =
     Freshness { refresh_after: Duration::from_secs(5), missing_after: Duration::from_secs(5), denied_after: None };
+
+/// The guard that keeps calls to the limits of an account.
+pub(crate) fn within(account: &Arc<Account>) -> GuardLayer<WithinLimits> {
+    GuardLayer(WithinLimits::new(account, BUDGET))
+}
 
 /// The freshness that a caller needs who wants everything fetched anew.
 pub(crate) const FORCED: Freshness = Freshness { refresh_after: Duration::ZERO, missing_after: Duration::ZERO, ..NEED };
@@ -119,7 +125,7 @@ where
     let statistics = Arc::new(Statistics::new("vendor", &Metrics::default()));
     let stack = ServiceBuilder::new()
         .layer(GlobalConcurrencyLimitLayer::new(8))
-        .layer(GuardLayer(Arc::clone(&account)))
+        .layer(within(&account))
         .layer(GuardLayer(Attempts { statistics: Arc::clone(&statistics), clock: clock.clone(), longest: BUDGET }))
         .service(leaf);
     let board = Arc::new(Board::new(1000));

@@ -1,6 +1,8 @@
 //! Says in words how often a source's limits allow a call.
 
 use crate::provider::description::{Cost, SourceSettings};
+use crate::settings::Settings;
+use crate::shared::share;
 use crate::units::Limit;
 
 /// What a limit means when polling: "25/day allows one symbol every 58 min", "20/2s allows 10 symbols a second".
@@ -23,6 +25,19 @@ pub(super) fn allows(source: &SourceSettings, limit: Limit) -> String {
         _ => format!("{} h", seconds.div_ceil(3600)),
     };
     format!("{limit} allows {one} every {often}")
+}
+
+/// Which sources are not asked while the store is away that replicas share, and why; `None` if there is no store or no such source.
+pub(super) fn without_share(settings: &Settings) -> Option<String> {
+    let replicas = settings.shared.is_on().then_some(settings.shared.replicas)?;
+    let of_account = |account: &str| -> Vec<Limit> {
+        let sources = settings.sources.iter().filter(|source| source.account == account);
+        sources.flat_map(|source| &source.limits).copied().collect()
+    };
+    let why = |source: &SourceSettings| share::of_one(&of_account(&source.account), replicas).err();
+    let sources = settings.sources.iter().filter_map(|source| Some(format!("{} ({})", source.name, why(source)?)));
+    let sources: Vec<String> = sources.collect();
+    (!sources.is_empty()).then(|| format!("not asked while the shared store is away: {}", sources.join(", ")))
 }
 
 #[cfg(test)]

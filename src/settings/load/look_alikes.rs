@@ -13,7 +13,7 @@ use crate::text::near::nearest;
 const OWN: [&str; 3] = ["QUOTEFOLD_CONFIG", "QUOTEFOLD_KEY", "QUOTEFOLD_UNOFFICIAL"];
 
 /// The sections whose keys stand directly below them.
-const SECTIONS: [&str; 7] = ["server", "access", "freshness", "fold", "state", "watch", "log"];
+const SECTIONS: [&str; 8] = ["server", "access", "freshness", "fold", "state", "shared", "watch", "log"];
 
 /// Reports variables that look like ours and are not; `read` lists what was read, for people. One that means a key is an error.
 /// Any other one is remarked upon, since it may belong to whatever starts this program.

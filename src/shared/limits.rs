@@ -1,0 +1,475 @@
+//! The limits of one account that replicas share: reserves units for calls, and settles them.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::contact::{Standing, micros};
+use super::ledger::Ledger;
+use super::script::{RESERVE, SETTLE, Said};
+use super::{Process, StoreError, share};
+use crate::units::{Limit, Span};
+
+/// How much longer than its longest attempt a unit is held: what a grant may wait, and what clocks and networks may take.
+const MARGIN: Duration = Duration::from_millis(250);
+
+/// How soon after it was asked for a grant must be used.
+const VOID_AFTER: Duration = Duration::from_millis(100);
+
+/// How soon to ask again if that may help at once.
+const SOON: Duration = Duration::from_millis(50);
+
+/// How soon to ask again while the store is away.
+const LATER: Duration = Duration::from_secs(1);
+
+/// The most units in one call to the store.
+const MOST_AT_ONCE: usize = 256;
+
+/// The limits of one account.
+pub struct SharedLimits {
+    process: Arc<Process>,
+    account: String,
+    /// Its key in the store.
+    key: String,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    limits: Vec<Limit>,
+    ledger: Ledger,
+    next_number: u64,
+    /// The longest that any replica holds a unit of the account.
+    longest_hold: Duration,
+    /// Where this replica has told what it has spent; `None` if it has to.
+    introduced: Option<Introduced>,
+    /// How often it has begun to tell that.
+    introductions: u64,
+    /// How much of the movements of the store's clock its last introduction has dealt with, in microseconds.
+    moved: i64,
+    /// How many other replicas stated other limits when this one last introduced itself.
+    others: i64,
+}
+
+/// Where and when a replica has introduced itself.
+#[derive(Clone, Debug)]
+struct Introduced {
+    /// The server's run.
+    run: String,
+    /// The account's epoch.
+    epoch: String,
+    /// When it last stated its limits; `None` if they have changed since.
+    stated: Option<Instant>,
+}
+
+/// Why units were not granted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The limit that has no room, or what else is the matter, in the words of a limit.
+    pub limit: String,
+    /// How long to wait at the longest.
+    pub longest: Duration,
+    /// How long it is likely to take; `None` if a call should not wait for it.
+    pub likely: Option<Duration>,
+}
+
+impl Refusal {
+    fn without_store(why: &str, longest: Duration) -> Self {
+        Refusal { limit: share::without_store(why), longest, likely: None }
+    }
+
+    /// The store was asked, and what it says cannot be used.
+    fn unusable(why: &str) -> Self {
+        Refusal { limit: share::without_store(why), longest: SOON, likely: Some(SOON) }
+    }
+}
+
+/// Units that are reserved in the store, or belong to the share of this replica. Dropped without a word, they count until their
+/// call can have ended at the latest.
+pub struct SharedUnits {
+    limits: Arc<SharedLimits>,
+    numbers: Range<u64>,
+    /// When they were asked for, if they are of the store.
+    asked: Option<Instant>,
+    /// When the call must have ended.
+    over_by: Instant,
+}
+
+/// What the store is told of a unit whose call has ended.
+pub(super) struct Settlement {
+    limits: Arc<SharedLimits>,
+    number: u64,
+    /// Whether the vendor may have counted it.
+    is_counted: bool,
+}
+
+impl std::fmt::Debug for SharedLimits {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SharedLimits").field("account", &self.account).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for SharedUnits {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SharedUnits").field("numbers", &self.numbers).finish_non_exhaustive()
+    }
+}
+
+impl SharedLimits {
+    pub(super) fn new(account: &str, process: Arc<Process>) -> Self {
+        let key = format!("{}:account:{account}", process.settings.prefix);
+        SharedLimits { process, account: account.to_owned(), key, state: Mutex::default() }
+    }
+
+    /// Sets what the vendor states, and what the longest attempt may take. Returns whether that is new.
+    pub(super) fn set(&self, limits: &[Limit], longest: Duration) -> bool {
+        let mut state = self.state.lock();
+        let hold = state.longest_hold.max(longest + MARGIN);
+        let is_new = state.limits != limits || state.longest_hold != hold;
+        (state.limits, state.longest_hold) = (limits.to_vec(), hold);
+        if let Some(introduced) = state.introduced.as_mut().filter(|_| is_new) {
+            introduced.stated = None;
+        }
+        is_new
+    }
+
+    /// Reserves units for a call whose attempt takes up to `longest` and usually takes `usual`.
+    ///
+    /// # Errors
+    /// The limits have no room, or the store is away and the share of this replica has none.
+    pub async fn reserve(
+        self: &Arc<Self>,
+        units: usize,
+        longest: Duration,
+        usual: Duration,
+    ) -> Result<SharedUnits, Refusal> {
+        let now = Instant::now();
+        let standing = self.standing(now);
+        let reserved = match standing {
+            Standing::Contact => self.reserve_in_store(units, longest, usual, now).await,
+            Standing::Alone(_) | Standing::Waiting => self.spend_share(units, longest, now),
+        };
+        let counts = &self.process.counts;
+        match (&reserved, standing) {
+            (Ok(_), Standing::Contact) => counts.granted.add(1),
+            (Ok(_), _) => counts.own_share.add(1),
+            (Err(_), Standing::Contact) => counts.refused.add(1),
+            (Err(_), _) => counts.away.add(1),
+        }
+        reserved
+    }
+
+    fn standing(&self, now: Instant) -> Standing {
+        self.process.contact.lock().standing(self.process.settings.start_alone, now)
+    }
+
+    async fn reserve_in_store(
+        self: &Arc<Self>,
+        units: usize,
+        longest: Duration,
+        usual: Duration,
+        asked: Instant,
+    ) -> Result<SharedUnits, Refusal> {
+        let (units, wanted) = {
+            let mut state = self.state.lock();
+            let Some(introduced) = state.introduced.clone() else {
+                self.process.introduce.notify_one();
+                return Err(Refusal::unusable("it has to be told first what this replica has spent"));
+            };
+            let numbers = state.take_numbers(units);
+            let over_by = asked + VOID_AFTER + longest;
+            let units = SharedUnits { limits: Arc::clone(self), numbers: numbers.clone(), asked: Some(asked), over_by };
+            let limits = state.limits.clone();
+            let hold = longest + MARGIN;
+            (units, Wanted { numbers, hold, usual, epoch: introduced.epoch, limits, before: state.introductions })
+        };
+        let said = match self.ask_twice(&wanted).await {
+            Ok(said) => said,
+            Err(error) => {
+                // it may have been granted, and is not used
+                units.give_back();
+                return Err(Refusal::without_store(&error.to_string(), LATER));
+            }
+        };
+        match said.word.as_str() {
+            "granted" if self.enters(&wanted) && !units.are_void(Instant::now()) => Ok(units),
+            "granted" => {
+                units.give_back();
+                Err(Refusal::unusable("its reply came too late to be used"))
+            }
+            "full" => {
+                let micros = |place| Duration::from_micros(u64::try_from(said.number(place)).unwrap_or_default());
+                let calls = u32::try_from(said.number(2)).unwrap_or_default();
+                let limit = Limit { calls, period: micros(3) };
+                Err(Refusal { limit: limit.to_string(), longest: micros(0), likely: Some(micros(1).max(SOON)) })
+            }
+            _ => {
+                self.state.lock().introduced = None;
+                self.process.introduce.notify_one();
+                Err(Refusal::unusable("it has to be told first what this replica has spent"))
+            }
+        }
+    }
+
+    /// Enters granted units in the ledger, unless the store has been told meanwhile what is in there: it may have forgotten the
+    /// grant before.
+    fn enters(&self, wanted: &Wanted) -> bool {
+        let (mut state, now) = (self.state.lock(), Instant::now());
+        let is_known = state.introductions == wanted.before;
+        if is_known {
+            let longest = longest(&state.limits);
+            state.ledger.add(wanted.numbers.clone(), now + wanted.hold, longest, now);
+        }
+        is_known
+    }
+
+    /// Asks the store, and once more if there is no reply in time. It grants nothing twice.
+    async fn ask_twice(&self, wanted: &Wanted) -> Result<Said, StoreError> {
+        let process = &self.process;
+        let mut slow = StoreError::Slow;
+        for _ in 0..2 {
+            let arguments = wanted.arguments(process);
+            let asked = Instant::now();
+            match RESERVE.run(&process.store, &[&process.members_key(), &self.key], &arguments).await {
+                Ok(said) if process.hear(asked, said.at) => return Ok(said),
+                Ok(_) => return Err(StoreError::Refused("its clock was moved".to_owned())),
+                Err(error @ (StoreError::Slow | StoreError::Unreachable(_))) => slow = error,
+                Err(error) => return Err(error),
+            }
+        }
+        Err(slow)
+    }
+
+    /// Spends units of the share that this replica has while it does not hear the store.
+    fn spend_share(self: &Arc<Self>, units: usize, longest: Duration, now: Instant) -> Result<SharedUnits, Refusal> {
+        let mut state = self.state.lock();
+        let replicas = self.process.settings.replicas;
+        let share = share::of_one(&state.limits, replicas)
+            .map_err(|why| Refusal::without_store(&format!("away; {why}"), LATER))?;
+        // under the lock of the account: whoever begins to tell the store what was spent waits for it, and finds these units, too
+        let mut contact = self.process.contact.lock();
+        let Standing::Alone(since) = contact.standing(self.process.settings.start_alone, now) else {
+            return Err(Refusal::without_store("this replica waits until it is heard there", LATER));
+        };
+        let begins = since + share::begins_after(&state.limits, state.longest_hold);
+        if now < begins {
+            let wait = Span(Duration::from_secs((begins - now).as_secs() + 1));
+            return Err(Refusal::without_store(
+                &format!("away; this replica may spend its share in {wait}"),
+                begins - now,
+            ));
+        }
+        let waits = share.iter().filter_map(|limit| Some((state.ledger.wait(units, *limit, now)?, *limit)));
+        if let Some((wait, limit)) = waits.max_by_key(|(wait, _)| *wait) {
+            let limit = format!("{limit}, the share of this replica without the shared store,");
+            return Err(Refusal { limit, longest: wait, likely: Some(wait) });
+        }
+        contact.go_alone();
+        drop(contact);
+        let numbers = state.take_numbers(units);
+        let (over_by, longest_period) = (now + longest + MARGIN, self::longest(&state.limits));
+        state.ledger.add(numbers.clone(), over_by, longest_period, now);
+        Ok(SharedUnits { limits: Arc::clone(self), numbers, asked: None, over_by })
+    }
+
+    /// The account's key in the store.
+    pub(super) fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// Whether this replica has to introduce itself, or to state its limits again.
+    pub(super) fn is_due(&self, every: Duration) -> bool {
+        let state = self.state.lock();
+        let stated = state.introduced.as_ref().and_then(|introduced| introduced.stated);
+        stated.is_none_or(|stated| stated.elapsed() > every)
+    }
+
+    /// Begins an introduction to a run of a server: what to say there, and of each unit its name and how many microseconds ago its
+    /// call ended. The clock was moved up to `moved` so far.
+    pub(super) fn begin_introduction(&self, run: &str, moved: i64, with_units: bool) -> Introduction {
+        let (mut state, now) = (self.state.lock(), Instant::now());
+        let limits: Vec<String> =
+            state.limits.iter().map(|limit| format!("{}/{}", limit.calls, micros(limit.period))).collect();
+        let hold = micros(state.longest_hold);
+        let statement = format!("{}:{hold}:{}", self.process.settings.replicas, limits.join(","));
+        let is_here = state.introduced.as_ref().is_some_and(|introduced| introduced.run == run);
+        let was_elsewhere = state.introduced.is_some() && !is_here;
+        let epoch = state.introduced.as_ref().map(|introduced| introduced.epoch.clone()).unwrap_or_default();
+        let moved = moved - state.moved;
+        if !with_units && is_here {
+            return Introduction { what: "again", epoch, moved, statement, units: Vec::new() };
+        }
+        state.introductions += 1;
+        let longest = longest(&state.limits);
+        let age =
+            |ends: Instant| micros(now.saturating_duration_since(ends)) - micros(ends.saturating_duration_since(now));
+        let units = state.ledger.all(longest, now);
+        let units = units.map(|(number, ends)| [self.process.unit(number), age(ends).to_string()]).collect();
+        Introduction { what: if was_elsewhere { "renew" } else { "add" }, epoch, moved, statement, units }
+    }
+
+    /// Notes the reply to an introduction, or to a part of it. Returns whether the store has taken it in.
+    pub(super) fn is_introduced(&self, run: &str, said: &Said, moved: i64, is_whole: bool) -> bool {
+        let mut state = self.state.lock();
+        let Some(epoch) = said.rest.first().filter(|_| said.word == "introduced").cloned() else {
+            state.introduced = None;
+            return false;
+        };
+        let stated = is_whole.then(Instant::now);
+        (state.introduced, state.moved) = (Some(Introduced { run: run.to_owned(), epoch, stated }), moved);
+        if is_whole {
+            state.others = said.number(1);
+            let hold = Duration::from_micros(u64::try_from(said.number(2)).unwrap_or_default());
+            state.longest_hold = state.longest_hold.max(hold);
+        }
+        true
+    }
+
+    /// What an operator should know.
+    pub(super) fn remark(&self) -> Option<String> {
+        let (others, account) = (self.state.lock().others, &self.account);
+        (others > 0).then(|| format!("{others} other replicas state other limits for {account}; the strictest hold"))
+    }
+}
+
+impl State {
+    /// The numbers of new units.
+    fn take_numbers(&mut self, units: usize) -> Range<u64> {
+        let numbers = self.next_number..self.next_number + units as u64;
+        self.next_number = numbers.end;
+        numbers
+    }
+}
+
+/// What a replica tells the store of an account.
+pub(super) struct Introduction {
+    /// Whether it adds units, only states its limits `again`, or was at another server meanwhile.
+    pub(super) what: &'static str,
+    /// The epoch that it knows.
+    pub(super) epoch: String,
+    /// By how much the clock was moved since.
+    pub(super) moved: i64,
+    /// The most replicas, the longest hold, and the limits.
+    pub(super) statement: String,
+    /// Of each unit its name and how many microseconds ago its call ended.
+    pub(super) units: Vec<[String; 2]>,
+}
+
+/// What is asked of the store.
+struct Wanted {
+    numbers: Range<u64>,
+    hold: Duration,
+    usual: Duration,
+    epoch: String,
+    limits: Vec<Limit>,
+    /// How many introductions had begun before.
+    before: u64,
+}
+
+impl Wanted {
+    fn arguments(&self, process: &Process) -> Vec<String> {
+        let heard = process.contact.lock().sign_of_life();
+        let mut arguments = vec![
+            process.replica.clone(),
+            heard.to_string(),
+            process.run.lock().clone(),
+            self.epoch.clone(),
+            process.settings.replicas.to_string(),
+            micros(self.hold).to_string(),
+            micros(self.usual).to_string(),
+            self.limits.len().to_string(),
+        ];
+        let limits = self.limits.iter();
+        arguments.extend(limits.flat_map(|limit| [limit.calls.to_string(), micros(limit.period).to_string()]));
+        arguments.push(self.numbers.clone().count().to_string());
+        arguments.extend(self.numbers.clone().map(|number| process.unit(number)));
+        arguments
+    }
+}
+
+fn longest(limits: &[Limit]) -> Duration {
+    limits.iter().map(|limit| limit.period).max().unwrap_or_default()
+}
+
+impl SharedUnits {
+    /// Whether it is too late to begin a call with them.
+    pub(crate) fn are_void(&self, now: Instant) -> bool {
+        self.asked.is_some_and(|asked| now.saturating_duration_since(asked) > VOID_AFTER)
+    }
+
+    /// When the call that they were granted for must have ended.
+    pub(crate) fn over_by(&self) -> Instant {
+        self.over_by
+    }
+
+    /// Lets them count from now on: the vendor has had the call.
+    pub(crate) fn settle(self, now: Instant) {
+        for number in self.numbers.clone() {
+            self.limits.state.lock().ledger.settle(number, now);
+            self.tell(number, true);
+        }
+    }
+
+    /// Gives them back: nothing of the call has been written, so the vendor has not counted it.
+    pub(crate) fn give_back(self) {
+        for number in self.numbers.clone() {
+            self.limits.state.lock().ledger.forget(number);
+            self.tell(number, false);
+        }
+    }
+
+    fn tell(&self, number: u64, is_counted: bool) {
+        let settlement = Settlement { limits: Arc::clone(&self.limits), number, is_counted };
+        // if too many wait, the unit counts for a little longer
+        let _ = self.limits.process.settlements.try_send(settlement);
+    }
+}
+
+/// Tells the store of units whose calls have ended. Nobody waits for that.
+pub(super) async fn settle_all(process: Arc<Process>, mut queue: mpsc::Receiver<Settlement>) {
+    let mut settled: Vec<Settlement> = Vec::new();
+    while queue.recv_many(&mut settled, MOST_AT_ONCE).await > 0 {
+        settled.sort_by(|one, other| one.limits.key.cmp(&other.limits.key));
+        for of_account in settled.chunk_by(|one, other| one.limits.key == other.limits.key) {
+            let Some(first) = of_account.first() else { continue };
+            let arguments: Vec<String> = of_account
+                .iter()
+                .flat_map(|unit| [process.unit(unit.number), u8::from(unit.is_counted).to_string()])
+                .collect();
+            let asked = Instant::now();
+            // a unit whose end the store does not learn of counts until its call can have ended at the latest
+            let is_settled = match SETTLE.run(&process.store, &[first.limits.key()], &arguments).await {
+                Ok(said) => process.hear(asked, said.at),
+                Err(_) => false,
+            };
+            let counts = &process.counts;
+            if is_settled { &counts.settled } else { &counts.unsettled }.add(of_account.len());
+        }
+        settled.clear();
+    }
+}
+
+impl Process {
+    /// The key of the members in the store.
+    pub(super) fn members_key(&self) -> String {
+        format!("{}:members", self.settings.prefix)
+    }
+
+    /// The name of a unit in the store.
+    pub(super) fn unit(&self, number: u64) -> String {
+        format!("{}:{number}", self.replica)
+    }
+
+    /// Notes a reply of the store. Returns whether it can be relied on: the store's clock runs as ours does.
+    pub(super) fn hear(&self, asked: Instant, at: i64) -> bool {
+        let is_sound = self.contact.lock().hear(asked, Instant::now(), at);
+        if !is_sound {
+            self.introduce.notify_one();
+        }
+        is_sound
+    }
+}

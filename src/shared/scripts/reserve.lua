@@ -1,0 +1,95 @@
+-- Takes units of an account's limits, or says how long to wait.
+--
+-- KEYS  the members, the account
+-- ARGV  replica, instant of the last reply it has had, run, the account's epoch, replicas, hold, usual duration of a call,
+--       how many limits, then calls and period of each, how many units, then the name of each
+-- gives {'granted', now, last instant of the calls}, {'full', now, longest wait, likely wait, calls, period},
+--       or {'strange', now} to a replica that has to introduce itself first
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+local second, minute, day = 1000000, 60000000, 86400000000
+local text = function(number) return string.format('%.0f', number) end
+local members, account = KEYS[1], KEYS[2]
+local replica, heard, run, epoch = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4]
+local replicas, hold, usual = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
+
+local known = redis.call('ZRANGE', members, -1, -1, 'BYSCORE')[1]
+local since = known and string.match(known, '^epoch:' .. run .. ':(%d+)$')
+local of_account = redis.call('ZRANGE', account, -1, -1, 'BYSCORE')[1]
+if not since or of_account ~= 'epoch:' .. run .. ':' .. epoch or not redis.call('ZSCORE', members, replica) then
+  return {'strange', text(now)}
+end
+if heard <= now then redis.call('ZADD', members, 'XX', 'GT', text(heard), replica) end
+
+-- of each period: the strictest of the limits that members have stated within a minute, and the largest share that any member of
+-- the last day may spend by itself
+local calls_in, share_in, periods = {}, {}, {}
+local state = function(calls, period, of_replicas, is_recent)
+  share_in[period] = math.max(share_in[period] or 0, math.floor(calls / of_replicas))
+  if is_recent and not calls_in[period] then periods[#periods + 1] = period end
+  if is_recent then calls_in[period] = math.min(calls_in[period] or calls, calls) end
+end
+local at = 9
+for _ = 1, tonumber(ARGV[8]) do
+  state(tonumber(ARGV[at]), tonumber(ARGV[at + 1]), replicas, true)
+  at = at + 2
+end
+redis.call('ZREMRANGEBYSCORE', account, text(day - now), -2)
+local longest, longest_hold, introduced = 0, hold, {}
+local stated = redis.call('ZRANGE', account, '-inf', -2, 'BYSCORE', 'WITHSCORES')
+for i = 1, #stated, 2 do
+  local name, of_replicas, of_hold, limits = string.match(stated[i], '^of:(%w+):(%d+):(%d+):(.*)$')
+  local stated_at = -tonumber(stated[i + 1])
+  longest_hold = math.max(longest_hold, tonumber(of_hold))
+  -- what was stated to an earlier epoch says nothing of the units in this one
+  introduced[name] = stated_at >= tonumber(epoch)
+  for calls, period in string.gmatch(limits, '(%d+)/(%d+)') do
+    longest = math.max(longest, tonumber(period))
+    state(tonumber(calls), tonumber(period), tonumber(of_replicas), stated_at > now - minute)
+  end
+end
+for _, period in ipairs(periods) do longest = math.max(longest, period) end
+redis.call('ZREMRANGEBYSCORE', account, 0, text(now - longest))
+
+local units, first = tonumber(ARGV[at]), at + 1
+-- asked a second time, because the first reply was late
+local held = redis.call('ZSCORE', account, ARGV[first])
+if held then return {'granted', text(now), text(tonumber(held))} end
+
+local present = redis.call('ZCOUNT', members, '(' .. text(now - second), text(now + second))
+local absent = math.max(0, math.min(redis.call('ZCOUNT', members, 0, '+inf') - present, replicas - present))
+local born = math.max(tonumber(epoch), tonumber(since))
+local worst, likely, limit, of = 0, 0, 0, 0
+local wait = function(longest_wait, likely_wait, calls, period)
+  if longest_wait > worst then worst, limit, of = longest_wait, calls, period end
+  likely = math.max(likely, likely_wait)
+end
+for _, period in ipairs(periods) do
+  local calls = calls_in[period]
+  local allowed = calls
+  if period <= minute then
+    -- what absent replicas may spend by themselves
+    allowed = calls - absent * share_in[period]
+    -- units from before this epoch may be missing here
+    local full_until = math.max(tonumber(epoch) + period + longest_hold, tonumber(since) + second)
+    if now < full_until then wait(full_until - now, full_until - now, calls, period) end
+  elseif now < born + minute then
+    local all_here = now >= born + 2 * second
+    for _, member in ipairs(redis.call('ZRANGE', members, text(now - minute), '+inf', 'BYSCORE')) do
+      all_here = all_here and introduced[member]
+    end
+    if not all_here then wait(born + minute - now, second, calls, period) end
+  end
+  local past = '(' .. text(now - period)
+  local excess = redis.call('ZCOUNT', account, past, '+inf') + units - allowed
+  if excess > 0 then
+    local last = redis.call('ZRANGE', account, past, '+inf', 'BYSCORE', 'LIMIT', excess - 1, 1, 'WITHSCORES')
+    local ends = tonumber(last[2]) or now
+    wait(ends + period - now, math.min(ends, now + usual) + period - now, calls, period)
+  end
+end
+if worst == 0 and redis.call('ZCARD', account) + units > 100000 then wait(second, second, 100000, longest) end
+if worst > 0 then return {'full', text(now), text(worst), text(likely), text(limit), text(of)} end
+local ends = text(now + hold)
+for i = first, first + units - 1 do redis.call('ZADD', account, ends, ARGV[i]) end
+return {'granted', text(now), ends}
