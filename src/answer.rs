@@ -176,6 +176,14 @@ pub(crate) fn entry_of_text(not: &NotASymbol, as_of: Timestamp) -> serde_json::R
     serde_json::to_value(Entry::of_not_a_symbol(not, true, as_of))
 }
 
+/// The same as text, as of a time. `quotes` says whether the caller wants the proof, which is empty.
+///
+/// # Errors
+/// As [`entry`].
+pub(crate) fn text_of_no_symbol(not: &NotASymbol, quotes: bool, as_of: Timestamp) -> serde_json::Result<Vec<u8>> {
+    serde_json::to_vec(&Entry::of_not_a_symbol(not, quotes, as_of))
+}
+
 impl Answer {
     /// The answer to a question, with the prices in the order of its symbols. What was not understood has its place among them.
     pub fn new(question: &Question, answered: Vec<Answered>, now: Timestamp, simulated: bool) -> Self {

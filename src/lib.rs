@@ -68,6 +68,7 @@ pub mod service;
 pub mod state;
 pub mod watch;
 pub mod reload;
+pub mod events;
 pub mod server;
 pub mod demo;
 pub mod cli;

@@ -9,6 +9,7 @@ mod observed;
 mod plain;
 mod process;
 mod requests;
+mod streams;
 mod written;
 
 use std::sync::{Arc, LazyLock};
@@ -28,6 +29,7 @@ use observed::Latest;
 pub use observed::{Observed, ObservedLimit, ObservedPrice, ObservedSharing, ObservedSource};
 use requests::Requests;
 pub use requests::{InFlight, PriceCounter, RouteRequests};
+use streams::Streams;
 
 /// The metrics of one service. Cheap to clone; all clones count together.
 #[derive(Clone, Debug)]
@@ -38,6 +40,7 @@ struct Families {
     registry: Registry,
     requests: Requests,
     calls: Calls,
+    streams: Streams,
     reload_succeeded: Gauge,
     reload_succeeded_at: Gauge,
     latest: Latest,
@@ -71,6 +74,7 @@ impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("quotefold");
         let (requests, calls) = (Requests::registered(&mut registry), Calls::registered(&mut registry));
+        let streams = Streams::registered(&mut registry);
         let build: Family<BuildLabels, Gauge> = Family::default();
         build.get_or_create(&BuildLabels { version: env!("CARGO_PKG_VERSION") }).set(1);
         registry.register("build_info", "1, with the version of the program", build);
@@ -91,7 +95,7 @@ impl Default for Metrics {
             log_lines_dropped(),
         );
         let latest = Latest::default();
-        Metrics(Arc::new(Families { registry, requests, calls, reload_succeeded, reload_succeeded_at, latest }))
+        Metrics(Arc::new(Families { registry, requests, calls, streams, reload_succeeded, reload_succeeded_at, latest }))
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod format;
 mod parameters;
+mod stream;
 
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
@@ -19,6 +20,7 @@ use format::FormatParameters;
 pub use format::{Accepted, DecimalSign, Dialect, Format};
 use parameters::PARAMETERS;
 pub(crate) use parameters::split;
+pub use stream::{Changes, StreamQuestion};
 
 /// The longest query that is read, in bytes.
 pub const LONGEST_QUERY: usize = 4096;
@@ -253,11 +255,7 @@ impl Question {
                 }
             },
             sources: get("sources").map(|names| read_sources(names, &bounds.sources)).transpose()?,
-            quotes: match get("quotes") {
-                None | Some("true") => true,
-                Some("false") => false,
-                Some(other) => return Err(bad("quotes", format!("quotes is {other:?}; true and false are allowed"))),
-            },
+            quotes: get("quotes").map(read_quotes).transpose()?.unwrap_or(true),
             format_parameters: FormatParameters::read(parameters)?,
             patience: Patience::Waits,
             caller: None,
@@ -402,6 +400,14 @@ impl Read {
 
 fn read_currency(text: &str) -> Result<Currency, BadQuestion> {
     Currency::asked_for(text).map_err(|why| bad("currency", format!("currency is {text:?}{why}")))
+}
+
+fn read_quotes(text: &str) -> Result<bool, BadQuestion> {
+    match text {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        other => Err(bad("quotes", format!("quotes is {other:?}; true and false are allowed"))),
+    }
 }
 
 fn read_span(name: &str, text: &str) -> Result<Duration, BadQuestion> {

@@ -37,8 +37,9 @@ use crate::source::statistics::VerdictCounter;
 use crate::symbol::{Class, Symbol};
 use crate::units::WaitFor;
 use crate::valuation::Valuation;
-use depends::Depends;
+pub(crate) use depends::Depends;
 use entry::ReadyEntry;
+pub(crate) use lasts::valid_until;
 use parts::Parts;
 pub use parts::{AfterAge, Part};
 use store::Store;
@@ -156,7 +157,7 @@ impl Ready {
         if !is_usual(made.question) || made.question.refresh_after.is_some() {
             return kept;
         }
-        let (depends, mut looks) = (Depends::of(made), Looks::new(sources, made.openings, made.now.monotonic));
+        let (depends, mut looks) = (Depends::of(made.plan, made.question), Looks::new(sources, made.openings, made.now.monotonic));
         let mut pace = Pace::default();
         for (place, priced) in made.valuation.prices.iter().enumerate() {
             let entry = depends.on(&priced.price.symbol, priced.conversion.as_ref());

@@ -32,6 +32,7 @@ mod request_log;
 pub mod routes;
 mod sources;
 pub mod stack;
+mod stream;
 mod symbols;
 
 use std::sync::Arc;
@@ -44,9 +45,11 @@ use axum::routing::{get, post};
 use tokio::runtime::Handle;
 
 use crate::clock::Clock;
+use crate::events::Events;
 use crate::question::longest_form;
 use crate::reload::Reloads;
 use crate::service::Quotefold;
+use crate::service::current::Current;
 use crate::settings::access::{AccessSettings, HostName};
 use crate::settings::socket_path;
 use crate::watch::Watched;
@@ -60,6 +63,7 @@ use problem::Problem;
 use readiness::Readiness;
 use routes::Routes;
 use stack::{Guards, METRICS, Stack, StackLimits};
+use stream::Streams;
 
 /// What the health pages need.
 struct HealthState {
@@ -76,6 +80,7 @@ struct HealthState {
 /// connections, health and metrics never wait for pricing.
 pub struct Front {
     pricing: Pricing,
+    events: Events,
     drain: Drain,
     reloads: Option<Reloads>,
 }
@@ -83,7 +88,14 @@ pub struct Front {
 impl Front {
     /// A front for a service whose pricing runs on `runtime`, and whose watch list is in the state that `watched` says.
     pub fn new(service: &Arc<Quotefold>, watched: Arc<Watched>, drain: &Drain, runtime: &Handle) -> Self {
-        Front { pricing: Pricing::new(service, watched, runtime), drain: drain.clone(), reloads: None }
+        let events = Events::new(Current::new(Arc::clone(service)), runtime);
+        Front { pricing: Pricing::new(service, watched, runtime), events, drain: drain.clone(), reloads: None }
+    }
+
+    /// The same with streams that go on from the fronts before it.
+    #[must_use]
+    pub fn streaming(self, events: &Events) -> Self {
+        Front { events: events.clone(), ..self }
     }
 
     /// The same for a service whose configuration can be read again: the operator's address can ask for that, and health says
@@ -98,8 +110,8 @@ impl Front {
     pub fn router(&self, extra: impl Into<Routes>) -> Stack {
         let access = &self.pricing.service.settings().access;
         let (app, pages) = match access.admin_listen {
-            Some(_) => (price_routes(), health_pages(&self.health(access))),
-            None => self.with_the_page(access),
+            Some(_) => (self.price_routes(Some(access)), health_pages(&self.health(access))),
+            None => self.with_the_page(access, Some(access)),
         };
         Stack::new(self.guards(app, extra.into(), pages, access))
     }
@@ -109,7 +121,7 @@ impl Front {
     pub(crate) fn admin_router(&self) -> Stack {
         let access = &self.pricing.service.settings().access;
         let open = AccessSettings { trusted_proxies: access.trusted_proxies.clone(), ..AccessSettings::default() };
-        let (app, pages) = self.with_the_page(&open);
+        let (app, pages) = self.with_the_page(&open, None);
         let reload = self
             .reloads
             .clone()
@@ -120,16 +132,31 @@ impl Front {
     }
 
     /// Everything that is served to someone who may see all of it. Where a key is required, the page is among what needs none,
-    /// and has no prices in it.
-    fn with_the_page(&self, access: &AccessSettings) -> (Routes<Pricing>, Pages) {
+    /// and has no prices in it. `public` is what the settings say of the public address, if this is it.
+    fn with_the_page(
+        &self,
+        access: &AccessSettings,
+        public: Option<&AccessSettings>,
+    ) -> (Routes<Pricing>, Pages) {
         let health = self.health(access);
-        let app = price_routes().merge(admin_pages(&health));
+        let app = self.price_routes(public).merge(admin_pages(&health));
         let pages = page::with_files(health_pages(&health));
         if access.keys.is_empty() {
             (app.route(page::PATH, get(page::with_prices)), pages)
         } else {
             (app, pages.page(page::PATH, page::for_keys(&self.pricing.service)))
         }
+    }
+
+    /// Everything that has prices in it.
+    fn price_routes(&self, public: Option<&AccessSettings>) -> Routes<Pricing> {
+        let keys = public.map(|access| access.keys.clone());
+        let streams = Streams { events: self.events.clone(), drain: self.drain.clone(), keys };
+        Routes::new()
+            .route(form::PATH, get(prices::many).post(prices::form))
+            .route("/prices/{symbol}", get(prices::one))
+            .route("/symbols", get(symbols::search))
+            .merge(Routes::new().route(stream::PATH, get(stream::open)).with_state(streams))
     }
 
     fn health(&self, access: &AccessSettings) -> Arc<HealthState> {
@@ -168,13 +195,6 @@ fn admin_names(access: &AccessSettings) -> Vec<HostName> {
     let own = listen.and_then(|address| HostName::parse(address.rsplit_once(':')?.0).ok());
     let hosts = access.hosts.iter().cloned();
     hosts.chain(own).collect()
-}
-
-fn price_routes() -> Routes<Pricing> {
-    Routes::new()
-        .route(form::PATH, get(prices::many).post(prices::form))
-        .route("/prices/{symbol}", get(prices::one))
-        .route("/symbols", get(symbols::search))
 }
 
 fn health_pages(health: &Arc<HealthState>) -> Pages {

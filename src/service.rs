@@ -5,6 +5,7 @@ pub mod current;
 mod following;
 pub mod in_flight;
 pub mod joining;
+mod next_call;
 mod on_board;
 mod settle;
 mod verdicts;
@@ -19,6 +20,7 @@ use tokio_util::task::TaskTracker;
 use crate::again::NextCalls;
 use crate::answer::{Answer, Answered};
 use crate::board::{Board, CAPACITY, Openings, Told};
+use crate::clock::skew::Skew;
 use crate::clock::{Clock, Moment};
 use crate::convert::Priced;
 use crate::fold::{Price, Status};
@@ -40,6 +42,8 @@ use crate::valuation::{Valuation, value};
 use crate::workload::{Overloaded, Turn, Weight, Workload};
 use joining::Joining;
 use settle::{Held, Next, Settled};
+pub(crate) use next_call::NextCall;
+pub(crate) use on_board::OnBoard;
 pub use verdicts::Verdicts;
 
 /// The least time left with which a call is still started.
@@ -355,18 +359,11 @@ impl Quotefold {
                 self.ready.keep(&made, &self.board, &self.sources).await
             }
         };
-        let explained = |Priced { price, conversion }: Priced| match skew {
-            Some(skew) => {
-                let rate = conversion.as_ref().and_then(|conversion| conversion.rate.as_deref());
-                Priced { price: price.with_skew(rate, skew), conversion }
-            }
-            None => Priced { price, conversion },
-        };
         let changes_at = |priced: &Priced| match priced.price.status {
             Status::Ok => None,
             _ => next_calls.that_changes(priced),
         };
-        let answered = |priced| Answered { changes_at: changes_at(&priced), priced: explained(priced) };
+        let answered = |priced| Answered { changes_at: changes_at(&priced), priced: explained(priced, skew) };
         let answered = valuation.prices.into_iter().map(answered).collect();
         let answer = Answer::new(question, answered, now.wall, self.is_simulated);
         (answer.with_texts(texts).refreshing(refreshing), turn, verdicts)
@@ -484,6 +481,13 @@ impl Quotefold {
         let sources = self.sources.iter().enumerate();
         sources.map(|(place, source)| is_asked(place).then(|| source.coalescer.openings(now.monotonic))).collect()
     }
+}
+
+/// The same price, which says that this machine's clock seems to be off, if it does.
+fn explained(Priced { price, conversion }: Priced, skew: Option<Skew>) -> Priced {
+    let Some(skew) = skew else { return Priced { price, conversion } };
+    let rate = conversion.as_ref().and_then(|conversion| conversion.rate.as_deref());
+    Priced { price: price.with_skew(rate, skew), conversion }
 }
 
 /// When the same question would make each source call again. Each failure is given this time.

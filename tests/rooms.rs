@@ -54,6 +54,7 @@ const ROOMS: &[(&str, &str)] = &[
     ("state", "what outlives a restart"),
     ("watch", "what is kept fresh without being asked for"),
     ("reload", "the configuration, read again"),
+    ("events", "prices as they change, for everyone who looks"),
     ("server", "HTTP"),
     ("demo", "a simulated market"),
     ("cli", "the command line"),

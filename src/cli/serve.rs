@@ -15,6 +15,7 @@ use super::print::{complain, print};
 use super::{Demo, Exit, Serve, open_files, options, settings, threads};
 use crate::clock::Clock;
 use crate::demo;
+use crate::events::Events;
 use crate::hours;
 use crate::logging;
 use crate::reload::{Reloads, watch_files};
@@ -259,14 +260,16 @@ async fn until_ended(
     work: &Handle,
 ) -> io::Result<Exit> {
     let service = current.get();
-    let front = front_of(&service, &watched, &drain, work, reloads.as_ref().map(|(reloads, _)| reloads));
+    let events = Events::new(current.clone(), work);
+    let around = Around { watched, events, drain: drain.clone(), work: work.clone() };
+    let front = around.front_of(&service, reloads.as_ref().map(|(reloads, _)| reloads));
     let public = (CurrentStack::new(front.router(extra)), CurrentLimits::from(public_limits(service.settings())));
     let admin = doors.admin.map(|listener| {
         (listener, CurrentStack::new(front.admin_router()), CurrentLimits::from(admin_limits(service.settings())))
     });
     if let Some((reloads, hangups)) = &reloads {
         let admin = admin.as_ref().map(|(_, stack, limits)| (stack.clone(), limits.clone()));
-        follow_reloads(reloads, public.clone(), admin, watched, &drain, work);
+        follow_reloads(reloads, public.clone(), admin, around);
         // only now, so that no reload comes before what it has to change
         work.spawn(reload_on_hangup(Arc::clone(hangups), reloads.clone()));
         work.spawn(watch_files(reloads.clone()));
@@ -284,6 +287,15 @@ async fn until_ended(
     Ok(Exit::Done)
 }
 
+/// What goes on around a service whenever another one takes its place.
+struct Around {
+    watched: Arc<Watched>,
+    events: Events,
+    drain: Drain,
+    /// The runtime that prices are worked out in.
+    work: Handle,
+}
+
 /// What a listener serves, and within which limits.
 type Served = (CurrentStack, CurrentLimits);
 
@@ -292,13 +304,11 @@ fn follow_reloads(
     reloads: &Reloads,
     public: Served,
     admin: Option<Served>,
-    watched: Arc<Watched>,
-    drain: &Drain,
-    work: &Handle,
+    around: Around,
 ) {
-    let (again, drain, work) = (reloads.clone(), drain.clone(), work.clone());
+    let again = reloads.clone();
     reloads.serve_with(Box::new(move |next| {
-        let (front, settings) = (front_of(next, &watched, &drain, &work, Some(&again)), next.settings());
+        let (front, settings) = (around.front_of(next, Some(&again)), next.settings());
         let mut changes = vec![(public.clone(), front.router(Routes::new()), public_limits(settings))];
         changes.extend(admin.clone().map(|admin| (admin, front.admin_router(), admin_limits(settings))));
         Box::new(move || {
@@ -310,17 +320,14 @@ fn follow_reloads(
     }));
 }
 
-fn front_of(
-    service: &Arc<Quotefold>,
-    watched: &Arc<Watched>,
-    drain: &Drain,
-    work: &Handle,
-    reloads: Option<&Reloads>,
-) -> Front {
-    let front = Front::new(service, Arc::clone(watched), drain, work);
-    match reloads {
-        Some(reloads) => front.reloading(reloads),
-        None => front,
+impl Around {
+    /// The front of a service.
+    fn front_of(&self, service: &Arc<Quotefold>, reloads: Option<&Reloads>) -> Front {
+        let front = Front::new(service, Arc::clone(&self.watched), &self.drain, &self.work).streaming(&self.events);
+        match reloads {
+            Some(reloads) => front.reloading(reloads),
+            None => front,
+        }
     }
 }
 

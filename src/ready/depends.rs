@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 
-use super::Made;
 use crate::convert::Conversion;
-use crate::plan::{Purpose, SourceRoute, Target};
+use crate::plan::{Plan, Purpose, SourceRoute, Target};
+use crate::question::Question;
 use crate::symbol::Symbol;
 
 /// The targets of a plan, by what they are for.
-pub(super) struct Depends<'a> {
+pub(crate) struct Depends<'a> {
     targets: HashMap<(Purpose, &'a Symbol), &'a Target>,
     /// Whether the plan has a rate.
     has_rates: bool,
@@ -17,25 +17,26 @@ pub(super) struct Depends<'a> {
 
 /// What one entry depends on.
 #[derive(Debug)]
-pub(super) struct On<'a> {
+pub(crate) struct On<'a> {
     /// The symbol, and the rates that its price or its conversion needs.
-    pub(super) targets: Vec<&'a Target>,
+    pub(crate) targets: Vec<&'a Target>,
     /// Whether other symbols of the question may have changed how fresh its outcomes had to be.
     pub(super) shares_freshness: bool,
 }
 
 impl<'a> Depends<'a> {
-    pub(super) fn of(made: &Made<'a>) -> Self {
-        let targets = &made.plan.targets;
+    /// The targets of a question's plan.
+    pub(crate) fn of(plan: &'a Plan, question: &Question) -> Self {
+        let targets = &plan.targets;
         Depends {
             targets: targets.iter().map(|target| ((target.purpose, &target.symbol), target)).collect(),
             has_rates: targets.iter().any(|target| target.purpose != Purpose::Asked),
-            is_for_one: made.question.symbols.len() == 1,
+            is_for_one: question.symbols.len() == 1,
         }
     }
 
     /// What the entry of a symbol depends on, with the rate that its price was converted by.
-    pub(super) fn on(&self, symbol: &Symbol, conversion: Option<&Conversion>) -> Option<On<'a>> {
+    pub(crate) fn on(&self, symbol: &Symbol, conversion: Option<&Conversion>) -> Option<On<'a>> {
         let asked = *self.targets.get(&(Purpose::Asked, symbol))?;
         let mut targets = vec![asked];
         let converted_by = asked.conversion.iter().chain(conversion.map(|conversion| &conversion.symbol));
@@ -68,7 +69,7 @@ fn rates(by: &SourceRoute) -> impl Iterator<Item = &Symbol> {
 
 impl On<'_> {
     /// The symbols whose outcomes on the board it depends on.
-    pub(super) fn symbols(&self) -> Vec<Symbol> {
+    pub(crate) fn symbols(&self) -> Vec<Symbol> {
         let mut symbols: Vec<Symbol> = Vec::new();
         for symbol in self.targets.iter().flat_map(|target| target.reads()) {
             if !symbols.contains(symbol) {

@@ -17,7 +17,7 @@ use crate::text::words::A_WEEK_OR_SO;
 const LONGEST: SignedDuration = SignedDuration::from_secs(60);
 
 /// The first moment after `made` at which the prices may no longer be the same.
-pub(super) fn valid_until<'a>(prices: impl Iterator<Item = &'a Price>, made: Timestamp) -> Timestamp {
+pub(crate) fn valid_until<'a>(prices: impl Iterator<Item = &'a Price>, made: Timestamp) -> Timestamp {
     let mut first = First { made, until: made.saturating_add(LONGEST).unwrap_or(made) };
     first.note(midnight_after(made));
     for price in prices {

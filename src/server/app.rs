@@ -17,6 +17,10 @@ pub trait App: Clone + Send + Sync + 'static {
     fn answer(&self, request: Request, peer: Option<Peer>) -> Answering;
 }
 
+/// Marks a reply whose body goes on for as long as its client reads it. Its connection is busy all that time.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Streaming;
+
 /// An answer that is there, or one that is being worked on. Dropping it ends the work.
 pub enum Answering<T = Response> {
     /// It took no waiting, and therefore no task, timer or allocation for any.

@@ -9,6 +9,7 @@ mod listener;
 pub(crate) mod proxy_header;
 mod slots;
 mod socket;
+mod streaming;
 mod turns;
 mod unix;
 mod write_timeout;

@@ -69,6 +69,16 @@ pub(super) fn in_parts(memory: &ReplyMemory, mut parts: Vec<Part>) -> Result<Bod
     body.finish()
 }
 
+/// A piece of a stream, counted as held memory until the connection has sent it. It is written even if there is no room for it:
+/// its client has been promised a stream.
+pub(super) fn piece_of_stream(memory: &ReplyMemory, bytes: Vec<u8>) -> Bytes {
+    // whatever others hold, a reply that is said to hold all of it has room
+    match memory.hold(bytes.len(), usize::MAX) {
+        Ok(held) => Bytes::from_owner(Piece { bytes, _held: held }),
+        Err(Full) => bytes.into(),
+    }
+}
+
 impl Pieces {
     /// An empty body.
     pub(super) fn new(memory: &ReplyMemory) -> Self {

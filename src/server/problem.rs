@@ -45,6 +45,8 @@ pub enum Problem {
         /// How long until a request would be admitted, in whole seconds, rounded up.
         seconds: u64,
     },
+    /// The caller has as many streams open as it may have.
+    TooManyStreams,
     /// Nothing is served at this path.
     NoSuchPath {
         /// What was probably meant, in one sentence.
@@ -105,7 +107,7 @@ impl Problem {
             Problem::UnknownHost { .. } => StatusCode::MISDIRECTED_REQUEST,
             Problem::Unauthorized { .. } => StatusCode::UNAUTHORIZED,
             Problem::ForeignPage => StatusCode::FORBIDDEN,
-            Problem::TooManyRequests { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Problem::TooManyRequests { .. } | Problem::TooManyStreams => StatusCode::TOO_MANY_REQUESTS,
             Problem::NoSuchPath { .. } => StatusCode::NOT_FOUND,
             Problem::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
             Problem::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
@@ -126,6 +128,7 @@ impl Problem {
             Problem::Unauthorized { .. } => "unauthorized",
             Problem::ForeignPage => "foreign-page",
             Problem::TooManyRequests { .. } => "too-many-requests",
+            Problem::TooManyStreams => "too-many-streams",
             Problem::NoSuchPath { .. } => "no-such-path",
             Problem::WrongMethod => "wrong-method",
             Problem::BodyTooLarge { .. } => "body-too-large",
@@ -146,6 +149,7 @@ impl Problem {
             Problem::Unauthorized { .. } => "Unauthorized",
             Problem::ForeignPage => "A page of another site",
             Problem::TooManyRequests { .. } => "Too many requests",
+            Problem::TooManyStreams => "Too many streams",
             Problem::NoSuchPath { .. } => "No such path",
             Problem::WrongMethod => "Wrong method",
             Problem::BodyTooLarge { .. } => "The request's body is too large",
@@ -181,6 +185,9 @@ impl Problem {
                  programs that are no browsers"
             }
             Problem::TooManyRequests { .. } => "rate limit exceeded; retry after the number of seconds in Retry-After",
+            Problem::TooManyStreams => {
+                "this client has as many streams open as one client may have; close one of them, or look at more symbols in one stream"
+            }
             Problem::WrongMethod => "this path does not allow this method; the Allow header lists those that it allows",
             Problem::BodyTooLarge { longest } => {
                 return format!("the body is too long: this path reads at most {longest} bytes").into();
@@ -201,7 +208,7 @@ impl Problem {
     /// When to ask again, for problems that pass by themselves.
     fn retry_after(&self) -> Option<HeaderValue> {
         match self {
-            Problem::Overloaded | Problem::NoAnswer => Some(HeaderValue::from_static("1")),
+            Problem::Overloaded | Problem::NoAnswer | Problem::TooManyStreams => Some(HeaderValue::from_static("1")),
             Problem::TooManyRequests { seconds } => Some(HeaderValue::from(*seconds)),
             _ => None,
         }

@@ -39,7 +39,7 @@ use super::problem::{Problem, Shed};
 use super::request_id::{self, RequestId};
 use super::request_log::{self, Line, RequestLogging};
 use super::routes::matches;
-use super::{browsers, client, form, host, no_such_path};
+use super::{browsers, client, form, host, no_such_path, stream};
 use crate::caller::Peer;
 use crate::metrics::InFlight;
 use crate::settings::RequestLog;
@@ -304,8 +304,8 @@ impl Guards {
 
     /// A place in flight, if one is free.
     fn place(&self, request: &Request) -> Result<Place, Problem> {
-        // metrics are needed most when the server is busy
-        if request.uri().path() == METRICS {
+        // metrics are needed most when the server is busy; streams have a limit of their own, and are never done
+        if matches!(request.uri().path(), METRICS | stream::PATH) {
             return Ok(None);
         }
         let place = Arc::clone(&self.in_flight).try_acquire_owned().map_err(|_| Problem::Overloaded)?;

@@ -17,7 +17,7 @@ use crate::provider::secrets::{self, MASK};
 use crate::units::{Limit, as_text};
 
 /// The section `[access]`.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AccessSettings {
     /// Bearer keys, each of which opens every path; if the list is empty, no key is required.
@@ -26,6 +26,8 @@ pub struct AccessSettings {
     /// How often one key, or one client address, may ask; every limit in the list holds.
     #[serde(deserialize_with = "as_text::limits", skip_serializing_if = "Vec::is_empty")]
     pub rate: Vec<Limit>,
+    /// The most streams of prices that one key, or one client address, may have open at once; 0 for any number.
+    pub max_streams_per_client: usize,
     /// The proxies that are trusted to state the client they ask for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub trusted_proxies: Vec<Network>,
@@ -69,6 +71,25 @@ pub struct Origin(String);
 #[serde(try_from = "String")]
 pub struct HostName(String);
 
+impl Default for AccessSettings {
+    fn default() -> Self {
+        AccessSettings {
+            keys: Vec::new(),
+            rate: Vec::new(),
+            max_streams_per_client: 8,
+            trusted_proxies: Vec::new(),
+            cors: Vec::new(),
+            admin_listen: None,
+            admin_proxy_protocol: false,
+            admin_tls: false,
+            hosts: Vec::new(),
+        }
+    }
+}
+
+/// The upper bound for `max_streams_per_client`.
+const MOST_STREAMS: usize = 1_000_000;
+
 /// The least characters of a key: a shorter one could be guessed by trying.
 const SHORTEST_KEY: usize = 16;
 
@@ -104,6 +125,11 @@ impl AccessSettings {
                 format!("{limit} is too many to count exactly; write at most {MOST_CALLS}, in a shorter period"),
             );
         }
+        report.unless(
+            self.max_streams_per_client <= MOST_STREAMS,
+            &["access", "max_streams_per_client"],
+            format!("{} is out of range; write up to {MOST_STREAMS}, or 0 for any number", self.max_streams_per_client),
+        );
         report.unless(
             self.cors.len() < 2 || !self.cors.iter().any(Origin::is_any),
             &["access", "cors"],

@@ -48,6 +48,12 @@ pub struct ServerSettings {
     pub max_connections_per_client: usize,
     /// The most requests at once, 1 to a million; more are shed.
     pub max_requests: usize,
+    /// The most streams of prices at once, 1 to a million; `None` for a quarter of `max_connections`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_streams: Option<usize>,
+    /// The least time between two events of one symbol that the reader of a stream may ask for; at least 20 milliseconds.
+    #[serde(with = "as_text::span")]
+    pub stream_floor: Duration,
     /// The most pairs of symbol and source that all requests together may fetch at once; a pair that is fresh on the
     /// board does not count. Further requests wait, and are shed when their time is over. A heavier request runs alone.
     /// As many again may be fetched for callers who did not wait for them.
@@ -86,6 +92,8 @@ impl Default for ServerSettings {
             max_connections: 4096,
             max_connections_per_client: 0,
             max_requests: 1024,
+            max_streams: None,
+            stream_floor: Duration::from_millis(100),
             max_weight: 25_000,
             max_reply_memory: 128 << 20,
             proxy_protocol: false,
@@ -109,6 +117,12 @@ const SHORTEST_IDLE: Duration = Duration::from_secs(5);
 /// The upper bound for connections and for requests.
 const MOST: usize = 1_000_000;
 
+/// The shortest time between two events of a symbol: a symbol is folded no more often than that for readers.
+const SHORTEST_STREAM_FLOOR: Duration = Duration::from_millis(20);
+
+/// The part of all connections that may be streams of prices if the settings do not say how many: a quarter.
+const PART_FOR_STREAMS: usize = 4;
+
 /// The upper bound for `max_weight`: more than can ever be asked for.
 const MOST_WEIGHT: u32 = 1_000_000_000;
 
@@ -119,6 +133,11 @@ const LEAST_REPLY_MEMORY: usize = 4 << 20;
 const MOST_SYMBOLS: usize = 5_000;
 
 impl ServerSettings {
+    /// The most streams of prices at once.
+    pub fn streams(&self) -> usize {
+        self.max_streams.unwrap_or_else(|| self.max_connections.div_ceil(PART_FOR_STREAMS))
+    }
+
     pub(super) fn check(&self, report: &mut Report<'_>) {
         if let Some(fault) = listen::fault(&self.listen, "127.0.0.1:8080") {
             report.at(&["server", "listen"], fault);
@@ -154,6 +173,7 @@ impl ServerSettings {
             ("drain_delay", self.drain_delay),
             ("drain_timeout", self.drain_timeout),
             ("idle_timeout", self.idle_timeout),
+            ("stream_floor", self.stream_floor),
         ] {
             report.unless(
                 length <= LONGEST,
@@ -170,6 +190,15 @@ impl ServerSettings {
                 Span(SHORTEST_IDLE)
             ),
         );
+        report.unless(
+            self.stream_floor >= SHORTEST_STREAM_FLOOR,
+            &["server", "stream_floor"],
+            format!(
+                "{} is shorter than prices are looked at for streams; write {} or more",
+                Span(self.stream_floor),
+                Span(SHORTEST_STREAM_FLOOR)
+            ),
+        );
         for why in self.symbols.patterns().filter_map(|pattern| Symbol::why_never_matched(&pattern)) {
             report.at(&["server", "symbols"], why);
         }
@@ -178,6 +207,7 @@ impl ServerSettings {
         let counts = [
             ("max_connections", self.max_connections, MOST),
             ("max_requests", self.max_requests, MOST),
+            ("max_streams", self.max_streams.unwrap_or(1), MOST),
             ("max_weight", self.max_weight as usize, MOST_WEIGHT as usize),
             ("max_symbols", self.max_symbols, MOST_SYMBOLS),
         ];

@@ -21,7 +21,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_rustls::TlsAcceptor;
 use tracing::debug;
 
-use super::super::app::{Answering, App};
+use super::super::app::{Answering, App, Streaming};
 use super::super::drain::{Drain, Stage};
 use super::Limits;
 use super::head_timeout::{HeadTimeout, HeadTooSlow, Heads};
@@ -29,6 +29,7 @@ use super::lazy_timer::LazyTimer;
 use super::proxy_header;
 use super::slots::Slot;
 use super::socket::{SharedSocket, Socket};
+use super::streaming::StreamingBody;
 use super::turns::Turn;
 use super::write_timeout::WriteTimeout;
 use crate::caller::Peer;
@@ -230,7 +231,7 @@ impl<A: App> Answers<A> {
     /// A client that closes its side may have left, or may just have nothing more to send: some proxies, and `nc -N`, close it
     /// right after the request. So the closed side is ignored while the reply needs no waiting. Once a source has to be waited
     /// for, closing counts as leaving: a call would be spent for a client that may be gone.
-    async fn unless_the_client_leaves(&self, answering: Answering) -> Result<Response, ClientLeft> {
+    async fn unless_the_client_leaves(self: &Arc<Self>, answering: Answering) -> Result<Response, ClientLeft> {
         let (waiting, mut timer) = (Waiting::default(), std::mem::take(&mut *self.timer.lock()));
         let left = async {
             tokio::select! {
@@ -249,7 +250,10 @@ impl<A: App> Answers<A> {
         reply
     }
 
-    fn finish(&self, mut reply: Response) -> Response {
+    fn finish(self: &Arc<Self>, mut reply: Response) -> Response {
+        if reply.extensions().get::<Streaming>().is_some() {
+            return self.stream(reply);
+        }
         self.slot.end_work();
         self.heads.was_answered();
         // when slots are short, a client that is refused should not keep one
@@ -258,6 +262,22 @@ impl<A: App> Answers<A> {
             reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         reply
+    }
+}
+
+impl<A: App> Answers<A> {
+    /// Begins a reply that goes on for as long as its client reads it. Until it ends, the connection is busy: nobody else is given
+    /// its place. A client that closes its side has left, since calls are made for it.
+    fn stream(self: &Arc<Self>, reply: Response) -> Response {
+        self.socket.hold_little(true);
+        let (socket, answers) = (self.socket.clone(), Arc::clone(self));
+        let left = async move { socket.closed_by_the_client().await };
+        let at_its_end = move || {
+            answers.socket.hold_little(false);
+            answers.slot.end_work();
+            answers.heads.was_answered();
+        };
+        reply.map(|body| Body::new(StreamingBody::new(body, left, at_its_end)))
     }
 }
 

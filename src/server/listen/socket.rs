@@ -19,6 +19,10 @@ use super::write_timeout::TryWrite;
 /// the end of the stream.
 const CHECK_EVERY: Duration = Duration::from_millis(100);
 
+/// How much of a stream the kernel may hold unsent, in bytes.
+#[cfg(target_os = "linux")]
+const LITTLE: u32 = 16 * 1024;
+
 /// A handle on a connection's socket: one clone reads and writes, another watches whether the client is still there.
 #[derive(Clone, Debug)]
 pub(super) struct SharedSocket(Arc<Socket>);
@@ -61,6 +65,17 @@ impl SharedSocket {
             }
             sleep(CHECK_EVERY).await;
         }
+    }
+
+    /// Has the kernel take only a little that it cannot send yet, or again as much as it likes. Of a stream, it would otherwise hold
+    /// megabytes of old prices for a client that does not read.
+    pub(super) fn hold_little(&self, little: bool) {
+        #[cfg(target_os = "linux")]
+        if matches!(*self.0, Socket::Tcp(_)) {
+            let _ = self.system().set_tcp_notsent_lowat(if little { LITTLE } else { u32::MAX });
+        }
+        #[cfg(not(target_os = "linux"))]
+        let _ = little;
     }
 
     /// Has the kernel drop what is not sent yet: it would keep the rest of a reply for minutes.

@@ -1,0 +1,75 @@
+//! Folds what is looked at whenever it may have changed, once for all readers.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::{Instant, sleep_until};
+
+use super::bell::Bell;
+use super::topic::Depends;
+use super::{Group, Shared, in_groups};
+use crate::clock::age;
+use crate::service::{OnBoard, Quotefold};
+
+/// The least time between two passes, and so between two folds of one symbol.
+const PASS: Duration = Duration::from_millis(20);
+
+/// The most symbols that are folded at once. Their readers are told before the next ones are folded.
+const AT_ONCE: usize = 100;
+
+/// The longest time without a pass: the wall clock may have been set meanwhile.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// Folds what may have changed, pass by pass.
+pub(super) async fn run(shared: &Shared) {
+    let mut landings = shared.current.get().board().landings();
+    loop {
+        let began = Instant::now();
+        // in this order, what lands during a pass leads to another one
+        landings.borrow_and_update();
+        pass(shared).await;
+        sleep_until(began + PASS).await;
+        let next = next_pass(shared);
+        tokio::select! {
+            // the board outlives every change of the settings, so this never fails
+            _ = landings.changed() => {}
+            () = shared.to_fold.notified() => {}
+            () = sleep_until(next) => {}
+        }
+    }
+}
+
+/// Folds everything that may have changed.
+async fn pass(shared: &Shared) {
+    let service = shared.current.get();
+    let now = service.clock().now().wall;
+    let dirty = shared.topics(|topic| topic.is_dirty(now));
+    for group in in_groups(dirty, AT_ONCE) {
+        fold(&service, &group).await;
+    }
+}
+
+/// Folds a group, and tells its readers.
+async fn fold(service: &Quotefold, group: &Group) {
+    let all = service.on_board(&group.symbols, group.currency.as_ref()).await;
+    let mut to_ring: Vec<std::sync::Arc<Bell>> = Vec::new();
+    for (topic, OnBoard { priced, reads, version, valid_until }) in group.topics.iter().zip(all) {
+        let marks = reads.iter().map(|symbol| service.board().mark(symbol)).collect();
+        let depends = Depends { marks, version, valid_until };
+        if let Err(error) = topic.folded(&priced, depends, &mut to_ring) {
+            tracing::error!("a price could not be written because of a bug in quotefold: {error}");
+        }
+    }
+    service.metrics().stream_folds(group.topics.len());
+    to_ring.iter().for_each(|bell| bell.ring());
+}
+
+/// When something may have changed although nothing has landed.
+fn next_pass(shared: &Shared) -> Instant {
+    let now = shared.current.get().clock().now();
+    let first: Option<Timestamp> = {
+        let looked_at = shared.looked_at.lock();
+        looked_at.topics.values().filter_map(|topic| topic.valid_until()).min()
+    };
+    now.monotonic + first.map_or(LONGEST, |first| age(first, now.wall)).min(LONGEST)
+}

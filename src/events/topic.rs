@@ -1,0 +1,221 @@
+//! One symbol that is looked at: its latest price, ready to be sent, and what would change it.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use parking_lot::Mutex;
+use rust_decimal::Decimal;
+use tokio::time::Instant;
+
+use super::bell::Bell;
+use crate::answer::EntryText;
+use crate::board::Mark;
+use crate::convert::Priced;
+use crate::fold::Status;
+use crate::question::Changes;
+use crate::reply_memory::Held;
+use crate::symbol::Currency;
+
+/// One symbol that is looked at.
+pub(super) struct Topic(Mutex<State>);
+
+struct State {
+    /// `None` until there is something to tell.
+    latest: Option<Latest>,
+    depends: Option<Depends>,
+    readers: Vec<TopicReader>,
+    asked: Asked,
+    /// The memory of its texts.
+    held: Held,
+}
+
+/// Where its sources stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Asked {
+    /// Whether they have been asked and have answered, or have had their time. Until then, only a price that is `ok` is told: any
+    /// other one would only say that the answers are not there yet.
+    has_been: bool,
+    /// Whether they are being asked.
+    is_under_way: bool,
+    /// When they must be asked again; `None` if never.
+    next: Option<Instant>,
+}
+
+struct TopicReader {
+    number: u64,
+    bell: Arc<Bell>,
+    wants_quotes: bool,
+}
+
+/// What is told of a symbol.
+#[derive(Clone)]
+pub(super) struct Latest {
+    /// What readers compare.
+    pub(super) said: Arc<Said>,
+    without_quotes: Arc<EntryText>,
+    /// Written only if a reader wants it.
+    with_quotes: Option<Arc<EntryText>>,
+}
+
+/// What a change is measured by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Said {
+    price: Option<Decimal>,
+    currency: Option<Currency>,
+    status: Status,
+}
+
+/// What a price was made from.
+pub(super) struct Depends {
+    /// The marks of all symbols that were read.
+    pub(super) marks: Vec<Arc<Mark>>,
+    /// The version of the board before they were.
+    pub(super) version: u64,
+    /// The first moment at which the price may be another one although nothing has landed.
+    pub(super) valid_until: Timestamp,
+}
+
+impl Latest {
+    /// The text for readers that want the proof, or for those that do not.
+    pub(super) fn text(&self, quotes: bool) -> Option<&Arc<EntryText>> {
+        if quotes { self.with_quotes.as_ref() } else { Some(&self.without_quotes) }
+    }
+}
+
+impl Said {
+    fn of(priced: &Priced) -> Self {
+        let Priced { price, conversion } = priced;
+        let shown = match conversion {
+            Some(conversion) => conversion.price,
+            None => price.folded.as_ref().map(|folded| folded.price),
+        };
+        Said { price: shown, currency: price.currency.clone(), status: price.status }
+    }
+
+    /// Whether this is news to a reader that has heard something else before.
+    pub(super) fn is_news(&self, before: &Said, on: Changes) -> bool {
+        let has_price_changed = || (self.price, &self.currency) != (before.price, &before.currency);
+        match on {
+            Changes::Price => has_price_changed(),
+            Changes::Status => self.status != before.status,
+            Changes::Any => self.status != before.status || has_price_changed(),
+        }
+    }
+}
+
+impl Depends {
+    fn holds(&self, now: Timestamp) -> bool {
+        now < self.valid_until && self.marks.iter().all(|mark| mark.version() <= self.version)
+    }
+}
+
+impl Topic {
+    /// A topic of which nothing is known yet.
+    pub(super) fn new(held: Held) -> Self {
+        let asked = Asked { has_been: false, is_under_way: false, next: Some(Instant::now()) };
+        Topic(Mutex::new(State { latest: None, depends: None, readers: Vec::new(), asked, held }))
+    }
+
+    /// Notes a reader.
+    pub(super) fn enter(&self, number: u64, bell: &Arc<Bell>, wants_quotes: bool) {
+        let mut state = self.0.lock();
+        state.readers.push(TopicReader { number, bell: Arc::clone(bell), wants_quotes });
+        if let Some(latest) = &state.latest {
+            if latest.text(wants_quotes).is_none() {
+                // it has to be written first
+                state.depends = None;
+            } else if bell.note() {
+                bell.ring();
+            }
+        }
+    }
+
+    /// Notes that a reader is gone. Returns whether it was the last.
+    pub(super) fn leave(&self, number: u64) -> bool {
+        let mut state = self.0.lock();
+        state.readers.retain(|reader| reader.number != number);
+        state.readers.is_empty()
+    }
+
+    /// Has the symbol folded and its sources asked anew, since the settings have changed.
+    pub(super) fn renew(&self) {
+        let mut state = self.0.lock();
+        state.depends = None;
+        state.asked.next = Some(Instant::now());
+    }
+
+    /// What is told of the symbol now.
+    pub(super) fn latest(&self) -> Option<Latest> {
+        self.0.lock().latest.clone()
+    }
+
+    /// Whether the price may be another one by now.
+    pub(super) fn is_dirty(&self, now: Timestamp) -> bool {
+        !self.0.lock().depends.as_ref().is_some_and(|depends| depends.holds(now))
+    }
+
+    /// The moment at which it may be another price although nothing has landed.
+    pub(super) fn valid_until(&self) -> Option<Timestamp> {
+        self.0.lock().depends.as_ref().map(|depends| depends.valid_until)
+    }
+
+    /// Takes a price that was folded anew. If it is news, the bells of the readers that must be rung for it are added to `to_ring`.
+    ///
+    /// # Errors
+    /// Never for our types; the error of the serializer is passed on rather than hidden.
+    pub(super) fn folded(
+        &self,
+        priced: &Priced,
+        depends: Depends,
+        to_ring: &mut Vec<Arc<Bell>>,
+    ) -> serde_json::Result<()> {
+        let wants_quotes = self.0.lock().readers.iter().any(|reader| reader.wants_quotes);
+        let without_quotes = Arc::new(EntryText::of(priced, false)?);
+        let with_quotes = if wants_quotes { Some(Arc::new(EntryText::of(priced, true)?)) } else { None };
+        let said = Said::of(priced);
+        let mut state = self.0.lock();
+        state.depends = Some(depends);
+        if said.status != Status::Ok && !state.asked.has_been {
+            return Ok(());
+        }
+        let before = state.latest.take();
+        let is_news = before.as_ref().is_none_or(|before| *before.said != said);
+        let had_quotes = before.as_ref().is_some_and(|before| before.with_quotes.is_some());
+        let said = match before {
+            // readers that have it see at once that it is the same
+            Some(before) if !is_news => before.said,
+            _ => Arc::new(said),
+        };
+        let bytes = without_quotes.len() + with_quotes.as_ref().map_or(0, |text| text.len());
+        // beyond the budget new readers and requests are refused, but what is looked at is told
+        let _ = state.held.grow_to(bytes);
+        let first_with_quotes = with_quotes.is_some() && !had_quotes;
+        state.latest = Some(Latest { said, without_quotes, with_quotes });
+        let concerned = state.readers.iter().filter(|reader| is_news || first_with_quotes && reader.wants_quotes);
+        to_ring.extend(concerned.map(|reader| &reader.bell).filter(|bell| bell.note()).map(Arc::clone));
+        Ok(())
+    }
+
+    /// When its sources must be asked; `None` if they are being asked, or never have to be.
+    pub(super) fn next_ask(&self) -> Option<Instant> {
+        let asked = self.0.lock().asked;
+        asked.next.filter(|_| !asked.is_under_way)
+    }
+
+    /// Notes that its sources are being asked.
+    pub(super) fn is_being_asked(&self) {
+        self.0.lock().asked.is_under_way = true;
+    }
+
+    /// Notes that they have answered, and when they must be asked again. Returns whether this was the first time.
+    pub(super) fn was_asked(&self, next: Option<Instant>) -> bool {
+        let mut state = self.0.lock();
+        let is_first = !state.asked.has_been;
+        state.asked = Asked { has_been: true, is_under_way: false, next };
+        if is_first {
+            // what could not be told so far can be told now
+            state.depends = None;
+        }
+        is_first
+    }
+}
