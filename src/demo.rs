@@ -116,6 +116,7 @@ pub(crate) fn what_to_try(address: &str) -> String {
          Try, in another terminal:\n\
          \x20 curl 'http://{address}/prices?symbols=AAPL,MSFT'\n\
          \x20 curl 'http://{address}/prices/BTC-USD?refresh_after=0s'\n\
+         \x20 curl -N 'http://{address}/prices/stream?symbols=BTC-USD,AAPL'   prices as they change\n\
          \x20 curl -X POST 'http://{address}/demo/alpha/lie'     break a venue: lie, hang, 429, die; heal repairs it\n\
          \x20 curl -X POST 'http://{address}/demo/gamma/label'   state the wrong currency (gamma, delta)\n\
          \x20 curl -X POST 'http://{address}/demo/eta/old-trade' an old last trade beside a live book\n\

@@ -85,6 +85,21 @@ struct Subject {
     currency: Option<Currency>,
 }
 
+/// Topics of one currency, with their symbols in the same order.
+struct Group {
+    currency: Option<Currency>,
+    symbols: Vec<Symbol>,
+    topics: Vec<Arc<Topic>>,
+}
+
+/// A reader's place, which is free again when this is dropped.
+pub(crate) struct Place {
+    events: Events,
+    number: u64,
+    question: StreamQuestion,
+    _held: Held,
+}
+
 /// What a reader has shown to be let in.
 #[derive(Clone, Debug)]
 pub enum Pass {
@@ -148,8 +163,8 @@ impl Events {
         self.0.looked_at.lock().readers.len()
     }
 
-    /// How many pairs of symbol and currency are looked at.
-    pub fn topics(&self) -> usize {
+    /// How many pairs of symbol and currency they look at.
+    pub fn subjects(&self) -> usize {
         self.0.looked_at.lock().topics.len()
     }
 
@@ -269,26 +284,8 @@ fn in_groups(topics: Vec<(Subject, Arc<Topic>)>, most: usize) -> Vec<Group> {
     groups
 }
 
-/// Topics of one currency, with their symbols in the same order.
-struct Group {
-    currency: Option<Currency>,
-    symbols: Vec<Symbol>,
-    topics: Vec<Arc<Topic>>,
-}
-
-/// A reader's place, which is free again when this is dropped.
-pub(crate) struct Place {
-    events: Events,
-    number: u64,
-    question: StreamQuestion,
-    _held: Held,
-}
-
 impl Drop for Place {
     fn drop(&mut self) {
         self.events.leave(self.number, &self.question);
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -9,11 +9,11 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
-use super::topic::Topic;
 use super::{Group, Shared, in_groups};
 use crate::answer::Answer;
 use crate::clock::age;
 use crate::failure::SourceError;
+use crate::fold::Price;
 use crate::question::Question;
 use crate::service::{NextCall, Quotefold};
 
@@ -74,9 +74,7 @@ impl Asking {
 impl Drop for Asking {
     fn drop(&mut self) {
         let again = Instant::now() + AGAIN;
-        self.0.topics.iter().for_each(|topic: &Arc<Topic>| {
-            topic.was_asked(Some(again));
-        });
+        self.0.topics.iter().for_each(|topic| topic.was_asked(Some(again)));
     }
 }
 
@@ -109,7 +107,7 @@ async fn ask(service: Arc<Quotefold>, mut asking: Asking) {
 /// For each symbol of an answer, when a source may have room that had none.
 fn refused_until(answer: &Answer) -> Vec<Option<Instant>> {
     let now = Instant::now();
-    let of_price = |price: &&crate::fold::Price| {
+    let of_price = |price: &&Price| {
         let failures = price.quotes.iter().filter_map(|judged| judged.outcome.failure.as_ref());
         let throttled = failures.filter(|failure| matches!(failure.error, SourceError::Throttled { .. }));
         let again = throttled.filter_map(|failure| failure.retry_at).min();

@@ -1,5 +1,6 @@
 //! Folds what is looked at whenever it may have changed, once for all readers.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -51,8 +52,9 @@ async fn pass(shared: &Shared) {
 
 /// Folds a group, and tells its readers.
 async fn fold(service: &Quotefold, group: &Group) {
+    group.topics.iter().for_each(|topic| topic.is_being_folded());
     let all = service.on_board(&group.symbols, group.currency.as_ref()).await;
-    let mut to_ring: Vec<std::sync::Arc<Bell>> = Vec::new();
+    let mut to_ring: Vec<Arc<Bell>> = Vec::new();
     for (topic, OnBoard { priced, reads, version, valid_until }) in group.topics.iter().zip(all) {
         let marks = reads.iter().map(|symbol| service.board().mark(symbol)).collect();
         let depends = Depends { marks, version, valid_until };

@@ -22,7 +22,10 @@ pub(super) struct Topic(Mutex<State>);
 struct State {
     /// `None` until there is something to tell.
     latest: Option<Latest>,
+    /// What the latest fold was made from; `None` before the first.
     depends: Option<Depends>,
+    /// Whether it must be folded again whatever it was made from.
+    must_be_folded: bool,
     readers: Vec<TopicReader>,
     asked: Asked,
     /// The memory of its texts.
@@ -113,7 +116,8 @@ impl Topic {
     /// A topic of which nothing is known yet.
     pub(super) fn new(held: Held) -> Self {
         let asked = Asked { has_been: false, is_under_way: false, next: Some(Instant::now()) };
-        Topic(Mutex::new(State { latest: None, depends: None, readers: Vec::new(), asked, held }))
+        let readers = Vec::new();
+        Topic(Mutex::new(State { latest: None, depends: None, must_be_folded: true, readers, asked, held }))
     }
 
     /// Notes a reader.
@@ -123,7 +127,7 @@ impl Topic {
         if let Some(latest) = &state.latest {
             if latest.text(wants_quotes).is_none() {
                 // it has to be written first
-                state.depends = None;
+                state.must_be_folded = true;
             } else if bell.note() {
                 bell.ring();
             }
@@ -140,7 +144,7 @@ impl Topic {
     /// Has the symbol folded and its sources asked anew, since the settings have changed.
     pub(super) fn renew(&self) {
         let mut state = self.0.lock();
-        state.depends = None;
+        state.must_be_folded = true;
         state.asked.next = Some(Instant::now());
     }
 
@@ -151,7 +155,13 @@ impl Topic {
 
     /// Whether the price may be another one by now.
     pub(super) fn is_dirty(&self, now: Timestamp) -> bool {
-        !self.0.lock().depends.as_ref().is_some_and(|depends| depends.holds(now))
+        let state = self.0.lock();
+        state.must_be_folded || !state.depends.as_ref().is_some_and(|depends| depends.holds(now))
+    }
+
+    /// Notes that it is about to be folded. What asks for another fold from now on is not lost.
+    pub(super) fn is_being_folded(&self) {
+        self.0.lock().must_be_folded = false;
     }
 
     /// The moment at which it may be another price although nothing has landed.
@@ -207,15 +217,14 @@ impl Topic {
         self.0.lock().asked.is_under_way = true;
     }
 
-    /// Notes that they have answered, and when they must be asked again. Returns whether this was the first time.
-    pub(super) fn was_asked(&self, next: Option<Instant>) -> bool {
+    /// Notes that they have answered, and when they must be asked again.
+    pub(super) fn was_asked(&self, next: Option<Instant>) {
         let mut state = self.0.lock();
         let is_first = !state.asked.has_been;
         state.asked = Asked { has_been: true, is_under_way: false, next };
         if is_first {
             // what could not be told so far can be told now
-            state.depends = None;
+            state.must_be_folded = true;
         }
-        is_first
     }
 }

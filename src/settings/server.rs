@@ -48,9 +48,8 @@ pub struct ServerSettings {
     pub max_connections_per_client: usize,
     /// The most requests at once, 1 to a million; more are shed.
     pub max_requests: usize,
-    /// The most streams of prices at once, 1 to a million; `None` for a quarter of `max_connections`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_streams: Option<usize>,
+    /// The most streams of prices at once, up to a million; 0 for a quarter of `max_connections`.
+    pub max_streams: usize,
     /// The least time between two events of one symbol that the reader of a stream may ask for; at least 20 milliseconds.
     #[serde(with = "as_text::span")]
     pub stream_floor: Duration,
@@ -92,7 +91,7 @@ impl Default for ServerSettings {
             max_connections: 4096,
             max_connections_per_client: 0,
             max_requests: 1024,
-            max_streams: None,
+            max_streams: 0,
             stream_floor: Duration::from_millis(100),
             max_weight: 25_000,
             max_reply_memory: 128 << 20,
@@ -135,7 +134,10 @@ const MOST_SYMBOLS: usize = 5_000;
 impl ServerSettings {
     /// The most streams of prices at once.
     pub fn streams(&self) -> usize {
-        self.max_streams.unwrap_or_else(|| self.max_connections.div_ceil(PART_FOR_STREAMS))
+        match self.max_streams {
+            0 => self.max_connections.div_ceil(PART_FOR_STREAMS),
+            most => most,
+        }
     }
 
     pub(super) fn check(&self, report: &mut Report<'_>) {
@@ -207,7 +209,6 @@ impl ServerSettings {
         let counts = [
             ("max_connections", self.max_connections, MOST),
             ("max_requests", self.max_requests, MOST),
-            ("max_streams", self.max_streams.unwrap_or(1), MOST),
             ("max_weight", self.max_weight as usize, MOST_WEIGHT as usize),
             ("max_symbols", self.max_symbols, MOST_SYMBOLS),
         ];
@@ -222,6 +223,11 @@ impl ServerSettings {
             self.max_connections_per_client <= MOST,
             &["server", "max_connections_per_client"],
             format!("{} is out of range; write up to {MOST}, or 0 for any number", self.max_connections_per_client),
+        );
+        report.unless(
+            self.max_streams <= MOST,
+            &["server", "max_streams"],
+            format!("{} is out of range; write up to {MOST}, or 0 for a quarter of max_connections", self.max_streams),
         );
         report.unless(
             self.max_reply_memory >= LEAST_REPLY_MEMORY,

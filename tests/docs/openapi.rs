@@ -196,6 +196,7 @@ fn it_has_the_parameters_of_the_documentation() {
         .map(str::to_owned)
         .collect();
     assert_eq!(of("/symbols"), search);
+    assert_eq!(of("/prices/stream"), http.first_column("## Prices as they change"));
 }
 
 #[test]

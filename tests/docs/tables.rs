@@ -64,6 +64,7 @@ pub(crate) fn problems() -> Vec<Problem> {
         Problem::Unauthorized { wrong_key: false },
         Problem::ForeignPage,
         Problem::TooManyRequests { seconds: 1 },
+        Problem::TooManyStreams,
         Problem::NoSuchPath { detail: String::new() },
         Problem::WrongMethod,
         Problem::BodyTooLarge { longest: 1024 },

@@ -15,5 +15,6 @@ mod page;
 mod request_log;
 mod slots;
 mod stack;
+mod streams;
 #[path = "../support/mod.rs"]
 mod support;

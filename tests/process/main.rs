@@ -28,6 +28,7 @@ mod restart;
 mod screen;
 mod secrets;
 mod starting;
+mod streams;
 mod unawaited;
 mod unix_sockets;
 mod untrusted;

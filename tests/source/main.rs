@@ -34,6 +34,7 @@ mod service;
 mod shared;
 mod spent;
 mod storm;
+mod streams;
 mod support;
 mod vendors;
 mod watch;
