@@ -133,9 +133,8 @@ impl Pass {
     /// Whether a reader with this pass is let in under these settings.
     fn holds(&self, access: &AccessSettings) -> bool {
         let Pass::Client(key) = self else { return true };
-        let is_known = |key: &SecretString| {
-            access.keys.iter().any(|known| known.expose_secret() == key.expose_secret())
-        };
+        let is_known =
+            |key: &SecretString| access.keys.iter().any(|known| known.expose_secret() == key.expose_secret());
         access.keys.is_empty() || key.as_ref().is_some_and(is_known)
     }
 }
@@ -268,9 +267,10 @@ fn in_groups(topics: Vec<(Subject, Arc<Topic>)>, most: usize) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     let mut open: HashMap<Option<Currency>, usize> = HashMap::new();
     for (Subject { symbol, currency }, topic) in topics {
-        let place = open.get(&currency).copied().filter(|place| {
-            groups.get(*place).is_some_and(|group| group.symbols.len() < most.max(1))
-        });
+        let place = open
+            .get(&currency)
+            .copied()
+            .filter(|place| groups.get(*place).is_some_and(|group| group.symbols.len() < most.max(1)));
         let place = place.unwrap_or(groups.len());
         if place == groups.len() {
             open.insert(currency.clone(), place);

@@ -95,7 +95,15 @@ impl Default for Metrics {
             log_lines_dropped(),
         );
         let latest = Latest::default();
-        Metrics(Arc::new(Families { registry, requests, calls, streams, reload_succeeded, reload_succeeded_at, latest }))
+        Metrics(Arc::new(Families {
+            registry,
+            requests,
+            calls,
+            streams,
+            reload_succeeded,
+            reload_succeeded_at,
+            latest,
+        }))
     }
 }
 

@@ -157,7 +157,8 @@ impl Ready {
         if !is_usual(made.question) || made.question.refresh_after.is_some() {
             return kept;
         }
-        let (depends, mut looks) = (Depends::of(made.plan, made.question), Looks::new(sources, made.openings, made.now.monotonic));
+        let (depends, mut looks) =
+            (Depends::of(made.plan, made.question), Looks::new(sources, made.openings, made.now.monotonic));
         let mut pace = Pace::default();
         for (place, priced) in made.valuation.prices.iter().enumerate() {
             let entry = depends.on(&priced.price.symbol, priced.conversion.as_ref());

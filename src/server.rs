@@ -133,11 +133,7 @@ impl Front {
 
     /// Everything that is served to someone who may see all of it. Where a key is required, the page is among what needs none,
     /// and has no prices in it. `public` is what the settings say of the public address, if this is it.
-    fn with_the_page(
-        &self,
-        access: &AccessSettings,
-        public: Option<&AccessSettings>,
-    ) -> (Routes<Pricing>, Pages) {
+    fn with_the_page(&self, access: &AccessSettings, public: Option<&AccessSettings>) -> (Routes<Pricing>, Pages) {
         let health = self.health(access);
         let app = self.price_routes(public).merge(admin_pages(&health));
         let pages = page::with_files(health_pages(&health));

@@ -41,9 +41,9 @@ use crate::symbol::Symbol;
 use crate::valuation::{Valuation, value};
 use crate::workload::{Overloaded, Turn, Weight, Workload};
 use joining::Joining;
-use settle::{Held, Next, Settled};
 pub(crate) use next_call::NextCall;
 pub(crate) use on_board::OnBoard;
+use settle::{Held, Next, Settled};
 pub use verdicts::Verdicts;
 
 /// The least time left with which a call is still started.

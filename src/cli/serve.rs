@@ -300,12 +300,7 @@ struct Around {
 type Served = (CurrentStack, CurrentLimits);
 
 /// Lets each reload change what the listeners serve: for clients, and for the operator if there is an address for that.
-fn follow_reloads(
-    reloads: &Reloads,
-    public: Served,
-    admin: Option<Served>,
-    around: Around,
-) {
+fn follow_reloads(reloads: &Reloads, public: Served, admin: Option<Served>, around: Around) {
     let again = reloads.clone();
     reloads.serve_with(Box::new(move |next| {
         let (front, settings) = (around.front_of(next, Some(&again)), next.settings());

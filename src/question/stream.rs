@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::parameters::split;
-use super::{BadQuestion, Bounds, LONGEST_QUERY, NotASymbol, Read, bad, read_currency, read_quotes, read_span, too_long};
+use super::{
+    BadQuestion, Bounds, LONGEST_QUERY, NotASymbol, Read, bad, read_currency, read_quotes, read_span, too_long,
+};
 use crate::symbol::{Currency, Symbol};
 use crate::units::Span;
 

@@ -108,7 +108,7 @@ fn access_is_open_unless_set_and_can_be_set_by_variables() {
     )
     .unwrap();
     let printed = settings.to_toml();
-    let expected = "[access]\nkeys = [\"***\"]\nrate = [\"20/s\"]\ntrusted_proxies = [\"10.0.0.0/8\", \"::1\"]\ncors = [\"*\"]\nhosts = [\"metrics.example.com\", \"*.prod.example.com\"]\n\n";
+    let expected = "[access]\nkeys = [\"***\"]\nrate = [\"20/s\"]\nmax_streams_per_client = 8\ntrusted_proxies = [\"10.0.0.0/8\", \"::1\"]\ncors = [\"*\"]\nhosts = [\"metrics.example.com\", \"*.prod.example.com\"]\n\n";
     assert!(printed.contains(expected), "{printed}");
     assert_eq!(settings.access.keys[0].expose_secret(), "a-key-out-of-a-variable");
     assert!(!format!("{settings:?}").contains("a-key-out"));

@@ -26,10 +26,7 @@ impl<F: FnOnce() + Unpin> HttpBody for StreamingBody<F> {
     type Data = Bytes;
     type Error = Error;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         if self.left.as_mut().poll(context).is_ready() {
             return Poll::Ready(None);
         }
