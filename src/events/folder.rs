@@ -57,7 +57,7 @@ async fn fold(service: &Quotefold, group: &Group) {
     let mut to_ring: Vec<Arc<Bell>> = Vec::new();
     for (topic, OnBoard { priced, reads, version, valid_until }) in group.topics.iter().zip(all) {
         let marks = reads.iter().map(|symbol| service.board().mark(symbol)).collect();
-        let depends = Depends { marks, version, valid_until };
+        let depends = Depends { marks, version, folded_at: priced.price.as_of, valid_until };
         if let Err(error) = topic.folded(&priced, depends, &mut to_ring) {
             tracing::error!("a price could not be written because of a bug in quotefold: {error}");
         }

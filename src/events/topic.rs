@@ -74,6 +74,8 @@ pub(super) struct Depends {
     pub(super) marks: Vec<Arc<Mark>>,
     /// The version of the board before they were.
     pub(super) version: u64,
+    /// When the price was folded. If the wall clock is set back, it is folded again.
+    pub(super) folded_at: Timestamp,
     /// The first moment at which the price may be another one although nothing has landed.
     pub(super) valid_until: Timestamp,
 }
@@ -108,7 +110,8 @@ impl Said {
 
 impl Depends {
     fn holds(&self, now: Timestamp) -> bool {
-        now < self.valid_until && self.marks.iter().all(|mark| mark.version() <= self.version)
+        (self.folded_at..self.valid_until).contains(&now)
+            && self.marks.iter().all(|mark| mark.version() <= self.version)
     }
 }
 

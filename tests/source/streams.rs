@@ -299,7 +299,7 @@ async fn limits_hold_through_a_day_of_readers_that_come_and_go() {
     let limited = "[server]\nmax_streams = 20\n[access]\nmax_streams_per_client = 0\n";
     let text = format!(
         "{limited}{}{}{}",
-        FRESHNESS.replace("1s", "60s"),
+        FRESHNESS.replace("1s", "300s"),
         crypto("alpha", "batch = 100\nlimits = [\"20/h\"]"),
         crypto("beta", "batch = 100\nlimits = [\"7/h\"]")
     );
