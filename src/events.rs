@@ -1,12 +1,12 @@
 //! Tells readers of prices as these change, however many look at the same.
 //!
-//! What is looked at is the union of what all readers look at: one [topic](topic) per symbol and currency. Three things happen
+//! What is looked at is the union of what all readers look at: one topic per symbol and currency. Three things happen
 //! for as long as somebody looks, and end with the last reader:
 //!
-//! - [`demand`] has the sources asked again, once for all readers, as one more caller of the usual path who only tries.
-//! - [`folder`] folds a topic again once something of it has landed on the board, or a moment has come at which its price may
+//! - `demand` has the sources asked again, once for all readers, as one more caller of the usual path who only tries.
+//! - `folder` folds a topic again once something of it has landed on the board, or a moment has come at which its price may
 //!   be another one. A landing costs nothing here but the mark that the board makes anyway.
-//! - [`Events::follow`] ends the readers whose key a new configuration no longer has.
+//! - `Shared::follow` ends the readers whose key a new configuration no longer has.
 //!
 //! A [reader](reader::Reader) has one slot per symbol, and no queue. It is told that something has changed, and then takes the
 //! latest of each symbol. So one that is slow misses what lies between, and holds up nobody.
