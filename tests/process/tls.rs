@@ -15,6 +15,9 @@ type Secure = StreamOwned<ClientConnection, TcpStream>;
 /// A service with a certificate for 127.0.0.1.
 struct Served {
     program: Program,
+    /// What it reads again.
+    _own: Configuration,
+    /// The same for commands, with the address in it.
     configuration: Configuration,
     address: SocketAddr,
     authority: Authority,
@@ -33,14 +36,14 @@ fn serve(server: &str, access: &str) -> Served {
         let server = format!("[server]\nlisten = \"{address}\"\ndrain_delay = \"0s\"\n{files}{server}");
         Configuration::new(&format!("{server}{access}{sources}"))
     };
-    let first = listening("127.0.0.1:0");
-    let program = Program::new(&mut start(&["serve", "--config", first.path()], &[]));
+    let own = listening("127.0.0.1:0");
+    let program = Program::new(&mut start(&["serve", "--config", own.path()], &[]));
     until("it says where it listens", || program.said_on_stdout().ends_with('\n'));
     let said = program.said_on_stdout();
     let address: SocketAddr =
         said.split("https://").nth(1).unwrap().split([' ', ',', '\n']).next().unwrap().parse().unwrap();
     let configuration = listening(&address.to_string());
-    Served { program, configuration, address, authority, folder, _vendor: vendor }
+    Served { program, _own: own, configuration, address, authority, folder, _vendor: vendor }
 }
 
 fn put(folder: &Folder, (certificate, key): (String, String)) {
