@@ -28,6 +28,7 @@ use tokio::sync::Notify;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::caller::Caller;
+use crate::fingerprint::Fingerprint;
 use crate::question::StreamQuestion;
 use crate::reply_memory::{Full, Held};
 use crate::service::Quotefold;
@@ -64,16 +65,25 @@ struct Shared {
 struct LookedAt {
     topics: HashMap<Subject, Arc<Topic>>,
     readers: HashMap<u64, Known>,
-    by_client: HashMap<Caller, usize>,
+    by_client: HashMap<Client, usize>,
     /// The number of the next reader.
     next: u64,
     /// The work for the readers, which ends when this is dropped.
     work: Option<AbortOnDropHandle<()>>,
 }
 
+/// Whose streams are counted together. The number of a key is not enough: it changes with the configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Client {
+    /// The holder of the key with this fingerprint.
+    Key(String),
+    /// A caller without a key.
+    Caller(Caller),
+}
+
 /// What is known of a reader.
 struct Known {
-    client: Caller,
+    client: Client,
     pass: Pass,
     bell: Arc<Bell>,
 }
@@ -129,6 +139,15 @@ impl From<Full> for Refused {
     }
 }
 
+impl Client {
+    fn of(caller: Caller, pass: &Pass) -> Self {
+        match pass {
+            Pass::Client(Some(key)) => Client::Key(Fingerprint::of([key.expose_secret()], 16).digits().to_owned()),
+            Pass::Client(None) | Pass::Operator => Client::Caller(caller),
+        }
+    }
+}
+
 impl Pass {
     /// Whether a reader with this pass is let in under these settings.
     fn holds(&self, access: &AccessSettings) -> bool {
@@ -171,11 +190,13 @@ impl Events {
     ///
     /// # Errors
     /// There are too many, or its key no longer holds.
-    pub fn open(&self, question: &StreamQuestion, client: Caller, pass: Pass) -> Result<Reader, Refused> {
+    pub fn open(&self, question: &StreamQuestion, caller: Caller, pass: Pass) -> Result<Reader, Refused> {
+        let client = Client::of(caller, &pass);
+        let mut looked_at = self.0.looked_at.lock();
+        // under the lock: what is let in by settings that have just been replaced is seen when the new ones are followed
         let service = self.service();
         let (settings, memory) = (service.settings(), service.reply_memory());
         let slots_held = memory.hold(BYTES_OF_READER + BYTES_OF_SLOT * question.symbols.len(), 0)?;
-        let mut looked_at = self.0.looked_at.lock();
         if !pass.holds(&settings.access) {
             return Err(Refused::KeyGone);
         }
@@ -188,21 +209,23 @@ impl Events {
         }
         let (number, bell) = (looked_at.next, Arc::new(Bell::default()));
         looked_at.next += 1;
-        let mut slots = Vec::with_capacity(question.symbols.len());
+        let (mut slots, mut must_be_folded) = (Vec::with_capacity(question.symbols.len()), false);
         for symbol in &question.symbols {
             let subject = Subject { symbol: symbol.clone(), currency: question.currency.clone() };
             let topic = looked_at.topics.entry(subject).or_insert_with(|| Arc::new(Topic::new(memory.hold_nothing())));
-            topic.enter(number, &bell, question.quotes);
+            must_be_folded |= topic.enter(number, &bell, question.quotes);
             slots.push(Slot::new(Arc::clone(topic)));
         }
-        *looked_at.by_client.entry(client).or_default() += 1;
+        *looked_at.by_client.entry(client.clone()).or_default() += 1;
         looked_at.readers.insert(number, Known { client, pass, bell: Arc::clone(&bell) });
         if looked_at.work.is_none() {
             looked_at.work = Some(AbortOnDropHandle::new(self.0.runtime.spawn(Arc::clone(&self.0).work())));
         }
         drop(looked_at);
-        self.0.to_fold.notify_one();
-        self.0.to_ask.notify_one();
+        if must_be_folded {
+            self.0.to_fold.notify_one();
+            self.0.to_ask.notify_one();
+        }
         service.metrics().stream_opened();
         let place = Place { events: self.clone(), number, question: question.clone(), _held: slots_held };
         Ok(Reader::new(place, slots, bell))
@@ -240,18 +263,22 @@ impl Shared {
     /// Follows the configuration: readers whose key is gone are told to end, and every topic is folded and asked for anew.
     async fn follow(&self) {
         loop {
-            let generation = self.current.get().generation();
+            let generation = self.take_over(&self.current.get());
             self.current.changed_until(|now| now.generation() != generation).await;
-            let service = self.current.get();
-            let looked_at = self.looked_at.lock();
-            for known in looked_at.readers.values().filter(|known| !known.pass.holds(&service.settings().access)) {
-                known.bell.end();
-            }
-            looked_at.topics.values().for_each(|topic| topic.renew());
-            drop(looked_at);
-            self.to_fold.notify_one();
-            self.to_ask.notify_one();
         }
+    }
+
+    /// Has everything follow a service's settings. Returns which settings these are.
+    fn take_over(&self, service: &Quotefold) -> u64 {
+        let looked_at = self.looked_at.lock();
+        for known in looked_at.readers.values().filter(|known| !known.pass.holds(&service.settings().access)) {
+            known.bell.end();
+        }
+        looked_at.topics.values().for_each(|topic| topic.renew());
+        drop(looked_at);
+        self.to_fold.notify_one();
+        self.to_ask.notify_one();
+        service.generation()
     }
 
     /// The topics that satisfy a test, each with what it is about.
@@ -287,5 +314,18 @@ fn in_groups(topics: Vec<(Subject, Arc<Topic>)>, most: usize) -> Vec<Group> {
 impl Drop for Place {
     fn drop(&mut self) {
         self.events.leave(self.number, &self.question);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_streams_of_a_key_are_counted_together_whatever_its_number_is() {
+        let client = |number, key: &str| Client::of(Caller::Key(number), &Pass::Client(Some(key.into())));
+        assert_eq!(client(0, "correct-horse"), client(1, "correct-horse"));
+        assert_ne!(client(0, "correct-horse"), client(0, "battery-staple"));
+        assert_eq!(Client::of(Caller::at(None), &Pass::Operator), Client::of(Caller::at(None), &Pass::Client(None)));
     }
 }

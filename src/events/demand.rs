@@ -16,6 +16,8 @@ use crate::failure::SourceError;
 use crate::fold::Price;
 use crate::question::Question;
 use crate::service::{NextCall, Quotefold};
+use crate::units::WaitFor;
+use crate::workload::Overloaded;
 
 /// The least time between two looks at what is due, unless somebody looks at something new. What falls due in between is asked for
 /// together, so that sources that take many symbols per call get them in one.
@@ -26,7 +28,10 @@ const PASS: Duration = Duration::from_millis(100);
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// The longest time without a look.
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_secs(1);
+
+/// How many groups are asked for at once. What else is due waits: requests need room for their calls, too.
+const MOST_ASKS: usize = 4;
 
 /// Asks for what is due, pass by pass.
 pub(super) async fn run(shared: &Shared) {
@@ -35,7 +40,8 @@ pub(super) async fn run(shared: &Shared) {
         let now = Instant::now();
         let due = shared.topics(|topic| topic.next_ask().is_some_and(|next| next <= now));
         let service = shared.current.get();
-        for group in in_groups(due, service.settings().server.max_symbols) {
+        let groups = in_groups(due, service.settings().server.max_symbols);
+        for group in groups.into_iter().take(MOST_ASKS.saturating_sub(asks.len())) {
             // a task of its own: if one fails because of a bug, the others go on
             asks.spawn(ask(Arc::clone(&service), Asking::of(group)));
         }
@@ -62,45 +68,55 @@ fn next_look(shared: &Shared, now: Instant) -> Instant {
 }
 
 /// Topics that are being asked for. If that ends before its time, they are asked for again a little later.
-struct Asking(Group);
+struct Asking {
+    group: Group,
+    /// How often each of them had been renewed before.
+    renewals: Vec<u64>,
+}
 
 impl Asking {
     fn of(group: Group) -> Self {
-        group.topics.iter().for_each(|topic| topic.is_being_asked());
-        Asking(group)
+        let renewals = group.topics.iter().map(|topic| topic.is_being_asked()).collect();
+        Asking { group, renewals }
     }
 }
 
 impl Drop for Asking {
     fn drop(&mut self) {
         let again = Instant::now() + AGAIN;
-        self.0.topics.iter().for_each(|topic| topic.was_asked(Some(again)));
+        self.group.topics.iter().for_each(|topic| topic.was_not_asked(again));
     }
 }
 
 /// Asks once for a group, and notes for each of its topics when to ask again.
 async fn ask(service: Arc<Quotefold>, mut asking: Asking) {
     let settings = service.settings();
+    let group = &asking.group;
     let question = |arrived| Question {
         refresh_after: None,
-        currency: asking.0.currency.clone(),
-        ..Question::trying(asking.0.symbols.clone(), Duration::ZERO, arrived, settings.server.timeout)
+        currency: group.currency.clone(),
+        // a source that hangs must not keep the others from being asked again; what it sends lands when it comes
+        wait: WaitFor::Quorum(Duration::ZERO),
+        ..Question::trying(group.symbols.clone(), Duration::ZERO, arrived, settings.server.timeout)
     };
     let asked = question(service.clock().now());
-    // where there is no room for the work, it is tried again after `AGAIN`
-    let Ok(answered) = service.answer_in_turn(&asked, None).await else { return };
-    let refused_until = refused_until(&answered.answer);
+    let answered = service.answer_in_turn(&asked, None).await;
+    let refused_until = match &answered {
+        Ok(answered) => refused_until(&answered.answer),
+        // there was no room for the work
+        Err(Overloaded) => vec![Some(Instant::now() + AGAIN); group.symbols.len()],
+    };
     drop(answered);
     let next_calls = service.next_calls(&question(service.clock().now())).await;
     let now = Instant::now();
-    let topics = std::mem::take(&mut asking.0.topics);
-    for ((topic, next), refused_until) in topics.iter().zip(next_calls).zip(refused_until) {
+    let topics = std::mem::take(&mut asking.group.topics).into_iter().zip(&asking.renewals);
+    for (((topic, renewals), next), refused_until) in topics.zip(next_calls).zip(refused_until) {
         let next = match next {
             NextCall::Never => None,
             NextCall::At(at) => Some(at.max(now + PASS)),
             NextCall::IsDue => Some(refused_until.unwrap_or(now + AGAIN).max(now + PASS)),
         };
-        topic.was_asked(next);
+        topic.was_asked(next, *renewals);
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::time::{Instant, sleep_until};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::bell::Bell;
 use super::topic::Depends;
@@ -19,7 +20,7 @@ const PASS: Duration = Duration::from_millis(20);
 const AT_ONCE: usize = 100;
 
 /// The longest time without a pass: the wall clock may have been set meanwhile.
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_secs(1);
 
 /// Folds what may have changed, pass by pass.
 pub(super) async fn run(shared: &Shared) {
@@ -42,17 +43,22 @@ pub(super) async fn run(shared: &Shared) {
 
 /// Folds everything that may have changed.
 async fn pass(shared: &Shared) {
-    let service = shared.current.get();
-    let now = service.clock().now().wall;
+    let now = shared.current.get().clock().now().wall;
     let dirty = shared.topics(|topic| topic.is_dirty(now));
     for group in in_groups(dirty, AT_ONCE) {
-        fold(&service, &group).await;
+        // in this order, a change of the settings in between leads to another fold
+        group.topics.iter().for_each(|topic| topic.is_being_folded());
+        let service = shared.current.get();
+        // a task of its own: if one fails because of a bug, the others go on
+        let folded = shared.runtime.spawn(async move { fold(&service, &group).await });
+        if let Err(panicked) = AbortOnDropHandle::new(folded).await {
+            tracing::error!("a symbol that is looked at was not folded because of a bug in quotefold: {panicked}");
+        }
     }
 }
 
 /// Folds a group, and tells its readers.
 async fn fold(service: &Quotefold, group: &Group) {
-    group.topics.iter().for_each(|topic| topic.is_being_folded());
     let all = service.on_board(&group.symbols, group.currency.as_ref()).await;
     let mut to_ring: Vec<Arc<Bell>> = Vec::new();
     for (topic, OnBoard { priced, reads, version, valid_until }) in group.topics.iter().zip(all) {

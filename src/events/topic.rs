@@ -42,6 +42,8 @@ struct Asked {
     is_under_way: bool,
     /// When they must be asked again; `None` if never.
     next: Option<Instant>,
+    /// How often they had to be asked anew because the settings had changed.
+    renewals: u64,
 }
 
 struct TopicReader {
@@ -118,23 +120,23 @@ impl Depends {
 impl Topic {
     /// A topic of which nothing is known yet.
     pub(super) fn new(held: Held) -> Self {
-        let asked = Asked { has_been: false, is_under_way: false, next: Some(Instant::now()) };
+        let asked = Asked { has_been: false, is_under_way: false, next: Some(Instant::now()), renewals: 0 };
         let readers = Vec::new();
         Topic(Mutex::new(State { latest: None, depends: None, must_be_folded: true, readers, asked, held }))
     }
 
-    /// Notes a reader.
-    pub(super) fn enter(&self, number: u64, bell: &Arc<Bell>, wants_quotes: bool) {
+    /// Notes a reader. Returns whether the symbol must be folded before there is something to tell it.
+    pub(super) fn enter(&self, number: u64, bell: &Arc<Bell>, wants_quotes: bool) -> bool {
         let mut state = self.0.lock();
         state.readers.push(TopicReader { number, bell: Arc::clone(bell), wants_quotes });
-        if let Some(latest) = &state.latest {
-            if latest.text(wants_quotes).is_none() {
-                // it has to be written first
-                state.must_be_folded = true;
-            } else if bell.note() {
-                bell.ring();
-            }
+        let is_there = state.latest.as_ref().is_some_and(|latest| latest.text(wants_quotes).is_some());
+        if !is_there {
+            // a fold that is under way may not know of this reader
+            state.must_be_folded = true;
+        } else if bell.note() {
+            bell.ring();
         }
+        !is_there
     }
 
     /// Notes that a reader is gone. Returns whether it was the last.
@@ -149,6 +151,7 @@ impl Topic {
         let mut state = self.0.lock();
         state.must_be_folded = true;
         state.asked.next = Some(Instant::now());
+        state.asked.renewals += 1;
     }
 
     /// What is told of the symbol now.
@@ -215,19 +218,58 @@ impl Topic {
         asked.next.filter(|_| !asked.is_under_way)
     }
 
-    /// Notes that its sources are being asked.
-    pub(super) fn is_being_asked(&self) {
-        self.0.lock().asked.is_under_way = true;
+    /// Notes that its sources are being asked. Returns how often they had to be asked anew so far.
+    pub(super) fn is_being_asked(&self) -> u64 {
+        let asked = &mut self.0.lock().asked;
+        asked.is_under_way = true;
+        asked.renewals
     }
 
-    /// Notes that they have answered, and when they must be asked again.
-    pub(super) fn was_asked(&self, next: Option<Instant>) {
+    /// Notes that they have answered, and when they must be asked again: at once if the settings have changed meanwhile.
+    pub(super) fn was_asked(&self, next: Option<Instant>, renewals: u64) {
         let mut state = self.0.lock();
         let is_first = !state.asked.has_been;
-        state.asked = Asked { has_been: true, is_under_way: false, next };
+        let next = if state.asked.renewals == renewals { next } else { Some(Instant::now()) };
+        state.asked = Asked { has_been: true, is_under_way: false, next, ..state.asked };
         if is_first {
             // what could not be told so far can be told now
             state.must_be_folded = true;
         }
+    }
+
+    /// Notes that asking them has ended before its time, and when to try again.
+    pub(super) fn was_not_asked(&self, again: Instant) {
+        let asked = &mut self.0.lock().asked;
+        (asked.is_under_way, asked.next) = (false, Some(again));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reply_memory::ReplyMemory;
+
+    #[test]
+    fn a_change_of_the_settings_while_sources_are_asked_has_them_asked_again() {
+        let topic = Topic::new(ReplyMemory::new(1 << 20).hold_nothing());
+        let later = Instant::now() + std::time::Duration::from_secs(600);
+        let renewals = topic.is_being_asked();
+        assert_eq!(topic.next_ask(), None);
+        topic.renew();
+        topic.was_asked(Some(later), renewals);
+        assert!(topic.next_ask().is_some_and(|next| next < later));
+        let renewals = topic.is_being_asked();
+        topic.was_asked(Some(later), renewals);
+        assert_eq!(topic.next_ask(), Some(later));
+    }
+
+    #[test]
+    fn an_ask_that_ends_before_its_time_says_nothing_of_the_sources() {
+        let topic = Topic::new(ReplyMemory::new(1 << 20).hold_nothing());
+        topic.is_being_asked();
+        let again = Instant::now();
+        topic.was_not_asked(again);
+        assert_eq!(topic.next_ask(), Some(again));
+        assert!(!topic.0.lock().asked.has_been);
     }
 }

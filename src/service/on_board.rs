@@ -47,6 +47,10 @@ impl Quotefold {
             let on = depends.on(&priced.price.symbol, priced.conversion.as_ref());
             let rates = on.iter().flat_map(|on| &on.targets).filter_map(|target| valuation.rate(target));
             let valid_until = valid_until([&priced.price].into_iter().chain(rates), now.wall);
+            // a denial that ends changes the way to the price
+            let routes = on.iter().flat_map(|on| &on.targets).filter_map(|target| target.reads.until);
+            let routes = routes.filter(|until| *until > now.monotonic).map(|until| now.wall_at(until));
+            let valid_until = routes.fold(valid_until, Timestamp::min);
             let reads = on.map(|on| on.symbols()).unwrap_or_default();
             OnBoard { priced: explained(priced.clone(), skew), reads, version: plan.version, valid_until }
         };

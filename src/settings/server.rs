@@ -196,7 +196,7 @@ impl ServerSettings {
             self.stream_floor >= SHORTEST_STREAM_FLOOR,
             &["server", "stream_floor"],
             format!(
-                "{} is shorter than prices are looked at for streams; write {} or more",
+                "{} is shorter than the interval at which prices are checked for streams; write {} or more",
                 Span(self.stream_floor),
                 Span(SHORTEST_STREAM_FLOOR)
             ),

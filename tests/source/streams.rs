@@ -68,8 +68,17 @@ fn stepping(step: Duration) -> impl Fn(&str, Vec<Symbol>, Clock) -> Replies + Cl
 
 impl World {
     fn new(sections: &str, step: Duration) -> Self {
-        let text = format!("{sections}{FRESHNESS}{}{}", crypto("alpha", "batch = 100"), crypto("beta", "batch = 100"));
-        let scripted = ScriptedService::new(&text, &morning(), stepping(step));
+        Self::over(sections, &["alpha", "beta"], "batch = 100", stepping(step))
+    }
+
+    /// A service over vendors with these names, and further keys.
+    fn over<V>(sections: &str, names: &[&str], more: &str, vendors: V) -> Self
+    where
+        V: Fn(&str, Vec<Symbol>, Clock) -> Replies + Clone + Send + Sync + 'static,
+    {
+        let sources: String = names.iter().map(|name| crypto(name, more)).collect();
+        let text = format!("{sections}{FRESHNESS}{sources}");
+        let scripted = ScriptedService::new(&text, &morning(), vendors);
         let drain = Drain::new();
         let front = Front::new(&scripted.service, Arc::default(), &drain, &Handle::current());
         World { app: front.router(axum::Router::new()), scripted, drain }
@@ -175,6 +184,27 @@ async fn readers_of_the_same_symbol_cost_one_call_and_one_fold_per_change() {
     assert!((9..=12).contains(&calls), "{calls} calls for ten changes");
     // two vendors answer at the same time, and what is not known yet is folded, too
     assert!(folds <= 3 * calls as u64 + 3, "{folds} folds for {calls} calls");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_hangs_does_not_keep_the_others_from_being_asked_again() {
+    let stepping = stepping(Duration::from_secs(1));
+    let vendors = move |name: &str, symbols: Vec<Symbol>, clock: Clock| -> Replies {
+        let (hangs, reply) = (name == "alpha", stepping(name, symbols, clock));
+        Box::pin(async move {
+            sleep(if hangs { LONG } else { Duration::ZERO }).await;
+            reply.await
+        })
+    };
+    let names = ["alpha", "beta", "gamma"];
+    let world = World::over("[server]\ntimeout = \"8s\"\n", &names, "batch = 100\ntimeout = \"6s\"", vendors);
+    let mut reader = world.open("symbols=BTC-USD").await;
+    reader.price().await;
+    let began = Instant::now();
+    for _ in 0..5 {
+        reader.price().await;
+    }
+    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
 }
 
 #[tokio::test(start_paused = true)]

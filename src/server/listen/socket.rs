@@ -19,6 +19,10 @@ use super::write_timeout::TryWrite;
 /// the end of the stream.
 const CHECK_EVERY: Duration = Duration::from_millis(100);
 
+/// How long a client of a stream may leave what was sent unconfirmed before it counts as gone.
+#[cfg(target_os = "linux")]
+const GONE_AFTER: Duration = Duration::from_secs(30);
+
 /// How much of a stream the kernel may hold unsent, in bytes.
 #[cfg(target_os = "linux")]
 const LITTLE: u32 = 16 * 1024;
@@ -68,11 +72,12 @@ impl SharedSocket {
     }
 
     /// Has the kernel take only a little that it cannot send yet, or again as much as it likes. Of a stream, it would otherwise hold
-    /// megabytes of old prices for a client that does not read.
+    /// megabytes of old prices for a client that does not read, and wait a quarter of an hour for one that has vanished.
     pub(super) fn hold_little(&self, little: bool) {
         #[cfg(target_os = "linux")]
         if matches!(*self.0, Socket::Tcp(_)) {
             let _ = self.system().set_tcp_notsent_lowat(if little { LITTLE } else { u32::MAX });
+            let _ = self.system().set_tcp_user_timeout(little.then_some(GONE_AFTER));
         }
         #[cfg(not(target_os = "linux"))]
         let _ = little;
