@@ -269,9 +269,15 @@ pub(super) struct Units {
 }
 
 impl Units {
+    /// The same, given back if they are dropped before the store that replicas share has granted them, too.
+    pub(super) fn unless_refused(mut self) -> Self {
+        self.end = End::NotWritten;
+        self
+    }
+
     /// The same, also granted by the store that replicas share.
     pub(super) fn shared(mut self, shared: SharedUnits) -> Self {
-        self.shared = Some(shared);
+        (self.shared, self.end) = (Some(shared), End::Known);
         self
     }
 

@@ -40,12 +40,13 @@ impl WithinLimits {
         loop {
             let units = admit(&self.account, batch).await?;
             let Some(shared) = self.account.shared() else { return Ok(units) };
+            let units = units.unless_refused();
             let (allowance, now) = (self.account.allowance(), Instant::now());
             let longest = self.longest.min(batch.replies_by().saturating_duration_since(now));
             match shared.reserve(batch.units(), longest, allowance.usual()).await {
                 Ok(shared) => return Ok(units.shared(shared)),
                 Err(refusal) => {
-                    units.give_back();
+                    drop(units);
                     allowance.refuse(refusal, Instant::now())?;
                 }
             }
