@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use rust_decimal::Decimal;
 
+use crate::clock::skew::Skew;
 use crate::decimal::significant;
 use crate::fold::{Exclusion, Price, Status, Unavailable, Verdict};
 use crate::symbol::{Currency, Symbol};
@@ -39,6 +40,15 @@ pub struct Priced {
     pub price: Price,
     /// How it was converted, or why it could not be; `None` if no conversion was needed.
     pub conversion: Option<Conversion>,
+}
+
+impl Priced {
+    /// The same, which says that this machine's clock seems to be off, if it does.
+    pub(crate) fn with_skew(self, skew: Option<Skew>) -> Self {
+        let Some(skew) = skew else { return self };
+        let rate = self.conversion.as_ref().and_then(|conversion| conversion.rate.as_deref());
+        Priced { price: self.price.with_skew(rate, skew), conversion: self.conversion }
+    }
 }
 
 impl From<Price> for Priced {

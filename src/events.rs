@@ -6,12 +6,12 @@
 //! - `demand` has the sources asked again, once for all readers, as one more caller of the usual path who only tries.
 //! - `folder` folds a topic again once something of it has landed on the board, or a moment has come at which its price may
 //!   be another one. A landing costs nothing here but the mark that the board makes anyway.
-//! - `Shared::follow` ends the readers whose key a new configuration no longer has.
+//! - `Inner::follow` ends the readers whose key a new configuration no longer has.
 //!
 //! A [reader](reader::Reader) has one slot per symbol, and no queue. It is told that something has changed, and then takes the
-//! latest of each symbol. So one that is slow misses what lies between, and holds up nobody.
+//! latest of each symbol. So one that is slow misses what lies between, and holds up no other.
 
-mod bell;
+mod wakeup;
 mod demand;
 mod folder;
 pub mod reader;
@@ -35,9 +35,9 @@ use crate::service::Quotefold;
 use crate::service::current::Current;
 use crate::settings::access::AccessSettings;
 use crate::symbol::{Currency, Symbol};
-use bell::Bell;
 use reader::{Reader, Slot};
 use topic::Topic;
+use wakeup::Wakeup;
 
 /// About how many bytes a reader takes, with its connection's share of buffers.
 const BYTES_OF_READER: usize = 4 * 1024;
@@ -47,10 +47,10 @@ const BYTES_OF_SLOT: usize = 160;
 
 /// Everything that readers look at. Cheap to clone; all clones are the same.
 #[derive(Clone)]
-pub struct Events(Arc<Shared>);
+pub struct Events(Arc<Inner>);
 
 /// What the readers and the work for them share.
-struct Shared {
+struct Inner {
     current: Current,
     /// Where the work runs.
     runtime: Handle,
@@ -85,7 +85,7 @@ enum Client {
 struct Known {
     client: Client,
     pass: Pass,
-    bell: Arc<Bell>,
+    wakeup: Arc<Wakeup>,
 }
 
 /// What a topic is about: a symbol, in a currency if prices are converted.
@@ -159,9 +159,9 @@ impl Pass {
 }
 
 impl Events {
-    /// Nobody looks at anything yet. The work for readers will run on `runtime`.
+    /// No reader looks at anything yet. The work for readers will run on `runtime`.
     pub fn new(current: Current, runtime: &Handle) -> Self {
-        let shared = Shared {
+        let shared = Inner {
             current,
             runtime: runtime.clone(),
             looked_at: Mutex::default(),
@@ -207,17 +207,17 @@ impl Events {
         if most > 0 && looked_at.by_client.get(&client).is_some_and(|count| *count >= most) {
             return Err(Refused::TooMany);
         }
-        let (number, bell) = (looked_at.next, Arc::new(Bell::default()));
+        let (number, wakeup) = (looked_at.next, Arc::new(Wakeup::default()));
         looked_at.next += 1;
         let (mut slots, mut must_be_folded) = (Vec::with_capacity(question.symbols.len()), false);
         for symbol in &question.symbols {
             let subject = Subject { symbol: symbol.clone(), currency: question.currency.clone() };
             let topic = looked_at.topics.entry(subject).or_insert_with(|| Arc::new(Topic::new(memory.hold_nothing())));
-            must_be_folded |= topic.enter(number, &bell, question.quotes);
+            must_be_folded |= topic.enter(number, &wakeup, question.quotes);
             slots.push(Slot::new(Arc::clone(topic)));
         }
         *looked_at.by_client.entry(client.clone()).or_default() += 1;
-        looked_at.readers.insert(number, Known { client, pass, bell: Arc::clone(&bell) });
+        looked_at.readers.insert(number, Known { client, pass, wakeup: Arc::clone(&wakeup) });
         if looked_at.work.is_none() {
             looked_at.work = Some(AbortOnDropHandle::new(self.0.runtime.spawn(Arc::clone(&self.0).work())));
         }
@@ -228,7 +228,7 @@ impl Events {
         }
         service.metrics().stream_opened();
         let place = Place { events: self.clone(), number, question: question.clone(), _held: slots_held };
-        Ok(Reader::new(place, slots, bell))
+        Ok(Reader::new(place, slots, wakeup))
     }
 
     /// Lets a reader go. What only it looked at is looked at no more, and with the last reader all work for readers ends.
@@ -254,7 +254,7 @@ impl Events {
     }
 }
 
-impl Shared {
+impl Inner {
     /// All work for the readers, for as long as there are any.
     async fn work(self: Arc<Self>) {
         tokio::join!(folder::run(&self), demand::run(&self), self.follow());
@@ -272,7 +272,7 @@ impl Shared {
     fn take_over(&self, service: &Quotefold) -> u64 {
         let looked_at = self.looked_at.lock();
         for known in looked_at.readers.values().filter(|known| !known.pass.holds(&service.settings().access)) {
-            known.bell.end();
+            known.wakeup.end();
         }
         looked_at.topics.values().for_each(|topic| topic.renew());
         drop(looked_at);

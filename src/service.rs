@@ -20,7 +20,6 @@ use tokio_util::task::TaskTracker;
 use crate::again::NextCalls;
 use crate::answer::{Answer, Answered};
 use crate::board::{Board, CAPACITY, Openings, Told};
-use crate::clock::skew::Skew;
 use crate::clock::{Clock, Moment};
 use crate::convert::Priced;
 use crate::fold::{Price, Status};
@@ -363,7 +362,7 @@ impl Quotefold {
             Status::Ok => None,
             _ => next_calls.that_changes(priced),
         };
-        let answered = |priced| Answered { changes_at: changes_at(&priced), priced: explained(priced, skew) };
+        let answered = |priced| Answered { changes_at: changes_at(&priced), priced: priced.with_skew(skew) };
         let answered = valuation.prices.into_iter().map(answered).collect();
         let answer = Answer::new(question, answered, now.wall, self.is_simulated);
         (answer.with_texts(texts).refreshing(refreshing), turn, verdicts)
@@ -481,13 +480,6 @@ impl Quotefold {
         let sources = self.sources.iter().enumerate();
         sources.map(|(place, source)| is_asked(place).then(|| source.coalescer.openings(now.monotonic))).collect()
     }
-}
-
-/// The same price, which says that this machine's clock seems to be off, if it does.
-fn explained(Priced { price, conversion }: Priced, skew: Option<Skew>) -> Priced {
-    let Some(skew) = skew else { return Priced { price, conversion } };
-    let rate = conversion.as_ref().and_then(|conversion| conversion.rate.as_deref());
-    Priced { price: price.with_skew(rate, skew), conversion }
 }
 
 /// When the same question would make each source call again. Each failure is given this time.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
-use super::{Group, Shared, in_groups};
+use super::{Group, Inner, in_groups};
 use crate::answer::Answer;
 use crate::clock::age;
 use crate::failure::SourceError;
@@ -34,7 +34,7 @@ const LONGEST: Duration = Duration::from_secs(1);
 const MOST_ASKS: usize = 4;
 
 /// Asks for what is due, pass by pass.
-pub(super) async fn run(shared: &Shared) {
+pub(super) async fn run(shared: &Inner) {
     let mut asks = JoinSet::new();
     loop {
         let now = Instant::now();
@@ -61,7 +61,7 @@ pub(super) async fn run(shared: &Shared) {
 }
 
 /// When something is due next.
-fn next_look(shared: &Shared, now: Instant) -> Instant {
+fn next_look(shared: &Inner, now: Instant) -> Instant {
     let looked_at = shared.looked_at.lock();
     let first = looked_at.topics.values().filter_map(|topic| topic.next_ask()).min();
     first.map_or(now + LONGEST, |first| first.clamp(now + PASS, now + LONGEST))

@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::bell::Bell;
 use super::topic::Depends;
-use super::{Group, Shared, in_groups};
+use super::wakeup::Wakeup;
+use super::{Group, Inner, in_groups};
 use crate::clock::age;
 use crate::service::{OnBoard, Quotefold};
 
@@ -23,7 +23,7 @@ const AT_ONCE: usize = 100;
 const LONGEST: Duration = Duration::from_secs(1);
 
 /// Folds what may have changed, pass by pass.
-pub(super) async fn run(shared: &Shared) {
+pub(super) async fn run(shared: &Inner) {
     let mut landings = shared.current.get().board().landings();
     loop {
         let began = Instant::now();
@@ -42,7 +42,7 @@ pub(super) async fn run(shared: &Shared) {
 }
 
 /// Folds everything that may have changed.
-async fn pass(shared: &Shared) {
+async fn pass(shared: &Inner) {
     let now = shared.current.get().clock().now().wall;
     let dirty = shared.topics(|topic| topic.is_dirty(now));
     for group in in_groups(dirty, AT_ONCE) {
@@ -60,20 +60,20 @@ async fn pass(shared: &Shared) {
 /// Folds a group, and tells its readers.
 async fn fold(service: &Quotefold, group: &Group) {
     let all = service.on_board(&group.symbols, group.currency.as_ref()).await;
-    let mut to_ring: Vec<Arc<Bell>> = Vec::new();
+    let mut to_wake: Vec<Arc<Wakeup>> = Vec::new();
     for (topic, OnBoard { priced, reads, version, valid_until }) in group.topics.iter().zip(all) {
         let marks = reads.iter().map(|symbol| service.board().mark(symbol)).collect();
         let depends = Depends { marks, version, folded_at: priced.price.as_of, valid_until };
-        if let Err(error) = topic.folded(&priced, depends, &mut to_ring) {
+        if let Err(error) = topic.folded(&priced, depends, &mut to_wake) {
             tracing::error!("a price could not be written because of a bug in quotefold: {error}");
         }
     }
     service.metrics().stream_folds(group.topics.len());
-    to_ring.iter().for_each(|bell| bell.ring());
+    to_wake.iter().for_each(|wakeup| wakeup.wake());
 }
 
 /// When something may have changed although nothing has landed.
-fn next_pass(shared: &Shared) -> Instant {
+fn next_pass(shared: &Inner) -> Instant {
     let now = shared.current.get().clock().now();
     let first: Option<Timestamp> = {
         let looked_at = shared.looked_at.lock();

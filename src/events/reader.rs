@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::Place;
-use super::bell::Bell;
 use super::topic::{Latest, Said, Topic};
+use super::wakeup::Wakeup;
 use crate::answer::EntryText;
 use crate::question::Changes;
 
@@ -13,7 +13,7 @@ pub struct Reader {
     slots: Vec<Slot>,
     /// The slot that is looked at next, while a round goes on.
     next: usize,
-    bell: Arc<Bell>,
+    wakeup: Arc<Wakeup>,
     on: Changes,
     quotes: bool,
     _place: Place,
@@ -40,28 +40,28 @@ impl Slot {
 }
 
 impl Reader {
-    pub(super) fn new(place: Place, slots: Vec<Slot>, bell: Arc<Bell>) -> Self {
+    pub(super) fn new(place: Place, slots: Vec<Slot>, wakeup: Arc<Wakeup>) -> Self {
         let (on, quotes) = (place.question.on, place.question.quotes);
-        Reader { slots, next: 0, bell, on, quotes, _place: place }
+        Reader { slots, next: 0, wakeup, on, quotes, _place: place }
     }
 
     /// Waits until something may have changed. In the middle of a round, it returns at once.
     pub(crate) async fn changed(&self) {
         if self.next == 0 {
-            self.bell.heard().await;
+            self.wakeup.heard().await;
         }
     }
 
     /// Waits until the reader must end, since its key is gone.
     pub(crate) async fn ended(&self) {
-        self.bell.ended().await;
+        self.wakeup.ended().await;
     }
 
     /// Goes on with a round through all symbols: has the text of each that has changed written, until `write` says that this is
     /// enough for now. Returns whether the round is over.
     pub(crate) fn take(&mut self, mut write: impl FnMut(&EntryText) -> bool) -> bool {
         if self.next == 0 {
-            self.bell.take();
+            self.wakeup.take();
         }
         let (on, quotes) = (self.on, self.quotes);
         let mut is_enough = false;

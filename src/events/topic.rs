@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use rust_decimal::Decimal;
 use tokio::time::Instant;
 
-use super::bell::Bell;
+use super::wakeup::Wakeup;
 use crate::answer::EntryText;
 use crate::board::Mark;
 use crate::convert::Priced;
@@ -48,7 +48,7 @@ struct Asked {
 
 struct TopicReader {
     number: u64,
-    bell: Arc<Bell>,
+    wakeup: Arc<Wakeup>,
     wants_quotes: bool,
 }
 
@@ -126,15 +126,15 @@ impl Topic {
     }
 
     /// Notes a reader. Returns whether the symbol must be folded before there is something to tell it.
-    pub(super) fn enter(&self, number: u64, bell: &Arc<Bell>, wants_quotes: bool) -> bool {
+    pub(super) fn enter(&self, number: u64, wakeup: &Arc<Wakeup>, wants_quotes: bool) -> bool {
         let mut state = self.0.lock();
-        state.readers.push(TopicReader { number, bell: Arc::clone(bell), wants_quotes });
+        state.readers.push(TopicReader { number, wakeup: Arc::clone(wakeup), wants_quotes });
         let is_there = state.latest.as_ref().is_some_and(|latest| latest.text(wants_quotes).is_some());
         if !is_there {
             // a fold that is under way may not know of this reader
             state.must_be_folded = true;
-        } else if bell.note() {
-            bell.ring();
+        } else if wakeup.note() {
+            wakeup.wake();
         }
         !is_there
     }
@@ -175,7 +175,7 @@ impl Topic {
         self.0.lock().depends.as_ref().map(|depends| depends.valid_until)
     }
 
-    /// Takes a price that was folded anew. If it is news, the bells of the readers that must be rung for it are added to `to_ring`.
+    /// Takes a price that was folded anew. If it is news, the wakeups of the readers that must be sent are added to `to_wake`.
     ///
     /// # Errors
     /// Never for our types; the error of the serializer is passed on rather than hidden.
@@ -183,7 +183,7 @@ impl Topic {
         &self,
         priced: &Priced,
         depends: Depends,
-        to_ring: &mut Vec<Arc<Bell>>,
+        to_wake: &mut Vec<Arc<Wakeup>>,
     ) -> serde_json::Result<()> {
         let wants_quotes = self.0.lock().readers.iter().any(|reader| reader.wants_quotes);
         let without_quotes = Arc::new(EntryText::of(priced, false)?);
@@ -208,7 +208,7 @@ impl Topic {
         let first_with_quotes = with_quotes.is_some() && !had_quotes;
         state.latest = Some(Latest { said, without_quotes, with_quotes });
         let concerned = state.readers.iter().filter(|reader| is_news || first_with_quotes && reader.wants_quotes);
-        to_ring.extend(concerned.map(|reader| &reader.bell).filter(|bell| bell.note()).map(Arc::clone));
+        to_wake.extend(concerned.map(|reader| &reader.wakeup).filter(|wakeup| wakeup.note()).map(Arc::clone));
         Ok(())
     }
 

@@ -42,7 +42,7 @@ const COMMENT: &[u8] = b": \n\n";
 const AT_ONCE: usize = 16 * 1024;
 
 /// How long streams take to end together when the listener closes, so that their clients do not come back together.
-const FAREWELL: Duration = Duration::from_secs(1);
+const ENDS_WITHIN: Duration = Duration::from_secs(1);
 
 /// The least and the most that a client is asked to wait before it comes back, in milliseconds. Each is asked for a time of its
 /// own.
@@ -92,7 +92,7 @@ pub(super) async fn open(
         has_written: false,
         rests_until: Instant::now(),
         silent_until: Instant::now() + SILENCE,
-        farewell: Box::pin(farewell(streams.drain.clone(), service.settings().server.drain_timeout)),
+        closing: Box::pin(closing(streams.drain.clone(), service.settings().server.drain_timeout)),
         clock: service.clock().clone(),
         memory: service.reply_memory().clone(),
         metrics: service.metrics().clone(),
@@ -144,9 +144,9 @@ fn note_simulated(bytes: &mut Vec<u8>) {
 }
 
 /// Waits until the listener has closed, and then for the part of a second that falls to this stream.
-async fn farewell(drain: Drain, drain_timeout: Duration) {
+async fn closing(drain: Drain, drain_timeout: Duration) {
     drain.reached(Stage::Closing).await;
-    let spread = FAREWELL.min(drain_timeout / 2);
+    let spread = ENDS_WITHIN.min(drain_timeout / 2);
     sleep(spread * fastrand::u32(0..1_000) / 1_000).await;
 }
 
@@ -161,7 +161,7 @@ struct Stream {
     rests_until: Instant,
     /// Until when nothing need be written.
     silent_until: Instant,
-    farewell: Pin<Box<dyn Future<Output = ()> + Send>>,
+    closing: Pin<Box<dyn Future<Output = ()> + Send>>,
     clock: Clock,
     memory: ReplyMemory,
     metrics: Metrics,
@@ -178,7 +178,7 @@ enum Next {
 }
 
 impl Stream {
-    /// The next piece; `None` at the end. While the client takes nothing, nobody asks for it, so that changes wait in the
+    /// The next piece; `None` at the end. While the client takes nothing, this is not called, so that changes wait in the
     /// reader's slots.
     async fn next(&mut self) -> Option<Bytes> {
         match std::mem::replace(&mut self.next, Next::Events) {
@@ -197,7 +197,7 @@ impl Stream {
             };
             tokio::select! {
                 biased;
-                () = &mut self.farewell => return Some(self.bye("closing")),
+                () = &mut self.closing => return Some(self.bye("closing")),
                 () = reader.ended() => return Some(self.bye("key_removed")),
                 () = changed => if let Some(piece) = self.changes() { return Some(piece) },
                 () = sleep_until(silent_until) => return Some(self.piece(COMMENT.to_vec())),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Quotefold, explained};
+use super::Quotefold;
 use crate::board::Told;
 use crate::clock::Moment;
 use crate::convert::Priced;
@@ -52,7 +52,7 @@ impl Quotefold {
             let routes = routes.filter(|until| *until > now.monotonic).map(|until| now.wall_at(until));
             let valid_until = routes.fold(valid_until, Timestamp::min);
             let reads = on.map(|on| on.symbols()).unwrap_or_default();
-            OnBoard { priced: explained(priced.clone(), skew), reads, version: plan.version, valid_until }
+            OnBoard { priced: priced.clone().with_skew(skew), reads, version: plan.version, valid_until }
         };
         valuation.prices.iter().map(of_price).collect()
     }

@@ -250,7 +250,7 @@ impl SharedLimits {
         let replicas = self.process.settings.replicas;
         let share = share::of_one(&state.limits, replicas)
             .map_err(|why| Refusal::without_store(&format!("away; {why}"), LATER))?;
-        // under the lock of the account: whoever begins to tell the store what was spent waits for it, and finds these units, too
+        // under the lock of the account: a return to the store waits for it, and finds these units, too
         let mut contact = self.process.contact.lock();
         let Standing::Alone(since) = contact.standing(self.process.settings.start_alone, now) else {
             return Err(Refusal::without_store("this replica waits until it is heard there", LATER));
@@ -429,7 +429,7 @@ impl SharedUnits {
     }
 }
 
-/// Tells the store of units whose calls have ended. Nobody waits for that.
+/// Tells the store of units whose calls have ended. No call waits for that.
 pub(super) async fn settle_all(process: Arc<Process>, mut queue: mpsc::Receiver<Settlement>) {
     let mut settled: Vec<Settlement> = Vec::new();
     while queue.recv_many(&mut settled, MOST_AT_ONCE).await > 0 {

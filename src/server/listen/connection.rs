@@ -266,7 +266,7 @@ impl<A: App> Answers<A> {
 }
 
 impl<A: App> Answers<A> {
-    /// Begins a reply that goes on for as long as its client reads it. Until it ends, the connection is busy: nobody else is given
+    /// Begins a reply that goes on for as long as its client reads it. Until it ends, the connection is busy: no other client is given
     /// its place. A client that closes its side has left, since calls are made for it.
     fn stream(self: &Arc<Self>, reply: Response) -> Response {
         self.socket.hold_little(true);

@@ -27,7 +27,7 @@ if is_moved then
     end
   end
 end
--- or nobody was there to notice it: what lies ahead has ended by now at the latest
+-- or no replica was there to notice it: what lies ahead has ended by now at the latest
 local is_ahead = since and tonumber(since) > now
 if is_ahead then
   for _, unit in ipairs(redis.call('ZRANGE', account, text(now), '+inf', 'BYSCORE')) do

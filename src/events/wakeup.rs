@@ -4,30 +4,30 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::Notify;
 
-/// The bell of one reader. It is rung once for many changes.
+/// What wakes one reader. It is sent once for many changes.
 #[derive(Debug, Default)]
-pub(super) struct Bell {
+pub(super) struct Wakeup {
     has_news: AtomicBool,
-    rung: Notify,
+    woken: Notify,
     has_ended: AtomicBool,
     end: Notify,
 }
 
-impl Bell {
-    /// Notes that something has changed. Returns whether the bell must be rung for it: not if that is due anyway.
+impl Wakeup {
+    /// Notes that something has changed. Returns whether it must be sent for that: not if one is due anyway.
     pub(super) fn note(&self) -> bool {
         !self.has_news.swap(true, Ordering::AcqRel)
     }
 
     /// Wakes the reader, if it waits.
-    pub(super) fn ring(&self) {
-        self.rung.notify_one();
+    pub(super) fn wake(&self) {
+        self.woken.notify_one();
     }
 
     /// Waits until something has changed.
     pub(super) async fn heard(&self) {
         while !self.has_news.load(Ordering::Acquire) {
-            self.rung.notified().await;
+            self.woken.notified().await;
         }
     }
 
