@@ -57,30 +57,43 @@ export class Asking {
     if (!reply.ok) throw await refusal(reply);
   }
 
-  /** Prices, with the times at which the reply came and was served. A 404 or 503 with prices is an answer. */
+  /** Prices, with the times at which they were asked for, and the reply came and was served. A 404 or 503 with prices is an answer. */
   async prices(query) {
+    const asked = performance.now();
     const reply = await this.get(`prices?${query}`);
     if (!reply.headers.has("prices-status")) throw await refusal(reply);
     const came = performance.now();
     const served = Date.parse(reply.headers.get("date")) || Date.now();
     try {
-      return { ...(await reply.json()), came, served, after: retryAfter(reply) };
+      return { ...(await reply.json()), asked, came, served, after: retryAfter(reply) };
     } catch {
       throw new Gone("the answer broke off");
     }
   }
 
+  /** The body of a reply that goes on until `signal` ends it. How long it may take is the caller's to say. */
+  async stream(path, signal) {
+    const reply = await this.#fetch(path, { signal });
+    // a server that knows no streams is there all the same, and so is a proxy's page in place of one
+    const isNone = reply.status === 501 || (reply.ok && !reply.headers.get("content-type")?.startsWith("text/event-stream"));
+    if (isNone) throw new Refused(reply.ok ? 404 : reply.status, "no stream", null);
+    if (!reply.ok) throw await refusal(reply);
+    return reply.body;
+  }
+
   async #send(path, { signal, ...options }) {
     const limit = AbortSignal.timeout(PATIENCE);
-    const headers = this.key === null ? {} : { Authorization: `Bearer ${this.key}` };
     try {
-      return await fetch(path, {
-        ...options, headers, cache: "no-store", signal: signal ? AbortSignal.any([signal, limit]) : limit,
-      });
+      return await this.#fetch(path, { ...options, signal: signal ? AbortSignal.any([signal, limit]) : limit });
     } catch (error) {
       if (signal?.aborted) throw error;
       throw new Gone("no answer");
     }
+  }
+
+  #fetch(path, options) {
+    const headers = this.key === null ? {} : { Authorization: `Bearer ${this.key}` };
+    return fetch(path, { ...options, headers, cache: "no-store" });
   }
 }
 

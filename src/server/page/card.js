@@ -10,16 +10,20 @@ import { count, span, STATUS } from "./words.js";
 let number = 0;
 
 export class Card {
-  /** The entry of the latest answer. */
+  /** The entry that is shown. */
   #entry = null;
-  /** When its reply came, by the page's own clock, and by the server's. */
+  /** When it came, by the page's own clock, and by the server's. */
   #came = 0;
   #served = 0;
+  /** The stream that it came with; null if it was asked for. */
+  #stream = null;
   #width = 0;
   #parts;
   node;
+  symbol;
 
   constructor(symbol) {
+    this.symbol = symbol;
     const name = element("h3", { id: `symbol-${++number}` }, symbol);
     const made = (tag, className) => element(tag, { className });
     const parts = {
@@ -48,9 +52,40 @@ export class Card {
     new ResizeObserver(() => this.#draw()).observe(parts.drawing);
   }
 
-  /** Shows an entry, which came with the reply of `answer`. */
-  show(entry, { came, served }) {
-    [this.#entry, this.#came, this.#served] = [entry, came, served];
+  /**
+   * Shows an entry that a stream has told. It `came` at one time by the page's own clock, and at another by the server's (`served`).
+   * Returns whether the stream tells of every change from now on: not if it is behind what is shown.
+   */
+  tell(entry, { came, served, stream }) {
+    // a stream tells of everything in order, but the first that it tells may be from before a look
+    const isBehind = this.#stream !== stream && this.#isOlder(entry) && !this.#isSame(entry);
+    if (!isBehind) this.#show(entry, came, served, stream);
+    return !isBehind;
+  }
+
+  /**
+   * Shows an entry of a look. While a stream tells of every change (`isFollowed`), a look never changes what it has told: it only
+   * brings quotes and ages that the stream does not tell of.
+   */
+  look(entry, { asked, came, served }, isFollowed) {
+    const isAskedLater = asked >= this.#came;
+    if (isFollowed ? isAskedLater && this.#isSame(entry) : isAskedLater || !this.#isOlder(entry)) {
+      this.#show(entry, came, served, isFollowed ? this.#stream : null);
+    }
+  }
+
+  /** Whether an entry was folded before the one that is shown, by the server's clock. */
+  #isOlder(entry) {
+    return this.#entry !== null && Date.parse(entry.as_of) < Date.parse(this.#entry.as_of);
+  }
+
+  /** Whether an entry says the same as the one that is shown, as far as a stream tells of changes. */
+  #isSame(entry) {
+    return ["price", "currency", "status", "reason"].every((field) => entry[field] === this.#entry?.[field]);
+  }
+
+  #show(entry, came, served, stream) {
+    [this.#entry, this.#came, this.#served, this.#stream] = [entry, came, served, stream];
     const { status, price } = entry;
     const { node } = this;
     if (node.dataset.status !== status) node.dataset.status = status;

@@ -10,14 +10,17 @@ macro_rules! embedded {
 }
 
 /// All files, those first that are loaded first.
-pub(super) const FILES: [Embedded; 15] = [
+pub(super) const FILES: [Embedded; 18] = [
     embedded!("page.css", STYLE),
     embedded!("page.js", SCRIPT),
     embedded!("asking.js", SCRIPT),
     embedded!("card.js", SCRIPT),
     embedded!("completion.js", SCRIPT),
     embedded!("dom.js", SCRIPT),
+    embedded!("events.js", SCRIPT),
+    embedded!("following.js", SCRIPT),
     embedded!("looking.js", SCRIPT),
+    embedded!("pause.js", SCRIPT),
     embedded!("proof.js", SCRIPT),
     embedded!("question.js", SCRIPT),
     embedded!("sources.js", SCRIPT),

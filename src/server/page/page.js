@@ -1,9 +1,11 @@
-// The page: asks for the prices of the symbols in its URL, again and again, and shows them.
+// The page: shows the prices of the symbols in its URL. It asks for them, and then follows them through a stream. While it has
+// none, it asks again and again.
 
 import { Asking, Gone, Refused } from "./asking.js";
 import { Card } from "./card.js";
 import { Completion } from "./completion.js";
 import { copies, element, say } from "./dom.js";
+import { Following } from "./following.js";
 import { Looking } from "./looking.js";
 import { listed, query, question } from "./question.js";
 import { showSources } from "./sources.js";
@@ -18,6 +20,12 @@ const isKeyed = keyed !== undefined;
 /** How often the page looks. The demo moves four times a second, and its venues cost nothing. */
 const EVERY = isSimulated ? 1500 : 5000;
 
+/**
+ * How often it looks at prices that it follows, if all is well with them. A stream tells of every change of a price and its status,
+ * but not of every quote that is as it was, or that is missing now: these are in the proof.
+ */
+const EVERY_FOLLOWED = 30_000;
+
 /** How often it looks at the sources. */
 const EVERY_SOURCES = 5000;
 
@@ -29,11 +37,19 @@ const [form, field, currency, list] = [at("ask"), at("symbols"), at("currency"),
 const asking = new Asking(isKeyed);
 const venues = new Venues(asking, () => looking.now());
 const looking = new Looking(look, EVERY);
+const following = new Following(asking, told, refused);
 const completion = new Completion(field, at("found"), asking);
 
 /** The cards that are shown, by symbol. */
 let cards = new Map();
 let lastSources = -Infinity;
+/** When an answer with prices came last, by the page's own clock; -Infinity if they must be asked for whatever is followed. */
+let lastPrices = -Infinity;
+/** When an answer came last, and when it was served, so that the server's time is known. */
+let lastServed = { came: 0, served: 0 };
+/** The stream that has brought a look forward, while the service was taken to be gone. */
+let lastHurry = null;
+/** When prices came last, by the time of day. */
 let lastAnswer = null;
 /** Whether the service has refused to answer since. */
 let isRefused = false;
@@ -41,8 +57,9 @@ let isRefused = false;
 /** What is asked: by the address, or, if it names no symbols, by the server for it. */
 const asked = () => question(listed(byDefault));
 
-/** One look: at the prices, and, if it is time, at the sources. Returns the pause that the service asks for. */
+/** One look: at the prices, unless they are followed, and, if it is time, at the sources. Returns the pause that the service asks for. */
 async function look() {
+  const began = performance.now();
   try {
     const pause = await lookAtPrices();
     if (performance.now() - lastSources >= EVERY_SOURCES) await lookAtSources();
@@ -51,6 +68,9 @@ async function look() {
   } catch (error) {
     if (error instanceof Refused) return refused(error);
     if (!(error instanceof Gone)) console.error(error);
+    // prices go on coming, so the service is there
+    else if (isFollowed() && following.heard >= began) return null;
+    lastPrices = -Infinity;
     gone();
     throw error;
   }
@@ -59,10 +79,14 @@ async function look() {
 async function lookAtPrices() {
   const now = asked();
   if (now.symbols.length === 0) return null;
+  if (isFollowed() && performance.now() - lastPrices < (isWell() ? EVERY_FOLLOWED : EVERY)) return null;
   try {
     const answer = await asking.prices(query(now));
     // something else may have been asked meanwhile, which is the next look's business
-    if (query(now) === query(asked())) show(answer);
+    if (query(now) === query(asked())) {
+      show(answer);
+      following.follow(query(now));
+    }
     return answer.after;
   } catch (error) {
     if (!(error instanceof Refused && error.status === 400)) throw error;
@@ -83,19 +107,27 @@ async function lookAtSources() {
   }
 }
 
+/** Whether the stream tells of every change of all that is shown. */
+function isFollowed() {
+  return cards.size > 0 && following.query === query(asked()) && [...cards.keys()].every((symbol) => following.hasToldOf(symbol));
+}
+
+/** Whether asking would change nothing: a look has reserves asked as well, and what is not known stays so. */
+function isWell() {
+  return [...cards.values()].every((card) => ["ok", "unknown"].includes(card.node.dataset.status));
+}
+
 function show(answer) {
-  lastAnswer = new Date();
-  isRefused = false;
-  complain(null);
+  const { came, served } = answer;
+  [lastPrices, lastServed] = [came, { came, served }];
+  answered();
   const before = cards;
   cards = new Map();
   const news = [];
   for (const entry of answer.prices) {
     const card = before.get(entry.symbol) ?? new Card(entry.symbol);
-    const was = card.node.dataset.status;
-    card.show(entry, answer);
     cards.set(entry.symbol, card);
-    if (was !== undefined && was !== entry.status) news.push(`${entry.symbol} is now ${STATUS[entry.status]?.word ?? entry.status}.`);
+    news.push(...changed(card, () => card.look(entry, answer, following.hasToldOf(entry.symbol))));
   }
   const nodes = [...cards.values()].map((card) => card.node);
   const isSame = nodes.length === list.childElementCount && nodes.every((node, place) => list.children[place] === node);
@@ -104,6 +136,42 @@ function show(answer) {
   // a drawing needs the width that its place on the page gives it
   at("legend").hidden = false;
   if (news.length > 0) say(at("news"), news.join(" "));
+}
+
+/** The stream tells of a change, or of what was so when it began. Returns whether it tells of every change from now on. */
+function told(entry, stream) {
+  const card = cards.get(entry.symbol);
+  // a look shows what has no card yet
+  if (card === undefined || following.query !== query(asked())) return false;
+  const came = performance.now();
+  let isFollowed = false;
+  const news = changed(card, () => {
+    isFollowed = card.tell(entry, { came, served: lastServed.served + (came - lastServed.came), stream });
+  });
+  if (!isFollowed) return false;
+  answered();
+  if (news.length > 0) say(at("news"), news.join(" "));
+  if (!looking.isGone) return true;
+  // what is shown is no longer from the last look
+  gone();
+  if (stream !== lastHurry) looking.now();
+  lastHurry = stream;
+  return true;
+}
+
+/** The service has answered with prices. */
+function answered() {
+  lastAnswer = new Date();
+  isRefused = false;
+  complain(null);
+}
+
+/** Has a card show something. Returns what is news about it, in sentences. */
+function changed(card, show) {
+  const was = card.node.dataset.status;
+  show();
+  const { status } = card.node.dataset;
+  return was === undefined || was === status ? [] : [`${card.symbol} is now ${STATUS[status]?.word ?? status}.`];
 }
 
 /** The service refuses the question. */
@@ -118,6 +186,7 @@ function refused({ status, message, after }) {
   if (status === 401) {
     asking.key = null;
     looking.stop();
+    following.stop();
     askForKey(message);
     return null;
   }
@@ -149,6 +218,8 @@ function gone() {
     again.addEventListener("click", () => looking.now());
     node.replaceChildren(element("span", {}, text), again);
     node.hidden = false;
+  } else {
+    say(node.firstChild, text);
   }
 }
 
@@ -181,6 +252,8 @@ function ask() {
   if (now.wrong !== null) complain(now.wrong);
   const parts = [isSimulated ? "Simulated" : "", now.symbols.slice(0, 3).join(", "), "quotefold"];
   document.title = parts.filter(Boolean).join(" · ");
+  if (following.query !== query(now)) following.stop();
+  lastPrices = -Infinity;
   if (asking.mayAsk) looking.now();
 }
 
@@ -233,6 +306,7 @@ function useKeys() {
   at("forget").addEventListener("click", () => {
     asking.key = null;
     looking.stop();
+    following.stop();
     // what the key had opened goes with it
     location.reload();
   });
@@ -241,6 +315,8 @@ function useKeys() {
 }
 
 form.addEventListener("submit", submitted);
+// what has happened while the page was hidden, no stream has told
+document.addEventListener("visibilitychange", () => { lastPrices = -Infinity; });
 // what to say of no symbols only the server knows
 window.addEventListener("popstate", () => (asked().symbols.length === 0 ? location.reload() : ask()));
 const copyCurl = at("copy-curl");
