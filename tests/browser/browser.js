@@ -24,12 +24,16 @@ export function launch() {
   return chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args, timeout: PATIENCE });
 }
 
-/** A page in a browser of its own, which notes every error, and every request to another host. `before` runs in it before its scripts. */
-export async function open(browser, url, { before, ...options } = {}) {
+/**
+ * A page in a browser of its own, which notes every error, and every request to another host. `before` runs in it before its scripts,
+ * and `prepare` is given it before it is opened.
+ */
+export async function open(browser, url, { before, prepare, ...options } = {}) {
   const context = await browser.newContext({ viewport: WIDE, ...options });
   context.setDefaultTimeout(PATIENCE);
   const page = await context.newPage();
   if (before) await page.addInitScript(before);
+  await prepare?.(page);
   const noted = { errors: [], foreign: [] };
   page.on("console", (message) => message.type() === "error" && noted.errors.push(`${message.text()} ${message.location().url}`));
   page.on("pageerror", (error) => noted.errors.push(error.message));

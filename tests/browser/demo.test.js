@@ -228,12 +228,20 @@ test("a hidden page does not ask, and asks at once when it is seen again", async
   await close();
 });
 
-/** Counts the page's own requests from when they are made until their replies are read: the browser tells of their ends later. */
+/**
+ * Counts the page's own requests from when they are made until their replies are read: the browser tells of their ends later. Counts
+ * its streams, too, until it ends them.
+ */
 function countRequests() {
   const { fetch } = window;
-  let now = 0;
-  window.mostAtOnce = 0;
+  let [now, streams] = [0, 0];
+  [window.mostAtOnce, window.mostStreams] = [0, 0];
   window.fetch = async (url, options) => {
+    if (url.startsWith("prices/stream?")) {
+      window.mostStreams = Math.max(window.mostStreams, streams += 1);
+      options.signal.addEventListener("abort", () => { streams -= 1; });
+      return fetch(url, options);
+    }
     if (!/^(prices|sources)/.test(url)) return fetch(url, options);
     window.mostAtOnce = Math.max(window.mostAtOnce, now += 1);
     try {
@@ -246,7 +254,7 @@ function countRequests() {
   };
 }
 
-test("never more than one request for prices is under way", async () => {
+test("never more than one request for prices is under way, beside one stream", async () => {
   const { page, noted, close } = await open(browser, `${demo.url}/?symbols=AAPL`, { before: countRequests });
   await becomes(page, "AAPL", "ok");
   await page.getByRole("button", { name: "Hang: alpha" }).click();
@@ -255,7 +263,8 @@ test("never more than one request for prices is under way", async () => {
     await page.getByRole("button", { name: "Show" }).click();
   }
   await becomes(page, "MSFT", "ok");
-  assert.equal(await page.evaluate(() => window.mostAtOnce), 1);
+  await page.waitForFunction(() => window.mostStreams > 0);
+  assert.deepEqual(await page.evaluate(() => [window.mostAtOnce, window.mostStreams]), [1, 1]);
   assertQuiet(noted);
   await close();
 });
