@@ -165,7 +165,7 @@ pub struct Get {
     /// Print the answer in this format instead of a table; json is the same as --json
     #[arg(long, value_name = "FORMAT", value_enum, conflicts_with = "json")]
     pub format: Option<Format>,
-    /// Ask again and again, and mark what has changed: an arrow says that a price went up or down; Ctrl-C ends it
+    /// Look again and again, and mark what has changed: an arrow says that a price went up or down; Ctrl-C ends it
     #[arg(long, value_name = "EVERY", num_args = 0..=1, require_equals = true, default_missing_value = "5s",
         value_parser = watch_span, conflicts_with_all = ["json", "format"])]
     pub watch: Option<Duration>,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
 use axum::http::{HeaderMap, Method, Request, StatusCode};
+use reqwest::Response;
 use reqwest::redirect::Policy;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::timeout;
@@ -113,25 +114,42 @@ impl Reach {
     /// # Errors
     /// Why there is no reply, in words for people.
     pub(super) async fn ask(&self, asked: Asked<'_>) -> Result<Reply, String> {
-        let (patience, is_redirected) = (asked.patience, asked.is_redirected);
+        let patience = asked.patience;
         let exchange = async {
-            let reply = match &self.way {
-                Way::Own(own) => own.exchange(request(asked.target, asked)?).await?,
-                Way::Url(base) => {
-                    let url = format!("{base}{}", asked.target);
-                    by_url(request(&url, asked)?, is_redirected)
-                        .await
-                        .map_err(|error| root_cause(&error.without_url()))?
-                }
-            };
+            let reply = self.send(asked).await?;
             let (status, headers) = (reply.status(), reply.headers().clone());
             Ok(Reply { status, headers, body: body(reply).await })
         };
-        timeout(patience, exchange).await.unwrap_or_else(|_| Err("operation timed out".to_owned()))
+        within(patience, exchange).await
+    }
+
+    /// Asks it for what goes on and on. The reply is returned as soon as its head is there, and that is how long the wait lasts at
+    /// most.
+    ///
+    /// # Errors
+    /// Why there is no reply, in words for people.
+    pub(super) async fn open(&self, asked: Asked<'_>) -> Result<Response, String> {
+        within(asked.patience, self.send(asked)).await
+    }
+
+    async fn send(&self, asked: Asked<'_>) -> Result<Response, String> {
+        let is_redirected = asked.is_redirected;
+        match &self.way {
+            Way::Own(own) => own.exchange(request(asked.target, asked)?).await,
+            Way::Url(base) => {
+                let url = format!("{base}{}", asked.target);
+                by_url(request(&url, asked)?, is_redirected).await.map_err(|error| root_cause(&error.without_url()))
+            }
+        }
     }
 }
 
-async fn by_url(request: Request<String>, is_redirected: bool) -> reqwest::Result<reqwest::Response> {
+/// What comes of an exchange, unless it takes longer than this.
+async fn within<T>(patience: Duration, exchange: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+    timeout(patience, exchange).await.unwrap_or_else(|_| Err("operation timed out".to_owned()))
+}
+
+async fn by_url(request: Request<String>, is_redirected: bool) -> reqwest::Result<Response> {
     let client = connector::for_a_service();
     let client = if is_redirected { client.redirect(Policy::default()) } else { client };
     client.build()?.execute(request.try_into()?).await

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::Response;
 use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::Value;
@@ -72,6 +73,13 @@ enum Whom {
     Sources { service: Box<Quotefold>, from: String },
 }
 
+/// A stream that a server can be asked for.
+pub(super) struct PriceStream {
+    server: Server,
+    target: String,
+}
+
+#[derive(Clone)]
 struct Server {
     reach: Reach,
     /// Where it is, in a sentence.
@@ -139,6 +147,29 @@ impl Asker {
             Whom::Sources { service, from } => ask_sources(service, &self.query, self.format, from).await,
             Whom::Server { .. } => Ok(Err(Trouble::new(Exit::NoServer, why_not))),
         }
+    }
+}
+
+impl Asker {
+    /// The stream of what is asked, with the proof if `quotes` says so. `None` if the sources are asked themselves, or if the list is
+    /// too long for a URL: there is no form that asks for a stream.
+    pub(super) fn stream(&self, quotes: bool) -> Option<PriceStream> {
+        let Whom::Server { server, .. } = &self.whom else { return None };
+        let query = format!("{}&quotes={quotes}", self.query);
+        let target = format!("/prices/stream?{query}");
+        (query.len() <= LONGEST_QUERY).then(|| PriceStream { server: server.clone(), target })
+    }
+}
+
+impl PriceStream {
+    /// Asks for it, and returns the reply as soon as its head is there.
+    ///
+    /// # Errors
+    /// Why there is no reply, in words for people.
+    pub(super) async fn open(&self) -> Result<Response, String> {
+        let PriceStream { server: Server { reach, key, patience, .. }, target } = self;
+        let (key, patience) = (key.as_ref(), *patience);
+        reach.open(Asked { target, form: None, key, patience, is_redirected: false }).await
     }
 }
 

@@ -1,8 +1,11 @@
-//! `quotefold get --watch`: asks again and again, and marks what has changed since the last look.
+//! `quotefold get --watch`: looks again and again, and marks what has changed since the last look.
 //!
 //! On a terminal, each look is drawn over the one before it. Anywhere else, each is a block of lines below the others, and what is
 //! not a price goes to stderr.
 
+mod events;
+mod following;
+mod looks;
 mod screen;
 
 use std::io;
@@ -10,11 +13,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use rustix::process::{Signal as Kind, getpid, kill_process};
-use serde_json::Value;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::ask::{Answered, Asker, Trouble};
+use super::ask::{Asker, Trouble};
 use super::gave_up;
 use super::page::{Before, page};
 use crate::cli::Exit;
@@ -23,21 +25,22 @@ use crate::cli::print::{complain, write};
 use crate::cli::terminal::Terminal;
 use crate::clock::Clock;
 use crate::text::words::{clock_time, duration};
+use looks::{Looks, Seen};
 use screen::Screen;
 
 /// Looks until a signal comes, or until no one reads any more. If there is nothing to be seen at first, it ends like a single look.
 pub(super) async fn run(asker: &mut Asker, every: Duration) -> io::Result<Exit> {
     let mut signals = Signals::new()?;
-    let mut looks = interval(every);
-    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut watch = Watch::new(every);
+    let mut ticks = interval(every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let (mut looks, mut watch) = (Looks::new(every), Watch::new(every));
     loop {
         let next = async {
-            looks.tick().await;
-            asker.ask().await
+            ticks.tick().await;
+            looks.look(asker).await
         };
-        let asked = tokio::select! {
-            asked = next => asked?,
+        let looked = tokio::select! {
+            looked = next => looked?,
             told = signals.next() => match told {
                 Told::End(exit) => return Ok(exit),
                 Told::Stop => {
@@ -46,8 +49,8 @@ pub(super) async fn run(asker: &mut Asker, every: Duration) -> io::Result<Exit> 
                 }
             },
         };
-        let is_read = match asked {
-            Ok(answered) => watch.saw(&answered, Clock::system().now().wall)?,
+        let is_read = match looked {
+            Ok(seen) => watch.saw(seen, Clock::system().now().wall)?,
             Err(trouble) if watch.last.is_none() => return Ok(gave_up(&trouble)),
             Err(trouble) => watch.missed(&trouble, Clock::system().now().wall)?,
         };
@@ -79,11 +82,9 @@ impl Watch {
     }
 
     /// Shows an answer; says whether anyone reads it.
-    fn saw(&mut self, answered: &Answered, now: Timestamp) -> io::Result<bool> {
-        let answer: Value = serde_json::from_slice(&answered.body)?;
+    fn saw(&mut self, Seen { answer, from }: Seen, now: Timestamp) -> io::Result<bool> {
         let terminal = Terminal::of_stdout();
         let page = page(&answer, Some(&self.before), terminal.as_ref());
-        let from = &answered.from;
         let is_first = self.last.is_none();
         let is_back = self.trouble.take().is_some();
         self.before.becomes(answer);
