@@ -15,6 +15,7 @@ mod exit_codes;
 mod faults;
 mod filters;
 mod first_run;
+mod following;
 mod forms;
 mod half_closed;
 mod killed;
