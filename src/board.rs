@@ -5,10 +5,11 @@
 //!
 //! An [`Update`] is the only way to write. A source lands each of its calls as one, whether it brought a quote, a
 //! failure or a refusal of ours, and also the news that a reply belonged to another symbol. At the start, `state`
-//! restores what an earlier process had saved.
+//! restores what an earlier process had saved. `heard` takes in what other replicas have been told.
 
 mod by_source;
 mod eviction;
+mod heard;
 mod known;
 mod mark;
 mod remember;
@@ -29,6 +30,8 @@ use crate::quote::{Origin, Outcome, Quote};
 use crate::symbol::Symbol;
 use by_source::BySource;
 use eviction::{Failures, Quotes, Rank, Use};
+pub(crate) use heard::News;
+use heard::Others;
 use known::settle;
 pub use known::{Fault, Freshness, InARow, Known, Openings, Stands, Told, Update};
 pub(crate) use mark::Mark;
@@ -67,6 +70,8 @@ pub struct Board {
     landings: watch::Sender<()>,
     /// The number of the latest change of any symbol.
     version: Arc<AtomicU64>,
+    /// Other replicas, if they want to know what lands here.
+    others: Others,
 }
 
 #[derive(Debug)]
@@ -139,7 +144,7 @@ impl Board {
             marks: Marks::default(),
         };
         let version = Arc::clone(state.marks.version());
-        Board { state: Mutex::new(state), landings: watch::Sender::default(), version }
+        Board { state: Mutex::new(state), landings: watch::Sender::default(), version, others: Others::default() }
     }
 
     /// Sets what it costs to get a quote of a source again: the time that one call takes of the source's limits.
@@ -250,12 +255,19 @@ impl Board {
             state.keep_off(withdrawn);
             return Arc::new(before.unwrap_or_else(|| settle(origin, symbol, None, update, now)));
         }
+        if let (Update::Withdrawal(..), Some(known)) = (&update, &before) {
+            self.others.withdraw(known);
+        }
+        let is_of_vendor = matches!(update, Update::Quote(_) | Update::Failure(_));
         let in_a_row = before.as_ref().map(|known| known.in_a_row).unwrap_or_default();
         let update = state.unless_withdrawn(&origin.source, symbol, update, in_a_row);
         state.landed += u64::from(matches!(update, Update::Quote(_) | Update::Withdrawal(..)));
         let known = Arc::new(settle(origin, symbol, before, update, now));
         state.insert(symbol, Arc::clone(&known), caller);
         drop(state);
+        if is_of_vendor {
+            self.others.tell(&known);
+        }
         self.landings.send_replace(());
         known
     }

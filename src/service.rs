@@ -126,6 +126,9 @@ impl Quotefold {
             budget: settings.server.timeout,
         };
         let reply_memory = ReplyMemory::new(settings.server.max_reply_memory);
+        if let Some(shared) = &shared {
+            shared.connect(&around.board, clock);
+        }
         let common = Arc::new(Common::new(program, shared));
         let sources = common.set_up(&settings, &around, &metrics, &reply_memory, &[])?;
         Ok(Quotefold { reply_memory, common, ..Self::over(settings, sources, &around, metrics) })

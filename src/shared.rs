@@ -1,23 +1,30 @@
-//! Shares vendors' limits with other replicas, through a store: Valkey or Redis.
+//! Shares vendors' limits, what sources say, and the calls to them with other replicas, through a store: Valkey or Redis.
 //!
 //! - `script` is what runs in the store. [`SharedLimits`] are one account's limits there: a call reserves its units, and settles
 //!   them when the vendor has had it.
 //! - `contact` tells whether this replica hears the store, and `membership` keeps it that way: it shows every 250 ms that this
 //!   replica hears the store, and tells a store that has forgotten something what this replica has spent.
 //! - A replica that does not hear the store may spend only its [`share`]; the others leave that to it. `ledger` is what it counts by.
+//! - `exchange` tells other replicas what sources have said, in the words of `news` that `telling` makes, and lands what they have
+//!   heard. `leases` make each call once.
 //!
 //! The vendor sees no window exceeded, whatever the store does: a unit counts in the store until the latest instant at which its
 //! call can end, and a replica that vanishes costs at most that.
 
 mod contact;
 mod counts;
+mod exchange;
+mod leases;
 mod ledger;
 mod limits;
 mod membership;
+mod news;
 mod script;
 pub mod share;
 #[cfg_attr(not(feature = "shared"), path = "shared/no_store.rs")]
 mod store;
+mod telling;
+mod trial;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -30,15 +37,22 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::board::Board;
+use crate::clock::Clock;
+use crate::quote::Origin;
 use crate::settings::SharedSettings;
 use crate::units::Limit;
 use contact::{Contact, Standing};
 pub use counts::Counted;
 use counts::Counts;
+use exchange::{Exchange, Outgoing};
+pub(crate) use exchange::{HeardRefusal, Refusal as AccountRefusal};
+pub use leases::{LeaseWish, Leases, SharedSource};
 use limits::Settlement;
-pub use limits::{Refusal, SharedLimits, SharedUnits};
+pub use limits::{Refusal, Reserved, SharedLimits, SharedUnits, Wish};
 use membership::Members;
 use store::Store;
+pub(crate) use trial::try_store;
 
 /// How many settlements may wait to be sent. Beyond that, units count until their calls can have ended at the latest.
 const MOST_SETTLEMENTS: usize = 10_000;
@@ -110,6 +124,12 @@ impl Server {
 #[derive(Clone)]
 pub struct Shared(Arc<Inner>);
 
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("replica", &self.0.process.replica).finish_non_exhaustive()
+    }
+}
+
 struct Inner {
     process: Arc<Process>,
     /// What is to be settled, until somebody does that.
@@ -121,6 +141,7 @@ struct Inner {
 struct Process {
     settings: SharedSettings,
     store: Store,
+    exchange: Exchange,
     /// The name of this process among the replicas: chosen at random at each start.
     replica: String,
     contact: Mutex<Contact>,
@@ -170,6 +191,7 @@ impl Shared {
         let process = Arc::new(Process {
             settings: settings.clone(),
             store,
+            exchange: Exchange::new(settings)?,
             replica: format!("{:016x}", fastrand::u64(..)),
             contact: Mutex::new(Contact::new(Instant::now())),
             run: Mutex::default(),
@@ -188,8 +210,34 @@ impl Shared {
         if let Some(queue) = self.0.queue.lock().take() {
             runtime.spawn(limits::settle_all(Arc::clone(&self.0.process), queue));
         }
-        let task = runtime.spawn(membership::take_part(self.clone(), stopped.clone()));
+        let (process, exchange_stopped) = (Arc::clone(&self.0.process), stopped.clone());
+        let exchange = async move { process.exchange.take_part(&process, exchange_stopped).await };
+        let membership = membership::take_part(self.clone(), stopped.clone());
+        let task = runtime.spawn(async move {
+            tokio::join!(membership, exchange);
+        });
         TakingPart { stopped, task }
+    }
+
+    /// Lands on a board what other replicas hear of sources, and tells them what lands there.
+    pub(crate) fn connect(&self, board: &Arc<Board>, clock: &Clock) {
+        self.0.process.exchange.connect(board, clock);
+    }
+
+    /// Sets which sources there are: of each what tells it from one that is described differently, and its origin.
+    pub(crate) fn set_sources(&self, sources: Vec<(String, Arc<Origin>)>) {
+        self.0.process.exchange.set_sources(sources);
+    }
+
+    /// Lets an account hear from now on how its vendor refuses other replicas.
+    pub(crate) fn listen(&self, account: &str, hear: impl Fn(&HeardRefusal, Instant) + Send + Sync + 'static) {
+        self.0.process.exchange.listen(account, Box::new(hear));
+    }
+
+    /// Tells other replicas that a vendor wants to be left alone.
+    pub(crate) fn tell(&self, refusal: AccountRefusal) {
+        // if too many wait to be told, the others meet it themselves
+        let _ = self.0.process.exchange.outgoing.try_send(Outgoing::Cooldown(Box::new(refusal)));
     }
 
     /// The limits of an account, by its name, and what the longest attempt of any of its sources may take. An account that is asked
@@ -220,9 +268,19 @@ impl Shared {
         Report { limits, remarks, replicas }
     }
 
-    /// What was counted so far, by name.
-    pub(crate) fn counted(&self) -> Vec<Counted> {
-        self.0.process.counts.all()
+    /// What became of units so far.
+    pub(crate) fn reservations(&self) -> Vec<Counted> {
+        self.0.process.counts.reservations()
+    }
+
+    /// What became of quotes that replicas have told each other so far.
+    pub(crate) fn quotes(&self) -> Vec<Counted> {
+        self.0.process.counts.quotes()
+    }
+
+    /// Who has made the calls that several replicas wanted so far.
+    pub(crate) fn leases(&self) -> Vec<Counted> {
+        self.0.process.counts.leases()
     }
 
     fn accounts(&self) -> Vec<Arc<SharedLimits>> {

@@ -14,6 +14,7 @@ pub mod batch;
 pub mod breaker;
 pub mod coalescer;
 pub mod cooldown;
+mod elsewhere;
 pub mod examples;
 pub mod fetch;
 pub mod guard;
@@ -46,6 +47,7 @@ use crate::metrics::Metrics;
 use crate::permits::resize;
 use crate::profile::Profile;
 use crate::provider::description::{Cost, SourceSettings, Unknown};
+use crate::quote::Origin;
 use crate::symbol::Symbol;
 use account::Account;
 use attempt::Attempts;
@@ -53,6 +55,7 @@ use backoff::Backoff;
 use breaker::Breaker;
 use coalescer::{Batching, Coalescer, Listing, Parts, Stack};
 use cooldown::Cooldown;
+use elsewhere::Elsewhere;
 use fetch::mirrors::Mirrors;
 use guard::{GuardLayer, Next};
 use lists::{ListState, Lists};
@@ -171,8 +174,9 @@ impl Source {
             Some(before) => before.retry_policy.after(retries, attempt, Arc::clone(&breaker)),
             None => RetryPolicy::new(retries, attempt, Arc::clone(&breaker)),
         };
+        let elsewhere = Elsewhere { board: Arc::clone(&around.board), source: name.clone() };
         let guards = Guards {
-            limits: WithinLimits::new(&account, attempt),
+            limits: WithinLimits::new(&account, attempt).leaving_to_others(elsewhere),
             breaker: Arc::clone(&breaker),
             backoff: Arc::clone(&backoff),
             singled_out: Arc::new(SinglingOut {
@@ -244,6 +248,11 @@ impl Source {
     /// The same, with what it was made of.
     fn made_of(self, made_of: MadeOf) -> Self {
         Source { made_of: Some(made_of), ..self }
+    }
+
+    /// What tells it from a source that another process describes differently, and its origin; `None` for one that a test scripts.
+    fn identity(&self) -> Option<(String, Arc<Origin>)> {
+        Some((self.made_of.as_ref()?.identity(), Arc::clone(self.profile.plain_origin())))
     }
 
     /// Whether a configuration that is read later describes this source.

@@ -173,6 +173,15 @@ impl Freshness {
     pub fn of(refresh_after: Duration) -> Self {
         Freshness { refresh_after, missing_after: refresh_after, denied_after: None }
     }
+
+    /// What suffices for both.
+    pub(crate) fn and(self, other: Freshness) -> Self {
+        Freshness {
+            refresh_after: self.refresh_after.min(other.refresh_after),
+            missing_after: self.missing_after.min(other.missing_after),
+            denied_after: self.denied_after.into_iter().chain(other.denied_after).min(),
+        }
+    }
 }
 
 impl Known {

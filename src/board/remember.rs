@@ -123,7 +123,7 @@ impl Board {
 }
 
 /// A quote as it is saved; `None` if its price is not a number, since it would be of no use later.
-fn kept(outcome: &Outcome) -> Option<QuoteState> {
+pub(super) fn kept(outcome: &Outcome) -> Option<QuoteState> {
     let quote = outcome.quote.as_ref()?;
     let price = match &quote.price {
         Stated::Absent => None,
@@ -148,7 +148,7 @@ fn kept(outcome: &Outcome) -> Option<QuoteState> {
     })
 }
 
-fn quote(past: &QuoteState) -> Quote {
+pub(super) fn quote(past: &QuoteState) -> Quote {
     Quote {
         price: past.price.map_or(Stated::Absent, Stated::Number),
         bid: past.bid,

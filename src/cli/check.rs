@@ -13,6 +13,8 @@ mod trouble;
 
 use std::io;
 
+use tokio::runtime::Runtime;
+
 use super::lines::Lines;
 use super::print::{complain, print, show};
 use super::terminal::Terminal;
@@ -22,6 +24,7 @@ use crate::provider::description::SourceSettings;
 use crate::provider::spelling::Spelling;
 use crate::service::Quotefold;
 use crate::settings::Settings;
+use crate::shared::try_store;
 use crate::symbol::Symbol;
 use crate::text::near::nearest;
 use examples::{Proof, prove, unproved};
@@ -61,6 +64,9 @@ fn check_examples<'a>(
         complain(&format!("note: {few}"));
     }
     if let Some(sources) = limits::without_share(settings) {
+        complain(&format!("note: {sources}"));
+    }
+    if let Some(sources) = limits::asked_by_each(settings) {
         complain(&format!("note: {sources}"));
     }
     let terminal = Terminal::of_stdout().filter(|_| !with_all);
@@ -127,9 +133,21 @@ fn check_live(settings: Settings, with_all: bool) -> io::Result<Exit> {
         Ok(runtime) => runtime,
         Err(exit) => return Ok(exit),
     };
+    let is_store_usable = check_store(&service, &runtime)?;
     let survey = Survey::new(service, runtime);
     show(&survey.page(with_all, Terminal::of_stdout().as_ref()))?;
-    Ok(exit(wrong.is_empty(), survey.is_all_priced() && survey.agrees()))
+    Ok(exit(wrong.is_empty(), survey.is_all_priced() && survey.agrees() && is_store_usable))
+}
+
+/// Tries the store that replicas share, if there is one, and says what of it cannot be used. Returns whether all of it can.
+fn check_store(service: &Quotefold, runtime: &Runtime) -> io::Result<bool> {
+    let Some(tried) = runtime.block_on(try_store(&service.settings().shared)) else { return Ok(true) };
+    let said = match &tried {
+        Ok(version) => format!("shared store: ok (compatible with Redis {version})\n"),
+        Err(faults) => format!("shared store: it cannot be used\n  {}\n", faults.join("\n  ")),
+    };
+    print(&said)?;
+    Ok(tried.is_ok())
 }
 
 fn exit(holds: bool, priced: bool) -> Exit {

@@ -33,7 +33,11 @@ pub struct ObservedSharing {
     /// How many replicas hear the store.
     pub replicas: usize,
     /// What became of units, and how often.
-    pub counted: Vec<(&'static str, u64)>,
+    pub reservations: Vec<(&'static str, u64)>,
+    /// What became of quotes that replicas tell each other, and how often.
+    pub quotes: Vec<(&'static str, u64)>,
+    /// Who made calls that several replicas wanted, and how often.
+    pub leases: Vec<(&'static str, u64)>,
 }
 
 /// How a source stood.
@@ -152,9 +156,13 @@ impl Observed {
         });
         SHARED_LIMITS.write(page, states);
         SHARED_REPLICAS.write(page, sharing.iter().map(|sharing| (Vec::new(), sharing.replicas.to_string())));
-        let counted = sharing.iter().flat_map(|sharing| &sharing.counted);
-        let counted = counted.map(|(outcome, times)| (vec![("outcome", *outcome)], times.to_string()));
-        SHARED_RESERVATIONS.write(page, counted);
+        let rows = |counted: fn(&ObservedSharing) -> &Vec<(&'static str, u64)>| {
+            let counted = sharing.iter().flat_map(counted);
+            counted.map(|(outcome, times)| (vec![("outcome", *outcome)], times.to_string()))
+        };
+        SHARED_RESERVATIONS.write(page, rows(|sharing| &sharing.reservations));
+        SHARED_QUOTES.write(page, rows(|sharing| &sharing.quotes));
+        SHARED_LEASES.write(page, rows(|sharing| &sharing.leases));
     }
 
     fn write_watched(&self, page: &mut String) {
@@ -239,6 +247,14 @@ const SHARED_REPLICAS: Family = Family::gauge(
 const SHARED_RESERVATIONS: Family = Family::counter(
     "quotefold_shared_reservations",
     "Reservations of units in the shared store, and units that were settled there, by what became of them",
+);
+const SHARED_QUOTES: Family = Family::counter(
+    "quotefold_shared_quotes",
+    "Quotes that other replicas were told, and quotes of theirs by whether they were newer than what was here",
+);
+const SHARED_LEASES: Family = Family::counter(
+    "quotefold_shared_leases",
+    "Symbols that this replica asked for while others left that to it, and calls that it left to others",
 );
 const PRICE_OK: Family = Family::gauge("quotefold_price_ok", "1 if the status of a watched symbol is ok, else 0");
 

@@ -110,6 +110,7 @@ pub(crate) fn of_meaning(source: &SourceSettings, settings: &Settings) -> Finger
         reuse: _,
         idempotent: _,
         propagate: _,
+        shared: _,
         max_body: _,
         refresh_after: _,
         usable_for: _,

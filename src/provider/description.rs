@@ -145,6 +145,9 @@ pub struct SourceSettings {
     pub idempotent: bool,
     /// Whether it is ours, and is told with each call for which request and within which trace that is.
     pub propagate: bool,
+    /// Whether replicas share its account: its limits, and how its vendor refuses calls. Not where each replica has an account of its
+    /// own, because the vendor counts by address and they leave by different ones.
+    pub shared: bool,
     /// The longest reply that is read, in bytes.
     #[serde(with = "as_text::bytes")]
     pub max_body: usize,
@@ -260,6 +263,7 @@ impl Default for SourceSettings {
             reuse: true,
             idempotent: true,
             propagate: false,
+            shared: true,
             max_body: 256 << 10,
             refresh_after: Duration::ZERO,
             usable_for: None,

@@ -11,7 +11,7 @@ use crate::clock::age;
 use crate::fold::{Price, Status};
 use crate::metrics::{Observed, ObservedLimit, ObservedPrice, ObservedSharing, ObservedSource};
 use crate::service::Quotefold;
-use crate::shared::Shared;
+use crate::shared::{Counted, Shared};
 use crate::source::Source;
 use crate::units::Span;
 
@@ -61,8 +61,14 @@ fn of_account(source: &Source, service: &Quotefold) -> impl Iterator<Item = Obse
 
 fn of_sharing(shared: &Shared, service: &Quotefold) -> ObservedSharing {
     let report = shared.report(service.clock().now().monotonic);
-    let counted = shared.counted().into_iter().map(|counted| (counted.outcome, counted.times)).collect();
-    ObservedSharing { limits: report.limits, replicas: report.replicas, counted }
+    let pairs = |counted: Vec<Counted>| counted.into_iter().map(|counted| (counted.outcome, counted.times)).collect();
+    ObservedSharing {
+        limits: report.limits,
+        replicas: report.replicas,
+        reservations: pairs(shared.reservations()),
+        quotes: pairs(shared.quotes()),
+        leases: pairs(shared.leases()),
+    }
 }
 
 fn of_price(price: &Price, service: &Quotefold) -> ObservedPrice {

@@ -100,6 +100,22 @@ impl Contact {
         self.last.map_or(0, |last| last.at)
     }
 
+    /// The store's time at an instant, as its last reply tells; `None` before the first.
+    pub(super) fn store_time(&self, instant: Instant) -> Option<StoreInstant> {
+        let Heard { asked, received, at } = self.last?;
+        let replied = asked + received.saturating_duration_since(asked) / 2;
+        let since = micros(instant.saturating_duration_since(replied));
+        Some(at + since - micros(replied.saturating_duration_since(instant)))
+    }
+
+    /// The instant of a time of the store, as its last reply tells; `None` before the first.
+    pub(super) fn instant(&self, at: StoreInstant) -> Option<Instant> {
+        let Heard { asked, received, at: replied_at } = self.last?;
+        let replied = asked + received.saturating_duration_since(asked) / 2;
+        let since = Duration::from_micros(at.abs_diff(replied_at));
+        if at < replied_at { replied.checked_sub(since) } else { replied.checked_add(since) }
+    }
+
     /// What shows the store that this replica hears it: the time in its last reply, or 0 if it must not count as present.
     pub(super) fn sign_of_life(&self) -> StoreInstant {
         if self.phase == Phase::Entered && !self.is_returning { self.last_heard() } else { 0 }
@@ -205,6 +221,18 @@ mod tests {
         assert!(contact.hear(after(begin, 400), after(begin, 440), 1_000 * SECOND + 420_000));
         assert_eq!(contact.standing(false, after(begin, 1_439)), Standing::Contact);
         assert_eq!(contact.standing(false, after(begin, 1_440)), Standing::Alone(after(begin, 1_440)));
+    }
+
+    #[test]
+    fn the_stores_time_is_told_from_its_last_reply() {
+        let begin = Instant::now();
+        let mut contact = Contact::new(begin);
+        assert_eq!((contact.store_time(begin), contact.instant(7)), (None, None));
+        contact.hear(begin, after(begin, 20), 1_000 * SECOND);
+        for (ms, at) in [(10, 0), (0, -10_000), (1_510, 1_500_000)] {
+            assert_eq!(contact.store_time(after(begin, ms)), Some(1_000 * SECOND + at));
+            assert_eq!(contact.instant(1_000 * SECOND + at), Some(after(begin, ms)));
+        }
     }
 
     #[test]

@@ -27,6 +27,16 @@ pub(super) struct Counts {
     pub(super) settled: Count,
     /// Units whose end it did not learn of, so that they counted for longer.
     pub(super) unsettled: Count,
+    /// Quotes that others were told.
+    pub(super) quotes_told: Count,
+    /// Quotes of others that were newer than what was here.
+    pub(super) quotes_used: Count,
+    /// Quotes of others that were not.
+    pub(super) quotes_old: Count,
+    /// Leases that calls of this replica held.
+    pub(super) leases_held: Count,
+    /// Calls that were left to other replicas.
+    pub(super) leases_left: Count,
 }
 
 /// How often something has happened.
@@ -38,8 +48,15 @@ pub struct Counted {
     pub times: u64,
 }
 
+impl Counted {
+    fn of((outcome, count): (&'static str, &Count)) -> Self {
+        Counted { outcome, times: count.0.load(Ordering::Relaxed) }
+    }
+}
+
 impl Counts {
-    pub(super) fn all(&self) -> Vec<Counted> {
+    /// What became of units.
+    pub(super) fn reservations(&self) -> Vec<Counted> {
         let counts = [
             ("granted", &self.granted),
             ("refused", &self.refused),
@@ -48,6 +65,16 @@ impl Counts {
             ("settled", &self.settled),
             ("unsettled", &self.unsettled),
         ];
-        counts.map(|(outcome, count)| Counted { outcome, times: count.0.load(Ordering::Relaxed) }).into()
+        counts.map(Counted::of).into()
+    }
+
+    /// What became of quotes that replicas told each other.
+    pub(super) fn quotes(&self) -> Vec<Counted> {
+        [("told", &self.quotes_told), ("used", &self.quotes_used), ("old", &self.quotes_old)].map(Counted::of).into()
+    }
+
+    /// Who made calls that several replicas wanted.
+    pub(super) fn leases(&self) -> Vec<Counted> {
+        [("held", &self.leases_held), ("left", &self.leases_left)].map(Counted::of).into()
     }
 }

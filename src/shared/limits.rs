@@ -1,6 +1,5 @@
 //! The limits of one account that replicas share: reserves units for calls, and settles them.
 
-use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,9 +8,11 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::contact::{Standing, micros};
+use super::leases::{self, LeaseWish, Leases, SharedSource};
 use super::ledger::Ledger;
 use super::script::{RESERVE, SETTLE, Said};
 use super::{Process, StoreError, share};
+use crate::symbol::Symbol;
 use crate::units::{Limit, Span};
 
 /// How much longer than its longest attempt a unit is held: what a grant may wait, and what clocks and networks may take.
@@ -66,6 +67,35 @@ struct Introduced {
     stated: Option<Instant>,
 }
 
+/// What a call needs.
+#[derive(Debug)]
+pub struct Wish {
+    /// How many units.
+    pub units: usize,
+    /// What its attempt takes at the longest.
+    pub longest: Duration,
+    /// What attempts usually take.
+    pub usual: Duration,
+    /// What it would have leases of; `None` if others may ask for the same.
+    pub leases: Option<LeaseWish>,
+}
+
+/// What a call was granted.
+#[derive(Debug)]
+pub enum Reserved {
+    /// It may be made.
+    Granted {
+        /// What it spends.
+        units: SharedUnits,
+        /// The leases that it holds.
+        leases: Option<Leases>,
+        /// The symbols that other replicas ask for. It must leave these out.
+        elsewhere: Vec<Symbol>,
+    },
+    /// Other replicas ask for all of its symbols. Their leases end then at the latest.
+    Elsewhere(Instant),
+}
+
 /// Why units were not granted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
@@ -92,7 +122,7 @@ impl Refusal {
 /// call can have ended at the latest.
 pub struct SharedUnits {
     limits: Arc<SharedLimits>,
-    numbers: Range<u64>,
+    numbers: Vec<u64>,
     /// When they were asked for, if they are of the store.
     asked: Option<Instant>,
     /// When the call must have ended.
@@ -137,25 +167,27 @@ impl SharedLimits {
         is_new
     }
 
-    /// Reserves units for a call whose attempt takes up to `longest` and usually takes `usual`.
+    /// Reserves the units of a call, and leases of what it asks for, unless other replicas ask for that.
     ///
     /// # Errors
     /// The limits have no room, or the store is away and the share of this replica has none.
-    pub async fn reserve(
-        self: &Arc<Self>,
-        units: usize,
-        longest: Duration,
-        usual: Duration,
-    ) -> Result<SharedUnits, Refusal> {
+    pub async fn reserve(self: &Arc<Self>, wish: Wish) -> Result<Reserved, Refusal> {
         let now = Instant::now();
         let standing = self.standing(now);
         let reserved = match standing {
-            Standing::Contact => self.reserve_in_store(units, longest, usual, now).await,
-            Standing::Alone(_) | Standing::Waiting => self.spend_share(units, longest, now),
+            Standing::Contact => self.reserve_in_store(wish, now).await,
+            Standing::Alone(_) | Standing::Waiting => {
+                let units = self.spend_share(wish.units, wish.longest, now);
+                units.map(|units| Reserved::Granted { units, leases: None, elsewhere: Vec::new() })
+            }
         };
         let counts = &self.process.counts;
         match (&reserved, standing) {
-            (Ok(_), Standing::Contact) => counts.granted.add(1),
+            (Ok(Reserved::Elsewhere(_)), _) => counts.leases_left.add(1),
+            (Ok(Reserved::Granted { leases, .. }), Standing::Contact) => {
+                counts.granted.add(1);
+                counts.leases_held.add(leases.as_ref().map_or(0, |leases| leases.symbols.len()));
+            }
             (Ok(_), _) => counts.own_share.add(1),
             (Err(_), Standing::Contact) => counts.refused.add(1),
             (Err(_), _) => counts.away.add(1),
@@ -163,18 +195,18 @@ impl SharedLimits {
         reserved
     }
 
+    /// A source of this process by its name, if replicas share what it says.
+    pub fn source(&self, name: &str) -> Option<Arc<SharedSource>> {
+        self.process.exchange.source(name)
+    }
+
     fn standing(&self, now: Instant) -> Standing {
         self.process.contact.lock().standing(self.process.settings.start_alone, now)
     }
 
-    async fn reserve_in_store(
-        self: &Arc<Self>,
-        units: usize,
-        longest: Duration,
-        usual: Duration,
-        asked: Instant,
-    ) -> Result<SharedUnits, Refusal> {
-        let (units, wanted) = {
+    async fn reserve_in_store(self: &Arc<Self>, wish: Wish, asked: Instant) -> Result<Reserved, Refusal> {
+        let Wish { units, longest, usual, leases } = wish;
+        let (mut units, wanted) = {
             let mut state = self.state.lock();
             let Some(introduced) = state.introduced.clone() else {
                 self.process.introduce.notify_one();
@@ -184,22 +216,32 @@ impl SharedLimits {
             let over_by = asked + VOID_AFTER + longest;
             let units = SharedUnits { limits: Arc::clone(self), numbers: numbers.clone(), asked: Some(asked), over_by };
             let limits = state.limits.clone();
-            let hold = longest + MARGIN;
-            (units, Wanted { numbers, hold, usual, epoch: introduced.epoch, limits, before: state.introductions })
+            let (hold, epoch, before) = (longest + MARGIN, introduced.epoch, state.introductions);
+            (units, Wanted { numbers, hold, longest, usual, epoch, limits, before, leases })
         };
         let said = match self.ask_twice(&wanted).await {
             Ok(said) => said,
             Err(error) => {
                 // it may have been granted, and is not used
+                drop(self.leases(&wanted, &[]));
                 units.give_back();
                 return Err(Refusal::without_store(&error.to_string(), LATER));
             }
         };
         match said.word.as_str() {
-            "granted" if self.enters(&wanted) && !units.are_void(Instant::now()) => Ok(units),
             "granted" => {
-                units.give_back();
-                Err(Refusal::unusable("its reply came too late to be used"))
+                let elsewhere = wanted.elsewhere(&said);
+                let leases = self.leases(&wanted, &elsewhere);
+                units.numbers = wanted.spent(&elsewhere);
+                if !self.enters(&wanted, &units.numbers) || units.are_void(Instant::now()) {
+                    units.give_back();
+                    return Err(Refusal::unusable("its reply came too late to be used"));
+                }
+                Ok(Reserved::Granted { units, leases, elsewhere })
+            }
+            "elsewhere" => {
+                let until = self.process.contact.lock().instant(said.number(0));
+                Ok(Reserved::Elsewhere(until.unwrap_or(asked)))
             }
             "full" => {
                 let micros = |place| Duration::from_micros(u64::try_from(said.number(place)).unwrap_or_default());
@@ -215,14 +257,26 @@ impl SharedLimits {
         }
     }
 
+    /// The leases that a grant came with; `None` if none were wanted.
+    fn leases(&self, wanted: &Wanted, elsewhere: &[Symbol]) -> Option<Leases> {
+        let LeaseWish { source, symbols, .. } = wanted.leases.as_ref()?;
+        Some(Leases {
+            source: Arc::clone(source),
+            token: wanted.token(&self.process),
+            symbols: symbols.iter().filter(|symbol| !elsewhere.contains(symbol)).cloned().collect(),
+            quoted: Vec::new(),
+            outgoing: self.process.exchange.outgoing.clone(),
+        })
+    }
+
     /// Enters granted units in the ledger, unless the store has been told meanwhile what is in there: it may have forgotten the
     /// grant before.
-    fn enters(&self, wanted: &Wanted) -> bool {
+    fn enters(&self, wanted: &Wanted, numbers: &[u64]) -> bool {
         let (mut state, now) = (self.state.lock(), Instant::now());
         let is_known = state.introductions == wanted.before;
         if is_known {
             let longest = longest(&state.limits);
-            state.ledger.add(wanted.numbers.clone(), now + wanted.hold, longest, now);
+            state.ledger.add(numbers.iter().copied(), now + wanted.hold, longest, now);
         }
         is_known
     }
@@ -232,9 +286,11 @@ impl SharedLimits {
         let process = &self.process;
         let mut slow = StoreError::Slow;
         for _ in 0..2 {
-            let arguments = wanted.arguments(process);
-            let asked = Instant::now();
-            match RESERVE.run(&process.store, &[&process.members_key(), &self.key], &arguments).await {
+            let (asked, members) = (Instant::now(), process.members_key());
+            let arguments = wanted.arguments(process, asked);
+            let leases = wanted.lease_keys(&process.settings.prefix);
+            let keys: Vec<&str> = [&members, &self.key].into_iter().chain(&leases).map(String::as_str).collect();
+            match RESERVE.run(&process.store, &keys, &arguments).await {
                 Ok(said) if process.hear(asked, said.at) => return Ok(said),
                 Ok(_) => return Err(StoreError::Refused("its clock was moved".to_owned())),
                 Err(error @ (StoreError::Slow | StoreError::Unreachable(_))) => slow = error,
@@ -272,7 +328,7 @@ impl SharedLimits {
         drop(contact);
         let numbers = state.take_numbers(units);
         let (over_by, longest_period) = (now + longest + MARGIN, self::longest(&state.limits));
-        state.ledger.add(numbers.clone(), over_by, longest_period, now);
+        state.ledger.add(numbers.iter().copied(), over_by, longest_period, now);
         Ok(SharedUnits { limits: Arc::clone(self), numbers, asked: None, over_by })
     }
 
@@ -338,10 +394,10 @@ impl SharedLimits {
 
 impl State {
     /// The numbers of new units.
-    fn take_numbers(&mut self, units: usize) -> Range<u64> {
+    fn take_numbers(&mut self, units: usize) -> Vec<u64> {
         let numbers = self.next_number..self.next_number + units as u64;
         self.next_number = numbers.end;
-        numbers
+        numbers.collect()
     }
 }
 
@@ -361,17 +417,19 @@ pub(super) struct Introduction {
 
 /// What is asked of the store.
 struct Wanted {
-    numbers: Range<u64>,
+    numbers: Vec<u64>,
     hold: Duration,
+    longest: Duration,
     usual: Duration,
     epoch: String,
     limits: Vec<Limit>,
     /// How many introductions had begun before.
     before: u64,
+    leases: Option<LeaseWish>,
 }
 
 impl Wanted {
-    fn arguments(&self, process: &Process) -> Vec<String> {
+    fn arguments(&self, process: &Process, now: Instant) -> Vec<String> {
         let heard = process.contact.lock().sign_of_life();
         let mut arguments = vec![
             process.replica.clone(),
@@ -385,9 +443,49 @@ impl Wanted {
         ];
         let limits = self.limits.iter();
         arguments.extend(limits.flat_map(|limit| [limit.calls.to_string(), micros(limit.period).to_string()]));
-        arguments.push(self.numbers.clone().count().to_string());
-        arguments.extend(self.numbers.clone().map(|number| process.unit(number)));
+        arguments.push(self.numbers.len().to_string());
+        arguments.extend(self.numbers.iter().map(|number| process.unit(*number)));
+        let flag = |is_set: bool| u8::from(is_set).to_string();
+        let (leaves, since) = self.leases.as_ref().map_or((false, now), |wish| (wish.leaves, wish.since));
+        arguments.extend([
+            flag(self.is_cost_per_symbol()),
+            flag(leaves),
+            micros(now.saturating_duration_since(since)).to_string(),
+            micros(self.longest + leases::MARGIN).to_string(),
+            self.token(process),
+        ]);
         arguments
+    }
+
+    fn is_cost_per_symbol(&self) -> bool {
+        self.leases.as_ref().is_some_and(|wish| wish.is_cost_per_symbol)
+    }
+
+    fn lease_keys(&self, prefix: &str) -> Vec<String> {
+        let of_wish =
+            |wish: &LeaseWish| wish.symbols.iter().map(|symbol| wish.source.lease_of(symbol, prefix)).collect();
+        self.leases.as_ref().map(of_wish).unwrap_or_default()
+    }
+
+    /// What its leases are known by: the name of its first unit.
+    fn token(&self, process: &Process) -> String {
+        process.unit(self.numbers.first().copied().unwrap_or_default())
+    }
+
+    /// The symbols that a grant leaves to others.
+    fn elsewhere(&self, said: &Said) -> Vec<Symbol> {
+        let symbols = self.leases.as_ref().map(|wish| &wish.symbols[..]).unwrap_or_default();
+        let places = said.rest.iter().skip(1).filter_map(|place| place.parse::<usize>().ok()?.checked_sub(1));
+        places.filter_map(|place| symbols.get(place).cloned()).collect()
+    }
+
+    /// The units that a grant spends if it leaves some symbols to others.
+    fn spent(&self, elsewhere: &[Symbol]) -> Vec<u64> {
+        let Some(wish) = self.leases.as_ref().filter(|wish| wish.is_cost_per_symbol) else {
+            return self.numbers.clone();
+        };
+        let units = self.numbers.iter().zip(&wish.symbols);
+        units.filter(|(_, symbol)| !elsewhere.contains(symbol)).map(|(number, _)| *number).collect()
     }
 }
 
@@ -408,17 +506,17 @@ impl SharedUnits {
 
     /// Lets them count from now on: the vendor has had the call.
     pub(crate) fn settle(self, now: Instant) {
-        for number in self.numbers.clone() {
-            self.limits.state.lock().ledger.settle(number, now);
-            self.tell(number, true);
+        for number in &self.numbers {
+            self.limits.state.lock().ledger.settle(*number, now);
+            self.tell(*number, true);
         }
     }
 
     /// Gives them back: nothing of the call has been written, so the vendor has not counted it.
     pub(crate) fn give_back(self) {
-        for number in self.numbers.clone() {
-            self.limits.state.lock().ledger.forget(number);
-            self.tell(number, false);
+        for number in &self.numbers {
+            self.limits.state.lock().ledger.forget(*number);
+            self.tell(*number, false);
         }
     }
 
@@ -457,6 +555,16 @@ impl Process {
     /// The key of the members in the store.
     pub(super) fn members_key(&self) -> String {
         format!("{}:members", self.settings.prefix)
+    }
+
+    /// The channel on which replicas tell each other what has happened.
+    pub(super) fn channel(&self) -> String {
+        format!("{}:news", self.settings.prefix)
+    }
+
+    /// The key of what fingerprints are made with.
+    pub(super) fn salt_key(&self) -> String {
+        format!("{}:salt", self.settings.prefix)
     }
 
     /// The name of a unit in the store.

@@ -14,6 +14,25 @@ impl Store {
         None
     }
 
+    pub(super) fn listening(_: &SharedSettings, _: impl Fn(String) + Send + Sync + 'static) -> Option<Self> {
+        None
+    }
+
+    #[allow(clippy::unused_async, reason = "as the real one")]
+    pub(super) async fn subscribe(&self, _: &str) -> Result<(), StoreError> {
+        match self.0 {}
+    }
+
+    #[allow(clippy::unused_async, reason = "as the real one")]
+    pub(super) async fn agree_on(&self, _: &str, _: &str) -> Result<String, StoreError> {
+        match self.0 {}
+    }
+
+    #[allow(clippy::unused_async, reason = "as the real one")]
+    pub(super) async fn values(&self, _: &str) -> Result<Vec<String>, StoreError> {
+        match self.0 {}
+    }
+
     #[allow(clippy::unused_async, reason = "as the real one")]
     pub(super) async fn connect(&self) -> Result<Server, StoreError> {
         match self.0 {}

@@ -9,7 +9,14 @@
 //!
 //! Each also holds `epoch:RUN:INSTANT`, by −1: since when nothing in it was forgotten, and in which run of the server. All
 //! instants are microseconds since 1970.
+//!
+//! Beside these, `PREFIX:quotes:SOURCE` and `PREFIX:denials:SOURCE` hold by symbol what a source has said last, `PREFIX:cooldowns`
+//! by account and reason for how long vendors want to be left alone, and `PREFIX:lease:SOURCE:SYMBOL` which replica asks for a
+//! symbol. `PREFIX:news` is the channel on which replicas hear of these at once. `PREFIX:salt` is what fingerprints of keys are made
+//! with.
 
+use std::borrow::Cow;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use super::StoreError;
@@ -21,9 +28,11 @@ pub(super) type StoreInstant = i64;
 /// A script. Each says at its beginning what it takes and gives.
 #[cfg_attr(not(feature = "shared"), expect(dead_code, reason = "without the feature there is no store to run it"))]
 pub(super) struct Script {
-    pub(super) text: &'static str,
+    pub(super) text: Cow<'static, str>,
     /// How long the store may take to reply.
     pub(super) timeout: Duration,
+    /// The SHA-1 by which a server knows it, once that was worked out.
+    pub(super) fingerprint: OnceLock<String>,
 }
 
 /// A call waits for these, or they show whether the store is heard.
@@ -32,12 +41,14 @@ const QUICK: Duration = Duration::from_millis(50);
 /// These carry what a replica has spent, which may be much.
 const LONG: Duration = Duration::from_secs(1);
 
-pub(super) const RESERVE: Script = Script { text: include_str!("scripts/reserve.lua"), timeout: QUICK };
-pub(super) const SETTLE: Script = Script { text: include_str!("scripts/settle.lua"), timeout: QUICK };
-pub(super) const BEAT: Script = Script { text: include_str!("scripts/beat.lua"), timeout: QUICK };
-pub(super) const INTRODUCE: Script = Script { text: include_str!("scripts/introduce.lua"), timeout: LONG };
-pub(super) const ENTER: Script = Script { text: include_str!("scripts/enter.lua"), timeout: LONG };
-pub(super) const LEAVE: Script = Script { text: include_str!("scripts/leave.lua"), timeout: QUICK };
+pub(super) static RESERVE: Script = Script::new(include_str!("scripts/reserve.lua"), QUICK);
+pub(super) static SETTLE: Script = Script::new(include_str!("scripts/settle.lua"), QUICK);
+pub(super) static BEAT: Script = Script::new(include_str!("scripts/beat.lua"), QUICK);
+pub(super) static INTRODUCE: Script = Script::new(include_str!("scripts/introduce.lua"), LONG);
+pub(super) static ENTER: Script = Script::new(include_str!("scripts/enter.lua"), LONG);
+/// Nobody waits for it.
+pub(super) static TELL: Script = Script::new(include_str!("scripts/tell.lua"), LONG);
+pub(super) static LEAVE: Script = Script::new(include_str!("scripts/leave.lua"), QUICK);
 
 /// What a script replied: a word, the store's time, and what depends on the word.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,6 +78,15 @@ impl Said {
 }
 
 impl Script {
+    pub(super) const fn new(text: &'static str, timeout: Duration) -> Self {
+        Script { text: Cow::Borrowed(text), timeout, fingerprint: OnceLock::new() }
+    }
+
+    /// One that is made up at run time.
+    pub(super) fn of(text: String, timeout: Duration) -> Self {
+        Script { text: Cow::Owned(text), timeout, fingerprint: OnceLock::new() }
+    }
+
     /// Runs it.
     ///
     /// # Errors

@@ -3,13 +3,17 @@
 //! Every call has a timeout of its own, because a server that is stopped leaves calls without an end. Nothing is retried here, and
 //! a connection that is lost is replaced only by `connect`.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use redis::ServerErrorKind;
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Cmd, ErrorKind, FromRedisValue, ProtocolVersion, RedisConnectionInfo, RedisError};
+use redis::{
+    AsyncConnectionConfig, Cmd, ErrorKind, FromRedisValue, ProtocolVersion, PushInfo, PushKind, RedisConnectionInfo,
+    RedisError,
+};
 use ring::digest;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -28,12 +32,19 @@ use crate::settings::{SharedSettings, StoreAddress};
 /// How long a new connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// How many fields of a hash are read at once.
+const READ_AT_ONCE: usize = 500;
+
 /// The store. Without a connection, every call fails at once.
 pub(super) struct Store {
     address: StoreAddress,
     account: RedisConnectionInfo,
+    /// Who hears what is published on channels; `None` if no channel is listened to.
+    hear: Option<Hear>,
     connection: Mutex<Option<Connection>>,
 }
+
+type Hear = Arc<dyn Fn(String) + Send + Sync>;
 
 #[derive(Clone)]
 struct Connection {
@@ -64,7 +75,12 @@ impl Store {
         if let Some(password) = &settings.password {
             account = account.set_password(password.expose_secret());
         }
-        Some(Store { address, account, connection: Mutex::default() })
+        Some(Store { address, account, hear: None, connection: Mutex::default() })
+    }
+
+    /// The same for a connection on which channels are listened to.
+    pub(super) fn listening(settings: &SharedSettings, hear: impl Fn(String) + Send + Sync + 'static) -> Option<Self> {
+        Some(Store { hear: Some(Arc::new(hear)), ..Store::new(settings)? })
     }
 
     /// Connects anew, and asks the server what it is.
@@ -118,11 +134,68 @@ impl Store {
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         // the callers' own timeouts hold
-        let config = AsyncConnectionConfig::new().set_response_timeout(None);
+        let mut config = AsyncConnectionConfig::new().set_response_timeout(None);
+        if let Some(hear) = self.hear.clone() {
+            config = config.set_push_sender(move |push: PushInfo| {
+                if let (PushKind::Message, Some(text)) = (&push.kind, push.data.into_iter().nth(1)) {
+                    // what is no text is no message of ours
+                    let _ = String::from_redis_value(text).map(|text| hear(text));
+                }
+                Ok::<(), Infallible>(())
+            });
+        }
         let made = MultiplexedConnection::new_with_config(&self.account, stream, config).await;
         let (calls, driver) = made.map_err(|error| StoreError::of(&error))?;
         let driver = Arc::new(Driver(tokio::spawn(driver).abort_handle()));
         Ok(Connection { calls, _driver: driver })
+    }
+
+    fn connected(&self) -> Result<Connection, StoreError> {
+        let connection = self.connection.lock().clone();
+        connection.ok_or_else(|| StoreError::Unreachable("there is no connection".to_owned()))
+    }
+
+    /// Makes a call that no request waits for.
+    async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, StoreError> {
+        let connection = self.connected()?;
+        timeout(CONNECT_TIMEOUT, call(&connection, command)).await.unwrap_or(Err(StoreError::Slow))
+    }
+
+    /// Listens to a channel from now on.
+    ///
+    /// # Errors
+    /// There is no connection, no reply in time, or an error.
+    pub(super) async fn subscribe(&self, channel: &str) -> Result<(), StoreError> {
+        let mut connection = self.connected()?;
+        let subscribed = timeout(CONNECT_TIMEOUT, connection.calls.subscribe(channel)).await;
+        subscribed.map_err(|_| StoreError::Slow)?.map_err(|error| StoreError::of(&error))
+    }
+
+    /// The value of a key, which is the proposed one if it had none.
+    ///
+    /// # Errors
+    /// There is no connection, no reply in time, or an error.
+    pub(super) async fn agree_on(&self, key: &str, proposed: &str) -> Result<String, StoreError> {
+        let before: Option<String> = self.ask(redis::cmd("SET").arg(key).arg(proposed).arg("NX").arg("GET")).await?;
+        Ok(before.unwrap_or_else(|| proposed.to_owned()))
+    }
+
+    /// All values of a hash. It is read in parts, so that the server goes on serving others meanwhile.
+    ///
+    /// # Errors
+    /// There is no connection, no reply in time, or an error.
+    pub(super) async fn values(&self, key: &str) -> Result<Vec<String>, StoreError> {
+        let (mut values, mut cursor) = (Vec::new(), "0".to_owned());
+        loop {
+            let mut scan = redis::cmd("HSCAN");
+            scan.arg(key).arg(&cursor).arg("COUNT").arg(READ_AT_ONCE);
+            let (next, pairs): (String, Vec<(String, String)>) = self.ask(&scan).await?;
+            values.extend(pairs.into_iter().map(|(_, value)| value));
+            if next == "0" {
+                return Ok(values);
+            }
+            cursor = next;
+        }
     }
 
     /// Runs a script.
@@ -135,16 +208,16 @@ impl Store {
         keys: &[&str],
         arguments: &[String],
     ) -> Result<Vec<String>, StoreError> {
-        let connection = self.connection.lock().clone();
-        let connection = connection.ok_or_else(|| StoreError::Unreachable("there is no connection".to_owned()))?;
+        let connection = self.connected()?;
         let command = |name: &str, script: &str| {
             let mut command = Cmd::new();
             command.arg(name).arg(script).arg(keys.len()).arg(keys).arg(arguments);
             command
         };
+        let known_by = script.fingerprint.get_or_init(|| fingerprint(&script.text));
         let run = async {
-            match call(&connection, &command("EVALSHA", &fingerprint(script.text))).await {
-                Err(StoreError::NoScript) => call(&connection, &command("EVAL", script.text)).await,
+            match call(&connection, &command("EVALSHA", known_by)).await {
+                Err(StoreError::NoScript) => call(&connection, &command("EVAL", &script.text)).await,
                 reply => reply,
             }
         };

@@ -18,7 +18,7 @@ use super::batch::Reply;
 use super::cooldown::{Cooldown, Cooldowns};
 use crate::failure::SourceError;
 use crate::fingerprint::Fingerprint;
-use crate::shared::{Shared, SharedLimits};
+use crate::shared::{AccountRefusal, HeardRefusal, Shared, SharedLimits};
 use crate::units::Limit;
 pub use remember::{AccountState, CooldownState};
 
@@ -37,8 +37,16 @@ pub struct Account {
     refusals: Mutex<Refusals>,
     /// The cooldown that began last.
     cooling: watch::Sender<Option<Cooldown>>,
-    /// Its limits in the store that replicas share; `None` if there is none, or no limit.
-    shared: Mutex<Option<Arc<SharedLimits>>>,
+    /// What it shares with other replicas; `None` if that is nothing.
+    shared: Mutex<Option<Sharing>>,
+}
+
+/// What an account shares with other replicas.
+#[derive(Debug)]
+struct Sharing {
+    /// Its limits; `None` if it has none.
+    limits: Option<Arc<SharedLimits>>,
+    with: Shared,
 }
 
 /// The key that its calls carry.
@@ -104,23 +112,77 @@ impl Account {
         let new = other.refusals.into_inner().key;
         let mut refusals = self.refusals.lock();
         if refusals.key.mark != new.mark {
-            (refusals.cooldowns, refusals.told) = (Cooldowns::default(), None);
             refusals.revision += 1;
-            self.cooling.send_replace(None);
+            let holds = self.cooldown(now).filter(|_| self.is_shared());
+            // replicas that still have the old key would say again what holds for the account
+            if !holds.is_some_and(|holds| Cooldowns::is_of_account(&holds.error)) {
+                (refusals.cooldowns, refusals.told) = (Cooldowns::default(), None);
+                self.cooling.send_replace(None);
+            }
         }
         refusals.key = new;
     }
 
-    /// Shares its limits with other replicas from now on. An attempt of its sources takes up to `longest`.
-    pub(super) fn share(&self, shared: &Shared, longest: Duration) {
+    /// Shares its limits and refusals with other replicas from now on. An attempt of its sources takes up to `longest`.
+    pub(super) fn share(self: &Arc<Self>, shared: &Shared, longest: Duration) {
         let limits = self.allowance.limits();
         let is_limited = !limits.is_empty();
-        *self.shared.lock() = is_limited.then(|| shared.limits(&self.name, limits.all(), longest));
+        let limits = is_limited.then(|| shared.limits(&self.name, limits.all(), longest));
+        let is_new = self.shared.lock().replace(Sharing { limits, with: shared.clone() }).is_none();
+        if is_new {
+            let account = Arc::downgrade(self);
+            shared.listen(&self.name, move |heard, now| {
+                if let Some(account) = account.upgrade() {
+                    account.hear(heard, now);
+                }
+            });
+        }
+    }
+
+    /// Shares nothing with other replicas from now on.
+    pub(super) fn keep_apart(&self) {
+        *self.shared.lock() = None;
+    }
+
+    /// Whether it shares its limits and refusals with other replicas.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.shared.lock().is_some()
     }
 
     /// Its limits in the store that replicas share.
     pub(super) fn shared(&self) -> Option<Arc<SharedLimits>> {
-        self.shared.lock().clone()
+        self.shared.lock().as_ref()?.limits.clone()
+    }
+
+    /// Learns how the vendor has refused another replica. Only what is newer and lasts longer than what holds here changes anything.
+    fn hear(&self, heard: &HeardRefusal, now: Instant) {
+        let mut refusals = self.refusals.lock();
+        let HeardRefusal { error, until, times, .. } = heard;
+        let is_of_key = Cooldowns::is_of_key(error) && heard.is_of_key(refusals.key.mark.as_ref());
+        let is_longer = self.cooldown(now).is_none_or(|holds| holds.until < *until);
+        if (is_of_key || Cooldowns::is_of_account(error)) && is_longer && self.is_shared() {
+            refusals.cooldowns.hear(error, *times, now);
+            refusals.revision += 1;
+            let seconds = until.saturating_duration_since(now).as_secs();
+            tracing::info!(
+                account = self.name,
+                reason = error.reason(),
+                "no call for {seconds} s, as another replica was told: {error}"
+            );
+            self.cooling.send_replace(Some(Cooldown { until: *until, error: error.clone() }));
+        }
+    }
+
+    /// Tells other replicas how the vendor has refused this one, unless that is about its address.
+    fn tell(&self, refusals: &mut Refusals, cooldown: &Cooldown) {
+        let Cooldown { until, error } = cooldown;
+        let Some(Sharing { with, .. }) = &*self.shared.lock() else { return };
+        if Cooldowns::is_of_account(error) || Cooldowns::is_of_key(error) {
+            let times = refusals.cooldowns.times(error);
+            let key_mark = refusals.key.mark.clone();
+            let (account, error) = (self.name.clone(), error.clone());
+            with.tell(AccountRefusal { account, error, until: *until, times, key_mark });
+        }
     }
 
     /// Counts what was spent on another account as spent here, too: from now on its sources belong to this one.
@@ -168,6 +230,7 @@ impl Account {
                 let longer = cooldown.filter(|new| holds.is_none_or(|holds| holds.until < new.until));
                 if let Some(cooldown) = longer {
                     self.report(&mut refusals, &cooldown, now);
+                    self.tell(&mut refusals, &cooldown);
                     self.cooling.send_replace(Some(cooldown));
                 }
             }

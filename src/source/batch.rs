@@ -12,11 +12,12 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::allowance::{Expectation, Units};
-use crate::board::Told;
+use crate::board::{Freshness, Known, Told};
 use crate::caller::Caller;
 use crate::failure::SourceError;
 use crate::provider::instruments::InstrumentList;
 use crate::quote::Quote;
+use crate::shared::Leases;
 use crate::symbol::Symbol;
 use crate::trace::TraceContext;
 
@@ -32,6 +33,8 @@ pub struct Batch {
     list_cost: Option<usize>,
     /// The request that it began for.
     context: TraceContext,
+    /// When its symbols were asked for.
+    began: Instant,
 }
 
 /// The deadlines of one call. A caller who joins it and waits longer extends them.
@@ -65,6 +68,8 @@ pub(super) struct Waiter {
     pub(super) told: watch::Sender<Option<Told>>,
     /// Who asked for it first; `None` for the service itself.
     pub(super) caller: Option<Caller>,
+    /// How fresh an outcome must be for those who wait, if that is known: then one that another replica has heard may suffice.
+    pub(super) need: Option<Freshness>,
 }
 
 impl Waiter {
@@ -122,6 +127,16 @@ struct State {
     is_charged: bool,
     /// The list that the call brought, if it asked for one.
     list: Option<InstrumentList>,
+    /// What its call does not ask for, because another replica does.
+    left_out: Vec<Symbol>,
+    /// What keeps other replicas from asking for the same.
+    leases: Option<Leases>,
+}
+
+impl State {
+    fn asked(&self) -> impl Iterator<Item = &Symbol> {
+        self.waiters.iter().map(|waiter| &waiter.symbol).filter(|symbol| !self.left_out.contains(symbol))
+    }
 }
 
 impl Batch {
@@ -145,14 +160,26 @@ impl Batch {
             is_orphan: false,
             is_charged: false,
             list: None,
+            left_out: Vec::new(),
+            leases: None,
         };
         let (state, context) = (Arc::new(Mutex::new(state)), TraceContext::default());
-        Batch { state, capacity, cost_per_symbol, list_cost: None, context }
+        Batch { state, capacity, cost_per_symbol, list_cost: None, context, began: Instant::now() }
     }
 
     /// The same for a request, whichever joins it later.
     pub(super) fn in_context(self, context: TraceContext) -> Self {
         Batch { context, ..self }
+    }
+
+    /// The same for symbols that were asked for earlier.
+    pub(super) fn asked_since(self, began: Instant) -> Self {
+        Batch { began, ..self }
+    }
+
+    /// When its symbols were asked for.
+    pub(super) fn began(&self) -> Instant {
+        self.began
     }
 
     /// The request that it began for; empty if that was the service itself.
@@ -217,7 +244,7 @@ impl Batch {
             return None;
         }
         let (told, outcome) = watch::channel(None);
-        state.waiters.push(Waiter { symbol: symbol.clone(), told, caller });
+        state.waiters.push(Waiter { symbol: symbol.clone(), told, caller, need: None });
         Some(outcome)
     }
 
@@ -238,12 +265,64 @@ impl Batch {
         self.lock().waiters.iter().map(|waiter| waiter.symbol.clone()).collect()
     }
 
-    /// The symbol it asks for, if there is exactly one.
+    /// What its call asks for so far: its symbols without those that are left to other replicas.
+    pub(super) fn asked(&self) -> Vec<Symbol> {
+        self.lock().asked().cloned().collect()
+    }
+
+    /// The symbol that its call asks for, if there is exactly one.
     pub(super) fn only_symbol(&self) -> Option<Symbol> {
-        match &self.lock().waiters[..] {
-            [waiter] => Some(waiter.symbol.clone()),
-            _ => None,
+        let state = self.lock();
+        let mut asked = state.asked();
+        asked.next().filter(|_| asked.next().is_none()).cloned()
+    }
+
+    /// Notes how fresh an outcome must be for one who waits for it.
+    pub(super) fn need(&self, symbol: &Symbol, need: Freshness) {
+        let mut state = self.lock();
+        let waiter = state.waiters.iter_mut().find(|waiter| waiter.symbol == *symbol);
+        if let Some(waiter) = waiter {
+            waiter.need = Some(waiter.need.map_or(need, |other| other.and(need)));
         }
+    }
+
+    /// Whether those who wait for a symbol need nothing newer than what is known.
+    pub(super) fn is_content_with(&self, symbol: &Symbol, known: &Known, now: Instant) -> bool {
+        let need = self.lock().waiters.iter().find(|waiter| waiter.symbol == *symbol).and_then(|waiter| waiter.need);
+        self.suffices(need, known, now)
+    }
+
+    /// Whether what is known is as fresh as is needed, or came after the batch had begun.
+    pub(super) fn suffices(&self, need: Option<Freshness>, known: &Known, now: Instant) -> bool {
+        known.answered_since(self.began) || need.is_some_and(|need| known.is_settled(need, now))
+    }
+
+    /// Leaves symbols to other replicas.
+    pub(super) fn leave_out(&self, mut symbols: Vec<Symbol>) {
+        self.lock().left_out.append(&mut symbols);
+    }
+
+    /// Whether a symbol was left to other replicas.
+    pub(super) fn is_left_out(&self, symbol: &Symbol) -> bool {
+        self.lock().left_out.contains(symbol)
+    }
+
+    /// Holds what keeps other replicas from asking for the same.
+    pub(super) fn hold(&self, leases: Option<Leases>) {
+        self.lock().leases = leases;
+    }
+
+    /// Lets other replicas ask for the same. They have been told what came of these symbols.
+    pub(super) fn end_leases(&self, told: impl IntoIterator<Item = Symbol>) {
+        let leases = self.lock().leases.take();
+        if let Some(leases) = leases {
+            leases.end(told.into_iter().collect());
+        }
+    }
+
+    /// Whether each symbol costs a unit of the vendor's limits.
+    pub(super) fn costs_per_symbol(&self) -> bool {
+        self.cost_per_symbol
     }
 
     /// Whether a caller waits for one of its symbols.
@@ -321,7 +400,7 @@ impl Batch {
         (state.sent, state.is_written, state.ended) = (Some(now), false, None);
         state.first_sent.get_or_insert(now);
         state.calls += 1;
-        state.waiters.iter().map(|waiter| waiter.symbol.clone()).collect()
+        state.asked().cloned().collect()
     }
 
     /// Notes that the request is about to be written.

@@ -180,6 +180,9 @@ impl Coalescer {
         }
         let (mut waits, left) = self.0.join_all(&mut state, ask, now);
         waits.extend(self.0.start(&mut state, left, ask, now));
+        if self.0.parts.account.shared().is_some() {
+            state.note_needs(ask);
+        }
         waits
     }
 
@@ -293,6 +296,15 @@ impl State {
     fn calls_with_slot(&self) -> usize {
         let pending = self.in_flight.values().map(|call| &call.pending);
         pending.filter(|pending| pending.batch.has_slot()).map(|pending| pending.number).collect::<HashSet<_>>().len()
+    }
+
+    /// Notes how fresh the outcomes of what is in flight must be for a request.
+    fn note_needs(&self, ask: &Ask) {
+        for (symbol, need) in &ask.due {
+            if let Some(call) = self.in_flight.get(symbol) {
+                call.pending.batch.need(symbol, *need);
+            }
+        }
     }
 
     /// Whether a symbol is in flight.

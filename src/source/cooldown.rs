@@ -99,6 +99,38 @@ impl Cooldowns {
         Some(Cooldown { until: now + wait, error: error.clone() })
     }
 
+    /// How often in a row the vendor has refused calls for the same reason.
+    pub(crate) fn times(&mut self, error: &SourceError) -> u32 {
+        *self.counter(error)
+    }
+
+    /// Notes that the vendor has refused another replica this often in a row.
+    pub(crate) fn hear(&mut self, error: &SourceError, times: u32, now: Instant) {
+        let counter = self.counter(error);
+        *counter = times.max(*counter);
+        self.last = Some(now);
+    }
+
+    fn counter(&mut self, error: &SourceError) -> &mut u32 {
+        let Refused { rate_limited, quota_exhausted, unauthorized, blocked } = &mut self.refused;
+        match error {
+            SourceError::Blocked { .. } => blocked,
+            SourceError::RateLimited { .. } => rate_limited,
+            SourceError::QuotaExhausted { .. } => quota_exhausted,
+            _ => unauthorized,
+        }
+    }
+
+    /// Whether what a vendor says holds for an account, whichever replica asks with whichever key.
+    pub(crate) fn is_of_account(error: &SourceError) -> bool {
+        matches!(error, SourceError::RateLimited { .. } | SourceError::QuotaExhausted { .. })
+    }
+
+    /// Whether what a vendor says holds for a key, whichever replica asks with it.
+    pub(crate) fn is_of_key(error: &SourceError) -> bool {
+        matches!(error, SourceError::Unauthorized(_) | SourceError::Forbidden(_))
+    }
+
     /// Notes the success of a call that was sent at an instant: the next wait is the shortest again. Returns whether that
     /// changes anything.
     ///

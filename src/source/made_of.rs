@@ -68,6 +68,13 @@ impl MadeOf {
         }
     }
 
+    /// What tells a source from one of the same name that another process describes differently, secrets apart.
+    pub(super) fn identity(&self) -> String {
+        let Description { keys, isins, excluded_symbols } = &self.description;
+        let symbols = format!("{isins:?} {excluded_symbols:?}");
+        Fingerprint::of([keys.digits(), &symbols], LENGTH).digits().to_owned()
+    }
+
     /// Whether another configuration describes the same source, perhaps with other scalars or another key.
     pub(super) fn describes_the_same_as(&self, other: &MadeOf) -> bool {
         self.description == other.description

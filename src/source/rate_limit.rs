@@ -15,8 +15,10 @@ use tower::ServiceExt;
 use super::account::Account;
 use super::allowance::Units;
 use super::batch::{Batch, Reply};
+use super::elsewhere::{Elsewhere, Leaving};
 use super::guard::{Guard, Next};
 use crate::failure::SourceError;
+use crate::shared::{Reserved, Wish};
 
 /// How soon a slot may be free for a call that has waited too long for one.
 const SOON: Duration = Duration::from_millis(100);
@@ -27,24 +29,50 @@ pub struct WithinLimits {
     account: Arc<Account>,
     /// What one attempt may take.
     longest: Duration,
+    /// What can be left to other replicas; `None` if nothing can.
+    elsewhere: Option<Elsewhere>,
 }
 
 impl WithinLimits {
     /// A guard of calls whose attempts take up to `longest`.
     pub fn new(account: &Arc<Account>, longest: Duration) -> Self {
-        WithinLimits { account: Arc::clone(account), longest }
+        WithinLimits { account: Arc::clone(account), longest, elsewhere: None }
     }
 
-    /// Waits for room in the limits, also in the shared store, if there is one.
-    async fn admit(&self, batch: &Batch) -> Result<Units, SourceError> {
+    /// The same, which leaves to other replicas what they ask for already.
+    pub(super) fn leaving_to_others(self, elsewhere: Elsewhere) -> Self {
+        WithinLimits { elsewhere: Some(elsewhere), ..self }
+    }
+
+    /// Waits for room in the limits, also in the shared store, if there is one. `None` if no call is needed any more, because other
+    /// replicas have heard everything that the batch asks for.
+    async fn admit(&self, batch: &Batch) -> Result<Option<Units>, SourceError> {
+        let leaving = Leaving::of(batch, self.longest);
         loop {
             let units = admit(&self.account, batch).await?;
-            let Some(shared) = self.account.shared() else { return Ok(units) };
+            let Some(shared) = self.account.shared() else { return Ok(Some(units)) };
             let units = units.unless_refused();
+            if self.elsewhere.as_ref().is_some_and(|elsewhere| elsewhere.has_all(batch)) {
+                return Ok(None);
+            }
             let (allowance, now) = (self.account.allowance(), Instant::now());
             let longest = self.longest.min(batch.replies_by().saturating_duration_since(now));
-            match shared.reserve(batch.units(), longest, allowance.usual()).await {
-                Ok(shared) => return Ok(units.shared(shared)),
+            let leases = self.elsewhere.as_ref().and_then(|elsewhere| elsewhere.wish(&shared, batch, leaving));
+            let per_symbol = leases.as_ref().filter(|wish| wish.is_cost_per_symbol);
+            let units_needed = per_symbol.map_or_else(|| batch.units(), |wish| wish.symbols.len());
+            let wish = Wish { units: units_needed, longest, usual: allowance.usual(), leases };
+            match shared.reserve(wish).await {
+                Ok(Reserved::Granted { units: shared, leases, elsewhere }) => {
+                    batch.hold(leases);
+                    batch.leave_out(elsewhere);
+                    return Ok(Some(units.shared(shared)));
+                }
+                Ok(Reserved::Elsewhere(lease_ends)) => {
+                    drop(units);
+                    if let Some(elsewhere) = &self.elsewhere {
+                        elsewhere.wait(&shared, batch, leaving, lease_ends).await;
+                    }
+                }
                 Err(refusal) => {
                     drop(units);
                     allowance.refuse(refusal, Instant::now())?;
@@ -118,7 +146,14 @@ async fn in_time<T>(call: impl Future<Output = T>, batch: &Batch) -> Option<T> {
 
 impl Guard for WithinLimits {
     async fn pass(self, batch: Batch, next: impl Next) -> Result<Reply, SourceError> {
-        batch.spend(self.admit(&batch).await?);
+        let Some(units) = self.admit(&batch).await? else {
+            // no call was made, and those who wait are told what has landed
+            return Err(SourceError::Throttled {
+                limit: "calls that other replicas make".to_owned(),
+                retry_after: SOON,
+            });
+        };
+        batch.spend(units);
         let account = &self.account;
         let (_spending, sent, key_mark) = (Spending(&batch), Instant::now(), account.key_mark());
         if let Some(cooldown) = account.cooldown(sent).filter(|_| account.shared().is_some()) {
@@ -135,6 +170,10 @@ impl Guard for WithinLimits {
         let result = in_time(next.oneshot(batch.clone()), &batch).await;
         let result = result.unwrap_or(Err(SourceError::Timeout(self.longest)));
         batch.settle(false);
+        if result.is_err() {
+            // another replica may try at once
+            batch.end_leases([]);
+        }
         // what is refused to a key that was replaced meanwhile says nothing of the new one
         if key_mark == account.key_mark() {
             account.apply_refusal(&result, sent, Instant::now());

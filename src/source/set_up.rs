@@ -137,6 +137,9 @@ impl Common {
             source.coalescer.take_turns(&self.turns);
             sources.push(Arc::new(source.asked_at(mirrors).made_of(made_of)));
         }
+        if let Some(shared) = &self.shared {
+            shared.set_sources(sources.iter().filter_map(|source| source.identity()).collect());
+        }
         Ok(sources)
     }
 
@@ -170,8 +173,10 @@ impl Common {
                     Arc::new(new)
                 }
             };
-            if let Some(shared) = &self.shared {
-                account.share(shared, longest_attempt(&source.account, settings));
+            let of_account = || settings.sources.iter().filter(|other| other.account == source.account);
+            match self.shared.as_ref().filter(|_| of_account().all(|source| source.shared)) {
+                Some(shared) => account.share(shared, longest_attempt(&source.account, settings)),
+                None => account.keep_apart(),
             }
             known.insert(name.to_owned(), Arc::clone(&account));
             renewed.insert(name.to_owned(), account);

@@ -51,7 +51,9 @@ pub(crate) fn revision(service: &Quotefold) -> u64 {
 
 /// Takes what must outlive a restart.
 pub fn take(service: &Quotefold, unconfigured: &UnconfiguredAccounts, now: Moment) -> State {
-    let own = service.accounts().into_iter().map(|(name, account)| (name, account.remember(now)));
+    // of what replicas share, the store that they share keeps more than one of them knows
+    let own = service.accounts().into_iter().filter(|(_, account)| !account.is_shared());
+    let own = own.map(|(name, account)| (name, account.remember(now)));
     let unconfigured = unconfigured.iter().filter(|(_, past)| is_alive(past, now));
     let profiles = service.sources().iter().map(|source| &source.profile);
     State {
@@ -73,7 +75,7 @@ pub fn give(service: &Quotefold, mut state: State, now: Moment) -> (Restored, Un
         ..Restored::default()
     };
     for (name, account) in service.accounts() {
-        let Some(past) = state.accounts.remove(&name) else { continue };
+        let Some(past) = state.accounts.remove(&name).filter(|_| !account.is_shared()) else { continue };
         account.restore(&past, state.saved_at, now);
         restored.spent += usize::from(!account.remember(now).spent.is_empty());
         restored.cooldowns += usize::from(account.cooldown(now.monotonic).is_some());

@@ -1,10 +1,11 @@
-//! Replicas that share their vendors' limits through a real server, and a vendor that counts. These tests exist only in a build with
+//! Replicas that share their vendors' limits, quotes and calls through a real server, and a vendor that counts. These tests exist only in a build with
 //! the feature `shared`.
 
 #![cfg(feature = "shared")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 #![allow(clippy::disallowed_methods, reason = "a test may block its thread")]
 
+mod exchange;
 mod store;
 #[path = "../support/mod.rs"]
 mod support;
@@ -50,13 +51,16 @@ impl Replica {
 
     fn within(limits: &[(usize, u64)], sharing: &str, vendor: &Upstream) -> Self {
         let limits: Vec<String> = limits.iter().map(|(calls, seconds)| format!("\"{calls}/{seconds}s\"")).collect();
-        let more =
-            format!("batch = 1\ntimeout = \"4s\"\nretries = 0\nconcurrency = 20\nlimits = [{}]\n", limits.join(", "));
+        let more = format!("batch = 1\ntimeout = \"4s\"\nconcurrency = 20\nlimits = [{}]\n", limits.join(", "));
+        Replica::of(&vendor.source("desk", &more), sharing, &[])
+    }
+
+    /// One with this source, in an environment with these variables.
+    fn of(source: &str, sharing: &str, variables: &[(&str, &str)]) -> Self {
         let configuration = Configuration::new(&format!(
-            "[server]\ntimeout = \"5s\"\ndrain_delay = \"0s\"\n[fold]\nrequired = 1\n{sharing}{}",
-            vendor.source("desk", &more)
+            "[server]\ntimeout = \"5s\"\ndrain_delay = \"0s\"\n[fold]\nrequired = 1\n{sharing}{source}retries = 0\n"
         ));
-        let (program, address) = Program::serve(&configuration, &[]);
+        let (program, address) = Program::serve(&configuration, variables);
         Replica { program, address, _configuration: configuration }
     }
 

@@ -35,9 +35,20 @@ pub(super) fn without_share(settings: &Settings) -> Option<String> {
         sources.flat_map(|source| &source.limits).copied().collect()
     };
     let why = |source: &SourceSettings| share::of_one(&of_account(&source.account), replicas).err();
-    let sources = settings.sources.iter().filter_map(|source| Some(format!("{} ({})", source.name, why(source)?)));
+    let sources = settings.sources.iter().filter(|source| source.shared);
+    let sources = sources.filter_map(|source| Some(format!("{} ({})", source.name, why(source)?)));
     let sources: Vec<String> = sources.collect();
     (!sources.is_empty()).then(|| format!("not asked while the shared store is away: {}", sources.join(", ")))
+}
+
+/// Which sources several replicas may ask for the same at once, because none has the time to wait for another; `None` if replicas
+/// share nothing, or there is no such source.
+pub(super) fn asked_by_each(settings: &Settings) -> Option<String> {
+    let half = settings.shared.is_on().then_some(settings.server.timeout / 2)?;
+    let sources = settings.sources.iter().filter(|source| source.shared && !source.limits.is_empty());
+    let slow: Vec<&str> = sources.filter(|source| source.timeout > half).map(|source| &*source.name).collect();
+    let why = "their timeout is above half of server.timeout, so no replica waits for what another one asks for";
+    (!slow.is_empty()).then(|| format!("asked by each replica for itself: {} ({why})", slow.join(", ")))
 }
 
 #[cfg(test)]

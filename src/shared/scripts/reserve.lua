@@ -1,10 +1,15 @@
--- Takes units of an account's limits, or says how long to wait.
+-- Takes units of an account's limits, and leases of what they are for, or says how long to wait.
 --
--- KEYS  the members, the account
+-- KEYS  the members, the account, then the lease of each symbol that other replicas must not ask for meanwhile
 -- ARGV  replica, instant of the last reply it has had, run, the account's epoch, replicas, hold, usual duration of a call,
---       how many limits, then calls and period of each, how many units, then the name of each
--- gives {'granted', now, last instant of the calls}, {'full', now, longest wait, likely wait, calls, period},
+--       how many limits, then calls and period of each, how many units, then the name of each; then 1 if each symbol costs a unit,
+--       1 if what others ask for is left to them, how long ago the symbols were asked for, how long a lease lasts, its token
+-- gives {'granted', now, last instant of the calls, then the places of the symbols that are left to others},
+--       {'elsewhere', now, the last instant of their leases} if that is all of them,
+--       {'full', now, longest wait, likely wait, calls, period},
 --       or {'strange', now} to a replica that has to introduce itself first
+--
+-- A lease is 'HOLDERS held TOKEN END', 'HOLDERS free - INSTANT' after a failure, or 'HOLDERS done - INSTANT'.
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local second, minute, day = 1000000, 60000000, 86400000000
@@ -51,10 +56,45 @@ end
 for _, period in ipairs(periods) do longest = math.max(longest, period) end
 redis.call('ZREMRANGEBYSCORE', account, 0, text(now - longest))
 
-local units, first = tonumber(ARGV[at]), at + 1
--- asked a second time, because the first reply was late
-local held = redis.call('ZSCORE', account, ARGV[first])
-if held then return {'granted', text(now), text(tonumber(held))} end
+local first, last = at + 1, at + tonumber(ARGV[at])
+local is_per_symbol, leaves = ARGV[last + 1] == '1', ARGV[last + 2] == '1'
+local asked, lease_for, token = now - tonumber(ARGV[last + 3]), tonumber(ARGV[last + 4]), ARGV[last + 5]
+local held
+for i = first, last do held = held or redis.call('ZSCORE', account, ARGV[i]) end
+
+-- the symbols that are left to others, and how many holders the lease of each other one has had then
+local elsewhere, is_left, left_until, holders_of = {}, {}, now, {}
+for i = 3, #KEYS do
+  local holders, state, who, at_that = string.match(redis.call('GET', KEYS[i]) or '', '^(%d+) (%a+) (%S+) (%d+)$')
+  holders, at_that = tonumber(holders) or 0, tonumber(at_that) or 0
+  local is_own = state == 'held' and string.match(who, '^%w+') == replica
+  local ends
+  if held then
+    -- asked a second time, because the first reply was late: it asks for what it has a lease of
+    if who ~= token then ends = now end
+  elseif state == 'held' and not is_own then
+    ends = at_that
+  elseif state == 'done' and at_that >= asked then
+    -- it is told to all in this moment
+    ends = at_that + second
+  elseif state ~= 'free' then
+    holders_of[i] = is_own and holders or 1
+  elseif holders < 2 then
+    -- after two that have failed, each replica may ask for itself
+    holders_of[i] = holders + 1
+  end
+  if ends and leaves then
+    elsewhere[#elsewhere + 1], is_left[i - 2] = text(i - 2), true
+    left_until = math.max(left_until, ends)
+  end
+end
+if #elsewhere > 0 and #elsewhere == #KEYS - 2 then return {'elsewhere', text(now), text(left_until)} end
+if held then return {'granted', text(now), text(tonumber(held)), unpack(elsewhere)} end
+local names = {}
+for i = first, last do
+  if not (is_per_symbol and is_left[i - first + 1]) then names[#names + 1] = ARGV[i] end
+end
+local units = #names
 
 local present = redis.call('ZCOUNT', members, '(' .. text(now - second), text(now + second))
 local absent = math.max(0, math.min(redis.call('ZCOUNT', members, 0, '+inf') - present, replicas - present))
@@ -83,13 +123,16 @@ for _, period in ipairs(periods) do
   local past = '(' .. text(now - period)
   local excess = redis.call('ZCOUNT', account, past, '+inf') + units - allowed
   if excess > 0 then
-    local last = redis.call('ZRANGE', account, past, '+inf', 'BYSCORE', 'LIMIT', excess - 1, 1, 'WITHSCORES')
-    local ends = tonumber(last[2]) or now
+    local unit = redis.call('ZRANGE', account, past, '+inf', 'BYSCORE', 'LIMIT', excess - 1, 1, 'WITHSCORES')
+    local ends = tonumber(unit[2]) or now
     wait(ends + period - now, math.min(ends, now + usual) + period - now, calls, period)
   end
 end
 if worst == 0 and redis.call('ZCARD', account) + units > 100000 then wait(second, second, 100000, longest) end
 if worst > 0 then return {'full', text(now), text(worst), text(likely), text(limit), text(of)} end
 local ends = text(now + hold)
-for i = first, first + units - 1 do redis.call('ZADD', account, ends, ARGV[i]) end
-return {'granted', text(now), ends}
+for _, name in ipairs(names) do redis.call('ZADD', account, ends, name) end
+for i, holders in pairs(holders_of) do
+  redis.call('SET', KEYS[i], holders .. ' held ' .. token .. ' ' .. text(now + lease_for), 'PX', text(lease_for / 1000))
+end
+return {'granted', text(now), ends, unpack(elsewhere)}

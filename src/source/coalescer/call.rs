@@ -115,6 +115,9 @@ impl Call {
         let now = self.coalescer.parts.clock.now();
         let waiters = self.pending.batch.take_waiters();
         self.asked = waiters.iter().map(|waiter| waiter.symbol.clone()).collect();
+        let (elsewhere, waiters): (Vec<_>, Vec<_>) =
+            waiters.into_iter().partition(|waiter| self.pending.batch.is_left_out(&waiter.symbol));
+        let elsewhere = self.heard_elsewhere(elsewhere);
         if let Err(error) = &result
             && self.coalescer.is_for_one_of(error)
             && waiters.len() > 1
@@ -122,6 +125,7 @@ impl Call {
             // one of several symbols is unknown, and the provider does not say which: none of them may be called unknown for it
             self.coalescer.hunt_among(&self.pending.batch, waiters, error);
             self.remove();
+            tell(elsewhere);
             self.has_landed = true;
             return;
         }
@@ -146,16 +150,34 @@ impl Call {
             told.push((waiter, known));
         }
         let is_alone = told.len() + overlooked.len() == 1;
+        let is_told = |known: &Known| known.outcome.failure.is_none() || known.outcome.denies_symbol();
+        let heard = told.iter().filter(|(_, known)| is_told(known)).map(|(waiter, _)| waiter.symbol.clone());
+        self.pending.batch.end_leases(heard);
         self.coalescer.ask_again(&self.pending.batch, overlooked);
         self.coalescer.lock().learn(&told, is_alone, self.is_news);
         self.remove();
-        for (waiter, known) in told {
-            waiter.told.send_replace(Some(Told::OnBoard(known)));
-        }
+        tell(told);
+        tell(elsewhere);
         self.has_landed = true;
         if has_quote {
             self.coalescer.consider_list();
         }
+    }
+
+    /// What other replicas have heard of symbols that were left to them. What they have not heard is asked for again.
+    fn heard_elsewhere(&self, waiters: Vec<Waiter>) -> Vec<(Waiter, Arc<Known>)> {
+        let Parts { board, origin, .. } = &self.coalescer.parts;
+        let (mut heard, mut unheard) = (Vec::new(), Vec::new());
+        for waiter in waiters {
+            let now = Instant::now();
+            let known = board.known(&origin.source, &waiter.symbol, now);
+            match known.filter(|known| self.pending.batch.suffices(waiter.need, known, now)) {
+                Some(known) => heard.push((waiter, known)),
+                None => unheard.push(waiter),
+            }
+        }
+        self.coalescer.queue_unheard(&self.pending.batch, unheard);
+        heard
     }
 
     /// Puts on the board what the call brought for one symbol.
@@ -209,12 +231,19 @@ impl Call {
 impl Drop for Call {
     fn drop(&mut self) {
         // no symbol joins a call that is over; a sender that is dropped unused is reported as an internal error
+        self.pending.batch.end_leases([]);
         self.asked.extend(self.pending.batch.take_waiters().into_iter().map(|waiter| waiter.symbol));
         self.remove();
         if !self.has_landed && std::thread::panicking() {
             let source = &self.coalescer.parts.origin.source;
             tracing::error!(source, "a call panicked; its symbols fail as internal");
         }
+    }
+}
+
+fn tell(outcomes: Vec<(Waiter, Arc<Known>)>) {
+    for (waiter, known) in outcomes {
+        waiter.told.send_replace(Some(Told::OnBoard(known)));
     }
 }
 

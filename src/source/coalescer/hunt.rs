@@ -203,12 +203,21 @@ impl Inner {
         self.queue_again(&mut state, failed, waiters);
     }
 
+    /// Asks again for symbols of a call that were left to other replicas, which have not said what came of them.
+    pub(super) fn queue_unheard(self: &Arc<Self>, batch: &Batch, waiters: Vec<Waiter>) {
+        if !waiters.is_empty() {
+            let mut state = self.lock();
+            let waiters = self.unless_retired(&state, waiters);
+            self.queue_again(&mut state, batch, waiters);
+        }
+    }
+
     /// Queues those symbols of a failed call that callers wait for. Nothing was learned of the others.
     fn queue_again(self: &Arc<Self>, state: &mut State, failed: &Batch, waiters: Vec<Waiter>) {
         for waiter in waiters.into_iter().filter(Waiter::is_awaited) {
             let (symbol, outcome) = (waiter.symbol.clone(), waiter.told.subscribe());
             let batch = Batch::of(vec![waiter], self.parts.batching.cost_per_symbol, failed.deadlines());
-            let batch = batch.in_context(failed.context().clone());
+            let batch = batch.in_context(failed.context().clone()).asked_since(failed.began());
             state.queue_for_hunt(&symbol, outcome, batch);
         }
         self.start_hunt(state);
@@ -309,7 +318,9 @@ impl Inner {
         let waiters = alone.iter().flat_map(Batch::take_waiters).collect();
         // for that request whose symbol comes first
         let context = alone.first().map(Batch::context).cloned().unwrap_or_default();
-        let batch = Batch::of(waiters, self.parts.batching.cost_per_symbol, deadlines).in_context(context);
+        let began = alone.iter().map(Batch::began).max().unwrap_or(now);
+        let batch = Batch::of(waiters, self.parts.batching.cost_per_symbol, deadlines);
+        let batch = batch.in_context(context).asked_since(began);
         let number = state.next_number();
         for symbol in &next.symbols {
             if let Some(InFlight { pending, .. }) = state.in_flight.get_mut(symbol) {

@@ -1,0 +1,84 @@
+//! Leaves to other replicas what they ask for already, and waits for what they hear.
+//!
+//! A caller is never worse off for that: it waits only as long as there is still time for an attempt of its own.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+
+use super::KEPT_BACK;
+use super::batch::Batch;
+use crate::board::Board;
+use crate::shared::{LeaseWish, SharedLimits};
+use crate::symbol::Symbol;
+
+/// Where a source's quotes land, those of other replicas included.
+#[derive(Clone, Debug)]
+pub(super) struct Elsewhere {
+    pub(super) board: Arc<Board>,
+    /// The source's name.
+    pub(super) source: String,
+}
+
+/// How long one call may leave its symbols to others.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Leaving {
+    /// When its symbols were asked for.
+    pub(super) since: Instant,
+    /// When it must ask for itself; `None` if its attempts take too long for that to be in time.
+    pub(super) until: Option<Instant>,
+}
+
+impl Leaving {
+    /// For a batch whose attempt takes up to `longest`.
+    pub(super) fn of(batch: &Batch, longest: Duration) -> Self {
+        let (since, replies_by) = (batch.began(), batch.replies_by());
+        // a part of the callers' time is kept back, which says nothing of the time that they were given
+        let time = replies_by.saturating_duration_since(since) + 2 * KEPT_BACK;
+        Leaving { since, until: (longest * 2 <= time).then(|| replies_by - longest) }
+    }
+}
+
+impl Elsewhere {
+    /// What a batch would have leases of; `None` if replicas do not share what the source says.
+    pub(super) fn wish(&self, shared: &SharedLimits, batch: &Batch, leaving: Leaving) -> Option<LeaseWish> {
+        let source = shared.source(&self.source)?;
+        let leaves = leaving.until.is_some_and(|until| Instant::now() < until);
+        let (symbols, is_cost_per_symbol) = (batch.asked(), batch.costs_per_symbol());
+        Some(LeaseWish { source, symbols, is_cost_per_symbol, since: leaving.since, leaves })
+    }
+
+    /// Leaves out what has landed since the batch asked for it. Returns whether that is everything.
+    pub(super) fn has_all(&self, batch: &Batch) -> bool {
+        let mut heard = batch.asked();
+        let all = heard.len();
+        heard.retain(|symbol| self.has_heard(batch, symbol));
+        let has_all = !heard.is_empty() && heard.len() == all;
+        batch.leave_out(heard);
+        has_all
+    }
+
+    fn has_heard(&self, batch: &Batch, symbol: &Symbol) -> bool {
+        let now = Instant::now();
+        self.board.look(&self.source, symbol, |known| batch.is_content_with(symbol, known, now)) == Some(true)
+    }
+
+    /// Waits until everything that a batch asks for has landed, others have ended a lease, or it must ask for itself.
+    pub(super) async fn wait(&self, shared: &SharedLimits, batch: &Batch, leaving: Leaving, lease_ends: Instant) {
+        let Some(source) = shared.source(&self.source) else { return };
+        let (mut landings, mut released) = (self.board.landings(), source.released());
+        let until = leaving.until.map_or(lease_ends, |until| until.min(lease_ends));
+        loop {
+            landings.borrow_and_update();
+            if batch.asked().iter().all(|symbol| self.has_heard(batch, symbol)) {
+                return;
+            }
+            tokio::select! {
+                Ok(()) = landings.changed() => {}
+                Ok(()) = released.changed() => return,
+                () = sleep_until(until) => return,
+            }
+        }
+    }
+}
