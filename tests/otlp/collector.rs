@@ -43,6 +43,8 @@ struct Seen {
     /// What is said of whole processes.
     resource: Mutex<BTreeMap<String, String>>,
     spans: Mutex<Vec<Span>>,
+    /// The spans of batches that were refused.
+    refused: Mutex<Vec<Span>>,
 }
 
 impl Collector {
@@ -65,7 +67,7 @@ impl Collector {
         format!("http://{}", self.address)
     }
 
-    /// Replies with this status from now on. What it refuses it does not keep.
+    /// Replies with this status from now on. What it refuses it keeps apart.
     pub(crate) fn reply(&self, status: u16) {
         self.seen.status.store(status, Ordering::SeqCst);
     }
@@ -83,6 +85,11 @@ impl Collector {
     /// All spans that it has taken.
     pub(crate) fn spans(&self) -> Vec<Span> {
         self.seen.spans.lock().clone()
+    }
+
+    /// Whether it has refused the span of a request.
+    pub(crate) fn has_refused(&self, request_id: &str) -> bool {
+        self.seen.refused.lock().iter().any(|span| is_of(span, request_id))
     }
 
     /// The spans in the trace of a request, once there are so many.
@@ -121,22 +128,20 @@ impl Seen {
             return;
         }
         let status = self.status.load(Ordering::SeqCst);
-        if status == 200 {
-            self.read(&body);
-        }
+        self.read(&body, if status == 200 { &self.spans } else { &self.refused });
         self.heads.lock().push(head);
         let mut stream = stream;
         let _ = write!(stream, "HTTP/1.1 {status} Said\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
     }
 
-    /// Reads `ExportTraceServiceRequest`.
-    fn read(&self, body: &[u8]) {
+    /// Reads `ExportTraceServiceRequest`, and keeps its spans.
+    fn read(&self, body: &[u8], spans: &Mutex<Vec<Span>>) {
         for of_resource in messages(body, 1) {
             for resource in messages(of_resource, 1) {
                 self.resource.lock().extend(attributes(resource, 1));
             }
             for of_scope in messages(of_resource, 2) {
-                self.spans.lock().extend(messages(of_scope, 2).into_iter().map(span));
+                spans.lock().extend(messages(of_scope, 2).into_iter().map(span));
             }
         }
     }

@@ -220,10 +220,15 @@ fn invented_symbols_cost_what_the_limit_allows(time: Duration) {
     let sources = format!("{}{}", vendor.source("a", &limited), vendor.source("b", &limited));
     let started = Instant::now();
     let (program, address) = Program::serve(&Configuration::new(&sources), &[]);
-    let requests = invent(address, time);
+    let mut requests = invent(address, time);
+    // on a machine that is busy, nobody may have been served while somebody waited
+    until("some are asked for", || {
+        let are_enough = requests > 10 && vendor.calls() > 0;
+        requests += if are_enough { 0 } else { invent(address, time) };
+        are_enough
+    });
     let (calls, seconds) = (vendor.calls(), started.elapsed().as_secs() as usize + 1);
     eprintln!("{requests} requests for {} invented symbols in {time:?}: {calls} calls of two sources", requests * 50);
-    assert!(requests > 10 && calls > 0, "{requests} requests, {calls} calls");
     assert!(calls <= 2 * A_SECOND * (seconds + 1), "{calls} calls in {seconds} s");
     drop(program);
 

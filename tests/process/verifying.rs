@@ -18,7 +18,7 @@ fn verify(text: impl AsRef<[u8]>) -> Ended {
 #[test]
 fn a_saved_answer_matches_and_a_changed_one_says_where_it_does_not() {
     let (_program, address) = Program::demo();
-    let saved = get(address, "/prices?symbols=AAPL,BTC-USD,not%20one").body;
+    let saved = get(address, "/prices?symbols=AAPL,BTC-USD,not%20one&timeout=10s").body;
     let matching = verify(&saved);
     assert_eq!((matching.code, matching.stderr.as_str()), (Some(0), ""), "{matching:?}");
     assert_eq!(matching.stdout.lines().count(), 3);
@@ -38,7 +38,7 @@ fn a_saved_answer_matches_and_a_changed_one_says_where_it_does_not() {
 #[test]
 fn a_file_that_another_system_wrote_is_read_as_the_text_that_it_is() {
     let (_program, address) = Program::demo();
-    let saved = get(address, "/prices?symbols=AAPL").body.replace('\n', "\r\n");
+    let saved = get(address, "/prices?symbols=AAPL&timeout=10s").body.replace('\n', "\r\n");
     let utf_16 = |order: fn(u16) -> [u8; 2]| format!("\u{feff}{saved}").encode_utf16().flat_map(order).collect();
     let files: [Vec<u8>; 3] =
         [format!("\u{feff}{saved}").into_bytes(), utf_16(u16::to_le_bytes), utf_16(u16::to_be_bytes)];
@@ -55,13 +55,13 @@ fn a_file_that_another_system_wrote_is_read_as_the_text_that_it_is() {
 #[test]
 fn a_file_of_lines_is_verified_and_what_is_no_answer_is_a_wrong_command_line() {
     let (_program, address) = Program::demo();
-    let lines = Configuration::new(&get(address, "/prices?symbols=AAPL,MSFT&format=ndjson").body);
+    let lines = Configuration::new(&get(address, "/prices?symbols=AAPL,MSFT&format=ndjson&timeout=10s").body);
     let verified = run(&["verify", lines.path()]);
     assert_eq!((verified.code, verified.stdout.lines().count()), (Some(0), 2), "{verified:?}");
 
     for (text, says) in [
         (
-            get(address, "/prices?symbols=AAPL&quotes=false").body,
+            get(address, "/prices?symbols=AAPL&quotes=false&timeout=10s").body,
             "AAPL has no quotes: save an answer without `quotes=false`",
         ),
         (get(address, "/prices?no=such").body, "this is not an answer with prices"),

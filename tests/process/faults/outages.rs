@@ -204,7 +204,10 @@ fn forced_refreshes_never_exceed_a_vendors_limit() {
     let answers: usize = thread::scope(|scope| {
         let ask = || {
             let mut answers = 0;
-            while started.elapsed() < Duration::from_secs(4) {
+            // for four seconds, or longer on a machine that is busy
+            let are_few = || seen.lock().expect("no script panicked").len() < 16;
+            while started.elapsed() < Duration::from_secs(4) || are_few() && started.elapsed() < Duration::from_secs(60)
+            {
                 // the price is folded from the others, whatever `a` says
                 let reply = market.service.prices("BTC-USD");
                 assert_eq!((reply.status, reply.header("prices-status")), (200, Some("complete")), "{reply:?}");
@@ -220,5 +223,5 @@ fn forced_refreshes_never_exceed_a_vendors_limit() {
     let most = calls.iter().map(|from| in_window(*from)).max();
     println!("{answers} answers, {} calls, at most {most:?} within {WINDOW:?}", calls.len());
     assert_eq!(most, Some(5), "{} calls", calls.len());
-    assert!((16..=25).contains(&calls.len()), "the limit is also made use of: {} calls", calls.len());
+    assert!(calls.len() >= 16, "the limit is also made use of: {} calls", calls.len());
 }
