@@ -6,7 +6,7 @@
 -- gives {'told', now}
 local time = redis.call('TIME')
 local now = string.format('%.0f', time[1] * 1000000 + time[2])
-local day, most, done_for = 86400000, 16384, 1000
+local day, most, done_for = 86400000, 4096, 1000
 for i = 3, #ARGV, 4 do
   local key, what, one, other = KEYS[tonumber(ARGV[i])], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
   if what == 'set' then
