@@ -140,22 +140,14 @@ impl Tally {
             return self.fault("entries", format!("{} is answered with {answer:.2000}", errand.question));
         }
         for entry in entries {
-            let (name, status) = (entry["symbol"].as_str().unwrap_or_default(), entry["status"].as_str());
-            let status = status.unwrap_or_default();
+            let status = entry["status"].as_str().unwrap_or_default();
             let words = [status, entry["reason"].as_str().unwrap_or_default()].join(" ");
             *self.symbols.entry(words.trim().to_owned()).or_default() += 1;
-            let price = entry["price"].as_str().and_then(|price| price.parse::<Decimal>().ok());
-            if price.is_some() != matches!(status, "ok" | "degraded") {
+            if price(entry).is_some() != matches!(status, "ok" | "degraded") {
                 self.fault("price", format!("{entry}"));
             }
-            let Some(price) = price.filter(|_| errand.plain) else { continue };
-            let age = Duration::from_millis(entry["age_ms"].as_u64().unwrap_or(0));
-            let symbol = Symbol::parse(name).unwrap();
-            let allows = |price| history.allows(&symbol, price, reply.came - age - FROZEN);
-            // without a second vendor a liar is believed, and the price says so
-            let believed = words.ends_with("few_sources") && allows(price / Decimal::new(108, 2));
-            if !allows(price) && !believed {
-                self.fault("wrong price", format!("{price} for {}: {entry}", errand.question));
+            if errand.plain && !is_honest(entry, reply.came, history) {
+                self.fault("wrong price", format!("for {}: {entry}", errand.question));
             }
         }
     }
@@ -165,4 +157,20 @@ impl Tally {
         // the rest is counted, not kept
         faults.push(if faults.len() < TOLD { words } else { String::new() });
     }
+}
+
+/// The price of an entry, if it has one.
+pub(crate) fn price(entry: &Value) -> Option<Decimal> {
+    entry["price"].as_str().and_then(|price| price.parse().ok())
+}
+
+/// Whether honest venues gave the price of an entry that came at an instant. Without a second vendor a liar is believed, and the
+/// entry says so.
+pub(crate) fn is_honest(entry: &Value, came: Instant, history: &History) -> bool {
+    let Some(price) = price(entry) else { return true };
+    let age = Duration::from_millis(entry["age_ms"].as_u64().unwrap_or(0));
+    let symbol = Symbol::parse(entry["symbol"].as_str().unwrap_or_default()).unwrap();
+    let allows = |price| history.allows(&symbol, price, came - age - FROZEN);
+    let is_alone = entry["reason"] == "few_sources";
+    allows(price) || is_alone && allows(price / Decimal::new(108, 2))
 }

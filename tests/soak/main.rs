@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Clients ask for one to 500 symbols, for junk, with little patience; they read slowly, stop reading, leave, close their side and
-//! send half of a request. Venues are slow, break off, reply twice, lie. For a tenth of the time in the middle, stderr is not
+//! send half of a request. Others follow prices through streams. Venues are slow, break off, reply twice, lie. For a tenth of the time in the middle, stderr is not
 //! read. Meanwhile health is probed. Before and after, the program is measured at rest. In the end it gets SIGTERM while
 //! requests are in flight.
 //!
@@ -28,6 +28,7 @@ mod lag;
 mod manner;
 mod probes;
 mod program;
+mod readers;
 mod report;
 mod scarce;
 #[path = "../support/mod.rs"]
@@ -49,6 +50,7 @@ use lag::Lags;
 use manner::Manner;
 use probes::Probes;
 use program::{Program, Size};
+use readers::Readers;
 use report::{Memory, Report};
 use scarce::Scarce;
 
@@ -139,10 +141,12 @@ fn storm(length: Duration, clients: usize, seed: u64) -> Report {
     drop(in_runtime);
     let probes = Probes::begin(program.address, program.admin);
     let visit = crowd.begin(clients, Manner::of, begun + length);
+    let readers = Readers::begin(&crowd.runtime, program.address, &history, begun + length);
     let lags = [&crowd.runtime, &runtime].map(|runtime| Lags::of(runtime, begun + length));
     let unread = length / UNREAD;
     let memory = watch(&mut program, begun, length, unread);
     visit.wait();
+    let followed = readers.end(&crowd.runtime);
     let probed = probes.end();
     gates.behave();
 
@@ -156,6 +160,7 @@ fn storm(length: Duration, clients: usize, seed: u64) -> Report {
     let (crowd, lags) = (crowd.end(), lags.map(|lags| lags.all()));
     Report {
         crowd,
+        followed,
         lags,
         probed,
         gates,

@@ -40,10 +40,9 @@ pub(crate) struct Size {
 }
 
 /// The configuration of the program: the venues' settings, a shutdown in stages, an admin address, long answers for slow
-/// readers, and a log line for every request, so that an unread stderr is noticed.
+/// readers, streams for all readers, who share an address, and a log line for every request, so that an unread stderr is noticed.
 pub(crate) fn configuration(venues: &str) -> String {
-    let server =
-        "drain_delay = \"1s\"\ndrain_timeout = \"3s\"\nmax_symbols = 500\n\n[access]\nadmin_listen = \"127.0.0.1:0\"";
+    let server = "drain_delay = \"1s\"\ndrain_timeout = \"3s\"\nmax_symbols = 500\n\n[access]\nadmin_listen = \"127.0.0.1:0\"\nmax_streams_per_client = 100";
     let text = venues.replace("drain_delay = \"0s\"", server);
     // old quotes are usable for so short a time that the lies of two venues never overlap
     let text = text.replace("fallback_for = \"15m\"", "fallback_for = \"20s\"");

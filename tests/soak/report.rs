@@ -8,6 +8,7 @@ use crate::gates::Calls;
 use crate::judge::Tally;
 use crate::probes::Probed;
 use crate::program::{Log, Size};
+use crate::readers::{Followed, READERS};
 use crate::{BACK, ENDING, QUIET, SLACK, UNDER_WAY, percentile};
 
 /// Health is answered within this at p99.
@@ -29,6 +30,7 @@ pub(crate) struct Memory(Vec<(Duration, u64)>);
 /// All of it.
 pub(crate) struct Report {
     pub(crate) crowd: Tally,
+    pub(crate) followed: Followed,
     /// How late the timers of the clients' thread were, and those of the venues'.
     pub(crate) lags: [Vec<Duration>; 2],
     pub(crate) probed: Probed,
@@ -75,6 +77,13 @@ impl Report {
         for (kind, all) in &self.crowd.faults {
             let told: Vec<&str> = all.iter().map(String::as_str).filter(|words| !words.is_empty()).collect();
             faults.push(format!("{} times {kind}:\n  {}", all.len(), told.join("\n  ")));
+        }
+        for (kind, all) in &self.followed.faults {
+            let told: Vec<&str> = all.iter().map(String::as_str).filter(|words| !words.is_empty()).collect();
+            faults.push(format!("{} events {kind}:\n  {}", all.len(), told.join("\n  ")));
+        }
+        if self.followed.events == 0 {
+            faults.push("nobody was told of a price".to_owned());
         }
         if self.crowd.answered() == 0 {
             faults.push("nobody was answered".to_owned());
@@ -145,6 +154,9 @@ impl fmt::Display for Report {
         writeln!(f, "symbols          {symbols:?}")?;
         writeln!(f, "latency          {}", Spread(&self.crowd.latencies))?;
         writeln!(f, "after deadline   {}", Spread(&self.crowd.late_by))?;
+        let Followed { streams, refused, events, ages, .. } = &self.followed;
+        writeln!(f, "streams          {streams} of {READERS} readers, refused {refused:?}; {events} events")?;
+        writeln!(f, "  age of prices  {}", Spread(ages))?;
         writeln!(f, "clients' timers  late by {}", Spread(&self.lags[0]))?;
         writeln!(f, "venues' timers   late by {}", Spread(&self.lags[1]))?;
         writeln!(f, "health           {}", Spread(&self.probed.of_health()))?;
