@@ -32,6 +32,7 @@ use by_source::BySource;
 use eviction::{Failures, Quotes, Rank, Use};
 pub(crate) use heard::News;
 use heard::Others;
+pub(crate) use heard::SAME_MOMENT;
 use known::settle;
 pub use known::{Fault, Freshness, InARow, Known, Openings, Stands, Told, Update};
 pub(crate) use mark::Mark;
@@ -208,11 +209,11 @@ impl Board {
         quoted.collect()
     }
 
-    /// Whether quotes from a source have landed since an instant, but none of this symbol.
+    /// Whether a source has quoted other symbols to calls of this replica since an instant, but not this one.
     pub(crate) fn serves_others(&self, source: &str, symbol: &Symbol, since: Instant) -> bool {
         let state = self.lock();
         let is_served = |entries: &Entries| {
-            let landed = entries.by_source.get(source).and_then(|entry| entry.known.quote_landed);
+            let landed = entries.by_source.get(source).and_then(|entry| entry.known.own_landed);
             landed.is_some_and(|landed| landed >= since)
         };
         !state.symbols.get(symbol).is_some_and(is_served) && state.symbols.values().any(is_served)
@@ -254,6 +255,13 @@ impl Board {
             };
             state.keep_off(withdrawn);
             return Arc::new(before.unwrap_or_else(|| settle(origin, symbol, None, update, now)));
+        }
+        if let Some(known) = before.as_ref().and_then(|known| known.unless_older(&update, now.monotonic)) {
+            let known = Arc::new(known);
+            state.insert(symbol, Arc::clone(&known), caller);
+            drop(state);
+            self.landings.send_replace(());
+            return known;
         }
         if let (Update::Withdrawal(..), Some(known)) = (&update, &before) {
             self.others.withdraw(known);

@@ -47,7 +47,7 @@ pub use counts::Counted;
 use counts::Counts;
 use exchange::{Exchange, Outgoing};
 pub(crate) use exchange::{HeardRefusal, Refusal as AccountRefusal};
-pub use leases::{LeaseWish, Leases, SharedSource};
+pub use leases::{Ends, LeaseWish, Leases, SharedSource};
 use limits::Settlement;
 pub use limits::{Refusal, Reserved, SharedLimits, SharedUnits, Wish};
 use membership::Members;
@@ -212,9 +212,13 @@ impl Shared {
         }
         let (process, exchange_stopped) = (Arc::clone(&self.0.process), stopped.clone());
         let exchange = async move { process.exchange.take_part(&process, exchange_stopped).await };
+        // on a task of its own, so that a long message delays no sign of life
+        let exchange = runtime.spawn(exchange);
         let membership = membership::take_part(self.clone(), stopped.clone());
         let task = runtime.spawn(async move {
-            tokio::join!(membership, exchange);
+            membership.await;
+            // it has ended, or has panicked and said so
+            let _ = exchange.await;
         });
         TakingPart { stopped, task }
     }
@@ -264,6 +268,8 @@ impl Shared {
             let members = process.members.lock();
             (members.remarks(process.settings.replicas), members.present(now))
         };
+        let trouble = process.exchange.trouble().filter(|_| limits == "shared");
+        remarks.extend(trouble.map(|trouble| format!("quotes are not exchanged with other replicas: {trouble}")));
         remarks.extend(self.accounts().iter().filter_map(|limits| limits.remark()));
         Report { limits, remarks, replicas }
     }

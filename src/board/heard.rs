@@ -5,15 +5,19 @@
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::remember::{kept, quote};
-use super::{Board, InARow, Known, QuoteState, Stands};
+use super::{Board, Fault, InARow, Known, QuoteState, Stands, Update};
 use crate::clock::Moment;
 use crate::failure::{Failure, SourceError};
 use crate::quote::{Origin, Outcome, Quote};
 use crate::symbol::Symbol;
+
+/// How far apart two replicas may see the same moment. Of two quotes that were sent closer together, neither is newer.
+pub(crate) const SAME_MOMENT: Duration = Duration::from_millis(250);
 
 /// What a source has said here, for other replicas.
 #[derive(Clone, Debug)]
@@ -99,6 +103,7 @@ impl Board {
             is_news.then(|| Known {
                 outcome: Outcome { origin, symbol, quote: None, failure: Some(Box::new(failure)) },
                 quote_landed: None,
+                own_landed: before.and_then(|known| known.own_landed),
                 failure_landed: Some(landed),
                 stands: Stands::Until(until),
                 refused_until: None,
@@ -118,7 +123,8 @@ impl Board {
         now: Moment,
     ) -> bool {
         self.hear(origin, symbol, |before| {
-            let known = before.filter(|known| known.quote_landed.is_some_and(is_it))?;
+            let is_heard = |known: &&Known| known.quote_landed != known.own_landed;
+            let known = before.filter(is_heard).filter(|known| known.quote_landed.is_some_and(is_it))?;
             let error = SourceError::Malformed("another replica found that it belongs to another symbol".to_owned());
             let failure = Failure { error, at: now.wall, latency: None, is_doubted: false, retry_at: None };
             let outcome = Outcome { quote: None, failure: Some(Box::new(failure)), ..known.outcome.clone() };
@@ -160,7 +166,43 @@ impl Known {
         match (heard.observed_at, quote.observed_at) {
             // the times of two trades
             (Some(heard_at), Some(own_at)) if heard_at != own_at => heard_at > own_at,
-            _ => sent(landed, heard) > sent(own_landed, quote),
+            _ => sent(landed, heard) > sent(own_landed, quote) + SAME_MOMENT,
+        }
+    }
+
+    /// When what is known was told to other replicas, if its latest word is something that they are told.
+    pub(crate) fn told_at(&self) -> Option<Instant> {
+        match &self.outcome.failure {
+            None => kept(&self.outcome).and(self.quote_landed),
+            Some(_) => self.failure_landed.filter(|_| self.outcome.denies_symbol()),
+        }
+    }
+
+    /// What is known after a reply to a call of this replica, if another replica has heard something since the call was sent: that
+    /// stays, and only the failure goes. `None` if the reply decides.
+    pub(super) fn unless_older(&self, update: &Update, now: Instant) -> Option<Known> {
+        let (quote, landed) = (self.outcome.quote.as_ref()?, self.quote_landed?);
+        if self.own_landed == Some(landed) {
+            return None;
+        }
+        let sent = landed.checked_sub(quote.latency).unwrap_or(landed);
+        match update {
+            Update::Quote(own) if !self.is_before(own, now) => Some(Known {
+                outcome: Outcome { failure: None, ..self.outcome.clone() },
+                failure_landed: None,
+                stands: Stands::WithSource,
+                refused_until: None,
+                in_a_row: InARow::default(),
+                own_landed: Some(now),
+                answered: Some(now),
+                ..self.clone()
+            }),
+            Update::Failure(Fault { error, latency, .. })
+                if error.denies_symbol() && now.checked_sub(*latency).unwrap_or(now) < sent =>
+            {
+                Some(Known { answered: Some(now), ..self.clone() })
+            }
+            _ => None,
         }
     }
 }
@@ -168,6 +210,7 @@ impl Known {
 /// What is known once another replica's quote has landed. A later failure of this replica's own calls stays beside it.
 fn heard_quote(origin: &Arc<Origin>, symbol: &Symbol, quote: Quote, landed: Instant, before: Option<Known>) -> Known {
     let answered = before.as_ref().and_then(|known| known.answered).max(Some(landed));
+    let own_landed = before.as_ref().and_then(|known| known.own_landed);
     let has_failed_since =
         |known: &Known| known.refused_until.is_none() && known.failure_landed.is_some_and(|failed| failed > landed);
     match before {
@@ -178,6 +221,7 @@ fn heard_quote(origin: &Arc<Origin>, symbol: &Symbol, quote: Quote, landed: Inst
         _ => Known {
             outcome: Outcome { origin: Arc::clone(origin), symbol: symbol.clone(), quote: Some(quote), failure: None },
             quote_landed: Some(landed),
+            own_landed,
             failure_landed: None,
             stands: Stands::WithSource,
             refused_until: None,
@@ -189,14 +233,11 @@ fn heard_quote(origin: &Arc<Origin>, symbol: &Symbol, quote: Quote, landed: Inst
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use parking_lot::Mutex;
     use proptest::prelude::*;
     use rust_decimal::Decimal;
 
     use super::*;
-    use crate::board::{Fault, Update};
     use crate::clock::Clock;
     use crate::quote::Role;
 
@@ -257,7 +298,7 @@ mod tests {
             let sent = |at: usize| quotes[at].0 + quotes[at].1;
             let newest = (0..quotes.len()).map(sent).min().unwrap();
             let kept = price(&board, now).unwrap().to_string().parse::<usize>().unwrap() - 1;
-            prop_assert_eq!(sent(kept), newest);
+            prop_assert!(u128::from(sent(kept) - newest) <= SAME_MOMENT.as_millis() || states_trades && sent(kept) == newest);
         }
     }
 
@@ -306,6 +347,34 @@ mod tests {
         let later = Moment { monotonic: now.monotonic + Duration::from_secs(1), ..now };
         assert!(board.hear_quote(&origin(), &state(quote_for(2, None, now)), later.monotonic, later));
         assert!(outcome().failure.is_none());
+    }
+
+    #[test]
+    fn a_reply_to_a_call_that_was_sent_earlier_takes_the_place_of_no_newer_quote_of_others() {
+        let (board, now) = (Board::new(8), Clock::system().now());
+        board.hear_quote(&origin(), &state(quote_for(2, None, now)), ago(now, 1_000), now);
+        // sent three seconds ago, and answered now
+        let took = Duration::from_secs(3);
+        let slow = |price| Quote { latency: took, ..quote_for(price, None, now) };
+        board.land(&origin(), &symbol(), Update::Quote(slow(1)), now);
+        assert_eq!(price(&board, now), Some(Decimal::TWO));
+        let (stands, in_a_row) = (Stands::Until(now.monotonic + took), InARow::default());
+        let denied = Fault { error: denial(), latency: took, stands, is_doubted: false, in_a_row };
+        board.land(&origin(), &symbol(), Update::Failure(denied), now);
+        assert_eq!(price(&board, now), Some(Decimal::TWO));
+        // one that was sent later does
+        board.land(&origin(), &symbol(), Update::Quote(quote_for(3, None, now)), now);
+        assert_eq!(price(&board, now), Some(Decimal::from(3)));
+    }
+
+    #[test]
+    fn a_source_serves_this_replica_only_by_what_it_has_told_this_one() {
+        let (board, now) = (Board::new(8), Clock::system().now());
+        let other = Symbol::parse("MSFT").unwrap();
+        board.hear_quote(&origin(), &state(quote_for(1, None, now)), now.monotonic, now);
+        assert!(!board.serves_others("a", &other, ago(now, 1_000)));
+        board.land(&origin(), &symbol(), Update::Quote(quote_for(2, None, now)), now);
+        assert!(board.serves_others("a", &other, ago(now, 1_000)));
     }
 
     #[test]

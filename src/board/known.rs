@@ -20,6 +20,9 @@ pub struct Known {
     pub outcome: Outcome,
     /// When the quote landed, if there is one.
     pub quote_landed: Option<Instant>,
+    /// When a quote of this replica's own calls last landed. If that is another one than the quote that is known, another replica
+    /// has heard that.
+    pub own_landed: Option<Instant>,
     /// When the failure landed, if there is one.
     pub failure_landed: Option<Instant>,
     /// How long the failure keeps the symbol from being asked for.
@@ -274,6 +277,7 @@ pub(super) fn settle(
     now: Moment,
 ) -> Known {
     let in_a_row = before.as_ref().map(|known| known.in_a_row).unwrap_or_default();
+    let own_landed = before.as_ref().and_then(|known| known.own_landed);
     let (quote, quote_landed, answered) =
         before.map_or((None, None, None), |known| (known.outcome.quote, known.quote_landed, known.answered));
     let failure =
@@ -283,6 +287,7 @@ pub(super) fn settle(
         Update::Quote(quote) => Known {
             outcome: outcome(Some(quote.in_milliseconds()), None),
             quote_landed: Some(now.monotonic),
+            own_landed: Some(now.monotonic),
             failure_landed: None,
             stands: Stands::WithSource,
             refused_until: None,
@@ -295,6 +300,7 @@ pub(super) fn settle(
             Known {
                 outcome: outcome(quote.filter(|_| stays), Some(failure(error, Some(latency), is_doubted))),
                 quote_landed: quote_landed.filter(|_| stays),
+                own_landed,
                 failure_landed: Some(now.monotonic),
                 stands,
                 refused_until: None,
@@ -305,6 +311,7 @@ pub(super) fn settle(
         Update::Refusal(error, until) => Known {
             outcome: outcome(quote, Some(failure(error, None, false))),
             quote_landed,
+            own_landed,
             failure_landed: Some(now.monotonic),
             stands: Stands::WithSource,
             refused_until: Some(until),
@@ -314,6 +321,7 @@ pub(super) fn settle(
         Update::Withdrawal(_, error) => Known {
             outcome: outcome(None, Some(failure(error, None, false))),
             quote_landed: None,
+            own_landed,
             failure_landed: Some(now.monotonic),
             stands: Stands::WithSource,
             refused_until: None,

@@ -111,6 +111,7 @@ impl Board {
                 failure: None,
             },
             quote_landed: landed,
+            own_landed: landed,
             failure_landed: None,
             stands: Stands::WithSource,
             refused_until: None,

@@ -254,7 +254,7 @@ const SHARED_QUOTES: Family = Family::counter(
 );
 const SHARED_LEASES: Family = Family::counter(
     "quotefold_shared_leases",
-    "Symbols that this replica asked for while others left that to it, and calls that it left to others",
+    "Symbols that this replica asked for, and how often a call was left to another one",
 );
 const PRICE_OK: Family = Family::gauge("quotefold_price_ok", "1 if the status of a watched symbol is ok, else 0");
 

@@ -10,17 +10,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, broadcast, mpsc};
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::leases::{Ended, SharedSource};
+use super::leases::{Ended, Ends, MOST_ENDS, SharedSource};
 use super::news::{CooldownNews, DenialNews, Message, QuoteNews, WithdrawalNews, landed_at};
 use super::script::{StoreInstant, TELL};
 use super::store::Store;
-use super::telling::tellings;
+use super::telling::{Terms, tellings};
 use super::{Process, StoreError};
-use crate::board::{Board, News};
+use crate::board::{Board, News, SAME_MOMENT};
 use crate::clock::{Clock, Moment};
 use crate::failure::SourceError;
 use crate::fingerprint::Fingerprint;
@@ -46,8 +46,8 @@ const PROBED_EVERY: Duration = Duration::from_secs(1);
 /// The longest pause between two attempts to connect.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// How far apart two replicas may see the same moment.
-const SAME: Duration = Duration::from_millis(250);
+/// The longest time for which a vendor is left alone: a month, as without other replicas.
+const LONGEST_COOLDOWN: Duration = Duration::from_secs(31 * 86_400);
 
 /// The length of the fingerprint of a key, in bytes.
 const KEY_LENGTH: usize = 16;
@@ -118,6 +118,10 @@ pub(super) struct Exchange {
     board: Mutex<Option<(Arc<Board>, Clock)>>,
     /// Asks for everything to be read again, because there are other sources now.
     again: Notify,
+    /// Whether messages of other replicas are heard.
+    is_listening: AtomicBool,
+    /// Why they are not.
+    trouble: Mutex<Option<StoreError>>,
     /// What fingerprints of keys are made with, once the store has said it.
     salt: Mutex<String>,
 }
@@ -150,6 +154,8 @@ impl Exchange {
             accounts: Mutex::default(),
             board: Mutex::default(),
             again: Notify::new(),
+            is_listening: AtomicBool::new(false),
+            trouble: Mutex::default(),
             salt: Mutex::default(),
         })
     }
@@ -169,15 +175,29 @@ impl Exchange {
         for (identity, origin) in new {
             let identity = format!("{}@{identity}", origin.source);
             let known = before.get(&origin.source).filter(|before| before.identity == identity);
-            let released = known.map_or_else(|| watch::Sender::new(()), |known| known.released.clone());
-            sources.insert(origin.source.clone(), Arc::new(SharedSource { identity, origin, released }));
+            let ends = known.map_or_else(|| broadcast::Sender::new(MOST_ENDS), |known| known.ends.clone());
+            sources.insert(origin.source.clone(), Arc::new(SharedSource { identity, origin, ends }));
         }
         self.again.notify_one();
     }
 
-    /// A source of this process by its name.
-    pub(super) fn source(&self, name: &str) -> Option<Arc<SharedSource>> {
+    /// A source of this process by its name, if what other replicas say of it is heard.
+    pub(super) fn heard_source(&self, name: &str) -> Option<Arc<SharedSource>> {
+        self.is_listening.load(Ordering::Relaxed).then(|| self.source(name)).flatten()
+    }
+
+    fn source(&self, name: &str) -> Option<Arc<SharedSource>> {
         self.sources.lock().get(name).map(Arc::clone)
+    }
+
+    /// Reads again what is kept: the store's time is known now, or is another.
+    pub(super) fn read_again(&self) {
+        self.again.notify_one();
+    }
+
+    /// Why quotes are not exchanged; `None` if they are.
+    pub(super) fn trouble(&self) -> Option<StoreError> {
+        self.trouble.lock().clone()
     }
 
     /// Lets an account hear from now on how its vendor refuses other replicas.
@@ -192,9 +212,10 @@ impl Exchange {
         let mut pause = TOGETHER;
         while !stopped.is_cancelled() {
             let Err(error) = self.stay(process, &mut queues, &mut pause, &stopped).await else { return };
+            self.is_listening.store(false, Ordering::Relaxed);
             self.store.disconnect();
-            // the loop that shows that limits are shared logs that the store is away
             tracing::debug!("quotes are not shared with other replicas: {error}");
+            *self.trouble.lock() = Some(error);
             let most = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
             tokio::select! {
                 () = sleep(Duration::from_millis(fastrand::u64(most / 2..=most))) => {}
@@ -219,6 +240,8 @@ impl Exchange {
         *self.salt.lock() = self.store.agree_on(&process.salt_key(), &salt).await?;
         self.read_all(process).await?;
         *pause = TOGETHER;
+        *self.trouble.lock() = None;
+        self.is_listening.store(true, Ordering::Relaxed);
         let mut due = (!queues.together.is_empty()).then(Instant::now);
         loop {
             tokio::select! {
@@ -245,9 +268,16 @@ impl Exchange {
     /// Tells others, and keeps for those that come later, what has happened here.
     async fn tell(&self, process: &Process, together: &[Outgoing]) -> Result<(), StoreError> {
         let contact = *process.contact.lock();
-        let time = |instant| contact.store_time(instant);
-        let salt = self.salt.lock().clone();
-        for telling in tellings(together.to_vec(), &process.settings.prefix, time, |name| self.source(name), &salt) {
+        let now = self.board.lock().as_ref().map(|(_, clock)| clock.now());
+        let Some(now) = now else { return Ok(()) };
+        let terms = Terms {
+            prefix: &process.settings.prefix,
+            salt: &self.salt.lock().clone(),
+            time: &|instant| contact.store_time(instant),
+            source: &|name| self.source(name),
+            now,
+        };
+        for telling in tellings(together.to_vec(), &terms) {
             let quotes = telling.message.quotes.len();
             let text = match telling.message.is_empty() {
                 true => String::new(),
@@ -272,14 +302,8 @@ impl Exchange {
         let prefix = &process.settings.prefix;
         let sources: Vec<Arc<SharedSource>> = self.sources.lock().values().map(Arc::clone).collect();
         for source in sources {
-            let (quotes, denials) = (source.quotes_key(prefix), source.denials_key(prefix));
-            let message = Message {
-                source: source.identity.clone(),
-                quotes: read(&self.store.values(&quotes).await?),
-                denials: read(&self.store.values(&denials).await?),
-                ..Message::default()
-            };
-            self.take_in(process, message);
+            let kept = read(&self.store.values(&source.said_key(prefix)).await?);
+            self.take_in(process, Message::of_kept(&source.identity, kept));
         }
         let cooldowns = read(&self.store.values(&cooldowns_key(prefix)).await?);
         self.take_in(process, Message { cooldowns, ..Message::default() });
@@ -287,6 +311,9 @@ impl Exchange {
     }
 
     fn hear(&self, process: &Process, text: &str) {
+        if text.is_empty() {
+            return;
+        }
         match serde_json::from_str::<Message>(text) {
             Ok(message) if message.from != process.replica => self.take_in(process, message),
             Ok(_) => {}
@@ -321,16 +348,20 @@ impl Exchange {
         for WithdrawalNews { symbol, landed } in message.withdrawals {
             let (Some(symbol), Some(landed)) = (Symbol::written(&symbol), instant(landed)) else { continue };
             let apart = |own: Instant| own.max(landed) - own.min(landed);
-            board.hear_withdrawal(origin, &symbol, |own| apart(own) < SAME, now);
+            board.hear_withdrawal(origin, &symbol, |own| apart(own) < SAME_MOMENT, now);
         }
-        if message.released {
-            source.released.send_replace(());
-        }
+        let symbols = |texts: Vec<String>| texts.iter().filter_map(|text| Symbol::written(text)).collect();
+        let (done, failed) = (symbols(message.done), symbols(message.failed));
+        // without a call that waits, nobody listens
+        let _ = source.ends.send(Arc::new(Ends { done, failed }));
     }
 
     fn take_in_cooldown(&self, cooldown: CooldownNews, instant: impl Fn(StoreInstant) -> Option<Instant>, now: Moment) {
-        let CooldownNews { account, reason, detail, until, times, key } = cooldown;
-        let Some(until) = instant(until).filter(|until| *until > now.monotonic) else { return };
+        let CooldownNews { account, reason, detail, until, until_by_wall, times, key } = cooldown;
+        // a store's clock that was moved back does not make it longer
+        let left = Duration::try_from(until_by_wall.duration_since(now.wall)).unwrap_or_default().min(LONGEST_COOLDOWN);
+        let until = instant(until).map(|until| until.min(now.monotonic + left));
+        let Some(until) = until.filter(|until| *until > now.monotonic) else { return };
         let Some(error) = SourceError::from_reason(&reason, detail, None) else { return };
         let heard = HeardRefusal { error, until, times, key, salt: self.salt.lock().clone() };
         if let Some(hear) = self.accounts.lock().get(&account) {
@@ -344,7 +375,7 @@ pub(super) fn cooldowns_key(prefix: &str) -> String {
     format!("{prefix}:cooldowns")
 }
 
-/// What is kept, without what this version does not understand.
+/// What is kept, each behind its instant, without what this version does not understand.
 fn read<T: serde::de::DeserializeOwned>(values: &[String]) -> Vec<T> {
-    values.iter().filter_map(|value| serde_json::from_str(value).ok()).collect()
+    values.iter().filter_map(|value| serde_json::from_str(value.split_once(' ')?.1).ok()).collect()
 }

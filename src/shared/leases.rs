@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{broadcast, mpsc};
 use tokio::time::Instant;
 
 use super::exchange::Outgoing;
@@ -22,9 +22,21 @@ pub struct SharedSource {
     /// Tells it from others, and from one of this name that is described differently.
     pub(super) identity: String,
     pub(super) origin: Arc<Origin>,
-    /// Changes whenever another replica has ended a lease without a quote.
-    pub(super) released: watch::Sender<()>,
+    /// Tells how calls of other replicas have ended.
+    pub(super) ends: broadcast::Sender<Arc<Ends>>,
 }
+
+/// Calls of another replica that have ended.
+#[derive(Debug)]
+pub struct Ends {
+    /// The symbols with something that has landed here, if it was news.
+    pub done: Vec<Symbol>,
+    /// The symbols for which there was nothing.
+    pub failed: Vec<Symbol>,
+}
+
+/// How many messages may wait to be looked at by a call that waits.
+pub(super) const MOST_ENDS: usize = 64;
 
 impl SharedSource {
     /// The key in the store of the lease of a symbol.
@@ -32,19 +44,14 @@ impl SharedSource {
         format!("{prefix}:lease:{}:{symbol}", self.identity)
     }
 
-    /// The key in the store of its quotes.
-    pub(super) fn quotes_key(&self, prefix: &str) -> String {
-        format!("{prefix}:quotes:{}", self.identity)
+    /// The key in the store of what it has said last.
+    pub(super) fn said_key(&self, prefix: &str) -> String {
+        format!("{prefix}:said:{}", self.identity)
     }
 
-    /// The key in the store of the symbols that it does not have.
-    pub(super) fn denials_key(&self, prefix: &str) -> String {
-        format!("{prefix}:denials:{}", self.identity)
-    }
-
-    /// Changes whenever another replica has ended a lease without a quote.
-    pub fn released(&self) -> watch::Receiver<()> {
-        self.released.subscribe()
+    /// Hears from now on how calls of other replicas end.
+    pub fn ends(&self) -> broadcast::Receiver<Arc<Ends>> {
+        self.ends.subscribe()
     }
 }
 
@@ -69,8 +76,8 @@ pub struct Leases {
     pub(super) source: Arc<SharedSource>,
     pub(super) token: String,
     pub(super) symbols: Vec<Symbol>,
-    /// The symbols that others hear of.
-    pub(super) quoted: Vec<Symbol>,
+    /// The symbols that others hear of, and when that landed.
+    pub(super) told: Vec<(Symbol, Instant)>,
     pub(super) outgoing: mpsc::Sender<Outgoing>,
 }
 
@@ -79,24 +86,32 @@ pub struct Leases {
 pub(super) struct Ended {
     pub(super) source: Arc<SharedSource>,
     pub(super) token: String,
-    pub(super) quoted: Vec<Symbol>,
+    pub(super) told: Vec<(Symbol, Instant)>,
     pub(super) failed: Vec<Symbol>,
 }
 
 impl Leases {
     /// Ends them after a call that has brought quotes or denials of these symbols, which others have been told.
-    pub(crate) fn end(mut self, quoted: Vec<Symbol>) {
-        self.quoted = quoted;
+    pub(crate) fn end(mut self, told: Vec<(Symbol, Instant)>) {
+        self.told = told;
+    }
+
+    /// Drops them without a word: they were not granted.
+    pub(super) fn forget(mut self) {
+        self.symbols.clear();
     }
 }
 
 impl Drop for Leases {
     fn drop(&mut self) {
-        let quoted = std::mem::take(&mut self.quoted);
         let mut failed = std::mem::take(&mut self.symbols);
-        failed.retain(|symbol| !quoted.contains(symbol));
+        if failed.is_empty() {
+            return;
+        }
+        let told = std::mem::take(&mut self.told);
+        failed.retain(|symbol| !told.iter().any(|(other, _)| other == symbol));
         let (source, token) = (Arc::clone(&self.source), std::mem::take(&mut self.token));
         // if too many wait to be told, the lease lasts as long as an attempt can take
-        let _ = self.outgoing.try_send(Outgoing::Ended(Ended { source, token, quoted, failed }));
+        let _ = self.outgoing.try_send(Outgoing::Ended(Ended { source, token, told, failed }));
     }
 }

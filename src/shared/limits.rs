@@ -197,7 +197,7 @@ impl SharedLimits {
 
     /// A source of this process by its name, if replicas share what it says.
     pub fn source(&self, name: &str) -> Option<Arc<SharedSource>> {
-        self.process.exchange.source(name)
+        self.process.exchange.heard_source(name)
     }
 
     fn standing(&self, now: Instant) -> Standing {
@@ -219,19 +219,24 @@ impl SharedLimits {
             let (hold, epoch, before) = (longest + MARGIN, introduced.epoch, state.introductions);
             (units, Wanted { numbers, hold, longest, usual, epoch, limits, before, leases })
         };
+        // dropped without a word if the caller leaves meanwhile, or if what may have been granted is not used
+        let mut leases = self.leases(&wanted);
         let said = match self.ask_twice(&wanted).await {
             Ok(said) => said,
             Err(error) => {
-                // it may have been granted, and is not used
-                drop(self.leases(&wanted, &[]));
                 units.give_back();
                 return Err(Refusal::without_store(&error.to_string(), LATER));
             }
         };
+        if said.word != "granted" {
+            leases.take().into_iter().for_each(Leases::forget);
+        }
         match said.word.as_str() {
             "granted" => {
                 let elsewhere = wanted.elsewhere(&said);
-                let leases = self.leases(&wanted, &elsewhere);
+                if let Some(leases) = &mut leases {
+                    leases.symbols.retain(|symbol| !elsewhere.contains(symbol));
+                }
                 units.numbers = wanted.spent(&elsewhere);
                 if !self.enters(&wanted, &units.numbers) || units.are_void(Instant::now()) {
                     units.give_back();
@@ -240,6 +245,8 @@ impl SharedLimits {
                 Ok(Reserved::Granted { units, leases, elsewhere })
             }
             "elsewhere" => {
+                // a first try may have been granted whose reply was late
+                units.give_back();
                 let until = self.process.contact.lock().instant(said.number(0));
                 Ok(Reserved::Elsewhere(until.unwrap_or(asked)))
             }
@@ -257,14 +264,14 @@ impl SharedLimits {
         }
     }
 
-    /// The leases that a grant came with; `None` if none were wanted.
-    fn leases(&self, wanted: &Wanted, elsewhere: &[Symbol]) -> Option<Leases> {
+    /// The leases that a grant comes with; `None` if none are wanted.
+    fn leases(&self, wanted: &Wanted) -> Option<Leases> {
         let LeaseWish { source, symbols, .. } = wanted.leases.as_ref()?;
         Some(Leases {
             source: Arc::clone(source),
             token: wanted.token(&self.process),
-            symbols: symbols.iter().filter(|symbol| !elsewhere.contains(symbol)).cloned().collect(),
-            quoted: Vec::new(),
+            symbols: symbols.clone(),
+            told: Vec::new(),
             outgoing: self.process.exchange.outgoing.clone(),
         })
     }

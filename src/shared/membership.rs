@@ -161,8 +161,9 @@ async fn come_back(shared: &Shared) -> Result<(), StoreError> {
     let process = &*shared.0.process;
     process.contact.lock().begin_return();
     let back = return_to(shared, process).await;
-    if back.is_err() {
-        process.contact.lock().fail_to_return();
+    match back {
+        Ok(()) => process.exchange.read_again(),
+        Err(_) => process.contact.lock().fail_to_return(),
     }
     back
 }

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::script::StoreInstant;
 use crate::board::QuoteState;
 use crate::clock::{Moment, age};
+use crate::text::as_string;
 
 /// How far a quote's age by its replica's clock may be above its age by the store's clock before it is believed instead.
 const WALL_TOLERANCE: Duration = Duration::from_secs(2);
@@ -32,9 +33,12 @@ pub(super) struct Message {
     pub(super) denials: Vec<DenialNews>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) withdrawals: Vec<WithdrawalNews>,
-    /// Whether a call has ended without a quote, so that another replica may make it.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub(super) released: bool,
+    /// The symbols whose calls have ended with something that is told here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) done: Vec<String>,
+    /// The symbols whose calls have ended with nothing, so that another replica may make them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) failed: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) cooldowns: Vec<CooldownNews>,
 }
@@ -66,6 +70,15 @@ pub(super) struct WithdrawalNews {
     pub(super) landed: StoreInstant,
 }
 
+/// What a source has said last of a symbol, as it is kept.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Said {
+    Quote(Box<QuoteNews>),
+    Denial(DenialNews),
+    Withdrawal(WithdrawalNews),
+}
+
 /// A vendor wants to be left alone.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct CooldownNews {
@@ -74,6 +87,9 @@ pub(super) struct CooldownNews {
     /// The vendor's words, scrubbed.
     pub(super) detail: String,
     pub(super) until: StoreInstant,
+    /// The same by the wall clock of the replica that was refused.
+    #[serde(with = "as_string")]
+    pub(super) until_by_wall: Timestamp,
     /// How often in a row the vendor has refused calls for this reason.
     pub(super) times: u32,
     /// Tells the key that was refused from others.
@@ -81,6 +97,19 @@ pub(super) struct CooldownNews {
 }
 
 impl Message {
+    /// A message of everything that is kept of a source.
+    pub(super) fn of_kept(source: &str, kept: Vec<Said>) -> Self {
+        let mut message = Message { source: source.to_owned(), ..Message::default() };
+        for said in kept {
+            match said {
+                Said::Quote(quote) => message.quotes.push(*quote),
+                Said::Denial(denial) => message.denials.push(denial),
+                Said::Withdrawal(withdrawal) => message.withdrawals.push(withdrawal),
+            }
+        }
+        message
+    }
+
     /// The message of a replica as it is sent.
     pub(super) fn text(self, from: &str) -> String {
         // these types have nothing that JSON cannot hold
@@ -92,7 +121,8 @@ impl Message {
             && self.denials.is_empty()
             && self.withdrawals.is_empty()
             && self.cooldowns.is_empty()
-            && !self.released
+            && self.done.is_empty()
+            && self.failed.is_empty()
     }
 }
 
@@ -137,6 +167,6 @@ mod tests {
             r#"{"from":"a","source":"s","quotes":[],"volumes":[1],"withdrawals":[{"symbol":"X","landed":1,"y":2}]}"#;
         let message: Message = serde_json::from_str(text).unwrap();
         assert_eq!(message.withdrawals[0].landed, 1);
-        assert!(!message.is_empty() && !message.released);
+        assert!(!message.is_empty() && message.failed.is_empty());
     }
 }

@@ -10,7 +10,7 @@
 //! Each also holds `epoch:RUN:INSTANT`, by −1: since when nothing in it was forgotten, and in which run of the server. All
 //! instants are microseconds since 1970.
 //!
-//! Beside these, `PREFIX:quotes:SOURCE` and `PREFIX:denials:SOURCE` hold by symbol what a source has said last, `PREFIX:cooldowns`
+//! Beside these, `PREFIX:said:SOURCE` holds by symbol what a source has said last, and when; `PREFIX:cooldowns`
 //! by account and reason for how long vendors want to be left alone, and `PREFIX:lease:SOURCE:SYMBOL` which replica asks for a
 //! symbol. `PREFIX:news` is the channel on which replicas hear of these at once. `PREFIX:salt` is what fingerprints of keys are made
 //! with.

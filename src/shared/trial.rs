@@ -11,7 +11,7 @@ use crate::settings::SharedSettings;
 const TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The commands that scripts use, each harmless to a key that is used for nothing else.
-const IN_SCRIPTS: [(&str, &str); 15] = [
+const IN_SCRIPTS: [(&str, &str); 16] = [
     ("TIME", "redis.call('TIME')"),
     ("ZADD", "redis.call('ZADD', KEYS[1], 1, 'trial')"),
     ("ZCARD", "redis.call('ZCARD', KEYS[1])"),
@@ -21,6 +21,7 @@ const IN_SCRIPTS: [(&str, &str); 15] = [
     ("PEXPIRE", "redis.call('PEXPIRE', KEYS[1], 60000)"),
     ("ZREMRANGEBYSCORE", "redis.call('ZREMRANGEBYSCORE', KEYS[1], 0, 1)"),
     ("HSET", "redis.call('HSET', KEYS[2], 'trial', 1)"),
+    ("HGET", "redis.call('HGET', KEYS[2], 'trial')"),
     ("HLEN", "redis.call('HLEN', KEYS[2])"),
     ("HRANDFIELD", "redis.call('HRANDFIELD', KEYS[2])"),
     ("HDEL", "redis.call('HDEL', KEYS[2], 'trial')"),
@@ -46,6 +47,7 @@ pub(crate) async fn try_store(settings: &SharedSettings) -> Option<Result<String
     let (keys, channel) = ([key("set"), key("hash"), key("text")], format!("{}:news", settings.prefix));
     let keys = keys.each_ref().map(String::as_str);
     let mut faults = Vec::new();
+    let agreed = store.agree_on(keys[2], "1").await;
     let mut note = |command: &str, error: StoreError| faults.push(format!("{command}: {error}"));
     for (command, call) in IN_SCRIPTS {
         let text = format!("local time = {call} return {{'tried', '0'}}");
@@ -53,7 +55,7 @@ pub(crate) async fn try_store(settings: &SharedSettings) -> Option<Result<String
             note(command, error);
         }
     }
-    if let Err(error) = store.agree_on(keys[2], "1").await {
+    if let Err(error) = agreed {
         note("SET", error);
     }
     if let Err(error) = store.values(keys[1]).await {

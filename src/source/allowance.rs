@@ -275,8 +275,9 @@ impl Units {
         self
     }
 
-    /// The same, also granted by the store that replicas share.
-    pub(super) fn shared(mut self, shared: SharedUnits) -> Self {
+    /// The same, also granted by the store that replicas share, for a call that needs this many of them.
+    pub(super) fn shared(mut self, shared: SharedUnits, needed: usize) -> Self {
+        self.allowance.0.window.lock().shrink(self.ticket, needed);
         (self.shared, self.end) = (Some(shared), End::Known);
         self
     }

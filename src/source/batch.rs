@@ -312,8 +312,8 @@ impl Batch {
         self.lock().leases = leases;
     }
 
-    /// Lets other replicas ask for the same. They have been told what came of these symbols.
-    pub(super) fn end_leases(&self, told: impl IntoIterator<Item = Symbol>) {
+    /// Lets other replicas ask for the same. They have been told what came of these symbols, and when.
+    pub(super) fn end_leases(&self, told: impl IntoIterator<Item = (Symbol, Instant)>) {
         let leases = self.lock().leases.take();
         if let Some(leases) = leases {
             leases.end(told.into_iter().collect());
@@ -334,7 +334,7 @@ impl Batch {
     pub(super) fn units(&self) -> usize {
         match self.list_cost {
             Some(cost) => cost,
-            None if self.cost_per_symbol => self.lock().waiters.len(),
+            None if self.cost_per_symbol => self.lock().asked().count(),
             None => 1,
         }
     }

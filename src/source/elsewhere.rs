@@ -5,12 +5,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::broadcast;
 use tokio::time::{Instant, sleep_until};
 
 use super::KEPT_BACK;
 use super::batch::Batch;
 use crate::board::Board;
-use crate::shared::{LeaseWish, SharedLimits};
+use crate::shared::{Ends, LeaseWish, SharedLimits};
 use crate::symbol::Symbol;
 
 /// Where a source's quotes land, those of other replicas included.
@@ -36,7 +37,8 @@ impl Leaving {
         let (since, replies_by) = (batch.began(), batch.replies_by());
         // a part of the callers' time is kept back, which says nothing of the time that they were given
         let time = replies_by.saturating_duration_since(since) + 2 * KEPT_BACK;
-        Leaving { since, until: (longest * 2 <= time).then(|| replies_by - longest) }
+        let until = (replies_by - longest).min(batch.sends_by());
+        Leaving { since, until: (longest * 2 <= time).then_some(until) }
     }
 }
 
@@ -47,6 +49,11 @@ impl Elsewhere {
         let leaves = leaving.until.is_some_and(|until| Instant::now() < until);
         let (symbols, is_cost_per_symbol) = (batch.asked(), batch.costs_per_symbol());
         Some(LeaseWish { source, symbols, is_cost_per_symbol, since: leaving.since, leaves })
+    }
+
+    /// Hears from now on how calls of other replicas end.
+    pub(super) fn ends(&self, shared: &SharedLimits) -> Option<broadcast::Receiver<Arc<Ends>>> {
+        shared.source(&self.source).map(|source| source.ends())
     }
 
     /// Leaves out what has landed since the batch asked for it. Returns whether that is everything.
@@ -64,19 +71,37 @@ impl Elsewhere {
         self.board.look(&self.source, symbol, |known| batch.is_content_with(symbol, known, now)) == Some(true)
     }
 
-    /// Waits until everything that a batch asks for has landed, others have ended a lease, or it must ask for itself.
-    pub(super) async fn wait(&self, shared: &SharedLimits, batch: &Batch, leaving: Leaving, lease_ends: Instant) {
-        let Some(source) = shared.source(&self.source) else { return };
-        let (mut landings, mut released) = (self.board.landings(), source.released());
+    /// Waits until everything that a batch asks for has landed, another replica may make its calls, or it must ask for itself. From
+    /// then on it leaves nothing to others if what they have heard does not suffice.
+    pub(super) async fn wait(
+        &self,
+        mut ends: broadcast::Receiver<Arc<Ends>>,
+        batch: &Batch,
+        leaving: &mut Leaving,
+        lease_ends: Instant,
+    ) {
+        let mut landings = self.board.landings();
         let until = leaving.until.map_or(lease_ends, |until| until.min(lease_ends));
         loop {
             landings.borrow_and_update();
-            if batch.asked().iter().all(|symbol| self.has_heard(batch, symbol)) {
+            let asked = batch.asked();
+            if asked.iter().all(|symbol| self.has_heard(batch, symbol)) {
                 return;
             }
             tokio::select! {
                 Ok(()) = landings.changed() => {}
-                Ok(()) = released.changed() => return,
+                ended = ends.recv() => match ended {
+                    Ok(ended) if ended.failed.iter().any(|symbol| asked.contains(symbol)) => return,
+                    Ok(ended) => {
+                        let mut done = ended.done.iter().filter(|symbol| asked.contains(symbol));
+                        if done.any(|symbol| !self.has_heard(batch, symbol)) {
+                            leaving.until = None;
+                            return;
+                        }
+                    }
+                    // many have ended, perhaps one of these
+                    Err(_) => return,
+                },
                 () = sleep_until(until) => return,
             }
         }

@@ -47,7 +47,7 @@ impl WithinLimits {
     /// Waits for room in the limits, also in the shared store, if there is one. `None` if no call is needed any more, because other
     /// replicas have heard everything that the batch asks for.
     async fn admit(&self, batch: &Batch) -> Result<Option<Units>, SourceError> {
-        let leaving = Leaving::of(batch, self.longest);
+        let mut leaving = Leaving::of(batch, self.longest);
         loop {
             let units = admit(&self.account, batch).await?;
             let Some(shared) = self.account.shared() else { return Ok(Some(units)) };
@@ -57,6 +57,8 @@ impl WithinLimits {
             }
             let (allowance, now) = (self.account.allowance(), Instant::now());
             let longest = self.longest.min(batch.replies_by().saturating_duration_since(now));
+            // heard from before the store is asked, so that no end is missed
+            let ends = self.elsewhere.as_ref().and_then(|elsewhere| elsewhere.ends(&shared));
             let leases = self.elsewhere.as_ref().and_then(|elsewhere| elsewhere.wish(&shared, batch, leaving));
             let per_symbol = leases.as_ref().filter(|wish| wish.is_cost_per_symbol);
             let units_needed = per_symbol.map_or_else(|| batch.units(), |wish| wish.symbols.len());
@@ -65,12 +67,12 @@ impl WithinLimits {
                 Ok(Reserved::Granted { units: shared, leases, elsewhere }) => {
                     batch.hold(leases);
                     batch.leave_out(elsewhere);
-                    return Ok(Some(units.shared(shared)));
+                    return Ok(Some(units.shared(shared, batch.units())));
                 }
                 Ok(Reserved::Elsewhere(lease_ends)) => {
                     drop(units);
-                    if let Some(elsewhere) = &self.elsewhere {
-                        elsewhere.wait(&shared, batch, leaving, lease_ends).await;
+                    if let Some((elsewhere, ends)) = self.elsewhere.as_ref().zip(ends) {
+                        elsewhere.wait(ends, batch, &mut leaving, lease_ends).await;
                     }
                 }
                 Err(refusal) => {

@@ -308,6 +308,14 @@ impl Window {
         true
     }
 
+    /// Lets a call that was granted units have no more than this many.
+    pub(super) fn shrink(&mut self, ticket: u64, units: usize) {
+        let granted = self.in_flight.iter_mut().find(|granted| granted.ticket == ticket);
+        if let Some(granted) = granted {
+            granted.units = granted.units.min(units);
+        }
+    }
+
     /// Takes a promise back. Returns whether there was one that had not been granted.
     pub(super) fn take_back(&mut self, ticket: u64) -> bool {
         let before = self.promised.len();

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::store::Store;
 use crate::support::proxy::StandInProxy;
 use crate::support::{After, Configuration, Reply, Setup, Upstream, get, rows, run, until};
-use crate::{Replica, sharing};
+use crate::{Replica, pass, sharing};
 
 /// Limits that decide nothing, and attempts that leave time for another one.
 const AMPLE: &str = "batch = 1\ntimeout = \"2s\"\nconcurrency = 20\nlimits = [\"500/s\"]\n";
@@ -272,4 +272,31 @@ fn a_user_with_the_rights_that_the_documentation_names_suffices_and_a_missing_on
     let checked = check();
     assert!(checked.stdout.contains("ZCARD: ") && checked.code == Some(1), "{}{}", checked.stdout, checked.stderr);
     assert!(!checked.stdout.contains("secret-of-ours"));
+}
+
+#[test]
+#[ignore = "needs redis-server and a C compiler"]
+fn a_stores_clock_that_is_moved_back_keeps_nobody_waiting_for_what_was_before() {
+    let vendor = vendor(|symbol| symbol.starts_with("FAST").then_some((429, "{}")));
+    let store = Store::with_clock();
+    let replicas = replicas(2, &store, &vendor, AMPLE);
+    get(replicas[0].address, "/prices?symbols=A-USD");
+    until("the other hears of it", || board_has(&replicas[1], 1));
+    assert_eq!(
+        get(replicas[0].address, "/prices?symbols=FAST-USD").quote("FAST-USD", "desk")["reason"],
+        "rate_limited"
+    );
+    until("the other hears of it", || !rest_of(&replicas[1]).is_null());
+    store.move_clock(-3_600);
+    pass(8);
+    replicas.iter().for_each(Replica::until_shared);
+    until("the vendor may be called again", || rest_of(&replicas[1]).is_null());
+    // a replica that comes now reads what is kept
+    let late = Replica::of(&vendor.source("desk", AMPLE), &sharing(store.port), &[]);
+    late.until_shared();
+    until("prices come", || {
+        let reply = get(late.address, "/prices?symbols=A-USD&refresh_after=0s&timeout=10s");
+        assert!(reply.entry("A-USD")["age_ms"].as_u64().is_none_or(|age| age < 120_000), "{}", reply.body);
+        reply.verdict("A-USD", "desk") == "used" && rest_of(&late).is_null()
+    });
 }

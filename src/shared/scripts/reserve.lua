@@ -9,7 +9,8 @@
 --       {'full', now, longest wait, likely wait, calls, period},
 --       or {'strange', now} to a replica that has to introduce itself first
 --
--- A lease is 'HOLDERS held TOKEN END', 'HOLDERS free - INSTANT' after a failure, or 'HOLDERS done - INSTANT'.
+-- A lease is 'HOLDERS held TOKEN END', 'HOLDERS free REPLICA INSTANT' after a failure there, or 'HOLDERS done - INSTANT', when the quote
+-- arrived. What lies too far ahead was written before the clock was moved back, and says nothing.
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local second, minute, day = 1000000, 60000000, 86400000000
@@ -69,18 +70,18 @@ for i = 3, #KEYS do
   holders, at_that = tonumber(holders) or 0, tonumber(at_that) or 0
   local is_own = state == 'held' and string.match(who, '^%w+') == replica
   local ends
-  if held then
-    -- asked a second time, because the first reply was late: it asks for what it has a lease of
-    if who ~= token then ends = now end
-  elseif state == 'held' and not is_own then
+  if state == 'held' and not is_own and at_that <= now + math.max(lease_for, minute) then
     ends = at_that
-  elseif state == 'done' and at_that >= asked then
+  elseif held then
+    -- asked a second time, because the first reply was late: nothing more is taken
+    ends = nil
+  elseif state == 'done' and at_that >= asked and at_that <= now then
     -- it is told to all in this moment
-    ends = at_that + second
+    ends = now + second
   elseif state ~= 'free' then
     holders_of[i] = is_own and holders or 1
-  elseif holders < 2 then
-    -- after two that have failed, each replica may ask for itself
+  elseif holders < 2 and who ~= replica then
+    -- a replica that has failed takes no lease, and after two that have, each may ask for itself
     holders_of[i] = holders + 1
   end
   if ends and leaves then

@@ -150,8 +150,7 @@ impl Call {
             told.push((waiter, known));
         }
         let is_alone = told.len() + overlooked.len() == 1;
-        let is_told = |known: &Known| known.outcome.failure.is_none() || known.outcome.denies_symbol();
-        let heard = told.iter().filter(|(_, known)| is_told(known)).map(|(waiter, _)| waiter.symbol.clone());
+        let heard = told.iter().filter_map(|(waiter, known)| Some((waiter.symbol.clone(), known.told_at()?)));
         self.pending.batch.end_leases(heard);
         self.coalescer.ask_again(&self.pending.batch, overlooked);
         self.coalescer.lock().learn(&told, is_alone, self.is_news);
