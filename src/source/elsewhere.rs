@@ -37,8 +37,8 @@ impl Leaving {
         let (since, replies_by) = (batch.began(), batch.replies_by());
         // a part of the callers' time is kept back, which says nothing of the time that they were given
         let time = replies_by.saturating_duration_since(since) + 2 * KEPT_BACK;
-        let until = (replies_by - longest).min(batch.sends_by());
-        Leaving { since, until: (longest * 2 <= time).then_some(until) }
+        let until = replies_by.checked_sub(longest).map(|until| until.min(batch.sends_by()));
+        Leaving { since, until: until.filter(|_| longest * 2 <= time) }
     }
 }
 
