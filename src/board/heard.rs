@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
 use super::remember::{kept, quote};
@@ -19,6 +20,9 @@ use crate::symbol::Symbol;
 /// How far apart two replicas may see the same moment. Of two quotes that were sent closer together, neither is newer.
 pub(crate) const SAME_MOMENT: Duration = Duration::from_millis(250);
 
+/// How far ahead of its arrival a trade may be made, as clocks differ.
+const AHEAD: SignedDuration = SignedDuration::from_secs(5);
+
 /// What a source has said here, for other replicas.
 #[derive(Clone, Debug)]
 pub(crate) enum News {
@@ -26,8 +30,8 @@ pub(crate) enum News {
     Quote(Arc<Origin>, Box<QuoteState>, Instant),
     /// It has no such symbol: what it said, when, and until when it is believed.
     Denial(Arc<Origin>, Symbol, SourceError, Instant, Instant),
-    /// The quote that arrived at this moment belongs to another symbol.
-    Withdrawal(Arc<Origin>, Symbol, Instant),
+    /// The quote that arrived at this moment, by both clocks, belongs to another symbol.
+    Withdrawal(Arc<Origin>, Symbol, Instant, Timestamp),
 }
 
 /// Where news for other replicas go; nowhere at first.
@@ -49,8 +53,11 @@ impl Others {
 
     /// Tells that a quote is withdrawn.
     pub(super) fn withdraw(&self, known: &Known) {
-        let (Some(tell), Some(landed)) = (self.0.get(), known.quote_landed) else { return };
-        tell(News::Withdrawal(Arc::clone(&known.outcome.origin), known.outcome.symbol.clone(), landed));
+        let (Some(tell), Some(landed), Some(quote)) = (self.0.get(), known.quote_landed, &known.outcome.quote) else {
+            return;
+        };
+        let (origin, symbol) = (Arc::clone(&known.outcome.origin), known.outcome.symbol.clone());
+        tell(News::Withdrawal(origin, symbol, landed, quote.received_at));
     }
 }
 
@@ -163,7 +170,11 @@ impl Known {
             return false;
         }
         let (Some(quote), Some(own_landed)) = (&self.outcome.quote, self.quote_landed) else { return true };
-        match (heard.observed_at, quote.observed_at) {
+        // a trade is not made after its quote has come: such a time says nothing
+        let traded = |quote: &Quote| {
+            quote.observed_at.filter(|at| *at <= quote.received_at.saturating_add(AHEAD).unwrap_or(*at))
+        };
+        match (traded(heard), traded(quote)) {
             // the times of two trades
             (Some(heard_at), Some(own_at)) if heard_at != own_at => heard_at > own_at,
             _ => sent(landed, heard) > sent(own_landed, quote) + SAME_MOMENT,
@@ -186,8 +197,10 @@ impl Known {
             return None;
         }
         let sent = landed.checked_sub(quote.latency).unwrap_or(landed);
+        // a call that was sent after the quote had come decides, whatever it says of trades: it may correct that
+        let is_earlier = |own: &Quote| now.checked_sub(own.latency).is_none_or(|own_sent| own_sent < landed);
         match update {
-            Update::Quote(own) if !self.is_before(own, now) => Some(Known {
+            Update::Quote(own) if is_earlier(own) && !self.is_before(own, now) => Some(Known {
                 outcome: Outcome { failure: None, ..self.outcome.clone() },
                 failure_landed: None,
                 stands: Stands::WithSource,
@@ -364,6 +377,19 @@ mod tests {
         assert_eq!(price(&board, now), Some(Decimal::TWO));
         // one that was sent later does
         board.land(&origin(), &symbol(), Update::Quote(quote_for(3, None, now)), now);
+        assert_eq!(price(&board, now), Some(Decimal::from(3)));
+    }
+
+    #[test]
+    fn a_wrong_time_of_a_trade_is_corrected_by_the_next_call() {
+        let (board, now) = (Board::new(8), Clock::system().now());
+        let ahead = |seconds: u64| now.wall_at(now.monotonic + Duration::from_secs(seconds));
+        // a trade that is yet to be made is not the later one
+        let future = Quote { observed_at: Some(ahead(3_600)), ..quote_for(1, None, now) };
+        board.hear_quote(&origin(), &state(future), ago(now, 2_000), now);
+        assert!(board.hear_quote(&origin(), &state(quote_for(2, Some(9_000), now)), ago(now, 1_000), now));
+        // and a call of this replica that was sent later may take a trade back
+        board.land(&origin(), &symbol(), Update::Quote(quote_for(3, Some(60_000), now)), now);
         assert_eq!(price(&board, now), Some(Decimal::from(3)));
     }
 

@@ -46,8 +46,14 @@ const PROBED_EVERY: Duration = Duration::from_secs(1);
 /// The longest pause between two attempts to connect.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
+/// The longest time for which a denial of others is believed.
+const LONGEST_DENIAL: Duration = Duration::from_secs(86_400);
+
 /// The longest time for which a vendor is left alone: a month, as without other replicas.
 const LONGEST_COOLDOWN: Duration = Duration::from_secs(31 * 86_400);
+
+/// How far apart the clocks of replicas may be.
+const SKEW: Duration = Duration::from_secs(60);
 
 /// The length of the fingerprint of a key, in bytes.
 const KEY_LENGTH: usize = 16;
@@ -340,13 +346,16 @@ impl Exchange {
         process.counts.quotes_old.add(message.quotes.len() - used);
         for DenialNews { symbol, reason, detail, landed, until } in message.denials {
             let error = SourceError::from_reason(&reason, detail, None).filter(SourceError::denies_symbol);
-            let times = instant(landed).filter(|landed| *landed <= now.monotonic).zip(instant(until));
+            let landed = instant(landed).filter(|landed| *landed <= now.monotonic + SAME_MOMENT);
+            let until = instant(until).map(|until| until.min(now.monotonic + LONGEST_DENIAL));
+            let times = landed.map(|landed| landed.min(now.monotonic)).zip(until);
             if let (Some(symbol), Some(error), Some(times)) = (Symbol::written(&symbol), error, times) {
                 board.hear_denial(origin, &symbol, error, times, now);
             }
         }
-        for WithdrawalNews { symbol, landed } in message.withdrawals {
-            let (Some(symbol), Some(landed)) = (Symbol::written(&symbol), instant(landed)) else { continue };
+        for WithdrawalNews { symbol, landed, received_at } in message.withdrawals {
+            let landed = instant(landed).and_then(|landed| landed_at(landed, received_at, now));
+            let (Some(symbol), Some(landed)) = (Symbol::written(&symbol), landed) else { continue };
             let apart = |own: Instant| own.max(landed) - own.min(landed);
             board.hear_withdrawal(origin, &symbol, |own| apart(own) < SAME_MOMENT, now);
         }
@@ -358,9 +367,10 @@ impl Exchange {
 
     fn take_in_cooldown(&self, cooldown: CooldownNews, instant: impl Fn(StoreInstant) -> Option<Instant>, now: Moment) {
         let CooldownNews { account, reason, detail, until, until_by_wall, times, key } = cooldown;
-        // a store's clock that was moved back does not make it longer
+        // if the store's clock was moved back, the wall clock knows better; replicas' clocks differ by less than that
         let left = Duration::try_from(until_by_wall.duration_since(now.wall)).unwrap_or_default().min(LONGEST_COOLDOWN);
-        let until = instant(until).map(|until| until.min(now.monotonic + left));
+        let by_wall = now.monotonic + left;
+        let until = instant(until).map(|until| if until > by_wall + SKEW { by_wall } else { until });
         let Some(until) = until.filter(|until| *until > now.monotonic) else { return };
         let Some(error) = SourceError::from_reason(&reason, detail, None) else { return };
         let heard = HeardRefusal { error, until, times, key, salt: self.salt.lock().clone() };

@@ -62,8 +62,6 @@ pub struct LeaseWish {
     pub source: Arc<SharedSource>,
     /// The symbols.
     pub symbols: Vec<Symbol>,
-    /// Whether each of them costs a unit.
-    pub is_cost_per_symbol: bool,
     /// When they were first asked for: a quote that came later suffices.
     pub since: Instant,
     /// Whether what others ask for is left to them.
@@ -78,6 +76,8 @@ pub struct Leases {
     pub(super) symbols: Vec<Symbol>,
     /// The symbols that others hear of, and when that landed.
     pub(super) told: Vec<(Symbol, Instant)>,
+    /// Whether they are known to have been granted.
+    pub(super) are_held: bool,
     pub(super) outgoing: mpsc::Sender<Outgoing>,
 }
 
@@ -88,6 +88,8 @@ pub(super) struct Ended {
     pub(super) token: String,
     pub(super) told: Vec<(Symbol, Instant)>,
     pub(super) failed: Vec<Symbol>,
+    /// Whether others may wait for them.
+    pub(super) were_held: bool,
 }
 
 impl Leases {
@@ -112,6 +114,7 @@ impl Drop for Leases {
         failed.retain(|symbol| !told.iter().any(|(other, _)| other == symbol));
         let (source, token) = (Arc::clone(&self.source), std::mem::take(&mut self.token));
         // if too many wait to be told, the lease lasts as long as an attempt can take
-        let _ = self.outgoing.try_send(Outgoing::Ended(Ended { source, token, told, failed }));
+        let ended = Ended { source, token, told, failed, were_held: self.are_held };
+        let _ = self.outgoing.try_send(Outgoing::Ended(ended));
     }
 }

@@ -94,6 +94,8 @@ pub enum Reserved {
     },
     /// Other replicas ask for all of its symbols. Their leases end then at the latest.
     Elsewhere(Instant),
+    /// Other replicas ask for these of its symbols, so it must be made for the others alone.
+    Split(Vec<Symbol>),
 }
 
 /// Why units were not granted.
@@ -183,7 +185,7 @@ impl SharedLimits {
         };
         let counts = &self.process.counts;
         match (&reserved, standing) {
-            (Ok(Reserved::Elsewhere(_)), _) => counts.leases_left.add(1),
+            (Ok(Reserved::Elsewhere(_) | Reserved::Split(_)), _) => counts.leases_left.add(1),
             (Ok(Reserved::Granted { leases, .. }), Standing::Contact) => {
                 counts.granted.add(1);
                 counts.leases_held.add(leases.as_ref().map_or(0, |leases| leases.symbols.len()));
@@ -206,7 +208,7 @@ impl SharedLimits {
 
     async fn reserve_in_store(self: &Arc<Self>, wish: Wish, asked: Instant) -> Result<Reserved, Refusal> {
         let Wish { units, longest, usual, leases } = wish;
-        let (mut units, wanted) = {
+        let (units, wanted) = {
             let mut state = self.state.lock();
             let Some(introduced) = state.introduced.clone() else {
                 self.process.introduce.notify_one();
@@ -221,35 +223,39 @@ impl SharedLimits {
         };
         // dropped without a word if the caller leaves meanwhile, or if what may have been granted is not used
         let mut leases = self.leases(&wanted);
-        let said = match self.ask_twice(&wanted).await {
+        let (said, is_late) = match self.ask_twice(&wanted).await {
             Ok(said) => said,
             Err(error) => {
                 units.give_back();
                 return Err(Refusal::without_store(&error.to_string(), LATER));
             }
         };
-        if said.word != "granted" {
-            leases.take().into_iter().for_each(Leases::forget);
+        match (said.word.as_str(), &mut leases) {
+            ("granted", Some(leases)) => leases.are_held = true,
+            ("granted", None) => {}
+            _ => leases.take().into_iter().for_each(Leases::forget),
         }
         match said.word.as_str() {
             "granted" => {
-                let elsewhere = wanted.elsewhere(&said);
+                let elsewhere = wanted.elsewhere(&said, 1);
                 if let Some(leases) = &mut leases {
                     leases.symbols.retain(|symbol| !elsewhere.contains(symbol));
                 }
-                units.numbers = wanted.spent(&elsewhere);
-                if !self.enters(&wanted, &units.numbers) || units.are_void(Instant::now()) {
+                if !self.enters(&wanted) || units.are_void(Instant::now()) {
                     units.give_back();
                     return Err(Refusal::unusable("its reply came too late to be used"));
                 }
                 Ok(Reserved::Granted { units, leases, elsewhere })
             }
             "elsewhere" => {
-                // a first try may have been granted whose reply was late
-                units.give_back();
+                if is_late {
+                    // the first try may have been granted
+                    units.give_back();
+                }
                 let until = self.process.contact.lock().instant(said.number(0));
                 Ok(Reserved::Elsewhere(until.unwrap_or(asked)))
             }
+            "split" => Ok(Reserved::Split(wanted.elsewhere(&said, 0))),
             "full" => {
                 let micros = |place| Duration::from_micros(u64::try_from(said.number(place)).unwrap_or_default());
                 let calls = u32::try_from(said.number(2)).unwrap_or_default();
@@ -272,33 +278,34 @@ impl SharedLimits {
             token: wanted.token(&self.process),
             symbols: symbols.clone(),
             told: Vec::new(),
+            are_held: false,
             outgoing: self.process.exchange.outgoing.clone(),
         })
     }
 
     /// Enters granted units in the ledger, unless the store has been told meanwhile what is in there: it may have forgotten the
     /// grant before.
-    fn enters(&self, wanted: &Wanted, numbers: &[u64]) -> bool {
+    fn enters(&self, wanted: &Wanted) -> bool {
         let (mut state, now) = (self.state.lock(), Instant::now());
         let is_known = state.introductions == wanted.before;
         if is_known {
             let longest = longest(&state.limits);
-            state.ledger.add(numbers.iter().copied(), now + wanted.hold, longest, now);
+            state.ledger.add(wanted.numbers.iter().copied(), now + wanted.hold, longest, now);
         }
         is_known
     }
 
-    /// Asks the store, and once more if there is no reply in time. It grants nothing twice.
-    async fn ask_twice(&self, wanted: &Wanted) -> Result<Said, StoreError> {
+    /// Asks the store, and once more if there is no reply in time. It grants nothing twice. Also returns whether it was asked twice.
+    async fn ask_twice(&self, wanted: &Wanted) -> Result<(Said, bool), StoreError> {
         let process = &self.process;
         let mut slow = StoreError::Slow;
-        for _ in 0..2 {
+        for is_late in [false, true] {
             let (asked, members) = (Instant::now(), process.members_key());
             let arguments = wanted.arguments(process, asked);
             let leases = wanted.lease_keys(&process.settings.prefix);
             let keys: Vec<&str> = [&members, &self.key].into_iter().chain(&leases).map(String::as_str).collect();
             match RESERVE.run(&process.store, &keys, &arguments).await {
-                Ok(said) if process.hear(asked, said.at) => return Ok(said),
+                Ok(said) if process.hear(asked, said.at) => return Ok((said, is_late)),
                 Ok(_) => return Err(StoreError::Refused("its clock was moved".to_owned())),
                 Err(error @ (StoreError::Slow | StoreError::Unreachable(_))) => slow = error,
                 Err(error) => return Err(error),
@@ -455,17 +462,12 @@ impl Wanted {
         let flag = |is_set: bool| u8::from(is_set).to_string();
         let (leaves, since) = self.leases.as_ref().map_or((false, now), |wish| (wish.leaves, wish.since));
         arguments.extend([
-            flag(self.is_cost_per_symbol()),
             flag(leaves),
             micros(now.saturating_duration_since(since)).to_string(),
             micros(self.longest + leases::MARGIN).to_string(),
             self.token(process),
         ]);
         arguments
-    }
-
-    fn is_cost_per_symbol(&self) -> bool {
-        self.leases.as_ref().is_some_and(|wish| wish.is_cost_per_symbol)
     }
 
     fn lease_keys(&self, prefix: &str) -> Vec<String> {
@@ -479,20 +481,11 @@ impl Wanted {
         process.unit(self.numbers.first().copied().unwrap_or_default())
     }
 
-    /// The symbols that a grant leaves to others.
-    fn elsewhere(&self, said: &Said) -> Vec<Symbol> {
+    /// The symbols whose places stand in a reply, after so much else.
+    fn elsewhere(&self, said: &Said, after: usize) -> Vec<Symbol> {
         let symbols = self.leases.as_ref().map(|wish| &wish.symbols[..]).unwrap_or_default();
-        let places = said.rest.iter().skip(1).filter_map(|place| place.parse::<usize>().ok()?.checked_sub(1));
+        let places = said.rest.iter().skip(after).filter_map(|place| place.parse::<usize>().ok()?.checked_sub(1));
         places.filter_map(|place| symbols.get(place).cloned()).collect()
-    }
-
-    /// The units that a grant spends if it leaves some symbols to others.
-    fn spent(&self, elsewhere: &[Symbol]) -> Vec<u64> {
-        let Some(wish) = self.leases.as_ref().filter(|wish| wish.is_cost_per_symbol) else {
-            return self.numbers.clone();
-        };
-        let units = self.numbers.iter().zip(&wish.symbols);
-        units.filter(|(_, symbol)| !elsewhere.contains(symbol)).map(|(number, _)| *number).collect()
     }
 }
 

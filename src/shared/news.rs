@@ -68,6 +68,9 @@ pub(super) struct WithdrawalNews {
     pub(super) symbol: String,
     /// When the quote arrived.
     pub(super) landed: StoreInstant,
+    /// The same by the wall clock of the replica where it did.
+    #[serde(with = "as_string")]
+    pub(super) received_at: Timestamp,
 }
 
 /// What a source has said last of a symbol, as it is kept.
@@ -163,8 +166,7 @@ mod tests {
 
     #[test]
     fn a_message_of_a_later_version_is_read() {
-        let text =
-            r#"{"from":"a","source":"s","quotes":[],"volumes":[1],"withdrawals":[{"symbol":"X","landed":1,"y":2}]}"#;
+        let text = r#"{"from":"a","source":"s","quotes":[],"volumes":[1],"withdrawals":[{"symbol":"X","landed":1,"received_at":"2026-11-20T14:31:10Z","y":2}]}"#;
         let message: Message = serde_json::from_str(text).unwrap();
         assert_eq!(message.withdrawals[0].landed, 1);
         assert!(!message.is_empty() && message.failed.is_empty());

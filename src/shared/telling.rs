@@ -96,11 +96,11 @@ fn tell_news(telling: &mut Telling, news: News, source: &SharedSource, terms: &T
             telling.keep(key, "set", news.symbol.clone(), landed, &Said::Denial(news.clone()));
             telling.message.denials.push(news);
         }
-        News::Withdrawal(_, symbol, landed) => {
+        News::Withdrawal(_, symbol, landed, received_at) => {
             let Some(landed) = time(landed) else { return };
-            let news = WithdrawalNews { symbol: symbol.to_string(), landed };
+            let news = WithdrawalNews { symbol: symbol.to_string(), landed, received_at };
             // it is kept, because a replica that has the quote may not hear of it now
-            telling.keep(key, "set", news.symbol.clone(), landed, &Said::Withdrawal(news.clone()));
+            telling.keep(key, "void", news.symbol.clone(), landed, &Said::Withdrawal(news.clone()));
             telling.message.withdrawals.push(news);
         }
     }
@@ -115,7 +115,9 @@ fn end_leases(telling: &mut Telling, ended: &Ended, terms: &Terms<'_>) {
     }
     for symbol in &ended.failed {
         telling.change(ended.source.lease_of(symbol, prefix), "free", ended.token.clone(), String::new());
-        telling.message.failed.push(symbol.to_string());
+        if ended.were_held {
+            telling.message.failed.push(symbol.to_string());
+        }
     }
 }
 

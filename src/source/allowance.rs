@@ -278,6 +278,7 @@ impl Units {
     /// The same, also granted by the store that replicas share, for a call that needs this many of them.
     pub(super) fn shared(mut self, shared: SharedUnits, needed: usize) -> Self {
         self.allowance.0.window.lock().shrink(self.ticket, needed);
+        self.allowance.0.freed.notify_waiters();
         (self.shared, self.end) = (Some(shared), End::Known);
         self
     }

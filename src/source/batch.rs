@@ -129,6 +129,8 @@ struct State {
     list: Option<InstrumentList>,
     /// What its call does not ask for, because another replica does.
     left_out: Vec<Symbol>,
+    /// Whether there must be a call of its own for what is not left out.
+    is_split: bool,
     /// What keeps other replicas from asking for the same.
     leases: Option<Leases>,
 }
@@ -161,6 +163,7 @@ impl Batch {
             is_charged: false,
             list: None,
             left_out: Vec::new(),
+            is_split: false,
             leases: None,
         };
         let (state, context) = (Arc::new(Mutex::new(state)), TraceContext::default());
@@ -300,6 +303,18 @@ impl Batch {
     /// Leaves symbols to other replicas.
     pub(super) fn leave_out(&self, mut symbols: Vec<Symbol>) {
         self.lock().left_out.append(&mut symbols);
+    }
+
+    /// Leaves symbols to other replicas, and asks for no other one either: these need a call of their own.
+    pub(super) fn split(&self, elsewhere: Vec<Symbol>) {
+        self.seal();
+        self.leave_out(elsewhere);
+        self.lock().is_split = true;
+    }
+
+    /// Whether there must be a call of its own for what is not left out.
+    pub(super) fn is_split(&self) -> bool {
+        self.lock().is_split
     }
 
     /// Whether a symbol was left to other replicas.

@@ -47,8 +47,7 @@ impl Elsewhere {
     pub(super) fn wish(&self, shared: &SharedLimits, batch: &Batch, leaving: Leaving) -> Option<LeaseWish> {
         let source = shared.source(&self.source)?;
         let leaves = leaving.until.is_some_and(|until| Instant::now() < until);
-        let (symbols, is_cost_per_symbol) = (batch.asked(), batch.costs_per_symbol());
-        Some(LeaseWish { source, symbols, is_cost_per_symbol, since: leaving.since, leaves })
+        Some(LeaseWish { source, symbols: batch.asked(), since: leaving.since, leaves })
     }
 
     /// Hears from now on how calls of other replicas end.
@@ -80,6 +79,8 @@ impl Elsewhere {
         leaving: &mut Leaving,
         lease_ends: Instant,
     ) {
+        // one that joined now would wait for what it has not asked for
+        batch.seal();
         let mut landings = self.board.landings();
         let until = leaving.until.map_or(lease_ends, |until| until.min(lease_ends));
         loop {

@@ -44,8 +44,8 @@ impl WithinLimits {
         WithinLimits { elsewhere: Some(elsewhere), ..self }
     }
 
-    /// Waits for room in the limits, also in the shared store, if there is one. `None` if no call is needed any more, because other
-    /// replicas have heard everything that the batch asks for.
+    /// Waits for room in the limits, also in the shared store, if there is one. `None` if this call is not made: other replicas have
+    /// heard everything that the batch asks for, or ask for a part of it, so that it is split.
     async fn admit(&self, batch: &Batch) -> Result<Option<Units>, SourceError> {
         let mut leaving = Leaving::of(batch, self.longest);
         loop {
@@ -60,14 +60,18 @@ impl WithinLimits {
             // heard from before the store is asked, so that no end is missed
             let ends = self.elsewhere.as_ref().and_then(|elsewhere| elsewhere.ends(&shared));
             let leases = self.elsewhere.as_ref().and_then(|elsewhere| elsewhere.wish(&shared, batch, leaving));
-            let per_symbol = leases.as_ref().filter(|wish| wish.is_cost_per_symbol);
-            let units_needed = per_symbol.map_or_else(|| batch.units(), |wish| wish.symbols.len());
-            let wish = Wish { units: units_needed, longest, usual: allowance.usual(), leases };
+            let per_symbol = leases.as_ref().filter(|_| batch.costs_per_symbol());
+            let needed = per_symbol.map_or_else(|| batch.units(), |wish| wish.symbols.len());
+            let wish = Wish { units: needed, longest, usual: allowance.usual(), leases };
             match shared.reserve(wish).await {
                 Ok(Reserved::Granted { units: shared, leases, elsewhere }) => {
                     batch.hold(leases);
                     batch.leave_out(elsewhere);
-                    return Ok(Some(units.shared(shared, batch.units())));
+                    return Ok(Some(units.shared(shared, needed)));
+                }
+                Ok(Reserved::Split(elsewhere)) => {
+                    batch.split(elsewhere);
+                    return Ok(None);
                 }
                 Ok(Reserved::Elsewhere(lease_ends)) => {
                     drop(units);
@@ -149,7 +153,7 @@ async fn in_time<T>(call: impl Future<Output = T>, batch: &Batch) -> Option<T> {
 impl Guard for WithinLimits {
     async fn pass(self, batch: Batch, next: impl Next) -> Result<Reply, SourceError> {
         let Some(units) = self.admit(&batch).await? else {
-            // no call was made, and those who wait are told what has landed
+            // those who wait are told what has landed, or wait for another call
             return Err(SourceError::Throttled {
                 limit: "calls that other replicas make".to_owned(),
                 retry_after: SOON,

@@ -300,3 +300,29 @@ fn a_stores_clock_that_is_moved_back_keeps_nobody_waiting_for_what_was_before() 
         reply.verdict("A-USD", "desk") == "used" && rest_of(&late).is_null()
     });
 }
+
+#[test]
+#[ignore = "needs redis-server and a C compiler"]
+fn a_caller_of_several_symbols_waits_for_no_call_of_another_replica_longer_than_for_its_own() {
+    // the first call fails late, and all others are answered after a while
+    let is_first = AtomicBool::new(true);
+    let vendor = vendor(move |symbol| {
+        let fails = symbol == "X-USD" && is_first.swap(false, Ordering::SeqCst);
+        if fails {
+            thread::sleep(SLOWLY * 3);
+        }
+        fails.then_some((500, "{}"))
+    });
+    let store = Store::start();
+    let replicas = replicas(2, &store, &vendor, &AMPLE.replace("batch = 1", "batch = 20"));
+    let first = replicas[0].address;
+    let failing = thread::spawn(move || get(first, "/prices?symbols=X-USD"));
+    until("the first call", || vendor.calls() == 1);
+    let reply = get(replicas[1].address, "/prices?symbols=X-USD,Y-USD");
+    for symbol in ["X-USD", "Y-USD"] {
+        assert_eq!(reply.verdict(symbol, "desk"), "used", "{}", reply.body);
+    }
+    assert_eq!(failing.join().unwrap().verdict("X-USD", "desk"), "failed / unavailable");
+    let asked: Vec<_> = vendor.heads().iter().map(|head| head.lines().next().unwrap().to_owned()).collect();
+    assert_eq!(asked.len(), 3, "{asked:?}");
+}

@@ -2,10 +2,11 @@
 --
 -- KEYS  the members, the account, then the lease of each symbol that other replicas must not ask for meanwhile
 -- ARGV  replica, instant of the last reply it has had, run, the account's epoch, replicas, hold, usual duration of a call,
---       how many limits, then calls and period of each, how many units, then the name of each; then 1 if each symbol costs a unit,
---       1 if what others ask for is left to them, how long ago the symbols were asked for, how long a lease lasts, its token
--- gives {'granted', now, last instant of the calls, then the places of the symbols that are left to others},
---       {'elsewhere', now, the last instant of their leases} if that is all of them,
+--       how many limits, then calls and period of each, how many units, then the name of each; then 1 if what others ask for is left to them,
+--       how long ago the symbols were asked for, how long a lease lasts, its token
+-- gives {'granted', now, last instant of the calls, then the places of the symbols that were granted to others meanwhile},
+--       {'elsewhere', now, the last instant of their leases} if others ask for all symbols,
+--       {'split', now, then the places of those that others ask for} if they ask for some, and nothing is granted,
 --       {'full', now, longest wait, likely wait, calls, period},
 --       or {'strange', now} to a replica that has to introduce itself first
 --
@@ -58,13 +59,13 @@ for _, period in ipairs(periods) do longest = math.max(longest, period) end
 redis.call('ZREMRANGEBYSCORE', account, 0, text(now - longest))
 
 local first, last = at + 1, at + tonumber(ARGV[at])
-local is_per_symbol, leaves = ARGV[last + 1] == '1', ARGV[last + 2] == '1'
-local asked, lease_for, token = now - tonumber(ARGV[last + 3]), tonumber(ARGV[last + 4]), ARGV[last + 5]
+local leaves, asked = ARGV[last + 1] == '1', now - tonumber(ARGV[last + 2])
+local lease_for, token = tonumber(ARGV[last + 3]), ARGV[last + 4]
 local held
 for i = first, last do held = held or redis.call('ZSCORE', account, ARGV[i]) end
 
 -- the symbols that are left to others, and how many holders the lease of each other one has had then
-local elsewhere, is_left, left_until, holders_of = {}, {}, now, {}
+local elsewhere, left_until, holders_of = {}, now, {}
 for i = 3, #KEYS do
   local holders, state, who, at_that = string.match(redis.call('GET', KEYS[i]) or '', '^(%d+) (%a+) (%S+) (%d+)$')
   holders, at_that = tonumber(holders) or 0, tonumber(at_that) or 0
@@ -85,17 +86,14 @@ for i = 3, #KEYS do
     holders_of[i] = holders + 1
   end
   if ends and leaves then
-    elsewhere[#elsewhere + 1], is_left[i - 2] = text(i - 2), true
+    elsewhere[#elsewhere + 1] = text(i - 2)
     left_until = math.max(left_until, ends)
   end
 end
 if #elsewhere > 0 and #elsewhere == #KEYS - 2 then return {'elsewhere', text(now), text(left_until)} end
 if held then return {'granted', text(now), text(tonumber(held)), unpack(elsewhere)} end
-local names = {}
-for i = first, last do
-  if not (is_per_symbol and is_left[i - first + 1]) then names[#names + 1] = ARGV[i] end
-end
-local units = #names
+if #elsewhere > 0 then return {'split', text(now), unpack(elsewhere)} end
+local units = last - first + 1
 
 local present = redis.call('ZCOUNT', members, '(' .. text(now - second), text(now + second))
 local absent = math.max(0, math.min(redis.call('ZCOUNT', members, 0, '+inf') - present, replicas - present))
@@ -132,8 +130,8 @@ end
 if worst == 0 and redis.call('ZCARD', account) + units > 100000 then wait(second, second, 100000, longest) end
 if worst > 0 then return {'full', text(now), text(worst), text(likely), text(limit), text(of)} end
 local ends = text(now + hold)
-for _, name in ipairs(names) do redis.call('ZADD', account, ends, name) end
+for i = first, last do redis.call('ZADD', account, ends, ARGV[i]) end
 for i, holders in pairs(holders_of) do
   redis.call('SET', KEYS[i], holders .. ' held ' .. token .. ' ' .. text(now + lease_for), 'PX', text(lease_for / 1000))
 end
-return {'granted', text(now), ends, unpack(elsewhere)}
+return {'granted', text(now), ends}

@@ -16,7 +16,7 @@ use tower::ServiceExt;
 use tracing::{Instrument, Span};
 
 use super::callers::Claim;
-use super::{Inner, Parts, Pending};
+use super::{InFlight, Inner, Parts, Pending};
 use crate::board::{Known, Told, Update};
 use crate::clock::Moment;
 use crate::failure::SourceError;
@@ -118,6 +118,13 @@ impl Call {
         let (elsewhere, waiters): (Vec<_>, Vec<_>) =
             waiters.into_iter().partition(|waiter| self.pending.batch.is_left_out(&waiter.symbol));
         let elsewhere = self.heard_elsewhere(elsewhere);
+        if self.pending.batch.is_split() {
+            self.coalescer.call_again(&self.pending, waiters, self.is_news);
+            self.remove();
+            tell(elsewhere);
+            self.has_landed = true;
+            return;
+        }
         if let Err(error) = &result
             && self.coalescer.is_for_one_of(error)
             && waiters.len() > 1
@@ -175,7 +182,7 @@ impl Call {
                 None => unheard.push(waiter),
             }
         }
-        self.coalescer.queue_unheard(&self.pending.batch, unheard);
+        self.coalescer.call_again(&self.pending, unheard, self.is_news);
         heard
     }
 
@@ -311,6 +318,25 @@ impl Orphans {
 }
 
 impl Inner {
+    /// Makes another call, at once, for symbols of one that was not made for them. It waits as long as that would have.
+    fn call_again(self: &Arc<Self>, of: &Pending, mut waiters: Vec<Waiter>, is_news: bool) {
+        let mut state = self.lock();
+        waiters = self.unless_retired(&state, waiters);
+        waiters.retain(Waiter::is_awaited);
+        if waiters.is_empty() {
+            return;
+        }
+        let outcomes: Vec<_> = waiters.iter().map(|waiter| (waiter.symbol.clone(), waiter.told.subscribe())).collect();
+        let batch = Batch::of(waiters, self.parts.batching.cost_per_symbol, of.batch.deadlines());
+        let batch = batch.in_context(of.batch.context().clone()).asked_since(of.batch.began());
+        let pending = Pending { number: state.next_number(), batch, callers: of.callers.clone() };
+        for (symbol, outcome) in outcomes {
+            state.in_flight.insert(symbol, InFlight { outcome, pending: pending.clone() });
+        }
+        pending.batch.announce(self.parts.account.allowance().expect(pending.batch.units()));
+        self.parts.tasks.spawn(Call::new(Arc::clone(self), pending, is_news).run());
+    }
+
     /// Decides on a call that its last caller has left. No caller can join it meanwhile.
     fn fate_of(&self, Pending { number, batch, callers }: &Pending) -> Fate {
         let mut state = self.lock();

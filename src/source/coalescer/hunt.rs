@@ -203,15 +203,6 @@ impl Inner {
         self.queue_again(&mut state, failed, waiters);
     }
 
-    /// Asks again for symbols of a call that were left to other replicas, which have not said what came of them.
-    pub(super) fn queue_unheard(self: &Arc<Self>, batch: &Batch, waiters: Vec<Waiter>) {
-        if !waiters.is_empty() {
-            let mut state = self.lock();
-            let waiters = self.unless_retired(&state, waiters);
-            self.queue_again(&mut state, batch, waiters);
-        }
-    }
-
     /// Queues those symbols of a failed call that callers wait for. Nothing was learned of the others.
     fn queue_again(self: &Arc<Self>, state: &mut State, failed: &Batch, waiters: Vec<Waiter>) {
         for waiter in waiters.into_iter().filter(Waiter::is_awaited) {
