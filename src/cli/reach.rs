@@ -123,8 +123,7 @@ impl Reach {
         within(patience, exchange).await
     }
 
-    /// Asks it for what goes on and on. The reply is returned as soon as its head is there, and that is how long the wait lasts at
-    /// most.
+    /// Requests a stream. The reply is returned as soon as its head is there; the patience is for that alone.
     ///
     /// # Errors
     /// Why there is no reply, in words for people.

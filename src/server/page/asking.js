@@ -112,7 +112,10 @@ async function refusal(reply) {
   return new Refused(reply.status, problem.detail, after);
 }
 
+/** The longest wait, in seconds: a browser's timer takes no more than 24 days, and then ends at once. */
+const DAY = 86_400;
+
 function retryAfter(reply) {
   const seconds = Number(reply.headers.get("retry-after"));
-  return Number.isFinite(seconds) && seconds > 0 ? seconds * 1000 : null;
+  return Number.isFinite(seconds) && seconds > 0 ? Math.min(seconds, DAY) * 1000 : null;
 }

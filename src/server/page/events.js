@@ -4,7 +4,7 @@
 const LONGEST = 4 << 20;
 
 export class EventParser {
-  /** It keeps the first bytes of a character until the others come, and drops a mark of the byte order. */
+  /** It keeps the first bytes of a character until the others come, and drops a byte order mark. */
   #decoder = new TextDecoder();
   /** The beginning of a line that is not whole yet. */
   #line = "";
@@ -38,7 +38,8 @@ export class EventParser {
     if (field === "event") this.#name = value;
     if (field === "data") {
       this.#data.push(value);
-      this.#length += value.length;
+      // an empty line counts, too
+      this.#length += value.length + 1;
     }
     if (field === "retry" && /^[0-9]+$/.test(value)) this.retry = Number(value);
     // a comment has an empty field; ids are of no use to us, since every stream begins with the whole state

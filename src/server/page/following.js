@@ -1,4 +1,4 @@
-// Follows prices: keeps one stream of the service open while the page is seen, and begins it again whenever it ends.
+// Follows prices: keeps one stream of the service open while the page is seen, and opens it again whenever it ends.
 //
 // It is read with `fetch`, since the browser's own `EventSource` cannot send a key. Where there is no stream, the page asks again
 // and again instead, so nothing here is an error for those who look at the page.
@@ -6,6 +6,12 @@
 import { Refused } from "./asking.js";
 import { EventParser } from "./events.js";
 import { pauseAfter } from "./pause.js";
+
+/** A stream that has said nothing for longer than this may be dead, so what is answered counts. In milliseconds. */
+const QUIET = 20_000;
+
+/** How long to wait where there is no stream: one that is missing while a proxy starts may be there later. In milliseconds. */
+const MISSING = 300_000;
 
 /** The longest silence, in milliseconds: the service says something every 15 s, unless something in between keeps it back. */
 const SILENCE = 45_000;
@@ -21,14 +27,16 @@ export class Following {
   #ends = 0;
   /** The pause that the service asked for, in milliseconds; null if it has not. */
   #retry = null;
-  /** Whether there is no use in trying again with the same question. */
-  #isDenied = false;
+  /** Before this time by the page's own clock, no stream is opened. */
+  #notBefore = -Infinity;
   /** The symbols of which the present stream tells every change. */
   #symbols = new Set();
   /** What is followed: the query of a look; null if nothing is. */
   query = null;
   /** When the present stream said something last, by the page's own clock; -Infinity if it has not. */
   heard = -Infinity;
+  /** The same by the computer's clock: the page's own clock may stand still while the computer sleeps. */
+  #heardAt = -Infinity;
 
   /**
    * `told` is given each entry and the stream that it came with, and returns whether the stream tells of every change of its symbol from
@@ -43,9 +51,10 @@ export class Following {
     window.addEventListener("pageshow", isSeen);
   }
 
-  /** Whether the present stream has told of a symbol, and so tells of every change of it. */
+  /** Whether the present stream has told of a symbol, and is alive, and so tells of every change of it. */
   hasToldOf(symbol) {
-    return this.#symbols.has(symbol);
+    const isAlive = performance.now() - this.heard < QUIET && Math.abs(Date.now() - this.#heardAt) < QUIET;
+    return isAlive && this.#symbols.has(symbol);
   }
 
   /** Follows what this query asks for, and nothing else. */
@@ -58,13 +67,18 @@ export class Following {
 
   /** Follows nothing any more. */
   stop() {
-    [this.query, this.#ends, this.#isDenied] = [null, 0, false];
+    [this.query, this.#ends, this.#notBefore] = [null, 0, -Infinity];
     this.#end();
   }
 
   #begin() {
-    if (this.query === null || this.#isDenied || this.#stream !== null || document.hidden) return;
+    if (this.query === null || this.#stream !== null || document.hidden) return;
     clearTimeout(this.#timer);
+    const left = this.#notBefore - performance.now();
+    if (left > 0) {
+      this.#timer = setTimeout(() => this.#begin(), left);
+      return;
+    }
     const stream = { ender: new AbortController(), watch: null };
     this.#stream = stream;
     this.#read(stream);
@@ -90,14 +104,14 @@ export class Following {
       if (error instanceof Refused) refusal = error;
       // a connection that breaks is like any other end
     }
-    // what has been ended by the page is not begun again
+    // what the page has ended is not opened again
     if (this.#stream !== stream) return;
     this.#end();
     if (refusal?.status === 401) return this.#refused(refusal);
-    this.#isDenied = refusal !== null && isLasting(refusal.status);
     this.#ends += 1;
-    const pause = Math.max(pauseAfter(this.#ends, this.#retry), refusal?.after ?? 0);
-    this.#timer = setTimeout(() => this.#begin(), pause);
+    const pause = refusal !== null && isLasting(refusal.status) ? MISSING : pauseAfter(this.#ends, this.#retry);
+    this.#notBefore = performance.now() + Math.max(pause, refusal?.after ?? 0);
+    this.#begin();
   }
 
   /** Reads up to the end, or to the event that announces it. */
@@ -107,7 +121,7 @@ export class Following {
       const { done, value } = await reader.read();
       if (done || this.#stream !== stream) return;
       this.#watch(stream);
-      this.heard = performance.now();
+      [this.heard, this.#heardAt] = [performance.now(), Date.now()];
       for (const { name, data } of parser.read(value)) {
         if (name === "bye") return;
         if (name === "price") this.#tell(JSON.parse(data), stream);
@@ -130,8 +144,8 @@ export class Following {
   }
 }
 
-/** Whether a refusal stays for as long as the same is asked: the service, or what is in between, has no such path, or wants no such
- * question. Too many streams or requests may be fewer in a while. */
+/** Whether a refusal is likely to stay for a while: the service, or what is in between, has no such path, or wants no such question. Too
+ * many streams or requests may be fewer soon. */
 function isLasting(status) {
   return status === 501 || (status < 500 && ![408, 429].includes(status));
 }

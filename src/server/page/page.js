@@ -48,7 +48,7 @@ let lastPrices = -Infinity;
 /** When an answer came last, and when it was served, so that the server's time is known. */
 let lastServed = { came: 0, served: 0 };
 /** The stream that has brought a look forward, while the service was taken to be gone. */
-let lastHurry = null;
+let lastToHurry = null;
 /** When prices came last, by the time of day. */
 let lastAnswer = null;
 /** Whether the service has refused to answer since. */
@@ -154,8 +154,8 @@ function told(entry, stream) {
   if (!looking.isGone) return true;
   // what is shown is no longer from the last look
   gone();
-  if (stream !== lastHurry) looking.now();
-  lastHurry = stream;
+  if (stream !== lastToHurry) looking.now();
+  lastToHurry = stream;
   return true;
 }
 

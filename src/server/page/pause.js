@@ -1,4 +1,4 @@
-// Says how long to wait before a stream that has ended is begun again.
+// Says how long to wait before a stream that has ended is opened again.
 
 /** The least and the longest pause, in milliseconds. */
 const [LEAST, LONGEST] = [1_000, 30_000];

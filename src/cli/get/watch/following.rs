@@ -1,4 +1,4 @@
-//! Follows a server's prices: keeps one stream open, and begins it again whenever it ends.
+//! Follows a server's prices: keeps one stream open, and opens it again whenever it ends.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -15,11 +15,18 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::events::EventParser;
 use crate::cli::get::ask::PriceStream;
+use crate::clock::{Clock, Moment, age};
 
 /// The longest silence: a server says something every 15 s, unless something in between keeps it back.
 const SILENCE: Duration = Duration::from_secs(45);
 
-/// The least and the longest pause before a stream is begun again.
+/// A stream that has said nothing for longer than this may be dead, so what is answered counts.
+const QUIET: Duration = Duration::from_secs(20);
+
+/// How long to wait where there is no stream: one that is missing while a proxy starts may be there later.
+const MISSING: Duration = Duration::from_secs(300);
+
+/// The least and the longest pause before a stream is opened again.
 const LEAST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(30);
 
@@ -35,7 +42,7 @@ pub(super) struct Told {
     /// The latest entry of each symbol.
     entries: HashMap<String, Entry>,
     /// When something came last.
-    heard: Option<Instant>,
+    heard: Option<Moment>,
 }
 
 /// The latest entry of a symbol.
@@ -76,17 +83,17 @@ impl Following {
 
     /// Whether the present stream tells of every change of all symbols of an answer.
     pub(super) fn tells_all_of(&self, answer: &Answer) -> bool {
-        self.told.lock().has_all_of(answer)
+        self.told.lock().has_all_of(answer, Clock::system().now())
     }
 
     /// Whether the present stream has said something since then.
     pub(super) fn has_spoken_since(&self, then: Instant) -> bool {
-        self.told.lock().heard.is_some_and(|heard| heard >= then)
+        self.told.lock().heard.is_some_and(|heard| heard.monotonic >= then)
     }
 
     /// An answer with the latest of each symbol, as of now.
     pub(super) fn latest(&self, answer: &Answer) -> Value {
-        self.told.lock().over(answer, Instant::now())
+        self.told.lock().over(answer, Clock::system().now())
     }
 }
 
@@ -96,15 +103,25 @@ impl Told {
         self.entries.get_mut(entry["symbol"].as_str()?)
     }
 
-    fn has_all_of(&mut self, answer: &Answer) -> bool {
-        prices(&answer.body).all(|entry| self.of(entry).is_some_and(|told| told.follows(entry, answer.asked)))
+    /// Whether it has said something lately. The monotonic clock may stand still while the computer sleeps.
+    fn is_alive(&self, now: Moment) -> bool {
+        self.heard.is_some_and(|heard| {
+            let by_wall = age(now.wall, heard.wall).max(age(heard.wall, now.wall));
+            now.monotonic.saturating_duration_since(heard.monotonic).max(by_wall) < QUIET
+        })
     }
 
-    fn over(&mut self, answer: &Answer, now: Instant) -> Value {
+    fn has_all_of(&mut self, answer: &Answer, now: Moment) -> bool {
+        self.is_alive(now)
+            && prices(&answer.body).all(|entry| self.of(entry).is_some_and(|told| told.follows(entry, answer.asked)))
+    }
+
+    fn over(&mut self, answer: &Answer, now: Moment) -> Value {
+        let is_alive = self.is_alive(now);
         let mut body = answer.body.clone();
         let entries = body["prices"].as_array_mut().into_iter().flatten();
         for entry in entries {
-            let told = self.of(entry);
+            let told = self.of(entry).filter(|_| is_alive);
             let came = match told.and_then(|told| told.is_shown_for(entry, answer.asked).then_some(told)) {
                 Some(told) => {
                     entry.clone_from(&told.entry);
@@ -112,7 +129,7 @@ impl Told {
                 }
                 None => answer.came,
             };
-            grow_old(entry, now.saturating_duration_since(came));
+            grow_old(entry, now.monotonic.saturating_duration_since(came));
         }
         body
     }
@@ -152,7 +169,7 @@ fn grow_old(entry: &mut Value, by: Duration) {
     }
 }
 
-/// Reads one stream after the other, for as long as there is any use in it.
+/// Reads one stream after the other.
 async fn follow(stream: PriceStream, symbols: HashSet<String>, told: Arc<Mutex<Told>>) {
     let (mut ends, mut base) = (0_u32, LEAST);
     loop {
@@ -163,7 +180,7 @@ async fn follow(stream: PriceStream, symbols: HashSet<String>, told: Arc<Mutex<T
         let at_least = match end {
             End::Over => Duration::ZERO,
             End::Refused(after) => after.unwrap_or_default(),
-            End::Denied => return,
+            End::Denied => MISSING,
         };
         sleep(pause(ends, base, fastrand::u32(..=MILLIONTHS)).max(at_least)).await;
     }
@@ -187,8 +204,9 @@ async fn read(stream: &PriceStream, symbols: &HashSet<String>, told: &Mutex<Told
     }
     let mut parser = EventParser::default();
     while let Ok(Ok(Some(bytes))) = timeout(SILENCE, reply.chunk()).await {
-        let came = Instant::now();
-        told.lock().heard = Some(came);
+        let now = Clock::system().now();
+        let came = now.monotonic;
+        told.lock().heard = Some(now);
         let Ok(events) = parser.read(&bytes) else { break };
         *retry = parser.retry.unwrap_or(*retry);
         for event in events {
@@ -244,7 +262,11 @@ mod tests {
             let symbol = entry["symbol"].as_str().unwrap().to_owned();
             (symbol, Entry { entry: entry.clone(), came: *came, is_followed: *is_followed })
         };
-        Told { entries: entries.iter().map(entry).collect(), heard: None }
+        Told { entries: entries.iter().map(entry).collect(), heard: Some(moment(Instant::now())) }
+    }
+
+    fn moment(monotonic: Instant) -> Moment {
+        Moment { wall: "2026-11-20T14:31:45Z".parse().unwrap(), monotonic }
     }
 
     /// An answer with symbols at 1, folded at second 40.
@@ -266,7 +288,7 @@ mod tests {
             // the answer is newer, and the stream will tell of that, if it lasts
             (entry("D", "2", "39"), asked, true),
         ]);
-        let shown = told.over(&answer(&["A", "B", "C", "D"], asked), asked + 5 * SECOND);
+        let shown = told.over(&answer(&["A", "B", "C", "D"], asked), moment(asked + 5 * SECOND));
         let shown: Vec<_> = prices(&shown).map(|entry| (entry["price"].clone(), entry["age_ms"].clone())).collect();
         let expected = [("2", 2100), ("1", 4100), ("1", 4100), ("2", 5100)];
         assert_eq!(shown, expected.map(|(price, age)| (json!(price), json!(age))));
@@ -276,12 +298,25 @@ mod tests {
     fn a_stream_tells_all_once_it_has_told_of_every_symbol_and_is_not_behind() {
         let asked = Instant::now();
         let (answer, same) = (answer(&["A", "B"], asked), (entry("A", "1", "40"), asked, false));
-        assert!(!told(std::slice::from_ref(&same)).has_all_of(&answer));
-        assert!(told(&[same.clone(), (entry("B", "1", "39"), asked, false)]).has_all_of(&answer));
+        assert!(!told(std::slice::from_ref(&same)).has_all_of(&answer, moment(asked)));
+        assert!(told(&[same.clone(), (entry("B", "1", "39"), asked, false)]).has_all_of(&answer, moment(asked)));
         let behind = (entry("B", "0", "39"), asked + SECOND, false);
-        assert!(!told(&[same.clone(), behind.clone()]).has_all_of(&answer));
+        assert!(!told(&[same.clone(), behind.clone()]).has_all_of(&answer, moment(asked)));
         // from then on it tells everything in order, whatever the server's clock does
-        assert!(told(&[same, (behind.0, behind.1, true)]).has_all_of(&answer));
+        assert!(told(&[same, (behind.0, behind.1, true)]).has_all_of(&answer, moment(asked)));
+    }
+
+    #[test]
+    fn a_stream_that_has_said_nothing_for_long_does_not_outweigh_an_answer() {
+        let asked = Instant::now();
+        let mut told = told(&[(entry("A", "2", "42"), asked + SECOND, true)]);
+        let mut price = |now| told.over(&answer(&["A"], asked), now)["prices"][0]["price"].clone();
+        let alive = moment(asked + 15 * SECOND);
+        assert_eq!(price(alive), "2");
+        assert_eq!(price(moment(asked + 21 * SECOND)), "1");
+        // the computer has slept for a minute
+        let wall = alive.wall.saturating_add(jiff::SignedDuration::from_secs(60)).unwrap();
+        assert_eq!(price(Moment { wall, ..alive }), "1");
     }
 
     #[test]
