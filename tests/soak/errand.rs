@@ -1,5 +1,6 @@
 //! A client's request, and what must be true of the answer.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use quotefold::symbol::Symbol;
@@ -67,7 +68,10 @@ impl Errand {
         }
     }
 
-    fn asking(asked: Vec<String>, terms: Terms) -> Self {
+    fn asking(mut asked: Vec<String>, terms: Terms) -> Self {
+        // two invented names may be the same, which is then answered once
+        let mut named = HashSet::new();
+        asked.retain(|name| named.insert(name.clone()));
         let timeout = terms.timeout.map(|milliseconds| format!("timeout={milliseconds}ms"));
         let more = Some(terms.more.to_owned()).filter(|more| !more.is_empty());
         let symbols = Some(format!("symbols={}", asked.join(","))).filter(|_| asked.len() > 1);

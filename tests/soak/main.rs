@@ -1,8 +1,8 @@
 //! A storm: the real program under load for minutes, while clients and venues misbehave. Run by hand; prints a report.
 //!
 //! ```sh
-//! cargo test --release --test soak -- --ignored --nocapture                    # ten minutes, 300 clients
-//! SOAK_SECONDS=180 SOAK_CLIENTS=50 SOAK_SEED=2 cargo test --release --test soak -- --ignored --nocapture
+//! cargo test --release --test soak -- --ignored --nocapture                    # ten minutes, 300 clients, 50 readers
+//! SOAK_SECONDS=180 SOAK_CLIENTS=50 SOAK_READERS=5 SOAK_SEED=2 cargo test --release --test soak -- --ignored --nocapture
 //! ```
 //!
 //! Clients ask for one to 500 symbols, for junk, with little patience; they read slowly, stop reading, leave, close their side and
@@ -88,9 +88,10 @@ fn from_environment(name: &str, default: u64) -> u64 {
 fn the_service_stands_while_clients_and_venues_misbehave() {
     let length = Duration::from_secs(from_environment("SOAK_SECONDS", 600));
     let clients = usize::try_from(from_environment("SOAK_CLIENTS", 300)).unwrap();
+    let readers = usize::try_from(from_environment("SOAK_READERS", 50)).unwrap();
     let seed = from_environment("SOAK_SEED", 1);
-    println!("{clients} clients for {length:?}, seed {seed}");
-    let report = storm(length, clients, seed);
+    println!("{clients} clients and {readers} readers for {length:?}, seed {seed}");
+    let report = storm(length, clients, readers, seed);
     println!("{report}");
     let faults = report.faults();
     assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
@@ -120,7 +121,7 @@ impl Vendors {
     }
 }
 
-fn storm(length: Duration, clients: usize, seed: u64) -> Report {
+fn storm(length: Duration, clients: usize, readers: usize, seed: u64) -> Report {
     let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let Vendors { gates, scarce, history, settings } = runtime.block_on(Vendors::open(seed));
     let mut program = Program::start(&settings);
@@ -141,7 +142,7 @@ fn storm(length: Duration, clients: usize, seed: u64) -> Report {
     drop(in_runtime);
     let probes = Probes::begin(program.address, program.admin);
     let visit = crowd.begin(clients, Manner::of, begun + length);
-    let readers = Readers::begin(&crowd.runtime, program.address, &history, begun + length);
+    let readers = Readers::begin(readers, &crowd.runtime, program.address, &history, begun + length);
     let lags = [&crowd.runtime, &runtime].map(|runtime| Lags::of(runtime, begun + length));
     let unread = length / UNREAD;
     let memory = watch(&mut program, begun, length, unread);

@@ -17,9 +17,6 @@ use tokio::time::sleep;
 use crate::honest::History;
 use crate::judge::is_honest;
 
-/// How many follow prices.
-pub(crate) const READERS: usize = 50;
-
 /// How many symbols each of them follows.
 const SYMBOLS: usize = 20;
 
@@ -36,6 +33,8 @@ const TOLD: usize = 20;
 /// What the readers have seen.
 #[derive(Debug, Default)]
 pub(crate) struct Followed {
+    /// How many readers there were.
+    pub(crate) readers: usize,
     /// Streams that were begun.
     pub(crate) streams: u64,
     /// Streams that began with something else than a 200, by status.
@@ -54,11 +53,18 @@ pub(crate) struct Readers {
 
 impl Readers {
     /// Follows prices until a time.
-    pub(crate) fn begin(runtime: &Runtime, server: SocketAddr, history: &Arc<History>, until: Instant) -> Self {
+    pub(crate) fn begin(
+        readers: usize,
+        runtime: &Runtime,
+        server: SocketAddr,
+        history: &Arc<History>,
+        until: Instant,
+    ) -> Self {
         let _in_runtime = runtime.enter();
         let (mut tasks, followed) = (JoinSet::new(), Arc::<Mutex<Followed>>::default());
+        followed.lock().unwrap().readers = readers;
         let all = history.symbols();
-        for number in 0..READERS {
+        for number in 0..readers {
             let symbols: Vec<Symbol> = (0..SYMBOLS).map(|at| all[(number * 7 + at) % all.len()].clone()).collect();
             let mut reader =
                 Reader { server, number, symbols, history: Arc::clone(history), followed: Arc::clone(&followed) };
@@ -135,16 +141,17 @@ impl Reader {
         if !self.symbols.iter().any(|asked| asked.to_string() == symbol) {
             followed.fault("not asked for", entry.to_string());
         }
-        if !is_honest(&entry, came, &self.history) {
+        let Some(as_of) = entry["as_of"].as_str().and_then(|as_of| as_of.parse::<Timestamp>().ok()) else { return };
+        let age = Duration::try_from(now.duration_since(as_of)).unwrap_or_default();
+        // a reader that is slow or deaf reads what was sent long ago
+        if !is_honest(&entry, came - age, &self.history) {
             followed.fault("wrong price", entry.to_string());
         }
-        let Some(as_of) = entry["as_of"].as_str().and_then(|as_of| as_of.parse::<Timestamp>().ok()) else { return };
         if folded.get(&symbol).is_some_and(|before| *before > as_of) {
             followed.fault("an older price after a newer one", entry.to_string());
         }
         folded.insert(symbol, as_of);
         if self.number % 10 < 8 {
-            let age = Duration::try_from(now.duration_since(as_of)).unwrap_or_default();
             followed.ages.push(age);
             if age > LATE {
                 followed.fault("late", format!("{age:?}: {entry}"));

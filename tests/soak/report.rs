@@ -8,7 +8,7 @@ use crate::gates::Calls;
 use crate::judge::Tally;
 use crate::probes::Probed;
 use crate::program::{Log, Size};
-use crate::readers::{Followed, READERS};
+use crate::readers::Followed;
 use crate::{BACK, ENDING, QUIET, SLACK, UNDER_WAY, percentile};
 
 /// Health is answered within this at p99.
@@ -82,7 +82,7 @@ impl Report {
             let told: Vec<&str> = all.iter().map(String::as_str).filter(|words| !words.is_empty()).collect();
             faults.push(format!("{} events {kind}:\n  {}", all.len(), told.join("\n  ")));
         }
-        if self.followed.events == 0 {
+        if self.followed.events == 0 && self.followed.readers > 0 {
             faults.push("nobody was told of a price".to_owned());
         }
         if self.crowd.answered() == 0 {
@@ -154,8 +154,8 @@ impl fmt::Display for Report {
         writeln!(f, "symbols          {symbols:?}")?;
         writeln!(f, "latency          {}", Spread(&self.crowd.latencies))?;
         writeln!(f, "after deadline   {}", Spread(&self.crowd.late_by))?;
-        let Followed { streams, refused, events, ages, .. } = &self.followed;
-        writeln!(f, "streams          {streams} of {READERS} readers, refused {refused:?}; {events} events")?;
+        let Followed { readers, streams, refused, events, ages, .. } = &self.followed;
+        writeln!(f, "streams          {streams} of {readers} readers, refused {refused:?}; {events} events")?;
         writeln!(f, "  age of prices  {}", Spread(ages))?;
         writeln!(f, "clients' timers  late by {}", Spread(&self.lags[0]))?;
         writeln!(f, "venues' timers   late by {}", Spread(&self.lags[1]))?;
