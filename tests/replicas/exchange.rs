@@ -107,12 +107,12 @@ fn a_quote_is_on_the_other_boards_at_once_and_on_that_of_a_replica_that_comes_la
     let reply = get(replicas[2].address, "/prices?symbols=S1-USD&refresh_after=1h");
     assert_eq!(reply.verdict("S1-USD", "desk"), "used");
     // its age counts from when it arrived elsewhere
-    let quote = reply.quote("S1-USD", "desk");
     let age = |replica: &Replica| {
         let reply = get(replica.address, "/prices?symbols=S1-USD&refresh_after=1h");
         reply.entry("S1-USD")["age_ms"].as_u64().unwrap()
     };
-    assert!(age(&replicas[2]) + 250 >= age(&replicas[0]), "{quote}");
+    let before = age(&replicas[0]);
+    assert!(age(&replicas[2]) + 1_000 >= before, "it is as old as there, and was {before} ms");
     assert_eq!(vendor.calls(), 5);
 }
 
