@@ -266,7 +266,7 @@ mod tests {
         now.monotonic.checked_sub(Duration::from_millis(ms)).unwrap()
     }
 
-    /// A quote for a price, of a trade so many milliseconds ago, if that is stated.
+    /// A quote for a price, of a trade that was made `traded` milliseconds ago, if that is stated.
     fn quote_for(price: u32, traded: Option<u64>, now: Moment) -> Quote {
         let observed_at = traded.map(|ms| now.wall_at(ago(now, ms)));
         Quote { observed_at, ..Quote::bare(Decimal::from(price), now.wall) }

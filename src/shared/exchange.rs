@@ -361,7 +361,7 @@ impl Exchange {
         }
         let symbols = |texts: Vec<String>| texts.iter().filter_map(|text| Symbol::written(text)).collect();
         let (done, failed) = (symbols(message.done), symbols(message.failed));
-        // without a call that waits, nobody listens
+        // it fails if no call waits
         let _ = source.ends.send(Arc::new(Ends { done, failed }));
     }
 

@@ -1,34 +1,32 @@
-//! The limits of one account that replicas share: reserves units for calls, and settles them.
+//! The limits of one account that replicas share: reserves units for calls. `units` are what a call is granted, and settles.
+
+mod units;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::contact::{Standing, micros};
 use super::leases::{self, LeaseWish, Leases, SharedSource};
 use super::ledger::Ledger;
-use super::script::{RESERVE, SETTLE, Said};
+use super::script::{RESERVE, Said};
 use super::{Process, StoreError, share};
 use crate::symbol::Symbol;
 use crate::units::{Limit, Span};
+pub use units::SharedUnits;
+use units::VOID_AFTER;
+pub(super) use units::{Settlement, settle_all};
 
 /// How much longer than its longest attempt a unit is held: what a grant may wait, and what clocks and networks may take.
 const MARGIN: Duration = Duration::from_millis(250);
-
-/// How soon after it was asked for a grant must be used.
-const VOID_AFTER: Duration = Duration::from_millis(100);
 
 /// How soon to ask again if that may help at once.
 const SOON: Duration = Duration::from_millis(50);
 
 /// How soon to ask again while the store is away.
 const LATER: Duration = Duration::from_secs(1);
-
-/// The most units in one call to the store.
-const MOST_AT_ONCE: usize = 256;
 
 /// The limits of one account.
 pub struct SharedLimits {
@@ -120,34 +118,9 @@ impl Refusal {
     }
 }
 
-/// Units that are reserved in the store, or belong to the share of this replica. Dropped without a word, they count until their
-/// call can have ended at the latest.
-pub struct SharedUnits {
-    limits: Arc<SharedLimits>,
-    numbers: Vec<u64>,
-    /// When they were asked for, if they are of the store.
-    asked: Option<Instant>,
-    /// When the call must have ended.
-    over_by: Instant,
-}
-
-/// What the store is told of a unit whose call has ended.
-pub(super) struct Settlement {
-    limits: Arc<SharedLimits>,
-    number: u64,
-    /// Whether the vendor may have counted it.
-    is_counted: bool,
-}
-
 impl std::fmt::Debug for SharedLimits {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("SharedLimits").field("account", &self.account).finish_non_exhaustive()
-    }
-}
-
-impl std::fmt::Debug for SharedUnits {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SharedUnits").field("numbers", &self.numbers).finish_non_exhaustive()
     }
 }
 
@@ -491,64 +464,6 @@ impl Wanted {
 
 fn longest(limits: &[Limit]) -> Duration {
     limits.iter().map(|limit| limit.period).max().unwrap_or_default()
-}
-
-impl SharedUnits {
-    /// Whether it is too late to begin a call with them.
-    pub(crate) fn are_void(&self, now: Instant) -> bool {
-        self.asked.is_some_and(|asked| now.saturating_duration_since(asked) > VOID_AFTER)
-    }
-
-    /// When the call that they were granted for must have ended.
-    pub(crate) fn over_by(&self) -> Instant {
-        self.over_by
-    }
-
-    /// Lets them count from now on: the vendor has had the call.
-    pub(crate) fn settle(self, now: Instant) {
-        for number in &self.numbers {
-            self.limits.state.lock().ledger.settle(*number, now);
-            self.tell(*number, true);
-        }
-    }
-
-    /// Gives them back: nothing of the call has been written, so the vendor has not counted it.
-    pub(crate) fn give_back(self) {
-        for number in &self.numbers {
-            self.limits.state.lock().ledger.forget(*number);
-            self.tell(*number, false);
-        }
-    }
-
-    fn tell(&self, number: u64, is_counted: bool) {
-        let settlement = Settlement { limits: Arc::clone(&self.limits), number, is_counted };
-        // if too many wait, the unit counts for a little longer
-        let _ = self.limits.process.settlements.try_send(settlement);
-    }
-}
-
-/// Tells the store of units whose calls have ended. No call waits for that.
-pub(super) async fn settle_all(process: Arc<Process>, mut queue: mpsc::Receiver<Settlement>) {
-    let mut settled: Vec<Settlement> = Vec::new();
-    while queue.recv_many(&mut settled, MOST_AT_ONCE).await > 0 {
-        settled.sort_by(|one, other| one.limits.key.cmp(&other.limits.key));
-        for of_account in settled.chunk_by(|one, other| one.limits.key == other.limits.key) {
-            let Some(first) = of_account.first() else { continue };
-            let arguments: Vec<String> = of_account
-                .iter()
-                .flat_map(|unit| [process.unit(unit.number), u8::from(unit.is_counted).to_string()])
-                .collect();
-            let asked = Instant::now();
-            // a unit whose end the store does not learn of counts until its call can have ended at the latest
-            let is_settled = match SETTLE.run(&process.store, &[first.limits.key()], &arguments).await {
-                Ok(said) => process.hear(asked, said.at),
-                Err(_) => false,
-            };
-            let counts = &process.counts;
-            if is_settled { &counts.settled } else { &counts.unsettled }.add(of_account.len());
-        }
-        settled.clear();
-    }
 }
 
 impl Process {

@@ -46,7 +46,7 @@ pub(super) static SETTLE: Script = Script::new(include_str!("scripts/settle.lua"
 pub(super) static BEAT: Script = Script::new(include_str!("scripts/beat.lua"), QUICK);
 pub(super) static INTRODUCE: Script = Script::new(include_str!("scripts/introduce.lua"), LONG);
 pub(super) static ENTER: Script = Script::new(include_str!("scripts/enter.lua"), LONG);
-/// Nobody waits for it.
+/// No call waits for it.
 pub(super) static TELL: Script = Script::new(include_str!("scripts/tell.lua"), LONG);
 pub(super) static LEAVE: Script = Script::new(include_str!("scripts/leave.lua"), QUICK);
 

@@ -221,7 +221,7 @@ fn invented_symbols_cost_what_the_limit_allows(time: Duration) {
     let started = Instant::now();
     let (program, address) = Program::serve(&Configuration::new(&sources), &[]);
     let mut requests = invent(address, time);
-    // on a machine that is busy, nobody may have been served while somebody waited
+    // on a busy machine, every request may have been given up before it was served
     until("some are asked for", || {
         let are_enough = requests > 10 && vendor.calls() > 0;
         requests += if are_enough { 0 } else { invent(address, time) };

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Barrier};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::store::Store;
 use crate::support::proxy::StandInProxy;
@@ -159,13 +159,11 @@ fn when_the_replica_that_makes_a_call_fails_another_one_makes_it() {
     let fails = Arc::clone(&failures);
     let (store, vendor) = (Store::start(), vendor(move |_| fails.swap(false, Ordering::SeqCst).then_some((500, "{}"))));
     let replicas = replicas(2, &store, &vendor, AMPLE);
-    let began = Instant::now();
     let mut verdicts: Vec<_> =
         ask_all(&replicas, "/prices?symbols=A-USD").iter().map(|reply| reply.verdict("A-USD", "desk")).collect();
     verdicts.sort_unstable();
     assert_eq!(verdicts, ["failed / unavailable", "used"]);
     assert_eq!(vendor.calls(), 2);
-    assert!(began.elapsed() < Duration::from_secs(5), "it has not waited for the end of the lease");
 }
 
 #[test]

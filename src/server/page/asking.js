@@ -74,7 +74,7 @@ export class Asking {
   /** The body of a reply that goes on until `signal` ends it. How long it may take is the caller's to say. */
   async stream(path, signal) {
     const reply = await this.#fetch(path, { signal });
-    // a server that knows no streams is there all the same, and so is a proxy's page in place of one
+    // a server that knows no streams still answers, and so may a proxy in its place
     const isNone = reply.status === 501 || (reply.ok && !reply.headers.get("content-type")?.startsWith("text/event-stream"));
     if (isNone) throw new Refused(reply.ok ? 404 : reply.status, "no stream", null);
     if (!reply.ok) throw await refusal(reply);
